@@ -1,0 +1,36 @@
+//! A client's check-in and the server's answer.
+//!
+//! The answer is a hint: nothing in it is obeyed beyond *which* signed documents the client looks for.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A client says that it is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckIn {
+    /// The client's id.
+    pub client: String,
+    /// The domain it believes it is in; a new client is filed there.
+    pub domain: String,
+    /// Its own addresses.
+    pub addresses: Vec<String>,
+    /// Version of the client program.
+    pub program: String,
+    /// The saved version of the policy it has; 0: none yet.
+    pub policy_version: u64,
+    /// Content version it has, by class.
+    pub versions: BTreeMap<String, u64>,
+}
+
+/// The server's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckInAnswer {
+    /// The domain the server files the client under.
+    pub domain: String,
+    /// Newest content version the server has published, by class (P9, *stale*).
+    pub announced: BTreeMap<String, u64>,
+    /// The server's clock, so that a client can warn of its own.
+    pub server_time: Timestamp,
+}

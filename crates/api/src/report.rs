@@ -1,0 +1,169 @@
+//! What a client says of a run (P12): every attempt, and the state it left.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The current format of [`Report`].
+pub const FORMAT: u32 = 1;
+
+/// One run, whole.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// Who reports.
+    pub client: String,
+    /// The domain the client believes it is in.
+    pub domain: String,
+    /// Counts the client's runs, from 1; with `client` it names the run.
+    pub run: u64,
+    /// When the run began.
+    pub started: Timestamp,
+    /// Milliseconds it took.
+    pub duration_ms: u64,
+    /// The client's own addresses, as the plan was made with them.
+    pub addresses: Vec<String>,
+    /// Version of the client program.
+    pub program: String,
+    /// The saved version of the policy that the plans were made from; 0: none yet.
+    pub policy_version: u64,
+    /// What came of each class, in run order (P8).
+    pub classes: Vec<ClassOutcome>,
+    /// Every attempt, in the order they began.
+    pub attempts: Vec<Attempt>,
+    /// What is installed after the run: name to version, by class.
+    pub installed: BTreeMap<String, BTreeMap<String, Installed>>,
+}
+
+/// One installed release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Installed {
+    /// Its place in the release list.
+    pub sequence: u64,
+    /// Its version, as published.
+    pub version: String,
+}
+
+/// How a run ended for one class.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClassOutcome {
+    /// `settings`, `components` or `programs`.
+    pub class: String,
+    /// What came of it.
+    pub result: ClassResult,
+    /// The source the class came from, as in a plan; none if none served.
+    pub source: Option<String>,
+    /// A sentence for people.
+    pub message: String,
+}
+
+/// How a run ended for one class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClassResult {
+    /// Something newer was installed.
+    Updated,
+    /// What is installed is what the source has.
+    Current,
+    /// Every source failed, or installing did (P7).
+    Failed,
+    /// A newer release was tried and the client went back to the last good one.
+    WentBack,
+    /// The plan has no source for this class.
+    NoSource,
+}
+
+/// One attempt at one source, for one class.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The source, as in a plan: `update_agent:ID`, `url:…`, `server`, `vendor`.
+    pub source: String,
+    /// The base URL tried.
+    pub url: String,
+    /// The entry that named it, from 1.
+    pub entry: Option<u32>,
+    /// The class asked for.
+    pub class: String,
+    /// What came of it.
+    pub result: AttemptResult,
+    /// Why, where it was not plain success.
+    pub reason: Option<Reason>,
+    /// What exactly failed, for people; empty where nothing did.
+    pub detail: String,
+    /// Bytes received from this source, metadata and content.
+    pub bytes: u64,
+    /// When it began.
+    pub started: Timestamp,
+    /// Milliseconds it took.
+    pub duration_ms: u64,
+    /// Version of the class's signed content before, and as this source had it (0: none).
+    pub from_version: u64,
+    /// See `from_version`.
+    pub to_version: u64,
+}
+
+/// What came of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptResult {
+    /// It gave what was needed, and that was taken.
+    Used,
+    /// It answered well, and had nothing newer.
+    Current,
+    /// It was unable (P9); `reason` says why.
+    Failed,
+    /// Another source was taken before this one had answered, or it had only part.
+    PassedOver,
+}
+
+/// Why a source was unable to update a client (P9), or was passed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The client and the source share no address family.
+    NoCommonFamily,
+    /// The name was not resolved.
+    Name,
+    /// The connection was refused or broke.
+    Connect,
+    /// Connecting, or waiting for a byte, took too long.
+    Timeout,
+    /// It showed no byte for so long that another source was taken.
+    Silent,
+    /// TLS failed.
+    Tls,
+    /// It said it was busy (503) for longer than the client may wait.
+    Busy,
+    /// It does not share the class.
+    NotShared,
+    /// Metadata or a file is not there.
+    Missing,
+    /// It answered with an unexpected HTTP status.
+    HttpStatus,
+    /// Metadata could not be parsed.
+    Unparsable,
+    /// Metadata is not signed by the keys it must be signed by.
+    WrongSignature,
+    /// Metadata has expired.
+    Expired,
+    /// Metadata is older than what the client has.
+    Older,
+    /// Older than the version that the client was told of.
+    Stale,
+    /// A file ended early.
+    Truncated,
+    /// A file or metadata was longer than it may be.
+    Oversized,
+    /// A file's digest is wrong.
+    WrongDigest,
+    /// Another source, earlier on the list or faster, was taken first.
+    Overtaken,
+    /// The client's own disk was full or refused; not the source's fault.
+    Disk,
+    /// The release would not install, or its probe failed; not the source's fault.
+    Install,
+    /// Its release would lead backwards without a signed rollback (P11).
+    Backwards,
+}

@@ -1,0 +1,72 @@
+//! The signed documents of class `settings`: the policy and each domain's effective settings.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::policy::PolicyDocument;
+
+/// The current format of [`SignedPolicy`] and [`DomainDocument`].
+pub const FORMAT: u32 = 1;
+
+/// The target `policy.json`: what every client decides from (P1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedPolicy {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The saved version, from 1.
+    pub version: u64,
+    /// The policy itself.
+    pub policy: PolicyDocument,
+    /// The vendor source's root metadata, if there is a vendor source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor_root: Option<serde_json::Value>,
+}
+
+/// The target `domains/PATH.json`: the effective settings of one domain (D1, D2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DomainDocument {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The domain, `root` or `root/…`.
+    pub domain: String,
+    /// The domain's own release number, from 1.
+    pub version: u64,
+    /// What Headwater itself obeys.
+    pub settings: EffectiveSettingsDocument,
+    /// Values for the software on the endpoint.
+    #[serde(default)]
+    pub values: BTreeMap<String, serde_json::Value>,
+    /// Files for the software on the endpoint: relative path to text.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
+}
+
+/// The typed settings, all decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EffectiveSettingsDocument {
+    /// Minutes between polls, 1–129600 (N3).
+    pub poll_interval_minutes: u32,
+    /// *Clients download from the vendor source* (P5).
+    pub download_from_vendor: bool,
+    /// May a person on the endpoint start a run (N4)?
+    pub allow_manual_update: bool,
+    /// Seconds to connect to a source (P9).
+    pub connect_timeout_seconds: u32,
+    /// Seconds without a byte before a source is given up (P9).
+    pub idle_timeout_seconds: u32,
+    /// Command that judges a new release before it is kept, run in the release's folder; none: no probe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe_command: Option<Vec<String>>,
+    /// Command run after a release was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_command: Option<Vec<String>>,
+    /// Seconds that a hook or an install command may take.
+    pub hook_timeout_seconds: u32,
+    /// Mebibytes that an update agent may hold (U4).
+    pub update_agent_quota_mib: u64,
+    /// Downloads that an update agent serves at once (U4).
+    pub update_agent_downloads_max: u32,
+    /// Kibibytes a second that an update agent gives out in all; 0: no limit (U4, N5).
+    pub update_agent_bandwidth_kib_per_second: u64,
+}
