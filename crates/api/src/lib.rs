@@ -6,6 +6,8 @@
 
 pub mod bundle;
 pub mod checkin;
+pub mod plan;
 pub mod policy;
 pub mod report;
 pub mod settings;
+pub mod v1;

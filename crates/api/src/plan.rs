@@ -1,0 +1,39 @@
+//! Plans as JSON: what `headwater plan` prints and *explain* (S10) answers.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The plans of one client: by class (`components`, `settings`, `programs`).
+pub type PlanDocument = BTreeMap<String, ClassPlanDocument>;
+
+/// The plan of one client for one class.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClassPlanDocument {
+    /// The sources, in the order they are tried.
+    pub steps: Vec<StepDocument>,
+    /// The entries passed over, in list order.
+    pub skipped: Vec<SkippedDocument>,
+}
+
+/// One source of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepDocument {
+    /// `update_agent:ID`, `url:NORMALISED`, `server` or `vendor`.
+    pub source: String,
+    /// Base URL.
+    pub url: String,
+    /// The entry that named it, from 1; none: a fallback.
+    pub entry: Option<u32>,
+    /// A sentence for people.
+    pub reason: String,
+}
+
+/// One entry passed over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkippedDocument {
+    /// The entry, from 1.
+    pub entry: u32,
+    /// `selector`, `class`, `family`, `self`, `loop` or `repeat`.
+    pub reason: String,
+}

@@ -1,0 +1,69 @@
+//! REST messages of the console plane, `/api/v1`.
+//!
+//! Every body is JSON but for the upload of a release. An error is an [`ErrorAnswer`] with a 4xx or 5xx
+//! status. In a path, `{path}` is a domain with its `/` written `%2F` (`root%2Fparis`).
+//!
+//! | method and path | query / request | answer |
+//! | --- | --- | --- |
+//! | GET `/health` | – | [`Health`] |
+//! | GET `/api/v1/status` | – | [`Status`] |
+//! | GET `/api/v1/releases` | – | [`ReleasesAnswer`] |
+//! | GET `/api/v1/releases/{class}/{name}` | – | [`ComponentView`] |
+//! | POST `/api/v1/releases/{class}/{name}` | [`PublishQuery`]; body: the archive, streamed | 201 [`Published`] |
+//! | POST `/api/v1/releases/{class}/{name}/rollback` | [`RollbackRequest`] | [`ComponentView`] |
+//! | GET `/api/v1/sources` | – | [`SavedPolicy`] |
+//! | GET `/api/v1/sources/history` | [`PageQuery`] | [`HistoryAnswer`] |
+//! | GET `/api/v1/sources/history/{version}` | – | [`SavedPolicy`] |
+//! | GET `/api/v1/sources/diff` | [`DiffQuery`] | [`DiffAnswer`] |
+//! | POST `/api/v1/sources/restore` | [`RestoreRequest`] | [`Saved`] |
+//! | GET `/api/v1/drafts` | – | [`DraftsAnswer`] |
+//! | GET `/api/v1/drafts/{name}` | – | [`Draft`] |
+//! | PUT `/api/v1/drafts/{name}` | [`ImportRequest`] | [`Draft`] |
+//! | DELETE `/api/v1/drafts/{name}` | – | 204 |
+//! | POST `/api/v1/drafts/{name}/edits` | [`EditsRequest`] | [`Draft`] |
+//! | POST `/api/v1/drafts/{name}/preview` | – | [`Preview`] |
+//! | POST `/api/v1/drafts/{name}/save` | [`SaveRequest`] | [`Saved`] |
+//! | GET `/api/v1/explain` | [`ExplainQuery`] | [`Explained`] |
+//! | GET `/api/v1/domains` | – | [`DomainsAnswer`] |
+//! | POST `/api/v1/domains` | [`DomainRequest`] | 201 [`DomainView`] |
+//! | GET `/api/v1/domains/{path}` | – | [`DomainView`] |
+//! | DELETE `/api/v1/domains/{path}` | – | 204 |
+//! | PATCH `/api/v1/domains/{path}/settings` | [`SettingsEdit`] | [`DomainView`] |
+//! | PUT `/api/v1/domains/{path}/update-agents` | [`RoleRequest`] | [`UpdateAgentsAnswer`] |
+//! | DELETE `/api/v1/domains/{path}/update-agents` | [`ForceQuery`] | [`UpdateAgentsAnswer`] |
+//! | GET `/api/v1/clients` | [`ClientsQuery`] | [`ClientsAnswer`] |
+//! | POST `/api/v1/clients/move` | [`MoveRequest`] | [`ClientsAnswer`] (the moved ones) |
+//! | GET `/api/v1/clients/{id}` | – | [`ClientView`] |
+//! | DELETE `/api/v1/clients/{id}` | – | 204 |
+//! | GET `/api/v1/reports` | [`ReportsQuery`] | [`ReportsAnswer`] |
+//! | GET `/api/v1/update-agents` | – | [`UpdateAgentsAnswer`] |
+//! | PUT `/api/v1/update-agents/{id}` | [`RoleRequest`] | [`UpdateAgentsAnswer`] |
+//! | DELETE `/api/v1/update-agents/{id}` | [`ForceQuery`] | [`UpdateAgentsAnswer`] |
+//! | GET `/api/v1/vendor` | – | [`VendorView`]; 404 `no_vendor` |
+//! | PUT `/api/v1/vendor` | [`VendorRequest`] | [`VendorView`] |
+//! | DELETE `/api/v1/vendor` | – | 204 |
+//! | POST `/api/v1/vendor/sync` | – | [`SyncResult`], when the sync is over |
+//! | GET `/api/v1/client-bundle` | [`BundleQuery`] | [`ClientBundle`](crate::bundle::ClientBundle) |
+
+mod clients;
+mod domains;
+mod releases;
+mod sources;
+mod status;
+mod vendor;
+
+pub use clients::{
+    BundleQuery, ClientView, ClientsAnswer, ClientsQuery, ForceQuery, MoveRequest, ReportsAnswer,
+    ReportsQuery, RoleRequest, StoredReport, UpdateAgentView, UpdateAgentsAnswer,
+};
+pub use domains::{DomainRequest, DomainView, DomainsAnswer, SettingsEdit};
+pub use releases::{
+    ComponentView, Hook, PublishOptions, PublishQuery, Published, ReleaseView, ReleasesAnswer,
+    RollbackRequest,
+};
+pub use sources::{
+    Change, DiffAnswer, DiffQuery, Draft, DraftsAnswer, Edit, EditsRequest, ExplainQuery, Explained, Finding,
+    HistoryAnswer, HistoryItem, ImportRequest, Preview, RestoreRequest, SaveRequest, Saved, SavedPolicy,
+};
+pub use status::{ClassStatus, ErrorAnswer, ErrorBody, Health, JobStatus, PageQuery, Status};
+pub use vendor::{SyncResult, SyncedRelease, VendorRequest, VendorView};

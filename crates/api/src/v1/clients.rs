@@ -1,0 +1,169 @@
+//! Clients, their reports, and the update agent role (P12, U1, U2, U6).
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::report::Report;
+
+/// Which clients.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientsQuery {
+    /// Only those of this domain, without its sub-domains.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
+    /// At most so many (server's maximum: 1000; default: 100).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// Only ids after this one: the `next` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+/// Clients in order of id.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClientsAnswer {
+    /// This page.
+    pub items: Vec<ClientView>,
+    /// `after` of the next page; none: this was the last.
+    pub next: Option<String>,
+}
+
+/// One client, as the server knows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClientView {
+    /// Its id.
+    pub id: String,
+    /// Its domain.
+    pub domain: String,
+    /// The addresses it last said it has, in canonical form.
+    pub addresses: Vec<String>,
+    /// Version of its client program.
+    pub program: String,
+    /// The saved version of the policy that it has; 0: none.
+    pub policy_version: u64,
+    /// Content version that it has, by class.
+    pub versions: BTreeMap<String, u64>,
+    /// It has the update agent role.
+    pub update_agent: bool,
+    /// When it was first heard of.
+    pub first_seen: Timestamp,
+    /// When it last was.
+    pub last_seen: Timestamp,
+    /// Its latest report (in lists: none).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_report: Option<Report>,
+}
+
+/// Move clients to a domain: all or none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MoveRequest {
+    /// Ids.
+    pub clients: Vec<String>,
+    /// Where to.
+    pub domain: String,
+}
+
+/// Which reports, newest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReportsQuery {
+    /// Only this client's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+    /// At most so many (server's maximum: 1000; default: 100).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// Only reports older than this: the `next` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<u64>,
+}
+
+/// Reports, newest first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReportsAnswer {
+    /// This page.
+    pub items: Vec<StoredReport>,
+    /// `before` of the next page; none: this was the last.
+    pub next: Option<u64>,
+}
+
+/// One stored report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoredReport {
+    /// Its number at the server, rising.
+    pub number: u64,
+    /// When it came.
+    pub received: Timestamp,
+    /// What the client said.
+    pub report: Report,
+}
+
+/// Give a client, or every client of a domain, the update agent role, or change it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoleRequest {
+    /// The classes it shares (U2); empty: the role is taken.
+    pub classes: Vec<String>,
+    /// Where it is reached; absent: as before, or else the addresses it reported. Not for a whole domain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub addresses: Option<Vec<String>>,
+    /// TCP port; absent: as before, or else 8472.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// `http` or `https`; absent: as before, or else `http`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<String>,
+    /// Take the role though entries name the client (U6).
+    #[serde(default)]
+    pub force: bool,
+}
+
+/// Take the role.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForceQuery {
+    /// Even though entries name the client (U6); they are then shown as broken.
+    #[serde(default)]
+    pub force: bool,
+}
+
+/// The update agents.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpdateAgentsAnswer {
+    /// In order of id.
+    pub items: Vec<UpdateAgentView>,
+    /// The saved version of the policy that says so.
+    pub policy_version: u64,
+}
+
+/// One update agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpdateAgentView {
+    /// The client's id.
+    pub id: String,
+    /// Its domain; none: the client is no longer in the registry.
+    pub domain: Option<String>,
+    /// Where it is reached.
+    pub addresses: Vec<String>,
+    /// TCP port.
+    pub port: u16,
+    /// `http` or `https`.
+    pub scheme: String,
+    /// The classes it shares.
+    pub classes: Vec<String>,
+    /// The entries that name it, from 1.
+    pub entries: Vec<u32>,
+}
+
+/// For which domain.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BundleQuery {
+    /// The domain that the client joins; absent: `root`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
+}

@@ -1,0 +1,104 @@
+//! Publishing, showing and rolling back releases of components and programs.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// How an uploaded archive becomes a release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublishQuery {
+    /// The release's version, as people know it; unique within the component.
+    pub version: String,
+    /// `tar`, `tar.gz` or `zip`; absent: told from the first bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
+    /// [`PublishOptions`] as JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub options: Option<String>,
+}
+
+/// What a release says beside its files.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PublishOptions {
+    /// Class `programs` only: runs in the release's verified folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub install: Option<Hook>,
+    /// Judges the release before it is kept; a failure sends the client back to its last good release.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probe: Option<Hook>,
+}
+
+/// A command with its time limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hook {
+    /// The program, relative to the release's folder or absolute, and its arguments; no shell.
+    pub command: Vec<String>,
+    /// Seconds it may take.
+    pub timeout_seconds: u32,
+}
+
+/// A release was published.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Published {
+    /// The class.
+    pub class: String,
+    /// The component or program.
+    pub name: String,
+    /// The release.
+    pub release: ReleaseView,
+    /// Blobs that were not stored before.
+    pub blobs_new: u64,
+    /// Bytes that they take.
+    pub blob_bytes_new: u64,
+    /// Version of the class's targets metadata from which clients see it.
+    pub targets_version: u64,
+}
+
+/// All components and programs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleasesAnswer {
+    /// By class, then name.
+    pub items: Vec<ComponentView>,
+}
+
+/// One component or program with the releases that clients may take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComponentView {
+    /// `components` or `programs`.
+    pub class: String,
+    /// Its name.
+    pub name: String,
+    /// Taken from the vendor source; not published by hand.
+    pub from_vendor: bool,
+    /// Sequence of the current release.
+    pub current: u64,
+    /// Sequences withdrawn by a rollback.
+    pub withdrawn: Vec<u64>,
+    /// The releases kept (C1), newest first.
+    pub releases: Vec<ReleaseView>,
+}
+
+/// One release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseView {
+    /// Its place in the release list, from 1.
+    pub sequence: u64,
+    /// Its version, as published.
+    pub version: String,
+    /// When it was published.
+    pub published: Timestamp,
+    /// Files in it.
+    pub files: u64,
+    /// Bytes of its files.
+    pub size: u64,
+}
+
+/// Go back to an earlier release (C5): every later one is withdrawn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RollbackRequest {
+    /// Sequence of the release to go back to.
+    pub to: u64,
+}

@@ -1,0 +1,101 @@
+//! Errors, pages, health and status.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The body of every 4xx and 5xx answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ErrorAnswer {
+    /// What went wrong.
+    pub error: ErrorBody,
+}
+
+/// What went wrong.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// A stable snake_case word for programs.
+    pub code: String,
+    /// The thing, the reason and the way out, for people.
+    pub message: String,
+    /// More, by code: `invalid_list` and `invalid_request` have `{"problems": [{"entry", "message"}]}`,
+    /// `draft_outdated` has `{"saved_version", "changes": [`[`Change`](super::Change)`]}`,
+    /// `named_by_entries` has `{"entries": [1, …]}`; absent elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<serde_json::Value>,
+}
+
+/// Which page of a long list, newest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PageQuery {
+    /// At most so many items (server's maximum: 1000; default: 100).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// Only what is older than this: the `next` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<u64>,
+}
+
+/// The server answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// `ok`.
+    pub status: String,
+}
+
+/// The state of the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of the server program.
+    pub program: String,
+    /// When it was started.
+    pub started: Timestamp,
+    /// The server's clock.
+    pub server_time: Timestamp,
+    /// Base URL of the fleet listener, as clients are told.
+    pub fleet_url: String,
+    /// The saved version of the policy.
+    pub policy_version: u64,
+    /// Clients in the registry.
+    pub clients: u64,
+    /// Update agents among them.
+    pub update_agents: u64,
+    /// The three class repositories, in run order.
+    pub classes: Vec<ClassStatus>,
+    /// The background jobs.
+    pub jobs: Vec<JobStatus>,
+    /// What an administrator should know, each a sentence (plain HTTP, no sign-in, …).
+    pub warnings: Vec<String>,
+}
+
+/// One class repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClassStatus {
+    /// The class.
+    pub class: String,
+    /// Version of its targets metadata: what clients are told is newest.
+    pub targets_version: u64,
+    /// Version of its root metadata.
+    pub root_version: u64,
+    /// When the first of its metadata expires if nobody signs anew.
+    pub expires: Timestamp,
+    /// Components, programs or domains in it.
+    pub names: u64,
+    /// Content blobs stored.
+    pub blobs: u64,
+    /// Bytes they take.
+    pub blob_bytes: u64,
+}
+
+/// One background job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobStatus {
+    /// `sign`, `vendor`, `retention` or `garbage`.
+    pub name: String,
+    /// When it last ended; none: not yet.
+    pub last_run: Option<Timestamp>,
+    /// What it did, for people.
+    pub message: String,
+    /// Why its last run failed; none: it did not.
+    pub error: Option<String>,
+}
