@@ -1,0 +1,21 @@
+//! Every limit of this crate, with its unit and its reason.
+
+/// Compression level when nobody asks for another (zstd's scale, 1–22). Publishing is done once and clients
+/// download many times, so this is dearer than zstd's own 3; higher levels gain little on pattern files.
+pub const LEVEL_DEFAULT: i32 = 12;
+
+/// Highest level accepted: zstd's highest.
+pub const LEVEL_MAX: i32 = 22;
+
+/// Smallest window, as a power of two in bytes: zstd's own least (1 KiB).
+pub const WINDOW_LOG_MIN: u32 = 10;
+
+/// Largest window, as a power of two in bytes (8 MiB): what RFC 8878 recommends that every decoder support,
+/// and what a small endpoint can spare.
+pub const WINDOW_LOG_MAX: u32 = 23;
+
+/// Bytes that a decoder needs beside its window: tables, and its block buffers in and out.
+pub const MEMORY_OVERHEAD: u64 = 1024 * 1024;
+
+/// Bytes of file handled at a time.
+pub const CHUNK: usize = 128 * 1024;
