@@ -1,2 +1,55 @@
-//! x
-fn main() {}
+//! The project's own commands: `cargo xtask test`, `ci` and `tidy`.
+//!
+//! Each command is a list of named steps, each timed; the first that fails ends the run with what to do about it.
+//! What a step needs and the machine lacks is installed by `tools`.
+
+mod steps;
+mod tidy;
+mod tools;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use crate::steps::Steps;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  test [--quick] [--full]  build everything and run every test; --quick leaves out the tests between hosts,
+                           --full runs the whole of HEADWATER_FEEDS where a test would take a part of it
+  ci                       format, lints, tidy, licences and bans, test
+  lint                     what `ci` runs before the tests
+  tidy                     the project's own rules: dependency table, lengths, headers, words
+
+environment:
+  HEADWATER_FEEDS               folder with real series: each folder a component, each file in it a release
+  HEADWATER_REQUIRE_NAMESPACES  1: a machine that may not make network namespaces fails instead of skipping";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<()> {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut steps = Steps::default();
+    match words.as_slice() {
+        ["tidy"] => steps.run("tidy", tidy::check_workspace),
+        ["lint"] => steps::lint(&mut steps),
+        ["ci"] => {
+            steps::lint(&mut steps)?;
+            steps::test(&mut steps, &steps::TestOptions::default())
+        }
+        ["test", flags @ ..] => steps::test(&mut steps, &steps::TestOptions::parse(flags)?),
+        _ => bail!("unknown command `{}`\n{USAGE}", words.join(" ")),
+    }?;
+    steps.summary();
+    Ok(())
+}

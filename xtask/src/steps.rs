@@ -1,0 +1,164 @@
+//! The steps of `test` and `ci`: what is run, in which order, and how long each took.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{tidy, tools};
+
+/// Steps as they are run, with their times.
+#[derive(Default)]
+pub struct Steps {
+    done: Vec<(String, Duration)>,
+}
+
+impl Steps {
+    /// Runs one step; says what it is before and how long it took after.
+    pub fn run(&mut self, name: &str, step: impl FnOnce() -> Result<()>) -> Result<()> {
+        println!("==> {name}");
+        let started = Instant::now();
+        let result = step();
+        let took = started.elapsed();
+        println!("<== {name}: {:.1} s", took.as_secs_f64());
+        self.done.push((name.to_owned(), took));
+        result.with_context(|| format!("step `{name}` failed"))
+    }
+
+    /// One line a step.
+    pub fn summary(&self) {
+        for (name, took) in &self.done {
+            println!("{:>8.1} s  {name}", took.as_secs_f64());
+        }
+    }
+}
+
+/// What `cargo xtask test` was asked for.
+#[derive(Default)]
+pub struct TestOptions {
+    quick: bool,
+    full: bool,
+}
+
+impl TestOptions {
+    /// From the words after `test`.
+    pub fn parse(flags: &[&str]) -> Result<Self> {
+        let mut options = Self::default();
+        for flag in flags {
+            match *flag {
+                "--quick" => options.quick = true,
+                "--full" => options.full = true,
+                other => bail!("`test` knows --quick and --full, not `{other}`"),
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// Format, lints, the project's own rules, licences and bans.
+pub fn lint(steps: &mut Steps) -> Result<()> {
+    steps.run("format", || {
+        let mut command = cargo(&["fmt", "--all", "--check"]);
+        run(&mut command).context("run `cargo fmt --all`")
+    })?;
+    steps.run("tidy", tidy::check_workspace)?;
+    steps.run("clippy", || {
+        run(&mut cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]))
+    })?;
+    steps.run("licences and bans", || {
+        tools::ensure_cargo_deny()?;
+        run(&mut cargo(&["deny", "check", "bans", "licenses", "sources"]))
+    })
+}
+
+/// Everything that is built, then every test.
+pub fn test(steps: &mut Steps, options: &TestOptions) -> Result<()> {
+    let root = tools::workspace_root();
+    let mut python = None;
+    steps.run("tools", || {
+        if !options.quick {
+            tools::ensure_host_tools();
+        }
+        tools::ensure_nextest()?;
+        python = Some(tools::ensure_python(&root)?);
+        Ok(())
+    })?;
+    steps.run("build", || {
+        run(&mut cargo(&["build", "--workspace", "--bins", "--examples"]))
+    })?;
+    steps.run("tests", || {
+        let profile = if options.quick { "quick" } else { "default" };
+        let mut command = cargo(&[
+            "nextest",
+            "run",
+            "--workspace",
+            "--no-fail-fast",
+            "--profile",
+            profile,
+        ]);
+        if let Some(python) = &python {
+            command.env("HEADWATER_PYTHON", python);
+        }
+        if options.full {
+            command.env("HEADWATER_FULL", "1");
+        }
+        run(&mut command)
+    })?;
+    let documented = packages_with_doc_tests(&root)?;
+    if documented.is_empty() {
+        return Ok(());
+    }
+    steps.run("doc tests", || {
+        let mut command = cargo(&["test", "--doc"]);
+        for package in &documented {
+            command.args(["--package", package]);
+        }
+        run(&mut command)
+    })
+}
+
+/// Packages with a code block in a doc comment: the others have no doc test to run.
+fn packages_with_doc_tests(root: &Path) -> Result<Vec<String>> {
+    let mut packages = Vec::new();
+    for member in tidy::members()? {
+        let sources = tidy::sources(&root.join(&member.folder).join("src"))?;
+        let documented = sources.iter().any(|source| {
+            source.text.lines().any(|line| {
+                let line = line.trim_start();
+                line.starts_with("/// ```") || line.starts_with("//! ```")
+            })
+        });
+        if documented && member.has_library {
+            packages.push(member.package);
+        }
+    }
+    Ok(packages)
+}
+
+/// `cargo` as it was called, in the workspace's folder.
+fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).current_dir(tools::workspace_root());
+    command
+}
+
+/// Runs a command to its end, output as it comes.
+pub fn run(command: &mut Command) -> Result<()> {
+    let shown = format!("{command:?}").replace('"', "");
+    println!("  $ {shown}");
+    let status = command
+        .status()
+        .with_context(|| format!("`{shown}` could not be started"))?;
+    if !status.success() {
+        bail!("`{shown}` ended with {status}");
+    }
+    Ok(())
+}

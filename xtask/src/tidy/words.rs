@@ -1,0 +1,152 @@
+//! Words that do not belong in the project, and the header that every module needs.
+
+use super::Source;
+
+/// A word, the files it is wrong in, and the way out. Written apart, so that this file does not find itself.
+struct Rule {
+    word: &'static str,
+    applies: fn(&str) -> bool,
+    way_out: &'static str,
+}
+
+const RULES: [Rule; 10] = [
+    Rule {
+        word: concat!("TO", "DO"),
+        applies: is_code,
+        way_out: "do it, or open an issue",
+    },
+    Rule {
+        word: concat!("FIX", "ME"),
+        applies: is_code,
+        way_out: "fix it, or open an issue",
+    },
+    Rule {
+        word: concat!("XX", "X"),
+        applies: is_code,
+        way_out: "say what is meant",
+    },
+    Rule {
+        word: concat!("dbg", "!("),
+        applies: is_code,
+        way_out: "remove it, or use `tracing`",
+    },
+    Rule {
+        word: concat!("#[ig", "nore"),
+        applies: is_code,
+        way_out: "a test that does not run proves nothing: repair or remove it",
+    },
+    Rule {
+        word: concat!("thread::sl", "eep("),
+        applies: is_test,
+        way_out: "wait for the state, with a bound",
+    },
+    Rule {
+        word: concat!("../sha", "red"),
+        applies: is_not_ci,
+        way_out: "the project stands alone; only `.ci/run` may look beside the checkout",
+    },
+    Rule {
+        word: concat!("/wo", "rk/"),
+        applies: is_any,
+        way_out: "no absolute path of somebody's machine",
+    },
+    Rule {
+        word: concat!("files.python", "hosted.org"),
+        applies: is_any,
+        way_out: "no download at build or run time; registries are used through their own clients",
+    },
+    Rule {
+        word: concat!("registry.npm", "js.org"),
+        applies: is_any,
+        way_out: "no download at build or run time; registries are used through their own clients",
+    },
+];
+
+/// Findings of forbidden words and missing headers.
+pub fn check(sources: &[Source]) -> Vec<String> {
+    let mut findings = Vec::new();
+    for source in sources.iter().filter(|source| source.path != "Cargo.lock") {
+        for rule in RULES.iter().filter(|rule| (rule.applies)(&source.path)) {
+            for (index, _) in source
+                .text
+                .lines()
+                .enumerate()
+                .filter(|(_, line)| line.contains(rule.word))
+            {
+                findings.push(format!(
+                    "{}:{}: `{}`: {}",
+                    source.path,
+                    index + 1,
+                    rule.word,
+                    rule.way_out
+                ));
+            }
+        }
+        if is_code(&source.path) && !source.text.starts_with("//!") {
+            findings.push(format!(
+                "{}:1: no module header; open with `//!`: its purpose, and what it leaves to others",
+                source.path
+            ));
+        }
+    }
+    findings
+}
+
+fn is_any(_: &str) -> bool {
+    true
+}
+
+fn is_code(path: &str) -> bool {
+    path.ends_with(".rs")
+}
+
+fn is_test(path: &str) -> bool {
+    is_code(path) && path.contains("/tests/")
+}
+
+fn is_not_ci(path: &str) -> bool {
+    !path.starts_with(".ci/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_one(path: &str, text: &str, expected: &[&str]) {
+        let findings = check(&[Source {
+            path: path.to_owned(),
+            text: text.to_owned(),
+        }]);
+        assert_eq!(findings.len(), expected.len(), "{findings:?}");
+        for (finding, expected) in findings.iter().zip(expected) {
+            assert!(
+                finding.starts_with(expected),
+                "{finding} does not start with {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn words_are_found_where_they_are_wrong() {
+        let line = |word: &str| format!("//! Header.\nlet x = {word};\n");
+        for rule in &RULES {
+            check_one(
+                "crates/a/tests/it/main.rs",
+                &line(rule.word),
+                &["crates/a/tests/it/main.rs:2: "],
+            );
+        }
+        check_one(".ci/run", &line(concat!("../sha", "red")), &[]);
+        check_one("README.md", &line(concat!("TO", "DO")), &[]);
+    }
+
+    #[test]
+    fn a_module_opens_with_its_header() {
+        check_one(
+            "crates/a/src/lib.rs",
+            "use x;\n",
+            &["crates/a/src/lib.rs:1: no module header"],
+        );
+        check_one("crates/a/src/lib.rs", "//! Purpose.\n", &[]);
+    }
+}

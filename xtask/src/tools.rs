@@ -1,0 +1,141 @@
+//! What the tests need beside Rust: found, or installed.
+//!
+//! Debian packages only as root and only when missing; Python packages in `.venv` of the checkout; cargo programs by
+//! `cargo install --locked`. A machine without them still runs what can be run: tests that lack a tool say so.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::steps::run;
+
+/// The peer that reads what we publish and writes what we read.
+const PYTHON_TUF: &str = "tuf>=7,<8";
+
+/// Programs of the tests between hosts, and the Debian packages that bring them.
+const HOST_TOOLS: [(&str, &str); 3] = [("ip", "iproute2"), ("nginx", "nginx-light"), ("curl", "curl")];
+
+/// The checkout.
+pub fn workspace_root() -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest
+        .parent()
+        .expect("xtask is a folder of the workspace")
+        .to_owned()
+}
+
+/// Installs the missing ones of [`HOST_TOOLS`]; where it may not, the tests that need them say so.
+pub fn ensure_host_tools() {
+    let missing: Vec<_> = HOST_TOOLS
+        .iter()
+        .filter(|(program, _)| !is_there(program))
+        .collect();
+    if missing.is_empty() {
+        return;
+    }
+    let packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
+    if let Err(error) = install_packages(&packages) {
+        eprintln!("  not installed: {}: {error:#}", packages.join(" "));
+        eprintln!(
+            "  tests between hosts will be skipped; as root: apt-get install {}",
+            packages.join(" ")
+        );
+    }
+}
+
+/// `cargo nextest`.
+pub fn ensure_nextest() -> Result<()> {
+    ensure_cargo_program("cargo-nextest")
+}
+
+/// `cargo deny`.
+pub fn ensure_cargo_deny() -> Result<()> {
+    ensure_cargo_program("cargo-deny")
+}
+
+/// A Python with [`PYTHON_TUF`], in `.venv`; made on first use.
+pub fn ensure_python(root: &Path) -> Result<PathBuf> {
+    let folder = root.join(".venv");
+    let python = folder.join("bin/python");
+    if has_tuf(&python) {
+        return Ok(python);
+    }
+    let made = make_venv(&folder).or_else(|error| {
+        eprintln!("  {error:#}; trying the Debian package");
+        install_packages(&["python3-venv"])?;
+        make_venv(&folder)
+    });
+    made.context("Python 3.10 or newer with `venv` is needed for the tests against python-tuf")?;
+    run(Command::new(&python).args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        PYTHON_TUF,
+    ]))?;
+    if !has_tuf(&python) {
+        bail!(
+            "{PYTHON_TUF} was installed in {} but cannot be imported",
+            folder.display()
+        );
+    }
+    Ok(python)
+}
+
+fn make_venv(folder: &Path) -> Result<()> {
+    run(Command::new("python3")
+        .args(["-m", "venv", "--clear"])
+        .arg(folder))
+}
+
+fn has_tuf(python: &Path) -> bool {
+    let code = "import sys, tuf; sys.exit(tuf.__version__.split('.')[0] != '7')";
+    quiet(Command::new(python).args(["-c", code]))
+}
+
+fn ensure_cargo_program(program: &str) -> Result<()> {
+    if is_there(program) {
+        return Ok(());
+    }
+    run(Command::new("cargo").args(["install", "--locked", program]))
+}
+
+fn install_packages(packages: &[&str]) -> Result<()> {
+    if !quiet(Command::new("test").args(["-w", "/var/lib/dpkg"])) || !is_there("apt-get") {
+        bail!("only root on a Debian system installs packages");
+    }
+    let apt = |arguments: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+        run(&mut command)
+    };
+    apt(&["update", "--quiet=2"])?;
+    let fresh_nginx = packages.iter().any(|package| package.starts_with("nginx"));
+    let mut install = vec!["install", "--yes", "--quiet=2", "--no-install-recommends"];
+    install.extend(packages);
+    apt(&install)?;
+    if fresh_nginx {
+        // The package starts a web server on port 80; the tests run their own elsewhere.
+        quiet(Command::new("service").args(["nginx", "stop"]));
+    }
+    Ok(())
+}
+
+/// Is the program on the path, or where only root's path looks?
+fn is_there(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    folders.extend(["/usr/sbin".into(), "/sbin".into()]);
+    folders.iter().any(|folder| folder.join(program).is_file())
+}
+
+fn quiet(command: &mut Command) -> bool {
+    let status = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    status.is_ok_and(|status| status.success())
+}
