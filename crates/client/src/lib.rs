@@ -1,1 +1,25 @@
-//! client
+//! The endpoint's client: updates itself over the three classes, and is an update agent where it was given
+//! the role.
+//!
+//! * [`run_once`] makes one run and returns its report;
+//! * [`Daemon`] polls, runs when asked, and serves as update agent; [`run`] is a daemon until `shutdown`;
+//! * [`status`] says what is installed and what would be tried, without touching anything.
+//!
+//! Decisions are in `machine` (pure); everything else carries them out. Verifying is `headwater-repo`'s,
+//! planning `headwater-policy`'s, fetching and serving `headwater-depot`'s, holding what an update agent serves
+//! `headwater-agent`'s.
+
+pub mod command;
+pub mod config;
+mod daemon;
+mod error;
+pub mod limits;
+pub mod os;
+mod run;
+mod status;
+
+pub use config::{Config, ConfigError, RawConfig};
+pub use daemon::{Daemon, End, run};
+pub use error::Error;
+pub use run::{RunOptions, Trigger, run_once};
+pub use status::{Status, status};

@@ -1,0 +1,173 @@
+//! Runs hooks and install commands: a time limit, a small environment, output bounded.
+//!
+//! The command starts in the folder it is given, in a process group of its own. At the limit the whole group
+//! is killed. Its environment is `PATH`, `LANG=C.UTF-8` and what the caller names; nothing is inherited.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::process::Command;
+
+use crate::limits::{COMMAND_OUTPUT_BYTES_MAX, COMMAND_TIME_MAX};
+use crate::os;
+
+/// Where commands are looked for.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// How a command ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// What came of it.
+    pub verdict: Verdict,
+    /// The end of what it wrote, both streams, at most [`COMMAND_OUTPUT_BYTES_MAX`] bytes.
+    pub output: String,
+}
+
+/// What came of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Exit status 0.
+    Succeeded,
+    /// Another exit status; none if a signal ended it.
+    Failed(Option<i32>),
+    /// The time limit, in seconds, was over.
+    TimedOut(u64),
+    /// It could not be started.
+    NotStarted,
+}
+
+impl Ended {
+    /// Whether it succeeded.
+    pub fn succeeded(&self) -> bool {
+        self.verdict == Verdict::Succeeded
+    }
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.verdict {
+            Verdict::Succeeded => write!(f, "succeeded")?,
+            Verdict::Failed(Some(status)) => write!(f, "ended with status {status}")?,
+            Verdict::Failed(None) => write!(f, "was ended by a signal")?,
+            Verdict::TimedOut(seconds) => write!(f, "was stopped after its limit of {seconds} s")?,
+            Verdict::NotStarted => write!(f, "could not be started")?,
+        }
+        if self.output.is_empty() {
+            Ok(())
+        } else {
+            write!(f, ": {}", self.output)
+        }
+    }
+}
+
+/// Runs `command` in `folder` for at most `limit`.
+///
+/// A program name with a `/` in it is taken from `folder` if it is relative.
+pub async fn run(command: &[String], folder: &Path, variables: &[(&str, String)], limit: Duration) -> Ended {
+    let limit = limit.min(COMMAND_TIME_MAX);
+    let Some((program, arguments)) = command.split_first() else {
+        return not_started("the command is empty");
+    };
+    let program = if program.contains('/') {
+        folder.join(program)
+    } else {
+        program.into()
+    };
+    let mut prepared = Command::new(&program);
+    prepared
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", PATH)
+        .env("LANG", "C.UTF-8")
+        .envs(variables.iter().map(|(name, value)| (*name, value.as_str())))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    let mut child = match os::in_own_process_group(&mut prepared).spawn() {
+        Ok(child) => child,
+        Err(error) => return not_started(&format!("{}: {error}", program.display())),
+    };
+    let group = GroupGuard(child.id());
+    let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
+        return not_started("its output could not be taken");
+    };
+    let mut tails = (Tail::default(), Tail::default());
+    let finished = {
+        let (out, err) = &mut tails;
+        // The reads end only when every process holding the pipes has ended, so what the command left
+        // running in the background counts as the command.
+        let all = async {
+            let (status, (), ()) = tokio::join!(child.wait(), out.read(stdout), err.read(stderr));
+            status
+        };
+        tokio::time::timeout(limit, all).await
+    };
+    let verdict = match finished {
+        Ok(Ok(status)) if status.success() => Verdict::Succeeded,
+        Ok(Ok(status)) => Verdict::Failed(status.code()),
+        Ok(Err(_)) => Verdict::Failed(None),
+        Err(_) => Verdict::TimedOut(limit.as_secs()),
+    };
+    drop(group);
+    if matches!(verdict, Verdict::TimedOut(_)) {
+        let _ = child.wait().await;
+    }
+    Ended {
+        verdict,
+        output: joined(&tails.0, &tails.1),
+    }
+}
+
+/// Kills the group when dropped, so that nothing outlives a run that was cancelled.
+struct GroupGuard(Option<u32>);
+
+impl Drop for GroupGuard {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0 {
+            os::kill_process_group(leader);
+        }
+    }
+}
+
+/// The end of a stream.
+#[derive(Default)]
+struct Tail {
+    bytes: VecDeque<u8>,
+}
+
+impl Tail {
+    async fn read(&mut self, mut stream: impl AsyncRead + Unpin) {
+        let mut chunk = [0; 4096];
+        while let Ok(count @ 1..) = stream.read(&mut chunk).await {
+            self.bytes.extend(&chunk[..count]);
+            let excess = self.bytes.len().saturating_sub(COMMAND_OUTPUT_BYTES_MAX / 2);
+            self.bytes.drain(..excess);
+        }
+    }
+
+    fn text(&self) -> String {
+        let bytes: Vec<u8> = self.bytes.iter().copied().collect();
+        String::from_utf8_lossy(&bytes).trim().to_owned()
+    }
+}
+
+fn joined(stdout: &Tail, stderr: &Tail) -> String {
+    let (stdout, stderr) = (stdout.text(), stderr.text());
+    match (stdout.is_empty(), stderr.is_empty()) {
+        (_, true) => stdout,
+        (true, false) => stderr,
+        (false, false) => format!("{stdout}\n{stderr}"),
+    }
+}
+
+fn not_started(why: &str) -> Ended {
+    Ended {
+        verdict: Verdict::NotStarted,
+        output: why.to_owned(),
+    }
+}

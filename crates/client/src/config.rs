@@ -1,0 +1,181 @@
+//! The client's configuration: [`RawConfig`] mirrors the file and refuses unknown keys; [`Config`] is validated.
+//!
+//! What a client does is decided by the signed policy and its domain's settings. Here is only what must be
+//! known before there is a policy, and what is of this one host.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::limits::CONFIG_BYTES_MAX;
+use crate::os;
+
+/// The configuration file, as written.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawConfig {
+    /// The data folder.
+    pub data: Option<PathBuf>,
+    /// The client bundle to start from.
+    pub bundle: Option<PathBuf>,
+    /// The client's id.
+    pub id: Option<String>,
+    /// Addresses to plan with, in place of the interfaces'.
+    pub addresses: Option<Vec<String>>,
+    /// Lets the update agent's listener bind beyond loopback.
+    pub unsafe_bind_beyond_loopback: Option<bool>,
+}
+
+/// What a client was told about itself, validated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The data folder.
+    pub data: PathBuf,
+    /// The client bundle to start from; needed until it was copied into the data folder.
+    pub bundle: Option<PathBuf>,
+    /// The client's id: letters, digits, `.`, `_` and `-`.
+    pub id: String,
+    /// Addresses to plan with; `None`: those of the interfaces, read at each run.
+    pub addresses: Option<Vec<IpAddr>>,
+    /// Lets the update agent's listener bind beyond loopback.
+    pub unsafe_bind_beyond_loopback: bool,
+    /// Time between polls, in place of the domain's (for demonstrations and tests).
+    pub poll_interval: Option<Duration>,
+    /// The program that a self-update replaces; `None`: this client is part of another program and never
+    /// replaces itself.
+    pub program: Option<PathBuf>,
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("configuration file {0} cannot be read; check the path and its permissions")]
+    Read(PathBuf, #[source] std::io::Error),
+    /// The file is not TOML of this form.
+    #[error("configuration file {0} is not understood; docs/client.example.toml lists every key")]
+    Parse(PathBuf, #[source] Box<toml::de::Error>),
+    /// A value is wrong.
+    #[error("{key}: `{value}` {problem}")]
+    Value {
+        /// The key or flag.
+        key: &'static str,
+        /// What was given.
+        value: String,
+        /// What is wrong, and what would be right.
+        problem: String,
+    },
+    /// There is no data folder.
+    #[error("no data folder: give --data DIR, or `data = \"DIR\"` in the configuration file")]
+    NoData,
+}
+
+impl RawConfig {
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read, is too long, or is not understood.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let read = os::read_bounded(path, CONFIG_BYTES_MAX).and_then(|bytes| {
+            let bytes = bytes.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound))?;
+            String::from_utf8(bytes).map_err(std::io::Error::other)
+        });
+        let text = read.map_err(|error| ConfigError::Read(path.to_owned(), error))?;
+        Self::parse(&text).map_err(|error| ConfigError::Parse(path.to_owned(), Box::new(error)))
+    }
+
+    /// Parses the text of a file.
+    ///
+    /// # Errors
+    ///
+    /// It is not TOML, has a key that is not known, or a value of another type.
+    pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    /// Lets the values of `over` (flags) win.
+    #[must_use]
+    pub fn overridden_by(self, over: Self) -> Self {
+        Self {
+            data: over.data.or(self.data),
+            bundle: over.bundle.or(self.bundle),
+            id: over.id.or(self.id),
+            addresses: over.addresses.or(self.addresses),
+            unsafe_bind_beyond_loopback: over
+                .unsafe_bind_beyond_loopback
+                .or(self.unsafe_bind_beyond_loopback),
+        }
+    }
+}
+
+impl Config {
+    /// A configuration for a client inside another program: everything else at its default.
+    ///
+    /// # Errors
+    ///
+    /// The id is not one.
+    pub fn new(data: impl Into<PathBuf>, id: &str) -> Result<Self, ConfigError> {
+        Self::try_from(RawConfig {
+            data: Some(data.into()),
+            id: Some(id.to_owned()),
+            ..RawConfig::default()
+        })
+    }
+}
+
+impl TryFrom<RawConfig> for Config {
+    type Error = ConfigError;
+
+    fn try_from(raw: RawConfig) -> Result<Self, ConfigError> {
+        let id = raw.id.unwrap_or_else(os::host_name);
+        if id.is_empty() {
+            let problem = "is empty; give a name such as pc-17".to_owned();
+            return Err(ConfigError::Value {
+                key: "id",
+                value: id,
+                problem,
+            });
+        }
+        let addresses = raw
+            .addresses
+            .map(|texts| {
+                texts
+                    .iter()
+                    .map(|text| address(text))
+                    .collect::<Result<Vec<_>, _>>()
+            })
+            .transpose()?;
+        if addresses.as_ref().is_some_and(Vec::is_empty) {
+            let problem = "is no address; leave the key out to use those of the interfaces".to_owned();
+            return Err(ConfigError::Value {
+                key: "addresses",
+                value: "[]".to_owned(),
+                problem,
+            });
+        }
+        Ok(Self {
+            data: raw.data.ok_or(ConfigError::NoData)?,
+            bundle: raw.bundle,
+            id,
+            addresses,
+            unsafe_bind_beyond_loopback: raw.unsafe_bind_beyond_loopback.unwrap_or(false),
+            poll_interval: None,
+            program: None,
+        })
+    }
+}
+
+fn address(text: &str) -> Result<IpAddr, ConfigError> {
+    let parsed: Result<IpAddr, _> = text.trim_matches(['[', ']']).parse();
+    // An IPv4-mapped address is the IPv4 address (S3).
+    parsed
+        .map(|address| address.to_canonical())
+        .map_err(|_| ConfigError::Value {
+            key: "addresses",
+            value: text.to_owned(),
+            problem: "is not an IP address; write for example 10.1.0.5 or 2001:db8::5".to_owned(),
+        })
+}

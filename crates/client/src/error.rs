@@ -1,0 +1,78 @@
+//! Why a run, the daemon or `status` could not go on at all. What went wrong at a source is no error: it is in
+//! the report.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::os;
+
+/// Why the client could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another run holds the lock.
+    #[error("another run of this client is going on (process {holder}, lock {lock}); wait for it to end", lock = lock.display())]
+    Busy {
+        /// Its process id, as it wrote it.
+        holder: String,
+        /// The lock.
+        lock: PathBuf,
+    },
+    /// There is nothing to start from.
+    #[error("{} has no bundle yet: give --bundle FILE once (`headwater clients bundle` makes it)", .0.display())]
+    NoBundle(PathBuf),
+    /// A file that the client needs is not understood.
+    #[error("{} is not understood: {problem}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        problem: String,
+    },
+    /// The disk is full or refuses (P9): nothing was half changed, and the run ended.
+    #[error("{what} {} failed: the disk is full, or permission is missing; nothing was half changed", path.display())]
+    Storage {
+        /// What was being done.
+        what: &'static str,
+        /// To which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A file or folder could not be used for another reason.
+    #[error("{what} {} failed", path.display())]
+    File {
+        /// What was being done.
+        what: &'static str,
+        /// To which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The domain does not let people start runs (N4).
+    #[error("the settings of domain {0} do not let a person start a run here; the next one starts by itself")]
+    ManualNotAllowed(String),
+    /// Something inside failed that should not.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl Error {
+    /// Turns what the system said into [`Error::Storage`] or [`Error::File`].
+    pub fn file(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| {
+            if os::is_storage_fault(&source) {
+                Self::Storage { what, path, source }
+            } else {
+                Self::File { what, path, source }
+            }
+        }
+    }
+
+    /// Whether it is the disk's or the permissions' fault (exit code 4).
+    pub fn is_storage(&self) -> bool {
+        matches!(self, Self::Storage { .. })
+    }
+}

@@ -1,0 +1,114 @@
+//! The data folder: where everything of a client lies.
+//!
+//! ```text
+//! client.lock               held during a run
+//! state.json                what is remembered between runs
+//! bundle.json               what the client started from
+//! metadata/{settings,components,programs,vendor}/
+//! store/                    bodies by digest
+//! served/CLASS/             what an update agent serves
+//! settings/                 a slot: the domain's settings
+//! components/NAME/          a slot for each component
+//! programs/NAME/            a slot for each program
+//! reports/                  reports not yet sent
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use headwater_policy::Class;
+
+use crate::slot::Slot;
+
+/// A client's data folder.
+#[derive(Debug, Clone)]
+pub struct DataFolder {
+    root: PathBuf,
+}
+
+impl DataFolder {
+    /// The folder at `root`; nothing is made yet.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The lock that a run holds.
+    pub fn lock(&self) -> PathBuf {
+        self.root.join("client.lock")
+    }
+
+    /// What is remembered between runs.
+    pub fn state(&self) -> PathBuf {
+        self.root.join("state.json")
+    }
+
+    /// What the client started from.
+    pub fn bundle(&self) -> PathBuf {
+        self.root.join("bundle.json")
+    }
+
+    /// Signed metadata of a class repository, as received.
+    pub fn metadata(&self, class: Class) -> PathBuf {
+        self.root.join("metadata").join(class.to_string())
+    }
+
+    /// Signed metadata of the vendor's repository, as received.
+    pub fn vendor_metadata(&self) -> PathBuf {
+        self.root.join("metadata").join("vendor")
+    }
+
+    /// Bodies by digest.
+    pub fn store(&self) -> PathBuf {
+        self.root.join("store")
+    }
+
+    /// What an update agent serves.
+    pub fn served(&self) -> PathBuf {
+        self.root.join("served")
+    }
+
+    /// Reports not yet sent.
+    pub fn reports(&self) -> PathBuf {
+        self.root.join("reports")
+    }
+
+    /// The slot of the domain's settings.
+    pub fn settings_slot(&self) -> Slot {
+        Slot::new(self.root.join("settings"))
+    }
+
+    /// The slot of one component or program.
+    pub fn slot(&self, class: Class, name: &str) -> Slot {
+        Slot::new(self.root.join(class.to_string()).join(name))
+    }
+
+    /// The names that have a slot, of class components or programs, in order.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be read.
+    pub fn slot_names(&self, class: Class) -> std::io::Result<Vec<String>> {
+        let folder = self.root.join(class.to_string());
+        let mut names = Vec::new();
+        match std::fs::read_dir(&folder) {
+            Ok(entries) => {
+                for entry in entries {
+                    let entry = entry?;
+                    if entry.file_type()?.is_dir()
+                        && let Ok(name) = entry.file_name().into_string()
+                    {
+                        names.push(name);
+                    }
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+}

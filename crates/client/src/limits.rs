@@ -1,0 +1,67 @@
+//! Every limit of the client, with its unit and its reason.
+
+use std::time::Duration;
+
+/// Longest time that the check-in may hold up a run: it is a hint, and the plan needs no server (P1).
+pub const CHECK_IN_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// Longest time for sending one report, so that an unreachable server does not hold up the next run.
+pub const REPORT_SEND_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Longest answer to a check-in, in bytes: three numbers, a path and a time.
+pub const CHECK_IN_ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+/// First pause after a failed check-in; doubles up to [`CHECK_IN_BACK_OFF_MAX`].
+pub const CHECK_IN_BACK_OFF_MIN: Duration = Duration::from_secs(60);
+
+/// Longest pause after failed check-ins: a server that came back is found within the hour.
+pub const CHECK_IN_BACK_OFF_MAX: Duration = Duration::from_secs(3600);
+
+/// Reports kept while the server is out of reach; the oldest go first. Three weeks of hourly runs.
+pub const SPOOL_REPORTS_MAX: usize = 512;
+
+/// Bytes of reports kept while the server is out of reach; the oldest go first.
+pub const SPOOL_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Reports sent after one run, so that a long absence does not become one long burst.
+pub const SPOOL_SEND_MAX: usize = 64;
+
+/// Output of a hook or an install command that is kept, in bytes: the end says why it failed.
+pub const COMMAND_OUTPUT_BYTES_MAX: usize = 4 * 1024;
+
+/// Longest time that a hook or an install command may be given, whatever a manifest says.
+pub const COMMAND_TIME_MAX: Duration = Duration::from_secs(3600);
+
+/// Releases remembered as failed, for one name: what is no longer offered need not be remembered.
+pub const FAILED_REMEMBERED_MAX: usize = 16;
+
+/// Starts of an unfinished trial (crashes in the middle of a probe) before the client goes back.
+pub const TRIAL_STARTS_MAX: u32 = 3;
+
+/// Starts that a new `headwater-client` gets to complete a run as daemon before the client goes back.
+pub const SELF_STARTS_MAX: u32 = 3;
+
+/// Longest trial run of a new `headwater-client`: a complete run with nothing new to fetch.
+pub const SELF_TRIAL_TIME_MAX: Duration = Duration::from_secs(120);
+
+/// Difference between the server's clock and ours from which the client warns: half of a timestamp's day
+/// would already refuse good metadata, so warn long before.
+pub const CLOCK_SKEW_WARN: Duration = Duration::from_secs(15 * 60);
+
+/// Longest `state.json` that is read, in bytes.
+pub const STATE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Longest client bundle that is read, in bytes: 1024 entries, and roots.
+pub const BUNDLE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Longest configuration file that is read, in bytes.
+pub const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Share of the poll interval, in percent, by which a poll comes earlier or later, so that a site's clients spread.
+pub const POLL_JITTER_PERCENT: u64 = 10;
+
+/// Quota of the client's own store where no update agent's quota applies, in bytes: 64 GiB.
+pub const STORE_BYTES_MAX: u64 = 64 * 1024 * 1024 * 1024;
+
+/// Free space that an install leaves on the disk, in bytes, for the endpoint's own needs.
+pub const FREE_BYTES_MIN: u64 = 16 * 1024 * 1024;

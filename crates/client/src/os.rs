@@ -1,0 +1,225 @@
+//! What depends on the operating system, behind a small interface: links, durability, locks, processes,
+//! the host's name and addresses. Linux now; another system gets its own file beside `os/linux.rs`.
+//!
+//! Nothing here decides anything; the callers say what and in which order.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Write as _};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+#[cfg(target_os = "linux")]
+#[path = "os/linux.rs"]
+mod system;
+
+pub use system::{
+    current_link, exec, free_bytes, host_name, in_own_process_group, is_storage_fault, kill_process_group,
+    make_executable, set_mode, switch_link,
+};
+
+/// The clock, read at the entry points of the client only.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the client's one clock; everything below takes `now` as an argument"
+)]
+pub fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// A lock on a file, held until dropped; the system frees it when the process dies.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+/// What came of asking for a [`Lock`].
+#[derive(Debug)]
+pub enum Locked {
+    /// It is ours.
+    Held(Lock),
+    /// Another process has it; its process id if it wrote one.
+    Busy(String),
+}
+
+/// Takes the lock on `path` without waiting, and writes our process id into it.
+///
+/// # Errors
+///
+/// The file cannot be made or locked.
+pub fn lock(path: &Path) -> io::Result<Locked> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)?;
+    match file.try_lock() {
+        Ok(()) => {
+            file.set_len(0)?;
+            writeln!(file, "{}", std::process::id())?;
+            Ok(Locked::Held(Lock { _file: file }))
+        }
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            let _ = (&mut file).take(32).read_to_string(&mut holder);
+            Ok(Locked::Busy(holder.trim().to_owned()))
+        }
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// The addresses of this host's interfaces, loopback and link-local ones left out.
+///
+/// # Errors
+///
+/// The system does not tell.
+pub fn interface_addresses() -> io::Result<Vec<IpAddr>> {
+    let mut addresses: Vec<IpAddr> = if_addrs::get_if_addrs()?
+        .into_iter()
+        .filter(|interface| !interface.is_loopback())
+        .map(|interface| interface.ip())
+        .filter(|address| match address {
+            IpAddr::V4(v4) => !v4.is_link_local() && !v4.is_unspecified(),
+            IpAddr::V6(v6) => !v6.is_unicast_link_local() && !v6.is_unspecified(),
+        })
+        .collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    Ok(addresses)
+}
+
+/// Writes a whole file so that after a power loss it is the old one or the new one: temporary file beside it,
+/// fsync, rename, fsync of the folder.
+///
+/// # Errors
+///
+/// Any of these steps fails; the old file is then untouched.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = temporary_beside(path);
+    let written = (|| {
+        let mut file = File::create(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        drop(file);
+        fs::rename(&temporary, path)
+    })();
+    if let Err(error) = written {
+        let _ = fs::remove_file(&temporary);
+        return Err(error);
+    }
+    sync_folder(parent(path))
+}
+
+/// Makes the names in a folder durable.
+///
+/// # Errors
+///
+/// The folder cannot be opened or synced.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Makes a folder, its parents, and their names durable.
+///
+/// # Errors
+///
+/// A folder cannot be made or synced.
+pub fn create_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let above = parent(folder);
+    if above != folder {
+        create_folder(above)?;
+    }
+    match fs::create_dir(folder) {
+        Ok(()) => sync_folder(above),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes a whole tree durable: every file, every folder, the innermost first.
+///
+/// # Errors
+///
+/// Something in it cannot be opened or synced.
+pub fn sync_tree(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_tree(&entry.path())?;
+        } else {
+            File::open(entry.path())?.sync_all()?;
+        }
+    }
+    sync_folder(folder)
+}
+
+/// Removes a tree if it is there.
+///
+/// # Errors
+///
+/// It is there and cannot be removed.
+pub fn remove_tree(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
+/// Removes a file if it is there.
+///
+/// # Errors
+///
+/// It is there and cannot be removed.
+pub fn remove_file(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
+/// Reads a file of at most `bytes_max` bytes; `None` if there is none.
+///
+/// # Errors
+///
+/// It cannot be read, or is longer.
+pub fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut bytes = Vec::new();
+    file.take(bytes_max + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("longer than {bytes_max} bytes"),
+        ));
+    }
+    Ok(Some(bytes))
+}
+
+/// The prefix of every temporary file and folder of the client: leftovers of a crash are known by it.
+pub const TEMPORARY_PREFIX: &str = ".tmp-";
+
+/// A name for a temporary file or folder in the folder of `path`.
+pub fn temporary_beside(path: &Path) -> PathBuf {
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    parent(path).join(format!("{TEMPORARY_PREFIX}{}-{name}", std::process::id()))
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(above) if above.as_os_str().is_empty() => Path::new("."),
+        Some(above) => above,
+        None => path,
+    }
+}

@@ -1,0 +1,107 @@
+//! Linux: symbolic links, `statvfs`, process groups, `exec`.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+
+use super::{remove_file, sync_folder, temporary_beside};
+
+/// Points `link` at `target` (a path relative to the link's folder) in one step: a new link is made beside it
+/// and renamed over it, and the folder is synced. After a power loss it is the old or the new one.
+///
+/// # Errors
+///
+/// A step fails; the old link is then untouched.
+pub fn switch_link(link: &Path, target: &Path) -> io::Result<()> {
+    let temporary = temporary_beside(link);
+    remove_file(&temporary)?;
+    symlink(target, &temporary)?;
+    if let Err(error) = fs::rename(&temporary, link) {
+        let _ = fs::remove_file(&temporary);
+        return Err(error);
+    }
+    match link.parent() {
+        Some(folder) => sync_folder(folder),
+        None => Ok(()),
+    }
+}
+
+/// Where `link` points, as written; `None` if there is no link.
+///
+/// # Errors
+///
+/// It is there and is no link, or cannot be read.
+pub fn current_link(link: &Path) -> io::Result<Option<PathBuf>> {
+    match fs::read_link(link) {
+        Ok(target) => Ok(Some(target)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Sets a file's permission bits.
+///
+/// # Errors
+///
+/// The system refuses.
+pub fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o777))
+}
+
+/// Lets the owner and others run a file.
+///
+/// # Errors
+///
+/// The system refuses.
+pub fn make_executable(path: &Path) -> io::Result<()> {
+    set_mode(path, 0o755)
+}
+
+/// Bytes that an ordinary process may still write to the disk of `folder`.
+///
+/// # Errors
+///
+/// The system does not tell.
+pub fn free_bytes(folder: &Path) -> io::Result<u64> {
+    let disk = rustix::fs::statvfs(folder)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+/// This host's name.
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Whether an error is the disk's or the permissions' (P9: not the source's fault, and ends the run).
+pub fn is_storage_fault(error: &io::Error) -> bool {
+    use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(
+        error.kind(),
+        PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull
+    ) || error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
+}
+
+/// Lets a command start in a process group of its own, so that it can be ended with everything it started.
+pub fn in_own_process_group(command: &mut tokio::process::Command) -> &mut tokio::process::Command {
+    command.process_group(0)
+}
+
+/// Ends every process of the group that `leader` leads.
+pub fn kill_process_group(leader: u32) {
+    let leader = i32::try_from(leader)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
+    if let Some(leader) = leader {
+        let _ = rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
+    }
+}
+
+/// Becomes another program, with these arguments and one more variable in the environment. Returns only on failure.
+pub fn exec(program: &Path, arguments: &[std::ffi::OsString], variable: (&str, &str)) -> io::Error {
+    std::process::Command::new(program)
+        .args(arguments)
+        .env(variable.0, variable.1)
+        .exec()
+}
