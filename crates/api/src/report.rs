@@ -35,6 +35,29 @@ pub struct Report {
     pub attempts: Vec<Attempt>,
     /// What is installed after the run: name to version, by class.
     pub installed: BTreeMap<String, BTreeMap<String, Installed>>,
+    /// What it holds for others, if it is an update agent (U1–U4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update_agent: Option<UpdateAgentReport>,
+    /// What an operator should know of this endpoint, though no class failed by it: a clock far off, a listener
+    /// that could not be opened. Sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// What an update agent holds and serves.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpdateAgentReport {
+    /// Content version that it serves, by shared class; a class that is not whole yet is not in it.
+    pub serves: BTreeMap<String, u64>,
+    /// Bytes it holds for others.
+    pub bytes_held: u64,
+    /// Bytes it may hold.
+    pub bytes_quota: u64,
+    /// Bytes free on its disk, if the system tells.
+    pub bytes_free: Option<u64>,
+    /// Why it goes on serving an older release, or none: sentences, by class.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub problems: BTreeMap<String, String>,
 }
 
 /// One installed release.
