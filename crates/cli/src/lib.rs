@@ -1,1 +1,111 @@
-//! cli
+//! The command line of an administrator: binary `headwater`.
+//!
+//! Every command is a noun then a verb. Results go to stdout, as tables or with `--json` as one object;
+//! remarks, progress and errors go to stderr. What the server knows is asked of its console listener;
+//! `plan`, `repo` and `demo` need no server. Decisions are made in `headwater-policy`, signatures in
+//! `headwater-repo`; here they are only asked for and shown.
+
+pub mod clients;
+pub mod completions;
+pub mod console;
+pub mod demo;
+pub mod domains;
+pub mod failure;
+pub mod limits;
+pub mod output;
+pub mod pack;
+pub mod plan;
+pub mod progress;
+pub mod publish;
+pub mod releases;
+pub mod repository;
+pub mod server;
+pub mod sources;
+pub mod update_agents;
+pub mod vendor;
+
+use std::env;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::{Exit, Failure};
+use crate::output::Output;
+
+const EXAMPLES: &str = "\
+Examples:
+  headwater demo                                    a whole fleet on this machine, in one minute
+  headwater server --data /var/lib/headwater        start the server
+  headwater publish ./rules --name rules            publish a folder as the next release
+  headwater sources add --ipv4 10.1.0.0-10.1.255.255 --update-agent ua-paris
+  headwater sources save                            publish the edited source list
+  headwater clients list
+
+Exit codes: 0 done, 1 failed, 2 bad input, 3 partly done, 4 disk or permission.
+`headwater COMMAND --help` shows examples of each command.";
+
+/// Updates for every endpoint, from the right source.
+#[derive(Debug, Parser)]
+#[command(name = "headwater", version, about, after_help = EXAMPLES, max_term_width = 100)]
+pub struct Arguments {
+    /// Print one JSON object on stdout and nothing else there
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Server(server::ServerArguments),
+    Publish(publish::PublishArguments),
+    Releases(releases::ReleasesArguments),
+    Sources(sources::SourcesArguments),
+    Clients(clients::ClientsArguments),
+    Domains(domains::DomainsArguments),
+    UpdateAgents(update_agents::UpdateAgentsArguments),
+    Vendor(vendor::VendorArguments),
+    Repo(repository::RepoArguments),
+    Plan(plan::PlanArguments),
+    Demo(demo::DemoArguments),
+    Completions(completions::CompletionsArguments),
+}
+
+/// Reads the arguments, runs the command, says how it ended.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+        || env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let output = Output::new(arguments.json, no_color);
+    let exit = match run(arguments.command, output) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            output.failure(&failure);
+            failure.exit
+        }
+    };
+    ExitCode::from(exit as u8)
+}
+
+fn run(command: Command, output: Output) -> Result<Exit, Failure> {
+    // A second installation only fails where one is in place already, which is what is wanted.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = tokio::runtime::Runtime::new()
+        .map_err(|error| Failure::failed(format!("cannot start worker threads: {error}")))?;
+    runtime.block_on(async {
+        match command {
+            Command::Server(arguments) => server::run(arguments, output).await,
+            Command::Publish(arguments) => publish::run(arguments, output).await,
+            Command::Releases(arguments) => releases::run(arguments, output).await,
+            Command::Sources(arguments) => sources::run(arguments, output).await,
+            Command::Clients(arguments) => clients::run(arguments, output).await,
+            Command::Domains(arguments) => domains::run(arguments, output).await,
+            Command::UpdateAgents(arguments) => update_agents::run(arguments, output).await,
+            Command::Vendor(arguments) => vendor::run(arguments, output).await,
+            Command::Repo(arguments) => repository::run(arguments, output),
+            Command::Plan(arguments) => plan::run(arguments, output),
+            Command::Demo(arguments) => demo::run(arguments, output).await,
+            Command::Completions(arguments) => completions::run(&arguments),
+        }
+    })
+}

@@ -1,0 +1,292 @@
+//! `headwater clients`: who is there, what they have, what they said; and the bundle for a new one.
+
+use std::fs;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use headwater_api::bundle::ClientBundle;
+use headwater_api::report::{AttemptResult, ClassResult, Reason, Report};
+use headwater_api::v1::{ClientView, ClientsAnswer, MoveRequest, ReportsAnswer};
+use reqwest::Method;
+use serde_json::json;
+
+use crate::console::{Console, ServerLocation, segment};
+use crate::failure::{Exit, Failure};
+use crate::output::{Output, bytes, table, time, word};
+
+const EXAMPLES: &str = "\
+Examples:
+  headwater clients bundle --domain root/paris --out paris.bundle.json
+  headwater clients list --domain root/paris
+  headwater clients show pc-17
+  headwater clients reports pc-17 --limit 5
+  headwater clients move pc-17 pc-18 --domain root/paris
+  headwater clients remove pc-17";
+
+/// List, show, move and remove clients; make the bundle for new ones
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct ClientsArguments {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    server: ServerLocation,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List the clients
+    List {
+        /// Only those of this domain, without its sub-domains
+        #[arg(long)]
+        domain: Option<String>,
+    },
+    /// Show one client with its last run
+    Show {
+        /// The client's id
+        id: String,
+    },
+    /// Move clients to a domain: all or none
+    Move {
+        /// The clients' ids
+        #[arg(required = true)]
+        ids: Vec<String>,
+        /// Where to
+        #[arg(long)]
+        domain: String,
+    },
+    /// Remove a client from the registry; it comes back if it checks in again
+    Remove {
+        /// The client's id
+        id: String,
+    },
+    /// Write the file that a new client starts from
+    Bundle {
+        /// The domain that the client joins
+        #[arg(long, default_value = "root")]
+        domain: String,
+        /// Where to write it
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Show what clients said of their runs, newest first
+    Reports {
+        /// Only this client's
+        id: Option<String>,
+        /// At most so many
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+    },
+}
+
+/// Runs one of the commands.
+pub async fn run(arguments: ClientsArguments, output: Output) -> Result<Exit, Failure> {
+    let console = Console::new(&arguments.server)?;
+    match arguments.command {
+        Command::List { domain } => {
+            let clients = list(&console, domain.as_deref()).await?;
+            output.result(&clients, |clients| clients_text(clients));
+        }
+        Command::Show { id } => {
+            let client: ClientView = console.get(&format!("/api/v1/clients/{}", segment(&id))).await?;
+            output.result(&client, client_text);
+        }
+        Command::Move { ids, domain } => {
+            let request = MoveRequest { clients: ids, domain };
+            let moved: ClientsAnswer = console
+                .call(Method::POST, "/api/v1/clients/move", &request)
+                .await?;
+            output.result(&moved, clients_text);
+        }
+        Command::Remove { id } => {
+            let (): () = console
+                .ask(Method::DELETE, &format!("/api/v1/clients/{}", segment(&id)))
+                .await?;
+            output.result(&json!({"removed": id}), |_| format!("removed {id}"));
+        }
+        Command::Bundle { domain, out } => {
+            let bundle: ClientBundle = console
+                .get(&format!("/api/v1/client-bundle?domain={}", segment(&domain)))
+                .await?;
+            let text = serde_json::to_vec_pretty(&bundle).expect("a wire message always serialises");
+            fs::write(&out, text).map_err(|error| Failure::file("write", &out, &error))?;
+            let written = json!({"written": out, "server_url": bundle.server_url, "domain": bundle.domain});
+            output.result(&written, |_| {
+                format!(
+                    "wrote {} for clients of {} at {}",
+                    out.display(),
+                    bundle.domain,
+                    bundle.server_url
+                )
+            });
+            if !output.is_json() {
+                output.note(&format!(
+                    "next, on the endpoint: headwater-client run --data DIR --bundle {}",
+                    out.display()
+                ));
+            }
+        }
+        Command::Reports { id, limit } => {
+            let client = id
+                .map(|id| format!("&client={}", segment(&id)))
+                .unwrap_or_default();
+            let reports: ReportsAnswer = console
+                .get(&format!("/api/v1/reports?limit={limit}{client}"))
+                .await?;
+            output.result(&reports, reports_text);
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// All clients, page by page.
+pub async fn list(console: &Console, domain: Option<&str>) -> Result<ClientsAnswer, Failure> {
+    let domain = domain
+        .map(|domain| format!("&domain={}", segment(domain)))
+        .unwrap_or_default();
+    let mut all: ClientsAnswer = console
+        .get(&format!("/api/v1/clients?limit=1000{domain}"))
+        .await?;
+    while let Some(after) = all.next.take() {
+        let page: ClientsAnswer = console
+            .get(&format!(
+                "/api/v1/clients?limit=1000{domain}&after={}",
+                segment(&after)
+            ))
+            .await?;
+        all.items.extend(page.items);
+        all.next = page.next;
+    }
+    Ok(all)
+}
+
+fn clients_text(answer: &ClientsAnswer) -> String {
+    let rows = answer.items.iter().map(|client| {
+        let role = if client.update_agent { "update agent" } else { "" };
+        let versions: Vec<String> = client
+            .versions
+            .iter()
+            .map(|(class, version)| format!("{class} {version}"))
+            .collect();
+        vec![
+            client.id.clone(),
+            client.domain.clone(),
+            client.addresses.join(" "),
+            role.to_owned(),
+            versions.join(", "),
+            time(client.last_seen),
+        ]
+    });
+    let empty = "no client has checked in yet\nnext: `headwater clients bundle --out FILE`, then `headwater-client run --data DIR --bundle FILE`";
+    table(
+        &["id", "domain", "addresses", "role", "has", "last seen"],
+        rows.collect(),
+        empty,
+    )
+}
+
+fn client_text(client: &ClientView) -> String {
+    let role = if client.update_agent {
+        ", an update agent"
+    } else {
+        ""
+    };
+    let mut text = format!(
+        "{} in {}{role}\naddresses   {}\nprogram     {}\npolicy      version {}\nfirst seen  {}\nlast seen   {}",
+        client.id,
+        client.domain,
+        client.addresses.join(" "),
+        client.program,
+        client.policy_version,
+        time(client.first_seen),
+        time(client.last_seen),
+    );
+    match &client.last_report {
+        Some(report) => text.push_str(&format!("\n\n{}", report_text(report))),
+        None => text.push_str("\nno run reported yet"),
+    }
+    text
+}
+
+fn reports_text(answer: &ReportsAnswer) -> String {
+    let rows = answer.items.iter().map(|stored| {
+        let report = &stored.report;
+        let classes: Vec<String> = report
+            .classes
+            .iter()
+            .map(|outcome| format!("{} {}", outcome.class, word(&outcome.result)))
+            .collect();
+        let received = report.attempts.iter().map(|attempt| attempt.bytes).sum();
+        vec![
+            time(report.started),
+            report.client.clone(),
+            report.run.to_string(),
+            classes.join(", "),
+            bytes(received),
+            format!("{} ms", report.duration_ms),
+        ]
+    });
+    table(
+        &["started", "client", "run", "result", "received", "took"],
+        rows.collect(),
+        "no run was reported yet",
+    )
+}
+
+/// One run: what came of each class, then every attempt (P12).
+pub fn report_text(report: &Report) -> String {
+    let outcomes = report.classes.iter().map(|outcome| {
+        let source = outcome.source.clone().unwrap_or_else(|| "-".to_owned());
+        vec![
+            outcome.class.clone(),
+            word(&outcome.result),
+            source,
+            outcome.message.clone(),
+        ]
+    });
+    let attempts = report.attempts.iter().map(|attempt| {
+        let reason = attempt.reason.as_ref().map(word::<Reason>).unwrap_or_default();
+        vec![
+            attempt.class.clone(),
+            attempt.source.clone(),
+            attempt
+                .entry
+                .map_or_else(|| "-".to_owned(), |entry| entry.to_string()),
+            word::<AttemptResult>(&attempt.result),
+            [reason, attempt.detail.clone()]
+                .into_iter()
+                .filter(|part| !part.is_empty())
+                .collect::<Vec<_>>()
+                .join(": "),
+            bytes(attempt.bytes),
+            format!("{} → {}", attempt.from_version, attempt.to_version),
+        ]
+    });
+    let heading = format!(
+        "run {} at {}, {} ms",
+        report.run,
+        time(report.started),
+        report.duration_ms
+    );
+    let outcomes = table(
+        &["class", "result", "source", "message"],
+        outcomes.collect(),
+        "no class was tried",
+    );
+    let attempts = table(
+        &[
+            "class", "source", "entry", "result", "reason", "received", "version",
+        ],
+        attempts.collect(),
+        "no source was tried",
+    );
+    format!("{heading}\n{outcomes}\n\n{attempts}")
+}
+
+/// Whether every class of a run ended well.
+pub fn is_whole(report: &Report) -> bool {
+    report
+        .classes
+        .iter()
+        .all(|outcome| matches!(outcome.result, ClassResult::Updated | ClassResult::Current))
+}

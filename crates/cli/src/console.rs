@@ -1,0 +1,206 @@
+//! Talking to the server's console listener: one place for addresses, time-outs and refusals.
+
+use std::time::Duration;
+
+use clap::Args;
+use headwater_api::v1::ErrorAnswer;
+use reqwest::{Method, StatusCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::failure::{Exit, Failure, chain};
+use crate::limits::CONNECT_TIMEOUT_SECONDS;
+
+/// Where the server is.
+#[derive(Debug, Clone, Args)]
+pub struct ServerLocation {
+    /// The server's console listener
+    #[arg(
+        long = "server",
+        value_name = "URL",
+        env = "HEADWATER_SERVER",
+        default_value = "http://127.0.0.1:8470",
+        global = true
+    )]
+    pub url: String,
+}
+
+/// The server's API.
+#[derive(Debug, Clone)]
+pub struct Console {
+    base: String,
+    http: reqwest::Client,
+}
+
+impl Console {
+    /// Checks the address; nothing is sent yet.
+    pub fn new(location: &ServerLocation) -> Result<Self, Failure> {
+        let base = location.url.trim_end_matches('/').to_owned();
+        let parsed = reqwest::Url::parse(&base)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        if parsed.is_none() {
+            return Err(Failure::bad_input(format!(
+                "the server's address `{}` is not an http or https URL",
+                location.url
+            ))
+            .with_way_out("give --server URL or HEADWATER_SERVER, such as http://127.0.0.1:8470"));
+        }
+        let http = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(CONNECT_TIMEOUT_SECONDS))
+            .user_agent(concat!("headwater/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| Failure::failed(format!("cannot set up HTTP: {}", chain(&error))))?;
+        Ok(Self { base, http })
+    }
+
+    /// Asks.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.receive(self.http.get(self.address(path))).await
+    }
+
+    /// Asks for something that is not JSON.
+    pub async fn get_text(&self, path: &str) -> Result<String, Failure> {
+        let response = self.send(self.http.get(self.address(path))).await?;
+        response.text().await.map_err(|error| self.broke_off(&error))
+    }
+
+    /// Sends a message and takes the answer.
+    pub async fn call<B: Serialize + ?Sized, T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &B,
+    ) -> Result<T, Failure> {
+        self.receive(self.http.request(method, self.address(path)).json(body))
+            .await
+    }
+
+    /// Sends a message without a body and takes the answer.
+    pub async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, Failure> {
+        self.receive(self.http.request(method, self.address(path))).await
+    }
+
+    /// Streams a body up and takes the answer.
+    pub async fn upload<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        body: reqwest::Body,
+    ) -> Result<T, Failure> {
+        let request = self
+            .http
+            .post(self.address(path))
+            .query(query)
+            .header("content-type", "application/octet-stream")
+            .body(body);
+        self.receive(request).await
+    }
+
+    fn address(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    async fn receive<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, Failure> {
+        let response = self.send(request).await?;
+        let bytes = response.bytes().await.map_err(|error| self.broke_off(&error))?;
+        let bytes = if bytes.is_empty() {
+            b"null".as_slice().into()
+        } else {
+            bytes
+        };
+        serde_json::from_slice(&bytes).map_err(|error| {
+            Failure::failed(format!("the server at {} answered what this program does not understand: {error}", self.base))
+                .with_way_out("check that --server names the console listener, and that both programs have the same version")
+        })
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, Failure> {
+        let response = request.send().await.map_err(|error| {
+            if error.is_connect() || error.is_timeout() {
+                Failure::failed(format!("no server answers at {}: {}", self.base, chain(&error))).with_way_out(
+                    "start one with `headwater server --data DIR`, or say where it is with --server URL or HEADWATER_SERVER",
+                )
+            } else {
+                self.broke_off(&error)
+            }
+        })?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let body = response.bytes().await.unwrap_or_default();
+        Err(self.refusal(status, &body))
+    }
+
+    fn broke_off(&self, error: &reqwest::Error) -> Failure {
+        Failure::failed(format!("the server at {} broke off: {}", self.base, chain(error)))
+            .with_way_out("look at the server's log, then run it again")
+    }
+
+    fn refusal(&self, status: StatusCode, body: &[u8]) -> Failure {
+        let exit = match status.as_u16() {
+            400 | 404 | 413 | 422 => Exit::BadInput,
+            507 => Exit::Disk,
+            _ => Exit::Failed,
+        };
+        let Ok(ErrorAnswer { error }) = serde_json::from_slice(body) else {
+            return Failure::new(exit, format!("the server at {} refused: HTTP {status}", self.base))
+                .with_way_out("check that --server names the console listener, and that both programs have the same version");
+        };
+        Failure::new(exit, error.message).with_problems(problems(error.details.as_ref()))
+    }
+}
+
+/// The single problems in the details of an error: of entries, of changes, or of numbers.
+fn problems(details: Option<&serde_json::Value>) -> Vec<String> {
+    let list = |key: &str| {
+        details
+            .and_then(|details| details.get(key))
+            .and_then(serde_json::Value::as_array)
+            .cloned()
+            .unwrap_or_default()
+    };
+    let text = |value: &serde_json::Value, key: &str| {
+        value
+            .get(key)
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let of_entries = list("problems").into_iter().map(|problem| {
+        match problem.get("entry").and_then(serde_json::Value::as_u64) {
+            Some(entry) => format!("entry {entry}: {}", text(&problem, "message")),
+            None => text(&problem, "message"),
+        }
+    });
+    let of_changes = list("changes").into_iter().map(|change| text(&change, "text"));
+    of_entries
+        .chain(of_changes)
+        .filter(|problem| !problem.is_empty())
+        .collect()
+}
+
+/// One segment of a path, percent-encoded.
+pub fn segment(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::segment;
+
+    #[test]
+    fn a_segment_stays_one_segment() {
+        assert_eq!(segment("root/paris"), "root%2Fparis");
+        assert_eq!(segment("pc-17.é"), "pc-17.%C3%A9");
+    }
+}

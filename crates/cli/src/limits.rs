@@ -1,0 +1,25 @@
+//! Every limit of the command line, with unit and reason.
+
+/// Bytes of a policy, client or source list file: 1024 entries take a few hundred kilobytes.
+pub const INPUT_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Files and folders in one release: as many as a manifest may name, so that the refusal comes before the upload.
+pub const RELEASE_FILES_MAX: usize = 100_000;
+
+/// Seconds to connect to the server: it is on this machine or close by.
+pub const CONNECT_TIMEOUT_SECONDS: u64 = 10;
+
+/// Clients of one demo: all run in one process and share one disk.
+pub const DEMO_CLIENTS_MAX: u32 = 500;
+
+/// Update agents of one demo: each has a loopback network of its own, 127.N.0.0/16.
+pub const DEMO_UPDATE_AGENTS_MAX: u32 = 100;
+
+/// Clients that a demo lets update at the same moment: more only wait for the same cores and disk.
+pub const DEMO_RUNS_AT_ONCE_MAX: usize = 8;
+
+/// Bytes of one chunk of an upload.
+pub const UPLOAD_CHUNK_BYTES: usize = 256 * 1024;
+
+/// Chunks of an upload that may wait for the network: bounds the memory of packing.
+pub const UPLOAD_CHUNKS_WAITING_MAX: usize = 4;

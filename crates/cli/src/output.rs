@@ -1,0 +1,174 @@
+//! What reaches the terminal: results on stdout (a table, or one JSON object), all else on stderr.
+
+use std::io::{self, IsTerminal, Write};
+
+use comfy_table::{ContentArrangement, Table, TableStyle};
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::progress::Progress;
+
+/// Where a command's words go.
+#[derive(Debug, Clone, Copy)]
+pub struct Output {
+    json: bool,
+    colour: bool,
+    progress: bool,
+}
+
+impl Output {
+    /// For people, or one JSON object with `json`. Colour and progress bars only on a terminal;
+    /// no colour where `NO_COLOR` is set (no-color.org).
+    pub fn new(json: bool, no_color: bool) -> Self {
+        Self {
+            json,
+            colour: !json && !no_color && io::stdout().is_terminal(),
+            progress: !json && io::stderr().is_terminal(),
+        }
+    }
+
+    /// Whether one JSON object is wanted.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Colours for stdout.
+    pub fn paint(&self) -> Paint {
+        Paint { on: self.colour }
+    }
+
+    /// The result of a command: the object as JSON, or what `human` makes of it.
+    pub fn result<T: Serialize>(&self, object: &T, human: impl FnOnce(&T) -> String) {
+        if self.json {
+            let text = serde_json::to_string_pretty(object).expect("a wire message always serialises");
+            self.stdout(&text);
+        } else {
+            self.stdout(&human(object));
+        }
+    }
+
+    /// One line of a story on stdout, for people only.
+    pub fn line(&self, text: &str) {
+        if !self.json {
+            self.stdout(text);
+        }
+    }
+
+    /// A remark on stderr: what was done, what to do next.
+    pub fn note(&self, text: &str) {
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+
+    /// The unhappy end: for people on stderr, and with `--json` one object on stdout as well.
+    pub fn failure(&self, failure: &Failure) {
+        let _ = writeln!(io::stderr(), "error: {failure}");
+        if self.json {
+            self.stdout(&failure.to_json().to_string());
+        }
+    }
+
+    /// A progress bar over `total` bytes, shown only on a terminal.
+    pub fn progress(&self, what: &str, total: u64) -> Progress {
+        Progress::bytes(self.progress, what, total)
+    }
+
+    /// Writes to stdout; a reader that went away (`| head`) is not an error.
+    fn stdout(&self, text: &str) {
+        let mut stdout = io::stdout().lock();
+        let _ = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+    }
+}
+
+/// Terminal colours, or none.
+#[derive(Debug, Clone, Copy)]
+pub struct Paint {
+    on: bool,
+}
+
+impl Paint {
+    /// No colours at all.
+    pub const PLAIN: Self = Self { on: false };
+
+    /// A heading.
+    pub fn bold(&self, text: &str) -> String {
+        self.code("1", text)
+    }
+
+    /// Beside the point.
+    pub fn dim(&self, text: &str) -> String {
+        self.code("2", text)
+    }
+
+    /// Went well.
+    pub fn green(&self, text: &str) -> String {
+        self.code("32", text)
+    }
+
+    /// Did not.
+    pub fn red(&self, text: &str) -> String {
+        self.code("31", text)
+    }
+
+    /// Went otherwise than first wanted.
+    pub fn yellow(&self, text: &str) -> String {
+        self.code("33", text)
+    }
+
+    fn code(&self, code: &str, text: &str) -> String {
+        if self.on {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+/// A table without borders; an empty one says so in words.
+pub fn table(header: &[&str], rows: Vec<Vec<String>>, when_empty: &str) -> String {
+    if rows.is_empty() {
+        return when_empty.to_owned();
+    }
+    let mut table = Table::new();
+    table
+        .load_style(TableStyle::new())
+        .set_content_arrangement(ContentArrangement::Disabled)
+        .set_header(header.iter().map(|name| name.to_uppercase()));
+    for row in rows {
+        table.add_row(row);
+    }
+    for index in 0..header.len() {
+        if let Some(column) = table.column_mut(index) {
+            column.set_padding((0, 2));
+        }
+    }
+    table
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Bytes as a person reads them: `0 B`, `12.3 kB`, `4.5 MB` (powers of 1000).
+pub fn bytes(count: u64) -> String {
+    const STEPS: [(&str, u64); 3] = [("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000)];
+    for (unit, size) in STEPS {
+        if count >= size {
+            let tenths = count.saturating_mul(10) / size;
+            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
+        }
+    }
+    format!("{count} B")
+}
+
+/// A moment as a person reads it, in UTC, to the second.
+pub fn time(moment: jiff::Timestamp) -> String {
+    moment.strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// A value's own snake_case word on the wire, with blanks for people.
+pub fn word<T: Serialize>(value: &T) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word.replace('_', " "),
+        _ => String::new(),
+    }
+}

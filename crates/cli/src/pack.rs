@@ -1,0 +1,343 @@
+//! Turning what an administrator names — a folder, a file, an archive — into one stream for the server.
+//!
+//! Everything is looked through first, so that a refusal comes before the first byte is sent. A folder is
+//! packed while it is sent; nothing is written to disk and no more than a few chunks are in memory. What an
+//! archive holds is for the server to check.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use tokio::sync::mpsc;
+
+use crate::failure::Failure;
+use crate::limits::{RELEASE_FILES_MAX, UPLOAD_CHUNK_BYTES, UPLOAD_CHUNKS_WAITING_MAX};
+use crate::progress::Progress;
+
+/// What will be sent.
+#[derive(Debug, Clone)]
+pub struct Package {
+    /// Bytes of content, for the progress bar.
+    pub bytes: u64,
+    content: Content,
+}
+
+#[derive(Debug, Clone)]
+enum Content {
+    /// Files to pack, in order of their paths in the release.
+    Files(Vec<PackedFile>),
+    /// An archive, sent as it is.
+    Archive { path: PathBuf, format: &'static str },
+}
+
+#[derive(Debug, Clone)]
+struct PackedFile {
+    path: PathBuf,
+    name: String,
+    size: u64,
+    executable: bool,
+}
+
+impl Package {
+    /// Looks through `path`. An archive is sent to be unpacked by the server, unless `keep_archive`.
+    pub fn of(path: &Path, keep_archive: bool) -> Result<Self, Failure> {
+        let metadata = fs::metadata(path).map_err(|error| Failure::file("read", path, &error))?;
+        if metadata.is_dir() {
+            return Self::of_folder(path);
+        }
+        if !metadata.is_file() {
+            return Err(Failure::bad_input(format!(
+                "{} is neither a file nor a folder",
+                path.display()
+            )));
+        }
+        File::open(path).map_err(|error| Failure::file("read", path, &error))?;
+        let content = match archive_format(path).filter(|_| !keep_archive) {
+            Some(format) => Content::Archive {
+                path: path.to_owned(),
+                format,
+            },
+            None => Content::Files(vec![PackedFile::new(path, file_name(path)?, &metadata)]),
+        };
+        Ok(Self {
+            bytes: metadata.len(),
+            content,
+        })
+    }
+
+    fn of_folder(folder: &Path) -> Result<Self, Failure> {
+        let mut files = Vec::new();
+        collect(folder, "", &mut files)?;
+        if files.is_empty() {
+            return Err(Failure::bad_input(format!(
+                "{} has no files: a release needs at least one",
+                folder.display()
+            )));
+        }
+        Ok(Self {
+            bytes: files.iter().map(|file| file.size).sum(),
+            content: Content::Files(files),
+        })
+    }
+
+    /// The stream's format, as the API calls it.
+    pub fn format(&self) -> &'static str {
+        match &self.content {
+            Content::Files(_) => "tar",
+            Content::Archive { format, .. } => format,
+        }
+    }
+
+    /// The stream, made while it is read. A file that cannot be read, or changes meanwhile, breaks it off,
+    /// and the server then publishes nothing.
+    pub fn stream(self, progress: Progress) -> reqwest::Body {
+        let (sender, receiver) = mpsc::channel(UPLOAD_CHUNKS_WAITING_MAX);
+        tokio::task::spawn_blocking(move || {
+            let mut chunks = Chunks {
+                sender: sender.clone(),
+                waiting: Vec::with_capacity(UPLOAD_CHUNK_BYTES),
+                progress,
+            };
+            if let Err(error) = self.write(&mut chunks).and_then(|()| chunks.flush()) {
+                let _ = sender.blocking_send(Err(error));
+            }
+        });
+        let chunks = futures_util::stream::unfold(receiver, |mut receiver| async {
+            receiver.recv().await.map(|chunk| (chunk, receiver))
+        });
+        reqwest::Body::wrap_stream(chunks)
+    }
+
+    /// Writes the stream.
+    pub fn write(&self, to: &mut impl Write) -> io::Result<()> {
+        match &self.content {
+            Content::Archive { path, .. } => io::copy(&mut File::open(path)?, to).map(|_| ()),
+            Content::Files(files) => {
+                let mut tar = tar::Builder::new(to);
+                for file in files {
+                    append(&mut tar, file)?;
+                }
+                tar.finish()
+            }
+        }
+    }
+}
+
+fn append(tar: &mut tar::Builder<impl Write>, file: &PackedFile) -> io::Result<()> {
+    let name = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", file.path.display()));
+    let mut header = tar::Header::new_gnu();
+    header.set_size(file.size);
+    header.set_mode(if file.executable { 0o755 } else { 0o644 });
+    header.set_mtime(0);
+    let opened = File::open(&file.path).map_err(name)?;
+    let mut content = Counted {
+        inner: opened.take(file.size),
+        left: file.size,
+    };
+    tar.append_data(&mut header, &file.name, &mut content)
+        .map_err(name)?;
+    let longer = content.inner.into_inner().read(&mut [0])? > 0;
+    if content.left > 0 || longer {
+        return Err(io::Error::other(format!(
+            "{} changed while it was read",
+            file.path.display()
+        )));
+    }
+    Ok(())
+}
+
+struct Counted<R> {
+    inner: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.left -= count as u64;
+        Ok(count)
+    }
+}
+
+impl PackedFile {
+    fn new(path: &Path, name: String, metadata: &fs::Metadata) -> Self {
+        Self {
+            path: path.to_owned(),
+            name,
+            size: metadata.len(),
+            executable: is_executable(metadata),
+        }
+    }
+}
+
+#[cfg(unix)]
+fn is_executable(metadata: &fs::Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    metadata.permissions().mode() & 0o111 != 0
+}
+
+#[cfg(not(unix))]
+fn is_executable(_metadata: &fs::Metadata) -> bool {
+    false
+}
+
+/// Files below `folder` in order of name; `prefix` is its path in the release.
+fn collect(folder: &Path, prefix: &str, files: &mut Vec<PackedFile>) -> Result<(), Failure> {
+    let unreadable = |error: io::Error| Failure::file("read", folder, &error);
+    let mut entries = fs::read_dir(folder)
+        .map_err(unreadable)?
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(unreadable)?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        let name = format!("{prefix}{}", file_name(&path)?);
+        let metadata = fs::symlink_metadata(&path).map_err(|error| Failure::file("read", &path, &error))?;
+        if metadata.is_dir() {
+            collect(&path, &format!("{name}/"), files)?;
+        } else if metadata.is_file() {
+            File::open(&path).map_err(|error| Failure::file("read", &path, &error))?;
+            files.push(PackedFile::new(&path, name, &metadata));
+        } else {
+            let kind = if metadata.is_symlink() {
+                "a symbolic link"
+            } else {
+                "neither a file nor a folder"
+            };
+            return Err(Failure::bad_input(format!(
+                "{} is {kind}: a release holds files and folders only",
+                path.display()
+            ))
+            .with_way_out("leave it out, or copy the folder with `cp -rL` first"));
+        }
+        if files.len() > RELEASE_FILES_MAX {
+            return Err(Failure::bad_input(format!(
+                "{} has more than {RELEASE_FILES_MAX} files",
+                folder.display()
+            ))
+            .with_way_out(
+                "publish it as several components, or pack it in an archive and give --keep-archive",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn file_name(path: &Path) -> Result<String, Failure> {
+    match path.file_name().map(|name| name.to_str()) {
+        Some(Some(name)) => Ok(name.to_owned()),
+        Some(None) => Err(
+            Failure::bad_input(format!("the name of {} is not UTF-8", path.display()))
+                .with_way_out("rename it"),
+        ),
+        None => Err(
+            Failure::bad_input(format!("{} has no name of its own", path.display()))
+                .with_way_out("give its full path"),
+        ),
+    }
+}
+
+fn archive_format(path: &Path) -> Option<&'static str> {
+    let name = path.file_name()?.to_string_lossy().to_lowercase();
+    [
+        (".tar", "tar"),
+        (".tar.gz", "tar.gz"),
+        (".tgz", "tar.gz"),
+        (".zip", "zip"),
+    ]
+    .into_iter()
+    .find(|(suffix, _)| name.ends_with(suffix))
+    .map(|(_, format)| format)
+}
+
+/// Gathers what is written into chunks for the stream.
+struct Chunks {
+    sender: mpsc::Sender<io::Result<Vec<u8>>>,
+    waiting: Vec<u8>,
+    progress: Progress,
+}
+
+impl Write for Chunks {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.waiting.extend_from_slice(bytes);
+        if self.waiting.len() >= UPLOAD_CHUNK_BYTES {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let chunk = std::mem::replace(&mut self.waiting, Vec::with_capacity(UPLOAD_CHUNK_BYTES));
+        self.progress.advance(chunk.len() as u64);
+        self.sender
+            .blocking_send(Ok(chunk))
+            .map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, "the server closed the connection"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fs;
+    use std::io::Read as _;
+
+    use super::Package;
+
+    #[test]
+    fn a_folder_becomes_a_tar_in_order_of_name() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("b/c")).unwrap();
+        fs::write(folder.path().join("b/c/deep"), "deep").unwrap();
+        fs::write(folder.path().join("a"), "first").unwrap();
+        let package = Package::of(folder.path(), false).unwrap();
+        assert_eq!((package.bytes, package.format()), (9, "tar"));
+        let mut bytes = Vec::new();
+        package.write(&mut bytes).unwrap();
+        let mut files = BTreeMap::new();
+        for entry in tar::Archive::new(&bytes[..]).entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let mut text = String::new();
+            entry.read_to_string(&mut text).unwrap();
+            files.insert(entry.path().unwrap().display().to_string(), text);
+        }
+        let expected =
+            [("a", "first"), ("b/c/deep", "deep")].map(|(name, text)| (name.to_owned(), text.to_owned()));
+        assert_eq!(files, BTreeMap::from(expected));
+    }
+
+    #[test]
+    fn what_cannot_be_a_release_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = |path: &std::path::Path| Package::of(path, false).unwrap_err().message;
+        assert!(refused(folder.path()).contains("has no files"));
+        assert!(refused(&folder.path().join("absent")).contains("absent"));
+        std::os::unix::fs::symlink("/etc/passwd", folder.path().join("link")).unwrap();
+        assert!(refused(folder.path()).contains("link is a symbolic link"));
+    }
+
+    #[test]
+    fn a_file_that_shrank_breaks_the_stream_off() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rules");
+        fs::write(&path, "0123456789").unwrap();
+        let package = Package::of(&path, false).unwrap();
+        fs::write(&path, "0123").unwrap();
+        let error = package.write(&mut Vec::new()).unwrap_err();
+        assert!(
+            error.to_string().contains("rules changed while it was read"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn an_archive_is_sent_as_it_is_unless_kept_as_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rules.TGZ");
+        fs::write(&path, "not checked here").unwrap();
+        assert_eq!(Package::of(&path, false).unwrap().format(), "tar.gz");
+        assert_eq!(Package::of(&path, true).unwrap().format(), "tar");
+    }
+}

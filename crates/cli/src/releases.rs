@@ -1,0 +1,175 @@
+//! `headwater releases`: what is published, and the way back (C5).
+
+use clap::{Args, Subcommand};
+use headwater_api::v1::{ComponentView, ReleasesAnswer, RollbackRequest};
+use reqwest::Method;
+
+use crate::console::{Console, ServerLocation, segment};
+use crate::failure::{Exit, Failure};
+use crate::output::{Output, bytes, table, time};
+
+const EXAMPLES: &str = "\
+Examples:
+  headwater releases list
+  headwater releases show rules
+  headwater releases rollback rules --to 2026.11.21
+  headwater releases rollback scanner --program --to 7";
+
+/// List, show and roll back releases
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct ReleasesArguments {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    server: ServerLocation,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List components and programs with their current releases
+    List,
+    /// Show every kept release of one component or program
+    Show(Which),
+    /// Go back to an earlier release: every later one is withdrawn, and clients go back to it
+    Rollback {
+        #[command(flatten)]
+        which: Which,
+        /// The release to go back to: its number or its version
+        #[arg(long, value_name = "RELEASE")]
+        to: String,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Which {
+    /// The component or program
+    name: String,
+    /// It is a program (class programs), not a component
+    #[arg(long)]
+    program: bool,
+}
+
+impl Which {
+    fn path(&self) -> String {
+        let class = if self.program { "programs" } else { "components" };
+        format!("/api/v1/releases/{class}/{}", segment(&self.name))
+    }
+}
+
+/// Runs one of the commands.
+pub async fn run(arguments: ReleasesArguments, output: Output) -> Result<Exit, Failure> {
+    let console = Console::new(&arguments.server)?;
+    match arguments.command {
+        Command::List => {
+            let answer: ReleasesAnswer = console.get("/api/v1/releases").await?;
+            output.result(&answer, list_text);
+        }
+        Command::Show(which) => {
+            let component: ComponentView = console.get(&which.path()).await?;
+            output.result(&component, component_text);
+        }
+        Command::Rollback { which, to } => {
+            let component: ComponentView = console.get(&which.path()).await?;
+            let request = RollbackRequest {
+                to: find(&component, &to)?,
+            };
+            let path = format!("{}/rollback", which.path());
+            let component: ComponentView = console.call(Method::POST, &path, &request).await?;
+            output.result(&component, component_text);
+            if !output.is_json() {
+                output.note("next: clients go back at their next update; publishing a new release leads forward again");
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// A release by its version, or else by its number.
+fn find(component: &ComponentView, wanted: &str) -> Result<u64, Failure> {
+    let by_version = component
+        .releases
+        .iter()
+        .find(|release| release.version == wanted);
+    let by_number = || {
+        component
+            .releases
+            .iter()
+            .find(|release| release.sequence.to_string() == wanted)
+    };
+    by_version
+        .or_else(by_number)
+        .map(|release| release.sequence)
+        .ok_or_else(|| {
+            let known: Vec<&str> = component
+                .releases
+                .iter()
+                .map(|release| release.version.as_str())
+                .collect();
+            Failure::bad_input(format!("{} has no release `{wanted}`", component.name))
+                .with_way_out(format!("choose one of {}", known.join(", ")))
+        })
+}
+
+fn list_text(answer: &ReleasesAnswer) -> String {
+    let rows = answer.items.iter().map(|component| {
+        let current = component
+            .releases
+            .iter()
+            .find(|release| release.sequence == component.current);
+        let [version, published, size] = current.map_or_else(
+            || ["-".to_owned(), "-".to_owned(), "-".to_owned()],
+            |release| {
+                [
+                    release.version.clone(),
+                    time(release.published),
+                    bytes(release.size),
+                ]
+            },
+        );
+        let from = if component.from_vendor {
+            "vendor source"
+        } else {
+            "published here"
+        };
+        vec![
+            component.class.clone(),
+            component.name.clone(),
+            component.current.to_string(),
+            version,
+            size,
+            published,
+            from.to_owned(),
+        ]
+    });
+    table(
+        &["class", "name", "release", "version", "size", "published", "from"],
+        rows.collect(),
+        "nothing is published yet\nnext: `headwater publish DIR --name NAME`",
+    )
+}
+
+fn component_text(component: &ComponentView) -> String {
+    let rows = component.releases.iter().map(|release| {
+        let state = match release.sequence {
+            sequence if sequence == component.current => "current",
+            sequence if component.withdrawn.contains(&sequence) => "withdrawn",
+            _ => "",
+        };
+        vec![
+            release.sequence.to_string(),
+            release.version.clone(),
+            release.files.to_string(),
+            bytes(release.size),
+            time(release.published),
+            state.to_owned(),
+        ]
+    });
+    let heading = format!("{} {}", component.class, component.name);
+    let body = table(
+        &["release", "version", "files", "size", "published", "state"],
+        rows.collect(),
+        "no releases",
+    );
+    format!("{heading}\n{body}")
+}

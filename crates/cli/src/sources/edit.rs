@@ -1,0 +1,276 @@
+//! The edits of a draft, from flags to the API's edits.
+
+use clap::Args;
+use headwater_api::policy::{EntryDocument, OptionsDocument, SelectorDocument, SourceDocument};
+use headwater_api::v1::{Draft, Edit, EditsRequest};
+use reqwest::Method;
+
+use super::{Desk, show};
+use crate::failure::Failure;
+
+/// Arguments of `sources add`.
+#[derive(Debug, Args)]
+pub struct AddArguments {
+    #[command(flatten)]
+    selector: SelectorArguments,
+    #[command(flatten)]
+    source: SourceArguments,
+    /// Its number; later entries move down [default: last]
+    #[arg(long, value_name = "NUMBER")]
+    at: Option<u32>,
+}
+
+/// Arguments of `sources edit`.
+#[derive(Debug, Args)]
+pub struct EditArguments {
+    /// The entry's number
+    number: u32,
+    #[command(flatten)]
+    selector: SelectorArguments,
+    /// Select no IPv4 addresses any more
+    #[arg(long, conflicts_with = "ipv4")]
+    no_ipv4: bool,
+    /// Select no IPv6 addresses any more
+    #[arg(long, conflicts_with = "ipv6")]
+    no_ipv6: bool,
+    #[command(flatten)]
+    source: SourceArguments,
+}
+
+/// Arguments of `sources move`.
+#[derive(Debug, Args)]
+pub struct MoveArguments {
+    /// The entry's number
+    number: u32,
+    #[command(flatten)]
+    to: Where,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Where {
+    /// One step up: it is tried earlier
+    #[arg(long)]
+    up: bool,
+    /// One step down: it is tried later
+    #[arg(long)]
+    down: bool,
+    /// To this number
+    #[arg(long, value_name = "NUMBER")]
+    to: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+struct SelectorArguments {
+    /// Client IPv4 addresses: a range, or one address
+    #[arg(long, value_name = "FIRST-LAST")]
+    ipv4: Option<String>,
+    /// Client IPv6 addresses: a prefix with its length
+    #[arg(long, value_name = "PREFIX/LENGTH")]
+    ipv6: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct SourceArguments {
+    /// The update agent to update from, by its client id
+    #[arg(long, value_name = "ID", conflicts_with_all = ["url", "vendor"])]
+    update_agent: Option<String>,
+    /// The URL to update from, http or https
+    #[arg(long, value_name = "URL", conflicts_with = "vendor")]
+    url: Option<String>,
+    /// The vendor source to update from
+    #[arg(long)]
+    vendor: bool,
+    /// The classes that the URL gives [default: all three]
+    #[arg(long, value_delimiter = ',', value_name = "CLASS,…", requires = "url")]
+    classes: Option<Vec<String>>,
+}
+
+impl SourceArguments {
+    fn document(self) -> Option<SourceDocument> {
+        match (self.update_agent, self.url, self.vendor) {
+            (Some(id), _, _) => Some(SourceDocument::UpdateAgent(id)),
+            (None, Some(url), _) => Some(SourceDocument::Url {
+                url,
+                classes: self.classes,
+            }),
+            (None, None, true) => Some(SourceDocument::Vendor),
+            (None, None, false) => None,
+        }
+    }
+}
+
+/// Arguments of `sources options`.
+#[derive(Debug, Args)]
+pub struct OptionsArguments {
+    /// May clients fall back to the server for components?
+    #[arg(long, value_name = "on|off", value_parser = on_or_off)]
+    server_fallback_components: Option<bool>,
+    /// May clients fall back to the server for settings?
+    #[arg(long, value_name = "on|off", value_parser = on_or_off)]
+    server_fallback_settings: Option<bool>,
+    /// May clients fall back to the server for programs?
+    #[arg(long, value_name = "on|off", value_parser = on_or_off)]
+    server_fallback_programs: Option<bool>,
+    /// Do update agents update from the server alone?
+    #[arg(long, value_name = "on|off", value_parser = on_or_off)]
+    update_agents_from_server_only: Option<bool>,
+    /// When may clients fall back to the vendor source: documented, privilege_only or never
+    #[arg(long, value_name = "WHEN")]
+    vendor_fallback: Option<String>,
+}
+
+impl OptionsArguments {
+    fn apply(&self, options: &OptionsDocument) -> OptionsDocument {
+        let mut options = options.clone();
+        let fallback = &mut options.server_fallback;
+        let switches = [
+            (self.server_fallback_components, &mut fallback.components),
+            (self.server_fallback_settings, &mut fallback.settings),
+            (self.server_fallback_programs, &mut fallback.programs),
+            (
+                self.update_agents_from_server_only,
+                &mut options.update_agents_from_server_only,
+            ),
+        ];
+        for (wanted, switch) in switches {
+            *switch = wanted.unwrap_or(*switch);
+        }
+        if let Some(vendor_fallback) = &self.vendor_fallback {
+            options.vendor_fallback.clone_from(vendor_fallback);
+        }
+        options
+    }
+}
+
+fn on_or_off(text: &str) -> Result<bool, String> {
+    match text {
+        "on" | "true" | "yes" => Ok(true),
+        "off" | "false" | "no" => Ok(false),
+        _ => Err("say on or off".to_owned()),
+    }
+}
+
+/// Adds an entry.
+pub async fn add(desk: &Desk, arguments: AddArguments) -> Result<(), Failure> {
+    let selector = SelectorDocument {
+        ipv4: arguments.selector.ipv4,
+        ipv6: arguments.selector.ipv6,
+    };
+    if selector == SelectorDocument::default() {
+        return Err(Failure::bad_input("an entry must select some clients")
+            .with_way_out("give --ipv4 FIRST-LAST, --ipv6 PREFIX/LENGTH, or both"));
+    }
+    let Some(source) = arguments.source.document() else {
+        return Err(Failure::bad_input("an entry must name a source")
+            .with_way_out("give --update-agent ID, --url URL or --vendor"));
+    };
+    let entry = EntryDocument {
+        clients: selector,
+        source,
+    };
+    let draft = apply(
+        desk,
+        Edit::Add {
+            entry,
+            at: arguments.at,
+        },
+        None,
+    )
+    .await?;
+    show_after_edit(desk, &draft);
+    Ok(())
+}
+
+/// Changes an entry.
+pub async fn edit(desk: &Desk, arguments: EditArguments) -> Result<(), Failure> {
+    let draft = desk.draft().await?;
+    let index = usize::try_from(arguments.number)
+        .ok()
+        .and_then(|number| number.checked_sub(1));
+    let Some(mut entry) = index.and_then(|index| draft.policy.entries.get(index)).cloned() else {
+        let last = draft.policy.entries.len();
+        return Err(Failure::bad_input(format!(
+            "there is no entry {}: the list has {last}",
+            arguments.number
+        ))
+        .with_way_out("`headwater sources list` shows the numbers"));
+    };
+    let clients = &mut entry.clients;
+    clients.ipv4 = arguments
+        .selector
+        .ipv4
+        .or(clients.ipv4.take())
+        .filter(|_| !arguments.no_ipv4);
+    clients.ipv6 = arguments
+        .selector
+        .ipv6
+        .or(clients.ipv6.take())
+        .filter(|_| !arguments.no_ipv6);
+    if let Some(source) = arguments.source.document() {
+        entry.source = source;
+    }
+    let edit = Edit::Edit {
+        number: arguments.number,
+        entry,
+    };
+    let draft = apply(desk, edit, Some(draft.revision)).await?;
+    show_after_edit(desk, &draft);
+    Ok(())
+}
+
+/// Removes entries.
+pub async fn remove(desk: &Desk, numbers: Vec<u32>) -> Result<(), Failure> {
+    let draft = apply(desk, Edit::Remove { numbers }, None).await?;
+    show_after_edit(desk, &draft);
+    Ok(())
+}
+
+/// Moves an entry.
+pub async fn move_entry(desk: &Desk, arguments: &MoveArguments) -> Result<(), Failure> {
+    let number = arguments.number;
+    let edit = match (arguments.to.up, arguments.to.to) {
+        (_, Some(to)) => Edit::MoveTo { number, to },
+        (true, None) => Edit::MoveUp { number },
+        (false, None) => Edit::MoveDown { number },
+    };
+    let draft = apply(desk, edit, None).await?;
+    show_after_edit(desk, &draft);
+    Ok(())
+}
+
+/// Sets the mode.
+pub async fn set_mode(desk: &Desk, mode: String) -> Result<(), Failure> {
+    let draft = apply(desk, Edit::SetMode { mode }, None).await?;
+    show_after_edit(desk, &draft);
+    Ok(())
+}
+
+/// Shows the options, or sets those that are given.
+pub async fn options(desk: &Desk, arguments: &OptionsArguments) -> Result<(), Failure> {
+    let draft = desk.draft().await?;
+    let options = arguments.apply(&draft.policy.options);
+    if options == draft.policy.options {
+        desk.output.result(&draft.policy.options, show::options);
+        return Ok(());
+    }
+    let draft = apply(desk, Edit::SetOptions { options }, Some(draft.revision)).await?;
+    show_after_edit(desk, &draft);
+    Ok(())
+}
+
+async fn apply(desk: &Desk, edit: Edit, expected_revision: Option<u64>) -> Result<Draft, Failure> {
+    let request = EditsRequest {
+        edits: vec![edit],
+        expected_revision,
+    };
+    desk.console
+        .call(Method::POST, &format!("{}/edits", desk.path), &request)
+        .await
+}
+
+/// Shows the draft after an edit, and what to do next.
+pub fn show_after_edit(desk: &Desk, draft: &Draft) {
+    desk.output.result(draft, show::draft);
+    desk.next_after_edit();
+}

@@ -1,0 +1,261 @@
+//! The source list for people.
+
+use headwater_api::plan::ClassPlanDocument;
+use headwater_api::policy::{EntryDocument, OptionsDocument, PolicyDocument, SourceDocument};
+use headwater_api::v1::{
+    Change, Draft, DraftsAnswer, Explained, Finding, HistoryAnswer, Preview, Saved, SavedPolicy,
+};
+
+use crate::failure::Failure;
+use crate::output::{Output, table, time};
+
+/// A draft, with what stands between it and the clients.
+pub fn draft(draft: &Draft) -> String {
+    let heading = match (draft.revision, draft.base_version == draft.saved_version) {
+        (0, _) => format!("source list, version {} (no unsaved edits)", draft.saved_version),
+        (_, true) => format!(
+            "draft {} of version {}, not saved yet",
+            draft.name, draft.base_version
+        ),
+        (_, false) => format!(
+            "draft {} of version {}, not saved yet; version {} was saved meanwhile",
+            draft.name, draft.base_version, draft.saved_version
+        ),
+    };
+    let notes: String = draft.notes.iter().map(|note| format!("\nnote: {note}")).collect();
+    format!("{heading}\n{}{notes}", policy(&draft.policy))
+}
+
+/// A published version.
+pub fn saved(saved: &SavedPolicy) -> String {
+    let comment = if saved.comment.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", saved.comment)
+    };
+    format!(
+        "source list, version {} of {}{comment}\n{}",
+        saved.version,
+        time(saved.saved),
+        policy(&saved.policy)
+    )
+}
+
+fn policy(policy: &PolicyDocument) -> String {
+    let empty = match policy.mode.as_str() {
+        "standard" => "no entries: every client updates from the server",
+        _ => "no entries: no client has a source of its own",
+    };
+    let rows = policy
+        .entries
+        .iter()
+        .zip(1_u32..)
+        .map(|(entry, number)| row(number, entry))
+        .collect();
+    format!(
+        "mode {}\n{}\n\n{}",
+        policy.mode,
+        options(&policy.options),
+        entries(rows, empty)
+    )
+}
+
+fn entries(rows: Vec<Vec<String>>, when_empty: &str) -> String {
+    table(
+        &["#", "IPv4 clients", "IPv6 clients", "source", "classes"],
+        rows,
+        when_empty,
+    )
+}
+
+fn row(number: u32, entry: &EntryDocument) -> Vec<String> {
+    let (source, classes) = source(&entry.source);
+    let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    vec![
+        number.to_string(),
+        or_dash(&entry.clients.ipv4),
+        or_dash(&entry.clients.ipv6),
+        source,
+        classes,
+    ]
+}
+
+fn source(source: &SourceDocument) -> (String, String) {
+    match source {
+        SourceDocument::Vendor => ("vendor source".to_owned(), "components".to_owned()),
+        SourceDocument::UpdateAgent(id) => (format!("update agent {id}"), "as it shares".to_owned()),
+        SourceDocument::Url { url, classes } => (
+            url.clone(),
+            classes
+                .as_ref()
+                .map_or_else(|| "all".to_owned(), |words| words.join(", ")),
+        ),
+    }
+}
+
+/// The options beside the list.
+pub fn options(options: &OptionsDocument) -> String {
+    let switch = |on: bool| if on { "on" } else { "off" };
+    let fallback = &options.server_fallback;
+    format!(
+        "server fallback: components {}, settings {}, programs {}\nupdate agents from the server only: {}\nvendor fallback: {}",
+        switch(fallback.components),
+        switch(fallback.settings),
+        switch(fallback.programs),
+        switch(options.update_agents_from_server_only),
+        options.vendor_fallback,
+    )
+}
+
+/// The entries that select an address.
+pub fn find(draft: &Draft, address: &str, output: Output) -> Result<(), Failure> {
+    let _ = (draft, address, output);
+    Err(Failure::failed("not yet"))
+}
+
+/// What changed.
+pub fn changes(changes: &[Change]) -> String {
+    if changes.is_empty() {
+        return "nothing differs".to_owned();
+    }
+    let lines: Vec<String> = changes
+        .iter()
+        .map(|change| format!("{:<8} {}", change.kind, change.text))
+        .collect();
+    lines.join("\n")
+}
+
+/// What saving would do.
+pub fn preview(preview: &Preview) -> String {
+    let mut text = changes(&preview.changes);
+    text.push_str(&findings(
+        "errors, to be put right before saving",
+        &preview.errors,
+    ));
+    text.push_str(&findings("warnings", &preview.warnings));
+    text.push_str(&format!(
+        "\n\nplans change for {} of {} known clients",
+        preview.plans_changed, preview.clients_known
+    ));
+    if preview.errors.is_empty() && !preview.changes.is_empty() {
+        text.push_str("\nnext: `headwater sources save`");
+    }
+    text
+}
+
+fn findings(heading: &str, findings: &[Finding]) -> String {
+    if findings.is_empty() {
+        return String::new();
+    }
+    let lines = findings.iter().map(|finding| {
+        let entry = finding
+            .entry
+            .map(|entry| format!("entry {entry}: "))
+            .unwrap_or_default();
+        format!("\n  {entry}{}", finding.message)
+    });
+    format!("\n\n{heading}:{}", lines.collect::<String>())
+}
+
+/// A new version is out.
+pub fn published(saved: &Saved) -> String {
+    if saved.unchanged {
+        return format!(
+            "nothing differs from version {}, so nothing was saved",
+            saved.version
+        );
+    }
+    let warnings = findings("warnings", &saved.warnings);
+    format!(
+        "saved and signed as version {}\n{}{warnings}\n\nnext: clients obey it from their next run on; `headwater clients list` shows who has it",
+        saved.version,
+        changes(&saved.changes)
+    )
+}
+
+/// The drafts that exist.
+pub fn drafts(answer: &DraftsAnswer) -> String {
+    let rows = answer.items.iter().map(|draft| {
+        let edited = draft.edited.map(time).unwrap_or_default();
+        vec![
+            draft.name.clone(),
+            draft.base_version.to_string(),
+            draft.revision.to_string(),
+            draft.policy.entries.len().to_string(),
+            edited,
+        ]
+    });
+    table(
+        &["draft", "of version", "edits", "entries", "edited"],
+        rows.collect(),
+        "no drafts: nothing is unsaved",
+    )
+}
+
+/// The saved versions.
+pub fn history(answer: &HistoryAnswer) -> String {
+    let rows = answer.items.iter().map(|item| {
+        vec![
+            item.version.to_string(),
+            time(item.saved),
+            item.mode.clone(),
+            item.entries.to_string(),
+            item.comment.clone(),
+        ]
+    });
+    table(
+        &["version", "saved", "mode", "entries", "comment"],
+        rows.collect(),
+        "nothing was saved yet",
+    )
+}
+
+/// A client's plans.
+pub fn explained(explained: &Explained) -> String {
+    let client = &explained.client;
+    let name = if client.id.is_empty() {
+        "a client".to_owned()
+    } else {
+        client.id.clone()
+    };
+    let mut text = format!(
+        "{name} at {}, policy version {}",
+        client.addresses.join(" "),
+        explained.policy_version
+    );
+    for class in ["settings", "components", "programs"] {
+        if let Some(plan) = explained.plans.get(class) {
+            text.push_str(&format!("\n\n{class}\n{}", class_plan(plan)));
+        }
+    }
+    text
+}
+
+fn class_plan(plan: &ClassPlanDocument) -> String {
+    let rows = plan.steps.iter().zip(1_u32..).map(|(step, place)| {
+        let entry = step
+            .entry
+            .map_or_else(|| "-".to_owned(), |entry| entry.to_string());
+        vec![
+            format!("  {place}."),
+            step.source.clone(),
+            step.url.clone(),
+            entry,
+            step.reason.clone(),
+        ]
+    });
+    let mut text = table(
+        &["", "source", "url", "entry", "why"],
+        rows.collect(),
+        "  no source: the client keeps what it has",
+    );
+    let skipped: Vec<String> = plan
+        .skipped
+        .iter()
+        .map(|skipped| format!("{} ({})", skipped.entry, skipped.reason))
+        .collect();
+    if !skipped.is_empty() {
+        text.push_str(&format!("\n  passed over: entries {}", skipped.join(", ")));
+    }
+    text
+}
