@@ -64,14 +64,7 @@ pub fn lint(steps: &mut Steps) -> Result<()> {
     })?;
     steps.run("tidy", tidy::check_workspace)?;
     steps.run("clippy", || {
-        run(&mut cargo(&[
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ]))
+        run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
     })?;
     steps.run("licences and bans", || {
         tools::ensure_cargo_deny()?;
@@ -91,19 +84,10 @@ pub fn test(steps: &mut Steps, options: &TestOptions) -> Result<()> {
         python = Some(tools::ensure_python(&root)?);
         Ok(())
     })?;
-    steps.run("build", || {
-        run(&mut cargo(&["build", "--workspace", "--bins", "--examples"]))
-    })?;
+    steps.run("build", || run(&mut cargo(&["build", "--workspace", "--bins", "--examples"])))?;
     steps.run("tests", || {
         let profile = if options.quick { "quick" } else { "default" };
-        let mut command = cargo(&[
-            "nextest",
-            "run",
-            "--workspace",
-            "--no-fail-fast",
-            "--profile",
-            profile,
-        ]);
+        let mut command = cargo(&["nextest", "run", "--workspace", "--no-fail-fast", "--profile", profile]);
         if let Some(python) = &python {
             command.env("HEADWATER_PYTHON", python);
         }
@@ -154,9 +138,7 @@ fn cargo(arguments: &[&str]) -> Command {
 pub fn run(command: &mut Command) -> Result<()> {
     let shown = format!("{command:?}").replace('"', "");
     println!("  $ {shown}");
-    let status = command
-        .status()
-        .with_context(|| format!("`{shown}` could not be started"))?;
+    let status = command.status().with_context(|| format!("`{shown}` could not be started"))?;
     if !status.success() {
         bail!("`{shown}` ended with {status}");
     }

@@ -19,28 +19,19 @@ const HOST_TOOLS: [(&str, &str); 3] = [("ip", "iproute2"), ("nginx", "nginx-ligh
 /// The checkout.
 pub fn workspace_root() -> PathBuf {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    manifest
-        .parent()
-        .expect("xtask is a folder of the workspace")
-        .to_owned()
+    manifest.parent().expect("xtask is a folder of the workspace").to_owned()
 }
 
 /// Installs the missing ones of [`HOST_TOOLS`]; where it may not, the tests that need them say so.
 pub fn ensure_host_tools() {
-    let missing: Vec<_> = HOST_TOOLS
-        .iter()
-        .filter(|(program, _)| !is_there(program))
-        .collect();
+    let missing: Vec<_> = HOST_TOOLS.iter().filter(|(program, _)| !is_there(program)).collect();
     if missing.is_empty() {
         return;
     }
     let packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
     if let Err(error) = install_packages(&packages) {
         eprintln!("  not installed: {}: {error:#}", packages.join(" "));
-        eprintln!(
-            "  tests between hosts will be skipped; as root: apt-get install {}",
-            packages.join(" ")
-        );
+        eprintln!("  tests between hosts will be skipped; as root: apt-get install {}", packages.join(" "));
     }
 }
 
@@ -76,18 +67,13 @@ pub fn ensure_python(root: &Path) -> Result<PathBuf> {
         PYTHON_TUF,
     ]))?;
     if !has_tuf(&python) {
-        bail!(
-            "{PYTHON_TUF} was installed in {} but cannot be imported",
-            folder.display()
-        );
+        bail!("{PYTHON_TUF} was installed in {} but cannot be imported", folder.display());
     }
     Ok(python)
 }
 
 fn make_venv(folder: &Path) -> Result<()> {
-    run(Command::new("python3")
-        .args(["-m", "venv", "--clear"])
-        .arg(folder))
+    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder))
 }
 
 fn has_tuf(python: &Path) -> bool {
@@ -132,10 +118,6 @@ fn is_there(program: &str) -> bool {
 }
 
 fn quiet(command: &mut Command) -> bool {
-    let status = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
 }

@@ -66,16 +66,10 @@ fn functions(code: &str) -> Vec<Function> {
                 _ => {
                     let starts_word = !rest[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
                     if let (true, Some(named)) = (starts_word, after.strip_prefix("n ")) {
-                        let name: String = named
-                            .chars()
-                            .take_while(|c| c.is_alphanumeric() || *c == '_')
-                            .collect();
+                        let name: String =
+                            named.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
                         if !name.is_empty() {
-                            waiting = Some(Function {
-                                name,
-                                line: index + 1,
-                                lines: 0,
-                            });
+                            waiting = Some(Function { name, line: index + 1, lines: 0 });
                         }
                     }
                 }
@@ -108,9 +102,7 @@ fn code_only(text: &str) -> String {
 fn literal_end(text: &[char], at: usize) -> usize {
     let find = |from: usize, wanted: &str| {
         let wanted: Vec<char> = wanted.chars().collect();
-        (from..text.len())
-            .find(|i| text[*i..].starts_with(&wanted))
-            .map_or(text.len(), |i| i + wanted.len())
+        (from..text.len()).find(|i| text[*i..].starts_with(&wanted)).map_or(text.len(), |i| i + wanted.len())
     };
     let next = text.get(at + 1).copied().unwrap_or(' ');
     let after_word = at > 0 && (text[at - 1].is_alphanumeric() || text[at - 1] == '_');
@@ -147,14 +139,8 @@ mod tests {
     use super::*;
 
     fn check_lines(body: &str, expected: &[(&str, usize)]) {
-        let found: Vec<_> = functions(&code_only(body))
-            .into_iter()
-            .map(|f| (f.name, f.lines))
-            .collect();
-        let expected: Vec<_> = expected
-            .iter()
-            .map(|(name, lines)| ((*name).to_owned(), *lines))
-            .collect();
+        let found: Vec<_> = functions(&code_only(body)).into_iter().map(|f| (f.name, f.lines)).collect();
+        let expected: Vec<_> = expected.iter().map(|(name, lines)| ((*name).to_owned(), *lines)).collect();
         assert_eq!(found, expected, "{body}");
     }
 
@@ -173,20 +159,11 @@ mod tests {
     fn what_is_too_long_is_found() {
         let long = format!("fn a() {{\n{}}}\n", "x;\n".repeat(FUNCTION_LINES_MAX));
         let file = "\n".repeat(FILE_LINES_MAX + 1);
-        let source = |path: &str, text: String| Source {
-            path: path.to_owned(),
-            text,
-        };
-        let findings = check(&[
-            source("a.rs", long),
-            source("b.rs", file),
-            source("c.rs", "fn a() {\n}\n".to_owned()),
-        ]);
+        let source = |path: &str, text: String| Source { path: path.to_owned(), text };
+        let findings =
+            check(&[source("a.rs", long), source("b.rs", file), source("c.rs", "fn a() {\n}\n".to_owned())]);
         assert_eq!(findings.len(), 2, "{findings:?}");
-        assert!(
-            findings[0].starts_with("a.rs:1: `fn a` has 72 lines"),
-            "{findings:?}"
-        );
+        assert!(findings[0].starts_with("a.rs:1: `fn a` has 72 lines"), "{findings:?}");
         assert!(findings[1].starts_with("b.rs: 601 lines"), "{findings:?}");
     }
 }

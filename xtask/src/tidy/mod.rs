@@ -53,45 +53,25 @@ pub fn check_workspace() -> Result<()> {
     let members = members()?;
     let sources = sources(&root)?;
     let mut findings = Vec::new();
-    findings.extend(table::check(
-        &members,
-        &read_if_there(&root.join("ARCHITECTURE.md"))?,
-    ));
+    findings.extend(table::check(&members, &read_if_there(&root.join("ARCHITECTURE.md"))?));
     findings.extend(lengths::check(&sources));
     findings.extend(words::check(&sources));
     findings.extend(inherits_lints(&root, &members)?);
     if findings.is_empty() {
         return Ok(());
     }
-    bail!(
-        "{} findings of tidy:\n  {}",
-        findings.len(),
-        findings.join("\n  ")
-    );
+    bail!("{} findings of tidy:\n  {}", findings.len(), findings.join("\n  "));
 }
 
 /// Packages of the workspace, by cargo's own word.
 pub fn members() -> Result<Vec<Member>> {
     let root = workspace_root();
-    let metadata = MetadataCommand::new()
-        .current_dir(&root)
-        .no_deps()
-        .exec()
-        .context("cargo metadata")?;
-    let names: Vec<String> = metadata
-        .packages
-        .iter()
-        .map(|package| package.name.to_string())
-        .collect();
+    let metadata = MetadataCommand::new().current_dir(&root).no_deps().exec().context("cargo metadata")?;
+    let names: Vec<String> = metadata.packages.iter().map(|package| package.name.to_string()).collect();
     let mut members = Vec::new();
     for package in &metadata.packages {
-        let folder = package
-            .manifest_path
-            .parent()
-            .context("a manifest lies in a folder")?;
-        let folder = folder
-            .strip_prefix(&root)
-            .context("a member lies in the workspace")?;
+        let folder = package.manifest_path.parent().context("a manifest lies in a folder")?;
+        let folder = folder.strip_prefix(&root).context("a member lies in the workspace")?;
         members.push(Member {
             package: package.name.to_string(),
             folder: folder.to_string(),
@@ -115,11 +95,7 @@ pub fn sources(folder: &Path) -> Result<Vec<Source>> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))? {
             let path = entry?.path();
-            let name = path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if path.is_symlink()
                 || name == "target"
                 || (name.starts_with('.') && ![".ci", ".config"].contains(&&*name))
@@ -129,11 +105,7 @@ pub fn sources(folder: &Path) -> Result<Vec<Source>> {
             if path.is_dir() {
                 folders.push(path);
             } else if let Ok(text) = fs::read_to_string(&path) {
-                let path = path
-                    .strip_prefix(&root)
-                    .unwrap_or(&path)
-                    .to_string_lossy()
-                    .into_owned();
+                let path = path.strip_prefix(&root).unwrap_or(&path).to_string_lossy().into_owned();
                 sources.push(Source { path, text });
             }
         }

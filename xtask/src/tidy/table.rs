@@ -32,12 +32,7 @@ pub fn check(members: &[Member], architecture: &Option<String>) -> Vec<String> {
             ));
             continue;
         };
-        for used in member
-            .uses
-            .iter()
-            .map(|used| short(used))
-            .filter(|used| !allowed.contains(*used))
-        {
+        for used in member.uses.iter().map(|used| short(used)).filter(|used| !allowed.contains(*used)) {
             findings.push(format!(
                 "{}/Cargo.toml: uses `{used}`, which its row in ARCHITECTURE.md does not allow; move the code, or decide otherwise in an ADR",
                 member.folder
@@ -74,9 +69,7 @@ fn parse(text: &str, names: &BTreeSet<String>) -> Result<Table, String> {
 fn allowed(cell: &str, name: &str, names: &BTreeSet<String>) -> Result<BTreeSet<String>, String> {
     let listed: BTreeSet<String> = cell.split('`').skip(1).step_by(2).map(str::to_owned).collect();
     if let Some(unknown) = listed.iter().find(|listed| !names.contains(*listed)) {
-        return Err(format!(
-            "the row of `{name}` names `{unknown}`, which is no crate of the workspace"
-        ));
+        return Err(format!("the row of `{name}` names `{unknown}`, which is no crate of the workspace"));
     }
     if cell.starts_with("all but") {
         return Ok(names.difference(&listed).cloned().collect());
@@ -115,12 +108,7 @@ mod tests {
 
     #[test]
     fn what_it_does_not_allow_is() {
-        check_one(
-            &["c"],
-            &["b"],
-            TABLE,
-            &["crates/b/Cargo.toml: uses `c`", "crates/c/Cargo.toml: uses `b`"],
-        );
+        check_one(&["c"], &["b"], TABLE, &["crates/b/Cargo.toml: uses `c`", "crates/c/Cargo.toml: uses `b`"]);
     }
 
     #[test]

@@ -10,26 +10,10 @@ struct Rule {
 }
 
 const RULES: [Rule; 10] = [
-    Rule {
-        word: concat!("TO", "DO"),
-        applies: is_code,
-        way_out: "do it, or open an issue",
-    },
-    Rule {
-        word: concat!("FIX", "ME"),
-        applies: is_code,
-        way_out: "fix it, or open an issue",
-    },
-    Rule {
-        word: concat!("XX", "X"),
-        applies: is_code,
-        way_out: "say what is meant",
-    },
-    Rule {
-        word: concat!("dbg", "!("),
-        applies: is_code,
-        way_out: "remove it, or use `tracing`",
-    },
+    Rule { word: concat!("TO", "DO"), applies: is_code, way_out: "do it, or open an issue" },
+    Rule { word: concat!("FIX", "ME"), applies: is_code, way_out: "fix it, or open an issue" },
+    Rule { word: concat!("XX", "X"), applies: is_code, way_out: "say what is meant" },
+    Rule { word: concat!("dbg", "!("), applies: is_code, way_out: "remove it, or use `tracing`" },
     Rule {
         word: concat!("#[ig", "nore"),
         applies: is_code,
@@ -45,11 +29,7 @@ const RULES: [Rule; 10] = [
         applies: is_not_ci,
         way_out: "the project stands alone; only `.ci/run` may look beside the checkout",
     },
-    Rule {
-        word: concat!("/wo", "rk/"),
-        applies: is_any,
-        way_out: "no absolute path of somebody's machine",
-    },
+    Rule { word: concat!("/wo", "rk/"), applies: is_any, way_out: "no absolute path of somebody's machine" },
     Rule {
         word: concat!("files.python", "hosted.org"),
         applies: is_any,
@@ -67,19 +47,8 @@ pub fn check(sources: &[Source]) -> Vec<String> {
     let mut findings = Vec::new();
     for source in sources.iter().filter(|source| source.path != "Cargo.lock") {
         for rule in RULES.iter().filter(|rule| (rule.applies)(&source.path)) {
-            for (index, _) in source
-                .text
-                .lines()
-                .enumerate()
-                .filter(|(_, line)| line.contains(rule.word))
-            {
-                findings.push(format!(
-                    "{}:{}: `{}`: {}",
-                    source.path,
-                    index + 1,
-                    rule.word,
-                    rule.way_out
-                ));
+            for (index, _) in source.text.lines().enumerate().filter(|(_, line)| line.contains(rule.word)) {
+                findings.push(format!("{}:{}: `{}`: {}", source.path, index + 1, rule.word, rule.way_out));
             }
         }
         if is_code(&source.path) && !source.text.starts_with("//!") {
@@ -113,16 +82,10 @@ mod tests {
     use super::*;
 
     fn check_one(path: &str, text: &str, expected: &[&str]) {
-        let findings = check(&[Source {
-            path: path.to_owned(),
-            text: text.to_owned(),
-        }]);
+        let findings = check(&[Source { path: path.to_owned(), text: text.to_owned() }]);
         assert_eq!(findings.len(), expected.len(), "{findings:?}");
         for (finding, expected) in findings.iter().zip(expected) {
-            assert!(
-                finding.starts_with(expected),
-                "{finding} does not start with {expected}"
-            );
+            assert!(finding.starts_with(expected), "{finding} does not start with {expected}");
         }
     }
 
@@ -130,11 +93,7 @@ mod tests {
     fn words_are_found_where_they_are_wrong() {
         let line = |word: &str| format!("//! Header.\nlet x = {word};\n");
         for rule in &RULES {
-            check_one(
-                "crates/a/tests/it/main.rs",
-                &line(rule.word),
-                &["crates/a/tests/it/main.rs:2: "],
-            );
+            check_one("crates/a/tests/it/main.rs", &line(rule.word), &["crates/a/tests/it/main.rs:2: "]);
         }
         check_one(".ci/run", &line(concat!("../sha", "red")), &[]);
         check_one("README.md", &line(concat!("TO", "DO")), &[]);
@@ -142,11 +101,7 @@ mod tests {
 
     #[test]
     fn a_module_opens_with_its_header() {
-        check_one(
-            "crates/a/src/lib.rs",
-            "use x;\n",
-            &["crates/a/src/lib.rs:1: no module header"],
-        );
+        check_one("crates/a/src/lib.rs", "use x;\n", &["crates/a/src/lib.rs:1: no module header"]);
         check_one("crates/a/src/lib.rs", "//! Purpose.\n", &[]);
     }
 }
