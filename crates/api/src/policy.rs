@@ -71,7 +71,11 @@ pub struct ServerFallbackDocument {
 
 impl Default for ServerFallbackDocument {
     fn default() -> Self {
-        Self { components: true, settings: true, programs: true }
+        Self {
+            components: true,
+            settings: true,
+            programs: true,
+        }
     }
 }
 
