@@ -1,1 +1,45 @@
-//! repo
+//! Signed repositories, without a wire: bytes in, verified values out; drafts in, signed files out.
+//!
+//! Two directions, which share nothing but names and digests:
+//!
+//! * reading: [`Trusted`] takes the bytes that some source sent and answers what may be believed (I1);
+//!   [`ReleaseList`] and [`Manifest`] are what a class repository's targets say;
+//! * writing: [`RootDraft`] → [`UnsignedRoot`] → [`SignedRoot`] and [`Draft`] → [`Unsigned`] → [`Signed`];
+//!   nothing else can be published.
+//!
+//! This crate never opens a socket or a file, never reads a clock, and knows nothing of source lists, plans or
+//! clients. Fetching and keeping bytes is `depot`'s; choosing a source is `policy`'s.
+
+mod canonical;
+mod delegations;
+mod digest;
+mod document;
+mod draft;
+mod error;
+mod expiry;
+mod keys;
+pub mod layout;
+pub mod limits;
+mod manifest;
+mod names;
+mod paths;
+mod published;
+mod release_list;
+mod releases;
+mod root;
+mod trusted;
+
+pub use delegations::{DelegatedRole, Lookup};
+pub use digest::{Digest, DigestError, Hasher};
+pub use draft::{Draft, File, Signed, Unsigned};
+pub use error::{ContentError, NameError, VerifyError, WriteError};
+pub use expiry::Expiry;
+pub use keys::{KeyError, KeyId, KeyRing, PublicKey, SecretKey, SecretPem};
+pub use manifest::{Body, BodyFormat, FileEntry, Install, Manifest, Probe};
+pub use names::{ComponentName, Role, Sequence, TargetName, VersionText};
+pub use paths::FilePath;
+pub use published::Published;
+pub use release_list::{Release, ReleaseList, Step};
+pub use releases::{roll_back, stage_release};
+pub use root::{RootDraft, SignedRoot, UnsignedRoot};
+pub use trusted::{Freshness, Received, TargetDescription, Trusted, Wanted};

@@ -1,0 +1,253 @@
+//! Ed25519 keys: made here, kept in PKCS#8 PEM files, named by the id that The Update Framework computes.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::canonical::canonical_digest;
+use crate::digest::Digest;
+use crate::document::KeyDocument;
+use crate::limits::KEY_PEM_LENGTH_MAX;
+
+const BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
+const END: &str = "-----END PRIVATE KEY-----";
+/// Characters of a line of PEM (RFC 7468).
+const LINE_LENGTH: usize = 64;
+
+/// A key that cannot be used. The text never holds key material.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// Not one PEM block `PRIVATE KEY`.
+    #[error("this is not a PKCS#8 private key in PEM: it must be one block between {BEGIN:?} and {END:?}")]
+    NotPem,
+    /// A PEM block, but not of an Ed25519 key.
+    #[error("the PEM block does not hold an Ed25519 private key (make one with `headwater repo key`)")]
+    NotEd25519,
+    /// Not 64 hexadecimal digits, or no point of the curve.
+    #[error("this is not an Ed25519 public key: write its 32 bytes as 64 hexadecimal digits")]
+    NotPublic,
+    /// The operating system gave no randomness.
+    #[error("the system gave no random numbers to make a key from")]
+    NoRandomness,
+}
+
+/// An Ed25519 private key. It cannot be printed; [`Self::to_pem`] is the only way out.
+pub struct SecretKey {
+    pair: Ed25519KeyPair,
+    public: PublicKey,
+}
+
+/// The text of a private key's file, which cannot be printed by mistake.
+pub struct SecretPem(String);
+
+/// An Ed25519 public key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PublicKey([u8; 32]);
+
+/// The id of a key as The Update Framework computes it: the SHA-256 of the key's canonical JSON.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId(Digest);
+
+impl SecretKey {
+    /// Makes a new key.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::NoRandomness`].
+    pub fn generate() -> Result<Self, KeyError> {
+        Ok(Self::new(
+            Ed25519KeyPair::generate().map_err(|_| KeyError::NoRandomness)?,
+        ))
+    }
+
+    /// Reads the PEM text of a PKCS#8 key, as `headwater repo key`, OpenSSL and python-cryptography write it.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::NotPem`], [`KeyError::NotEd25519`].
+    pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
+        if pem.len() > KEY_PEM_LENGTH_MAX {
+            return Err(KeyError::NotPem);
+        }
+        let body = pem
+            .trim()
+            .strip_prefix(BEGIN)
+            .and_then(|rest| rest.strip_suffix(END))
+            .ok_or(KeyError::NotPem)?;
+        let base64: String = body.split_ascii_whitespace().collect();
+        let der = STANDARD.decode(base64).map_err(|_| KeyError::NotPem)?;
+        Ok(Self::new(
+            Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der).map_err(|_| KeyError::NotEd25519)?,
+        ))
+    }
+
+    /// The key's file: PKCS#8 in PEM. To be written readable for its owner alone.
+    pub fn to_pem(&self) -> SecretPem {
+        let der = self
+            .pair
+            .to_pkcs8v1()
+            .expect("an Ed25519 key in memory can be encoded");
+        let base64 = STANDARD.encode(der.as_ref());
+        let mut pem = format!("{BEGIN}\n");
+        for line in base64.as_bytes().chunks(LINE_LENGTH) {
+            pem.push_str(std::str::from_utf8(line).expect("base64 is ASCII"));
+            pem.push('\n');
+        }
+        pem.push_str(END);
+        pem.push('\n');
+        SecretPem(pem)
+    }
+
+    /// The public half.
+    pub fn public(&self) -> PublicKey {
+        self.public
+    }
+
+    /// The public half's id.
+    pub fn id(&self) -> KeyId {
+        self.public.id()
+    }
+
+    pub(crate) fn sign(&self, bytes: &[u8]) -> String {
+        hex::encode(self.pair.sign(bytes))
+    }
+
+    fn new(pair: Ed25519KeyPair) -> Self {
+        let bytes = pair
+            .public_key()
+            .as_ref()
+            .try_into()
+            .expect("Ed25519 public keys are 32 bytes long");
+        Self {
+            pair,
+            public: PublicKey(bytes),
+        }
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretKey(of {})", self.public.id())
+    }
+}
+
+impl SecretPem {
+    /// The text, to be written to the key's file and nowhere else.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretPem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretPem(…)")
+    }
+}
+
+impl PublicKey {
+    /// The key's id.
+    pub fn id(&self) -> KeyId {
+        KeyId(canonical_digest(&self.document()))
+    }
+
+    /// The key's own 32 bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    pub(crate) fn document(&self) -> KeyDocument {
+        KeyDocument::ed25519(self.to_string())
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({self})")
+    }
+}
+
+impl FromStr for PublicKey {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes).map_err(|_| KeyError::NotPublic)?;
+        Ok(Self(bytes))
+    }
+}
+
+impl KeyId {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        text.parse().ok().map(Self)
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyId({self})")
+    }
+}
+
+impl Serialize for KeyId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for KeyId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Digest::deserialize(deserializer).map(Self)
+    }
+}
+
+/// The private keys at hand. Each role is signed with all of those that belong to it.
+#[derive(Debug, Default)]
+pub struct KeyRing(BTreeMap<KeyId, SecretKey>);
+
+impl KeyRing {
+    /// A ring without keys.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a key. One that is there already is not there twice.
+    pub fn add(&mut self, key: SecretKey) {
+        self.0.insert(key.id(), key);
+    }
+
+    /// The keys, in order of id.
+    pub fn keys(&self) -> impl Iterator<Item = &SecretKey> {
+        self.0.values()
+    }
+
+    /// The key with that id.
+    pub fn get(&self, id: &KeyId) -> Option<&SecretKey> {
+        self.0.get(id)
+    }
+}
+
+impl FromIterator<SecretKey> for KeyRing {
+    fn from_iter<I: IntoIterator<Item = SecretKey>>(keys: I) -> Self {
+        let mut ring = Self::new();
+        keys.into_iter().for_each(|key| ring.add(key));
+        ring
+    }
+}

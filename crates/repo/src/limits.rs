@@ -1,0 +1,57 @@
+//! Every limit of this crate, with its unit and the reason for its size.
+//!
+//! The lengths are what a source may send, the counts what a signer may ask of a reader.
+
+/// Bytes of one root metadata file. A root with 50 keys is 20 kB; the specification's reference client allows 512 kB.
+pub const ROOT_LENGTH_MAX: u64 = 512_000;
+/// Bytes of `timestamp.json`: one pin and a few signatures. The one file fetched at every check, so small.
+pub const TIMESTAMP_LENGTH_MAX: u64 = 16_384;
+/// Bytes of one snapshot metadata file: a pin per targets role.
+pub const SNAPSHOT_LENGTH_MAX: u64 = 2_000_000;
+/// Bytes of one targets metadata file: about 20 000 targets, 1300 components with 15 releases each.
+pub const TARGETS_LENGTH_MAX: u64 = 5_000_000;
+/// Bytes of one target that this crate parses: a manifest with [`FILES_MAX`] entries fits.
+pub const TARGET_LENGTH_MAX: u64 = 50_000_000;
+
+/// Root versions followed in one refresh: three years of monthly rotations missed by an endpoint in a drawer is 36;
+/// more than this is a source that makes roots up, or an endpoint to enrol anew.
+pub const ROOT_ROTATIONS_MAX: u32 = 256;
+/// Targets roles visited to find one target, the top one included. The verifying library's own client stops at 32,
+/// too few for a vendor who delegates by product; 256 files of [`TARGETS_LENGTH_MAX`] is the most that a holder of the
+/// targets key can cost a client in one search.
+pub const ROLES_VISITED_MAX: usize = 256;
+
+/// Bytes of a target's name. Longer ones do not fit one path component and its hash prefix on common file systems.
+pub const TARGET_NAME_LENGTH_MAX: usize = 1024;
+/// Bytes of one part of a target's name that we write: with the 65 bytes of `<sha256>.` in front it is a file name.
+pub const TARGET_NAME_PART_LENGTH_MAX: usize = 180;
+/// Bytes of a component's name: it is a folder's name on every endpoint.
+pub const COMPONENT_NAME_LENGTH_MAX: usize = 64;
+/// Bytes of the version text that people read.
+pub const VERSION_TEXT_LENGTH_MAX: usize = 128;
+/// The highest sequence and metadata version: integers up to here survive every JSON reader (2^53 - 1).
+pub const NUMBER_MAX: u64 = 9_007_199_254_740_991;
+
+/// Releases that a release list keeps: the current one and the 14 before it, which get increments (C1).
+pub const RELEASES_MAX: usize = 15;
+/// Files of one release: more belongs in an archive.
+pub const FILES_MAX: usize = 100_000;
+/// Bytes of one file of a release, unpacked: 1 TiB, so that sums of [`FILES_MAX`] files cannot overflow.
+pub const FILE_SIZE_MAX: u64 = 1 << 40;
+/// Bytes of one file's path in a release: below Linux's 4096 with room for the folder that it is installed under.
+pub const FILE_PATH_LENGTH_MAX: usize = 2048;
+/// Bytes of one part of a file's path: what file systems take.
+pub const FILE_PATH_PART_LENGTH_MAX: usize = 255;
+/// Bytes of memory that a body's decoder may need: a zstd window of 128 MiB and some room.
+pub const DECODER_MEMORY_MAX: u64 = 256 << 20;
+/// Words of an install or probe command.
+pub const COMMAND_WORDS_MAX: usize = 64;
+/// Bytes of one word of an install or probe command.
+pub const COMMAND_WORD_LENGTH_MAX: usize = 4096;
+/// Seconds that an install or probe command may be given: one day.
+pub const COMMAND_TIMEOUT_SECONDS_MAX: u64 = 86_400;
+
+/// Keys of one role.
+pub const ROLE_KEYS_MAX: usize = 32;
+/// Bytes of a key file in PEM: an Ed25519 key in PKCS#8 is 119.
+pub const KEY_PEM_LENGTH_MAX: usize = 4096;

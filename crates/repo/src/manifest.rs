@@ -1,0 +1,320 @@
+//! The manifest of one release: its files, and what to do once they are in place. Target `NAME/SEQUENCE.json`.
+//!
+//! The Update Framework signs manifests; manifests pin blobs. So metadata stays small however many files there are.
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::error::{ContentError, NameError};
+use crate::limits::{
+    COMMAND_TIMEOUT_SECONDS_MAX, COMMAND_WORD_LENGTH_MAX, COMMAND_WORDS_MAX, DECODER_MEMORY_MAX,
+    FILE_SIZE_MAX, FILES_MAX, TARGET_LENGTH_MAX,
+};
+use crate::names::{ComponentName, Sequence, VersionText};
+use crate::paths::{FilePath, conflict};
+
+/// The format that this program writes and the newest that it reads.
+pub const FORMAT: u64 = 1;
+const WHAT: &str = "release manifest";
+/// Permission bits that a file of a release may have: no set-user-id, no set-group-id, no sticky bit.
+const MODE_MAX: u32 = 0o777;
+
+/// One release of a component or program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// Whose release it is.
+    pub component: ComponentName,
+    /// Its number.
+    pub sequence: Sequence,
+    /// What people call it.
+    pub version: VersionText,
+    /// Its files, in order of path.
+    pub files: Vec<FileEntry>,
+    /// What installs it, if files in place are not enough (class `programs`).
+    pub install: Option<Install>,
+    /// What judges it before it is kept.
+    pub probe: Option<Probe>,
+}
+
+/// One file of a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileEntry {
+    /// Where it stands in the release's folder.
+    pub path: FilePath,
+    /// Its Unix permission bits, at most `0o777`.
+    pub mode: u32,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its SHA-256.
+    pub sha256: Digest,
+    /// The blob from which it is made.
+    pub body: Body,
+}
+
+/// A blob that holds one file, packed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Body {
+    /// The blob's SHA-256, which is its name. Nothing is unpacked before this was checked.
+    pub sha256: Digest,
+    /// The blob's size in bytes.
+    pub size: u64,
+    /// How it is packed.
+    pub format: BodyFormat,
+    /// Bytes of memory that unpacking needs.
+    pub memory: u64,
+}
+
+/// How a blob is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum BodyFormat {
+    /// One zstd frame.
+    Zstd,
+}
+
+/// A command that installs a release, run in its verified folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Install {
+    /// Program and arguments; no shell. A program with `/` in it is relative to the release's folder.
+    pub command: Vec<String>,
+    /// Seconds that it may take.
+    pub timeout_seconds: u64,
+}
+
+/// A command that judges a release: it is kept if the command ends with 0 in time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Probe {
+    /// Program and arguments; no shell. A program with `/` in it is relative to the release's folder.
+    pub command: Vec<String>,
+    /// Seconds that it may take.
+    pub timeout_seconds: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawManifest {
+    format: u64,
+    component: String,
+    sequence: u64,
+    version: String,
+    files: Vec<RawFile>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    install: Option<Install>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    probe: Option<Probe>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFile {
+    path: String,
+    mode: u32,
+    size: u64,
+    sha256: Digest,
+    body: RawBody,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawBody {
+    sha256: Digest,
+    size: u64,
+    format: BodyFormat,
+    memory: u64,
+}
+
+impl Manifest {
+    /// Reads a verified target.
+    ///
+    /// # Errors
+    ///
+    /// Anything that breaks a rule of these types or a limit; a later format.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ContentError> {
+        check_format(WHAT, bytes, FORMAT)?;
+        let raw: RawManifest = serde_json::from_slice(bytes).map_err(|error| unparsable(WHAT, &error))?;
+        let name = |source| ContentError::Name { what: WHAT, source };
+        let files: Result<Vec<_>, NameError> = raw.files.into_iter().map(FileEntry::try_from).collect();
+        let manifest = Self {
+            component: ComponentName::new(raw.component).map_err(name)?,
+            sequence: Sequence::new(raw.sequence).map_err(name)?,
+            version: VersionText::new(raw.version).map_err(name)?,
+            files: files.map_err(name)?,
+            install: raw.install,
+            probe: raw.probe,
+        };
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    /// The target's content. Equal manifests give equal bytes.
+    ///
+    /// # Errors
+    ///
+    /// What [`Self::parse`] would refuse: a manifest that nobody could read is not published.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, ContentError> {
+        let mut sorted = self.clone();
+        sorted.files.sort_by(|a, b| a.path.cmp(&b.path));
+        sorted.check()?;
+        let raw = RawManifest {
+            format: FORMAT,
+            component: sorted.component.to_string(),
+            sequence: sorted.sequence.get(),
+            version: sorted.version.to_string(),
+            files: sorted.files.into_iter().map(RawFile::from).collect(),
+            install: sorted.install,
+            probe: sorted.probe,
+        };
+        let bytes = serde_json::to_vec(&raw).expect("manifests are plain JSON");
+        if bytes.len() as u64 > TARGET_LENGTH_MAX {
+            return Err(invalid(format!(
+                "it has {} bytes; {TARGET_LENGTH_MAX} are allowed",
+                bytes.len()
+            )));
+        }
+        Ok(bytes)
+    }
+
+    /// Bytes of all files, unpacked.
+    pub fn size(&self) -> u64 {
+        self.files.iter().map(|file| file.size).sum()
+    }
+
+    fn check(&self) -> Result<(), ContentError> {
+        if self.files.len() > FILES_MAX {
+            return Err(invalid(format!(
+                "it has {} files; {FILES_MAX} are allowed",
+                self.files.len()
+            )));
+        }
+        if let Some(reason) = conflict(self.files.iter().map(|file| &file.path)) {
+            return Err(invalid(reason));
+        }
+        self.files.iter().try_for_each(FileEntry::check)?;
+        if let Some(install) = &self.install {
+            check_command("install", &install.command, install.timeout_seconds)?;
+        }
+        if let Some(probe) = &self.probe {
+            check_command("probe", &probe.command, probe.timeout_seconds)?;
+        }
+        Ok(())
+    }
+}
+
+impl FileEntry {
+    fn check(&self) -> Result<(), ContentError> {
+        let reason = if self.mode > MODE_MAX {
+            format!(
+                "its mode is {:o} (octal), which is more than permission bits",
+                self.mode
+            )
+        } else if self.size > FILE_SIZE_MAX || self.body.size > FILE_SIZE_MAX {
+            format!("it or its body is larger than {FILE_SIZE_MAX} bytes")
+        } else if self.body.memory > DECODER_MEMORY_MAX {
+            let memory = self.body.memory;
+            format!("unpacking it takes {memory} bytes of memory; {DECODER_MEMORY_MAX} are allowed")
+        } else {
+            return Ok(());
+        };
+        Err(invalid(format!("file {:?}: {reason}", self.path.as_str())))
+    }
+}
+
+fn check_command(name: &str, command: &[String], timeout_seconds: u64) -> Result<(), ContentError> {
+    let reason = if command.first().is_none_or(String::is_empty) {
+        "it names no program".to_owned()
+    } else if command.len() > COMMAND_WORDS_MAX {
+        format!("it has {} words; {COMMAND_WORDS_MAX} are allowed", command.len())
+    } else if command.iter().any(|word| word.len() > COMMAND_WORD_LENGTH_MAX) {
+        format!("one of its words is longer than {COMMAND_WORD_LENGTH_MAX} bytes")
+    } else if command.iter().any(|word| word.contains('\0')) {
+        "one of its words holds a NUL character".to_owned()
+    } else if timeout_seconds == 0 || timeout_seconds > COMMAND_TIMEOUT_SECONDS_MAX {
+        format!("its time limit is {timeout_seconds} s; 1 to {COMMAND_TIMEOUT_SECONDS_MAX} are allowed")
+    } else if command[0].split('/').any(|part| part == "..") {
+        "its program is outside the release's folder".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(invalid(format!("{name} command: {reason}")))
+}
+
+impl TryFrom<RawFile> for FileEntry {
+    type Error = NameError;
+
+    fn try_from(raw: RawFile) -> Result<Self, NameError> {
+        let RawBody {
+            sha256,
+            size,
+            format,
+            memory,
+        } = raw.body;
+        let body = Body {
+            sha256,
+            size,
+            format,
+            memory,
+        };
+        Ok(Self {
+            path: FilePath::new(raw.path)?,
+            mode: raw.mode,
+            size: raw.size,
+            sha256: raw.sha256,
+            body,
+        })
+    }
+}
+
+impl From<FileEntry> for RawFile {
+    fn from(file: FileEntry) -> Self {
+        let Body {
+            sha256,
+            size,
+            format,
+            memory,
+        } = file.body;
+        let body = RawBody {
+            sha256,
+            size,
+            format,
+            memory,
+        };
+        Self {
+            path: file.path.to_string(),
+            mode: file.mode,
+            size: file.size,
+            sha256: file.sha256,
+            body,
+        }
+    }
+}
+
+/// Looks at the format before anything else, so that a later one is named and not called broken.
+pub(crate) fn check_format(what: &'static str, bytes: &[u8], known: u64) -> Result<(), ContentError> {
+    #[derive(Deserialize)]
+    struct Format {
+        format: u64,
+    }
+    if bytes.len() as u64 > TARGET_LENGTH_MAX {
+        let reason = format!("it has {} bytes; {TARGET_LENGTH_MAX} are allowed", bytes.len());
+        return Err(ContentError::Invalid { what, reason });
+    }
+    let Format { format: got } = serde_json::from_slice(bytes).map_err(|error| unparsable(what, &error))?;
+    if got == 0 || got > known {
+        return Err(ContentError::UnknownFormat { what, got, known });
+    }
+    Ok(())
+}
+
+pub(crate) fn unparsable(what: &'static str, error: &serde_json::Error) -> ContentError {
+    ContentError::Unparsable {
+        what,
+        reason: error.to_string(),
+    }
+}
+
+fn invalid(reason: String) -> ContentError {
+    ContentError::Invalid { what: WHAT, reason }
+}
