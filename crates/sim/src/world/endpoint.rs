@@ -1,0 +1,125 @@
+//! A client on a host of its own: one update at a time, or the daemon.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use headwater_api::report::Report;
+
+use crate::mirror;
+use crate::network::Host;
+use crate::process::{self, Process};
+use crate::trace;
+
+const UPDATE_AGENT_PORT: u16 = 8472;
+
+/// A client.
+#[derive(Debug)]
+pub struct Endpoint {
+    daemon: Option<Process>,
+    id: String,
+    host: Host,
+    data: PathBuf,
+    bundle: PathBuf,
+    log: PathBuf,
+}
+
+/// One update, as it ended.
+#[derive(Debug)]
+pub struct Run {
+    /// Exit code; none: a signal ended it.
+    pub code: Option<i32>,
+    /// What the client reported.
+    pub report: Report,
+}
+
+impl Run {
+    /// See [`trace::attempts`].
+    pub fn attempts(&self, class: &str) -> String {
+        trace::attempts(&self.report, class)
+    }
+
+    /// See [`trace::outcome`].
+    pub fn outcome(&self, class: &str) -> String {
+        trace::outcome(&self.report, class)
+    }
+
+    /// See [`trace::installed`].
+    pub fn installed(&self, name: &str) -> &str {
+        trace::installed(&self.report, "components", name)
+    }
+}
+
+impl Endpoint {
+    pub(super) fn new(id: &str, host: Host, data: PathBuf, bundle: PathBuf, log: PathBuf) -> Self {
+        Self { daemon: None, id: id.to_owned(), host, data, bundle, log }
+    }
+
+    /// Its data folder.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Its host.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// One update, to its end.
+    ///
+    /// # Errors
+    /// The client gave no report.
+    pub fn update(&self) -> Result<Run> {
+        let mut command = self.command("update")?;
+        command.arg("--json");
+        let ended = process::run(&self.id, command, &self.log)?;
+        // The report is shown beside the log when the scenario fails.
+        fs::write(self.log.with_extension("report.log"), &ended.stdout)?;
+        let report = serde_json::from_str(&ended.stdout).with_context(|| {
+            format!("{} printed no report but {:?}, exit {:?}", self.id, ended.stdout, ended.code)
+        })?;
+        Ok(Run { code: ended.code, report })
+    }
+
+    /// One update, started and not waited for.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start_update(&self) -> Result<Process> {
+        Process::start(&self.id, self.command("update")?, &self.log)
+    }
+
+    /// The daemon as an update agent; returns when it serves.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn start_daemon(&mut self) -> Result<()> {
+        let mut process = Process::start(&self.id, self.command("run")?, &self.log)?;
+        let address = SocketAddr::new(
+            *self.host.addresses().first().context("a host has an address")?,
+            UPDATE_AGENT_PORT,
+        );
+        mirror::wait_for_listener(&self.host, address, &mut process)?;
+        self.daemon = Some(process);
+        Ok(())
+    }
+
+    /// Kills the daemon.
+    pub fn stop_daemon(&mut self) {
+        self.daemon = None;
+    }
+
+    /// A file of the installed release of a component; none: not there.
+    pub fn installed_file(&self, name: &str, path: &str) -> Option<Vec<u8>> {
+        fs::read(self.data.join("components").join(name).join("current").join(path)).ok()
+    }
+
+    fn command(&self, verb: &str) -> Result<Command> {
+        let mut command = self.host.command(&process::program("headwater-client")?);
+        command.arg(verb).arg("--data").arg(&self.data).args(["--id", &self.id]);
+        command.arg("--bundle").arg(&self.bundle).arg("--unsafe-bind-beyond-loopback");
+        Ok(command)
+    }
+}

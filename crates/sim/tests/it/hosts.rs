@@ -1,0 +1,3 @@
+//! Scenarios on separate hosts, each asserted from the clients' reports.
+
+mod network;
