@@ -1,1 +1,57 @@
-//! policy
+//! Decides which sources a client tries, in which order, and why.
+//!
+//! This crate is pure: values in, values out. It reads no file, no clock and no socket, knows no JSON
+//! and nothing of signatures. Text is turned into its types at the edge ([`ClientId`], [`SourceUrl`],
+//! [`Ipv4Range`], …), and a [`Policy`] exists only if every rule about it holds.
+//!
+//! - [`Draft`] → [`Policy`]: edits gather (S6, S7), then everything is checked (S2, S3, S5);
+//! - [`plan`], [`Planner`], [`explain`]: P1–P6, S10;
+//! - [`preview`]: the warnings of S8; [`diff`], [`decide_save`]: S7;
+//! - [`DomainTree`], [`Settings`]: D1, D2; [`take_role`] and its like: U1, U2, U6.
+//!
+//! Left to others: reading documents (`headwater-api`), walking a plan (`headwater-depot`), DNS.
+
+mod address;
+mod circles;
+mod class;
+mod client;
+mod diff;
+mod domain;
+mod draft;
+mod entry;
+mod id;
+mod limits;
+mod matching;
+mod plan;
+mod planner;
+mod policy;
+mod preview;
+mod problem;
+mod role;
+mod save;
+mod selector;
+mod settings;
+mod shadow;
+mod source_url;
+mod update_agent;
+
+pub use address::{Family, FamilySet, is_link_local, parse_address};
+pub use class::{Class, ClassSet};
+pub use client::Client;
+pub use diff::{Change, PolicyDiff, diff, diff_policies};
+pub use domain::{DomainRefusal, DomainTree};
+pub use draft::{Draft, EditRefusal, SourceList};
+pub use entry::{Entry, EntrySource};
+pub use id::{ClientId, DomainPath};
+pub use limits::*;
+pub use plan::{Plan, Plans, SkipReason, Skipped, SourceKey, Step, StepReason};
+pub use planner::{Planner, explain, explain_address, plan};
+pub use policy::{Mode, Options, Policy, ServerFallback, VendorFallback, check_entry};
+pub use preview::{Preview, Warning, WarningKind, preview};
+pub use problem::{ParseError, Problem};
+pub use role::{Force, RoleRefusal, give_role, give_role_to_domain, take_role};
+pub use save::{SaveDecision, decide_save};
+pub use selector::{Ipv4Range, Ipv6Prefix, Selector};
+pub use settings::{EffectiveSettings, Settings};
+pub use source_url::SourceUrl;
+pub use update_agent::{Scheme, UpdateAgent, UpdateAgents};

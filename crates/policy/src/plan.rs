@@ -1,0 +1,175 @@
+//! What a plan is: the sources to try, and why others are not among them.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::class::Class;
+use crate::id::ClientId;
+use crate::selector::Selector;
+use crate::source_url::SourceUrl;
+
+/// Which source: two steps with the same key are the same source.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SourceKey {
+    /// An update agent.
+    UpdateAgent(ClientId),
+    /// A URL that is neither the server's nor the vendor source's.
+    Url(SourceUrl),
+    /// The organisation's own server.
+    Server,
+    /// The vendor source.
+    Vendor,
+}
+
+impl fmt::Display for SourceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UpdateAgent(id) => write!(f, "update_agent:{id}"),
+            Self::Url(url) => write!(f, "url:{url}"),
+            Self::Server => f.write_str("server"),
+            Self::Vendor => f.write_str("vendor"),
+        }
+    }
+}
+
+/// Why a source is in a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StepReason {
+    /// An entry selects the client (P2).
+    Selected {
+        /// The client's address that it selects.
+        address: IpAddr,
+        /// The entry's selector.
+        selector: Selector,
+    },
+    /// The list is exhausted and this class falls back to the server (P2).
+    ServerFallback,
+    /// Standard mode: every client goes to the server (P3).
+    StandardMode,
+    /// Update agents go to the server alone (P3).
+    UpdateAgentsFromServerOnly,
+    /// The domain lets its clients download from the vendor source (P5).
+    VendorAllowed,
+    /// The vendor source is not on the list, and `vendor_fallback` is `documented` (P5).
+    VendorNotListed,
+    /// The client is an update agent and the vendor source is the list's first entry (P5).
+    VendorFirstEntry,
+}
+
+impl fmt::Display for StepReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Selected { address, selector } => write!(f, "the entry selects {selector}, and {address} is in it"),
+            Self::ServerFallback => f.write_str("the list is exhausted; this class falls back to the server"),
+            Self::StandardMode => f.write_str("standard mode: every client updates from the server"),
+            Self::UpdateAgentsFromServerOnly => f.write_str("update agents update from the server only"),
+            Self::VendorAllowed => f.write_str("the domain lets its clients download from the vendor source"),
+            Self::VendorNotListed => f.write_str(
+                "no server fallback for components, and the vendor source is not on the list (vendor_fallback is documented)",
+            ),
+            Self::VendorFirstEntry => f.write_str("an update agent, and the vendor source is the list's first entry"),
+        }
+    }
+}
+
+/// One source of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Which source.
+    pub source: SourceKey,
+    /// Where this client reaches it.
+    pub url: SourceUrl,
+    /// The entry that names it, from 1; none: no entry does.
+    pub entry: Option<u32>,
+    /// Why it is in the plan.
+    pub reason: StepReason,
+}
+
+/// Why an entry was passed over; tested in this order, the first that holds is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SkipReason {
+    /// It selects none of the client's addresses (P1).
+    Selector,
+    /// Its source does not give the class (P4).
+    Class,
+    /// Its source has no address of a family that the client has (P6).
+    Family,
+    /// Its source is the client itself (P6).
+    OwnSelf,
+    /// It would lead in a circle through update agents (P6).
+    Loop,
+    /// Its source is in the plan already (P6).
+    Repeat,
+}
+
+impl SkipReason {
+    /// The word in documents.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Selector => "selector",
+            Self::Class => "class",
+            Self::Family => "family",
+            Self::OwnSelf => "self",
+            Self::Loop => "loop",
+            Self::Repeat => "repeat",
+        }
+    }
+
+    /// A sentence for people (S10).
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::Selector => "it selects none of the client's addresses",
+            Self::Class => "its source does not give this class",
+            Self::Family => "its source has no address of a family that the client has",
+            Self::OwnSelf => "its source is the client itself",
+            Self::Loop => "it would lead in a circle through update agents",
+            Self::Repeat => "its source is in the plan already",
+        }
+    }
+}
+
+impl fmt::Display for SkipReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// An entry that was passed over, and why (S10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Skipped {
+    /// The entry, from 1.
+    pub entry: u32,
+    /// Why.
+    pub reason: SkipReason,
+}
+
+/// The sources that one client tries for one class, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Plan {
+    /// What to try, first to last.
+    pub steps: Vec<Step>,
+    /// The entries passed over, in list order; empty where the list is not consulted (P3).
+    pub skipped: Vec<Skipped>,
+}
+
+/// A client's plans for all classes (S10).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Plans {
+    /// For class settings.
+    pub settings: Plan,
+    /// For class components.
+    pub components: Plan,
+    /// For class programs.
+    pub programs: Plan,
+}
+
+impl Plans {
+    /// The plan for one class.
+    pub const fn get(&self, class: Class) -> &Plan {
+        match class {
+            Class::Settings => &self.settings,
+            Class::Components => &self.components,
+            Class::Programs => &self.programs,
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! Makes plans (P1–P6).
+//!
+//! A [`Planner`] is made once for a policy and asked for any number of clients. For each it finds the entries that
+//! select the client, walks them in list order, and adds the fallbacks. Circles are looked for only when an update
+//! agent asks.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::OnceLock;
+
+use crate::address::{Family, FamilySet};
+use crate::circles::Circles;
+use crate::class::{Class, ClassSet};
+use crate::client::Client;
+use crate::draft::number_of;
+use crate::entry::EntrySource;
+use crate::matching::{Match, matches};
+use crate::plan::{Plan, Plans, SkipReason, Skipped, SourceKey, Step, StepReason};
+use crate::policy::{Mode, Policy, VendorFallback};
+use crate::source_url::SourceUrl;
+
+/// The plan of one client for one class (P1–P6).
+pub fn plan(policy: &Policy, client: &Client, class: Class) -> Plan {
+    Planner::new(policy).plan(client, class)
+}
+
+/// The plans of one client for all classes, with every entry passed over and why (S10).
+pub fn explain(policy: &Policy, client: &Client) -> Plans {
+    Planner::new(policy).plans(client)
+}
+
+/// The same for a client that need not exist, with these addresses (S10). It is no update agent.
+pub fn explain_address(policy: &Policy, addresses: &[IpAddr], download_from_vendor: bool) -> Plans {
+    let addresses: Vec<IpAddr> = addresses.iter().map(IpAddr::to_canonical).collect();
+    let asker = Asker::new(None, &addresses, download_from_vendor);
+    let planner = Planner::new(policy);
+    planner.plans_of(&asker, &planner.matches(&addresses), Tell::AllSkipped)
+}
+
+/// A policy, ready to be asked for plans.
+#[derive(Debug)]
+pub struct Planner<'a> {
+    policy: &'a Policy,
+    sources: Vec<Source>,
+    keys: usize,
+    circles: OnceLock<Circles>,
+}
+
+/// What the source of one entry comes to.
+#[derive(Debug)]
+struct Source {
+    key: SourceKey,
+    /// Equal for equal keys; [`SERVER`] and [`VENDOR`] are kept for those.
+    key_number: usize,
+    gives: ClassSet,
+    /// Its update agent, by position.
+    agent: Option<usize>,
+}
+
+const SERVER: usize = 0;
+const VENDOR: usize = 1;
+
+/// Who asks for a plan.
+pub(crate) struct Asker<'a> {
+    /// The update agent that it is, by position.
+    agent: Option<usize>,
+    addresses: &'a [IpAddr],
+    families: FamilySet,
+    download_from_vendor: bool,
+}
+
+impl<'a> Asker<'a> {
+    fn new(agent: Option<usize>, addresses: &'a [IpAddr], download_from_vendor: bool) -> Self {
+        let families = addresses.iter().copied().map(Family::of).collect();
+        Self {
+            agent,
+            addresses,
+            families,
+            download_from_vendor,
+        }
+    }
+
+    fn shares_family(&self, url: &SourceUrl) -> bool {
+        url.literal_family()
+            .is_none_or(|family| self.families.contains(family))
+    }
+}
+
+/// How much of what was passed over a plan tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tell {
+    /// Every entry.
+    AllSkipped,
+    /// Only entries that select the client: enough to count with, and much cheaper.
+    SelectedOnly,
+}
+
+impl<'a> Planner<'a> {
+    /// Gets a policy ready.
+    pub fn new(policy: &'a Policy) -> Self {
+        let mut numbers = HashMap::from([(SourceKey::Server, SERVER), (SourceKey::Vendor, VENDOR)]);
+        let mut resolve = |source: &EntrySource| {
+            let key = policy.source_key(source);
+            let next = numbers.len();
+            let key_number = *numbers.entry(key.clone()).or_insert(next);
+            let agent = match &key {
+                SourceKey::UpdateAgent(id) => policy.update_agents().position(id),
+                _ => None,
+            };
+            Source {
+                key,
+                key_number,
+                gives: policy.gives(source),
+                agent,
+            }
+        };
+        let sources: Vec<Source> = policy
+            .entries()
+            .as_slice()
+            .iter()
+            .map(|entry| resolve(&entry.source))
+            .collect();
+        Self {
+            policy,
+            sources,
+            keys: numbers.len(),
+            circles: OnceLock::new(),
+        }
+    }
+
+    /// The plan of one client for one class.
+    pub fn plan(&self, client: &Client, class: Class) -> Plan {
+        let matches = self.matches(client.addresses());
+        self.plan_of(&self.asker(client), &matches, class, Tell::AllSkipped)
+    }
+
+    /// The plans of one client for all classes.
+    pub fn plans(&self, client: &Client) -> Plans {
+        let matches = self.matches(client.addresses());
+        self.plans_of(&self.asker(client), &matches, Tell::AllSkipped)
+    }
+
+    pub(crate) fn policy(&self) -> &'a Policy {
+        self.policy
+    }
+
+    pub(crate) fn matches(&self, addresses: &[IpAddr]) -> Vec<Match> {
+        matches(self.policy.entries(), addresses)
+    }
+
+    pub(crate) fn asker<'c>(&self, client: &'c Client) -> Asker<'c> {
+        let active = self.policy.update_agent(client.id());
+        let agent = active.and_then(|agent| self.policy.update_agents().position(agent.id()));
+        Asker::new(agent, client.addresses(), client.download_from_vendor())
+    }
+
+    pub(crate) fn plans_of(&self, asker: &Asker<'_>, matches: &[Match], tell: Tell) -> Plans {
+        let [settings, components, programs] =
+            Class::ALL.map(|class| self.plan_of(asker, matches, class, tell));
+        Plans {
+            settings,
+            components,
+            programs,
+        }
+    }
+
+    /// Does the list decide for this client (P2), or the server alone (P3)?
+    pub(crate) fn consults_list(&self, asker: &Asker<'_>) -> bool {
+        let server_only = asker.agent.is_some() && self.policy.options().update_agents_from_server_only;
+        self.policy.mode() == Mode::Customized && !server_only
+    }
+
+    fn plan_of(&self, asker: &Asker<'_>, matches: &[Match], class: Class, tell: Tell) -> Plan {
+        let mut making = Making {
+            plan: Plan::default(),
+            taken: vec![false; self.keys],
+        };
+        let server_reason = if self.consults_list(asker) {
+            self.walk_list(asker, matches, class, tell, &mut making);
+            self.policy
+                .options()
+                .server_fallback
+                .is_on(class)
+                .then_some(StepReason::ServerFallback)
+        } else if self.policy.mode() == Mode::Standard {
+            Some(StepReason::StandardMode)
+        } else {
+            Some(StepReason::UpdateAgentsFromServerOnly)
+        };
+        if let Some(reason) = server_reason {
+            making.fall_back(asker, SERVER, SourceKey::Server, self.policy.server(), reason);
+        }
+        if let (Some(url), Some(reason)) = (self.policy.vendor(), self.vendor_reason(asker, class)) {
+            making.fall_back(asker, VENDOR, SourceKey::Vendor, url, reason);
+        }
+        making.plan
+    }
+
+    /// P1, P2 and P6: the matching entries in list order.
+    fn walk_list(&self, asker: &Asker<'_>, matches: &[Match], class: Class, tell: Tell, making: &mut Making) {
+        let own_circles = self.own_circles(asker, matches);
+        let mut next_untold = 0;
+        for found in matches {
+            making.skip_unselected(next_untold..found.place, tell);
+            next_untold = found.place + 1;
+            match self.consider(asker, found, class, own_circles.as_ref(), &making.taken) {
+                Ok(step) => {
+                    making.taken[self.sources[found.place].key_number] = true;
+                    making.plan.steps.push(step);
+                }
+                Err(reason) => making.plan.skipped.push(Skipped {
+                    entry: number_of(found.place),
+                    reason,
+                }),
+            }
+        }
+        making.skip_unselected(next_untold..self.sources.len(), tell);
+    }
+
+    /// One entry that selects the client: a step, or why not, tested in the order of [`SkipReason`].
+    fn consider(
+        &self,
+        asker: &Asker<'_>,
+        found: &Match,
+        class: Class,
+        own_circles: Option<&Circles>,
+        taken: &[bool],
+    ) -> Result<Step, SkipReason> {
+        let source = &self.sources[found.place];
+        if !source.gives.contains(class) {
+            return Err(SkipReason::Class);
+        }
+        let url = self.reach(asker, found).ok_or(SkipReason::Family)?;
+        if source.agent.is_some() && source.agent == asker.agent {
+            return Err(SkipReason::OwnSelf);
+        }
+        if let (Some(agent), Some(_)) = (asker.agent, source.agent) {
+            let circles = own_circles.unwrap_or_else(|| self.circles());
+            if circles.passed_over(found.place, agent) {
+                return Err(SkipReason::Loop);
+            }
+        }
+        if taken[source.key_number] {
+            return Err(SkipReason::Repeat);
+        }
+        let selector = self.policy.entries().as_slice()[found.place].selector;
+        let reason = StepReason::Selected {
+            address: found.address,
+            selector,
+        };
+        Ok(Step {
+            source: source.key.clone(),
+            url,
+            entry: Some(number_of(found.place)),
+            reason,
+        })
+    }
+
+    /// Where the client reaches the entry's source; none: they share no family.
+    fn reach(&self, asker: &Asker<'_>, found: &Match) -> Option<SourceUrl> {
+        let source = &self.sources[found.place];
+        if let Some(agent) = source.agent {
+            return self.policy.update_agents().as_slice()[agent].url_for(asker.families, found.families);
+        }
+        let url = match &source.key {
+            SourceKey::Server => self.policy.server(),
+            SourceKey::Vendor => self.policy.vendor()?,
+            SourceKey::Url(url) => url,
+            SourceKey::UpdateAgent(_) => return None,
+        };
+        asker.shares_family(url).then(|| url.clone())
+    }
+
+    /// P5: why the vendor source comes last in this plan; none: it does not.
+    fn vendor_reason(&self, asker: &Asker<'_>, class: Class) -> Option<StepReason> {
+        if class != Class::Components {
+            return None;
+        }
+        let allowed = asker.download_from_vendor.then_some(StepReason::VendorAllowed);
+        let options = self.policy.options();
+        if !self.consults_list(asker) {
+            let is_vendor = |source: &Source| source.key_number == VENDOR;
+            let first = asker.agent.is_some() && self.sources.first().is_some_and(is_vendor);
+            return allowed.or(first.then_some(StepReason::VendorFirstEntry));
+        }
+        if options.server_fallback.is_on(Class::Components) {
+            return allowed;
+        }
+        match options.vendor_fallback {
+            VendorFallback::Documented => {
+                allowed.or((!self.vendor_is_listed()).then_some(StepReason::VendorNotListed))
+            }
+            VendorFallback::PrivilegeOnly => allowed,
+            VendorFallback::Never => None,
+        }
+    }
+
+    /// Does any entry, whomever it selects, name the vendor source?
+    pub(crate) fn vendor_is_listed(&self) -> bool {
+        self.sources.iter().any(|source| source.key_number == VENDOR)
+    }
+
+    fn circles(&self) -> &Circles {
+        self.circles.get_or_init(|| Circles::new(self.policy, None))
+    }
+
+    /// Circles with the asker's own addresses, where they make a difference: other entries select it by them than
+    /// by the policy's.
+    fn own_circles(&self, asker: &Asker<'_>, found: &[Match]) -> Option<Circles> {
+        let agent = asker.agent?;
+        let by_policy = self.matches(self.policy.update_agents().as_slice()[agent].addresses());
+        let same = by_policy
+            .iter()
+            .map(|found| found.place)
+            .eq(found.iter().map(|found| found.place));
+        (!same).then(|| Circles::new(self.policy, Some((agent, asker.addresses))))
+    }
+}
+
+/// A plan in the making.
+struct Making {
+    plan: Plan,
+    /// By key number: is the source in the plan?
+    taken: Vec<bool>,
+}
+
+impl Making {
+    fn skip_unselected(&mut self, places: std::ops::Range<usize>, tell: Tell) {
+        if tell == Tell::AllSkipped {
+            let skip = |place| Skipped {
+                entry: number_of(place),
+                reason: SkipReason::Selector,
+            };
+            self.plan.skipped.extend(places.map(skip));
+        }
+    }
+
+    fn fall_back(
+        &mut self,
+        asker: &Asker<'_>,
+        number: usize,
+        key: SourceKey,
+        url: &SourceUrl,
+        reason: StepReason,
+    ) {
+        if !self.taken[number] && asker.shares_family(url) {
+            self.taken[number] = true;
+            self.plan.steps.push(Step {
+                source: key,
+                url: url.clone(),
+                entry: None,
+                reason,
+            });
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! What saving a policy would do, and what looks like a mistake in it (S8). Warnings never block.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::address::is_link_local;
+use crate::class::Class;
+use crate::client::Client;
+use crate::draft::number_of;
+use crate::entry::EntrySource;
+use crate::limits::EXAMPLES_MAX;
+use crate::plan::{Plan, Plans, SkipReason, StepReason};
+use crate::planner::{Planner, Tell};
+use crate::policy::{Mode, Policy, VendorFallback};
+use crate::shadow::shadowed;
+use crate::update_agent::UpdateAgent;
+
+/// What a warning is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum WarningKind {
+    /// The entry is there already.
+    Repeated,
+    /// Earlier entries name its source for all of its clients.
+    Shadowed,
+    /// No known client is selected.
+    NoClient,
+    /// Clients that no entry selects.
+    NotSelected,
+    /// The entry selects a family that its source lacks.
+    FamilyCannotMeet,
+    /// The entry's update agent has lost the role (U6).
+    Broken,
+    /// The entry's source gives no class at all.
+    GivesNothing,
+    /// Clients that nobody serves with a class.
+    NobodyServes,
+    /// `documented` sends clients to the vendor source (P5).
+    SendsToVendor,
+    /// A source is link-local (S3).
+    LinkLocal,
+    /// An update agent passes over an entry, which would lead in a circle.
+    Loop,
+    /// A URL is that of an update agent, which its identity would follow when it moves.
+    UpdateAgentByUrl,
+    /// No entry names the update agent.
+    NotNamed,
+    /// Server and vendor source are the same URL.
+    SameUrl,
+}
+
+impl WarningKind {
+    /// A stable word for documents.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Repeated => "repeated",
+            Self::Shadowed => "shadowed",
+            Self::NoClient => "no_client",
+            Self::NotSelected => "not_selected",
+            Self::FamilyCannotMeet => "family_cannot_meet",
+            Self::Broken => "broken",
+            Self::GivesNothing => "gives_nothing",
+            Self::NobodyServes => "nobody_serves",
+            Self::SendsToVendor => "sends_to_vendor",
+            Self::LinkLocal => "link_local",
+            Self::Loop => "loop",
+            Self::UpdateAgentByUrl => "update_agent_by_url",
+            Self::NotNamed => "not_named",
+            Self::SameUrl => "same_url",
+        }
+    }
+}
+
+/// Something that looks like a mistake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// What it is about.
+    pub kind: WarningKind,
+    /// The entry, from 1; none: it is not about one.
+    pub entry: Option<u32>,
+    /// A sentence for people.
+    pub message: String,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.entry {
+            Some(entry) => write!(f, "entry {entry}: {}", self.message),
+            None => f.write_str(&self.message),
+        }
+    }
+}
+
+/// What saving a policy would do.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Preview {
+    /// What looks like a mistake: by entry, then what is about none.
+    pub warnings: Vec<Warning>,
+    /// Known clients that were looked at.
+    pub clients: usize,
+    /// Those of them whose sources or their order change in at least one class; all of them where there was no policy.
+    pub clients_changed: usize,
+}
+
+/// Looks at a policy before it is saved: by itself, with the clients that are known, and against the policy
+/// that it replaces. 10,000 clients and a full list take seconds at most.
+pub fn preview(policy: &Policy, replaced: Option<&Policy>, clients: &[Client]) -> Preview {
+    let planner = Planner::new(policy);
+    let old = replaced.map(Planner::new);
+    let mut survey = Survey::new(policy.entries().len());
+    for client in clients {
+        survey.look_at(&planner, old.as_ref(), client);
+    }
+    let mut warnings = entry_warnings(policy);
+    warnings.extend(survey.warnings(policy, clients.len()));
+    warnings.extend(general_warnings(&planner, clients.len()));
+    warnings.sort_by_key(|warning| (warning.entry.unwrap_or(u32::MAX), warning.kind));
+    Preview {
+        warnings,
+        clients: clients.len(),
+        clients_changed: survey.changed,
+    }
+}
+
+fn warning(kind: WarningKind, entry: impl Into<Option<u32>>, message: String) -> Warning {
+    Warning {
+        kind,
+        entry: entry.into(),
+        message,
+    }
+}
+
+/// What can be said of the entries without any client.
+fn entry_warnings(policy: &Policy) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    for found in shadowed(policy) {
+        let by: Vec<String> = found.by.iter().map(|number| format!("entry {number}")).collect();
+        let by = by.join(" and ");
+        warnings.push(if found.repeated {
+            warning(
+                WarningKind::Repeated,
+                found.entry,
+                format!("it repeats {by}; remove one of them"),
+            )
+        } else {
+            let message =
+                format!("{by} names the same source for all of its clients, so it gives nobody anything");
+            warning(WarningKind::Shadowed, found.entry, message)
+        });
+    }
+    for (number, entry) in policy.entries().numbered() {
+        match &entry.source {
+            EntrySource::UpdateAgent(id) => {
+                let agent = policy.update_agents().get(id);
+                warnings.extend(agent.and_then(|agent| agent_warning(number, agent)));
+            }
+            EntrySource::Url { url, .. } => {
+                if url.literal().is_some_and(is_link_local) {
+                    let message = format!("{url} is link-local: only clients on its own link reach it");
+                    warnings.push(warning(WarningKind::LinkLocal, number, message));
+                }
+                let same = policy.update_agents().iter().find(|agent| agent.is_at(url));
+                warnings.extend(same.map(|agent| {
+                    let message = format!(
+                        "{url} is update agent {0}; name {0} itself, then the entry follows it",
+                        agent.id()
+                    );
+                    warning(WarningKind::UpdateAgentByUrl, number, message)
+                }));
+            }
+            EntrySource::Vendor => {
+                let lacks = policy.vendor().map(|url| (url, url.families()));
+                for family in entry.selector.families().iter() {
+                    warnings.extend(lacks.filter(|(_, has)| !has.contains(family)).map(|(url, _)| {
+                        let message = format!("the vendor source {url} has no {family} address, but {family} clients are selected");
+                        warning(WarningKind::FamilyCannotMeet, number, message)
+                    }));
+                }
+            }
+        }
+        let broken = matches!(entry.source, EntrySource::UpdateAgent(_));
+        if policy.gives(&entry.source).is_empty() && !broken {
+            let message = "its source gives no class, so the entry does nothing".to_owned();
+            warnings.push(warning(WarningKind::GivesNothing, number, message));
+        }
+    }
+    warnings
+}
+
+fn agent_warning(number: u32, agent: &UpdateAgent) -> Option<Warning> {
+    let id = agent.id();
+    if !agent.is_active() {
+        let message =
+            format!("{id} is no update agent any more; give it the role again, or name another source");
+        return Some(warning(WarningKind::Broken, number, message));
+    }
+    let address = agent
+        .addresses()
+        .iter()
+        .find(|address| is_link_local(**address))?;
+    let message = format!(
+        "update agent {id} has the link-local address {address}: only clients on its own link reach it"
+    );
+    Some(warning(WarningKind::LinkLocal, number, message))
+}
+
+/// What can be said of the policy as a whole.
+fn general_warnings(planner: &Planner<'_>, clients: usize) -> Vec<Warning> {
+    let policy = planner.policy();
+    let mut warnings = Vec::new();
+    for agent in policy.update_agents().iter().filter(|agent| agent.is_active()) {
+        let names = |source: &EntrySource| matches!(source, EntrySource::UpdateAgent(id) if id == agent.id());
+        if !policy
+            .entries()
+            .as_slice()
+            .iter()
+            .any(|entry| names(&entry.source))
+        {
+            let message = format!("no entry names update agent {}, so it serves nobody", agent.id());
+            warnings.push(warning(WarningKind::NotNamed, None, message));
+        }
+    }
+    if policy.vendor() == Some(policy.server()) {
+        let message = format!(
+            "the server and the vendor source are the same URL, {}",
+            policy.server()
+        );
+        warnings.push(warning(WarningKind::SameUrl, None, message));
+    }
+    let options = policy.options();
+    let documented = policy.mode() == Mode::Customized
+        && options.vendor_fallback == VendorFallback::Documented
+        && !options.server_fallback.is_on(Class::Components);
+    if clients == 0 && documented && policy.vendor().is_some() && !planner.vendor_is_listed() {
+        let message = "components do not fall back to the server and the vendor source is not on the list: vendor_fallback \
+                       `documented` sends every client to the vendor source, on the Internet, last"
+            .to_owned();
+        warnings.push(warning(WarningKind::SendsToVendor, None, message));
+    }
+    warnings
+}
+
+/// Some clients: how many, and a few by name.
+#[derive(Debug, Default)]
+struct Group {
+    count: usize,
+    examples: Vec<String>,
+}
+
+impl Group {
+    fn add(&mut self, client: &Client) {
+        self.count += 1;
+        if self.examples.len() < EXAMPLES_MAX {
+            self.examples.push(client.id().to_string());
+        }
+    }
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let more = if self.count > self.examples.len() {
+            ", …"
+        } else {
+            ""
+        };
+        let word = if self.count == 1 { "client" } else { "clients" };
+        write!(f, "{} {word} ({}{more})", self.count, self.examples.join(", "))
+    }
+}
+
+/// What the known clients show.
+struct Survey {
+    selects: Vec<bool>,
+    not_selected: Group,
+    nobody_serves: BTreeMap<Class, Group>,
+    sent_to_vendor: Group,
+    loops: BTreeMap<u32, Group>,
+    changed: usize,
+}
+
+impl Survey {
+    fn new(entries: usize) -> Self {
+        Self {
+            selects: vec![false; entries],
+            not_selected: Group::default(),
+            nobody_serves: BTreeMap::new(),
+            sent_to_vendor: Group::default(),
+            loops: BTreeMap::new(),
+            changed: 0,
+        }
+    }
+
+    fn look_at(&mut self, planner: &Planner<'_>, old: Option<&Planner<'_>>, client: &Client) {
+        let matches = planner.matches(client.addresses());
+        let asker = planner.asker(client);
+        for found in &matches {
+            self.selects[found.place] = true;
+        }
+        if matches.is_empty() && planner.consults_list(&asker) {
+            self.not_selected.add(client);
+        }
+        let plans = planner.plans_of(&asker, &matches, Tell::SelectedOnly);
+        for class in Class::ALL {
+            if plans.get(class).steps.is_empty() {
+                self.nobody_serves.entry(class).or_default().add(client);
+            }
+        }
+        if plans
+            .components
+            .steps
+            .iter()
+            .any(|step| step.reason == StepReason::VendorNotListed)
+        {
+            self.sent_to_vendor.add(client);
+        }
+        let mut loops: Vec<u32> = Class::ALL
+            .iter()
+            .flat_map(|class| looped(plans.get(*class)))
+            .collect();
+        loops.sort_unstable();
+        loops.dedup();
+        for entry in loops {
+            self.loops.entry(entry).or_default().add(client);
+        }
+        let before = old.map(|old| {
+            old.plans_of(
+                &old.asker(client),
+                &old.matches(client.addresses()),
+                Tell::SelectedOnly,
+            )
+        });
+        if before.is_none_or(|before| !same_sources(&before, &plans)) {
+            self.changed += 1;
+        }
+    }
+
+    fn warnings(&self, policy: &Policy, clients: usize) -> Vec<Warning> {
+        let mut warnings = Vec::new();
+        if clients > 0 {
+            for (place, _) in self.selects.iter().enumerate().filter(|(_, selects)| !**selects) {
+                let selector = policy.entries().as_slice()[place].selector;
+                let message = format!("no known client is in {selector}");
+                warnings.push(warning(WarningKind::NoClient, number_of(place), message));
+            }
+        }
+        for (entry, group) in &self.loops {
+            let message = format!("{group} would update in a circle by it, and will pass over it");
+            warnings.push(warning(WarningKind::Loop, *entry, message));
+        }
+        if self.not_selected.count > 0 {
+            let message = format!("no entry selects {}", self.not_selected);
+            warnings.push(warning(WarningKind::NotSelected, None, message));
+        }
+        for (class, group) in &self.nobody_serves {
+            let message = format!("nobody serves {class} to {group}");
+            warnings.push(warning(WarningKind::NobodyServes, None, message));
+        }
+        if self.sent_to_vendor.count > 0 {
+            let message = format!(
+                "vendor_fallback `documented` sends {} to the vendor source, on the Internet, last; `privilege_only` or \
+                 `never` would not",
+                self.sent_to_vendor
+            );
+            warnings.push(warning(WarningKind::SendsToVendor, None, message));
+        }
+        warnings
+    }
+}
+
+fn looped(plan: &Plan) -> impl Iterator<Item = u32> + '_ {
+    plan.skipped
+        .iter()
+        .filter(|skipped| skipped.reason == SkipReason::Loop)
+        .map(|skipped| skipped.entry)
+}
+
+/// Would the client notice no difference?
+fn same_sources(before: &Plans, after: &Plans) -> bool {
+    Class::ALL.into_iter().all(|class| {
+        let (before, after) = (&before.get(class).steps, &after.get(class).steps);
+        before.len() == after.len()
+            && before
+                .iter()
+                .zip(after)
+                .all(|(a, b)| a.source == b.source && a.url == b.url)
+    })
+}

@@ -1,0 +1,246 @@
+//! Update agents as the policy knows them (U1, U2).
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use crate::address::{Family, FamilySet};
+use crate::class::ClassSet;
+use crate::id::ClientId;
+use crate::limits::{ADDRESSES_MAX, UPDATE_AGENTS_MAX};
+use crate::problem::{ParseError, Problem};
+use crate::source_url::SourceUrl;
+
+/// How a source is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Scheme {
+    /// Plain HTTP.
+    Http,
+    /// HTTP over TLS.
+    #[default]
+    Https,
+}
+
+impl Scheme {
+    /// The word in documents and URLs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    /// The port that need not be written.
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Scheme {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        match text {
+            "http" => Ok(Self::Http),
+            "https" => Ok(Self::Https),
+            _ => Err(ParseError::new(format!(
+                "the scheme `{text}` must be http or https"
+            ))),
+        }
+    }
+}
+
+/// A client with the role of serving others, and where it is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpdateAgent {
+    id: ClientId,
+    addresses: Vec<IpAddr>,
+    scheme: Scheme,
+    port: u16,
+    classes: ClassSet,
+}
+
+impl UpdateAgent {
+    /// An update agent. Addresses are in order of preference within a family; IPv4-mapped ones become IPv4.
+    /// With no `classes` it is none (U2): it stays known so that entries which name it can be shown as broken (U6).
+    ///
+    /// # Errors
+    /// Port 0, no address, or more than [`ADDRESSES_MAX`].
+    pub fn new(
+        id: ClientId,
+        addresses: Vec<IpAddr>,
+        scheme: Scheme,
+        port: u16,
+        classes: ClassSet,
+    ) -> Result<Self, ParseError> {
+        if port == 0 {
+            return Err(ParseError::new(
+                "port 0 will not do; give a number from 1 to 65535",
+            ));
+        }
+        if addresses.is_empty() {
+            return Err(ParseError::new("it has no address, so nobody can reach it"));
+        }
+        if addresses.len() > ADDRESSES_MAX {
+            return Err(ParseError::new(format!(
+                "it has more than {ADDRESSES_MAX} addresses"
+            )));
+        }
+        let addresses = addresses.iter().map(IpAddr::to_canonical).collect();
+        Ok(Self {
+            id,
+            addresses,
+            scheme,
+            port,
+            classes,
+        })
+    }
+
+    /// The client's id.
+    pub fn id(&self) -> &ClientId {
+        &self.id
+    }
+
+    /// Where it is reached, in order of preference within a family.
+    pub fn addresses(&self) -> &[IpAddr] {
+        &self.addresses
+    }
+
+    /// How it is spoken to.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// TCP port of its listener.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The classes it shares.
+    pub fn classes(&self) -> ClassSet {
+        self.classes
+    }
+
+    /// Does it share anything? If not it is no update agent (U2).
+    pub fn is_active(&self) -> bool {
+        !self.classes.is_empty()
+    }
+
+    /// The families it has.
+    pub fn families(&self) -> FamilySet {
+        self.addresses.iter().copied().map(Family::of).collect()
+    }
+
+    /// Is `url` one of its own?
+    pub(crate) fn is_at(&self, url: &SourceUrl) -> bool {
+        let own = |address| SourceUrl::from_address(self.scheme, address, self.port);
+        url.literal()
+            .is_some_and(|literal| self.addresses.contains(&literal) && own(literal) == *url)
+    }
+
+    /// The same with other classes.
+    #[must_use]
+    pub fn with_classes(mut self, classes: ClassSet) -> Self {
+        self.classes = classes;
+        self
+    }
+
+    /// Its URL for a client with the families `client` that was selected by the families `matched`:
+    /// its first address of a matched family, else its first of any that the client has; none: they do not meet.
+    pub fn url_for(&self, client: FamilySet, matched: FamilySet) -> Option<SourceUrl> {
+        let first_in = |families: FamilySet| {
+            self.addresses
+                .iter()
+                .copied()
+                .find(|address| families.contains(Family::of(*address)))
+        };
+        let address = first_in(matched).or_else(|| first_in(client))?;
+        Some(SourceUrl::from_address(self.scheme, address, self.port))
+    }
+}
+
+/// The update agents that a policy knows, each id once, in order of id.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UpdateAgents(Vec<UpdateAgent>);
+
+impl UpdateAgents {
+    /// Puts them in order.
+    ///
+    /// # Errors
+    /// Every id that occurs twice, and more than [`UPDATE_AGENTS_MAX`].
+    pub fn new(mut agents: Vec<UpdateAgent>) -> Result<Self, Vec<Problem>> {
+        agents.sort_by(|a, b| a.id.cmp(&b.id));
+        let mut problems: Vec<Problem> = agents
+            .windows(2)
+            .filter(|pair| pair[0].id == pair[1].id)
+            .map(|pair| {
+                Problem::general(format!(
+                    "update agent {}: the id occurs more than once",
+                    pair[0].id
+                ))
+            })
+            .collect();
+        problems.dedup();
+        if agents.len() > UPDATE_AGENTS_MAX {
+            problems.push(Problem::general(format!(
+                "there are {} update agents; at most {UPDATE_AGENTS_MAX} are taken",
+                agents.len()
+            )));
+        }
+        if problems.is_empty() {
+            Ok(Self(agents))
+        } else {
+            Err(problems)
+        }
+    }
+
+    /// All, in order of id.
+    pub fn as_slice(&self) -> &[UpdateAgent] {
+        &self.0
+    }
+
+    /// All, in order of id.
+    pub fn iter(&self) -> std::slice::Iter<'_, UpdateAgent> {
+        self.0.iter()
+    }
+
+    /// The one with this id.
+    pub fn get(&self, id: &ClientId) -> Option<&UpdateAgent> {
+        self.position(id).map(|at| &self.0[at])
+    }
+
+    pub(crate) fn position(&self, id: &ClientId) -> Option<usize> {
+        self.0.binary_search_by(|agent| agent.id.cmp(id)).ok()
+    }
+
+    /// Puts one in, in place of the one with the same id if there is one.
+    pub fn insert(&mut self, agent: UpdateAgent) {
+        match self.0.binary_search_by(|known| known.id.cmp(&agent.id)) {
+            Ok(at) => self.0[at] = agent,
+            Err(at) => self.0.insert(at, agent),
+        }
+    }
+
+    /// Takes one out.
+    pub fn remove(&mut self, id: &ClientId) -> Option<UpdateAgent> {
+        self.position(id).map(|at| self.0.remove(at))
+    }
+}
+
+impl<'a> IntoIterator for &'a UpdateAgents {
+    type Item = &'a UpdateAgent;
+    type IntoIter = std::slice::Iter<'a, UpdateAgent>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
