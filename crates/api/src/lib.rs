@@ -6,6 +6,7 @@
 
 pub mod bundle;
 pub mod checkin;
+pub mod parse;
 pub mod plan;
 pub mod policy;
 pub mod report;

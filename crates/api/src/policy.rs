@@ -71,11 +71,7 @@ pub struct ServerFallbackDocument {
 
 impl Default for ServerFallbackDocument {
     fn default() -> Self {
-        Self {
-            components: true,
-            settings: true,
-            programs: true,
-        }
+        Self { components: true, settings: true, programs: true }
     }
 }
 

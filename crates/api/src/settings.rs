@@ -70,3 +70,42 @@ pub struct EffectiveSettingsDocument {
     /// Kibibytes a second that an update agent gives out in all; 0: no limit (U4, N5).
     pub update_agent_bandwidth_kib_per_second: u64,
 }
+
+/// The typed settings that one domain says explicitly; what is absent comes from above (D1).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SettingsDocument {
+    /// See [`EffectiveSettingsDocument`]; so is every field.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub poll_interval_minutes: Option<u32>,
+    /// Likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub download_from_vendor: Option<bool>,
+    /// Likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_manual_update: Option<bool>,
+    /// Likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connect_timeout_seconds: Option<u32>,
+    /// Likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_timeout_seconds: Option<u32>,
+    /// Likewise; an empty one says that there is none, whatever stands above.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probe_command: Option<Vec<String>>,
+    /// Likewise; an empty one says that there is none, whatever stands above.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after_command: Option<Vec<String>>,
+    /// Likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hook_timeout_seconds: Option<u32>,
+    /// Likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub update_agent_quota_mib: Option<u64>,
+    /// Likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub update_agent_downloads_max: Option<u32>,
+    /// Likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub update_agent_bandwidth_kib_per_second: Option<u64>,
+}
