@@ -93,31 +93,21 @@ pub async fn run(arguments: ClientsArguments, output: Output) -> Result<Exit, Fa
         }
         Command::Move { ids, domain } => {
             let request = MoveRequest { clients: ids, domain };
-            let moved: ClientsAnswer = console
-                .call(Method::POST, "/api/v1/clients/move", &request)
-                .await?;
+            let moved: ClientsAnswer = console.call(Method::POST, "/api/v1/clients/move", &request).await?;
             output.result(&moved, clients_text);
         }
         Command::Remove { id } => {
-            let (): () = console
-                .ask(Method::DELETE, &format!("/api/v1/clients/{}", segment(&id)))
-                .await?;
+            let (): () = console.ask(Method::DELETE, &format!("/api/v1/clients/{}", segment(&id))).await?;
             output.result(&json!({"removed": id}), |_| format!("removed {id}"));
         }
         Command::Bundle { domain, out } => {
-            let bundle: ClientBundle = console
-                .get(&format!("/api/v1/client-bundle?domain={}", segment(&domain)))
-                .await?;
+            let bundle: ClientBundle =
+                console.get(&format!("/api/v1/client-bundle?domain={}", segment(&domain))).await?;
             let text = serde_json::to_vec_pretty(&bundle).expect("a wire message always serialises");
             fs::write(&out, text).map_err(|error| Failure::file("write", &out, &error))?;
             let written = json!({"written": out, "server_url": bundle.server_url, "domain": bundle.domain});
             output.result(&written, |_| {
-                format!(
-                    "wrote {} for clients of {} at {}",
-                    out.display(),
-                    bundle.domain,
-                    bundle.server_url
-                )
+                format!("wrote {} for clients of {} at {}", out.display(), bundle.domain, bundle.server_url)
             });
             if !output.is_json() {
                 output.note(&format!(
@@ -127,12 +117,9 @@ pub async fn run(arguments: ClientsArguments, output: Output) -> Result<Exit, Fa
             }
         }
         Command::Reports { id, limit } => {
-            let client = id
-                .map(|id| format!("&client={}", segment(&id)))
-                .unwrap_or_default();
-            let reports: ReportsAnswer = console
-                .get(&format!("/api/v1/reports?limit={limit}{client}"))
-                .await?;
+            let client = id.map(|id| format!("&client={}", segment(&id))).unwrap_or_default();
+            let reports: ReportsAnswer =
+                console.get(&format!("/api/v1/reports?limit={limit}{client}")).await?;
             output.result(&reports, reports_text);
         }
     }
@@ -141,19 +128,11 @@ pub async fn run(arguments: ClientsArguments, output: Output) -> Result<Exit, Fa
 
 /// All clients, page by page.
 pub async fn list(console: &Console, domain: Option<&str>) -> Result<ClientsAnswer, Failure> {
-    let domain = domain
-        .map(|domain| format!("&domain={}", segment(domain)))
-        .unwrap_or_default();
-    let mut all: ClientsAnswer = console
-        .get(&format!("/api/v1/clients?limit=1000{domain}"))
-        .await?;
+    let domain = domain.map(|domain| format!("&domain={}", segment(domain))).unwrap_or_default();
+    let mut all: ClientsAnswer = console.get(&format!("/api/v1/clients?limit=1000{domain}")).await?;
     while let Some(after) = all.next.take() {
-        let page: ClientsAnswer = console
-            .get(&format!(
-                "/api/v1/clients?limit=1000{domain}&after={}",
-                segment(&after)
-            ))
-            .await?;
+        let page: ClientsAnswer =
+            console.get(&format!("/api/v1/clients?limit=1000{domain}&after={}", segment(&after))).await?;
         all.items.extend(page.items);
         all.next = page.next;
     }
@@ -163,11 +142,8 @@ pub async fn list(console: &Console, domain: Option<&str>) -> Result<ClientsAnsw
 fn clients_text(answer: &ClientsAnswer) -> String {
     let rows = answer.items.iter().map(|client| {
         let role = if client.update_agent { "update agent" } else { "" };
-        let versions: Vec<String> = client
-            .versions
-            .iter()
-            .map(|(class, version)| format!("{class} {version}"))
-            .collect();
+        let versions: Vec<String> =
+            client.versions.iter().map(|(class, version)| format!("{class} {version}")).collect();
         vec![
             client.id.clone(),
             client.domain.clone(),
@@ -178,19 +154,11 @@ fn clients_text(answer: &ClientsAnswer) -> String {
         ]
     });
     let empty = "no client has checked in yet\nnext: `headwater clients bundle --out FILE`, then `headwater-client run --data DIR --bundle FILE`";
-    table(
-        &["id", "domain", "addresses", "role", "has", "last seen"],
-        rows.collect(),
-        empty,
-    )
+    table(&["id", "domain", "addresses", "role", "has", "last seen"], rows.collect(), empty)
 }
 
 fn client_text(client: &ClientView) -> String {
-    let role = if client.update_agent {
-        ", an update agent"
-    } else {
-        ""
-    };
+    let role = if client.update_agent { ", an update agent" } else { "" };
     let mut text = format!(
         "{} in {}{role}\naddresses   {}\nprogram     {}\npolicy      version {}\nfirst seen  {}\nlast seen   {}",
         client.id,
@@ -237,21 +205,14 @@ fn reports_text(answer: &ReportsAnswer) -> String {
 pub fn report_text(report: &Report) -> String {
     let outcomes = report.classes.iter().map(|outcome| {
         let source = outcome.source.clone().unwrap_or_else(|| "-".to_owned());
-        vec![
-            outcome.class.clone(),
-            word(&outcome.result),
-            source,
-            outcome.message.clone(),
-        ]
+        vec![outcome.class.clone(), word(&outcome.result), source, outcome.message.clone()]
     });
     let attempts = report.attempts.iter().map(|attempt| {
         let reason = attempt.reason.as_ref().map(word::<Reason>).unwrap_or_default();
         vec![
             attempt.class.clone(),
             attempt.source.clone(),
-            attempt
-                .entry
-                .map_or_else(|| "-".to_owned(), |entry| entry.to_string()),
+            attempt.entry.map_or_else(|| "-".to_owned(), |entry| entry.to_string()),
             word::<AttemptResult>(&attempt.result),
             [reason, attempt.detail.clone()]
                 .into_iter()
@@ -262,21 +223,10 @@ pub fn report_text(report: &Report) -> String {
             format!("{} → {}", attempt.from_version, attempt.to_version),
         ]
     });
-    let heading = format!(
-        "run {} at {}, {} ms",
-        report.run,
-        time(report.started),
-        report.duration_ms
-    );
-    let outcomes = table(
-        &["class", "result", "source", "message"],
-        outcomes.collect(),
-        "no class was tried",
-    );
+    let heading = format!("run {} at {}, {} ms", report.run, time(report.started), report.duration_ms);
+    let outcomes = table(&["class", "result", "source", "message"], outcomes.collect(), "no class was tried");
     let attempts = table(
-        &[
-            "class", "source", "entry", "result", "reason", "received", "version",
-        ],
+        &["class", "source", "entry", "result", "reason", "received", "version"],
         attempts.collect(),
         "no source was tried",
     );
@@ -285,8 +235,5 @@ pub fn report_text(report: &Report) -> String {
 
 /// Whether every class of a run ended well.
 pub fn is_whole(report: &Report) -> bool {
-    report
-        .classes
-        .iter()
-        .all(|outcome| matches!(outcome.result, ClassResult::Updated | ClassResult::Current))
+    report.classes.iter().all(|outcome| matches!(outcome.result, ClassResult::Updated | ClassResult::Current))
 }

@@ -25,12 +25,7 @@ pub struct CompletionsArguments {
 /// Prints the script.
 pub fn run(arguments: &CompletionsArguments) -> Result<Exit, Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(
-        arguments.shell,
-        &mut Arguments::command(),
-        "headwater",
-        &mut script,
-    );
+    clap_complete::generate(arguments.shell, &mut Arguments::command(), "headwater", &mut script);
     // A reader that went away is not an error.
     let _ = io::Write::write_all(&mut io::stdout(), &script);
     Ok(Exit::Done)

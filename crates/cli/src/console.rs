@@ -72,8 +72,7 @@ impl Console {
         path: &str,
         body: &B,
     ) -> Result<T, Failure> {
-        self.receive(self.http.request(method, self.address(path)).json(body))
-            .await
+        self.receive(self.http.request(method, self.address(path)).json(body)).await
     }
 
     /// Sends a message without a body and takes the answer.
@@ -104,11 +103,7 @@ impl Console {
     async fn receive<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, Failure> {
         let response = self.send(request).await?;
         let bytes = response.bytes().await.map_err(|error| self.broke_off(&error))?;
-        let bytes = if bytes.is_empty() {
-            b"null".as_slice().into()
-        } else {
-            bytes
-        };
+        let bytes = if bytes.is_empty() { b"null".as_slice().into() } else { bytes };
         serde_json::from_slice(&bytes).map_err(|error| {
             Failure::failed(format!("the server at {} answered what this program does not understand: {error}", self.base))
                 .with_way_out("check that --server names the console listener, and that both programs have the same version")
@@ -162,11 +157,7 @@ fn problems(details: Option<&serde_json::Value>) -> Vec<String> {
             .unwrap_or_default()
     };
     let text = |value: &serde_json::Value, key: &str| {
-        value
-            .get(key)
-            .and_then(serde_json::Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
+        value.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
     };
     let of_entries = list("problems").into_iter().map(|problem| {
         match problem.get("entry").and_then(serde_json::Value::as_u64) {
@@ -175,10 +166,7 @@ fn problems(details: Option<&serde_json::Value>) -> Vec<String> {
         }
     });
     let of_changes = list("changes").into_iter().map(|change| text(&change, "text"));
-    of_entries
-        .chain(of_changes)
-        .filter(|problem| !problem.is_empty())
-        .collect()
+    of_entries.chain(of_changes).filter(|problem| !problem.is_empty()).collect()
 }
 
 /// One segment of a path, percent-encoded.

@@ -94,9 +94,8 @@ pub async fn run(arguments: DomainsArguments, output: Output) -> Result<Exit, Fa
             output.result(&answer, list_text);
         }
         Command::Add { path } => {
-            let domain: DomainView = console
-                .call(Method::POST, "/api/v1/domains", &DomainRequest { path })
-                .await?;
+            let domain: DomainView =
+                console.call(Method::POST, "/api/v1/domains", &DomainRequest { path }).await?;
             output.result(&domain, |domain| format!("added {}", domain.path));
         }
         Command::Remove { path } => {
@@ -125,9 +124,8 @@ pub async fn run(arguments: DomainsArguments, output: Output) -> Result<Exit, Fa
                 return Err(Failure::bad_input(format!("nothing to set at {path}"))
                     .with_way_out("give KEY=VALUE, --value, --file or --unset KEY"));
             }
-            let domain: DomainView = console
-                .call(Method::PATCH, &format!("{}/settings", at(&path)), &edit)
-                .await?;
+            let domain: DomainView =
+                console.call(Method::PATCH, &format!("{}/settings", at(&path)), &edit).await?;
             output.result(&domain, domain_text);
         }
     }
@@ -139,9 +137,7 @@ fn assignments(what: &str, set: &[String], unset: &[String]) -> Result<BTreeMap<
     let mut edit = BTreeMap::new();
     for assignment in set {
         let Some((key, value)) = assignment.split_once('=').filter(|(key, _)| !key.is_empty()) else {
-            return Err(Failure::bad_input(format!(
-                "{what} `{assignment}` is not KEY=VALUE"
-            )));
+            return Err(Failure::bad_input(format!("{what} `{assignment}` is not KEY=VALUE")));
         };
         let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
         if edit.insert(key.to_owned(), value).is_some() {
@@ -150,9 +146,7 @@ fn assignments(what: &str, set: &[String], unset: &[String]) -> Result<BTreeMap<
     }
     for key in unset {
         if edit.insert(key.clone(), Value::Null).is_some() {
-            return Err(Failure::bad_input(format!(
-                "{what} `{key}` is both set and cleared"
-            )));
+            return Err(Failure::bad_input(format!("{what} `{key}` is both set and cleared")));
         }
     }
     Ok(edit)
@@ -162,9 +156,7 @@ fn files_of(set: &[String], unset: Vec<String>) -> Result<BTreeMap<String, Optio
     let mut edit = BTreeMap::new();
     for assignment in set {
         let Some((name, path)) = assignment.split_once('=').filter(|(name, _)| !name.is_empty()) else {
-            return Err(Failure::bad_input(format!(
-                "file `{assignment}` is not NAME=FILE"
-            )));
+            return Err(Failure::bad_input(format!("file `{assignment}` is not NAME=FILE")));
         };
         let path = PathBuf::from(path);
         let text = fs::read(&path).map_err(|error| Failure::file("read", &path, &error))?;
@@ -188,53 +180,28 @@ fn list_text(answer: &DomainsAnswer) -> String {
             domain.effective.version.to_string(),
         ]
     });
-    table(
-        &["domain", "clients", "set here", "settings version"],
-        rows.collect(),
-        "no domains",
-    )
+    table(&["domain", "clients", "set here", "settings version"], rows.collect(), "no domains")
 }
 
 fn domain_text(domain: &DomainView) -> String {
     let effective =
         serde_json::to_value(&domain.effective.settings).expect("a wire message always serialises");
     let typed = effective.as_object().into_iter().flatten().map(|(key, value)| {
-        let from = if domain.settings.contains_key(key) {
-            "set here"
-        } else {
-            "from above"
-        };
+        let from = if domain.settings.contains_key(key) { "set here" } else { "from above" };
         vec![key.clone(), value.to_string(), from.to_owned()]
     });
     let values = domain.effective.values.iter().map(|(key, value)| {
-        let from = if domain.values.contains_key(key) {
-            "set here"
-        } else {
-            "from above"
-        };
+        let from = if domain.values.contains_key(key) { "set here" } else { "from above" };
         vec![format!("value {key}"), value.to_string(), from.to_owned()]
     });
     let files = domain.effective.files.iter().map(|(name, text)| {
-        let from = if domain.files.contains_key(name) {
-            "set here"
-        } else {
-            "from above"
-        };
-        vec![
-            format!("file {name}"),
-            format!("{} bytes", text.len()),
-            from.to_owned(),
-        ]
+        let from = if domain.files.contains_key(name) { "set here" } else { "from above" };
+        vec![format!("file {name}"), format!("{} bytes", text.len()), from.to_owned()]
     });
     let rows = typed.chain(values).chain(files).collect();
-    let heading = format!(
-        "{}, settings version {}, {} clients",
-        domain.path, domain.effective.version, domain.clients
-    );
-    format!(
-        "{heading}\n{}",
-        table(&["setting", "value", "where"], rows, "no settings")
-    )
+    let heading =
+        format!("{}, settings version {}, {} clients", domain.path, domain.effective.version, domain.clients);
+    format!("{heading}\n{}", table(&["setting", "value", "where"], rows, "no settings"))
 }
 
 #[cfg(test)]
@@ -255,9 +222,7 @@ mod tests {
     fn an_assignment_that_is_none_is_named() {
         let refused = |set: &[&str], unset: &[&str]| {
             let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-            assignments("setting", &owned(set), &owned(unset))
-                .unwrap_err()
-                .message
+            assignments("setting", &owned(set), &owned(unset)).unwrap_err().message
         };
         assert_eq!(refused(&["poll"], &[]), "setting `poll` is not KEY=VALUE");
         assert_eq!(refused(&["a=1", "a=2"], &[]), "setting `a` is given twice");

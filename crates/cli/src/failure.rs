@@ -64,12 +64,7 @@ impl Failure {
 
     /// A failure with an exit code of one's own choice.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self {
-            exit,
-            message: message.into(),
-            problems: Vec::new(),
-            way_out: String::new(),
-        }
+        Self { exit, message: message.into(), problems: Vec::new(), way_out: String::new() }
     }
 
     /// Adds what to do about it.

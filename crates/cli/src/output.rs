@@ -115,11 +115,7 @@ impl Paint {
     }
 
     fn code(&self, code: &str, text: &str) -> String {
-        if self.on {
-            format!("\x1b[{code}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
-        }
+        if self.on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 }
 
@@ -141,11 +137,7 @@ pub fn table(header: &[&str], rows: Vec<Vec<String>>, when_empty: &str) -> Strin
             column.set_padding((0, 2));
         }
     }
-    table
-        .lines()
-        .map(|line| line.trim_end().to_owned())
-        .collect::<Vec<_>>()
-        .join("\n")
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
 /// Bytes as a person reads them: `0 B`, `12.3 kB`, `4.5 MB` (powers of 1000).

@@ -30,12 +30,17 @@ enum Content {
     Archive { path: PathBuf, format: &'static str },
 }
 
+/// One file of a release.
 #[derive(Debug, Clone)]
-struct PackedFile {
-    path: PathBuf,
-    name: String,
-    size: u64,
-    executable: bool,
+pub struct PackedFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its path in the release, with `/`.
+    pub name: String,
+    /// Its bytes, when it was looked at.
+    pub size: u64,
+    /// Whether anybody may run it.
+    pub executable: bool,
 }
 
 impl Package {
@@ -46,23 +51,14 @@ impl Package {
             return Self::of_folder(path);
         }
         if !metadata.is_file() {
-            return Err(Failure::bad_input(format!(
-                "{} is neither a file nor a folder",
-                path.display()
-            )));
+            return Err(Failure::bad_input(format!("{} is neither a file nor a folder", path.display())));
         }
         File::open(path).map_err(|error| Failure::file("read", path, &error))?;
         let content = match archive_format(path).filter(|_| !keep_archive) {
-            Some(format) => Content::Archive {
-                path: path.to_owned(),
-                format,
-            },
+            Some(format) => Content::Archive { path: path.to_owned(), format },
             None => Content::Files(vec![PackedFile::new(path, file_name(path)?, &metadata)]),
         };
-        Ok(Self {
-            bytes: metadata.len(),
-            content,
-        })
+        Ok(Self { bytes: metadata.len(), content })
     }
 
     fn of_folder(folder: &Path) -> Result<Self, Failure> {
@@ -74,10 +70,7 @@ impl Package {
                 folder.display()
             )));
         }
-        Ok(Self {
-            bytes: files.iter().map(|file| file.size).sum(),
-            content: Content::Files(files),
-        })
+        Ok(Self { bytes: files.iter().map(|file| file.size).sum(), content: Content::Files(files) })
     }
 
     /// The stream's format, as the API calls it.
@@ -88,16 +81,21 @@ impl Package {
         }
     }
 
+    /// The files, in order of their paths; none for an archive.
+    pub fn files(&self) -> Option<&[PackedFile]> {
+        match &self.content {
+            Content::Files(files) => Some(files),
+            Content::Archive { .. } => None,
+        }
+    }
+
     /// The stream, made while it is read. A file that cannot be read, or changes meanwhile, breaks it off,
     /// and the server then publishes nothing.
     pub fn stream(self, progress: Progress) -> reqwest::Body {
         let (sender, receiver) = mpsc::channel(UPLOAD_CHUNKS_WAITING_MAX);
         tokio::task::spawn_blocking(move || {
-            let mut chunks = Chunks {
-                sender: sender.clone(),
-                waiting: Vec::with_capacity(UPLOAD_CHUNK_BYTES),
-                progress,
-            };
+            let mut chunks =
+                Chunks { sender: sender.clone(), waiting: Vec::with_capacity(UPLOAD_CHUNK_BYTES), progress };
             if let Err(error) = self.write(&mut chunks).and_then(|()| chunks.flush()) {
                 let _ = sender.blocking_send(Err(error));
             }
@@ -130,18 +128,11 @@ fn append(tar: &mut tar::Builder<impl Write>, file: &PackedFile) -> io::Result<(
     header.set_mode(if file.executable { 0o755 } else { 0o644 });
     header.set_mtime(0);
     let opened = File::open(&file.path).map_err(name)?;
-    let mut content = Counted {
-        inner: opened.take(file.size),
-        left: file.size,
-    };
-    tar.append_data(&mut header, &file.name, &mut content)
-        .map_err(name)?;
+    let mut content = Counted { inner: opened.take(file.size), left: file.size };
+    tar.append_data(&mut header, &file.name, &mut content).map_err(name)?;
     let longer = content.inner.into_inner().read(&mut [0])? > 0;
     if content.left > 0 || longer {
-        return Err(io::Error::other(format!(
-            "{} changed while it was read",
-            file.path.display()
-        )));
+        return Err(io::Error::other(format!("{} changed while it was read", file.path.display())));
     }
     Ok(())
 }
@@ -161,12 +152,7 @@ impl<R: Read> Read for Counted<R> {
 
 impl PackedFile {
     fn new(path: &Path, name: String, metadata: &fs::Metadata) -> Self {
-        Self {
-            path: path.to_owned(),
-            name,
-            size: metadata.len(),
-            executable: is_executable(metadata),
-        }
+        Self { path: path.to_owned(), name, size: metadata.len(), executable: is_executable(metadata) }
     }
 }
 
@@ -184,10 +170,8 @@ fn is_executable(_metadata: &fs::Metadata) -> bool {
 /// Files below `folder` in order of name; `prefix` is its path in the release.
 fn collect(folder: &Path, prefix: &str, files: &mut Vec<PackedFile>) -> Result<(), Failure> {
     let unreadable = |error: io::Error| Failure::file("read", folder, &error);
-    let mut entries = fs::read_dir(folder)
-        .map_err(unreadable)?
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(unreadable)?;
+    let mut entries =
+        fs::read_dir(folder).map_err(unreadable)?.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         let path = entry.path();
@@ -199,11 +183,7 @@ fn collect(folder: &Path, prefix: &str, files: &mut Vec<PackedFile>) -> Result<(
             File::open(&path).map_err(|error| Failure::file("read", &path, &error))?;
             files.push(PackedFile::new(&path, name, &metadata));
         } else {
-            let kind = if metadata.is_symlink() {
-                "a symbolic link"
-            } else {
-                "neither a file nor a folder"
-            };
+            let kind = if metadata.is_symlink() { "a symbolic link" } else { "neither a file nor a folder" };
             return Err(Failure::bad_input(format!(
                 "{} is {kind}: a release holds files and folders only",
                 path.display()
@@ -226,28 +206,19 @@ fn collect(folder: &Path, prefix: &str, files: &mut Vec<PackedFile>) -> Result<(
 fn file_name(path: &Path) -> Result<String, Failure> {
     match path.file_name().map(|name| name.to_str()) {
         Some(Some(name)) => Ok(name.to_owned()),
-        Some(None) => Err(
-            Failure::bad_input(format!("the name of {} is not UTF-8", path.display()))
-                .with_way_out("rename it"),
-        ),
-        None => Err(
-            Failure::bad_input(format!("{} has no name of its own", path.display()))
-                .with_way_out("give its full path"),
-        ),
+        Some(None) => Err(Failure::bad_input(format!("the name of {} is not UTF-8", path.display()))
+            .with_way_out("rename it")),
+        None => Err(Failure::bad_input(format!("{} has no name of its own", path.display()))
+            .with_way_out("give its full path")),
     }
 }
 
 fn archive_format(path: &Path) -> Option<&'static str> {
     let name = path.file_name()?.to_string_lossy().to_lowercase();
-    [
-        (".tar", "tar"),
-        (".tar.gz", "tar.gz"),
-        (".tgz", "tar.gz"),
-        (".zip", "zip"),
-    ]
-    .into_iter()
-    .find(|(suffix, _)| name.ends_with(suffix))
-    .map(|(_, format)| format)
+    [(".tar", "tar"), (".tar.gz", "tar.gz"), (".tgz", "tar.gz"), (".zip", "zip")]
+        .into_iter()
+        .find(|(suffix, _)| name.ends_with(suffix))
+        .map(|(_, format)| format)
 }
 
 /// Gathers what is written into chunks for the stream.
@@ -326,10 +297,7 @@ mod tests {
         let package = Package::of(&path, false).unwrap();
         fs::write(&path, "0123").unwrap();
         let error = package.write(&mut Vec::new()).unwrap_err();
-        assert!(
-            error.to_string().contains("rules changed while it was read"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("rules changed while it was read"), "{error}");
     }
 
     #[test]

@@ -18,15 +18,8 @@ impl Progress {
             "{msg} [{bar:30}] {bytes}/{total_bytes} ({bytes_per_sec}, {eta} left)"
         };
         let style = ProgressStyle::with_template(template).expect("the template is a valid one");
-        let bar = if total == 0 {
-            ProgressBar::new_spinner()
-        } else {
-            ProgressBar::new(total)
-        };
-        Self(
-            bar.with_style(style.progress_chars("=> "))
-                .with_message(what.to_owned()),
-        )
+        let bar = if total == 0 { ProgressBar::new_spinner() } else { ProgressBar::new(total) };
+        Self(bar.with_style(style.progress_chars("=> ")).with_message(what.to_owned()))
     }
 
     /// So many more are done.

@@ -58,29 +58,16 @@ pub async fn run(arguments: PublishArguments, output: Output) -> Result<Exit, Fa
         let Some(command) = command else { return Ok(None) };
         let command =
             words(command).map_err(|reason| Failure::bad_input(format!("{flag} `{command}`: {reason}")))?;
-        Ok(Some(Hook {
-            command,
-            timeout_seconds: arguments.timeout,
-        }))
+        Ok(Some(Hook { command, timeout_seconds: arguments.timeout }))
     };
     let options = PublishOptions {
         install: hook("--install", arguments.install.as_ref())?,
         probe: hook("--probe", arguments.probe.as_ref())?,
     };
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the default version is the moment of the command"
-    )]
-    let version = arguments
-        .version
-        .clone()
-        .unwrap_or_else(|| version_of(Timestamp::now()));
+    #[expect(clippy::disallowed_methods, reason = "the default version is the moment of the command")]
+    let version = arguments.version.clone().unwrap_or_else(|| version_of(Timestamp::now()));
     let release = Release {
-        class: if arguments.program {
-            "programs"
-        } else {
-            "components"
-        },
+        class: if arguments.program { "programs" } else { "components" },
         name: &arguments.name,
         version: &version,
         options: &options,
@@ -127,10 +114,7 @@ pub async fn upload(
     package: Package,
     output: Output,
 ) -> Result<Published, Failure> {
-    let mut query = vec![
-        ("version", release.version.to_owned()),
-        ("format", package.format().to_owned()),
-    ];
+    let mut query = vec![("version", release.version.to_owned()), ("format", package.format().to_owned())];
     if *release.options != PublishOptions::default() {
         query.push((
             "options",
@@ -139,9 +123,7 @@ pub async fn upload(
     }
     let progress = output.progress(&format!("{} {}", release.name, release.version), package.bytes);
     let path = format!("/api/v1/releases/{}/{}", release.class, segment(release.name));
-    let published = console
-        .upload(&path, &query, package.stream(progress.clone()))
-        .await;
+    let published = console.upload(&path, &query, package.stream(progress.clone())).await;
     progress.finish();
     published
 }
@@ -151,7 +133,7 @@ fn version_of(now: Timestamp) -> String {
 }
 
 /// Splits a command into words at blanks, as a shell does, with its two quotes and the backslash; nothing else.
-fn words(command: &str) -> Result<Vec<String>, String> {
+pub fn words(command: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;
@@ -175,11 +157,7 @@ fn words(command: &str) -> Result<Vec<String>, String> {
         return Err("a quote is not closed".to_owned());
     }
     words.extend(word);
-    if words.is_empty() {
-        Err("it has no words".to_owned())
-    } else {
-        Ok(words)
-    }
+    if words.is_empty() { Err("it has no words".to_owned()) } else { Ok(words) }
 }
 
 /// A time as people write it: `90`, `90s`, `5m`, `1h`.
@@ -190,9 +168,8 @@ pub fn parse_seconds(text: &str) -> Result<u32, String> {
         Some((at, 'h')) => (&text[..at], 3600),
         _ => (text, 1),
     };
-    let number: u32 = digits
-        .parse()
-        .map_err(|_| "a time is a whole number with s, m or h, such as 90s".to_owned())?;
+    let number: u32 =
+        digits.parse().map_err(|_| "a time is a whole number with s, m or h, such as 90s".to_owned())?;
     match number.checked_mul(factor) {
         Some(0) => Err("a time limit of nothing would always be over".to_owned()),
         Some(seconds) => Ok(seconds),
@@ -209,10 +186,7 @@ mod tests {
         let check =
             |command: &str, expected: &[&str]| assert_eq!(words(command).unwrap(), expected, "{command}");
         check("sh install.sh  --quiet", &["sh", "install.sh", "--quiet"]);
-        check(
-            "run 'two words' \"and \\\"three\\\" more\"",
-            &["run", "two words", "and \"three\" more"],
-        );
+        check("run 'two words' \"and \\\"three\\\" more\"", &["run", "two words", "and \"three\" more"]);
         check("run '' a\\ b", &["run", "", "a b"]);
         check("run '\\n'", &["run", "\\n"]);
         for bad in ["", "  ", "run 'open", "run \\"] {
@@ -234,9 +208,6 @@ mod tests {
 
     #[test]
     fn a_release_without_a_version_is_named_after_the_moment() {
-        assert_eq!(
-            version_of("2026-11-22T15:45:01.5Z".parse().unwrap()),
-            "20261122.154501"
-        );
+        assert_eq!(version_of("2026-11-22T15:45:01.5Z".parse().unwrap()), "20261122.154501");
     }
 }

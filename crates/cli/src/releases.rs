@@ -71,9 +71,7 @@ pub async fn run(arguments: ReleasesArguments, output: Output) -> Result<Exit, F
         }
         Command::Rollback { which, to } => {
             let component: ComponentView = console.get(&which.path()).await?;
-            let request = RollbackRequest {
-                to: find(&component, &to)?,
-            };
+            let request = RollbackRequest { to: find(&component, &to)? };
             let path = format!("{}/rollback", which.path());
             let component: ComponentView = console.call(Method::POST, &path, &request).await?;
             output.result(&component, component_text);
@@ -87,51 +85,23 @@ pub async fn run(arguments: ReleasesArguments, output: Output) -> Result<Exit, F
 
 /// A release by its version, or else by its number.
 fn find(component: &ComponentView, wanted: &str) -> Result<u64, Failure> {
-    let by_version = component
-        .releases
-        .iter()
-        .find(|release| release.version == wanted);
-    let by_number = || {
-        component
-            .releases
-            .iter()
-            .find(|release| release.sequence.to_string() == wanted)
-    };
-    by_version
-        .or_else(by_number)
-        .map(|release| release.sequence)
-        .ok_or_else(|| {
-            let known: Vec<&str> = component
-                .releases
-                .iter()
-                .map(|release| release.version.as_str())
-                .collect();
-            Failure::bad_input(format!("{} has no release `{wanted}`", component.name))
-                .with_way_out(format!("choose one of {}", known.join(", ")))
-        })
+    let by_version = component.releases.iter().find(|release| release.version == wanted);
+    let by_number = || component.releases.iter().find(|release| release.sequence.to_string() == wanted);
+    by_version.or_else(by_number).map(|release| release.sequence).ok_or_else(|| {
+        let known: Vec<&str> = component.releases.iter().map(|release| release.version.as_str()).collect();
+        Failure::bad_input(format!("{} has no release `{wanted}`", component.name))
+            .with_way_out(format!("choose one of {}", known.join(", ")))
+    })
 }
 
 fn list_text(answer: &ReleasesAnswer) -> String {
     let rows = answer.items.iter().map(|component| {
-        let current = component
-            .releases
-            .iter()
-            .find(|release| release.sequence == component.current);
+        let current = component.releases.iter().find(|release| release.sequence == component.current);
         let [version, published, size] = current.map_or_else(
             || ["-".to_owned(), "-".to_owned(), "-".to_owned()],
-            |release| {
-                [
-                    release.version.clone(),
-                    time(release.published),
-                    bytes(release.size),
-                ]
-            },
+            |release| [release.version.clone(), time(release.published), bytes(release.size)],
         );
-        let from = if component.from_vendor {
-            "vendor source"
-        } else {
-            "published here"
-        };
+        let from = if component.from_vendor { "vendor source" } else { "published here" };
         vec![
             component.class.clone(),
             component.name.clone(),
@@ -166,10 +136,7 @@ fn component_text(component: &ComponentView) -> String {
         ]
     });
     let heading = format!("{} {}", component.class, component.name);
-    let body = table(
-        &["release", "version", "files", "size", "published", "state"],
-        rows.collect(),
-        "no releases",
-    );
+    let body =
+        table(&["release", "version", "files", "size", "published", "state"], rows.collect(), "no releases");
     format!("{heading}\n{body}")
 }

@@ -191,39 +191,22 @@ pub async fn run(arguments: SourcesArguments, output: Output) -> Result<Exit, Fa
         Command::Options(arguments) => edit::options(&desk, &arguments).await?,
         Command::Import { file, format } => file::import(&desk, &file, format).await?,
         Command::Export { out, format, saved } => {
-            let policy = if saved {
-                desk.saved().await?.policy
-            } else {
-                desk.draft().await?.policy
-            };
+            let policy = if saved { desk.saved().await?.policy } else { desk.draft().await?.policy };
             file::export(&policy, out.as_deref(), format, output)?;
         }
         Command::Preview => return desk.preview().await,
-        Command::Save {
-            comment,
-            over_version,
-        } => {
-            desk.save(SaveRequest {
-                comment,
-                over_version,
-            })
-            .await?
-        }
+        Command::Save { comment, over_version } => desk.save(SaveRequest { comment, over_version }).await?,
         Command::Discard => {
             let (): () = desk.console.ask(Method::DELETE, &desk.path).await?;
-            output.result(&json!({"discarded": desk.name}), |_| {
-                format!("discarded draft {}", desk.name)
-            });
+            output.result(&json!({"discarded": desk.name}), |_| format!("discarded draft {}", desk.name));
         }
         Command::Drafts => {
             let drafts: DraftsAnswer = desk.console.get("/api/v1/drafts").await?;
             output.result(&drafts, show::drafts);
         }
         Command::History { limit } => {
-            let history: HistoryAnswer = desk
-                .console
-                .get(&format!("/api/v1/sources/history?limit={limit}"))
-                .await?;
+            let history: HistoryAnswer =
+                desk.console.get(&format!("/api/v1/sources/history?limit={limit}")).await?;
             output.result(&history, show::history);
         }
         Command::Diff { from, to } => desk.diff(from, to).await?,
@@ -246,33 +229,20 @@ impl Desk {
     /// Says what to do after an edit.
     pub fn next_after_edit(&self) {
         if !self.output.is_json() {
-            let draft = if self.name == "default" {
-                String::new()
-            } else {
-                format!(" --draft {}", self.name)
-            };
+            let draft =
+                if self.name == "default" { String::new() } else { format!(" --draft {}", self.name) };
             self.output.note(&format!("next: `headwater sources preview{draft}` shows what would change, `headwater sources save{draft}` publishes it"));
         }
     }
 
     async fn preview(&self) -> Result<Exit, Failure> {
-        let preview: Preview = self
-            .console
-            .ask(Method::POST, &format!("{}/preview", self.path))
-            .await?;
+        let preview: Preview = self.console.ask(Method::POST, &format!("{}/preview", self.path)).await?;
         self.output.result(&preview, show::preview);
-        Ok(if preview.errors.is_empty() {
-            Exit::Done
-        } else {
-            Exit::BadInput
-        })
+        Ok(if preview.errors.is_empty() { Exit::Done } else { Exit::BadInput })
     }
 
     async fn save(&self, request: SaveRequest) -> Result<(), Failure> {
-        let saved: Saved = self
-            .console
-            .call(Method::POST, &format!("{}/save", self.path), &request)
-            .await?;
+        let saved: Saved = self.console.call(Method::POST, &format!("{}/save", self.path), &request).await?;
         self.output.result(&saved, show::published);
         Ok(())
     }
@@ -282,30 +252,18 @@ impl Desk {
             Some(version) => version,
             None => self.saved().await?.version,
         };
-        let other = to.map_or_else(
-            || format!("draft={}", segment(&self.name)),
-            |version| format!("to={version}"),
-        );
-        let answer: DiffAnswer = self
-            .console
-            .get(&format!("/api/v1/sources/diff?from={from}&{other}"))
-            .await?;
-        self.output
-            .result(&answer, |answer| show::changes(&answer.changes));
+        let other =
+            to.map_or_else(|| format!("draft={}", segment(&self.name)), |version| format!("to={version}"));
+        let answer: DiffAnswer =
+            self.console.get(&format!("/api/v1/sources/diff?from={from}&{other}")).await?;
+        self.output.result(&answer, |answer| show::changes(&answer.changes));
         Ok(())
     }
 
     async fn restore(&self, version: u64, comment: Option<String>) -> Result<(), Failure> {
         let expected_version = self.saved().await?.version;
-        let request = RestoreRequest {
-            version,
-            expected_version,
-            comment,
-        };
-        let saved: Saved = self
-            .console
-            .call(Method::POST, "/api/v1/sources/restore", &request)
-            .await?;
+        let request = RestoreRequest { version, expected_version, comment };
+        let saved: Saved = self.console.call(Method::POST, "/api/v1/sources/restore", &request).await?;
         self.output.result(&saved, show::published);
         Ok(())
     }
@@ -315,15 +273,8 @@ impl Desk {
             Some(id) => format!("client={}", segment(id)),
             None => format!("addresses={}", segment(&whom.addresses.join(","))),
         };
-        let draft = if saved {
-            String::new()
-        } else {
-            format!("&draft={}", segment(&self.name))
-        };
-        let explained: Explained = self
-            .console
-            .get(&format!("/api/v1/explain?{whom}{draft}"))
-            .await?;
+        let draft = if saved { String::new() } else { format!("&draft={}", segment(&self.name)) };
+        let explained: Explained = self.console.get(&format!("/api/v1/explain?{whom}{draft}")).await?;
         self.output.result(&explained, show::explained);
         Ok(())
     }

@@ -75,10 +75,7 @@ impl Whom {
     fn path(&self) -> String {
         match (&self.id, &self.domain) {
             (_, Some(domain)) => format!("/api/v1/domains/{}/update-agents", segment(domain)),
-            (id, None) => format!(
-                "/api/v1/update-agents/{}",
-                segment(id.as_deref().unwrap_or_default())
-            ),
+            (id, None) => format!("/api/v1/update-agents/{}", segment(id.as_deref().unwrap_or_default())),
         }
     }
 }
@@ -88,28 +85,13 @@ pub async fn run(arguments: UpdateAgentsArguments, output: Output) -> Result<Exi
     let console = Console::new(&arguments.server)?;
     let answer: UpdateAgentsAnswer = match arguments.command {
         Command::List => console.get("/api/v1/update-agents").await?,
-        Command::Give {
-            whom,
-            classes,
-            addresses,
-            port,
-            scheme,
-            force,
-        } => {
+        Command::Give { whom, classes, addresses, port, scheme, force } => {
             let addresses = Some(addresses).filter(|addresses| !addresses.is_empty());
-            let request = RoleRequest {
-                classes,
-                addresses,
-                port,
-                scheme,
-                force,
-            };
+            let request = RoleRequest { classes, addresses, port, scheme, force };
             console.call(Method::PUT, &whom.path(), &request).await?
         }
         Command::Take { whom, force } => {
-            console
-                .ask(Method::DELETE, &format!("{}?force={force}", whom.path()))
-                .await?
+            console.ask(Method::DELETE, &format!("{}?force={force}", whom.path())).await?
         }
     };
     output.result(&answer, list_text);
@@ -121,28 +103,12 @@ fn list_text(answer: &UpdateAgentsAnswer) -> String {
         let entries: Vec<String> = agent.entries.iter().map(u32::to_string).collect();
         vec![
             agent.id.clone(),
-            agent
-                .domain
-                .clone()
-                .unwrap_or_else(|| "(no such client)".to_owned()),
+            agent.domain.clone().unwrap_or_else(|| "(no such client)".to_owned()),
             agent.classes.join(", "),
-            format!(
-                "{}, port {}, {}",
-                agent.addresses.join(" "),
-                agent.port,
-                agent.scheme
-            ),
-            if entries.is_empty() {
-                "none".to_owned()
-            } else {
-                entries.join(", ")
-            },
+            format!("{}, port {}, {}", agent.addresses.join(" "), agent.port, agent.scheme),
+            if entries.is_empty() { "none".to_owned() } else { entries.join(", ") },
         ]
     });
     let empty = "there are no update agents\nnext: `headwater update-agents give CLIENT`, then an entry that names it";
-    table(
-        &["id", "domain", "shares", "reached at", "entries"],
-        rows.collect(),
-        empty,
-    )
+    table(&["id", "domain", "shares", "reached at", "entries"], rows.collect(), empty)
 }

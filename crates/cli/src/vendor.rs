@@ -61,11 +61,7 @@ pub async fn run(arguments: VendorArguments, output: Output) -> Result<Exit, Fai
         }
         Command::Set { url, root, every } => {
             let root = root.map(|path| read_json(&path)).transpose()?;
-            let request = VendorRequest {
-                url,
-                root,
-                schedule_minutes: every,
-            };
+            let request = VendorRequest { url, root, schedule_minutes: every };
             let vendor: VendorView = console.call(Method::PUT, "/api/v1/vendor", &request).await?;
             output.result(&vendor, vendor_text);
             if !output.is_json() {
@@ -83,9 +79,7 @@ pub async fn run(arguments: VendorArguments, output: Output) -> Result<Exit, Fai
         }
         Command::Remove => {
             let (): () = console.ask(Method::DELETE, "/api/v1/vendor").await?;
-            output.result(&json!({"removed": "vendor"}), |_| {
-                "removed the vendor source".to_owned()
-            });
+            output.result(&json!({"removed": "vendor"}), |_| "removed the vendor source".to_owned());
         }
     }
     Ok(Exit::Done)
@@ -96,10 +90,7 @@ fn vendor_text(vendor: &VendorView) -> String {
         0 => "on demand only".to_owned(),
         minutes => format!("every {minutes} minutes"),
     };
-    let last = vendor
-        .last_sync
-        .as_ref()
-        .map_or_else(|| "not synced yet".to_owned(), sync_text);
+    let last = vendor.last_sync.as_ref().map_or_else(|| "not synced yet".to_owned(), sync_text);
     format!(
         "vendor source {}\nroot version  {}\nsynced        {schedule}\n{last}",
         vendor.url, vendor.root_version
@@ -115,17 +106,11 @@ fn sync_text(result: &SyncResult) -> String {
         result.duration_ms
     );
     if !result.releases.is_empty() {
-        let rows = result.releases.iter().map(|release| {
-            vec![
-                release.name.clone(),
-                release.sequence.to_string(),
-                release.version.clone(),
-            ]
-        });
-        text.push_str(&format!(
-            "\n{}",
-            table(&["name", "release", "version"], rows.collect(), "")
-        ));
+        let rows = result
+            .releases
+            .iter()
+            .map(|release| vec![release.name.clone(), release.sequence.to_string(), release.version.clone()]);
+        text.push_str(&format!("\n{}", table(&["name", "release", "version"], rows.collect(), "")));
     }
     for skipped in &result.skipped {
         text.push_str(&format!("\nleft out: {skipped}"));

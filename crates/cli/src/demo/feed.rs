@@ -79,11 +79,8 @@ impl RuleSet {
             rule.pattern[3] = fresh;
         }
         for _ in 0..self.rules.len() / 100 {
-            let family = if self.chance.below(3) > 0 {
-                FAMILIES.len() - 1
-            } else {
-                self.chance.below(FAMILIES.len())
-            };
+            let family =
+                if self.chance.below(3) > 0 { FAMILIES.len() - 1 } else { self.chance.below(FAMILIES.len()) };
             let rule = self.make_rule(family);
             let at = self.rules.partition_point(|other| other.family <= family);
             self.rules.insert(at, rule);
@@ -154,8 +151,7 @@ impl RuleSet {
         self.fresh.truncate(kept);
         while self.fresh.len() < FRESH {
             let host = self.chance.next();
-            self.fresh
-                .push(format!("h{:08x}.example-{:03}.test", host >> 32, host % 997));
+            self.fresh.push(format!("h{:08x}.example-{:03}.test", host >> 32, host % 997));
         }
     }
 }

@@ -15,10 +15,9 @@ pub fn write(entries: &[EntryDocument]) -> String {
         let (source, classes) = match &entry.source {
             SourceDocument::Vendor => ("vendor".to_owned(), String::new()),
             SourceDocument::UpdateAgent(id) => (format!("update_agent:{id}"), String::new()),
-            SourceDocument::Url { url, classes } => (
-                url.clone(),
-                classes.as_ref().map(|words| words.join(" ")).unwrap_or_default(),
-            ),
+            SourceDocument::Url { url, classes } => {
+                (url.clone(), classes.as_ref().map(|words| words.join(" ")).unwrap_or_default())
+            }
         };
         let clients = &entry.clients;
         let fields = [
@@ -57,17 +56,11 @@ pub fn read(text: &str) -> Result<Vec<EntryDocument>, Vec<String>> {
     for (line, fields) in records {
         match entry(&fields) {
             Ok(entry) => entries.push(entry),
-            Err(problem) => problems.push(format!(
-                "line {line} (entry {}): {problem}",
-                entries.len() + problems.len() + 1
-            )),
+            Err(problem) => problems
+                .push(format!("line {line} (entry {}): {problem}", entries.len() + problems.len() + 1)),
         }
     }
-    if problems.is_empty() {
-        Ok(entries)
-    } else {
-        Err(problems)
-    }
+    if problems.is_empty() { Ok(entries) } else { Err(problems) }
 }
 
 fn entry(fields: &[String]) -> Result<EntryDocument, String> {
@@ -75,15 +68,9 @@ fn entry(fields: &[String]) -> Result<EntryDocument, String> {
         return Err(format!("it has {} fields instead of 4", fields.len()));
     };
     let given = |field: &String| Some(field.clone()).filter(|field| !field.is_empty());
-    let clients = SelectorDocument {
-        ipv4: given(ipv4),
-        ipv6: given(ipv6),
-    };
-    let words: Vec<String> = classes
-        .split([' ', ';'])
-        .filter(|word| !word.is_empty())
-        .map(str::to_owned)
-        .collect();
+    let clients = SelectorDocument { ipv4: given(ipv4), ipv6: given(ipv6) };
+    let words: Vec<String> =
+        classes.split([' ', ';']).filter(|word| !word.is_empty()).map(str::to_owned).collect();
     let source = match source.strip_prefix("update_agent:") {
         _ if source.is_empty() => return Err("it names no source".to_owned()),
         Some(id) => SourceDocument::UpdateAgent(id.to_owned()),
@@ -192,10 +179,7 @@ mod tests {
 
     fn entry() -> impl Strategy<Value = EntryDocument> {
         (prop::option::of(text()), prop::option::of(text()), source()).prop_map(|(ipv4, ipv6, source)| {
-            EntryDocument {
-                clients: SelectorDocument { ipv4, ipv6 },
-                source,
-            }
+            EntryDocument { clients: SelectorDocument { ipv4, ipv6 }, source }
         })
     }
 
@@ -213,11 +197,7 @@ mod tests {
     #[test]
     fn every_problem_is_told_with_its_line() {
         let check = |lines: &str, expected: &[&str]| {
-            assert_eq!(
-                read(&format!("{HEADER}\n{lines}")).unwrap_err(),
-                expected,
-                "{lines}"
-            )
+            assert_eq!(read(&format!("{HEADER}\n{lines}")).unwrap_err(), expected, "{lines}")
         };
         check(
             "a,b\n\n10.0.0.1,,vendor,components\n10.0.0.1,,,",

@@ -90,10 +90,7 @@ impl SourceArguments {
     fn document(self) -> Option<SourceDocument> {
         match (self.update_agent, self.url, self.vendor) {
             (Some(id), _, _) => Some(SourceDocument::UpdateAgent(id)),
-            (None, Some(url), _) => Some(SourceDocument::Url {
-                url,
-                classes: self.classes,
-            }),
+            (None, Some(url), _) => Some(SourceDocument::Url { url, classes: self.classes }),
             (None, None, true) => Some(SourceDocument::Vendor),
             (None, None, false) => None,
         }
@@ -128,10 +125,7 @@ impl OptionsArguments {
             (self.server_fallback_components, &mut fallback.components),
             (self.server_fallback_settings, &mut fallback.settings),
             (self.server_fallback_programs, &mut fallback.programs),
-            (
-                self.update_agents_from_server_only,
-                &mut options.update_agents_from_server_only,
-            ),
+            (self.update_agents_from_server_only, &mut options.update_agents_from_server_only),
         ];
         for (wanted, switch) in switches {
             *switch = wanted.unwrap_or(*switch);
@@ -153,10 +147,7 @@ fn on_or_off(text: &str) -> Result<bool, String> {
 
 /// Adds an entry.
 pub async fn add(desk: &Desk, arguments: AddArguments) -> Result<(), Failure> {
-    let selector = SelectorDocument {
-        ipv4: arguments.selector.ipv4,
-        ipv6: arguments.selector.ipv6,
-    };
+    let selector = SelectorDocument { ipv4: arguments.selector.ipv4, ipv6: arguments.selector.ipv6 };
     if selector == SelectorDocument::default() {
         return Err(Failure::bad_input("an entry must select some clients")
             .with_way_out("give --ipv4 FIRST-LAST, --ipv6 PREFIX/LENGTH, or both"));
@@ -165,19 +156,8 @@ pub async fn add(desk: &Desk, arguments: AddArguments) -> Result<(), Failure> {
         return Err(Failure::bad_input("an entry must name a source")
             .with_way_out("give --update-agent ID, --url URL or --vendor"));
     };
-    let entry = EntryDocument {
-        clients: selector,
-        source,
-    };
-    let draft = apply(
-        desk,
-        Edit::Add {
-            entry,
-            at: arguments.at,
-        },
-        None,
-    )
-    .await?;
+    let entry = EntryDocument { clients: selector, source };
+    let draft = apply(desk, Edit::Add { entry, at: arguments.at }, None).await?;
     show_after_edit(desk, &draft);
     Ok(())
 }
@@ -185,9 +165,7 @@ pub async fn add(desk: &Desk, arguments: AddArguments) -> Result<(), Failure> {
 /// Changes an entry.
 pub async fn edit(desk: &Desk, arguments: EditArguments) -> Result<(), Failure> {
     let draft = desk.draft().await?;
-    let index = usize::try_from(arguments.number)
-        .ok()
-        .and_then(|number| number.checked_sub(1));
+    let index = usize::try_from(arguments.number).ok().and_then(|number| number.checked_sub(1));
     let Some(mut entry) = index.and_then(|index| draft.policy.entries.get(index)).cloned() else {
         let last = draft.policy.entries.len();
         return Err(Failure::bad_input(format!(
@@ -197,23 +175,12 @@ pub async fn edit(desk: &Desk, arguments: EditArguments) -> Result<(), Failure> 
         .with_way_out("`headwater sources list` shows the numbers"));
     };
     let clients = &mut entry.clients;
-    clients.ipv4 = arguments
-        .selector
-        .ipv4
-        .or(clients.ipv4.take())
-        .filter(|_| !arguments.no_ipv4);
-    clients.ipv6 = arguments
-        .selector
-        .ipv6
-        .or(clients.ipv6.take())
-        .filter(|_| !arguments.no_ipv6);
+    clients.ipv4 = arguments.selector.ipv4.or(clients.ipv4.take()).filter(|_| !arguments.no_ipv4);
+    clients.ipv6 = arguments.selector.ipv6.or(clients.ipv6.take()).filter(|_| !arguments.no_ipv6);
     if let Some(source) = arguments.source.document() {
         entry.source = source;
     }
-    let edit = Edit::Edit {
-        number: arguments.number,
-        entry,
-    };
+    let edit = Edit::Edit { number: arguments.number, entry };
     let draft = apply(desk, edit, Some(draft.revision)).await?;
     show_after_edit(desk, &draft);
     Ok(())
@@ -260,13 +227,8 @@ pub async fn options(desk: &Desk, arguments: &OptionsArguments) -> Result<(), Fa
 }
 
 async fn apply(desk: &Desk, edit: Edit, expected_revision: Option<u64>) -> Result<Draft, Failure> {
-    let request = EditsRequest {
-        edits: vec![edit],
-        expected_revision,
-    };
-    desk.console
-        .call(Method::POST, &format!("{}/edits", desk.path), &request)
-        .await
+    let request = EditsRequest { edits: vec![edit], expected_revision };
+    desk.console.call(Method::POST, &format!("{}/edits", desk.path), &request).await
 }
 
 /// Shows the draft after an edit, and what to do next.

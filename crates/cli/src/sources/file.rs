@@ -28,9 +28,7 @@ pub enum Format {
 
 impl Format {
     fn of(path: &Path) -> Self {
-        let is_csv = path
-            .extension()
-            .is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
+        let is_csv = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
         if is_csv { Self::Csv } else { Self::Json }
     }
 }
@@ -40,20 +38,15 @@ pub fn read_text(path: &Path) -> Result<String, Failure> {
     let unreadable = |error: io::Error| Failure::file("read", path, &error);
     let mut bytes = Vec::new();
     if path == Path::new("-") {
-        io::stdin()
-            .take(INPUT_FILE_BYTES_MAX + 1)
-            .read_to_end(&mut bytes)
-            .map_err(unreadable)?;
+        io::stdin().take(INPUT_FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     } else {
         let file = fs::File::open(path).map_err(unreadable)?;
-        file.take(INPUT_FILE_BYTES_MAX + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::IsADirectory => {
-                    Failure::bad_input(format!("{} is a folder, not a file", path.display()))
-                }
-                _ => unreadable(error),
-            })?;
+        file.take(INPUT_FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| match error.kind() {
+            io::ErrorKind::IsADirectory => {
+                Failure::bad_input(format!("{} is a folder, not a file", path.display()))
+            }
+            _ => unreadable(error),
+        })?;
     }
     if bytes.len() as u64 > INPUT_FILE_BYTES_MAX {
         return Err(Failure::bad_input(format!(
@@ -69,10 +62,7 @@ pub fn read_text(path: &Path) -> Result<String, Failure> {
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Failure> {
     let text = read_text(path)?;
     serde_json::from_str(&text).map_err(|error| {
-        Failure::bad_input(format!(
-            "{} is not the JSON it should be: {error}",
-            path.display()
-        ))
+        Failure::bad_input(format!("{} is not the JSON it should be: {error}", path.display()))
     })
 }
 
@@ -86,19 +76,10 @@ pub async fn import(desk: &Desk, path: &Path, format: Option<Format>) -> Result<
                 Failure::bad_input(format!("{} is not a source list", path.display())).with_problems(problems)
             })?;
             let draft = desk.draft().await?;
-            (
-                PolicyDocument {
-                    entries,
-                    ..draft.policy
-                },
-                Some(draft.revision),
-            )
+            (PolicyDocument { entries, ..draft.policy }, Some(draft.revision))
         }
     };
-    let request = ImportRequest {
-        policy,
-        expected_revision,
-    };
+    let request = ImportRequest { policy, expected_revision };
     let draft: Draft = desk.console.call(Method::PUT, &desk.path, &request).await?;
     show_after_edit(desk, &draft);
     Ok(())
@@ -115,19 +96,11 @@ pub fn export(
     let json = || serde_json::to_string_pretty(policy).expect("a wire message always serialises");
     let Some(path) = out else {
         output.result(policy, |policy| {
-            if format == Format::Csv {
-                csv::write(&policy.entries).trim_end().to_owned()
-            } else {
-                json()
-            }
+            if format == Format::Csv { csv::write(&policy.entries).trim_end().to_owned() } else { json() }
         });
         return Ok(());
     };
-    let text = if format == Format::Csv {
-        csv::write(&policy.entries)
-    } else {
-        json() + "\n"
-    };
+    let text = if format == Format::Csv { csv::write(&policy.entries) } else { json() + "\n" };
     fs::write(path, text).map_err(|error| Failure::file("write", path, &error))?;
     output.result(&json!({"written": path, "entries": policy.entries.len()}), |_| {
         format!("wrote {} entries to {}", policy.entries.len(), path.display())

@@ -13,10 +13,7 @@ use crate::output::{Output, table, time};
 pub fn draft(draft: &Draft) -> String {
     let heading = match (draft.revision, draft.base_version == draft.saved_version) {
         (0, _) => format!("source list, version {} (no unsaved edits)", draft.saved_version),
-        (_, true) => format!(
-            "draft {} of version {}, not saved yet",
-            draft.name, draft.base_version
-        ),
+        (_, true) => format!("draft {} of version {}, not saved yet", draft.name, draft.base_version),
         (_, false) => format!(
             "draft {} of version {}, not saved yet; version {} was saved meanwhile",
             draft.name, draft.base_version, draft.saved_version
@@ -28,11 +25,7 @@ pub fn draft(draft: &Draft) -> String {
 
 /// A published version.
 pub fn saved(saved: &SavedPolicy) -> String {
-    let comment = if saved.comment.is_empty() {
-        String::new()
-    } else {
-        format!(": {}", saved.comment)
-    };
+    let comment = if saved.comment.is_empty() { String::new() } else { format!(": {}", saved.comment) };
     format!(
         "source list, version {} of {}{comment}\n{}",
         saved.version,
@@ -46,50 +39,27 @@ fn policy(policy: &PolicyDocument) -> String {
         "standard" => "no entries: every client updates from the server",
         _ => "no entries: no client has a source of its own",
     };
-    let rows = policy
-        .entries
-        .iter()
-        .zip(1_u32..)
-        .map(|(entry, number)| row(number, entry))
-        .collect();
-    format!(
-        "mode {}\n{}\n\n{}",
-        policy.mode,
-        options(&policy.options),
-        entries(rows, empty)
-    )
+    let rows = policy.entries.iter().zip(1_u32..).map(|(entry, number)| row(number, entry)).collect();
+    format!("mode {}\n{}\n\n{}", policy.mode, options(&policy.options), entries(rows, empty))
 }
 
 fn entries(rows: Vec<Vec<String>>, when_empty: &str) -> String {
-    table(
-        &["#", "IPv4 clients", "IPv6 clients", "source", "classes"],
-        rows,
-        when_empty,
-    )
+    table(&["#", "IPv4 clients", "IPv6 clients", "source", "classes"], rows, when_empty)
 }
 
 fn row(number: u32, entry: &EntryDocument) -> Vec<String> {
     let (source, classes) = source(&entry.source);
     let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-    vec![
-        number.to_string(),
-        or_dash(&entry.clients.ipv4),
-        or_dash(&entry.clients.ipv6),
-        source,
-        classes,
-    ]
+    vec![number.to_string(), or_dash(&entry.clients.ipv4), or_dash(&entry.clients.ipv6), source, classes]
 }
 
 fn source(source: &SourceDocument) -> (String, String) {
     match source {
         SourceDocument::Vendor => ("vendor source".to_owned(), "components".to_owned()),
         SourceDocument::UpdateAgent(id) => (format!("update agent {id}"), "as it shares".to_owned()),
-        SourceDocument::Url { url, classes } => (
-            url.clone(),
-            classes
-                .as_ref()
-                .map_or_else(|| "all".to_owned(), |words| words.join(", ")),
-        ),
+        SourceDocument::Url { url, classes } => {
+            (url.clone(), classes.as_ref().map_or_else(|| "all".to_owned(), |words| words.join(", ")))
+        }
     }
 }
 
@@ -118,20 +88,15 @@ pub fn changes(changes: &[Change]) -> String {
     if changes.is_empty() {
         return "nothing differs".to_owned();
     }
-    let lines: Vec<String> = changes
-        .iter()
-        .map(|change| format!("{:<8} {}", change.kind, change.text))
-        .collect();
+    let lines: Vec<String> =
+        changes.iter().map(|change| format!("{:<8} {}", change.kind, change.text)).collect();
     lines.join("\n")
 }
 
 /// What saving would do.
 pub fn preview(preview: &Preview) -> String {
     let mut text = changes(&preview.changes);
-    text.push_str(&findings(
-        "errors, to be put right before saving",
-        &preview.errors,
-    ));
+    text.push_str(&findings("errors, to be put right before saving", &preview.errors));
     text.push_str(&findings("warnings", &preview.warnings));
     text.push_str(&format!(
         "\n\nplans change for {} of {} known clients",
@@ -148,10 +113,7 @@ fn findings(heading: &str, findings: &[Finding]) -> String {
         return String::new();
     }
     let lines = findings.iter().map(|finding| {
-        let entry = finding
-            .entry
-            .map(|entry| format!("entry {entry}: "))
-            .unwrap_or_default();
+        let entry = finding.entry.map(|entry| format!("entry {entry}: ")).unwrap_or_default();
         format!("\n  {entry}{}", finding.message)
     });
     format!("\n\n{heading}:{}", lines.collect::<String>())
@@ -160,10 +122,7 @@ fn findings(heading: &str, findings: &[Finding]) -> String {
 /// A new version is out.
 pub fn published(saved: &Saved) -> String {
     if saved.unchanged {
-        return format!(
-            "nothing differs from version {}, so nothing was saved",
-            saved.version
-        );
+        return format!("nothing differs from version {}, so nothing was saved", saved.version);
     }
     let warnings = findings("warnings", &saved.warnings);
     format!(
@@ -203,26 +162,15 @@ pub fn history(answer: &HistoryAnswer) -> String {
             item.comment.clone(),
         ]
     });
-    table(
-        &["version", "saved", "mode", "entries", "comment"],
-        rows.collect(),
-        "nothing was saved yet",
-    )
+    table(&["version", "saved", "mode", "entries", "comment"], rows.collect(), "nothing was saved yet")
 }
 
 /// A client's plans.
 pub fn explained(explained: &Explained) -> String {
     let client = &explained.client;
-    let name = if client.id.is_empty() {
-        "a client".to_owned()
-    } else {
-        client.id.clone()
-    };
-    let mut text = format!(
-        "{name} at {}, policy version {}",
-        client.addresses.join(" "),
-        explained.policy_version
-    );
+    let name = if client.id.is_empty() { "a client".to_owned() } else { client.id.clone() };
+    let mut text =
+        format!("{name} at {}, policy version {}", client.addresses.join(" "), explained.policy_version);
     for class in ["settings", "components", "programs"] {
         if let Some(plan) = explained.plans.get(class) {
             text.push_str(&format!("\n\n{class}\n{}", class_plan(plan)));
@@ -233,27 +181,16 @@ pub fn explained(explained: &Explained) -> String {
 
 fn class_plan(plan: &ClassPlanDocument) -> String {
     let rows = plan.steps.iter().zip(1_u32..).map(|(step, place)| {
-        let entry = step
-            .entry
-            .map_or_else(|| "-".to_owned(), |entry| entry.to_string());
-        vec![
-            format!("  {place}."),
-            step.source.clone(),
-            step.url.clone(),
-            entry,
-            step.reason.clone(),
-        ]
+        let entry = step.entry.map_or_else(|| "-".to_owned(), |entry| entry.to_string());
+        vec![format!("  {place}."), step.source.clone(), step.url.clone(), entry, step.reason.clone()]
     });
     let mut text = table(
         &["", "source", "url", "entry", "why"],
         rows.collect(),
         "  no source: the client keeps what it has",
     );
-    let skipped: Vec<String> = plan
-        .skipped
-        .iter()
-        .map(|skipped| format!("{} ({})", skipped.entry, skipped.reason))
-        .collect();
+    let skipped: Vec<String> =
+        plan.skipped.iter().map(|skipped| format!("{} ({})", skipped.entry, skipped.reason)).collect();
     if !skipped.is_empty() {
         text.push_str(&format!("\n  passed over: entries {}", skipped.join(", ")));
     }

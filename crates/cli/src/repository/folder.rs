@@ -1,0 +1,126 @@
+//! A static repository's folder: `{base}/{class}/`, in the layout that every source has.
+//!
+//! Every file is written beside its place, synced and renamed, in the order that `headwater-repo` gives, the
+//! timestamp last: whoever reads meanwhile, and whoever reads after a crash, sees the old state or the new one.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use headwater_repo::{Digest, Published, Role, Signed, TargetName, layout};
+use serde_json::Value;
+
+use crate::failure::{Exit, Failure, chain};
+
+/// The folder of one class.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    root: PathBuf,
+}
+
+impl Folder {
+    /// The folder of `class` under `base`.
+    pub fn new(base: &Path, class: &str) -> Self {
+        Self { root: base.join(class) }
+    }
+
+    /// A path under it.
+    pub fn path(&self, relative: &str) -> PathBuf {
+        self.root.join(relative)
+    }
+
+    /// Whether a repository is there.
+    pub fn exists(&self) -> bool {
+        self.path(layout::TIMESTAMP).exists()
+    }
+
+    /// Reads a file of it.
+    pub fn read(&self, relative: &str) -> Result<Vec<u8>, Failure> {
+        let path = self.path(relative);
+        fs::read(&path).map_err(|error| Failure::file("read", &path, &error))
+    }
+
+    /// What the repository says at present.
+    pub fn published(&self) -> Result<Published, Failure> {
+        if !self.exists() {
+            return Err(Failure::bad_input(format!("there is no repository at {}", self.root.display()))
+                .with_way_out("`headwater repo init` makes one; --class names another class"));
+        }
+        let root = self.read(&layout::metadata(Role::Root, self.root_version_newest()?))?;
+        let timestamp = self.read(layout::TIMESTAMP)?;
+        let snapshot = self.read(&layout::metadata(Role::Snapshot, pinned(&timestamp, "snapshot.json")?))?;
+        let targets = self.read(&layout::metadata(Role::Targets, pinned(&snapshot, "targets.json")?))?;
+        Published::read(&root, &timestamp, &snapshot, &targets).map_err(|error| {
+            Failure::failed(format!("{} cannot be built upon: {}", self.root.display(), chain(&error)))
+        })
+    }
+
+    /// The newest root's version: they are numbered without gaps.
+    pub fn root_version_newest(&self) -> Result<u64, Failure> {
+        let newest =
+            (1..).take_while(|version| self.path(&layout::metadata(Role::Root, *version)).exists()).last();
+        newest.ok_or_else(|| {
+            Failure::bad_input(format!("{} has no 1.root.json", self.path(layout::METADATA_FOLDER).display()))
+        })
+    }
+
+    /// Reads and checks a target that the present metadata pins.
+    pub fn target(&self, published: &Published, name: &TargetName) -> Result<Option<Vec<u8>>, Failure> {
+        let Some((length, digest)) = published.target(name) else { return Ok(None) };
+        let relative = layout::target(name, &digest);
+        let bytes = self.read(&relative)?;
+        if bytes.len() as u64 != length || Digest::of(&bytes) != digest {
+            return Err(Failure::failed(format!(
+                "{} is not what was signed",
+                self.path(&relative).display()
+            ))
+            .with_way_out("restore it from a copy of the repository"));
+        }
+        Ok(Some(bytes))
+    }
+
+    /// Writes signed files, in their order.
+    pub fn write(&self, signed: &Signed) -> Result<(), Failure> {
+        for file in signed.files() {
+            let path = self.path(&file.path);
+            replace(&path, &file.bytes).map_err(|error| Failure::file("write", &path, &error))?;
+        }
+        Ok(())
+    }
+}
+
+/// The version that metadata pins; whether to believe it is found out by `Published::read`.
+fn pinned(metadata: &[u8], file: &str) -> Result<u64, Failure> {
+    let version = serde_json::from_slice::<Value>(metadata)
+        .ok()
+        .and_then(|document| document["signed"]["meta"][file]["version"].as_u64());
+    version.ok_or_else(|| Failure::new(Exit::Failed, format!("the repository's metadata pins no {file}")))
+}
+
+/// Replaces a file whole.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    keep(file, path)
+}
+
+/// Puts a temporary file in its place, readable for all, and makes that last.
+pub fn keep(file: tempfile::NamedTempFile, path: &Path) -> io::Result<()> {
+    readable_for_all(file.as_file())?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(unix)]
+fn readable_for_all(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    file.set_permissions(fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn readable_for_all(_file: &File) -> io::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,203 @@
+//! Publishing into a static repository: bodies, manifest, signatures; and the way back.
+
+use std::fs;
+use std::io::{self, BufReader};
+use std::path::Path;
+
+use headwater_api::v1::PublishOptions;
+use headwater_delta as delta;
+use headwater_repo::{
+    Body, BodyFormat, ComponentName, Digest, Draft, Expiry, FileEntry, FilePath, Install, KeyRing, Manifest,
+    Probe, Published, Release, ReleaseList, Sequence, VersionText, layout, roll_back, stage_release,
+};
+use jiff::Timestamp;
+
+use super::folder::{Folder, keep};
+use crate::failure::{Failure, chain};
+use crate::pack::{Package, PackedFile};
+use crate::progress::Progress;
+
+/// What to publish.
+#[derive(Debug)]
+pub struct NewRelease<'a> {
+    /// The component or program.
+    pub name: &'a str,
+    /// Its version.
+    pub version: &'a str,
+    /// Its commands.
+    pub options: &'a PublishOptions,
+    /// Its files.
+    pub package: &'a Package,
+}
+
+/// Publishes a release as the current one.
+pub fn publish(
+    folder: &Folder,
+    ring: &KeyRing,
+    new: &NewRelease<'_>,
+    now: Timestamp,
+    progress: &Progress,
+) -> Result<Release, Failure> {
+    let component = component_name(new.name)?;
+    let version = VersionText::new(new.version)
+        .map_err(|error| Failure::bad_input(format!("version `{}`: {error}", new.version)))?;
+    let present = folder.published()?;
+    let list = release_list(folder, &present, &component)?;
+    if let Some(taken) =
+        list.iter().flat_map(|list| list.releases()).find(|release| release.version == version)
+    {
+        return Err(Failure::bad_input(format!(
+            "{component} has a release {version} already: number {}",
+            taken.sequence
+        ))
+        .with_way_out("give another --version"));
+    }
+    let sequence = match &list {
+        None => Sequence::FIRST,
+        Some(list) => list
+            .newest()
+            .sequence
+            .next()
+            .ok_or_else(|| Failure::failed(format!("{component} has used up its release numbers")))?,
+    };
+    let hook = new.options;
+    let manifest = Manifest {
+        files: bodies(folder, new.package, progress)?,
+        install: hook
+            .install
+            .clone()
+            .map(|hook| Install { command: hook.command, timeout_seconds: hook.timeout_seconds.into() }),
+        probe: hook
+            .probe
+            .clone()
+            .map(|hook| Probe { command: hook.command, timeout_seconds: hook.timeout_seconds.into() }),
+        component,
+        sequence,
+        version,
+    };
+    let mut draft = Draft::next(&present);
+    let list = stage_release(&mut draft, list.as_ref(), &manifest, now).map_err(refused)?;
+    sign(folder, ring, draft, now)?;
+    Ok(list.current().clone())
+}
+
+/// Makes an earlier release current again and withdraws all later ones.
+pub fn go_back(
+    folder: &Folder,
+    ring: &KeyRing,
+    name: &str,
+    to: &str,
+    now: Timestamp,
+) -> Result<ReleaseList, Failure> {
+    let component = component_name(name)?;
+    let present = folder.published()?;
+    let Some(list) = release_list(folder, &present, &component)? else {
+        return Err(Failure::bad_input(format!("nothing named {component} was published"))
+            .with_way_out("`headwater repo show` lists what was"));
+    };
+    let by_version = list.releases().iter().find(|release| release.version.as_str() == to);
+    let by_number = || list.releases().iter().find(|release| release.sequence.to_string() == to);
+    let Some(release) = by_version.or_else(by_number) else {
+        return Err(Failure::bad_input(format!("{component} has no release `{to}`"))
+            .with_way_out("`headwater repo show` lists them"));
+    };
+    let mut draft = Draft::next(&present);
+    let list = roll_back(&mut draft, &list, release.sequence).map_err(refused)?;
+    sign(folder, ring, draft, now)?;
+    Ok(list)
+}
+
+/// The release list of a component, as published.
+pub fn release_list(
+    folder: &Folder,
+    present: &Published,
+    component: &ComponentName,
+) -> Result<Option<ReleaseList>, Failure> {
+    let Some(bytes) = folder.target(present, &layout::release_list(component))? else { return Ok(None) };
+    ReleaseList::parse(&bytes).map(Some).map_err(|error| {
+        Failure::failed(format!("the releases of {component} cannot be read: {}", chain(&error)))
+    })
+}
+
+/// Signs a draft with the keys at hand and writes it.
+pub fn sign(folder: &Folder, ring: &KeyRing, draft: Draft, now: Timestamp) -> Result<(), Failure> {
+    let signed =
+        draft.finish(now, &Expiry::default()).and_then(|unsigned| unsigned.sign(ring)).map_err(refused)?;
+    folder.write(&signed)
+}
+
+/// A refusal to sign or stage: most often a key that is not at hand.
+pub fn refused(error: headwater_repo::WriteError) -> Failure {
+    let failure = Failure::failed(chain(&error));
+    match error {
+        headwater_repo::WriteError::KeysMissing { role, .. } => failure
+            .with_way_out(format!("bring the {role} key into the folder of --keys, then run this again")),
+        headwater_repo::WriteError::Content(_) | headwater_repo::WriteError::Invalid(_) => {
+            Failure::bad_input(failure.message)
+        }
+        _ => failure,
+    }
+}
+
+fn component_name(name: &str) -> Result<ComponentName, Failure> {
+    ComponentName::new(name).map_err(|error| Failure::bad_input(format!("name `{name}`: {error}")))
+}
+
+/// Writes the bodies that are not there yet.
+fn bodies(folder: &Folder, package: &Package, progress: &Progress) -> Result<Vec<FileEntry>, Failure> {
+    let Some(files) = package.files() else {
+        return Err(Failure::bad_input("an archive is not unpacked here").with_way_out(
+            "unpack it and publish the folder, or give --keep-archive to publish it as a file",
+        ));
+    };
+    let blobs = folder.path(layout::BLOBS_FOLDER);
+    fs::create_dir_all(&blobs).map_err(|error| Failure::file("make", &blobs, &error))?;
+    let mut entries = Vec::with_capacity(files.len());
+    for file in files {
+        let path = FilePath::new(&file.name)
+            .map_err(|error| Failure::bad_input(format!("{}: {error}", file.path.display())))?;
+        let (body, decoded) = write_body(folder, &blobs, file)?;
+        progress.advance(file.size);
+        entries.push(FileEntry {
+            path,
+            mode: if file.executable { 0o755 } else { 0o644 },
+            size: decoded.size,
+            sha256: digest(decoded.sha256),
+            body: Body {
+                sha256: digest(body.sha256),
+                size: body.size,
+                format: BodyFormat::Zstd,
+                memory: body.memory,
+            },
+        });
+    }
+    Ok(entries)
+}
+
+fn write_body(
+    folder: &Folder,
+    blobs: &Path,
+    file: &PackedFile,
+) -> Result<(delta::Body, delta::Decoded), Failure> {
+    let unreadable = |error: io::Error| Failure::file("read", &file.path, &error);
+    let unwritable = |error: io::Error| Failure::file("write into", blobs, &error);
+    let content = fs::File::open(&file.path).map_err(unreadable)?;
+    let mut stored = tempfile::NamedTempFile::new_in(blobs).map_err(unwritable)?;
+    let encoded =
+        delta::encode(BufReader::new(content), file.size, delta::limits::LEVEL_DEFAULT, stored.as_file_mut());
+    let (body, decoded) = encoded.map_err(|error| match error {
+        delta::EncodeError::Io(error) => unwritable(error),
+        error => Failure::failed(format!("{}: {}", file.path.display(), chain(&error))),
+    })?;
+    let place = folder.path(&layout::blob(&digest(body.sha256)));
+    if !place.exists() {
+        let parent = place.parent().unwrap_or(blobs);
+        fs::create_dir_all(parent).and_then(|()| keep(stored, &place)).map_err(unwritable)?;
+    }
+    Ok((body, decoded))
+}
+
+fn digest(bytes: [u8; 32]) -> Digest {
+    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    text.parse().expect("64 hexadecimal digits are a digest")
+}

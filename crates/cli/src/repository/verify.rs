@@ -1,0 +1,180 @@
+//! `headwater repo verify`: the whole repository as a client would judge it, every blob included.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use headwater_repo::{
+    Digest, Hasher, Manifest, ReleaseList, Role, Sequence, TargetDescription, Trusted, VerifyError, layout,
+};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::folder::Folder;
+use crate::failure::{Exit, Failure, chain};
+use crate::output::{Output, bytes};
+use crate::sources::file::read_text;
+
+/// What was checked.
+#[derive(Debug, Default, Serialize)]
+pub struct Verified {
+    /// Version of the root in force.
+    pub root_version: u64,
+    /// Version of the targets metadata.
+    pub targets_version: u64,
+    /// Signed targets.
+    pub targets: u64,
+    /// Releases that clients may take.
+    pub releases: u64,
+    /// Blobs of those.
+    pub blobs: u64,
+    /// Their bytes.
+    pub blob_bytes: u64,
+    /// What is wrong, each a sentence.
+    pub problems: Vec<String>,
+}
+
+/// Checks, tells, and fails where anything is wrong.
+pub fn run(folder: &Folder, root: Option<&Path>, now: Timestamp, output: Output) -> Result<Exit, Failure> {
+    let root = match root {
+        Some(path) => read_text(path)?.into_bytes(),
+        None => folder.read(&layout::metadata(Role::Root, 1))?,
+    };
+    let verified = verify(folder, &root, now)?;
+    let whole = verified.problems.is_empty();
+    output.result(&verified, |verified| {
+        let mut text = format!(
+            "root version {}, targets version {}: {} targets, {} releases, {} blobs ({})",
+            verified.root_version,
+            verified.targets_version,
+            verified.targets,
+            verified.releases,
+            verified.blobs,
+            bytes(verified.blob_bytes)
+        );
+        for problem in &verified.problems {
+            text.push_str(&format!("\nproblem: {problem}"));
+        }
+        text + if whole { "\neverything is as signed" } else { "" }
+    });
+    Ok(if whole { Exit::Done } else { Exit::Failed })
+}
+
+/// Checks everything; problems of content are gathered, a broken chain of metadata ends it.
+pub fn verify(folder: &Folder, root: &[u8], now: Timestamp) -> Result<Verified, Failure> {
+    let trusted = metadata(folder, root, now)?;
+    let mut verified = Verified {
+        root_version: trusted.root_version(),
+        targets_version: trusted.targets_version().unwrap_or_default(),
+        ..Verified::default()
+    };
+    let mut blobs = BTreeSet::new();
+    for (name, description) in trusted.targets() {
+        verified.targets += 1;
+        let content = match target(folder, &description) {
+            Ok(content) => content,
+            Err(problem) => {
+                verified.problems.push(problem);
+                continue;
+            }
+        };
+        if layout::component_of_release_list(&name).is_some() {
+            releases(folder, &trusted, &content, &mut verified, &mut blobs);
+        }
+    }
+    for (digest, size) in blobs {
+        verified.blobs += 1;
+        verified.blob_bytes += size;
+        verified.problems.extend(blob(folder, &digest, size).err());
+    }
+    Ok(verified)
+}
+
+/// Walks the metadata in the order of a client.
+fn metadata(folder: &Folder, root: &[u8], now: Timestamp) -> Result<Trusted, Failure> {
+    let wrong = |role: &str| {
+        let role = role.to_owned();
+        move |error: VerifyError| {
+            Failure::failed(format!("the {role} metadata is not good: {}", chain(&error)))
+        }
+    };
+    let mut trusted = Trusted::from_root(root).map_err(wrong("root"))?;
+    while folder.path(&layout::metadata(Role::Root, trusted.root_version() + 1)).exists() {
+        let next = folder.read(&layout::metadata(Role::Root, trusted.root_version() + 1))?;
+        trusted.update_root(&next).map_err(wrong("root"))?;
+    }
+    trusted.check_root(now).map_err(wrong("root"))?;
+    trusted.update_timestamp(&folder.read(layout::TIMESTAMP)?, now).map_err(wrong("timestamp"))?;
+    let file = |name: String| folder.read(&format!("{}/{name}", layout::METADATA_FOLDER));
+    if let Some(wanted) = trusted.snapshot_wanted(now).map_err(wrong("timestamp"))? {
+        trusted.update_snapshot(&file(wanted.file)?, now).map_err(wrong("snapshot"))?;
+    }
+    if let Some(wanted) = trusted.targets_wanted(now).map_err(wrong("snapshot"))? {
+        trusted.update_targets(&file(wanted.file)?, now).map_err(wrong("targets"))?;
+    }
+    trusted.authorised(now).map_err(wrong("targets"))?;
+    Ok(trusted)
+}
+
+fn target(folder: &Folder, description: &TargetDescription) -> Result<Vec<u8>, String> {
+    let path = format!("{}/{}", layout::TARGETS_FOLDER, description.path);
+    let content = folder.read(&path).map_err(|failure| failure.message)?;
+    description.check(&content).map_err(|error| format!("{path}: {}", chain(&error)))?;
+    Ok(content)
+}
+
+fn releases(
+    folder: &Folder,
+    trusted: &Trusted,
+    content: &[u8],
+    verified: &mut Verified,
+    blobs: &mut BTreeSet<(Digest, u64)>,
+) {
+    let list = match ReleaseList::parse(content) {
+        Ok(list) => list,
+        Err(error) => return verified.problems.push(chain(&error)),
+    };
+    for release in list.releases() {
+        verified.releases += 1;
+        match manifest(folder, trusted, &list, release.sequence) {
+            Ok(manifest) => {
+                blobs.extend(manifest.files.iter().map(|file| (file.body.sha256, file.body.size)))
+            }
+            Err(problem) => verified.problems.push(problem),
+        }
+    }
+}
+
+fn manifest(
+    folder: &Folder,
+    trusted: &Trusted,
+    list: &ReleaseList,
+    sequence: Sequence,
+) -> Result<Manifest, String> {
+    let name = list.manifest(sequence);
+    let description = trusted.target(&name).ok_or_else(|| format!("{name} is listed and not signed"))?;
+    Manifest::parse(&target(folder, &description)?).map_err(|error| format!("{name}: {}", chain(&error)))
+}
+
+fn blob(folder: &Folder, digest: &Digest, size: u64) -> Result<(), String> {
+    let path = folder.path(&layout::blob(digest));
+    let check = || -> io::Result<(Digest, u64)> {
+        let mut file = File::open(&path)?;
+        let (mut hasher, mut length, mut chunk) = (Hasher::new(), 0, vec![0; 1 << 18]);
+        loop {
+            match file.read(&mut chunk)? {
+                0 => return Ok((hasher.finish(), length)),
+                count => {
+                    hasher.update(&chunk[..count]);
+                    length += count as u64;
+                }
+            }
+        }
+    };
+    match check() {
+        Ok((found, length)) if found == *digest && length == size => Ok(()),
+        Ok(_) => Err(format!("{} is not what was signed", path.display())),
+        Err(error) => Err(format!("{}: {error}", path.display())),
+    }
+}
