@@ -126,7 +126,7 @@ impl Place {
 #[derive(Debug, Args)]
 struct Keys {
     /// The folder of keys, apart from what is given out
-    #[arg(long = "keys", value_name = "FOLDER")]
+    #[arg(id = "keys", long = "keys", value_name = "FOLDER")]
     folder: PathBuf,
 }
 

@@ -5,6 +5,8 @@ use headwater_api::policy::{EntryDocument, OptionsDocument, PolicyDocument, Sour
 use headwater_api::v1::{
     Change, Draft, DraftsAnswer, Explained, Finding, HistoryAnswer, Preview, Saved, SavedPolicy,
 };
+use headwater_policy::parse_address;
+use serde_json::json;
 
 use crate::failure::Failure;
 use crate::output::{Output, table, time};
@@ -79,8 +81,19 @@ pub fn options(options: &OptionsDocument) -> String {
 
 /// The entries that select an address.
 pub fn find(draft: &Draft, address: &str, output: Output) -> Result<(), Failure> {
-    let _ = (draft, address, output);
-    Err(Failure::failed("not yet"))
+    let parsed = parse_address(address).map_err(|error| Failure::bad_input(error.to_string()))?;
+    let selects = |number: u32, entry: &EntryDocument| {
+        entry.read(number).is_ok_and(|entry| entry.selector.contains(parsed))
+    };
+    let found: Vec<(u32, &EntryDocument)> =
+        (1..).zip(&draft.policy.entries).filter(|(number, entry)| selects(*number, entry)).collect();
+    let object: Vec<_> =
+        found.iter().map(|(number, entry)| json!({"number": number, "entry": entry})).collect();
+    output.result(&json!({"address": parsed.to_string(), "entries": object}), |_| {
+        let rows = found.iter().map(|(number, entry)| row(*number, entry)).collect();
+        entries(rows, &format!("no entry selects {parsed}"))
+    });
+    Ok(())
 }
 
 /// What changed.
