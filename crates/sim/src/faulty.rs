@@ -1,7 +1,7 @@
 //! An update source that misbehaves on command: a small HTTP/1.1 program with one request a connection.
 //!
 //! It passes requests on to another source, or serves a folder in the static layout. Before each request it reads its
-//! script, a JSON list of [`Rule`]s; the first rule that the path matches decides the fault. Every request ends
+//! script, a JSON list of [`Rule`]s; the first rule that the path matches decides the fault. Every request ends (or stalls)
 //! as one line of its log ([`Request`]), from which a test counts bytes. That it refuses connections is made by not
 //! starting it.
 
@@ -192,10 +192,7 @@ impl Source {
         let fault = self.fault_for(&asked.path)?;
         let mut sent = relay::Sent::default();
         let result = match fault {
-            Some(Fault::Silent) => {
-                self.note(&asked, &sent)?;
-                return relay::hold(&mut connection);
-            }
+            Some(Fault::Silent) => Ok(relay::Afterwards::Hold),
             Some(Fault::Status { code, retry_after_seconds }) => {
                 sent.status = code;
                 relay::status(&mut connection, code, retry_after_seconds)
@@ -211,7 +208,10 @@ impl Source {
             },
         };
         self.note(&asked, &sent)?;
-        result
+        match result? {
+            relay::Afterwards::Close => Ok(()),
+            relay::Afterwards::Hold => relay::hold(&mut connection),
+        }
     }
 
     fn fault_for(&self, path: &str) -> Result<Option<Fault>> {

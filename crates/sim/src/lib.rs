@@ -1,13 +1,15 @@
 //! The harness of the end-to-end tests: a small organisation on separate hosts, made in one line.
 //!
 //! [`network`] makes hosts (Linux network namespaces on one bridge), [`process`] runs programs on them, [`faulty`] is an
-//! update source that misbehaves on command, [`mirror`] copies and damages repositories, [`world`] puts a server, update
+//! update source that misbehaves on command, [`mirror`] copies repositories, [`forge`] damages them, [`world`] puts a server, update
 //! agents, clients and sources together, and [`trace`] turns a client's report into lines that a test compares.
 //!
 //! Programs are the real ones, taken from beside the test's own executable. Nothing here decides anything about
 //! updates: a scenario is asserted from what the clients report.
 
+pub mod chance;
 pub mod faulty;
+pub mod forge;
 pub mod limits;
 pub mod mirror;
 pub mod network;

@@ -225,16 +225,9 @@ impl World {
     pub fn update_agent(&self, id: &str, addresses: &[&str]) -> Result<Endpoint> {
         let mut agent = self.client(id, addresses)?;
         agent.update()?;
-        let addresses = addresses.join(",");
-        self.headwater(&[
-            "update-agents",
-            "give",
-            id,
-            "--addresses",
-            &addresses,
-            "--classes",
-            "settings,components,programs",
-        ])?;
+        let mut words = vec!["update-agents", "give", id];
+        words.extend(addresses.iter().flat_map(|address| ["--address", *address]));
+        self.headwater(&words)?;
         agent.start_daemon()?;
         Ok(agent)
     }

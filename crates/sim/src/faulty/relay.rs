@@ -20,6 +20,14 @@ pub struct Sent {
 
 const CHUNK_BYTES: usize = 16 * 1024;
 
+/// What is left to do once everything was sent.
+pub enum Afterwards {
+    /// The connection may be closed.
+    Close,
+    /// It is kept, silently.
+    Hold,
+}
+
 /// Sends the answer with the fault in it.
 pub fn relay(
     connection: &mut TcpStream,
@@ -27,7 +35,7 @@ pub fn relay(
     fault: Option<&Fault>,
     head_only: bool,
     sent: &mut Sent,
-) -> Result<()> {
+) -> Result<Afterwards> {
     sent.status = answer.status;
     let endless = matches!(fault, Some(Fault::Endless));
     let length = answer
@@ -38,7 +46,7 @@ pub fn relay(
         format!("HTTP/1.1 {} Answer\r\n{}{length}Connection: close\r\n\r\n", answer.status, answer.headers);
     connection.write_all(head.as_bytes())?;
     if head_only {
-        return Ok(());
+        return Ok(Afterwards::Close);
     }
     let mut at = answer.start;
     let mut left = answer.length.unwrap_or(u64::MAX);
@@ -66,8 +74,8 @@ pub fn relay(
         sent.bytes += end as u64;
         at += count as u64;
         match fault {
-            Some(Fault::Stall { .. }) if end < count => return hold(connection),
-            Some(Fault::Truncate { .. }) if end < count => return Ok(()),
+            Some(Fault::Stall { .. }) if end < count => return Ok(Afterwards::Hold),
+            Some(Fault::Truncate { .. }) if end < count => return Ok(Afterwards::Close),
             Some(Fault::Slow { bytes_per_second }) => {
                 wait::pause(Duration::from_secs_f64(count as f64 / *bytes_per_second as f64))
             }
@@ -77,7 +85,7 @@ pub fn relay(
     if endless {
         send_on_and_on(connection, sent)?;
     }
-    Ok(())
+    Ok(Afterwards::Close)
 }
 
 /// A slow line is slow in small steps, or it would look silent.
@@ -105,9 +113,9 @@ pub fn hold(connection: &mut TcpStream) -> Result<()> {
 }
 
 /// An answer without content.
-pub fn status(connection: &mut TcpStream, code: u16, retry_after_seconds: Option<u32>) -> Result<()> {
+pub fn status(connection: &mut TcpStream, code: u16, retry_after_seconds: Option<u32>) -> Result<Afterwards> {
     let retry = retry_after_seconds.map_or(String::new(), |seconds| format!("Retry-After: {seconds}\r\n"));
     let head = format!("HTTP/1.1 {code} Answer\r\n{retry}Content-Length: 0\r\nConnection: close\r\n\r\n");
     connection.write_all(head.as_bytes())?;
-    Ok(())
+    Ok(Afterwards::Close)
 }

@@ -1,0 +1,182 @@
+//! Sources that do not serve: the next is taken, in time, and the report says why.
+
+use headwater_api::policy::OptionsDocument;
+use headwater_sim::faulty::{Fault, Rule};
+use headwater_sim::world::{FaultySource, World, scenario};
+
+use super::{PARIS, no_fallback, rules};
+
+const MIRROR: &str = "10.1.0.9";
+
+/// Paris updates from a mirror, then from the server; one release is out.
+fn with_mirror(world: &World) -> anyhow::Result<FaultySource> {
+    world.publish("rules", "1", &rules("1"))?;
+    world.save(&format!("{PARIS} url:http://{MIRROR}"), OptionsDocument::default())?;
+    world.faulty_source("mirror", MIRROR)
+}
+
+#[test]
+fn without_faults_the_first_source_serves_alone() {
+    scenario(|world| {
+        let _mirror = with_mirror(world)?;
+        let client = world.client("pc-1", &["10.1.0.11"])?;
+        let run = client.update()?;
+        assert_eq!(run.code, Some(0));
+        for class in ["settings", "components"] {
+            assert_eq!(run.attempts(class), "url:http://10.1.0.9 used");
+        }
+        assert_eq!(run.outcome("components"), "updated from url:http://10.1.0.9");
+        assert_eq!(client.installed_file("rules", "more/list.txt").unwrap(), rules("1")[1].1);
+        let again = client.update()?;
+        assert_eq!(again.attempts("components"), "url:http://10.1.0.9 current");
+        Ok(())
+    });
+}
+
+/// P7, P9: the connection is refused.
+#[test]
+fn first_source_down() {
+    scenario(|world| {
+        let mut mirror = with_mirror(world)?;
+        mirror.stop();
+        let run = world.client("pc-1", &["10.1.0.11"])?.update()?;
+        assert_eq!(run.code, Some(0));
+        assert_eq!(run.attempts("components"), "url:http://10.1.0.9 failed connect\nserver used");
+        assert_eq!(run.installed("rules"), "1");
+        Ok(())
+    });
+}
+
+/// P9: its host is gone, so nothing comes back at all, not even a refusal.
+#[test]
+fn first_source_gone() {
+    scenario(|world| {
+        let mirror = with_mirror(world)?;
+        mirror.host().unplug()?;
+        let run = world.client("pc-1", &["10.1.0.11"])?.update()?;
+        assert_eq!(run.code, Some(0));
+        assert!(run.attempts("components").ends_with("server used"), "{}", run.attempts("components"));
+        assert!(run.report.duration_ms < 10_000, "{} ms", run.report.duration_ms);
+        assert_eq!(run.installed("rules"), "1");
+        Ok(())
+    });
+}
+
+/// It accepts and never answers: no run loses more than 3 s to it.
+#[test]
+fn first_source_silent() {
+    scenario(|world| {
+        let mirror = with_mirror(world)?;
+        let honest = world.client("pc-1", &["10.1.0.11"])?.update()?;
+        mirror.set(&[Fault::Silent.on("")])?;
+        let run = world.client("pc-2", &["10.1.0.12"])?.update()?;
+        assert_eq!(run.code, Some(0));
+        assert_eq!(run.attempts("components"), "url:http://10.1.0.9 failed silent\nserver used");
+        assert_eq!(run.installed("rules"), "1");
+        let lost = run.report.duration_ms.saturating_sub(honest.report.duration_ms);
+        assert!(lost < 3000, "lost {lost} ms to a silent source");
+        Ok(())
+    });
+}
+
+/// It falls silent in the middle of a body: the next source goes on.
+#[test]
+fn first_source_falls_silent_in_a_body() {
+    scenario(|world| {
+        let mirror = with_mirror(world)?;
+        mirror.set(&[Fault::Stall { at: 50 }.on("/blobs/")])?;
+        let run = world.client("pc-1", &["10.1.0.11"])?.update()?;
+        assert_eq!(run.code, Some(0));
+        assert_eq!(run.installed("rules"), "1");
+        assert!(
+            run.attempts("components").contains("url:http://10.1.0.9 failed silent"),
+            "{}",
+            run.attempts("components")
+        );
+        assert!(run.attempts("components").contains("server used"), "{}", run.attempts("components"));
+        Ok(())
+    });
+}
+
+/// Older than what the server announced: the next is tried; where none is fresher, the stale one is taken.
+#[test]
+fn first_source_stale() {
+    scenario(|world| {
+        world.publish("rules", "1", &rules("1"))?;
+        let stale = world.copy_repository("stale")?;
+        let _mirror = world.faulty_folder("mirror", MIRROR, &stale)?;
+        world.publish("rules", "2", &rules("2"))?;
+        let entry = format!("{PARIS} url:http://{MIRROR} components");
+        world.save(&entry, OptionsDocument::default())?;
+        let run = world.client("pc-1", &["10.1.0.11"])?.update()?;
+        assert_eq!(run.attempts("components"), "url:http://10.1.0.9 failed stale\nserver used");
+        assert_eq!(run.installed("rules"), "2");
+        // Without the server in the plan there is nothing fresher. Settings come from the server, as before.
+        world.save(&entry, super::fallback(true, false, true))?;
+        let run = world.client("pc-2", &["10.1.0.12"])?.update()?;
+        assert_eq!(run.code, Some(0));
+        assert_eq!(run.outcome("components"), "updated from url:http://10.1.0.9");
+        assert_eq!(run.installed("rules"), "1");
+        Ok(())
+    });
+}
+
+/// One class is not shared (404), the others come from there.
+#[test]
+fn a_class_that_is_not_shared() {
+    scenario(|world| {
+        let mirror = with_mirror(world)?;
+        mirror.set(&[Fault::Status { code: 404, retry_after_seconds: None }.on("/components/")])?;
+        let run = world.client("pc-1", &["10.1.0.11"])?.update()?;
+        assert_eq!(run.code, Some(0));
+        assert_eq!(run.attempts("settings"), "url:http://10.1.0.9 used");
+        assert_eq!(run.attempts("components"), "url:http://10.1.0.9 failed not_shared\nserver used");
+        Ok(())
+    });
+}
+
+/// Busy for longer than a client waits: the next; busy for a moment: it is not given up where nothing else is left.
+#[test]
+fn a_busy_source() {
+    scenario(|world| {
+        let mirror = with_mirror(world)?;
+        let busy =
+            |seconds| Fault::Status { code: 503, retry_after_seconds: Some(seconds) }.on("/components/");
+        mirror.set(&[busy(3600)])?;
+        let run = world.client("pc-1", &["10.1.0.11"])?.update()?;
+        assert_eq!(run.attempts("components"), "url:http://10.1.0.9 failed busy\nserver used");
+        world.save(&format!("{PARIS} url:http://{MIRROR}"), no_fallback())?;
+        mirror.set(&[Rule { times: Some(1), ..busy(1) }])?;
+        let run = world.client("pc-2", &["10.1.0.12"])?.update()?;
+        assert_eq!(run.outcome("components"), "updated from url:http://10.1.0.9");
+        Ok(())
+    });
+}
+
+/// P7: the run quits for each class, is reported, and what was installed stays.
+#[test]
+fn every_source_down() {
+    scenario(|world| {
+        let mut mirror = with_mirror(world)?;
+        let client = world.client("pc-1", &["10.1.0.11"])?;
+        client.update()?;
+        world.publish("rules", "2", &rules("2"))?;
+        mirror.stop();
+        world.stop_server();
+        let run = client.update()?;
+        assert_eq!(run.code, Some(1));
+        for class in ["settings", "components", "programs"] {
+            assert_eq!(run.outcome(class), "failed", "{class}");
+            assert_eq!(run.attempts(class), "url:http://10.1.0.9 failed connect\nserver failed connect");
+        }
+        assert_eq!(run.installed("rules"), "1");
+        assert_eq!(client.installed_file("rules", "rules.txt").unwrap(), rules("1")[0].1);
+        // The report was kept, and reaches the server with the next run.
+        world.start_server()?;
+        let run = client.update()?;
+        assert_eq!(run.installed("rules"), "2");
+        let reports = world.headwater(&["clients", "reports", "pc-1"])?;
+        assert_eq!(reports["items"].as_array().map(Vec::len), Some(3), "{reports}");
+        Ok(())
+    });
+}

@@ -1,0 +1,89 @@
+//! A plain web server is as good as a server (P4): Debian's nginx over a copied folder; and resuming by a stranger.
+
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+use headwater_sim::chance::Chance;
+use headwater_sim::mirror;
+use headwater_sim::network::Host;
+use headwater_sim::world::scenario;
+
+use super::{PARIS, no_fallback, rules};
+
+#[test]
+fn a_static_nginx_mirror() {
+    scenario(|world| {
+        world.publish("rules", "1", &rules("1"))?;
+        world
+            .save(
+                &format!("{PARIS},fd00:1::/32 url:http://10.1.0.9\nfd00:1::/32 url:http://[fd00:1::9]"),
+                no_fallback(),
+            )
+            .unwrap_err();
+        world.save(
+            &format!("{PARIS} url:http://10.1.0.9\nfd00:1::/32 url:http://[fd00:1::9]"),
+            no_fallback(),
+        )?;
+        let folder = world.copy_repository("mirror-folder")?;
+        let host = world.host("mirror", &["10.1.0.9", "fd00:1::9"])?;
+        let _nginx = mirror::nginx(&host, &folder, &world.folder().join("nginx"))?;
+        let clients = [world.client("pc-1", &["10.1.0.11"])?, world.client("pc-2", &["fd00:1::12"])?];
+        world.stop_server();
+        for (client, source) in clients.iter().zip(["url:http://10.1.0.9", "url:http://[fd00:1::9]"]) {
+            let run = client.update()?;
+            assert_eq!(run.code, Some(0));
+            for class in ["settings", "components"] {
+                assert_eq!(run.attempts(class), format!("{source} used"));
+            }
+            assert_eq!(client.installed_file("rules", "rules.txt").unwrap(), rules("1")[0].1);
+        }
+        Ok(())
+    });
+}
+
+/// `curl -C -` completes a file that it has half of, from the server, an update agent and nginx alike.
+#[test]
+fn curl_resumes_from_everybody() {
+    scenario(|world| {
+        world.publish("rules", "1", &[("rules.bin", Chance::new(5).bytes(500_000))])?;
+        let agent = world.update_agent("ua-paris", &["10.1.0.5"])?;
+        agent.update()?;
+        let folder = world.copy_repository("mirror-folder")?;
+        let host = world.host("mirror", &["10.1.0.9"])?;
+        let _nginx = mirror::nginx(&host, &folder, &world.folder().join("nginx"))?;
+        let blob = largest_file(&folder.join("components/blobs"))?;
+        let whole = std::fs::read(&blob)?;
+        let path = blob.strip_prefix(&folder)?.display().to_string();
+        for (index, base) in
+            ["http://10.0.0.1:8471", "http://10.1.0.5:8472", "http://10.1.0.9"].iter().enumerate()
+        {
+            let half = world.folder().join(format!("half-{index}"));
+            std::fs::write(&half, &whole[..whole.len() / 3])?;
+            let status = resume(world.server_host(), &format!("{base}/{path}"), &half)?;
+            assert_eq!(status, "206", "{base}");
+            assert!(std::fs::read(&half)? == whole, "{base}");
+        }
+        Ok(())
+    });
+}
+
+/// Runs `curl -C -`; the answer's status.
+fn resume(host: &Host, url: &str, file: &Path) -> Result<String> {
+    let mut curl = host.command(Path::new("curl"));
+    curl.args(["--silent", "--show-error", "--max-time", "20", "-C", "-", "-w", "%{http_code}", url, "-o"])
+        .arg(file);
+    let output = curl.output()?;
+    ensure!(output.status.success(), "curl {url}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+fn largest_file(folder: &Path) -> Result<std::path::PathBuf> {
+    let mut found = (0, folder.to_owned());
+    for sub_folder in std::fs::read_dir(folder)? {
+        for file in std::fs::read_dir(sub_folder?.path())? {
+            let file = file?;
+            found = found.max((file.metadata()?.len(), file.path()));
+        }
+    }
+    Ok(found.1)
+}
