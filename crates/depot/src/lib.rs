@@ -1,1 +1,21 @@
-//! depot
+//! Bytes at rest and in motion: what is kept, fetched along a plan, and served.
+//!
+//! * [`store`]: blobs by the digest of their stored bytes, and what was fetched of those not whole yet;
+//! * [`metadata`]: a repository's signed metadata as received, replaced all at once;
+//! * [`fetch`]: the only outgoing connections of the product for content;
+//! * [`serve`]: the static layout over HTTP, the same for server and update agent.
+//!
+//! Nothing here decides what is wanted or from whom (`policy`), nor what may be believed (`repo`); every byte that
+//! is kept or handed on was verified by `repo` against signed metadata.
+
+pub mod fetch;
+pub mod limits;
+pub mod metadata;
+pub mod serve;
+mod source;
+pub mod store;
+
+pub use fetch::{BackOff, Blob, FetchError, FetchSettings, Fetcher, Progress, Refreshed, Unable, Walk};
+pub use metadata::MetadataStore;
+pub use source::Source;
+pub use store::{Store, StoreError};

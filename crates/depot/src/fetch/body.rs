@@ -1,0 +1,400 @@
+//! Content and other files: from the chosen source, then from the others, going on at the byte where it stopped.
+//!
+//! One file's sources stand in two queues. In the first, a source that brings nothing for two seconds gives way to the
+//! next and goes to the second queue, with all that failed earlier in the run; there each gets the whole idle
+//! time-out. Which source sent which byte does not matter: the digest of the whole decides, and a wrong one starts
+//! the file anew.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use headwater_api::report::Reason;
+use headwater_repo::{Digest, VerifyError};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::fault::{Fault, FetchError};
+use super::http::Activity;
+use super::walk::Walk;
+use crate::limits::{BLOB_SIZE_MAX, BUSY_RETRIES_MAX, TRIES};
+use crate::source::Source;
+use crate::store::{Partial, Store, StoreError};
+
+/// A blob to fetch, as a manifest pins it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Blob {
+    /// Digest of the stored bytes.
+    pub digest: Digest,
+    /// How many there are.
+    pub size: u64,
+}
+
+/// How far fetching has come; what was there before counts as done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes on the disk.
+    pub bytes_done: u64,
+    /// Bytes wanted.
+    pub bytes_total: u64,
+    /// Blobs whole and verified.
+    pub blobs_done: usize,
+    /// Blobs wanted.
+    pub blobs_total: usize,
+}
+
+/// Why one source's turn at a file ended without it.
+pub(super) enum Trouble {
+    /// Nothing came for a while, and another source may do better.
+    Stalled,
+    /// It was unable.
+    Fault(Fault),
+    /// Our own disk was.
+    Disk(StoreError),
+}
+
+impl From<Fault> for Trouble {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        Self::Disk(error)
+    }
+}
+
+impl Walk {
+    /// Puts every blob of `wanted` into `store`, whole and verified, several at once. What is there is not fetched.
+    ///
+    /// `progress` is called often, from the task that fetches.
+    ///
+    /// # Errors
+    /// The first blob that no source gives, or the disk, ends it; what was fetched stays and is not fetched again.
+    pub async fn blobs(
+        &self,
+        store: &Store,
+        wanted: &[Blob],
+        progress: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<(), FetchError> {
+        let mut seen = HashSet::new();
+        let wanted: Vec<Blob> = wanted.iter().copied().filter(|blob| seen.insert(blob.digest)).collect();
+        for blob in &wanted {
+            if blob.size > BLOB_SIZE_MAX {
+                let detail = format!("{} bytes are more than the {BLOB_SIZE_MAX} allowed", blob.size);
+                let last = Fault::new(Reason::Oversized, detail);
+                return Err(FetchError::NoSource { what: what(blob), last });
+            }
+        }
+        store.room_for(wanted.iter().map(|blob| (blob.digest, blob.size)))?;
+        let meter = Meter::new(&wanted, progress);
+        let at_once = self.fetcher.settings().blobs_at_once.max(1);
+        stream::iter(wanted.iter().enumerate().map(Ok))
+            .try_for_each_concurrent(at_once, |(index, blob)| self.blob(store, *blob, index, &meter))
+            .await
+    }
+
+    async fn blob(&self, store: &Store, blob: Blob, index: usize, meter: &Meter<'_>) -> Result<(), FetchError> {
+        // Two walks that want the same blob: one fetches, the other finds it.
+        let _alone = store.alone_with(blob.digest).await;
+        if !store.has(&blob.digest) {
+            let mut partial = store.partial(blob.digest, blob.size)?;
+            meter.at(index, partial.length());
+            if !partial.is_right() {
+                let mut turn = BlobTurn { partial: &mut partial, blob, index, meter };
+                self.from_sources(&what(&blob), &mut turn).await?;
+            }
+            // The fsync of a large file takes its time.
+            let finished = tokio::task::spawn_blocking(move || partial.finish()).await;
+            finished.expect("finishing a blob does not panic")?;
+        }
+        meter.whole(index, blob.size);
+        Ok(())
+    }
+
+    /// A file small enough for memory, of at most `length_max` bytes, that `check` accepts.
+    pub(super) async fn small<T>(
+        &self,
+        what: &str,
+        length_max: u64,
+        url: impl Fn(&Source) -> Option<String>,
+        check: impl Fn(&[u8]) -> Result<T, VerifyError>,
+    ) -> Result<T, FetchError> {
+        let mut turn = SmallTurn { length_max, url, check, found: None };
+        self.from_sources(what, &mut turn).await?;
+        Ok(turn.found.expect("a turn that ended well found it"))
+    }
+
+    /// Gives each source its turn until one brings the file to its end.
+    async fn from_sources(&self, what: &str, turn: &mut impl Turn) -> Result<(), FetchError> {
+        let mut queues = Queues::new(self);
+        let mut last = None;
+        while let Some(Next { source, patient }) = queues.next(self) {
+            if let Some(wait) = self.busy_for(source) {
+                if !patient {
+                    queues.later.push_back(source);
+                    continue;
+                }
+                if wait > self.fetcher.settings().busy_wait_max || queues.waits[source] >= BUSY_RETRIES_MAX {
+                    let fault = Fault::new(Reason::Busy, format!("{}: busy", self.sources[source].url()));
+                    self.log.begin(source);
+                    self.log.failed(source, &fault);
+                    last = Some(fault);
+                    continue;
+                }
+                queues.waits[source] += 1;
+                sleep(wait).await;
+            }
+            let settings = self.fetcher.settings();
+            let patience = if patient { settings.idle_timeout } else { settings.soft_stall };
+            match self.turns(source, turn, patience).await {
+                Ok(()) => {
+                    self.log.gave(source);
+                    self.fetcher.memory().succeeded(self.sources[source].url());
+                    return Ok(());
+                }
+                Err(Trouble::Disk(error)) => return Err(error.into()),
+                Err(Trouble::Stalled) => {
+                    let fault = Fault::new(Reason::Silent, format!("it fell silent over {what}"));
+                    self.blame(source, &fault);
+                    last = Some(fault);
+                    if !patient {
+                        queues.later.push_back(source);
+                    }
+                }
+                Err(Trouble::Fault(fault)) => {
+                    self.blame(source, &fault);
+                    if fault.reason == Reason::Busy {
+                        queues.later.push_back(source);
+                    }
+                    last = Some(fault);
+                }
+            }
+        }
+        Err(match last {
+            Some(last) => FetchError::NoSource { what: what.to_owned(), last },
+            None => FetchError::EmptyPlan { what: what.to_owned() },
+        })
+    }
+
+    /// One source's turn, with the one retry that P9 gives.
+    async fn turns(&self, source: usize, turn: &mut impl Turn, patience: Duration) -> Result<(), Trouble> {
+        let activity = self.log.begin(source);
+        let mut tried = 1;
+        loop {
+            let before = turn.length();
+            let trouble = match turn.take(self, source, patience, &activity).await {
+                Err(Trouble::Fault(fault)) => fault,
+                other => return other,
+            };
+            let again = match trouble.reason {
+                Reason::Missing | Reason::Truncated | Reason::Oversized | Reason::WrongDigest => true,
+                // A connection that broke after it had brought something.
+                Reason::Connect => turn.length() > before,
+                _ => false,
+            };
+            if !again || tried >= TRIES {
+                return Err(Trouble::Fault(trouble));
+            }
+            tried += 1;
+        }
+    }
+
+    fn blame(&self, source: usize, fault: &Fault) {
+        self.log.failed(source, fault);
+        self.remember(source, fault);
+        // A missing file says nothing of the next one.
+        if fault.reason != Reason::Missing {
+            self.standing().poor[source] = true;
+        }
+    }
+
+    fn busy_for(&self, source: usize) -> Option<Duration> {
+        self.fetcher.memory().busy_for(self.sources[source].url(), self.clock.now())
+    }
+}
+
+/// One file's way through its sources' turns.
+trait Turn {
+    /// Bytes that are there.
+    fn length(&self) -> u64;
+
+    /// Takes what `source` gives until the file is whole and right.
+    fn take(
+        &mut self,
+        walk: &Walk,
+        source: usize,
+        patience: Duration,
+        activity: &Activity,
+    ) -> impl Future<Output = Result<(), Trouble>> + Send;
+}
+
+struct BlobTurn<'a> {
+    partial: &'a mut Partial,
+    blob: Blob,
+    index: usize,
+    meter: &'a Meter<'a>,
+}
+
+impl Turn for BlobTurn<'_> {
+    fn length(&self) -> u64 {
+        self.partial.length()
+    }
+
+    async fn take(
+        &mut self,
+        walk: &Walk,
+        source: usize,
+        patience: Duration,
+        activity: &Activity,
+    ) -> Result<(), Trouble> {
+        let Some(url) = walk.sources[source].blob(&self.blob.digest) else {
+            return Err(Fault::new(Reason::Missing, "a plain repository has no blobs").into());
+        };
+        let http = walk.fetcher.http();
+        let moved = |length| self.meter.at(self.index, length);
+        let patient = patience >= walk.fetcher.settings().idle_timeout;
+        super::resume::resume(http, &url, self.partial, patience, activity, &moved).await.map_err(|trouble| {
+            match trouble {
+                // Nobody is left to do better: then it is the idle time-out that ran out.
+                Trouble::Stalled if patient => {
+                    let detail = format!("{url}: next to nothing in {} s", patience.as_secs_f32());
+                    Fault::new(Reason::Timeout, detail).into()
+                }
+                other => other,
+            }
+        })
+    }
+}
+
+struct SmallTurn<T, U, C> {
+    length_max: u64,
+    url: U,
+    check: C,
+    found: Option<T>,
+}
+
+impl<T, U, C> Turn for SmallTurn<T, U, C>
+where
+    T: Send,
+    U: Fn(&Source) -> Option<String> + Send,
+    C: Fn(&[u8]) -> Result<T, VerifyError> + Send,
+{
+    fn length(&self) -> u64 {
+        0
+    }
+
+    async fn take(
+        &mut self,
+        walk: &Walk,
+        source: usize,
+        patience: Duration,
+        activity: &Activity,
+    ) -> Result<(), Trouble> {
+        let Some(url) = (self.url)(&walk.sources[source]) else {
+            return Err(Fault::new(Reason::Missing, "the source has no such folder").into());
+        };
+        activity.came(0);
+        let fetching = walk.fetcher.http().small(&url, self.length_max, activity);
+        let bytes = tokio::select! {
+            bytes = fetching => bytes?,
+            () = silence(activity, patience) => return Err(Trouble::Stalled),
+        };
+        let bytes = bytes.ok_or_else(|| Fault::new(Reason::Missing, format!("{url}: it is not there")))?;
+        self.found = Some((self.check)(&bytes).map_err(|error| Fault::of_metadata(&error, &url))?);
+        Ok(())
+    }
+}
+
+/// Ends when nothing has come for `patience`.
+async fn silence(activity: &Activity, patience: Duration) {
+    loop {
+        let from = activity.last() + patience;
+        if from <= Instant::now() {
+            return;
+        }
+        tokio::time::sleep_until(from).await;
+    }
+}
+
+/// What a source's next turn is.
+struct Next {
+    source: usize,
+    /// Nobody else is left: it gets the whole idle time-out.
+    patient: bool,
+}
+
+/// One file's sources that have not had their turn.
+struct Queues {
+    first: VecDeque<usize>,
+    later: VecDeque<usize>,
+    /// How often each was waited for because it was busy.
+    waits: Vec<u32>,
+}
+
+impl Queues {
+    /// The chosen source, then the others in order; apart from them, in order, those that have done badly.
+    fn new(walk: &Walk) -> Self {
+        let standing = walk.standing().clone();
+        let others = (0..walk.sources.len()).filter(|source| Some(*source) != standing.chosen);
+        let all = standing.chosen.into_iter().chain(others);
+        let (later, first) = all.partition(|source| standing.poor[*source]);
+        Self { first, later, waits: vec![0; walk.sources.len()] }
+    }
+
+    fn next(&mut self, walk: &Walk) -> Option<Next> {
+        while let Some(source) = self.first.pop_front() {
+            // Another file may have found it wanting meanwhile.
+            if walk.standing().poor[source] {
+                self.later.push_back(source);
+                continue;
+            }
+            let patient = self.first.is_empty() && self.later.is_empty();
+            return Some(Next { source, patient });
+        }
+        let at = self.later.iter().position(|source| walk.busy_for(*source).is_none()).unwrap_or(0);
+        self.later.remove(at).map(|source| Next { source, patient: true })
+    }
+}
+
+/// Adds up several files' progress.
+struct Meter<'a> {
+    total: Progress,
+    state: Mutex<(Vec<u64>, usize)>,
+    report: &'a (dyn Fn(Progress) + Send + Sync),
+}
+
+impl<'a> Meter<'a> {
+    fn new(wanted: &[Blob], report: &'a (dyn Fn(Progress) + Send + Sync)) -> Self {
+        let total = Progress {
+            bytes_done: 0,
+            bytes_total: wanted.iter().map(|blob| blob.size).sum(),
+            blobs_done: 0,
+            blobs_total: wanted.len(),
+        };
+        Self { total, state: Mutex::new((vec![0; wanted.len()], 0)), report }
+    }
+
+    fn at(&self, index: usize, length: u64) {
+        self.update(index, length, 0);
+    }
+
+    fn whole(&self, index: usize, size: u64) {
+        self.update(index, size, 1);
+    }
+
+    fn update(&self, index: usize, length: u64, whole: usize) {
+        let progress = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.0[index] = length;
+            state.1 += whole;
+            Progress { bytes_done: state.0.iter().sum(), blobs_done: state.1, ..self.total }
+        };
+        (self.report)(progress);
+    }
+}
+
+fn what(blob: &Blob) -> String {
+    format!("blob {}", blob.digest)
+}

@@ -1,0 +1,144 @@
+//! Why a source was unable (P9), from whatever the network and the verifier said.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use headwater_api::report::Reason;
+use headwater_repo::VerifyError;
+
+use crate::limits::DETAIL_LENGTH_MAX;
+use crate::store::StoreError;
+
+/// One source was unable to give something.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct Fault {
+    /// Its class.
+    pub reason: Reason,
+    /// What exactly, for people.
+    pub detail: String,
+    /// For [`Reason::Busy`]: how long the source asks to be left alone.
+    pub retry_after: Option<Duration>,
+}
+
+/// Fetching came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// Every source was unable; the attempts say how.
+    #[error("no source could give {what}; the last said: {}", last.detail)]
+    NoSource {
+        /// What was to be fetched.
+        what: String,
+        /// The last source's fault.
+        last: Fault,
+    },
+    /// The plan has no source.
+    #[error("there is no source to fetch {what} from; add one to the source list or switch the server's fallback on")]
+    EmptyPlan {
+        /// What was to be fetched.
+        what: String,
+    },
+    /// This computer's own disk: not a source's fault, and the end of the run (P9).
+    #[error("the disk refused what was fetched")]
+    Disk(#[from] StoreError),
+}
+
+impl FetchError {
+    /// The class that a report names.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::NoSource { last, .. } => last.reason,
+            Self::EmptyPlan { .. } => Reason::Missing,
+            Self::Disk(_) => Reason::Disk,
+        }
+    }
+}
+
+impl Fault {
+    pub(crate) fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        let detail: String = detail.into();
+        let detail = detail.chars().take(DETAIL_LENGTH_MAX).collect();
+        Self { reason, detail, retry_after: None }
+    }
+
+    /// A request failed before its answer's head came, or while its body did.
+    pub(crate) fn of_request(error: &reqwest::Error, url: &str, phase: Phase) -> Self {
+        let reason = reason_of(error, phase);
+        Self::new(reason, format!("{url}: {}", innermost(error)))
+    }
+
+    /// Metadata from `url` was refused.
+    pub(crate) fn of_metadata(error: &VerifyError, url: &str) -> Self {
+        let reason = match error {
+            VerifyError::Unparsable { .. } => Reason::Unparsable,
+            VerifyError::WrongSignature { .. } => Reason::WrongSignature,
+            VerifyError::Expired { .. } => Reason::Expired,
+            VerifyError::Older { .. } => Reason::Older,
+            VerifyError::Mismatch { .. } => Reason::WrongDigest,
+            _ => Reason::Missing,
+        };
+        Self::new(reason, format!("{url}: {error}"))
+    }
+}
+
+/// How far a request had come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The answer's head had not come.
+    Head,
+    /// Its body was coming.
+    Body,
+}
+
+/// A name that resolves to nothing that this computer can reach; made by our resolver, found again in the chain.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ResolveError {
+    #[error("the name {name} is not resolved: {source}")]
+    Unknown { name: String, source: io::Error },
+    #[error("the name {name} has no address of a family that this computer has")]
+    NoCommonFamily { name: String },
+}
+
+fn reason_of(error: &reqwest::Error, phase: Phase) -> Reason {
+    // A connection that closes is a file that ends early only once the file has begun.
+    let ended = if phase == Phase::Body { Reason::Truncated } else { Reason::Connect };
+    if error.is_redirect() {
+        return Reason::HttpStatus;
+    }
+    for cause in chain(error) {
+        if let Some(resolve) = cause.downcast_ref::<ResolveError>() {
+            return match resolve {
+                ResolveError::Unknown { .. } => Reason::Name,
+                ResolveError::NoCommonFamily { .. } => Reason::NoCommonFamily,
+            };
+        }
+        if cause.downcast_ref::<rustls::Error>().is_some() {
+            return Reason::Tls;
+        }
+        if cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message) {
+            return ended;
+        }
+        if let Some(error) = cause.downcast_ref::<io::Error>() {
+            // An io::Error's own payload is no source of it: look inside.
+            if error.get_ref().is_some_and(|inner| inner.downcast_ref::<rustls::Error>().is_some()) {
+                return Reason::Tls;
+            }
+            match error.kind() {
+                io::ErrorKind::UnexpectedEof => return ended,
+                io::ErrorKind::TimedOut => return Reason::Timeout,
+                _ => {}
+            }
+        }
+    }
+    if error.is_timeout() { Reason::Timeout } else { Reason::Connect }
+}
+
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source())
+}
+
+/// The innermost cause says it plainest.
+fn innermost(error: &(dyn Error + 'static)) -> String {
+    chain(error).last().map_or_else(|| error.to_string(), ToString::to_string)
+}

@@ -1,0 +1,119 @@
+//! Fetching along a plan: metadata by racing gently down the list, bodies by going on where they stopped.
+//!
+//! A [`Walk`] is one class of one run over the sources of its plan. Its steps, in order:
+//!
+//! 1. [`Walk::refresh`]: which source is taken, and what may be believed (P7, P9);
+//! 2. [`Walk::target`]: small signed files;
+//! 3. [`Walk::blobs`]: content, four at once, resumed at the same byte from the next source (P10);
+//! 4. [`Walk::attempts`]: what a report says of it (P12).
+//!
+//! What to fetch, and what to do with it, is the caller's; making the plan is `policy`'s.
+
+mod attempts;
+mod back_off;
+mod body;
+mod fault;
+mod http;
+mod race;
+mod resume;
+mod walk;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use headwater_policy::FamilySet;
+
+pub use back_off::BackOff;
+pub use body::{Blob, Progress};
+pub use fault::{Fault, FetchError};
+pub use walk::{Refreshed, Unable, Walk};
+
+use crate::limits;
+
+/// The times and numbers that fetching goes by. The default is the product's.
+#[derive(Debug, Clone)]
+pub struct FetchSettings {
+    /// Time to connect (P9).
+    pub connect_timeout: Duration,
+    /// Time without a byte before a source is given up (P9).
+    pub idle_timeout: Duration,
+    /// Silence after which the next source is asked for metadata beside a source.
+    pub soft_start: Duration,
+    /// The same for a source remembered as failing.
+    pub soft_start_failing: Duration,
+    /// Time after which metadata that is still coming counts as silence.
+    pub metadata_slow: Duration,
+    /// Time for the whole metadata of one source.
+    pub metadata_total: Duration,
+    /// Silence after which a body goes on at another source.
+    pub soft_stall: Duration,
+    /// Longest wait for a busy source when no other is left.
+    pub busy_wait_max: Duration,
+    /// Blobs fetched at once, at least 1.
+    pub blobs_at_once: usize,
+    /// The families of this computer's addresses: a name's other addresses are not tried.
+    pub families: FamilySet,
+    /// What requests say of us.
+    pub user_agent: String,
+}
+
+impl Default for FetchSettings {
+    fn default() -> Self {
+        Self {
+            connect_timeout: limits::CONNECT_TIMEOUT,
+            idle_timeout: limits::IDLE_TIMEOUT,
+            soft_start: limits::SOFT_START,
+            soft_start_failing: limits::SOFT_START_FAILING,
+            metadata_slow: limits::METADATA_SLOW,
+            metadata_total: limits::METADATA_TOTAL,
+            soft_stall: limits::SOFT_STALL,
+            busy_wait_max: limits::BUSY_WAIT_MAX,
+            blobs_at_once: limits::BLOBS_AT_ONCE,
+            families: FamilySet::BOTH,
+            user_agent: concat!("headwater/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+/// The outgoing side of this process: connections kept alive, and what is remembered of sources. Clones share both.
+#[derive(Debug, Clone)]
+pub struct Fetcher {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    http: http::Http,
+    settings: FetchSettings,
+    back_off: Mutex<BackOff>,
+}
+
+/// The system gave no HTTP client: most often, it has no store of certificate authorities.
+#[derive(Debug, thiserror::Error)]
+#[error("no HTTP client can be made on this system")]
+pub struct FetcherError(#[from] reqwest::Error);
+
+impl Fetcher {
+    /// A fetcher with what an earlier run remembered of sources.
+    pub fn new(settings: FetchSettings, back_off: BackOff) -> Result<Self, FetcherError> {
+        let http = http::Http::new(&settings)?;
+        Ok(Self { inner: Arc::new(Inner { http, settings, back_off: Mutex::new(back_off) }) })
+    }
+
+    /// What is remembered of sources now, to be kept for the next run.
+    pub fn back_off(&self) -> BackOff {
+        self.memory().clone()
+    }
+
+    fn memory(&self) -> MutexGuard<'_, BackOff> {
+        self.inner.back_off.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn settings(&self) -> &FetchSettings {
+        &self.inner.settings
+    }
+
+    fn http(&self) -> &http::Http {
+        &self.inner.http
+    }
+}

@@ -1,0 +1,257 @@
+//! Metadata: the sources in order, gently raced, so that a silent one costs a second and the order still holds.
+//!
+//! A source is started when every one before it has failed, is stale, or is silent. One that answered well is taken
+//! as soon as the same is true of every one before it. So the earliest that answers well wins, unless it keeps
+//! everybody waiting.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use headwater_api::report::Reason;
+use headwater_repo::Trusted;
+use tokio::time::{Instant, sleep_until};
+
+use super::fault::Fault;
+use super::http::Activity;
+use super::walk::{Refreshed, Unable, Walk};
+use crate::limits::BUSY_RETRIES_MAX;
+
+pub(super) async fn race(walk: &Walk, trusted: &Trusted, announced: Option<u64>) -> Result<Refreshed, Unable> {
+    let mut race = Race {
+        walk,
+        trusted,
+        announced,
+        states: (0..walk.sources.len()).map(|_| State::Waiting).collect(),
+        waits: vec![0; walk.sources.len()],
+        running: FuturesUnordered::new(),
+        last: None,
+        progress: None,
+    };
+    loop {
+        race.start_due();
+        if let Some(winner) = race.winner() {
+            return Ok(race.take(winner));
+        }
+        if race.running.is_empty() {
+            match race.busy_to_wait_for() {
+                Some((source, until)) => {
+                    sleep_until(until).await;
+                    race.waits[source] += 1;
+                    race.start(source);
+                }
+                None => return race.settle(),
+            }
+        }
+        let silent_next = race.next_silence();
+        tokio::select! {
+            Some(done) = race.running.next() => race.done(done),
+            () = sleep_until(silent_next.unwrap_or_else(Instant::now)), if silent_next.is_some() => {}
+        }
+    }
+}
+
+struct Race<'a> {
+    walk: &'a Walk,
+    trusted: &'a Trusted,
+    announced: Option<u64>,
+    states: Vec<State>,
+    /// How often each busy source was waited for.
+    waits: Vec<u32>,
+    running: FuturesUnordered<BoxFuture<'a, Done>>,
+    last: Option<Fault>,
+    progress: Option<Trusted>,
+}
+
+enum State {
+    Waiting,
+    Running { activity: Arc<Activity>, started: Instant, head_start: Duration },
+    Failed,
+    Busy { until: Instant },
+    Stale { trusted: Box<Trusted>, version: u64 },
+    Good { trusted: Box<Trusted>, version: u64 },
+}
+
+struct Done {
+    source: usize,
+    trusted: Trusted,
+    outcome: Result<u64, Fault>,
+}
+
+impl Race<'_> {
+    /// Starts the next sources, as long as nobody before them is worth waiting for.
+    fn start_due(&mut self) {
+        while let Some(next) = self.states.iter().position(|state| matches!(state, State::Waiting)) {
+            let blocked = (0..next).any(|source| !self.is_out(source));
+            if blocked {
+                return;
+            }
+            let walk = self.walk;
+            let busy = walk.fetcher.memory().busy_for(walk.sources[next].url(), walk.clock.now());
+            match busy {
+                Some(wait) => self.busy(next, wait, "it said so before"),
+                None => self.start(next),
+            }
+        }
+    }
+
+    fn start(&mut self, source: usize) {
+        let walk = self.walk;
+        let failing = walk.fetcher.memory().is_failing(walk.sources[source].url(), walk.clock.now());
+        let settings = walk.fetcher.settings();
+        let head_start = if failing { settings.soft_start_failing } else { settings.soft_start };
+        let activity = walk.log.begin(source);
+        activity.came(0);
+        self.states[source] =
+            State::Running { activity: Arc::clone(&activity), started: Instant::now(), head_start };
+        let mut trusted = self.trusted.clone();
+        self.running.push(Box::pin(async move {
+            let outcome = walk.metadata(source, &mut trusted, &activity).await;
+            Done { source, trusted, outcome }
+        }));
+    }
+
+    fn done(&mut self, Done { source, trusted, outcome }: Done) {
+        match outcome {
+            Ok(version) => {
+                self.walk.fetcher.memory().succeeded(self.walk.sources[source].url());
+                self.walk.log.answered(source, version);
+                let trusted = Box::new(trusted);
+                match self.announced.filter(|announced| version < *announced) {
+                    Some(announced) => {
+                        let detail = format!("it has version {version}, and {announced} was announced");
+                        self.failed(source, Fault::new(Reason::Stale, detail));
+                        self.states[source] = State::Stale { trusted, version };
+                    }
+                    None => self.states[source] = State::Good { trusted, version },
+                }
+            }
+            Err(fault) => {
+                self.keep_progress(trusted);
+                match fault.retry_after {
+                    Some(wait) => {
+                        self.walk.remember(source, &fault);
+                        self.busy(source, wait, &fault.detail);
+                    }
+                    None => {
+                        self.walk.remember(source, &fault);
+                        self.failed(source, fault);
+                        self.states[source] = State::Failed;
+                    }
+                }
+            }
+        }
+    }
+
+    fn failed(&mut self, source: usize, fault: Fault) {
+        self.walk.log.failed(source, &fault);
+        self.last = Some(fault);
+    }
+
+    fn busy(&mut self, source: usize, wait: Duration, detail: &str) {
+        let url = self.walk.sources[source].url();
+        let mut fault = Fault::new(Reason::Busy, format!("{url}: busy for {} s: {detail}", wait.as_secs()));
+        fault.retry_after = Some(wait);
+        self.failed(source, fault);
+        self.states[source] = State::Busy { until: Instant::now() + wait };
+    }
+
+    /// Nobody waits for it: it failed, is stale or busy, or shows no sign of life.
+    fn is_out(&self, source: usize) -> bool {
+        match &self.states[source] {
+            State::Waiting | State::Good { .. } => false,
+            State::Failed | State::Busy { .. } | State::Stale { .. } => true,
+            State::Running { .. } => self.silent_from(source).is_some_and(|from| from <= Instant::now()),
+        }
+    }
+
+    /// When a running source counts as silent, if nothing more comes.
+    fn silent_from(&self, source: usize) -> Option<Instant> {
+        let State::Running { activity, started, head_start } = &self.states[source] else { return None };
+        let slow = *started + self.walk.fetcher.settings().metadata_slow;
+        Some((activity.last() + *head_start).min(slow))
+    }
+
+    /// The next moment at which a source that is not silent yet will be.
+    fn next_silence(&self) -> Option<Instant> {
+        let now = Instant::now();
+        (0..self.states.len()).filter_map(|source| self.silent_from(source)).filter(|from| *from > now).min()
+    }
+
+    fn winner(&self) -> Option<usize> {
+        let good = self.states.iter().position(|state| matches!(state, State::Good { .. }))?;
+        (0..good).all(|source| self.is_out(source)).then_some(good)
+    }
+
+    /// A busy source that may be waited for, when no other is left.
+    fn busy_to_wait_for(&self) -> Option<(usize, Instant)> {
+        let latest = Instant::now() + self.walk.fetcher.settings().busy_wait_max;
+        let waiting = self.states.iter().enumerate().filter_map(|(source, state)| match state {
+            State::Busy { until } if *until <= latest && self.waits[source] < BUSY_RETRIES_MAX => {
+                Some((source, *until))
+            }
+            _ => None,
+        });
+        waiting.min_by_key(|(_, until)| *until)
+    }
+
+    /// Every source has had its say and none is good: the best stale one, or none.
+    fn settle(mut self) -> Result<Refreshed, Unable> {
+        let stale = self.states.iter().enumerate().filter_map(|(source, state)| match state {
+            State::Stale { version, .. } => Some((*version, std::cmp::Reverse(source))),
+            _ => None,
+        });
+        if let Some((_, std::cmp::Reverse(source))) = stale.max() {
+            return Ok(self.take(source));
+        }
+        let message = match &self.last {
+            Some(last) => format!("none of {} sources could be used; the last said: {last}", self.states.len()),
+            None => "there is no source; add one to the source list or switch the server's fallback on".to_owned(),
+        };
+        Err(Unable { message, last: self.last, progress: self.progress.map(Box::new) })
+    }
+
+    /// Takes a source's metadata, and writes down what became of the others.
+    fn take(&mut self, winner: usize) -> Refreshed {
+        let silent: Vec<bool> = (0..self.states.len()).map(|source| self.is_out(source)).collect();
+        let walk = self.walk;
+        let mut taken = None;
+        for (source, state) in self.states.drain(..).enumerate() {
+            match state {
+                State::Good { trusted, version } if source == winner => taken = Some((trusted, version, false)),
+                State::Stale { trusted, version } if source == winner => taken = Some((trusted, version, true)),
+                State::Good { .. } => {
+                    walk.log.passed_over(source, Reason::Overtaken, "an earlier source answered too");
+                }
+                State::Running { .. } if silent[source] => {
+                    let fault = Fault::new(Reason::Silent, "another source answered while it was silent");
+                    walk.log.passed_over(source, fault.reason, &fault.detail);
+                    walk.remember(source, &fault);
+                    walk.standing().poor[source] = true;
+                }
+                State::Running { .. } => {
+                    walk.log.passed_over(source, Reason::Overtaken, "an earlier source answered first");
+                }
+                State::Failed | State::Busy { .. } => walk.standing().poor[source] = true,
+                State::Waiting | State::Stale { .. } => {}
+            }
+        }
+        let (trusted, version, stale) = taken.expect("only a source that answered is taken");
+        walk.log.taken(winner, version, stale);
+        walk.standing().chosen = Some(winner);
+        Refreshed { trusted: *trusted, source: winner, version, stale }
+    }
+
+    /// Keeps the furthest that a failed source's metadata verified.
+    fn keep_progress(&mut self, trusted: Trusted) {
+        let reached = |trusted: &Trusted| {
+            let snapshot_changed = trusted.received().snapshot != self.trusted.received().snapshot;
+            (trusted.root_version(), trusted.timestamp_version(), snapshot_changed, trusted.targets_version())
+        };
+        let best = self.progress.as_ref().unwrap_or(self.trusted);
+        if reached(&trusted) > reached(best) {
+            self.progress = Some(trusted);
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! One class of one run over the sources of its plan.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use headwater_api::report::{Attempt, Reason};
+use headwater_repo::limits::{ROLES_VISITED_MAX, ROOT_ROTATIONS_MAX, TARGET_LENGTH_MAX};
+use headwater_repo::{Lookup, TargetDescription, TargetName, Trusted};
+use jiff::Timestamp;
+
+use super::Fetcher;
+use super::attempts::{Clock, Log};
+use super::fault::{Fault, FetchError};
+use super::http::Activity;
+use crate::source::Source;
+
+/// One class of one run over the sources of its plan; see the module's header for its steps.
+#[derive(Debug)]
+pub struct Walk {
+    pub(super) fetcher: Fetcher,
+    pub(super) sources: Vec<Source>,
+    pub(super) clock: Clock,
+    pub(super) log: Log,
+    standing: Mutex<Standing>,
+}
+
+/// What this run has learnt of its sources.
+#[derive(Debug, Clone)]
+pub(super) struct Standing {
+    /// The source whose metadata was taken.
+    pub(super) chosen: Option<usize>,
+    /// Sources that failed or stalled: for the rest of the run, asked only when no other is left.
+    pub(super) poor: Vec<bool>,
+}
+
+/// A refresh that succeeded.
+#[derive(Debug, Clone)]
+pub struct Refreshed {
+    /// What may be believed now; its received bytes are what [`crate::MetadataStore::save`] keeps.
+    pub trusted: Trusted,
+    /// The source taken, as an index into the walk's sources.
+    pub source: usize,
+    /// Version of the class's signed content there.
+    pub version: u64,
+    /// It is older than what was announced, and nobody had anything fresher (P9).
+    pub stale: bool,
+}
+
+/// No source's metadata could be taken; the walk's attempts say why for each.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Unable {
+    /// For people.
+    pub message: String,
+    /// The last source's fault; none where the plan has no source.
+    pub last: Option<Fault>,
+    /// The furthest that a source's metadata verified, to be kept all the same: a newer root or timestamp holds from
+    /// then on. None where nothing new was learnt.
+    pub progress: Option<Box<Trusted>>,
+}
+
+impl Walk {
+    /// A walk over `sources`, in order; `from_version`: of the signed content that the client has (0: none).
+    pub fn new(fetcher: &Fetcher, sources: Vec<Source>, from_version: u64, now: Timestamp) -> Self {
+        let clock = Clock::starting(now);
+        let standing = Standing { chosen: None, poor: vec![false; sources.len()] };
+        Self {
+            fetcher: fetcher.clone(),
+            sources,
+            clock,
+            log: Log::new(clock, from_version),
+            standing: Mutex::new(standing),
+        }
+    }
+
+    /// The sources, in order.
+    pub fn sources(&self) -> &[Source] {
+        &self.sources
+    }
+
+    /// What a report says of the walk so far: one attempt for each source asked, in the order they began.
+    pub fn attempts(&self) -> Vec<Attempt> {
+        self.log.attempts(&self.sources)
+    }
+
+    /// Brings `trusted` up to date from the first source that can, and chooses that source for what follows.
+    ///
+    /// Sources are tried in order; one that is silent does not hold up the next, which is then asked beside it.
+    /// `announced`: the version that the server is known to have published; a source with an older one is *stale*
+    /// and is taken only if nobody has anything fresher.
+    pub async fn refresh(&self, trusted: &Trusted, announced: Option<u64>) -> Result<Refreshed, Unable> {
+        super::race::race(self, trusted, announced).await
+    }
+
+    /// Searches a target, through delegated roles where there are any; their files come from the walk's sources.
+    ///
+    /// # Errors
+    /// Also where a delegated role's file does not verify, from any source.
+    pub async fn find(
+        &self,
+        trusted: &mut Trusted,
+        name: &TargetName,
+    ) -> Result<Option<TargetDescription>, FetchError> {
+        let refused = |error| FetchError::NoSource {
+            what: format!("the description of {name}"),
+            last: Fault::of_metadata(&error, name.as_str()),
+        };
+        // One lookup more than roles that may be visited: each round loads one.
+        for _ in 0..=ROLES_VISITED_MAX {
+            match trusted.lookup(name, self.clock.now()).map_err(refused)? {
+                Lookup::Found(description) => return Ok(Some(description)),
+                Lookup::Absent => return Ok(None),
+                Lookup::Wanted(role) => {
+                    let now = self.clock.now();
+                    let url = |source: &Source| Some(source.metadata(&role.wanted.file));
+                    let found = self
+                        .small(&format!("role {:?}", role.name), role.wanted.length_max, url, |bytes| {
+                            let mut next = trusted.clone();
+                            next.update_delegated(&role, bytes, now).map(|()| next)
+                        })
+                        .await?;
+                    *trusted = found;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Fetches a target, small enough for memory, and verifies it.
+    pub async fn target(&self, description: &TargetDescription) -> Result<Vec<u8>, FetchError> {
+        let what = format!("target {}", description.name);
+        if description.length > TARGET_LENGTH_MAX {
+            let detail = format!("{} bytes are more than the {TARGET_LENGTH_MAX} allowed", description.length);
+            return Err(FetchError::NoSource { what, last: Fault::new(Reason::Oversized, detail) });
+        }
+        let url = |source: &Source| Some(source.target(&description.path));
+        self.small(&what, description.length, url, |bytes| description.check(bytes).map(|()| bytes.to_vec())).await
+    }
+
+    /// One source's whole metadata: roots, timestamp, snapshot, targets. `trusted` is left at the furthest verified.
+    pub(super) async fn metadata(
+        &self,
+        source: usize,
+        trusted: &mut Trusted,
+        activity: &Activity,
+    ) -> Result<u64, Fault> {
+        let total = self.fetcher.settings().metadata_total;
+        match tokio::time::timeout(total, self.metadata_steps(source, trusted, activity)).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                let detail = format!("{}: its metadata did not end in {} s", self.sources[source].url(), total.as_secs());
+                Err(Fault::new(Reason::Timeout, detail))
+            }
+        }
+    }
+
+    async fn metadata_steps(&self, source: usize, trusted: &mut Trusted, activity: &Activity) -> Result<u64, Fault> {
+        let source = &self.sources[source];
+        let http = self.fetcher.http();
+        let refused = |file: &str, error| Fault::of_metadata(&error, &source.metadata(file));
+        for _ in 0..ROOT_ROTATIONS_MAX {
+            let wanted = trusted.root_wanted();
+            let Some(bytes) = http.small(&source.metadata(&wanted.file), wanted.length_max, activity).await? else {
+                break;
+            };
+            trusted.update_root(&bytes).map_err(|error| refused(&wanted.file, error))?;
+        }
+        trusted.check_root(self.clock.now()).map_err(|error| refused("root", error))?;
+
+        let wanted = trusted.timestamp_wanted();
+        let url = source.metadata(&wanted.file);
+        let bytes = http.small(&url, wanted.length_max, activity).await?.ok_or_else(|| {
+            Fault::new(Reason::NotShared, format!("{url}: it is not there; the source does not share this class"))
+        })?;
+        trusted.update_timestamp(&bytes, self.clock.now()).map_err(|error| refused(&wanted.file, error))?;
+
+        let now = self.clock.now();
+        if let Some(wanted) = trusted.snapshot_wanted(now).map_err(|error| refused("timestamp.json", error))? {
+            let bytes = self.pinned(source, &wanted, activity).await?;
+            trusted.update_snapshot(&bytes, now).map_err(|error| refused(&wanted.file, error))?;
+        }
+        if let Some(wanted) = trusted.targets_wanted(now).map_err(|error| refused("snapshot.json", error))? {
+            let bytes = self.pinned(source, &wanted, activity).await?;
+            trusted.update_targets(&bytes, now).map_err(|error| refused(&wanted.file, error))?;
+        }
+        trusted.authorised(self.clock.now()).map_err(|error| refused("targets.json", error))?;
+        Ok(trusted.targets_version().unwrap_or(0))
+    }
+
+    async fn pinned(
+        &self,
+        source: &Source,
+        wanted: &headwater_repo::Wanted,
+        activity: &Activity,
+    ) -> Result<Vec<u8>, Fault> {
+        let url = source.metadata(&wanted.file);
+        let found = self.fetcher.http().small(&url, wanted.length_max, activity).await?;
+        found.ok_or_else(|| Fault::new(Reason::Missing, format!("{url}: it is not there")))
+    }
+
+    pub(super) fn standing(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The source failed in a way that is worth remembering.
+    pub(super) fn remember(&self, source: usize, fault: &Fault) {
+        let url = self.sources[source].url();
+        let now = self.clock.now();
+        match fault.reason {
+            Reason::Busy => {
+                let wait = fault.retry_after.unwrap_or(Duration::ZERO);
+                self.fetcher.memory().busy(url, wait, now);
+            }
+            // Says something of the class or of our own wishes, not of how the source answers.
+            Reason::NotShared | Reason::Stale | Reason::Overtaken => {}
+            _ => self.fetcher.memory().failed(url, now),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Every limit and default of this crate, with its unit and its reason.
+//!
+//! The lengths of metadata are `headwater_repo::limits`; these are the ones of moving and keeping bytes.
+
+use std::time::Duration;
+
+/// Time to connect to a source, name resolution and TLS included (P9).
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Time without a byte before a source is given up (P9).
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Silence after which the next source is asked for metadata beside a source: a site that lost its update agent
+/// shall not feel it.
+pub const SOFT_START: Duration = Duration::from_secs(1);
+
+/// The same for a source that is remembered as failing: time enough for a round trip at a site, no more.
+pub const SOFT_START_FAILING: Duration = Duration::from_millis(100);
+
+/// Time after which a source that sends metadata, but does not come to an end, counts as silent: what trickles a
+/// byte at a time is no better than nothing.
+pub const METADATA_SLOW: Duration = Duration::from_secs(3);
+
+/// Time for the whole metadata of one source: 256 roots over a very slow line. Longer is an endless source.
+pub const METADATA_TOTAL: Duration = Duration::from_secs(300);
+
+/// Silence after which a body is continued at another source, where there is one.
+pub const SOFT_STALL: Duration = Duration::from_secs(2);
+
+/// Bytes that a body must bring in each time-out, or have as its rest, not to count as stalled: half a modem.
+/// Without it, one byte a second would hold a client for ever.
+pub const STALL_BYTES_MIN: u64 = 2048;
+
+/// Longest that a client waits for a busy source (503) when no other is left (P9).
+pub const BUSY_WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Wait for a busy source that does not say how long.
+pub const BUSY_WAIT_DEFAULT: Duration = Duration::from_secs(5);
+
+/// Times that one busy source is waited for in one run and for one thing: with [`BUSY_WAIT_MAX`] ten minutes at most.
+pub const BUSY_RETRIES_MAX: u32 = 10;
+
+/// First back-off of a source that failed; doubles with each failure.
+pub const BACK_OFF_MIN: Duration = Duration::from_secs(60);
+
+/// Longest back-off.
+pub const BACK_OFF_MAX: Duration = Duration::from_secs(3600);
+
+/// Sources remembered as failing or busy: the source list's 1024 entries, and as many that were on older lists.
+pub const BACK_OFF_SOURCES_MAX: usize = 2048;
+
+/// Tries of one file at one source: one, and one retry (P9).
+pub const TRIES: u32 = 2;
+
+/// Redirects followed for one request: a mirror's selector, a CDN, and one to spare.
+pub const REDIRECTS_MAX: usize = 3;
+
+/// Blobs fetched at once: fills a line with latency, and leaves an update agent room for others.
+pub const BLOBS_AT_ONCE: usize = 4;
+
+/// Bytes of one blob: `headwater_repo`'s largest file and zstd's worst growth.
+pub const BLOB_SIZE_MAX: u64 = (1 << 40) + (1 << 33);
+
+/// Characters of detail kept of a fault: it travels in reports.
+pub const DETAIL_LENGTH_MAX: usize = 500;
+
+/// Bytes written or read at a time where bytes are copied on the disk.
+pub const COPY_CHUNK: usize = 256 * 1024;
+
+/// Bytes of one chunk of a body that is served: measured best against per-chunk cost.
+pub const SERVE_CHUNK: usize = 256 * 1024;
+
+/// Bytes of one chunk under a bandwidth limit, at least: less costs more in calls than it smooths.
+pub const SERVE_CHUNK_MIN: usize = 4 * 1024;
+
+/// Bytes of one file in the memory cache of small files: metadata and manifests.
+pub const CACHED_FILE_MAX: u64 = 1024 * 1024;
+
+/// Bytes of all files in that cache.
+pub const CACHE_TOTAL_MAX: u64 = 32 * 1024 * 1024;
+
+/// Bytes of a request's path: a class, a folder, and the longest target name, all percent-encoded.
+pub const REQUEST_PATH_MAX: usize = 4096;
+
+/// Bytes of a request's head, and of a connection's read buffer.
+pub const REQUEST_HEAD_MAX: usize = 8192;
+
+/// Time for a request's head to arrive, also for the next one on a kept connection.
+pub const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Time without progress after which a client that does not read is cut off, and its place given to another.
+pub const SEND_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Connections at once: an update agent's site of some hundred clients, a few connections each, well below
+/// the usual 1024 open files of a process less what files it serves.
+pub const CONNECTIONS_MAX: usize = 512;
+
+/// Connections beyond that which are told so at once; the rest is dropped.
+pub const REFUSALS_MAX: usize = 64;
+
+/// Time for running answers to end at shutdown.
+pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+
+/// Downloads of bodies at once, unless the settings say otherwise (U4).
+pub const DOWNLOADS_MAX: usize = 64;
+
+/// Bytes a second that each download is to have under a bandwidth limit; where they are not left, a further one is
+/// told to come back (U4). A client moves on below [`STALL_BYTES_MIN`] in [`SOFT_STALL`]; this is 16 times that.
+pub const BANDWIDTH_SHARE_MIN: u64 = 16 * 1024;
+
+/// What `Retry-After` says beyond the limits.
+pub const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// Client addresses that bytes are counted for; those beyond are counted together.
+pub const COUNTED_ADDRESSES_MAX: usize = 16_384;
+
+/// `max-age` of `timestamp.json`, in seconds: short, for caches between.
+pub const TIMESTAMP_MAX_AGE_SECONDS: u32 = 10;

@@ -1,0 +1,84 @@
+//! Where one source's files are.
+
+use std::fmt;
+
+use headwater_policy::{Class, SourceUrl};
+use headwater_repo::{Digest, layout};
+
+/// One source of a plan, for one class; or any repository of The Update Framework by its two base URLs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    key: String,
+    url: String,
+    entry: Option<u32>,
+    class: String,
+    metadata: String,
+    targets: String,
+    blobs: Option<String>,
+}
+
+impl Source {
+    /// The source `key` (as in a plan) whose static layout begins at `base`, named by the entry numbered `entry`.
+    pub fn new(key: impl fmt::Display, base: &SourceUrl, entry: Option<u32>, class: Class) -> Self {
+        let url = base.as_str().trim_end_matches('/').to_owned();
+        let below = |folder: &str| format!("{url}/{class}/{folder}");
+        Self {
+            key: key.to_string(),
+            entry,
+            class: class.to_string(),
+            metadata: below(layout::METADATA_FOLDER),
+            targets: below(layout::TARGETS_FOLDER),
+            blobs: Some(below(layout::BLOBS_FOLDER)),
+            url,
+        }
+    }
+
+    /// Any repository of The Update Framework: no class, no blobs, its folders where they are.
+    pub fn of_repository(metadata_url: &str, targets_url: &str) -> Self {
+        let trimmed = |url: &str| url.trim_end_matches('/').to_owned();
+        Self {
+            key: format!("url:{metadata_url}"),
+            url: trimmed(metadata_url),
+            entry: None,
+            class: String::new(),
+            metadata: trimmed(metadata_url),
+            targets: trimmed(targets_url),
+            blobs: None,
+        }
+    }
+
+    /// The source as in a plan: `update_agent:ID`, `url:…`, `server`, `vendor`.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Its base URL.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The entry that named it, from 1.
+    pub fn entry(&self) -> Option<u32> {
+        self.entry
+    }
+
+    /// The class asked for; empty for a repository that has none.
+    pub fn class(&self) -> &str {
+        &self.class
+    }
+
+    /// `file`: as in `headwater_repo::Wanted`, already percent-encoded.
+    pub(crate) fn metadata(&self, file: &str) -> String {
+        format!("{}/{file}", self.metadata)
+    }
+
+    /// `path`: as in `headwater_repo::TargetDescription`, not percent-encoded yet.
+    pub(crate) fn target(&self, path: &str) -> String {
+        format!("{}/{}", self.targets, layout::url_path(path))
+    }
+
+    pub(crate) fn blob(&self, digest: &Digest) -> Option<String> {
+        let name = digest.to_string();
+        self.blobs.as_ref().map(|blobs| format!("{blobs}/{}/{name}", &name[..2]))
+    }
+}
