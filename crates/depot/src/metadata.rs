@@ -13,7 +13,9 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use headwater_repo::limits::{ROOT_LENGTH_MAX, SNAPSHOT_LENGTH_MAX, TARGETS_LENGTH_MAX, TIMESTAMP_LENGTH_MAX};
+use headwater_repo::limits::{
+    ROOT_LENGTH_MAX, SNAPSHOT_LENGTH_MAX, TARGETS_LENGTH_MAX, TIMESTAMP_LENGTH_MAX,
+};
 use headwater_repo::{Received, Trusted};
 
 use crate::store::{StoreError, disk, replace_file, sync_folder};
@@ -48,8 +50,8 @@ impl MetadataStore {
         let mut roots = roots(&set)?.into_iter();
         let damaged = |reason: String| StoreError::Damaged { path: set.clone(), reason };
         let first = roots.next().ok_or_else(|| damaged("it holds no root".to_owned()))?;
-        let mut trusted =
-            Trusted::from_root(&read(&first.1, ROOT_LENGTH_MAX)?).map_err(|error| damaged(error.to_string()))?;
+        let mut trusted = Trusted::from_root(&read(&first.1, ROOT_LENGTH_MAX)?)
+            .map_err(|error| damaged(error.to_string()))?;
         for (_, path) in roots {
             let bytes = read(&path, ROOT_LENGTH_MAX)?;
             trusted.update_root(&bytes).map_err(|error| damaged(error.to_string()))?;
@@ -115,7 +117,8 @@ impl MetadataStore {
     fn current(&self) -> Result<Option<u64>, StoreError> {
         let path = self.dir.join(CURRENT);
         let Some(bytes) = read_if_there(&path, 64)? else { return Ok(None) };
-        let number = std::str::from_utf8(&bytes).ok().and_then(|text| text.trim_end().strip_prefix(SET)?.parse().ok());
+        let number =
+            std::str::from_utf8(&bytes).ok().and_then(|text| text.trim_end().strip_prefix(SET)?.parse().ok());
         match number {
             Some(number) => Ok(Some(number)),
             None => Err(StoreError::Damaged { path, reason: "it does not name a set".to_owned() }),
@@ -180,9 +183,7 @@ fn read_if_there(path: &Path, length_max: u64) -> Result<Option<Vec<u8>>, StoreE
     match File::open(path) {
         Ok(file) => {
             let mut bytes = Vec::new();
-            file.take(length_max + 1)
-                .read_to_end(&mut bytes)
-                .map_err(disk("read", path))?;
+            file.take(length_max + 1).read_to_end(&mut bytes).map_err(disk("read", path))?;
             if bytes.len() as u64 > length_max {
                 let reason = format!("it is longer than the {length_max} bytes it may have");
                 return Err(StoreError::Damaged { path: path.to_owned(), reason });

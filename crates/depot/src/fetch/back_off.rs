@@ -75,7 +75,9 @@ impl BackOff {
 
     fn memory(&mut self, url: &str, now: Timestamp) -> &mut Memory {
         if self.sources.len() >= BACK_OFF_SOURCES_MAX && !self.sources.contains_key(url) {
-            self.sources.retain(|_, memory| memory.failing_until.max(memory.busy_until).is_some_and(|until| until > now));
+            self.sources.retain(|_, memory| {
+                memory.failing_until.max(memory.busy_until).is_some_and(|until| until > now)
+            });
             if self.sources.len() >= BACK_OFF_SOURCES_MAX {
                 self.sources.pop_first();
             }

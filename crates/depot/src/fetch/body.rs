@@ -9,10 +9,10 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+use futures_util::stream::{self, TryStreamExt};
 use headwater_api::report::Reason;
 use headwater_repo::{Digest, VerifyError};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use super::fault::{Fault, FetchError};
 use super::http::Activity;
@@ -95,7 +95,13 @@ impl Walk {
             .await
     }
 
-    async fn blob(&self, store: &Store, blob: Blob, index: usize, meter: &Meter<'_>) -> Result<(), FetchError> {
+    async fn blob(
+        &self,
+        store: &Store,
+        blob: Blob,
+        index: usize,
+        meter: &Meter<'_>,
+    ) -> Result<(), FetchError> {
         // Two walks that want the same blob: one fetches, the other finds it.
         let _alone = store.alone_with(blob.digest).await;
         if !store.has(&blob.digest) {
@@ -114,12 +120,12 @@ impl Walk {
     }
 
     /// A file small enough for memory, of at most `length_max` bytes, that `check` accepts.
-    pub(super) async fn small<T>(
+    pub(super) async fn small<T: Send + Sync>(
         &self,
         what: &str,
         length_max: u64,
-        url: impl Fn(&Source) -> Option<String>,
-        check: impl Fn(&[u8]) -> Result<T, VerifyError>,
+        url: impl Fn(&Source) -> Option<String> + Send + Sync,
+        check: impl Fn(&[u8]) -> Result<T, VerifyError> + Send + Sync,
     ) -> Result<T, FetchError> {
         let mut turn = SmallTurn { length_max, url, check, found: None };
         self.from_sources(what, &mut turn).await?;
@@ -277,9 +283,9 @@ struct SmallTurn<T, U, C> {
 
 impl<T, U, C> Turn for SmallTurn<T, U, C>
 where
-    T: Send,
-    U: Fn(&Source) -> Option<String> + Send,
-    C: Fn(&[u8]) -> Result<T, VerifyError> + Send,
+    T: Send + Sync,
+    U: Fn(&Source) -> Option<String> + Send + Sync,
+    C: Fn(&[u8]) -> Result<T, VerifyError> + Send + Sync,
 {
     fn length(&self) -> u64 {
         0

@@ -34,7 +34,9 @@ pub enum FetchError {
         last: Fault,
     },
     /// The plan has no source.
-    #[error("there is no source to fetch {what} from; add one to the source list or switch the server's fallback on")]
+    #[error(
+        "there is no source to fetch {what} from; add one to the source list or switch the server's fallback on"
+    )]
     EmptyPlan {
         /// What was to be fetched.
         what: String,

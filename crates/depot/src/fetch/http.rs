@@ -97,7 +97,9 @@ impl Http {
             return Err(busy(&response, url));
         }
         let encoded = response.headers().get(CONTENT_ENCODING);
-        if let Some(encoding) = encoded.filter(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        if let Some(encoding) =
+            encoded.filter(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
+        {
             let detail = format!("{url}: it was sent as {encoding:?}, which nobody asked for");
             return Err(Fault::new(Reason::HttpStatus, detail));
         }
@@ -105,7 +107,11 @@ impl Http {
     }
 
     /// The next bytes of a body; none at its end.
-    pub(crate) async fn chunk(&self, response: &mut Response, activity: &Activity) -> Result<Option<Bytes>, Fault> {
+    pub(crate) async fn chunk(
+        &self,
+        response: &mut Response,
+        activity: &Activity,
+    ) -> Result<Option<Bytes>, Fault> {
         match timeout(self.idle_timeout, response.chunk()).await {
             Ok(Ok(Some(bytes))) => {
                 activity.came(bytes.len() as u64);
@@ -134,7 +140,8 @@ impl Http {
         if response.status() != StatusCode::OK {
             return Err(wrong_status(response.status(), url));
         }
-        let oversized = || Fault::new(Reason::Oversized, format!("{url}: longer than the {length_max} bytes allowed"));
+        let oversized =
+            || Fault::new(Reason::Oversized, format!("{url}: longer than the {length_max} bytes allowed"));
         let announced = response.content_length();
         if announced.is_some_and(|length| length > length_max) {
             return Err(oversized());
@@ -161,7 +168,8 @@ pub(crate) fn wrong_status(status: StatusCode, url: &str) -> Fault {
 
 /// 503, with the seconds that it asks for. A date is not understood and counts as no wish: ours is a default.
 fn busy(response: &Response, url: &str) -> Fault {
-    let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let seconds =
+        response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
     let wait = seconds.map_or(BUSY_WAIT_DEFAULT, Duration::from_secs);
     let mut fault = Fault::new(Reason::Busy, format!("{url}: it is busy for {} s", wait.as_secs()));
     fault.retry_after = Some(wait);
@@ -190,8 +198,9 @@ impl Resolve for Resolver {
         let families = self.families;
         Box::pin(async move {
             let name = name.as_str().to_owned();
-            let found: Vec<SocketAddr> = match tokio::net::lookup_host((name.as_str(), 0)).await {
-                Ok(found) => found.collect(),
+            let looked_up = tokio::net::lookup_host((name.as_str(), 0)).await.map(Iterator::collect);
+            let found: Vec<SocketAddr> = match looked_up {
+                Ok(found) => found,
                 Err(source) => return Err(ResolveError::Unknown { name, source }.into()),
             };
             let reachable: Vec<SocketAddr> =

@@ -18,7 +18,11 @@ use super::http::Activity;
 use super::walk::{Refreshed, Unable, Walk};
 use crate::limits::BUSY_RETRIES_MAX;
 
-pub(super) async fn race(walk: &Walk, trusted: &Trusted, announced: Option<u64>) -> Result<Refreshed, Unable> {
+pub(super) async fn race(
+    walk: &Walk,
+    trusted: &Trusted,
+    announced: Option<u64>,
+) -> Result<Refreshed, Unable> {
     let mut race = Race {
         walk,
         trusted,
@@ -206,8 +210,12 @@ impl Race<'_> {
             return Ok(self.take(source));
         }
         let message = match &self.last {
-            Some(last) => format!("none of {} sources could be used; the last said: {last}", self.states.len()),
-            None => "there is no source; add one to the source list or switch the server's fallback on".to_owned(),
+            Some(last) => {
+                format!("none of {} sources could be used; the last said: {last}", self.states.len())
+            }
+            None => {
+                "there is no source; add one to the source list or switch the server's fallback on".to_owned()
+            }
         };
         Err(Unable { message, last: self.last, progress: self.progress.map(Box::new) })
     }
@@ -219,8 +227,12 @@ impl Race<'_> {
         let mut taken = None;
         for (source, state) in self.states.drain(..).enumerate() {
             match state {
-                State::Good { trusted, version } if source == winner => taken = Some((trusted, version, false)),
-                State::Stale { trusted, version } if source == winner => taken = Some((trusted, version, true)),
+                State::Good { trusted, version } if source == winner => {
+                    taken = Some((trusted, version, false))
+                }
+                State::Stale { trusted, version } if source == winner => {
+                    taken = Some((trusted, version, true))
+                }
                 State::Good { .. } => {
                     walk.log.passed_over(source, Reason::Overtaken, "an earlier source answered too");
                 }

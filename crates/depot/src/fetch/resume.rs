@@ -65,7 +65,8 @@ fn first_byte(response: &Response, url: &str, partial: &Partial, offset: u64) ->
                 first == offset && total.is_none_or(|total| total == partial.size())
             });
             if !right {
-                let detail = format!("{url}: asked for bytes from {offset} on, got {}", range.unwrap_or("no range"));
+                let detail =
+                    format!("{url}: asked for bytes from {offset} on, got {}", range.unwrap_or("no range"));
                 return Err(Fault::new(Reason::HttpStatus, detail));
             }
             offset
@@ -79,7 +80,10 @@ fn first_byte(response: &Response, url: &str, partial: &Partial, offset: u64) ->
         }
     }
     if response.content_length().is_some_and(|length| length > partial.size() - begins_at) {
-        return Err(Fault::new(Reason::Oversized, format!("{url}: it is longer than {} bytes", partial.size())));
+        return Err(Fault::new(
+            Reason::Oversized,
+            format!("{url}: it is longer than {} bytes", partial.size()),
+        ));
     }
     Ok(begins_at)
 }

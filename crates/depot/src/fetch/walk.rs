@@ -130,11 +130,13 @@ impl Walk {
     pub async fn target(&self, description: &TargetDescription) -> Result<Vec<u8>, FetchError> {
         let what = format!("target {}", description.name);
         if description.length > TARGET_LENGTH_MAX {
-            let detail = format!("{} bytes are more than the {TARGET_LENGTH_MAX} allowed", description.length);
+            let detail =
+                format!("{} bytes are more than the {TARGET_LENGTH_MAX} allowed", description.length);
             return Err(FetchError::NoSource { what, last: Fault::new(Reason::Oversized, detail) });
         }
         let url = |source: &Source| Some(source.target(&description.path));
-        self.small(&what, description.length, url, |bytes| description.check(bytes).map(|()| bytes.to_vec())).await
+        self.small(&what, description.length, url, |bytes| description.check(bytes).map(|()| bytes.to_vec()))
+            .await
     }
 
     /// One source's whole metadata: roots, timestamp, snapshot, targets. `trusted` is left at the furthest verified.
@@ -148,19 +150,29 @@ impl Walk {
         match tokio::time::timeout(total, self.metadata_steps(source, trusted, activity)).await {
             Ok(outcome) => outcome,
             Err(_) => {
-                let detail = format!("{}: its metadata did not end in {} s", self.sources[source].url(), total.as_secs());
+                let detail = format!(
+                    "{}: its metadata did not end in {} s",
+                    self.sources[source].url(),
+                    total.as_secs()
+                );
                 Err(Fault::new(Reason::Timeout, detail))
             }
         }
     }
 
-    async fn metadata_steps(&self, source: usize, trusted: &mut Trusted, activity: &Activity) -> Result<u64, Fault> {
+    async fn metadata_steps(
+        &self,
+        source: usize,
+        trusted: &mut Trusted,
+        activity: &Activity,
+    ) -> Result<u64, Fault> {
         let source = &self.sources[source];
         let http = self.fetcher.http();
         let refused = |file: &str, error| Fault::of_metadata(&error, &source.metadata(file));
         for _ in 0..ROOT_ROTATIONS_MAX {
             let wanted = trusted.root_wanted();
-            let Some(bytes) = http.small(&source.metadata(&wanted.file), wanted.length_max, activity).await? else {
+            let Some(bytes) = http.small(&source.metadata(&wanted.file), wanted.length_max, activity).await?
+            else {
                 break;
             };
             trusted.update_root(&bytes).map_err(|error| refused(&wanted.file, error))?;
@@ -170,12 +182,17 @@ impl Walk {
         let wanted = trusted.timestamp_wanted();
         let url = source.metadata(&wanted.file);
         let bytes = http.small(&url, wanted.length_max, activity).await?.ok_or_else(|| {
-            Fault::new(Reason::NotShared, format!("{url}: it is not there; the source does not share this class"))
+            Fault::new(
+                Reason::NotShared,
+                format!("{url}: it is not there; the source does not share this class"),
+            )
         })?;
         trusted.update_timestamp(&bytes, self.clock.now()).map_err(|error| refused(&wanted.file, error))?;
 
         let now = self.clock.now();
-        if let Some(wanted) = trusted.snapshot_wanted(now).map_err(|error| refused("timestamp.json", error))? {
+        if let Some(wanted) =
+            trusted.snapshot_wanted(now).map_err(|error| refused("timestamp.json", error))?
+        {
             let bytes = self.pinned(source, &wanted, activity).await?;
             trusted.update_snapshot(&bytes, now).map_err(|error| refused(&wanted.file, error))?;
         }

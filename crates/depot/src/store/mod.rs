@@ -73,7 +73,9 @@ pub enum StoreError {
         source: io::Error,
     },
     /// The bytes would not fit in the quota (U4).
-    #[error("{wanted} bytes do not fit: {used} of the quota of {quota} bytes are in use; raise the quota or free some")]
+    #[error(
+        "{wanted} bytes do not fit: {used} of the quota of {quota} bytes are in use; raise the quota or free some"
+    )]
     Quota {
         /// Bytes asked for.
         wanted: u64,
@@ -133,9 +135,8 @@ impl Store {
             fs::create_dir_all(folder).map_err(disk("make folder", folder))?;
         }
         sync_folder(&dir)?;
-        let store = Self {
-            inner: Arc::new(Inner { dir, state: Mutex::new(State { quota, ..State::default() }) }),
-        };
+        let store =
+            Self { inner: Arc::new(Inner { dir, state: Mutex::new(State { quota, ..State::default() }) }) };
         let stored = store.files()?.iter().map(|file| file.size).sum();
         store.state().stored = stored;
         Ok(store)
@@ -394,7 +395,9 @@ fn list(folder: &Path, partial: bool, found: &mut Vec<Found>) -> Result<(), Stor
         let path = entry.path();
         let Some(digest) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
         match entry.metadata() {
-            Ok(metadata) if metadata.is_file() => found.push(Found { digest, path, size: metadata.len(), partial }),
+            Ok(metadata) if metadata.is_file() => {
+                found.push(Found { digest, path, size: metadata.len(), partial })
+            }
             Ok(_) => {}
             // Removed while we looked.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -1,0 +1,63 @@
+//! What was served to whom, for reports.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use headwater_policy::Class;
+
+use crate::limits::COUNTED_ADDRESSES_MAX;
+
+/// What one client address was served of one class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Served {
+    /// The client's address; none for those that are too many to count apart, or whose address is not known.
+    pub address: Option<IpAddr>,
+    /// The class.
+    pub class: Class,
+    /// Requests answered with a file, a part of one, or *not modified*.
+    pub requests: u64,
+    /// Bytes of bodies handed to the network.
+    pub bytes: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    counts: Mutex<Counts>,
+}
+
+type Counts = BTreeMap<(Option<IpAddr>, Class), (u64, u64)>;
+
+impl Counters {
+    pub(super) fn count(&self, address: Option<IpAddr>, class: Class, requests: u64, bytes: u64) {
+        let mut counts = self.lock();
+        let full = counts.len() >= COUNTED_ADDRESSES_MAX && !counts.contains_key(&(address, class));
+        let count = counts.entry((if full { None } else { address }, class)).or_default();
+        count.0 += requests;
+        count.1 += bytes;
+    }
+
+    pub(super) fn all(&self) -> Vec<Served> {
+        list(&self.lock())
+    }
+
+    pub(super) fn take(&self) -> Vec<Served> {
+        list(&std::mem::take(&mut *self.lock()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn list(counts: &Counts) -> Vec<Served> {
+    counts
+        .iter()
+        .map(|((address, class), (requests, bytes))| Served {
+            address: *address,
+            class: *class,
+            requests: *requests,
+            bytes: *bytes,
+        })
+        .collect()
+}

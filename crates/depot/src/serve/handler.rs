@@ -1,0 +1,247 @@
+//! One request for one file.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request};
+use axum::http::header::{
+    ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, RETRY_AFTER,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, Method, StatusCode, response};
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::stream;
+use headwater_policy::Class;
+use headwater_repo::Digest;
+
+use super::Site;
+use super::cache::{Cached, Stamp};
+use super::pace::Place;
+use super::path::{Kind, Refusal, Wanted, open_below, wanted};
+use super::range::{Portion, portion};
+use crate::limits::{CACHED_FILE_MAX, RETRY_AFTER as RETRY_AFTER_TIME, TIMESTAMP_MAX_AGE_SECONDS};
+
+/// Tells a class that is not shared from a file that is not there; both are 404.
+const REASON_HEADER: &str = "headwater-reason";
+
+/// A file ready to be sent.
+enum Found {
+    Small(Cached),
+    Large { file: File, size: u64, digest: Digest },
+}
+
+pub(super) async fn answer(site: Site, class: Class, request: Request) -> Response {
+    let head_only = match *request.method() {
+        Method::GET => false,
+        Method::HEAD => true,
+        _ => {
+            return refuse(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD", |head| {
+                head.header(ALLOW, "GET, HEAD")
+            });
+        }
+    };
+    let Some(folder) = site.folder(class) else {
+        let say = |head: response::Builder| head.header(REASON_HEADER, "not-shared");
+        return refuse(StatusCode::NOT_FOUND, &format!("class {class} is not shared here"), say);
+    };
+    // The raw path: what the router decoded has lost how it was written.
+    let raw = request.uri().path();
+    let below = raw.strip_prefix('/').and_then(|path| path.strip_prefix(class.as_str())?.strip_prefix('/'));
+    let wanted = match below.map_or(Err(Refusal::Bad), wanted) {
+        Ok(wanted) => wanted,
+        Err(Refusal::Bad) => {
+            return refuse(StatusCode::BAD_REQUEST, "that is no path of this site", |head| head);
+        }
+        Err(Refusal::Elsewhere) => return missing(),
+    };
+    let found = match find(&site, &folder, &wanted).await {
+        Ok(Some(found)) => found,
+        Ok(None) => return missing(),
+        Err(error) => {
+            tracing::error!(class = %class, path = %wanted.path, error = %error, "a file could not be read");
+            return refuse(StatusCode::INTERNAL_SERVER_ERROR, "the file could not be read", |head| head);
+        }
+    };
+    let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+    let asker = Asker { site, class, address, head_only };
+    asker.send(request.headers(), found, wanted.kind)
+}
+
+async fn find(site: &Site, folder: &Path, wanted: &Wanted) -> std::io::Result<Option<Found>> {
+    let path = folder.join(&wanted.path);
+    if let Some(cached) = site.inner.cache.get(&path) {
+        return Ok(Some(Found::Small(cached)));
+    }
+    let (site, folder, wanted) = (site.clone(), folder.to_owned(), wanted.clone());
+    let reading = tokio::task::spawn_blocking(move || read(&site, &folder, &wanted, path));
+    reading.await.expect("reading a file does not panic")
+}
+
+fn read(site: &Site, folder: &Path, wanted: &Wanted, path: PathBuf) -> std::io::Result<Option<Found>> {
+    let Some((mut file, _)) = open_below(folder, &wanted.path)? else { return Ok(None) };
+    let metadata = file.metadata()?;
+    let size = metadata.len();
+    if let Kind::Content(digest) = wanted.kind
+        && (size > CACHED_FILE_MAX || wanted.path.starts_with("blobs/"))
+    {
+        return Ok(Some(Found::Large { file, size, digest }));
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let digest = match wanted.kind {
+        Kind::Content(digest) => digest,
+        _ => Digest::of(&bytes),
+    };
+    let cached = Cached { bytes: Bytes::from(bytes), tag: tag(&digest) };
+    if size <= CACHED_FILE_MAX {
+        site.inner.cache.put(path, Stamp::of(&metadata), cached.clone());
+    }
+    Ok(Some(Found::Small(cached)))
+}
+
+struct Asker {
+    site: Site,
+    class: Class,
+    address: Option<IpAddr>,
+    head_only: bool,
+}
+
+impl Asker {
+    fn send(self, headers: &HeaderMap, found: Found, kind: Kind) -> Response {
+        let (size, tag) = match &found {
+            Found::Small(cached) => (cached.bytes.len() as u64, cached.tag.clone()),
+            Found::Large { size, digest, .. } => (*size, tag(digest)),
+        };
+        // RFC 9110, section 14.2: a range means something with GET alone.
+        let portion = match portion(headers, size, &tag) {
+            Portion::Part { .. } | Portion::Outside if self.head_only => Portion::Whole,
+            portion => portion,
+        };
+        let head = Response::builder()
+            .header(ETAG, &tag)
+            .header(CACHE_CONTROL, cache_control(kind))
+            .header(ACCEPT_RANGES, "bytes")
+            .header(X_CONTENT_TYPE_OPTIONS, "nosniff");
+        let (first, length, head) = match portion {
+            Portion::Same => {
+                self.count(1, 0);
+                return finish(head.status(StatusCode::NOT_MODIFIED), Body::empty());
+            }
+            Portion::Outside => {
+                let head = head.status(StatusCode::RANGE_NOT_SATISFIABLE);
+                return finish(head.header(CONTENT_RANGE, format!("bytes */{size}")), Body::empty());
+            }
+            Portion::Whole => (0, size, head.status(StatusCode::OK)),
+            Portion::Part { first, length } => {
+                let range = format!("bytes {first}-{}/{size}", first + length - 1);
+                (first, length, head.status(StatusCode::PARTIAL_CONTENT).header(CONTENT_RANGE, range))
+            }
+        };
+        let head = head.header(CONTENT_TYPE, content_type(kind)).header(CONTENT_LENGTH, length);
+        if self.head_only {
+            self.count(1, 0);
+            return finish(head, Body::empty());
+        }
+        match found {
+            Found::Small(cached) => {
+                self.count(1, length);
+                self.site.inner.pace.sent(length);
+                let (from, to) = (index(first), index(first + length));
+                finish(head, Body::from(cached.bytes.slice(from..to)))
+            }
+            Found::Large { file, .. } => match self.site.inner.pace.enter() {
+                Some(place) => {
+                    self.count(1, 0);
+                    finish(head, self.stream(file, first, length, place))
+                }
+                None => {
+                    let seconds = RETRY_AFTER_TIME.as_secs();
+                    let say = |head: response::Builder| head.header(RETRY_AFTER, seconds);
+                    refuse(
+                        StatusCode::SERVICE_UNAVAILABLE,
+                        "too many downloads at once; come back later",
+                        say,
+                    )
+                }
+            },
+        }
+    }
+
+    fn stream(self, mut file: File, first: u64, length: u64, place: Place) -> Body {
+        let begin = file.seek(SeekFrom::Start(first));
+        let begin = begin.map(|_| (self, file, length, place));
+        let chunks = stream::try_unfold(Some(begin), |state| async move {
+            let Some(begin) = state else { return Ok(None) };
+            let (asker, mut file, left, place) = begin?;
+            if left == 0 {
+                return Ok(None);
+            }
+            let count = index(left.min(place.chunk_max() as u64));
+            let reading = tokio::task::spawn_blocking(move || {
+                let mut chunk = vec![0; count];
+                file.read_exact(&mut chunk).map(|()| (file, chunk))
+            });
+            let (file, chunk) = reading.await.expect("reading a file does not panic")?;
+            place.turn(count as u64).await;
+            asker.count(0, count as u64);
+            Ok::<_, std::io::Error>(Some((
+                Bytes::from(chunk),
+                Some(Ok((asker, file, left - count as u64, place))),
+            )))
+        });
+        Body::from_stream(chunks)
+    }
+
+    fn count(&self, requests: u64, bytes: u64) {
+        self.site.inner.counters.count(self.address, self.class, requests, bytes);
+    }
+}
+
+fn tag(digest: &Digest) -> String {
+    format!("\"sha256-{digest}\"")
+}
+
+fn cache_control(kind: Kind) -> String {
+    match kind {
+        Kind::Timestamp => format!("public, max-age={TIMESTAMP_MAX_AGE_SECONDS}"),
+        // Without a digest in its name, a target may be another tomorrow.
+        Kind::Other => "no-cache".to_owned(),
+        Kind::Metadata | Kind::Content(_) => "public, max-age=31536000, immutable".to_owned(),
+    }
+}
+
+fn content_type(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Timestamp | Kind::Metadata => "application/json",
+        Kind::Content(_) | Kind::Other => "application/octet-stream",
+    }
+}
+
+fn missing() -> Response {
+    refuse(StatusCode::NOT_FOUND, "there is no such file", |head| head.header(REASON_HEADER, "missing"))
+}
+
+/// A refusal with a word for people. Never cached: what is missing now may be published in a second.
+fn refuse(
+    status: StatusCode,
+    message: &str,
+    say: impl FnOnce(response::Builder) -> response::Builder,
+) -> Response {
+    let head = Response::builder()
+        .status(status)
+        .header(CACHE_CONTROL, "no-store")
+        .header(CONTENT_TYPE, "text/plain");
+    finish(say(head), Body::from(format!("{message}\n")))
+}
+
+fn finish(head: response::Builder, body: Body) -> Response {
+    head.body(body).expect("headers made of our own words are valid")
+}
+
+fn index(bytes: u64) -> usize {
+    usize::try_from(bytes).expect("a file in memory, or a chunk of one, is no longer than memory")
+}

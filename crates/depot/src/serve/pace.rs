@@ -1,0 +1,105 @@
+//! How many bodies are sent at once, and how fast (U4).
+//!
+//! Under a bandwidth limit each chunk is given a moment at which it may leave; the moments follow one another at the
+//! limit's rate, whoever asks. A download is let in only while every one would still have a share worth having.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::ServeLimits;
+use crate::limits::{BANDWIDTH_SHARE_MIN, SERVE_CHUNK, SERVE_CHUNK_MIN};
+
+#[derive(Debug, Clone)]
+pub(super) struct Pace {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug)]
+struct State {
+    limits: ServeLimits,
+    downloads: usize,
+    /// When the line is free again.
+    free_at: Instant,
+}
+
+/// A body's place among those being sent; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    pace: Pace,
+}
+
+impl Pace {
+    pub(super) fn new(limits: ServeLimits) -> Self {
+        Self { state: Arc::new(Mutex::new(State { limits, downloads: 0, free_at: Instant::now() })) }
+    }
+
+    pub(super) fn set(&self, limits: ServeLimits) {
+        let mut state = self.lock();
+        state.limits = limits;
+        state.free_at = Instant::now();
+    }
+
+    pub(super) fn downloads(&self) -> usize {
+        self.lock().downloads
+    }
+
+    /// A place for one more body, if there is one.
+    pub(super) fn enter(&self) -> Option<Place> {
+        let mut state = self.lock();
+        let shares = match state.limits.bytes_per_second {
+            Some(rate) => usize::try_from(rate / BANDWIDTH_SHARE_MIN).unwrap_or(usize::MAX).max(1),
+            None => usize::MAX,
+        };
+        if state.downloads >= state.limits.downloads_max.min(shares) {
+            return None;
+        }
+        state.downloads += 1;
+        Some(Place { pace: self.clone() })
+    }
+
+    /// Notes that `bytes` leave at once, beside the places: small files that nobody is made to wait for.
+    pub(super) fn sent(&self, bytes: u64) {
+        self.lock().book(bytes);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Books the line for `bytes` and says when they may leave; none: at once.
+    fn book(&mut self, bytes: u64) -> Option<Instant> {
+        let rate = self.limits.bytes_per_second?;
+        let now = Instant::now();
+        let from = self.free_at.max(now);
+        self.free_at = from + Duration::from_secs_f64(bytes as f64 / rate.max(1) as f64);
+        (from > now).then_some(from)
+    }
+}
+
+impl Place {
+    /// Bytes to send next, at most: half a second's share under a bandwidth limit, so that nobody seems to stall.
+    pub(super) fn chunk_max(&self) -> usize {
+        let state = self.pace.lock();
+        let Some(rate) = state.limits.bytes_per_second else { return SERVE_CHUNK };
+        let share = rate / (2 * state.downloads.max(1) as u64);
+        usize::try_from(share).unwrap_or(SERVE_CHUNK).clamp(SERVE_CHUNK_MIN, SERVE_CHUNK)
+    }
+
+    /// Waits until `bytes` may leave.
+    pub(super) async fn turn(&self, bytes: u64) {
+        let at = self.pace.lock().book(bytes);
+        if let Some(at) = at {
+            tokio::time::sleep_until(at).await;
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.pace.lock().downloads -= 1;
+    }
+}

@@ -1,0 +1,115 @@
+//! From a request's path to a file below a shared folder, and to nothing else.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use headwater_repo::Digest;
+use headwater_repo::layout::{BLOBS_FOLDER, METADATA_FOLDER, TARGETS_FOLDER, TIMESTAMP};
+
+use crate::limits::REQUEST_PATH_MAX;
+
+/// A path below a class's folder that may be served if it is there.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Wanted {
+    /// Relative, with `/`, decoded.
+    pub(super) path: String,
+    pub(super) kind: Kind,
+}
+
+/// What kind of file a path names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    /// `timestamp.json`: the only file that changes.
+    Timestamp,
+    /// Metadata named by version.
+    Metadata,
+    /// A target or blob, whose digest is in its name.
+    Content(Digest),
+    /// A target without a digest in its name: another repository's.
+    Other,
+}
+
+/// Why a path is not one of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// Longer than any path of ours, or encoded to deceive.
+    Bad,
+    /// Well formed, and not part of the layout.
+    Elsewhere,
+}
+
+/// Reads the raw path below `/{class}/`.
+pub(super) fn wanted(raw: &str) -> Result<Wanted, Refusal> {
+    if raw.len() > REQUEST_PATH_MAX {
+        return Err(Refusal::Bad);
+    }
+    let parts = raw.split('/').map(decode).collect::<Option<Vec<String>>>().ok_or(Refusal::Bad)?;
+    if parts.iter().any(|part| part.is_empty() || part.starts_with('.')) {
+        return Err(Refusal::Bad);
+    }
+    let path = parts.join("/");
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    let kind = match parts.as_slice() {
+        [METADATA_FOLDER, _] if path == TIMESTAMP => Kind::Timestamp,
+        [METADATA_FOLDER, name] if name.ends_with(".json") => Kind::Metadata,
+        [TARGETS_FOLDER, .., name] => name
+            .split_once('.')
+            .and_then(|(digest, _)| digest.parse().ok())
+            .map_or(Kind::Other, Kind::Content),
+        [BLOBS_FOLDER, folder, name] => match name.parse() {
+            Ok(digest) if name.starts_with(folder) && folder.len() == 2 => Kind::Content(digest),
+            _ => return Err(Refusal::Elsewhere),
+        },
+        _ => return Err(Refusal::Elsewhere),
+    };
+    Ok(Wanted { path, kind })
+}
+
+/// Decodes one part, once. None where it holds what no part of ours does: a separator, a control character, an
+/// escape of a character that needs none (the way to write `..` or a name twice), or bytes that are not UTF-8.
+fn decode(part: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(part.len());
+    let mut rest = part.as_bytes();
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        if *first != b'%' {
+            bytes.push(*first);
+            continue;
+        }
+        let [high, low, tail @ ..] = rest else { return None };
+        rest = tail;
+        let byte = hex::decode([*high, *low]).ok()?[0];
+        if byte.is_ascii_alphanumeric() || b"-._~/\\%".contains(&byte) {
+            return None;
+        }
+        bytes.push(byte);
+    }
+    let text = String::from_utf8(bytes).ok()?;
+    (!text.chars().any(|c| c.is_control() || c == '\\' || c == '/')).then_some(text)
+}
+
+/// Opens a file below `folder`; none where it is not there, is no plain file, or is reached by a link that leads
+/// out of `folder`.
+pub(super) fn open_below(folder: &Path, path: &str) -> io::Result<Option<(File, PathBuf)>> {
+    let found = folder.join(path).canonicalize().and_then(|real| Ok((real, folder.canonicalize()?)));
+    let (real, folder) = match found {
+        Ok(found) => found,
+        Err(error) => return if is_absent(&error) { Ok(None) } else { Err(error) },
+    };
+    if !real.starts_with(&folder) || !real.is_file() {
+        return Ok(None);
+    }
+    match File::open(&real) {
+        Ok(file) => Ok(Some((file, real))),
+        Err(error) if is_absent(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename
+    )
+}
