@@ -6,9 +6,12 @@
 
 pub mod bundle;
 pub mod checkin;
+mod json;
 pub mod parse;
 pub mod plan;
 pub mod policy;
+mod read_policy;
+mod reader;
 pub mod report;
 pub mod settings;
 pub mod v1;

@@ -1,49 +1,54 @@
 //! From documents to the types of `headwater-policy`, and back. Everything found wrong is told at once, by entry.
 
-use std::str::FromStr;
-
 use headwater_policy::{
-    Class, ClassSet, Client, Draft, ENTRIES_MAX, EffectiveSettings, Entry, EntrySource, Options, ParseError,
-    Plans, Problem, ServerFallback, Settings, SourceList, SourceUrl, UpdateAgent, UpdateAgents,
-    parse_address,
+    Class, ClassSet, Client, Draft, EffectiveSettings, Entry, EntrySource, Options, Plans, Policy, Problem,
+    Scheme, Settings, UpdateAgent,
 };
+use serde::Serialize;
 
+use crate::json::Json;
 use crate::plan::{ClassPlanDocument, PlanDocument, SkippedDocument, StepDocument};
 use crate::policy::{
     ClientDocument, EntryDocument, LocationDocument, OptionsDocument, PolicyDocument, SelectorDocument,
     ServerFallbackDocument, SourceDocument, UpdateAgentDocument,
 };
+use crate::read_policy::{Check, read_client, read_entry, read_options, read_policy, read_update_agent};
 use crate::settings::{EffectiveSettingsDocument, SettingsDocument};
 
+fn from_text(text: &str) -> Result<Json, Vec<Problem>> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    serde_json::from_str(text).map_err(|error| vec![Problem::general(format!("this is no JSON: {error}"))])
+}
+
+/// What a person would have written to get this message, so that there is one reader for both.
+fn as_written(message: &impl Serialize) -> Json {
+    let text = serde_json::to_string(message).expect("a wire message always serialises");
+    serde_json::from_str(&text).expect("what was just serialised is JSON")
+}
+
 impl PolicyDocument {
+    /// Reads a policy file.
+    ///
+    /// # Errors
+    /// Every problem found, each with the entry that it is about (S2, S3, S5).
+    pub fn parse(text: &str) -> Result<Policy, Vec<Problem>> {
+        Policy::new(read_policy(&from_text(text)?, Check::Whole)?)
+    }
+
+    /// Reads a policy file for an import into a draft, where the entries need not fit the rest of it (S7).
+    ///
+    /// # Errors
+    /// Every problem found in the pieces.
+    pub fn parse_draft(text: &str) -> Result<Draft, Vec<Problem>> {
+        read_policy(&from_text(text)?, Check::Pieces)
+    }
+
     /// The policy as written. How its pieces fit together is checked by [`Draft::into_policy`].
     ///
     /// # Errors
     /// Everything that cannot be read, with the number of the entry it stands in.
     pub fn read(&self) -> Result<Draft, Vec<Problem>> {
-        let mut problems = Vec::new();
-        let mode = read(&self.mode, "mode", &mut problems);
-        let options = self.options.read().map_err(|found| problems.extend(found)).ok();
-        let server = read::<SourceUrl>(&self.server.url, "server", &mut problems);
-        let vendor =
-            self.vendor.as_ref().map(|vendor| read::<SourceUrl>(&vendor.url, "vendor", &mut problems));
-        let mut agents = Vec::new();
-        for agent in &self.update_agents {
-            match agent.read() {
-                Ok(agent) => agents.push(agent),
-                Err(found) => problems.extend(found),
-            }
-        }
-        let agents = UpdateAgents::new(agents).map_err(|found| problems.extend(found)).ok();
-        let entries = read_entries(&self.entries).map_err(|found| problems.extend(found)).ok();
-        match (mode, options, server, vendor, agents, entries) {
-            (Some(mode), Some(options), Some(server), vendor, Some(update_agents), Some(entries))
-                if problems.is_empty() =>
-            {
-                Ok(Draft { mode, options, server, vendor: vendor.flatten(), update_agents, entries })
-            }
-            _ => Err(problems),
-        }
+        read_policy(&as_written(self), Check::Pieces)
     }
 
     /// The document that says the same.
@@ -59,49 +64,13 @@ impl PolicyDocument {
     }
 }
 
-/// A whole source list.
-fn read_entries(documents: &[EntryDocument]) -> Result<SourceList, Vec<Problem>> {
-    if documents.len() > ENTRIES_MAX {
-        return Err(vec![Problem::general(format!(
-            "the source list has {} entries and may have at most {ENTRIES_MAX}; remove some",
-            documents.len()
-        ))]);
-    }
-    let (mut entries, mut problems) = (Vec::new(), Vec::new());
-    for (number, document) in (1..).zip(documents) {
-        match document.read(number) {
-            Ok(entry) => entries.push(entry),
-            Err(found) => problems.extend(found),
-        }
-    }
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    SourceList::new(entries).map_err(|refusal| vec![Problem::general(refusal.to_string())])
-}
-
 impl OptionsDocument {
     /// The options as written.
     ///
     /// # Errors
     /// An unknown word.
     pub fn read(&self) -> Result<Options, Vec<Problem>> {
-        let mut problems = Vec::new();
-        let vendor_fallback = read(&self.vendor_fallback, "options: vendor_fallback", &mut problems);
-        let on = [
-            (Class::Components, self.server_fallback.components),
-            (Class::Settings, self.server_fallback.settings),
-            (Class::Programs, self.server_fallback.programs),
-        ];
-        let classes = on.into_iter().filter(|(_, on)| *on).map(|(class, _)| class).collect();
-        match vendor_fallback {
-            Some(vendor_fallback) => Ok(Options {
-                server_fallback: ServerFallback { classes },
-                update_agents_from_server_only: self.update_agents_from_server_only,
-                vendor_fallback,
-            }),
-            None => Err(problems),
-        }
+        read_options(&as_written(self))
     }
 
     /// The document that says the same.
@@ -124,20 +93,7 @@ impl UpdateAgentDocument {
     /// # Errors
     /// Everything that cannot be read.
     pub fn read(&self) -> Result<UpdateAgent, Vec<Problem>> {
-        let mut problems = Vec::new();
-        let name = format!("update agent {}", self.id.escape_debug());
-        let id = read(&self.id, "update agent", &mut problems);
-        let addresses = read_all(&self.addresses, parse_address, &name, &mut problems);
-        let scheme = self.scheme.as_ref().map(|scheme| read(scheme, &name, &mut problems));
-        let classes: Vec<Class> = read_all(&self.classes, Class::from_str, &name, &mut problems);
-        if !problems.is_empty() {
-            return Err(problems);
-        }
-        let (Some(id), Some(scheme)) = (id, scheme.unwrap_or_else(|| Some(Default::default()))) else {
-            return Err(problems);
-        };
-        UpdateAgent::new(id, addresses, scheme, self.port, classes.into_iter().collect())
-            .map_err(|error| vec![Problem::general(format!("{name}: {error}"))])
+        read_update_agent(&as_written(self), &self.id)
     }
 
     /// The document that says the same.
@@ -145,7 +101,7 @@ impl UpdateAgentDocument {
         Self {
             id: agent.id().to_string(),
             addresses: agent.addresses().iter().map(ToString::to_string).collect(),
-            scheme: Some(agent.scheme().to_string()),
+            scheme: (agent.scheme() != Scheme::default()).then(|| agent.scheme().to_string()),
             port: agent.port(),
             classes: class_words(agent.classes()),
         }
@@ -158,20 +114,7 @@ impl EntryDocument {
     /// # Errors
     /// Everything that cannot be read.
     pub fn read(&self, number: u32) -> Result<Entry, Vec<Problem>> {
-        let mut found = Vec::new();
-        let ipv4 = self.clients.ipv4.as_ref().map(|text| read(text, "clients", &mut found));
-        let ipv6 = self.clients.ipv6.as_ref().map(|text| read(text, "clients", &mut found));
-        let selector = match found.is_empty() {
-            true => headwater_policy::Selector::new(ipv4.flatten(), ipv6.flatten())
-                .map_err(|error| found.push(Problem::general(format!("clients: {error}"))))
-                .ok(),
-            false => None,
-        };
-        let source = self.source.read(&mut found);
-        match (selector, source) {
-            (Some(selector), Some(source)) if found.is_empty() => Ok(Entry { selector, source }),
-            _ => Err(found.into_iter().map(|problem| Problem::of_entry(number, problem.message)).collect()),
-        }
+        read_entry(&as_written(self), number)
     }
 
     /// The document that says the same.
@@ -193,47 +136,21 @@ impl EntryDocument {
     }
 }
 
-impl SourceDocument {
-    fn read(&self, problems: &mut Vec<Problem>) -> Option<EntrySource> {
-        match self {
-            Self::Vendor => Some(EntrySource::Vendor),
-            Self::UpdateAgent(id) => read(id, "source", problems).map(EntrySource::UpdateAgent),
-            Self::Url { url, classes } => {
-                let url = read(url, "source", problems);
-                let classes = match classes {
-                    None => ClassSet::ALL,
-                    Some(words) => {
-                        let classes: ClassSet = read_all(words, Class::from_str, "source: classes", problems)
-                            .into_iter()
-                            .collect();
-                        if words.is_empty() {
-                            problems.push(Problem::general(
-                                "source: classes: the list is empty, so the entry gives nothing; name a class, or \
-                                 leave `classes` out for all three",
-                            ));
-                        }
-                        classes
-                    }
-                };
-                url.map(|url| EntrySource::Url { url, classes })
-            }
-        }
-    }
-}
-
 impl ClientDocument {
+    /// Reads a client file.
+    ///
+    /// # Errors
+    /// Every problem found.
+    pub fn parse(text: &str) -> Result<Client, Vec<Problem>> {
+        read_client(&from_text(text)?)
+    }
+
     /// The client as written.
     ///
     /// # Errors
     /// Everything that cannot be read.
     pub fn read(&self) -> Result<Client, Vec<Problem>> {
-        let mut problems = Vec::new();
-        let id = read(&self.id, "id", &mut problems);
-        let addresses = read_all(&self.addresses, parse_address, "addresses", &mut problems);
-        match id {
-            Some(id) if problems.is_empty() => Ok(Client::new(id, addresses, self.download_from_vendor)),
-            _ => Err(problems),
-        }
+        read_client(&as_written(self))
     }
 
     /// The document that says the same.
@@ -315,22 +232,4 @@ pub fn plan_document(plans: &Plans) -> PlanDocument {
 
 fn class_words(classes: ClassSet) -> Vec<String> {
     classes.iter().map(|class| class.to_string()).collect()
-}
-
-fn read<T: FromStr<Err = ParseError>>(text: &str, place: &str, problems: &mut Vec<Problem>) -> Option<T> {
-    text.parse().map_err(|error| problems.push(Problem::general(format!("{place}: {error}")))).ok()
-}
-
-fn read_all<T>(
-    texts: &[String],
-    parse: impl Fn(&str) -> Result<T, ParseError>,
-    place: &str,
-    problems: &mut Vec<Problem>,
-) -> Vec<T> {
-    texts
-        .iter()
-        .filter_map(|text| {
-            parse(text).map_err(|error| problems.push(Problem::general(format!("{place}: {error}")))).ok()
-        })
-        .collect()
 }

@@ -1,11 +1,16 @@
 //! `headwater plan`: one client's plans from files, without a server.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use headwater_api::parse::plan_document;
+use headwater_api::plan::PlanDocument;
+use headwater_api::policy::{ClientDocument, PolicyDocument};
+use headwater_policy::{Problem, explain};
 
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
+use crate::sources::file::read_text;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,7 +29,29 @@ pub struct PlanArguments {
     pub client: PathBuf,
 }
 
-/// Prints the plans.
-pub fn run(_arguments: PlanArguments, _output: Output) -> Result<Exit, Failure> {
-    Err(Failure::failed("plan is not built yet"))
+/// Prints the plans. They are JSON with and without `--json`.
+pub fn run(arguments: PlanArguments, output: Output) -> Result<Exit, Failure> {
+    let plans = plans(&arguments.policy, &arguments.client)?;
+    output.result(&plans, |plans| {
+        serde_json::to_string_pretty(plans).expect("a wire message always serialises")
+    });
+    Ok(Exit::Done)
+}
+
+/// Reads both files, tells every problem of both, and makes the plans.
+fn plans(policy_file: &Path, client_file: &Path) -> Result<PlanDocument, Failure> {
+    let policy = PolicyDocument::parse(&read_text(policy_file)?);
+    let client = ClientDocument::parse(&read_text(client_file)?);
+    match (policy, client) {
+        (Ok(policy), Ok(client)) => Ok(plan_document(&explain(&policy, &client))),
+        (policy, client) => {
+            let told = |file: &Path, problems: Vec<Problem>| {
+                let line = move |problem| format!("{}: {problem}", file.display());
+                problems.into_iter().map(line).collect::<Vec<String>>()
+            };
+            let mut problems = told(policy_file, policy.err().unwrap_or_default());
+            problems.extend(told(client_file, client.err().unwrap_or_default()));
+            Err(Failure::bad_input("there is no plan for this input").with_problems(problems))
+        }
+    }
 }

@@ -17,11 +17,7 @@ pub enum Family {
 impl Family {
     /// The family of an address.
     pub fn of(address: IpAddr) -> Self {
-        if address.to_canonical().is_ipv4() {
-            Self::V4
-        } else {
-            Self::V6
-        }
+        if address.to_canonical().is_ipv4() { Self::V4 } else { Self::V6 }
     }
 }
 
@@ -79,9 +75,7 @@ impl FamilySet {
 
     /// What is in it, IPv4 first.
     pub fn iter(self) -> impl Iterator<Item = Family> {
-        [Family::V4, Family::V6]
-            .into_iter()
-            .filter(move |family| self.contains(*family))
+        [Family::V4, Family::V6].into_iter().filter(move |family| self.contains(*family))
     }
 }
 

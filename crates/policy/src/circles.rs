@@ -28,14 +28,8 @@ impl Circles {
         let nodes = named_agents(policy.entries(), policy.update_agents());
         let index = AddressIndex::new(nodes.iter().flat_map(|(agent, node)| {
             let known = &policy.update_agents().as_slice()[*agent];
-            let own = moved
-                .filter(|(position, _)| position == agent)
-                .map(|(_, addresses)| addresses);
-            let addresses = if known.is_active() {
-                own.unwrap_or(known.addresses())
-            } else {
-                &[]
-            };
+            let own = moved.filter(|(position, _)| position == agent).map(|(_, addresses)| addresses);
+            let addresses = if known.is_active() { own.unwrap_or(known.addresses()) } else { &[] };
             addresses.iter().map(|address| (*address, *node))
         }));
         let agents: Vec<usize> = nodes.keys().copied().collect();
@@ -45,11 +39,7 @@ impl Circles {
             let EntrySource::UpdateAgent(id) = &entry.source else {
                 continue;
             };
-            let Some(to) = policy
-                .update_agents()
-                .position(id)
-                .and_then(|agent| nodes.get(&agent))
-            else {
+            let Some(to) = policy.update_agents().position(id).and_then(|agent| nodes.get(&agent)) else {
                 continue;
             };
             for from in index.selected(&entry.selector) {
@@ -74,10 +64,7 @@ fn named_agents(list: &SourceList, agents: &UpdateAgents) -> BTreeMap<usize, usi
         EntrySource::Url { .. } | EntrySource::Vendor => None,
     });
     let mut nodes: BTreeMap<usize, usize> = named.map(|agent| (agent, 0)).collect();
-    nodes
-        .values_mut()
-        .enumerate()
-        .for_each(|(number, node)| *node = number);
+    nodes.values_mut().enumerate().for_each(|(number, node)| *node = number);
     nodes
 }
 
@@ -91,11 +78,7 @@ struct Reached {
 impl Reached {
     fn new(nodes: usize) -> Self {
         let words = nodes.div_ceil(64);
-        Self {
-            words,
-            bits: vec![0; nodes * words],
-            nodes,
-        }
+        Self { words, bits: vec![0; nodes * words], nodes }
     }
 
     fn has(&self, from: usize, to: usize) -> bool {

@@ -40,14 +40,11 @@ impl FromStr for Class {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        Self::ALL
-            .into_iter()
-            .find(|class| class.as_str() == text)
-            .ok_or_else(|| {
-                ParseError::new(format!(
-                    "`{text}` is no class; the classes are components, settings and programs"
-                ))
-            })
+        Self::ALL.into_iter().find(|class| class.as_str() == text).ok_or_else(|| {
+            ParseError::new(format!(
+                "`{text}` is no class; the classes are components, settings and programs"
+            ))
+        })
     }
 }
 

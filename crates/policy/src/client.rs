@@ -18,11 +18,7 @@ impl Client {
     /// selects it.
     pub fn new(id: ClientId, addresses: Vec<IpAddr>, download_from_vendor: bool) -> Self {
         let addresses = addresses.iter().map(IpAddr::to_canonical).collect();
-        Self {
-            id,
-            addresses,
-            download_from_vendor,
-        }
+        Self { id, addresses, download_from_vendor }
     }
 
     /// Its id.

@@ -53,20 +53,10 @@ impl fmt::Display for Change {
             Self::Added { to, entry } => write!(f, "entry {to} added: {entry}"),
             Self::Removed { from, entry } => write!(f, "entry {from} removed: {entry}"),
             Self::Moved { from, to, entry } => write!(f, "entry {from} moved to {to}: {entry}"),
-            Self::Edited {
-                from,
-                to,
-                before,
-                after,
-            } if from == to => {
+            Self::Edited { from, to, before, after } if from == to => {
                 write!(f, "entry {to} changed: {before} became {after}")
             }
-            Self::Edited {
-                from,
-                to,
-                before,
-                after,
-            } => {
+            Self::Edited { from, to, before, after } => {
                 write!(f, "entry {from} changed, now {to}: {before} became {after}")
             }
         }
@@ -85,14 +75,7 @@ pub fn diff(old: &[Entry], new: &[Entry]) -> Vec<Change> {
         };
         let (from, _) = gone.remove(at);
         let entry = new[*to].clone();
-        changes.push((
-            *to,
-            Change::Moved {
-                from: number_of(from),
-                to: number_of(*to),
-                entry,
-            },
-        ));
+        changes.push((*to, Change::Moved { from: number_of(from), to: number_of(*to), entry }));
         false
     });
     // One gone and one come between the same unmoved neighbours is one edited.
@@ -102,35 +85,16 @@ pub fn diff(old: &[Entry], new: &[Entry]) -> Vec<Change> {
         };
         let (from, _) = gone.remove(at);
         let (before, after) = (old[from].clone(), new[*to].clone());
-        changes.push((
-            *to,
-            Change::Edited {
-                from: number_of(from),
-                to: number_of(*to),
-                before,
-                after,
-            },
-        ));
+        changes.push((*to, Change::Edited { from: number_of(from), to: number_of(*to), before, after }));
         false
     });
-    changes.extend(come.iter().map(|(to, _)| {
-        (
-            *to,
-            Change::Added {
-                to: number_of(*to),
-                entry: new[*to].clone(),
-            },
-        )
-    }));
-    changes.extend(gone.iter().map(|(from, _)| {
-        (
-            *from,
-            Change::Removed {
-                from: number_of(*from),
-                entry: old[*from].clone(),
-            },
-        )
-    }));
+    changes.extend(
+        come.iter().map(|(to, _)| (*to, Change::Added { to: number_of(*to), entry: new[*to].clone() })),
+    );
+    changes.extend(
+        gone.iter()
+            .map(|(from, _)| (*from, Change::Removed { from: number_of(*from), entry: old[*from].clone() })),
+    );
     changes.sort_by_key(|(place, _)| *place);
     changes.into_iter().map(|(_, change)| change).collect()
 }
@@ -191,19 +155,11 @@ pub fn diff_policies(old: &Policy, new: &Policy) -> PolicyDiff {
     let vendor = |policy: &Policy| policy.vendor().map_or("none", SourceUrl::as_str).to_owned();
     let mut pairs = vec![
         ("mode".to_owned(), old.mode().to_string(), new.mode().to_string()),
-        (
-            "server".to_owned(),
-            old.server().to_string(),
-            new.server().to_string(),
-        ),
+        ("server".to_owned(), old.server().to_string(), new.server().to_string()),
         ("vendor".to_owned(), vendor(old), vendor(new)),
     ];
     for class in Class::ALL {
-        pairs.push((
-            format!("server_fallback.{class}"),
-            fallback(old, class),
-            fallback(new, class),
-        ));
+        pairs.push((format!("server_fallback.{class}"), fallback(old, class), fallback(new, class)));
     }
     let (before, after) = (old.options(), new.options());
     pairs.push((
@@ -211,10 +167,7 @@ pub fn diff_policies(old: &Policy, new: &Policy) -> PolicyDiff {
         before.update_agents_from_server_only.to_string(),
         after.update_agents_from_server_only.to_string(),
     ));
-    let fallbacks = (
-        before.vendor_fallback.to_string(),
-        after.vendor_fallback.to_string(),
-    );
+    let fallbacks = (before.vendor_fallback.to_string(), after.vendor_fallback.to_string());
     pairs.push(("vendor_fallback".to_owned(), fallbacks.0, fallbacks.1));
     let mut options: Vec<String> = pairs
         .into_iter()
@@ -222,10 +175,7 @@ pub fn diff_policies(old: &Policy, new: &Policy) -> PolicyDiff {
         .map(|(name, before, after)| format!("{name}: {before} became {after}"))
         .collect();
     options.extend(agent_changes(old, new));
-    PolicyDiff {
-        options,
-        entries: diff(old.entries().as_slice(), new.entries().as_slice()),
-    }
+    PolicyDiff { options, entries: diff(old.entries().as_slice(), new.entries().as_slice()) }
 }
 
 fn agent_changes(old: &Policy, new: &Policy) -> Vec<String> {
@@ -237,10 +187,7 @@ fn agent_changes(old: &Policy, new: &Policy) -> Vec<String> {
             Some(_) => {}
         }
     }
-    let gone = old
-        .update_agents()
-        .iter()
-        .filter(|agent| new.update_agents().get(agent.id()).is_none());
+    let gone = old.update_agents().iter().filter(|agent| new.update_agents().get(agent.id()).is_none());
     changes.extend(gone.map(|agent| format!("update agent {} removed", agent.id())));
     changes
 }

@@ -88,10 +88,7 @@ impl DomainTree {
     /// # Errors
     /// It is not there.
     pub fn set(&mut self, path: &DomainPath, settings: Settings) -> Result<(), DomainRefusal> {
-        let known = self
-            .0
-            .get_mut(path)
-            .ok_or_else(|| DomainRefusal::Missing(path.clone()))?;
+        let known = self.0.get_mut(path).ok_or_else(|| DomainRefusal::Missing(path.clone()))?;
         *known = settings;
         Ok(())
     }
@@ -107,17 +104,9 @@ impl DomainTree {
         if !self.0.contains_key(path) {
             return Err(DomainRefusal::Missing(path.clone()));
         }
-        let domains = self
-            .0
-            .keys()
-            .filter(|other| other.parent().as_ref() == Some(path))
-            .count();
+        let domains = self.0.keys().filter(|other| other.parent().as_ref() == Some(path)).count();
         if clients > 0 || domains > 0 {
-            return Err(DomainRefusal::NotEmpty {
-                domain: path.clone(),
-                clients,
-                domains,
-            });
+            return Err(DomainRefusal::NotEmpty { domain: path.clone(), clients, domains });
         }
         self.0.remove(path);
         Ok(())
@@ -138,10 +127,6 @@ impl DomainTree {
     pub fn effective(&self, path: &DomainPath) -> Option<EffectiveSettings> {
         self.0.get(path)?;
         let explicit = path.ancestry().filter_map(|domain| self.0.get(&domain));
-        Some(
-            explicit
-                .fold(Settings::default(), |nearer, above| nearer.or(above))
-                .decide(),
-        )
+        Some(explicit.fold(Settings::default(), |nearer, above| nearer.or(above)).decide())
     }
 }

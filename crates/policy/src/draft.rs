@@ -88,6 +88,18 @@ impl SourceList {
         Ok(number)
     }
 
+    /// Puts an entry in so that it has this number; the one that had it and those after it move on by one.
+    ///
+    /// # Errors
+    /// The list is full (S2), or the number is beyond its end.
+    pub fn insert(&mut self, number: u32, entry: Entry) -> Result<(), EditRefusal> {
+        if number != number_of(self.0.len()) {
+            self.place(number)?;
+        }
+        self.add(entry)?;
+        self.move_to(number_of(self.0.len() - 1), number).map(|_| ())
+    }
+
     /// Puts `entry` in the place of the one with this number.
     ///
     /// # Errors
@@ -143,22 +155,14 @@ impl SourceList {
     /// The numbers of the entries that select an address.
     pub fn find(&self, address: IpAddr) -> Vec<u32> {
         let selects = |(_, entry): &(u32, &Entry)| entry.selector.contains(address);
-        self.numbered()
-            .filter(selects)
-            .map(|(number, _)| number)
-            .collect()
+        self.numbered().filter(selects).map(|(number, _)| number).collect()
     }
 
     fn place(&self, number: u32) -> Result<usize, EditRefusal> {
-        let place = usize::try_from(number)
-            .ok()
-            .and_then(|number| number.checked_sub(1));
+        let place = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
         place
             .filter(|place| *place < self.0.len())
-            .ok_or(EditRefusal::NoSuchEntry {
-                number,
-                entries: self.0.len(),
-            })
+            .ok_or(EditRefusal::NoSuchEntry { number, entries: self.0.len() })
     }
 }
 

@@ -85,12 +85,7 @@ impl FromStr for DomainPath {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let bad = |why: &str| {
-            Err(ParseError::new(format!(
-                "`{}` is no domain: {why}",
-                text.escape_debug()
-            )))
-        };
+        let bad = |why: &str| Err(ParseError::new(format!("`{}` is no domain: {why}", text.escape_debug())));
         let mut names = text.split('/');
         if names.next() != Some("root") {
             return bad("it must be `root` or begin with `root/`");
@@ -100,9 +95,7 @@ impl FromStr for DomainPath {
         }
         for name in names {
             if name.len() > DOMAIN_NAME_BYTES_MAX {
-                return bad(&format!(
-                    "a name in it has more than {DOMAIN_NAME_BYTES_MAX} bytes"
-                ));
+                return bad(&format!("a name in it has more than {DOMAIN_NAME_BYTES_MAX} bytes"));
             }
             let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
             if name.is_empty() || name.starts_with('.') || !name.bytes().all(fits) {

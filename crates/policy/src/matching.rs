@@ -20,26 +20,12 @@ pub(crate) struct Match {
 /// The entries that select one of `addresses`, in list order.
 pub(crate) fn matches(list: &SourceList, addresses: &[IpAddr]) -> Vec<Match> {
     let of_entry = |(place, selector): (usize, &Selector)| {
-        let mut selected = addresses
-            .iter()
-            .copied()
-            .filter(|address| selector.contains(*address));
+        let mut selected = addresses.iter().copied().filter(|address| selector.contains(*address));
         let address = selected.next()?;
-        let families = selected
-            .map(Family::of)
-            .fold(FamilySet::only(Family::of(address)), FamilySet::with);
-        Some(Match {
-            place,
-            families,
-            address,
-        })
+        let families = selected.map(Family::of).fold(FamilySet::only(Family::of(address)), FamilySet::with);
+        Some(Match { place, families, address })
     };
-    list.as_slice()
-        .iter()
-        .map(|entry| &entry.selector)
-        .enumerate()
-        .filter_map(of_entry)
-        .collect()
+    list.as_slice().iter().map(|entry| &entry.selector).enumerate().filter_map(of_entry).collect()
 }
 
 /// Addresses in order, each with whose it is, so that a selector finds its own without looking at all.
@@ -82,8 +68,5 @@ impl AddressIndex {
 
 fn between<T: Ord + Copy>(sorted: &[(T, usize)], low: T, high: T) -> impl Iterator<Item = usize> + '_ {
     let start = sorted.partition_point(|(address, _)| *address < low);
-    sorted[start..]
-        .iter()
-        .take_while(move |(address, _)| *address <= high)
-        .map(|(_, owner)| *owner)
+    sorted[start..].iter().take_while(move |(address, _)| *address <= high).map(|(_, owner)| *owner)
 }

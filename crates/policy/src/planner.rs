@@ -72,17 +72,11 @@ pub(crate) struct Asker<'a> {
 impl<'a> Asker<'a> {
     fn new(agent: Option<usize>, addresses: &'a [IpAddr], download_from_vendor: bool) -> Self {
         let families = addresses.iter().copied().map(Family::of).collect();
-        Self {
-            agent,
-            addresses,
-            families,
-            download_from_vendor,
-        }
+        Self { agent, addresses, families, download_from_vendor }
     }
 
     fn shares_family(&self, url: &SourceUrl) -> bool {
-        url.literal_family()
-            .is_none_or(|family| self.families.contains(family))
+        url.literal_family().is_none_or(|family| self.families.contains(family))
     }
 }
 
@@ -107,25 +101,11 @@ impl<'a> Planner<'a> {
                 SourceKey::UpdateAgent(id) => policy.update_agents().position(id),
                 _ => None,
             };
-            Source {
-                key,
-                key_number,
-                gives: policy.gives(source),
-                agent,
-            }
+            Source { key, key_number, gives: policy.gives(source), agent }
         };
-        let sources: Vec<Source> = policy
-            .entries()
-            .as_slice()
-            .iter()
-            .map(|entry| resolve(&entry.source))
-            .collect();
-        Self {
-            policy,
-            sources,
-            keys: numbers.len(),
-            circles: OnceLock::new(),
-        }
+        let sources: Vec<Source> =
+            policy.entries().as_slice().iter().map(|entry| resolve(&entry.source)).collect();
+        Self { policy, sources, keys: numbers.len(), circles: OnceLock::new() }
     }
 
     /// The plan of one client for one class.
@@ -157,11 +137,7 @@ impl<'a> Planner<'a> {
     pub(crate) fn plans_of(&self, asker: &Asker<'_>, matches: &[Match], tell: Tell) -> Plans {
         let [settings, components, programs] =
             Class::ALL.map(|class| self.plan_of(asker, matches, class, tell));
-        Plans {
-            settings,
-            components,
-            programs,
-        }
+        Plans { settings, components, programs }
     }
 
     /// Does the list decide for this client (P2), or the server alone (P3)?
@@ -171,17 +147,10 @@ impl<'a> Planner<'a> {
     }
 
     fn plan_of(&self, asker: &Asker<'_>, matches: &[Match], class: Class, tell: Tell) -> Plan {
-        let mut making = Making {
-            plan: Plan::default(),
-            taken: vec![false; self.keys],
-        };
+        let mut making = Making { plan: Plan::default(), taken: vec![false; self.keys] };
         let server_reason = if self.consults_list(asker) {
             self.walk_list(asker, matches, class, tell, &mut making);
-            self.policy
-                .options()
-                .server_fallback
-                .is_on(class)
-                .then_some(StepReason::ServerFallback)
+            self.policy.options().server_fallback.is_on(class).then_some(StepReason::ServerFallback)
         } else if self.policy.mode() == Mode::Standard {
             Some(StepReason::StandardMode)
         } else {
@@ -208,10 +177,7 @@ impl<'a> Planner<'a> {
                     making.taken[self.sources[found.place].key_number] = true;
                     making.plan.steps.push(step);
                 }
-                Err(reason) => making.plan.skipped.push(Skipped {
-                    entry: number_of(found.place),
-                    reason,
-                }),
+                Err(reason) => making.plan.skipped.push(Skipped { entry: number_of(found.place), reason }),
             }
         }
         making.skip_unselected(next_untold..self.sources.len(), tell);
@@ -244,16 +210,8 @@ impl<'a> Planner<'a> {
             return Err(SkipReason::Repeat);
         }
         let selector = self.policy.entries().as_slice()[found.place].selector;
-        let reason = StepReason::Selected {
-            address: found.address,
-            selector,
-        };
-        Ok(Step {
-            source: source.key.clone(),
-            url,
-            entry: Some(number_of(found.place)),
-            reason,
-        })
+        let reason = StepReason::Selected { address: found.address, selector };
+        Ok(Step { source: source.key.clone(), url, entry: Some(number_of(found.place)), reason })
     }
 
     /// Where the client reaches the entry's source; none: they share no family.
@@ -309,10 +267,7 @@ impl<'a> Planner<'a> {
     fn own_circles(&self, asker: &Asker<'_>, found: &[Match]) -> Option<Circles> {
         let agent = asker.agent?;
         let by_policy = self.matches(self.policy.update_agents().as_slice()[agent].addresses());
-        let same = by_policy
-            .iter()
-            .map(|found| found.place)
-            .eq(found.iter().map(|found| found.place));
+        let same = by_policy.iter().map(|found| found.place).eq(found.iter().map(|found| found.place));
         (!same).then(|| Circles::new(self.policy, Some((agent, asker.addresses))))
     }
 }
@@ -327,10 +282,7 @@ struct Making {
 impl Making {
     fn skip_unselected(&mut self, places: std::ops::Range<usize>, tell: Tell) {
         if tell == Tell::AllSkipped {
-            let skip = |place| Skipped {
-                entry: number_of(place),
-                reason: SkipReason::Selector,
-            };
+            let skip = |place| Skipped { entry: number_of(place), reason: SkipReason::Selector };
             self.plan.skipped.extend(places.map(skip));
         }
     }
@@ -345,12 +297,7 @@ impl Making {
     ) {
         if !self.taken[number] && asker.shares_family(url) {
             self.taken[number] = true;
-            self.plan.steps.push(Step {
-                source: key,
-                url: url.clone(),
-                entry: None,
-                reason,
-            });
+            self.plan.steps.push(Step { source: key, url: url.clone(), entry: None, reason });
         }
     }
 }

@@ -44,10 +44,7 @@ impl FromStr for Mode {
         match text {
             "standard" => Ok(Self::Standard),
             "customized" => Ok(Self::Customized),
-            _ => Err(ParseError::new(format!(
-                "`{}` must be standard or customized",
-                text.escape_debug()
-            ))),
+            _ => Err(ParseError::new(format!("`{}` must be standard or customized", text.escape_debug()))),
         }
     }
 }
@@ -111,9 +108,7 @@ impl ServerFallback {
 
 impl Default for ServerFallback {
     fn default() -> Self {
-        Self {
-            classes: ClassSet::ALL,
-        }
+        Self { classes: ClassSet::ALL }
     }
 }
 
@@ -139,11 +134,7 @@ impl Policy {
     /// All of [`Draft::problems`].
     pub fn new(draft: Draft) -> Result<Self, Vec<Problem>> {
         let problems = draft.problems();
-        if problems.is_empty() {
-            Ok(Self(draft))
-        } else {
-            Err(problems)
-        }
+        if problems.is_empty() { Ok(Self(draft)) } else { Err(problems) }
     }
 
     /// A draft that begins as this policy (S7).
@@ -203,10 +194,9 @@ impl Policy {
             (SourceKey::Server, _) => ClassSet::ALL,
             (SourceKey::Vendor, _) => ClassSet::only(Class::Components),
             (_, EntrySource::Url { classes, .. }) => *classes,
-            (_, EntrySource::UpdateAgent(id)) => self
-                .update_agents()
-                .get(id)
-                .map_or(ClassSet::NONE, UpdateAgent::classes),
+            (_, EntrySource::UpdateAgent(id)) => {
+                self.update_agents().get(id).map_or(ClassSet::NONE, UpdateAgent::classes)
+            }
             (_, EntrySource::Vendor) => ClassSet::only(Class::Components),
         }
     }
@@ -238,11 +228,7 @@ pub fn check_entry(
         }
         EntrySource::Vendor => return Vec::new(),
     };
-    let unmet = entry
-        .selector
-        .families()
-        .iter()
-        .filter(|family| !families.contains(*family));
+    let unmet = entry.selector.families().iter().filter(|family| !families.contains(*family));
     let problem = |family| {
         let message = format!(
             "{name} has no {family} address, but the entry selects {family} clients, which could never reach it; name \

@@ -54,8 +54,8 @@ impl WarningKind {
         match self {
             Self::Repeated => "repeated",
             Self::Shadowed => "shadowed",
-            Self::NoClient => "no_client",
-            Self::NotSelected => "not_selected",
+            Self::NoClient => "no_client_matches",
+            Self::NotSelected => "client_matches_none",
             Self::FamilyCannotMeet => "family_cannot_meet",
             Self::Broken => "broken",
             Self::GivesNothing => "gives_nothing",
@@ -114,19 +114,11 @@ pub fn preview(policy: &Policy, replaced: Option<&Policy>, clients: &[Client]) -
     warnings.extend(survey.warnings(policy, clients.len()));
     warnings.extend(general_warnings(&planner, clients.len()));
     warnings.sort_by_key(|warning| (warning.entry.unwrap_or(u32::MAX), warning.kind));
-    Preview {
-        warnings,
-        clients: clients.len(),
-        clients_changed: survey.changed,
-    }
+    Preview { warnings, clients: clients.len(), clients_changed: survey.changed }
 }
 
 fn warning(kind: WarningKind, entry: impl Into<Option<u32>>, message: String) -> Warning {
-    Warning {
-        kind,
-        entry: entry.into(),
-        message,
-    }
+    Warning { kind, entry: entry.into(), message }
 }
 
 /// What can be said of the entries without any client.
@@ -136,11 +128,7 @@ fn entry_warnings(policy: &Policy) -> Vec<Warning> {
         let by: Vec<String> = found.by.iter().map(|number| format!("entry {number}")).collect();
         let by = by.join(" and ");
         warnings.push(if found.repeated {
-            warning(
-                WarningKind::Repeated,
-                found.entry,
-                format!("it repeats {by}; remove one of them"),
-            )
+            warning(WarningKind::Repeated, found.entry, format!("it repeats {by}; remove one of them"))
         } else {
             let message =
                 format!("{by} names the same source for all of its clients, so it gives nobody anything");
@@ -193,10 +181,7 @@ fn agent_warning(number: u32, agent: &UpdateAgent) -> Option<Warning> {
             format!("{id} is no update agent any more; give it the role again, or name another source");
         return Some(warning(WarningKind::Broken, number, message));
     }
-    let address = agent
-        .addresses()
-        .iter()
-        .find(|address| is_link_local(**address))?;
+    let address = agent.addresses().iter().find(|address| is_link_local(**address))?;
     let message = format!(
         "update agent {id} has the link-local address {address}: only clients on its own link reach it"
     );
@@ -209,21 +194,13 @@ fn general_warnings(planner: &Planner<'_>, clients: usize) -> Vec<Warning> {
     let mut warnings = Vec::new();
     for agent in policy.update_agents().iter().filter(|agent| agent.is_active()) {
         let names = |source: &EntrySource| matches!(source, EntrySource::UpdateAgent(id) if id == agent.id());
-        if !policy
-            .entries()
-            .as_slice()
-            .iter()
-            .any(|entry| names(&entry.source))
-        {
+        if !policy.entries().as_slice().iter().any(|entry| names(&entry.source)) {
             let message = format!("no entry names update agent {}, so it serves nobody", agent.id());
             warnings.push(warning(WarningKind::NotNamed, None, message));
         }
     }
     if policy.vendor() == Some(policy.server()) {
-        let message = format!(
-            "the server and the vendor source are the same URL, {}",
-            policy.server()
-        );
+        let message = format!("the server and the vendor source are the same URL, {}", policy.server());
         warnings.push(warning(WarningKind::SameUrl, None, message));
     }
     let options = policy.options();
@@ -257,11 +234,7 @@ impl Group {
 
 impl fmt::Display for Group {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let more = if self.count > self.examples.len() {
-            ", …"
-        } else {
-            ""
-        };
+        let more = if self.count > self.examples.len() { ", …" } else { "" };
         let word = if self.count == 1 { "client" } else { "clients" };
         write!(f, "{} {word} ({}{more})", self.count, self.examples.join(", "))
     }
@@ -304,29 +277,17 @@ impl Survey {
                 self.nobody_serves.entry(class).or_default().add(client);
             }
         }
-        if plans
-            .components
-            .steps
-            .iter()
-            .any(|step| step.reason == StepReason::VendorNotListed)
-        {
+        if plans.components.steps.iter().any(|step| step.reason == StepReason::VendorNotListed) {
             self.sent_to_vendor.add(client);
         }
-        let mut loops: Vec<u32> = Class::ALL
-            .iter()
-            .flat_map(|class| looped(plans.get(*class)))
-            .collect();
+        let mut loops: Vec<u32> = Class::ALL.iter().flat_map(|class| looped(plans.get(*class))).collect();
         loops.sort_unstable();
         loops.dedup();
         for entry in loops {
             self.loops.entry(entry).or_default().add(client);
         }
         let before = old.map(|old| {
-            old.plans_of(
-                &old.asker(client),
-                &old.matches(client.addresses()),
-                Tell::SelectedOnly,
-            )
+            old.plans_of(&old.asker(client), &old.matches(client.addresses()), Tell::SelectedOnly)
         });
         if before.is_none_or(|before| !same_sources(&before, &plans)) {
             self.changed += 1;
@@ -367,10 +328,7 @@ impl Survey {
 }
 
 fn looped(plan: &Plan) -> impl Iterator<Item = u32> + '_ {
-    plan.skipped
-        .iter()
-        .filter(|skipped| skipped.reason == SkipReason::Loop)
-        .map(|skipped| skipped.entry)
+    plan.skipped.iter().filter(|skipped| skipped.reason == SkipReason::Loop).map(|skipped| skipped.entry)
 }
 
 /// Would the client notice no difference?
@@ -378,9 +336,6 @@ fn same_sources(before: &Plans, after: &Plans) -> bool {
     Class::ALL.into_iter().all(|class| {
         let (before, after) = (&before.get(class).steps, &after.get(class).steps);
         before.len() == after.len()
-            && before
-                .iter()
-                .zip(after)
-                .all(|(a, b)| a.source == b.source && a.url == b.url)
+            && before.iter().zip(after).all(|(a, b)| a.source == b.source && a.url == b.url)
     })
 }

@@ -25,18 +25,12 @@ pub struct Problem {
 impl Problem {
     /// A problem that is not about one entry.
     pub fn general(message: impl Into<String>) -> Self {
-        Self {
-            entry: None,
-            message: message.into(),
-        }
+        Self { entry: None, message: message.into() }
     }
 
     /// A problem of one entry, counted from 1.
     pub fn of_entry(entry: u32, message: impl Into<String>) -> Self {
-        Self {
-            entry: Some(entry),
-            message: message.into(),
-        }
+        Self { entry: Some(entry), message: message.into() }
     }
 }
 

@@ -105,10 +105,7 @@ pub fn take_role(draft: &mut Draft, id: &ClientId, force: Force) -> Result<(), R
             draft.update_agents.remove(id);
         }
         Some(_) if force == Force::No => {
-            return Err(RoleRefusal::StillNamed {
-                id: id.clone(),
-                entries,
-            });
+            return Err(RoleRefusal::StillNamed { id: id.clone(), entries });
         }
         Some(agent) => draft.update_agents.insert(agent.with_classes(ClassSet::NONE)),
     }

@@ -35,26 +35,16 @@ pub fn decide_save(
     current: Option<(u64, &Policy)>,
 ) -> SaveDecision {
     let Some((version, policy)) = current else {
-        return SaveDecision::Publish {
-            version: 1,
-            changes: PolicyDiff::default(),
-        };
+        return SaveDecision::Publish { version: 1, changes: PolicyDiff::default() };
     };
     if base != version {
         let changes = base_policy.map(|before| diff_policies(before, policy));
-        return SaveDecision::Outdated {
-            base,
-            current: version,
-            changes,
-        };
+        return SaveDecision::Outdated { base, current: version, changes };
     }
     let changes = diff_policies(policy, draft);
     if changes.is_empty() {
         SaveDecision::Unchanged
     } else {
-        SaveDecision::Publish {
-            version: version + 1,
-            changes,
-        }
+        SaveDecision::Publish { version: version + 1, changes }
     }
 }

@@ -89,14 +89,9 @@ impl Ipv6Prefix {
     /// The length is above 128 (S3).
     pub fn new(address: Ipv6Addr, length: u8) -> Result<Self, ParseError> {
         if length > 128 {
-            return Err(ParseError::new(format!(
-                "the prefix length {length} is not within 0-128"
-            )));
+            return Err(ParseError::new(format!("the prefix length {length} is not within 0-128")));
         }
-        Ok(Self {
-            bits: address.to_bits() & Self::mask(length),
-            length,
-        })
+        Ok(Self { bits: address.to_bits() & Self::mask(length), length })
     }
 
     fn mask(length: u8) -> u128 {
@@ -149,9 +144,8 @@ impl FromStr for Ipv6Prefix {
             ))
         };
         let (address, length) = text.split_once('/').ok_or_else(|| bad("the length is missing"))?;
-        let address: Ipv6Addr = address
-            .parse()
-            .map_err(|_| bad("what stands before the `/` is no IPv6 address"))?;
+        let address: Ipv6Addr =
+            address.parse().map_err(|_| bad("what stands before the `/` is no IPv6 address"))?;
         let digits = !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit());
         match length.parse::<u8>() {
             Ok(number) if digits && number <= 128 => Self::new(address, number),
@@ -180,13 +174,10 @@ impl Selector {
     /// There is neither a range nor a prefix, or two IPv4 ranges.
     pub fn new(ipv4: Option<Ipv4Range>, ipv6: Option<Ipv6Prefix>) -> Result<Self, ParseError> {
         match (ipv4, ipv6, ipv6.and_then(|prefix| prefix.as_ipv4())) {
-            (None, None, _) => Err(ParseError::new(
-                "the entry selects nobody: give an IPv4 range, an IPv6 prefix, or both",
-            )),
-            (None, _, Some(mapped)) => Ok(Self {
-                ipv4: Some(mapped),
-                ipv6: None,
-            }),
+            (None, None, _) => {
+                Err(ParseError::new("the entry selects nobody: give an IPv4 range, an IPv6 prefix, or both"))
+            }
+            (None, _, Some(mapped)) => Ok(Self { ipv4: Some(mapped), ipv6: None }),
             (Some(_), _, Some(mapped)) => Err(ParseError::new(format!(
                 "the IPv6 prefix is one of IPv4-mapped addresses and means the IPv4 range {mapped}; the entry has an \
                  IPv4 range already, so give that one an entry of its own"

@@ -94,9 +94,7 @@ impl Settings {
             after_command: self.after_command.or_else(|| above.after_command.clone()),
             hook_timeout_seconds: self.hook_timeout_seconds.or(above.hook_timeout_seconds),
             update_agent_quota_mib: self.update_agent_quota_mib.or(above.update_agent_quota_mib),
-            update_agent_downloads_max: self
-                .update_agent_downloads_max
-                .or(above.update_agent_downloads_max),
+            update_agent_downloads_max: self.update_agent_downloads_max.or(above.update_agent_downloads_max),
             update_agent_bandwidth_kib_per_second: self
                 .update_agent_bandwidth_kib_per_second
                 .or(above.update_agent_bandwidth_kib_per_second),
@@ -108,21 +106,15 @@ impl Settings {
         let default = EffectiveSettings::default();
         let command = |command: Option<Vec<String>>| command.filter(|command| !command.is_empty());
         EffectiveSettings {
-            poll_interval_minutes: self
-                .poll_interval_minutes
-                .unwrap_or(default.poll_interval_minutes),
+            poll_interval_minutes: self.poll_interval_minutes.unwrap_or(default.poll_interval_minutes),
             download_from_vendor: self.download_from_vendor.unwrap_or(default.download_from_vendor),
             allow_manual_update: self.allow_manual_update.unwrap_or(default.allow_manual_update),
-            connect_timeout_seconds: self
-                .connect_timeout_seconds
-                .unwrap_or(default.connect_timeout_seconds),
+            connect_timeout_seconds: self.connect_timeout_seconds.unwrap_or(default.connect_timeout_seconds),
             idle_timeout_seconds: self.idle_timeout_seconds.unwrap_or(default.idle_timeout_seconds),
             probe_command: command(self.probe_command),
             after_command: command(self.after_command),
             hook_timeout_seconds: self.hook_timeout_seconds.unwrap_or(default.hook_timeout_seconds),
-            update_agent_quota_mib: self
-                .update_agent_quota_mib
-                .unwrap_or(default.update_agent_quota_mib),
+            update_agent_quota_mib: self.update_agent_quota_mib.unwrap_or(default.update_agent_quota_mib),
             update_agent_downloads_max: self
                 .update_agent_downloads_max
                 .unwrap_or(default.update_agent_downloads_max),
@@ -155,11 +147,7 @@ impl Settings {
                 self.hook_timeout_seconds.map(u64::from),
                 u64::from(HOOK_TIMEOUT_SECONDS_MAX),
             ),
-            (
-                "update_agent_quota_mib",
-                self.update_agent_quota_mib,
-                UPDATE_AGENT_QUOTA_MIB_MAX,
-            ),
+            ("update_agent_quota_mib", self.update_agent_quota_mib, UPDATE_AGENT_QUOTA_MIB_MAX),
             (
                 "update_agent_downloads_max",
                 self.update_agent_downloads_max.map(u64::from),
@@ -170,10 +158,7 @@ impl Settings {
             let value = value.filter(|value| *value == 0 || *value > max)?;
             Some(Problem::general(format!("{name}: {value} is not within 1-{max}")))
         });
-        let commands = [
-            ("probe_command", &self.probe_command),
-            ("after_command", &self.after_command),
-        ];
+        let commands = [("probe_command", &self.probe_command), ("after_command", &self.after_command)];
         let commands = commands.into_iter().filter_map(|(name, command)| {
             let fault = command_fault(command.as_deref()?)?;
             Some(Problem::general(format!("{name}: {fault}")))
@@ -186,13 +171,8 @@ fn command_fault(command: &[String]) -> Option<String> {
     if command.len() > COMMAND_ARGUMENTS_MAX {
         return Some(format!("more than {COMMAND_ARGUMENTS_MAX} arguments"));
     }
-    if command
-        .iter()
-        .any(|argument| argument.len() > COMMAND_ARGUMENT_BYTES_MAX)
-    {
-        return Some(format!(
-            "an argument has more than {COMMAND_ARGUMENT_BYTES_MAX} bytes"
-        ));
+    if command.iter().any(|argument| argument.len() > COMMAND_ARGUMENT_BYTES_MAX) {
+        return Some(format!("an argument has more than {COMMAND_ARGUMENT_BYTES_MAX} bytes"));
     }
     if command.iter().any(|argument| argument.contains('\0')) {
         return Some("an argument has a NUL character, which no command line can carry".to_owned());

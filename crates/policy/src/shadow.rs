@@ -31,11 +31,7 @@ pub(crate) fn shadowed(policy: &Policy) -> Vec<Shadowed> {
             .filter(|place| gives.is_subset(policy.gives(&entries[**place].source)))
             .map(|place| (number_of(*place), entries[*place].selector));
         if let Some((by, repeated)) = covered(&entry.selector, selectors) {
-            found.push(Shadowed {
-                entry: number_of(place),
-                by,
-                repeated,
-            });
+            found.push(Shadowed { entry: number_of(place), by, repeated });
         }
         same.push(place);
     }

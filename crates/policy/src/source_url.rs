@@ -36,15 +36,8 @@ impl SourceUrl {
             Host::Literal(IpAddr::V6(address)) => format!("[{address}]"),
             Host::Name(name) => name.clone(),
         };
-        let port = if port == scheme.default_port() {
-            String::new()
-        } else {
-            format!(":{port}")
-        };
-        Self {
-            text: format!("{scheme}://{host}{port}{path}"),
-            literal,
-        }
+        let port = if port == scheme.default_port() { String::new() } else { format!(":{port}") };
+        Self { text: format!("{scheme}://{host}{port}{path}"), literal }
     }
 
     /// The normalised URL, without a slash at the end.
@@ -142,17 +135,11 @@ fn parse(text: &str, faults: &mut Vec<String>) -> Option<SourceUrl> {
     let port = port.map_or(Some(None), |digits| parse_port(digits, faults).map(Some));
     let path = normalise_path(path, faults);
     let (scheme, host, port, path) = (scheme?, host?, port?, path?);
-    Some(SourceUrl::assemble(
-        scheme,
-        &host,
-        port.unwrap_or(scheme.default_port()),
-        &path,
-    ))
+    Some(SourceUrl::assemble(scheme, &host, port.unwrap_or(scheme.default_port()), &path))
 }
 
 fn split_off(text: &str, mark: char) -> (&str, bool) {
-    text.split_once(mark)
-        .map_or((text, false), |(before, _)| (before, true))
+    text.split_once(mark).map_or((text, false), |(before, _)| (before, true))
 }
 
 /// The host as written, before it is understood.
@@ -160,29 +147,19 @@ struct RawHost<'a>(&'a str);
 
 /// An empty port is no port (RFC 3986 section 6.2.3).
 fn split_port(text: &str) -> (RawHost<'_>, Option<&str>) {
-    let host_end = if text.starts_with('[') {
-        text.find(']').map_or(text.len(), |end| end + 1)
-    } else {
-        0
-    };
+    let host_end = if text.starts_with('[') { text.find(']').map_or(text.len(), |end| end + 1) } else { 0 };
     match text[host_end..].find(':') {
         Some(colon) if host_end == 0 || colon == 0 => {
             let digits = &text[host_end + colon + 1..];
-            (
-                RawHost(&text[..host_end + colon]),
-                (!digits.is_empty()).then_some(digits),
-            )
+            (RawHost(&text[..host_end + colon]), (!digits.is_empty()).then_some(digits))
         }
         _ => (RawHost(text), None),
     }
 }
 
 fn parse_port(digits: &str, faults: &mut Vec<String>) -> Option<u16> {
-    let number = digits
-        .bytes()
-        .all(|byte| byte.is_ascii_digit())
-        .then(|| digits.parse::<u16>().ok())
-        .flatten();
+    let number =
+        digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<u16>().ok()).flatten();
     match number {
         Some(port) if port > 0 => Some(port),
         _ => {
@@ -211,9 +188,7 @@ impl RawHost<'_> {
             return Err("it has no host".to_owned());
         }
         if let Some(inner) = text.strip_prefix('[') {
-            let address = inner
-                .strip_suffix(']')
-                .and_then(|inner| inner.parse::<Ipv6Addr>().ok());
+            let address = inner.strip_suffix(']').and_then(|inner| inner.parse::<Ipv6Addr>().ok());
             return address.map(|address| Host::Literal(IpAddr::V6(address).to_canonical())).ok_or_else(|| {
                 format!("`{text}` is no IPv6 address in brackets (a zone is not taken: it means something on one machine only)")
             });
@@ -224,7 +199,9 @@ impl RawHost<'_> {
         if ends_in_number(&name) {
             let address = name.parse::<Ipv4Addr>();
             return address.map(|address| Host::Literal(IpAddr::V4(address))).map_err(|_| {
-                format!("its host `{text}` is no IPv4 address; write four decimal numbers without leading zeros")
+                format!(
+                    "its host `{text}` is no IPv4 address; write four decimal numbers without leading zeros"
+                )
             });
         }
         check_name(&name)?;
@@ -235,9 +212,8 @@ impl RawHost<'_> {
 /// Would some software take the name for an IPv4 address (WHATWG URL, "ends in a number")?
 fn ends_in_number(name: &str) -> bool {
     let last = name.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
-    let hexadecimal = last
-        .strip_prefix("0x")
-        .is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let hexadecimal =
+        last.strip_prefix("0x").is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_hexdigit()));
     hexadecimal || (!last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
@@ -252,10 +228,7 @@ fn check_name(name: &str) -> Result<(), String> {
                 "its host name `{name}` has a part that is empty or longer than {HOST_LABEL_BYTES_MAX} bytes"
             ));
         }
-        if !label
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-        {
+        if !label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_') {
             return Err(format!(
                 "its host `{}` has a character that no host name has (names beyond ASCII are written as xn--…)",
                 name.escape_debug()
@@ -292,10 +265,7 @@ fn decode_unreserved(text: &str) -> Option<String> {
 fn normalise_path(path: &str, faults: &mut Vec<String>) -> Option<String> {
     let taken = |c: char| c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:@/%".contains(c);
     if let Some(odd) = path.chars().find(|c| !taken(*c)) {
-        faults.push(format!(
-            "its path has `{}`, which a URL has only percent-encoded",
-            odd.escape_debug()
-        ));
+        faults.push(format!("its path has `{}`, which a URL has only percent-encoded", odd.escape_debug()));
         return None;
     }
     let Some(decoded) = decode_unreserved(path) else {
@@ -323,6 +293,5 @@ fn remove_dot_segments(path: &str) -> String {
             _ => kept.push(segment),
         }
     }
-    kept.iter()
-        .fold(String::new(), |path, segment| path + "/" + segment)
+    kept.iter().fold(String::new(), |path, segment| path + "/" + segment)
 }

@@ -52,9 +52,7 @@ impl FromStr for Scheme {
         match text {
             "http" => Ok(Self::Http),
             "https" => Ok(Self::Https),
-            _ => Err(ParseError::new(format!(
-                "the scheme `{text}` must be http or https"
-            ))),
+            _ => Err(ParseError::new(format!("the scheme `{text}` must be http or https"))),
         }
     }
 }
@@ -83,26 +81,16 @@ impl UpdateAgent {
         classes: ClassSet,
     ) -> Result<Self, ParseError> {
         if port == 0 {
-            return Err(ParseError::new(
-                "port 0 will not do; give a number from 1 to 65535",
-            ));
+            return Err(ParseError::new("port 0 will not do; give a number from 1 to 65535"));
         }
         if addresses.is_empty() {
             return Err(ParseError::new("it has no address, so nobody can reach it"));
         }
         if addresses.len() > ADDRESSES_MAX {
-            return Err(ParseError::new(format!(
-                "it has more than {ADDRESSES_MAX} addresses"
-            )));
+            return Err(ParseError::new(format!("it has more than {ADDRESSES_MAX} addresses")));
         }
         let addresses = addresses.iter().map(IpAddr::to_canonical).collect();
-        Ok(Self {
-            id,
-            addresses,
-            scheme,
-            port,
-            classes,
-        })
+        Ok(Self { id, addresses, scheme, port, classes })
     }
 
     /// The client's id.
@@ -143,8 +131,7 @@ impl UpdateAgent {
     /// Is `url` one of its own?
     pub(crate) fn is_at(&self, url: &SourceUrl) -> bool {
         let own = |address| SourceUrl::from_address(self.scheme, address, self.port);
-        url.literal()
-            .is_some_and(|literal| self.addresses.contains(&literal) && own(literal) == *url)
+        url.literal().is_some_and(|literal| self.addresses.contains(&literal) && own(literal) == *url)
     }
 
     /// The same with other classes.
@@ -158,10 +145,7 @@ impl UpdateAgent {
     /// its first address of a matched family, else its first of any that the client has; none: they do not meet.
     pub fn url_for(&self, client: FamilySet, matched: FamilySet) -> Option<SourceUrl> {
         let first_in = |families: FamilySet| {
-            self.addresses
-                .iter()
-                .copied()
-                .find(|address| families.contains(Family::of(*address)))
+            self.addresses.iter().copied().find(|address| families.contains(Family::of(*address)))
         };
         let address = first_in(matched).or_else(|| first_in(client))?;
         Some(SourceUrl::from_address(self.scheme, address, self.port))
@@ -183,10 +167,7 @@ impl UpdateAgents {
             .windows(2)
             .filter(|pair| pair[0].id == pair[1].id)
             .map(|pair| {
-                Problem::general(format!(
-                    "update agent {}: the id occurs more than once",
-                    pair[0].id
-                ))
+                Problem::general(format!("update agent {}: the id occurs more than once", pair[0].id))
             })
             .collect();
         problems.dedup();
@@ -196,11 +177,7 @@ impl UpdateAgents {
                 agents.len()
             )));
         }
-        if problems.is_empty() {
-            Ok(Self(agents))
-        } else {
-            Err(problems)
-        }
+        if problems.is_empty() { Ok(Self(agents)) } else { Err(problems) }
     }
 
     /// All, in order of id.
