@@ -96,35 +96,35 @@ pub fn test(steps: &mut Steps, options: &TestOptions) -> Result<()> {
         }
         run(&mut command)
     })?;
-    let documented = packages_with_doc_tests(&root)?;
-    if documented.is_empty() {
+    if !has_doc_tests(&root)? {
         return Ok(());
     }
-    steps.run("doc tests", || {
-        let mut command = cargo(&["test", "--doc"]);
-        for package in &documented {
-            command.args(["--package", package]);
-        }
-        run(&mut command)
-    })
+    steps.run("doc tests", || run(&mut cargo(&["test", "--workspace", "--doc"])))
 }
 
-/// Packages with a code block in a doc comment: the others have no doc test to run.
-fn packages_with_doc_tests(root: &Path) -> Result<Vec<String>> {
-    let mut packages = Vec::new();
-    for member in tidy::members()? {
+/// Is there code in a doc comment? Without any, building every crate's documentation tests is time for nothing.
+fn has_doc_tests(root: &Path) -> Result<bool> {
+    for member in tidy::members()?.iter().filter(|member| member.has_library) {
         let sources = tidy::sources(&root.join(&member.folder).join("src"))?;
-        let documented = sources.iter().any(|source| {
-            source.text.lines().any(|line| {
-                let line = line.trim_start();
-                line.starts_with("/// ```") || line.starts_with("//! ```")
-            })
-        });
-        if documented && member.has_library {
-            packages.push(member.package);
+        if sources.iter().any(|source| has_doc_test(&source.text)) {
+            return Ok(true);
         }
     }
-    Ok(packages)
+    Ok(false)
+}
+
+/// A fence that opens with no language, or with rustdoc's own words, is a test; `text` and other languages are not.
+fn has_doc_test(text: &str) -> bool {
+    let mut inside = false;
+    for line in text.lines() {
+        let comment = line.trim_start().strip_prefix("///").or_else(|| line.trim_start().strip_prefix("//!"));
+        let Some(fence) = comment.and_then(|comment| comment.trim().strip_prefix("```")) else { continue };
+        if !inside && ["", "rust", "no_run", "should_panic"].contains(&fence) {
+            return true;
+        }
+        inside = !inside;
+    }
+    false
 }
 
 /// `cargo` as it was called, in the workspace's folder.
@@ -143,4 +143,18 @@ pub fn run(command: &mut Command) -> Result<()> {
         bail!("`{shown}` ended with {status}");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_doc_test;
+
+    #[test]
+    fn only_code_in_doc_comments_is_a_doc_test() {
+        let check = |text: &str, expected: bool| assert_eq!(has_doc_test(text), expected, "{text}");
+        check("/// ```\n/// assert!(true);\n/// ```\n", true);
+        check("//! ```no_run\n//! ```\n", true);
+        check("/// ```text\n/// a picture\n/// ```\n", false);
+        check("let fence = \"```\";\n", false);
+    }
 }

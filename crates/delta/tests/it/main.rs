@@ -1,3 +1,4 @@
 //! Tests of bodies.
 
+#[cfg(test)]
 mod body;
