@@ -1,9 +1,11 @@
 //! The project's own rules, run as a test and as `cargo xtask tidy`.
 //!
 //! A rule takes the text of files and returns findings; a finding names the place and the way out. What each rule
-//! checks stands in its module: `table` (who may use whom), `lengths`, `words`. What clippy can check is left to it.
+//! checks stands in its module: `table` (who may use whom), `lengths`, `limits`,
+//! `words`. What clippy can check is left to it.
 
 mod lengths;
+mod limits;
 mod table;
 mod words;
 
@@ -55,6 +57,7 @@ pub fn check_workspace() -> Result<()> {
     let mut findings = Vec::new();
     findings.extend(table::check(&members, &read_if_there(&root.join("ARCHITECTURE.md"))?));
     findings.extend(lengths::check(&sources));
+    findings.extend(limits::check(&members, &sources));
     findings.extend(words::check(&sources));
     findings.extend(inherits_lints(&root, &members)?);
     if findings.is_empty() {
