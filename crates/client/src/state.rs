@@ -1,0 +1,168 @@
+//! What a client remembers between runs: `state.json`, versioned, replaced atomically.
+//!
+//! What is installed is *not* here: that is what the `current` links say, so that no crash between a link and
+//! this file can make the two differ.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use headwater_api::report::Report;
+use headwater_api::settings::SignedPolicy;
+use headwater_policy::Class;
+use headwater_repo::{Digest, Sequence};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::folder::DataFolder;
+use crate::limits::{FAILED_REMEMBERED_MAX, STATE_BYTES_MAX};
+use crate::os;
+
+/// The current format of [`State`].
+const FORMAT: u32 = 1;
+
+/// What is remembered between runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// Runs made so far.
+    pub run: u64,
+    /// The domain, as the server last said; `None`: the bundle's.
+    #[serde(default)]
+    pub domain: Option<String>,
+    /// The last signed policy (P1); `None`: only the bundle's, yet.
+    #[serde(default)]
+    pub policy: Option<SignedPolicy>,
+    /// The digest of `policy.json` as it was signed, so that it is not fetched again unchanged (P10).
+    #[serde(default)]
+    pub policy_digest: Option<Digest>,
+    /// Releases that failed here, by class and name.
+    #[serde(default)]
+    pub failed: BTreeMap<String, BTreeMap<String, Vec<Failed>>>,
+    /// Releases that the organisation withdrew, by component, as its last known list says.
+    #[serde(default)]
+    pub withdrawn: BTreeMap<String, BTreeSet<Sequence>>,
+    /// Sources that failed lately, as `depot` keeps it.
+    #[serde(default)]
+    pub back_off: serde_json::Value,
+    /// Failed check-ins in a row.
+    #[serde(default)]
+    pub check_in_failures: u32,
+    /// No check-in before this time.
+    #[serde(default)]
+    pub check_in_not_before: Option<Timestamp>,
+    /// The last run.
+    #[serde(default)]
+    pub last_run: Option<Report>,
+}
+
+/// A release that failed here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failed {
+    /// Its sequence.
+    pub sequence: Sequence,
+    /// The digest of its signed manifest.
+    pub manifest: Digest,
+    /// Why it failed.
+    pub why: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            format: FORMAT,
+            run: 0,
+            domain: None,
+            policy: None,
+            policy_digest: None,
+            failed: BTreeMap::new(),
+            withdrawn: BTreeMap::new(),
+            back_off: serde_json::Value::Null,
+            check_in_failures: 0,
+            check_in_not_before: None,
+            last_run: None,
+        }
+    }
+}
+
+impl State {
+    /// Reads the state; a client that has none yet starts with the empty one.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or is of a newer format than this program knows.
+    pub fn load(folder: &DataFolder) -> Result<Self, Error> {
+        let path = folder.state();
+        let Some(bytes) =
+            os::read_bounded(&path, STATE_BYTES_MAX).map_err(Error::file("reading the state", &path))?
+        else {
+            return Ok(Self::default());
+        };
+        let malformed = |problem: String| Error::Malformed { path: path.clone(), problem };
+        let state: Self = serde_json::from_slice(&bytes).map_err(|error| {
+            malformed(format!("{error}; move the file away to start afresh (what is installed stays)"))
+        })?;
+        if state.format > FORMAT {
+            return Err(malformed(format!(
+                "it is of format {}, this program knows up to {FORMAT}; use the newer headwater-client",
+                state.format
+            )));
+        }
+        Ok(state)
+    }
+
+    /// Writes the state, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// The disk is full or refuses.
+    pub fn save(&self, folder: &DataFolder) -> Result<(), Error> {
+        let path = folder.state();
+        let bytes = serde_json::to_vec_pretty(self)
+            .map_err(|error| Error::Internal(format!("the state cannot be written as JSON: {error}")))?;
+        os::write_atomic(&path, &bytes).map_err(Error::file("writing the state", &path))
+    }
+
+    /// Why a release failed here, if it did.
+    pub fn failed_why(&self, class: Class, name: &str, sequence: Sequence, manifest: &Digest) -> Option<&str> {
+        let failed = self.failed.get(&class.to_string())?.get(name)?;
+        let found = failed.iter().find(|failed| failed.sequence == sequence && failed.manifest == *manifest)?;
+        Some(&found.why)
+    }
+
+    /// Remembers that a release failed here; the oldest is forgotten at the limit.
+    pub fn remember_failed(&mut self, class: Class, name: &str, failed: Failed) {
+        let all = self.failed.entry(class.to_string()).or_default().entry(name.to_owned()).or_default();
+        all.retain(|other| other.sequence != failed.sequence);
+        all.push(failed);
+        let excess = all.len().saturating_sub(FAILED_REMEMBERED_MAX);
+        all.drain(..excess);
+    }
+
+    /// Forgets what failed of a name up to `sequence`: something at least as new was kept.
+    pub fn forget_failed(&mut self, class: Class, name: &str, sequence: Sequence) {
+        if let Some(names) = self.failed.get_mut(&class.to_string())
+            && let Some(all) = names.get_mut(name)
+        {
+            all.retain(|failed| failed.sequence > sequence);
+            if all.is_empty() {
+                names.remove(name);
+            }
+        }
+    }
+
+    /// What failed here, as sentences.
+    pub fn failed_sentences(&self) -> Vec<String> {
+        let mut sentences = Vec::new();
+        for (class, names) in &self.failed {
+            for (name, all) in names {
+                for Failed { sequence, why, at, .. } in all {
+                    sentences.push(format!("{class}: {name} release {sequence} failed at {at}: {why}"));
+                }
+            }
+        }
+        sentences
+    }
+}
