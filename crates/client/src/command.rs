@@ -55,11 +55,7 @@ impl std::fmt::Display for Ended {
             Verdict::TimedOut(seconds) => write!(f, "was stopped after its limit of {seconds} s")?,
             Verdict::NotStarted => write!(f, "could not be started")?,
         }
-        if self.output.is_empty() {
-            Ok(())
-        } else {
-            write!(f, ": {}", self.output)
-        }
+        if self.output.is_empty() { Ok(()) } else { write!(f, ": {}", self.output) }
     }
 }
 
@@ -71,11 +67,7 @@ pub async fn run(command: &[String], folder: &Path, variables: &[(&str, String)]
     let Some((program, arguments)) = command.split_first() else {
         return not_started("the command is empty");
     };
-    let program = if program.contains('/') {
-        folder.join(program)
-    } else {
-        program.into()
-    };
+    let program = if program.contains('/') { folder.join(program) } else { program.into() };
     let mut prepared = Command::new(&program);
     prepared
         .args(arguments)
@@ -117,10 +109,7 @@ pub async fn run(command: &[String], folder: &Path, variables: &[(&str, String)]
     if matches!(verdict, Verdict::TimedOut(_)) {
         let _ = child.wait().await;
     }
-    Ended {
-        verdict,
-        output: joined(&tails.0, &tails.1),
-    }
+    Ended { verdict, output: joined(&tails.0, &tails.1) }
 }
 
 /// Kills the group when dropped, so that nothing outlives a run that was cancelled.
@@ -166,8 +155,5 @@ fn joined(stdout: &Tail, stderr: &Tail) -> String {
 }
 
 fn not_started(why: &str) -> Ended {
-    Ended {
-        verdict: Verdict::NotStarted,
-        output: why.to_owned(),
-    }
+    Ended { verdict: Verdict::NotStarted, output: why.to_owned() }
 }

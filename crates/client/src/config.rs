@@ -118,11 +118,7 @@ impl Config {
     ///
     /// The id is not one.
     pub fn new(data: impl Into<PathBuf>, id: &str) -> Result<Self, ConfigError> {
-        Self::try_from(RawConfig {
-            data: Some(data.into()),
-            id: Some(id.to_owned()),
-            ..RawConfig::default()
-        })
+        Self::try_from(RawConfig { data: Some(data.into()), id: Some(id.to_owned()), ..RawConfig::default() })
     }
 }
 
@@ -133,28 +129,15 @@ impl TryFrom<RawConfig> for Config {
         let id = raw.id.unwrap_or_else(os::host_name);
         if id.is_empty() {
             let problem = "is empty; give a name such as pc-17".to_owned();
-            return Err(ConfigError::Value {
-                key: "id",
-                value: id,
-                problem,
-            });
+            return Err(ConfigError::Value { key: "id", value: id, problem });
         }
         let addresses = raw
             .addresses
-            .map(|texts| {
-                texts
-                    .iter()
-                    .map(|text| address(text))
-                    .collect::<Result<Vec<_>, _>>()
-            })
+            .map(|texts| texts.iter().map(|text| address(text)).collect::<Result<Vec<_>, _>>())
             .transpose()?;
         if addresses.as_ref().is_some_and(Vec::is_empty) {
             let problem = "is no address; leave the key out to use those of the interfaces".to_owned();
-            return Err(ConfigError::Value {
-                key: "addresses",
-                value: "[]".to_owned(),
-                problem,
-            });
+            return Err(ConfigError::Value { key: "addresses", value: "[]".to_owned(), problem });
         }
         Ok(Self {
             data: raw.data.ok_or(ConfigError::NoData)?,
@@ -171,11 +154,9 @@ impl TryFrom<RawConfig> for Config {
 fn address(text: &str) -> Result<IpAddr, ConfigError> {
     let parsed: Result<IpAddr, _> = text.trim_matches(['[', ']']).parse();
     // An IPv4-mapped address is the IPv4 address (S3).
-    parsed
-        .map(|address| address.to_canonical())
-        .map_err(|_| ConfigError::Value {
-            key: "addresses",
-            value: text.to_owned(),
-            problem: "is not an IP address; write for example 10.1.0.5 or 2001:db8::5".to_owned(),
-        })
+    parsed.map(|address| address.to_canonical()).map_err(|_| ConfigError::Value {
+        key: "addresses",
+        value: text.to_owned(),
+        problem: "is not an IP address; write for example 10.1.0.5 or 2001:db8::5".to_owned(),
+    })
 }

@@ -19,11 +19,7 @@ pub enum End {
     Replaced(PathBuf),
 }
 
-#[expect(
-    clippy::unimplemented,
-    clippy::unused_async,
-    reason = "signatures first; the daemon follows"
-)]
+#[expect(clippy::unimplemented, clippy::unused_async, reason = "signatures first; the daemon follows")]
 impl Daemon {
     /// Starts in the background. The first run begins at once.
     ///
@@ -59,11 +55,7 @@ impl Daemon {
 /// # Errors
 ///
 /// As [`Daemon::start`].
-#[expect(
-    clippy::unimplemented,
-    clippy::unused_async,
-    reason = "signatures first; the daemon follows"
-)]
+#[expect(clippy::unimplemented, clippy::unused_async, reason = "signatures first; the daemon follows")]
 pub async fn run(_config: Config, _shutdown: impl Future<Output = ()>) -> Result<End, Error> {
     unimplemented!()
 }

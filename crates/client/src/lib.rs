@@ -9,17 +9,25 @@
 //! planning `headwater-policy`'s, fetching and serving `headwater-depot`'s, holding what an update agent serves
 //! `headwater-agent`'s.
 
+mod chance;
 pub mod command;
 pub mod config;
 mod daemon;
 mod error;
+mod folder;
 pub mod limits;
+pub mod machine;
 pub mod os;
 mod run;
+pub mod slot;
+mod spool;
+pub mod state;
 mod status;
 
 pub use config::{Config, ConfigError, RawConfig};
 pub use daemon::{Daemon, End, run};
 pub use error::Error;
+pub use folder::DataFolder;
 pub use run::{RunOptions, Trigger, run_once};
+pub use spool::Spool;
 pub use status::{Status, status};

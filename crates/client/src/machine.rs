@@ -12,68 +12,65 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use headwater_api::report::{ClassOutcome, ClassResult};
-use headwater_repo::Sequence;
+use headwater_repo::{ReleaseList, Sequence, Step};
 
 use crate::limits::{POLL_JITTER_PERCENT, SELF_STARTS_MAX, TRIAL_STARTS_MAX};
 
 /// What is known of one name when a source offers it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
     /// The installed release.
     pub installed: Option<Sequence>,
-    /// The release that the source's signed list calls current.
-    pub offered: Sequence,
-    /// The releases that the source's signed list withdraws.
-    pub withdrawn: &'a BTreeSet<Sequence>,
-    /// The releases that the organisation's last known list withdraws; the same as `withdrawn` where the source
-    /// is of the organisation, more where it is the vendor's.
+    /// The source's signed release list.
+    pub list: &'a ReleaseList,
+    /// The releases that the organisation's last known list withdraws: more than `list` does where the source is
+    /// the vendor's.
     pub withdrawn_by_organisation: &'a BTreeSet<Sequence>,
-    /// Why the offered release failed here before, if it did and nobody asked to try again.
+    /// Why the list's current release failed here before, if it did and nobody asked to try again.
     pub failed_before: Option<&'a str>,
 }
 
 /// What to do about one name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// The installed release is the offered one.
+    /// The installed release is the list's current one.
     UpToDate,
-    /// Install the offered release.
+    /// Install the list's current release.
     Install,
-    /// Install the offered release though it is older: the installed one was withdrawn by signature (P11).
+    /// Install the list's current release though it is older: the installed one was withdrawn by signature (P11).
     RollBack {
         /// The withdrawn release.
         from: Sequence,
     },
-    /// The offered release failed here; keep what is installed until there is a newer one or an operator asks.
+    /// The list's current release failed here; keep what is installed until there is a newer one or an operator asks.
     FailedBefore {
         /// Why it failed.
         why: String,
     },
-    /// The offered release is older and the installed one was not withdrawn: keep it (P11).
+    /// The list's current release is older and the installed one was not withdrawn: keep it (P11).
     Backwards {
         /// The installed release.
         have: Sequence,
     },
-    /// The organisation withdrew the offered release: keep what is installed.
+    /// The organisation withdrew the list's current release: keep what is installed.
     Withdrawn,
 }
 
 /// Decides about the release that a source offers of one name.
 pub fn decide(known: &Known<'_>) -> Decision {
-    if known.withdrawn_by_organisation.contains(&known.offered) && known.installed != Some(known.offered) {
+    let offered = known.list.current().sequence;
+    let decision = match (known.list.step(known.installed), known.installed) {
+        (Step::UpToDate, _) => return Decision::UpToDate,
+        (Step::Ahead, Some(have)) => return Decision::Backwards { have },
+        (Step::RollBack(_), Some(from)) => Decision::RollBack { from },
+        (Step::Forward(_) | Step::Ahead | Step::RollBack(_), _) => Decision::Install,
+    };
+    if known.withdrawn_by_organisation.contains(&offered) {
         return Decision::Withdrawn;
     }
-    let otherwise = match known.installed {
-        Some(have) if have == known.offered => return Decision::UpToDate,
-        Some(have) if have > known.offered && !known.withdrawn.contains(&have) => {
-            return Decision::Backwards { have };
-        }
-        Some(have) if have > known.offered => Decision::RollBack { from: have },
-        Some(_) | None => Decision::Install,
-    };
     match known.failed_before {
         Some(why) => Decision::FailedBefore { why: why.to_owned() },
-        None => otherwise,
+        None => decision,
     }
 }
 

@@ -49,12 +49,7 @@ pub enum Locked {
 ///
 /// The file cannot be made or locked.
 pub fn lock(path: &Path) -> io::Result<Locked> {
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)?;
+    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
     match file.try_lock() {
         Ok(()) => {
             file.set_len(0)?;
@@ -196,10 +191,7 @@ pub fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> 
     let mut bytes = Vec::new();
     file.take(bytes_max + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > bytes_max {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("longer than {bytes_max} bytes"),
-        ));
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("longer than {bytes_max} bytes")));
     }
     Ok(Some(bytes))
 }
@@ -209,10 +201,7 @@ pub const TEMPORARY_PREFIX: &str = ".tmp-";
 
 /// A name for a temporary file or folder in the folder of `path`.
 pub fn temporary_beside(path: &Path) -> PathBuf {
-    let name = path
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default();
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     parent(path).join(format!("{TEMPORARY_PREFIX}{}-{name}", std::process::id()))
 }
 

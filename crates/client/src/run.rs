@@ -27,11 +27,7 @@ pub struct RunOptions {
 /// # Errors
 ///
 /// The run could not start or could not go on: see [`Error`]. What failed at sources is in the report.
-#[expect(
-    clippy::unimplemented,
-    clippy::unused_async,
-    reason = "signature first; the run follows"
-)]
+#[expect(clippy::unimplemented, clippy::unused_async, reason = "signature first; the run follows")]
 pub async fn run_once(_config: &Config, _options: &RunOptions) -> Result<Report, Error> {
     unimplemented!()
 }

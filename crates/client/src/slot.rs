@@ -16,7 +16,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use headwater_repo::{Digest, FilePath, Sequence};
+use headwater_repo::{Digest, Sequence};
 use serde::{Deserialize, Serialize};
 
 use crate::limits::STATE_BYTES_MAX;
@@ -48,7 +48,7 @@ pub struct Record {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordFile {
     /// Where it lies in the release's folder.
-    pub path: FilePath,
+    pub path: String,
     /// Digest of its content.
     pub sha256: Digest,
     /// Bytes of its content.
@@ -239,7 +239,8 @@ impl Slot {
     /// Something cannot be removed.
     pub fn clean(&self) -> io::Result<()> {
         let trial = self.trial()?;
-        let mut kept: Vec<String> = trial.into_iter().flat_map(|t| [Some(t.release), t.previous]).flatten().collect();
+        let mut kept: Vec<String> =
+            trial.into_iter().flat_map(|t| [Some(t.release), t.previous]).flatten().collect();
         for link in ["current", "previous"] {
             kept.extend(self.link_name(link)?);
         }

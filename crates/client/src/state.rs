@@ -126,9 +126,16 @@ impl State {
     }
 
     /// Why a release failed here, if it did.
-    pub fn failed_why(&self, class: Class, name: &str, sequence: Sequence, manifest: &Digest) -> Option<&str> {
+    pub fn failed_why(
+        &self,
+        class: Class,
+        name: &str,
+        sequence: Sequence,
+        manifest: &Digest,
+    ) -> Option<&str> {
         let failed = self.failed.get(&class.to_string())?.get(name)?;
-        let found = failed.iter().find(|failed| failed.sequence == sequence && failed.manifest == *manifest)?;
+        let found =
+            failed.iter().find(|failed| failed.sequence == sequence && failed.manifest == *manifest)?;
         Some(&found.why)
     }
 

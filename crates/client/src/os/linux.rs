@@ -77,10 +77,8 @@ pub fn host_name() -> String {
 /// Whether an error is the disk's or the permissions' (P9: not the source's fault, and ends the run).
 pub fn is_storage_fault(error: &io::Error) -> bool {
     use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-    matches!(
-        error.kind(),
-        PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull
-    ) || error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
+    matches!(error.kind(), PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull)
+        || error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
 }
 
 /// Lets a command start in a process group of its own, so that it can be ended with everything it started.
@@ -90,9 +88,7 @@ pub fn in_own_process_group(command: &mut tokio::process::Command) -> &mut tokio
 
 /// Ends every process of the group that `leader` leads.
 pub fn kill_process_group(leader: u32) {
-    let leader = i32::try_from(leader)
-        .ok()
-        .and_then(rustix::process::Pid::from_raw);
+    let leader = i32::try_from(leader).ok().and_then(rustix::process::Pid::from_raw);
     if let Some(leader) = leader {
         let _ = rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
     }
@@ -100,8 +96,5 @@ pub fn kill_process_group(leader: u32) {
 
 /// Becomes another program, with these arguments and one more variable in the environment. Returns only on failure.
 pub fn exec(program: &Path, arguments: &[std::ffi::OsString], variable: (&str, &str)) -> io::Error {
-    std::process::Command::new(program)
-        .args(arguments)
-        .env(variable.0, variable.1)
-        .exec()
+    std::process::Command::new(program).args(arguments).env(variable.0, variable.1).exec()
 }

@@ -15,6 +15,7 @@
 
 mod disk;
 mod partial;
+mod unpack;
 mod writer;
 
 use std::collections::{HashMap, HashSet};
@@ -29,6 +30,7 @@ use crate::limits::COPY_CHUNK;
 pub use disk::replace_file;
 pub(crate) use disk::{remove_if_there, sync_folder};
 pub use partial::Partial;
+pub use unpack::UnpackError;
 pub use writer::BlobWriter;
 
 /// A store; clones share it.

@@ -1,0 +1,48 @@
+//! From a stored body to the file it holds: the only way in which content becomes files (I1).
+
+use std::io::{self, Write};
+
+use headwater_delta::{DecodeError, Decoded, decode};
+use headwater_repo::{FileEntry, limits::DECODER_MEMORY_MAX};
+
+use super::{Store, StoreError, disk};
+
+/// A body could not become its file.
+#[derive(Debug, thiserror::Error)]
+pub enum UnpackError {
+    /// The body is not in the store.
+    #[error("the body of {0} is not in the store")]
+    NotThere(String),
+    /// The disk refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The file could not be written.
+    #[error("the unpacked file could not be written")]
+    Write(#[source] io::Error),
+    /// The body is as signed and is not what was signed of it: the publisher's fault, wherever it came from.
+    #[error("the body of {path} does not unpack to the signed file: {reason}")]
+    Wrong {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl Store {
+    /// Writes the file that `entry` describes to `out`, verifying body and file. On an error what was written is
+    /// worthless.
+    pub fn unpack(&self, entry: &FileEntry, out: impl Write) -> Result<(), UnpackError> {
+        let path = || entry.path.to_string();
+        let body = &entry.body;
+        let mut stored = self.read(&body.sha256)?.ok_or_else(|| UnpackError::NotThere(path()))?;
+        let pinned =
+            headwater_delta::Body { sha256: *body.sha256.as_bytes(), size: body.size, memory: body.memory };
+        let file = Decoded { sha256: *entry.sha256.as_bytes(), size: entry.size };
+        decode(&mut stored, &pinned, &file, DECODER_MEMORY_MAX, out).map_err(|error| match error {
+            DecodeError::Read(error) => disk("read", &self.path(&body.sha256))(error).into(),
+            DecodeError::Write(error) => UnpackError::Write(error),
+            other => UnpackError::Wrong { path: path(), reason: other.to_string() },
+        })
+    }
+}
