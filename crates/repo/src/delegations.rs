@@ -52,20 +52,14 @@ impl Trusted {
                 continue;
             }
             if visited.len() >= ROLES_VISITED_MAX {
-                return Err(VerifyError::TooManyRoles {
-                    visited_max: ROLES_VISITED_MAX,
-                });
+                return Err(VerifyError::TooManyRoles { visited_max: ROLES_VISITED_MAX });
             }
             if role != top {
                 match self.delegated_wanted(&role) {
                     // Not in the snapshot: not part of the repository.
                     None => continue,
                     Some(wanted) if self.set.targets_role(&role).is_none() => {
-                        return Ok(Lookup::Wanted(DelegatedRole {
-                            name: role,
-                            delegator,
-                            wanted,
-                        }));
+                        return Ok(Lookup::Wanted(DelegatedRole { name: role, delegator, wanted }));
                     }
                     Some(_) => {
                         // The same role may be reached through others, with other keys.
@@ -82,13 +76,7 @@ impl Trusted {
             if children.terminating {
                 to_visit.clear();
             }
-            to_visit.extend(
-                children
-                    .roles
-                    .into_iter()
-                    .rev()
-                    .map(|child| (child, role.clone())),
-            );
+            to_visit.extend(children.roles.into_iter().rev().map(|child| (child, role.clone())));
             visited.insert(role);
         }
         Ok(Lookup::Absent)
@@ -109,9 +97,7 @@ impl Trusted {
         self.set
             .update_delegated_targets(bytes, &role.name, &role.delegator, now)
             .map_err(|error| verify_error(&role.name, error))?;
-        self.received_mut()
-            .delegated
-            .insert(role.name.clone(), bytes.into());
+        self.received_mut().delegated.insert(role.name.clone(), bytes.into());
         Ok(())
     }
 
@@ -121,23 +107,14 @@ impl Trusted {
     }
 
     fn children(&self, role: &str, name: &TargetName) -> Result<Children, VerifyError> {
-        let mut children = Children {
-            roles: Vec::new(),
-            terminating: false,
-        };
-        let delegations = self
-            .set
-            .targets_role(role)
-            .and_then(|targets| targets.delegations.as_ref());
+        let mut children = Children { roles: Vec::new(), terminating: false };
+        let delegations = self.set.targets_role(role).and_then(|targets| targets.delegations.as_ref());
         for child in delegations.into_iter().flat_map(|delegations| &delegations.roles) {
             // A delegated role with the name of a top role would stand in for it in every store of files.
             if Role::ALL.iter().any(|top| top.name() == child.name) {
                 continue;
             }
-            if child
-                .matches_path(name.as_str())
-                .map_err(|error| verify_error(role, error))?
-            {
+            if child.matches_path(name.as_str()).map_err(|error| verify_error(role, error))? {
                 children.roles.push(child.name.clone());
                 if child.terminating {
                     children.terminating = true;

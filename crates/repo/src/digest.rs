@@ -30,11 +30,7 @@ impl Digest {
     }
 
     fn from_library(bytes: &[u8]) -> Self {
-        Self(
-            bytes
-                .try_into()
-                .expect("the library's SHA-256 digests are 32 bytes long"),
-        )
+        Self(bytes.try_into().expect("the library's SHA-256 digests are 32 bytes long"))
     }
 }
 
@@ -73,9 +69,7 @@ impl Serialize for Digest {
 
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 

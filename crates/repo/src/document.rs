@@ -32,20 +32,14 @@ pub(crate) struct Signature {
 
 impl<T: Serialize + DeserializeOwned> Envelope<T> {
     pub(crate) fn unsigned(signed: T) -> Self {
-        Self {
-            signatures: Vec::new(),
-            signed,
-        }
+        Self { signatures: Vec::new(), signed }
     }
 
     /// Adds the key's signature, in the place of an earlier one.
     pub(crate) fn sign(&mut self, key: &SecretKey) {
         let keyid = key.id().to_string();
         self.signatures.retain(|signature| signature.keyid != keyid);
-        self.signatures.push(Signature {
-            keyid,
-            sig: key.sign(&canonical(&self.signed)),
-        });
+        self.signatures.push(Signature { keyid, sig: key.sign(&canonical(&self.signed)) });
         self.signatures.sort_by(|a, b| a.keyid.cmp(&b.keyid));
     }
 
@@ -54,10 +48,8 @@ impl<T: Serialize + DeserializeOwned> Envelope<T> {
     }
 
     pub(crate) fn parse(role: Role, bytes: &[u8]) -> Result<Self, VerifyError> {
-        serde_json::from_slice(bytes).map_err(|error| VerifyError::Unparsable {
-            role: role.to_string(),
-            reason: error.to_string(),
-        })
+        serde_json::from_slice(bytes)
+            .map_err(|error| VerifyError::Unparsable { role: role.to_string(), reason: error.to_string() })
     }
 }
 
@@ -79,12 +71,7 @@ struct KeyValue {
 impl KeyDocument {
     pub(crate) fn ed25519(public: String) -> Self {
         let (keytype, scheme) = ("ed25519".to_owned(), "ed25519".to_owned());
-        Self {
-            keytype,
-            keyval: KeyValue { public },
-            scheme,
-            other: BTreeMap::new(),
-        }
+        Self { keytype, keyval: KeyValue { public }, scheme, other: BTreeMap::new() }
     }
 
     /// The public key as text, if it is an Ed25519 one.
@@ -148,13 +135,7 @@ pub(crate) struct Hashes {
 
 impl Pin {
     pub(crate) fn of(bytes: &[u8], version: u64) -> Self {
-        Self {
-            hashes: Hashes {
-                sha256: Digest::of(bytes),
-            },
-            length: bytes.len() as u64,
-            version,
-        }
+        Self { hashes: Hashes { sha256: Digest::of(bytes) }, length: bytes.len() as u64, version }
     }
 }
 

@@ -77,13 +77,7 @@ pub struct File {
 impl Draft {
     /// The first publication of a new repository.
     pub fn first(root: SignedRoot) -> Self {
-        Self {
-            root,
-            root_is_new: true,
-            present: None,
-            targets: BTreeMap::new(),
-            contents: BTreeMap::new(),
-        }
+        Self { root, root_is_new: true, present: None, targets: BTreeMap::new(), contents: BTreeMap::new() }
     }
 
     /// The publication after `present`, so far with the same targets.
@@ -126,11 +120,8 @@ impl Draft {
             let refusal = format!("target {name} has {length} bytes: {TARGET_LENGTH_MAX} are allowed");
             return Err(WriteError::Invalid(refusal));
         }
-        let hashes = Hashes {
-            sha256: Digest::of(&content),
-        };
-        self.targets
-            .insert(name.as_str().to_owned(), TargetDocument { hashes, length });
+        let hashes = Hashes { sha256: Digest::of(&content) };
+        self.targets.insert(name.as_str().to_owned(), TargetDocument { hashes, length });
         self.contents.insert(name, content);
         Ok(())
     }
@@ -143,9 +134,7 @@ impl Draft {
 
     /// The length and digest of a target as the draft has it.
     pub fn target(&self, name: &TargetName) -> Option<(u64, Digest)> {
-        self.targets
-            .get(name.as_str())
-            .map(|target| (target.length, target.hashes.sha256))
+        self.targets.get(name.as_str()).map(|target| (target.length, target.hashes.sha256))
     }
 
     /// Ends the draft: new versions of targets, snapshot and timestamp, which expire as `expiry` says from `now` on.
@@ -196,10 +185,7 @@ impl Unsigned {
     /// A version or time beyond its limit.
     pub fn snapshot_again(present: &Published, now: Timestamp, expiry: &Expiry) -> Result<Self, WriteError> {
         let snapshot = Step::New(unpinned(Some(present), Role::Snapshot, now, expiry)?);
-        Ok(Self {
-            snapshot,
-            ..Self::timestamp_again(present, now, expiry)?
-        })
+        Ok(Self { snapshot, ..Self::timestamp_again(present, now, expiry)? })
     }
 
     /// Signs with all keys of `ring` that belong to the roles.
@@ -211,15 +197,10 @@ impl Unsigned {
         let root = self.root;
         let mut files = Vec::new();
         if self.root_is_new {
-            files.push(File {
-                path: root.path(),
-                bytes: root.bytes().to_vec(),
-            });
+            files.push(File { path: root.path(), bytes: root.bytes().to_vec() });
         }
-        let target_file = |(name, bytes): (_, Vec<u8>)| File {
-            path: layout::target(&name, &Digest::of(&bytes)),
-            bytes,
-        };
+        let target_file =
+            |(name, bytes): (_, Vec<u8>)| File { path: layout::target(&name, &Digest::of(&bytes)), bytes };
         files.extend(self.contents.into_iter().map(target_file));
         let (targets, targets_bytes) = match self.targets {
             Step::Keep(document, bytes) => (document, bytes),
@@ -245,23 +226,12 @@ impl Unsigned {
             }
         };
         let timestamp =
-            self.timestamp
-                .pin(Role::Timestamp, Role::Snapshot, &snapshot_bytes, snapshot.version);
+            self.timestamp.pin(Role::Timestamp, Role::Snapshot, &snapshot_bytes, snapshot.version);
         let bytes = signed(&root, Role::Timestamp, &timestamp, ring, TIMESTAMP_LENGTH_MAX)?;
-        files.push(File {
-            path: layout::TIMESTAMP.to_owned(),
-            bytes,
-        });
+        files.push(File { path: layout::TIMESTAMP.to_owned(), bytes });
         Ok(Signed {
             files,
-            published: Published {
-                root,
-                targets,
-                targets_bytes,
-                snapshot,
-                snapshot_bytes,
-                timestamp,
-            },
+            published: Published { root, targets, targets_bytes, snapshot, snapshot_bytes, timestamp },
         })
     }
 }
@@ -270,13 +240,7 @@ impl Unpinned {
     fn pin(self, role: Role, pinned: Role, bytes: &[u8], version: u64) -> PinsDocument {
         let meta = BTreeMap::from([(format!("{pinned}.json"), Pin::of(bytes, version))]);
         let (kind, spec_version) = (role.to_string(), SPEC_VERSION.to_owned());
-        PinsDocument {
-            kind,
-            expires: self.expires,
-            meta,
-            spec_version,
-            version: self.version,
-        }
+        PinsDocument { kind, expires: self.expires, meta, spec_version, version: self.version }
     }
 }
 
@@ -290,10 +254,7 @@ fn unpinned(
     now: Timestamp,
     expiry: &Expiry,
 ) -> Result<Unpinned, WriteError> {
-    Ok(Unpinned {
-        version: version_after(present, role)?,
-        expires: expiry.expires(role, now)?,
-    })
+    Ok(Unpinned { version: version_after(present, role)?, expires: expiry.expires(role, now)? })
 }
 
 fn signed<T: Serialize + DeserializeOwned + Clone>(
@@ -307,11 +268,7 @@ fn signed<T: Serialize + DeserializeOwned + Clone>(
     let (ids, threshold) = (root.key_ids(role), root.threshold(role));
     let keys: Vec<_> = ids.iter().filter_map(|id| ring.get(id)).collect();
     if keys.len() < threshold {
-        return Err(WriteError::KeysMissing {
-            role,
-            threshold,
-            found: keys.len(),
-        });
+        return Err(WriteError::KeysMissing { role, threshold, found: keys.len() });
     }
     keys.iter().for_each(|key| envelope.sign(key));
     let bytes = envelope.to_bytes();

@@ -23,12 +23,7 @@ pub struct Expiry {
 impl Default for Expiry {
     fn default() -> Self {
         let days = |days: i64| SignedDuration::from_hours(24 * days);
-        Self {
-            timestamp: days(1),
-            snapshot: days(7),
-            targets: days(90),
-            root: days(365),
-        }
+        Self { timestamp: days(1), snapshot: days(7), targets: days(90), root: days(365) }
     }
 }
 
@@ -50,10 +45,7 @@ impl Expiry {
                 "{role} metadata must live for at least one second, not {life}"
             )));
         }
-        let expires = now
-            .checked_add(life)
-            .ok()
-            .and_then(|end| Timestamp::from_second(end.as_second()).ok());
+        let expires = now.checked_add(life).ok().and_then(|end| Timestamp::from_second(end.as_second()).ok());
         // Four digits of year are all that the specification's time format has.
         expires
             .filter(|end| end.as_second() < LAST_SECOND)

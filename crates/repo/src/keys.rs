@@ -61,9 +61,7 @@ impl SecretKey {
     ///
     /// [`KeyError::NoRandomness`].
     pub fn generate() -> Result<Self, KeyError> {
-        Ok(Self::new(
-            Ed25519KeyPair::generate().map_err(|_| KeyError::NoRandomness)?,
-        ))
+        Ok(Self::new(Ed25519KeyPair::generate().map_err(|_| KeyError::NoRandomness)?))
     }
 
     /// Reads the PEM text of a PKCS#8 key, as `headwater repo key`, OpenSSL and python-cryptography write it.
@@ -75,24 +73,16 @@ impl SecretKey {
         if pem.len() > KEY_PEM_LENGTH_MAX {
             return Err(KeyError::NotPem);
         }
-        let body = pem
-            .trim()
-            .strip_prefix(BEGIN)
-            .and_then(|rest| rest.strip_suffix(END))
-            .ok_or(KeyError::NotPem)?;
+        let body =
+            pem.trim().strip_prefix(BEGIN).and_then(|rest| rest.strip_suffix(END)).ok_or(KeyError::NotPem)?;
         let base64: String = body.split_ascii_whitespace().collect();
         let der = STANDARD.decode(base64).map_err(|_| KeyError::NotPem)?;
-        Ok(Self::new(
-            Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der).map_err(|_| KeyError::NotEd25519)?,
-        ))
+        Ok(Self::new(Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der).map_err(|_| KeyError::NotEd25519)?))
     }
 
     /// The key's file: PKCS#8 in PEM. To be written readable for its owner alone.
     pub fn to_pem(&self) -> SecretPem {
-        let der = self
-            .pair
-            .to_pkcs8v1()
-            .expect("an Ed25519 key in memory can be encoded");
+        let der = self.pair.to_pkcs8v1().expect("an Ed25519 key in memory can be encoded");
         let base64 = STANDARD.encode(der.as_ref());
         let mut pem = format!("{BEGIN}\n");
         for line in base64.as_bytes().chunks(LINE_LENGTH) {
@@ -119,15 +109,8 @@ impl SecretKey {
     }
 
     fn new(pair: Ed25519KeyPair) -> Self {
-        let bytes = pair
-            .public_key()
-            .as_ref()
-            .try_into()
-            .expect("Ed25519 public keys are 32 bytes long");
-        Self {
-            pair,
-            public: PublicKey(bytes),
-        }
+        let bytes = pair.public_key().as_ref().try_into().expect("Ed25519 public keys are 32 bytes long");
+        Self { pair, public: PublicKey(bytes) }
     }
 }
 

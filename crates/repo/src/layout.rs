@@ -28,10 +28,7 @@ pub fn metadata_file(role: Role, version: u64) -> String {
 
 /// `targets/dir/SHA256.name`: with consistent snapshots the digest stands before the last part only.
 pub fn target(name: &TargetName, digest: &Digest) -> String {
-    format!(
-        "{TARGETS_FOLDER}/{}",
-        target_file(name.as_str(), &digest.to_string())
-    )
+    format!("{TARGETS_FOLDER}/{}", target_file(name.as_str(), &digest.to_string()))
 }
 
 /// A target's path inside the folder of targets: `dir/HASH.name`.
@@ -60,9 +57,7 @@ pub fn manifest(component: &ComponentName, sequence: Sequence) -> TargetName {
 
 /// The component whose release list has this name, if it is one.
 pub fn component_of_release_list(name: &TargetName) -> Option<ComponentName> {
-    name.as_str()
-        .strip_suffix("/releases.json")
-        .and_then(|component| ComponentName::new(component).ok())
+    name.as_str().strip_suffix("/releases.json").and_then(|component| ComponentName::new(component).ok())
 }
 
 /// A path as it stands in a URL: every byte but RFC 3986's unreserved ones and `/` percent-encoded.
@@ -72,13 +67,12 @@ pub fn url_path(path: &str) -> String {
 
 /// Every byte but RFC 3986's unreserved ones percent-encoded, `/` too: safe as one part of a path.
 pub(crate) fn percent_encoded(text: &str) -> String {
-    text.bytes()
-        .fold(String::with_capacity(text.len()), |mut out, byte| {
-            if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-                out.push(char::from(byte));
-            } else {
-                out.push_str(&format!("%{byte:02X}"));
-            }
-            out
-        })
+    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+        out
+    })
 }

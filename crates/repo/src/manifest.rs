@@ -169,10 +169,7 @@ impl Manifest {
         };
         let bytes = serde_json::to_vec(&raw).expect("manifests are plain JSON");
         if bytes.len() as u64 > TARGET_LENGTH_MAX {
-            return Err(invalid(format!(
-                "it has {} bytes; {TARGET_LENGTH_MAX} are allowed",
-                bytes.len()
-            )));
+            return Err(invalid(format!("it has {} bytes; {TARGET_LENGTH_MAX} are allowed", bytes.len())));
         }
         Ok(bytes)
     }
@@ -184,10 +181,7 @@ impl Manifest {
 
     fn check(&self) -> Result<(), ContentError> {
         if self.files.len() > FILES_MAX {
-            return Err(invalid(format!(
-                "it has {} files; {FILES_MAX} are allowed",
-                self.files.len()
-            )));
+            return Err(invalid(format!("it has {} files; {FILES_MAX} are allowed", self.files.len())));
         }
         if let Some(reason) = conflict(self.files.iter().map(|file| &file.path)) {
             return Err(invalid(reason));
@@ -206,10 +200,7 @@ impl Manifest {
 impl FileEntry {
     fn check(&self) -> Result<(), ContentError> {
         let reason = if self.mode > MODE_MAX {
-            format!(
-                "its mode is {:o} (octal), which is more than permission bits",
-                self.mode
-            )
+            format!("its mode is {:o} (octal), which is more than permission bits", self.mode)
         } else if self.size > FILE_SIZE_MAX || self.body.size > FILE_SIZE_MAX {
             format!("it or its body is larger than {FILE_SIZE_MAX} bytes")
         } else if self.body.memory > DECODER_MEMORY_MAX {
@@ -245,49 +236,17 @@ impl TryFrom<RawFile> for FileEntry {
     type Error = NameError;
 
     fn try_from(raw: RawFile) -> Result<Self, NameError> {
-        let RawBody {
-            sha256,
-            size,
-            format,
-            memory,
-        } = raw.body;
-        let body = Body {
-            sha256,
-            size,
-            format,
-            memory,
-        };
-        Ok(Self {
-            path: FilePath::new(raw.path)?,
-            mode: raw.mode,
-            size: raw.size,
-            sha256: raw.sha256,
-            body,
-        })
+        let RawBody { sha256, size, format, memory } = raw.body;
+        let body = Body { sha256, size, format, memory };
+        Ok(Self { path: FilePath::new(raw.path)?, mode: raw.mode, size: raw.size, sha256: raw.sha256, body })
     }
 }
 
 impl From<FileEntry> for RawFile {
     fn from(file: FileEntry) -> Self {
-        let Body {
-            sha256,
-            size,
-            format,
-            memory,
-        } = file.body;
-        let body = RawBody {
-            sha256,
-            size,
-            format,
-            memory,
-        };
-        Self {
-            path: file.path.to_string(),
-            mode: file.mode,
-            size: file.size,
-            sha256: file.sha256,
-            body,
-        }
+        let Body { sha256, size, format, memory } = file.body;
+        let body = RawBody { sha256, size, format, memory };
+        Self { path: file.path.to_string(), mode: file.mode, size: file.size, sha256: file.sha256, body }
     }
 }
 
@@ -309,10 +268,7 @@ pub(crate) fn check_format(what: &'static str, bytes: &[u8], known: u64) -> Resu
 }
 
 pub(crate) fn unparsable(what: &'static str, error: &serde_json::Error) -> ContentError {
-    ContentError::Unparsable {
-        what,
-        reason: error.to_string(),
-    }
+    ContentError::Unparsable { what, reason: error.to_string() }
 }
 
 fn invalid(reason: String) -> ContentError {

@@ -87,10 +87,7 @@ fn target_name_problem(text: &str) -> Option<&'static str> {
             Some("\".\" and \"..\" are not allowed as parts")
         } else if part.starts_with(' ') || part.ends_with(' ') {
             Some("no part may begin or end with a space")
-        } else if !part
-            .chars()
-            .all(|c| c.is_alphanumeric() || " ._-+@~=,".contains(c))
-        {
+        } else if !part.chars().all(|c| c.is_alphanumeric() || " ._-+@~=,".contains(c)) {
             Some("only letters, digits, spaces and ._-+@~=, are allowed between \"/\"")
         } else {
             None
@@ -178,16 +175,13 @@ impl Sequence {
     ///
     /// 0, or more than [`NUMBER_MAX`].
     pub fn new(number: u64) -> Result<Self, NameError> {
-        NonZeroU64::new(number)
-            .filter(|number| number.get() <= NUMBER_MAX)
-            .map(Self)
-            .ok_or_else(|| {
-                NameError::new(
-                    "sequence",
-                    &number.to_string(),
-                    "it must be from 1 to 9007199254740991 (2^53 - 1)",
-                )
-            })
+        NonZeroU64::new(number).filter(|number| number.get() <= NUMBER_MAX).map(Self).ok_or_else(|| {
+            NameError::new(
+                "sequence",
+                &number.to_string(),
+                "it must be from 1 to 9007199254740991 (2^53 - 1)",
+            )
+        })
     }
 
     /// The number itself.
@@ -212,10 +206,7 @@ impl FromStr for Sequence {
 
     fn from_str(text: &str) -> Result<Self, NameError> {
         // One number has one spelling, because sequences are also parts of file names: no sign, no leading zero.
-        let number = text
-            .parse()
-            .ok()
-            .filter(|number: &u64| number.to_string() == text);
+        let number = text.parse().ok().filter(|number: &u64| number.to_string() == text);
         Self::new(
             number.ok_or_else(|| {
                 NameError::new("sequence", text, "it must be a number from 1, in plain digits")

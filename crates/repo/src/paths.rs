@@ -67,12 +67,7 @@ fn path_problem(text: &str) -> Option<&'static str> {
 
 /// `CON`, `nul.txt`, `Com1` …: opened on Windows, these are devices in every folder.
 fn is_device(part: &str) -> bool {
-    let stem = part
-        .split('.')
-        .next()
-        .unwrap_or_default()
-        .trim_end()
-        .to_ascii_uppercase();
+    let stem = part.split('.').next().unwrap_or_default().trim_end().to_ascii_uppercase();
     match stem.as_bytes() {
         b"CON" | b"PRN" | b"AUX" | b"NUL" => true,
         [b'C', b'O', b'M', digit] | [b'L', b'P', b'T', digit] => digit.is_ascii_digit(),

@@ -32,28 +32,16 @@ impl Published {
         let present = |role: Role| move |source| WriteError::Present { role, source };
         let mut trusted = Trusted::from_root(root).map_err(present(Role::Root))?;
         let whenever = Timestamp::MIN;
-        trusted
-            .update_timestamp(timestamp, whenever)
-            .map_err(present(Role::Timestamp))?;
-        trusted
-            .update_snapshot(snapshot, whenever)
-            .map_err(present(Role::Snapshot))?;
-        trusted
-            .update_targets(targets, whenever)
-            .map_err(present(Role::Targets))?;
+        trusted.update_timestamp(timestamp, whenever).map_err(present(Role::Timestamp))?;
+        trusted.update_snapshot(snapshot, whenever).map_err(present(Role::Snapshot))?;
+        trusted.update_targets(targets, whenever).map_err(present(Role::Targets))?;
         Ok(Self {
             root: SignedRoot::from_bytes(root).map_err(present(Role::Root))?,
-            targets: Envelope::parse(Role::Targets, targets)
-                .map_err(present(Role::Targets))?
-                .signed,
+            targets: Envelope::parse(Role::Targets, targets).map_err(present(Role::Targets))?.signed,
             targets_bytes: targets.to_vec(),
-            snapshot: Envelope::parse(Role::Snapshot, snapshot)
-                .map_err(present(Role::Snapshot))?
-                .signed,
+            snapshot: Envelope::parse(Role::Snapshot, snapshot).map_err(present(Role::Snapshot))?.signed,
             snapshot_bytes: snapshot.to_vec(),
-            timestamp: Envelope::parse(Role::Timestamp, timestamp)
-                .map_err(present(Role::Timestamp))?
-                .signed,
+            timestamp: Envelope::parse(Role::Timestamp, timestamp).map_err(present(Role::Timestamp))?.signed,
         })
     }
 
@@ -84,18 +72,13 @@ impl Published {
 
     /// The length and digest of a published target.
     pub fn target(&self, name: &TargetName) -> Option<(u64, Digest)> {
-        self.targets
-            .targets
-            .get(name.as_str())
-            .map(|target| (target.length, target.hashes.sha256))
+        self.targets.targets.get(name.as_str()).map(|target| (target.length, target.hashes.sha256))
     }
 
     /// All published targets, in order of name.
     pub fn targets(&self) -> impl Iterator<Item = (TargetName, u64, Digest)> {
         let described = |(name, target): (&String, &TargetDocument)| {
-            TargetName::new(name.as_str())
-                .ok()
-                .map(|name| (name, target.length, target.hashes.sha256))
+            TargetName::new(name.as_str()).ok().map(|name| (name, target.length, target.hashes.sha256))
         };
         self.targets.targets.iter().filter_map(described)
     }

@@ -74,12 +74,8 @@ struct RawRelease {
 impl ReleaseList {
     /// A list with one release, the current one.
     pub fn first(component: ComponentName, release: Release) -> Result<Self, ContentError> {
-        let list = Self {
-            component,
-            current: release.sequence,
-            withdrawn: Vec::new(),
-            releases: vec![release],
-        };
+        let list =
+            Self { component, current: release.sequence, withdrawn: Vec::new(), releases: vec![release] };
         list.check()?;
         Ok(list)
     }
@@ -139,15 +135,12 @@ impl ReleaseList {
 
     /// The release that clients should have.
     pub fn current(&self) -> &Release {
-        self.release(self.current)
-            .expect("checked: the current release is in the list")
+        self.release(self.current).expect("checked: the current release is in the list")
     }
 
     /// The newest release, withdrawn or not: the next one's sequence must be higher.
     pub fn newest(&self) -> &Release {
-        self.releases
-            .last()
-            .expect("checked: there is at least one release")
+        self.releases.last().expect("checked: there is at least one release")
     }
 
     /// All releases, newest last.
@@ -197,10 +190,8 @@ impl ReleaseList {
         let mut next = self.clone();
         next.current = release.sequence;
         next.releases.push(release);
-        let dropped: Vec<_> = next
-            .releases
-            .drain(..next.releases.len().saturating_sub(RELEASES_MAX))
-            .collect();
+        let dropped: Vec<_> =
+            next.releases.drain(..next.releases.len().saturating_sub(RELEASES_MAX)).collect();
         let oldest = next.releases[0].sequence;
         next.withdrawn.retain(|sequence| *sequence >= oldest);
         next.check()?;
@@ -214,15 +205,9 @@ impl ReleaseList {
     /// `sequence` is not in the list, was itself withdrawn, or is not earlier than the current release.
     pub fn rolled_back(&self, sequence: Sequence) -> Result<Self, ContentError> {
         if self.release(sequence).is_none() {
-            let kept: Vec<_> = self
-                .releases
-                .iter()
-                .map(|release| release.sequence.to_string())
-                .collect();
-            let reason = format!(
-                "there is no release {sequence} to go back to; there are {}",
-                kept.join(", ")
-            );
+            let kept: Vec<_> = self.releases.iter().map(|release| release.sequence.to_string()).collect();
+            let reason =
+                format!("there is no release {sequence} to go back to; there are {}", kept.join(", "));
             return Err(invalid(reason));
         }
         if sequence >= self.current {
@@ -233,11 +218,7 @@ impl ReleaseList {
         }
         let mut next = self.clone();
         next.current = sequence;
-        let later = self
-            .releases
-            .iter()
-            .map(|release| release.sequence)
-            .filter(|later| *later > sequence);
+        let later = self.releases.iter().map(|release| release.sequence).filter(|later| *later > sequence);
         next.withdrawn.extend(later);
         next.withdrawn.sort_unstable();
         next.withdrawn.dedup();
@@ -247,10 +228,7 @@ impl ReleaseList {
 
     fn check(&self) -> Result<(), ContentError> {
         let reason = if self.releases.is_empty() || self.releases.len() > RELEASES_MAX {
-            format!(
-                "it has {} releases; 1 to {RELEASES_MAX} are allowed",
-                self.releases.len()
-            )
+            format!("it has {} releases; 1 to {RELEASES_MAX} are allowed", self.releases.len())
         } else if !self.releases.is_sorted_by(|a, b| a.sequence < b.sequence) {
             "its releases are not in order of sequence".to_owned()
         } else if self.release(self.current).is_none() {
@@ -259,10 +237,8 @@ impl ReleaseList {
             format!("its current release {} was withdrawn", self.current)
         } else if !self.withdrawn.is_sorted_by(|a, b| a < b) {
             "its withdrawn releases are not in order of sequence".to_owned()
-        } else if let Some(stranger) = self
-            .withdrawn
-            .iter()
-            .find(|sequence| self.release(**sequence).is_none())
+        } else if let Some(stranger) =
+            self.withdrawn.iter().find(|sequence| self.release(**sequence).is_none())
         {
             format!("the withdrawn release {stranger} is not in it")
         } else if let Some(release) = self.releases.iter().find(|release| !release.is_possible()) {
@@ -284,21 +260,8 @@ impl TryFrom<RawRelease> for Release {
     type Error = NameError;
 
     fn try_from(raw: RawRelease) -> Result<Self, NameError> {
-        let RawRelease {
-            sequence,
-            version,
-            published,
-            manifest: _,
-            size,
-            files,
-        } = raw;
-        Ok(Self {
-            sequence,
-            version: VersionText::new(version)?,
-            published,
-            size,
-            files,
-        })
+        let RawRelease { sequence, version, published, manifest: _, size, files } = raw;
+        Ok(Self { sequence, version: VersionText::new(version)?, published, size, files })
     }
 }
 

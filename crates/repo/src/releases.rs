@@ -66,18 +66,12 @@ fn check_present(
     component: &ComponentName,
     list: Option<&ReleaseList>,
 ) -> Result<(), WriteError> {
-    let published = draft
-        .target(&layout::release_list(component))
-        .map(|(_, digest)| digest);
+    let published = draft.target(&layout::release_list(component)).map(|(_, digest)| digest);
     let given = list.map(|list| Digest::of(&list.to_bytes()));
     if published == given && list.is_none_or(|list| list.component() == component) {
         return Ok(());
     }
     let reason =
         format!("it is not the one that is published for {component}: read it again, then repeat the change");
-    Err(ContentError::Invalid {
-        what: "release list",
-        reason,
-    }
-    .into())
+    Err(ContentError::Invalid { what: "release list", reason }.into())
 }

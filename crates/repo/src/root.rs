@@ -41,10 +41,7 @@ pub struct SignedRoot {
 impl RootDraft {
     /// The first root of a new repository. Every role needs its keys: [`Self::role`].
     pub fn first() -> Self {
-        Self {
-            previous: None,
-            roles: BTreeMap::new(),
-        }
+        Self { previous: None, roles: BTreeMap::new() }
     }
 
     /// The root after `previous`, so far with the same keys and thresholds.
@@ -62,10 +59,7 @@ impl RootDraft {
             })?;
             roles.insert(role, (previous.threshold(role), keys));
         }
-        Ok(Self {
-            previous: Some(previous.clone()),
-            roles,
-        })
+        Ok(Self { previous: Some(previous.clone()), roles })
     }
 
     /// Gives `role` these keys, of which `threshold` must sign, in place of those it had.
@@ -98,19 +92,9 @@ impl RootDraft {
         self.check_offline()?;
         let expires = expiry.expires(Role::Root, now)?;
         let (kind, spec_version) = (Role::Root.to_string(), SPEC_VERSION.to_owned());
-        let document = RootDocument {
-            kind,
-            consistent_snapshot: true,
-            expires,
-            keys,
-            roles,
-            spec_version,
-            version,
-        };
-        Ok(UnsignedRoot {
-            previous: self.previous,
-            envelope: Envelope::unsigned(document),
-        })
+        let document =
+            RootDocument { kind, consistent_snapshot: true, expires, keys, roles, spec_version, version };
+        Ok(UnsignedRoot { previous: self.previous, envelope: Envelope::unsigned(document) })
     }
 
     /// Root keys stay offline (I2): one that also signs every day would not.
@@ -135,18 +119,13 @@ fn check_role(role: Role, threshold: usize, keys: &[PublicKey]) -> Result<(), Wr
     } else if distinct.len() < keys.len() {
         "it has the same key twice".to_owned()
     } else if keys.len() > ROLE_KEYS_MAX {
-        format!(
-            "it has {} keys, more than the {ROLE_KEYS_MAX} that are allowed",
-            keys.len()
-        )
+        format!("it has {} keys, more than the {ROLE_KEYS_MAX} that are allowed", keys.len())
     } else if threshold == 0 || threshold > keys.len() {
         format!("its threshold is {threshold} and it has {} keys", keys.len())
     } else {
         return Ok(());
     };
-    Err(WriteError::Invalid(format!(
-        "the {role} role is not right: {problem}"
-    )))
+    Err(WriteError::Invalid(format!("the {role} role is not right: {problem}")))
 }
 
 impl UnsignedRoot {
@@ -162,10 +141,7 @@ impl UnsignedRoot {
     ///
     /// Not a root that a [`RootDraft`] could have become, or not the one that follows `previous`.
     pub fn from_bytes(bytes: &[u8], previous: Option<&SignedRoot>) -> Result<Self, WriteError> {
-        let unreadable = |source| WriteError::Present {
-            role: Role::Root,
-            source,
-        };
+        let unreadable = |source| WriteError::Present { role: Role::Root, source };
         crate::trusted::check_length(bytes, ROOT_LENGTH_MAX, Role::Root.name()).map_err(unreadable)?;
         let envelope: Envelope<RootDocument> = Envelope::parse(Role::Root, bytes).map_err(unreadable)?;
         check_document(&envelope.signed).map_err(unreadable)?;
@@ -176,10 +152,7 @@ impl UnsignedRoot {
                 "this root is version {got}; version {expected} is next"
             )));
         }
-        Ok(Self {
-            previous: previous.cloned(),
-            envelope,
-        })
+        Ok(Self { previous: previous.cloned(), envelope })
     }
 
     /// Adds a signature.
@@ -190,10 +163,7 @@ impl UnsignedRoot {
     pub fn sign(&mut self, key: &SecretKey) -> Result<(), WriteError> {
         let id = key.id();
         let own = self.envelope.signed.role(Role::Root).keyids.contains(&id);
-        let before = self
-            .previous
-            .iter()
-            .any(|root| root.document.role(Role::Root).keyids.contains(&id));
+        let before = self.previous.iter().any(|root| root.document.role(Role::Root).keyids.contains(&id));
         if !own && !before {
             return Err(WriteError::ForeignKey { key: id.to_string() });
         }
@@ -223,33 +193,18 @@ impl UnsignedRoot {
     /// [`WriteError::KeysMissing`] while a threshold is not met, counting signatures of distinct keys; a bad signature
     /// that somebody brought in with the file.
     pub fn complete(&self) -> Result<SignedRoot, WriteError> {
-        let signed_by: BTreeSet<KeyId> = self
-            .envelope
-            .signatures
-            .iter()
-            .filter_map(|signature| KeyId::parse(&signature.keyid))
-            .collect();
-        let authorities = self
-            .previous
-            .iter()
-            .map(|root| &root.document)
-            .chain([&self.envelope.signed]);
+        let signed_by: BTreeSet<KeyId> =
+            self.envelope.signatures.iter().filter_map(|signature| KeyId::parse(&signature.keyid)).collect();
+        let authorities = self.previous.iter().map(|root| &root.document).chain([&self.envelope.signed]);
         for document in authorities {
             let RoleKeys { keyids, threshold } = document.role(Role::Root);
             let found = keyids.iter().filter(|id| signed_by.contains(id)).count();
             if found < *threshold {
-                return Err(WriteError::KeysMissing {
-                    role: Role::Root,
-                    threshold: *threshold,
-                    found,
-                });
+                return Err(WriteError::KeysMissing { role: Role::Root, threshold: *threshold, found });
             }
         }
         let bytes = self.envelope.to_bytes();
-        let present = |source| WriteError::Present {
-            role: Role::Root,
-            source,
-        };
+        let present = |source| WriteError::Present { role: Role::Root, source };
         // The judge is the code that every client runs.
         match &self.previous {
             Some(previous) => {
@@ -258,10 +213,7 @@ impl UnsignedRoot {
             None => Trusted::from_root(&bytes).map(drop),
         }
         .map_err(present)?;
-        Ok(SignedRoot {
-            document: self.envelope.signed.clone(),
-            bytes,
-        })
+        Ok(SignedRoot { document: self.envelope.signed.clone(), bytes })
     }
 
     /// The new root's version.
@@ -280,10 +232,7 @@ impl SignedRoot {
         Trusted::from_root(bytes)?;
         let document = Envelope::<RootDocument>::parse(Role::Root, bytes)?.signed;
         check_document(&document)?;
-        Ok(Self {
-            document,
-            bytes: bytes.to_vec(),
-        })
+        Ok(Self { document, bytes: bytes.to_vec() })
     }
 
     /// The file.
@@ -327,27 +276,18 @@ impl SignedRoot {
 fn check_document(document: &RootDocument) -> Result<(), VerifyError> {
     let reason = if !document.consistent_snapshot {
         "it has no consistent snapshots"
-    } else if Role::ALL
-        .iter()
-        .any(|role| !document.roles.contains_key(role.name()))
-    {
+    } else if Role::ALL.iter().any(|role| !document.roles.contains_key(role.name())) {
         "it does not name keys for all four roles"
     } else if document.kind != Role::Root.name() {
         "it is another role's"
     } else {
         return Ok(());
     };
-    Err(VerifyError::Unparsable {
-        role: Role::Root.to_string(),
-        reason: reason.to_owned(),
-    })
+    Err(VerifyError::Unparsable { role: Role::Root.to_string(), reason: reason.to_owned() })
 }
 
 pub(crate) fn next_version(role: Role, version: u64) -> Result<u64, WriteError> {
-    version
-        .checked_add(1)
-        .filter(|next| *next <= NUMBER_MAX)
-        .ok_or_else(|| {
-            WriteError::Invalid(format!("{role} metadata has reached the last version, {version}"))
-        })
+    version.checked_add(1).filter(|next| *next <= NUMBER_MAX).ok_or_else(|| {
+        WriteError::Invalid(format!("{role} metadata has reached the last version, {version}"))
+    })
 }

@@ -89,24 +89,12 @@ impl Trusted {
     pub fn from_root(bytes: &[u8]) -> Result<Self, VerifyError> {
         check_length(bytes, ROOT_LENGTH_MAX, "root")?;
         let set = TrustedMetadataSet::from_root(bytes).map_err(|error| verify_error("root", error))?;
-        if let Some(role) = Role::ALL
-            .iter()
-            .find(|role| set.root().role(role.name()).is_none())
-        {
+        if let Some(role) = Role::ALL.iter().find(|role| set.root().role(role.name()).is_none()) {
             let reason = format!("it names no keys for the role {role}");
-            return Err(VerifyError::Unparsable {
-                role: "root".to_owned(),
-                reason,
-            });
+            return Err(VerifyError::Unparsable { role: "root".to_owned(), reason });
         }
         let roots = BTreeMap::from([(set.root().version, Arc::from(bytes))]);
-        Ok(Self {
-            set,
-            received: Received {
-                roots,
-                ..Received::default()
-            },
-        })
+        Ok(Self { set, received: Received { roots, ..Received::default() } })
     }
 
     /// The trusted root's version.
@@ -124,11 +112,7 @@ impl Trusted {
     pub fn root_wanted(&self) -> Wanted {
         let version = self.root_version().saturating_add(1);
         let file = layout::metadata_file(Role::Root, version);
-        Wanted {
-            file,
-            version: Some(version),
-            length_max: ROOT_LENGTH_MAX,
-        }
+        Wanted { file, version: Some(version), length_max: ROOT_LENGTH_MAX }
     }
 
     /// Takes the next root: signed by the trusted one's keys and by its own.
@@ -142,29 +126,15 @@ impl Trusted {
     pub fn update_root(&mut self, bytes: &[u8]) -> Result<(), VerifyError> {
         check_length(bytes, ROOT_LENGTH_MAX, "root")?;
         let mut next = self.clone();
-        next.set
-            .update_root(bytes)
-            .map_err(|error| verify_error("root", error))?;
-        if let Some(role) = Role::ALL
-            .iter()
-            .find(|role| next.set.root().role(role.name()).is_none())
-        {
+        next.set.update_root(bytes).map_err(|error| verify_error("root", error))?;
+        if let Some(role) = Role::ALL.iter().find(|role| next.set.root().role(role.name()).is_none()) {
             let reason = format!("it names no keys for the role {role}");
-            return Err(VerifyError::Unparsable {
-                role: "root".to_owned(),
-                reason,
-            });
+            return Err(VerifyError::Unparsable { role: "root".to_owned(), reason });
         }
         let before = std::mem::take(&mut next.received);
         next.received.roots = before.roots;
-        next.received
-            .roots
-            .insert(next.set.root().version, Arc::from(bytes));
-        next.load_floor(
-            before.timestamp.as_deref(),
-            before.snapshot.as_deref(),
-            before.targets.as_deref(),
-        );
+        next.received.roots.insert(next.set.root().version, Arc::from(bytes));
+        next.load_floor(before.timestamp.as_deref(), before.snapshot.as_deref(), before.targets.as_deref());
         *self = next;
         Ok(())
     }
@@ -175,9 +145,7 @@ impl Trusted {
     ///
     /// [`VerifyError::Expired`].
     pub fn check_root(&self, now: Timestamp) -> Result<(), VerifyError> {
-        self.set
-            .check_root_expired(now)
-            .map_err(|error| verify_error("root", error))
+        self.set.check_root_expired(now).map_err(|error| verify_error("root", error))
     }
 
     /// Loads what was kept of an earlier run, expired or not, as the floor below which nothing is accepted.
@@ -240,25 +208,12 @@ impl Trusted {
     /// No timestamp is loaded, it has expired, or it pins no snapshot.
     pub fn snapshot_wanted(&self, now: Timestamp) -> Result<Option<Wanted>, VerifyError> {
         let timestamp = self.set.timestamp().ok_or_else(|| incomplete("timestamp"))?;
-        self.set
-            .check_timestamp_expired(now)
-            .map_err(|error| verify_error("timestamp", error))?;
-        let pin = timestamp
-            .snapshot_meta()
-            .ok_or_else(|| unpinned("timestamp", "snapshot"))?;
-        if self
-            .set
-            .snapshot()
-            .is_some_and(|have| have.version == pin.version && !have.is_expired(now))
-        {
+        self.set.check_timestamp_expired(now).map_err(|error| verify_error("timestamp", error))?;
+        let pin = timestamp.snapshot_meta().ok_or_else(|| unpinned("timestamp", "snapshot"))?;
+        if self.set.snapshot().is_some_and(|have| have.version == pin.version && !have.is_expired(now)) {
             return Ok(None);
         }
-        Ok(Some(self.wanted(
-            "snapshot",
-            pin.version,
-            pin.length,
-            SNAPSHOT_LENGTH_MAX,
-        )))
+        Ok(Some(self.wanted("snapshot", pin.version, pin.length, SNAPSHOT_LENGTH_MAX)))
     }
 
     /// Takes the snapshot that the timestamp pins.
@@ -269,12 +224,8 @@ impl Trusted {
     pub fn update_snapshot(&mut self, bytes: &[u8], now: Timestamp) -> Result<(), VerifyError> {
         check_length(bytes, SNAPSHOT_LENGTH_MAX, "snapshot")?;
         let timestamp = self.set.timestamp().ok_or_else(|| incomplete("timestamp"))?;
-        timestamp
-            .snapshot_meta()
-            .ok_or_else(|| unpinned("timestamp", "snapshot"))?;
-        self.set
-            .update_snapshot(bytes, now)
-            .map_err(|error| verify_error("snapshot", error))?;
+        timestamp.snapshot_meta().ok_or_else(|| unpinned("timestamp", "snapshot"))?;
+        self.set.update_snapshot(bytes, now).map_err(|error| verify_error("snapshot", error))?;
         self.received.snapshot = Some(Arc::from(bytes));
         self.received.targets = None;
         self.received.delegated.clear();
@@ -288,23 +239,13 @@ impl Trusted {
     /// No snapshot is loaded, it has expired, or it pins no targets.
     pub fn targets_wanted(&self, now: Timestamp) -> Result<Option<Wanted>, VerifyError> {
         let snapshot = self.set.snapshot().ok_or_else(|| incomplete("snapshot"))?;
-        self.set
-            .check_snapshot_expired(now)
-            .map_err(|error| verify_error("snapshot", error))?;
-        let pin = snapshot
-            .meta
-            .get("targets.json")
-            .ok_or_else(|| unpinned("snapshot", "targets"))?;
+        self.set.check_snapshot_expired(now).map_err(|error| verify_error("snapshot", error))?;
+        let pin = snapshot.meta.get("targets.json").ok_or_else(|| unpinned("snapshot", "targets"))?;
         let have = self.set.targets_role("targets");
         if have.is_some_and(|have| have.version == pin.version && !have.is_expired(now)) {
             return Ok(None);
         }
-        Ok(Some(self.wanted(
-            "targets",
-            pin.version,
-            pin.length,
-            TARGETS_LENGTH_MAX,
-        )))
+        Ok(Some(self.wanted("targets", pin.version, pin.length, TARGETS_LENGTH_MAX)))
     }
 
     /// Takes the top targets metadata that the snapshot pins.
@@ -315,13 +256,8 @@ impl Trusted {
     pub fn update_targets(&mut self, bytes: &[u8], now: Timestamp) -> Result<(), VerifyError> {
         check_length(bytes, TARGETS_LENGTH_MAX, "targets")?;
         let snapshot = self.set.snapshot().ok_or_else(|| incomplete("snapshot"))?;
-        snapshot
-            .meta
-            .get("targets.json")
-            .ok_or_else(|| unpinned("snapshot", "targets"))?;
-        self.set
-            .update_targets(bytes, now)
-            .map_err(|error| verify_error("targets", error))?;
+        snapshot.meta.get("targets.json").ok_or_else(|| unpinned("snapshot", "targets"))?;
+        self.set.update_targets(bytes, now).map_err(|error| verify_error("targets", error))?;
         self.received.targets = Some(Arc::from(bytes));
         Ok(())
     }
@@ -345,10 +281,9 @@ impl Trusted {
             return Ok(());
         }
         Err(match self.set.targets_role("targets") {
-            Some(targets) if targets.is_expired(now) => VerifyError::Expired {
-                role: "targets".to_owned(),
-                expired_at: targets.expires,
-            },
+            Some(targets) if targets.is_expired(now) => {
+                VerifyError::Expired { role: "targets".to_owned(), expired_at: targets.expires }
+            }
             _ => incomplete("targets"),
         })
     }
@@ -363,15 +298,9 @@ impl Trusted {
     /// The names and descriptions of all targets of the top targets metadata, in order of name. Names that
     /// [`TargetName`] does not allow are left out.
     pub fn targets(&self) -> impl Iterator<Item = (TargetName, TargetDescription)> {
-        let targets = self
-            .set
-            .targets_role("targets")
-            .into_iter()
-            .flat_map(|role| &role.targets);
+        let targets = self.set.targets_role("targets").into_iter().flat_map(|role| &role.targets);
         targets.filter_map(|(name, file)| {
-            TargetName::new(name.as_str())
-                .ok()
-                .map(|parsed| (parsed, self.description(name, file)))
+            TargetName::new(name.as_str()).ok().map(|parsed| (parsed, self.description(name, file)))
         })
     }
 
@@ -385,17 +314,12 @@ impl Trusted {
     }
 
     pub(crate) fn description(&self, name: &str, file: &sigstore_tuf::TargetFile) -> TargetDescription {
-        let hash = ["sha256", "sha512"]
-            .iter()
-            .find_map(|algorithm| file.hashes.get(*algorithm));
+        let hash = ["sha256", "sha512"].iter().find_map(|algorithm| file.hashes.get(*algorithm));
         let path = match hash.or_else(|| file.hashes.values().next()) {
             Some(hash) if self.consistent_snapshot() => layout::target_file(name, hash),
             _ => name.to_owned(),
         };
-        let sha256 = file
-            .hashes
-            .get("sha256")
-            .and_then(|hash| hash.to_ascii_lowercase().parse().ok());
+        let sha256 = file.hashes.get("sha256").and_then(|hash| hash.to_ascii_lowercase().parse().ok());
         TargetDescription {
             name: name.to_owned(),
             length: file.length,
@@ -412,11 +336,7 @@ impl Trusted {
         } else {
             format!("{name}.json")
         };
-        Wanted {
-            file,
-            version: Some(version),
-            length_max: pinned.unwrap_or(length_max).min(length_max),
-        }
+        Wanted { file, version: Some(version), length_max: pinned.unwrap_or(length_max).min(length_max) }
     }
 }
 
@@ -427,16 +347,10 @@ impl TargetDescription {
     ///
     /// [`VerifyError::Mismatch`].
     pub fn check(&self, bytes: &[u8]) -> Result<(), VerifyError> {
-        let mismatch = |reason: String| VerifyError::Mismatch {
-            role: format!("target {:?}", self.name),
-            reason,
-        };
+        let mismatch =
+            |reason: String| VerifyError::Mismatch { role: format!("target {:?}", self.name), reason };
         if bytes.len() as u64 != self.length {
-            return Err(mismatch(format!(
-                "{} bytes instead of {}",
-                bytes.len(),
-                self.length
-            )));
+            return Err(mismatch(format!("{} bytes instead of {}", bytes.len(), self.length)));
         }
         let mut known = false;
         for (algorithm, expected) in &self.hashes {
@@ -451,11 +365,7 @@ impl TargetDescription {
             }
             known = true;
         }
-        if known {
-            Ok(())
-        } else {
-            Err(mismatch("no digest that we know is given for it".to_owned()))
-        }
+        if known { Ok(()) } else { Err(mismatch("no digest that we know is given for it".to_owned())) }
     }
 }
 
@@ -463,20 +373,12 @@ pub(crate) fn check_length(bytes: &[u8], length_max: u64, role: &str) -> Result<
     if bytes.len() as u64 <= length_max {
         return Ok(());
     }
-    let reason = format!(
-        "it has {} bytes, more than the {length_max} that are allowed",
-        bytes.len()
-    );
-    Err(VerifyError::Unparsable {
-        role: role.to_owned(),
-        reason,
-    })
+    let reason = format!("it has {} bytes, more than the {length_max} that are allowed", bytes.len());
+    Err(VerifyError::Unparsable { role: role.to_owned(), reason })
 }
 
 pub(crate) fn incomplete(role: &str) -> VerifyError {
-    VerifyError::Incomplete {
-        role: role.to_owned(),
-    }
+    VerifyError::Incomplete { role: role.to_owned() }
 }
 
 pub(crate) fn unpinned(role: &str, child: &str) -> VerifyError {
@@ -490,24 +392,14 @@ pub(crate) fn unpinned(role: &str, child: &str) -> VerifyError {
 pub(crate) fn verify_error(role: &str, error: Error) -> VerifyError {
     let role = role.to_owned();
     match error {
-        Error::Expired { role, expires } => VerifyError::Expired {
-            role,
-            expired_at: expires,
-        },
-        Error::Rollback { trusted, new, .. } => VerifyError::Older {
-            role,
-            have: trusted,
-            got: new,
-        },
-        Error::BadRootVersion { trusted, new } if new <= trusted => VerifyError::Older {
-            role,
-            have: trusted,
-            got: new,
-        },
-        Error::BadRootVersion { trusted, new } => VerifyError::Mismatch {
-            role,
-            reason: format!("version {new} cannot follow version {trusted}"),
-        },
+        Error::Expired { role, expires } => VerifyError::Expired { role, expired_at: expires },
+        Error::Rollback { trusted, new, .. } => VerifyError::Older { role, have: trusted, got: new },
+        Error::BadRootVersion { trusted, new } if new <= trusted => {
+            VerifyError::Older { role, have: trusted, got: new }
+        }
+        Error::BadRootVersion { trusted, new } => {
+            VerifyError::Mismatch { role, reason: format!("version {new} cannot follow version {trusted}") }
+        }
         Error::IntegrityMismatch(reason) => VerifyError::Mismatch { role, reason },
         Error::ThresholdNotMet { found, threshold, .. } => VerifyError::WrongSignature {
             role,
@@ -517,14 +409,8 @@ pub(crate) fn verify_error(role: &str, error: Error) -> VerifyError {
         | Error::UnusableKey { .. }
         | Error::UnsupportedScheme { .. }
         | Error::UnknownRole(_)
-        | Error::Crypto(_)) => VerifyError::WrongSignature {
-            role,
-            reason: error.to_string(),
-        },
-        error => VerifyError::Unparsable {
-            role,
-            reason: chain(&error),
-        },
+        | Error::Crypto(_)) => VerifyError::WrongSignature { role, reason: error.to_string() },
+        error => VerifyError::Unparsable { role, reason: chain(&error) },
     }
 }
 
