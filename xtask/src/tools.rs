@@ -10,8 +10,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::steps::run;
 
-/// The peer that reads what we publish and writes what we read.
-const PYTHON_TUF: &str = "tuf>=7,<8";
+/// The peer that reads what we publish and writes what we read, and what it signs with.
+const PYTHON_TUF: [&str; 2] = ["tuf>=7,<8", "securesystemslib[crypto]>=1,<2"];
 
 /// Programs of the tests between hosts, and the Debian packages that bring them.
 const HOST_TOOLS: [(&str, &str); 3] = [("ip", "iproute2"), ("nginx", "nginx-light"), ("curl", "curl")];
@@ -64,10 +64,11 @@ pub fn ensure_python(root: &Path) -> Result<PathBuf> {
         "install",
         "--quiet",
         "--disable-pip-version-check",
-        PYTHON_TUF,
+        PYTHON_TUF[0],
+        PYTHON_TUF[1],
     ]))?;
     if !has_tuf(&python) {
-        bail!("{PYTHON_TUF} was installed in {} but cannot be imported", folder.display());
+        bail!("{PYTHON_TUF:?} were installed in {} but cannot be imported", folder.display());
     }
     Ok(python)
 }
@@ -77,7 +78,7 @@ fn make_venv(folder: &Path) -> Result<()> {
 }
 
 fn has_tuf(python: &Path) -> bool {
-    let code = "import sys, tuf; sys.exit(tuf.__version__.split('.')[0] != '7')";
+    let code = "import sys, tuf, cryptography; sys.exit(tuf.__version__.split('.')[0] != '7')";
     quiet(Command::new(python).args(["-c", code]))
 }
 
