@@ -6,7 +6,7 @@
 pub mod csv;
 pub mod edit;
 pub mod file;
-mod show;
+pub mod show;
 
 use std::path::PathBuf;
 

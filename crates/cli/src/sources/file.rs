@@ -66,10 +66,21 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Failure> {
     })
 }
 
+/// Reads a policy document. Where it is not one, every problem is told; what it means is for the server.
+fn read_policy(path: &Path) -> Result<PolicyDocument, Failure> {
+    let text = read_text(path)?;
+    serde_json::from_str(&text).map_err(|error| {
+        let problems = PolicyDocument::parse(&text).err().unwrap_or_default();
+        let problems = problems.iter().map(ToString::to_string).collect();
+        Failure::bad_input(format!("{} is not a source list: {error}", path.display()))
+            .with_problems(problems)
+    })
+}
+
 /// Replaces the draft's list by the file's.
 pub async fn import(desk: &Desk, path: &Path, format: Option<Format>) -> Result<(), Failure> {
     let (policy, expected_revision) = match format.unwrap_or_else(|| Format::of(path)) {
-        Format::Json => (read_json::<PolicyDocument>(path)?, None),
+        Format::Json => (read_policy(path)?, None),
         Format::Csv => {
             let text = read_text(path)?;
             let entries = csv::read(&text).map_err(|problems| {

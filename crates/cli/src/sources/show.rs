@@ -36,7 +36,8 @@ pub fn saved(saved: &SavedPolicy) -> String {
     )
 }
 
-fn policy(policy: &PolicyDocument) -> String {
+/// Mode, options and entries.
+pub fn policy(policy: &PolicyDocument) -> String {
     let empty = match policy.mode.as_str() {
         "standard" => "no entries: every client updates from the server",
         _ => "no entries: no client has a source of its own",

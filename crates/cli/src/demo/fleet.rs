@@ -1,0 +1,244 @@
+//! The demo's server, update agents and clients: the same code as everywhere, in one process, set up over the
+//! API as an administrator would.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use headwater_api::bundle::ClientBundle;
+use headwater_api::plan::PlanDocument;
+use headwater_api::report::Report;
+use headwater_api::v1::{
+    DomainRequest, DomainView, Draft, Edit, EditsRequest, Explained, Hook, PublishOptions, ReleasesAnswer,
+    RoleRequest, SaveRequest, Saved, SavedPolicy, SyncResult, UpdateAgentsAnswer, VendorRequest, VendorView,
+};
+use headwater_client::{Config, Daemon, RunOptions, run_once};
+use reqwest::Method;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::publications::NewRelease;
+use super::sites::{Member, Site};
+use super::totals::Expected;
+use crate::console::{Console, segment};
+use crate::failure::{Failure, chain};
+use crate::limits::DEMO_RUNS_AT_ONCE_MAX;
+use crate::output::Output;
+use crate::pack::Package;
+use crate::publish::{Release, upload};
+
+/// The demo decides when its clients run; they poll only if it forgets them.
+const POLL_INTERVAL: Duration = Duration::from_secs(24 * 3600);
+
+/// Everybody but the vendor source.
+#[derive(Debug)]
+pub struct Fleet {
+    /// The server's API.
+    pub console: Console,
+    data: PathBuf,
+    agents: Vec<(Member, Daemon)>,
+    clients: Vec<(Member, Config)>,
+    runs_at_once: Arc<Semaphore>,
+}
+
+impl Fleet {
+    /// A fleet without anybody yet, at a server that runs.
+    pub fn new(console: Console, data: &Path) -> Self {
+        let runs_at_once = Arc::new(Semaphore::new(DEMO_RUNS_AT_ONCE_MAX));
+        Self { console, data: data.to_owned(), agents: Vec::new(), clients: Vec::new(), runs_at_once }
+    }
+
+    /// Makes the vendor source known to the server.
+    pub async fn set_vendor(&self, url: &str, root: Value) -> Result<(), Failure> {
+        let request = VendorRequest { url: url.to_owned(), root: Some(root), schedule_minutes: Some(0) };
+        let _: VendorView = self.console.call(Method::PUT, "/api/v1/vendor", &request).await?;
+        Ok(())
+    }
+
+    /// Lets the server take what the vendor source has.
+    pub async fn sync(&self) -> Result<SyncResult, Failure> {
+        let result: SyncResult = self.console.ask(Method::POST, "/api/v1/vendor/sync").await?;
+        match &result.error {
+            None => Ok(result),
+            Some(error) => {
+                Err(Failure::failed(format!("the server could not take the vendor's releases: {error}")))
+            }
+        }
+    }
+
+    /// Publishes a program, with its install command.
+    pub async fn publish_program(&self, program: &NewRelease, output: Output) -> Result<(), Failure> {
+        let install =
+            Hook { command: vec!["/bin/sh".to_owned(), "install.sh".to_owned()], timeout_seconds: 60 };
+        let options = PublishOptions { install: Some(install), probe: None };
+        let release =
+            Release { class: "programs", name: &program.name, version: &program.version, options: &options };
+        upload(&self.console, &release, Package::of(&program.path, false)?, output).await?;
+        Ok(())
+    }
+
+    /// Makes a domain for each site, and its bundle.
+    pub async fn make_domains(&self, sites: &[Site]) -> Result<(), Failure> {
+        for site in sites {
+            let path = format!("root/{}", site.name);
+            let _: DomainView =
+                self.console.call(Method::POST, "/api/v1/domains", &DomainRequest { path }).await?;
+        }
+        self.write_bundles(sites).await
+    }
+
+    /// Writes what new clients start from; it has the list that is saved now.
+    pub async fn write_bundles(&self, sites: &[Site]) -> Result<(), Failure> {
+        for site in sites {
+            let domain = segment(&format!("root/{}", site.name));
+            let bundle: ClientBundle =
+                self.console.get(&format!("/api/v1/client-bundle?domain={domain}")).await?;
+            let file = self.bundle(&site.name);
+            let text = serde_json::to_vec(&bundle).expect("a wire message always serialises");
+            fs::write(&file, text).map_err(|error| Failure::file("write", &file, &error))?;
+        }
+        Ok(())
+    }
+
+    /// Makes the clients ready to run.
+    pub fn start_clients(&mut self, sites: &[Site]) -> Result<(), Failure> {
+        for site in sites {
+            for client in &site.clients {
+                let config = self.config(site, client)?;
+                self.clients.push((client.clone(), config));
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts the update agents: each checks in and is given the role. It serves once it has learnt of that.
+    pub async fn start_update_agents(&mut self, sites: &[Site]) -> Result<(), Failure> {
+        for site in sites {
+            let Some(agent) = &site.agent else { continue };
+            let config = self.config(site, agent)?;
+            let daemon = Daemon::start(config).await.map_err(|error| {
+                Failure::failed(format!("{} does not start: {}", agent.id, chain(&error)))
+            })?;
+            // Ends when a whole run has: the server knows the client then.
+            run_of(daemon.update(RunOptions::default()).await, &agent.id)?;
+            let port = free_port(agent.address).await?;
+            let request = RoleRequest {
+                classes: ["components", "settings", "programs"].map(str::to_owned).to_vec(),
+                addresses: Some(vec![agent.address.to_string()]),
+                port: Some(port),
+                scheme: Some("http".to_owned()),
+                force: false,
+            };
+            let path = format!("/api/v1/update-agents/{}", segment(&agent.id));
+            let _: UpdateAgentsAnswer = self.console.call(Method::PUT, &path, &request).await?;
+            self.agents.push((agent.clone(), daemon));
+        }
+        Ok(())
+    }
+
+    /// Publishes the source list: one entry a site.
+    pub async fn save_list(&self, sites: &[Site]) -> Result<Draft, Failure> {
+        let mode = Edit::SetMode { mode: "customized".to_owned() };
+        let entries = sites.iter().map(|site| Edit::Add { entry: site.entry(), at: None });
+        let request =
+            EditsRequest { edits: std::iter::once(mode).chain(entries).collect(), expected_revision: None };
+        let draft: Draft = self.console.call(Method::POST, "/api/v1/drafts/default/edits", &request).await?;
+        let comment = Some("one update source for each site".to_owned());
+        let save = SaveRequest { comment, over_version: None };
+        let _: Saved = self.console.call(Method::POST, "/api/v1/drafts/default/save", &save).await?;
+        Ok(draft)
+    }
+
+    /// Lets the update agents run, all at once.
+    pub async fn update_agents(&self) -> Result<Vec<Report>, Failure> {
+        let runs = self
+            .agents
+            .iter()
+            .map(|(member, daemon)| async move { (member, daemon.update(RunOptions::default()).await) });
+        let ended = futures_util::future::join_all(runs).await;
+        ended.into_iter().map(|(member, result)| run_of(result, &member.id)).collect()
+    }
+
+    /// Lets the clients run, some at a time.
+    pub async fn update_clients(&self) -> Result<Vec<Report>, Failure> {
+        let mut runs = JoinSet::new();
+        for (member, config) in &self.clients {
+            let (id, config, places) = (member.id.clone(), config.clone(), Arc::clone(&self.runs_at_once));
+            runs.spawn(async move {
+                let _place = places.acquire().await;
+                (run_once(&config, &RunOptions::default()).await, id)
+            });
+        }
+        let mut reports = Vec::new();
+        while let Some(ended) = runs.join_next().await {
+            let (result, id) =
+                ended.map_err(|error| Failure::failed(format!("a client broke down: {error}")))?;
+            reports.push(run_of(result, &id)?);
+        }
+        reports.sort_by(|a, b| a.client.cmp(&b.client));
+        Ok(reports)
+    }
+
+    /// What everybody must have to be current.
+    pub async fn expected(&self) -> Result<Expected, Failure> {
+        let saved: SavedPolicy = self.console.get("/api/v1/sources").await?;
+        let releases: ReleasesAnswer = self.console.get("/api/v1/releases").await?;
+        Ok(Expected::new(saved.version, &releases))
+    }
+
+    /// Everybody's plans, as the server explains them.
+    pub async fn plans(&self) -> Result<BTreeMap<String, PlanDocument>, Failure> {
+        let mut plans = BTreeMap::new();
+        for id in self
+            .agents
+            .iter()
+            .map(|(member, _)| &member.id)
+            .chain(self.clients.iter().map(|(member, _)| &member.id))
+        {
+            let explained: Explained =
+                self.console.get(&format!("/api/v1/explain?client={}", segment(id))).await?;
+            plans.insert(id.clone(), explained.plans);
+        }
+        Ok(plans)
+    }
+
+    /// Stops everybody.
+    pub async fn stop(self) {
+        for (_, daemon) in self.agents {
+            daemon.stop().await;
+        }
+    }
+
+    fn config(&self, site: &Site, member: &Member) -> Result<Config, Failure> {
+        let config = Config::new(self.data.join("clients").join(&member.id), &member.id)
+            .map_err(|error| Failure::failed(format!("{}: {}", member.id, chain(&error))))?;
+        Ok(Config {
+            bundle: Some(self.bundle(&site.name)),
+            addresses: Some(vec![member.address]),
+            poll_interval: Some(POLL_INTERVAL),
+            ..config
+        })
+    }
+
+    fn bundle(&self, site: &str) -> PathBuf {
+        self.data.join(format!("{site}.bundle.json"))
+    }
+}
+
+fn run_of(result: Result<Report, headwater_client::Error>, id: &str) -> Result<Report, Failure> {
+    result.map_err(|error| Failure::failed(format!("{id} could not run: {}", chain(&error))))
+}
+
+/// A port that is free on an address now; the update agent takes it when its role reaches it.
+async fn free_port(address: IpAddr) -> Result<u16, Failure> {
+    let bound = async { TcpListener::bind((address, 0)).await?.local_addr() }.await;
+    bound.map(|address| address.port()).map_err(|error| {
+        Failure::failed(format!("nothing can listen on {address}: {error}"))
+            .with_way_out("the demo needs all of 127.0.0.0/8 on the loopback interface, as Linux has it")
+    })
+}

@@ -1,0 +1,111 @@
+//! What the demo came to: who is current, which bytes came from where. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use headwater_api::report::{Attempt, AttemptResult, ClassResult, Report};
+use headwater_api::v1::{ReleasesAnswer, StoredReport};
+use serde::Serialize;
+
+/// The demo's one JSON object.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Totals {
+    /// Clients, update agents not counted.
+    pub clients: usize,
+    /// Clients that have everything that is published and saved.
+    pub current: usize,
+    /// Update agents.
+    pub update_agents: usize,
+    /// Update agents that have everything that is published and saved.
+    pub update_agents_current: usize,
+    /// Publications so far.
+    pub publications: usize,
+    /// By class and source: who took what from where.
+    pub by_source: BTreeMap<String, BTreeMap<String, FromSource>>,
+    /// Bytes that the server sent.
+    pub bytes_from_server: u64,
+    /// Bytes that update agents sent.
+    pub bytes_from_update_agents: u64,
+    /// Bytes that the vendor source sent to clients.
+    pub bytes_from_vendor: u64,
+    /// Seconds since the start.
+    pub seconds: f64,
+    /// Every attempt, by client, in the order they began.
+    pub attempts: BTreeMap<String, Vec<Attempt>>,
+}
+
+/// What came from one source, for one class.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct FromSource {
+    /// Clients and update agents that asked it.
+    pub clients: usize,
+    /// Runs in which it gave something new.
+    pub updates: usize,
+    /// Bytes that it sent.
+    pub bytes: u64,
+}
+
+impl Totals {
+    /// Adds up what the reports say.
+    pub fn add_up(&mut self, reports: &[StoredReport]) {
+        let mut askers: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
+        for report in reports.iter().map(|stored| &stored.report) {
+            for attempt in &report.attempts {
+                let from = self
+                    .by_source
+                    .entry(attempt.class.clone())
+                    .or_default()
+                    .entry(attempt.source.clone())
+                    .or_default();
+                from.bytes += attempt.bytes;
+                from.updates += usize::from(attempt.result == AttemptResult::Used);
+                askers.entry((&attempt.class, &attempt.source)).or_default().insert(&report.client);
+                *match attempt.source.as_str() {
+                    "server" => &mut self.bytes_from_server,
+                    "vendor" => &mut self.bytes_from_vendor,
+                    _ => &mut self.bytes_from_update_agents,
+                } += attempt.bytes;
+            }
+            self.attempts.entry(report.client.clone()).or_default().extend(report.attempts.iter().cloned());
+        }
+        for ((class, source), clients) in askers {
+            if let Some(from) = self.by_source.get_mut(class).and_then(|sources| sources.get_mut(source)) {
+                from.clients = clients.len();
+            }
+        }
+    }
+
+    /// Everybody is current.
+    pub fn is_whole(&self) -> bool {
+        self.current == self.clients && self.update_agents_current == self.update_agents
+    }
+}
+
+/// What a client must have to be current.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// The saved version of the policy.
+    pub policy_version: u64,
+    /// The current sequence of everything that is published: class, name, sequence.
+    pub releases: Vec<(String, String, u64)>,
+}
+
+impl Expected {
+    /// What the server has.
+    pub fn new(policy_version: u64, releases: &ReleasesAnswer) -> Self {
+        let releases =
+            releases.items.iter().map(|item| (item.class.clone(), item.name.clone(), item.current)).collect();
+        Self { policy_version, releases }
+    }
+
+    /// Whether a client that reported this has it all.
+    pub fn is_met(&self, report: &Report) -> bool {
+        let has = |(class, name, sequence): &(String, String, u64)| {
+            let installed = report.installed.get(class).and_then(|names| names.get(name));
+            installed.is_some_and(|installed| installed.sequence == *sequence)
+        };
+        let went_well = |result: ClassResult| matches!(result, ClassResult::Updated | ClassResult::Current);
+        report.policy_version == self.policy_version
+            && report.classes.iter().all(|outcome| went_well(outcome.result))
+            && self.releases.iter().all(has)
+    }
+}

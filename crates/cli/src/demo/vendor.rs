@@ -1,0 +1,81 @@
+//! The demo's vendor source: a static repository, and a listener that gives it out.
+
+use std::io;
+use std::path::Path;
+
+use headwater_depot::serve::{self, ListenLimits, ServeLimits};
+use headwater_policy::Class;
+use headwater_repo::KeyRing;
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+use super::publications::NewRelease;
+use crate::failure::Failure;
+use crate::pack::Package;
+use crate::progress::Progress;
+use crate::repository::folder::Folder;
+use crate::repository::keys::KeyFolder;
+use crate::repository::{first_root, init, publish};
+
+/// The vendor source.
+#[derive(Debug)]
+pub struct Vendor {
+    /// Its base URL, by name: reached by either family.
+    pub url: String,
+    /// Its root metadata.
+    pub root: Value,
+    folder: Folder,
+    keys: KeyFolder,
+}
+
+impl Vendor {
+    /// Makes the repository in `data` and serves it until the process ends.
+    pub async fn start(data: &Path, now: Timestamp) -> Result<Self, Failure> {
+        let base = data.join("vendor");
+        let folder = Folder::new(&base, "components");
+        let keys = KeyFolder::open(&data.join("vendor-keys"), true)?;
+        init(&folder, &keys, 1, 1, now)?;
+        let site = serve::Site::new(ServeLimits::default());
+        site.share(Class::Components, folder.path(""));
+        let listeners = listeners().await.map_err(|error| {
+            Failure::failed(format!("the vendor source cannot listen on loopback: {error}"))
+        })?;
+        let port = listeners[0]
+            .local_addr()
+            .map_err(|error| Failure::failed(format!("the vendor source has no address: {error}")))?
+            .port();
+        for listener in listeners {
+            tokio::spawn(serve::listen(
+                serve::router(site.clone()),
+                listener,
+                ListenLimits::default(),
+                std::future::pending(),
+            ));
+        }
+        Ok(Self { url: format!("http://localhost:{port}"), root: first_root(&folder)?, folder, keys })
+    }
+
+    /// Publishes a release of a component.
+    pub fn publish(&self, release: &NewRelease, now: Timestamp) -> Result<u64, Failure> {
+        let package = Package::of(&release.path, true)?;
+        let ring: KeyRing = self.keys.ring()?;
+        let options = headwater_api::v1::PublishOptions::default();
+        let new = publish::NewRelease {
+            name: &release.name,
+            version: &release.version,
+            options: &options,
+            package: &package,
+        };
+        let published = publish::publish(&self.folder, &ring, &new, now, &Progress::bytes(false, "", 0))?;
+        Ok(published.size)
+    }
+}
+
+/// One port on both families of loopback, or on IPv4 alone where there is no other.
+async fn listeners() -> io::Result<Vec<TcpListener>> {
+    let ipv4 = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let port = ipv4.local_addr()?.port();
+    let ipv6 = TcpListener::bind(("::1", port)).await;
+    Ok([Some(ipv4), ipv6.ok()].into_iter().flatten().collect())
+}
