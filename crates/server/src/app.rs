@@ -1,0 +1,136 @@
+//! The use cases. Each is four visible calls: load, decide, save, answer.
+//!
+//! Whoever changes what is saved or signed holds [`App::change`] from load to save, so two administrators are one
+//! after the other; deciding is done by `policy` and `repo`, which cannot touch the world. Saving and signing are one
+//! step (see [`signing`]): nothing is saved that is not signed, nor signed that is not saved.
+
+pub mod archive;
+mod clients;
+mod domains;
+mod drafts;
+mod garbage;
+mod jobs;
+mod policies;
+mod preview;
+pub mod releases;
+mod roles;
+pub mod signing;
+mod start;
+mod status;
+mod vendor;
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, RwLock};
+
+use headwater_depot::store::Store;
+use headwater_policy::{Class, SourceUrl};
+use headwater_repo::{Expiry, Published};
+use jiff::Timestamp;
+use tokio::sync::{MutexGuard, Semaphore};
+
+use crate::config::Config;
+use crate::data::DataFolder;
+use crate::db::Db;
+use crate::error::{Error, Result};
+use crate::keys::ClassKeys;
+use crate::limits;
+
+/// The server, without its listeners.
+#[derive(Debug)]
+pub struct App {
+    pub(crate) config: Config,
+    pub(crate) data: DataFolder,
+    pub(crate) db: Db,
+    pub(crate) fleet_url: SourceUrl,
+    pub(crate) started: Timestamp,
+    pub(crate) expiry: Expiry,
+    pub(crate) uploads: Semaphore,
+    pub(crate) syncing: tokio::sync::Mutex<()>,
+    pub(crate) board: Mutex<jobs::Board>,
+    keys: BTreeMap<Class, ClassKeys>,
+    stores: BTreeMap<Class, Store>,
+    published: RwLock<BTreeMap<Class, Published>>,
+    changing: tokio::sync::Mutex<()>,
+    crash_at: Mutex<Option<CrashPoint>>,
+}
+
+/// Where a test can make a publication stop as if the process had been killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CrashPoint {
+    /// Bodies are stored, nothing is signed.
+    Bodies,
+    /// Targets and metadata are written, nothing is saved.
+    Staged,
+    /// Saved; `timestamp.json` is not yet in place.
+    Saved,
+}
+
+/// Held by whoever changes what is saved or signed.
+pub type Change<'a> = MutexGuard<'a, ()>;
+
+impl App {
+    /// Opens the data folder and everything in it, making what is missing.
+    ///
+    /// # Errors
+    /// When the folder, the database, a key or the metadata cannot be opened or made.
+    pub async fn open(config: Config, fleet_url: SourceUrl, now: Timestamp) -> Result<Self> {
+        let data = DataFolder::open(&config.data)?;
+        let db = Db::open(&data.database()).await?;
+        let mut keys = BTreeMap::new();
+        let mut stores = BTreeMap::new();
+        for class in Class::ALL {
+            keys.insert(class, crate::keys::load_or_make(class, &data.keys(class))?);
+            let store = Store::open(data.repository(class), Some(config.class_quota_bytes))
+                .map_err(|error| archive::store_failed(class, error))?;
+            stores.insert(class, store);
+        }
+        let app = Self {
+            config,
+            data,
+            db,
+            fleet_url,
+            started: now,
+            expiry: Expiry::default(),
+            uploads: Semaphore::new(limits::UPLOADS_MAX),
+            syncing: tokio::sync::Mutex::new(()),
+            board: Mutex::default(),
+            keys,
+            stores,
+            published: RwLock::default(),
+            changing: tokio::sync::Mutex::new(()),
+            crash_at: Mutex::new(None),
+        };
+        app.begin(now).await?;
+        Ok(app)
+    }
+
+    /// Waits for its turn to change something.
+    pub async fn change(&self) -> Change<'_> {
+        self.changing.lock().await
+    }
+
+    /// What is signed in a class now.
+    pub(crate) fn published(&self, class: Class) -> Published {
+        let published = self.published.read().expect("nobody panics while holding this lock");
+        published.get(&class).expect("every class is published once the server is open").clone()
+    }
+
+    /// The content of a class.
+    pub(crate) fn store(&self, class: Class) -> &Store {
+        &self.stores[&class]
+    }
+
+    /// Makes the next publication stop there; for tests of what a killed server leaves.
+    pub fn crash_at(&self, point: CrashPoint) {
+        *self.crash_at.lock().expect("nobody panics while holding this lock") = Some(point);
+    }
+
+    pub(crate) fn reach(&self, point: CrashPoint) -> Result<()> {
+        let mut crash_at = self.crash_at.lock().expect("nobody panics while holding this lock");
+        if *crash_at == Some(point) {
+            *crash_at = None;
+            return Err(Error::Crash(point));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,254 @@
+//! From an archive to stored bodies: what an administrator uploads is taken apart here, and only here.
+//!
+//! A tar (plain or gzip) or zip is read entry by entry; each regular file becomes one body in the class's store.
+//! Anything that is neither a regular file nor a folder is refused by name, as is any path that could leave the
+//! release's folder. Bodies stored before a refusal are collected as garbage.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Seek};
+
+use flate2::read::MultiGzDecoder;
+use headwater_depot::store::{Held, Store, StoreError};
+use headwater_policy::Class;
+use headwater_repo::{Digest, FilePath};
+
+use crate::error::{Error, Refusal, Result};
+
+/// How an archive is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// A plain tar.
+    Tar,
+    /// A tar in gzip.
+    TarGzip,
+    /// A zip.
+    Zip,
+}
+
+impl Format {
+    /// Parses `tar`, `tar.gz` (or `tgz`), `zip`.
+    ///
+    /// # Errors
+    /// Any other word.
+    pub fn parse(text: &str) -> Result<Self> {
+        match text {
+            "tar" => Ok(Self::Tar),
+            "tar.gz" | "tgz" => Ok(Self::TarGzip),
+            "zip" => Ok(Self::Zip),
+            other => {
+                Err(Refusal::invalid(format!("format `{other}` is unknown; use tar, tar.gz or zip")).into())
+            }
+        }
+    }
+
+    fn told_from(first: [u8; 4]) -> Self {
+        match first {
+            [0x1f, 0x8b, ..] => Self::TarGzip,
+            [b'P', b'K', 3, 4] | [b'P', b'K', 5, 6] => Self::Zip,
+            _ => Self::Tar,
+        }
+    }
+}
+
+/// One file of a release, its body stored.
+#[derive(Debug)]
+pub struct StoredFile {
+    /// Its path in the release.
+    pub path: FilePath,
+    /// May it be executed?
+    pub executable: bool,
+    /// Digest of the file.
+    pub sha256: Digest,
+    /// Bytes of the file.
+    pub size: u64,
+    /// What it is stored as.
+    pub body: headwater_delta::Body,
+    /// Digest of that body.
+    pub body_sha256: Digest,
+    /// Keeps the body from being collected until the release is signed.
+    pub held: Held,
+    /// The body was not stored before.
+    pub new: bool,
+}
+
+/// What one release may have.
+#[derive(Debug, Clone, Copy)]
+pub struct ReleaseLimits {
+    /// Files.
+    pub files: usize,
+    /// Bytes of all files together.
+    pub bytes: u64,
+}
+
+/// Takes an archive apart. Blocks: it reads, compresses and writes.
+///
+/// # Errors
+/// [`Refusal::Archive`] for what cannot be in a release, [`Refusal::TooLarge`], [`Refusal::Quota`], and disk errors.
+pub fn store_archive(
+    mut archive: File,
+    format: Option<Format>,
+    class: Class,
+    store: &Store,
+    limits: ReleaseLimits,
+) -> Result<Vec<StoredFile>> {
+    let mut first = [0; 4];
+    let _short_is_no_archive = archive.read(&mut first).map_err(unreadable)?;
+    archive.rewind().map_err(unreadable)?;
+    let mut release = Release { class, store, limits, files: Vec::new(), bytes: 0 };
+    match format.unwrap_or_else(|| Format::told_from(first)) {
+        Format::Tar => from_tar(BufReader::new(archive), &mut release)?,
+        Format::TarGzip => from_tar(MultiGzDecoder::new(BufReader::new(archive)), &mut release)?,
+        Format::Zip => from_zip(BufReader::new(archive), &mut release)?,
+    }
+    if release.files.is_empty() {
+        return Err(Refusal::Archive("it holds no file; a release has at least one".to_owned()).into());
+    }
+    release.files.sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(release.files)
+}
+
+/// A release as far as it was read.
+struct Release<'a> {
+    class: Class,
+    store: &'a Store,
+    limits: ReleaseLimits,
+    files: Vec<StoredFile>,
+    bytes: u64,
+}
+
+impl Release<'_> {
+    fn add(&mut self, path: FilePath, executable: bool, size: u64, content: impl Read) -> Result<()> {
+        if self.files.len() >= self.limits.files {
+            return Err(too_large("the number of files", self.limits.files as u64, "files"));
+        }
+        self.bytes = self.bytes.saturating_add(size);
+        if self.bytes > self.limits.bytes {
+            return Err(too_large("the release", self.limits.bytes, "bytes"));
+        }
+        let mut writer = self.store.write(0).map_err(|error| self.store_failed(error))?;
+        let (body, decoded) =
+            headwater_delta::encode(content, size, headwater_delta::limits::LEVEL_DEFAULT, &mut writer)
+                .map_err(|error| self.encode_failed(&path, error))?;
+        let digest = digest_of(body.sha256);
+        let new = !self.store.has(&digest);
+        let held = self.store.hold(digest);
+        writer.finish(Some(digest)).map_err(|error| self.store_failed(error))?;
+        let sha256 = digest_of(decoded.sha256);
+        self.files.push(StoredFile { path, executable, sha256, size, body, body_sha256: digest, held, new });
+        Ok(())
+    }
+
+    fn encode_failed(&self, path: &FilePath, error: headwater_delta::EncodeError) -> Error {
+        match error {
+            headwater_delta::EncodeError::Io(source) => match source.downcast::<StoreError>() {
+                Ok(error) => self.store_failed(error),
+                Err(source) => Refusal::Archive(format!("{path}: cannot be read: {source}")).into(),
+            },
+            other => Refusal::Archive(format!("{path}: {other}")).into(),
+        }
+    }
+
+    fn store_failed(&self, error: StoreError) -> Error {
+        store_failed(self.class, error)
+    }
+}
+
+fn digest_of(bytes: headwater_delta::FileDigest) -> Digest {
+    hex::encode(bytes).parse().expect("32 bytes are 64 digits")
+}
+
+/// A store's failure as the server's.
+pub fn store_failed(class: Class, error: StoreError) -> Error {
+    match error {
+        StoreError::Quota { .. } => Refusal::Quota(class).into(),
+        other => Error::Disk {
+            doing: format!("cannot store content of class {class}"),
+            source: std::io::Error::other(other),
+        },
+    }
+}
+
+fn from_tar(reader: impl Read, release: &mut Release<'_>) -> Result<()> {
+    let mut archive = tar::Archive::new(reader);
+    for entry in archive.entries().map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let kind = entry.header().entry_type();
+        if kind.is_dir() || kind.is_pax_global_extensions() {
+            continue;
+        }
+        if !kind.is_file() {
+            return Err(Refusal::Archive(format!(
+                "{name}: it is {}, and a release has regular files only; leave it out",
+                tar_kind(kind)
+            ))
+            .into());
+        }
+        let path = file_path(&entry.path_bytes())?;
+        let executable = entry.header().mode().is_ok_and(|mode| mode & 0o111 != 0);
+        let size = entry.size();
+        release.add(path, executable, size, entry)?;
+    }
+    Ok(())
+}
+
+fn tar_kind(kind: tar::EntryType) -> &'static str {
+    match kind {
+        tar::EntryType::Symlink => "a symbolic link",
+        tar::EntryType::Link => "a hard link",
+        tar::EntryType::Char | tar::EntryType::Block => "a device",
+        tar::EntryType::Fifo => "a named pipe",
+        _ => "of a special kind",
+    }
+}
+
+fn from_zip(reader: impl Read + Seek, release: &mut Release<'_>) -> Result<()> {
+    let mut archive = zip::ZipArchive::new(reader).map_err(bad_zip)?;
+    if archive.len() > release.limits.files.saturating_mul(2) {
+        return Err(too_large("the number of files", release.limits.files as u64, "files"));
+    }
+    for index in 0..archive.len() {
+        let file = archive.by_index(index).map_err(bad_zip)?;
+        if file.is_dir() {
+            continue;
+        }
+        let kind = file.unix_mode().map_or(REGULAR, |mode| mode & KIND);
+        if kind != REGULAR && kind != 0 {
+            return Err(Refusal::Archive(format!(
+                "{}: it is a symbolic link or a special file, and a release has regular files only; leave it out",
+                String::from_utf8_lossy(file.name_raw())
+            ))
+            .into());
+        }
+        let path = file_path(file.name_raw())?;
+        let executable = file.unix_mode().is_some_and(|mode| mode & 0o111 != 0);
+        let size = file.size();
+        release.add(path, executable, size, file)?;
+    }
+    Ok(())
+}
+
+/// The bits of a Unix mode that say what kind of file it is, and those of a regular file.
+const KIND: u32 = 0o170_000;
+const REGULAR: u32 = 0o100_000;
+
+fn file_path(bytes: &[u8]) -> Result<FilePath> {
+    let text = std::str::from_utf8(bytes).map_err(|_| {
+        Refusal::Archive(format!("{}: the name is not UTF-8; rename it", String::from_utf8_lossy(bytes)))
+    })?;
+    let text = text.strip_prefix("./").unwrap_or(text);
+    Ok(FilePath::new(text).map_err(|error| Refusal::Archive(error.to_string()))?)
+}
+
+fn unreadable(error: std::io::Error) -> Error {
+    Refusal::Archive(format!("it cannot be read: {error}; give a whole tar, tar.gz or zip")).into()
+}
+
+fn bad_zip(error: zip::result::ZipError) -> Error {
+    Refusal::Archive(format!("it cannot be read: {error}; give a whole tar, tar.gz or zip")).into()
+}
+
+fn too_large(what: &str, limit: u64, unit: &'static str) -> Error {
+    Refusal::TooLarge { what: what.to_owned(), limit, unit, way_out: "split it into several components" }
+        .into()
+}

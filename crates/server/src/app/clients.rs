@@ -1,0 +1,339 @@
+//! The client registry: check-ins, reports (P12), looking, moving, removing.
+//!
+//! What a client says of itself is taken as said, within limits: it decides nothing but what is shown and previewed.
+
+use headwater_api::checkin::{CheckIn, CheckInAnswer};
+use headwater_api::report::Report;
+use headwater_api::v1::{ClientView, StoredReport};
+use headwater_policy::{Class, Client, ClientId, DomainPath, parse_address};
+use headwater_repo::Role;
+use jiff::Timestamp;
+
+use super::App;
+use crate::db::clients::{self as rows, ClientRow};
+use crate::error::{Problem, Refusal, Result};
+use crate::limits;
+
+impl App {
+    /// Notes a check-in and says what is newest.
+    ///
+    /// # Errors
+    /// A refusal that names everything wrong with it.
+    pub async fn check_in(&self, check_in: CheckIn, now: Timestamp) -> Result<CheckInAnswer> {
+        let mut problems = Vec::new();
+        let row = ClientRow {
+            id: client_id(&check_in.client, &mut problems),
+            domain: check_in.domain,
+            addresses: addresses(&check_in.addresses, &mut problems),
+            program: text("program", check_in.program, &mut problems),
+            policy_version: check_in.policy_version,
+            versions: check_in.versions,
+            first_seen: now,
+            last_seen: now,
+        };
+        if let Some(class) = row.versions.keys().find(|class| class.parse::<Class>().is_err()) {
+            problems.push(Problem::new(format!("versions: `{}` is no class", class.escape_debug())));
+        }
+        refuse(problems)?;
+        let domain = self.note_client(row, None, now).await?;
+        let announced = Class::ALL
+            .into_iter()
+            .map(|class| (class.to_string(), self.published(class).version(Role::Targets)));
+        Ok(CheckInAnswer { domain, announced: announced.collect(), server_time: now })
+    }
+
+    /// Stores a report, and what it says of the client. The same report sent twice is stored once.
+    ///
+    /// # Errors
+    /// A refusal that names everything wrong with it.
+    pub async fn take_report(&self, report: Report, now: Timestamp) -> Result<()> {
+        let mut problems = check_report(&report);
+        let row = ClientRow {
+            id: client_id(&report.client, &mut problems),
+            domain: report.domain.clone(),
+            addresses: addresses(&report.addresses, &mut problems),
+            program: text("program", report.program.clone(), &mut problems),
+            policy_version: report.policy_version,
+            versions: report
+                .attempts
+                .iter()
+                .filter(|attempt| attempt.class.parse::<Class>().is_ok())
+                .map(|attempt| (attempt.class.clone(), attempt.to_version.max(attempt.from_version)))
+                .collect(),
+            first_seen: now,
+            last_seen: now,
+        };
+        refuse(problems)?;
+        self.note_client(row, Some(&report), now).await?;
+        Ok(())
+    }
+
+    /// One client with its latest report.
+    ///
+    /// # Errors
+    /// A refusal when it is not known.
+    pub async fn client_view(&self, id: &str) -> Result<ClientView> {
+        let row = self.known_client(id).await?;
+        let report = self.db.reports(Some(id), u64::MAX, 1).await?.pop();
+        let mut view = self.view(row).await?;
+        view.last_report = report.map(|stored| stored.report);
+        Ok(view)
+    }
+
+    /// Clients after an id, in order of id, of one domain or of all; and where the next page begins.
+    ///
+    /// # Errors
+    /// A refusal when the domain does not exist.
+    pub async fn client_views(
+        &self,
+        domain: Option<&str>,
+        after: Option<&str>,
+        limit: Option<u32>,
+    ) -> Result<(Vec<ClientView>, Option<String>)> {
+        if let Some(domain) = domain {
+            self.known_domain(domain).await?;
+        }
+        let limit = page(limit)?;
+        let rows = self.db.clients(domain, after.unwrap_or_default(), limit).await?;
+        let next = (rows.len() == limit as usize).then(|| rows.last().map(|row| row.id.clone())).flatten();
+        let policy = self.db.policy_now().await?;
+        Ok((rows.into_iter().map(|row| client_view(row, &policy.document.update_agents)).collect(), next))
+    }
+
+    /// Files clients under another domain: all or none.
+    ///
+    /// # Errors
+    /// Refusals for an unknown domain or client.
+    pub async fn move_clients(&self, ids: &[String], domain: &str) -> Result<Vec<ClientView>> {
+        if ids.len() > limits::MOVE_CLIENTS_MAX {
+            return Err(Refusal::TooLarge {
+                what: "the number of clients to move".to_owned(),
+                limit: limits::MOVE_CLIENTS_MAX as u64,
+                unit: "clients",
+                way_out: "move them in several requests",
+            }
+            .into());
+        }
+        let _change = self.change().await;
+        let domain = self.known_domain(domain).await?;
+        let mut moved = Vec::new();
+        for id in ids {
+            moved.push(ClientRow { domain: domain.to_string(), ..self.known_client(id).await? });
+        }
+        let mut tx = self.db.begin().await?;
+        for row in &moved {
+            rows::set_domain(&mut tx, &row.id, domain.as_str()).await?;
+        }
+        tx.commit().await?;
+        let policy = self.db.policy_now().await?;
+        Ok(moved.into_iter().map(|row| client_view(row, &policy.document.update_agents)).collect())
+    }
+
+    /// Removes a client and its reports. An update agent keeps its role until that is taken from it.
+    ///
+    /// # Errors
+    /// Refusals when it is not known, or is an update agent.
+    pub async fn remove_client(&self, id: &str) -> Result<()> {
+        let _change = self.change().await;
+        let row = self.known_client(id).await?;
+        let policy = self.db.policy_now().await?;
+        if policy.document.update_agents.iter().any(|agent| agent.id == row.id) {
+            return Err(Refusal::Exists {
+                what: "update agent",
+                name: row.id,
+                way_out: "take the update agent role from the client before it is removed",
+            }
+            .into());
+        }
+        let mut tx = self.db.begin().await?;
+        rows::delete(&mut tx, id).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Reports, newest first; and where the next page begins.
+    ///
+    /// # Errors
+    /// Only when the database fails.
+    pub async fn reports(
+        &self,
+        client: Option<&str>,
+        before: Option<u64>,
+        limit: Option<u32>,
+    ) -> Result<(Vec<StoredReport>, Option<u64>)> {
+        let limit = page(limit)?;
+        let reports = self.db.reports(client, before.unwrap_or(u64::MAX), limit).await?;
+        let next =
+            (reports.len() == limit as usize).then(|| reports.last().map(|report| report.number)).flatten();
+        Ok((reports, next))
+    }
+
+    /// Every known client as a plan sees it.
+    pub(crate) async fn planning_clients(&self) -> Result<Vec<Client>> {
+        let vendor_allowed = self.vendor_allowed().await?;
+        let rows = self.db.clients(None, "", u32::MAX).await?;
+        Ok(rows.iter().filter_map(|row| planning_client(row, &vendor_allowed)).collect())
+    }
+
+    pub(crate) async fn known_client(&self, id: &str) -> Result<ClientRow> {
+        self.db.client(id).await?.ok_or_else(|| {
+            Refusal::NotFound {
+                what: "client",
+                name: id.escape_debug().to_string(),
+                way_out: "look at the list of clients; a client is known from its first check-in on",
+            }
+            .into()
+        })
+    }
+
+    async fn view(&self, row: ClientRow) -> Result<ClientView> {
+        let policy = self.db.policy_now().await?;
+        Ok(client_view(row, &policy.document.update_agents))
+    }
+
+    /// Stores what a client says of itself; says the domain that it is filed under.
+    async fn note_client(
+        &self,
+        mut row: ClientRow,
+        report: Option<&Report>,
+        now: Timestamp,
+    ) -> Result<String> {
+        let _change = self.change().await;
+        match self.db.client(&row.id).await? {
+            Some(known) => {
+                row.domain = known.domain;
+                if report.is_some() {
+                    // A report tells of the classes it tried; the others stay as they were.
+                    let told = std::mem::replace(&mut row.versions, known.versions);
+                    row.versions.extend(told);
+                }
+            }
+            None => {
+                if self.db.clients_count().await? >= limits::CLIENTS_MAX {
+                    return Err(Refusal::TooLarge {
+                        what: "the number of clients".to_owned(),
+                        limit: limits::CLIENTS_MAX,
+                        unit: "clients",
+                        way_out: "remove clients that are gone",
+                    }
+                    .into());
+                }
+                row.domain = self.nearest_domain(&row.domain).await?;
+            }
+        }
+        let mut tx = self.db.begin().await?;
+        rows::put(&mut tx, &row).await?;
+        if let Some(report) = report {
+            rows::insert_report(&mut tx, report, now).await?;
+        }
+        tx.commit().await?;
+        Ok(row.domain)
+    }
+
+    /// The domain itself, or the nearest above it that exists; the root if it is no domain at all.
+    async fn nearest_domain(&self, text: &str) -> Result<String> {
+        let domains = self.db.domains().await?;
+        let path = text.parse::<DomainPath>().unwrap_or_else(|_| DomainPath::root());
+        let nearest = path.ancestry().find(|path| domains.iter().any(|row| row.path == path.as_str()));
+        Ok(nearest.unwrap_or_else(DomainPath::root).to_string())
+    }
+}
+
+/// How many items a page has.
+pub(crate) fn page(limit: Option<u32>) -> Result<u32> {
+    match limit {
+        None => Ok(limits::PAGE_ITEMS_DEFAULT),
+        Some(limit) if (1..=limits::PAGE_ITEMS_MAX).contains(&limit) => Ok(limit),
+        Some(limit) => {
+            Err(Refusal::invalid(format!("limit {limit} is outside 1 to {}", limits::PAGE_ITEMS_MAX)).into())
+        }
+    }
+}
+
+/// A client as a plan sees it; none if what is stored of it makes no sense any more.
+pub(crate) fn planning_client(row: &ClientRow, vendor_allowed: &dyn Fn(&str) -> bool) -> Option<Client> {
+    let id = row.id.parse().ok()?;
+    let addresses = row.addresses.iter().filter_map(|text| parse_address(text).ok()).collect();
+    Some(Client::new(id, addresses, vendor_allowed(&row.domain)))
+}
+
+fn client_view(row: ClientRow, agents: &[headwater_api::policy::UpdateAgentDocument]) -> ClientView {
+    ClientView {
+        update_agent: agents.iter().any(|agent| agent.id == row.id),
+        id: row.id,
+        domain: row.domain,
+        addresses: row.addresses,
+        program: row.program,
+        policy_version: row.policy_version,
+        versions: row.versions,
+        first_seen: row.first_seen,
+        last_seen: row.last_seen,
+        last_report: None,
+    }
+}
+
+fn client_id(text: &str, problems: &mut Vec<Problem>) -> String {
+    if let Err(error) = text.parse::<ClientId>() {
+        problems.push(Problem::new(format!("client: {error}")));
+    }
+    text.to_owned()
+}
+
+fn addresses(texts: &[String], problems: &mut Vec<Problem>) -> Vec<String> {
+    if texts.len() > limits::CLIENT_ADDRESSES_MAX {
+        let max = limits::CLIENT_ADDRESSES_MAX;
+        problems.push(Problem::new(format!("addresses: there are {}, at most {max} are taken", texts.len())));
+        return Vec::new();
+    }
+    let mut addresses = Vec::new();
+    for text in texts {
+        match parse_address(text) {
+            Ok(address) => addresses.push(address.to_string()),
+            Err(error) => problems.push(Problem::new(format!("addresses: {error}"))),
+        }
+    }
+    addresses
+}
+
+fn text(name: &str, text: String, problems: &mut Vec<Problem>) -> String {
+    if text.len() > limits::REPORT_TEXT_BYTES_MAX {
+        problems.push(Problem::new(format!(
+            "{name}: it has {} bytes, at most {} are taken",
+            text.len(),
+            limits::REPORT_TEXT_BYTES_MAX
+        )));
+    }
+    text
+}
+
+fn check_report(report: &Report) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if report.format != headwater_api::report::FORMAT {
+        let known = headwater_api::report::FORMAT;
+        problems
+            .push(Problem::new(format!("format: {} is unknown, this server reads {known}", report.format)));
+    }
+    if report.attempts.len() > limits::REPORT_ATTEMPTS_MAX {
+        let max = limits::REPORT_ATTEMPTS_MAX;
+        problems.push(Problem::new(format!(
+            "attempts: there are {}, at most {max} are taken",
+            report.attempts.len()
+        )));
+    }
+    let installed: usize = report.installed.values().map(std::collections::BTreeMap::len).sum();
+    if installed > limits::REPORT_INSTALLED_MAX {
+        let max = limits::REPORT_INSTALLED_MAX;
+        problems.push(Problem::new(format!("installed: there are {installed}, at most {max} are taken")));
+    }
+    let class = |text: &str| text.parse::<Class>().is_err().then(|| text.escape_debug().to_string());
+    let classes =
+        report.classes.iter().map(|outcome| &outcome.class).chain(report.attempts.iter().map(|a| &a.class));
+    if let Some(wrong) = classes.filter_map(|text| class(text)).next() {
+        problems.push(Problem::new(format!("`{wrong}` is no class")));
+    }
+    problems
+}
+
+fn refuse(problems: Vec<Problem>) -> Result<()> {
+    if problems.is_empty() { Ok(()) } else { Err(Refusal::Invalid(problems).into()) }
+}

@@ -1,0 +1,380 @@
+//! Drafts of the source list: edit, import, save, restore (S2, S6, S7).
+//!
+//! A draft is of the mode, the options and the entries. Server, vendor source and update agents are always those of the
+//! saved policy, so giving a client the role does not make anybody's draft outdated.
+
+use headwater_api::policy::{EntryDocument, PolicyDocument};
+use headwater_api::v1::{Draft as DraftView, Edit, Saved as SavedAnswer};
+use headwater_policy::{Draft, EditRefusal, Policy, SaveDecision, decide_save, diff_policies};
+use jiff::Timestamp;
+
+use super::App;
+use super::policies::{Current, changes, invalid_list, read_saved};
+use crate::db::policies::{self as rows, StoredDraft};
+use crate::error::{Refusal, Result};
+use crate::limits;
+
+/// A draft over today's server, vendor source and update agents.
+#[derive(Debug, Clone)]
+pub(crate) struct Open {
+    /// As stored; revision 0: not stored.
+    pub stored: StoredDraft,
+    /// What it would be saved as, checked piece by piece only.
+    pub draft: Draft,
+}
+
+impl App {
+    /// A draft; one that does not exist is the saved policy.
+    ///
+    /// # Errors
+    /// A refusal for a bad name.
+    pub async fn draft_view(&self, name: &str) -> Result<DraftView> {
+        let current = self.current().await?;
+        let open = self.open_draft(name, &current).await?;
+        Ok(view(&open, &current, Vec::new()))
+    }
+
+    /// Every stored draft.
+    ///
+    /// # Errors
+    /// Only when the database fails.
+    pub async fn draft_views(&self) -> Result<Vec<DraftView>> {
+        let current = self.current().await?;
+        let drafts = self.db.drafts().await?;
+        drafts
+            .into_iter()
+            .map(|stored| {
+                let draft = over(&current.policy, &stored.document)?;
+                Ok(view(&Open { stored, draft }, &current, Vec::new()))
+            })
+            .collect()
+    }
+
+    /// Makes edits in a draft: all or none.
+    ///
+    /// # Errors
+    /// Refusals for an edit that cannot be made (S2) and for a draft that somebody else edited.
+    pub async fn edit_draft(
+        &self,
+        name: &str,
+        edits: Vec<Edit>,
+        expected_revision: Option<u64>,
+        now: Timestamp,
+    ) -> Result<DraftView> {
+        if edits.len() > limits::EDITS_MAX {
+            return Err(Refusal::TooLarge {
+                what: "the number of edits".to_owned(),
+                limit: limits::EDITS_MAX as u64,
+                unit: "edits",
+                way_out: "import the whole list instead",
+            }
+            .into());
+        }
+        let _change = self.change().await;
+        let current = self.current().await?;
+        let mut open = self.open_draft(name, &current).await?;
+        expect_revision(&open.stored, expected_revision)?;
+        for edit in edits {
+            apply(&mut open.draft, edit)?;
+        }
+        self.store_draft(open, &current, Vec::new(), now).await
+    }
+
+    /// Replaces what a draft says by a whole document.
+    ///
+    /// # Errors
+    /// A refusal with everything wrong in the document, by entry.
+    pub async fn import_draft(
+        &self,
+        name: &str,
+        document: &PolicyDocument,
+        expected_revision: Option<u64>,
+        now: Timestamp,
+    ) -> Result<DraftView> {
+        let _change = self.change().await;
+        let current = self.current().await?;
+        let mut open = self.open_draft(name, &current).await?;
+        expect_revision(&open.stored, expected_revision)?;
+        let imported = document.read().map_err(invalid_list)?;
+        let notes = not_taken(&current.policy, &imported);
+        open.draft.mode = imported.mode;
+        open.draft.options = imported.options;
+        open.draft.entries = imported.entries;
+        let problems = open.draft.problems();
+        if !problems.is_empty() {
+            return Err(invalid_list(problems));
+        }
+        self.store_draft(open, &current, notes, now).await
+    }
+
+    /// Throws a draft away.
+    ///
+    /// # Errors
+    /// A refusal when there is none.
+    pub async fn discard_draft(&self, name: &str) -> Result<()> {
+        check_name(name)?;
+        let _change = self.change().await;
+        let mut tx = self.db.begin().await?;
+        let found = rows::delete_draft(&mut tx, name).await?;
+        tx.commit().await?;
+        if found { Ok(()) } else { Err(no_draft(name)) }
+    }
+
+    /// Publishes a draft as one new signed version (S7).
+    ///
+    /// # Errors
+    /// Refusals for a list with errors in it, and when somebody saved since the draft began, with what changed.
+    pub async fn save_draft(
+        &self,
+        name: &str,
+        comment: Option<String>,
+        over_version: Option<u64>,
+        now: Timestamp,
+    ) -> Result<SavedAnswer> {
+        let comment = check_comment(comment)?;
+        let warnings = self.preview(name).await?.warnings;
+        let _change = self.change().await;
+        let current = self.current().await?;
+        let open = self.open_draft(name, &current).await?;
+        let next = open.draft.clone().into_policy().map_err(invalid_list)?;
+        let base = self.base(&open.stored, &current, over_version).await?;
+        let base_policy = base.as_ref().map(|base| &base.policy);
+        let base_version = base.as_ref().map_or(0, |base| base.saved.version);
+        match decide_save(&next, base_version, base_policy, Some((current.saved.version, &current.policy))) {
+            SaveDecision::Outdated { base, current, changes: since } => Err(Refusal::DraftOutdated {
+                base_version: base,
+                saved_version: current,
+                changes: since.as_ref().map(changes).unwrap_or_default(),
+            }
+            .into()),
+            SaveDecision::Unchanged => {
+                let mut tx = self.db.begin().await?;
+                rows::delete_draft(&mut tx, name).await?;
+                tx.commit().await?;
+                Ok(SavedAnswer {
+                    version: current.saved.version,
+                    unchanged: true,
+                    changes: Vec::new(),
+                    warnings,
+                })
+            }
+            SaveDecision::Publish { changes: diff, .. } => {
+                let mut tx = self.db.begin().await?;
+                rows::delete_draft(&mut tx, name).await?;
+                let root = current.saved.vendor_root.clone();
+                let version = self.save_policy(tx, &current, &next, root, comment, now).await?;
+                Ok(SavedAnswer { version, unchanged: false, changes: changes(&diff), warnings })
+            }
+        }
+    }
+
+    /// Publishes the mode, options and entries of an earlier version as a new one (S7).
+    ///
+    /// # Errors
+    /// Refusals when that version is not there, when the saved version is not the expected one, and when its entries
+    /// name what no longer exists.
+    pub async fn restore(
+        &self,
+        version: u64,
+        expected_version: u64,
+        comment: Option<String>,
+        now: Timestamp,
+    ) -> Result<SavedAnswer> {
+        let comment = check_comment(comment)?;
+        let _change = self.change().await;
+        let current = self.current().await?;
+        if current.saved.version != expected_version {
+            let refusal =
+                Refusal::VersionMoved { saved_version: current.saved.version, expected: expected_version };
+            return Err(refusal.into());
+        }
+        let earlier = self.saved_version(version).await?;
+        let next = over(&current.policy, &earlier.document)?.into_policy().map_err(invalid_list)?;
+        let diff = diff_policies(&current.policy, &next);
+        let comment = if comment.is_empty() { format!("version {version} restored") } else { comment };
+        let root = current.saved.vendor_root.clone();
+        let tx = self.db.begin().await?;
+        let saved = self.save_policy(tx, &current, &next, root, comment, now).await?;
+        let unchanged = saved == current.saved.version;
+        Ok(SavedAnswer { version: saved, unchanged, changes: changes(&diff), warnings: Vec::new() })
+    }
+
+    /// A draft as it is stored, or a new one over the saved policy.
+    pub(crate) async fn open_draft(&self, name: &str, current: &Current) -> Result<Open> {
+        check_name(name)?;
+        let stored = match self.db.draft(name).await? {
+            Some(stored) => stored,
+            None => StoredDraft {
+                name: name.to_owned(),
+                base_version: current.saved.version,
+                revision: 0,
+                edited: Timestamp::UNIX_EPOCH,
+                document: current.saved.document.clone(),
+            },
+        };
+        let draft = over(&current.policy, &stored.document)?;
+        Ok(Open { stored, draft })
+    }
+
+    async fn store_draft(
+        &self,
+        mut open: Open,
+        current: &Current,
+        notes: Vec<String>,
+        now: Timestamp,
+    ) -> Result<DraftView> {
+        if open.stored.revision == 0 && self.db.drafts().await?.len() as u64 >= limits::DRAFTS_MAX {
+            return Err(Refusal::TooLarge {
+                what: "the number of drafts".to_owned(),
+                limit: limits::DRAFTS_MAX,
+                unit: "drafts",
+                way_out: "discard one that nobody needs",
+            }
+            .into());
+        }
+        open.stored.revision += 1;
+        open.stored.edited = now;
+        open.stored.document = PolicyDocument::of(&open.draft);
+        let mut tx = self.db.begin().await?;
+        rows::put_draft(&mut tx, &open.stored).await?;
+        tx.commit().await?;
+        Ok(view(&open, current, notes))
+    }
+
+    /// The version that a draft began from; the current one where nothing that a draft is of differs, or where the
+    /// administrator has seen it.
+    async fn base(
+        &self,
+        stored: &StoredDraft,
+        current: &Current,
+        over_version: Option<u64>,
+    ) -> Result<Option<Current>> {
+        if stored.base_version == current.saved.version || over_version == Some(current.saved.version) {
+            return Ok(Some(current.clone()));
+        }
+        let Some(base) = self.db.policy(stored.base_version).await? else { return Ok(None) };
+        let part = |document: &PolicyDocument| {
+            (document.mode.clone(), document.options.clone(), document.entries.clone())
+        };
+        if part(&base.document) == part(&current.saved.document) {
+            return Ok(Some(current.clone()));
+        }
+        read_saved(base).map(Some)
+    }
+}
+
+/// The mode, options and entries of a document over everything else of a policy.
+pub(crate) fn over(current: &Policy, document: &PolicyDocument) -> Result<Draft> {
+    let own = document.read().map_err(invalid_list)?;
+    Ok(Draft { mode: own.mode, options: own.options, entries: own.entries, ..current.to_draft() })
+}
+
+fn apply(draft: &mut Draft, edit: Edit) -> Result<()> {
+    let entry = |number, document: &EntryDocument| document.read(number).map_err(invalid_list);
+    let done = match edit {
+        Edit::Add { entry: document, at } => {
+            let added = entry(at.unwrap_or(draft.entries.len() as u32 + 1), &document)?;
+            let number = draft.entries.add(added).map_err(refused_edit)?;
+            match at {
+                Some(at) => {
+                    let moved = draft.entries.move_to(number, at);
+                    moved.map(drop)
+                }
+                None => Ok(()),
+            }
+        }
+        Edit::Edit { number, entry: document } => {
+            let edited = entry(number, &document)?;
+            draft.entries.edit(number, edited)
+        }
+        Edit::Remove { numbers } => draft.entries.remove(&numbers),
+        Edit::MoveUp { number } => draft.entries.move_up(number).map(drop),
+        Edit::MoveDown { number } => draft.entries.move_down(number).map(drop),
+        Edit::MoveTo { number, to } => draft.entries.move_to(number, to).map(drop),
+        Edit::SetMode { mode } => {
+            draft.mode = mode
+                .parse()
+                .map_err(|error: headwater_policy::ParseError| Refusal::invalid(format!("mode: {error}")))?;
+            Ok(())
+        }
+        Edit::SetOptions { options } => {
+            draft.options = options.read().map_err(super::policies::invalid)?;
+            Ok(())
+        }
+    };
+    done.map_err(refused_edit)
+}
+
+fn refused_edit(refusal: EditRefusal) -> crate::error::Error {
+    let entry = match refusal {
+        EditRefusal::NoSuchEntry { number, .. } => Some(number),
+        EditRefusal::Full(_) => None,
+    };
+    invalid_list(vec![headwater_policy::Problem { entry, message: refusal.to_string() }])
+}
+
+fn not_taken(current: &Policy, imported: &Draft) -> Vec<String> {
+    let mut notes = Vec::new();
+    if *current.server() != imported.server {
+        notes.push(format!("the server stays {}; it is where this server listens", current.server()));
+    }
+    if current.vendor() != imported.vendor.as_ref() {
+        notes.push("the vendor source stays as it is; set it with its root metadata".to_owned());
+    }
+    if *current.update_agents() != imported.update_agents {
+        notes
+            .push("the update agents stay as they are; give or take the role by client or domain".to_owned());
+    }
+    notes
+}
+
+fn view(open: &Open, current: &Current, notes: Vec<String>) -> DraftView {
+    DraftView {
+        name: open.stored.name.clone(),
+        base_version: open.stored.base_version,
+        saved_version: current.saved.version,
+        revision: open.stored.revision,
+        edited: (open.stored.revision > 0).then_some(open.stored.edited),
+        policy: PolicyDocument::of(&open.draft),
+        notes,
+    }
+}
+
+fn expect_revision(stored: &StoredDraft, expected: Option<u64>) -> Result<()> {
+    match expected {
+        Some(expected) if expected != stored.revision => {
+            Err(Refusal::DraftChanged { name: stored.name.clone(), revision: stored.revision, expected }
+                .into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_name(name: &str) -> Result<()> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c);
+    if name.is_empty() || name.len() > limits::DRAFT_NAME_CHARS_MAX || !name.chars().all(fits) {
+        return Err(Refusal::invalid(format!(
+            "`{}` is no name for a draft; 1 to {} letters, digits and -_.@ are taken",
+            name.escape_debug(),
+            limits::DRAFT_NAME_CHARS_MAX
+        ))
+        .into());
+    }
+    Ok(())
+}
+
+fn check_comment(comment: Option<String>) -> Result<String> {
+    let comment = comment.unwrap_or_default();
+    if comment.chars().count() > limits::COMMENT_CHARS_MAX {
+        return Err(Refusal::invalid(format!(
+            "comment: it is longer than {} characters; shorten it",
+            limits::COMMENT_CHARS_MAX
+        ))
+        .into());
+    }
+    Ok(comment)
+}
+
+fn no_draft(name: &str) -> crate::error::Error {
+    Refusal::NotFound { what: "draft", name: name.to_owned(), way_out: "look at the list of drafts" }.into()
+}

@@ -1,0 +1,102 @@
+//! Collecting what nothing leads to any more: blobs of dropped releases and of failed publications, metadata and
+//! targets that are no longer current, old reports.
+
+use std::collections::{BTreeSet, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use headwater_policy::Class;
+use headwater_repo::{Role, layout};
+use jiff::{SignedDuration, Timestamp};
+
+use super::{App, archive};
+use crate::db::{clients, releases};
+use crate::error::{Doing, Result};
+use crate::limits::{BLOB_GRACE_SECONDS, OLD_METADATA_GRACE_SECONDS};
+
+impl App {
+    /// Collects garbage; says in a sentence what went.
+    ///
+    /// # Errors
+    /// When the database or the disk fails.
+    pub async fn collect_garbage(&self, now: Timestamp) -> Result<String> {
+        let _change = self.change().await;
+        let mut tx = self.db.begin().await?;
+        releases::forget_blobs(&mut tx, now - SignedDuration::from_secs(BLOB_GRACE_SECONDS)).await?;
+        tx.commit().await?;
+        let (mut blobs, mut bytes, mut files) = (0, 0, 0);
+        for class in Class::ALL {
+            let keep: HashSet<_> = self.db.blobs(class).await?.into_iter().collect();
+            let store = self.store(class).clone();
+            let collected = tokio::task::spawn_blocking(move || store.collect(&keep))
+                .await
+                .expect("collecting does not panic")
+                .map_err(|error| archive::store_failed(class, error))?;
+            blobs += collected.removed;
+            bytes += collected.bytes;
+            files += self.collect_metadata(class, now)?;
+        }
+        Ok(format!("{blobs} blobs ({bytes} bytes) and {files} old metadata files removed"))
+    }
+
+    /// Deletes reports beyond their retention; says in a sentence how many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_reports(&self, now: Timestamp) -> Result<String> {
+        let days = self.config.report_retention_days;
+        let before = now - SignedDuration::from_hours(24 * i64::from(days));
+        let mut tx = self.db.begin().await?;
+        let count = clients::delete_reports_before(&mut tx, before).await?;
+        tx.commit().await?;
+        Ok(format!("{count} reports older than {days} days removed"))
+    }
+
+    fn collect_metadata(&self, class: Class, now: Timestamp) -> Result<u64> {
+        let published = self.published(class);
+        let mut keep: BTreeSet<String> = [Role::Timestamp, Role::Snapshot, Role::Targets]
+            .map(|role| layout::metadata(role, published.version(role)))
+            .into();
+        keep.extend(published.targets().map(|(name, _, digest)| layout::target(&name, &digest)));
+        let folder = self.data.repository(class);
+        let mut removed = 0;
+        for part in [layout::METADATA_FOLDER, layout::TARGETS_FOLDER] {
+            for path in files_below(&folder.join(part))? {
+                let name = path.strip_prefix(&folder).expect("it is below").to_string_lossy().into_owned();
+                let root = name.ends_with(".root.json") && part == layout::METADATA_FOLDER;
+                if !root && !keep.contains(&name) && is_old(&path, now) {
+                    fs::remove_file(&path).doing(|| format!("cannot remove {}", path.display()))?;
+                    removed += 1;
+                }
+            }
+        }
+        Ok(removed)
+    }
+}
+
+fn is_old(path: &Path, now: Timestamp) -> bool {
+    let modified = fs::metadata(path).and_then(|data| data.modified()).ok();
+    modified
+        .and_then(|time| Timestamp::try_from(time).ok())
+        .is_some_and(|time| now.duration_since(time) > SignedDuration::from_secs(OLD_METADATA_GRACE_SECONDS))
+}
+
+fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        if !folder.exists() {
+            continue;
+        }
+        for entry in fs::read_dir(&folder).doing(|| format!("cannot list {}", folder.display()))? {
+            let entry = entry.doing(|| format!("cannot list {}", folder.display()))?;
+            let kind = entry.file_type().doing(|| format!("cannot list {}", folder.display()))?;
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else {
+                files.push(entry.path());
+            }
+        }
+    }
+    Ok(files)
+}

@@ -1,0 +1,167 @@
+//! The saved policy: loading it, and making a new version of it that is saved and signed at once (S7).
+
+use headwater_api::policy::PolicyDocument;
+use headwater_api::settings::{FORMAT, SignedPolicy};
+use headwater_api::v1::{Change, SavedPolicy};
+use headwater_policy::{Class, Draft, Policy, PolicyDiff, diff_policies};
+use headwater_repo::TargetName;
+use jiff::Timestamp;
+
+use super::App;
+use super::signing::{Staged, failed};
+use crate::db::policies::{self as rows, Saved};
+use crate::db::{Tx, to_json};
+use crate::error::{Error, Problem, Refusal, Result};
+
+/// The target that holds the policy.
+pub const POLICY_TARGET: &str = "policy.json";
+
+/// A saved version, read.
+#[derive(Debug, Clone)]
+pub struct Current {
+    /// As stored.
+    pub saved: Saved,
+    /// As decided with.
+    pub policy: Policy,
+}
+
+impl App {
+    /// The policy as it is saved now.
+    pub(crate) async fn current(&self) -> Result<Current> {
+        read_saved(self.db.policy_now().await?)
+    }
+
+    /// The policy as it is saved now, for showing.
+    ///
+    /// # Errors
+    /// Only when the database fails.
+    pub async fn saved_now(&self) -> Result<SavedPolicy> {
+        Ok(saved_view(self.db.policy_now().await?))
+    }
+
+    /// One saved version, for showing.
+    ///
+    /// # Errors
+    /// A refusal when there is none of that number.
+    pub async fn saved_then(&self, version: u64) -> Result<SavedPolicy> {
+        Ok(saved_view(self.saved_version(version).await?))
+    }
+
+    /// One saved version.
+    pub(crate) async fn saved_version(&self, version: u64) -> Result<Saved> {
+        self.db.policy(version).await?.ok_or_else(|| {
+            Refusal::NotFound {
+                what: "version",
+                name: version.to_string(),
+                way_out: "look at the history of the source list",
+            }
+            .into()
+        })
+    }
+
+    /// Saves and signs what comes after `current`; `tx` may hold more of the same change. Nothing is done where nothing
+    /// differs. The caller holds [`App::change`]. Says the version that is current afterwards.
+    pub(crate) async fn save_policy(
+        &self,
+        tx: Tx,
+        current: &Current,
+        next: &Policy,
+        vendor_root: Option<serde_json::Value>,
+        comment: String,
+        now: Timestamp,
+    ) -> Result<u64> {
+        let same_root = vendor_root == current.saved.vendor_root;
+        if diff_policies(&current.policy, next).is_empty() && same_root {
+            tx.commit().await?;
+            return Ok(current.saved.version);
+        }
+        let saved = Saved {
+            version: current.saved.version + 1,
+            saved: now,
+            comment,
+            document: PolicyDocument::of(&next.to_draft()),
+            vendor_root,
+        };
+        let staged = self.stage_policy(&saved, now)?;
+        let mut tx = tx;
+        rows::insert(&mut tx, &saved).await?;
+        self.commit(tx, vec![staged]).await?;
+        tracing::info!(version = saved.version, comment = saved.comment, "policy saved and signed");
+        Ok(saved.version)
+    }
+
+    fn stage_policy(&self, saved: &Saved, now: Timestamp) -> Result<Staged> {
+        let mut draft = self.draft(Class::Settings);
+        draft.add(policy_target(), signed_policy(saved)).map_err(failed(Class::Settings, "policy"))?;
+        self.stage(Class::Settings, draft, now)
+    }
+}
+
+/// The name of the policy's target.
+pub(crate) fn policy_target() -> TargetName {
+    TargetName::new(POLICY_TARGET).expect("a plain file name is a target name")
+}
+
+/// The content of the policy's target.
+pub(crate) fn signed_policy(saved: &Saved) -> Vec<u8> {
+    let signed = SignedPolicy {
+        format: FORMAT,
+        version: saved.version,
+        policy: saved.document.clone(),
+        vendor_root: saved.vendor_root.clone(),
+    };
+    to_json(&signed).into_bytes()
+}
+
+/// What was stored, read back.
+pub(crate) fn read_saved(saved: Saved) -> Result<Current> {
+    let corrupt = |problems: Vec<headwater_policy::Problem>| Error::Corrupt {
+        what: "policy",
+        reason: problems.first().map(ToString::to_string).unwrap_or_default(),
+    };
+    let policy = saved.document.read().and_then(Draft::into_policy).map_err(corrupt)?;
+    Ok(Current { saved, policy })
+}
+
+fn saved_view(saved: Saved) -> SavedPolicy {
+    SavedPolicy { version: saved.version, saved: saved.saved, comment: saved.comment, policy: saved.document }
+}
+
+/// Problems of a list as a refusal.
+pub(crate) fn invalid_list(problems: Vec<headwater_policy::Problem>) -> Error {
+    let problems = problems
+        .into_iter()
+        .map(|problem| Problem { entry: problem.entry, message: problem.message })
+        .collect();
+    Refusal::InvalidList(problems).into()
+}
+
+/// Problems of a request as a refusal.
+pub(crate) fn invalid(problems: Vec<headwater_policy::Problem>) -> Error {
+    let problems = problems
+        .into_iter()
+        .map(|problem| Problem { entry: problem.entry, message: problem.message })
+        .collect();
+    Refusal::Invalid(problems).into()
+}
+
+/// A difference as wire messages.
+pub(crate) fn changes(diff: &PolicyDiff) -> Vec<Change> {
+    let options = diff.options.iter().map(|line| Change {
+        kind: "option".to_owned(),
+        before: None,
+        after: None,
+        text: line.clone(),
+    });
+    let entries = diff.entries.iter().map(|change| {
+        use headwater_policy::Change as C;
+        let (kind, before, after) = match change {
+            C::Added { to, .. } => ("added", None, Some(*to)),
+            C::Removed { from, .. } => ("removed", Some(*from), None),
+            C::Moved { from, to, .. } => ("moved", Some(*from), Some(*to)),
+            C::Edited { from, to, .. } => ("changed", Some(*from), Some(*to)),
+        };
+        Change { kind: kind.to_owned(), before, after, text: change.to_string() }
+    });
+    options.chain(entries).collect()
+}

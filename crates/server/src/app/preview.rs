@@ -1,0 +1,202 @@
+//! What saving would do (S8), what changed between versions (S7), and whose plan is what (S10). Nothing is changed here.
+
+use std::collections::BTreeMap;
+
+use futures_util::StreamExt;
+use headwater_api::parse::plan_document;
+use headwater_api::policy::ClientDocument;
+use headwater_api::v1::{Change, Explained, Finding, Preview};
+use headwater_policy::{
+    EntrySource, Family, FamilySet, Policy, SourceUrl, diff_policies, explain, explain_address, parse_address,
+};
+
+use super::App;
+use super::clients::planning_client;
+use super::policies::{changes, invalid_list, read_saved};
+use crate::error::{Error, Problem, Refusal, Result};
+use crate::limits;
+
+impl App {
+    /// What saving a draft would do (S8).
+    ///
+    /// # Errors
+    /// Only for a bad name, or when the database fails: what is wrong with the draft is part of the answer.
+    pub async fn preview(&self, name: &str) -> Result<Preview> {
+        let current = self.current().await?;
+        let open = self.open_draft(name, &current).await?;
+        let clients = self.planning_clients().await?;
+        let known = clients.len() as u64;
+        let next = match open.draft.into_policy() {
+            Ok(next) => next,
+            Err(problems) => {
+                let error = |problem: headwater_policy::Problem| Finding {
+                    entry: problem.entry,
+                    code: "error".to_owned(),
+                    message: problem.message,
+                };
+                let errors = problems.into_iter().map(error).collect();
+                return Ok(Preview {
+                    changes: Vec::new(),
+                    errors,
+                    warnings: Vec::new(),
+                    clients_known: known,
+                    plans_changed: 0,
+                });
+            }
+        };
+        let names = name_warnings(&next).await;
+        let diff = diff_policies(&current.policy, &next);
+        let seen = tokio::task::spawn_blocking(move || {
+            headwater_policy::preview(&next, Some(&current.policy), &clients)
+        })
+        .await
+        .map_err(|error| Error::Corrupt { what: "preview task", reason: error.to_string() })?;
+        let mut warnings: Vec<Finding> = seen
+            .warnings
+            .into_iter()
+            .map(|warning| Finding {
+                entry: warning.entry,
+                code: warning.kind.as_str().to_owned(),
+                message: warning.message,
+            })
+            .collect();
+        warnings.extend(names);
+        warnings.sort_by_key(|warning| warning.entry.unwrap_or(u32::MAX));
+        Ok(Preview {
+            changes: changes(&diff),
+            errors: Vec::new(),
+            warnings,
+            clients_known: known,
+            plans_changed: seen.clients_changed as u64,
+        })
+    }
+
+    /// What changed from one saved version to another, to the current one, or to a draft.
+    ///
+    /// # Errors
+    /// Refusals for versions that are not there, and a draft that has errors in it.
+    pub async fn diff(&self, from: u64, to: Option<u64>, draft: Option<&str>) -> Result<Vec<Change>> {
+        let before = read_saved(self.saved_version(from).await?)?.policy;
+        let after = match (to, draft) {
+            (Some(_), Some(_)) => {
+                return Err(Refusal::invalid("to and draft exclude each other; give one of them").into());
+            }
+            (Some(to), None) => read_saved(self.saved_version(to).await?)?.policy,
+            (None, Some(name)) => {
+                let current = self.current().await?;
+                self.open_draft(name, &current).await?.draft.into_policy().map_err(invalid_list)?
+            }
+            (None, None) => self.current().await?.policy,
+        };
+        Ok(changes(&diff_policies(&before, &after)))
+    }
+
+    /// The plans of a known client, or of any addresses (S10).
+    ///
+    /// # Errors
+    /// Refusals for an unknown client, bad addresses, or a draft with errors in it.
+    pub async fn explain(
+        &self,
+        client: Option<&str>,
+        addresses: Option<&str>,
+        draft: Option<&str>,
+    ) -> Result<Explained> {
+        let current = self.current().await?;
+        let (policy, policy_version) = match draft {
+            None => (current.policy, current.saved.version),
+            Some(name) => {
+                let open = self.open_draft(name, &current).await?;
+                (open.draft.into_policy().map_err(invalid_list)?, open.stored.base_version)
+            }
+        };
+        let allowed = self.vendor_allowed().await?;
+        match (client, addresses) {
+            (Some(id), None) => {
+                let row = self.known_client(id).await?;
+                let client = planning_client(&row, &allowed).ok_or_else(|| Error::Corrupt {
+                    what: "client",
+                    reason: format!("{id} has no valid id"),
+                })?;
+                let plans = plan_document(&explain(&policy, &client));
+                Ok(Explained { client: ClientDocument::of(&client), policy_version, plans })
+            }
+            (None, Some(list)) => {
+                let (parsed, wrong): (Vec<_>, Vec<_>) = list
+                    .split(',')
+                    .map(|text| parse_address(text.trim()))
+                    .partition(std::result::Result::is_ok);
+                if !wrong.is_empty() {
+                    let problem =
+                        |error: headwater_policy::ParseError| Problem::new(format!("addresses: {error}"));
+                    let problems = wrong.into_iter().filter_map(|result| result.err()).map(problem).collect();
+                    return Err(Refusal::Invalid(problems).into());
+                }
+                let addresses: Vec<_> = parsed.into_iter().flatten().collect();
+                let from_vendor = allowed("root");
+                let plans = plan_document(&explain_address(&policy, &addresses, from_vendor));
+                let client = ClientDocument {
+                    id: "(any)".to_owned(),
+                    addresses: addresses.iter().map(ToString::to_string).collect(),
+                    download_from_vendor: from_vendor,
+                };
+                Ok(Explained { client, policy_version, plans })
+            }
+            _ => Err(Refusal::invalid("give either a client or addresses, separated by commas").into()),
+        }
+    }
+}
+
+/// Names that have no address of a family that their entry selects, as this server resolves them (S5).
+async fn name_warnings(policy: &Policy) -> Vec<Finding> {
+    let names: BTreeMap<String, SourceUrl> = policy
+        .entries()
+        .as_slice()
+        .iter()
+        .filter_map(|entry| match &entry.source {
+            EntrySource::Url { url, .. } if url.literal().is_none() => Some((url.to_string(), url.clone())),
+            _ => None,
+        })
+        .collect();
+    let found: BTreeMap<String, Option<FamilySet>> = futures_util::stream::iter(names)
+        .map(|(text, url)| async move { (text, families(&url).await) })
+        .buffer_unordered(limits::RESOLVE_AT_ONCE)
+        .collect()
+        .await;
+    let mut warnings = Vec::new();
+    for (number, entry) in policy.entries().numbered() {
+        let EntrySource::Url { url, .. } = &entry.source else { continue };
+        let finding =
+            |code: &str, message: String| Finding { entry: Some(number), code: code.to_owned(), message };
+        match found.get(url.as_str()) {
+            None => {}
+            Some(None) => warnings.push(finding(
+                "name_not_resolved",
+                format!(
+                    "the name in {url} cannot be resolved from the server; clients may know it all the same"
+                ),
+            )),
+            Some(Some(has)) => {
+                for family in entry.selector.families().iter().filter(|family| !has.contains(*family)) {
+                    let message = format!(
+                        "the name in {url} has no {family} address, as seen from the server, but {family} clients are selected"
+                    );
+                    warnings.push(finding("name_lacks_family", message));
+                }
+            }
+        }
+    }
+    warnings
+}
+
+async fn families(url: &SourceUrl) -> Option<FamilySet> {
+    let text = url.as_str();
+    let (scheme, rest) = text.split_once("://")?;
+    let host = rest.split('/').next()?;
+    let address = match host.contains(':') {
+        true => host.to_owned(),
+        false => format!("{host}:{}", if scheme == "http" { 80 } else { 443 }),
+    };
+    let resolved = tokio::time::timeout(limits::RESOLVE_TIME_MAX, tokio::net::lookup_host(address)).await;
+    let families: FamilySet = resolved.ok()?.ok()?.map(|address| Family::of(address.ip())).collect();
+    Some(families)
+}

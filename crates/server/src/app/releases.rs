@@ -1,0 +1,282 @@
+//! Publishing, showing and rolling back releases (C1, C2, C5).
+//!
+//! The slow part, taking the archive apart, runs beside everything else; what it stored is held until the release is
+//! signed, and is garbage if it never is.
+
+use headwater_api::v1::{ComponentView, Hook, PublishOptions, Published, ReleaseView};
+use headwater_policy::Class;
+use headwater_repo::{
+    Body, BodyFormat, ComponentName, Digest, FileEntry, Install, Manifest, Probe, ReleaseList, Sequence,
+    TargetName, VersionText, layout, roll_back, stage_release,
+};
+use jiff::Timestamp;
+
+use super::archive::{Format, ReleaseLimits, StoredFile, store_archive};
+use super::signing::failed;
+use super::{App, CrashPoint};
+use crate::db::releases::{self as rows, ReleaseRow};
+use crate::error::{Doing, Error, Refusal, Result};
+use crate::limits;
+
+/// A release about to be published, valid but for its files.
+#[derive(Debug, Clone)]
+pub struct NewRelease {
+    /// Components or programs.
+    pub class: Class,
+    /// Whose release.
+    pub name: ComponentName,
+    /// Its version.
+    pub version: VersionText,
+    /// Installs it (programs).
+    pub install: Option<Install>,
+    /// Judges it.
+    pub probe: Option<Probe>,
+}
+
+impl NewRelease {
+    /// From what came over the wire.
+    ///
+    /// # Errors
+    /// A refusal that names everything wrong.
+    pub fn parse(class: &str, name: &str, version: &str, options: &PublishOptions) -> Result<Self> {
+        let (class, name) = parse_name(class, name)?;
+        let version = VersionText::new(version).map_err(|error| Refusal::invalid(error.to_string()))?;
+        if class == Class::Components && options.install.is_some() {
+            return Err(Refusal::invalid(
+                "install: a component has no install command; publish it in class programs, or leave it out",
+            )
+            .into());
+        }
+        let seconds = |hook: &Hook| u64::from(hook.timeout_seconds);
+        let install = options.install.as_ref();
+        let probe = options.probe.as_ref();
+        Ok(Self {
+            class,
+            name,
+            version,
+            install: install
+                .map(|hook| Install { command: hook.command.clone(), timeout_seconds: seconds(hook) }),
+            probe: probe.map(|hook| Probe { command: hook.command.clone(), timeout_seconds: seconds(hook) }),
+        })
+    }
+
+    fn manifest(&self, sequence: Sequence, files: &[StoredFile]) -> Manifest {
+        let entry = |file: &StoredFile| FileEntry {
+            path: file.path.clone(),
+            mode: if file.executable { 0o755 } else { 0o644 },
+            size: file.size,
+            sha256: file.sha256,
+            body: Body {
+                sha256: file.body_sha256,
+                size: file.body.size,
+                format: BodyFormat::Zstd,
+                memory: file.body.memory,
+            },
+        };
+        Manifest {
+            component: self.name.clone(),
+            sequence,
+            version: self.version.clone(),
+            files: files.iter().map(entry).collect(),
+            install: self.install.clone(),
+            probe: self.probe.clone(),
+        }
+    }
+}
+
+/// A class that has releases, and a name in it.
+///
+/// # Errors
+/// A refusal for class settings, an unknown class or a bad name.
+pub fn parse_name(class: &str, name: &str) -> Result<(Class, ComponentName)> {
+    let class: Class =
+        class.parse().map_err(|error: headwater_policy::ParseError| Refusal::invalid(error.to_string()))?;
+    if class == Class::Settings {
+        return Err(Refusal::invalid(
+            "class settings is published by saving the source list or a domain; use components or programs",
+        )
+        .into());
+    }
+    let name = ComponentName::new(name).map_err(|error| Refusal::invalid(error.to_string()))?;
+    Ok((class, name))
+}
+
+impl App {
+    /// Publishes an archive as a new release.
+    ///
+    /// # Errors
+    /// Refusals for a bad archive, a taken version, a name of the vendor source; disk and signing errors. Nothing is
+    /// published then.
+    pub async fn publish(
+        &self,
+        release: NewRelease,
+        archive: std::fs::File,
+        format: Option<Format>,
+        now: Timestamp,
+    ) -> Result<Published> {
+        self.next_sequence(&release).await?;
+        let files = self.store_files(release.class, archive, format).await?;
+        self.reach(CrashPoint::Bodies)?;
+
+        let _change = self.change().await;
+        // Load, again: somebody may have been faster.
+        let sequence = self.next_sequence(&release).await?;
+        let list = self.release_list(release.class, &release.name)?;
+        // Decide.
+        let manifest = release.manifest(sequence, &files);
+        let mut draft = self.draft(release.class);
+        let list = stage_release(&mut draft, list.as_ref(), &manifest, now)
+            .map_err(|error| refused_manifest(release.class, error))?;
+        // Save.
+        let staged = self.stage(release.class, draft, now)?;
+        let targets_version = staged.targets_version();
+        let mut tx = self.db.begin().await?;
+        let row = ReleaseRow { sequence: sequence.get(), version: release.version.to_string() };
+        rows::put_component(&mut tx, release.class, &release.name, false).await?;
+        let blobs: Vec<Digest> = files.iter().map(|file| file.body_sha256).collect();
+        rows::insert_release(&mut tx, release.class, &release.name, &row, &blobs).await?;
+        rows::drop_before(&mut tx, release.class, &release.name, list.releases()[0].sequence, now).await?;
+        self.commit(tx, vec![staged]).await?;
+        // Answer.
+        let new = || files.iter().filter(|file| file.new);
+        tracing::info!(class = %release.class, name = %release.name, version = %release.version, "published");
+        Ok(Published {
+            class: release.class.to_string(),
+            name: release.name.to_string(),
+            release: release_view(list.current()),
+            blobs_new: new().count() as u64,
+            blob_bytes_new: new().map(|file| file.body.size).sum(),
+            targets_version,
+        })
+    }
+
+    /// Makes an earlier release current again and withdraws the later ones (C5).
+    ///
+    /// # Errors
+    /// Refusals for a name or sequence that is not there or not earlier.
+    pub async fn roll_back(
+        &self,
+        class: Class,
+        name: &ComponentName,
+        to: u64,
+        now: Timestamp,
+    ) -> Result<ComponentView> {
+        let to = Sequence::new(to).map_err(|error| Refusal::invalid(error.to_string()))?;
+        let _change = self.change().await;
+        let list = self.release_list(class, name)?.ok_or_else(|| no_component(class, name))?;
+        let from_vendor = self.db.component(class, name).await?.is_some_and(|row| row.from_vendor);
+        let mut draft = self.draft(class);
+        let list = roll_back(&mut draft, &list, to).map_err(|error| refused_manifest(class, error))?;
+        let staged = self.stage(class, draft, now)?;
+        self.commit(self.db.begin().await?, vec![staged]).await?;
+        tracing::info!(%class, %name, to = to.get(), "rolled back");
+        Ok(component_view(class, &list, from_vendor))
+    }
+
+    /// All components and programs.
+    pub async fn components(&self) -> Result<Vec<ComponentView>> {
+        let mut views = Vec::new();
+        for class in [Class::Components, Class::Programs] {
+            for row in self.db.components(class).await? {
+                let name = ComponentName::new(row.name)
+                    .map_err(|error| Error::Corrupt { what: "component name", reason: error.to_string() })?;
+                if let Some(list) = self.release_list(class, &name)? {
+                    views.push(component_view(class, &list, row.from_vendor));
+                }
+            }
+        }
+        Ok(views)
+    }
+
+    /// One component or program.
+    pub async fn component(&self, class: Class, name: &ComponentName) -> Result<ComponentView> {
+        let list = self.release_list(class, name)?.ok_or_else(|| no_component(class, name))?;
+        let from_vendor = self.db.component(class, name).await?.is_some_and(|row| row.from_vendor);
+        Ok(component_view(class, &list, from_vendor))
+    }
+
+    /// The release list as it is signed now.
+    pub(crate) fn release_list(&self, class: Class, name: &ComponentName) -> Result<Option<ReleaseList>> {
+        let Some(bytes) = self.target(class, &layout::release_list(name))? else { return Ok(None) };
+        ReleaseList::parse(&bytes)
+            .map(Some)
+            .map_err(|error| Error::Corrupt { what: "release list", reason: error.to_string() })
+    }
+
+    /// The bytes of a target that is signed now.
+    pub(crate) fn target(&self, class: Class, name: &TargetName) -> Result<Option<Vec<u8>>> {
+        let Some((_, digest)) = self.published(class).target(name) else { return Ok(None) };
+        let path = self.data.repository(class).join(layout::target(name, &digest));
+        std::fs::read(&path).map(Some).doing(|| format!("cannot read {}", path.display()))
+    }
+
+    async fn next_sequence(&self, release: &NewRelease) -> Result<Sequence> {
+        let component = self.db.component(release.class, &release.name).await?;
+        if component.is_some_and(|row| row.from_vendor) {
+            return Err(Refusal::NameOfVendor(release.name.to_string()).into());
+        }
+        let known = self.db.releases(release.class, &release.name).await?;
+        if known.iter().any(|row| row.version == release.version.as_str()) {
+            return Err(Refusal::Exists {
+                what: "version",
+                name: format!("{} of {}", release.version, release.name),
+                way_out: "publish under a new version; one that was published never changes",
+            }
+            .into());
+        }
+        let next = known.last().map_or(1, |row| row.sequence + 1);
+        Ok(Sequence::new(next).map_err(|error| Refusal::invalid(error.to_string()))?)
+    }
+
+    async fn store_files(
+        &self,
+        class: Class,
+        archive: std::fs::File,
+        format: Option<Format>,
+    ) -> Result<Vec<StoredFile>> {
+        let store = self.store(class).clone();
+        let release_limits =
+            ReleaseLimits { files: headwater_repo::limits::FILES_MAX, bytes: limits::RELEASE_BYTES_MAX };
+        tokio::task::spawn_blocking(move || store_archive(archive, format, class, &store, release_limits))
+            .await
+            .map_err(|error| Error::Corrupt { what: "archive task", reason: error.to_string() })?
+    }
+}
+
+/// What `repo` refuses of a release is the publisher's to mend.
+fn refused_manifest(class: Class, error: headwater_repo::WriteError) -> Error {
+    match error {
+        headwater_repo::WriteError::Content(content) => Refusal::invalid(content.to_string()).into(),
+        other => failed(class, "release")(other),
+    }
+}
+
+fn no_component(class: Class, name: &ComponentName) -> Error {
+    Refusal::NotFound {
+        what: "component or program",
+        name: format!("{name} in class {class}"),
+        way_out: "look at the list of releases, or publish it first",
+    }
+    .into()
+}
+
+pub(crate) fn component_view(class: Class, list: &ReleaseList, from_vendor: bool) -> ComponentView {
+    ComponentView {
+        class: class.to_string(),
+        name: list.component().to_string(),
+        from_vendor,
+        current: list.current().sequence.get(),
+        withdrawn: list.withdrawn().iter().map(|sequence| sequence.get()).collect(),
+        releases: list.releases().iter().rev().map(release_view).collect(),
+    }
+}
+
+fn release_view(release: &headwater_repo::Release) -> ReleaseView {
+    ReleaseView {
+        sequence: release.sequence.get(),
+        version: release.version.to_string(),
+        published: release.published,
+        files: release.files,
+        size: release.size,
+    }
+}

@@ -1,0 +1,189 @@
+//! Saving and signing as one step.
+//!
+//! 1. [`App::stage`]: targets, then `N.targets.json`, then `N.snapshot.json` are written. Nothing leads to them yet.
+//! 2. [`App::commit`]: one database transaction holds what the use case saves *and* the bytes of the new
+//!    `timestamp.json`. This is the moment of publication.
+//! 3. The same function copies those bytes to the file. A crash between is repaired by [`App::open_repositories`]
+//!    at the next start, a full disk by the signing job.
+//!
+//! A crash before 2 leaves files that the next publication of the same version overwrites and garbage collection
+//! removes; a crash after it loses nothing.
+
+use headwater_policy::Class;
+use headwater_repo::{Draft, Published, Role, RootDraft, Signed, SignedRoot, Unsigned, WriteError, layout};
+use jiff::{SignedDuration, Timestamp};
+
+use super::{App, CrashPoint};
+use crate::data;
+use crate::db::Tx;
+use crate::db::repositories::{self, RepositoryRow};
+use crate::error::{Doing, Error, Result};
+use crate::limits::RESIGN_LIFE_LEFT_DIVISOR;
+
+/// Signed and written, but for the file that leads to it.
+#[derive(Debug)]
+#[must_use = "what is staged is published by `commit` only"]
+pub struct Staged {
+    class: Class,
+    published: Published,
+    timestamp: Vec<u8>,
+}
+
+impl Staged {
+    /// Version of the targets metadata once it is committed.
+    pub fn targets_version(&self) -> u64 {
+        self.published.version(Role::Targets)
+    }
+}
+
+impl App {
+    /// The next publication of a class, so far as it is now.
+    pub(crate) fn draft(&self, class: Class) -> Draft {
+        Draft::next(&self.published(class))
+    }
+
+    /// Signs a draft and writes all of it but `timestamp.json`.
+    pub(crate) fn stage(&self, class: Class, draft: Draft, now: Timestamp) -> Result<Staged> {
+        let unsigned = draft.finish(now, &self.expiry).map_err(failed(class, "draft"))?;
+        let signed = unsigned.sign(&self.keys[&class].ring).map_err(failed(class, "signing"))?;
+        self.write(class, &signed)
+    }
+
+    /// Saves and publishes: `tx` holds what the use case saves.
+    pub(crate) async fn commit(&self, mut tx: Tx, staged: Vec<Staged>) -> Result<()> {
+        self.reach(CrashPoint::Staged)?;
+        for staged in &staged {
+            repositories::put(&mut tx, &row(staged)).await?;
+        }
+        tx.commit().await?;
+        {
+            let mut published = self.published.write().expect("nobody panics while holding this lock");
+            for staged in &staged {
+                published.insert(staged.class, staged.published.clone());
+            }
+        }
+        self.reach(CrashPoint::Saved)?;
+        for staged in &staged {
+            self.expose(staged.class, &staged.timestamp)?;
+        }
+        Ok(())
+    }
+
+    /// Reads what is signed, and puts `timestamp.json` in place where a crash kept it from being so.
+    /// Says whether the class has been published at all.
+    pub(crate) async fn open_repository(&self, class: Class) -> Result<bool> {
+        let Some(row) = self.db.repository(class).await? else { return Ok(false) };
+        let folder = self.data.repository(class);
+        let read = |role, version| {
+            let path = folder.join(layout::metadata(role, version));
+            std::fs::read(&path).doing(|| format!("cannot read {}", path.display()))
+        };
+        let published = Published::read(
+            &read(Role::Root, row.root_version)?,
+            &row.timestamp,
+            &read(Role::Snapshot, row.snapshot_version)?,
+            &read(Role::Targets, row.targets_version)?,
+        )
+        .map_err(failed(class, "reading what is signed"))?;
+        self.published.write().expect("nobody panics while holding this lock").insert(class, published);
+        self.expose(class, &row.timestamp)?;
+        Ok(true)
+    }
+
+    /// The first root of a class.
+    pub(crate) fn first_root(&self, class: Class, now: Timestamp) -> Result<SignedRoot> {
+        let keys = &self.keys[&class];
+        let draft =
+            keys.public.iter().fold(RootDraft::first(), |draft, (role, key)| draft.role(*role, 1, [*key]));
+        draft
+            .finish(now, &self.expiry)
+            .and_then(|unsigned| unsigned.sign_with(&keys.ring))
+            .map_err(failed(class, "making the root"))
+    }
+
+    /// Signs anew whatever of a class has half of its life behind it; says what, if anything.
+    pub(crate) async fn sign_again(&self, class: Class, now: Timestamp) -> Result<Option<Role>> {
+        let _change = self.change().await;
+        let published = self.published(class);
+        let due = |role, life: SignedDuration| {
+            published.expires(role).duration_since(now) * (RESIGN_LIFE_LEFT_DIVISOR as i32) < life
+        };
+        let ring = &self.keys[&class].ring;
+        let (role, signed) = if due(Role::Root, self.expiry.root) {
+            let root = RootDraft::next(published.root())
+                .and_then(|draft| draft.finish(now, &self.expiry))
+                .and_then(|unsigned| unsigned.sign_with(ring))
+                .map_err(failed(class, "renewing the root"))?;
+            let mut draft = Draft::next(&published);
+            draft.rotate_root(root).map_err(failed(class, "renewing the root"))?;
+            (Role::Root, draft.finish(now, &self.expiry).and_then(|unsigned| unsigned.sign(ring)))
+        } else if due(Role::Targets, self.expiry.targets) {
+            let unsigned = Draft::next(&published).finish(now, &self.expiry);
+            (Role::Targets, unsigned.and_then(|unsigned| unsigned.sign(ring)))
+        } else if due(Role::Snapshot, self.expiry.snapshot) {
+            let resign = Unsigned::snapshot_again(&published, now, &self.expiry);
+            (Role::Snapshot, resign.and_then(|resign| resign.sign(ring)))
+        } else if due(Role::Timestamp, self.expiry.timestamp) {
+            let resign = Unsigned::timestamp_again(&published, now, &self.expiry);
+            (Role::Timestamp, resign.and_then(|resign| resign.sign(ring)))
+        } else {
+            // A full disk may have kept the file from its place.
+            if let Some(row) = self.db.repository(class).await? {
+                self.expose(class, &row.timestamp)?;
+            }
+            return Ok(None);
+        };
+        let staged = self.write(class, &signed.map_err(failed(class, "signing anew"))?)?;
+        let tx = self.db.begin().await?;
+        self.commit(tx, vec![staged]).await?;
+        Ok(Some(role))
+    }
+
+    fn write(&self, class: Class, signed: &Signed) -> Result<Staged> {
+        let folder = self.data.repository(class);
+        let mut timestamp = Vec::new();
+        for file in signed.files() {
+            if file.path == layout::TIMESTAMP {
+                timestamp.clone_from(&file.bytes);
+            } else {
+                data::write_file(&folder.join(&file.path), &file.bytes)?;
+            }
+        }
+        Ok(Staged { class, published: signed.published().clone(), timestamp })
+    }
+
+    fn expose(&self, class: Class, timestamp: &[u8]) -> Result<()> {
+        let path = self.data.repository(class).join(layout::TIMESTAMP);
+        if std::fs::read(&path).is_ok_and(|present| present == timestamp) {
+            return Ok(());
+        }
+        data::write_file(&path, timestamp)
+    }
+}
+
+fn row(staged: &Staged) -> RepositoryRow {
+    RepositoryRow {
+        class: staged.class,
+        root_version: staged.published.version(Role::Root),
+        snapshot_version: staged.published.version(Role::Snapshot),
+        targets_version: staged.published.version(Role::Targets),
+        timestamp: staged.timestamp.clone(),
+    }
+}
+
+/// A failure to write metadata as the server's own.
+pub(crate) fn failed(class: Class, doing: &'static str) -> impl FnOnce(WriteError) -> Error {
+    move |error| Error::Repository { class, doing, reason: chain(&error) }
+}
+
+/// An error with its causes, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

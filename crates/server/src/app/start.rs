@@ -1,0 +1,101 @@
+//! First start and every other: what must be there before the listeners answer.
+
+use headwater_api::bundle::{ClassRoots, ClientBundle, FORMAT};
+use headwater_api::policy::PolicyDocument;
+use headwater_policy::{
+    Class, DomainPath, Draft as PolicyDraft, Mode, Options, Policy, SourceList, UpdateAgents,
+};
+use headwater_repo::Draft;
+use jiff::Timestamp;
+
+use super::App;
+use super::domains::{documents, domain_target, empty_domain};
+use super::policies::{policy_target, signed_policy};
+use super::signing::failed;
+use crate::db::policies::Saved;
+use crate::db::{domains, policies, to_json};
+use crate::error::{Error, Result};
+
+impl App {
+    /// Publishes what has never been published, repairs what a crash left, and notes where the server now is.
+    pub(crate) async fn begin(&self, now: Timestamp) -> Result<()> {
+        let _change = self.change().await;
+        for class in Class::ALL {
+            if !self.open_repository(class).await? {
+                self.publish_first(class, now).await?;
+            }
+        }
+        let current = self.current().await?;
+        if *current.policy.server() != self.fleet_url {
+            let draft = PolicyDraft { server: self.fleet_url.clone(), ..current.policy.to_draft() };
+            let next = draft.into_policy().map_err(super::policies::invalid_list)?;
+            let comment = format!("the server is at {} now", self.fleet_url);
+            let root = current.saved.vendor_root.clone();
+            self.save_policy(self.db.begin().await?, &current, &next, root, comment, now).await?;
+        }
+        Ok(())
+    }
+
+    /// What a new client of a domain needs to start.
+    ///
+    /// # Errors
+    /// A refusal when there is no such domain.
+    pub async fn client_bundle(&self, domain: &str) -> Result<ClientBundle> {
+        let domain = self.known_domain(domain).await?;
+        let current = self.current().await?;
+        let root = |class| {
+            serde_json::from_slice(self.published(class).root().bytes())
+                .map_err(|error| Error::Corrupt { what: "root metadata", reason: error.to_string() })
+        };
+        Ok(ClientBundle {
+            format: FORMAT,
+            server_url: self.fleet_url.to_string(),
+            domain: domain.to_string(),
+            roots: ClassRoots {
+                settings: root(Class::Settings)?,
+                components: root(Class::Components)?,
+                programs: root(Class::Programs)?,
+            },
+            policy: current.saved.document,
+        })
+    }
+
+    async fn publish_first(&self, class: Class, now: Timestamp) -> Result<()> {
+        let root = self.first_root(class, now)?;
+        let mut draft = Draft::first(root);
+        let mut tx = self.db.begin().await?;
+        if class == Class::Settings {
+            let policy = first_policy(self)?;
+            let saved = Saved {
+                version: 1,
+                saved: now,
+                comment: "first start".to_owned(),
+                document: PolicyDocument::of(&policy.to_draft()),
+                vendor_root: None,
+            };
+            let mut root = empty_domain(&DomainPath::root());
+            root.version = 1;
+            draft.add(policy_target(), signed_policy(&saved)).map_err(failed(class, "policy"))?;
+            for document in documents(std::slice::from_ref(&root))? {
+                let target = domain_target(&document.domain);
+                draft.add(target, to_json(&document).into_bytes()).map_err(failed(class, "domain"))?;
+            }
+            policies::insert(&mut tx, &saved).await?;
+            domains::put(&mut tx, &root).await?;
+        }
+        let staged = self.stage(class, draft, now)?;
+        self.commit(tx, vec![staged]).await
+    }
+}
+
+fn first_policy(app: &App) -> Result<Policy> {
+    let draft = PolicyDraft {
+        mode: Mode::Standard,
+        options: Options::default(),
+        server: app.fleet_url.clone(),
+        vendor: None,
+        update_agents: UpdateAgents::default(),
+        entries: SourceList::default(),
+    };
+    draft.into_policy().map_err(super::policies::invalid_list)
+}

@@ -1,0 +1,93 @@
+//! The state of the server, for administrators.
+
+use headwater_api::v1::{ClassStatus, HistoryItem, Status};
+use headwater_policy::Class;
+use headwater_repo::Role;
+use jiff::Timestamp;
+
+use super::App;
+use super::clients::page;
+use crate::error::Result;
+
+impl App {
+    /// Everything that an administrator looks at first.
+    ///
+    /// # Errors
+    /// Only when the database fails.
+    pub async fn status(&self, now: Timestamp) -> Result<Status> {
+        let current = self.current().await?;
+        let agents = current.policy.update_agents().iter().filter(|agent| agent.is_active()).count();
+        let mut classes = Vec::new();
+        for class in Class::ALL {
+            classes.push(self.class_status(class).await?);
+        }
+        Ok(Status {
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            started: self.started,
+            server_time: now,
+            fleet_url: self.fleet_url.to_string(),
+            policy_version: current.saved.version,
+            clients: self.db.clients_count().await?,
+            update_agents: agents as u64,
+            classes,
+            jobs: self.job_board(),
+            warnings: self.warnings(),
+        })
+    }
+
+    /// Saved versions, newest first; and where the next page begins.
+    ///
+    /// # Errors
+    /// A refusal for a page that is too long.
+    pub async fn history(
+        &self,
+        before: Option<u64>,
+        limit: Option<u32>,
+    ) -> Result<(Vec<HistoryItem>, Option<u64>)> {
+        let limit = page(limit)?;
+        let saved = self.db.policies(before.unwrap_or(u64::MAX), limit).await?;
+        let next = (saved.len() == limit as usize).then(|| saved.last().map(|saved| saved.version)).flatten();
+        let item = |saved: crate::db::policies::Saved| HistoryItem {
+            version: saved.version,
+            saved: saved.saved,
+            comment: saved.comment,
+            mode: saved.document.mode,
+            entries: u32::try_from(saved.document.entries.len()).unwrap_or(u32::MAX),
+        };
+        Ok((saved.into_iter().map(item).collect(), next))
+    }
+
+    /// What an administrator should know at every start.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let mut warnings = vec![
+            "both listeners speak plain HTTP, and the console has no sign-in: whoever can connect is an administrator"
+                .to_owned(),
+            "the root keys are in the data folder: whoever reads it can sign anything".to_owned(),
+        ];
+        if self.config.unsafe_bind_beyond_loopback {
+            warnings.push("unsafe_bind_beyond_loopback is on: other computers may connect".to_owned());
+        }
+        warnings
+    }
+
+    async fn class_status(&self, class: Class) -> Result<ClassStatus> {
+        let published = self.published(class);
+        let names = match class {
+            Class::Settings => self.db.domains().await?.len(),
+            _ => self.db.components(class).await?.len(),
+        };
+        let store = self.store(class);
+        let blobs = self.db.blobs(class).await?.len();
+        let expires =
+            Role::ALL.map(|role| published.expires(role)).into_iter().min().unwrap_or(Timestamp::MIN);
+        Ok(ClassStatus {
+            class: class.to_string(),
+            targets_version: published.version(Role::Targets),
+            root_version: published.version(Role::Root),
+            expires,
+            names: names as u64,
+            blobs: blobs as u64,
+            blob_bytes: store.usage().stored,
+        })
+    }
+}

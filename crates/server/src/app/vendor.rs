@@ -1,0 +1,342 @@
+//! The vendor source (C2): setting it, and taking its releases.
+//!
+//! A sync refreshes the vendor's metadata from where it was (never backwards), fetches what is new and verifies it, and
+//! signs it as our own component, with the vendor's sequence numbers so that a client may change from one source to
+//! the other. One component is one publication: a sync that breaks off keeps what it has.
+
+use headwater_api::v1::{SyncResult, SyncedRelease, VendorRequest, VendorView};
+use headwater_depot::fetch::Blob;
+use headwater_depot::{BackOff, FetchSettings, Fetcher, MetadataStore, Source, Walk};
+use headwater_policy::{Class, ParseError, SourceKey, SourceUrl};
+use headwater_repo::{
+    ComponentName, Digest, Draft, Manifest, ReleaseList, Sequence, TargetName, Trusted, layout, roll_back,
+    stage_release,
+};
+use jiff::Timestamp;
+
+use super::App;
+use super::policies::invalid_list;
+use super::signing::chain;
+use crate::db::releases::{self as release_rows, ReleaseRow};
+use crate::db::vendor::{self as rows, VendorRow};
+use crate::error::{Doing, Error, Refusal, Result};
+use crate::limits;
+
+/// Minutes between syncs unless somebody says otherwise.
+const SCHEDULE_MINUTES_DEFAULT: u32 = 60;
+
+/// Why a sync, or one component of it, went no further: a sentence.
+#[derive(Debug)]
+struct Stopped(String);
+
+impl<E: std::error::Error + 'static> From<E> for Stopped {
+    fn from(error: E) -> Self {
+        Self(chain(&error))
+    }
+}
+
+/// One walk over the vendor source.
+struct Visit {
+    walk: Walk,
+    trusted: Trusted,
+}
+
+impl App {
+    /// The vendor source, as set.
+    ///
+    /// # Errors
+    /// [`Refusal::NoVendor`].
+    pub async fn vendor_view(&self) -> Result<VendorView> {
+        self.db.vendor().await?.map(view).ok_or_else(|| Refusal::NoVendor.into())
+    }
+
+    /// Sets the vendor source; its root travels in the signed policy.
+    ///
+    /// # Errors
+    /// A refusal for a URL or root that will not do.
+    pub async fn set_vendor(&self, request: VendorRequest, now: Timestamp) -> Result<VendorView> {
+        let url: SourceUrl =
+            request.url.parse().map_err(|error: ParseError| Refusal::invalid(format!("url: {error}")))?;
+        let _change = self.change().await;
+        let known = self.db.vendor().await?;
+        let root = match (&request.root, &known) {
+            (Some(root), _) => crate::db::to_json(root),
+            (None, Some(known)) => known.root.clone(),
+            (None, None) => {
+                return Err(Refusal::invalid(
+                    "root: it is missing; give the vendor's root metadata, which says whose signatures count",
+                )
+                .into());
+            }
+        };
+        let trusted = Trusted::from_root(root.as_bytes()).map_err(|error| {
+            Refusal::invalid(format!("root: {error}; give the vendor's root.json as it is"))
+        })?;
+        let schedule_minutes = request
+            .schedule_minutes
+            .or(known.as_ref().map(|known| known.schedule_minutes))
+            .unwrap_or(SCHEDULE_MINUTES_DEFAULT);
+        if schedule_minutes > limits::VENDOR_SCHEDULE_MINUTES_MAX {
+            let max = limits::VENDOR_SCHEDULE_MINUTES_MAX;
+            return Err(
+                Refusal::invalid(format!("schedule_minutes: {schedule_minutes} is above {max}")).into()
+            );
+        }
+        let same = known.as_ref().is_some_and(|known| known.url == url.as_str() && known.root == root);
+        let row = VendorRow {
+            url: url.to_string(),
+            root_version: trusted.root_version(),
+            schedule_minutes,
+            last_started: known.as_ref().filter(|_| same).and_then(|known| known.last_started),
+            last_sync: known.filter(|_| same).and_then(|known| known.last_sync),
+            root,
+        };
+        let current = self.current().await?;
+        let mut draft = current.policy.to_draft();
+        draft.vendor = Some(url);
+        let next = draft.into_policy().map_err(invalid_list)?;
+        let vendor_root = serde_json::from_str(&row.root).ok();
+        if !same {
+            self.forget_vendor_metadata()?;
+        }
+        let mut tx = self.db.begin().await?;
+        rows::put(&mut tx, &row).await?;
+        self.save_policy(tx, &current, &next, vendor_root, format!("vendor source {} set", row.url), now)
+            .await?;
+        Ok(view(row))
+    }
+
+    /// Forgets the vendor source. What was taken from it stays, as components published by hand.
+    ///
+    /// # Errors
+    /// Refusals when there is none, and while entries name it.
+    pub async fn remove_vendor(&self, now: Timestamp) -> Result<()> {
+        let _change = self.change().await;
+        if self.db.vendor().await?.is_none() {
+            return Err(Refusal::NoVendor.into());
+        }
+        let current = self.current().await?;
+        let mut draft = current.policy.to_draft();
+        draft.vendor = None;
+        let next = draft.into_policy().map_err(invalid_list)?;
+        self.forget_vendor_metadata()?;
+        let mut tx = self.db.begin().await?;
+        rows::delete(&mut tx).await?;
+        release_rows::release_vendor_names(&mut tx).await?;
+        self.save_policy(tx, &current, &next, None, "vendor source removed".to_owned(), now).await?;
+        Ok(())
+    }
+
+    /// Takes what is new at the vendor source. A failure of the vendor's is part of the answer.
+    ///
+    /// # Errors
+    /// Refusals when there is no vendor source or a sync is running; failures of our own.
+    pub async fn sync_vendor(&self, now: Timestamp) -> Result<SyncResult> {
+        let Ok(_only) = self.syncing.try_lock() else {
+            return Err(Refusal::Busy("a sync of the vendor source is running").into());
+        };
+        let vendor = self.db.vendor().await?.ok_or(Refusal::NoVendor)?;
+        let clock = std::time::Instant::now();
+        let mut result = SyncResult {
+            started: now,
+            duration_ms: 0,
+            releases: Vec::new(),
+            bytes: 0,
+            error: None,
+            skipped: Vec::new(),
+        };
+        let root_version = match self.sync_from(&vendor, &mut result, now).await {
+            Ok(version) => version,
+            Err(Stopped(reason)) => {
+                tracing::warn!(url = vendor.url, reason, "vendor source: sync failed");
+                result.error = Some(reason);
+                vendor.root_version
+            }
+        };
+        result.duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let _change = self.change().await;
+        // It may have been set anew meanwhile.
+        if let Some(present) = self.db.vendor().await?.filter(|present| present.url == vendor.url) {
+            let row = VendorRow {
+                root_version,
+                last_started: Some(now),
+                last_sync: Some(result.clone()),
+                ..present
+            };
+            let mut tx = self.db.begin().await?;
+            rows::put(&mut tx, &row).await?;
+            tx.commit().await?;
+        }
+        Ok(result)
+    }
+
+    async fn sync_from(
+        &self,
+        vendor: &VendorRow,
+        result: &mut SyncResult,
+        now: Timestamp,
+    ) -> std::result::Result<u64, Stopped> {
+        let kept = MetadataStore::open(self.data.vendor())?;
+        let trusted = kept.load_or_start(vendor.root.as_bytes())?;
+        let url: SourceUrl = vendor.url.parse()?;
+        let source = Source::new(SourceKey::Vendor, &url, None, Class::Components);
+        // Nothing is remembered of failures: the schedule is the back-off.
+        let fetcher = Fetcher::new(FetchSettings::default(), BackOff::default())?;
+        let walk = Walk::new(&fetcher, vec![source], trusted.targets_version().unwrap_or(0), now);
+        let refreshed = walk.refresh(&trusted, None).await;
+        let trusted = match refreshed {
+            Ok(refreshed) => refreshed.trusted,
+            Err(unable) => {
+                if let Some(progress) = &unable.progress {
+                    kept.save(progress.received())?;
+                }
+                return Err(unable.into());
+            }
+        };
+        kept.save(trusted.received())?;
+        let root_version = trusted.root_version();
+        let visit = Visit { walk, trusted };
+        let names: Vec<_> = visit
+            .trusted
+            .targets()
+            .filter_map(|(name, _)| layout::component_of_release_list(&name))
+            .collect();
+        if names.len() > limits::VENDOR_COMPONENTS_MAX {
+            let max = limits::VENDOR_COMPONENTS_MAX;
+            return Err(Stopped(format!("it has {} components; at most {max} are taken", names.len())));
+        }
+        for name in names {
+            match self.sync_component(&visit, &name, result, now).await {
+                Ok(()) => {}
+                Err(Stopped(reason)) => {
+                    result.skipped.push(format!("{name}: {reason}"));
+                    result.error.get_or_insert(format!("{name} could not be taken whole: {reason}"));
+                }
+            }
+        }
+        result.bytes = visit.walk.attempts().iter().map(|attempt| attempt.bytes).sum();
+        Ok(root_version)
+    }
+
+    async fn sync_component(
+        &self,
+        visit: &Visit,
+        name: &ComponentName,
+        result: &mut SyncResult,
+        now: Timestamp,
+    ) -> std::result::Result<(), Stopped> {
+        let class = Class::Components;
+        let own = self.db.component(class, name).await?;
+        if own.is_some_and(|row| !row.from_vendor) {
+            result
+                .skipped
+                .push(format!("{name}: a component of this name is published by hand; it stays as it is"));
+            return Ok(());
+        }
+        let theirs = ReleaseList::parse(&visit.target(&layout::release_list(name)).await?)?;
+        if theirs.component() != name {
+            return Err(Stopped("its release list is another component's".to_owned()));
+        }
+        let ours = self.release_list(class, name)?;
+        let newest = ours.as_ref().map(|list| list.newest().sequence);
+        let mut manifests = Vec::new();
+        for release in
+            theirs.releases().iter().filter(|release| newest.is_none_or(|newest| release.sequence > newest))
+        {
+            let manifest = Manifest::parse(&visit.target(&theirs.manifest(release.sequence)).await?)?;
+            if manifest.component != *name
+                || manifest.sequence != release.sequence
+                || manifest.install.is_some()
+            {
+                return Err(Stopped(format!(
+                    "the manifest of release {} is not one of it",
+                    release.sequence
+                )));
+            }
+            manifests.push((manifest, release.published));
+        }
+        let store = self.store(class);
+        let blobs = blobs_of(&manifests);
+        let _held: Vec<_> = blobs.iter().map(|blob| store.hold(blob.digest)).collect();
+        visit.walk.blobs(store, &blobs, &|_| {}).await?;
+
+        let _change = self.change().await;
+        let mut draft = self.draft(class);
+        let changed = decide(&mut draft, ours, &manifests, &theirs)?;
+        let Some(list) = changed else { return Ok(()) };
+        let staged = self.stage(class, draft, now)?;
+        let mut tx = self.db.begin().await?;
+        release_rows::put_component(&mut tx, class, name, true).await?;
+        for (manifest, _) in &manifests {
+            let row = ReleaseRow { sequence: manifest.sequence.get(), version: manifest.version.to_string() };
+            let blobs: Vec<Digest> = manifest.files.iter().map(|file| file.body.sha256).collect();
+            release_rows::insert_release(&mut tx, class, name, &row, &blobs).await?;
+        }
+        release_rows::drop_before(&mut tx, class, name, list.releases()[0].sequence, now).await?;
+        self.commit(tx, vec![staged]).await?;
+        result.releases.extend(manifests.iter().map(|(manifest, _)| SyncedRelease {
+            name: name.to_string(),
+            sequence: manifest.sequence.get(),
+            version: manifest.version.to_string(),
+        }));
+        Ok(())
+    }
+
+    fn forget_vendor_metadata(&self) -> Result<()> {
+        let folder = self.data.vendor();
+        match std::fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            done => done.doing(|| format!("cannot remove {}", folder.display())),
+        }
+    }
+}
+
+impl Visit {
+    async fn target(&self, name: &TargetName) -> std::result::Result<Vec<u8>, Stopped> {
+        let description =
+            self.trusted.target(name).ok_or_else(|| Stopped(format!("its metadata lists no {name}")))?;
+        Ok(self.walk.target(&description).await?)
+    }
+}
+
+/// Puts their new releases into our draft, and goes back where they went back. None: nothing is new.
+fn decide(
+    draft: &mut Draft,
+    ours: Option<ReleaseList>,
+    manifests: &[(Manifest, Timestamp)],
+    theirs: &ReleaseList,
+) -> std::result::Result<Option<ReleaseList>, Stopped> {
+    let mut list = ours;
+    let mut changed = false;
+    for (manifest, published) in manifests {
+        list = Some(stage_release(draft, list.as_ref(), manifest, *published)?);
+        changed = true;
+    }
+    let Some(mut list) = list else { return Ok(None) };
+    let current: Sequence = theirs.current().sequence;
+    if list.current().sequence > current && list.release(current).is_some() {
+        list = roll_back(draft, &list, current)?;
+        changed = true;
+    }
+    Ok(changed.then_some(list))
+}
+
+fn blobs_of(manifests: &[(Manifest, Timestamp)]) -> Vec<Blob> {
+    let files = manifests.iter().flat_map(|(manifest, _)| &manifest.files);
+    files.map(|file| Blob { digest: file.body.sha256, size: file.body.size }).collect()
+}
+
+fn view(row: VendorRow) -> VendorView {
+    VendorView {
+        url: row.url,
+        root_version: row.root_version,
+        schedule_minutes: row.schedule_minutes,
+        last_sync: row.last_sync,
+    }
+}
+
+impl From<Stopped> for Error {
+    fn from(stopped: Stopped) -> Self {
+        Self::Corrupt { what: "vendor source", reason: stopped.0 }
+    }
+}

@@ -1,0 +1,171 @@
+//! The server's configuration: [`RawConfig`] mirrors the file, [`Config`] is meant.
+//!
+//! `docs/server.example.toml` lists every key with its consequence. Flags of the command line are a second
+//! [`RawConfig`] that is laid over the file's.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use headwater_policy::SourceUrl;
+use serde::Deserialize;
+
+use crate::limits;
+
+/// The configuration as written; every key may be left out.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawConfig {
+    /// The data folder. Has no default: it must be given here or by a flag.
+    pub data: Option<PathBuf>,
+    /// Address and port of the fleet listener; port 0 takes a free one. Default `127.0.0.1:8471`.
+    pub fleet_listen: Option<SocketAddr>,
+    /// Address and port of the console listener; port 0 takes a free one. Default `127.0.0.1:8470`.
+    pub console_listen: Option<SocketAddr>,
+    /// Base URL by which clients reach the fleet listener. Default: `http://` and the address it listens at.
+    pub fleet_url: Option<String>,
+    /// Listen beyond loopback although there is neither TLS nor sign-in. Default: false.
+    pub unsafe_bind_beyond_loopback: Option<bool>,
+    /// Days that clients' reports are kept. Default 90.
+    pub report_retention_days: Option<u32>,
+    /// Mebibytes that an uploaded archive may have. Default 4096.
+    pub upload_mib_max: Option<u64>,
+    /// Mebibytes of blobs that one class may hold. Default 1048576 (1 TiB).
+    pub class_quota_mib: Option<u64>,
+}
+
+/// The configuration, valid.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The data folder.
+    pub data: PathBuf,
+    /// Where the fleet listener binds.
+    pub fleet_listen: SocketAddr,
+    /// Where the console listener binds.
+    pub console_listen: SocketAddr,
+    /// Base URL by which clients reach the fleet listener; none: made from where it listens.
+    pub fleet_url: Option<SourceUrl>,
+    /// Both listeners may bind beyond loopback.
+    pub unsafe_bind_beyond_loopback: bool,
+    /// Days that reports are kept.
+    pub report_retention_days: u32,
+    /// Bytes that an uploaded archive may have.
+    pub upload_bytes_max: u64,
+    /// Bytes of blobs that one class may hold.
+    pub class_quota_bytes: u64,
+}
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("configuration file {path} cannot be read; check the path and its permissions")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not TOML, or has an unknown key.
+    #[error("configuration file {path} is not valid; docs/server.example.toml lists every key")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<toml::de::Error>,
+    },
+    /// A value is not usable.
+    #[error("configuration key `{key}`: {reason}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// What is wrong and what would do.
+        reason: String,
+    },
+}
+
+impl RawConfig {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`ConfigError::Read`], [`ConfigError::Parse`].
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        toml::from_str(&text)
+            .map_err(|source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) })
+    }
+
+    /// These values, and where one is missing that of `below`.
+    #[must_use]
+    pub fn over(self, below: Self) -> Self {
+        Self {
+            data: self.data.or(below.data),
+            fleet_listen: self.fleet_listen.or(below.fleet_listen),
+            console_listen: self.console_listen.or(below.console_listen),
+            fleet_url: self.fleet_url.or(below.fleet_url),
+            unsafe_bind_beyond_loopback: self
+                .unsafe_bind_beyond_loopback
+                .or(below.unsafe_bind_beyond_loopback),
+            report_retention_days: self.report_retention_days.or(below.report_retention_days),
+            upload_mib_max: self.upload_mib_max.or(below.upload_mib_max),
+            class_quota_mib: self.class_quota_mib.or(below.class_quota_mib),
+        }
+    }
+}
+
+impl TryFrom<RawConfig> for Config {
+    type Error = ConfigError;
+
+    fn try_from(raw: RawConfig) -> Result<Self, ConfigError> {
+        let loopback = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+        let config = Self {
+            data: raw.data.ok_or_else(|| {
+                value("data", "is missing; give the data folder, here or with --data DIR".to_owned())
+            })?,
+            fleet_listen: raw.fleet_listen.unwrap_or_else(|| loopback(8471)),
+            console_listen: raw.console_listen.unwrap_or_else(|| loopback(8470)),
+            fleet_url: raw.fleet_url.as_deref().map(fleet_url).transpose()?,
+            unsafe_bind_beyond_loopback: raw.unsafe_bind_beyond_loopback.unwrap_or(false),
+            report_retention_days: between(
+                "report_retention_days",
+                raw.report_retention_days.unwrap_or(90).into(),
+                limits::REPORT_RETENTION_DAYS_MAX.into(),
+            )? as u32,
+            upload_bytes_max: mebibytes("upload_mib_max", raw.upload_mib_max.unwrap_or(4096))?,
+            class_quota_bytes: mebibytes("class_quota_mib", raw.class_quota_mib.unwrap_or(1024 * 1024))?,
+        };
+        for (key, address) in
+            [("fleet_listen", config.fleet_listen), ("console_listen", config.console_listen)]
+        {
+            if !address.ip().is_loopback() && !config.unsafe_bind_beyond_loopback {
+                return Err(value(
+                    key,
+                    format!(
+                        "{address} is not a loopback address, and there is neither TLS nor sign-in yet; use \
+                         127.0.0.1 or [::1], or set unsafe_bind_beyond_loopback where nobody else can connect"
+                    ),
+                ));
+            }
+        }
+        Ok(config)
+    }
+}
+
+fn fleet_url(text: &str) -> Result<SourceUrl, ConfigError> {
+    text.parse().map_err(|error| value("fleet_url", format!("`{text}` is not a base URL: {error}")))
+}
+
+fn mebibytes(key: &'static str, count: u64) -> Result<u64, ConfigError> {
+    Ok(between(key, count, u64::MAX >> 21)? << 20)
+}
+
+fn between(key: &'static str, number: u64, max: u64) -> Result<u64, ConfigError> {
+    if number == 0 || number > max {
+        return Err(value(key, format!("{number} is outside 1 to {max}")));
+    }
+    Ok(number)
+}
+
+fn value(key: &'static str, reason: String) -> ConfigError {
+    ConfigError::Value { key, reason }
+}

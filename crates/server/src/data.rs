@@ -1,0 +1,128 @@
+//! The data folder: what stands where, who may read it, and how a file is replaced.
+//!
+//! | path | what |
+//! | --- | --- |
+//! | `server.lock` | held while a server runs on this folder |
+//! | `server.db` | the database |
+//! | `keys/{class}/{role}.pem` | signing keys, root's too until it moves offline; owner only |
+//! | `repository/{class}/` | what the fleet listener serves |
+//! | `uploads/` | archives being received; emptied at start |
+//! | `vendor/` | metadata of the vendor source, as received |
+//! | `listening.json` | where the running server listens |
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use headwater_policy::Class;
+
+use crate::error::{Doing, Error, Result};
+
+/// The data folder, locked.
+#[derive(Debug)]
+pub struct DataFolder {
+    root: PathBuf,
+    _lock: File,
+}
+
+impl DataFolder {
+    /// Makes the folder if it is missing, locks it, and clears what an earlier run left half done.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or another server runs on it.
+    pub fn open(root: &Path) -> Result<Self> {
+        make_folder(root)?;
+        let lock_path = root.join("server.lock");
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&lock_path)
+            .doing(|| format!("cannot open {}", lock_path.display()))?;
+        lock.try_lock().map_err(|error| Error::Disk {
+            doing: format!("{} is in use by another server; stop it, or give another folder", root.display()),
+            source: error.into(),
+        })?;
+        let data = Self { root: root.to_owned(), _lock: lock };
+        let uploads = data.uploads();
+        if uploads.exists() {
+            fs::remove_dir_all(&uploads).doing(|| format!("cannot empty {}", uploads.display()))?;
+        }
+        make_folder(&uploads)?;
+        for class in Class::ALL {
+            make_folder(&data.repository(class))?;
+        }
+        Ok(data)
+    }
+
+    /// The database's file.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.root.join("server.db")
+    }
+
+    /// The folder of a class's signing keys.
+    #[must_use]
+    pub fn keys(&self, class: Class) -> PathBuf {
+        self.root.join("keys").join(class.to_string())
+    }
+
+    /// The folder above the class repositories.
+    #[must_use]
+    pub fn repositories(&self) -> PathBuf {
+        self.root.join("repository")
+    }
+
+    /// The folder of a class repository.
+    #[must_use]
+    pub fn repository(&self, class: Class) -> PathBuf {
+        self.repositories().join(class.to_string())
+    }
+
+    /// Archives being received.
+    #[must_use]
+    pub fn uploads(&self) -> PathBuf {
+        self.root.join("uploads")
+    }
+
+    /// What is kept of the vendor source.
+    #[must_use]
+    pub fn vendor(&self) -> PathBuf {
+        self.root.join("vendor")
+    }
+
+    /// Where the running server listens.
+    #[must_use]
+    pub fn listening(&self) -> PathBuf {
+        self.root.join("listening.json")
+    }
+}
+
+/// Makes a folder, and those above it, that only the owner may enter.
+pub fn make_folder(path: &Path) -> Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .doing(|| format!("cannot make folder {}", path.display()))
+}
+
+/// Replaces a file so that a crash leaves the old or the new, and makes the new durable. Owner only.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().expect("files of the data folder stand in a folder");
+    make_folder(folder)?;
+    let mut new = tempfile::Builder::new()
+        .prefix(".new-")
+        .tempfile_in(folder)
+        .doing(|| format!("cannot write in {}", folder.display()))?;
+    new.write_all(bytes).doing(|| format!("cannot write {}", path.display()))?;
+    new.as_file().sync_all().doing(|| format!("cannot write {}", path.display()))?;
+    new.persist(path)
+        .map_err(|error| error.error)
+        .doing(|| format!("cannot put {} in place", path.display()))?;
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .doing(|| format!("cannot sync {}", folder.display()))
+}

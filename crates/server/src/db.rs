@@ -1,0 +1,109 @@
+//! The database: SQLite in one file, one writer, many readers.
+//!
+//! Every change is one `BEGIN IMMEDIATE` transaction of the one writer. The modules below hold the statements of
+//! one concept each; what the rows mean is decided in `app`.
+
+pub mod clients;
+pub mod domains;
+pub mod policies;
+pub mod releases;
+pub mod repositories;
+pub mod vendor;
+
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{SqlSafeStr, Sqlite, SqlitePool, Transaction};
+
+use crate::error::{Error, Result};
+
+/// The database.
+#[derive(Debug, Clone)]
+pub struct Db {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+/// A change that is not yet made.
+pub type Tx = Transaction<'static, Sqlite>;
+
+impl Db {
+    /// Opens the database, making or migrating it as needed.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or a migration fails.
+    pub async fn open(path: &Path) -> Result<Self> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(10));
+        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+        migrations().run(&writer).await.map_err(sqlx::Error::from)?;
+        let readers = SqlitePoolOptions::new().max_connections(4).connect_with(options).await?;
+        Ok(Self { writer, readers })
+    }
+
+    /// Begins a change.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn begin(&self) -> Result<Tx> {
+        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// For reading.
+    #[must_use]
+    pub fn read(&self) -> &SqlitePool {
+        &self.readers
+    }
+
+    /// Ends every connection.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+fn migrations() -> Migrator {
+    let texts = [(1, "begin", include_str!("../migrations/0001_begin.sql"))];
+    Migrator::with_migrations(
+        texts
+            .into_iter()
+            .map(|(version, name, sql)| {
+                Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+            })
+            .collect(),
+    )
+}
+
+/// A number of the database as a count.
+pub(crate) fn count(number: i64) -> u64 {
+    u64::try_from(number).expect("the database holds no negative counts")
+}
+
+/// A count as a number of the database.
+pub(crate) fn number(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// Seconds of the database as a time.
+pub(crate) fn time(seconds: i64) -> Timestamp {
+    Timestamp::from_second(seconds).unwrap_or(Timestamp::MIN)
+}
+
+/// JSON of the database.
+pub(crate) fn json<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|error| Error::Corrupt { what, reason: error.to_string() })
+}
+
+/// JSON for the database.
+pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("our own messages have string keys only")
+}

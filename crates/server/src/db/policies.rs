@@ -1,0 +1,151 @@
+//! Saved versions of the policy, and drafts (S7).
+
+use headwater_api::policy::PolicyDocument;
+use jiff::Timestamp;
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use super::{Db, Tx, count, json, number, time, to_json};
+use crate::error::{Error, Result};
+
+/// One saved version.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Saved {
+    /// From 1.
+    pub version: u64,
+    /// When.
+    pub saved: Timestamp,
+    /// Why.
+    pub comment: String,
+    /// The policy.
+    pub document: PolicyDocument,
+    /// The vendor's root metadata, if there is a vendor source.
+    pub vendor_root: Option<serde_json::Value>,
+}
+
+/// One stored draft.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredDraft {
+    /// Its name.
+    pub name: String,
+    /// The saved version it began from.
+    pub base_version: u64,
+    /// Counts its edits, from 1.
+    pub revision: u64,
+    /// When it was last edited.
+    pub edited: Timestamp,
+    /// Mode, options and entries count; the rest is as it was.
+    pub document: PolicyDocument,
+}
+
+impl Db {
+    /// The current version; none before first start is over.
+    pub async fn policy_latest(&self) -> Result<Option<Saved>> {
+        let row = sqlx::query("SELECT version, saved, comment, document, vendor_root FROM policies ORDER BY version DESC LIMIT 1")
+            .fetch_optional(self.read())
+            .await?;
+        row.map(|row| saved(&row)).transpose()
+    }
+
+    /// The current version, which must be there.
+    pub async fn policy_now(&self) -> Result<Saved> {
+        self.policy_latest()
+            .await?
+            .ok_or_else(|| Error::Corrupt { what: "policy", reason: "there is no version at all".to_owned() })
+    }
+
+    /// One version.
+    pub async fn policy(&self, version: u64) -> Result<Option<Saved>> {
+        let row = sqlx::query(
+            "SELECT version, saved, comment, document, vendor_root FROM policies WHERE version = ?",
+        )
+        .bind(number(version))
+        .fetch_optional(self.read())
+        .await?;
+        row.map(|row| saved(&row)).transpose()
+    }
+
+    /// Versions older than `before`, newest first.
+    pub async fn policies(&self, before: u64, limit: u32) -> Result<Vec<Saved>> {
+        let rows = sqlx::query("SELECT version, saved, comment, document, vendor_root FROM policies WHERE version < ? ORDER BY version DESC LIMIT ?")
+            .bind(number(before))
+            .bind(limit)
+            .fetch_all(self.read())
+            .await?;
+        rows.iter().map(saved).collect()
+    }
+
+    /// One draft.
+    pub async fn draft(&self, name: &str) -> Result<Option<StoredDraft>> {
+        let row =
+            sqlx::query("SELECT name, base_version, revision, edited, document FROM drafts WHERE name = ?")
+                .bind(name)
+                .fetch_optional(self.read())
+                .await?;
+        row.map(|row| draft(&row)).transpose()
+    }
+
+    /// Every draft, by name.
+    pub async fn drafts(&self) -> Result<Vec<StoredDraft>> {
+        let rows =
+            sqlx::query("SELECT name, base_version, revision, edited, document FROM drafts ORDER BY name")
+                .fetch_all(self.read())
+                .await?;
+        rows.iter().map(draft).collect()
+    }
+}
+
+/// Adds a version.
+pub async fn insert(tx: &mut Tx, policy: &Saved) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO policies (version, saved, comment, document, vendor_root) VALUES (?, ?, ?, ?, ?)",
+    )
+    .bind(number(policy.version))
+    .bind(policy.saved.as_second())
+    .bind(&policy.comment)
+    .bind(to_json(&policy.document))
+    .bind(policy.vendor_root.as_ref().map(to_json))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Stores a draft.
+pub async fn put_draft(tx: &mut Tx, draft: &StoredDraft) -> Result<()> {
+    sqlx::query("INSERT OR REPLACE INTO drafts (name, base_version, revision, edited, document) VALUES (?, ?, ?, ?, ?)")
+        .bind(&draft.name)
+        .bind(number(draft.base_version))
+        .bind(number(draft.revision))
+        .bind(draft.edited.as_second())
+        .bind(to_json(&draft.document))
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Removes a draft; says whether there was one.
+pub async fn delete_draft(tx: &mut Tx, name: &str) -> Result<bool> {
+    let done = sqlx::query("DELETE FROM drafts WHERE name = ?").bind(name).execute(&mut **tx).await?;
+    Ok(done.rows_affected() > 0)
+}
+
+fn saved(row: &SqliteRow) -> Result<Saved> {
+    let root: Option<String> = row.get("vendor_root");
+    Ok(Saved {
+        version: count(row.get("version")),
+        saved: time(row.get("saved")),
+        comment: row.get("comment"),
+        document: json("policy", row.get("document"))?,
+        vendor_root: root.as_deref().map(|text| json("vendor root", text)).transpose()?,
+    })
+}
+
+fn draft(row: &SqliteRow) -> Result<StoredDraft> {
+    Ok(StoredDraft {
+        name: row.get("name"),
+        base_version: count(row.get("base_version")),
+        revision: count(row.get("revision")),
+        edited: time(row.get("edited")),
+        document: json("draft", row.get("document"))?,
+    })
+}

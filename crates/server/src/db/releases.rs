@@ -1,0 +1,156 @@
+//! Components and programs: where they come from, the releases there ever were, and the blobs that they need.
+
+use std::collections::BTreeSet;
+
+use headwater_policy::Class;
+use headwater_repo::{ComponentName, Digest, Sequence};
+use jiff::Timestamp;
+use sqlx::Row;
+
+use super::{Db, Tx, count, number};
+use crate::error::{Error, Result};
+
+/// One component or program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComponentRow {
+    /// The name.
+    pub name: String,
+    /// Taken from the vendor source.
+    pub from_vendor: bool,
+}
+
+/// One release that there ever was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseRow {
+    /// Its place, from 1.
+    pub sequence: u64,
+    /// Its version.
+    pub version: String,
+}
+
+impl Db {
+    /// One component.
+    pub async fn component(&self, class: Class, name: &ComponentName) -> Result<Option<ComponentRow>> {
+        Ok(self.components(class).await?.into_iter().find(|row| row.name == name.as_str()))
+    }
+
+    /// What there is in a class, by name.
+    pub async fn components(&self, class: Class) -> Result<Vec<ComponentRow>> {
+        let rows = sqlx::query("SELECT name, from_vendor FROM components WHERE class = ? ORDER BY name")
+            .bind(class.to_string())
+            .fetch_all(self.read())
+            .await?;
+        let component = |row: sqlx::sqlite::SqliteRow| ComponentRow {
+            name: row.get("name"),
+            from_vendor: row.get::<i64, _>("from_vendor") != 0,
+        };
+        Ok(rows.into_iter().map(component).collect())
+    }
+
+    /// Every release ever of a component, oldest first.
+    pub async fn releases(&self, class: Class, name: &ComponentName) -> Result<Vec<ReleaseRow>> {
+        let rows = sqlx::query(
+            "SELECT sequence, version FROM releases WHERE class = ? AND name = ? ORDER BY sequence",
+        )
+        .bind(class.to_string())
+        .bind(name.as_str())
+        .fetch_all(self.read())
+        .await?;
+        let release = |row: sqlx::sqlite::SqliteRow| ReleaseRow {
+            sequence: count(row.get("sequence")),
+            version: row.get("version"),
+        };
+        Ok(rows.into_iter().map(release).collect())
+    }
+
+    /// Every blob that a release of a class needs, or needed a short while ago.
+    pub async fn blobs(&self, class: Class) -> Result<BTreeSet<Digest>> {
+        let blobs: Vec<String> =
+            sqlx::query_scalar("SELECT DISTINCT sha256 FROM release_blobs WHERE class = ?")
+                .bind(class.to_string())
+                .fetch_all(self.read())
+                .await?;
+        let digest = |text: String| {
+            text.parse().map_err(|error: headwater_repo::DigestError| Error::Corrupt {
+                what: "blob digest",
+                reason: error.to_string(),
+            })
+        };
+        blobs.into_iter().map(digest).collect()
+    }
+}
+
+/// Notes where a component comes from.
+pub async fn put_component(tx: &mut Tx, class: Class, name: &ComponentName, from_vendor: bool) -> Result<()> {
+    sqlx::query("INSERT OR REPLACE INTO components (class, name, from_vendor) VALUES (?, ?, ?)")
+        .bind(class.to_string())
+        .bind(name.as_str())
+        .bind(i64::from(from_vendor))
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Every component of the vendor source becomes one that is published by hand.
+pub async fn release_vendor_names(tx: &mut Tx) -> Result<()> {
+    sqlx::query("UPDATE components SET from_vendor = 0").execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// Notes a release with the blobs that it needs.
+pub async fn insert_release(
+    tx: &mut Tx,
+    class: Class,
+    name: &ComponentName,
+    release: &ReleaseRow,
+    blobs: &[Digest],
+) -> Result<()> {
+    sqlx::query("INSERT INTO releases (class, name, sequence, version) VALUES (?, ?, ?, ?)")
+        .bind(class.to_string())
+        .bind(name.as_str())
+        .bind(number(release.sequence))
+        .bind(&release.version)
+        .execute(&mut **tx)
+        .await?;
+    for blob in blobs {
+        sqlx::query(
+            "INSERT OR IGNORE INTO release_blobs (class, name, sequence, sha256) VALUES (?, ?, ?, ?)",
+        )
+        .bind(class.to_string())
+        .bind(name.as_str())
+        .bind(number(release.sequence))
+        .bind(blob.to_string())
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Notes that every release before `oldest` has left the release list.
+pub async fn drop_before(
+    tx: &mut Tx,
+    class: Class,
+    name: &ComponentName,
+    oldest: Sequence,
+    now: Timestamp,
+) -> Result<()> {
+    sqlx::query(
+        "UPDATE release_blobs SET dropped = ? WHERE class = ? AND name = ? AND sequence < ? AND dropped IS NULL",
+    )
+    .bind(now.as_second())
+    .bind(class.to_string())
+    .bind(name.as_str())
+    .bind(number(oldest.get()))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Forgets the blobs of releases that left the list before a time.
+pub async fn forget_blobs(tx: &mut Tx, before: Timestamp) -> Result<()> {
+    sqlx::query("DELETE FROM release_blobs WHERE dropped < ?")
+        .bind(before.as_second())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,57 @@
+//! What is signed, a row a class.
+
+use headwater_policy::Class;
+use sqlx::Row;
+
+use super::{Db, Tx, count, number};
+use crate::error::Result;
+
+/// What is signed in one class: enough to find its four files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepositoryRow {
+    /// The class.
+    pub class: Class,
+    /// Version of `root`.
+    pub root_version: u64,
+    /// Version of `snapshot`.
+    pub snapshot_version: u64,
+    /// Version of `targets`.
+    pub targets_version: u64,
+    /// The bytes of `timestamp.json`.
+    pub timestamp: Vec<u8>,
+}
+
+impl Db {
+    /// What is signed in a class; none before first start is over.
+    pub async fn repository(&self, class: Class) -> Result<Option<RepositoryRow>> {
+        let row = sqlx::query(
+            "SELECT root_version, snapshot_version, targets_version, timestamp FROM repositories WHERE class = ?",
+        )
+        .bind(class.to_string())
+        .fetch_optional(self.read())
+        .await?;
+        Ok(row.map(|row| RepositoryRow {
+            class,
+            root_version: count(row.get("root_version")),
+            snapshot_version: count(row.get("snapshot_version")),
+            targets_version: count(row.get("targets_version")),
+            timestamp: row.get("timestamp"),
+        }))
+    }
+}
+
+/// Notes what has been signed.
+pub async fn put(tx: &mut Tx, repository: &RepositoryRow) -> Result<()> {
+    sqlx::query(
+        "INSERT OR REPLACE INTO repositories (class, root_version, snapshot_version, targets_version, timestamp) \
+         VALUES (?, ?, ?, ?, ?)",
+    )
+    .bind(repository.class.to_string())
+    .bind(number(repository.root_version))
+    .bind(number(repository.snapshot_version))
+    .bind(number(repository.targets_version))
+    .bind(&repository.timestamp)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! The vendor source (C2): one row or none.
+
+use headwater_api::v1::SyncResult;
+use jiff::Timestamp;
+use sqlx::Row;
+
+use super::{Db, Tx, count, json, number, time, to_json};
+use crate::error::Result;
+
+/// The vendor source, as set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VendorRow {
+    /// Base URL, normalised.
+    pub url: String,
+    /// Its newest trusted root metadata.
+    pub root: String,
+    /// The version of that.
+    pub root_version: u64,
+    /// Minutes between syncs; 0: on demand only.
+    pub schedule_minutes: u32,
+    /// When the last sync began.
+    pub last_started: Option<Timestamp>,
+    /// What it came to.
+    pub last_sync: Option<SyncResult>,
+}
+
+impl Db {
+    /// The vendor source.
+    pub async fn vendor(&self) -> Result<Option<VendorRow>> {
+        let row = sqlx::query(
+            "SELECT url, root, root_version, schedule_minutes, last_started, last_sync FROM vendor",
+        )
+        .fetch_optional(self.read())
+        .await?;
+        row.map(|row| {
+            let last_sync: Option<String> = row.get("last_sync");
+            Ok(VendorRow {
+                url: row.get("url"),
+                root: row.get("root"),
+                root_version: count(row.get("root_version")),
+                schedule_minutes: row.get("schedule_minutes"),
+                last_started: row.get::<Option<i64>, _>("last_started").map(time),
+                last_sync: last_sync.as_deref().map(|text| json("sync result", text)).transpose()?,
+            })
+        })
+        .transpose()
+    }
+}
+
+/// Stores the vendor source.
+pub async fn put(tx: &mut Tx, vendor: &VendorRow) -> Result<()> {
+    sqlx::query(
+        "INSERT OR REPLACE INTO vendor (id, url, root, root_version, schedule_minutes, last_started, last_sync) \
+         VALUES (1, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(&vendor.url)
+    .bind(&vendor.root)
+    .bind(number(vendor.root_version))
+    .bind(vendor.schedule_minutes)
+    .bind(vendor.last_started.map(|time| time.as_second()))
+    .bind(vendor.last_sync.as_ref().map(to_json))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Forgets the vendor source.
+pub async fn delete(tx: &mut Tx) -> Result<()> {
+    sqlx::query("DELETE FROM vendor").execute(&mut **tx).await?;
+    Ok(())
+}

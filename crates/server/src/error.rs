@@ -1,0 +1,217 @@
+//! What a use case fails with: a [`Refusal`] that tells the caller what to do, or a fault of the server itself.
+//!
+//! Statuses, codes and what outsiders learn stand in one table: `rest/errors.rs`.
+
+use headwater_api::v1::Change;
+
+/// One thing wrong with a request, with the entry that it is about.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Problem {
+    /// The entry, from 1, if it is of one.
+    pub entry: Option<u32>,
+    /// The thing, the reason, the way out.
+    pub message: String,
+}
+
+impl Problem {
+    /// A problem of no entry.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { entry: None, message: message.into() }
+    }
+}
+
+/// Why a use case was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The caller can do something about it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The disk is full or refuses.
+    #[error("data folder: {doing}")]
+    Disk {
+        /// What was tried.
+        doing: String,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// The database failed.
+    #[error("database")]
+    Database(#[from] sqlx::Error),
+    /// Metadata could not be made or signed.
+    #[error("repository of class {class}: {doing}: {reason}")]
+    Repository {
+        /// The class.
+        class: headwater_policy::Class,
+        /// What was tried.
+        doing: &'static str,
+        /// Why it failed.
+        reason: String,
+    },
+    /// Something that this program wrote itself cannot be read back.
+    #[error("stored {what} cannot be read: {reason}")]
+    Corrupt {
+        /// What.
+        what: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// A test asked for a crash here.
+    #[error("stopped at {0:?} as a test asked")]
+    Crash(crate::app::CrashPoint),
+}
+
+/// A refusal: the request is understood and not done; nothing has changed.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    /// The request itself is wrong.
+    #[error("{}", joined(.0))]
+    Invalid(Vec<Problem>),
+    /// The source list is wrong.
+    #[error("the source list cannot be taken: {}", joined(.0))]
+    InvalidList(Vec<Problem>),
+    /// There is no such thing.
+    #[error("{what} {name} does not exist; {way_out}")]
+    NotFound {
+        /// The kind of thing.
+        what: &'static str,
+        /// Which.
+        name: String,
+        /// What would help.
+        way_out: &'static str,
+    },
+    /// No vendor source is set.
+    #[error("no vendor source is set; set one with its URL and its root metadata")]
+    NoVendor,
+    /// There is one already.
+    #[error("{what} {name} exists already; {way_out}")]
+    Exists {
+        /// The kind of thing.
+        what: &'static str,
+        /// Which.
+        name: String,
+        /// What would help.
+        way_out: &'static str,
+    },
+    /// The name belongs to the vendor source.
+    #[error("component {0} comes from the vendor source; publish under another name")]
+    NameOfVendor(String),
+    /// Somebody saved since the draft began (S7).
+    #[error(
+        "the draft began from version {base_version}, and version {saved_version} has been saved since; look at \
+         what changed, then save over version {saved_version} or discard the draft"
+    )]
+    DraftOutdated {
+        /// Where the draft began.
+        base_version: u64,
+        /// The saved version now.
+        saved_version: u64,
+        /// What was saved since.
+        changes: Vec<Change>,
+    },
+    /// Somebody edited the same draft.
+    #[error("the draft {name} is at revision {revision}, not {expected}; read it again")]
+    DraftChanged {
+        /// The draft.
+        name: String,
+        /// Where it is.
+        revision: u64,
+        /// Where the caller thought it was.
+        expected: u64,
+    },
+    /// The saved version is not the one that the caller saw.
+    #[error("the saved version is {saved_version}, not {expected}; look at it again")]
+    VersionMoved {
+        /// The saved version now.
+        saved_version: u64,
+        /// What the caller expected.
+        expected: u64,
+    },
+    /// Entries still name the update agent (U6).
+    #[error("{id} is named by entries {}; change them first, or take the role with force", numbers(.entries))]
+    NamedByEntries {
+        /// The client.
+        id: String,
+        /// The entries, from 1.
+        entries: Vec<u32>,
+    },
+    /// The domain still has something in it (D1).
+    #[error(
+        "domain {path} is not empty: {clients} clients, {domains} sub-domains; move or remove them first"
+    )]
+    DomainNotEmpty {
+        /// The domain.
+        path: String,
+        /// Clients in it.
+        clients: u64,
+        /// Sub-domains.
+        domains: u64,
+    },
+    /// What was asked is never done to the root domain.
+    #[error("domain root: {0}")]
+    NotForRoot(&'static str),
+    /// The archive cannot become a release.
+    #[error("archive: {0}")]
+    Archive(String),
+    /// A size or count is over its limit.
+    #[error("{what} is over the limit of {limit} {unit}; {way_out}")]
+    TooLarge {
+        /// What is too large.
+        what: String,
+        /// The limit.
+        limit: u64,
+        /// Its unit.
+        unit: &'static str,
+        /// What would help.
+        way_out: &'static str,
+    },
+    /// The body ended early, stalled or broke.
+    #[error("the upload broke off: {0}; nothing was published, upload it again")]
+    UploadBroken(String),
+    /// So much is going on that this must wait.
+    #[error("{0}; try again later")]
+    Busy(&'static str),
+    /// The request comes from a web page of another origin, or names another host.
+    #[error("{0}")]
+    ForeignOrigin(&'static str),
+    /// The class is full.
+    #[error("class {0} has reached its quota on disk; raise class_quota_mib or give less")]
+    Quota(headwater_policy::Class),
+}
+
+/// Result of a use case.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Refusal {
+    /// One problem with the request.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::Invalid(vec![Problem::new(message)])
+    }
+}
+
+/// Says what was tried on the disk.
+pub trait Doing<T> {
+    /// Turns an I/O error into [`Error::Disk`].
+    fn doing(self, what: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T> Doing<T> for std::io::Result<T> {
+    fn doing(self, what: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|source| Error::Disk { doing: what(), source })
+    }
+}
+
+fn joined(problems: &[Problem]) -> String {
+    let lines: Vec<String> = problems
+        .iter()
+        .map(|problem| match problem.entry {
+            Some(number) => format!("entry {number}: {}", problem.message),
+            None => problem.message.clone(),
+        })
+        .collect();
+    lines.join("; ")
+}
+
+fn numbers(entries: &[u32]) -> String {
+    let words: Vec<String> = entries.iter().map(u32::to_string).collect();
+    words.join(", ")
+}

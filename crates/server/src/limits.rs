@@ -1,0 +1,111 @@
+//! Every limit of the server, with its unit and reason.
+
+use std::time::Duration;
+
+/// Bytes of a JSON body on the console plane. A list of 1024 entries with names is below 1 MiB; a vendor's root
+/// metadata is tens of KiB.
+pub const CONSOLE_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes of a check-in. A client says its id, its addresses and three versions.
+pub const CHECK_IN_BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes of a report. A run tries at most three classes over at most some dozens of sources.
+pub const REPORT_BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// Attempts in one report: three classes over every entry of a full list is more than any real run.
+pub const REPORT_ATTEMPTS_MAX: usize = 4096;
+
+/// Installed releases named in one report.
+pub const REPORT_INSTALLED_MAX: usize = 4096;
+
+/// Bytes of one text inside a report or check-in (detail, message, version).
+pub const REPORT_TEXT_BYTES_MAX: usize = 4096;
+
+/// Addresses that a client may say it has. A host with more is a router.
+pub const CLIENT_ADDRESSES_MAX: usize = 64;
+
+/// Clients in the registry: the design's fleet; beyond it an embedded database is the wrong choice.
+pub const CLIENTS_MAX: u64 = 200_000;
+
+/// Clients moved by one request.
+pub const MOVE_CLIENTS_MAX: usize = 10_000;
+
+/// Domains in the tree; each is a signed document.
+pub const DOMAINS_MAX: usize = 1000;
+
+/// Bytes of one domain's free values and files together: every client of it fetches them.
+pub const DOMAIN_EXTRAS_BYTES_MAX: usize = 1024 * 1024;
+
+/// Free values of one domain, and free files of one domain.
+pub const DOMAIN_EXTRAS_MAX: usize = 1000;
+
+/// Bytes of the path of a free file and of the name of a free value.
+pub const EXTRA_NAME_BYTES_MAX: usize = 255;
+
+/// Drafts at once: one an administrator is plenty.
+pub const DRAFTS_MAX: u64 = 100;
+
+/// Characters of a draft's name.
+pub const DRAFT_NAME_CHARS_MAX: usize = 64;
+
+/// Edits in one request: removing and adding a whole list.
+pub const EDITS_MAX: usize = 4096;
+
+/// Characters of a comment on a saved version.
+pub const COMMENT_CHARS_MAX: usize = 1000;
+
+/// Saved versions kept (S7 keeps every one; this only bounds one page of them).
+pub const PAGE_ITEMS_MAX: u32 = 1000;
+
+/// Items of a page when nobody says how many.
+pub const PAGE_ITEMS_DEFAULT: u32 = 100;
+
+/// Bytes of all files of a release, unpacked: an archive of a few bytes can unpack to any number.
+pub const RELEASE_BYTES_MAX: u64 = 64 << 30;
+
+/// Uploads at once: each takes a core for compression and disk for its archive.
+pub const UPLOADS_MAX: usize = 2;
+
+/// Silence in an upload after which it is given up.
+pub const UPLOAD_IDLE_MAX: Duration = Duration::from_secs(60);
+
+/// Age of an unreferenced blob before it is collected, in seconds: a publication that has stored its blobs and
+/// not yet signed must not lose them.
+pub const BLOB_GRACE_SECONDS: i64 = 60 * 60;
+
+/// Age of a metadata or target file that is no longer current, before it is collected, in seconds: a client that
+/// has read the older `timestamp.json` still comes for them.
+pub const OLD_METADATA_GRACE_SECONDS: i64 = 24 * 60 * 60;
+
+/// Time between two looks of the job loop at what is due.
+pub const JOB_TICK: Duration = Duration::from_secs(30);
+
+/// Seconds between two collections of garbage and of old reports.
+pub const GARBAGE_INTERVAL_SECONDS: i64 = 60 * 60;
+
+/// Part of its life that signed metadata may have left before it is signed anew: a half, so that a weekend's
+/// fault of the server is repaired before clients refuse it.
+pub const RESIGN_LIFE_LEFT_DIVISOR: i64 = 2;
+
+/// Minutes between two syncs of the vendor source at most: 90 days, as polling (N3).
+pub const VENDOR_SCHEDULE_MINUTES_MAX: u32 = 129_600;
+
+/// Components taken from the vendor source.
+pub const VENDOR_COMPONENTS_MAX: usize = 1000;
+
+/// Days that reports are kept, at most: ten years.
+pub const REPORT_RETENTION_DAYS_MAX: u32 = 3650;
+
+/// Connections of the fleet listener at once.
+pub const FLEET_CONNECTIONS_MAX: usize = 4096;
+
+/// Connections of the console listener at once.
+pub const CONSOLE_CONNECTIONS_MAX: usize = 256;
+
+/// Time for an open request to end when the server stops.
+pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+
+/// Names resolved at once, and time for one, when a list is checked (S5).
+pub const RESOLVE_AT_ONCE: usize = 16;
+/// See [`RESOLVE_AT_ONCE`].
+pub const RESOLVE_TIME_MAX: Duration = Duration::from_secs(2);

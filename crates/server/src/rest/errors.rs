@@ -1,0 +1,105 @@
+//! The table of errors: what each becomes for outsiders. Everything that leaves the server as an error is here.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use headwater_api::v1::{ErrorAnswer, ErrorBody};
+use serde_json::{Value, json};
+
+use crate::app::signing::chain;
+use crate::error::{Error, Refusal};
+
+/// What an outsider is told.
+#[derive(Debug, Clone, PartialEq)]
+struct Row {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    details: Option<Value>,
+}
+
+fn table(error: &Error) -> Row {
+    let internal = |code, message: &str| Row {
+        status: StatusCode::INTERNAL_SERVER_ERROR,
+        code,
+        message: message.to_owned(),
+        details: None,
+    };
+    match error {
+        Error::Refused(refusal) => {
+            let (status, code, details) = refused(refusal);
+            Row { status, code, message: refusal.to_string(), details }
+        }
+        // What failed inside names paths and statements: that is for the log.
+        Error::Disk { .. } => Row {
+            status: StatusCode::INSUFFICIENT_STORAGE,
+            ..internal(
+                "disk",
+                "the server's disk is full or refuses; its log says which file. Nothing was changed",
+            )
+        },
+        Error::Database(_) | Error::Corrupt { .. } => {
+            internal("database", "the server's database failed; its log says why. Try again, then look there")
+        }
+        Error::Repository { .. } => {
+            internal("signing", "the server could not sign; its log says why. Nothing was published")
+        }
+        Error::Crash(_) => internal("crash", "the server stopped as a test asked"),
+    }
+}
+
+fn refused(refusal: &Refusal) -> (StatusCode, &'static str, Option<Value>) {
+    use StatusCode as S;
+    match refusal {
+        Refusal::Invalid(problems) => {
+            (S::BAD_REQUEST, "invalid_request", Some(json!({ "problems": problems })))
+        }
+        Refusal::InvalidList(problems) => {
+            (S::UNPROCESSABLE_ENTITY, "invalid_list", Some(json!({ "problems": problems })))
+        }
+        Refusal::NotFound { .. } => (S::NOT_FOUND, "not_found", None),
+        Refusal::NoVendor => (S::NOT_FOUND, "no_vendor", None),
+        Refusal::Exists { .. } => (S::CONFLICT, "exists", None),
+        Refusal::NameOfVendor(_) => (S::CONFLICT, "name_of_vendor", None),
+        Refusal::DraftOutdated { saved_version, changes, .. } => (
+            S::CONFLICT,
+            "draft_outdated",
+            Some(json!({ "saved_version": saved_version, "changes": changes })),
+        ),
+        Refusal::DraftChanged { revision, .. } => {
+            (S::CONFLICT, "draft_changed", Some(json!({ "revision": revision })))
+        }
+        Refusal::VersionMoved { saved_version, .. } => {
+            (S::CONFLICT, "version_moved", Some(json!({ "saved_version": saved_version })))
+        }
+        Refusal::NamedByEntries { entries, .. } => {
+            (S::CONFLICT, "named_by_entries", Some(json!({ "entries": entries })))
+        }
+        Refusal::DomainNotEmpty { .. } => (S::CONFLICT, "domain_not_empty", None),
+        Refusal::NotForRoot(_) => (S::UNPROCESSABLE_ENTITY, "not_for_root", None),
+        Refusal::Archive(_) => (S::UNPROCESSABLE_ENTITY, "bad_archive", None),
+        Refusal::TooLarge { limit, .. } => {
+            (S::PAYLOAD_TOO_LARGE, "too_large", Some(json!({ "limit": limit })))
+        }
+        Refusal::UploadBroken(_) => (S::BAD_REQUEST, "upload_broken", None),
+        Refusal::Busy(_) => (S::SERVICE_UNAVAILABLE, "busy", None),
+        Refusal::ForeignOrigin(_) => (S::FORBIDDEN, "foreign_origin", None),
+        Refusal::Quota(_) => (S::INSUFFICIENT_STORAGE, "quota", None),
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let row = table(&self);
+        if row.status.is_server_error() {
+            tracing::error!(error = chain(&self), code = row.code, "request failed");
+        }
+        answer(row.status, row.code, row.message, row.details)
+    }
+}
+
+/// An error answer that no use case made: a path that is not there, a body that does not parse.
+pub fn answer(status: StatusCode, code: &'static str, message: String, details: Option<Value>) -> Response {
+    let body = ErrorAnswer { error: ErrorBody { code: code.to_owned(), message, details } };
+    (status, Json(body)).into_response()
+}

@@ -1,0 +1,92 @@
+//! Bodies, queries and path parts as typed values; what does not parse is refused in our own words.
+
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use http_body_util::{BodyExt, Limited};
+use serde::de::DeserializeOwned;
+
+use super::errors::answer;
+use crate::limits;
+
+/// A JSON body of at most [`limits::CONSOLE_BODY_BYTES_MAX`], of type `application/json`.
+///
+/// The type is asked for so that a form on a web page cannot make a request without the browser asking first.
+pub struct Body<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
+        let kind = request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .and_then(|kind| kind.to_str().ok())
+            .unwrap_or_default();
+        if kind.split(';').next().map(str::trim) != Some("application/json") {
+            let message = "the body must be JSON; send the header content-type: application/json".to_owned();
+            return Err(answer(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", message, None));
+        }
+        read(request, limits::CONSOLE_BODY_BYTES_MAX).await.map(Self)
+    }
+}
+
+/// Reads a JSON body of at most `max` bytes.
+pub async fn read<T: DeserializeOwned>(request: Request, max: usize) -> Result<T, Response> {
+    let collected = Limited::new(request.into_body(), max).collect().await.map_err(|error| {
+        if error.is::<http_body_util::LengthLimitError>() {
+            let message = format!("the body is over the limit of {max} bytes; send less at once");
+            answer(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message, None)
+        } else {
+            let message = "the body ended early; send it again".to_owned();
+            answer(StatusCode::BAD_REQUEST, "invalid_request", message, None)
+        }
+    })?;
+    serde_json::from_slice(&collected.to_bytes()).map_err(|error| {
+        let message = format!("the body is not what this request takes: {error}");
+        answer(StatusCode::BAD_REQUEST, "invalid_request", message, None)
+    })
+}
+
+/// The query, unknown keys refused.
+pub struct Asked<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        let query = Query::<T>::from_request_parts(parts, state).await.map_err(|error| {
+            let message = format!("the query is not what this request takes: {}", error.body_text());
+            answer(StatusCode::BAD_REQUEST, "invalid_request", message, None)
+        })?;
+        Ok(Self(query.0))
+    }
+}
+
+/// The parts of the path.
+pub struct Named<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Named<T> {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        let path = Path::<T>::from_request_parts(parts, state).await.map_err(|error| {
+            let message = format!("the path is not what this request takes: {}", error.body_text());
+            answer(StatusCode::BAD_REQUEST, "invalid_request", message, None)
+        })?;
+        Ok(Self(path.0))
+    }
+}
+
+/// There is no such path.
+pub async fn no_route() -> Response {
+    let message = "there is nothing at this path; the table of routes lists what there is".to_owned();
+    answer(StatusCode::NOT_FOUND, "no_route", message, None)
+}
+
+/// The path takes other methods.
+pub async fn wrong_method() -> Response {
+    let message = "this path does not take that method; the table of routes lists which it takes".to_owned();
+    answer(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", message, None).into_response()
+}

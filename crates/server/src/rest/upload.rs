@@ -1,0 +1,53 @@
+//! Receiving an archive: streamed to a file in the data folder, within its size and never waiting for long.
+
+use std::io::SeekFrom;
+
+use axum::body::Body;
+use futures_util::StreamExt;
+use tokio::io::{AsyncSeekExt, AsyncWriteExt};
+
+use crate::app::App;
+use crate::error::{Doing, Error, Refusal, Result};
+use crate::limits;
+
+/// Receives the body as a file without a name: whatever happens, nothing of it stays.
+pub async fn receive(app: &App, body: Body) -> Result<std::fs::File> {
+    let folder = app.data.uploads();
+    let file = tempfile::tempfile_in(&folder).doing(|| format!("cannot write in {}", folder.display()))?;
+    let mut file = tokio::fs::File::from_std(file);
+    let max = app.config.upload_bytes_max;
+    let mut received = 0_u64;
+    let mut chunks = body.into_data_stream();
+    loop {
+        let next = tokio::time::timeout(limits::UPLOAD_IDLE_MAX, chunks.next()).await.map_err(|_| {
+            Refusal::UploadBroken(format!("no byte came for {} s", limits::UPLOAD_IDLE_MAX.as_secs()))
+        })?;
+        let Some(chunk) = next else { break };
+        let chunk = chunk.map_err(|error| Refusal::UploadBroken(error.to_string()))?;
+        received += chunk.len() as u64;
+        if received > max {
+            return Err(Refusal::TooLarge {
+                what: "the archive".to_owned(),
+                limit: max,
+                unit: "bytes",
+                way_out: "raise upload_mib_max in the server's configuration, or split it",
+            }
+            .into());
+        }
+        file.write_all(&chunk).await.doing(|| format!("cannot write in {}", folder.display()))?;
+    }
+    finish(file).await.doing(|| format!("cannot write in {}", folder.display()))
+}
+
+async fn finish(mut file: tokio::fs::File) -> std::io::Result<std::fs::File> {
+    file.flush().await?;
+    file.seek(SeekFrom::Start(0)).await?;
+    Ok(file.into_std().await)
+}
+
+/// A place among the uploads that run at once.
+pub fn place(app: &App) -> Result<tokio::sync::SemaphorePermit<'_>> {
+    app.uploads
+        .try_acquire()
+        .map_err(|_| Error::from(Refusal::Busy("as many uploads are running as this server takes")))
+}

@@ -1,0 +1,184 @@
+//! Starting and stopping: bind, open, announce, serve, run the jobs, end.
+
+use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen};
+use headwater_policy::{Class, Scheme, SourceUrl};
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::error::Error;
+use crate::{data, limits, rest};
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A listener cannot be bound.
+    #[error("cannot listen at {address} for {plane}; another program may have the port, or give port 0")]
+    Bind {
+        /// `fleet` or `console`.
+        plane: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// What is in the data folder cannot be opened or made.
+    #[error("the server cannot start on its data folder")]
+    Open(#[from] Error),
+}
+
+/// A running server. Dropping it stops nothing; end the `shutdown` future, then await [`Running::ended`].
+#[derive(Debug)]
+pub struct Running {
+    /// Where the fleet listener is.
+    pub fleet_addr: SocketAddr,
+    /// Where the console listener is.
+    pub console_addr: SocketAddr,
+    /// Base URL by which clients reach the fleet listener.
+    pub fleet_url: String,
+    /// Base URL of the console listener.
+    pub console_url: String,
+    app: Arc<App>,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Running {
+    /// The use cases, for tests and the demonstration.
+    #[must_use]
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// Stops the server; [`Self::ended`] waits until it has.
+    pub fn stop(&self) {
+        // Nobody listens any more: it has ended already.
+        let _ = self.stop.send(true);
+    }
+
+    /// Waits until the server has stopped: open requests have ended or were cut, the database is closed.
+    pub async fn ended(self) {
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a part of the server ended badly");
+            }
+        }
+        self.app.db.close().await;
+    }
+}
+
+/// Starts the server. It stops when `shutdown` ends or [`Running::stop`] is called.
+///
+/// # Errors
+/// When a listener cannot be bound, or the data folder is in use, unreadable or full.
+pub async fn run(
+    config: Config,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<Running, StartError> {
+    let (fleet, fleet_addr) = bind("fleet", config.fleet_listen).await?;
+    let (console, console_addr) = bind("console", config.console_listen).await?;
+    let fleet_url = config.fleet_url.clone().unwrap_or_else(|| url_of(fleet_addr));
+    let console_url = url_of(console_addr).to_string();
+    let app = Arc::new(App::open(config, fleet_url.clone(), now()).await?);
+    for warning in app.warnings() {
+        tracing::warn!("{warning}");
+    }
+    // Before the first answer, so that nobody is served by what is about to expire.
+    app.run_signing(now()).await;
+    let announced = serde_json::json!({
+        "event": "listening",
+        "fleet": fleet_url.as_str(),
+        "console": console_url,
+    });
+    data::write_file(&app.data.listening(), announced.to_string().as_bytes())?;
+    tracing::info!(%fleet_addr, %console_addr, data = %app.config.data.display(), "listening");
+
+    let (stop, stopped) = watch::channel(false);
+    let tasks = vec![
+        tokio::spawn(listen(
+            rest::fleet(app.clone(), site(&app)),
+            fleet,
+            listen_limits(limits::FLEET_CONNECTIONS_MAX),
+            until(stopped.clone()),
+        )),
+        tokio::spawn(listen(
+            rest::console(app.clone(), console_addr),
+            console,
+            listen_limits(limits::CONSOLE_CONNECTIONS_MAX),
+            until(stopped.clone()),
+        )),
+        tokio::spawn(jobs(app.clone(), until(stopped.clone()))),
+    ];
+    let stopper = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            () = shutdown => {
+                let _ = stopper.send(true);
+            }
+            () = until(stopped) => {}
+        }
+    });
+    Ok(Running { fleet_addr, console_addr, fleet_url: fleet_url.to_string(), console_url, app, stop, tasks })
+}
+
+async fn bind(plane: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Bind { plane, address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+/// How a listener is reached; one on every address, by the loopback.
+fn url_of(address: SocketAddr) -> SourceUrl {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SourceUrl::from_address(Scheme::Http, ip, address.port())
+}
+
+fn site(app: &App) -> Site {
+    let site = Site::new(ServeLimits::default());
+    for class in Class::ALL {
+        site.share(class, app.data.repository(class));
+    }
+    site
+}
+
+fn listen_limits(connections_max: usize) -> ListenLimits {
+    ListenLimits { connections_max, shutdown_grace: limits::SHUTDOWN_GRACE, ..ListenLimits::default() }
+}
+
+async fn jobs(app: Arc<App>, stopped: impl Future<Output = ()>) {
+    let mut stopped = std::pin::pin!(stopped);
+    let mut tick = tokio::time::interval(limits::JOB_TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = &mut stopped => return,
+            _ = tick.tick() => {}
+        }
+        tokio::select! {
+            () = &mut stopped => return,
+            () = app.run_jobs(now()) => {}
+        }
+    }
+}
+
+async fn until(mut stopped: watch::Receiver<bool>) {
+    // The sender lives as long as the server; if it is gone, the server is too.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+#[expect(clippy::disallowed_methods, reason = "the start and the job loop are where the clock is read")]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
