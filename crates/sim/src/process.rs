@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::limits::COMMAND_WAIT_MAX;
+use crate::limits::{COMMAND_WAIT_MAX, LOG_LINES_SHOWN_MAX};
 use crate::wait;
 
 /// A running program.
@@ -18,6 +18,7 @@ use crate::wait;
 pub struct Process {
     child: Child,
     name: String,
+    log: PathBuf,
 }
 
 /// How a command ended.
@@ -47,10 +48,10 @@ impl Process {
     /// # Errors
     /// The log cannot be opened or the program not be started.
     pub fn start(name: &str, mut command: Command, log: &Path) -> Result<Self> {
-        let log = append_to(log)?;
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let output = append_to(log)?;
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let child = command.spawn().with_context(|| format!("cannot start {name}: {command:?}"))?;
-        Ok(Self { child, name: name.to_owned() })
+        Ok(Self { child, name: name.to_owned(), log: log.to_owned() })
     }
 
     /// Fails if the program has ended.
@@ -60,7 +61,7 @@ impl Process {
     pub fn check_running(&mut self) -> Result<()> {
         match self.child.try_wait()? {
             None => Ok(()),
-            Some(status) => bail!("{} ended with {status}; see its log", self.name),
+            Some(status) => bail!("{} ended with {status}:\n{}", self.name, tail(&self.log)),
         }
     }
 
@@ -100,9 +101,17 @@ pub fn run(name: &str, mut command: Command, log: &Path) -> Result<Ended> {
     let output = tempfile::NamedTempFile::new()?;
     command.stdin(Stdio::null()).stdout(output.reopen()?).stderr(append_to(log)?);
     let child = command.spawn().with_context(|| format!("cannot start {name}: {command:?}"))?;
-    let mut process = Process { child, name: name.to_owned() };
+    let mut process = Process { child, name: name.to_owned(), log: log.to_owned() };
     let status = process.wait(COMMAND_WAIT_MAX)?;
     Ok(Ended { code: status.code(), stdout: std::fs::read_to_string(output.path())? })
+}
+
+/// The end of a log.
+pub fn tail(log: &Path) -> String {
+    let text =
+        std::fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(LOG_LINES_SHOWN_MAX)..].join("\n")
 }
 
 fn append_to(log: &Path) -> Result<File> {

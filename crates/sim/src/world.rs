@@ -20,10 +20,9 @@ use tempfile::TempDir;
 pub use endpoint::{Endpoint, Run};
 pub use source::FaultySource;
 
-use crate::limits::LOG_LINES_SHOWN_MAX;
 use crate::mirror;
 use crate::network::{self, Host, Network};
-use crate::process::{self, Process};
+use crate::process::{self, Process, tail};
 
 /// Where the server is: one address of each family.
 pub const SERVER_ADDRESSES: [&str; 2] = ["10.0.0.1", "fd00::1"];
@@ -156,7 +155,7 @@ impl World {
                 arguments.join(" "),
                 ended.code,
                 ended.stdout,
-                tail(&log, 5)
+                tail(&log)
             );
         }
         serde_json::from_str(&ended.stdout)
@@ -301,16 +300,6 @@ fn show_logs(folder: &Path) {
         fs::read_dir(folder).into_iter().flatten().flatten().map(|it| it.path()).collect();
     logs.sort();
     for log in logs {
-        eprintln!(
-            "--- {}\n{}",
-            log.file_name().unwrap_or_default().to_string_lossy(),
-            tail(&log, LOG_LINES_SHOWN_MAX)
-        );
+        eprintln!("--- {}\n{}", log.file_name().unwrap_or_default().to_string_lossy(), tail(&log));
     }
-}
-
-fn tail(log: &Path, count: usize) -> String {
-    let text = fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(count)..].join("\n")
 }

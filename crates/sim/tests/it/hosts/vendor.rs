@@ -29,17 +29,10 @@ fn vendor(world: &World) -> Result<headwater_sim::world::FaultySource> {
         std::fs::write(path, content)?;
     }
     let (folder_text, release_text) = (folder.display().to_string(), release.display().to_string());
-    world.headwater(&["repo", "init", &folder_text])?;
-    world.headwater(&[
-        "repo",
-        "publish",
-        &folder_text,
-        &release_text,
-        "--name",
-        "vendor-rules",
-        "--version",
-        "1",
-    ])?;
+    let keys = world.folder().join("vendor-keys").display().to_string();
+    world.headwater(&["repo", "init", &folder_text, "--keys", &keys])?;
+    let publish = ["repo", "publish", &folder_text, "--keys", &keys, &release_text];
+    world.headwater(&[&publish[..], &["--name", "vendor-rules", "--version", "1"]].concat())?;
     let source = world.faulty_folder("vendor", VENDOR, &folder)?;
     let root = folder.join("components/metadata/1.root.json").display().to_string();
     world.headwater(&[
