@@ -16,6 +16,7 @@ use crate::limits::CONNECT_TIMEOUT_SECONDS;
 pub struct ServerLocation {
     /// The server's console listener
     #[arg(
+        id = "server_url",
         long = "server",
         value_name = "URL",
         env = "HEADWATER_SERVER",
@@ -113,7 +114,7 @@ impl Console {
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, Failure> {
         let response = request.send().await.map_err(|error| {
             if error.is_connect() || error.is_timeout() {
-                Failure::failed(format!("no server answers at {}: {}", self.base, chain(&error))).with_way_out(
+                Failure::failed(format!("no server answers at {}: {}", self.base, root_cause(&error))).with_way_out(
                     "start one with `headwater server --data DIR`, or say where it is with --server URL or HEADWATER_SERVER",
                 )
             } else {
@@ -145,6 +146,15 @@ impl Console {
         };
         Failure::new(exit, error.message).with_problems(problems(error.details.as_ref()))
     }
+}
+
+/// What went wrong at the bottom, without the layers above it.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
 }
 
 /// The single problems in the details of an error: of entries, of changes, or of numbers.

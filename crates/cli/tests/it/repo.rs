@@ -1,0 +1,118 @@
+//! `headwater repo`: a static repository from its making to its keys' rotation, judged as a client would.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::run::{done, headwater};
+
+fn json(folder: &Path, arguments: &[&str]) -> Value {
+    let arguments: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();
+    serde_json::from_str(&done(folder, &arguments)).unwrap()
+}
+
+/// A folder with a repository and two releases in it.
+fn repository() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    done(here, &["repo", "init", "public", "--keys", "keys"]);
+    fs::create_dir(here.join("rules")).unwrap();
+    for version in ["1.0", "1.1"] {
+        fs::write(here.join("rules/base"), format!("rules of {version}\n").repeat(1000)).unwrap();
+        done(
+            here,
+            &[
+                "repo",
+                "publish",
+                "public",
+                "--keys",
+                "keys",
+                "rules",
+                "--name",
+                "rules",
+                "--version",
+                version,
+            ],
+        );
+    }
+    folder
+}
+
+#[test]
+fn what_is_published_verifies_through_rollback_rotation_and_refresh() {
+    let folder = repository();
+    let here = folder.path();
+    done(here, &["repo", "rollback", "public", "--keys", "keys", "rules", "--to", "1.0"]);
+    for role in ["timestamp", "snapshot", "targets", "root"] {
+        done(here, &["repo", "rotate", "public", "--keys", "keys", role]);
+    }
+    let refreshed = json(here, &["repo", "refresh", "public", "--keys", "keys"]);
+    assert_eq!(refreshed["signed"], serde_json::json!(["timestamp"]));
+    let verified = json(here, &["repo", "verify", "public"]);
+    assert_eq!(verified["problems"], serde_json::json!([]));
+    assert_eq!(
+        (&verified["releases"], &verified["blobs"], &verified["root_version"]),
+        (&2.into(), &2.into(), &5.into())
+    );
+    let shown = json(here, &["repo", "show", "public"]);
+    assert_eq!((&shown["names"][0]["current"], &shown["names"][0]["withdrawn"][0]), (&1.into(), &2.into()));
+}
+
+#[test]
+fn a_flipped_byte_is_found() {
+    let folder = repository();
+    let blobs = folder.path().join("public/components/blobs");
+    let first =
+        fs::read_dir(&blobs).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_dir()).unwrap();
+    let blob = fs::read_dir(first).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = fs::read(&blob).unwrap();
+    bytes[10] ^= 1;
+    fs::write(&blob, bytes).unwrap();
+    let ran = headwater(folder.path(), &["repo", "verify", "public"]);
+    assert_eq!(ran.exit, 1);
+    assert!(ran.stdout.contains("is not what was signed"), "{ran:?}");
+}
+
+#[test]
+fn refusals_leave_the_repository_as_it_was() {
+    let folder = repository();
+    let here = folder.path();
+    let before = fs::read(here.join("public/components/metadata/timestamp.json")).unwrap();
+    let check = |arguments: &[&str], exit: i32, word: &str| {
+        let ran = headwater(here, arguments);
+        assert_eq!(ran.exit, exit, "{arguments:?}: {ran:?}");
+        assert!(ran.stderr.contains(word), "{arguments:?}: {}", ran.stderr);
+    };
+    let publish = ["repo", "publish", "public", "--keys", "keys", "rules", "--name"];
+    check(&["repo", "init", "public", "--keys", "keys"], 2, "already");
+    check(&[&publish[..], &["rules", "--version", "1.1"]].concat(), 2, "has a release 1.1 already");
+    check(&[&publish[..], &["Rules", "--version", "2"]].concat(), 2, "`Rules`");
+    check(&[&publish[..], &["rules", "--version", "2", "--install", "x"]].concat(), 2, "--class programs");
+    check(&["repo", "rollback", "public", "--keys", "keys", "rules", "--to", "7"], 2, "no release `7`");
+    check(
+        &["repo", "rollback", "public", "--keys", "keys", "engine", "--to", "1"],
+        2,
+        "nothing named engine",
+    );
+    check(&["repo", "refresh", "public", "--keys", "absent"], 2, "no key folder absent");
+    check(&["repo", "show", "absent"], 2, "no repository at absent");
+    for key in fs::read_dir(here.join("keys")).unwrap().map(|entry| entry.unwrap().path()) {
+        if key.file_name().unwrap().to_string_lossy().starts_with("root") {
+            fs::rename(&key, here.join("offline.pem")).unwrap();
+        }
+    }
+    check(&["repo", "rotate", "public", "--keys", "keys", "timestamp"], 1, "root key");
+    assert_eq!(fs::read(here.join("public/components/metadata/timestamp.json")).unwrap(), before);
+    done(here, &["repo", "verify", "public"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn keys_are_for_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = repository();
+    for key in fs::read_dir(folder.path().join("keys")).unwrap().map(|entry| entry.unwrap().path()) {
+        assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o077, 0, "{}", key.display());
+    }
+}

@@ -1,0 +1,39 @@
+//! Running the program.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Ran {
+    /// Exit code.
+    pub exit: i32,
+    /// Results.
+    pub stdout: String,
+    /// Remarks and errors.
+    pub stderr: String,
+}
+
+/// Runs `headwater` in a folder, with no server anywhere unless the arguments name one.
+pub fn headwater(folder: &Path, arguments: &[&str]) -> Ran {
+    let ran = Command::new(env!("CARGO_BIN_EXE_headwater"))
+        .args(arguments)
+        .current_dir(folder)
+        .env("HEADWATER_SERVER", "http://127.0.0.1:9")
+        .env_remove("NO_COLOR")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    Ran {
+        exit: ran.status.code().unwrap(),
+        stdout: String::from_utf8(ran.stdout).unwrap(),
+        stderr: String::from_utf8(ran.stderr).unwrap(),
+    }
+}
+
+/// Runs it and expects it to end well.
+pub fn done(folder: &Path, arguments: &[&str]) -> String {
+    let ran = headwater(folder, arguments);
+    assert_eq!(ran.exit, 0, "{arguments:?}: {ran:?}");
+    ran.stdout
+}
