@@ -24,6 +24,7 @@ use clap::Args;
 use headwater_api::plan::PlanDocument;
 use headwater_api::report::Report;
 use headwater_api::v1::Draft;
+use headwater_server::Running;
 use jiff::Timestamp;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -40,7 +41,7 @@ use crate::failure::{Exit, Failure};
 use crate::limits::{DEMO_CLIENTS_MAX, DEMO_UPDATE_AGENTS_MAX};
 use crate::output::{Output, bytes};
 use crate::publish::parse_seconds;
-use crate::server::{Running, start_in_process};
+use crate::server::start_in_process;
 use crate::sources::show;
 
 /// Publications told client by client at the start; of a long feed the rest is told site by site.
@@ -289,7 +290,8 @@ impl Demo {
 
     async fn stop(self) {
         self.fleet.stop().await;
-        self.server.stop().await;
+        self.server.stop();
+        self.server.ended().await;
     }
 }
 

@@ -47,6 +47,16 @@ impl Output {
         }
     }
 
+    /// One thing that happened, on one line, while the command goes on.
+    pub fn event<T: Serialize>(&self, object: &T, human: impl FnOnce() -> String) {
+        let text = if self.json {
+            serde_json::to_string(object).expect("a wire message always serialises")
+        } else {
+            human()
+        };
+        self.stdout(&text);
+    }
+
     /// One line of a story on stdout, for people only.
     pub fn line(&self, text: &str) {
         if !self.json {

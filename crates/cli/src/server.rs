@@ -1,36 +1,122 @@
-//! `headwater server`: starts the organisation's server.
+//! `headwater server`: starts the organisation's server, here and for the demo.
 
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use headwater_server::{Config, RawConfig, Running, StartError, run as run_server};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tracing_subscriber::EnvFilter;
 
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, chain};
 use crate::output::Output;
+
+const EXAMPLES: &str = "\
+Examples:
+  headwater server --data /var/lib/headwater
+  headwater server --config /etc/headwater/server.toml
+  headwater server --data ./data --fleet-listen 127.0.0.1:0 --console-listen 127.0.0.1:0 --json
+
+The folder is made on the first start. Where the server listens is told on the first line, and in
+listening.json in its folder. Its log goes to stderr; RUST_LOG says how much (default: info).";
 
 /// Start the server
 #[derive(Debug, Args)]
-pub struct ServerArguments {}
+#[command(after_help = EXAMPLES)]
+pub struct ServerArguments {
+    /// The data folder: database, keys, repositories
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// A configuration file in TOML; flags win over it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where clients connect; port 0 takes a free one [default: 127.0.0.1:8471]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    fleet_listen: Option<SocketAddr>,
+    /// Where administrators connect; port 0 takes a free one [default: 127.0.0.1:8470]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    console_listen: Option<SocketAddr>,
+    /// Base URL by which clients reach the fleet listener [default: http:// and where it listens]
+    #[arg(long, value_name = "URL")]
+    fleet_url: Option<String>,
+    /// Listen beyond loopback although there is neither TLS nor sign-in: whoever can connect is an administrator
+    #[arg(long)]
+    unsafe_bind_beyond_loopback: bool,
+}
 
 /// Runs the server until it is told to stop.
-pub async fn run(_arguments: ServerArguments, _output: Output) -> Result<Exit, Failure> {
-    Err(Failure::failed("server is not built yet"))
+pub async fn run(arguments: ServerArguments, output: Output) -> Result<Exit, Failure> {
+    let file = match &arguments.config {
+        Some(path) => RawConfig::read(path).map_err(|error| Failure::bad_input(chain(&error)))?,
+        None => RawConfig::default(),
+    };
+    let flags = RawConfig {
+        data: arguments.data,
+        fleet_listen: arguments.fleet_listen,
+        console_listen: arguments.console_listen,
+        fleet_url: arguments.fleet_url,
+        unsafe_bind_beyond_loopback: arguments.unsafe_bind_beyond_loopback.then_some(true),
+        ..RawConfig::default()
+    };
+    let config = Config::try_from(flags.over(file)).map_err(|error| Failure::bad_input(chain(&error)))?;
+    log_to_stderr(output.is_json());
+    let running = run_server(config, told_to_stop()).await.map_err(|error| not_started(&error))?;
+    let (fleet, console) = (&running.fleet_url, &running.console_url);
+    output.event(&json!({"event": "listening", "fleet": fleet, "console": console}), || {
+        format!("listening: clients at {fleet}, administrators at {console}")
+    });
+    running.ended().await;
+    Ok(Exit::Done)
 }
 
-/// A server in this process.
-#[derive(Debug)]
-pub struct Running {
-    /// Base URL of its fleet listener, as clients are told.
-    pub fleet_url: String,
-    /// Base URL of its console listener.
-    pub console_url: String,
+/// Starts a server in this process, on ports that are free, known to clients by a name of both families.
+pub async fn start_in_process(data: &Path) -> Result<Running, Failure> {
+    let port = async { TcpListener::bind(("127.0.0.1", 0)).await?.local_addr() }.await;
+    let fleet =
+        port.map_err(|error| Failure::failed(format!("the server cannot listen on loopback: {error}")))?;
+    let raw = RawConfig {
+        data: Some(data.to_owned()),
+        fleet_listen: Some(fleet),
+        console_listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+        fleet_url: Some(format!("http://localhost:{}", fleet.port())),
+        ..RawConfig::default()
+    };
+    let config = Config::try_from(raw).map_err(|error| Failure::failed(chain(&error)))?;
+    run_server(config, std::future::pending()).await.map_err(|error| not_started(&error))
 }
 
-/// Starts a server on ports that are free.
-pub async fn start_in_process(_data: &Path) -> Result<Running, Failure> {
-    Err(Failure::failed("server is not built yet"))
+fn not_started(error: &StartError) -> Failure {
+    let exit = match error {
+        StartError::Open(headwater_server::error::Error::Disk { .. }) => Exit::Disk,
+        StartError::Bind { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+            Exit::Disk
+        }
+        _ => Exit::Failed,
+    };
+    Failure::new(exit, chain(error))
 }
 
-impl Running {
-    /// Stops it.
-    pub async fn stop(self) {}
+fn log_to_stderr(json: bool) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second initialisation only fails where one is in place already.
+    let _ = if json { builder.json().try_init() } else { builder.with_ansi(false).try_init() };
+}
+
+#[cfg(unix)]
+async fn told_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return drop(tokio::signal::ctrl_c().await);
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+#[cfg(not(unix))]
+async fn told_to_stop() {
+    drop(tokio::signal::ctrl_c().await);
 }
