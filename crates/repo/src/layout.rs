@@ -65,6 +65,11 @@ pub fn url_path(path: &str) -> String {
     path.split('/').map(percent_encoded).collect::<Vec<_>>().join("/")
 }
 
+/// A delegated role's name as one part of a path: `N.STEM.json` is its file at the source. The name may be any text.
+pub fn role_file_stem(role: &str) -> String {
+    percent_encoded(role)
+}
+
 /// Every byte but RFC 3986's unreserved ones percent-encoded, `/` too: safe as one part of a path.
 pub(crate) fn percent_encoded(text: &str) -> String {
     text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
