@@ -10,8 +10,6 @@ use headwater_repo::{
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-const ROLES: [Role; 4] = [Role::Root, Role::Targets, Role::Snapshot, Role::Timestamp];
-
 /// Signs the timestamp of a class repository with the right key, so that it expired an hour ago.
 ///
 /// # Errors
@@ -29,9 +27,12 @@ pub fn expire(class_folder: &Path, class_keys: &Path) -> Result<()> {
 /// # Errors
 /// The files cannot be written.
 pub fn sign_with_another_key(class_folder: &Path) -> Result<()> {
-    let (key, mut ring) = (SecretKey::generate()?, KeyRing::new());
-    let root = ROLES.iter().fold(RootDraft::first(), |draft, role| draft.role(*role, 1, [key.public()]));
-    ring.add(key);
+    let (mut root, mut ring) = (RootDraft::first(), KeyRing::new());
+    for role in [Role::Root, Role::Targets, Role::Snapshot, Role::Timestamp] {
+        let key = SecretKey::generate()?;
+        root = root.role(role, 1, [key.public()]);
+        ring.add(key);
+    }
     let root = root.finish(now(), &Expiry::default())?.sign_with(&ring)?;
     let signed = Draft::first(root).finish(now(), &Expiry::default())?.sign(&ring)?;
     write(class_folder, &signed)

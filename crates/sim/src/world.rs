@@ -206,7 +206,7 @@ impl World {
     /// The host or the bundle cannot be made.
     pub fn client(&self, id: &str, addresses: &[&str]) -> Result<Endpoint> {
         let data = self.folder.path().join(id);
-        fs::create_dir(&data)?;
+        fs::create_dir_all(&data)?;
         let bundle = self.folder.path().join(format!("{id}-bundle.json"));
         self.headwater(&["clients", "bundle", "--domain", "root", "--out", &bundle.display().to_string()])?;
         Ok(Endpoint::new(id, self.host(id, addresses)?, data, bundle, self.log(id)))
