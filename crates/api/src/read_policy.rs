@@ -6,9 +6,9 @@
 use std::collections::{HashMap, HashSet};
 
 use headwater_policy::{
-    ADDRESSES_MAX, Class, ClassSet, Client, ClientId, Draft, ENTRIES_MAX, Entry, EntrySource, Mode, Options,
-    Problem, Scheme, Selector, ServerFallback, SourceList, SourceUrl, UpdateAgent, UpdateAgents, check_entry,
-    parse_address,
+    ADDRESSES_MAX, Class, ClassSet, Client, ClientId, Draft, ENTRIES_MAX, Entry, EntrySource, Family,
+    FamilySet, Mode, Options, Problem, Scheme, Selector, ServerFallback, SourceList, SourceUrl, UpdateAgent,
+    UpdateAgents, check_source, parse_address,
 };
 
 use crate::json::Json;
@@ -45,7 +45,7 @@ pub(crate) fn read_client(json: &Json) -> Result<Client, Vec<Problem>> {
 pub(crate) fn read_entry(json: &Json, number: u32) -> Result<Entry, Vec<Problem>> {
     let mut reader = Reader::default();
     let entry = entry(&mut reader, json, &Spot::entry(number));
-    reader.finish(entry)
+    reader.finish(entry.whole())
 }
 
 /// Reads the options by themselves.
@@ -95,13 +95,13 @@ fn policy(reader: &mut Reader, json: &Json, check: Check) -> Option<Draft> {
             Some(None) => VendorKnown::Unreadable,
             Some(Some(url)) => VendorKnown::At(url),
         };
-        for (number, entry) in (1..).zip(entries.iter().flatten()) {
-            if let Some(entry) = entry {
-                reader.problems(directory.check(number, entry, vendor));
+        for (number, read) in (1..).zip(entries.iter().flatten()) {
+            if let Some(source) = &read.source {
+                reader.problems(directory.check(number, read.selected, source, vendor));
             }
         }
     }
-    let entries: Vec<Entry> = entries?.into_iter().collect::<Option<_>>()?;
+    let entries: Vec<Entry> = entries?.into_iter().map(ReadEntry::whole).collect::<Option<_>>()?;
     let entries = SourceList::new(entries).ok()?;
     let vendor = match vendor {
         None => None,
@@ -210,7 +210,7 @@ impl Directory {
             let agent = update_agent(reader, json, &spot);
             match (&id, &agent) {
                 (Some(_), Some(agent)) if repeats.is_none() => readable.push(agent.clone()),
-                (Some(id), None) => {
+                (Some(id), None) if repeats.is_none() => {
                     directory.unreadable.get_or_insert_default().insert(id.clone());
                 }
                 _ => {}
@@ -231,8 +231,14 @@ impl Directory {
         directory
     }
 
-    fn check(&self, number: u32, entry: &Entry, vendor: VendorKnown<'_>) -> Vec<Problem> {
-        let undecided = match (&entry.source, vendor) {
+    fn check(
+        &self,
+        number: u32,
+        selected: FamilySet,
+        source: &EntrySource,
+        vendor: VendorKnown<'_>,
+    ) -> Vec<Problem> {
+        let undecided = match (source, vendor) {
             (EntrySource::UpdateAgent(id), _) => {
                 self.unreadable.as_ref().is_none_or(|unreadable| unreadable.contains(id.as_str()))
             }
@@ -246,7 +252,7 @@ impl Directory {
             VendorKnown::At(url) => Some(url),
             VendorKnown::Absent | VendorKnown::Unreadable => None,
         };
-        check_entry(number, entry, &self.readable, vendor)
+        check_source(number, selected, source, &self.readable, vendor)
     }
 }
 
@@ -276,8 +282,23 @@ fn update_agent(reader: &mut Reader, json: &Json, spot: &Spot) -> Option<UpdateA
     reader.kept(agent, spot)
 }
 
-/// The entries, each if it could be read; none: there is no list.
-fn entries(reader: &mut Reader, fields: &Fields<'_>) -> Option<Vec<Option<Entry>>> {
+/// An entry as far as it could be read.
+#[derive(Default)]
+struct ReadEntry {
+    selector: Option<Selector>,
+    /// The families that it is meant to select, also where what stands there cannot be read.
+    selected: FamilySet,
+    source: Option<EntrySource>,
+}
+
+impl ReadEntry {
+    fn whole(self) -> Option<Entry> {
+        Some(Entry { selector: self.selector?, source: self.source? })
+    }
+}
+
+/// The entries as far as they could be read; none: there is no list.
+fn entries(reader: &mut Reader, fields: &Fields<'_>) -> Option<Vec<ReadEntry>> {
     let json = reader.required(fields, "entries", &Spot::default())?;
     let items = reader.list(json, &Spot::named("entries"))?;
     if items.len() > ENTRIES_MAX {
@@ -293,28 +314,32 @@ fn number(place: usize) -> u32 {
     u32::try_from(place + 1).unwrap_or(u32::MAX)
 }
 
-fn entry(reader: &mut Reader, json: &Json, spot: &Spot) -> Option<Entry> {
-    let fields = reader.object(json, spot, &["clients", "source"])?;
-    let selector = reader
-        .required(&fields, "clients", spot)
-        .and_then(|json| selector(reader, json, &spot.field("clients")));
-    let source =
-        reader.required(&fields, "source", spot).and_then(|json| source(reader, json, &spot.field("source")));
-    Some(Entry { selector: selector?, source: source? })
+fn entry(reader: &mut Reader, json: &Json, spot: &Spot) -> ReadEntry {
+    let Some(fields) = reader.object(json, spot, &["clients", "source"]) else { return ReadEntry::default() };
+    let clients = reader.required(&fields, "clients", spot);
+    let (selector, selected) =
+        clients.map_or((None, FamilySet::NONE), |json| selector(reader, json, &spot.field("clients")));
+    let source = reader.required(&fields, "source", spot);
+    let source = source.and_then(|json| source_of(reader, json, &spot.field("source")));
+    ReadEntry { selector, selected, source }
 }
 
-fn selector(reader: &mut Reader, json: &Json, spot: &Spot) -> Option<Selector> {
-    let fields = reader.object(json, spot, &["ipv4", "ipv6"])?;
+/// The selector, and the families that it is meant to select.
+fn selector(reader: &mut Reader, json: &Json, spot: &Spot) -> (Option<Selector>, FamilySet) {
+    let Some(fields) = reader.object(json, spot, &["ipv4", "ipv6"]) else { return (None, FamilySet::NONE) };
     let ipv4 = fields.get("ipv4").map(|json| reader.parsed(json, &spot.field("ipv4")));
     let ipv6 = fields.get("ipv6").map(|json| reader.parsed(json, &spot.field("ipv6")));
+    let meant = [ipv4.as_ref().map(|_| Family::V4), ipv6.as_ref().map(|_| Family::V6)];
+    let meant = meant.into_iter().flatten().collect();
     // A family that was written but cannot be read has its problem already.
     if ipv4 == Some(None) || ipv6 == Some(None) {
-        return None;
+        return (None, meant);
     }
-    reader.kept(Selector::new(ipv4.flatten(), ipv6.flatten()), spot)
+    let selector = reader.kept(Selector::new(ipv4.flatten(), ipv6.flatten()), spot);
+    (selector, selector.map_or(meant, |selector| selector.families()))
 }
 
-fn source(reader: &mut Reader, json: &Json, spot: &Spot) -> Option<EntrySource> {
+fn source_of(reader: &mut Reader, json: &Json, spot: &Spot) -> Option<EntrySource> {
     if let Json::Text(word) = json {
         if word == "vendor" {
             return Some(EntrySource::Vendor);

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::address::FamilySet;
 use crate::class::{Class, ClassSet};
 use crate::draft::{Draft, SourceList};
 use crate::entry::{Entry, EntrySource};
@@ -202,16 +203,27 @@ impl Policy {
     }
 }
 
-/// What is wrong with one entry beside its own pieces: it names what does not exist, or what clients of a family
-/// that it selects can never reach (S5). Each family selected must be met. A name may have both; the vendor
-/// source named as such stands where the policy says, so its families are a warning only (see `preview`).
+/// What is wrong with one entry beside its own pieces; see [`check_source`].
 pub fn check_entry(
     number: u32,
     entry: &Entry,
     update_agents: &UpdateAgents,
     vendor: Option<&SourceUrl>,
 ) -> Vec<Problem> {
-    let (families, name) = match &entry.source {
+    check_source(number, entry.selector.families(), &entry.source, update_agents, vendor)
+}
+
+/// What is wrong with the source of an entry that selects clients of the families `selected`: it does not exist, or
+/// those clients can never reach it (S5). Each family selected must be met. A name may have both; the vendor source
+/// named as such stands where the policy says, so its families are a warning only (see `preview`).
+pub fn check_source(
+    number: u32,
+    selected: FamilySet,
+    source: &EntrySource,
+    update_agents: &UpdateAgents,
+    vendor: Option<&SourceUrl>,
+) -> Vec<Problem> {
+    let (families, name) = match source {
         EntrySource::UpdateAgent(id) => match update_agents.get(id) {
             Some(agent) => (agent.families(), format!("update agent {id}")),
             None => {
@@ -228,7 +240,7 @@ pub fn check_entry(
         }
         EntrySource::Vendor => return Vec::new(),
     };
-    let unmet = entry.selector.families().iter().filter(|family| !families.contains(*family));
+    let unmet = selected.iter().filter(|family| !families.contains(*family));
     let problem = |family| {
         let message = format!(
             "{name} has no {family} address, but the entry selects {family} clients, which could never reach it; name \

@@ -86,12 +86,20 @@ impl FromStr for SourceUrl {
         let url = parse(text, &mut faults);
         match url {
             Some(url) if faults.is_empty() => Ok(url),
-            _ => Err(ParseError::new(format!(
-                "the URL `{}` will not do: {}",
-                text.escape_debug(),
-                faults.join("; ")
-            ))),
+            _ => {
+                Err(ParseError::new(format!("the URL `{}` will not do: {}", shown(text), faults.join("; "))))
+            }
         }
+    }
+}
+
+/// The text for a message, without what may be a password.
+fn shown(text: &str) -> String {
+    let (before, authority) = text.split_once("://").unwrap_or(("", text));
+    let end = authority.find(['/', '?', '#']).unwrap_or(authority.len());
+    match authority[..end].rfind('@') {
+        Some(at) => format!("{}://…{}", before.escape_debug(), authority[at..].escape_debug()),
+        None => text.escape_debug().to_string(),
     }
 }
 

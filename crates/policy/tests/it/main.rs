@@ -1,0 +1,12 @@
+//! Tests of the policy crate. Stories are text files in `tests/stories`; adding one is adding a file.
+
+mod draft;
+mod limits;
+mod naive;
+mod pieces;
+mod preview;
+mod properties;
+mod stories;
+mod story;
+mod tree;
+mod world;

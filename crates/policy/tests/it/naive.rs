@@ -1,0 +1,173 @@
+//! The plan once more, written from the rules without regard to speed, to compare with.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use headwater_policy::{
+    Class, Client, EntrySource, Family, Mode, Policy, Selector, SourceUrl, UpdateAgent, VendorFallback,
+};
+
+/// (source, URL, entry) of each step, and (entry, reason) of each entry passed over.
+pub type Told = (Vec<(String, String, Option<u32>)>, Vec<(u32, &'static str)>);
+
+fn selects(selector: &Selector, addresses: &[IpAddr]) -> bool {
+    addresses.iter().any(|address| match address {
+        IpAddr::V4(v4) => selector.ipv4().is_some_and(|range| range.first() <= *v4 && *v4 <= range.last()),
+        IpAddr::V6(v6) => selector.ipv6().is_some_and(|prefix| {
+            let length = u32::from(prefix.length());
+            length == 0 || (v6.to_bits() ^ prefix.address().to_bits()) >> (128 - length) == 0
+        }),
+    })
+}
+
+fn is_agent(policy: &Policy, id: &str) -> bool {
+    policy.update_agents().iter().any(|agent| agent.id().as_str() == id && !agent.classes().is_empty())
+}
+
+/// Entries (from 0) that `who` must pass over lest a circle closes: edges by entry, then by id (P6).
+fn loops(policy: &Policy, who: &Client) -> Vec<usize> {
+    let agents: BTreeMap<&str, &UpdateAgent> =
+        policy.update_agents().iter().map(|agent| (agent.id().as_str(), agent)).collect();
+    let mut edges: Vec<(&str, &str)> = Vec::new();
+    let mut own = Vec::new();
+    for (place, entry) in policy.entries().as_slice().iter().enumerate() {
+        let EntrySource::UpdateAgent(to) = &entry.source else { continue };
+        for (from, agent) in &agents {
+            let same = *from == who.id().as_str();
+            let addresses = if same { who.addresses() } else { agent.addresses() };
+            if agent.classes().is_empty() || !selects(&entry.selector, addresses) {
+                continue;
+            }
+            if reaches(&edges, to.as_str(), from) {
+                if same {
+                    own.push(place);
+                }
+            } else {
+                edges.push((from, to.as_str()));
+            }
+        }
+    }
+    own
+}
+
+fn reaches<'a>(edges: &[(&'a str, &'a str)], from: &'a str, to: &str) -> bool {
+    let mut seen = vec![from];
+    let mut next = 0;
+    while next < seen.len() {
+        let at = seen[next];
+        next += 1;
+        if at == to {
+            return true;
+        }
+        for (_, end) in edges.iter().filter(|(start, _)| *start == at) {
+            if !seen.contains(end) {
+                seen.push(end);
+            }
+        }
+    }
+    false
+}
+
+fn meets(url: &SourceUrl, client: &Client) -> bool {
+    url.literal_family()
+        .is_none_or(|family| client.addresses().iter().any(|address| Family::of(*address) == family))
+}
+
+/// Where `client`, whom an entry selects, reaches the update agent.
+fn agent_url(agent: &UpdateAgent, client: &Client, selector: &Selector) -> Option<String> {
+    let by: Vec<Family> = client
+        .addresses()
+        .iter()
+        .filter(|address| selects(selector, &[**address]))
+        .map(|address| Family::of(*address))
+        .collect();
+    let has: Vec<Family> = client.addresses().iter().map(|address| Family::of(*address)).collect();
+    let first =
+        |families: &[Family]| agent.addresses().iter().find(|at| families.contains(&Family::of(**at)));
+    let address = first(&by).or_else(|| first(&has))?;
+    let host = if address.is_ipv6() { format!("[{address}]") } else { address.to_string() };
+    let scheme = agent.scheme().as_str();
+    let default = (scheme == "http" && agent.port() == 80) || (scheme == "https" && agent.port() == 443);
+    Some(if default { format!("{scheme}://{host}") } else { format!("{scheme}://{host}:{}", agent.port()) })
+}
+
+/// The plan by the rules.
+pub fn plan(policy: &Policy, client: &Client, class: Class) -> Told {
+    let (mut steps, mut skipped): Told = (Vec::new(), Vec::new());
+    let agent = is_agent(policy, client.id().as_str());
+    let options = policy.options();
+    let by_list = policy.mode() == Mode::Customized && !(agent && options.update_agents_from_server_only);
+    let names_vendor = |source: &EntrySource| match source {
+        EntrySource::Vendor => true,
+        EntrySource::Url { url, .. } => Some(url) == policy.vendor() && url != policy.server(),
+        EntrySource::UpdateAgent(_) => false,
+    };
+    let entries = policy.entries().as_slice();
+    let loops = if agent { loops(policy, client) } else { Vec::new() };
+    for (place, entry) in entries.iter().enumerate().filter(|_| by_list) {
+        let number = place as u32 + 1;
+        let is_vendor = names_vendor(&entry.source);
+        let (key, gives, url) = match &entry.source {
+            EntrySource::UpdateAgent(id) => {
+                let to = policy.update_agents().iter().find(|agent| agent.id() == id).unwrap();
+                let url = agent_url(to, client, &entry.selector);
+                (format!("update_agent:{id}"), to.classes().contains(class), url)
+            }
+            _ if is_vendor => {
+                let vendor = policy.vendor().unwrap();
+                let url = meets(vendor, client).then(|| vendor.to_string());
+                ("vendor".to_owned(), class == Class::Components, url)
+            }
+            EntrySource::Url { url, classes } => {
+                let server = url == policy.server();
+                let key = if server { "server".to_owned() } else { format!("url:{url}") };
+                (key, server || classes.contains(class), meets(url, client).then(|| url.to_string()))
+            }
+            EntrySource::Vendor => unreachable!(),
+        };
+        let own = matches!(&entry.source, EntrySource::UpdateAgent(id) if id == client.id()) && agent;
+        let reason = if !selects(&entry.selector, client.addresses()) {
+            Some("selector")
+        } else if !gives {
+            Some("class")
+        } else if url.is_none() {
+            Some("family")
+        } else if own {
+            Some("self")
+        } else if loops.contains(&place) {
+            Some("loop")
+        } else if steps.iter().any(|(other, _, _)| *other == key) {
+            Some("repeat")
+        } else {
+            None
+        };
+        match (reason, url) {
+            (None, Some(url)) => steps.push((key, url, Some(number))),
+            (reason, _) => skipped.push((number, reason.unwrap())),
+        }
+    }
+    let mut fall_back = |key: &str, url: &SourceUrl| {
+        if meets(url, client) && !steps.iter().any(|(other, _, _)| other == key) {
+            steps.push((key.to_owned(), url.to_string(), None));
+        }
+    };
+    if !by_list || options.server_fallback.is_on(class) {
+        fall_back("server", policy.server());
+    }
+    let allowed = client.download_from_vendor();
+    let listed = entries.iter().any(|entry| names_vendor(&entry.source));
+    let first = entries.first().is_some_and(|entry| names_vendor(&entry.source));
+    let vendor_last = match (by_list, agent, options.server_fallback.is_on(Class::Components)) {
+        (true, _, true) | (false, false, _) => allowed,
+        (false, true, _) => allowed || first,
+        (true, _, false) => match options.vendor_fallback {
+            VendorFallback::Documented => allowed || !listed,
+            VendorFallback::PrivilegeOnly => allowed,
+            VendorFallback::Never => false,
+        },
+    };
+    if let Some(vendor) = policy.vendor().filter(|_| vendor_last && class == Class::Components) {
+        fall_back("vendor", vendor);
+    }
+    (steps, skipped)
+}

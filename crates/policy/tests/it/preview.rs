@@ -1,0 +1,118 @@
+//! The warnings of S8, and that a large fleet is looked at in time.
+
+use std::fmt::Write as _;
+
+use headwater_policy::{Client, Policy, preview};
+
+use crate::story;
+
+fn check(story: &str, expected: &[&str]) {
+    let read = story::read(story);
+    let policy = read.draft.into_policy().unwrap();
+    let found = preview(&policy, None, &read.clients);
+    let found: Vec<String> = found
+        .warnings
+        .iter()
+        .map(|warning| {
+            let entry = warning.entry.map_or(String::new(), |entry| format!("{entry} "));
+            format!("{entry}{}", warning.kind.as_str())
+        })
+        .collect();
+    assert_eq!(found, expected, "{story}");
+}
+
+#[test]
+fn warnings() {
+    check("entry 10.0.0.0-10.0.0.9 -> http://m.example/\nclient a 10.0.0.1", &[]);
+    check(
+        "entry 10.0.0.0-10.0.0.9 -> http://m.example/
+         entry 10.0.0.0-10.0.0.9 -> http://m.example:80
+         entry 10.0.0.1-10.0.0.2 -> http://m.example
+         entry 10.0.0.1-10.0.0.2 -> http://other.example
+         client a 10.0.0.1",
+        &["2 repeated", "3 shadowed"],
+    );
+    check(
+        "entry 10.0.0.0-10.0.0.9 -> http://m.example/ components
+         entry 10.0.0.0-10.0.0.9 -> http://m.example/
+         client a 10.0.0.1",
+        &[],
+    );
+    check(
+        "entry 10.0.0.0-10.0.0.9 -> http://m.example/\nclient a 10.0.0.1\nclient b 10.9.9.9",
+        &["client_matches_none", "nobody_serves", "nobody_serves", "nobody_serves"],
+    );
+    check(
+        "fallback components settings programs
+         entry 10.0.0.0-10.0.0.9 -> http://[fe80::1]
+         client a 10.9.9.9"
+            .replace("10.0.0.0-10.0.0.9", "fe80::/64")
+            .as_str(),
+        &["1 no_client_matches", "1 link_local", "client_matches_none"],
+    );
+    check(
+        "vendor http://192.0.2.1/
+         agent ua 10.0.0.5
+         entry 10.0.0.0-10.0.0.9 2001:db8::/32 -> vendor
+         entry 10.0.0.0-10.0.0.9 -> https://10.0.0.5:8472",
+        &["1 family_cannot_meet", "2 update_agent_by_url", "not_named"],
+    );
+    check(
+        "vendor https://vendor.example/
+         fallback settings programs
+         entry 10.0.0.0-10.0.0.9 -> http://m.example/
+         client a 10.0.0.1",
+        &["sends_to_vendor"],
+    );
+    check(
+        "agent a 10.0.0.1\nagent b 10.0.0.2\nagent gone 10.0.0.3 shares
+         entry 10.0.0.0-10.0.0.9 -> a\nentry 10.0.0.0-10.0.0.9 -> b\nentry 10.0.0.0-10.0.0.9 -> gone
+         client a 10.0.0.1\nclient c 10.0.0.8\nclient b 10.0.0.2",
+        &["2 loop", "3 broken", "nobody_serves", "nobody_serves", "nobody_serves"],
+    );
+}
+
+/// S8: how many clients' plans change.
+#[test]
+fn changed_plans_are_counted() {
+    let old = "entry 10.0.0.0-10.0.0.4 -> http://m.example/\nentry 10.0.0.0-10.0.0.9 -> http://n.example/";
+    let new = "entry 10.0.0.0-10.0.0.9 -> http://n.example/\nentry 10.0.0.0-10.0.0.4 -> http://m.example/";
+    let policy = |text| story::read(text).draft.into_policy().unwrap();
+    let clients = story::read("client a 10.0.0.1\nclient b 10.0.0.8\nclient c 10.0.0.2").clients;
+    assert_eq!(preview(&policy(new), Some(&policy(old)), &clients).clients_changed, 2);
+    assert_eq!(preview(&policy(old), Some(&policy(old)), &clients).clients_changed, 0);
+}
+
+fn large(entries: usize) -> Policy {
+    let mut text = String::from("fallback components settings programs\n");
+    for number in 0..entries / 2 {
+        let (high, low) = (number / 256, number % 256);
+        writeln!(text, "agent ua-{number} 10.{high}.{low}.5").unwrap();
+        writeln!(text, "entry 10.{high}.{low}.0-10.{high}.{low}.255 -> ua-{number}").unwrap();
+        writeln!(text, "entry 10.0.0.0-10.255.255.255 -> ua-{number}").unwrap();
+    }
+    story::read(&text).draft.into_policy().unwrap()
+}
+
+/// 10,000 clients, a full list, every update agent selected by half of it: the work is bounded, not only quick.
+#[test]
+fn a_large_fleet_is_looked_at() {
+    let policy = large(1024);
+    let clients: Vec<Client> = (0..10_000_u32)
+        .map(|number| {
+            let address = std::net::Ipv4Addr::from_bits(0x0a00_0000 | number * 13);
+            let id = format!("pc-{number}").parse().unwrap();
+            Client::new(id, vec![address.into()], false)
+        })
+        .collect();
+    let found = preview(&policy, Some(&large(1022)), &clients);
+    assert_eq!(found.clients_changed, 10_000);
+    // An update agent that asks makes the circles of all be looked for.
+    let agents: Vec<Client> = policy
+        .update_agents()
+        .iter()
+        .map(|agent| Client::new(agent.id().clone(), agent.addresses().to_vec(), false))
+        .collect();
+    let found = preview(&policy, None, &agents);
+    assert!(found.warnings.iter().any(|warning| warning.kind.as_str() == "loop"));
+}

@@ -1,0 +1,48 @@
+//! Domains and their settings (D1, D2).
+
+use headwater_policy::{DomainPath, DomainRefusal, DomainTree, EffectiveSettings, Settings};
+
+fn path(text: &str) -> DomainPath {
+    text.parse().unwrap()
+}
+
+/// D1: the nearest explicit value; D2: an empty command says that there is none.
+#[test]
+fn the_nearest_explicit_value_holds() {
+    let hook = Some(vec!["/bin/true".to_owned()]);
+    let tree = DomainTree::new([
+        (path("root/paris/lab"), Settings { probe_command: Some(vec![]), ..Settings::default() }),
+        (path("root/paris"), Settings { poll_interval_minutes: Some(5), ..Settings::default() }),
+        (
+            path("root"),
+            Settings { poll_interval_minutes: Some(90), probe_command: hook.clone(), ..Settings::default() },
+        ),
+    ])
+    .unwrap();
+    let of = |text| tree.effective(&path(text)).unwrap();
+    assert_eq!((of("root").poll_interval_minutes, of("root").probe_command), (90, hook.clone()));
+    assert_eq!((of("root/paris").poll_interval_minutes, of("root/paris").probe_command), (5, hook));
+    assert_eq!((of("root/paris/lab").poll_interval_minutes, of("root/paris/lab").probe_command), (5, None));
+    assert_eq!(tree.effective(&path("root/nowhere")), None);
+    assert_eq!(DomainTree::default().effective(&path("root")), Some(EffectiveSettings::default()));
+}
+
+/// D1: a domain is deleted only when empty.
+#[test]
+fn only_an_empty_domain_goes() {
+    let mut tree = DomainTree::default();
+    let missing = tree.add(path("root/paris/lab"), Settings::default());
+    assert_eq!(missing, Err(DomainRefusal::NoParent(path("root/paris"))));
+    tree.add(path("root/paris"), Settings::default()).unwrap();
+    tree.add(path("root/paris/lab"), Settings::default()).unwrap();
+    let again = tree.add(path("root/paris"), Settings::default());
+    assert_eq!(again, Err(DomainRefusal::Exists(path("root/paris"))));
+    let full =
+        |clients, domains| Err(DomainRefusal::NotEmpty { domain: path("root/paris"), clients, domains });
+    assert_eq!(tree.remove(&path("root/paris"), 2), full(2, 1));
+    tree.remove(&path("root/paris/lab"), 0).unwrap();
+    assert_eq!(tree.remove(&path("root/paris"), 2), full(2, 0));
+    tree.remove(&path("root/paris"), 0).unwrap();
+    assert_eq!(tree.remove(&path("root/paris"), 0), Err(DomainRefusal::Missing(path("root/paris"))));
+    assert_eq!(tree.remove(&path("root"), 0), Err(DomainRefusal::Root));
+}
