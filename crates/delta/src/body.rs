@@ -107,34 +107,19 @@ pub fn encode(
         }
         read += n as u64;
         if read > size {
-            return Err(EncodeError::SizeChanged {
-                announced: size,
-                read,
-            });
+            return Err(EncodeError::SizeChanged { announced: size, read });
         }
         digest.update(&chunk[..n]);
         encoder.write_all(&chunk[..n])?;
     }
     if read != size {
-        return Err(EncodeError::SizeChanged {
-            announced: size,
-            read,
-        });
+        return Err(EncodeError::SizeChanged { announced: size, read });
     }
     let mut tee = encoder.finish()?;
     tee.inner.flush()?;
-    let body = Body {
-        sha256: finish(tee.digest),
-        size: tee.written,
-        memory: (1 << window_log) + MEMORY_OVERHEAD,
-    };
-    Ok((
-        body,
-        Decoded {
-            sha256: finish(digest),
-            size,
-        },
-    ))
+    let body =
+        Body { sha256: finish(tee.digest), size: tee.written, memory: (1 << window_log) + MEMORY_OVERHEAD };
+    Ok((body, Decoded { sha256: finish(digest), size }))
 }
 
 /// Verifies `stored` against `body`, then writes the file it decodes to, which must be `file`.
@@ -149,19 +134,12 @@ pub fn decode(
     mut out: impl Write,
 ) -> Result<(), DecodeError> {
     if body.memory > memory_max {
-        return Err(DecodeError::Memory {
-            needed: body.memory,
-            allowed: memory_max,
-        });
+        return Err(DecodeError::Memory { needed: body.memory, allowed: memory_max });
     }
     verify_stored(stored, body)?;
     stored.seek(SeekFrom::Start(0)).map_err(DecodeError::Read)?;
-    let mut decoder = Decoder::new(stored.take(body.size))
-        .map_err(DecodeError::Read)?
-        .single_frame();
-    decoder
-        .window_log_max(window_log_within(body.memory))
-        .map_err(DecodeError::Read)?;
+    let mut decoder = Decoder::new(stored.take(body.size)).map_err(DecodeError::Read)?.single_frame();
+    decoder.window_log_max(window_log_within(body.memory)).map_err(DecodeError::Read)?;
     let mut digest = Context::new(&SHA256);
     let mut written = 0u64;
     let mut chunk = vec![0; CHUNK];
@@ -204,11 +182,7 @@ fn verify_stored(stored: &mut (impl Read + Seek), body: &Body) -> Result<(), Dec
         }
         digest.update(&chunk[..n]);
     }
-    if size == body.size && finish(digest) == body.sha256 {
-        Ok(())
-    } else {
-        Err(DecodeError::WrongBody)
-    }
+    if size == body.size && finish(digest) == body.sha256 { Ok(()) } else { Err(DecodeError::WrongBody) }
 }
 
 /// The smallest window that holds the whole file, within our limits: small files need little memory.
@@ -250,11 +224,7 @@ struct Tee<W> {
 
 impl<W> Tee<W> {
     fn new(inner: W) -> Self {
-        Self {
-            inner,
-            digest: Context::new(&SHA256),
-            written: 0,
-        }
+        Self { inner, digest: Context::new(&SHA256), written: 0 }
     }
 }
 

@@ -20,31 +20,17 @@ fn back(stored: &[u8], body: &Body, file: &Decoded, memory_max: u64) -> Result<V
 }
 
 fn patterned(size: usize) -> Vec<u8> {
-    (0..size)
-        .map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8)
-        .collect()
+    (0..size).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
 }
 
 #[test]
 fn a_file_comes_back_whole_at_every_size_of_interest() {
-    for size in [
-        0,
-        1,
-        1023,
-        1024,
-        1025,
-        128 * 1024,
-        128 * 1024 + 1,
-        9 * 1024 * 1024,
-    ] {
+    for size in [0, 1, 1023, 1024, 1025, 128 * 1024, 128 * 1024 + 1, 9 * 1024 * 1024] {
         let file = patterned(size);
         let (stored, body, decoded) = made(&file);
         assert_eq!(stored.len() as u64, body.size, "size {size}");
         assert!(body.memory <= MEMORY, "size {size}");
-        assert!(
-            back(&stored, &body, &decoded, body.memory).unwrap() == file,
-            "size {size}"
-        );
+        assert!(back(&stored, &body, &decoded, body.memory).unwrap() == file, "size {size}");
     }
 }
 
@@ -73,46 +59,18 @@ fn check(name: &str, change: impl Fn(&mut Vec<u8>, &mut Body, &mut Decoded), wan
 #[test]
 fn what_is_not_as_signed_is_refused() {
     check("flipped bit", |stored, _, _| stored[100] ^= 1, "WrongBody");
-    check(
-        "truncated",
-        |stored, _, _| stored.truncate(stored.len() - 1),
-        "WrongBody",
-    );
+    check("truncated", |stored, _, _| stored.truncate(stored.len() - 1), "WrongBody");
     check("longer", |stored, _, _| stored.push(0), "WrongBody");
-    check(
-        "file declared shorter",
-        |_, _, file| file.size -= 1,
-        "longer than declared",
-    );
-    check(
-        "file declared longer",
-        |_, _, file| file.size += 1,
-        "shorter than declared",
-    );
-    check(
-        "another file",
-        |_, _, file| file.sha256[0] ^= 1,
-        "digest is another",
-    );
-    check(
-        "memory over the limit",
-        |_, body, _| body.memory = MEMORY + 1,
-        "Memory",
-    );
-    check(
-        "memory declared too small",
-        |_, body, _| body.memory = 0,
-        "not one zstd frame",
-    );
+    check("file declared shorter", |_, _, file| file.size -= 1, "longer than declared");
+    check("file declared longer", |_, _, file| file.size += 1, "shorter than declared");
+    check("another file", |_, _, file| file.sha256[0] ^= 1, "digest is another");
+    check("memory over the limit", |_, body, _| body.memory = MEMORY + 1, "Memory");
+    check("memory declared too small", |_, body, _| body.memory = 0, "not one zstd frame");
     check(
         "signed, but no zstd",
         |stored, body, _| {
             *stored = b"no frame at all".to_vec();
-            *body = Body {
-                sha256: sha256(stored),
-                size: stored.len() as u64,
-                memory: body.memory,
-            };
+            *body = Body { sha256: sha256(stored), size: stored.len() as u64, memory: body.memory };
         },
         "not one zstd frame",
     );
@@ -126,10 +84,7 @@ fn a_bomb_stops_at_the_declared_size() {
     decoded.size = 10;
     let mut out = Vec::new();
     let error = decode(&mut Cursor::new(&stored), &body, &decoded, MEMORY, &mut out).unwrap_err();
-    assert!(
-        matches!(error, DecodeError::WrongFile("it is longer than declared")),
-        "{error}"
-    );
+    assert!(matches!(error, DecodeError::WrongFile("it is longer than declared")), "{error}");
     assert!(out.len() <= 10, "{} bytes written", out.len());
 }
 
@@ -141,18 +96,12 @@ fn levels_and_sizes_out_of_range_are_refused() {
     }
     for announced in [0, 2] {
         let error = encode(&b"x"[..], announced, 3, Vec::new()).unwrap_err();
-        assert!(
-            matches!(error, EncodeError::SizeChanged { read: 1, .. }),
-            "{error}"
-        );
+        assert!(matches!(error, EncodeError::SizeChanged { read: 1, .. }), "{error}");
     }
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {
-    aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes)
-        .as_ref()
-        .try_into()
-        .unwrap()
+    aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref().try_into().unwrap()
 }
 
 proptest! {

@@ -109,7 +109,7 @@ impl Walk {
             meter.at(index, partial.length());
             if !partial.is_right() {
                 let mut turn = BlobTurn { partial: &mut partial, blob, index, meter };
-                self.from_sources(&what(&blob), &mut turn).await?;
+                self.each_in_turn(&what(&blob), &mut turn).await?;
             }
             // The fsync of a large file takes its time.
             let finished = tokio::task::spawn_blocking(move || partial.finish()).await;
@@ -128,12 +128,12 @@ impl Walk {
         check: impl Fn(&[u8]) -> Result<T, VerifyError> + Send + Sync,
     ) -> Result<T, FetchError> {
         let mut turn = SmallTurn { length_max, url, check, found: None };
-        self.from_sources(what, &mut turn).await?;
+        self.each_in_turn(what, &mut turn).await?;
         Ok(turn.found.expect("a turn that ended well found it"))
     }
 
     /// Gives each source its turn until one brings the file to its end.
-    async fn from_sources(&self, what: &str, turn: &mut impl Turn) -> Result<(), FetchError> {
+    async fn each_in_turn(&self, what: &str, turn: &mut impl Turn) -> Result<(), FetchError> {
         let mut queues = Queues::new(self);
         let mut last = None;
         while let Some(Next { source, patient }) = queues.next(self) {

@@ -122,10 +122,6 @@ fn reason_of(error: &reqwest::Error, phase: Phase) -> Reason {
             return ended;
         }
         if let Some(error) = cause.downcast_ref::<io::Error>() {
-            // An io::Error's own payload is no source of it: look inside.
-            if error.get_ref().is_some_and(|inner| inner.downcast_ref::<rustls::Error>().is_some()) {
-                return Reason::Tls;
-            }
             match error.kind() {
                 io::ErrorKind::UnexpectedEof => return ended,
                 io::ErrorKind::TimedOut => return Reason::Timeout,
@@ -136,8 +132,14 @@ fn reason_of(error: &reqwest::Error, phase: Phase) -> Reason {
     if error.is_timeout() { Reason::Timeout } else { Reason::Connect }
 }
 
+/// An error and its causes. An `io::Error` that carries another error does not name it as its source; we do.
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| (*error).source())
+    std::iter::successors(Some(error), |error| {
+        match error.downcast_ref::<io::Error>().map(io::Error::get_ref) {
+            Some(Some(carried)) => Some(carried as &(dyn Error + 'static)),
+            _ => (*error).source(),
+        }
+    })
 }
 
 /// The innermost cause says it plainest.

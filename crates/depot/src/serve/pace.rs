@@ -81,11 +81,12 @@ impl State {
 }
 
 impl Place {
-    /// Bytes to send next, at most: half a second's share under a bandwidth limit, so that nobody seems to stall.
+    /// Bytes to send next, at most: an eighth of a second's share under a bandwidth limit, so that bursts are
+    /// small and nobody seems to stall.
     pub(super) fn chunk_max(&self) -> usize {
         let state = self.pace.lock();
         let Some(rate) = state.limits.bytes_per_second else { return SERVE_CHUNK };
-        let share = rate / (2 * state.downloads.max(1) as u64);
+        let share = rate / (8 * state.downloads.max(1) as u64);
         usize::try_from(share).unwrap_or(SERVE_CHUNK).clamp(SERVE_CHUNK_MIN, SERVE_CHUNK)
     }
 

@@ -1,0 +1,179 @@
+//! The listener: real sockets, slow clients, too many clients, and its end.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, router};
+use headwater_depot::{Blob, Store};
+use headwater_policy::Class;
+use headwater_repo::{Digest, layout};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::world::{World, fetcher, noise, walk};
+
+struct Running {
+    address: SocketAddr,
+    folder: TempDir,
+    site: Site,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    async fn start(limits: ListenLimits) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let site = Site::new(ServeLimits::default());
+        site.share(Class::Components, folder.path());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let shutdown = async { drop(stopped.await) };
+        let task = tokio::spawn(listen(router(site.clone()), listener, limits, shutdown));
+        Self { address, folder, site, stop, task }
+    }
+
+    fn put(&self, path: &str, bytes: &[u8]) {
+        let path = self.folder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// Everything that comes back on a connection of its own until it is closed.
+    async fn exchange(&self, request: &str) -> String {
+        let mut stream = self.connect().await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+}
+
+const GET: &str = "GET /components/metadata/timestamp.json HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+
+#[tokio::test]
+async fn what_we_serve_is_what_we_fetch() {
+    let mut world = World::new();
+    world.publish("one");
+    let blob = world.add_blob(&noise(3_000_000));
+    let server = Running::start(ListenLimits::default()).await;
+    for (path, bytes) in &world.files {
+        server.put(path, bytes);
+    }
+    let walk = walk(&fetcher(), &[&format!("http://{}", server.address)]);
+    walk.refresh(&world.trusted(), None).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), None).unwrap();
+    let mut partial = store.partial(blob.digest, blob.size).unwrap();
+    partial.append(&noise(3_000_000)[..1_000_000]).unwrap();
+    drop(partial);
+    walk.blobs(&store, &[blob], &|_| {}).await.unwrap();
+    assert!(store.verify(&blob.digest).unwrap());
+    let served = server.site.served();
+    assert_eq!(served[0].address, Some("127.0.0.1".parse().unwrap()));
+    let attempt = &walk.attempts()[0];
+    assert_eq!(served[0].bytes, attempt.bytes, "both sides count the same");
+    assert!(attempt.bytes < 2_100_000, "{}: the rest alone was fetched", attempt.bytes);
+}
+
+#[tokio::test]
+async fn curl_goes_on_where_it_stopped() {
+    let server = Running::start(ListenLimits::default()).await;
+    let bytes = noise(500_000);
+    let digest = Digest::of(&bytes);
+    server.put(&layout::blob(&digest), &bytes);
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    std::fs::write(&out, &bytes[..123_456]).unwrap();
+    let url = format!("http://{}/components/{}", server.address, layout::blob(&digest));
+    let mut curl = tokio::process::Command::new("curl");
+    curl.args(["-sS", "--fail", "-C", "-", "-o"]).arg(&out).arg(&url);
+    let Ok(output) = curl.output().await else {
+        eprintln!("skipped: there is no curl on this machine");
+        return;
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(std::fs::read(&out).unwrap() == bytes);
+    assert_eq!(server.site.served()[0].bytes, 500_000 - 123_456);
+}
+
+#[tokio::test]
+async fn a_connection_beyond_the_limit_is_told_503_at_once() {
+    let server = Running::start(ListenLimits { connections_max: 1, ..ListenLimits::default() }).await;
+    server.put("metadata/timestamp.json", b"{}");
+    let mut first = server.connect().await;
+    first.write_all(GET.replace("connection: close\r\n", "").as_bytes()).await.unwrap();
+    let mut byte = [0];
+    first.read_exact(&mut byte).await.unwrap();
+    let answer = server.exchange(GET).await;
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("Retry-After: 5"), "{answer}");
+    drop(first);
+    // Its place is free once the server has noticed.
+    loop {
+        let answer = server.exchange(GET).await;
+        if answer.starts_with("HTTP/1.1 200") {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_come_or_does_not_end_is_cut_off() {
+    let limits = ListenLimits { header_timeout: Duration::from_millis(200), ..ListenLimits::default() };
+    let server = Running::start(limits).await;
+    let slow = server.exchange("GET / HTT").await;
+    assert!(!slow.contains("200"), "{slow}");
+    let silent = server.exchange("").await;
+    assert!(!silent.contains("200"), "{silent}");
+    let endless = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(20_000));
+    let mut stream = server.connect().await;
+    // It may hang up before all is written.
+    let _ = stream.write_all(endless.as_bytes()).await;
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_gives_its_place_back() {
+    let limits = ListenLimits { send_timeout: Duration::from_millis(200), ..ListenLimits::default() };
+    let server = Running::start(limits).await;
+    // More than the buffers of both sockets take.
+    let bytes = noise(30_000_000);
+    let blob = Blob { digest: Digest::of(&bytes), size: bytes.len() as u64 };
+    server.put(&layout::blob(&blob.digest), &bytes);
+    let mut stream = server.connect().await;
+    let request = format!("GET /components/{} HTTP/1.1\r\nhost: x\r\n\r\n", layout::blob(&blob.digest));
+    stream.write_all(request.as_bytes()).await.unwrap();
+    while server.site.downloads() == 0 {
+        tokio::task::yield_now().await;
+    }
+    while server.site.downloads() == 1 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    drop(stream);
+}
+
+#[tokio::test]
+async fn shutdown_ends_idle_connections_and_then_all() {
+    let limits = ListenLimits { shutdown_grace: Duration::from_millis(300), ..ListenLimits::default() };
+    let server = Running::start(limits).await;
+    server.put("metadata/timestamp.json", b"{}");
+    let mut idle = server.connect().await;
+    idle.write_all(GET.replace("connection: close\r\n", "").as_bytes()).await.unwrap();
+    let mut byte = [0];
+    idle.read_exact(&mut byte).await.unwrap();
+    server.stop.send(()).unwrap();
+    tokio::time::timeout(Duration::from_secs(5), server.task).await.unwrap().unwrap();
+    let refused = TcpStream::connect(server.address).await;
+    assert!(refused.is_err(), "it still listens");
+}

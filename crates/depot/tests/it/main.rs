@@ -1,0 +1,13 @@
+//! Tests of the depot, over real sockets on loopback.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
+mod back_off;
+mod bad_source;
+mod bodies;
+mod listening;
+mod metadata_kept;
+mod metadata_walk;
+mod serving;
+mod storing;
+mod world;

@@ -1,0 +1,302 @@
+//! The walk of sources for metadata (P7, P9): every way to be unable, and who is taken instead.
+
+use std::time::{Duration, Instant};
+
+use headwater_api::report::{Attempt, AttemptResult, Reason};
+use headwater_depot::{BackOff, FetchSettings, Fetcher, Refreshed, Source, Unable, Walk};
+use headwater_policy::{Class, FamilySet};
+use headwater_repo::limits::ROOT_ROTATIONS_MAX;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::bad_source::{Act, BadSource};
+use crate::world::{World, fetcher, long_ago, now, settings, target_name, walk};
+
+const TIMESTAMP: &str = "/timestamp.json";
+
+fn told(attempts: &[Attempt]) -> Vec<(AttemptResult, Option<Reason>)> {
+    attempts.iter().map(|attempt| (attempt.result, attempt.reason)).collect()
+}
+
+async fn closed_port() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
+}
+
+/// An `https` URL where somebody answers, but not in TLS.
+async fn speaks_no_tls() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            stream.write_all(b"HTTP/1.1 400 no TLS here\r\n\r\n").await.unwrap();
+            stream.read_to_end(&mut Vec::new()).await.unwrap();
+        }
+    });
+    url
+}
+
+/// The first source does `act` with `part`; the second is honest and must be taken, whatever the first did.
+async fn check(part: &str, act: Act, result: AttemptResult, reason: Reason) {
+    let mut world = World::new();
+    let files = world.publish("one");
+    let bad = BadSource::start(files.clone()).await.on(part, act.clone());
+    let good = BadSource::start(files).await;
+    check_falls_through(&format!("{act:?}"), &world, &bad.url, &good.url, result, reason).await;
+}
+
+async fn check_falls_through(
+    name: &str,
+    world: &World,
+    bad: &str,
+    good: &str,
+    result: AttemptResult,
+    reason: Reason,
+) {
+    let began = Instant::now();
+    let walk = walk(&fetcher(), &[bad, good]);
+    let refreshed =
+        walk.refresh(&world.trusted(), None).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+    let attempts = walk.attempts();
+    assert_eq!(refreshed.source, 1, "{name}: {attempts:?}");
+    let want = [(result, Some(reason)), (AttemptResult::Used, None)];
+    assert_eq!(told(&attempts), want, "{name}: {attempts:?}");
+    assert!(!attempts[0].detail.is_empty(), "{name}: a fault without a word");
+    assert!(began.elapsed() < settings().idle_timeout, "{name}: took {:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_source_that_is_unable_is_passed_with_its_reason() {
+    use AttemptResult::{Failed, PassedOver};
+    let to_itself = || Act::Redirect("/components/metadata/timestamp.json".into());
+    check("", Act::Silent, PassedOver, Reason::Silent).await;
+    check(TIMESTAMP, Act::Drip, PassedOver, Reason::Silent).await;
+    check("", Act::HangUp, Failed, Reason::Connect).await;
+    check("", Act::Status(500), Failed, Reason::HttpStatus).await;
+    check("", to_itself(), Failed, Reason::HttpStatus).await;
+    check(TIMESTAMP, Act::Encoded, Failed, Reason::HttpStatus).await;
+    check("", Act::Busy(3600), Failed, Reason::Busy).await;
+    check(TIMESTAMP, Act::Status(404), Failed, Reason::NotShared).await;
+    check("snapshot", Act::Status(404), Failed, Reason::Missing).await;
+    check("targets.json", Act::Status(410), Failed, Reason::Missing).await;
+    check(TIMESTAMP, Act::Garbage, Failed, Reason::Unparsable).await;
+    check(TIMESTAMP, Act::Truncate(20), Failed, Reason::Truncated).await;
+    check(TIMESTAMP, Act::Endless, Failed, Reason::Oversized).await;
+    check("snapshot", Act::Endless, Failed, Reason::Oversized).await;
+    check("targets.json", Act::Longer, Failed, Reason::Oversized).await;
+    check("targets.json", Act::Garbage, Failed, Reason::WrongDigest).await;
+}
+
+#[tokio::test]
+async fn a_source_that_cannot_be_reached_is_passed_with_its_reason() {
+    let mut world = World::new();
+    let good = BadSource::start(world.publish("one")).await;
+    let refused = closed_port().await;
+    let no_tls = speaks_no_tls().await;
+    for (bad, reason) in [
+        (refused.as_str(), Reason::Connect),
+        ("http://no-such-host.invalid", Reason::Name),
+        (no_tls.as_str(), Reason::Tls),
+    ] {
+        check_falls_through(bad, &world, bad, &good.url, AttemptResult::Failed, reason).await;
+    }
+}
+
+#[tokio::test]
+async fn what_others_signed_or_signed_too_long_ago_is_refused() {
+    let mut world = World::new();
+    let expired = BadSource::start(world.publish_at("old", long_ago())).await;
+    let good = BadSource::start(world.publish("new")).await;
+    let forged = BadSource::start(World::new().publish("forged")).await;
+    let failed = AttemptResult::Failed;
+    check_falls_through("expired", &world, &expired.url, &good.url, failed, Reason::Expired).await;
+    check_falls_through("forged", &world, &forged.url, &good.url, failed, Reason::WrongSignature).await;
+}
+
+#[tokio::test]
+async fn what_is_older_than_what_the_client_has_is_refused() {
+    let mut world = World::new();
+    let older = BadSource::start(world.publish("one")).await;
+    let good = BadSource::start(world.publish("two")).await;
+    let fetcher = fetcher();
+    let have = walk(&fetcher, &[&good.url]).refresh(&world.trusted(), None).await.unwrap().trusted;
+    let walk = Walk::new(&fetcher, crate::world::sources(&[&older.url, &good.url]), 2, now());
+    let refreshed = walk.refresh(&have, None).await.unwrap();
+    assert_eq!((refreshed.source, refreshed.version), (1, 2));
+    let want = [(AttemptResult::Failed, Some(Reason::Older)), (AttemptResult::Current, None)];
+    assert_eq!(told(&walk.attempts()), want);
+}
+
+#[tokio::test]
+async fn a_stale_source_is_passed_and_taken_only_if_nobody_is_fresher() {
+    let mut world = World::new();
+    let stale = BadSource::start(world.publish("one")).await;
+    let fresh = BadSource::start(world.publish("two")).await;
+    let fetcher = fetcher();
+
+    let fresher = walk(&fetcher, &[&stale.url, &fresh.url]);
+    let refreshed = fresher.refresh(&world.trusted(), Some(2)).await.unwrap();
+    assert_eq!((refreshed.source, refreshed.version, refreshed.stale), (1, 2, false));
+    let want = [(AttemptResult::Failed, Some(Reason::Stale)), (AttemptResult::Used, None)];
+    assert_eq!(told(&fresher.attempts()), want);
+
+    let alone = walk(&fetcher, &[&stale.url, &closed_port().await, &fresh.url]);
+    let refreshed = alone.refresh(&world.trusted(), Some(3)).await.unwrap();
+    assert_eq!((refreshed.source, refreshed.version, refreshed.stale), (2, 2, true), "the best of the stale");
+    let want = [
+        (AttemptResult::Failed, Some(Reason::Stale)),
+        (AttemptResult::Failed, Some(Reason::Connect)),
+        (AttemptResult::Used, Some(Reason::Stale)),
+    ];
+    assert_eq!(told(&alone.attempts()), want);
+}
+
+#[tokio::test]
+async fn the_first_that_answers_well_is_taken_and_nobody_else_is_asked() {
+    let mut world = World::new();
+    let files = world.publish("one");
+    let (first, second) = (BadSource::start(files.clone()).await, BadSource::start(files).await);
+    let walk = walk(&fetcher(), &[&first.url, &second.url]);
+    let Refreshed { source, trusted, .. } = walk.refresh(&world.trusted(), None).await.unwrap();
+    assert_eq!(source, 0);
+    assert!(second.sent().is_empty(), "{:?}", second.sent());
+    let description = trusted.target(&target_name()).unwrap();
+    assert_eq!(walk.target(&description).await.unwrap(), b"one");
+    let sent: usize = first.sent().iter().map(|sent| sent.bytes).sum();
+    let attempts = walk.attempts();
+    assert_eq!(attempts.len(), 1, "one attempt for one source, metadata and content");
+    assert_eq!(attempts[0].bytes, sent as u64);
+    assert_eq!((attempts[0].entry, attempts[0].class.as_str()), (Some(1), "components"));
+    assert_eq!((attempts[0].from_version, attempts[0].to_version), (0, 1));
+    let headers = &first.sent()[0].headers;
+    assert!(headers.contains("accept-encoding: identity"), "{headers}");
+}
+
+#[tokio::test]
+async fn an_earlier_source_that_comes_back_in_time_is_taken_before_a_later_one() {
+    let mut world = World::new();
+    let files = world.publish("one");
+    let late = settings().soft_start + Duration::from_millis(100);
+    let first = BadSource::start(files.clone()).await;
+    first.script("2.root.json", Act::Late(late), 1);
+    let second = BadSource::start(files).await;
+    second.script("", Act::Late(late), 1);
+    // Both begin late: the first has answered well by the time the second could be taken.
+    let walk = walk(&fetcher(), &[&first.url, &second.url]);
+    let refreshed = walk.refresh(&world.trusted(), None).await.unwrap();
+    assert_eq!(refreshed.source, 0, "{:?}", walk.attempts());
+    let want = [(AttemptResult::Used, None), (AttemptResult::PassedOver, Some(Reason::Overtaken))];
+    assert_eq!(told(&walk.attempts()), want);
+}
+
+#[tokio::test]
+async fn a_source_remembered_as_failing_gets_a_short_start_and_keeps_its_place() {
+    let mut world = World::new();
+    let files = world.publish("one");
+    let silent = BadSource::start(files.clone()).await.on("", Act::Silent);
+    let good = BadSource::start(files).await;
+    let fetcher = fetcher();
+    let first = walk(&fetcher, &[&silent.url, &good.url]);
+    first.refresh(&world.trusted(), None).await.unwrap();
+    let memory = fetcher.back_off();
+    assert!(memory.is_failing(first.sources()[0].url(), now()));
+    assert!(!memory.is_failing(first.sources()[1].url(), now()));
+
+    // The memory survives as JSON, as between two runs of the client.
+    let memory: BackOff = serde_json::from_str(&serde_json::to_string(&memory).unwrap()).unwrap();
+    let fetcher = Fetcher::new(settings(), memory).unwrap();
+    let second = walk(&fetcher, &[&silent.url, &good.url]);
+    let began = Instant::now();
+    assert_eq!(second.refresh(&world.trusted(), None).await.unwrap().source, 1);
+    assert!(began.elapsed() < settings().soft_start, "took {:?}", began.elapsed());
+    assert_eq!(told(&second.attempts())[0], (AttemptResult::PassedOver, Some(Reason::Silent)));
+}
+
+#[tokio::test]
+async fn a_busy_source_is_waited_for_when_no_other_is_left_and_not_asked_again_before() {
+    let mut world = World::new();
+    let files = world.publish("one");
+    let busy = BadSource::start(files.clone()).await;
+    busy.script("", Act::Busy(1), 1);
+    let fetcher = fetcher();
+    let alone = walk(&fetcher, &[&busy.url, &closed_port().await]);
+    let refreshed = alone.refresh(&world.trusted(), None).await.unwrap();
+    assert_eq!(refreshed.source, 0);
+    assert_eq!(told(&alone.attempts())[0], (AttemptResult::Used, None));
+
+    let long = BadSource::start(files).await.on("", Act::Busy(600));
+    walk(&fetcher, &[&long.url]).refresh(&world.trusted(), None).await.unwrap_err();
+    let asked = long.sent().len();
+    let again = walk(&fetcher, &[&long.url, &busy.url]);
+    assert_eq!(again.refresh(&world.trusted(), None).await.unwrap().source, 1);
+    assert_eq!(long.sent().len(), asked, "asked again before its time");
+    assert_eq!(told(&again.attempts())[0], (AttemptResult::Failed, Some(Reason::Busy)));
+}
+
+#[tokio::test]
+async fn when_every_source_failed_the_walk_ends_and_says_so() {
+    let mut world = World::new();
+    let silent = BadSource::start(world.publish("one")).await.on("", Act::Silent);
+    let walk = walk(&fetcher(), &[&closed_port().await, &silent.url]);
+    let Unable { last, progress, message } = walk.refresh(&world.trusted(), None).await.unwrap_err();
+    assert_eq!(last.unwrap().reason, Reason::Timeout, "the last one had the whole idle time-out");
+    assert!(progress.is_none());
+    assert!(message.contains("2 sources"), "{message}");
+    let want =
+        [(AttemptResult::Failed, Some(Reason::Connect)), (AttemptResult::Failed, Some(Reason::Timeout))];
+    assert_eq!(told(&walk.attempts()), want);
+
+    let nobody = Walk::new(&fetcher(), Vec::new(), 0, now());
+    let unable = nobody.refresh(&world.trusted(), None).await.unwrap_err();
+    assert!(unable.last.is_none() && unable.message.contains("no source"), "{unable}");
+}
+
+#[tokio::test]
+async fn what_verified_at_a_source_that_failed_later_is_not_lost() {
+    let mut world = World::new();
+    world.publish("one");
+    world.rotate_root();
+    let half = BadSource::start(world.files.clone()).await.on("snapshot", Act::Status(404));
+    let unable = walk(&fetcher(), &[&half.url]).refresh(&world.trusted(), None).await.unwrap_err();
+    let progress = unable.progress.unwrap();
+    assert_eq!((progress.root_version(), progress.timestamp_version()), (2, Some(1)));
+}
+
+#[tokio::test]
+async fn no_more_roots_are_followed_than_the_limit() {
+    let mut world = World::new();
+    world.publish("one");
+    for _ in 0..=ROOT_ROTATIONS_MAX {
+        world.rotate_root();
+    }
+    let source = BadSource::start(world.files.clone()).await;
+    let patient = FetchSettings {
+        metadata_slow: Duration::from_secs(60),
+        metadata_total: Duration::from_secs(60),
+        ..settings()
+    };
+    let fetcher = Fetcher::new(patient, BackOff::default()).unwrap();
+    let refreshed = walk(&fetcher, &[&source.url]).refresh(&world.trusted(), None).await.unwrap();
+    assert_eq!(refreshed.trusted.root_version(), u64::from(ROOT_ROTATIONS_MAX) + 1);
+}
+
+#[tokio::test]
+async fn a_name_without_an_address_of_our_families_is_no_common_family() {
+    let world = World::new();
+    let no_family = FetchSettings { families: FamilySet::NONE, ..settings() };
+    let fetcher = Fetcher::new(no_family, BackOff::default()).unwrap();
+    let walk = walk(&fetcher, &["http://localhost:1"]);
+    let unable = walk.refresh(&world.trusted(), None).await.unwrap_err();
+    assert_eq!(unable.last.unwrap().reason, Reason::NoCommonFamily);
+}
+
+#[tokio::test]
+async fn any_repository_is_read_from_its_two_urls() {
+    let mut world = World::new();
+    let server = BadSource::start(world.publish("one")).await;
+    let base = format!("{}/{}", server.url, Class::Components);
+    let source = Source::of_repository(&format!("{base}/metadata/"), &format!("{base}/targets"));
+    let walk = Walk::new(&fetcher(), vec![source], 0, now());
+    let mut trusted = walk.refresh(&world.trusted(), None).await.unwrap().trusted;
+    let description = walk.find(&mut trusted, &target_name()).await.unwrap().unwrap();
+    assert_eq!(walk.target(&description).await.unwrap(), b"one");
+}

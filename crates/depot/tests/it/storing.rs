@@ -1,0 +1,180 @@
+//! The store: whole or not at all, within its quota, and nothing collected that is in use.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::Read;
+
+use headwater_depot::store::replace_file;
+use headwater_depot::{Store, StoreError, UnpackError, unpack};
+use headwater_repo::{Body, BodyFormat, Digest, FileEntry, FilePath};
+use tempfile::TempDir;
+
+use crate::world::noise;
+
+fn store(quota: Option<u64>) -> (TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), quota).unwrap();
+    (folder, store)
+}
+
+#[test]
+fn what_was_put_is_read_back_under_its_digest() {
+    let (_folder, store) = store(None);
+    let bytes = noise(300_000);
+    let digest = store.put(&bytes).unwrap();
+    assert_eq!(digest, Digest::of(&bytes));
+    assert_eq!(store.put(&bytes).unwrap(), digest, "twice is once");
+    assert_eq!(store.usage().stored, 300_000);
+    let mut read = Vec::new();
+    store.read(&digest).unwrap().unwrap().read_to_end(&mut read).unwrap();
+    assert_eq!(read, bytes);
+    assert!(store.path(&digest).ends_with(format!("blobs/{}/{digest}", &digest.to_string()[..2])));
+    assert!(store.read(&Digest::of(b"another")).unwrap().is_none());
+}
+
+#[test]
+fn a_blob_half_written_at_a_crash_is_gone_and_a_partial_one_stays() {
+    let (folder, store) = store(None);
+    let bytes = noise(10_000);
+    let digest = Digest::of(&bytes);
+    let mut writer = store.write(100).unwrap();
+    writer.append(b"half").unwrap();
+    // Never dropped, as in a crash.
+    std::mem::forget(writer);
+    let mut partial = store.partial(digest, 10_000).unwrap();
+    partial.append(&bytes[..4_000]).unwrap();
+    std::mem::forget(partial);
+
+    let again = Store::open(folder.path(), None).unwrap();
+    assert_eq!(fs::read_dir(folder.path().join("new")).unwrap().count(), 0);
+    assert!(!again.has(&digest));
+    assert_eq!(again.usage().stored, 4_000);
+    let mut partial = again.partial(digest, 10_000).unwrap();
+    assert_eq!(partial.length(), 4_000);
+    partial.append(&bytes[4_000..]).unwrap();
+    assert!(partial.is_right());
+    partial.finish().unwrap();
+    assert!(again.verify(&digest).unwrap());
+    assert_eq!(again.usage().stored, 10_000);
+    assert_eq!(fs::read_dir(folder.path().join("partial")).unwrap().count(), 0);
+}
+
+#[test]
+fn bytes_of_another_digest_never_become_a_blob() {
+    let (_folder, store) = store(None);
+    let wanted = Digest::of(b"wanted");
+    let mut writer = store.write(3).unwrap();
+    writer.append(b"got").unwrap();
+    let error = writer.finish(Some(wanted)).unwrap_err();
+    assert!(matches!(error, StoreError::WrongDigest { .. }), "{error}");
+    let mut partial = store.partial(wanted, 6).unwrap();
+    partial.append(b"wrong!").unwrap();
+    assert!(!partial.is_right());
+    partial.finish().unwrap_err();
+    assert!(!store.has(&wanted) && store.blobs().unwrap().is_empty());
+}
+
+#[test]
+fn the_quota_counts_blobs_partial_files_and_promises() {
+    let (_folder, store) = store(Some(1_000));
+    store.put(&noise(400)).unwrap();
+    let promised = store.write(500).unwrap();
+    let refused = store.write(101).unwrap_err();
+    assert!(matches!(refused, StoreError::Quota { wanted: 101, used: 900, quota: 1_000 }), "{refused}");
+    store.partial(Digest::of(b"x"), 101).unwrap_err();
+    store.room_for([(Digest::of(b"x"), 100)]).unwrap();
+    drop(promised);
+    let mut writer = store.write(0).unwrap();
+    writer.append(&noise(600)).unwrap();
+    let refused = writer.append(b"one more").unwrap_err();
+    assert!(matches!(refused, StoreError::Quota { .. }), "{refused}");
+    drop(writer);
+    assert_eq!((store.usage().stored, store.usage().reserved), (400, 0));
+}
+
+#[test]
+fn collecting_spares_what_is_kept_held_read_or_fetched() {
+    let (_folder, store) = store(None);
+    let put = |size| store.put(&noise(size)).unwrap();
+    let (kept, held, read, waste) = (put(1), put(2), put(3), put(4));
+    let fetched = Digest::of(b"fetched");
+    let mut partial = store.partial(fetched, 10).unwrap();
+    partial.append(b"12345").unwrap();
+    let hold = store.hold(held);
+    let reader = store.read(&read).unwrap().unwrap();
+    let collected = store.collect(&HashSet::from([kept])).unwrap();
+    assert_eq!((collected.removed, collected.bytes), (1, 4));
+    assert!(!store.has(&waste));
+    assert!(store.has(&kept) && store.has(&held) && store.has(&read));
+    drop((hold, reader, partial));
+    let collected = store.collect(&HashSet::from([kept])).unwrap();
+    assert_eq!((collected.removed, collected.bytes), (3, 10));
+    assert_eq!(store.usage().stored, 1);
+}
+
+#[test]
+fn a_blob_that_the_disk_changed_is_found_and_removed() {
+    let (_folder, store) = store(None);
+    let digest = store.put(b"good").unwrap();
+    fs::write(store.path(&digest), b"evil").unwrap();
+    assert!(!store.verify(&digest).unwrap());
+    assert!(!store.has(&digest));
+    assert_eq!(store.usage().stored, 0);
+}
+
+#[test]
+fn a_file_is_replaced_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.json");
+    replace_file(&path, b"old").unwrap();
+    replace_file(&path, b"new").unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"new");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    let error = replace_file(&folder.path().join("none/state.json"), b"x").unwrap_err();
+    assert!(error.to_string().contains("none"), "{error}");
+}
+
+/// A file as a manifest would describe it, with its body in the store.
+fn packed(store: &Store, content: &[u8]) -> FileEntry {
+    let size = content.len() as u64;
+    let mut writer = store.write(size).unwrap();
+    let (body, file) = headwater_delta::encode(content, size, 3, &mut writer).unwrap();
+    let (digest, stored) = writer.finish(None).unwrap();
+    assert_eq!((digest.as_bytes(), stored), (&body.sha256, body.size));
+    FileEntry {
+        path: FilePath::new("rules/a.txt").unwrap(),
+        mode: 0o644,
+        size: file.size,
+        sha256: Digest::of(content),
+        body: Body { sha256: digest, size: body.size, format: BodyFormat::Zstd, memory: body.memory },
+    }
+}
+
+#[test]
+fn a_body_is_unpacked_to_the_file_that_was_packed_and_to_no_other() {
+    let (_folder, store) = store(None);
+    let content = noise(100_000);
+    let entry = packed(&store, &content);
+    let mut out = Vec::new();
+    unpack(&store, &entry, entry.body.memory, &mut out).unwrap();
+    assert_eq!(out, content);
+
+    let error = unpack(&store, &entry, entry.body.memory - 1, Vec::new()).unwrap_err();
+    assert!(matches!(error, UnpackError::Body { .. }), "{error}");
+    let another = FileEntry { sha256: Digest::of(b"another"), ..entry.clone() };
+    let error = unpack(&store, &another, entry.body.memory, Vec::new()).unwrap_err();
+    assert!(matches!(error, UnpackError::Body { .. }), "{error}");
+
+    let path = store.path(&entry.body.sha256);
+    let mut damaged = fs::read(&path).unwrap();
+    damaged[50] ^= 1;
+    fs::write(&path, damaged).unwrap();
+    let mut out = Vec::new();
+    let error = unpack(&store, &entry, entry.body.memory, &mut out).unwrap_err();
+    assert!(
+        matches!(error, UnpackError::Absent { .. }) && error.to_string().contains("rules/a.txt"),
+        "{error}"
+    );
+    assert!(out.is_empty(), "nothing is decoded before it was verified");
+    assert!(!store.has(&entry.body.sha256), "it will be fetched again");
+}

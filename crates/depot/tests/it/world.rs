@@ -1,0 +1,133 @@
+//! A repository to fetch from, fetch settings that do not keep a test waiting, and what tests ask of both.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use headwater_depot::{BackOff, FetchSettings, Fetcher, Source, Walk};
+use headwater_policy::Class;
+use headwater_repo::{
+    Digest, Draft, Expiry, KeyRing, Published, Role, RootDraft, SecretKey, SignedRoot, TargetName, Trusted,
+    layout,
+};
+use jiff::{SignedDuration, Timestamp};
+
+/// Files by path below the class's folder.
+pub type Files = BTreeMap<String, Vec<u8>>;
+
+/// The moment at which all tests take place.
+pub fn now() -> Timestamp {
+    "2026-05-01T12:00:00Z".parse().unwrap()
+}
+
+/// One class's repository, published again and again.
+pub struct World {
+    ring: KeyRing,
+    pub root: SignedRoot,
+    present: Option<Published>,
+    pub files: Files,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let (root_key, online) = (SecretKey::generate().unwrap(), SecretKey::generate().unwrap());
+        let mut draft = RootDraft::first().role(Role::Root, 1, [root_key.public()]);
+        for role in [Role::Timestamp, Role::Snapshot, Role::Targets] {
+            draft = draft.role(role, 1, [online.public()]);
+        }
+        let ring: KeyRing = [root_key, online].into_iter().collect();
+        let root = draft.finish(now(), &Expiry::default()).unwrap().sign_with(&ring).unwrap();
+        let files = Files::from([(root.path(), root.bytes().to_vec())]);
+        Self { ring, root, present: None, files }
+    }
+
+    /// Publishes one version in which the target `name` has that content.
+    pub fn publish(&mut self, content: &str) -> Files {
+        self.publish_at(content, now())
+    }
+
+    pub fn publish_at(&mut self, content: &str, at: Timestamp) -> Files {
+        let mut draft = match &self.present {
+            Some(present) => Draft::next(present),
+            None => Draft::first(self.root.clone()),
+        };
+        draft.add(target_name(), content.as_bytes().to_vec()).unwrap();
+        let signed = draft.finish(at, &Expiry::default()).unwrap().sign(&self.ring).unwrap();
+        for file in signed.files() {
+            self.files.insert(file.path.clone(), file.bytes.clone());
+        }
+        self.present = Some(signed.published().clone());
+        self.files.clone()
+    }
+
+    /// The next root, with the same keys; clients find it beside the first.
+    pub fn rotate_root(&mut self) {
+        let next = RootDraft::next(&self.root).unwrap().finish(now(), &Expiry::default()).unwrap();
+        self.root = next.sign_with(&self.ring).unwrap();
+        self.files.insert(self.root.path(), self.root.bytes().to_vec());
+    }
+
+    pub fn add_blob(&mut self, bytes: &[u8]) -> headwater_depot::Blob {
+        let digest = Digest::of(bytes);
+        self.files.insert(layout::blob(&digest), bytes.to_vec());
+        headwater_depot::Blob { digest, size: bytes.len() as u64 }
+    }
+
+    pub fn trusted(&self) -> Trusted {
+        Trusted::from_root(&self.files["metadata/1.root.json"]).unwrap()
+    }
+}
+
+pub fn target_name() -> TargetName {
+    TargetName::new("feed/releases.json").unwrap()
+}
+
+pub fn long_ago() -> Timestamp {
+    now().checked_sub(SignedDuration::from_hours(24 * 5)).unwrap()
+}
+
+/// Times in proportion to the product's, and long against what a loaded machine adds.
+pub fn settings() -> FetchSettings {
+    FetchSettings {
+        connect_timeout: Duration::from_secs(1),
+        idle_timeout: Duration::from_millis(1500),
+        soft_start: Duration::from_millis(300),
+        soft_start_failing: Duration::from_millis(50),
+        metadata_slow: Duration::from_millis(600),
+        metadata_total: Duration::from_secs(5),
+        soft_stall: Duration::from_millis(400),
+        busy_wait_max: Duration::from_secs(1),
+        ..FetchSettings::default()
+    }
+}
+
+pub fn fetcher() -> Fetcher {
+    Fetcher::new(settings(), BackOff::default()).unwrap()
+}
+
+/// Sources as a plan would have them: entries 1, 2, … at these base URLs.
+pub fn sources(bases: &[&str]) -> Vec<Source> {
+    let numbered = bases.iter().zip(1..);
+    numbered
+        .map(|(base, entry)| {
+            Source::new(format!("url:{base}"), &base.parse().unwrap(), Some(entry), Class::Components)
+        })
+        .collect()
+}
+
+pub fn walk(fetcher: &Fetcher, bases: &[&str]) -> Walk {
+    Walk::new(fetcher, sources(bases), 0, now())
+}
+
+/// Bytes that do not repeat.
+pub fn noise(size: usize) -> Vec<u8> {
+    let mut state = 0x9E37_79B9_7F4A_7C15u64;
+    std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    })
+    .flatten()
+    .take(size)
+    .collect()
+}
