@@ -144,7 +144,9 @@ impl Console {
             return Failure::new(exit, format!("the server at {} refused: HTTP {status}", self.base))
                 .with_way_out("check that --server names the console listener, and that both programs have the same version");
         };
-        Failure::new(exit, error.message).with_problems(problems(error.details.as_ref()))
+        let way_out = way_out(&error.code, error.details.as_ref());
+        let (message, problems) = apart(error.message, problems(error.details.as_ref()));
+        Failure::new(exit, message).with_problems(problems).with_way_out(way_out)
     }
 }
 
@@ -155,6 +157,35 @@ fn root_cause(error: &dyn std::error::Error) -> String {
         cause = deeper;
     }
     cause.to_string()
+}
+
+/// What to do about a refusal, in the words of this program; empty where the message says it.
+fn way_out(code: &str, details: Option<&serde_json::Value>) -> String {
+    match code {
+        "draft_outdated" => {
+            let saved = details.and_then(|details| details.get("saved_version")).and_then(serde_json::Value::as_u64);
+            let version = saved.map_or_else(|| "VERSION".to_owned(), |version| version.to_string());
+            format!("look at what changed; then `headwater sources save --over-version {version}` keeps your draft, `headwater sources discard` theirs")
+        }
+        "draft_changed" => "somebody edits the same draft: look at it with `headwater sources list`, or use one of your own with --draft NAME".to_owned(),
+        "named_by_entries" => "change those entries first, or give --force; they are then shown as broken".to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// A message that already holds its problems, without them; a single problem stays in the message.
+fn apart(message: String, problems: Vec<String>) -> (String, Vec<String>) {
+    match problems.as_slice() {
+        [] => (message, problems),
+        [only] if message.contains(only) => (message, Vec::new()),
+        [first, ..] if message.starts_with(first.as_str()) => {
+            ("the input cannot be taken".to_owned(), problems)
+        }
+        [first, ..] => match message.find(&format!(": {first}")) {
+            Some(at) => (message[..at].to_owned(), problems),
+            None => (message, problems),
+        },
+    }
 }
 
 /// The single problems in the details of an error: of entries, of changes, or of numbers.
@@ -194,7 +225,26 @@ pub fn segment(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::segment;
+    use super::{apart, segment};
+
+    #[test]
+    fn a_problem_is_told_once() {
+        let check = |message: &str, problems: &[&str], expected: &str, left: usize| {
+            let problems = problems.iter().map(|problem| (*problem).to_owned()).collect();
+            let (message, problems) = apart(message.to_owned(), problems);
+            assert_eq!((message.as_str(), problems.len()), (expected, left));
+        };
+        check("no such list", &[], "no such list", 0);
+        check(
+            "the list cannot be taken: entry 2: bad",
+            &["entry 2: bad"],
+            "the list cannot be taken: entry 2: bad",
+            0,
+        );
+        check("the list cannot be taken: a; b", &["a", "b"], "the list cannot be taken", 2);
+        check("a; b", &["a", "b"], "the input cannot be taken", 2);
+        check("it changed meanwhile", &["added entry 1"], "it changed meanwhile", 1);
+    }
 
     #[test]
     fn a_segment_stays_one_segment() {

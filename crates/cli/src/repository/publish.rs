@@ -46,7 +46,7 @@ pub fn publish(
     if let Some(taken) =
         list.iter().flat_map(|list| list.releases()).find(|release| release.version == version)
     {
-        return Err(Failure::bad_input(format!(
+        return Err(Failure::failed(format!(
             "{component} has a release {version} already: number {}",
             taken.sequence
         ))

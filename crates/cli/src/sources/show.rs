@@ -109,7 +109,8 @@ pub fn changes(changes: &[Change]) -> String {
 
 /// What saving would do.
 pub fn preview(preview: &Preview) -> String {
-    let mut text = changes(&preview.changes);
+    let nothing = preview.changes.is_empty() && !preview.errors.is_empty();
+    let mut text = if nothing { "not comparable yet".to_owned() } else { changes(&preview.changes) };
     text.push_str(&findings("errors, to be put right before saving", &preview.errors));
     text.push_str(&findings("warnings", &preview.warnings));
     text.push_str(&format!(

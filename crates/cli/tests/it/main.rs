@@ -5,3 +5,4 @@ mod help;
 mod plan;
 mod repo;
 mod run;
+mod server;

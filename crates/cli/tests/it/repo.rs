@@ -86,7 +86,7 @@ fn refusals_leave_the_repository_as_it_was() {
     };
     let publish = ["repo", "publish", "public", "--keys", "keys", "rules", "--name"];
     check(&["repo", "init", "public", "--keys", "keys"], 2, "already");
-    check(&[&publish[..], &["rules", "--version", "1.1"]].concat(), 2, "has a release 1.1 already");
+    check(&[&publish[..], &["rules", "--version", "1.1"]].concat(), 1, "has a release 1.1 already");
     check(&[&publish[..], &["Rules", "--version", "2"]].concat(), 2, "`Rules`");
     check(&[&publish[..], &["rules", "--version", "2", "--install", "x"]].concat(), 2, "--class programs");
     check(&["repo", "rollback", "public", "--keys", "keys", "rules", "--to", "7"], 2, "no release `7`");

@@ -1,0 +1,218 @@
+//! The commands against a server that runs: what an administrator does in a day.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::run::{Ran, headwater};
+
+/// A server of its own, with a folder to work in; ends with the test.
+struct World {
+    folder: tempfile::TempDir,
+    server: Child,
+    url: String,
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut server = Command::new(env!("CARGO_BIN_EXE_headwater"))
+            .args([
+                "server",
+                "--data",
+                "data",
+                "--fleet-listen",
+                "127.0.0.1:0",
+                "--console-listen",
+                "127.0.0.1:0",
+                "--json",
+            ])
+            .current_dir(folder.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(server.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let event: Value = serde_json::from_str(&line).unwrap();
+        let url = event["console"].as_str().unwrap().to_owned();
+        Self { folder, server, url }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn run(&self, command: &str) -> Ran {
+        let arguments: Vec<&str> = command.split_whitespace().chain(["--server", &self.url]).collect();
+        headwater(self.path(), &arguments)
+    }
+
+    fn json(&self, command: &str) -> Value {
+        let ran = self.run(&format!("{command} --json"));
+        assert_eq!(ran.exit, 0, "{command}: {ran:?}");
+        serde_json::from_str(&ran.stdout).unwrap()
+    }
+
+    /// Expects the exit code and the words, wherever they are told.
+    fn check(&self, command: &str, exit: i32, words: &[&str]) {
+        let ran = self.run(command);
+        assert_eq!(ran.exit, exit, "{command}: {ran:?}");
+        for word in words {
+            assert!(
+                ran.stdout.contains(word) || ran.stderr.contains(word),
+                "{command}: no `{word}` in {ran:?}"
+            );
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+#[test]
+fn releases_are_published_listed_and_rolled_back() {
+    let world = World::new();
+    fs::create_dir(world.path().join("rules")).unwrap();
+    for version in ["1.0", "1.1"] {
+        fs::write(world.path().join("rules/base"), version).unwrap();
+        world.check(
+            &format!("publish rules --name rules --version {version}"),
+            0,
+            &["published rules", "next: clients take it"],
+        );
+    }
+    world.check("publish rules --name rules --version 1.1", 1, &["exists already"]);
+    world.check("publish rules --name Rules", 2, &["Rules"]);
+    world.check("releases list", 0, &["rules", "1.1", "published here"]);
+    world.check("releases rollback rules --to 1.0", 0, &["withdrawn", "current"]);
+    world.check("releases rollback rules --to 9", 2, &["no release `9`", "1.1, 1.0"]);
+    assert_eq!(world.json("releases show rules")["current"], json!(1));
+    world.check("publish rules --name tool --program --version 1", 0, &["of programs"]);
+    world.check("releases show tool", 2, &["tool"]);
+}
+
+#[test]
+fn the_list_is_edited_in_a_draft_and_published_by_save() {
+    let world = World::new();
+    world.check("sources mode customized", 0, &["not saved yet", "next: `headwater sources preview`"]);
+    world.check("sources add --ipv4 10.1.0.0-10.1.255.255 --url http://a.example", 0, &["http://a.example"]);
+    world.check(
+        "sources add --ipv6 2001:DB8::/32 --url http://b.example --classes components --at 1",
+        0,
+        &["2001:db8::/32"],
+    );
+    world.check("sources move 2 --up", 0, &["not saved"]);
+    world.check("sources edit 1 --ipv6 2001:db8:1::/48", 0, &["2001:db8:1::/48"]);
+    world.check("sources options --server-fallback-programs off", 0, &["programs off"]);
+    world.check("sources find 10.1.7.7", 0, &["http://a.example"]);
+    world.check("sources list --saved", 0, &["mode standard"]);
+    world.check("sources save --comment first", 0, &["saved and signed as version 2"]);
+    world.check("sources save", 0, &["nothing was saved"]);
+    world.check("sources history", 0, &["first"]);
+    world.check(
+        "sources explain --address 10.1.7.7 --saved",
+        0,
+        &["http://a.example", "entry", "passed over"],
+    );
+    world.check("sources remove 2 1", 0, &["no entries"]);
+    world.check("sources diff", 0, &["removed"]);
+    world.check("sources discard", 0, &["discarded"]);
+    assert_eq!(world.json("sources list")["policy"]["entries"].as_array().unwrap().len(), 2);
+    world.check("sources restore 1", 0, &["saved and signed as version 3"]);
+    assert_eq!(world.json("sources list --saved")["policy"]["mode"], "standard");
+}
+
+#[test]
+fn what_is_exported_is_imported_the_same() {
+    let world = World::new();
+    world.check("sources add --ipv4 10.1.0.0-10.1.255.255 --ipv6 2001:db8:1::/48 --url http://a.example --classes components,programs", 0, &[]);
+    world.check("sources add --ipv6 2001:db8::/32 --url http://b.example", 0, &[]);
+    let before = world.json("sources list")["policy"].clone();
+    for file in ["list.csv", "list.json"] {
+        world.check(&format!("sources export --out {file}"), 0, &["wrote 2 entries"]);
+        world.check("sources remove 1 2", 0, &[]);
+        world.check(&format!("sources import {file}"), 0, &["http://a.example"]);
+        assert_eq!(world.json("sources list")["policy"], before, "{file}");
+    }
+    assert_eq!(world.json("sources export"), before);
+}
+
+#[test]
+fn refused_edits_leave_the_draft_as_it_was() {
+    let world = World::new();
+    world.check("sources add --ipv4 10.1.0.1 --url http://a.example", 0, &[]);
+    let before = world.json("sources list");
+    world.check("sources add --ipv4 10.1.0.9-10.1.0.1 --url http://a.example", 2, &["reversed"]);
+    world.check("sources add --ipv4 10.1.0.1 --url ftp://a.example", 2, &["ftp"]);
+    world.check("sources edit 7 --vendor", 2, &["no entry 7", "sources list"]);
+    world.check("sources remove 1 7", 2, &["no entry 7"]);
+    world.check("sources mode both", 2, &["both"]);
+    world.check("sources options --vendor-fallback sometimes", 2, &["sometimes"]);
+    fs::write(
+        world.path().join("two.csv"),
+        "ipv4,ipv6,source,classes\n10.0.0.9-10.0.0.1,,http://a,\n,x,http://b,\n",
+    )
+    .unwrap();
+    world.check("sources import two.csv", 2, &["entry 1", "entry 2"]);
+    let after = world.json("sources list");
+    assert_eq!((&after["policy"], &after["revision"]), (&before["policy"], &before["revision"]));
+}
+
+#[test]
+fn two_drafts_do_not_overwrite_each_other() {
+    let world = World::new();
+    for draft in ["ann", "bob"] {
+        world.check(
+            &format!("sources add --ipv4 10.1.0.1 --url http://{draft}.example --draft {draft}"),
+            0,
+            &[&format!("--draft {draft}")],
+        );
+    }
+    world.check("sources save --draft ann", 0, &["version 2"]);
+    world.check("sources save --draft bob", 1, &["ann.example", "--over-version 2"]);
+    world.check("sources save --draft bob --over-version 2", 0, &["version 3"]);
+}
+
+#[test]
+fn domains_and_their_settings() {
+    let world = World::new();
+    world.check("domains add root/paris", 0, &["added root/paris"]);
+    world.check("domains settings set root poll_interval_minutes=15", 0, &["set here"]);
+    world.check("domains settings get root/paris", 0, &["15", "from above"]);
+    world.check("domains settings set root/paris poll_interval_minutes=0", 2, &["poll_interval_minutes"]);
+    world.check("domains settings set root/paris --unset poll_interval_minutes", 0, &["15"]);
+    world.check(
+        "clients bundle --domain root/paris --out b.json",
+        0,
+        &["wrote b.json", "headwater-client run"],
+    );
+    world.check("clients bundle --domain root/oslo --out c.json", 2, &["root/oslo"]);
+    assert!(world.path().join("b.json").exists() && !world.path().join("c.json").exists());
+    world.check("domains remove root/paris", 0, &["removed"]);
+    world.check("domains remove root", 2, &["root"]);
+}
+
+#[test]
+fn who_is_not_known_is_named() {
+    let world = World::new();
+    for command in [
+        "clients show pc-9",
+        "clients remove pc-9",
+        "clients move pc-9 --domain root",
+        "update-agents give pc-9",
+        "update-agents take pc-9",
+        "sources explain --client pc-9",
+    ] {
+        world.check(command, 2, &["pc-9"]);
+    }
+    world.check("vendor show", 2, &["no vendor source"]);
+    world.check("update-agents give --domain root", 2, &["root"]);
+}
