@@ -14,10 +14,8 @@ pub mod metadata;
 pub mod serve;
 mod source;
 pub mod store;
-mod unpack;
 
 pub use fetch::{BackOff, Blob, FetchError, FetchSettings, Fetcher, Progress, Refreshed, Unable, Walk};
 pub use metadata::MetadataStore;
 pub use source::Source;
 pub use store::{Store, StoreError};
-pub use unpack::{UnpackError, unpack};

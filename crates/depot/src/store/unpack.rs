@@ -10,8 +10,8 @@ use super::{Store, StoreError, disk};
 /// A body could not become its file.
 #[derive(Debug, thiserror::Error)]
 pub enum UnpackError {
-    /// The body is not in the store.
-    #[error("the body of {0} is not in the store")]
+    /// The body is not in the store, or was not what its name says and has been removed: fetch it (again).
+    #[error("the body of {0} is not in the store; fetch it again")]
     NotThere(String),
     /// The disk refused.
     #[error(transparent)]
@@ -39,10 +39,16 @@ impl Store {
         let pinned =
             headwater_delta::Body { sha256: *body.sha256.as_bytes(), size: body.size, memory: body.memory };
         let file = Decoded { sha256: *entry.sha256.as_bytes(), size: entry.size };
-        decode(&mut stored, &pinned, &file, DECODER_MEMORY_MAX, out).map_err(|error| match error {
-            DecodeError::Read(error) => disk("read", &self.path(&body.sha256))(error).into(),
-            DecodeError::Write(error) => UnpackError::Write(error),
-            other => UnpackError::Wrong { path: path(), reason: other.to_string() },
-        })
+        match decode(&mut stored, &pinned, &file, DECODER_MEMORY_MAX, out) {
+            Ok(()) => Ok(()),
+            Err(DecodeError::WrongBody) => {
+                // Goes if the disk spoiled it. If the manifest lies of its size it stays, and this repeats.
+                self.verify(&body.sha256)?;
+                Err(UnpackError::NotThere(path()))
+            }
+            Err(DecodeError::Read(error)) => Err(disk("read", &self.path(&body.sha256))(error).into()),
+            Err(DecodeError::Write(error)) => Err(UnpackError::Write(error)),
+            Err(other) => Err(UnpackError::Wrong { path: path(), reason: other.to_string() }),
+        }
     }
 }

@@ -5,6 +5,7 @@
 mod back_off;
 mod bad_source;
 mod bodies;
+mod conformance;
 mod listening;
 mod metadata_kept;
 mod metadata_walk;

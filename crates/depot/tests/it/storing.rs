@@ -4,8 +4,9 @@ use std::collections::HashSet;
 use std::fs;
 use std::io::Read;
 
-use headwater_depot::store::replace_file;
-use headwater_depot::{Store, StoreError, UnpackError, unpack};
+use headwater_depot::store::{UnpackError, replace_file};
+use headwater_depot::{Store, StoreError};
+use headwater_repo::limits::DECODER_MEMORY_MAX;
 use headwater_repo::{Body, BodyFormat, Digest, FileEntry, FilePath};
 use tempfile::TempDir;
 
@@ -156,23 +157,26 @@ fn a_body_is_unpacked_to_the_file_that_was_packed_and_to_no_other() {
     let content = noise(100_000);
     let entry = packed(&store, &content);
     let mut out = Vec::new();
-    unpack(&store, &entry, entry.body.memory, &mut out).unwrap();
+    store.unpack(&entry, &mut out).unwrap();
     assert_eq!(out, content);
 
-    let error = unpack(&store, &entry, entry.body.memory - 1, Vec::new()).unwrap_err();
-    assert!(matches!(error, UnpackError::Body { .. }), "{error}");
+    let mut greedy = entry.clone();
+    greedy.body.memory = DECODER_MEMORY_MAX + 1;
     let another = FileEntry { sha256: Digest::of(b"another"), ..entry.clone() };
-    let error = unpack(&store, &another, entry.body.memory, Vec::new()).unwrap_err();
-    assert!(matches!(error, UnpackError::Body { .. }), "{error}");
+    let longer = FileEntry { size: entry.size + 1, ..entry.clone() };
+    for wrong in [greedy, another, longer] {
+        let error = store.unpack(&wrong, Vec::new()).unwrap_err();
+        assert!(matches!(error, UnpackError::Wrong { .. }), "{error}");
+    }
 
     let path = store.path(&entry.body.sha256);
     let mut damaged = fs::read(&path).unwrap();
     damaged[50] ^= 1;
     fs::write(&path, damaged).unwrap();
     let mut out = Vec::new();
-    let error = unpack(&store, &entry, entry.body.memory, &mut out).unwrap_err();
+    let error = store.unpack(&entry, &mut out).unwrap_err();
     assert!(
-        matches!(error, UnpackError::Absent { .. }) && error.to_string().contains("rules/a.txt"),
+        matches!(error, UnpackError::NotThere(_)) && error.to_string().contains("rules/a.txt"),
         "{error}"
     );
     assert!(out.is_empty(), "nothing is decoded before it was verified");
