@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use sigstore_tuf::{Error, Role as _, TrustedMetadataSet};
+use sigstore_tuf::{Error, Metadata, Role as _, Snapshot, TrustedMetadataSet};
 
 use crate::digest::Digest;
 use crate::error::VerifyError;
@@ -29,6 +29,8 @@ use crate::names::{Role, TargetName};
 pub struct Trusted {
     pub(crate) set: TrustedMetadataSet,
     received: Received,
+    /// Versions by file name that a kept snapshot pinned which the kept timestamp had already left behind.
+    left_behind: BTreeMap<String, u64>,
 }
 
 /// Bytes as they came, all verified. [`Arc`]s, because every source that is tried gets its own [`Trusted`].
@@ -94,7 +96,7 @@ impl Trusted {
             return Err(VerifyError::Unparsable { role: "root".to_owned(), reason });
         }
         let roots = BTreeMap::from([(set.root().version, Arc::from(bytes))]);
-        Ok(Self { set, received: Received { roots, ..Received::default() } })
+        Ok(Self { set, received: Received { roots, ..Received::default() }, left_behind: BTreeMap::new() })
     }
 
     /// The trusted root's version.
@@ -132,6 +134,7 @@ impl Trusted {
             return Err(VerifyError::Unparsable { role: "root".to_owned(), reason });
         }
         let before = std::mem::take(&mut next.received);
+        next.left_behind.clear();
         next.received.roots = before.roots;
         next.received.roots.insert(next.set.root().version, Arc::from(bytes));
         next.load_floor(before.timestamp.as_deref(), before.snapshot.as_deref(), before.targets.as_deref());
@@ -162,12 +165,39 @@ impl Trusted {
         }
         let Some(snapshot) = snapshot else { return };
         if self.update_snapshot(snapshot, long_ago).is_err() {
+            self.leave_behind(snapshot);
             return;
         }
         if let Some(targets) = targets {
             // A failure here means that it will be fetched again.
             let _ = self.update_targets(targets, long_ago);
         }
+    }
+
+    /// Keeps the pins of a snapshot that is not the timestamp's any more, because a walk ended between the two: whoever
+    /// holds the online keys but not those of targets could otherwise break a walk off there in order to go back.
+    fn leave_behind(&mut self, bytes: &[u8]) {
+        let Some(role) = self.set.root().role(Role::Snapshot.name()) else { return };
+        let Ok(snapshot) = Metadata::<Snapshot>::from_slice(bytes) else { return };
+        if snapshot.verify_threshold(&self.set.root().keys, role, Role::Snapshot.name()).is_ok() {
+            self.left_behind =
+                snapshot.signed().meta.iter().map(|(name, pin)| (name.clone(), pin.version)).collect();
+            self.received.snapshot = Some(Arc::from(bytes));
+        }
+    }
+
+    fn check_left_behind(&self, next: &Snapshot) -> Result<(), VerifyError> {
+        let role = || Role::Snapshot.to_string();
+        self.left_behind.iter().try_for_each(|(name, have)| match next.meta.get(name) {
+            None => {
+                let reason = format!("it leaves out {name}, which an earlier one had");
+                Err(VerifyError::Mismatch { role: role(), reason })
+            }
+            Some(pin) if pin.version < *have => {
+                Err(VerifyError::Older { role: role(), have: *have, got: pin.version })
+            }
+            Some(_) => Ok(()),
+        })
     }
 
     /// `timestamp.json`.
@@ -225,7 +255,11 @@ impl Trusted {
         check_length(bytes, SNAPSHOT_LENGTH_MAX, "snapshot")?;
         let timestamp = self.set.timestamp().ok_or_else(|| incomplete("timestamp"))?;
         timestamp.snapshot_meta().ok_or_else(|| unpinned("timestamp", "snapshot"))?;
-        self.set.update_snapshot(bytes, now).map_err(|error| verify_error("snapshot", error))?;
+        let mut set = self.set.clone();
+        set.update_snapshot(bytes, now).map_err(|error| verify_error("snapshot", error))?;
+        self.check_left_behind(set.snapshot().expect("it was taken just now"))?;
+        self.set = set;
+        self.left_behind.clear();
         self.received.snapshot = Some(Arc::from(bytes));
         self.received.targets = None;
         self.received.delegated.clear();

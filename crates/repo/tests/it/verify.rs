@@ -295,6 +295,38 @@ fn the_floor_holds_across_runs_and_expiry() {
 }
 
 #[test]
+fn a_walk_broken_off_after_the_timestamp_costs_no_floor() {
+    let (old, present) = published();
+    let mut source = old.clone();
+    publish_more(&mut source, &present, "b.txt", start());
+    let mut first_run = client();
+    source.refresh(&mut first_run, start()).unwrap();
+    // Who holds the keys of timestamp and snapshot, but not of targets, shows a timestamp and then nothing.
+    edit_timestamp(&mut source, &[TIMESTAMP_KEY], |document| {
+        document["version"] = json!(3);
+        document["meta"]["snapshot.json"] = json!({"version": 3});
+    });
+    first_run.update_timestamp(source.metadata("timestamp.json").unwrap(), start()).unwrap();
+    let kept = first_run.received().clone();
+    for (meta, older) in [(json!({"targets.json": {"version": 1}}), true), (json!({}), false)] {
+        let mut second_run = client();
+        second_run.load_floor(kept.timestamp.as_deref(), kept.snapshot.as_deref(), kept.targets.as_deref());
+        assert_eq!(second_run.received().snapshot, kept.snapshot, "kept for the run after this one too");
+        let mut source = source.clone();
+        let snapshot = edited(&source.files["metadata/2.snapshot.json"], &[SNAPSHOT_KEY], |document| {
+            document["version"] = json!(3);
+            document["meta"] = meta;
+        });
+        source.files.insert("metadata/3.snapshot.json".to_owned(), snapshot);
+        let error = source.refresh(&mut second_run, start()).unwrap_err();
+        match older {
+            true => assert_eq!(error, VerifyError::Older { role: "snapshot".to_owned(), have: 2, got: 1 }),
+            false => assert!(matches!(error, VerifyError::Mismatch { .. }), "{error:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_broken_store_costs_the_floor_and_nothing_else() {
     let (source, _) = published();
     let mut trusted = client();
