@@ -85,7 +85,7 @@ pub async fn run(arguments: ClientsArguments, output: Output) -> Result<Exit, Fa
     match arguments.command {
         Command::List { domain } => {
             let clients = list(&console, domain.as_deref()).await?;
-            output.result(&clients, |clients| clients_text(clients));
+            output.result(&clients, clients_text);
         }
         Command::Show { id } => {
             let client: ClientView = console.get(&format!("/api/v1/clients/{}", segment(&id))).await?;

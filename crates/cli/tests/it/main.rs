@@ -1,5 +1,7 @@
 //! The command line as a person or a script meets it: real processes, their exit codes and words.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
 mod bad_input;
 mod help;
 mod plan;
