@@ -1,1 +1,17 @@
-//! agent
+//! The update agent role: hold what was verified, whole, and serve it to a site's clients (U1–U4).
+//!
+//! * [`Shelf`]: what is served, in the same layout as everywhere;
+//! * [`hold`]: brings one class on the shelf up to date, within a quota; until that is whole the old stays;
+//! * [`Listener`]: the listener on the addresses that the signed policy names.
+//!
+//! Whether a client has the role is decided by the signed policy, when to hold by the client's run. Fetching and
+//! serving are `headwater-depot`'s. Nothing that was not verified ever comes onto the shelf.
+
+mod hold;
+pub mod limits;
+mod listener;
+mod shelf;
+
+pub use hold::{Hold, HoldError, hold};
+pub use listener::{Listener, Part, own_addresses};
+pub use shelf::Shelf;

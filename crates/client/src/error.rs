@@ -53,6 +53,15 @@ pub enum Error {
     /// The domain does not let people start runs (N4).
     #[error("the settings of domain {0} do not let a person start a run here; the next one starts by itself")]
     ManualNotAllowed(String),
+    /// The run began and could not go on; what it did is in its report.
+    #[error("the run ended early")]
+    Ended {
+        /// What it did.
+        report: Box<headwater_api::report::Report>,
+        /// Why it could not go on.
+        #[source]
+        source: Box<Error>,
+    },
     /// Something inside failed that should not.
     #[error("{0}")]
     Internal(String),
@@ -73,6 +82,10 @@ impl Error {
 
     /// Whether it is the disk's or the permissions' fault (exit code 4).
     pub fn is_storage(&self) -> bool {
-        matches!(self, Self::Storage { .. })
+        match self {
+            Self::Storage { .. } => true,
+            Self::Ended { source, .. } => source.is_storage(),
+            _ => false,
+        }
     }
 }

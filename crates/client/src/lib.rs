@@ -10,15 +10,23 @@
 //! `headwater-agent`'s.
 
 mod chance;
+mod classes;
 pub mod command;
 pub mod config;
+mod content;
 mod daemon;
+mod domain;
 mod error;
 mod folder;
+mod install;
 pub mod limits;
 pub mod machine;
 pub mod os;
+pub mod own_program;
+mod role;
 mod run;
+mod server;
+mod session;
 pub mod slot;
 mod spool;
 pub mod state;

@@ -11,7 +11,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use headwater_api::report::{ClassOutcome, ClassResult};
+use headwater_api::report::{ClassOutcome, ClassResult, Reason};
 use headwater_repo::{ReleaseList, Sequence, Step};
 
 use crate::limits::{POLL_JITTER_PERCENT, SELF_STARTS_MAX, TRIAL_STARTS_MAX};
@@ -97,6 +97,8 @@ pub struct NameOutcome {
     pub result: ClassResult,
     /// A sentence for people; empty where nothing happened.
     pub message: String,
+    /// What a report names where the fault was not a source's.
+    pub fault: Option<Reason>,
 }
 
 /// What a class came to, from what its names came to: the worst first.

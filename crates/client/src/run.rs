@@ -1,7 +1,26 @@
-//! One run.
-use headwater_api::report::Report;
+//! One run: check-in → settings → components → programs → report (P7–P12).
+//!
+//! The check-in waits at most a second and its answer is a hint. Each class is run whatever became of the one
+//! before (P8). A disk or permission error ends the run with its own message (P9); the report is sent all the same.
 
-use crate::{Config, Error};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use headwater_api::checkin::CheckIn;
+use headwater_api::report::{ClassOutcome, ClassResult, FORMAT, Installed, Report};
+use headwater_policy::Class;
+
+use crate::classes::run_class;
+use crate::config::Config;
+use crate::error::Error;
+use crate::folder::DataFolder;
+use crate::install::recover;
+use crate::os::{self, Lock, Locked};
+use crate::role;
+use crate::server::{Server, clock_warning};
+use crate::session::{Session, store_error};
+use crate::spool::Spool;
 
 /// Who asked for a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -20,6 +39,17 @@ pub struct RunOptions {
     pub trigger: Trigger,
     /// Try releases again that failed here.
     pub retry_failed: bool,
+    /// The run is a new program's trial, inside the run of the one it is to replace: it takes no lock, remembers
+    /// and reports nothing, and does not update the program itself.
+    pub self_trial: bool,
+}
+
+/// A completed run.
+#[derive(Debug, Clone)]
+pub(crate) struct Completed {
+    pub report: Report,
+    /// The newer `headwater-client` that was put in place.
+    pub replaced: Option<PathBuf>,
 }
 
 /// Makes one run over the three classes and returns its report, which is also sent (or kept) for the server.
@@ -27,7 +57,185 @@ pub struct RunOptions {
 /// # Errors
 ///
 /// The run could not start or could not go on: see [`Error`]. What failed at sources is in the report.
-#[expect(clippy::unimplemented, clippy::unused_async, reason = "signature first; the run follows")]
-pub async fn run_once(_config: &Config, _options: &RunOptions) -> Result<Report, Error> {
-    unimplemented!()
+pub async fn run_once(config: &Config, options: &RunOptions) -> Result<Report, Error> {
+    complete(config, options).await.map(|completed| completed.report)
+}
+
+pub(crate) async fn complete(config: &Config, options: &RunOptions) -> Result<Completed, Error> {
+    let begun = Instant::now();
+    let folder = DataFolder::new(&config.data);
+    os::create_folder(folder.root()).map_err(Error::file("making", folder.root()))?;
+    let _lock = if options.self_trial { None } else { Some(take_lock(&folder)?) };
+    let mut session = Session::open(config, options, os::now())?;
+    if options.trigger == Trigger::Person && !session.settings.allow_manual_update {
+        return Err(Error::ManualNotAllowed(session.domain));
+    }
+    session.state.run += 1;
+    session.save_state()?;
+    let ended = run_classes(&mut session).await.err();
+    role::settle(&mut session);
+    if ended.is_none()
+        && let Err(error) = collect(&session)
+    {
+        session.warnings.push(format!("what is no longer needed could not be removed: {error}"));
+    }
+    let report = report(&mut session, begun, ended.as_ref())?;
+    if options.self_trial {
+        return match ended {
+            None => Ok(Completed { report, replaced: None }),
+            Some(error) => Err(error),
+        };
+    }
+    session.state.back_off = serde_json::to_value(session.fetcher.back_off()).unwrap_or_default();
+    session.state.last_run = Some(report.clone());
+    let remembered = session.save_state();
+    let sent = send(&session, &report).await;
+    match (ended, remembered.and(sent)) {
+        (Some(error), _) | (None, Err(error)) => {
+            Err(Error::Ended { report: Box::new(report), source: Box::new(error) })
+        }
+        (None, Ok(())) => Ok(Completed { report, replaced: session.replaced }),
+    }
+}
+
+impl Session {
+    /// Writes the state; a trial run remembers nothing.
+    pub(crate) fn save_state(&self) -> Result<(), Error> {
+        if self.options.self_trial { Ok(()) } else { self.state.save(&self.folder) }
+    }
+}
+
+fn take_lock(folder: &DataFolder) -> Result<Lock, Error> {
+    let path = folder.lock();
+    match os::lock(&path).map_err(Error::file("locking", &path))? {
+        Locked::Held(lock) => Ok(lock),
+        Locked::Busy(holder) => Err(Error::Busy { holder, lock: path }),
+    }
+}
+
+async fn run_classes(session: &mut Session) -> Result<(), Error> {
+    if !session.options.self_trial {
+        recover(session).await?;
+    }
+    check_in(session).await?;
+    for class in Class::ALL {
+        match run_class(session, class).await {
+            Ok(outcome) => session.outcomes.push(outcome),
+            Err(error) => {
+                session.outcomes.push(ClassOutcome {
+                    class: class.to_string(),
+                    result: ClassResult::Failed,
+                    source: None,
+                    message: said(&error),
+                });
+                return Err(error);
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn check_in(session: &mut Session) -> Result<(), Error> {
+    let message = CheckIn {
+        client: session.client_id.to_string(),
+        domain: session.domain.clone(),
+        addresses: session.addresses.iter().map(ToString::to_string).collect(),
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        policy_version: session.state.policy.as_ref().map_or(0, |policy| policy.version),
+        versions: session.state.versions.clone(),
+    };
+    let server = Server::new(session.policy.server().as_str())?;
+    let Some(answer) = server.check_in(&message, &mut session.state, session.now).await else {
+        return Ok(());
+    };
+    session.warnings.extend(clock_warning(answer.server_time, session.now));
+    if answer.domain.parse::<headwater_policy::DomainPath>().is_ok() {
+        session.domain.clone_from(&answer.domain);
+        session.state.domain = Some(answer.domain);
+    }
+    session.announced = answer.announced;
+    Ok(())
+}
+
+/// Removes bodies that no later run needs: kept is what the repositories' metadata names. Nothing is removed while
+/// a class is not whole, so that what was fetched is not fetched again (P10).
+fn collect(session: &Session) -> Result<(), Error> {
+    let unfinished = session
+        .outcomes
+        .iter()
+        .any(|outcome| matches!(outcome.result, ClassResult::Failed | ClassResult::WentBack));
+    if unfinished || session.trusted.len() < Class::ALL.len() {
+        return Ok(());
+    }
+    let named = session.trusted.values().flat_map(headwater_repo::Trusted::targets);
+    let keep = named.filter_map(|(_, description)| description.sha256).collect();
+    session.store.collect(&keep).map(drop).map_err(store_error)
+}
+
+fn report(session: &mut Session, begun: Instant, ended: Option<&Error>) -> Result<Report, Error> {
+    if let Some(error) = ended {
+        session.warnings.push(said(error));
+    }
+    Ok(Report {
+        format: FORMAT,
+        client: session.client_id.to_string(),
+        domain: session.domain.clone(),
+        run: session.state.run,
+        started: session.now,
+        duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        addresses: session.addresses.iter().map(ToString::to_string).collect(),
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        policy_version: session.state.policy.as_ref().map_or(0, |policy| policy.version),
+        classes: session.outcomes.clone(),
+        attempts: session.attempts.clone(),
+        installed: installed(&session.folder)?,
+        update_agent: session.update_agent.clone(),
+        warnings: session.warnings.clone(),
+    })
+}
+
+/// What is installed, by class and name, as the links say.
+pub(crate) fn installed(folder: &DataFolder) -> Result<BTreeMap<String, BTreeMap<String, Installed>>, Error> {
+    let at = || Error::file("reading", folder.root());
+    let mut classes = BTreeMap::new();
+    for class in Class::ALL {
+        let slots = match class {
+            Class::Settings => vec![("settings".to_owned(), folder.settings_slot())],
+            Class::Components | Class::Programs => {
+                let names = folder.slot_names(class).map_err(at())?;
+                names.into_iter().map(|name| (name.clone(), folder.slot(class, &name))).collect()
+            }
+        };
+        let mut names = BTreeMap::new();
+        for (name, slot) in slots {
+            if let Some((_, record)) = slot.installed().map_err(at())? {
+                names.insert(name, Installed { sequence: record.sequence.get(), version: record.version });
+            }
+        }
+        classes.insert(class.to_string(), names);
+    }
+    Ok(classes)
+}
+
+async fn send(session: &Session, report: &Report) -> Result<(), Error> {
+    let spool = Spool::open(session.folder.reports())?;
+    let kept = spool.keep(report);
+    let server = Server::new(session.policy.server().as_str())?;
+    if kept.is_err() {
+        // A full disk must not keep the server from learning of it.
+        server.send_unkept(report).await;
+    }
+    kept?;
+    server.send_reports(&spool).await
+}
+
+/// An error with its causes, in one sentence.
+pub(crate) fn said(error: &Error) -> String {
+    let mut said = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(deeper) = cause {
+        said = format!("{said}: {deeper}");
+        cause = deeper.source();
+    }
+    said
 }

@@ -42,6 +42,9 @@ pub struct State {
     /// Releases that the organisation withdrew, by component, as its last known list says.
     #[serde(default)]
     pub withdrawn: BTreeMap<String, BTreeSet<Sequence>>,
+    /// Content version of each repository (class, or `vendor`) that was taken whole.
+    #[serde(default)]
+    pub versions: BTreeMap<String, u64>,
     /// Sources that failed lately, as `depot` keeps it.
     #[serde(default)]
     pub back_off: serde_json::Value,
@@ -79,6 +82,7 @@ impl Default for State {
             policy_digest: None,
             failed: BTreeMap::new(),
             withdrawn: BTreeMap::new(),
+            versions: BTreeMap::new(),
             back_off: serde_json::Value::Null,
             check_in_failures: 0,
             check_in_not_before: None,

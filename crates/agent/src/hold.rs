@@ -1,0 +1,223 @@
+//! Holding one class: everything that a site's clients need of its current releases, whole, before anything of it
+//! is served (U4).
+//!
+//! 1. what is needed is listed from verified metadata: targets, and the bodies of the current releases;
+//! 2. the quota and the free space are checked, before anything is fetched;
+//! 3. what is missing is fetched and verified (what the client fetched for itself is there already);
+//! 4. all is put on the shelf beside the old, metadata after content, and `timestamp.json` last.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use headwater_depot::{Blob, FetchError, Store, StoreError, Walk};
+use headwater_policy::Class;
+use headwater_repo::{Digest, Manifest, ReleaseList, TargetDescription, Trusted, layout};
+
+use crate::limits::FREE_BYTES_MIN;
+use crate::shelf::Shelf;
+
+/// What to hold, and with what.
+#[derive(Debug, Clone, Copy)]
+pub struct Hold<'a> {
+    /// The class.
+    pub class: Class,
+    /// Its repository, as verified in this run.
+    pub trusted: &'a Trusted,
+    /// The walk of this run, to fetch from.
+    pub walk: &'a Walk,
+    /// Where fetched bytes are kept.
+    pub store: &'a Store,
+    /// What is served.
+    pub shelf: &'a Shelf,
+    /// Bytes that may be held for all classes.
+    pub quota_bytes: u64,
+}
+
+/// Why a class cannot be held now; what was served before still is.
+#[derive(Debug, thiserror::Error)]
+pub enum HoldError {
+    /// It would be more than the quota allows (U4).
+    #[error(
+        "holding it takes {wanted} more bytes; {held} of the quota of {quota} bytes are in use; raise update_agent_quota_mib or share fewer classes"
+    )]
+    Quota {
+        /// Bytes more.
+        wanted: u64,
+        /// Bytes held for all classes.
+        held: u64,
+        /// Bytes that may be held.
+        quota: u64,
+    },
+    /// The disk has no room for it.
+    #[error("holding it takes {wanted} more bytes, and {free} are free; free some disk space")]
+    NoRoom {
+        /// Bytes more.
+        wanted: u64,
+        /// Bytes free, beyond what must stay free.
+        free: u64,
+    },
+    /// No source gives what is missing.
+    #[error("what is missing could not be fetched")]
+    Fetch(#[from] FetchError),
+    /// The disk refused.
+    #[error("the disk refused")]
+    Store(#[from] StoreError),
+    /// The shelf could not be written.
+    #[error("the folder of class {class} could not be written")]
+    Shelf {
+        /// The class.
+        class: Class,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Signed content that this program does not understand.
+    #[error("what was signed is not understood: {0}")]
+    Content(String),
+}
+
+/// What a class needs.
+#[derive(Default)]
+struct Needed {
+    /// Path on the shelf to bytes, for targets.
+    targets: BTreeMap<String, Vec<u8>>,
+    /// Bodies, with their size.
+    bodies: BTreeMap<Digest, u64>,
+}
+
+/// Brings one class on the shelf up to date and says the version that is served.
+///
+/// # Errors
+///
+/// See [`HoldError`]; what was served before is served still.
+pub async fn hold(request: &Hold<'_>) -> Result<u64, HoldError> {
+    let version = request.trusted.targets_version().unwrap_or(0);
+    let needed = needed(request).await?;
+    let missing: Vec<Blob> = needed
+        .bodies
+        .iter()
+        .filter(|(digest, _)| !request.shelf.has(request.class, &layout::blob(digest)))
+        .map(|(digest, size)| Blob { digest: *digest, size: *size })
+        .collect();
+    check_room(request, &needed, &missing)?;
+    request.walk.blobs(request.store, &missing, &|_| {}).await?;
+    let shelf = |source| HoldError::Shelf { class: request.class, source };
+    put(request, &needed, &missing, version).map_err(shelf)?;
+    Ok(version)
+}
+
+async fn needed(request: &Hold<'_>) -> Result<Needed, HoldError> {
+    let mut needed = Needed::default();
+    let put = |needed: &mut Needed, description: &TargetDescription, bytes: Vec<u8>| {
+        needed.targets.insert(format!("{}/{}", layout::TARGETS_FOLDER, description.path), bytes);
+    };
+    for (name, description) in request.trusted.targets() {
+        if request.class == Class::Settings {
+            let bytes = target(request, &description).await?;
+            put(&mut needed, &description, bytes);
+            continue;
+        }
+        if layout::component_of_release_list(&name).is_none() {
+            continue;
+        }
+        let bytes = target(request, &description).await?;
+        let list = ReleaseList::parse(&bytes).map_err(|error| HoldError::Content(error.to_string()))?;
+        put(&mut needed, &description, bytes);
+        let current = list.manifest(list.current().sequence);
+        let Some(description) = request.trusted.target(&current) else {
+            return Err(HoldError::Content(format!("{current} is not in the signed metadata")));
+        };
+        let bytes = target(request, &description).await?;
+        let manifest = Manifest::parse(&bytes).map_err(|error| HoldError::Content(error.to_string()))?;
+        put(&mut needed, &description, bytes);
+        needed.bodies.extend(manifest.files.iter().map(|file| (file.body.sha256, file.body.size)));
+    }
+    Ok(needed)
+}
+
+/// A verified target: kept from before, or fetched and kept.
+async fn target(request: &Hold<'_>, description: &TargetDescription) -> Result<Vec<u8>, HoldError> {
+    if let Some(digest) = &description.sha256
+        && let Some(kept) = request.store.read(digest)?
+    {
+        let mut bytes = Vec::new();
+        if kept.take(description.length + 1).read_to_end(&mut bytes).is_ok()
+            && description.check(&bytes).is_ok()
+        {
+            return Ok(bytes);
+        }
+    }
+    let bytes = request.walk.target(description).await?;
+    request.store.put(&bytes)?;
+    Ok(bytes)
+}
+
+/// Before a byte of the bodies is fetched.
+fn check_room(request: &Hold<'_>, needed: &Needed, missing: &[Blob]) -> Result<(), HoldError> {
+    let new_targets = needed.targets.iter().filter(|(path, _)| !request.shelf.has(request.class, path));
+    let bodies: u64 = missing.iter().map(|blob| blob.size).sum();
+    let wanted = bodies + new_targets.map(|(_, bytes)| bytes.len() as u64).sum::<u64>();
+    let (held, quota) = (request.shelf.bytes_held(), request.quota_bytes);
+    if wanted > 0 && held.saturating_add(wanted) > quota {
+        return Err(HoldError::Quota { wanted, held, quota });
+    }
+    // What the client fetched for itself is linked, not stored twice.
+    let to_store: u64 =
+        missing.iter().filter(|blob| !request.store.has(&blob.digest)).map(|blob| blob.size).sum();
+    let disk = rustix::fs::statvfs(request.store.folder());
+    let free = disk.map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+    let free = free.saturating_sub(FREE_BYTES_MIN);
+    if to_store > free {
+        return Err(HoldError::NoRoom { wanted: to_store, free });
+    }
+    Ok(())
+}
+
+fn put(request: &Hold<'_>, needed: &Needed, missing: &[Blob], version: u64) -> io::Result<()> {
+    let Hold { class, shelf, store, .. } = *request;
+    for blob in missing {
+        let from = store.path(&blob.digest);
+        shelf.put_file(class, &layout::blob(&blob.digest), &from)?;
+    }
+    let mut files: BTreeSet<String> = needed.bodies.keys().map(layout::blob).collect();
+    for (path, bytes) in &needed.targets {
+        put_once(shelf, class, path, bytes)?;
+        files.insert(path.clone());
+    }
+    let received = request.trusted.received();
+    for (number, bytes) in &received.roots {
+        let path = format!("{}/{number}.root.json", layout::METADATA_FOLDER);
+        put_once(shelf, class, &path, bytes)?;
+        files.insert(path);
+    }
+    for (role, bytes) in [("targets", &received.targets), ("snapshot", &received.snapshot)] {
+        let Some(bytes) = bytes else { continue };
+        let path = format!("{}/{}.{role}.json", layout::METADATA_FOLDER, version_of(bytes)?);
+        put_once(shelf, class, &path, bytes)?;
+        files.insert(path);
+    }
+    let timestamp = received.timestamp.as_deref().ok_or_else(|| io::Error::other("there is no timestamp"))?;
+    let current = shelf.folder(class).join(layout::TIMESTAMP);
+    if shelf.version(class) == Some(version) && same(&current, timestamp) {
+        return Ok(());
+    }
+    shelf.switch(class, version, files, timestamp)
+}
+
+fn put_once(shelf: &Shelf, class: Class, path: &str, bytes: &[u8]) -> io::Result<()> {
+    if same(&shelf.folder(class).join(path), bytes) {
+        return Ok(());
+    }
+    shelf.put_bytes(class, path, bytes)
+}
+
+fn same(path: &Path, bytes: &[u8]) -> bool {
+    std::fs::read(path).is_ok_and(|found| found == bytes)
+}
+
+/// The version that signed metadata gives itself.
+fn version_of(bytes: &[u8]) -> io::Result<u64> {
+    let parsed: serde_json::Value = serde_json::from_slice(bytes).map_err(io::Error::other)?;
+    parsed["signed"]["version"].as_u64().ok_or_else(|| io::Error::other("metadata without a version"))
+}

@@ -1,0 +1,213 @@
+//! One class of a run: plan → walk the sources → verify → content (P7, P8).
+//!
+//! A plan's steps are walked in order. The vendor source is another repository, with a root and a memory of its
+//! own, so a plan falls into stretches of steps on one repository; a stretch that is unable gives way to the next.
+
+use headwater_api::report::{Attempt, AttemptResult, ClassOutcome, ClassResult, Reason};
+use headwater_depot::{FetchError, MetadataStore, Source, Walk};
+use headwater_policy::{Class, SourceKey, Step, plan};
+use headwater_repo::Trusted;
+
+use crate::error::Error;
+use crate::machine::{NameOutcome, class_message, class_result};
+use crate::session::{Session, store_error};
+use crate::{content, domain, role};
+
+/// Whose repository a stretch of steps is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// The organisation: the server, its update agents and mirrors.
+    Organisation,
+    /// The vendor.
+    Vendor,
+}
+
+/// One repository as verified from one stretch, with the walk that goes on fetching from it.
+pub(crate) struct Verified<'a> {
+    pub owner: Owner,
+    pub class: Class,
+    pub trusted: &'a Trusted,
+    pub walk: &'a Walk,
+}
+
+/// Why content could not be had.
+#[derive(Debug)]
+pub(crate) enum ContentError {
+    /// No source of the stretch gives it: the next stretch may.
+    Sources(String),
+    /// The run cannot go on.
+    Run(Error),
+}
+
+impl From<Error> for ContentError {
+    fn from(error: Error) -> Self {
+        Self::Run(error)
+    }
+}
+
+impl From<FetchError> for ContentError {
+    fn from(error: FetchError) -> Self {
+        match error {
+            FetchError::Disk(error) => Self::Run(store_error(error)),
+            other @ (FetchError::NoSource { .. } | FetchError::EmptyPlan { .. }) => {
+                Self::Sources(other.to_string())
+            }
+        }
+    }
+}
+
+/// Runs one class. Attempts are added to the session also where it fails.
+pub(crate) async fn run_class(session: &mut Session, class: Class) -> Result<ClassOutcome, Error> {
+    let plan = plan(&session.policy, &session.client(), class);
+    if plan.steps.is_empty() {
+        let message = "the plan has no source for this class".to_owned();
+        return Ok(outcome(class, ClassResult::NoSource, None, message));
+    }
+    let mut last = String::new();
+    for (owner, steps) in stretches(&plan.steps) {
+        match run_stretch(session, class, owner, steps).await {
+            Ok(done) => return Ok(done),
+            Err(ContentError::Sources(message)) => last = message,
+            Err(ContentError::Run(error)) => return Err(error),
+        }
+    }
+    Ok(outcome(class, ClassResult::Failed, None, format!("every source failed; {last}")))
+}
+
+/// Splits a plan where the repository changes.
+fn stretches(steps: &[Step]) -> impl Iterator<Item = (Owner, &[Step])> {
+    let owner = |step: &Step| match step.source {
+        SourceKey::Vendor => Owner::Vendor,
+        SourceKey::UpdateAgent(_) | SourceKey::Url(_) | SourceKey::Server => Owner::Organisation,
+    };
+    steps.chunk_by(move |a, b| owner(a) == owner(b)).map(move |chunk| (owner(&chunk[0]), chunk))
+}
+
+async fn run_stretch(
+    session: &mut Session,
+    class: Class,
+    owner: Owner,
+    steps: &[Step],
+) -> Result<ClassOutcome, ContentError> {
+    let (metadata, trusted) = open_repository(session, class, owner)?;
+    let sources =
+        steps.iter().map(|step| Source::new(&step.source, &step.url, step.entry, class)).collect::<Vec<_>>();
+    let version_key = match owner {
+        Owner::Organisation => class.to_string(),
+        Owner::Vendor => "vendor".to_owned(),
+    };
+    let from = session.state.versions.get(&version_key).copied().unwrap_or(0);
+    let announced = match owner {
+        Owner::Organisation => session.announced.get(class.as_str()).copied(),
+        Owner::Vendor => None,
+    };
+    let walk = Walk::new(&session.fetcher, sources, from, session.now);
+    let refreshed = match walk.refresh(&trusted, announced).await {
+        Ok(refreshed) => refreshed,
+        Err(unable) => {
+            session.attempts.extend(walk.attempts());
+            if let Some(progress) = &unable.progress {
+                metadata.save(progress.received()).map_err(store_error)?;
+            }
+            return Err(ContentError::Sources(unable.message));
+        }
+    };
+    let saved = metadata.save(refreshed.trusted.received()).map_err(store_error);
+    let verified = Verified { owner, class, trusted: &refreshed.trusted, walk: &walk };
+    let names = match saved {
+        Ok(()) => content_of(session, &verified).await,
+        Err(error) => Err(error.into()),
+    };
+    if owner == Owner::Organisation {
+        if names.is_ok() {
+            role::hold(session, &verified).await;
+        }
+        session.trusted.insert(class, refreshed.trusted.clone());
+    }
+    session.attempts.extend(walk.attempts());
+    let source = &walk.sources()[refreshed.source];
+    let names = match names {
+        Ok(names) => names,
+        Err(error) => {
+            if let ContentError::Run(error) = &error {
+                session.attempts.push(own_fault(source, session, Reason::Disk, error.to_string(), from));
+            }
+            return Err(error);
+        }
+    };
+    let mut names = names;
+    names.append(&mut session.carried);
+    let result = class_result(&names);
+    if matches!(result, ClassResult::Updated | ClassResult::Current) {
+        session.state.versions.insert(version_key, refreshed.version);
+    }
+    for name in &names {
+        if let Some(reason) = name.fault {
+            session.attempts.push(own_fault(source, session, reason, name.message.clone(), from));
+        }
+    }
+    let mut message = class_message(&names);
+    if refreshed.stale {
+        message.push_str("; the source was older than what the server announced, and none was fresher");
+    }
+    Ok(outcome(class, result, Some(source.key().to_owned()), message))
+}
+
+async fn content_of(
+    session: &mut Session,
+    verified: &Verified<'_>,
+) -> Result<Vec<NameOutcome>, ContentError> {
+    match verified.class {
+        Class::Settings => domain::update(session, verified).await,
+        Class::Components | Class::Programs => content::update(session, verified).await,
+    }
+}
+
+fn open_repository(
+    session: &Session,
+    class: Class,
+    owner: Owner,
+) -> Result<(MetadataStore, Trusted), ContentError> {
+    let (folder, root) = match owner {
+        Owner::Organisation => (session.folder.metadata(class), session.root(class)),
+        Owner::Vendor => {
+            let signed = session.state.policy.as_ref().and_then(|policy| policy.vendor_root.as_ref());
+            let Some(root) = signed else {
+                let message = "the signed policy does not carry the vendor source's root, so nothing from it can be verified";
+                return Err(ContentError::Sources(message.to_owned()));
+            };
+            let root = serde_json::to_vec(root).expect("a JSON value is written as JSON");
+            (session.folder.vendor_metadata(), root)
+        }
+    };
+    os_parent(&folder)?;
+    let metadata = MetadataStore::open(folder).map_err(store_error)?;
+    let trusted = metadata.load_or_start(&root).map_err(store_error)?;
+    Ok((metadata, trusted))
+}
+
+fn os_parent(folder: &std::path::Path) -> Result<(), Error> {
+    crate::os::create_folder(folder).map_err(Error::file("making", folder))
+}
+
+/// What went wrong here and not at the source, told beside the attempts (P9, P12).
+fn own_fault(source: &Source, session: &Session, reason: Reason, detail: String, from: u64) -> Attempt {
+    Attempt {
+        source: source.key().to_owned(),
+        url: source.url().to_owned(),
+        entry: source.entry(),
+        class: source.class().to_owned(),
+        result: AttemptResult::Failed,
+        reason: Some(reason),
+        detail,
+        bytes: 0,
+        started: session.now,
+        duration_ms: 0,
+        from_version: from,
+        to_version: from,
+    }
+}
+
+fn outcome(class: Class, result: ClassResult, source: Option<String>, message: String) -> ClassOutcome {
+    ClassOutcome { class: class.to_string(), result, source, message }
+}

@@ -1,0 +1,206 @@
+//! Class settings: the signed policy, and the settings of this client's domain (D1, D2).
+//!
+//! The policy is in force from here on, for the plans of the classes that follow in the same run. The domain's
+//! settings are a release like any other: `settings/current/` holds `values.json` and the domain's files.
+
+use std::collections::BTreeSet;
+
+use headwater_api::report::{ClassResult, Reason};
+use headwater_api::settings::{DomainDocument, FORMAT, SignedPolicy};
+use headwater_policy::Class;
+use headwater_repo::{Digest, FilePath, Sequence, TargetName};
+
+use crate::classes::{ContentError, Verified};
+use crate::content::{target, unusable};
+use crate::error::Error;
+use crate::install::{Hooks, Judged, blocking, put_in_force, remember};
+use crate::machine::NameOutcome;
+use crate::os;
+use crate::session::{Session, policy_of};
+use crate::slot::{Record, RecordFile, Slot};
+
+/// The file of a domain's values, beside its files.
+const VALUES: &str = "values.json";
+
+/// Brings policy and domain settings up to date.
+pub(crate) async fn update(
+    session: &mut Session,
+    verified: &Verified<'_>,
+) -> Result<Vec<NameOutcome>, ContentError> {
+    let policy = update_policy(session, verified).await?;
+    let domain = update_domain(session, verified).await?;
+    Ok(vec![policy, domain])
+}
+
+async fn update_policy(session: &mut Session, verified: &Verified<'_>) -> Result<NameOutcome, ContentError> {
+    let nothing = |message: String| NameOutcome {
+        name: "policy".to_owned(),
+        result: ClassResult::Current,
+        message,
+        fault: None,
+    };
+    let name = TargetName::new("policy.json").expect("policy.json is a target name");
+    let Some(description) = verified.trusted.target(&name) else {
+        return Ok(nothing(String::new()));
+    };
+    if description.sha256.is_some() && description.sha256 == session.state.policy_digest {
+        return Ok(nothing(String::new()));
+    }
+    let bytes = target(session, verified, &description).await?;
+    let signed: SignedPolicy = serde_json::from_slice(&bytes).map_err(unusable)?;
+    if signed.format > FORMAT {
+        return Err(unusable(format!(
+            "the policy is of format {}; use a newer headwater-client",
+            signed.format
+        )));
+    }
+    let policy = policy_of(&signed.policy).map_err(unusable)?;
+    let had = session.state.policy.as_ref();
+    let had_version = had.map_or(0, |had| had.version);
+    if signed.version < had_version {
+        let message = format!("kept policy version {had_version}; the source has {}", signed.version);
+        return Ok(NameOutcome { fault: Some(Reason::Backwards), ..nothing(message) });
+    }
+    if had.is_some_and(|had| had.vendor_root != signed.vendor_root) {
+        // Another vendor source: what was believed of the former says nothing of it.
+        let folder = session.folder.vendor_metadata();
+        os::remove_tree(&folder).map_err(Error::file("removing", &folder))?;
+    }
+    let message = format!("policy updated to version {}", signed.version);
+    session.policy = policy;
+    session.state.policy = Some(signed);
+    session.state.policy_digest = description.sha256;
+    session.save_state()?;
+    Ok(NameOutcome { result: ClassResult::Updated, ..nothing(message) })
+}
+
+async fn update_domain(session: &mut Session, verified: &Verified<'_>) -> Result<NameOutcome, ContentError> {
+    let domain = session.domain.clone();
+    let outcome = |result, message: String, fault| NameOutcome {
+        name: format!("domain {domain}"),
+        result,
+        message,
+        fault,
+    };
+    let found = TargetName::new(format!("domains/{domain}.json"))
+        .ok()
+        .and_then(|name| verified.trusted.target(&name));
+    let Some((description, digest)) = found.and_then(|found| found.sha256.map(|digest| (found, digest)))
+    else {
+        let message = format!("the signed settings have no domain {domain}; what was in force stays");
+        return Ok(outcome(ClassResult::Current, message, None));
+    };
+    let slot = session.folder.settings_slot();
+    let installed = slot.installed().map_err(Error::file("reading", slot.folder()))?;
+    if installed.as_ref().is_some_and(|(_, record)| record.manifest == digest) {
+        return Ok(outcome(ClassResult::Current, String::new(), None));
+    }
+    let bytes = target(session, verified, &description).await?;
+    let document: DomainDocument = serde_json::from_slice(&bytes).map_err(unusable)?;
+    if document.format > FORMAT || document.domain != domain {
+        return Err(unusable(format!(
+            "domain {domain}: format {}, for {}",
+            document.format, document.domain
+        )));
+    }
+    let sequence = Sequence::new(document.version).map_err(unusable)?;
+    let had = installed.and_then(|(_, record)| Some((record.sequence, of_domain(&record)?)));
+    if let Some((have, of)) = had
+        && of == domain
+        && have > sequence
+    {
+        let message = format!("kept settings {have} of {domain}; the source has {sequence}");
+        return Ok(outcome(ClassResult::Current, message, Some(Reason::Backwards)));
+    }
+    if !session.options.retry_failed
+        && let Some(why) = session.state.failed_why(Class::Settings, "settings", sequence, &digest)
+    {
+        let message = format!(
+            "settings {sequence} failed here and are not tried again until there are newer ones: {why}"
+        );
+        return Ok(outcome(ClassResult::WentBack, message, None));
+    }
+    let files = files_of(&document).map_err(unusable)?;
+    let record = record_of(&document, &bytes, sequence, digest, &files).map_err(unusable)?;
+    let release = place(&slot, &record, files).await?;
+    let hooks = Hooks::of(&document.settings);
+    Ok(match put_in_force(Class::Settings, "settings", &slot, &release, &hooks).await? {
+        Judged::Kept(problem) => {
+            session.state.forget_failed(Class::Settings, "settings", sequence);
+            session.settings = document.settings;
+            let problem = problem.map_or_else(String::new, |problem| format!(", but {problem}"));
+            outcome(
+                ClassResult::Updated,
+                format!("settings of {domain} updated to {sequence}{problem}"),
+                None,
+            )
+        }
+        Judged::WentBack(why) => {
+            remember(session, Class::Settings, "settings", &record, &why);
+            let message = format!("went back after trying settings {sequence} of {domain}: {why}");
+            outcome(ClassResult::WentBack, message, Some(Reason::Install))
+        }
+    })
+}
+
+/// The domain whose settings a record holds.
+fn of_domain(record: &Record) -> Option<String> {
+    Some(record.document.as_ref()?.get("domain")?.as_str()?.to_owned())
+}
+
+/// The files to be in `settings/current/`, or why there cannot be such.
+fn files_of(document: &DomainDocument) -> Result<Vec<(String, Vec<u8>)>, String> {
+    let values = serde_json::to_vec_pretty(&document.values).map_err(|error| error.to_string())?;
+    let mut files = vec![(VALUES.to_owned(), values)];
+    let names: BTreeSet<&str> = document.files.keys().map(String::as_str).chain([VALUES]).collect();
+    for (path, text) in &document.files {
+        let checked = FilePath::new(path.clone()).map_err(|error| error.to_string())?;
+        if path == VALUES || checked.folders().any(|folder| names.contains(folder)) {
+            return Err(format!("the file {path} is in the way of another file"));
+        }
+        files.push((path.clone(), text.clone().into_bytes()));
+    }
+    Ok(files)
+}
+
+fn record_of(
+    document: &DomainDocument,
+    bytes: &[u8],
+    sequence: Sequence,
+    manifest: Digest,
+    files: &[(String, Vec<u8>)],
+) -> Result<Record, serde_json::Error> {
+    Ok(Record {
+        sequence,
+        version: document.version.to_string(),
+        manifest,
+        files: files
+            .iter()
+            .map(|(path, bytes)| RecordFile {
+                path: path.clone(),
+                sha256: Digest::of(bytes),
+                size: bytes.len() as u64,
+            })
+            .collect(),
+        install: None,
+        probe: None,
+        document: Some(serde_json::from_slice(bytes)?),
+    })
+}
+
+async fn place(slot: &Slot, record: &Record, files: Vec<(String, Vec<u8>)>) -> Result<String, Error> {
+    let at = slot.folder().to_owned();
+    let (slot, record) = (slot.clone(), record.clone());
+    let placed = blocking(move || -> std::io::Result<String> {
+        let assembling = slot.begin(&record)?;
+        for (path, bytes) in &files {
+            let path = assembling.join(path);
+            if let Some(above) = path.parent() {
+                std::fs::create_dir_all(above)?;
+            }
+            std::fs::write(&path, bytes)?;
+        }
+        slot.finish(&assembling, &record)
+    });
+    placed.await.map_err(Error::file("assembling in", &at))
+}
