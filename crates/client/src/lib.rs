@@ -9,6 +9,7 @@
 //! planning `headwater-policy`'s, fetching and serving `headwater-depot`'s, holding what an update agent serves
 //! `headwater-agent`'s.
 
+pub mod arguments;
 mod chance;
 mod classes;
 pub mod command;
@@ -21,6 +22,7 @@ mod folder;
 mod install;
 pub mod limits;
 pub mod machine;
+pub mod narrate;
 pub mod os;
 pub mod own_program;
 mod role;

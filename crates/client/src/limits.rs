@@ -65,3 +65,9 @@ pub const STORE_BYTES_MAX: u64 = 64 * 1024 * 1024 * 1024;
 
 /// Free space that an install leaves on the disk, in bytes, for the endpoint's own needs.
 pub const FREE_BYTES_MIN: u64 = 16 * 1024 * 1024;
+
+/// Time that a run gets to end when the daemon is told to stop; cut off, it leaves old or new releases, whole.
+pub const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// Time between polls where the settings in force cannot be read.
+pub const POLL_INTERVAL_DEFAULT: Duration = Duration::from_secs(3600);

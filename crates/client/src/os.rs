@@ -16,7 +16,7 @@ mod system;
 
 pub use system::{
     current_link, exec, free_bytes, host_name, in_own_process_group, is_storage_fault, kill_process_group,
-    make_executable, set_mode, switch_link,
+    make_executable, set_mode, stop_signal, switch_link,
 };
 
 /// The clock, read at the entry points of the client only.

@@ -165,10 +165,22 @@ pub fn choose(data: &Path) -> Result<Option<PathBuf>, Error> {
     }
 }
 
-/// A run as daemon was completed: the release is no longer on probation.
-pub(crate) fn passed(folder: &DataFolder) -> Result<(), Error> {
-    let path = starts_path(&folder.slot(Class::Programs, NAME));
-    os::remove_file(&path).map_err(Error::file("removing", &path))
+/// After a completed run as daemon: the running program is no longer on probation, if it was; or it is not the
+/// one that is current (another process put a newer one in place), and then that one is to go on.
+pub(crate) fn after_run(folder: &DataFolder, own: &Path) -> Result<Option<PathBuf>, Error> {
+    let slot = folder.slot(Class::Programs, NAME);
+    let at = || Error::file("reading", slot.folder());
+    if read_starts(&slot).map_err(at())?.is_none() {
+        return Ok(None);
+    }
+    let Some((name, _)) = slot.installed().map_err(at())? else { return Ok(None) };
+    let current = slot.release_folder(&name).join(NAME);
+    let same = |a: &Path, b: &Path| a.canonicalize().ok().is_some_and(|a| b.canonicalize().ok() == Some(a));
+    if same(&current, own) {
+        os::remove_file(&starts_path(&slot)).map_err(at())?;
+        return Ok(None);
+    }
+    Ok(Some(current))
 }
 
 fn read_starts(slot: &Slot) -> std::io::Result<Option<u32>> {

@@ -1,13 +1,21 @@
 //! The update agent's part of a run: after a class was updated, hold for others what the signed policy lets this
 //! client share; without the role, hold nothing. Trouble here is told in the report and stops nothing (U3, U4).
 
-use headwater_agent::{Hold, Shelf, hold as hold_class};
+use std::time::Duration;
+
+use headwater_agent::{Hold, Part, Shelf, hold as hold_class, own_addresses};
 use headwater_api::report::UpdateAgentReport;
+use headwater_depot::serve::ServeLimits;
 use headwater_policy::{Class, ClassSet};
 
 use crate::classes::Verified;
+use crate::config::Config;
+use crate::error::Error;
+use crate::folder::DataFolder;
+use crate::limits::POLL_INTERVAL_DEFAULT;
 use crate::os;
-use crate::session::Session;
+use crate::session::{Session, addresses, policy_of, read_bundle, settings_in_force};
+use crate::state::State;
 
 /// The classes that this client shares by the policy in force.
 pub(crate) fn shared(session: &Session) -> ClassSet {
@@ -76,6 +84,43 @@ pub(crate) fn settle(session: &mut Session) {
         bytes_free,
         problems: std::mem::take(&mut report.problems),
     };
+}
+
+/// The part that the policy and settings on the disk give this client as update agent.
+pub(crate) fn part(config: &Config, folder: &DataFolder) -> Result<Part, Error> {
+    let bundle = read_bundle(config, folder)?;
+    let state = State::load(folder)?;
+    let (_, settings) = settings_in_force(folder, &state, &bundle)?;
+    let document = state.policy.as_ref().map_or(&bundle.policy, |signed| &signed.policy);
+    let policy = policy_of(document).map_err(|problem| Error::Malformed { path: folder.state(), problem })?;
+    let agent = config.id.parse().ok().and_then(|id| policy.update_agent(&id).cloned());
+    let own = addresses(config)?;
+    let limits = ServeLimits {
+        downloads_max: settings.update_agent_downloads_max.max(1) as usize,
+        bytes_per_second: match settings.update_agent_bandwidth_kib_per_second {
+            0 => None,
+            kib => Some(kib.saturating_mul(1024)),
+        },
+    };
+    Ok(Part {
+        addresses: agent
+            .as_ref()
+            .map(|agent| own_addresses(agent.addresses(), &own, agent.port()))
+            .unwrap_or_default(),
+        classes: agent.map_or(ClassSet::NONE, |agent| agent.classes()),
+        limits,
+        unsafe_bind_beyond_loopback: config.unsafe_bind_beyond_loopback,
+    })
+}
+
+/// Time between polls, by the settings in force.
+pub(crate) fn poll_interval(config: &Config, folder: &DataFolder) -> Duration {
+    let read = || -> Result<Duration, Error> {
+        let bundle = read_bundle(config, folder)?;
+        let (_, settings) = settings_in_force(folder, &State::load(folder)?, &bundle)?;
+        Ok(Duration::from_secs(u64::from(settings.poll_interval_minutes) * 60))
+    };
+    read().unwrap_or(POLL_INTERVAL_DEFAULT)
 }
 
 fn report(session: &mut Session) -> &mut UpdateAgentReport {

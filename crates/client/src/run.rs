@@ -58,15 +58,21 @@ pub(crate) struct Completed {
 ///
 /// The run could not start or could not go on: see [`Error`]. What failed at sources is in the report.
 pub async fn run_once(config: &Config, options: &RunOptions) -> Result<Report, Error> {
-    complete(config, options).await.map(|completed| completed.report)
+    complete(config, options, Vec::new()).await.map(|completed| completed.report)
 }
 
-pub(crate) async fn complete(config: &Config, options: &RunOptions) -> Result<Completed, Error> {
+/// `warnings`: what the report is to say beside what the run finds.
+pub(crate) async fn complete(
+    config: &Config,
+    options: &RunOptions,
+    warnings: Vec<String>,
+) -> Result<Completed, Error> {
     let begun = Instant::now();
     let folder = DataFolder::new(&config.data);
     os::create_folder(folder.root()).map_err(Error::file("making", folder.root()))?;
     let _lock = if options.self_trial { None } else { Some(take_lock(&folder)?) };
     let mut session = Session::open(config, options, os::now())?;
+    session.warnings = warnings;
     if options.trigger == Trigger::Person && !session.settings.allow_manual_update {
         return Err(Error::ManualNotAllowed(session.domain));
     }
@@ -142,7 +148,10 @@ async fn check_in(session: &mut Session) -> Result<(), Error> {
         addresses: session.addresses.iter().map(ToString::to_string).collect(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
         policy_version: session.state.policy.as_ref().map_or(0, |policy| policy.version),
-        versions: session.state.versions.clone(),
+        versions: Class::ALL
+            .iter()
+            .filter_map(|class| Some((class.to_string(), *session.state.versions.get(class.as_str())?)))
+            .collect(),
     };
     let server = Server::new(session.policy.server().as_str())?;
     let Some(answer) = server.check_in(&message, &mut session.state, session.now).await else {

@@ -1,6 +1,7 @@
 //! What a run works with: what was read at its start, and what it has found so far.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use headwater_api::bundle::ClientBundle;
 use headwater_api::policy::PolicyDocument;
@@ -118,32 +119,36 @@ impl Session {
 /// Reads the bundle in the data folder; at the first start copies it there.
 pub(crate) fn read_bundle(config: &Config, folder: &DataFolder) -> Result<ClientBundle, Error> {
     let kept = folder.bundle();
-    let parse = |path: &std::path::Path, bytes: &[u8]| -> Result<ClientBundle, Error> {
-        let malformed = |problem: String| Error::Malformed { path: path.to_owned(), problem };
-        let bundle: ClientBundle = serde_json::from_slice(bytes)
-            .map_err(|error| malformed(format!("{error}; make it again with `headwater clients bundle`")))?;
-        if bundle.format > headwater_api::bundle::FORMAT {
-            return Err(malformed(format!(
-                "it is of format {}; use a newer headwater-client",
-                bundle.format
-            )));
-        }
-        policy_of(&bundle.policy).map_err(malformed)?;
-        Ok(bundle)
-    };
-    if let Some(bytes) =
-        os::read_bounded(&kept, BUNDLE_BYTES_MAX).map_err(Error::file("reading the bundle", &kept))?
-    {
-        return parse(&kept, &bytes);
+    if kept.is_file() {
+        return read_kept_bundle(config, folder);
     }
     let given = config.bundle.as_ref().ok_or_else(|| Error::NoBundle(config.data.clone()))?;
-    let bytes = os::read_bounded(given, BUNDLE_BYTES_MAX)
-        .and_then(|bytes| bytes.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound)))
-        .map_err(Error::file("reading the bundle", given))?;
-    let bundle = parse(given, &bytes)?;
+    let (bytes, bundle) = parse_bundle(given)?.ok_or_else(|| {
+        Error::file("reading the bundle", given)(std::io::Error::from(std::io::ErrorKind::NotFound))
+    })?;
     os::create_folder(folder.root()).map_err(Error::file("making", folder.root()))?;
     os::write_atomic(&kept, &bytes).map_err(Error::file("writing the bundle", &kept))?;
     Ok(bundle)
+}
+
+/// Reads the bundle in the data folder.
+pub(crate) fn read_kept_bundle(config: &Config, folder: &DataFolder) -> Result<ClientBundle, Error> {
+    let kept = parse_bundle(&folder.bundle())?;
+    kept.map(|(_, bundle)| bundle).ok_or_else(|| Error::NoBundle(config.data.clone()))
+}
+
+/// A bundle and its bytes; `None` if there is no such file.
+fn parse_bundle(path: &Path) -> Result<Option<(Vec<u8>, ClientBundle)>, Error> {
+    let read = os::read_bounded(path, BUNDLE_BYTES_MAX).map_err(Error::file("reading the bundle", path))?;
+    let Some(bytes) = read else { return Ok(None) };
+    let malformed = |problem: String| Error::Malformed { path: path.to_owned(), problem };
+    let bundle: ClientBundle = serde_json::from_slice(&bytes)
+        .map_err(|error| malformed(format!("{error}; make it again with `headwater clients bundle`")))?;
+    if bundle.format > headwater_api::bundle::FORMAT {
+        return Err(malformed(format!("it is of format {}; use a newer headwater-client", bundle.format)));
+    }
+    policy_of(&bundle.policy).map_err(malformed)?;
+    Ok(Some((bytes, bundle)))
 }
 
 /// The addresses to plan with.

@@ -1,11 +1,19 @@
-//! What a client is, has and would do.
+//! What a client is, has and would do: read from its data folder, which is not touched.
+
 use std::collections::BTreeMap;
 
+use headwater_api::parse::plan_document;
 use headwater_api::plan::PlanDocument;
 use headwater_api::report::{Installed, Report};
+use headwater_policy::{Class, Client, ClientId, Planner};
 use serde::Serialize;
 
-use crate::{Config, Error};
+use crate::config::Config;
+use crate::error::Error;
+use crate::folder::DataFolder;
+use crate::run::installed;
+use crate::session::{addresses, policy_of, read_kept_bundle, settings_in_force};
+use crate::state::State;
 
 /// What a client is, has and would do.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -37,7 +45,32 @@ pub struct Status {
 /// # Errors
 ///
 /// The data folder cannot be read, or there is no bundle.
-#[expect(clippy::unimplemented, reason = "signature first; reading follows")]
-pub fn status(_config: &Config) -> Result<Status, Error> {
-    unimplemented!()
+pub fn status(config: &Config) -> Result<Status, Error> {
+    let folder = DataFolder::new(&config.data);
+    let bundle = read_kept_bundle(config, &folder)?;
+    let state = State::load(&folder)?;
+    let (domain, settings) = settings_in_force(&folder, &state, &bundle)?;
+    let document = state.policy.as_ref().map_or(&bundle.policy, |signed| &signed.policy);
+    let policy = policy_of(document).map_err(|problem| Error::Malformed { path: folder.state(), problem })?;
+    let id: ClientId =
+        config.id.parse().map_err(|problem| Error::Internal(format!("id {}: {problem}", config.id)))?;
+    let addresses = addresses(config)?;
+    let client = Client::new(id.clone(), addresses.clone(), settings.download_from_vendor);
+    let classes = policy.update_agent(&id).map(headwater_policy::UpdateAgent::classes);
+    Ok(Status {
+        client: id.to_string(),
+        domain,
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        addresses: addresses.iter().map(ToString::to_string).collect(),
+        policy_version: state.policy.as_ref().map_or(0, |policy| policy.version),
+        shares: classes
+            .into_iter()
+            .flat_map(|classes| classes.iter().collect::<Vec<Class>>())
+            .map(|class| class.to_string())
+            .collect(),
+        installed: installed(&folder)?,
+        failed: state.failed_sentences(),
+        plans: plan_document(&Planner::new(&policy).plans(&client)),
+        last_run: state.last_run,
+    })
 }

@@ -98,3 +98,19 @@ pub fn kill_process_group(leader: u32) {
 pub fn exec(program: &Path, arguments: &[std::ffi::OsString], variable: (&str, &str)) -> io::Error {
     std::process::Command::new(program).args(arguments).env(variable.0, variable.1).exec()
 }
+
+/// Completes when the system tells this process to stop: SIGTERM or SIGINT.
+///
+/// # Errors
+///
+/// The signals cannot be listened for.
+pub fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,114 @@
+//! `headwater-client`: flags, configuration, run, exit code.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{CommandFactory as _, Parser as _};
+use headwater_client::arguments::{Arguments, Command, Common};
+use headwater_client::own_program::{self, Proof};
+use headwater_client::{Config, ConfigError, End, Error, RunOptions, Trigger, narrate, os};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).init();
+    let done = match arguments.command {
+        Command::Run(common) => daemon(&common),
+        Command::Update { common, retry_failed } => update(&common, retry_failed),
+        Command::Status(common) => status(&common),
+        Command::Completions { shell } => {
+            clap_complete::generate(
+                shell,
+                &mut Arguments::command(),
+                own_program::NAME,
+                &mut std::io::stdout(),
+            );
+            Ok(0)
+        }
+        Command::Trial { common, proof, word } => trial(&common, &proof, &word),
+    };
+    done.map_or_else(
+        |error| {
+            eprintln!("error: {error:#}");
+            ExitCode::from(exit_code(&error))
+        },
+        ExitCode::from,
+    )
+}
+
+fn daemon(common: &Common) -> anyhow::Result<u8> {
+    let config = common.config()?;
+    if std::env::var_os(own_program::LAUNCHED).is_none()
+        && let Some(program) = own_program::choose(&config.data)?
+    {
+        become_program(&program);
+    }
+    let end = runtime()?.block_on(async {
+        let shutdown = os::stop_signal().context("listening for the word to stop")?;
+        anyhow::Ok(headwater_client::run(config, shutdown).await?)
+    })?;
+    if let End::Replaced(program) = end {
+        become_program(&program);
+        return Ok(1);
+    }
+    Ok(0)
+}
+
+/// Returns only if it could not be done: then this program goes on.
+fn become_program(program: &std::path::Path) {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let error = os::exec(program, &arguments, (own_program::LAUNCHED, "1"));
+    tracing::error!(program = %program.display(), %error, "the newer headwater-client could not be started");
+}
+
+fn update(common: &Common, retry_failed: bool) -> anyhow::Result<u8> {
+    let config = common.config()?;
+    let options = RunOptions { trigger: Trigger::Person, retry_failed, ..RunOptions::default() };
+    let (report, ended) = match runtime()?.block_on(headwater_client::run_once(&config, &options)) {
+        Ok(report) => (report, None),
+        Err(Error::Ended { report, source }) => (*report, Some(source)),
+        Err(error) => return Err(error.into()),
+    };
+    if common.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        print!("{}", narrate::report(&report));
+    }
+    match ended {
+        Some(error) => Err((*error).into()),
+        None => Ok(narrate::exit_code(&report)),
+    }
+}
+
+fn status(common: &Common) -> anyhow::Result<u8> {
+    let status = headwater_client::status(&common.config()?)?;
+    if common.json {
+        println!("{}", serde_json::to_string(&status)?);
+    } else {
+        print!("{}", narrate::status(&status));
+    }
+    Ok(0)
+}
+
+fn trial(common: &Common, proof: &std::path::Path, word: &str) -> anyhow::Result<u8> {
+    let config: Config = common.config()?;
+    let options = RunOptions { self_trial: true, ..RunOptions::default() };
+    let report = runtime()?.block_on(headwater_client::run_once(&config, &options))?;
+    Proof::write(proof, word, &report)?;
+    Ok(0)
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")
+}
+
+fn exit_code(error: &anyhow::Error) -> u8 {
+    if error.downcast_ref::<ConfigError>().is_some() {
+        return 2;
+    }
+    match error.downcast_ref::<Error>() {
+        Some(error) if error.is_storage() => 4,
+        Some(Error::NoBundle(_) | Error::Malformed { .. }) => 2,
+        Some(_) | None => 1,
+    }
+}
