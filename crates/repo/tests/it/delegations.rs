@@ -109,6 +109,18 @@ fn a_terminating_role_has_the_last_word() {
 }
 
 #[test]
+fn a_terminating_role_ends_the_search_of_those_above_it() {
+    let source = repository(&[
+        ("targets", targets(&[], &[("a", "*", false), ("z", "*", false)])),
+        ("a", targets(&[], &[("t", "*", true)])),
+        ("t", targets(&[], &[("u", "*", false)])),
+        ("u", targets(&[], &[])),
+        ("z", targets(&["x"], &[])),
+    ]);
+    check(&source, "x", false, &["a", "t", "u"]);
+}
+
+#[test]
 fn circles_end() {
     let source = repository(&[
         ("targets", targets(&[], &[("a", "*", false)])),
