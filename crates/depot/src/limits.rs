@@ -37,8 +37,11 @@ pub const BUSY_WAIT_MAX: Duration = Duration::from_secs(60);
 /// Wait for a busy source that does not say how long.
 pub const BUSY_WAIT_DEFAULT: Duration = Duration::from_secs(5);
 
-/// Times that one busy source is waited for in one run and for one thing: with [`BUSY_WAIT_MAX`] ten minutes at most.
-pub const BUSY_RETRIES_MAX: u32 = 10;
+/// Shortest such wait, whatever the source says: nobody is asked in a tight loop.
+pub const BUSY_WAIT_MIN: Duration = Duration::from_secs(1);
+
+/// Times that one busy source is waited for in one run and for one thing: with [`BUSY_WAIT_MAX`] five minutes at most.
+pub const BUSY_RETRIES_MAX: u32 = 5;
 
 /// First back-off of a source that failed; doubles with each failure.
 pub const BACK_OFF_MIN: Duration = Duration::from_secs(60);
@@ -73,8 +76,11 @@ pub const SERVE_CHUNK: usize = 256 * 1024;
 /// Bytes of one chunk under a bandwidth limit, at least: less costs more in calls than it smooths.
 pub const SERVE_CHUNK_MIN: usize = 4 * 1024;
 
-/// Bytes of one file in the memory cache of small files: metadata and manifests.
+/// Bytes of one target in the memory cache of small files; larger ones are streamed.
 pub const CACHED_FILE_MAX: u64 = 1024 * 1024;
+
+/// Bytes of one metadata file in that cache, and of any that is served: above `headwater_repo`'s largest.
+pub const CACHED_METADATA_MAX: u64 = 8 * 1024 * 1024;
 
 /// Bytes of all files in that cache.
 pub const CACHE_TOTAL_MAX: u64 = 32 * 1024 * 1024;
@@ -97,6 +103,12 @@ pub const CONNECTIONS_MAX: usize = 512;
 
 /// Connections beyond that which are told so at once; the rest is dropped.
 pub const REFUSALS_MAX: usize = 64;
+
+/// Time for a refused connection to hear that it is refused.
+pub const REFUSAL_TIME: Duration = Duration::from_secs(1);
+
+/// Pause after a connection could not be accepted, most often because file handles ran out.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Time for running answers to end at shutdown.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);

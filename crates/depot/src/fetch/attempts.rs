@@ -89,9 +89,14 @@ impl Log {
         self.with(source, |record| record.to_version = version);
     }
 
-    /// Content came from it and was right.
-    pub(crate) fn gave(&self, source: usize) {
-        self.with(source, |record| record.content = true);
+    /// Content came from it and was right; with `after_all`, what it was blamed for before.
+    pub(crate) fn gave(&self, source: usize, after_all: bool) {
+        self.with(source, |record| {
+            record.content = true;
+            if after_all {
+                record.fault = None;
+            }
+        });
     }
 
     pub(crate) fn failed(&self, source: usize, fault: &Fault) {

@@ -136,6 +136,7 @@ impl Walk {
     async fn each_in_turn(&self, what: &str, turn: &mut impl Turn) -> Result<(), FetchError> {
         let mut queues = Queues::new(self);
         let mut last = None;
+        let mut blamed = HashSet::new();
         while let Some(Next { source, patient }) = queues.next(self) {
             if let Some(wait) = self.busy_for(source) {
                 if !patient {
@@ -149,14 +150,13 @@ impl Walk {
                     last = Some(fault);
                     continue;
                 }
-                queues.waits[source] += 1;
                 sleep(wait).await;
             }
             let settings = self.fetcher.settings();
             let patience = if patient { settings.idle_timeout } else { settings.soft_stall };
             match self.turns(source, turn, patience).await {
                 Ok(()) => {
-                    self.log.gave(source);
+                    self.log.gave(source, blamed.contains(&source));
                     self.fetcher.memory().succeeded(self.sources[source].url());
                     return Ok(());
                 }
@@ -164,6 +164,7 @@ impl Walk {
                 Err(Trouble::Stalled) => {
                     let fault = Fault::new(Reason::Silent, format!("it fell silent over {what}"));
                     self.blame(source, &fault);
+                    blamed.insert(source);
                     last = Some(fault);
                     if !patient {
                         queues.later.push_back(source);
@@ -171,7 +172,9 @@ impl Walk {
                 }
                 Err(Trouble::Fault(fault)) => {
                     self.blame(source, &fault);
+                    blamed.insert(source);
                     if fault.reason == Reason::Busy {
+                        queues.waits[source] += 1;
                         queues.later.push_back(source);
                     }
                     last = Some(fault);

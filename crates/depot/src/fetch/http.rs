@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout};
 
 use super::FetchSettings;
 use super::fault::{Fault, Phase, ResolveError};
-use crate::limits::{BUSY_WAIT_DEFAULT, REDIRECTS_MAX};
+use crate::limits::{BUSY_WAIT_DEFAULT, BUSY_WAIT_MIN, REDIRECTS_MAX};
 
 /// The one way out of this process.
 #[derive(Debug, Clone)]
@@ -62,15 +62,24 @@ impl Http {
     pub(crate) fn new(settings: &FetchSettings) -> Result<Self, reqwest::Error> {
         // Programs install it first thing in `main`; a test or an example may not have.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let client = Client::builder()
-            .user_agent(&settings.user_agent)
-            .no_proxy()
-            .referer(false)
-            .retry(reqwest::retry::never())
-            .redirect(redirect::Policy::custom(redirected))
-            .dns_resolver(Arc::new(Resolver { families: settings.families }))
-            .connect_timeout(settings.connect_timeout)
-            .build()?;
+        let builder = || {
+            Client::builder()
+                .user_agent(&settings.user_agent)
+                .no_proxy()
+                .referer(false)
+                .retry(reqwest::retry::never())
+                .redirect(redirect::Policy::custom(redirected))
+                .dns_resolver(Arc::new(Resolver { families: settings.families }))
+                .connect_timeout(settings.connect_timeout)
+        };
+        let client = match builder().build() {
+            Ok(client) => client,
+            // A small system without certificate authorities: plain HTTP is as good, everything being signed.
+            Err(error) => {
+                tracing::warn!(%error, "no certificate authority is known here: https sources will fail");
+                builder().tls_certs_only([]).build()?
+            }
+        };
         Ok(Self {
             client,
             head_timeout: settings.connect_timeout + settings.idle_timeout,
@@ -170,7 +179,7 @@ pub(crate) fn wrong_status(status: StatusCode, url: &str) -> Fault {
 fn busy(response: &Response, url: &str) -> Fault {
     let seconds =
         response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    let wait = seconds.map_or(BUSY_WAIT_DEFAULT, Duration::from_secs);
+    let wait = seconds.map_or(BUSY_WAIT_DEFAULT, Duration::from_secs).max(BUSY_WAIT_MIN);
     let mut fault = Fault::new(Reason::Busy, format!("{url}: it is busy for {} s", wait.as_secs()));
     fault.retry_after = Some(wait);
     fault

@@ -17,13 +17,16 @@ use bytes::Bytes;
 use futures_util::stream;
 use headwater_policy::Class;
 use headwater_repo::Digest;
+use headwater_repo::layout::BLOBS_FOLDER;
 
 use super::Site;
 use super::cache::{Cached, Stamp};
 use super::pace::Place;
 use super::path::{Kind, Refusal, Wanted, open_below, wanted};
 use super::range::{Portion, portion};
-use crate::limits::{CACHED_FILE_MAX, RETRY_AFTER as RETRY_AFTER_TIME, TIMESTAMP_MAX_AGE_SECONDS};
+use crate::limits::{
+    CACHED_FILE_MAX, CACHED_METADATA_MAX, RETRY_AFTER as RETRY_AFTER_TIME, TIMESTAMP_MAX_AGE_SECONDS,
+};
 
 /// Tells a class that is not shared from a file that is not there; both are 404.
 const REASON_HEADER: &str = "headwater-reason";
@@ -66,7 +69,8 @@ pub(super) async fn answer(site: Site, class: Class, request: Request) -> Respon
             return refuse(StatusCode::INTERNAL_SERVER_ERROR, "the file could not be read", |head| head);
         }
     };
-    let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+    let address =
+        request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
     let asker = Asker { site, class, address, head_only };
     asker.send(request.headers(), found, wanted.kind)
 }
@@ -85,10 +89,15 @@ fn read(site: &Site, folder: &Path, wanted: &Wanted, path: PathBuf) -> std::io::
     let Some((mut file, _)) = open_below(folder, &wanted.path)? else { return Ok(None) };
     let metadata = file.metadata()?;
     let size = metadata.len();
-    if let Kind::Content(digest) = wanted.kind
-        && (size > CACHED_FILE_MAX || wanted.path.starts_with("blobs/"))
-    {
-        return Ok(Some(Found::Large { file, size, digest }));
+    match wanted.kind {
+        Kind::Content(digest) if size > CACHED_FILE_MAX || wanted.path.starts_with(BLOBS_FOLDER) => {
+            return Ok(Some(Found::Large { file, size, digest }));
+        }
+        Kind::Metadata | Kind::Timestamp if size > CACHED_METADATA_MAX => {
+            tracing::error!(path = %path.display(), size, "metadata that no client would take is not served");
+            return Ok(None);
+        }
+        _ => {}
     }
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
@@ -97,9 +106,7 @@ fn read(site: &Site, folder: &Path, wanted: &Wanted, path: PathBuf) -> std::io::
         _ => Digest::of(&bytes),
     };
     let cached = Cached { bytes: Bytes::from(bytes), tag: tag(&digest) };
-    if size <= CACHED_FILE_MAX {
-        site.inner.cache.put(path, Stamp::of(&metadata), cached.clone());
-    }
+    site.inner.cache.put(path, Stamp::of(&metadata), cached.clone());
     Ok(Some(Found::Small(cached)))
 }
 
@@ -208,8 +215,6 @@ fn tag(digest: &Digest) -> String {
 fn cache_control(kind: Kind) -> String {
     match kind {
         Kind::Timestamp => format!("public, max-age={TIMESTAMP_MAX_AGE_SECONDS}"),
-        // Without a digest in its name, a target may be another tomorrow.
-        Kind::Other => "no-cache".to_owned(),
         Kind::Metadata | Kind::Content(_) => "public, max-age=31536000, immutable".to_owned(),
     }
 }
@@ -217,7 +222,7 @@ fn cache_control(kind: Kind) -> String {
 fn content_type(kind: Kind) -> &'static str {
     match kind {
         Kind::Timestamp | Kind::Metadata => "application/json",
-        Kind::Content(_) | Kind::Other => "application/octet-stream",
+        Kind::Content(_) => "application/octet-stream",
     }
 }
 

@@ -66,7 +66,7 @@ pub async fn listen(
                 Err(error) => {
                     // Out of file handles, or a connection that went before it was taken: the next may do better.
                     tracing::warn!(%error, "a connection could not be accepted");
-                    sleep(Duration::from_millis(100)).await;
+                    sleep(limits::ACCEPT_PAUSE).await;
                     continue;
                 }
             },
@@ -135,7 +135,7 @@ async fn refuse(mut stream: TcpStream, _place: OwnedSemaphorePermit) {
         io::Result::Ok(())
     };
     // Whether it listened makes no difference.
-    let _ = timeout(Duration::from_secs(1), telling).await;
+    let _ = timeout(limits::REFUSAL_TIME, telling).await;
 }
 
 /// A connection that is cut when the other side does not take what we send.

@@ -26,8 +26,6 @@ pub(super) enum Kind {
     Metadata,
     /// A target or blob, whose digest is in its name.
     Content(Digest),
-    /// A target without a digest in its name: another repository's.
-    Other,
 }
 
 /// Why a path is not one of ours.
@@ -53,10 +51,10 @@ pub(super) fn wanted(raw: &str) -> Result<Wanted, Refusal> {
     let kind = match parts.as_slice() {
         [METADATA_FOLDER, _] if path == TIMESTAMP => Kind::Timestamp,
         [METADATA_FOLDER, name] if name.ends_with(".json") => Kind::Metadata,
-        [TARGETS_FOLDER, .., name] => name
-            .split_once('.')
-            .and_then(|(digest, _)| digest.parse().ok())
-            .map_or(Kind::Other, Kind::Content),
+        [TARGETS_FOLDER, .., name] => match name.split_once('.').map(|(digest, _)| digest.parse()) {
+            Some(Ok(digest)) => Kind::Content(digest),
+            _ => return Err(Refusal::Elsewhere),
+        },
         [BLOBS_FOLDER, folder, name] => match name.parse() {
             Ok(digest) if name.starts_with(folder) && folder.len() == 2 => Kind::Content(digest),
             _ => return Err(Refusal::Elsewhere),

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use headwater_api::report::{AttemptResult, Reason};
-use headwater_depot::limits::{BLOB_SIZE_MAX, BLOBS_AT_ONCE};
+use headwater_depot::limits::{BLOB_SIZE_MAX, BLOBS_AT_ONCE, BUSY_RETRIES_MAX};
 use headwater_depot::{Blob, FetchError, Progress, Store, StoreError, Walk};
 use headwater_repo::{Digest, layout};
 use tempfile::TempDir;
@@ -135,6 +135,17 @@ async fn a_stalled_source_is_asked_again_with_patience_when_no_other_is_left() {
     scene.second.script("/blobs/", Act::Status(500), usize::MAX);
     scene.fetch().await.unwrap();
     assert_eq!(scene.first.ranges("/blobs/"), [(0, CUT), (CUT, SIZE - CUT)]);
+    assert_eq!(scene.attempt(0), Some((AttemptResult::Used, None)), "it gave all in the end");
+}
+
+#[tokio::test]
+async fn a_source_that_stays_busy_is_given_up() {
+    let scene = Scene::new().await;
+    scene.first.script("/blobs/", Act::Busy(0), usize::MAX);
+    scene.second.script("/blobs/", Act::Status(404), usize::MAX);
+    let error = scene.fetch().await.unwrap_err();
+    assert_eq!(error.reason(), Reason::Busy);
+    assert_eq!(scene.first.ranges("/blobs/").len(), BUSY_RETRIES_MAX as usize);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::path::Path;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
-use headwater_depot::limits::{CACHED_FILE_MAX, REQUEST_PATH_MAX};
+use headwater_depot::limits::{CACHED_FILE_MAX, CACHED_METADATA_MAX, REQUEST_PATH_MAX};
 use headwater_depot::serve::{ServeLimits, Site, router};
 use headwater_policy::Class;
 use headwater_repo::{Digest, layout};
@@ -175,6 +175,9 @@ async fn nothing_but_the_layout_is_served_however_it_is_spelt() {
     let shared = shop.folder.path().join("shared");
     fs::write(shop.folder.path().join("secret"), b"secret").unwrap();
     fs::write(shared.join("secret"), b"secret").unwrap();
+    fs::write(shared.join("targets/secret.json"), b"secret").unwrap();
+    let endless = fs::File::create(shared.join("metadata/3.targets.json")).unwrap();
+    endless.set_len(CACHED_METADATA_MAX + 1).unwrap();
     fs::write(shared.join("metadata/.hidden.json"), b"secret").unwrap();
     link(Path::new("../../secret"), &shared.join("metadata/9.root.json"));
     link(shop.folder.path(), &shared.join("targets/out"));
@@ -186,6 +189,7 @@ async fn nothing_but_the_layout_is_served_however_it_is_spelt() {
         "/components/metadata/",
         "/components/targets/feed",
         "/components/targets/feed/",
+        "/components/targets/secret.json",
         "/components/metadata/../secret",
         "/components/metadata/../../secret",
         "/components/metadata/%2e%2e/secret",
@@ -198,6 +202,7 @@ async fn nothing_but_the_layout_is_served_however_it_is_spelt() {
         "/components/targets/out/secret",
         "/components/metadata/9.root.json",
         "/components/metadata/.hidden.json",
+        "/components/metadata/3.targets.json",
         "/components/metadata/1.root%2ejson",
         "/components/metadata/1.root.json%00",
         "/components/metadata/%",
