@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::limits::{DOMAIN_DEPTH_MAX, DOMAIN_NAME_BYTES_MAX, ID_BYTES_MAX};
 use crate::problem::ParseError;
@@ -9,7 +10,7 @@ use crate::problem::ParseError;
 /// A client's id, and so an update agent's: letters, digits and `-_.:@+`, the first a letter or digit.
 /// It is safe as a file name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ClientId(String);
+pub struct ClientId(Arc<str>);
 
 impl ClientId {
     /// The id as text.
@@ -39,7 +40,7 @@ impl FromStr for ClientId {
                 text.escape_debug()
             )));
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(Arc::from(text)))
     }
 }
 

@@ -18,6 +18,7 @@ use crate::matching::{Match, matches};
 use crate::plan::{Plan, Plans, SkipReason, Skipped, SourceKey, Step, StepReason};
 use crate::policy::{Mode, Policy, VendorFallback};
 use crate::source_url::SourceUrl;
+use crate::update_agent::AgentUrls;
 
 /// The plan of one client for one class (P1–P6).
 pub fn plan(policy: &Policy, client: &Client, class: Class) -> Plan {
@@ -53,8 +54,14 @@ struct Source {
     /// Equal for equal keys; [`SERVER`] and [`VENDOR`] are kept for those.
     key_number: usize,
     gives: ClassSet,
-    /// Its update agent, by position.
-    agent: Option<usize>,
+    /// Its update agent, by position, and where that is.
+    agent: Option<(usize, AgentUrls)>,
+}
+
+impl Source {
+    fn agent_position(&self) -> Option<usize> {
+        self.agent.as_ref().map(|(position, _)| *position)
+    }
 }
 
 const SERVER: usize = 0;
@@ -98,7 +105,10 @@ impl<'a> Planner<'a> {
             let next = numbers.len();
             let key_number = *numbers.entry(key.clone()).or_insert(next);
             let agent = match &key {
-                SourceKey::UpdateAgent(id) => policy.update_agents().position(id),
+                SourceKey::UpdateAgent(id) => {
+                    let position = policy.update_agents().position(id);
+                    position.map(|position| (position, policy.update_agents().as_slice()[position].urls()))
+                }
                 _ => None,
             };
             Source { key, key_number, gives: policy.gives(source), agent }
@@ -197,10 +207,11 @@ impl<'a> Planner<'a> {
             return Err(SkipReason::Class);
         }
         let url = self.reach(asker, found).ok_or(SkipReason::Family)?;
-        if source.agent.is_some() && source.agent == asker.agent {
+        let to = source.agent_position();
+        if to.is_some() && to == asker.agent {
             return Err(SkipReason::OwnSelf);
         }
-        if let (Some(agent), Some(_)) = (asker.agent, source.agent) {
+        if let (Some(agent), Some(_)) = (asker.agent, to) {
             let circles = own_circles.unwrap_or_else(|| self.circles());
             if circles.passed_over(found.place, agent) {
                 return Err(SkipReason::Loop);
@@ -217,8 +228,8 @@ impl<'a> Planner<'a> {
     /// Where the client reaches the entry's source; none: they share no family.
     fn reach(&self, asker: &Asker<'_>, found: &Match) -> Option<SourceUrl> {
         let source = &self.sources[found.place];
-        if let Some(agent) = source.agent {
-            return self.policy.update_agents().as_slice()[agent].url_for(asker.families, found.families);
+        if let Some((_, urls)) = &source.agent {
+            return urls.reach(asker.families, found.families).cloned();
         }
         let url = match &source.key {
             SourceKey::Server => self.policy.server(),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::address::{Family, FamilySet};
 use crate::limits::{HOST_BYTES_MAX, HOST_LABEL_BYTES_MAX, URL_BYTES_MAX};
@@ -15,7 +16,7 @@ use crate::update_agent::Scheme;
 /// RFC 5952 form, IPv4-mapped ones are IPv4 (S3).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SourceUrl {
-    text: String,
+    text: Arc<str>,
     literal: Option<IpAddr>,
 }
 
@@ -37,7 +38,7 @@ impl SourceUrl {
             Host::Name(name) => name.clone(),
         };
         let port = if port == scheme.default_port() { String::new() } else { format!(":{port}") };
-        Self { text: format!("{scheme}://{host}{port}{path}"), literal }
+        Self { text: Arc::from(format!("{scheme}://{host}{port}{path}")), literal }
     }
 
     /// The normalised URL, without a slash at the end.

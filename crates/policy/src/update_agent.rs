@@ -141,14 +141,42 @@ impl UpdateAgent {
         self
     }
 
-    /// Its URL for a client with the families `client` that was selected by the families `matched`:
-    /// its first address of a matched family, else its first of any that the client has; none: they do not meet.
-    pub fn url_for(&self, client: FamilySet, matched: FamilySet) -> Option<SourceUrl> {
-        let first_in = |families: FamilySet| {
-            self.addresses.iter().copied().find(|address| families.contains(Family::of(*address)))
+    /// Its URLs, made once for many clients.
+    pub(crate) fn urls(&self) -> AgentUrls {
+        let first = |families: FamilySet| {
+            let address = self.addresses.iter().find(|address| families.contains(Family::of(**address)))?;
+            Some(SourceUrl::from_address(self.scheme, *address, self.port))
         };
-        let address = first_in(matched).or_else(|| first_in(client))?;
-        Some(SourceUrl::from_address(self.scheme, address, self.port))
+        AgentUrls {
+            v4: first(FamilySet::only(Family::V4)),
+            v6: first(FamilySet::only(Family::V6)),
+            any: first(FamilySet::BOTH),
+        }
+    }
+}
+
+/// The URLs of an update agent: by its first address of each family, and by its first address.
+#[derive(Debug)]
+pub(crate) struct AgentUrls {
+    v4: Option<SourceUrl>,
+    v6: Option<SourceUrl>,
+    any: Option<SourceUrl>,
+}
+
+impl AgentUrls {
+    /// Where a client with the families `client` that was selected by the families `matched` reaches it: its first
+    /// address of a matched family, else its first of any that the client has; none: they do not meet.
+    pub fn reach(&self, client: FamilySet, matched: FamilySet) -> Option<&SourceUrl> {
+        self.first_in(matched).or_else(|| self.first_in(client))
+    }
+
+    fn first_in(&self, families: FamilySet) -> Option<&SourceUrl> {
+        match (families.contains(Family::V4), families.contains(Family::V6)) {
+            (true, true) => self.any.as_ref(),
+            (true, false) => self.v4.as_ref(),
+            (false, true) => self.v6.as_ref(),
+            (false, false) => None,
+        }
     }
 }
 

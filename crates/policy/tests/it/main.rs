@@ -1,4 +1,5 @@
 //! Tests of the policy crate. Stories are text files in `tests/stories`; adding one is adding a file.
+#![cfg(test)]
 
 mod draft;
 mod limits;
