@@ -2,10 +2,9 @@
 
 use std::io;
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::Shell;
 
-use crate::Arguments;
 use crate::failure::{Exit, Failure};
 
 const EXAMPLES: &str = "\
@@ -25,7 +24,7 @@ pub struct CompletionsArguments {
 /// Prints the script.
 pub fn run(arguments: &CompletionsArguments) -> Result<Exit, Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut Arguments::command(), "headwater", &mut script);
+    clap_complete::generate(arguments.shell, &mut crate::command(), "headwater", &mut script);
     // A reader that went away is not an error.
     let _ = io::Write::write_all(&mut io::stdout(), &script);
     Ok(Exit::Done)

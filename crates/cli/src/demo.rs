@@ -39,7 +39,7 @@ use self::vendor::Vendor;
 use crate::console::{Console, ServerLocation};
 use crate::failure::{Exit, Failure};
 use crate::limits::{DEMO_CLIENTS_MAX, DEMO_UPDATE_AGENTS_MAX};
-use crate::output::{Output, bytes};
+use crate::output::{Output, bytes, counted};
 use crate::publish::parse_seconds;
 use crate::server::start_in_process;
 use crate::sources::show;
@@ -250,10 +250,11 @@ impl Demo {
             .collect();
         let told = if agents.is_empty() { "none".to_owned() } else { agents.join(", ") };
         self.output.line(&format!(
-            "{}: {clients} clients and {} update agents at {} sites, on this machine alone\n  vendor source   {}\n  server          {} (API {})\n  update agents   {told}\n",
+            "{}: {} and {} at {}, on this machine alone\n  vendor source   {}\n  server          {} (API {})\n  update agents   {told}\n",
             paint.bold("Headwater demo"),
-            agents.len(),
-            self.sites.len(),
+            counted(clients, "client"),
+            counted(agents.len(), "update agent"),
+            counted(self.sites.len(), "site"),
             self.vendor.url,
             self.server.fleet_url,
             self.server.console_url,

@@ -15,6 +15,7 @@ use crate::output::{Output, table};
 
 const EXAMPLES: &str = "\
 Examples:
+  headwater domains list
   headwater domains add root/paris
   headwater domains settings get root/paris
   headwater domains settings set root/paris poll_interval_minutes=15 download_from_vendor=true

@@ -27,7 +27,7 @@ pub mod vendor;
 use std::env;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
@@ -73,7 +73,10 @@ enum Command {
 
 /// Reads the arguments, runs the command, says how it ended.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::from_arg_matches(&command().get_matches()) {
+        Ok(arguments) => arguments,
+        Err(error) => error.exit(),
+    };
     let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
         || env::var_os("TERM").is_some_and(|term| term == "dumb");
     let output = Output::new(arguments.json, no_color);
@@ -85,6 +88,28 @@ pub fn main() -> ExitCode {
         }
     };
     ExitCode::from(exit as u8)
+}
+
+/// All commands; each below a noun shows those of the noun's examples that are its own.
+pub fn command() -> clap::Command {
+    with_examples(Arguments::command(), "headwater")
+}
+
+fn with_examples(command: clap::Command, path: &str) -> clap::Command {
+    let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    command.mut_subcommands(|verb| {
+        let path = format!("{path} {}", verb.get_name());
+        let own = |line: &&str| {
+            line.trim_start().strip_prefix(&path).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+        };
+        let lines: Vec<&str> = examples.lines().filter(own).collect();
+        let verb = if verb.get_after_help().is_none() && !lines.is_empty() {
+            verb.after_help(format!("Examples:\n{}", lines.join("\n")))
+        } else {
+            verb
+        };
+        with_examples(verb, &path)
+    })
 }
 
 fn run(command: Command, output: Output) -> Result<Exit, Failure> {

@@ -174,3 +174,32 @@ pub fn word<T: Serialize>(value: &T) -> String {
         _ => String::new(),
     }
 }
+
+/// A count with its noun: `1 client`, `2 clients`.
+pub fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{bytes, counted, table};
+
+    #[test]
+    fn bytes_are_told_in_powers_of_1000() {
+        let check = |count: u64, expected: &str| assert_eq!(bytes(count), expected);
+        check(0, "0 B");
+        check(999, "999 B");
+        check(1_000, "1.0 kB");
+        check(12_345_678, "12.3 MB");
+        check(u64::MAX, "1844674407.3 GB");
+    }
+
+    #[test]
+    fn a_table_has_no_blanks_at_the_ends_of_its_lines() {
+        let rows = vec![vec!["a".to_owned(), String::new()], vec!["bcd".to_owned(), "x".to_owned()]];
+        assert_eq!(table(&["name", "n"], rows, ""), "NAME  N\na\nbcd   x");
+        assert_eq!(table(&["name"], vec![], "nobody"), "nobody");
+        assert_eq!((counted(1, "site"), counted(2, "site")), ("1 site".to_owned(), "2 sites".to_owned()));
+    }
+}

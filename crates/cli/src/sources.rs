@@ -29,11 +29,23 @@ Examples:
   headwater sources add --ipv4 10.2.0.0-10.2.255.255 --url http://mirror.example/hw --classes components
   headwater sources add --ipv6 2001:db8::/32 --vendor
   headwater sources list
+  headwater sources edit 2 --ipv4 10.2.0.0-10.3.255.255
   headwater sources move 3 --up
+  headwater sources move 3 --to 1
+  headwater sources remove 4 5
+  headwater sources find 10.1.3.4
+  headwater sources options --server-fallback-programs off --vendor-fallback never
   headwater sources preview
   headwater sources save --comment 'Paris has its own update agent'
+  headwater sources discard
+  headwater sources drafts
+  headwater sources history
+  headwater sources diff 3 4
+  headwater sources restore 3 --comment 'back to last week'
   headwater sources explain --client pc-17
+  headwater sources explain --address 10.1.3.4 --address 2001:db8:1::4
   headwater sources export --format csv --out sources.csv
+  headwater sources import sources.csv
 
 Edits gather in a draft; no client sees any of it before `headwater sources save`.";
 

@@ -10,6 +10,7 @@ use crate::output::{Output, table};
 
 const EXAMPLES: &str = "\
 Examples:
+  headwater update-agents list
   headwater update-agents give ua-paris
   headwater update-agents give ua-paris --classes components,programs --port 8472 --address 10.1.0.5
   headwater update-agents give --domain root/relays

@@ -7,7 +7,7 @@ use headwater_api::report::{Attempt, AttemptResult, ClassResult, Installed, Repo
 
 use super::sites::Site;
 use super::totals::Totals;
-use crate::output::{Paint, bytes, word};
+use crate::output::{Paint, bytes, counted, word};
 
 /// More clients than these are told of by site.
 const TOLD_SINGLY_MAX: usize = 12;
@@ -148,13 +148,16 @@ pub fn ending(totals: &Totals, paint: Paint) -> String {
     let spared = totals.bytes_from_update_agents + totals.bytes_from_vendor;
     let percent = (spared * 100).checked_div(all).unwrap_or_default();
     let current = format!(
-        "{} of {} clients and {} of {} update agents are current",
-        totals.current, totals.clients, totals.update_agents_current, totals.update_agents
+        "{} of {} and {} of {} are current",
+        totals.current,
+        counted(totals.clients, "client"),
+        totals.update_agents_current,
+        counted(totals.update_agents, "update agent")
     );
     let current = if totals.is_whole() { paint.green(&current) } else { paint.red(&current) };
     format!(
-        "{current} after {} publications, {:.1} s\n  {:>9} from the server\n  {:>9} from update agents\n  {:>9} from the vendor source\nThe server sent {} in place of {}: {} spared",
-        totals.publications,
+        "{current} after {}, {:.1} s\n  {:>9} from the server\n  {:>9} from update agents\n  {:>9} from the vendor source\nThe server sent {} in place of {}: {} spared",
+        counted(totals.publications, "publication"),
         totals.seconds,
         bytes(totals.bytes_from_server),
         bytes(totals.bytes_from_update_agents),

@@ -31,6 +31,26 @@ fn every_command_has_help_with_examples() {
 }
 
 #[test]
+fn every_command_below_a_noun_shows_its_own_examples() {
+    fn check(command: &clap::Command, path: &str) {
+        let mut verbs = command.get_subcommands().filter(|verb| verb.get_name() != "help").peekable();
+        if verbs.peek().is_none() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains(&format!("  {path}")), "{path} has no example of its own:\n{help}");
+        }
+        for verb in verbs {
+            check(verb, &format!("{path} {}", verb.get_name()));
+        }
+    }
+    check(&headwater_cli::command(), "headwater");
+}
+
+#[test]
+fn the_arguments_do_not_contradict_one_another() {
+    headwater_cli::command().debug_assert();
+}
+
+#[test]
 fn the_version_is_told() {
     assert_eq!(done(Path::new("."), &["--version"]), format!("headwater {}\n", env!("CARGO_PKG_VERSION")));
 }
