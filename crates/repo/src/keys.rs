@@ -77,7 +77,7 @@ impl SecretKey {
             pem.trim().strip_prefix(BEGIN).and_then(|rest| rest.strip_suffix(END)).ok_or(KeyError::NotPem)?;
         let base64: String = body.split_ascii_whitespace().collect();
         let der = STANDARD.decode(base64).map_err(|_| KeyError::NotPem)?;
-        Ok(Self::new(Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der).map_err(|_| KeyError::NotEd25519)?))
+        Ok(Self::new(Ed25519KeyPair::from_pkcs8(&der).map_err(|_| KeyError::NotEd25519)?))
     }
 
     /// The key's file: PKCS#8 in PEM. To be written readable for its owner alone.

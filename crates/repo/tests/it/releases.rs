@@ -1,10 +1,13 @@
 //! Release lists and manifests: what publishers may say, and what clients do with it (C1, C5, P11).
 
+use std::cmp::Ordering;
+
 use headwater_repo::{
     Body, BodyFormat, ComponentName, ContentError, Digest, Draft, Expiry, FileEntry, FilePath, Install,
     Manifest, Probe, ReleaseList, Sequence, Step, VersionText, WriteError, layout, limits, roll_back,
     stage_release,
 };
+use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 use serde_json::{Value, json};
 
 use crate::world::{ONLINE_KEYS, Source, client, ring, root, start};
@@ -16,11 +19,7 @@ fn sequence(number: u64) -> Sequence {
 fn file(path: &str) -> FileEntry {
     let body = Body { sha256: Digest::of(b"packed"), size: 6, format: BodyFormat::Zstd, memory: 1 << 20 };
     let path = FilePath::new(path).unwrap();
-    FileEntry { path, mode: 0o644, size: 10, sha256: Digest::of(path_content(1)), body }
-}
-
-fn path_content(_: u8) -> &'static [u8] {
-    b"0123456789"
+    FileEntry { path, mode: 0o644, size: 10, sha256: Digest::of(b"0123456789"), body }
 }
 
 fn manifest(number: u64) -> Manifest {
@@ -129,6 +128,17 @@ fn a_later_format_is_named() {
     assert_eq!(error, ContentError::UnknownFormat { what: "release manifest", got: 2, known: 1 });
     let error = ReleaseList::parse(b"{\"format\":9}").unwrap_err();
     assert_eq!(error, ContentError::UnknownFormat { what: "release list", got: 9, known: 1 });
+}
+
+#[test]
+fn targets_have_a_limit_of_length() {
+    let longest = usize::try_from(limits::TARGET_LENGTH_MAX).unwrap();
+    let mut bytes = manifest(1).to_bytes().unwrap();
+    bytes.resize(longest, b' ');
+    assert!(Manifest::parse(&bytes).is_ok());
+    bytes.push(b' ');
+    assert!(matches!(Manifest::parse(&bytes), Err(ContentError::Invalid { .. })));
+    assert!(matches!(ReleaseList::parse(&bytes), Err(ContentError::Invalid { .. })));
 }
 
 #[test]
@@ -275,4 +285,33 @@ fn a_stale_list_is_not_built_upon() {
     refused(stage_release(&mut draft, None, &manifest(3), start()));
     refused(roll_back(&mut draft, &first, sequence(1)));
     assert_eq!(draft.target(&layout::release_list(first.component())), before);
+}
+
+proptest! {
+    /// Whatever is published and taken back in whatever order: the list can be read, and every client that ever
+    /// installed something is led to the current release, backwards only away from what was withdrawn (P11).
+    #[test]
+    fn every_client_ends_at_the_current_release(changes in proptest::collection::vec(0_u64..6, 0..60)) {
+        let mut list = list(1);
+        let mut ever_current = vec![sequence(1)];
+        for change in changes {
+            let changed = match change {
+                0..=2 => list.with(release(list.newest().sequence.get() + change + 1)).map(|(next, _)| next),
+                back => list.rolled_back(sequence(list.current().sequence.get().saturating_sub(back).max(1))),
+            };
+            let Ok(next) = changed else { continue };
+            prop_assert_eq!(&ReleaseList::parse(&next.to_bytes()).unwrap(), &next);
+            prop_assert!(next.newest().sequence >= list.newest().sequence);
+            list = next;
+            ever_current.push(list.current().sequence);
+            for installed in &ever_current {
+                let expected = match installed.cmp(&list.current().sequence) {
+                    Ordering::Equal => Step::UpToDate,
+                    Ordering::Less => Step::Forward(list.current()),
+                    Ordering::Greater => Step::RollBack(list.current()),
+                };
+                prop_assert_eq!(list.step(Some(*installed)), expected);
+            }
+        }
+    }
 }
