@@ -6,6 +6,8 @@ mod back_off;
 mod bad_source;
 mod bodies;
 mod conformance;
+#[cfg(unix)]
+mod crashing;
 mod listening;
 mod metadata_kept;
 mod metadata_walk;

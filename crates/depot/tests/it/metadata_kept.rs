@@ -9,7 +9,7 @@ use headwater_repo::Trusted;
 use crate::world::{World, now};
 
 /// What a client trusts after fetching everything that is published.
-fn fetched(world: &World) -> Trusted {
+pub fn fetched(world: &World) -> Trusted {
     let mut trusted = world.trusted();
     for version in 2.. {
         let Some(root) = world.files.get(&format!("metadata/{version}.root.json")) else { break };

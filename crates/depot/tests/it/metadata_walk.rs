@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use headwater_api::report::{Attempt, AttemptResult, Reason};
+use headwater_depot::limits::{DETAIL_LENGTH_MAX, REDIRECTS_MAX};
 use headwater_depot::{BackOff, FetchSettings, Fetcher, Refreshed, Source, Unable, Walk};
 use headwater_policy::{Class, FamilySet};
 use headwater_repo::limits::ROOT_ROTATIONS_MAX;
@@ -99,6 +100,23 @@ async fn a_source_that_cannot_be_reached_is_passed_with_its_reason() {
     ] {
         check_falls_through(bad, &world, bad, &good.url, AttemptResult::Failed, reason).await;
     }
+}
+
+#[tokio::test]
+async fn a_few_redirects_are_followed_and_no_more() {
+    let mut world = World::new();
+    let last = BadSource::start(world.publish("one")).await;
+    let mut hops = vec![last];
+    for _ in 0..=REDIRECTS_MAX {
+        let to = format!("{}/components/metadata/timestamp.json", hops.last().unwrap().url);
+        hops.push(BadSource::start(world.files.clone()).await.on(TIMESTAMP, Act::Redirect(to)));
+    }
+    let fetcher = fetcher();
+    let enough = walk(&fetcher, &[&hops[REDIRECTS_MAX].url]);
+    assert_eq!(enough.refresh(&world.trusted(), None).await.unwrap().version, 1);
+    let too_many = walk(&fetcher, &[&hops[REDIRECTS_MAX + 1].url]);
+    let unable = too_many.refresh(&world.trusted(), None).await.unwrap_err();
+    assert_eq!(unable.last.unwrap().reason, Reason::HttpStatus);
 }
 
 #[tokio::test]
@@ -259,6 +277,27 @@ async fn what_verified_at_a_source_that_failed_later_is_not_lost() {
     let unable = walk(&fetcher(), &[&half.url]).refresh(&world.trusted(), None).await.unwrap_err();
     let progress = unable.progress.unwrap();
     assert_eq!((progress.root_version(), progress.timestamp_version()), (2, Some(1)));
+}
+
+#[tokio::test]
+async fn metadata_that_does_not_come_to_an_end_is_given_up() {
+    let mut world = World::new();
+    let drip = BadSource::start(world.publish("one")).await.on("", Act::Drip);
+    let impatient = FetchSettings { metadata_total: Duration::from_millis(500), ..settings() };
+    let walk = walk(&Fetcher::new(impatient, BackOff::default()).unwrap(), &[&drip.url]);
+    let unable = walk.refresh(&world.trusted(), None).await.unwrap_err();
+    let last = unable.last.unwrap();
+    assert_eq!(last.reason, Reason::Timeout, "{last}");
+    assert!(walk.attempts()[0].bytes > 0);
+}
+
+#[tokio::test]
+async fn what_a_fault_says_is_cut_to_what_a_report_holds() {
+    let world = World::new();
+    let long = format!("http://no-such-host.invalid/{}", "x".repeat(DETAIL_LENGTH_MAX));
+    let walk = walk(&fetcher(), &[&long]);
+    walk.refresh(&world.trusted(), None).await.unwrap_err();
+    assert_eq!(walk.attempts()[0].detail.chars().count(), DETAIL_LENGTH_MAX);
 }
 
 #[tokio::test]

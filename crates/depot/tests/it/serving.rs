@@ -1,12 +1,16 @@
 //! What is served, and how: status and headers as data through one `check`.
 
 use std::fs;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request, StatusCode};
-use headwater_depot::limits::{CACHED_FILE_MAX, CACHED_METADATA_MAX, REQUEST_PATH_MAX};
+use headwater_depot::limits::{
+    CACHE_TOTAL_MAX, CACHED_FILE_MAX, CACHED_METADATA_MAX, COUNTED_ADDRESSES_MAX, REQUEST_PATH_MAX,
+};
 use headwater_depot::serve::{ServeLimits, Site, router};
 use headwater_policy::Class;
 use headwater_repo::{Digest, layout};
@@ -309,4 +313,42 @@ async fn the_bandwidth_limit_holds_for_all_together() {
         assert_eq!(response.status(), want, "download {number}");
         running.push(response);
     }
+}
+
+#[tokio::test]
+async fn more_small_files_than_the_cache_holds_are_still_served_right() {
+    let shop = Shop::new();
+    let size = usize::try_from(CACHED_FILE_MAX).unwrap();
+    let count = u8::try_from(CACHE_TOTAL_MAX / CACHED_FILE_MAX + 3).unwrap();
+    let path = |number: u8| format!("targets/{}.{number}.json", Digest::of(&[number]));
+    for number in 0..count {
+        shop.put(&path(number), &vec![number; size]);
+    }
+    for number in (0..count).chain(0..count) {
+        let answer =
+            shop.ask("GET", &format!("/components/{}", path(number)), &[("range", "bytes=-1")]).await;
+        assert_eq!(answer.body, [number]);
+    }
+}
+
+#[tokio::test]
+async fn addresses_beyond_the_limit_are_counted_together_and_none_is_counted_twice() {
+    let shop = Shop::new();
+    let ask = async |address: IpAddr| {
+        let mut request = Request::get("/components/metadata/timestamp.json").body(Body::empty()).unwrap();
+        request.extensions_mut().insert(ConnectInfo(SocketAddr::new(address, 1)));
+        shop.router.clone().oneshot(request).await.unwrap();
+    };
+    let beyond = 3;
+    for number in 0..u32::try_from(COUNTED_ADDRESSES_MAX + beyond).unwrap() {
+        ask(Ipv4Addr::from(number).into()).await;
+    }
+    // The same client over a socket of both families.
+    ask(Ipv4Addr::from(0).to_ipv6_mapped().into()).await;
+    let served = shop.site.served();
+    assert_eq!(served.len(), COUNTED_ADDRESSES_MAX + 1);
+    let requests =
+        |address: Option<IpAddr>| served.iter().find(|one| one.address == address).unwrap().requests;
+    assert_eq!(requests(None), beyond as u64);
+    assert_eq!(requests(Some(Ipv4Addr::from(0).into())), 2);
 }
