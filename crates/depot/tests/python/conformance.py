@@ -372,6 +372,45 @@ def pinned_file_is_missing(repo, client):
     expect(client.versions(), (1, 1, None, None))
 
 
+@cases({"snapshot": ("snapshot", (1, 2, 1, 1)), "targets": ("targets", (1, 2, 2, 1))})
+def announced_and_missing(repo, client, role, versions):
+    client.init()
+    good(client.refresh(), client)
+    repo.publish("targets", "snapshot", "timestamp")
+    repo.files[role].pop()
+    bad(client.refresh(), f"a repository without {role}")
+    expect(repo.asked[-1], (role, 2))
+    expect(client.versions(), versions)
+
+
+@case
+def a_walk_broken_off_costs_no_floor(repo, client):
+    """Shown a timestamp and no snapshot, a client still knows which targets it had."""
+    client.init()
+    repo.publish("targets", "snapshot", "timestamp")
+    good(client.refresh(), client)
+    repo.publish("snapshot", "timestamp")
+    withheld = repo.files["snapshot"].pop()
+    bad(client.refresh(), "no snapshot")
+    repo.targets.version = 0
+    repo.publish("targets")
+    repo.files["snapshot"].append(withheld)
+    repo.publish("snapshot", bump=False)
+    bad(client.refresh(), "targets 1 after 2")
+    expect(client.versions(), (1, 3, 2, 2))
+
+
+@case
+def a_snapshot_is_no_timestamp(repo, client):
+    client.init()
+    repo.signers["snapshot"] = repo.signers["timestamp"]
+    repo.snapshot.meta = {"snapshot.json": MetaFile(1)}
+    repo.publish("snapshot", pin=False)
+    repo.files["timestamp"].append(repo.files["snapshot"].pop())
+    bad(client.refresh(), "a snapshot in the place of the timestamp")
+    expect(client.versions(), (1, None, None, None))
+
+
 # Expiry
 
 
@@ -579,6 +618,23 @@ def other_kinds_of_keys(repo, client, signers):
     repo.publish("root", "targets", "snapshot", "timestamp")
     good(client.refresh(), client)
     expect(client.versions(), (2, 2, 2, 2))
+
+
+@cases({"ed25519": (ED25519[8],), "ecdsa": (ECDSA[0],), "rsa": (RSA[0],)})
+def a_signature_of_another_content(repo, client, signer):
+    client.init()
+    repo.add_key("root", signer)
+    repo.root.roles["root"].threshold = 2
+    repo.publish("root")
+    good(client.refresh(), client)
+    repo.publish("root")
+    old, new = (json.loads(content) for _, content in repo.files["root"][-2:])
+    for signature in new["signatures"]:
+        if signature["keyid"] == signer.public_key.keyid:
+            signature["sig"] = next(other["sig"] for other in old["signatures"] if other["keyid"] == signature["keyid"])
+    repo.files["root"][-1] = (3, json.dumps(new).encode())
+    bad(client.refresh(), "a root with the signature of the one before")
+    expect(client.version("root"), 2)
 
 
 @case
