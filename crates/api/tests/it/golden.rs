@@ -1,0 +1,117 @@
+//! Every message that an old version sent must parse for ever, and lose nothing on the way.
+//!
+//! A golden file is named `MESSAGE.CASE.json`. It is never changed once released; a message that grows gets a new case.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use headwater_api::{bundle, checkin, plan, policy, report, settings, v1};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// Does `golden` parse, and is everything that it says still there afterwards?
+fn check<T: DeserializeOwned + Serialize>(golden: &str) -> Result<(), String> {
+    let message: T = serde_json::from_str(golden).map_err(|error| error.to_string())?;
+    let before: Value = serde_json::from_str(golden).map_err(|error| error.to_string())?;
+    let after = serde_json::to_value(&message).map_err(|error| error.to_string())?;
+    keeps(&before, &after, "")
+}
+
+fn keeps(before: &Value, after: &Value, path: &str) -> Result<(), String> {
+    match (before, after) {
+        (Value::Object(before), Value::Object(after)) => before.iter().try_for_each(|(key, value)| {
+            let path = format!("{path}/{key}");
+            match after.get(key) {
+                Some(after) => keeps(value, after, &path),
+                None => Err(format!("{path} is lost")),
+            }
+        }),
+        (Value::Array(before), Value::Array(after)) if before.len() == after.len() => before
+            .iter()
+            .zip(after)
+            .enumerate()
+            .try_for_each(|(at, (before, after))| keeps(before, after, &format!("{path}/{at}"))),
+        _ if before == after => Ok(()),
+        _ => Err(format!("{path}: {before} became {after}")),
+    }
+}
+
+type Check = fn(&str) -> Result<(), String>;
+
+/// Every message there is, by the name of its golden files.
+const MESSAGES: &[(&str, Check)] = &[
+    ("bundle", check::<bundle::ClientBundle>),
+    ("check_in", check::<checkin::CheckIn>),
+    ("check_in_answer", check::<checkin::CheckInAnswer>),
+    ("client", check::<policy::ClientDocument>),
+    ("domain", check::<settings::DomainDocument>),
+    ("domain_settings", check::<settings::SettingsDocument>),
+    ("plan", check::<plan::PlanDocument>),
+    ("policy", check::<policy::PolicyDocument>),
+    ("report", check::<report::Report>),
+    ("signed_policy", check::<settings::SignedPolicy>),
+    ("v1_bundle_query", check::<v1::BundleQuery>),
+    ("v1_clients", check::<v1::ClientsAnswer>),
+    ("v1_clients_query", check::<v1::ClientsQuery>),
+    ("v1_component", check::<v1::ComponentView>),
+    ("v1_diff", check::<v1::DiffAnswer>),
+    ("v1_diff_query", check::<v1::DiffQuery>),
+    ("v1_domain_request", check::<v1::DomainRequest>),
+    ("v1_domains", check::<v1::DomainsAnswer>),
+    ("v1_draft", check::<v1::Draft>),
+    ("v1_drafts", check::<v1::DraftsAnswer>),
+    ("v1_edits", check::<v1::EditsRequest>),
+    ("v1_error", check::<v1::ErrorAnswer>),
+    ("v1_explain_query", check::<v1::ExplainQuery>),
+    ("v1_explained", check::<v1::Explained>),
+    ("v1_force_query", check::<v1::ForceQuery>),
+    ("v1_health", check::<v1::Health>),
+    ("v1_history", check::<v1::HistoryAnswer>),
+    ("v1_import", check::<v1::ImportRequest>),
+    ("v1_move", check::<v1::MoveRequest>),
+    ("v1_page_query", check::<v1::PageQuery>),
+    ("v1_preview", check::<v1::Preview>),
+    ("v1_publish_options", check::<v1::PublishOptions>),
+    ("v1_publish_query", check::<v1::PublishQuery>),
+    ("v1_published", check::<v1::Published>),
+    ("v1_releases", check::<v1::ReleasesAnswer>),
+    ("v1_reports", check::<v1::ReportsAnswer>),
+    ("v1_reports_query", check::<v1::ReportsQuery>),
+    ("v1_restore", check::<v1::RestoreRequest>),
+    ("v1_role", check::<v1::RoleRequest>),
+    ("v1_rollback", check::<v1::RollbackRequest>),
+    ("v1_save", check::<v1::SaveRequest>),
+    ("v1_saved", check::<v1::Saved>),
+    ("v1_saved_policy", check::<v1::SavedPolicy>),
+    ("v1_settings_edit", check::<v1::SettingsEdit>),
+    ("v1_status", check::<v1::Status>),
+    ("v1_sync", check::<v1::SyncResult>),
+    ("v1_update_agents", check::<v1::UpdateAgentsAnswer>),
+    ("v1_vendor", check::<v1::VendorView>),
+    ("v1_vendor_request", check::<v1::VendorRequest>),
+];
+
+#[test]
+fn every_message_ever_sent_parses() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let mut seen = BTreeSet::new();
+    let mut wrong = Vec::new();
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let message = name.split('.').next().unwrap().to_owned();
+        let text = std::fs::read_to_string(&path).unwrap();
+        match MESSAGES.iter().find(|(known, _)| *known == message) {
+            Some((_, check)) => wrong.extend(check(&text).err().map(|error| format!("{name}: {error}"))),
+            None => wrong.push(format!("{name}: no message has this name; add it to MESSAGES")),
+        }
+        seen.insert(message);
+    }
+    for (message, _) in MESSAGES {
+        if !seen.contains(*message) {
+            wrong.push(format!("{message}: it has no golden file; add tests/golden/{message}.1.json"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
