@@ -1,0 +1,159 @@
+//! A run over the classes: what comes in, what is kept, what is refused (P7–P12, D2).
+
+use headwater_api::report::{AttemptResult, ClassResult, Reason};
+use headwater_client::{Error, RunOptions, run_once};
+
+use crate::world::{NewRelease, World, assert_no_leftovers, class, current, noise, update, words};
+
+#[tokio::test]
+async fn a_first_run_installs_everything_and_a_second_fetches_nothing() {
+    let mut world = World::new().await;
+    world.files.insert("etc/agent.conf".to_owned(), "level=3\n".to_owned());
+    world.publish_settings();
+    world.component("rules", 1);
+    let client = world.client("pc-1");
+    let first = update(&client).await;
+    let results: Vec<_> =
+        first.classes.iter().map(|outcome| (outcome.class.as_str(), outcome.result)).collect();
+    let expected = [
+        ("settings", ClassResult::Updated),
+        ("components", ClassResult::Updated),
+        ("programs", ClassResult::Current),
+    ];
+    assert_eq!(results, expected, "{first:#?}");
+    assert_eq!(current(&client, "components/rules/current/rules/changing.txt"), "release 1\n");
+    assert_eq!(current(&client, "settings/current/etc/agent.conf"), "level=3\n");
+    assert!(current(&client, "settings/current/values.json").contains("\"proxy\""));
+    assert_eq!(first.policy_version, 2);
+    assert_eq!(first.installed["components"]["rules"].sequence, 1);
+    assert_no_leftovers(&client.data);
+
+    let second = update(&client).await;
+    assert!(second.classes.iter().all(|outcome| outcome.result == ClassResult::Current), "{second:#?}");
+    let bytes: u64 = second.attempts.iter().map(|attempt| attempt.bytes).sum();
+    assert!(bytes < 30_000, "timestamps and the next roots only, not {bytes} bytes");
+    assert_eq!(
+        world.heard(|heard| heard.reports.iter().map(|report| report.run).collect::<Vec<_>>()),
+        [1, 2]
+    );
+    assert_eq!(world.heard(|heard| heard.check_ins.len()), 2);
+}
+
+#[tokio::test]
+async fn an_unchanged_file_is_taken_from_the_installed_release() {
+    let mut world = World::new().await;
+    world.component("rules", 1);
+    let client = world.client("pc-1");
+    update(&client).await;
+    world.component("rules", 2);
+    let report = update(&client).await;
+    assert_eq!(current(&client, "components/rules/current/rules/changing.txt"), "release 2\n");
+    let bytes: u64 = report.attempts.iter().filter(|a| a.class == "components").map(|a| a.bytes).sum();
+    assert!(bytes < 100_000, "{bytes} bytes, though the big file is here");
+    assert_eq!(
+        std::fs::read(client.data.join("components/rules/current/rules/big.bin")).unwrap(),
+        noise(200_000)
+    );
+}
+
+#[tokio::test]
+async fn a_spoilt_installed_file_is_fetched_and_not_copied() {
+    let mut world = World::new().await;
+    world.component("rules", 1);
+    let client = world.client("pc-1");
+    update(&client).await;
+    std::fs::write(client.data.join("components/rules/current/rules/big.bin"), b"spoilt").unwrap();
+    world.component("rules", 2);
+    update(&client).await;
+    assert_eq!(
+        std::fs::read(client.data.join("components/rules/current/rules/big.bin")).unwrap(),
+        noise(200_000)
+    );
+}
+
+#[tokio::test]
+async fn a_signed_rollback_goes_back_and_anything_else_does_not() {
+    let mut world = World::new().await;
+    world.component("rules", 1);
+    world.component("rules", 2);
+    let client = world.client("pc-1");
+    update(&client).await;
+    world.components().roll_back("rules", 1);
+    let report = update(&client).await;
+    assert_eq!(class(&report, "components").result, ClassResult::Updated, "{report:#?}");
+    assert!(
+        class(&report, "components").message.contains("rolled back by signature from v2 to v1"),
+        "{report:#?}"
+    );
+    assert_eq!(current(&client, "components/rules/current/rules/changing.txt"), "release 1\n");
+}
+
+#[tokio::test]
+async fn a_probe_that_fails_goes_back_once_and_is_remembered_until_asked() {
+    let mut world = World::new().await;
+    world.component("rules", 1);
+    let client = world.client("pc-1");
+    update(&client).await;
+    world.components().release(&NewRelease {
+        name: "rules",
+        sequence: 2,
+        files: &[("a.txt", b"2")],
+        probe: Some((words(&["sh", "-c", "echo no good; test -e /nonexistent"]), 10)),
+        ..NewRelease::default()
+    });
+    let report = update(&client).await;
+    let outcome = class(&report, "components");
+    assert_eq!(outcome.result, ClassResult::WentBack, "{report:#?}");
+    assert!(outcome.message.contains("no good"), "{}", outcome.message);
+    assert_eq!(current(&client, "components/rules/current/rules/changing.txt"), "release 1\n");
+    assert!(report.attempts.iter().any(|attempt| attempt.reason == Some(Reason::Install)));
+
+    let again = update(&client).await;
+    assert!(class(&again, "components").message.contains("not tried again"), "{again:#?}");
+    assert!(!again.attempts.iter().any(|attempt| attempt.reason == Some(Reason::Install)));
+    let asked = RunOptions { retry_failed: true, ..RunOptions::default() };
+    let asked = run_once(&client, &asked).await.unwrap();
+    assert!(asked.attempts.iter().any(|attempt| attempt.reason == Some(Reason::Install)), "{asked:#?}");
+
+    world.component("rules", 3);
+    let newer = update(&client).await;
+    assert_eq!(class(&newer, "components").result, ClassResult::Updated);
+    assert_eq!(current(&client, "components/rules/current/rules/changing.txt"), "release 3\n");
+}
+
+#[tokio::test]
+async fn one_class_failing_does_not_stop_the_next() {
+    let mut world = World::new().await;
+    world.component("rules", 1);
+    world.site.unshare(headwater_policy::Class::Settings);
+    let client = world.client("pc-1");
+    let report = update(&client).await;
+    assert_eq!(class(&report, "settings").result, ClassResult::Failed);
+    assert_eq!(class(&report, "components").result, ClassResult::Updated);
+    let attempt = &report.attempts[0];
+    assert_eq!((attempt.result, attempt.class.as_str()), (AttemptResult::Failed, "settings"), "{attempt:?}");
+}
+
+#[tokio::test]
+async fn a_second_run_beside_the_first_is_refused_by_name() {
+    let world = World::new().await;
+    let client = world.client("pc-1");
+    std::fs::create_dir_all(&client.data).unwrap();
+    let held = headwater_client::os::lock(&client.data.join("client.lock")).unwrap();
+    let error = run_once(&client, &RunOptions::default()).await.unwrap_err();
+    assert!(matches!(error, Error::Busy { .. }), "{error}");
+    drop(held);
+    update(&client).await;
+}
+
+#[tokio::test]
+async fn the_domain_may_forbid_people_to_start_runs() {
+    let mut world = World::new().await;
+    world.settings.allow_manual_update = false;
+    world.publish_settings();
+    let client = world.client("pc-1");
+    update(&client).await;
+    let person = RunOptions { trigger: headwater_client::Trigger::Person, ..RunOptions::default() };
+    let error = run_once(&client, &person).await.unwrap_err();
+    assert!(matches!(error, Error::ManualNotAllowed(_)), "{error}");
+}

@@ -1,0 +1,12 @@
+//! The client against a repository and a server of its own, in one process.
+
+mod cases;
+mod classes;
+mod configuration;
+mod decisions;
+mod kills;
+mod own_program;
+mod programs;
+mod remembering;
+mod update_agent;
+mod world;

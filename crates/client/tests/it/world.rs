@@ -1,0 +1,333 @@
+//! An organisation in a temporary folder: three signed repositories, a server that serves them and takes check-ins
+//! and reports, and clients.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::post;
+use axum::{Json, Router};
+use headwater_api::bundle::{ClassRoots, ClientBundle};
+use headwater_api::checkin::{CheckIn, CheckInAnswer};
+use headwater_api::policy::{LocationDocument, OptionsDocument, PolicyDocument};
+use headwater_api::report::{ClassOutcome, Report};
+use headwater_api::settings::{DomainDocument, EffectiveSettingsDocument, SignedPolicy};
+use headwater_client::{Config, RunOptions, run_once};
+use headwater_delta::encode;
+use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, router};
+use headwater_policy::{Class, EffectiveSettings};
+use headwater_repo::{
+    Body, BodyFormat, ComponentName, Digest, Draft, Expiry, FileEntry, FilePath, Install, KeyRing, Manifest,
+    Probe, Published, ReleaseList, Role, RootDraft, SecretKey, Sequence, SignedRoot, TargetName, VersionText,
+    layout, roll_back, stage_release,
+};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// One class's repository on the disk.
+pub struct Repository {
+    ring: KeyRing,
+    pub root: SignedRoot,
+    present: Option<Published>,
+    lists: BTreeMap<String, ReleaseList>,
+    pub folder: PathBuf,
+}
+
+/// A release to publish.
+#[derive(Default, Clone)]
+pub struct NewRelease<'a> {
+    pub name: &'a str,
+    pub sequence: u64,
+    pub files: &'a [(&'a str, &'a [u8])],
+    pub install: Option<(Vec<String>, u64)>,
+    pub probe: Option<(Vec<String>, u64)>,
+}
+
+impl Repository {
+    pub fn new(folder: PathBuf) -> Self {
+        let (root_key, online) = (SecretKey::generate().unwrap(), SecretKey::generate().unwrap());
+        let mut draft = RootDraft::first().role(Role::Root, 1, [root_key.public()]);
+        for role in [Role::Timestamp, Role::Snapshot, Role::Targets] {
+            draft = draft.role(role, 1, [online.public()]);
+        }
+        let ring: KeyRing = [root_key, online].into_iter().collect();
+        let now = headwater_client::os::now();
+        let root = draft.finish(now, &Expiry::default()).unwrap().sign_with(&ring).unwrap();
+        let repository = Self { ring, root, present: None, lists: BTreeMap::new(), folder };
+        repository.write(&repository.root.path(), repository.root.bytes());
+        repository
+    }
+
+    pub fn draft(&self) -> Draft {
+        match &self.present {
+            Some(present) => Draft::next(present),
+            None => Draft::first(self.root.clone()),
+        }
+    }
+
+    pub fn publish(&mut self, draft: Draft) {
+        let now = headwater_client::os::now();
+        let signed = draft.finish(now, &Expiry::default()).unwrap().sign(&self.ring).unwrap();
+        for file in signed.files() {
+            self.write(&file.path, &file.bytes);
+        }
+        self.present = Some(signed.published().clone());
+    }
+
+    pub fn release(&mut self, new: &NewRelease<'_>) {
+        let files = new.files.iter().map(|(path, bytes)| self.body(path, bytes)).collect();
+        let manifest = Manifest {
+            component: ComponentName::new(new.name).unwrap(),
+            sequence: Sequence::new(new.sequence).unwrap(),
+            version: VersionText::new(format!("v{}", new.sequence)).unwrap(),
+            files,
+            install: new
+                .install
+                .clone()
+                .map(|(command, timeout_seconds)| Install { command, timeout_seconds }),
+            probe: new.probe.clone().map(|(command, timeout_seconds)| Probe { command, timeout_seconds }),
+        };
+        let mut draft = self.draft();
+        let now = headwater_client::os::now();
+        let list = stage_release(&mut draft, self.lists.get(new.name), &manifest, now).unwrap();
+        self.lists.insert(new.name.to_owned(), list);
+        self.publish(draft);
+    }
+
+    pub fn roll_back(&mut self, name: &str, to: u64) {
+        let mut draft = self.draft();
+        let list = roll_back(&mut draft, &self.lists[name], Sequence::new(to).unwrap()).unwrap();
+        self.lists.insert(name.to_owned(), list);
+        self.publish(draft);
+    }
+
+    fn body(&self, path: &str, bytes: &[u8]) -> FileEntry {
+        let mut stored = Vec::new();
+        let (body, file) = encode(bytes, bytes.len() as u64, 3, &mut stored).unwrap();
+        let digest = Digest::of(&stored);
+        self.write(&layout::blob(&digest), &stored);
+        FileEntry {
+            path: FilePath::new(path).unwrap(),
+            mode: if path.ends_with(".sh") || path == "headwater-client" { 0o755 } else { 0o644 },
+            size: file.size,
+            sha256: Digest::of(bytes),
+            body: Body { sha256: digest, size: body.size, format: BodyFormat::Zstd, memory: body.memory },
+        }
+    }
+
+    fn write(&self, path: &str, bytes: &[u8]) {
+        let path = self.folder.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        headwater_client::os::write_atomic(&path, bytes).unwrap();
+    }
+}
+
+/// What the server was told, and whether it takes reports.
+#[derive(Default)]
+pub struct Heard {
+    pub check_ins: Vec<CheckIn>,
+    pub reports: Vec<Report>,
+    pub deaf: bool,
+}
+
+pub struct World {
+    pub folder: TempDir,
+    pub repositories: BTreeMap<Class, Repository>,
+    pub policy: PolicyDocument,
+    pub settings: EffectiveSettingsDocument,
+    pub files: BTreeMap<String, String>,
+    version: u64,
+    pub heard: Arc<Mutex<Heard>>,
+    pub site: Site,
+    pub address: SocketAddr,
+    _stop: watch::Sender<bool>,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let site = Site::new(ServeLimits::default());
+        let mut repositories = BTreeMap::new();
+        for class in Class::ALL {
+            let at = folder.path().join("server").join(class.as_str());
+            site.share(class, at.clone());
+            let mut repository = Repository::new(at);
+            let first = repository.draft();
+            repository.publish(first);
+            repositories.insert(class, repository);
+        }
+        let heard = Arc::new(Mutex::new(Heard::default()));
+        let routes = router(site.clone()).merge(
+            Router::new()
+                .route("/client/v1/check-in", post(check_in))
+                .route("/client/v1/report", post(report))
+                .with_state(Arc::clone(&heard)),
+        );
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, mut stopped) = watch::channel(false);
+        let shutdown = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
+        tokio::spawn(listen(routes, listener, ListenLimits::default(), shutdown));
+        let policy = PolicyDocument {
+            mode: "standard".to_owned(),
+            options: OptionsDocument::default(),
+            server: LocationDocument { url: format!("http://{address}") },
+            vendor: None,
+            update_agents: Vec::new(),
+            entries: Vec::new(),
+        };
+        let settings = EffectiveSettings::default().into();
+        let mut world = Self {
+            folder,
+            repositories,
+            policy,
+            settings,
+            files: BTreeMap::new(),
+            version: 0,
+            heard,
+            site,
+            address,
+            _stop: stop,
+        };
+        world.publish_settings();
+        world
+    }
+
+    /// Publishes `policy`, `settings` and `files` as they are now.
+    pub fn publish_settings(&mut self) {
+        self.publish_settings_with(None);
+    }
+
+    pub fn publish_settings_with(&mut self, vendor_root: Option<serde_json::Value>) {
+        self.version += 1;
+        let signed =
+            SignedPolicy { format: 1, version: self.version, policy: self.policy.clone(), vendor_root };
+        let domain = DomainDocument {
+            format: 1,
+            domain: "root".to_owned(),
+            version: self.version,
+            settings: self.settings.clone(),
+            values: BTreeMap::from([("proxy".to_owned(), serde_json::json!("none"))]),
+            files: self.files.clone(),
+        };
+        let repository = self.repositories.get_mut(&Class::Settings).unwrap();
+        let mut draft = repository.draft();
+        draft.add(TargetName::new("policy.json").unwrap(), serde_json::to_vec(&signed).unwrap()).unwrap();
+        draft
+            .add(TargetName::new("domains/root.json").unwrap(), serde_json::to_vec(&domain).unwrap())
+            .unwrap();
+        repository.publish(draft);
+    }
+
+    pub fn components(&mut self) -> &mut Repository {
+        self.repositories.get_mut(&Class::Components).unwrap()
+    }
+
+    pub fn programs(&mut self) -> &mut Repository {
+        self.repositories.get_mut(&Class::Programs).unwrap()
+    }
+
+    /// A new component release of a few files, all of the same content but for the number in one of them.
+    pub fn component(&mut self, name: &str, sequence: u64) {
+        let big = noise(200_000);
+        let changing = format!("release {sequence}\n");
+        let files: &[(&str, &[u8])] = &[("rules/big.bin", &big), ("rules/changing.txt", changing.as_bytes())];
+        self.components().release(&NewRelease { name, sequence, files, ..NewRelease::default() });
+    }
+
+    pub fn bundle(&self) -> PathBuf {
+        let root = |class| serde_json::from_slice(self.repositories[&class].root.bytes()).unwrap();
+        let bundle = ClientBundle {
+            format: 1,
+            server_url: self.policy.server.url.clone(),
+            domain: "root".to_owned(),
+            roots: ClassRoots {
+                settings: root(Class::Settings),
+                components: root(Class::Components),
+                programs: root(Class::Programs),
+            },
+            policy: self.policy.clone(),
+        };
+        let path = self.folder.path().join("bundle.json");
+        fs::write(&path, serde_json::to_vec(&bundle).unwrap()).unwrap();
+        path
+    }
+
+    /// A client with an address of its own.
+    pub fn client(&self, id: &str) -> Config {
+        let mut config = Config::new(self.folder.path().join("clients").join(id), id).unwrap();
+        config.bundle = Some(self.bundle());
+        config.addresses = Some(vec!["127.0.0.1".parse().unwrap()]);
+        config
+    }
+
+    pub fn heard<T>(&self, look: impl FnOnce(&mut Heard) -> T) -> T {
+        look(&mut self.heard.lock().unwrap())
+    }
+}
+
+async fn check_in(
+    State(heard): State<Arc<Mutex<Heard>>>,
+    Json(message): Json<CheckIn>,
+) -> Json<CheckInAnswer> {
+    heard.lock().unwrap().check_ins.push(message);
+    Json(CheckInAnswer {
+        domain: "root".to_owned(),
+        announced: BTreeMap::new(),
+        server_time: headwater_client::os::now(),
+    })
+}
+
+async fn report(State(heard): State<Arc<Mutex<Heard>>>, Json(report): Json<Report>) -> StatusCode {
+    let mut heard = heard.lock().unwrap();
+    if heard.deaf {
+        return StatusCode::SERVICE_UNAVAILABLE;
+    }
+    heard.reports.push(report);
+    StatusCode::NO_CONTENT
+}
+
+pub async fn update(config: &Config) -> Report {
+    run_once(config, &RunOptions::default()).await.unwrap()
+}
+
+pub fn class<'a>(report: &'a Report, class: &str) -> &'a ClassOutcome {
+    report.classes.iter().find(|outcome| outcome.class == class).unwrap()
+}
+
+/// The content of a file of a current release.
+pub fn current(config: &Config, path: &str) -> String {
+    fs::read_to_string(config.data.join(path)).unwrap_or_else(|error| format!("({path}: {error})"))
+}
+
+pub fn words(command: &[&str]) -> Vec<String> {
+    command.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// No temporary file or folder below `folder`.
+pub fn assert_no_leftovers(folder: &Path) {
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        assert!(!name.starts_with(headwater_client::os::TEMPORARY_PREFIX), "{}", entry.path().display());
+        if entry.file_type().unwrap().is_dir() {
+            assert_no_leftovers(&entry.path());
+        }
+    }
+}
+
+/// Bytes that do not repeat.
+pub fn noise(size: usize) -> Vec<u8> {
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let words = std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    });
+    words.flatten().take(size).collect()
+}
