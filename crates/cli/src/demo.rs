@@ -15,7 +15,7 @@ mod vendor;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -125,12 +125,13 @@ impl Demo {
         output: Output,
     ) -> Result<Self, Failure> {
         let started = Instant::now();
-        let vendor = Vendor::start(data, now()).await?;
+        let ipv6 = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await.is_ok();
+        let vendor_address = if ipv6 { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() };
+        let vendor = Vendor::start(data, vendor_address, now()).await?;
         let server = start_in_process(&data.join("server")).await?;
         let console = Console::new(&ServerLocation { url: server.console_url.clone() })?;
         let fleet = Fleet::new(console, data);
         fleet.set_vendor(&vendor.url, vendor.root.clone()).await?;
-        let ipv6 = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await.is_ok();
         Ok(Self {
             output,
             started,
@@ -169,6 +170,8 @@ impl Demo {
         let draft = self.fleet.save_list(&self.sites).await?;
         self.fleet.write_bundles(&self.sites).await?;
         self.fleet.start_clients(&self.sites)?;
+        // That they checked in is no news; what they fetched for it counts.
+        self.journal.read(&self.fleet.console, Vec::new()).await?;
         self.introduce(&draft);
         while self.published < self.publications.len() {
             self.publish().await?;
@@ -217,7 +220,8 @@ impl Demo {
         let singly = self.published <= TOLD_SINGLY_FIRST || self.published == self.publications.len();
         let story =
             Story { paint: self.output.paint(), sites: &self.sites, plans: &self.plans, before: &before };
-        let news: Vec<&Report> = new.iter().filter(|report| story::is_news(report)).collect();
+        let news: Vec<&Report> =
+            new.iter().filter(|report| story::is_news(report, before.get(&report.client))).collect();
         if !news.is_empty() {
             self.output.line(&story.round(&news, singly));
         }
@@ -246,7 +250,7 @@ impl Demo {
             .sites
             .iter()
             .filter_map(|site| site.agent.as_ref())
-            .map(|agent| format!("{} at {}", agent.id, agent.address))
+            .map(|agent| format!("{} at {}", agent.id, agent.addresses[0]))
             .collect();
         let told = if agents.is_empty() { "none".to_owned() } else { agents.join(", ") };
         self.output.line(&format!(

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use headwater_server::{Config, RawConfig, Running, StartError, run as run_server};
 use serde_json::json;
-use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
 use crate::failure::{Exit, Failure, chain};
@@ -70,16 +69,13 @@ pub async fn run(arguments: ServerArguments, output: Output) -> Result<Exit, Fai
     Ok(Exit::Done)
 }
 
-/// Starts a server in this process, on ports that are free, known to clients by a name of both families.
+/// Starts a server in this process, on ports that are free.
 pub async fn start_in_process(data: &Path) -> Result<Running, Failure> {
-    let port = async { TcpListener::bind(("127.0.0.1", 0)).await?.local_addr() }.await;
-    let fleet =
-        port.map_err(|error| Failure::failed(format!("the server cannot listen on loopback: {error}")))?;
+    let free = SocketAddr::from(([127, 0, 0, 1], 0));
     let raw = RawConfig {
         data: Some(data.to_owned()),
-        fleet_listen: Some(fleet),
-        console_listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
-        fleet_url: Some(format!("http://localhost:{}", fleet.port())),
+        fleet_listen: Some(free),
+        console_listen: Some(free),
         ..RawConfig::default()
     };
     let config = Config::try_from(raw).map_err(|error| Failure::failed(chain(&error)))?;

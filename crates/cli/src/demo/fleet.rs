@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,10 +126,10 @@ impl Fleet {
             })?;
             // Ends when a whole run has: the server knows the client then.
             run_of(daemon.update(RunOptions::default()).await, &agent.id)?;
-            let port = free_port(agent.address).await?;
+            let port = free_port(&agent.addresses).await?;
             let request = RoleRequest {
                 classes: ["components", "settings", "programs"].map(str::to_owned).to_vec(),
-                addresses: Some(vec![agent.address.to_string()]),
+                addresses: Some(agent.addresses.iter().map(ToString::to_string).collect()),
                 port: Some(port),
                 scheme: Some("http".to_owned()),
                 force: false,
@@ -219,7 +219,7 @@ impl Fleet {
             .map_err(|error| Failure::failed(format!("{}: {}", member.id, chain(&error))))?;
         Ok(Config {
             bundle: Some(self.bundle(&site.name)),
-            addresses: Some(vec![member.address]),
+            addresses: Some(member.addresses.clone()),
             poll_interval: Some(POLL_INTERVAL),
             ..config
         })
@@ -235,7 +235,8 @@ fn run_of(result: Result<Report, headwater_client::Error>, id: &str) -> Result<R
 }
 
 /// A port that is free on an address now; the update agent takes it when its role reaches it.
-async fn free_port(address: IpAddr) -> Result<u16, Failure> {
+async fn free_port(addresses: &[IpAddr]) -> Result<u16, Failure> {
+    let address = addresses.first().copied().unwrap_or(Ipv4Addr::LOCALHOST.into());
     let bound = async { TcpListener::bind((address, 0)).await?.local_addr() }.await;
     bound.map(|address| address.port()).map_err(|error| {
         Failure::failed(format!("nothing can listen on {address}: {error}"))

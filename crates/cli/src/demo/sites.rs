@@ -27,8 +27,8 @@ pub struct Member {
     pub id: String,
     /// Its domain.
     pub domain: String,
-    /// Its address.
-    pub address: IpAddr,
+    /// Its addresses, the site's own first.
+    pub addresses: Vec<IpAddr>,
 }
 
 impl Site {
@@ -48,7 +48,8 @@ impl Site {
 }
 
 /// One site for each update agent, 127.N.0.0/16, and one without: `::1`, or where there is no IPv6 one more
-/// of 127.N.0.0/16. The clients are dealt out in turn.
+/// of 127.N.0.0/16. The clients are dealt out in turn. Those at `::1` have an IPv4 address too, by which they
+/// reach the server.
 pub fn sites(clients: u32, update_agents: u32, ipv6: bool) -> Vec<Site> {
     let last = update_agents + 1;
     let mut sites: Vec<Site> =
@@ -57,12 +58,11 @@ pub fn sites(clients: u32, update_agents: u32, ipv6: bool) -> Vec<Site> {
     for client in 0..clients as usize {
         let site = &mut sites[client % count];
         let place = site.clients.len() + 1;
-        let address = match &site.selector.ipv6 {
-            Some(_) => Ipv6Addr::LOCALHOST.into(),
-            None => ipv4(client % count + 1, 1 + place / 250, 1 + place % 250),
-        };
+        let own = ipv4(client % count + 1, 1 + place / 250, 1 + place % 250);
+        let ipv6 = site.selector.ipv6.as_ref().map(|_| Ipv6Addr::LOCALHOST.into());
+        let addresses = ipv6.into_iter().chain([own]).collect();
         let (id, domain) = (format!("{}-{place}", site.name), format!("root/{}", site.name));
-        site.clients.push(Member { id, domain, address });
+        site.clients.push(Member { id, domain, addresses });
     }
     sites
 }
@@ -82,7 +82,7 @@ fn site(number: u32, has_agent: bool, ipv6: bool) -> Site {
     let agent = has_agent.then(|| Member {
         id: format!("ua-{name}"),
         domain: format!("root/{name}"),
-        address: ipv4(index, 0, 5),
+        addresses: vec![ipv4(index, 0, 5)],
     });
     Site { name, selector, agent, clients: Vec::new() }
 }
@@ -104,8 +104,14 @@ mod tests {
         let told: Vec<String> = sites(clients, update_agents, ipv6)
             .iter()
             .map(|site| {
-                let members: Vec<String> =
-                    site.members().map(|member| format!("{}@{}", member.id, member.address)).collect();
+                let members: Vec<String> = site
+                    .members()
+                    .map(|member| {
+                        let addresses: Vec<String> =
+                            member.addresses.iter().map(ToString::to_string).collect();
+                        format!("{}@{}", member.id, addresses.join("+"))
+                    })
+                    .collect();
                 format!("{}: {}", site.name, members.join(" "))
             })
             .collect();
@@ -121,7 +127,7 @@ mod tests {
             &[
                 "paris: ua-paris@127.1.0.5 paris-1@127.1.1.2 paris-2@127.1.1.3",
                 "oslo: ua-oslo@127.2.0.5 oslo-1@127.2.1.2 oslo-2@127.2.1.3",
-                "remote: remote-1@::1 remote-2@::1",
+                "remote: remote-1@::1+127.3.1.2 remote-2@::1+127.3.1.3",
             ],
         );
         check(1, 0, false, &["remote: remote-1@127.1.1.2"]);

@@ -59,20 +59,23 @@ impl Story<'_> {
             let received = attempts.iter().map(|attempt| attempt.bytes).sum();
             let (source, why) = match &outcome.source {
                 Some(source) => (source_words(source), self.why(&report.client, &outcome.class, source)),
-                None => ("no source".to_owned(), outcome.message.clone()),
+                None => ("no source".to_owned(), String::new()),
             };
             let result = match outcome.result {
-                ClassResult::Updated => self.paint.green(&self.step(report, &outcome.class)),
-                ClassResult::Current => self.paint.dim("nothing new"),
+                ClassResult::Updated => {
+                    self.paint.green(&format!("{:<34}", self.step(report, &outcome.class)))
+                }
+                ClassResult::Current => self.paint.dim(&format!("{:<34}", "nothing new")),
                 result => self.paint.red(&format!("{}: {}", word(&result), outcome.message)),
             };
-            text.push_str(&format!(
-                "\n    {:<11} {:<22} {:>9}  {result}  {}",
+            let line = format!(
+                "    {:<11} {:<22} {:>9}  {result}  {}",
                 outcome.class,
                 source,
                 bytes(received),
                 self.paint.dim(&why)
-            ));
+            );
+            text.push_str(&format!("\n{}", line.trim_end()));
             for failed in attempts.iter().filter(|attempt| attempt.result == AttemptResult::Failed) {
                 text.push_str(&format!("\n    {:<11} {}", "", self.paint.yellow(&failure(failed))));
             }
@@ -82,6 +85,14 @@ impl Story<'_> {
 
     /// What changed for a class: versions from and to.
     fn step(&self, report: &Report, class: &str) -> String {
+        if class == "settings" {
+            let before = self.before.get(&report.client).map_or(0, |before| before.policy_version);
+            return match before {
+                0 => format!("source list {} (first)", report.policy_version),
+                before if before == report.policy_version => "settings of its domain".to_owned(),
+                before => format!("source list {before} → {}", report.policy_version),
+            };
+        }
         let none = BTreeMap::new();
         let now = report.installed.get(class).unwrap_or(&none);
         let then =
@@ -92,7 +103,6 @@ impl Story<'_> {
             .map(|(name, installed)| version_step(name, then.get(name), installed))
             .collect();
         match changed.as_slice() {
-            [] if class == "settings" => format!("source list version {}", report.policy_version),
             [] => "updated".to_owned(),
             [first, second, rest @ ..] if !rest.is_empty() => {
                 format!("{first}, {second} and {} more", rest.len())
@@ -137,9 +147,11 @@ impl Story<'_> {
     }
 }
 
-/// Whether a run changed anything or had trouble.
-pub fn is_news(report: &Report) -> bool {
-    report.classes.iter().any(|outcome| outcome.result != ClassResult::Current)
+/// Whether a run changed anything, or ended otherwise than the one before it.
+pub fn is_news(report: &Report, before: Option<&Report>) -> bool {
+    let results = |report: &Report| report.classes.iter().map(|outcome| outcome.result).collect::<Vec<_>>();
+    let updated = results(report).contains(&ClassResult::Updated);
+    updated || before.is_none_or(|before| results(before) != results(report))
 }
 
 /// How everything came out.

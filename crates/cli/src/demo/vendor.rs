@@ -1,6 +1,7 @@
 //! The demo's vendor source: a static repository, and a listener that gives it out.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::Path;
 
 use headwater_depot::serve::{self, ListenLimits, ServeLimits};
@@ -21,7 +22,7 @@ use crate::repository::{first_root, init, publish};
 /// The vendor source.
 #[derive(Debug)]
 pub struct Vendor {
-    /// Its base URL, by name: reached by either family.
+    /// Its base URL.
     pub url: String,
     /// Its root metadata.
     pub root: Value,
@@ -30,30 +31,26 @@ pub struct Vendor {
 }
 
 impl Vendor {
-    /// Makes the repository in `data` and serves it until the process ends.
-    pub async fn start(data: &Path, now: Timestamp) -> Result<Self, Failure> {
+    /// Makes the repository in `data` and serves it at `address` until the process ends.
+    pub async fn start(data: &Path, address: IpAddr, now: Timestamp) -> Result<Self, Failure> {
         let base = data.join("vendor");
         let folder = Folder::new(&base, "components");
         let keys = KeyFolder::open(&data.join("vendor-keys"), true)?;
         init(&folder, &keys, 1, 1, now)?;
         let site = serve::Site::new(ServeLimits::default());
         site.share(Class::Components, folder.path(""));
-        let listeners = listeners().await.map_err(|error| {
-            Failure::failed(format!("the vendor source cannot listen on loopback: {error}"))
-        })?;
-        let port = listeners[0]
-            .local_addr()
-            .map_err(|error| Failure::failed(format!("the vendor source has no address: {error}")))?
-            .port();
-        for listener in listeners {
-            tokio::spawn(serve::listen(
-                serve::router(site.clone()),
-                listener,
-                ListenLimits::default(),
-                std::future::pending(),
-            ));
-        }
-        Ok(Self { url: format!("http://localhost:{port}"), root: first_root(&folder)?, folder, keys })
+        let unable = |error: io::Error| {
+            Failure::failed(format!("the vendor source cannot listen at {address}: {error}"))
+        };
+        let listener = TcpListener::bind((address, 0)).await.map_err(unable)?;
+        let at = listener.local_addr().map_err(unable)?;
+        tokio::spawn(serve::listen(
+            serve::router(site),
+            listener,
+            ListenLimits::default(),
+            std::future::pending(),
+        ));
+        Ok(Self { url: format!("http://{at}"), root: first_root(&folder)?, folder, keys })
     }
 
     /// Publishes a release of a component.
@@ -70,12 +67,4 @@ impl Vendor {
         let published = publish::publish(&self.folder, &ring, &new, now, &Progress::bytes(false, "", 0))?;
         Ok(published.size)
     }
-}
-
-/// One port on both families of loopback, or on IPv4 alone where there is no other.
-async fn listeners() -> io::Result<Vec<TcpListener>> {
-    let ipv4 = TcpListener::bind(("127.0.0.1", 0)).await?;
-    let port = ipv4.local_addr()?.port();
-    let ipv6 = TcpListener::bind(("::1", port)).await;
-    Ok([Some(ipv4), ipv6.ok()].into_iter().flatten().collect())
 }

@@ -1,0 +1,58 @@
+//! `headwater demo`, small and quick.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::run::headwater;
+
+fn demo(arguments: &[&str]) -> (i32, Value, String) {
+    let folder = tempfile::tempdir().unwrap();
+    for (series, release, text) in
+        [("rules", "1_a", "first"), ("rules", "2_b", "second"), ("engine", "1_x", "engine")]
+    {
+        fs::create_dir_all(folder.path().join("feed").join(series)).unwrap();
+        fs::write(folder.path().join("feed").join(series).join(release), text.repeat(5000)).unwrap();
+    }
+    let arguments: Vec<&str> = ["demo", "--exit", "--json"].iter().chain(arguments).copied().collect();
+    let ran = headwater(folder.path(), &arguments);
+    (ran.exit, serde_json::from_str(&ran.stdout).unwrap_or_default(), ran.stderr)
+}
+
+#[test]
+fn everybody_becomes_current_from_the_right_sources() {
+    let (exit, totals, stderr) = demo(&["--feed", "feed"]);
+    assert_eq!(exit, 0, "{totals} {stderr}");
+    assert_eq!((&totals["clients"], &totals["current"]), (&6.into(), &6.into()), "{stderr}");
+    assert_eq!((&totals["update_agents"], &totals["update_agents_current"]), (&2.into(), &2.into()));
+    assert_eq!(totals["publications"], 2);
+    for source in ["bytes_from_server", "bytes_from_update_agents", "bytes_from_vendor"] {
+        assert!(totals[source].as_u64() > Some(0), "{source}: {totals}");
+    }
+    for class in ["settings", "components", "programs"] {
+        assert!(
+            totals["by_source"][class]["update_agent:ua-paris"]["clients"].as_u64() >= Some(2),
+            "{class}: {totals}"
+        );
+    }
+    assert!(totals["by_source"]["components"]["vendor"]["clients"].as_u64() >= Some(2), "{totals}");
+    assert_eq!(totals["attempts"].as_object().unwrap().len(), 8);
+}
+
+#[test]
+fn without_update_agents_there_is_one_site() {
+    let (exit, totals, stderr) = demo(&["--feed", "feed", "--clients", "1", "--update-agents", "0"]);
+    assert_eq!(
+        (exit, &totals["current"], &totals["bytes_from_update_agents"]),
+        (0, &1.into(), &0.into()),
+        "{totals} {stderr}"
+    );
+}
+
+#[test]
+fn a_timeout_that_is_too_short_ends_it_with_1() {
+    let (exit, totals, stderr) = demo(&["--clients", "20", "--timeout", "1s"]);
+    assert_eq!(exit, 1, "{totals}");
+    assert!(stderr.contains("--timeout"), "{stderr}");
+    assert!(totals["current"].as_u64() < Some(20), "{totals}");
+}
