@@ -1,0 +1,131 @@
+//! Check-ins, reports, the registry, client bundles.
+
+use serde_json::{Value, json};
+
+use crate::harness::Server;
+
+fn report(client: &str, run: u64) -> Value {
+    let began = "2026-11-22T10:00:00Z";
+    json!({
+        "format": 1, "client": client, "domain": "root", "run": run, "started": began, "duration_ms": 5,
+        "addresses": ["10.0.0.1"], "program": "0.1.0", "policy_version": 1,
+        "classes": [
+            {"class": "components", "result": "current", "source": "server", "message": "up to date"}
+        ],
+        "attempts": [{
+            "source": "server", "url": "http://x", "entry": null, "class": "components", "result": "current",
+            "reason": null, "detail": "", "bytes": 10, "started": began, "duration_ms": 1,
+            "from_version": 3, "to_version": 4
+        }],
+        "installed": {"components": {"rules": {"sequence": 1, "version": "1"}}}
+    })
+}
+
+#[tokio::test]
+async fn a_check_in_files_a_client_and_announces_what_is_newest() {
+    let server = Server::start().await;
+    server.ok("POST", "/api/v1/domains", Some(json!({"path": "root/paris"}))).await;
+    let answer = server.check_in("pc-1", "root/paris/unknown", "::ffff:10.0.0.1").await;
+    assert_eq!(answer["domain"], "root/paris", "the nearest domain that exists");
+    assert_eq!(answer["announced"]["components"], 1);
+    assert_eq!(server.get("/api/v1/clients/pc-1").await["addresses"], json!(["10.0.0.1"]));
+    server.publish("components", "rules", "1", &[("a", b"x")]).await;
+    let answer = server.check_in("pc-1", "root", "10.0.0.2").await;
+    assert_eq!((&answer["announced"]["components"], &answer["domain"]), (&json!(2), &json!("root/paris")));
+    let client = server.get("/api/v1/clients/pc-1").await;
+    assert_eq!((&client["addresses"], &client["domain"]), (&json!(["10.0.0.2"]), &json!("root/paris")));
+}
+
+#[tokio::test]
+async fn reports_are_stored_once_and_found_by_client() {
+    let server = Server::start().await;
+    for (client, run) in [("pc-1", 1), ("pc-1", 1), ("pc-1", 2), ("pc-2", 1)] {
+        assert_eq!(server.tell("/client/v1/report", report(client, run)).await.0, 204);
+    }
+    let of_one = server.get("/api/v1/reports?client=pc-1").await;
+    let items = of_one["items"].as_array().unwrap().iter();
+    assert_eq!(items.map(|item| item["report"]["run"].as_u64().unwrap()).collect::<Vec<_>>(), [2, 1]);
+    let page = server.get("/api/v1/reports?limit=1").await;
+    assert_eq!(page["items"][0]["report"]["client"], "pc-2");
+    let next = server.get(&format!("/api/v1/reports?limit=1&before={}", page["next"])).await;
+    assert_eq!(next["items"][0]["report"]["run"], 2);
+    let client = server.get("/api/v1/clients/pc-1").await;
+    assert_eq!((&client["last_report"]["run"], &client["versions"]["components"]), (&json!(2), &json!(4)));
+    server.ok("DELETE", "/api/v1/clients/pc-1", None).await;
+    assert_eq!(server.get("/api/v1/reports?client=pc-1").await["items"], json!([]));
+    server.refused("GET", "/api/v1/clients/pc-1", None, 404, "not_found").await;
+}
+
+#[tokio::test]
+async fn what_clients_say_is_bounded() {
+    let server = Server::start().await;
+    let check_in = |key: &str, value: Value| {
+        let mut body = json!({
+            "client": "pc", "domain": "root", "addresses": [], "program": "1", "policy_version": 0, "versions": {}
+        });
+        body[key] = value;
+        ("/client/v1/check-in", body)
+    };
+    let with = |key: &str, value: Value| {
+        let mut body = report("pc", 1);
+        body[key] = value;
+        ("/client/v1/report", body)
+    };
+    let mut attempt = report("pc", 1)["attempts"][0].clone();
+    attempt["url"] = json!("");
+    let outcome = json!([{"class": "x", "result": "current", "source": null, "message": ""}]);
+    for ((path, body), status) in [
+        (check_in("client", json!("../etc")), 400),
+        (check_in("client", json!("")), 400),
+        (check_in("addresses", json!(["10.0.0.256"])), 400),
+        (check_in("addresses", json!(vec!["10.0.0.1"; 65])), 400),
+        (check_in("program", json!("x".repeat(4097))), 400),
+        (check_in("program", json!("x".repeat(70_000))), 413),
+        (check_in("versions", json!({"patterns": 1})), 400),
+        (check_in("policy_version", json!(-1)), 400),
+        (with("format", json!(2)), 400),
+        (with("client", json!("a b")), 400),
+        (with("attempts", json!(vec![attempt; 4097])), 400),
+        (with("program", json!("x".repeat(1024 * 1024))), 413),
+        (with("classes", outcome), 400),
+        (with("run", json!("1")), 400),
+    ] {
+        let (got, answer) = server.tell(path, body).await;
+        assert_eq!(got, status, "{path}: {answer}");
+        assert!(answer["error"]["message"].is_string());
+    }
+    assert_eq!(server.get("/api/v1/clients").await["items"], json!([]));
+    // 64 addresses are taken.
+    let (path, body) = check_in("addresses", json!(vec!["10.0.0.1"; 64]));
+    assert_eq!(server.tell(path, body).await.0, 200);
+}
+
+#[tokio::test]
+async fn clients_are_listed_by_page_and_domain_and_moved_all_or_none() {
+    let server = Server::start().await;
+    server.ok("POST", "/api/v1/domains", Some(json!({"path": "root/paris"}))).await;
+    for id in ["a", "b", "c"] {
+        server.check_in(id, "root", "10.0.0.1").await;
+    }
+    let page = server.get("/api/v1/clients?limit=2").await;
+    assert_eq!(page["next"], "b");
+    assert_eq!(server.get("/api/v1/clients?limit=2&after=b").await["items"][0]["id"], "c");
+    let to_paris = |ids: &[&str]| Some(json!({"clients": ids, "domain": "root/paris"}));
+    server.refused("POST", "/api/v1/clients/move", to_paris(&["a", "nobody"]), 404, "not_found").await;
+    assert_eq!(server.get("/api/v1/clients?domain=root/paris").await["items"], json!([]));
+    server.ok("POST", "/api/v1/clients/move", to_paris(&["a"])).await;
+    assert_eq!(server.get("/api/v1/clients?domain=root/paris").await["items"][0]["id"], "a");
+    assert_eq!(server.check_in("a", "root", "10.0.0.1").await["domain"], "root/paris");
+}
+
+#[tokio::test]
+async fn a_client_bundle_has_all_that_a_client_needs() {
+    let server = Server::start().await;
+    server.ok("POST", "/api/v1/domains", Some(json!({"path": "root/paris"}))).await;
+    let bundle = server.get("/api/v1/client-bundle?domain=root/paris").await;
+    let url = json!(server.running.fleet_url);
+    assert_eq!((&bundle["domain"], &bundle["server_url"]), (&json!("root/paris"), &url));
+    assert_eq!(bundle["roots"]["programs"]["signed"]["_type"], "root");
+    assert_eq!(bundle["policy"], server.get("/api/v1/sources").await["policy"]);
+    server.refused("GET", "/api/v1/client-bundle?domain=root/rome", None, 404, "not_found").await;
+}

@@ -1,0 +1,60 @@
+//! The configuration: the example file, unknown keys, limits, loopback.
+
+use headwater_server::{Config, RawConfig};
+
+#[test]
+fn the_example_file_lists_every_key_and_is_valid() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/server.example.toml");
+    let raw = RawConfig::read(path.as_ref()).unwrap();
+    let shown = format!("{raw:?}");
+    assert!(!shown.contains("None"), "a key is missing in the example: {shown}");
+    let config = Config::try_from(raw).unwrap();
+    let defaults = Config::try_from(RawConfig { data: Some("/x".into()), ..RawConfig::default() }).unwrap();
+    assert_eq!(config.fleet_listen, defaults.fleet_listen);
+    assert_eq!(config.console_listen, defaults.console_listen);
+    assert_eq!(config.report_retention_days, defaults.report_retention_days);
+    assert_eq!(config.upload_bytes_max, defaults.upload_bytes_max);
+    assert_eq!(config.class_quota_bytes, defaults.class_quota_bytes);
+}
+
+#[test]
+fn what_will_not_do_is_refused_by_name() {
+    let check = |text: &str, word: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("server.toml");
+        std::fs::write(&path, text).unwrap();
+        let error = RawConfig::read(&path).and_then(Config::try_from).unwrap_err();
+        let source = std::error::Error::source(&error).map(ToString::to_string);
+        let shown = format!("{error} {source:?}");
+        assert!(shown.contains(word), "{text}: {shown}");
+    };
+    check("", "data");
+    check("data = '/x'\nfleet_listn = '127.0.0.1:1'", "fleet_listn");
+    check("data = '/x'\nfleet_listen = '10.0.0.1:8471'", "unsafe_bind_beyond_loopback");
+    check("data = '/x'\nconsole_listen = '[::]:8471'", "unsafe_bind_beyond_loopback");
+    check("data = '/x'\nfleet_url = 'ftp://x'", "fleet_url");
+    check("data = '/x'\nreport_retention_days = 0", "report_retention_days");
+    check("data = '/x'\nreport_retention_days = 3651", "report_retention_days");
+    check("data = '/x'\nupload_mib_max = 0", "upload_mib_max");
+    check("data = 1", "data");
+}
+
+#[test]
+fn beyond_loopback_needs_the_ugly_key() {
+    let raw = RawConfig {
+        data: Some("/x".into()),
+        fleet_listen: Some("10.0.0.1:8471".parse().unwrap()),
+        unsafe_bind_beyond_loopback: Some(true),
+        ..RawConfig::default()
+    };
+    assert!(Config::try_from(raw).is_ok());
+}
+
+#[test]
+fn flags_win_over_the_file() {
+    let flags = RawConfig { report_retention_days: Some(1), ..RawConfig::default() };
+    let file =
+        RawConfig { report_retention_days: Some(2), data: Some("/file".into()), ..RawConfig::default() };
+    let config = Config::try_from(flags.over(file)).unwrap();
+    assert_eq!((config.report_retention_days, config.data), (1, "/file".into()));
+}

@@ -1,0 +1,205 @@
+//! A server on free ports over a temporary folder, and short ways to ask it.
+
+use std::path::{Path, PathBuf};
+
+use headwater_depot::{BackOff, FetchSettings, Fetcher, Source, Walk};
+use headwater_policy::Class;
+use headwater_repo::{TargetName, Trusted};
+use headwater_server::{Config, RawConfig, Running, run};
+use jiff::Timestamp;
+use reqwest::Method;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A running server.
+pub struct Server {
+    pub running: Running,
+    pub folder: TempDir,
+    http: reqwest::Client,
+}
+
+/// The moment that tests of jobs begin at.
+#[expect(clippy::disallowed_methods, reason = "the server under test reads the clock too")]
+pub fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+impl Server {
+    pub async fn start() -> Self {
+        Self::start_in(TempDir::new().unwrap()).await
+    }
+
+    async fn start_in(folder: TempDir) -> Self {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let running = run(config(folder.path()), std::future::pending()).await.unwrap();
+        Self { running, folder, http: reqwest::Client::new() }
+    }
+
+    /// Stops it and starts another on the same folder.
+    pub async fn restart(self) -> Self {
+        let folder = self.stop().await;
+        Self::start_in(folder).await
+    }
+
+    pub async fn stop(self) -> TempDir {
+        self.running.stop();
+        self.running.ended().await;
+        self.folder
+    }
+
+    pub fn repository(&self, class: Class) -> PathBuf {
+        self.folder.path().join("repository").join(class.to_string())
+    }
+
+    /// Asks the console plane; a body is sent as JSON.
+    pub async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        let mut request = self.raw(method.parse().unwrap(), path);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        answer(request.send().await.unwrap()).await
+    }
+
+    /// Asks and expects success.
+    pub async fn ok(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+        let (status, answer) = self.ask(method, path, body).await;
+        assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
+        answer
+    }
+
+    pub async fn get(&self, path: &str) -> Value {
+        self.ok("GET", path, None).await
+    }
+
+    /// Asks and expects a refusal; says what it says.
+    pub async fn refused(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+        status: u16,
+        code: &str,
+    ) -> Value {
+        let (got, answer) = self.ask(method, path, body).await;
+        assert_eq!(
+            (got, answer["error"]["code"].as_str()),
+            (status, Some(code)),
+            "{method} {path}: {answer}"
+        );
+        answer["error"].clone()
+    }
+
+    /// Tells the fleet plane something.
+    pub async fn tell(&self, path: &str, body: Value) -> (u16, Value) {
+        let url = format!("{}{path}", self.running.fleet_url);
+        answer(self.http.post(url).json(&body).send().await.unwrap()).await
+    }
+
+    /// A request to the console plane, to be sent as it is.
+    pub fn raw(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.running.console_url))
+    }
+
+    pub async fn upload(&self, path: &str, archive: Vec<u8>) -> (u16, Value) {
+        let request = self.raw(Method::POST, path).body(archive);
+        answer(request.send().await.unwrap()).await
+    }
+
+    /// Publishes files as a tar; expects success.
+    pub async fn publish(&self, class: &str, name: &str, version: &str, files: &[(&str, &[u8])]) -> Value {
+        let path = format!("/api/v1/releases/{class}/{name}?version={version}");
+        let (status, answer) = self.upload(&path, tar(files)).await;
+        assert_eq!(status, 201, "{answer}");
+        answer
+    }
+
+    pub async fn check_in(&self, id: &str, domain: &str, address: &str) -> Value {
+        let body = json!({
+            "client": id, "domain": domain, "addresses": [address], "program": "1", "policy_version": 0, "versions": {}
+        });
+        let (status, answer) = self.tell("/client/v1/check-in", body).await;
+        assert_eq!(status, 200, "{answer}");
+        answer
+    }
+
+    /// What a client would believe of a class, fetched over HTTP and verified from the first root on.
+    pub async fn trusted(&self, class: Class, now: Timestamp) -> (Walk, Trusted) {
+        let root = std::fs::read(self.repository(class).join("metadata/1.root.json")).unwrap();
+        let fetcher = Fetcher::new(FetchSettings::default(), BackOff::default()).unwrap();
+        let base = self.running.fleet_url.parse().unwrap();
+        let walk = Walk::new(&fetcher, vec![Source::new("server", &base, None, class)], 0, now);
+        let trusted = walk.refresh(&Trusted::from_root(&root).unwrap(), None).await.unwrap().trusted;
+        (walk, trusted)
+    }
+
+    /// A signed JSON target, as a client gets it.
+    pub async fn target(&self, class: Class, name: &str) -> Option<Value> {
+        let (walk, trusted) = self.trusted(class, now()).await;
+        let description = trusted.target(&TargetName::new(name).unwrap())?;
+        Some(serde_json::from_slice(&walk.target(&description).await.unwrap()).unwrap())
+    }
+}
+
+pub fn config(folder: &Path) -> Config {
+    let raw = RawConfig {
+        data: Some(folder.to_owned()),
+        fleet_listen: Some("127.0.0.1:0".parse().unwrap()),
+        console_listen: Some("127.0.0.1:0".parse().unwrap()),
+        upload_mib_max: Some(8),
+        ..RawConfig::default()
+    };
+    Config::try_from(raw).unwrap()
+}
+
+async fn answer(response: reqwest::Response) -> (u16, Value) {
+    let status = response.status().as_u16();
+    let bytes = response.bytes().await.unwrap();
+    if bytes.is_empty() {
+        return (status, Value::Null);
+    }
+    let text = || String::from_utf8_lossy(&bytes).into_owned();
+    (status, serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::String(text())))
+}
+
+/// A tar of regular files.
+pub fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (path, content) in files {
+        add(&mut builder, path, tar::EntryType::Regular, content);
+    }
+    builder.into_inner().unwrap()
+}
+
+/// Adds an entry, whatever its name is.
+pub fn add(builder: &mut tar::Builder<Vec<u8>>, path: &str, kind: tar::EntryType, content: &[u8]) {
+    let mut header = tar::Header::new_ustar();
+    header.as_mut_bytes()[..path.len()].copy_from_slice(path.as_bytes());
+    header.set_entry_type(kind);
+    header.set_mode(0o755);
+    header.set_size(content.len() as u64);
+    header.set_cksum();
+    builder.append(&header, content).unwrap();
+}
+
+/// An entry of the source list.
+pub fn entry(range: &str, url: &str) -> Value {
+    json!({"clients": {"ipv4": range}, "source": {"url": url}})
+}
+
+pub fn add_edit(range: &str, url: &str) -> Value {
+    json!({"op": "add", "entry": entry(range, url)})
+}
+
+/// Every file below a folder.
+pub fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+        for entry in entries {
+            let path = entry.unwrap().path();
+            if path.is_dir() { folders.push(path) } else { found.push(path) }
+        }
+    }
+    found
+}

@@ -1,0 +1,79 @@
+//! What the server does by itself, with the clock passed in.
+
+use headwater_policy::Class;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use crate::harness::{Server, files, now};
+
+fn days(days: i64) -> SignedDuration {
+    SignedDuration::from_hours(24 * days)
+}
+
+/// Lets the signing job look every six hours for so many days; says when that ended.
+async fn live(server: &Server, days_long: i64) -> Timestamp {
+    let mut moment = now();
+    let end = moment + days(days_long);
+    while moment < end {
+        moment += SignedDuration::from_hours(6);
+        server.running.app().run_signing(moment).await;
+    }
+    moment
+}
+
+#[tokio::test]
+async fn metadata_is_signed_again_long_before_it_expires() {
+    let server = Server::start().await;
+    server.publish("components", "rules", "1", &[("a", b"1")]).await;
+    let before = server.trusted(Class::Components, now()).await.1;
+    let end = live(&server, 30).await;
+    let (_, trusted) = server.trusted(Class::Components, end + SignedDuration::from_hours(11)).await;
+    assert_eq!(trusted.targets_version(), before.targets_version(), "what nobody changed keeps its version");
+    assert!(trusted.timestamp_version() > before.timestamp_version());
+    assert_eq!(trusted.root_version(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_slept_for_years_renews_its_root_too() {
+    let server = Server::start().await;
+    let later = now() + days(3 * 365);
+    server.running.app().run_signing(later).await;
+    for class in Class::ALL {
+        let (_, trusted) = server.trusted(class, later).await;
+        assert_eq!(trusted.root_version(), 2, "{class}");
+    }
+    let status = server.get("/api/v1/status").await;
+    assert_eq!(status["classes"][0]["root_version"], 2);
+    assert_eq!(status["jobs"][0]["error"], Value::Null);
+}
+
+#[tokio::test]
+async fn old_metadata_goes_after_a_day_and_roots_never() {
+    let server = Server::start().await;
+    for version in ["1", "2", "3"] {
+        server.publish("components", "rules", version, &[("a", version.as_bytes())]).await;
+    }
+    let metadata = || files(&server.repository(Class::Components).join("metadata")).len();
+    assert_eq!(metadata(), 2 + 4 * 2);
+    server.running.app().collect_garbage(now()).await.unwrap();
+    assert_eq!(metadata(), 2 + 4 * 2);
+    server.running.app().collect_garbage(now() + days(2)).await.unwrap();
+    assert_eq!(metadata(), 4);
+    assert!(server.target(Class::Components, "rules/1.json").await.is_some());
+}
+
+#[tokio::test]
+async fn reports_go_after_their_retention() {
+    let server = Server::start().await;
+    let report = json!({
+        "format": 1, "client": "pc-1", "domain": "root", "run": 1, "started": "2026-11-22T10:00:00Z",
+        "duration_ms": 5, "addresses": [], "program": "1", "policy_version": 1, "classes": [], "attempts": [],
+        "installed": {}
+    });
+    assert_eq!(server.tell("/client/v1/report", report).await.0, 204);
+    let count = async || server.get("/api/v1/reports").await["items"].as_array().unwrap().len();
+    server.running.app().forget_reports(now() + days(89)).await.unwrap();
+    assert_eq!(count().await, 1);
+    server.running.app().forget_reports(now() + days(91)).await.unwrap();
+    assert_eq!(count().await, 0);
+}

@@ -1,0 +1,13 @@
+//! The server, whole, in this process on free ports, spoken to over HTTP as clients and administrators do.
+
+mod clients;
+mod config;
+mod domains;
+mod harness;
+mod jobs;
+mod refusals;
+mod releases;
+mod roles;
+mod sources;
+mod start;
+mod vendor;

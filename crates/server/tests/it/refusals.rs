@@ -1,0 +1,191 @@
+//! Bad input to every endpoint: a clear error with its code, and nothing changed.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::Server;
+
+/// Everything that an administrator could see change.
+async fn state(server: &Server) -> Vec<Value> {
+    let mut state = Vec::new();
+    for path in ["releases", "sources", "drafts", "domains", "clients", "update-agents", "reports"] {
+        state.push(server.get(&format!("/api/v1/{path}")).await);
+    }
+    state
+}
+
+/// Method, path below `/api/v1`, body, status, code.
+type Case = (&'static str, &'static str, Option<Value>, u16, &'static str);
+
+/// Each is refused as it says, and nothing has changed afterwards.
+async fn check(cases: Vec<Case>) {
+    let server = Server::start().await;
+    server.check_in("pc-1", "root", "10.0.0.1").await;
+    let before = state(&server).await;
+    for (method, path, body, status, code) in cases {
+        let error = server.refused(method, &format!("/api/v1{path}"), body, status, code).await;
+        let message = error["message"].as_str().unwrap_or_default();
+        assert!(message.len() > 15, "{method} {path}: {error}");
+    }
+    assert_eq!(state(&server).await, before);
+}
+
+const BAD: &str = "invalid_request";
+const LIST: &str = "invalid_list";
+
+#[tokio::test]
+async fn of_releases() {
+    let component_with_install = "/releases/components/x?version=1&options=%7B%22install%22%3A%7B%22command%22\
+        %3A%5B%22a%22%5D%2C%22timeout_seconds%22%3A1%7D%7D";
+    let some = || Some(json!({}));
+    check(vec![
+        ("GET", "/nothing", None, 404, "no_route"),
+        ("PUT", "/status", some(), 405, "wrong_method"),
+        ("GET", "/releases/settings/x", None, 400, BAD),
+        ("GET", "/releases/pattern/x", None, 400, BAD),
+        ("GET", "/releases/components/X", None, 400, BAD),
+        ("GET", "/releases/components/x", None, 404, "not_found"),
+        ("POST", "/releases/components/x", some(), 400, BAD),
+        ("POST", "/releases/components/x?version=", some(), 400, BAD),
+        ("POST", "/releases/components/x?version=1&format=rar", some(), 400, BAD),
+        ("POST", "/releases/components/x?version=1&colour=red", some(), 400, BAD),
+        ("POST", "/releases/components/x?version=1&options={", some(), 400, BAD),
+        ("POST", component_with_install, some(), 400, BAD),
+        ("POST", "/releases/settings/x?version=1", some(), 400, BAD),
+        ("POST", "/releases/components/x/rollback", Some(json!({"to": 1})), 404, "not_found"),
+        ("POST", "/releases/components/x/rollback", Some(json!({"to": 0})), 400, BAD),
+        ("POST", "/releases/components/x/rollback", Some(json!({"too": 1})), 400, BAD),
+        ("POST", "/releases/components/x/rollback", None, 415, "not_json"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn of_the_source_list() {
+    let edits = |edit: Value| Some(json!({"edits": [edit]}));
+    let entry = json!({"clients": {"ipv4": "10.0.0.1"}, "source": "vendor"});
+    let nobody = json!({"op": "add", "entry": {"clients": {}, "source": "vendor"}});
+    let wild = json!({"mode": "wild", "server": {"url": "http://x"}});
+    let long = "/drafts/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+    let many = json!({"edits": vec![json!({"op": "add", "entry": entry}); 4097]});
+    check(vec![
+        ("GET", "/sources/history?limit=0", None, 400, BAD),
+        ("GET", "/sources/history?limit=1001", None, 400, BAD),
+        ("GET", "/sources/history?page=1", None, 400, BAD),
+        ("GET", "/sources/history/9", None, 404, "not_found"),
+        ("GET", "/sources/history/x", None, 400, BAD),
+        ("GET", "/sources/diff", None, 400, BAD),
+        ("GET", "/sources/diff?from=1&to=9", None, 404, "not_found"),
+        ("GET", "/sources/diff?from=1&to=1&draft=x", None, 400, BAD),
+        ("POST", "/sources/restore", Some(json!({"version": 9, "expected_version": 1})), 404, "not_found"),
+        ("POST", "/sources/restore", Some(json!({"version": 1})), 400, BAD),
+        ("GET", long, None, 400, BAD),
+        ("GET", "/drafts/a%20b", None, 400, BAD),
+        ("DELETE", "/drafts/none", None, 404, "not_found"),
+        ("PUT", "/drafts/x", Some(json!({"policy": {}})), 400, BAD),
+        ("PUT", "/drafts/x", Some(json!({"policy": wild})), 422, LIST),
+        ("PUT", "/drafts/x", Some(json!("x".repeat(4 * 1024 * 1024))), 413, "too_large"),
+        ("POST", "/drafts/x/edits", edits(json!({"op": "explode"})), 400, BAD),
+        ("POST", "/drafts/x/edits", edits(json!({"op": "move_up", "number": 1})), 422, LIST),
+        ("POST", "/drafts/x/edits", edits(json!({"op": "remove", "numbers": [0]})), 422, LIST),
+        ("POST", "/drafts/x/edits", edits(json!({"op": "set_mode", "mode": "x"})), 400, BAD),
+        ("POST", "/drafts/x/edits", edits(nobody), 422, LIST),
+        ("POST", "/drafts/x/edits", Some(many), 413, "too_large"),
+        ("POST", "/drafts/x/save", Some(json!({"comment": "x".repeat(1001)})), 400, BAD),
+        ("POST", "/drafts/x/save", Some(json!({"force": true})), 400, BAD),
+        ("GET", "/explain", None, 400, BAD),
+        ("GET", "/explain?client=pc-1&addresses=::1", None, 400, BAD),
+        ("GET", "/explain?client=nobody", None, 404, "not_found"),
+        ("GET", "/explain?addresses=10.0.0.1,x", None, 400, BAD),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn of_domains_clients_and_roles() {
+    let settings = |more: Value| {
+        let mut request = json!({"classes": ["settings"]});
+        request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        Some(request)
+    };
+    let pc = "/update-agents/pc-1";
+    let moved =
+        |clients: usize, domain: &str| Some(json!({"clients": vec!["pc-1"; clients], "domain": domain}));
+    check(vec![
+        ("POST", "/domains", Some(json!({"path": "paris"})), 400, BAD),
+        ("POST", "/domains", Some(json!({"path": "root/a/../b"})), 400, BAD),
+        ("PATCH", "/domains/root%2Fx/settings", Some(json!({})), 404, "not_found"),
+        ("PATCH", "/domains/root/settings", Some(json!({"setings": {}})), 400, BAD),
+        ("PUT", "/domains/root%2Fx/update-agents", Some(json!({"classes": []})), 404, "not_found"),
+        ("GET", "/clients?domain=root/x", None, 404, "not_found"),
+        ("GET", "/clients?limit=x", None, 400, BAD),
+        ("DELETE", "/clients/nobody", None, 404, "not_found"),
+        ("POST", "/clients/move", moved(1, "root/x"), 404, "not_found"),
+        ("POST", "/clients/move", moved(10_001, "root"), 413, "too_large"),
+        ("GET", "/reports?limit=0", None, 400, BAD),
+        ("PUT", "/update-agents/nobody", settings(json!({})), 404, "not_found"),
+        ("PUT", "/update-agents/a%20b", settings(json!({})), 400, BAD),
+        ("PUT", pc, Some(json!({"classes": ["x"]})), 400, BAD),
+        ("PUT", pc, settings(json!({"port": 0})), 400, BAD),
+        ("PUT", pc, settings(json!({"scheme": "ftp"})), 400, BAD),
+        ("PUT", pc, settings(json!({"addresses": ["x"]})), 400, BAD),
+        ("PUT", pc, settings(json!({"addresses": []})), 400, BAD),
+        ("DELETE", pc, None, 404, "not_found"),
+        ("DELETE", "/update-agents/pc-1?force=maybe", None, 400, BAD),
+        ("GET", "/client-bundle?domain=rome", None, 400, BAD),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn of_the_vendor_source() {
+    let vendor = |url: &str, more: Value| {
+        let mut request = json!({"url": url});
+        request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        Some(request)
+    };
+    check(vec![
+        ("GET", "/vendor", None, 404, "no_vendor"),
+        ("DELETE", "/vendor", None, 404, "no_vendor"),
+        ("POST", "/vendor/sync", None, 404, "no_vendor"),
+        ("PUT", "/vendor", vendor("http://vendor.invalid", json!({})), 400, BAD),
+        ("PUT", "/vendor", vendor("gopher://x", json!({"root": {}})), 400, BAD),
+        ("PUT", "/vendor", vendor("http://x", json!({"root": {}, "schedule_minutes": 129_601})), 400, BAD),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn of_bodies_that_are_not_json() {
+    let server = Server::start().await;
+    let check = async |kind: &str, body: &'static str, status: u16| {
+        let request = server.raw(Method::POST, "/api/v1/domains").header("content-type", kind).body(body);
+        assert_eq!(request.send().await.unwrap().status(), status, "{kind} {body}");
+    };
+    check("application/json", "{", 400).await;
+    check("application/json", "", 400).await;
+    check("application/json", "[1]", 400).await;
+    check("text/plain", r#"{"path": "root/x"}"#, 415).await;
+    check("application/x-www-form-urlencoded", "path=root/x", 415).await;
+    check("application/json; charset=utf-8", r#"{"path": "root/x"}"#, 201).await;
+}
+
+#[tokio::test]
+async fn of_web_pages_elsewhere() {
+    let server = Server::start().await;
+    let ask = async |name: &str, value: &str| {
+        server.raw(Method::GET, "/api/v1/status").header(name, value).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(ask("origin", "https://evil.example").await, 403);
+    assert_eq!(ask("origin", "null").await, 403);
+    assert_eq!(ask("origin", &server.running.console_url).await, 200);
+    assert_eq!(ask("host", "evil.example").await, 403);
+    assert_eq!(ask("host", "localhost").await, 200);
+}
+
+#[tokio::test]
+async fn of_the_other_plane() {
+    let server = Server::start().await;
+    assert_eq!(server.ask("GET", "/settings/metadata/timestamp.json", None).await.0, 404);
+    assert_eq!(server.tell("/api/v1/domains", json!({"path": "root/x"})).await.0, 404);
+}

@@ -1,0 +1,221 @@
+//! Publishing, keeping, rolling back; what is refused; what a crash leaves.
+
+use std::io::Write;
+
+use headwater_policy::Class;
+use headwater_server::CrashPoint;
+use serde_json::json;
+use tar::EntryType as E;
+
+use crate::harness::{Server, add, files, now, tar};
+
+const UPLOAD: &str = "/api/v1/releases/components/rules?version=1";
+
+/// The content of a released file, the way a client makes it.
+async fn content(server: &Server, class: Class, manifest: &str, path: &str) -> Vec<u8> {
+    let manifest = server.target(class, manifest).await.unwrap();
+    let file = manifest["files"].as_array().unwrap().iter().find(|file| file["path"] == path).unwrap();
+    let digest = file["body"]["sha256"].as_str().unwrap();
+    let blob = server.repository(class).join("blobs").join(&digest[..2]).join(digest);
+    zstd::decode_all(std::fs::File::open(blob).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn every_archive_format_gives_the_same_release() {
+    let server = Server::start().await;
+    let plain = tar(&[("./bin/tool", b"#!/bin/sh\n"), ("data.txt", b"data")]);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&plain).unwrap();
+    let mut zipped = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default();
+    zipped.add_directory("bin", options).unwrap();
+    zipped.start_file("bin/tool", options.unix_permissions(0o755)).unwrap();
+    zipped.write_all(b"#!/bin/sh\n").unwrap();
+    zipped.start_file("data.txt", options).unwrap();
+    zipped.write_all(b"data").unwrap();
+    let archives =
+        [("tar", plain), ("tgz", gzip.finish().unwrap()), ("zip", zipped.finish().unwrap().into_inner())];
+    for (name, archive) in archives {
+        let path = format!("/api/v1/releases/programs/{name}?version=1");
+        let (status, answer) = server.upload(&path, archive).await;
+        assert_eq!(status, 201, "{answer}");
+        assert_eq!(answer["release"]["files"], 2);
+        let manifest_name = format!("{name}/1.json");
+        assert_eq!(content(&server, Class::Programs, &manifest_name, "bin/tool").await, b"#!/bin/sh\n");
+        let manifest = server.target(Class::Programs, &manifest_name).await.unwrap();
+        assert_eq!(manifest["files"][0]["mode"], 0o755);
+    }
+}
+
+#[tokio::test]
+async fn hooks_travel_in_the_manifest() {
+    let server = Server::start().await;
+    let options = json!({
+        "install": {"command": ["./setup", "-q"], "timeout_seconds": 30},
+        "probe": {"command": ["./probe"], "timeout_seconds": 5}
+    });
+    let request = server
+        .raw(reqwest::Method::POST, "/api/v1/releases/programs/fix")
+        .query(&[("version", "7"), ("options", &options.to_string())])
+        .body(tar(&[("setup", b"x")]));
+    assert_eq!(request.send().await.unwrap().status(), 201);
+    let manifest = server.target(Class::Programs, "fix/1.json").await.unwrap();
+    assert_eq!((&manifest["install"], &manifest["probe"]), (&options["install"], &options["probe"]));
+}
+
+#[tokio::test]
+async fn identical_content_costs_no_blobs() {
+    let server = Server::start().await;
+    let first = server.publish("components", "rules", "1", &[("a", b"same")]).await;
+    let second = server.publish("components", "rules", "2", &[("a", b"same")]).await;
+    assert_eq!((&first["blobs_new"], &second["blobs_new"]), (&json!(1), &json!(0)));
+    assert_eq!(second["release"]["sequence"], 2);
+}
+
+#[tokio::test]
+async fn the_last_fifteen_releases_are_kept() {
+    let server = Server::start().await;
+    for number in 1..=16 {
+        let text = number.to_string();
+        server.publish("components", "rules", &text, &[("a", text.as_bytes())]).await;
+    }
+    let view = server.get("/api/v1/releases/components/rules").await;
+    let releases = view["releases"].as_array().unwrap().iter();
+    let sequences: Vec<_> = releases.map(|release| release["sequence"].as_u64().unwrap()).collect();
+    assert_eq!(sequences, (2..=16).rev().collect::<Vec<_>>());
+    assert!(server.target(Class::Components, "rules/1.json").await.is_none());
+    // A version that left the list is still taken.
+    let (status, answer) = server.upload(UPLOAD, tar(&[("a", b"x")])).await;
+    assert_eq!((status, answer["error"]["code"].as_str()), (409, Some("exists")));
+
+    let blobs = || files(&server.repository(Class::Components).join("blobs")).len();
+    let app = server.running.app();
+    app.collect_garbage(now()).await.unwrap();
+    assert_eq!(blobs(), 16, "clients may still come for what was just dropped");
+    app.collect_garbage(now() + jiff::SignedDuration::from_hours(2)).await.unwrap();
+    assert_eq!(blobs(), 15);
+}
+
+#[tokio::test]
+async fn rollback_withdraws_the_later_releases() {
+    let server = Server::start().await;
+    for version in ["1", "2", "3"] {
+        server.publish("components", "rules", version, &[("a", version.as_bytes())]).await;
+    }
+    let path = "/api/v1/releases/components/rules/rollback";
+    let view = server.ok("POST", path, Some(json!({"to": 1}))).await;
+    assert_eq!((&view["current"], &view["withdrawn"]), (&json!(1), &json!([2, 3])));
+    let list = server.target(Class::Components, "rules/releases.json").await.unwrap();
+    assert_eq!((&list["current"], &list["withdrawn"]), (&json!(1), &json!([2, 3])));
+    server.refused("POST", path, Some(json!({"to": 1})), 400, "invalid_request").await;
+    server.refused("POST", path, Some(json!({"to": 9})), 400, "invalid_request").await;
+    let answer = server.publish("components", "rules", "4", &[("a", b"4")]).await;
+    assert_eq!(answer["release"]["sequence"], 4);
+}
+
+fn bad_archives() -> Vec<(&'static str, Vec<u8>, &'static str)> {
+    let special = |path: &str, kind| {
+        let mut builder = tar::Builder::new(Vec::new());
+        add(&mut builder, "good", E::Regular, b"good");
+        add(&mut builder, path, kind, b"");
+        builder.into_inner().unwrap()
+    };
+    let mut cut = tar(&[("a", &[7; 4000])]);
+    cut.truncate(2000);
+    vec![
+        ("symlink", special("link", E::Symlink), "link: it is a symbolic link"),
+        ("hard link", special("link", E::Link), "a hard link"),
+        ("device", special("dev", E::Char), "a device"),
+        ("pipe", special("pipe", E::Fifo), "a named pipe"),
+        ("absolute", tar(&[("/etc/passwd", b"x")]), "/etc/passwd"),
+        ("climbing", tar(&[("a/../../b", b"x")]), ".."),
+        ("twice", tar(&[("a", b"x"), ("a", b"y")]), "twice"),
+        ("file and folder", tar(&[("a", b"x"), ("a/b", b"y")]), "folder"),
+        ("empty", tar(&[]), "no file"),
+        ("no bytes", Vec::new(), "no file"),
+        ("not an archive", vec![b'x'; 2048], "cannot be read"),
+        ("cut short", cut, "a"),
+        ("zip cut short", b"PK\x03\x04".to_vec(), "cannot be read"),
+        ("gzip cut short", vec![0x1f, 0x8b, 8, 0], "cannot be read"),
+    ]
+}
+
+#[tokio::test]
+async fn bad_archives_are_refused_by_name_and_leave_nothing() {
+    let server = Server::start().await;
+    let version = async || server.get("/api/v1/status").await["classes"][1]["targets_version"].clone();
+    let before = version().await;
+    for (name, archive, word) in bad_archives() {
+        let (status, answer) = server.upload(UPLOAD, archive).await;
+        let message = answer["error"]["message"].as_str().unwrap_or_default();
+        assert!(status == 422 || status == 400, "{name}: {status} {answer}");
+        assert!(message.contains(word), "{name}: {message}");
+    }
+    assert_eq!(version().await, before);
+    assert_eq!(server.get("/api/v1/releases").await["items"], json!([]));
+    server.running.app().collect_garbage(now()).await.unwrap();
+    assert_eq!(files(&server.repository(Class::Components).join("blobs")).len(), 0);
+    assert_eq!(files(&server.folder.path().join("uploads")).len(), 0);
+}
+
+#[tokio::test]
+async fn an_archive_over_the_limit_is_refused() {
+    let server = Server::start().await;
+    let (status, answer) = server.upload(UPLOAD, vec![0; 8 * 1024 * 1024 + 1]).await;
+    assert_eq!((status, answer["error"]["code"].as_str()), (413, Some("too_large")), "{answer}");
+}
+
+#[tokio::test]
+async fn an_upload_that_breaks_off_publishes_nothing() {
+    use tokio::io::AsyncWriteExt;
+    let server = Server::start().await;
+    let mut connection = tokio::net::TcpStream::connect(server.running.console_addr).await.unwrap();
+    let head = format!("POST {UPLOAD} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n");
+    connection.write_all(head.as_bytes()).await.unwrap();
+    connection.write_all(&tar(&[("a", b"x")])).await.unwrap();
+    drop(connection);
+    assert_eq!(server.get("/api/v1/releases").await["items"], json!([]));
+    server.publish("components", "rules", "1", &[("a", b"x")]).await;
+}
+
+/// What a killed server leaves is either the old state or the new one, and the next start is whole.
+async fn check_crash(point: CrashPoint, published: bool) {
+    let server = Server::start().await;
+    server.publish("components", "rules", "1", &[("a", b"one")]).await;
+    server.running.app().crash_at(point);
+    let path = "/api/v1/releases/components/rules?version=2";
+    let (status, _) = server.upload(path, tar(&[("a", b"two")])).await;
+    assert_eq!(status, 500);
+    // Clients see the old state, whole, until the server is there again.
+    let list = server.target(Class::Components, "rules/releases.json").await.unwrap();
+    assert_eq!(list["current"], 1, "{point:?}");
+
+    let server = server.restart().await;
+    let view = server.get("/api/v1/releases/components/rules").await;
+    let list = server.target(Class::Components, "rules/releases.json").await.unwrap();
+    let current = if published { 2 } else { 1 };
+    assert_eq!((&view["current"], &list["current"]), (&json!(current), &json!(current)), "{point:?}");
+    server.running.app().collect_garbage(now()).await.unwrap();
+    let blobs = files(&server.repository(Class::Components).join("blobs")).len();
+    assert_eq!(blobs, current, "{point:?}");
+    let version = if published { "3" } else { "2" };
+    let answer = server.publish("components", "rules", version, &[("a", b"three")]).await;
+    assert_eq!(answer["release"]["sequence"], current + 1);
+    let manifest = format!("rules/{}.json", current + 1);
+    assert_eq!(content(&server, Class::Components, &manifest, "a").await, b"three");
+}
+
+#[tokio::test]
+async fn killed_after_storing_bodies() {
+    check_crash(CrashPoint::Bodies, false).await;
+}
+
+#[tokio::test]
+async fn killed_after_staging() {
+    check_crash(CrashPoint::Staged, false).await;
+}
+
+#[tokio::test]
+async fn killed_after_saving() {
+    check_crash(CrashPoint::Saved, true).await;
+}

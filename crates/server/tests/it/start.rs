@@ -1,0 +1,74 @@
+//! First start makes everything; later starts keep it.
+
+use std::os::unix::fs::PermissionsExt;
+
+use headwater_policy::Class;
+use headwater_server::run;
+use serde_json::{Value, json};
+
+use crate::harness::{Server, add_edit, config, files, now};
+
+#[tokio::test]
+async fn first_start_makes_everything() {
+    let server = Server::start().await;
+    assert_eq!(server.get("/health").await, json!({"status": "ok"}));
+
+    let policy = server.target(Class::Settings, "policy.json").await.unwrap();
+    assert_eq!((&policy["version"], &policy["policy"]["mode"]), (&json!(1), &json!("standard")));
+    assert_eq!(policy["policy"]["server"]["url"], server.running.fleet_url.as_str());
+    let root = server.target(Class::Settings, "domains/root.json").await.unwrap();
+    assert_eq!((&root["version"], &root["settings"]["poll_interval_minutes"]), (&json!(1), &json!(60)));
+    for class in [Class::Components, Class::Programs] {
+        let (_, trusted) = server.trusted(class, now()).await;
+        assert_eq!((trusted.targets_version(), trusted.targets().count()), (Some(1), 0));
+    }
+
+    let folder = server.folder.path();
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let keys = files(&folder.join("keys"));
+    assert_eq!(keys.len(), 12);
+    assert!(keys.iter().all(|path| mode(path) == 0o600));
+    assert_eq!(mode(&folder.join("keys")), 0o700);
+    let listening: Value =
+        serde_json::from_slice(&std::fs::read(folder.join("listening.json")).unwrap()).unwrap();
+    let (fleet, console) = (&server.running.fleet_url, &server.running.console_url);
+    assert_eq!(listening, json!({"event": "listening", "fleet": fleet, "console": console}));
+    let status = server.get("/api/v1/status").await;
+    assert!(status["warnings"][0].as_str().unwrap().contains("no sign-in"), "{status}");
+}
+
+#[tokio::test]
+async fn a_restart_keeps_everything() {
+    let server = Server::start().await;
+    server.publish("components", "rules", "1", &[("a", b"one")]).await;
+    server.ok("POST", "/api/v1/domains", Some(json!({"path": "root/paris"}))).await;
+    server.check_in("pc-1", "root/paris", "10.0.0.1").await;
+    let edits = json!({"edits": [add_edit("10.0.0.0-10.0.0.9", "http://mirror.invalid/hw")]});
+    server.ok("POST", "/api/v1/drafts/mine/edits", Some(edits)).await;
+    let kept = async |server: &Server| {
+        [
+            server.get("/api/v1/releases").await,
+            server.get("/api/v1/domains").await,
+            server.get("/api/v1/clients").await,
+            server.get("/api/v1/drafts").await["items"][0]["policy"]["entries"].clone(),
+        ]
+    };
+    let before = kept(&server).await;
+    let (_, trusted) = server.trusted(Class::Components, now()).await;
+
+    let server = server.restart().await;
+    assert_eq!(kept(&server).await, before);
+    let (_, again) = server.trusted(Class::Components, now()).await;
+    assert_eq!(trusted.targets_version(), again.targets_version());
+    // The ports are others, so the policy says where the server is now, signed.
+    let policy = server.target(Class::Settings, "policy.json").await.unwrap();
+    assert_eq!(policy["policy"]["server"]["url"], server.running.fleet_url.as_str());
+}
+
+#[tokio::test]
+async fn two_servers_never_share_a_folder() {
+    let server = Server::start().await;
+    let error = run(config(server.folder.path()), std::future::pending()).await.unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("in use by another server"), "{cause}");
+}

@@ -1,0 +1,108 @@
+//! The vendor source: another repository over HTTP, verified and signed again (C2).
+
+use headwater_policy::Class;
+use serde_json::{Value, json};
+
+use crate::harness::{Server, now, tar};
+
+const RULES: &str = "/api/v1/releases/components/rules";
+
+/// A vendor, and a server that takes from it.
+async fn world() -> (Server, Server) {
+    let (vendor, server) = (Server::start().await, Server::start().await);
+    server.ok("PUT", "/api/v1/vendor", Some(settings(&vendor).await)).await;
+    (vendor, server)
+}
+
+async fn settings(vendor: &Server) -> Value {
+    let root = vendor.get("/api/v1/client-bundle").await["roots"]["components"].clone();
+    json!({"url": vendor.running.fleet_url, "root": root, "schedule_minutes": 10})
+}
+
+async fn sync(server: &Server) -> Value {
+    server.ok("POST", "/api/v1/vendor/sync", None).await
+}
+
+#[tokio::test]
+async fn releases_keep_the_vendors_sequences_and_rollbacks() {
+    let (vendor, server) = world().await;
+    for version in ["1", "2"] {
+        vendor.publish("components", "rules", version, &[("a", version.as_bytes())]).await;
+    }
+    let result = sync(&server).await;
+    let count = result["releases"].as_array().unwrap().len();
+    assert_eq!((&result["error"], count), (&Value::Null, 2), "{result}");
+    vendor.publish("components", "rules", "3", &[("a", b"3")]).await;
+    let third = json!([{"name": "rules", "sequence": 3, "version": "3"}]);
+    assert_eq!(sync(&server).await["releases"], third);
+    assert_eq!(sync(&server).await["releases"], json!([]));
+    let ours = server.target(Class::Components, "rules/3.json").await.unwrap();
+    assert_eq!(ours, vendor.target(Class::Components, "rules/3.json").await.unwrap());
+    vendor.ok("POST", &format!("{RULES}/rollback"), Some(json!({"to": 1}))).await;
+    sync(&server).await;
+    let view = server.get(RULES).await;
+    assert_eq!((&view["current"], &view["withdrawn"]), (&json!(1), &json!([2, 3])));
+    assert_eq!(view["from_vendor"], true);
+    assert_eq!(server.get("/api/v1/vendor").await["last_sync"]["error"], Value::Null);
+}
+
+#[tokio::test]
+async fn the_root_travels_in_the_signed_policy() {
+    let (vendor, server) = world().await;
+    let policy = server.target(Class::Settings, "policy.json").await.unwrap();
+    assert_eq!(policy["policy"]["vendor"]["url"], vendor.running.fleet_url.as_str());
+    assert_eq!(policy["vendor_root"], settings(&vendor).await["root"]);
+    server.ok("DELETE", "/api/v1/vendor", None).await;
+    let policy = server.target(Class::Settings, "policy.json").await.unwrap();
+    assert_eq!((&policy["policy"]["vendor"], &policy["vendor_root"]), (&Value::Null, &Value::Null));
+    server.refused("GET", "/api/v1/vendor", None, 404, "no_vendor").await;
+}
+
+#[tokio::test]
+async fn names_belong_to_whoever_had_them_first() {
+    let (vendor, server) = world().await;
+    vendor.publish("components", "theirs", "1", &[("a", b"1")]).await;
+    vendor.publish("components", "ours", "1", &[("a", b"1")]).await;
+    server.publish("components", "ours", "1", &[("a", b"mine")]).await;
+    let result = sync(&server).await;
+    assert!(result["skipped"][0].as_str().unwrap().starts_with("ours"), "{result}");
+    let path = "/api/v1/releases/components/theirs?version=2";
+    let (status, answer) = server.upload(path, tar(&[("a", b"x")])).await;
+    assert_eq!((status, answer["error"]["code"].as_str()), (409, Some("name_of_vendor")));
+}
+
+#[tokio::test]
+async fn a_vendor_with_other_keys_is_not_believed() {
+    let (vendor, other, server) = (Server::start().await, Server::start().await, Server::start().await);
+    vendor.publish("components", "rules", "1", &[("a", b"1")]).await;
+    let mut wrong = settings(&other).await;
+    wrong["url"] = json!(vendor.running.fleet_url);
+    server.ok("PUT", "/api/v1/vendor", Some(wrong)).await;
+    let result = sync(&server).await;
+    assert!(result["error"].is_string(), "{result}");
+    assert_eq!(server.get("/api/v1/releases").await["items"], json!([]));
+    // The right root mends it.
+    server.ok("PUT", "/api/v1/vendor", Some(settings(&vendor).await)).await;
+    assert_eq!(sync(&server).await["error"], Value::Null);
+}
+
+#[tokio::test]
+async fn the_schedule_syncs_by_itself() {
+    let (vendor, server) = world().await;
+    vendor.publish("components", "rules", "1", &[("a", b"1")]).await;
+    let later = now() + jiff::SignedDuration::from_mins(11);
+    server.running.app().run_jobs(later).await;
+    assert_eq!(server.get("/api/v1/releases").await["items"][0]["name"], "rules");
+    let status = server.get("/api/v1/status").await;
+    assert_eq!((&status["jobs"][1]["name"], &status["jobs"][1]["error"]), (&json!("vendor"), &Value::Null));
+}
+
+#[tokio::test]
+async fn a_dead_vendor_is_told_and_shown() {
+    let (vendor, server) = world().await;
+    vendor.stop().await;
+    assert!(sync(&server).await["error"].is_string());
+    assert!(server.get("/api/v1/vendor").await["last_sync"]["error"].is_string());
+    let bad = json!({"url": "http://x.invalid", "root": {"signed": {}}});
+    server.refused("PUT", "/api/v1/vendor", Some(bad), 400, "invalid_request").await;
+}
