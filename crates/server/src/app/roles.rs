@@ -104,20 +104,19 @@ impl App {
         let current = self.current().await?;
         let mut draft = current.policy.to_draft();
         let rows = self.db.clients(Some(domain.as_str()), "", u32::MAX).await?;
-        let comment;
-        if role.classes.is_empty() {
+        let comment = if role.classes.is_empty() {
             for row in rows {
                 let id: ClientId = row.id.parse().map_err(corrupt)?;
                 if draft.update_agents.get(&id).is_some_and(UpdateAgent::is_active) {
                     take_role(&mut draft, &id, role.force).map_err(refused)?;
                 }
             }
-            comment = format!("update agent role taken from the clients of {domain}");
+            format!("update agent role taken from the clients of {domain}")
         } else {
             let agents = rows.iter().map(|row| agent(&draft, row, &role)).collect::<Result<_>>()?;
             give_role_to_domain(&mut draft, &domain, agents).map_err(refused)?;
-            comment = format!("update agent role given to the clients of {domain}");
-        }
+            format!("update agent role given to the clients of {domain}")
+        };
         self.save_roles(&current, draft, comment, now).await
     }
 

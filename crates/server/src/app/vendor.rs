@@ -130,11 +130,10 @@ impl App {
     /// Takes what is new at the vendor source. A failure of the vendor's is part of the answer.
     ///
     /// # Errors
-    /// Refusals when there is no vendor source or a sync is running; failures of our own.
+    /// A refusal when there is no vendor source; failures of our own.
     pub async fn sync_vendor(&self, now: Timestamp) -> Result<SyncResult> {
-        let Ok(_only) = self.syncing.try_lock() else {
-            return Err(Refusal::Busy("a sync of the vendor source is running").into());
-        };
+        // One at a time; who asks meanwhile waits, and then finds most of it done.
+        let _only = self.syncing.lock().await;
         let vendor = self.db.vendor().await?.ok_or(Refusal::NoVendor)?;
         let clock = std::time::Instant::now();
         let mut result = SyncResult {

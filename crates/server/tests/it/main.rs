@@ -1,5 +1,7 @@
 //! The server, whole, in this process on free ports, spoken to over HTTP as clients and administrators do.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
 mod clients;
 mod config;
 mod domains;

@@ -36,7 +36,7 @@ async fn a_role_is_given_with_what_the_client_reported_and_changed_in_part() {
     server.ok("PUT", UA, Some(change)).await;
     server.ok("PUT", UA, classes(&["components"])).await;
     let agent = json!({
-        "id": "ua-1", "addresses": ["10.0.0.10", "::1"], "scheme": "https", "port": 9000, "classes": ["components"]
+        "id": "ua-1", "addresses": ["10.0.0.10", "::1"], "port": 9000, "classes": ["components"]
     });
     assert_eq!(signed(&server).await, json!([agent]));
     assert_eq!(server.get("/api/v1/clients/ua-1").await["update_agent"], true);

@@ -168,7 +168,7 @@ async fn preview_warns_and_never_blocks() {
     let preview = server.ok("POST", "/api/v1/drafts/default/preview", None).await;
     let warnings = preview["warnings"].as_array().unwrap().iter();
     let codes: Vec<_> = warnings.map(|warning| warning["code"].as_str().unwrap()).collect();
-    for code in ["repeated", "no_client", "not_selected", "name_not_resolved"] {
+    for code in ["repeated", "no_client_matches", "client_matches_none", "name_not_resolved"] {
         assert!(codes.contains(&code), "{code}: {preview}");
     }
     assert_eq!((&preview["clients_known"], &preview["errors"]), (&json!(2), &json!([])));
