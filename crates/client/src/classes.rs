@@ -10,6 +10,7 @@ use headwater_repo::Trusted;
 
 use crate::error::Error;
 use crate::machine::{NameOutcome, class_message, class_result};
+use crate::run::said;
 use crate::session::{Session, store_error};
 use crate::{content, domain, role};
 
@@ -130,7 +131,7 @@ async fn run_stretch(
         Ok(names) => names,
         Err(error) => {
             if let ContentError::Run(error) = &error {
-                session.attempts.push(own_fault(source, session, Reason::Disk, error.to_string(), from));
+                session.attempts.push(own_fault(source, session, Reason::Disk, said(error), from));
             }
             return Err(error);
         }

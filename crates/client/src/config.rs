@@ -35,7 +35,7 @@ pub struct Config {
     pub data: PathBuf,
     /// The client bundle to start from; needed until it was copied into the data folder.
     pub bundle: Option<PathBuf>,
-    /// The client's id: letters, digits, `.`, `_` and `-`.
+    /// The client's id; a valid `headwater_policy::ClientId`.
     pub id: String,
     /// Addresses to plan with; `None`: those of the interfaces, read at each run.
     pub addresses: Option<Vec<IpAddr>>,
@@ -127,9 +127,12 @@ impl TryFrom<RawConfig> for Config {
 
     fn try_from(raw: RawConfig) -> Result<Self, ConfigError> {
         let id = raw.id.unwrap_or_else(os::host_name);
-        if id.is_empty() {
-            let problem = "is empty; give a name such as pc-17".to_owned();
-            return Err(ConfigError::Value { key: "id", value: id, problem });
+        if let Err(problem) = id.parse::<headwater_policy::ClientId>() {
+            return Err(ConfigError::Value {
+                key: "id",
+                value: id,
+                problem: format!("is refused: {problem}"),
+            });
         }
         let addresses = raw
             .addresses

@@ -335,6 +335,9 @@ fn variables(
 
 /// At the start of a run: judges again or takes back what a crash cut short, and removes leftovers.
 pub(crate) async fn recover(session: &mut Session) -> Result<(), Error> {
+    for folder in [session.folder.root().to_owned(), session.folder.reports()] {
+        os::remove_temporaries(&folder).map_err(Error::file("cleaning", &folder))?;
+    }
     let mut slots = vec![(Class::Settings, String::from("settings"), session.folder.settings_slot())];
     for class in [Class::Components, Class::Programs] {
         let root = session.folder.root().to_owned();

@@ -199,6 +199,31 @@ pub fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> 
 /// The prefix of every temporary file and folder of the client: leftovers of a crash are known by it.
 pub const TEMPORARY_PREFIX: &str = ".tmp-";
 
+/// Removes the temporary files and folders that a crash left in `folder`; those deeper down are left alone.
+///
+/// # Errors
+///
+/// The folder cannot be read, or something cannot be removed.
+pub fn remove_temporaries(folder: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let entry = entry?;
+        if !entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX) {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            remove_tree(&entry.path())?;
+        } else {
+            remove_file(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// A name for a temporary file or folder in the folder of `path`.
 pub fn temporary_beside(path: &Path) -> PathBuf {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();

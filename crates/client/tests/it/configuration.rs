@@ -1,1 +1,45 @@
-//! (to come)
+//! The configuration file: every key, none but known ones, and errors that say what would be right.
+
+use headwater_client::{Config, RawConfig};
+
+#[test]
+fn the_example_file_is_understood_and_shows_every_key() {
+    let text = include_str!("../../../../docs/client.example.toml");
+    let raw = RawConfig::parse(text).unwrap();
+    let config = Config::try_from(raw.clone()).unwrap();
+    assert_eq!(config.id, "pc-17");
+    let RawConfig { data, bundle, id, addresses, unsafe_bind_beyond_loopback } = raw;
+    let shown = [
+        data.is_some(),
+        bundle.is_some(),
+        id.is_some(),
+        addresses.is_some(),
+        unsafe_bind_beyond_loopback.is_some(),
+    ];
+    assert_eq!(shown, [true; 5]);
+}
+
+#[test]
+fn wrong_configurations_are_refused_by_name() {
+    let check = |text: &str, expected: &str| {
+        let error = match RawConfig::parse(text) {
+            Err(error) => error.to_string(),
+            Ok(raw) => Config::try_from(raw).unwrap_err().to_string(),
+        };
+        assert!(error.contains(expected), "{text}: {error}");
+    };
+    check("data = \"d\"\npoll = 3", "unknown field `poll`");
+    check("id = \"pc-1\"", "--data DIR");
+    check("data = \"d\"\nid = \"\"", "id: ``");
+    check("data = \"d\"\nid = \"a b\"", "id: `a b`");
+    check("data = \"d\"\nid = \"a\"\naddresses = [\"10.1.2\"]", "is not an IP address");
+    check("data = \"d\"\nid = \"a\"\naddresses = []", "is no address");
+}
+
+#[test]
+fn flags_win_over_the_file() {
+    let file = RawConfig::parse("data = \"a\"\nid = \"file\"").unwrap();
+    let flags = RawConfig { id: Some("flag".to_owned()), ..RawConfig::default() };
+    let config = Config::try_from(file.overridden_by(flags)).unwrap();
+    assert_eq!((config.data.to_str(), config.id.as_str()), (Some("a"), "flag"));
+}

@@ -1,6 +1,5 @@
 //! The client against a repository and a server of its own, in one process.
 
-mod cases;
 mod classes;
 mod configuration;
 mod decisions;

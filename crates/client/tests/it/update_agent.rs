@@ -1,1 +1,112 @@
-//! (to come)
+//! The update agent role, switched by the signed policy (U1–U4).
+
+use std::net::TcpListener;
+
+use headwater_api::policy::UpdateAgentDocument;
+use headwater_api::policy::{EntryDocument, SelectorDocument, SourceDocument};
+use headwater_api::report::ClassResult;
+use headwater_client::{Config, Daemon, RunOptions};
+
+use crate::world::{World, class, current, update};
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn with_agent(world: &mut World, port: u16, classes: &[&str]) {
+    world.policy.mode = "customized".to_owned();
+    world.policy.update_agents = vec![UpdateAgentDocument {
+        id: "ua".to_owned(),
+        addresses: vec!["127.0.0.1".to_owned()],
+        scheme: Some("http".to_owned()),
+        port,
+        classes: classes.iter().map(|class| (*class).to_owned()).collect(),
+    }];
+    world.policy.entries = vec![EntryDocument {
+        clients: SelectorDocument { ipv4: Some("127.0.0.0-127.255.255.255".to_owned()), ipv6: None },
+        source: SourceDocument::UpdateAgent("ua".to_owned()),
+    }];
+    world.publish_settings();
+}
+
+fn source(report: &headwater_api::report::Report, of: &str) -> String {
+    class(report, of).source.clone().unwrap_or_default()
+}
+
+async fn agent(config: Config) -> Daemon {
+    let daemon = Daemon::start(config).await.unwrap();
+    daemon.update(RunOptions::default()).await.unwrap();
+    // The second answer comes after the listener has taken up what the first run held.
+    daemon.update(RunOptions::default()).await.unwrap();
+    daemon
+}
+
+#[tokio::test]
+async fn it_holds_and_serves_what_it_shares_and_stops_when_the_role_is_taken() {
+    let mut world = World::new().await;
+    world.component("rules", 1);
+    let port = free_port();
+    with_agent(&mut world, port, &["settings", "components"]);
+    let config = world.client("ua");
+    let daemon = agent(config.clone()).await;
+    assert_eq!(daemon.serving(), [format!("127.0.0.1:{port}").parse().unwrap()]);
+
+    let client = world.client("pc-1");
+    let report = update(&client).await;
+    assert_eq!(source(&report, "components"), "update_agent:ua", "{report:#?}");
+    assert_eq!(source(&report, "settings"), "update_agent:ua", "{report:#?}");
+    assert_eq!(source(&report, "programs"), "server", "{report:#?}");
+    assert_eq!(current(&client, "components/rules/current/rules/changing.txt"), "release 1\n");
+
+    world.policy.entries.clear();
+    world.policy.update_agents.clear();
+    world.publish_settings();
+    let report = daemon.update(RunOptions::default()).await.unwrap();
+    assert!(report.update_agent.is_none());
+    daemon.update(RunOptions::default()).await.unwrap();
+    assert!(daemon.serving().is_empty());
+    assert!(!config.data.join("served/components").exists());
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn beyond_its_quota_it_goes_on_serving_the_old_release_and_says_so() {
+    let mut world = World::new().await;
+    let port = free_port();
+    world.component("small", 1);
+    with_agent(&mut world, port, &["settings", "components"]);
+    world.settings.update_agent_quota_mib = 1;
+    world.publish_settings();
+    let config = world.client("ua");
+    let daemon = agent(config.clone()).await;
+    let big = crate::world::noise(3_000_000);
+    world.components().release(&crate::world::NewRelease {
+        name: "small",
+        sequence: 2,
+        files: &[("big.bin", &big)],
+        ..Default::default()
+    });
+    let report = daemon.update(RunOptions::default()).await.unwrap();
+    assert_eq!(class(&report, "components").result, ClassResult::Updated, "it updates itself: {report:#?}");
+    let told = report.update_agent.unwrap();
+    assert!(told.problems["components"].contains("update_agent_quota_mib"), "{told:#?}");
+    let client = world.client("pc-1");
+    world.site.unshare(headwater_policy::Class::Components);
+    update(&client).await;
+    assert_eq!(current(&client, "components/small/current/rules/changing.txt"), "release 1\n");
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_named_in_the_report() {
+    let mut world = World::new().await;
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    with_agent(&mut world, port, &["components"]);
+    let daemon = agent(world.client("ua")).await;
+    let report = daemon.update(RunOptions::default()).await.unwrap();
+    let told = format!("127.0.0.1:{port}");
+    assert!(report.warnings.iter().any(|warning| warning.contains(&told)), "{:?}", report.warnings);
+    daemon.stop().await;
+}

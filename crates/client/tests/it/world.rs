@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -144,7 +143,6 @@ pub struct World {
     version: u64,
     pub heard: Arc<Mutex<Heard>>,
     pub site: Site,
-    pub address: SocketAddr,
     _stop: watch::Sender<bool>,
 }
 
@@ -191,7 +189,6 @@ impl World {
             version: 0,
             heard,
             site,
-            address,
             _stop: stop,
         };
         world.publish_settings();
