@@ -207,6 +207,27 @@ async fn an_earlier_source_that_comes_back_in_time_is_taken_before_a_later_one()
 }
 
 #[tokio::test]
+async fn a_later_source_that_answered_well_waits_while_an_earlier_one_shows_life() {
+    let mut world = World::new();
+    let files = world.publish("one");
+    let soft_start = Duration::from_millis(600);
+    let patient = FetchSettings { soft_start, metadata_slow: Duration::from_secs(5), ..settings() };
+    // The first: silent until 900, a sign of life, done at 1300. The second: begun at 600, done at 1100.
+    let first = BadSource::start(files.clone()).await;
+    first.script("root.json", Act::Late(Duration::from_millis(900)), 1);
+    first.script(TIMESTAMP, Act::Late(Duration::from_millis(400)), 1);
+    let second = BadSource::start(files).await;
+    second.script("root.json", Act::Late(Duration::from_millis(500)), 1);
+    let walk = walk(&Fetcher::new(patient, BackOff::default()).unwrap(), &[&first.url, &second.url]);
+    let refreshed = walk.refresh(&world.trusted(), None).await.unwrap();
+    let attempts = walk.attempts();
+    assert_eq!(refreshed.source, 0, "{attempts:?}");
+    let want = [(AttemptResult::Used, None), (AttemptResult::PassedOver, Some(Reason::Overtaken))];
+    assert_eq!(told(&attempts), want);
+    assert_eq!(attempts[1].to_version, 1, "it had answered");
+}
+
+#[tokio::test]
 async fn a_source_remembered_as_failing_gets_a_short_start_and_keeps_its_place() {
     let mut world = World::new();
     let files = world.publish("one");
