@@ -1,8 +1,8 @@
 //! From documents to the types of `headwater-policy`, and back. Everything found wrong is told at once, by entry.
 
 use headwater_policy::{
-    Class, ClassSet, Client, Draft, EffectiveSettings, Entry, EntrySource, Options, Plans, Policy, Problem,
-    Scheme, Settings, UpdateAgent,
+    Class, ClassSet, Client, Draft, EffectiveSettings, Entry, EntrySource, Occasion, Options, Plans, Policy,
+    Problem, Scheme, Settings, UpdateAgent,
 };
 use serde::Serialize;
 
@@ -32,7 +32,15 @@ impl PolicyDocument {
     /// # Errors
     /// Every problem found, each with the entry that it is about (S2, S3, S5).
     pub fn parse(text: &str) -> Result<Policy, Vec<Problem>> {
-        Policy::new(read_policy(&from_text(text)?, Check::Whole)?)
+        Policy::new(read_policy(&from_text(text)?, Check::For(Occasion::Save))?)
+    }
+
+    /// Reads a policy file to make plans from: it may have been saved long ago, and addresses change.
+    ///
+    /// # Errors
+    /// Every problem found, each with the entry that it is about; see [`Occasion::Plan`].
+    pub fn parse_for_plan(text: &str) -> Result<Policy, Vec<Problem>> {
+        read_policy(&from_text(text)?, Check::For(Occasion::Plan)).map(Policy::already_saved)
     }
 
     /// Reads a policy file for an import into a draft, where the entries need not fit the rest of it (S7).

@@ -7,8 +7,8 @@ use std::collections::{HashMap, HashSet};
 
 use headwater_policy::{
     ADDRESSES_MAX, Class, ClassSet, Client, ClientId, Draft, ENTRIES_MAX, Entry, EntrySource, Family,
-    FamilySet, Mode, Options, Problem, Scheme, Selector, ServerFallback, SourceList, SourceUrl, UpdateAgent,
-    UpdateAgents, check_source, parse_address,
+    FamilySet, Mode, Occasion, Options, Problem, Scheme, Selector, ServerFallback, SourceList, SourceUrl,
+    UpdateAgent, UpdateAgents, check_source, parse_address,
 };
 
 use crate::json::Json;
@@ -19,8 +19,8 @@ use crate::reader::{Fields, Reader, Spot};
 pub(crate) enum Check {
     /// The pieces only: for a draft that is still edited (S7).
     Pieces,
-    /// Everything: for a policy.
-    Whole,
+    /// Everything that counts on this occasion.
+    For(Occasion),
 }
 
 const POLICY_KEYS: [&str; 6] = ["mode", "options", "server", "vendor", "update_agents", "entries"];
@@ -89,7 +89,7 @@ fn policy(reader: &mut Reader, json: &Json, check: Check) -> Option<Draft> {
     let vendor = vendor_json.map(|json| location(reader, json, "vendor"));
     let directory = Directory::read(reader, &fields);
     let entries = entries(reader, &fields);
-    if check == Check::Whole {
+    if let Check::For(occasion) = check {
         let vendor = match &vendor {
             None => VendorKnown::Absent,
             Some(None) => VendorKnown::Unreadable,
@@ -97,7 +97,7 @@ fn policy(reader: &mut Reader, json: &Json, check: Check) -> Option<Draft> {
         };
         for (number, read) in (1..).zip(entries.iter().flatten()) {
             if let Some(source) = &read.source {
-                reader.problems(directory.check(number, read.selected, source, vendor));
+                reader.problems(directory.check(number, read.selected, source, vendor, occasion));
             }
         }
     }
@@ -237,6 +237,7 @@ impl Directory {
         selected: FamilySet,
         source: &EntrySource,
         vendor: VendorKnown<'_>,
+        occasion: Occasion,
     ) -> Vec<Problem> {
         let undecided = match (source, vendor) {
             (EntrySource::UpdateAgent(id), _) => {
@@ -252,7 +253,7 @@ impl Directory {
             VendorKnown::At(url) => Some(url),
             VendorKnown::Absent | VendorKnown::Unreadable => None,
         };
-        check_source(number, selected, source, &self.readable, vendor)
+        check_source(number, selected, source, &self.readable, vendor, occasion)
     }
 }
 

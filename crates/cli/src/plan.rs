@@ -6,7 +6,7 @@ use clap::Args;
 use headwater_api::parse::plan_document;
 use headwater_api::plan::PlanDocument;
 use headwater_api::policy::{ClientDocument, PolicyDocument};
-use headwater_policy::{Problem, explain};
+use headwater_policy::{Problem, WarningKind, explain, preview};
 
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
@@ -31,19 +31,33 @@ pub struct PlanArguments {
 
 /// Prints the plans. They are JSON with and without `--json`.
 pub fn run(arguments: PlanArguments, output: Output) -> Result<Exit, Failure> {
-    let plans = plans(&arguments.policy, &arguments.client)?;
+    let plans = plans(&arguments.policy, &arguments.client, output)?;
     output.result(&plans, |plans| {
         serde_json::to_string_pretty(plans).expect("a wire message always serialises")
     });
     Ok(Exit::Done)
 }
 
-/// Reads both files, tells every problem of both, and makes the plans.
-fn plans(policy_file: &Path, client_file: &Path) -> Result<PlanDocument, Failure> {
-    let policy = PolicyDocument::parse(&read_text(policy_file)?);
+/// Reads both files, tells every problem of both, and makes the plans. A family that an entry selects and its source
+/// lacks is a warning here if the other is met: addresses change after a list was saved.
+fn plans(policy_file: &Path, client_file: &Path, output: Output) -> Result<PlanDocument, Failure> {
+    let policy = PolicyDocument::parse_for_plan(&read_text(policy_file)?);
     let client = ClientDocument::parse(&read_text(client_file)?);
     match (policy, client) {
-        (Ok(policy), Ok(client)) => Ok(plan_document(&explain(&policy, &client))),
+        (Ok(policy), Ok(client)) => {
+            let told = [
+                WarningKind::FamilyCannotMeet,
+                WarningKind::Broken,
+                WarningKind::GivesNothing,
+                WarningKind::LinkLocal,
+            ];
+            for warning in preview(&policy, None, &[]).warnings {
+                if told.contains(&warning.kind) {
+                    output.note(&format!("warning: {warning}"));
+                }
+            }
+            Ok(plan_document(&explain(&policy, &client)))
+        }
         (policy, client) => {
             let told = |file: &Path, problems: Vec<Problem>| {
                 let line = move |problem| format!("{}: {problem}", file.display());

@@ -178,7 +178,7 @@ pub(crate) fn settings_in_force(
 
 /// A policy from its document, or every problem in it.
 pub(crate) fn policy_of(document: &PolicyDocument) -> Result<Policy, String> {
-    let problems = match document.read().and_then(Policy::new) {
+    let problems = match document.read().map(Policy::already_saved) {
         Ok(policy) => return Ok(policy),
         Err(problems) => problems,
     };

@@ -138,6 +138,13 @@ impl Policy {
         if problems.is_empty() { Ok(Self(draft)) } else { Err(problems) }
     }
 
+    /// Takes a draft that was checked when it was saved, as the signed settings carry it. Update agents move, and one
+    /// that has lost a family, or is gone, must not make a whole policy useless to a client: the planner passes over
+    /// its entries (`family`, `class`), and the preview warns of them. Never use this on what a person wrote.
+    pub fn already_saved(draft: Draft) -> Self {
+        Self(draft)
+    }
+
     /// A draft that begins as this policy (S7).
     pub fn to_draft(&self) -> Draft {
         self.0.clone()
@@ -189,39 +196,52 @@ impl Policy {
         }
     }
 
-    /// What a source gives (P4).
+    /// What a source gives (P4); a vendor source that there is not gives nothing.
     pub fn gives(&self, source: &EntrySource) -> ClassSet {
         match (self.source_key(source), source) {
             (SourceKey::Server, _) => ClassSet::ALL,
-            (SourceKey::Vendor, _) => ClassSet::only(Class::Components),
+            (SourceKey::Vendor, _) | (_, EntrySource::Vendor) => {
+                self.vendor().map_or(ClassSet::NONE, |_| ClassSet::only(Class::Components))
+            }
             (_, EntrySource::Url { classes, .. }) => *classes,
             (_, EntrySource::UpdateAgent(id)) => {
                 self.update_agents().get(id).map_or(ClassSet::NONE, UpdateAgent::classes)
             }
-            (_, EntrySource::Vendor) => ClassSet::only(Class::Components),
         }
     }
 }
 
-/// What is wrong with one entry beside its own pieces; see [`check_source`].
+/// What an entry is checked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occasion {
+    /// It is saved: each family that it selects must be met, and the vendor source that it names must exist.
+    Save,
+    /// A plan is made from what may have been saved long ago, and addresses change: it is enough if one family that it
+    /// selects is met; clients of the other pass over the entry (`family`), and all do if there is no vendor source
+    /// (`class`).
+    Plan,
+}
+
+/// What keeps one entry from being saved, beside its own pieces; see [`check_source`].
 pub fn check_entry(
     number: u32,
     entry: &Entry,
     update_agents: &UpdateAgents,
     vendor: Option<&SourceUrl>,
 ) -> Vec<Problem> {
-    check_source(number, entry.selector.families(), &entry.source, update_agents, vendor)
+    check_source(number, entry.selector.families(), &entry.source, update_agents, vendor, Occasion::Save)
 }
 
 /// What is wrong with the source of an entry that selects clients of the families `selected`: it does not exist, or
-/// those clients can never reach it (S5). Each family selected must be met. A name may have both; the vendor source
-/// named as such stands where the policy says, so its families are a warning only (see `preview`).
+/// those clients can never reach it (S5). A name may have both families; the vendor source named as such stands where
+/// the policy says, so its families are a warning only (see `preview`).
 pub fn check_source(
     number: u32,
     selected: FamilySet,
     source: &EntrySource,
     update_agents: &UpdateAgents,
     vendor: Option<&SourceUrl>,
+    occasion: Occasion,
 ) -> Vec<Problem> {
     let (families, name) = match source {
         EntrySource::UpdateAgent(id) => match update_agents.get(id) {
@@ -234,12 +254,15 @@ pub fn check_source(
             }
         },
         EntrySource::Url { url, .. } => (url.families(), format!("the URL {url}")),
-        EntrySource::Vendor if vendor.is_none() => {
+        EntrySource::Vendor if vendor.is_none() && occasion == Occasion::Save => {
             let message = "it names the vendor source, but the policy has none; give `vendor` a URL, or name another source";
             return vec![Problem::of_entry(number, message)];
         }
         EntrySource::Vendor => return Vec::new(),
     };
+    if occasion == Occasion::Plan && selected.iter().any(|family| families.contains(family)) {
+        return Vec::new();
+    }
     let unmet = selected.iter().filter(|family| !families.contains(*family));
     let problem = |family| {
         let message = format!(

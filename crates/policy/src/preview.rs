@@ -7,12 +7,14 @@ use crate::address::is_link_local;
 use crate::class::Class;
 use crate::client::Client;
 use crate::draft::number_of;
-use crate::entry::EntrySource;
+use crate::entry::{Entry, EntrySource};
+use crate::id::ClientId;
 use crate::limits::EXAMPLES_MAX;
 use crate::plan::{Plan, Plans, SkipReason, StepReason};
 use crate::planner::{Planner, Tell};
 use crate::policy::{Mode, Policy, VendorFallback};
 use crate::shadow::shadowed;
+use crate::source_url::SourceUrl;
 use crate::update_agent::UpdateAgent;
 
 /// What a warning is about.
@@ -137,10 +139,10 @@ fn entry_warnings(policy: &Policy) -> Vec<Warning> {
     }
     for (number, entry) in policy.entries().numbered() {
         match &entry.source {
-            EntrySource::UpdateAgent(id) => {
-                let agent = policy.update_agents().get(id);
-                warnings.extend(agent.and_then(|agent| agent_warning(number, agent)));
-            }
+            EntrySource::UpdateAgent(id) => match policy.update_agents().get(id) {
+                Some(agent) => warnings.extend(agent_warning(number, agent)),
+                None => warnings.push(broken(number, id)),
+            },
             EntrySource::Url { url, .. } => {
                 if url.literal().is_some_and(is_link_local) {
                     let message = format!("{url} is link-local: only clients on its own link reach it");
@@ -155,16 +157,9 @@ fn entry_warnings(policy: &Policy) -> Vec<Warning> {
                     warning(WarningKind::UpdateAgentByUrl, number, message)
                 }));
             }
-            EntrySource::Vendor => {
-                let lacks = policy.vendor().map(|url| (url, url.families()));
-                for family in entry.selector.families().iter() {
-                    warnings.extend(lacks.filter(|(_, has)| !has.contains(family)).map(|(url, _)| {
-                        let message = format!("the vendor source {url} has no {family} address, but {family} clients are selected");
-                        warning(WarningKind::FamilyCannotMeet, number, message)
-                    }));
-                }
-            }
+            EntrySource::Vendor => {}
         }
+        warnings.extend(family_warnings(policy, number, entry));
         let broken = matches!(entry.source, EntrySource::UpdateAgent(_));
         if policy.gives(&entry.source).is_empty() && !broken {
             let message = "its source gives no class, so the entry does nothing".to_owned();
@@ -172,6 +167,28 @@ fn entry_warnings(policy: &Policy) -> Vec<Warning> {
         }
     }
     warnings
+}
+
+/// Families that the entry selects and its source lacks: errors when a draft is saved, but update agents move later,
+/// and the vendor source stands elsewhere in the policy.
+fn family_warnings(policy: &Policy, number: u32, entry: &Entry) -> Vec<Warning> {
+    let has = match &entry.source {
+        EntrySource::UpdateAgent(id) => policy.update_agents().get(id).map(UpdateAgent::families),
+        EntrySource::Url { url, .. } => Some(url.families()),
+        EntrySource::Vendor => policy.vendor().map(SourceUrl::families),
+    };
+    let Some(has) = has else { return Vec::new() };
+    let unmet = entry.selector.families().iter().filter(|family| !has.contains(*family));
+    let warn = |family| {
+        let message = format!("{} has no {family} address, but {family} clients are selected", entry.source);
+        warning(WarningKind::FamilyCannotMeet, number, message)
+    };
+    unmet.map(warn).collect()
+}
+
+fn broken(number: u32, id: &ClientId) -> Warning {
+    let message = format!("{id} is no update agent any more; give it the role again, or name another source");
+    warning(WarningKind::Broken, number, message)
 }
 
 fn agent_warning(number: u32, agent: &UpdateAgent) -> Option<Warning> {

@@ -1,6 +1,6 @@
 //! Bad files, and everything that must be told about them. `UPDATE=1` writes the latter anew.
 //!
-//! A file is `policy` or `client` on a line, the JSON, `---`, and the problems, one a line.
+//! A file is `policy` (to be saved), `plan` (a policy to make plans from) or `client` on a line, the JSON, `---`, and the problems, one a line.
 
 use std::path::Path;
 
@@ -18,8 +18,9 @@ fn every_problem_is_told() {
         let (kind, json) = given.split_once('\n').unwrap();
         let problems = match kind {
             "policy" => PolicyDocument::parse(json).err(),
+            "plan" => PolicyDocument::parse_for_plan(json).err(),
             "client" => ClientDocument::parse(json).err(),
-            _ => panic!("{}: `{kind}` is neither policy nor client", path.display()),
+            _ => panic!("{}: `{kind}` is no kind of file", path.display()),
         };
         let found: String =
             problems.unwrap_or_default().iter().map(|problem| format!("{problem}\n")).collect();

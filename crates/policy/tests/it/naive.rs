@@ -114,9 +114,9 @@ pub fn plan(policy: &Policy, client: &Client, class: Class) -> Told {
                 (format!("update_agent:{id}"), to.classes().contains(class), url)
             }
             _ if is_vendor => {
-                let vendor = policy.vendor().unwrap();
-                let url = meets(vendor, client).then(|| vendor.to_string());
-                ("vendor".to_owned(), class == Class::Components, url)
+                let vendor = policy.vendor();
+                let url = vendor.filter(|vendor| meets(vendor, client)).map(ToString::to_string);
+                ("vendor".to_owned(), vendor.is_some() && class == Class::Components, url)
             }
             EntrySource::Url { url, classes } => {
                 let server = url == policy.server();

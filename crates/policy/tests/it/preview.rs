@@ -72,6 +72,26 @@ fn warnings() {
     );
 }
 
+/// An update agent that lost a family, or is gone, after the policy was saved: its entries are passed over and warned of.
+#[test]
+fn a_saved_policy_outlives_a_change_of_addresses() {
+    let read = story::read(
+        "fallback components
+         agent ua 10.0.0.5
+         entry 10.0.0.0-10.0.0.9 2001:db8::/32 -> ua
+         entry 2001:db8::/32 -> gone
+         client a 2001:db8::1",
+    );
+    assert_eq!(read.draft.problems().len(), 2);
+    let policy = Policy::already_saved(read.draft);
+    let plan = headwater_policy::plan(&policy, &read.clients[0], headwater_policy::Class::Components);
+    let skipped: Vec<&str> = plan.skipped.iter().map(|skipped| skipped.reason.as_str()).collect();
+    assert_eq!((plan.steps.len(), skipped), (1, vec!["family", "class"]));
+    let warnings = preview(&policy, None, &[]).warnings;
+    let kinds: Vec<&str> = warnings.iter().map(|warning| warning.kind.as_str()).collect();
+    assert_eq!(kinds, ["family_cannot_meet", "broken"]);
+}
+
 /// S8: how many clients' plans change.
 #[test]
 fn changed_plans_are_counted() {

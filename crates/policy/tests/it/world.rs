@@ -3,8 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use headwater_policy::{
-    Class, ClassSet, Client, Draft, Entry, EntrySource, Ipv4Range, Ipv6Prefix, Mode, Options, Policy, Scheme,
-    Selector, ServerFallback, SourceList, SourceUrl, UpdateAgent, UpdateAgents, VendorFallback, check_entry,
+    Class, ClassSet, Client, Draft, Entry, EntrySource, Ipv4Range, Ipv6Prefix, Mode, Occasion, Options,
+    Policy, Scheme, Selector, ServerFallback, SourceList, SourceUrl, UpdateAgent, UpdateAgents,
+    VendorFallback, check_source,
 };
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::{collection, option, sample};
@@ -98,7 +99,7 @@ fn options() -> impl Strategy<Value = Options> {
     })
 }
 
-/// A policy that holds: entries that do not fit the rest are left out.
+/// A policy to make plans from: entries of which no plan could come are left out.
 pub fn policy() -> impl Strategy<Value = Policy> {
     (0_usize..6).prop_flat_map(|count| {
         let agents: Vec<_> = (0..count).map(agent).collect();
@@ -108,9 +109,13 @@ pub fn policy() -> impl Strategy<Value = Policy> {
         (mode, options(), places, agents, collection::vec(entry, 0..14)).prop_map(
             |(mode, options, (server, vendor), agents, entries)| {
                 let update_agents = UpdateAgents::new(agents).unwrap();
-                let fits = |entry: &Entry| check_entry(1, entry, &update_agents, vendor.as_ref()).is_empty();
+                let fits = |entry: &Entry| {
+                    let families = entry.selector.families();
+                    check_source(1, families, &entry.source, &update_agents, vendor.as_ref(), Occasion::Plan)
+                        .is_empty()
+                };
                 let entries = SourceList::new(entries.into_iter().filter(fits).collect()).unwrap();
-                Draft { mode, options, server, vendor, update_agents, entries }.into_policy().unwrap()
+                Policy::already_saved(Draft { mode, options, server, vendor, update_agents, entries })
             },
         )
     })
