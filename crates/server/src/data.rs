@@ -46,6 +46,13 @@ impl DataFolder {
             source: error.into(),
         })?;
         let data = Self { root: root.to_owned(), _lock: lock };
+        // Whoever waits for this file must not find that of an earlier run.
+        match fs::remove_file(data.listening()) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).doing(|| format!("cannot remove {}", data.listening().display()))?;
+            }
+            _ => {}
+        }
         let uploads = data.uploads();
         if uploads.exists() {
             fs::remove_dir_all(&uploads).doing(|| format!("cannot empty {}", uploads.display()))?;

@@ -252,3 +252,51 @@ fn too_large(what: &str, limit: u64, unit: &'static str) -> Error {
     Refusal::TooLarge { what: what.to_owned(), limit, unit, way_out: "split it into several components" }
         .into()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Seek, Write};
+
+    use super::*;
+
+    fn tar_of(files: &[(&str, usize)]) -> File {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (path, size) in files {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(*size as u64);
+            builder.append_data(&mut header, path, vec![7; *size].as_slice()).unwrap();
+        }
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&builder.into_inner().unwrap()).unwrap();
+        file.rewind().unwrap();
+        file
+    }
+
+    #[test]
+    fn a_release_keeps_to_its_limits() {
+        let check = |files: &[(&str, usize)], fits: bool| {
+            let folder = tempfile::tempdir().unwrap();
+            let store = Store::open(folder.path(), None).unwrap();
+            let limits = ReleaseLimits { files: 2, bytes: 10 };
+            let result = store_archive(tar_of(files), None, Class::Components, &store, limits);
+            match result {
+                Ok(_) => assert!(fits, "{files:?}"),
+                Err(Error::Refused(Refusal::TooLarge { .. })) => assert!(!fits, "{files:?}"),
+                Err(other) => panic!("{files:?}: {other}"),
+            }
+        };
+        check(&[("a", 5), ("b", 5)], true);
+        check(&[("a", 5), ("b", 6)], false);
+        check(&[("a", 1), ("b", 1), ("c", 1)], false);
+    }
+
+    #[test]
+    fn a_class_keeps_to_its_quota() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), Some(10)).unwrap();
+        let limits = ReleaseLimits { files: 2, bytes: 1000 };
+        let error =
+            store_archive(tar_of(&[("a", 100)]), None, Class::Components, &store, limits).unwrap_err();
+        assert!(matches!(error, Error::Refused(Refusal::Quota(Class::Components))), "{error}");
+    }
+}

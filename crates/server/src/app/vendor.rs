@@ -37,6 +37,7 @@ impl<E: std::error::Error + 'static> From<E> for Stopped {
 
 /// One walk over the vendor source.
 struct Visit {
+    url: String,
     walk: Walk,
     trusted: Trusted,
 }
@@ -194,7 +195,7 @@ impl App {
         };
         kept.save(trusted.received())?;
         let root_version = trusted.root_version();
-        let visit = Visit { walk, trusted };
+        let visit = Visit { url: vendor.url.clone(), walk, trusted };
         let names: Vec<_> = visit
             .trusted
             .targets()
@@ -260,6 +261,9 @@ impl App {
         visit.walk.blobs(store, &blobs, &|_| {}).await?;
 
         let _change = self.change().await;
+        if self.db.vendor().await?.is_none_or(|present| present.url != visit.url) {
+            return Err(Stopped("the vendor source was set anew while it was read".to_owned()));
+        }
         let mut draft = self.draft(class);
         let changed = decide(&mut draft, ours, &manifests, &theirs)?;
         let Some(list) = changed else { return Ok(()) };

@@ -2,7 +2,7 @@
 
 use std::io::SeekFrom;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use futures_util::StreamExt;
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 
@@ -16,6 +16,16 @@ pub async fn receive(app: &App, body: Body) -> Result<std::fs::File> {
     let file = tempfile::tempfile_in(&folder).doing(|| format!("cannot write in {}", folder.display()))?;
     let mut file = tokio::fs::File::from_std(file);
     let max = app.config.upload_bytes_max;
+    let too_large = || Refusal::TooLarge {
+        what: "the archive".to_owned(),
+        limit: max,
+        unit: "bytes",
+        way_out: "raise upload_mib_max in the server's configuration, or split it",
+    };
+    // Said before a byte is taken, where the length was announced.
+    if body.size_hint().lower() > max {
+        return Err(too_large().into());
+    }
     let mut received = 0_u64;
     let mut chunks = body.into_data_stream();
     loop {
@@ -26,13 +36,7 @@ pub async fn receive(app: &App, body: Body) -> Result<std::fs::File> {
         let chunk = chunk.map_err(|error| Refusal::UploadBroken(error.to_string()))?;
         received += chunk.len() as u64;
         if received > max {
-            return Err(Refusal::TooLarge {
-                what: "the archive".to_owned(),
-                limit: max,
-                unit: "bytes",
-                way_out: "raise upload_mib_max in the server's configuration, or split it",
-            }
-            .into());
+            return Err(too_large().into());
         }
         file.write_all(&chunk).await.doing(|| format!("cannot write in {}", folder.display()))?;
     }

@@ -73,6 +73,8 @@ async fn what_clients_say_is_bounded() {
     };
     let mut attempt = report("pc", 1)["attempts"][0].clone();
     attempt["url"] = json!("");
+    let release = json!({"sequence": 1, "version": "1"});
+    let many: serde_json::Map<_, _> = (0..4097).map(|n| (n.to_string(), release.clone())).collect();
     let outcome = json!([{"class": "x", "result": "current", "source": null, "message": ""}]);
     for ((path, body), status) in [
         (check_in("client", json!("../etc")), 400),
@@ -87,6 +89,7 @@ async fn what_clients_say_is_bounded() {
         (with("client", json!("a b")), 400),
         (with("attempts", json!(vec![attempt; 4097])), 400),
         (with("program", json!("x".repeat(1024 * 1024))), 413),
+        (with("installed", json!({"components": many})), 400),
         (with("classes", outcome), 400),
         (with("run", json!("1")), 400),
     ] {

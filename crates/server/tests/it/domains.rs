@@ -78,6 +78,7 @@ async fn bad_settings_change_nothing() {
     server.ok("POST", "/api/v1/domains", Some(json!({"path": "root/paris"}))).await;
     let before = server.get(PARIS).await;
     let long = "x".repeat(256);
+    let many = |count: u32| (0..count).map(|n| (n.to_string(), json!(n))).collect::<serde_json::Map<_, _>>();
     for (edit, word) in [
         (json!({"settings": {"pol": 5}}), "pol"),
         (json!({"settings": {"pol": null}}), "pol"),
@@ -88,10 +89,12 @@ async fn bad_settings_change_nothing() {
         (json!({"files": {"/etc/passwd": "y"}}), "/etc/passwd"),
         (json!({"files": {"a": "y", "a/b": "y"}}), "folder"),
         (json!({"values": {long: 1}}), "255"),
+        (json!({"values": many(1001)}), "1000"),
         (json!({"files": {"big": "x".repeat(1024 * 1024)}}), "1048576"),
     ] {
         let error = server.refused("PATCH", PARIS_SETTINGS, Some(edit), 400, "invalid_request").await;
         assert!(error["message"].as_str().unwrap().contains(word), "{word}: {error}");
     }
     assert_eq!(server.get(PARIS).await, before);
+    server.ok("PATCH", PARIS_SETTINGS, Some(json!({"values": many(1000)}))).await;
 }

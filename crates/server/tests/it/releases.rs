@@ -178,6 +178,24 @@ async fn an_upload_that_breaks_off_publishes_nothing() {
     server.publish("components", "rules", "1", &[("a", b"x")]).await;
 }
 
+#[tokio::test]
+async fn so_many_uploads_at_once_and_no_more() {
+    use tokio::io::AsyncWriteExt;
+    let server = Server::start().await;
+    let head = format!("POST {UPLOAD} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n");
+    let mut open = Vec::new();
+    for _ in 0..headwater_server::limits::UPLOADS_MAX {
+        let mut connection = tokio::net::TcpStream::connect(server.running.console_addr).await.unwrap();
+        connection.write_all(head.as_bytes()).await.unwrap();
+        open.push(connection);
+    }
+    // One that is not even an archive is refused for that until the others have their places.
+    let answer = async || server.upload(UPLOAD, Vec::new()).await.0;
+    while answer().await != 503 {}
+    drop(open);
+    while answer().await != 422 {}
+}
+
 /// What a killed server leaves is either the old state or the new one, and the next start is whole.
 async fn check_crash(point: CrashPoint, published: bool) {
     let server = Server::start().await;

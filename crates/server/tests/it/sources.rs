@@ -235,3 +235,14 @@ async fn nothing_is_saved_unsigned_nor_signed_unsaved() {
         assert_eq!(drafts, 1 - entries, "{point:?}");
     }
 }
+
+#[tokio::test]
+async fn the_101st_draft_is_refused() {
+    let server = Server::start().await;
+    let edits = json!({"edits": [add_edit(RANGE, A)]});
+    for number in 1..=100 {
+        server.ok("POST", &format!("/api/v1/drafts/d{number}/edits"), Some(edits.clone())).await;
+    }
+    server.refused("POST", "/api/v1/drafts/one-more/edits", Some(edits.clone()), 413, "too_large").await;
+    server.ok("POST", "/api/v1/drafts/d1/edits", Some(edits)).await;
+}
