@@ -54,6 +54,7 @@ fn every_setting_of_the_vendor_fallback() {
         let _vendor = vendor(world)?;
         let client = world.client("pc-1", &["10.1.0.11"])?;
         // Nothing listens there: every plan for components falls through to its end.
+        let _refuses = world.host("mirror", &["10.1.0.9"])?;
         let dead = format!("{PARIS} url:http://10.1.0.9 components");
         let listed_for_others = format!("{dead}\n10.7.0.0-10.7.0.255 vendor");
         let check =
