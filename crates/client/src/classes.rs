@@ -64,15 +64,33 @@ pub(crate) async fn run_class(session: &mut Session, class: Class) -> Result<Cla
         let message = "the plan has no source for this class".to_owned();
         return Ok(outcome(class, ClassResult::NoSource, None, message));
     }
-    let mut last = String::new();
-    for (owner, steps) in stretches(&plan.steps) {
-        match run_stretch(session, class, owner, steps).await {
-            Ok(done) => return Ok(done),
-            Err(ContentError::Sources(message)) => last = message,
-            Err(ContentError::Run(error)) => return Err(error),
+    let stretches: Vec<(Owner, &[Step])> = stretches(&plan.steps).collect();
+    let (mut last, count) = (String::new(), stretches.len());
+    // While another stretch is left, a silent one is not waited for as long as it may take; when all have failed,
+    // those that were cut short get their full time. Twice at most, so there is no endless loop (P7).
+    for patient in [false, true] {
+        for (number, (owner, steps)) in stretches.iter().enumerate() {
+            let is_last = number + 1 == count;
+            if patient && (is_last || !was_cut_short(session, class, steps)) {
+                continue;
+            }
+            match run_stretch(session, class, *owner, steps, patient || is_last).await {
+                Ok(done) => return Ok(done),
+                Err(ContentError::Sources(message)) => last = message,
+                Err(ContentError::Run(error)) => return Err(error),
+            }
         }
     }
     Ok(outcome(class, ClassResult::Failed, None, format!("every source failed; {last}")))
+}
+
+/// Whether a source of these steps was given up for being slow.
+fn was_cut_short(session: &Session, class: Class, steps: &[Step]) -> bool {
+    session.attempts.iter().any(|attempt| {
+        attempt.class == class.as_str()
+            && matches!(attempt.reason, Some(Reason::Timeout | Reason::Silent))
+            && steps.iter().any(|step| step.source.to_string() == attempt.source)
+    })
 }
 
 /// Splits a plan where the repository changes.
@@ -89,7 +107,9 @@ async fn run_stretch(
     class: Class,
     owner: Owner,
     steps: &[Step],
+    patient: bool,
 ) -> Result<ClassOutcome, ContentError> {
+    session.set_patience(patient)?;
     let (metadata, trusted) = open_repository(session, class, owner)?;
     let sources =
         steps.iter().map(|step| Source::new(&step.source, &step.url, step.entry, class)).collect::<Vec<_>>();

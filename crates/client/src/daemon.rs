@@ -146,13 +146,16 @@ impl AtWork {
             };
             let Some(done) = self.one_run(&options, &mut stop).await else { break End::Stopped };
             let replaced = done.as_ref().ok().and_then(|done| done.replaced.clone());
+            if replaced.is_none() {
+                // Before the answer: who asked finds the listener as the run has left it.
+                self.play().await;
+            }
             if let Some(answer) = answer {
                 let _ = answer.send(done.map(|done| done.report));
             }
             if let Some(program) = replaced {
                 break End::Replaced(program);
             }
-            self.play().await;
             next = Instant::now() + poll_after(self.interval(), self.chance.next_number());
         };
         self.listener.stop().await;

@@ -71,3 +71,7 @@ pub const STOP_GRACE: Duration = Duration::from_secs(5);
 
 /// Time between polls where the settings in force cannot be read.
 pub const POLL_INTERVAL_DEFAULT: Duration = Duration::from_secs(3600);
+
+/// Time to connect, and again for a byte, for the organisation's sources while the vendor source stands behind them
+/// (or the other way round): a silent one costs a class no more than 3 s.
+pub const IMPATIENT_TIMEOUT: Duration = Duration::from_millis(1250);

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use crate::config::Config;
 use crate::error::Error;
 use crate::folder::DataFolder;
-use crate::limits::BUNDLE_BYTES_MAX;
+use crate::limits::{BUNDLE_BYTES_MAX, IMPATIENT_TIMEOUT};
 use crate::os;
 use crate::run::RunOptions;
 use crate::server::Announced;
@@ -34,6 +34,7 @@ pub(crate) struct Session {
     pub domain: String,
     pub settings: EffectiveSettingsDocument,
     pub fetcher: Fetcher,
+    fetch: FetchSettings,
     pub store: Store,
     pub announced: Announced,
     pub now: Timestamp,
@@ -72,7 +73,8 @@ impl Session {
         };
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let back_off: BackOff = serde_json::from_value(state.back_off.clone()).unwrap_or_default();
-        let fetcher = Fetcher::new(fetch, back_off).map_err(|error| Error::Internal(error.to_string()))?;
+        let fetcher =
+            Fetcher::new(fetch.clone(), back_off).map_err(|error| Error::Internal(error.to_string()))?;
         let store = Store::open(folder.store(), None).map_err(store_error)?;
         Ok(Self {
             config: config.clone(),
@@ -86,6 +88,7 @@ impl Session {
             domain,
             settings,
             fetcher,
+            fetch,
             store,
             announced: Announced::new(),
             now,
@@ -102,6 +105,18 @@ impl Session {
     /// This client, as plans are made for it.
     pub(crate) fn client(&self) -> Client {
         Client::new(self.client_id.clone(), self.addresses.clone(), self.settings.download_from_vendor)
+    }
+
+    /// Fetches with the full time-outs, or with those for a stretch of sources behind which another stands.
+    pub(crate) fn set_patience(&mut self, patient: bool) -> Result<(), Error> {
+        let mut settings = self.fetch.clone();
+        if !patient {
+            settings.connect_timeout = settings.connect_timeout.min(IMPATIENT_TIMEOUT);
+            settings.idle_timeout = settings.idle_timeout.min(IMPATIENT_TIMEOUT);
+        }
+        self.fetcher = Fetcher::new(settings, self.fetcher.back_off())
+            .map_err(|error| Error::Internal(error.to_string()))?;
+        Ok(())
     }
 
     /// The root to start from, for a class of the organisation.

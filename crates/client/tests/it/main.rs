@@ -1,5 +1,7 @@
 //! The client against a repository and a server of its own, in one process.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
+
 mod classes;
 mod configuration;
 mod decisions;
@@ -8,4 +10,5 @@ mod own_program;
 mod programs;
 mod remembering;
 mod update_agent;
+mod vendor;
 mod world;

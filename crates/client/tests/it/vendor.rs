@@ -1,0 +1,79 @@
+//! The vendor source: its own root and memory, taken when the organisation's sources are unable (P5).
+
+use std::time::{Duration, Instant};
+
+use headwater_api::policy::LocationDocument;
+use headwater_api::report::ClassResult;
+use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, router};
+use headwater_policy::Class;
+use tokio::net::TcpListener;
+
+use crate::world::{NewRelease, Repository, World, class, current, update};
+
+/// A vendor's repository with one component, served; and a world whose clients may use it.
+async fn with_vendor() -> (World, Repository) {
+    let mut world = World::new().await;
+    let mut vendor = Repository::new(world.folder.path().join("vendor"));
+    vendor.release(&NewRelease {
+        name: "rules",
+        sequence: 5,
+        files: &[("a.txt", b"five")],
+        ..NewRelease::default()
+    });
+    let site = Site::new(ServeLimits::default());
+    site.share(Class::Components, vendor.folder.clone());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    world.policy.vendor =
+        Some(LocationDocument { url: format!("http://{}", listener.local_addr().unwrap()) });
+    tokio::spawn(listen(router(site), listener, ListenLimits::default(), std::future::pending()));
+    world.settings.download_from_vendor = true;
+    world.publish_settings_with(Some(serde_json::from_slice(vendor.root.bytes()).unwrap()));
+    (world, vendor)
+}
+
+#[tokio::test]
+async fn it_serves_when_the_server_does_not_share_and_what_the_organisation_withdrew_is_not_taken() {
+    let (mut world, _vendor) = with_vendor().await;
+    for sequence in [4, 5] {
+        world.component("rules", sequence);
+    }
+    world.components().roll_back("rules", 4);
+    let client = world.client("pc-1");
+    assert_eq!(class(&update(&client).await, "components").source.as_deref(), Some("server"));
+    world.site.unshare(Class::Components);
+    let report = update(&client).await;
+    let outcome = class(&report, "components");
+    assert_eq!(
+        (outcome.source.as_deref(), outcome.result),
+        (Some("vendor"), ClassResult::Current),
+        "{report:#?}"
+    );
+    assert!(outcome.message.contains("withdrawn"), "{}", outcome.message);
+    assert_eq!(current(&client, "components/rules/current/rules/changing.txt"), "release 4\n");
+
+    let other = world.client("pc-2");
+    let report = update(&other).await;
+    assert_eq!(class(&report, "components").source.as_deref(), Some("vendor"), "{report:#?}");
+    assert_eq!(current(&other, "components/rules/current/a.txt"), "five");
+}
+
+#[tokio::test]
+async fn a_silent_server_before_it_costs_no_more_than_three_seconds() {
+    let (mut world, _vendor) = with_vendor().await;
+    let client = world.client("pc-1");
+    update(&client).await;
+    // A server that accepts and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    world.policy.mode = "customized".to_owned();
+    world.policy.options.server_fallback.programs = false;
+    world.policy.server.url = format!("http://{}", silent.local_addr().unwrap());
+    let vendor_root = headwater_client::state::State::load(&headwater_client::DataFolder::new(&client.data));
+    world.publish_settings_with(vendor_root.unwrap().policy.unwrap().vendor_root);
+    let begun = Instant::now();
+    let report = update(&client).await;
+    assert_eq!(class(&report, "components").source.as_deref(), Some("vendor"), "{report:#?}");
+    let components: u64 =
+        report.attempts.iter().filter(|attempt| attempt.class == "components").map(|a| a.duration_ms).sum();
+    assert!(components < 3_500, "{components} ms, {:?} in all: {report:#?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(60));
+}
