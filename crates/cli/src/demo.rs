@@ -24,14 +24,16 @@ use clap::Args;
 use headwater_api::plan::PlanDocument;
 use headwater_api::report::Report;
 use headwater_api::v1::Draft;
+use headwater_repo::FileEntry;
 use headwater_server::Running;
 use jiff::Timestamp;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 use self::fleet::Fleet;
 use self::journal::Journal;
-use self::publications::Publication;
+use self::publications::{NewRelease, Publication};
 use self::sites::{Member, Site};
 use self::story::Story;
 use self::totals::{Expected, Totals};
@@ -101,6 +103,9 @@ pub async fn run(arguments: DemoArguments, output: Output) -> Result<Exit, Failu
     Ok(if totals.is_whole() { Exit::Done } else { Exit::Failed })
 }
 
+/// Releases being packed, each with its files once that is done.
+type Packing = Vec<JoinHandle<Result<(NewRelease, Vec<FileEntry>), Failure>>>;
+
 /// The demo, set up.
 struct Demo {
     output: Output,
@@ -111,6 +116,7 @@ struct Demo {
     sites: Vec<Site>,
     publications: Vec<Publication>,
     published: usize,
+    packing: Packing,
     journal: Journal,
     expected: Option<Expected>,
     plans: BTreeMap<String, PlanDocument>,
@@ -141,6 +147,7 @@ impl Demo {
             sites: sites::sites(arguments.clients, arguments.update_agents, ipv6),
             publications,
             published: 0,
+            packing: Vec::new(),
             journal: Journal::default(),
             expected: None,
             plans: BTreeMap::new(),
@@ -165,6 +172,7 @@ impl Demo {
 
     /// Sets up the sites, then publishes everything, all catching up in between.
     async fn catch_up(&mut self) -> Result<(), Failure> {
+        self.packing = self.pack(0);
         self.fleet.make_domains(&self.sites).await?;
         self.fleet.start_update_agents(&self.sites).await?;
         let draft = self.fleet.save_list(&self.sites).await?;
@@ -185,14 +193,27 @@ impl Demo {
         Ok(())
     }
 
-    async fn publish(&self) -> Result<(), Failure> {
+    /// Packs a publication's releases side by side, while others do other things.
+    fn pack(&self, number: usize) -> Packing {
+        let components = self
+            .publications
+            .get(number)
+            .map(|publication| publication.components.clone())
+            .unwrap_or_default();
+        let pack = |release: NewRelease| {
+            let vendor = Arc::clone(&self.vendor);
+            tokio::task::spawn_blocking(move || vendor.pack(&release).map(|files| (release, files)))
+        };
+        components.into_iter().map(pack).collect()
+    }
+
+    async fn publish(&mut self) -> Result<(), Failure> {
         let publication = &self.publications[self.published];
         let mut told = Vec::new();
-        for release in &publication.components {
-            let (vendor, new) = (Arc::clone(&self.vendor), release.clone());
-            let published = tokio::task::spawn_blocking(move || vendor.publish(&new, now())).await;
-            let size =
-                published.map_err(|error| Failure::failed(format!("publishing broke down: {error}")))??;
+        for packed in std::mem::take(&mut self.packing) {
+            let (release, files) =
+                packed.await.map_err(|error| Failure::failed(format!("packing broke down: {error}")))??;
+            let size = self.vendor.publish(&release, files, now())?;
             told.push(format!("{} {} ({})", release.name, release.version, bytes(size)));
         }
         self.fleet.sync().await?;
@@ -203,6 +224,7 @@ impl Demo {
         }
         let heading = format!("Publication {} of {}", self.published + 1, self.publications.len());
         self.output.line(&format!("\n{}: {text}", self.output.paint().bold(&heading)));
+        self.packing = self.pack(self.published + 1);
         Ok(())
     }
 

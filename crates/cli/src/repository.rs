@@ -315,13 +315,10 @@ fn publish_release(arguments: &PublishArguments, now: Timestamp, output: Output)
     let package = Package::of(&arguments.path, arguments.keep_archive)?;
     let keys = KeyFolder::open(&arguments.keys.folder, false)?;
     let progress = output.progress(&arguments.name, package.bytes);
-    let new = NewRelease {
-        name: &arguments.name,
-        version: &arguments.version,
-        options: &options,
-        package: &package,
-    };
-    let release = publish::publish(&arguments.place.open(), &keys.ring()?, &new, now, &progress);
+    let new = NewRelease { name: &arguments.name, version: &arguments.version, options: &options };
+    let folder = arguments.place.open();
+    let files = || publish::bodies(&folder, &package, &progress);
+    let release = publish::publish(&folder, &keys.ring()?, &new, files, now);
     progress.finish();
     let release = release?;
     let answer = json!({"name": arguments.name, "sequence": release.sequence.get(), "version": release.version.as_str(), "files": release.files, "size": release.size});

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use headwater_depot::serve::{self, ListenLimits, ServeLimits};
 use headwater_policy::Class;
-use headwater_repo::KeyRing;
+use headwater_repo::FileEntry;
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -53,18 +53,22 @@ impl Vendor {
         Ok(Self { url: format!("http://{at}"), root: first_root(&folder)?, folder, keys })
     }
 
-    /// Publishes a release of a component.
-    pub fn publish(&self, release: &NewRelease, now: Timestamp) -> Result<u64, Failure> {
+    /// Packs a release: the dear part of publishing, which may be done ahead.
+    pub fn pack(&self, release: &NewRelease) -> Result<Vec<FileEntry>, Failure> {
         let package = Package::of(&release.path, true)?;
-        let ring: KeyRing = self.keys.ring()?;
+        publish::bodies(&self.folder, &package, &Progress::bytes(false, "", 0))
+    }
+
+    /// Publishes a packed release of a component.
+    pub fn publish(
+        &self,
+        release: &NewRelease,
+        files: Vec<FileEntry>,
+        now: Timestamp,
+    ) -> Result<u64, Failure> {
         let options = headwater_api::v1::PublishOptions::default();
-        let new = publish::NewRelease {
-            name: &release.name,
-            version: &release.version,
-            options: &options,
-            package: &package,
-        };
-        let published = publish::publish(&self.folder, &ring, &new, now, &Progress::bytes(false, "", 0))?;
+        let new = publish::NewRelease { name: &release.name, version: &release.version, options: &options };
+        let published = publish::publish(&self.folder, &self.keys.ring()?, &new, || Ok(files), now)?;
         Ok(published.size)
     }
 }

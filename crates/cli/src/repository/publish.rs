@@ -26,17 +26,16 @@ pub struct NewRelease<'a> {
     pub version: &'a str,
     /// Its commands.
     pub options: &'a PublishOptions,
-    /// Its files.
-    pub package: &'a Package,
 }
 
-/// Publishes a release as the current one.
+/// Publishes a release as the current one. `files` writes its bodies, as [`bodies`] does, once nothing else
+/// stands against it.
 pub fn publish(
     folder: &Folder,
     ring: &KeyRing,
     new: &NewRelease<'_>,
+    files: impl FnOnce() -> Result<Vec<FileEntry>, Failure>,
     now: Timestamp,
-    progress: &Progress,
 ) -> Result<Release, Failure> {
     let component = component_name(new.name)?;
     let version = VersionText::new(new.version)
@@ -62,7 +61,7 @@ pub fn publish(
     };
     let hook = new.options;
     let manifest = Manifest {
-        files: bodies(folder, new.package, progress)?,
+        files: files()?,
         install: hook
             .install
             .clone()
@@ -143,8 +142,8 @@ fn component_name(name: &str) -> Result<ComponentName, Failure> {
     ComponentName::new(name).map_err(|error| Failure::bad_input(format!("name `{name}`: {error}")))
 }
 
-/// Writes the bodies that are not there yet.
-fn bodies(folder: &Folder, package: &Package, progress: &Progress) -> Result<Vec<FileEntry>, Failure> {
+/// Writes the bodies of a release's files, as far as they are not there yet. Nothing points at them before it is published.
+pub fn bodies(folder: &Folder, package: &Package, progress: &Progress) -> Result<Vec<FileEntry>, Failure> {
     let Some(files) = package.files() else {
         return Err(Failure::bad_input("an archive is not unpacked here").with_way_out(
             "unpack it and publish the folder, or give --keep-archive to publish it as a file",
