@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use cargo_metadata::MetadataCommand;
+use cargo_metadata::{DependencyKind, MetadataCommand};
 
 use crate::tools::workspace_root;
 
@@ -82,6 +82,7 @@ pub fn members() -> Result<Vec<Member>> {
             uses: package
                 .dependencies
                 .iter()
+                .filter(|used| used.kind != DependencyKind::Development)
                 .map(|used| used.name.clone())
                 .filter(|used| names.contains(used))
                 .collect(),

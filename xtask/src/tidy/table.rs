@@ -1,4 +1,6 @@
 //! Who may use whom: the table in ARCHITECTURE.md is the rule, cargo's metadata is the fact.
+//!
+//! What only a crate's tests use is not counted: it builds no layer.
 
 use std::collections::{BTreeMap, BTreeSet};
 
