@@ -113,15 +113,11 @@ async fn run_stretch(
     let (metadata, trusted) = open_repository(session, class, owner)?;
     let sources =
         steps.iter().map(|step| Source::new(&step.source, &step.url, step.entry, class)).collect::<Vec<_>>();
-    let version_key = match owner {
-        Owner::Organisation => class.to_string(),
-        Owner::Vendor => "vendor".to_owned(),
+    let (version_key, announced) = match owner {
+        Owner::Organisation => (class.to_string(), session.announced.get(class.as_str()).copied()),
+        Owner::Vendor => ("vendor".to_owned(), None),
     };
     let from = session.state.versions.get(&version_key).copied().unwrap_or(0);
-    let announced = match owner {
-        Owner::Organisation => session.announced.get(class.as_str()).copied(),
-        Owner::Vendor => None,
-    };
     let walk = Walk::new(&session.fetcher, sources, from, session.now);
     let refreshed = match walk.refresh(&trusted, announced).await {
         Ok(refreshed) => refreshed,

@@ -60,9 +60,6 @@ pub const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
 /// Share of the poll interval, in percent, by which a poll comes earlier or later, so that a site's clients spread.
 pub const POLL_JITTER_PERCENT: u64 = 10;
 
-/// Quota of the client's own store where no update agent's quota applies, in bytes: 64 GiB.
-pub const STORE_BYTES_MAX: u64 = 64 * 1024 * 1024 * 1024;
-
 /// Free space that an install leaves on the disk, in bytes, for the endpoint's own needs.
 pub const FREE_BYTES_MIN: u64 = 16 * 1024 * 1024;
 

@@ -157,3 +157,24 @@ async fn the_domain_may_forbid_people_to_start_runs() {
     let error = run_once(&client, &person).await.unwrap_err();
     assert!(matches!(error, Error::ManualNotAllowed(_)), "{error}");
 }
+
+#[tokio::test]
+async fn settings_are_in_force_for_the_classes_that_follow_and_hooks_know_what_they_judge() {
+    let mut world = World::new().await;
+    world.component("rules", 1);
+    let client = world.client("pc-1");
+    let seen = client.data.join("seen");
+    let hook = |word: &str| {
+        let script =
+            format!("echo {word} $HEADWATER_CLASS $HEADWATER_NAME $HEADWATER_VERSION >> {}", seen.display());
+        Some(words(&["sh", "-c", &script]))
+    };
+    world.settings.probe_command = hook("probe");
+    world.settings.after_command = hook("after");
+    world.publish_settings();
+    update(&client).await;
+    let lines = std::fs::read_to_string(&seen).unwrap();
+    let expected = "probe settings settings 2\nafter settings settings 2\n\
+                    probe components rules v1\nafter components rules v1\n";
+    assert_eq!(lines, expected);
+}

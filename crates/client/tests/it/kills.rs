@@ -40,26 +40,30 @@ async fn killed_at_any_moment_the_old_or_the_new_release_is_there_whole() {
     let slot = client.data.join("components/rules");
     let begun = Instant::now();
     assert!(update(&client).status().await.unwrap().success());
-    let span_ms = u64::try_from(begun.elapsed().as_millis()).unwrap().max(20);
+    let mut span_ms = u64::try_from(begun.elapsed().as_millis()).unwrap().max(20);
     let mut published = 1;
-    let mut killed = 0;
-    for kill in 0..KILLS {
+    let (mut killed, mut tries) = (0, 0);
+    while killed < KILLS {
+        tries += 1;
+        assert!(tries < KILLS * 10, "only {killed} of {tries} were killed in time");
         let before = whole(&slot).unwrap();
         if before == published {
             published += 1;
             world.component("rules", published);
         }
         // Spread over the whole run, each moment another.
-        let moment = Duration::from_millis(span_ms * ((kill * 7919) % KILLS) / KILLS);
+        let moment = Duration::from_millis(span_ms * ((tries * 7919) % KILLS) / KILLS);
         let mut child = update(&client).spawn().unwrap();
         if tokio::time::timeout(moment, child.wait()).await.is_err() {
             child.kill().await.unwrap();
             killed += 1;
+        } else {
+            // It was faster than the first run, which had more to do or less of the machine.
+            span_ms = (span_ms * 9 / 10).max(20);
         }
         let after = whole(&slot).unwrap();
         assert!(after == before || after == published, "{after} after {before}, published {published}");
     }
-    assert!(killed > KILLS / 2, "only {killed} of {KILLS} were killed in time");
     assert!(update(&client).status().await.unwrap().success());
     assert_eq!(whole(&slot), Some(published));
     assert_eq!(

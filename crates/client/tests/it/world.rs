@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -16,7 +17,6 @@ use headwater_api::policy::{LocationDocument, OptionsDocument, PolicyDocument};
 use headwater_api::report::{ClassOutcome, Report};
 use headwater_api::settings::{DomainDocument, EffectiveSettingsDocument, SignedPolicy};
 use headwater_client::{Config, RunOptions, run_once};
-use headwater_delta::encode;
 use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, router};
 use headwater_policy::{Class, EffectiveSettings};
 use headwater_repo::{
@@ -106,16 +106,23 @@ impl Repository {
     }
 
     fn body(&self, path: &str, bytes: &[u8]) -> FileEntry {
-        let mut stored = Vec::new();
-        let (body, file) = encode(bytes, bytes.len() as u64, 3, &mut stored).unwrap();
+        let mut encoder = zstd::Encoder::new(Vec::new(), 3).unwrap();
+        encoder.set_pledged_src_size(Some(bytes.len() as u64)).unwrap();
+        encoder.write_all(bytes).unwrap();
+        let stored = encoder.finish().unwrap();
         let digest = Digest::of(&stored);
         self.write(&layout::blob(&digest), &stored);
         FileEntry {
             path: FilePath::new(path).unwrap(),
             mode: if path.ends_with(".sh") || path == "headwater-client" { 0o755 } else { 0o644 },
-            size: file.size,
+            size: bytes.len() as u64,
             sha256: Digest::of(bytes),
-            body: Body { sha256: digest, size: body.size, format: BodyFormat::Zstd, memory: body.memory },
+            body: Body {
+                sha256: digest,
+                size: stored.len() as u64,
+                format: BodyFormat::Zstd,
+                memory: 16 << 20,
+            },
         }
     }
 
