@@ -40,7 +40,12 @@ impl PolicyDocument {
     /// # Errors
     /// Every problem found, each with the entry that it is about; see [`Occasion::Plan`].
     pub fn parse_for_plan(text: &str) -> Result<Policy, Vec<Problem>> {
-        read_policy(&from_text(text)?, Check::For(Occasion::Plan)).map(Policy::already_saved)
+        let json = from_text(text)?;
+        // Who must correct the file anyway is told what saving it would refuse, too.
+        match read_policy(&json, Check::For(Occasion::Plan)) {
+            Ok(draft) => Ok(Policy::already_saved(draft)),
+            Err(problems) => Err(read_policy(&json, Check::For(Occasion::Save)).err().unwrap_or(problems)),
+        }
     }
 
     /// Reads a policy file for an import into a draft, where the entries need not fit the rest of it (S7).

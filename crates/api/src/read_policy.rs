@@ -75,7 +75,10 @@ fn client(reader: &mut Reader, json: &Json) -> Option<Client> {
         }
         Some(addresses)
     });
-    let download_from_vendor = reader.required_bool(&fields, "download_from_vendor", &top);
+    let download_from_vendor = match fields.get("download_from_vendor") {
+        None => Some(false),
+        Some(_) => reader.required_bool(&fields, "download_from_vendor", &top),
+    };
     Some(Client::new(id?, addresses?, download_from_vendor?))
 }
 

@@ -39,7 +39,7 @@ pub fn run(arguments: PlanArguments, output: Output) -> Result<Exit, Failure> {
 }
 
 /// Reads both files, tells every problem of both, and makes the plans. A family that an entry selects and its source
-/// lacks is a warning here if the other is met: addresses change after a list was saved.
+/// lacks is a warning here: addresses change after a list was saved.
 fn plans(policy_file: &Path, client_file: &Path, output: Output) -> Result<PlanDocument, Failure> {
     let policy = PolicyDocument::parse_for_plan(&read_text(policy_file)?);
     let client = ClientDocument::parse(&read_text(client_file)?);

@@ -216,9 +216,8 @@ impl Policy {
 pub enum Occasion {
     /// It is saved: each family that it selects must be met, and the vendor source that it names must exist.
     Save,
-    /// A plan is made from what may have been saved long ago, and addresses change: it is enough if one family that it
-    /// selects is met; clients of the other pass over the entry (`family`), and all do if there is no vendor source
-    /// (`class`).
+    /// A plan is made from what may have been saved long ago, and addresses change: clients that lack the source's
+    /// families pass over the entry (`family`), and all do if there is no vendor source (`class`).
     Plan,
 }
 
@@ -260,7 +259,7 @@ pub fn check_source(
         }
         EntrySource::Vendor => return Vec::new(),
     };
-    if occasion == Occasion::Plan && selected.iter().any(|family| families.contains(family)) {
+    if occasion == Occasion::Plan {
         return Vec::new();
     }
     let unmet = selected.iter().filter(|family| !families.contains(*family));
