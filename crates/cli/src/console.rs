@@ -168,7 +168,7 @@ fn way_out(code: &str, details: Option<&serde_json::Value>) -> String {
             format!("look at what changed; then `headwater sources save --over-version {version}` keeps your draft, `headwater sources discard` theirs")
         }
         "draft_changed" => "somebody edits the same draft: look at it with `headwater sources list`, or use one of your own with --draft NAME".to_owned(),
-        "named_by_entries" => "change those entries first, or give --force; they are then shown as broken".to_owned(),
+        "named_by_entries" => "--force does it all the same".to_owned(),
         _ => String::new(),
     }
 }

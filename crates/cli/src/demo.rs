@@ -43,7 +43,7 @@ use crate::failure::{Exit, Failure};
 use crate::limits::{DEMO_CLIENTS_MAX, DEMO_UPDATE_AGENTS_MAX};
 use crate::output::{Output, bytes, counted};
 use crate::publish::parse_seconds;
-use crate::server::start_in_process;
+use crate::server::{start_in_process, told_to_stop};
 use crate::sources::show;
 
 /// Publications told client by client at the start; of a long feed the rest is told site by site.
@@ -95,7 +95,7 @@ pub async fn run(arguments: DemoArguments, output: Output) -> Result<Exit, Failu
     let mut demo = Demo::start(&arguments, &folder.path, publications, output).await?;
     let outcome = tokio::select! {
         outcome = demo.tell_all(&arguments) => outcome,
-        _ = tokio::signal::ctrl_c() => Ok(demo.totals()),
+        () = told_to_stop() => Ok(demo.totals()),
     };
     demo.stop().await;
     let totals = outcome?;

@@ -100,8 +100,9 @@ fn log_to_stderr(json: bool) {
     let _ = if json { builder.json().try_init() } else { builder.with_ansi(false).try_init() };
 }
 
+/// Ends at Ctrl-C, or when the system tells the process to end.
 #[cfg(unix)]
-async fn told_to_stop() {
+pub async fn told_to_stop() {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminate) = signal(SignalKind::terminate()) else {
         return drop(tokio::signal::ctrl_c().await);
@@ -112,7 +113,8 @@ async fn told_to_stop() {
     }
 }
 
+/// Ends at Ctrl-C.
 #[cfg(not(unix))]
-async fn told_to_stop() {
+pub async fn told_to_stop() {
     drop(tokio::signal::ctrl_c().await);
 }

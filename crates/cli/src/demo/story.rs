@@ -147,11 +147,20 @@ impl Story<'_> {
     }
 }
 
-/// Whether a run changed anything, or ended otherwise than the one before it.
+/// Whether a run changed anything, or went wrong otherwise than the one before it.
 pub fn is_news(report: &Report, before: Option<&Report>) -> bool {
-    let results = |report: &Report| report.classes.iter().map(|outcome| outcome.result).collect::<Vec<_>>();
-    let updated = results(report).contains(&ClassResult::Updated);
-    updated || before.is_none_or(|before| results(before) != results(report))
+    let updated = report.classes.iter().any(|outcome| outcome.result == ClassResult::Updated);
+    updated || before.is_none_or(|before| troubles(before) != troubles(report))
+}
+
+fn troubles(report: &Report) -> Vec<(&str, ClassResult)> {
+    let went_wrong = |result| !matches!(result, ClassResult::Updated | ClassResult::Current);
+    report
+        .classes
+        .iter()
+        .filter(|it| went_wrong(it.result))
+        .map(|it| (it.class.as_str(), it.result))
+        .collect()
 }
 
 /// How everything came out.

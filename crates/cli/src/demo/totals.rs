@@ -109,3 +109,72 @@ impl Expected {
             && self.releases.iter().all(has)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use headwater_api::report::Report;
+    use headwater_api::v1::StoredReport;
+    use serde_json::json;
+
+    use super::{Expected, Totals};
+
+    fn report(client: &str, attempts: serde_json::Value) -> Report {
+        serde_json::from_value(json!({
+            "format": 1, "client": client, "domain": "root", "run": 1, "started": "2026-11-22T12:00:00Z", "duration_ms": 5,
+            "addresses": ["127.1.1.2"], "program": "0.1.0", "policy_version": 3,
+            "classes": [{"class": "components", "result": "updated", "source": "server", "message": ""}],
+            "attempts": attempts,
+            "installed": {"components": {"rules": {"sequence": 2, "version": "b"}}},
+        }))
+        .unwrap()
+    }
+
+    fn attempt(source: &str, result: &str, bytes: u64) -> serde_json::Value {
+        json!({
+            "source": source, "url": "http://x", "entry": null, "class": "components", "result": result, "reason": null,
+            "detail": "", "bytes": bytes, "started": "2026-11-22T12:00:00Z", "duration_ms": 1, "from_version": 0, "to_version": 1,
+        })
+    }
+
+    #[test]
+    fn bytes_add_up_by_where_they_came_from() {
+        let reports = [
+            ("a", json!([attempt("update_agent:u", "failed", 7), attempt("server", "used", 100)])),
+            ("b", json!([attempt("update_agent:u", "used", 50)])),
+            ("c", json!([attempt("vendor", "current", 3)])),
+        ];
+        let stored: Vec<StoredReport> = reports
+            .into_iter()
+            .map(|(client, attempts)| StoredReport {
+                number: 1,
+                received: "2026-11-22T12:00:00Z".parse().unwrap(),
+                report: report(client, attempts),
+            })
+            .collect();
+        let mut totals = Totals::default();
+        totals.add_up(&stored);
+        assert_eq!(
+            (totals.bytes_from_server, totals.bytes_from_update_agents, totals.bytes_from_vendor),
+            (100, 57, 3)
+        );
+        let agent = &totals.by_source["components"]["update_agent:u"];
+        assert_eq!((agent.clients, agent.updates, agent.bytes), (2, 1, 57));
+        assert_eq!(totals.attempts["a"].len(), 2);
+    }
+
+    #[test]
+    fn current_is_who_has_everything() {
+        let has = report("a", json!([]));
+        let check = |policy_version: u64, sequence: u64, expected: bool| {
+            let releases = vec![("components".to_owned(), "rules".to_owned(), sequence)];
+            assert_eq!(
+                Expected { policy_version, releases }.is_met(&has),
+                expected,
+                "{policy_version} {sequence}"
+            );
+        };
+        check(3, 2, true);
+        check(4, 2, false);
+        check(3, 3, false);
+    }
+}
