@@ -52,8 +52,8 @@ pub fn lock(path: &Path) -> io::Result<Locked> {
     let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
     match file.try_lock() {
         Ok(()) => {
-            file.set_len(0)?;
-            writeln!(file, "{}", std::process::id())?;
+            // Only for people: a full disk must not stop a run before it can say so.
+            let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
             Ok(Locked::Held(Lock { _file: file }))
         }
         Err(TryLockError::WouldBlock) => {

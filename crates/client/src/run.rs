@@ -77,8 +77,11 @@ pub(crate) async fn complete(
         return Err(Error::ManualNotAllowed(session.domain));
     }
     session.state.run += 1;
-    session.save_state()?;
-    let ended = run_classes(&mut session).await.err();
+    // A disk that is full from the start must not keep the server from learning of it.
+    let ended = match session.save_state() {
+        Ok(()) => run_classes(&mut session).await.err(),
+        Err(error) => Some(error),
+    };
     role::settle(&mut session);
     if ended.is_none()
         && let Err(error) = collect(&session)
