@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use headwater_policy::{
-    Class, Client, EntrySource, Family, Mode, Policy, Selector, SourceUrl, UpdateAgent, VendorFallback,
+    Class, Client, Entry, EntrySource, Family, Mode, Policy, Selector, SourceUrl, UpdateAgent, VendorFallback,
 };
 
 /// (source, URL, entry) of each step, and (entry, reason) of each entry passed over.
@@ -97,34 +97,11 @@ pub fn plan(policy: &Policy, client: &Client, class: Class) -> Told {
     let agent = is_agent(policy, client.id().as_str());
     let options = policy.options();
     let by_list = policy.mode() == Mode::Customized && !(agent && options.update_agents_from_server_only);
-    let names_vendor = |source: &EntrySource| match source {
-        EntrySource::Vendor => true,
-        EntrySource::Url { url, .. } => Some(url) == policy.vendor() && url != policy.server(),
-        EntrySource::UpdateAgent(_) => false,
-    };
     let entries = policy.entries().as_slice();
     let loops = if agent { loops(policy, client) } else { Vec::new() };
     for (place, entry) in entries.iter().enumerate().filter(|_| by_list) {
         let number = place as u32 + 1;
-        let is_vendor = names_vendor(&entry.source);
-        let (key, gives, url) = match &entry.source {
-            EntrySource::UpdateAgent(id) => {
-                let to = policy.update_agents().iter().find(|agent| agent.id() == id).unwrap();
-                let url = agent_url(to, client, &entry.selector);
-                (format!("update_agent:{id}"), to.classes().contains(class), url)
-            }
-            _ if is_vendor => {
-                let vendor = policy.vendor();
-                let url = vendor.filter(|vendor| meets(vendor, client)).map(ToString::to_string);
-                ("vendor".to_owned(), vendor.is_some() && class == Class::Components, url)
-            }
-            EntrySource::Url { url, classes } => {
-                let server = url == policy.server();
-                let key = if server { "server".to_owned() } else { format!("url:{url}") };
-                (key, server || classes.contains(class), meets(url, client).then(|| url.to_string()))
-            }
-            EntrySource::Vendor => unreachable!(),
-        };
+        let (key, gives, url) = named(policy, client, entry, class);
         let own = matches!(&entry.source, EntrySource::UpdateAgent(id) if id == client.id()) && agent;
         let reason = if !selects(&entry.selector, client.addresses()) {
             Some("selector")
@@ -154,10 +131,52 @@ pub fn plan(policy: &Policy, client: &Client, class: Class) -> Told {
     if !by_list || options.server_fallback.is_on(class) {
         fall_back("server", policy.server());
     }
+    if let Some(vendor) =
+        policy.vendor().filter(|_| class == Class::Components && vendor_last(policy, client, by_list, agent))
+    {
+        fall_back("vendor", vendor);
+    }
+    (steps, skipped)
+}
+
+/// What the entry names: its key, whether that gives the class, and where the client reaches it.
+fn named(policy: &Policy, client: &Client, entry: &Entry, class: Class) -> (String, bool, Option<String>) {
+    if names_vendor(policy, &entry.source) {
+        let vendor = policy.vendor();
+        let url = vendor.filter(|vendor| meets(vendor, client)).map(ToString::to_string);
+        return ("vendor".to_owned(), vendor.is_some() && class == Class::Components, url);
+    }
+    match &entry.source {
+        EntrySource::UpdateAgent(id) => {
+            let to = policy.update_agents().iter().find(|agent| agent.id() == id).unwrap();
+            let url = agent_url(to, client, &entry.selector);
+            (format!("update_agent:{id}"), to.classes().contains(class), url)
+        }
+        EntrySource::Url { url, classes } => {
+            let server = url == policy.server();
+            let key = if server { "server".to_owned() } else { format!("url:{url}") };
+            (key, server || classes.contains(class), meets(url, client).then(|| url.to_string()))
+        }
+        EntrySource::Vendor => unreachable!(),
+    }
+}
+
+fn names_vendor(policy: &Policy, source: &EntrySource) -> bool {
+    match source {
+        EntrySource::Vendor => true,
+        EntrySource::Url { url, .. } => Some(url) == policy.vendor() && url != policy.server(),
+        EntrySource::UpdateAgent(_) => false,
+    }
+}
+
+/// P5: does the vendor source come last?
+fn vendor_last(policy: &Policy, client: &Client, by_list: bool, agent: bool) -> bool {
+    let options = policy.options();
+    let entries = policy.entries().as_slice();
     let allowed = client.download_from_vendor();
-    let listed = entries.iter().any(|entry| names_vendor(&entry.source));
-    let first = entries.first().is_some_and(|entry| names_vendor(&entry.source));
-    let vendor_last = match (by_list, agent, options.server_fallback.is_on(Class::Components)) {
+    let listed = entries.iter().any(|entry| names_vendor(policy, &entry.source));
+    let first = entries.first().is_some_and(|entry| names_vendor(policy, &entry.source));
+    match (by_list, agent, options.server_fallback.is_on(Class::Components)) {
         (true, _, true) | (false, false, _) => allowed,
         (false, true, _) => allowed || first,
         (true, _, false) => match options.vendor_fallback {
@@ -165,9 +184,5 @@ pub fn plan(policy: &Policy, client: &Client, class: Class) -> Told {
             VendorFallback::PrivilegeOnly => allowed,
             VendorFallback::Never => false,
         },
-    };
-    if let Some(vendor) = policy.vendor().filter(|_| vendor_last && class == Class::Components) {
-        fall_back("vendor", vendor);
     }
-    (steps, skipped)
 }
