@@ -142,6 +142,16 @@ impl Trusted {
         Ok(())
     }
 
+    /// Takes the roots that `other` has beyond this one, each as by [`Self::update_root`].
+    ///
+    /// # Errors
+    ///
+    /// As there; the roots before the one that failed stay taken.
+    pub fn follow(&mut self, other: &Self) -> Result<(), VerifyError> {
+        let from = self.root_version().saturating_add(1);
+        other.received.roots.range(from..).try_for_each(|(_, root)| self.update_root(root))
+    }
+
     /// Is the trusted root still good at `now`?
     ///
     /// # Errors

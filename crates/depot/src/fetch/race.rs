@@ -3,6 +3,9 @@
 //! A source is started when every one before it has failed, is stale, or is silent. One that answered well is taken
 //! as soon as the same is true of every one before it. So the earliest that answers well wins, unless it keeps
 //! everybody waiting.
+//!
+//! What a source that failed had shown until then is forgotten, except for its roots: those hold for every source of
+//! the race, and after it. Where it is the plan's only source, everything that verified is kept (ADR 8).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +13,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use headwater_api::report::Reason;
-use headwater_repo::Trusted;
+use headwater_repo::{Trusted, VerifyError};
 use tokio::time::{Instant, sleep_until};
 
 use super::fault::Fault;
@@ -25,13 +28,12 @@ pub(super) async fn race(
 ) -> Result<Refreshed, Unable> {
     let mut race = Race {
         walk,
-        trusted,
+        trusted: trusted.clone(),
         announced,
         states: (0..walk.sources.len()).map(|_| State::Waiting).collect(),
         waits: vec![0; walk.sources.len()],
         running: FuturesUnordered::new(),
         last: None,
-        progress: None,
     };
     loop {
         race.start_due();
@@ -45,7 +47,7 @@ pub(super) async fn race(
                     race.waits[source] += 1;
                     race.start(source);
                 }
-                None => return race.settle(),
+                None => return race.settle(trusted),
             }
         }
         let silent_next = race.next_silence();
@@ -58,14 +60,14 @@ pub(super) async fn race(
 
 struct Race<'a> {
     walk: &'a Walk,
-    trusted: &'a Trusted,
+    /// Where each source begins: what the client has, and the roots that sources have shown since.
+    trusted: Trusted,
     announced: Option<u64>,
     states: Vec<State>,
     /// How often each busy source was waited for.
     waits: Vec<u32>,
     running: FuturesUnordered<BoxFuture<'a, Done>>,
     last: Option<Fault>,
-    progress: Option<Trusted>,
 }
 
 enum State {
@@ -117,35 +119,73 @@ impl Race<'_> {
     }
 
     fn done(&mut self, Done { source, trusted, outcome }: Done) {
+        self.learn(&trusted);
         match outcome {
-            Ok(version) => {
-                self.walk.fetcher.memory().succeeded(self.walk.sources[source].url());
-                self.walk.log.answered(source, version);
-                let trusted = Box::new(trusted);
-                match self.announced.filter(|announced| version < *announced) {
-                    Some(announced) => {
-                        let detail = format!("it has version {version}, and {announced} was announced");
-                        self.failed(source, Fault::new(Reason::Stale, detail));
-                        self.states[source] = State::Stale { trusted, version };
-                    }
-                    None => self.states[source] = State::Good { trusted, version },
-                }
-            }
+            Ok(version) => self.answered(source, trusted, version),
             Err(fault) => {
-                self.keep_progress(trusted);
+                self.walk.remember(source, &fault);
                 match fault.retry_after {
-                    Some(wait) => {
-                        self.walk.remember(source, &fault);
-                        self.busy(source, wait, &fault.detail);
-                    }
-                    None => {
-                        self.walk.remember(source, &fault);
-                        self.failed(source, fault);
-                        self.states[source] = State::Failed;
-                    }
+                    Some(wait) => self.busy(source, wait, &fault.detail),
+                    None => self.out(source, fault),
                 }
             }
         }
+    }
+
+    fn answered(&mut self, source: usize, mut trusted: Trusted, version: u64) {
+        if let Err(fault) = self.under_latest_root(source, &mut trusted) {
+            self.walk.remember(source, &fault);
+            self.out(source, fault);
+            return;
+        }
+        self.walk.fetcher.memory().succeeded(self.walk.sources[source].url());
+        self.walk.log.answered(source, version);
+        let trusted = Box::new(trusted);
+        match self.announced.filter(|announced| version < *announced) {
+            Some(announced) => {
+                let detail = format!("it has version {version}, and {announced} was announced");
+                self.failed(source, Fault::new(Reason::Stale, detail));
+                self.states[source] = State::Stale { trusted, version };
+            }
+            None => self.states[source] = State::Good { trusted, version },
+        }
+    }
+
+    /// Takes over the roots that a source showed; from the plan's only source, all that verified.
+    fn learn(&mut self, shown: &Trusted) {
+        if self.states.len() == 1 {
+            self.trusted = shown.clone();
+        } else if shown.root_version() > self.trusted.root_version() && self.trusted.follow(shown).is_ok() {
+            self.judge_again();
+        }
+    }
+
+    /// Under a newer root, what answered well may be signed by nobody any more.
+    fn judge_again(&mut self) {
+        for source in 0..self.states.len() {
+            if let State::Good { trusted, version } | State::Stale { trusted, version } = &self.states[source]
+            {
+                let (trusted, version) = (Trusted::clone(trusted), *version);
+                self.answered(source, trusted, version);
+            }
+        }
+    }
+
+    fn under_latest_root(&self, source: usize, trusted: &mut Trusted) -> Result<(), Fault> {
+        let followed = trusted.follow(&self.trusted);
+        followed.and_then(|()| trusted.authorised(self.walk.clock.now())).map_err(|error| {
+            let url = self.walk.sources[source].url();
+            let version = self.trusted.root_version();
+            let detail = format!("{url}: not good under root {version}, which another source has: {error}");
+            let expired = matches!(error, VerifyError::Expired { .. });
+            Fault::new(if expired { Reason::Expired } else { Reason::WrongSignature }, detail)
+        })
+    }
+
+    /// The source was unable.
+    fn out(&mut self, source: usize, fault: Fault) {
+        self.failed(source, fault);
+        self.states[source] = State::Failed;
     }
 
     fn failed(&mut self, source: usize, fault: Fault) {
@@ -201,7 +241,7 @@ impl Race<'_> {
     }
 
     /// Every source has had its say and none is good: the best stale one, or none.
-    fn settle(mut self) -> Result<Refreshed, Unable> {
+    fn settle(mut self, before: &Trusted) -> Result<Refreshed, Unable> {
         let stale = self.states.iter().enumerate().filter_map(|(source, state)| match state {
             State::Stale { version, .. } => Some((*version, std::cmp::Reverse(source))),
             _ => None,
@@ -217,7 +257,8 @@ impl Race<'_> {
                 "there is no source; add one to the source list or switch the server's fallback on".to_owned()
             }
         };
-        Err(Unable { message, last: self.last, progress: self.progress.map(Box::new) })
+        let progress = (self.trusted.received() != before.received()).then(|| Box::new(self.trusted));
+        Err(Unable { message, last: self.last, progress })
     }
 
     /// Takes a source's metadata, and writes down what became of the others.
@@ -253,17 +294,5 @@ impl Race<'_> {
         walk.log.taken(winner, version, stale);
         walk.standing().chosen = Some(winner);
         Refreshed { trusted: *trusted, source: winner, version, stale }
-    }
-
-    /// Keeps the furthest that a failed source's metadata verified.
-    fn keep_progress(&mut self, trusted: Trusted) {
-        let reached = |trusted: &Trusted| {
-            let snapshot_changed = trusted.received().snapshot != self.trusted.received().snapshot;
-            (trusted.root_version(), trusted.timestamp_version(), snapshot_changed, trusted.targets_version())
-        };
-        let best = self.progress.as_ref().unwrap_or(self.trusted);
-        if reached(&trusted) > reached(best) {
-            self.progress = Some(trusted);
-        }
     }
 }

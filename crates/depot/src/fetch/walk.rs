@@ -54,8 +54,8 @@ pub struct Unable {
     pub message: String,
     /// The last source's fault; none where the plan has no source.
     pub last: Option<Fault>,
-    /// The furthest that a source's metadata verified, to be kept all the same: a newer root or timestamp holds from
-    /// then on. None where nothing new was learnt.
+    /// What is to be kept all the same: newer roots; from a plan's only source, also how far its metadata verified.
+    /// None where nothing new was learnt.
     pub progress: Option<Box<Trusted>>,
 }
 

@@ -14,11 +14,11 @@ use crate::world::{World, fetcher, long_ago, now, settings, target_name, walk};
 
 const TIMESTAMP: &str = "/timestamp.json";
 
-fn told(attempts: &[Attempt]) -> Vec<(AttemptResult, Option<Reason>)> {
+pub fn told(attempts: &[Attempt]) -> Vec<(AttemptResult, Option<Reason>)> {
     attempts.iter().map(|attempt| (attempt.result, attempt.reason)).collect()
 }
 
-async fn closed_port() -> String {
+pub async fn closed_port() -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     format!("http://{}", listener.local_addr().unwrap())
 }
@@ -287,17 +287,6 @@ async fn when_every_source_failed_the_walk_ends_and_says_so() {
     let nobody = Walk::new(&fetcher(), Vec::new(), 0, now());
     let unable = nobody.refresh(&world.trusted(), None).await.unwrap_err();
     assert!(unable.last.is_none() && unable.message.contains("no source"), "{unable}");
-}
-
-#[tokio::test]
-async fn what_verified_at_a_source_that_failed_later_is_not_lost() {
-    let mut world = World::new();
-    world.publish("one");
-    world.rotate_root();
-    let half = BadSource::start(world.files.clone()).await.on("snapshot", Act::Status(404));
-    let unable = walk(&fetcher(), &[&half.url]).refresh(&world.trusted(), None).await.unwrap_err();
-    let progress = unable.progress.unwrap();
-    assert_eq!((progress.root_version(), progress.timestamp_version()), (2, Some(1)));
 }
 
 #[tokio::test]

@@ -61,7 +61,17 @@ impl World {
 
     /// The next root, with the same keys; clients find it beside the first.
     pub fn rotate_root(&mut self) {
-        let next = RootDraft::next(&self.root).unwrap().finish(now(), &Expiry::default()).unwrap();
+        self.next_root(RootDraft::next(&self.root).unwrap());
+    }
+
+    /// The next root, under which timestamps of the old key count for nothing.
+    pub fn revoke_timestamp_key(&mut self) {
+        let key = SecretKey::generate().unwrap().public();
+        self.next_root(RootDraft::next(&self.root).unwrap().role(Role::Timestamp, 1, [key]));
+    }
+
+    fn next_root(&mut self, draft: RootDraft) {
+        let next = draft.finish(now(), &Expiry::default()).unwrap();
         self.root = next.sign_with(&self.ring).unwrap();
         self.files.insert(self.root.path(), self.root.bytes().to_vec());
     }
