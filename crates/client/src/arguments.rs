@@ -64,7 +64,7 @@ pub struct Common {
     /// The client bundle; needed once, then a copy lies in the data folder.
     #[arg(long, value_name = "FILE")]
     pub bundle: Option<PathBuf>,
-    /// The client's id [default: the host's name].
+    /// The client's id; the data folder remembers it [default: the host's name].
     #[arg(long)]
     pub id: Option<String>,
     /// A configuration file (see docs/client.example.toml).

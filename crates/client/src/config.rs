@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::folder::DataFolder;
 use crate::limits::CONFIG_BYTES_MAX;
-use crate::os;
+use crate::{identity, os};
 
 /// The configuration file, as written.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -35,7 +36,8 @@ pub struct Config {
     pub data: PathBuf,
     /// The client bundle to start from; needed until it was copied into the data folder.
     pub bundle: Option<PathBuf>,
-    /// The client's id; a valid `headwater_policy::ClientId`.
+    /// The client's id; a valid `headwater_policy::ClientId`. If none was given: the one that the data folder
+    /// remembers, or else the host's name.
     pub id: String,
     /// Addresses to plan with; `None`: those of the interfaces, read at each run.
     pub addresses: Option<Vec<IpAddr>>,
@@ -126,12 +128,15 @@ impl TryFrom<RawConfig> for Config {
     type Error = ConfigError;
 
     fn try_from(raw: RawConfig) -> Result<Self, ConfigError> {
-        let id = raw.id.unwrap_or_else(os::host_name);
+        let data = raw.data.ok_or(ConfigError::NoData)?;
+        // A folder that cannot say whose it is, is refused by whoever opens it.
+        let kept = || identity::kept(&DataFolder::new(&data)).ok().flatten();
+        let id = raw.id.or_else(|| Some(kept()?.to_string())).unwrap_or_else(os::host_name);
         if let Err(problem) = id.parse::<headwater_policy::ClientId>() {
             return Err(ConfigError::Value {
                 key: "id",
                 value: id,
-                problem: format!("is refused: {problem}"),
+                problem: format!("is refused: {problem}; give one with --id"),
             });
         }
         let addresses = raw
@@ -143,7 +148,7 @@ impl TryFrom<RawConfig> for Config {
             return Err(ConfigError::Value { key: "addresses", value: "[]".to_owned(), problem });
         }
         Ok(Self {
-            data: raw.data.ok_or(ConfigError::NoData)?,
+            data,
             bundle: raw.bundle,
             id,
             addresses,

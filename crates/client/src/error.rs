@@ -28,6 +28,20 @@ pub enum Error {
         /// What is wrong with it, and what to do.
         problem: String,
     },
+    /// The data folder is another client's.
+    #[error(
+        "{} is the data folder of client {kept}, not of {given}: leave the id out (--id, or `id` in the configuration \
+         file), or give a data folder of its own with --data DIR",
+        folder.display()
+    )]
+    OtherId {
+        /// The data folder.
+        folder: PathBuf,
+        /// Whose it is.
+        kept: String,
+        /// Who was to use it.
+        given: String,
+    },
     /// The disk is full or refuses (P9): nothing was half changed, and the run ended.
     #[error("{what} {} failed: the disk is full, or permission is missing; nothing was half changed", path.display())]
     Storage {

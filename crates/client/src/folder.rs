@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! client.lock               held during a run
+//! id                        which client this is
 //! state.json                what is remembered between runs
 //! bundle.json               what the client started from
 //! metadata/{settings,components,programs,vendor}/
@@ -39,6 +40,11 @@ impl DataFolder {
     /// The lock that a run holds.
     pub fn lock(&self) -> PathBuf {
         self.root.join("client.lock")
+    }
+
+    /// Which client this is.
+    pub fn id(&self) -> PathBuf {
+        self.root.join("id")
     }
 
     /// What is remembered between runs.

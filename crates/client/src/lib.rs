@@ -19,6 +19,7 @@ mod daemon;
 mod domain;
 mod error;
 mod folder;
+mod identity;
 mod install;
 pub mod limits;
 pub mod machine;

@@ -51,6 +51,9 @@ pub const CLOCK_SKEW_WARN: Duration = Duration::from_secs(15 * 60);
 /// Longest `state.json` that is read, in bytes.
 pub const STATE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
+/// Longest file of the client's id that is read, in bytes: an id and a line's end, with room to spare.
+pub const ID_FILE_BYTES_MAX: u64 = 1024;
+
 /// Longest client bundle that is read, in bytes: 1024 entries, and roots.
 pub const BUNDLE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 

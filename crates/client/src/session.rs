@@ -16,10 +16,10 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::folder::DataFolder;
 use crate::limits::{BUNDLE_BYTES_MAX, IMPATIENT_TIMEOUT};
-use crate::os;
 use crate::run::RunOptions;
 use crate::server::Announced;
 use crate::state::State;
+use crate::{identity, os};
 
 /// One run's working values.
 pub(crate) struct Session {
@@ -57,6 +57,7 @@ impl Session {
         let folder = DataFolder::new(&config.data);
         os::create_folder(folder.root()).map_err(Error::file("making", folder.root()))?;
         let bundle = read_bundle(config, &folder)?;
+        identity::settle(config, &folder)?;
         let state = State::load(&folder)?;
         let client_id: ClientId =
             config.id.parse().map_err(|problem| Error::Internal(format!("id {}: {problem}", config.id)))?;

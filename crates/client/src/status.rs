@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::error::Error;
 use crate::folder::DataFolder;
+use crate::identity;
 use crate::run::installed;
 use crate::session::{addresses, policy_of, read_kept_bundle, settings_in_force};
 use crate::state::State;
@@ -47,6 +48,7 @@ pub struct Status {
 /// The data folder cannot be read, or there is no bundle.
 pub fn status(config: &Config) -> Result<Status, Error> {
     let folder = DataFolder::new(&config.data);
+    identity::check(config, &folder)?;
     let bundle = read_kept_bundle(config, &folder)?;
     let state = State::load(&folder)?;
     let (domain, settings) = settings_in_force(&folder, &state, &bundle)?;

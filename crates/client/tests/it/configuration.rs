@@ -1,6 +1,8 @@
 //! The configuration file: every key, none but known ones, and errors that say what would be right.
 
-use headwater_client::{Config, RawConfig};
+use headwater_client::{Config, Daemon, Error, RawConfig, RunOptions, run_once, status};
+
+use crate::world::{World, update};
 
 #[test]
 fn the_example_file_is_understood_and_shows_every_key() {
@@ -42,4 +44,29 @@ fn flags_win_over_the_file() {
     let flags = RawConfig { id: Some("flag".to_owned()), ..RawConfig::default() };
     let config = Config::try_from(file.overridden_by(flags)).unwrap();
     assert_eq!((config.data.to_str(), config.id.as_str()), (Some("a"), "flag"));
+}
+
+/// The id of the first run is the folder's: without `--id` it is the same client, and another id is refused.
+#[tokio::test]
+async fn a_data_folder_remembers_whose_it_is() {
+    let world = World::new().await;
+    let client = world.client("pc-17");
+    update(&client).await;
+    let with_id = |id: Option<&str>| {
+        let raw = RawConfig {
+            data: Some(client.data.clone()),
+            id: id.map(str::to_owned),
+            addresses: Some(vec!["127.0.0.1".to_owned()]),
+            ..RawConfig::default()
+        };
+        Config::try_from(raw).unwrap()
+    };
+    assert_eq!(with_id(None).id, "pc-17");
+    assert_eq!(status(&with_id(None)).unwrap().client, "pc-17");
+    assert_eq!(update(&with_id(None)).await.client, "pc-17");
+    let other = with_id(Some("pc-18"));
+    let refused = run_once(&other, &RunOptions::default()).await.unwrap_err().to_string();
+    assert!(refused.contains("client pc-17, not of pc-18") && refused.contains("--data DIR"), "{refused}");
+    assert!(matches!(status(&other), Err(Error::OtherId { .. })));
+    assert!(matches!(Daemon::start(other).await, Err(Error::OtherId { .. })));
 }
