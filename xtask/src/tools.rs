@@ -22,6 +22,11 @@ pub fn workspace_root() -> PathBuf {
     manifest.parent().expect("xtask is a folder of the workspace").to_owned()
 }
 
+/// Where cargo builds.
+pub fn target_folder(root: &Path) -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |folder| root.join(folder))
+}
+
 /// Installs the missing ones of [`HOST_TOOLS`]; where it may not, the tests that need them say so.
 pub fn ensure_host_tools() {
     let missing: Vec<_> = HOST_TOOLS.iter().filter(|(program, _)| !is_there(program)).collect();

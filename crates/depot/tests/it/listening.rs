@@ -96,7 +96,7 @@ async fn curl_goes_on_where_it_stopped() {
     let mut curl = tokio::process::Command::new("curl");
     curl.args(["-sS", "--fail", "-C", "-", "-o"]).arg(&out).arg(&url);
     let Ok(output) = curl.output().await else {
-        eprintln!("skipped: there is no curl on this machine");
+        eprintln!("SKIPPED: there is no curl on this machine");
         return;
     };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
