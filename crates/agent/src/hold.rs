@@ -7,7 +7,7 @@
 //! 4. all is put on the shelf beside the old, metadata after content, and `timestamp.json` last.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
 
 use headwater_depot::{Blob, FetchError, Store, StoreError, Walk};
@@ -136,17 +136,10 @@ async fn needed(request: &Hold<'_>) -> Result<Needed, HoldError> {
     Ok(needed)
 }
 
-/// A verified target: kept from before, or fetched and kept.
+/// A target's bytes: those in the store, or fetched and put there.
 async fn target(request: &Hold<'_>, description: &TargetDescription) -> Result<Vec<u8>, HoldError> {
-    if let Some(digest) = &description.sha256
-        && let Some(kept) = request.store.read(digest)?
-    {
-        let mut bytes = Vec::new();
-        if kept.take(description.length + 1).read_to_end(&mut bytes).is_ok()
-            && description.check(&bytes).is_ok()
-        {
-            return Ok(bytes);
-        }
+    if let Some(kept) = request.store.target(description)? {
+        return Ok(kept);
     }
     let bytes = request.walk.target(description).await?;
     request.store.put(&bytes)?;

@@ -61,7 +61,7 @@ impl Shelf {
     }
 
     /// Whether a file is on the shelf.
-    pub(crate) fn has(&self, class: Class, path: &str) -> bool {
+    pub fn has(&self, class: Class, path: &str) -> bool {
         self.folder(class).join(path).is_file()
     }
 

@@ -9,19 +9,11 @@ use headwater_policy::{Class, SourceKey, Step, plan};
 use headwater_repo::Trusted;
 
 use crate::error::Error;
+use crate::folder::Owner;
 use crate::machine::{NameOutcome, class_message, class_result};
 use crate::run::said;
 use crate::session::{Session, store_error};
-use crate::{content, domain, role};
-
-/// Whose repository a stretch of steps is on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Owner {
-    /// The organisation: the server, its update agents and mirrors.
-    Organisation,
-    /// The vendor.
-    Vendor,
-}
+use crate::{content, domain, os, role};
 
 /// One repository as verified from one stretch, with the walk that goes on fetching from it.
 pub(crate) struct Verified<'a> {
@@ -113,11 +105,10 @@ async fn run_stretch(
     let (metadata, trusted) = open_repository(session, class, owner)?;
     let sources =
         steps.iter().map(|step| Source::new(&step.source, &step.url, step.entry, class)).collect::<Vec<_>>();
-    let (version_key, announced) = match owner {
-        Owner::Organisation => (class.to_string(), session.announced.get(class.as_str()).copied()),
-        Owner::Vendor => ("vendor".to_owned(), None),
-    };
-    let from = session.state.versions.get(&version_key).copied().unwrap_or(0);
+    let repository = owner.repository(class);
+    let from = session.state.versions.get(repository).copied().unwrap_or(0);
+    // What is announced is the organisation's; the vendor source has no such name.
+    let announced = session.announced.get(repository).copied();
     let walk = Walk::new(&session.fetcher, sources, from, session.now);
     let refreshed = match walk.refresh(&trusted, announced).await {
         Ok(refreshed) => refreshed,
@@ -135,11 +126,8 @@ async fn run_stretch(
         Ok(()) => content_of(session, &verified).await,
         Err(error) => Err(error.into()),
     };
-    if owner == Owner::Organisation {
-        if names.is_ok() {
-            role::hold(session, &verified).await;
-        }
-        session.trusted.insert(class, refreshed.trusted.clone());
+    if owner == Owner::Organisation && names.is_ok() {
+        role::hold(session, &verified).await;
     }
     session.attempts.extend(walk.attempts());
     let source = &walk.sources()[refreshed.source];
@@ -156,7 +144,7 @@ async fn run_stretch(
     names.append(&mut session.carried);
     let result = class_result(&names);
     if matches!(result, ClassResult::Updated | ClassResult::Current) {
-        session.state.versions.insert(version_key, refreshed.version);
+        session.state.versions.insert(repository.to_owned(), refreshed.version);
     }
     for name in &names {
         if let Some(reason) = name.fault {
@@ -185,26 +173,22 @@ fn open_repository(
     class: Class,
     owner: Owner,
 ) -> Result<(MetadataStore, Trusted), ContentError> {
-    let (folder, root) = match owner {
-        Owner::Organisation => (session.folder.metadata(class), session.root(class)),
+    let root = match owner {
+        Owner::Organisation => session.root(class),
         Owner::Vendor => {
             let signed = session.state.policy.as_ref().and_then(|policy| policy.vendor_root.as_ref());
             let Some(root) = signed else {
                 let message = "the signed policy does not carry the vendor source's root, so nothing from it can be verified";
                 return Err(ContentError::Sources(message.to_owned()));
             };
-            let root = serde_json::to_vec(root).expect("a JSON value is written as JSON");
-            (session.folder.vendor_metadata(), root)
+            serde_json::to_vec(root).expect("a JSON value is written as JSON")
         }
     };
-    os_parent(&folder)?;
+    let folder = session.folder.metadata(owner, class);
+    os::create_folder(&folder).map_err(Error::file("making", &folder))?;
     let metadata = MetadataStore::open(folder).map_err(store_error)?;
     let trusted = metadata.load_or_start(&root).map_err(store_error)?;
     Ok((metadata, trusted))
-}
-
-fn os_parent(folder: &std::path::Path) -> Result<(), Error> {
-    crate::os::create_folder(folder).map_err(Error::file("making", folder))
 }
 
 /// What went wrong here and not at the source, told beside the attempts (P9, P12).

@@ -1,18 +1,21 @@
 //! Classes components and programs: for each name, what its signed list says is done here.
 
 use std::collections::BTreeSet;
-use std::io::Read as _;
 
 use headwater_api::report::{ClassResult, Reason};
 use headwater_policy::Class;
-use headwater_repo::{ComponentName, Digest, Manifest, ReleaseList, Sequence, TargetDescription, layout};
+use headwater_repo::{
+    ComponentName, Digest, Manifest, ReleaseList, Sequence, TargetDescription, Trusted, layout,
+};
 
-use crate::classes::{ContentError, Owner, Verified};
+use crate::classes::{ContentError, Verified};
 use crate::error::Error;
+use crate::folder::Owner;
 use crate::install::{Hooks, Judged, place, put_in_force, record_of, remember};
 use crate::machine::{Decision, Known, NameOutcome, decide};
 use crate::own_program;
 use crate::session::{Session, store_error};
+use crate::slot::Record;
 
 /// Updates every name of the class. What no source gives does not stop the names after it.
 pub(crate) async fn update(
@@ -54,56 +57,80 @@ async fn update_one(
     let (class, name) = (verified.class, component.as_str());
     let list = target(session, verified, description).await?;
     let list = ReleaseList::parse(&list).map_err(unusable)?;
+    if list.component() != component {
+        return Err(unusable(format!("the list of {component} is one of {}", list.component())));
+    }
     if verified.owner == Owner::Organisation && class == Class::Components {
         let withdrawn = list.withdrawn().iter().copied().collect();
         session.state.withdrawn.insert(name.to_owned(), withdrawn);
     }
-    let offered = list.current().sequence;
-    let manifest = verified.trusted.target(&list.manifest(offered)).ok_or_else(|| {
-        ContentError::Sources(format!("the signed metadata has no manifest of {name} release {offered}"))
-    })?;
-    let digest = manifest.sha256.ok_or_else(|| {
-        ContentError::Sources(format!("the manifest of {name} release {offered} has no SHA-256"))
-    })?;
-    let slot = session.folder.slot(class, name);
-    let installed = slot.installed().map_err(Error::file("reading", slot.folder()))?;
-    let decision = decide(&Known {
-        installed: installed.as_ref().map(|(_, record)| record.sequence),
-        list: &list,
-        withdrawn_by_organisation: &withdrawn(session, verified, name),
-        failed_before: failed_before(session, class, name, offered, &digest),
-    });
-    let from = installed.map(|(_, record)| record.version);
+    let offer = Offer::of(verified.trusted, list).map_err(ContentError::Sources)?;
+    let (decision, installed) = offer.decide(session, verified.owner, class)?;
     match decision {
-        Decision::Install => install(session, verified, name, &manifest, digest, from, "updated").await,
+        Decision::Install => install(session, verified, &offer, installed, "updated").await,
         Decision::RollBack { .. } => {
-            install(session, verified, name, &manifest, digest, from, "rolled back by signature").await
+            install(session, verified, &offer, installed, "rolled back by signature").await
         }
-        kept => Ok(kept_outcome(name, offered, kept)),
+        kept => Ok(kept_outcome(&offer, kept)),
     }
 }
 
-fn withdrawn(session: &Session, verified: &Verified<'_>, name: &str) -> BTreeSet<Sequence> {
-    match verified.owner {
-        Owner::Organisation => BTreeSet::new(),
-        Owner::Vendor => session.state.withdrawn.get(name).cloned().unwrap_or_default(),
+/// The release that a source offers of one name.
+pub(crate) struct Offer {
+    list: ReleaseList,
+    /// The target that is its manifest.
+    pub manifest: TargetDescription,
+    /// The manifest's digest: one sequence may be published anew.
+    digest: Digest,
+}
+
+impl Offer {
+    /// The current release of a list, or why the metadata does not give it.
+    pub(crate) fn of(trusted: &Trusted, list: ReleaseList) -> Result<Self, String> {
+        let name = list.manifest(list.current().sequence);
+        let manifest =
+            trusted.target(&name).ok_or_else(|| format!("the signed metadata has no manifest {name}"))?;
+        let digest = manifest.sha256.ok_or_else(|| format!("the manifest {name} has no SHA-256"))?;
+        Ok(Self { list, manifest, digest })
+    }
+
+    /// What to do about it; and the record of what is installed.
+    pub(crate) fn decide(
+        &self,
+        session: &Session,
+        owner: Owner,
+        class: Class,
+    ) -> Result<(Decision, Option<Record>), Error> {
+        let slot = session.folder.slot(class, self.name());
+        let installed = slot.installed().map_err(Error::file("reading", slot.folder()))?;
+        let installed = installed.map(|(_, record)| record);
+        let none = BTreeSet::new();
+        let withdrawn = match owner {
+            // Its own list, this one, says what it withdrew.
+            Owner::Organisation => None,
+            Owner::Vendor => session.state.withdrawn.get(self.name()),
+        };
+        let failed = session.state.failed_why(class, self.name(), self.sequence(), &self.digest);
+        let decision = decide(&Known {
+            installed: installed.as_ref().map(|record| record.sequence),
+            list: &self.list,
+            withdrawn_by_organisation: withdrawn.unwrap_or(&none),
+            failed_before: failed.filter(|_| !session.options.retry_failed),
+        });
+        Ok((decision, installed))
+    }
+
+    fn name(&self) -> &str {
+        self.list.component().as_str()
+    }
+
+    fn sequence(&self) -> Sequence {
+        self.list.current().sequence
     }
 }
 
-fn failed_before<'a>(
-    session: &'a Session,
-    class: Class,
-    name: &str,
-    offered: Sequence,
-    manifest: &Digest,
-) -> Option<&'a str> {
-    if session.options.retry_failed {
-        return None;
-    }
-    session.state.failed_why(class, name, offered, manifest)
-}
-
-fn kept_outcome(name: &str, offered: Sequence, decision: Decision) -> NameOutcome {
+fn kept_outcome(offer: &Offer, decision: Decision) -> NameOutcome {
+    let (name, offered) = (offer.name(), offer.sequence());
     let (result, message, fault) = match decision {
         Decision::FailedBefore { why } => {
             let message = format!(
@@ -131,17 +158,15 @@ fn kept_outcome(name: &str, offered: Sequence, decision: Decision) -> NameOutcom
 async fn install(
     session: &mut Session,
     verified: &Verified<'_>,
-    name: &str,
-    description: &TargetDescription,
-    digest: Digest,
-    from: Option<String>,
+    offer: &Offer,
+    installed: Option<Record>,
     verb: &str,
 ) -> Result<NameOutcome, ContentError> {
-    let class = verified.class;
-    let manifest = target(session, verified, description).await?;
+    let (class, name) = (verified.class, offer.name());
+    let manifest = target(session, verified, &offer.manifest).await?;
     let manifest = Manifest::parse(&manifest).map_err(unusable)?;
     let slot = session.folder.slot(class, name);
-    let record = record_of(&manifest, digest);
+    let record = record_of(&manifest, offer.digest);
     let release = place(session, verified.walk, &slot, &manifest, &record).await?;
     let hooks = Hooks::of(&session.settings);
     let judged = if own_program::is_own(session, class, name) {
@@ -150,18 +175,18 @@ async fn install(
         put_in_force(class, name, &slot, &release, &hooks).await?
     };
     let to = &record.version;
-    let was = from.map_or_else(String::new, |from| format!(" from {from}"));
+    let from = installed.map(|was| was.version);
+    let said = |word: &str| from.as_ref().map_or_else(String::new, |from| format!(" {word} {from}"));
     Ok(match judged {
         Judged::Kept(problem) => {
             session.state.forget_failed(class, name, record.sequence);
             let problem = problem.map_or_else(String::new, |problem| format!(", but {problem}"));
-            let message = format!("{name} {verb}{was} to {to}{problem}");
+            let message = format!("{name} {verb}{} to {to}{problem}", said("from"));
             NameOutcome { name: name.to_owned(), result: ClassResult::Updated, message, fault: None }
         }
         Judged::WentBack(why) => {
             remember(session, class, name, &record, &why);
-            let message =
-                format!("{name}: went back{} after trying {to}: {why}", was.replace(" from ", " to "));
+            let message = format!("{name}: went back{} after trying {to}: {why}", said("to"));
             NameOutcome {
                 name: name.to_owned(),
                 result: ClassResult::WentBack,
@@ -172,21 +197,14 @@ async fn install(
     })
 }
 
-/// A target's bytes: kept from an earlier run (and verified again), or fetched and kept (P10).
+/// A target's bytes: those in the store, or fetched and put there (P10).
 pub(crate) async fn target(
     session: &Session,
     verified: &Verified<'_>,
     description: &TargetDescription,
 ) -> Result<Vec<u8>, ContentError> {
-    if let Some(digest) = &description.sha256
-        && let Some(kept) = session.store.read(digest).map_err(store_error)?
-    {
-        let mut bytes = Vec::new();
-        let path = session.store.path(digest);
-        kept.take(description.length + 1).read_to_end(&mut bytes).map_err(Error::file("reading", &path))?;
-        if description.check(&bytes).is_ok() {
-            return Ok(bytes);
-        }
+    if let Some(kept) = session.store.target(description).map_err(store_error)? {
+        return Ok(kept);
     }
     let bytes = verified.walk.target(description).await?;
     session.store.put(&bytes).map_err(store_error)?;

@@ -13,6 +13,7 @@ use headwater_repo::{Digest, FilePath, Sequence, TargetName};
 use crate::classes::{ContentError, Verified};
 use crate::content::{target, unusable};
 use crate::error::Error;
+use crate::folder::Owner;
 use crate::install::{Hooks, Judged, blocking, put_in_force, remember};
 use crate::machine::NameOutcome;
 use crate::os;
@@ -63,7 +64,7 @@ async fn update_policy(session: &mut Session, verified: &Verified<'_>) -> Result
     }
     if had.is_some_and(|had| had.vendor_root != signed.vendor_root) {
         // Another vendor source: what was believed of the former says nothing of it.
-        let folder = session.folder.vendor_metadata();
+        let folder = session.folder.metadata(Owner::Vendor, Class::Components);
         os::remove_tree(&folder).map_err(Error::file("removing", &folder))?;
     }
     let message = format!("policy updated to version {}", signed.version);

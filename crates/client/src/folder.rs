@@ -20,6 +20,25 @@ use headwater_policy::Class;
 
 use crate::slot::Slot;
 
+/// Whose repository it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// The organisation's, one for each class: at the server, its update agents and mirrors.
+    Organisation,
+    /// The vendor's, with a root and a memory of its own.
+    Vendor,
+}
+
+impl Owner {
+    /// The name by which the client knows the repository of a class, in its data folder and in its state.
+    pub fn repository(self, class: Class) -> &'static str {
+        match self {
+            Self::Organisation => class.as_str(),
+            Self::Vendor => "vendor",
+        }
+    }
+}
+
 /// A client's data folder.
 #[derive(Debug, Clone)]
 pub struct DataFolder {
@@ -57,14 +76,9 @@ impl DataFolder {
         self.root.join("bundle.json")
     }
 
-    /// Signed metadata of a class repository, as received.
-    pub fn metadata(&self, class: Class) -> PathBuf {
-        self.root.join("metadata").join(class.to_string())
-    }
-
-    /// Signed metadata of the vendor's repository, as received.
-    pub fn vendor_metadata(&self) -> PathBuf {
-        self.root.join("metadata").join("vendor")
+    /// Signed metadata of one repository, as received. The vendor has only one, of components.
+    pub fn metadata(&self, owner: Owner, class: Class) -> PathBuf {
+        self.root.join("metadata").join(owner.repository(class))
     }
 
     /// Bodies by digest.

@@ -34,6 +34,7 @@ pub mod slot;
 mod spool;
 pub mod state;
 mod status;
+mod sweep;
 
 pub use config::{Config, ConfigError, RawConfig};
 pub use daemon::{Daemon, End, run};

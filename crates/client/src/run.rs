@@ -19,8 +19,9 @@ use crate::install::recover;
 use crate::os::{self, Lock, Locked};
 use crate::role;
 use crate::server::{Server, clock_warning};
-use crate::session::{Session, store_error};
+use crate::session::Session;
 use crate::spool::Spool;
+use crate::sweep::sweep;
 
 /// Who asked for a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -83,10 +84,10 @@ pub(crate) async fn complete(
         Err(error) => Some(error),
     };
     role::settle(&mut session);
-    if ended.is_none()
-        && let Err(error) = collect(&session)
+    if !options.self_trial
+        && let Err(error) = sweep(&session)
     {
-        session.warnings.push(format!("what is no longer needed could not be removed: {error}"));
+        session.warnings.push(format!("the store could not be swept: {}", said(&error)));
     }
     let report = report(&mut session, begun, ended.as_ref())?;
     if options.self_trial {
@@ -167,21 +168,6 @@ async fn check_in(session: &mut Session) -> Result<(), Error> {
     }
     session.announced = answer.announced;
     Ok(())
-}
-
-/// Removes bodies that no later run needs: kept is what the repositories' metadata names. Nothing is removed while
-/// a class is not whole, so that what was fetched is not fetched again (P10).
-fn collect(session: &Session) -> Result<(), Error> {
-    let unfinished = session
-        .outcomes
-        .iter()
-        .any(|outcome| matches!(outcome.result, ClassResult::Failed | ClassResult::WentBack));
-    if unfinished || session.trusted.len() < Class::ALL.len() {
-        return Ok(());
-    }
-    let named = session.trusted.values().flat_map(headwater_repo::Trusted::targets);
-    let keep = named.filter_map(|(_, description)| description.sha256).collect();
-    session.store.collect(&keep).map(drop).map_err(store_error)
 }
 
 fn report(session: &mut Session, begun: Instant, ended: Option<&Error>) -> Result<Report, Error> {

@@ -1,6 +1,5 @@
 //! What a run works with: what was read at its start, and what it has found so far.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use headwater_api::bundle::ClientBundle;
@@ -9,7 +8,6 @@ use headwater_api::report::Attempt;
 use headwater_api::settings::{DomainDocument, EffectiveSettingsDocument};
 use headwater_depot::{BackOff, FetchSettings, Fetcher, Store, StoreError};
 use headwater_policy::{Class, Client, ClientId, EffectiveSettings, Policy};
-use headwater_repo::Trusted;
 use jiff::Timestamp;
 
 use crate::config::Config;
@@ -42,8 +40,6 @@ pub(crate) struct Session {
     pub warnings: Vec<String>,
     /// What was done of a class before its sources gave out and the walk went on elsewhere.
     pub carried: Vec<crate::machine::NameOutcome>,
-    /// What each class's repository says now, for holding and for what may be thrown away.
-    pub trusted: BTreeMap<Class, Trusted>,
     pub update_agent: Option<headwater_api::report::UpdateAgentReport>,
     /// What the classes run so far came to.
     pub outcomes: Vec<headwater_api::report::ClassOutcome>,
@@ -96,7 +92,6 @@ impl Session {
             attempts: Vec::new(),
             warnings: Vec::new(),
             carried: Vec::new(),
-            trusted: BTreeMap::new(),
             update_agent: None,
             outcomes: Vec::new(),
             replaced: None,

@@ -9,6 +9,7 @@ mod kills;
 mod own_program;
 mod programs;
 mod remembering;
+mod store;
 mod update_agent;
 mod vendor;
 mod world;

@@ -8,6 +8,7 @@ use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, router};
 use headwater_policy::Class;
 use tokio::net::TcpListener;
 
+use crate::store::bodies;
 use crate::world::{NewRelease, Repository, World, class, current, update};
 
 /// A vendor's repository with one component, served; and a world whose clients may use it.
@@ -33,7 +34,7 @@ async fn with_vendor() -> (World, Repository) {
 
 #[tokio::test]
 async fn it_serves_when_the_server_does_not_share_and_what_the_organisation_withdrew_is_not_taken() {
-    let (mut world, _vendor) = with_vendor().await;
+    let (mut world, vendor) = with_vendor().await;
     for sequence in [4, 5] {
         world.component("rules", sequence);
     }
@@ -55,6 +56,7 @@ async fn it_serves_when_the_server_does_not_share_and_what_the_organisation_with
     let report = update(&other).await;
     assert_eq!(class(&report, "components").source.as_deref(), Some("vendor"), "{report:#?}");
     assert_eq!(current(&other, "components/rules/current/a.txt"), "five");
+    assert_eq!(bodies(&vendor, &other), 0, "what is installed leaves the store");
 }
 
 #[tokio::test]

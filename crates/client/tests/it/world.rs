@@ -1,7 +1,7 @@
 //! An organisation in a temporary folder: three signed repositories, a server that serves them and takes check-ins
 //! and reports, and clients.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -103,6 +103,13 @@ impl Repository {
         let list = roll_back(&mut draft, &self.lists[name], Sequence::new(to).unwrap()).unwrap();
         self.lists.insert(name.to_owned(), list);
         self.publish(draft);
+    }
+
+    /// The bodies on the disk.
+    pub fn blobs(&self) -> BTreeSet<PathBuf> {
+        let below =
+            |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten().map(|at| at.path());
+        below(self.folder.join(layout::BLOBS_FOLDER)).flat_map(below).collect()
     }
 
     fn body(&self, path: &str, bytes: &[u8]) -> FileEntry {

@@ -24,7 +24,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use headwater_repo::Digest;
+use headwater_repo::{Digest, TargetDescription};
 
 use crate::limits::COPY_CHUNK;
 pub use disk::replace_file;
@@ -174,6 +174,17 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(disk("open", &path)(error)),
         }
+    }
+
+    /// A target that was put here, if it is the one described; none if it is not there.
+    pub fn target(&self, description: &TargetDescription) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(digest) = &description.sha256 else { return Ok(None) };
+        let Some(kept) = self.read(digest)? else { return Ok(None) };
+        let mut bytes = Vec::new();
+        kept.take(description.length + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| disk("read", &self.path(digest))(error))?;
+        Ok(description.check(&bytes).is_ok().then_some(bytes))
     }
 
     /// Reads the blob and removes it if it is not what its name says (a disk that lies): `true` if it is whole.
