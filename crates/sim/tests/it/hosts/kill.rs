@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use headwater_api::policy::OptionsDocument;
 use headwater_sim::chance::Chance;
-use headwater_sim::limits::COMMAND_WAIT_MAX;
 use headwater_sim::wait;
 use headwater_sim::world::{Endpoint, World, scenario};
 
@@ -46,42 +45,39 @@ fn any_moment_leaves_the_old_or_the_new_release_whole() {
         world.save("", OptionsDocument::default())?;
         let client = world.client("pc-1", &["10.1.0.11"])?;
         client.update()?;
-        let (mut published, mut killed_in_time) = (1, 0);
-        // What an update takes here and now; moments are drawn from a little more than that.
         publish(world, 2)?;
         let started = Instant::now();
         client.update()?;
-        let typical = started.elapsed();
-        for _ in 0..KILLS {
+        // Moments are drawn from a span that follows what an update takes here and now: one in ten comes too late.
+        let mut span = started.elapsed().as_secs_f64();
+        let (mut published, mut killed, mut too_late) = (2, 0, 0);
+        while killed < KILLS {
             let before = installed(&client)?;
-            if before == published || before == 2 && published == 1 {
-                published = before + 1;
+            if before == published {
+                published += 1;
                 publish(world, published)?;
             }
-            let moment = Duration::from_micros(chance.below(typical.as_micros() as u64 * 12 / 10));
             let mut update = client.start_update()?;
-            wait::pause(moment);
-            killed_in_time += u32::from(!update.has_ended());
+            wait::pause(Duration::from_secs_f64(span * chance.below(1000) as f64 / 1000.0));
+            if update.has_ended() {
+                too_late += 1;
+                span *= 0.9;
+                assert!(too_late < KILLS, "{too_late} updates ended before they could be killed");
+            } else {
+                killed += 1;
+                span *= 1.012;
+            }
             update.kill();
             let after = installed(&client)?;
-            assert!(
-                after == before || after == published,
-                "{before} became {after}, {published} is published"
-            );
+            assert!(after == before || after == published, "{before} became {after}, {published} is out");
         }
         let run = client.update()?;
         assert_eq!(run.code, Some(0));
         assert_eq!(installed(&client)?, published);
         assert_eq!(run.installed("rules"), published.to_string());
         eprintln!(
-            "{killed_in_time} of {KILLS} killed before their end, {published} releases, an update takes {typical:?}"
+            "{killed} killed, {too_late} too late, {published} releases, an update takes about {span:.3} s"
         );
-        assert!(killed_in_time > KILLS / 2, "only {killed_in_time} were killed in the middle");
-        assert_eq!(update_to_the_end(&client)?, Some(0));
         Ok(())
     });
-}
-
-fn update_to_the_end(client: &Endpoint) -> Result<Option<i32>> {
-    Ok(client.start_update()?.wait(COMMAND_WAIT_MAX)?.code())
 }
