@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout};
 
 use super::FetchSettings;
 use super::fault::{Fault, Phase, ResolveError};
-use crate::limits::{BUSY_WAIT_DEFAULT, BUSY_WAIT_MIN, REDIRECTS_MAX};
+use crate::limits::{BACK_OFF_MAX, BUSY_WAIT_DEFAULT, BUSY_WAIT_MIN, REDIRECTS_MAX};
 
 /// The one way out of this process.
 #[derive(Debug, Clone)]
@@ -179,7 +179,8 @@ pub(crate) fn wrong_status(status: StatusCode, url: &str) -> Fault {
 fn busy(response: &Response, url: &str) -> Fault {
     let seconds =
         response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    let wait = seconds.map_or(BUSY_WAIT_DEFAULT, Duration::from_secs).max(BUSY_WAIT_MIN);
+    // Bounded, because a time beyond all clocks is one that nothing can be added to.
+    let wait = seconds.map_or(BUSY_WAIT_DEFAULT, Duration::from_secs).clamp(BUSY_WAIT_MIN, BACK_OFF_MAX);
     let mut fault = Fault::new(Reason::Busy, format!("{url}: it is busy for {} s", wait.as_secs()));
     fault.retry_after = Some(wait);
     fault

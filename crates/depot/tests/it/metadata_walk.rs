@@ -76,6 +76,7 @@ async fn a_source_that_is_unable_is_passed_with_its_reason() {
     check("", to_itself(), Failed, Reason::HttpStatus).await;
     check(TIMESTAMP, Act::Encoded, Failed, Reason::HttpStatus).await;
     check("", Act::Busy(3600), Failed, Reason::Busy).await;
+    check("", Act::Busy(u64::MAX), Failed, Reason::Busy).await;
     check(TIMESTAMP, Act::Status(404), Failed, Reason::NotShared).await;
     check("snapshot", Act::Status(404), Failed, Reason::Missing).await;
     check("targets.json", Act::Status(410), Failed, Reason::Missing).await;
