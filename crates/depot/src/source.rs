@@ -14,21 +14,22 @@ pub struct Source {
     class: String,
     metadata: String,
     targets: String,
-    blobs: Option<String>,
+    /// What the layout's paths of blobs are relative to; none: there are none.
+    base: Option<String>,
 }
 
 impl Source {
     /// The source `key` (as in a plan) whose static layout begins at `base`, named by the entry numbered `entry`.
     pub fn new(key: impl fmt::Display, base: &SourceUrl, entry: Option<u32>, class: Class) -> Self {
         let url = base.as_str().trim_end_matches('/').to_owned();
-        let below = |folder: &str| format!("{url}/{class}/{folder}");
+        let base = format!("{url}/{class}");
         Self {
             key: key.to_string(),
             entry,
             class: class.to_string(),
-            metadata: below(layout::METADATA_FOLDER),
-            targets: below(layout::TARGETS_FOLDER),
-            blobs: Some(below(layout::BLOBS_FOLDER)),
+            metadata: format!("{base}/{}", layout::METADATA_FOLDER),
+            targets: format!("{base}/{}", layout::TARGETS_FOLDER),
+            base: Some(base),
             url,
         }
     }
@@ -43,7 +44,7 @@ impl Source {
             class: String::new(),
             metadata: trimmed(metadata_url),
             targets: trimmed(targets_url),
-            blobs: None,
+            base: None,
         }
     }
 
@@ -78,7 +79,6 @@ impl Source {
     }
 
     pub(crate) fn blob(&self, digest: &Digest) -> Option<String> {
-        let name = digest.to_string();
-        self.blobs.as_ref().map(|blobs| format!("{blobs}/{}/{name}", &name[..2]))
+        self.base.as_ref().map(|base| format!("{base}/{}", layout::blob(digest)))
     }
 }

@@ -124,7 +124,7 @@ impl Walk {
         &self,
         what: &str,
         length_max: u64,
-        url: impl Fn(&Source) -> Option<String> + Send + Sync,
+        url: impl Fn(&Source) -> String + Send + Sync,
         check: impl Fn(&[u8]) -> Result<T, VerifyError> + Send + Sync,
     ) -> Result<T, FetchError> {
         let mut turn = SmallTurn { length_max, url, check, found: None };
@@ -287,7 +287,7 @@ struct SmallTurn<T, U, C> {
 impl<T, U, C> Turn for SmallTurn<T, U, C>
 where
     T: Send + Sync,
-    U: Fn(&Source) -> Option<String> + Send + Sync,
+    U: Fn(&Source) -> String + Send + Sync,
     C: Fn(&[u8]) -> Result<T, VerifyError> + Send + Sync,
 {
     fn length(&self) -> u64 {
@@ -301,9 +301,7 @@ where
         patience: Duration,
         activity: &Activity,
     ) -> Result<(), Trouble> {
-        let Some(url) = (self.url)(&walk.sources[source]) else {
-            return Err(Fault::new(Reason::Missing, "the source has no such folder").into());
-        };
+        let url = (self.url)(&walk.sources[source]);
         activity.came(0);
         let fetching = walk.fetcher.http().small(&url, self.length_max, activity);
         let bytes = tokio::select! {

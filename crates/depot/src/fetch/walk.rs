@@ -1,4 +1,4 @@
-//! One class of one run over the sources of its plan.
+//! The state of one class of one run, and the metadata of one source.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::fault::{Fault, FetchError};
 use super::http::Activity;
 use crate::source::Source;
 
-/// One class of one run over the sources of its plan; see the module's header for its steps.
+/// One class of one run over the sources of its plan: [`Walk::refresh`], then what is to be fetched.
 #[derive(Debug)]
 pub struct Walk {
     pub(super) fetcher: Fetcher,
@@ -112,7 +112,7 @@ impl Walk {
                 Lookup::Absent => return Ok(None),
                 Lookup::Wanted(role) => {
                     let now = self.clock.now();
-                    let url = |source: &Source| Some(source.metadata(&role.wanted.file));
+                    let url = |source: &Source| source.metadata(&role.wanted.file);
                     let found = self
                         .small(&format!("role {:?}", role.name), role.wanted.length_max, url, |bytes| {
                             let mut next = trusted.clone();
@@ -134,7 +134,7 @@ impl Walk {
                 format!("{} bytes are more than the {TARGET_LENGTH_MAX} allowed", description.length);
             return Err(FetchError::NoSource { what, last: Fault::new(Reason::Oversized, detail) });
         }
-        let url = |source: &Source| Some(source.target(&description.path));
+        let url = |source: &Source| source.target(&description.path);
         self.small(&what, description.length, url, |bytes| description.check(bytes).map(|()| bytes.to_vec()))
             .await
     }

@@ -38,26 +38,12 @@ impl Counters {
     }
 
     pub(super) fn all(&self) -> Vec<Served> {
-        list(&self.lock())
-    }
-
-    pub(super) fn take(&self) -> Vec<Served> {
-        list(&std::mem::take(&mut *self.lock()))
+        let served =
+            |(&(address, class), &(requests, bytes)): (&_, &_)| Served { address, class, requests, bytes };
+        self.lock().iter().map(served).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn list(counts: &Counts) -> Vec<Served> {
-    counts
-        .iter()
-        .map(|((address, class), (requests, bytes))| Served {
-            address: *address,
-            class: *class,
-            requests: *requests,
-            bytes: *bytes,
-        })
-        .collect()
 }

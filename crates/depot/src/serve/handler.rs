@@ -86,7 +86,7 @@ async fn find(site: &Site, folder: &Path, wanted: &Wanted) -> std::io::Result<Op
 }
 
 fn read(site: &Site, folder: &Path, wanted: &Wanted, path: PathBuf) -> std::io::Result<Option<Found>> {
-    let Some((mut file, _)) = open_below(folder, &wanted.path)? else { return Ok(None) };
+    let Some(mut file) = open_below(folder, &wanted.path)? else { return Ok(None) };
     let metadata = file.metadata()?;
     let size = metadata.len();
     match wanted.kind {

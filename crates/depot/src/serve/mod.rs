@@ -84,14 +84,9 @@ impl Site {
         self.inner.pace.set(limits);
     }
 
-    /// Bytes and requests by client address and class since the start, or since [`Site::take_served`].
+    /// Bytes and requests by client address and class since the start.
     pub fn served(&self) -> Vec<Served> {
         self.inner.counters.all()
-    }
-
-    /// The same, and begins to count anew.
-    pub fn take_served(&self) -> Vec<Served> {
-        self.inner.counters.take()
     }
 
     /// Bodies being sent now.

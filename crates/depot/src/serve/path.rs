@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use headwater_repo::Digest;
 use headwater_repo::layout::{BLOBS_FOLDER, METADATA_FOLDER, TARGETS_FOLDER, TIMESTAMP};
@@ -89,7 +89,7 @@ fn decode(part: &str) -> Option<String> {
 
 /// Opens a file below `folder`; none where it is not there, is no plain file, or is reached by a link that leads
 /// out of `folder`.
-pub(super) fn open_below(folder: &Path, path: &str) -> io::Result<Option<(File, PathBuf)>> {
+pub(super) fn open_below(folder: &Path, path: &str) -> io::Result<Option<File>> {
     let found = folder.join(path).canonicalize().and_then(|real| Ok((real, folder.canonicalize()?)));
     let (real, folder) = match found {
         Ok(found) => found,
@@ -99,7 +99,7 @@ pub(super) fn open_below(folder: &Path, path: &str) -> io::Result<Option<(File, 
         return Ok(None);
     }
     match File::open(&real) {
-        Ok(file) => Ok(Some((file, real))),
+        Ok(file) => Ok(Some(file)),
         Err(error) if is_absent(&error) => Ok(None),
         Err(error) => Err(error),
     }

@@ -24,7 +24,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use headwater_repo::{Digest, TargetDescription};
+use headwater_repo::{Digest, TargetDescription, layout};
 
 use crate::limits::COPY_CHUNK;
 pub use disk::replace_file;
@@ -133,7 +133,7 @@ impl Store {
         if new.exists() {
             fs::remove_dir_all(&new).map_err(disk("clear", &new))?;
         }
-        for folder in [&dir.join("blobs"), &dir.join("partial"), &new] {
+        for folder in [&dir.join(layout::BLOBS_FOLDER), &dir.join("partial"), &new] {
             fs::create_dir_all(folder).map_err(disk("make folder", folder))?;
         }
         sync_folder(&dir)?;
@@ -149,15 +149,9 @@ impl Store {
         &self.inner.dir
     }
 
-    /// Puts another quota in force, for a setting that changed. What was promised to running fetches stays promised.
-    pub fn set_quota(&self, quota: Option<u64>) {
-        self.state().quota = quota;
-    }
-
     /// Where the blob is or would be.
     pub fn path(&self, digest: &Digest) -> PathBuf {
-        let name = digest.to_string();
-        self.inner.dir.join("blobs").join(&name[..2]).join(name)
+        self.inner.dir.join(layout::blob(digest))
     }
 
     /// Is the blob there, whole?
@@ -304,7 +298,7 @@ impl Store {
         let folder = path.parent().expect("a blob lies in a folder of its first two digits");
         if !folder.is_dir() {
             fs::create_dir_all(folder).map_err(disk("make folder", folder))?;
-            sync_folder(&self.inner.dir.join("blobs"))?;
+            sync_folder(&self.inner.dir.join(layout::BLOBS_FOLDER))?;
         }
         fs::rename(from, &path).map_err(disk("name", &path))?;
         sync_folder(folder)
@@ -313,7 +307,7 @@ impl Store {
     /// Every blob and partial file. What is not named by a digest is not ours and is left alone.
     fn files(&self) -> Result<Vec<Found>, StoreError> {
         let mut found = Vec::new();
-        let blobs = self.inner.dir.join("blobs");
+        let blobs = self.inner.dir.join(layout::BLOBS_FOLDER);
         for folder in fs::read_dir(&blobs).map_err(disk("list", &blobs))? {
             let folder = folder.map_err(disk("list", &blobs))?.path();
             if folder.is_dir() {

@@ -201,13 +201,16 @@ async fn what_was_verified_is_never_fetched_twice() {
 #[tokio::test]
 async fn the_quota_is_checked_before_a_byte_is_fetched_and_is_nobody_elses_fault() {
     let scene = Scene::new().await;
-    scene.store.set_quota(Some(SIZE as u64 - 1));
-    let error = scene.fetch().await.unwrap_err();
+    let folder = tempfile::tempdir().unwrap();
+    let fetch = async |quota| {
+        let store = Store::open(folder.path(), Some(quota)).unwrap();
+        scene.walk.blobs(&store, &[scene.blob], &|_| {}).await
+    };
+    let error = fetch(SIZE as u64 - 1).await.unwrap_err();
     assert!(matches!(error, FetchError::Disk(StoreError::Quota { .. })), "{error}");
     assert_eq!(error.reason(), Reason::Disk);
     assert!(scene.first.ranges("/blobs/").is_empty());
-    scene.store.set_quota(Some(SIZE as u64));
-    scene.fetch().await.unwrap();
+    fetch(SIZE as u64).await.unwrap();
 }
 
 #[tokio::test]

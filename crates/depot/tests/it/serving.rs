@@ -268,11 +268,10 @@ async fn large_files_come_whole_in_chunks_and_are_counted_as_they_go() {
     let answer = shop.ask("GET", &shop.blob_path(), &[("range", "bytes=300000-")]).await;
     assert_eq!(answer.body, bytes[300_000..]);
     shop.ask("GET", "/components/metadata/timestamp.json", &[]).await;
-    let served = shop.site.take_served();
+    let served = shop.site.served();
     assert_eq!(served.len(), 1);
     assert_eq!((served[0].class, served[0].requests), (Class::Components, 2));
     assert_eq!(served[0].bytes, bytes.len() as u64 - 300_000 + 2);
-    assert!(shop.site.served().is_empty());
 }
 
 #[tokio::test]
