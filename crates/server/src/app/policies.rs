@@ -3,7 +3,7 @@
 use headwater_api::policy::PolicyDocument;
 use headwater_api::settings::{FORMAT, SignedPolicy};
 use headwater_api::v1::{Change, SavedPolicy};
-use headwater_policy::{Class, Draft, Policy, PolicyDiff, diff_policies};
+use headwater_policy::{Class, Policy, PolicyDiff, diff_policies};
 use headwater_repo::TargetName;
 use jiff::Timestamp;
 
@@ -113,13 +113,14 @@ pub(crate) fn signed_policy(saved: &Saved) -> Vec<u8> {
     to_json(&signed).into_bytes()
 }
 
-/// What was stored, read back.
+/// What was stored, read back. It was checked when it was saved and is not judged again: a rule that has become
+/// stricter since must not lock an administrator out of the list that he has to mend.
 pub(crate) fn read_saved(saved: Saved) -> Result<Current> {
     let corrupt = |problems: Vec<headwater_policy::Problem>| Error::Corrupt {
         what: "policy",
         reason: problems.first().map(ToString::to_string).unwrap_or_default(),
     };
-    let policy = saved.document.read().and_then(Draft::into_policy).map_err(corrupt)?;
+    let policy = saved.document.read().map(Policy::already_saved).map_err(corrupt)?;
     Ok(Current { saved, policy })
 }
 
@@ -164,4 +165,37 @@ pub(crate) fn changes(diff: &PolicyDiff) -> Vec<Change> {
         Change { kind: kind.to_owned(), before, after, text: change.to_string() }
     });
     options.chain(entries).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_saved_policy_stays_readable_when_a_rule_has_become_stricter() {
+        let document = serde_json::json!({
+            "mode": "customized",
+            "options": {
+                "server_fallback": { "components": true, "settings": true, "programs": true },
+                "update_agents_from_server_only": false, "vendor_fallback": "documented"
+            },
+            "server": { "url": "http://127.0.0.1:8471" },
+            "update_agents": [],
+            "entries": [
+                { "clients": { "ipv4": "10.1.0.0-10.1.0.9" }, "source": { "update_agent": "gone" } },
+                { "clients": { "ipv6": "2001:db8::/32" }, "source": { "url": "http://10.0.0.1/" } },
+            ],
+        });
+        let document: PolicyDocument = serde_json::from_value(document).unwrap();
+        let strict = document.read().unwrap().into_policy().unwrap_err();
+        assert_eq!(strict.len(), 2, "{strict:?}");
+        let saved = Saved {
+            version: 7,
+            saved: Timestamp::UNIX_EPOCH,
+            comment: String::new(),
+            document,
+            vendor_root: None,
+        };
+        assert_eq!(read_saved(saved).unwrap().policy.entries().len(), 2);
+    }
 }
