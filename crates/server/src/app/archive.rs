@@ -4,8 +4,10 @@
 //! Anything that is neither a regular file nor a folder is refused by name, as is any path that could leave the
 //! release's folder. Bodies stored before a refusal are collected as garbage.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek};
+use std::rc::Rc;
 
 use flate2::read::MultiGzDecoder;
 use headwater_depot::store::{Held, Store, StoreError};
@@ -13,6 +15,7 @@ use headwater_policy::Class;
 use headwater_repo::{Digest, FilePath};
 
 use crate::error::{Error, Refusal, Result};
+use crate::limits::TAR_HEADER_BYTES_MAX;
 
 /// How an archive is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,27 +172,78 @@ pub fn store_failed(class: Class, error: StoreError) -> Error {
 }
 
 fn from_tar(reader: impl Read, release: &mut Release<'_>) -> Result<()> {
-    let mut archive = tar::Archive::new(reader);
-    for entry in archive.entries().map_err(unreadable)? {
+    let meter = Meter::default();
+    let mut archive = tar::Archive::new(Metered { reader, meter: meter.clone() });
+    let mut entries = archive.entries().map_err(unreadable)?;
+    let mut entries_left = release.limits.files.saturating_mul(2);
+    loop {
+        // The headers of an entry, long names and extensions included, are read whole into memory.
+        meter.left.set(TAR_HEADER_BYTES_MAX);
+        let Some(entry) = entries.next() else { break };
         let entry = entry.map_err(unreadable)?;
-        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let kind = entry.header().entry_type();
-        if kind.is_dir() || kind.is_pax_global_extensions() {
-            continue;
-        }
-        if !kind.is_file() {
-            return Err(Refusal::Archive(format!(
-                "{name}: it is {}, and a release has regular files only; leave it out",
-                tar_kind(kind)
-            ))
-            .into());
-        }
-        let path = file_path(&entry.path_bytes())?;
-        let executable = entry.header().mode().is_ok_and(|mode| mode & 0o111 != 0);
-        let size = entry.size();
-        release.add(path, executable, size, entry)?;
+        meter.left.set(u64::MAX);
+        entries_left = entries_left
+            .checked_sub(1)
+            .ok_or_else(|| too_large("the number of files", release.limits.files as u64, "files"))?;
+        add_from_tar(entry, release)?;
     }
+    if meter.ended.get() && !release.files.is_empty() {
+        return Err(Refusal::Archive(
+            "it ends without the mark that ends a tar, so a part of it may be missing; make it or copy it anew"
+                .to_owned(),
+        )
+        .into());
+    }
+    // To the end, for the checksum that stands there in gzip.
+    meter.left.set(release.limits.bytes.saturating_add(TAR_HEADER_BYTES_MAX));
+    std::io::copy(&mut archive.into_inner(), &mut std::io::sink()).map_err(unreadable)?;
     Ok(())
+}
+
+fn add_from_tar(entry: tar::Entry<'_, impl Read>, release: &mut Release<'_>) -> Result<()> {
+    let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+    let kind = entry.header().entry_type();
+    if kind.is_dir() || kind.is_pax_global_extensions() {
+        return Ok(());
+    }
+    if !kind.is_file() {
+        return Err(Refusal::Archive(format!(
+            "{name}: it is {}, and a release has regular files only; leave it out",
+            tar_kind(kind)
+        ))
+        .into());
+    }
+    let path = file_path(&entry.path_bytes())?;
+    let executable = entry.header().mode().is_ok_and(|mode| mode & 0o111 != 0);
+    let size = entry.size();
+    release.add(path, executable, size, entry)
+}
+
+/// What may still be read of an archive at this point of it, and whether it has come to its end.
+#[derive(Debug, Clone, Default)]
+struct Meter {
+    left: Rc<Cell<u64>>,
+    ended: Rc<Cell<bool>>,
+}
+
+/// A reader that keeps to its meter.
+struct Metered<R> {
+    reader: R,
+    meter: Meter,
+}
+
+impl<R: Read> Read for Metered<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let left = self.meter.left.get();
+        if left == 0 && !buffer.is_empty() {
+            return Err(std::io::Error::other("a name, an extension or the padding in it is too long"));
+        }
+        let wanted = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let got = self.reader.read(&mut buffer[..wanted])?;
+        self.meter.left.set(left - got as u64);
+        self.meter.ended.set(got == 0 && !buffer.is_empty());
+        Ok(got)
+    }
 }
 
 fn tar_kind(kind: tar::EntryType) -> &'static str {
@@ -259,17 +313,83 @@ mod tests {
 
     use super::*;
 
-    fn tar_of(files: &[(&str, usize)]) -> File {
+    fn tar_bytes(files: &[(&str, usize)]) -> Vec<u8> {
         let mut builder = tar::Builder::new(Vec::new());
         for (path, size) in files {
             let mut header = tar::Header::new_ustar();
             header.set_size(*size as u64);
             builder.append_data(&mut header, path, vec![7; *size].as_slice()).unwrap();
         }
+        builder.into_inner().unwrap()
+    }
+
+    fn file_of(bytes: &[u8]) -> File {
         let mut file = tempfile::tempfile().unwrap();
-        file.write_all(&builder.into_inner().unwrap()).unwrap();
+        file.write_all(bytes).unwrap();
         file.rewind().unwrap();
         file
+    }
+
+    fn tar_of(files: &[(&str, usize)]) -> File {
+        file_of(&tar_bytes(files))
+    }
+
+    fn refused(archive: &[u8], reason: &str) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), None).unwrap();
+        let limits = ReleaseLimits { files: 2, bytes: 1 << 30 };
+        let error = store_archive(file_of(archive), None, Class::Components, &store, limits).unwrap_err();
+        assert!(error.to_string().contains(reason), "{error}");
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn the_headers_of_an_entry_keep_to_their_limit() {
+        let check = |kind: tar::EntryType, excess: usize| {
+            let content = vec![b'a'; usize::try_from(TAR_HEADER_BYTES_MAX).unwrap() + excess];
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(kind);
+            header.set_size(content.len() as u64);
+            header.set_path("long").unwrap();
+            header.set_cksum();
+            let mut builder = tar::Builder::new(Vec::new());
+            builder.append(&header, content.as_slice()).unwrap();
+            let mut archive = builder.into_inner().unwrap();
+            archive.truncate(archive.len() - 1024);
+            archive.extend(tar_bytes(&[("a", 1)]));
+            refused(&gzip(&archive), "too long");
+        };
+        check(tar::EntryType::GNULongName, 0);
+        check(tar::EntryType::GNULongLink, 1 << 20);
+        check(tar::EntryType::XHeader, 1 << 20);
+        check(tar::EntryType::XGlobalHeader, 1 << 20);
+    }
+
+    #[test]
+    fn folders_without_end_are_refused() {
+        let mut builder = tar::Builder::new(Vec::new());
+        for _ in 0..5 {
+            builder.append_dir("folder", ".").unwrap();
+        }
+        refused(&builder.into_inner().unwrap(), "the number of files is over the limit of 2");
+    }
+
+    #[test]
+    fn an_archive_that_was_cut_or_damaged_is_refused() {
+        let whole = tar_bytes(&[("a", 5), ("b", 5)]);
+        refused(&whole[..1024], "it ends without the mark");
+        refused(&whole[..2048], "it ends without the mark");
+        refused(&whole[..1500], "it cannot be read");
+        let mut damaged = gzip(&whole);
+        let checksum = damaged.len() - 8;
+        damaged[checksum] ^= 1;
+        refused(&damaged, "it cannot be read");
+        refused(&gzip(&whole)[..checksum], "it cannot be read");
     }
 
     #[test]
