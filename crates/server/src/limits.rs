@@ -63,8 +63,15 @@ pub const PAGE_ITEMS_DEFAULT: u32 = 100;
 /// Bytes of all files of a release, unpacked: an archive of a few bytes can unpack to any number.
 pub const RELEASE_BYTES_MAX: u64 = 64 << 30;
 
+/// Bytes of the headers of one entry of a tar, long names and extensions included: they are read into memory, and a
+/// compressed archive of a few MiB can hold GiB of them. Real ones are a few KiB.
+pub const TAR_HEADER_BYTES_MAX: u64 = 1024 * 1024;
+
 /// Uploads at once: each takes a core for compression and disk for its archive.
 pub const UPLOADS_MAX: usize = 2;
+
+/// Seconds after which an upload that found no place may come again.
+pub const UPLOAD_RETRY_AFTER_SECONDS: u32 = 30;
 
 /// Silence in an upload after which it is given up.
 pub const UPLOAD_IDLE_MAX: Duration = Duration::from_secs(60);
@@ -104,6 +111,9 @@ pub const CONSOLE_CONNECTIONS_MAX: usize = 256;
 
 /// Time for an open request to end when the server stops.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+
+/// Time for all names of a list together: a full list must not wait minutes for a name server that is silent.
+pub const RESOLVE_ALL_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Names resolved at once, and time for one, when a list is checked (S5).
 pub const RESOLVE_AT_ONCE: usize = 16;

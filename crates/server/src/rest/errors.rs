@@ -1,13 +1,14 @@
 //! The table of errors: what each becomes for outsiders. Everything that leaves the server as an error is here.
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use headwater_api::v1::{ErrorAnswer, ErrorBody};
 use serde_json::{Value, json};
 
 use crate::app::signing::chain;
 use crate::error::{Error, Refusal};
+use crate::limits;
 
 /// What an outsider is told.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,7 +95,13 @@ impl IntoResponse for Error {
         if row.status.is_server_error() {
             tracing::error!(error = chain(&self), code = row.code, "request failed");
         }
-        answer(row.status, row.code, row.message, row.details)
+        let busy = row.status == StatusCode::SERVICE_UNAVAILABLE;
+        let mut response = answer(row.status, row.code, row.message, row.details);
+        if busy {
+            let seconds = HeaderValue::from(limits::UPLOAD_RETRY_AFTER_SECONDS);
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        response
     }
 }
 
@@ -102,4 +109,20 @@ impl IntoResponse for Error {
 pub fn answer(status: StatusCode, code: &'static str, message: String, details: Option<Value>) -> Response {
     let body = ErrorAnswer { error: ErrorBody { code: code.to_owned(), message, details } };
     (status, Json(body)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_finds_the_server_busy_is_told_when_to_come_again() {
+        let check = |refusal: Refusal, retry_after: Option<&str>| {
+            let response = Error::from(refusal).into_response();
+            let told = response.headers().get(header::RETRY_AFTER).map(|value| value.to_str().unwrap());
+            assert_eq!(told, retry_after, "{}", response.status());
+        };
+        check(Refusal::Busy("two uploads are running"), Some("30"));
+        check(Refusal::NoVendor, None);
+    }
 }
