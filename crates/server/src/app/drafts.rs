@@ -77,7 +77,9 @@ impl App {
         for edit in edits {
             apply(&mut open.draft, edit)?;
         }
-        self.store_draft(open, &current, Vec::new(), now).await
+        let notes =
+            open.draft.problems().iter().map(|problem| format!("cannot be saved yet: {problem}")).collect();
+        self.store_draft(open, &current, notes, now).await
     }
 
     /// Replaces what a draft says by a whole document.

@@ -1,6 +1,7 @@
 //! What saving would do (S8), what changed between versions (S7), and whose plan is what (S10). Nothing is changed here.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use headwater_api::parse::plan_document;
@@ -44,7 +45,7 @@ impl App {
                 });
             }
         };
-        let names = name_warnings(&next).await;
+        let names = name_warnings(&next, families, limits::RESOLVE_ALL_TIME_MAX).await;
         let diff = diff_policies(&current.policy, &next);
         let seen = tokio::task::spawn_blocking(move || {
             headwater_policy::preview(&next, Some(&current.policy), &clients)
@@ -147,7 +148,14 @@ impl App {
 }
 
 /// Names that have no address of a family that their entry selects, as this server resolves them (S5).
-async fn name_warnings(policy: &Policy) -> Vec<Finding> {
+async fn name_warnings<F>(
+    policy: &Policy,
+    families: impl Fn(SourceUrl) -> F,
+    time_max: Duration,
+) -> Vec<Finding>
+where
+    F: Future<Output = Option<FamilySet>>,
+{
     let names: BTreeMap<String, SourceUrl> = policy
         .entries()
         .as_slice()
@@ -157,12 +165,26 @@ async fn name_warnings(policy: &Policy) -> Vec<Finding> {
             _ => None,
         })
         .collect();
+    let names_count = names.len();
     let found: BTreeMap<String, Option<FamilySet>> = futures_util::stream::iter(names)
-        .map(|(text, url)| async move { (text, families(&url).await) })
+        .map(|(text, url)| {
+            let families = families(url);
+            async move { (text, families.await) }
+        })
         .buffer_unordered(limits::RESOLVE_AT_ONCE)
+        .take_until(tokio::time::sleep(time_max))
         .collect()
         .await;
     let mut warnings = Vec::new();
+    if found.len() < names_count {
+        let message = format!(
+            "{} of {names_count} names were not looked up: the server's name resolution took longer than {} s; it \
+             may be out of order",
+            names_count - found.len(),
+            time_max.as_secs()
+        );
+        warnings.push(Finding { entry: None, code: "names_not_looked_up".to_owned(), message });
+    }
     for (number, entry) in policy.entries().numbered() {
         let EntrySource::Url { url, .. } = &entry.source else { continue };
         let finding =
@@ -188,7 +210,7 @@ async fn name_warnings(policy: &Policy) -> Vec<Finding> {
     warnings
 }
 
-async fn families(url: &SourceUrl) -> Option<FamilySet> {
+async fn families(url: SourceUrl) -> Option<FamilySet> {
     let text = url.as_str();
     let (scheme, rest) = text.split_once("://")?;
     let host = rest.split('/').next()?;
@@ -199,4 +221,37 @@ async fn families(url: &SourceUrl) -> Option<FamilySet> {
     let resolved = tokio::time::timeout(limits::RESOLVE_TIME_MAX, tokio::net::lookup_host(address)).await;
     let families: FamilySet = resolved.ok()?.ok()?.map(|address| Family::of(address.ip())).collect();
     Some(families)
+}
+
+#[cfg(test)]
+mod tests {
+    use headwater_api::policy::PolicyDocument;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_silent_name_server_does_not_hold_a_list_up() {
+        let entry = |n: u32| serde_json::json!({"clients": {"ipv4": "10.0.0.1"}, "source": {"url": format!("http://m{n}/")}});
+        let document = serde_json::json!({
+            "mode": "customized",
+            "options": {
+                "server_fallback": { "components": true, "settings": true, "programs": true },
+                "update_agents_from_server_only": false, "vendor_fallback": "documented"
+            },
+            "server": { "url": "http://127.0.0.1:8471" }, "update_agents": [],
+            "entries": (0..100).map(entry).collect::<Vec<_>>(),
+        });
+        let document: PolicyDocument = serde_json::from_value(document).unwrap();
+        let policy = document.read().unwrap().into_policy().unwrap();
+        let silent = |url: SourceUrl| async move {
+            if url.as_str().contains("m99") { None } else { std::future::pending().await }
+        };
+        let warnings = name_warnings(&policy, silent, Duration::from_millis(50)).await;
+        let codes: Vec<_> = warnings.iter().map(|warning| (warning.entry, warning.code.as_str())).collect();
+        assert_eq!(codes, [(None, "names_not_looked_up")], "{warnings:?}");
+        assert!(warnings[0].message.starts_with("100 of 100"), "{warnings:?}");
+        let quick = |_| async { Some(FamilySet::default()) };
+        let warnings = name_warnings(&policy, quick, Duration::from_secs(60)).await;
+        assert_eq!(warnings.len(), 100, "each lacks the family");
+    }
 }

@@ -246,3 +246,16 @@ async fn the_101st_draft_is_refused() {
     server.refused("POST", "/api/v1/drafts/one-more/edits", Some(edits.clone()), 413, "too_large").await;
     server.ok("POST", "/api/v1/drafts/d1/edits", Some(edits)).await;
 }
+
+#[tokio::test]
+async fn an_edit_says_what_will_keep_the_draft_from_being_saved() {
+    let server = Server::start().await;
+    let edits = json!({"edits": [
+        add_edit("10.0.0.1", "http://10.0.0.9/"),
+        {"op": "add", "entry": {"clients": {"ipv4": "10.0.0.1"}, "source": {"update_agent": "nobody"}}},
+    ]});
+    let draft = server.ok("POST", "/api/v1/drafts/mine/edits", Some(edits)).await;
+    let notes = draft["notes"].as_array().unwrap();
+    assert_eq!(notes.len(), 1, "{draft}");
+    assert!(notes[0].as_str().unwrap().starts_with("cannot be saved yet: entry 2: "), "{draft}");
+}
