@@ -27,6 +27,8 @@ pub struct RawConfig {
     pub unsafe_bind_beyond_loopback: Option<bool>,
     /// Days that clients' reports are kept. Default 90.
     pub report_retention_days: Option<u32>,
+    /// Mebibytes that all reports together may take. Default 8192.
+    pub reports_mib_max: Option<u64>,
     /// Mebibytes that an uploaded archive may have. Default 4096.
     pub upload_mib_max: Option<u64>,
     /// Mebibytes of blobs that one class may hold. Default 1048576 (1 TiB).
@@ -48,6 +50,8 @@ pub struct Config {
     pub unsafe_bind_beyond_loopback: bool,
     /// Days that reports are kept.
     pub report_retention_days: u32,
+    /// Bytes that all reports together may take.
+    pub reports_bytes_max: u64,
     /// Bytes that an uploaded archive may have.
     pub upload_bytes_max: u64,
     /// Bytes of blobs that one class may hold.
@@ -107,6 +111,7 @@ impl RawConfig {
                 .unsafe_bind_beyond_loopback
                 .or(below.unsafe_bind_beyond_loopback),
             report_retention_days: self.report_retention_days.or(below.report_retention_days),
+            reports_mib_max: self.reports_mib_max.or(below.reports_mib_max),
             upload_mib_max: self.upload_mib_max.or(below.upload_mib_max),
             class_quota_mib: self.class_quota_mib.or(below.class_quota_mib),
         }
@@ -131,6 +136,7 @@ impl TryFrom<RawConfig> for Config {
                 raw.report_retention_days.unwrap_or(90).into(),
                 limits::REPORT_RETENTION_DAYS_MAX.into(),
             )? as u32,
+            reports_bytes_max: mebibytes("reports_mib_max", raw.reports_mib_max.unwrap_or(8192))?,
             upload_bytes_max: mebibytes("upload_mib_max", raw.upload_mib_max.unwrap_or(4096))?,
             class_quota_bytes: mebibytes("class_quota_mib", raw.class_quota_mib.unwrap_or(1024 * 1024))?,
         };

@@ -72,7 +72,10 @@ impl Db {
 }
 
 fn migrations() -> Migrator {
-    let texts = [(1, "begin", include_str!("../migrations/0001_begin.sql"))];
+    let texts = [
+        (1, "begin", include_str!("../migrations/0001_begin.sql")),
+        (2, "report bytes", include_str!("../migrations/0002_report_bytes.sql")),
+    ];
     Migrator::with_migrations(
         texts
             .into_iter()

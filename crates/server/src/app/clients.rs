@@ -225,6 +225,7 @@ impl App {
         rows::put(&mut tx, &row).await?;
         if let Some(report) = report {
             rows::insert_report(&mut tx, report, now).await?;
+            rows::delete_reports_over(&mut tx, self.config.reports_bytes_max).await?;
         }
         tx.commit().await?;
         Ok(row.domain)

@@ -134,6 +134,21 @@ pub async fn insert_report(tx: &mut Tx, report: &Report, received: Timestamp) ->
     Ok(())
 }
 
+/// Deletes the oldest reports until all of them take at most so many bytes; says how many went.
+pub async fn delete_reports_over(tx: &mut Tx, bytes_max: u64) -> Result<u64> {
+    let mut removed = 0;
+    loop {
+        let bytes = sqlx::query_scalar("SELECT bytes FROM report_bytes").fetch_one(&mut **tx).await?;
+        if count(bytes) <= bytes_max {
+            return Ok(removed);
+        }
+        sqlx::query("DELETE FROM reports WHERE number = (SELECT min(number) FROM reports)")
+            .execute(&mut **tx)
+            .await?;
+        removed += 1;
+    }
+}
+
 /// Deletes reports that came before a time; says how many.
 pub async fn delete_reports_before(tx: &mut Tx, before: Timestamp) -> Result<u64> {
     let done = sqlx::query("DELETE FROM reports WHERE received < ?")

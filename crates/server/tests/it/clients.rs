@@ -132,3 +132,45 @@ async fn a_client_bundle_has_all_that_a_client_needs() {
     assert_eq!(bundle["policy"], server.get("/api/v1/sources").await["policy"]);
     server.refused("GET", "/api/v1/client-bundle?domain=root/rome", None, 404, "not_found").await;
 }
+
+#[tokio::test]
+async fn all_reports_together_keep_to_their_room() {
+    let server = Server::start().await;
+    for run in 1..=6 {
+        let mut body = report("pc-1", run);
+        body["attempts"][0]["detail"] = "é".repeat(400_000).into();
+        assert_eq!(server.tell("/client/v1/report", body).await.0, 204);
+    }
+    let kept = server.get("/api/v1/reports?limit=10").await;
+    let runs = kept["items"].as_array().unwrap().iter();
+    let runs: Vec<_> = runs.map(|item| item["report"]["run"].as_u64().unwrap()).collect();
+    assert_eq!(runs, [6, 5], "the newest stay, 2 MiB of them");
+}
+
+#[tokio::test]
+async fn the_registry_takes_no_more_clients_than_it_may() {
+    let server = Server::start().await;
+    let database = format!("sqlite://{}", server.folder.path().join("server.db").display());
+    let pool = sqlx::SqlitePool::connect(&database).await.unwrap();
+    let fill = sqlx::query(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) \
+         INSERT INTO clients SELECT 'pc-' || i, 'root', '[]', '', 0, '{}', 0, 0 FROM n",
+    );
+    fill.bind(200_000_i64 - 1).execute(&pool).await.unwrap();
+    pool.close().await;
+    server.check_in("last", "root", "10.0.0.1").await;
+    for (path, body) in [
+        (
+            "/client/v1/check-in",
+            json!({
+                "client": "one-more", "domain": "root", "addresses": [], "program": "1", "policy_version": 0, "versions": {}
+            }),
+        ),
+        ("/client/v1/report", report("one-more", 1)),
+    ] {
+        let (status, answer) = server.tell(path, body).await;
+        assert_eq!((status, &answer["error"]["code"]), (413, &json!("too_large")), "{answer}");
+    }
+    server.refused("GET", "/api/v1/clients/one-more", None, 404, "not_found").await;
+    server.check_in("last", "root", "10.0.0.2").await;
+}

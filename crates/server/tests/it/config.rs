@@ -13,6 +13,7 @@ fn the_example_file_lists_every_key_and_is_valid() {
     assert_eq!(config.fleet_listen, defaults.fleet_listen);
     assert_eq!(config.console_listen, defaults.console_listen);
     assert_eq!(config.report_retention_days, defaults.report_retention_days);
+    assert_eq!(config.reports_bytes_max, defaults.reports_bytes_max);
     assert_eq!(config.upload_bytes_max, defaults.upload_bytes_max);
     assert_eq!(config.class_quota_bytes, defaults.class_quota_bytes);
 }
@@ -36,6 +37,7 @@ fn what_will_not_do_is_refused_by_name() {
     check("data = '/x'\nreport_retention_days = 0", "report_retention_days");
     check("data = '/x'\nreport_retention_days = 3651", "report_retention_days");
     check("data = '/x'\nupload_mib_max = 0", "upload_mib_max");
+    check("data = '/x'\nreports_mib_max = 0", "reports_mib_max");
     check("data = 1", "data");
 }
 

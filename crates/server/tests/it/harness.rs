@@ -146,6 +146,7 @@ pub fn config(folder: &Path) -> Config {
         fleet_listen: Some("127.0.0.1:0".parse().unwrap()),
         console_listen: Some("127.0.0.1:0".parse().unwrap()),
         upload_mib_max: Some(8),
+        reports_mib_max: Some(2),
         ..RawConfig::default()
     };
     Config::try_from(raw).unwrap()
