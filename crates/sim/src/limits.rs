@@ -8,6 +8,9 @@ pub const START_WAIT_MAX: Duration = Duration::from_secs(60);
 /// Longest run of a command or of a client's one update; the scenarios take a few seconds.
 pub const COMMAND_WAIT_MAX: Duration = Duration::from_secs(120);
 
+/// Longest demonstration over whole series (`cargo xtask test --full`): gigabytes, in a debug build.
+pub const FULL_WAIT_MAX: Duration = Duration::from_secs(570);
+
 /// Time between two looks at a state that is waited for.
 pub const LOOK_AGAIN: Duration = Duration::from_millis(20);
 

@@ -93,16 +93,24 @@ impl Drop for Process {
     }
 }
 
-/// Runs a command to its end; stderr is appended to `log`.
+/// Runs a command to its end, for at most [`COMMAND_WAIT_MAX`]; stderr is appended to `log`.
 ///
 /// # Errors
-/// It cannot be started, or takes longer than [`COMMAND_WAIT_MAX`].
-pub fn run(name: &str, mut command: Command, log: &Path) -> Result<Ended> {
+/// As [`run_within`].
+pub fn run(name: &str, command: Command, log: &Path) -> Result<Ended> {
+    run_within(COMMAND_WAIT_MAX, name, command, log)
+}
+
+/// [`run`] with another limit.
+///
+/// # Errors
+/// It cannot be started, or takes longer than `limit`.
+pub fn run_within(limit: Duration, name: &str, mut command: Command, log: &Path) -> Result<Ended> {
     let output = tempfile::NamedTempFile::new()?;
     command.stdin(Stdio::null()).stdout(output.reopen()?).stderr(append_to(log)?);
     let child = command.spawn().with_context(|| format!("cannot start {name}: {command:?}"))?;
     let mut process = Process { child, name: name.to_owned(), log: log.to_owned() };
-    let status = process.wait(COMMAND_WAIT_MAX)?;
+    let status = process.wait(limit)?;
     Ok(Ended { code: status.code(), stdout: std::fs::read_to_string(output.path())? })
 }
 

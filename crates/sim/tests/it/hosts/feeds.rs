@@ -4,8 +4,10 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::Result;
+use headwater_sim::limits::{COMMAND_WAIT_MAX, FULL_WAIT_MAX};
 use headwater_sim::process::{self, program};
 use serde_json::Value;
 
@@ -17,7 +19,7 @@ const LARGE_RELEASE_BYTES: u64 = 4 * 1024 * 1024;
 #[test]
 fn the_demo_brings_every_client_up_to_date() {
     let folder = tempfile::tempdir().unwrap();
-    check_demo(folder.path(), &[]);
+    check_demo(folder.path(), COMMAND_WAIT_MAX, &[]);
 }
 
 #[test]
@@ -29,12 +31,10 @@ fn the_demo_over_real_series() {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
-    let feed = if std::env::var_os("HEADWATER_FULL").is_some() {
-        feeds
-    } else {
-        part_of(&feeds, folder.path()).unwrap()
-    };
-    check_demo(folder.path(), &["--feed".into(), feed.into()]);
+    let full = std::env::var_os("HEADWATER_FULL").is_some();
+    let feed = if full { feeds } else { part_of(&feeds, folder.path()).unwrap() };
+    let limit = if full { FULL_WAIT_MAX } else { COMMAND_WAIT_MAX };
+    check_demo(folder.path(), limit, &["--feed".into(), feed.into()]);
 }
 
 /// The first releases of each series, in a folder of links.
@@ -54,12 +54,14 @@ fn part_of(feeds: &Path, folder: &Path) -> Result<PathBuf> {
     Ok(part)
 }
 
-fn check_demo(folder: &Path, arguments: &[OsString]) {
+fn check_demo(folder: &Path, limit: Duration, arguments: &[OsString]) {
     let mut command = Command::new(program("headwater").unwrap());
-    command.args(["demo", "--exit", "--json", "--timeout", "110"]).args(arguments);
+    // The demonstration gives up first, and says who is not current.
+    let timeout = (limit.as_secs() - 10).to_string();
+    command.args(["demo", "--exit", "--json", "--timeout", &timeout]).args(arguments);
     command.arg("--data").arg(folder.join("demo"));
     let log = folder.join("log");
-    let ended = process::run("headwater demo", command, &log).unwrap();
+    let ended = process::run_within(limit, "headwater demo", command, &log).unwrap();
     let said = || fs::read_to_string(&log).unwrap_or_default();
     assert_eq!(ended.code, Some(0), "{}\n{}", ended.stdout, said());
     let result: Value = serde_json::from_str(&ended.stdout).unwrap();
