@@ -4,7 +4,7 @@
 //! own, so a plan falls into stretches of steps on one repository; a stretch that is unable gives way to the next.
 
 use headwater_api::report::{Attempt, AttemptResult, ClassOutcome, ClassResult, Reason};
-use headwater_depot::{FetchError, MetadataStore, Source, Walk};
+use headwater_depot::{FetchError, MetadataStore, Source, StoreError, Walk};
 use headwater_policy::{Class, SourceKey, Step, plan};
 use headwater_repo::Trusted;
 
@@ -13,7 +13,7 @@ use crate::folder::Owner;
 use crate::machine::{NameOutcome, class_message, class_result};
 use crate::run::said;
 use crate::session::{Session, store_error};
-use crate::{content, domain, os, role};
+use crate::{bundle, content, domain, os, role};
 
 /// One repository as verified from one stretch, with the walk that goes on fetching from it.
 pub(crate) struct Verified<'a> {
@@ -169,12 +169,12 @@ async fn content_of(
 }
 
 fn open_repository(
-    session: &Session,
+    session: &mut Session,
     class: Class,
     owner: Owner,
 ) -> Result<(MetadataStore, Trusted), ContentError> {
     let root = match owner {
-        Owner::Organisation => session.root(class),
+        Owner::Organisation => bundle::root(&session.bundle, class),
         Owner::Vendor => {
             let signed = session.state.policy.as_ref().and_then(|policy| policy.vendor_root.as_ref());
             let Some(root) = signed else {
@@ -185,10 +185,25 @@ fn open_repository(
         }
     };
     let folder = session.folder.metadata(owner, class);
+    let open = || -> Result<(MetadataStore, Trusted), StoreError> {
+        let metadata = MetadataStore::open(&folder)?;
+        let trusted = metadata.load_or_start(&root)?;
+        Ok((metadata, trusted))
+    };
     os::create_folder(&folder).map_err(Error::file("making", &folder))?;
-    let metadata = MetadataStore::open(folder).map_err(store_error)?;
-    let trusted = metadata.load_or_start(&root).map_err(store_error)?;
-    Ok((metadata, trusted))
+    match open() {
+        Err(StoreError::Damaged { path, reason }) => {
+            // Everything in it is fetched and verified again, from the roots that this client began with.
+            session.warnings.push(format!(
+                "kept metadata was damaged ({}: {reason}) and is fetched anew",
+                path.display()
+            ));
+            os::remove_tree(&folder).map_err(Error::file("removing", &folder))?;
+            os::create_folder(&folder).map_err(Error::file("making", &folder))?;
+            open().map_err(|error| store_error(error).into())
+        }
+        other => other.map_err(|error| store_error(error).into()),
+    }
 }
 
 /// What went wrong here and not at the source, told beside the attempts (P9, P12).

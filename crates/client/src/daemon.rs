@@ -22,7 +22,7 @@ use crate::folder::DataFolder;
 use crate::limits::STOP_GRACE;
 use crate::machine::poll_after;
 use crate::run::{Completed, RunOptions, complete, said};
-use crate::{identity, os, own_program, role};
+use crate::{bundle, identity, os, own_program, role};
 
 /// A client that polls, and serves as update agent where it has the role.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl Daemon {
     /// The data folder cannot be used, or there is no bundle.
     pub async fn start(config: Config) -> Result<Self, Error> {
         let folder = DataFolder::new(&config.data);
-        crate::session::read_bundle(&config, &folder)?;
+        bundle::take(&config, &folder)?;
         identity::settle(&config, &folder)?;
         let (requests, waiting) = mpsc::channel(16);
         let (stop, stopping) = watch::channel(false);

@@ -20,12 +20,23 @@ pub enum Error {
     /// There is nothing to start from.
     #[error("{} has no bundle yet: give --bundle FILE once (`headwater clients bundle` makes it)", .0.display())]
     NoBundle(PathBuf),
+    /// The bundle that was given is not there.
+    #[error("the bundle {} is not there; make it with `headwater clients bundle`", .0.display())]
+    BundleMissing(PathBuf),
     /// A file that the client needs is not understood.
     #[error("{} is not understood: {problem}", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
         /// What is wrong with it, and what to do.
+        problem: String,
+    },
+    /// What the client remembers is damaged.
+    #[error("{} is damaged: {problem}; the next run puts it aside and starts afresh (what is installed stays)", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
         problem: String,
     },
     /// The data folder is another client's.

@@ -10,6 +10,7 @@
 //! `headwater-agent`'s.
 
 pub mod arguments;
+mod bundle;
 mod chance;
 mod classes;
 pub mod command;

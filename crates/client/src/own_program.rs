@@ -151,7 +151,7 @@ pub fn choose(data: &Path) -> Result<Option<PathBuf>, Error> {
                 slot.previous().map_err(at())?.map(|(name, _)| name).filter(|previous| *previous != name);
             let trial = Trial { release: name, previous: previous.clone(), starts: 0 };
             slot.go_back(&trial).map_err(at())?;
-            let mut state = State::load(&folder)?;
+            let (mut state, _) = State::load_or_put_aside(&folder)?;
             let why = format!("it completed no run as daemon in {} starts", starts.unwrap_or(0));
             state.remember_failed(
                 Class::Programs,

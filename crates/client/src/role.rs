@@ -13,9 +13,9 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::folder::DataFolder;
 use crate::limits::POLL_INTERVAL_DEFAULT;
-use crate::os;
-use crate::session::{Session, addresses, policy_of, read_bundle, settings_in_force};
+use crate::session::{Session, addresses, policy_of, settings_in_force};
 use crate::state::State;
+use crate::{bundle, os};
 
 /// The classes that this client shares by the policy in force.
 pub(crate) fn shared(session: &Session) -> ClassSet {
@@ -88,7 +88,7 @@ pub(crate) fn settle(session: &mut Session) {
 
 /// The part that the policy and settings on the disk give this client as update agent.
 pub(crate) fn part(config: &Config, folder: &DataFolder) -> Result<Part, Error> {
-    let bundle = read_bundle(config, folder)?;
+    let bundle = bundle::kept(config, folder)?;
     let state = State::load(folder)?;
     let (_, settings) = settings_in_force(folder, &state, &bundle)?;
     let document = state.policy.as_ref().map_or(&bundle.policy, |signed| &signed.policy);
@@ -116,7 +116,7 @@ pub(crate) fn part(config: &Config, folder: &DataFolder) -> Result<Part, Error> 
 /// Time between polls, by the settings in force.
 pub(crate) fn poll_interval(config: &Config, folder: &DataFolder) -> Duration {
     let read = || -> Result<Duration, Error> {
-        let bundle = read_bundle(config, folder)?;
+        let bundle = bundle::kept(config, folder)?;
         let (_, settings) = settings_in_force(folder, &State::load(folder)?, &bundle)?;
         Ok(Duration::from_secs(u64::from(settings.poll_interval_minutes) * 60))
     };

@@ -73,7 +73,7 @@ pub(crate) async fn complete(
     os::create_folder(folder.root()).map_err(Error::file("making", folder.root()))?;
     let _lock = if options.self_trial { None } else { Some(take_lock(&folder)?) };
     let mut session = Session::open(config, options, os::now())?;
-    session.warnings = warnings;
+    session.warnings.extend(warnings);
     if options.trigger == Trigger::Person && !session.settings.allow_manual_update {
         return Err(Error::ManualNotAllowed(session.domain));
     }
@@ -157,10 +157,11 @@ async fn check_in(session: &mut Session) -> Result<(), Error> {
             .filter_map(|class| Some((class.to_string(), *session.state.versions.get(class.as_str())?)))
             .collect(),
     };
-    let server = Server::new(session.policy.server().as_str())?;
+    let server = Server::new(session.policy.server().as_str(), false)?;
     let Some(answer) = server.check_in(&message, &mut session.state, session.now).await else {
         return Ok(());
     };
+    session.server_answers = true;
     session.warnings.extend(clock_warning(answer.server_time, session.now));
     if answer.domain.parse::<headwater_policy::DomainPath>().is_ok() {
         session.domain.clone_from(&answer.domain);
@@ -218,7 +219,7 @@ pub(crate) fn installed(folder: &DataFolder) -> Result<BTreeMap<String, BTreeMap
 async fn send(session: &Session, report: &Report) -> Result<(), Error> {
     let spool = Spool::open(session.folder.reports())?;
     let kept = spool.keep(report);
-    let server = Server::new(session.policy.server().as_str())?;
+    let server = Server::new(session.policy.server().as_str(), session.server_answers)?;
     if kept.is_err() {
         // A full disk must not keep the server from learning of it.
         server.send_unkept(report).await;

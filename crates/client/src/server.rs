@@ -11,7 +11,7 @@ use reqwest::header::CONTENT_TYPE;
 use crate::error::Error;
 use crate::limits::{
     CHECK_IN_ANSWER_BYTES_MAX, CHECK_IN_BACK_OFF_MAX, CHECK_IN_BACK_OFF_MIN, CHECK_IN_WAIT_MAX,
-    CLOCK_SKEW_WARN, REPORT_SEND_WAIT_MAX, SPOOL_SEND_MAX,
+    CLOCK_SKEW_WARN, REPORT_SEND_WAIT_MAX, REPORT_SEND_WAIT_UNANSWERED, SPOOL_SEND_MAX,
 };
 use crate::spool::Spool;
 use crate::state::State;
@@ -21,26 +21,27 @@ use crate::state::State;
 pub struct Server {
     base: String,
     http: reqwest::Client,
+    /// Longest wait for one answer.
+    wait: Duration,
 }
 
 impl Server {
-    /// The server whose fleet listener is at `base`.
+    /// The server whose fleet listener is at `base`; it `answers`, or is not known to.
     ///
     /// # Errors
     ///
     /// The system gives no HTTP client.
-    pub fn new(base: &str) -> Result<Self, Error> {
+    pub fn new(base: &str, answers: bool) -> Result<Self, Error> {
+        let wait = if answers { REPORT_SEND_WAIT_MAX } else { REPORT_SEND_WAIT_UNANSWERED };
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let http = reqwest::Client::builder()
-            .connect_timeout(REPORT_SEND_WAIT_MAX)
-            .timeout(REPORT_SEND_WAIT_MAX)
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("headwater-client/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| {
                 Error::Internal(format!("no HTTP client can be made on this system: {error}"))
             })?;
-        Ok(Self { base: base.trim_end_matches('/').to_owned(), http })
+        Ok(Self { base: base.trim_end_matches('/').to_owned(), http, wait })
     }
 
     /// Checks in; waits at most [`CHECK_IN_WAIT_MAX`], and not at all while an earlier failure is remembered.
@@ -50,7 +51,10 @@ impl Server {
         state: &mut State,
         now: Timestamp,
     ) -> Option<CheckInAnswer> {
-        if state.check_in_not_before.is_some_and(|not_before| not_before > now) {
+        // A time further off than any pause was remembered under a clock that has since been set back.
+        let left =
+            state.check_in_not_before.and_then(|until| Duration::try_from(until.duration_since(now)).ok());
+        if left.is_some_and(|left| !left.is_zero() && left <= CHECK_IN_BACK_OFF_MAX) {
             return None;
         }
         let asked = tokio::time::timeout(CHECK_IN_WAIT_MAX, self.ask(message)).await;
@@ -127,7 +131,13 @@ impl Server {
 
     async fn post(&self, what: &str, body: Vec<u8>) -> reqwest::Result<reqwest::Response> {
         let url = format!("{}/client/v1/{what}", self.base);
-        self.http.post(url).header(CONTENT_TYPE, "application/json").body(body).send().await
+        self.http
+            .post(url)
+            .timeout(self.wait)
+            .header(CONTENT_TYPE, "application/json")
+            .body(body)
+            .send()
+            .await
     }
 }
 

@@ -1,23 +1,21 @@
 //! What a run works with: what was read at its start, and what it has found so far.
 
-use std::path::Path;
-
 use headwater_api::bundle::ClientBundle;
 use headwater_api::policy::PolicyDocument;
 use headwater_api::report::Attempt;
 use headwater_api::settings::{DomainDocument, EffectiveSettingsDocument};
 use headwater_depot::{BackOff, FetchSettings, Fetcher, Store, StoreError};
-use headwater_policy::{Class, Client, ClientId, EffectiveSettings, Policy};
+use headwater_policy::{Client, ClientId, EffectiveSettings, Policy};
 use jiff::Timestamp;
 
 use crate::config::Config;
 use crate::error::Error;
 use crate::folder::DataFolder;
-use crate::limits::{BUNDLE_BYTES_MAX, IMPATIENT_TIMEOUT};
+use crate::limits::IMPATIENT_TIMEOUT;
 use crate::run::RunOptions;
 use crate::server::Announced;
 use crate::state::State;
-use crate::{identity, os};
+use crate::{bundle, identity, os};
 
 /// One run's working values.
 pub(crate) struct Session {
@@ -35,6 +33,8 @@ pub(crate) struct Session {
     fetch: FetchSettings,
     pub store: Store,
     pub announced: Announced,
+    /// The server answered this run's check-in.
+    pub server_answers: bool,
     pub now: Timestamp,
     pub attempts: Vec<Attempt>,
     pub warnings: Vec<String>,
@@ -52,9 +52,9 @@ impl Session {
     pub(crate) fn open(config: &Config, options: &RunOptions, now: Timestamp) -> Result<Self, Error> {
         let folder = DataFolder::new(&config.data);
         os::create_folder(folder.root()).map_err(Error::file("making", folder.root()))?;
-        let bundle = read_bundle(config, &folder)?;
+        let bundle = bundle::take(config, &folder)?;
         identity::settle(config, &folder)?;
-        let state = State::load(&folder)?;
+        let (state, put_aside) = State::load_or_put_aside(&folder)?;
         let client_id: ClientId =
             config.id.parse().map_err(|problem| Error::Internal(format!("id {}: {problem}", config.id)))?;
         let policy = policy_of(state.policy.as_ref().map_or(&bundle.policy, |signed| &signed.policy))
@@ -88,9 +88,10 @@ impl Session {
             fetch,
             store,
             announced: Announced::new(),
+            server_answers: false,
             now,
             attempts: Vec::new(),
-            warnings: Vec::new(),
+            warnings: put_aside.into_iter().collect(),
             carried: Vec::new(),
             update_agent: None,
             outcomes: Vec::new(),
@@ -114,52 +115,6 @@ impl Session {
             .map_err(|error| Error::Internal(error.to_string()))?;
         Ok(())
     }
-
-    /// The root to start from, for a class of the organisation.
-    pub(crate) fn root(&self, class: Class) -> Vec<u8> {
-        let roots = &self.bundle.roots;
-        let root = match class {
-            Class::Settings => &roots.settings,
-            Class::Components => &roots.components,
-            Class::Programs => &roots.programs,
-        };
-        serde_json::to_vec(root).expect("a JSON value is written as JSON")
-    }
-}
-
-/// Reads the bundle in the data folder; at the first start copies it there.
-pub(crate) fn read_bundle(config: &Config, folder: &DataFolder) -> Result<ClientBundle, Error> {
-    let kept = folder.bundle();
-    if kept.is_file() {
-        return read_kept_bundle(config, folder);
-    }
-    let given = config.bundle.as_ref().ok_or_else(|| Error::NoBundle(config.data.clone()))?;
-    let (bytes, bundle) = parse_bundle(given)?.ok_or_else(|| {
-        Error::file("reading the bundle", given)(std::io::Error::from(std::io::ErrorKind::NotFound))
-    })?;
-    os::create_folder(folder.root()).map_err(Error::file("making", folder.root()))?;
-    os::write_atomic(&kept, &bytes).map_err(Error::file("writing the bundle", &kept))?;
-    Ok(bundle)
-}
-
-/// Reads the bundle in the data folder.
-pub(crate) fn read_kept_bundle(config: &Config, folder: &DataFolder) -> Result<ClientBundle, Error> {
-    let kept = parse_bundle(&folder.bundle())?;
-    kept.map(|(_, bundle)| bundle).ok_or_else(|| Error::NoBundle(config.data.clone()))
-}
-
-/// A bundle and its bytes; `None` if there is no such file.
-fn parse_bundle(path: &Path) -> Result<Option<(Vec<u8>, ClientBundle)>, Error> {
-    let read = os::read_bounded(path, BUNDLE_BYTES_MAX).map_err(Error::file("reading the bundle", path))?;
-    let Some(bytes) = read else { return Ok(None) };
-    let malformed = |problem: String| Error::Malformed { path: path.to_owned(), problem };
-    let bundle: ClientBundle = serde_json::from_slice(&bytes)
-        .map_err(|error| malformed(format!("{error}; make it again with `headwater clients bundle`")))?;
-    if bundle.format > headwater_api::bundle::FORMAT {
-        return Err(malformed(format!("it is of format {}; use a newer headwater-client", bundle.format)));
-    }
-    policy_of(&bundle.policy).map_err(malformed)?;
-    Ok(Some((bytes, bundle)))
 }
 
 /// The addresses to plan with.

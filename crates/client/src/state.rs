@@ -59,6 +59,12 @@ pub struct State {
     pub last_run: Option<Report>,
 }
 
+/// What every format of the state says.
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
+}
+
 /// A release that failed here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failed {
@@ -96,25 +102,51 @@ impl State {
     ///
     /// # Errors
     ///
-    /// The file cannot be read, or is of a newer format than this program knows.
+    /// The file cannot be read, is damaged, or is of a newer format than this program knows.
     pub fn load(folder: &DataFolder) -> Result<Self, Error> {
         let path = folder.state();
-        let Some(bytes) =
-            os::read_bounded(&path, STATE_BYTES_MAX).map_err(Error::file("reading the state", &path))?
-        else {
-            return Ok(Self::default());
+        let bytes = match os::read_bounded(&path, STATE_BYTES_MAX) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Ok(Self::default()),
+            Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
+                return Err(Error::Damaged { path, problem: error.to_string() });
+            }
+            Err(error) => return Err(Error::file("reading the state", &path)(error)),
         };
         let malformed = |problem: String| Error::Malformed { path: path.clone(), problem };
-        let state: Self = serde_json::from_slice(&bytes).map_err(|error| {
-            malformed(format!("{error}; move the file away to start afresh (what is installed stays)"))
-        })?;
-        if state.format > FORMAT {
+        let damaged =
+            |error: serde_json::Error| Error::Damaged { path: path.clone(), problem: error.to_string() };
+        let Format { format } = serde_json::from_slice(&bytes).map_err(damaged)?;
+        if format > FORMAT {
             return Err(malformed(format!(
-                "it is of format {}, this program knows up to {FORMAT}; use the newer headwater-client",
-                state.format
+                "it is of format {format}, this program knows up to {FORMAT}; use the newer headwater-client"
             )));
         }
-        Ok(state)
+        serde_json::from_slice(&bytes).map_err(damaged)
+    }
+
+    /// As [`State::load`]; a damaged one is put aside, and the client starts afresh: nothing that is installed or
+    /// was ever verified is forgotten by that. The sentence says so.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read or put aside, or is of a newer format than this program knows.
+    pub fn load_or_put_aside(folder: &DataFolder) -> Result<(Self, Option<String>), Error> {
+        let path = folder.state();
+        match Self::load(folder) {
+            Ok(state) => Ok((state, None)),
+            Err(Error::Damaged { problem, .. }) => {
+                let aside = path.with_extension("json.damaged");
+                std::fs::rename(&path, &aside).map_err(Error::file("putting aside", &path))?;
+                let said = format!(
+                    "the state was damaged ({problem}) and started afresh; the damaged one is {}",
+                    aside.display()
+                );
+                tracing::warn!("{said}");
+                Ok((Self::default(), Some(said)))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Writes the state, whole or not at all.

@@ -11,10 +11,11 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::error::Error;
 use crate::folder::DataFolder;
-use crate::identity;
+
 use crate::run::installed;
-use crate::session::{addresses, policy_of, read_kept_bundle, settings_in_force};
+use crate::session::{addresses, policy_of, settings_in_force};
 use crate::state::State;
+use crate::{bundle, identity};
 
 /// What a client is, has and would do.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -49,7 +50,7 @@ pub struct Status {
 pub fn status(config: &Config) -> Result<Status, Error> {
     let folder = DataFolder::new(&config.data);
     identity::check(config, &folder)?;
-    let bundle = read_kept_bundle(config, &folder)?;
+    let bundle = bundle::kept(config, &folder)?;
     let state = State::load(&folder)?;
     let (domain, settings) = settings_in_force(&folder, &state, &bundle)?;
     let document = state.policy.as_ref().map_or(&bundle.policy, |signed| &signed.policy);

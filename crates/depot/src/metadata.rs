@@ -47,8 +47,11 @@ impl MetadataStore {
     pub fn load(&self) -> Result<Option<Trusted>, StoreError> {
         let Some(number) = self.current()? else { return Ok(None) };
         let set = self.set(number);
-        let mut roots = roots(&set)?.into_iter();
         let damaged = |reason: String| StoreError::Damaged { path: set.clone(), reason };
+        if !set.is_dir() {
+            return Err(damaged("it is not there".to_owned()));
+        }
+        let mut roots = roots(&set)?.into_iter();
         let first = roots.next().ok_or_else(|| damaged("it holds no root".to_owned()))?;
         let mut trusted = Trusted::from_root(&read(&first.1, ROOT_LENGTH_MAX)?)
             .map_err(|error| damaged(error.to_string()))?;

@@ -9,6 +9,7 @@ mod kills;
 mod own_program;
 mod programs;
 mod remembering;
+mod server;
 mod store;
 mod update_agent;
 mod vendor;

@@ -4,7 +4,7 @@
 use headwater_api::report::ClassResult;
 use headwater_client::limits::{FAILED_REMEMBERED_MAX, SPOOL_REPORTS_MAX};
 use headwater_client::state::{Failed, State};
-use headwater_client::{DataFolder, Error, RunOptions, Spool, run_once};
+use headwater_client::{Config, DataFolder, Error, RunOptions, Spool, run_once, status};
 use headwater_policy::Class;
 use headwater_repo::{Digest, Sequence};
 
@@ -121,4 +121,80 @@ async fn a_disk_that_refuses_ends_the_run_and_the_server_learns_of_it() {
     std::fs::rename(client.data.join("aside"), &releases).unwrap();
     update(&client).await;
     assert_eq!(current(&client, "components/rules/current/rules/changing.txt"), "release 2\n");
+}
+
+#[tokio::test]
+async fn a_damaged_state_is_put_aside_and_nothing_verified_is_forgotten() {
+    let mut world = World::new().await;
+    world.component("rules", 1);
+    let client = world.client("pc-1");
+    update(&client).await;
+    let folder = DataFolder::new(&client.data);
+    let whole = std::fs::read(folder.state()).unwrap();
+    for damage in [&b""[..], &whole[..whole.len() / 2], b"{\"format\": 1, \"run\": \"x\"}"] {
+        std::fs::write(folder.state(), damage).unwrap();
+        let told = status(&client).unwrap_err().to_string();
+        assert!(told.contains("the next run puts it aside"), "{told}");
+        let report = update(&client).await;
+        assert!(report.warnings[0].contains("started afresh"), "{report:#?}");
+        assert_eq!(std::fs::read(folder.state().with_extension("json.damaged")).unwrap(), damage);
+        assert_eq!(report.client, "pc-1");
+        assert_eq!(class(&report, "components").result, ClassResult::Current);
+        assert!(update(&client).await.warnings.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn damaged_metadata_is_fetched_anew() {
+    let mut world = World::new().await;
+    world.component("rules", 1);
+    let client = world.client("pc-1");
+    update(&client).await;
+    let metadata = client.data.join("metadata/components");
+    let set = || metadata.join(std::fs::read_to_string(metadata.join("current")).unwrap().trim());
+    let damages: [&dyn Fn(); 4] = [
+        &|| std::fs::write(metadata.join("current"), "nonsense").unwrap(),
+        &|| std::fs::write(set().join("1.root.json"), "{").unwrap(),
+        &|| std::fs::write(set().join("timestamp.json"), "{").unwrap(),
+        &|| std::fs::remove_dir_all(set()).unwrap(),
+    ];
+    for (number, damage) in damages.iter().enumerate() {
+        damage();
+        let report = update(&client).await;
+        assert_eq!(class(&report, "components").result, ClassResult::Current, "{number}: {report:#?}");
+        assert_eq!(report.warnings.len(), usize::from(number != 2), "{number}: {report:#?}");
+    }
+    world.component("rules", 2);
+    update(&client).await;
+    assert_eq!(current(&client, "components/rules/current/rules/changing.txt"), "release 2\n");
+}
+
+/// A bundle of another organisation leads nowhere; the right one, given next, takes its place. Once something was
+/// verified, no other does.
+#[tokio::test]
+async fn a_bundle_that_led_nowhere_gives_way_to_the_right_one() {
+    let (mut right, other) = (World::new().await, World::new().await);
+    right.component("rules", 1);
+    let client = right.client("pc-1");
+    let mut wrong: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(other.bundle()).unwrap()).unwrap();
+    wrong["policy"] = serde_json::to_value(&right.policy).unwrap();
+    let wrong_path = right.folder.path().join("wrong.json");
+    std::fs::write(&wrong_path, wrong.to_string()).unwrap();
+    let mistaken = Config { bundle: Some(wrong_path), ..client.clone() };
+    let report = update(&mistaken).await;
+    assert_eq!(class(&report, "settings").result, ClassResult::Failed, "{report:#?}");
+    assert_eq!(class(&update(&client).await, "components").result, ClassResult::Updated);
+    assert_eq!(class(&update(&mistaken).await, "components").result, ClassResult::Current);
+
+    let kept = DataFolder::new(&client.data).bundle();
+    std::fs::write(&kept, "{\"format\": 1").unwrap();
+    let without = Config { bundle: None, ..client.clone() };
+    let told = run_once(&without, &RunOptions::default()).await.unwrap_err().to_string();
+    assert!(told.contains("give it once with --bundle FILE"), "{told}");
+    assert_eq!(class(&update(&client).await, "components").result, ClassResult::Current);
+
+    let absent = Config { bundle: Some("absent.json".into()), ..right.client("pc-2") };
+    let told = run_once(&absent, &RunOptions::default()).await.unwrap_err().to_string();
+    assert!(told.contains("absent.json is not there"), "{told}");
 }

@@ -1,0 +1,60 @@
+//! The server at check-in and report: a hint and a letter box, never something that a run waits for (P1, P12).
+
+use std::time::{Duration, Instant};
+
+use headwater_api::policy::{EntryDocument, SelectorDocument, SourceDocument};
+use headwater_api::report::ClassResult;
+use headwater_client::DataFolder;
+use headwater_client::state::State;
+use tokio::net::TcpListener;
+
+use crate::world::{World, class, update};
+
+/// A mirror gives everything, and the server accepts and never answers: neither check-in nor report.
+#[tokio::test]
+async fn a_silent_server_costs_a_run_no_more_than_three_seconds() {
+    let mut world = World::new().await;
+    world.component("rules", 1);
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mirror =
+        std::mem::replace(&mut world.policy.server.url, format!("http://{}", silent.local_addr().unwrap()));
+    world.policy.mode = "customized".to_owned();
+    world.policy.entries = vec![EntryDocument {
+        clients: SelectorDocument { ipv4: Some("127.0.0.0-127.255.255.255".to_owned()), ipv6: None },
+        source: SourceDocument::Url { url: mirror, classes: None },
+    }];
+    world.publish_settings();
+    let client = world.client("pc-1");
+    for result in [ClassResult::Updated, ClassResult::Current] {
+        let begun = Instant::now();
+        let report = update(&client).await;
+        let all = begun.elapsed();
+        assert_eq!(class(&report, "components").result, result, "{report:#?}");
+        let lost = all.saturating_sub(Duration::from_millis(
+            report.attempts.iter().map(|attempt| attempt.duration_ms).sum(),
+        ));
+        assert!(lost < Duration::from_secs(3), "{lost:?} of {all:?} lost to the server");
+    }
+    assert_eq!(std::fs::read_dir(client.data.join("reports")).unwrap().count(), 2, "reports wait");
+}
+
+/// A clock that was years ahead when the server did not answer: set right, it does not keep the client away.
+#[tokio::test]
+async fn a_clock_set_back_does_not_stop_check_ins() {
+    let world = World::new().await;
+    let client = world.client("pc-1");
+    update(&client).await;
+    let folder = DataFolder::new(&client.data);
+    let mut state = State::load(&folder).unwrap();
+    let mut keep_away = |pause: i64| {
+        state.check_in_not_before =
+            Some(headwater_client::os::now() + jiff::SignedDuration::from_secs(pause));
+        state.save(&folder).unwrap();
+        world.heard(|heard| heard.check_ins.clear());
+    };
+    for (pause, expected) in [(3_000, 0), (400 * 24 * 3_600, 1)] {
+        keep_away(pause);
+        update(&client).await;
+        assert_eq!(world.heard(|heard| heard.check_ins.len()), expected, "after {pause} s");
+    }
+}
