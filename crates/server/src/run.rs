@@ -114,7 +114,13 @@ pub async fn run(
             listen_limits(limits::CONSOLE_CONNECTIONS_MAX),
             until(stopped.clone()),
         )),
-        tokio::spawn(jobs(app.clone(), until(stopped.clone()))),
+        // Apart from the others: a sync may take a day, and what is signed lives no longer.
+        tokio::spawn(at_each_tick(app.clone(), until(stopped.clone()), |app| async move {
+            app.run_signing(now()).await;
+        })),
+        tokio::spawn(at_each_tick(app.clone(), until(stopped.clone()), |app| async move {
+            app.run_jobs(now()).await;
+        })),
     ];
     let stopper = stop.clone();
     tokio::spawn(async move {
@@ -157,7 +163,11 @@ fn listen_limits(connections_max: usize) -> ListenLimits {
     ListenLimits { connections_max, shutdown_grace: limits::SHUTDOWN_GRACE, ..ListenLimits::default() }
 }
 
-async fn jobs(app: Arc<App>, stopped: impl Future<Output = ()>) {
+async fn at_each_tick<F: Future<Output = ()>>(
+    app: Arc<App>,
+    stopped: impl Future<Output = ()>,
+    work: impl Fn(Arc<App>) -> F,
+) {
     let mut stopped = std::pin::pin!(stopped);
     let mut tick = tokio::time::interval(limits::JOB_TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -168,7 +178,7 @@ async fn jobs(app: Arc<App>, stopped: impl Future<Output = ()>) {
         }
         tokio::select! {
             () = &mut stopped => return,
-            () = app.run_jobs(now()) => {}
+            () = work(app.clone()) => {}
         }
     }
 }

@@ -1,6 +1,6 @@
-//! What the server does by itself: signing anew before anything expires, the vendor source's schedule, garbage, reports.
+//! What the server does by itself: signing anew before anything expires; the vendor source's schedule, garbage, reports.
 //!
-//! The clock is read in the loop ([`crate::run`]'s) only; [`App::run_jobs`] takes `now`. A job that fails is logged,
+//! The clock is read in the loops ([`crate::run`]'s) only. A job that fails is logged,
 //! shown in the status, and tried again at the next look.
 
 use headwater_api::v1::JobStatus;
@@ -8,8 +8,7 @@ use headwater_policy::Class;
 use jiff::{SignedDuration, Timestamp};
 
 use super::App;
-use super::signing::chain;
-use crate::error::Result;
+use crate::error::{Result, chain};
 use crate::limits::GARBAGE_INTERVAL_SECONDS;
 
 /// The jobs, in the order in which they run.
@@ -40,9 +39,8 @@ impl App {
         self.note("sign", now, signed);
     }
 
-    /// Runs every job that is due at `now`.
+    /// Runs every other job that is due at `now`, one after the other.
     pub async fn run_jobs(&self, now: Timestamp) {
-        self.run_signing(now).await;
         match self.vendor_due(now).await {
             Ok(false) => {}
             Ok(true) => {
