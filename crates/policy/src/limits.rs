@@ -14,8 +14,8 @@ pub const URL_BYTES_MAX: usize = 2048;
 pub const HOST_BYTES_MAX: usize = 253;
 /// Bytes of one label of a host name (RFC 1035).
 pub const HOST_LABEL_BYTES_MAX: usize = 63;
-/// Domains in the tree, the root included: the whole tree is handled in memory and shown on one page.
-pub const DOMAINS_MAX: usize = 10_000;
+/// Domains in the tree, the root included: the whole tree is handled in memory, and each is a signed document.
+pub const DOMAINS_MAX: usize = 1000;
 /// Levels of the tree, the root included: paths stay readable and file names within every limit.
 pub const DOMAIN_DEPTH_MAX: usize = 16;
 /// Bytes of one domain's name: it is part of a file name.

@@ -76,16 +76,10 @@ impl DataFolder {
         self.root.join("keys").join(class.to_string())
     }
 
-    /// The folder above the class repositories.
-    #[must_use]
-    pub fn repositories(&self) -> PathBuf {
-        self.root.join("repository")
-    }
-
     /// The folder of a class repository.
     #[must_use]
     pub fn repository(&self, class: Class) -> PathBuf {
-        self.repositories().join(class.to_string())
+        self.root.join("repository").join(class.to_string())
     }
 
     /// Archives being received.

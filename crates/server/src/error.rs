@@ -3,22 +3,7 @@
 //! Statuses, codes and what outsiders learn stand in one table: `rest/errors.rs`.
 
 use headwater_api::v1::Change;
-
-/// One thing wrong with a request, with the entry that it is about.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Problem {
-    /// The entry, from 1, if it is of one.
-    pub entry: Option<u32>,
-    /// The thing, the reason, the way out.
-    pub message: String,
-}
-
-impl Problem {
-    /// A problem of no entry.
-    pub fn new(message: impl Into<String>) -> Self {
-        Self { entry: None, message: message.into() }
-    }
-}
+use headwater_policy::Problem;
 
 /// Why a use case was not done.
 #[derive(Debug, thiserror::Error)]
@@ -184,7 +169,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Refusal {
     /// One problem with the request.
     pub fn invalid(message: impl Into<String>) -> Self {
-        Self::Invalid(vec![Problem::new(message)])
+        Self::Invalid(vec![Problem::general(message)])
     }
 }
 
@@ -201,17 +186,23 @@ impl<T> Doing<T> for std::io::Result<T> {
 }
 
 fn joined(problems: &[Problem]) -> String {
-    let lines: Vec<String> = problems
-        .iter()
-        .map(|problem| match problem.entry {
-            Some(number) => format!("entry {number}: {}", problem.message),
-            None => problem.message.clone(),
-        })
-        .collect();
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
     lines.join("; ")
 }
 
 fn numbers(entries: &[u32]) -> String {
     let words: Vec<String> = entries.iter().map(u32::to_string).collect();
     words.join(", ")
+}
+
+/// An error with its causes, in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
 }

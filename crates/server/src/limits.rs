@@ -18,20 +18,14 @@ pub const REPORT_ATTEMPTS_MAX: usize = 4096;
 /// Installed releases named in one report.
 pub const REPORT_INSTALLED_MAX: usize = 4096;
 
-/// Bytes of one text inside a report or check-in (detail, message, version).
+/// Bytes of the program's version in a report or check-in; other texts are bounded by the whole.
 pub const REPORT_TEXT_BYTES_MAX: usize = 4096;
-
-/// Addresses that a client may say it has. A host with more is a router.
-pub const CLIENT_ADDRESSES_MAX: usize = 64;
 
 /// Clients in the registry: the design's fleet; beyond it an embedded database is the wrong choice.
 pub const CLIENTS_MAX: u64 = 200_000;
 
 /// Clients moved by one request.
 pub const MOVE_CLIENTS_MAX: usize = 10_000;
-
-/// Domains in the tree; each is a signed document.
-pub const DOMAINS_MAX: usize = 1000;
 
 /// Bytes of one domain's free values and files together: every client of it fetches them.
 pub const DOMAIN_EXTRAS_BYTES_MAX: usize = 1024 * 1024;
@@ -54,7 +48,7 @@ pub const EDITS_MAX: usize = 4096;
 /// Characters of a comment on a saved version.
 pub const COMMENT_CHARS_MAX: usize = 1000;
 
-/// Saved versions kept (S7 keeps every one; this only bounds one page of them).
+/// Items of a page, at most.
 pub const PAGE_ITEMS_MAX: u32 = 1000;
 
 /// Items of a page when nobody says how many.
@@ -76,8 +70,7 @@ pub const UPLOAD_RETRY_AFTER_SECONDS: u32 = 30;
 /// Silence in an upload after which it is given up.
 pub const UPLOAD_IDLE_MAX: Duration = Duration::from_secs(60);
 
-/// Age of an unreferenced blob before it is collected, in seconds: a publication that has stored its blobs and
-/// not yet signed must not lose them.
+/// Seconds that the blobs of a release stay after it has left the release list: a client may be fetching them.
 pub const BLOB_GRACE_SECONDS: i64 = 60 * 60;
 
 /// Age of a metadata or target file that is no longer current, before it is collected, in seconds: a client that

@@ -5,13 +5,13 @@
 use headwater_api::checkin::{CheckIn, CheckInAnswer};
 use headwater_api::report::Report;
 use headwater_api::v1::{ClientView, StoredReport};
-use headwater_policy::{Class, Client, ClientId, DomainPath, parse_address};
+use headwater_policy::{ADDRESSES_MAX, Class, Client, ClientId, DomainPath, Problem, parse_address};
 use headwater_repo::Role;
 use jiff::Timestamp;
 
 use super::App;
 use crate::db::clients::{self as rows, ClientRow};
-use crate::error::{Problem, Refusal, Result};
+use crate::error::{Refusal, Result};
 use crate::limits;
 
 impl App {
@@ -32,7 +32,7 @@ impl App {
             last_seen: now,
         };
         if let Some(class) = row.versions.keys().find(|class| class.parse::<Class>().is_err()) {
-            problems.push(Problem::new(format!("versions: `{}` is no class", class.escape_debug())));
+            problems.push(Problem::general(format!("versions: `{}` is no class", class.escape_debug())));
         }
         refuse(problems)?;
         let domain = self.note_client(row, None, now).await?;
@@ -275,22 +275,24 @@ fn client_view(row: ClientRow, agents: &[headwater_api::policy::UpdateAgentDocum
 
 fn client_id(text: &str, problems: &mut Vec<Problem>) -> String {
     if let Err(error) = text.parse::<ClientId>() {
-        problems.push(Problem::new(format!("client: {error}")));
+        problems.push(Problem::general(format!("client: {error}")));
     }
     text.to_owned()
 }
 
 fn addresses(texts: &[String], problems: &mut Vec<Problem>) -> Vec<String> {
-    if texts.len() > limits::CLIENT_ADDRESSES_MAX {
-        let max = limits::CLIENT_ADDRESSES_MAX;
-        problems.push(Problem::new(format!("addresses: there are {}, at most {max} are taken", texts.len())));
+    if texts.len() > ADDRESSES_MAX {
+        problems.push(Problem::general(format!(
+            "addresses: there are {}, at most {ADDRESSES_MAX} are taken",
+            texts.len()
+        )));
         return Vec::new();
     }
     let mut addresses = Vec::new();
     for text in texts {
         match parse_address(text) {
             Ok(address) => addresses.push(address.to_string()),
-            Err(error) => problems.push(Problem::new(format!("addresses: {error}"))),
+            Err(error) => problems.push(Problem::general(format!("addresses: {error}"))),
         }
     }
     addresses
@@ -298,7 +300,7 @@ fn addresses(texts: &[String], problems: &mut Vec<Problem>) -> Vec<String> {
 
 fn text(name: &str, text: String, problems: &mut Vec<Problem>) -> String {
     if text.len() > limits::REPORT_TEXT_BYTES_MAX {
-        problems.push(Problem::new(format!(
+        problems.push(Problem::general(format!(
             "{name}: it has {} bytes, at most {} are taken",
             text.len(),
             limits::REPORT_TEXT_BYTES_MAX
@@ -311,12 +313,14 @@ fn check_report(report: &Report) -> Vec<Problem> {
     let mut problems = Vec::new();
     if report.format != headwater_api::report::FORMAT {
         let known = headwater_api::report::FORMAT;
-        problems
-            .push(Problem::new(format!("format: {} is unknown, this server reads {known}", report.format)));
+        problems.push(Problem::general(format!(
+            "format: {} is unknown, this server reads {known}",
+            report.format
+        )));
     }
     if report.attempts.len() > limits::REPORT_ATTEMPTS_MAX {
         let max = limits::REPORT_ATTEMPTS_MAX;
-        problems.push(Problem::new(format!(
+        problems.push(Problem::general(format!(
             "attempts: there are {}, at most {max} are taken",
             report.attempts.len()
         )));
@@ -324,13 +328,13 @@ fn check_report(report: &Report) -> Vec<Problem> {
     let installed: usize = report.installed.values().map(std::collections::BTreeMap::len).sum();
     if installed > limits::REPORT_INSTALLED_MAX {
         let max = limits::REPORT_INSTALLED_MAX;
-        problems.push(Problem::new(format!("installed: there are {installed}, at most {max} are taken")));
+        problems.push(Problem::general(format!("installed: there are {installed}, at most {max} are taken")));
     }
     let class = |text: &str| text.parse::<Class>().is_err().then(|| text.escape_debug().to_string());
     let classes =
         report.classes.iter().map(|outcome| &outcome.class).chain(report.attempts.iter().map(|a| &a.class));
     if let Some(wrong) = classes.filter_map(|text| class(text)).next() {
-        problems.push(Problem::new(format!("`{wrong}` is no class")));
+        problems.push(Problem::general(format!("`{wrong}` is no class")));
     }
     problems
 }

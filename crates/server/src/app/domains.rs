@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use headwater_api::settings::{DomainDocument, FORMAT, SettingsDocument};
 use headwater_api::v1::{DomainView, SettingsEdit};
-use headwater_policy::{Class, DomainPath, DomainRefusal, DomainTree};
+use headwater_policy::{Class, DOMAINS_MAX, DomainPath, DomainRefusal, DomainTree, Problem};
 use headwater_repo::{FilePath, Role, TargetName};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -15,7 +15,7 @@ use super::policies::invalid;
 use super::signing::failed;
 use crate::db::domains::{self as rows, DomainRow, Extras};
 use crate::db::to_json;
-use crate::error::{Error, Problem, Refusal, Result};
+use crate::error::{Error, Refusal, Result};
 use crate::limits;
 
 impl App {
@@ -48,15 +48,6 @@ impl App {
         {
             let _change = self.change().await;
             let before = self.db.domains().await?;
-            if before.len() >= limits::DOMAINS_MAX {
-                return Err(Refusal::TooLarge {
-                    what: "the number of domains".to_owned(),
-                    limit: limits::DOMAINS_MAX as u64,
-                    unit: "domains",
-                    way_out: "remove one that is empty",
-                }
-                .into());
-            }
             tree(&before)?.add(path.clone(), Default::default()).map_err(refused)?;
             let mut after = before.clone();
             after.push(empty_domain(&path));
@@ -275,7 +266,7 @@ fn check_extras(extras: &Extras) -> Result<()> {
         if name.is_empty() || name.len() > limits::EXTRA_NAME_BYTES_MAX || name.chars().any(char::is_control)
         {
             let max = limits::EXTRA_NAME_BYTES_MAX;
-            problems.push(Problem::new(format!(
+            problems.push(Problem::general(format!(
                 "values: `{}`: a name has 1 to {max} bytes and no control characters",
                 name.escape_debug()
             )));
@@ -283,16 +274,17 @@ fn check_extras(extras: &Extras) -> Result<()> {
     }
     for path in extras.files.keys() {
         if let Err(error) = FilePath::new(path.as_str()) {
-            problems.push(Problem::new(format!("files: {error}")));
+            problems.push(Problem::general(format!("files: {error}")));
         }
         let mut above = path.rmatch_indices('/').map(|(at, _)| &path[..at]);
         if let Some(folder) = above.find(|folder| extras.files.contains_key(*folder)) {
-            problems.push(Problem::new(format!("files: `{folder}` is a file, and the folder of `{path}`")));
+            problems
+                .push(Problem::general(format!("files: `{folder}` is a file, and the folder of `{path}`")));
         }
     }
     for (what, count) in [("values", extras.values.len()), ("files", extras.files.len())] {
         if count > limits::DOMAIN_EXTRAS_MAX {
-            problems.push(Problem::new(format!(
+            problems.push(Problem::general(format!(
                 "{what}: there are {count}, at most {} are taken",
                 limits::DOMAIN_EXTRAS_MAX
             )));
@@ -301,7 +293,7 @@ fn check_extras(extras: &Extras) -> Result<()> {
     let bytes = to_json(extras).len();
     if bytes > limits::DOMAIN_EXTRAS_BYTES_MAX {
         let max = limits::DOMAIN_EXTRAS_BYTES_MAX;
-        problems.push(Problem::new(format!(
+        problems.push(Problem::general(format!(
             "values and files: they have {bytes} bytes as JSON, at most {max} are taken"
         )));
     }
@@ -333,7 +325,12 @@ fn refused(refusal: DomainRefusal) -> Error {
             clients: clients as u64,
             domains: domains as u64,
         },
-        other @ DomainRefusal::Full => Refusal::invalid(other.to_string()),
+        DomainRefusal::Full => Refusal::TooLarge {
+            what: "the number of domains".to_owned(),
+            limit: DOMAINS_MAX as u64,
+            unit: "domains",
+            way_out: "remove one that is empty",
+        },
     }
     .into()
 }

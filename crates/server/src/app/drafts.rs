@@ -5,7 +5,7 @@
 
 use headwater_api::policy::{EntryDocument, PolicyDocument};
 use headwater_api::v1::{Draft as DraftView, Edit, Saved as SavedAnswer};
-use headwater_policy::{Draft, EditRefusal, Policy, SaveDecision, decide_save, diff_policies};
+use headwater_policy::{Draft, EditRefusal, Policy, Problem, SaveDecision, decide_save, diff_policies};
 use jiff::Timestamp;
 
 use super::App;
@@ -275,15 +275,8 @@ fn apply(draft: &mut Draft, edit: Edit) -> Result<()> {
     let entry = |number, document: &EntryDocument| document.read(number).map_err(invalid_list);
     let done = match edit {
         Edit::Add { entry: document, at } => {
-            let added = entry(at.unwrap_or(draft.entries.len() as u32 + 1), &document)?;
-            let number = draft.entries.add(added).map_err(refused_edit)?;
-            match at {
-                Some(at) => {
-                    let moved = draft.entries.move_to(number, at);
-                    moved.map(drop)
-                }
-                None => Ok(()),
-            }
+            let at = at.unwrap_or(draft.entries.len() as u32 + 1);
+            draft.entries.insert(at, entry(at, &document)?)
         }
         Edit::Edit { number, entry: document } => {
             let edited = entry(number, &document)?;
@@ -312,7 +305,7 @@ fn refused_edit(refusal: EditRefusal) -> crate::error::Error {
         EditRefusal::NoSuchEntry { number, .. } => Some(number),
         EditRefusal::Full(_) => None,
     };
-    invalid_list(vec![headwater_policy::Problem { entry, message: refusal.to_string() }])
+    invalid_list(vec![Problem { entry, message: refusal.to_string() }])
 }
 
 fn not_taken(current: &Policy, imported: &Draft) -> Vec<String> {

@@ -3,7 +3,7 @@
 use headwater_api::policy::PolicyDocument;
 use headwater_api::settings::{FORMAT, SignedPolicy};
 use headwater_api::v1::{Change, SavedPolicy};
-use headwater_policy::{Class, Policy, PolicyDiff, diff_policies};
+use headwater_policy::{Class, Policy, PolicyDiff, Problem, diff_policies};
 use headwater_repo::TargetName;
 use jiff::Timestamp;
 
@@ -11,7 +11,7 @@ use super::App;
 use super::signing::{Staged, failed};
 use crate::db::policies::{self as rows, Saved};
 use crate::db::{Tx, to_json};
-use crate::error::{Error, Problem, Refusal, Result};
+use crate::error::{Error, Refusal, Result};
 
 /// The target that holds the policy.
 pub const POLICY_TARGET: &str = "policy.json";
@@ -116,7 +116,7 @@ pub(crate) fn signed_policy(saved: &Saved) -> Vec<u8> {
 /// What was stored, read back. It was checked when it was saved and is not judged again: a rule that has become
 /// stricter since must not lock an administrator out of the list that he has to mend.
 pub(crate) fn read_saved(saved: Saved) -> Result<Current> {
-    let corrupt = |problems: Vec<headwater_policy::Problem>| Error::Corrupt {
+    let corrupt = |problems: Vec<Problem>| Error::Corrupt {
         what: "policy",
         reason: problems.first().map(ToString::to_string).unwrap_or_default(),
     };
@@ -129,20 +129,12 @@ fn saved_view(saved: Saved) -> SavedPolicy {
 }
 
 /// Problems of a list as a refusal.
-pub(crate) fn invalid_list(problems: Vec<headwater_policy::Problem>) -> Error {
-    let problems = problems
-        .into_iter()
-        .map(|problem| Problem { entry: problem.entry, message: problem.message })
-        .collect();
+pub(crate) fn invalid_list(problems: Vec<Problem>) -> Error {
     Refusal::InvalidList(problems).into()
 }
 
 /// Problems of a request as a refusal.
-pub(crate) fn invalid(problems: Vec<headwater_policy::Problem>) -> Error {
-    let problems = problems
-        .into_iter()
-        .map(|problem| Problem { entry: problem.entry, message: problem.message })
-        .collect();
+pub(crate) fn invalid(problems: Vec<Problem>) -> Error {
     Refusal::Invalid(problems).into()
 }
 

@@ -8,13 +8,14 @@ use headwater_api::parse::plan_document;
 use headwater_api::policy::ClientDocument;
 use headwater_api::v1::{Change, Explained, Finding, Preview};
 use headwater_policy::{
-    EntrySource, Family, FamilySet, Policy, SourceUrl, diff_policies, explain, explain_address, parse_address,
+    EntrySource, Family, FamilySet, Policy, Problem, SourceUrl, diff_policies, explain, explain_address,
+    parse_address,
 };
 
 use super::App;
 use super::clients::planning_client;
 use super::policies::{changes, invalid_list, read_saved};
-use crate::error::{Error, Problem, Refusal, Result};
+use crate::error::{Error, Refusal, Result};
 use crate::limits;
 
 impl App {
@@ -30,7 +31,7 @@ impl App {
         let next = match open.draft.into_policy() {
             Ok(next) => next,
             Err(problems) => {
-                let error = |problem: headwater_policy::Problem| Finding {
+                let error = |problem: Problem| Finding {
                     entry: problem.entry,
                     code: "error".to_owned(),
                     message: problem.message,
@@ -128,7 +129,7 @@ impl App {
                     .partition(std::result::Result::is_ok);
                 if !wrong.is_empty() {
                     let problem =
-                        |error: headwater_policy::ParseError| Problem::new(format!("addresses: {error}"));
+                        |error: headwater_policy::ParseError| Problem::general(format!("addresses: {error}"));
                     let problems = wrong.into_iter().filter_map(|result| result.err()).map(problem).collect();
                     return Err(Refusal::Invalid(problems).into());
                 }

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use headwater_api::v1::{RoleRequest, UpdateAgentView, UpdateAgentsAnswer};
 use headwater_policy::{
-    Class, ClassSet, ClientId, Draft, EntrySource, Force, ParseError, Policy, RoleRefusal, Scheme,
+    Class, ClassSet, ClientId, Draft, EntrySource, Force, ParseError, Policy, Problem, RoleRefusal, Scheme,
     UpdateAgent, give_role, give_role_to_domain, parse_address, take_role,
 };
 use jiff::Timestamp;
@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::App;
 use super::policies::invalid_list;
 use crate::db::clients::ClientRow;
-use crate::error::{Error, Problem, Refusal, Result};
+use crate::error::{Error, Refusal, Result};
 
 /// Where an update agent listens unless somebody says otherwise.
 const PORT_DEFAULT: u16 = 8472;
@@ -142,7 +142,7 @@ fn read(request: &RoleRequest) -> Result<Role> {
             parsed
                 .iter()
                 .filter_map(|class| class.as_ref().err())
-                .map(|e| Problem::new(format!("classes: {e}"))),
+                .map(|e| Problem::general(format!("classes: {e}"))),
         );
         parsed.into_iter().flatten().collect()
     };
@@ -150,13 +150,16 @@ fn read(request: &RoleRequest) -> Result<Role> {
     let addresses = request.addresses.as_ref().map(|texts| {
         let parsed: Vec<_> = texts.iter().map(|text| parse_address(text)).collect();
         problems.extend(
-            parsed.iter().filter_map(|a| a.as_ref().err()).map(|e| Problem::new(format!("addresses: {e}"))),
+            parsed
+                .iter()
+                .filter_map(|a| a.as_ref().err())
+                .map(|e| Problem::general(format!("addresses: {e}"))),
         );
         parsed.into_iter().flatten().collect()
     });
     let scheme = request.scheme.as_deref().map(Scheme::from_str);
     if let Some(Err(error)) = &scheme {
-        problems.push(Problem::new(error.to_string()));
+        problems.push(Problem::general(error.to_string()));
     }
     if !problems.is_empty() {
         return Err(Refusal::Invalid(problems).into());

@@ -3,7 +3,7 @@
 //! 1. [`App::stage`]: targets, then `N.targets.json`, then `N.snapshot.json` are written. Nothing leads to them yet.
 //! 2. [`App::commit`]: one database transaction holds what the use case saves *and* the bytes of the new
 //!    `timestamp.json`. This is the moment of publication.
-//! 3. The same function copies those bytes to the file. A crash between is repaired by [`App::open_repositories`]
+//! 3. The same function copies those bytes to the file. A crash between is repaired by [`App::open_repository`]
 //!    at the next start, a full disk by the signing job.
 //!
 //! A crash before 2 leaves files that the next publication of the same version overwrites and garbage collection
@@ -17,7 +17,7 @@ use super::{App, CrashPoint};
 use crate::data;
 use crate::db::Tx;
 use crate::db::repositories::{self, RepositoryRow};
-use crate::error::{Doing, Error, Result};
+use crate::error::{Doing, Error, Result, chain};
 use crate::limits::RESIGN_LIFE_LEFT_DIVISOR;
 
 /// Signed and written, but for the file that leads to it.
@@ -174,16 +174,4 @@ fn row(staged: &Staged) -> RepositoryRow {
 /// A failure to write metadata as the server's own.
 pub(crate) fn failed(class: Class, doing: &'static str) -> impl FnOnce(WriteError) -> Error {
     move |error| Error::Repository { class, doing, reason: chain(&error) }
-}
-
-/// An error with its causes, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

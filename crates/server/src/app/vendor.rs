@@ -16,10 +16,9 @@ use jiff::Timestamp;
 
 use super::App;
 use super::policies::invalid_list;
-use super::signing::chain;
 use crate::db::releases::{self as release_rows, ReleaseRow};
 use crate::db::vendor::{self as rows, VendorRow};
-use crate::error::{Doing, Error, Refusal, Result};
+use crate::error::{Doing, Error, Refusal, Result, chain};
 use crate::limits;
 
 /// Minutes between syncs unless somebody says otherwise.

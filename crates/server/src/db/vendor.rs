@@ -12,9 +12,9 @@ use crate::error::Result;
 pub struct VendorRow {
     /// Base URL, normalised.
     pub url: String,
-    /// Its newest trusted root metadata.
+    /// The root metadata that it was set with.
     pub root: String,
-    /// The version of that.
+    /// The version of the newest root that a sync trusted.
     pub root_version: u64,
     /// Minutes between syncs; 0: on demand only.
     pub schedule_minutes: u32,

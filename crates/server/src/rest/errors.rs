@@ -4,10 +4,10 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use headwater_api::v1::{ErrorAnswer, ErrorBody};
+use headwater_policy::Problem;
 use serde_json::{Value, json};
 
-use crate::app::signing::chain;
-use crate::error::{Error, Refusal};
+use crate::error::{Error, Refusal, chain};
 use crate::limits;
 
 /// What an outsider is told.
@@ -52,11 +52,9 @@ fn table(error: &Error) -> Row {
 fn refused(refusal: &Refusal) -> (StatusCode, &'static str, Option<Value>) {
     use StatusCode as S;
     match refusal {
-        Refusal::Invalid(problems) => {
-            (S::BAD_REQUEST, "invalid_request", Some(json!({ "problems": problems })))
-        }
+        Refusal::Invalid(problems) => (S::BAD_REQUEST, "invalid_request", Some(problems_json(problems))),
         Refusal::InvalidList(problems) => {
-            (S::UNPROCESSABLE_ENTITY, "invalid_list", Some(json!({ "problems": problems })))
+            (S::UNPROCESSABLE_ENTITY, "invalid_list", Some(problems_json(problems)))
         }
         Refusal::NotFound { .. } => (S::NOT_FOUND, "not_found", None),
         Refusal::NoVendor => (S::NOT_FOUND, "no_vendor", None),
@@ -87,6 +85,11 @@ fn refused(refusal: &Refusal) -> (StatusCode, &'static str, Option<Value>) {
         Refusal::ForeignOrigin(_) => (S::FORBIDDEN, "foreign_origin", None),
         Refusal::Quota(_) => (S::INSUFFICIENT_STORAGE, "quota", None),
     }
+}
+
+fn problems_json(problems: &[Problem]) -> Value {
+    let each = |problem: &Problem| json!({ "entry": problem.entry, "message": problem.message });
+    json!({ "problems": problems.iter().map(each).collect::<Vec<_>>() })
 }
 
 impl IntoResponse for Error {

@@ -1,5 +1,6 @@
 //! Check-ins, reports, the registry, client bundles.
 
+use headwater_policy::ADDRESSES_MAX;
 use serde_json::{Value, json};
 
 use crate::harness::Server;
@@ -80,7 +81,7 @@ async fn what_clients_say_is_bounded() {
         (check_in("client", json!("../etc")), 400),
         (check_in("client", json!("")), 400),
         (check_in("addresses", json!(["10.0.0.256"])), 400),
-        (check_in("addresses", json!(vec!["10.0.0.1"; 65])), 400),
+        (check_in("addresses", json!(vec!["10.0.0.1"; ADDRESSES_MAX + 1])), 400),
         (check_in("program", json!("x".repeat(4097))), 400),
         (check_in("program", json!("x".repeat(70_000))), 413),
         (check_in("versions", json!({"patterns": 1})), 400),
@@ -98,8 +99,7 @@ async fn what_clients_say_is_bounded() {
         assert!(answer["error"]["message"].is_string());
     }
     assert_eq!(server.get("/api/v1/clients").await["items"], json!([]));
-    // 64 addresses are taken.
-    let (path, body) = check_in("addresses", json!(vec!["10.0.0.1"; 64]));
+    let (path, body) = check_in("addresses", json!(vec!["10.0.0.1"; ADDRESSES_MAX]));
     assert_eq!(server.tell(path, body).await.0, 200);
 }
 
