@@ -87,12 +87,11 @@ pub(crate) async fn place(
     manifest: &Manifest,
     record: &Record,
 ) -> Result<String, ContentError> {
-    let at = slot.folder().to_owned();
     let beginning = {
         let (slot, record, files) = (slot.clone(), record.clone(), manifest.files.clone());
         blocking(move || begin(&slot, &record, files)).await
     };
-    let (assembling, missing) = match beginning.map_err(Error::file("assembling in", &at))? {
+    let (assembling, missing) = match beginning? {
         Begun::Whole(name) => return Ok(name),
         Begun::Partly { assembling, missing } => (assembling, missing),
     };
@@ -151,17 +150,34 @@ enum Begun {
     Partly { assembling: PathBuf, missing: Vec<FileEntry> },
 }
 
-fn begin(slot: &Slot, record: &Record, files: Vec<FileEntry>) -> io::Result<Begun> {
+fn begin(slot: &Slot, record: &Record, files: Vec<FileEntry>) -> Result<Begun, Error> {
+    let at = || Error::file("assembling in", slot.folder());
     let name = record.folder_name();
-    if slot.record(&name)?.as_ref() == Some(record) && is_whole(&slot.release_folder(&name), record) {
+    if slot.record(&name).map_err(at())?.as_ref() == Some(record)
+        && is_whole(&slot.release_folder(&name), record)
+    {
         return Ok(Begun::Whole(name));
     }
+    let assembling = slot.begin(record).map_err(at())?;
+    let begun = check_room(&assembling, files.iter().map(|file| file.size).sum())
+        .and_then(|()| copy_known(slot, &assembling, files).map_err(at()));
+    match begun {
+        Ok(missing) => Ok(Begun::Partly { assembling, missing }),
+        Err(error) => {
+            // On a full disk above all: a half-made folder must not keep it full.
+            let _ = os::remove_tree(&assembling);
+            Err(error)
+        }
+    }
+}
+
+/// Copies the files that an installed release has, and says which are missing.
+fn copy_known(slot: &Slot, assembling: &Path, files: Vec<FileEntry>) -> io::Result<Vec<FileEntry>> {
     let mut here: BTreeMap<Digest, PathBuf> = BTreeMap::new();
     for (name, record) in [slot.previous()?, slot.installed()?].into_iter().flatten() {
         let folder = slot.release_folder(&name);
         here.extend(record.files.iter().map(|file| (file.sha256, folder.join(&file.path))));
     }
-    let assembling = slot.begin(record)?;
     let mut missing = Vec::new();
     for file in files {
         let path = assembling.join(file.path.as_str());
@@ -178,7 +194,7 @@ fn begin(slot: &Slot, record: &Record, files: Vec<FileEntry>) -> io::Result<Begu
             missing.push(file);
         }
     }
-    Ok(Begun::Partly { assembling, missing })
+    Ok(missing)
 }
 
 fn is_whole(folder: &Path, record: &Record) -> bool {

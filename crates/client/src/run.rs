@@ -78,11 +78,7 @@ pub(crate) async fn complete(
         return Err(Error::ManualNotAllowed(session.domain));
     }
     session.state.run += 1;
-    // A disk that is full from the start must not keep the server from learning of it.
-    let ended = match session.save_state() {
-        Ok(()) => run_classes(&mut session).await.err(),
-        Err(error) => Some(error),
-    };
+    let ended = begin_and_run(&mut session).await.err();
     role::settle(&mut session);
     if !options.self_trial
         && let Err(error) = sweep(&session)
@@ -123,10 +119,17 @@ fn take_lock(folder: &DataFolder) -> Result<Lock, Error> {
     }
 }
 
-async fn run_classes(session: &mut Session) -> Result<(), Error> {
+/// A disk that is full from the start ends the run here: the report tells the server all the same.
+async fn begin_and_run(session: &mut Session) -> Result<(), Error> {
     if !session.options.self_trial {
+        // First of all: what a crash left behind may be what fills the disk.
         recover(session).await?;
+        session.save_state()?;
     }
+    run_classes(session).await
+}
+
+async fn run_classes(session: &mut Session) -> Result<(), Error> {
     check_in(session).await?;
     for class in Class::ALL {
         match run_class(session, class).await {

@@ -5,6 +5,7 @@
 mod classes;
 mod configuration;
 mod decisions;
+mod full_disk;
 mod kills;
 mod own_program;
 mod programs;
