@@ -32,6 +32,8 @@ pub struct Hold<'a> {
     pub shelf: &'a Shelf,
     /// Bytes that may be held for all classes.
     pub quota_bytes: u64,
+    /// Bytes free on the disk.
+    pub free_bytes: u64,
 }
 
 /// Why a class cannot be held now; what was served before still is.
@@ -86,13 +88,12 @@ struct Needed {
     bodies: BTreeMap<Digest, u64>,
 }
 
-/// Brings one class on the shelf up to date and says the version that is served.
+/// Brings one class on the shelf up to date.
 ///
 /// # Errors
 ///
 /// See [`HoldError`]; what was served before is served still.
-pub async fn hold(request: &Hold<'_>) -> Result<u64, HoldError> {
-    let version = request.trusted.targets_version().unwrap_or(0);
+pub async fn hold(request: &Hold<'_>) -> Result<(), HoldError> {
     let needed = needed(request).await?;
     let missing: Vec<Blob> = needed
         .bodies
@@ -103,8 +104,7 @@ pub async fn hold(request: &Hold<'_>) -> Result<u64, HoldError> {
     check_room(request, &needed, &missing)?;
     request.walk.blobs(request.store, &missing, &|_| {}).await?;
     let shelf = |source| HoldError::Shelf { class: request.class, source };
-    put(request, &needed, &missing, version).map_err(shelf)?;
-    Ok(version)
+    put(request, &needed, &missing).map_err(shelf)
 }
 
 async fn needed(request: &Hold<'_>) -> Result<Needed, HoldError> {
@@ -158,16 +158,14 @@ fn check_room(request: &Hold<'_>, needed: &Needed, missing: &[Blob]) -> Result<(
     // What the client fetched for itself is linked, not stored twice.
     let to_store: u64 =
         missing.iter().filter(|blob| !request.store.has(&blob.digest)).map(|blob| blob.size).sum();
-    let disk = rustix::fs::statvfs(request.store.folder());
-    let free = disk.map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
-    let free = free.saturating_sub(FREE_BYTES_MIN);
+    let free = request.free_bytes.saturating_sub(FREE_BYTES_MIN);
     if to_store > free {
         return Err(HoldError::NoRoom { wanted: to_store, free });
     }
     Ok(())
 }
 
-fn put(request: &Hold<'_>, needed: &Needed, missing: &[Blob], version: u64) -> io::Result<()> {
+fn put(request: &Hold<'_>, needed: &Needed, missing: &[Blob]) -> io::Result<()> {
     let Hold { class, shelf, store, .. } = *request;
     for blob in missing {
         let from = store.path(&blob.digest);
@@ -191,6 +189,7 @@ fn put(request: &Hold<'_>, needed: &Needed, missing: &[Blob], version: u64) -> i
         files.insert(path);
     }
     let timestamp = received.timestamp.as_deref().ok_or_else(|| io::Error::other("there is no timestamp"))?;
+    let version = request.trusted.targets_version().unwrap_or(0);
     let current = shelf.folder(class).join(layout::TIMESTAMP);
     if shelf.version(class) == Some(version) && same(&current, timestamp) {
         return Ok(());

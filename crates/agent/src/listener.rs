@@ -50,11 +50,6 @@ impl Listener {
         self.running.keys().copied().collect()
     }
 
-    /// What is shared, and what was served of it.
-    pub fn site(&self) -> &Site {
-        &self.site
-    }
-
     /// Plays `part` from now on: opens and closes listeners, shares and unshares classes. Says what could not be
     /// done; the rest is done.
     pub async fn play(&mut self, part: &Part) -> Vec<String> {

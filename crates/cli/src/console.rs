@@ -60,12 +60,6 @@ impl Console {
         self.receive(self.http.get(self.address(path))).await
     }
 
-    /// Asks for something that is not JSON.
-    pub async fn get_text(&self, path: &str) -> Result<String, Failure> {
-        let response = self.send(self.http.get(self.address(path))).await?;
-        response.text().await.map_err(|error| self.broke_off(&error))
-    }
-
     /// Sends a message and takes the answer.
     pub async fn call<B: Serialize + ?Sized, T: DeserializeOwned>(
         &self,

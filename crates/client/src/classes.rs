@@ -8,10 +8,9 @@ use headwater_depot::{FetchError, MetadataStore, Source, StoreError, Walk};
 use headwater_policy::{Class, SourceKey, Step, plan};
 use headwater_repo::Trusted;
 
-use crate::error::Error;
+use crate::error::{Error, said};
 use crate::folder::Owner;
 use crate::machine::{NameOutcome, class_message, class_result};
-use crate::run::said;
 use crate::session::{Session, store_error};
 use crate::{bundle, content, domain, os, role};
 

@@ -17,11 +17,11 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::chance::Chance;
 use crate::config::Config;
-use crate::error::Error;
+use crate::error::{Error, said};
 use crate::folder::DataFolder;
 use crate::limits::STOP_GRACE;
 use crate::machine::poll_after;
-use crate::run::{Completed, RunOptions, complete, said};
+use crate::run::{Completed, RunOptions, complete};
 use crate::{bundle, identity, os, own_program, role};
 
 /// A client that polls, and serves as update agent where it has the role.

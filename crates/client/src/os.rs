@@ -16,7 +16,7 @@ mod system;
 
 pub use system::{
     current_link, exec, free_bytes, host_name, in_own_process_group, is_storage_fault, kill_process_group,
-    make_executable, set_mode, stop_signal, switch_link,
+    set_mode, stop_signal, switch_link,
 };
 
 /// The clock, read at the entry points of the client only.
@@ -205,6 +205,15 @@ pub const TEMPORARY_PREFIX: &str = ".tmp-";
 ///
 /// The folder cannot be read, or something cannot be removed.
 pub fn remove_temporaries(folder: &Path) -> io::Result<()> {
+    remove_but(folder, |name| !name.starts_with(TEMPORARY_PREFIX))
+}
+
+/// Removes every entry of `folder` whose name `keep` refuses.
+///
+/// # Errors
+///
+/// The folder cannot be read, or something cannot be removed.
+pub fn remove_but(folder: &Path, keep: impl Fn(&str) -> bool) -> io::Result<()> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -212,7 +221,7 @@ pub fn remove_temporaries(folder: &Path) -> io::Result<()> {
     };
     for entry in entries {
         let entry = entry?;
-        if !entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX) {
+        if keep(&entry.file_name().to_string_lossy()) {
             continue;
         }
         if entry.file_type()?.is_dir() {

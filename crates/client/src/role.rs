@@ -10,7 +10,7 @@ use headwater_policy::{Class, ClassSet};
 
 use crate::classes::Verified;
 use crate::config::Config;
-use crate::error::Error;
+use crate::error::{Error, said};
 use crate::folder::DataFolder;
 use crate::limits::POLL_INTERVAL_DEFAULT;
 use crate::session::{Session, addresses, policy_of, settings_in_force};
@@ -39,16 +39,11 @@ pub(crate) async fn hold(session: &mut Session, verified: &Verified<'_>) {
         store: &session.store,
         shelf: &shelf,
         quota_bytes: quota_bytes(session),
+        free_bytes: os::free_bytes(session.folder.root()).unwrap_or(u64::MAX),
     };
     if let Err(error) = hold_class(&request).await {
         tracing::warn!(%class, %error, "the class cannot be held for others now");
-        let mut said = error.to_string();
-        let mut cause = std::error::Error::source(&error);
-        while let Some(deeper) = cause {
-            said = format!("{said}: {deeper}");
-            cause = deeper.source();
-        }
-        report(session).problems.insert(class.to_string(), said);
+        report(session).problems.insert(class.to_string(), said(&error));
     }
 }
 

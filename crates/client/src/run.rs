@@ -13,7 +13,7 @@ use headwater_policy::Class;
 
 use crate::classes::run_class;
 use crate::config::Config;
-use crate::error::Error;
+use crate::error::{Error, said};
 use crate::folder::DataFolder;
 use crate::install::recover;
 use crate::os::{self, Lock, Locked};
@@ -229,15 +229,4 @@ async fn send(session: &Session, report: &Report) -> Result<(), Error> {
     }
     kept?;
     server.send_reports(&spool).await
-}
-
-/// An error with its causes, in one sentence.
-pub(crate) fn said(error: &Error) -> String {
-    let mut said = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(deeper) = cause {
-        said = format!("{said}: {deeper}");
-        cause = deeper.source();
-    }
-    said
 }

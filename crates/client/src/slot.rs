@@ -244,8 +244,8 @@ impl Slot {
         for link in ["current", "previous"] {
             kept.extend(self.link_name(link)?);
         }
-        remove_but(&self.folder, |name| !name.starts_with(os::TEMPORARY_PREFIX))?;
-        remove_but(&self.releases(), |name| {
+        os::remove_temporaries(&self.folder)?;
+        os::remove_but(&self.releases(), |name| {
             kept.iter().any(|kept| name == kept || name.strip_suffix(".json") == Some(kept))
         })
     }
@@ -271,25 +271,4 @@ impl Slot {
     fn trial_path(&self) -> PathBuf {
         self.folder.join("trial.json")
     }
-}
-
-/// Removes every entry of `folder` whose name `keep` refuses.
-fn remove_but(folder: &Path, keep: impl Fn(&str) -> bool) -> io::Result<()> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    for entry in entries {
-        let entry = entry?;
-        if entry.file_name().to_str().is_some_and(&keep) {
-            continue;
-        }
-        if entry.file_type()?.is_dir() {
-            os::remove_tree(&entry.path())?;
-        } else {
-            os::remove_file(&entry.path())?;
-        }
-    }
-    Ok(())
 }

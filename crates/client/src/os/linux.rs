@@ -50,15 +50,6 @@ pub fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o777))
 }
 
-/// Lets the owner and others run a file.
-///
-/// # Errors
-///
-/// The system refuses.
-pub fn make_executable(path: &Path) -> io::Result<()> {
-    set_mode(path, 0o755)
-}
-
 /// Bytes that an ordinary process may still write to the disk of `folder`.
 ///
 /// # Errors
