@@ -217,10 +217,10 @@ impl Demo {
             told.push(format!("{} {} ({})", release.name, release.version, bytes(size)));
         }
         self.fleet.sync().await?;
-        let mut text = format!("the vendor source publishes {}; the server takes it over", told.join(", "));
+        let mut text = format!("{} from the vendor source", told.join(", "));
         if let Some(program) = &publication.program {
             self.fleet.publish_program(program, self.output).await?;
-            text.push_str(&format!("; it publishes program {} {}", program.name, program.version));
+            text.push_str(&format!(", program {} {} from the server", program.name, program.version));
         }
         let heading = format!("Publication {} of {}", self.published + 1, self.publications.len());
         self.output.line(&format!("\n{}: {text}", self.output.paint().bold(&heading)));
@@ -268,24 +268,22 @@ impl Demo {
     fn introduce(&self, draft: &Draft) {
         let paint = self.output.paint();
         let clients: usize = self.sites.iter().map(|site| site.clients.len()).sum();
-        let agents: Vec<String> = self
-            .sites
-            .iter()
-            .filter_map(|site| site.agent.as_ref())
-            .map(|agent| format!("{} at {}", agent.id, agent.addresses[0]))
-            .collect();
-        let told = if agents.is_empty() { "none".to_owned() } else { agents.join(", ") };
+        let agents = self.sites.iter().filter(|site| site.agent.is_some()).count();
         self.output.line(&format!(
-            "{}: {} and {} at {}, on this machine alone\n  vendor source   {}\n  server          {} (API {})\n  update agents   {told}\n",
+            "{}: {} and {} at {}, on this machine alone\n  vendor source  {}\n  server         {} (administrators: {})\n",
             paint.bold("Headwater demo"),
             counted(clients, "client"),
-            counted(agents.len(), "update agent"),
+            counted(agents, "update agent"),
             counted(self.sites.len(), "site"),
             self.vendor.url,
             self.server.fleet_url,
             self.server.console_url,
         ));
-        self.output.line(&format!("{}\n{}", paint.bold("Source list"), show::policy(&draft.policy)));
+        self.output.line(&format!(
+            "{}: the clients that an entry selects update from its source; when no entry is left, from the server\n{}",
+            paint.bold("Source list"),
+            show::list(&draft.policy)
+        ));
     }
 
     /// Who is current, of how many.

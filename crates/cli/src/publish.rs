@@ -54,16 +54,7 @@ pub struct PublishArguments {
 
 /// Publishes.
 pub async fn run(arguments: PublishArguments, output: Output) -> Result<Exit, Failure> {
-    let hook = |flag: &str, command: Option<&String>| -> Result<Option<Hook>, Failure> {
-        let Some(command) = command else { return Ok(None) };
-        let command =
-            words(command).map_err(|reason| Failure::bad_input(format!("{flag} `{command}`: {reason}")))?;
-        Ok(Some(Hook { command, timeout_seconds: arguments.timeout }))
-    };
-    let options = PublishOptions {
-        install: hook("--install", arguments.install.as_ref())?,
-        probe: hook("--probe", arguments.probe.as_ref())?,
-    };
+    let options = hooks(arguments.install.as_deref(), arguments.probe.as_deref(), arguments.timeout)?;
     #[expect(clippy::disallowed_methods, reason = "the default version is the moment of the command")]
     let version = arguments.version.clone().unwrap_or_else(|| version_of(Timestamp::now()));
     let release = Release {
@@ -128,12 +119,27 @@ pub async fn upload(
     published
 }
 
+/// A release's commands, from the flags that give them.
+pub fn hooks(
+    install: Option<&str>,
+    probe: Option<&str>,
+    timeout_seconds: u32,
+) -> Result<PublishOptions, Failure> {
+    let hook = |flag: &str, command: Option<&str>| -> Result<Option<Hook>, Failure> {
+        let Some(command) = command else { return Ok(None) };
+        let words =
+            words(command).map_err(|reason| Failure::bad_input(format!("{flag} `{command}`: {reason}")))?;
+        Ok(Some(Hook { command: words, timeout_seconds }))
+    };
+    Ok(PublishOptions { install: hook("--install", install)?, probe: hook("--probe", probe)? })
+}
+
 fn version_of(now: Timestamp) -> String {
     now.strftime("%Y%m%d.%H%M%S").to_string()
 }
 
 /// Splits a command into words at blanks, as a shell does, with its two quotes and the backslash; nothing else.
-pub fn words(command: &str) -> Result<Vec<String>, String> {
+fn words(command: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;

@@ -3,28 +3,29 @@
 //! What it makes is a plain folder that any web server, bucket or USB stick can give out; clients believe its
 //! signatures, not its keeper. The keys stay in a folder of their own.
 
+pub mod ceremony;
 pub mod folder;
 pub mod keys;
 pub mod publish;
+pub mod show;
 pub mod verify;
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
-use headwater_api::v1::{Hook, PublishOptions};
-use headwater_repo::{
-    Draft, Expiry, KeyRing, Published, Role, RootDraft, Sequence, SignedRoot, Unsigned, layout,
-};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand};
+use headwater_policy::Class;
+use headwater_repo::{Expiry, Published, Role, layout};
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use self::folder::Folder;
 use self::keys::KeyFolder;
-use self::publish::{NewRelease, refused};
-use crate::failure::{Exit, Failure, chain};
-use crate::output::{Output, bytes, table, time};
+use self::publish::NewRelease;
+use crate::failure::{Exit, Failure};
+use crate::output::{Output, bytes, time};
 use crate::pack::Package;
-use crate::publish::{parse_seconds, words};
+use crate::publish::{hooks, parse_seconds};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -91,7 +92,8 @@ enum Command {
         #[command(flatten)]
         keys: Keys,
         /// The role
-        role: RoleName,
+        #[arg(value_parser = role_parser())]
+        role: Role,
     },
     /// Show what is published and until when its signatures are good
     Show {
@@ -113,13 +115,13 @@ struct Place {
     /// The folder that is given out
     folder: PathBuf,
     /// The class; a vendor source has components
-    #[arg(long, default_value = "components")]
-    class: ClassName,
+    #[arg(long, default_value = "components", value_parser = class_parser())]
+    class: Class,
 }
 
 impl Place {
     fn open(&self) -> Folder {
-        Folder::new(&self.folder, self.class.word())
+        Folder::new(&self.folder, self.class.as_str())
     }
 }
 
@@ -158,40 +160,15 @@ struct PublishArguments {
     keep_archive: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ClassName {
-    Settings,
-    Components,
-    Programs,
+fn class_parser() -> impl TypedValueParser<Value = Class> {
+    PossibleValuesParser::new(Class::ALL.map(Class::as_str))
+        .map(|word| word.parse().expect("a class's own name is one"))
 }
 
-impl ClassName {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Settings => "settings",
-            Self::Components => "components",
-            Self::Programs => "programs",
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum RoleName {
-    Root,
-    Timestamp,
-    Snapshot,
-    Targets,
-}
-
-impl RoleName {
-    fn role(self) -> Role {
-        match self {
-            Self::Root => Role::Root,
-            Self::Timestamp => Role::Timestamp,
-            Self::Snapshot => Role::Snapshot,
-            Self::Targets => Role::Targets,
-        }
-    }
+fn role_parser() -> impl TypedValueParser<Value = Role> {
+    let role = |word: String| Role::ALL.into_iter().find(|role| role.name() == word);
+    PossibleValuesParser::new(Role::ALL.map(Role::name))
+        .map(move |word| role(word).expect("a role's own name is one"))
 }
 
 /// Runs one of the commands.
@@ -202,14 +179,14 @@ pub fn run(arguments: RepoArguments, output: Output) -> Result<Exit, Failure> {
         Command::Init { place, keys, root_keys, root_threshold } => {
             let folder = place.open();
             let keys = KeyFolder::open(&keys.folder, true)?;
-            init(&folder, &keys, root_keys, root_threshold, now)?;
+            ceremony::init(&folder, &keys, root_keys, root_threshold, now)?;
             let root = folder.path(&layout::metadata(Role::Root, 1));
             output.result(
-                &json!({"folder": place.folder, "class": place.class.word(), "root": root}),
+                &json!({"folder": place.folder, "class": place.class.as_str(), "root": root}),
                 |_| {
                     format!(
                         "made a repository of {} in {}\nits root: {}",
-                        place.class.word(),
+                        place.class.as_str(),
                         place.folder.display(),
                         root.display()
                     )
@@ -232,86 +209,37 @@ pub fn run(arguments: RepoArguments, output: Output) -> Result<Exit, Failure> {
         Command::Refresh { place, keys } => {
             let keys = KeyFolder::open(&keys.folder, false)?;
             let folder = place.open();
-            let what = refresh(&folder, &keys.ring()?, now)?;
+            let what = ceremony::refresh(&folder, &keys.ring()?, now)?;
             let published = folder.published()?;
-            output.result(&json!({"signed": what, "expires": expiries(&published)}), |_| {
+            output.result(&json!({"signed": what, "expires": show::expiries(&published)}), |_| {
                 format!("signed {}; good until {}", what.join(", "), time(published.expires(Role::Timestamp)))
             });
             warn_of_root(&published, now, output);
         }
         Command::Rotate { place, keys, role } => {
             let keys = KeyFolder::open(&keys.folder, false)?;
-            let version = rotate(&place.open(), &keys, role.role(), now)?;
-            output.result(&json!({"role": role.role().name(), "root_version": version}), |_| {
+            let version = ceremony::rotate(&place.open(), &keys, role, now)?;
+            output.result(&json!({"role": role.name(), "root_version": version}), |_| {
                 format!(
                     "{} has a new key, by root version {version}; the old one is good for nothing any more",
-                    role.role()
+                    role
                 )
             });
         }
         Command::Show { place } => {
-            let view = show(&place.open())?;
-            output.result(&view, show_text);
+            output.result(&show::show(&place.open())?, show::show_text);
         }
         Command::Verify { place, root } => return verify::run(&place.open(), root.as_deref(), now, output),
     }
     Ok(Exit::Done)
 }
 
-/// Makes a repository with its keys and publishes nothing, signed.
-pub fn init(
-    folder: &Folder,
-    keys: &KeyFolder,
-    root_keys: u32,
-    root_threshold: u32,
-    now: Timestamp,
-) -> Result<(), Failure> {
-    if folder.exists() {
-        return Err(Failure::bad_input(format!(
-            "there is a repository at {} already",
-            folder.path("").display()
-        ))
-        .with_way_out("give another folder, or maintain it with publish, refresh and rotate"));
-    }
-    if root_threshold > root_keys {
-        return Err(Failure::bad_input(format!("{root_threshold} of {root_keys} root keys can never sign"))
-            .with_way_out("lower --root-threshold"));
-    }
-    let mut ring = KeyRing::new();
-    let mut root = RootDraft::first();
-    for role in Role::ALL {
-        let (count, threshold) = if role == Role::Root { (root_keys, root_threshold) } else { (1, 1) };
-        let mut public = Vec::new();
-        for _ in 0..count {
-            let key = keys.make(role)?;
-            public.push(key.public());
-            ring.add(key);
-        }
-        root = root.role(role, threshold as usize, public);
-    }
-    let root = root
-        .finish(now, &Expiry::default())
-        .and_then(|unsigned| unsigned.sign_with(&ring))
-        .map_err(refused)?;
-    publish::sign(folder, &ring, Draft::first(root), now)
-}
-
 fn publish_release(arguments: &PublishArguments, now: Timestamp, output: Output) -> Result<(), Failure> {
-    if arguments.install.is_some() && arguments.place.class != ClassName::Programs {
+    if arguments.install.is_some() && arguments.place.class != Class::Programs {
         return Err(Failure::bad_input("only programs are installed by a command")
             .with_way_out("give --class programs, or leave --install out"));
     }
-    let hook = |flag: &str, command: Option<&String>| -> Result<Option<Hook>, Failure> {
-        let parse = |command: &String| {
-            words(command).map_err(|reason| Failure::bad_input(format!("{flag} `{command}`: {reason}")))
-        };
-        let command = command.map(parse).transpose()?;
-        Ok(command.map(|command| Hook { command, timeout_seconds: arguments.timeout }))
-    };
-    let options = PublishOptions {
-        install: hook("--install", arguments.install.as_ref())?,
-        probe: hook("--probe", arguments.probe.as_ref())?,
-    };
+    let options = hooks(arguments.install.as_deref(), arguments.probe.as_deref(), arguments.timeout)?;
     let package = Package::of(&arguments.path, arguments.keep_archive)?;
     let keys = KeyFolder::open(&arguments.keys.folder, false)?;
     let progress = output.progress(&arguments.name, package.bytes);
@@ -335,58 +263,6 @@ fn publish_release(arguments: &PublishArguments, now: Timestamp, output: Output)
     Ok(())
 }
 
-/// Signs anew what needs it; says which roles.
-pub fn refresh(folder: &Folder, ring: &KeyRing, now: Timestamp) -> Result<Vec<&'static str>, Failure> {
-    let present = folder.published()?;
-    let expiry = Expiry::default();
-    let half_over =
-        |role: Role, life: jiff::SignedDuration| present.expires(role).duration_since(now) < life / 2;
-    let (unsigned, what) = if half_over(Role::Targets, expiry.targets) {
-        (Draft::next(&present).finish(now, &expiry), vec!["targets", "snapshot", "timestamp"])
-    } else if half_over(Role::Snapshot, expiry.snapshot) {
-        (Unsigned::snapshot_again(&present, now, &expiry), vec!["snapshot", "timestamp"])
-    } else {
-        (Unsigned::timestamp_again(&present, now, &expiry), vec!["timestamp"])
-    };
-    let signed = unsigned.and_then(|unsigned| unsigned.sign(ring)).map_err(refused)?;
-    folder.write(&signed)?;
-    Ok(what)
-}
-
-/// Replaces a role's keys by one new key, under a new root.
-fn rotate(folder: &Folder, keys: &KeyFolder, role: Role, now: Timestamp) -> Result<u64, Failure> {
-    let present = folder.published()?;
-    let before = keys.ring()?;
-    let has_root_key = |root: &SignedRoot| {
-        root.key_ids(Role::Root).iter().filter(|id| before.get(id).is_some()).count()
-            >= root.threshold(Role::Root)
-    };
-    if !has_root_key(present.root()) {
-        return Err(Failure::failed("only the root key can replace keys, and it is not at hand")
-            .with_way_out("bring the root key into the folder of --keys, then run this again"));
-    }
-    let key = keys.make(role)?;
-    let draft = RootDraft::next(present.root()).map_err(refused)?.role(role, 1, [key.public()]);
-    let ring = keys.ring()?;
-    let root = draft
-        .finish(now, &Expiry::default())
-        .and_then(|unsigned| unsigned.sign_with(&ring))
-        .map_err(refused)?;
-    let version = root.version();
-    let mut draft = Draft::next(&present);
-    draft.rotate_root(root).map_err(refused)?;
-    publish::sign(folder, &ring, draft, now)?;
-    Ok(version)
-}
-
-fn expiries(published: &Published) -> Value {
-    Role::ALL
-        .iter()
-        .map(|role| (role.name().to_owned(), json!(published.expires(*role).to_string())))
-        .collect::<serde_json::Map<_, _>>()
-        .into()
-}
-
 fn warn_of_root(published: &Published, now: Timestamp, output: Output) {
     let expires = published.expires(Role::Root);
     if expires.duration_since(now) < Expiry::default().root / 2 {
@@ -395,69 +271,4 @@ fn warn_of_root(published: &Published, now: Timestamp, output: Output) {
             time(expires)
         ));
     }
-}
-
-/// What is published, by name.
-fn show(folder: &Folder) -> Result<Value, Failure> {
-    let published = folder.published()?;
-    let mut components = Vec::new();
-    for name in published.targets().filter_map(|(name, _, _)| layout::component_of_release_list(&name)) {
-        let Some(list) = publish::release_list(folder, &published, &name)? else { continue };
-        let releases: Vec<Value> = list
-            .releases()
-            .iter()
-            .rev()
-            .map(|release| json!({"sequence": release.sequence.get(), "version": release.version.as_str(), "published": release.published, "files": release.files, "size": release.size}))
-            .collect();
-        let withdrawn: Vec<u64> = list.withdrawn().iter().copied().map(Sequence::get).collect();
-        components.push(json!({"name": name.as_str(), "current": list.current().sequence.get(), "withdrawn": withdrawn, "releases": releases}));
-    }
-    let versions: serde_json::Map<String, Value> =
-        Role::ALL.iter().map(|role| (role.name().to_owned(), json!(published.version(*role)))).collect();
-    Ok(json!({"names": components, "versions": versions, "expires": expiries(&published)}))
-}
-
-fn show_text(view: &Value) -> String {
-    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let mut rows = Vec::new();
-    for component in list(&view["names"]) {
-        for release in list(&component["releases"]) {
-            let state = match &release["sequence"] {
-                sequence if *sequence == component["current"] => "current",
-                sequence if list(&component["withdrawn"]).contains(sequence) => "withdrawn",
-                _ => "",
-            };
-            let size = bytes(release["size"].as_u64().unwrap_or_default());
-            rows.push(vec![
-                text(&component["name"]),
-                release["sequence"].to_string(),
-                text(&release["version"]),
-                release["files"].to_string(),
-                size,
-                text(&release["published"]),
-                state.to_owned(),
-            ]);
-        }
-    }
-    let releases = table(
-        &["name", "release", "version", "files", "size", "published", "state"],
-        rows,
-        "nothing is published yet",
-    );
-    let roles = Role::ALL.iter().map(|role| {
-        vec![
-            role.name().to_owned(),
-            view["versions"][role.name()].to_string(),
-            text(&view["expires"][role.name()]),
-        ]
-    });
-    format!("{releases}\n\n{}", table(&["role", "version", "expires"], roles.collect(), ""))
-}
-
-/// The root metadata that a new client or server is given.
-pub fn first_root(folder: &Folder) -> Result<Value, Failure> {
-    let bytes = folder.read(&layout::metadata(Role::Root, 1))?;
-    serde_json::from_slice(&bytes)
-        .map_err(|error| Failure::failed(format!("1.root.json is not JSON: {}", chain(&error))))
 }

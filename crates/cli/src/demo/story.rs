@@ -1,9 +1,9 @@
-//! The demo's words: what each client did, and why. Pure: reports in, lines out.
+//! The demo's words: what each client took, from where, and why. Pure: reports in, lines out.
 
 use std::collections::BTreeMap;
 
 use headwater_api::plan::PlanDocument;
-use headwater_api::report::{Attempt, AttemptResult, ClassResult, Installed, Report};
+use headwater_api::report::{Attempt, AttemptResult, ClassOutcome, ClassResult, Installed, Report};
 
 use super::sites::Site;
 use super::totals::Totals;
@@ -23,6 +23,13 @@ pub struct Story<'a> {
     pub plans: &'a BTreeMap<String, PlanDocument>,
     /// What each client had installed before.
     pub before: &'a BTreeMap<String, Report>,
+}
+
+/// What a run took from one source for one reason.
+struct Taken {
+    from: String,
+    bytes: u64,
+    news: Vec<String>,
 }
 
 impl Story<'_> {
@@ -45,65 +52,80 @@ impl Story<'_> {
         lines.join("\n")
     }
 
-    /// One run: a line for each class.
-    pub fn run(&self, report: &Report) -> String {
-        let addresses = report.addresses.join(" ");
-        let mut text = format!(
-            "  {} {}",
-            self.paint.bold(&report.client),
-            self.paint.dim(&format!("at {addresses}, {} ms", report.duration_ms))
-        );
-        for outcome in &report.classes {
-            let attempts: Vec<&Attempt> =
-                report.attempts.iter().filter(|attempt| attempt.class == outcome.class).collect();
-            let received = attempts.iter().map(|attempt| attempt.bytes).sum();
-            let (source, why) = match &outcome.source {
-                Some(source) => (source_words(source), self.why(&report.client, &outcome.class, source)),
-                None => ("no source".to_owned(), String::new()),
-            };
-            let result = match outcome.result {
-                ClassResult::Updated => {
-                    self.paint.green(&format!("{:<34}", self.step(report, &outcome.class)))
-                }
-                ClassResult::Current => self.paint.dim(&format!("{:<34}", "nothing new")),
-                result => self.paint.red(&format!("{}: {}", word(&result), outcome.message)),
-            };
-            let line = format!(
-                "    {:<11} {:<22} {:>9}  {result}  {}",
-                outcome.class,
-                source,
-                bytes(received),
-                self.paint.dim(&why)
-            );
-            text.push_str(&format!("\n{}", line.trim_end()));
-            for failed in attempts.iter().filter(|attempt| attempt.result == AttemptResult::Failed) {
-                text.push_str(&format!("\n    {:<11} {}", "", self.paint.yellow(&failure(failed))));
-            }
+    /// One run: a line for each source that gave something new, and what went wrong.
+    fn run(&self, report: &Report) -> String {
+        let address = report.addresses.first().map_or("", String::as_str);
+        let mut who = format!("{} {address:<10}", self.paint.bold(&format!("{:<9}", report.client)));
+        let mut text = String::new();
+        let mut line = |what: &str| {
+            text.push_str(&format!("  {who} {what}\n"));
+            who = " ".repeat(20);
+        };
+        for taken in self.taken(report) {
+            let from = self.paint.dim(&format!("from {:<34}", taken.from));
+            line(&format!("{:>8} {from} {}", bytes(taken.bytes), self.paint.green(&taken.news.join(", "))));
         }
-        text
+        for failure in failures(&report.attempts) {
+            line(&self.paint.yellow(&failure));
+        }
+        for outcome in report.classes.iter().filter(|outcome| is_trouble(outcome.result)) {
+            let told = format!("{}: {}: {}", outcome.class, word(&outcome.result), outcome.message);
+            line(&self.paint.red(&told));
+        }
+        text.trim_end().to_owned()
     }
 
-    /// What changed for a class: versions from and to.
-    fn step(&self, report: &Report, class: &str) -> String {
+    fn taken(&self, report: &Report) -> Vec<Taken> {
+        let mut all: Vec<Taken> = Vec::new();
+        for outcome in report.classes.iter().filter(|outcome| outcome.result == ClassResult::Updated) {
+            let from = self.from(report, outcome);
+            let attempts = report.attempts.iter().filter(|attempt| attempt.class == outcome.class);
+            let bytes: u64 = attempts.map(|attempt| attempt.bytes).sum();
+            let news = self.news(report, &outcome.class);
+            match all.iter_mut().find(|taken| taken.from == from) {
+                Some(taken) => {
+                    taken.bytes += bytes;
+                    taken.news.push(news);
+                }
+                None => all.push(Taken { from, bytes, news: vec![news] }),
+            }
+        }
+        all
+    }
+
+    /// The source of a class, and why it was this one: the entry, or the plan's reason up to its first stop.
+    fn from(&self, report: &Report, outcome: &ClassOutcome) -> String {
+        let Some(source) = &outcome.source else { return "no source".to_owned() };
+        let plan = self.plans.get(&report.client).and_then(|plans| plans.get(&outcome.class));
+        let step = plan.and_then(|plan| plan.steps.iter().find(|step| step.source == *source));
+        let why = match step.map(|step| (step.entry, step.reason.split([';', ':', ',']).next())) {
+            Some((Some(entry), _)) => format!(" (entry {entry})"),
+            Some((None, Some(reason))) => format!(" ({reason})"),
+            Some((None, None)) | None => String::new(),
+        };
+        format!("{}{why}", source_words(source))
+    }
+
+    /// What is new of a class: versions from and to.
+    fn news(&self, report: &Report, class: &str) -> String {
+        let before = self.before.get(&report.client);
         if class == "settings" {
-            let before = self.before.get(&report.client).map_or(0, |before| before.policy_version);
-            return match before {
-                0 => format!("source list {} (first)", report.policy_version),
+            return match before.map_or(0, |before| before.policy_version) {
+                0 => format!("source list {}", report.policy_version),
                 before if before == report.policy_version => "settings of its domain".to_owned(),
                 before => format!("source list {before} → {}", report.policy_version),
             };
         }
         let none = BTreeMap::new();
         let now = report.installed.get(class).unwrap_or(&none);
-        let then =
-            self.before.get(&report.client).and_then(|report| report.installed.get(class)).unwrap_or(&none);
+        let then = before.and_then(|report| report.installed.get(class)).unwrap_or(&none);
         let changed: Vec<String> = now
             .iter()
             .filter(|(name, installed)| then.get(*name) != Some(*installed))
             .map(|(name, installed)| version_step(name, then.get(name), installed))
             .collect();
         match changed.as_slice() {
-            [] => "updated".to_owned(),
+            [] => class.to_owned(),
             [first, second, rest @ ..] if !rest.is_empty() => {
                 format!("{first}, {second} and {} more", rest.len())
             }
@@ -111,39 +133,25 @@ impl Story<'_> {
         }
     }
 
-    fn why(&self, client: &str, class: &str, source: &str) -> String {
-        let plan = self.plans.get(client).and_then(|plans| plans.get(class));
-        let step = plan.and_then(|plan| plan.steps.iter().find(|step| step.source == source));
-        match step.map(|step| (step.entry, &step.reason)) {
-            Some((Some(entry), reason)) => format!("entry {entry}: {reason}"),
-            Some((None, reason)) => reason.clone(),
-            None => String::new(),
-        }
-    }
-
-    /// A site in one line, and one for each client that failed.
+    /// A site in one line, and what went wrong there.
     fn site(&self, site: &Site, reports: &[&Report]) -> Vec<String> {
         let mut from: BTreeMap<String, u64> = BTreeMap::new();
-        let mut updated = 0;
-        let mut lines = Vec::new();
-        for report in reports {
-            for attempt in &report.attempts {
-                *from.entry(source_words(&attempt.source)).or_default() += attempt.bytes;
-            }
-            let has = |result: ClassResult| report.classes.iter().any(|outcome| outcome.result == result);
-            updated += usize::from(has(ClassResult::Updated));
-            if has(ClassResult::Failed) || has(ClassResult::WentBack) || has(ClassResult::NoSource) {
-                lines.push(self.run(report));
-            }
+        for attempt in reports.iter().flat_map(|report| &report.attempts) {
+            *from.entry(source_words(&attempt.source)).or_default() += attempt.bytes;
         }
         let from: Vec<String> = from
             .iter()
             .filter(|(_, count)| **count > 0)
             .map(|(source, count)| format!("{} from {source}", bytes(*count)))
             .collect();
-        let text = format!("  {:<10} {updated} of {} updated: {}", site.name, reports.len(), from.join(", "));
-        lines.insert(0, text);
-        lines
+        let has = |report: &Report, which: fn(ClassResult) -> bool| {
+            report.classes.iter().any(|outcome| which(outcome.result))
+        };
+        let updated =
+            reports.iter().filter(|report| has(report, |result| result == ClassResult::Updated)).count();
+        let told = format!("  {:<10} {updated} of {} updated: {}", site.name, reports.len(), from.join(", "));
+        let failed = reports.iter().filter(|report| has(report, is_trouble));
+        std::iter::once(told).chain(failed.map(|report| self.run(report))).collect()
     }
 }
 
@@ -154,13 +162,12 @@ pub fn is_news(report: &Report, before: Option<&Report>) -> bool {
 }
 
 fn troubles(report: &Report) -> Vec<(&str, ClassResult)> {
-    let went_wrong = |result| !matches!(result, ClassResult::Updated | ClassResult::Current);
-    report
-        .classes
-        .iter()
-        .filter(|it| went_wrong(it.result))
-        .map(|it| (it.class.as_str(), it.result))
-        .collect()
+    let troubles = report.classes.iter().filter(|outcome| is_trouble(outcome.result));
+    troubles.map(|outcome| (outcome.class.as_str(), outcome.result)).collect()
+}
+
+fn is_trouble(result: ClassResult) -> bool {
+    !matches!(result, ClassResult::Updated | ClassResult::Current)
 }
 
 /// How everything came out.
@@ -192,14 +199,27 @@ pub fn ending(totals: &Totals, paint: Paint) -> String {
 fn version_step(name: &str, from: Option<&Installed>, to: &Installed) -> String {
     match from {
         Some(from) => format!("{name} {} → {}", from.version, to.version),
-        None => format!("{name} {} (first)", to.version),
+        None => format!("{name} {}", to.version),
     }
 }
 
-fn failure(attempt: &Attempt) -> String {
-    let reason = attempt.reason.as_ref().map(word).unwrap_or_default();
-    let detail = if attempt.detail.is_empty() { String::new() } else { format!(": {}", attempt.detail) };
-    format!("before that {} failed, {reason}{detail}", source_words(&attempt.source))
+/// The sources that failed: each once for a reason, with the classes and what it said first.
+fn failures(attempts: &[Attempt]) -> Vec<String> {
+    let mut all: Vec<(String, Vec<&str>, &str)> = Vec::new();
+    for attempt in attempts.iter().filter(|attempt| attempt.result == AttemptResult::Failed) {
+        let reason = attempt.reason.as_ref().map(word).unwrap_or_default();
+        let failed = format!("{} failed: {reason}", source_words(&attempt.source));
+        match all.iter_mut().find(|(other, ..)| *other == failed) {
+            Some((_, classes, _)) if classes.contains(&attempt.class.as_str()) => {}
+            Some((_, classes, _)) => classes.push(&attempt.class),
+            None => all.push((failed, vec![&attempt.class], &attempt.detail)),
+        }
+    }
+    let told = |(failed, classes, detail): (String, Vec<&str>, &str)| {
+        let detail = if detail.is_empty() { String::new() } else { format!(": {detail}") };
+        format!("{failed} ({}){detail}", classes.join(", "))
+    };
+    all.into_iter().map(told).collect()
 }
 
 fn source_words(source: &str) -> String {
@@ -209,5 +229,56 @@ fn source_words(source: &str) -> String {
             Some(id) => format!("update agent {id}"),
             None => source.strip_prefix("url:").unwrap_or(source).to_owned(),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use headwater_api::report::Report;
+    use serde_json::{Value, json};
+
+    use super::Story;
+    use crate::demo::sites::sites;
+    use crate::output::Paint;
+
+    fn attempt(class: &str, source: &str, result: &str, reason: Value, bytes: u64) -> Value {
+        json!({
+            "source": source, "url": "http://x", "entry": 1, "class": class, "result": result, "reason": reason,
+            "detail": "", "bytes": bytes, "started": "2026-11-22T12:00:00Z", "duration_ms": 1, "from_version": 0, "to_version": 1,
+        })
+    }
+
+    #[test]
+    fn a_client_has_a_line_for_each_source_and_one_for_what_failed() {
+        let outcome = |class: &str, source: &str, result: &str| json!({"class": class, "source": source, "result": result, "message": ""});
+        let report: Report = serde_json::from_value(json!({
+            "format": 1, "client": "remote-1", "domain": "root", "run": 1, "started": "2026-11-22T12:00:00Z", "duration_ms": 5,
+            "addresses": ["::1", "127.1.1.2"], "program": "0.1.0", "policy_version": 3,
+            "classes": [outcome("settings", "server", "updated"), outcome("components", "vendor", "updated"), outcome("programs", "server", "updated")],
+            "attempts": [
+                attempt("settings", "update_agent:u", "failed", json!("connect"), 0), attempt("settings", "server", "used", Value::Null, 2000),
+                attempt("components", "vendor", "used", Value::Null, 1_000_000),
+                attempt("programs", "update_agent:u", "failed", json!("connect"), 0), attempt("programs", "server", "used", Value::Null, 500),
+            ],
+            "installed": {"components": {"rules": {"sequence": 2, "version": "b"}}, "programs": {"greet": {"sequence": 1, "version": "1"}}},
+        }))
+        .unwrap();
+        let step = |source: &str, entry: Option<u32>| json!({"steps": [{"source": source, "url": "http://x", "entry": entry, "reason": "the list is exhausted; so"}], "skipped": []});
+        let plans = json!({"settings": step("server", None), "components": step("vendor", Some(1)), "programs": step("server", None)});
+        let plans = BTreeMap::from([("remote-1".to_owned(), serde_json::from_value(plans).unwrap())]);
+        let sites = sites(1, 0, true);
+        let story = Story { paint: Paint::PLAIN, sites: &sites, plans: &plans, before: &BTreeMap::new() };
+        let expected = [
+            "  remote-1  ::1          2.5 kB from server (the list is exhausted)     source list 3, greet 1",
+            "                         1.0 MB from vendor source (entry 1)            rules b",
+            "                       update agent u failed: connect (settings, programs)",
+        ];
+        assert_eq!(story.round(&[&report], true).lines().collect::<Vec<_>>(), expected);
+        assert_eq!(
+            story.round(&[&report], false),
+            "  remote     1 of 1 updated: 2.5 kB from server, 1.0 MB from vendor source"
+        );
     }
 }

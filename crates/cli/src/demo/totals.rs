@@ -59,11 +59,15 @@ impl Totals {
                 from.bytes += attempt.bytes;
                 from.updates += usize::from(attempt.result == AttemptResult::Used);
                 askers.entry((&attempt.class, &attempt.source)).or_default().insert(&report.client);
-                *match attempt.source.as_str() {
-                    "server" => &mut self.bytes_from_server,
-                    "vendor" => &mut self.bytes_from_vendor,
-                    _ => &mut self.bytes_from_update_agents,
-                } += attempt.bytes;
+                match attempt.source.as_str() {
+                    "server" => self.bytes_from_server += attempt.bytes,
+                    "vendor" => self.bytes_from_vendor += attempt.bytes,
+                    agent if agent.starts_with("update_agent:") => {
+                        self.bytes_from_update_agents += attempt.bytes;
+                    }
+                    // A mirror that somebody added to the list: `by_source` tells of it.
+                    _ => {}
+                }
             }
             self.attempts.entry(report.client.clone()).or_default().extend(report.attempts.iter().cloned());
         }

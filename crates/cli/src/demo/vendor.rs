@@ -15,9 +15,10 @@ use super::publications::NewRelease;
 use crate::failure::Failure;
 use crate::pack::Package;
 use crate::progress::Progress;
+use crate::repository::ceremony::{first_root, init};
 use crate::repository::folder::Folder;
 use crate::repository::keys::KeyFolder;
-use crate::repository::{first_root, init, publish};
+use crate::repository::publish;
 
 /// The vendor source.
 #[derive(Debug)]

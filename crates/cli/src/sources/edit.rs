@@ -157,9 +157,7 @@ pub async fn add(desk: &Desk, arguments: AddArguments) -> Result<(), Failure> {
             .with_way_out("give --update-agent ID, --url URL or --vendor"));
     };
     let entry = EntryDocument { clients: selector, source };
-    let draft = apply(desk, Edit::Add { entry, at: arguments.at }, None).await?;
-    show_after_edit(desk, &draft);
-    Ok(())
+    apply(desk, Edit::Add { entry, at: arguments.at }, None).await
 }
 
 /// Changes an entry.
@@ -181,16 +179,12 @@ pub async fn edit(desk: &Desk, arguments: EditArguments) -> Result<(), Failure> 
         entry.source = source;
     }
     let edit = Edit::Edit { number: arguments.number, entry };
-    let draft = apply(desk, edit, Some(draft.revision)).await?;
-    show_after_edit(desk, &draft);
-    Ok(())
+    apply(desk, edit, Some(draft.revision)).await
 }
 
 /// Removes entries.
 pub async fn remove(desk: &Desk, numbers: Vec<u32>) -> Result<(), Failure> {
-    let draft = apply(desk, Edit::Remove { numbers }, None).await?;
-    show_after_edit(desk, &draft);
-    Ok(())
+    apply(desk, Edit::Remove { numbers }, None).await
 }
 
 /// Moves an entry.
@@ -201,16 +195,12 @@ pub async fn move_entry(desk: &Desk, arguments: &MoveArguments) -> Result<(), Fa
         (true, None) => Edit::MoveUp { number },
         (false, None) => Edit::MoveDown { number },
     };
-    let draft = apply(desk, edit, None).await?;
-    show_after_edit(desk, &draft);
-    Ok(())
+    apply(desk, edit, None).await
 }
 
 /// Sets the mode.
 pub async fn set_mode(desk: &Desk, mode: String) -> Result<(), Failure> {
-    let draft = apply(desk, Edit::SetMode { mode }, None).await?;
-    show_after_edit(desk, &draft);
-    Ok(())
+    apply(desk, Edit::SetMode { mode }, None).await
 }
 
 /// Shows the options, or sets those that are given.
@@ -221,14 +211,14 @@ pub async fn options(desk: &Desk, arguments: &OptionsArguments) -> Result<(), Fa
         desk.output.result(&draft.policy.options, show::options);
         return Ok(());
     }
-    let draft = apply(desk, Edit::SetOptions { options }, Some(draft.revision)).await?;
-    show_after_edit(desk, &draft);
-    Ok(())
+    apply(desk, Edit::SetOptions { options }, Some(draft.revision)).await
 }
 
-async fn apply(desk: &Desk, edit: Edit, expected_revision: Option<u64>) -> Result<Draft, Failure> {
+async fn apply(desk: &Desk, edit: Edit, expected_revision: Option<u64>) -> Result<(), Failure> {
     let request = EditsRequest { edits: vec![edit], expected_revision };
-    desk.console.call(Method::POST, &format!("{}/edits", desk.path), &request).await
+    let draft: Draft = desk.console.call(Method::POST, &format!("{}/edits", desk.path), &request).await?;
+    show_after_edit(desk, &draft);
+    Ok(())
 }
 
 /// Shows the draft after an edit, and what to do next.

@@ -38,12 +38,17 @@ pub fn saved(saved: &SavedPolicy) -> String {
 
 /// Mode, options and entries.
 pub fn policy(policy: &PolicyDocument) -> String {
+    format!("mode {}\n{}\n\n{}", policy.mode, options(&policy.options), list(policy))
+}
+
+/// The entries alone.
+pub fn list(policy: &PolicyDocument) -> String {
     let empty = match policy.mode.as_str() {
         "standard" => "no entries: every client updates from the server",
         _ => "no entries: no client has a source of its own",
     };
     let rows = policy.entries.iter().zip(1_u32..).map(|(entry, number)| row(number, entry)).collect();
-    format!("mode {}\n{}\n\n{}", policy.mode, options(&policy.options), entries(rows, empty))
+    entries(rows, empty)
 }
 
 fn entries(rows: Vec<Vec<String>>, when_empty: &str) -> String {
