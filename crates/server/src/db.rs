@@ -28,6 +28,9 @@ pub struct Db {
     readers: SqlitePool,
 }
 
+/// One writer at a time, from the first statement on.
+const BEGIN: &str = "BEGIN IMMEDIATE";
+
 /// A change that is not yet made.
 pub type Tx = Transaction<'static, Sqlite>;
 
@@ -55,7 +58,17 @@ impl Db {
     /// # Errors
     /// When the database fails.
     pub async fn begin(&self) -> Result<Tx> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+        match self.writer.begin_with(BEGIN).await {
+            // SQLite ends a transaction by itself when the disk is full; the library goes on counting it, and the
+            // connection would begin no other one until the server is restarted.
+            Err(sqlx::Error::InvalidSavePointStatement) => {
+                if let Err(error) = self.writer.acquire().await?.close().await {
+                    tracing::warn!(%error, "the database connection that a full disk broke did not close well");
+                }
+                Ok(self.writer.begin_with(BEGIN).await?)
+            }
+            begun => Ok(begun?),
+        }
     }
 
     /// For reading.
@@ -109,4 +122,34 @@ pub(crate) fn json<T: DeserializeOwned>(what: &'static str, text: &str) -> Resul
 /// JSON for the database.
 pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("our own messages have string keys only")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_disk_does_not_outlast_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Db::open(&folder.path().join("server.db")).await.unwrap();
+        let insert = |bytes: i64| {
+            sqlx::query("INSERT INTO drafts VALUES (hex(randomblob(8)), 1, 1, 1, hex(zeroblob(?)))")
+                .bind(bytes)
+        };
+        for round in 0..3 {
+            // SQLite says that the disk is full when its file may not grow.
+            sqlx::query("PRAGMA max_page_count = 1").execute(&db.writer).await.unwrap();
+            let mut tx = db.begin().await.unwrap();
+            let error = insert(10_000_000).execute(&mut *tx).await.unwrap_err();
+            assert!(Error::from(error).is_disk_full(), "round {round}");
+            drop(tx);
+            let mut tx = match db.begin().await {
+                Ok(tx) => tx,
+                Err(error) => panic!("round {round}: {error:?}"),
+            };
+            sqlx::query("PRAGMA max_page_count = 1000000").execute(&mut *tx).await.unwrap();
+            insert(10_000).execute(&mut *tx).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+    }
 }

@@ -45,6 +45,19 @@ pub enum Error {
     Crash(crate::app::CrashPoint),
 }
 
+/// SQLite's primary result codes for a disk that is full or refuses (SQLITE_IOERR, SQLITE_FULL, SQLITE_CANTOPEN).
+const SQLITE_DISK_CODES: [u32; 3] = [10, 13, 14];
+
+impl Error {
+    /// The database could not write because of the disk.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        let Self::Database(sqlx::Error::Database(error)) = self else { return false };
+        let code = error.code().and_then(|code| code.parse::<u32>().ok());
+        code.is_some_and(|code| SQLITE_DISK_CODES.contains(&(code & 0xff)))
+    }
+}
+
 /// A refusal: the request is understood and not done; nothing has changed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Refusal {

@@ -32,13 +32,8 @@ fn table(error: &Error) -> Row {
             Row { status, code, message: refusal.to_string(), details }
         }
         // What failed inside names paths and statements: that is for the log.
-        Error::Disk { .. } => Row {
-            status: StatusCode::INSUFFICIENT_STORAGE,
-            ..internal(
-                "disk",
-                "the server's disk is full or refuses; its log says which file. Nothing was changed",
-            )
-        },
+        Error::Disk { .. } => disk_full(),
+        Error::Database(_) if error.is_disk_full() => disk_full(),
         Error::Database(_) | Error::Corrupt { .. } => {
             internal("database", "the server's database failed; its log says why. Try again, then look there")
         }
@@ -46,6 +41,16 @@ fn table(error: &Error) -> Row {
             internal("signing", "the server could not sign; its log says why. Nothing was published")
         }
         Error::Crash(_) => internal("crash", "the server stopped as a test asked"),
+    }
+}
+
+fn disk_full() -> Row {
+    Row {
+        status: StatusCode::INSUFFICIENT_STORAGE,
+        code: "disk",
+        message: "the server's disk is full or refuses; its log says which file. Nothing was changed"
+            .to_owned(),
+        details: None,
     }
 }
 
