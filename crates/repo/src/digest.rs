@@ -34,6 +34,12 @@ impl Digest {
     }
 }
 
+impl From<[u8; LENGTH]> for Digest {
+    fn from(bytes: [u8; LENGTH]) -> Self {
+        Self(bytes)
+    }
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex::encode(self.0))

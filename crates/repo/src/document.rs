@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::canonical::canonical;
 use crate::digest::Digest;
@@ -92,7 +92,7 @@ pub(crate) struct RootDocument {
     #[serde(rename = "_type")]
     pub(crate) kind: String,
     pub(crate) consistent_snapshot: bool,
-    #[serde(with = "whole_seconds")]
+    #[serde(serialize_with = "whole_seconds")]
     pub(crate) expires: Timestamp,
     pub(crate) keys: BTreeMap<KeyId, KeyDocument>,
     pub(crate) roles: BTreeMap<String, RoleKeys>,
@@ -113,7 +113,7 @@ impl RootDocument {
 pub(crate) struct PinsDocument {
     #[serde(rename = "_type")]
     pub(crate) kind: String,
-    #[serde(with = "whole_seconds")]
+    #[serde(serialize_with = "whole_seconds")]
     pub(crate) expires: Timestamp,
     pub(crate) meta: BTreeMap<String, Pin>,
     pub(crate) spec_version: String,
@@ -143,7 +143,7 @@ impl Pin {
 pub(crate) struct TargetsDocument {
     #[serde(rename = "_type")]
     pub(crate) kind: String,
-    #[serde(with = "whole_seconds")]
+    #[serde(serialize_with = "whole_seconds")]
     pub(crate) expires: Timestamp,
     pub(crate) spec_version: String,
     pub(crate) targets: BTreeMap<String, TargetDocument>,
@@ -157,14 +157,6 @@ pub(crate) struct TargetDocument {
 }
 
 /// Times as the specification writes them: `2026-11-22T11:00:00Z`, no fractions.
-mod whole_seconds {
-    use super::{Deserialize, Deserializer, Serializer, Timestamp};
-
-    pub(crate) fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{time:.0}"))
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
-        Timestamp::deserialize(deserializer)
-    }
+fn whole_seconds<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{time:.0}"))
 }

@@ -89,7 +89,7 @@ impl NameError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ContentError {
-    /// Not the JSON that was expected.
+    /// Not the JSON that was expected, or with a name, path or number in it that is not allowed.
     #[error("{what} cannot be read: {reason}")]
     Unparsable {
         /// Release list or manifest.
@@ -106,15 +106,6 @@ pub enum ContentError {
         got: u64,
         /// The newest known format.
         known: u64,
-    },
-    /// A name, path or number in it is not allowed.
-    #[error("{what} holds a bad value")]
-    Name {
-        /// Release list or manifest.
-        what: &'static str,
-        /// The bad value.
-        #[source]
-        source: NameError,
     },
     /// Its parts contradict each other or exceed a limit.
     #[error("{what} is wrong: {reason}")]

@@ -42,4 +42,4 @@ pub use published::Published;
 pub use release_list::{Release, ReleaseList, Step};
 pub use releases::{roll_back, stage_release};
 pub use root::{RootDraft, SignedRoot, UnsignedRoot};
-pub use trusted::{Freshness, Received, TargetDescription, Trusted, Wanted};
+pub use trusted::{Received, TargetDescription, Trusted, Wanted};

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
-use crate::error::{ContentError, NameError};
+use crate::error::ContentError;
 use crate::limits::{
     COMMAND_TIMEOUT_SECONDS_MAX, COMMAND_WORD_LENGTH_MAX, COMMAND_WORDS_MAX, DECODER_MEMORY_MAX,
     FILE_SIZE_MAX, FILES_MAX, TARGET_LENGTH_MAX,
@@ -37,7 +37,8 @@ pub struct Manifest {
 }
 
 /// One file of a release.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FileEntry {
     /// Where it stands in the release's folder.
     pub path: FilePath,
@@ -52,7 +53,8 @@ pub struct FileEntry {
 }
 
 /// A blob that holds one file, packed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Body {
     /// The blob's SHA-256, which is its name. Nothing is unpacked before this was checked.
     pub sha256: Digest,
@@ -97,33 +99,14 @@ pub struct Probe {
 #[serde(deny_unknown_fields)]
 struct RawManifest {
     format: u64,
-    component: String,
-    sequence: u64,
-    version: String,
-    files: Vec<RawFile>,
+    component: ComponentName,
+    sequence: Sequence,
+    version: VersionText,
+    files: Vec<FileEntry>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     install: Option<Install>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     probe: Option<Probe>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawFile {
-    path: String,
-    mode: u32,
-    size: u64,
-    sha256: Digest,
-    body: RawBody,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawBody {
-    sha256: Digest,
-    size: u64,
-    format: BodyFormat,
-    memory: u64,
 }
 
 impl Manifest {
@@ -135,16 +118,8 @@ impl Manifest {
     pub fn parse(bytes: &[u8]) -> Result<Self, ContentError> {
         check_format(WHAT, bytes, FORMAT)?;
         let raw: RawManifest = serde_json::from_slice(bytes).map_err(|error| unparsable(WHAT, &error))?;
-        let name = |source| ContentError::Name { what: WHAT, source };
-        let files: Result<Vec<_>, NameError> = raw.files.into_iter().map(FileEntry::try_from).collect();
-        let manifest = Self {
-            component: ComponentName::new(raw.component).map_err(name)?,
-            sequence: Sequence::new(raw.sequence).map_err(name)?,
-            version: VersionText::new(raw.version).map_err(name)?,
-            files: files.map_err(name)?,
-            install: raw.install,
-            probe: raw.probe,
-        };
+        let RawManifest { format: _, component, sequence, version, files, install, probe } = raw;
+        let manifest = Self { component, sequence, version, files, install, probe };
         manifest.check()?;
         Ok(manifest)
     }
@@ -158,15 +133,8 @@ impl Manifest {
         let mut sorted = self.clone();
         sorted.files.sort_by(|a, b| a.path.cmp(&b.path));
         sorted.check()?;
-        let raw = RawManifest {
-            format: FORMAT,
-            component: sorted.component.to_string(),
-            sequence: sorted.sequence.get(),
-            version: sorted.version.to_string(),
-            files: sorted.files.into_iter().map(RawFile::from).collect(),
-            install: sorted.install,
-            probe: sorted.probe,
-        };
+        let Self { component, sequence, version, files, install, probe } = sorted;
+        let raw = RawManifest { format: FORMAT, component, sequence, version, files, install, probe };
         let bytes = serde_json::to_vec(&raw).expect("manifests are plain JSON");
         if bytes.len() as u64 > TARGET_LENGTH_MAX {
             return Err(invalid(format!("it has {} bytes; {TARGET_LENGTH_MAX} are allowed", bytes.len())));
@@ -230,24 +198,6 @@ fn check_command(name: &str, command: &[String], timeout_seconds: u64) -> Result
         return Ok(());
     };
     Err(invalid(format!("{name} command: {reason}")))
-}
-
-impl TryFrom<RawFile> for FileEntry {
-    type Error = NameError;
-
-    fn try_from(raw: RawFile) -> Result<Self, NameError> {
-        let RawBody { sha256, size, format, memory } = raw.body;
-        let body = Body { sha256, size, format, memory };
-        Ok(Self { path: FilePath::new(raw.path)?, mode: raw.mode, size: raw.size, sha256: raw.sha256, body })
-    }
-}
-
-impl From<FileEntry> for RawFile {
-    fn from(file: FileEntry) -> Self {
-        let Body { sha256, size, format, memory } = file.body;
-        let body = RawBody { sha256, size, format, memory };
-        Self { path: file.path.to_string(), mode: file.mode, size: file.size, sha256: file.sha256, body }
-    }
 }
 
 /// Looks at the format before anything else, so that a later one is named and not called broken.

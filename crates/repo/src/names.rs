@@ -263,6 +263,8 @@ macro_rules! text_type {
     };
 }
 
+pub(crate) use text_type;
+
 text_type!(TargetName);
 text_type!(ComponentName);
 text_type!(VersionText);

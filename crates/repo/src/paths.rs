@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use crate::error::NameError;
 use crate::limits::{FILE_PATH_LENGTH_MAX, FILE_PATH_PART_LENGTH_MAX};
+use crate::names::text_type;
 
 /// A relative path with `/` between its parts that cannot leave the folder that it is joined to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -92,22 +95,4 @@ pub(crate) fn conflict<'a>(paths: impl IntoIterator<Item = &'a FilePath>) -> Opt
     })
 }
 
-impl fmt::Display for FilePath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl FromStr for FilePath {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        Self::new(text)
-    }
-}
-
-impl AsRef<str> for FilePath {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
+text_type!(FilePath);

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{ContentError, NameError};
+use crate::error::ContentError;
 use crate::layout;
 use crate::limits::{FILE_SIZE_MAX, FILES_MAX, RELEASES_MAX};
 use crate::manifest::{check_format, unparsable};
@@ -54,7 +54,7 @@ pub enum Step<'a> {
 #[serde(deny_unknown_fields)]
 struct RawList {
     format: u64,
-    component: String,
+    component: ComponentName,
     current: Sequence,
     withdrawn: Vec<Sequence>,
     releases: Vec<RawRelease>,
@@ -64,7 +64,7 @@ struct RawList {
 #[serde(deny_unknown_fields)]
 struct RawRelease {
     sequence: Sequence,
-    version: String,
+    version: VersionText,
     published: Timestamp,
     manifest: String,
     size: u64,
@@ -88,22 +88,16 @@ impl ReleaseList {
     pub fn parse(bytes: &[u8]) -> Result<Self, ContentError> {
         check_format(WHAT, bytes, FORMAT)?;
         let raw: RawList = serde_json::from_slice(bytes).map_err(|error| unparsable(WHAT, &error))?;
-        let name = |source| ContentError::Name { what: WHAT, source };
-        let component = ComponentName::new(raw.component).map_err(name)?;
-        for release in &raw.releases {
+        let RawList { format: _, component, current, withdrawn, releases } = raw;
+        for release in &releases {
             let expected = layout::manifest(&component, release.sequence);
             if release.manifest != expected.as_str() {
                 let reason = format!("release {}'s manifest is not {expected}", release.sequence);
                 return Err(ContentError::Invalid { what: WHAT, reason });
             }
         }
-        let releases: Result<Vec<_>, _> = raw.releases.into_iter().map(Release::try_from).collect();
-        let list = Self {
-            component,
-            current: raw.current,
-            withdrawn: raw.withdrawn,
-            releases: releases.map_err(name)?,
-        };
+        let releases = releases.into_iter().map(Release::from).collect();
+        let list = Self { component, current, withdrawn, releases };
         list.check()?;
         Ok(list)
     }
@@ -112,7 +106,7 @@ impl ReleaseList {
     pub fn to_bytes(&self) -> Vec<u8> {
         let release = |release: &Release| RawRelease {
             sequence: release.sequence,
-            version: release.version.to_string(),
+            version: release.version.clone(),
             published: release.published,
             manifest: layout::manifest(&self.component, release.sequence).to_string(),
             size: release.size,
@@ -120,7 +114,7 @@ impl ReleaseList {
         };
         let raw = RawList {
             format: FORMAT,
-            component: self.component.to_string(),
+            component: self.component.clone(),
             current: self.current,
             withdrawn: self.withdrawn.clone(),
             releases: self.releases.iter().map(release).collect(),
@@ -256,12 +250,10 @@ impl Release {
     }
 }
 
-impl TryFrom<RawRelease> for Release {
-    type Error = NameError;
-
-    fn try_from(raw: RawRelease) -> Result<Self, NameError> {
+impl From<RawRelease> for Release {
+    fn from(raw: RawRelease) -> Self {
         let RawRelease { sequence, version, published, manifest: _, size, files } = raw;
-        Ok(Self { sequence, version: VersionText::new(version)?, published, size, files })
+        Self { sequence, version, published, size, files }
     }
 }
 

@@ -59,15 +59,6 @@ pub struct Wanted {
     pub length_max: u64,
 }
 
-/// Whether a timestamp brought something new.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Freshness {
-    /// A newer one than the trusted one.
-    Newer,
-    /// The same version; the trusted one was kept.
-    Same,
-}
-
 /// What a verified target must look like.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetDescription {
@@ -91,10 +82,7 @@ impl Trusted {
     pub fn from_root(bytes: &[u8]) -> Result<Self, VerifyError> {
         check_length(bytes, ROOT_LENGTH_MAX, "root")?;
         let set = TrustedMetadataSet::from_root(bytes).map_err(|error| verify_error("root", error))?;
-        if let Some(role) = Role::ALL.iter().find(|role| set.root().role(role.name()).is_none()) {
-            let reason = format!("it names no keys for the role {role}");
-            return Err(VerifyError::Unparsable { role: "root".to_owned(), reason });
-        }
+        check_roles(&set)?;
         let roots = BTreeMap::from([(set.root().version, Arc::from(bytes))]);
         Ok(Self { set, received: Received { roots, ..Received::default() }, left_behind: BTreeMap::new() })
     }
@@ -105,7 +93,7 @@ impl Trusted {
     }
 
     /// Whether files are named with their version or hash. Always so in repositories that we write.
-    pub fn consistent_snapshot(&self) -> bool {
+    fn consistent_snapshot(&self) -> bool {
         self.set.root().consistent_snapshot
     }
 
@@ -129,10 +117,7 @@ impl Trusted {
         check_length(bytes, ROOT_LENGTH_MAX, "root")?;
         let mut next = self.clone();
         next.set.update_root(bytes).map_err(|error| verify_error("root", error))?;
-        if let Some(role) = Role::ALL.iter().find(|role| next.set.root().role(role.name()).is_none()) {
-            let reason = format!("it names no keys for the role {role}");
-            return Err(VerifyError::Unparsable { role: "root".to_owned(), reason });
-        }
+        check_roles(&next.set)?;
         let before = std::mem::take(&mut next.received);
         next.left_behind.clear();
         next.received.roots = before.roots;
@@ -219,19 +204,19 @@ impl Trusted {
         }
     }
 
-    /// Takes a timestamp.
+    /// Takes a timestamp. Of the same version as the trusted one, that is kept.
     ///
     /// # Errors
     ///
     /// [`VerifyError::Older`] also where it pins an older snapshot than the trusted one does.
-    pub fn update_timestamp(&mut self, bytes: &[u8], now: Timestamp) -> Result<Freshness, VerifyError> {
+    pub fn update_timestamp(&mut self, bytes: &[u8], now: Timestamp) -> Result<(), VerifyError> {
         check_length(bytes, TIMESTAMP_LENGTH_MAX, "timestamp")?;
         match self.set.update_timestamp(bytes, now) {
             Ok(()) => {
                 self.received.timestamp = Some(Arc::from(bytes));
-                Ok(Freshness::Newer)
+                Ok(())
             }
-            Err(Error::EqualVersion { .. }) => Ok(Freshness::Same),
+            Err(Error::EqualVersion { .. }) => Ok(()),
             Err(error) => Err(verify_error("timestamp", error)),
         }
     }
@@ -419,6 +404,16 @@ pub(crate) fn check_length(bytes: &[u8], length_max: u64, role: &str) -> Result<
     }
     let reason = format!("it has {} bytes, more than the {length_max} that are allowed", bytes.len());
     Err(VerifyError::Unparsable { role: role.to_owned(), reason })
+}
+
+fn check_roles(set: &TrustedMetadataSet) -> Result<(), VerifyError> {
+    match Role::ALL.iter().find(|role| set.root().role(role.name()).is_none()) {
+        None => Ok(()),
+        Some(role) => {
+            let reason = format!("it names no keys for the role {role}");
+            Err(VerifyError::Unparsable { role: "root".to_owned(), reason })
+        }
+    }
 }
 
 pub(crate) fn incomplete(role: &str) -> VerifyError {

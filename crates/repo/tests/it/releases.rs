@@ -107,10 +107,10 @@ fn manifests_that_are_refused() {
     }
     for bad_path in ["/etc/passwd", "../x", "a/../../x", "a\0b", "C:x"] {
         let error = refusal(|document| document["files"][0]["path"] = json!(bad_path));
-        assert!(matches!(error, ContentError::Name { .. }), "{bad_path:?}: {error:?}");
+        assert!(error.to_string().contains("file path"), "{bad_path:?}: {error}");
     }
-    assert!(matches!(refusal(|document| document["sequence"] = json!(0)), ContentError::Name { .. }));
-    assert!(matches!(refusal(|document| document["component"] = json!("..")), ContentError::Name { .. }));
+    assert!(refusal(|document| document["sequence"] = json!(0)).to_string().contains("sequence \"0\""));
+    assert!(refusal(|document| document["component"] = json!("..")).to_string().contains("component name"));
     assert!(matches!(refusal(|document| document["surprise"] = json!(1)), ContentError::Unparsable { .. }));
     assert!(matches!(
         refusal(|document| document["files"][0]["size"] = json!(-1)),

@@ -132,11 +132,11 @@ impl Release<'_> {
         let (body, decoded) =
             headwater_delta::encode(content, size, headwater_delta::limits::LEVEL_DEFAULT, &mut writer)
                 .map_err(|error| self.encode_failed(&path, error))?;
-        let digest = digest_of(body.sha256);
+        let digest = Digest::from(body.sha256);
         let new = !self.store.has(&digest);
         let held = self.store.hold(digest);
         writer.finish(Some(digest)).map_err(|error| self.store_failed(error))?;
-        let sha256 = digest_of(decoded.sha256);
+        let sha256 = Digest::from(decoded.sha256);
         self.files.push(StoredFile { path, executable, sha256, size, body, body_sha256: digest, held, new });
         Ok(())
     }
@@ -154,10 +154,6 @@ impl Release<'_> {
     fn store_failed(&self, error: StoreError) -> Error {
         store_failed(self.class, error)
     }
-}
-
-fn digest_of(bytes: headwater_delta::FileDigest) -> Digest {
-    hex::encode(bytes).parse().expect("32 bytes are 64 digits")
 }
 
 /// A store's failure as the server's.
