@@ -27,7 +27,7 @@ pub(crate) async fn update(
         .targets()
         .filter_map(|(name, description)| Some((layout::component_of_release_list(&name)?, description)))
         .collect();
-    let mut names = Vec::new();
+    let mut names = no_longer_published(session, verified, &lists)?;
     let mut unable = None;
     for (component, description) in lists {
         match update_one(session, verified, &component, &description).await {
@@ -46,6 +46,35 @@ pub(crate) async fn update(
             Err(ContentError::Sources(message))
         }
     }
+}
+
+/// What is installed and no longer published stays: taking content away from every endpoint is nothing to be done by
+/// leaving something out. It is told, in every run, until it is published again or somebody removes its folder.
+fn no_longer_published(
+    session: &Session,
+    verified: &Verified<'_>,
+    lists: &[(ComponentName, TargetDescription)],
+) -> Result<Vec<NameOutcome>, Error> {
+    if verified.owner == Owner::Vendor {
+        // The organisation decides what there is.
+        return Ok(Vec::new());
+    }
+    let root = session.folder.root();
+    let mut names = Vec::new();
+    for name in session.folder.slot_names(verified.class).map_err(Error::file("reading", root))? {
+        let slot = session.folder.slot(verified.class, &name);
+        let published = lists.iter().any(|(component, _)| component.as_str() == name);
+        let installed = slot.installed().map_err(Error::file("reading", slot.folder()))?;
+        if let Some((_, record)) = installed.filter(|_| !published) {
+            let message = format!(
+                "{name} is no longer published; {} stays as it is (to take it away here, remove {})",
+                record.version,
+                slot.folder().display()
+            );
+            names.push(NameOutcome { name, result: ClassResult::Current, message, fault: None });
+        }
+    }
+    Ok(names)
 }
 
 async fn update_one(

@@ -1,5 +1,6 @@
 //! `headwater-client`: flags, configuration, run, exit code.
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -11,7 +12,8 @@ use headwater_client::{Config, ConfigError, End, Error, RunOptions, Trigger, nar
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).init();
+    let coloured = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(coloured).with_env_filter(filter).init();
     let done = match arguments.command {
         Command::Run(common) => daemon(&common),
         Command::Update { common, retry_failed } => update(&common, retry_failed),

@@ -107,7 +107,7 @@ fn told(attempt: &Attempt) -> String {
     if !attempt.detail.is_empty() {
         let _ = write!(said, ": {}", attempt.detail);
     }
-    if attempt.from_version != attempt.to_version {
+    if attempt.to_version != 0 && attempt.from_version != attempt.to_version {
         let _ = write!(said, "; content version {} to {}", attempt.from_version, attempt.to_version);
     }
     let _ = write!(said, "; {} bytes, {} ms", attempt.bytes, attempt.duration_ms);

@@ -178,3 +178,25 @@ async fn settings_are_in_force_for_the_classes_that_follow_and_hooks_know_what_t
                     probe components rules v1\nafter components rules v1\n";
     assert_eq!(lines, expected);
 }
+
+#[tokio::test]
+async fn what_is_no_longer_published_stays_and_is_told() {
+    let mut world = World::new().await;
+    world.component("rules", 1);
+    world.component("engine", 1);
+    let client = world.client("pc-1");
+    update(&client).await;
+    world.components().leave_out("rules");
+    world.component("engine", 2);
+    for result in [ClassResult::Updated, ClassResult::Current] {
+        let report = update(&client).await;
+        let outcome = class(&report, "components");
+        assert_eq!(outcome.result, result, "{report:#?}");
+        assert!(outcome.message.contains("rules is no longer published; v1 stays"), "{}", outcome.message);
+        assert_eq!(report.installed["components"]["rules"].sequence, 1);
+    }
+    assert_eq!(current(&client, "components/rules/current/rules/changing.txt"), "release 1\n");
+    std::fs::remove_dir_all(client.data.join("components/rules")).unwrap();
+    let report = update(&client).await;
+    assert_eq!(class(&report, "components").message, "engine is current");
+}

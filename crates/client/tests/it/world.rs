@@ -112,6 +112,13 @@ impl Repository {
         below(self.folder.join(layout::BLOBS_FOLDER)).flat_map(below).collect()
     }
 
+    /// Names it no longer.
+    pub fn leave_out(&mut self, name: &str) {
+        let mut draft = self.draft();
+        assert!(draft.remove(&TargetName::new(format!("{name}/releases.json")).unwrap()));
+        self.publish(draft);
+    }
+
     fn body(&self, path: &str, bytes: &[u8]) -> FileEntry {
         let mut encoder = zstd::Encoder::new(Vec::new(), 3).unwrap();
         encoder.set_pledged_src_size(Some(bytes.len() as u64)).unwrap();
