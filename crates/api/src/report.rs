@@ -135,9 +135,9 @@ pub enum AttemptResult {
     Used,
     /// It answered well, and had nothing newer.
     Current,
-    /// It was unable (P9); `reason` says why.
+    /// It was unable (P9); `reason` says why. It may have given a part.
     Failed,
-    /// Another source was taken before this one had answered, or it had only part.
+    /// Another source was taken before this one had answered.
     PassedOver,
 }
 

@@ -123,7 +123,8 @@ impl Log {
             // It was taken although it is stale: nobody had anything fresher.
             (Some((Reason::Stale, _)), Metadata::TakenNewer) => AttemptResult::Used,
             (Some((Reason::Stale, _)), Metadata::TakenSame) => AttemptResult::Current,
-            (Some(_), _) if gave => AttemptResult::PassedOver,
+            (Some((Reason::Silent, _)), _) if gave => AttemptResult::PassedOver,
+            // It may have given a part; it was unable all the same (P9).
             (Some(_), _) => AttemptResult::Failed,
             (None, _) if gave => AttemptResult::Used,
             (None, Metadata::TakenSame) => AttemptResult::Current,

@@ -33,13 +33,13 @@ fn check_faults(world: &World, result: &str, faults: &[(Rule, &str)]) -> Result<
     Ok(())
 }
 
-/// Its metadata was good, so it is passed over for what was not.
+/// Its metadata was good; it was unable all the same.
 #[test]
 fn lies_in_bodies() {
     scenario(|world| {
         check_faults(
             world,
-            "passed_over",
+            "failed",
             &[
                 (Fault::Flip { at: 123_456 }.on("/blobs/"), "wrong_digest"),
                 (Fault::Truncate { at: 123_456 }.on("/blobs/"), "truncated"),
