@@ -32,7 +32,7 @@ pub struct RawConfig {
 /// What a client was told about itself, validated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// The data folder.
+    /// The data folder; an absolute path.
     pub data: PathBuf,
     /// The client bundle to start from; needed until it was copied into the data folder.
     pub bundle: Option<PathBuf>,
@@ -128,7 +128,13 @@ impl TryFrom<RawConfig> for Config {
     type Error = ConfigError;
 
     fn try_from(raw: RawConfig) -> Result<Self, ConfigError> {
-        let data = raw.data.ok_or(ConfigError::NoData)?;
+        // Absolute: hooks and install commands run in other folders than the client.
+        let given = raw.data.ok_or(ConfigError::NoData)?;
+        let data = std::path::absolute(&given).map_err(|error| ConfigError::Value {
+            key: "data",
+            value: given.display().to_string(),
+            problem: format!("is no folder: {error}"),
+        })?;
         // A folder that cannot say whose it is, is refused by whoever opens it.
         let kept = || identity::kept(&DataFolder::new(&data)).ok().flatten();
         let id = raw.id.or_else(|| Some(kept()?.to_string())).unwrap_or_else(os::host_name);

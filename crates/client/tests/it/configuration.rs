@@ -40,10 +40,19 @@ fn wrong_configurations_are_refused_by_name() {
 
 #[test]
 fn flags_win_over_the_file() {
-    let file = RawConfig::parse("data = \"a\"\nid = \"file\"").unwrap();
+    let file = RawConfig::parse("data = \"/a\"\nid = \"file\"").unwrap();
     let flags = RawConfig { id: Some("flag".to_owned()), ..RawConfig::default() };
     let config = Config::try_from(file.overridden_by(flags)).unwrap();
-    assert_eq!((config.data.to_str(), config.id.as_str()), (Some("a"), "flag"));
+    assert_eq!((config.data.to_str(), config.id.as_str()), (Some("/a"), "flag"));
+}
+
+/// Hooks and install commands run in the release's folder, where a relative path would lead elsewhere.
+#[test]
+fn a_relative_data_folder_is_made_absolute() {
+    let config = Config::new("a/b", "pc-1").unwrap();
+    assert_eq!(config.data, std::env::current_dir().unwrap().join("a/b"));
+    let raw = RawConfig { data: Some("".into()), ..RawConfig::default() };
+    assert!(Config::try_from(raw).unwrap_err().to_string().contains("is no folder"));
 }
 
 /// The id of the first run is the folder's: without `--id` it is the same client, and another id is refused.

@@ -34,6 +34,30 @@ async fn an_install_command_runs_in_its_release_and_a_failing_one_brings_the_for
 }
 
 #[tokio::test]
+async fn an_install_command_is_found_from_a_relative_data_folder() {
+    let mut world = World::new().await;
+    let files: &[(&str, &[u8])] =
+        &[("install.sh", b"#!/bin/sh\ntest -e \"$HEADWATER_RELEASE/install.sh\"\n")];
+    let install = Some((words(&["./install.sh"]), 20));
+    world.programs().release(&NewRelease {
+        name: "fix",
+        sequence: 1,
+        files,
+        install,
+        ..NewRelease::default()
+    });
+    let bundle = world.bundle();
+    let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_headwater-client"))
+        .args(["update", "--id", "pc-1", "--address", "127.0.0.1", "--data", "relative", "--bundle"])
+        .arg(bundle)
+        .current_dir(world.folder.path())
+        .output()
+        .await
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
+#[tokio::test]
 async fn a_command_at_its_limit_is_killed_with_all_that_it_started() {
     let folder = tempfile::tempdir().unwrap();
     let begun = Instant::now();
