@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::console::{Console, ServerLocation, segment};
 use crate::failure::{Exit, Failure};
-use crate::output::{Output, bytes, table, time, word};
+use crate::output::{Output, bytes, one_line, table, time, word};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -161,10 +161,10 @@ fn client_text(client: &ClientView) -> String {
     let role = if client.update_agent { ", an update agent" } else { "" };
     let mut text = format!(
         "{} in {}{role}\naddresses   {}\nprogram     {}\npolicy      version {}\nfirst seen  {}\nlast seen   {}",
-        client.id,
-        client.domain,
+        one_line(&client.id),
+        one_line(&client.domain),
         client.addresses.join(" "),
-        client.program,
+        one_line(&client.program),
         client.policy_version,
         time(client.first_seen),
         time(client.last_seen),

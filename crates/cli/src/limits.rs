@@ -23,3 +23,6 @@ pub const UPLOAD_CHUNK_BYTES: usize = 256 * 1024;
 
 /// Chunks of an upload that may wait for the network: bounds the memory of packing.
 pub const UPLOAD_CHUNKS_WAITING_MAX: usize = 4;
+
+/// Warnings of one kind told to a person: a full list has thousands, and the one that matters must be seen.
+pub const FINDINGS_ALIKE_MAX: usize = 10;

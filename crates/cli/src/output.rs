@@ -140,7 +140,7 @@ pub fn table(header: &[&str], rows: Vec<Vec<String>>, when_empty: &str) -> Strin
         .set_content_arrangement(ContentArrangement::Disabled)
         .set_header(header.iter().map(|name| name.to_uppercase()));
     for row in rows {
-        table.add_row(row);
+        table.add_row(row.iter().map(|cell| one_line(cell)).collect::<Vec<_>>());
     }
     for index in 0..header.len() {
         if let Some(column) = table.column_mut(index) {
@@ -148,6 +148,17 @@ pub fn table(header: &[&str], rows: Vec<Vec<String>>, when_empty: &str) -> Strin
         }
     }
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+/// What somebody else wrote, a client for one, as it may stand on one line of a terminal: control characters, which
+/// could move the cursor, change colours or forge lines, and marks that turn the direction of writing are escaped.
+pub fn one_line(text: &str) -> String {
+    let tricks = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if tricks(c) { line.extend(c.escape_default()) } else { line.push(c) }
+    }
+    line
 }
 
 /// Bytes as a person reads them: `0 B`, `12.3 kB`, `4.5 MB` (powers of 1000).
@@ -183,7 +194,19 @@ pub fn counted(count: usize, noun: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{bytes, counted, table};
+    use super::{bytes, counted, one_line, table};
+
+    #[test]
+    fn what_others_wrote_cannot_play_with_the_terminal() {
+        let check = |text: &str, expected: &str| {
+            assert_eq!(one_line(text), expected);
+            let told = table(&["name"], vec![vec![text.to_owned()]], "");
+            assert_eq!(told, format!("NAME\n{expected}"));
+        };
+        check("pc-17, é → 日本", "pc-17, é → 日本");
+        check("\u{1b}[31mred\nforged", "\\u{1b}[31mred\\nforged");
+        check("a\u{202e}b\u{9b}2J\r", "a\\u{202e}b\\u{9b}2J\\r");
+    }
 
     #[test]
     fn bytes_are_told_in_powers_of_1000() {

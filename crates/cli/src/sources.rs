@@ -241,15 +241,19 @@ impl Desk {
     /// Says what to do after an edit.
     pub fn next_after_edit(&self) {
         if !self.output.is_json() {
-            let draft =
-                if self.name == "default" { String::new() } else { format!(" --draft {}", self.name) };
+            let draft = self.in_words();
             self.output.note(&format!("next: `headwater sources preview{draft}` shows what would change, `headwater sources save{draft}` publishes it"));
         }
     }
 
+    /// How the commands name the draft: nothing for the default one.
+    fn in_words(&self) -> String {
+        if self.name == "default" { String::new() } else { format!(" --draft {}", self.name) }
+    }
+
     async fn preview(&self) -> Result<Exit, Failure> {
         let preview: Preview = self.console.ask(Method::POST, &format!("{}/preview", self.path)).await?;
-        self.output.result(&preview, show::preview);
+        self.output.result(&preview, |preview| show::preview(preview, &self.in_words()));
         Ok(if preview.errors.is_empty() { Exit::Done } else { Exit::BadInput })
     }
 

@@ -105,7 +105,7 @@ fn list_text(answer: &UpdateAgentsAnswer) -> String {
         vec![
             agent.id.clone(),
             agent.domain.clone().unwrap_or_else(|| "(no such client)".to_owned()),
-            agent.classes.join(", "),
+            if agent.classes.is_empty() { "nothing: broken".to_owned() } else { agent.classes.join(", ") },
             format!("{}, port {}, {}", agent.addresses.join(" "), agent.port, agent.scheme),
             if entries.is_empty() { "none".to_owned() } else { entries.join(", ") },
         ]

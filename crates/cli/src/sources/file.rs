@@ -71,9 +71,11 @@ fn read_policy(path: &Path) -> Result<PolicyDocument, Failure> {
     let text = read_text(path)?;
     serde_json::from_str(&text).map_err(|error| {
         let problems = PolicyDocument::parse(&text).err().unwrap_or_default();
-        let problems = problems.iter().map(ToString::to_string).collect();
-        Failure::bad_input(format!("{} is not a source list: {error}", path.display()))
-            .with_problems(problems)
+        let mut problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        if problems.is_empty() {
+            problems.push(error.to_string());
+        }
+        Failure::bad_input(format!("{} is not a source list", path.display())).with_problems(problems)
     })
 }
 

@@ -1,5 +1,7 @@
 //! The source list for people.
 
+use std::collections::BTreeMap;
+
 use headwater_api::plan::ClassPlanDocument;
 use headwater_api::policy::{EntryDocument, OptionsDocument, PolicyDocument, SourceDocument};
 use headwater_api::v1::{
@@ -9,6 +11,7 @@ use headwater_policy::parse_address;
 use serde_json::json;
 
 use crate::failure::Failure;
+use crate::limits::FINDINGS_ALIKE_MAX;
 use crate::output::{Output, table, time};
 
 /// A draft, with what stands between it and the clients.
@@ -47,12 +50,25 @@ pub fn list(policy: &PolicyDocument) -> String {
         "standard" => "no entries: every client updates from the server",
         _ => "no entries: no client has a source of its own",
     };
-    let rows = policy.entries.iter().zip(1_u32..).map(|(entry, number)| row(number, entry)).collect();
+    let rows =
+        policy.entries.iter().zip(1_u32..).map(|(entry, number)| row_in(policy, number, entry)).collect();
     entries(rows, empty)
 }
 
 fn entries(rows: Vec<Vec<String>>, when_empty: &str) -> String {
     table(&["#", "IPv4 clients", "IPv6 clients", "source", "classes"], rows, when_empty)
+}
+
+/// An entry, shown as broken where the update agent that it names has lost the role (U6).
+fn row_in(policy: &PolicyDocument, number: u32, entry: &EntryDocument) -> Vec<String> {
+    let mut row = row(number, entry);
+    if let (SourceDocument::UpdateAgent(id), Some(classes)) = (&entry.source, row.last_mut()) {
+        let agent = policy.update_agents.iter().find(|agent| agent.id == *id);
+        if agent.is_none_or(|agent| agent.classes.is_empty()) {
+            *classes = "broken: it is no update agent".to_owned();
+        }
+    }
+    row
 }
 
 fn row(number: u32, entry: &EntryDocument) -> Vec<String> {
@@ -112,8 +128,8 @@ pub fn changes(changes: &[Change]) -> String {
     lines.join("\n")
 }
 
-/// What saving would do.
-pub fn preview(preview: &Preview) -> String {
+/// What saving would do; `draft` is how the commands name the draft.
+pub fn preview(preview: &Preview, draft: &str) -> String {
     let nothing = preview.changes.is_empty() && !preview.errors.is_empty();
     let mut text = if nothing { "not comparable yet".to_owned() } else { changes(&preview.changes) };
     text.push_str(&findings("errors, to be put right before saving", &preview.errors));
@@ -123,7 +139,7 @@ pub fn preview(preview: &Preview) -> String {
         preview.plans_changed, preview.clients_known
     ));
     if preview.errors.is_empty() && !preview.changes.is_empty() {
-        text.push_str("\nnext: `headwater sources save`");
+        text.push_str(&format!("\nnext: `headwater sources save{draft}`"));
     }
     text
 }
@@ -132,11 +148,21 @@ fn findings(heading: &str, findings: &[Finding]) -> String {
     if findings.is_empty() {
         return String::new();
     }
-    let lines = findings.iter().map(|finding| {
-        let entry = finding.entry.map(|entry| format!("entry {entry}: ")).unwrap_or_default();
-        format!("\n  {entry}{}", finding.message)
-    });
-    format!("\n\n{heading}:{}", lines.collect::<String>())
+    let mut told: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut text = format!("\n\n{heading}:");
+    for finding in findings {
+        let alike = told.entry(&finding.code).or_default();
+        *alike += 1;
+        if *alike <= FINDINGS_ALIKE_MAX {
+            let entry = finding.entry.map(|entry| format!("entry {entry}: ")).unwrap_or_default();
+            text.push_str(&format!("\n  {entry}{}", finding.message));
+        }
+    }
+    for (code, count) in told.into_iter().filter(|(_, count)| *count > FINDINGS_ALIKE_MAX) {
+        let more = count - FINDINGS_ALIKE_MAX;
+        text.push_str(&format!("\n  and {more} more of the kind `{code}`; --json tells all"));
+    }
+    text
 }
 
 /// A new version is out.
@@ -209,10 +235,45 @@ fn class_plan(plan: &ClassPlanDocument) -> String {
         rows.collect(),
         "  no source: the client keeps what it has",
     );
-    let skipped: Vec<String> =
-        plan.skipped.iter().map(|skipped| format!("{} ({})", skipped.entry, skipped.reason)).collect();
-    if !skipped.is_empty() {
-        text.push_str(&format!("\n  passed over: entries {}", skipped.join(", ")));
+    let mut reasons: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+    for skipped in &plan.skipped {
+        reasons.entry(&skipped.reason).or_default().push(skipped.entry);
+    }
+    for (reason, numbers) in reasons {
+        text.push_str(&format!("\n  passed over ({reason}): entries {}", runs(&numbers)));
     }
     text
+}
+
+/// Numbers in rising order, those that follow each other as one: `1-3, 7`.
+fn runs(numbers: &[u32]) -> String {
+    let runs = numbers.chunk_by(|one, next| one + 1 == *next).map(|run| match run {
+        [first, .., last] => format!("{first}-{last}"),
+        [only] => only.to_string(),
+        [] => String::new(),
+    });
+    runs.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_list_is_told_shortly() {
+        assert_eq!(runs(&[1, 2, 3, 7, 9, 10]), "1-3, 7, 9-10");
+        let finding = |entry: u32, code: &str| Finding {
+            entry: Some(entry),
+            code: code.to_owned(),
+            message: "nobody is in it".to_owned(),
+        };
+        let many: Vec<_> =
+            (1..=1024).map(|entry| finding(entry, "no_client")).chain([finding(7, "shadowed")]).collect();
+        let text = findings("warnings", &many);
+        assert_eq!(text.lines().count(), 2 + 1 + FINDINGS_ALIKE_MAX + 2, "{text}");
+        assert!(
+            text.contains("entry 7: nobody") && text.contains("1014 more of the kind `no_client`"),
+            "{text}"
+        );
+    }
 }
