@@ -10,9 +10,9 @@ use headwater_repo::Trusted;
 use crate::config::Config;
 use crate::error::Error;
 use crate::folder::{DataFolder, Owner};
+use crate::in_force::policy_of;
 use crate::limits::BUNDLE_BYTES_MAX;
 use crate::os;
-use crate::session::policy_of;
 use crate::state::State;
 
 /// Reads the bundle in the data folder. One that is given is taken, and copied there, if there is none yet, if the

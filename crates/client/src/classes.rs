@@ -50,7 +50,7 @@ impl From<FetchError> for ContentError {
 
 /// Runs one class. Attempts are added to the session also where it fails.
 pub(crate) async fn run_class(session: &mut Session, class: Class) -> Result<ClassOutcome, Error> {
-    let plan = plan(&session.policy, &session.client(), class);
+    let plan = plan(&session.in_force.policy, &session.in_force.client(), class);
     if plan.steps.is_empty() {
         let message = "the plan has no source for this class".to_owned();
         return Ok(outcome(class, ClassResult::NoSource, None, message));

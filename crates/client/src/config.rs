@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use headwater_policy::ClientId;
 use serde::Deserialize;
 
 use crate::folder::DataFolder;
@@ -36,9 +37,8 @@ pub struct Config {
     pub data: PathBuf,
     /// The client bundle to start from; needed until it was copied into the data folder.
     pub bundle: Option<PathBuf>,
-    /// The client's id; a valid `headwater_policy::ClientId`. If none was given: the one that the data folder
-    /// remembers, or else the host's name.
-    pub id: String,
+    /// The client's id. If none was given: the one that the data folder remembers, or else the host's name.
+    pub id: ClientId,
     /// Addresses to plan with; `None`: those of the interfaces, read at each run.
     pub addresses: Option<Vec<IpAddr>>,
     /// Lets the update agent's listener bind beyond loopback.
@@ -138,13 +138,11 @@ impl TryFrom<RawConfig> for Config {
         // A folder that cannot say whose it is, is refused by whoever opens it.
         let kept = || identity::kept(&DataFolder::new(&data)).ok().flatten();
         let id = raw.id.or_else(|| Some(kept()?.to_string())).unwrap_or_else(os::host_name);
-        if let Err(problem) = id.parse::<headwater_policy::ClientId>() {
-            return Err(ConfigError::Value {
-                key: "id",
-                value: id,
-                problem: format!("is refused: {problem}; give one with --id"),
-            });
-        }
+        let id = id.parse().map_err(|problem| ConfigError::Value {
+            key: "id",
+            problem: format!("is refused: {problem}; give one with --id"),
+            value: id,
+        })?;
         let addresses = raw
             .addresses
             .map(|texts| texts.iter().map(|text| address(text)).collect::<Result<Vec<_>, _>>())

@@ -197,7 +197,7 @@ async fn install(
     let slot = session.folder.slot(class, name);
     let record = record_of(&manifest, offer.digest);
     let release = place(session, verified.walk, &slot, &manifest, &record).await?;
-    let hooks = Hooks::of(&session.settings);
+    let hooks = Hooks::of(&session.in_force.settings);
     let judged = if own_program::is_own(session, class, name) {
         own_program::take_over(session, &slot, &release, &record).await?
     } else {

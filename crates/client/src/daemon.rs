@@ -63,7 +63,7 @@ impl Daemon {
         let (requests, waiting) = mpsc::channel(16);
         let (stop, stopping) = watch::channel(false);
         let serving = Serving::default();
-        let seed = Chance::seed_of(&config.id, os::now().as_millisecond());
+        let seed = Chance::seed_of(config.id.as_str(), os::now().as_millisecond());
         let mut at_work = AtWork {
             listener: Listener::new(Shelf::new(folder.served())),
             serving: Arc::clone(&serving),

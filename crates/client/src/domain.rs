@@ -14,10 +14,11 @@ use crate::classes::{ContentError, Verified};
 use crate::content::{target, unusable};
 use crate::error::Error;
 use crate::folder::Owner;
+use crate::in_force::policy_of;
 use crate::install::{Hooks, Judged, blocking, put_in_force, remember};
 use crate::machine::NameOutcome;
 use crate::os;
-use crate::session::{Session, policy_of};
+use crate::session::Session;
 use crate::slot::{Record, RecordFile, Slot};
 
 /// The file of a domain's values, beside its files.
@@ -68,7 +69,7 @@ async fn update_policy(session: &mut Session, verified: &Verified<'_>) -> Result
         os::remove_tree(&folder).map_err(Error::file("removing", &folder))?;
     }
     let message = format!("policy updated to version {}", signed.version);
-    session.policy = policy;
+    session.in_force.policy = policy;
     session.state.policy = Some(signed);
     session.state.policy_digest = description.sha256;
     session.save_state()?;
@@ -76,7 +77,7 @@ async fn update_policy(session: &mut Session, verified: &Verified<'_>) -> Result
 }
 
 async fn update_domain(session: &mut Session, verified: &Verified<'_>) -> Result<NameOutcome, ContentError> {
-    let domain = session.domain.clone();
+    let domain = session.in_force.domain.clone();
     let outcome = |result, message: String, fault| NameOutcome {
         name: format!("domain {domain}"),
         result,
@@ -128,7 +129,7 @@ async fn update_domain(session: &mut Session, verified: &Verified<'_>) -> Result
     Ok(match put_in_force(Class::Settings, "settings", &slot, &release, &hooks).await? {
         Judged::Kept(problem) => {
             session.state.forget_failed(Class::Settings, "settings", sequence);
-            session.settings = document.settings;
+            session.in_force.settings = document.settings;
             let problem = problem.map_or_else(String::new, |problem| format!(", but {problem}"));
             outcome(
                 ClassResult::Updated,

@@ -14,10 +14,13 @@
 //! reports/                  reports not yet sent
 //! ```
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use headwater_api::report::Installed;
 use headwater_policy::Class;
 
+use crate::error::Error;
 use crate::slot::Slot;
 
 /// Whose repository it is.
@@ -106,27 +109,55 @@ impl DataFolder {
         Slot::new(self.root.join(class.to_string()).join(name))
     }
 
-    /// The names that have a slot, of class components or programs, in order.
+    /// Every slot, with its class and name, in the order of a run.
     ///
     /// # Errors
     ///
-    /// The folder cannot be read.
-    pub fn slot_names(&self, class: Class) -> std::io::Result<Vec<String>> {
-        let folder = self.root.join(class.to_string());
-        let mut names = Vec::new();
-        match std::fs::read_dir(&folder) {
-            Ok(entries) => {
-                for entry in entries {
-                    let entry = entry?;
-                    if entry.file_type()?.is_dir()
-                        && let Ok(name) = entry.file_name().into_string()
-                    {
-                        names.push(name);
-                    }
-                }
+    /// A folder cannot be read.
+    pub fn slots(&self) -> std::io::Result<Vec<(Class, String, Slot)>> {
+        let mut slots = vec![(Class::Settings, "settings".to_owned(), self.settings_slot())];
+        for class in [Class::Components, Class::Programs] {
+            for name in self.slot_names(class)? {
+                let slot = self.slot(class, &name);
+                slots.push((class, name, slot));
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        }
+        Ok(slots)
+    }
+
+    /// What is installed, by class and name, as the links say.
+    ///
+    /// # Errors
+    ///
+    /// A folder, link or record cannot be read.
+    pub fn installed(&self) -> Result<BTreeMap<String, BTreeMap<String, Installed>>, Error> {
+        let at = || Error::file("reading", self.root());
+        let mut classes: BTreeMap<_, BTreeMap<_, _>> =
+            Class::ALL.map(|class| (class.to_string(), BTreeMap::new())).into();
+        for (class, name, slot) in self.slots().map_err(at())? {
+            if let Some((_, record)) = slot.installed().map_err(at())? {
+                let installed = Installed { sequence: record.sequence.get(), version: record.version };
+                classes.entry(class.to_string()).or_default().insert(name, installed);
+            }
+        }
+        Ok(classes)
+    }
+
+    /// The names that have a slot, of class components or programs, in order.
+    fn slot_names(&self, class: Class) -> std::io::Result<Vec<String>> {
+        let entries = match std::fs::read_dir(self.root.join(class.as_str())) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(error),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            if entry.file_type()?.is_dir()
+                && let Ok(name) = entry.file_name().into_string()
+            {
+                names.push(name);
+            }
         }
         names.sort_unstable();
         Ok(names)

@@ -34,10 +34,10 @@ pub(crate) fn kept(folder: &DataFolder) -> Result<Option<ClientId>, Error> {
 /// The folder is another client's, or its id cannot be read.
 pub(crate) fn check(config: &Config, folder: &DataFolder) -> Result<(), Error> {
     match kept(folder)? {
-        Some(kept) if kept.as_str() != config.id => Err(Error::OtherId {
+        Some(kept) if kept != config.id => Err(Error::OtherId {
             folder: folder.root().to_owned(),
             kept: kept.to_string(),
-            given: config.id.clone(),
+            given: config.id.to_string(),
         }),
         Some(_) | None => Ok(()),
     }

@@ -354,14 +354,7 @@ pub(crate) async fn recover(session: &mut Session) -> Result<(), Error> {
     for folder in [session.folder.root().to_owned(), session.folder.reports()] {
         os::remove_temporaries(&folder).map_err(Error::file("cleaning", &folder))?;
     }
-    let mut slots = vec![(Class::Settings, String::from("settings"), session.folder.settings_slot())];
-    for class in [Class::Components, Class::Programs] {
-        let root = session.folder.root().to_owned();
-        for name in session.folder.slot_names(class).map_err(Error::file("reading", &root))? {
-            let slot = session.folder.slot(class, &name);
-            slots.push((class, name, slot));
-        }
-    }
+    let slots = session.folder.slots().map_err(Error::file("reading", session.folder.root()))?;
     for (class, name, slot) in slots {
         let at = || Error::file("cleaning", slot.folder());
         if let Some(trial) = slot.trial().map_err(at())? {
@@ -382,7 +375,7 @@ async fn recover_trial(
     let at = || Error::file("recovering", slot.folder());
     let record = slot.record(&trial.release).map_err(at())?;
     let current = slot.installed().map_err(at())?.map(|(name, _)| name);
-    let hooks = Hooks::of(&session.settings);
+    let hooks = Hooks::of(&session.in_force.settings);
     let judged = match resume(trial.starts) {
         // The crash came before the switch: nothing is to be judged.
         _ if current.as_ref() != Some(&trial.release) => {

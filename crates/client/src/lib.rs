@@ -21,6 +21,7 @@ mod domain;
 mod error;
 mod folder;
 mod identity;
+mod in_force;
 mod install;
 pub mod limits;
 pub mod machine;

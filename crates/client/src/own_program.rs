@@ -89,7 +89,7 @@ async fn try_out(session: &Session, slot: &Slot, program: &Path) -> Result<Resul
     os::remove_file(&proof_path).map_err(Error::file("removing", &proof_path))?;
     let word = format!("{}-{}", session.state.run, session.now.as_nanosecond());
     let mut command = Command::new(program);
-    command.arg("trial").arg("--data").arg(session.folder.root()).arg("--id").arg(&session.config.id);
+    command.arg("trial").arg("--data").arg(session.folder.root()).arg("--id").arg(session.config.id.as_str());
     for address in session.config.addresses.iter().flatten() {
         command.arg("--address").arg(address.to_string());
     }

@@ -6,29 +6,22 @@ use std::time::Duration;
 use headwater_agent::{Hold, Part, Shelf, hold as hold_class, own_addresses};
 use headwater_api::report::UpdateAgentReport;
 use headwater_depot::serve::ServeLimits;
-use headwater_policy::{Class, ClassSet};
+use headwater_policy::Class;
 
 use crate::classes::Verified;
 use crate::config::Config;
 use crate::error::{Error, said};
 use crate::folder::DataFolder;
+use crate::in_force::InForce;
 use crate::limits::POLL_INTERVAL_DEFAULT;
-use crate::session::{Session, addresses, policy_of, settings_in_force};
+use crate::session::Session;
 use crate::state::State;
 use crate::{bundle, os};
-
-/// The classes that this client shares by the policy in force.
-pub(crate) fn shared(session: &Session) -> ClassSet {
-    session
-        .policy
-        .update_agent(&session.client_id)
-        .map_or(ClassSet::NONE, headwater_policy::UpdateAgent::classes)
-}
 
 /// Holds a class for others, if this client shares it.
 pub(crate) async fn hold(session: &mut Session, verified: &Verified<'_>) {
     let class = verified.class;
-    if session.options.self_trial || !shared(session).contains(class) {
+    if session.options.self_trial || !session.in_force.shares().contains(class) {
         return;
     }
     let shelf = Shelf::new(session.folder.served());
@@ -52,7 +45,7 @@ pub(crate) fn settle(session: &mut Session) {
     if session.options.self_trial {
         return;
     }
-    let shared = shared(session);
+    let shared = session.in_force.shares();
     let shelf = Shelf::new(session.folder.served());
     for class in Class::ALL {
         if !shared.contains(class)
@@ -83,13 +76,8 @@ pub(crate) fn settle(session: &mut Session) {
 
 /// The part that the policy and settings on the disk give this client as update agent.
 pub(crate) fn part(config: &Config, folder: &DataFolder) -> Result<Part, Error> {
-    let bundle = bundle::kept(config, folder)?;
-    let state = State::load(folder)?;
-    let (_, settings) = settings_in_force(folder, &state, &bundle)?;
-    let document = state.policy.as_ref().map_or(&bundle.policy, |signed| &signed.policy);
-    let policy = policy_of(document).map_err(|problem| Error::Malformed { path: folder.state(), problem })?;
-    let agent = config.id.parse().ok().and_then(|id| policy.update_agent(&id).cloned());
-    let own = addresses(config)?;
+    let in_force = in_force(config, folder)?;
+    let settings = &in_force.settings;
     let limits = ServeLimits {
         downloads_max: settings.update_agent_downloads_max.max(1) as usize,
         bytes_per_second: match settings.update_agent_bandwidth_kib_per_second {
@@ -98,11 +86,11 @@ pub(crate) fn part(config: &Config, folder: &DataFolder) -> Result<Part, Error> 
         },
     };
     Ok(Part {
-        addresses: agent
-            .as_ref()
-            .map(|agent| own_addresses(agent.addresses(), &own, agent.port()))
+        addresses: in_force
+            .update_agent()
+            .map(|agent| own_addresses(agent.addresses(), &in_force.addresses, agent.port()))
             .unwrap_or_default(),
-        classes: agent.map_or(ClassSet::NONE, |agent| agent.classes()),
+        classes: in_force.shares(),
         limits,
         unsafe_bind_beyond_loopback: config.unsafe_bind_beyond_loopback,
     })
@@ -110,12 +98,13 @@ pub(crate) fn part(config: &Config, folder: &DataFolder) -> Result<Part, Error> 
 
 /// Time between polls, by the settings in force.
 pub(crate) fn poll_interval(config: &Config, folder: &DataFolder) -> Duration {
-    let read = || -> Result<Duration, Error> {
-        let bundle = bundle::kept(config, folder)?;
-        let (_, settings) = settings_in_force(folder, &State::load(folder)?, &bundle)?;
-        Ok(Duration::from_secs(u64::from(settings.poll_interval_minutes) * 60))
-    };
-    read().unwrap_or(POLL_INTERVAL_DEFAULT)
+    let minutes = |in_force: InForce| u64::from(in_force.settings.poll_interval_minutes);
+    in_force(config, folder)
+        .map_or(POLL_INTERVAL_DEFAULT, |in_force| Duration::from_secs(minutes(in_force) * 60))
+}
+
+fn in_force(config: &Config, folder: &DataFolder) -> Result<InForce, Error> {
+    InForce::read(config, folder, &bundle::kept(config, folder)?, &State::load(folder)?)
 }
 
 fn report(session: &mut Session) -> &mut UpdateAgentReport {
@@ -123,5 +112,5 @@ fn report(session: &mut Session) -> &mut UpdateAgentReport {
 }
 
 fn quota_bytes(session: &Session) -> u64 {
-    session.settings.update_agent_quota_mib.saturating_mul(1024 * 1024)
+    session.in_force.settings.update_agent_quota_mib.saturating_mul(1024 * 1024)
 }

@@ -1,14 +1,13 @@
-//! One run: check-in → settings → components → programs → report (P7–P12).
+//! One run: check-in → settings → components → programs → sweep → report (P7–P12).
 //!
 //! The check-in waits at most a second and its answer is a hint. Each class is run whatever became of the one
 //! before (P8). A disk or permission error ends the run with its own message (P9); the report is sent all the same.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use headwater_api::checkin::CheckIn;
-use headwater_api::report::{ClassOutcome, ClassResult, FORMAT, Installed, Report};
+use headwater_api::report::{ClassOutcome, ClassResult, FORMAT, Report};
 use headwater_policy::Class;
 
 use crate::classes::run_class;
@@ -74,40 +73,23 @@ pub(crate) async fn complete(
     let _lock = if options.self_trial { None } else { Some(take_lock(&folder)?) };
     let mut session = Session::open(config, options, os::now())?;
     session.warnings.extend(warnings);
-    if options.trigger == Trigger::Person && !session.settings.allow_manual_update {
-        return Err(Error::ManualNotAllowed(session.domain));
+    if options.trigger == Trigger::Person && !session.in_force.settings.allow_manual_update {
+        return Err(Error::ManualNotAllowed(session.in_force.domain));
     }
     session.state.run += 1;
-    let ended = begin_and_run(&mut session).await.err();
+    let ended = run_classes(&mut session).await.err();
     role::settle(&mut session);
-    if !options.self_trial
-        && let Err(error) = sweep(&session)
-    {
-        session.warnings.push(format!("the store could not be swept: {}", said(&error)));
-    }
+    sweep(&mut session);
     let report = report(&mut session, begun, ended.as_ref())?;
     if options.self_trial {
-        return match ended {
-            None => Ok(Completed { report, replaced: None }),
-            Some(error) => Err(error),
-        };
+        // The trial proves what it did and leaves no other trace.
+        return ended.map_or(Ok(Completed { report, replaced: None }), Err);
     }
-    session.state.back_off = serde_json::to_value(session.fetcher.back_off()).unwrap_or_default();
-    session.state.last_run = Some(report.clone());
-    let remembered = session.save_state();
+    let remembered = remember(&mut session, &report);
     let sent = send(&session, &report).await;
-    match (ended, remembered.and(sent)) {
-        (Some(error), _) | (None, Err(error)) => {
-            Err(Error::Ended { report: Box::new(report), source: Box::new(error) })
-        }
-        (None, Ok(())) => Ok(Completed { report, replaced: session.replaced }),
-    }
-}
-
-impl Session {
-    /// Writes the state; a trial run remembers nothing.
-    pub(crate) fn save_state(&self) -> Result<(), Error> {
-        if self.options.self_trial { Ok(()) } else { self.state.save(&self.folder) }
+    match ended.or(remembered.and(sent).err()) {
+        Some(error) => Err(Error::Ended { report: Box::new(report), source: Box::new(error) }),
+        None => Ok(Completed { report, replaced: session.replaced }),
     }
 }
 
@@ -119,17 +101,13 @@ fn take_lock(folder: &DataFolder) -> Result<Lock, Error> {
     }
 }
 
-/// A disk that is full from the start ends the run here: the report tells the server all the same.
-async fn begin_and_run(session: &mut Session) -> Result<(), Error> {
+/// Everything that can end a run early: then the report tells the server all the same.
+async fn run_classes(session: &mut Session) -> Result<(), Error> {
     if !session.options.self_trial {
         // First of all: what a crash left behind may be what fills the disk.
         recover(session).await?;
         session.save_state()?;
     }
-    run_classes(session).await
-}
-
-async fn run_classes(session: &mut Session) -> Result<(), Error> {
     check_in(session).await?;
     for class in Class::ALL {
         match run_class(session, class).await {
@@ -150,9 +128,9 @@ async fn run_classes(session: &mut Session) -> Result<(), Error> {
 
 async fn check_in(session: &mut Session) -> Result<(), Error> {
     let message = CheckIn {
-        client: session.client_id.to_string(),
-        domain: session.domain.clone(),
-        addresses: session.addresses.iter().map(ToString::to_string).collect(),
+        client: session.in_force.id.to_string(),
+        domain: session.in_force.domain.clone(),
+        addresses: session.in_force.addresses.iter().map(ToString::to_string).collect(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
         policy_version: session.state.policy.as_ref().map_or(0, |policy| policy.version),
         versions: Class::ALL
@@ -160,14 +138,14 @@ async fn check_in(session: &mut Session) -> Result<(), Error> {
             .filter_map(|class| Some((class.to_string(), *session.state.versions.get(class.as_str())?)))
             .collect(),
     };
-    let server = Server::new(session.policy.server().as_str(), false)?;
+    let server = Server::new(session.in_force.policy.server().as_str(), false)?;
     let Some(answer) = server.check_in(&message, &mut session.state, session.now).await else {
         return Ok(());
     };
     session.server_answers = true;
     session.warnings.extend(clock_warning(answer.server_time, session.now));
     if answer.domain.parse::<headwater_policy::DomainPath>().is_ok() {
-        session.domain.clone_from(&answer.domain);
+        session.in_force.domain.clone_from(&answer.domain);
         session.state.domain = Some(answer.domain);
     }
     session.announced = answer.announced;
@@ -180,49 +158,32 @@ fn report(session: &mut Session, begun: Instant, ended: Option<&Error>) -> Resul
     }
     Ok(Report {
         format: FORMAT,
-        client: session.client_id.to_string(),
-        domain: session.domain.clone(),
+        client: session.in_force.id.to_string(),
+        domain: session.in_force.domain.clone(),
         run: session.state.run,
         started: session.now,
         duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-        addresses: session.addresses.iter().map(ToString::to_string).collect(),
+        addresses: session.in_force.addresses.iter().map(ToString::to_string).collect(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
         policy_version: session.state.policy.as_ref().map_or(0, |policy| policy.version),
         classes: session.outcomes.clone(),
         attempts: session.attempts.clone(),
-        installed: installed(&session.folder)?,
+        installed: session.folder.installed()?,
         update_agent: session.update_agent.clone(),
         warnings: session.warnings.clone(),
     })
 }
 
-/// What is installed, by class and name, as the links say.
-pub(crate) fn installed(folder: &DataFolder) -> Result<BTreeMap<String, BTreeMap<String, Installed>>, Error> {
-    let at = || Error::file("reading", folder.root());
-    let mut classes = BTreeMap::new();
-    for class in Class::ALL {
-        let slots = match class {
-            Class::Settings => vec![("settings".to_owned(), folder.settings_slot())],
-            Class::Components | Class::Programs => {
-                let names = folder.slot_names(class).map_err(at())?;
-                names.into_iter().map(|name| (name.clone(), folder.slot(class, &name))).collect()
-            }
-        };
-        let mut names = BTreeMap::new();
-        for (name, slot) in slots {
-            if let Some((_, record)) = slot.installed().map_err(at())? {
-                names.insert(name, Installed { sequence: record.sequence.get(), version: record.version });
-            }
-        }
-        classes.insert(class.to_string(), names);
-    }
-    Ok(classes)
+fn remember(session: &mut Session, report: &Report) -> Result<(), Error> {
+    session.state.back_off = serde_json::to_value(session.fetcher.back_off()).unwrap_or_default();
+    session.state.last_run = Some(report.clone());
+    session.save_state()
 }
 
 async fn send(session: &Session, report: &Report) -> Result<(), Error> {
     let spool = Spool::open(session.folder.reports())?;
     let kept = spool.keep(report);
-    let server = Server::new(session.policy.server().as_str(), session.server_answers)?;
+    let server = Server::new(session.in_force.policy.server().as_str(), session.server_answers)?;
     if kept.is_err() {
         // A full disk must not keep the server from learning of it.
         server.send_unkept(report).await;

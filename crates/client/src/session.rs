@@ -1,16 +1,14 @@
 //! What a run works with: what was read at its start, and what it has found so far.
 
 use headwater_api::bundle::ClientBundle;
-use headwater_api::policy::PolicyDocument;
 use headwater_api::report::Attempt;
-use headwater_api::settings::{DomainDocument, EffectiveSettingsDocument};
 use headwater_depot::{BackOff, FetchSettings, Fetcher, Store, StoreError};
-use headwater_policy::{Client, ClientId, EffectiveSettings, Policy};
 use jiff::Timestamp;
 
 use crate::config::Config;
 use crate::error::Error;
 use crate::folder::DataFolder;
+use crate::in_force::InForce;
 use crate::limits::IMPATIENT_TIMEOUT;
 use crate::run::RunOptions;
 use crate::server::Announced;
@@ -24,11 +22,7 @@ pub(crate) struct Session {
     pub folder: DataFolder,
     pub bundle: ClientBundle,
     pub state: State,
-    pub client_id: ClientId,
-    pub addresses: Vec<std::net::IpAddr>,
-    pub policy: Policy,
-    pub domain: String,
-    pub settings: EffectiveSettingsDocument,
+    pub in_force: InForce,
     pub fetcher: Fetcher,
     fetch: FetchSettings,
     pub store: Store,
@@ -55,17 +49,12 @@ impl Session {
         let bundle = bundle::take(config, &folder)?;
         identity::settle(config, &folder)?;
         let (state, put_aside) = State::load_or_put_aside(&folder)?;
-        let client_id: ClientId =
-            config.id.parse().map_err(|problem| Error::Internal(format!("id {}: {problem}", config.id)))?;
-        let policy = policy_of(state.policy.as_ref().map_or(&bundle.policy, |signed| &signed.policy))
-            .map_err(|problem| Error::Malformed { path: folder.state(), problem })?;
-        let addresses = addresses(config)?;
-        let (domain, settings) = settings_in_force(&folder, &state, &bundle)?;
-        let families = Client::new(client_id.clone(), addresses.clone(), false).families();
+        let in_force = InForce::read(config, &folder, &bundle, &state)?;
+        let settings = &in_force.settings;
         let fetch = FetchSettings {
             connect_timeout: std::time::Duration::from_secs(settings.connect_timeout_seconds.into()),
             idle_timeout: std::time::Duration::from_secs(settings.idle_timeout_seconds.into()),
-            families,
+            families: in_force.client().families(),
             ..FetchSettings::default()
         };
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -79,11 +68,7 @@ impl Session {
             folder,
             bundle,
             state,
-            client_id,
-            addresses,
-            policy,
-            domain,
-            settings,
+            in_force,
             fetcher,
             fetch,
             store,
@@ -99,9 +84,9 @@ impl Session {
         })
     }
 
-    /// This client, as plans are made for it.
-    pub(crate) fn client(&self) -> Client {
-        Client::new(self.client_id.clone(), self.addresses.clone(), self.settings.download_from_vendor)
+    /// Writes the state; a trial run remembers nothing.
+    pub(crate) fn save_state(&self) -> Result<(), Error> {
+        if self.options.self_trial { Ok(()) } else { self.state.save(&self.folder) }
     }
 
     /// Fetches with the full time-outs, or with those for a stretch of sources behind which another stands.
@@ -115,41 +100,6 @@ impl Session {
             .map_err(|error| Error::Internal(error.to_string()))?;
         Ok(())
     }
-}
-
-/// The addresses to plan with.
-pub(crate) fn addresses(config: &Config) -> Result<Vec<std::net::IpAddr>, Error> {
-    match &config.addresses {
-        Some(addresses) => Ok(addresses.clone()),
-        None => os::interface_addresses()
-            .map_err(|error| Error::Internal(format!("the interfaces' addresses cannot be read: {error}"))),
-    }
-}
-
-/// The domain, and its settings as installed; before that, what holds where no domain says anything.
-pub(crate) fn settings_in_force(
-    folder: &DataFolder,
-    state: &State,
-    bundle: &ClientBundle,
-) -> Result<(String, EffectiveSettingsDocument), Error> {
-    let domain = state.domain.clone().unwrap_or_else(|| bundle.domain.clone());
-    let slot = folder.settings_slot();
-    let installed = slot.installed().map_err(Error::file("reading", slot.folder()))?;
-    let document: Option<DomainDocument> = installed
-        .and_then(|(_, record)| record.document)
-        .and_then(|value| serde_json::from_value(value).ok());
-    let settings = document.map_or_else(|| EffectiveSettings::default().into(), |document| document.settings);
-    Ok((domain, settings))
-}
-
-/// A policy from its document, or every problem in it.
-pub(crate) fn policy_of(document: &PolicyDocument) -> Result<Policy, String> {
-    let problems = match document.read().map(Policy::already_saved) {
-        Ok(policy) => return Ok(policy),
-        Err(problems) => problems,
-    };
-    let said: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    Err(format!("the policy is not valid: {}", said.join("; ")))
 }
 
 /// A store's error as the client's.

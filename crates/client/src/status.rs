@@ -5,15 +5,14 @@ use std::collections::BTreeMap;
 use headwater_api::parse::plan_document;
 use headwater_api::plan::PlanDocument;
 use headwater_api::report::{Installed, Report};
-use headwater_policy::{Class, Client, ClientId, Planner};
+use headwater_policy::Planner;
 use serde::Serialize;
 
 use crate::config::Config;
 use crate::error::Error;
 use crate::folder::DataFolder;
+use crate::in_force::InForce;
 
-use crate::run::installed;
-use crate::session::{addresses, policy_of, settings_in_force};
 use crate::state::State;
 use crate::{bundle, identity};
 
@@ -52,28 +51,17 @@ pub fn status(config: &Config) -> Result<Status, Error> {
     identity::check(config, &folder)?;
     let bundle = bundle::kept(config, &folder)?;
     let state = State::load(&folder)?;
-    let (domain, settings) = settings_in_force(&folder, &state, &bundle)?;
-    let document = state.policy.as_ref().map_or(&bundle.policy, |signed| &signed.policy);
-    let policy = policy_of(document).map_err(|problem| Error::Malformed { path: folder.state(), problem })?;
-    let id: ClientId =
-        config.id.parse().map_err(|problem| Error::Internal(format!("id {}: {problem}", config.id)))?;
-    let addresses = addresses(config)?;
-    let client = Client::new(id.clone(), addresses.clone(), settings.download_from_vendor);
-    let classes = policy.update_agent(&id).map(headwater_policy::UpdateAgent::classes);
+    let in_force = InForce::read(config, &folder, &bundle, &state)?;
     Ok(Status {
-        client: id.to_string(),
-        domain,
+        client: in_force.id.to_string(),
+        domain: in_force.domain.clone(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
-        addresses: addresses.iter().map(ToString::to_string).collect(),
+        addresses: in_force.addresses.iter().map(ToString::to_string).collect(),
         policy_version: state.policy.as_ref().map_or(0, |policy| policy.version),
-        shares: classes
-            .into_iter()
-            .flat_map(|classes| classes.iter().collect::<Vec<Class>>())
-            .map(|class| class.to_string())
-            .collect(),
-        installed: installed(&folder)?,
+        shares: in_force.shares().iter().map(|class| class.to_string()).collect(),
+        installed: folder.installed()?,
         failed: state.failed_sentences(),
-        plans: plan_document(&Planner::new(&policy).plans(&client)),
+        plans: plan_document(&Planner::new(&in_force.policy).plans(&in_force.client())),
         last_run: state.last_run,
     })
 }

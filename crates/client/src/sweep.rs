@@ -18,14 +18,22 @@ use headwater_policy::Class;
 use headwater_repo::{Digest, Manifest, ReleaseList, TargetDescription, Trusted, layout};
 
 use crate::content::Offer;
-use crate::error::Error;
+use crate::error::{Error, said};
 use crate::folder::Owner;
 use crate::machine::Decision;
-use crate::role;
 use crate::session::{Session, store_error};
 
-/// Removes from the store what nobody will ask for.
-pub(crate) fn sweep(session: &Session) -> Result<(), Error> {
+/// Removes from the store what nobody will ask for. Trouble with it is told and stops nothing. A trial run leaves the
+/// store alone: it is the one of the run that made the trial, which is not over.
+pub(crate) fn sweep(session: &mut Session) {
+    if !session.options.self_trial
+        && let Err(error) = collect(session)
+    {
+        session.warnings.push(format!("the store could not be swept: {}", said(&error)));
+    }
+}
+
+fn collect(session: &Session) -> Result<(), Error> {
     let mut kept = HashSet::new();
     let organisation = Class::ALL.map(|class| (Owner::Organisation, class));
     for (owner, class) in organisation.into_iter().chain([(Owner::Vendor, Class::Components)]) {
@@ -55,7 +63,7 @@ fn keep(
     kept: &mut HashSet<Digest>,
 ) -> Result<(), Error> {
     let shelf = Shelf::new(session.folder.served());
-    let shares = owner == Owner::Organisation && role::shared(session).contains(class);
+    let shares = owner == Owner::Organisation && session.in_force.shares().contains(class);
     for (name, description) in trusted.targets() {
         kept.extend(description.sha256);
         if class == Class::Settings || layout::component_of_release_list(&name).is_none() {

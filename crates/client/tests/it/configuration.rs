@@ -9,7 +9,7 @@ fn the_example_file_is_understood_and_shows_every_key() {
     let text = include_str!("../../../../docs/client.example.toml");
     let raw = RawConfig::parse(text).unwrap();
     let config = Config::try_from(raw.clone()).unwrap();
-    assert_eq!(config.id, "pc-17");
+    assert_eq!(config.id.as_str(), "pc-17");
     let RawConfig { data, bundle, id, addresses, unsafe_bind_beyond_loopback } = raw;
     let shown = [
         data.is_some(),
@@ -70,7 +70,7 @@ async fn a_data_folder_remembers_whose_it_is() {
         };
         Config::try_from(raw).unwrap()
     };
-    assert_eq!(with_id(None).id, "pc-17");
+    assert_eq!(with_id(None).id.as_str(), "pc-17");
     assert_eq!(status(&with_id(None)).unwrap().client, "pc-17");
     assert_eq!(update(&with_id(None)).await.client, "pc-17");
     let other = with_id(Some("pc-18"));

@@ -16,7 +16,9 @@ const KILLS: u64 = 40;
 
 fn update(client: &Config) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_headwater-client"));
-    command.args(["update", "--id", &client.id, "--address", "127.0.0.1", "--data"]).arg(&client.data);
+    command
+        .args(["update", "--id", client.id.as_str(), "--address", "127.0.0.1", "--data"])
+        .arg(&client.data);
     command.arg("--bundle").arg(client.bundle.as_ref().unwrap());
     command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     command
