@@ -144,7 +144,7 @@ impl DataFolder {
     }
 
     /// The names that have a slot, of class components or programs, in order.
-    fn slot_names(&self, class: Class) -> std::io::Result<Vec<String>> {
+    pub(crate) fn slot_names(&self, class: Class) -> std::io::Result<Vec<String>> {
         let entries = match std::fs::read_dir(self.root.join(class.as_str())) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
