@@ -48,14 +48,6 @@ impl PolicyDocument {
         }
     }
 
-    /// Reads a policy file for an import into a draft, where the entries need not fit the rest of it (S7).
-    ///
-    /// # Errors
-    /// Every problem found in the pieces.
-    pub fn parse_draft(text: &str) -> Result<Draft, Vec<Problem>> {
-        read_policy(&from_text(text)?, Check::Pieces)
-    }
-
     /// The policy as written. How its pieces fit together is checked by [`Draft::into_policy`].
     ///
     /// # Errors

@@ -80,7 +80,7 @@ impl ClassSet {
     }
 
     /// Is all of `self` in `other`?
-    pub const fn is_subset(self, other: Self) -> bool {
+    pub(crate) const fn is_subset(self, other: Self) -> bool {
         self.0 & !other.0 == 0
     }
 

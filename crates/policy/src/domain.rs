@@ -112,16 +112,6 @@ impl DomainTree {
         Ok(())
     }
 
-    /// What a domain says explicitly.
-    pub fn explicit(&self, path: &DomainPath) -> Option<&Settings> {
-        self.0.get(path)
-    }
-
-    /// All domains, each before those under it.
-    pub fn iter(&self) -> impl Iterator<Item = (&DomainPath, &Settings)> {
-        self.0.iter()
-    }
-
     /// What holds in a domain: for each setting the nearest explicit value, else the default (D1); none: there is no
     /// such domain.
     pub fn effective(&self, path: &DomainPath) -> Option<EffectiveSettings> {

@@ -1,10 +1,8 @@
 //! The source list, and a policy that is being edited (S2, S6, S7).
 
-use std::net::IpAddr;
-
 use crate::entry::Entry;
 use crate::limits::ENTRIES_MAX;
-use crate::policy::{Mode, Options, Policy, check_entry};
+use crate::policy::{Mode, Occasion, Options, Policy, check_source};
 use crate::problem::Problem;
 use crate::source_url::SourceUrl;
 use crate::update_agent::UpdateAgents;
@@ -71,20 +69,11 @@ impl SourceList {
     /// # Errors
     /// The list is full (S2).
     pub fn add(&mut self, entry: Entry) -> Result<u32, EditRefusal> {
-        self.add_all(vec![entry])
-    }
-
-    /// Adds entries at the end, all or none, and says the number of the first.
-    ///
-    /// # Errors
-    /// They do not all fit (S2).
-    pub fn add_all(&mut self, entries: Vec<Entry>) -> Result<u32, EditRefusal> {
-        let count = self.0.len() + entries.len();
-        if count > ENTRIES_MAX {
-            return Err(EditRefusal::Full(count));
-        }
         let number = number_of(self.0.len());
-        self.0.extend(entries);
+        if self.0.len() >= ENTRIES_MAX {
+            return Err(EditRefusal::Full(self.0.len() + 1));
+        }
+        self.0.push(entry);
         Ok(number)
     }
 
@@ -152,12 +141,6 @@ impl SourceList {
         Ok(to)
     }
 
-    /// The numbers of the entries that select an address.
-    pub fn find(&self, address: IpAddr) -> Vec<u32> {
-        let selects = |(_, entry): &(u32, &Entry)| entry.selector.contains(address);
-        self.numbered().filter(selects).map(|(number, _)| number).collect()
-    }
-
     fn place(&self, number: u32) -> Result<usize, EditRefusal> {
         let place = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
         place
@@ -191,7 +174,11 @@ pub struct Draft {
 impl Draft {
     /// Everything that keeps the draft from being saved, by entry (S5, U1).
     pub fn problems(&self) -> Vec<Problem> {
-        let check = |(number, entry)| check_entry(number, entry, &self.update_agents, self.vendor.as_ref());
+        let (agents, vendor) = (&self.update_agents, self.vendor.as_ref());
+        let check = |(number, entry): (u32, &Entry)| {
+            let selected = entry.selector.families();
+            check_source(number, selected, &entry.source, agents, vendor, Occasion::Save)
+        };
         self.entries.numbered().flat_map(check).collect()
     }
 

@@ -46,9 +46,7 @@ pub use id::{ClientId, DomainPath};
 pub use limits::*;
 pub use plan::{Plan, Plans, SkipReason, Skipped, SourceKey, Step, StepReason};
 pub use planner::{Planner, explain, explain_address, plan};
-pub use policy::{
-    Mode, Occasion, Options, Policy, ServerFallback, VendorFallback, check_entry, check_source,
-};
+pub use policy::{Mode, Occasion, Options, Policy, ServerFallback, VendorFallback, check_source};
 pub use preview::{Preview, Warning, WarningKind, preview};
 pub use problem::{ParseError, Problem};
 pub use role::{Force, RoleRefusal, give_role, give_role_to_domain, take_role};

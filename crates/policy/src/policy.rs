@@ -6,7 +6,7 @@ use std::str::FromStr;
 use crate::address::FamilySet;
 use crate::class::{Class, ClassSet};
 use crate::draft::{Draft, SourceList};
-use crate::entry::{Entry, EntrySource};
+use crate::entry::EntrySource;
 use crate::id::ClientId;
 use crate::plan::SourceKey;
 use crate::problem::{ParseError, Problem};
@@ -219,16 +219,6 @@ pub enum Occasion {
     /// A plan is made from what may have been saved long ago, and addresses change: clients that lack the source's
     /// families pass over the entry (`family`), and all do if there is no vendor source (`class`).
     Plan,
-}
-
-/// What keeps one entry from being saved, beside its own pieces; see [`check_source`].
-pub fn check_entry(
-    number: u32,
-    entry: &Entry,
-    update_agents: &UpdateAgents,
-    vendor: Option<&SourceUrl>,
-) -> Vec<Problem> {
-    check_source(number, entry.selector.families(), &entry.source, update_agents, vendor, Occasion::Save)
 }
 
 /// What is wrong with the source of an entry that selects clients of the families `selected`: it does not exist, or

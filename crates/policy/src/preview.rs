@@ -140,8 +140,8 @@ fn entry_warnings(policy: &Policy) -> Vec<Warning> {
     for (number, entry) in policy.entries().numbered() {
         match &entry.source {
             EntrySource::UpdateAgent(id) => match policy.update_agents().get(id) {
-                Some(agent) => warnings.extend(agent_warning(number, agent)),
-                None => warnings.push(broken(number, id)),
+                Some(agent) if agent.is_active() => warnings.extend(agent_warning(number, agent)),
+                Some(_) | None => warnings.push(broken(number, id)),
             },
             EntrySource::Url { url, .. } => {
                 if url.literal().is_some_and(is_link_local) {
@@ -160,8 +160,9 @@ fn entry_warnings(policy: &Policy) -> Vec<Warning> {
             EntrySource::Vendor => {}
         }
         warnings.extend(family_warnings(policy, number, entry));
-        let broken = matches!(entry.source, EntrySource::UpdateAgent(_));
-        if policy.gives(&entry.source).is_empty() && !broken {
+        // Of an update agent that gives nothing it is told above that it is none.
+        let by_agent = matches!(entry.source, EntrySource::UpdateAgent(_));
+        if policy.gives(&entry.source).is_empty() && !by_agent {
             let message = "its source gives no class, so the entry does nothing".to_owned();
             warnings.push(warning(WarningKind::GivesNothing, number, message));
         }
@@ -193,11 +194,6 @@ fn broken(number: u32, id: &ClientId) -> Warning {
 
 fn agent_warning(number: u32, agent: &UpdateAgent) -> Option<Warning> {
     let id = agent.id();
-    if !agent.is_active() {
-        let message =
-            format!("{id} is no update agent any more; give it the role again, or name another source");
-        return Some(warning(WarningKind::Broken, number, message));
-    }
     let address = agent.addresses().iter().find(|address| is_link_local(**address))?;
     let message = format!(
         "update agent {id} has the link-local address {address}: only clients on its own link reach it"

@@ -60,11 +60,6 @@ impl SourceUrl {
     pub fn families(&self) -> FamilySet {
         self.literal_family().map_or(FamilySet::BOTH, FamilySet::only)
     }
-
-    /// The URL of something below this base; `path` is relative and already percent-encoded.
-    pub fn join(&self, path: &str) -> String {
-        format!("{}/{}", self.text, path.trim_start_matches('/'))
-    }
 }
 
 impl fmt::Display for SourceUrl {

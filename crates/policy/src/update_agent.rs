@@ -136,7 +136,7 @@ impl UpdateAgent {
 
     /// The same with other classes.
     #[must_use]
-    pub fn with_classes(mut self, classes: ClassSet) -> Self {
+    pub(crate) fn with_classes(mut self, classes: ClassSet) -> Self {
         self.classes = classes;
         self
     }

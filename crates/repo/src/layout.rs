@@ -19,7 +19,7 @@ pub fn metadata(role: Role, version: u64) -> String {
 }
 
 /// The file's name inside the folder of metadata: `N.ROLE.json`, or `timestamp.json`.
-pub fn metadata_file(role: Role, version: u64) -> String {
+pub(crate) fn metadata_file(role: Role, version: u64) -> String {
     match role {
         Role::Timestamp => "timestamp.json".to_owned(),
         Role::Root | Role::Snapshot | Role::Targets => format!("{version}.{role}.json"),

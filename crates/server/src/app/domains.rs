@@ -273,11 +273,14 @@ fn check_extras(extras: &Extras) -> Result<()> {
         }
     }
     for path in extras.files.keys() {
-        if let Err(error) = FilePath::new(path.as_str()) {
-            problems.push(Problem::general(format!("files: {error}")));
-        }
-        let mut above = path.rmatch_indices('/').map(|(at, _)| &path[..at]);
-        if let Some(folder) = above.find(|folder| extras.files.contains_key(*folder)) {
+        let file = match FilePath::new(path.as_str()) {
+            Ok(file) => file,
+            Err(error) => {
+                problems.push(Problem::general(format!("files: {error}")));
+                continue;
+            }
+        };
+        if let Some(folder) = file.folders().find(|folder| extras.files.contains_key(*folder)) {
             problems
                 .push(Problem::general(format!("files: `{folder}` is a file, and the folder of `{path}`")));
         }
