@@ -9,7 +9,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use crate::limits::{COMMAND_OUTPUT_BYTES_MAX, COMMAND_TIME_MAX};
 use crate::os;
@@ -84,7 +84,7 @@ pub async fn run(command: &[String], folder: &Path, variables: &[(&str, String)]
         Ok(child) => child,
         Err(error) => return not_started(&format!("{}: {error}", program.display())),
     };
-    let group = GroupGuard(child.id());
+    let group = GroupGuard::new(&child);
     let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
         return not_started("its output could not be taken");
     };
@@ -113,7 +113,14 @@ pub async fn run(command: &[String], folder: &Path, variables: &[(&str, String)]
 }
 
 /// Kills the group when dropped, so that nothing outlives a run that was cancelled.
-struct GroupGuard(Option<u32>);
+pub(crate) struct GroupGuard(Option<u32>);
+
+impl GroupGuard {
+    /// Of a child that leads a group of its own.
+    pub(crate) fn new(leader: &Child) -> Self {
+        Self(leader.id())
+    }
+}
 
 impl Drop for GroupGuard {
     fn drop(&mut self) {
@@ -123,9 +130,9 @@ impl Drop for GroupGuard {
     }
 }
 
-/// The end of a stream.
+/// The end of a stream, however much comes.
 #[derive(Default)]
-struct Tail {
+pub(crate) struct Tail {
     bytes: VecDeque<u8>,
 }
 
@@ -139,7 +146,14 @@ impl Tail {
         }
     }
 
-    fn text(&self) -> String {
+    /// As [`Tail::read`], where there may be no stream.
+    pub(crate) async fn read_some(&mut self, stream: Option<impl AsyncRead + Unpin>) {
+        if let Some(stream) = stream {
+            self.read(stream).await;
+        }
+    }
+
+    pub(crate) fn text(&self) -> String {
         let bytes: Vec<u8> = self.bytes.iter().copied().collect();
         String::from_utf8_lossy(&bytes).trim().to_owned()
     }

@@ -40,10 +40,18 @@ fn main() -> ExitCode {
 
 fn daemon(common: &Common) -> anyhow::Result<u8> {
     let config = common.config()?;
-    if std::env::var_os(own_program::LAUNCHED).is_none()
-        && let Some(program) = own_program::choose(&config.data)?
-    {
-        become_program(&program);
+    if std::env::var_os(own_program::LAUNCHED).is_none() {
+        match own_program::choose(&config.data) {
+            Ok(Some(program)) => become_program(&program),
+            Ok(None) => {}
+            // On a full disk, say: an update agent still has something to serve.
+            Err(error) => {
+                let error = anyhow::Error::from(error);
+                tracing::error!(
+                    "which headwater-client is to go on cannot be told ({error:#}): this one does"
+                );
+            }
+        }
     }
     let end = runtime()?.block_on(async {
         let shutdown = os::stop_signal().context("listening for the word to stop")?;
@@ -66,7 +74,15 @@ fn become_program(program: &std::path::Path) {
 fn update(common: &Common, retry_failed: bool) -> anyhow::Result<u8> {
     let config = common.config()?;
     let options = RunOptions { trigger: Trigger::Person, retry_failed, ..RunOptions::default() };
-    let (report, ended) = match runtime()?.block_on(headwater_client::run_once(&config, &options)) {
+    let run = async {
+        let stopped = os::stop_signal().context("listening for the word to stop")?;
+        tokio::select! {
+            done = headwater_client::run_once(&config, &options) => Ok(done),
+            // Cut off like by a crash, but that hooks and install commands do not go on behind our back.
+            () = stopped => anyhow::bail!("stopped; what is installed is whole, and the next run goes on"),
+        }
+    };
+    let (report, ended) = match runtime()?.block_on(run)? {
         Ok(report) => (report, None),
         Err(Error::Ended { report, source }) => (*report, Some(source)),
         Err(error) => return Err(error.into()),

@@ -15,10 +15,11 @@ use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
 use crate::classes::ContentError;
+use crate::command::{GroupGuard, Tail};
 use crate::error::Error;
 use crate::folder::DataFolder;
 use crate::install::Judged;
-use crate::limits::{COMMAND_OUTPUT_BYTES_MAX, SELF_TRIAL_TIME_MAX, STATE_BYTES_MAX};
+use crate::limits::{SELF_TRIAL_TIME_MAX, STATE_BYTES_MAX};
 use crate::machine::{Launch, launch, trial_verdict};
 use crate::os;
 use crate::session::Session;
@@ -96,32 +97,29 @@ async fn try_out(session: &Session, slot: &Slot, program: &Path) -> Result<Resul
     command.arg("--proof").arg(&proof_path).arg("--word").arg(&word);
     command.stdin(std::process::Stdio::null()).kill_on_drop(true);
     command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped());
-    let child = match os::in_own_process_group(&mut command).spawn() {
+    let mut child = match os::in_own_process_group(&mut command).spawn() {
         Ok(child) => child,
         Err(error) => return Ok(Err(format!("its trial run could not be started: {error}"))),
     };
-    let leader = child.id();
-    let ended = tokio::time::timeout(SELF_TRIAL_TIME_MAX, child.wait_with_output()).await;
-    if let Some(leader) = leader {
-        os::kill_process_group(leader);
-    }
-    let output = match ended {
+    let group = GroupGuard::new(&child);
+    let mut said = Tail::default();
+    let stderr = child.stderr.take();
+    let followed = async { tokio::join!(child.wait(), said.read_some(stderr)).0 };
+    let ended = tokio::time::timeout(SELF_TRIAL_TIME_MAX, followed).await;
+    drop(group);
+    let status = match ended {
         Err(_) => {
             return Ok(Err(format!("its trial run was stopped after {} s", SELF_TRIAL_TIME_MAX.as_secs())));
         }
         Ok(Err(error)) => return Ok(Err(format!("its trial run could not be followed: {error}"))),
-        Ok(Ok(output)) => output,
+        Ok(Ok(status)) => status,
     };
     let bytes =
         os::read_bounded(&proof_path, STATE_BYTES_MAX).map_err(Error::file("reading", &proof_path))?;
     let proof: Option<Proof> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     Ok(match proof {
         Some(proof) if proof.word == word => trial_verdict(&session.outcomes, &proof.classes),
-        Some(_) | None => {
-            let said = String::from_utf8_lossy(&output.stderr);
-            let said = &said[said.floor_char_boundary(said.len().saturating_sub(COMMAND_OUTPUT_BYTES_MAX))..];
-            Err(format!("its trial run ended ({}) without proof: {}", output.status, said.trim()))
-        }
+        Some(_) | None => Err(format!("its trial run ended ({status}) without proof: {}", said.text())),
     })
 }
 

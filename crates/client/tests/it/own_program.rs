@@ -59,3 +59,17 @@ async fn a_release_that_proves_nothing_never_becomes_current() {
     publish(&mut world, 2, &format!("exec {PROGRAM} \"$@\""));
     assert_eq!(class(&update(&client).await, "programs").result, ClassResult::Updated);
 }
+
+#[tokio::test]
+async fn a_trial_that_says_too_much_does_not_fill_the_memory() {
+    let (mut world, client) = world_with_client().await;
+    publish(&mut world, 1, "yes broken | head -c 400000000 >&2; exit 9");
+    let report = update(&client).await;
+    let message = &class(&report, "programs").message;
+    assert!(message.contains("without proof") && message.len() < 8 * 1024, "{} bytes", message.len());
+    let memory = std::fs::read_to_string("/proc/self/status").unwrap();
+    let most =
+        memory.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")).unwrap();
+    let most: u64 = most.parse().unwrap();
+    assert!(most < 250_000, "{most} kB at its most");
+}

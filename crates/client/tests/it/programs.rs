@@ -91,3 +91,42 @@ async fn a_commands_output_is_bounded_and_its_environment_small() {
     let missing = command::run(&words(&["./not-there"]), folder.path(), &[], limit).await;
     assert_eq!(missing.verdict, Verdict::NotStarted);
 }
+
+#[tokio::test]
+async fn a_stopped_update_takes_its_install_command_along() {
+    let mut world = World::new().await;
+    let started = world.folder.path().join("started");
+    let script =
+        format!("#!/bin/sh\nsleep 300 &\necho $! >{0}.new; mv {0}.new {0}\nsleep 300\n", started.display());
+    let files: &[(&str, &[u8])] = &[("install.sh", script.as_bytes())];
+    let install = Some((words(&["./install.sh"]), 60));
+    world.programs().release(&NewRelease {
+        name: "fix",
+        sequence: 1,
+        files,
+        install,
+        ..NewRelease::default()
+    });
+    let mut update = tokio::process::Command::new(env!("CARGO_BIN_EXE_headwater-client"))
+        .args(["update", "--id", "pc-1", "--address", "127.0.0.1", "--data"])
+        .arg(world.folder.path().join("client"))
+        .arg("--bundle")
+        .arg(world.bundle())
+        .spawn()
+        .unwrap();
+    while !started.exists() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let child = std::fs::read_to_string(&started).unwrap();
+    let told =
+        tokio::process::Command::new("kill").args(["-TERM", &update.id().unwrap().to_string()]).status();
+    assert!(told.await.unwrap().success());
+    assert_eq!(update.wait().await.unwrap().code(), Some(1));
+    let stat = format!("/proc/{}/stat", child.trim());
+    let runs = || std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z "));
+    let begun = Instant::now();
+    while runs() {
+        assert!(begun.elapsed() < Duration::from_secs(5), "the install command goes on");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
