@@ -4,8 +4,10 @@ use std::io;
 
 use clap::Args;
 use clap_complete::Shell;
+use serde_json::json;
 
 use crate::failure::{Exit, Failure};
+use crate::output::Output;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,9 +24,15 @@ pub struct CompletionsArguments {
 }
 
 /// Prints the script.
-pub fn run(arguments: &CompletionsArguments) -> Result<Exit, Failure> {
+pub fn run(arguments: &CompletionsArguments, output: Output) -> Result<Exit, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut crate::command(), "headwater", &mut script);
+    if output.is_json() {
+        let script = String::from_utf8_lossy(&script).into_owned();
+        let shell = arguments.shell.to_string();
+        output.result(&json!({"shell": shell, "script": script}), |_| String::new());
+        return Ok(Exit::Done);
+    }
     // A reader that went away is not an error.
     let _ = io::Write::write_all(&mut io::stdout(), &script);
     Ok(Exit::Done)

@@ -73,9 +73,10 @@ enum Command {
 
 /// Reads the arguments, runs the command, says how it ended.
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::from_arg_matches(&command().get_matches()) {
+    let read = command().try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
+    let arguments = match read {
         Ok(arguments) => arguments,
-        Err(error) => error.exit(),
+        Err(error) => return misused(&error),
     };
     let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
         || env::var_os("TERM").is_some_and(|term| term == "dumb");
@@ -88,6 +89,19 @@ pub fn main() -> ExitCode {
         }
     };
     ExitCode::from(exit as u8)
+}
+
+/// Help and version as asked for; or what is wrong with the arguments, with `--json` as an object on stdout too.
+fn misused(error: &clap::Error) -> ExitCode {
+    // Whoever called has gone away: there is nobody to tell.
+    let _ = error.print();
+    let json = env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json");
+    if error.use_stderr() && json {
+        let told = error.to_string();
+        let message = told.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        println!("{}", Failure::bad_input(message).to_json());
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::BadInput as u8))
 }
 
 /// All commands; each below a noun shows those of the noun's examples that are its own.
@@ -130,7 +144,7 @@ fn run(command: Command, output: Output) -> Result<Exit, Failure> {
             Command::Repo(arguments) => repository::run(arguments, output),
             Command::Plan(arguments) => plan::run(arguments, output),
             Command::Demo(arguments) => demo::run(arguments, output).await,
-            Command::Completions(arguments) => completions::run(&arguments),
+            Command::Completions(arguments) => completions::run(&arguments, output),
         }
     })
 }

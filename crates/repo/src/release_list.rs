@@ -206,7 +206,7 @@ impl ReleaseList {
         }
         if sequence >= self.current {
             return Err(invalid(format!(
-                "release {sequence} is not earlier than the current one, {}",
+                "release {sequence} is not earlier than the current one, {}; to go forward, publish a new release",
                 self.current
             )));
         }

@@ -70,7 +70,7 @@ fn entry(fields: &[String]) -> Result<EntryDocument, String> {
     let given = |field: &String| Some(field.clone()).filter(|field| !field.is_empty());
     let clients = SelectorDocument { ipv4: given(ipv4), ipv6: given(ipv6) };
     let words: Vec<String> =
-        classes.split([' ', ';']).filter(|word| !word.is_empty()).map(str::to_owned).collect();
+        classes.split([' ', ';', ',']).filter(|word| !word.is_empty()).map(str::to_owned).collect();
     let source = match source.strip_prefix("update_agent:") {
         _ if source.is_empty() => return Err("it names no source".to_owned()),
         Some(id) => SourceDocument::UpdateAgent(id.to_owned()),

@@ -128,3 +128,19 @@ fn with_json_a_failure_is_one_object_on_stdout() {
     assert_eq!((ran.exit, &object["error"]["exit"]), (2, &Value::from(2)));
     assert!(object["error"]["message"].as_str().unwrap().contains("absent"), "{object}");
 }
+
+#[test]
+fn with_json_wrong_usage_and_completions_are_one_object_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |arguments: &[&str], exit: i32, pointer: &str, word: &str| {
+        let ran = headwater(folder.path(), arguments);
+        assert_eq!(ran.exit, exit, "{arguments:?}: {ran:?}");
+        let object: Value = serde_json::from_str(&ran.stdout).unwrap();
+        let told = object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        assert!(told.contains(word), "{arguments:?}: {object}");
+    };
+    check(&["nonsense", "--json"], 2, "/error/message", "nonsense");
+    check(&["--json", "sources", "move", "1"], 2, "/error/message", "required");
+    check(&["--json", "sources"], 2, "/error/message", "sources");
+    check(&["completions", "bash", "--json"], 0, "/script", "_headwater");
+}
