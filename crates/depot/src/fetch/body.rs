@@ -1,12 +1,9 @@
 //! Content and other files: from the chosen source, then from the others, going on at the byte where it stopped.
 //!
-//! One file's sources stand in two queues. In the first, a source that brings nothing for two seconds gives way to the
-//! next and goes to the second queue, with all that failed earlier in the run; there each gets the whole idle
-//! time-out. Which source sent which byte does not matter: the digest of the whole decides, and a wrong one starts
-//! the file anew.
+//! Whose turn it is, `queues` says; one request of a turn is `resume`'s. Which source sent which byte does not matter: the
+//! digest of the whole decides, and a wrong one starts the file anew.
 
-use std::collections::{HashSet, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use futures_util::stream::{self, TryStreamExt};
@@ -16,6 +13,8 @@ use tokio::time::{Instant, sleep};
 
 use super::fault::{Fault, FetchError};
 use super::http::Activity;
+use super::meter::{Meter, Progress};
+use super::queues::{Next, Queues};
 use super::walk::Walk;
 use crate::limits::{BLOB_SIZE_MAX, BUSY_RETRIES_MAX, TRIES};
 use crate::source::Source;
@@ -28,19 +27,6 @@ pub struct Blob {
     pub digest: Digest,
     /// How many there are.
     pub size: u64,
-}
-
-/// How far fetching has come; what was there before counts as done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    /// Bytes on the disk.
-    pub bytes_done: u64,
-    /// Bytes wanted.
-    pub bytes_total: u64,
-    /// Blobs whole and verified.
-    pub blobs_done: usize,
-    /// Blobs wanted.
-    pub blobs_total: usize,
 }
 
 /// Why one source's turn at a file ended without it.
@@ -140,7 +126,7 @@ impl Walk {
         while let Some(Next { source, patient }) = queues.next(self) {
             if let Some(wait) = self.busy_for(source) {
                 if !patient {
-                    queues.later.push_back(source);
+                    queues.postpone(source);
                     continue;
                 }
                 if wait > self.fetcher.settings().busy_wait_max || queues.waits[source] >= BUSY_RETRIES_MAX {
@@ -167,7 +153,7 @@ impl Walk {
                     blamed.insert(source);
                     last = Some(fault);
                     if !patient {
-                        queues.later.push_back(source);
+                        queues.postpone(source);
                     }
                 }
                 Err(Trouble::Fault(fault)) => {
@@ -175,7 +161,7 @@ impl Walk {
                     blamed.insert(source);
                     if fault.reason == Reason::Busy {
                         queues.waits[source] += 1;
-                        queues.later.push_back(source);
+                        queues.postpone(source);
                     }
                     last = Some(fault);
                 }
@@ -219,7 +205,7 @@ impl Walk {
         }
     }
 
-    fn busy_for(&self, source: usize) -> Option<Duration> {
+    pub(super) fn busy_for(&self, source: usize) -> Option<Duration> {
         self.fetcher.memory().busy_for(self.sources[source].url(), self.clock.now())
     }
 }
@@ -322,83 +308,6 @@ async fn silence(activity: &Activity, patience: Duration) {
             return;
         }
         tokio::time::sleep_until(from).await;
-    }
-}
-
-/// What a source's next turn is.
-struct Next {
-    source: usize,
-    /// Nobody else is left: it gets the whole idle time-out.
-    patient: bool,
-}
-
-/// One file's sources that have not had their turn.
-struct Queues {
-    first: VecDeque<usize>,
-    later: VecDeque<usize>,
-    /// How often each was waited for because it was busy.
-    waits: Vec<u32>,
-}
-
-impl Queues {
-    /// The chosen source, then the others in order; apart from them, in order, those that have done badly.
-    fn new(walk: &Walk) -> Self {
-        let standing = walk.standing().clone();
-        let others = (0..walk.sources.len()).filter(|source| Some(*source) != standing.chosen);
-        let all = standing.chosen.into_iter().chain(others);
-        let (later, first) = all.partition(|source| standing.poor[*source]);
-        Self { first, later, waits: vec![0; walk.sources.len()] }
-    }
-
-    fn next(&mut self, walk: &Walk) -> Option<Next> {
-        while let Some(source) = self.first.pop_front() {
-            // Another file may have found it wanting meanwhile.
-            if walk.standing().poor[source] {
-                self.later.push_back(source);
-                continue;
-            }
-            let patient = self.first.is_empty() && self.later.is_empty();
-            return Some(Next { source, patient });
-        }
-        let at = self.later.iter().position(|source| walk.busy_for(*source).is_none()).unwrap_or(0);
-        self.later.remove(at).map(|source| Next { source, patient: true })
-    }
-}
-
-/// Adds up several files' progress.
-struct Meter<'a> {
-    total: Progress,
-    state: Mutex<(Vec<u64>, usize)>,
-    report: &'a (dyn Fn(Progress) + Send + Sync),
-}
-
-impl<'a> Meter<'a> {
-    fn new(wanted: &[Blob], report: &'a (dyn Fn(Progress) + Send + Sync)) -> Self {
-        let total = Progress {
-            bytes_done: 0,
-            bytes_total: wanted.iter().map(|blob| blob.size).sum(),
-            blobs_done: 0,
-            blobs_total: wanted.len(),
-        };
-        Self { total, state: Mutex::new((vec![0; wanted.len()], 0)), report }
-    }
-
-    fn at(&self, index: usize, length: u64) {
-        self.update(index, length, 0);
-    }
-
-    fn whole(&self, index: usize, size: u64) {
-        self.update(index, size, 1);
-    }
-
-    fn update(&self, index: usize, length: u64, whole: usize) {
-        let progress = {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.0[index] = length;
-            state.1 += whole;
-            Progress { bytes_done: state.0.iter().sum(), blobs_done: state.1, ..self.total }
-        };
-        (self.report)(progress);
     }
 }
 

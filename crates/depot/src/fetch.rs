@@ -14,6 +14,8 @@ mod back_off;
 mod body;
 mod fault;
 mod http;
+mod meter;
+mod queues;
 mod race;
 mod resume;
 mod walk;
@@ -24,8 +26,9 @@ use std::time::Duration;
 use headwater_policy::FamilySet;
 
 pub use back_off::BackOff;
-pub use body::{Blob, Progress};
+pub use body::Blob;
 pub use fault::{Fault, FetchError};
+pub use meter::Progress;
 pub use walk::{Refreshed, Unable, Walk};
 
 use crate::limits;
