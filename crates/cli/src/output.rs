@@ -3,6 +3,8 @@
 use std::io::{self, IsTerminal, Write};
 
 use comfy_table::{ContentArrangement, Table, TableStyle};
+/// Bytes as a person reads them, the same in both programs.
+pub use headwater_client::narrate::bytes;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -161,18 +163,6 @@ pub fn one_line(text: &str) -> String {
     line
 }
 
-/// Bytes as a person reads them: `0 B`, `12.3 kB`, `4.5 MB` (powers of 1000).
-pub fn bytes(count: u64) -> String {
-    const STEPS: [(&str, u64); 3] = [("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000)];
-    for (unit, size) in STEPS {
-        if count >= size {
-            let tenths = count.saturating_mul(10) / size;
-            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
-        }
-    }
-    format!("{count} B")
-}
-
 /// A moment as a person reads it, in UTC, to the second.
 pub fn time(moment: jiff::Timestamp) -> String {
     moment.strftime("%Y-%m-%d %H:%M:%S").to_string()
@@ -194,7 +184,7 @@ pub fn counted(count: usize, noun: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{bytes, counted, one_line, table};
+    use super::{counted, one_line, table};
 
     #[test]
     fn what_others_wrote_cannot_play_with_the_terminal() {
@@ -206,16 +196,6 @@ mod tests {
         check("pc-17, é → 日本", "pc-17, é → 日本");
         check("\u{1b}[31mred\nforged", "\\u{1b}[31mred\\nforged");
         check("a\u{202e}b\u{9b}2J\r", "a\\u{202e}b\\u{9b}2J\\r");
-    }
-
-    #[test]
-    fn bytes_are_told_in_powers_of_1000() {
-        let check = |count: u64, expected: &str| assert_eq!(bytes(count), expected);
-        check(0, "0 B");
-        check(999, "999 B");
-        check(1_000, "1.0 kB");
-        check(12_345_678, "12.3 MB");
-        check(u64::MAX, "1844674407.3 GB");
     }
 
     #[test]

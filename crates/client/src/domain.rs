@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::folder::Owner;
 use crate::in_force::policy_of;
 use crate::install::{Hooks, Judged, blocking, put_in_force, remember};
-use crate::machine::NameOutcome;
+use crate::machine::{Decision, NameOutcome, decide_document};
 use crate::os;
 use crate::session::Session;
 use crate::slot::{Record, RecordFile, Slot};
@@ -57,10 +57,11 @@ async fn update_policy(session: &mut Session, verified: &Verified<'_>) -> Result
         )));
     }
     let policy = policy_of(&signed.policy).map_err(unusable)?;
+    let offered = Sequence::new(signed.version).map_err(unusable)?;
     let had = session.state.policy.as_ref();
-    let had_version = had.map_or(0, |had| had.version);
-    if signed.version < had_version {
-        let message = format!("kept policy version {had_version}; the source has {}", signed.version);
+    let have = had.and_then(|had| Sequence::new(had.version).ok());
+    if let Decision::Backwards { have } = decide_document(have, offered, None) {
+        let message = format!("kept policy version {have}; the source has {offered}");
         return Ok(NameOutcome { fault: Some(Reason::Backwards), ..nothing(message) });
     }
     if had.is_some_and(|had| had.vendor_root != signed.vendor_root) {
@@ -106,21 +107,21 @@ async fn update_domain(session: &mut Session, verified: &Verified<'_>) -> Result
         )));
     }
     let sequence = Sequence::new(document.version).map_err(unusable)?;
-    let had = installed.and_then(|(_, record)| Some((record.sequence, of_domain(&record)?)));
-    if let Some((have, of)) = had
-        && of == domain
-        && have > sequence
-    {
-        let message = format!("kept settings {have} of {domain}; the source has {sequence}");
-        return Ok(outcome(ClassResult::Current, message, Some(Reason::Backwards)));
-    }
-    if !session.options.retry_failed
-        && let Some(why) = session.state.failed_why(Class::Settings, "settings", sequence, &digest)
-    {
-        let message = format!(
-            "settings {sequence} failed here and are not tried again until there are newer ones: {why}"
-        );
-        return Ok(outcome(ClassResult::WentBack, message, None));
+    let of_this_domain = installed.filter(|(_, record)| of_domain(record) == Some(domain.as_str()));
+    let have = of_this_domain.map(|(_, record)| record.sequence);
+    let failed = session.state.failed_why(Class::Settings, "settings", sequence, &digest);
+    match decide_document(have, sequence, failed.filter(|_| !session.options.retry_failed)) {
+        Decision::Backwards { have } => {
+            let message = format!("kept settings {have} of {domain}; the source has {sequence}");
+            return Ok(outcome(ClassResult::Current, message, Some(Reason::Backwards)));
+        }
+        Decision::FailedBefore { why } => {
+            let message = format!(
+                "settings {sequence} failed here and are not tried again until there are newer ones or `update --retry-failed`: {why}"
+            );
+            return Ok(outcome(ClassResult::WentBack, message, None));
+        }
+        _ => {}
     }
     let files = files_of(&document).map_err(unusable)?;
     let record = record_of(&document, &bytes, sequence, digest, &files).map_err(unusable)?;
@@ -146,8 +147,8 @@ async fn update_domain(session: &mut Session, verified: &Verified<'_>) -> Result
 }
 
 /// The domain whose settings a record holds.
-fn of_domain(record: &Record) -> Option<String> {
-    Some(record.document.as_ref()?.get("domain")?.as_str()?.to_owned())
+fn of_domain(record: &Record) -> Option<&str> {
+    record.document.as_ref()?.get("domain")?.as_str()
 }
 
 /// The files to be in `settings/current/`, or why there cannot be such.

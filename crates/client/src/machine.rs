@@ -1,6 +1,7 @@
 //! What to do next, and why: pure decisions over values. No I/O, no clock, no chance.
 //!
-//! * [`decide`]: what to do about the release that a source offers of one name;
+//! * [`decide`]: what to do about the release that a source offers of one name; [`decide_document`]: about a policy or
+//!   a domain's settings;
 //! * [`resume`]: what to do about a release whose judgement was cut short;
 //! * [`class_result`]: what a class came to, from what its names came to;
 //! * [`launch`] and [`trial_verdict`]: whether a new `headwater-client` takes over;
@@ -74,6 +75,16 @@ pub fn decide(known: &Known<'_>) -> Decision {
     }
 }
 
+/// Decides about a newer document of class settings (the policy, or a domain's settings): it has no release list, so
+/// its own version is what orders. `have`: the version in force of the same policy or domain.
+pub fn decide_document(have: Option<Sequence>, offered: Sequence, failed_before: Option<&str>) -> Decision {
+    match (have, failed_before) {
+        (Some(have), _) if have > offered => Decision::Backwards { have },
+        (_, Some(why)) => Decision::FailedBefore { why: why.to_owned() },
+        (_, None) => Decision::Install,
+    }
+}
+
 /// What to do about a release that was put in place but not judged to the end (a crash, a power loss).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resume {
@@ -117,6 +128,7 @@ pub fn class_message(names: &[NameOutcome]) -> String {
         (false, _) => said.join("; "),
         (true, 0) => "nothing is published".to_owned(),
         (true, 1) => format!("{} is current", names[0].name),
+        (true, 2) => format!("{} and {} are current", names[0].name, names[1].name),
         (true, count) => format!("all {count} are current"),
     }
 }

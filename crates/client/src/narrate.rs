@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use headwater_api::report::{Attempt, AttemptResult, ClassResult, Report};
+use headwater_policy::Class;
 
 use crate::status::Status;
 
@@ -27,10 +28,10 @@ pub fn report(report: &Report) -> String {
             agent.serves.iter().map(|(class, version)| format!("{class} {version}")).collect();
         let _ = writeln!(
             out,
-            "\nUpdate agent: serves {}; {} of {} bytes held.",
+            "\nUpdate agent: serves {}; holds {} of {}.",
             or_nothing(&serves),
-            agent.bytes_held,
-            agent.bytes_quota
+            bytes(agent.bytes_held),
+            bytes(agent.bytes_quota)
         );
         for (class, problem) in &agent.problems {
             let _ = writeln!(out, "  {class}: {problem}");
@@ -57,17 +58,19 @@ pub fn status(status: &Status) -> String {
     if !status.shares.is_empty() {
         let _ = writeln!(out, "Update agent: shares {}", status.shares.join(", "));
     }
-    for (class, names) in &status.installed {
+    for class in Class::ALL.map(Class::as_str) {
         let _ = writeln!(out, "\n{class}:");
-        for (name, installed) in names {
+        let names = status.installed.get(class).into_iter().flatten();
+        for (name, installed) in names.clone() {
             let _ = writeln!(out, "  {name} {} (release {})", installed.version, installed.sequence);
         }
-        if names.is_empty() {
+        if names.count() == 0 {
             let _ = writeln!(out, "  nothing installed");
         }
         if let Some(plan) = status.plans.get(class) {
-            for (number, step) in plan.steps.iter().enumerate() {
-                let _ = writeln!(out, "  {}. {} at {}: {}", number + 1, step.source, step.url, step.reason);
+            for (number, step) in (1..).zip(&plan.steps) {
+                let entry = in_brackets(step.entry);
+                let _ = writeln!(out, "  {number}. {}{entry} at {}: {}", step.source, step.url, step.reason);
             }
             if plan.steps.is_empty() {
                 let _ = writeln!(out, "  no source");
@@ -79,11 +82,24 @@ pub fn status(status: &Status) -> String {
     }
     match &status.last_run {
         Some(last) => {
-            let _ = write!(out, "\nLast run, at {}:\n{}", last.started, report(last));
+            let started = last.started.strftime("%Y-%m-%d %H:%M:%S UTC");
+            let _ = write!(out, "\nLast run, at {started}:\n{}", report(last));
         }
         None => out.push_str("\nNo run yet.\n"),
     }
     out
+}
+
+/// Bytes as a person reads them: `0 B`, `12.3 kB`, `4.5 MB` (powers of 1000).
+pub fn bytes(count: u64) -> String {
+    const STEPS: [(&str, u64); 3] = [("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000)];
+    for (unit, size) in STEPS {
+        if count >= size {
+            let tenths = count.saturating_mul(10) / size;
+            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
+        }
+    }
+    format!("{count} B")
 }
 
 /// The exit code that a run's report calls for: 0 current, 1 failed, 3 partly failed.
@@ -97,7 +113,7 @@ pub fn exit_code(report: &Report) -> u8 {
 }
 
 fn told(attempt: &Attempt) -> String {
-    let entry = attempt.entry.map_or_else(String::new, |entry| format!(" (entry {entry})"));
+    let entry = in_brackets(attempt.entry);
     let mut said =
         format!("{}{entry} at {}: {}", attempt.source, attempt.url, attempt_result(attempt.result));
     if let Some(reason) = attempt.reason {
@@ -110,8 +126,12 @@ fn told(attempt: &Attempt) -> String {
     if attempt.to_version != 0 && attempt.from_version != attempt.to_version {
         let _ = write!(said, "; content version {} to {}", attempt.from_version, attempt.to_version);
     }
-    let _ = write!(said, "; {} bytes, {} ms", attempt.bytes, attempt.duration_ms);
+    let _ = write!(said, "; {}, {} ms", bytes(attempt.bytes), attempt.duration_ms);
     said
+}
+
+fn in_brackets(entry: Option<u32>) -> String {
+    entry.map_or_else(String::new, |entry| format!(" (entry {entry})"))
 }
 
 fn attempt_result(result: AttemptResult) -> &'static str {

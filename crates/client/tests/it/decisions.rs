@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use headwater_api::report::{ClassOutcome, ClassResult};
 use headwater_client::machine::{
-    Decision, Known, Launch, NameOutcome, Resume, class_result, decide, launch, poll_after, resume,
-    trial_verdict,
+    Decision, Known, Launch, NameOutcome, Resume, class_result, decide, decide_document, launch, poll_after,
+    resume, trial_verdict,
 };
+use headwater_client::narrate::bytes;
 use headwater_repo::{ComponentName, Release, ReleaseList, Sequence, VersionText};
 
 fn sequence(number: u64) -> Sequence {
@@ -60,6 +61,21 @@ fn what_to_do_about_an_offered_release() {
     check(Some(3), None, &[4], false, Decision::Withdrawn);
     check(Some(4), None, &[4], false, Decision::UpToDate);
     check(None, None, &[3], false, Decision::Install);
+}
+
+#[test]
+fn what_to_do_about_an_offered_document() {
+    let check = |have: Option<u64>, offered: u64, failed: Option<&str>, expected: Decision| {
+        let decided = decide_document(have.map(sequence), sequence(offered), failed);
+        assert_eq!(decided, expected, "{have:?} {offered} {failed:?}");
+    };
+    check(None, 1, None, Decision::Install);
+    check(Some(1), 2, None, Decision::Install);
+    // The same version signed anew: what was signed last counts.
+    check(Some(2), 2, None, Decision::Install);
+    check(Some(3), 2, None, Decision::Backwards { have: sequence(3) });
+    check(Some(1), 2, Some("probe"), Decision::FailedBefore { why: "probe".to_owned() });
+    check(Some(3), 2, Some("probe"), Decision::Backwards { have: sequence(3) });
 }
 
 #[test]
@@ -122,4 +138,14 @@ fn polls_spread_around_the_interval() {
     assert_eq!(poll_after(hour, 0), Duration::from_secs(3240));
     assert_eq!(poll_after(hour, 720_000), Duration::from_secs(3960));
     assert_eq!(poll_after(Duration::ZERO, 7), Duration::from_secs(1));
+}
+
+#[test]
+fn bytes_are_told_in_powers_of_1000() {
+    let check = |count: u64, expected: &str| assert_eq!(bytes(count), expected);
+    check(0, "0 B");
+    check(999, "999 B");
+    check(1_000, "1.0 kB");
+    check(12_345_678, "12.3 MB");
+    check(u64::MAX, "1844674407.3 GB");
 }
