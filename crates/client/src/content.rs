@@ -8,10 +8,11 @@ use headwater_repo::{
     ComponentName, Digest, Manifest, ReleaseList, Sequence, TargetDescription, Trusted, layout,
 };
 
+use crate::assemble::{place, record_of};
 use crate::classes::{ContentError, Verified};
 use crate::error::Error;
 use crate::folder::Owner;
-use crate::install::{Hooks, Judged, place, put_in_force, record_of, remember};
+use crate::install::{Hooks, Judged, put_in_force, remember};
 use crate::machine::{Decision, Known, NameOutcome, decide};
 use crate::own_program;
 use crate::session::{Session, store_error};

@@ -10,12 +10,13 @@ use headwater_api::settings::{DomainDocument, FORMAT, SignedPolicy};
 use headwater_policy::Class;
 use headwater_repo::{Digest, FilePath, Sequence, TargetName};
 
+use crate::assemble::blocking;
 use crate::classes::{ContentError, Verified};
 use crate::content::{target, unusable};
 use crate::error::Error;
 use crate::folder::Owner;
 use crate::in_force::policy_of;
-use crate::install::{Hooks, Judged, blocking, put_in_force, remember};
+use crate::install::{Hooks, Judged, put_in_force, remember};
 use crate::machine::{Decision, NameOutcome, decide_document};
 use crate::os;
 use crate::session::Session;

@@ -1,33 +1,22 @@
-//! Puts releases in place: assemble beside the current one, switch, judge, keep or go back (P11).
+//! Puts assembled releases in force: switch, judge, keep or go back (P11).
 //!
-//! 1. [`place`]: files that an installed release has are copied from it (verified while copying; not linked, so
-//!    that a program which changes its own files cannot change another release's); the bodies of the others are
-//!    fetched and unpacked; all is made durable and gets its name.
-//! 2. [`put_in_force`]: the link is switched; the install command and the probes judge; kept or back.
-//! 3. [`recover`]: at the start of a run, what a crash cut short is judged again or taken back, and leftovers go.
+//! * [`put_in_force`]: the link is switched; the install command and the probes judge; kept or back.
+//! * [`recover`]: at the start of a run, what a crash cut short is judged again or taken back, and leftovers go.
 //!
 //! Going back puts the link back and, for a program with an install command, runs the former release's install
 //! command again. An install command must therefore stand being run more than once.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use headwater_depot::store::UnpackError;
-use headwater_depot::{Blob, Store, Walk};
 use headwater_policy::Class;
-use headwater_repo::{Digest, FileEntry, Hasher, Manifest};
 
-use crate::classes::ContentError;
 use crate::command::{self, Ended};
 use crate::error::Error;
-use crate::limits::FREE_BYTES_MIN;
 use crate::machine::{Resume, resume};
 use crate::os;
-use crate::session::{Session, store_error};
-use crate::slot::{CommandRecord, Record, RecordFile, Slot, Trial};
+use crate::session::Session;
+use crate::slot::{CommandRecord, Record, Slot, Trial};
 use crate::state::Failed;
 
 /// What judges a release beside its own probe, and what runs after it was kept.
@@ -56,197 +45,6 @@ pub(crate) enum Judged {
     Kept(Option<String>),
     /// The client went back to the release before.
     WentBack(String),
-}
-
-/// A release's record, from its manifest.
-pub(crate) fn record_of(manifest: &Manifest, digest: Digest) -> Record {
-    let command = |command: &[String], timeout_seconds: u64| CommandRecord {
-        command: command.to_vec(),
-        timeout_seconds,
-    };
-    Record {
-        sequence: manifest.sequence,
-        version: manifest.version.to_string(),
-        manifest: digest,
-        files: manifest
-            .files
-            .iter()
-            .map(|file| RecordFile { path: file.path.to_string(), sha256: file.sha256, size: file.size })
-            .collect(),
-        install: manifest.install.as_ref().map(|install| command(&install.command, install.timeout_seconds)),
-        probe: manifest.probe.as_ref().map(|probe| command(&probe.command, probe.timeout_seconds)),
-        document: None,
-    }
-}
-
-/// Makes a release whole beside the current one and says the name of its folder. `current` is untouched.
-pub(crate) async fn place(
-    session: &Session,
-    walk: &Walk,
-    slot: &Slot,
-    manifest: &Manifest,
-    record: &Record,
-) -> Result<String, ContentError> {
-    let beginning = {
-        let (slot, record, files) = (slot.clone(), record.clone(), manifest.files.clone());
-        blocking(move || begin(&slot, &record, files)).await
-    };
-    let (assembling, missing) = match beginning? {
-        Begun::Whole(name) => return Ok(name),
-        Begun::Partly { assembling, missing } => (assembling, missing),
-    };
-    let done = fetch_and_finish(session, walk, slot, record, &assembling, missing).await;
-    if done.is_err() {
-        // What was fetched stays in the store; only the half-made folder goes.
-        let _ = os::remove_tree(&assembling);
-    }
-    done
-}
-
-async fn fetch_and_finish(
-    session: &Session,
-    walk: &Walk,
-    slot: &Slot,
-    record: &Record,
-    assembling: &Path,
-    missing: Vec<FileEntry>,
-) -> Result<String, ContentError> {
-    let wanted: Vec<Blob> =
-        missing.iter().map(|file| Blob { digest: file.body.sha256, size: file.body.size }).collect();
-    let to_fetch: u64 =
-        missing.iter().filter(|file| !session.store.has(&file.body.sha256)).map(|file| file.body.size).sum();
-    let to_write: u64 = missing.iter().map(|file| file.size).sum();
-    check_room(assembling, to_fetch.saturating_add(to_write))?;
-    walk.blobs(&session.store, &wanted, &|_| {}).await?;
-    let at = slot.folder().to_owned();
-    let (store, slot, record, assembling) =
-        (session.store.clone(), slot.clone(), record.clone(), assembling.to_owned());
-    blocking(move || {
-        for file in &missing {
-            unpack(&store, file, &assembling)?;
-        }
-        slot.finish(&assembling, &record)
-            .map_err(Error::file("assembling in", &at))
-            .map_err(ContentError::from)
-    })
-    .await
-}
-
-/// Refuses before a byte is fetched if the disk would be full.
-fn check_room(folder: &Path, wanted: u64) -> Result<(), Error> {
-    let free = os::free_bytes(folder).map_err(Error::file("asking for the free space of", folder))?;
-    if wanted > 0 && wanted.saturating_add(FREE_BYTES_MIN) > free {
-        let told = format!("{wanted} bytes are needed and {FREE_BYTES_MIN} must stay free, {free} are free");
-        let full = io::Error::new(io::ErrorKind::StorageFull, told);
-        return Err(Error::file("assembling in", folder)(full));
-    }
-    Ok(())
-}
-
-enum Begun {
-    /// The release is there already, and whole.
-    Whole(String),
-    /// Its folder is begun; these files are missing.
-    Partly { assembling: PathBuf, missing: Vec<FileEntry> },
-}
-
-fn begin(slot: &Slot, record: &Record, files: Vec<FileEntry>) -> Result<Begun, Error> {
-    let at = || Error::file("assembling in", slot.folder());
-    let name = record.folder_name();
-    if slot.record(&name).map_err(at())?.as_ref() == Some(record)
-        && is_whole(&slot.release_folder(&name), record)
-    {
-        return Ok(Begun::Whole(name));
-    }
-    let assembling = slot.begin(record).map_err(at())?;
-    let begun = check_room(&assembling, files.iter().map(|file| file.size).sum())
-        .and_then(|()| copy_known(slot, &assembling, files).map_err(at()));
-    match begun {
-        Ok(missing) => Ok(Begun::Partly { assembling, missing }),
-        Err(error) => {
-            // On a full disk above all: a half-made folder must not keep it full.
-            let _ = os::remove_tree(&assembling);
-            Err(error)
-        }
-    }
-}
-
-/// Copies the files that an installed release has, and says which are missing.
-fn copy_known(slot: &Slot, assembling: &Path, files: Vec<FileEntry>) -> io::Result<Vec<FileEntry>> {
-    let mut here: BTreeMap<Digest, PathBuf> = BTreeMap::new();
-    for (name, record) in [slot.previous()?, slot.installed()?].into_iter().flatten() {
-        let folder = slot.release_folder(&name);
-        here.extend(record.files.iter().map(|file| (file.sha256, folder.join(&file.path))));
-    }
-    let mut missing = Vec::new();
-    for file in files {
-        let path = assembling.join(file.path.as_str());
-        if let Some(above) = path.parent() {
-            fs::create_dir_all(above)?;
-        }
-        let copied = match here.get(&file.sha256) {
-            Some(from) => copy_verified(from, &path, &file.sha256)?,
-            None => false,
-        };
-        if copied {
-            os::set_mode(&path, file.mode)?;
-        } else {
-            missing.push(file);
-        }
-    }
-    Ok(missing)
-}
-
-fn is_whole(folder: &Path, record: &Record) -> bool {
-    record.files.iter().all(|file| {
-        File::open(folder.join(&file.path)).is_ok_and(|mut opened| {
-            let mut hasher = Hasher::new();
-            copy(&mut opened, &mut io::sink(), &mut hasher).is_ok() && hasher.finish() == file.sha256
-        })
-    })
-}
-
-/// Copies a file if it still is what its digest says.
-fn copy_verified(from: &Path, to: &Path, digest: &Digest) -> io::Result<bool> {
-    let Ok(mut source) = File::open(from) else { return Ok(false) };
-    let mut target = File::create(to)?;
-    let mut hasher = Hasher::new();
-    copy(&mut source, &mut target, &mut hasher)?;
-    let right = hasher.finish() == *digest;
-    if !right {
-        fs::remove_file(to)?;
-    }
-    Ok(right)
-}
-
-fn copy(from: &mut File, to: &mut impl io::Write, hasher: &mut Hasher) -> io::Result<()> {
-    let mut chunk = vec![0; 256 * 1024];
-    loop {
-        let count = from.read(&mut chunk)?;
-        if count == 0 {
-            return Ok(());
-        }
-        hasher.update(&chunk[..count]);
-        to.write_all(&chunk[..count])?;
-    }
-}
-
-fn unpack(store: &Store, file: &FileEntry, assembling: &Path) -> Result<(), ContentError> {
-    let path = assembling.join(file.path.as_str());
-    let written = File::create(&path).map_err(Error::file("writing", &path))?;
-    let mut written = io::BufWriter::new(written);
-    store.unpack(file, &mut written).map_err(|error| match error {
-        UnpackError::Write(error) => ContentError::Run(Error::file("writing", &path)(error)),
-        UnpackError::Store(error) => ContentError::Run(store_error(error)),
-        wrong @ (UnpackError::Wrong { .. } | UnpackError::NotThere(_)) => {
-            // A body that a disk spoiled goes, so that the next run fetches it anew.
-            let _ = store.verify(&file.body.sha256);
-            ContentError::Sources(wrong.to_string())
-        }
-    })?;
-    written.flush().map_err(Error::file("writing", &path))?;
-    os::set_mode(&path, file.mode).map_err(Error::file("setting the mode of", &path))?;
-    Ok(())
 }
 
 /// Makes a placed release the current one and judges it.
@@ -407,9 +205,4 @@ pub(crate) fn remember(session: &mut Session, class: Class, name: &str, record: 
     let failed =
         Failed { sequence: record.sequence, manifest: record.manifest, why: why.to_owned(), at: session.now };
     session.state.remember_failed(class, name, failed);
-}
-
-/// Runs work that waits for the disk where it holds up nothing else.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    tokio::task::spawn_blocking(work).await.expect("disk work does not panic")
 }

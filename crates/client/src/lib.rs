@@ -10,6 +10,7 @@
 //! `headwater-agent`'s.
 
 pub mod arguments;
+mod assemble;
 mod bundle;
 mod chance;
 mod classes;

@@ -7,7 +7,7 @@
 //! * [`launch`] and [`trial_verdict`]: whether a new `headwater-client` takes over;
 //! * [`poll_after`]: when the next run begins.
 //!
-//! The driver (`run`, `classes`, `install`) carries them out.
+//! The driver (`run`, `classes`, `content`, `domain`, `install`) carries them out.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
