@@ -12,6 +12,7 @@ mod garbage;
 mod jobs;
 mod policies;
 mod preview;
+mod problems;
 pub mod releases;
 mod roles;
 pub mod signing;

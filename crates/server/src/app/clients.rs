@@ -10,6 +10,7 @@ use headwater_repo::Role;
 use jiff::Timestamp;
 
 use super::App;
+use super::problems::{parse_each, refuse};
 use crate::db::clients::{self as rows, ClientRow};
 use crate::error::{Refusal, Result};
 use crate::limits;
@@ -288,14 +289,8 @@ fn addresses(texts: &[String], problems: &mut Vec<Problem>) -> Vec<String> {
         )));
         return Vec::new();
     }
-    let mut addresses = Vec::new();
-    for text in texts {
-        match parse_address(text) {
-            Ok(address) => addresses.push(address.to_string()),
-            Err(error) => problems.push(Problem::general(format!("addresses: {error}"))),
-        }
-    }
-    addresses
+    let addresses = parse_each("addresses", texts, parse_address, problems);
+    addresses.iter().map(ToString::to_string).collect()
 }
 
 fn text(name: &str, text: String, problems: &mut Vec<Problem>) -> String {
@@ -337,8 +332,4 @@ fn check_report(report: &Report) -> Vec<Problem> {
         problems.push(Problem::general(format!("`{wrong}` is no class")));
     }
     problems
-}
-
-fn refuse(problems: Vec<Problem>) -> Result<()> {
-    if problems.is_empty() { Ok(()) } else { Err(Refusal::Invalid(problems).into()) }
 }

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::App;
 use super::policies::invalid;
+use super::problems::refuse;
 use super::signing::failed;
 use crate::db::domains::{self as rows, DomainRow, Extras};
 use crate::db::to_json;
@@ -300,7 +301,7 @@ fn check_extras(extras: &Extras) -> Result<()> {
             "values and files: they have {bytes} bytes as JSON, at most {max} are taken"
         )));
     }
-    if problems.is_empty() { Ok(()) } else { Err(Refusal::Invalid(problems).into()) }
+    refuse(problems)
 }
 
 fn parse_domain(path: &str) -> Result<DomainPath> {

@@ -15,6 +15,7 @@ use headwater_policy::{
 use super::App;
 use super::clients::planning_client;
 use super::policies::{changes, invalid_list, read_saved};
+use super::problems::{parse_each, refuse};
 use crate::error::{Error, Refusal, Result};
 use crate::limits;
 
@@ -123,17 +124,10 @@ impl App {
                 Ok(Explained { client: ClientDocument::of(&client), policy_version, plans })
             }
             (None, Some(list)) => {
-                let (parsed, wrong): (Vec<_>, Vec<_>) = list
-                    .split(',')
-                    .map(|text| parse_address(text.trim()))
-                    .partition(std::result::Result::is_ok);
-                if !wrong.is_empty() {
-                    let problem =
-                        |error: headwater_policy::ParseError| Problem::general(format!("addresses: {error}"));
-                    let problems = wrong.into_iter().filter_map(|result| result.err()).map(problem).collect();
-                    return Err(Refusal::Invalid(problems).into());
-                }
-                let addresses: Vec<_> = parsed.into_iter().flatten().collect();
+                let mut problems = Vec::new();
+                let texts = list.split(',').map(str::trim);
+                let addresses = parse_each("addresses", texts, parse_address, &mut problems);
+                refuse(problems)?;
                 let from_vendor = allowed("root");
                 let plans = plan_document(&explain_address(&policy, &addresses, from_vendor));
                 let client = ClientDocument {

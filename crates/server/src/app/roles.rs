@@ -4,13 +4,14 @@ use std::str::FromStr;
 
 use headwater_api::v1::{RoleRequest, UpdateAgentView, UpdateAgentsAnswer};
 use headwater_policy::{
-    Class, ClassSet, ClientId, Draft, EntrySource, Force, ParseError, Policy, Problem, RoleRefusal, Scheme,
+    Class, ClassSet, ClientId, Draft, EntrySource, Force, ParseError, Policy, RoleRefusal, Scheme,
     UpdateAgent, give_role, give_role_to_domain, parse_address, take_role,
 };
 use jiff::Timestamp;
 
 use super::App;
 use super::policies::invalid_list;
+use super::problems::{parse_each, refuse};
 use crate::db::clients::ClientRow;
 use crate::error::{Error, Refusal, Result};
 
@@ -136,39 +137,16 @@ impl App {
 
 fn read(request: &RoleRequest) -> Result<Role> {
     let mut problems = Vec::new();
-    let mut parse_all = |words: &[String]| -> ClassSet {
-        let parsed: Vec<_> = words.iter().map(|word| Class::from_str(word)).collect();
-        problems.extend(
-            parsed
-                .iter()
-                .filter_map(|class| class.as_ref().err())
-                .map(|e| Problem::general(format!("classes: {e}"))),
-        );
-        parsed.into_iter().flatten().collect()
-    };
-    let classes = parse_all(&request.classes);
-    let addresses = request.addresses.as_ref().map(|texts| {
-        let parsed: Vec<_> = texts.iter().map(|text| parse_address(text)).collect();
-        problems.extend(
-            parsed
-                .iter()
-                .filter_map(|a| a.as_ref().err())
-                .map(|e| Problem::general(format!("addresses: {e}"))),
-        );
-        parsed.into_iter().flatten().collect()
-    });
-    let scheme = request.scheme.as_deref().map(Scheme::from_str);
-    if let Some(Err(error)) = &scheme {
-        problems.push(Problem::general(error.to_string()));
-    }
-    if !problems.is_empty() {
-        return Err(Refusal::Invalid(problems).into());
-    }
+    let classes = parse_each("classes", &request.classes, Class::from_str, &mut problems);
+    let addresses = request.addresses.as_ref();
+    let addresses = addresses.map(|texts| parse_each("addresses", texts, parse_address, &mut problems));
+    let scheme = parse_each("scheme", &request.scheme, Scheme::from_str, &mut problems).pop();
+    refuse(problems)?;
     Ok(Role {
-        classes,
+        classes: classes.into_iter().collect(),
         addresses,
         port: request.port,
-        scheme: scheme.and_then(std::result::Result::ok),
+        scheme,
         force: if request.force { Force::Yes } else { Force::No },
     })
 }
