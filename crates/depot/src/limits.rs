@@ -128,3 +128,6 @@ pub const COUNTED_ADDRESSES_MAX: usize = 16_384;
 
 /// `max-age` of `timestamp.json`, in seconds: short, for caches between.
 pub const TIMESTAMP_MAX_AGE_SECONDS: u32 = 10;
+
+/// Files synced to the disk at once when many blobs are stored: more bring nothing on any disk that we measured.
+pub const SYNCS_AT_ONCE: usize = 32;

@@ -31,7 +31,7 @@ pub use disk::replace_file;
 pub(crate) use disk::{remove_if_there, sync_folder};
 pub use partial::Partial;
 pub use unpack::UnpackError;
-pub use writer::BlobWriter;
+pub use writer::{BlobWriter, Staged};
 
 /// A store; clones share it.
 #[derive(Debug, Clone)]
@@ -292,8 +292,8 @@ impl Store {
         self.inner.dir.join("partial").join(digest.to_string())
     }
 
-    /// Moves a finished file, already on the disk, to its place as a blob.
-    fn adopt(&self, from: &Path, digest: &Digest) -> Result<(), StoreError> {
+    /// Moves a finished file, already on the disk, to its place as a blob; says the folder, which is to be synced.
+    fn adopt(&self, from: &Path, digest: &Digest) -> Result<PathBuf, StoreError> {
         let path = self.path(digest);
         let folder = path.parent().expect("a blob lies in a folder of its first two digits");
         if !folder.is_dir() {
@@ -301,7 +301,7 @@ impl Store {
             sync_folder(&self.inner.dir.join(layout::BLOBS_FOLDER))?;
         }
         fs::rename(from, &path).map_err(disk("name", &path))?;
-        sync_folder(folder)
+        Ok(folder.to_owned())
     }
 
     /// Every blob and partial file. What is not named by a digest is not ours and is left alone.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use headwater_repo::{Digest, Hasher};
 
-use super::{Held, Reservation, Store, StoreError, disk};
+use super::{Held, Reservation, Store, StoreError, disk, sync_folder};
 
 /// What was fetched of a blob. Dropped, it stays on the disk to be gone on with.
 #[derive(Debug)]
@@ -106,7 +106,8 @@ impl Partial {
         if self.store.has(&self.digest) {
             self.store.forget(self.length);
         }
-        self.store.adopt(&self.path, &self.digest)
+        let folder = self.store.adopt(&self.path, &self.digest)?;
+        sync_folder(&folder)
     }
 }
 

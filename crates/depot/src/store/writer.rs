@@ -1,22 +1,37 @@
 //! A blob whose digest is known only at its end: what a publisher writes.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use headwater_repo::{Digest, Hasher};
 
-use super::{Reservation, Store, StoreError, disk};
+use super::{Reservation, Store, StoreError, disk, sync_folder};
+use crate::limits::SYNCS_AT_ONCE;
 
 /// Takes bytes and makes a blob of them. Dropped before [`BlobWriter::finish`], it leaves nothing.
 #[derive(Debug)]
 pub struct BlobWriter {
-    store: Store,
-    path: PathBuf,
+    written: Written,
     file: File,
     hasher: Hasher,
-    size: u64,
     reservation: Reservation,
+}
+
+/// A blob that is written and not yet durable; [`Store::settle`] makes it so. Dropped before, it leaves nothing.
+#[derive(Debug)]
+pub struct Staged {
+    written: Written,
+    digest: Digest,
+}
+
+/// The file in `new/`; it goes unless it was kept.
+#[derive(Debug)]
+struct Written {
+    store: Store,
+    path: PathBuf,
+    size: u64,
     kept: bool,
 }
 
@@ -30,7 +45,8 @@ impl BlobWriter {
         };
         let path = store.inner.dir.join("new").join(number.to_string());
         let file = File::create_new(&path).map_err(disk("make", &path))?;
-        Ok(Self { store, path, file, hasher: Hasher::new(), size: 0, reservation, kept: false })
+        let written = Written { store, path, size: 0, kept: false };
+        Ok(Self { written, file, hasher: Hasher::new(), reservation })
     }
 
     /// Appends bytes. More than announced at the start are taken only as far as the quota has room.
@@ -38,37 +54,87 @@ impl BlobWriter {
         let count = bytes.len() as u64;
         let beyond = count.saturating_sub(self.reservation.left);
         if beyond > 0 {
-            let mut more = self.store.reserve(beyond)?;
+            let mut more = self.written.store.reserve(beyond)?;
             self.reservation.left += more.left;
             more.left = 0;
         }
-        self.file.write_all(bytes).map_err(disk("write", &self.path))?;
+        self.file.write_all(bytes).map_err(disk("write", &self.written.path))?;
         self.hasher.update(bytes);
-        self.size += count;
+        self.written.size += count;
         self.reservation.spend(count);
         Ok(())
     }
 
     /// Makes the blob durable and says its digest and size. With `wanted`, any other digest is refused.
-    pub fn finish(mut self, wanted: Option<Digest>) -> Result<(Digest, u64), StoreError> {
+    pub fn finish(self, wanted: Option<Digest>) -> Result<(Digest, u64), StoreError> {
+        let staged = self.stage(wanted)?;
+        let told = (staged.digest, staged.written.size);
+        let store = staged.written.store.clone();
+        store.settle(vec![staged])?;
+        Ok(told)
+    }
+
+    /// Ends the writing of one of many blobs, which [`Store::settle`] then makes durable together. With `wanted`, any
+    /// other digest is refused.
+    pub fn stage(mut self, wanted: Option<Digest>) -> Result<Staged, StoreError> {
         let got = std::mem::take(&mut self.hasher).finish();
         if let Some(wanted) = wanted
             && wanted != got
         {
             return Err(StoreError::WrongDigest { wanted, got });
         }
-        let _held = self.store.hold(got);
-        if self.store.has(&got) {
-            return Ok((got, self.size));
-        }
-        self.file.sync_all().map_err(disk("sync", &self.path))?;
-        self.store.adopt(&self.path, &got)?;
-        self.kept = true;
-        Ok((got, self.size))
+        Ok(Staged { written: self.written, digest: got })
     }
 }
 
-impl Drop for BlobWriter {
+impl Store {
+    /// Makes blobs durable and whole in their places. Many at a time: a disk takes one flush after the other slowly,
+    /// and many together in hardly more time than one.
+    pub fn settle(&self, staged: Vec<Staged>) -> Result<(), StoreError> {
+        let _held: Vec<_> = staged.iter().map(|blob| self.hold(blob.digest)).collect();
+        let mut new: BTreeMap<Digest, Written> = BTreeMap::new();
+        for blob in staged {
+            if !self.has(&blob.digest) {
+                new.entry(blob.digest).or_insert(blob.written);
+            }
+        }
+        let paths: Vec<&Path> = new.values().map(|written| written.path.as_path()).collect();
+        at_once(&paths, |path| {
+            File::options()
+                .write(true)
+                .open(path)
+                .and_then(|file| file.sync_all())
+                .map_err(disk("sync", path))
+        })?;
+        let mut folders = BTreeSet::new();
+        for (digest, mut written) in new {
+            folders.insert(self.adopt(&written.path, &digest)?);
+            written.kept = true;
+        }
+        let folders: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
+        at_once(&folders, sync_folder)
+    }
+}
+
+/// Does the same to all paths, on several threads; the first failure is told.
+fn at_once(
+    paths: &[&Path],
+    sync: impl Fn(&Path) -> Result<(), StoreError> + Copy + Send,
+) -> Result<(), StoreError> {
+    let share = paths.len().div_ceil(SYNCS_AT_ONCE).max(1);
+    if paths.len() <= 1 {
+        return paths.iter().try_for_each(|path| sync(path));
+    }
+    std::thread::scope(|scope| {
+        let parts: Vec<_> = paths
+            .chunks(share)
+            .map(|part| scope.spawn(move || part.iter().try_for_each(|path| sync(path))))
+            .collect();
+        parts.into_iter().try_for_each(|part| part.join().expect("syncing does not panic"))
+    })
+}
+
+impl Drop for Written {
     fn drop(&mut self) {
         if !self.kept {
             // Best effort: what is left is cleared at the next open.

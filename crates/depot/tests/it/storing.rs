@@ -182,3 +182,27 @@ fn a_body_is_unpacked_to_the_file_that_was_packed_and_to_no_other() {
     assert!(out.is_empty(), "nothing is decoded before it was verified");
     assert!(!store.has(&entry.body.sha256), "it will be fetched again");
 }
+
+#[test]
+fn many_blobs_are_settled_together_or_leave_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), None).unwrap();
+    let stage = |text: &str| {
+        let mut writer = store.write(0).unwrap();
+        writer.append(text.as_bytes()).unwrap();
+        writer.stage(Some(Digest::of(text.as_bytes()))).unwrap()
+    };
+    let count = headwater_depot::limits::SYNCS_AT_ONCE * 3 + 1;
+    let texts: Vec<String> = (0..count).map(|number| format!("blob {number}")).collect();
+    let mut staged: Vec<_> = texts.iter().map(|text| stage(text)).collect();
+    staged.push(stage("blob 0"));
+    assert_eq!(store.blobs().unwrap(), [], "nothing is there before it is durable");
+    store.settle(staged).unwrap();
+    assert_eq!(store.blobs().unwrap().len(), count);
+    assert!(texts.iter().all(|text| store.verify(&Digest::of(text.as_bytes())).unwrap()));
+    let bytes: usize = texts.iter().map(String::len).sum();
+    assert_eq!(store.usage().stored, bytes as u64, "the one that came twice is counted once");
+    drop(stage("never settled"));
+    assert_eq!(store.usage().stored, bytes as u64);
+    assert_eq!(std::fs::read_dir(folder.path().join("new")).unwrap().count(), 0);
+}

@@ -5,12 +5,13 @@
 //! release's folder. Bodies stored before a refusal are collected as garbage.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek};
 use std::rc::Rc;
 
 use flate2::read::MultiGzDecoder;
-use headwater_depot::store::{Held, Store, StoreError};
+use headwater_depot::store::{Held, Staged, Store, StoreError};
 use headwater_policy::Class;
 use headwater_repo::{Digest, FilePath};
 
@@ -97,7 +98,7 @@ pub fn store_archive(
     let mut first = [0; 4];
     let _short_is_no_archive = archive.read(&mut first).map_err(unreadable)?;
     archive.rewind().map_err(unreadable)?;
-    let mut release = Release { class, store, limits, files: Vec::new(), bytes: 0 };
+    let mut release = Release { class, store, limits, files: Vec::new(), bytes: 0, staged: HashMap::new() };
     match format.unwrap_or_else(|| Format::told_from(first)) {
         Format::Tar => from_tar(BufReader::new(archive), &mut release)?,
         Format::TarGzip => from_tar(MultiGzDecoder::new(BufReader::new(archive)), &mut release)?,
@@ -106,6 +107,8 @@ pub fn store_archive(
     if release.files.is_empty() {
         return Err(Refusal::Archive("it holds no file; a release has at least one".to_owned()).into());
     }
+    let staged = release.staged.into_values().collect();
+    store.settle(staged).map_err(|error| store_failed(class, error))?;
     release.files.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(release.files)
 }
@@ -117,6 +120,8 @@ struct Release<'a> {
     limits: ReleaseLimits,
     files: Vec<StoredFile>,
     bytes: u64,
+    /// Bodies that are not durable yet.
+    staged: HashMap<Digest, Staged>,
 }
 
 impl Release<'_> {
@@ -133,9 +138,12 @@ impl Release<'_> {
             headwater_delta::encode(content, size, headwater_delta::limits::LEVEL_DEFAULT, &mut writer)
                 .map_err(|error| self.encode_failed(&path, error))?;
         let digest = Digest::from(body.sha256);
-        let new = !self.store.has(&digest);
         let held = self.store.hold(digest);
-        writer.finish(Some(digest)).map_err(|error| self.store_failed(error))?;
+        let new = !self.store.has(&digest) && !self.staged.contains_key(&digest);
+        let staged = writer.stage(Some(digest)).map_err(|error| self.store_failed(error))?;
+        if new {
+            self.staged.insert(digest, staged);
+        }
         let sha256 = Digest::from(decoded.sha256);
         self.files.push(StoredFile { path, executable, sha256, size, body, body_sha256: digest, held, new });
         Ok(())
