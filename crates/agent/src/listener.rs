@@ -62,6 +62,13 @@ impl Listener {
             }
         }
         let mut problems = Vec::new();
+        if !part.classes.is_empty() && part.addresses.is_empty() {
+            problems.push(
+                "the update agent listens nowhere: none of the addresses that the policy gives it is one of this \
+                 computer's; `headwater update-agents give ID --address IP` gives it another"
+                    .to_owned(),
+            );
+        }
         let mut wanted = Vec::new();
         for address in part.addresses.iter().copied().filter(|_| !part.classes.is_empty()) {
             if address.ip().is_loopback() || part.unsafe_bind_beyond_loopback {

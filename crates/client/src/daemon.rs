@@ -11,16 +11,18 @@ use std::time::Duration;
 
 use headwater_agent::{Listener, Shelf};
 use headwater_api::report::Report;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::chance::Chance;
 use crate::config::Config;
 use crate::error::{Error, said};
 use crate::folder::DataFolder;
-use crate::limits::STOP_GRACE;
+use crate::limits::{DAEMON_LOCK_WAIT, LISTEN_AGAIN, STOP_GRACE};
 use crate::machine::poll_after;
+use crate::os::{Lock, Locked};
 use crate::run::{Completed, RunOptions, complete};
 use crate::{bundle, identity, os, own_program, role};
 
@@ -60,6 +62,7 @@ impl Daemon {
         let folder = DataFolder::new(&config.data);
         bundle::take(&config, &folder)?;
         identity::settle(&config, &folder)?;
+        let lock = take_lock(&folder).await?;
         let (requests, waiting) = mpsc::channel(16);
         let (stop, stopping) = watch::channel(false);
         let serving = Serving::default();
@@ -69,8 +72,10 @@ impl Daemon {
             serving: Arc::clone(&serving),
             chance: Chance::new(seed),
             warnings: Vec::new(),
+            told: None,
             config,
             folder,
+            _lock: lock,
         };
         // What it held when it last stopped is served before the first run, which may take its time.
         at_work.play().await;
@@ -130,6 +135,31 @@ struct AtWork {
     chance: Chance,
     /// What the next report is to say beside its own.
     warnings: Vec<String>,
+    /// What `daemon.json` says.
+    told: Option<Told>,
+    _lock: Lock,
+}
+
+/// What a running daemon tells `status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Told {
+    pub serving: Vec<SocketAddr>,
+    pub problems: Vec<String>,
+}
+
+async fn take_lock(folder: &DataFolder) -> Result<Lock, Error> {
+    let path = folder.daemon_lock();
+    let again = Instant::now() + DAEMON_LOCK_WAIT;
+    loop {
+        match os::lock(&path).map_err(Error::file("locking", &path))? {
+            Locked::Held(lock) => return Ok(lock),
+            // Somebody who asks for the status holds it for a moment, too.
+            Locked::Busy(_) if Instant::now() < again => sleep(Duration::from_millis(20)).await,
+            Locked::Busy(holder) => {
+                return Err(Error::DaemonBusy { holder, folder: folder.root().to_owned() });
+            }
+        }
+    }
 }
 
 impl AtWork {
@@ -140,6 +170,10 @@ impl AtWork {
                 () = told(&mut stop) => break End::Stopped,
                 Some(request) = requests.recv() => Some(request),
                 () = sleep_until(next) => None,
+                () = sleep(LISTEN_AGAIN), if !self.warnings.is_empty() => {
+                    self.play().await;
+                    continue;
+                }
             };
             let (options, answer) = match request {
                 Some(Request { options, answer }) => (options, Some(answer)),
@@ -206,10 +240,25 @@ impl AtWork {
             Ok(part) => self.warnings = self.listener.play(&part).await,
             Err(error) => self.warnings = vec![said(&error)],
         }
-        for warning in &self.warnings {
-            tracing::warn!("{warning}");
-        }
         self.set_serving();
+        let told = Told { serving: self.listener.addresses(), problems: self.warnings.clone() };
+        if self.told.as_ref() != Some(&told) {
+            self.tell(told);
+        }
+    }
+
+    /// Tells the log and `status`, once.
+    fn tell(&mut self, told: Told) {
+        for problem in &told.problems {
+            tracing::warn!("{problem}");
+        }
+        let written = serde_json::to_vec(&told)
+            .map_err(std::io::Error::other)
+            .and_then(|bytes| os::write_atomic(&self.folder.daemon(), &bytes));
+        if let Err(error) = written {
+            tracing::warn!(%error, "what is served where cannot be written down for `status`");
+        }
+        self.told = Some(told);
     }
 
     fn set_serving(&self) {

@@ -17,6 +17,14 @@ pub enum Error {
         /// The lock.
         lock: PathBuf,
     },
+    /// Another daemon runs with this data folder.
+    #[error("another headwater-client runs with {} (process {holder}); stop it first, or give --data DIR", folder.display())]
+    DaemonBusy {
+        /// Its process id, as it wrote it.
+        holder: String,
+        /// The data folder.
+        folder: PathBuf,
+    },
     /// There is nothing to start from.
     #[error("{} has no bundle yet: give --bundle FILE once (`headwater clients bundle` makes it)", .0.display())]
     NoBundle(PathBuf),

@@ -3,6 +3,8 @@
 //! ```text
 //! client.lock               held during a run
 //! id                        which client this is
+//! daemon.lock               held while a daemon runs
+//! daemon.json               what it serves where, and what hinders it
 //! state.json                what is remembered between runs
 //! bundle.json               what the client started from
 //! metadata/{settings,components,programs,vendor}/
@@ -62,6 +64,16 @@ impl DataFolder {
     /// The lock that a run holds.
     pub fn lock(&self) -> PathBuf {
         self.root.join("client.lock")
+    }
+
+    /// The lock that a daemon holds while it runs.
+    pub fn daemon_lock(&self) -> PathBuf {
+        self.root.join("daemon.lock")
+    }
+
+    /// What the daemon serves where.
+    pub fn daemon(&self) -> PathBuf {
+        self.root.join("daemon.json")
     }
 
     /// Which client this is.

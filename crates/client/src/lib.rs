@@ -45,4 +45,4 @@ pub use error::Error;
 pub use folder::DataFolder;
 pub use run::{RunOptions, Trigger, run_once};
 pub use spool::Spool;
-pub use status::{Status, status};
+pub use status::{DaemonStatus, Status, status};

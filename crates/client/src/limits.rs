@@ -72,6 +72,15 @@ pub const FREE_BYTES_MIN: u64 = 16 * 1024 * 1024;
 /// Time that a run gets to end when the daemon is told to stop; cut off, it leaves old or new releases, whole.
 pub const STOP_GRACE: Duration = Duration::from_secs(5);
 
+/// Pause before an update agent tries again to listen where it could not: the port may have been freed.
+pub const LISTEN_AGAIN: Duration = Duration::from_secs(5);
+
+/// Time in which a starting daemon tries again for the lock that it holds: whoever asks for the status takes it, too.
+pub const DAEMON_LOCK_WAIT: Duration = Duration::from_millis(500);
+
+/// Longest `daemon.json` that is read, in bytes: a few addresses and sentences.
+pub const DAEMON_FILE_BYTES_MAX: u64 = 256 * 1024;
+
 /// Time between polls where the settings in force cannot be read.
 pub const POLL_INTERVAL_DEFAULT: Duration = Duration::from_secs(3600);
 

@@ -55,6 +55,19 @@ pub fn status(status: &Status) -> String {
         status.policy_version,
         or_nothing(&status.addresses)
     );
+    match &status.daemon {
+        None => out.push_str("Daemon: does not run\n"),
+        Some(daemon) => {
+            let _ = write!(out, "Daemon: runs (process {})", daemon.process);
+            if !daemon.serving.is_empty() {
+                let _ = write!(out, ", serves at {}", daemon.serving.join(", "));
+            }
+            out.push('\n');
+            for problem in &daemon.problems {
+                let _ = writeln!(out, "Warning: {problem}");
+            }
+        }
+    }
     if !status.shares.is_empty() {
         let _ = writeln!(out, "Update agent: shares {}", status.shares.join(", "));
     }

@@ -65,6 +65,28 @@ pub fn lock(path: &Path) -> io::Result<Locked> {
     }
 }
 
+/// Who holds the lock on `path`; `None` if nobody does. Only asks: nothing is made or written.
+///
+/// # Errors
+///
+/// The file cannot be opened or asked about.
+pub fn lock_holder(path: &Path) -> io::Result<Option<String>> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(None),
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            let _ = (&mut file).take(32).read_to_string(&mut holder);
+            Ok(Some(holder.trim().to_owned()))
+        }
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
 /// The addresses of this host's interfaces, loopback and link-local ones left out.
 ///
 /// # Errors

@@ -9,12 +9,14 @@ use headwater_policy::Planner;
 use serde::Serialize;
 
 use crate::config::Config;
+use crate::daemon::Told;
 use crate::error::Error;
 use crate::folder::DataFolder;
 use crate::in_force::InForce;
+use crate::limits::DAEMON_FILE_BYTES_MAX;
 
 use crate::state::State;
-use crate::{bundle, identity};
+use crate::{bundle, identity, os};
 
 /// What a client is, has and would do.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -31,6 +33,8 @@ pub struct Status {
     pub policy_version: u64,
     /// The classes it shares as update agent; none: it has not the role.
     pub shares: Vec<String>,
+    /// The daemon of this data folder, if it runs.
+    pub daemon: Option<DaemonStatus>,
     /// What is installed: name to version, by class.
     pub installed: BTreeMap<String, BTreeMap<String, Installed>>,
     /// What failed here and is not tried again: sentences.
@@ -39,6 +43,17 @@ pub struct Status {
     pub plans: PlanDocument,
     /// The last run, if there was one.
     pub last_run: Option<Report>,
+}
+
+/// A running daemon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DaemonStatus {
+    /// Its process id.
+    pub process: String,
+    /// Where it listens as update agent.
+    pub serving: Vec<String>,
+    /// What hinders it as update agent: sentences.
+    pub problems: Vec<String>,
 }
 
 /// Reads what a client is, has and would do; touches nothing.
@@ -59,9 +74,22 @@ pub fn status(config: &Config) -> Result<Status, Error> {
         addresses: in_force.addresses.iter().map(ToString::to_string).collect(),
         policy_version: state.policy.as_ref().map_or(0, |policy| policy.version),
         shares: in_force.shares().iter().map(|class| class.to_string()).collect(),
+        daemon: daemon(&folder)?,
         installed: folder.installed()?,
         failed: state.failed_sentences(),
         plans: plan_document(&Planner::new(&in_force.policy).plans(&in_force.client())),
         last_run: state.last_run,
     })
+}
+
+fn daemon(folder: &DataFolder) -> Result<Option<DaemonStatus>, Error> {
+    let path = folder.daemon_lock();
+    let Some(process) = os::lock_holder(&path).map_err(Error::file("reading", &path))? else {
+        return Ok(None);
+    };
+    let path = folder.daemon();
+    let bytes = os::read_bounded(&path, DAEMON_FILE_BYTES_MAX).map_err(Error::file("reading", &path))?;
+    let told: Option<Told> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let (serving, problems) = told.map_or_else(Default::default, |told| (told.serving, told.problems));
+    Ok(Some(DaemonStatus { process, serving: serving.iter().map(ToString::to_string).collect(), problems }))
 }

@@ -1,11 +1,12 @@
 //! The update agent role, switched by the signed policy (U1–U4).
 
 use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
 use headwater_api::policy::UpdateAgentDocument;
 use headwater_api::policy::{EntryDocument, SelectorDocument, SourceDocument};
 use headwater_api::report::ClassResult;
-use headwater_client::{Config, Daemon, RunOptions};
+use headwater_client::{Config, Daemon, DaemonStatus, RunOptions, status};
 
 use crate::world::{World, class, current, update};
 
@@ -106,4 +107,43 @@ async fn a_port_in_use_is_named_in_the_report() {
     let told = format!("127.0.0.1:{port}");
     assert!(report.warnings.iter().any(|warning| warning.contains(&told)), "{:?}", report.warnings);
     daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_shows_in_the_status_and_is_used_once_it_is_free() {
+    let mut world = World::new().await;
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    with_agent(&mut world, port, &["settings"]);
+    let config = world.client("ua");
+    assert_eq!(status_of(&config), None, "no daemon, no folder yet");
+    let daemon = agent(config.clone()).await;
+    let found = status_of(&config).unwrap();
+    assert!(found.problems[0].contains("cannot listen on"), "{found:?}");
+    let second = Daemon::start(config.clone()).await.unwrap_err();
+    assert!(second.to_string().contains(&format!("process {}", std::process::id())), "{second}");
+    drop(taken);
+    let begun = Instant::now();
+    while status_of(&config).unwrap().serving.is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", status_of(&config));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(status_of(&config).unwrap().problems.is_empty());
+    daemon.stop().await;
+    assert_eq!(status_of(&config), None);
+}
+
+#[tokio::test]
+async fn an_update_agent_without_an_address_of_its_own_says_that_it_listens_nowhere() {
+    let mut world = World::new().await;
+    with_agent(&mut world, free_port(), &["settings"]);
+    let mut config = world.client("ua");
+    config.addresses = Some(vec!["127.0.0.9".parse().unwrap()]);
+    let daemon = agent(config.clone()).await;
+    assert!(status_of(&config).unwrap().problems[0].contains("listens nowhere"));
+    daemon.stop().await;
+}
+
+fn status_of(config: &Config) -> Option<DaemonStatus> {
+    status(config).ok().and_then(|status| status.daemon)
 }
