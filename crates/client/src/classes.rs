@@ -72,7 +72,11 @@ pub(crate) async fn run_class(session: &mut Session, class: Class) -> Result<Cla
             }
         }
     }
-    Ok(outcome(class, ClassResult::Failed, None, format!("every source failed; {last}")))
+    let done = std::mem::take(&mut session.carried);
+    let told: Vec<String> = std::iter::once(format!("every source failed; {last}"))
+        .chain(done.into_iter().map(|name| name.message))
+        .collect();
+    Ok(outcome(class, ClassResult::Failed, None, told.join("; ")))
 }
 
 /// Whether a source of these steps was given up for being slow.
@@ -119,28 +123,14 @@ async fn run_stretch(
             return Err(ContentError::Sources(unable.message));
         }
     };
-    let saved = metadata.save(refreshed.trusted.received()).map_err(store_error);
     let verified = Verified { owner, class, trusted: &refreshed.trusted, walk: &walk };
-    let names = match saved {
-        Ok(()) => content_of(session, &verified).await,
-        Err(error) => Err(error.into()),
-    };
-    if owner == Owner::Organisation && names.is_ok() {
-        role::hold(session, &verified).await;
-    }
+    let taken = take(session, &metadata, &verified).await;
     session.attempts.extend(walk.attempts());
     let source = &walk.sources()[refreshed.source];
-    let names = match names {
-        Ok(names) => names,
-        Err(error) => {
-            if let ContentError::Run(error) = &error {
-                session.attempts.push(own_fault(source, session, Reason::Disk, said(error), from));
-            }
-            return Err(error);
-        }
-    };
-    let mut names = names;
-    names.append(&mut session.carried);
+    if let Err(ContentError::Run(error)) = &taken {
+        session.attempts.push(own_fault(source, session, Reason::Disk, said(error), from));
+    }
+    let names = taken?;
     let result = class_result(&names);
     if matches!(result, ClassResult::Updated | ClassResult::Current) {
         session.state.versions.insert(repository.to_owned(), refreshed.version);
@@ -157,14 +147,22 @@ async fn run_stretch(
     Ok(outcome(class, result, Some(source.key().to_owned()), message))
 }
 
-async fn content_of(
+/// Brings this client to what was verified, and holds it for others.
+async fn take(
     session: &mut Session,
+    metadata: &MetadataStore,
     verified: &Verified<'_>,
 ) -> Result<Vec<NameOutcome>, ContentError> {
-    match verified.class {
-        Class::Settings => domain::update(session, verified).await,
-        Class::Components | Class::Programs => content::update(session, verified).await,
+    metadata.save(verified.trusted.received()).map_err(store_error)?;
+    let mut names = match verified.class {
+        Class::Settings => domain::update(session, verified).await?,
+        Class::Components | Class::Programs => content::update(session, verified).await?,
+    };
+    if verified.owner == Owner::Organisation {
+        role::hold(session, verified).await;
     }
+    names.append(&mut session.carried);
+    Ok(names)
 }
 
 fn open_repository(

@@ -200,3 +200,21 @@ async fn what_is_no_longer_published_stays_and_is_told() {
     let report = update(&client).await;
     assert_eq!(class(&report, "components").message, "engine is current");
 }
+
+#[tokio::test]
+async fn what_was_done_before_the_sources_gave_out_is_told_with_its_own_class() {
+    let mut world = World::new().await;
+    let files: &[(&str, &[u8])] = &[("a.txt", b"a")];
+    world.components().release(&NewRelease { name: "good", sequence: 1, files, ..NewRelease::default() });
+    let before = world.components().blobs();
+    world.component("without-bodies", 1);
+    for body in world.components().blobs().difference(&before) {
+        std::fs::remove_file(body).unwrap();
+    }
+    let report = update(&world.client("pc-1")).await;
+    let components = class(&report, "components");
+    assert_eq!(components.result, ClassResult::Failed, "{report:#?}");
+    assert!(components.message.contains("good updated to v1"), "{report:#?}");
+    assert_eq!(class(&report, "programs").message, "nothing is published", "{report:#?}");
+    assert_eq!(report.installed["components"]["good"].sequence, 1);
+}
