@@ -35,7 +35,7 @@ pub use draft::{Draft, File, Signed, Unsigned};
 pub use error::{ContentError, NameError, VerifyError, WriteError};
 pub use expiry::Expiry;
 pub use keys::{KeyError, KeyId, KeyRing, PublicKey, SecretKey, SecretPem};
-pub use manifest::{Body, BodyFormat, FileEntry, Install, Manifest, Probe};
+pub use manifest::{Body, BodyFormat, FileEntry, Hook, Manifest};
 pub use names::{ComponentName, Role, Sequence, TargetName, VersionText};
 pub use paths::FilePath;
 pub use published::Published;

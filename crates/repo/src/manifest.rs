@@ -31,9 +31,9 @@ pub struct Manifest {
     /// Its files, in order of path.
     pub files: Vec<FileEntry>,
     /// What installs it, if files in place are not enough (class `programs`).
-    pub install: Option<Install>,
+    pub install: Option<Hook>,
     /// What judges it before it is kept.
-    pub probe: Option<Probe>,
+    pub probe: Option<Hook>,
 }
 
 /// One file of a release.
@@ -75,20 +75,10 @@ pub enum BodyFormat {
     Zstd,
 }
 
-/// A command that installs a release, run in its verified folder.
+/// A command run in a release's verified folder; done well if it ends with 0 in time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Install {
-    /// Program and arguments; no shell. A program with `/` in it is relative to the release's folder.
-    pub command: Vec<String>,
-    /// Seconds that it may take.
-    pub timeout_seconds: u64,
-}
-
-/// A command that judges a release: it is kept if the command ends with 0 in time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Probe {
+pub struct Hook {
     /// Program and arguments; no shell. A program with `/` in it is relative to the release's folder.
     pub command: Vec<String>,
     /// Seconds that it may take.
@@ -104,9 +94,9 @@ struct RawManifest {
     version: VersionText,
     files: Vec<FileEntry>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    install: Option<Install>,
+    install: Option<Hook>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    probe: Option<Probe>,
+    probe: Option<Hook>,
 }
 
 impl Manifest {
@@ -155,11 +145,10 @@ impl Manifest {
             return Err(invalid(reason));
         }
         self.files.iter().try_for_each(FileEntry::check)?;
-        if let Some(install) = &self.install {
-            check_command("install", &install.command, install.timeout_seconds)?;
-        }
-        if let Some(probe) = &self.probe {
-            check_command("probe", &probe.command, probe.timeout_seconds)?;
+        for (name, hook) in [("install", &self.install), ("probe", &self.probe)] {
+            if let Some(hook) = hook {
+                hook.check(name)?;
+            }
         }
         Ok(())
     }
@@ -181,23 +170,26 @@ impl FileEntry {
     }
 }
 
-fn check_command(name: &str, command: &[String], timeout_seconds: u64) -> Result<(), ContentError> {
-    let reason = if command.first().is_none_or(String::is_empty) {
-        "it names no program".to_owned()
-    } else if command.len() > COMMAND_WORDS_MAX {
-        format!("it has {} words; {COMMAND_WORDS_MAX} are allowed", command.len())
-    } else if command.iter().any(|word| word.len() > COMMAND_WORD_LENGTH_MAX) {
-        format!("one of its words is longer than {COMMAND_WORD_LENGTH_MAX} bytes")
-    } else if command.iter().any(|word| word.contains('\0')) {
-        "one of its words holds a NUL character".to_owned()
-    } else if timeout_seconds == 0 || timeout_seconds > COMMAND_TIMEOUT_SECONDS_MAX {
-        format!("its time limit is {timeout_seconds} s; 1 to {COMMAND_TIMEOUT_SECONDS_MAX} are allowed")
-    } else if command[0].split('/').any(|part| part == "..") {
-        "its program is outside the release's folder".to_owned()
-    } else {
-        return Ok(());
-    };
-    Err(invalid(format!("{name} command: {reason}")))
+impl Hook {
+    fn check(&self, name: &str) -> Result<(), ContentError> {
+        let Self { command, timeout_seconds } = self;
+        let reason = if command.first().is_none_or(String::is_empty) {
+            "it names no program".to_owned()
+        } else if command.len() > COMMAND_WORDS_MAX {
+            format!("it has {} words; {COMMAND_WORDS_MAX} are allowed", command.len())
+        } else if command.iter().any(|word| word.len() > COMMAND_WORD_LENGTH_MAX) {
+            format!("one of its words is longer than {COMMAND_WORD_LENGTH_MAX} bytes")
+        } else if command.iter().any(|word| word.contains('\0')) {
+            "one of its words holds a NUL character".to_owned()
+        } else if *timeout_seconds == 0 || *timeout_seconds > COMMAND_TIMEOUT_SECONDS_MAX {
+            format!("its time limit is {timeout_seconds} s; 1 to {COMMAND_TIMEOUT_SECONDS_MAX} are allowed")
+        } else if command[0].split('/').any(|part| part == "..") {
+            "its program is outside the release's folder".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(invalid(format!("{name} command: {reason}")))
+    }
 }
 
 /// Looks at the format before anything else, so that a later one is named and not called broken.

@@ -7,8 +7,8 @@ use std::path::Path;
 use headwater_api::v1::PublishOptions;
 use headwater_delta as delta;
 use headwater_repo::{
-    Body, BodyFormat, ComponentName, Digest, Draft, Expiry, FileEntry, FilePath, Install, KeyRing, Manifest,
-    Probe, Published, Release, ReleaseList, Sequence, VersionText, layout, roll_back, stage_release,
+    Body, BodyFormat, ComponentName, Digest, Draft, Expiry, FileEntry, FilePath, Hook, KeyRing, Manifest,
+    Published, Release, ReleaseList, Sequence, VersionText, layout, roll_back, stage_release,
 };
 use jiff::Timestamp;
 
@@ -59,17 +59,14 @@ pub fn publish(
             .next()
             .ok_or_else(|| Failure::failed(format!("{component} has used up its release numbers")))?,
     };
-    let hook = new.options;
+    let signed = |hook: &headwater_api::v1::Hook| Hook {
+        command: hook.command.clone(),
+        timeout_seconds: hook.timeout_seconds.into(),
+    };
     let manifest = Manifest {
         files: files()?,
-        install: hook
-            .install
-            .clone()
-            .map(|hook| Install { command: hook.command, timeout_seconds: hook.timeout_seconds.into() }),
-        probe: hook
-            .probe
-            .clone()
-            .map(|hook| Probe { command: hook.command, timeout_seconds: hook.timeout_seconds.into() }),
+        install: new.options.install.as_ref().map(signed),
+        probe: new.options.probe.as_ref().map(signed),
         component,
         sequence,
         version,
@@ -161,9 +158,9 @@ pub fn bodies(folder: &Folder, package: &Package, progress: &Progress) -> Result
             path,
             mode: if file.executable { 0o755 } else { 0o644 },
             size: decoded.size,
-            sha256: digest(decoded.sha256),
+            sha256: Digest::from(decoded.sha256),
             body: Body {
-                sha256: digest(body.sha256),
+                sha256: Digest::from(body.sha256),
                 size: body.size,
                 format: BodyFormat::Zstd,
                 memory: body.memory,
@@ -188,15 +185,10 @@ fn write_body(
         delta::EncodeError::Io(error) => unwritable(error),
         error => Failure::failed(format!("{}: {}", file.path.display(), chain(&error))),
     })?;
-    let place = folder.path(&layout::blob(&digest(body.sha256)));
+    let place = folder.path(&layout::blob(&Digest::from(body.sha256)));
     if !place.exists() {
         let parent = place.parent().unwrap_or(blobs);
         fs::create_dir_all(parent).and_then(|()| keep(stored, &place)).map_err(unwritable)?;
     }
     Ok((body, decoded))
-}
-
-fn digest(bytes: [u8; 32]) -> Digest {
-    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    text.parse().expect("64 hexadecimal digits are a digest")
 }

@@ -20,8 +20,8 @@ use headwater_client::{Config, RunOptions, run_once};
 use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, router};
 use headwater_policy::{Class, EffectiveSettings};
 use headwater_repo::{
-    Body, BodyFormat, ComponentName, Digest, Draft, Expiry, FileEntry, FilePath, Install, KeyRing, Manifest,
-    Probe, Published, ReleaseList, Role, RootDraft, SecretKey, Sequence, SignedRoot, TargetName, VersionText,
+    Body, BodyFormat, ComponentName, Digest, Draft, Expiry, FileEntry, FilePath, Hook, KeyRing, Manifest,
+    Published, ReleaseList, Role, RootDraft, SecretKey, Sequence, SignedRoot, TargetName, VersionText,
     layout, roll_back, stage_release,
 };
 use tempfile::TempDir;
@@ -85,11 +85,8 @@ impl Repository {
             sequence: Sequence::new(new.sequence).unwrap(),
             version: VersionText::new(format!("v{}", new.sequence)).unwrap(),
             files,
-            install: new
-                .install
-                .clone()
-                .map(|(command, timeout_seconds)| Install { command, timeout_seconds }),
-            probe: new.probe.clone().map(|(command, timeout_seconds)| Probe { command, timeout_seconds }),
+            install: new.install.clone().map(|(command, timeout_seconds)| Hook { command, timeout_seconds }),
+            probe: new.probe.clone().map(|(command, timeout_seconds)| Hook { command, timeout_seconds }),
         };
         let mut draft = self.draft();
         let now = headwater_client::os::now();

@@ -3,9 +3,8 @@
 use std::cmp::Ordering;
 
 use headwater_repo::{
-    Body, BodyFormat, ComponentName, ContentError, Digest, Draft, Expiry, FileEntry, FilePath, Install,
-    Manifest, Probe, ReleaseList, Sequence, Step, VersionText, WriteError, layout, limits, roll_back,
-    stage_release,
+    Body, BodyFormat, ComponentName, ContentError, Digest, Draft, Expiry, FileEntry, FilePath, Hook,
+    Manifest, ReleaseList, Sequence, Step, VersionText, WriteError, layout, limits, roll_back, stage_release,
 };
 use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 use serde_json::{Value, json};
@@ -47,9 +46,8 @@ fn list(count: u64) -> ReleaseList {
 #[test]
 fn a_manifest_is_written_and_read() {
     let mut full = manifest(7);
-    full.install =
-        Some(Install { command: vec!["./install.sh".into(), "--now".into()], timeout_seconds: 60 });
-    full.probe = Some(Probe { command: vec!["/usr/bin/check".into()], timeout_seconds: 5 });
+    full.install = Some(Hook { command: vec!["./install.sh".into(), "--now".into()], timeout_seconds: 60 });
+    full.probe = Some(Hook { command: vec!["/usr/bin/check".into()], timeout_seconds: 5 });
     let bytes = full.to_bytes().unwrap();
     assert_eq!(Manifest::parse(&bytes).unwrap(), full);
     assert_eq!(full.size(), 20);

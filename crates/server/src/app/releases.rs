@@ -6,8 +6,8 @@
 use headwater_api::v1::{ComponentView, Hook, PublishOptions, Published, ReleaseView};
 use headwater_policy::Class;
 use headwater_repo::{
-    Body, BodyFormat, ComponentName, Digest, FileEntry, Install, Manifest, Probe, ReleaseList, Sequence,
-    TargetName, VersionText, layout, roll_back, stage_release,
+    Body, BodyFormat, ComponentName, Digest, FileEntry, Manifest, ReleaseList, Sequence, TargetName,
+    VersionText, layout, roll_back, stage_release,
 };
 use jiff::Timestamp;
 
@@ -28,9 +28,9 @@ pub struct NewRelease {
     /// Its version.
     pub version: VersionText,
     /// Installs it (programs).
-    pub install: Option<Install>,
+    pub install: Option<headwater_repo::Hook>,
     /// Judges it.
-    pub probe: Option<Probe>,
+    pub probe: Option<headwater_repo::Hook>,
 }
 
 impl NewRelease {
@@ -47,17 +47,13 @@ impl NewRelease {
             )
             .into());
         }
-        let seconds = |hook: &Hook| u64::from(hook.timeout_seconds);
-        let install = options.install.as_ref();
-        let probe = options.probe.as_ref();
-        Ok(Self {
-            class,
-            name,
-            version,
-            install: install
-                .map(|hook| Install { command: hook.command.clone(), timeout_seconds: seconds(hook) }),
-            probe: probe.map(|hook| Probe { command: hook.command.clone(), timeout_seconds: seconds(hook) }),
-        })
+        let signed = |hook: &Hook| headwater_repo::Hook {
+            command: hook.command.clone(),
+            timeout_seconds: hook.timeout_seconds.into(),
+        };
+        let install = options.install.as_ref().map(signed);
+        let probe = options.probe.as_ref().map(signed);
+        Ok(Self { class, name, version, install, probe })
     }
 
     fn manifest(&self, sequence: Sequence, files: &[StoredFile]) -> Manifest {
