@@ -25,7 +25,7 @@ use std::sync::{Mutex, RwLock};
 
 use headwater_depot::store::Store;
 use headwater_policy::{Class, SourceUrl};
-use headwater_repo::{Expiry, Published};
+use headwater_repo::{Expiry, Published, Role, layout};
 use jiff::Timestamp;
 use tokio::sync::{MutexGuard, Semaphore};
 
@@ -76,11 +76,13 @@ impl App {
     /// When the folder, the database, a key or the metadata cannot be opened or made.
     pub async fn open(config: Config, fleet_url: SourceUrl, now: Timestamp) -> Result<Self> {
         let data = DataFolder::open(&config.data)?;
+        refuse_without_database(&data)?;
         let db = Db::open(&data.database()).await?;
         let mut keys = BTreeMap::new();
         let mut stores = BTreeMap::new();
         for class in Class::ALL {
-            keys.insert(class, crate::keys::load_or_make(class, &data.keys(class))?);
+            let was_published = db.repository(class).await?.is_some();
+            keys.insert(class, crate::keys::load_or_make(class, &data.keys(class), was_published)?);
             let store = Store::open(data.repository(class), Some(config.class_quota_bytes))
                 .map_err(|error| archive::store_failed(class, error))?;
             stores.insert(class, store);
@@ -134,4 +136,21 @@ impl App {
         }
         Ok(())
     }
+}
+
+/// A folder with signed repositories and no database has lost it. A new one would begin at version 1 again, which no
+/// client takes that has seen a later one.
+fn refuse_without_database(data: &DataFolder) -> Result<()> {
+    let published = |class: &Class| data.repository(*class).join(layout::metadata(Role::Root, 1)).exists();
+    if data.database().exists() || !Class::ALL.iter().any(published) {
+        return Ok(());
+    }
+    Err(Error::Corrupt {
+        what: "database",
+        reason: format!(
+            "{} is missing, and beside it stands what was published; put it back from a backup of the data folder, or \
+             begin anew in another folder",
+            data.database().display()
+        ),
+    })
 }

@@ -1,4 +1,4 @@
-//! Signing keys: one set of four a class, made on first start, each in its own file that only the owner may read.
+//! Signing keys: one set of four a class, made before the class is first published, each in its own file that only the owner may read.
 //!
 //! The root key stands beside the others for now, so that the server can renew its root by itself; with it a thief
 //! of the data folder can sign anything. Moving it offline needs nothing but taking the file away.
@@ -17,22 +17,36 @@ pub struct ClassKeys {
     /// All of them.
     pub ring: KeyRing,
     /// Which key is which role's.
-    pub public: [(Role, PublicKey); 4],
+    pub public: Vec<(Role, PublicKey)>,
 }
 
-/// Reads the keys of a class from its folder, making those that are missing.
+/// Reads the keys of a class from its folder. Those that are missing are made for a class that was never published;
+/// for any other a new key would sign nothing, and only the root's may be away.
 ///
 /// # Errors
-/// When a file cannot be read or written or is no key.
-pub fn load_or_make(class: Class, folder: &Path) -> Result<ClassKeys> {
+/// When a file cannot be read or written, is no key, or is missed.
+pub fn load_or_make(class: Class, folder: &Path, was_published: bool) -> Result<ClassKeys> {
     let mut ring = KeyRing::new();
     let mut public = Vec::with_capacity(4);
     for role in Role::ALL {
-        let key = load_or_make_one(class, &folder.join(format!("{role}.pem")))?;
+        let path = folder.join(format!("{role}.pem"));
+        if was_published && !path.exists() {
+            if role == Role::Root {
+                continue;
+            }
+            return Err(Error::Repository {
+                class,
+                doing: "signing key",
+                reason: format!(
+                    "{} is missing, and nothing can be signed without it; put it back from a backup of the data folder",
+                    path.display()
+                ),
+            });
+        }
+        let key = load_or_make_one(class, &path)?;
         public.push((role, key.public()));
         ring.add(key);
     }
-    let public = public.try_into().expect("there are four roles");
     Ok(ClassKeys { ring, public })
 }
 

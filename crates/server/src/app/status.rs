@@ -62,8 +62,11 @@ impl App {
         let mut warnings = vec![
             "both listeners speak plain HTTP, and the console has no sign-in: whoever can connect is an administrator"
                 .to_owned(),
-            "the root keys are in the data folder: whoever reads it can sign anything".to_owned(),
         ];
+        if self.keys.values().flat_map(|keys| &keys.public).any(|(role, _)| *role == Role::Root) {
+            warnings
+                .push("the root keys are in the data folder: whoever reads it can sign anything".to_owned());
+        }
         if self.config.unsafe_bind_beyond_loopback {
             warnings.push("unsafe_bind_beyond_loopback is on: other computers may connect".to_owned());
         }

@@ -72,3 +72,33 @@ async fn two_servers_never_share_a_folder() {
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(cause.contains("in use by another server"), "{cause}");
 }
+
+#[tokio::test]
+async fn what_was_lost_is_missed_and_not_made_anew() {
+    let check = async |lost: &[&str], word: Option<&str>| {
+        let server = Server::start().await;
+        server.publish("components", "rules", "1", &[("a", b"one")]).await;
+        let folder = server.stop().await;
+        for path in lost {
+            std::fs::remove_file(folder.path().join(path)).unwrap();
+        }
+        match (run(config(folder.path()), std::future::pending()).await, word) {
+            (Ok(running), None) => {
+                running.stop();
+                running.ended().await;
+            }
+            (Err(error), Some(word)) => {
+                let cause = std::error::Error::source(&error).unwrap().to_string();
+                assert!(cause.contains(word) && cause.contains("backup"), "{lost:?}: {cause}");
+            }
+            (Ok(_), Some(_)) => panic!("{lost:?}: it started"),
+            (Err(error), None) => panic!("{lost:?}: {error:?}"),
+        }
+        for path in lost {
+            assert!(!folder.path().join(path).exists(), "{path} was made anew");
+        }
+    };
+    check(&["server.db"], Some("server.db is missing")).await;
+    check(&["keys/settings/targets.pem"], Some("targets.pem is missing")).await;
+    check(&["keys/components/root.pem"], None).await;
+}
