@@ -6,10 +6,11 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{remove_file, sync_folder, temporary_beside};
+use super::{remove_file, remove_tree, sync_folder, temporary_beside};
 
 /// Points `link` at `target` (a path relative to the link's folder) in one step: a new link is made beside it
-/// and renamed over it, and the folder is synced. After a power loss it is the old or the new one.
+/// and renamed over it, and the folder is synced. After a power loss it is the old or the new one. A folder in its
+/// place (what a copy that follows links makes of one) gives way.
 ///
 /// # Errors
 ///
@@ -18,6 +19,9 @@ pub fn switch_link(link: &Path, target: &Path) -> io::Result<()> {
     let temporary = temporary_beside(link);
     remove_file(&temporary)?;
     symlink(target, &temporary)?;
+    if fs::symlink_metadata(link).is_ok_and(|found| found.is_dir()) {
+        remove_tree(link)?;
+    }
     if let Err(error) = fs::rename(&temporary, link) {
         let _ = fs::remove_file(&temporary);
         return Err(error);
@@ -28,15 +32,18 @@ pub fn switch_link(link: &Path, target: &Path) -> io::Result<()> {
     }
 }
 
-/// Where `link` points, as written; `None` if there is no link.
+/// Where `link` points, as written; `None` if there is no link, or something else in its place.
 ///
 /// # Errors
 ///
-/// It is there and is no link, or cannot be read.
+/// It cannot be read.
 pub fn current_link(link: &Path) -> io::Result<Option<PathBuf>> {
     match fs::read_link(link) {
         Ok(target) => Ok(Some(target)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        // A file or a folder that is no link is an invalid argument.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) => {
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }

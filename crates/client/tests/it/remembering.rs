@@ -198,3 +198,50 @@ async fn a_bundle_that_led_nowhere_gives_way_to_the_right_one() {
     let told = run_once(&absent, &RunOptions::default()).await.unwrap_err().to_string();
     assert!(told.contains("absent.json is not there"), "{told}");
 }
+
+/// What a restored backup or a copy that follows links makes of `current` and `previous`, and other damage by hand.
+#[tokio::test]
+async fn a_slot_that_was_tampered_with_is_put_right() {
+    let mut world = World::new().await;
+    let client = world.client("pc-1");
+    for sequence in [1, 2] {
+        world.component("rules", sequence);
+        update(&client).await;
+    }
+    let slot = client.data.join("components/rules");
+    let (current_link, previous) = (slot.join("current"), slot.join("previous"));
+    let to_folder = |link: &std::path::Path| {
+        let target = link.canonicalize().unwrap();
+        std::fs::remove_file(link).unwrap();
+        let copied = std::process::Command::new("cp").arg("-r").arg(target).arg(link).status();
+        assert!(copied.unwrap().success());
+    };
+    let to_file = |link: &std::path::Path| {
+        std::fs::remove_file(link).unwrap();
+        std::fs::write(link, "x").unwrap();
+    };
+    let damages: [&dyn Fn(); 5] = [
+        &|| to_file(&current_link),
+        &|| to_folder(&current_link),
+        &|| to_folder(&previous),
+        &|| to_file(&current_link),
+        &|| std::fs::write(slot.join("trial.json"), "nonsense").unwrap(),
+    ];
+    let mut published = 2;
+    for (number, damage) in damages.iter().enumerate() {
+        damage();
+        assert!(status(&client).is_ok(), "{number}");
+        published += 1;
+        world.component("rules", published);
+        let report = update(&client).await;
+        assert_eq!(class(&report, "components").result, ClassResult::Updated, "{number}: {report:#?}");
+        let expected = format!("release {published}\n");
+        assert_eq!(current(&client, "components/rules/current/rules/changing.txt"), expected, "{number}");
+        // The next release has one to go back to again.
+        published += 1;
+        world.component("rules", published);
+        update(&client).await;
+        assert!(previous.is_symlink(), "{number}");
+    }
+    assert_no_leftovers(&client.data);
+}
