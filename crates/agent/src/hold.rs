@@ -101,7 +101,7 @@ pub async fn hold(request: &Hold<'_>) -> Result<(), HoldError> {
         .filter(|(digest, _)| !request.shelf.has(request.class, &layout::blob(digest)))
         .map(|(digest, size)| Blob { digest: *digest, size: *size })
         .collect();
-    check_room(request, &needed, &missing)?;
+    Room::of(request, &needed, &missing).check()?;
     request.walk.blobs(request.store, &missing, &|_| {}).await?;
     let shelf = |source| HoldError::Shelf { class: request.class, source };
     put(request, &needed, &missing).map_err(shelf)
@@ -146,23 +146,45 @@ async fn target(request: &Hold<'_>, description: &TargetDescription) -> Result<V
     Ok(bytes)
 }
 
-/// Before a byte of the bodies is fetched.
-fn check_room(request: &Hold<'_>, needed: &Needed, missing: &[Blob]) -> Result<(), HoldError> {
-    let new_targets = needed.targets.iter().filter(|(path, _)| !request.shelf.has(request.class, path));
-    let bodies: u64 = missing.iter().map(|blob| blob.size).sum();
-    let wanted = bodies + new_targets.map(|(_, bytes)| bytes.len() as u64).sum::<u64>();
-    let (held, quota) = (request.shelf.bytes_held(), request.quota_bytes);
-    if wanted > 0 && held.saturating_add(wanted) > quota {
-        return Err(HoldError::Quota { wanted, held, quota });
+/// What holding takes and what there is, in bytes.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    /// To come onto the shelf.
+    wanted: u64,
+    /// Of these, to come onto the disk: what the client fetched for itself is linked, not stored twice.
+    to_store: u64,
+    held: u64,
+    quota: u64,
+    free: u64,
+}
+
+impl Room {
+    fn of(request: &Hold<'_>, needed: &Needed, missing: &[Blob]) -> Self {
+        let new_targets = needed.targets.iter().filter(|(path, _)| !request.shelf.has(request.class, path));
+        let targets: u64 = new_targets.map(|(_, bytes)| bytes.len() as u64).sum();
+        let bodies: u64 = missing.iter().map(|blob| blob.size).sum();
+        let to_fetch = missing.iter().filter(|blob| !request.store.has(&blob.digest));
+        Self {
+            wanted: bodies + targets,
+            to_store: to_fetch.map(|blob| blob.size).sum(),
+            held: request.shelf.bytes_held(),
+            quota: request.quota_bytes,
+            free: request.free_bytes,
+        }
     }
-    // What the client fetched for itself is linked, not stored twice.
-    let to_store: u64 =
-        missing.iter().filter(|blob| !request.store.has(&blob.digest)).map(|blob| blob.size).sum();
-    let free = request.free_bytes.saturating_sub(FREE_BYTES_MIN);
-    if to_store > free {
-        return Err(HoldError::NoRoom { wanted: to_store, free });
+
+    /// Asked before a byte of the bodies is fetched (U4).
+    fn check(self) -> Result<(), HoldError> {
+        let Self { wanted, to_store, held, quota, free } = self;
+        if wanted > 0 && held.saturating_add(wanted) > quota {
+            return Err(HoldError::Quota { wanted, held, quota });
+        }
+        let free = free.saturating_sub(FREE_BYTES_MIN);
+        if to_store > free {
+            return Err(HoldError::NoRoom { wanted: to_store, free });
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 fn put(request: &Hold<'_>, needed: &Needed, missing: &[Blob]) -> io::Result<()> {
@@ -212,4 +234,21 @@ fn same(path: &Path, bytes: &[u8]) -> bool {
 fn version_of(bytes: &[u8]) -> io::Result<u64> {
     let parsed: serde_json::Value = serde_json::from_slice(bytes).map_err(io::Error::other)?;
     parsed["signed"]["version"].as_u64().ok_or_else(|| io::Error::other("metadata without a version"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HoldError, Room};
+    use crate::limits::FREE_BYTES_MIN;
+
+    #[test]
+    fn quota_and_free_space_are_kept_to_the_byte() {
+        let room = Room { wanted: 10, to_store: 4, held: 90, quota: 100, free: FREE_BYTES_MIN + 4 };
+        assert!(room.check().is_ok());
+        assert!(matches!(Room { quota: 99, ..room }.check(), Err(HoldError::Quota { .. })));
+        let full = Room { free: room.free - 1, ..room };
+        assert!(matches!(full.check(), Err(HoldError::NoRoom { wanted: 4, free: 3 })));
+        // A quota that was lowered takes nothing away that is served.
+        assert!(Room { wanted: 0, to_store: 0, quota: 1, ..room }.check().is_ok());
+    }
 }
