@@ -206,14 +206,9 @@ where
 }
 
 async fn families(url: SourceUrl) -> Option<FamilySet> {
-    let text = url.as_str();
-    let (scheme, rest) = text.split_once("://")?;
-    let host = rest.split('/').next()?;
-    let address = match host.contains(':') {
-        true => host.to_owned(),
-        false => format!("{host}:{}", if scheme == "http" { 80 } else { 443 }),
-    };
-    let resolved = tokio::time::timeout(limits::RESOLVE_TIME_MAX, tokio::net::lookup_host(address)).await;
+    // Only names come here, so the host has no colon of its own.
+    let host = url.as_str().split_once("://")?.1.split([':', '/']).next()?;
+    let resolved = tokio::time::timeout(limits::RESOLVE_TIME_MAX, tokio::net::lookup_host((host, 0))).await;
     let families: FamilySet = resolved.ok()?.ok()?.map(|address| Family::of(address.ip())).collect();
     Some(families)
 }
