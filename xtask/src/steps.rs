@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -93,7 +93,11 @@ pub fn test(steps: &mut Steps, options: &TestOptions) -> Result<()> {
         };
         Ok(())
     })?;
-    steps.run("build", || run(&mut cargo(&["build", "--workspace", "--bins", "--examples"])))?;
+    steps.run("build", || {
+        run(&mut cargo(&["build", "--workspace", "--bins", "--examples"]))?;
+        // The README's `cargo run -- demo` names no program: it must find the right one.
+        run(&mut cargo(&["run", "--quiet", "--", "demo", "--help"]).stdout(Stdio::null()))
+    })?;
     steps.run("tests", || {
         let profile = if options.quick { "quick" } else { "default" };
         let mut command = cargo(&["nextest", "run", "--workspace", "--no-fail-fast", "--profile", profile]);
