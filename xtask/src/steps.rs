@@ -96,7 +96,7 @@ pub fn test(steps: &mut Steps, options: &TestOptions) -> Result<()> {
     steps.run("build", || {
         run(&mut cargo(&["build", "--workspace", "--bins", "--examples"]))?;
         // The README's `cargo run -- demo` names no program: it must find the right one.
-        run(&mut cargo(&["run", "--quiet", "--", "demo", "--help"]).stdout(Stdio::null()))
+        run(cargo(&["run", "--quiet", "--", "demo", "--help"]).stdout(Stdio::null()))
     })?;
     steps.run("tests", || {
         let profile = if options.quick { "quick" } else { "default" };
