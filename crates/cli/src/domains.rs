@@ -188,7 +188,11 @@ fn domain_text(domain: &DomainView) -> String {
     let effective =
         serde_json::to_value(&domain.effective.settings).expect("a wire message always serialises");
     let typed = effective.as_object().into_iter().flatten().map(|(key, value)| {
-        let from = if domain.settings.contains_key(key) { "set here" } else { "from above" };
+        let from = match domain.settings.contains_key(key) {
+            true => "set here",
+            false if domain.path == "root" => "default",
+            false => "from above",
+        };
         vec![key.clone(), value.to_string(), from.to_owned()]
     });
     let values = domain.effective.values.iter().map(|(key, value)| {

@@ -73,6 +73,14 @@ impl Package {
         Ok(Self { bytes: files.iter().map(|file| file.size).sum(), content: Content::Files(files) })
     }
 
+    /// Whether it is one file that looks like an archive of a kind that is not unpacked.
+    pub fn is_unknown_archive(&self) -> bool {
+        let Content::Files(files) = &self.content else { return false };
+        let [only] = files.as_slice() else { return false };
+        let name = only.name.to_lowercase();
+        [".tar.", ".tbz2", ".txz", ".7z", ".rar"].iter().any(|mark| name.contains(mark))
+    }
+
     /// The stream's format, as the API calls it.
     pub fn format(&self) -> &'static str {
         match &self.content {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::console::{Console, ServerLocation, segment};
 use crate::failure::{Exit, Failure};
-use crate::output::{Output, bytes};
+use crate::output::{Output, bytes, counted};
 use crate::pack::Package;
 
 const EXAMPLES: &str = "\
@@ -64,17 +64,23 @@ pub async fn run(arguments: PublishArguments, output: Output) -> Result<Exit, Fa
         options: &options,
     };
     let package = Package::of(&arguments.path, arguments.keep_archive)?;
+    if package.is_unknown_archive() && !arguments.keep_archive {
+        output.note(&format!(
+            "note: {} is published as one file; only tar, tar.gz and zip are unpacked",
+            arguments.path.display()
+        ));
+    }
     let console = Console::new(&arguments.server)?;
     let published = upload(&console, &release, package, output).await?;
     output.result(&published, |published| {
         let release = &published.release;
         format!(
-            "published {} {} as release {} of {} ({} files, {}; {} new to the server)",
+            "published {} {} as release {} of {} ({}, {}; {} new to the server)",
             published.name,
             release.version,
             release.sequence,
             published.class,
-            release.files,
+            counted(release.files as usize, "file"),
             bytes(release.size),
             bytes(published.blob_bytes_new),
         )

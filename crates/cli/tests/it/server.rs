@@ -1,7 +1,8 @@
 //! The commands against a server that runs: what an administrator does in a day.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -57,6 +58,23 @@ impl World {
         serde_json::from_str(&ran.stdout).unwrap()
     }
 
+    /// A client says that it is there.
+    fn check_in(&self, id: &str, address: &str) {
+        let listening = fs::read(self.path().join("data/listening.json")).unwrap();
+        let listening: Value = serde_json::from_slice(&listening).unwrap();
+        let fleet = listening["fleet"].as_str().unwrap().strip_prefix("http://").unwrap();
+        let body = json!({
+            "client": id, "domain": "root", "addresses": [address], "program": "1", "policy_version": 0, "versions": {}
+        });
+        let body = body.to_string();
+        let mut connection = TcpStream::connect(fleet).unwrap();
+        let head = "POST /client/v1/check-in HTTP/1.1\r\nHost: server\r\nConnection: close";
+        write!(connection, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+
     /// Expects the exit code and the words, wherever they are told.
     fn check(&self, command: &str, exit: i32, words: &[&str]) {
         let ran = self.run(command);
@@ -96,6 +114,12 @@ fn releases_are_published_listed_and_rolled_back() {
     world.check("releases rollback rules --to 9", 2, &["no release `9`", "1.1, 1.0"]);
     assert_eq!(world.json("releases show rules")["current"], json!(1));
     world.check("publish rules --name tool --program --version 1", 0, &["of programs"]);
+    fs::write(world.path().join("rules.tar.xz"), "packed").unwrap();
+    world.check(
+        "publish rules.tar.xz --name packed",
+        0,
+        &["(1 file,", "only tar, tar.gz and zip are unpacked"],
+    );
     world.check("releases show tool", 2, &["tool"]);
 }
 
@@ -187,6 +211,7 @@ fn domains_and_their_settings() {
     world.check("domains add root/paris", 0, &["added root/paris"]);
     world.check("domains settings set root poll_interval_minutes=15", 0, &["set here"]);
     world.check("domains settings get root/paris", 0, &["15", "from above"]);
+    world.check("domains settings get root", 0, &["default"]);
     world.check("domains settings set root/paris poll_interval_minutes=0", 2, &["poll_interval_minutes"]);
     world.check("domains settings set root/paris --unset poll_interval_minutes", 0, &["15"]);
     world.check(
@@ -215,4 +240,21 @@ fn who_is_not_known_is_named() {
     }
     world.check("vendor show", 2, &["no vendor source"]);
     world.check("update-agents give --domain root", 2, &["root"]);
+}
+
+#[test]
+fn an_entry_whose_update_agent_lost_the_role_is_shown_as_broken() {
+    let world = World::new();
+    world.check_in("ua-paris", "10.1.0.5");
+    world.check("update-agents give ua-paris", 0, &["ua-paris"]);
+    world.check("sources add --ipv4 10.1.0.0-10.1.0.255 --update-agent ua-paris", 0, &["as it shares"]);
+    world.check("sources save", 0, &["saved and signed"]);
+    world.check("update-agents take ua-paris", 1, &["--force"]);
+    world.check("update-agents take ua-paris --force", 0, &["nothing: broken"]);
+    world.check("sources list", 0, &["broken: it is no update agent"]);
+    world.check(
+        "sources --draft mine add --ipv4 10.0.0.1 --update-agent nobody",
+        0,
+        &["cannot be saved yet: entry 2"],
+    );
 }
