@@ -98,11 +98,12 @@ impl Story<'_> {
         let Some(source) = &outcome.source else { return "no source".to_owned() };
         let plan = self.plans.get(&report.client).and_then(|plans| plans.get(&outcome.class));
         let step = plan.and_then(|plan| plan.steps.iter().find(|step| step.source == *source));
-        let why = match step.map(|step| (step.entry, step.reason.split([';', ':', ',']).next())) {
-            Some((Some(entry), _)) => format!(" (entry {entry})"),
-            Some((None, Some(reason))) => format!(" ({reason})"),
-            Some((None, None)) | None => String::new(),
-        };
+        let why =
+            match step.map(|step| (step.entry, step.reason.split([';', ':', '(']).next().map(str::trim))) {
+                Some((Some(entry), _)) => format!(" (entry {entry})"),
+                Some((None, Some(reason))) => format!(" ({reason})"),
+                Some((None, None)) | None => String::new(),
+            };
         format!("{}{why}", source_words(source))
     }
 
