@@ -84,7 +84,9 @@ pub enum Error {
         source: io::Error,
     },
     /// The domain does not let people start runs (N4).
-    #[error("the settings of domain {0} do not let a person start a run here; the next one starts by itself")]
+    #[error(
+        "the settings of domain {0} do not let a person start a run here; the daemon (`headwater-client run`) starts the next one by itself"
+    )]
     ManualNotAllowed(String),
     /// The run began and could not go on; what it did is in its report.
     #[error("the run ended early")]

@@ -71,6 +71,9 @@ pub(crate) async fn take_over(
     }
     session.save_state()?;
     let program = slot.release_folder(release).join(NAME);
+    if !program.is_file() {
+        return Ok(Judged::WentBack(format!("it has no file {NAME}, which is the program to take over")));
+    }
     if let Err(why) = try_out(session, slot, &program).await? {
         return Ok(Judged::WentBack(why));
     }

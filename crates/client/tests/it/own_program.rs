@@ -73,3 +73,13 @@ async fn a_trial_that_says_too_much_does_not_fill_the_memory() {
     let most: u64 = most.parse().unwrap();
     assert!(most < 250_000, "{most} kB at its most");
 }
+
+#[tokio::test]
+async fn a_release_without_the_program_says_what_it_should_have() {
+    let (mut world, client) = world_with_client().await;
+    let files: &[(&str, &[u8])] = &[("headwater-client-2", b"#!/bin/sh\n")];
+    let name = "headwater-client";
+    world.programs().release(&NewRelease { name, sequence: 1, files, ..NewRelease::default() });
+    let report = update(&client).await;
+    assert!(class(&report, "programs").message.contains("it has no file headwater-client,"), "{report:#?}");
+}
