@@ -3,6 +3,8 @@
 //! A plan's steps are walked in order. The vendor source is another repository, with a root and a memory of its
 //! own, so a plan falls into stretches of steps on one repository; a stretch that is unable gives way to the next.
 
+use std::net::IpAddr;
+
 use headwater_api::report::{Attempt, AttemptResult, ClassOutcome, ClassResult, Reason};
 use headwater_depot::{FetchError, MetadataStore, Source, StoreError, Walk};
 use headwater_policy::{Class, SourceKey, Step, plan};
@@ -52,7 +54,7 @@ impl From<FetchError> for ContentError {
 pub(crate) async fn run_class(session: &mut Session, class: Class) -> Result<ClassOutcome, Error> {
     let plan = plan(&session.in_force.policy, &session.in_force.client(), class);
     if plan.steps.is_empty() {
-        let message = "the plan has no source for this class".to_owned();
+        let message = no_source(&session.in_force.addresses);
         return Ok(outcome(class, ClassResult::NoSource, None, message));
     }
     let stretches: Vec<(Owner, &[Step])> = stretches(&plan.steps).collect();
@@ -77,6 +79,17 @@ pub(crate) async fn run_class(session: &mut Session, class: Class) -> Result<Cla
         .chain(done.into_iter().map(|name| name.message))
         .collect();
     Ok(outcome(class, ClassResult::Failed, None, told.join("; ")))
+}
+
+fn no_source(addresses: &[IpAddr]) -> String {
+    if addresses.is_empty() {
+        return "the plan has no source for this class as long as this computer has no address".to_owned();
+    }
+    let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    format!(
+        "the plan has no source for this class and the addresses {}; `headwater sources explain` says why",
+        addresses.join(", ")
+    )
 }
 
 /// Whether a source of these steps was given up for being slow.

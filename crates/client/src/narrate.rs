@@ -115,14 +115,15 @@ pub fn bytes(count: u64) -> String {
     format!("{count} B")
 }
 
-/// The exit code that a run's report calls for: 0 current, 1 failed, 3 partly failed.
+/// The exit code that a run's report calls for: 0 current, 1 failed or without any source, 3 partly failed.
 pub fn exit_code(report: &Report) -> u8 {
     let failed = |result| matches!(result, ClassResult::Failed | ClassResult::WentBack);
     let good = |result| matches!(result, ClassResult::Updated | ClassResult::Current);
-    if !report.classes.iter().any(|class| failed(class.result)) {
-        return 0;
+    // A class may be meant to have no source; a client without any is not up to date.
+    if !report.classes.iter().any(|class| good(class.result)) {
+        return 1;
     }
-    if report.classes.iter().any(|class| good(class.result)) { 3 } else { 1 }
+    if report.classes.iter().any(|class| failed(class.result)) { 3 } else { 0 }
 }
 
 fn told(attempt: &Attempt) -> String {

@@ -1,7 +1,7 @@
 //! A run over the classes: what comes in, what is kept, what is refused (P7–P12, D2).
 
 use headwater_api::report::{AttemptResult, ClassResult, Reason};
-use headwater_client::{Error, RunOptions, run_once};
+use headwater_client::{Error, RunOptions, narrate, run_once};
 
 use crate::world::{NewRelease, World, assert_no_leftovers, class, current, noise, update, words};
 
@@ -217,4 +217,25 @@ async fn what_was_done_before_the_sources_gave_out_is_told_with_its_own_class() 
     assert!(components.message.contains("good updated to v1"), "{report:#?}");
     assert_eq!(class(&report, "programs").message, "nothing is published", "{report:#?}");
     assert_eq!(report.installed["components"]["good"].sequence, 1);
+}
+
+/// A class may be meant to have none; a client without any is not up to date.
+#[tokio::test]
+async fn a_client_without_any_source_has_failed_and_says_with_which_addresses() {
+    let mut world = World::new().await;
+    world.component("rules", 1);
+    let mut client = world.client("pc-1");
+    client.addresses = Some(vec!["2001:db8::1".parse().unwrap()]);
+    let report = update(&client).await;
+    let outcome = class(&report, "components");
+    assert_eq!(outcome.result, ClassResult::NoSource);
+    assert!(outcome.message.contains("2001:db8::1"), "{}", outcome.message);
+    assert_eq!(narrate::exit_code(&report), 1);
+
+    world.policy.mode = "customized".to_owned();
+    world.policy.options.server_fallback.programs = false;
+    world.publish_settings();
+    let report = update(&world.client("pc-2")).await;
+    assert_eq!(class(&report, "programs").result, ClassResult::NoSource);
+    assert_eq!(narrate::exit_code(&report), 0);
 }
