@@ -9,6 +9,8 @@ use headwater_api::report::{ClassResult, Reason};
 use headwater_api::settings::{DomainDocument, FORMAT, SignedPolicy};
 use headwater_policy::Class;
 use headwater_repo::{Digest, FilePath, Sequence, TargetName};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::assemble::blocking;
 use crate::classes::{ContentError, Verified};
@@ -50,13 +52,7 @@ async fn update_policy(session: &mut Session, verified: &Verified<'_>) -> Result
         return Ok(nothing(String::new()));
     }
     let bytes = target(session, verified, &description).await?;
-    let signed: SignedPolicy = serde_json::from_slice(&bytes).map_err(unusable)?;
-    if signed.format > FORMAT {
-        return Err(unusable(format!(
-            "the policy is of format {}; use a newer headwater-client",
-            signed.format
-        )));
-    }
+    let signed: SignedPolicy = read("the policy", &bytes)?;
     let policy = policy_of(&signed.policy).map_err(unusable)?;
     let offered = Sequence::new(signed.version).map_err(unusable)?;
     let had = session.state.policy.as_ref();
@@ -100,12 +96,9 @@ async fn update_domain(session: &mut Session, verified: &Verified<'_>) -> Result
         return Ok(outcome(ClassResult::Current, String::new(), None));
     }
     let bytes = target(session, verified, &description).await?;
-    let document: DomainDocument = serde_json::from_slice(&bytes).map_err(unusable)?;
-    if document.format > FORMAT || document.domain != domain {
-        return Err(unusable(format!(
-            "domain {domain}: format {}, for {}",
-            document.format, document.domain
-        )));
+    let document: DomainDocument = read(&format!("the settings of {domain}"), &bytes)?;
+    if document.domain != domain {
+        return Err(unusable(format!("the settings of {domain} are those of {}", document.domain)));
     }
     let sequence = Sequence::new(document.version).map_err(unusable)?;
     let of_this_domain = installed.filter(|(_, record)| of_domain(record) == Some(domain.as_str()));
@@ -145,6 +138,27 @@ async fn update_domain(session: &mut Session, verified: &Verified<'_>) -> Result
             outcome(ClassResult::WentBack, message, Some(Reason::Install))
         }
     })
+}
+
+/// A signed document, if this program knows its format and every key that must not be passed over. Otherwise what was
+/// in force stays, and the classes after this one run by it.
+fn read<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, ContentError> {
+    /// What tells of the rest how to read it, and is therefore read first.
+    #[derive(Deserialize)]
+    struct Head {
+        format: u32,
+    }
+    let way_out = "what was in force stays; update headwater-client on this machine to the server's version";
+    let head: Head = serde_json::from_slice(bytes)
+        .map_err(|error| unusable(format!("{what} cannot be read ({error}); {way_out}")))?;
+    if head.format > FORMAT {
+        let format = head.format;
+        return Err(unusable(format!(
+            "{what}: this program knows format {FORMAT}, and it is of format {format}; {way_out}"
+        )));
+    }
+    serde_json::from_slice(bytes)
+        .map_err(|error| unusable(format!("{what} cannot be read ({error}); {way_out}")))
 }
 
 /// The domain whose settings a record holds.

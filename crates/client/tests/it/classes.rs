@@ -239,3 +239,36 @@ async fn a_client_without_any_source_has_failed_and_says_with_which_addresses() 
     assert_eq!(class(&report, "programs").result, ClassResult::NoSource);
     assert_eq!(narrate::exit_code(&report), 0);
 }
+
+#[tokio::test]
+async fn a_policy_that_a_newer_server_wrote_is_not_half_obeyed() {
+    let check = async |change: fn(&mut serde_json::Value), said: &str| {
+        let mut world = World::new().await;
+        world.component("rules", 1);
+        let client = world.client("pc-1");
+        update(&client).await;
+        world.publish_policy_of_tomorrow(change);
+        world.component("rules", 2);
+        let report = update(&client).await;
+        let settings = class(&report, "settings");
+        assert_eq!(settings.result, ClassResult::Failed, "{said}: {settings:#?}");
+        for word in [said, "what was in force stays", "update headwater-client"] {
+            assert!(settings.message.contains(word), "{word}: {}", settings.message);
+        }
+        assert_eq!(report.policy_version, 1, "{said}: the last policy is kept");
+        assert_eq!(class(&report, "components").result, ClassResult::Updated, "{report:#?}");
+        assert_eq!(current(&client, "components/rules/current/rules/changing.txt"), "release 2\n");
+        assert_eq!(class(&report, "programs").result, ClassResult::Current);
+
+        world.publish_settings();
+        let report = update(&client).await;
+        assert_eq!((class(&report, "settings").result, report.policy_version), (ClassResult::Updated, 3));
+    };
+    let later_format = |signed: &mut serde_json::Value| {
+        signed["format"] = 2.into();
+        signed["policy"] = "of another form altogether".into();
+    };
+    check(later_format, "it is of format 2").await;
+    check(|signed| signed["policy"]["options"]["site_cache"] = true.into(), "site_cache").await;
+    check(|signed| signed["policy"]["waves"] = 3.into(), "waves").await;
+}

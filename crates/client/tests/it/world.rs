@@ -239,6 +239,19 @@ impl World {
         repository.publish(draft);
     }
 
+    /// Publishes the policy as it is now, after `change` did with its JSON what this version's own types cannot.
+    pub fn publish_policy_of_tomorrow(&mut self, change: impl FnOnce(&mut serde_json::Value)) {
+        self.version += 1;
+        let signed =
+            SignedPolicy { format: 1, version: self.version, policy: self.policy.clone(), vendor_root: None };
+        let mut signed = serde_json::to_value(signed).unwrap();
+        change(&mut signed);
+        let repository = self.repositories.get_mut(&Class::Settings).unwrap();
+        let mut draft = repository.draft();
+        draft.add(TargetName::new("policy.json").unwrap(), serde_json::to_vec(&signed).unwrap()).unwrap();
+        repository.publish(draft);
+    }
+
     pub fn components(&mut self) -> &mut Repository {
         self.repositories.get_mut(&Class::Components).unwrap()
     }
