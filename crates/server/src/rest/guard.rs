@@ -3,6 +3,7 @@
 //!
 //! `Host` must be a loopback name or the address that the listener has (a page that rebinds its own name to 127.0.0.1
 //! fails here), and `Origin`, which browsers send with every request that changes something, must be that same host.
+//! Either of them twice is refused (RFC 9112, 3.2): who reads the first and who reads the last would disagree.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -23,6 +24,10 @@ pub async fn own_origin_only(State(listener): State<SocketAddr>, request: Reques
 }
 
 fn check(headers: &HeaderMap, uri_host: Option<&str>, listener: SocketAddr) -> Result<(), Refusal> {
+    let count = |name| headers.get_all(name).iter().count();
+    if count(header::HOST) > 1 || count(header::ORIGIN) > 1 {
+        return Err(Refusal::ForeignOrigin("the Host or Origin header comes twice; send each once"));
+    }
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let host = uri_host.or_else(|| text(header::HOST)).unwrap_or_default();
     if !is_own_host(host, listener) {
@@ -82,5 +87,21 @@ mod tests {
         check_one("10.0.0.1:8470", None, "10.0.0.1:8470", true);
         check_one("10.0.0.1:8470", None, "0.0.0.0:8470", true);
         check_one("", None, listener, false);
+    }
+
+    #[test]
+    fn a_header_that_comes_twice_is_refused() {
+        let check_one = |name: header::HeaderName, value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, "127.0.0.1:8470".parse().unwrap());
+            headers.insert(header::ORIGIN, "http://127.0.0.1:8470".parse().unwrap());
+            let listener = "127.0.0.1:8470".parse().unwrap();
+            assert_eq!(check(&headers, None, listener), Ok(()));
+            headers.append(name.clone(), value.parse().unwrap());
+            assert!(check(&headers, None, listener).is_err(), "{name}: {value}");
+        };
+        check_one(header::HOST, "evil.example");
+        check_one(header::HOST, "127.0.0.1:8470");
+        check_one(header::ORIGIN, "http://evil.example");
     }
 }
