@@ -6,6 +6,12 @@ use std::time::Duration;
 /// metadata is tens of KiB.
 pub const CONSOLE_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Bytes of an over-long body that are read and dropped so that its sender hears why: what a person sends by mistake.
+pub const DROPPED_BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Time for that.
+pub const DROPPED_BODY_TIME_MAX: Duration = Duration::from_secs(10);
+
 /// Bytes of a check-in. A client says its id, its addresses and three versions.
 pub const CHECK_IN_BODY_BYTES_MAX: usize = 64 * 1024;
 

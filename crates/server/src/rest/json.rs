@@ -4,7 +4,7 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 
 use super::errors::answer;
@@ -34,19 +34,50 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 
 /// Reads a JSON body of at most `max` bytes.
 pub async fn read<T: DeserializeOwned>(request: Request, max: usize) -> Result<T, Response> {
-    let collected = Limited::new(request.into_body(), max).collect().await.map_err(|error| {
-        if error.is::<http_body_util::LengthLimitError>() {
+    let bytes = match collect(request.into_body(), max).await {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => {
             let message = format!("the body is over the limit of {max} bytes; send less at once");
-            answer(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message, None)
-        } else {
-            let message = "the body ended early; send it again".to_owned();
-            answer(StatusCode::BAD_REQUEST, "invalid_request", message, None)
+            return Err(answer(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message, None));
         }
-    })?;
-    serde_json::from_slice(&collected.to_bytes()).map_err(|error| {
+        Err(_) => {
+            let message = "the body ended early; send it again".to_owned();
+            return Err(answer(StatusCode::BAD_REQUEST, "invalid_request", message, None));
+        }
+    };
+    serde_json::from_slice(&bytes).map_err(|error| {
         let message = format!("the body is not what this request takes: {error}");
         answer(StatusCode::BAD_REQUEST, "invalid_request", message, None)
     })
+}
+
+/// The body; none: it is over `max` bytes.
+///
+/// Most programs listen only when they have sent all: one that is answered before that, with its connection closed on
+/// what it still sends, sees a broken connection and not the answer. So the rest is read and dropped, within bounds.
+async fn collect(mut body: axum::body::Body, max: usize) -> Result<Option<Vec<u8>>, axum::Error> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        if bytes.len() + data.len() > max {
+            drop(bytes);
+            // Whether all of the rest came in time makes no difference to the answer.
+            let _ = tokio::time::timeout(limits::DROPPED_BODY_TIME_MAX, drop_rest(body)).await;
+            return Ok(None);
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(Some(bytes))
+}
+
+async fn drop_rest(mut body: axum::body::Body) {
+    let mut dropped = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        dropped += frame.data_ref().map_or(0, |data| data.len());
+        if dropped > limits::DROPPED_BODY_BYTES_MAX {
+            return;
+        }
+    }
 }
 
 /// The query, unknown keys refused.

@@ -1,5 +1,7 @@
 //! Bad input to every endpoint: a clear error with its code, and nothing changed.
 
+use std::io::{Read as _, Write as _};
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -168,6 +170,35 @@ async fn of_bodies_that_are_not_json() {
     check("text/plain", r#"{"path": "root/x"}"#, 415).await;
     check("application/x-www-form-urlencoded", "path=root/x", 415).await;
     check("application/json; charset=utf-8", r#"{"path": "root/x"}"#, 201).await;
+}
+
+#[tokio::test]
+async fn of_bodies_that_are_too_long() {
+    let server = Server::start().await;
+    // A program that sends all before it listens, as most do.
+    let check = async |plane: &str, path: &'static str, bytes: usize, expected: &str| {
+        let address = plane.strip_prefix("http://").unwrap().to_owned();
+        let sent = tokio::task::spawn_blocking(move || {
+            let mut stream = std::net::TcpStream::connect(&address)?;
+            let head = format!(
+                "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {bytes}\r\n\r\n"
+            );
+            stream.write_all(head.as_bytes())?;
+            stream.write_all(&vec![b' '; bytes])?;
+            let mut status = [0; 12];
+            stream.read_exact(&mut status).map(|()| status)
+        });
+        let status = sent.await.unwrap().map(|status| String::from_utf8_lossy(&status).into_owned());
+        assert_eq!(status.unwrap(), format!("HTTP/1.1 {expected}"), "{path}: {bytes} bytes");
+    };
+    let (console, fleet) = (&server.running.console_url, &server.running.fleet_url);
+    let limit = headwater_server::limits::CONSOLE_BODY_BYTES_MAX;
+    check(console, "/api/v1/domains", limit, "400").await;
+    check(console, "/api/v1/domains", limit + 1, "413").await;
+    check(console, "/api/v1/domains", 5 * limit, "413").await;
+    let limit = headwater_server::limits::CHECK_IN_BODY_BYTES_MAX;
+    check(fleet, "/client/v1/check-in", limit + 1, "413").await;
+    check(fleet, "/client/v1/check-in", 200 * limit, "413").await;
 }
 
 #[tokio::test]
