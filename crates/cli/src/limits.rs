@@ -26,3 +26,9 @@ pub const UPLOAD_CHUNKS_WAITING_MAX: usize = 4;
 
 /// Warnings of one kind told to a person: a full list has thousands, and the one that matters must be seen.
 pub const FINDINGS_ALIKE_MAX: usize = 10;
+
+/// Entries that are shown whole after an edit: more would push what was changed off the screen.
+pub const LIST_AFTER_EDIT_MAX: usize = 20;
+
+/// Entries shown on each side of an edited one, where the list is longer than that.
+pub const ENTRIES_BESIDE_AN_EDIT: u32 = 2;

@@ -217,12 +217,54 @@ pub async fn options(desk: &Desk, arguments: &OptionsArguments) -> Result<(), Fa
 async fn apply(desk: &Desk, edit: Edit, expected_revision: Option<u64>) -> Result<(), Failure> {
     let request = EditsRequest { edits: vec![edit], expected_revision };
     let draft: Draft = desk.console.call(Method::POST, &format!("{}/edits", desk.path), &request).await?;
-    show_after_edit(desk, &draft);
+    let last = u32::try_from(draft.policy.entries.len()).unwrap_or(u32::MAX);
+    show_after_edit(desk, &draft, &places(&request.edits, last));
     Ok(())
 }
 
-/// Shows the draft after an edit, and what to do next.
-pub fn show_after_edit(desk: &Desk, draft: &Draft) {
-    desk.output.result(draft, show::draft);
+/// Where in the list, as it is after the edits, somebody will look for what they did; `last` is its last number.
+fn places(edits: &[Edit], last: u32) -> Vec<u32> {
+    let of_one = |edit: &Edit| match edit {
+        Edit::Add { at, .. } => vec![at.unwrap_or(last)],
+        Edit::Edit { number, .. } => vec![*number],
+        Edit::Remove { numbers } => {
+            let mut numbers = numbers.clone();
+            numbers.sort_unstable();
+            // Those removed before it have moved it up.
+            numbers.iter().zip(0..).map(|(number, before)| number.saturating_sub(before).min(last)).collect()
+        }
+        Edit::MoveUp { number } => vec![number.saturating_sub(1)],
+        Edit::MoveDown { number } => vec![number.saturating_add(1)],
+        Edit::MoveTo { number, to } => vec![*number, *to],
+        Edit::SetMode { .. } | Edit::SetOptions { .. } => vec![],
+    };
+    edits.iter().flat_map(of_one).collect()
+}
+
+/// Shows the draft after an edit of the entries at `places`, and what to do next.
+pub fn show_after_edit(desk: &Desk, draft: &Draft, places: &[u32]) {
+    desk.output.result(draft, |draft| show::edited(draft, places, &desk.in_words()));
     desk.next_after_edit();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_of_an_edit_is_that_in_the_list_afterwards() {
+        let check = |edit: serde_json::Value, expected: &[u32]| {
+            let edit: Edit = serde_json::from_value(edit).unwrap();
+            assert_eq!(places(std::slice::from_ref(&edit), 30), expected, "{edit:?}");
+        };
+        let entry = serde_json::json!({"clients": {"ipv4": "10.0.0.1"}, "source": "vendor"});
+        check(serde_json::json!({"op": "add", "entry": entry}), &[30]);
+        check(serde_json::json!({"op": "add", "entry": entry, "at": 4}), &[4]);
+        check(serde_json::json!({"op": "remove", "numbers": [9, 4, 31]}), &[4, 8, 29]);
+        check(serde_json::json!({"op": "remove", "numbers": [31]}), &[30]);
+        check(serde_json::json!({"op": "move_up", "number": 9}), &[8]);
+        check(serde_json::json!({"op": "move_down", "number": 9}), &[10]);
+        check(serde_json::json!({"op": "move_to", "number": 9, "to": 2}), &[9, 2]);
+        check(serde_json::json!({"op": "set_mode", "mode": "standard"}), &[]);
+    }
 }

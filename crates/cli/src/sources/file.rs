@@ -94,7 +94,7 @@ pub async fn import(desk: &Desk, path: &Path, format: Option<Format>) -> Result<
     };
     let request = ImportRequest { policy, expected_revision };
     let draft: Draft = desk.console.call(Method::PUT, &desk.path, &request).await?;
-    show_after_edit(desk, &draft);
+    show_after_edit(desk, &draft, &[]);
     Ok(())
 }
 

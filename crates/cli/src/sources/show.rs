@@ -11,11 +11,38 @@ use headwater_policy::parse_address;
 use serde_json::json;
 
 use crate::failure::Failure;
-use crate::limits::FINDINGS_ALIKE_MAX;
+use crate::limits::{ENTRIES_BESIDE_AN_EDIT, FINDINGS_ALIKE_MAX, LIST_AFTER_EDIT_MAX};
 use crate::output::{Output, table, time};
 
 /// A draft, with what stands between it and the clients.
 pub fn draft(draft: &Draft) -> String {
+    with_heading(draft, &policy(&draft.policy))
+}
+
+/// A draft after an edit of the entries `edited` (numbers of the list as it is now): a long list only around them.
+pub fn edited(draft: &Draft, edited: &[u32], in_words: &str) -> String {
+    let count = draft.policy.entries.len();
+    if count <= LIST_AFTER_EDIT_MAX {
+        return self::draft(draft);
+    }
+    let near = |number: u32| edited.iter().any(|at| at.abs_diff(number) <= ENTRIES_BESIDE_AN_EDIT);
+    let rows: Vec<_> = (1..)
+        .zip(&draft.policy.entries)
+        .filter(|(number, _)| near(*number))
+        .take(LIST_AFTER_EDIT_MAX)
+        .map(|(number, entry)| row_in(&draft.policy, number, entry))
+        .collect();
+    let shown = if rows.is_empty() { String::new() } else { format!("{}\n", entries(rows, "")) };
+    with_heading(
+        draft,
+        &format!(
+            "mode {}\n{shown}the list has {count} entries; `headwater sources list{in_words}` shows them all",
+            draft.policy.mode
+        ),
+    )
+}
+
+fn with_heading(draft: &Draft, body: &str) -> String {
     let heading = match (draft.revision, draft.base_version == draft.saved_version) {
         (0, _) => format!("source list, version {} (no unsaved edits)", draft.saved_version),
         (_, true) => format!("draft {} of version {}, not saved yet", draft.name, draft.base_version),
@@ -25,7 +52,7 @@ pub fn draft(draft: &Draft) -> String {
         ),
     };
     let notes: String = draft.notes.iter().map(|note| format!("\nnote: {note}")).collect();
-    format!("{heading}\n{}{notes}", policy(&draft.policy))
+    format!("{heading}\n{body}{notes}")
 }
 
 /// A published version.
@@ -123,8 +150,7 @@ pub fn changes(changes: &[Change]) -> String {
     if changes.is_empty() {
         return "nothing differs".to_owned();
     }
-    let lines: Vec<String> =
-        changes.iter().map(|change| format!("{:<8} {}", change.kind, change.text)).collect();
+    let lines: Vec<&str> = changes.iter().map(|change| change.text.as_str()).collect();
     lines.join("\n")
 }
 
@@ -258,6 +284,39 @@ fn runs(numbers: &[u32]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_list_is_shown_around_an_edit() {
+        let check = |count: usize, at: &[u32], numbers: &[&str]| {
+            let entry = serde_json::json!({"clients": {"ipv4": "10.0.0.1"}, "source": "vendor"});
+            let draft: Draft = serde_json::from_value(serde_json::json!({
+                "name": "default", "base_version": 1, "saved_version": 1, "revision": 3, "edited": null,
+                "policy": {"mode": "customized", "server": {"url": "http://hq"}, "entries": vec![entry; count]},
+                "notes": []
+            }))
+            .unwrap();
+            let text = edited(&draft, at, "");
+            let shown: Vec<&str> = text
+                .lines()
+                .filter(|line| line.contains("vendor source"))
+                .filter_map(|line| line.split_whitespace().next())
+                .collect();
+            assert_eq!(shown, numbers, "{text}");
+            assert_eq!(
+                text.contains(&format!("the list has {count} entries; `headwater sources list`")),
+                count > LIST_AFTER_EDIT_MAX,
+                "{text}"
+            );
+        };
+        check(3, &[1], &["1", "2", "3"]);
+        check(LIST_AFTER_EDIT_MAX + 1, &[1], &["1", "2", "3"]);
+        check(1024, &[700], &["698", "699", "700", "701", "702"]);
+        check(1024, &[1024, 2], &["1", "2", "3", "4", "1022", "1023", "1024"]);
+        check(1024, &[], &[]);
+        let many: Vec<u32> = (1..=1024).collect();
+        let first: Vec<String> = (1..=LIST_AFTER_EDIT_MAX).map(|number| number.to_string()).collect();
+        check(1024, &many, &first.iter().map(String::as_str).collect::<Vec<_>>());
+    }
 
     #[test]
     fn a_long_list_is_told_shortly() {
