@@ -12,6 +12,9 @@ pub enum DomainRefusal {
     /// It is there already.
     #[error("there is a domain {0} already")]
     Exists(DomainPath),
+    /// One is there that differs from it in upper and lower case alone.
+    #[error("there is a domain {0} already, which differs in upper and lower case alone")]
+    Alike(DomainPath),
     /// It is not there.
     #[error("there is no domain {0}")]
     Missing(DomainPath),
@@ -59,7 +62,7 @@ impl DomainTree {
             if path.is_root() {
                 tree.set(&path, settings)?;
             } else {
-                tree.add(path, settings)?;
+                tree.put(path, settings)?;
             }
         }
         Ok(tree)
@@ -68,8 +71,16 @@ impl DomainTree {
     /// Adds a domain.
     ///
     /// # Errors
-    /// It is there already, the one above it is not, or the tree is full.
+    /// It, or one that people would take for it, is there already, the one above it is not, or the tree is full.
     pub fn add(&mut self, path: DomainPath, settings: Settings) -> Result<(), DomainRefusal> {
+        let lower = path.as_str().to_lowercase();
+        match self.0.keys().find(|known| **known != path && known.as_str().to_lowercase() == lower) {
+            Some(alike) => Err(DomainRefusal::Alike(alike.clone())),
+            None => self.put(path, settings),
+        }
+    }
+
+    fn put(&mut self, path: DomainPath, settings: Settings) -> Result<(), DomainRefusal> {
         if self.0.contains_key(&path) {
             return Err(DomainRefusal::Exists(path));
         }

@@ -19,6 +19,15 @@ pub enum Error {
         /// Why it failed.
         source: std::io::Error,
     },
+    /// A file of the repository that is signed and was written is not there any more.
+    #[error(
+        "{path} is missing from the data folder, though it is signed; stop the server, put the file back from a \
+         backup of the data folder, and start it again"
+    )]
+    Lost {
+        /// The file, below the data folder.
+        path: String,
+    },
     /// The database failed.
     #[error("database")]
     Database(#[from] sqlx::Error),

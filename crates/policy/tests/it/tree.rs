@@ -46,3 +46,17 @@ fn only_an_empty_domain_goes() {
     assert_eq!(tree.remove(&path("root/paris"), 0), Err(DomainRefusal::Missing(path("root/paris"))));
     assert_eq!(tree.remove(&path("root"), 0), Err(DomainRefusal::Root));
 }
+
+/// D1: `root/Paris` beside `root/paris` would be a trap; trees that have both are read all the same.
+#[test]
+fn names_differ_in_more_than_upper_and_lower_case() {
+    let mut tree = DomainTree::default();
+    tree.add(path("root/paris"), Settings::default()).unwrap();
+    let alike = |known: &str| Err(DomainRefusal::Alike(path(known)));
+    assert_eq!(tree.add(path("root/Paris"), Settings::default()), alike("root/paris"));
+    tree.add(path("root/paris/Lab"), Settings::default()).unwrap();
+    assert_eq!(tree.add(path("root/paris/lab"), Settings::default()), alike("root/paris/Lab"));
+    tree.add(path("root/lab"), Settings::default()).unwrap();
+    let kept = ["root/paris", "root/PARIS"].map(|text| (path(text), Settings::default()));
+    assert!(DomainTree::new(kept).is_ok());
+}

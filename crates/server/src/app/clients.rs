@@ -155,7 +155,7 @@ impl App {
     /// Reports, newest first; and where the next page begins.
     ///
     /// # Errors
-    /// Only when the database fails.
+    /// A refusal when the client is unknown.
     pub async fn reports(
         &self,
         client: Option<&str>,
@@ -163,6 +163,9 @@ impl App {
         limit: Option<u32>,
     ) -> Result<(Vec<StoredReport>, Option<u64>)> {
         let limit = page(limit)?;
+        if let Some(id) = client {
+            self.known_client(id).await?;
+        }
         let reports = self.db.reports(client, before.unwrap_or(u64::MAX), limit).await?;
         let next =
             (reports.len() == limit as usize).then(|| reports.last().map(|report| report.number)).flatten();

@@ -322,6 +322,11 @@ fn refused(refusal: DomainRefusal) -> Error {
         DomainRefusal::Exists(path) => {
             Refusal::Exists { what: "domain", name: path.to_string(), way_out: "take another name" }
         }
+        DomainRefusal::Alike(path) => Refusal::Exists {
+            what: "domain",
+            name: path.to_string(),
+            way_out: "names that differ in upper and lower case alone are taken for one another; take another name",
+        },
         DomainRefusal::Missing(path) | DomainRefusal::NoParent(path) => return no_domain(path.as_str()),
         DomainRefusal::Root => Refusal::NotForRoot("it cannot be removed"),
         DomainRefusal::NotEmpty { domain, clients, domains } => Refusal::DomainNotEmpty {

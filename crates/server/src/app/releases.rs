@@ -15,7 +15,7 @@ use super::archive::{Format, ReleaseLimits, StoredFile, store_archive};
 use super::signing::failed;
 use super::{App, CrashPoint};
 use crate::db::releases::{self as rows, ReleaseRow};
-use crate::error::{Doing, Error, Refusal, Result};
+use crate::error::{Error, Refusal, Result};
 use crate::limits;
 
 /// A release about to be published, valid but for its files.
@@ -202,8 +202,7 @@ impl App {
     /// The bytes of a target that is signed now.
     pub(crate) fn target(&self, class: Class, name: &TargetName) -> Result<Option<Vec<u8>>> {
         let Some((_, digest)) = self.published(class).target(name) else { return Ok(None) };
-        let path = self.data.repository(class).join(layout::target(name, &digest));
-        std::fs::read(&path).map(Some).doing(|| format!("cannot read {}", path.display()))
+        self.data.read_repository(class, &layout::target(name, &digest)).map(Some)
     }
 
     async fn next_sequence(&self, release: &NewRelease) -> Result<Sequence> {

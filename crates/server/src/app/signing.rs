@@ -17,7 +17,7 @@ use super::{App, CrashPoint};
 use crate::data;
 use crate::db::Tx;
 use crate::db::repositories::{self, RepositoryRow};
-use crate::error::{Doing, Error, Result, chain};
+use crate::error::{Error, Result, chain};
 use crate::limits::RESIGN_LIFE_LEFT_DIVISOR;
 
 /// Signed and written, but for the file that leads to it.
@@ -73,11 +73,7 @@ impl App {
     /// Says whether the class has been published at all.
     pub(crate) async fn open_repository(&self, class: Class) -> Result<bool> {
         let Some(row) = self.db.repository(class).await? else { return Ok(false) };
-        let folder = self.data.repository(class);
-        let read = |role, version| {
-            let path = folder.join(layout::metadata(role, version));
-            std::fs::read(&path).doing(|| format!("cannot read {}", path.display()))
-        };
+        let read = |role, version| self.data.read_repository(class, &layout::metadata(role, version));
         let published = Published::read(
             &read(Role::Root, row.root_version)?,
             &row.timestamp,

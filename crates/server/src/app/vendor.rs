@@ -92,6 +92,12 @@ impl App {
             root,
         };
         let current = self.current().await?;
+        if url == *current.policy.server() {
+            return Err(Refusal::invalid(
+                "url: it is this server's own; the vendor source is the repository of another publisher",
+            )
+            .into());
+        }
         let mut draft = current.policy.to_draft();
         draft.vendor = Some(url);
         let next = draft.into_policy().map_err(invalid_list)?;

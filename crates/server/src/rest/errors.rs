@@ -37,6 +37,8 @@ fn table(error: &Error) -> Row {
         Error::Database(_) | Error::Corrupt { .. } => {
             internal("database", "the server's database failed; its log says why. Try again, then look there")
         }
+        // The path is that below the data folder: it tells nobody where that is.
+        Error::Lost { .. } => internal("lost", &error.to_string()),
         Error::Repository { .. } => {
             internal("signing", "the server could not sign; its log says why. Nothing was published")
         }

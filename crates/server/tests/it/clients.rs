@@ -53,7 +53,15 @@ async fn reports_are_stored_once_and_found_by_client() {
     let client = server.get("/api/v1/clients/pc-1").await;
     assert_eq!((&client["last_report"]["run"], &client["versions"]["components"]), (&json!(2), &json!(4)));
     server.ok("DELETE", "/api/v1/clients/pc-1", None).await;
-    assert_eq!(server.get("/api/v1/reports?client=pc-1").await["items"], json!([]));
+    let unknown = server.refused("GET", "/api/v1/reports?client=pc-1", None, 404, "not_found").await;
+    assert!(unknown["message"].as_str().unwrap().starts_with("client pc-1 does not exist"), "{unknown}");
+    server.check_in("pc-1", "root", "10.0.0.1").await;
+    assert_eq!(
+        server.get("/api/v1/reports?client=pc-1").await["items"],
+        json!([]),
+        "its reports went with it"
+    );
+    server.ok("DELETE", "/api/v1/clients/pc-1", None).await;
     server.refused("GET", "/api/v1/clients/pc-1", None, 404, "not_found").await;
 }
 

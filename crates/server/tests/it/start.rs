@@ -101,4 +101,23 @@ async fn what_was_lost_is_missed_and_not_made_anew() {
     check(&["server.db"], Some("server.db is missing")).await;
     check(&["keys/settings/targets.pem"], Some("targets.pem is missing")).await;
     check(&["keys/components/root.pem"], None).await;
+    let signed = "is missing from the data folder, though it is signed";
+    check(&["repository/components/metadata/1.root.json"], Some(signed)).await;
+    check(&["repository/components/metadata/2.targets.json"], Some(signed)).await;
+}
+
+#[tokio::test]
+async fn a_lost_release_list_is_called_lost() {
+    let server = Server::start().await;
+    server.publish("components", "rules", "1", &[("a", b"one")]).await;
+    let repository = server.repository(Class::Components);
+    let list = files(&repository)
+        .into_iter()
+        .find(|path| path.to_string_lossy().ends_with(".releases.json"))
+        .unwrap();
+    std::fs::remove_file(&list).unwrap();
+    let error = server.refused("GET", "/api/v1/releases/components/rules", None, 500, "lost").await;
+    let message = error["message"].as_str().unwrap();
+    let path = list.strip_prefix(server.folder.path()).unwrap().to_str().unwrap();
+    assert!(message.starts_with(path) && message.contains("backup"), "{message}");
 }

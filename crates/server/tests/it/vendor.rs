@@ -87,6 +87,17 @@ async fn a_vendor_with_other_keys_is_not_believed() {
 }
 
 #[tokio::test]
+async fn the_server_is_not_its_own_vendor() {
+    let (_vendor, server) = world().await;
+    let mut own = settings(&server).await;
+    for url in [server.running.fleet_url.clone(), format!("{}/", server.running.fleet_url)] {
+        own["url"] = json!(url);
+        let error = server.refused("PUT", "/api/v1/vendor", Some(own.clone()), 400, "invalid_request").await;
+        assert!(error["message"].as_str().unwrap().contains("this server's own"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn the_schedule_syncs_by_itself() {
     let (vendor, server) = world().await;
     vendor.publish("components", "rules", "1", &[("a", b"1")]).await;
