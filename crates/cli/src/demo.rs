@@ -314,6 +314,10 @@ impl Demo {
     }
 
     async fn stop(self) {
+        // Whoever still packs writes into the folder, which would outlive the demo.
+        for packing in self.packing {
+            drop(packing.await);
+        }
         self.fleet.stop().await;
         self.server.stop();
         self.server.ended().await;
