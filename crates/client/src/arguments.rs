@@ -55,6 +55,19 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Who and where, where the command says so.
+    pub fn common(&self) -> Option<&Common> {
+        match self {
+            Self::Run(common)
+            | Self::Update { common, .. }
+            | Self::Status(common)
+            | Self::Trial { common, .. } => Some(common),
+            Self::Completions { .. } => None,
+        }
+    }
+}
+
 /// Who and where this client is. Flags win over the configuration file.
 #[derive(Debug, Clone, Args)]
 pub struct Common {
@@ -76,7 +89,7 @@ pub struct Common {
     /// Let the update agent's listener bind addresses beyond loopback, though it has no certificates yet.
     #[arg(long)]
     pub unsafe_bind_beyond_loopback: bool,
-    /// Print JSON.
+    /// Print one JSON object on stdout, failures too; of `run`, the log on stderr as JSON lines.
     #[arg(long)]
     pub json: bool,
 }

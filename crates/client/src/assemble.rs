@@ -79,8 +79,10 @@ async fn fetch_and_finish(
         missing.iter().filter(|file| !session.store.has(&file.body.sha256)).map(|file| file.body.size).sum();
     let to_write: u64 = missing.iter().map(|file| file.size).sum();
     check_room(assembling, to_fetch.saturating_add(to_write))?;
-    walk.blobs(&session.store, &wanted, &|_| {}).await?;
     let at = slot.folder().to_owned();
+    let name = at.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let onlooker = session.options.onlooker.clone();
+    walk.blobs(&session.store, &wanted, &move |progress| onlooker.tell(&name, progress)).await?;
     let (store, slot, record, assembling) =
         (session.store.clone(), slot.clone(), record.clone(), assembling.to_owned());
     blocking(move || {

@@ -7,13 +7,21 @@ use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser as _};
 use headwater_client::arguments::{Arguments, Command, Common};
 use headwater_client::own_program::{self, Proof};
-use headwater_client::{Config, ConfigError, End, Error, RunOptions, Trigger, narrate, os};
+use headwater_client::{Config, ConfigError, End, Error, Onlooker, RunOptions, Trigger, narrate, os};
+use indicatif::{ProgressBar, ProgressStyle};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
-    let coloured = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(coloured).with_env_filter(filter).init();
+    let json = arguments.command.common().is_some_and(|common| common.json);
+    let coloured = !json && std::io::stderr().is_terminal();
+    let log =
+        tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(coloured).with_env_filter(filter);
+    if json {
+        log.json().init()
+    } else {
+        log.init()
+    }
     let done = match arguments.command {
         Command::Run(common) => daemon(&common),
         Command::Update { common, retry_failed } => update(&common, retry_failed),
@@ -32,7 +40,12 @@ fn main() -> ExitCode {
     done.map_or_else(
         |error| {
             eprintln!("error: {error:#}");
-            ExitCode::from(exit_code(&error))
+            let exit = exit_code(&error);
+            if json {
+                let failure = serde_json::json!({"error": {"message": format!("{error:#}"), "exit": exit}});
+                println!("{failure}");
+            }
+            ExitCode::from(exit)
         },
         ExitCode::from,
     )
@@ -73,7 +86,9 @@ fn become_program(program: &std::path::Path) {
 
 fn update(common: &Common, retry_failed: bool) -> anyhow::Result<u8> {
     let config = common.config()?;
-    let options = RunOptions { trigger: Trigger::Person, retry_failed, ..RunOptions::default() };
+    let onlooker =
+        if common.json || !std::io::stderr().is_terminal() { Onlooker::default() } else { progress_bar() };
+    let options = RunOptions { trigger: Trigger::Person, retry_failed, onlooker, ..RunOptions::default() };
     let run = async {
         let stopped = os::stop_signal().context("listening for the word to stop")?;
         tokio::select! {
@@ -93,9 +108,34 @@ fn update(common: &Common, retry_failed: bool) -> anyhow::Result<u8> {
         print!("{}", narrate::report(&report));
     }
     match ended {
-        Some(error) => Err((*error).into()),
+        // The report is the one object on stdout.
+        Some(error) => {
+            let error = anyhow::Error::from(*error);
+            eprintln!("error: {error:#}");
+            Ok(exit_code(&error))
+        }
         None => Ok(narrate::exit_code(&report)),
     }
+}
+
+/// A bar on stderr over the bytes of what is fetched just now.
+fn progress_bar() -> Onlooker {
+    let style =
+        ProgressStyle::with_template("{msg} [{bar:30}] {bytes}/{total_bytes} ({bytes_per_sec}, {eta} left)")
+            .expect("the template is a valid one");
+    let bar = ProgressBar::no_length().with_style(style.progress_chars("=> "));
+    Onlooker::new(move |what, progress| {
+        if progress.bytes_done >= progress.bytes_total {
+            bar.finish_and_clear();
+            return;
+        }
+        if bar.is_finished() || bar.message() != what {
+            bar.reset();
+            bar.set_message(what.to_owned());
+        }
+        bar.set_length(progress.bytes_total);
+        bar.set_position(progress.bytes_done);
+    })
 }
 
 fn status(common: &Common) -> anyhow::Result<u8> {

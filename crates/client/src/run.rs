@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::error::{Error, said};
 use crate::folder::DataFolder;
 use crate::install::recover;
+use crate::onlooker::Onlooker;
 use crate::os::{self, Lock, Locked};
 use crate::role;
 use crate::server::{Server, clock_warning};
@@ -42,6 +43,8 @@ pub struct RunOptions {
     /// The run is a new program's trial, inside the run of the one it is to replace: it takes no lock, remembers
     /// and reports nothing, and does not update the program itself.
     pub self_trial: bool,
+    /// Who is told how far it has come.
+    pub onlooker: Onlooker,
 }
 
 /// A completed run.

@@ -272,3 +272,23 @@ async fn a_policy_that_a_newer_server_wrote_is_not_half_obeyed() {
     check(|signed| signed["policy"]["options"]["site_cache"] = true.into(), "site_cache").await;
     check(|signed| signed["policy"]["waves"] = 3.into(), "waves").await;
 }
+
+#[tokio::test]
+async fn who_looks_on_is_told_how_far_it_has_come() {
+    use std::sync::{Arc, Mutex};
+    let mut world = World::new().await;
+    world.component("rules", 1);
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let onlooker = headwater_client::Onlooker::new({
+        let told = Arc::clone(&told);
+        move |what, progress| {
+            told.lock().unwrap().push((what.to_owned(), progress.bytes_done, progress.bytes_total));
+        }
+    });
+    let options = RunOptions { onlooker, ..RunOptions::default() };
+    run_once(&world.client("pc-1"), &options).await.unwrap();
+    let told = told.lock().unwrap();
+    assert!(told.iter().all(|(what, done, total)| what == "rules" && done <= total), "{told:?}");
+    assert!(told.iter().any(|(_, done, total)| done < total), "{told:?}");
+    assert!(told.last().is_some_and(|(_, done, total)| done == total && *total > 200_000), "{told:?}");
+}

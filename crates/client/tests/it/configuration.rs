@@ -79,3 +79,44 @@ async fn a_data_folder_remembers_whose_it_is() {
     assert!(matches!(status(&other), Err(Error::OtherId { .. })));
     assert!(matches!(Daemon::start(other).await, Err(Error::OtherId { .. })));
 }
+
+/// The one object on stdout is the failure, where there is one.
+#[test]
+fn with_json_a_failure_is_one_object_on_stdout() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |arguments: &[&str], exit: i32, said: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_headwater-client"));
+        let ran = command.args(arguments).arg("--json").current_dir(folder.path()).output().unwrap();
+        let told: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
+        assert_eq!((ran.status.code(), &told["error"]["exit"]), (Some(exit), &exit.into()), "{told}");
+        assert!(told["error"]["message"].as_str().unwrap().contains(said), "{told}");
+    };
+    check(&["update", "--data", "new", "--id", "pc-1"], 2, "--bundle");
+    check(&["status", "--data", "new", "--id", "pc-1"], 2, "--bundle");
+    check(&["run", "--data", "new", "--id", "pc 1"], 2, "pc 1");
+}
+
+/// Whatever a run reads whole is no longer than its limit: one byte more is refused by name.
+#[tokio::test]
+async fn files_that_are_too_long_are_refused_by_name() {
+    use headwater_client::limits::{BUNDLE_BYTES_MAX, CONFIG_BYTES_MAX};
+    let folder = tempfile::tempdir().unwrap();
+    let file = |length: u64| {
+        let path = folder.path().join(format!("of-{length}"));
+        std::fs::File::create(&path).unwrap().set_len(length).unwrap();
+        path
+    };
+    let check = |error: &dyn std::error::Error, refused: bool| {
+        let said = format!("{error}: {:?}", error.source().map(ToString::to_string));
+        assert_eq!(said.contains("longer than"), refused, "{said}");
+    };
+    check(&RawConfig::read(&file(CONFIG_BYTES_MAX)).unwrap_err(), false);
+    check(&RawConfig::read(&file(CONFIG_BYTES_MAX + 1)).unwrap_err(), true);
+    let bundle = async |length| {
+        let mut config = Config::new(folder.path().join("data"), "pc-1").unwrap();
+        config.bundle = Some(file(length));
+        run_once(&config, &RunOptions::default()).await.unwrap_err()
+    };
+    check(&bundle(BUNDLE_BYTES_MAX).await, false);
+    check(&bundle(BUNDLE_BYTES_MAX + 1).await, true);
+}
