@@ -13,6 +13,8 @@ fn check(command: &str, exit: i32, words: &[&str]) {
     fs::write(folder.path().join("bad.csv"), "ipv4,ipv6,source,classes\n10.0.0.1\n,,,\n").unwrap();
     fs::write(folder.path().join("binary"), [0xff, 0xfe, 0x00]).unwrap();
     fs::create_dir(folder.path().join("empty")).unwrap();
+    let long = fs::File::create(folder.path().join("long")).unwrap();
+    long.set_len(headwater_cli::limits::INPUT_FILE_BYTES_MAX + 1).unwrap();
     let arguments: Vec<&str> = command.split_whitespace().collect();
     let ran = headwater(folder.path(), &arguments);
     assert_eq!(ran.exit, exit, "{command}: {ran:?}");
@@ -59,6 +61,8 @@ fn input_is_refused_before_a_server_is_asked() {
     check("sources import text.txt", 2, &["text.txt is not a source list"]);
     check("sources import bad.csv", 2, &["line 2 (entry 1)", "line 3 (entry 2)", "names no source"]);
     check("sources import binary", 2, &["binary is not UTF-8"]);
+    check("sources import long", 2, &["long is larger than", "the file you meant"]);
+    check("plan --policy long --client text.txt", 2, &["long is larger than"]);
     check("sources import empty", 2, &["empty is a folder"]);
     check("domains settings set root", 2, &["nothing to set at root", "KEY=VALUE"]);
     check("domains settings set root poll", 2, &["`poll` is not KEY=VALUE"]);

@@ -14,6 +14,10 @@ fn demo(arguments: &[&str]) -> (i32, Value, String) {
         fs::create_dir_all(folder.path().join("feed").join(series)).unwrap();
         fs::write(folder.path().join("feed").join(series).join(release), text.repeat(5000)).unwrap();
     }
+    // A release may be a folder as well as a file.
+    let folder_release = folder.path().join("feed/engine/2_y/lib");
+    fs::create_dir_all(&folder_release).unwrap();
+    fs::write(folder_release.join("engine.so"), "engine").unwrap();
     let arguments: Vec<&str> = ["demo", "--exit", "--json"].iter().chain(arguments).copied().collect();
     let ran = headwater(folder.path(), &arguments);
     (ran.exit, serde_json::from_str(&ran.stdout).unwrap_or_default(), ran.stderr)
@@ -55,4 +59,30 @@ fn a_timeout_that_is_too_short_ends_it_with_1() {
     assert_eq!(exit, 1, "{totals}");
     assert!(stderr.contains("--timeout"), "{stderr}");
     assert!(totals["current"].as_u64() < Some(20), "{totals}");
+}
+
+/// Without `--exit` it goes on with its API open, until Ctrl-C; what `--data` names stays.
+#[test]
+fn it_goes_on_until_ctrl_c_and_tells_where_its_api_is() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
+
+    let folder = tempfile::tempdir().unwrap();
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_headwater"))
+        .args(["demo", "--clients", "1", "--update-agents", "0", "--data", "kept"])
+        .current_dir(folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(demo.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut told = lines.skip_while(|line| !line.contains("Its API: "));
+    let line = told.next().expect("it tells where its API is");
+    let api = line.rsplit(' ').next().unwrap().strip_suffix("/api/v1/status").unwrap();
+    let listed = headwater(folder.path(), &["clients", "list", "--server", api, "--json"]);
+    assert_eq!(listed.exit, 0, "{listed:?}");
+    let interrupt = Command::new("kill").args(["-INT", &demo.id().to_string()]).status().unwrap();
+    assert!(interrupt.success());
+    assert_eq!(demo.wait().unwrap().code(), Some(0));
+    assert!(folder.path().join("kept").is_dir());
 }
