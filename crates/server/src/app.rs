@@ -88,12 +88,12 @@ impl App {
             stores.insert(class, store);
         }
         let app = Self {
+            expiry: config.expiry,
             config,
             data,
             db,
             fleet_url,
             started: now,
-            expiry: Expiry::default(),
             uploads: Semaphore::new(limits::UPLOADS_MAX),
             syncing: tokio::sync::Mutex::new(()),
             board: Mutex::default(),

@@ -7,6 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use headwater_policy::SourceUrl;
+use headwater_repo::Expiry;
+use jiff::SignedDuration;
 use serde::Deserialize;
 
 use crate::limits;
@@ -33,6 +35,14 @@ pub struct RawConfig {
     pub upload_mib_max: Option<u64>,
     /// Mebibytes of blobs that one class may hold. Default 1048576 (1 TiB).
     pub class_quota_mib: Option<u64>,
+    /// Days after signing that a timestamp expires. Default 1.
+    pub timestamp_life_days: Option<u32>,
+    /// Likewise of the snapshot. Default 7.
+    pub snapshot_life_days: Option<u32>,
+    /// Likewise of the targets. Default 90.
+    pub targets_life_days: Option<u32>,
+    /// Likewise of the root. Default 365.
+    pub root_life_days: Option<u32>,
 }
 
 /// The configuration, valid.
@@ -56,6 +66,8 @@ pub struct Config {
     pub upload_bytes_max: u64,
     /// Bytes of blobs that one class may hold.
     pub class_quota_bytes: u64,
+    /// How long after signing metadata expires.
+    pub expiry: Expiry,
 }
 
 /// Why a configuration is refused.
@@ -114,6 +126,10 @@ impl RawConfig {
             reports_mib_max: self.reports_mib_max.or(below.reports_mib_max),
             upload_mib_max: self.upload_mib_max.or(below.upload_mib_max),
             class_quota_mib: self.class_quota_mib.or(below.class_quota_mib),
+            timestamp_life_days: self.timestamp_life_days.or(below.timestamp_life_days),
+            snapshot_life_days: self.snapshot_life_days.or(below.snapshot_life_days),
+            targets_life_days: self.targets_life_days.or(below.targets_life_days),
+            root_life_days: self.root_life_days.or(below.root_life_days),
         }
     }
 }
@@ -123,7 +139,9 @@ impl TryFrom<RawConfig> for Config {
 
     fn try_from(raw: RawConfig) -> Result<Self, ConfigError> {
         let loopback = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+        let expiry = expiry(&raw)?;
         let config = Self {
+            expiry,
             data: raw.data.ok_or_else(|| {
                 value("data", "is missing; give the data folder, here or with --data DIR".to_owned())
             })?,
@@ -155,6 +173,21 @@ impl TryFrom<RawConfig> for Config {
         }
         Ok(config)
     }
+}
+
+fn expiry(raw: &RawConfig) -> Result<Expiry, ConfigError> {
+    let life = |key, days: Option<u32>, default: SignedDuration| {
+        let Some(days) = days else { return Ok(default) };
+        between(key, days.into(), limits::LIFE_DAYS_MAX.into())?;
+        Ok(SignedDuration::from_hours(24 * i64::from(days)))
+    };
+    let default = Expiry::default();
+    Ok(Expiry {
+        timestamp: life("timestamp_life_days", raw.timestamp_life_days, default.timestamp)?,
+        snapshot: life("snapshot_life_days", raw.snapshot_life_days, default.snapshot)?,
+        targets: life("targets_life_days", raw.targets_life_days, default.targets)?,
+        root: life("root_life_days", raw.root_life_days, default.root)?,
+    })
 }
 
 fn fleet_url(text: &str) -> Result<SourceUrl, ConfigError> {

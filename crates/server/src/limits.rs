@@ -118,3 +118,6 @@ pub const RESOLVE_ALL_TIME_MAX: Duration = Duration::from_secs(5);
 pub const RESOLVE_AT_ONCE: usize = 16;
 /// See [`RESOLVE_AT_ONCE`].
 pub const RESOLVE_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// Days that metadata may be made to live: what is hidden from a client for ten years is hidden for good.
+pub const LIFE_DAYS_MAX: u32 = 3650;

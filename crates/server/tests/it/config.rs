@@ -16,6 +16,7 @@ fn the_example_file_lists_every_key_and_is_valid() {
     assert_eq!(config.reports_bytes_max, defaults.reports_bytes_max);
     assert_eq!(config.upload_bytes_max, defaults.upload_bytes_max);
     assert_eq!(config.class_quota_bytes, defaults.class_quota_bytes);
+    assert_eq!(config.expiry, defaults.expiry);
 }
 
 #[test]
@@ -38,6 +39,10 @@ fn what_will_not_do_is_refused_by_name() {
     check("data = '/x'\nreport_retention_days = 3651", "report_retention_days");
     check("data = '/x'\nupload_mib_max = 0", "upload_mib_max");
     check("data = '/x'\nreports_mib_max = 0", "reports_mib_max");
+    for key in ["timestamp_life_days", "snapshot_life_days", "targets_life_days", "root_life_days"] {
+        check(&format!("data = '/x'\n{key} = 0"), key);
+        check(&format!("data = '/x'\n{key} = 3651"), key);
+    }
     check("data = 1", "data");
 }
 

@@ -4,7 +4,7 @@ use headwater_policy::Class;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::harness::{Server, files, now};
+use crate::harness::{Server, config, files, now};
 
 fn days(days: i64) -> SignedDuration {
     SignedDuration::from_hours(24 * days)
@@ -31,6 +31,30 @@ async fn metadata_is_signed_again_long_before_it_expires() {
     assert_eq!(trusted.targets_version(), before.targets_version(), "what nobody changed keeps its version");
     assert!(trusted.timestamp_version() > before.timestamp_version());
     assert_eq!(trusted.root_version(), 1);
+}
+
+#[tokio::test]
+async fn metadata_lives_as_long_as_the_configuration_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let day = days(1).as_secs();
+    let check = async |lives: [i64; 2], expected: [i64; 2]| {
+        let mut config = config(folder.path());
+        (config.expiry.timestamp, config.expiry.targets) = (days(lives[0]), days(lives[1]));
+        let running = headwater_server::run(config, std::future::pending()).await.unwrap();
+        running.app().run_signing(now()).await;
+        let metadata = folder.path().join("repository/components/metadata");
+        let left = |name: &str| {
+            let signed: Value = serde_json::from_slice(&std::fs::read(metadata.join(name)).unwrap()).unwrap();
+            let expires: Timestamp = signed["signed"]["expires"].as_str().unwrap().parse().unwrap();
+            (expires.duration_since(now()).as_secs() + day / 2) / day
+        };
+        assert_eq!([left("timestamp.json"), left("1.targets.json")], expected);
+        running.stop();
+        running.ended().await;
+    };
+    check([3, 20], [3, 20]).await;
+    // A longer life counts from the next signing on, and half of it is not left: so it is signed at once.
+    check([10, 20], [10, 20]).await;
 }
 
 #[tokio::test]
