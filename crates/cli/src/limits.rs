@@ -32,3 +32,6 @@ pub const LIST_AFTER_EDIT_MAX: usize = 20;
 
 /// Entries shown on each side of an edited one, where the list is longer than that.
 pub const ENTRIES_BESIDE_AN_EDIT: u32 = 2;
+
+/// Days that what `headwater repo` signs may be good: what is hidden from a client for ten years is hidden for good.
+pub const LIFE_DAYS_MAX: u32 = 3650;

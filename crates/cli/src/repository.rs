@@ -16,13 +16,14 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use headwater_policy::Class;
 use headwater_repo::{Expiry, Published, Role, layout};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use self::folder::Folder;
 use self::keys::KeyFolder;
 use self::publish::NewRelease;
 use crate::failure::{Exit, Failure};
+use crate::limits::LIFE_DAYS_MAX;
 use crate::output::{Output, bytes, time};
 use crate::pack::Package;
 use crate::publish::{hooks, parse_seconds};
@@ -33,6 +34,7 @@ Examples:
   headwater repo publish ./public --keys ./keys ./rules --name rules --version 2026.11.22
   headwater repo rollback ./public --keys ./keys rules --to 2026.11.21
   headwater repo refresh ./public --keys ./keys          daily: signatures expire, so that nobody can hide news
+  headwater repo refresh ./public --keys ./keys --timestamp-days 30     for a stick that is carried once a month
   headwater repo rotate ./public --keys ./keys timestamp
   headwater repo show ./public
   headwater repo verify ./public
@@ -130,6 +132,41 @@ struct Keys {
     /// The folder of keys, apart from what is given out
     #[arg(id = "keys", long = "keys", value_name = "FOLDER")]
     folder: PathBuf,
+    #[command(flatten)]
+    lives: Lives,
+}
+
+/// How long what is signed now is good. Say the same with every command: a medium that travels needs longer ones.
+#[derive(Debug, Args)]
+struct Lives {
+    /// Days that the timestamp is good
+    #[arg(long, value_name = "DAYS", default_value_t = 1, value_parser = days_parser())]
+    timestamp_days: u32,
+    /// Days that the snapshot is good
+    #[arg(long, value_name = "DAYS", default_value_t = 7, value_parser = days_parser())]
+    snapshot_days: u32,
+    /// Days that the list of targets is good
+    #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = days_parser())]
+    targets_days: u32,
+    /// Days that a root is good
+    #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = days_parser())]
+    root_days: u32,
+}
+
+impl Lives {
+    fn expiry(&self) -> Expiry {
+        let days = |days: u32| SignedDuration::from_hours(24 * i64::from(days));
+        Expiry {
+            timestamp: days(self.timestamp_days),
+            snapshot: days(self.snapshot_days),
+            targets: days(self.targets_days),
+            root: days(self.root_days),
+        }
+    }
+}
+
+fn days_parser() -> impl TypedValueParser<Value = u32> {
+    clap::value_parser!(u32).range(1..=i64::from(LIFE_DAYS_MAX))
 }
 
 #[derive(Debug, Args)]
@@ -177,7 +214,7 @@ pub fn run(arguments: RepoArguments, output: Output) -> Result<Exit, Failure> {
     let now = Timestamp::now();
     match arguments.command {
         Command::Init { place, keys, root_keys, root_threshold } => {
-            let folder = place.open();
+            let folder = place.open().with_expiry(keys.lives.expiry());
             let keys = KeyFolder::open(&keys.folder, true)?;
             ceremony::init(&folder, &keys, root_keys, root_threshold, now)?;
             let root = folder.path(&layout::metadata(Role::Root, 1));
@@ -199,7 +236,8 @@ pub fn run(arguments: RepoArguments, output: Output) -> Result<Exit, Failure> {
         Command::Publish(arguments) => publish_release(&arguments, now, output)?,
         Command::Rollback { place, keys, name, to } => {
             let ring = KeyFolder::open(&keys.folder, false)?;
-            let list = publish::go_back(&place.open(), &ring.ring()?, &name, &to, now)?;
+            let folder = place.open().with_expiry(keys.lives.expiry());
+            let list = publish::go_back(&folder, &ring.ring()?, &name, &to, now)?;
             let current = list.current();
             let withdrawn: Vec<u64> = list.withdrawn().iter().map(|sequence| sequence.get()).collect();
             output.result(&json!({"name": name, "current": current.sequence.get(), "version": current.version.as_str(), "withdrawn": withdrawn}), |_| {
@@ -207,18 +245,19 @@ pub fn run(arguments: RepoArguments, output: Output) -> Result<Exit, Failure> {
             });
         }
         Command::Refresh { place, keys } => {
+            let folder = place.open().with_expiry(keys.lives.expiry());
             let keys = KeyFolder::open(&keys.folder, false)?;
-            let folder = place.open();
             let what = ceremony::refresh(&folder, &keys.ring()?, now)?;
             let published = folder.published()?;
             output.result(&json!({"signed": what, "expires": show::expiries(&published)}), |_| {
                 format!("signed {}; good until {}", what.join(", "), time(published.expires(Role::Timestamp)))
             });
-            warn_of_root(&published, now, output);
+            warn_of_root(&published, folder.expiry(), now, output);
         }
         Command::Rotate { place, keys, role } => {
+            let folder = place.open().with_expiry(keys.lives.expiry());
             let keys = KeyFolder::open(&keys.folder, false)?;
-            let version = ceremony::rotate(&place.open(), &keys, role, now)?;
+            let version = ceremony::rotate(&folder, &keys, role, now)?;
             output.result(&json!({"role": role.name(), "root_version": version}), |_| {
                 format!(
                     "{} has a new key, by root version {version}; the old one is good for nothing any more",
@@ -244,7 +283,7 @@ fn publish_release(arguments: &PublishArguments, now: Timestamp, output: Output)
     let keys = KeyFolder::open(&arguments.keys.folder, false)?;
     let progress = output.progress(&arguments.name, package.bytes);
     let new = NewRelease { name: &arguments.name, version: &arguments.version, options: &options };
-    let folder = arguments.place.open();
+    let folder = arguments.place.open().with_expiry(arguments.keys.lives.expiry());
     let files = || publish::bodies(&folder, &package, &progress);
     let release = publish::publish(&folder, &keys.ring()?, &new, files, now);
     progress.finish();
@@ -263,9 +302,9 @@ fn publish_release(arguments: &PublishArguments, now: Timestamp, output: Output)
     Ok(())
 }
 
-fn warn_of_root(published: &Published, now: Timestamp, output: Output) {
+fn warn_of_root(published: &Published, expiry: &Expiry, now: Timestamp, output: Output) {
     let expires = published.expires(Role::Root);
-    if expires.duration_since(now) < Expiry::default().root / 2 {
+    if expires.duration_since(now) < expiry.root / 2 {
         output.note(&format!(
             "warning: the root expires at {}; `headwater repo rotate … root` renews it",
             time(expires)

@@ -1,6 +1,6 @@
 //! The ceremonies of a static repository beside publishing: making it, signing anew, replacing keys.
 
-use headwater_repo::{Draft, Expiry, KeyRing, Role, RootDraft, SignedRoot, Unsigned, layout};
+use headwater_repo::{Draft, KeyRing, Role, RootDraft, SignedRoot, Unsigned, layout};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -40,10 +40,8 @@ pub fn init(
         }
         root = root.role(role, threshold as usize, public);
     }
-    let root = root
-        .finish(now, &Expiry::default())
-        .and_then(|unsigned| unsigned.sign_with(&ring))
-        .map_err(refused)?;
+    let root =
+        root.finish(now, folder.expiry()).and_then(|unsigned| unsigned.sign_with(&ring)).map_err(refused)?;
     sign(folder, &ring, Draft::first(root), now)
 }
 
@@ -57,15 +55,15 @@ pub fn first_root(folder: &Folder) -> Result<Value, Failure> {
 /// Signs anew what needs it; says which roles.
 pub fn refresh(folder: &Folder, ring: &KeyRing, now: Timestamp) -> Result<Vec<&'static str>, Failure> {
     let present = folder.published()?;
-    let expiry = Expiry::default();
+    let expiry = folder.expiry();
     let half_over =
         |role: Role, life: jiff::SignedDuration| present.expires(role).duration_since(now) < life / 2;
     let (unsigned, what) = if half_over(Role::Targets, expiry.targets) {
-        (Draft::next(&present).finish(now, &expiry), vec!["targets", "snapshot", "timestamp"])
+        (Draft::next(&present).finish(now, expiry), vec!["targets", "snapshot", "timestamp"])
     } else if half_over(Role::Snapshot, expiry.snapshot) {
-        (Unsigned::snapshot_again(&present, now, &expiry), vec!["snapshot", "timestamp"])
+        (Unsigned::snapshot_again(&present, now, expiry), vec!["snapshot", "timestamp"])
     } else {
-        (Unsigned::timestamp_again(&present, now, &expiry), vec!["timestamp"])
+        (Unsigned::timestamp_again(&present, now, expiry), vec!["timestamp"])
     };
     let signed = unsigned.and_then(|unsigned| unsigned.sign(ring)).map_err(refused)?;
     folder.write(&signed)?;
@@ -87,10 +85,8 @@ pub fn rotate(folder: &Folder, keys: &KeyFolder, role: Role, now: Timestamp) -> 
     let key = keys.make(role)?;
     let draft = RootDraft::next(present.root()).map_err(refused)?.role(role, 1, [key.public()]);
     let ring = keys.ring()?;
-    let root = draft
-        .finish(now, &Expiry::default())
-        .and_then(|unsigned| unsigned.sign_with(&ring))
-        .map_err(refused)?;
+    let root =
+        draft.finish(now, folder.expiry()).and_then(|unsigned| unsigned.sign_with(&ring)).map_err(refused)?;
     let version = root.version();
     let mut draft = Draft::next(&present);
     draft.rotate_root(root).map_err(refused)?;

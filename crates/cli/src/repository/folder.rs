@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use headwater_repo::{Digest, Published, Role, Signed, TargetName, layout};
+use headwater_repo::{Digest, Expiry, Published, Role, Signed, TargetName, layout};
 use serde_json::Value;
 
 use crate::failure::{Exit, Failure, chain};
@@ -16,12 +16,23 @@ use crate::failure::{Exit, Failure, chain};
 #[derive(Debug, Clone)]
 pub struct Folder {
     root: PathBuf,
+    expiry: Expiry,
 }
 
 impl Folder {
     /// The folder of `class` under `base`.
     pub fn new(base: &Path, class: &str) -> Self {
-        Self { root: base.join(class) }
+        Self { root: base.join(class), expiry: Expiry::default() }
+    }
+
+    /// The same folder, with lives of its own for what is signed into it.
+    pub fn with_expiry(self, expiry: Expiry) -> Self {
+        Self { expiry, ..self }
+    }
+
+    /// How long what is signed into it is good.
+    pub fn expiry(&self) -> &Expiry {
+        &self.expiry
     }
 
     /// A path under it.

@@ -7,8 +7,8 @@ use std::path::Path;
 use headwater_api::v1::PublishOptions;
 use headwater_delta as delta;
 use headwater_repo::{
-    Body, BodyFormat, ComponentName, Digest, Draft, Expiry, FileEntry, FilePath, Hook, KeyRing, Manifest,
-    Published, Release, ReleaseList, Sequence, VersionText, layout, roll_back, stage_release,
+    Body, BodyFormat, ComponentName, Digest, Draft, FileEntry, FilePath, Hook, KeyRing, Manifest, Published,
+    Release, ReleaseList, Sequence, VersionText, layout, roll_back, stage_release,
 };
 use jiff::Timestamp;
 
@@ -118,7 +118,7 @@ pub fn release_list(
 /// Signs a draft with the keys at hand and writes it.
 pub fn sign(folder: &Folder, ring: &KeyRing, draft: Draft, now: Timestamp) -> Result<(), Failure> {
     let signed =
-        draft.finish(now, &Expiry::default()).and_then(|unsigned| unsigned.sign(ring)).map_err(refused)?;
+        draft.finish(now, folder.expiry()).and_then(|unsigned| unsigned.sign(ring)).map_err(refused)?;
     folder.write(&signed)
 }
 

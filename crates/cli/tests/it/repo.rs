@@ -116,3 +116,22 @@ fn keys_are_for_their_owner_alone() {
         assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o077, 0, "{}", key.display());
     }
 }
+
+#[test]
+fn signatures_live_as_long_as_they_are_told_to() {
+    let folder = repository();
+    let refresh = ["repo", "refresh", "public", "--keys", "keys"];
+    let check = |lives: &[&str], role: &str, days: i64| {
+        let arguments: Vec<&str> = refresh.iter().chain(lives).copied().collect();
+        let refreshed = json(folder.path(), &arguments);
+        let expires: jiff::Timestamp = refreshed["expires"][role].as_str().unwrap().parse().unwrap();
+        #[expect(clippy::disallowed_methods, reason = "the program signed by the same clock")]
+        let left = expires.duration_since(jiff::Timestamp::now());
+        assert_eq!((left.as_hours() + 12) / 24, days, "{role} after {lives:?}: {refreshed}");
+    };
+    check(&[], "timestamp", 1);
+    check(&["--timestamp-days", "30"], "timestamp", 30);
+    // What has half of its life before it is left as it is.
+    check(&["--targets-days", "100"], "targets", 90);
+    check(&["--targets-days", "400"], "targets", 400);
+}
