@@ -67,10 +67,16 @@ pub(crate) async fn run_class(session: &mut Session, class: Class) -> Result<Cla
             if patient && (is_last || !was_cut_short(session, class, steps)) {
                 continue;
             }
-            match run_stretch(session, class, *owner, steps, patient || is_last).await {
+            let patient = (patient || is_last) && !had_their_time(session, steps);
+            match run_stretch(session, class, *owner, steps, patient).await {
                 Ok(done) => return Ok(done),
                 Err(ContentError::Sources(message)) => last = message,
                 Err(ContentError::Run(error)) => return Err(error),
+            }
+            if patient {
+                let late =
+                    timed_out(session, class, steps).map(|step| step.source.clone()).collect::<Vec<_>>();
+                session.had_their_time.extend(late);
             }
         }
     }
@@ -94,11 +100,24 @@ fn no_source(addresses: &[IpAddr]) -> String {
 
 /// Whether a source of these steps was given up for being slow.
 fn was_cut_short(session: &Session, class: Class, steps: &[Step]) -> bool {
-    session.attempts.iter().any(|attempt| {
-        attempt.class == class.as_str()
-            && matches!(attempt.reason, Some(Reason::Timeout | Reason::Silent))
-            && steps.iter().any(|step| step.source.to_string() == attempt.source)
+    timed_out(session, class, steps).next().is_some()
+}
+
+/// The steps whose source was given up for being slow.
+fn timed_out<'a>(session: &'a Session, class: Class, steps: &'a [Step]) -> impl Iterator<Item = &'a Step> {
+    steps.iter().filter(move |step| {
+        session.attempts.iter().any(|attempt| {
+            attempt.class == class.as_str()
+                && matches!(attempt.reason, Some(Reason::Timeout | Reason::Silent))
+                && attempt.source == step.source.to_string()
+        })
     })
+}
+
+/// Whether all these sources kept an earlier class of this run waiting for the full time-outs (P9): once a run is
+/// enough, or a silent source would cost it minutes.
+fn had_their_time(session: &Session, steps: &[Step]) -> bool {
+    steps.iter().all(|step| session.had_their_time.contains(&step.source))
 }
 
 /// Splits a plan where the repository changes.

@@ -1,8 +1,11 @@
 //! What a run works with: what was read at its start, and what it has found so far.
 
+use std::collections::BTreeSet;
+
 use headwater_api::bundle::ClientBundle;
 use headwater_api::report::Attempt;
 use headwater_depot::{BackOff, FetchSettings, Fetcher, Store, StoreError};
+use headwater_policy::SourceKey;
 use jiff::Timestamp;
 
 use crate::config::Config;
@@ -31,6 +34,8 @@ pub(crate) struct Session {
     pub server_answers: bool,
     pub now: Timestamp,
     pub attempts: Vec<Attempt>,
+    /// Sources that were waited for with the full time-outs, in vain.
+    pub had_their_time: BTreeSet<SourceKey>,
     pub warnings: Vec<String>,
     /// What was done of a class before its sources gave out and the walk went on elsewhere.
     pub carried: Vec<crate::machine::NameOutcome>,
@@ -77,6 +82,7 @@ impl Session {
             now,
             attempts: Vec::new(),
             warnings: put_aside.into_iter().collect(),
+            had_their_time: BTreeSet::new(),
             carried: Vec::new(),
             update_agent: None,
             outcomes: Vec::new(),

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use headwater_api::policy::{EntryDocument, SelectorDocument, SourceDocument};
-use headwater_api::report::ClassResult;
+use headwater_api::report::{ClassResult, Reason};
 use headwater_client::DataFolder;
 use headwater_client::state::State;
 use tokio::net::TcpListener;
@@ -36,6 +36,28 @@ async fn a_silent_server_costs_a_run_no_more_than_three_seconds() {
         assert!(lost < Duration::from_secs(3), "{lost:?} of {all:?} lost to the server");
     }
     assert_eq!(std::fs::read_dir(client.data.join("reports")).unwrap().count(), 2, "reports wait");
+}
+
+/// The only source is silent: one class waits for it with the full time-outs, the others do not do so again.
+#[tokio::test]
+async fn a_silent_only_source_is_waited_for_once() {
+    let mut world = World::new().await;
+    (world.settings.connect_timeout_seconds, world.settings.idle_timeout_seconds) = (2, 2);
+    world.publish_settings();
+    let client = world.client("pc-1");
+    update(&client).await;
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    world.policy.server.url = format!("http://{}", silent.local_addr().unwrap());
+    world.publish_settings();
+    // The policy that names the silent server still comes from the old one, and counts from the next class on.
+    let report = update(&client).await;
+    let told = |class: &str| {
+        let attempt = report.attempts.iter().find(|attempt| attempt.class == class).unwrap();
+        assert_eq!(attempt.reason, Some(Reason::Timeout), "{report:#?}");
+        attempt.detail.rsplit(": ").next().unwrap().to_owned()
+    };
+    // To connect and to wait for a byte: 2 s each, and then 1.25 s each.
+    assert_eq!([told("components"), told("programs")], ["no answer in 4 s", "no answer in 2.5 s"]);
 }
 
 /// A clock that was years ahead when the server did not answer: set right, it does not keep the client away.
