@@ -85,7 +85,7 @@ pub enum Error {
     },
     /// The domain does not let people start runs (N4).
     #[error(
-        "the settings of domain {0} do not let a person start a run here; the daemon (`headwater-client run`) starts the next one by itself"
+        "the settings of domain {0} do not let a person start a run here, so only settings were updated; the daemon (`headwater-client run`) starts the next run by itself"
     )]
     ManualNotAllowed(String),
     /// The run began and could not go on; what it did is in its report.

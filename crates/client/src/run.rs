@@ -76,9 +76,6 @@ pub(crate) async fn complete(
     let _lock = if options.self_trial { None } else { Some(take_lock(&folder)?) };
     let mut session = Session::open(config, options, os::now())?;
     session.warnings.extend(warnings);
-    if options.trigger == Trigger::Person && !session.in_force.settings.allow_manual_update {
-        return Err(Error::ManualNotAllowed(session.in_force.domain));
-    }
     session.state.run += 1;
     let ended = run_classes(&mut session).await.err();
     role::settle(&mut session);
@@ -113,6 +110,10 @@ async fn run_classes(session: &mut Session) -> Result<(), Error> {
     }
     check_in(session).await?;
     for class in Class::ALL {
+        // Settings are followed whoever starts the run: they are where it may be allowed again.
+        if class != Class::Settings {
+            allowed(session)?;
+        }
         match run_class(session, class).await {
             Ok(outcome) => session.outcomes.push(outcome),
             Err(error) => {
@@ -125,6 +126,14 @@ async fn run_classes(session: &mut Session) -> Result<(), Error> {
                 return Err(error);
             }
         }
+    }
+    Ok(())
+}
+
+/// The domain may leave runs to the daemon (N4).
+fn allowed(session: &Session) -> Result<(), Error> {
+    if session.options.trigger == Trigger::Person && !session.in_force.settings.allow_manual_update {
+        return Err(Error::ManualNotAllowed(session.in_force.domain.clone()));
     }
     Ok(())
 }

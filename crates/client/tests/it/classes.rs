@@ -154,8 +154,17 @@ async fn the_domain_may_forbid_people_to_start_runs() {
     let client = world.client("pc-1");
     update(&client).await;
     let person = RunOptions { trigger: headwater_client::Trigger::Person, ..RunOptions::default() };
-    let error = run_once(&client, &person).await.unwrap_err();
-    assert!(matches!(error, Error::ManualNotAllowed(_)), "{error}");
+    world.component("rules", 1);
+    let Err(Error::Ended { report, source }) = run_once(&client, &person).await else {
+        panic!("it ran whole")
+    };
+    assert!(matches!(*source, Error::ManualNotAllowed(_)), "{source}");
+    assert_eq!(report.classes.len(), 1, "settings alone: {report:#?}");
+    // The same way tells that it is allowed again.
+    world.settings.allow_manual_update = true;
+    world.publish_settings();
+    let report = run_once(&client, &person).await.unwrap();
+    assert_eq!(class(&report, "components").result, ClassResult::Updated);
 }
 
 #[tokio::test]
