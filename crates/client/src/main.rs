@@ -11,7 +11,10 @@ use headwater_client::{Config, ConfigError, End, Error, Onlooker, RunOptions, Tr
 use indicatif::{ProgressBar, ProgressStyle};
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(told) => return usage(&told),
+    };
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
     let json = arguments.command.common().is_some_and(|common| common.json);
     let coloured = !json && std::io::stderr().is_terminal();
@@ -49,6 +52,17 @@ fn main() -> ExitCode {
         },
         ExitCode::from,
     )
+}
+
+/// Help and version as asked for; or what is wrong with the arguments, with `--json` as the one object on stdout too.
+fn usage(told: &clap::Error) -> ExitCode {
+    let _ = told.print();
+    let json = std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json");
+    if told.use_stderr() && json {
+        let message = told.render().to_string();
+        println!("{}", serde_json::json!({"error": {"message": message, "exit": 2}}));
+    }
+    if told.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
 }
 
 fn daemon(common: &Common) -> anyhow::Result<u8> {

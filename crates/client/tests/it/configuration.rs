@@ -94,6 +94,8 @@ fn with_json_a_failure_is_one_object_on_stdout() {
     check(&["update", "--data", "new", "--id", "pc-1"], 2, "--bundle");
     check(&["status", "--data", "new", "--id", "pc-1"], 2, "--bundle");
     check(&["run", "--data", "new", "--id", "pc 1"], 2, "pc 1");
+    check(&["upgrade"], 2, "upgrade");
+    check(&["update", "--address", "10.1.2"], 2, "10.1.2");
 }
 
 /// Whatever a run reads whole is no longer than its limit: one byte more is refused by name.
