@@ -86,6 +86,19 @@ async fn a_signed_rollback_goes_back_and_anything_else_does_not() {
         "{report:#?}"
     );
     assert_eq!(current(&client, "components/rules/current/rules/changing.txt"), "release 1\n");
+
+    world.component("rules", 3);
+    update(&client).await;
+    world.components().leave_out("rules");
+    world.components().forget("rules");
+    world.component("rules", 2);
+    let report = update(&client).await;
+    let components = class(&report, "components");
+    assert_eq!(components.result, ClassResult::Current, "{report:#?}");
+    assert!(components.message.contains("kept release 3"), "{report:#?}");
+    let reasons: Vec<_> = report.attempts.iter().filter_map(|attempt| attempt.reason).collect();
+    assert_eq!(reasons, [Reason::Backwards], "{report:#?}");
+    assert_eq!(current(&client, "components/rules/current/rules/changing.txt"), "release 3\n");
 }
 
 #[tokio::test]

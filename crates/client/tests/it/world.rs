@@ -102,6 +102,11 @@ impl Repository {
         self.publish(draft);
     }
 
+    /// Forgets the releases of a name: the next one begins a list of its own, as after a restored backup.
+    pub fn forget(&mut self, name: &str) {
+        self.lists.remove(name);
+    }
+
     /// The bodies on the disk.
     pub fn blobs(&self) -> BTreeSet<PathBuf> {
         let below =
