@@ -243,5 +243,9 @@ mod tests {
         let quick = |_| async { Some(FamilySet::default()) };
         let warnings = name_warnings(&policy, quick, Duration::from_secs(60)).await;
         assert_eq!(warnings.len(), 100, "each lacks the family");
+        let told = |(at, warning): (usize, &Finding)| {
+            warning.code == "name_lacks_family" && warning.entry == u32::try_from(at + 1).ok()
+        };
+        assert!(warnings.iter().enumerate().all(told), "{warnings:?}");
     }
 }
