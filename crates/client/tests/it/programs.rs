@@ -114,7 +114,9 @@ async fn a_stopped_update_takes_its_install_command_along() {
         .arg(world.bundle())
         .spawn()
         .unwrap();
+    let begun = Instant::now();
     while !started.exists() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "the install command never started");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let child = std::fs::read_to_string(&started).unwrap();

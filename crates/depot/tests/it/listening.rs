@@ -154,12 +154,14 @@ async fn a_client_that_does_not_read_gives_its_place_back() {
     let mut stream = server.connect().await;
     let request = format!("GET /components/{} HTTP/1.1\r\nhost: x\r\n\r\n", layout::blob(&blob.digest));
     stream.write_all(request.as_bytes()).await.unwrap();
-    while server.site.downloads() == 0 {
-        tokio::task::yield_now().await;
-    }
-    while server.site.downloads() == 1 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let downloads_become = async |wanted: usize| {
+        while server.site.downloads() != wanted {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let bound = Duration::from_secs(60);
+    tokio::time::timeout(bound, downloads_become(1)).await.expect("the download begins");
+    tokio::time::timeout(bound, downloads_become(0)).await.expect("the download that stalls is ended");
     drop(stream);
 }
 
