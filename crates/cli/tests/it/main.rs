@@ -9,3 +9,4 @@ mod plan;
 mod repo;
 mod run;
 mod server;
+mod service;

@@ -1,5 +1,7 @@
 //! The configuration file: every key, none but known ones, and errors that say what would be right.
 
+use clap::Parser as _;
+use headwater_client::arguments::{Arguments, Command};
 use headwater_client::{Config, Daemon, Error, RawConfig, RunOptions, run_once, status};
 
 use crate::world::{World, update};
@@ -121,4 +123,12 @@ async fn files_that_are_too_long_are_refused_by_name() {
     };
     check(&bundle(BUNDLE_BYTES_MAX).await, false);
     check(&bundle(BUNDLE_BYTES_MAX + 1).await, true);
+}
+
+#[test]
+fn the_service_unit_starts_the_daemon() {
+    let unit = include_str!("../../../../packaging/systemd/headwater-client.service");
+    let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
+    let arguments = Arguments::try_parse_from(start.split_whitespace()).unwrap();
+    assert!(matches!(arguments.command, Command::Run(_)), "{start}");
 }
