@@ -140,8 +140,7 @@ pub fn decode(
     stored.seek(SeekFrom::Start(0)).map_err(DecodeError::Read)?;
     let mut decoder = Decoder::new(stored.take(body.size)).map_err(DecodeError::Read)?.single_frame();
     decoder.window_log_max(window_log_within(body.memory)).map_err(DecodeError::Read)?;
-    let mut digest = Context::new(&SHA256);
-    let mut written = 0u64;
+    let mut checked = Checked::new(*file);
     let mut chunk = vec![0; CHUNK];
     loop {
         // What was signed for this file does not decode: the publisher's fault or a lying size, never the disk's.
@@ -150,23 +149,48 @@ pub fn decode(
         if n == 0 {
             break;
         }
-        written += n as u64;
-        if written > file.size {
-            return Err(DecodeError::WrongFile("it is longer than declared"));
-        }
-        digest.update(&chunk[..n]);
+        checked.take(&chunk[..n])?;
         out.write_all(&chunk[..n]).map_err(DecodeError::Write)?;
     }
-    if written != file.size {
-        return Err(DecodeError::WrongFile("it is shorter than declared"));
-    }
-    if finish(digest) != file.sha256 {
-        return Err(DecodeError::WrongFile("its digest is another"));
-    }
+    checked.finish()?;
     out.flush().map_err(DecodeError::Write)
 }
 
-fn verify_stored(stored: &mut (impl Read + Seek), body: &Body) -> Result<(), DecodeError> {
+/// Whether what is decoded is the file that was signed.
+pub(crate) struct Checked {
+    file: Decoded,
+    digest: Context,
+    written: u64,
+}
+
+impl Checked {
+    pub(crate) fn new(file: Decoded) -> Self {
+        Self { file, digest: Context::new(&SHA256), written: 0 }
+    }
+
+    /// Takes the next decoded bytes, before they are written.
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<(), DecodeError> {
+        self.written += bytes.len() as u64;
+        if self.written > self.file.size {
+            return Err(DecodeError::WrongFile("it is longer than declared"));
+        }
+        self.digest.update(bytes);
+        Ok(())
+    }
+
+    /// After the last byte.
+    pub(crate) fn finish(self) -> Result<(), DecodeError> {
+        if self.written != self.file.size {
+            return Err(DecodeError::WrongFile("it is shorter than declared"));
+        }
+        if finish(self.digest) != self.file.sha256 {
+            return Err(DecodeError::WrongFile("its digest is another"));
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn verify_stored(stored: &mut (impl Read + Seek), body: &Body) -> Result<(), DecodeError> {
     stored.seek(SeekFrom::Start(0)).map_err(DecodeError::Read)?;
     let mut digest = Context::new(&SHA256);
     let mut size = 0u64;
@@ -200,7 +224,7 @@ fn window_log_within(memory: u64) -> u32 {
         .clamp(WINDOW_LOG_MIN, WINDOW_LOG_MAX)
 }
 
-fn read_some(reader: &mut impl Read, chunk: &mut [u8]) -> io::Result<usize> {
+pub(crate) fn read_some(reader: &mut impl Read, chunk: &mut [u8]) -> io::Result<usize> {
     loop {
         match reader.read(chunk) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

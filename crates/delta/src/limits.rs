@@ -19,3 +19,11 @@ pub const MEMORY_OVERHEAD: u64 = 1024 * 1024;
 
 /// Bytes of file handled at a time.
 pub const CHUNK: usize = 128 * 1024;
+
+/// Longest file that an increment is made from or to, in bytes (1 GiB): above, only the full body exists. Positions
+/// in a file fit in 32 bits by this.
+pub const INCREMENT_FILE_MAX: u64 = 1 << 30;
+
+/// Most memory an increment may ask of a decoder, in bytes (56 MiB): with the program itself a client stays
+/// under 64 MiB.
+pub const INCREMENT_MEMORY_MAX: u64 = 56 * 1024 * 1024;

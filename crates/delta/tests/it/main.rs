@@ -1,4 +1,6 @@
-//! Tests of bodies.
+//! Tests of bodies and increments.
 
 #[cfg(test)]
 mod body;
+#[cfg(test)]
+mod increment;
