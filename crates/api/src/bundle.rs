@@ -1,8 +1,10 @@
 //! The client bundle: what a new client needs to start.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::PolicyDocument;
+use crate::secret::Secret;
 
 /// The current format of [`ClientBundle`].
 pub const FORMAT: u32 = 1;
@@ -31,4 +33,35 @@ pub struct ClassRoots {
     pub components: serde_json::Value,
     /// Root of class `programs`.
     pub programs: serde_json::Value,
+}
+
+/// The current format of [`EnrolBundle`]: that of format 1, [`ClientBundle`], knew neither keys nor tokens.
+pub const ENROL_FORMAT: u32 = 2;
+
+/// One file, made by the server, with which clients enrol. Whoever holds it may enrol as often as its token says: it is
+/// kept like a password until it is used up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnrolBundle {
+    /// [`ENROL_FORMAT`].
+    pub format: u32,
+    /// Base URLs of the server's fleet listener, in the order to try.
+    pub server_urls: Vec<String>,
+    /// The domain that the token names (D1); shown to people, decided by the server.
+    pub domain: String,
+    /// Certificates of the fleet CA (PEM), the newest first: who the server and its update agents are.
+    pub ca: Vec<String>,
+    /// The server's public key that the enrolment is sealed to (base64).
+    pub seal_key: String,
+    /// Public keys that the server signs its answers with, the newest first.
+    pub answer_keys: Vec<String>,
+    /// The root metadata of each class repository.
+    pub roots: ClassRoots,
+    /// What admits a client; absent once it has been used and struck out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Secret>,
+    /// When the token ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_expires: Option<Timestamp>,
+    /// The saved policy, so that a client that cannot reach the server finds its update agent.
+    pub policy: PolicyDocument,
 }

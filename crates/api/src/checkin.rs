@@ -22,6 +22,9 @@ pub struct CheckIn {
     pub policy_version: u64,
     /// Content version it has, by class.
     pub versions: BTreeMap<String, u64>,
+    /// Sequence of the newest report that it made: one that the server misses was kept from it. 0: none, or not told.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reports_made: u64,
 }
 
 /// The server's answer.
@@ -33,4 +36,22 @@ pub struct CheckInAnswer {
     pub announced: BTreeMap<String, u64>,
     /// The server's clock, so that a client can warn of its own.
     pub server_time: Timestamp,
+    /// The keys that open the settings of the client's domain, sealed to the client; none where they are not confidential.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub domain_keys: Vec<SealedDomainKey>,
+}
+
+/// A domain's key, sealed to one client.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedDomainKey {
+    /// The domain.
+    pub domain: String,
+    /// Names the key; the signed document says which one it needs.
+    pub key_id: String,
+    /// The key, sealed to the client's seal key.
+    pub sealed: serde_json::Value,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }

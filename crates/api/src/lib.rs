@@ -11,6 +11,7 @@
 
 pub mod bundle;
 pub mod checkin;
+pub mod enrol;
 mod json;
 pub mod parse;
 pub mod plan;
@@ -18,5 +19,6 @@ pub mod policy;
 mod read_policy;
 mod reader;
 pub mod report;
+pub mod secret;
 pub mod settings;
 pub mod v1;

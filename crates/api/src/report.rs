@@ -44,6 +44,13 @@ pub struct Report {
     pub warnings: Vec<String>,
 }
 
+/// The server has taken a report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportAnswer {
+    /// Its sequence. A client forgets a report only when the server itself says so.
+    pub taken: u64,
+}
+
 /// What an update agent holds and serves.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpdateAgentReport {

@@ -21,6 +21,31 @@ pub struct SignedPolicy {
     /// The vendor source's root metadata, if there is a vendor source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vendor_root: Option<serde_json::Value>,
+    /// Who belongs to the fleet; absent in what was signed before there was enrolment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fleet: Option<FleetDocument>,
+}
+
+/// By what clients and update agents know each other and the server.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FleetDocument {
+    /// Every certificate of the fleet CA that is in use (PEM), the newest first.
+    pub ca: Vec<String>,
+    /// Public keys that the server signs its answers with, the newest first.
+    #[serde(default)]
+    pub answer_keys: Vec<String>,
+    /// Whom nobody answers any more (I3); each until its certificate has run out.
+    #[serde(default)]
+    pub revoked: Vec<RevokedDocument>,
+}
+
+/// A key that belongs to the fleet no longer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevokedDocument {
+    /// The client that had it.
+    pub client: String,
+    /// SHA-256 of the public key, hexadecimal.
+    pub key: String,
 }
 
 /// The target `domains/PATH.json`: the effective settings of one domain (D1, D2).
@@ -40,6 +65,40 @@ pub struct DomainDocument {
     /// Files for the software on the endpoint: relative path to text.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
+}
+
+/// The target `domains/PATH.json` of a confidential domain: a [`DomainDocument`], sealed with the domain's key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedDomainDocument {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The domain, `root` or `root/…`.
+    pub domain: String,
+    /// The domain's own release number, from 1.
+    pub version: u64,
+    /// The document.
+    pub sealed: SealedBody,
+}
+
+/// A text sealed with a domain's key (AES-256-GCM).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedBody {
+    /// Names the key; clients of the domain get it at check-in.
+    pub key_id: String,
+    /// The nonce (base64).
+    pub nonce: String,
+    /// What is sealed (base64).
+    pub body: String,
+}
+
+/// What stands in a domain's target: open, or for those with the key alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum SignedDomain {
+    /// For those who have the domain's key.
+    Sealed(SealedDomainDocument),
+    /// For everybody.
+    Open(Box<DomainDocument>),
 }
 
 /// The typed settings, all decided.

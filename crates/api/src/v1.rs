@@ -43,10 +43,16 @@
 //! | PUT `/api/v1/vendor` | [`VendorRequest`] | [`VendorView`] |
 //! | DELETE `/api/v1/vendor` | – | 204 |
 //! | POST `/api/v1/vendor/sync` | – | [`SyncResult`], when the sync is over |
+//! | POST `/api/v1/clients/{id}/revoke` | – | [`RevokedView`] |
+//! | GET `/api/v1/strangers` | – | [`StrangersAnswer`] |
+//! | GET `/api/v1/enrol-tokens` | – | [`TokensAnswer`] |
+//! | POST `/api/v1/enrol-tokens` | [`EnrolBundleRequest`] | 201 [`EnrolBundle`](crate::bundle::EnrolBundle) |
+//! | DELETE `/api/v1/enrol-tokens/{number}` | – | 204 |
 //! | GET `/api/v1/client-bundle` | [`BundleQuery`] | [`ClientBundle`](crate::bundle::ClientBundle) |
 
 mod clients;
 mod domains;
+mod identity;
 mod releases;
 mod sources;
 mod status;
@@ -57,6 +63,10 @@ pub use clients::{
     ReportsQuery, RoleRequest, StoredReport, UpdateAgentView, UpdateAgentsAnswer,
 };
 pub use domains::{DomainRequest, DomainView, DomainsAnswer, SettingsEdit};
+pub use identity::{
+    EnrolBundleRequest, IdentityView, ReportGap, RevokedView, StrangerView, StrangersAnswer, TokenView,
+    TokensAnswer,
+};
 pub use releases::{
     ComponentView, Hook, PublishOptions, PublishQuery, Published, ReleaseView, ReleasesAnswer,
     RollbackRequest,

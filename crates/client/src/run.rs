@@ -149,6 +149,7 @@ async fn check_in(session: &mut Session) -> Result<(), Error> {
             .iter()
             .filter_map(|class| Some((class.to_string(), *session.state.versions.get(class.as_str())?)))
             .collect(),
+        reports_made: 0,
     };
     let server = Server::new(session.in_force.policy.server().as_str(), false)?;
     let Some(answer) = server.check_in(&message, &mut session.state, session.now).await else {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::identity::IdentityView;
 use crate::report::Report;
 
 /// Which clients.
@@ -52,6 +53,9 @@ pub struct ClientView {
     pub first_seen: Timestamp,
     /// When it last was.
     pub last_seen: Timestamp,
+    /// Its key; none: it has none, or it was revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<IdentityView>,
     /// Its latest report (in lists: none).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_report: Option<Report>,

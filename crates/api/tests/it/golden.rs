@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use headwater_api::{bundle, checkin, plan, policy, report, settings, v1};
+use headwater_api::{bundle, checkin, enrol, plan, policy, report, settings, v1};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -44,12 +44,18 @@ const MESSAGES: &[(&str, Check)] = &[
     ("bundle", check::<bundle::ClientBundle>),
     ("check_in", check::<checkin::CheckIn>),
     ("check_in_answer", check::<checkin::CheckInAnswer>),
+    ("certificate_answer", check::<enrol::CertificateAnswer>),
     ("client", check::<policy::ClientDocument>),
     ("domain", check::<settings::DomainDocument>),
     ("domain_settings", check::<settings::SettingsDocument>),
+    ("enrol_bundle", check::<bundle::EnrolBundle>),
+    ("enrol_request", check::<enrol::EnrolRequest>),
     ("plan", check::<plan::PlanDocument>),
     ("policy", check::<policy::PolicyDocument>),
+    ("renewal_request", check::<enrol::RenewalRequest>),
     ("report", check::<report::Report>),
+    ("report_answer", check::<report::ReportAnswer>),
+    ("signed_domain", check::<settings::SignedDomain>),
     ("signed_policy", check::<settings::SignedPolicy>),
     ("v1_bundle_query", check::<v1::BundleQuery>),
     ("v1_clients", check::<v1::ClientsAnswer>),
@@ -62,6 +68,7 @@ const MESSAGES: &[(&str, Check)] = &[
     ("v1_draft", check::<v1::Draft>),
     ("v1_drafts", check::<v1::DraftsAnswer>),
     ("v1_edits", check::<v1::EditsRequest>),
+    ("v1_enrol_bundle_request", check::<v1::EnrolBundleRequest>),
     ("v1_error", check::<v1::ErrorAnswer>),
     ("v1_explain_query", check::<v1::ExplainQuery>),
     ("v1_explained", check::<v1::Explained>),
@@ -80,13 +87,16 @@ const MESSAGES: &[(&str, Check)] = &[
     ("v1_reports_query", check::<v1::ReportsQuery>),
     ("v1_restore", check::<v1::RestoreRequest>),
     ("v1_role", check::<v1::RoleRequest>),
+    ("v1_revoked", check::<v1::RevokedView>),
     ("v1_rollback", check::<v1::RollbackRequest>),
     ("v1_save", check::<v1::SaveRequest>),
     ("v1_saved", check::<v1::Saved>),
     ("v1_saved_policy", check::<v1::SavedPolicy>),
     ("v1_settings_edit", check::<v1::SettingsEdit>),
     ("v1_status", check::<v1::Status>),
+    ("v1_strangers", check::<v1::StrangersAnswer>),
     ("v1_sync", check::<v1::SyncResult>),
+    ("v1_tokens", check::<v1::TokensAnswer>),
     ("v1_update_agents", check::<v1::UpdateAgentsAnswer>),
     ("v1_vendor", check::<v1::VendorView>),
     ("v1_vendor_request", check::<v1::VendorRequest>),

@@ -225,8 +225,13 @@ impl World {
 
     pub fn publish_settings_with(&mut self, vendor_root: Option<serde_json::Value>) {
         self.version += 1;
-        let signed =
-            SignedPolicy { format: 1, version: self.version, policy: self.policy.clone(), vendor_root };
+        let signed = SignedPolicy {
+            format: 1,
+            version: self.version,
+            policy: self.policy.clone(),
+            vendor_root,
+            fleet: None,
+        };
         let domain = DomainDocument {
             format: 1,
             domain: "root".to_owned(),
@@ -247,8 +252,13 @@ impl World {
     /// Publishes the policy as it is now, after `change` did with its JSON what this version's own types cannot.
     pub fn publish_policy_of_tomorrow(&mut self, change: impl FnOnce(&mut serde_json::Value)) {
         self.version += 1;
-        let signed =
-            SignedPolicy { format: 1, version: self.version, policy: self.policy.clone(), vendor_root: None };
+        let signed = SignedPolicy {
+            format: 1,
+            version: self.version,
+            policy: self.policy.clone(),
+            vendor_root: None,
+            fleet: None,
+        };
         let mut signed = serde_json::to_value(signed).unwrap();
         change(&mut signed);
         let repository = self.repositories.get_mut(&Class::Settings).unwrap();
@@ -313,6 +323,7 @@ async fn check_in(
         domain: "root".to_owned(),
         announced: BTreeMap::new(),
         server_time: headwater_client::os::now(),
+        domain_keys: Vec::new(),
     })
 }
 

@@ -40,7 +40,12 @@ impl App {
         let announced = Class::ALL
             .into_iter()
             .map(|class| (class.to_string(), self.published(class).version(Role::Targets)));
-        Ok(CheckInAnswer { domain, announced: announced.collect(), server_time: now })
+        Ok(CheckInAnswer {
+            domain,
+            announced: announced.collect(),
+            server_time: now,
+            domain_keys: Vec::new(),
+        })
     }
 
     /// Stores a report, and what it says of the client. The same report sent twice is stored once.
@@ -273,6 +278,7 @@ fn client_view(row: ClientRow, agents: &[headwater_api::policy::UpdateAgentDocum
         versions: row.versions,
         first_seen: row.first_seen,
         last_seen: row.last_seen,
+        identity: None,
         last_report: None,
     }
 }

@@ -109,6 +109,7 @@ pub(crate) fn signed_policy(saved: &Saved) -> Vec<u8> {
         version: saved.version,
         policy: saved.document.clone(),
         vendor_root: saved.vendor_root.clone(),
+        fleet: None,
     };
     to_json(&signed).into_bytes()
 }
