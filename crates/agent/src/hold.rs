@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 
-use headwater_depot::{Blob, FetchError, Store, StoreError, Walk};
+use headwater_depot::{Blob, FetchError, Progress, Store, StoreError, Walk};
 use headwater_policy::Class;
 use headwater_repo::{Digest, Manifest, ReleaseList, TargetDescription, Trusted, layout};
 
@@ -88,12 +88,12 @@ struct Needed {
     bodies: BTreeMap<Digest, u64>,
 }
 
-/// Brings one class on the shelf up to date.
+/// Brings one class on the shelf up to date; `progress` is called often while what is missing is fetched.
 ///
 /// # Errors
 ///
 /// See [`HoldError`]; what was served before is served still.
-pub async fn hold(request: &Hold<'_>) -> Result<(), HoldError> {
+pub async fn hold(request: &Hold<'_>, progress: &(dyn Fn(Progress) + Send + Sync)) -> Result<(), HoldError> {
     let needed = needed(request).await?;
     let missing: Vec<Blob> = needed
         .bodies
@@ -102,7 +102,7 @@ pub async fn hold(request: &Hold<'_>) -> Result<(), HoldError> {
         .map(|(digest, size)| Blob { digest: *digest, size: *size })
         .collect();
     Room::of(request, &needed, &missing).check()?;
-    request.walk.blobs(request.store, &missing, &|_| {}).await?;
+    request.walk.blobs(request.store, &missing, progress).await?;
     let shelf = |source| HoldError::Shelf { class: request.class, source };
     put(request, &needed, &missing).map_err(shelf)
 }

@@ -1,5 +1,7 @@
 //! Every limit of the command line, with unit and reason.
 
+use std::time::Duration;
+
 /// Bytes of a policy, client or source list file: 1024 entries take a few hundred kilobytes.
 pub const INPUT_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
@@ -8,6 +10,9 @@ pub const RELEASE_FILES_MAX: usize = 100_000;
 
 /// Seconds to connect to the server: it is on this machine or close by.
 pub const CONNECT_TIMEOUT_SECONDS: u64 = 10;
+
+/// Time between two looks at how far a sync of the vendor source is, for a person's eyes.
+pub const SYNC_LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// Clients of one demo: all run in one process and share one disk.
 pub const DEMO_CLIENTS_MAX: u32 = 500;

@@ -79,6 +79,11 @@ impl Output {
         }
     }
 
+    /// Whether a progress bar would be seen.
+    pub fn shows_progress(&self) -> bool {
+        self.progress
+    }
+
     /// A progress bar over `total` bytes, shown only on a terminal.
     pub fn progress(&self, what: &str, total: u64) -> Progress {
         Progress::bytes(self.progress, what, total)

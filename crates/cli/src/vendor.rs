@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use headwater_api::v1::{SyncResult, VendorRequest, VendorView};
+use headwater_api::v1::{SyncProgress, SyncResult, VendorRequest, VendorView};
 use reqwest::Method;
 use serde_json::json;
 
 use crate::console::{Console, ServerLocation};
 use crate::failure::{Exit, Failure};
+use crate::limits::SYNC_LOOK_AGAIN;
 use crate::output::{Output, bytes, table, time};
 use crate::sources::file::read_json;
 
@@ -69,7 +70,7 @@ pub async fn run(arguments: VendorArguments, output: Output) -> Result<Exit, Fai
             }
         }
         Command::Sync => {
-            let result: SyncResult = console.ask(Method::POST, "/api/v1/vendor/sync").await?;
+            let result = sync(&console, output).await?;
             output.result(&result, sync_text);
             return Ok(match (&result.error, result.skipped.is_empty()) {
                 (Some(_), _) => Exit::Failed,
@@ -85,14 +86,51 @@ pub async fn run(arguments: VendorArguments, output: Output) -> Result<Exit, Fai
     Ok(Exit::Done)
 }
 
+/// Has the server take what is new; meanwhile a person at a terminal sees how far it is.
+async fn sync(console: &Console, output: Output) -> Result<SyncResult, Failure> {
+    let result = console.ask(Method::POST, "/api/v1/vendor/sync");
+    if !output.shows_progress() {
+        return result.await;
+    }
+    let bar = output.progress("vendor source", 0);
+    let watching = async {
+        loop {
+            tokio::time::sleep(SYNC_LOOK_AGAIN).await;
+            // A look that fails is no news: the sync itself says what became of it.
+            let view: Result<VendorView, Failure> = console.get("/api/v1/vendor").await;
+            if let Some(progress) = view.ok().and_then(|view| view.syncing) {
+                bar.show(&sync_step(&progress), progress.bytes_done, progress.bytes_total);
+            }
+        }
+    };
+    let result = tokio::select! {
+        result = result => result,
+        never = watching => never,
+    };
+    bar.finish();
+    result
+}
+
+/// What the bar of a sync says: `rules (2 of 5)`.
+fn sync_step(progress: &SyncProgress) -> String {
+    if progress.number == 0 {
+        return "vendor source".to_owned();
+    }
+    format!("{} ({} of {})", progress.component, progress.number, progress.components)
+}
+
 fn vendor_text(vendor: &VendorView) -> String {
     let schedule = match vendor.schedule_minutes {
         0 => "on demand only".to_owned(),
         minutes => format!("every {minutes} minutes"),
     };
     let last = vendor.last_sync.as_ref().map_or_else(|| "not synced yet".to_owned(), sync_text);
+    let running = vendor.syncing.as_ref().map_or_else(String::new, |progress| {
+        let (done, total) = (bytes(progress.bytes_done), bytes(progress.bytes_total));
+        format!("\nsyncing now   {}, {done} of {total}", sync_step(progress))
+    });
     format!(
-        "vendor source {}\nroot version  {}\nsynced        {schedule}\n{last}",
+        "vendor source {}\nroot version  {}\nsynced        {schedule}{running}\n{last}",
         vendor.url, vendor.root_version
     )
 }

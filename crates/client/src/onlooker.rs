@@ -12,7 +12,8 @@ type Tell = dyn Fn(&str, Progress) + Send + Sync;
 pub struct Onlooker(Option<Arc<Tell>>);
 
 impl Onlooker {
-    /// `tell` is called often, with the component or program and how far its files have come.
+    /// `tell` is called often, with the component or program, or the class that is held for others (U4), and how far
+    /// its files have come.
     pub fn new(tell: impl Fn(&str, Progress) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(tell)))
     }

@@ -34,7 +34,9 @@ pub(crate) async fn hold(session: &mut Session, verified: &Verified<'_>) {
         quota_bytes: quota_bytes(session),
         free_bytes: os::free_bytes(session.folder.root()).unwrap_or(u64::MAX),
     };
-    if let Err(error) = hold_class(&request).await {
+    let onlooker = session.options.onlooker.clone();
+    let what = format!("{class} for others");
+    if let Err(error) = hold_class(&request, &move |progress| onlooker.tell(&what, progress)).await {
         tracing::warn!(%class, %error, "the class cannot be held for others now");
         report(session).problems.insert(class.to_string(), said(&error));
     }

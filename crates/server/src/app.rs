@@ -23,6 +23,7 @@ mod vendor;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, RwLock};
 
+use headwater_api::v1::SyncProgress;
 use headwater_depot::store::Store;
 use headwater_policy::{Class, SourceUrl};
 use headwater_repo::{Expiry, Published, Role, layout};
@@ -47,6 +48,7 @@ pub struct App {
     pub(crate) expiry: Expiry,
     pub(crate) uploads: Semaphore,
     pub(crate) syncing: tokio::sync::Mutex<()>,
+    pub(crate) sync_progress: Mutex<Option<SyncProgress>>,
     pub(crate) board: Mutex<jobs::Board>,
     keys: BTreeMap<Class, ClassKeys>,
     stores: BTreeMap<Class, Store>,
@@ -96,6 +98,7 @@ impl App {
             started: now,
             uploads: Semaphore::new(limits::UPLOADS_MAX),
             syncing: tokio::sync::Mutex::new(()),
+            sync_progress: Mutex::default(),
             board: Mutex::default(),
             keys,
             stores,

@@ -14,6 +14,24 @@ pub struct VendorView {
     pub schedule_minutes: u32,
     /// What the last sync came to.
     pub last_sync: Option<SyncResult>,
+    /// How far the sync is that runs now; absent: none runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub syncing: Option<SyncProgress>,
+}
+
+/// How far a running sync is. What a component takes is known when its turn comes, and not before.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncProgress {
+    /// The component whose turn it is; empty: the metadata is read.
+    pub component: String,
+    /// Which of them it is, from 1; 0: none yet.
+    pub number: u64,
+    /// Components at the vendor source; 0: not known yet.
+    pub components: u64,
+    /// Bytes of this component's new releases that are here.
+    pub bytes_done: u64,
+    /// Bytes of its new releases.
+    pub bytes_total: u64,
 }
 
 /// Set the vendor source.

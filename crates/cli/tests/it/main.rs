@@ -6,6 +6,7 @@ mod bad_input;
 mod demo;
 mod help;
 mod plan;
+mod progress;
 mod repo;
 mod run;
 mod server;

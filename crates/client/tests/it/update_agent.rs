@@ -1,12 +1,13 @@
 //! The update agent role, switched by the signed policy (U1–U4).
 
 use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use headwater_api::policy::UpdateAgentDocument;
 use headwater_api::policy::{EntryDocument, SelectorDocument, SourceDocument};
 use headwater_api::report::ClassResult;
-use headwater_client::{Config, Daemon, DaemonStatus, RunOptions, status};
+use headwater_client::{Config, Daemon, DaemonStatus, Onlooker, RunOptions, run_once, status};
 
 use crate::world::{World, class, current, update};
 
@@ -146,4 +147,24 @@ async fn an_update_agent_without_an_address_of_its_own_says_that_it_listens_nowh
 
 fn status_of(config: &Config) -> Option<DaemonStatus> {
     status(config).ok().and_then(|status| status.daemon)
+}
+
+#[tokio::test]
+async fn who_looks_on_sees_the_holding_too() {
+    let mut world = World::new().await;
+    world.component("rules", 1);
+    with_agent(&mut world, free_port(), &["components"]);
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let onlooker = Onlooker::new({
+        let told = Arc::clone(&told);
+        move |what, progress| {
+            told.lock().unwrap().push((what.to_owned(), progress.bytes_done, progress.bytes_total));
+        }
+    });
+    let options = RunOptions { onlooker, ..RunOptions::default() };
+    run_once(&world.client("ua"), &options).await.unwrap();
+    let told = told.lock().unwrap();
+    let (held, done, total) = told.last().unwrap();
+    assert_eq!((held.as_str(), done), ("components for others", total), "{told:?}");
+    assert!(*total > 200_000, "{told:?}");
 }

@@ -4,7 +4,9 @@
 //! signs it as our own component, with the vendor's sequence numbers so that a client may change from one source to
 //! the other. One component is one publication: a sync that breaks off keeps what it has.
 
-use headwater_api::v1::{SyncResult, SyncedRelease, VendorRequest, VendorView};
+use std::sync::Mutex;
+
+use headwater_api::v1::{SyncProgress, SyncResult, SyncedRelease, VendorRequest, VendorView};
 use headwater_depot::fetch::Blob;
 use headwater_depot::{BackOff, FetchSettings, Fetcher, MetadataStore, Source, Walk};
 use headwater_policy::{Class, ParseError, SourceKey, SourceUrl};
@@ -47,7 +49,8 @@ impl App {
     /// # Errors
     /// [`Refusal::NoVendor`].
     pub async fn vendor_view(&self) -> Result<VendorView> {
-        self.db.vendor().await?.map(view).ok_or_else(|| Refusal::NoVendor.into())
+        let row = self.db.vendor().await?.ok_or(Refusal::NoVendor)?;
+        Ok(self.shown(row))
     }
 
     /// Sets the vendor source; its root travels in the signed policy.
@@ -109,7 +112,7 @@ impl App {
         rows::put(&mut tx, &row).await?;
         self.save_policy(tx, &current, &next, vendor_root, format!("vendor source {} set", row.url), now)
             .await?;
-        Ok(view(row))
+        Ok(self.shown(row))
     }
 
     /// Forgets the vendor source. What was taken from it stays, as components published by hand.
@@ -140,6 +143,7 @@ impl App {
     pub async fn sync_vendor(&self, now: Timestamp) -> Result<SyncResult> {
         // One at a time; who asks meanwhile waits, and then finds most of it done.
         let _only = self.syncing.lock().await;
+        let _shown = Shown::begin(&self.sync_progress);
         let vendor = self.db.vendor().await?.ok_or(Refusal::NoVendor)?;
         let clock = std::time::Instant::now();
         let mut result = SyncResult {
@@ -210,7 +214,16 @@ impl App {
             let max = limits::VENDOR_COMPONENTS_MAX;
             return Err(Stopped(format!("it has {} components; at most {max} are taken", names.len())));
         }
-        for name in names {
+        self.tell_sync(|progress| progress.components = names.len() as u64);
+        for (number, name) in (1..).zip(names) {
+            self.tell_sync(|progress| {
+                *progress = SyncProgress {
+                    component: name.to_string(),
+                    number,
+                    components: progress.components,
+                    ..SyncProgress::default()
+                };
+            });
             match self.sync_component(&visit, &name, result, now).await {
                 Ok(()) => {}
                 Err(Stopped(reason)) => {
@@ -263,7 +276,12 @@ impl App {
         let store = self.store(class);
         let blobs = blobs_of(&manifests);
         let _held: Vec<_> = blobs.iter().map(|blob| store.hold(blob.digest)).collect();
-        visit.walk.blobs(store, &blobs, &|_| {}).await?;
+        let fetched = |fetched: headwater_depot::Progress| {
+            self.tell_sync(|progress| {
+                (progress.bytes_done, progress.bytes_total) = (fetched.bytes_done, fetched.bytes_total);
+            });
+        };
+        visit.walk.blobs(store, &blobs, &fetched).await?;
 
         let _change = self.change().await;
         if self.db.vendor().await?.is_none_or(|present| present.url != visit.url) {
@@ -288,6 +306,24 @@ impl App {
             version: manifest.version.to_string(),
         }));
         Ok(())
+    }
+
+    /// Changes what is shown of the sync that runs.
+    fn tell_sync(&self, change: impl FnOnce(&mut SyncProgress)) {
+        let mut shown = self.sync_progress.lock().expect("nobody panics while holding this lock");
+        if let Some(progress) = shown.as_mut() {
+            change(progress);
+        }
+    }
+
+    fn shown(&self, row: VendorRow) -> VendorView {
+        VendorView {
+            url: row.url,
+            root_version: row.root_version,
+            schedule_minutes: row.schedule_minutes,
+            last_sync: row.last_sync,
+            syncing: self.sync_progress.lock().expect("nobody panics while holding this lock").clone(),
+        }
     }
 
     fn forget_vendor_metadata(&self) -> Result<()> {
@@ -334,12 +370,19 @@ fn blobs_of(manifests: &[(Manifest, Timestamp)]) -> Vec<Blob> {
     files.map(|file| Blob { digest: file.body.sha256, size: file.body.size }).collect()
 }
 
-fn view(row: VendorRow) -> VendorView {
-    VendorView {
-        url: row.url,
-        root_version: row.root_version,
-        schedule_minutes: row.schedule_minutes,
-        last_sync: row.last_sync,
+/// A sync that is shown as running for as long as this lives: one whose asker hung up is dropped midway.
+struct Shown<'a>(&'a Mutex<Option<SyncProgress>>);
+
+impl<'a> Shown<'a> {
+    fn begin(shown: &'a Mutex<Option<SyncProgress>>) -> Self {
+        *shown.lock().expect("nobody panics while holding this lock") = Some(SyncProgress::default());
+        Self(shown)
+    }
+}
+
+impl Drop for Shown<'_> {
+    fn drop(&mut self) {
+        *self.0.lock().expect("nobody panics while holding this lock") = None;
     }
 }
 

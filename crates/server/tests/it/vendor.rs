@@ -1,7 +1,13 @@
 //! The vendor source: another repository over HTTP, verified and signed again (C2).
 
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::body::Body;
+use futures_util::{StreamExt, stream};
 use headwater_policy::Class;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use crate::harness::{Server, now, tar};
 
@@ -116,4 +122,71 @@ async fn a_dead_vendor_is_told_and_shown() {
     assert!(server.get("/api/v1/vendor").await["last_sync"]["error"].is_string());
     let bad = json!({"url": "http://x.invalid", "root": {"signed": {}}});
     server.refused("PUT", "/api/v1/vendor", Some(bad), 400, "invalid_request").await;
+}
+
+#[tokio::test]
+async fn a_running_sync_says_how_far_it_is() {
+    let (vendor, server) = (Server::start().await, Server::start().await);
+    let content: Vec<u8> =
+        (0..300_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    vendor.publish("components", "rules", "1", &[("a", &content)]).await;
+    let gate = Gate::before(&vendor).await;
+    let mut behind = settings(&vendor).await;
+    behind["url"] = json!(gate.url);
+    server.ok("PUT", "/api/v1/vendor", Some(behind)).await;
+    assert_eq!(server.get("/api/v1/vendor").await["syncing"], Value::Null, "none runs yet");
+    let looking = async {
+        let begun = std::time::Instant::now();
+        loop {
+            let syncing = server.get("/api/v1/vendor").await["syncing"].clone();
+            if syncing["bytes_done"].as_u64().is_some_and(|bytes| bytes > 0) {
+                gate.open.notify_one();
+                return syncing;
+            }
+            assert!(begun.elapsed().as_secs() < 30, "{syncing}");
+            tokio::task::yield_now().await;
+        }
+    };
+    let (result, seen) = tokio::join!(sync(&server), looking);
+    assert_eq!(result["error"], Value::Null, "{result}");
+    let numbers = (&seen["component"], &seen["number"], &seen["components"]);
+    assert_eq!(numbers, (&json!("rules"), &json!(1), &json!(1)), "{seen}");
+    let (done, total) = (seen["bytes_done"].as_u64().unwrap(), seen["bytes_total"].as_u64().unwrap());
+    assert!(done < total && total > 500_000, "{seen}");
+    assert_eq!(server.get("/api/v1/vendor").await["syncing"], Value::Null, "it is over");
+}
+
+/// Stands before a vendor and gives of each blob the first half, until it is opened.
+struct Gate {
+    url: String,
+    open: Arc<Notify>,
+}
+
+impl Gate {
+    async fn before(vendor: &Server) -> Self {
+        let open = Arc::new(Notify::new());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (behind, opened) = (vendor.running.fleet_url.clone(), Arc::clone(&open));
+        let pass = move |uri: axum::http::Uri| {
+            let (url, opened) = (format!("{}{uri}", behind.trim_end_matches('/')), Arc::clone(&opened));
+            async move {
+                let answer = reqwest::get(&url).await.unwrap();
+                let status = answer.status();
+                let mut first = answer.bytes().await.unwrap();
+                let rest =
+                    first.split_off(if url.contains("/blobs/") { first.len() / 2 } else { first.len() });
+                let rest = stream::once(async move {
+                    if !rest.is_empty() {
+                        opened.notified().await;
+                    }
+                    Ok::<_, Infallible>(rest)
+                });
+                (status, Body::from_stream(stream::iter([Ok(first)]).chain(rest)))
+            }
+        };
+        let router = axum::Router::new().fallback(pass);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { url, open }
+    }
 }
