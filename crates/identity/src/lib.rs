@@ -1,0 +1,32 @@
+//! Who is who in a fleet, and what they say to one another (I3, U5; ADR 9). Pure: no socket, no file, no clock.
+//!
+//! - [`FleetCa`] issues certificates ([`Chain`], [`CaCertificate`]); [`Peer`] is whom one names.
+//! - [`ClientKey`] is made on the endpoint; a [`SigningRequest`] proves that its sender has it.
+//! - [`Statement`] and [`Answer`] are signed envelopes, so that whoever carries them can neither forge nor change them.
+//! - [`SealKey`] opens what was sealed to it; [`DomainKey`] is the key of a domain's confidential settings.
+//! - [`EnrolToken`] lets a client enrol.
+//! - [`tls`] makes the TLS library's configurations of these.
+//!
+//! Where keys are kept, who was revoked, which number was seen and who may do what is for others to say.
+
+mod ca;
+mod certificate;
+mod domain_key;
+mod error;
+mod keys;
+pub mod limits;
+mod seal;
+mod secret;
+mod statement;
+pub mod tls;
+mod token;
+
+pub use ca::{FleetCa, ServedName};
+pub use certificate::{CaCertificate, Chain, Peer};
+pub use domain_key::{DomainKey, DomainKeyId, SealedSettings};
+pub use error::{Disbelief, IdentityError};
+pub use keys::{AnswerKey, ClientKey, KeyFingerprint, PublicKey, SecretKey, ServerKey, SigningRequest};
+pub use seal::{Purpose, SealKey, SealPublicKey, Sealed};
+pub use secret::{SecretBytes, SecretText};
+pub use statement::{Answer, FORMAT, Kind, Statement, VerifiedAnswer, VerifiedStatement};
+pub use token::{EnrolToken, TokenDigest};

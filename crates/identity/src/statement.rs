@@ -1,0 +1,258 @@
+//! Signed envelopes: what a client states and what the server answers, whoever carries them (I3, U5).
+//!
+//! The body is text and is signed as it stands, so that nothing depends on how two programs write JSON. What is signed
+//! begins with words that tell a statement from an answer, and holds the kind, the client and the number: a signature is
+//! good for one of them only. That a number was not seen before is for the one who keeps numbers to check.
+
+use std::fmt;
+use std::str::FromStr as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use headwater_policy::ClientId;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Disbelief, IdentityError};
+use crate::keys::{AnswerKey, ClientKey, PublicKey};
+use crate::limits::BODY_LENGTH_MAX;
+
+/// The current format of [`Statement`] and [`Answer`].
+pub const FORMAT: u32 = 1;
+
+/// What a statement says, or an answer answers. Every kind has its own numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A request to enrol, which is sealed and has number 0; only answers are of this kind.
+    Enrolment,
+    /// The client is there.
+    CheckIn,
+    /// What came of a run. Numbers without a gap: 1, 2, 3, …
+    Report,
+    /// The client asks for another certificate.
+    Renewal,
+}
+
+/// A client's signed envelope, as it travels.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statement(Envelope);
+
+/// The server's signed envelope, as it travels.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer(Envelope);
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Envelope {
+    format: u32,
+    client: String,
+    kind: Kind,
+    sequence: u64,
+    body: String,
+    signature: String,
+}
+
+/// A statement that its client signed; only [`Statement::verify`] makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifiedStatement {
+    client: ClientId,
+    kind: Kind,
+    sequence: u64,
+    body: String,
+}
+
+/// An answer that the server signed, to what was asked; only [`Answer::verify`] makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifiedAnswer {
+    body: String,
+}
+
+impl Statement {
+    /// Signs a statement.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError::Oversized`], [`IdentityError::NoRandomness`].
+    pub fn sign(
+        key: &ClientKey,
+        client: &ClientId,
+        kind: Kind,
+        sequence: u64,
+        body: String,
+    ) -> Result<Self, IdentityError> {
+        Envelope::sign(Maker::Client, key, client, kind, sequence, body).map(Self)
+    }
+
+    /// Whose statement it says it is, to find the key to verify it with. Not to be believed before that.
+    pub fn claimed_client(&self) -> Option<ClientId> {
+        ClientId::from_str(&self.0.client).ok()
+    }
+
+    /// The number it says it has. Not to be believed before it is verified.
+    pub fn claimed_sequence(&self) -> u64 {
+        self.0.sequence
+    }
+
+    /// Verifies that `client`, who has `key`, stated it, as this kind.
+    ///
+    /// # Errors
+    ///
+    /// [`Disbelief`].
+    pub fn verify(
+        self,
+        client: &ClientId,
+        key: &PublicKey,
+        kind: Kind,
+    ) -> Result<VerifiedStatement, Disbelief> {
+        let envelope = self.0.verify(Maker::Client, client, std::slice::from_ref(key), kind)?;
+        Ok(VerifiedStatement {
+            client: client.clone(),
+            kind,
+            sequence: envelope.sequence,
+            body: envelope.body,
+        })
+    }
+}
+
+impl VerifiedStatement {
+    /// Who stated it.
+    pub fn client(&self) -> &ClientId {
+        &self.client
+    }
+
+    /// What kind it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Its number among the client's statements of this kind.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// What it says, JSON.
+    pub fn body(&self) -> &str {
+        &self.body
+    }
+}
+
+impl Answer {
+    /// Signs an answer to a client's statement of that kind and number.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError::Oversized`], [`IdentityError::NoRandomness`].
+    pub fn sign(
+        key: &AnswerKey,
+        client: &ClientId,
+        kind: Kind,
+        sequence: u64,
+        body: String,
+    ) -> Result<Self, IdentityError> {
+        Envelope::sign(Maker::Server, key, client, kind, sequence, body).map(Self)
+    }
+
+    /// Verifies that the server, by one of its answer keys, answered this client's statement of that kind and number.
+    ///
+    /// # Errors
+    ///
+    /// [`Disbelief`].
+    pub fn verify(
+        self,
+        keys: &[PublicKey],
+        client: &ClientId,
+        kind: Kind,
+        sequence: u64,
+    ) -> Result<VerifiedAnswer, Disbelief> {
+        let envelope = self.0.verify(Maker::Server, client, keys, kind)?;
+        if envelope.sequence != sequence {
+            return Err(Disbelief::Sequence { wanted: sequence, found: envelope.sequence });
+        }
+        Ok(VerifiedAnswer { body: envelope.body })
+    }
+}
+
+impl VerifiedAnswer {
+    /// What it says, JSON.
+    pub fn body(&self) -> &str {
+        &self.body
+    }
+}
+
+/// Who made an envelope: the first words of what is signed.
+#[derive(Debug, Clone, Copy)]
+enum Maker {
+    Client,
+    Server,
+}
+
+impl Envelope {
+    fn sign(
+        maker: Maker,
+        key: &crate::keys::SecretKey,
+        client: &ClientId,
+        kind: Kind,
+        sequence: u64,
+        body: String,
+    ) -> Result<Self, IdentityError> {
+        if body.len() > BODY_LENGTH_MAX {
+            return Err(IdentityError::Oversized { what: "the body of a statement", max: BODY_LENGTH_MAX });
+        }
+        let signature = key.sign(&signed_bytes(maker, client.as_str(), kind, sequence, &body))?;
+        let signature = STANDARD.encode(signature);
+        Ok(Self { format: FORMAT, client: client.to_string(), kind, sequence, body, signature })
+    }
+
+    fn verify(
+        self,
+        maker: Maker,
+        client: &ClientId,
+        keys: &[PublicKey],
+        kind: Kind,
+    ) -> Result<Self, Disbelief> {
+        if self.format != FORMAT {
+            return Err(Disbelief::Format(self.format));
+        }
+        if self.body.len() > BODY_LENGTH_MAX {
+            return Err(Disbelief::Oversized(BODY_LENGTH_MAX));
+        }
+        if self.kind != kind {
+            return Err(Disbelief::Kind { wanted: kind, found: self.kind });
+        }
+        if self.client != client.as_str() {
+            let found = self.client.chars().take(80).collect::<String>().escape_debug().to_string();
+            return Err(Disbelief::Client { wanted: client.clone(), found });
+        }
+        let signature = STANDARD.decode(&self.signature).map_err(|_| Disbelief::Signature)?;
+        let bytes = signed_bytes(maker, &self.client, kind, self.sequence, &self.body);
+        if keys.iter().any(|key| key.verifies(&bytes, &signature)) {
+            Ok(self)
+        } else {
+            Err(Disbelief::Signature)
+        }
+    }
+}
+
+/// What is signed: every part with its length before it, so that no two envelopes have the same bytes.
+fn signed_bytes(maker: Maker, client: &str, kind: Kind, sequence: u64, body: &str) -> Vec<u8> {
+    let domain = match maker {
+        Maker::Client => "headwater statement, format 1",
+        Maker::Server => "headwater answer, format 1",
+    };
+    let mut bytes = Vec::with_capacity(body.len() + 128);
+    for part in [domain, client, &kind.to_string(), &sequence.to_string(), body] {
+        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(part.as_bytes());
+    }
+    bytes
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Enrolment => "enrolment",
+            Self::CheckIn => "check_in",
+            Self::Report => "report",
+            Self::Renewal => "renewal",
+        })
+    }
+}

@@ -1,0 +1,88 @@
+//! TLS as the fleet speaks it: version 1.3 only, both sides of the fleet's own CA.
+
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
+use rustls::server::{ServerSessionMemoryCache, WebPkiClientVerifier};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+
+use crate::certificate::{CaCertificate, Chain};
+use crate::error::IdentityError;
+use crate::keys::SecretKey;
+use crate::limits::TLS_SESSIONS_MAX;
+
+/// Whether a listener lets in those who show no certificate. Who may then do what is for its routes to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Anonymous {
+    /// The handshake succeeds without a certificate, so that one can enrol.
+    Allowed,
+    /// No certificate, no handshake.
+    Refused,
+}
+
+/// TLS of a listener: it shows `chain`; certificates shown to it must be of one of `clients`' CAs.
+///
+/// # Errors
+///
+/// [`IdentityError::Tls`]: chain and key do not belong together, or there is no CA.
+pub fn server_config(
+    chain: &Chain,
+    key: &SecretKey,
+    clients: &[CaCertificate],
+    anonymous: Anonymous,
+) -> Result<Arc<ServerConfig>, IdentityError> {
+    let provider = provider();
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(store(clients)?), Arc::clone(&provider));
+    let verifier = match anonymous {
+        Anonymous::Allowed => verifier.allow_unauthenticated(),
+        Anonymous::Refused => verifier,
+    };
+    let verifier = verifier.build().map_err(|error| IdentityError::Tls(error.to_string()))?;
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(tls)?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(chain.der().to_vec(), key.der())
+        .map_err(tls)?;
+    config.session_storage = ServerSessionMemoryCache::new(TLS_SESSIONS_MAX);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// TLS of whoever connects: servers must show a certificate of one of `servers`' CAs; `own` is shown to them.
+///
+/// # Errors
+///
+/// [`IdentityError::Tls`]: chain and key do not belong together, or there is no CA.
+pub fn client_config(
+    servers: &[CaCertificate],
+    own: Option<(&Chain, &SecretKey)>,
+) -> Result<ClientConfig, IdentityError> {
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(tls)?
+        .with_root_certificates(store(servers)?);
+    let mut config = match own {
+        Some((chain, key)) => builder.with_client_auth_cert(chain.der().to_vec(), key.der()).map_err(tls)?,
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+fn store(cas: &[CaCertificate]) -> Result<RootCertStore, IdentityError> {
+    let mut store = RootCertStore::empty();
+    for ca in cas {
+        store.add(ca.der().clone()).map_err(tls)?;
+    }
+    Ok(store)
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+fn tls(error: rustls::Error) -> IdentityError {
+    IdentityError::Tls(error.to_string())
+}
