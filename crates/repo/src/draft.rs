@@ -14,9 +14,11 @@ use crate::digest::Digest;
 use crate::document::{Envelope, Hashes, Pin, PinsDocument, SPEC_VERSION, TargetDocument, TargetsDocument};
 use crate::error::WriteError;
 use crate::expiry::Expiry;
-use crate::keys::KeyRing;
+use crate::keys::{KeyId, KeyRing};
 use crate::layout;
-use crate::limits::{SNAPSHOT_LENGTH_MAX, TARGET_LENGTH_MAX, TARGETS_LENGTH_MAX, TIMESTAMP_LENGTH_MAX};
+use crate::limits::{
+    NUMBER_MAX, SNAPSHOT_LENGTH_MAX, TARGET_LENGTH_MAX, TARGETS_LENGTH_MAX, TIMESTAMP_LENGTH_MAX,
+};
 use crate::names::{Role, TargetName};
 use crate::published::Published;
 use crate::root::{SignedRoot, next_version};
@@ -25,8 +27,9 @@ use crate::root::{SignedRoot, next_version};
 #[derive(Debug, Clone)]
 pub struct Draft {
     root: SignedRoot,
-    root_is_new: bool,
+    new_roots: Vec<SignedRoot>,
     present: Option<Published>,
+    raised: u64,
     targets: BTreeMap<String, TargetDocument>,
     contents: BTreeMap<TargetName, Vec<u8>>,
 }
@@ -35,7 +38,7 @@ pub struct Draft {
 #[derive(Debug, Clone)]
 pub struct Unsigned {
     root: SignedRoot,
-    root_is_new: bool,
+    new_roots: Vec<SignedRoot>,
     contents: BTreeMap<TargetName, Vec<u8>>,
     targets: Step<TargetsDocument, TargetsDocument>,
     snapshot: Step<Unpinned, PinsDocument>,
@@ -77,14 +80,22 @@ pub struct File {
 impl Draft {
     /// The first publication of a new repository.
     pub fn first(root: SignedRoot) -> Self {
-        Self { root, root_is_new: true, present: None, targets: BTreeMap::new(), contents: BTreeMap::new() }
+        Self {
+            new_roots: vec![root.clone()],
+            root,
+            present: None,
+            raised: 0,
+            targets: BTreeMap::new(),
+            contents: BTreeMap::new(),
+        }
     }
 
     /// The publication after `present`, so far with the same targets.
     pub fn next(present: &Published) -> Self {
         Self {
             root: present.root.clone(),
-            root_is_new: false,
+            new_roots: Vec::new(),
+            raised: 0,
             targets: present.target_documents().clone(),
             present: Some(present.clone()),
             contents: BTreeMap::new(),
@@ -104,9 +115,15 @@ impl Draft {
                 "root version {got} cannot follow: version {expected} is next"
             )));
         }
-        self.root = root;
-        self.root_is_new = true;
+        self.root = root.clone();
+        self.new_roots.push(root);
         Ok(())
+    }
+
+    /// Lifts the versions of targets, snapshot and timestamp by so much more than one: beyond anything that a lost server
+    /// can have signed since the state from which this one begins.
+    pub fn raise(&mut self, by: u64) {
+        self.raised = by;
     }
 
     /// Adds a target, or gives it new content.
@@ -148,14 +165,14 @@ impl Draft {
             expires: expiry.expires(Role::Targets, now)?,
             spec_version: SPEC_VERSION.to_owned(),
             targets: self.targets,
-            version: version_after(self.present.as_ref(), Role::Targets)?,
+            version: version_after(self.present.as_ref(), Role::Targets, self.raised)?,
         };
         Ok(Unsigned {
             targets: Step::New(document),
-            snapshot: Step::New(unpinned(self.present.as_ref(), Role::Snapshot, now, expiry)?),
-            timestamp: unpinned(self.present.as_ref(), Role::Timestamp, now, expiry)?,
+            snapshot: Step::New(unpinned(self.present.as_ref(), Role::Snapshot, self.raised, now, expiry)?),
+            timestamp: unpinned(self.present.as_ref(), Role::Timestamp, self.raised, now, expiry)?,
             root: self.root,
-            root_is_new: self.root_is_new,
+            new_roots: self.new_roots,
             contents: self.contents,
         })
     }
@@ -170,11 +187,11 @@ impl Unsigned {
     pub fn timestamp_again(present: &Published, now: Timestamp, expiry: &Expiry) -> Result<Self, WriteError> {
         Ok(Self {
             root: present.root.clone(),
-            root_is_new: false,
+            new_roots: Vec::new(),
             contents: BTreeMap::new(),
             targets: Step::Keep(present.targets.clone(), present.targets_bytes.clone()),
             snapshot: Step::Keep(present.snapshot.clone(), present.snapshot_bytes.clone()),
-            timestamp: unpinned(Some(present), Role::Timestamp, now, expiry)?,
+            timestamp: unpinned(Some(present), Role::Timestamp, 0, now, expiry)?,
         })
     }
 
@@ -184,7 +201,7 @@ impl Unsigned {
     ///
     /// A version or time beyond its limit.
     pub fn snapshot_again(present: &Published, now: Timestamp, expiry: &Expiry) -> Result<Self, WriteError> {
-        let snapshot = Step::New(unpinned(Some(present), Role::Snapshot, now, expiry)?);
+        let snapshot = Step::New(unpinned(Some(present), Role::Snapshot, 0, now, expiry)?);
         Ok(Self { snapshot, ..Self::timestamp_again(present, now, expiry)? })
     }
 
@@ -194,18 +211,27 @@ impl Unsigned {
     ///
     /// [`WriteError::KeysMissing`]; metadata that is longer than clients accept.
     pub fn sign(self, ring: &KeyRing) -> Result<Signed, WriteError> {
+        self.sign_overlapping(ring, &[])
+    }
+
+    /// As [`Self::sign`], and with keys of `ring` that had a role until lately: a source or client that has not seen the
+    /// newest root yet goes on meanwhile. To those that have seen it, they mean nothing.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn sign_overlapping(self, ring: &KeyRing, retired: &[(Role, KeyId)]) -> Result<Signed, WriteError> {
         let root = self.root;
-        let mut files = Vec::new();
-        if self.root_is_new {
-            files.push(File { path: root.path(), bytes: root.bytes().to_vec() });
-        }
+        let signer = Signer { root: &root, ring, retired };
+        let new_root = |root: SignedRoot| File { path: root.path(), bytes: root.bytes().to_vec() };
+        let mut files: Vec<File> = self.new_roots.into_iter().map(new_root).collect();
         let target_file =
             |(name, bytes): (_, Vec<u8>)| File { path: layout::target(&name, &Digest::of(&bytes)), bytes };
         files.extend(self.contents.into_iter().map(target_file));
         let (targets, targets_bytes) = match self.targets {
             Step::Keep(document, bytes) => (document, bytes),
             Step::New(document) => {
-                let bytes = signed(&root, Role::Targets, &document, ring, TARGETS_LENGTH_MAX)?;
+                let bytes = signer.signed(Role::Targets, &document, TARGETS_LENGTH_MAX)?;
                 files.push(File {
                     path: layout::metadata(Role::Targets, document.version),
                     bytes: bytes.clone(),
@@ -217,7 +243,7 @@ impl Unsigned {
             Step::Keep(document, bytes) => (document, bytes),
             Step::New(unpinned) => {
                 let document = unpinned.pin(Role::Snapshot, Role::Targets, &targets_bytes, targets.version);
-                let bytes = signed(&root, Role::Snapshot, &document, ring, SNAPSHOT_LENGTH_MAX)?;
+                let bytes = signer.signed(Role::Snapshot, &document, SNAPSHOT_LENGTH_MAX)?;
                 files.push(File {
                     path: layout::metadata(Role::Snapshot, document.version),
                     bytes: bytes.clone(),
@@ -227,7 +253,7 @@ impl Unsigned {
         };
         let timestamp =
             self.timestamp.pin(Role::Timestamp, Role::Snapshot, &snapshot_bytes, snapshot.version);
-        let bytes = signed(&root, Role::Timestamp, &timestamp, ring, TIMESTAMP_LENGTH_MAX)?;
+        let bytes = signer.signed(Role::Timestamp, &timestamp, TIMESTAMP_LENGTH_MAX)?;
         files.push(File { path: layout::TIMESTAMP.to_owned(), bytes });
         Ok(Signed {
             files,
@@ -244,42 +270,55 @@ impl Unpinned {
     }
 }
 
-fn version_after(present: Option<&Published>, role: Role) -> Result<u64, WriteError> {
-    present.map_or(Ok(1), |present| next_version(role, present.version(role)))
+fn version_after(present: Option<&Published>, role: Role, raised: u64) -> Result<u64, WriteError> {
+    present.map_or(Ok(1), |present| {
+        next_version(role, present.version(role).saturating_add(raised).min(NUMBER_MAX))
+    })
 }
 
 fn unpinned(
     present: Option<&Published>,
     role: Role,
+    raised: u64,
     now: Timestamp,
     expiry: &Expiry,
 ) -> Result<Unpinned, WriteError> {
-    Ok(Unpinned { version: version_after(present, role)?, expires: expiry.expires(role, now)? })
+    Ok(Unpinned { version: version_after(present, role, raised)?, expires: expiry.expires(role, now)? })
 }
 
-fn signed<T: Serialize + DeserializeOwned + Clone>(
-    root: &SignedRoot,
-    role: Role,
-    document: &T,
-    ring: &KeyRing,
-    length_max: u64,
-) -> Result<Vec<u8>, WriteError> {
-    let mut envelope = Envelope::unsigned(document.clone());
-    let (ids, threshold) = (root.key_ids(role), root.threshold(role));
-    let keys: Vec<_> = ids.iter().filter_map(|id| ring.get(id)).collect();
-    if keys.len() < threshold {
-        return Err(WriteError::KeysMissing { role, threshold, found: keys.len() });
+/// Who signs a publication.
+struct Signer<'a> {
+    root: &'a SignedRoot,
+    ring: &'a KeyRing,
+    retired: &'a [(Role, KeyId)],
+}
+
+impl Signer<'_> {
+    fn signed<T: Serialize + DeserializeOwned + Clone>(
+        &self,
+        role: Role,
+        document: &T,
+        length_max: u64,
+    ) -> Result<Vec<u8>, WriteError> {
+        let mut envelope = Envelope::unsigned(document.clone());
+        let (ids, threshold) = (self.root.key_ids(role), self.root.threshold(role));
+        let keys: Vec<_> = ids.iter().filter_map(|id| self.ring.get(id)).collect();
+        if keys.len() < threshold {
+            return Err(WriteError::KeysMissing { role, threshold, found: keys.len() });
+        }
+        keys.iter().for_each(|key| envelope.sign(key));
+        let retired = self.retired.iter().filter(|(of, id)| *of == role && !ids.contains(id));
+        retired.filter_map(|(_, id)| self.ring.get(id)).for_each(|key| envelope.sign(key));
+        let bytes = envelope.to_bytes();
+        if bytes.len() as u64 > length_max {
+            let length = bytes.len();
+            let refusal = format!(
+                "{role} metadata would have {length} bytes: {length_max} are allowed; publish fewer targets"
+            );
+            return Err(WriteError::Invalid(refusal));
+        }
+        Ok(bytes)
     }
-    keys.iter().for_each(|key| envelope.sign(key));
-    let bytes = envelope.to_bytes();
-    if bytes.len() as u64 > length_max {
-        let length = bytes.len();
-        let refusal = format!(
-            "{role} metadata would have {length} bytes: {length_max} are allowed; publish fewer targets"
-        );
-        return Err(WriteError::Invalid(refusal));
-    }
-    Ok(bytes)
 }
 
 impl Signed {

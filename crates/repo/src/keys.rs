@@ -7,6 +7,7 @@ use std::str::FromStr;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use pkcs8::der::zeroize::Zeroizing;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::canonical::canonical_digest;
@@ -32,6 +33,24 @@ pub enum KeyError {
     /// Not 64 hexadecimal digits, or no point of the curve.
     #[error("this is not an Ed25519 public key: write its 32 bytes as 64 hexadecimal digits")]
     NotPublic,
+    /// The file is encrypted and no passphrase was given.
+    #[error("the key is encrypted: it needs its passphrase")]
+    PassphraseNeeded,
+    /// It does not decrypt to a key.
+    #[error("the passphrase is wrong, or the file is damaged")]
+    WrongPassphrase,
+    /// Deriving its key would take more memory or time than any honest file does.
+    #[error(
+        "the encrypted file asks for more work than is allowed: it was not made by this program, or was changed"
+    )]
+    TooCostly,
+    /// Too short for something new, or too long for anything.
+    #[error(
+        "a passphrase has {min} to {max} characters",
+        min = crate::limits::PASSPHRASE_LENGTH_MIN,
+        max = crate::limits::PASSPHRASE_LENGTH_MAX
+    )]
+    Passphrase,
     /// The operating system gave no randomness.
     #[error("the system gave no random numbers to make a key from")]
     NoRandomness,
@@ -77,13 +96,21 @@ impl SecretKey {
             pem.trim().strip_prefix(BEGIN).and_then(|rest| rest.strip_suffix(END)).ok_or(KeyError::NotPem)?;
         let base64: String = body.split_ascii_whitespace().collect();
         let der = STANDARD.decode(base64).map_err(|_| KeyError::NotPem)?;
-        Ok(Self::new(Ed25519KeyPair::from_pkcs8(&der).map_err(|_| KeyError::NotEd25519)?))
+        Self::from_pkcs8(&der)
+    }
+
+    pub(crate) fn from_pkcs8(der: &[u8]) -> Result<Self, KeyError> {
+        Ok(Self::new(Ed25519KeyPair::from_pkcs8(der).map_err(|_| KeyError::NotEd25519)?))
+    }
+
+    pub(crate) fn to_pkcs8(&self) -> Zeroizing<Vec<u8>> {
+        let der = self.pair.to_pkcs8v1().expect("an Ed25519 key in memory can be encoded");
+        Zeroizing::new(der.as_ref().to_vec())
     }
 
     /// The key's file: PKCS#8 in PEM. To be written readable for its owner alone.
     pub fn to_pem(&self) -> SecretPem {
-        let der = self.pair.to_pkcs8v1().expect("an Ed25519 key in memory can be encoded");
-        let base64 = STANDARD.encode(der.as_ref());
+        let base64 = STANDARD.encode(&*self.to_pkcs8());
         let mut pem = format!("{BEGIN}\n");
         for line in base64.as_bytes().chunks(LINE_LENGTH) {
             pem.push_str(std::str::from_utf8(line).expect("base64 is ASCII"));
@@ -219,6 +246,11 @@ impl KeyRing {
     /// The keys, in order of id.
     pub fn keys(&self) -> impl Iterator<Item = &SecretKey> {
         self.0.values()
+    }
+
+    /// Whether enough of `ids` are at hand to sign.
+    pub fn reaches(&self, ids: &[KeyId], threshold: usize) -> bool {
+        ids.iter().filter(|id| self.0.contains_key(id)).count() >= threshold
     }
 
     /// The key with that id.

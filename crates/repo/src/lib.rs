@@ -27,6 +27,7 @@ mod published;
 mod release_list;
 mod releases;
 mod root;
+pub mod sealed;
 mod trusted;
 
 pub use delegations::{DelegatedRole, Lookup};
@@ -42,4 +43,5 @@ pub use published::Published;
 pub use release_list::{Release, ReleaseList, Step};
 pub use releases::{roll_back, stage_release};
 pub use root::{RootDraft, SignedRoot, UnsignedRoot};
+pub use sealed::{Cost, Passphrase};
 pub use trusted::{Received, TargetDescription, Trusted, Wanted};

@@ -55,3 +55,13 @@ pub const COMMAND_TIMEOUT_SECONDS_MAX: u64 = 86_400;
 pub const ROLE_KEYS_MAX: usize = 32;
 /// Bytes of a key file in PEM: an Ed25519 key in PKCS#8 is 119.
 pub const KEY_PEM_LENGTH_MAX: usize = 4096;
+/// Bytes of a passphrase for something new: what a person types; a guess costs a tenth of a second.
+pub const PASSPHRASE_LENGTH_MIN: usize = 12;
+/// Bytes of any passphrase.
+pub const PASSPHRASE_LENGTH_MAX: usize = 1024;
+/// Bytes of memory that an encrypted key file may ask of scrypt (128 * N * r). Ours ask for 16 MiB.
+pub const SCRYPT_BYTES_MAX: u64 = 256 << 20;
+/// The p of scrypt, by which its time is multiplied.
+pub const SCRYPT_LANES_MAX: u16 = 16;
+/// Rounds of PBKDF2: ten times what is recommended, some seconds.
+pub const PBKDF2_ROUNDS_MAX: u32 = 10_000_000;

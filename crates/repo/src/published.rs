@@ -45,6 +45,25 @@ impl Published {
         })
     }
 
+    /// Reads a state in the middle of a change of keys: `next` is there already, and the three others are still signed
+    /// under `root`. What is published after it is signed under `next`, whole.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`], and where `next` does not follow `root`.
+    pub fn read_between(
+        root: &[u8],
+        next: &[u8],
+        timestamp: &[u8],
+        snapshot: &[u8],
+        targets: &[u8],
+    ) -> Result<Self, WriteError> {
+        let published = Self::read(root, timestamp, snapshot, targets)?;
+        let present = |source| WriteError::Present { role: Role::Root, source };
+        Trusted::from_root(root).and_then(|mut trusted| trusted.update_root(next)).map_err(present)?;
+        Ok(Self { root: SignedRoot::from_bytes(next).map_err(present)?, ..published })
+    }
+
     /// The root that it was signed under.
     pub fn root(&self) -> &SignedRoot {
         &self.root

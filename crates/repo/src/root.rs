@@ -193,8 +193,7 @@ impl UnsignedRoot {
     /// [`WriteError::KeysMissing`] while a threshold is not met, counting signatures of distinct keys; a bad signature
     /// that somebody brought in with the file.
     pub fn complete(&self) -> Result<SignedRoot, WriteError> {
-        let signed_by: BTreeSet<KeyId> =
-            self.envelope.signatures.iter().filter_map(|signature| KeyId::parse(&signature.keyid)).collect();
+        let signed_by = self.signers();
         let authorities = self.previous.iter().map(|root| &root.document).chain([&self.envelope.signed]);
         for document in authorities {
             let RoleKeys { keyids, threshold } = document.role(Role::Root);
@@ -216,9 +215,49 @@ impl UnsignedRoot {
         Ok(SignedRoot { document: self.envelope.signed.clone(), bytes })
     }
 
+    /// Adds the signatures that another copy of the same root gathered, where holders sign side by side.
+    ///
+    /// # Errors
+    ///
+    /// `other` is not the same root.
+    pub fn merge(&mut self, other: &Self) -> Result<(), WriteError> {
+        if self.envelope.signed != other.envelope.signed {
+            return Err(WriteError::Invalid(
+                "these are two different roots: have the holders sign copies of one file".to_owned(),
+            ));
+        }
+        for signature in &other.envelope.signatures {
+            if !self.envelope.signatures.iter().any(|have| have.keyid == signature.keyid) {
+                self.envelope.signatures.push(signature.clone());
+            }
+        }
+        self.envelope.signatures.sort_by(|a, b| a.keyid.cmp(&b.keyid));
+        Ok(())
+    }
+
     /// The new root's version.
     pub fn version(&self) -> u64 {
         self.envelope.signed.version
+    }
+
+    /// When it will expire.
+    pub fn expires(&self) -> Timestamp {
+        self.envelope.signed.expires
+    }
+
+    /// How many of a role's keys must sign.
+    pub fn threshold(&self, role: Role) -> usize {
+        self.envelope.signed.role(role).threshold
+    }
+
+    /// The ids of a role's keys.
+    pub fn key_ids(&self, role: Role) -> &[KeyId] {
+        &self.envelope.signed.role(role).keyids
+    }
+
+    /// The ids under which there are signatures. Whether they are good says [`Self::complete`].
+    pub fn signers(&self) -> BTreeSet<KeyId> {
+        self.envelope.signatures.iter().filter_map(|signature| KeyId::parse(&signature.keyid)).collect()
     }
 }
 

@@ -14,5 +14,12 @@ mod publishing;
 mod python;
 mod releases;
 mod root;
+mod rotation;
+#[expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the crate is pure; OpenSSL, which reads the same key files, is a process"
+)]
+mod sealed;
 mod verify;
 mod world;
