@@ -5,9 +5,13 @@
 
 pub mod clients;
 pub mod domains;
+pub mod fleet;
+pub mod identities;
 pub mod policies;
 pub mod releases;
 pub mod repositories;
+pub mod strangers;
+pub mod tokens;
 pub mod vendor;
 
 use std::path::Path;
@@ -88,6 +92,7 @@ fn migrations() -> Migrator {
     let texts = [
         (1, "begin", include_str!("../migrations/0001_begin.sql")),
         (2, "report bytes", include_str!("../migrations/0002_report_bytes.sql")),
+        (3, "fleet identity", include_str!("../migrations/0003_fleet_identity.sql")),
     ];
     Migrator::with_migrations(
         texts

@@ -1,0 +1,71 @@
+-- Who may enrol. The token itself stands in its bundle alone; here is its SHA-256.
+CREATE TABLE enrol_tokens (
+    number    INTEGER PRIMARY KEY AUTOINCREMENT,
+    digest    TEXT NOT NULL UNIQUE,
+    domain    TEXT NOT NULL,    -- that its clients join (D1)
+    client    TEXT,             -- the one client that it admits; NULL: any
+    uses      INTEGER NOT NULL,
+    uses_left INTEGER NOT NULL CHECK (uses_left >= 0),
+    made      INTEGER NOT NULL,
+    expires   INTEGER NOT NULL
+) STRICT;
+
+-- A client's key, and the newest statement of each kind that was taken from it.
+CREATE TABLE identities (
+    client          TEXT PRIMARY KEY REFERENCES clients (id),
+    key             TEXT NOT NULL UNIQUE, -- its fingerprint: SHA-256, hexadecimal
+    public_key      TEXT NOT NULL,        -- base64
+    seal_key        TEXT NOT NULL,        -- base64
+    enrolled        INTEGER NOT NULL,
+    certificate_end INTEGER NOT NULL,
+    check_in_taken  INTEGER NOT NULL,
+    report_taken    INTEGER NOT NULL,
+    renewal_taken   INTEGER NOT NULL,
+    reports_made    INTEGER NOT NULL      -- as its check-ins say
+) STRICT, WITHOUT ROWID;
+
+-- Reports that were made and never arrived.
+CREATE TABLE report_gaps (
+    client TEXT NOT NULL REFERENCES identities (client) ON DELETE CASCADE,
+    first  INTEGER NOT NULL,
+    last   INTEGER NOT NULL,
+    PRIMARY KEY (client, first)
+) STRICT, WITHOUT ROWID;
+
+-- Keys that belong to the fleet no longer; signed in the policy until `until`.
+CREATE TABLE revoked (
+    key     TEXT PRIMARY KEY,
+    client  TEXT NOT NULL,
+    revoked INTEGER NOT NULL,
+    until   INTEGER NOT NULL -- when its last certificate ends
+) STRICT, WITHOUT ROWID;
+
+-- Who asks and is not known.
+CREATE TABLE strangers (
+    client     TEXT NOT NULL,
+    key        TEXT NOT NULL, -- '': it showed none
+    reason     TEXT NOT NULL,
+    address    TEXT NOT NULL,
+    count      INTEGER NOT NULL,
+    first_seen INTEGER NOT NULL,
+    last_seen  INTEGER NOT NULL,
+    PRIMARY KEY (client, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX strangers_last_seen ON strangers (last_seen);
+
+-- Certificates of the fleet CA, one each rotation. Their keys stand in the folder of keys.
+CREATE TABLE fleet_cas (
+    number      INTEGER PRIMARY KEY,
+    certificate TEXT NOT NULL, -- PEM
+    bridge      TEXT,          -- the same key, signed by the CA before it (PEM); NULL: it is the first
+    made        INTEGER NOT NULL
+) STRICT;
+
+-- Keys of confidential domains; the newest of each seals, older ones are kept for what they sealed.
+CREATE TABLE domain_keys (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    domain TEXT NOT NULL,
+    secret BLOB NOT NULL,
+    made   INTEGER NOT NULL
+) STRICT;
+CREATE INDEX domain_keys_domain ON domain_keys (domain, number);

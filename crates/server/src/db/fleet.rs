@@ -1,0 +1,51 @@
+//! Certificates of the fleet CA, and keys of confidential domains.
+
+use jiff::Timestamp;
+use sqlx::{Row, SqliteConnection};
+
+use super::{count, number};
+use crate::error::Result;
+
+/// One certificate of the fleet CA.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaRow {
+    /// Counts rotations, from 1.
+    pub number: u64,
+    /// Its certificate, signed by itself (PEM).
+    pub certificate: String,
+    /// The same key, signed by the CA before it (PEM).
+    pub bridge: Option<String>,
+}
+
+/// Every CA, the newest first.
+pub async fn cas(db: &mut SqliteConnection) -> Result<Vec<CaRow>> {
+    let rows = sqlx::query("SELECT number, certificate, bridge FROM fleet_cas ORDER BY number DESC")
+        .fetch_all(db)
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| CaRow {
+            number: count(row.get("number")),
+            certificate: row.get("certificate"),
+            bridge: row.get("bridge"),
+        })
+        .collect())
+}
+
+/// Adds a CA.
+pub async fn insert_ca(db: &mut SqliteConnection, ca: &CaRow, now: Timestamp) -> Result<()> {
+    sqlx::query("INSERT INTO fleet_cas (number, certificate, bridge, made) VALUES (?, ?, ?, ?)")
+        .bind(number(ca.number))
+        .bind(&ca.certificate)
+        .bind(&ca.bridge)
+        .bind(now.as_second())
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Forgets the CAs before a number.
+pub async fn delete_cas_before(db: &mut SqliteConnection, before: u64) -> Result<()> {
+    sqlx::query("DELETE FROM fleet_cas WHERE number < ?").bind(number(before)).execute(db).await?;
+    Ok(())
+}

@@ -1,0 +1,179 @@
+//! Clients' keys, what was taken from each, and the keys that are good no longer (I3).
+//!
+//! Whoever decides by these rows reads them in the transaction that it writes in, so that two who come at once are one
+//! after the other.
+
+use jiff::Timestamp;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+
+use super::{count, number, time};
+use crate::error::Result;
+
+/// One client's key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentityRow {
+    /// The client.
+    pub client: String,
+    /// Fingerprint of its public key, hexadecimal.
+    pub key: String,
+    /// Its public key (base64).
+    pub public_key: String,
+    /// What secrets for it are sealed to (base64).
+    pub seal_key: String,
+    /// When it was enrolled.
+    pub enrolled: Timestamp,
+    /// When its newest certificate ends.
+    pub certificate_end: Timestamp,
+    /// The newest statements taken from it.
+    pub taken: Taken,
+    /// The newest report that it says it made.
+    pub reports_made: u64,
+}
+
+/// Sequence of the newest statement taken, by kind; 0: none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Check-ins.
+    pub check_in: u64,
+    /// Reports.
+    pub report: u64,
+    /// Renewals.
+    pub renewal: u64,
+}
+
+/// A key that is good no longer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevokedRow {
+    /// Its fingerprint.
+    pub key: String,
+    /// The client that had it.
+    pub client: String,
+    /// When it was revoked.
+    pub revoked: Timestamp,
+    /// When its last certificate ends.
+    pub until: Timestamp,
+}
+
+/// Reports that never arrived: the first and the last.
+pub type Gap = (u64, u64);
+
+/// The key of a client.
+pub async fn of_client(db: &mut SqliteConnection, client: &str) -> Result<Option<IdentityRow>> {
+    let row =
+        sqlx::query("SELECT * FROM identities WHERE client = ?").bind(client).fetch_optional(db).await?;
+    Ok(row.map(|row| identity(&row)))
+}
+
+/// Whose key it is.
+pub async fn of_key(db: &mut SqliteConnection, key: &str) -> Result<Option<IdentityRow>> {
+    let row = sqlx::query("SELECT * FROM identities WHERE key = ?").bind(key).fetch_optional(db).await?;
+    Ok(row.map(|row| identity(&row)))
+}
+
+/// Stores a key in place of what the client had.
+pub async fn put(db: &mut SqliteConnection, identity: &IdentityRow) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO identities (client, key, public_key, seal_key, enrolled, certificate_end, check_in_taken, \
+         report_taken, renewal_taken, reports_made) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (client) DO \
+         UPDATE SET key = excluded.key, public_key = excluded.public_key, seal_key = excluded.seal_key, \
+         enrolled = excluded.enrolled, certificate_end = excluded.certificate_end, \
+         check_in_taken = excluded.check_in_taken, report_taken = excluded.report_taken, \
+         renewal_taken = excluded.renewal_taken, reports_made = excluded.reports_made",
+    )
+    .bind(&identity.client)
+    .bind(&identity.key)
+    .bind(&identity.public_key)
+    .bind(&identity.seal_key)
+    .bind(identity.enrolled.as_second())
+    .bind(identity.certificate_end.as_second())
+    .bind(number(identity.taken.check_in))
+    .bind(number(identity.taken.report))
+    .bind(number(identity.taken.renewal))
+    .bind(number(identity.reports_made))
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Forgets a client's key, and what was missed of it.
+pub async fn delete(db: &mut SqliteConnection, client: &str) -> Result<()> {
+    sqlx::query("DELETE FROM identities WHERE client = ?").bind(client).execute(db).await?;
+    Ok(())
+}
+
+/// The reports of a client that never arrived, in order.
+pub async fn gaps(db: &mut SqliteConnection, client: &str) -> Result<Vec<Gap>> {
+    let rows = sqlx::query("SELECT first, last FROM report_gaps WHERE client = ? ORDER BY first")
+        .bind(client)
+        .fetch_all(db)
+        .await?;
+    Ok(rows.into_iter().map(|row| (count(row.get("first")), count(row.get("last")))).collect())
+}
+
+/// Stores which reports never arrived, in place of what was stored.
+pub async fn put_gaps(db: &mut SqliteConnection, client: &str, gaps: &[Gap]) -> Result<()> {
+    sqlx::query("DELETE FROM report_gaps WHERE client = ?").bind(client).execute(&mut *db).await?;
+    for (first, last) in gaps {
+        sqlx::query("INSERT INTO report_gaps (client, first, last) VALUES (?, ?, ?)")
+            .bind(client)
+            .bind(number(*first))
+            .bind(number(*last))
+            .execute(&mut *db)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Whether a key is good no longer.
+pub async fn is_revoked(db: &mut SqliteConnection, key: &str) -> Result<bool> {
+    let found: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM revoked WHERE key = ?").bind(key).fetch_one(db).await?;
+    Ok(found > 0)
+}
+
+/// Notes that a key is good no longer.
+pub async fn revoke(db: &mut SqliteConnection, revoked: &RevokedRow) -> Result<()> {
+    sqlx::query("INSERT OR REPLACE INTO revoked (key, client, revoked, until) VALUES (?, ?, ?, ?)")
+        .bind(&revoked.key)
+        .bind(&revoked.client)
+        .bind(revoked.revoked.as_second())
+        .bind(revoked.until.as_second())
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// The keys that were revoked and whose certificates have not run out at `now`: at most `limit`, those that end last
+/// first.
+pub async fn revoked_still(db: &mut SqliteConnection, now: Timestamp, limit: u32) -> Result<Vec<RevokedRow>> {
+    let rows = sqlx::query("SELECT * FROM revoked WHERE until > ? ORDER BY until DESC, key LIMIT ?")
+        .bind(now.as_second())
+        .bind(limit)
+        .fetch_all(db)
+        .await?;
+    let each = |row: SqliteRow| RevokedRow {
+        key: row.get("key"),
+        client: row.get("client"),
+        revoked: time(row.get("revoked")),
+        until: time(row.get("until")),
+    };
+    Ok(rows.into_iter().map(each).collect())
+}
+
+fn identity(row: &SqliteRow) -> IdentityRow {
+    IdentityRow {
+        client: row.get("client"),
+        key: row.get("key"),
+        public_key: row.get("public_key"),
+        seal_key: row.get("seal_key"),
+        enrolled: time(row.get("enrolled")),
+        certificate_end: time(row.get("certificate_end")),
+        taken: Taken {
+            check_in: count(row.get("check_in_taken")),
+            report: count(row.get("report_taken")),
+            renewal: count(row.get("renewal_taken")),
+        },
+        reports_made: count(row.get("reports_made")),
+    }
+}

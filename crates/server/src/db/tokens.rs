@@ -1,0 +1,102 @@
+//! Enrolment tokens: what each admits.
+
+use jiff::Timestamp;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+
+use super::{count, number, time};
+use crate::error::Result;
+
+/// One token, without what it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRow {
+    /// Its number; 0 before it is stored.
+    pub number: u64,
+    /// SHA-256 of it, hexadecimal.
+    pub digest: String,
+    /// The domain that its clients join.
+    pub domain: String,
+    /// The one client that it admits.
+    pub client: Option<String>,
+    /// How many clients it admitted when it was made.
+    pub uses: u32,
+    /// How many it still admits.
+    pub uses_left: u32,
+    /// When it was made.
+    pub made: Timestamp,
+    /// When it ends.
+    pub expires: Timestamp,
+}
+
+/// The token of a digest.
+pub async fn of_digest(db: &mut SqliteConnection, digest: &str) -> Result<Option<TokenRow>> {
+    let row =
+        sqlx::query("SELECT * FROM enrol_tokens WHERE digest = ?").bind(digest).fetch_optional(db).await?;
+    Ok(row.map(|row| token(&row)))
+}
+
+/// Every token, the newest first.
+pub async fn all(db: &mut SqliteConnection) -> Result<Vec<TokenRow>> {
+    let rows = sqlx::query("SELECT * FROM enrol_tokens ORDER BY number DESC").fetch_all(db).await?;
+    Ok(rows.iter().map(token).collect())
+}
+
+/// How many there are.
+pub async fn how_many(db: &mut SqliteConnection) -> Result<u64> {
+    Ok(count(sqlx::query_scalar("SELECT count(*) FROM enrol_tokens").fetch_one(db).await?))
+}
+
+/// Adds a token.
+pub async fn insert(db: &mut SqliteConnection, token: &TokenRow) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO enrol_tokens (digest, domain, client, uses, uses_left, made, expires) VALUES (?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(&token.digest)
+    .bind(&token.domain)
+    .bind(&token.client)
+    .bind(token.uses)
+    .bind(token.uses_left)
+    .bind(token.made.as_second())
+    .bind(token.expires.as_second())
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// One use less.
+pub async fn use_once(db: &mut SqliteConnection, token: u64) -> Result<()> {
+    sqlx::query("UPDATE enrol_tokens SET uses_left = uses_left - 1 WHERE number = ?")
+        .bind(number(token))
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Removes a token; says whether there was one.
+pub async fn delete(db: &mut SqliteConnection, token: u64) -> Result<bool> {
+    let done =
+        sqlx::query("DELETE FROM enrol_tokens WHERE number = ?").bind(number(token)).execute(db).await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Removes the tokens that ended before a time; says how many.
+pub async fn delete_ended(db: &mut SqliteConnection, before: Timestamp) -> Result<u64> {
+    let done = sqlx::query("DELETE FROM enrol_tokens WHERE expires < ?")
+        .bind(before.as_second())
+        .execute(db)
+        .await?;
+    Ok(done.rows_affected())
+}
+
+fn token(row: &SqliteRow) -> TokenRow {
+    TokenRow {
+        number: count(row.get("number")),
+        digest: row.get("digest"),
+        domain: row.get("domain"),
+        client: row.get("client"),
+        uses: row.get("uses"),
+        uses_left: row.get("uses_left"),
+        made: time(row.get("made")),
+        expires: time(row.get("expires")),
+    }
+}
