@@ -8,6 +8,7 @@ pub mod archive;
 mod clients;
 mod domains;
 mod drafts;
+pub mod fleet;
 mod garbage;
 mod jobs;
 mod policies;

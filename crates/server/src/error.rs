@@ -180,6 +180,47 @@ pub enum Refusal {
     /// The request comes from a web page of another origin, or names another host.
     #[error("{0}")]
     ForeignOrigin(&'static str),
+    /// The enrolment token admits nobody.
+    #[error("the enrolment token {0}; make a new bundle with `headwater clients enrol-bundle`")]
+    BadToken(&'static str),
+    /// Another key has the id.
+    #[error(
+        "another key is enrolled as {0}; if that client is gone, `headwater clients revoke {0}` frees the id; if this is \
+         that client with a new key, enrol it with a bundle made by `headwater clients enrol-bundle --client {0}`; else \
+         give this client another id"
+    )]
+    IdTaken(String),
+    /// The key has another id.
+    #[error(
+        "this key is enrolled as {0}; keep that id, or remove the client's identity folder to make a new key"
+    )]
+    KeyTaken(String),
+    /// The key belongs to the fleet no longer.
+    #[error("this key was revoked; to come back, the client needs a new key and a new bundle")]
+    KeyRevoked,
+    /// Nobody of that id is enrolled.
+    #[error("client {0} is not enrolled; enrol it with a bundle made by `headwater clients enrol-bundle`")]
+    NotEnrolled(String),
+    /// The statement is not by the one that it says it is by.
+    #[error("the statement is not believed: {0}")]
+    Unbelieved(String),
+    /// The statement was taken before, or a later one was.
+    #[error("the newest statement of this kind that was taken is number {taken}; go on after it")]
+    Replayed {
+        /// The newest taken.
+        taken: u64,
+    },
+    /// Who brings a statement of another is no update agent.
+    #[error(
+        "{0} carries a statement of another client and is no update agent; give it the role, or let the client speak for itself"
+    )]
+    NotACarrier(String),
+    /// There is no client certificate.
+    #[error("this needs a client certificate of the fleet; enrol first, or renew the one that has run out")]
+    CertificateNeeded,
+    /// Too many refused attempts from one address.
+    #[error("too many attempts to enrol were refused; try again later")]
+    TooOften,
     /// The class is full.
     #[error("class {0} has reached its quota on disk; raise class_quota_mib or give less")]
     Quota(headwater_policy::Class),

@@ -121,3 +121,64 @@ pub const RESOLVE_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// Days that metadata may be made to live: what is hidden from a client for ten years is hidden for good.
 pub const LIFE_DAYS_MAX: u32 = 3650;
+
+/// Bytes of an enrolment: a signing request, a token, some addresses, sealed, in base64 twice.
+pub const ENROL_BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes of a renewal: likewise.
+pub const RENEWAL_BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes of a statement that holds a report: as text in JSON every quotation mark of the report takes a byte more, and
+/// there is an envelope around it.
+pub const REPORT_STATEMENT_BYTES_MAX: usize = 2 * REPORT_BODY_BYTES_MAX + 64 * 1024;
+
+/// Enrolments and renewals at once: each costs some signatures and a write.
+pub const ENROL_AT_ONCE_MAX: usize = 8;
+
+/// Refused enrolments from one address (IPv6: one /64) within [`ENROL_WINDOW_SECONDS`]: a token cannot be guessed, this
+/// is about the work.
+pub const ENROL_REFUSALS_MAX: u32 = 30;
+
+/// See [`ENROL_REFUSALS_MAX`].
+pub const ENROL_WINDOW_SECONDS: i64 = 60;
+
+/// Seconds after which one that was refused too often may come again.
+pub const ENROL_RETRY_AFTER_SECONDS: u32 = 60;
+
+/// Addresses whose refusals are counted; beyond it the count begins anew.
+pub const ENROL_ADDRESSES_MAX: usize = 4096;
+
+/// Tokens at once, ended ones counted until they are collected.
+pub const ENROL_TOKENS_MAX: u64 = 10_000;
+
+/// Uses of one token: a fleet in one bundle.
+pub const ENROL_USES_MAX: u32 = 100_000;
+
+/// Seconds that a token lasts: at least, when nobody says (a week), and at most (a year).
+pub const ENROL_EXPIRES_SECONDS_MIN: u32 = 60;
+/// See [`ENROL_EXPIRES_SECONDS_MIN`].
+pub const ENROL_EXPIRES_SECONDS_DEFAULT: u32 = 7 * 24 * 3600;
+/// See [`ENROL_EXPIRES_SECONDS_MIN`].
+pub const ENROL_EXPIRES_SECONDS_MAX: u32 = 365 * 24 * 3600;
+
+/// Highest number of a statement: what JSON readers of every kind hold exactly.
+pub const SEQUENCE_MAX: u64 = 1 << 53;
+
+/// Gaps in a client's reports that are told apart.
+pub const REPORT_GAPS_MAX: usize = 64;
+
+/// Strangers that are remembered.
+pub const STRANGERS_MAX: u32 = 1000;
+
+/// Days that a stranger is remembered that asks no more.
+pub const STRANGER_DAYS: i64 = 90;
+
+/// Revoked keys in the signed policy, which every client fetches (a mebibyte); the server itself refuses all of them.
+pub const REVOKED_SIGNED_MAX: u32 = 8192;
+
+/// Names and addresses of the server's certificate beside the host of `fleet_url`.
+pub const FLEET_NAMES_MAX: usize = 32;
+
+/// CAs in use at once: the newest and those that clients of all ages still trust. The bridges between them must fit
+/// into a chain of certificates.
+pub const FLEET_CAS_MAX: usize = 4;

@@ -90,6 +90,16 @@ fn refused(refusal: &Refusal) -> (StatusCode, &'static str, Option<Value>) {
         Refusal::UploadBroken(_) => (S::BAD_REQUEST, "upload_broken", None),
         Refusal::Busy(_) => (S::SERVICE_UNAVAILABLE, "busy", None),
         Refusal::ForeignOrigin(_) => (S::FORBIDDEN, "foreign_origin", None),
+        Refusal::BadToken(_) => (S::FORBIDDEN, "bad_token", None),
+        Refusal::IdTaken(_) => (S::CONFLICT, "id_taken", None),
+        Refusal::KeyTaken(_) => (S::CONFLICT, "key_taken", None),
+        Refusal::KeyRevoked => (S::FORBIDDEN, "revoked", None),
+        Refusal::NotEnrolled(_) => (S::FORBIDDEN, "not_enrolled", None),
+        Refusal::Unbelieved(_) => (S::FORBIDDEN, "bad_statement", None),
+        Refusal::Replayed { taken } => (S::CONFLICT, "replayed", Some(json!({ "taken": taken }))),
+        Refusal::NotACarrier(_) => (S::FORBIDDEN, "not_a_carrier", None),
+        Refusal::CertificateNeeded => (S::UNAUTHORIZED, "certificate_needed", None),
+        Refusal::TooOften => (S::TOO_MANY_REQUESTS, "too_often", None),
         Refusal::Quota(_) => (S::INSUFFICIENT_STORAGE, "quota", None),
     }
 }
@@ -105,11 +115,14 @@ impl IntoResponse for Error {
         if row.status.is_server_error() {
             tracing::error!(error = chain(&self), code = row.code, "request failed");
         }
-        let busy = row.status == StatusCode::SERVICE_UNAVAILABLE;
+        let wait = match row.status {
+            StatusCode::SERVICE_UNAVAILABLE => Some(limits::UPLOAD_RETRY_AFTER_SECONDS),
+            StatusCode::TOO_MANY_REQUESTS => Some(limits::ENROL_RETRY_AFTER_SECONDS),
+            _ => None,
+        };
         let mut response = answer(row.status, row.code, row.message, row.details);
-        if busy {
-            let seconds = HeaderValue::from(limits::UPLOAD_RETRY_AFTER_SECONDS);
-            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        if let Some(seconds) = wait {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
@@ -133,6 +146,7 @@ mod tests {
             assert_eq!(told, retry_after, "{}", response.status());
         };
         check(Refusal::Busy("two uploads are running"), Some("30"));
+        check(Refusal::TooOften, Some("60"));
         check(Refusal::NoVendor, None);
     }
 }

@@ -1,0 +1,3 @@
+//! Who belongs to the fleet (I3): enrolment, certificates, statements, revocation.
+pub mod admission;
+pub mod sequence;
