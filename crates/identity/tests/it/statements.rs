@@ -1,0 +1,123 @@
+//! Statements and answers: forged, replayed, of another kind or client, truncated, changed.
+
+use headwater_identity::limits::BODY_LENGTH_MAX;
+use headwater_identity::{Answer, ClientKey, Disbelief, IdentityError, Kind, Statement};
+use proptest::prelude::*;
+
+use crate::id;
+
+fn statement(key: &ClientKey) -> Statement {
+    Statement::sign(key, &id("paris-01"), Kind::Report, 7, r#"{"took_ms":12}"#.to_owned()).unwrap()
+}
+
+/// The statement as JSON, with `change` done to it.
+fn changed(key: &ClientKey, change: impl FnOnce(&mut serde_json::Value)) -> Statement {
+    let mut value = serde_json::to_value(statement(key)).unwrap();
+    change(&mut value);
+    serde_json::from_value(value).unwrap()
+}
+
+#[test]
+fn what_a_client_signed_is_believed() {
+    let key = ClientKey::generate().unwrap();
+    let travelled = serde_json::to_string(&statement(&key)).unwrap();
+    let arrived: Statement = serde_json::from_str(&travelled).unwrap();
+    assert_eq!(arrived.claimed_client(), Some(id("paris-01")));
+    let verified = arrived.verify(&id("paris-01"), &key.public(), Kind::Report).unwrap();
+    assert_eq!((verified.sequence(), verified.body()), (7, r#"{"took_ms":12}"#));
+    assert_eq!((verified.client(), verified.kind()), (&id("paris-01"), Kind::Report));
+}
+
+#[test]
+fn what_was_changed_on_the_way_is_not() {
+    let key = ClientKey::generate().unwrap();
+    let check = |what: &str, forged: Statement, wanted: Disbelief| {
+        let found = forged.verify(&id("paris-01"), &key.public(), Kind::Report).unwrap_err();
+        assert_eq!(found, wanted, "{what}");
+    };
+    let other = ClientKey::generate().unwrap();
+    check("signed by another key", statement(&other), Disbelief::Signature);
+    check("another body", changed(&key, |s| s["body"] = r#"{"took_ms":13}"#.into()), Disbelief::Signature);
+    check("a shorter body", changed(&key, |s| s["body"] = r#"{"took_ms":12"#.into()), Disbelief::Signature);
+    check("a later number", changed(&key, |s| s["sequence"] = 8.into()), Disbelief::Signature);
+    check("no signature", changed(&key, |s| s["signature"] = "".into()), Disbelief::Signature);
+    check("half a signature", changed(&key, |s| s["signature"] = "MEUCIQ==".into()), Disbelief::Signature);
+    check("no base64", changed(&key, |s| s["signature"] = "%".into()), Disbelief::Signature);
+    check(
+        "another kind",
+        changed(&key, |s| s["kind"] = "check_in".into()),
+        Disbelief::Kind { wanted: Kind::Report, found: Kind::CheckIn },
+    );
+    let found = "rome-01".to_owned();
+    check(
+        "another client",
+        changed(&key, |s| s["client"] = "rome-01".into()),
+        Disbelief::Client { wanted: id("paris-01"), found },
+    );
+    check("a later format", changed(&key, |s| s["format"] = 2.into()), Disbelief::Format(2));
+}
+
+#[test]
+fn a_kind_or_client_that_is_asked_for_wrongly_does_not_pass_for_it() {
+    // The carrier changes the words, and asks for what it changed them to.
+    let key = ClientKey::generate().unwrap();
+    let as_check_in = changed(&key, |s| s["kind"] = "check_in".into());
+    assert_eq!(as_check_in.verify(&id("paris-01"), &key.public(), Kind::CheckIn), Err(Disbelief::Signature));
+    let as_rome = changed(&key, |s| s["client"] = "rome-01".into());
+    assert_eq!(as_rome.verify(&id("rome-01"), &key.public(), Kind::Report), Err(Disbelief::Signature));
+}
+
+#[test]
+fn an_answer_is_to_one_question_and_by_the_server() {
+    let key = ClientKey::generate().unwrap();
+    let answer = || Answer::sign(&key, &id("paris-01"), Kind::CheckIn, 3, "{}".to_owned()).unwrap();
+    let other = ClientKey::generate().unwrap();
+    let keys = [other.public(), key.public()];
+    assert_eq!(answer().verify(&keys, &id("paris-01"), Kind::CheckIn, 3).unwrap().body(), "{}");
+    assert_eq!(
+        answer().verify(&keys, &id("paris-01"), Kind::CheckIn, 4),
+        Err(Disbelief::Sequence { wanted: 4, found: 3 })
+    );
+    let unknown = answer().verify(&[other.public()], &id("paris-01"), Kind::CheckIn, 3);
+    assert_eq!(unknown, Err(Disbelief::Signature));
+    assert!(matches!(answer().verify(&keys, &id("rome"), Kind::CheckIn, 3), Err(Disbelief::Client { .. })));
+}
+
+#[test]
+fn a_statement_is_no_answer() {
+    // The same key, the same words: told apart by what is signed.
+    let key = ClientKey::generate().unwrap();
+    let as_answer: Answer = serde_json::from_value(serde_json::to_value(statement(&key)).unwrap()).unwrap();
+    let found = as_answer.verify(&[key.public()], &id("paris-01"), Kind::Report, 7);
+    assert_eq!(found, Err(Disbelief::Signature));
+}
+
+#[test]
+fn a_body_has_a_limit_on_both_sides() {
+    let key = ClientKey::generate().unwrap();
+    let sign = |length| Statement::sign(&key, &id("a"), Kind::Report, 1, "x".repeat(length));
+    assert!(sign(BODY_LENGTH_MAX).unwrap().verify(&id("a"), &key.public(), Kind::Report).is_ok());
+    assert!(matches!(sign(BODY_LENGTH_MAX + 1), Err(IdentityError::Oversized { max: BODY_LENGTH_MAX, .. })));
+    let mut long = serde_json::to_value(sign(10).unwrap()).unwrap();
+    long["body"] = "x".repeat(BODY_LENGTH_MAX + 1).into();
+    let long: Statement = serde_json::from_value(long).unwrap();
+    let found = long.verify(&id("a"), &key.public(), Kind::Report);
+    assert_eq!(found, Err(Disbelief::Oversized(BODY_LENGTH_MAX)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn no_changed_bit_of_a_signature_passes(byte in 0_usize..70, bit in 0_u8..8) {
+        use base64::Engine as _;
+        use base64::engine::general_purpose::STANDARD;
+        let key = ClientKey::generate().unwrap();
+        let forged = changed(&key, |s| {
+            let mut signature = STANDARD.decode(s["signature"].as_str().unwrap()).unwrap();
+            let at = byte % signature.len();
+            signature[at] ^= 1 << bit;
+            s["signature"] = STANDARD.encode(signature).into();
+        });
+        prop_assert!(forged.verify(&id("paris-01"), &key.public(), Kind::Report).is_err());
+    }
+}
