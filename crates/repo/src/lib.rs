@@ -11,12 +11,14 @@
 //! clients. Fetching and keeping bytes is `depot`'s; choosing a source is `policy`'s.
 
 mod canonical;
+mod choice;
 mod delegations;
 mod digest;
 mod document;
 mod draft;
 mod error;
 mod expiry;
+mod increments;
 mod keys;
 pub mod layout;
 pub mod limits;
@@ -28,13 +30,17 @@ mod release_list;
 mod releases;
 mod root;
 pub mod sealed;
+mod supply;
 mod trusted;
+mod ways;
 
+pub use choice::{Edge, Past, choose};
 pub use delegations::{DelegatedRole, Lookup};
 pub use digest::{Digest, DigestError, Hasher};
 pub use draft::{Draft, File, Signed, Unsigned};
 pub use error::{ContentError, NameError, VerifyError, WriteError};
 pub use expiry::Expiry;
+pub use increments::{Increment, IncrementFormat, Intermediate};
 pub use keys::{KeyError, KeyId, KeyRing, PublicKey, SecretKey, SecretPem};
 pub use manifest::{Body, BodyFormat, FileEntry, Hook, Manifest};
 pub use names::{ComponentName, Role, Sequence, TargetName, VersionText};
@@ -44,4 +50,6 @@ pub use release_list::{Release, ReleaseList, Step};
 pub use releases::{roll_back, stage_release};
 pub use root::{RootDraft, SignedRoot, UnsignedRoot};
 pub use sealed::{Cost, Passphrase};
+pub use supply::{Earlier, Lacking, Stock, Stocked, Supply, expected_ages, supply};
 pub use trusted::{Received, TargetDescription, Trusted, Wanted};
+pub use ways::{Hop, Way, Ways};

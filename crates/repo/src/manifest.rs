@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::error::ContentError;
+use crate::increments::{self, Increment, Intermediate, intermediates_problem};
 use crate::limits::{
     COMMAND_TIMEOUT_SECONDS_MAX, COMMAND_WORD_LENGTH_MAX, COMMAND_WORDS_MAX, DECODER_MEMORY_MAX,
     FILE_SIZE_MAX, FILES_MAX, TARGET_LENGTH_MAX,
@@ -13,8 +14,10 @@ use crate::limits::{
 use crate::names::{ComponentName, Sequence, VersionText};
 use crate::paths::{FilePath, conflict};
 
-/// The format that this program writes and the newest that it reads.
-pub const FORMAT: u64 = 1;
+/// The newest format that this program reads. Manifests with increments are written in it.
+pub const FORMAT: u64 = 2;
+/// The format of manifests without increments, as before there were any.
+const FORMAT_PLAIN: u64 = 1;
 const WHAT: &str = "release manifest";
 /// Permission bits that a file of a release may have: no set-user-id, no set-group-id, no sticky bit.
 const MODE_MAX: u32 = 0o777;
@@ -34,6 +37,8 @@ pub struct Manifest {
     pub install: Option<Hook>,
     /// What judges it before it is kept.
     pub probe: Option<Hook>,
+    /// Files of earlier releases that are steps on the way to these.
+    pub intermediates: Vec<Intermediate>,
 }
 
 /// One file of a release.
@@ -50,6 +55,9 @@ pub struct FileEntry {
     pub sha256: Digest,
     /// The blob from which it is made.
     pub body: Body,
+    /// What else it can be made of; the one that most clients are expected to use first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub increments: Vec<Increment>,
 }
 
 /// A blob that holds one file, packed.
@@ -97,6 +105,8 @@ struct RawManifest {
     install: Option<Hook>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     probe: Option<Hook>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    intermediates: Vec<Intermediate>,
 }
 
 impl Manifest {
@@ -108,8 +118,11 @@ impl Manifest {
     pub fn parse(bytes: &[u8]) -> Result<Self, ContentError> {
         check_format(WHAT, bytes, FORMAT)?;
         let raw: RawManifest = serde_json::from_slice(bytes).map_err(|error| unparsable(WHAT, &error))?;
-        let RawManifest { format: _, component, sequence, version, files, install, probe } = raw;
-        let manifest = Self { component, sequence, version, files, install, probe };
+        let RawManifest { format, component, sequence, version, files, install, probe, intermediates } = raw;
+        let manifest = Self { component, sequence, version, files, install, probe, intermediates };
+        if format == FORMAT_PLAIN && manifest.has_increments() {
+            return Err(invalid(format!("format {FORMAT_PLAIN} has no increments")));
+        }
         manifest.check()?;
         Ok(manifest)
     }
@@ -123,13 +136,45 @@ impl Manifest {
         let mut sorted = self.clone();
         sorted.files.sort_by(|a, b| a.path.cmp(&b.path));
         sorted.check()?;
-        let Self { component, sequence, version, files, install, probe } = sorted;
-        let raw = RawManifest { format: FORMAT, component, sequence, version, files, install, probe };
+        let format = if sorted.has_increments() { FORMAT } else { FORMAT_PLAIN };
+        let Self { component, sequence, version, files, install, probe, intermediates } = sorted;
+        let raw = RawManifest { format, component, sequence, version, files, install, probe, intermediates };
         let bytes = serde_json::to_vec(&raw).expect("manifests are plain JSON");
         if bytes.len() as u64 > TARGET_LENGTH_MAX {
             return Err(invalid(format!("it has {} bytes; {TARGET_LENGTH_MAX} are allowed", bytes.len())));
         }
         Ok(bytes)
+    }
+
+    /// Whether it names any increment.
+    pub fn has_increments(&self) -> bool {
+        !self.intermediates.is_empty() || self.files.iter().any(|file| !file.increments.is_empty())
+    }
+
+    /// The same release without increments: what a client without any file of it needs to know.
+    #[must_use]
+    pub fn without_increments(&self) -> Self {
+        let mut plain = self.clone();
+        plain.intermediates.clear();
+        plain.files.iter_mut().for_each(|file| file.increments.clear());
+        plain
+    }
+
+    /// What the release is, however it is had: manifests that differ in their increments or bodies only have the same.
+    pub fn identity(&self) -> Digest {
+        let mut bare = self.without_increments();
+        bare.files.sort_by(|a, b| a.path.cmp(&b.path));
+        let Self { component, sequence, version, files, install, probe, intermediates: _ } = &bare;
+        let files: Vec<_> =
+            files.iter().map(|file| (&file.path, file.mode, file.size, file.sha256)).collect();
+        let told = (component, sequence, version, files, install, probe);
+        Digest::of(&serde_json::to_vec(&told).expect("manifests are plain JSON"))
+    }
+
+    /// Every blob of an increment that it names, with the size; the ones that most clients are expected to use first.
+    pub fn increments(&self) -> impl Iterator<Item = &Increment> {
+        let direct = self.files.iter().flat_map(|file| &file.increments);
+        direct.chain(self.intermediates.iter().flat_map(|file| &file.increments))
     }
 
     /// Bytes of all files, unpacked.
@@ -145,6 +190,9 @@ impl Manifest {
             return Err(invalid(reason));
         }
         self.files.iter().try_for_each(FileEntry::check)?;
+        if let Some(reason) = intermediates_problem(&self.intermediates) {
+            return Err(invalid(reason));
+        }
         for (name, hook) in [("install", &self.install), ("probe", &self.probe)] {
             if let Some(hook) = hook {
                 hook.check(name)?;
@@ -163,6 +211,8 @@ impl FileEntry {
         } else if self.body.memory > DECODER_MEMORY_MAX {
             let memory = self.body.memory;
             format!("unpacking it takes {memory} bytes of memory; {DECODER_MEMORY_MAX} are allowed")
+        } else if let Some(reason) = increments::problem(&self.sha256, &self.increments) {
+            reason
         } else {
             return Ok(());
         };

@@ -70,6 +70,7 @@ pub fn publish(
         component,
         sequence,
         version,
+        intermediates: Vec::new(),
     };
     let mut draft = Draft::next(&present);
     let list = stage_release(&mut draft, list.as_ref(), &manifest, now).map_err(refused)?;
@@ -165,6 +166,7 @@ pub fn bodies(folder: &Folder, package: &Package, progress: &Progress) -> Result
                 format: BodyFormat::Zstd,
                 memory: body.memory,
             },
+            increments: Vec::new(),
         });
     }
     Ok(entries)

@@ -87,6 +87,7 @@ impl Repository {
             files,
             install: new.install.clone().map(|(command, timeout_seconds)| Hook { command, timeout_seconds }),
             probe: new.probe.clone().map(|(command, timeout_seconds)| Hook { command, timeout_seconds }),
+            intermediates: Vec::new(),
         };
         let mut draft = self.draft();
         let now = headwater_client::os::now();
@@ -139,6 +140,7 @@ impl Repository {
                 format: BodyFormat::Zstd,
                 memory: 16 << 20,
             },
+            increments: Vec::new(),
         }
     }
 

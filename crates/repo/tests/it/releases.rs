@@ -18,7 +18,7 @@ fn sequence(number: u64) -> Sequence {
 fn file(path: &str) -> FileEntry {
     let body = Body { sha256: Digest::of(b"packed"), size: 6, format: BodyFormat::Zstd, memory: 1 << 20 };
     let path = FilePath::new(path).unwrap();
-    FileEntry { path, mode: 0o644, size: 10, sha256: Digest::of(b"0123456789"), body }
+    FileEntry { path, mode: 0o644, size: 10, sha256: Digest::of(b"0123456789"), body, increments: Vec::new() }
 }
 
 fn manifest(number: u64) -> Manifest {
@@ -29,6 +29,7 @@ fn manifest(number: u64) -> Manifest {
         files: vec![file("a.dat"), file("sub/b.dat")],
         install: None,
         probe: None,
+        intermediates: Vec::new(),
     }
 }
 
@@ -122,8 +123,8 @@ fn manifests_that_are_refused() {
 
 #[test]
 fn a_later_format_is_named() {
-    let error = refusal(|document| *document = json!({"format": 2, "something": "new"}));
-    assert_eq!(error, ContentError::UnknownFormat { what: "release manifest", got: 2, known: 1 });
+    let error = refusal(|document| *document = json!({"format": 3, "something": "new"}));
+    assert_eq!(error, ContentError::UnknownFormat { what: "release manifest", got: 3, known: 2 });
     let error = ReleaseList::parse(b"{\"format\":9}").unwrap_err();
     assert_eq!(error, ContentError::UnknownFormat { what: "release list", got: 9, known: 1 });
 }

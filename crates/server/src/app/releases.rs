@@ -68,6 +68,7 @@ impl NewRelease {
                 format: BodyFormat::Zstd,
                 memory: file.body.memory,
             },
+            increments: Vec::new(),
         };
         Manifest {
             component: self.name.clone(),
@@ -76,6 +77,7 @@ impl NewRelease {
             files: files.iter().map(entry).collect(),
             install: self.install.clone(),
             probe: self.probe.clone(),
+            intermediates: Vec::new(),
         }
     }
 }
