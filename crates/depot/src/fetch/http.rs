@@ -179,11 +179,15 @@ pub(crate) fn wrong_status(status: StatusCode, url: &str) -> Fault {
 fn busy(response: &Response, url: &str) -> Fault {
     let seconds =
         response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    // Bounded, because a time beyond all clocks is one that nothing can be added to.
-    let wait = seconds.map_or(BUSY_WAIT_DEFAULT, Duration::from_secs).clamp(BUSY_WAIT_MIN, BACK_OFF_MAX);
+    let wait = busy_wait(seconds);
     let mut fault = Fault::new(Reason::Busy, format!("{url}: it is busy for {} s", wait.as_secs()));
     fault.retry_after = Some(wait);
     fault
+}
+
+/// How long a busy source is left alone. Bounded, because a time beyond all clocks is one that nothing can be added to.
+fn busy_wait(seconds: Option<u64>) -> Duration {
+    seconds.map_or(BUSY_WAIT_DEFAULT, Duration::from_secs).clamp(BUSY_WAIT_MIN, BACK_OFF_MAX)
 }
 
 fn redirected(attempt: redirect::Attempt) -> redirect::Action {
@@ -225,4 +229,17 @@ impl Resolve for Resolver {
 
 fn family_of(address: &SocketAddr) -> Family {
     if address.is_ipv4() { Family::V4 } else { Family::V6 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_a_busy_source_says_is_bounded() {
+        assert_eq!(busy_wait(Some(0)), BUSY_WAIT_MIN);
+        assert_eq!(busy_wait(None), BUSY_WAIT_DEFAULT);
+        assert_eq!(busy_wait(Some(BACK_OFF_MAX.as_secs())), BACK_OFF_MAX);
+        assert_eq!(busy_wait(Some(u64::MAX)), BACK_OFF_MAX);
+    }
 }

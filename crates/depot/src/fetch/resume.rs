@@ -157,3 +157,21 @@ fn content_range(value: &str) -> Option<(u64, Option<u64>)> {
     let total = if total == "*" { None } else { Some(total.parse().ok()?) };
     Some((first.parse().ok()?, total))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Window;
+    use crate::limits::STALL_BYTES_MIN;
+
+    #[test]
+    fn a_trickle_does_not_win_time() {
+        let mut window = Window::new(Duration::from_secs(2));
+        let ends = window.ends;
+        window.came(STALL_BYTES_MIN - 1);
+        assert_eq!(window.ends, ends);
+        window.came(1);
+        assert!(window.ends > ends && window.came == 0, "enough came: another stretch begins");
+    }
+}

@@ -29,6 +29,8 @@ pub struct ListenLimits {
     pub header_timeout: Duration,
     /// Time without progress in sending after which a connection is cut.
     pub send_timeout: Duration,
+    /// Time for a refused connection to hear that it is refused.
+    pub refusal_time: Duration,
     /// Time for running answers to end at shutdown.
     pub shutdown_grace: Duration,
 }
@@ -39,6 +41,7 @@ impl Default for ListenLimits {
             connections_max: limits::CONNECTIONS_MAX,
             header_timeout: limits::HEADER_TIMEOUT,
             send_timeout: limits::SEND_TIMEOUT,
+            refusal_time: limits::REFUSAL_TIME,
             shutdown_grace: limits::SHUTDOWN_GRACE,
         }
     }
@@ -76,7 +79,7 @@ pub async fn listen(
         if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
             connections.spawn(serve(router.clone(), stream, peer, limits, stopped.clone(), place));
         } else if let Ok(place) = Arc::clone(&refusals).try_acquire_owned() {
-            connections.spawn(refuse(stream, place));
+            connections.spawn(refuse(stream, limits.refusal_time, place));
         }
     }
     drop(listener);
@@ -122,7 +125,7 @@ async fn serve(
 }
 
 /// Tells a connection beyond the limit to come back, and reads a little so that it hears it before the reset.
-async fn refuse(mut stream: TcpStream, _place: OwnedSemaphorePermit) {
+async fn refuse(mut stream: TcpStream, time_max: Duration, _place: OwnedSemaphorePermit) {
     let answer = format!(
         "HTTP/1.1 503 Service Unavailable\r\nRetry-After: {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
         limits::RETRY_AFTER.as_secs()
@@ -135,7 +138,7 @@ async fn refuse(mut stream: TcpStream, _place: OwnedSemaphorePermit) {
         io::Result::Ok(())
     };
     // Whether it listened makes no difference.
-    let _ = timeout(limits::REFUSAL_TIME, telling).await;
+    let _ = timeout(time_max, telling).await;
 }
 
 /// A connection that is cut when the other side does not take what we send.

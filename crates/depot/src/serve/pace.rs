@@ -104,3 +104,35 @@ impl Drop for Place {
         self.pace.lock().downloads -= 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Pace, Place};
+    use crate::limits::{BANDWIDTH_SHARE_MIN, DOWNLOADS_MAX, SERVE_CHUNK, SERVE_CHUNK_MIN};
+    use crate::serve::ServeLimits;
+
+    /// Lets in as many as there are places for.
+    fn fill(limits: ServeLimits) -> Vec<Place> {
+        let pace = Pace::new(limits);
+        std::iter::from_fn(|| pace.enter()).collect()
+    }
+
+    fn slow(bytes_per_second: u64) -> ServeLimits {
+        ServeLimits { bytes_per_second: Some(bytes_per_second), ..ServeLimits::default() }
+    }
+
+    #[test]
+    fn so_many_downloads_at_once_and_no_more() {
+        assert_eq!(fill(ServeLimits::default()).len(), DOWNLOADS_MAX);
+        assert_eq!(fill(slow(5 * BANDWIDTH_SHARE_MIN - 1)).len(), 4, "each is to have its share");
+        assert_eq!(fill(slow(5 * BANDWIDTH_SHARE_MIN)).len(), 5);
+        assert_eq!(fill(slow(1)).len(), 1, "one is served however narrow the line");
+    }
+
+    #[test]
+    fn no_chunk_is_too_small_or_too_large() {
+        let chunk = |rate: u64| fill(slow(rate))[0].chunk_max();
+        assert_eq!(chunk(1), SERVE_CHUNK_MIN);
+        assert_eq!(chunk(u64::MAX), SERVE_CHUNK);
+    }
+}

@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use headwater_depot::limits::{CONNECTIONS_MAX, REFUSALS_MAX, REQUEST_HEAD_MAX};
 use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, router};
 use headwater_depot::{Blob, Store};
 use headwater_policy::Class;
 use headwater_repo::{Digest, layout};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -54,6 +56,21 @@ impl Running {
         stream.read_to_end(&mut answer).await.unwrap();
         String::from_utf8_lossy(&answer).into_owned()
     }
+}
+
+/// As many files as a test of many connections opens; false: this system does not let it.
+fn may_open(files: u64) -> bool {
+    let mut allowed = getrlimit(Resource::Nofile);
+    allowed.current = allowed.maximum;
+    let raised = setrlimit(Resource::Nofile, allowed);
+    let enough = allowed.maximum.is_none_or(|maximum| maximum >= files);
+    if !enough {
+        eprintln!(
+            "SKIPPED: this system lets a process open {:?} files, the test needs {files}",
+            allowed.maximum
+        );
+    }
+    enough && raised.is_ok()
 }
 
 const GET: &str = "GET /components/metadata/timestamp.json HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
@@ -126,6 +143,47 @@ async fn a_connection_beyond_the_limit_is_told_503_at_once() {
 }
 
 #[tokio::test]
+async fn so_many_connections_at_once_and_no_more() {
+    if !may_open(2 * CONNECTIONS_MAX as u64 + 200) {
+        return;
+    }
+    let server = Running::start(ListenLimits::default()).await;
+    let mut open = Vec::new();
+    for _ in 0..CONNECTIONS_MAX {
+        open.push(server.connect().await);
+    }
+    let answer = server.exchange(GET).await;
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+}
+
+/// Whoever floods a full listener is told so only so often: the rest is closed without a word.
+#[tokio::test]
+async fn so_many_are_refused_with_a_word_at_once_and_no_more() {
+    let limits = ListenLimits {
+        connections_max: 0,
+        refusal_time: Duration::from_secs(600),
+        ..ListenLimits::default()
+    };
+    let server = Running::start(limits).await;
+    let mut refused = Vec::new();
+    for number in 0..REFUSALS_MAX {
+        let mut stream = server.connect().await;
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 503", "{number}");
+        refused.push(stream);
+    }
+    let mut answer = Vec::new();
+    let _ = server.connect().await.read_to_end(&mut answer).await;
+    assert!(answer.is_empty(), "{}", String::from_utf8_lossy(&answer));
+    refused.clear();
+    // A place is free once the server has noticed.
+    while !server.exchange("").await.starts_with("HTTP/1.1 503") {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
 async fn a_head_that_does_not_come_or_does_not_end_is_cut_off() {
     let limits = ListenLimits { header_timeout: Duration::from_millis(200), ..ListenLimits::default() };
     let server = Running::start(limits).await;
@@ -133,7 +191,7 @@ async fn a_head_that_does_not_come_or_does_not_end_is_cut_off() {
     assert!(!slow.contains("200"), "{slow}");
     let silent = server.exchange("").await;
     assert!(!silent.contains("200"), "{silent}");
-    let endless = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(20_000));
+    let endless = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(REQUEST_HEAD_MAX));
     let mut stream = server.connect().await;
     // It may hang up before all is written.
     let _ = stream.write_all(endless.as_bytes()).await;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use headwater_api::report::{Attempt, AttemptResult, Reason};
-use headwater_depot::limits::{DETAIL_LENGTH_MAX, REDIRECTS_MAX};
+use headwater_depot::limits::{BUSY_WAIT_MAX, DETAIL_LENGTH_MAX, REDIRECTS_MAX};
 use headwater_depot::{BackOff, FetchSettings, Fetcher, Refreshed, Source, Unable, Walk};
 use headwater_policy::{Class, FamilySet};
 use headwater_repo::limits::ROOT_ROTATIONS_MAX;
@@ -263,7 +263,7 @@ async fn a_busy_source_is_waited_for_when_no_other_is_left_and_not_asked_again_b
     assert_eq!(refreshed.source, 0);
     assert_eq!(told(&alone.attempts())[0], (AttemptResult::Used, None));
 
-    let long = BadSource::start(files).await.on("", Act::Busy(600));
+    let long = BadSource::start(files).await.on("", Act::Busy(BUSY_WAIT_MAX.as_secs() + 1));
     walk(&fetcher, &[&long.url]).refresh(&world.trusted(), None).await.unwrap_err();
     let asked = long.sent().len();
     let again = walk(&fetcher, &[&long.url, &busy.url]);

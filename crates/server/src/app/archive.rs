@@ -13,10 +13,11 @@ use std::rc::Rc;
 use flate2::read::MultiGzDecoder;
 use headwater_depot::store::{Held, Staged, Store, StoreError};
 use headwater_policy::Class;
+use headwater_repo::limits::FILES_MAX;
 use headwater_repo::{Digest, FilePath};
 
 use crate::error::{Error, Refusal, Result};
-use crate::limits::TAR_HEADER_BYTES_MAX;
+use crate::limits::{RELEASE_BYTES_MAX, TAR_HEADER_BYTES_MAX};
 
 /// How an archive is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +83,12 @@ pub struct ReleaseLimits {
     pub files: usize,
     /// Bytes of all files together.
     pub bytes: u64,
+}
+
+impl Default for ReleaseLimits {
+    fn default() -> Self {
+        Self { files: FILES_MAX, bytes: RELEASE_BYTES_MAX }
+    }
 }
 
 /// Takes an archive apart. Blocks: it reads, compresses and writes.
@@ -372,6 +379,26 @@ mod tests {
         check(tar::EntryType::GNULongLink, 1 << 20);
         check(tar::EntryType::XHeader, 1 << 20);
         check(tar::EntryType::XGlobalHeader, 1 << 20);
+    }
+
+    /// The size that an entry gives itself counts, before a byte of it is read.
+    #[test]
+    fn no_release_is_larger_than_any_may_be() {
+        let check = |size: u64, reason: &str| {
+            let mut header = tar::Header::new_gnu();
+            header.set_path("large").unwrap();
+            header.set_entry_type(tar::EntryType::Regular);
+            header.set_size(size);
+            header.set_cksum();
+            let folder = tempfile::tempdir().unwrap();
+            let store = Store::open(folder.path(), None).unwrap();
+            let archive = file_of(&[header.as_bytes().as_slice(), &[0; 512]].concat());
+            let all = ReleaseLimits::default();
+            let error = store_archive(archive, None, Class::Components, &store, all).unwrap_err();
+            assert!(error.to_string().contains(reason), "{size}: {error}");
+        };
+        check(RELEASE_BYTES_MAX + 1, "the release is over the limit of 68719476736 bytes");
+        check(RELEASE_BYTES_MAX, "it changed while it was read");
     }
 
     #[test]

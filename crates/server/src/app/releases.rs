@@ -16,7 +16,6 @@ use super::signing::failed;
 use super::{App, CrashPoint};
 use crate::db::releases::{self as rows, ReleaseRow};
 use crate::error::{Error, Refusal, Result};
-use crate::limits;
 
 /// A release about to be published, valid but for its files.
 #[derive(Debug, Clone)]
@@ -232,11 +231,11 @@ impl App {
         format: Option<Format>,
     ) -> Result<Vec<StoredFile>> {
         let store = self.store(class).clone();
-        let release_limits =
-            ReleaseLimits { files: headwater_repo::limits::FILES_MAX, bytes: limits::RELEASE_BYTES_MAX };
-        tokio::task::spawn_blocking(move || store_archive(archive, format, class, &store, release_limits))
-            .await
-            .map_err(|error| Error::Corrupt { what: "archive task", reason: error.to_string() })?
+        tokio::task::spawn_blocking(move || {
+            store_archive(archive, format, class, &store, ReleaseLimits::default())
+        })
+        .await
+        .map_err(|error| Error::Corrupt { what: "archive task", reason: error.to_string() })?
     }
 }
 

@@ -121,3 +121,40 @@ pub async fn wrong_method() -> Response {
     let message = "this path does not take that method; the table of routes lists which it takes".to_owned();
     answer(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", message, None).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::body::Body;
+    use futures_util::{StreamExt, stream};
+
+    use super::collect;
+    use crate::limits::{DROPPED_BODY_BYTES_MAX, DROPPED_BODY_TIME_MAX};
+
+    #[tokio::test]
+    async fn of_a_body_without_end_a_bounded_rest_is_read() {
+        const CHUNK: usize = 1024 * 1024;
+        let sent = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&sent);
+        let endless = stream::repeat(vec![b' '; CHUNK]).map(move |chunk| {
+            counted.fetch_add(CHUNK, Ordering::Relaxed);
+            Ok::<_, Infallible>(chunk)
+        });
+        assert_eq!(collect(Body::from_stream(endless), 10).await.unwrap(), None);
+        let dropped = sent.load(Ordering::Relaxed) - CHUNK;
+        assert_eq!(dropped, DROPPED_BODY_BYTES_MAX + CHUNK, "the one that crosses it is the last");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_rest_of_a_body_is_waited_for_a_bounded_time() {
+        let begun = tokio::time::Instant::now();
+        let first = stream::once(async { Ok::<_, Infallible>("too much") });
+        let silent = Body::from_stream(first.chain(stream::pending()));
+        assert_eq!(collect(silent, 3).await.unwrap(), None);
+        // The clock of the test goes by whole milliseconds.
+        assert_eq!(begun.elapsed().as_secs(), DROPPED_BODY_TIME_MAX.as_secs());
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::io::SeekFrom;
 
-use axum::body::{Body, HttpBody};
+use axum::body::{Body, BodyDataStream, Bytes, HttpBody};
 use futures_util::StreamExt;
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 
@@ -28,12 +28,7 @@ pub async fn receive(app: &App, body: Body) -> Result<std::fs::File> {
     }
     let mut received = 0_u64;
     let mut chunks = body.into_data_stream();
-    loop {
-        let next = tokio::time::timeout(limits::UPLOAD_IDLE_MAX, chunks.next()).await.map_err(|_| {
-            Refusal::UploadBroken(format!("no byte came for {} s", limits::UPLOAD_IDLE_MAX.as_secs()))
-        })?;
-        let Some(chunk) = next else { break };
-        let chunk = chunk.map_err(|error| Refusal::UploadBroken(error.to_string()))?;
+    while let Some(chunk) = next(&mut chunks).await? {
         received += chunk.len() as u64;
         if received > max {
             return Err(too_large().into());
@@ -41,6 +36,14 @@ pub async fn receive(app: &App, body: Body) -> Result<std::fs::File> {
         file.write_all(&chunk).await.doing(|| format!("cannot write in {}", folder.display()))?;
     }
     finish(file).await.doing(|| format!("cannot write in {}", folder.display()))
+}
+
+/// The next bytes; none: it has ended.
+async fn next(chunks: &mut BodyDataStream) -> Result<Option<Bytes>> {
+    let next = tokio::time::timeout(limits::UPLOAD_IDLE_MAX, chunks.next()).await.map_err(|_| {
+        Refusal::UploadBroken(format!("no byte came for {} s", limits::UPLOAD_IDLE_MAX.as_secs()))
+    })?;
+    Ok(next.transpose().map_err(|error| Refusal::UploadBroken(error.to_string()))?)
 }
 
 async fn finish(mut file: tokio::fs::File) -> std::io::Result<std::fs::File> {
@@ -54,4 +57,26 @@ pub fn place(app: &App) -> Result<tokio::sync::SemaphorePermit<'_>> {
     app.uploads
         .try_acquire()
         .map_err(|_| Error::from(Refusal::Busy("as many uploads are running as this server takes")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::body::Body;
+    use futures_util::{StreamExt, stream};
+
+    use super::next;
+    use crate::limits::UPLOAD_IDLE_MAX;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upload_that_falls_silent_is_given_up() {
+        let first = stream::once(async { Ok::<_, Infallible>("some") });
+        let mut chunks = Body::from_stream(first.chain(stream::pending())).into_data_stream();
+        assert_eq!(next(&mut chunks).await.unwrap().unwrap(), "some");
+        let begun = tokio::time::Instant::now();
+        let given_up = next(&mut chunks).await.unwrap_err();
+        assert!(given_up.to_string().contains("no byte came for 60 s"), "{given_up}");
+        assert_eq!(begun.elapsed().as_secs(), UPLOAD_IDLE_MAX.as_secs());
+    }
 }

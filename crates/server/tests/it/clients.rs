@@ -1,6 +1,7 @@
 //! Check-ins, reports, the registry, client bundles.
 
 use headwater_policy::ADDRESSES_MAX;
+use headwater_server::limits;
 use serde_json::{Value, json};
 
 use crate::harness::Server;
@@ -83,21 +84,22 @@ async fn what_clients_say_is_bounded() {
     let mut attempt = report("pc", 1)["attempts"][0].clone();
     attempt["url"] = json!("");
     let release = json!({"sequence": 1, "version": "1"});
-    let many: serde_json::Map<_, _> = (0..4097).map(|n| (n.to_string(), release.clone())).collect();
+    let many: serde_json::Map<_, _> =
+        (0..=limits::REPORT_INSTALLED_MAX).map(|n| (n.to_string(), release.clone())).collect();
     let outcome = json!([{"class": "x", "result": "current", "source": null, "message": ""}]);
     for ((path, body), status) in [
         (check_in("client", json!("../etc")), 400),
         (check_in("client", json!("")), 400),
         (check_in("addresses", json!(["10.0.0.256"])), 400),
         (check_in("addresses", json!(vec!["10.0.0.1"; ADDRESSES_MAX + 1])), 400),
-        (check_in("program", json!("x".repeat(4097))), 400),
-        (check_in("program", json!("x".repeat(70_000))), 413),
+        (check_in("program", json!("x".repeat(limits::REPORT_TEXT_BYTES_MAX + 1))), 400),
+        (check_in("program", json!("x".repeat(limits::CHECK_IN_BODY_BYTES_MAX))), 413),
         (check_in("versions", json!({"patterns": 1})), 400),
         (check_in("policy_version", json!(-1)), 400),
         (with("format", json!(2)), 400),
         (with("client", json!("a b")), 400),
-        (with("attempts", json!(vec![attempt; 4097])), 400),
-        (with("program", json!("x".repeat(1024 * 1024))), 413),
+        (with("attempts", json!(vec![attempt; limits::REPORT_ATTEMPTS_MAX + 1])), 400),
+        (with("program", json!("x".repeat(limits::REPORT_BODY_BYTES_MAX))), 413),
         (with("installed", json!({"components": many})), 400),
         (with("classes", outcome), 400),
         (with("run", json!("1")), 400),
@@ -164,7 +166,7 @@ async fn the_registry_takes_no_more_clients_than_it_may() {
         "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) \
          INSERT INTO clients SELECT 'pc-' || i, 'root', '[]', '', 0, '{}', 0, 0 FROM n",
     );
-    fill.bind(200_000_i64 - 1).execute(&pool).await.unwrap();
+    fill.bind(i64::try_from(limits::CLIENTS_MAX).unwrap() - 1).execute(&pool).await.unwrap();
     pool.close().await;
     server.check_in("last", "root", "10.0.0.1").await;
     for (path, body) in [

@@ -1,6 +1,6 @@
 //! The configuration: the example file, unknown keys, limits, loopback.
 
-use headwater_server::{Config, RawConfig};
+use headwater_server::{Config, RawConfig, limits};
 
 #[test]
 fn the_example_file_lists_every_key_and_is_valid() {
@@ -36,12 +36,13 @@ fn what_will_not_do_is_refused_by_name() {
     check("data = '/x'\nconsole_listen = '[::]:8471'", "unsafe_bind_beyond_loopback");
     check("data = '/x'\nfleet_url = 'ftp://x'", "fleet_url");
     check("data = '/x'\nreport_retention_days = 0", "report_retention_days");
-    check("data = '/x'\nreport_retention_days = 3651", "report_retention_days");
+    let days = limits::REPORT_RETENTION_DAYS_MAX + 1;
+    check(&format!("data = '/x'\nreport_retention_days = {days}"), "report_retention_days");
     check("data = '/x'\nupload_mib_max = 0", "upload_mib_max");
     check("data = '/x'\nreports_mib_max = 0", "reports_mib_max");
     for key in ["timestamp_life_days", "snapshot_life_days", "targets_life_days", "root_life_days"] {
         check(&format!("data = '/x'\n{key} = 0"), key);
-        check(&format!("data = '/x'\n{key} = 3651"), key);
+        check(&format!("data = '/x'\n{key} = {}", limits::LIFE_DAYS_MAX + 1), key);
     }
     check("data = 1", "data");
 }

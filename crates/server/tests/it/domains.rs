@@ -1,6 +1,7 @@
 //! The domain tree and what its clients get (D1, D2).
 
 use headwater_policy::Class;
+use headwater_server::limits;
 use serde_json::json;
 
 use crate::harness::Server;
@@ -77,8 +78,9 @@ async fn bad_settings_change_nothing() {
     let server = Server::start().await;
     server.ok("POST", "/api/v1/domains", Some(json!({"path": "root/paris"}))).await;
     let before = server.get(PARIS).await;
-    let long = "x".repeat(256);
-    let many = |count: u32| (0..count).map(|n| (n.to_string(), json!(n))).collect::<serde_json::Map<_, _>>();
+    let long = "x".repeat(limits::EXTRA_NAME_BYTES_MAX + 1);
+    let many =
+        |count: usize| (0..count).map(|n| (n.to_string(), json!(n))).collect::<serde_json::Map<_, _>>();
     for (edit, word) in [
         (json!({"settings": {"pol": 5}}), "pol"),
         (json!({"settings": {"pol": null}}), "pol"),
@@ -89,12 +91,12 @@ async fn bad_settings_change_nothing() {
         (json!({"files": {"/etc/passwd": "y"}}), "/etc/passwd"),
         (json!({"files": {"a": "y", "a/b": "y"}}), "folder"),
         (json!({"values": {long: 1}}), "255"),
-        (json!({"values": many(1001)}), "1000"),
-        (json!({"files": {"big": "x".repeat(1024 * 1024)}}), "1048576"),
+        (json!({"values": many(limits::DOMAIN_EXTRAS_MAX + 1)}), "1000"),
+        (json!({"files": {"big": "x".repeat(limits::DOMAIN_EXTRAS_BYTES_MAX)}}), "1048576"),
     ] {
         let error = server.refused("PATCH", PARIS_SETTINGS, Some(edit), 400, "invalid_request").await;
         assert!(error["message"].as_str().unwrap().contains(word), "{word}: {error}");
     }
     assert_eq!(server.get(PARIS).await, before);
-    server.ok("PATCH", PARIS_SETTINGS, Some(json!({"values": many(1000)}))).await;
+    server.ok("PATCH", PARIS_SETTINGS, Some(json!({"values": many(limits::DOMAIN_EXTRAS_MAX)}))).await;
 }

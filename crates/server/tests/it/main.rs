@@ -7,6 +7,7 @@ mod config;
 mod domains;
 mod harness;
 mod jobs;
+mod limits;
 mod refusals;
 mod releases;
 mod roles;

@@ -237,10 +237,10 @@ async fn nothing_is_saved_unsigned_nor_signed_unsaved() {
 }
 
 #[tokio::test]
-async fn the_101st_draft_is_refused() {
+async fn a_draft_beyond_the_limit_is_refused() {
     let server = Server::start().await;
     let edits = json!({"edits": [add_edit(RANGE, A)]});
-    for number in 1..=100 {
+    for number in 1..=headwater_server::limits::DRAFTS_MAX {
         server.ok("POST", &format!("/api/v1/drafts/d{number}/edits"), Some(edits.clone())).await;
     }
     server.refused("POST", "/api/v1/drafts/one-more/edits", Some(edits.clone()), 413, "too_large").await;

@@ -1,0 +1,116 @@
+//! Limits that take many of something to cross: connections, components of a vendor.
+
+use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, router};
+use headwater_policy::Class;
+use headwater_repo::{ComponentName, Draft, Expiry, KeyRing, Role, RootDraft, SecretKey, layout};
+use headwater_server::limits;
+use rustix::process::{Resource, getrlimit, setrlimit};
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::harness::{Server, now};
+
+/// Each listener has its places; one connection more is told to come back, and comes in once a place is free.
+#[tokio::test]
+async fn each_listener_takes_its_connections_and_no_more() {
+    // Both ends of each connection are in this process.
+    if !may_open(2 * limits::FLEET_CONNECTIONS_MAX as u64 + 500) {
+        return;
+    }
+    let server = Server::start().await;
+    let check = async |address: std::net::SocketAddr, max: usize, path: &str| {
+        let ask = async || {
+            let mut stream = TcpStream::connect(address).await?;
+            let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+            stream.write_all(request.as_bytes()).await?;
+            let mut status = [0; 12];
+            stream.read_exact(&mut status).await?;
+            std::io::Result::Ok(String::from_utf8_lossy(&status).into_owned())
+        };
+        let mut open = Vec::new();
+        for _ in 0..max {
+            open.push(TcpStream::connect(address).await.unwrap());
+        }
+        assert_eq!(ask().await.unwrap(), "HTTP/1.1 503", "{path}");
+        open.pop();
+        while ask().await.ok().as_deref() != Some("HTTP/1.1 200") {
+            tokio::task::yield_now().await;
+        }
+    };
+    check(server.running.console_addr, limits::CONSOLE_CONNECTIONS_MAX, "/health").await;
+    let timestamp = "/settings/metadata/timestamp.json";
+    check(server.running.fleet_addr, limits::FLEET_CONNECTIONS_MAX, timestamp).await;
+}
+
+/// As many files as a test of many connections opens; false: this system does not let it.
+fn may_open(files: u64) -> bool {
+    let mut allowed = getrlimit(Resource::Nofile);
+    allowed.current = allowed.maximum;
+    let raised = setrlimit(Resource::Nofile, allowed);
+    let enough = allowed.maximum.is_none_or(|maximum| maximum >= files);
+    if !enough {
+        eprintln!(
+            "SKIPPED: this system lets a process open {:?} files, the test needs {files}",
+            allowed.maximum
+        );
+    }
+    enough && raised.is_ok()
+}
+
+#[tokio::test]
+async fn a_vendor_with_more_components_than_are_taken_is_refused_whole() {
+    let check = async |components: usize| {
+        let folder = tempfile::tempdir().unwrap();
+        let root = sign(folder.path(), components);
+        let site = Site::new(ServeLimits::default());
+        site.share(Class::Components, folder.path());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(listen(router(site), listener, ListenLimits::default(), std::future::pending()));
+        let server = Server::start().await;
+        server.ok("PUT", "/api/v1/vendor", Some(json!({"url": url, "root": root}))).await;
+        let result = server.ok("POST", "/api/v1/vendor/sync", None).await;
+        result["error"].as_str().unwrap().to_owned()
+    };
+    let max = limits::VENDOR_COMPONENTS_MAX;
+    let refused = format!("it has {} components; at most {max} are taken", max + 1);
+    assert_eq!(check(max + 1).await, refused);
+    // What it lists is no release list, so each is left out by itself.
+    let taken = check(max).await;
+    assert!(taken.contains("could not be taken whole"), "{taken}");
+}
+
+/// A signed repository of that many components, in name only; says its root.
+fn sign(folder: &std::path::Path, components: usize) -> serde_json::Value {
+    let (root_key, online) = (SecretKey::generate().unwrap(), SecretKey::generate().unwrap());
+    let root = RootDraft::first().role(Role::Root, 1, [root_key.public()]);
+    let roles = [Role::Timestamp, Role::Snapshot, Role::Targets];
+    let root = roles.into_iter().fold(root, |root, role| root.role(role, 1, [online.public()]));
+    let ring: KeyRing = [root_key, online].into_iter().collect();
+    let root = root.finish(now(), &Expiry::default()).unwrap().sign_with(&ring).unwrap();
+    let mut draft = Draft::first(root.clone());
+    for number in 0..components {
+        let name = ComponentName::new(&format!("c{number}")).unwrap();
+        draft.add(layout::release_list(&name), format!("{number}").into_bytes()).unwrap();
+    }
+    let signed = draft.finish(now(), &Expiry::default()).unwrap().sign(&ring).unwrap();
+    for file in signed.files() {
+        let path = folder.join(&file.path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, &file.bytes).unwrap();
+    }
+    serde_json::from_slice(root.bytes()).unwrap()
+}
+
+#[tokio::test]
+async fn a_vendor_schedule_keeps_to_its_limit() {
+    let (vendor, server) = (Server::start().await, Server::start().await);
+    let root = vendor.get("/api/v1/client-bundle").await["roots"]["components"].clone();
+    let every = |minutes: u32| {
+        Some(json!({"url": vendor.running.fleet_url, "root": root, "schedule_minutes": minutes}))
+    };
+    let max = limits::VENDOR_SCHEDULE_MINUTES_MAX;
+    server.ok("PUT", "/api/v1/vendor", every(max)).await;
+    server.refused("PUT", "/api/v1/vendor", every(max + 1), 400, "invalid_request").await;
+}
