@@ -51,6 +51,16 @@ impl SourceUrl {
         self.literal
     }
 
+    /// The host: a name, or an address without brackets.
+    pub fn host(&self) -> &str {
+        let authority = self.text.split_once("://").map_or("", |(_, rest)| rest);
+        let authority = authority.split('/').next().unwrap_or_default();
+        match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((address, _)) => address,
+            None => authority.split(':').next().unwrap_or_default(),
+        }
+    }
+
     /// The family of the host, if it is an address; a name may have both.
     pub fn literal_family(&self) -> Option<Family> {
         self.literal.map(Family::of)

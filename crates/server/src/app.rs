@@ -5,7 +5,7 @@
 //! step (see [`signing`]): nothing is saved that is not signed, nor signed that is not saved.
 
 pub mod archive;
-mod clients;
+pub(crate) mod clients;
 mod domains;
 mod drafts;
 pub mod fleet;
@@ -13,7 +13,7 @@ mod garbage;
 mod jobs;
 mod policies;
 mod preview;
-mod problems;
+pub(crate) mod problems;
 pub mod releases;
 mod roles;
 pub mod signing;
@@ -22,7 +22,7 @@ mod status;
 mod vendor;
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
 use headwater_api::v1::SyncProgress;
 use headwater_depot::store::Store;
@@ -31,6 +31,7 @@ use headwater_repo::{Expiry, Published, Role, layout};
 use jiff::Timestamp;
 use tokio::sync::{MutexGuard, Semaphore};
 
+use self::fleet::keys::FleetKeys;
 use crate::config::Config;
 use crate::data::DataFolder;
 use crate::db::Db;
@@ -51,6 +52,10 @@ pub struct App {
     pub(crate) syncing: tokio::sync::Mutex<()>,
     pub(crate) sync_progress: Mutex<Option<SyncProgress>>,
     pub(crate) board: Mutex<jobs::Board>,
+    pub(crate) enrolments: Semaphore,
+    pub(crate) refusals: Mutex<fleet::Refusals>,
+    pub(crate) asked: Mutex<fleet::Asked>,
+    fleet: RwLock<Arc<FleetKeys>>,
     keys: BTreeMap<Class, ClassKeys>,
     stores: BTreeMap<Class, Store>,
     published: RwLock<BTreeMap<Class, Published>>,
@@ -90,6 +95,9 @@ impl App {
                 .map_err(|error| archive::store_failed(class, error))?;
             stores.insert(class, store);
         }
+        let mut tx = db.begin().await?;
+        let fleet = FleetKeys::open(&data, &mut tx, &config, &fleet_url, now).await?;
+        tx.commit().await?;
         let app = Self {
             expiry: config.expiry,
             config,
@@ -101,6 +109,10 @@ impl App {
             syncing: tokio::sync::Mutex::new(()),
             sync_progress: Mutex::default(),
             board: Mutex::default(),
+            enrolments: Semaphore::new(limits::ENROL_AT_ONCE_MAX),
+            refusals: Mutex::default(),
+            asked: Mutex::default(),
+            fleet: RwLock::new(Arc::new(fleet)),
             keys,
             stores,
             published: RwLock::default(),

@@ -6,6 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use headwater_identity::ServedName;
 use headwater_policy::SourceUrl;
 use headwater_repo::Expiry;
 use jiff::SignedDuration;
@@ -25,6 +26,13 @@ pub struct RawConfig {
     pub console_listen: Option<SocketAddr>,
     /// Base URL by which clients reach the fleet listener. Default: `http://` and the address it listens at.
     pub fleet_url: Option<String>,
+    /// Further names and addresses by which clients reach the fleet listener; its certificate is good for them too.
+    pub fleet_names: Option<Vec<String>>,
+    /// A file with the fleet CA's key and certificate (PEM), where the organisation makes its own. Default: the server
+    /// makes one at first start.
+    pub fleet_ca: Option<PathBuf>,
+    /// Whether class `components` is open to readers without a certificate, as plain mirrors are. Default: false.
+    pub anonymous_components: Option<bool>,
     /// Listen beyond loopback although there is neither TLS nor sign-in. Default: false.
     pub unsafe_bind_beyond_loopback: Option<bool>,
     /// Days that clients' reports are kept. Default 90.
@@ -56,6 +64,12 @@ pub struct Config {
     pub console_listen: SocketAddr,
     /// Base URL by which clients reach the fleet listener; none: made from where it listens.
     pub fleet_url: Option<SourceUrl>,
+    /// Further names and addresses that the fleet listener's certificate is good for.
+    pub fleet_names: Vec<ServedName>,
+    /// The fleet CA, where it is handed in.
+    pub fleet_ca: Option<PathBuf>,
+    /// Class `components` is open to readers without a certificate.
+    pub anonymous_components: bool,
     /// Both listeners may bind beyond loopback.
     pub unsafe_bind_beyond_loopback: bool,
     /// Days that reports are kept.
@@ -119,6 +133,9 @@ impl RawConfig {
             fleet_listen: self.fleet_listen.or(below.fleet_listen),
             console_listen: self.console_listen.or(below.console_listen),
             fleet_url: self.fleet_url.or(below.fleet_url),
+            fleet_names: self.fleet_names.or(below.fleet_names),
+            fleet_ca: self.fleet_ca.or(below.fleet_ca),
+            anonymous_components: self.anonymous_components.or(below.anonymous_components),
             unsafe_bind_beyond_loopback: self
                 .unsafe_bind_beyond_loopback
                 .or(below.unsafe_bind_beyond_loopback),
@@ -148,6 +165,9 @@ impl TryFrom<RawConfig> for Config {
             fleet_listen: raw.fleet_listen.unwrap_or_else(|| loopback(8471)),
             console_listen: raw.console_listen.unwrap_or_else(|| loopback(8470)),
             fleet_url: raw.fleet_url.as_deref().map(fleet_url).transpose()?,
+            fleet_names: fleet_names(raw.fleet_names.unwrap_or_default())?,
+            fleet_ca: raw.fleet_ca,
+            anonymous_components: raw.anonymous_components.unwrap_or(false),
             unsafe_bind_beyond_loopback: raw.unsafe_bind_beyond_loopback.unwrap_or(false),
             report_retention_days: between(
                 "report_retention_days",
@@ -192,6 +212,16 @@ fn expiry(raw: &RawConfig) -> Result<Expiry, ConfigError> {
 
 fn fleet_url(text: &str) -> Result<SourceUrl, ConfigError> {
     text.parse().map_err(|error| value("fleet_url", format!("`{text}` is not a base URL: {error}")))
+}
+
+fn fleet_names(names: Vec<String>) -> Result<Vec<ServedName>, ConfigError> {
+    if names.len() > limits::FLEET_NAMES_MAX {
+        let (count, max) = (names.len(), limits::FLEET_NAMES_MAX);
+        return Err(value("fleet_names", format!("there are {count}, at most {max} are taken")));
+    }
+    let parse =
+        |name: String| ServedName::parse(&name).map_err(|error| value("fleet_names", error.to_string()));
+    names.into_iter().map(parse).collect()
 }
 
 fn mebibytes(key: &'static str, count: u64) -> Result<u64, ConfigError> {

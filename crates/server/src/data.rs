@@ -5,6 +5,8 @@
 //! | `server.lock` | held while a server runs on this folder |
 //! | `server.db` | the database |
 //! | `keys/{class}/{role}.pem` | signing keys, root's too until it moves offline; owner only |
+//! | `keys/fleet/ca-{n}.pem` | the fleet CA, the newest alone (unless it is handed in); owner only |
+//! | `keys/fleet/{answer,seal}.pem` | what the server signs its answers with, and opens enrolments with; owner only |
 //! | `repository/{class}/` | what the fleet listener serves |
 //! | `uploads/` | archives being received; emptied at start |
 //! | `vendor/` | metadata of the vendor source, as received |
@@ -74,6 +76,12 @@ impl DataFolder {
     #[must_use]
     pub fn keys(&self, class: Class) -> PathBuf {
         self.root.join("keys").join(class.to_string())
+    }
+
+    /// The folder of the keys by which the fleet knows the server.
+    #[must_use]
+    pub fn fleet_keys(&self) -> PathBuf {
+        self.root.join("keys").join("fleet")
     }
 
     /// The folder of a class repository.

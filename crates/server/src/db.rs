@@ -20,6 +20,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{SqlSafeStr, Sqlite, SqlitePool, Transaction};
 
@@ -79,6 +80,14 @@ impl Db {
     #[must_use]
     pub fn read(&self) -> &SqlitePool {
         &self.readers
+    }
+
+    /// One connection for reading, for what is also read within a change.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn connection(&self) -> Result<PoolConnection<Sqlite>> {
+        Ok(self.readers.acquire().await?)
     }
 
     /// Ends every connection.

@@ -41,6 +41,14 @@ pub enum Error {
         /// Why it failed.
         reason: String,
     },
+    /// A key or certificate of the fleet is missing, unreadable or was refused.
+    #[error("keys of the fleet: {doing}: {reason}")]
+    FleetKey {
+        /// What was tried.
+        doing: String,
+        /// Why it failed.
+        reason: String,
+    },
     /// Something that this program wrote itself cannot be read back.
     #[error("stored {what} cannot be read: {reason}")]
     Corrupt {

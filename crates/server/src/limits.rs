@@ -170,6 +170,9 @@ pub const REPORT_GAPS_MAX: usize = 64;
 /// Strangers that are remembered.
 pub const STRANGERS_MAX: u32 = 1000;
 
+/// Seconds between two notes of the same stranger: one that asks without end costs a write now and then.
+pub const STRANGER_PAUSE_SECONDS: i64 = 10;
+
 /// Days that a stranger is remembered that asks no more.
 pub const STRANGER_DAYS: i64 = 90;
 

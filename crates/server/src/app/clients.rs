@@ -4,73 +4,49 @@
 
 use headwater_api::checkin::{CheckIn, CheckInAnswer};
 use headwater_api::report::Report;
-use headwater_api::v1::{ClientView, StoredReport};
+use headwater_api::v1::{ClientView, IdentityView, ReportGap, StoredReport};
 use headwater_policy::{ADDRESSES_MAX, Class, Client, ClientId, DomainPath, Problem, parse_address};
 use headwater_repo::Role;
 use jiff::Timestamp;
 
 use super::App;
 use super::problems::{parse_each, refuse};
+use crate::db::Tx;
 use crate::db::clients::{self as rows, ClientRow};
+use crate::db::identities;
 use crate::error::{Refusal, Result};
 use crate::limits;
 
 impl App {
-    /// Notes a check-in and says what is newest.
-    ///
-    /// # Errors
-    /// A refusal that names everything wrong with it.
-    pub async fn check_in(&self, check_in: CheckIn, now: Timestamp) -> Result<CheckInAnswer> {
-        let mut problems = Vec::new();
-        let row = ClientRow {
-            id: client_id(&check_in.client, &mut problems),
-            domain: check_in.domain,
-            addresses: addresses(&check_in.addresses, &mut problems),
-            program: text("program", check_in.program, &mut problems),
-            policy_version: check_in.policy_version,
-            versions: check_in.versions,
-            first_seen: now,
-            last_seen: now,
-        };
-        if let Some(class) = row.versions.keys().find(|class| class.parse::<Class>().is_err()) {
-            problems.push(Problem::general(format!("versions: `{}` is no class", class.escape_debug())));
-        }
-        refuse(problems)?;
-        let domain = self.note_client(row, None, now).await?;
+    /// What a check-in is answered.
+    pub(crate) fn check_in_answer(&self, domain: String, now: Timestamp) -> CheckInAnswer {
         let announced = Class::ALL
             .into_iter()
             .map(|class| (class.to_string(), self.published(class).version(Role::Targets)));
-        Ok(CheckInAnswer {
-            domain,
-            announced: announced.collect(),
-            server_time: now,
-            domain_keys: Vec::new(),
-        })
+        CheckInAnswer { domain, announced: announced.collect(), server_time: now, domain_keys: Vec::new() }
     }
 
-    /// Stores a report, and what it says of the client. The same report sent twice is stored once.
+    /// Notes a check-in that nobody signed, and says what is newest.
     ///
     /// # Errors
     /// A refusal that names everything wrong with it.
-    pub async fn take_report(&self, report: Report, now: Timestamp) -> Result<()> {
-        let mut problems = check_report(&report);
-        let row = ClientRow {
-            id: client_id(&report.client, &mut problems),
-            domain: report.domain.clone(),
-            addresses: addresses(&report.addresses, &mut problems),
-            program: text("program", report.program.clone(), &mut problems),
-            policy_version: report.policy_version,
-            versions: report
-                .attempts
-                .iter()
-                .filter(|attempt| attempt.class.parse::<Class>().is_ok())
-                .map(|attempt| (attempt.class.clone(), attempt.to_version.max(attempt.from_version)))
-                .collect(),
-            first_seen: now,
-            last_seen: now,
-        };
-        refuse(problems)?;
-        self.note_client(row, Some(&report), now).await?;
+    pub async fn check_in_unsigned(&self, check_in: CheckIn, now: Timestamp) -> Result<CheckInAnswer> {
+        let row = row_of_check_in(check_in, now)?;
+        let mut tx = self.db.begin().await?;
+        let domain = self.note_client(&mut tx, row, None, now).await?;
+        tx.commit().await?;
+        Ok(self.check_in_answer(domain, now))
+    }
+
+    /// Stores a report that nobody signed. The same report sent twice is stored once.
+    ///
+    /// # Errors
+    /// A refusal that names everything wrong with it.
+    pub async fn take_report_unsigned(&self, report: Report, now: Timestamp) -> Result<()> {
+        let row = row_of_report(&report, now)?;
+        let mut tx = self.db.begin().await?;
+        self.note_client(&mut tx, row, Some(&report), now).await?;
+        tx.commit().await?;
         Ok(())
     }
 
@@ -83,6 +59,11 @@ impl App {
         let report = self.db.reports(Some(id), u64::MAX, 1).await?.pop();
         let mut view = self.view(row).await?;
         view.last_report = report.map(|stored| stored.report);
+        let mut db = self.db.connection().await?;
+        if let Some(identity) = identities::of_client(&mut db, id).await? {
+            let gaps = identities::gaps(&mut db, id).await?;
+            view.identity = Some(identity_view(identity, gaps));
+        }
         Ok(view)
     }
 
@@ -135,11 +116,11 @@ impl App {
         Ok(moved.into_iter().map(|row| client_view(row, &policy.document.update_agents)).collect())
     }
 
-    /// Removes a client and its reports. An update agent keeps its role until that is taken from it.
+    /// Removes a client and its reports, and revokes its key. An update agent keeps its role until that is taken from it.
     ///
     /// # Errors
     /// Refusals when it is not known, or is an update agent.
-    pub async fn remove_client(&self, id: &str) -> Result<()> {
+    pub async fn remove_client(&self, id: &str, now: Timestamp) -> Result<()> {
         let _change = self.change().await;
         let row = self.known_client(id).await?;
         let policy = self.db.policy_now().await?;
@@ -152,9 +133,15 @@ impl App {
             .into());
         }
         let mut tx = self.db.begin().await?;
+        let staged = match identities::of_client(&mut tx, id).await? {
+            Some(identity) => {
+                super::fleet::revoke(&mut tx, &identity, now).await?;
+                self.stage_fleet(&mut tx, now).await?
+            }
+            None => None,
+        };
         rows::delete(&mut tx, id).await?;
-        tx.commit().await?;
-        Ok(())
+        self.commit(tx, staged.into_iter().collect()).await
     }
 
     /// Reports, newest first; and where the next page begins.
@@ -201,8 +188,9 @@ impl App {
     }
 
     /// Stores what a client says of itself; says the domain that it is filed under.
-    async fn note_client(
+    pub(crate) async fn note_client(
         &self,
+        tx: &mut Tx,
         mut row: ClientRow,
         report: Option<&Report>,
         now: Timestamp,
@@ -218,35 +206,86 @@ impl App {
                 }
             }
             None => {
-                if self.db.clients_count().await? >= limits::CLIENTS_MAX {
-                    return Err(Refusal::TooLarge {
-                        what: "the number of clients".to_owned(),
-                        limit: limits::CLIENTS_MAX,
-                        unit: "clients",
-                        way_out: "remove clients that are gone",
-                    }
-                    .into());
-                }
+                self.refuse_more_clients().await?;
                 row.domain = self.nearest_domain(&row.domain).await?;
             }
         }
-        let mut tx = self.db.begin().await?;
-        rows::put(&mut tx, &row).await?;
+        rows::put(tx, &row).await?;
         if let Some(report) = report {
-            rows::insert_report(&mut tx, report, now).await?;
-            rows::delete_reports_over(&mut tx, self.config.reports_bytes_max).await?;
+            rows::insert_report(tx, report, now).await?;
+            rows::delete_reports_over(tx, self.config.reports_bytes_max).await?;
         }
-        tx.commit().await?;
         Ok(row.domain)
     }
 
+    pub(crate) async fn refuse_more_clients(&self) -> Result<()> {
+        if self.db.clients_count().await? < limits::CLIENTS_MAX {
+            return Ok(());
+        }
+        Err(Refusal::TooLarge {
+            what: "the number of clients".to_owned(),
+            limit: limits::CLIENTS_MAX,
+            unit: "clients",
+            way_out: "remove clients that are gone",
+        }
+        .into())
+    }
+
     /// The domain itself, or the nearest above it that exists; the root if it is no domain at all.
-    async fn nearest_domain(&self, text: &str) -> Result<String> {
+    pub(crate) async fn nearest_domain(&self, text: &str) -> Result<String> {
         let domains = self.db.domains().await?;
         let path = text.parse::<DomainPath>().unwrap_or_else(|_| DomainPath::root());
         let nearest = path.ancestry().find(|path| domains.iter().any(|row| row.path == path.as_str()));
         Ok(nearest.unwrap_or_else(DomainPath::root).to_string())
     }
+}
+
+/// What a check-in says of its client.
+///
+/// # Errors
+/// A refusal that names everything wrong with it.
+pub(crate) fn row_of_check_in(check_in: CheckIn, now: Timestamp) -> Result<ClientRow> {
+    let mut problems = Vec::new();
+    let row = ClientRow {
+        id: client_id(&check_in.client, &mut problems),
+        domain: check_in.domain,
+        addresses: addresses(&check_in.addresses, &mut problems),
+        program: text("program", check_in.program, &mut problems),
+        policy_version: check_in.policy_version,
+        versions: check_in.versions,
+        first_seen: now,
+        last_seen: now,
+    };
+    if let Some(class) = row.versions.keys().find(|class| class.parse::<Class>().is_err()) {
+        problems.push(Problem::general(format!("versions: `{}` is no class", class.escape_debug())));
+    }
+    refuse(problems)?;
+    Ok(row)
+}
+
+/// What a report says of its client.
+///
+/// # Errors
+/// A refusal that names everything wrong with it.
+pub(crate) fn row_of_report(report: &Report, now: Timestamp) -> Result<ClientRow> {
+    let mut problems = check_report(report);
+    let row = ClientRow {
+        id: client_id(&report.client, &mut problems),
+        domain: report.domain.clone(),
+        addresses: addresses(&report.addresses, &mut problems),
+        program: text("program", report.program.clone(), &mut problems),
+        policy_version: report.policy_version,
+        versions: report
+            .attempts
+            .iter()
+            .filter(|attempt| attempt.class.parse::<Class>().is_ok())
+            .map(|attempt| (attempt.class.clone(), attempt.to_version.max(attempt.from_version)))
+            .collect(),
+        first_seen: now,
+        last_seen: now,
+    };
+    refuse(problems)?;
+    Ok(row)
 }
 
 /// How many items a page has.
@@ -283,14 +322,25 @@ fn client_view(row: ClientRow, agents: &[headwater_api::policy::UpdateAgentDocum
     }
 }
 
-fn client_id(text: &str, problems: &mut Vec<Problem>) -> String {
+fn identity_view(identity: identities::IdentityRow, gaps: Vec<identities::Gap>) -> IdentityView {
+    IdentityView {
+        key: identity.key,
+        enrolled: identity.enrolled,
+        certificate_end: identity.certificate_end,
+        reports_made: identity.reports_made,
+        reports_taken: identity.taken.report,
+        report_gaps: gaps.into_iter().map(|(first, last)| ReportGap { first, last }).collect(),
+    }
+}
+
+pub(crate) fn client_id(text: &str, problems: &mut Vec<Problem>) -> String {
     if let Err(error) = text.parse::<ClientId>() {
         problems.push(Problem::general(format!("client: {error}")));
     }
     text.to_owned()
 }
 
-fn addresses(texts: &[String], problems: &mut Vec<Problem>) -> Vec<String> {
+pub(crate) fn addresses(texts: &[String], problems: &mut Vec<Problem>) -> Vec<String> {
     if texts.len() > ADDRESSES_MAX {
         problems.push(Problem::general(format!(
             "addresses: there are {}, at most {ADDRESSES_MAX} are taken",
@@ -302,7 +352,7 @@ fn addresses(texts: &[String], problems: &mut Vec<Problem>) -> Vec<String> {
     addresses.iter().map(ToString::to_string).collect()
 }
 
-fn text(name: &str, text: String, problems: &mut Vec<Problem>) -> String {
+pub(crate) fn text(name: &str, text: String, problems: &mut Vec<Problem>) -> String {
     if text.len() > limits::REPORT_TEXT_BYTES_MAX {
         problems.push(Problem::general(format!(
             "{name}: it has {} bytes, at most {} are taken",

@@ -1,3 +1,94 @@
 //! Who belongs to the fleet (I3): enrolment, certificates, statements, revocation.
+//!
+//! Each decision is made apart ([`admission`], [`sequence`]) from rows that were read in the transaction that saves what
+//! comes of it. What others must know of it (CAs, answer keys, revoked keys) travels in the signed policy: whoever
+//! changes it signs that anew in the same step ([`App::stage_fleet`]).
+
 pub mod admission;
+mod ca;
+mod enrol;
+pub mod keys;
+mod peers;
+mod refusals;
+mod revocation;
 pub mod sequence;
+mod statements;
+mod tokens;
+
+pub use peers::Asked;
+pub use refusals::Refusals;
+pub(crate) use revocation::revoke;
+
+use std::sync::Arc;
+
+use headwater_api::settings::{FleetDocument, RevokedDocument};
+use headwater_policy::Class;
+use headwater_repo::Digest;
+use jiff::Timestamp;
+use sqlx::SqliteConnection;
+
+use self::keys::FleetKeys;
+use super::App;
+use super::policies::{policy_target, signed_policy};
+use super::signing::{Staged, failed};
+use crate::db::identities;
+use crate::error::Result;
+use crate::limits::REVOKED_SIGNED_MAX;
+
+impl App {
+    /// The keys as they are now.
+    pub(crate) fn fleet_keys(&self) -> Arc<FleetKeys> {
+        Arc::clone(&self.fleet.read().expect("nobody panics while holding this lock"))
+    }
+
+    pub(crate) fn set_fleet_keys(&self, keys: FleetKeys) {
+        *self.fleet.write().expect("nobody panics while holding this lock") = Arc::new(keys);
+    }
+
+    /// What the signed policy says of the fleet, as `db` has it.
+    pub(crate) async fn fleet_document(
+        &self,
+        db: &mut SqliteConnection,
+        now: Timestamp,
+    ) -> Result<FleetDocument> {
+        let keys = self.fleet_keys();
+        let cas = crate::db::fleet::cas(db).await?;
+        let revoked = identities::revoked_still(db, now, REVOKED_SIGNED_MAX).await?;
+        Ok(FleetDocument {
+            ca: cas.into_iter().map(|row| row.certificate).collect(),
+            answer_keys: vec![keys.answer.public().to_string()],
+            revoked: revoked
+                .into_iter()
+                .map(|row| RevokedDocument { client: row.client, key: row.key })
+                .collect(),
+        })
+    }
+
+    /// Signs the policy with what `db` says of the fleet; none: it says so already. The caller holds [`App::change`].
+    pub(crate) async fn stage_fleet(
+        &self,
+        db: &mut SqliteConnection,
+        now: Timestamp,
+    ) -> Result<Option<Staged>> {
+        let saved = self.db.policy_now().await?;
+        let document = signed_policy(&saved, self.fleet_document(db, now).await?);
+        let signed = self.published(Class::Settings).target(&policy_target());
+        if signed.is_some_and(|(_, digest)| digest == Digest::of(&document)) {
+            return Ok(None);
+        }
+        let mut draft = self.draft(Class::Settings);
+        draft.add(policy_target(), document).map_err(failed(Class::Settings, "policy"))?;
+        self.stage(Class::Settings, draft, now).map(Some)
+    }
+
+    /// Signs the policy anew if what it says of the fleet is no longer so: a revoked key's certificate has run out.
+    /// Says whether it was.
+    pub(crate) async fn sign_fleet(&self, now: Timestamp) -> Result<bool> {
+        let _change = self.change().await;
+        let mut tx = self.db.begin().await?;
+        let staged = self.stage_fleet(&mut tx, now).await?;
+        let signed = staged.is_some();
+        self.commit(tx, staged.into_iter().collect()).await?;
+        Ok(signed)
+    }
+}

@@ -1,7 +1,7 @@
 //! The saved policy: loading it, and making a new version of it that is saved and signed at once (S7).
 
 use headwater_api::policy::PolicyDocument;
-use headwater_api::settings::{FORMAT, SignedPolicy};
+use headwater_api::settings::{FORMAT, FleetDocument, SignedPolicy};
 use headwater_api::v1::{Change, SavedPolicy};
 use headwater_policy::{Class, Policy, PolicyDiff, Problem, diff_policies};
 use headwater_repo::TargetName;
@@ -82,17 +82,18 @@ impl App {
             document: PolicyDocument::of(&next.to_draft()),
             vendor_root,
         };
-        let staged = self.stage_policy(&saved, now)?;
         let mut tx = tx;
+        let fleet = self.fleet_document(&mut tx, now).await?;
+        let staged = self.stage_policy(&saved, fleet, now)?;
         rows::insert(&mut tx, &saved).await?;
         self.commit(tx, vec![staged]).await?;
         tracing::info!(version = saved.version, comment = saved.comment, "policy saved and signed");
         Ok(saved.version)
     }
 
-    fn stage_policy(&self, saved: &Saved, now: Timestamp) -> Result<Staged> {
+    fn stage_policy(&self, saved: &Saved, fleet: FleetDocument, now: Timestamp) -> Result<Staged> {
         let mut draft = self.draft(Class::Settings);
-        draft.add(policy_target(), signed_policy(saved)).map_err(failed(Class::Settings, "policy"))?;
+        draft.add(policy_target(), signed_policy(saved, fleet)).map_err(failed(Class::Settings, "policy"))?;
         self.stage(Class::Settings, draft, now)
     }
 }
@@ -103,13 +104,13 @@ pub(crate) fn policy_target() -> TargetName {
 }
 
 /// The content of the policy's target.
-pub(crate) fn signed_policy(saved: &Saved) -> Vec<u8> {
+pub(crate) fn signed_policy(saved: &Saved, fleet: FleetDocument) -> Vec<u8> {
     let signed = SignedPolicy {
         format: FORMAT,
         version: saved.version,
         policy: saved.document.clone(),
         vendor_root: saved.vendor_root.clone(),
-        fleet: None,
+        fleet: Some(fleet),
     };
     to_json(&signed).into_bytes()
 }

@@ -75,7 +75,8 @@ impl App {
             };
             let mut root = empty_domain(&DomainPath::root());
             root.version = 1;
-            draft.add(policy_target(), signed_policy(&saved)).map_err(failed(class, "policy"))?;
+            let fleet = self.fleet_document(&mut tx, now).await?;
+            draft.add(policy_target(), signed_policy(&saved, fleet)).map_err(failed(class, "policy"))?;
             for document in documents(std::slice::from_ref(&root))? {
                 let target = domain_target(&document.domain);
                 draft.add(target, to_json(&document).into_bytes()).map_err(failed(class, "domain"))?;

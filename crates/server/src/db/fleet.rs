@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use sqlx::{Row, SqliteConnection};
 
-use super::{count, number};
+use super::{count, number, time};
 use crate::error::Result;
 
 /// One certificate of the fleet CA.
@@ -42,6 +42,12 @@ pub async fn insert_ca(db: &mut SqliteConnection, ca: &CaRow, now: Timestamp) ->
         .execute(db)
         .await?;
     Ok(())
+}
+
+/// When a CA was made.
+pub async fn ca_made(db: &mut SqliteConnection, ca: u64) -> Result<Timestamp> {
+    let made = sqlx::query_scalar("SELECT made FROM fleet_cas WHERE number = ?").bind(number(ca));
+    Ok(time(made.fetch_one(db).await?))
 }
 
 /// Forgets the CAs before a number.

@@ -4,29 +4,42 @@ use headwater_api::v1::StrangerView;
 use jiff::Timestamp;
 use sqlx::{Row, SqliteConnection};
 
-use super::{count, time};
+use super::{count, number, time};
 use crate::error::Result;
+
+/// One who asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Stranger<'a> {
+    /// The id that it says it has.
+    pub client: &'a str,
+    /// Fingerprint of the key that it showed, or nothing.
+    pub key: &'a str,
+    /// Why it is none of us.
+    pub reason: &'a str,
+    /// Where it connected from.
+    pub address: &'a str,
+    /// How often it asked since it was last noted.
+    pub times: u64,
+}
 
 /// Notes that a stranger asked; keeps at most `max`.
 pub async fn note(
     db: &mut SqliteConnection,
-    client: &str,
-    key: &str,
-    reason: &str,
-    address: &str,
+    stranger: &Stranger<'_>,
     now: Timestamp,
     max: u32,
 ) -> Result<()> {
     sqlx::query(
-        "INSERT INTO strangers (client, key, reason, address, count, first_seen, last_seen) VALUES (?1, ?2, ?3, ?4, 1, \
+        "INSERT INTO strangers (client, key, reason, address, count, first_seen, last_seen) VALUES (?1, ?2, ?3, ?4, ?6, \
          ?5, ?5) ON CONFLICT (client, key) DO UPDATE SET reason = excluded.reason, address = excluded.address, \
-         count = count + 1, last_seen = excluded.last_seen",
+         count = count + excluded.count, last_seen = excluded.last_seen",
     )
-    .bind(client)
-    .bind(key)
-    .bind(reason)
-    .bind(address)
+    .bind(stranger.client)
+    .bind(stranger.key)
+    .bind(stranger.reason)
+    .bind(stranger.address)
     .bind(now.as_second())
+    .bind(number(stranger.times))
     .execute(&mut *db)
     .await?;
     sqlx::query(

@@ -242,7 +242,7 @@ async fn client(State(app): Server, Named(id): Named<String>) -> Result<Json<Cli
 }
 
 async fn remove_client(State(app): Server, Named(id): Named<String>) -> Result<StatusCode> {
-    app.remove_client(&id).await?;
+    app.remove_client(&id, now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -39,6 +39,9 @@ fn table(error: &Error) -> Row {
         }
         // The path is that below the data folder: it tells nobody where that is.
         Error::Lost { .. } => internal("lost", &error.to_string()),
+        Error::FleetKey { .. } => {
+            internal("keys", "a key of the server failed; its log says which. Nothing was changed")
+        }
         Error::Repository { .. } => {
             internal("signing", "the server could not sign; its log says why. Nothing was published")
         }

@@ -1,0 +1,116 @@
+//! Certificates of the fleet: issued, renewed for our own listener, and the CA itself rotated with an overlap.
+//!
+//! A new CA is vouched for by the one before, and both stand in the signed policy, so clients of every age go on: who
+//! has the policy trusts the new one, who has not gets to it over the bridge that every chain carries.
+
+use headwater_identity::{Chain, FleetCa, PublicKey, ServedName};
+use headwater_policy::{ClientId, SourceUrl};
+use jiff::{SignedDuration, Timestamp};
+
+use super::keys::{FleetKeys, ca_file, key_failed};
+use crate::app::App;
+use crate::data;
+use crate::db::fleet::{self as rows, CaRow};
+use crate::error::{Error, Refusal, Result};
+use crate::limits::FLEET_CAS_MAX;
+
+impl App {
+    /// Makes a new fleet CA. Certificates of the ones before stay good until they end.
+    ///
+    /// Says the number of the new one, which counts from 1.
+    ///
+    /// # Errors
+    /// Refusals where the CA is handed in, or was rotated so often that certificates of the oldest are still about.
+    pub async fn rotate_ca(&self, now: Timestamp) -> Result<u64> {
+        if self.config.fleet_ca.is_some() {
+            return Err(Refusal::invalid(
+                "the fleet CA is handed in with fleet_ca; put another file there and start the server anew",
+            )
+            .into());
+        }
+        let _change = self.change().await;
+        let old = self.fleet_keys();
+        let new = FleetCa::make(now).map_err(key_failed("making a fleet CA"))?;
+        let bridge =
+            old.ca.bridge_to(new.certificate(), now).map_err(key_failed("vouching for the new fleet CA"))?;
+        let number = old.number + 1;
+        let folder = self.data.fleet_keys();
+        data::write_file(&ca_file(&folder, number), new.to_pem().expose().as_bytes())?;
+        let row = CaRow { number, certificate: new.certificate().to_pem(), bridge: Some(bridge.to_pem()) };
+        let mut tx = self.db.begin().await?;
+        rows::insert_ca(&mut tx, &row, now).await?;
+        let in_use = drop_oldest(&mut tx, now).await?;
+        let keys = old.with_ca(new, &in_use, &self.config, &self.fleet_url, now)?;
+        let staged = self.stage_fleet(&mut tx, now).await?;
+        self.commit(tx, staged.into_iter().collect()).await?;
+        self.set_fleet_keys(keys);
+        let former = ca_file(&folder, old.number);
+        if let Err(error) = std::fs::remove_file(&former) {
+            tracing::warn!(%error, file = %former.display(), "the former fleet CA's key is of no more use; remove it");
+        }
+        tracing::info!(number, "fleet CA rotated");
+        Ok(number)
+    }
+
+    /// Renews the listener's certificate at two thirds of its life; says whether it was.
+    pub(crate) fn renew_chain(&self, now: Timestamp) -> Result<bool> {
+        let keys = self.fleet_keys();
+        if !keys.chain.renewal_due(now) {
+            return Ok(false);
+        }
+        self.set_fleet_keys(keys.with_new_chain(&self.config, &self.fleet_url, now)?);
+        Ok(true)
+    }
+
+    /// Issues a client's certificate; an update agent's, if the saved policy says that it is one: that is good for the
+    /// addresses at which others reach it.
+    pub(crate) async fn issue(
+        &self,
+        keys: &FleetKeys,
+        key: &PublicKey,
+        client: &ClientId,
+        now: Timestamp,
+    ) -> Result<Chain> {
+        let agents = self.db.policy_now().await?.document.update_agents;
+        let role = agents.into_iter().find(|agent| agent.id == client.as_str() && !agent.classes.is_empty());
+        let addresses = role.map(|agent| agent.addresses).unwrap_or_default();
+        let names = addresses
+            .iter()
+            .map(|address| ServedName::parse(address))
+            .collect::<std::result::Result<Vec<_>, _>>();
+        let names = names.map_err(key_failed("reading an update agent's addresses"))?;
+        keys.ca
+            .issue_update_agent(key, client, &names, &keys.bridges, now)
+            .map_err(key_failed("issuing a client's certificate"))
+    }
+
+    /// The base URL by which clients reach the fleet listener.
+    #[must_use]
+    pub fn fleet_url(&self) -> &SourceUrl {
+        &self.fleet_url
+    }
+}
+
+/// Keeps as many CAs as may be in use; says which are, the newest first. The oldest goes when every certificate that it
+/// issued has run out.
+async fn drop_oldest(tx: &mut crate::db::Tx, now: Timestamp) -> Result<Vec<CaRow>> {
+    let mut in_use = rows::cas(tx).await?;
+    if in_use.len() <= FLEET_CAS_MAX {
+        return Ok(in_use);
+    }
+    let successor = in_use[FLEET_CAS_MAX - 1].number;
+    let made = rows::ca_made(tx, successor).await?;
+    let life = SignedDuration::try_from(headwater_identity::limits::CERTIFICATE_LIFE)
+        .map_err(|error| Error::Corrupt { what: "life of a certificate", reason: error.to_string() })?;
+    if now < made + life {
+        return Err(Refusal::invalid(format!(
+            "the fleet CA was rotated {FLEET_CAS_MAX} times within the life of a certificate, and clients still show \
+             some of the oldest; rotate again after {}",
+            made + life
+        ))
+        .into());
+    }
+    in_use.truncate(FLEET_CAS_MAX);
+    rows::delete_cas_before(tx, successor).await?;
+    Ok(in_use)
+}

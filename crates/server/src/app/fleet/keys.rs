@@ -1,0 +1,228 @@
+//! The keys by which the fleet knows the server and each other: the CA, what the server shows in a handshake, what it
+//! signs answers with, what enrolments are sealed to.
+//!
+//! The CA's file holds the newest one alone: an older one has nothing left to sign once it has vouched for its
+//! successor. Which CAs are in use stands in the database, with the bridges between them. The key of the listener's
+//! certificate is made anew at each start: it is nobody's identity.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use headwater_identity::{
+    AnswerKey, CaCertificate, Chain, FleetCa, IdentityError, SealKey, ServedName, ServerKey,
+};
+use headwater_policy::SourceUrl;
+use jiff::Timestamp;
+use sqlx::SqliteConnection;
+
+use crate::config::Config;
+use crate::data::{self, DataFolder};
+use crate::db::fleet::{self as rows, CaRow};
+use crate::error::{Doing, Error, Result};
+
+/// Everything of it.
+#[derive(Debug, Clone)]
+pub struct FleetKeys {
+    /// The newest CA, which issues.
+    pub ca: Arc<FleetCa>,
+    /// Counts its rotations, from 1.
+    pub number: u64,
+    /// Every CA in use, the newest first.
+    pub cas: Vec<CaCertificate>,
+    /// From the newest CA to the oldest, newest first.
+    pub bridges: Vec<CaCertificate>,
+    /// Signs answers.
+    pub answer: Arc<AnswerKey>,
+    /// Opens enrolments.
+    pub seal: Arc<SealKey>,
+    server: Arc<ServerKey>,
+    /// What the listener shows.
+    pub chain: Chain,
+}
+
+impl FleetKeys {
+    /// Reads them, making what is missing at the first start.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written, is no key, or is missed.
+    pub async fn open(
+        data: &DataFolder,
+        db: &mut SqliteConnection,
+        config: &Config,
+        url: &SourceUrl,
+        now: Timestamp,
+    ) -> Result<Self> {
+        let folder = data.fleet_keys();
+        let ca = open_ca(&folder, db, config.fleet_ca.as_deref(), now).await?;
+        let answer =
+            load_or_make(&folder.join("answer.pem"), AnswerKey::from_pem, AnswerKey::generate, |key| {
+                key.to_pem().expose().to_owned()
+            })?;
+        let seal = load_or_make(&folder.join("seal.pem"), SealKey::from_pem, SealKey::generate, |key| {
+            key.to_pem().expose().to_owned()
+        })?;
+        let server = ServerKey::generate().map_err(key_failed("making the listener's key"))?;
+        let in_use = rows::cas(db).await?;
+        Self::assemble(ca, &in_use, Arc::new(answer), Arc::new(seal), Arc::new(server), config, url, now)
+    }
+
+    /// The same with the CAs as they are now, and a new certificate for the listener.
+    ///
+    /// # Errors
+    /// When a stored certificate cannot be read, or none can be issued.
+    pub fn with_ca(
+        &self,
+        ca: FleetCa,
+        in_use: &[CaRow],
+        config: &Config,
+        url: &SourceUrl,
+        now: Timestamp,
+    ) -> Result<Self> {
+        let (answer, seal) = (Arc::clone(&self.answer), Arc::clone(&self.seal));
+        Self::assemble(Arc::new(ca), in_use, answer, seal, Arc::clone(&self.server), config, url, now)
+    }
+
+    /// The same with a new certificate for the listener.
+    ///
+    /// # Errors
+    /// When none can be issued.
+    pub fn with_new_chain(&self, config: &Config, url: &SourceUrl, now: Timestamp) -> Result<Self> {
+        let chain = issue_chain(&self.ca, &self.server, &self.bridges, config, url, now)?;
+        Ok(Self { chain, ..self.clone() })
+    }
+
+    /// The key of [`Self::chain`].
+    pub fn server_key(&self) -> &ServerKey {
+        &self.server
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "its parts, of which each has another origin")]
+    fn assemble(
+        ca: Arc<FleetCa>,
+        in_use: &[CaRow],
+        answer: Arc<AnswerKey>,
+        seal: Arc<SealKey>,
+        server: Arc<ServerKey>,
+        config: &Config,
+        url: &SourceUrl,
+        now: Timestamp,
+    ) -> Result<Self> {
+        let read = |pem: &String| {
+            CaCertificate::from_pem(pem).map_err(|error| Error::Corrupt {
+                what: "certificate of the fleet CA",
+                reason: error.to_string(),
+            })
+        };
+        let cas = in_use.iter().map(|row| read(&row.certificate)).collect::<Result<Vec<_>>>()?;
+        // A CA that nobody vouched for ends the way back.
+        let bridges =
+            in_use.iter().map_while(|row| row.bridge.as_ref()).map(read).collect::<Result<Vec<_>>>()?;
+        let chain = issue_chain(&ca, &server, &bridges, config, url, now)?;
+        let number = in_use.first().map_or(1, |row| row.number);
+        Ok(Self { ca, number, cas, bridges, answer, seal, server, chain })
+    }
+}
+
+/// A failure with a key or certificate as the server's own.
+pub fn key_failed(doing: &'static str) -> impl FnOnce(IdentityError) -> Error {
+    move |error| Error::FleetKey { doing: doing.to_owned(), reason: error.to_string() }
+}
+
+/// Where the CA of a number stands.
+pub fn ca_file(folder: &Path, number: u64) -> std::path::PathBuf {
+    folder.join(format!("ca-{number}.pem"))
+}
+
+async fn open_ca(
+    folder: &Path,
+    db: &mut SqliteConnection,
+    handed_in: Option<&Path>,
+    now: Timestamp,
+) -> Result<Arc<FleetCa>> {
+    let newest = rows::cas(db).await?.into_iter().next();
+    let number = newest.as_ref().map_or(1, |row| row.number);
+    let own = ca_file(folder, number);
+    let ca = match (handed_in, &newest) {
+        (Some(path), _) => read_key(path, FleetCa::from_pem)?,
+        (None, Some(_)) if !own.exists() => {
+            return Err(Error::FleetKey {
+                doing: "opening the fleet CA".to_owned(),
+                reason: format!(
+                    "{} is missing, and without it no client gets a certificate; put it back from a backup of the data \
+                     folder, or if the CA was handed in, name its file with fleet_ca",
+                    own.display()
+                ),
+            });
+        }
+        (None, _) => load_or_make(
+            &own,
+            FleetCa::from_pem,
+            || FleetCa::make(now),
+            |ca| ca.to_pem().expose().to_owned(),
+        )?,
+    };
+    let certificate = ca.certificate().to_pem();
+    match newest {
+        Some(row) if row.certificate == certificate => {}
+        None => rows::insert_ca(db, &CaRow { number: 1, certificate, bridge: None }, now).await?,
+        Some(row) => {
+            // Another one was handed in than before: its forerunner vouches for it, if it is still here.
+            let bridge = match own.exists() {
+                true => Some(read_key(&own, FleetCa::from_pem)?),
+                false => None,
+            };
+            let bridge = bridge.map(|old| old.bridge_to(ca.certificate(), now)).transpose();
+            let bridge = bridge.map_err(key_failed("vouching for the CA that was handed in"))?;
+            if bridge.is_none() {
+                tracing::warn!(
+                    "the fleet CA that was handed in has no forerunner here to vouch for it: clients that have not yet \
+                     learnt of it from the signed policy trust the server again when an update agent has brought them that"
+                );
+            }
+            let bridge = bridge.map(|bridge| bridge.to_pem());
+            rows::insert_ca(db, &CaRow { number: row.number + 1, certificate, bridge }, now).await?;
+        }
+    }
+    Ok(Arc::new(ca))
+}
+
+fn issue_chain(
+    ca: &FleetCa,
+    key: &ServerKey,
+    bridges: &[CaCertificate],
+    config: &Config,
+    url: &SourceUrl,
+    now: Timestamp,
+) -> Result<Chain> {
+    let host = ServedName::parse(url.host()).map_err(key_failed("reading the host of fleet_url"))?;
+    let mut names = vec![host];
+    for name in &config.fleet_names {
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    ca.issue_server(&key.public(), &names, bridges, now)
+        .map_err(key_failed("issuing the listener's certificate"))
+}
+
+fn load_or_make<K>(
+    path: &Path,
+    read: impl Fn(&str) -> std::result::Result<K, IdentityError>,
+    make: impl FnOnce() -> std::result::Result<K, IdentityError>,
+    write: impl FnOnce(&K) -> String,
+) -> Result<K> {
+    if path.exists() {
+        return read_key(path, read);
+    }
+    let key = make().map_err(key_failed("making a key"))?;
+    data::write_file(path, write(&key).as_bytes())?;
+    Ok(key)
+}
+
+fn read_key<K>(path: &Path, read: impl Fn(&str) -> std::result::Result<K, IdentityError>) -> Result<K> {
+    let text = std::fs::read_to_string(path).doing(|| format!("cannot read {}", path.display()))?;
+    read(&text).map_err(|error| Error::FleetKey {
+        doing: format!("reading {}", path.display()),
+        reason: error.to_string(),
+    })
+}

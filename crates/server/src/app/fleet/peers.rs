@@ -1,0 +1,130 @@
+//! Who is at the other end of a connection, and whether it may be there.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use headwater_api::v1::StrangerView;
+use headwater_identity::Peer;
+use headwater_policy::ClientId;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::app::App;
+use crate::db::{identities, strangers};
+use crate::error::{Refusal, Result};
+use crate::limits;
+
+/// Strangers that asked since they were last written down, by id and key: the database is not written for each request.
+#[derive(Debug, Default)]
+pub struct Asked(HashMap<(String, String), (Timestamp, u64)>);
+
+impl Asked {
+    /// Counts one; says how many are to be written down now, if it is time.
+    fn count(&mut self, client: &str, key: &str, now: Timestamp) -> Option<u64> {
+        if self.0.len() >= limits::STRANGERS_MAX as usize {
+            self.0.clear();
+        }
+        let pause = SignedDuration::from_secs(limits::STRANGER_PAUSE_SECONDS);
+        let Some((written, pending)) = self.0.get_mut(&(client.to_owned(), key.to_owned())) else {
+            self.0.insert((client.to_owned(), key.to_owned()), (now, 0));
+            return Some(1);
+        };
+        *pending += 1;
+        if now.duration_since(*written).abs() < pause {
+            return None;
+        }
+        *written = now;
+        Some(std::mem::take(pending))
+    }
+}
+
+impl App {
+    /// The client that showed this certificate (DER), if it is known and was not revoked. Asked for each request, so
+    /// that a revocation counts on open connections too.
+    ///
+    /// # Errors
+    /// [`Refusal::CertificateNeeded`], [`Refusal::KeyRevoked`], [`Refusal::NotEnrolled`].
+    pub async fn known_peer(&self, certificate: &[u8], from: IpAddr, now: Timestamp) -> Result<Peer> {
+        let peer = Peer::from_der(certificate).map_err(|_| Refusal::CertificateNeeded)?;
+        if !peer.is_good_at(now) {
+            return Err(Refusal::CertificateNeeded.into());
+        }
+        let key = peer.key.to_string();
+        let mut db = self.db.connection().await?;
+        let known = identities::of_key(&mut db, &key).await?;
+        if known.is_some_and(|identity| identity.client == peer.client.as_str()) {
+            return Ok(peer);
+        }
+        let revoked = identities::is_revoked(&mut db, &key).await?;
+        drop(db);
+        let (reason, refusal) = match revoked {
+            true => ("revoked", Refusal::KeyRevoked),
+            false => ("unknown", Refusal::NotEnrolled(peer.client.to_string())),
+        };
+        self.note_stranger(peer.client.as_str(), &key, reason, from, now).await?;
+        Err(refusal.into())
+    }
+
+    /// Who may speak for `client`: itself, or an update agent by the saved policy.
+    pub(crate) async fn may_speak_for(&self, peer: &Peer, client: &ClientId) -> Result<()> {
+        if peer.client == *client {
+            return Ok(());
+        }
+        let agents = self.db.policy_now().await?.document.update_agents;
+        if agents.iter().any(|agent| agent.id == peer.client.as_str() && !agent.classes.is_empty()) {
+            return Ok(());
+        }
+        Err(Refusal::NotACarrier(peer.client.to_string()).into())
+    }
+
+    /// Those who ask and are not known, who asked last first.
+    ///
+    /// # Errors
+    /// Only when the database fails.
+    pub async fn strangers(&self) -> Result<Vec<StrangerView>> {
+        strangers::all(&mut *self.db.connection().await?).await
+    }
+
+    /// Writes down that a stranger asked, not too often.
+    pub(crate) async fn note_stranger(
+        &self,
+        client: &str,
+        key: &str,
+        reason: &str,
+        from: IpAddr,
+        now: Timestamp,
+    ) -> Result<()> {
+        let times = {
+            let mut asked = self.asked.lock().expect("nobody panics while holding this lock");
+            asked.count(client, key, now)
+        };
+        let Some(times) = times else { return Ok(()) };
+        let mut tx = self.db.begin().await?;
+        let address = from.to_canonical().to_string();
+        let stranger = strangers::Stranger { client, key, reason, address: &address, times };
+        strangers::note(&mut tx, &stranger, now, limits::STRANGERS_MAX).await?;
+        tx.commit().await?;
+        tracing::info!(client, key, reason, address, "a stranger asked");
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_without_end_is_written_down_now_and_then() {
+        let start = Timestamp::UNIX_EPOCH;
+        let at = |seconds| start + SignedDuration::from_secs(seconds);
+        let mut asked = Asked::default();
+        assert_eq!(asked.count("pc", "k", at(0)), Some(1));
+        assert_eq!(asked.count("pc", "k", at(1)), None);
+        assert_eq!(asked.count("pc", "other", at(1)), Some(1));
+        assert_eq!(asked.count("pc", "k", at(2)), None);
+        assert_eq!(asked.count("pc", "k", at(limits::STRANGER_PAUSE_SECONDS)), Some(3));
+        for number in 0..2 * limits::STRANGERS_MAX {
+            asked.count(&number.to_string(), "", at(0));
+            assert!(asked.0.len() <= limits::STRANGERS_MAX as usize);
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! What clients state: verified by the key that is known of them, whoever brought it, and counted once (I3, U5).
+
+use std::net::IpAddr;
+
+use headwater_api::checkin::CheckIn;
+use headwater_api::report::{Report, ReportAnswer};
+use headwater_identity::{Answer, Kind, Peer, PublicKey, Statement, VerifiedStatement};
+use headwater_policy::ClientId;
+use jiff::Timestamp;
+
+use super::keys::key_failed;
+use super::sequence::{Arrival, arrival, rising};
+use crate::app::App;
+use crate::db::identities::{self as rows, IdentityRow};
+use crate::db::{Tx, to_json};
+use crate::error::{Error, Refusal, Result};
+use crate::limits;
+
+/// Why a statement is not believed, and whose it says it is.
+#[derive(Debug)]
+pub(crate) enum Doubt {
+    /// It is somebody's who is to be noted as a stranger.
+    Stranger {
+        /// The id that it claims.
+        client: String,
+        /// Why it is none of us.
+        reason: &'static str,
+        /// What it is told.
+        refusal: Refusal,
+    },
+    /// Something else failed.
+    Failed(Error),
+}
+
+impl<E: Into<Error>> From<E> for Doubt {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl App {
+    /// Notes a check-in that its client signed, and says what is newest.
+    ///
+    /// # Errors
+    /// Refusals for one that is not believed, not new or wrong; for a carrier that may not carry.
+    pub async fn check_in(
+        &self,
+        statement: Statement,
+        peer: &Peer,
+        from: IpAddr,
+        now: Timestamp,
+    ) -> Result<Answer> {
+        let keys = self.fleet_keys();
+        let (mut tx, statement, mut identity) = self.take(statement, Kind::CheckIn, peer, from, now).await?;
+        rising(identity.taken.check_in, statement.sequence())?;
+        let check_in: CheckIn = read(&statement)?;
+        said_of_itself(&statement, &check_in.client)?;
+        identity.taken.check_in = statement.sequence();
+        identity.reports_made = identity.reports_made.max(check_in.reports_made.min(limits::SEQUENCE_MAX));
+        let row = super::super::clients::row_of_check_in(check_in, now)?;
+        let domain = self.note_client(&mut tx, row, None, now).await?;
+        rows::put(&mut tx, &identity).await?;
+        tx.commit().await?;
+        let answer = self.check_in_answer(domain, now);
+        Answer::sign(&keys.answer, statement.client(), Kind::CheckIn, statement.sequence(), to_json(&answer))
+            .map_err(key_failed("signing an answer"))
+    }
+
+    /// Stores a report that its client signed. One that was taken before is answered as if it were new: the client has
+    /// not heard that it was.
+    ///
+    /// # Errors
+    /// As [`App::check_in`].
+    pub async fn take_report(
+        &self,
+        statement: Statement,
+        peer: &Peer,
+        from: IpAddr,
+        now: Timestamp,
+    ) -> Result<Answer> {
+        let keys = self.fleet_keys();
+        let (mut tx, statement, mut identity) = self.take(statement, Kind::Report, peer, from, now).await?;
+        if statement.body().len() > limits::REPORT_BODY_BYTES_MAX {
+            return Err(Refusal::TooLarge {
+                what: "the report".to_owned(),
+                limit: limits::REPORT_BODY_BYTES_MAX as u64,
+                unit: "bytes",
+                way_out: "no run of a client that works has so much to say",
+            }
+            .into());
+        }
+        let missing = rows::gaps(&mut tx, &identity.client).await?;
+        if let Arrival::Taken { newest, gaps } =
+            arrival(identity.taken.report, &missing, statement.sequence())?
+        {
+            let report: Report = read(&statement)?;
+            said_of_itself(&statement, &report.client)?;
+            let row = super::super::clients::row_of_report(&report, now)?;
+            self.note_client(&mut tx, row, Some(&report), now).await?;
+            identity.taken.report = newest;
+            identity.reports_made = identity.reports_made.max(newest);
+            rows::put(&mut tx, &identity).await?;
+            if gaps != missing {
+                rows::put_gaps(&mut tx, &identity.client, &gaps).await?;
+            }
+            tx.commit().await?;
+        }
+        let answer = to_json(&ReportAnswer { taken: statement.sequence() });
+        Answer::sign(&keys.answer, statement.client(), Kind::Report, statement.sequence(), answer)
+            .map_err(key_failed("signing an answer"))
+    }
+
+    /// Begins a change with a statement that is believed: its client brought it, or an update agent.
+    async fn take(
+        &self,
+        statement: Statement,
+        kind: Kind,
+        peer: &Peer,
+        from: IpAddr,
+        now: Timestamp,
+    ) -> Result<(Tx, VerifiedStatement, IdentityRow)> {
+        let client = claimed(&statement)?;
+        self.may_speak_for(peer, &client).await?;
+        let mut tx = self.db.begin().await?;
+        match self.believe(&mut tx, statement, kind).await {
+            Ok((statement, identity)) => Ok((tx, statement, identity)),
+            Err(doubt) => {
+                drop(tx);
+                Err(self.doubted(doubt, from, now).await?)
+            }
+        }
+    }
+
+    /// Verifies a statement by the key that is known of its client.
+    pub(crate) async fn believe(
+        &self,
+        tx: &mut Tx,
+        statement: Statement,
+        kind: Kind,
+    ) -> std::result::Result<(VerifiedStatement, IdentityRow), Doubt> {
+        let client = claimed(&statement)?;
+        let stranger = |reason, refusal| Doubt::Stranger { client: client.to_string(), reason, refusal };
+        let Some(identity) = rows::of_client(tx, client.as_str()).await? else {
+            return Err(stranger("unknown", Refusal::NotEnrolled(client.to_string())));
+        };
+        let key: PublicKey =
+            identity.public_key.parse().map_err(|error: headwater_identity::IdentityError| {
+                Error::Corrupt { what: "key of a client", reason: error.to_string() }
+            })?;
+        match statement.verify(&client, &key, kind) {
+            Ok(verified) => Ok((verified, identity)),
+            Err(disbelief) => Err(stranger("bad_statement", Refusal::Unbelieved(disbelief.to_string()))),
+        }
+    }
+
+    /// Notes the stranger, if that is what it was about; says what it is told.
+    pub(crate) async fn doubted(&self, doubt: Doubt, from: IpAddr, now: Timestamp) -> Result<Error> {
+        match doubt {
+            Doubt::Failed(error) => Ok(error),
+            Doubt::Stranger { client, reason, refusal } => {
+                self.note_stranger(&client, "", reason, from, now).await?;
+                Ok(refusal.into())
+            }
+        }
+    }
+}
+
+fn claimed(statement: &Statement) -> std::result::Result<ClientId, Refusal> {
+    statement.claimed_client().ok_or_else(|| Refusal::invalid("client: it is no client id"))
+}
+
+fn read<T: serde::de::DeserializeOwned>(statement: &VerifiedStatement) -> Result<T> {
+    Ok(serde_json::from_str(statement.body())
+        .map_err(|error| Refusal::invalid(format!("body: it is not what is stated here: {error}")))?)
+}
+
+/// A client speaks of itself only.
+fn said_of_itself(statement: &VerifiedStatement, client: &str) -> Result<()> {
+    if statement.client().as_str() == client {
+        return Ok(());
+    }
+    Err(Refusal::invalid("client: the statement and its body name different clients").into())
+}
