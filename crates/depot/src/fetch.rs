@@ -20,7 +20,7 @@ mod race;
 mod resume;
 mod walk;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use headwater_policy::FamilySet;
@@ -86,7 +86,10 @@ pub struct Fetcher {
 
 #[derive(Debug)]
 struct Inner {
-    http: http::Http,
+    /// To sources of the public: the system's certificate authorities, and no certificate of ours.
+    public: http::Http,
+    /// To the fleet's own, once its TLS is known.
+    fleet: RwLock<Option<http::Http>>,
     settings: FetchSettings,
     back_off: Mutex<BackOff>,
 }
@@ -99,8 +102,22 @@ pub struct FetcherError(#[from] reqwest::Error);
 impl Fetcher {
     /// A fetcher with what an earlier run remembered of sources.
     pub fn new(settings: FetchSettings, back_off: BackOff) -> Result<Self, FetcherError> {
-        let http = http::Http::new(&settings)?;
-        Ok(Self { inner: Arc::new(Inner { http, settings, back_off: Mutex::new(back_off) }) })
+        let public = http::Http::new(&settings)?;
+        let (fleet, back_off) = (RwLock::new(None), Mutex::new(back_off));
+        Ok(Self { inner: Arc::new(Inner { public, fleet, settings, back_off }) })
+    }
+
+    /// Speaks to the fleet's own sources ([`Source::is_fleet`](crate::Source::is_fleet)) by this TLS from now on, and by
+    /// nothing weaker: it trusts no other authorities and shows our certificate to nobody else. Sessions are resumed as
+    /// long as the configuration stays the same: call it only when it changes.
+    ///
+    /// # Errors
+    ///
+    /// The system gave no HTTP client.
+    pub fn set_fleet_tls(&self, tls: rustls::ClientConfig) -> Result<(), FetcherError> {
+        let fleet = http::Http::of_fleet(&self.inner.settings, tls)?;
+        *self.inner.fleet.write().unwrap_or_else(PoisonError::into_inner) = Some(fleet);
+        Ok(())
     }
 
     /// What is remembered of sources now, to be kept for the next run.
@@ -116,7 +133,11 @@ impl Fetcher {
         &self.inner.settings
     }
 
-    fn http(&self) -> &http::Http {
-        &self.inner.http
+    fn http(&self, source: &crate::Source) -> http::Http {
+        let fleet = self.inner.fleet.read().unwrap_or_else(PoisonError::into_inner);
+        match &*fleet {
+            Some(fleet) if source.is_fleet() => fleet.clone(),
+            _ => self.inner.public.clone(),
+        }
     }
 }

@@ -94,6 +94,10 @@ pub const REQUEST_HEAD_MAX: usize = 8192;
 /// Time for a request's head to arrive, also for the next one on a kept connection.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Time for the TLS handshake of a connection: a few round trips over a slow line. It holds a place of
+/// [`CONNECTIONS_MAX`] meanwhile.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Time without progress after which a client that does not read is cut off, and its place given to another.
 pub const SEND_TIMEOUT: Duration = Duration::from_secs(60);
 

@@ -23,7 +23,7 @@ use axum::routing::any;
 use headwater_policy::Class;
 
 pub use counters::Served;
-pub use listen::{ListenLimits, listen};
+pub use listen::{ListenLimits, PeerCertificate, Tls, listen, listen_tls};
 
 use crate::limits::DOWNLOADS_MAX;
 

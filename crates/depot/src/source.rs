@@ -16,15 +16,20 @@ pub struct Source {
     targets: String,
     /// What the layout's paths of blobs are relative to; none: there are none.
     base: Option<String>,
+    fleet: bool,
 }
 
 impl Source {
     /// The source `key` (as in a plan) whose static layout begins at `base`, named by the entry numbered `entry`.
+    ///
+    /// The server and update agents are of the fleet; any other source is the public's.
     pub fn new(key: impl fmt::Display, base: &SourceUrl, entry: Option<u32>, class: Class) -> Self {
+        let key = key.to_string();
         let url = base.as_str().trim_end_matches('/').to_owned();
         let base = format!("{url}/{class}");
         Self {
-            key: key.to_string(),
+            fleet: key == "server" || key.starts_with("update_agent:"),
+            key,
             entry,
             class: class.to_string(),
             metadata: format!("{base}/{}", layout::METADATA_FOLDER),
@@ -45,12 +50,19 @@ impl Source {
             metadata: trimmed(metadata_url),
             targets: trimmed(targets_url),
             base: None,
+            fleet: false,
         }
     }
 
     /// The source as in a plan: `update_agent:ID`, `url:…`, `server`, `vendor`.
     pub fn key(&self) -> &str {
         &self.key
+    }
+
+    /// Is it the server or an update agent? Those are spoken to by the fleet's TLS
+    /// ([`Fetcher::set_fleet_tls`](crate::Fetcher::set_fleet_tls)).
+    pub fn is_fleet(&self) -> bool {
+        self.fleet
     }
 
     /// Its base URL.

@@ -247,19 +247,21 @@ impl Turn for BlobTurn<'_> {
         let Some(url) = walk.sources[source].blob(&self.blob.digest) else {
             return Err(Fault::new(Reason::Missing, "a plain repository has no blobs").into());
         };
-        let http = walk.fetcher.http();
+        let http = walk.fetcher.http(&walk.sources[source]);
         let moved = |length| self.meter.at(self.index, length);
         let patient = patience >= walk.fetcher.settings().idle_timeout;
-        super::resume::resume(http, &url, self.partial, patience, activity, &moved).await.map_err(|trouble| {
-            match trouble {
-                // Nobody is left to do better: then it is the idle time-out that ran out.
-                Trouble::Stalled if patient => {
-                    let detail = format!("{url}: next to nothing in {} s", patience.as_secs_f32());
-                    Fault::new(Reason::Timeout, detail).into()
+        super::resume::resume(&http, &url, self.partial, patience, activity, &moved).await.map_err(
+            |trouble| {
+                match trouble {
+                    // Nobody is left to do better: then it is the idle time-out that ran out.
+                    Trouble::Stalled if patient => {
+                        let detail = format!("{url}: next to nothing in {} s", patience.as_secs_f32());
+                        Fault::new(Reason::Timeout, detail).into()
+                    }
+                    other => other,
                 }
-                other => other,
-            }
-        })
+            },
+        )
     }
 }
 
@@ -289,7 +291,8 @@ where
     ) -> Result<(), Trouble> {
         let url = (self.url)(&walk.sources[source]);
         activity.came(0);
-        let fetching = walk.fetcher.http().small(&url, self.length_max, activity);
+        let http = walk.fetcher.http(&walk.sources[source]);
+        let fetching = http.small(&url, self.length_max, activity);
         let bytes = tokio::select! {
             bytes = fetching => bytes?,
             () = silence(activity, patience) => return Err(Trouble::Stalled),

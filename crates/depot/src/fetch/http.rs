@@ -15,7 +15,7 @@ use headwater_api::report::Reason;
 use headwater_policy::{Family, FamilySet};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, RANGE, RETRY_AFTER};
-use reqwest::{Client, Response, StatusCode, redirect};
+use reqwest::{Client, ClientBuilder, Response, StatusCode, redirect};
 use tokio::time::{Instant, timeout};
 
 use super::FetchSettings;
@@ -28,6 +28,8 @@ pub(crate) struct Http {
     client: Client,
     head_timeout: Duration,
     idle_timeout: Duration,
+    /// TLS or nothing.
+    tls_only: bool,
 }
 
 /// Bytes and the time of the last one: how silence is seen from outside.
@@ -62,33 +64,41 @@ impl Http {
     pub(crate) fn new(settings: &FetchSettings) -> Result<Self, reqwest::Error> {
         // Programs install it first thing in `main`; a test or an example may not have.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let builder = || {
-            Client::builder()
-                .user_agent(&settings.user_agent)
-                .no_proxy()
-                .referer(false)
-                .retry(reqwest::retry::never())
-                .redirect(redirect::Policy::custom(redirected))
-                .dns_resolver(Arc::new(Resolver { families: settings.families }))
-                .connect_timeout(settings.connect_timeout)
-        };
-        let client = match builder().build() {
+        let client = match builder(settings).build() {
             Ok(client) => client,
             // A small system without certificate authorities: plain HTTP is as good, everything being signed.
             Err(error) => {
                 tracing::warn!(%error, "no certificate authority is known here: https sources will fail");
-                builder().tls_certs_only([]).build()?
+                builder(settings).tls_certs_only([]).build()?
             }
         };
-        Ok(Self {
+        Ok(Self::with(client, settings))
+    }
+
+    /// To the fleet's own sources: by their TLS and nothing else.
+    pub(crate) fn of_fleet(
+        settings: &FetchSettings,
+        tls: rustls::ClientConfig,
+    ) -> Result<Self, reqwest::Error> {
+        let client = builder(settings).tls_backend_preconfigured(tls).https_only(true).build()?;
+        Ok(Self { tls_only: true, ..Self::with(client, settings) })
+    }
+
+    fn with(client: Client, settings: &FetchSettings) -> Self {
+        Self {
             client,
             head_timeout: settings.connect_timeout + settings.idle_timeout,
             idle_timeout: settings.idle_timeout,
-        })
+            tls_only: false,
+        }
     }
 
     /// Asks for `url`, from byte `offset` on, and gives whatever answer comes but 503.
     pub(crate) async fn get(&self, url: &str, offset: u64, activity: &Activity) -> Result<Response, Fault> {
+        if self.tls_only && !url.starts_with("https://") {
+            let detail = format!("{url}: the server and update agents are spoken to by TLS only");
+            return Err(Fault::new(Reason::Tls, detail));
+        }
         let mut request = self.client.get(url).header(ACCEPT_ENCODING, "identity");
         if offset > 0 {
             request = request.header(RANGE, format!("bytes={offset}-"));
@@ -164,6 +174,17 @@ impl Http {
         }
         Ok(Some(bytes))
     }
+}
+
+fn builder(settings: &FetchSettings) -> ClientBuilder {
+    Client::builder()
+        .user_agent(&settings.user_agent)
+        .no_proxy()
+        .referer(false)
+        .retry(reqwest::retry::never())
+        .redirect(redirect::Policy::custom(redirected))
+        .dns_resolver(Arc::new(Resolver { families: settings.families }))
+        .connect_timeout(settings.connect_timeout)
 }
 
 /// The statuses by which static servers and buckets say that a file is not there.

@@ -167,7 +167,7 @@ impl Walk {
         activity: &Activity,
     ) -> Result<u64, Fault> {
         let source = &self.sources[source];
-        let http = self.fetcher.http();
+        let http = self.fetcher.http(source);
         let refused = |file: &str, error| Fault::of_metadata(&error, &source.metadata(file));
         for _ in 0..ROOT_ROTATIONS_MAX {
             let wanted = trusted.root_wanted();
@@ -211,7 +211,7 @@ impl Walk {
         activity: &Activity,
     ) -> Result<Vec<u8>, Fault> {
         let url = source.metadata(&wanted.file);
-        let found = self.fetcher.http().small(&url, wanted.length_max, activity).await?;
+        let found = self.fetcher.http(source).small(&url, wanted.length_max, activity).await?;
         found.ok_or_else(|| Fault::new(Reason::Missing, format!("{url}: it is not there")))
     }
 

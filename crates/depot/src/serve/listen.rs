@@ -1,4 +1,4 @@
-//! Running a router on a listener: HTTP/1.1, with limits on heads, connections, time and silence.
+//! Running a router on a listener: HTTP/1.1, over TLS or not, with limits on heads, connections, time and silence.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,11 +12,14 @@ use axum::extract::ConnectInfo;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 
 use crate::limits;
 
@@ -25,6 +28,8 @@ use crate::limits;
 pub struct ListenLimits {
     /// Connections at once; one beyond is told 503 and closed.
     pub connections_max: usize,
+    /// Time for the TLS handshake, where there is one.
+    pub handshake_timeout: Duration,
     /// Time for a request's head, also for the next one on a kept connection.
     pub header_timeout: Duration,
     /// Time without progress in sending after which a connection is cut.
@@ -39,6 +44,7 @@ impl Default for ListenLimits {
     fn default() -> Self {
         Self {
             connections_max: limits::CONNECTIONS_MAX,
+            handshake_timeout: limits::HANDSHAKE_TIMEOUT,
             header_timeout: limits::HEADER_TIMEOUT,
             send_timeout: limits::SEND_TIMEOUT,
             refusal_time: limits::REFUSAL_TIME,
@@ -47,12 +53,41 @@ impl Default for ListenLimits {
     }
 }
 
+/// The TLS that a listener speaks; a new one takes its place for the connections that come after.
+pub type Tls = watch::Receiver<Arc<ServerConfig>>;
+
+/// The certificate that the other side showed in the handshake and that the TLS configuration found good (DER): an
+/// extension of every request of a connection that has one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerCertificate(pub CertificateDer<'static>);
+
 /// Serves `router` until `shutdown` ends, then lets running answers end for a while and returns.
 ///
 /// Every request carries `axum::extract::ConnectInfo<SocketAddr>`.
 pub async fn listen(
     router: Router,
     listener: TcpListener,
+    limits: ListenLimits,
+    shutdown: impl Future<Output = ()>,
+) {
+    accept(router, listener, None, limits, shutdown).await;
+}
+
+/// As [`listen`], over TLS. Requests carry a [`PeerCertificate`] where one was shown.
+pub async fn listen_tls(
+    router: Router,
+    listener: TcpListener,
+    tls: Tls,
+    limits: ListenLimits,
+    shutdown: impl Future<Output = ()>,
+) {
+    accept(router, listener, Some(tls), limits, shutdown).await;
+}
+
+async fn accept(
+    router: Router,
+    listener: TcpListener,
+    tls: Option<Tls>,
     limits: ListenLimits,
     shutdown: impl Future<Output = ()>,
 ) {
@@ -76,10 +111,11 @@ pub async fn listen(
             // Collects what has ended, so that the set does not grow.
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
         };
+        let tls = tls.as_ref().map(|tls| TlsAcceptor::from(Arc::clone(&tls.borrow())));
         if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
-            connections.spawn(serve(router.clone(), stream, peer, limits, stopped.clone(), place));
+            connections.spawn(meet(router.clone(), stream, tls, peer, limits, stopped.clone(), place));
         } else if let Ok(place) = Arc::clone(&refusals).try_acquire_owned() {
-            connections.spawn(refuse(stream, limits.refusal_time, place));
+            connections.spawn(refuse(stream, tls, limits.refusal_time, place));
         }
     }
     drop(listener);
@@ -90,25 +126,48 @@ pub async fn listen(
     }
 }
 
-async fn serve(
+/// Shakes hands where there is TLS, then serves.
+async fn meet(
     router: Router,
     stream: TcpStream,
+    tls: Option<TlsAcceptor>,
     peer: SocketAddr,
     limits: ListenLimits,
-    mut stopped: watch::Receiver<bool>,
+    stopped: watch::Receiver<bool>,
     _place: OwnedSemaphorePermit,
 ) {
     // Small answers shall not wait for the next one.
     let _ = stream.set_nodelay(true);
     let router = router.layer(axum::Extension(ConnectInfo(peer)));
+    let stream = Guarded::new(stream, limits.send_timeout);
+    let Some(tls) = tls else {
+        return serve(router, stream, peer, limits, stopped).await;
+    };
+    let stream = match timeout(limits.handshake_timeout, tls.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return tracing::debug!(%peer, %error, "a TLS handshake failed"),
+        Err(_) => return tracing::debug!(%peer, "a TLS handshake did not end in time"),
+    };
+    let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let router = match shown {
+        Some(leaf) => router.layer(axum::Extension(PeerCertificate(leaf.clone().into_owned()))),
+        None => router,
+    };
+    serve(router, stream, peer, limits, stopped).await;
+}
+
+async fn serve(
+    router: Router,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: SocketAddr,
+    limits: ListenLimits,
+    mut stopped: watch::Receiver<bool>,
+) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
         .max_buf_size(limits::REQUEST_HEAD_MAX)
-        .serve_connection(
-            TokioIo::new(Guarded::new(stream, limits.send_timeout)),
-            TowerToHyperService::new(router),
-        );
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let mut connection = pin!(connection);
     let stop = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
     let outcome = tokio::select! {
@@ -125,20 +184,32 @@ async fn serve(
 }
 
 /// Tells a connection beyond the limit to come back, and reads a little so that it hears it before the reset.
-async fn refuse(mut stream: TcpStream, time_max: Duration, _place: OwnedSemaphorePermit) {
+async fn refuse(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    time_max: Duration,
+    _place: OwnedSemaphorePermit,
+) {
+    let refusing = async {
+        match tls {
+            Some(tls) => tell_busy(tls.accept(stream).await?).await,
+            None => tell_busy(stream).await,
+        }
+    };
+    // Whether it listened makes no difference.
+    let _ = timeout(time_max, refusing).await;
+}
+
+async fn tell_busy(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
     let answer = format!(
         "HTTP/1.1 503 Service Unavailable\r\nRetry-After: {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
         limits::RETRY_AFTER.as_secs()
     );
-    let telling = async {
-        stream.write_all(answer.as_bytes()).await?;
-        stream.shutdown().await?;
-        let mut asked = vec![0; limits::REQUEST_HEAD_MAX];
-        while stream.read(&mut asked).await? > 0 {}
-        io::Result::Ok(())
-    };
-    // Whether it listened makes no difference.
-    let _ = timeout(time_max, telling).await;
+    stream.write_all(answer.as_bytes()).await?;
+    stream.shutdown().await?;
+    let mut asked = vec![0; limits::REQUEST_HEAD_MAX];
+    while stream.read(&mut asked).await? > 0 {}
+    Ok(())
 }
 
 /// A connection that is cut when the other side does not take what we send.

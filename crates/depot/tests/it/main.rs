@@ -14,4 +14,5 @@ mod metadata_kept;
 mod metadata_walk;
 mod serving;
 mod storing;
+mod tls;
 mod world;
