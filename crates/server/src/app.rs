@@ -29,7 +29,7 @@ use headwater_depot::store::Store;
 use headwater_policy::{Class, SourceUrl};
 use headwater_repo::{Expiry, Published, Role, layout};
 use jiff::Timestamp;
-use tokio::sync::{MutexGuard, Semaphore};
+use tokio::sync::{MutexGuard, Semaphore, watch};
 
 use self::fleet::keys::FleetKeys;
 use crate::config::Config;
@@ -56,6 +56,7 @@ pub struct App {
     pub(crate) refusals: Mutex<fleet::Refusals>,
     pub(crate) asked: Mutex<fleet::Asked>,
     fleet: RwLock<Arc<FleetKeys>>,
+    fleet_tls: watch::Sender<Arc<rustls::ServerConfig>>,
     keys: BTreeMap<Class, ClassKeys>,
     stores: BTreeMap<Class, Store>,
     published: RwLock<BTreeMap<Class, Published>>,
@@ -112,6 +113,7 @@ impl App {
             enrolments: Semaphore::new(limits::ENROL_AT_ONCE_MAX),
             refusals: Mutex::default(),
             asked: Mutex::default(),
+            fleet_tls: watch::Sender::new(fleet.tls()?),
             fleet: RwLock::new(Arc::new(fleet)),
             keys,
             stores,

@@ -31,6 +31,8 @@ pub struct RawConfig {
     /// A file with the fleet CA's key and certificate (PEM), where the organisation makes its own. Default: the server
     /// makes one at first start.
     pub fleet_ca: Option<PathBuf>,
+    /// Whether the fleet listener speaks TLS and believes enrolled clients only. Default: false, for now.
+    pub fleet_tls: Option<bool>,
     /// Whether class `components` is open to readers without a certificate, as plain mirrors are. Default: false.
     pub anonymous_components: Option<bool>,
     /// Listen beyond loopback although there is neither TLS nor sign-in. Default: false.
@@ -68,6 +70,8 @@ pub struct Config {
     pub fleet_names: Vec<ServedName>,
     /// The fleet CA, where it is handed in.
     pub fleet_ca: Option<PathBuf>,
+    /// The fleet listener speaks TLS and believes enrolled clients only.
+    pub fleet_tls: bool,
     /// Class `components` is open to readers without a certificate.
     pub anonymous_components: bool,
     /// Both listeners may bind beyond loopback.
@@ -135,6 +139,7 @@ impl RawConfig {
             fleet_url: self.fleet_url.or(below.fleet_url),
             fleet_names: self.fleet_names.or(below.fleet_names),
             fleet_ca: self.fleet_ca.or(below.fleet_ca),
+            fleet_tls: self.fleet_tls.or(below.fleet_tls),
             anonymous_components: self.anonymous_components.or(below.anonymous_components),
             unsafe_bind_beyond_loopback: self
                 .unsafe_bind_beyond_loopback
@@ -167,6 +172,7 @@ impl TryFrom<RawConfig> for Config {
             fleet_url: raw.fleet_url.as_deref().map(fleet_url).transpose()?,
             fleet_names: fleet_names(raw.fleet_names.unwrap_or_default())?,
             fleet_ca: raw.fleet_ca,
+            fleet_tls: raw.fleet_tls.unwrap_or(false),
             anonymous_components: raw.anonymous_components.unwrap_or(false),
             unsafe_bind_beyond_loopback: raw.unsafe_bind_beyond_loopback.unwrap_or(false),
             report_retention_days: between(

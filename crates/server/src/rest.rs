@@ -11,7 +11,7 @@ mod json;
 mod upload;
 
 pub use console::console;
-pub use fleet::fleet;
+pub use fleet::{fleet, fleet_unsafe};
 
 use jiff::Timestamp;
 

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen};
+use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, listen_tls};
 use headwater_policy::{Class, Scheme, SourceUrl};
 use jiff::Timestamp;
 use tokio::net::TcpListener;
@@ -84,8 +84,9 @@ pub async fn run(
 ) -> Result<Running, StartError> {
     let (fleet, fleet_addr) = bind("fleet", config.fleet_listen).await?;
     let (console, console_addr) = bind("console", config.console_listen).await?;
-    let fleet_url = config.fleet_url.clone().unwrap_or_else(|| url_of(fleet_addr));
-    let console_url = url_of(console_addr).to_string();
+    let scheme = if config.fleet_tls { Scheme::Https } else { Scheme::Http };
+    let fleet_url = config.fleet_url.clone().unwrap_or_else(|| url_of(scheme, fleet_addr));
+    let console_url = url_of(Scheme::Http, console_addr).to_string();
     let app = Arc::new(App::open(config, fleet_url.clone(), now()).await?);
     for warning in app.warnings() {
         tracing::warn!("{warning}");
@@ -102,12 +103,7 @@ pub async fn run(
 
     let (stop, stopped) = watch::channel(false);
     let tasks = vec![
-        tokio::spawn(listen(
-            rest::fleet(app.clone(), site(&app)),
-            fleet,
-            listen_limits(limits::FLEET_CONNECTIONS_MAX),
-            until(stopped.clone()),
-        )),
+        listen_to_fleet(&app, fleet, until(stopped.clone())),
         tokio::spawn(listen(
             rest::console(app.clone(), console_addr),
             console,
@@ -141,14 +137,27 @@ async fn bind(plane: &'static str, address: SocketAddr) -> Result<(TcpListener, 
     Ok((listener, bound))
 }
 
+fn listen_to_fleet(
+    app: &Arc<App>,
+    listener: TcpListener,
+    stopped: impl Future<Output = ()> + Send + 'static,
+) -> JoinHandle<()> {
+    let limits = listen_limits(limits::FLEET_CONNECTIONS_MAX);
+    if !app.config.fleet_tls {
+        return tokio::spawn(listen(rest::fleet_unsafe(app.clone(), site(app)), listener, limits, stopped));
+    }
+    let router = rest::fleet(app.clone(), site(app));
+    tokio::spawn(listen_tls(router, listener, app.fleet_tls(), limits, stopped))
+}
+
 /// How a listener is reached; one on every address, by the loopback.
-fn url_of(address: SocketAddr) -> SourceUrl {
+fn url_of(scheme: Scheme, address: SocketAddr) -> SourceUrl {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
         ip => ip,
     };
-    SourceUrl::from_address(Scheme::Http, ip, address.port())
+    SourceUrl::from_address(scheme, ip, address.port())
 }
 
 fn site(app: &App) -> Site {

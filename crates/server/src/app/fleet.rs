@@ -22,6 +22,7 @@ pub(crate) use revocation::revoke;
 use std::sync::Arc;
 
 use headwater_api::settings::{FleetDocument, RevokedDocument};
+use headwater_depot::serve::Tls;
 use headwater_policy::Class;
 use headwater_repo::Digest;
 use jiff::Timestamp;
@@ -41,8 +42,22 @@ impl App {
         Arc::clone(&self.fleet.read().expect("nobody panics while holding this lock"))
     }
 
-    pub(crate) fn set_fleet_keys(&self, keys: FleetKeys) {
+    /// Takes other keys; the listener shows the new certificate from the next connection on.
+    pub(crate) fn set_fleet_keys(&self, keys: FleetKeys) -> Result<()> {
+        let tls = keys.tls()?;
         *self.fleet.write().expect("nobody panics while holding this lock") = Arc::new(keys);
+        self.fleet_tls.send_replace(tls);
+        Ok(())
+    }
+
+    /// What the fleet listener speaks, now and later.
+    pub(crate) fn fleet_tls(&self) -> Tls {
+        self.fleet_tls.subscribe()
+    }
+
+    /// Whether class `components` is open to readers without a certificate.
+    pub(crate) fn anonymous_components(&self) -> bool {
+        self.config.anonymous_components
     }
 
     /// What the signed policy says of the fleet, as `db` has it.

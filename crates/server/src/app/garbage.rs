@@ -10,9 +10,9 @@ use headwater_repo::{Role, layout};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{App, archive};
-use crate::db::{clients, releases};
+use crate::db::{clients, releases, strangers, tokens};
 use crate::error::{Doing, Result};
-use crate::limits::{BLOB_GRACE_SECONDS, OLD_METADATA_GRACE_SECONDS};
+use crate::limits::{BLOB_GRACE_SECONDS, OLD_METADATA_GRACE_SECONDS, STRANGER_DAYS};
 
 impl App {
     /// Collects garbage; says in a sentence what went.
@@ -48,6 +48,8 @@ impl App {
         let before = now - SignedDuration::from_hours(24 * i64::from(days));
         let mut tx = self.db.begin().await?;
         let count = clients::delete_reports_before(&mut tx, before).await?;
+        strangers::delete_before(&mut tx, now - SignedDuration::from_hours(24 * STRANGER_DAYS)).await?;
+        tokens::delete_ended(&mut tx, now).await?;
         tx.commit().await?;
         Ok(format!("{count} reports older than {days} days removed"))
     }

@@ -74,6 +74,12 @@ impl App {
                 done.push(format!("{role} of {class}"));
             }
         }
+        if self.sign_fleet(now).await? {
+            done.push("the policy, for who belongs to the fleet".to_owned());
+        }
+        if self.renew_chain(now)? {
+            done.push("the fleet listener's certificate".to_owned());
+        }
         Ok(if done.is_empty() {
             "nothing was due".to_owned()
         } else {

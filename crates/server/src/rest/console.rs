@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::routing::{get, patch, post, put};
+use axum::routing::{delete, get, patch, post, put};
 use axum::{Json, Router, middleware};
-use headwater_api::bundle::ClientBundle;
+use headwater_api::bundle::{ClientBundle, EnrolBundle};
 use headwater_api::v1::{
     BundleQuery, ClientView, ClientsAnswer, ClientsQuery, ComponentView, DiffAnswer, DiffQuery,
-    DomainRequest, DomainView, DomainsAnswer, Draft, DraftsAnswer, EditsRequest, ExplainQuery, Explained,
-    ForceQuery, Health, HistoryAnswer, ImportRequest, MoveRequest, PageQuery, Preview, PublishOptions,
-    PublishQuery, Published, ReleasesAnswer, ReportsAnswer, ReportsQuery, RestoreRequest, RoleRequest,
-    RollbackRequest, SaveRequest, Saved, SavedPolicy, SettingsEdit, Status, SyncResult, UpdateAgentsAnswer,
-    VendorRequest, VendorView,
+    DomainRequest, DomainView, DomainsAnswer, Draft, DraftsAnswer, EditsRequest, EnrolBundleRequest,
+    ExplainQuery, Explained, ForceQuery, Health, HistoryAnswer, ImportRequest, MoveRequest, PageQuery,
+    Preview, PublishOptions, PublishQuery, Published, ReleasesAnswer, ReportsAnswer, ReportsQuery,
+    RestoreRequest, RevokedView, RoleRequest, RollbackRequest, SaveRequest, Saved, SavedPolicy, SettingsEdit,
+    Status, StrangersAnswer, SyncResult, TokensAnswer, UpdateAgentsAnswer, VendorRequest, VendorView,
 };
 
 use super::json::{Asked, Body, Named};
@@ -49,6 +49,10 @@ pub fn console(app: Arc<App>, address: SocketAddr) -> Router {
         .route("/domains/{path}/settings", patch(edit_domain))
         .route("/domains/{path}/update-agents", put(give_domain).delete(take_domain))
         .route("/clients", get(clients))
+        .route("/clients/{id}/revoke", post(revoke_client))
+        .route("/strangers", get(strangers))
+        .route("/enrol-tokens", get(tokens).post(enrol_bundle))
+        .route("/enrol-tokens/{number}", delete(revoke_token))
         .route("/clients/move", post(move_clients))
         .route("/clients/{id}", get(client).delete(remove_client))
         .route("/reports", get(reports))
@@ -243,6 +247,30 @@ async fn client(State(app): Server, Named(id): Named<String>) -> Result<Json<Cli
 
 async fn remove_client(State(app): Server, Named(id): Named<String>) -> Result<StatusCode> {
     app.remove_client(&id, now()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn revoke_client(State(app): Server, Named(id): Named<String>) -> Result<Json<RevokedView>> {
+    Ok(Json(app.revoke_client(&id, now()).await?))
+}
+
+async fn strangers(State(app): Server) -> Result<Json<StrangersAnswer>> {
+    Ok(Json(StrangersAnswer { items: app.strangers().await? }))
+}
+
+async fn tokens(State(app): Server) -> Result<Json<TokensAnswer>> {
+    Ok(Json(TokensAnswer { items: app.tokens(now()).await? }))
+}
+
+async fn enrol_bundle(
+    State(app): Server,
+    Body(request): Body<EnrolBundleRequest>,
+) -> Result<(StatusCode, Json<EnrolBundle>)> {
+    Ok((StatusCode::CREATED, Json(app.enrol_bundle(request, now()).await?)))
+}
+
+async fn revoke_token(State(app): Server, Named(number): Named<u64>) -> Result<StatusCode> {
+    app.revoke_token(number).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::Server;
 
-fn report(client: &str, run: u64) -> Value {
+pub fn report(client: &str, run: u64) -> Value {
     let began = "2026-11-22T10:00:00Z";
     json!({
         "format": 1, "client": client, "domain": "root", "run": run, "started": began, "duration_ms": 5,

@@ -1,8 +1,11 @@
 //! A server on free ports over a temporary folder, and short ways to ask it.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use headwater_api::bundle::EnrolBundle;
 use headwater_depot::{BackOff, FetchSettings, Fetcher, Source, Walk};
+use headwater_identity::tls;
 use headwater_policy::Class;
 use headwater_repo::{TargetName, Trusted};
 use headwater_server::{Config, RawConfig, Running, run};
@@ -11,10 +14,15 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::endpoint::Endpoint;
+
+static READERS: AtomicU64 = AtomicU64::new(1);
+
 /// A running server.
 pub struct Server {
     pub running: Running,
     pub folder: TempDir,
+    config: Config,
     http: reqwest::Client,
 }
 
@@ -29,16 +37,41 @@ impl Server {
         Self::start_in(TempDir::new().unwrap()).await
     }
 
+    /// With TLS on the fleet listener.
+    pub async fn start_fleet() -> Self {
+        Self::start_with(|folder| Config { fleet_tls: true, ..config(folder) }).await
+    }
+
+    /// With another configuration.
+    pub async fn start_with(configured: impl Fn(&Path) -> Config) -> Self {
+        let folder = TempDir::new().unwrap();
+        let config = configured(folder.path());
+        Self::start_on(folder, config).await
+    }
+
     async fn start_in(folder: TempDir) -> Self {
+        let config = config(folder.path());
+        Self::start_on(folder, config).await
+    }
+
+    async fn start_on(folder: TempDir, config: Config) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let running = run(config(folder.path()), std::future::pending()).await.unwrap();
-        Self { running, folder, http: reqwest::Client::new() }
+        let kept = config.clone();
+        let running = run(config, std::future::pending()).await.unwrap();
+        Self { running, folder, config: kept, http: reqwest::Client::new() }
+    }
+
+    /// An enrolment bundle.
+    pub async fn bundle(&self, request: Value) -> EnrolBundle {
+        let bundle = self.ok("POST", "/api/v1/enrol-tokens", Some(request)).await;
+        serde_json::from_value(bundle).unwrap()
     }
 
     /// Stops it and starts another on the same folder.
     pub async fn restart(self) -> Self {
+        let config = self.config.clone();
         let folder = self.stop().await;
-        Self::start_in(folder).await
+        Self::start_on(folder, config).await
     }
 
     pub async fn stop(self) -> TempDir {
@@ -126,6 +159,13 @@ impl Server {
     pub async fn trusted(&self, class: Class, now: Timestamp) -> (Walk, Trusted) {
         let root = std::fs::read(self.repository(class).join("metadata/1.root.json")).unwrap();
         let fetcher = Fetcher::new(FetchSettings::default(), BackOff::default()).unwrap();
+        if self.config.fleet_tls {
+            // A client that only reads; another one each time, for its key is not kept.
+            let id = format!("reader-{}", READERS.fetch_add(1, Ordering::Relaxed));
+            let reader = Box::pin(Endpoint::enrolled(self, &id, "root")).await;
+            let own = Some((reader.chain.as_ref().unwrap(), &reader.key));
+            fetcher.set_fleet_tls(tls::client_config(&reader.cas, own).unwrap()).unwrap();
+        }
         let base = self.running.fleet_url.parse().unwrap();
         let walk = Walk::new(&fetcher, vec![Source::new("server", &base, None, class)], 0, now);
         let trusted = walk.refresh(&Trusted::from_root(&root).unwrap(), None).await.unwrap().trusted;
@@ -152,7 +192,7 @@ pub fn config(folder: &Path) -> Config {
     Config::try_from(raw).unwrap()
 }
 
-async fn answer(response: reqwest::Response) -> (u16, Value) {
+pub async fn answer(response: reqwest::Response) -> (u16, Value) {
     let status = response.status().as_u16();
     let bytes = response.bytes().await.unwrap();
     if bytes.is_empty() {

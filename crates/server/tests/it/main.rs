@@ -5,6 +5,9 @@
 mod clients;
 mod config;
 mod domains;
+mod endpoint;
+mod fleet;
+mod fleet_access;
 mod harness;
 mod jobs;
 mod limits;

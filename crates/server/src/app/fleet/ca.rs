@@ -43,7 +43,7 @@ impl App {
         let keys = old.with_ca(new, &in_use, &self.config, &self.fleet_url, now)?;
         let staged = self.stage_fleet(&mut tx, now).await?;
         self.commit(tx, staged.into_iter().collect()).await?;
-        self.set_fleet_keys(keys);
+        self.set_fleet_keys(keys)?;
         let former = ca_file(&folder, old.number);
         if let Err(error) = std::fs::remove_file(&former) {
             tracing::warn!(%error, file = %former.display(), "the former fleet CA's key is of no more use; remove it");
@@ -58,7 +58,7 @@ impl App {
         if !keys.chain.renewal_due(now) {
             return Ok(false);
         }
-        self.set_fleet_keys(keys.with_new_chain(&self.config, &self.fleet_url, now)?);
+        self.set_fleet_keys(keys.with_new_chain(&self.config, &self.fleet_url, now)?)?;
         Ok(true)
     }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use headwater_identity::{
-    AnswerKey, CaCertificate, Chain, FleetCa, IdentityError, SealKey, ServedName, ServerKey,
+    AnswerKey, CaCertificate, Chain, FleetCa, IdentityError, SealKey, ServedName, ServerKey, tls,
 };
 use headwater_policy::SourceUrl;
 use jiff::Timestamp;
@@ -91,9 +91,13 @@ impl FleetKeys {
         Ok(Self { chain, ..self.clone() })
     }
 
-    /// The key of [`Self::chain`].
-    pub fn server_key(&self) -> &ServerKey {
-        &self.server
+    /// What the listener speaks: it takes certificates of every CA in use, and connections without one, which may enrol.
+    ///
+    /// # Errors
+    /// When the TLS library refuses what it is given.
+    pub fn tls(&self) -> Result<Arc<rustls::ServerConfig>> {
+        tls::server_config(&self.chain, &self.server, &self.cas, tls::Anonymous::Allowed)
+            .map_err(key_failed("setting up the fleet listener"))
     }
 
     #[expect(clippy::too_many_arguments, reason = "its parts, of which each has another origin")]

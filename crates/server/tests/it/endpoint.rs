@@ -1,0 +1,174 @@
+//! A client as far as the fleet listener sees one: its key, its certificate, its numbers.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use headwater_api::bundle::EnrolBundle;
+use headwater_identity::{
+    Answer, CaCertificate, Chain, ClientKey, Kind, PublicKey, Purpose, SealKey, Statement, tls,
+};
+use headwater_policy::ClientId;
+use serde_json::{Value, json};
+
+use crate::harness::{Server, answer};
+
+/// A client.
+pub struct Endpoint {
+    pub id: ClientId,
+    pub key: ClientKey,
+    pub seal: SealKey,
+    pub chain: Option<Chain>,
+    pub cas: Vec<CaCertificate>,
+    answer_keys: Vec<PublicKey>,
+    base: String,
+    http: reqwest::Client,
+    sequences: Mutex<BTreeMap<Kind, u64>>,
+}
+
+impl Endpoint {
+    /// One that has a bundle and is not enrolled.
+    pub fn new(id: &str, bundle: &EnrolBundle) -> Self {
+        let cas: Vec<_> = bundle.ca.iter().map(|pem| CaCertificate::from_pem(pem).unwrap()).collect();
+        let answer_keys = bundle.answer_keys.iter().map(|key| key.parse().unwrap()).collect();
+        Self {
+            id: id.parse().unwrap(),
+            key: ClientKey::generate().unwrap(),
+            seal: SealKey::generate().unwrap(),
+            chain: None,
+            http: http(&cas, None),
+            cas,
+            answer_keys,
+            base: bundle.server_urls[0].clone(),
+            sequences: Mutex::default(),
+        }
+    }
+
+    /// One that is enrolled.
+    pub async fn enrolled(server: &Server, id: &str, domain: &str) -> Self {
+        let bundle = server.bundle(json!({"domain": domain})).await;
+        let mut endpoint = Self::new(id, &bundle);
+        let (status, answer) = endpoint.enrol(&bundle).await;
+        assert_eq!(status, 200, "{answer}");
+        endpoint
+    }
+
+    /// Asks to be enrolled; takes the certificate.
+    pub async fn enrol(&mut self, bundle: &EnrolBundle) -> (u16, Value) {
+        let body = self.enrolment(bundle, json!({}));
+        let (status, answer) = self.post("/client/v1/enrol", &body).await;
+        if status != 200 {
+            return (status, answer);
+        }
+        let said = self.believed(answer, Kind::Enrolment, 0);
+        self.take_certificate(&said);
+        (status, said)
+    }
+
+    /// A sealed request to enrol, some of it `other`wise.
+    pub fn enrolment(&self, bundle: &EnrolBundle, other: Value) -> Value {
+        let mut request = json!({
+            "format": 1, "token": bundle.token, "client": self.id.as_str(),
+            "request": self.key.signing_request(&self.id).unwrap(), "seal_key": self.seal.public().to_string(),
+            "addresses": ["10.0.0.1"], "program": "1"
+        });
+        request.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());
+        let to: headwater_identity::SealPublicKey = bundle.seal_key.parse().unwrap();
+        let sealed = to.seal(request.to_string().as_bytes(), Purpose::Enrolment).unwrap();
+        serde_json::to_value(sealed).unwrap()
+    }
+
+    /// Asks for another certificate, without showing the one it has.
+    pub async fn renew(&mut self) -> (u16, Value) {
+        let body = json!({
+            "format": 1, "request": self.key.signing_request(&self.id).unwrap(),
+            "seal_key": self.seal.public().to_string()
+        });
+        let sequence = self.next(Kind::Renewal);
+        let statement = self.statement(Kind::Renewal, sequence, &body);
+        let anonymous = http(&self.cas, None);
+        let url = format!("{}/client/v1/renew", self.base);
+        let (status, answer) = answer(anonymous.post(url).json(&statement).send().await.unwrap()).await;
+        if status != 200 {
+            return (status, answer);
+        }
+        let said = self.believed(answer, Kind::Renewal, sequence);
+        self.take_certificate(&said);
+        (status, said)
+    }
+
+    fn take_certificate(&mut self, said: &Value) {
+        let chain = Chain::from_pem(said["certificate"].as_str().unwrap()).unwrap();
+        self.http = http(&self.cas, Some((&chain, &self.key)));
+        self.chain = Some(chain);
+    }
+
+    /// What the server says, if it is the server.
+    pub fn believed(&self, answer: Value, kind: Kind, sequence: u64) -> Value {
+        let answer: Answer = serde_json::from_value(answer).unwrap();
+        let answer = answer.verify(&self.answer_keys, &self.id, kind, sequence).unwrap();
+        serde_json::from_str(answer.body()).unwrap()
+    }
+
+    pub fn next(&self, kind: Kind) -> u64 {
+        let mut sequences = self.sequences.lock().unwrap();
+        let sequence = sequences.entry(kind).or_default();
+        *sequence += 1;
+        *sequence
+    }
+
+    /// A signed statement.
+    pub fn statement(&self, kind: Kind, sequence: u64, body: &Value) -> Value {
+        let statement = Statement::sign(&self.key, &self.id, kind, sequence, body.to_string()).unwrap();
+        serde_json::to_value(statement).unwrap()
+    }
+
+    /// States something new; the answer is verified and opened where it is one.
+    pub async fn state(&self, kind: Kind, body: &Value) -> (u16, Value) {
+        let sequence = self.next(kind);
+        self.state_as(kind, sequence, body).await
+    }
+
+    /// States something under a number.
+    pub async fn state_as(&self, kind: Kind, sequence: u64, body: &Value) -> (u16, Value) {
+        let (status, answer) = self.post(path(kind), &self.statement(kind, sequence, body)).await;
+        match status {
+            200 => (status, self.believed(answer, kind, sequence)),
+            _ => (status, answer),
+        }
+    }
+
+    /// What it says of itself when it checks in.
+    pub fn check_in_body(&self) -> Value {
+        json!({
+            "client": self.id.as_str(), "domain": "root", "addresses": ["10.0.0.1"], "program": "1",
+            "policy_version": 0, "versions": {}
+        })
+    }
+
+    /// Posts something as it is, showing its certificate if it has one.
+    pub async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        answer(self.http.post(format!("{}{path}", self.base)).json(body).send().await.unwrap()).await
+    }
+
+    /// Fetches something; says the status, and the code of a refusal.
+    pub async fn get(&self, path: &str) -> (u16, String) {
+        let response = self.http.get(format!("{}{path}", self.base)).send().await.unwrap();
+        let (status, body) = answer(response).await;
+        (status, body["error"]["code"].as_str().unwrap_or_default().to_owned())
+    }
+}
+
+/// Where a kind of statement goes.
+pub fn path(kind: Kind) -> &'static str {
+    match kind {
+        Kind::CheckIn => "/client/v1/check-in",
+        Kind::Report => "/client/v1/report",
+        Kind::Renewal => "/client/v1/renew",
+        Kind::Enrolment => "/client/v1/enrol",
+    }
+}
+
+fn http(cas: &[CaCertificate], own: Option<(&Chain, &ClientKey)>) -> reqwest::Client {
+    let tls = tls::client_config(cas, own).unwrap();
+    reqwest::Client::builder().tls_backend_preconfigured(tls).https_only(true).build().unwrap()
+}

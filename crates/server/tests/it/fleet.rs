@@ -1,0 +1,298 @@
+//! Enrolment, statements and revocation on the fleet listener (I3, U5).
+
+use headwater_identity::{CaCertificate, Kind, Statement, tls};
+use headwater_policy::Class;
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use crate::clients::report;
+use crate::endpoint::Endpoint;
+use crate::harness::{Server, now};
+
+/// The code of a refusal.
+fn code(answer: &(u16, Value)) -> (u16, &str) {
+    (answer.0, answer.1["error"]["code"].as_str().unwrap_or_default())
+}
+
+async fn fleet_part(server: &Server) -> Value {
+    server.target(Class::Settings, "policy.json").await.unwrap()["fleet"].clone()
+}
+
+#[tokio::test]
+async fn a_token_admits_a_client_into_its_domain_whatever_the_client_says() {
+    let server = Server::start_fleet().await;
+    server.ok("POST", "/api/v1/domains", Some(json!({"path": "root/paris"}))).await;
+    let pc = Endpoint::enrolled(&server, "pc-1", "root/paris").await;
+    let (_, said) = pc.state(Kind::CheckIn, &pc.check_in_body()).await;
+    assert_eq!(said["domain"], "root/paris", "its check-in says root");
+    let client = server.get("/api/v1/clients/pc-1").await;
+    assert_eq!(client["identity"]["key"], pc.key.fingerprint().to_string());
+    assert_eq!(client["domain"], "root/paris");
+    assert_eq!(server.get("/api/v1/enrol-tokens").await["items"], json!([]), "the one use is spent");
+    let fleet = fleet_part(&server).await;
+    assert_eq!((fleet["ca"].as_array().unwrap().len(), &fleet["revoked"]), (1, &json!([])));
+}
+
+#[tokio::test]
+async fn enrolment_is_refused_by_name() {
+    let server = Server::start_fleet().await;
+    let bundle = server.bundle(json!({"uses": 2})).await;
+    let mut first = Endpoint::new("pc-1", &bundle);
+    assert_eq!(first.enrol(&bundle).await.0, 200);
+    assert_eq!(first.enrol(&bundle).await.0, 200, "the same key again: the answer was lost");
+    let mut other = Endpoint::new("pc-1", &bundle);
+    let taken = other.enrol(&bundle).await;
+    assert_eq!(code(&taken), (409, "id_taken"));
+    assert!(
+        taken.1["error"]["message"].as_str().unwrap().contains("headwater clients revoke pc-1"),
+        "{taken:?}"
+    );
+    let request = first.enrolment(&bundle, json!({"client": "pc-3"}));
+    assert_eq!(code(&first.post("/client/v1/enrol", &request).await), (409, "key_taken"));
+    assert_eq!(Endpoint::new("pc-2", &bundle).enrol(&bundle).await.0, 200);
+    assert_eq!(code(&Endpoint::new("pc-3", &bundle).enrol(&bundle).await), (403, "bad_token"));
+
+    let revoked = server.bundle(json!({})).await;
+    let number = server.get("/api/v1/enrol-tokens").await["items"][0]["number"].clone();
+    server.ok("DELETE", &format!("/api/v1/enrol-tokens/{number}"), None).await;
+    assert_eq!(code(&Endpoint::new("pc-4", &revoked).enrol(&revoked).await), (403, "bad_token"));
+    let bound = server.bundle(json!({"client": "pc-5"})).await;
+    assert_eq!(code(&Endpoint::new("pc-6", &bound).enrol(&bound).await), (403, "bad_token"));
+
+    let endpoint = Endpoint::new("pc-7", &bound);
+    for other in [
+        json!({"client": "../etc"}),
+        json!({"client": ""}),
+        json!({"request": "nothing"}),
+        json!({"request": null}),
+        json!({"seal_key": "x"}),
+        json!({"addresses": ["10.0.0.256"]}),
+        json!({"program": "x".repeat(4097)}),
+        json!({"format": 2}),
+    ] {
+        let body = endpoint.enrolment(&bound, other.clone());
+        assert_eq!(
+            code(&endpoint.post("/client/v1/enrol", &body).await),
+            (400, "invalid_request"),
+            "{other}"
+        );
+    }
+    let token = endpoint.enrolment(&bound, json!({"token": "hwt_x"}));
+    assert_eq!(code(&endpoint.post("/client/v1/enrol", &token).await), (403, "bad_token"));
+    let unsealed = json!({"encapsulated": "", "body": ""});
+    assert_eq!(code(&endpoint.post("/client/v1/enrol", &unsealed).await), (400, "invalid_request"));
+    let long = json!({"encapsulated": "", "body": "x".repeat(70_000)});
+    assert_eq!(code(&endpoint.post("/client/v1/enrol", &long).await), (413, "too_large"));
+    let strangers = server.get("/api/v1/strangers").await;
+    assert!(
+        strangers["items"].as_array().unwrap().iter().any(|one| one["reason"] == "other_key"),
+        "{strangers}"
+    );
+}
+
+#[tokio::test]
+async fn who_is_refused_too_often_waits() {
+    let server = Server::start_fleet().await;
+    let bundle = server.bundle(json!({})).await;
+    let endpoint = Endpoint::new("pc-1", &bundle);
+    let wrong = json!({"encapsulated": "", "body": ""});
+    for _ in 0..headwater_server::limits::ENROL_REFUSALS_MAX {
+        assert_eq!(endpoint.post("/client/v1/enrol", &wrong).await.0, 400);
+    }
+    assert_eq!(code(&endpoint.post("/client/v1/enrol", &wrong).await), (429, "too_often"));
+}
+
+#[tokio::test]
+async fn a_token_for_one_client_replaces_its_key() {
+    let server = Server::start_fleet().await;
+    server.ok("POST", "/api/v1/domains", Some(json!({"path": "root/paris"}))).await;
+    let old = Endpoint::enrolled(&server, "pc-1", "root/paris").await;
+    let bundle = server.bundle(json!({"client": "pc-1"})).await;
+    assert_eq!(bundle.domain, "root/paris", "it stays where it is");
+    let mut new = Endpoint::new("pc-1", &bundle);
+    assert_eq!(new.enrol(&bundle).await.0, 200);
+    assert_eq!(new.state(Kind::CheckIn, &new.check_in_body()).await.0, 200);
+    assert_eq!(code(&old.state(Kind::CheckIn, &old.check_in_body()).await), (403, "revoked"));
+    let revoked = fleet_part(&server).await["revoked"].clone();
+    assert_eq!(revoked, json!([{"client": "pc-1", "key": old.key.fingerprint().to_string()}]));
+}
+
+#[tokio::test]
+async fn a_revoked_client_is_refused_at_once_on_an_open_connection_too() {
+    let server = Server::start_fleet().await;
+    let mut pc = Endpoint::enrolled(&server, "pc-1", "root").await;
+    let timestamp = "/settings/metadata/timestamp.json";
+    assert_eq!(pc.get(timestamp).await.0, 200);
+    server.ok("POST", "/api/v1/clients/pc-1/revoke", None).await;
+    assert_eq!(pc.get(timestamp).await, (403, "revoked".to_owned()));
+    assert_eq!(code(&pc.state(Kind::CheckIn, &pc.check_in_body()).await), (403, "revoked"));
+    assert_eq!(code(&pc.renew().await), (403, "not_enrolled"));
+    let bundle = server.bundle(json!({})).await;
+    assert_eq!(code(&pc.enrol(&bundle).await), (403, "revoked"), "a new token does not help the old key");
+    server.refused("POST", "/api/v1/clients/pc-1/revoke", None, 404, "not_found").await;
+    let strangers = server.get("/api/v1/strangers").await["items"].clone();
+    let noted = strangers.as_array().unwrap().iter().find(|one| one["reason"] == "revoked").unwrap();
+    assert_eq!((&noted["client"], &noted["key"]), (&json!("pc-1"), &json!(pc.key.fingerprint().to_string())));
+    let key = pc.key.fingerprint().to_string();
+    assert_eq!(fleet_part(&server).await["revoked"], json!([{"client": "pc-1", "key": key}]));
+    let mut new = Endpoint::new("pc-1", &bundle);
+    assert_eq!(new.enrol(&bundle).await.0, 200, "the id is free for another key");
+    // When its certificate has run out, nobody needs to be told any more.
+    server.running.app().run_signing(now() + SignedDuration::from_hours(24 * 91)).await;
+    let signed = std::fs::read_dir(server.repository(Class::Settings).join("targets")).unwrap();
+    let texts = signed.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap_or_default());
+    assert!(texts.filter(|text| text.contains("answer_keys")).any(|text| text.contains(r#""revoked":[]"#)));
+}
+
+#[tokio::test]
+async fn a_removed_client_is_revoked() {
+    let server = Server::start_fleet().await;
+    let pc = Endpoint::enrolled(&server, "pc-1", "root").await;
+    server.ok("DELETE", "/api/v1/clients/pc-1", None).await;
+    assert_eq!(pc.get("/settings/metadata/timestamp.json").await, (403, "revoked".to_owned()));
+    assert_eq!(fleet_part(&server).await["revoked"][0]["client"], "pc-1");
+}
+
+#[tokio::test]
+async fn statements_count_once_and_what_is_missing_shows() {
+    let server = Server::start_fleet().await;
+    let pc = Endpoint::enrolled(&server, "pc-1", "root").await;
+    let other = Endpoint::enrolled(&server, "pc-2", "root").await;
+    let check_in = pc.check_in_body();
+    assert_eq!(pc.state_as(Kind::CheckIn, 5, &check_in).await.0, 200);
+    let replayed = pc.state_as(Kind::CheckIn, 5, &check_in).await;
+    assert_eq!((code(&replayed), &replayed.1["error"]["details"]), ((409, "replayed"), &json!({"taken": 5})));
+    assert_eq!(code(&pc.state_as(Kind::CheckIn, 4, &check_in).await), (409, "replayed"));
+    assert_eq!(code(&pc.state_as(Kind::CheckIn, 0, &check_in).await), (400, "invalid_request"));
+    let of_other = other.check_in_body();
+    assert_eq!(code(&pc.state_as(Kind::CheckIn, 6, &of_other).await), (400, "invalid_request"));
+
+    for (sequence, run) in [(1, 1), (2, 2), (2, 2), (5, 5), (4, 4)] {
+        let (status, said) = pc.state_as(Kind::Report, sequence, &report("pc-1", run)).await;
+        assert_eq!((status, &said["taken"]), (200, &json!(sequence)), "{said}");
+    }
+    let mut made = check_in.clone();
+    made["reports_made"] = json!(7);
+    assert_eq!(pc.state_as(Kind::CheckIn, 7, &made).await.0, 200);
+    let identity = server.get("/api/v1/clients/pc-1").await["identity"].clone();
+    assert_eq!(identity["report_gaps"], json!([{"first": 3, "last": 3}]));
+    assert_eq!((&identity["reports_made"], &identity["reports_taken"]), (&json!(7), &json!(5)));
+    let stored = server.get("/api/v1/reports?client=pc-1").await;
+    assert_eq!(stored["items"].as_array().unwrap().len(), 4, "the one that came twice is stored once");
+}
+
+#[tokio::test]
+async fn what_is_forged_or_changed_is_not_believed() {
+    let server = Server::start_fleet().await;
+    let pc = Endpoint::enrolled(&server, "pc-1", "root").await;
+    let thief = Endpoint::enrolled(&server, "pc-2", "root").await;
+    let statement = pc.statement(Kind::CheckIn, 1, &pc.check_in_body());
+    let check = async |change: &dyn Fn(&mut Value), status: u16, expected: &str| {
+        let mut changed = statement.clone();
+        change(&mut changed);
+        assert_eq!(code(&pc.post("/client/v1/check-in", &changed).await), (status, expected), "{changed}");
+    };
+    check(&|s| s["sequence"] = json!(2), 403, "bad_statement").await;
+    check(
+        &|s| s["body"] = json!(s["body"].as_str().unwrap().replace("10.0.0.1", "10.0.0.2")),
+        403,
+        "bad_statement",
+    )
+    .await;
+    check(&|s| s["kind"] = json!("report"), 403, "bad_statement").await;
+    check(&|s| s["signature"] = json!("AAAA"), 403, "bad_statement").await;
+    check(&|s| s["format"] = json!(2), 403, "bad_statement").await;
+    check(&|s| s["client"] = json!("a b"), 400, "invalid_request").await;
+    check(&|s| s["client"] = json!("pc-2"), 403, "not_a_carrier").await;
+    let forged =
+        Statement::sign(&thief.key, &pc.id, Kind::CheckIn, 1, pc.check_in_body().to_string()).unwrap();
+    let forged = serde_json::to_value(forged).unwrap();
+    assert_eq!(code(&pc.post("/client/v1/check-in", &forged).await), (403, "bad_statement"));
+    assert_eq!(pc.post("/client/v1/check-in", &statement).await.0, 200, "the true one is");
+}
+
+#[tokio::test]
+async fn an_update_agent_carries_and_nobody_else_does() {
+    let server = Server::start_fleet().await;
+    let pc = Endpoint::enrolled(&server, "pc-1", "root").await;
+    let agent = Endpoint::enrolled(&server, "ua-1", "root").await;
+    let carried = async |sequence: u64| {
+        let statement = pc.statement(Kind::CheckIn, sequence, &pc.check_in_body());
+        agent.post("/client/v1/check-in", &statement).await
+    };
+    assert_eq!(code(&carried(1).await), (403, "not_a_carrier"));
+    let role = json!({"classes": ["components"], "addresses": ["10.0.0.9"]});
+    server.ok("PUT", "/api/v1/update-agents/ua-1", Some(role)).await;
+    let (status, answer) = carried(1).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(
+        pc.believed(answer, Kind::CheckIn, 1)["domain"],
+        "root",
+        "the carrier cannot lie about the answer"
+    );
+    assert_eq!(code(&carried(1).await), (409, "replayed"));
+    server.ok("DELETE", "/api/v1/update-agents/ua-1", None).await;
+    assert_eq!(code(&carried(2).await), (403, "not_a_carrier"));
+}
+
+#[tokio::test]
+async fn a_certificate_is_renewed_by_the_key_alone_and_has_an_update_agents_addresses() {
+    let server = Server::start_fleet().await;
+    let mut pc = Endpoint::enrolled(&server, "ua-1", "root").await;
+    assert!(pc.chain.as_ref().unwrap().served_names().is_empty());
+    let role = json!({"classes": ["components"], "addresses": ["10.0.0.9", "2001:db8::9"]});
+    server.ok("PUT", "/api/v1/update-agents/ua-1", Some(role)).await;
+    let (status, said) = pc.renew().await;
+    assert_eq!((status, &said["taken"]["renewal"]), (200, &json!(1)), "{said}");
+    assert_eq!(pc.chain.as_ref().unwrap().served_names(), ["10.0.0.9", "2001:db8::9"]);
+    assert_eq!(pc.get("/components/metadata/timestamp.json").await.0, 200);
+    let again = json!({"format": 1, "request": "x", "seal_key": "x"});
+    let replayed = pc.statement(Kind::Renewal, 1, &again);
+    assert_eq!(code(&pc.post("/client/v1/renew", &replayed).await), (409, "replayed"));
+    let wrong = pc.statement(Kind::Renewal, 2, &again);
+    assert_eq!(code(&pc.post("/client/v1/renew", &wrong).await), (400, "invalid_request"));
+    let other = headwater_identity::ClientKey::generate().unwrap();
+    let of_other = json!({
+        "format": 1, "request": other.signing_request(&pc.id).unwrap(), "seal_key": pc.seal.public().to_string()
+    });
+    let of_other = pc.statement(Kind::Renewal, 3, &of_other);
+    assert_eq!(code(&pc.post("/client/v1/renew", &of_other).await), (400, "invalid_request"));
+}
+
+#[tokio::test]
+async fn a_new_ca_is_believed_by_those_who_know_only_the_old_one() {
+    let server = Server::start_fleet().await;
+    let before = server.bundle(json!({"uses": 2})).await;
+    let mut pc = Endpoint::new("pc-1", &before);
+    assert_eq!(pc.enrol(&before).await.0, 200);
+    assert_eq!(server.running.app().rotate_ca(now()).await.unwrap(), 2);
+    assert_eq!(pc.get("/settings/metadata/timestamp.json").await.0, 200, "the old certificate is still good");
+    // The listener shows the new CA's; whoever trusts only the old one gets to it over the bridge.
+    let mut late = Endpoint::new("pc-2", &before);
+    assert_eq!(late.enrol(&before).await.0, 200);
+    assert_eq!(fleet_part(&server).await["ca"].as_array().unwrap().len(), 2);
+    let after = server.bundle(json!({})).await;
+    assert_eq!(after.ca.len(), 2);
+    let newest = CaCertificate::from_pem(&after.ca[0]).unwrap();
+    assert_ne!(newest, pc.cas[0]);
+    assert!(tls::client_config(&[newest], None).is_ok());
+    let server = server.restart().await;
+    assert_eq!(server.get("/api/v1/clients/pc-1").await["identity"]["key"], pc.key.fingerprint().to_string());
+    let keys = std::fs::read_dir(server.folder.path().join("keys/fleet")).unwrap();
+    let mut names: Vec<_> = keys.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, ["answer.pem", "ca-2.pem", "seal.pem"], "what has signed its last is gone");
+}
+
+#[tokio::test]
+async fn the_ca_is_not_rotated_away_from_under_clients() {
+    let server = Server::start_fleet().await;
+    let max = headwater_server::limits::FLEET_CAS_MAX as u64;
+    for number in 2..=max {
+        assert_eq!(server.running.app().rotate_ca(now()).await.unwrap(), number);
+    }
+    let error = server.running.app().rotate_ca(now()).await.unwrap_err().to_string();
+    assert!(error.contains("rotate again after"), "{error}");
+    let later = now() + SignedDuration::from_hours(24 * 91);
+    assert_eq!(server.running.app().rotate_ca(later).await.unwrap(), max + 1);
+}
