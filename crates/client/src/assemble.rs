@@ -99,12 +99,17 @@ async fn fetch_and_finish(
 /// Refuses before a byte is fetched if the disk would be full.
 fn check_room(folder: &Path, wanted: u64) -> Result<(), Error> {
     let free = os::free_bytes(folder).map_err(Error::file("asking for the free space of", folder))?;
-    if wanted > 0 && wanted.saturating_add(FREE_BYTES_MIN) > free {
+    if !fits(wanted, free) {
         let told = format!("{wanted} bytes are needed and {FREE_BYTES_MIN} must stay free, {free} are free");
         let full = io::Error::new(io::ErrorKind::StorageFull, told);
         return Err(Error::file("assembling in", folder)(full));
     }
     Ok(())
+}
+
+/// Whether so many bytes leave enough of what is free.
+fn fits(wanted: u64, free: u64) -> bool {
+    wanted == 0 || wanted.saturating_add(FREE_BYTES_MIN) <= free
 }
 
 enum Begun {
@@ -216,4 +221,18 @@ fn unpack(store: &Store, file: &FileEntry, assembling: &Path) -> Result<(), Cont
 /// Runs work that waits for the disk where it holds up nothing else.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(work).await.expect("disk work does not panic")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fits;
+    use crate::limits::FREE_BYTES_MIN;
+
+    #[test]
+    fn an_install_leaves_the_endpoint_its_room() {
+        assert!(fits(10, FREE_BYTES_MIN + 10));
+        assert!(!fits(10, FREE_BYTES_MIN + 9));
+        assert!(fits(0, 0), "what is there already takes none");
+        assert!(!fits(u64::MAX, u64::MAX - 1));
+    }
 }

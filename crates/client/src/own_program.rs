@@ -88,6 +88,12 @@ pub(crate) async fn take_over(
     Ok(Judged::Kept(None))
 }
 
+/// A trial run's end; an error is the sentence that it was stopped.
+async fn in_time<T>(followed: impl Future<Output = T>) -> Result<T, String> {
+    let stopped = |_| format!("its trial run was stopped after {} s", SELF_TRIAL_TIME_MAX.as_secs());
+    tokio::time::timeout(SELF_TRIAL_TIME_MAX, followed).await.map_err(stopped)
+}
+
 async fn try_out(session: &Session, slot: &Slot, program: &Path) -> Result<Result<(), String>, Error> {
     let proof_path = slot.folder().join("proof.json");
     os::remove_file(&proof_path).map_err(Error::file("removing", &proof_path))?;
@@ -108,12 +114,10 @@ async fn try_out(session: &Session, slot: &Slot, program: &Path) -> Result<Resul
     let mut said = Tail::default();
     let stderr = child.stderr.take();
     let followed = async { tokio::join!(child.wait(), said.read_some(stderr)).0 };
-    let ended = tokio::time::timeout(SELF_TRIAL_TIME_MAX, followed).await;
+    let ended = in_time(followed).await;
     drop(group);
     let status = match ended {
-        Err(_) => {
-            return Ok(Err(format!("its trial run was stopped after {} s", SELF_TRIAL_TIME_MAX.as_secs())));
-        }
+        Err(stopped) => return Ok(Err(stopped)),
         Ok(Err(error)) => return Ok(Err(format!("its trial run could not be followed: {error}"))),
         Ok(Ok(status)) => status,
     };
@@ -194,4 +198,18 @@ fn read_starts(slot: &Slot) -> std::io::Result<Option<u32>> {
 
 fn starts_path(slot: &Slot) -> PathBuf {
     slot.folder().join("starts")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_time;
+    use crate::limits::SELF_TRIAL_TIME_MAX;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_trial_run_without_end_is_stopped() {
+        let begun = tokio::time::Instant::now();
+        let stopped = in_time(std::future::pending::<()>()).await.unwrap_err();
+        assert!(stopped.contains("stopped after 120 s"), "{stopped}");
+        assert_eq!(begun.elapsed().as_secs(), SELF_TRIAL_TIME_MAX.as_secs());
+    }
 }

@@ -164,3 +164,21 @@ fn back_off(state: &mut State, now: Timestamp) {
     let pause = SignedDuration::try_from(pause).unwrap_or(SignedDuration::ZERO);
     state.check_in_not_before = now.checked_add(pause).ok();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_after_failed_check_ins_double_up_to_their_longest() {
+        let now: Timestamp = "2026-05-01T12:00:00Z".parse().unwrap();
+        let mut state = State::default();
+        let mut pause = || {
+            back_off(&mut state, now);
+            state.check_in_not_before.unwrap().duration_since(now).unsigned_abs()
+        };
+        assert_eq!([pause(), pause()], [CHECK_IN_BACK_OFF_MIN, 2 * CHECK_IN_BACK_OFF_MIN]);
+        let longest = (0..100).map(|_| pause()).max();
+        assert_eq!((longest, pause()), (Some(CHECK_IN_BACK_OFF_MAX), CHECK_IN_BACK_OFF_MAX));
+    }
+}

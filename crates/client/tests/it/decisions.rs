@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use headwater_api::report::{ClassOutcome, ClassResult};
+use headwater_client::limits::{SELF_STARTS_MAX, TRIAL_STARTS_MAX};
 use headwater_client::machine::{
     Decision, Known, Launch, NameOutcome, Resume, class_result, decide, decide_document, launch, poll_after,
     resume, trial_verdict,
@@ -104,10 +105,10 @@ fn a_new_program_has_its_starts_and_no_more() {
     assert_eq!(launch(false, None), Launch::Own);
     assert_eq!(launch(true, None), Launch::Current);
     assert_eq!(launch(true, Some(0)), Launch::Probation);
-    assert_eq!(launch(true, Some(2)), Launch::Probation);
-    assert_eq!(launch(true, Some(3)), Launch::GoBack);
-    assert_eq!(resume(2), Resume::JudgeAgain);
-    assert_eq!(resume(3), Resume::GoBack);
+    assert_eq!(launch(true, Some(SELF_STARTS_MAX - 1)), Launch::Probation);
+    assert_eq!(launch(true, Some(SELF_STARTS_MAX)), Launch::GoBack);
+    assert_eq!(resume(TRIAL_STARTS_MAX - 1), Resume::JudgeAgain);
+    assert_eq!(resume(TRIAL_STARTS_MAX), Resume::GoBack);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod configuration;
 mod decisions;
 mod full_disk;
 mod kills;
+mod limits;
 mod own_program;
 mod programs;
 mod remembering;

@@ -157,6 +157,10 @@ pub struct Heard {
     pub check_ins: Vec<CheckIn>,
     pub reports: Vec<Report>,
     pub deaf: bool,
+    /// Takes reports and never answers.
+    pub silent: bool,
+    /// Bytes that an answer to a check-in is made long to.
+    pub answer_bytes: usize,
 }
 
 pub struct World {
@@ -316,20 +320,26 @@ impl World {
     }
 }
 
-async fn check_in(
-    State(heard): State<Arc<Mutex<Heard>>>,
-    Json(message): Json<CheckIn>,
-) -> Json<CheckInAnswer> {
-    heard.lock().unwrap().check_ins.push(message);
-    Json(CheckInAnswer {
+async fn check_in(State(heard): State<Arc<Mutex<Heard>>>, Json(message): Json<CheckIn>) -> String {
+    let bytes = {
+        let mut heard = heard.lock().unwrap();
+        heard.check_ins.push(message);
+        heard.answer_bytes
+    };
+    let answer = CheckInAnswer {
         domain: "root".to_owned(),
         announced: BTreeMap::new(),
         server_time: headwater_client::os::now(),
         domain_keys: Vec::new(),
-    })
+    };
+    let answer = serde_json::to_string(&answer).unwrap();
+    format!("{answer}{}", " ".repeat(bytes.saturating_sub(answer.len())))
 }
 
 async fn report(State(heard): State<Arc<Mutex<Heard>>>, Json(report): Json<Report>) -> StatusCode {
+    if heard.lock().unwrap().silent {
+        return std::future::pending().await;
+    }
     let mut heard = heard.lock().unwrap();
     if heard.deaf {
         return StatusCode::SERVICE_UNAVAILABLE;

@@ -1,0 +1,126 @@
+//! Limits of what the client reads, keeps, sends and waits for, crossed.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use headwater_client::command::{self, Verdict};
+use headwater_client::limits::{
+    CHECK_IN_ANSWER_BYTES_MAX, CHECK_IN_WAIT_MAX, COMMAND_TIME_MAX, DAEMON_FILE_BYTES_MAX, ID_FILE_BYTES_MAX,
+    REPORT_SEND_WAIT_MAX, SPOOL_BYTES_MAX, SPOOL_SEND_MAX, STATE_BYTES_MAX,
+};
+use headwater_client::state::State;
+use headwater_client::{Daemon, DataFolder, RunOptions, Spool, status};
+
+use crate::world::{World, update};
+
+/// Makes a file of that length out of what it holds, with blanks after it.
+fn lengthen(path: &Path, length: u64) {
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes.resize(usize::try_from(length).unwrap(), b' ');
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[tokio::test]
+async fn the_clients_own_files_have_a_longest() {
+    let world = World::new().await;
+    let client = world.client("pc-1");
+    let daemon = Daemon::start(client.clone()).await.unwrap();
+    daemon.update(RunOptions::default()).await.unwrap();
+    let folder = DataFolder::new(&client.data);
+    let check = |path: &Path, length: u64| {
+        let whole = std::fs::read(path).unwrap();
+        lengthen(path, length);
+        assert!(status(&client).is_ok(), "{}: {length} bytes", path.display());
+        lengthen(path, length + 1);
+        let error = anyhow::Error::from(status(&client).unwrap_err());
+        let told = format!("{error:#}");
+        assert!(told.contains("longer than") && told.contains(path.to_str().unwrap()), "{told}");
+        std::fs::write(path, whole).unwrap();
+    };
+    check(&client.data.join("id"), ID_FILE_BYTES_MAX);
+    check(&client.data.join("state.json"), STATE_BYTES_MAX);
+    check(&client.data.join("daemon.json"), DAEMON_FILE_BYTES_MAX);
+    assert!(State::load(&folder).is_ok());
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_to_a_check_in_has_a_longest() {
+    let world = World::new().await;
+    let client = world.client("pc-1");
+    for (bytes, failures) in [(CHECK_IN_ANSWER_BYTES_MAX, 0), (CHECK_IN_ANSWER_BYTES_MAX + 1, 1)] {
+        world.heard(|heard| heard.answer_bytes = bytes);
+        update(&client).await;
+        let state = State::load(&DataFolder::new(&client.data)).unwrap();
+        assert_eq!(state.check_in_failures, failures, "{bytes} bytes");
+    }
+}
+
+/// The server answers check-ins and is silent at the report.
+#[tokio::test]
+async fn a_report_that_is_not_taken_is_waited_for_a_bounded_time() {
+    let world = World::new().await;
+    let client = world.client("pc-1");
+    world.heard(|heard| heard.silent = true);
+    let begun = Instant::now();
+    let report = update(&client).await;
+    let run = Duration::from_millis(report.duration_ms);
+    let waited = begun.elapsed().saturating_sub(run);
+    assert!(waited >= REPORT_SEND_WAIT_MAX, "{waited:?}");
+    // The other waits of a run, and what two busy cores take.
+    assert!(waited < REPORT_SEND_WAIT_MAX + CHECK_IN_WAIT_MAX + Duration::from_secs(5), "{waited:?}");
+    assert_eq!(std::fs::read_dir(client.data.join("reports")).unwrap().count(), 1, "it is kept");
+}
+
+#[tokio::test]
+async fn the_spool_keeps_to_its_room_and_always_the_newest() {
+    let world = World::new().await;
+    let mut report = update(&world.client("pc-1")).await;
+    let folder = tempfile::tempdir().unwrap();
+    let spool = Spool::open(folder.path().join("reports")).unwrap();
+    let kept = |spool: &Spool| spool.waiting().unwrap().len();
+    let half = usize::try_from(SPOOL_BYTES_MAX / 2).unwrap();
+    report.warnings = vec!["x".repeat(half - 64 * 1024)];
+    for (run, expected) in [(1, 1), (2, 2), (3, 2)] {
+        report.run = run;
+        spool.keep(&report).unwrap();
+        assert_eq!(kept(&spool), expected, "after run {run}");
+    }
+    report.warnings = vec!["x".repeat(2 * half)];
+    report.run = 4;
+    spool.keep(&report).unwrap();
+    assert_eq!(kept(&spool), 1);
+    assert!(spool.waiting().unwrap()[0].ends_with(format!("{:020}.json", 4)));
+}
+
+#[tokio::test]
+async fn a_long_absence_does_not_become_one_long_burst() {
+    let world = World::new().await;
+    let client = world.client("pc-1");
+    let mut report = update(&client).await;
+    let spool = Spool::open(client.data.join("reports")).unwrap();
+    let waiting = SPOOL_SEND_MAX as u64 + 1;
+    for run in 2..2 + waiting {
+        report.run = run;
+        spool.keep(&report).unwrap();
+    }
+    world.heard(|heard| heard.reports.clear());
+    let folder = DataFolder::new(&client.data);
+    let mut state = State::load(&folder).unwrap();
+    state.run = 1 + waiting;
+    state.save(&folder).unwrap();
+    update(&client).await;
+    assert_eq!(world.heard(|heard| heard.reports.len()), SPOOL_SEND_MAX);
+    assert_eq!(spool.waiting().unwrap().len(), 2, "the rest, and this run's, go with the next");
+    update(&client).await;
+    assert_eq!(spool.waiting().unwrap().len(), 0);
+}
+
+/// The clock of this test goes on by itself while everybody waits, so an hour takes no time.
+#[tokio::test(start_paused = true)]
+async fn no_command_takes_longer_than_any_may() {
+    let folder = tempfile::tempdir().unwrap();
+    let command = ["sleep".to_owned(), "1000000".to_owned()];
+    let ended = command::run(&command, folder.path(), &[], 2 * COMMAND_TIME_MAX).await;
+    assert_eq!(ended.verdict, Verdict::TimedOut(COMMAND_TIME_MAX.as_secs()));
+}
