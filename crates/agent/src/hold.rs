@@ -146,6 +146,15 @@ async fn target(request: &Hold<'_>, description: &TargetDescription) -> Result<V
     Ok(bytes)
 }
 
+/// What counts against the quota beside a class. Settings come first: what the others hold is not in their way, for
+/// a site without new settings cannot even be told to hold less.
+fn held_beside(shelf: &Shelf, class: Class) -> u64 {
+    match class {
+        Class::Settings => shelf.bytes_held_of(class),
+        Class::Components | Class::Programs => shelf.bytes_held(),
+    }
+}
+
 /// What holding takes and what there is, in bytes.
 #[derive(Debug, Clone, Copy)]
 struct Room {
@@ -153,6 +162,7 @@ struct Room {
     wanted: u64,
     /// Of these, to come onto the disk: what the client fetched for itself is linked, not stored twice.
     to_store: u64,
+    /// On the shelf already, of what counts beside it.
     held: u64,
     quota: u64,
     free: u64,
@@ -167,7 +177,7 @@ impl Room {
         Self {
             wanted: bodies + targets,
             to_store: to_fetch.map(|blob| blob.size).sum(),
-            held: request.shelf.bytes_held(),
+            held: held_beside(request.shelf, request.class),
             quota: request.quota_bytes,
             free: request.free_bytes,
         }

@@ -40,7 +40,12 @@ impl Shelf {
 
     /// Bytes held for all classes.
     pub fn bytes_held(&self) -> u64 {
-        Class::ALL.into_iter().map(|class| bytes_below(&self.folder(class))).sum()
+        Class::ALL.into_iter().map(|class| self.bytes_held_of(class)).sum()
+    }
+
+    /// Bytes held of one class.
+    pub fn bytes_held_of(&self, class: Class) -> u64 {
+        bytes_below(&self.folder(class))
     }
 
     /// Removes what is held of a class.

@@ -8,6 +8,9 @@ pub const INPUT_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Files and folders in one release: as many as a manifest may name, so that the refusal comes before the upload.
 pub const RELEASE_FILES_MAX: usize = 100_000;
 
+/// Problems of one folder told to a person: enough to see the pattern.
+pub const PROBLEMS_TOLD_MAX: usize = 20;
+
 /// Seconds to connect to the server: it is on this machine or close by.
 pub const CONNECT_TIMEOUT_SECONDS: u64 = 10;
 
@@ -21,7 +24,7 @@ pub const DEMO_CLIENTS_MAX: u32 = 500;
 pub const DEMO_UPDATE_AGENTS_MAX: u32 = 100;
 
 /// Clients that a demo lets update at the same moment: more only wait for the same cores and disk.
-pub const DEMO_RUNS_AT_ONCE_MAX: usize = 8;
+pub const DEMO_RUNS_AT_ONCE: usize = 8;
 
 /// Bytes of one chunk of an upload.
 pub const UPLOAD_CHUNK_BYTES: usize = 256 * 1024;

@@ -4,6 +4,8 @@
 //! packed while it is sent; nothing is written to disk and no more than a few chunks are in memory. What an
 //! archive holds is for the server to check.
 
+mod look;
+
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -62,8 +64,7 @@ impl Package {
     }
 
     fn of_folder(folder: &Path) -> Result<Self, Failure> {
-        let mut files = Vec::new();
-        collect(folder, "", &mut files)?;
+        let files = look::through(folder, RELEASE_FILES_MAX)?;
         if files.is_empty() {
             return Err(Failure::bad_input(format!(
                 "{} has no files: a release needs at least one",
@@ -100,6 +101,13 @@ impl Package {
     /// The stream, made while it is read. A file that cannot be read, or changes meanwhile, breaks it off,
     /// and the server then publishes nothing.
     pub fn stream(self, progress: Progress) -> reqwest::Body {
+        let chunks = futures_util::stream::unfold(self.chunks(progress), |mut chunks| async {
+            chunks.recv().await.map(|chunk| (chunk, chunks))
+        });
+        reqwest::Body::wrap_stream(chunks)
+    }
+
+    fn chunks(self, progress: Progress) -> mpsc::Receiver<io::Result<Vec<u8>>> {
         let (sender, receiver) = mpsc::channel(UPLOAD_CHUNKS_WAITING_MAX);
         tokio::task::spawn_blocking(move || {
             let mut chunks =
@@ -108,10 +116,7 @@ impl Package {
                 let _ = sender.blocking_send(Err(error));
             }
         });
-        let chunks = futures_util::stream::unfold(receiver, |mut receiver| async {
-            receiver.recv().await.map(|chunk| (chunk, receiver))
-        });
-        reqwest::Body::wrap_stream(chunks)
+        receiver
     }
 
     /// Writes the stream.
@@ -175,42 +180,6 @@ fn is_executable(_metadata: &fs::Metadata) -> bool {
     false
 }
 
-/// Files below `folder` in order of name; `prefix` is its path in the release.
-fn collect(folder: &Path, prefix: &str, files: &mut Vec<PackedFile>) -> Result<(), Failure> {
-    let unreadable = |error: io::Error| Failure::file("read", folder, &error);
-    let mut entries =
-        fs::read_dir(folder).map_err(unreadable)?.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let path = entry.path();
-        let name = format!("{prefix}{}", file_name(&path)?);
-        let metadata = fs::symlink_metadata(&path).map_err(|error| Failure::file("read", &path, &error))?;
-        if metadata.is_dir() {
-            collect(&path, &format!("{name}/"), files)?;
-        } else if metadata.is_file() {
-            File::open(&path).map_err(|error| Failure::file("read", &path, &error))?;
-            files.push(PackedFile::new(&path, name, &metadata));
-        } else {
-            let kind = if metadata.is_symlink() { "a symbolic link" } else { "neither a file nor a folder" };
-            return Err(Failure::bad_input(format!(
-                "{} is {kind}: a release holds files and folders only",
-                path.display()
-            ))
-            .with_way_out("leave it out, or copy the folder with `cp -rL` first"));
-        }
-        if files.len() > RELEASE_FILES_MAX {
-            return Err(Failure::bad_input(format!(
-                "{} has more than {RELEASE_FILES_MAX} files",
-                folder.display()
-            ))
-            .with_way_out(
-                "publish it as several components, or pack it in an archive and give --keep-archive",
-            ));
-        }
-    }
-    Ok(())
-}
-
 fn file_name(path: &Path) -> Result<String, Failure> {
     match path.file_name().map(|name| name.to_str()) {
         Some(Some(name)) => Ok(name.to_owned()),
@@ -264,6 +233,8 @@ mod tests {
     use std::io::Read as _;
 
     use super::Package;
+    use crate::limits::{UPLOAD_CHUNK_BYTES, UPLOAD_CHUNKS_WAITING_MAX};
+    use crate::progress::Progress;
 
     #[test]
     fn a_folder_becomes_a_tar_in_order_of_name() {
@@ -315,5 +286,27 @@ mod tests {
         fs::write(&path, "not checked here").unwrap();
         assert_eq!(Package::of(&path, false).unwrap().format(), "tar.gz");
         assert_eq!(Package::of(&path, true).unwrap().format(), "tar");
+    }
+
+    /// A slow network makes packing wait, and not memory grow.
+    #[tokio::test]
+    async fn only_a_few_chunks_wait_for_the_network() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rules");
+        fs::write(&path, vec![1; 10 * UPLOAD_CHUNK_BYTES]).unwrap();
+        let package = Package::of(&path, false).unwrap();
+        let progress = Progress::bytes(false, "", 0);
+        let mut chunks = package.chunks(progress.clone());
+        let begun = std::time::Instant::now();
+        while chunks.len() < UPLOAD_CHUNKS_WAITING_MAX {
+            assert!(begun.elapsed().as_secs() < 30, "{} chunks", chunks.len());
+            tokio::task::yield_now().await;
+        }
+        let mut bytes = 0;
+        while let Some(chunk) = chunks.recv().await {
+            assert!(chunks.len() <= UPLOAD_CHUNKS_WAITING_MAX);
+            bytes += chunk.unwrap().len();
+        }
+        assert!(bytes > 10 * UPLOAD_CHUNK_BYTES, "{bytes}");
     }
 }

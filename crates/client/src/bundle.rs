@@ -16,19 +16,24 @@ use crate::os;
 use crate::state::State;
 
 /// Reads the bundle in the data folder. One that is given is taken, and copied there, if there is none yet, if the
-/// one there is damaged, or if it was the wrong one: nothing was ever verified with it.
+/// one there is damaged, or if it was the wrong one: nothing was ever verified with it. Beside it a warning, where
+/// the given one leads elsewhere and is not taken.
 ///
 /// # Errors
 ///
 /// There is none, neither there nor given, or it cannot be read or understood.
-pub(crate) fn take(config: &Config, folder: &DataFolder) -> Result<ClientBundle, Error> {
+pub(crate) fn take(config: &Config, folder: &DataFolder) -> Result<(ClientBundle, Option<String>), Error> {
     let kept = parse(&folder.bundle());
     let Some(given) = &config.bundle else {
-        return found(kept, config, folder);
+        return Ok((found(kept, config, folder)?, None));
     };
     let (bytes, bundle) = match (kept, parse(given)) {
         (Ok(Some((_, kept))), Ok(Some((bytes, given)))) if was_wrong(&kept, &given, folder) => (bytes, given),
-        (Ok(Some((_, kept))), _) => return Ok(kept),
+        (Ok(Some((_, kept))), Ok(Some((_, other)))) => {
+            let warning = differs(&kept, &other).map(|what| not_taken(given, what));
+            return Ok((kept, warning));
+        }
+        (Ok(Some((_, kept))), _) => return Ok((kept, None)),
         (Err(error @ Error::Storage { .. }), _) => return Err(error),
         (Ok(None) | Err(_), Ok(Some(given))) => given,
         (Ok(None) | Err(_), Ok(None)) => return Err(Error::BundleMissing(given.clone())),
@@ -42,7 +47,7 @@ pub(crate) fn take(config: &Config, folder: &DataFolder) -> Result<ClientBundle,
     }
     let path = folder.bundle();
     os::write_atomic(&path, &bytes).map_err(Error::file("writing the bundle", &path))?;
-    Ok(bundle)
+    Ok((bundle, None))
 }
 
 /// Reads the bundle in the data folder and touches nothing.
@@ -79,17 +84,31 @@ fn found(parsed: Result<Parsed, Error>, config: &Config, folder: &DataFolder) ->
 
 /// Whether the kept bundle is to give way: it leads elsewhere than the given one, and led nowhere so far.
 fn was_wrong(kept: &ClientBundle, given: &ClientBundle, folder: &DataFolder) -> bool {
-    if kept.roots == given.roots && kept.server_url == given.server_url && kept.domain == given.domain {
-        return false;
-    }
-    if has_verified(folder) {
-        tracing::info!("the bundle that was given is not read: this client has long started from another");
+    if differs(kept, given).is_none() || has_verified(folder) {
         return false;
     }
     tracing::warn!(
         "nothing was ever verified with the bundle that was given first; this one takes its place"
     );
     true
+}
+
+/// What a bundle leads elsewhere by than another; none: it leads to the same.
+fn differs(kept: &ClientBundle, given: &ClientBundle) -> Option<&'static str> {
+    let differences = [
+        (kept.roots != given.roots, "other roots"),
+        (kept.server_url != given.server_url, "another server"),
+        (kept.domain != given.domain, "another domain"),
+    ];
+    differences.into_iter().find(|(differs, _)| *differs).map(|(_, what)| what)
+}
+
+fn not_taken(given: &Path, what: &str) -> String {
+    format!(
+        "the bundle {} names {what} and is not used: this client has verified content by the bundle that it began \
+         with; leave --bundle out, or begin anew with it in another --data DIR",
+        given.display()
+    )
 }
 
 fn has_verified(folder: &DataFolder) -> bool {
@@ -99,9 +118,14 @@ fn has_verified(folder: &DataFolder) -> bool {
 
 /// A bundle and its bytes; `None` if there is no such file.
 fn parse(path: &Path) -> Result<Parsed, Error> {
+    let malformed = |problem: String| Error::Malformed { path: path.to_owned(), problem };
+    if path.is_dir() {
+        return Err(malformed(
+            "it is a folder; give the file that `headwater clients bundle` made".to_owned(),
+        ));
+    }
     let read = os::read_bounded(path, BUNDLE_BYTES_MAX).map_err(Error::file("reading the bundle", path))?;
     let Some(bytes) = read else { return Ok(None) };
-    let malformed = |problem: String| Error::Malformed { path: path.to_owned(), problem };
     let bundle: ClientBundle = serde_json::from_slice(&bytes)
         .map_err(|error| malformed(format!("{error}; make it again with `headwater clients bundle`")))?;
     if bundle.format > headwater_api::bundle::FORMAT {

@@ -4,11 +4,13 @@
 //! settings are a release like any other: `settings/current/` holds `values.json` and the domain's files.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use headwater_api::report::{ClassResult, Reason};
 use headwater_api::settings::{DomainDocument, FORMAT, SignedPolicy};
+use headwater_depot::MetadataStore;
 use headwater_policy::Class;
-use headwater_repo::{Digest, FilePath, Sequence, TargetName};
+use headwater_repo::{Digest, FilePath, Sequence, TargetName, Trusted};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -61,10 +63,10 @@ async fn update_policy(session: &mut Session, verified: &Verified<'_>) -> Result
         let message = format!("kept policy version {have}; the source has {offered}");
         return Ok(NameOutcome { fault: Some(Reason::Backwards), ..nothing(message) });
     }
-    if had.is_some_and(|had| had.vendor_root != signed.vendor_root) {
-        // Another vendor source: what was believed of the former says nothing of it.
-        let folder = session.folder.metadata(Owner::Vendor, Class::Components);
-        os::remove_tree(&folder).map_err(Error::file("removing", &folder))?;
+    if had.is_some_and(|had| had.vendor_root != signed.vendor_root)
+        && let Some(root) = &signed.vendor_root
+    {
+        forget_another_vendor(&session.folder.metadata(Owner::Vendor, Class::Components), root)?;
     }
     let message = format!("policy updated to version {}", signed.version);
     session.in_force.policy = policy;
@@ -72,6 +74,33 @@ async fn update_policy(session: &mut Session, verified: &Verified<'_>) -> Result
     session.state.policy_digest = description.sha256;
     session.save_state()?;
     Ok(NameOutcome { result: ClassResult::Updated, ..nothing(message) })
+}
+
+/// Forgets what was believed of a vendor source, where `root` is another's: it says nothing of that one. Of the same
+/// one, at whatever address and after whatever pause, it is remembered, for it shall not lead backwards.
+fn forget_another_vendor(folder: &Path, root: &serde_json::Value) -> Result<(), ContentError> {
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    let kept = MetadataStore::open(folder).and_then(|metadata| metadata.load());
+    // What is damaged is put right where it is used.
+    let Ok(Some(kept)) = kept else { return Ok(()) };
+    if !is_same_chain(kept, root) {
+        os::remove_tree(folder).map_err(Error::file("removing", folder))?;
+    }
+    Ok(())
+}
+
+/// Whether a root is one of a repository's chain, the next of it, or the one before.
+fn is_same_chain(mut kept: Trusted, root: &serde_json::Value) -> bool {
+    let bytes = serde_json::to_vec(root).expect("a JSON value is written as JSON");
+    let Ok(mut given) = Trusted::from_root(&bytes) else { return false };
+    let roots: Vec<_> = kept.received().roots.values().cloned().collect();
+    let is_it =
+        |kept: &[u8]| serde_json::from_slice::<serde_json::Value>(kept).is_ok_and(|kept| kept == *root);
+    roots.iter().any(|kept| is_it(kept))
+        || kept.update_root(&bytes).is_ok()
+        || roots.first().is_some_and(|first| given.update_root(first).is_ok())
 }
 
 async fn update_domain(session: &mut Session, verified: &Verified<'_>) -> Result<NameOutcome, ContentError> {

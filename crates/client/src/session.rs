@@ -51,7 +51,7 @@ impl Session {
     pub(crate) fn open(config: &Config, options: &RunOptions, now: Timestamp) -> Result<Self, Error> {
         let folder = DataFolder::new(&config.data);
         os::create_folder(folder.root()).map_err(Error::file("making", folder.root()))?;
-        let bundle = bundle::take(config, &folder)?;
+        let (bundle, not_taken) = bundle::take(config, &folder)?;
         identity::settle(config, &folder)?;
         let (state, put_aside) = State::load_or_put_aside(&folder)?;
         let in_force = InForce::read(config, &folder, &bundle, &state)?;
@@ -81,7 +81,7 @@ impl Session {
             server_answers: false,
             now,
             attempts: Vec::new(),
-            warnings: put_aside.into_iter().collect(),
+            warnings: put_aside.into_iter().chain(not_taken).collect(),
             had_their_time: BTreeSet::new(),
             carried: Vec::new(),
             update_agent: None,

@@ -27,7 +27,7 @@ use super::sites::{Member, Site};
 use super::totals::Expected;
 use crate::console::{Console, segment};
 use crate::failure::{Failure, chain};
-use crate::limits::DEMO_RUNS_AT_ONCE_MAX;
+use crate::limits::DEMO_RUNS_AT_ONCE;
 use crate::output::Output;
 use crate::pack::Package;
 use crate::publish::{Release, upload};
@@ -49,7 +49,7 @@ pub struct Fleet {
 impl Fleet {
     /// A fleet without anybody yet, at a server that runs.
     pub fn new(console: Console, data: &Path) -> Self {
-        let runs_at_once = Arc::new(Semaphore::new(DEMO_RUNS_AT_ONCE_MAX));
+        let runs_at_once = Arc::new(Semaphore::new(DEMO_RUNS_AT_ONCE));
         Self { console, data: data.to_owned(), agents: Vec::new(), clients: Vec::new(), runs_at_once }
     }
 

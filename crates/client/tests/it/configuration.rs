@@ -94,6 +94,7 @@ fn with_json_a_failure_is_one_object_on_stdout() {
         assert!(told["error"]["message"].as_str().unwrap().contains(said), "{told}");
     };
     check(&["update", "--data", "new", "--id", "pc-1"], 2, "--bundle");
+    check(&["update", "--data", "new", "--id", "pc-1", "--bundle", "."], 2, "it is a folder");
     check(&["status", "--data", "new", "--id", "pc-1"], 2, "--bundle");
     check(&["run", "--data", "new", "--id", "pc 1"], 2, "pc 1");
     check(&["upgrade"], 2, "upgrade");

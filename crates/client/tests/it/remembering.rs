@@ -185,7 +185,11 @@ async fn a_bundle_that_led_nowhere_gives_way_to_the_right_one() {
     let report = update(&mistaken).await;
     assert_eq!(class(&report, "settings").result, ClassResult::Failed, "{report:#?}");
     assert_eq!(class(&update(&client).await, "components").result, ClassResult::Updated);
-    assert_eq!(class(&update(&mistaken).await, "components").result, ClassResult::Current);
+    let report = update(&mistaken).await;
+    assert_eq!(class(&report, "components").result, ClassResult::Current);
+    let told = &report.warnings[0];
+    assert!(told.contains("wrong.json names other roots and is not used"), "{told}");
+    assert_eq!(status(&mistaken).unwrap().last_run.unwrap().warnings, report.warnings);
 
     let kept = DataFolder::new(&client.data).bundle();
     std::fs::write(&kept, "{\"format\": 1").unwrap();

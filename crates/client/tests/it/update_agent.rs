@@ -97,6 +97,34 @@ async fn beyond_its_quota_it_goes_on_serving_the_old_release_and_says_so() {
     daemon.stop().await;
 }
 
+/// Settings come first: a quota that others fill already keeps no site from new settings.
+#[tokio::test]
+async fn settings_are_held_though_the_quota_is_full() {
+    let mut world = World::new().await;
+    let big = crate::world::noise(3_000_000);
+    world.components().release(&crate::world::NewRelease {
+        name: "big",
+        sequence: 1,
+        files: &[("big.bin", &big)],
+        ..Default::default()
+    });
+    with_agent(&mut world, free_port(), &["settings", "components"]);
+    let config = world.client("ua");
+    let report = update(&config).await.update_agent.unwrap();
+    assert!(report.problems.is_empty() && report.bytes_held > 3_000_000, "{report:#?}");
+    let before = report.serves["settings"];
+    world.settings.update_agent_quota_mib = 1;
+    world.publish_settings();
+    let report = update(&config).await.update_agent.unwrap();
+    assert!(report.problems.is_empty(), "{report:#?}");
+    assert!(report.serves["settings"] > before, "{report:#?}");
+    // What does not fit by itself is still too much.
+    world.files.insert("big.txt".to_owned(), "x".repeat(2_000_000));
+    world.publish_settings();
+    let report = update(&config).await.update_agent.unwrap();
+    assert!(report.problems["settings"].contains("update_agent_quota_mib"), "{report:#?}");
+}
+
 #[tokio::test]
 async fn a_port_in_use_is_named_in_the_report() {
     let mut world = World::new().await;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use headwater_api::policy::LocationDocument;
-use headwater_api::report::ClassResult;
+use headwater_api::report::{ClassResult, Reason};
 use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, router};
 use headwater_policy::Class;
 use tokio::net::TcpListener;
@@ -21,15 +21,62 @@ async fn with_vendor() -> (World, Repository) {
         files: &[("a.txt", b"five")],
         ..NewRelease::default()
     });
-    let site = Site::new(ServeLimits::default());
-    site.share(Class::Components, vendor.folder.clone());
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    world.policy.vendor =
-        Some(LocationDocument { url: format!("http://{}", listener.local_addr().unwrap()) });
-    tokio::spawn(listen(router(site), listener, ListenLimits::default(), std::future::pending()));
+    world.policy.vendor = Some(serve(&vendor.folder).await);
     world.settings.download_from_vendor = true;
     world.publish_settings_with(Some(serde_json::from_slice(vendor.root.bytes()).unwrap()));
     (world, vendor)
+}
+
+/// Serves a vendor's folder; says where.
+async fn serve(folder: &std::path::Path) -> LocationDocument {
+    let site = Site::new(ServeLimits::default());
+    site.share(Class::Components, folder);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(listen(router(site), listener, ListenLimits::default(), std::future::pending()));
+    LocationDocument { url }
+}
+
+fn root_of(vendor: &Repository) -> Option<serde_json::Value> {
+    Some(serde_json::from_slice(vendor.root.bytes()).unwrap())
+}
+
+/// What a client has seen of a vendor source counts at every address of it, also after the policy named none for a
+/// while; another vendor begins anew.
+#[tokio::test]
+async fn a_new_address_leads_nobody_backwards() {
+    let (mut world, mut vendor) = with_vendor().await;
+    world.site.unshare(Class::Components);
+    let old = world.folder.path().join("old");
+    let copied = std::process::Command::new("cp").arg("-r").arg(&vendor.folder).arg(&old).status();
+    assert!(copied.unwrap().success());
+    let release = |sequence: u64| NewRelease {
+        name: "rules",
+        sequence,
+        files: &[("a.txt", b"new")],
+        ..NewRelease::default()
+    };
+    vendor.release(&release(6));
+    let client = world.client("pc-1");
+    update(&client).await;
+    assert_eq!(current(&client, "components/rules/current/a.txt"), "new");
+
+    world.policy.vendor = None;
+    world.publish_settings_with(None);
+    update(&client).await;
+    world.policy.vendor = Some(serve(&old).await);
+    world.publish_settings_with(root_of(&vendor));
+    let report = update(&client).await;
+    let attempt = report.attempts.iter().find(|attempt| attempt.source == "vendor").unwrap();
+    assert_eq!(attempt.reason, Some(Reason::Older), "{report:#?}");
+    assert_eq!(current(&client, "components/rules/current/a.txt"), "new");
+
+    let mut other = Repository::new(world.folder.path().join("other"));
+    other.release(&release(7));
+    world.policy.vendor = Some(serve(&other.folder).await);
+    world.publish_settings_with(root_of(&other));
+    let report = update(&client).await;
+    assert_eq!(class(&report, "components").result, ClassResult::Updated, "{report:#?}");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use headwater_api::v1::{SyncProgress, SyncResult, SyncedRelease, VendorRequest, VendorView};
 use headwater_depot::fetch::Blob;
-use headwater_depot::{BackOff, FetchSettings, Fetcher, MetadataStore, Source, Walk};
+use headwater_depot::{BackOff, FetchSettings, Fetcher, MetadataStore, Progress, Source, Walk};
 use headwater_policy::{Class, ParseError, SourceKey, SourceUrl};
 use headwater_repo::{
     ComponentName, Digest, Draft, Manifest, ReleaseList, Sequence, TargetName, Trusted, layout, roll_back,
@@ -86,6 +86,7 @@ impl App {
             );
         }
         let same = known.as_ref().is_some_and(|known| known.url == url.as_str() && known.root == root);
+        let known_root = known.as_ref().map(|known| known.root.clone());
         let row = VendorRow {
             url: url.to_string(),
             root_version: trusted.root_version(),
@@ -105,7 +106,8 @@ impl App {
         draft.vendor = Some(url);
         let next = draft.into_policy().map_err(invalid_list)?;
         let vendor_root = serde_json::from_str(&row.root).ok();
-        if !same {
+        // Of the same source, at whatever address, what was seen counts: it shall not lead backwards.
+        if known_root.is_some_and(|known| known != row.root) {
             self.forget_vendor_metadata()?;
         }
         let mut tx = self.db.begin().await?;
@@ -276,12 +278,7 @@ impl App {
         let store = self.store(class);
         let blobs = blobs_of(&manifests);
         let _held: Vec<_> = blobs.iter().map(|blob| store.hold(blob.digest)).collect();
-        let fetched = |fetched: headwater_depot::Progress| {
-            self.tell_sync(|progress| {
-                (progress.bytes_done, progress.bytes_total) = (fetched.bytes_done, fetched.bytes_total);
-            });
-        };
-        visit.walk.blobs(store, &blobs, &fetched).await?;
+        visit.walk.blobs(store, &blobs, &|fetched| self.tell_fetched(fetched)).await?;
 
         let _change = self.change().await;
         if self.db.vendor().await?.is_none_or(|present| present.url != visit.url) {
@@ -314,6 +311,12 @@ impl App {
         if let Some(progress) = shown.as_mut() {
             change(progress);
         }
+    }
+
+    fn tell_fetched(&self, fetched: Progress) {
+        self.tell_sync(|progress| {
+            (progress.bytes_done, progress.bytes_total) = (fetched.bytes_done, fetched.bytes_total);
+        });
     }
 
     fn shown(&self, row: VendorRow) -> VendorView {
