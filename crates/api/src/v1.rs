@@ -28,7 +28,16 @@
 //! | POST `/api/v1/domains` | [`DomainRequest`] | 201 [`DomainView`] |
 //! | GET `/api/v1/domains/{path}` | – | [`DomainView`] |
 //! | DELETE `/api/v1/domains/{path}` | – | 204 |
-//! | PATCH `/api/v1/domains/{path}/settings` | [`SettingsEdit`] | [`DomainView`] |
+//! | PATCH `/api/v1/domains/{path}/settings` | [`SettingsSetRequest`] | [`SettingsSaved`] |
+//! | GET `/api/v1/domains/{path}/history` | [`PageQuery`] | [`SettingsHistoryAnswer`] |
+//! | GET `/api/v1/domains/{path}/history/{version}` | – | [`SavedSettings`] |
+//! | GET `/api/v1/domains/{path}/diff` | [`DiffQuery`] | [`SettingsDiffAnswer`] |
+//! | POST `/api/v1/domains/{path}/restore` | [`RestoreRequest`] | [`SettingsSaved`] |
+//! | GET `/api/v1/domains/{path}/drafts` | – | [`SettingsDraftsAnswer`] |
+//! | GET `/api/v1/domains/{path}/drafts/{name}` | – | [`SettingsDraft`] |
+//! | DELETE `/api/v1/domains/{path}/drafts/{name}` | – | 204 |
+//! | POST `/api/v1/domains/{path}/drafts/{name}/edits` | [`SettingsEditRequest`] | [`SettingsDraft`] |
+//! | POST `/api/v1/domains/{path}/drafts/{name}/save` | [`SaveRequest`] | [`SettingsSaved`] |
 //! | PUT `/api/v1/domains/{path}/update-agents` | [`RoleRequest`] | [`UpdateAgentsAnswer`] |
 //! | DELETE `/api/v1/domains/{path}/update-agents` | [`ForceQuery`] | [`UpdateAgentsAnswer`] |
 //! | GET `/api/v1/clients` | [`ClientsQuery`] | [`ClientsAnswer`] |
@@ -51,6 +60,7 @@
 //! | GET `/api/v1/client-bundle` | [`BundleQuery`] | [`ClientBundle`](crate::bundle::ClientBundle) |
 
 mod clients;
+mod domain_settings;
 mod domains;
 mod identity;
 mod releases;
@@ -62,7 +72,12 @@ pub use clients::{
     BundleQuery, ClientView, ClientsAnswer, ClientsQuery, ForceQuery, MoveRequest, ReportsAnswer,
     ReportsQuery, RoleRequest, StoredReport, UpdateAgentView, UpdateAgentsAnswer,
 };
-pub use domains::{DomainRequest, DomainView, DomainsAnswer, SettingsEdit};
+pub use domain_settings::{
+    DomainSettings, SavedSettings, SettingChange, SettingsDiffAnswer, SettingsDraft, SettingsDraftsAnswer,
+    SettingsEdit, SettingsEditRequest, SettingsHistoryAnswer, SettingsHistoryItem, SettingsSaved,
+    SettingsSetRequest,
+};
+pub use domains::{DomainRequest, DomainView, DomainsAnswer};
 pub use identity::{
     EnrolBundleRequest, IdentityView, ReportGap, RevokedView, StrangerView, StrangersAnswer, TokenView,
     TokensAnswer,

@@ -155,16 +155,33 @@ fn root_cause(error: &dyn std::error::Error) -> String {
 
 /// What to do about a refusal, in the words of this program; empty where the message says it.
 fn way_out(code: &str, details: Option<&serde_json::Value>) -> String {
-    match code {
-        "draft_outdated" => {
-            let saved = details.and_then(|details| details.get("saved_version")).and_then(serde_json::Value::as_u64);
-            let version = saved.map_or_else(|| "VERSION".to_owned(), |version| version.to_string());
+    let detail = |key: &str| {
+        let text = details.and_then(|details| details.get(key)).and_then(serde_json::Value::as_str);
+        text.map(str::to_owned)
+    };
+    match (code, detail("domain")) {
+        ("draft_outdated", Some(domain)) => match detail("draft") {
+            None => format!("look at what changed; if you still want it, run it again, or with --base-version {}", version(details)),
+            Some(draft) => {
+                let named = if draft == "default" { String::new() } else { format!(" --draft {draft}") };
+                format!("look at what changed; then `headwater domains settings save {domain}{named} --over-version {}` keeps your draft, `headwater domains settings discard {domain}{named}` theirs", version(details))
+            }
+        },
+        ("draft_changed", Some(domain)) => format!("somebody edits the same draft: look at it with `headwater domains settings diff {domain}`, or use one of your own with --draft NAME"),
+        ("draft_outdated", None) => {
+            let version = version(details);
             format!("look at what changed; then `headwater sources save --over-version {version}` keeps your draft, `headwater sources discard` theirs")
         }
-        "draft_changed" => "somebody edits the same draft: look at it with `headwater sources list`, or use one of your own with --draft NAME".to_owned(),
-        "named_by_entries" => "--force does it all the same".to_owned(),
+        ("draft_changed", None) => "somebody edits the same draft: look at it with `headwater sources list`, or use one of your own with --draft NAME".to_owned(),
+        ("named_by_entries", _) => "--force does it all the same".to_owned(),
         _ => String::new(),
     }
+}
+
+/// The saved version that the details of an error name.
+fn version(details: Option<&serde_json::Value>) -> String {
+    let saved = details.and_then(|details| details.get("saved_version")).and_then(serde_json::Value::as_u64);
+    saved.map_or_else(|| "VERSION".to_owned(), |version| version.to_string())
 }
 
 /// A message that already holds its problems, without them; a single problem stays in the message.

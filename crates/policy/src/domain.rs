@@ -25,7 +25,10 @@ pub enum DomainRefusal {
     #[error("the root of the tree cannot be removed")]
     Root,
     /// Only an empty domain is removed (D1).
-    #[error("{domain} is not empty: {clients} clients and {domains} domains are in it; move them first")]
+    #[error(
+        "{domain} is not empty: {clients} clients, {domains} domains and {drafts} drafts are in it; move them or \
+         discard them first"
+    )]
     NotEmpty {
         /// The domain.
         domain: DomainPath,
@@ -33,6 +36,8 @@ pub enum DomainRefusal {
         clients: usize,
         /// Domains right under it.
         domains: usize,
+        /// Unsaved drafts of its settings: somebody's work (S7).
+        drafts: usize,
     },
     /// One domain too many.
     #[error("the tree would have more than {DOMAINS_MAX} domains; remove some first")]
@@ -104,11 +109,12 @@ impl DomainTree {
         Ok(())
     }
 
-    /// Removes a domain, if neither it nor anything under it holds anything; `clients` are those in it.
+    /// Removes a domain, if neither it nor anything under it holds anything; `clients` are those in it, `drafts` the
+    /// unsaved ones of its settings.
     ///
     /// # Errors
     /// It is the root, is not there, or is not empty (D1).
-    pub fn remove(&mut self, path: &DomainPath, clients: usize) -> Result<(), DomainRefusal> {
+    pub fn remove(&mut self, path: &DomainPath, clients: usize, drafts: usize) -> Result<(), DomainRefusal> {
         if path.is_root() {
             return Err(DomainRefusal::Root);
         }
@@ -116,8 +122,8 @@ impl DomainTree {
             return Err(DomainRefusal::Missing(path.clone()));
         }
         let domains = self.0.keys().filter(|other| other.parent().as_ref() == Some(path)).count();
-        if clients > 0 || domains > 0 {
-            return Err(DomainRefusal::NotEmpty { domain: path.clone(), clients, domains });
+        if clients > 0 || domains > 0 || drafts > 0 {
+            return Err(DomainRefusal::NotEmpty { domain: path.clone(), clients, domains, drafts });
         }
         self.0.remove(path);
         Ok(())

@@ -7,7 +7,7 @@
 //! - [`Draft`] → [`Policy`]: edits gather (S6, S7), then everything is checked (S2, S3, S5);
 //! - [`plan`], [`Planner`], [`explain`]: P1–P6, S10;
 //! - [`preview`]: the warnings of S8; [`diff`], [`decide_save`]: S7;
-//! - [`DomainTree`], [`Settings`]: D1, D2; [`take_role`] and its like: U1, U2, U6.
+//! - [`DomainTree`], [`Settings`]: D1, D2; [`diff_settings`], [`decide_settings_save`]: S7 for them; [`take_role`] and its like: U1, U2, U6.
 //!
 //! Left to others: reading documents (`headwater-api`), walking a plan (`headwater-depot`), DNS.
 
@@ -31,6 +31,7 @@ mod role;
 mod save;
 mod selector;
 mod settings;
+mod settings_diff;
 mod shadow;
 mod source_url;
 mod update_agent;
@@ -53,5 +54,6 @@ pub use role::{Force, RoleRefusal, give_role, give_role_to_domain, take_role};
 pub use save::{SaveDecision, decide_save};
 pub use selector::{Ipv4Range, Ipv6Prefix, Selector};
 pub use settings::{EffectiveSettings, Settings};
+pub use settings_diff::{Explicit, SettingChange, SettingsPart, decide_settings_save, diff_settings};
 pub use source_url::SourceUrl;
 pub use update_agent::{Scheme, UpdateAgent, UpdateAgents};

@@ -38,3 +38,5 @@ pub const UPDATE_AGENT_QUOTA_MIB_MAX: u64 = 1 << 30;
 pub const UPDATE_AGENT_DOWNLOADS_MAX: u32 = 10_000;
 /// Clients named as examples in one warning: people look at a few, the number says the rest.
 pub const EXAMPLES_MAX: usize = 10;
+/// Characters of a domain's value in a line that tells a change: a line is read at a glance, the value may be a MiB.
+pub const SHOWN_VALUE_CHARS_MAX: usize = 100;

@@ -3,15 +3,15 @@
 use crate::diff::{PolicyDiff, diff_policies};
 use crate::policy::Policy;
 
-/// What becomes of a draft.
+/// What becomes of a draft; `C` is a difference of what it is a draft of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SaveDecision {
+pub enum SaveDecision<C = PolicyDiff> {
     /// It becomes this version.
     Publish {
         /// The new version.
         version: u64,
         /// What it changes.
-        changes: PolicyDiff,
+        changes: C,
     },
     /// It says what the current version says: nothing to do.
     Unchanged,
@@ -22,7 +22,7 @@ pub enum SaveDecision {
         /// The version that is current.
         current: u64,
         /// What changed in between; none: the base is not known any more.
-        changes: Option<PolicyDiff>,
+        changes: Option<C>,
     },
 }
 
@@ -37,12 +37,23 @@ pub fn decide_save(
     let Some((version, policy)) = current else {
         return SaveDecision::Publish { version: 1, changes: PolicyDiff::default() };
     };
+    let since = || base_policy.map(|before| diff_policies(before, policy));
+    decide(base, version, since, || diff_policies(policy, draft), PolicyDiff::is_empty)
+}
+
+/// What is the same for all drafts: `since` is what changed from version `base` to `version`, `mine` what the draft changes.
+pub(crate) fn decide<C>(
+    base: u64,
+    version: u64,
+    since: impl FnOnce() -> Option<C>,
+    mine: impl FnOnce() -> C,
+    is_empty: impl FnOnce(&C) -> bool,
+) -> SaveDecision<C> {
     if base != version {
-        let changes = base_policy.map(|before| diff_policies(before, policy));
-        return SaveDecision::Outdated { base, current: version, changes };
+        return SaveDecision::Outdated { base, current: version, changes: since() };
     }
-    let changes = diff_policies(policy, draft);
-    if changes.is_empty() {
+    let changes = mine();
+    if is_empty(&changes) {
         SaveDecision::Unchanged
     } else {
         SaveDecision::Publish { version: version + 1, changes }

@@ -6,6 +6,8 @@
 
 pub mod archive;
 pub(crate) mod clients;
+mod domain_drafts;
+mod domain_settings;
 mod domains;
 mod drafts;
 pub mod fleet;

@@ -4,6 +4,7 @@
 //! one concept each; what the rows mean is decided in `app`.
 
 pub mod clients;
+pub mod domain_settings;
 pub mod domains;
 pub mod fleet;
 pub mod identities;
@@ -102,6 +103,7 @@ fn migrations() -> Migrator {
         (1, "begin", include_str!("../migrations/0001_begin.sql")),
         (2, "report bytes", include_str!("../migrations/0002_report_bytes.sql")),
         (3, "fleet identity", include_str!("../migrations/0003_fleet_identity.sql")),
+        (7, "domain drafts", include_str!("../migrations/0007_domain_drafts.sql")),
     ];
     Migrator::with_migrations(
         texts

@@ -2,7 +2,7 @@
 //!
 //! Statuses, codes and what outsiders learn stand in one table: `rest/errors.rs`.
 
-use headwater_api::v1::Change;
+use headwater_api::v1::{Change, SettingChange};
 use headwater_policy::Problem;
 
 /// Why a use case was not done.
@@ -123,11 +123,32 @@ pub enum Refusal {
         /// What was saved since.
         changes: Vec<Change>,
     },
+    /// Somebody saved what is set at the domain since (S7).
+    #[error(
+        "{} began from version {base_version} of {domain}, and version {saved_version} has been saved since; look at \
+         what changed, then {}",
+        .draft.as_ref().map_or_else(|| "the edit".to_owned(), |name| format!("the draft {name}")),
+        if draft.is_some() { "save over it or discard the draft" } else { "make the edit again if it is still wanted" }
+    )]
+    SettingsOutdated {
+        /// The domain.
+        domain: String,
+        /// The draft; none: an edit beside all drafts.
+        draft: Option<String>,
+        /// Where it began.
+        base_version: u64,
+        /// The saved version now.
+        saved_version: u64,
+        /// What was saved since.
+        changes: Vec<SettingChange>,
+    },
     /// Somebody edited the same draft.
     #[error("the draft {name} is at revision {revision}, not {expected}; read it again")]
     DraftChanged {
         /// The draft.
         name: String,
+        /// The domain that it is of; none: it is of the source list.
+        domain: Option<String>,
         /// Where it is.
         revision: u64,
         /// Where the caller thought it was.
@@ -151,7 +172,8 @@ pub enum Refusal {
     },
     /// The domain still has something in it (D1).
     #[error(
-        "domain {path} is not empty: {clients} clients, {domains} sub-domains; move or remove them first"
+        "domain {path} is not empty: {clients} clients, {domains} sub-domains, {drafts} unsaved drafts; move, remove or \
+         discard them first"
     )]
     DomainNotEmpty {
         /// The domain.
@@ -160,6 +182,8 @@ pub enum Refusal {
         clients: u64,
         /// Sub-domains.
         domains: u64,
+        /// Unsaved drafts of its settings.
+        drafts: u64,
     },
     /// What was asked is never done to the root domain.
     #[error("domain root: {0}")]

@@ -45,6 +45,9 @@ pub const EXTRA_NAME_BYTES_MAX: usize = 255;
 /// Drafts at once: one an administrator is plenty.
 pub const DRAFTS_MAX: u64 = 100;
 
+/// Drafts of domains' settings at once, of all domains together: each may hold [`DOMAIN_EXTRAS_BYTES_MAX`].
+pub const DOMAIN_DRAFTS_MAX: u64 = 200;
+
 /// Characters of a draft's name.
 pub const DRAFT_NAME_CHARS_MAX: usize = 64;
 

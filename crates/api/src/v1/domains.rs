@@ -1,9 +1,8 @@
-//! The domain tree and its settings (D1, D2).
-
-use std::collections::BTreeMap;
+//! The domain tree (D1). What is set at a domain: `domain_settings`.
 
 use serde::{Deserialize, Serialize};
 
+use super::DomainSettings;
 use crate::settings::DomainDocument;
 
 /// All domains.
@@ -20,12 +19,13 @@ pub struct DomainView {
     pub path: String,
     /// Clients in it, those of its sub-domains not counted.
     pub clients: u64,
-    /// What is set here, by key of [`EffectiveSettingsDocument`](crate::settings::EffectiveSettingsDocument).
-    pub settings: BTreeMap<String, serde_json::Value>,
-    /// Free values set here.
-    pub values: BTreeMap<String, serde_json::Value>,
-    /// Free files set here.
-    pub files: BTreeMap<String, String>,
+    /// The saved version of what is set here (S7); that of the signed document is `effective.version`.
+    pub saved_version: u64,
+    /// Drafts of what is set here that are not saved yet, by name.
+    pub drafts: Vec<String>,
+    /// What is set here.
+    #[serde(flatten)]
+    pub set: DomainSettings,
     /// What its clients get: the nearest explicit value of everything, as signed.
     pub effective: DomainDocument,
 }
@@ -36,16 +36,4 @@ pub struct DomainView {
 pub struct DomainRequest {
     /// `root/…`.
     pub path: String,
-}
-
-/// Change what is set at a domain: all or nothing. `null` clears a key, so that the nearest value above counts.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct SettingsEdit {
-    /// Typed settings, by key of [`EffectiveSettingsDocument`](crate::settings::EffectiveSettingsDocument).
-    pub settings: BTreeMap<String, serde_json::Value>,
-    /// Free values.
-    pub values: BTreeMap<String, serde_json::Value>,
-    /// Free files: relative path to text.
-    pub files: BTreeMap<String, Option<String>>,
 }

@@ -79,7 +79,8 @@ pub struct Change {
     pub text: String,
 }
 
-/// Publish an earlier version's mode, options and entries as a new version.
+/// Publish what an earlier version says as a new version: the source list's mode, options and entries, or all that was
+/// set at a domain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RestoreRequest {

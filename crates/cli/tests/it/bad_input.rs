@@ -71,6 +71,10 @@ fn input_is_refused_before_a_server_is_asked() {
     check("domains settings set root", 2, &["nothing to set at root", "KEY=VALUE"]);
     check("domains settings set root poll", 2, &["`poll` is not KEY=VALUE"]);
     check("domains settings set root --file a=absent", 2, &["cannot read absent"]);
+    check("domains settings set root poll=1 --save --draft x", 2, &["--save", "--draft"]);
+    check("domains settings set root poll=1 --base-version 1", 2, &["--save"]);
+    check("domains settings restore root", 2, &["VERSION"]);
+    check("domains settings history root --limit 1001", 2, &["1001"]);
     check("vendor set --url http://v --root text.txt", 2, &["text.txt is not the JSON"]);
     check("plan --policy absent --client text.txt", 2, &["cannot read absent"]);
     check("demo --feed absent --exit", 2, &["cannot read the feed absent"]);
@@ -115,6 +119,13 @@ fn a_server_that_does_not_answer_is_named_with_the_way_out() {
         "domains remove root/x",
         "domains settings get root",
         "domains settings set root poll_interval_minutes=5",
+        "domains settings set root poll_interval_minutes=5 --save",
+        "domains settings save root",
+        "domains settings discard root",
+        "domains settings drafts root",
+        "domains settings history root",
+        "domains settings diff root",
+        "domains settings restore root 1",
         "update-agents list",
         "update-agents give x",
         "update-agents take x",

@@ -209,11 +209,20 @@ fn two_drafts_do_not_overwrite_each_other() {
 fn domains_and_their_settings() {
     let world = World::new();
     world.check("domains add root/paris", 0, &["added root/paris"]);
-    world.check("domains settings set root poll_interval_minutes=15", 0, &["set here"]);
+    world.check(
+        "domains settings set root poll_interval_minutes=15 --save",
+        0,
+        &["version 2 of root", "set to 15", "clients of root, root/paris"],
+    );
+    world.check("domains settings get root", 0, &["set here", "settings version 2"]);
     world.check("domains settings get root/paris", 0, &["15", "from above"]);
     world.check("domains settings get root", 0, &["default"]);
     world.check("domains settings set root/paris poll_interval_minutes=0", 2, &["poll_interval_minutes"]);
-    world.check("domains settings set root/paris --unset poll_interval_minutes", 0, &["15"]);
+    world.check(
+        "domains settings set root/paris --unset poll_interval_minutes --save",
+        0,
+        &["nothing was saved"],
+    );
     world.check(
         "clients bundle --domain root/paris --out b.json",
         0,
@@ -223,6 +232,69 @@ fn domains_and_their_settings() {
     assert!(world.path().join("b.json").exists() && !world.path().join("c.json").exists());
     world.check("domains remove root/paris", 0, &["removed"]);
     world.check("domains remove root", 2, &["root"]);
+}
+
+#[test]
+fn settings_are_edited_in_a_draft_and_published_by_save() {
+    let world = World::new();
+    world.check("domains add root/paris", 0, &[]);
+    let set = "domains settings set root/paris";
+    world.check(
+        &format!("{set} poll_interval_minutes=15"),
+        0,
+        &["not saved yet", "set to 15", "settings save root/paris`"],
+    );
+    world.check(&format!("{set} --value level=3"), 0, &["poll_interval_minutes", "value level set to 3"]);
+    world.check(
+        "domains settings get root/paris",
+        0,
+        &["60", "not saved yet: draft default", "diff root/paris"],
+    );
+    world.check("domains list", 0, &["UNSAVED DRAFTS", "default"]);
+    world.check("domains remove root/paris", 1, &["1 unsaved drafts", "discard"]);
+    world.check("domains settings diff root/paris", 0, &["value level set to 3"]);
+    world.check("domains settings drafts root/paris", 0, &["default"]);
+    world.check(
+        "domains settings save root/paris --comment first",
+        0,
+        &["saved as version 2 of root/paris", "clients of root/paris"],
+    );
+    world.check("domains settings save root/paris", 0, &["nothing was saved"]);
+    world.check(&format!("{set} poll_interval_minutes=5"), 0, &["15 became 5"]);
+    world.check("domains settings discard root/paris", 0, &["discarded draft default of root/paris"]);
+    world.check("domains settings discard root/paris", 2, &["draft default of root/paris does not exist"]);
+    world.check("domains settings history root/paris", 0, &["first", "domain added"]);
+    world.check(
+        "domains settings get root/paris --version 2",
+        0,
+        &["version 2", "first", "15", "value level"],
+    );
+    world.check("domains settings get root/paris --version 9", 2, &["9 of root/paris", "history"]);
+    world.check("domains settings diff root/paris 1 2", 0, &["set to 15"]);
+    world.check("domains settings restore root/paris 1", 0, &["version 3 of root/paris", "cleared, was 15"]);
+    let domain = world.json("domains settings get root/paris");
+    assert_eq!((&domain["saved_version"], &domain["settings"]), (&json!(3), &json!({})));
+}
+
+#[test]
+fn two_drafts_of_a_domain_do_not_overwrite_each_other() {
+    let world = World::new();
+    let set = "domains settings set root";
+    world.check(&format!("{set} poll_interval_minutes=5 --draft ann"), 0, &["save root --draft ann"]);
+    world.check(&format!("{set} poll_interval_minutes=7"), 0, &[]);
+    world.check("domains settings save root --draft ann", 0, &["version 2"]);
+    world.check(
+        "domains settings save root",
+        1,
+        &["set to 5", "save root --over-version 2", "discard root`"],
+    );
+    world.check("domains settings save root --over-version 2", 0, &["version 3", "5 became 7"]);
+    // In one step.
+    let at_once = format!("{set} idle_timeout_seconds=9 --save");
+    world.check(&format!("{at_once} --base-version 2"), 1, &["5 became 7", "--base-version 3"]);
+    world.check(&format!("{set} connect_timeout_seconds=9 --draft ann"), 0, &[]);
+    world.check(&at_once, 0, &["version 4", "not in them: ann"]);
+    world.check("domains settings save root --draft ann", 1, &["save root --draft ann --over-version 4"]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod naive;
 mod pieces;
 mod preview;
 mod properties;
+mod settings_diff;
 mod stories;
 mod story;
 mod tree;

@@ -37,14 +37,16 @@ fn only_an_empty_domain_goes() {
     tree.add(path("root/paris/lab"), Settings::default()).unwrap();
     let again = tree.add(path("root/paris"), Settings::default());
     assert_eq!(again, Err(DomainRefusal::Exists(path("root/paris"))));
-    let full =
-        |clients, domains| Err(DomainRefusal::NotEmpty { domain: path("root/paris"), clients, domains });
-    assert_eq!(tree.remove(&path("root/paris"), 2), full(2, 1));
-    tree.remove(&path("root/paris/lab"), 0).unwrap();
-    assert_eq!(tree.remove(&path("root/paris"), 2), full(2, 0));
-    tree.remove(&path("root/paris"), 0).unwrap();
-    assert_eq!(tree.remove(&path("root/paris"), 0), Err(DomainRefusal::Missing(path("root/paris"))));
-    assert_eq!(tree.remove(&path("root"), 0), Err(DomainRefusal::Root));
+    let full = |clients, domains, drafts| {
+        Err(DomainRefusal::NotEmpty { domain: path("root/paris"), clients, domains, drafts })
+    };
+    assert_eq!(tree.remove(&path("root/paris"), 2, 0), full(2, 1, 0));
+    tree.remove(&path("root/paris/lab"), 0, 0).unwrap();
+    assert_eq!(tree.remove(&path("root/paris"), 2, 0), full(2, 0, 0));
+    assert_eq!(tree.remove(&path("root/paris"), 0, 1), full(0, 0, 1), "S7");
+    tree.remove(&path("root/paris"), 0, 0).unwrap();
+    assert_eq!(tree.remove(&path("root/paris"), 0, 0), Err(DomainRefusal::Missing(path("root/paris"))));
+    assert_eq!(tree.remove(&path("root"), 0, 0), Err(DomainRefusal::Root));
 }
 
 /// D1: `root/Paris` beside `root/paris` would be a trap; trees that have both are read all the same.

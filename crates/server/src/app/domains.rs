@@ -1,23 +1,21 @@
-//! The domain tree and its settings (D1, D2). Each domain has its own signed document, made anew when what its clients
-//! get has changed.
+//! The domain tree and what its clients get (D1, D2). Each domain has its own signed document, made anew when what its
+//! clients get has changed. What is set at one domain: `domain_settings` and `domain_drafts`.
 
 use std::collections::BTreeMap;
 
-use headwater_api::settings::{DomainDocument, FORMAT, SettingsDocument};
-use headwater_api::v1::{DomainView, SettingsEdit};
-use headwater_policy::{Class, DOMAINS_MAX, DomainPath, DomainRefusal, DomainTree, Problem};
-use headwater_repo::{FilePath, Role, TargetName};
+use headwater_api::settings::{DomainDocument, FORMAT};
+use headwater_api::v1::{DomainSettings, DomainView};
+use headwater_policy::{Class, DOMAINS_MAX, DomainPath, DomainRefusal, DomainTree};
+use headwater_repo::{Role, TargetName};
 use jiff::Timestamp;
-use serde_json::Value;
 
 use super::App;
-use super::policies::invalid;
-use super::problems::refuse;
+use super::domain_settings::document;
 use super::signing::failed;
-use crate::db::domains::{self as rows, DomainRow, Extras};
-use crate::db::to_json;
+use crate::db::domain_settings::{StoredVersion, insert_version};
+use crate::db::domains::{self as rows, DomainRow};
+use crate::db::{Tx, to_json};
 use crate::error::{Error, Refusal, Result};
-use crate::limits;
 
 impl App {
     /// Every domain, the root first.
@@ -27,7 +25,8 @@ impl App {
     pub async fn domain_views(&self) -> Result<Vec<DomainView>> {
         let rows = self.db.domains().await?;
         let clients = self.db.clients_by_domain().await?;
-        views(&rows, &clients)
+        let drafts = self.db.settings_draft_names().await?;
+        views(&rows, &clients, &drafts)
     }
 
     /// One domain.
@@ -50,10 +49,14 @@ impl App {
             let _change = self.change().await;
             let before = self.db.domains().await?;
             tree(&before)?.add(path.clone(), Default::default()).map_err(refused)?;
+            let mut domain = empty_domain(&path);
+            domain.saved_version += self.db.domain_version_last(path.as_str()).await?;
             let mut after = before.clone();
-            after.push(empty_domain(&path));
+            after.push(domain);
             after.sort_by(|one, other| one.path.cmp(&other.path));
-            self.save_domains(&before, after, now).await?;
+            let tx = self.db.begin().await?;
+            let comment = "domain added".to_owned();
+            self.save_domains(tx, Changed { before: &before, after, comment }, now).await?;
         }
         self.domain_view(path.as_str()).await
     }
@@ -67,29 +70,15 @@ impl App {
         let _change = self.change().await;
         let before = self.db.domains().await?;
         let clients = self.db.clients_by_domain().await?.get(path.as_str()).copied().unwrap_or(0);
-        tree(&before)?.remove(&path, usize::try_from(clients).unwrap_or(usize::MAX)).map_err(refused)?;
+        let drafts = self.db.settings_drafts(path.as_str()).await?.len();
+        tree(&before)?
+            .remove(&path, usize::try_from(clients).unwrap_or(usize::MAX), drafts)
+            .map_err(refused)?;
         let after = before.iter().filter(|row| row.path != path.as_str()).cloned().collect();
-        self.save_domains(&before, after, now).await
-    }
-
-    /// Changes what is set at a domain: all or nothing.
-    ///
-    /// # Errors
-    /// A refusal that names everything wrong.
-    pub async fn edit_domain(&self, path: &str, edit: SettingsEdit, now: Timestamp) -> Result<DomainView> {
-        let path = self.known_domain(path).await?;
-        {
-            let _change = self.change().await;
-            let before = self.db.domains().await?;
-            let mut after = before.clone();
-            let row = after
-                .iter_mut()
-                .find(|row| row.path == path.as_str())
-                .ok_or_else(|| no_domain(path.as_str()))?;
-            apply(row, edit)?;
-            self.save_domains(&before, after, now).await?;
-        }
-        self.domain_view(path.as_str()).await
+        let tx = self.db.begin().await?;
+        let comment = "domain removed".to_owned();
+        self.save_domains(tx, Changed { before: &before, after, comment }, now).await?;
+        Ok(())
     }
 
     /// A domain that exists.
@@ -109,12 +98,15 @@ impl App {
         Ok(move |domain: &str| allowed.get(domain).copied().unwrap_or(false))
     }
 
-    async fn save_domains(
+    /// Saves a change of the tree or of what is set in it, and signs what clients get by it; `tx` may hold more of the
+    /// same change. The caller holds [`App::change`]. Says which domains' clients get something new.
+    pub(crate) async fn save_domains(
         &self,
-        before: &[DomainRow],
-        mut after: Vec<DomainRow>,
+        mut tx: Tx,
+        changed: Changed<'_>,
         now: Timestamp,
-    ) -> Result<()> {
+    ) -> Result<Vec<String>> {
+        let Changed { before, mut after, comment } = changed;
         // One number for all documents that this change makes anew: it only ever grows, so that a domain that was
         // removed and added again never seems older than it was.
         let version = self.published(Class::Settings).version(Role::Targets) + 1;
@@ -137,25 +129,55 @@ impl App {
         for row in &removed {
             draft.remove(&domain_target(&row.path));
         }
-        let staged = if after.iter().any(|row| row.version == version) || !removed.is_empty() {
-            vec![self.stage(Class::Settings, draft, now)?]
-        } else {
-            Vec::new()
+        let anew: Vec<String> =
+            after.iter().filter(|row| row.version == version).map(|row| row.path.clone()).collect();
+        let staged = match anew.is_empty() && removed.is_empty() {
+            true => Vec::new(),
+            false => vec![self.stage(Class::Settings, draft, now)?],
         };
-        let mut tx = self.db.begin().await?;
         for row in &removed {
             rows::delete(&mut tx, &row.path).await?;
+            let nothing = DomainRow {
+                saved_version: row.saved_version + 1,
+                set: DomainSettings::default(),
+                ..(*row).clone()
+            };
+            insert_version(&mut tx, &row.path, &saved_now(&nothing, &comment, now)).await?;
         }
         for row in after.iter().filter(|row| !before.contains(row)) {
             rows::put(&mut tx, row).await?;
+            if !before.iter().any(|old| old.path == row.path && old.saved_version == row.saved_version) {
+                insert_version(&mut tx, &row.path, &saved_now(row, &comment, now)).await?;
+            }
         }
-        self.commit(tx, staged).await
+        self.commit(tx, staged).await?;
+        Ok(anew)
+    }
+}
+
+/// A change of the tree, or of what is set in it. A domain whose saved version differs gets that version.
+pub(crate) struct Changed<'a> {
+    /// Every domain as it is.
+    pub before: &'a [DomainRow],
+    /// Every domain as it will be.
+    pub after: Vec<DomainRow>,
+    /// Why, for the history of the domains that get a new version.
+    pub comment: String,
+}
+
+/// What is set at a domain as a version of its history.
+pub(crate) fn saved_now(row: &DomainRow, comment: &str, now: Timestamp) -> StoredVersion {
+    StoredVersion {
+        version: row.saved_version,
+        saved: now,
+        comment: comment.to_owned(),
+        set: row.set.clone(),
     }
 }
 
 /// A domain at which nothing is set.
 pub(crate) fn empty_domain(path: &DomainPath) -> DomainRow {
-    DomainRow { path: path.to_string(), version: 0, settings: BTreeMap::new(), extras: Extras::default() }
+    DomainRow { path: path.to_string(), version: 0, saved_version: 1, set: DomainSettings::default() }
 }
 
 /// What the clients of each domain get: the nearest explicit value of everything, in the order of the rows.
@@ -164,12 +186,12 @@ pub(crate) fn documents(rows: &[DomainRow]) -> Result<Vec<DomainDocument>> {
     rows.iter()
         .map(|row| {
             let path: DomainPath = row.path.parse().map_err(corrupt)?;
-            let mut extras = Extras::default();
+            let mut free = DomainSettings::default();
             let above: Vec<_> = path.ancestry().collect();
             for domain in above.iter().rev() {
                 if let Some(row) = rows.iter().find(|row| row.path == domain.as_str()) {
-                    extras.values.extend(row.extras.values.clone());
-                    extras.files.extend(row.extras.files.clone());
+                    free.values.extend(row.set.values.clone());
+                    free.files.extend(row.set.files.clone());
                 }
             }
             let settings = tree.effective(&path).ok_or_else(|| no_domain(path.as_str()))?;
@@ -178,8 +200,8 @@ pub(crate) fn documents(rows: &[DomainRow]) -> Result<Vec<DomainDocument>> {
                 domain: row.path.clone(),
                 version: row.version,
                 settings: settings.into(),
-                values: extras.values,
-                files: extras.files,
+                values: free.values,
+                files: free.files,
             })
         })
         .collect()
@@ -197,13 +219,17 @@ fn same_content(one: &DomainDocument, other: &DomainDocument) -> bool {
         && one.files == other.files
 }
 
-fn views(rows: &[DomainRow], clients: &BTreeMap<String, u64>) -> Result<Vec<DomainView>> {
+fn views(
+    rows: &[DomainRow],
+    clients: &BTreeMap<String, u64>,
+    drafts: &[(String, String)],
+) -> Result<Vec<DomainView>> {
     let view = |(row, effective): (&DomainRow, DomainDocument)| DomainView {
         path: row.path.clone(),
         clients: clients.get(&row.path).copied().unwrap_or(0),
-        settings: row.settings.clone(),
-        values: row.extras.values.clone(),
-        files: row.extras.files.clone(),
+        saved_version: row.saved_version,
+        drafts: drafts.iter().filter(|draft| draft.0 == row.path).map(|draft| draft.1.clone()).collect(),
+        set: row.set.clone(),
         effective,
     };
     Ok(rows.iter().zip(documents(rows)?).map(view).collect())
@@ -212,7 +238,7 @@ fn views(rows: &[DomainRow], clients: &BTreeMap<String, u64>) -> Result<Vec<Doma
 fn tree(rows: &[DomainRow]) -> Result<DomainTree> {
     let mut domains = Vec::new();
     for row in rows {
-        let settings = settings_document(&row.settings)
+        let settings = document(&row.set.settings)
             .ok()
             .and_then(|document| document.read().ok())
             .ok_or_else(|| Error::Corrupt { what: "domain settings", reason: row.path.clone() })?;
@@ -226,89 +252,13 @@ fn corrupt(error: headwater_policy::ParseError) -> Error {
     Error::Corrupt { what: "domain path", reason: error.to_string() }
 }
 
-fn settings_document(
-    settings: &BTreeMap<String, Value>,
-) -> std::result::Result<SettingsDocument, serde_json::Error> {
-    serde_json::from_value(Value::Object(settings.clone().into_iter().collect()))
-}
-
-fn apply(row: &mut DomainRow, edit: SettingsEdit) -> Result<()> {
-    for (key, value) in edit.settings {
-        // An unknown key is refused even where it is to be cleared.
-        let alone = BTreeMap::from([(key.clone(), value.clone())]);
-        settings_document(&alone).map_err(|error| Refusal::invalid(format!("settings: {key}: {error}")))?;
-        match value {
-            Value::Null => row.settings.remove(&key),
-            value => row.settings.insert(key, value),
-        };
-    }
-    settings_document(&row.settings)
-        .map_err(|error| Refusal::invalid(format!("settings: {error}")))?
-        .read()
-        .map_err(invalid)?;
-    for (name, value) in edit.values {
-        match value {
-            Value::Null => row.extras.values.remove(&name),
-            value => row.extras.values.insert(name, value),
-        };
-    }
-    for (path, text) in edit.files {
-        match text {
-            None => row.extras.files.remove(&path),
-            Some(text) => row.extras.files.insert(path, text),
-        };
-    }
-    check_extras(&row.extras)
-}
-
-fn check_extras(extras: &Extras) -> Result<()> {
-    let mut problems = Vec::new();
-    for name in extras.values.keys() {
-        if name.is_empty() || name.len() > limits::EXTRA_NAME_BYTES_MAX || name.chars().any(char::is_control)
-        {
-            let max = limits::EXTRA_NAME_BYTES_MAX;
-            problems.push(Problem::general(format!(
-                "values: `{}`: a name has 1 to {max} bytes and no control characters",
-                name.escape_debug()
-            )));
-        }
-    }
-    for path in extras.files.keys() {
-        let file = match FilePath::new(path.as_str()) {
-            Ok(file) => file,
-            Err(error) => {
-                problems.push(Problem::general(format!("files: {error}")));
-                continue;
-            }
-        };
-        if let Some(folder) = file.folders().find(|folder| extras.files.contains_key(*folder)) {
-            problems
-                .push(Problem::general(format!("files: `{folder}` is a file, and the folder of `{path}`")));
-        }
-    }
-    for (what, count) in [("values", extras.values.len()), ("files", extras.files.len())] {
-        if count > limits::DOMAIN_EXTRAS_MAX {
-            problems.push(Problem::general(format!(
-                "{what}: there are {count}, at most {} are taken",
-                limits::DOMAIN_EXTRAS_MAX
-            )));
-        }
-    }
-    let bytes = to_json(extras).len();
-    if bytes > limits::DOMAIN_EXTRAS_BYTES_MAX {
-        let max = limits::DOMAIN_EXTRAS_BYTES_MAX;
-        problems.push(Problem::general(format!(
-            "values and files: they have {bytes} bytes as JSON, at most {max} are taken"
-        )));
-    }
-    refuse(problems)
-}
-
-fn parse_domain(path: &str) -> Result<DomainPath> {
+/// A path as it was given.
+pub(crate) fn parse_domain(path: &str) -> Result<DomainPath> {
     Ok(path.parse().map_err(|error: headwater_policy::ParseError| Refusal::invalid(error.to_string()))?)
 }
 
-fn no_domain(path: &str) -> Error {
+/// There is no such domain.
+pub(crate) fn no_domain(path: &str) -> Error {
     Refusal::NotFound {
         what: "domain",
         name: path.to_owned(),
@@ -329,10 +279,11 @@ fn refused(refusal: DomainRefusal) -> Error {
         },
         DomainRefusal::Missing(path) | DomainRefusal::NoParent(path) => return no_domain(path.as_str()),
         DomainRefusal::Root => Refusal::NotForRoot("it cannot be removed"),
-        DomainRefusal::NotEmpty { domain, clients, domains } => Refusal::DomainNotEmpty {
+        DomainRefusal::NotEmpty { domain, clients, domains, drafts } => Refusal::DomainNotEmpty {
             path: domain.to_string(),
             clients: clients as u64,
             domains: domains as u64,
+            drafts: drafts as u64,
         },
         DomainRefusal::Full => Refusal::TooLarge {
             what: "the number of domains".to_owned(),

@@ -338,14 +338,15 @@ fn view(open: &Open, current: &Current, notes: Vec<String>) -> DraftView {
 fn expect_revision(stored: &StoredDraft, expected: Option<u64>) -> Result<()> {
     match expected {
         Some(expected) if expected != stored.revision => {
-            Err(Refusal::DraftChanged { name: stored.name.clone(), revision: stored.revision, expected }
-                .into())
+            let (name, revision) = (stored.name.clone(), stored.revision);
+            Err(Refusal::DraftChanged { name, domain: None, revision, expected }.into())
         }
         _ => Ok(()),
     }
 }
 
-fn check_name(name: &str) -> Result<()> {
+/// Refuses what is no name of a draft.
+pub(crate) fn check_name(name: &str) -> Result<()> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c);
     if name.is_empty() || name.len() > limits::DRAFT_NAME_CHARS_MAX || !name.chars().all(fits) {
         return Err(Refusal::invalid(format!(
@@ -358,7 +359,8 @@ fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-fn check_comment(comment: Option<String>) -> Result<String> {
+/// The comment on a version; empty where none was given.
+pub(crate) fn check_comment(comment: Option<String>) -> Result<String> {
     let comment = comment.unwrap_or_default();
     if comment.chars().count() > limits::COMMENT_CHARS_MAX {
         return Err(Refusal::invalid(format!(

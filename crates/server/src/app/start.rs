@@ -9,11 +9,11 @@ use headwater_repo::Draft;
 use jiff::Timestamp;
 
 use super::App;
-use super::domains::{documents, domain_target, empty_domain};
+use super::domains::{documents, domain_target, empty_domain, saved_now};
 use super::policies::{policy_target, signed_policy};
 use super::signing::failed;
 use crate::db::policies::Saved;
-use crate::db::{domains, policies, to_json};
+use crate::db::{domain_settings, domains, policies, to_json};
 use crate::error::{Error, Result};
 
 impl App {
@@ -83,6 +83,8 @@ impl App {
             }
             policies::insert(&mut tx, &saved).await?;
             domains::put(&mut tx, &root).await?;
+            let first = saved_now(&root, &saved.comment, now);
+            domain_settings::insert_version(&mut tx, &root.path, &first).await?;
         }
         let staged = self.stage(class, draft, now)?;
         self.commit(tx, vec![staged]).await

@@ -1,7 +1,8 @@
-//! Domains and what is set at each (D1, D2).
+//! Domains and what is set at each (D1, D2). Its versions and drafts: `domain_settings`.
 
 use std::collections::BTreeMap;
 
+use headwater_api::v1::DomainSettings;
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
 
@@ -15,34 +16,35 @@ pub struct DomainRow {
     pub path: String,
     /// Version of its signed document.
     pub version: u64,
-    /// Typed settings that are set here, by key.
-    pub settings: BTreeMap<String, serde_json::Value>,
-    /// The free part that is set here.
-    pub extras: Extras,
+    /// Version of what is set here (S7).
+    pub saved_version: u64,
+    /// What is set here, explicitly.
+    pub set: DomainSettings,
 }
 
-/// The free part of a domain's settings.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Extras {
-    /// Values by name.
-    pub values: BTreeMap<String, serde_json::Value>,
-    /// Text by relative path.
-    pub files: BTreeMap<String, String>,
+/// The free part, as it is stored.
+#[derive(Serialize, Deserialize)]
+struct Extras {
+    values: BTreeMap<String, serde_json::Value>,
+    files: BTreeMap<String, String>,
 }
 
 impl Db {
     /// Every domain, in order of path.
     pub async fn domains(&self) -> Result<Vec<DomainRow>> {
-        let rows = sqlx::query("SELECT path, version, settings, extras FROM domains ORDER BY path")
-            .fetch_all(self.read())
-            .await?;
+        let rows =
+            sqlx::query("SELECT path, version, saved_version, settings, extras FROM domains ORDER BY path")
+                .fetch_all(self.read())
+                .await?;
         rows.into_iter()
             .map(|row| {
+                let Extras { values, files } = json("domain extras", row.get("extras"))?;
+                let settings = json("domain settings", row.get("settings"))?;
                 Ok(DomainRow {
                     path: row.get("path"),
                     version: count(row.get("version")),
-                    settings: json("domain settings", row.get("settings"))?,
-                    extras: json("domain extras", row.get("extras"))?,
+                    saved_version: count(row.get("saved_version")),
+                    set: DomainSettings { settings, values, files },
                 })
             })
             .collect()
@@ -59,15 +61,17 @@ impl Db {
 
 /// Stores a domain.
 pub async fn put(tx: &mut Tx, domain: &DomainRow) -> Result<()> {
+    let DomainSettings { settings, values, files } = domain.set.clone();
     sqlx::query(
-        "INSERT INTO domains (path, version, settings, extras) VALUES (?, ?, ?, ?) \
-         ON CONFLICT (path) DO UPDATE SET version = excluded.version, settings = excluded.settings, \
-         extras = excluded.extras",
+        "INSERT INTO domains (path, version, saved_version, settings, extras) VALUES (?, ?, ?, ?, ?) \
+         ON CONFLICT (path) DO UPDATE SET version = excluded.version, saved_version = excluded.saved_version, \
+         settings = excluded.settings, extras = excluded.extras",
     )
     .bind(&domain.path)
     .bind(number(domain.version))
-    .bind(to_json(&domain.settings))
-    .bind(to_json(&domain.extras))
+    .bind(number(domain.saved_version))
+    .bind(to_json(&settings))
+    .bind(to_json(&Extras { values, files }))
     .execute(&mut **tx)
     .await?;
     Ok(())

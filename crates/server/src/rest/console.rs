@@ -13,8 +13,10 @@ use headwater_api::v1::{
     DomainRequest, DomainView, DomainsAnswer, Draft, DraftsAnswer, EditsRequest, EnrolBundleRequest,
     ExplainQuery, Explained, ForceQuery, Health, HistoryAnswer, ImportRequest, MoveRequest, PageQuery,
     Preview, PublishOptions, PublishQuery, Published, ReleasesAnswer, ReportsAnswer, ReportsQuery,
-    RestoreRequest, RevokedView, RoleRequest, RollbackRequest, SaveRequest, Saved, SavedPolicy, SettingsEdit,
-    Status, StrangersAnswer, SyncResult, TokensAnswer, UpdateAgentsAnswer, VendorRequest, VendorView,
+    RestoreRequest, RevokedView, RoleRequest, RollbackRequest, SaveRequest, Saved, SavedPolicy,
+    SavedSettings, SettingsDiffAnswer, SettingsDraft, SettingsDraftsAnswer, SettingsEditRequest,
+    SettingsHistoryAnswer, SettingsSaved, SettingsSetRequest, Status, StrangersAnswer, SyncResult,
+    TokensAnswer, UpdateAgentsAnswer, VendorRequest, VendorView,
 };
 
 use super::json::{Asked, Body, Named};
@@ -46,7 +48,15 @@ pub fn console(app: Arc<App>, address: SocketAddr) -> Router {
         .route("/explain", get(explain))
         .route("/domains", get(domains).post(add_domain))
         .route("/domains/{path}", get(domain).delete(remove_domain))
-        .route("/domains/{path}/settings", patch(edit_domain))
+        .route("/domains/{path}/settings", patch(set_settings))
+        .route("/domains/{path}/history", get(settings_history))
+        .route("/domains/{path}/history/{version}", get(settings_version))
+        .route("/domains/{path}/diff", get(settings_diff))
+        .route("/domains/{path}/restore", post(restore_settings))
+        .route("/domains/{path}/drafts", get(settings_drafts))
+        .route("/domains/{path}/drafts/{name}", get(settings_draft).delete(discard_settings))
+        .route("/domains/{path}/drafts/{name}/edits", post(edit_settings))
+        .route("/domains/{path}/drafts/{name}/save", post(save_settings))
         .route("/domains/{path}/update-agents", put(give_domain).delete(take_domain))
         .route("/clients", get(clients))
         .route("/clients/{id}/revoke", post(revoke_client))
@@ -205,12 +215,83 @@ async fn remove_domain(State(app): Server, Named(path): Named<String>) -> Result
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn edit_domain(
+async fn set_settings(
     State(app): Server,
     Named(path): Named<String>,
-    Body(edit): Body<SettingsEdit>,
-) -> Result<Json<DomainView>> {
-    Ok(Json(app.edit_domain(&path, edit, now()).await?))
+    Body(request): Body<SettingsSetRequest>,
+) -> Result<Json<SettingsSaved>> {
+    Ok(Json(app.set_settings(&path, request, now()).await?))
+}
+
+async fn settings_history(
+    State(app): Server,
+    Named(path): Named<String>,
+    Asked(page): Asked<PageQuery>,
+) -> Result<Json<SettingsHistoryAnswer>> {
+    Ok(Json(app.settings_history(&path, page.before, page.limit).await?))
+}
+
+async fn settings_version(
+    State(app): Server,
+    Named((path, version)): Named<(String, u64)>,
+) -> Result<Json<SavedSettings>> {
+    Ok(Json(app.settings_then(&path, version).await?))
+}
+
+async fn settings_diff(
+    State(app): Server,
+    Named(path): Named<String>,
+    Asked(query): Asked<DiffQuery>,
+) -> Result<Json<SettingsDiffAnswer>> {
+    let DiffQuery { from, to, draft } = query;
+    Ok(Json(SettingsDiffAnswer { changes: app.settings_diff(&path, from, to, draft.as_deref()).await? }))
+}
+
+async fn restore_settings(
+    State(app): Server,
+    Named(path): Named<String>,
+    Body(request): Body<RestoreRequest>,
+) -> Result<Json<SettingsSaved>> {
+    Ok(Json(app.restore_settings(&path, request, now()).await?))
+}
+
+async fn settings_drafts(
+    State(app): Server,
+    Named(path): Named<String>,
+) -> Result<Json<SettingsDraftsAnswer>> {
+    Ok(Json(SettingsDraftsAnswer { items: app.settings_drafts(&path).await? }))
+}
+
+async fn settings_draft(
+    State(app): Server,
+    Named((path, name)): Named<(String, String)>,
+) -> Result<Json<SettingsDraft>> {
+    Ok(Json(app.settings_draft(&path, &name).await?))
+}
+
+async fn discard_settings(
+    State(app): Server,
+    Named((path, name)): Named<(String, String)>,
+) -> Result<StatusCode> {
+    app.discard_settings_draft(&path, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn edit_settings(
+    State(app): Server,
+    Named((path, name)): Named<(String, String)>,
+    Body(request): Body<SettingsEditRequest>,
+) -> Result<Json<SettingsDraft>> {
+    let SettingsEditRequest { edit, expected_revision } = request;
+    Ok(Json(app.edit_settings_draft(&path, &name, edit, expected_revision, now()).await?))
+}
+
+async fn save_settings(
+    State(app): Server,
+    Named((path, name)): Named<(String, String)>,
+    Body(request): Body<SaveRequest>,
+) -> Result<Json<SettingsSaved>> {
+    Ok(Json(app.save_settings_draft(&path, &name, request, now()).await?))
 }
 
 async fn give_domain(

@@ -75,8 +75,15 @@ fn refused(refusal: &Refusal) -> (StatusCode, &'static str, Option<Value>) {
             "draft_outdated",
             Some(json!({ "saved_version": saved_version, "changes": changes })),
         ),
-        Refusal::DraftChanged { revision, .. } => {
-            (S::CONFLICT, "draft_changed", Some(json!({ "revision": revision })))
+        Refusal::SettingsOutdated { domain, draft, saved_version, changes, .. } => (
+            S::CONFLICT,
+            "draft_outdated",
+            Some(json!({
+                "domain": domain, "draft": draft, "saved_version": saved_version, "changes": changes
+            })),
+        ),
+        Refusal::DraftChanged { domain, revision, .. } => {
+            (S::CONFLICT, "draft_changed", Some(json!({ "domain": domain, "revision": revision })))
         }
         Refusal::VersionMoved { saved_version, .. } => {
             (S::CONFLICT, "version_moved", Some(json!({ "saved_version": saved_version })))

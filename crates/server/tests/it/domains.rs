@@ -41,7 +41,9 @@ async fn the_nearest_explicit_value_counts_and_only_changed_domains_are_signed_a
     let edit = json!({
         "settings": {"poll_interval_minutes": 5}, "values": {"level": 3}, "files": {"etc/motd": "hi"}
     });
-    let view = server.ok("PATCH", PARIS_SETTINGS, Some(edit)).await;
+    let saved = server.set("root/paris", edit).await;
+    assert_eq!(saved["domains"], json!(["root/paris", "root/paris/lab"]));
+    let view = server.get(PARIS).await;
     assert_eq!(view["settings"], json!({"poll_interval_minutes": 5}));
     assert_eq!(view["effective"]["settings"]["poll_interval_minutes"], 5);
 
@@ -53,9 +55,9 @@ async fn the_nearest_explicit_value_counts_and_only_changed_domains_are_signed_a
     assert_eq!(signed("root/rome").await, rome);
 
     let lab_edit = json!({"settings": {"poll_interval_minutes": 7}, "values": {"level": 4}});
-    server.ok("PATCH", "/api/v1/domains/root%2Fparis%2Flab/settings", Some(lab_edit)).await;
+    server.set("root/paris/lab", lab_edit).await;
     let clear = json!({"settings": {"poll_interval_minutes": null}, "files": {"etc/motd": null}});
-    server.ok("PATCH", PARIS_SETTINGS, Some(clear)).await;
+    server.set("root/paris", clear).await;
     let lab = signed("root/paris/lab").await;
     let minutes = &lab["settings"]["poll_interval_minutes"];
     assert_eq!((minutes, &lab["values"]["level"], &lab["files"]), (&json!(7), &json!(4), &json!({})));
@@ -67,7 +69,8 @@ async fn a_domain_added_again_never_seems_older() {
     let server = Server::start().await;
     server.ok("POST", "/api/v1/domains", Some(json!({"path": "root/paris"}))).await;
     let edit = json!({"settings": {"poll_interval_minutes": 5}});
-    let before = server.ok("PATCH", PARIS_SETTINGS, Some(edit)).await["effective"]["version"].as_u64();
+    server.set("root/paris", edit).await;
+    let before = server.get(PARIS).await["effective"]["version"].as_u64();
     server.ok("DELETE", PARIS, None).await;
     let again = server.ok("POST", "/api/v1/domains", Some(json!({"path": "root/paris"}))).await;
     assert!(again["effective"]["version"].as_u64() > before);
@@ -94,9 +97,15 @@ async fn bad_settings_change_nothing() {
         (json!({"values": many(limits::DOMAIN_EXTRAS_MAX + 1)}), "1000"),
         (json!({"files": {"big": "x".repeat(limits::DOMAIN_EXTRAS_BYTES_MAX)}}), "1048576"),
     ] {
-        let error = server.refused("PATCH", PARIS_SETTINGS, Some(edit), 400, "invalid_request").await;
-        assert!(error["message"].as_str().unwrap().contains(word), "{word}: {error}");
+        let edits = format!("{PARIS}/drafts/default/edits");
+        for (method, path, request) in [
+            ("PATCH", PARIS_SETTINGS, json!({"edit": edit, "base_version": 1})),
+            ("POST", edits.as_str(), json!({"edit": edit})),
+        ] {
+            let error = server.refused(method, path, Some(request), 400, "invalid_request").await;
+            assert!(error["message"].as_str().unwrap().contains(word), "{word}: {error}");
+        }
     }
     assert_eq!(server.get(PARIS).await, before);
-    server.ok("PATCH", PARIS_SETTINGS, Some(json!({"values": many(limits::DOMAIN_EXTRAS_MAX)}))).await;
+    server.set("root/paris", json!({"values": many(limits::DOMAIN_EXTRAS_MAX)})).await;
 }

@@ -122,6 +122,14 @@ impl Server {
         answer["error"].clone()
     }
 
+    /// Sets something at a domain in one step; expects success.
+    pub async fn set(&self, domain: &str, edit: Value) -> Value {
+        let path = format!("/api/v1/domains/{}", domain.replace('/', "%2F"));
+        let base_version = self.get(&path).await["saved_version"].clone();
+        let request = json!({"edit": edit, "base_version": base_version});
+        self.ok("PATCH", &format!("{path}/settings"), Some(request)).await
+    }
+
     /// Tells the fleet plane something.
     pub async fn tell(&self, path: &str, body: Value) -> (u16, Value) {
         let url = format!("{}{path}", self.running.fleet_url);

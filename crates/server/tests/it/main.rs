@@ -4,6 +4,7 @@
 
 mod clients;
 mod config;
+mod domain_drafts;
 mod domains;
 mod endpoint;
 mod fleet;

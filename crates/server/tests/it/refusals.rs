@@ -107,6 +107,49 @@ async fn of_the_source_list() {
 }
 
 #[tokio::test]
+async fn of_domain_settings() {
+    let edit = |edit: Value| Some(json!({"edit": edit}));
+    let set = |edit: Value, base: u64| Some(json!({"edit": edit, "base_version": base}));
+    let minutes = |minutes: u64| json!({"settings": {"poll_interval_minutes": minutes}});
+    let restore =
+        |version: u64, expected: u64| Some(json!({"version": version, "expected_version": expected}));
+    let long = "/domains/root/drafts/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+    check(vec![
+        ("PATCH", "/domains/root%2Fx/settings", set(json!({}), 1), 404, "not_found"),
+        ("PATCH", "/domains/root/settings", edit(minutes(5)), 400, BAD),
+        ("PATCH", "/domains/root/settings", set(json!({"setings": {}}), 1), 400, BAD),
+        ("PATCH", "/domains/root/settings", set(minutes(0), 1), 400, BAD),
+        ("PATCH", "/domains/root/settings", set(minutes(5), 0), 404, "not_found"),
+        ("PATCH", "/domains/root/settings", set(minutes(5), 2), 404, "not_found"),
+        ("GET", "/domains/root%2Fx/drafts", None, 404, "not_found"),
+        ("GET", "/domains/root%2Fx/drafts/x", None, 404, "not_found"),
+        ("GET", "/domains/root/drafts/a%20b", None, 400, BAD),
+        ("GET", long, None, 400, BAD),
+        ("DELETE", "/domains/root/drafts/none", None, 404, "not_found"),
+        ("DELETE", "/domains/root%2Fx/drafts/none", None, 404, "not_found"),
+        ("POST", "/domains/root/drafts/x/edits", Some(minutes(5)), 400, BAD),
+        ("POST", "/domains/root/drafts/x/edits", edit(minutes(0)), 400, BAD),
+        ("POST", "/domains/root%2Fx/drafts/x/edits", edit(minutes(5)), 404, "not_found"),
+        ("POST", "/domains/root/drafts/a%20b/edits", edit(minutes(5)), 400, BAD),
+        ("POST", "/domains/root/drafts/x/save", Some(json!({"comment": "x".repeat(1001)})), 400, BAD),
+        ("POST", "/domains/root/drafts/x/save", Some(json!({"force": true})), 400, BAD),
+        ("POST", "/domains/root%2Fx/drafts/x/save", Some(json!({})), 404, "not_found"),
+        ("GET", "/domains/root/history?limit=0", None, 400, BAD),
+        ("GET", "/domains/root/history?limit=1001", None, 400, BAD),
+        ("GET", "/domains/root/history/9", None, 404, "not_found"),
+        ("GET", "/domains/root/history/x", None, 400, BAD),
+        ("GET", "/domains/root%2Fx/history", None, 404, "not_found"),
+        ("GET", "/domains/root/diff", None, 400, BAD),
+        ("GET", "/domains/root/diff?from=1&to=9", None, 404, "not_found"),
+        ("GET", "/domains/root/diff?from=1&to=1&draft=x", None, 400, BAD),
+        ("POST", "/domains/root/restore", restore(9, 1), 404, "not_found"),
+        ("POST", "/domains/root/restore", restore(1, 2), 409, "version_moved"),
+        ("POST", "/domains/root/restore", Some(json!({"version": 1})), 400, BAD),
+    ])
+    .await;
+}
+
+#[tokio::test]
 async fn of_domains_clients_and_roles() {
     let settings = |more: Value| {
         let mut request = json!({"classes": ["settings"]});
@@ -119,8 +162,6 @@ async fn of_domains_clients_and_roles() {
     check(vec![
         ("POST", "/domains", Some(json!({"path": "paris"})), 400, BAD),
         ("POST", "/domains", Some(json!({"path": "root/a/../b"})), 400, BAD),
-        ("PATCH", "/domains/root%2Fx/settings", Some(json!({})), 404, "not_found"),
-        ("PATCH", "/domains/root/settings", Some(json!({"setings": {}})), 400, BAD),
         ("PUT", "/domains/root%2Fx/update-agents", Some(json!({"classes": []})), 404, "not_found"),
         ("GET", "/clients?domain=root/x", None, 404, "not_found"),
         ("GET", "/clients?limit=x", None, 400, BAD),

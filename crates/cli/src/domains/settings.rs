@@ -1,0 +1,322 @@
+//! `headwater domains settings`: edited in a draft and published by `save` (S7, D2).
+//!
+//! The server decides and refuses; here its answers are shown.
+
+mod show;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use headwater_api::v1::{
+    DomainView, RestoreRequest, SaveRequest, SavedSettings, SettingsDiffAnswer, SettingsDraft,
+    SettingsDraftsAnswer, SettingsEdit, SettingsEditRequest, SettingsHistoryAnswer, SettingsSaved,
+    SettingsSetRequest,
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::address;
+use crate::console::{Console, segment};
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// Show, edit and publish what is set at a domain
+#[derive(Debug, Args)]
+pub struct SettingsArguments {
+    #[command(subcommand)]
+    command: Command,
+    /// The draft to work on
+    #[arg(long, global = true, default_value = "default", value_name = "NAME")]
+    draft: String,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show what is set at a domain, and what its clients get
+    Get {
+        /// The domain's path
+        path: String,
+        /// What was set by an earlier version instead
+        #[arg(long, value_name = "VERSION")]
+        version: Option<u64>,
+    },
+    /// Change what is set at a domain: all or nothing, in the draft
+    Set(Box<SetArguments>),
+    /// Publish the draft as one new version
+    Save {
+        /// The domain's path
+        path: String,
+        /// Why, for the history
+        #[arg(long)]
+        comment: Option<String>,
+        /// Save over this version though the draft began from an older one: you have seen what changed
+        #[arg(long, value_name = "VERSION")]
+        over_version: Option<u64>,
+    },
+    /// Throw the draft away
+    Discard {
+        /// The domain's path
+        path: String,
+    },
+    /// List the domain's drafts
+    Drafts {
+        /// The domain's path
+        path: String,
+    },
+    /// List the saved versions, newest first
+    History {
+        /// The domain's path
+        path: String,
+        /// At most so many
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+    },
+    /// Show what changed: from the published version to the draft, or between two saved versions
+    Diff {
+        /// The domain's path
+        path: String,
+        /// A saved version [default: the published one]
+        from: Option<u64>,
+        /// A saved version [default: the draft]
+        to: Option<u64>,
+    },
+    /// Publish what an earlier version set as a new version
+    Restore {
+        /// The domain's path
+        path: String,
+        /// The version
+        version: u64,
+        /// Why, for the history
+        #[arg(long)]
+        comment: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+struct SetArguments {
+    /// The domain's path
+    path: String,
+    /// Settings, each KEY=VALUE
+    #[arg(value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+    /// A value for the software on the endpoint
+    #[arg(long = "value", value_name = "KEY=VALUE")]
+    values: Vec<String>,
+    /// A file for the software on the endpoint: its name there, and the file to take it from
+    #[arg(long = "file", value_name = "NAME=FILE")]
+    files: Vec<String>,
+    /// Clear a setting, so that the nearest value above counts
+    #[arg(long, value_name = "KEY")]
+    unset: Vec<String>,
+    /// Clear a value
+    #[arg(long, value_name = "KEY")]
+    unset_value: Vec<String>,
+    /// Clear a file
+    #[arg(long, value_name = "NAME")]
+    unset_file: Vec<String>,
+    /// Publish this at once, beside all drafts
+    #[arg(long, conflicts_with = "draft")]
+    save: bool,
+    /// Why, for the history
+    #[arg(long, requires = "save")]
+    comment: Option<String>,
+    /// The version that you have seen: refused if another was saved since [default: the published one]
+    #[arg(long, value_name = "VERSION", requires = "save")]
+    base_version: Option<u64>,
+}
+
+impl SetArguments {
+    fn edit(&self) -> Result<SettingsEdit, Failure> {
+        let edit = SettingsEdit {
+            settings: assignments("setting", &self.settings, &self.unset)?,
+            values: assignments("value", &self.values, &self.unset_value)?,
+            files: files_of(&self.files, self.unset_file.clone())?,
+        };
+        if edit == SettingsEdit::default() {
+            return Err(Failure::bad_input(format!("nothing to set at {}", self.path))
+                .with_way_out("give KEY=VALUE, --value, --file or --unset KEY"));
+        }
+        Ok(edit)
+    }
+}
+
+/// One draft's name at one server.
+struct Desk {
+    console: Console,
+    draft: String,
+    output: Output,
+}
+
+/// Runs one of the commands.
+pub async fn run(arguments: SettingsArguments, console: Console, output: Output) -> Result<(), Failure> {
+    let desk = Desk { console, draft: arguments.draft, output };
+    match arguments.command {
+        Command::Get { path, version: None } => {
+            let domain: DomainView = desk.console.get(&address(&path)).await?;
+            output.result(&domain, show::domain);
+        }
+        Command::Get { path, version: Some(version) } => {
+            let saved: SavedSettings =
+                desk.console.get(&format!("{}/history/{version}", address(&path))).await?;
+            output.result(&saved, show::saved);
+        }
+        Command::Set(arguments) if arguments.save => desk.set_and_save(*arguments).await?,
+        Command::Set(arguments) => desk.set(&arguments).await?,
+        Command::Save { path, comment, over_version } => {
+            let request = SaveRequest { comment, over_version };
+            let address = format!("{}/save", desk.address(&path));
+            let saved: SettingsSaved = desk.console.call(Method::POST, &address, &request).await?;
+            output.result(&saved, show::published);
+        }
+        Command::Discard { path } => {
+            let (): () = desk.console.ask(Method::DELETE, &desk.address(&path)).await?;
+            output.result(&json!({"discarded": desk.draft, "domain": path}), |_| {
+                format!("discarded draft {} of {path}", desk.draft)
+            });
+        }
+        Command::Drafts { path } => {
+            let drafts: SettingsDraftsAnswer =
+                desk.console.get(&format!("{}/drafts", address(&path))).await?;
+            output.result(&drafts, show::drafts);
+        }
+        Command::History { path, limit } => {
+            let history: SettingsHistoryAnswer =
+                desk.console.get(&format!("{}/history?limit={limit}", address(&path))).await?;
+            output.result(&history, show::history);
+        }
+        Command::Diff { path, from, to } => desk.diff(&path, from, to).await?,
+        Command::Restore { path, version, comment } => {
+            let expected_version = desk.domain(&path).await?.saved_version;
+            let request = RestoreRequest { version, expected_version, comment };
+            let address = format!("{}/restore", address(&path));
+            let saved: SettingsSaved = desk.console.call(Method::POST, &address, &request).await?;
+            output.result(&saved, show::published);
+        }
+    }
+    Ok(())
+}
+
+impl Desk {
+    /// Where the API has the draft of a domain.
+    fn address(&self, path: &str) -> String {
+        format!("{}/drafts/{}", address(path), segment(&self.draft))
+    }
+
+    async fn domain(&self, path: &str) -> Result<DomainView, Failure> {
+        self.console.get(&address(path)).await
+    }
+
+    async fn set(&self, arguments: &SetArguments) -> Result<(), Failure> {
+        let request = SettingsEditRequest { edit: arguments.edit()?, expected_revision: None };
+        let path = &arguments.path;
+        let address = format!("{}/edits", self.address(path));
+        let draft: SettingsDraft = self.console.call(Method::POST, &address, &request).await?;
+        self.output.result(&draft, show::draft);
+        if !self.output.is_json() {
+            let words = show::in_words(&self.draft);
+            self.output.note(&format!(
+                "next: `headwater domains settings save {path}{words}` publishes it, `headwater domains settings \
+                 discard {path}{words}` throws it away"
+            ));
+        }
+        Ok(())
+    }
+
+    async fn set_and_save(&self, arguments: SetArguments) -> Result<(), Failure> {
+        let edit = arguments.edit()?;
+        let SetArguments { path, comment, base_version, .. } = arguments;
+        let domain = self.domain(&path).await?;
+        let base_version = base_version.unwrap_or(domain.saved_version);
+        let request = SettingsSetRequest { edit, base_version, comment };
+        let address = format!("{}/settings", address(&path));
+        let saved: SettingsSaved = self.console.call(Method::PATCH, &address, &request).await?;
+        self.output.result(&saved, show::published);
+        if !saved.unchanged && !domain.drafts.is_empty() {
+            let drafts = domain.drafts.join(", ");
+            self.output.note(&format!(
+                "{path} has drafts that are not saved yet, and this is not in them: {drafts}; whoever saves one is \
+                 told what changed"
+            ));
+        }
+        Ok(())
+    }
+
+    async fn diff(&self, path: &str, from: Option<u64>, to: Option<u64>) -> Result<(), Failure> {
+        let from = match from {
+            Some(version) => version,
+            None => self.domain(path).await?.saved_version,
+        };
+        let other =
+            to.map_or_else(|| format!("draft={}", segment(&self.draft)), |version| format!("to={version}"));
+        let answer: SettingsDiffAnswer =
+            self.console.get(&format!("{}/diff?from={from}&{other}", address(path))).await?;
+        self.output.result(&answer, |answer| show::changes(&answer.changes));
+        Ok(())
+    }
+}
+
+/// `KEY=VALUE`: JSON where it is JSON, else text.
+fn assignments(what: &str, set: &[String], unset: &[String]) -> Result<BTreeMap<String, Value>, Failure> {
+    let mut edit = BTreeMap::new();
+    for assignment in set {
+        let Some((key, value)) = assignment.split_once('=').filter(|(key, _)| !key.is_empty()) else {
+            return Err(Failure::bad_input(format!("{what} `{assignment}` is not KEY=VALUE")));
+        };
+        let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+        if edit.insert(key.to_owned(), value).is_some() {
+            return Err(Failure::bad_input(format!("{what} `{key}` is given twice")));
+        }
+    }
+    for key in unset {
+        if edit.insert(key.clone(), Value::Null).is_some() {
+            return Err(Failure::bad_input(format!("{what} `{key}` is both set and cleared")));
+        }
+    }
+    Ok(edit)
+}
+
+fn files_of(set: &[String], unset: Vec<String>) -> Result<BTreeMap<String, Option<String>>, Failure> {
+    let mut edit = BTreeMap::new();
+    for assignment in set {
+        let Some((name, path)) = assignment.split_once('=').filter(|(name, _)| !name.is_empty()) else {
+            return Err(Failure::bad_input(format!("file `{assignment}` is not NAME=FILE")));
+        };
+        let path = PathBuf::from(path);
+        let text = fs::read(&path).map_err(|error| Failure::file("read", &path, &error))?;
+        let text = String::from_utf8(text).map_err(|_| {
+            Failure::bad_input(format!("{} is not UTF-8 text", path.display()))
+                .with_way_out("publish it as a component instead")
+        })?;
+        edit.insert(name.to_owned(), Some(text));
+    }
+    edit.extend(unset.into_iter().map(|name| (name, None)));
+    Ok(edit)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::assignments;
+
+    #[test]
+    fn values_are_json_where_they_are_json() {
+        let set = ["a=15", "b=true", "c=high", "d=[\"x\"]", "e="].map(str::to_owned);
+        let edit = assignments("setting", &set, &["f".to_owned()]).unwrap();
+        let expected = json!({"a": 15, "b": true, "c": "high", "d": ["x"], "e": "", "f": null});
+        assert_eq!(serde_json::to_value(edit).unwrap(), expected);
+    }
+
+    #[test]
+    fn an_assignment_that_is_none_is_named() {
+        let refused = |set: &[&str], unset: &[&str]| {
+            let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+            assignments("setting", &owned(set), &owned(unset)).unwrap_err().message
+        };
+        assert_eq!(refused(&["poll"], &[]), "setting `poll` is not KEY=VALUE");
+        assert_eq!(refused(&["a=1", "a=2"], &[]), "setting `a` is given twice");
+        assert_eq!(refused(&["a=1"], &["a"]), "setting `a` is both set and cleared");
+    }
+}

@@ -1,0 +1,138 @@
+//! Settings of domains for people.
+
+use headwater_api::v1::{
+    DomainView, SavedSettings, SettingChange, SettingsDraft, SettingsDraftsAnswer, SettingsHistoryAnswer,
+    SettingsSaved,
+};
+
+use crate::output::{counted, one_line, table, time};
+
+/// What is set at a domain, and what its clients get.
+pub fn domain(domain: &DomainView) -> String {
+    let effective =
+        serde_json::to_value(&domain.effective.settings).expect("a wire message always serialises");
+    let typed = effective.as_object().into_iter().flatten().map(|(key, value)| {
+        let from = match domain.set.settings.contains_key(key) {
+            true => "set here",
+            false if domain.path == "root" => "default",
+            false => "from above",
+        };
+        vec![key.clone(), value.to_string(), from.to_owned()]
+    });
+    let values = domain.effective.values.iter().map(|(key, value)| {
+        let from = if domain.set.values.contains_key(key) { "set here" } else { "from above" };
+        vec![format!("value {key}"), value.to_string(), from.to_owned()]
+    });
+    let files = domain.effective.files.iter().map(|(name, text)| {
+        let from = if domain.set.files.contains_key(name) { "set here" } else { "from above" };
+        vec![format!("file {name}"), format!("{} bytes", text.len()), from.to_owned()]
+    });
+    let rows = typed.chain(values).chain(files).collect();
+    let heading = format!(
+        "{}, settings version {}, release {}, {}",
+        domain.path,
+        domain.saved_version,
+        domain.effective.version,
+        counted(usize::try_from(domain.clients).unwrap_or(usize::MAX), "client")
+    );
+    let drafts = match domain.drafts.as_slice() {
+        [] => String::new(),
+        drafts => format!(
+            "\n\nnot saved yet: draft {}; `headwater domains settings diff {}` shows what it changes",
+            drafts.join(", "),
+            domain.path
+        ),
+    };
+    format!("{heading}\n{}{drafts}", table(&["setting", "value", "where"], rows, "no settings"))
+}
+
+/// What an earlier version set.
+pub fn saved(saved: &SavedSettings) -> String {
+    let comment = if saved.comment.is_empty() { String::new() } else { format!(": {}", saved.comment) };
+    let typed = saved.set.settings.iter().map(|(key, value)| vec![key.clone(), value.to_string()]);
+    let values = saved.set.values.iter().map(|(key, value)| vec![format!("value {key}"), value.to_string()]);
+    let files = saved
+        .set
+        .files
+        .iter()
+        .map(|(name, text)| vec![format!("file {name}"), format!("{} bytes", text.len())]);
+    let rows = typed.chain(values).chain(files).collect();
+    format!(
+        "{}, settings version {} of {}{}\n{}",
+        saved.domain,
+        saved.version,
+        time(saved.saved),
+        one_line(&comment),
+        table(&["setting", "value"], rows, "nothing was set: everything came from above")
+    )
+}
+
+/// A draft, with what stands between it and the clients.
+pub fn draft(draft: &SettingsDraft) -> String {
+    let SettingsDraft { domain, name, base_version, saved_version, .. } = draft;
+    let heading = match base_version == saved_version {
+        true => format!("{domain}: draft {name} of version {base_version}, not saved yet"),
+        false => format!(
+            "{domain}: draft {name} of version {base_version}, not saved yet; version {saved_version} was saved \
+             meanwhile"
+        ),
+    };
+    format!("{heading}\n{}", changes(&draft.changes))
+}
+
+/// How the commands name a draft: nothing for the default one.
+pub fn in_words(draft: &str) -> String {
+    if draft == "default" { String::new() } else { format!(" --draft {draft}") }
+}
+
+/// What changed.
+pub fn changes(changes: &[SettingChange]) -> String {
+    if changes.is_empty() {
+        return "nothing differs".to_owned();
+    }
+    let lines: Vec<String> = changes.iter().map(|change| one_line(&change.text)).collect();
+    lines.join("\n")
+}
+
+/// A new version is out.
+pub fn published(saved: &SettingsSaved) -> String {
+    let SettingsSaved { domain, version, .. } = saved;
+    if saved.unchanged {
+        return format!("nothing differs from version {version} of {domain}, so nothing was saved");
+    }
+    let next = match saved.domains.as_slice() {
+        [] => "no client gets anything else by it than before".to_owned(),
+        domains => format!(
+            "signed anew for the clients of {}\nnext: they obey it from their next run on; `headwater clients list` \
+             shows who has it",
+            domains.join(", ")
+        ),
+    };
+    format!("saved as version {version} of {domain}\n{}\n\n{next}", changes(&saved.changes))
+}
+
+/// The drafts of a domain.
+pub fn drafts(answer: &SettingsDraftsAnswer) -> String {
+    let rows = answer.items.iter().map(|draft| {
+        vec![
+            draft.name.clone(),
+            draft.base_version.to_string(),
+            draft.revision.to_string(),
+            draft.changes.len().to_string(),
+            draft.edited.map(time).unwrap_or_default(),
+        ]
+    });
+    table(
+        &["draft", "of version", "edits", "changes", "edited"],
+        rows.collect(),
+        "no drafts: nothing is unsaved",
+    )
+}
+
+/// The saved versions.
+pub fn history(answer: &SettingsHistoryAnswer) -> String {
+    let rows = answer.items.iter().map(|item| {
+        vec![item.version.to_string(), time(item.saved), item.items.to_string(), item.comment.clone()]
+    });
+    table(&["version", "saved", "set here", "comment"], rows.collect(), "nothing was saved yet")
+}

@@ -1,0 +1,322 @@
+//! Drafts and saved versions of what is set at a domain: edit, save, history, restore (S7).
+//!
+//! A version is of what one domain says explicitly, never of what its clients get: saving a domain makes new documents
+//! for those below it, and nobody's draft of theirs outdated by it.
+
+use headwater_api::v1::DomainSettings;
+use headwater_api::v1::{
+    RestoreRequest, SaveRequest, SavedSettings, SettingChange, SettingsDraft, SettingsEdit,
+    SettingsHistoryAnswer, SettingsHistoryItem, SettingsSaved, SettingsSetRequest,
+};
+use headwater_policy::{SaveDecision, decide_settings_save};
+use jiff::Timestamp;
+
+use super::App;
+use super::clients::page;
+use super::domain_settings::{apply, changes, changes_between, check, explicit};
+use super::domains::{Changed, no_domain, parse_domain};
+use super::drafts::{check_comment, check_name};
+use crate::db::domain_settings::{self as rows, StoredSettingsDraft, StoredVersion, VersionLine};
+use crate::db::domains::DomainRow;
+use crate::error::{Refusal, Result};
+use crate::limits;
+
+/// What is to be saved, and from where it began.
+struct Saving {
+    /// The draft that goes with it; none: one step beside all drafts.
+    draft: Option<String>,
+    base_version: u64,
+    set: DomainSettings,
+    comment: String,
+}
+
+impl App {
+    /// A draft; one that does not exist is what is saved.
+    ///
+    /// # Errors
+    /// Refusals for an unknown domain and a bad name.
+    pub async fn settings_draft(&self, path: &str, name: &str) -> Result<SettingsDraft> {
+        let row = self.domain_row(path).await?;
+        let draft = self.open_settings_draft(&row, name).await?;
+        Ok(view(draft, &row))
+    }
+
+    /// Every stored draft of a domain.
+    ///
+    /// # Errors
+    /// A refusal for an unknown domain.
+    pub async fn settings_drafts(&self, path: &str) -> Result<Vec<SettingsDraft>> {
+        let row = self.domain_row(path).await?;
+        let drafts = self.db.settings_drafts(&row.path).await?;
+        Ok(drafts.into_iter().map(|draft| view(draft, &row)).collect())
+    }
+
+    /// Makes an edit in a draft: all of it or nothing.
+    ///
+    /// # Errors
+    /// A refusal that names everything wrong, and one for a draft that somebody else edited.
+    pub async fn edit_settings_draft(
+        &self,
+        path: &str,
+        name: &str,
+        edit: SettingsEdit,
+        expected_revision: Option<u64>,
+        now: Timestamp,
+    ) -> Result<SettingsDraft> {
+        let _change = self.change().await;
+        let row = self.domain_row(path).await?;
+        let mut draft = self.open_settings_draft(&row, name).await?;
+        if let Some(expected) = expected_revision.filter(|expected| *expected != draft.revision) {
+            let refusal = Refusal::DraftChanged {
+                name: draft.name,
+                domain: Some(row.path),
+                revision: draft.revision,
+                expected,
+            };
+            return Err(refusal.into());
+        }
+        draft.set = apply(&draft.set, edit)?;
+        if draft.revision == 0
+            && self.db.settings_draft_names().await?.len() as u64 >= limits::DOMAIN_DRAFTS_MAX
+        {
+            return Err(Refusal::TooLarge {
+                what: "the number of drafts of domains' settings".to_owned(),
+                limit: limits::DOMAIN_DRAFTS_MAX,
+                unit: "drafts",
+                way_out: "discard one that nobody needs; the list of domains names them",
+            }
+            .into());
+        }
+        draft.revision += 1;
+        draft.edited = now;
+        let mut tx = self.db.begin().await?;
+        rows::put_draft(&mut tx, &draft).await?;
+        tx.commit().await?;
+        Ok(view(draft, &row))
+    }
+
+    /// Throws a draft away.
+    ///
+    /// # Errors
+    /// A refusal when there is none.
+    pub async fn discard_settings_draft(&self, path: &str, name: &str) -> Result<()> {
+        check_name(name)?;
+        let _change = self.change().await;
+        let row = self.domain_row(path).await?;
+        let mut tx = self.db.begin().await?;
+        let found = rows::delete_draft(&mut tx, &row.path, name).await?;
+        tx.commit().await?;
+        if found {
+            return Ok(());
+        }
+        let name = format!("{name} of {}", row.path);
+        Err(Refusal::NotFound { what: "draft", name, way_out: "look at the list of the domain's drafts" }
+            .into())
+    }
+
+    /// Saves a draft as one new version, and publishes what clients get by it (S7).
+    ///
+    /// # Errors
+    /// A refusal when somebody saved since the draft began, with what changed.
+    pub async fn save_settings_draft(
+        &self,
+        path: &str,
+        name: &str,
+        request: SaveRequest,
+        now: Timestamp,
+    ) -> Result<SettingsSaved> {
+        let comment = check_comment(request.comment)?;
+        let _change = self.change().await;
+        let row = self.domain_row(path).await?;
+        let draft = self.open_settings_draft(&row, name).await?;
+        let seen = request.over_version.filter(|version| *version == row.saved_version);
+        let base_version = seen.unwrap_or(draft.base_version);
+        let saving = Saving { draft: Some(draft.name), base_version, set: draft.set, comment };
+        self.save_settings(&row, saving, now).await
+    }
+
+    /// Edits and saves in one step, beside all drafts.
+    ///
+    /// # Errors
+    /// A refusal that names everything wrong, and one when somebody saved since the version that the caller saw.
+    pub async fn set_settings(
+        &self,
+        path: &str,
+        request: SettingsSetRequest,
+        now: Timestamp,
+    ) -> Result<SettingsSaved> {
+        let comment = check_comment(request.comment)?;
+        let _change = self.change().await;
+        let row = self.domain_row(path).await?;
+        let base = self.settings_version(&row, request.base_version).await?;
+        let set = apply(&base.set, request.edit)?;
+        self.save_settings(&row, Saving { draft: None, base_version: base.version, set, comment }, now).await
+    }
+
+    /// Saves what an earlier version said as a new one (S7).
+    ///
+    /// # Errors
+    /// Refusals when that version is not there, when the saved version is not the expected one, and when a rule has
+    /// become stricter than what it said.
+    pub async fn restore_settings(
+        &self,
+        path: &str,
+        request: RestoreRequest,
+        now: Timestamp,
+    ) -> Result<SettingsSaved> {
+        let RestoreRequest { version, expected_version: expected, comment } = request;
+        let comment = check_comment(comment)?;
+        let _change = self.change().await;
+        let row = self.domain_row(path).await?;
+        let saved_version = row.saved_version;
+        if saved_version != expected {
+            return Err(Refusal::VersionMoved { saved_version, expected }.into());
+        }
+        let set = self.settings_version(&row, version).await?.set;
+        let comment = if comment.is_empty() { format!("version {version} restored") } else { comment };
+        self.save_settings(&row, Saving { draft: None, base_version: saved_version, set, comment }, now).await
+    }
+
+    /// Saved versions of a domain, newest first.
+    ///
+    /// # Errors
+    /// Refusals for an unknown domain and a page that is too long.
+    pub async fn settings_history(
+        &self,
+        path: &str,
+        before: Option<u64>,
+        limit: Option<u32>,
+    ) -> Result<SettingsHistoryAnswer> {
+        let limit = page(limit)?;
+        let row = self.domain_row(path).await?;
+        let lines = self.db.domain_versions(&row.path, before.unwrap_or(u64::MAX), limit).await?;
+        let next = (lines.len() == limit as usize).then(|| lines.last().map(|line| line.version)).flatten();
+        let item = |line: VersionLine| SettingsHistoryItem {
+            version: line.version,
+            saved: line.saved,
+            comment: line.comment,
+            items: line.items,
+        };
+        Ok(SettingsHistoryAnswer { items: lines.into_iter().map(item).collect(), next })
+    }
+
+    /// One saved version of a domain.
+    ///
+    /// # Errors
+    /// Refusals for an unknown domain and a version that is not there.
+    pub async fn settings_then(&self, path: &str, version: u64) -> Result<SavedSettings> {
+        let row = self.domain_row(path).await?;
+        let StoredVersion { version, saved, comment, set } = self.settings_version(&row, version).await?;
+        Ok(SavedSettings { domain: row.path, version, saved, comment, set })
+    }
+
+    /// What changed from one saved version of a domain to another, to the current one, or to a draft.
+    ///
+    /// # Errors
+    /// Refusals for an unknown domain and versions that are not there.
+    pub async fn settings_diff(
+        &self,
+        path: &str,
+        from: u64,
+        to: Option<u64>,
+        draft: Option<&str>,
+    ) -> Result<Vec<SettingChange>> {
+        let row = self.domain_row(path).await?;
+        let before = self.settings_version(&row, from).await?.set;
+        let after = match (to, draft) {
+            (Some(_), Some(_)) => {
+                return Err(Refusal::invalid("to and draft exclude each other; give one of them").into());
+            }
+            (Some(to), None) => self.settings_version(&row, to).await?.set,
+            (None, Some(name)) => self.open_settings_draft(&row, name).await?.set,
+            (None, None) => row.set,
+        };
+        Ok(changes_between(&before, &after))
+    }
+
+    /// The one way to a new version; the caller holds [`App::change`].
+    async fn save_settings(&self, row: &DomainRow, saving: Saving, now: Timestamp) -> Result<SettingsSaved> {
+        let Saving { draft, base_version, set, comment } = saving;
+        check(&set)?;
+        let base = match base_version == row.saved_version {
+            true => Some(explicit(&row.set)),
+            false => self.db.domain_version(&row.path, base_version).await?.map(|base| explicit(&base.set)),
+        };
+        let now_set = (row.saved_version, &explicit(&row.set));
+        let (version, diff) =
+            match decide_settings_save(&explicit(&set), base_version, base.as_ref(), now_set) {
+                SaveDecision::Outdated { base, current, changes: since } => {
+                    let refusal = Refusal::SettingsOutdated {
+                        domain: row.path.clone(),
+                        draft,
+                        base_version: base,
+                        saved_version: current,
+                        changes: since.map(changes).unwrap_or_default(),
+                    };
+                    return Err(refusal.into());
+                }
+                SaveDecision::Unchanged => (row.saved_version, Vec::new()),
+                SaveDecision::Publish { version, changes } => (version, changes),
+            };
+        let mut tx = self.db.begin().await?;
+        if let Some(name) = &draft {
+            rows::delete_draft(&mut tx, &row.path, name).await?;
+        }
+        let before = self.db.domains().await?;
+        let mut after = before.clone();
+        if let Some(changed) = after.iter_mut().find(|other| other.path == row.path) {
+            changed.saved_version = version;
+            changed.set = set;
+        }
+        let unchanged = diff.is_empty();
+        let domains = self.save_domains(tx, Changed { before: &before, after, comment }, now).await?;
+        if !unchanged {
+            tracing::info!(domain = row.path, version, "settings saved");
+        }
+        Ok(SettingsSaved { domain: row.path.clone(), version, unchanged, changes: changes(diff), domains })
+    }
+
+    /// A draft as it is stored, or a new one over what is saved.
+    async fn open_settings_draft(&self, row: &DomainRow, name: &str) -> Result<StoredSettingsDraft> {
+        check_name(name)?;
+        let stored = self.db.settings_draft(&row.path, name).await?;
+        Ok(stored.unwrap_or_else(|| StoredSettingsDraft {
+            path: row.path.clone(),
+            name: name.to_owned(),
+            base_version: row.saved_version,
+            revision: 0,
+            edited: Timestamp::UNIX_EPOCH,
+            set: row.set.clone(),
+        }))
+    }
+
+    async fn settings_version(&self, row: &DomainRow, version: u64) -> Result<StoredVersion> {
+        self.db.domain_version(&row.path, version).await?.ok_or_else(|| {
+            Refusal::NotFound {
+                what: "version",
+                name: format!("{version} of {}", row.path),
+                way_out: "look at the history of the domain's settings",
+            }
+            .into()
+        })
+    }
+
+    async fn domain_row(&self, path: &str) -> Result<DomainRow> {
+        let path = parse_domain(path)?;
+        let found = self.db.domains().await?.into_iter().find(|row| row.path == path.as_str());
+        found.ok_or_else(|| no_domain(path.as_str()))
+    }
+}
+
+fn view(draft: StoredSettingsDraft, row: &DomainRow) -> SettingsDraft {
+    SettingsDraft {
+        changes: changes_between(&row.set, &draft.set),
+        domain: draft.path,
+        name: draft.name,
+        base_version: draft.base_version,
+        saved_version: row.saved_version,
+        revision: draft.revision,
+        edited: (draft.revision > 0).then_some(draft.edited),
+        set: draft.set,
+    }
+}

@@ -1,0 +1,193 @@
+//! Saved versions and drafts of what is set at each domain (S7, D1).
+
+use headwater_api::v1::DomainSettings;
+use jiff::Timestamp;
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use super::{Db, Tx, count, json, number, time, to_json};
+use crate::error::Result;
+
+/// One saved version, but for what it says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VersionLine {
+    /// From 1.
+    pub version: u64,
+    /// When.
+    pub saved: Timestamp,
+    /// Why.
+    pub comment: String,
+    /// Settings, values and files in it.
+    pub items: u64,
+}
+
+/// One saved version.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredVersion {
+    /// From 1.
+    pub version: u64,
+    /// When.
+    pub saved: Timestamp,
+    /// Why.
+    pub comment: String,
+    /// What was set.
+    pub set: DomainSettings,
+}
+
+/// One stored draft.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredSettingsDraft {
+    /// The domain.
+    pub path: String,
+    /// Its name.
+    pub name: String,
+    /// The saved version it began from.
+    pub base_version: u64,
+    /// Counts its edits, from 1.
+    pub revision: u64,
+    /// When it was last edited.
+    pub edited: Timestamp,
+    /// What would be set.
+    pub set: DomainSettings,
+}
+
+impl Db {
+    /// One version of a domain.
+    pub async fn domain_version(&self, path: &str, version: u64) -> Result<Option<StoredVersion>> {
+        let row = sqlx::query(
+            "SELECT version, saved, comment, content FROM domain_versions WHERE path = ? AND version = ?",
+        )
+        .bind(path)
+        .bind(number(version))
+        .fetch_optional(self.read())
+        .await?;
+        row.map(|row| {
+            Ok(StoredVersion {
+                version: count(row.get("version")),
+                saved: time(row.get("saved")),
+                comment: row.get("comment"),
+                set: json("domain version", row.get("content"))?,
+            })
+        })
+        .transpose()
+    }
+
+    /// The newest version ever saved at a path, of a domain that is there or was; 0: none.
+    pub async fn domain_version_last(&self, path: &str) -> Result<u64> {
+        let row =
+            sqlx::query("SELECT coalesce(max(version), 0) AS version FROM domain_versions WHERE path = ?")
+                .bind(path)
+                .fetch_one(self.read())
+                .await?;
+        Ok(count(row.get("version")))
+    }
+
+    /// Versions of a domain older than `before`, newest first.
+    pub async fn domain_versions(&self, path: &str, before: u64, limit: u32) -> Result<Vec<VersionLine>> {
+        let rows = sqlx::query(
+            "SELECT version, saved, comment, items FROM domain_versions WHERE path = ? AND version < ? \
+             ORDER BY version DESC LIMIT ?",
+        )
+        .bind(path)
+        .bind(number(before))
+        .bind(limit)
+        .fetch_all(self.read())
+        .await?;
+        let line = |row: &SqliteRow| VersionLine {
+            version: count(row.get("version")),
+            saved: time(row.get("saved")),
+            comment: row.get("comment"),
+            items: count(row.get("items")),
+        };
+        Ok(rows.iter().map(line).collect())
+    }
+
+    /// One draft.
+    pub async fn settings_draft(&self, path: &str, name: &str) -> Result<Option<StoredSettingsDraft>> {
+        let row = sqlx::query(
+            "SELECT path, name, base_version, revision, edited, content FROM domain_drafts \
+             WHERE path = ? AND name = ?",
+        )
+        .bind(path)
+        .bind(name)
+        .fetch_optional(self.read())
+        .await?;
+        row.map(|row| draft(&row)).transpose()
+    }
+
+    /// The drafts of a domain, by name.
+    pub async fn settings_drafts(&self, path: &str) -> Result<Vec<StoredSettingsDraft>> {
+        let rows = sqlx::query(
+            "SELECT path, name, base_version, revision, edited, content FROM domain_drafts \
+             WHERE path = ? ORDER BY name",
+        )
+        .bind(path)
+        .fetch_all(self.read())
+        .await?;
+        rows.iter().map(draft).collect()
+    }
+
+    /// Domain and name of every draft.
+    pub async fn settings_draft_names(&self) -> Result<Vec<(String, String)>> {
+        let rows = sqlx::query("SELECT path, name FROM domain_drafts ORDER BY path, name")
+            .fetch_all(self.read())
+            .await?;
+        Ok(rows.into_iter().map(|row| (row.get("path"), row.get("name"))).collect())
+    }
+}
+
+/// Adds a version.
+pub async fn insert_version(tx: &mut Tx, path: &str, version: &StoredVersion) -> Result<()> {
+    let set = &version.set;
+    let items = set.settings.len() + set.values.len() + set.files.len();
+    sqlx::query(
+        "INSERT INTO domain_versions (path, version, saved, comment, content, items) VALUES (?, ?, ?, ?, ?, ?)",
+    )
+    .bind(path)
+    .bind(number(version.version))
+    .bind(version.saved.as_second())
+    .bind(&version.comment)
+    .bind(to_json(set))
+    .bind(number(items as u64))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Stores a draft.
+pub async fn put_draft(tx: &mut Tx, draft: &StoredSettingsDraft) -> Result<()> {
+    sqlx::query(
+        "INSERT OR REPLACE INTO domain_drafts (path, name, base_version, revision, edited, content) \
+         VALUES (?, ?, ?, ?, ?, ?)",
+    )
+    .bind(&draft.path)
+    .bind(&draft.name)
+    .bind(number(draft.base_version))
+    .bind(number(draft.revision))
+    .bind(draft.edited.as_second())
+    .bind(to_json(&draft.set))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Removes a draft; says whether there was one.
+pub async fn delete_draft(tx: &mut Tx, path: &str, name: &str) -> Result<bool> {
+    let done = sqlx::query("DELETE FROM domain_drafts WHERE path = ? AND name = ?")
+        .bind(path)
+        .bind(name)
+        .execute(&mut **tx)
+        .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+fn draft(row: &SqliteRow) -> Result<StoredSettingsDraft> {
+    Ok(StoredSettingsDraft {
+        path: row.get("path"),
+        name: row.get("name"),
+        base_version: count(row.get("base_version")),
+        revision: count(row.get("revision")),
+        edited: time(row.get("edited")),
+        set: json("domain draft", row.get("content"))?,
+    })
+}
