@@ -145,6 +145,28 @@ mod tests {
     use super::*;
 
     #[tokio::test]
+    async fn what_was_set_before_versions_were_kept_is_version_1() {
+        let folder = tempfile::tempdir().unwrap();
+        let options =
+            SqliteConnectOptions::new().filename(folder.path().join("server.db")).create_if_missing(true);
+        let old = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+        let mut before = migrations();
+        before.migrations.to_mut().retain(|migration| migration.version < 7);
+        before.run(&old).await.unwrap();
+        let row = r#"INSERT INTO domains VALUES ('root', 3, '{"poll_interval_minutes":5}',
+            '{"values":{"a":[1,null],"b":true},"files":{"c":"d"}}')"#;
+        sqlx::query(row).execute(&old).await.unwrap();
+        old.close().await;
+        let db = Db::open(&folder.path().join("server.db")).await.unwrap();
+        let domain = db.domains().await.unwrap().remove(0);
+        assert_eq!((domain.version, domain.saved_version), (3, 1));
+        let version = db.domain_version("root", 1).await.unwrap().unwrap();
+        assert_eq!(version.set, domain.set);
+        assert_eq!(domain.set.values["a"], serde_json::json!([1, null]));
+        assert_eq!(db.domain_versions("root", 9, 9).await.unwrap()[0].items, 4);
+    }
+
+    #[tokio::test]
     async fn a_full_disk_does_not_outlast_itself() {
         let folder = tempfile::tempdir().unwrap();
         let db = Db::open(&folder.path().join("server.db")).await.unwrap();
