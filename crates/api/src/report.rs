@@ -87,6 +87,14 @@ pub struct ClassOutcome {
     pub source: Option<String>,
     /// A sentence for people.
     pub message: String,
+    /// Bytes of full bodies that increments made unnecessary, less the increments' own.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub spared_bytes: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// How a run ended for one class.
@@ -124,6 +132,9 @@ pub struct Attempt {
     pub detail: String,
     /// Bytes received from this source, metadata and content.
     pub bytes: u64,
+    /// Of these, bytes of increments.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub increment_bytes: u64,
     /// When it began.
     pub started: Timestamp,
     /// Milliseconds it took.
@@ -196,4 +207,6 @@ pub enum Reason {
     Install,
     /// Its release would lead backwards without a signed rollback (P11).
     Backwards,
+    /// An increment is as signed and does not lead to the signed file; another way was taken. Not the source's fault.
+    Increment,
 }

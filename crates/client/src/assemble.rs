@@ -1,7 +1,8 @@
 //! Makes a release whole beside the current one (P11).
 //!
-//! Files that an installed release has are copied from it: verified while copying, and not linked, so that a program
-//! which changes its own files cannot change another release's. The bodies of the others are fetched and unpacked. Then
+//! Files that an installed release has, of whatever name and wherever in it, are copied from it: verified while copying,
+//! and not linked, so that a program which changes its own files cannot change another release's. Others are made of files
+//! that are here by increments ([`crate::increments`]); the bodies of what is still missing are fetched and unpacked. Then
 //! all is made durable and gets its name. Nothing here touches `current`.
 
 use std::collections::BTreeMap;
@@ -15,13 +16,24 @@ use headwater_repo::{Digest, FileEntry, Hasher, Manifest};
 
 use crate::classes::ContentError;
 use crate::error::Error;
+use crate::increments;
 use crate::limits::FREE_BYTES_MIN;
 use crate::os;
 use crate::session::{Session, store_error};
 use crate::slot::{CommandRecord, Record, RecordFile, Slot};
 
+/// A release that was made whole.
+pub(crate) struct Placed {
+    /// The name of its folder.
+    pub release: String,
+    /// Bytes of bodies that increments made unnecessary, less their own.
+    pub spared_bytes: u64,
+    /// What was wrong with increments: sentences.
+    pub troubles: Vec<String>,
+}
+
 /// A release's record, from its manifest.
-pub(crate) fn record_of(manifest: &Manifest, digest: Digest) -> Record {
+pub(crate) fn record_of(manifest: &Manifest) -> Record {
     let command = |command: &[String], timeout_seconds: u64| CommandRecord {
         command: command.to_vec(),
         timeout_seconds,
@@ -29,7 +41,7 @@ pub(crate) fn record_of(manifest: &Manifest, digest: Digest) -> Record {
     Record {
         sequence: manifest.sequence,
         version: manifest.version.to_string(),
-        manifest: digest,
+        manifest: manifest.identity(),
         files: manifest
             .files
             .iter()
@@ -41,23 +53,25 @@ pub(crate) fn record_of(manifest: &Manifest, digest: Digest) -> Record {
     }
 }
 
-/// Makes a release whole beside the current one and says the name of its folder. `current` is untouched.
+/// Makes a release whole beside the current one. `current` is untouched.
 pub(crate) async fn place(
     session: &Session,
     walk: &Walk,
     slot: &Slot,
     manifest: &Manifest,
     record: &Record,
-) -> Result<String, ContentError> {
+) -> Result<Placed, ContentError> {
     let beginning = {
         let (slot, record, files) = (slot.clone(), record.clone(), manifest.files.clone());
-        blocking(move || begin(&slot, &record, files)).await
+        let slots = others(session, &slot)?;
+        blocking(move || begin(&slot, &slots, &record, files)).await
     };
-    let (assembling, missing) = match beginning? {
-        Begun::Whole(name) => return Ok(name),
-        Begun::Partly { assembling, missing } => (assembling, missing),
+    let (assembling, missing, here) = match beginning? {
+        Begun::Whole(release) => return Ok(Placed { release, spared_bytes: 0, troubles: Vec::new() }),
+        Begun::Partly { assembling, missing, here } => (assembling, missing, here),
     };
-    let done = fetch_and_finish(session, walk, slot, record, &assembling, missing).await;
+    let at = Place { session, walk, slot, manifest, assembling: &assembling };
+    let done = fetch_and_finish(&at, record, missing, here).await;
     if done.is_err() {
         // What was fetched stays in the store; only the half-made folder goes.
         let _ = os::remove_tree(&assembling);
@@ -65,27 +79,49 @@ pub(crate) async fn place(
     done
 }
 
+/// The slots that this endpoint has beside `slot`.
+fn others(session: &Session, slot: &Slot) -> Result<Vec<Slot>, Error> {
+    let slots = session.folder.slots().map_err(Error::file("reading", session.folder.root()))?;
+    let others = slots.into_iter().map(|(_, _, other)| other);
+    Ok(others.filter(|other| other.folder() != slot.folder()).collect())
+}
+
+/// Where a release is being assembled, and what for.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub session: &'a Session,
+    pub walk: &'a Walk,
+    pub slot: &'a Slot,
+    pub manifest: &'a Manifest,
+    pub assembling: &'a Path,
+}
+
+impl Place<'_> {
+    /// What an operator is told the fetching is for.
+    pub(crate) fn name(&self) -> String {
+        let name = self.slot.folder().file_name();
+        name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+}
+
 async fn fetch_and_finish(
-    session: &Session,
-    walk: &Walk,
-    slot: &Slot,
+    place: &Place<'_>,
     record: &Record,
-    assembling: &Path,
     missing: Vec<FileEntry>,
-) -> Result<String, ContentError> {
+    here: Here,
+) -> Result<Placed, ContentError> {
+    let by_increments = increments::make(place, missing, here).await?;
+    let Place { session, walk, slot, assembling, .. } = *place;
+    let missing = by_increments.missing;
     let wanted: Vec<Blob> =
         missing.iter().map(|file| Blob { digest: file.body.sha256, size: file.body.size }).collect();
-    let to_fetch: u64 =
-        missing.iter().filter(|file| !session.store.has(&file.body.sha256)).map(|file| file.body.size).sum();
-    let to_write: u64 = missing.iter().map(|file| file.size).sum();
-    check_room(assembling, to_fetch.saturating_add(to_write))?;
+    check_room(session, assembling, &wanted, missing.iter().map(|file| file.size).sum())?;
     let at = slot.folder().to_owned();
-    let name = at.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let onlooker = session.options.onlooker.clone();
+    let (name, onlooker) = (place.name(), session.options.onlooker.clone());
     walk.blobs(&session.store, &wanted, &move |progress| onlooker.tell(&name, progress)).await?;
     let (store, slot, record, assembling) =
         (session.store.clone(), slot.clone(), record.clone(), assembling.to_owned());
-    blocking(move || {
+    let release = blocking(move || {
         for file in &missing {
             unpack(&store, file, &assembling)?;
         }
@@ -93,11 +129,23 @@ async fn fetch_and_finish(
             .map_err(Error::file("assembling in", &at))
             .map_err(ContentError::from)
     })
-    .await
+    .await?;
+    Ok(Placed { release, spared_bytes: by_increments.spared_bytes, troubles: by_increments.troubles })
 }
 
-/// Refuses before a byte is fetched if the disk would be full.
-fn check_room(folder: &Path, wanted: u64) -> Result<(), Error> {
+/// Refuses before a byte is fetched if blobs and files would fill the disk.
+pub(crate) fn check_room(
+    session: &Session,
+    folder: &Path,
+    blobs: &[Blob],
+    to_write: u64,
+) -> Result<(), Error> {
+    let to_fetch: u64 =
+        blobs.iter().filter(|blob| !session.store.has(&blob.digest)).map(|blob| blob.size).sum();
+    check_free(folder, to_fetch.saturating_add(to_write))
+}
+
+fn check_free(folder: &Path, wanted: u64) -> Result<(), Error> {
     let free = os::free_bytes(folder).map_err(Error::file("asking for the free space of", folder))?;
     if !fits(wanted, free) {
         let told = format!("{wanted} bytes are needed and {FREE_BYTES_MIN} must stay free, {free} are free");
@@ -115,11 +163,14 @@ fn fits(wanted: u64, free: u64) -> bool {
 enum Begun {
     /// The release is there already, and whole.
     Whole(String),
-    /// Its folder is begun; these files are missing.
-    Partly { assembling: PathBuf, missing: Vec<FileEntry> },
+    /// Its folder is begun; these files are missing, and those are here to make them of.
+    Partly { assembling: PathBuf, missing: Vec<FileEntry>, here: Here },
 }
 
-fn begin(slot: &Slot, record: &Record, files: Vec<FileEntry>) -> Result<Begun, Error> {
+/// Files of installed releases, by digest, as their records say.
+pub(crate) type Here = BTreeMap<Digest, PathBuf>;
+
+fn begin(slot: &Slot, others: &[Slot], record: &Record, files: Vec<FileEntry>) -> Result<Begun, Error> {
     let at = || Error::file("assembling in", slot.folder());
     let name = record.folder_name();
     if slot.record(&name).map_err(at())?.as_ref() == Some(record)
@@ -128,10 +179,13 @@ fn begin(slot: &Slot, record: &Record, files: Vec<FileEntry>) -> Result<Begun, E
         return Ok(Begun::Whole(name));
     }
     let assembling = slot.begin(record).map_err(at())?;
-    let begun = check_room(&assembling, files.iter().map(|file| file.size).sum())
-        .and_then(|()| copy_known(slot, &assembling, files).map_err(at()));
+    let begun = check_free(&assembling, files.iter().map(|file| file.size).sum()).and_then(|()| {
+        let here = here(slot, others).map_err(at())?;
+        let missing = copy_known(&here, &assembling, files).map_err(at())?;
+        Ok(Begun::Partly { assembling: assembling.clone(), missing, here })
+    });
     match begun {
-        Ok(missing) => Ok(Begun::Partly { assembling, missing }),
+        Ok(begun) => Ok(begun),
         Err(error) => {
             // On a full disk above all: a half-made folder must not keep it full.
             let _ = os::remove_tree(&assembling);
@@ -140,13 +194,20 @@ fn begin(slot: &Slot, record: &Record, files: Vec<FileEntry>) -> Result<Begun, E
     }
 }
 
-/// Copies the files that an installed release has, and says which are missing.
-fn copy_known(slot: &Slot, assembling: &Path, files: Vec<FileEntry>) -> io::Result<Vec<FileEntry>> {
-    let mut here: BTreeMap<Digest, PathBuf> = BTreeMap::new();
-    for (name, record) in [slot.previous()?, slot.installed()?].into_iter().flatten() {
-        let folder = slot.release_folder(&name);
-        here.extend(record.files.iter().map(|file| (file.sha256, folder.join(&file.path))));
+/// The files of all installed releases; where several have one, the current release of the same name is preferred.
+fn here(slot: &Slot, others: &[Slot]) -> io::Result<Here> {
+    let mut here = Here::new();
+    for slot in others.iter().chain([slot]) {
+        for (name, record) in [slot.previous()?, slot.installed()?].into_iter().flatten() {
+            let folder = slot.release_folder(&name);
+            here.extend(record.files.iter().map(|file| (file.sha256, folder.join(&file.path))));
+        }
     }
+    Ok(here)
+}
+
+/// Copies the files that an installed release has, and says which are missing.
+fn copy_known(here: &Here, assembling: &Path, files: Vec<FileEntry>) -> io::Result<Vec<FileEntry>> {
     let mut missing = Vec::new();
     for file in files {
         let path = assembling.join(file.path.as_str());
@@ -167,11 +228,14 @@ fn copy_known(slot: &Slot, assembling: &Path, files: Vec<FileEntry>) -> io::Resu
 }
 
 fn is_whole(folder: &Path, record: &Record) -> bool {
-    record.files.iter().all(|file| {
-        File::open(folder.join(&file.path)).is_ok_and(|mut opened| {
-            let mut hasher = Hasher::new();
-            copy(&mut opened, &mut io::sink(), &mut hasher).is_ok() && hasher.finish() == file.sha256
-        })
+    record.files.iter().all(|file| is_right(&folder.join(&file.path), &file.sha256))
+}
+
+/// Whether a file is what its digest says.
+pub(crate) fn is_right(path: &Path, digest: &Digest) -> bool {
+    File::open(path).is_ok_and(|mut opened| {
+        let mut hasher = Hasher::new();
+        copy(&mut opened, &mut io::sink(), &mut hasher).is_ok() && hasher.finish() == *digest
     })
 }
 

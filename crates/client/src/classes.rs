@@ -52,6 +52,12 @@ impl From<FetchError> for ContentError {
 
 /// Runs one class. Attempts are added to the session also where it fails.
 pub(crate) async fn run_class(session: &mut Session, class: Class) -> Result<ClassOutcome, Error> {
+    session.spared_bytes = 0;
+    let outcome = walk_plan(session, class).await?;
+    Ok(ClassOutcome { spared_bytes: session.spared_bytes, ..outcome })
+}
+
+async fn walk_plan(session: &mut Session, class: Class) -> Result<ClassOutcome, Error> {
     let plan = plan(&session.in_force.policy, &session.in_force.client(), class);
     if plan.steps.is_empty() {
         let message = no_source(&session.in_force.addresses);
@@ -159,6 +165,9 @@ async fn run_stretch(
     let taken = take(session, &metadata, &verified).await;
     session.attempts.extend(walk.attempts());
     let source = &walk.sources()[refreshed.source];
+    for trouble in std::mem::take(&mut session.troubles) {
+        session.attempts.push(own_fault(source, session, Reason::Increment, trouble, from));
+    }
     if let Err(ContentError::Run(error)) = &taken {
         session.attempts.push(own_fault(source, session, Reason::Disk, said(error), from));
     }
@@ -246,6 +255,7 @@ fn own_fault(source: &Source, session: &Session, reason: Reason, detail: String,
         reason: Some(reason),
         detail,
         bytes: 0,
+        increment_bytes: 0,
         started: session.now,
         duration_ms: 0,
         from_version: from,
@@ -254,5 +264,5 @@ fn own_fault(source: &Source, session: &Session, reason: Reason, detail: String,
 }
 
 fn outcome(class: Class, result: ClassResult, source: Option<String>, message: String) -> ClassOutcome {
-    ClassOutcome { class: class.to_string(), result, source, message }
+    ClassOutcome { class: class.to_string(), result, source, message, spared_bytes: 0 }
 }

@@ -8,7 +8,7 @@ use headwater_repo::{
     ComponentName, Digest, Manifest, ReleaseList, Sequence, TargetDescription, Trusted, layout,
 };
 
-use crate::assemble::{place, record_of};
+use crate::assemble::{Placed, place, record_of};
 use crate::classes::{ContentError, Verified};
 use crate::error::Error;
 use crate::folder::Owner;
@@ -94,7 +94,11 @@ async fn update_one(
         let withdrawn = list.withdrawn().iter().copied().collect();
         session.state.withdrawn.insert(name.to_owned(), withdrawn);
     }
-    let offer = Offer::of(verified.trusted, list).map_err(ContentError::Sources)?;
+    let mut offer = Offer::of(verified.trusted, list).map_err(ContentError::Sources)?;
+    if session.state.any_failed(class, name, offer.sequence()) {
+        let manifest = target(session, verified, &offer.manifest).await?;
+        offer.identify(&Manifest::parse(&manifest).map_err(unusable)?);
+    }
     let (decision, installed) = offer.decide(session, verified.owner, class)?;
     match decision {
         Decision::Install => install(session, verified, &offer, installed, "updated").await,
@@ -110,8 +114,9 @@ pub(crate) struct Offer {
     list: ReleaseList,
     /// The target that is its manifest.
     pub manifest: TargetDescription,
-    /// The manifest's digest: one sequence may be published anew.
-    digest: Digest,
+    /// Which release it is, as far as is known: one sequence may be published anew. Increments that join it do not
+    /// make it another, so its manifest's own digest does not tell.
+    identity: Option<Digest>,
 }
 
 impl Offer {
@@ -120,8 +125,15 @@ impl Offer {
         let name = list.manifest(list.current().sequence);
         let manifest =
             trusted.target(&name).ok_or_else(|| format!("the signed metadata has no manifest {name}"))?;
-        let digest = manifest.sha256.ok_or_else(|| format!("the manifest {name} has no SHA-256"))?;
-        Ok(Self { list, manifest, digest })
+        if manifest.sha256.is_none() {
+            return Err(format!("the manifest {name} has no SHA-256"));
+        }
+        Ok(Self { list, manifest, identity: None })
+    }
+
+    /// Says which release it is, by its manifest; needed where a release of this sequence failed before.
+    pub(crate) fn identify(&mut self, manifest: &Manifest) {
+        self.identity = Some(manifest.identity());
     }
 
     /// What to do about it; and the record of what is installed.
@@ -140,7 +152,9 @@ impl Offer {
             Owner::Organisation => None,
             Owner::Vendor => session.state.withdrawn.get(self.name()),
         };
-        let failed = session.state.failed_why(class, self.name(), self.sequence(), &self.digest);
+        let failed = self
+            .identity
+            .and_then(|identity| session.state.failed_why(class, self.name(), self.sequence(), &identity));
         let decision = decide(&Known {
             installed: installed.as_ref().map(|record| record.sequence),
             list: &self.list,
@@ -196,8 +210,11 @@ async fn install(
     let manifest = target(session, verified, &offer.manifest).await?;
     let manifest = Manifest::parse(&manifest).map_err(unusable)?;
     let slot = session.folder.slot(class, name);
-    let record = record_of(&manifest, offer.digest);
-    let release = place(session, verified.walk, &slot, &manifest, &record).await?;
+    let record = record_of(&manifest);
+    let Placed { release, spared_bytes, troubles } =
+        place(session, verified.walk, &slot, &manifest, &record).await?;
+    session.spared_bytes += spared_bytes;
+    session.troubles.extend(troubles.into_iter().map(|trouble| format!("{name}: {trouble}")));
     let hooks = Hooks::of(&session.in_force.settings);
     let judged = if own_program::is_own(session, class, name) {
         own_program::take_over(session, &slot, &release, &record).await?

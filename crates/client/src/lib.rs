@@ -23,6 +23,7 @@ mod error;
 mod folder;
 mod identity;
 mod in_force;
+mod increments;
 mod install;
 pub mod limits;
 pub mod machine;

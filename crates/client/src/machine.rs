@@ -3,19 +3,20 @@
 //! * [`decide`]: what to do about the release that a source offers of one name; [`decide_document`]: about a policy or
 //!   a domain's settings;
 //! * [`resume`]: what to do about a release whose judgement was cut short;
+//! * [`way_to`]: how a file that is missing is had for the fewest bytes;
 //! * [`class_result`]: what a class came to, from what its names came to;
 //! * [`launch`] and [`trial_verdict`]: whether a new `headwater-client` takes over;
 //! * [`poll_after`]: when the next run begins.
 //!
 //! The driver (`run`, `classes`, `content`, `domain`, `install`) carries them out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use headwater_api::report::{ClassOutcome, ClassResult, Reason};
-use headwater_repo::{ReleaseList, Sequence, Step};
+use headwater_repo::{Digest, FileEntry, Increment, IncrementFormat, ReleaseList, Sequence, Step, Way, Ways};
 
-use crate::limits::{POLL_JITTER_PERCENT, SELF_STARTS_MAX, TRIAL_STARTS_MAX};
+use crate::limits::{INCREMENT_MEMORY_MAX, POLL_JITTER_PERCENT, SELF_STARTS_MAX, TRIAL_STARTS_MAX};
 
 /// What is known of one name when a source offers it.
 #[derive(Debug, Clone, Copy)]
@@ -83,6 +84,27 @@ pub fn decide_document(have: Option<Sequence>, offered: Sequence, failed_before:
         (_, Some(why)) => Decision::FailedBefore { why: why.to_owned() },
         (_, None) => Decision::Install,
     }
+}
+
+/// The increments that make a missing file for fewer bytes than its body; none: the body is the cheapest.
+///
+/// `at_hand`: files on this endpoint, of whatever release or name. `stored`: blobs that were fetched before, which cost
+/// nothing any more (P10). `refused`: increments that no source gave or that came to nothing.
+pub fn way_to(
+    file: &FileEntry,
+    ways: &Ways<'_>,
+    at_hand: &dyn Fn(&Digest) -> bool,
+    stored: &dyn Fn(&Digest) -> bool,
+    refused: &HashSet<Digest>,
+) -> Option<Way> {
+    let price = |increment: &Increment| {
+        let usable = increment.format == IncrementFormat::Headwater1
+            && increment.memory <= INCREMENT_MEMORY_MAX
+            && !refused.contains(&increment.sha256);
+        usable.then(|| if stored(&increment.sha256) { 0 } else { increment.size })
+    };
+    let full = if stored(&file.body.sha256) { 0 } else { file.body.size };
+    ways.cheapest(&file.sha256, full, at_hand, &price)
 }
 
 /// What to do about a release that was put in place but not judged to the end (a crash, a power loss).

@@ -122,6 +122,7 @@ async fn run_classes(session: &mut Session) -> Result<(), Error> {
                     result: ClassResult::Failed,
                     source: None,
                     message: said(&error),
+                    spared_bytes: 0,
                 });
                 return Err(error);
             }

@@ -39,6 +39,9 @@ pub(crate) struct Session {
     pub warnings: Vec<String>,
     /// What was done of a class before its sources gave out and the walk went on elsewhere.
     pub carried: Vec<crate::machine::NameOutcome>,
+    /// What increments spared the class that is run, in bytes, and what was wrong with some.
+    pub spared_bytes: u64,
+    pub troubles: Vec<String>,
     pub update_agent: Option<headwater_api::report::UpdateAgentReport>,
     /// What the classes run so far came to.
     pub outcomes: Vec<headwater_api::report::ClassOutcome>,
@@ -84,6 +87,8 @@ impl Session {
             warnings: put_aside.into_iter().chain(not_taken).collect(),
             had_their_time: BTreeSet::new(),
             carried: Vec::new(),
+            spared_bytes: 0,
+            troubles: Vec::new(),
             update_agent: None,
             outcomes: Vec::new(),
             replaced: None,

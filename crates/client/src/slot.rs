@@ -29,7 +29,7 @@ pub struct Record {
     pub sequence: Sequence,
     /// Its version, as published.
     pub version: String,
-    /// Digest of the signed document that describes it.
+    /// Which release it is: the identity of its signed manifest, or the digest of its signed document.
     pub manifest: Digest,
     /// Its files.
     pub files: Vec<RecordFile>,

@@ -70,7 +70,7 @@ struct Format {
 pub struct Failed {
     /// Its sequence.
     pub sequence: Sequence,
-    /// The digest of its signed manifest.
+    /// Which release of that sequence: the identity of its manifest, or the digest of its document.
     pub manifest: Digest,
     /// Why it failed.
     pub why: String,
@@ -159,6 +159,12 @@ impl State {
         let bytes = serde_json::to_vec_pretty(self)
             .map_err(|error| Error::Internal(format!("the state cannot be written as JSON: {error}")))?;
         os::write_atomic(&path, &bytes).map_err(Error::file("writing the state", &path))
+    }
+
+    /// Whether any release of that sequence failed here.
+    pub fn any_failed(&self, class: Class, name: &str, sequence: Sequence) -> bool {
+        let failed = self.failed.get(&class.to_string()).and_then(|names| names.get(name));
+        failed.is_some_and(|failed| failed.iter().any(|failed| failed.sequence == sequence))
     }
 
     /// Why a release failed here, if it did.

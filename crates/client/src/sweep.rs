@@ -4,8 +4,8 @@
 //! date keeps no bodies. Kept are
 //!
 //! * the targets that the last verified metadata names (lists, manifests, settings): small, and read by every run;
-//! * the bodies of a release still to be installed: what was fetched of it is not fetched again (P10);
-//! * the bodies that an update agent has still to put on its shelf (U4).
+//! * the bodies and increments of a release still to be installed: what was fetched of it is not fetched again (P10);
+//! * those that an update agent has still to put on its shelf (U4).
 //!
 //! Every repository is looked at for itself: a class that always fails must not fill the disk with what the others
 //! installed long ago.
@@ -70,13 +70,15 @@ fn keep(
             continue;
         }
         let list = here(session, &description)?.and_then(|bytes| ReleaseList::parse(&bytes).ok());
-        let Some(offer) = list.and_then(|list| Offer::of(trusted, list).ok()) else { continue };
+        let Some(mut offer) = list.and_then(|list| Offer::of(trusted, list).ok()) else { continue };
         let manifest = here(session, &offer.manifest)?.and_then(|bytes| Manifest::parse(&bytes).ok());
         let Some(manifest) = manifest else { continue };
+        offer.identify(&manifest);
         let (decision, _) = offer.decide(session, owner, class)?;
         let to_install = matches!(decision, Decision::Install | Decision::RollBack { .. });
         let bodies = manifest.files.iter().map(|file| file.body.sha256);
-        kept.extend(bodies.filter(|body| to_install || (shares && !shelf.has(class, &layout::blob(body)))));
+        let blobs = bodies.chain(manifest.increments().map(|increment| increment.sha256));
+        kept.extend(blobs.filter(|blob| to_install || (shares && !shelf.has(class, &layout::blob(blob)))));
     }
     Ok(())
 }

@@ -120,6 +120,7 @@ fn a_new_program_must_do_what_the_old_one_did() {
             result: *result,
             source: None,
             message: String::new(),
+            spared_bytes: 0,
         };
         results.iter().map(outcome).collect()
     };

@@ -6,6 +6,7 @@ mod classes;
 mod configuration;
 mod decisions;
 mod full_disk;
+mod increments;
 mod kills;
 mod limits;
 mod own_program;

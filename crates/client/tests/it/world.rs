@@ -17,12 +17,13 @@ use headwater_api::policy::{LocationDocument, OptionsDocument, PolicyDocument};
 use headwater_api::report::{ClassOutcome, Report};
 use headwater_api::settings::{DomainDocument, EffectiveSettingsDocument, SignedPolicy};
 use headwater_client::{Config, RunOptions, run_once};
+use headwater_delta::{IncrementOptions, Uncontrolled, encode_increment};
 use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, router};
 use headwater_policy::{Class, EffectiveSettings};
 use headwater_repo::{
-    Body, BodyFormat, ComponentName, Digest, Draft, Expiry, FileEntry, FilePath, Hook, KeyRing, Manifest,
-    Published, ReleaseList, Role, RootDraft, SecretKey, Sequence, SignedRoot, TargetName, VersionText,
-    layout, roll_back, stage_release,
+    Body, BodyFormat, ComponentName, Digest, Draft, Expiry, FileEntry, FilePath, Hook, Increment,
+    IncrementFormat, KeyRing, Manifest, Published, ReleaseList, Role, RootDraft, SecretKey, Sequence,
+    SignedRoot, TargetName, VersionText, layout, roll_back, stage_release,
 };
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -34,6 +35,8 @@ pub struct Repository {
     pub root: SignedRoot,
     present: Option<Published>,
     lists: BTreeMap<String, ReleaseList>,
+    /// The newest manifest of each name.
+    manifests: BTreeMap<String, Manifest>,
     pub folder: PathBuf,
 }
 
@@ -57,7 +60,8 @@ impl Repository {
         let ring: KeyRing = [root_key, online].into_iter().collect();
         let now = headwater_client::os::now();
         let root = draft.finish(now, &Expiry::default()).unwrap().sign_with(&ring).unwrap();
-        let repository = Self { ring, root, present: None, lists: BTreeMap::new(), folder };
+        let repository =
+            Self { ring, root, present: None, lists: BTreeMap::new(), manifests: BTreeMap::new(), folder };
         repository.write(&repository.root.path(), repository.root.bytes());
         repository
     }
@@ -93,7 +97,41 @@ impl Repository {
         let now = headwater_client::os::now();
         let list = stage_release(&mut draft, self.lists.get(new.name), &manifest, now).unwrap();
         self.lists.insert(new.name.to_owned(), list);
+        self.manifests.insert(new.name.to_owned(), manifest);
         self.publish(draft);
+    }
+
+    /// Publishes the newest release of a name anew, its manifest edited: as when increments join.
+    pub fn join(&mut self, name: &str, edit: impl FnOnce(&mut Manifest)) {
+        let manifest = self.manifests.get_mut(name).unwrap();
+        edit(manifest);
+        let target = layout::manifest(&manifest.component, manifest.sequence);
+        let mut draft = match &self.present {
+            Some(present) => Draft::next(present),
+            None => Draft::first(self.root.clone()),
+        };
+        draft.add(target, manifest.to_bytes().unwrap()).unwrap();
+        self.publish(draft);
+    }
+
+    /// Makes an increment and puts its blob in place.
+    pub fn increment(&self, base: &[u8], new: &[u8]) -> Increment {
+        let options = IncrementOptions::beside(u64::MAX);
+        let made = encode_increment(base, new, &options, &Uncontrolled).unwrap().unwrap();
+        let sha256 = Digest::from(made.body.sha256);
+        self.write(&layout::blob(&sha256), &made.bytes);
+        Increment {
+            base: Digest::of(base),
+            sha256,
+            size: made.body.size,
+            format: IncrementFormat::Headwater1,
+            memory: made.body.memory,
+        }
+    }
+
+    /// Takes a blob away, so that nobody can have it from here.
+    pub fn lose(&self, blob: &Digest) {
+        fs::remove_file(self.folder.join(layout::blob(blob))).unwrap();
     }
 
     pub fn roll_back(&mut self, name: &str, to: u64) {

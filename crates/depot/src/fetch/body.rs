@@ -4,6 +4,7 @@
 //! digest of the whole decides, and a wrong one starts the file anew.
 
 use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::stream::{self, TryStreamExt};
@@ -27,6 +28,13 @@ pub struct Blob {
     pub digest: Digest,
     /// How many there are.
     pub size: u64,
+}
+
+/// What a blob is to who reads the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Body,
+    Increment,
 }
 
 /// Why one source's turn at a file ended without it.
@@ -64,37 +72,72 @@ impl Walk {
         wanted: &[Blob],
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<(), FetchError> {
-        let mut seen = HashSet::new();
-        let wanted: Vec<Blob> = wanted.iter().copied().filter(|blob| seen.insert(blob.digest)).collect();
-        for blob in &wanted {
-            if blob.size > BLOB_SIZE_MAX {
-                let detail = format!("{} bytes are more than the {BLOB_SIZE_MAX} allowed", blob.size);
-                let last = Fault::new(Reason::Oversized, detail);
-                return Err(FetchError::NoSource { what: what(blob), last });
-            }
-        }
+        let wanted = &once_each(wanted);
         store.room_for(wanted.iter().map(|blob| (blob.digest, blob.size)))?;
-        let meter = Meter::new(&wanted, progress);
-        let at_once = self.fetcher.settings().blobs_at_once.max(1);
+        let meter = Meter::new(wanted, progress);
         stream::iter(wanted.iter().enumerate().map(Ok))
-            .try_for_each_concurrent(at_once, |(index, blob)| self.blob(store, *blob, index, &meter))
+            .try_for_each_concurrent(self.at_once(), |(index, blob)| {
+                self.blob(store, *blob, Kind::Body, index, &meter)
+            })
             .await
+    }
+
+    /// As [`Self::blobs`], for increments: one that no source gives does not end it, because there are other ways. Says
+    /// which these are.
+    ///
+    /// # Errors
+    /// The disk, or a plan without sources.
+    pub async fn increments(
+        &self,
+        store: &Store,
+        wanted: &[Blob],
+        progress: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<HashSet<Digest>, FetchError> {
+        let wanted = &once_each(wanted);
+        store.room_for(wanted.iter().map(|blob| (blob.digest, blob.size)))?;
+        let meter = Meter::new(wanted, progress);
+        let lacking = Mutex::new(HashSet::new());
+        stream::iter(wanted.iter().enumerate().map(Ok))
+            .try_for_each_concurrent(self.at_once(), |(index, blob)| {
+                let (meter, lacking) = (&meter, &lacking);
+                async move {
+                    match self.blob(store, *blob, Kind::Increment, index, meter).await {
+                        Err(FetchError::NoSource { .. }) => {
+                            lacking.lock().unwrap_or_else(PoisonError::into_inner).insert(blob.digest);
+                            Ok(())
+                        }
+                        other => other,
+                    }
+                }
+            })
+            .await?;
+        Ok(lacking.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn at_once(&self) -> usize {
+        self.fetcher.settings().blobs_at_once.max(1)
     }
 
     async fn blob(
         &self,
         store: &Store,
         blob: Blob,
+        kind: Kind,
         index: usize,
         meter: &Meter<'_>,
     ) -> Result<(), FetchError> {
+        if blob.size > BLOB_SIZE_MAX {
+            let detail = format!("{} bytes are more than the {BLOB_SIZE_MAX} allowed", blob.size);
+            let last = Fault::new(Reason::Oversized, detail);
+            return Err(FetchError::NoSource { what: what(&blob), last });
+        }
         // Two walks that want the same blob: one fetches, the other finds it.
         let _alone = store.alone_with(blob.digest).await;
         if !store.has(&blob.digest) {
             let mut partial = store.partial(blob.digest, blob.size)?;
             meter.at(index, partial.length());
             if !partial.is_right() {
-                let mut turn = BlobTurn { partial: &mut partial, blob, index, meter };
+                let mut turn = BlobTurn { partial: &mut partial, blob, kind, index, meter };
                 self.each_in_turn(&what(&blob), &mut turn).await?;
             }
             // The fsync of a large file takes its time.
@@ -228,6 +271,7 @@ trait Turn {
 struct BlobTurn<'a> {
     partial: &'a mut Partial,
     blob: Blob,
+    kind: Kind,
     index: usize,
     meter: &'a Meter<'a>,
 }
@@ -250,18 +294,19 @@ impl Turn for BlobTurn<'_> {
         let http = walk.fetcher.http(&walk.sources[source]);
         let moved = |length| self.meter.at(self.index, length);
         let patient = patience >= walk.fetcher.settings().idle_timeout;
-        super::resume::resume(&http, &url, self.partial, patience, activity, &moved).await.map_err(
-            |trouble| {
-                match trouble {
-                    // Nobody is left to do better: then it is the idle time-out that ran out.
-                    Trouble::Stalled if patient => {
-                        let detail = format!("{url}: next to nothing in {} s", patience.as_secs_f32());
-                        Fault::new(Reason::Timeout, detail).into()
-                    }
-                    other => other,
-                }
-            },
-        )
+        let before = self.partial.length();
+        let done = super::resume::resume(&http, &url, self.partial, patience, activity, &moved).await;
+        if self.kind == Kind::Increment {
+            activity.were_of_increment(self.partial.length().saturating_sub(before));
+        }
+        done.map_err(|trouble| match trouble {
+            // Nobody is left to do better: then it is the idle time-out that ran out.
+            Trouble::Stalled if patient => {
+                let detail = format!("{url}: next to nothing in {} s", patience.as_secs_f32());
+                Fault::new(Reason::Timeout, detail).into()
+            }
+            other => other,
+        })
     }
 }
 
@@ -312,6 +357,12 @@ async fn silence(activity: &Activity, patience: Duration) {
         }
         tokio::time::sleep_until(from).await;
     }
+}
+
+/// A blob wanted twice is fetched once.
+fn once_each(wanted: &[Blob]) -> Vec<Blob> {
+    let mut seen = HashSet::new();
+    wanted.iter().copied().filter(|blob| seen.insert(blob.digest)).collect()
 }
 
 fn what(blob: &Blob) -> String {

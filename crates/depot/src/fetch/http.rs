@@ -36,18 +36,29 @@ pub(crate) struct Http {
 #[derive(Debug)]
 pub(crate) struct Activity {
     bytes: AtomicU64,
+    /// Of these, bytes of increments.
+    of_increments: AtomicU64,
     last: Mutex<Instant>,
 }
 
 impl Activity {
     pub(crate) fn new() -> Self {
-        Self { bytes: AtomicU64::new(0), last: Mutex::new(Instant::now()) }
+        Self { bytes: AtomicU64::new(0), of_increments: AtomicU64::new(0), last: Mutex::new(Instant::now()) }
     }
 
     /// `count` bytes came; a head counts as a sign of life.
     pub(crate) fn came(&self, count: u64) {
         self.bytes.fetch_add(count, Ordering::Relaxed);
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// `count` of the bytes that came are an increment's.
+    pub(crate) fn were_of_increment(&self, count: u64) {
+        self.of_increments.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn of_increments(&self) -> u64 {
+        self.of_increments.load(Ordering::Relaxed)
     }
 
     pub(crate) fn bytes(&self) -> u64 {

@@ -1,9 +1,10 @@
-//! From a stored body to the file it holds: the only way in which content becomes files (I1).
+//! From a stored body or increment to the file it makes: the only ways in which content becomes files (I1).
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, Write};
 
-use headwater_delta::{DecodeError, Decoded, decode};
-use headwater_repo::{FileEntry, limits::DECODER_MEMORY_MAX};
+use headwater_delta::{DecodeError, Decoded, ReadAt, decode, decode_increment};
+use headwater_repo::{FileEntry, Hop, limits::DECODER_MEMORY_MAX};
 
 use super::{Store, StoreError, disk};
 
@@ -19,10 +20,10 @@ pub enum UnpackError {
     /// The file could not be written.
     #[error("the unpacked file could not be written")]
     Write(#[source] io::Error),
-    /// The body is as signed and is not what was signed of it: the publisher's fault, wherever it came from.
-    #[error("the body of {path} does not unpack to the signed file: {reason}")]
+    /// The blob is as signed and is not what was signed of it: the publisher's fault, wherever it came from.
+    #[error("what was stored for {path} does not make the signed file: {reason}")]
     Wrong {
-        /// The file.
+        /// The file, by its path or its digest.
         path: String,
         /// What is wrong.
         reason: String,
@@ -50,5 +51,47 @@ impl Store {
             Err(DecodeError::Write(error)) => Err(UnpackError::Write(error)),
             Err(other) => Err(UnpackError::Wrong { path: path(), reason: other.to_string() }),
         }
+    }
+
+    /// Writes the file that `hop` makes of `base` to `out`, verifying increment and file. On an error what was written is
+    /// worthless. A base that is not the one it was made for gives [`UnpackError::Wrong`].
+    pub fn apply(&self, hop: &Hop, base: &File, memory_max: u64, out: impl Write) -> Result<(), UnpackError> {
+        let name = || hop.sha256.to_string();
+        let increment = &hop.increment;
+        let mut stored = self.read(&increment.sha256)?.ok_or_else(|| UnpackError::NotThere(name()))?;
+        let pinned = headwater_delta::Body {
+            sha256: *increment.sha256.as_bytes(),
+            size: increment.size,
+            memory: increment.memory,
+        };
+        let file = Decoded { sha256: *hop.sha256.as_bytes(), size: hop.size };
+        match decode_increment(&mut stored, &pinned, &OpenFile(base), &file, memory_max, out) {
+            Ok(()) => Ok(()),
+            Err(DecodeError::WrongBody) => {
+                self.verify(&increment.sha256)?;
+                Err(UnpackError::NotThere(name()))
+            }
+            // The base is shorter than the increment says: it is another.
+            Err(DecodeError::Read(error)) if error.kind() != io::ErrorKind::UnexpectedEof => {
+                Err(disk("read", &self.path(&increment.sha256))(error).into())
+            }
+            Err(DecodeError::Write(error)) => Err(UnpackError::Write(error)),
+            Err(other) => Err(UnpackError::Wrong { path: name(), reason: other.to_string() }),
+        }
+    }
+}
+
+/// A file as an increment's base. One decoder reads it at a time.
+struct OpenFile<'a>(&'a File);
+
+impl ReadAt for OpenFile<'_> {
+    fn size(&self) -> io::Result<u64> {
+        self.0.metadata().map(|metadata| metadata.len())
+    }
+
+    fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        let mut file = self.0;
+        file.seek(io::SeekFrom::Start(offset))?;
+        file.read_exact(bytes)
     }
 }

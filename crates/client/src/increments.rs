@@ -1,0 +1,217 @@
+//! Files made of files that are here, by increments (C1).
+//!
+//! 1. for each missing file the cheapest way is chosen, `machine`'s [`way_to`]; the files that ways begin at are verified;
+//! 2. increments are fetched as bodies are: resumed, from every source of the walk, verified by digest;
+//! 3. they are applied one after the other, each result verified; what lies between is kept in a temporary file.
+//!
+//! What a source does not give, or what comes to nothing, is refused, and ways are chosen anew, a few times. What is left
+//! then is had by its full body.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use headwater_depot::store::UnpackError;
+use headwater_depot::{Blob, Store};
+use headwater_repo::{Digest, FileEntry, Hop, Way, Ways};
+
+use crate::assemble::{Here, Place, blocking, check_room, is_right};
+use crate::classes::ContentError;
+use crate::error::Error;
+use crate::limits::{INCREMENT_MEMORY_MAX, INCREMENT_ROUNDS_MAX};
+use crate::machine::way_to;
+use crate::os;
+use crate::session::store_error;
+
+/// What increments came to.
+#[derive(Debug, Default)]
+pub(crate) struct Made {
+    /// Files that are still missing.
+    pub missing: Vec<FileEntry>,
+    /// Bytes of the others' bodies, less those of the increments.
+    pub spared_bytes: u64,
+    /// What was wrong: sentences.
+    pub troubles: Vec<String>,
+}
+
+/// Makes of `missing` what can be made for fewer bytes than by its body.
+pub(crate) async fn make(
+    place: &Place<'_>,
+    missing: Vec<FileEntry>,
+    mut here: Here,
+) -> Result<Made, ContentError> {
+    let mut made = Made { missing, ..Made::default() };
+    let mut refused = HashSet::new();
+    for _ in 0..INCREMENT_ROUNDS_MAX {
+        let todo = ways(place, &made.missing, &mut here, &refused).await;
+        if todo.is_empty() {
+            break;
+        }
+        let lacking = fetch(place, &todo).await?;
+        refused.extend(&lacking);
+        let (store, assembling) = (place.session.store.clone(), place.assembling.to_owned());
+        let whole: Vec<Task> = todo.into_iter().filter(|task| !task.needs(&lacking)).collect();
+        let applied = blocking(move || apply_all(&store, &assembling, whole)).await?;
+        made.missing.retain(|file| !applied.files.contains(&file.path));
+        made.spared_bytes += applied.spared_bytes;
+        made.troubles.extend(applied.troubles);
+        refused.extend(applied.refused);
+    }
+    Ok(made)
+}
+
+/// A file with the way that was chosen to it.
+struct Task {
+    file: FileEntry,
+    way: Way,
+    base: PathBuf,
+}
+
+impl Task {
+    fn needs(&self, increments: &HashSet<Digest>) -> bool {
+        self.way.hops.iter().any(|hop| increments.contains(&hop.increment.sha256))
+    }
+}
+
+/// Chooses the ways. A file that a way begins at and that is not what its record says is forgotten, and ways are chosen
+/// without it.
+async fn ways(
+    place: &Place<'_>,
+    missing: &[FileEntry],
+    here: &mut Here,
+    refused: &HashSet<Digest>,
+) -> Vec<Task> {
+    let ways = Ways::of(place.manifest);
+    let mut verified = HashSet::new();
+    loop {
+        let stored = |digest: &Digest| place.session.store.has(digest);
+        let chosen: Vec<(&FileEntry, Way)> = missing
+            .iter()
+            .filter_map(|file| {
+                Some((file, way_to(file, &ways, &|digest| here.contains_key(digest), &stored, refused)?))
+            })
+            .collect();
+        let bases: HashSet<Digest> = chosen.iter().map(|(_, way)| way.hops[0].increment.base).collect();
+        let unverified: Vec<(Digest, PathBuf)> =
+            bases.difference(&verified).map(|base| (*base, here[base].clone())).collect();
+        if unverified.is_empty() {
+            let task = |(file, way): (&FileEntry, Way)| {
+                let base = here[&way.hops[0].increment.base].clone();
+                Task { file: file.clone(), way, base }
+            };
+            return chosen.into_iter().map(task).collect();
+        }
+        let (right, wrong): (Vec<Digest>, Vec<Digest>) = blocking(move || {
+            let partition =
+                unverified.into_iter().partition::<Vec<_>, _>(|(base, path)| is_right(path, base));
+            let digests = |all: Vec<(Digest, PathBuf)>| all.into_iter().map(|(base, _)| base).collect();
+            (digests(partition.0), digests(partition.1))
+        })
+        .await;
+        verified.extend(right);
+        wrong.iter().for_each(|base| drop(here.remove(base)));
+    }
+}
+
+/// Fetches the increments and says which no source gave.
+async fn fetch(place: &Place<'_>, todo: &[Task]) -> Result<HashSet<Digest>, ContentError> {
+    let hops = || todo.iter().flat_map(|task| &task.way.hops);
+    let wanted: Vec<Blob> =
+        hops().map(|hop| Blob { digest: hop.increment.sha256, size: hop.increment.size }).collect();
+    let session = place.session;
+    check_room(session, place.assembling, &wanted, hops().map(|hop| hop.size).sum())?;
+    let (name, onlooker) = (place.name(), session.options.onlooker.clone());
+    let tell = move |progress| onlooker.tell(&name, progress);
+    Ok(place.walk.increments(&session.store, &wanted, &tell).await?)
+}
+
+#[derive(Default)]
+struct Applied {
+    files: HashSet<headwater_repo::FilePath>,
+    spared_bytes: u64,
+    troubles: Vec<String>,
+    refused: Vec<Digest>,
+}
+
+fn apply_all(store: &Store, assembling: &Path, todo: Vec<Task>) -> Result<Applied, Error> {
+    let mut applied = Applied::default();
+    for task in todo {
+        let path = assembling.join(task.file.path.as_str());
+        match apply(store, &task, assembling, &path)? {
+            Ok(()) => {
+                os::set_mode(&path, task.file.mode).map_err(Error::file("setting the mode of", &path))?;
+                let fetched: u64 = task.way.hops.iter().map(|hop| hop.increment.size).sum();
+                applied.spared_bytes += task.file.body.size.saturating_sub(fetched);
+                applied.files.insert(task.file.path);
+            }
+            Err((increment, reason)) => {
+                os::remove_file(&path).map_err(Error::file("removing", &path))?;
+                applied.refused.push(increment);
+                applied.troubles.push(format!(
+                    "{} was not made by increment {increment}, and is had another way: {reason}",
+                    task.file.path
+                ));
+            }
+        }
+    }
+    Ok(applied)
+}
+
+/// Goes a way to its end, or says which increment came to nothing and why.
+fn apply(
+    store: &Store,
+    task: &Task,
+    assembling: &Path,
+    path: &Path,
+) -> Result<Result<(), (Digest, String)>, Error> {
+    let mut base = task.base.clone();
+    let mut between = Vec::new();
+    let mut done = Ok(());
+    for (number, hop) in task.way.hops.iter().enumerate() {
+        let to = if number + 1 == task.way.hops.len() {
+            path.to_owned()
+        } else {
+            // Beside the release, where leftovers of a crash are cleared.
+            os::temporary_beside(&assembling.with_extension(format!("step-{number}")))
+        };
+        if to != path {
+            between.push(to.clone());
+        }
+        done = apply_one(store, hop, &base, &to)?;
+        if done.is_err() {
+            break;
+        }
+        base = to;
+    }
+    for path in between {
+        os::remove_file(&path).map_err(Error::file("removing", &path))?;
+    }
+    Ok(done)
+}
+
+fn apply_one(
+    store: &Store,
+    hop: &Hop,
+    base: &Path,
+    to: &Path,
+) -> Result<Result<(), (Digest, String)>, Error> {
+    let opened = File::open(base).map_err(Error::file("reading", base))?;
+    let written = File::create(to).map_err(Error::file("writing", to))?;
+    let mut written = std::io::BufWriter::new(written);
+    let applied = store.apply(hop, &opened, INCREMENT_MEMORY_MAX, &mut written);
+    match applied {
+        Ok(()) => {
+            written.flush().map_err(Error::file("writing", to))?;
+            Ok(Ok(()))
+        }
+        Err(UnpackError::Write(error)) => Err(Error::file("writing", to)(error)),
+        Err(UnpackError::Store(error)) => Err(store_error(error)),
+        Err(wrong @ (UnpackError::Wrong { .. } | UnpackError::NotThere(_))) => {
+            // An increment that a disk spoiled goes, so that the next run fetches it anew.
+            let _ = store.verify(&hop.increment.sha256);
+            let _ = fs::remove_file(to);
+            Ok(Err((hop.increment.sha256, wrong.to_string())))
+        }
+    }
+}

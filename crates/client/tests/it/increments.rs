@@ -1,0 +1,241 @@
+//! Increments at the client: the fewest bytes, and the full body where they come to nothing (C1, P10, P11).
+
+use headwater_api::report::{Attempt, AttemptResult, ClassResult, Reason, Report};
+use headwater_client::Config;
+use headwater_client::limits::INCREMENT_MEMORY_MAX;
+use headwater_repo::{Digest, IncrementFormat, Intermediate, Manifest};
+
+use crate::world::{NewRelease, World, assert_no_leftovers, class, current, noise, update};
+
+/// The file as release `number` has it: mostly what it was before.
+fn content(number: u64) -> Vec<u8> {
+    let mut content = noise(300_000);
+    for release in 1..=number {
+        let at = usize::try_from(release * 7_919 % 290_000).unwrap();
+        content[at..at + 16].copy_from_slice(&Digest::of(&release.to_le_bytes()).as_bytes()[..16]);
+    }
+    content
+}
+
+fn release(world: &mut World, number: u64) {
+    let content = content(number);
+    let files: &[(&str, &[u8])] = &[("data.bin", &content)];
+    world.components().release(&NewRelease {
+        name: "rules",
+        sequence: number,
+        files,
+        ..NewRelease::default()
+    });
+}
+
+/// Publishes a release anew with these increments, each between two releases.
+fn join(world: &mut World, edges: &[(u64, u64)]) -> Vec<Digest> {
+    let made: Vec<_> = edges
+        .iter()
+        .map(|(from, to)| (*to, world.components().increment(&content(*from), &content(*to))))
+        .collect();
+    let blobs = made.iter().map(|(_, increment)| increment.sha256).collect();
+    world.components().join("rules", |manifest| {
+        manifest.files[0].increments.clear();
+        manifest.intermediates.clear();
+        for (to, increment) in made {
+            let sha256 = Digest::of(&content(to));
+            if sha256 == manifest.files[0].sha256 {
+                manifest.files[0].increments.push(increment);
+            } else {
+                manifest.intermediates.push(Intermediate {
+                    sha256,
+                    size: 300_000,
+                    increments: vec![increment],
+                });
+            }
+        }
+    });
+    blobs
+}
+
+/// The body is nowhere: who gets the release all the same has it by increments.
+fn lose_body(world: &mut World) {
+    let mut body = None;
+    world.components().join("rules", |manifest| body = Some(manifest.files[0].body.sha256));
+    world.components().lose(&body.unwrap());
+}
+
+fn is_at(client: &Config, number: u64) {
+    let path = client.data.join("components/rules/current/data.bin");
+    assert_eq!(std::fs::read(path).unwrap(), content(number), "release {number}");
+    assert_no_leftovers(&client.data);
+}
+
+/// Bytes of the class components, and of these of increments.
+fn bytes(report: &Report) -> (u64, u64) {
+    let attempts = || report.attempts.iter().filter(|attempt| attempt.class == "components");
+    (attempts().map(|attempt| attempt.bytes).sum(), attempts().map(|attempt| attempt.increment_bytes).sum())
+}
+
+async fn at_release(world: &mut World, number: u64) -> Config {
+    release(world, number);
+    let client = world.client(&format!("pc-{number}"));
+    update(&client).await;
+    is_at(&client, number);
+    client
+}
+
+#[tokio::test]
+async fn an_increment_is_taken_in_place_of_the_body() {
+    let mut world = World::new().await;
+    let client = at_release(&mut world, 1).await;
+    release(&mut world, 2);
+    join(&mut world, &[(1, 2)]);
+    lose_body(&mut world);
+    let report = update(&client).await;
+    is_at(&client, 2);
+    let (all, of_increments) = bytes(&report);
+    assert!(of_increments > 0 && all < 15_000, "{of_increments} of {all}");
+    assert!(class(&report, "components").spared_bytes > 250_000, "{report:#?}");
+    let again = update(&client).await;
+    assert_eq!(class(&again, "components").result, ClassResult::Current);
+    assert_eq!((bytes(&again).1, class(&again, "components").spared_bytes), (0, 0));
+}
+
+#[tokio::test]
+async fn far_behind_it_goes_over_what_lies_between() {
+    let mut world = World::new().await;
+    let far = at_release(&mut world, 1).await;
+    let near = at_release(&mut world, 2).await;
+    for number in 3..=5 {
+        release(&mut world, number);
+    }
+    join(&mut world, &[(1, 2), (2, 3), (3, 4), (4, 5), (3, 5)]);
+    lose_body(&mut world);
+    for client in [far, near] {
+        update(&client).await;
+        is_at(&client, 5);
+    }
+}
+
+#[tokio::test]
+async fn what_moved_between_paths_and_names_is_not_fetched() {
+    let mut world = World::new().await;
+    let client = at_release(&mut world, 1).await;
+    let (content, script) = (content(1), "#!/bin/sh\n".repeat(20_000));
+    let files: &[(&str, &[u8])] = &[("deep/moved.bin", &content), ("tool.sh", script.as_bytes())];
+    world.programs().release(&NewRelease { name: "tool", sequence: 1, files, ..NewRelease::default() });
+    let report = update(&client).await;
+    assert_eq!(current(&client, "programs/tool/current/tool.sh"), script);
+    assert_eq!(std::fs::read(client.data.join("programs/tool/current/deep/moved.bin")).unwrap(), content);
+    let fetched: u64 = report.attempts.iter().filter(|a| a.class == "programs").map(|a| a.bytes).sum();
+    assert!(fetched < 15_000, "{fetched} bytes, though the component has the file");
+}
+
+#[tokio::test]
+async fn what_no_source_has_or_what_is_spoilt_gives_way_to_the_body() {
+    for spoil in [true, false] {
+        let mut world = World::new().await;
+        let client = at_release(&mut world, 1).await;
+        release(&mut world, 2);
+        let blob = join(&mut world, &[(1, 2)])[0];
+        if spoil {
+            let path = world.components().folder.join(headwater_repo::layout::blob(&blob));
+            let mut bytes = std::fs::read(&path).unwrap();
+            bytes[20] ^= 1;
+            std::fs::write(path, bytes).unwrap();
+        } else {
+            world.components().lose(&blob);
+        }
+        let report = update(&client).await;
+        is_at(&client, 2);
+        let reason = if spoil { Reason::WrongDigest } else { Reason::Missing };
+        assert!(bytes(&report).0 > 300_000, "the body came");
+        assert_eq!(class(&report, "components").spared_bytes, 0);
+        let told = |attempt: &Attempt| {
+            (attempt.class.as_str(), attempt.reason, attempt.result)
+                == ("components", Some(reason), AttemptResult::Failed)
+        };
+        assert!(report.attempts.iter().any(told), "{report:#?}");
+    }
+}
+
+#[tokio::test]
+async fn an_increment_that_was_signed_and_makes_something_else_gives_way_to_another_way() {
+    let mut world = World::new().await;
+    let client = at_release(&mut world, 1).await;
+    release(&mut world, 2);
+    release(&mut world, 3);
+    join(&mut world, &[(1, 2), (2, 3)]);
+    // A publisher's fault: named for release 1, made of something else. It is one small hop, and looks the cheapest.
+    let mut other = content(2);
+    other[299_999] ^= 1;
+    let mut wrong = world.components().increment(&other, &content(3));
+    wrong.base = Digest::of(&content(1));
+    world.components().join("rules", |manifest| manifest.files[0].increments.push(wrong));
+    lose_body(&mut world);
+    let report = update(&client).await;
+    is_at(&client, 3);
+    let told = |attempt: &Attempt| {
+        attempt.reason == Some(Reason::Increment) && attempt.result == AttemptResult::Failed
+    };
+    assert!(report.attempts.iter().any(told), "{report:#?}");
+}
+
+#[tokio::test]
+async fn what_this_client_cannot_decode_is_passed_over() {
+    type Edit = fn(&mut Manifest);
+    let edits: [Edit; 2] = [
+        |manifest| manifest.files[0].increments[0].memory = INCREMENT_MEMORY_MAX + 1,
+        |manifest| manifest.files[0].increments[0].format = IncrementFormat::Other("of_tomorrow".to_owned()),
+    ];
+    for edit in edits {
+        let mut world = World::new().await;
+        let client = at_release(&mut world, 1).await;
+        release(&mut world, 2);
+        join(&mut world, &[(1, 2)]);
+        world.components().join("rules", edit);
+        let report = update(&client).await;
+        is_at(&client, 2);
+        assert_eq!(bytes(&report).1, 0);
+        assert!(bytes(&report).0 > 300_000);
+    }
+    let mut world = World::new().await;
+    let client = at_release(&mut world, 1).await;
+    release(&mut world, 2);
+    join(&mut world, &[(1, 2)]);
+    world
+        .components()
+        .join("rules", |manifest| manifest.files[0].increments[0].memory = INCREMENT_MEMORY_MAX);
+    assert!(bytes(&update(&client).await).1 > 0, "at the limit it is taken");
+}
+
+#[tokio::test]
+async fn a_base_that_was_changed_here_is_no_base() {
+    let mut world = World::new().await;
+    let client = at_release(&mut world, 1).await;
+    release(&mut world, 2);
+    join(&mut world, &[(1, 2)]);
+    let path = client.data.join("components/rules/current/data.bin");
+    std::fs::write(&path, noise(300_000)).unwrap();
+    let report = update(&client).await;
+    is_at(&client, 2);
+    assert_eq!(bytes(&report).1, 0, "not fetched in vain");
+}
+
+#[tokio::test]
+async fn increments_that_join_do_not_make_a_failed_release_another() {
+    let mut world = World::new().await;
+    let client = at_release(&mut world, 1).await;
+    let content = content(2);
+    let files: &[(&str, &[u8])] = &[("data.bin", &content)];
+    let probe = Some((vec!["/bin/false".to_owned()], 10));
+    world.components().release(&NewRelease {
+        name: "rules",
+        sequence: 2,
+        files,
+        probe,
+        ..NewRelease::default()
+    });
+    assert_eq!(class(&update(&client).await, "components").result, ClassResult::WentBack);
+    join(&mut world, &[(1, 2)]);
+    let report = update(&client).await;
+    assert!(class(&report, "components").message.contains("not tried again"), "{report:#?}");
+    is_at(&client, 1);
+}
