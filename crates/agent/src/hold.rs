@@ -1,18 +1,22 @@
 //! Holding one class: everything that a site's clients need of its current releases, whole, before anything of it
 //! is served (U4).
 //!
-//! 1. what is needed is listed from verified metadata: targets, and the bodies of the current releases;
-//! 2. the quota and the free space are checked, before anything is fetched;
-//! 3. what is missing is fetched and verified (what the client fetched for itself is there already);
+//! 1. what is needed is listed from verified metadata: targets, the bodies of the current releases, and their increments;
+//! 2. the quota and the free space are checked, before anything is fetched; where not all increments fit, those that most
+//!    clients are expected to use come first (C3);
+//! 3. what is missing is fetched and verified. What the client fetched for itself is there already, and a body whose file
+//!    it has made by an increment is packed from that file, not fetched;
 //! 4. all is put on the shelf beside the old, metadata after content, and `timestamp.json` last.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use headwater_depot::{Blob, FetchError, Progress, Store, StoreError, Walk};
 use headwater_policy::Class;
-use headwater_repo::{Digest, Manifest, ReleaseList, TargetDescription, Trusted, layout};
+use headwater_repo::{
+    Digest, FileEntry, Increment, Manifest, ReleaseList, TargetDescription, Trusted, layout,
+};
 
 use crate::limits::FREE_BYTES_MIN;
 use crate::shelf::Shelf;
@@ -30,6 +34,8 @@ pub struct Hold<'a> {
     pub store: &'a Store,
     /// What is served.
     pub shelf: &'a Shelf,
+    /// Files of this client's own releases, by digest, as far as it remembers.
+    pub files: &'a BTreeMap<Digest, PathBuf>,
     /// Bytes that may be held for all classes.
     pub quota_bytes: u64,
     /// Bytes free on the disk.
@@ -84,8 +90,17 @@ pub enum HoldError {
 struct Needed {
     /// Path on the shelf to bytes, for targets.
     targets: BTreeMap<String, Vec<u8>>,
-    /// Bodies, with their size.
-    bodies: BTreeMap<Digest, u64>,
+    /// Bodies, with the file that each holds.
+    bodies: BTreeMap<Digest, FileEntry>,
+    /// Increments: place in the order of expected use, digest, size.
+    increments: BTreeSet<(usize, Digest, u64)>,
+}
+
+/// A class was brought up to date.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Holding {
+    /// Increments that the quota or the disk had no room for, or no source gave: clients get them elsewhere.
+    pub increments_left_out: usize,
 }
 
 /// Brings one class on the shelf up to date; `progress` is called often while what is missing is fetched.
@@ -93,18 +108,47 @@ struct Needed {
 /// # Errors
 ///
 /// See [`HoldError`]; what was served before is served still.
-pub async fn hold(request: &Hold<'_>, progress: &(dyn Fn(Progress) + Send + Sync)) -> Result<(), HoldError> {
+pub async fn hold(
+    request: &Hold<'_>,
+    progress: &(dyn Fn(Progress) + Send + Sync),
+) -> Result<Holding, HoldError> {
     let needed = needed(request).await?;
+    let on_shelf = |digest: &Digest| request.shelf.has(request.class, &layout::blob(digest));
     let missing: Vec<Blob> = needed
         .bodies
         .iter()
-        .filter(|(digest, _)| !request.shelf.has(request.class, &layout::blob(digest)))
-        .map(|(digest, size)| Blob { digest: *digest, size: *size })
+        .filter(|(digest, _)| !on_shelf(digest))
+        .map(|(digest, file)| Blob { digest: *digest, size: file.body.size })
         .collect();
-    Room::of(request, &needed, &missing).check()?;
+    let room = Room::of(request, &needed, &missing);
+    room.check()?;
+    pack(request, &needed, &missing).await?;
     request.walk.blobs(request.store, &missing, progress).await?;
+
+    let increments = needed.increments.iter().map(|(_, digest, size)| Blob { digest: *digest, size: *size });
+    let (there, absent): (Vec<Blob>, Vec<Blob>) = increments.partition(|blob| on_shelf(&blob.digest));
+    let fitting = room.fitting(&absent, &|digest| request.store.has(digest));
+    let lacking = request.walk.increments(request.store, &fitting, progress).await?;
+    let fetched: Vec<Blob> = fitting.into_iter().filter(|blob| !lacking.contains(&blob.digest)).collect();
+    let holding = Holding { increments_left_out: absent.len() - fetched.len() };
+
+    let new: Vec<Digest> = missing.iter().chain(&fetched).map(|blob| blob.digest).collect();
+    let blobs = needed.bodies.keys().copied().chain(there.iter().chain(&fetched).map(|blob| blob.digest));
     let shelf = |source| HoldError::Shelf { class: request.class, source };
-    put(request, &needed, &missing).map_err(shelf)
+    put(request, &needed, &new, blobs.collect()).map_err(shelf)?;
+    Ok(holding)
+}
+
+/// Packs what the client has as a file and not as a body.
+async fn pack(request: &Hold<'_>, needed: &Needed, missing: &[Blob]) -> Result<(), HoldError> {
+    for blob in missing.iter().filter(|blob| !request.store.has(&blob.digest)) {
+        let entry = needed.bodies[&blob.digest].clone();
+        let Some(path) = request.files.get(&entry.sha256).cloned() else { continue };
+        let store = request.store.clone();
+        let packed = tokio::task::spawn_blocking(move || store.pack(&path, &entry)).await;
+        packed.expect("packing does not panic")?;
+    }
+    Ok(())
 }
 
 async fn needed(request: &Hold<'_>) -> Result<Needed, HoldError> {
@@ -131,7 +175,13 @@ async fn needed(request: &Hold<'_>) -> Result<Needed, HoldError> {
         let bytes = target(request, &description).await?;
         let manifest = Manifest::parse(&bytes).map_err(|error| HoldError::Content(error.to_string()))?;
         put(&mut needed, &description, bytes);
-        needed.bodies.extend(manifest.files.iter().map(|file| (file.body.sha256, file.body.size)));
+        let increments = manifest.files.iter().map(|file| &file.increments);
+        let between = manifest.intermediates.iter().map(|file| &file.increments);
+        for increments in increments.chain(between) {
+            let by_use = |(place, increment): (usize, &Increment)| (place, increment.sha256, increment.size);
+            needed.increments.extend(increments.iter().enumerate().map(by_use));
+        }
+        needed.bodies.extend(manifest.files.into_iter().map(|file| (file.body.sha256, file)));
     }
     Ok(needed)
 }
@@ -195,15 +245,29 @@ impl Room {
         }
         Ok(())
     }
+
+    /// Those that fit beside what must be held, in their order.
+    fn fitting(self, blobs: &[Blob], stored: &dyn Fn(&Digest) -> bool) -> Vec<Blob> {
+        let mut quota = self.quota.saturating_sub(self.held.saturating_add(self.wanted));
+        let mut free = self.free.saturating_sub(FREE_BYTES_MIN).saturating_sub(self.to_store);
+        let mut fits = |blob: &&Blob| {
+            let to_store = if stored(&blob.digest) { 0 } else { blob.size };
+            if blob.size > quota || to_store > free {
+                return false;
+            }
+            (quota, free) = (quota - blob.size, free - to_store);
+            true
+        };
+        blobs.iter().filter(|blob| fits(blob)).copied().collect()
+    }
 }
 
-fn put(request: &Hold<'_>, needed: &Needed, missing: &[Blob]) -> io::Result<()> {
+fn put(request: &Hold<'_>, needed: &Needed, new: &[Digest], blobs: BTreeSet<Digest>) -> io::Result<()> {
     let Hold { class, shelf, store, .. } = *request;
-    for blob in missing {
-        let from = store.path(&blob.digest);
-        shelf.put_file(class, &layout::blob(&blob.digest), &from)?;
+    for digest in new {
+        shelf.put_file(class, &layout::blob(digest), &store.path(digest))?;
     }
-    let mut files: BTreeSet<String> = needed.bodies.keys().map(layout::blob).collect();
+    let mut files: BTreeSet<String> = blobs.iter().map(layout::blob).collect();
     for (path, bytes) in &needed.targets {
         put_once(shelf, class, path, bytes)?;
         files.insert(path.clone());
@@ -248,8 +312,27 @@ fn version_of(bytes: &[u8]) -> io::Result<u64> {
 
 #[cfg(test)]
 mod tests {
+    use headwater_depot::Blob;
+    use headwater_repo::Digest;
+
     use super::{HoldError, Room};
     use crate::limits::FREE_BYTES_MIN;
+
+    #[test]
+    fn increments_take_the_room_that_is_left_in_their_order() {
+        let blob = |size: u64| Blob { digest: Digest::of(&size.to_le_bytes()), size };
+        let blobs = [blob(5), blob(20), blob(4), blob(2)];
+        let room = Room { wanted: 10, to_store: 4, held: 80, quota: 100, free: FREE_BYTES_MIN + 4 + 100 };
+        let sizes = |room: Room, stored: bool| {
+            room.fitting(&blobs, &|_| stored).iter().map(|blob| blob.size).collect::<Vec<_>>()
+        };
+        assert_eq!(sizes(room, false), [5, 4]);
+        assert_eq!(sizes(Room { quota: 1000, ..room }, false), [5, 20, 4, 2]);
+        let full = Room { quota: 1000, free: FREE_BYTES_MIN + 4 + 6, ..room };
+        assert_eq!(sizes(full, false), [5]);
+        assert_eq!(sizes(full, true), [5, 20, 4, 2], "what is stored is linked");
+        assert_eq!(sizes(Room { quota: 80, ..room }, false), [0; 0]);
+    }
 
     #[test]
     fn quota_and_free_space_are_kept_to_the_byte() {

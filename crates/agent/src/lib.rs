@@ -12,6 +12,6 @@ pub mod limits;
 mod listener;
 mod shelf;
 
-pub use hold::{Hold, HoldError, hold};
+pub use hold::{Hold, HoldError, Holding, hold};
 pub use listener::{Listener, Part, own_addresses};
 pub use shelf::Shelf;

@@ -62,7 +62,7 @@ pub struct UpdateAgentReport {
     pub bytes_quota: u64,
     /// Bytes free on its disk, if the system tells.
     pub bytes_free: Option<u64>,
-    /// Why it goes on serving an older release, or none: sentences, by class.
+    /// Why it goes on serving an older release, or none, or what it does not hold: sentences, by class.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub problems: BTreeMap<String, String>,
 }

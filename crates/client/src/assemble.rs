@@ -194,6 +194,12 @@ fn begin(slot: &Slot, others: &[Slot], record: &Record, files: Vec<FileEntry>) -
     }
 }
 
+/// The files of everything that is installed.
+pub(crate) fn installed_files(session: &Session) -> io::Result<Here> {
+    let slots: Vec<Slot> = session.folder.slots()?.into_iter().map(|(_, _, slot)| slot).collect();
+    slots.split_last().map_or_else(|| Ok(Here::new()), |(last, others)| here(last, others))
+}
+
 /// The files of all installed releases; where several have one, the current release of the same name is preferred.
 fn here(slot: &Slot, others: &[Slot]) -> io::Result<Here> {
     let mut here = Here::new();

@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use headwater_agent::{Hold, Part, Shelf, hold as hold_class, own_addresses};
+use headwater_agent::{Hold, Holding, Part, Shelf, hold as hold_class, own_addresses};
 use headwater_api::report::UpdateAgentReport;
 use headwater_depot::serve::ServeLimits;
 use headwater_policy::Class;
 
+use crate::assemble::installed_files;
 use crate::classes::Verified;
 use crate::config::Config;
 use crate::error::{Error, said};
@@ -25,20 +26,32 @@ pub(crate) async fn hold(session: &mut Session, verified: &Verified<'_>) {
         return;
     }
     let shelf = Shelf::new(session.folder.served());
+    let files = installed_files(session).unwrap_or_default();
     let request = Hold {
         class,
         trusted: verified.trusted,
         walk: verified.walk,
         store: &session.store,
         shelf: &shelf,
+        files: &files,
         quota_bytes: quota_bytes(session),
         free_bytes: os::free_bytes(session.folder.root()).unwrap_or(u64::MAX),
     };
     let onlooker = session.options.onlooker.clone();
     let what = format!("{class} for others");
-    if let Err(error) = hold_class(&request, &move |progress| onlooker.tell(&what, progress)).await {
-        tracing::warn!(%class, %error, "the class cannot be held for others now");
-        report(session).problems.insert(class.to_string(), said(&error));
+    match hold_class(&request, &move |progress| onlooker.tell(&what, progress)).await {
+        Ok(Holding { increments_left_out: 0 }) => {}
+        Ok(Holding { increments_left_out: count }) => {
+            let told = format!(
+                "{count} increments are not held: they do not fit, or no source gave them; clients get them from their \
+                 next source (update_agent_quota_mib and the free disk space say what fits)"
+            );
+            report(session).problems.insert(class.to_string(), told);
+        }
+        Err(error) => {
+            tracing::warn!(%class, %error, "the class cannot be held for others now");
+            report(session).problems.insert(class.to_string(), said(&error));
+        }
     }
 }
 

@@ -14,6 +14,7 @@
 //! Deciding what to keep is the caller's, and so is verifying who signed a digest.
 
 mod disk;
+mod pack;
 mod partial;
 mod unpack;
 mod writer;

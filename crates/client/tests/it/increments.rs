@@ -1,10 +1,12 @@
 //! Increments at the client: the fewest bytes, and the full body where they come to nothing (C1, P10, P11).
 
 use headwater_api::report::{Attempt, AttemptResult, ClassResult, Reason, Report};
-use headwater_client::Config;
 use headwater_client::limits::INCREMENT_MEMORY_MAX;
+use headwater_client::{Config, RunOptions};
+use headwater_policy::Class;
 use headwater_repo::{Digest, IncrementFormat, Intermediate, Manifest};
 
+use crate::update_agent::{agent, free_port, with_agent};
 use crate::world::{NewRelease, World, assert_no_leftovers, class, current, noise, update};
 
 /// The file as release `number` has it: mostly what it was before.
@@ -238,4 +240,54 @@ async fn increments_that_join_do_not_make_a_failed_release_another() {
     let report = update(&client).await;
     assert!(class(&report, "components").message.contains("not tried again"), "{report:#?}");
     is_at(&client, 1);
+}
+
+#[tokio::test]
+async fn an_update_agent_makes_the_body_it_serves_and_holds_the_increments() {
+    let mut world = World::new().await;
+    let far = at_release(&mut world, 1).await;
+    let near = at_release(&mut world, 2).await;
+    with_agent(&mut world, free_port(), &["settings", "components"]);
+    let config = world.client("ua");
+    let daemon = agent(config.clone()).await;
+    is_at(&config, 2);
+    release(&mut world, 3);
+    join(&mut world, &[(1, 2), (2, 3)]);
+    lose_body(&mut world);
+    let report = daemon.update(RunOptions::default()).await.unwrap();
+    is_at(&config, 3);
+    let (all, of_increments) = bytes(&report);
+    assert!(all < 20_000 && of_increments > 0, "{all}");
+    assert_eq!(report.update_agent.unwrap().problems, Default::default());
+
+    // Who comes from here on finds everything at the update agent, also who has nothing yet.
+    world.site.unshare(Class::Components);
+    for (client, at_most) in [(far, 20_000), (near, 20_000), (world.client("new"), 320_000)] {
+        let report = update(&client).await;
+        is_at(&client, 3);
+        let all = bytes(&report).0;
+        assert!(all < at_most, "{all}");
+    }
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn an_update_agent_without_room_for_increments_says_so_and_serves_the_body() {
+    let mut world = World::new().await;
+    let client = at_release(&mut world, 1).await;
+    world.settings.update_agent_quota_mib = 1;
+    with_agent(&mut world, free_port(), &["components"]);
+    let daemon = agent(world.client("ua")).await;
+    let new = noise(700_000);
+    let files: &[(&str, &[u8])] = &[("data.bin", &new)];
+    world.components().release(&NewRelease { name: "rules", sequence: 2, files, ..NewRelease::default() });
+    // As large as the body: there is no room for both.
+    let increment = world.components().increment(&content(1), &new);
+    world.components().join("rules", |manifest| manifest.files[0].increments.push(increment));
+    let report = daemon.update(RunOptions::default()).await.unwrap();
+    let told = report.update_agent.unwrap();
+    assert!(told.problems["components"].starts_with("1 increments are not held"), "{told:#?}");
+    update(&client).await;
+    assert_eq!(std::fs::read(client.data.join("components/rules/current/data.bin")).unwrap(), new);
+    daemon.stop().await;
 }

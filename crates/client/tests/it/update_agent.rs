@@ -12,11 +12,11 @@ use headwater_client::{Config, Daemon, DaemonStatus, Onlooker, RunOptions, run_o
 use crate::world::{World, class, current, update};
 
 /// A port that was free a moment ago.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn with_agent(world: &mut World, port: u16, classes: &[&str]) {
+pub fn with_agent(world: &mut World, port: u16, classes: &[&str]) {
     world.policy.mode = "customized".to_owned();
     world.policy.update_agents = vec![UpdateAgentDocument {
         id: "ua".to_owned(),
@@ -36,7 +36,7 @@ fn source(report: &headwater_api::report::Report, of: &str) -> String {
     class(report, of).source.clone().unwrap_or_default()
 }
 
-async fn agent(config: Config) -> Daemon {
+pub async fn agent(config: Config) -> Daemon {
     let daemon = Daemon::start(config).await.unwrap();
     daemon.update(RunOptions::default()).await.unwrap();
     daemon

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -17,6 +16,7 @@ use headwater_api::policy::{LocationDocument, OptionsDocument, PolicyDocument};
 use headwater_api::report::{ClassOutcome, Report};
 use headwater_api::settings::{DomainDocument, EffectiveSettingsDocument, SignedPolicy};
 use headwater_client::{Config, RunOptions, run_once};
+use headwater_delta::limits::LEVEL_DEFAULT;
 use headwater_delta::{IncrementOptions, Uncontrolled, encode_increment};
 use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, router};
 use headwater_policy::{Class, EffectiveSettings};
@@ -161,11 +161,10 @@ impl Repository {
     }
 
     fn body(&self, path: &str, bytes: &[u8]) -> FileEntry {
-        let mut encoder = zstd::Encoder::new(Vec::new(), 3).unwrap();
-        encoder.set_pledged_src_size(Some(bytes.len() as u64)).unwrap();
-        encoder.write_all(bytes).unwrap();
-        let stored = encoder.finish().unwrap();
-        let digest = Digest::of(&stored);
+        let mut stored = Vec::new();
+        let (packed, _) =
+            headwater_delta::encode(bytes, bytes.len() as u64, LEVEL_DEFAULT, &mut stored).unwrap();
+        let digest = Digest::from(packed.sha256);
         self.write(&layout::blob(&digest), &stored);
         FileEntry {
             path: FilePath::new(path).unwrap(),
@@ -176,7 +175,7 @@ impl Repository {
                 sha256: digest,
                 size: stored.len() as u64,
                 format: BodyFormat::Zstd,
-                memory: 16 << 20,
+                memory: packed.memory,
             },
             increments: Vec::new(),
         }
