@@ -11,6 +11,9 @@
 //! | GET `/api/v1/releases/{class}/{name}` | – | [`ComponentView`] |
 //! | POST `/api/v1/releases/{class}/{name}` | [`PublishQuery`]; body: the archive, streamed | 201 [`Published`] |
 //! | POST `/api/v1/releases/{class}/{name}/rollback` | [`RollbackRequest`] | [`ComponentView`] |
+//! | GET `/api/v1/increments` | – | [`IncrementsView`] |
+//! | POST `/api/v1/increments/pause` | – | [`IncrementsView`] |
+//! | POST `/api/v1/increments/resume` | – | [`IncrementsView`] |
 //! | GET `/api/v1/sources` | – | [`SavedPolicy`] |
 //! | GET `/api/v1/sources/history` | [`PageQuery`] | [`HistoryAnswer`] |
 //! | GET `/api/v1/sources/history/{version}` | – | [`SavedPolicy`] |
@@ -83,8 +86,8 @@ pub use identity::{
     TokensAnswer,
 };
 pub use releases::{
-    ComponentView, Hook, PublishOptions, PublishQuery, Published, ReleaseView, ReleasesAnswer,
-    RollbackRequest,
+    ComponentView, Hook, IncrementBeingMade, IncrementsOfComponent, IncrementsView, PublishOptions,
+    PublishQuery, Published, ReleaseView, ReleasesAnswer, RollbackRequest,
 };
 pub use sources::{
     Change, DiffAnswer, DiffQuery, Draft, DraftsAnswer, Edit, EditsRequest, ExplainQuery, Explained, Finding,

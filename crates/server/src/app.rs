@@ -12,6 +12,7 @@ mod domains;
 mod drafts;
 pub mod fleet;
 mod garbage;
+pub mod increments;
 mod jobs;
 mod policies;
 mod preview;
@@ -62,6 +63,8 @@ pub struct App {
     keys: BTreeMap<Class, ClassKeys>,
     stores: BTreeMap<Class, Store>,
     published: RwLock<BTreeMap<Class, Published>>,
+    announced: RwLock<BTreeMap<String, u64>>,
+    pub(crate) workshop: increments::Workshop,
     changing: tokio::sync::Mutex<()>,
     crash_at: Mutex<Option<CrashPoint>>,
 }
@@ -89,6 +92,7 @@ impl App {
         let data = DataFolder::open(&config.data)?;
         refuse_without_database(&data)?;
         let db = Db::open(&data.database()).await?;
+        let announced = RwLock::new(db.announced().await?);
         let mut keys = BTreeMap::new();
         let mut stores = BTreeMap::new();
         for class in Class::ALL {
@@ -120,6 +124,8 @@ impl App {
             keys,
             stores,
             published: RwLock::default(),
+            announced,
+            workshop: increments::Workshop::default(),
             changing: tokio::sync::Mutex::new(()),
             crash_at: Mutex::new(None),
         };
@@ -136,6 +142,18 @@ impl App {
     pub(crate) fn published(&self, class: Class) -> Published {
         let published = self.published.read().expect("nobody panics while holding this lock");
         published.get(&class).expect("every class is published once the server is open").clone()
+    }
+
+    /// The version of a class that clients are told is the newest.
+    pub(crate) fn announced(&self, class: Class) -> u64 {
+        let announced = self.announced.read().expect("nobody panics while holding this lock");
+        let version = announced.get(class.as_str()).copied();
+        version.unwrap_or_else(|| self.published(class).version(Role::Targets))
+    }
+
+    fn note_announced(&self, class: Class, version: u64) {
+        let mut announced = self.announced.write().expect("nobody panics while holding this lock");
+        announced.insert(class.to_string(), version);
     }
 
     /// The content of a class.

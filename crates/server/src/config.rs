@@ -45,6 +45,14 @@ pub struct RawConfig {
     pub upload_mib_max: Option<u64>,
     /// Mebibytes of blobs that one class may hold. Default 1048576 (1 TiB).
     pub class_quota_mib: Option<u64>,
+    /// Releases before the current one from which clients get increments, 0 to 14; 0: none are made. Default 14.
+    pub increments_releases: Option<u32>,
+    /// Storage for the increments to one file, in percent of its full body. Default 200.
+    pub increments_storage_percent: Option<u64>,
+    /// Increments made at once, each by one thread of low priority. Default 1.
+    pub increments_threads: Option<u32>,
+    /// Mebibytes of memory that making one increment may take. Default 1024.
+    pub increments_memory_mib: Option<u64>,
     /// Days after signing that a timestamp expires. Default 1.
     pub timestamp_life_days: Option<u32>,
     /// Likewise of the snapshot. Default 7.
@@ -84,6 +92,14 @@ pub struct Config {
     pub upload_bytes_max: u64,
     /// Bytes of blobs that one class may hold.
     pub class_quota_bytes: u64,
+    /// Releases before the current one from which clients get increments; 0: none are made.
+    pub increments_releases: usize,
+    /// Storage for the increments to one file, in percent of its body.
+    pub increments_storage_percent: u64,
+    /// Increments made at once.
+    pub increments_threads: usize,
+    /// Bytes of memory that making one increment may take.
+    pub increments_memory_bytes: u64,
     /// How long after signing metadata expires.
     pub expiry: Expiry,
 }
@@ -148,6 +164,10 @@ impl RawConfig {
             reports_mib_max: self.reports_mib_max.or(below.reports_mib_max),
             upload_mib_max: self.upload_mib_max.or(below.upload_mib_max),
             class_quota_mib: self.class_quota_mib.or(below.class_quota_mib),
+            increments_releases: self.increments_releases.or(below.increments_releases),
+            increments_storage_percent: self.increments_storage_percent.or(below.increments_storage_percent),
+            increments_threads: self.increments_threads.or(below.increments_threads),
+            increments_memory_mib: self.increments_memory_mib.or(below.increments_memory_mib),
             timestamp_life_days: self.timestamp_life_days.or(below.timestamp_life_days),
             snapshot_life_days: self.snapshot_life_days.or(below.snapshot_life_days),
             targets_life_days: self.targets_life_days.or(below.targets_life_days),
@@ -183,6 +203,21 @@ impl TryFrom<RawConfig> for Config {
             reports_bytes_max: mebibytes("reports_mib_max", raw.reports_mib_max.unwrap_or(8192))?,
             upload_bytes_max: mebibytes("upload_mib_max", raw.upload_mib_max.unwrap_or(4096))?,
             class_quota_bytes: mebibytes("class_quota_mib", raw.class_quota_mib.unwrap_or(1024 * 1024))?,
+            increments_releases: increments_releases(raw.increments_releases)?,
+            increments_storage_percent: between(
+                "increments_storage_percent",
+                raw.increments_storage_percent.unwrap_or(200),
+                limits::INCREMENTS_STORAGE_PERCENT_MAX,
+            )?,
+            increments_threads: between(
+                "increments_threads",
+                raw.increments_threads.unwrap_or(1).into(),
+                limits::INCREMENTS_THREADS_MAX,
+            )? as usize,
+            increments_memory_bytes: mebibytes(
+                "increments_memory_mib",
+                raw.increments_memory_mib.unwrap_or(1024),
+            )?,
         };
         for (key, address) in
             [("fleet_listen", config.fleet_listen), ("console_listen", config.console_listen)]
@@ -198,6 +233,14 @@ impl TryFrom<RawConfig> for Config {
             }
         }
         Ok(config)
+    }
+}
+
+fn increments_releases(count: Option<u32>) -> Result<usize, ConfigError> {
+    let max = headwater_repo::limits::RELEASES_MAX - 1;
+    match count.map_or(max, |count| count as usize) {
+        count if count <= max => Ok(count),
+        count => Err(value("increments_releases", format!("{count} is outside 0 to {max}"))),
     }
 }
 

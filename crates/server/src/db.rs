@@ -8,6 +8,7 @@ pub mod domain_settings;
 pub mod domains;
 pub mod fleet;
 pub mod identities;
+pub mod increments;
 pub mod policies;
 pub mod releases;
 pub mod repositories;
@@ -103,6 +104,7 @@ fn migrations() -> Migrator {
         (1, "begin", include_str!("../migrations/0001_begin.sql")),
         (2, "report bytes", include_str!("../migrations/0002_report_bytes.sql")),
         (3, "fleet identity", include_str!("../migrations/0003_fleet_identity.sql")),
+        (6, "increments", include_str!("../migrations/0006_increments.sql")),
         (7, "domain drafts", include_str!("../migrations/0007_domain_drafts.sql")),
     ];
     Migrator::with_migrations(

@@ -86,6 +86,23 @@ pub const BLOB_GRACE_SECONDS: i64 = 60 * 60;
 /// has read the older `timestamp.json` still comes for them.
 pub const OLD_METADATA_GRACE_SECONDS: i64 = 24 * 60 * 60;
 
+/// Bytes of memory that making an increment takes for each byte of the two files: the files, a suffix array of the older,
+/// and the streams. What would take more than `increments_memory_mib` is not made.
+pub const INCREMENT_ENCODER_MEMORY_FACTOR: u64 = 12;
+
+/// Priority of the threads that make increments, as `nice` counts: they take what nobody else wants.
+pub const INCREMENT_NICENESS: i32 = 15;
+
+/// Time after which increments made so far join a release whose others are still being made: each joining is a new
+/// version that every client and update agent reads.
+pub const INCREMENTS_JOIN_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Threads that make increments at once, at most.
+pub const INCREMENTS_THREADS_MAX: u64 = 64;
+
+/// Storage for the increments to one file, in percent of its body, at most.
+pub const INCREMENTS_STORAGE_PERCENT_MAX: u64 = 10_000;
+
 /// Time between two looks of the job loop at what is due.
 pub const JOB_TICK: Duration = Duration::from_secs(30);
 

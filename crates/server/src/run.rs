@@ -117,8 +117,20 @@ pub async fn run(
         tokio::spawn(at_each_tick(app.clone(), until(stopped.clone()), |app| async move {
             app.run_jobs(now()).await;
         })),
+        // Apart as well: making the increments of a large release takes its time.
+        tokio::spawn(at_each_tick(app.clone(), until(stopped.clone()), |app| async move {
+            app.run_increments(now()).await;
+            // A release that was just published need not wait for the next tick.
+            let _ = tokio::time::timeout(limits::JOB_TICK, app.workshop.woken()).await;
+            app.run_increments(now()).await;
+        })),
     ];
     let stopper = stop.clone();
+    let (closing, closed) = (app.clone(), stopped.clone());
+    tokio::spawn(async move {
+        until(closed).await;
+        closing.workshop.close();
+    });
     tokio::spawn(async move {
         tokio::select! {
             () = shutdown => {

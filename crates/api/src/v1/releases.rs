@@ -102,3 +102,48 @@ pub struct RollbackRequest {
     /// Sequence of the release to go back to.
     pub to: u64,
 }
+
+/// How far increments are (C1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IncrementsView {
+    /// Somebody paused making them; they stay paused until somebody resumes or the server is started again.
+    pub paused: bool,
+    /// What is being made now.
+    pub making: Vec<IncrementBeingMade>,
+    /// By class, then name.
+    pub items: Vec<IncrementsOfComponent>,
+}
+
+/// An increment that is being made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IncrementBeingMade {
+    /// SHA-256 of the older file.
+    pub base: String,
+    /// SHA-256 of the newer file.
+    pub result: String,
+    /// How much of it is done, of 1000.
+    pub permille: u32,
+}
+
+/// The increments of one component's current release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IncrementsOfComponent {
+    /// `components` or `programs`.
+    pub class: String,
+    /// Its name.
+    pub name: String,
+    /// Sequence of the current release.
+    pub release: u64,
+    /// Its version.
+    pub version: String,
+    /// Increments that its signed manifest names.
+    pub increments: u64,
+    /// Bytes that they take.
+    pub increment_bytes: u64,
+    /// Bytes of its full bodies.
+    pub body_bytes: u64,
+    /// Increments that are still to be made, as far as is known.
+    pub lacking: u64,
+    /// Nothing lacks any more.
+    pub done: bool,
+}

@@ -6,7 +6,6 @@ use headwater_api::checkin::{CheckIn, CheckInAnswer};
 use headwater_api::report::Report;
 use headwater_api::v1::{ClientView, IdentityView, ReportGap, StoredReport};
 use headwater_policy::{ADDRESSES_MAX, Class, Client, ClientId, DomainPath, Problem, parse_address};
-use headwater_repo::Role;
 use jiff::Timestamp;
 
 use super::App;
@@ -20,9 +19,7 @@ use crate::limits;
 impl App {
     /// What a check-in is answered.
     pub(crate) fn check_in_answer(&self, domain: String, now: Timestamp) -> CheckInAnswer {
-        let announced = Class::ALL
-            .into_iter()
-            .map(|class| (class.to_string(), self.published(class).version(Role::Targets)));
+        let announced = Class::ALL.into_iter().map(|class| (class.to_string(), self.announced(class)));
         CheckInAnswer { domain, announced: announced.collect(), server_time: now, domain_keys: Vec::new() }
     }
 

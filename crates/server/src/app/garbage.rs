@@ -10,7 +10,7 @@ use headwater_repo::{Role, layout};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{App, archive};
-use crate::db::{clients, releases, strangers, tokens};
+use crate::db::{clients, increments, releases, strangers, tokens};
 use crate::error::{Doing, Result};
 use crate::limits::{BLOB_GRACE_SECONDS, OLD_METADATA_GRACE_SECONDS, STRANGER_DAYS};
 
@@ -21,8 +21,13 @@ impl App {
     /// When the database or the disk fails.
     pub async fn collect_garbage(&self, now: Timestamp) -> Result<String> {
         let _change = self.change().await;
+        for class in Class::ALL {
+            self.mark_increments(class, now).await?;
+        }
         let mut tx = self.db.begin().await?;
-        releases::forget_blobs(&mut tx, now - SignedDuration::from_secs(BLOB_GRACE_SECONDS)).await?;
+        let before = now - SignedDuration::from_secs(BLOB_GRACE_SECONDS);
+        releases::forget_blobs(&mut tx, before).await?;
+        increments::forget(&mut tx, before).await?;
         tx.commit().await?;
         let (mut blobs, mut bytes, mut files) = (0, 0, 0);
         for class in Class::ALL {

@@ -12,7 +12,7 @@ use crate::error::{Result, chain};
 use crate::limits::GARBAGE_INTERVAL_SECONDS;
 
 /// The jobs, in the order in which they run.
-const NAMES: [&str; 4] = ["sign", "vendor", "retention", "garbage"];
+const NAMES: [&str; 5] = ["sign", "vendor", "increments", "retention", "garbage"];
 
 /// What became of each job; what the status shows.
 #[derive(Debug)]
@@ -60,6 +60,15 @@ impl App {
             let done = self.collect_garbage(now).await;
             self.note("garbage", now, done);
         }
+    }
+
+    /// Makes the increments that lack at `now`.
+    pub async fn run_increments(&self, now: Timestamp) {
+        if self.workshop.is_stopped() {
+            return;
+        }
+        let made = self.make_increments(now).await;
+        self.note("increments", now, made);
     }
 
     /// What became of each job.

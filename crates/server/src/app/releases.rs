@@ -134,6 +134,7 @@ impl App {
         rows::insert_release(&mut tx, release.class, &release.name, &row, &blobs).await?;
         rows::drop_before(&mut tx, release.class, &release.name, list.releases()[0].sequence, now).await?;
         self.commit(tx, vec![staged]).await?;
+        self.workshop.wake();
         // Answer.
         let new = || files.iter().filter(|file| file.new);
         tracing::info!(class = %release.class, name = %release.name, version = %release.version, "published");
@@ -166,6 +167,7 @@ impl App {
         let list = roll_back(&mut draft, &list, to).map_err(|error| refused_manifest(class, error))?;
         let staged = self.stage(class, draft, now)?;
         self.commit(self.db.begin().await?, vec![staged]).await?;
+        self.workshop.wake();
         tracing::info!(%class, %name, to = to.get(), "rolled back");
         Ok(component_view(class, &list, from_vendor))
     }

@@ -15,8 +15,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{App, CrashPoint};
 use crate::data;
-use crate::db::Tx;
 use crate::db::repositories::{self, RepositoryRow};
+use crate::db::{Tx, increments};
 use crate::error::{Error, Result, chain};
 use crate::limits::RESIGN_LIFE_LEFT_DIVISOR;
 
@@ -27,9 +27,17 @@ pub struct Staged {
     class: Class,
     published: Published,
     timestamp: Vec<u8>,
+    /// Whether there is anything new in it for clients.
+    news: bool,
 }
 
 impl Staged {
+    /// The same content as before, said otherwise (signed anew, or with more increments): not announced to clients, so
+    /// that no source that lacks it is held to be stale.
+    pub fn without_news(self) -> Self {
+        Self { news: false, ..self }
+    }
+
     /// Version of the targets metadata once it is committed.
     pub fn targets_version(&self) -> u64 {
         self.published.version(Role::Targets)
@@ -54,12 +62,18 @@ impl App {
         self.reach(CrashPoint::Staged)?;
         for staged in &staged {
             repositories::put(&mut tx, &row(staged)).await?;
+            if staged.news {
+                increments::announce(&mut tx, staged.class, staged.targets_version()).await?;
+            }
         }
         tx.commit().await?;
         {
             let mut published = self.published.write().expect("nobody panics while holding this lock");
             for staged in &staged {
                 published.insert(staged.class, staged.published.clone());
+                if staged.news {
+                    self.note_announced(staged.class, staged.targets_version());
+                }
             }
         }
         self.reach(CrashPoint::Saved)?;
@@ -131,7 +145,7 @@ impl App {
         };
         let staged = self.write(class, &signed.map_err(failed(class, "signing anew"))?)?;
         let tx = self.db.begin().await?;
-        self.commit(tx, vec![staged]).await?;
+        self.commit(tx, vec![staged.without_news()]).await?;
         Ok(Some(role))
     }
 
@@ -145,7 +159,7 @@ impl App {
                 data::write_file(&folder.join(&file.path), &file.bytes)?;
             }
         }
-        Ok(Staged { class, published: signed.published().clone(), timestamp })
+        Ok(Staged { class, published: signed.published().clone(), timestamp, news: true })
     }
 
     fn expose(&self, class: Class, timestamp: &[u8]) -> Result<()> {

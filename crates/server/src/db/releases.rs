@@ -63,13 +63,15 @@ impl Db {
         Ok(rows.into_iter().map(release).collect())
     }
 
-    /// Every blob that a release of a class needs, or needed a short while ago.
+    /// Every blob that a release of a class needs, or needed a short while ago, increments included.
     pub async fn blobs(&self, class: Class) -> Result<BTreeSet<Digest>> {
-        let blobs: Vec<String> =
-            sqlx::query_scalar("SELECT DISTINCT sha256 FROM release_blobs WHERE class = ?")
-                .bind(class.to_string())
-                .fetch_all(self.read())
-                .await?;
+        let blobs: Vec<String> = sqlx::query_scalar(
+            "SELECT sha256 FROM release_blobs WHERE class = ?1 \
+             UNION SELECT sha256 FROM increments WHERE class = ?1 AND sha256 IS NOT NULL",
+        )
+        .bind(class.to_string())
+        .fetch_all(self.read())
+        .await?;
         let digest = |text: String| {
             text.parse().map_err(|error: headwater_repo::DigestError| Error::Corrupt {
                 what: "blob digest",

@@ -11,8 +11,8 @@ use headwater_api::bundle::{ClientBundle, EnrolBundle};
 use headwater_api::v1::{
     BundleQuery, ClientView, ClientsAnswer, ClientsQuery, ComponentView, DiffAnswer, DiffQuery,
     DomainRequest, DomainView, DomainsAnswer, Draft, DraftsAnswer, EditsRequest, EnrolBundleRequest,
-    ExplainQuery, Explained, ForceQuery, Health, HistoryAnswer, ImportRequest, MoveRequest, PageQuery,
-    Preview, PublishOptions, PublishQuery, Published, ReleasesAnswer, ReportsAnswer, ReportsQuery,
+    ExplainQuery, Explained, ForceQuery, Health, HistoryAnswer, ImportRequest, IncrementsView, MoveRequest,
+    PageQuery, Preview, PublishOptions, PublishQuery, Published, ReleasesAnswer, ReportsAnswer, ReportsQuery,
     RestoreRequest, RevokedView, RoleRequest, RollbackRequest, SaveRequest, Saved, SavedPolicy,
     SavedSettings, SettingsDiffAnswer, SettingsDraft, SettingsDraftsAnswer, SettingsEditRequest,
     SettingsHistoryAnswer, SettingsSaved, SettingsSetRequest, Status, StrangersAnswer, SyncResult,
@@ -35,6 +35,9 @@ pub fn console(app: Arc<App>, address: SocketAddr) -> Router {
         .route("/releases", get(releases))
         .route("/releases/{class}/{name}", get(component).post(publish))
         .route("/releases/{class}/{name}/rollback", post(roll_back))
+        .route("/increments", get(increments))
+        .route("/increments/pause", post(pause_increments))
+        .route("/increments/resume", post(resume_increments))
         .route("/sources", get(sources))
         .route("/sources/history", get(history))
         .route("/sources/history/{version}", get(saved_version))
@@ -125,6 +128,20 @@ async fn roll_back(
 ) -> Result<Json<ComponentView>> {
     let (class, name) = parse_name(&class, &name)?;
     Ok(Json(app.roll_back(class, &name, request.to, now()).await?))
+}
+
+async fn increments(State(app): Server) -> Result<Json<IncrementsView>> {
+    Ok(Json(app.increments_view().await?))
+}
+
+async fn pause_increments(State(app): Server) -> Result<Json<IncrementsView>> {
+    app.workshop.pause();
+    Ok(Json(app.increments_view().await?))
+}
+
+async fn resume_increments(State(app): Server) -> Result<Json<IncrementsView>> {
+    app.workshop.resume();
+    Ok(Json(app.increments_view().await?))
 }
 
 async fn sources(State(app): Server) -> Result<Json<SavedPolicy>> {

@@ -10,6 +10,7 @@ mod endpoint;
 mod fleet;
 mod fleet_access;
 mod harness;
+mod increments;
 mod jobs;
 mod limits;
 mod refusals;

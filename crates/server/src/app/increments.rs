@@ -1,0 +1,261 @@
+//! Making increments (C1): a release is published with its full bodies at once; increments join its manifest as they are
+//! made.
+//!
+//! For one component after the other, in rounds: load what there is → decide (`repo`'s [`supply`]) → make what lacks
+//! ([`workshop`]) → note it. When nothing lacks, or after a while, the manifest is signed anew. What was made is in the
+//! database at once, so that a server that is stopped or killed goes on where it was. Increments that came to nothing are
+//! noted too, and not tried again. What no manifest names any more is collected as garbage.
+
+mod view;
+mod workshop;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Instant;
+
+use headwater_delta::limits::INCREMENT_FILE_MAX;
+use headwater_policy::Class;
+use headwater_repo::{
+    ComponentName, Digest, Earlier, FileEntry, Lacking, Manifest, ReleaseList, Sequence, Stock, Stocked,
+    Supply, expected_ages, layout, supply,
+};
+use jiff::{SignedDuration, Timestamp};
+
+use super::App;
+use crate::db::increments as rows;
+use crate::error::{Error, Result};
+use crate::limits::{INCREMENT_ENCODER_MEMORY_FACTOR, INCREMENTS_JOIN_INTERVAL};
+pub use workshop::Workshop;
+use workshop::{Job, Outcome};
+
+/// A component as it is signed now, with the releases that clients may come from.
+pub(crate) struct Lineup {
+    list: ReleaseList,
+    /// The current release's manifest.
+    pub current: Manifest,
+    /// The others', the nearest to the current one first.
+    pub others: Vec<Manifest>,
+    /// Files whose bodies are here, by digest.
+    pub files: HashMap<Digest, FileEntry>,
+    /// What was looked at: as long as it stays, nothing is to be done anew.
+    state: (Digest, Digest),
+}
+
+impl App {
+    /// Makes every increment that lacks, as far as nobody stops it. Says in a sentence what was done.
+    ///
+    /// # Errors
+    /// When the database, the disk or signing fails.
+    pub async fn make_increments(&self, now: Timestamp) -> Result<String> {
+        if self.config.increments_releases == 0 {
+            return Ok("switched off (increments_releases = 0)".to_owned());
+        }
+        let _only = self.workshop.only_one().await;
+        let clock = Instant::now();
+        let (mut made, mut components) = (0, 0);
+        for class in [Class::Components, Class::Programs] {
+            for row in self.db.components(class).await? {
+                if self.workshop.is_stopped() {
+                    return Ok(format!("stopped after {made} increments"));
+                }
+                let name = ComponentName::new(row.name)
+                    .map_err(|error| Error::Corrupt { what: "component name", reason: error.to_string() })?;
+                components += 1;
+                made += self.increments_of(class, &name, now, clock).await?;
+            }
+        }
+        Ok(format!("{made} increments made; {components} components and programs looked at"))
+    }
+
+    async fn increments_of(
+        &self,
+        class: Class,
+        name: &ComponentName,
+        began: Timestamp,
+        clock: Instant,
+    ) -> Result<u64> {
+        let (mut made, mut joined) = (0, Instant::now());
+        loop {
+            // Load.
+            let Some(lineup) = self.lineup(class, name)? else { return Ok(made) };
+            if self.workshop.is_done(class, name, lineup.state) {
+                return Ok(made);
+            }
+            let stock = self.stock_there(class).await?;
+            let weights = self.weights(class, name, &lineup).await?;
+            // Decide.
+            let Supply { manifest, lacking } = self.supply(&lineup, &weights, &stock);
+            self.workshop.note(class, name, lacking.len(), made);
+            // Save.
+            let due = lacking.is_empty() || joined.elapsed() >= INCREMENTS_JOIN_INTERVAL;
+            if due {
+                let elapsed = SignedDuration::try_from(clock.elapsed()).unwrap_or(SignedDuration::ZERO);
+                if !self.join(class, name, &lineup, manifest, began + elapsed).await? {
+                    // Somebody published meanwhile.
+                    continue;
+                }
+                joined = Instant::now();
+            }
+            if lacking.is_empty() {
+                if let Some(lineup) = self.lineup(class, name)? {
+                    self.workshop.note_done(class, name, lineup.state);
+                }
+                return Ok(made);
+            }
+            let jobs = lacking.into_iter().take(self.config.increments_threads);
+            let outcomes = self.workshop.make(self.store(class), &lineup.files, jobs.collect()).await?;
+            for (Job { base, result, .. }, outcome) in outcomes {
+                let increment = match outcome {
+                    Outcome::Stopped => return Ok(made),
+                    Outcome::Useless => None,
+                    Outcome::Made(increment, held) => Some((increment, held)),
+                };
+                let mut tx = self.db.begin().await?;
+                let put = increment.as_ref().map(|(increment, _)| increment);
+                rows::put(&mut tx, class, (base, result), false, put).await?;
+                tx.commit().await?;
+                made += u64::from(increment.is_some());
+            }
+        }
+    }
+
+    /// What a component is now; none where it has no release, or one release only.
+    pub(crate) fn lineup(&self, class: Class, name: &ComponentName) -> Result<Option<Lineup>> {
+        let Some(list) = self.release_list(class, name)? else { return Ok(None) };
+        let read = |sequence: Sequence| -> Result<Option<Manifest>> {
+            let Some(bytes) = self.target(class, &list.manifest(sequence))? else { return Ok(None) };
+            let corrupt = |error: headwater_repo::ContentError| Error::Corrupt {
+                what: "release manifest",
+                reason: error.to_string(),
+            };
+            Manifest::parse(&bytes).map(Some).map_err(corrupt)
+        };
+        let Some(current) = read(list.current().sequence)? else { return Ok(None) };
+        let mut others = Vec::new();
+        for sequence in nearest_first(&list).into_iter().take(self.config.increments_releases) {
+            others.extend(read(sequence)?);
+        }
+        let store = self.store(class);
+        let mut files = HashMap::new();
+        for file in others.iter().chain([&current]).flat_map(|manifest| &manifest.files) {
+            if store.has(&file.body.sha256) {
+                files.insert(file.sha256, file.clone());
+            }
+        }
+        let state = (Digest::of(&list.to_bytes()), Digest::of(&current.to_bytes().unwrap_or_default()));
+        Ok(Some(Lineup { list, current, others, files, state }))
+    }
+
+    /// The stock of a class, less what was lost from the disk.
+    async fn stock_there(&self, class: Class) -> Result<Stock> {
+        let store = self.store(class);
+        let mut stock = self.db.stock(class).await?;
+        stock.retain(|_, stocked| match stocked {
+            Stocked::Made(increment) | Stocked::Taken(increment) => store.has(&increment.sha256),
+            Stocked::Useless => true,
+        });
+        Ok(stock)
+    }
+
+    /// How many clients are expected to come from each of the other releases.
+    async fn weights(&self, class: Class, name: &ComponentName, lineup: &Lineup) -> Result<Vec<u64>> {
+        let known = self.db.clients_at(class, name).await?;
+        let at = |manifest: &Manifest| known.get(&manifest.sequence.get()).copied().unwrap_or(0);
+        Ok(expected_ages(&lineup.others.iter().map(at).collect::<Vec<_>>()))
+    }
+
+    fn supply(&self, lineup: &Lineup, weights: &[u64], stock: &Stock) -> Supply {
+        let earlier: Vec<Earlier<'_>> = lineup
+            .others
+            .iter()
+            .zip(weights)
+            .map(|(manifest, weight)| Earlier { manifest, weight: *weight })
+            .collect();
+        let memory_max = self.config.increments_memory_bytes;
+        let makeable = |base: &Digest, result: &Digest| {
+            let size = |file: &Digest| lineup.files.get(file).map(|file| file.size);
+            let (Some(base), Some(result)) = (size(base), size(result)) else { return false };
+            let memory = (base.saturating_add(result)).saturating_mul(INCREMENT_ENCODER_MEMORY_FACTOR);
+            base.max(result) <= INCREMENT_FILE_MAX && memory <= memory_max
+        };
+        supply(&lineup.current, &earlier, stock, &makeable, self.config.increments_storage_percent)
+    }
+
+    /// Signs the manifest with its increments, if that is anything new; and takes them out of the other releases', whose
+    /// increments nobody needs once the current one has its own. False: the release is not the current one any more.
+    async fn join(
+        &self,
+        class: Class,
+        name: &ComponentName,
+        lineup: &Lineup,
+        manifest: Manifest,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let stale: Vec<&Manifest> = lineup.others.iter().filter(|other| other.has_increments()).collect();
+        if manifest == lineup.current && stale.is_empty() {
+            return Ok(true);
+        }
+        let _change = self.change().await;
+        if self.lineup(class, name)?.is_none_or(|present| present.state != lineup.state) {
+            return Ok(false);
+        }
+        let mut draft = self.draft(class);
+        let failed = super::signing::failed;
+        for manifest in stale.into_iter().map(Manifest::without_increments).chain([manifest]) {
+            let bytes = manifest.to_bytes().map_err(|error| failed(class, "increments")(error.into()))?;
+            let target = layout::manifest(name, manifest.sequence);
+            draft.add(target, bytes).map_err(failed(class, "increments"))?;
+        }
+        let staged = self.stage(class, draft, now)?.without_news();
+        let tx = self.db.begin().await?;
+        self.commit(tx, vec![staged]).await?;
+        tracing::info!(%class, %name, release = lineup.list.current().sequence.get(), "increments joined");
+        Ok(true)
+    }
+
+    /// Notes which increments are named by what is signed, so that the others go a while later.
+    pub(crate) async fn mark_increments(&self, class: Class, now: Timestamp) -> Result<()> {
+        if class == Class::Settings {
+            return Ok(());
+        }
+        let mut named = BTreeSet::new();
+        for row in self.db.components(class).await? {
+            let Ok(name) = ComponentName::new(row.name) else { continue };
+            let Some(lineup) = self.lineup(class, &name)? else { continue };
+            for manifest in lineup.others.iter().chain([&lineup.current]) {
+                named.extend(manifest.increments().map(|increment| increment.sha256));
+            }
+        }
+        let stock = self.db.stock(class).await?;
+        let mut tx = self.db.begin().await?;
+        for (pair, stocked) in &stock {
+            let is_named = match stocked {
+                Stocked::Made(increment) | Stocked::Taken(increment) => named.contains(&increment.sha256),
+                Stocked::Useless => false,
+            };
+            rows::mark(&mut tx, class, *pair, is_named, now).await?;
+        }
+        tx.commit().await.map_err(Error::from)
+    }
+}
+
+/// The releases that clients may have who need the current one, the nearest first: distance counts releases, not numbers.
+/// Of two as near, the older: the newer one was withdrawn.
+fn nearest_first(list: &ReleaseList) -> Vec<Sequence> {
+    let place = |sequence: Sequence| {
+        list.releases().iter().position(|release| release.sequence == sequence).unwrap_or_default()
+    };
+    let current = place(list.current().sequence);
+    let mut distances: BTreeMap<(usize, bool), Sequence> = BTreeMap::new();
+    for (at, release) in list.releases().iter().enumerate().filter(|(at, _)| *at != current) {
+        distances.insert((at.abs_diff(current), at > current), release.sequence);
+    }
+    distances.into_values().collect()
+}
+
+/// What a job works on, as [`supply`] asked for it.
+impl From<Lacking> for Job {
+    fn from(lacking: Lacking) -> Self {
+        let Lacking { base, result, body, weight: _ } = lacking;
+        Self { base, result, body }
+    }
+}

@@ -1,0 +1,236 @@
+//! Where increments are made: threads of low priority, that hear when to stop and say how far they are.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Cursor;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use headwater_delta::{
+    Control, Decoded, IncrementError, IncrementOptions, decode_increment, encode_increment,
+};
+use headwater_depot::Store;
+use headwater_depot::store::Held;
+use headwater_policy::Class;
+use headwater_repo::{ComponentName, Digest, FileEntry, Increment, IncrementFormat, Lacking};
+use tokio::sync::Notify;
+
+use crate::app::archive::store_failed;
+use crate::error::{Error, Result};
+use crate::limits::INCREMENT_NICENESS;
+
+/// What is going on, and who may say that it is not to.
+#[derive(Debug, Default)]
+pub struct Workshop {
+    running: tokio::sync::Mutex<()>,
+    wake: Notify,
+    stop: Arc<AtomicBool>,
+    paused: AtomicBool,
+    state: Mutex<State>,
+}
+
+/// What is known of each component, for the status; and which needs nothing.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub components: BTreeMap<(Class, ComponentName), Standing>,
+    pub working: Vec<Arc<Progress>>,
+}
+
+/// How far a component is.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Standing {
+    pub lacking: usize,
+    pub made: u64,
+    pub done: Option<(Digest, Digest)>,
+}
+
+/// An increment to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct Job {
+    /// The older file.
+    pub base: Digest,
+    /// The newer one.
+    pub result: Digest,
+    /// Bytes of the full body that it is to be smaller than.
+    pub body: u64,
+}
+
+/// What came of a job.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// It is stored, and kept from being collected until it is noted.
+    Made(Increment, Held),
+    /// It would not be smaller.
+    Useless,
+    /// Somebody said stop.
+    Stopped,
+}
+
+/// An increment being made.
+#[derive(Debug)]
+pub(super) struct Progress {
+    pub job: Job,
+    permille: AtomicU32,
+    stop: Arc<AtomicBool>,
+}
+
+impl Progress {
+    /// Of 1000 parts.
+    pub fn permille(&self) -> u32 {
+        self.permille.load(Ordering::Relaxed)
+    }
+}
+
+impl Control for Progress {
+    fn cancelled(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    fn progress(&self, done: u32) {
+        self.permille.store(done, Ordering::Relaxed);
+    }
+}
+
+impl Workshop {
+    /// Asks for a look at what lacks.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Waits until somebody asks for a look.
+    pub async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    /// Ends the work for good: the server stops. What was made is kept.
+    pub fn close(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.paused.store(true, Ordering::Relaxed);
+    }
+
+    /// Breaks off what is being made, until [`Self::resume`] or the next start.
+    pub fn pause(&self) {
+        self.close();
+    }
+
+    /// Goes on.
+    pub fn resume(&self) {
+        self.paused.store(false, Ordering::Relaxed);
+        self.stop.store(false, Ordering::Relaxed);
+        self.wake();
+    }
+
+    /// Whether nothing is to be made now.
+    pub fn is_stopped(&self) -> bool {
+        self.paused.load(Ordering::Relaxed)
+    }
+
+    pub(super) async fn only_one(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.running.lock().await
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn is_done(&self, class: Class, name: &ComponentName, state: (Digest, Digest)) -> bool {
+        let standings = self.state();
+        let standing = standings.components.get(&(class, name.clone()));
+        standing.is_some_and(|standing| standing.done == Some(state))
+    }
+
+    pub(super) fn note_done(&self, class: Class, name: &ComponentName, state: (Digest, Digest)) {
+        let mut standings = self.state();
+        standings.components.entry((class, name.clone())).or_default().done = Some(state);
+    }
+
+    pub(super) fn note(&self, class: Class, name: &ComponentName, lacking: usize, made: u64) {
+        let mut standings = self.state();
+        let standing = standings.components.entry((class, name.clone())).or_default();
+        (standing.lacking, standing.made, standing.done) = (lacking, made, None);
+    }
+
+    /// Makes increments side by side.
+    pub(super) async fn make(
+        &self,
+        store: &Store,
+        files: &HashMap<Digest, FileEntry>,
+        jobs: Vec<Lacking>,
+    ) -> Result<Vec<(Job, Outcome)>> {
+        let mut running = Vec::new();
+        for job in jobs.into_iter().map(Job::from) {
+            let (Some(base), Some(result)) = (files.get(&job.base), files.get(&job.result)) else { continue };
+            let progress =
+                Arc::new(Progress { job, permille: AtomicU32::new(0), stop: Arc::clone(&self.stop) });
+            self.state().working.push(Arc::clone(&progress));
+            let (store, base, result) = (store.clone(), base.clone(), result.clone());
+            let (tell, told) = tokio::sync::oneshot::channel();
+            // A thread of its own: what is made low in priority stays so until the thread ends.
+            let name = "increment".to_owned();
+            let spawned = std::thread::Builder::new().name(name).spawn(move || {
+                // Best effort: without it, it is only less polite.
+                let _ = rustix::process::nice(INCREMENT_NICENESS);
+                let _ = tell.send(make_one(&store, &base, &result, &progress));
+            });
+            spawned.map_err(|source| Error::Disk { doing: "cannot start a thread".to_owned(), source })?;
+            running.push((job, told));
+        }
+        let mut outcomes = Vec::new();
+        let mut failed = None;
+        for (job, told) in running {
+            match told.await.expect("making an increment does not panic") {
+                Ok(outcome) => outcomes.push((job, outcome)),
+                Err(error) => failed = Some(error),
+            }
+        }
+        self.state().working.clear();
+        failed.map_or(Ok(outcomes), Err)
+    }
+}
+
+fn make_one(store: &Store, base: &FileEntry, result: &FileEntry, progress: &Progress) -> Result<Outcome> {
+    let class = Class::Components;
+    let (base, new) = (content(store, base)?, content(store, result)?);
+    let options = IncrementOptions::beside(progress.job.body);
+    let made = match encode_increment(&base, &new, &options, progress) {
+        Ok(Some(made)) => made,
+        Ok(None) => return Ok(Outcome::Useless),
+        Err(IncrementError::Cancelled) => return Ok(Outcome::Stopped),
+        Err(IncrementError::Io(source)) => {
+            return Err(Error::Disk { doing: "cannot make an increment".to_owned(), source });
+        }
+    };
+    let file = Decoded { sha256: *result.sha256.as_bytes(), size: result.size };
+    let decoded = decode_increment(
+        &mut Cursor::new(&made.bytes),
+        &made.body,
+        &base[..],
+        &file,
+        options.memory_max,
+        std::io::sink(),
+    );
+    if let Err(error) = decoded {
+        // Never named: the file is had another way.
+        tracing::error!(base = %progress.job.base, result = %progress.job.result, %error, "an increment that was made does not decode");
+        return Ok(Outcome::Useless);
+    }
+    let sha256 = Digest::from(made.body.sha256);
+    let held = store.hold(sha256);
+    store.put(&made.bytes).map_err(|error| store_failed(class, error))?;
+    let increment = Increment {
+        base: progress.job.base,
+        sha256,
+        size: made.body.size,
+        format: IncrementFormat::Headwater1,
+        memory: made.body.memory,
+    };
+    Ok(Outcome::Made(increment, held))
+}
+
+fn content(store: &Store, file: &FileEntry) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    store.unpack(file, &mut bytes).map_err(|error| Error::Disk {
+        doing: format!("cannot read {} from its body", file.path),
+        source: std::io::Error::other(error),
+    })?;
+    Ok(bytes)
+}

@@ -1,0 +1,151 @@
+//! Increments in stock, and the version of each class that is announced.
+
+use std::collections::BTreeMap;
+
+use headwater_policy::Class;
+use headwater_repo::{ComponentName, Digest, Increment, IncrementFormat, Stock, Stocked};
+use jiff::Timestamp;
+use sqlx::Row;
+
+use super::{Db, Tx, count, number};
+use crate::error::{Error, Result};
+
+impl Db {
+    /// Every increment of a class in stock.
+    pub async fn stock(&self, class: Class) -> Result<Stock> {
+        let rows = sqlx::query(
+            "SELECT base, result, taken, sha256, size, memory, format FROM increments WHERE class = ?",
+        )
+        .bind(class.to_string())
+        .fetch_all(self.read())
+        .await?;
+        let digest = |text: &str| {
+            let corrupt = |error: headwater_repo::DigestError| Error::Corrupt {
+                what: "digest of an increment",
+                reason: error.to_string(),
+            };
+            text.parse::<Digest>().map_err(corrupt)
+        };
+        let mut stock = Stock::new();
+        for row in rows {
+            let (base, result) = (digest(row.get("base"))?, digest(row.get("result"))?);
+            let stocked = match row.get::<Option<&str>, _>("sha256") {
+                None => Stocked::Useless,
+                Some(sha256) => {
+                    let format: &str = row.get("format");
+                    let increment = Increment {
+                        base,
+                        sha256: digest(sha256)?,
+                        size: count(row.get("size")),
+                        format: match format {
+                            word if word == IncrementFormat::Headwater1.as_str() => {
+                                IncrementFormat::Headwater1
+                            }
+                            word => IncrementFormat::Other(word.to_owned()),
+                        },
+                        memory: count(row.get("memory")),
+                    };
+                    match row.get::<i64, _>("taken") {
+                        0 => Stocked::Made(increment),
+                        _ => Stocked::Taken(increment),
+                    }
+                }
+            };
+            stock.insert((base, result), stocked);
+        }
+        Ok(stock)
+    }
+
+    /// How many clients said last that they have each release of a component, by sequence.
+    pub async fn clients_at(&self, class: Class, name: &ComponentName) -> Result<BTreeMap<u64, u64>> {
+        // Names are lower-case letters, digits, dots, dashes and underscores: nothing to be quoted within the quotes.
+        let path = format!("$.installed.{class}.\"{name}\".sequence");
+        let rows = sqlx::query(
+            "SELECT json_extract(body, ?) AS sequence, count(*) AS clients FROM reports \
+             WHERE number IN (SELECT max(number) FROM reports GROUP BY client) GROUP BY 1",
+        )
+        .bind(path)
+        .fetch_all(self.read())
+        .await?;
+        let at = |row: sqlx::sqlite::SqliteRow| {
+            Some((
+                count(row.get::<Option<i64>, _>("sequence").filter(|n| *n >= 0)?),
+                count(row.get("clients")),
+            ))
+        };
+        Ok(rows.into_iter().filter_map(at).collect())
+    }
+
+    /// The announced version of each class; none where nothing was published since versions are noted.
+    pub async fn announced(&self) -> Result<BTreeMap<String, u64>> {
+        let rows = sqlx::query("SELECT class, targets_version FROM announced").fetch_all(self.read()).await?;
+        Ok(rows.into_iter().map(|row| (row.get("class"), count(row.get("targets_version")))).collect())
+    }
+}
+
+/// Puts an increment in stock; `None`: it was tried, and is useless.
+pub async fn put(
+    tx: &mut Tx,
+    class: Class,
+    (base, result): (Digest, Digest),
+    taken: bool,
+    increment: Option<&Increment>,
+) -> Result<()> {
+    sqlx::query(
+        "INSERT OR REPLACE INTO increments (class, base, result, taken, sha256, size, memory, format, dropped) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+    )
+    .bind(class.to_string())
+    .bind(base.to_string())
+    .bind(result.to_string())
+    .bind(i64::from(taken))
+    .bind(increment.map(|increment| increment.sha256.to_string()))
+    .bind(number(increment.map_or(0, |increment| increment.size)))
+    .bind(number(increment.map_or(0, |increment| increment.memory)))
+    .bind(increment.map_or_else(String::new, |increment| increment.format.to_string()))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Notes whether an increment is named by a signed manifest.
+pub async fn mark(
+    tx: &mut Tx,
+    class: Class,
+    (base, result): (Digest, Digest),
+    named: bool,
+    now: Timestamp,
+) -> Result<()> {
+    let sql = if named {
+        "UPDATE increments SET dropped = NULL WHERE class = ?1 AND base = ?2 AND result = ?3 AND ?4 IS NOT NULL"
+    } else {
+        "UPDATE increments SET dropped = ifnull(dropped, ?4) WHERE class = ?1 AND base = ?2 AND result = ?3"
+    };
+    sqlx::query(sql)
+        .bind(class.to_string())
+        .bind(base.to_string())
+        .bind(result.to_string())
+        .bind(now.as_second())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Forgets increments that were dropped before a time.
+pub async fn forget(tx: &mut Tx, before: Timestamp) -> Result<()> {
+    sqlx::query("DELETE FROM increments WHERE dropped < ?")
+        .bind(before.as_second())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Notes the version at which a class's content changed.
+pub async fn announce(tx: &mut Tx, class: Class, targets_version: u64) -> Result<()> {
+    sqlx::query("INSERT OR REPLACE INTO announced (class, targets_version) VALUES (?, ?)")
+        .bind(class.to_string())
+        .bind(number(targets_version))
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,201 @@
+//! Increments at the server: which there are, that they make what was published, and that they come and go (C1).
+
+use std::collections::BTreeSet;
+use std::fs::File;
+
+use headwater_depot::{Blob, Store};
+use headwater_policy::Class;
+use headwater_repo::{Digest, Increment, Manifest, Ways};
+use headwater_server::{Config, run};
+use jiff::SignedDuration;
+use serde_json::json;
+
+use crate::harness::{Server, config, now};
+
+const RULES: &str = "/api/v1/releases/components/rules";
+
+/// The file as release `number` has it: noise, of which a little changes from release to release.
+pub fn content(number: u64) -> Vec<u8> {
+    let mut content = Vec::with_capacity(64_000);
+    for block in 0..2_000_u64 {
+        let changed = (1..=number).filter(|release| release * 37 % 2_000 == block).count() as u64;
+        content.extend(Digest::of(&[block.to_le_bytes(), changed.to_le_bytes()].concat()).as_bytes());
+    }
+    content
+}
+
+pub async fn publish(server: &Server, number: u64) {
+    let version = number.to_string();
+    let files: &[(&str, &[u8])] = &[("data.bin", &content(number)), ("VERSION", version.as_bytes())];
+    server.publish("components", "rules", &version, files).await;
+}
+
+pub async fn make(server: &Server) {
+    server.running.app().make_increments(now()).await.unwrap();
+}
+
+pub async fn manifest(server: &Server) -> Manifest {
+    let current = server.get(RULES).await["current"].as_u64().unwrap();
+    let target = server.target(Class::Components, &format!("rules/{current}.json")).await.unwrap();
+    Manifest::parse(&serde_json::to_vec(&target).unwrap()).unwrap()
+}
+
+/// Makes the current release's data of release `number`'s, by increments alone, and says how many bytes that took.
+pub async fn update(server: &Server, manifest: &Manifest, number: u64) -> Option<u64> {
+    let file = manifest.files.iter().find(|file| file.path.as_str() == "data.bin").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path().join("store"), None).unwrap();
+    let had = content(number);
+    let price = |increment: &Increment| Some(increment.size);
+    let way = Ways::of(manifest).cheapest(
+        &file.sha256,
+        file.body.size,
+        &|base| *base == Digest::of(&had),
+        &price,
+    )?;
+    let wanted: Vec<Blob> =
+        way.hops.iter().map(|hop| Blob { digest: hop.increment.sha256, size: hop.increment.size }).collect();
+    let (walk, _) = server.trusted(Class::Components, now()).await;
+    assert!(walk.increments(&store, &wanted, &|_| {}).await.unwrap().is_empty());
+    let base = folder.path().join("base");
+    std::fs::write(&base, had).unwrap();
+    for hop in &way.hops {
+        let mut made = Vec::new();
+        store.apply(hop, &File::open(&base).unwrap(), 56 << 20, &mut made).unwrap();
+        std::fs::write(&base, made).unwrap();
+    }
+    assert_eq!(Digest::of(&std::fs::read(&base).unwrap()), file.sha256);
+    Some(way.cost)
+}
+
+fn blobs(server: &Server) -> BTreeSet<String> {
+    crate::harness::files(&server.repository(Class::Components).join("blobs"))
+        .iter()
+        .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_release_is_there_at_once_and_its_increments_join_it() {
+    let server = Server::start().await;
+    for number in 1..=4 {
+        publish(&server, number).await;
+    }
+    let answer = server.check_in("pc", "root", "10.0.0.1").await;
+    let before = answer["announced"]["components"].as_u64().unwrap();
+    make(&server).await;
+    let manifest = manifest(&server).await;
+    assert_eq!(manifest.sequence.get(), 4);
+    for number in 1..=3 {
+        let bytes = update(&server, &manifest, number).await.expect("a way by increments");
+        assert!(bytes < 10_000, "{bytes} from release {number}");
+    }
+    let version = manifest.files.iter().find(|file| file.path.as_str() == "VERSION").unwrap();
+    assert_eq!(version.increments, [], "a byte is its own increment");
+    let answer = server.check_in("pc", "root", "10.0.0.1").await;
+    assert_eq!(answer["announced"]["components"], before, "nobody is stale for lack of increments");
+    let published = server.trusted(Class::Components, now()).await.1.targets_version().unwrap();
+    assert!(published > before);
+    let view = server.get("/api/v1/increments").await;
+    let item = &view["items"][0];
+    assert_eq!((&item["lacking"], &item["done"], &view["paused"]), (&json!(0), &json!(true), &json!(false)));
+    assert!(
+        item["increments"].as_u64().unwrap() >= 3 && item["increment_bytes"].as_u64().unwrap() > 0,
+        "{view}"
+    );
+}
+
+#[tokio::test]
+async fn after_a_restart_nothing_is_made_twice_and_the_same_is_named() {
+    let server = Server::start().await;
+    for number in 1..=3 {
+        publish(&server, number).await;
+    }
+    make(&server).await;
+    let (before, stored) = (manifest(&server).await, blobs(&server));
+    let server = server.restart().await;
+    let done = server.running.app().make_increments(now()).await.unwrap();
+    assert!(done.starts_with("0 increments made"), "{done}");
+    assert_eq!((manifest(&server).await, blobs(&server)), (before, stored));
+}
+
+#[tokio::test]
+async fn what_no_manifest_names_any_more_goes_and_what_is_named_stays() {
+    let server = Server::start().await;
+    for number in 1..=3 {
+        publish(&server, number).await;
+    }
+    make(&server).await;
+    let old: BTreeSet<String> =
+        manifest(&server).await.increments().map(|increment| increment.sha256.to_string()).collect();
+    publish(&server, 4).await;
+    make(&server).await;
+    let manifest_3 = server.target(Class::Components, "rules/3.json").await.unwrap();
+    assert_eq!(manifest_3["format"], 1, "only the current release names increments");
+    let named = |manifest: &Manifest| -> BTreeSet<String> {
+        manifest.increments().map(|increment| increment.sha256.to_string()).collect()
+    };
+    let current = manifest(&server).await;
+    let still = named(&current);
+    let app = server.running.app();
+    app.collect_garbage(now()).await.unwrap();
+    assert!(old.iter().all(|blob| blobs(&server).contains(blob)), "a client may be fetching it");
+    app.collect_garbage(now() + SignedDuration::from_hours(2)).await.unwrap();
+    let left = blobs(&server);
+    assert!(still.iter().all(|blob| left.contains(blob)));
+    let gone: Vec<&String> = old.difference(&still).collect();
+    assert!(!gone.is_empty() && gone.iter().all(|blob| !left.contains(*blob)), "{gone:?}");
+    for number in 1..=3 {
+        update(&server, &current, number).await.expect("a way by increments");
+    }
+}
+
+#[tokio::test]
+async fn rolled_back_clients_of_the_withdrawn_release_have_an_increment_too() {
+    let server = Server::start().await;
+    for number in 1..=3 {
+        publish(&server, number).await;
+    }
+    make(&server).await;
+    server.ok("POST", &format!("{RULES}/rollback"), Some(json!({"to": 2}))).await;
+    make(&server).await;
+    let manifest = manifest(&server).await;
+    assert_eq!(manifest.sequence.get(), 2);
+    for number in [1, 3] {
+        update(&server, &manifest, number).await.expect("a way by increments");
+    }
+}
+
+#[tokio::test]
+async fn making_is_paused_and_goes_on() {
+    let server = Server::start().await;
+    let view = server.ok("POST", "/api/v1/increments/pause", None).await;
+    assert_eq!(view["paused"], true);
+    publish(&server, 1).await;
+    publish(&server, 2).await;
+    let done = server.running.app().make_increments(now()).await.unwrap();
+    assert!(done.starts_with("stopped after 0"), "{done}");
+    assert!(!manifest(&server).await.has_increments());
+    server.ok("POST", "/api/v1/increments/resume", None).await;
+    make(&server).await;
+    assert!(manifest(&server).await.has_increments());
+}
+
+#[tokio::test]
+async fn switched_off_or_beyond_the_memory_allowed_none_is_made() {
+    type Edit = fn(&mut Config);
+    let edits: [Edit; 2] =
+        [|config| config.increments_releases = 0, |config| config.increments_memory_bytes = 100_000];
+    for edit in edits {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = config(folder.path());
+        edit(&mut config);
+        let running = run(config, std::future::pending()).await.unwrap();
+        let server = Server::of(running, folder);
+        publish(&server, 1).await;
+        publish(&server, 2).await;
+        make(&server).await;
+        assert!(!manifest(&server).await.has_increments());
+        server.stop().await;
+    }
+}
