@@ -67,12 +67,6 @@ impl Server {
         serde_json::from_value(bundle).unwrap()
     }
 
-    /// One that was started otherwise.
-    pub fn of(running: Running, folder: TempDir) -> Self {
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        Self { running, folder, http: reqwest::Client::new() }
-    }
-
     /// Stops it and starts another on the same folder.
     pub async fn restart(self) -> Self {
         let config = self.config.clone();

@@ -6,7 +6,7 @@ use std::fs::File;
 use headwater_depot::{Blob, Store};
 use headwater_policy::Class;
 use headwater_repo::{Digest, Increment, Manifest, Ways};
-use headwater_server::{Config, run};
+use headwater_server::Config;
 use jiff::SignedDuration;
 use serde_json::json;
 
@@ -187,11 +187,12 @@ async fn switched_off_or_beyond_the_memory_allowed_none_is_made() {
     let edits: [Edit; 2] =
         [|config| config.increments_releases = 0, |config| config.increments_memory_bytes = 100_000];
     for edit in edits {
-        let folder = tempfile::tempdir().unwrap();
-        let mut config = config(folder.path());
-        edit(&mut config);
-        let running = run(config, std::future::pending()).await.unwrap();
-        let server = Server::of(running, folder);
+        let server = Server::start_with(|folder| {
+            let mut config = config(folder);
+            edit(&mut config);
+            config
+        })
+        .await;
         publish(&server, 1).await;
         publish(&server, 2).await;
         make(&server).await;
