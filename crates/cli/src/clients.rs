@@ -1,4 +1,6 @@
-//! `headwater clients`: who is there, what they have, what they said; and the bundle for a new one.
+//! `headwater clients`: who is there, what they have, what they said; who may join, and who no longer belongs.
+
+pub mod enrolment;
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,6 +18,12 @@ use crate::output::{Output, bytes, one_line, table, time, word};
 
 const EXAMPLES: &str = "\
 Examples:
+  headwater clients enrol-bundle --domain root/paris --uses 40 --expires 2d --out paris.bundle.json
+  headwater clients enrol-bundle --client pc-17 --out pc-17.bundle.json
+  headwater clients tokens
+  headwater clients revoke-token 3
+  headwater clients revoke pc-17
+  headwater clients strangers
   headwater clients bundle --domain root/paris --out paris.bundle.json
   headwater clients list --domain root/paris
   headwater clients show pc-17
@@ -23,7 +31,7 @@ Examples:
   headwater clients move pc-17 pc-18 --domain root/paris
   headwater clients remove pc-17";
 
-/// List, show, move and remove clients; make the bundle for new ones
+/// List, show, move, revoke and remove clients; make the bundle for new ones
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ClientsArguments {
@@ -55,11 +63,27 @@ enum Command {
         #[arg(long)]
         domain: String,
     },
-    /// Remove a client from the registry; it comes back if it checks in again
+    /// Remove a client and its reports, and revoke its key
     Remove {
         /// The client's id
         id: String,
     },
+    /// Write the file with which new clients enrol, with a token of its own
+    EnrolBundle(enrolment::EnrolBundleArguments),
+    /// List the tokens that still admit somebody
+    Tokens,
+    /// Revoke a token; clients that enrolled with it stay
+    RevokeToken {
+        /// The token's number
+        number: u64,
+    },
+    /// Revoke a client's key: the server refuses it at once, update agents from the policy that is signed now
+    Revoke {
+        /// The client's id
+        id: String,
+    },
+    /// List those who ask and are not known
+    Strangers,
     /// Write the file that a new client starts from
     Bundle {
         /// The domain that the client joins
@@ -100,6 +124,11 @@ pub async fn run(arguments: ClientsArguments, output: Output) -> Result<Exit, Fa
             let (): () = console.ask(Method::DELETE, &format!("/api/v1/clients/{}", segment(&id))).await?;
             output.result(&json!({"removed": id}), |_| format!("removed {id}"));
         }
+        Command::EnrolBundle(wanted) => enrolment::enrol_bundle(&console, wanted, output).await?,
+        Command::Tokens => enrolment::tokens(&console, output).await?,
+        Command::RevokeToken { number } => enrolment::revoke_token(&console, number, output).await?,
+        Command::Revoke { id } => enrolment::revoke(&console, &id, output).await?,
+        Command::Strangers => enrolment::strangers(&console, output).await?,
         Command::Bundle { domain, out } => {
             let bundle: ClientBundle =
                 console.get(&format!("/api/v1/client-bundle?domain={}", segment(&domain))).await?;
@@ -169,6 +198,8 @@ fn client_text(client: &ClientView) -> String {
         time(client.first_seen),
         time(client.last_seen),
     );
+    text.push('\n');
+    text.push_str(&enrolment::identity_text(client.identity.as_ref()));
     match &client.last_report {
         Some(report) => text.push_str(&format!("\n\n{}", report_text(report))),
         None => text.push_str("\nno run reported yet"),

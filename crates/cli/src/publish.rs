@@ -172,16 +172,17 @@ fn words(command: &str) -> Result<Vec<String>, String> {
     if words.is_empty() { Err("it has no words".to_owned()) } else { Ok(words) }
 }
 
-/// A time as people write it: `90`, `90s`, `5m`, `1h`.
+/// A time as people write it: `90`, `90s`, `5m`, `1h`, `7d`.
 pub fn parse_seconds(text: &str) -> Result<u32, String> {
     let (digits, factor) = match text.char_indices().next_back() {
         Some((at, 's')) => (&text[..at], 1),
         Some((at, 'm')) => (&text[..at], 60),
         Some((at, 'h')) => (&text[..at], 3600),
+        Some((at, 'd')) => (&text[..at], 24 * 3600),
         _ => (text, 1),
     };
     let number: u32 =
-        digits.parse().map_err(|_| "a time is a whole number with s, m or h, such as 90s".to_owned())?;
+        digits.parse().map_err(|_| "a time is a whole number with s, m, h or d, such as 90s".to_owned())?;
     match number.checked_mul(factor) {
         Some(0) => Err("a time limit of nothing would always be over".to_owned()),
         Some(seconds) => Ok(seconds),
@@ -213,7 +214,7 @@ mod tests {
         check("90s", 90);
         check("5m", 300);
         check("1h", 3600);
-        for bad in ["", "s", "0", "-1s", "1d", "1.5m", "4294967295h", "5ü"] {
+        for bad in ["", "s", "0", "-1s", "1y", "1.5m", "4294967295h", "5ü"] {
             assert!(parse_seconds(bad).is_err(), "{bad}");
         }
     }

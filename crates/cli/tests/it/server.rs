@@ -298,6 +298,37 @@ fn two_drafts_of_a_domain_do_not_overwrite_each_other() {
 }
 
 #[test]
+fn who_may_enrol() {
+    let world = World::new();
+    world.check("clients tokens", 0, &["no token admits anybody", "enrol-bundle"]);
+    world.check("domains add root/paris", 0, &["added root/paris"]);
+    world.check(
+        "clients enrol-bundle --domain root/paris --uses 40 --expires 2d --out b.json",
+        0,
+        &[
+            "wrote b.json for 40 clients of root/paris, until",
+            "like a password",
+            "headwater-client enrol b.json",
+        ],
+    );
+    let bundle = world.path().join("b.json");
+    let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&bundle).unwrap());
+    assert_eq!(mode & 0o777, 0o600, "it holds a secret");
+    let bundle: serde_json::Value = serde_json::from_slice(&std::fs::read(&bundle).unwrap()).unwrap();
+    let token = bundle["token"].as_str().unwrap();
+    assert!(token.starts_with("hwt_"), "{token}");
+    world.check("clients tokens", 0, &["root/paris", "40 of 40", "any"]);
+    world.check("clients revoke-token 1", 0, &["revoked token 1"]);
+    world.check("clients revoke-token 1", 2, &["enrolment token 1 does not exist"]);
+    world.check("clients enrol-bundle --domain root/oslo --out c.json", 2, &["root/oslo"]);
+    world.check("clients enrol-bundle --uses 0 --out c.json", 2, &["uses: 0"]);
+    world.check("clients enrol-bundle --expires 2y --out c.json", 2, &["--expires"]);
+    world.check("clients enrol-bundle --client pc-1 --uses 2 --out c.json", 2, &["--uses", "--client"]);
+    world.check("clients strangers", 0, &["nobody who is not known has asked"]);
+    world.check("clients revoke pc-1", 2, &["pc-1"]);
+}
+
+#[test]
 fn who_is_not_known_is_named() {
     let world = World::new();
     for command in [

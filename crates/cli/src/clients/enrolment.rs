@@ -1,0 +1,198 @@
+//! `headwater clients enrol-bundle | tokens | revoke-token | revoke | strangers`: who may join the fleet, and who may
+//! no longer be in it (I3).
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use headwater_api::bundle::EnrolBundle;
+use headwater_api::v1::{EnrolBundleRequest, IdentityView, RevokedView, StrangersAnswer, TokensAnswer};
+use reqwest::Method;
+use serde_json::json;
+
+use crate::console::{Console, segment};
+use crate::failure::Failure;
+use crate::output::{Output, one_line, table, time};
+use crate::publish::parse_seconds;
+
+/// What an enrolment bundle is for.
+#[derive(Debug, Args)]
+pub struct EnrolBundleArguments {
+    /// The domain that its clients join; with --client: where that client is now
+    #[arg(long)]
+    domain: Option<String>,
+    /// How many clients may enrol with it [default: 1]
+    #[arg(long, value_name = "N")]
+    uses: Option<u32>,
+    /// How long it is good, in seconds, or with s, m, h, d [default: 7d]
+    #[arg(long, value_name = "TIME", value_parser = parse_seconds)]
+    expires: Option<u32>,
+    /// For this one client, which may come with a new key: its former one is revoked
+    #[arg(long, value_name = "ID", conflicts_with = "uses")]
+    client: Option<String>,
+    /// Where to write it, readable for you alone
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+/// Makes a bundle with a token of its own.
+pub async fn enrol_bundle(
+    console: &Console,
+    wanted: EnrolBundleArguments,
+    output: Output,
+) -> Result<(), Failure> {
+    let EnrolBundleArguments { domain, uses, expires, client, out } = wanted;
+    let request = EnrolBundleRequest { domain, uses, expires_seconds: expires, client };
+    let bundle: EnrolBundle = console.call(Method::POST, "/api/v1/enrol-tokens", &request).await?;
+    write_private(&out, &serde_json::to_vec_pretty(&bundle).expect("a wire message always serialises"))?;
+    let uses = request.uses.unwrap_or(1);
+    let expires = bundle.token_expires;
+    let written = json!({
+        "written": out, "server_urls": bundle.server_urls, "domain": bundle.domain, "uses": uses, "expires": expires
+    });
+    output.result(&written, |_| {
+        let clients = match (&request.client, uses) {
+            (Some(id), _) => format!("client {id}"),
+            (None, 1) => "one client".to_owned(),
+            (None, uses) => format!("{uses} clients"),
+        };
+        let until = expires.map_or_else(String::new, |expires| format!(", until {}", time(expires)));
+        format!("wrote {} for {clients} of {}{until}", out.display(), bundle.domain)
+    });
+    if !output.is_json() {
+        output.note(&format!(
+            "whoever has this file can enrol: hand it on like a password\nnext, on the endpoint: headwater-client enrol {}",
+            out.display()
+        ));
+    }
+    Ok(())
+}
+
+/// Lists the tokens that still admit somebody.
+pub async fn tokens(console: &Console, output: Output) -> Result<(), Failure> {
+    let tokens: TokensAnswer = console.get("/api/v1/enrol-tokens").await?;
+    output.result(&tokens, |tokens| {
+        let rows = tokens.items.iter().map(|token| {
+            vec![
+                token.number.to_string(),
+                token.domain.clone(),
+                token.client.clone().unwrap_or_else(|| "any".to_owned()),
+                format!("{} of {}", token.uses_left, token.uses),
+                time(token.made),
+                time(token.expires),
+            ]
+        });
+        let empty =
+            "no token admits anybody\nnext: `headwater clients enrol-bundle --domain DOMAIN --out FILE`";
+        table(&["token", "domain", "client", "uses left", "made", "expires"], rows.collect(), empty)
+    });
+    Ok(())
+}
+
+/// Revokes a token.
+pub async fn revoke_token(console: &Console, number: u64, output: Output) -> Result<(), Failure> {
+    let (): () = console.ask(Method::DELETE, &format!("/api/v1/enrol-tokens/{number}")).await?;
+    output.result(&json!({"revoked_token": number}), |_| {
+        format!("revoked token {number}; clients that enrolled with it stay")
+    });
+    Ok(())
+}
+
+/// Revokes a client's key.
+pub async fn revoke(console: &Console, id: &str, output: Output) -> Result<(), Failure> {
+    let path = format!("/api/v1/clients/{}/revoke", segment(id));
+    let revoked: RevokedView = console.ask(Method::POST, &path).await?;
+    output.result(&revoked, |revoked| {
+        format!(
+            "revoked {}: the server refuses it from now on, update agents once they have the policy signed just now\nkey  {}",
+            one_line(&revoked.client),
+            revoked.key
+        )
+    });
+    if !output.is_json() {
+        output.note(&format!(
+            "to let it come back with a new key: headwater clients enrol-bundle --client {} --out FILE",
+            one_line(&revoked.client)
+        ));
+    }
+    Ok(())
+}
+
+/// Lists who asks and is not known.
+pub async fn strangers(console: &Console, output: Output) -> Result<(), Failure> {
+    let strangers: StrangersAnswer = console.get("/api/v1/strangers").await?;
+    output.result(&strangers, |strangers| {
+        let rows = strangers.items.iter().map(|stranger| {
+            let key: String = stranger.key.chars().take(16).collect();
+            vec![
+                stranger.client.clone(),
+                if key.is_empty() { "-".to_owned() } else { key },
+                reason(&stranger.reason).to_owned(),
+                stranger.address.clone(),
+                stranger.count.to_string(),
+                time(stranger.last_seen),
+            ]
+        });
+        let empty = "nobody who is not known has asked";
+        table(&["says it is", "key", "why not known", "from", "times", "last"], rows.collect(), empty)
+    });
+    Ok(())
+}
+
+/// A client's key, for those who look at the client.
+pub fn identity_text(identity: Option<&IdentityView>) -> String {
+    let Some(identity) = identity else {
+        return "key         none: it was revoked, or has not enrolled".to_owned();
+    };
+    let mut text = format!(
+        "key         {}\nenrolled    {}\ncertificate until {}\nreports     {} arrived of {} made",
+        identity.key,
+        time(identity.enrolled),
+        time(identity.certificate_end),
+        identity.reports_taken.saturating_sub(missing(identity)),
+        identity.reports_made,
+    );
+    if !identity.report_gaps.is_empty() {
+        let gaps: Vec<String> = identity
+            .report_gaps
+            .iter()
+            .map(|gap| match gap.first == gap.last {
+                true => gap.first.to_string(),
+                false => format!("{}-{}", gap.first, gap.last),
+            })
+            .collect();
+        text.push_str(&format!("; missing: {}", gaps.join(", ")));
+    }
+    text
+}
+
+fn missing(identity: &IdentityView) -> u64 {
+    identity.report_gaps.iter().map(|gap| gap.last - gap.first + 1).sum()
+}
+
+fn reason(word: &str) -> &str {
+    match word {
+        "unknown" => "never enrolled here, or removed",
+        "revoked" => "revoked",
+        "other_key" => "another key has its id",
+        "bad_token" => "its token admits nobody",
+        "bad_statement" => "said something that its key did not sign",
+        other => other,
+    }
+}
+
+/// Writes a file that only its owner reads, in place of what was there.
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let write = || -> std::io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    };
+    write().map_err(|error| Failure::file("write", path, &error))
+}
