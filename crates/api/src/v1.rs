@@ -60,12 +60,17 @@
 //! | GET `/api/v1/enrol-tokens` | – | [`TokensAnswer`] |
 //! | POST `/api/v1/enrol-tokens` | [`EnrolBundleRequest`] | 201 [`EnrolBundle`](crate::bundle::EnrolBundle) |
 //! | DELETE `/api/v1/enrol-tokens/{number}` | – | 204 |
+//! | GET `/api/v1/keys` | – | [`KeysView`] |
+//! | POST `/api/v1/keys/{class}/draft` | [`RootDraftRequest`] | [`RootDraft`] |
+//! | POST `/api/v1/keys/{class}/root` | [`RootRequest`] | [`ClassKeysView`] |
+//! | POST `/api/v1/backup` | [`BackupRequest`] | the backup, a tar, streamed |
 //! | GET `/api/v1/client-bundle` | [`BundleQuery`] | [`ClientBundle`](crate::bundle::ClientBundle) |
 
 mod clients;
 mod domain_settings;
 mod domains;
 mod identity;
+mod keys;
 mod releases;
 mod sources;
 mod status;
@@ -84,6 +89,10 @@ pub use domains::{DomainRequest, DomainView, DomainsAnswer};
 pub use identity::{
     EnrolBundleRequest, IdentityView, ReportGap, RevokedView, StrangerView, StrangersAnswer, TokenView,
     TokensAnswer,
+};
+pub use keys::{
+    BackupRequest, ClassKeysView, KeysView, RetiredKey, RoleKeysView, RootDraft, RootDraftRequest,
+    RootRequest,
 };
 pub use releases::{
     ComponentView, Hook, IncrementBeingMade, IncrementsOfComponent, IncrementsView, PublishOptions,

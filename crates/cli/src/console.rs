@@ -75,6 +75,17 @@ impl Console {
         self.receive(self.http.request(method, self.address(path))).await
     }
 
+    /// Sends a message and takes an answer of any length in chunks.
+    pub async fn download<B: Serialize + ?Sized>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &B,
+    ) -> Result<Download, Failure> {
+        let response = self.send(self.http.request(method, self.address(path)).json(body)).await?;
+        Ok(Download { response, console: self.clone() })
+    }
+
     /// Streams a body up and takes the answer.
     pub async fn upload<T: DeserializeOwned>(
         &self,
@@ -141,6 +152,21 @@ impl Console {
         let way_out = way_out(&error.code, error.details.as_ref());
         let (message, problems) = apart(error.message, problems(error.details.as_ref()));
         Failure::new(exit, message).with_problems(problems).with_way_out(way_out)
+    }
+}
+
+/// An answer that arrives.
+#[derive(Debug)]
+pub struct Download {
+    response: reqwest::Response,
+    console: Console,
+}
+
+impl Download {
+    /// The next bytes; none at the end. An answer that breaks off is a failure.
+    pub async fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        let chunk = self.response.chunk().await.map_err(|error| self.console.broke_off(&error))?;
+        Ok(chunk.map(|chunk| chunk.to_vec()))
     }
 }
 

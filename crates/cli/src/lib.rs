@@ -5,12 +5,14 @@
 //! `plan`, `repo` and `demo` need no server. Decisions are made in `headwater-policy`, signatures in
 //! `headwater-repo`; here they are only asked for and shown.
 
+pub mod backup;
 pub mod clients;
 pub mod completions;
 pub mod console;
 pub mod demo;
 pub mod domains;
 pub mod failure;
+pub mod keys;
 pub mod limits;
 pub mod output;
 pub mod pack;
@@ -65,6 +67,9 @@ enum Command {
     Domains(domains::DomainsArguments),
     UpdateAgents(update_agents::UpdateAgentsArguments),
     Vendor(vendor::VendorArguments),
+    Keys(keys::KeysArguments),
+    Backup(backup::BackupArguments),
+    Restore(backup::RestoreArguments),
     Repo(repository::RepoArguments),
     Plan(plan::PlanArguments),
     Demo(demo::DemoArguments),
@@ -141,6 +146,9 @@ fn run(command: Command, output: Output) -> Result<Exit, Failure> {
             Command::Domains(arguments) => domains::run(arguments, output).await,
             Command::UpdateAgents(arguments) => update_agents::run(arguments, output).await,
             Command::Vendor(arguments) => vendor::run(arguments, output).await,
+            Command::Keys(arguments) => keys::run(arguments, output).await,
+            Command::Backup(arguments) => backup::backup(arguments, output).await,
+            Command::Restore(arguments) => backup::restore(arguments, output).await,
             Command::Repo(arguments) => repository::run(arguments, output),
             Command::Plan(arguments) => plan::run(arguments, output),
             Command::Demo(arguments) => demo::run(arguments, output).await,

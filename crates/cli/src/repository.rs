@@ -197,12 +197,14 @@ struct PublishArguments {
     keep_archive: bool,
 }
 
-fn class_parser() -> impl TypedValueParser<Value = Class> {
+/// One of the three classes.
+pub fn class_parser() -> impl TypedValueParser<Value = Class> {
     PossibleValuesParser::new(Class::ALL.map(Class::as_str))
         .map(|word| word.parse().expect("a class's own name is one"))
 }
 
-fn role_parser() -> impl TypedValueParser<Value = Role> {
+/// One of the four roles.
+pub fn role_parser() -> impl TypedValueParser<Value = Role> {
     let role = |word: String| Role::ALL.into_iter().find(|role| role.name() == word);
     PossibleValuesParser::new(Role::ALL.map(Role::name))
         .map(move |word| role(word).expect("a role's own name is one"))

@@ -5,6 +5,7 @@
 //! step (see [`signing`]): nothing is saved that is not signed, nor signed that is not saved.
 
 pub mod archive;
+mod backup;
 pub(crate) mod clients;
 mod domain_drafts;
 mod domain_settings;
@@ -14,10 +15,12 @@ pub mod fleet;
 mod garbage;
 pub mod increments;
 mod jobs;
+pub(crate) mod keys;
 mod policies;
 mod preview;
 pub(crate) mod problems;
 pub mod releases;
+mod restoring;
 mod roles;
 pub mod signing;
 mod start;
@@ -39,7 +42,7 @@ use crate::config::Config;
 use crate::data::DataFolder;
 use crate::db::Db;
 use crate::error::{Error, Result};
-use crate::keys::ClassKeys;
+use crate::keys::{ClassKeys, KeyStore};
 use crate::limits;
 
 /// The server, without its listeners.
@@ -60,7 +63,7 @@ pub struct App {
     pub(crate) asked: Mutex<fleet::Asked>,
     fleet: RwLock<Arc<FleetKeys>>,
     fleet_tls: watch::Sender<Arc<rustls::ServerConfig>>,
-    keys: BTreeMap<Class, ClassKeys>,
+    keys: RwLock<BTreeMap<Class, Arc<ClassKeys>>>,
     stores: BTreeMap<Class, Store>,
     published: RwLock<BTreeMap<Class, Published>>,
     announced: RwLock<BTreeMap<String, u64>>,
@@ -89,6 +92,13 @@ impl App {
     /// # Errors
     /// When the folder, the database, a key or the metadata cannot be opened or made.
     pub async fn open(config: Config, fleet_url: SourceUrl, now: Timestamp) -> Result<Self> {
+        let app = Self::assemble(config, fleet_url, now).await?;
+        app.begin(now).await?;
+        Ok(app)
+    }
+
+    /// Opens everything; publishes nothing.
+    async fn assemble(config: Config, fleet_url: SourceUrl, now: Timestamp) -> Result<Self> {
         let data = DataFolder::open(&config.data)?;
         refuse_without_database(&data)?;
         let db = Db::open(&data.database()).await?;
@@ -96,8 +106,11 @@ impl App {
         let mut keys = BTreeMap::new();
         let mut stores = BTreeMap::new();
         for class in Class::ALL {
-            let was_published = db.repository(class).await?.is_some();
-            keys.insert(class, crate::keys::load_or_make(class, &data.keys(class), was_published)?);
+            let key_store = KeyStore::new(class, data.keys(class), config.keys_passphrase.clone());
+            if db.repository(class).await?.is_none() {
+                key_store.make()?;
+            }
+            keys.insert(class, Arc::new(key_store.load()?));
             let store = Store::open(data.repository(class), Some(config.class_quota_bytes))
                 .map_err(|error| archive::store_failed(class, error))?;
             stores.insert(class, store);
@@ -105,7 +118,7 @@ impl App {
         let mut tx = db.begin().await?;
         let fleet = FleetKeys::open(&data, &mut tx, &config, &fleet_url, now).await?;
         tx.commit().await?;
-        let app = Self {
+        Ok(Self {
             expiry: config.expiry,
             config,
             data,
@@ -121,16 +134,14 @@ impl App {
             asked: Mutex::default(),
             fleet_tls: watch::Sender::new(fleet.tls()?),
             fleet: RwLock::new(Arc::new(fleet)),
-            keys,
+            keys: RwLock::new(keys),
             stores,
             published: RwLock::default(),
             announced,
             workshop: increments::Workshop::default(),
             changing: tokio::sync::Mutex::new(()),
             crash_at: Mutex::new(None),
-        };
-        app.begin(now).await?;
-        Ok(app)
+        })
     }
 
     /// Waits for its turn to change something.

@@ -3,12 +3,14 @@
 //! `docs/server.example.toml` lists every key with its consequence. Flags of the command line are a second
 //! [`RawConfig`] that is laid over the file's.
 
+use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use headwater_identity::ServedName;
 use headwater_policy::SourceUrl;
-use headwater_repo::Expiry;
+use headwater_repo::{Expiry, Passphrase};
 use jiff::SignedDuration;
 use serde::Deserialize;
 
@@ -61,6 +63,8 @@ pub struct RawConfig {
     pub targets_life_days: Option<u32>,
     /// Likewise of the root. Default 365.
     pub root_life_days: Option<u32>,
+    /// A file with the passphrase that the online keys are encrypted with. Default: none, they are plain.
+    pub keys_passphrase_file: Option<PathBuf>,
 }
 
 /// The configuration, valid.
@@ -102,6 +106,8 @@ pub struct Config {
     pub increments_memory_bytes: u64,
     /// How long after signing metadata expires.
     pub expiry: Expiry,
+    /// The passphrase of the online keys.
+    pub keys_passphrase: Option<Arc<Passphrase>>,
 }
 
 /// Why a configuration is refused.
@@ -172,6 +178,7 @@ impl RawConfig {
             snapshot_life_days: self.snapshot_life_days.or(below.snapshot_life_days),
             targets_life_days: self.targets_life_days.or(below.targets_life_days),
             root_life_days: self.root_life_days.or(below.root_life_days),
+            keys_passphrase_file: self.keys_passphrase_file.or(below.keys_passphrase_file),
         }
     }
 }
@@ -184,6 +191,7 @@ impl TryFrom<RawConfig> for Config {
         let expiry = expiry(&raw)?;
         let config = Self {
             expiry,
+            keys_passphrase: keys_passphrase(raw.keys_passphrase_file.as_deref())?,
             data: raw.data.ok_or_else(|| {
                 value("data", "is missing; give the data folder, here or with --data DIR".to_owned())
             })?,
@@ -257,6 +265,20 @@ fn expiry(raw: &RawConfig) -> Result<Expiry, ConfigError> {
         targets: life("targets_life_days", raw.targets_life_days, default.targets)?,
         root: life("root_life_days", raw.root_life_days, default.root)?,
     })
+}
+
+/// The first line of the file; none without a file.
+fn keys_passphrase(path: Option<&Path>) -> Result<Option<Arc<Passphrase>>, ConfigError> {
+    let Some(path) = path.filter(|path| !path.as_os_str().is_empty()) else { return Ok(None) };
+    let bad = |reason: String| value("keys_passphrase_file", format!("{}: {reason}", path.display()));
+    let mut text = String::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(limits::PASSPHRASE_FILE_BYTES_MAX).read_to_string(&mut text))
+        .map_err(|error| bad(error.to_string()))?;
+    let line = text.lines().next().unwrap_or_default().to_owned();
+    Passphrase::for_new(line)
+        .map(|passphrase| Some(Arc::new(passphrase)))
+        .map_err(|error| bad(error.to_string()))
 }
 
 fn fleet_url(text: &str) -> Result<SourceUrl, ConfigError> {

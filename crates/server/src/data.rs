@@ -84,6 +84,12 @@ impl DataFolder {
         self.root.join("keys").join("fleet")
     }
 
+    /// The folder of all keys.
+    #[must_use]
+    pub fn all_keys(&self) -> PathBuf {
+        self.root.join("keys")
+    }
+
     /// The folder of a class repository.
     #[must_use]
     pub fn repository(&self, class: Class) -> PathBuf {

@@ -78,6 +78,16 @@ impl Db {
         }
     }
 
+    /// A whole copy of the database as it is at this moment, in a new file.
+    ///
+    /// # Errors
+    /// When the database or the disk fails.
+    pub async fn copy_to(&self, path: &Path) -> Result<()> {
+        let path = path.to_string_lossy().into_owned();
+        sqlx::query("VACUUM INTO ?").bind(path).execute(&self.readers).await?;
+        Ok(())
+    }
+
     /// For reading.
     #[must_use]
     pub fn read(&self) -> &SqlitePool {
@@ -104,6 +114,7 @@ fn migrations() -> Migrator {
         (1, "begin", include_str!("../migrations/0001_begin.sql")),
         (2, "report bytes", include_str!("../migrations/0002_report_bytes.sql")),
         (3, "fleet identity", include_str!("../migrations/0003_fleet_identity.sql")),
+        (5, "sequence floors", include_str!("../migrations/0005_sequence_floors.sql")),
         (6, "increments", include_str!("../migrations/0006_increments.sql")),
         (7, "domain drafts", include_str!("../migrations/0007_domain_drafts.sql")),
     ];

@@ -57,6 +57,12 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A backup that cannot be made or restored.
+    #[error("{reason}")]
+    Backup {
+        /// Why, and what would do.
+        reason: String,
+    },
     /// A test asked for a crash here.
     #[error("stopped at {0:?} as a test asked")]
     Crash(crate::app::CrashPoint),
@@ -188,6 +194,22 @@ pub enum Refusal {
     /// What was asked is never done to the root domain.
     #[error("domain root: {0}")]
     NotForRoot(&'static str),
+    /// A root that will not do.
+    #[error("class {class}: this root cannot be taken: {reason}")]
+    Root {
+        /// The class.
+        class: headwater_policy::Class,
+        /// Why, and what would do.
+        reason: String,
+    },
+    /// A root that lacks signatures.
+    #[error("class {class}: {reason}")]
+    RootUnsigned {
+        /// The class.
+        class: headwater_policy::Class,
+        /// Whose.
+        reason: String,
+    },
     /// The archive cannot become a release.
     #[error("archive: {0}")]
     Archive(String),

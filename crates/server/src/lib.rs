@@ -8,6 +8,7 @@
 //! (`depot`). It never plans for a client and never installs anything.
 
 pub mod app;
+pub mod backup;
 pub mod config;
 mod data;
 mod db;
@@ -15,6 +16,7 @@ pub mod error;
 mod keys;
 pub mod limits;
 mod rest;
+pub mod restore;
 mod run;
 
 pub use app::{App, CrashPoint};

@@ -3,6 +3,7 @@
 //! Two routers, for two listeners: [`fleet`] is the static layout and what clients say; [`console`] is `/api/v1` and
 //! `/health`. The table of routes stands in `headwater_api::v1`.
 
+mod backups;
 mod console;
 mod errors;
 mod fleet;

@@ -88,7 +88,7 @@ pub async fn run(
     let fleet_url = config.fleet_url.clone().unwrap_or_else(|| url_of(scheme, fleet_addr));
     let console_url = url_of(Scheme::Http, console_addr).to_string();
     let app = Arc::new(App::open(config, fleet_url.clone(), now()).await?);
-    for warning in app.warnings() {
+    for warning in app.warnings(now()) {
         tracing::warn!("{warning}");
     }
     // Before the first answer, so that nobody is served by what is about to expire.

@@ -1,6 +1,6 @@
 //! The ceremonies of a static repository beside publishing: making it, signing anew, replacing keys.
 
-use headwater_repo::{Draft, KeyRing, Role, RootDraft, SignedRoot, Unsigned, layout};
+use headwater_repo::{Draft, KeyRing, Role, RootDraft, Unsigned, UnsignedRoot, layout};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -58,7 +58,8 @@ pub fn refresh(folder: &Folder, ring: &KeyRing, now: Timestamp) -> Result<Vec<&'
     let expiry = folder.expiry();
     let half_over =
         |role: Role, life: jiff::SignedDuration| present.expires(role).duration_since(now) < life / 2;
-    let (unsigned, what) = if half_over(Role::Targets, expiry.targets) {
+    let all = folder.is_between_roots(&present)?;
+    let (unsigned, what) = if all || half_over(Role::Targets, expiry.targets) {
         (Draft::next(&present).finish(now, expiry), vec!["targets", "snapshot", "timestamp"])
     } else if half_over(Role::Snapshot, expiry.snapshot) {
         (Unsigned::snapshot_again(&present, now, expiry), vec!["snapshot", "timestamp"])
@@ -70,26 +71,49 @@ pub fn refresh(folder: &Folder, ring: &KeyRing, now: Timestamp) -> Result<Vec<&'
     Ok(what)
 }
 
-/// Replaces a role's keys by one new key, under a new root.
+/// Replaces a role's keys by one new key, under a new root that the root keys in the key folder sign.
 pub fn rotate(folder: &Folder, keys: &KeyFolder, role: Role, now: Timestamp) -> Result<u64, Failure> {
     let present = folder.published()?;
-    let before = keys.ring()?;
-    let has_root_key = |root: &SignedRoot| {
-        root.key_ids(Role::Root).iter().filter(|id| before.get(id).is_some()).count()
-            >= root.threshold(Role::Root)
-    };
-    if !has_root_key(present.root()) {
-        return Err(Failure::failed("only the root key can replace keys, and it is not at hand")
-            .with_way_out("bring the root key into the folder of --keys, then run this again"));
+    let root = present.root();
+    if !keys.ring()?.reaches(root.key_ids(Role::Root), root.threshold(Role::Root)) {
+        return Err(Failure::failed("only the root key can replace keys, and it is not at hand").with_way_out(
+            "bring the root key into the folder of --keys, or use `headwater keys rotate` with --root-keys",
+        ));
     }
-    let key = keys.make(role)?;
-    let draft = RootDraft::next(present.root()).map_err(refused)?.role(role, 1, [key.public()]);
+    take_root(folder, keys, draft_root(folder, keys, |draft| replaced(draft, keys, role), now)?, now)
+}
+
+/// The root after the present one, with changes.
+pub fn draft_root(
+    folder: &Folder,
+    keys: &KeyFolder,
+    change: impl FnOnce(RootDraft) -> Result<RootDraft, Failure>,
+    now: Timestamp,
+) -> Result<UnsignedRoot, Failure> {
+    let present = folder.published()?;
+    // What broke off after its root was written is in force by that root.
+    keys.settle(present.root())?;
+    change(RootDraft::next(present.root()).map_err(refused)?)?.finish(now, folder.expiry()).map_err(refused)
+}
+
+/// A draft in which `role` has one new key, which waits in the key folder.
+pub fn replaced(draft: RootDraft, keys: &KeyFolder, role: Role) -> Result<RootDraft, Failure> {
+    Ok(draft.role(role, 1, [keys.pending(role)?.public()]))
+}
+
+/// Publishes under a new root. Root keys in the key folder sign it here.
+pub fn take_root(
+    folder: &Folder,
+    keys: &KeyFolder,
+    root: UnsignedRoot,
+    now: Timestamp,
+) -> Result<u64, Failure> {
+    let present = folder.published()?;
     let ring = keys.ring()?;
-    let root =
-        draft.finish(now, folder.expiry()).and_then(|unsigned| unsigned.sign_with(&ring)).map_err(refused)?;
-    let version = root.version();
+    let root = root.sign_with(&ring).map_err(refused)?;
     let mut draft = Draft::next(&present);
-    draft.rotate_root(root).map_err(refused)?;
+    draft.rotate_root(root.clone()).map_err(refused)?;
     sign(folder, &ring, draft, now)?;
-    Ok(version)
+    keys.settle(&root)?;
+    Ok(root.version())
 }

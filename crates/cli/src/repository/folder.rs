@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use headwater_repo::{Digest, Expiry, Published, Role, Signed, TargetName, layout};
+use headwater_repo::{Digest, Expiry, Published, Role, Signed, TargetName, Trusted, layout};
 use serde_json::Value;
 
 use crate::failure::{Exit, Failure, chain};
@@ -57,13 +57,31 @@ impl Folder {
             return Err(Failure::bad_input(format!("there is no repository at {}", self.root.display()))
                 .with_way_out("`headwater repo init` makes one; --class names another class"));
         }
-        let root = self.read(&layout::metadata(Role::Root, self.root_version_newest()?))?;
+        let newest = self.root_version_newest()?;
+        let read_root = |version| self.read(&layout::metadata(Role::Root, version));
+        let root = read_root(newest)?;
         let timestamp = self.read(layout::TIMESTAMP)?;
         let snapshot = self.read(&layout::metadata(Role::Snapshot, pinned(&timestamp, "snapshot.json")?))?;
         let targets = self.read(&layout::metadata(Role::Targets, pinned(&snapshot, "targets.json")?))?;
-        Published::read(&root, &timestamp, &snapshot, &targets).map_err(|error| {
+        let published = match Published::read(&root, &timestamp, &snapshot, &targets) {
+            // A change of keys that broke off after the root was written: what is published next ends it.
+            Err(error) if newest > 1 => {
+                let before = read_root(newest - 1)?;
+                Published::read_between(&before, &root, &timestamp, &snapshot, &targets).map_err(|_| error)
+            }
+            read => read,
+        };
+        published.map_err(|error| {
             Failure::failed(format!("{} cannot be built upon: {}", self.root.display(), chain(&error)))
         })
+    }
+
+    /// Whether a change of keys broke off: the newest root is there, and what is published is not signed under it.
+    pub fn is_between_roots(&self, published: &Published) -> Result<bool, Failure> {
+        let timestamp = self.read(layout::TIMESTAMP)?;
+        let trusted = Trusted::from_root(published.root().bytes())
+            .and_then(|mut trusted| trusted.update_timestamp(&timestamp, jiff::Timestamp::MIN));
+        Ok(trusted.is_err())
     }
 
     /// The newest root's version: they are numbered without gaps.

@@ -2,12 +2,12 @@
 //! owner alone. It stands apart from the repository, which the world may read.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use headwater_repo::{KeyRing, Role, SecretKey};
+use headwater_repo::{KeyRing, Role, SecretKey, SignedRoot, sealed};
 
 use crate::failure::{Exit, Failure};
+use crate::keys::holder::write_whole;
 
 /// A folder of keys, and the lock that keeps two writers of a repository apart.
 #[derive(Debug)]
@@ -45,16 +45,8 @@ impl KeyFolder {
 
     /// Makes a key for a role and writes it.
     pub fn make(&self, role: Role) -> Result<SecretKey, Failure> {
-        let key =
-            SecretKey::generate().map_err(|error| Failure::failed(format!("cannot make a key: {error}")))?;
-        let id = key.id().to_string();
-        let path = self.path.join(format!("{role}-{}.pem", &id[..12]));
-        let write = || {
-            let mut file = private_file().create_new(true).open(&path)?;
-            file.write_all(key.to_pem().expose().as_bytes())?;
-            file.sync_all()
-        };
-        write().map_err(|error| Failure::file("write", &path, &error))?;
+        let key = generate()?;
+        write_whole(&self.path_of(role, &key), key.to_pem().expose().as_bytes())?;
         Ok(key)
     }
 
@@ -67,18 +59,77 @@ impl KeyFolder {
             if path.extension().is_none_or(|extension| extension != "pem") {
                 continue;
             }
-            let text = fs::read_to_string(&path).map_err(|error| Failure::file("read", &path, &error))?;
-            let key = SecretKey::from_pem(&text).map_err(|error| {
-                Failure::new(Exit::BadInput, format!("{} is not a key: {error}", path.display()))
-            })?;
-            ring.add(key);
+            // One that is encrypted is a root key that somebody put here: it signs by `headwater keys`.
+            if let Some(key) = read(&path)? {
+                ring.add(key);
+            }
+        }
+        for role in Role::ALL {
+            if let Some(key) = read(&self.pending_path(role))? {
+                ring.add(key);
+            }
         }
         Ok(ring)
     }
+
+    /// The key that will be `role`'s; the same one until a root with it is published, so that what a crash broke off is
+    /// taken up again.
+    pub fn pending(&self, role: Role) -> Result<SecretKey, Failure> {
+        let path = self.pending_path(role);
+        if let Some(key) = read(&path)? {
+            return Ok(key);
+        }
+        let folder = self.path.join("pending");
+        private_folder().create(&folder).map_err(|error| Failure::file("make folder", &folder, &error))?;
+        let key = generate()?;
+        write_whole(&path, key.to_pem().expose().as_bytes())?;
+        Ok(key)
+    }
+
+    /// Moves pending keys that `root`, which is published, names to where they belong.
+    pub fn settle(&self, root: &SignedRoot) -> Result<(), Failure> {
+        for role in Role::ALL {
+            let pending = self.pending_path(role);
+            let Some(key) = read(&pending)?.filter(|key| root.key_ids(role).contains(&key.id())) else {
+                continue;
+            };
+            let path = self.path_of(role, &key);
+            fs::rename(&pending, &path).map_err(|error| Failure::file("write", &path, &error))?;
+        }
+        Ok(())
+    }
+
+    fn path_of(&self, role: Role, key: &SecretKey) -> PathBuf {
+        self.path.join(format!("{role}-{}.pem", &key.id().to_string()[..12]))
+    }
+
+    fn pending_path(&self, role: Role) -> PathBuf {
+        self.path.join("pending").join(format!("{role}.pem"))
+    }
 }
 
+fn generate() -> Result<SecretKey, Failure> {
+    SecretKey::generate().map_err(|error| Failure::failed(format!("cannot make a key: {error}")))
+}
+
+/// A plain key; none where there is no file, or an encrypted one.
+fn read(path: &Path) -> Result<Option<SecretKey>, Failure> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Failure::file("read", path, &error)),
+    };
+    if sealed::is_encrypted(&text) {
+        return Ok(None);
+    }
+    SecretKey::from_pem(&text)
+        .map(Some)
+        .map_err(|error| Failure::new(Exit::BadInput, format!("{} is not a key: {error}", path.display())))
+}
+
+/// Makes folders that only their owner may enter.
 #[cfg(unix)]
-fn private_folder() -> DirBuilder {
+pub fn private_folder() -> DirBuilder {
     use std::os::unix::fs::DirBuilderExt as _;
     let mut builder = DirBuilder::new();
     builder.recursive(true).mode(0o700);
@@ -86,14 +137,16 @@ fn private_folder() -> DirBuilder {
 }
 
 #[cfg(not(unix))]
-fn private_folder() -> DirBuilder {
+/// Makes folders that only their owner may enter.
+pub fn private_folder() -> DirBuilder {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     builder
 }
 
+/// Makes files that only their owner may read.
 #[cfg(unix)]
-fn private_file() -> OpenOptions {
+pub fn private_file() -> OpenOptions {
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut options = OpenOptions::new();
     options.write(true).mode(0o600);
@@ -101,7 +154,8 @@ fn private_file() -> OpenOptions {
 }
 
 #[cfg(not(unix))]
-fn private_file() -> OpenOptions {
+/// Makes files that only their owner may read.
+pub fn private_file() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true);
     options

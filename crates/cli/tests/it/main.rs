@@ -5,6 +5,7 @@
 mod bad_input;
 mod demo;
 mod help;
+mod keys;
 mod plan;
 mod progress;
 mod repo;

@@ -79,6 +79,9 @@ impl App {
     async fn sign_what_is_due(&self, now: Timestamp) -> Result<String> {
         let mut done = Vec::new();
         for class in Class::ALL {
+            if self.end_broken_rotation(class, now).await? {
+                done.push(format!("root of {class}"));
+            }
             if let Some(role) = self.sign_again(class, now).await? {
                 done.push(format!("{role} of {class}"));
             }

@@ -222,7 +222,8 @@ impl App {
             }
             .into());
         }
-        let next = known.last().map_or(1, |row| row.sequence + 1);
+        let floor = self.db.sequence_floor(release.class).await?;
+        let next = known.last().map_or(0, |row| row.sequence).max(floor) + 1;
         Ok(Sequence::new(next).map_err(|error| Refusal::invalid(error.to_string()))?)
     }
 

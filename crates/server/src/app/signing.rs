@@ -53,8 +53,7 @@ impl App {
     /// Signs a draft and writes all of it but `timestamp.json`.
     pub(crate) fn stage(&self, class: Class, draft: Draft, now: Timestamp) -> Result<Staged> {
         let unsigned = draft.finish(now, &self.expiry).map_err(failed(class, "draft"))?;
-        let signed = unsigned.sign(&self.keys[&class].ring).map_err(failed(class, "signing"))?;
-        self.write(class, &signed)
+        self.write(class, &self.sign(class, unsigned)?)
     }
 
     /// Saves and publishes: `tx` holds what the use case saves.
@@ -102,9 +101,12 @@ impl App {
 
     /// The first root of a class.
     pub(crate) fn first_root(&self, class: Class, now: Timestamp) -> Result<SignedRoot> {
-        let keys = &self.keys[&class];
-        let draft =
-            keys.public.iter().fold(RootDraft::first(), |draft, (role, key)| draft.role(*role, 1, [*key]));
+        let keys = self.keys(class);
+        let draft = self
+            .key_store(class)
+            .make()?
+            .into_iter()
+            .fold(RootDraft::first(), |draft, (role, key)| draft.role(role, 1, [key]));
         draft
             .finish(now, &self.expiry)
             .and_then(|unsigned| unsigned.sign_with(&keys.ring))
@@ -118,24 +120,23 @@ impl App {
         let due = |role, life: SignedDuration| {
             published.expires(role).duration_since(now) * (RESIGN_LIFE_LEFT_DIVISOR as i32) < life
         };
-        let ring = &self.keys[&class].ring;
-        let (role, signed) = if due(Role::Root, self.expiry.root) {
-            let root = RootDraft::next(published.root())
+        let keys = self.keys(class);
+        let root = published.root();
+        let can_renew = keys.ring.reaches(root.key_ids(Role::Root), root.threshold(Role::Root));
+        let (role, unsigned) = if due(Role::Root, self.expiry.root) && can_renew {
+            let root = RootDraft::next(root)
                 .and_then(|draft| draft.finish(now, &self.expiry))
-                .and_then(|unsigned| unsigned.sign_with(ring))
+                .and_then(|unsigned| unsigned.sign_with(&keys.ring))
                 .map_err(failed(class, "renewing the root"))?;
             let mut draft = Draft::next(&published);
             draft.rotate_root(root).map_err(failed(class, "renewing the root"))?;
-            (Role::Root, draft.finish(now, &self.expiry).and_then(|unsigned| unsigned.sign(ring)))
+            (Role::Root, draft.finish(now, &self.expiry))
         } else if due(Role::Targets, self.expiry.targets) {
-            let unsigned = Draft::next(&published).finish(now, &self.expiry);
-            (Role::Targets, unsigned.and_then(|unsigned| unsigned.sign(ring)))
+            (Role::Targets, Draft::next(&published).finish(now, &self.expiry))
         } else if due(Role::Snapshot, self.expiry.snapshot) {
-            let resign = Unsigned::snapshot_again(&published, now, &self.expiry);
-            (Role::Snapshot, resign.and_then(|resign| resign.sign(ring)))
+            (Role::Snapshot, Unsigned::snapshot_again(&published, now, &self.expiry))
         } else if due(Role::Timestamp, self.expiry.timestamp) {
-            let resign = Unsigned::timestamp_again(&published, now, &self.expiry);
-            (Role::Timestamp, resign.and_then(|resign| resign.sign(ring)))
+            (Role::Timestamp, Unsigned::timestamp_again(&published, now, &self.expiry))
         } else {
             // A full disk may have kept the file from its place.
             if let Some(row) = self.db.repository(class).await? {
@@ -143,10 +144,16 @@ impl App {
             }
             return Ok(None);
         };
-        let staged = self.write(class, &signed.map_err(failed(class, "signing anew"))?)?;
+        let unsigned = unsigned.map_err(failed(class, "signing anew"))?;
+        let staged = self.write(class, &self.sign(class, unsigned)?)?;
         let tx = self.db.begin().await?;
         self.commit(tx, vec![staged.without_news()]).await?;
         Ok(Some(role))
+    }
+
+    pub(crate) fn sign(&self, class: Class, unsigned: Unsigned) -> Result<Signed> {
+        let keys = self.keys(class);
+        unsigned.sign_overlapping(&keys.ring, &keys.held).map_err(failed(class, "signing"))
     }
 
     fn write(&self, class: Class, signed: &Signed) -> Result<Staged> {

@@ -14,7 +14,7 @@ use super::policies::{policy_target, signed_policy};
 use super::signing::failed;
 use crate::db::policies::Saved;
 use crate::db::{domain_settings, domains, policies, to_json};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, chain};
 
 impl App {
     /// Publishes what has never been published, repairs what a crash left, and notes where the server now is.
@@ -24,6 +24,12 @@ impl App {
             if !self.open_repository(class).await? {
                 self.publish_first(class, now).await?;
             }
+            self.settle_keys(class, now)?;
+            if let Err(error) = self.resume_root(class, now).await {
+                // The signing job tries it again and tells in the status.
+                tracing::error!(%class, error = chain(&error), "a change of keys that had broken off is not completed");
+            }
+            self.check_keys(class)?;
         }
         let current = self.current().await?;
         if *current.policy.server() != self.fleet_url {

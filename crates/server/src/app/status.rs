@@ -31,7 +31,7 @@ impl App {
             update_agents: agents as u64,
             classes,
             jobs: self.job_board(),
-            warnings: self.warnings(),
+            warnings: self.warnings(now),
         })
     }
 
@@ -58,15 +58,12 @@ impl App {
     }
 
     /// What an administrator should know at every start.
-    pub(crate) fn warnings(&self) -> Vec<String> {
+    pub(crate) fn warnings(&self, now: Timestamp) -> Vec<String> {
         let mut warnings = vec![
             "both listeners speak plain HTTP, and the console has no sign-in: whoever can connect is an administrator"
                 .to_owned(),
         ];
-        if self.keys.values().flat_map(|keys| &keys.public).any(|(role, _)| *role == Role::Root) {
-            warnings
-                .push("the root keys are in the data folder: whoever reads it can sign anything".to_owned());
-        }
+        warnings.extend(self.keys_to_do(now));
         if self.config.unsafe_bind_beyond_loopback {
             warnings.push("unsafe_bind_beyond_loopback is on: other computers may connect".to_owned());
         }

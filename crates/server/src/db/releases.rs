@@ -63,6 +63,15 @@ impl Db {
         Ok(rows.into_iter().map(release).collect())
     }
 
+    /// The sequence up to which none is given any more; 0 unless the server was restored.
+    pub async fn sequence_floor(&self, class: Class) -> Result<u64> {
+        let floor: Option<i64> = sqlx::query_scalar("SELECT sequence FROM sequence_floors WHERE class = ?")
+            .bind(class.to_string())
+            .fetch_optional(self.read())
+            .await?;
+        Ok(floor.map_or(0, count))
+    }
+
     /// Every blob that a release of a class needs, or needed a short while ago, increments included.
     pub async fn blobs(&self, class: Class) -> Result<BTreeSet<Digest>> {
         let blobs: Vec<String> = sqlx::query_scalar(
@@ -80,6 +89,20 @@ impl Db {
         };
         blobs.into_iter().map(digest).collect()
     }
+}
+
+/// Lifts the floor of a class's sequences, over everything that is known, by so much.
+pub async fn raise_floor(tx: &mut Tx, class: Class, by: u64) -> Result<()> {
+    sqlx::query(
+        "INSERT OR REPLACE INTO sequence_floors (class, sequence) VALUES (?1, ?2 + max(\
+         coalesce((SELECT max(sequence) FROM releases WHERE class = ?1), 0), \
+         coalesce((SELECT sequence FROM sequence_floors WHERE class = ?1), 0)))",
+    )
+    .bind(class.to_string())
+    .bind(number(by))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 /// Notes where a component comes from.

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use axum::response::Response;
 use axum::routing::{delete, get, patch, post, put};
 use axum::{Json, Router, middleware};
 use headwater_api::bundle::{ClientBundle, EnrolBundle};
+use headwater_api::v1::{BackupRequest, ClassKeysView, KeysView, RootDraft, RootDraftRequest, RootRequest};
 use headwater_api::v1::{
     BundleQuery, ClientView, ClientsAnswer, ClientsQuery, ComponentView, DiffAnswer, DiffQuery,
     DomainRequest, DomainView, DomainsAnswer, Draft, DraftsAnswer, EditsRequest, EnrolBundleRequest,
@@ -20,7 +22,7 @@ use headwater_api::v1::{
 };
 
 use super::json::{Asked, Body, Named};
-use super::{guard, json, now, upload};
+use super::{backups, guard, json, now, upload};
 use crate::app::App;
 use crate::app::archive::Format;
 use crate::app::releases::{NewRelease, parse_name};
@@ -73,6 +75,10 @@ pub fn console(app: Arc<App>, address: SocketAddr) -> Router {
         .route("/update-agents/{id}", put(give).delete(take))
         .route("/vendor", get(vendor).put(set_vendor).delete(remove_vendor))
         .route("/vendor/sync", post(sync))
+        .route("/backup", post(backup))
+        .route("/keys", get(keys))
+        .route("/keys/{class}/draft", post(draft_root))
+        .route("/keys/{class}/root", post(take_root))
         .route("/client-bundle", get(bundle))
         .method_not_allowed_fallback(json::wrong_method)
         .with_state(app);
@@ -417,4 +423,28 @@ async fn sync(State(app): Server) -> Result<Json<SyncResult>> {
 
 async fn bundle(State(app): Server, Asked(query): Asked<BundleQuery>) -> Result<Json<ClientBundle>> {
     Ok(Json(app.client_bundle(query.domain.as_deref().unwrap_or("root")).await?))
+}
+
+async fn backup(State(app): Server, Body(request): Body<BackupRequest>) -> Result<Response> {
+    backups::backup(&app, request, now()).await
+}
+
+async fn keys(State(app): Server) -> Json<KeysView> {
+    Json(app.keys_view(now()))
+}
+
+async fn draft_root(
+    State(app): Server,
+    Named(class): Named<String>,
+    Body(request): Body<RootDraftRequest>,
+) -> Result<Json<RootDraft>> {
+    Ok(Json(app.draft_root(json::class(&class)?, &request, now()).await?))
+}
+
+async fn take_root(
+    State(app): Server,
+    Named(class): Named<String>,
+    Body(request): Body<RootRequest>,
+) -> Result<Json<ClassKeysView>> {
+    Ok(Json(app.submit_root(json::class(&class)?, &request.root, now()).await?))
 }

@@ -45,6 +45,7 @@ fn table(error: &Error) -> Row {
         Error::Repository { .. } => {
             internal("signing", "the server could not sign; its log says why. Nothing was published")
         }
+        Error::Backup { .. } => internal("backup", &error.to_string()),
         Error::Crash(_) => internal("crash", "the server stopped as a test asked"),
     }
 }
@@ -93,6 +94,8 @@ fn refused(refusal: &Refusal) -> (StatusCode, &'static str, Option<Value>) {
         }
         Refusal::DomainNotEmpty { .. } => (S::CONFLICT, "domain_not_empty", None),
         Refusal::NotForRoot(_) => (S::UNPROCESSABLE_ENTITY, "not_for_root", None),
+        Refusal::Root { .. } => (S::UNPROCESSABLE_ENTITY, "bad_root", None),
+        Refusal::RootUnsigned { .. } => (S::CONFLICT, "root_unsigned", None),
         Refusal::Archive(_) => (S::UNPROCESSABLE_ENTITY, "bad_archive", None),
         Refusal::TooLarge { limit, .. } => {
             (S::PAYLOAD_TOO_LARGE, "too_large", Some(json!({ "limit": limit })))

@@ -122,6 +122,13 @@ pub async fn wrong_method() -> Response {
     answer(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", message, None).into_response()
 }
 
+/// A class named in a path.
+pub fn class(text: &str) -> crate::error::Result<headwater_policy::Class> {
+    text.parse().map_err(|error: headwater_policy::ParseError| {
+        crate::error::Refusal::invalid(error.to_string()).into()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;

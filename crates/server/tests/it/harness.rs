@@ -54,7 +54,8 @@ impl Server {
         Self::start_on(folder, config).await
     }
 
-    async fn start_on(folder: TempDir, config: Config) -> Self {
+    /// Starts one in a folder, configured as a test wants it.
+    pub async fn start_on(folder: TempDir, config: Config) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let kept = config.clone();
         let running = run(config, std::future::pending()).await.unwrap();

@@ -12,6 +12,7 @@ mod fleet_access;
 mod harness;
 mod increments;
 mod jobs;
+mod keys;
 mod limits;
 mod refusals;
 mod releases;

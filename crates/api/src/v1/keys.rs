@@ -1,0 +1,116 @@
+//! Signing keys: what there is, what has to be done by when, and the way of a new root (I2).
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The keys of all classes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeysView {
+    /// By class.
+    pub classes: Vec<ClassKeysView>,
+    /// What an administrator has to do, most urgent first; empty where nothing is.
+    pub to_do: Vec<String>,
+}
+
+/// The keys of one class.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClassKeysView {
+    /// The class.
+    pub class: String,
+    /// Version of its root.
+    pub root_version: u64,
+    /// When its root expires.
+    pub root_expires: Timestamp,
+    /// When its root should be signed anew at the latest: half of its life before that.
+    pub renew_by: Timestamp,
+    /// Whether enough root keys stand in the server's data folder, so that the server renews its root by itself.
+    pub root_keys_here: bool,
+    /// The four roles.
+    pub roles: Vec<RoleKeysView>,
+    /// Replaced keys that sign beside their successors for a while.
+    #[serde(default)]
+    pub retired: Vec<RetiredKey>,
+}
+
+/// The keys of one role.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoleKeysView {
+    /// `root`, `targets`, `snapshot`, `timestamp`.
+    pub role: String,
+    /// How many of its keys must sign.
+    pub threshold: u32,
+    /// Their ids.
+    pub keys: Vec<String>,
+    /// How many of them the server holds.
+    pub here: u32,
+    /// When what it signed expires.
+    pub expires: Timestamp,
+}
+
+/// A replaced key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetiredKey {
+    /// Its former role.
+    pub role: String,
+    /// Its id.
+    pub key: String,
+    /// Until when it signs beside its successor.
+    pub until: Timestamp,
+}
+
+/// Asks for a root to be signed: the present one with a new expiry and with these changes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RootDraftRequest {
+    /// Online roles that get a new key, made by the server: `targets`, `snapshot`, `timestamp`.
+    #[serde(default)]
+    pub replace: Vec<String>,
+    /// Public keys that shall be the root keys, 64 hexadecimal digits each. Default: as before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_keys: Option<Vec<String>>,
+    /// How many root keys must sign. Default: as before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_threshold: Option<u32>,
+}
+
+/// A root to be signed, and the one that it follows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootDraft {
+    /// The class.
+    pub class: String,
+    /// The root in force: its keys must sign too.
+    pub previous: Value,
+    /// The new root, with the signatures so far.
+    pub root: Value,
+}
+
+/// A root with all its signatures.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RootRequest {
+    /// The root.
+    pub root: Value,
+}
+
+/// What a backup shall hold beside the database and all signed metadata.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackupRequest {
+    /// The passphrase that the keys are encrypted with; without one they are left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passphrase: Option<String>,
+    /// The bodies of releases too.
+    #[serde(default)]
+    pub bodies: bool,
+}
+
+impl std::fmt::Debug for BackupRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let passphrase = self.passphrase.as_ref().map(|_| "…");
+        f.debug_struct("BackupRequest")
+            .field("passphrase", &passphrase)
+            .field("bodies", &self.bodies)
+            .finish()
+    }
+}

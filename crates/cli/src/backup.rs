@@ -1,0 +1,239 @@
+//! `headwater backup` and `headwater restore`: a lost or stolen server made anew, with no visit to any endpoint (I2).
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use headwater_api::v1::BackupRequest;
+use headwater_policy::Class;
+use headwater_repo::{Digest, Hasher, Passphrase};
+use headwater_server::error::Error;
+use headwater_server::restore::Restore;
+use headwater_server::{Config, RawConfig};
+use jiff::Timestamp;
+use reqwest::Method;
+use serde_json::json;
+
+use crate::console::{Console, ServerLocation};
+use crate::failure::{Exit, Failure, chain};
+use crate::keys::passphrase::first_line;
+use crate::keys::roots::Carried;
+use crate::keys::{self, Holders, roots};
+use crate::output::{Output, bytes, time};
+use crate::repository::keys::private_file;
+
+const BACKUP_EXAMPLES: &str = "\
+Examples:
+  headwater backup --out /mnt/backup/headwater.tar --keys-passphrase-file /etc/headwater/backup-passphrase
+  headwater backup --out headwater.tar --without-keys
+
+The server goes on meanwhile. Keep the passphrase apart from the backup. Root keys that are offline are in no backup:
+keep a copy of their folder in another place.";
+
+const RESTORE_EXAMPLES: &str = "\
+Examples:
+  headwater restore headwater.tar --data /var/lib/headwater --root-keys /media/stick/root-keys
+  headwater restore headwater.tar --data /var/lib/headwater --export-root roots.json      for holders elsewhere
+  headwater restore headwater.tar --data /var/lib/headwater --signed-root roots.json
+  headwater restore headwater.tar --data /var/lib/headwater --root-keys ./root-keys --newer-roots /mnt/mirror
+
+All online keys are replaced, so a stolen server can sign nothing that clients take once they have been updated.
+Endpoints follow by themselves. docs/recovery.md walks through it.";
+
+/// Back up a running server
+#[derive(Debug, Args)]
+#[command(after_help = BACKUP_EXAMPLES)]
+pub struct BackupArguments {
+    /// The file to write
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// A file whose first line is the passphrase to encrypt the keys with
+    #[arg(long, value_name = "FILE", required_unless_present = "without_keys")]
+    keys_passphrase_file: Option<PathBuf>,
+    /// Leave the keys out: they are backed up in another way
+    #[arg(long, conflicts_with = "keys_passphrase_file")]
+    without_keys: bool,
+    /// Put the bodies of releases in, too
+    #[arg(long)]
+    bodies: bool,
+    #[command(flatten)]
+    server: ServerLocation,
+}
+
+/// Make a lost or stolen server anew from a backup and the root keys
+#[derive(Debug, Args)]
+#[command(after_help = RESTORE_EXAMPLES)]
+pub struct RestoreArguments {
+    /// The backup
+    file: PathBuf,
+    /// The data folder to make
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// The server's configuration, for how long signatures are good and the passphrase of its keys
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A file whose first line is the passphrase of the backup's keys
+    #[arg(long, value_name = "FILE")]
+    keys_passphrase_file: Option<PathBuf>,
+    /// A copy of the lost data folder's keys, for a backup without them
+    #[arg(long, value_name = "FOLDER")]
+    keys: Option<PathBuf>,
+    #[command(flatten)]
+    holders: Holders,
+    /// Where newer roots than the backup's may be: a mirror, or the folder that an update agent serves
+    #[arg(long, value_name = "FOLDER")]
+    newer_roots: Vec<PathBuf>,
+    /// Write the roots to be signed into a file, and wait for them
+    #[arg(long, value_name = "FILE", conflicts_with = "signed_root")]
+    export_root: Option<PathBuf>,
+    /// The roots that the holders signed
+    #[arg(long, value_name = "FILE")]
+    signed_root: Option<PathBuf>,
+}
+
+/// Backs up.
+pub async fn backup(arguments: BackupArguments, output: Output) -> Result<Exit, Failure> {
+    let passphrase = arguments.keys_passphrase_file.as_deref().map(first_line).transpose()?;
+    let request = BackupRequest { passphrase, bodies: arguments.bodies };
+    let console = Console::new(&arguments.server)?;
+    let mut chunks = console.download(Method::POST, "/api/v1/backup", &request).await?;
+    // Under its name it is whole.
+    let partial = arguments.out.with_extension("partial");
+    let unwritable = |error| Failure::file("write", &partial, &error);
+    let mut file = private_file().create(true).truncate(true).open(&partial).map_err(unwritable)?;
+    let (mut hasher, mut size) = (Hasher::new(), 0_u64);
+    let written = async {
+        while let Some(chunk) = chunks.next().await? {
+            hasher.update(&chunk);
+            size += chunk.len() as u64;
+            file.write_all(&chunk).map_err(unwritable)?;
+        }
+        file.sync_all().map_err(unwritable)
+    };
+    if let Err(failure) = written.await {
+        // What there is of it is worth nothing.
+        let _ = std::fs::remove_file(&partial);
+        return Err(failure);
+    }
+    std::fs::rename(&partial, &arguments.out)
+        .map_err(|error| Failure::file("write", &arguments.out, &error))?;
+    let digest: Digest = hasher.finish();
+    output.result(&json!({"file": arguments.out, "size": size, "sha256": digest}), |_| {
+        format!("wrote {} ({}, SHA-256 {digest})", arguments.out.display(), bytes(size))
+    });
+    if !output.is_json() {
+        output.note("next: bring it to another place, without the passphrase");
+    }
+    Ok(Exit::Done)
+}
+
+/// Restores.
+pub async fn restore(arguments: RestoreArguments, output: Output) -> Result<Exit, Failure> {
+    #[expect(clippy::disallowed_methods, reason = "signatures are of the moment of the command")]
+    let now = Timestamp::now();
+    let signers = arguments.holders.open()?;
+    let mut newer = Vec::new();
+    for (folder, _) in &signers {
+        for class in Class::ALL {
+            newer.extend(folder.roots(class)?.into_iter().map(|root| (class, root)));
+        }
+    }
+    for folder in &arguments.newer_roots {
+        newer.extend(roots_in(folder)?);
+    }
+    let passphrase = arguments.keys_passphrase_file.as_deref().map(first_line).transpose()?;
+    let passphrase =
+        passphrase.map(Passphrase::new).transpose().map_err(|error| Failure::bad_input(error.to_string()))?;
+    let restore = Restore::begin(
+        &arguments.file,
+        config(&arguments)?,
+        passphrase.as_ref(),
+        arguments.keys.as_deref(),
+        arguments.signed_root.is_some(),
+        now,
+    )
+    .await
+    .map_err(|error| failed(&error))?;
+    let mut carried = match &arguments.signed_root {
+        Some(file) => {
+            let carried = roots::read(file)?;
+            newer.extend(carried.iter().map(|root| (root.class, root.previous.bytes().to_vec())));
+            carried
+        }
+        None => {
+            let drafts = restore.drafts(&newer, now).await.map_err(|error| failed(&error))?;
+            drafts.iter().map(Carried::read).collect::<Result<Vec<_>, _>>()?
+        }
+    };
+    for root in &mut carried {
+        keys::sign(root, &signers)?;
+    }
+    if let Some(file) = &arguments.export_root {
+        roots::write(file, &carried)?;
+        let waiting = restore.wait().map_err(|error| failed(&error))?;
+        output.result(&json!({"file": file, "waiting": waiting}), |_| {
+            format!("wrote {}; {} waits for it", file.display(), waiting.display())
+        });
+        return Ok(Exit::Done);
+    }
+    let mut published = Vec::new();
+    for root in &carried {
+        let value = root.draft().root;
+        let version =
+            restore.publish(root.class, &value, &newer, now).await.map_err(|error| failed(&error))?;
+        keys::keep(root, &signers)?;
+        published.push(json!({"class": root.class.as_str(), "root_version": version}));
+    }
+    let (made, has_bodies) = (restore.made(), restore.has_bodies());
+    restore.finish().await.map_err(|error| failed(&error))?;
+    output.result(&json!({"data": arguments.data, "backup_made": made, "roots": published}), |_| {
+        format!("{} is as it was at {}, with new online keys", arguments.data.display(), time(made))
+    });
+    if !output.is_json() {
+        output.note("next: start the server at the address that the lost one had; revoke again what was revoked since the backup");
+        if !has_bodies {
+            output.note("the backup has no bodies of releases: publish again what clients shall still fetch from this server");
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn config(arguments: &RestoreArguments) -> Result<Config, Failure> {
+    let file = match &arguments.config {
+        Some(path) => RawConfig::read(path).map_err(|error| Failure::bad_input(chain(&error)))?,
+        None => RawConfig::default(),
+    };
+    let flags = RawConfig { data: Some(arguments.data.clone()), ..RawConfig::default() };
+    Config::try_from(flags.over(file)).map_err(|error| Failure::bad_input(chain(&error)))
+}
+
+/// Roots in the layout of a source, or of what an update agent serves.
+fn roots_in(folder: &Path) -> Result<Vec<(Class, Vec<u8>)>, Failure> {
+    let mut roots = Vec::new();
+    for class in Class::ALL {
+        let metadata = folder.join(class.as_str()).join("metadata");
+        let Ok(entries) = std::fs::read_dir(&metadata) else { continue };
+        for entry in entries {
+            let path = entry.map_err(|error| Failure::file("list", &metadata, &error))?.path();
+            if path.to_string_lossy().ends_with(".root.json") {
+                let bytes = std::fs::read(&path).map_err(|error| Failure::file("read", &path, &error))?;
+                roots.push((class, bytes));
+            }
+        }
+    }
+    if roots.is_empty() {
+        return Err(Failure::bad_input(format!("there are no roots in {}", folder.display())).with_way_out(
+            "give the folder with settings/metadata, components/metadata and programs/metadata in it",
+        ));
+    }
+    Ok(roots)
+}
+
+fn failed(error: &Error) -> Failure {
+    let exit = match error {
+        Error::Disk { .. } => Exit::Disk,
+        _ if error.is_disk_full() => Exit::Disk,
+        _ => Exit::Failed,
+    };
+    Failure::new(exit, chain(error))
+}

@@ -1,0 +1,174 @@
+//! Where roots take effect: the server's class repositories, or a static repository. The ceremony is the same.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use headwater_api::v1::{ClassKeysView, KeysView, RoleKeysView, RootDraft, RootDraftRequest, RootRequest};
+use headwater_policy::Class;
+use headwater_repo::{Expiry, PublicKey, Role};
+use jiff::Timestamp;
+use reqwest::Method;
+use serde_json::Value;
+
+use super::roots::Carried;
+use crate::console::{Console, ServerLocation};
+use crate::failure::Failure;
+use crate::repository::ceremony;
+use crate::repository::class_parser;
+use crate::repository::folder::Folder;
+use crate::repository::keys::KeyFolder;
+
+/// The server, or a static repository.
+#[derive(Debug, Args)]
+pub struct PlaceArguments {
+    #[command(flatten)]
+    server: ServerLocation,
+    /// A static repository instead of the server
+    #[arg(long, value_name = "FOLDER", requires = "online_keys")]
+    repository: Option<PathBuf>,
+    /// The folder of the static repository's online keys
+    #[arg(long, value_name = "FOLDER", requires = "repository")]
+    online_keys: Option<PathBuf>,
+    /// Only this class [default: all of the server's; components of a static repository]
+    #[arg(long, value_parser = class_parser())]
+    class: Option<Class>,
+}
+
+/// It, opened.
+pub enum Place {
+    /// The server, by its console listener.
+    Server(Console, Option<Class>),
+    /// A static repository and its key folder.
+    Static(Folder, KeyFolder, Class),
+}
+
+impl PlaceArguments {
+    /// Opens it.
+    pub fn open(&self) -> Result<Place, Failure> {
+        match (&self.repository, &self.online_keys) {
+            (Some(folder), Some(keys)) => {
+                let class = self.class.unwrap_or(Class::Components);
+                let folder = Folder::new(folder, class.as_str()).with_expiry(Expiry::default());
+                Ok(Place::Static(folder, KeyFolder::open(keys, false)?, class))
+            }
+            _ => Ok(Place::Server(Console::new(&self.server)?, self.class)),
+        }
+    }
+
+    /// The classes that are meant.
+    pub fn classes(&self) -> Vec<Class> {
+        match (self.class, &self.repository) {
+            (Some(class), _) => vec![class],
+            (None, Some(_)) => vec![Class::Components],
+            (None, None) => Class::ALL.to_vec(),
+        }
+    }
+}
+
+impl Place {
+    /// The keys that there are.
+    pub async fn view(&self) -> Result<KeysView, Failure> {
+        match self {
+            Self::Server(console, only) => {
+                let mut view: KeysView = console.get("/api/v1/keys").await?;
+                view.classes.retain(|class| only.is_none_or(|only| only.as_str() == class.class));
+                Ok(view)
+            }
+            Self::Static(folder, keys, class) => {
+                Ok(KeysView { classes: vec![static_view(folder, keys, *class)?], to_do: Vec::new() })
+            }
+        }
+    }
+
+    /// The root to be signed.
+    pub async fn draft(
+        &self,
+        class: Class,
+        request: &RootDraftRequest,
+        now: Timestamp,
+    ) -> Result<Carried, Failure> {
+        match self {
+            Self::Server(console, _) => {
+                let path = format!("/api/v1/keys/{class}/draft");
+                let draft: RootDraft = console.call(Method::POST, &path, request).await?;
+                Carried::read(&draft)
+            }
+            Self::Static(folder, keys, _) => {
+                let change = |mut draft: headwater_repo::RootDraft| {
+                    for name in &request.replace {
+                        let role = Role::ALL.into_iter().find(|role| role.name() == name);
+                        let role =
+                            role.ok_or_else(|| Failure::bad_input(format!("there is no role {name}")))?;
+                        draft = ceremony::replaced(draft, keys, role)?;
+                    }
+                    if let Some(root_keys) = &request.root_keys {
+                        let keys: Result<Vec<PublicKey>, _> =
+                            root_keys.iter().map(|key| key.parse()).collect();
+                        let keys = keys.map_err(|error| Failure::bad_input(error.to_string()))?;
+                        let threshold = request.root_threshold.unwrap_or(1) as usize;
+                        draft = draft.role(Role::Root, threshold, keys);
+                    }
+                    Ok(draft)
+                };
+                let root = ceremony::draft_root(folder, keys, change, now)?;
+                let previous = folder.published()?.root().clone();
+                Ok(Carried { class: self.only(), previous, root })
+            }
+        }
+    }
+
+    /// Publishes under a root. Says its version.
+    pub async fn submit(&self, carried: &Carried, now: Timestamp) -> Result<u64, Failure> {
+        match self {
+            Self::Server(console, _) => {
+                let root: Value = carried.draft().root;
+                let path = format!("/api/v1/keys/{}/root", carried.class);
+                let view: ClassKeysView = console.call(Method::POST, &path, &RootRequest { root }).await?;
+                Ok(view.root_version)
+            }
+            Self::Static(folder, keys, class) => {
+                if carried.class != *class {
+                    return Err(Failure::bad_input(format!(
+                        "this is a root of {}, and the repository is one of {class}",
+                        carried.class
+                    )));
+                }
+                // What it must follow is what the repository says, not what came with the file.
+                let bytes = carried.root.to_bytes();
+                let present = folder.published()?;
+                let root = headwater_repo::UnsignedRoot::from_bytes(&bytes, Some(present.root()))
+                    .map_err(crate::repository::publish::refused)?;
+                ceremony::take_root(folder, keys, root, now)
+            }
+        }
+    }
+
+    fn only(&self) -> Class {
+        match self {
+            Self::Static(_, _, class) => *class,
+            Self::Server(_, class) => class.unwrap_or(Class::Components),
+        }
+    }
+}
+
+fn static_view(folder: &Folder, keys: &KeyFolder, class: Class) -> Result<ClassKeysView, Failure> {
+    let published = folder.published()?;
+    let (root, ring) = (published.root(), keys.ring()?);
+    let role_view = |role| RoleKeysView {
+        role: Role::name(role).to_owned(),
+        threshold: u32::try_from(root.threshold(role)).unwrap_or(u32::MAX),
+        keys: root.key_ids(role).iter().map(ToString::to_string).collect(),
+        here: u32::try_from(root.key_ids(role).iter().filter(|id| ring.get(id).is_some()).count())
+            .unwrap_or(u32::MAX),
+        expires: published.expires(role),
+    };
+    Ok(ClassKeysView {
+        class: class.to_string(),
+        root_version: root.version(),
+        root_expires: root.expires(),
+        renew_by: root.expires().checked_sub(folder.expiry().root / 2).unwrap_or(root.expires()),
+        root_keys_here: ring.reaches(root.key_ids(Role::Root), root.threshold(Role::Root)),
+        roles: Role::ALL.map(role_view).into(),
+        retired: Vec::new(),
+    })
+}

@@ -1,0 +1,141 @@
+//! The file that goes from holder to holder: the roots to be signed, each with the one that it follows.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use headwater_api::v1::RootDraft;
+use headwater_policy::Class;
+use headwater_repo::{KeyId, Role, SecretKey, SignedRoot, UnsignedRoot, WriteError};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::holder::write_whole;
+use crate::failure::{Failure, chain};
+use crate::output::time;
+use crate::sources::file::read_json;
+
+const FORMAT: u32 = 1;
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    format: u32,
+    roots: Vec<RootDraft>,
+}
+
+/// One root on its way.
+#[derive(Debug)]
+pub struct Carried {
+    /// Its class.
+    pub class: Class,
+    /// The root that it follows.
+    pub previous: SignedRoot,
+    /// The root, with the signatures so far.
+    pub root: UnsignedRoot,
+}
+
+impl Carried {
+    /// What a server or repository drafted.
+    pub fn read(draft: &RootDraft) -> Result<Self, Failure> {
+        let class: Class = draft
+            .class
+            .parse()
+            .map_err(|error: headwater_policy::ParseError| Failure::bad_input(error.to_string()))?;
+        let wrong = |error: &dyn std::error::Error| {
+            Failure::bad_input(format!("the root of {class} cannot be read: {}", chain(error)))
+        };
+        let bytes = |value: &Value| serde_json::to_vec(value).expect("JSON is JSON");
+        let previous = SignedRoot::from_bytes(&bytes(&draft.previous)).map_err(|error| wrong(&error))?;
+        let root =
+            UnsignedRoot::from_bytes(&bytes(&draft.root), Some(&previous)).map_err(|error| wrong(&error))?;
+        Ok(Self { class, previous, root })
+    }
+
+    /// The same for the wire.
+    pub fn draft(&self) -> RootDraft {
+        let value = |bytes: &[u8]| serde_json::from_slice(bytes).expect("our own documents are JSON");
+        RootDraft {
+            class: self.class.to_string(),
+            previous: value(self.previous.bytes()),
+            root: value(&self.root.to_bytes()),
+        }
+    }
+
+    /// Signs. Says whether the key has a say at all.
+    pub fn sign(&mut self, key: &SecretKey) -> Result<bool, Failure> {
+        match self.root.sign(key) {
+            Ok(()) => Ok(true),
+            Err(WriteError::ForeignKey { .. }) => Ok(false),
+            Err(error) => Err(Failure::failed(chain(&error))),
+        }
+    }
+
+    /// What is still missing; none where the root is complete.
+    pub fn missing(&self) -> Result<Option<String>, Failure> {
+        match self.root.complete() {
+            Ok(_) => Ok(None),
+            Err(WriteError::KeysMissing { threshold, found, .. }) => {
+                Ok(Some(format!("{found} of {threshold} signatures")))
+            }
+            Err(error) => Err(Failure::failed(format!("the root of {}: {}", self.class, chain(&error)))
+                .with_way_out("somebody changed the file: take it from `headwater keys export-root` again")),
+        }
+    }
+
+    /// What the root changes, in lines for the person who signs it.
+    pub fn story(&self) -> Vec<String> {
+        let mut lines = vec![format!(
+            "{}: root {} → {}, good until {}",
+            self.class,
+            self.previous.version(),
+            self.root.version(),
+            time(self.root.expires())
+        )];
+        for role in Role::ALL {
+            let before: BTreeSet<&KeyId> = self.previous.key_ids(role).iter().collect();
+            let after: BTreeSet<&KeyId> = self.root.key_ids(role).iter().collect();
+            let thresholds = (self.previous.threshold(role), self.root.threshold(role));
+            if before == after && thresholds.0 == thresholds.1 {
+                continue;
+            }
+            let names = |ids: Vec<&&KeyId>| {
+                ids.iter().map(|id| id.to_string()[..12].to_owned()).collect::<Vec<_>>().join(" ")
+            };
+            lines.push(format!(
+                "  {role}: new [{}], gone [{}], {} of {} must sign",
+                names(after.difference(&before).collect()),
+                names(before.difference(&after).collect()),
+                thresholds.1,
+                after.len()
+            ));
+        }
+        lines
+    }
+
+    /// Refuses a root that a holder should not sign without a thought.
+    pub fn check_life(&self, now: Timestamp) -> Result<(), Failure> {
+        if self.root.expires() <= now {
+            return Err(Failure::bad_input(format!("the root of {} has expired already", self.class))
+                .with_way_out("draft it anew with `headwater keys export-root`"));
+        }
+        Ok(())
+    }
+}
+
+/// Reads such a file.
+pub fn read(path: &Path) -> Result<Vec<Carried>, Failure> {
+    let file: File = read_json(path)?;
+    if file.format != FORMAT {
+        return Err(Failure::bad_input(format!("{} is of a later version", path.display()))
+            .with_way_out("update this program"));
+    }
+    file.roots.iter().map(Carried::read).collect()
+}
+
+/// Writes it.
+pub fn write(path: &Path, roots: &[Carried]) -> Result<(), Failure> {
+    let file = File { format: FORMAT, roots: roots.iter().map(Carried::draft).collect() };
+    let text = serde_json::to_string_pretty(&file).expect("our own documents are JSON") + "\n";
+    write_whole(path, text.as_bytes())
+}

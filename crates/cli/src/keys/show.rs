@@ -1,0 +1,50 @@
+//! Keys as a person reads them.
+
+use headwater_api::v1::KeysView;
+
+use crate::output::{table, time};
+
+/// A row a role, then what has to be done.
+pub fn text(view: &KeysView) -> String {
+    let rows = view.classes.iter().flat_map(|class| {
+        class.roles.iter().map(move |role| {
+            let ids: Vec<&str> = role.keys.iter().map(|key| key.get(..12).unwrap_or(key)).collect();
+            let place = match (role.here as usize, role.keys.len()) {
+                (0, _) => "offline".to_owned(),
+                (here, all) if here == all => "here".to_owned(),
+                (here, all) => format!("{here} of {all} here"),
+            };
+            vec![
+                class.class.clone(),
+                role.role.clone(),
+                format!("{} of {}", role.threshold, role.keys.len()),
+                ids.join(" "),
+                place,
+                time(role.expires),
+            ]
+        })
+    });
+    let mut text =
+        table(&["class", "role", "sign", "keys", "where", "good until"], rows.collect(), "no keys");
+    for class in &view.classes {
+        text.push_str(&format!(
+            "\nroot {} of {}: {} {}",
+            class.root_version,
+            class.class,
+            if class.root_keys_here { "renews itself about" } else { "to be renewed by" },
+            time(class.renew_by)
+        ));
+        for retired in &class.retired {
+            text.push_str(&format!(
+                "\n  the former {} key {} signs beside its successor until {}",
+                retired.role,
+                retired.key.get(..12).unwrap_or(&retired.key),
+                time(retired.until)
+            ));
+        }
+    }
+    for line in &view.to_do {
+        text.push_str(&format!("\nto do: {line}"));
+    }
+    text
+}

@@ -1,0 +1,298 @@
+//! Keys and roots: what there is, what has to be done by when, and the way of a new root (I2).
+//!
+//! 1. [`App::draft_root`] says which root to sign. Keys for online roles are made now and wait (`pending`).
+//! 2. The holders of the root keys sign it, on whatever machine.
+//! 3. [`App::submit_root`] publishes it together with everything signed under it, then the key files are moved.
+//!
+//! Signing under the root key is nothing that this process can do once that key is offline. A crash after the root was
+//! written and before it was published is made good by [`App::resume_root`], at the next start or look of the signing job.
+
+use std::sync::Arc;
+
+use headwater_api::v1::{
+    ClassKeysView, KeysView, RetiredKey, RoleKeysView, RootDraft as RootDraftAnswer, RootDraftRequest,
+};
+use headwater_policy::Class;
+use headwater_repo::{
+    Draft, PublicKey, Published, Role, RootDraft, SignedRoot, UnsignedRoot, WriteError, layout,
+};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use super::App;
+use super::signing::failed;
+use crate::db::Tx;
+use crate::error::{Error, Refusal, Result, chain};
+use crate::keys::{ClassKeys, KeyStore, ONLINE_ROLES};
+use crate::limits::ROOT_WARNING_DAYS;
+
+impl App {
+    /// The keys of all classes.
+    pub fn keys_view(&self, now: Timestamp) -> KeysView {
+        let classes = Class::ALL.into_iter().map(|class| self.class_keys_view(class)).collect();
+        KeysView { classes, to_do: self.keys_to_do(now) }
+    }
+
+    /// What has to be done about keys, the most urgent first.
+    pub(crate) fn keys_to_do(&self, now: Timestamp) -> Vec<String> {
+        let mut to_do = Vec::new();
+        let views = Class::ALL.map(|class| self.class_keys_view(class));
+        let soon = now + SignedDuration::from_hours(24 * ROOT_WARNING_DAYS);
+        let is_near = |view: &&ClassKeysView| {
+            let root_is_due = view.renew_by <= now || view.root_expires <= soon;
+            !view.root_keys_here && root_is_due
+        };
+        let near: Vec<&ClassKeysView> = views.iter().filter(is_near).collect();
+        if let Some(first) = near.iter().map(|view| view.root_expires).min() {
+            let classes: Vec<&str> = near.iter().map(|view| view.class.as_str()).collect();
+            let what = if first <= now {
+                format!("has expired at {first}, and clients take nothing from anybody")
+            } else {
+                format!("expires at {first}; after that clients take nothing from anybody")
+            };
+            to_do.push(format!(
+                "the root of {} {what}: `headwater keys renew --root-keys FOLDER` signs it anew with the offline root keys",
+                classes.join(", ")
+            ));
+        }
+        if self.any_root_key_here() {
+            to_do.push(
+                "the root keys are in the data folder, and whoever reads it can sign anything: `headwater keys init --out \
+                 FOLDER` moves them offline"
+                    .to_owned(),
+            );
+        }
+        to_do
+    }
+
+    /// The root to be signed next.
+    ///
+    /// # Errors
+    /// A refusal for what makes no root; the disk.
+    pub async fn draft_root(
+        &self,
+        class: Class,
+        request: &RootDraftRequest,
+        now: Timestamp,
+    ) -> Result<RootDraftAnswer> {
+        let _change = self.change().await;
+        let published = self.published(class);
+        let unsigned = self.root_after(class, published.root(), request, now)?;
+        Ok(RootDraftAnswer {
+            class: class.to_string(),
+            previous: json(published.root().bytes())?,
+            root: json(&unsigned.to_bytes())?,
+        })
+    }
+
+    /// The root after `present`.
+    pub(crate) fn root_after(
+        &self,
+        class: Class,
+        present: &SignedRoot,
+        request: &RootDraftRequest,
+        now: Timestamp,
+    ) -> Result<UnsignedRoot> {
+        let refused = |error: WriteError| bad_root(class, &error);
+        let mut draft = RootDraft::next(present).map_err(refused)?;
+        for name in &request.replace {
+            let role = ONLINE_ROLES.into_iter().find(|role| role.name() == name).ok_or_else(|| {
+                Refusal::invalid(format!("replace: `{name}` is none of targets, snapshot, timestamp"))
+            })?;
+            draft = draft.role(role, 1, [self.key_store(class).pending(role)?]);
+        }
+        if request.root_keys.is_some() || request.root_threshold.is_some() {
+            let keys: Vec<PublicKey> = match &request.root_keys {
+                None => present.keys(Role::Root).unwrap_or_default(),
+                Some(keys) => {
+                    keys.iter().map(|key| key.parse()).collect::<std::result::Result<_, _>>().map_err(
+                        |error: headwater_repo::KeyError| Refusal::invalid(format!("root_keys: {error}")),
+                    )?
+                }
+            };
+            let threshold =
+                request.root_threshold.map_or(present.threshold(Role::Root), |count| count as usize);
+            draft = draft.role(Role::Root, threshold, keys);
+        }
+        draft.finish(now, &self.expiry).map_err(refused)
+    }
+
+    /// Publishes a root that the root keys signed. Root keys that are still in the data folder sign it here.
+    ///
+    /// # Errors
+    /// Refusals for a root that is not the next one, lacks signatures, or names keys that this server does not hold.
+    pub async fn submit_root(&self, class: Class, root: &Value, now: Timestamp) -> Result<ClassKeysView> {
+        let _change = self.change().await;
+        let published = self.published(class);
+        let bytes = crate::db::to_json(root).into_bytes();
+        let root = UnsignedRoot::from_bytes(&bytes, Some(published.root()))
+            .and_then(|unsigned| unsigned.sign_with(&self.keys(class).ring))
+            .map_err(|error| bad_root(class, &error))?;
+        if root.expires() <= now {
+            let reason = format!("it expired at {}; draft a new one and have that signed", root.expires());
+            return Err(Refusal::Root { class, reason }.into());
+        }
+        let tx = self.db.begin().await?;
+        let version = root.version();
+        self.take_roots(class, vec![root], 0, tx, |_| Ok(()), now).await?;
+        tracing::info!(%class, version, "new root published");
+        Ok(self.class_keys_view(class))
+    }
+
+    /// Publishes under the last of `roots`, with versions raised by so much, and moves the key files; `tx` holds what is
+    /// saved with it. The caller holds [`App::change`].
+    pub(crate) async fn take_roots(
+        &self,
+        class: Class,
+        roots: Vec<SignedRoot>,
+        raise: u64,
+        tx: Tx,
+        edit: impl FnOnce(&mut Draft) -> Result<()>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let mut draft = self.draft(class);
+        draft.raise(raise);
+        edit(&mut draft)?;
+        self.reload_keys(class)?;
+        if let Some(last) = roots.last() {
+            self.check_held(class, last)?;
+        }
+        for root in roots {
+            draft.rotate_root(root).map_err(|error| bad_root(class, &error))?;
+        }
+        let staged = self.stage(class, draft, now)?;
+        self.commit(tx, vec![staged]).await?;
+        self.settle_keys(class, now)
+    }
+
+    /// Publishes under a root that was written before a crash or a full disk, and by then served. Says whether it did.
+    pub(crate) async fn resume_root(&self, class: Class, now: Timestamp) -> Result<bool> {
+        let present = self.published(class);
+        let next = layout::metadata(Role::Root, present.root().version() + 1);
+        let path = self.data.repository(class).join(&next);
+        if !path.exists() {
+            return Ok(false);
+        }
+        let bytes = self.data.read_repository(class, &next)?;
+        let root = UnsignedRoot::from_bytes(&bytes, Some(present.root()))
+            .and_then(|unsigned| unsigned.complete())
+            .map_err(failed(class, "a root that was written and not published"))?;
+        let tx = self.db.begin().await?;
+        self.take_roots(class, vec![root], 0, tx, |_| Ok(()), now).await?;
+        tracing::warn!(%class, file = next, "a change of keys that had broken off was completed");
+        Ok(true)
+    }
+
+    /// What the signing job does about keys: ends a change of keys that a full disk broke off, and forgets retired keys
+    /// whose time is over.
+    pub(crate) async fn end_broken_rotation(&self, class: Class, now: Timestamp) -> Result<bool> {
+        let _change = self.change().await;
+        let resumed = self.resume_root(class, now).await?;
+        if !resumed && self.keys(class).retired.iter().any(|(_, _, until)| *until <= now) {
+            self.settle_keys(class, now)?;
+        }
+        Ok(resumed)
+    }
+
+    /// Puts the key files where they belong under the published root, and reads them.
+    pub(crate) fn settle_keys(&self, class: Class, now: Timestamp) -> Result<()> {
+        self.key_store(class).settle(self.published(class).root(), now)?;
+        self.reload_keys(class)
+    }
+
+    /// Whether everything that the published root asks of this server can be signed.
+    pub(crate) fn check_keys(&self, class: Class) -> Result<()> {
+        self.key_store(class).check(&self.keys(class), self.published(class).root())
+    }
+
+    /// The files of a class's keys.
+    pub(crate) fn key_store(&self, class: Class) -> KeyStore {
+        KeyStore::new(class, self.data.keys(class), self.config.keys_passphrase.clone())
+    }
+
+    /// The keys of a class.
+    pub(crate) fn keys(&self, class: Class) -> Arc<ClassKeys> {
+        self.keys.read().expect("nobody panics while holding this lock")[&class].clone()
+    }
+
+    fn reload_keys(&self, class: Class) -> Result<()> {
+        let keys = Arc::new(self.key_store(class).load()?);
+        self.keys.write().expect("nobody panics while holding this lock").insert(class, keys);
+        Ok(())
+    }
+
+    fn check_held(&self, class: Class, root: &SignedRoot) -> Result<()> {
+        let keys = self.keys(class);
+        let lacks = |role: &Role| !keys.ring.reaches(root.key_ids(*role), root.threshold(*role));
+        match ONLINE_ROLES.into_iter().find(lacks) {
+            None => Ok(()),
+            Some(role) => {
+                let reason = format!(
+                    "it names a {role} key that this server does not hold; draft a new one here and have that signed"
+                );
+                Err(Refusal::Root { class, reason }.into())
+            }
+        }
+    }
+
+    fn any_root_key_here(&self) -> bool {
+        Class::ALL.into_iter().any(|class| self.keys(class).root.is_some())
+    }
+
+    fn class_keys_view(&self, class: Class) -> ClassKeysView {
+        let published = self.published(class);
+        let keys = self.keys(class);
+        let root = published.root();
+        let role_view = |role| RoleKeysView {
+            role: role_name(role),
+            threshold: u32::try_from(root.threshold(role)).unwrap_or(u32::MAX),
+            keys: root.key_ids(role).iter().map(ToString::to_string).collect(),
+            here: u32::try_from(root.key_ids(role).iter().filter(|id| keys.ring.get(id).is_some()).count())
+                .unwrap_or(u32::MAX),
+            expires: published.expires(role),
+        };
+        ClassKeysView {
+            class: class.to_string(),
+            root_version: root.version(),
+            root_expires: root.expires(),
+            renew_by: renew_by(&published, self.expiry.root),
+            root_keys_here: keys.ring.reaches(root.key_ids(Role::Root), root.threshold(Role::Root)),
+            roles: Role::ALL.map(role_view).into(),
+            retired: keys
+                .retired
+                .iter()
+                .map(|(role, id, until)| RetiredKey {
+                    role: role_name(*role),
+                    key: id.to_string(),
+                    until: *until,
+                })
+                .collect(),
+        }
+    }
+}
+
+fn renew_by(published: &Published, life: SignedDuration) -> Timestamp {
+    let expires = published.root().expires();
+    expires.checked_sub(life / 2).unwrap_or(expires)
+}
+
+fn role_name(role: Role) -> String {
+    role.name().to_owned()
+}
+
+pub(crate) fn json(bytes: &[u8]) -> Result<Value> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| Error::Corrupt { what: "root metadata", reason: error.to_string() })
+}
+
+/// What is wrong with a root, for whoever brought it.
+pub(crate) fn bad_root(class: Class, error: &WriteError) -> Error {
+    match error {
+        WriteError::KeysMissing { found: 0, .. } => {
+            let reason = format!("{}; none of them signed it, so it may be another class's", chain(error));
+            Refusal::RootUnsigned { class, reason }.into()
+        }
+        WriteError::KeysMissing { .. } => Refusal::RootUnsigned { class, reason: chain(error) }.into(),
+        error => Refusal::Root { class, reason: chain(error) }.into(),
+    }
+}

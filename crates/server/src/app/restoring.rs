@@ -1,0 +1,76 @@
+//! The part of a restore that signs: see [`crate::restore`].
+
+use headwater_policy::{Class, SourceUrl};
+use headwater_repo::SignedRoot;
+use jiff::Timestamp;
+
+use super::App;
+use super::domains::{documents, domain_target};
+use super::policies::{policy_target, signed_policy};
+use super::signing::failed;
+use crate::config::Config;
+use crate::db::policies::Saved;
+use crate::db::{Db, domains, policies, releases, to_json};
+use crate::error::{Error, Result};
+use crate::restore::{raise, unchanged};
+
+impl App {
+    /// Opens a data folder from a backup, whose online keys may be gone. Nothing is signed.
+    ///
+    /// # Errors
+    /// As [`App::open`].
+    pub(crate) async fn open_restored(config: Config, now: Timestamp) -> Result<Self> {
+        let db = Db::open(&config.data.join("server.db")).await?;
+        let url = db.policy_now().await?.document.server.url;
+        db.close().await;
+        let url: SourceUrl = url.parse().map_err(|error: headwater_policy::ParseError| Error::Corrupt {
+            what: "policy",
+            reason: error.to_string(),
+        })?;
+        let app = Self::assemble(config, url, now).await?;
+        for class in Class::ALL {
+            app.open_repository(class).await?;
+        }
+        Ok(app)
+    }
+
+    /// Publishes a class under new roots, beyond anything that the lost server can have signed.
+    pub(crate) async fn restore_class(
+        &self,
+        class: Class,
+        roots: Vec<SignedRoot>,
+        made: Timestamp,
+        now: Timestamp,
+    ) -> Result<()> {
+        let _change = self.change().await;
+        let step = raise(now);
+        let mut tx = self.db.begin().await?;
+        if class != Class::Settings {
+            releases::raise_floor(&mut tx, class, step).await?;
+            return self.take_roots(class, roots, step, tx, unchanged, now).await;
+        }
+        let current = self.db.policy_now().await?;
+        let saved = Saved {
+            version: current.version + step,
+            saved: now,
+            comment: format!("restored from a backup of {made:.0}"),
+            ..current
+        };
+        policies::insert(&mut tx, &saved).await?;
+        let mut rows = self.db.domains().await?;
+        for row in &mut rows {
+            row.version += step;
+            domains::put(&mut tx, row).await?;
+        }
+        let fleet = self.fleet_document(&mut tx, now).await?;
+        let edit = |draft: &mut headwater_repo::Draft| {
+            draft.add(policy_target(), signed_policy(&saved, fleet)).map_err(failed(class, "policy"))?;
+            for document in documents(&rows)? {
+                let bytes = to_json(&document).into_bytes();
+                draft.add(domain_target(&document.domain), bytes).map_err(failed(class, "domain"))?;
+            }
+            Ok(())
+        };
+        self.take_roots(class, roots, step, tx, edit, now).await
+    }
+}

@@ -1,0 +1,231 @@
+//! The backup file: a tar that needs no other program to look into it.
+//!
+//! | member | what |
+//! | --- | --- |
+//! | `server.db` | the database at one moment |
+//! | `repository/{class}/…` | signed metadata and targets; blobs if they were asked for |
+//! | `vendor/…` | what is kept of the vendor source |
+//! | `keys.sealed` | the keys, encrypted with a passphrase; absent if they were left out |
+//! | `backup.json` | last: every other member with its digest, so that a cut or changed file is found |
+//!
+//! Making one is `app/backup.rs`, from a server that runs; [`unpack`] is the beginning of [`crate::restore`].
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::{Component, Path, PathBuf};
+
+use headwater_repo::{Digest, Hasher, Passphrase, sealed};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::data::make_folder;
+use crate::error::{Doing, Error, Result};
+use crate::limits::{BACKUP_LISTING_BYTES_MAX, BACKUP_MEMBERS_MAX, KEYS_ARCHIVE_BYTES_MAX};
+
+/// The format of [`Listing`].
+pub const FORMAT: u32 = 1;
+/// The member that is last.
+pub const LISTING: &str = "backup.json";
+/// The member with the keys.
+pub const KEYS: &str = "keys.sealed";
+
+/// What a backup holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listing {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// When it was made.
+    pub made: Timestamp,
+    /// Version of the program that made it.
+    pub program: String,
+    /// Whether the bodies of releases are in it.
+    pub bodies: bool,
+    /// Every other member.
+    pub files: BTreeMap<String, Member>,
+}
+
+/// One member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Member {
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256.
+    pub sha256: Digest,
+}
+
+/// Writes the files below `folder` and their listing as a tar.
+pub(crate) fn write(folder: &Path, made: Timestamp, bodies: bool, out: impl Write) -> std::io::Result<()> {
+    let mut listing = Listing {
+        format: FORMAT,
+        made,
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        bodies,
+        files: BTreeMap::new(),
+    };
+    let mut tar = tar::Builder::new(out);
+    for path in files_below(folder)? {
+        let name = path.strip_prefix(folder).expect("it is below").to_string_lossy().into_owned();
+        let file = File::open(&path)?;
+        let size = file.metadata()?.len();
+        let mut hashing = Hashing { file: file.take(size), hasher: Hasher::new() };
+        tar.append_data(&mut header(size, made), &name, &mut hashing)?;
+        listing.files.insert(name, Member { size, sha256: hashing.hasher.finish() });
+    }
+    let text = serde_json::to_vec_pretty(&listing).expect("our own messages have string keys only");
+    tar.append_data(&mut header(text.len() as u64, made), LISTING, text.as_slice())?;
+    tar.finish()
+}
+
+/// Encrypts a folder of keys.
+pub(crate) fn seal_keys(folder: &Path, passphrase: &Passphrase) -> Result<Vec<u8>> {
+    let doing = || format!("cannot read the keys in {}", folder.display());
+    let mut tar = tar::Builder::new(Vec::new());
+    for path in files_below(folder).doing(doing)? {
+        let name = path.strip_prefix(folder).expect("it is below").to_owned();
+        let bytes = fs::read(&path).doing(doing)?;
+        tar.append_data(&mut header(bytes.len() as u64, Timestamp::UNIX_EPOCH), name, bytes.as_slice())
+            .doing(doing)?;
+    }
+    let tar = tar.into_inner().doing(doing)?;
+    sealed::seal(&tar, passphrase).map_err(|error| refused(format!("the keys cannot be encrypted: {error}")))
+}
+
+/// Unpacks a backup into `folder`, which is made, and checks all of it; keys that are in it are opened.
+///
+/// # Errors
+/// [`Error::Backup`] for a file that is cut, changed or of a later version, and for a wrong passphrase; the disk.
+pub fn unpack(backup: &Path, folder: &Path, passphrase: Option<&Passphrase>) -> Result<Listing> {
+    make_folder(folder)?;
+    let file = File::open(backup).doing(|| format!("cannot read {}", backup.display()))?;
+    let mut tar = tar::Archive::new(file);
+    let (mut found, mut listing) = (BTreeMap::new(), None);
+    let damaged = |error: std::io::Error| refused(format!("{} cannot be read: {error}", backup.display()));
+    for entry in tar.entries().map_err(damaged)? {
+        let mut entry = entry.map_err(damaged)?;
+        let path = entry.path().map_err(damaged)?.into_owned();
+        let name = member_name(&path, entry.header().entry_type())?;
+        if found.len() >= BACKUP_MEMBERS_MAX || listing.is_some() {
+            return Err(refused(format!("{} has members that no backup has", backup.display())));
+        }
+        if name == LISTING {
+            let mut text = Vec::new();
+            entry.by_ref().take(BACKUP_LISTING_BYTES_MAX).read_to_end(&mut text).map_err(damaged)?;
+            listing = Some(parse_listing(&text)?);
+        } else {
+            let member = extract(&mut entry, &folder.join(&name))?;
+            if found.insert(name.clone(), member).is_some() {
+                return Err(refused(format!("{name} is in the backup twice")));
+            }
+        }
+    }
+    let listing =
+        listing.ok_or_else(|| refused(format!("{} is cut off: its listing is missing", backup.display())))?;
+    if listing.files != found {
+        let differs = |(name, member): &(&String, &Member)| listing.files.get(*name) != Some(*member);
+        let which = found.iter().find(differs).map_or("a listed member", |(name, _)| name);
+        return Err(refused(format!(
+            "{} was damaged or changed: {which} is not as listed",
+            backup.display()
+        )));
+    }
+    let sealed = folder.join(KEYS);
+    if sealed.exists() {
+        open_keys(&sealed, &folder.join("keys"), passphrase)?;
+    }
+    Ok(listing)
+}
+
+fn open_keys(sealed_keys: &Path, folder: &Path, passphrase: Option<&Passphrase>) -> Result<()> {
+    let Some(passphrase) = passphrase else {
+        return Err(refused("the backup's keys are encrypted: their passphrase is needed".to_owned()));
+    };
+    let bytes = fs::read(sealed_keys).doing(|| format!("cannot read {}", sealed_keys.display()))?;
+    let plain = sealed::open(&bytes, passphrase)
+        .map_err(|error| refused(format!("the backup's keys cannot be opened: {error}")))?;
+    let damaged = |error: std::io::Error| refused(format!("the backup's keys cannot be read: {error}"));
+    make_folder(folder)?;
+    for entry in tar::Archive::new(plain.as_slice()).entries().map_err(damaged)? {
+        let mut entry = entry.map_err(damaged)?;
+        let path = entry.path().map_err(damaged)?.into_owned();
+        let name = member_name(&path, entry.header().entry_type())?;
+        let mut bytes = Vec::new();
+        entry.by_ref().take(KEYS_ARCHIVE_BYTES_MAX).read_to_end(&mut bytes).map_err(damaged)?;
+        crate::data::write_file(&folder.join(name), &bytes)?;
+    }
+    fs::remove_file(sealed_keys).doing(|| format!("cannot remove {}", sealed_keys.display()))
+}
+
+fn parse_listing(text: &[u8]) -> Result<Listing> {
+    let listing: Listing =
+        serde_json::from_slice(text).map_err(|error| refused(format!("the backup's listing: {error}")))?;
+    if listing.format != FORMAT {
+        return Err(refused("the backup is of a later version: update this program".to_owned()));
+    }
+    Ok(listing)
+}
+
+/// A member's name: a plain file below the folder, whoever wrote the tar.
+fn member_name(path: &Path, kind: tar::EntryType) -> Result<String> {
+    let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
+    match path.to_str().filter(|_| plain && kind == tar::EntryType::Regular) {
+        Some(name) => Ok(name.to_owned()),
+        None => Err(refused(format!("{} is no member of a backup", path.display()))),
+    }
+}
+
+fn extract(entry: &mut impl Read, path: &Path) -> Result<Member> {
+    let doing = || format!("cannot write {}", path.display());
+    make_folder(path.parent().expect("members stand in a folder"))?;
+    let mut file = File::create_new(path).doing(doing)?;
+    let mut hashing = Hashing { file: entry, hasher: Hasher::new() };
+    let size = std::io::copy(&mut hashing, &mut file).doing(doing)?;
+    file.sync_all().doing(doing)?;
+    Ok(Member { size, sha256: hashing.hasher.finish() })
+}
+
+fn header(size: u64, made: Timestamp) -> tar::Header {
+    let mut header = tar::Header::new_gnu();
+    header.set_size(size);
+    header.set_mode(0o600);
+    header.set_mtime(u64::try_from(made.as_second()).unwrap_or(0));
+    header
+}
+
+/// All files below a folder, in order of name.
+pub(crate) fn files_below(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if kind.is_file() {
+                files.push(entry.path());
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn refused(reason: String) -> Error {
+    Error::Backup { reason }
+}
+
+/// Hashes what is read through it.
+struct Hashing<R> {
+    file: R,
+    hasher: Hasher,
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        Ok(count)
+    }
+}

@@ -1,0 +1,56 @@
+//! A backup as the body of an answer: written by a thread of its own as fast as its reader takes it.
+
+use std::io::{self, Write};
+
+use axum::body::{Body, Bytes};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use headwater_api::v1::BackupRequest;
+use headwater_repo::Passphrase;
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+
+use crate::app::App;
+use crate::error::{Refusal, Result};
+use crate::limits::BACKUP_CHUNKS_WAITING_MAX;
+
+/// Catches a backup and streams it.
+pub async fn backup(app: &App, request: BackupRequest, now: Timestamp) -> Result<Response> {
+    let passphrase = request
+        .passphrase
+        .map(Passphrase::for_new)
+        .transpose()
+        .map_err(|error| Refusal::invalid(format!("passphrase: {error}")))?;
+    let folder = app.catch_backup(passphrase, request.bodies).await?;
+    let (sender, receiver) = mpsc::channel(BACKUP_CHUNKS_WAITING_MAX);
+    tokio::task::spawn_blocking(move || {
+        let mut out = io::BufWriter::with_capacity(64 * 1024, Chunks(sender.clone()));
+        let written =
+            crate::backup::write(folder.path(), now, request.bodies, &mut out).and_then(|()| out.flush());
+        if let Err(error) = written {
+            tracing::warn!(%error, "a backup broke off");
+            // Without it the reader would take what there is for all: the connection breaks instead.
+            let _ = sender.blocking_send(Err(error));
+        }
+    });
+    let chunks = futures_util::stream::unfold(receiver, |mut receiver| async move {
+        let chunk = receiver.recv().await?;
+        Some((chunk, receiver))
+    });
+    Ok(([(header::CONTENT_TYPE, "application/x-tar")], Body::from_stream(chunks)).into_response())
+}
+
+/// Sends what is written.
+struct Chunks(mpsc::Sender<io::Result<Bytes>>);
+
+impl Write for Chunks {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "its reader has gone away");
+        self.0.blocking_send(Ok(Bytes::copy_from_slice(bytes))).map_err(gone)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,244 @@
+//! A server lost or stolen, made anew from a backup and the root keys; no client has to be visited (I2).
+//!
+//! 1. [`Restore::begin`]: the backup is unpacked beside the data folder and checked.
+//! 2. [`Restore::drafts`]: a root for each class that gives all online roles new keys; its holders sign it.
+//! 3. [`Restore::publish`]: everything is signed anew under it.
+//! 4. [`Restore::finish`]: the folder gets its name. Until then there is no data folder that a server could start on.
+//!
+//! The backup is older than what clients have seen, and the lost server's keys may be in wrong hands. So what clients
+//! compare goes beyond anything that the lost server can have signed: the new root makes them forget the floors of the
+//! replaced keys (specification 5.3.11), and the versions of metadata, policy and domains and the numbers of releases are
+//! raised by the seconds since 1970, which no server signs as fast as.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use headwater_api::v1::{RootDraft as RootDraftAnswer, RootDraftRequest};
+use headwater_policy::Class;
+use headwater_repo::{Draft, Passphrase, SignedRoot, UnsignedRoot};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::app::App;
+use crate::app::keys::json;
+use crate::backup::{self, Listing};
+use crate::config::Config;
+use crate::data;
+use crate::error::{Doing, Error, Result, chain};
+use crate::keys::ONLINE_ROLES;
+
+/// Holds that the drafts were given away to be signed, and for which backup.
+const WAITING: &str = "restore.json";
+
+/// A data folder in the making.
+#[derive(Debug)]
+pub struct Restore {
+    app: App,
+    folder: PathBuf,
+    data: PathBuf,
+    listing: Listing,
+}
+
+impl Restore {
+    /// Unpacks the backup beside the data folder that `config` names; `keys` is a copy of the lost data folder's `keys`, for
+    /// a backup without them. One that waits for signatures is taken up again with `waiting`.
+    ///
+    /// # Errors
+    /// [`Error::Backup`] where there is something already, or the backup is not good; the disk.
+    pub async fn begin(
+        backup: &Path,
+        config: Config,
+        passphrase: Option<&Passphrase>,
+        keys: Option<&Path>,
+        waiting: bool,
+        now: Timestamp,
+    ) -> Result<Self> {
+        let data = config.data.clone();
+        let folder = staging(&data);
+        if data.exists() && fs::read_dir(&data).is_ok_and(|mut entries| entries.next().is_some()) {
+            return Err(refused(format!("{} is not empty: give a new folder", data.display())));
+        }
+        let is_waiting = folder.join(WAITING).exists();
+        let listing = match (is_waiting, waiting) {
+            (true, true) => read_listing(&folder)?,
+            (true, false) => {
+                return Err(refused(format!(
+                    "a restore in {} waits for signed roots: bring them with --signed-root, or remove that folder to begin anew",
+                    folder.display()
+                )));
+            }
+            (false, true) => {
+                return Err(refused(
+                    "no restore waits for signed roots: begin one with --export-root".to_owned(),
+                ));
+            }
+            (false, false) => {
+                if folder.exists() {
+                    fs::remove_dir_all(&folder).doing(|| format!("cannot remove {}", folder.display()))?;
+                }
+                backup::unpack(backup, &folder, passphrase)?
+            }
+        };
+        if let Some(keys) = keys.filter(|_| !is_waiting) {
+            copy_keys(keys, &folder.join("keys"))?;
+        }
+        if !folder.join("keys").is_dir() {
+            return Err(refused(
+                "the backup has no keys, and endpoints would not know this server: give a copy of the lost data folder's \
+                 keys with --keys"
+                    .to_owned(),
+            ));
+        }
+        let app = App::open_restored(Config { data: folder.clone(), ..config }, now).await?;
+        Ok(Self { app, folder, data, listing })
+    }
+
+    /// When the backup was made.
+    pub fn made(&self) -> Timestamp {
+        self.listing.made
+    }
+
+    /// Whether bodies of releases came with it.
+    pub fn has_bodies(&self) -> bool {
+        self.listing.bodies
+    }
+
+    /// The roots to be signed. `newer` are root files of any class that the lost server published after the backup; they
+    /// are taken as far as they follow.
+    ///
+    /// # Errors
+    /// The disk.
+    pub async fn drafts(&self, newer: &[(Class, Vec<u8>)], now: Timestamp) -> Result<Vec<RootDraftAnswer>> {
+        let mut drafts = Vec::new();
+        for class in Class::ALL {
+            let roots = self.follow(class, newer);
+            let request = RootDraftRequest {
+                replace: ONLINE_ROLES.map(|role| role.name().to_owned()).into(),
+                ..RootDraftRequest::default()
+            };
+            let last = roots.last().cloned().unwrap_or_else(|| self.app.published(class).root().clone());
+            let unsigned = self.app.root_after(class, &last, &request, now)?;
+            drafts.push(RootDraftAnswer {
+                class: class.to_string(),
+                previous: json(last.bytes())?,
+                root: json(&unsigned.to_bytes())?,
+            });
+        }
+        Ok(drafts)
+    }
+
+    /// Notes that the drafts are given away, so that their keys stay.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn wait(self) -> Result<PathBuf> {
+        let text = serde_json::to_vec(&self.listing).expect("our own messages have string keys only");
+        data::write_file(&self.folder.join(WAITING), &text)?;
+        Ok(self.folder)
+    }
+
+    /// Publishes a class under its signed root.
+    ///
+    /// # Errors
+    /// Refusals for a root that lacks signatures or is none of [`Self::drafts`]; the disk.
+    pub async fn publish(
+        &self,
+        class: Class,
+        root: &Value,
+        newer: &[(Class, Vec<u8>)],
+        now: Timestamp,
+    ) -> Result<u64> {
+        let mut roots = self.follow(class, newer);
+        let last = roots.last().cloned().unwrap_or_else(|| self.app.published(class).root().clone());
+        let bytes = crate::db::to_json(root).into_bytes();
+        let root = UnsignedRoot::from_bytes(&bytes, Some(&last))
+            .and_then(|unsigned| unsigned.sign_with(&self.app.keys(class).ring))
+            .map_err(|error| crate::app::keys::bad_root(class, &error))?;
+        if self.app.published(class).root().version() >= root.version() {
+            return Ok(root.version());
+        }
+        let version = root.version();
+        roots.push(root);
+        self.app.restore_class(class, roots, self.listing.made, now).await?;
+        Ok(version)
+    }
+
+    /// Gives the folder its name.
+    ///
+    /// # Errors
+    /// The disk.
+    pub async fn finish(self) -> Result<()> {
+        let Self { app, folder, data, .. } = self;
+        app.db.close().await;
+        drop(app);
+        let waiting = folder.join(WAITING);
+        if waiting.exists() {
+            fs::remove_file(&waiting).doing(|| format!("cannot remove {}", waiting.display()))?;
+        }
+        if data.exists() {
+            fs::remove_dir(&data).doing(|| format!("cannot replace {}", data.display()))?;
+        }
+        fs::rename(&folder, &data).doing(|| format!("cannot move {} to {}", folder.display(), data.display()))
+    }
+
+    /// The newer roots of a class, as far as each follows from the one before.
+    fn follow(&self, class: Class, newer: &[(Class, Vec<u8>)]) -> Vec<SignedRoot> {
+        let mut last = self.app.published(class).root().clone();
+        let mut roots = Vec::new();
+        loop {
+            let next = newer.iter().filter(|(of, _)| *of == class).find_map(|(_, bytes)| {
+                UnsignedRoot::from_bytes(bytes, Some(&last)).and_then(|root| root.complete()).ok()
+            });
+            let Some(next) = next else { return roots };
+            last = next.clone();
+            roots.push(next);
+        }
+    }
+}
+
+/// Where a data folder is made.
+fn staging(data: &Path) -> PathBuf {
+    let mut name = data.file_name().unwrap_or_default().to_owned();
+    name.push(".restoring");
+    data.with_file_name(name)
+}
+
+fn read_listing(folder: &Path) -> Result<Listing> {
+    let path = folder.join(WAITING);
+    let text = fs::read(&path).doing(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_slice(&text).map_err(|error| refused(format!("{}: {}", path.display(), chain(&error))))
+}
+
+fn copy_keys(from: &Path, to: &Path) -> Result<()> {
+    let doing = || format!("cannot read {}", from.display());
+    for path in backup::files_below(from).doing(doing)? {
+        let bytes = fs::read(&path).doing(doing)?;
+        data::write_file(&to.join(path.strip_prefix(from).expect("it is below")), &bytes)?;
+    }
+    Ok(())
+}
+
+fn refused(reason: String) -> Error {
+    Error::Backup { reason }
+}
+
+/// By how much everything that clients compare is raised.
+pub(crate) fn raise(now: Timestamp) -> u64 {
+    u64::try_from(now.as_second()).unwrap_or(0)
+}
+
+/// Nothing but new versions: the targets stay as they were.
+pub(crate) fn unchanged(_: &mut Draft) -> Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_staging_folder_stands_beside_the_data_folder() {
+        assert_eq!(staging(Path::new("/var/lib/headwater")), Path::new("/var/lib/headwater.restoring"));
+        assert_eq!(staging(Path::new("data/")), Path::new("data.restoring"));
+    }
+}
