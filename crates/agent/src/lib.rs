@@ -2,16 +2,31 @@
 //!
 //! * [`Shelf`]: what is served, in the same layout as everywhere;
 //! * [`hold`]: brings one class on the shelf up to date, within a quota; until that is whole the old stays;
-//! * [`Listener`]: the listener on the addresses that the signed policy names.
+//! * [`Listener`]: the listener on the addresses that the signed policy names; it lets members of the fleet in, and
+//!   carries what clients say to the server (U5).
 //!
 //! Whether a client has the role is decided by the signed policy, when to hold by the client's run. Fetching and
 //! serving are `headwater-depot`'s. Nothing that was not verified ever comes onto the shelf.
 
+mod carry;
+mod door;
 mod hold;
 pub mod limits;
 mod listener;
 mod shelf;
 
+pub use door::Admission;
 pub use hold::{Hold, HoldError, Holding, hold};
-pub use listener::{Listener, Part, own_addresses};
+pub use listener::{Listener, Part, Trust, own_addresses};
 pub use shelf::Shelf;
+
+/// An error with its causes, in one sentence.
+fn said(error: &dyn std::error::Error) -> String {
+    let mut said = error.to_string();
+    let mut cause = error.source();
+    while let Some(deeper) = cause {
+        said = format!("{said}: {deeper}");
+        cause = deeper.source();
+    }
+    said
+}

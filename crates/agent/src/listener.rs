@@ -1,19 +1,26 @@
-//! The update agent's listener: on those of its addresses in the signed policy that are its own, over plain HTTP
-//! until enrolment gives it a certificate.
+//! The update agent's listener: on those of its addresses in the signed policy that are its own, over TLS with the
+//! certificate that enrolment gave it; without one, over plain HTTP on loopback.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
-use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, router};
+use axum::middleware::from_fn_with_state;
+use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, listen_tls, router};
+use headwater_identity::tls::{self, Anonymous};
+use headwater_identity::{CaCertificate, Chain, ClientKey, IdentityError};
 use headwater_policy::{Class, ClassSet};
+use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::carry::{self, Way};
+use crate::door::{self, Admission, Door};
 use crate::shelf::Shelf;
 
 /// The part that a client is to play now.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Part {
     /// Where to listen.
     pub addresses: Vec<SocketAddr>,
@@ -21,8 +28,25 @@ pub struct Part {
     pub classes: ClassSet,
     /// Downloads at once, and bytes a second.
     pub limits: ServeLimits,
-    /// Whether addresses beyond loopback may be bound.
+    /// Whether addresses beyond loopback may be bound without TLS.
     pub unsafe_bind_beyond_loopback: bool,
+    /// By what it is known, and whom it lets in; none: it is not enrolled.
+    pub trust: Option<Trust>,
+}
+
+/// By what an update agent is known to others, and whom it lets in.
+#[derive(Debug, Clone)]
+pub struct Trust {
+    /// Its certificate.
+    pub chain: Chain,
+    /// Its key.
+    pub key: Arc<ClientKey>,
+    /// Whose certificates it believes.
+    pub cas: Vec<CaCertificate>,
+    /// Who is let in.
+    pub admission: Admission,
+    /// Base URL of the server's fleet listener, to which it carries.
+    pub server: String,
 }
 
 /// The running listeners, one for each address, and what they share.
@@ -31,18 +55,32 @@ pub struct Listener {
     site: Site,
     shelf: Shelf,
     running: BTreeMap<SocketAddr, Running>,
+    door: Door,
+    way: watch::Sender<Option<Way>>,
+    /// What [`Self::tls`] and the way were made of.
+    trust: Option<Trust>,
+    tls: Option<watch::Sender<Arc<ServerConfig>>>,
 }
 
 #[derive(Debug)]
 struct Running {
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
+    over_tls: bool,
 }
 
 impl Listener {
     /// Nothing is listened on yet.
     pub fn new(shelf: Shelf) -> Self {
-        Self { site: Site::new(ServeLimits::default()), shelf, running: BTreeMap::new() }
+        Self {
+            site: Site::new(ServeLimits::default()),
+            shelf,
+            running: BTreeMap::new(),
+            door: Door::default(),
+            way: watch::Sender::new(None),
+            trust: None,
+            tls: None,
+        }
     }
 
     /// Where it listens.
@@ -62,6 +100,9 @@ impl Listener {
             }
         }
         let mut problems = Vec::new();
+        if let Err(problem) = self.believe(part.trust.as_ref()) {
+            problems.push(problem);
+        }
         if !part.classes.is_empty() && part.addresses.is_empty() {
             problems.push(
                 "the update agent listens nowhere: none of the addresses that the policy gives it is one of this \
@@ -71,17 +112,22 @@ impl Listener {
         }
         let mut wanted = Vec::new();
         for address in part.addresses.iter().copied().filter(|_| !part.classes.is_empty()) {
-            if address.ip().is_loopback() || part.unsafe_bind_beyond_loopback {
+            if self.tls.is_some() || address.ip().is_loopback() || part.unsafe_bind_beyond_loopback {
                 wanted.push(address);
             } else {
                 problems.push(format!(
-                    "the update agent does not listen on {address}: without certificates only loopback addresses are \
-                     bound (--unsafe-bind-beyond-loopback lifts that)"
+                    "the update agent does not listen on {address}: without a certificate only loopback addresses are \
+                     bound (`headwater-client enrol` gets one)"
                 ));
             }
         }
-        let unwanted: Vec<SocketAddr> =
-            self.running.keys().copied().filter(|address| !wanted.contains(address)).collect();
+        let over_tls = self.tls.is_some();
+        let unwanted: Vec<SocketAddr> = self
+            .running
+            .iter()
+            .filter(|(address, running)| !wanted.contains(address) || running.over_tls != over_tls)
+            .map(|(address, _)| *address)
+            .collect();
         for address in unwanted {
             self.stop_one(address).await;
         }
@@ -109,12 +155,47 @@ impl Listener {
         }
     }
 
+    /// Takes over by what it is known and whom it lets in. TLS sessions go on as long as certificate and CAs are the
+    /// same.
+    fn believe(&mut self, trust: Option<&Trust>) -> Result<(), String> {
+        let Some(trust) = trust else {
+            (self.trust, self.tls) = (None, None);
+            self.way.send_replace(None);
+            return Ok(());
+        };
+        self.door.set(trust.admission.clone());
+        let same =
+            |held: &Trust| held.chain == trust.chain && held.cas == trust.cas && held.server == trust.server;
+        if self.trust.as_ref().is_some_and(same) {
+            return Ok(());
+        }
+        let config = tls::server_config(&trust.chain, &trust.key, &trust.cas, Anonymous::Allowed);
+        let made = config.and_then(|config| Ok((config, way(trust)?)));
+        let (config, way) =
+            made.map_err(|error| format!("the update agent's certificate is of no use: {error}"))?;
+        match &self.tls {
+            Some(tls) => drop(tls.send_replace(config)),
+            None => self.tls = Some(watch::Sender::new(config)),
+        }
+        self.way.send_replace(Some(way));
+        self.trust = Some(trust.clone());
+        Ok(())
+    }
+
     fn start_one(&mut self, address: SocketAddr, listener: TcpListener) {
         let (stop, mut stopped) = watch::channel(false);
         let shutdown = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
-        let task =
-            tokio::spawn(listen(router(self.site.clone()), listener, ListenLimits::default(), shutdown));
-        self.running.insert(address, Running { stop, task });
+        let content = router(self.site.clone());
+        let task = match &self.tls {
+            Some(tls) => {
+                let routes = content
+                    .merge(carry::routes(self.way.subscribe()))
+                    .layer(from_fn_with_state(self.door.clone(), door::guard));
+                tokio::spawn(listen_tls(routes, listener, tls.subscribe(), ListenLimits::default(), shutdown))
+            }
+            None => tokio::spawn(listen(content, listener, ListenLimits::default(), shutdown)),
+        };
+        self.running.insert(address, Running { stop, task, over_tls: self.tls.is_some() });
     }
 
     async fn stop_one(&mut self, address: SocketAddr) {
@@ -123,6 +204,19 @@ impl Listener {
             let _ = running.task.await;
         }
     }
+}
+
+/// The way to the server, with our certificate.
+fn way(trust: &Trust) -> Result<Way, IdentityError> {
+    let tls = tls::client_config(&trust.cas, Some((&trust.chain, &trust.key)))?;
+    let http = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .tls_backend_preconfigured(tls)
+        .https_only(true)
+        .build()
+        .map_err(|error| IdentityError::Tls(error.to_string()))?;
+    Ok(Way { server: trust.server.clone(), http })
 }
 
 /// Those of the policy's addresses that are the client's own, with the port.

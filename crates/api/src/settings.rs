@@ -37,6 +37,9 @@ pub struct FleetDocument {
     /// Whom nobody answers any more (I3); each until its certificate has run out.
     #[serde(default)]
     pub revoked: Vec<RevokedDocument>,
+    /// Update agents serve class `components` to those who show no certificate too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub anonymous_components: bool,
 }
 
 /// A key that belongs to the fleet no longer.

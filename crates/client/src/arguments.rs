@@ -22,6 +22,15 @@ pub struct Arguments {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Become a member of the fleet: make a key, and get a certificate for it with the bundle's token.
+    Enrol {
+        /// The bundle that `headwater clients enrol-bundle` made.
+        #[arg(value_name = "BUNDLE")]
+        enrol_with: PathBuf,
+        /// Who and where.
+        #[command(flatten)]
+        common: Common,
+    },
     /// Poll and update until told to stop; serve others where this is an update agent.
     Run(Common),
     /// Make one run now and say what it did.
@@ -60,6 +69,7 @@ impl Command {
     pub fn common(&self) -> Option<&Common> {
         match self {
             Self::Run(common)
+            | Self::Enrol { common, .. }
             | Self::Update { common, .. }
             | Self::Status(common)
             | Self::Trial { common, .. } => Some(common),
@@ -74,7 +84,7 @@ pub struct Common {
     /// The data folder.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// The client bundle; needed once, then a copy lies in the data folder.
+    /// The enrolment bundle; needed once, then a copy lies in the data folder.
     #[arg(long, value_name = "FILE")]
     pub bundle: Option<PathBuf>,
     /// The client's id; the data folder remembers it [default: the host's name].

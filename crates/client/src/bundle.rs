@@ -1,9 +1,11 @@
-//! The client bundle: what a client starts from. It is copied into the data folder at the first start, and what
+//! The bundle: what a client starts from. It is copied into the data folder at the first start, and what
 //! lies there counts from then on; a bundle given later is taken only in place of one that is of no use.
 
 use std::path::Path;
 
-use headwater_api::bundle::ClientBundle;
+use headwater_api::bundle::{ClassRoots, ClientBundle, ENROL_FORMAT, EnrolBundle, FORMAT};
+use headwater_api::policy::PolicyDocument;
+use headwater_api::secret::Secret;
 use headwater_policy::Class;
 use headwater_repo::Trusted;
 
@@ -12,8 +14,51 @@ use crate::error::Error;
 use crate::folder::{DataFolder, Owner};
 use crate::in_force::policy_of;
 use crate::limits::BUNDLE_BYTES_MAX;
+use crate::member::Member;
 use crate::os;
 use crate::state::State;
+
+/// What a client starts from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Bundle {
+    /// Base URLs of the server's fleet listener, in the order to try.
+    pub server_urls: Vec<String>,
+    /// The domain that it was made for.
+    pub domain: String,
+    /// The root metadata of each class repository.
+    pub roots: ClassRoots,
+    /// The saved policy when it was made.
+    pub policy: PolicyDocument,
+    /// With what to enrol; none: it is of before there was enrolment.
+    pub fleet: Option<Fleet>,
+}
+
+/// With what to enrol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fleet {
+    /// Certificates of the fleet CA (PEM).
+    pub ca: Vec<String>,
+    /// The key that an enrolment is sealed to.
+    pub seal_key: String,
+    /// The keys that the server signs its answers with.
+    pub answer_keys: Vec<String>,
+    /// What admits this client; none: it was used.
+    pub token: Option<Secret>,
+}
+
+impl From<ClientBundle> for Bundle {
+    fn from(bundle: ClientBundle) -> Self {
+        let ClientBundle { server_url, domain, roots, policy, .. } = bundle;
+        Self { server_urls: vec![server_url], domain, roots, policy, fleet: None }
+    }
+}
+
+impl From<EnrolBundle> for Bundle {
+    fn from(bundle: EnrolBundle) -> Self {
+        let EnrolBundle { server_urls, domain, ca, seal_key, answer_keys, roots, token, policy, .. } = bundle;
+        Self { server_urls, domain, roots, policy, fleet: Some(Fleet { ca, seal_key, answer_keys, token }) }
+    }
+}
 
 /// Reads the bundle in the data folder. One that is given is taken, and copied there, if there is none yet, if the
 /// one there is damaged, or if it was the wrong one: nothing was ever verified with it. Beside it a warning, where
@@ -22,13 +67,15 @@ use crate::state::State;
 /// # Errors
 ///
 /// There is none, neither there nor given, or it cannot be read or understood.
-pub(crate) fn take(config: &Config, folder: &DataFolder) -> Result<(ClientBundle, Option<String>), Error> {
+pub(crate) fn take(config: &Config, folder: &DataFolder) -> Result<(Bundle, Option<String>), Error> {
     let kept = parse(&folder.bundle());
     let Some(given) = &config.bundle else {
         return Ok((found(kept, config, folder)?, None));
     };
     let (bytes, bundle) = match (kept, parse(given)) {
-        (Ok(Some((_, kept))), Ok(Some((bytes, given)))) if was_wrong(&kept, &given, folder) => (bytes, given),
+        (Ok(Some((_, kept))), Ok(Some((bytes, given)))) if was_wrong(&kept, &given, config, folder) => {
+            (bytes, given)
+        }
         (Ok(Some((_, kept))), Ok(Some((_, other)))) => {
             let warning = differs(&kept, &other).map(|what| not_taken(given, what));
             return Ok((kept, warning));
@@ -45,9 +92,27 @@ pub(crate) fn take(config: &Config, folder: &DataFolder) -> Result<(ClientBundle
         let metadata = folder.metadata(Owner::Organisation, class);
         os::remove_tree(&metadata).map_err(Error::file("removing", &metadata))?;
     }
+    if !has_verified(folder) {
+        Member::forget(folder)?;
+    }
     let path = folder.bundle();
-    os::write_atomic(&path, &bytes).map_err(Error::file("writing the bundle", &path))?;
+    // It may hold a token.
+    os::write_private(&path, &bytes).map_err(Error::file("writing the bundle", &path))?;
     Ok((bundle, None))
+}
+
+/// Strikes the token out of the bundle in the data folder: it was used.
+pub(crate) fn strike_token(folder: &DataFolder) -> Result<(), Error> {
+    let path = folder.bundle();
+    let read = os::read_bounded(&path, BUNDLE_BYTES_MAX).map_err(Error::file("reading the bundle", &path))?;
+    let Some(mut bundle) = read.and_then(|bytes| serde_json::from_slice::<EnrolBundle>(&bytes).ok()) else {
+        return Ok(());
+    };
+    if bundle.token.take().is_none() {
+        return Ok(());
+    }
+    let bytes = serde_json::to_vec(&bundle).expect("what was JSON is written as JSON");
+    os::write_private(&path, &bytes).map_err(Error::file("writing the bundle", &path))
 }
 
 /// Reads the bundle in the data folder and touches nothing.
@@ -55,12 +120,12 @@ pub(crate) fn take(config: &Config, folder: &DataFolder) -> Result<(ClientBundle
 /// # Errors
 ///
 /// There is none, or it cannot be read or understood.
-pub(crate) fn kept(config: &Config, folder: &DataFolder) -> Result<ClientBundle, Error> {
+pub(crate) fn kept(config: &Config, folder: &DataFolder) -> Result<Bundle, Error> {
     found(parse(&folder.bundle()), config, folder)
 }
 
 /// The root to start from, for a class of the organisation.
-pub(crate) fn root(bundle: &ClientBundle, class: Class) -> Vec<u8> {
+pub(crate) fn root(bundle: &Bundle, class: Class) -> Vec<u8> {
     let root = match class {
         Class::Settings => &bundle.roots.settings,
         Class::Components => &bundle.roots.components,
@@ -69,9 +134,9 @@ pub(crate) fn root(bundle: &ClientBundle, class: Class) -> Vec<u8> {
     serde_json::to_vec(root).expect("a JSON value is written as JSON")
 }
 
-type Parsed = Option<(Vec<u8>, ClientBundle)>;
+type Parsed = Option<(Vec<u8>, Bundle)>;
 
-fn found(parsed: Result<Parsed, Error>, config: &Config, folder: &DataFolder) -> Result<ClientBundle, Error> {
+fn found(parsed: Result<Parsed, Error>, config: &Config, folder: &DataFolder) -> Result<Bundle, Error> {
     match parsed {
         Ok(Some((_, bundle))) => Ok(bundle),
         Ok(None) => Err(Error::NoBundle(config.data.clone())),
@@ -83,7 +148,13 @@ fn found(parsed: Result<Parsed, Error>, config: &Config, folder: &DataFolder) ->
 }
 
 /// Whether the kept bundle is to give way: it leads elsewhere than the given one, and led nowhere so far.
-fn was_wrong(kept: &ClientBundle, given: &ClientBundle, folder: &DataFolder) -> bool {
+fn was_wrong(kept: &Bundle, given: &Bundle, config: &Config, folder: &DataFolder) -> bool {
+    let token = |bundle: &Bundle| bundle.fleet.as_ref().and_then(|fleet| fleet.token.clone());
+    let enrolled = Member::load(folder, &config.id).is_ok_and(|member| member.is_some());
+    if !enrolled && kept.roots == given.roots && given.fleet.is_some() && token(kept) != token(given) {
+        // Another token for the same fleet, or the first that there is.
+        return true;
+    }
     if differs(kept, given).is_none() || has_verified(folder) {
         return false;
     }
@@ -94,10 +165,10 @@ fn was_wrong(kept: &ClientBundle, given: &ClientBundle, folder: &DataFolder) -> 
 }
 
 /// What a bundle leads elsewhere by than another; none: it leads to the same.
-fn differs(kept: &ClientBundle, given: &ClientBundle) -> Option<&'static str> {
+fn differs(kept: &Bundle, given: &Bundle) -> Option<&'static str> {
     let differences = [
         (kept.roots != given.roots, "other roots"),
-        (kept.server_url != given.server_url, "another server"),
+        (kept.server_urls != given.server_urls, "another server"),
         (kept.domain != given.domain, "another domain"),
     ];
     differences.into_iter().find(|(differs, _)| *differs).map(|(_, what)| what)
@@ -121,21 +192,34 @@ fn parse(path: &Path) -> Result<Parsed, Error> {
     let malformed = |problem: String| Error::Malformed { path: path.to_owned(), problem };
     if path.is_dir() {
         return Err(malformed(
-            "it is a folder; give the file that `headwater clients bundle` made".to_owned(),
+            "it is a folder; give the file that `headwater clients enrol-bundle` made".to_owned(),
         ));
     }
     let read = os::read_bounded(path, BUNDLE_BYTES_MAX).map_err(Error::file("reading the bundle", path))?;
     let Some(bytes) = read else { return Ok(None) };
-    let bundle: ClientBundle = serde_json::from_slice(&bytes)
-        .map_err(|error| malformed(format!("{error}; make it again with `headwater clients bundle`")))?;
-    if bundle.format > headwater_api::bundle::FORMAT {
-        return Err(malformed(format!("it is of format {}; use a newer headwater-client", bundle.format)));
-    }
+    let bundle = understood(&bytes).map_err(malformed)?;
     policy_of(&bundle.policy).map_err(malformed)?;
     for class in Class::ALL {
         Trusted::from_root(&root(&bundle, class)).map_err(|error| {
-            malformed(format!("its root for {class}: {error}; make it again with `headwater clients bundle`"))
+            malformed(format!(
+                "its root for {class}: {error}; make it again with `headwater clients enrol-bundle`"
+            ))
         })?;
     }
     Ok(Some((bytes, bundle)))
+}
+
+/// A bundle of any format that was ever made.
+fn understood(bytes: &[u8]) -> Result<Bundle, String> {
+    #[derive(serde::Deserialize)]
+    struct Head {
+        format: u32,
+    }
+    let again =
+        |error: serde_json::Error| format!("{error}; make it again with `headwater clients enrol-bundle`");
+    match serde_json::from_slice::<Head>(bytes).map_err(again)?.format {
+        0..=FORMAT => serde_json::from_slice::<ClientBundle>(bytes).map(Bundle::from).map_err(again),
+        ENROL_FORMAT => serde_json::from_slice::<EnrolBundle>(bytes).map(Bundle::from).map_err(again),
+        format => Err(format!("it is of format {format}; use a newer headwater-client")),
+    }
 }

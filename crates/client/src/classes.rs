@@ -14,7 +14,7 @@ use crate::error::{Error, said};
 use crate::folder::Owner;
 use crate::machine::{NameOutcome, class_message, class_result};
 use crate::session::{Session, store_error};
-use crate::{bundle, content, domain, os, role};
+use crate::{bundle, content, domain, os, role, way};
 
 /// One repository as verified from one stretch, with the walk that goes on fetching from it.
 pub(crate) struct Verified<'a> {
@@ -144,8 +144,8 @@ async fn run_stretch(
 ) -> Result<ClassOutcome, ContentError> {
     session.set_patience(patient)?;
     let (metadata, trusted) = open_repository(session, class, owner)?;
-    let sources =
-        steps.iter().map(|step| Source::new(&step.source, &step.url, step.entry, class)).collect::<Vec<_>>();
+    let enrolled = session.member.is_some();
+    let sources = steps.iter().map(|step| source(step, class, enrolled)).collect::<Vec<_>>();
     let repository = owner.repository(class);
     let from = session.state.versions.get(repository).copied().unwrap_or(0);
     // What is announced is the organisation's; the vendor source has no such name.
@@ -186,6 +186,16 @@ async fn run_stretch(
         message.push_str("; the source was older than what the server announced, and none was fresher");
     }
     Ok(outcome(class, result, Some(source.key().to_owned()), message))
+}
+
+/// A step's source. A member speaks to update agents over TLS, whatever scheme an old policy gives them.
+fn source(step: &Step, class: Class, enrolled: bool) -> Source {
+    let over_tls = || way::over_tls(step.url.as_str()).parse().ok();
+    let url = match &step.source {
+        SourceKey::UpdateAgent(_) if enrolled => over_tls(),
+        _ => None,
+    };
+    Source::new(&step.source, url.as_ref().unwrap_or(&step.url), step.entry, class)
 }
 
 /// Brings this client to what was verified, and holds it for others.

@@ -20,7 +20,7 @@ use crate::chance::Chance;
 use crate::config::Config;
 use crate::error::{Error, said};
 use crate::folder::DataFolder;
-use crate::limits::{DAEMON_LOCK_WAIT, LISTEN_AGAIN, STOP_GRACE};
+use crate::limits::{DAEMON_LOCK_WAIT, ENROL_AGAIN, LISTEN_AGAIN, STOP_GRACE};
 use crate::machine::poll_after;
 use crate::os::{Lock, Locked};
 use crate::run::{Completed, RunOptions, complete};
@@ -180,6 +180,7 @@ impl AtWork {
                 None => (RunOptions::default(), None),
             };
             let Some(done) = self.one_run(&options, &mut stop).await else { break End::Stopped };
+            let not_enrolled = done.as_ref().is_err_and(Error::is_not_enrolled);
             let replaced = done.as_ref().ok().and_then(|done| done.replaced.clone());
             if replaced.is_none() {
                 // Before the answer: who asked finds the listener as the run has left it.
@@ -191,7 +192,8 @@ impl AtWork {
             if let Some(program) = replaced {
                 break End::Replaced(program);
             }
-            next = Instant::now() + poll_after(self.interval(), self.chance.next_number());
+            let pause = poll_after(self.interval(), self.chance.next_number());
+            next = Instant::now() + if not_enrolled { pause.min(ENROL_AGAIN) } else { pause };
         };
         self.listener.stop().await;
         self.set_serving();

@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use crate::assemble::blocking;
 use crate::classes::{ContentError, Verified};
 use crate::content::{target, unusable};
+use crate::domain_keys;
 use crate::error::Error;
 use crate::folder::Owner;
 use crate::in_force::policy_of;
@@ -125,6 +126,13 @@ async fn update_domain(session: &mut Session, verified: &Verified<'_>) -> Result
         return Ok(outcome(ClassResult::Current, String::new(), None));
     }
     let bytes = target(session, verified, &description).await?;
+    let bytes = match domain_keys::opened(&session.folder, &bytes) {
+        Ok(bytes) => bytes,
+        Err(error @ Error::Sealed { .. }) => {
+            return Ok(outcome(ClassResult::Failed, error.to_string(), None));
+        }
+        Err(error) => return Err(error.into()),
+    };
     let document: DomainDocument = read(&format!("the settings of {domain}"), &bytes)?;
     if document.domain != domain {
         return Err(unusable(format!("the settings of {domain} are those of {}", document.domain)));

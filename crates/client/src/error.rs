@@ -26,10 +26,10 @@ pub enum Error {
         folder: PathBuf,
     },
     /// There is nothing to start from.
-    #[error("{} has no bundle yet: give --bundle FILE once (`headwater clients bundle` makes it)", .0.display())]
+    #[error("{} has no bundle yet: give --bundle FILE once (`headwater clients enrol-bundle` makes it)", .0.display())]
     NoBundle(PathBuf),
     /// The bundle that was given is not there.
-    #[error("the bundle {} is not there; make it with `headwater clients bundle`", .0.display())]
+    #[error("the bundle {} is not there; make it with `headwater clients enrol-bundle`", .0.display())]
     BundleMissing(PathBuf),
     /// A file that the client needs is not understood.
     #[error("{} is not understood: {problem}", path.display())]
@@ -60,6 +60,17 @@ pub enum Error {
         kept: String,
         /// Who was to use it.
         given: String,
+    },
+    /// The client could not enrol.
+    #[error("this client is not enrolled: {0}")]
+    NotEnrolled(String),
+    /// The settings of the domain are confidential and cannot be opened here.
+    #[error("the settings of {domain} are confidential, and {why}; what was in force stays")]
+    Sealed {
+        /// The domain.
+        domain: String,
+        /// Why not, and what helps.
+        why: String,
     },
     /// The disk is full or refuses (P9): nothing was half changed, and the run ended.
     #[error("{what} {} failed: the disk is full, or permission is missing; nothing was half changed", path.display())]
@@ -112,6 +123,15 @@ impl Error {
             } else {
                 Self::File { what, path, source }
             }
+        }
+    }
+
+    /// Whether the client is not a member of the fleet yet: to be tried again soon.
+    pub fn is_not_enrolled(&self) -> bool {
+        match self {
+            Self::NotEnrolled(_) => true,
+            Self::Ended { source, .. } => source.is_not_enrolled(),
+            _ => false,
         }
     }
 

@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
-use headwater_api::bundle::ClientBundle;
 use headwater_api::policy::PolicyDocument;
 use headwater_api::settings::{DomainDocument, EffectiveSettingsDocument};
 use headwater_policy::{ClassSet, Client, ClientId, EffectiveSettings, Policy, UpdateAgent};
 
+use crate::bundle::Bundle;
 use crate::config::Config;
 use crate::error::Error;
 use crate::folder::DataFolder;
@@ -31,7 +31,7 @@ impl InForce {
     pub(crate) fn read(
         config: &Config,
         folder: &DataFolder,
-        bundle: &ClientBundle,
+        bundle: &Bundle,
         state: &State,
     ) -> Result<Self, Error> {
         let document = state.policy.as_ref().map_or(&bundle.policy, |signed| &signed.policy);
@@ -71,7 +71,7 @@ pub(crate) fn policy_of(document: &PolicyDocument) -> Result<Policy, String> {
     Err(format!("the policy is not valid: {}", said.join("; ")))
 }
 
-fn addresses(config: &Config) -> Result<Vec<IpAddr>, Error> {
+pub(crate) fn addresses(config: &Config) -> Result<Vec<IpAddr>, Error> {
     match &config.addresses {
         Some(addresses) => Ok(addresses.clone()),
         None => os::interface_addresses()

@@ -1,6 +1,7 @@
 //! The endpoint's client: updates itself over the three classes, and is an update agent where it was given
 //! the role.
 //!
+//! * [`enrol`] makes it a member of the fleet; every run does so first where it is not yet;
 //! * [`run_once`] makes one run and returns its report;
 //! * [`Daemon`] polls, runs when asked, and serves as update agent; [`run`] is a daemon until `shutdown`;
 //! * [`status`] says what is installed and what would be tried, without touching anything.
@@ -19,6 +20,8 @@ pub mod config;
 mod content;
 mod daemon;
 mod domain;
+mod domain_keys;
+mod enrol;
 mod error;
 mod folder;
 mod identity;
@@ -27,6 +30,7 @@ mod increments;
 mod install;
 pub mod limits;
 pub mod machine;
+mod member;
 pub mod narrate;
 mod onlooker;
 pub mod os;
@@ -40,12 +44,14 @@ mod spool;
 pub mod state;
 mod status;
 mod sweep;
+mod way;
 
 pub use config::{Config, ConfigError, RawConfig};
 pub use daemon::{Daemon, End, run};
+pub use enrol::enrol;
 pub use error::Error;
 pub use folder::DataFolder;
 pub use onlooker::Onlooker;
 pub use run::{RunOptions, Trigger, run_once};
 pub use spool::Spool;
-pub use status::{DaemonStatus, Status, status};
+pub use status::{DaemonStatus, IdentityStatus, Status, status};

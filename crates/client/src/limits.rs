@@ -11,8 +11,26 @@ pub const REPORT_SEND_WAIT_MAX: Duration = Duration::from_secs(3);
 /// The same where this run's check-in got no answer: with [`CHECK_IN_WAIT_MAX`], a silent server costs 2 s.
 pub const REPORT_SEND_WAIT_UNANSWERED: Duration = Duration::from_secs(1);
 
-/// Longest answer to a check-in, in bytes: three numbers, a path and a time.
-pub const CHECK_IN_ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// Longest answer of the server, in bytes: a certificate and its chain, or a domain's keys, in a signed envelope.
+pub const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+
+/// Update agents that are asked to carry one message when the server is out of reach: the first of the plan.
+pub const CARRIERS_MAX: usize = 3;
+
+/// Longest time for an enrolment or renewal on one way: it is asked for rarely, and the server may be busy with many.
+pub const CERTIFICATE_WAIT_MAX: Duration = Duration::from_secs(15);
+
+/// Pause before a client that could not renew its certificate asks again: it has a third of its life left to do so.
+pub const RENEWAL_BACK_OFF: Duration = Duration::from_secs(600);
+
+/// Pause before a daemon that is not enrolled yet tries again.
+pub const ENROL_AGAIN: Duration = Duration::from_secs(15);
+
+/// Keys of confidential settings that are kept: those of a few domains' last changes.
+pub const DOMAIN_KEYS_KEPT_MAX: usize = 16;
+
+/// Longest file of a key, certificate or domain keys that is read, in bytes.
+pub const IDENTITY_FILE_BYTES_MAX: u64 = 64 * 1024;
 
 /// First pause after a failed check-in; doubles up to [`CHECK_IN_BACK_OFF_MAX`].
 pub const CHECK_IN_BACK_OFF_MIN: Duration = Duration::from_secs(60);

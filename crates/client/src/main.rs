@@ -27,6 +27,7 @@ fn main() -> ExitCode {
     }
     let done = match arguments.command {
         Command::Run(common) => daemon(&common),
+        Command::Enrol { enrol_with, common } => enrol(enrol_with, &common),
         Command::Update { common, retry_failed } => update(&common, retry_failed),
         Command::Status(common) => status(&common),
         Command::Completions { shell } => {
@@ -96,6 +97,22 @@ fn become_program(program: &std::path::Path) {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let error = os::exec(program, &arguments, (own_program::LAUNCHED, "1"));
     tracing::error!(program = %program.display(), %error, "the newer headwater-client could not be started");
+}
+
+fn enrol(bundle: std::path::PathBuf, common: &Common) -> anyhow::Result<u8> {
+    let config = Config { bundle: Some(bundle), ..common.config()? };
+    runtime()?.block_on(headwater_client::enrol(&config))?;
+    let status = headwater_client::status(&config)?;
+    let identity = status.identity.context("the certificate that was just kept is gone")?;
+    if common.json {
+        println!("{}", serde_json::json!({"client": status.client, "identity": identity}));
+    } else {
+        println!(
+            "enrolled as {}, key {}; its certificate is good until {} and renews itself",
+            status.client, identity.key, identity.certificate_end
+        );
+    }
+    Ok(0)
 }
 
 fn update(common: &Common, retry_failed: bool) -> anyhow::Result<u8> {

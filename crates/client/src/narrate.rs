@@ -55,6 +55,16 @@ pub fn status(status: &Status) -> String {
         status.policy_version,
         or_nothing(&status.addresses)
     );
+    match &status.identity {
+        None => out.push_str("Identity: not enrolled\n"),
+        Some(identity) => {
+            let _ = writeln!(
+                out,
+                "Identity: key {}, certificate until {}",
+                identity.key, identity.certificate_end
+            );
+        }
+    }
     match &status.daemon {
         None => out.push_str("Daemon: does not run\n"),
         Some(daemon) => {

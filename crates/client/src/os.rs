@@ -15,8 +15,8 @@ use jiff::Timestamp;
 mod system;
 
 pub use system::{
-    current_link, exec, free_bytes, host_name, in_own_process_group, is_storage_fault, kill_process_group,
-    set_mode, stop_signal, switch_link,
+    create_private_file, current_link, exec, free_bytes, host_name, in_own_process_group, is_storage_fault,
+    kill_process_group, set_mode, stop_signal, switch_link,
 };
 
 /// The clock, read at the entry points of the client only.
@@ -114,9 +114,26 @@ pub fn interface_addresses() -> io::Result<Vec<IpAddr>> {
 ///
 /// Any of these steps fails; the old file is then untouched.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_atomic_with(path, bytes, |temporary| File::create(temporary))
+}
+
+/// As [`write_atomic`]; from its first byte on only its owner reads it.
+///
+/// # Errors
+///
+/// As [`write_atomic`].
+pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_atomic_with(path, bytes, create_private_file)
+}
+
+fn write_atomic_with(
+    path: &Path,
+    bytes: &[u8],
+    create: impl FnOnce(&Path) -> io::Result<File>,
+) -> io::Result<()> {
     let temporary = temporary_beside(path);
     let written = (|| {
-        let mut file = File::create(&temporary)?;
+        let mut file = create(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         drop(file);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use headwater_agent::{Hold, Holding, Part, Shelf, hold as hold_class, own_addresses};
+use headwater_agent::{Admission, Hold, Holding, Part, Shelf, Trust, hold as hold_class, own_addresses};
 use headwater_api::report::UpdateAgentReport;
 use headwater_depot::serve::ServeLimits;
 use headwater_policy::Class;
@@ -15,6 +15,7 @@ use crate::error::{Error, said};
 use crate::folder::DataFolder;
 use crate::in_force::InForce;
 use crate::limits::POLL_INTERVAL_DEFAULT;
+use crate::member::{Believed, Member};
 use crate::session::Session;
 use crate::state::State;
 use crate::{bundle, os};
@@ -108,7 +109,25 @@ pub(crate) fn part(config: &Config, folder: &DataFolder) -> Result<Part, Error> 
         classes: in_force.shares(),
         limits,
         unsafe_bind_beyond_loopback: config.unsafe_bind_beyond_loopback,
+        trust: trust(config, folder, &in_force)?,
     })
+}
+
+/// By what this client is known as update agent, and whom it lets in.
+fn trust(config: &Config, folder: &DataFolder, in_force: &InForce) -> Result<Option<Trust>, Error> {
+    let (bundle, state) = (bundle::kept(config, folder)?, State::load(folder)?);
+    let member = Member::load(folder, &config.id)?;
+    let (Some(member), Some(believed)) = (member, Believed::of(&bundle, &state)?) else { return Ok(None) };
+    let fleet = state.policy.and_then(|policy| policy.fleet).unwrap_or_default();
+    // What is no fingerprint is nobody's.
+    let revoked = fleet.revoked.iter().filter_map(|revoked| revoked.key.parse().ok()).collect();
+    Ok(Some(Trust {
+        chain: member.chain,
+        key: member.keys.key,
+        cas: believed.cas,
+        admission: Admission { revoked, anonymous_components: fleet.anonymous_components },
+        server: in_force.policy.server().as_str().to_owned(),
+    }))
 }
 
 /// Time between polls, by the settings in force.

@@ -15,13 +15,14 @@ use crate::config::Config;
 use crate::error::{Error, said};
 use crate::folder::DataFolder;
 use crate::install::recover;
+use crate::member::Believed;
 use crate::onlooker::Onlooker;
 use crate::os::{self, Lock, Locked};
-use crate::role;
 use crate::server::{Server, clock_warning};
 use crate::session::Session;
 use crate::spool::Spool;
 use crate::sweep::sweep;
+use crate::{domain_keys, enrol, role};
 
 /// Who asked for a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -108,6 +109,7 @@ async fn run_classes(session: &mut Session) -> Result<(), Error> {
         recover(session).await?;
         session.save_state()?;
     }
+    join(session).await?;
     check_in(session).await?;
     for class in Class::ALL {
         // Settings are followed whoever starts the run: they are where it may be allowed again.
@@ -115,7 +117,13 @@ async fn run_classes(session: &mut Session) -> Result<(), Error> {
             allowed(session)?;
         }
         match run_class(session, class).await {
-            Ok(outcome) => session.outcomes.push(outcome),
+            Ok(outcome) => {
+                session.outcomes.push(outcome);
+                if class == Class::Settings {
+                    // The policy may believe others now, or give this client other addresses to serve at.
+                    keep_membership(session).await?;
+                }
+            }
             Err(error) => {
                 session.outcomes.push(ClassOutcome {
                     class: class.to_string(),
@@ -127,6 +135,31 @@ async fn run_classes(session: &mut Session) -> Result<(), Error> {
                 return Err(error);
             }
         }
+    }
+    Ok(())
+}
+
+/// Enrols where this client is not a member yet, and renews its certificate where it is time.
+async fn join(session: &mut Session) -> Result<(), Error> {
+    let member = enrol::member(&session.config, &session.folder, &session.bundle, &session.state).await?;
+    let believed = Believed::of(&session.bundle, &session.state)?;
+    if let (Some(member), Some(believed)) = (member, believed) {
+        session.set_member(member, believed)?;
+    }
+    keep_membership(session).await
+}
+
+async fn keep_membership(session: &mut Session) -> Result<(), Error> {
+    let Some((member, _)) = session.member.clone() else { return Ok(()) };
+    let Some(believed) = Believed::of(&session.bundle, &session.state)? else { return Ok(()) };
+    session.set_member(member.clone(), believed.clone())?;
+    if session.options.self_trial {
+        return Ok(());
+    }
+    let ways = session.ways();
+    let Session { folder, in_force, state, now, .. } = session;
+    if let Some(renewed) = enrol::renewed(&member, &believed, &ways, folder, in_force, state, *now).await? {
+        session.set_member(renewed, believed)?;
     }
     Ok(())
 }
@@ -150,13 +183,18 @@ async fn check_in(session: &mut Session) -> Result<(), Error> {
             .iter()
             .filter_map(|class| Some((class.to_string(), *session.state.versions.get(class.as_str())?)))
             .collect(),
-        reports_made: 0,
+        reports_made: Spool::open(session.folder.reports())?.made()?,
     };
-    let server = Server::new(session.in_force.policy.server().as_str(), false)?;
-    let Some(answer) = server.check_in(&message, &mut session.state, session.now).await else {
+    let server = Server::new(session.ways(), session.member.clone())?;
+    let Some((answer, way)) = server.check_in(&message, &mut session.state, session.now).await else {
         return Ok(());
     };
-    session.server_answers = true;
+    session.answered = Some(way);
+    if let Some((member, _)) = &session.member
+        && !session.options.self_trial
+    {
+        domain_keys::keep(&session.folder, member, &answer.domain_keys)?;
+    }
     session.warnings.extend(clock_warning(answer.server_time, session.now));
     if answer.domain.parse::<headwater_policy::DomainPath>().is_ok() {
         session.in_force.domain.clone_from(&answer.domain);
@@ -197,11 +235,16 @@ fn remember(session: &mut Session, report: &Report) -> Result<(), Error> {
 async fn send(session: &Session, report: &Report) -> Result<(), Error> {
     let spool = Spool::open(session.folder.reports())?;
     let kept = spool.keep(report);
-    let server = Server::new(session.in_force.policy.server().as_str(), session.server_answers)?;
+    if session.member.is_none() && session.bundle.fleet.is_some() {
+        // Nobody would believe it yet. It waits.
+        return kept.map(|_| ());
+    }
+    let server = Server::new(session.ways(), session.member.clone())?;
+    let answered = session.answered.as_ref();
     if kept.is_err() {
         // A full disk must not keep the server from learning of it.
-        server.send_unkept(report).await;
+        server.send_unkept(&spool, report, answered).await;
     }
     kept?;
-    server.send_reports(&spool).await
+    server.send_reports(&spool, answered).await
 }

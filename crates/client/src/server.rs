@@ -1,103 +1,130 @@
-//! What the client says to the server: that it is there, and what its runs did. The answer to a check-in is a
-//! hint; nothing in it is believed beyond which signed documents to look for.
+//! What the client says to the server: that it is there, and what its runs did. A member signs what it says and
+//! believes only what the server has signed, so that an update agent can carry both (I3, U5). The answer to a check-in
+//! is a hint all the same: it says which signed documents to look for, and brings keys that open some of them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use headwater_api::checkin::{CheckIn, CheckInAnswer};
+use headwater_api::report::{Report, ReportAnswer};
+use headwater_identity::{Answer, Kind, Statement};
 use jiff::{SignedDuration, Timestamp};
-use reqwest::header::CONTENT_TYPE;
 
 use crate::error::Error;
 use crate::limits::{
-    CHECK_IN_ANSWER_BYTES_MAX, CHECK_IN_BACK_OFF_MAX, CHECK_IN_BACK_OFF_MIN, CHECK_IN_WAIT_MAX,
-    CLOCK_SKEW_WARN, REPORT_SEND_WAIT_MAX, REPORT_SEND_WAIT_UNANSWERED, SPOOL_SEND_MAX,
+    CHECK_IN_BACK_OFF_MAX, CHECK_IN_BACK_OFF_MIN, CHECK_IN_WAIT_MAX, CLOCK_SKEW_WARN, REPORT_SEND_WAIT_MAX,
+    REPORT_SEND_WAIT_UNANSWERED, SPOOL_SEND_MAX,
 };
+use crate::member::{Believed, Member};
 use crate::spool::Spool;
 use crate::state::State;
+use crate::way::{self, Unsaid, Way};
 
-/// The way to the server.
+/// The ways to the server, and who speaks.
 #[derive(Debug, Clone)]
-pub struct Server {
-    base: String,
+pub(crate) struct Server {
     http: reqwest::Client,
-    /// Longest wait for one answer.
-    wait: Duration,
+    /// Straight first, then by update agents.
+    ways: Vec<Way>,
+    /// Who signs, and whose signature is believed; none: the client is of before there was enrolment.
+    member: Option<(Member, Believed)>,
 }
 
 impl Server {
-    /// The server whose fleet listener is at `base`; it `answers`, or is not known to.
+    /// Speaks on these ways.
     ///
     /// # Errors
     ///
     /// The system gives no HTTP client.
-    pub fn new(base: &str, answers: bool) -> Result<Self, Error> {
-        let wait = if answers { REPORT_SEND_WAIT_MAX } else { REPORT_SEND_WAIT_UNANSWERED };
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("headwater-client/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| {
-                Error::Internal(format!("no HTTP client can be made on this system: {error}"))
-            })?;
-        Ok(Self { base: base.trim_end_matches('/').to_owned(), http, wait })
+    pub(crate) fn new(ways: Vec<Way>, member: Option<(Member, Believed)>) -> Result<Self, Error> {
+        let tls = member.as_ref().map(|(member, believed)| member.tls(believed)).transpose()?;
+        Ok(Self { http: way::http(tls)?, ways, member })
     }
 
-    /// Checks in; waits at most [`CHECK_IN_WAIT_MAX`], and not at all while an earlier failure is remembered.
-    pub async fn check_in(
+    /// Checks in: straight, and where that comes to nothing, by update agents. Each of the two waits at most
+    /// [`CHECK_IN_WAIT_MAX`], and not at all while an earlier failure of it is remembered. Says which way was good.
+    pub(crate) async fn check_in(
         &self,
         message: &CheckIn,
         state: &mut State,
         now: Timestamp,
-    ) -> Option<CheckInAnswer> {
-        // A time further off than any pause was remembered under a clock that has since been set back.
-        let left =
-            state.check_in_not_before.and_then(|until| Duration::try_from(until.duration_since(now)).ok());
-        if left.is_some_and(|left| !left.is_zero() && left <= CHECK_IN_BACK_OFF_MAX) {
+    ) -> Option<(CheckInAnswer, Way)> {
+        let (straight, carried): (Vec<&Way>, Vec<&Way>) =
+            self.ways.iter().partition(|way| way.carrier.is_none());
+        if !is_before(state.check_in_not_before, now) {
+            match self.check_in_on(&straight, message, state, now).await {
+                Some(answered) => {
+                    (state.check_in_failures, state.check_in_not_before) = (0, None);
+                    return Some(answered);
+                }
+                None => back_off(state, now),
+            }
+        }
+        // Unsigned words are nobody's to carry.
+        if self.member.is_none() || carried.is_empty() || is_before(state.carried_not_before, now) {
             return None;
         }
-        let asked = tokio::time::timeout(CHECK_IN_WAIT_MAX, self.ask(message)).await;
-        match asked {
-            Ok(Ok(answer)) => {
-                state.check_in_failures = 0;
-                state.check_in_not_before = None;
-                Some(answer)
+        let answered = self.check_in_on(&carried, message, state, now).await;
+        let pause = SignedDuration::try_from(CHECK_IN_BACK_OFF_MIN).unwrap_or(SignedDuration::ZERO);
+        state.carried_not_before = if answered.is_none() { now.checked_add(pause).ok() } else { None };
+        answered
+    }
+
+    async fn check_in_on(
+        &self,
+        ways: &[&Way],
+        message: &CheckIn,
+        state: &mut State,
+        now: Timestamp,
+    ) -> Option<(CheckInAnswer, Way)> {
+        let body = serde_json::to_string(message).expect("a message is written as JSON");
+        let on_each = async {
+            for way in ways {
+                let number = state.next_check_in(now);
+                let said = self.say(way, Kind::CheckIn, number, body.clone(), CHECK_IN_WAIT_MAX).await;
+                let answer = said.and_then(|answer| {
+                    serde_json::from_str(&answer).map_err(|error| Unsaid::Lost(error.to_string()))
+                });
+                match answer {
+                    Ok(answer) => return Some((answer, (*way).clone())),
+                    Err(error) => tracing::info!(%way, %error, "the check-in failed"),
+                }
             }
-            Ok(Err(error)) => {
-                tracing::info!(%error, "the check-in failed; the run goes on without it");
-                back_off(state, now);
-                None
-            }
+            None
+        };
+        match tokio::time::timeout(CHECK_IN_WAIT_MAX, on_each).await {
+            Ok(answered) => answered,
             Err(_) => {
                 tracing::info!("the check-in was not answered in time; the run goes on without it");
-                back_off(state, now);
                 None
             }
         }
     }
 
-    /// Sends the reports that wait, the oldest first, until one cannot be sent.
+    /// Sends the reports that wait, the oldest first, until one cannot be sent: on the way that answered the check-in,
+    /// or on any where none did.
     ///
     /// # Errors
     ///
     /// The spool cannot be read or written.
-    pub async fn send_reports(&self, spool: &Spool) -> Result<(), Error> {
+    pub(crate) async fn send_reports(&self, spool: &Spool, answered: Option<&Way>) -> Result<(), Error> {
+        let mut good = answered.cloned();
         for path in spool.waiting()?.into_iter().take(SPOOL_SEND_MAX) {
-            let Some(bytes) = spool.read(&path) else { continue };
-            match self.post("report", bytes).await {
-                Ok(response) if response.status().is_success() => spool.sent(&path)?,
+            let Some((number, bytes)) = spool.read(&path) else { continue };
+            let body = String::from_utf8_lossy(&bytes).into_owned();
+            match self.send(&mut good, number, &body).await {
+                Ok(()) => spool.sent(&path)?,
                 // The server will not take this one at another time either: those behind it must not wait for it.
-                Ok(response) if matches!(response.status().as_u16(), 400 | 413 | 422) => {
-                    tracing::warn!(status = %response.status(), report = %path.display(), "the server refuses a report");
+                Err(Unsaid::Refused(status @ (400 | 413 | 422), why)) => {
+                    tracing::warn!(status, why, report = %path.display(), "the server refuses a report");
                     spool.sent(&path)?;
                 }
-                Ok(response) => {
-                    tracing::info!(status = %response.status(), "the server does not take reports now; they are kept");
+                Err(Unsaid::Refused(status, why)) => {
+                    tracing::info!(status, why, "the server does not take reports now; they are kept");
                     return Ok(());
                 }
-                Err(error) => {
-                    tracing::info!(%error, "the server is out of reach; reports are kept");
+                Err(Unsaid::Lost(error)) => {
+                    tracing::info!(error, "the server is out of reach; reports are kept");
                     return Ok(());
                 }
             }
@@ -106,38 +133,60 @@ impl Server {
     }
 
     /// Sends a report that could not be kept; if that fails too it is lost.
-    pub async fn send_unkept(&self, report: &headwater_api::report::Report) {
-        let Ok(body) = serde_json::to_vec(report) else { return };
-        if let Err(error) = self.post("report", body).await {
+    pub(crate) async fn send_unkept(&self, spool: &Spool, report: &Report, answered: Option<&Way>) {
+        let (Ok(body), Some(number)) = (serde_json::to_string(report), spool.number_unkept()) else { return };
+        if let Err(error) = self.send(&mut answered.cloned(), number, &body).await {
             tracing::warn!(%error, "a report could be neither kept nor sent");
         }
     }
 
-    async fn ask(&self, message: &CheckIn) -> Result<CheckInAnswer, String> {
-        let body = serde_json::to_vec(message).map_err(|error| error.to_string())?;
-        let mut response = self.post("check-in", body).await.map_err(|error| error.to_string())?;
-        if !response.status().is_success() {
-            return Err(format!("status {}", response.status()));
-        }
-        let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| error.to_string())? {
-            if bytes.len() + chunk.len() > CHECK_IN_ANSWER_BYTES_MAX {
-                return Err("the answer is longer than it may be".to_owned());
+    /// Sends one report on the way that is known to be good, or finds one.
+    async fn send(&self, good: &mut Option<Way>, number: u64, body: &str) -> Result<(), Unsaid> {
+        let wait = if good.is_some() { REPORT_SEND_WAIT_MAX } else { REPORT_SEND_WAIT_UNANSWERED };
+        let ways = good.as_ref().map_or(self.ways.as_slice(), std::slice::from_ref);
+        let mut last = Unsaid::Lost("there is no way to the server".to_owned());
+        for way in ways.iter().filter(|way| way.carrier.is_none() || self.member.is_some()) {
+            match self.say(way, Kind::Report, number, body.to_owned(), wait).await {
+                Ok(answer) if self.has_taken(&answer, number) => {
+                    *good = Some(way.clone());
+                    return Ok(());
+                }
+                Ok(_) => last = Unsaid::Lost("the answer is about another report".to_owned()),
+                Err(refused @ Unsaid::Refused(400 | 413 | 422, _)) => return Err(refused),
+                Err(unsaid) => last = unsaid,
             }
-            bytes.extend_from_slice(&chunk);
         }
-        serde_json::from_slice(&bytes).map_err(|error| error.to_string())
+        Err(last)
     }
 
-    async fn post(&self, what: &str, body: Vec<u8>) -> reqwest::Result<reqwest::Response> {
-        let url = format!("{}/client/v1/{what}", self.base);
-        self.http
-            .post(url)
-            .timeout(self.wait)
-            .header(CONTENT_TYPE, "application/json")
-            .body(body)
-            .send()
-            .await
+    fn has_taken(&self, answer: &str, number: u64) -> bool {
+        self.member.is_none()
+            || serde_json::from_str::<ReportAnswer>(answer).is_ok_and(|answer| answer.taken == number)
+    }
+
+    /// Says one thing on one way; what the server answered, if it did.
+    async fn say(
+        &self,
+        way: &Way,
+        kind: Kind,
+        number: u64,
+        body: String,
+        wait: Duration,
+    ) -> Result<String, Unsaid> {
+        let what = if kind == Kind::CheckIn { "check-in" } else { "report" };
+        let lost = |error: &dyn std::error::Error| Unsaid::Lost(error.to_string());
+        let Some((member, believed)) = &self.member else {
+            let answer = way.post(&self.http, what, body.into_bytes(), wait).await?;
+            return String::from_utf8(answer).map_err(|error| lost(&error));
+        };
+        // Too long for a statement: it never will be sent.
+        let statement = Statement::sign(&member.keys.key, &member.id, kind, number, body)
+            .map_err(|error| Unsaid::Refused(413, error.to_string()))?;
+        let statement = serde_json::to_vec(&statement).map_err(|error| lost(&error))?;
+        let answer = way.post(&self.http, what, statement, wait).await?;
+        let answer: Answer = serde_json::from_slice(&answer).map_err(|error| lost(&error))?;
+        let verified = answer.verify(&believed.answer_keys, &member.id, kind, number);
+        verified.map(|answer| answer.body().to_owned()).map_err(|error| lost(&error))
     }
 }
 
@@ -156,6 +205,13 @@ pub fn clock_warning(server_time: Timestamp, now: Timestamp) -> Option<String> {
 
 /// The content versions that the server announced, by class.
 pub type Announced = BTreeMap<String, u64>;
+
+/// Whether a pause is not over. A time further off than any pause was remembered under a clock that has since been set
+/// back.
+fn is_before(until: Option<Timestamp>, now: Timestamp) -> bool {
+    let left = until.and_then(|until| Duration::try_from(until.duration_since(now)).ok());
+    left.is_some_and(|left| !left.is_zero() && left <= CHECK_IN_BACK_OFF_MAX)
+}
 
 fn back_off(state: &mut State, now: Timestamp) {
     let doublings = state.check_in_failures.min(16);

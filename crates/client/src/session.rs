@@ -2,20 +2,22 @@
 
 use std::collections::BTreeSet;
 
-use headwater_api::bundle::ClientBundle;
 use headwater_api::report::Attempt;
 use headwater_depot::{BackOff, FetchSettings, Fetcher, Store, StoreError};
 use headwater_policy::SourceKey;
 use jiff::Timestamp;
 
+use crate::bundle::Bundle;
 use crate::config::Config;
 use crate::error::Error;
 use crate::folder::DataFolder;
 use crate::in_force::InForce;
 use crate::limits::IMPATIENT_TIMEOUT;
+use crate::member::{Believed, Member};
 use crate::run::RunOptions;
 use crate::server::Announced;
 use crate::state::State;
+use crate::way::Way;
 use crate::{bundle, identity, os};
 
 /// One run's working values.
@@ -23,15 +25,18 @@ pub(crate) struct Session {
     pub config: Config,
     pub options: RunOptions,
     pub folder: DataFolder,
-    pub bundle: ClientBundle,
+    pub bundle: Bundle,
     pub state: State,
     pub in_force: InForce,
     pub fetcher: Fetcher,
     fetch: FetchSettings,
     pub store: Store,
     pub announced: Announced,
-    /// The server answered this run's check-in.
-    pub server_answers: bool,
+    /// The way on which the server answered this run's check-in.
+    pub answered: Option<Way>,
+    /// What makes this client a member, and whom it believes; none: its bundle is of before there was enrolment.
+    pub member: Option<(Member, Believed)>,
+    tls: Option<rustls::ClientConfig>,
     pub now: Timestamp,
     pub attempts: Vec<Attempt>,
     /// Sources that were waited for with the full time-outs, in vain.
@@ -81,7 +86,9 @@ impl Session {
             fetch,
             store,
             announced: Announced::new(),
-            server_answers: false,
+            answered: None,
+            member: None,
+            tls: None,
             now,
             attempts: Vec::new(),
             warnings: put_aside.into_iter().chain(not_taken).collect(),
@@ -109,7 +116,35 @@ impl Session {
         }
         self.fetcher = Fetcher::new(settings, self.fetcher.back_off())
             .map_err(|error| Error::Internal(error.to_string()))?;
+        self.fetch_over_tls()
+    }
+
+    /// Becomes a member, or one with another certificate, or one that believes others; TLS sessions go on where nothing
+    /// changed.
+    pub(crate) fn set_member(&mut self, member: Member, believed: Believed) -> Result<(), Error> {
+        let same = self
+            .member
+            .as_ref()
+            .is_some_and(|(held, trusted)| held.chain == member.chain && trusted.cas == believed.cas);
+        if !same {
+            self.tls = Some(member.tls(&believed)?);
+            self.fetch_over_tls()?;
+        }
+        self.member = Some((member, believed));
         Ok(())
+    }
+
+    /// The ways to the server: straight, then the update agents of the plan.
+    pub(crate) fn ways(&self) -> Vec<Way> {
+        let straight = Way::straight(self.in_force.policy.server().as_str());
+        std::iter::once(straight)
+            .chain(Way::carriers(&self.in_force.policy, &self.in_force.client()))
+            .collect()
+    }
+
+    fn fetch_over_tls(&self) -> Result<(), Error> {
+        let Some(tls) = &self.tls else { return Ok(()) };
+        self.fetcher.set_fleet_tls(tls.clone()).map_err(|error| Error::Internal(error.to_string()))
     }
 }
 

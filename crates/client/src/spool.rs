@@ -1,6 +1,11 @@
-//! Reports that the server has not taken yet: one file each, named by run, sent in order.
+//! Reports that the server has not taken yet: one file each, named by number, sent in order.
+//!
+//! Numbers have no gap: 1, 2, 3, … A report that gives way at the limits, or is dropped by whoever carries it, is a
+//! gap at the server (I3). A report is written before its number is counted: killed between the two, the next one is
+//! still counted on from the highest that is there.
 
 use std::fs;
+use std::io::{Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use headwater_api::report::Report;
@@ -8,6 +13,9 @@ use headwater_api::report::Report;
 use crate::error::Error;
 use crate::limits::{SPOOL_BYTES_MAX, SPOOL_REPORTS_MAX};
 use crate::os;
+
+/// The file that says how many reports were made.
+const MADE: &str = "made";
 
 /// The spool in one folder.
 #[derive(Debug, Clone)]
@@ -26,17 +34,41 @@ impl Spool {
         Ok(Self { folder })
     }
 
-    /// Keeps a report until it was sent; the oldest give way at the limits.
+    /// How many reports were made: the number of the newest.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be read.
+    pub fn made(&self) -> Result<u64, Error> {
+        let path = self.folder.join(MADE);
+        let counted = os::read_bounded(&path, 64).map_err(Error::file("reading", &path))?;
+        let counted =
+            counted.and_then(|bytes| String::from_utf8_lossy(&bytes).trim().parse().ok()).unwrap_or(0);
+        let highest = self.waiting()?.last().map_or(0, |path| number(path));
+        Ok(counted.max(highest))
+    }
+
+    /// Keeps a report until it was sent; the oldest give way at the limits. Returns its number.
     ///
     /// # Errors
     ///
     /// The disk is full or refuses.
-    pub fn keep(&self, report: &Report) -> Result<(), Error> {
+    pub fn keep(&self, report: &Report) -> Result<u64, Error> {
         let bytes = serde_json::to_vec(report)
             .map_err(|error| Error::Internal(format!("the report cannot be written as JSON: {error}")))?;
-        let path = self.folder.join(format!("{:020}.json", report.run));
+        let number = self.made()? + 1;
+        let path = self.file(number);
         os::write_atomic(&path, &bytes).map_err(Error::file("keeping the report", &path))?;
-        self.trim()
+        self.count(number)?;
+        self.trim()?;
+        Ok(number)
+    }
+
+    /// A number for a report that cannot be kept: counted where the counter lies, which needs no room on the disk.
+    pub fn number_unkept(&self) -> Option<u64> {
+        let number = self.made().ok()? + 1;
+        self.count(number).ok()?;
+        Some(number)
     }
 
     /// The reports not yet sent, the oldest first.
@@ -59,11 +91,12 @@ impl Spool {
         read().map_err(Error::file("reading", &self.folder))
     }
 
-    /// Reads one; `None` (and it is removed) if it is no report: a disk fault must not block those behind it.
-    pub fn read(&self, path: &Path) -> Option<Vec<u8>> {
+    /// Reads one, with its number; `None` (and it is removed) if it is no report: a disk fault must not block those
+    /// behind it.
+    pub fn read(&self, path: &Path) -> Option<(u64, Vec<u8>)> {
         let bytes = os::read_bounded(path, SPOOL_BYTES_MAX).ok().flatten()?;
         if serde_json::from_slice::<Report>(&bytes).is_ok() {
-            return Some(bytes);
+            return Some((number(path), bytes));
         }
         let _ = self.sent(path);
         None
@@ -78,6 +111,42 @@ impl Spool {
         os::remove_file(path).map_err(Error::file("removing", path))
     }
 
+    /// Counts on from what the server has taken: a client that enrols anew begins where the server does.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be renamed, or the counter not written.
+    pub fn renumber(&self, taken: u64) -> Result<(), Error> {
+        let waiting = self.waiting()?;
+        let renamed = |path: &PathBuf, number: u64| -> Result<(), Error> {
+            fs::rename(path, self.file(number)).map_err(Error::file("numbering", path))
+        };
+        let numbered = waiting.iter().zip(taken + 1..);
+        let (up, down): (Vec<_>, Vec<_>) = numbered.partition(|(path, wanted)| number(path) < *wanted);
+        // Those that go up are the first ones, so that in this order no number is in the way of another.
+        for (path, number) in up.into_iter().rev().chain(down) {
+            renamed(path, number)?;
+        }
+        self.count(taken + waiting.len() as u64)
+    }
+
+    fn file(&self, number: u64) -> PathBuf {
+        self.folder.join(format!("{number:020}.json"))
+    }
+
+    /// Overwrites the counter where it lies; its length never changes.
+    fn count(&self, number: u64) -> Result<(), Error> {
+        let path = self.folder.join(MADE);
+        let line = format!("{number:020}\n");
+        let write = || -> std::io::Result<()> {
+            let mut file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(&path)?;
+            file.rewind()?;
+            file.write_all(line.as_bytes())?;
+            file.sync_data()
+        };
+        write().map_err(Error::file("counting the report in", &path))
+    }
+
     fn trim(&self) -> Result<(), Error> {
         let waiting = self.waiting()?;
         let mut bytes = 0;
@@ -89,6 +158,11 @@ impl Spool {
         }
         Ok(())
     }
+}
+
+/// The number in a report's file name; 0 where there is none.
+fn number(path: &Path) -> u64 {
+    path.file_stem().and_then(|stem| stem.to_str()?.parse().ok()).unwrap_or(0)
 }
 
 fn is_temporary(path: &Path) -> bool {

@@ -54,6 +54,18 @@ pub struct State {
     /// No check-in before this time.
     #[serde(default)]
     pub check_in_not_before: Option<Timestamp>,
+    /// No check-in by update agents before this time.
+    #[serde(default)]
+    pub carried_not_before: Option<Timestamp>,
+    /// Number of the newest check-in.
+    #[serde(default)]
+    pub check_in_number: u64,
+    /// Number of the newest renewal.
+    #[serde(default)]
+    pub renewal_number: u64,
+    /// When a renewal was last tried in vain.
+    #[serde(default)]
+    pub renewal_tried: Option<Timestamp>,
     /// The last run.
     #[serde(default)]
     pub last_run: Option<Report>,
@@ -92,6 +104,10 @@ impl Default for State {
             back_off: serde_json::Value::Null,
             check_in_failures: 0,
             check_in_not_before: None,
+            carried_not_before: None,
+            check_in_number: 0,
+            renewal_number: 0,
+            renewal_tried: None,
             last_run: None,
         }
     }
@@ -167,6 +183,19 @@ impl State {
         failed.is_some_and(|failed| failed.iter().any(|failed| failed.sequence == sequence))
     }
 
+    /// The number of the next check-in. Numbers rise with the clock too, so that a client whose memory was put aside
+    /// does not begin with those that the server has seen.
+    pub(crate) fn next_check_in(&mut self, now: Timestamp) -> u64 {
+        self.check_in_number = number_after(self.check_in_number, now);
+        self.check_in_number
+    }
+
+    /// The number of the next renewal, likewise.
+    pub(crate) fn next_renewal(&mut self, now: Timestamp) -> u64 {
+        self.renewal_number = number_after(self.renewal_number, now);
+        self.renewal_number
+    }
+
     /// Why a release failed here, if it did.
     pub fn failed_why(
         &self,
@@ -214,4 +243,8 @@ impl State {
         }
         sentences
     }
+}
+
+fn number_after(last: u64, now: Timestamp) -> u64 {
+    last.saturating_add(1).max(u64::try_from(now.as_millisecond()).unwrap_or(0))
 }

@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::folder::DataFolder;
 use crate::in_force::InForce;
 use crate::limits::DAEMON_FILE_BYTES_MAX;
+use crate::member::Member;
 
 use crate::state::State;
 use crate::{bundle, identity, os};
@@ -27,6 +28,8 @@ pub struct Status {
     pub domain: String,
     /// Version of this program.
     pub program: String,
+    /// By what the fleet knows it; none: it is not enrolled.
+    pub identity: Option<IdentityStatus>,
     /// The addresses it plans with.
     pub addresses: Vec<String>,
     /// The saved version of the policy it has; 0: the bundle's.
@@ -43,6 +46,17 @@ pub struct Status {
     pub plans: PlanDocument,
     /// The last run, if there was one.
     pub last_run: Option<Report>,
+}
+
+/// By what the fleet knows a client.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct IdentityStatus {
+    /// SHA-256 of its public key, hexadecimal.
+    pub key: String,
+    /// When its certificate ends; it is renewed long before.
+    pub certificate_end: String,
+    /// The names and addresses at which its certificate lets it serve others.
+    pub serves_at: Vec<String>,
 }
 
 /// A running daemon.
@@ -71,6 +85,11 @@ pub fn status(config: &Config) -> Result<Status, Error> {
         client: in_force.id.to_string(),
         domain: in_force.domain.clone(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
+        identity: Member::load(&folder, &config.id)?.map(|member| IdentityStatus {
+            key: member.keys.key.fingerprint().to_string(),
+            certificate_end: member.chain.not_after().to_string(),
+            serves_at: member.chain.served_names().to_vec(),
+        }),
         addresses: in_force.addresses.iter().map(ToString::to_string).collect(),
         policy_version: state.policy.as_ref().map_or(0, |policy| policy.version),
         shares: in_force.shares().iter().map(|class| class.to_string()).collect(),

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, symlink};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 
@@ -46,6 +46,16 @@ pub fn current_link(link: &Path) -> io::Result<Option<PathBuf>> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// Makes an empty file that only its owner reads and writes; one that is there gives way.
+///
+/// # Errors
+///
+/// The system refuses.
+pub fn create_private_file(path: &Path) -> io::Result<fs::File> {
+    remove_file(path)?;
+    fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
 /// Sets a file's permission bits.

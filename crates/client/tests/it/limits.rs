@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use headwater_client::command::{self, Verdict};
 use headwater_client::limits::{
-    CHECK_IN_ANSWER_BYTES_MAX, CHECK_IN_WAIT_MAX, COMMAND_TIME_MAX, DAEMON_FILE_BYTES_MAX, ID_FILE_BYTES_MAX,
+    ANSWER_BYTES_MAX, CHECK_IN_WAIT_MAX, COMMAND_TIME_MAX, DAEMON_FILE_BYTES_MAX, ID_FILE_BYTES_MAX,
     REPORT_SEND_WAIT_MAX, SPOOL_BYTES_MAX, SPOOL_SEND_MAX, STATE_BYTES_MAX,
 };
 use headwater_client::state::State;
@@ -48,7 +48,7 @@ async fn the_clients_own_files_have_a_longest() {
 async fn an_answer_to_a_check_in_has_a_longest() {
     let world = World::new().await;
     let client = world.client("pc-1");
-    for (bytes, failures) in [(CHECK_IN_ANSWER_BYTES_MAX, 0), (CHECK_IN_ANSWER_BYTES_MAX + 1, 1)] {
+    for (bytes, failures) in [(ANSWER_BYTES_MAX, 0), (ANSWER_BYTES_MAX + 1, 1)] {
         world.heard(|heard| heard.answer_bytes = bytes);
         update(&client).await;
         let state = State::load(&DataFolder::new(&client.data)).unwrap();

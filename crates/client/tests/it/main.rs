@@ -5,6 +5,8 @@
 mod classes;
 mod configuration;
 mod decisions;
+mod enrolment;
+mod fleet;
 mod full_disk;
 mod increments;
 mod kills;

@@ -18,12 +18,13 @@ async fn reports_wait_for_the_server_and_arrive_in_order() {
     for _ in 0..3 {
         update(&client).await;
     }
-    assert_eq!(std::fs::read_dir(client.data.join("reports")).unwrap().count(), 3);
+    assert_eq!(Spool::open(client.data.join("reports")).unwrap().waiting().unwrap().len(), 3);
     world.heard(|heard| heard.deaf = false);
     update(&client).await;
     let runs = world.heard(|heard| heard.reports.iter().map(|report| report.run).collect::<Vec<_>>());
     assert_eq!(runs, [1, 2, 3, 4]);
-    assert_eq!(std::fs::read_dir(client.data.join("reports")).unwrap().count(), 0);
+    assert_eq!(world.heard(|heard| heard.numbers.clone()), [1, 2, 3, 4]);
+    assert_eq!(Spool::open(client.data.join("reports")).unwrap().waiting().unwrap().len(), 0);
 }
 
 #[tokio::test]

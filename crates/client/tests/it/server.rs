@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use headwater_api::policy::{EntryDocument, SelectorDocument, SourceDocument};
 use headwater_api::report::{ClassResult, Reason};
-use headwater_client::DataFolder;
 use headwater_client::state::State;
+use headwater_client::{DataFolder, Spool};
 use tokio::net::TcpListener;
 
 use crate::world::{World, class, update};
@@ -16,12 +16,11 @@ async fn a_silent_server_costs_a_run_no_more_than_three_seconds() {
     let mut world = World::new().await;
     world.component("rules", 1);
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mirror =
-        std::mem::replace(&mut world.policy.server.url, format!("http://{}", silent.local_addr().unwrap()));
+    world.policy.server.url = format!("https://{}", silent.local_addr().unwrap());
     world.policy.mode = "customized".to_owned();
     world.policy.entries = vec![EntryDocument {
         clients: SelectorDocument { ipv4: Some("127.0.0.0-127.255.255.255".to_owned()), ipv6: None },
-        source: SourceDocument::Url { url: mirror, classes: None },
+        source: SourceDocument::Url { url: world.mirror.clone(), classes: None },
     }];
     world.publish_settings();
     let client = world.client("pc-1");
@@ -35,7 +34,7 @@ async fn a_silent_server_costs_a_run_no_more_than_three_seconds() {
         ));
         assert!(lost < Duration::from_secs(3), "{lost:?} of {all:?} lost to the server");
     }
-    assert_eq!(std::fs::read_dir(client.data.join("reports")).unwrap().count(), 2, "reports wait");
+    assert_eq!(Spool::open(client.data.join("reports")).unwrap().waiting().unwrap().len(), 2, "reports wait");
 }
 
 /// The only source is silent: one class waits for it with the full time-outs, the others do not do so again.
@@ -47,7 +46,7 @@ async fn a_silent_only_source_is_waited_for_once() {
     let client = world.client("pc-1");
     update(&client).await;
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    world.policy.server.url = format!("http://{}", silent.local_addr().unwrap());
+    world.policy.server.url = format!("https://{}", silent.local_addr().unwrap());
     world.publish_settings();
     // The policy that names the silent server still comes from the old one, and counts from the next class on.
     let report = update(&client).await;

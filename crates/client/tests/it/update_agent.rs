@@ -21,7 +21,7 @@ pub fn with_agent(world: &mut World, port: u16, classes: &[&str]) {
     world.policy.update_agents = vec![UpdateAgentDocument {
         id: "ua".to_owned(),
         addresses: vec!["127.0.0.1".to_owned()],
-        scheme: Some("http".to_owned()),
+        scheme: Some("https".to_owned()),
         port,
         classes: classes.iter().map(|class| (*class).to_owned()).collect(),
     }];

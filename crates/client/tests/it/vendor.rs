@@ -115,7 +115,7 @@ async fn a_silent_server_before_it_costs_no_more_than_three_seconds() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     world.policy.mode = "customized".to_owned();
     world.policy.options.server_fallback.programs = false;
-    world.policy.server.url = format!("http://{}", silent.local_addr().unwrap());
+    world.policy.server.url = format!("https://{}", silent.local_addr().unwrap());
     let vendor_root = headwater_client::state::State::load(&headwater_client::DataFolder::new(&client.data));
     world.publish_settings_with(vendor_root.unwrap().policy.unwrap().vendor_root);
     let begun = Instant::now();

@@ -4,21 +4,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::routing::post;
-use axum::{Json, Router};
-use headwater_api::bundle::{ClassRoots, ClientBundle};
-use headwater_api::checkin::{CheckIn, CheckInAnswer};
+use headwater_api::bundle::{ClassRoots, ENROL_FORMAT, EnrolBundle};
 use headwater_api::policy::{LocationDocument, OptionsDocument, PolicyDocument};
 use headwater_api::report::{ClassOutcome, Report};
-use headwater_api::settings::{DomainDocument, EffectiveSettingsDocument, SignedPolicy};
+use headwater_api::secret::Secret;
+use headwater_api::settings::{
+    DomainDocument, EffectiveSettingsDocument, SealedBody, SealedDomainDocument, SignedPolicy,
+};
 use headwater_client::{Config, RunOptions, run_once};
 use headwater_delta::limits::LEVEL_DEFAULT;
 use headwater_delta::{IncrementOptions, Uncontrolled, encode_increment};
-use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, router};
+use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, listen_tls, router};
+use headwater_identity::DomainKey;
 use headwater_policy::{Class, EffectiveSettings};
 use headwater_repo::{
     Body, BodyFormat, ComponentName, Digest, Draft, Expiry, FileEntry, FilePath, Hook, Increment,
@@ -28,6 +27,8 @@ use headwater_repo::{
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+
+use crate::fleet::{Fleet, Heard};
 
 /// One class's repository on the disk.
 pub struct Repository {
@@ -188,18 +189,6 @@ impl Repository {
     }
 }
 
-/// What the server was told, and whether it takes reports.
-#[derive(Default)]
-pub struct Heard {
-    pub check_ins: Vec<CheckIn>,
-    pub reports: Vec<Report>,
-    pub deaf: bool,
-    /// Takes reports and never answers.
-    pub silent: bool,
-    /// Bytes that an answer to a check-in is made long to.
-    pub answer_bytes: usize,
-}
-
 pub struct World {
     pub folder: TempDir,
     pub repositories: BTreeMap<Class, Repository>,
@@ -207,8 +196,13 @@ pub struct World {
     pub settings: EffectiveSettingsDocument,
     pub files: BTreeMap<String, String>,
     version: u64,
-    pub heard: Arc<Mutex<Heard>>,
+    pub fleet: Fleet,
     pub site: Site,
+    /// The server's fleet listener.
+    pub url: String,
+    /// The same content for everybody, as a mirror has it.
+    pub mirror: String,
+    tls: watch::Sender<Arc<rustls::ServerConfig>>,
     _stop: watch::Sender<bool>,
 }
 
@@ -225,22 +219,22 @@ impl World {
             repository.publish(first);
             repositories.insert(class, repository);
         }
-        let heard = Arc::new(Mutex::new(Heard::default()));
-        let routes = router(site.clone()).merge(
-            Router::new()
-                .route("/client/v1/check-in", post(check_in))
-                .route("/client/v1/report", post(report))
-                .with_state(Arc::clone(&heard)),
-        );
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let fleet = Fleet::new();
         let (stop, mut stopped) = watch::channel(false);
+        let tls = watch::Sender::new(fleet.tls());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        let routes = fleet.routes(router(site.clone()));
         let shutdown = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
-        tokio::spawn(listen(routes, listener, ListenLimits::default(), shutdown));
+        tokio::spawn(listen_tls(routes, listener, tls.subscribe(), ListenLimits::default(), shutdown));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mirror = format!("http://{}", listener.local_addr().unwrap());
+        let content = router(site.clone());
+        tokio::spawn(listen(content, listener, ListenLimits::default(), std::future::pending()));
         let policy = PolicyDocument {
             mode: "standard".to_owned(),
             options: OptionsDocument::default(),
-            server: LocationDocument { url: format!("http://{address}") },
+            server: LocationDocument { url: url.clone() },
             vendor: None,
             update_agents: Vec::new(),
             entries: Vec::new(),
@@ -253,8 +247,11 @@ impl World {
             settings,
             files: BTreeMap::new(),
             version: 0,
-            heard,
+            fleet,
             site,
+            url,
+            mirror,
+            tls,
             _stop: stop,
         };
         world.publish_settings();
@@ -268,12 +265,14 @@ impl World {
 
     pub fn publish_settings_with(&mut self, vendor_root: Option<serde_json::Value>) {
         self.version += 1;
+        let agents = self.policy.update_agents.iter();
+        self.fleet.lock().agents = agents.map(|agent| (agent.id.clone(), agent.addresses.clone())).collect();
         let signed = SignedPolicy {
             format: 1,
             version: self.version,
             policy: self.policy.clone(),
             vendor_root,
-            fleet: None,
+            fleet: Some(self.fleet.document()),
         };
         let domain = DomainDocument {
             format: 1,
@@ -283,12 +282,15 @@ impl World {
             values: BTreeMap::from([("proxy".to_owned(), serde_json::json!("none"))]),
             files: self.files.clone(),
         };
+        let domain = serde_json::to_vec(&domain).unwrap();
+        let domain = match &self.fleet.lock().domain_key {
+            None => domain,
+            Some(key) => sealed(key, self.version, &domain),
+        };
         let repository = self.repositories.get_mut(&Class::Settings).unwrap();
         let mut draft = repository.draft();
         draft.add(TargetName::new("policy.json").unwrap(), serde_json::to_vec(&signed).unwrap()).unwrap();
-        draft
-            .add(TargetName::new("domains/root.json").unwrap(), serde_json::to_vec(&domain).unwrap())
-            .unwrap();
+        draft.add(TargetName::new("domains/root.json").unwrap(), domain).unwrap();
         repository.publish(draft);
     }
 
@@ -300,7 +302,7 @@ impl World {
             version: self.version,
             policy: self.policy.clone(),
             vendor_root: None,
-            fleet: None,
+            fleet: Some(self.fleet.document()),
         };
         let mut signed = serde_json::to_value(signed).unwrap();
         change(&mut signed);
@@ -328,15 +330,22 @@ impl World {
 
     pub fn bundle(&self) -> PathBuf {
         let root = |class| serde_json::from_slice(self.repositories[&class].root.bytes()).unwrap();
-        let bundle = ClientBundle {
-            format: 1,
-            server_url: self.policy.server.url.clone(),
+        let fleet = self.fleet.document();
+        let inner = self.fleet.lock();
+        let bundle = EnrolBundle {
+            format: ENROL_FORMAT,
+            server_urls: vec![self.url.clone()],
             domain: "root".to_owned(),
+            ca: fleet.ca,
+            seal_key: inner.seal.public().to_string(),
+            answer_keys: fleet.answer_keys,
             roots: ClassRoots {
                 settings: root(Class::Settings),
                 components: root(Class::Components),
                 programs: root(Class::Programs),
             },
+            token: Some(Secret::new(inner.token.to_text().expose())),
+            token_expires: None,
             policy: self.policy.clone(),
         };
         let path = self.folder.path().join("bundle.json");
@@ -353,36 +362,25 @@ impl World {
     }
 
     pub fn heard<T>(&self, look: impl FnOnce(&mut Heard) -> T) -> T {
-        look(&mut self.heard.lock().unwrap())
+        look(&mut self.fleet.lock().heard)
+    }
+
+    /// From the next connection on the server shows what the fleet's keys are now.
+    pub fn show_new_certificate(&self) {
+        self.tls.send_replace(self.fleet.tls());
     }
 }
 
-async fn check_in(State(heard): State<Arc<Mutex<Heard>>>, Json(message): Json<CheckIn>) -> String {
-    let bytes = {
-        let mut heard = heard.lock().unwrap();
-        heard.check_ins.push(message);
-        heard.answer_bytes
-    };
-    let answer = CheckInAnswer {
+/// A domain's document for those with the key alone.
+fn sealed(key: &DomainKey, version: u64, document: &[u8]) -> Vec<u8> {
+    let sealed = key.seal_settings(&"root".parse().unwrap(), version, document).unwrap();
+    let document = SealedDomainDocument {
+        format: 1,
         domain: "root".to_owned(),
-        announced: BTreeMap::new(),
-        server_time: headwater_client::os::now(),
-        domain_keys: Vec::new(),
+        version,
+        sealed: SealedBody { key_id: sealed.key_id, nonce: sealed.nonce, body: sealed.body },
     };
-    let answer = serde_json::to_string(&answer).unwrap();
-    format!("{answer}{}", " ".repeat(bytes.saturating_sub(answer.len())))
-}
-
-async fn report(State(heard): State<Arc<Mutex<Heard>>>, Json(report): Json<Report>) -> StatusCode {
-    if heard.lock().unwrap().silent {
-        return std::future::pending().await;
-    }
-    let mut heard = heard.lock().unwrap();
-    if heard.deaf {
-        return StatusCode::SERVICE_UNAVAILABLE;
-    }
-    heard.reports.push(report);
-    StatusCode::NO_CONTENT
+    serde_json::to_vec(&document).unwrap()
 }
 
 pub async fn update(config: &Config) -> Report {

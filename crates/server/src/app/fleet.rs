@@ -76,6 +76,7 @@ impl App {
                 .into_iter()
                 .map(|row| RevokedDocument { client: row.client, key: row.key })
                 .collect(),
+            anonymous_components: self.config.anonymous_components,
         })
     }
 

@@ -1,0 +1,136 @@
+//! Who is let in (I3): members of the fleet, by the certificate that they showed. Those who show none may enrol or
+//! renew, and read class `components` where the signed policy opens it.
+//!
+//! Asked for every request: a connection, or a TLS session that was resumed, may outlive a certificate or a revocation.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use axum::Extension;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use headwater_depot::serve::PeerCertificate;
+use headwater_identity::{KeyFingerprint, Peer};
+use jiff::Timestamp;
+
+/// What the signed policy says of who is let in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Admission {
+    /// Keys that belong to the fleet no longer.
+    pub revoked: BTreeSet<KeyFingerprint>,
+    /// Class `components` is for everybody.
+    pub anonymous_components: bool,
+}
+
+/// The admission now in force; clones are the same door.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Door(Arc<RwLock<Admission>>);
+
+/// Who asks, and for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// A member.
+    Member,
+    /// Nobody who is known, and needs not be.
+    Nameless,
+    /// No.
+    Refused(&'static str),
+}
+
+impl Door {
+    pub(crate) fn set(&self, admission: Admission) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = admission;
+    }
+
+    fn admission(&self) -> Admission {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The decision alone.
+pub(crate) fn judge(admission: &Admission, peer: Option<&Peer>, path: &str, now: Timestamp) -> Verdict {
+    let refused = match peer {
+        None => "show a certificate of this fleet (`headwater-client enrol` gets one)",
+        Some(peer) if admission.revoked.contains(&peer.key) => "this client's key was revoked",
+        Some(peer) if !peer.is_good_at(now) => "this client's certificate has run out; renew it",
+        Some(_) => return Verdict::Member,
+    };
+    let open = ["/client/v1/enrol", "/client/v1/renew"].contains(&path)
+        || (admission.anonymous_components && path.starts_with("/components/"));
+    if open { Verdict::Nameless } else { Verdict::Refused(refused) }
+}
+
+/// Lets through whom the door lets in, and tells the routes who it is.
+pub(crate) async fn guard(
+    State(door): State<Door>,
+    shown: Option<Extension<PeerCertificate>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let peer = shown.and_then(|Extension(certificate)| Peer::from_der(&certificate.0).ok());
+    match judge(&door.admission(), peer.as_ref(), request.uri().path(), now()) {
+        Verdict::Refused(why) => {
+            tracing::debug!(client = peer.map(|peer| peer.client.to_string()), why, "refused");
+            // Not 403: for who fetches, that says that a file is not there.
+            (StatusCode::UNAUTHORIZED, format!("{why}\n")).into_response()
+        }
+        verdict => {
+            request.extensions_mut().insert(verdict);
+            next.run(request).await
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a request's entry point; the decision takes it as an argument"
+)]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use headwater_identity::{ClientKey, FleetCa};
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    #[test]
+    fn members_are_let_in_and_others_only_where_it_is_open() {
+        let start: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
+        let after_it_ran_out = start + SignedDuration::from_hours(24 * 91);
+        let key = ClientKey::generate().unwrap();
+        let ca = FleetCa::make(start).unwrap();
+        let peer =
+            ca.issue_client(&key.public(), &"pc".parse().unwrap(), &[], start).unwrap().peer().unwrap();
+        let closed = Admission::default();
+        let open = Admission { anonymous_components: true, ..Admission::default() };
+        let revoked = Admission { revoked: [peer.key].into(), ..Admission::default() };
+        let check =
+            |admission: &Admission, peer: Option<&Peer>, path: &str, now: Timestamp, expected: &str| {
+                let told = match judge(admission, peer, path, now) {
+                    Verdict::Member => "member",
+                    Verdict::Nameless => "nameless",
+                    Verdict::Refused(why) => why,
+                };
+                assert!(told.contains(expected), "{path}: {told}, expected {expected}");
+            };
+        let (timestamp, other) = ("/components/metadata/timestamp.json", "/settings/metadata/timestamp.json");
+        check(&closed, Some(&peer), timestamp, start, "member");
+        check(&closed, Some(&peer), "/client/v1/report", start, "member");
+        check(&closed, None, timestamp, start, "show a certificate");
+        check(&open, None, timestamp, start, "nameless");
+        check(&open, None, other, start, "show a certificate");
+        check(&open, None, "/componentsx", start, "show a certificate");
+        check(&revoked, Some(&peer), timestamp, start, "revoked");
+        check(&revoked, Some(&peer), "/client/v1/check-in", start, "revoked");
+        check(&closed, Some(&peer), timestamp, after_it_ran_out, "run out");
+        check(&closed, None, "/client/v1/enrol", start, "nameless");
+        check(&closed, Some(&peer), "/client/v1/renew", after_it_ran_out, "nameless");
+        check(&closed, None, "/client/v1/check-in", start, "show a certificate");
+        check(&closed, None, "/client/v1/enrol/x", start, "show a certificate");
+    }
+}

@@ -1,0 +1,193 @@
+//! Enrolment and renewal: how this client gets its certificate (I3).
+//!
+//! 1. The keys are made and kept.
+//! 2. The request (token, signing request, seal key) is sealed to the server: whoever carries it reads nothing of it.
+//! 3. It is sent straight, or by an update agent of the bundle's policy.
+//! 4. The signed answer's certificate is kept, and the token struck out of the bundle.
+//!
+//! Killed at any moment, it asks again with the same keys, and the server answers the same client.
+
+use headwater_api::enrol::{CertificateAnswer, EnrolRequest, FORMAT, RenewalRequest};
+use headwater_identity::{Answer, Kind, Purpose, Sealed, Statement};
+use headwater_policy::{Client, ClientId, EffectiveSettings};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::bundle::{self, Bundle};
+use crate::config::Config;
+use crate::error::Error;
+use crate::folder::DataFolder;
+use crate::identity;
+use crate::in_force::{self, InForce};
+use crate::limits::{CERTIFICATE_WAIT_MAX, RENEWAL_BACK_OFF};
+use crate::member::{Believed, Keys, Member, internal};
+use crate::spool::Spool;
+use crate::state::State;
+use crate::way::{self, Unsaid, Way};
+
+/// This client's membership; enrols first if its bundle says with what and it has none yet. None: the bundle is of
+/// before there was enrolment.
+///
+/// # Errors
+///
+/// It could not enrol, or the disk refuses.
+pub async fn enrol(config: &Config) -> Result<(), Error> {
+    let folder = DataFolder::new(&config.data);
+    crate::os::create_folder(folder.root()).map_err(Error::file("making", folder.root()))?;
+    let (bundle, _) = bundle::take(config, &folder)?;
+    identity::settle(config, &folder)?;
+    let state = State::load(&folder)?;
+    match member(config, &folder, &bundle, &state).await? {
+        Some(_) => Ok(()),
+        None => Err(Error::NotEnrolled(
+            "its bundle is of before there was enrolment; make one with `headwater clients enrol-bundle`"
+                .to_owned(),
+        )),
+    }
+}
+
+/// As [`enrol`], for a run.
+pub(crate) async fn member(
+    config: &Config,
+    folder: &DataFolder,
+    bundle: &Bundle,
+    state: &State,
+) -> Result<Option<Member>, Error> {
+    if let Some(member) = Member::load(folder, &config.id)? {
+        return Ok(Some(member));
+    }
+    let (Some(fleet), Some(believed)) = (&bundle.fleet, Believed::of(bundle, state)?) else {
+        return Ok(None);
+    };
+    let keys = Keys::load_or_make(folder)?;
+    let again = "make another bundle with `headwater clients enrol-bundle`, and give it with --bundle";
+    let Some(token) = &fleet.token else {
+        return Err(Error::NotEnrolled(format!("its token was used, and its certificate is gone; {again}")));
+    };
+    let request = EnrolRequest {
+        format: FORMAT,
+        token: token.clone(),
+        client: config.id.to_string(),
+        request: keys.key.signing_request(&config.id).map_err(internal)?,
+        seal_key: keys.seal.public().to_string(),
+        addresses: in_force::addresses(config)?.iter().map(ToString::to_string).collect(),
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let seal_key = fleet.seal_key.parse::<headwater_identity::SealPublicKey>().map_err(internal)?;
+    let plaintext = serde_json::to_vec(&request).map_err(|error| Error::Internal(error.to_string()))?;
+    let sealed: Sealed = seal_key.seal(&plaintext, Purpose::Enrolment).map_err(internal)?;
+    let body = serde_json::to_vec(&sealed).map_err(|error| Error::Internal(error.to_string()))?;
+    let http = way::http(Some(believed.nameless_tls()?))?;
+    let ways = ways(config, bundle)?;
+    let answer = ask(&http, &ways, "enrol", &body, |answer| {
+        certificate(answer, &believed, &config.id, Kind::Enrolment, 0)
+    });
+    let answer =
+        answer.await.map_err(|tried| Error::NotEnrolled(format!("{tried}; {again} if it does not help")))?;
+    let member = Member::keep(folder, &config.id, &keys, &answer.certificate)?;
+    Spool::open(folder.reports())?.renumber(answer.taken.report)?;
+    bundle::strike_token(folder)?;
+    tracing::info!(client = %config.id, key = %keys.key.fingerprint(), "enrolled");
+    Ok(Some(member))
+}
+
+/// Renews the certificate if it is time: at two thirds of its life, and when the signed policy gives an update agent
+/// other addresses than it is good for. One that has run out is renewed by proving the key alone. Says the new one.
+pub(crate) async fn renewed(
+    member: &Member,
+    believed: &Believed,
+    ways: &[Way],
+    folder: &DataFolder,
+    in_force: &InForce,
+    state: &mut State,
+    now: Timestamp,
+) -> Result<Option<Member>, Error> {
+    let back_off = SignedDuration::try_from(RENEWAL_BACK_OFF).unwrap_or(SignedDuration::ZERO);
+    let lately = state.renewal_tried.is_some_and(|tried| now.duration_since(tried).abs() < back_off);
+    if !is_due(member, in_force, now) || lately {
+        return Ok(None);
+    }
+    let request = RenewalRequest {
+        format: FORMAT,
+        request: member.keys.key.signing_request(&member.id).map_err(internal)?,
+        seal_key: member.keys.seal.public().to_string(),
+    };
+    let body = serde_json::to_string(&request).map_err(|error| Error::Internal(error.to_string()))?;
+    // The way may carry a certificate that has run out no more: the statement proves the key.
+    let http = way::http(Some(believed.nameless_tls()?))?;
+    let mut last = String::new();
+    for way in ways {
+        let sequence = state.next_renewal(now);
+        let statement = Statement::sign(&member.keys.key, &member.id, Kind::Renewal, sequence, body.clone());
+        let statement = serde_json::to_vec(&statement.map_err(internal)?)
+            .map_err(|error| Error::Internal(error.to_string()))?;
+        let read = |answer: &[u8]| certificate(answer, believed, &member.id, Kind::Renewal, sequence);
+        match ask(&http, std::slice::from_ref(way), "renew", &statement, read).await {
+            Ok(answer) => {
+                state.renewal_tried = None;
+                return Member::keep(folder, &member.id, &member.keys, &answer.certificate).map(Some);
+            }
+            Err(tried) => last = tried,
+        }
+    }
+    state.renewal_tried = Some(now);
+    tracing::warn!(
+        "the certificate could not be renewed; it is good until {}: {last}",
+        member.chain.not_after()
+    );
+    Ok(None)
+}
+
+/// The decision alone.
+fn is_due(member: &Member, in_force: &InForce, now: Timestamp) -> bool {
+    let wanted = in_force.update_agent().map(|agent| agent.addresses().to_vec()).unwrap_or_default();
+    let served = member.chain.served_names();
+    let role_changed = wanted.is_empty() != served.is_empty()
+        || wanted.iter().any(|address| !served.contains(&address.to_string()));
+    member.chain.renewal_due(now) || role_changed
+}
+
+/// Where to enrol: the bundle's URLs of the server, then the update agents that its policy gives this client.
+fn ways(config: &Config, bundle: &Bundle) -> Result<Vec<Way>, Error> {
+    let policy = in_force::policy_of(&bundle.policy)
+        .map_err(|problem| Error::Malformed { path: DataFolder::new(&config.data).bundle(), problem })?;
+    let settings = EffectiveSettings::default();
+    let client = Client::new(config.id.clone(), in_force::addresses(config)?, settings.download_from_vendor);
+    let straight = bundle.server_urls.iter().map(|url| Way::straight(url));
+    Ok(straight.chain(Way::carriers(&policy, &client)).collect())
+}
+
+/// Asks on one way after the other until an answer is a good one; otherwise what each came to.
+async fn ask<T>(
+    http: &reqwest::Client,
+    ways: &[Way],
+    what: &str,
+    body: &[u8],
+    read: impl Fn(&[u8]) -> Result<T, String>,
+) -> Result<T, String> {
+    let mut tried = Vec::new();
+    for way in ways {
+        let answered = way.post(http, what, body.to_vec(), CERTIFICATE_WAIT_MAX).await;
+        match answered.and_then(|answer| read(&answer).map_err(Unsaid::Lost)) {
+            Ok(answer) => return Ok(answer),
+            Err(unsaid) => tried.push(format!("{way}: {unsaid}")),
+        }
+    }
+    if tried.is_empty() {
+        tried.push("the bundle names neither a server nor an update agent".to_owned());
+    }
+    Err(tried.join("; "))
+}
+
+/// The certificate in an answer that the server signed for this question.
+fn certificate(
+    answer: &[u8],
+    believed: &Believed,
+    client: &ClientId,
+    kind: Kind,
+    sequence: u64,
+) -> Result<CertificateAnswer, String> {
+    let answer: Answer = serde_json::from_slice(answer).map_err(|error| format!("no answer: {error}"))?;
+    let verified =
+        answer.verify(&believed.answer_keys, client, kind, sequence).map_err(|error| error.to_string())?;
+    serde_json::from_str(verified.body()).map_err(|error| format!("the answer is not understood: {error}"))
+}

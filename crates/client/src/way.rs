@@ -1,0 +1,129 @@
+//! Ways to the server: straight, and by update agents that carry what a client says (U5).
+
+use std::time::Duration;
+
+use headwater_policy::{Class, Client, Policy, SourceKey, plan};
+use reqwest::header::CONTENT_TYPE;
+use serde::Deserialize;
+
+use crate::error::{Error, said};
+use crate::limits::{ANSWER_BYTES_MAX, CARRIERS_MAX};
+
+/// One way to the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Way {
+    /// Base URL of the listener that is asked.
+    pub base: String,
+    /// The update agent that carries; none: the server's own listener.
+    pub carrier: Option<String>,
+}
+
+/// Why a message came to nothing on a way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Unsaid {
+    /// It did not arrive, or no answer came back, or one that is not the server's.
+    Lost(String),
+    /// The server, or whoever stands before it, refuses.
+    Refused(u16, String),
+}
+
+impl std::fmt::Display for Unsaid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Lost(why) => f.write_str(why),
+            Self::Refused(status, why) => write!(f, "it answered {status}: {why}"),
+        }
+    }
+}
+
+impl Way {
+    /// Straight to the server.
+    pub(crate) fn straight(base: &str) -> Self {
+        Self { base: base.trim_end_matches('/').to_owned(), carrier: None }
+    }
+
+    /// The update agents of this client's plan, in its order.
+    pub(crate) fn carriers(policy: &Policy, client: &Client) -> Vec<Self> {
+        let mut ways: Vec<Self> = Vec::new();
+        for class in Class::ALL {
+            for step in plan(policy, client, class).steps {
+                let SourceKey::UpdateAgent(id) = &step.source else { continue };
+                let way = Self { base: over_tls(step.url.as_str()), carrier: Some(id.to_string()) };
+                if ways.len() < CARRIERS_MAX && !ways.contains(&way) {
+                    ways.push(way);
+                }
+            }
+        }
+        ways
+    }
+
+    /// Says something on this way; the answer's body.
+    pub(crate) async fn post(
+        &self,
+        http: &reqwest::Client,
+        what: &str,
+        body: Vec<u8>,
+        wait: Duration,
+    ) -> Result<Vec<u8>, Unsaid> {
+        let lost = |error: reqwest::Error| Unsaid::Lost(said(&error));
+        let url = format!("{}/client/v1/{what}", self.base);
+        let asked = http.post(url).timeout(wait).header(CONTENT_TYPE, "application/json").body(body).send();
+        let mut response = asked.await.map_err(lost)?;
+        let mut bytes = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(lost)? {
+            if bytes.len() + chunk.len() > ANSWER_BYTES_MAX {
+                return Err(Unsaid::Lost("the answer is longer than it may be".to_owned()));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        let status = response.status();
+        if status.is_success() { Ok(bytes) } else { Err(Unsaid::Refused(status.as_u16(), message(&bytes))) }
+    }
+}
+
+impl std::fmt::Display for Way {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.carrier {
+            None => write!(f, "the server at {}", self.base),
+            Some(id) => write!(f, "update agent {id} at {}", self.base),
+        }
+    }
+}
+
+/// A client for the ways: with the fleet's TLS, or (not enrolled) plain.
+pub(crate) fn http(tls: Option<rustls::ClientConfig>) -> Result<reqwest::Client, Error> {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let builder = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("headwater-client/", env!("CARGO_PKG_VERSION")));
+    let builder = match tls {
+        Some(tls) => builder.tls_backend_preconfigured(tls).https_only(true),
+        None => builder,
+    };
+    let failed = |error| Error::Internal(format!("no HTTP client can be made on this system: {error}"));
+    builder.build().map_err(failed)
+}
+
+/// Update agents are spoken to over TLS, whatever scheme a policy of before the fleet had certificates gives them.
+pub(crate) fn over_tls(url: &str) -> String {
+    let url = url.trim_end_matches('/');
+    url.strip_prefix("http://").map_or_else(|| url.to_owned(), |rest| format!("https://{rest}"))
+}
+
+/// What a refusal says for people.
+fn message(body: &[u8]) -> String {
+    #[derive(Deserialize)]
+    struct Refusal {
+        error: Inner,
+    }
+    #[derive(Deserialize)]
+    struct Inner {
+        message: String,
+    }
+    let text = match serde_json::from_slice::<Refusal>(body) {
+        Ok(refusal) => refusal.error.message,
+        Err(_) => String::from_utf8_lossy(body).into_owned(),
+    };
+    text.chars().take(500).collect::<String>().trim().to_owned()
+}

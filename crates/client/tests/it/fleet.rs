@@ -1,0 +1,292 @@
+//! The fleet's side of a test's world: a CA, enrolment, renewal, and statements that are verified, as a server has them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Extension, Json, Router};
+use headwater_api::checkin::{CheckIn, CheckInAnswer, SealedDomainKey};
+use headwater_api::enrol::{CertificateAnswer, EnrolRequest, RenewalRequest, TakenSequences};
+use headwater_api::report::{Report, ReportAnswer};
+use headwater_api::settings::{FleetDocument, RevokedDocument};
+use headwater_depot::serve::PeerCertificate;
+use headwater_identity::tls::{self, Anonymous};
+use headwater_identity::{
+    Answer, AnswerKey, CaCertificate, DomainKey, EnrolToken, FleetCa, Kind, Peer, PublicKey, Purpose,
+    SealKey, SealPublicKey, Sealed, ServedName, ServerKey, SigningRequest, Statement,
+};
+use headwater_policy::ClientId;
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+/// What the server was told, and whether it takes reports.
+#[derive(Default)]
+pub struct Heard {
+    pub check_ins: Vec<CheckIn>,
+    pub reports: Vec<Report>,
+    /// Numbers of the reports, as they came.
+    pub numbers: Vec<u64>,
+    pub enrolments: usize,
+    pub renewals: usize,
+    pub deaf: bool,
+    /// Takes reports and never answers.
+    pub silent: bool,
+    /// Bytes that an answer to a check-in is made long to.
+    pub answer_bytes: usize,
+    /// Answers are lost on the way: what was asked is done all the same.
+    pub answers_lost: bool,
+}
+
+/// A client, as the server knows it.
+#[derive(Clone)]
+pub struct Known {
+    pub key: PublicKey,
+    pub seal: SealPublicKey,
+    pub taken: TakenSequences,
+}
+
+/// The keys of the fleet, and who is in it; clones are the same fleet.
+#[derive(Clone)]
+pub struct Fleet(Arc<Mutex<Inner>>);
+
+pub struct Inner {
+    /// Newest last.
+    cas: Vec<FleetCa>,
+    /// Newest first.
+    bridges: Vec<CaCertificate>,
+    pub seal: SealKey,
+    pub answer: AnswerKey,
+    pub server_key: ServerKey,
+    pub token: EnrolToken,
+    pub known: BTreeMap<String, Known>,
+    pub revoked: BTreeSet<(String, String)>,
+    /// Addresses of update agents, by id, as the saved policy says.
+    pub agents: BTreeMap<String, Vec<String>>,
+    pub domain_key: Option<DomainKey>,
+    pub anonymous_components: bool,
+    /// How long ago certificates are issued.
+    pub issued_before: SignedDuration,
+    pub heard: Heard,
+}
+
+fn now() -> Timestamp {
+    headwater_client::os::now()
+}
+
+impl Fleet {
+    pub fn new() -> Self {
+        Self(Arc::new(Mutex::new(Inner {
+            cas: vec![FleetCa::make(now() - SignedDuration::from_hours(24 * 400)).unwrap()],
+            bridges: Vec::new(),
+            seal: SealKey::generate().unwrap(),
+            answer: AnswerKey::generate().unwrap(),
+            server_key: ServerKey::generate().unwrap(),
+            token: EnrolToken::generate().unwrap(),
+            known: BTreeMap::new(),
+            revoked: BTreeSet::new(),
+            agents: BTreeMap::new(),
+            domain_key: None,
+            anonymous_components: false,
+            issued_before: SignedDuration::ZERO,
+            heard: Heard::default(),
+        })))
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap()
+    }
+
+    /// TLS of the server's listener, as it is now.
+    pub fn tls(&self) -> Arc<rustls::ServerConfig> {
+        let inner = self.lock();
+        let names = [ServedName::parse("127.0.0.1").unwrap()];
+        let ca = inner.cas.last().unwrap();
+        let chain = ca.issue_server(&inner.server_key.public(), &names, &inner.bridges, now()).unwrap();
+        tls::server_config(&chain, &inner.server_key, &inner.ca_certificates(), Anonymous::Allowed).unwrap()
+    }
+
+    pub fn rotate_ca(&self) {
+        let mut inner = self.lock();
+        let newer = FleetCa::make(now()).unwrap();
+        let bridge = inner.cas.last().unwrap().bridge_to(newer.certificate(), now()).unwrap();
+        inner.bridges.insert(0, bridge);
+        inner.cas.push(newer);
+    }
+
+    pub fn revoke(&self, id: &str) {
+        let mut inner = self.lock();
+        let known = inner.known.remove(id).unwrap();
+        inner.revoked.insert((id.to_owned(), known.key.fingerprint().to_string()));
+    }
+
+    pub fn document(&self) -> FleetDocument {
+        let inner = self.lock();
+        FleetDocument {
+            ca: inner.ca_certificates().iter().map(CaCertificate::to_pem).collect(),
+            answer_keys: vec![inner.answer.public().to_string()],
+            revoked: inner
+                .revoked
+                .iter()
+                .map(|(client, key)| RevokedDocument { client: client.clone(), key: key.clone() })
+                .collect(),
+            anonymous_components: inner.anonymous_components,
+        }
+    }
+
+    /// What a server answers beside its content; the content needs a member's certificate.
+    pub fn routes(&self, content: Router) -> Router {
+        let member = from_fn_with_state(self.clone(), members_only);
+        let says = Router::new()
+            .route("/client/v1/check-in", post(check_in))
+            .route("/client/v1/report", post(report))
+            .with_state(self.clone());
+        let open = Router::new()
+            .route("/client/v1/enrol", post(enrol))
+            .route("/client/v1/renew", post(renew))
+            .with_state(self.clone());
+        content.merge(says).layer(member).merge(open)
+    }
+}
+
+impl Inner {
+    /// Newest first.
+    pub fn ca_certificates(&self) -> Vec<CaCertificate> {
+        self.cas.iter().rev().map(|ca| ca.certificate().clone()).collect()
+    }
+
+    fn certificate(&self, client: &ClientId, known: &Known) -> CertificateAnswer {
+        let names: Vec<ServedName> = self.agents.get(client.as_str()).map_or(Vec::new(), |addresses| {
+            addresses.iter().map(|address| ServedName::parse(address).unwrap()).collect()
+        });
+        let ca = self.cas.last().unwrap();
+        let issued = now() - self.issued_before;
+        let chain = ca.issue_update_agent(&known.key, client, &names, &self.bridges, issued).unwrap();
+        CertificateAnswer {
+            format: 1,
+            client: client.to_string(),
+            domain: "root".to_owned(),
+            certificate: chain.to_pem(),
+            ca: self.ca_certificates().iter().map(CaCertificate::to_pem).collect(),
+            taken: known.taken,
+            server_time: now(),
+        }
+    }
+
+    fn answer(&self, client: &ClientId, kind: Kind, number: u64, body: &impl Serialize) -> Response {
+        if self.heard.answers_lost {
+            return StatusCode::BAD_GATEWAY.into_response();
+        }
+        let body = serde_json::to_string(body).unwrap();
+        let answer = Answer::sign(&self.answer, client, kind, number, body).unwrap();
+        let answer = serde_json::to_string(&answer).unwrap();
+        let bytes = if kind == Kind::CheckIn { self.heard.answer_bytes } else { 0 };
+        format!("{answer}{}", " ".repeat(bytes.saturating_sub(answer.len()))).into_response()
+    }
+
+    fn statement(&self, statement: Statement, kind: Kind) -> Option<(ClientId, u64, String)> {
+        let client = statement.claimed_client()?;
+        let verified = statement.verify(&client, &self.known.get(client.as_str())?.key, kind).ok()?;
+        Some((client, verified.sequence(), verified.body().to_owned()))
+    }
+}
+
+async fn members_only(
+    State(fleet): State<Fleet>,
+    shown: Option<Extension<PeerCertificate>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let peer = shown.and_then(|Extension(shown)| Peer::from_der(&shown.0).ok());
+    let is_member = peer.is_some_and(|peer| {
+        let known = fleet.lock().known.get(peer.client.as_str()).map(|known| known.key.fingerprint());
+        peer.is_good_at(now()) && known == Some(peer.key)
+    });
+    if is_member { next.run(request).await } else { StatusCode::UNAUTHORIZED.into_response() }
+}
+
+async fn enrol(State(fleet): State<Fleet>, Json(sealed): Json<Sealed>) -> Response {
+    let mut inner = fleet.lock();
+    inner.heard.enrolments += 1;
+    let Ok(opened) = inner.seal.open(&sealed, Purpose::Enrolment) else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+    let request: EnrolRequest = serde_json::from_slice(opened.expose()).unwrap();
+    if request.token.expose().parse::<EnrolToken>().unwrap().digest() != inner.token.digest() {
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    let client: ClientId = request.client.parse().unwrap();
+    let key = SigningRequest::from_pem(&request.request).unwrap().key();
+    let known = match inner.known.get(client.as_str()) {
+        Some(known) if known.key == key => known.clone(),
+        Some(_) => return StatusCode::CONFLICT.into_response(),
+        None => Known { key, seal: request.seal_key.parse().unwrap(), taken: TakenSequences::default() },
+    };
+    inner.known.insert(client.to_string(), known.clone());
+    let body = inner.certificate(&client, &known);
+    inner.answer(&client, Kind::Enrolment, 0, &body)
+}
+
+async fn renew(State(fleet): State<Fleet>, Json(statement): Json<Statement>) -> Response {
+    let mut inner = fleet.lock();
+    let Some((client, number, body)) = inner.statement(statement, Kind::Renewal) else {
+        return StatusCode::UNAUTHORIZED.into_response();
+    };
+    let known = inner.known.get_mut(client.as_str()).unwrap();
+    assert!(number > known.taken.renewal, "numbers of renewals rise");
+    known.taken.renewal = number;
+    let known = known.clone();
+    let request: RenewalRequest = serde_json::from_str(&body).unwrap();
+    assert_eq!(SigningRequest::from_pem(&request.request).unwrap().key(), known.key);
+    inner.heard.renewals += 1;
+    let body = inner.certificate(&client, &known);
+    inner.answer(&client, Kind::Renewal, number, &body)
+}
+
+async fn check_in(State(fleet): State<Fleet>, Json(statement): Json<Statement>) -> Response {
+    let mut inner = fleet.lock();
+    let Some((client, number, body)) = inner.statement(statement, Kind::CheckIn) else {
+        return StatusCode::UNAUTHORIZED.into_response();
+    };
+    let known = inner.known.get_mut(client.as_str()).unwrap();
+    assert!(number > known.taken.check_in, "numbers of check-ins rise");
+    known.taken.check_in = number;
+    let seal = known.seal;
+    inner.heard.check_ins.push(serde_json::from_str(&body).unwrap());
+    let root = "root".parse().unwrap();
+    let key = |key: &DomainKey| SealedDomainKey {
+        domain: "root".to_owned(),
+        key_id: key.id().to_string(),
+        sealed: serde_json::to_value(key.seal_to(&seal, &client, &root).unwrap()).unwrap(),
+    };
+    let answer = CheckInAnswer {
+        domain: "root".to_owned(),
+        announced: BTreeMap::new(),
+        server_time: now(),
+        domain_keys: inner.domain_key.iter().map(key).collect(),
+    };
+    inner.answer(&client, Kind::CheckIn, number, &answer)
+}
+
+async fn report(State(fleet): State<Fleet>, Json(statement): Json<Statement>) -> Response {
+    if fleet.lock().heard.silent {
+        return std::future::pending().await;
+    }
+    let mut inner = fleet.lock();
+    if inner.heard.deaf {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    let Some((client, number, body)) = inner.statement(statement, Kind::Report) else {
+        return StatusCode::UNAUTHORIZED.into_response();
+    };
+    let known = inner.known.get_mut(client.as_str()).unwrap();
+    if number > known.taken.report {
+        known.taken.report = number;
+        inner.heard.reports.push(serde_json::from_str(&body).unwrap());
+        inner.heard.numbers.push(number);
+    }
+    inner.answer(&client, Kind::Report, number, &ReportAnswer { taken: number })
+}
