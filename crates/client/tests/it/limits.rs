@@ -69,7 +69,7 @@ async fn a_report_that_is_not_taken_is_waited_for_a_bounded_time() {
     assert!(waited >= REPORT_SEND_WAIT_MAX, "{waited:?}");
     // The other waits of a run, and what two busy cores take.
     assert!(waited < REPORT_SEND_WAIT_MAX + CHECK_IN_WAIT_MAX + Duration::from_secs(5), "{waited:?}");
-    assert_eq!(std::fs::read_dir(client.data.join("reports")).unwrap().count(), 1, "it is kept");
+    assert_eq!(Spool::open(client.data.join("reports")).unwrap().waiting().unwrap().len(), 1, "it is kept");
 }
 
 #[tokio::test]
