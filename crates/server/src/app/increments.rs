@@ -146,7 +146,7 @@ impl App {
     }
 
     /// The stock of a class, less what was lost from the disk.
-    async fn stock_there(&self, class: Class) -> Result<Stock> {
+    pub(crate) async fn stock_there(&self, class: Class) -> Result<Stock> {
         let store = self.store(class);
         let mut stock = self.db.stock(class).await?;
         stock.retain(|_, stocked| match stocked {
@@ -178,6 +178,26 @@ impl App {
             base.max(result) <= INCREMENT_FILE_MAX && memory <= memory_max
         };
         supply(&lineup.current, &earlier, stock, &makeable, self.config.increments_storage_percent)
+    }
+
+    /// A release that is about to be signed, naming what is in stock for it.
+    pub(crate) fn named_from_stock(
+        &self,
+        lineup: Option<&Lineup>,
+        new: &[&Manifest],
+        current: &Manifest,
+        stock: &Stock,
+    ) -> Manifest {
+        let known = lineup.into_iter().flat_map(|lineup| lineup.others.iter().chain([&lineup.current]));
+        let mut others: Vec<&Manifest> =
+            known.chain(new.iter().copied()).filter(|other| other.sequence != current.sequence).collect();
+        others.sort_by_key(|other| (other.sequence.get().abs_diff(current.sequence.get()), other.sequence));
+        others.truncate(self.config.increments_releases);
+        let weights = expected_ages(&vec![0; others.len()]);
+        let earlier: Vec<Earlier<'_>> =
+            others.into_iter().zip(weights).map(|(manifest, weight)| Earlier { manifest, weight }).collect();
+        let percent = self.config.increments_storage_percent;
+        supply(current, &earlier, stock, &|_, _| false, percent).manifest
     }
 
     /// Signs the manifest with its increments, if that is anything new; and takes them out of the other releases', whose

@@ -163,6 +163,7 @@ impl App {
         let _change = self.change().await;
         let list = self.release_list(class, name)?.ok_or_else(|| no_component(class, name))?;
         let from_vendor = self.db.component(class, name).await?.is_some_and(|row| row.from_vendor);
+        self.refuse_absent(class, &list, to)?;
         let mut draft = self.draft(class);
         let list = roll_back(&mut draft, &list, to).map_err(|error| refused_manifest(class, error))?;
         let staged = self.stage(class, draft, now)?;
@@ -170,6 +171,23 @@ impl App {
         self.workshop.wake();
         tracing::info!(%class, %name, to = to.get(), "rolled back");
         Ok(component_view(class, &list, from_vendor))
+    }
+
+    /// Refuses a release whose content is not here: of the vendor's releases between two syncs, only what clients need to
+    /// leave them is taken.
+    fn refuse_absent(&self, class: Class, list: &ReleaseList, sequence: Sequence) -> Result<()> {
+        let Some(bytes) = self.target(class, &list.manifest(sequence))? else { return Ok(()) };
+        let manifest = Manifest::parse(&bytes)
+            .map_err(|error| Error::Corrupt { what: "release manifest", reason: error.to_string() })?;
+        let store = self.store(class);
+        if manifest.files.iter().all(|file| store.has(&file.body.sha256)) {
+            return Ok(());
+        }
+        let told = format!(
+            "to: the content of release {sequence} is not here, because increments made it unnecessary to take it from \
+             the vendor source; choose another release, or let the vendor go back to it and synchronise"
+        );
+        Err(Refusal::invalid(told).into())
     }
 
     /// All components and programs.

@@ -2,22 +2,25 @@
 //!
 //! A sync refreshes the vendor's metadata from where it was (never backwards), fetches what is new and verifies it, and
 //! signs it as our own component, with the vendor's sequence numbers so that a client may change from one source to
-//! the other. One component is one publication: a sync that breaks off keeps what it has.
+//! the other. One component is one publication: a sync that breaks off keeps what it has. What is fetched of it, and what
+//! is made here, is [`take`]'s.
+
+mod take;
 
 use std::sync::Mutex;
 
 use headwater_api::v1::{SyncProgress, SyncResult, SyncedRelease, VendorRequest, VendorView};
-use headwater_depot::fetch::Blob;
 use headwater_depot::{BackOff, FetchSettings, Fetcher, MetadataStore, Progress, Source, Walk};
 use headwater_policy::{Class, ParseError, SourceKey, SourceUrl};
 use headwater_repo::{
-    ComponentName, Digest, Draft, Manifest, ReleaseList, Sequence, TargetName, Trusted, layout, roll_back,
-    stage_release,
+    ComponentName, Digest, Draft, Manifest, ReleaseList, Sequence, Stocked, TargetName, Trusted, layout,
+    roll_back, stage_release,
 };
 use jiff::Timestamp;
 
 use super::App;
 use super::policies::invalid_list;
+use crate::db::increments;
 use crate::db::releases::{self as release_rows, ReleaseRow};
 use crate::db::vendor::{self as rows, VendorRow};
 use crate::error::{Doing, Error, Refusal, Result, chain};
@@ -263,40 +266,60 @@ impl App {
         for release in
             theirs.releases().iter().filter(|release| newest.is_none_or(|newest| release.sequence > newest))
         {
-            let manifest = Manifest::parse(&visit.target(&theirs.manifest(release.sequence)).await?)?;
-            if manifest.component != *name
-                || manifest.sequence != release.sequence
-                || manifest.install.is_some()
-            {
-                return Err(Stopped(format!(
-                    "the manifest of release {} is not one of it",
-                    release.sequence
-                )));
-            }
-            manifests.push((manifest, release.published));
+            manifests.push((visit.manifest(&theirs, release.sequence).await?, release.published));
         }
-        let store = self.store(class);
-        let blobs = blobs_of(&manifests);
-        let _held: Vec<_> = blobs.iter().map(|blob| store.hold(blob.digest)).collect();
-        visit.walk.blobs(store, &blobs, &|fetched| self.tell_fetched(fetched)).await?;
+        let current = visit.manifest(&theirs, theirs.current().sequence).await?;
+        let lineup = self.lineup(class, name)?;
+        let here = lineup.as_ref().map(|lineup| lineup.files.clone()).unwrap_or_default();
+        let earlier = manifests.iter().map(|(manifest, _)| manifest);
+        let earlier: Vec<&Manifest> =
+            earlier.filter(|manifest| manifest.sequence != current.sequence).collect();
+        let tell = |fetched| self.tell_fetched(fetched);
+        let mut taken = take::take(self, &visit.walk, &current, &earlier, here, &tell).await?;
+        let mut whole = taken.current.take().expect("what was taken is whole");
 
         let _change = self.change().await;
         if self.db.vendor().await?.is_none_or(|present| present.url != visit.url) {
             return Err(Stopped("the vendor source was set anew while it was read".to_owned()));
         }
-        let mut draft = self.draft(class);
-        let changed = decide(&mut draft, ours, &manifests, &theirs)?;
-        let Some(list) = changed else { return Ok(()) };
-        let staged = self.stage(class, draft, now)?;
         let mut tx = self.db.begin().await?;
+        let mut stock = self.stock_there(class).await?;
+        // Increments of theirs that are new join the release; ours the increments job joins.
+        let joined = taken.only_theirs.iter().any(|pair| !stock.contains_key(pair));
+        for (pair, increment) in &taken.increments {
+            let only_theirs = taken.only_theirs.contains(pair);
+            increments::put(&mut tx, class, *pair, only_theirs, Some(increment)).await?;
+            let increment = increment.clone();
+            stock.insert(
+                *pair,
+                if only_theirs { Stocked::Taken(increment) } else { Stocked::Made(increment) },
+            );
+        }
+        whole = self.named_from_stock(lineup.as_ref(), &earlier, &whole, &stock);
+        let mut draft = self.draft(class);
+        let changed = decide(&mut draft, ours, &manifests, &theirs, &whole)?;
+        if changed.is_none() && !joined {
+            return Ok(());
+        }
+        draft.add(layout::manifest(name, whole.sequence), whole.to_bytes()?)?;
+        let mut staged = self.stage(class, draft, now)?;
         release_rows::put_component(&mut tx, class, name, true).await?;
         for (manifest, _) in &manifests {
             let row = ReleaseRow { sequence: manifest.sequence.get(), version: manifest.version.to_string() };
             let blobs: Vec<Digest> = manifest.files.iter().map(|file| file.body.sha256).collect();
             release_rows::insert_release(&mut tx, class, name, &row, &blobs).await?;
         }
-        release_rows::drop_before(&mut tx, class, name, list.releases()[0].sequence, now).await?;
+        let blobs: Vec<Digest> = whole.files.iter().map(|file| file.body.sha256).collect();
+        release_rows::add_blobs(&mut tx, class, name, whole.sequence, &blobs).await?;
+        match changed {
+            Some(list) => {
+                let oldest = list.releases()[0].sequence;
+                release_rows::drop_before(&mut tx, class, name, oldest, now).await?;
+            }
+            None => staged = staged.without_news(),
+        }
         self.commit(tx, vec![staged]).await?;
+        self.workshop.wake();
         result.releases.extend(manifests.iter().map(|(manifest, _)| SyncedRelease {
             name: name.to_string(),
             sequence: manifest.sequence.get(),
@@ -339,6 +362,22 @@ impl App {
 }
 
 impl Visit {
+    /// The manifest of one of the vendor's releases of a component.
+    async fn manifest(
+        &self,
+        list: &ReleaseList,
+        sequence: Sequence,
+    ) -> std::result::Result<Manifest, Stopped> {
+        let manifest = Manifest::parse(&self.target(&list.manifest(sequence)).await?)?;
+        if manifest.component != *list.component()
+            || manifest.sequence != sequence
+            || manifest.install.is_some()
+        {
+            return Err(Stopped(format!("the manifest of release {sequence} is not one of it")));
+        }
+        Ok(manifest)
+    }
+
     async fn target(&self, name: &TargetName) -> std::result::Result<Vec<u8>, Stopped> {
         let description =
             self.trusted.target(name).ok_or_else(|| Stopped(format!("its metadata lists no {name}")))?;
@@ -352,10 +391,14 @@ fn decide(
     ours: Option<ReleaseList>,
     manifests: &[(Manifest, Timestamp)],
     theirs: &ReleaseList,
+    current: &Manifest,
 ) -> std::result::Result<Option<ReleaseList>, Stopped> {
     let mut list = ours;
     let mut changed = false;
     for (manifest, published) in manifests {
+        // Of the others our clients need no increments, and theirs are not here.
+        let other = manifest.without_increments();
+        let manifest = if manifest.sequence == current.sequence { current } else { &other };
         list = Some(stage_release(draft, list.as_ref(), manifest, *published)?);
         changed = true;
     }
@@ -366,11 +409,6 @@ fn decide(
         changed = true;
     }
     Ok(changed.then_some(list))
-}
-
-fn blobs_of(manifests: &[(Manifest, Timestamp)]) -> Vec<Blob> {
-    let files = manifests.iter().flat_map(|(manifest, _)| &manifest.files);
-    files.map(|file| Blob { digest: file.body.sha256, size: file.body.size }).collect()
 }
 
 /// A sync that is shown as running for as long as this lives: one whose asker hung up is dropped midway.

@@ -137,13 +137,26 @@ pub async fn insert_release(
         .bind(&release.version)
         .execute(&mut **tx)
         .await?;
+    let sequence = Sequence::new(release.sequence)
+        .map_err(|error| Error::Corrupt { what: "sequence", reason: error.to_string() })?;
+    add_blobs(tx, class, name, sequence, blobs).await
+}
+
+/// Notes more blobs that a release needs.
+pub async fn add_blobs(
+    tx: &mut Tx,
+    class: Class,
+    name: &ComponentName,
+    sequence: Sequence,
+    blobs: &[Digest],
+) -> Result<()> {
     for blob in blobs {
         sqlx::query(
             "INSERT OR IGNORE INTO release_blobs (class, name, sequence, sha256) VALUES (?, ?, ?, ?)",
         )
         .bind(class.to_string())
         .bind(name.as_str())
-        .bind(number(release.sequence))
+        .bind(number(sequence.get()))
         .bind(blob.to_string())
         .execute(&mut **tx)
         .await?;

@@ -19,4 +19,5 @@ mod releases;
 mod roles;
 mod sources;
 mod start;
+mod upstream;
 mod vendor;

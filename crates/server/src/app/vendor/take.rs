@@ -1,0 +1,184 @@
+//! The content of a vendor's new releases, for the fewest bytes (C1).
+//!
+//! 1. The current release is made whole: files that are here already, then by increments from files of our releases, then
+//!    by full bodies. A file made by an increment is packed here; its body is ours.
+//! 2. An earlier release that we lack is taken only as far as the vendor has no increments from it: to go back to it, it is
+//!    fetched then.
+//! 3. The vendor's increments from files that we do not have are taken, because we cannot make those ourselves. The others
+//!    are made here, later.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fs::File;
+use std::io::Write as _;
+
+use headwater_delta::limits::{INCREMENT_MEMORY_MAX, LEVEL_DEFAULT};
+use headwater_depot::fetch::Blob;
+use headwater_depot::store::Held;
+use headwater_depot::{Progress, Store, Walk};
+use headwater_policy::Class;
+use headwater_repo::{Body, BodyFormat, Digest, FileEntry, Increment, IncrementFormat, Manifest, Way, Ways};
+
+use super::Stopped;
+use crate::app::App;
+
+const CLASS: Class = Class::Components;
+
+/// What was taken, kept from being collected until it is signed.
+#[derive(Default)]
+pub(super) struct Taken {
+    /// The current release, its bodies here and no increments named.
+    pub current: Option<Manifest>,
+    /// Increments that are here now, by base and by what they make.
+    pub increments: BTreeMap<(Digest, Digest), Increment>,
+    /// Of these, the ones that could not be made here.
+    pub only_theirs: HashSet<(Digest, Digest)>,
+    _held: Vec<Held>,
+}
+
+/// Makes `current` whole in the store, and of `earlier` what must be.
+pub(super) async fn take(
+    app: &App,
+    walk: &Walk,
+    current: &Manifest,
+    earlier: &[&Manifest],
+    mut here: HashMap<Digest, FileEntry>,
+    progress: &(dyn Fn(Progress) + Send + Sync),
+) -> Result<Taken, Stopped> {
+    let store = app.store(CLASS);
+    let mut taken = Taken::default();
+    let ways = Ways::of(current);
+    let chosen = choose(store, current, &ways, &here);
+    let hops = chosen.iter().flat_map(|(_, way)| &way.hops);
+    let wanted: Vec<Blob> =
+        hops.map(|hop| Blob { digest: hop.increment.sha256, size: hop.increment.size }).collect();
+    taken._held.extend(wanted.iter().map(|blob| store.hold(blob.digest)));
+    let lacking = walk.increments(store, &wanted, progress).await?;
+    for (file, way) in chosen {
+        if way.hops.iter().any(|hop| lacking.contains(&hop.increment.sha256)) {
+            continue;
+        }
+        let (store, base, entry) = (store.clone(), here[&way.hops[0].increment.base].clone(), file.clone());
+        let hops = way.clone();
+        let made = tokio::task::spawn_blocking(move || make(&store, &base, &entry, &hops)).await;
+        match made.expect("applying increments does not panic") {
+            Ok((body, held)) => {
+                taken._held.push(held);
+                here.insert(file.sha256, FileEntry { body, ..file.clone() });
+                for hop in way.hops {
+                    taken.increments.insert((hop.increment.base, hop.sha256), hop.increment);
+                }
+            }
+            // The full body is there for that.
+            Err(Stopped(reason)) => {
+                tracing::warn!(path = %file.path, reason, "an increment of the vendor source came to nothing")
+            }
+        }
+    }
+
+    let bases: BTreeSet<Digest> = current.files.iter().flat_map(|file| ways.bases(&file.sha256)).collect();
+    let now: HashSet<Digest> = current.files.iter().map(|file| file.sha256).collect();
+    let needed = |file: &&FileEntry| !bases.contains(&file.sha256) && !now.contains(&file.sha256);
+    let old = earlier.iter().flat_map(|manifest| manifest.files.iter().filter(needed));
+    let missing: Vec<&FileEntry> =
+        current.files.iter().chain(old).filter(|file| !here.contains_key(&file.sha256)).collect();
+    let bodies: Vec<Blob> =
+        missing.iter().map(|file| Blob { digest: file.body.sha256, size: file.body.size }).collect();
+    taken._held.extend(bodies.iter().map(|blob| store.hold(blob.digest)));
+    walk.blobs(store, &bodies, progress).await?;
+    here.extend(missing.into_iter().map(|file| (file.sha256, file.clone())));
+
+    take_theirs(walk, store, current, &here, &mut taken, progress).await?;
+    let mut whole = current.without_increments();
+    for file in &mut whole.files {
+        file.body = here[&file.sha256].body.clone();
+        taken._held.push(store.hold(file.body.sha256));
+    }
+    // The sizes of what lies between are known from here only.
+    whole.intermediates.clone_from(&current.intermediates);
+    taken.current = Some(whole);
+    Ok(taken)
+}
+
+/// Takes the increments that cannot be made here.
+async fn take_theirs(
+    walk: &Walk,
+    store: &Store,
+    current: &Manifest,
+    here: &HashMap<Digest, FileEntry>,
+    taken: &mut Taken,
+    progress: &(dyn Fn(Progress) + Send + Sync),
+) -> Result<(), Stopped> {
+    let mut wanted = BTreeMap::new();
+    let direct = current.files.iter().map(|file| (file.sha256, &file.increments));
+    let between = current.intermediates.iter().map(|file| (file.sha256, &file.increments));
+    for (result, increments) in direct.chain(between) {
+        for increment in increments.iter().filter(|increment| usable(increment)) {
+            if !(here.contains_key(&increment.base) && here.contains_key(&result)) {
+                wanted.insert((increment.base, result), increment.clone());
+            }
+        }
+    }
+    let blobs: Vec<Blob> =
+        wanted.values().map(|increment| Blob { digest: increment.sha256, size: increment.size }).collect();
+    taken._held.extend(blobs.iter().map(|blob| store.hold(blob.digest)));
+    let lacking = walk.increments(store, &blobs, progress).await?;
+    wanted.retain(|_, increment| !lacking.contains(&increment.sha256));
+    taken.only_theirs.extend(wanted.keys());
+    taken.increments.extend(wanted);
+    Ok(())
+}
+
+/// The files of the current release that increments make for less than their bodies.
+fn choose<'a>(
+    store: &Store,
+    current: &'a Manifest,
+    ways: &Ways<'_>,
+    here: &HashMap<Digest, FileEntry>,
+) -> Vec<(&'a FileEntry, Way)> {
+    let price = |increment: &Increment| {
+        usable(increment).then(|| if store.has(&increment.sha256) { 0 } else { increment.size })
+    };
+    let mut seen = HashSet::new();
+    current
+        .files
+        .iter()
+        .filter(|file| !here.contains_key(&file.sha256) && seen.insert(file.sha256))
+        .filter_map(|file| {
+            let full = if store.has(&file.body.sha256) { 0 } else { file.body.size };
+            let way = ways.cheapest(&file.sha256, full, &|base| here.contains_key(base), &price)?;
+            Some((file, way))
+        })
+        .collect()
+}
+
+fn usable(increment: &Increment) -> bool {
+    increment.format == IncrementFormat::Headwater1 && increment.memory <= INCREMENT_MEMORY_MAX
+}
+
+/// Makes a file of one that is here, and packs it.
+fn make(store: &Store, base: &FileEntry, file: &FileEntry, way: &Way) -> Result<(Body, Held), Stopped> {
+    let folder = store.folder().join("new");
+    let mut at = tempfile::tempfile_in(&folder)?;
+    store.unpack(base, &mut at)?;
+    for hop in &way.hops {
+        let mut made = tempfile::tempfile_in(&folder)?;
+        store.apply(hop, &at, INCREMENT_MEMORY_MAX, &mut made)?;
+        made.flush()?;
+        at = made;
+    }
+    let (sha256, body) = pack(store, &mut at, file.size)?;
+    let held = store.hold(sha256);
+    let body = Body { sha256, size: body.size, format: BodyFormat::Zstd, memory: body.memory };
+    Ok((body, held))
+}
+
+fn pack(store: &Store, file: &mut File, size: u64) -> Result<(Digest, headwater_delta::Body), Stopped> {
+    use std::io::Seek as _;
+    file.rewind()?;
+    let mut writer = store.write(0)?;
+    let (body, _) = headwater_delta::encode(file, size, LEVEL_DEFAULT, &mut writer)?;
+    let sha256 = Digest::from(body.sha256);
+    let _held = store.hold(sha256);
+    writer.finish(Some(sha256))?;
+    Ok((sha256, body))
+}

@@ -1,0 +1,228 @@
+//! A vendor source with increments: what the server takes of it, and what it makes itself (C1).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use headwater_delta::limits::LEVEL_DEFAULT;
+use headwater_delta::{IncrementOptions, Uncontrolled, encode, encode_increment};
+use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, router};
+use headwater_policy::Class;
+use headwater_repo::{
+    Body, BodyFormat, ComponentName, Digest, Draft, Expiry, FileEntry, FilePath, Increment, IncrementFormat,
+    KeyRing, Manifest, Published, Role, RootDraft, SecretKey, Sequence, SignedRoot, VersionText, layout,
+    stage_release,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+
+use crate::harness::{Server, now};
+use crate::increments::{content, make, manifest, update};
+
+/// A vendor's static repository, served over HTTP.
+struct Vendor {
+    folder: TempDir,
+    ring: KeyRing,
+    root: SignedRoot,
+    present: Option<Published>,
+    url: String,
+}
+
+impl Vendor {
+    async fn start() -> Self {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let folder = tempfile::tempdir().unwrap();
+        let (root_key, online) = (SecretKey::generate().unwrap(), SecretKey::generate().unwrap());
+        let draft = [Role::Timestamp, Role::Snapshot, Role::Targets]
+            .into_iter()
+            .fold(RootDraft::first().role(Role::Root, 1, [root_key.public()]), |draft, role| {
+                draft.role(role, 1, [online.public()])
+            });
+        let ring: KeyRing = [root_key, online].into_iter().collect();
+        let root = draft.finish(now(), &Expiry::default()).unwrap().sign_with(&ring).unwrap();
+        let site = Site::new(ServeLimits::default());
+        site.share(Class::Components, folder.path().to_owned());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(listen(router(site), listener, ListenLimits::default(), std::future::pending()));
+        Self { folder, ring, root, present: None, url }
+    }
+
+    fn write(&self, path: &str, bytes: &[u8]) {
+        let path = self.folder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    /// Publishes a list of releases by their numbers, the last of them current and with increments from those of `from`.
+    fn publish(&mut self, numbers: &[u64], from: &[u64]) {
+        let mut draft = match &self.present {
+            Some(present) => Draft::next(present),
+            None => Draft::first(self.root.clone()),
+        };
+        let name = ComponentName::new("rules").unwrap();
+        draft.remove(&layout::release_list(&name));
+        let mut list = None;
+        for number in numbers {
+            let mut files = vec![self.file(*number)];
+            if number == numbers.last().unwrap() {
+                files[0].increments = from.iter().map(|base| self.increment(*base, *number)).collect();
+            }
+            let manifest = Manifest {
+                component: name.clone(),
+                sequence: Sequence::new(*number).unwrap(),
+                version: VersionText::new(number.to_string()).unwrap(),
+                files,
+                install: None,
+                probe: None,
+                intermediates: Vec::new(),
+            };
+            list = Some(stage_release(&mut draft, list.as_ref(), &manifest, now()).unwrap());
+        }
+        let signed = draft.finish(now(), &Expiry::default()).unwrap().sign(&self.ring).unwrap();
+        self.write(&self.root.path(), self.root.bytes());
+        for file in signed.files() {
+            self.write(&file.path, &file.bytes);
+        }
+        self.present = Some(signed.published().clone());
+    }
+
+    fn file(&self, number: u64) -> FileEntry {
+        let (content, mut stored) = (content(number), Vec::new());
+        let (body, _) = encode(&content[..], content.len() as u64, LEVEL_DEFAULT, &mut stored).unwrap();
+        let sha256 = Digest::from(body.sha256);
+        self.write(&layout::blob(&sha256), &stored);
+        FileEntry {
+            path: FilePath::new("data.bin").unwrap(),
+            mode: 0o644,
+            size: content.len() as u64,
+            sha256: Digest::of(&content),
+            body: Body { sha256, size: body.size, format: BodyFormat::Zstd, memory: body.memory },
+            increments: Vec::new(),
+        }
+    }
+
+    fn increment(&self, base: u64, number: u64) -> Increment {
+        let (base, options) = (content(base), IncrementOptions::beside(u64::MAX));
+        let made = encode_increment(&base, &content(number), &options, &Uncontrolled).unwrap().unwrap();
+        let sha256 = Digest::from(made.body.sha256);
+        self.write(&layout::blob(&sha256), &made.bytes);
+        Increment {
+            base: Digest::of(&base),
+            sha256,
+            size: made.body.size,
+            format: IncrementFormat::Headwater1,
+            memory: made.body.memory,
+        }
+    }
+
+    fn lose_body(&self, number: u64) {
+        let blob = layout::blob(&self.file(number).body.sha256);
+        std::fs::remove_file(self.folder.path().join(blob)).unwrap();
+    }
+
+    async fn is_vendor_of(&self, server: &Server) {
+        let root: Value = serde_json::from_slice(self.root.bytes()).unwrap();
+        let vendor = json!({"url": self.url, "root": root, "schedule_minutes": 0});
+        server.ok("PUT", "/api/v1/vendor", Some(vendor)).await;
+    }
+}
+
+async fn sync(server: &Server) -> Value {
+    let result = server.ok("POST", "/api/v1/vendor/sync", None).await;
+    assert_eq!(result["error"], Value::Null, "{result}");
+    result
+}
+
+fn blob_names(folder: &Path) -> BTreeSet<PathBuf> {
+    let blobs = crate::harness::files(&folder.join("blobs"));
+    blobs.iter().map(|path| path.strip_prefix(folder).unwrap().to_owned()).collect()
+}
+
+fn every_second(from: u64, to: u64) -> Vec<u64> {
+    (from..=to).step_by(2).collect()
+}
+
+#[tokio::test]
+async fn the_vendors_own_example_is_followed_without_one_full_download() {
+    let (mut vendor, server) = (Vendor::start().await, Server::start().await);
+    vendor.is_vendor_of(&server).await;
+    // What it makes itself would be the same, byte for byte: so first only what it takes.
+    server.ok("POST", "/api/v1/increments/pause", None).await;
+    // The server at 171, holding 169 … 159.
+    vendor.publish(&every_second(159, 171), &[]);
+    sync(&server).await;
+    // The source at 175, with increments from 147, 149 … 173, and not one body that the server has not.
+    let (bases, numbers) = (every_second(147, 173), every_second(147, 175));
+    let sizes: BTreeMap<u64, u64> =
+        bases.iter().map(|base| (*base, vendor.increment(*base, 175).size)).collect();
+    vendor.publish(&numbers, &bases);
+    for number in numbers.iter().filter(|number| !(159..=171).contains(*number)) {
+        vendor.lose_body(*number);
+    }
+    let result = sync(&server).await;
+
+    // It took 171→175 and the seven it lacked: 147 … 157 and 173.
+    let taken: Vec<u64> =
+        bases.iter().copied().filter(|base| *base == 171 || !(159..=171).contains(base)).collect();
+    assert_eq!(taken.len(), 8);
+    let here = blob_names(&server.repository(Class::Components));
+    for base in &bases {
+        let blob = PathBuf::from(layout::blob(&vendor.increment(*base, 175).sha256));
+        assert_eq!(here.contains(&blob), taken.contains(base), "increment {base} → 175");
+    }
+    let increments: u64 = taken.iter().map(|base| sizes[base]).sum();
+    let metadata = 40_000;
+    let bytes = result["bytes"].as_u64().unwrap();
+    assert!((increments..increments + metadata).contains(&bytes), "{bytes} for increments of {increments}");
+
+    // It makes 159 … 169 itself, and serves all 14.
+    server.ok("POST", "/api/v1/increments/resume", None).await;
+    make(&server).await;
+    let manifest = manifest(&server).await;
+    assert_eq!(manifest.sequence.get(), 175);
+    for base in &bases {
+        let cost = update(&server, &manifest, *base).await.expect("a way by increments");
+        assert!(cost < 20_000, "{cost} from {base}");
+    }
+    assert!(blob_names(&server.repository(Class::Components)).len() >= 7 + 1 + 14);
+
+    // To go back to what was passed over is refused here, and followed when the vendor does.
+    let path = "/api/v1/releases/components/rules/rollback";
+    server.refused("POST", path, Some(json!({"to": 173})), 400, "invalid_request").await;
+    let again = sync(&server).await["bytes"].as_u64().unwrap();
+    assert!(again < metadata, "{again} bytes, though nothing is new");
+}
+
+#[tokio::test]
+async fn an_increment_that_comes_to_nothing_gives_way_to_the_body() {
+    let (mut vendor, server) = (Vendor::start().await, Server::start().await);
+    vendor.is_vendor_of(&server).await;
+    vendor.publish(&[1], &[]);
+    sync(&server).await;
+    vendor.publish(&[1, 2], &[1]);
+    let blob = vendor.folder.path().join(layout::blob(&vendor.increment(1, 2).sha256));
+    std::fs::remove_file(blob).unwrap();
+    let result = sync(&server).await;
+    assert!(result["bytes"].as_u64().unwrap() > 60_000, "the body: {result}");
+    make(&server).await;
+    let manifest = manifest(&server).await;
+    update(&server, &manifest, 1).await.expect("what lacked is made here");
+}
+
+#[tokio::test]
+async fn a_new_server_takes_one_body_and_the_increments_to_it() {
+    let (mut vendor, server) = (Vendor::start().await, Server::start().await);
+    vendor.is_vendor_of(&server).await;
+    let numbers: Vec<u64> = (1..=15).collect();
+    vendor.publish(&numbers, &numbers[..14]);
+    for number in &numbers[..14] {
+        vendor.lose_body(*number);
+    }
+    let bytes = sync(&server).await["bytes"].as_u64().unwrap();
+    assert!(bytes < 64_000 + 120_000, "{bytes}");
+    let manifest = manifest(&server).await;
+    for number in &numbers[..14] {
+        update(&server, &manifest, *number).await.expect("named at once");
+    }
+}
