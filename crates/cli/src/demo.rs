@@ -176,8 +176,7 @@ impl Demo {
         self.fleet.make_domains(&self.sites).await?;
         self.fleet.start_update_agents(&self.sites).await?;
         let draft = self.fleet.save_list(&self.sites).await?;
-        self.fleet.write_bundles(&self.sites).await?;
-        self.fleet.start_clients(&self.sites)?;
+        self.fleet.start_clients(&self.sites).await?;
         // That they checked in is no news; what they fetched for it counts.
         self.journal.read(&self.fleet.console, Vec::new()).await?;
         self.introduce(&draft);

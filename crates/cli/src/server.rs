@@ -36,7 +36,7 @@ pub struct ServerArguments {
     /// Where administrators connect; port 0 takes a free one [default: 127.0.0.1:8470]
     #[arg(long, value_name = "ADDRESS:PORT")]
     console_listen: Option<SocketAddr>,
-    /// Base URL by which clients reach the fleet listener [default: http:// and where it listens]
+    /// Base URL by which clients reach the fleet listener [default: https:// and where it listens]
     #[arg(long, value_name = "URL")]
     fleet_url: Option<String>,
     /// Listen beyond loopback although there is neither TLS nor sign-in: whoever can connect is an administrator

@@ -45,7 +45,7 @@ enum Command {
         /// TCP port of its listener [default: as before, or 8472]
         #[arg(long)]
         port: Option<u16>,
-        /// http or https [default: as before, or http]
+        /// https; update agents speak nothing else
         #[arg(long)]
         scheme: Option<String>,
         /// Drop classes though entries name it

@@ -26,14 +26,14 @@ pub struct RawConfig {
     pub fleet_listen: Option<SocketAddr>,
     /// Address and port of the console listener; port 0 takes a free one. Default `127.0.0.1:8470`.
     pub console_listen: Option<SocketAddr>,
-    /// Base URL by which clients reach the fleet listener. Default: `http://` and the address it listens at.
+    /// Base URL by which clients reach the fleet listener. Default: `https://` and the address it listens at.
     pub fleet_url: Option<String>,
     /// Further names and addresses by which clients reach the fleet listener; its certificate is good for them too.
     pub fleet_names: Option<Vec<String>>,
     /// A file with the fleet CA's key and certificate (PEM), where the organisation makes its own. Default: the server
     /// makes one at first start.
     pub fleet_ca: Option<PathBuf>,
-    /// Whether the fleet listener speaks TLS and believes enrolled clients only. Default: false, for now.
+    /// Whether the fleet listener speaks TLS and believes enrolled clients only. Default: true.
     pub fleet_tls: Option<bool>,
     /// Whether class `components` is open to readers without a certificate, as plain mirrors are. Default: false.
     pub anonymous_components: Option<bool>,
@@ -200,7 +200,7 @@ impl TryFrom<RawConfig> for Config {
             fleet_url: raw.fleet_url.as_deref().map(fleet_url).transpose()?,
             fleet_names: fleet_names(raw.fleet_names.unwrap_or_default())?,
             fleet_ca: raw.fleet_ca,
-            fleet_tls: raw.fleet_tls.unwrap_or(false),
+            fleet_tls: raw.fleet_tls.unwrap_or(true),
             anonymous_components: raw.anonymous_components.unwrap_or(false),
             unsafe_bind_beyond_loopback: raw.unsafe_bind_beyond_loopback.unwrap_or(false),
             report_retention_days: between(
@@ -227,9 +227,15 @@ impl TryFrom<RawConfig> for Config {
                 raw.increments_memory_mib.unwrap_or(1024),
             )?,
         };
-        for (key, address) in
-            [("fleet_listen", config.fleet_listen), ("console_listen", config.console_listen)]
+        if config
+            .fleet_url
+            .as_ref()
+            .is_some_and(|url| config.fleet_tls && !url.as_str().starts_with("https:"))
         {
+            return Err(value("fleet_url", "the fleet listener speaks TLS; write https://".to_owned()));
+        }
+        let fleet = (!config.fleet_tls).then_some(("fleet_listen", config.fleet_listen));
+        for (key, address) in fleet.into_iter().chain([("console_listen", config.console_listen)]) {
             if !address.ip().is_loopback() && !config.unsafe_bind_beyond_loopback {
                 return Err(value(
                     key,

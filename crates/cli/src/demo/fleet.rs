@@ -2,18 +2,18 @@
 //! API as an administrator would.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use headwater_api::bundle::ClientBundle;
+use headwater_api::bundle::EnrolBundle;
 use headwater_api::plan::PlanDocument;
 use headwater_api::report::Report;
 use headwater_api::v1::{
-    DomainRequest, DomainView, Draft, Edit, EditsRequest, Explained, Hook, PublishOptions, ReleasesAnswer,
-    RoleRequest, SaveRequest, Saved, SavedPolicy, SyncResult, UpdateAgentsAnswer, VendorRequest, VendorView,
+    DomainRequest, DomainView, Draft, Edit, EditsRequest, EnrolBundleRequest, Explained, Hook,
+    PublishOptions, ReleasesAnswer, RoleRequest, SaveRequest, Saved, SavedPolicy, SyncResult,
+    UpdateAgentsAnswer, VendorRequest, VendorView,
 };
 use headwater_client::{Config, Daemon, RunOptions, run_once};
 use reqwest::Method;
@@ -25,6 +25,7 @@ use tokio::task::JoinSet;
 use super::publications::NewRelease;
 use super::sites::{Member, Site};
 use super::totals::Expected;
+use crate::clients::enrolment::write_private;
 use crate::console::{Console, segment};
 use crate::failure::{Failure, chain};
 use crate::limits::DEMO_RUNS_AT_ONCE;
@@ -82,32 +83,32 @@ impl Fleet {
         Ok(())
     }
 
-    /// Makes a domain for each site, and its bundle.
+    /// Makes a domain for each site.
     pub async fn make_domains(&self, sites: &[Site]) -> Result<(), Failure> {
         for site in sites {
             let path = format!("root/{}", site.name);
             let _: DomainView =
                 self.console.call(Method::POST, "/api/v1/domains", &DomainRequest { path }).await?;
         }
-        self.write_bundles(sites).await
-    }
-
-    /// Writes what new clients start from; it has the list that is saved now.
-    pub async fn write_bundles(&self, sites: &[Site]) -> Result<(), Failure> {
-        for site in sites {
-            let domain = segment(&format!("root/{}", site.name));
-            let bundle: ClientBundle =
-                self.console.get(&format!("/api/v1/client-bundle?domain={domain}")).await?;
-            let file = self.bundle(&site.name);
-            let text = serde_json::to_vec(&bundle).expect("a wire message always serialises");
-            fs::write(&file, text).map_err(|error| Failure::file("write", &file, &error))?;
-        }
         Ok(())
     }
 
-    /// Makes the clients ready to run.
-    pub fn start_clients(&mut self, sites: &[Site]) -> Result<(), Failure> {
-        for site in sites {
+    /// Writes what so many clients of a site enrol with; it has the list that is saved now.
+    async fn write_bundle(&self, site: &Site, clients: usize) -> Result<(), Failure> {
+        let request = EnrolBundleRequest {
+            domain: Some(format!("root/{}", site.name)),
+            uses: u32::try_from(clients).ok(),
+            ..EnrolBundleRequest::default()
+        };
+        let bundle: EnrolBundle = self.console.call(Method::POST, "/api/v1/enrol-tokens", &request).await?;
+        let text = serde_json::to_vec(&bundle).expect("a wire message always serialises");
+        write_private(&self.bundle(&site.name), &text)
+    }
+
+    /// Makes the clients ready to run: they enrol at their first run.
+    pub async fn start_clients(&mut self, sites: &[Site]) -> Result<(), Failure> {
+        for site in sites.iter().filter(|site| !site.clients.is_empty()) {
+            self.write_bundle(site, site.clients.len()).await?;
             for client in &site.clients {
                 let config = self.config(site, client)?;
                 self.clients.push((client.clone(), config));
@@ -116,10 +117,11 @@ impl Fleet {
         Ok(())
     }
 
-    /// Starts the update agents: each checks in and is given the role. It serves once it has learnt of that.
+    /// Starts the update agents: each enrols, checks in and is given the role. It serves once it has learnt of that.
     pub async fn start_update_agents(&mut self, sites: &[Site]) -> Result<(), Failure> {
         for site in sites {
             let Some(agent) = &site.agent else { continue };
+            self.write_bundle(site, 1).await?;
             let config = self.config(site, agent)?;
             let daemon = Daemon::start(config).await.map_err(|error| {
                 Failure::failed(format!("{} does not start: {}", agent.id, chain(&error)))
@@ -131,7 +133,7 @@ impl Fleet {
                 classes: ["components", "settings", "programs"].map(str::to_owned).to_vec(),
                 addresses: Some(agent.addresses.iter().map(ToString::to_string).collect()),
                 port: Some(port),
-                scheme: Some("http".to_owned()),
+                scheme: None,
                 force: false,
             };
             let path = format!("/api/v1/update-agents/{}", segment(&agent.id));

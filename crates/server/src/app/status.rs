@@ -60,7 +60,7 @@ impl App {
     /// What an administrator should know at every start.
     pub(crate) fn warnings(&self, now: Timestamp) -> Vec<String> {
         let mut warnings = vec![
-            "both listeners speak plain HTTP, and the console has no sign-in: whoever can connect is an administrator"
+            "the console listener speaks plain HTTP and has no sign-in: whoever can connect is an administrator"
                 .to_owned(),
         ];
         warnings.extend(self.keys_to_do(now));

@@ -37,7 +37,10 @@ fn what_will_not_do_is_refused_by_name() {
     };
     check("", "data");
     check("data = '/x'\nfleet_listn = '127.0.0.1:1'", "fleet_listn");
-    check("data = '/x'\nfleet_listen = '10.0.0.1:8471'", "unsafe_bind_beyond_loopback");
+    check("data = '/x'\nfleet_url = 'http://x'", "https://");
+    check("data = '/x'\nfleet_names = ['a b']", "fleet_names");
+    let names = vec!["'x'"; limits::FLEET_NAMES_MAX + 1].join(", ");
+    check(&format!("data = '/x'\nfleet_names = [{names}]"), "fleet_names");
     check("data = '/x'\nconsole_listen = '[::]:8471'", "unsafe_bind_beyond_loopback");
     check("data = '/x'\nfleet_url = 'ftp://x'", "fleet_url");
     check("data = '/x'\nreport_retention_days = 0", "report_retention_days");

@@ -194,6 +194,7 @@ pub fn config(folder: &Path) -> Config {
         data: Some(folder.to_owned()),
         fleet_listen: Some("127.0.0.1:0".parse().unwrap()),
         console_listen: Some("127.0.0.1:0".parse().unwrap()),
+        fleet_tls: Some(false),
         upload_mib_max: Some(8),
         reports_mib_max: Some(2),
         ..RawConfig::default()
