@@ -80,7 +80,7 @@ pub struct RestoreArguments {
     keys: Option<PathBuf>,
     #[command(flatten)]
     holders: Holders,
-    /// Where newer roots than the backup's may be: a mirror, or the folder that an update agent serves
+    /// Where newer roots than the backup's may be: a mirror, what an update agent serves, the roots beside root keys
     #[arg(long, value_name = "FOLDER")]
     newer_roots: Vec<PathBuf>,
     /// Write the roots to be signed into a file, and wait for them
@@ -207,17 +207,19 @@ fn config(arguments: &RestoreArguments) -> Result<Config, Failure> {
     Config::try_from(flags.over(file)).map_err(|error| Failure::bad_input(chain(&error)))
 }
 
-/// Roots in the layout of a source, or of what an update agent serves.
+/// Roots in the layout of a source, of what an update agent serves, or of a key holder's `roots`.
 fn roots_in(folder: &Path) -> Result<Vec<(Class, Vec<u8>)>, Failure> {
     let mut roots = Vec::new();
     for class in Class::ALL {
-        let metadata = folder.join(class.as_str()).join("metadata");
-        let Ok(entries) = std::fs::read_dir(&metadata) else { continue };
-        for entry in entries {
-            let path = entry.map_err(|error| Failure::file("list", &metadata, &error))?.path();
-            if path.to_string_lossy().ends_with(".root.json") {
-                let bytes = std::fs::read(&path).map_err(|error| Failure::file("read", &path, &error))?;
-                roots.push((class, bytes));
+        let below = folder.join(class.as_str());
+        for metadata in [below.join("metadata"), below] {
+            let Ok(entries) = std::fs::read_dir(&metadata) else { continue };
+            for entry in entries {
+                let path = entry.map_err(|error| Failure::file("list", &metadata, &error))?.path();
+                if path.to_string_lossy().ends_with(".root.json") {
+                    let bytes = std::fs::read(&path).map_err(|error| Failure::file("read", &path, &error))?;
+                    roots.push((class, bytes));
+                }
             }
         }
     }

@@ -273,6 +273,11 @@ async fn init(arguments: &InitArguments, now: Timestamp, output: Output) -> Resu
             }
         }
         let version = place.submit(&carried, now).await?;
+        // Whoever drafts the next root says the one in force, with the signature that was made there.
+        let root = place.draft(class, &RootDraftRequest::default(), now).await?.previous;
+        for folder in &folders {
+            folder.keep_root(class, &root)?;
+        }
         published.push(json!({"class": class.as_str(), "root_version": version}));
     }
     output.result(&json!({"folders": paths, "threshold": arguments.threshold, "roots": published}), |_| {
@@ -373,6 +378,7 @@ pub fn sign(
 ) -> Result<Vec<KeyId>, Failure> {
     let mut strangers = Vec::new();
     for (folder, passphrase) in signers {
+        folder.check_not_behind(carried)?;
         if let Some(key) = folder.key(carried.class, passphrase)?
             && !carried.sign(&key)?
         {

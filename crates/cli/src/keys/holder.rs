@@ -13,9 +13,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use headwater_policy::Class;
-use headwater_repo::{Cost, Passphrase, PublicKey, SecretKey, SignedRoot};
+use headwater_repo::{Cost, Passphrase, PublicKey, SecretKey, SignedRoot, UnsignedRoot};
 use serde::{Deserialize, Serialize};
 
+use super::roots::Carried;
 use crate::failure::{Exit, Failure};
 use crate::repository::keys::{private_file, private_folder};
 use crate::sources::file::{read_json, read_text};
@@ -106,6 +107,29 @@ impl HolderFolder {
             }
         }
         Ok(roots)
+    }
+
+    /// Refuses a root that these keys have overtaken: clients that took the other one would never follow this one.
+    pub fn check_not_behind(&self, carried: &Carried) -> Result<(), Failure> {
+        let class = carried.class;
+        for bytes in self.roots(class)? {
+            let Ok(kept) = SignedRoot::from_bytes(&bytes) else { continue };
+            let is_same = UnsignedRoot::from_bytes(&bytes, Some(&carried.previous))
+                .is_ok_and(|kept| carried.root.clone().merge(&kept).is_ok());
+            if kept.version() >= carried.root.version() && !is_same {
+                let folder = self.path.join("roots");
+                return Err(Failure::failed(format!(
+                    "these keys have signed another root {} of {class} before this root {}",
+                    kept.version(),
+                    carried.root.version()
+                ))
+                .with_way_out(format!(
+                    "draft it anew with `--newer-roots {0}` when restoring; if that other root was never published, remove it from {0}/{class}",
+                    folder.display()
+                )));
+            }
+        }
+        Ok(())
     }
 
     fn make_one(&self, class: Class, passphrase: &Passphrase) -> Result<SecretKey, Failure> {

@@ -8,6 +8,7 @@ mod help;
 mod keys;
 mod plan;
 mod progress;
+mod recovery;
 mod repo;
 mod run;
 mod server;
