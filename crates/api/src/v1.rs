@@ -65,7 +65,11 @@
 //! | POST `/api/v1/keys/{class}/root` | [`RootRequest`] | [`ClassKeysView`] |
 //! | POST `/api/v1/backup` | [`BackupRequest`] | the backup, a tar, streamed |
 //! | GET `/api/v1/client-bundle` | [`BundleQuery`] | [`ClientBundle`](crate::bundle::ClientBundle) |
+//! | GET `/api/v1/tokens` | – | [`ApiTokensAnswer`] |
+//! | POST `/api/v1/tokens` | [`ApiTokenRequest`] | 201 [`NewApiToken`] |
+//! | DELETE `/api/v1/tokens/{name}` | – | 204 |
 
+mod administrators;
 mod clients;
 mod domain_settings;
 mod domains;
@@ -76,6 +80,7 @@ mod sources;
 mod status;
 mod vendor;
 
+pub use administrators::{ApiTokenRequest, ApiTokenView, ApiTokensAnswer, NewApiToken};
 pub use clients::{
     BundleQuery, ClientView, ClientsAnswer, ClientsQuery, ForceQuery, MoveRequest, ReportsAnswer,
     ReportsQuery, RoleRequest, StoredReport, UpdateAgentView, UpdateAgentsAnswer,

@@ -1,63 +1,98 @@
 //! Talking to the server's console listener: one place for addresses, time-outs and refusals.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use headwater_api::v1::ErrorAnswer;
+use headwater_server::secret::Secret;
 use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::credentials::{Credentials, Login};
 use crate::failure::{Exit, Failure, chain};
 use crate::limits::CONNECT_TIMEOUT_SECONDS;
 
+/// Folder of the server where nobody says another: that of the service.
+const DATA_DEFAULT: &str = "/var/lib/headwater";
+
 /// Where the server is.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct ServerLocation {
-    /// The server's console listener
-    #[arg(
-        id = "server_url",
-        long = "server",
-        value_name = "URL",
-        env = "HEADWATER_SERVER",
-        default_value = "http://127.0.0.1:8470",
-        global = true
-    )]
-    pub url: String,
+    /// The server's console listener, or unix:PATH for its local socket [default: the socket of the server on this
+    /// machine, or where `headwater login` was]
+    #[arg(id = "server_url", long = "server", value_name = "URL", env = "HEADWATER_SERVER", global = true)]
+    pub url: Option<String>,
+    /// Data folder of a server on this machine, whose local socket is asked [default: /var/lib/headwater]
+    #[arg(id = "server_data", long = "data", value_name = "DIR", env = "HEADWATER_DATA", global = true)]
+    pub data: Option<PathBuf>,
 }
+
+impl ServerLocation {
+    /// A server by its URL, or `unix:PATH`.
+    pub fn at(url: &str) -> Self {
+        Self { url: Some(url.to_owned()), data: None }
+    }
+
+    /// The local socket of a server.
+    pub fn socket(path: &Path) -> Self {
+        Self::at(&format!("{SOCKET_SCHEME}{}", path.display()))
+    }
+}
+
+/// What an address of a local socket begins with.
+const SOCKET_SCHEME: &str = "unix:";
 
 /// The server's API.
 #[derive(Debug, Clone)]
 pub struct Console {
+    /// As people name it.
+    name: String,
     base: String,
     http: reqwest::Client,
+    token: Option<Secret>,
+}
+
+/// Where requests go to.
+struct Target {
+    name: String,
+    base: String,
+    socket: Option<PathBuf>,
+    login: Option<Login>,
 }
 
 impl Console {
-    /// Checks the address; nothing is sent yet.
+    /// Checks the address; nothing is sent yet. From elsewhere the token is that of `headwater login`, or of the
+    /// environment variable HEADWATER_TOKEN.
     pub fn new(location: &ServerLocation) -> Result<Self, Failure> {
-        let base = location.url.trim_end_matches('/').to_owned();
-        let parsed = reqwest::Url::parse(&base)
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        if parsed.is_none() {
-            return Err(Failure::bad_input(format!(
-                "the server's address `{}` is not an http or https URL",
-                location.url
-            ))
-            .with_way_out("give --server URL or HEADWATER_SERVER, such as http://127.0.0.1:8470"));
-        }
-        let http = reqwest::Client::builder()
-            .connect_timeout(Duration::from_secs(CONNECT_TIMEOUT_SECONDS))
-            .user_agent(concat!("headwater/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| Failure::failed(format!("cannot set up HTTP: {}", chain(&error))))?;
-        Ok(Self { base, http })
+        let target = target(location)?;
+        let http = builder(target.login.as_ref().and_then(|login| login.ca.as_deref()))?;
+        let http = match &target.socket {
+            Some(path) => http.unix_socket(path.clone()),
+            None => http,
+        };
+        let token = std::env::var("HEADWATER_TOKEN").ok().filter(|token| !token.is_empty());
+        let token = token.or(target.login.map(|login| login.token)).filter(|_| target.socket.is_none());
+        let Target { name, base, .. } = target;
+        Ok(Self { name, base, http: build(http)?, token: token.map(Secret::new) })
+    }
+
+    /// A server by its URL, with certificates to verify its own with; nobody is signed in.
+    pub fn stranger(url: &str, ca: Option<&str>) -> Result<Self, Failure> {
+        let base = check_url(url)?;
+        let http = build(builder(ca)?)?;
+        Ok(Self { name: base.clone(), base, http, token: None })
+    }
+
+    /// The URL, as the login is kept under.
+    pub fn base(&self) -> &str {
+        &self.base
     }
 
     /// Asks.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        self.receive(self.http.get(self.address(path))).await
+        self.receive(self.request(Method::GET, path)).await
     }
 
     /// Sends a message and takes the answer.
@@ -67,12 +102,12 @@ impl Console {
         path: &str,
         body: &B,
     ) -> Result<T, Failure> {
-        self.receive(self.http.request(method, self.address(path)).json(body)).await
+        self.receive(self.request(method, path).json(body)).await
     }
 
     /// Sends a message without a body and takes the answer.
     pub async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, Failure> {
-        self.receive(self.http.request(method, self.address(path))).await
+        self.receive(self.request(method, path)).await
     }
 
     /// Sends a message and takes an answer of any length in chunks.
@@ -82,7 +117,7 @@ impl Console {
         path: &str,
         body: &B,
     ) -> Result<Download, Failure> {
-        let response = self.send(self.http.request(method, self.address(path)).json(body)).await?;
+        let response = self.send(self.request(method, path).json(body)).await?;
         Ok(Download { response, console: self.clone() })
     }
 
@@ -94,32 +129,38 @@ impl Console {
         body: reqwest::Body,
     ) -> Result<T, Failure> {
         let request = self
-            .http
-            .post(self.address(path))
+            .request(Method::POST, path)
             .query(query)
             .header("content-type", "application/octet-stream")
             .body(body);
         self.receive(request).await
     }
 
-    fn address(&self, path: &str) -> String {
-        format!("{}{path}", self.base)
+    /// A request, with the token if there is one.
+    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match &self.token {
+            Some(token) => request.bearer_auth(token.expose()),
+            None => request,
+        }
     }
 
-    async fn receive<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, Failure> {
+    /// Sends a request and reads its answer.
+    pub async fn receive<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, Failure> {
         let response = self.send(request).await?;
         let bytes = response.bytes().await.map_err(|error| self.broke_off(&error))?;
         let bytes = if bytes.is_empty() { b"null".as_slice().into() } else { bytes };
         serde_json::from_slice(&bytes).map_err(|error| {
-            Failure::failed(format!("the server at {} answered what this program does not understand: {error}", self.base))
+            Failure::failed(format!("the server at {} answered what this program does not understand: {error}", self.name))
                 .with_way_out("check that --server names the console listener, and that both programs have the same version")
         })
     }
 
-    async fn send(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, Failure> {
+    /// Sends a request; a refusal is a failure.
+    pub async fn send(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, Failure> {
         let response = request.send().await.map_err(|error| {
             if error.is_connect() || error.is_timeout() {
-                Failure::failed(format!("no server answers at {}: {}", self.base, root_cause(&error))).with_way_out(
+                Failure::failed(format!("no server answers at {}: {}", self.name, root_cause(&error))).with_way_out(
                     "start one with `headwater server --data DIR`, or say where it is with --server URL or HEADWATER_SERVER",
                 )
             } else {
@@ -135,7 +176,7 @@ impl Console {
     }
 
     fn broke_off(&self, error: &reqwest::Error) -> Failure {
-        Failure::failed(format!("the server at {} broke off: {}", self.base, chain(error)))
+        Failure::failed(format!("the server at {} broke off: {}", self.name, chain(error)))
             .with_way_out("look at the server's log, then run it again")
     }
 
@@ -146,7 +187,7 @@ impl Console {
             _ => Exit::Failed,
         };
         let Ok(ErrorAnswer { error }) = serde_json::from_slice(body) else {
-            return Failure::new(exit, format!("the server at {} refused: HTTP {status}", self.base))
+            return Failure::new(exit, format!("the server at {} refused: HTTP {status}", self.name))
                 .with_way_out("check that --server names the console listener, and that both programs have the same version");
         };
         let way_out = way_out(&error.code, error.details.as_ref());
@@ -168,6 +209,79 @@ impl Download {
         let chunk = self.response.chunk().await.map_err(|error| self.console.broke_off(&error))?;
         Ok(chunk.map(|chunk| chunk.to_vec()))
     }
+}
+
+fn target(location: &ServerLocation) -> Result<Target, Failure> {
+    let socket = |path: PathBuf| Target {
+        name: format!("{SOCKET_SCHEME}{}", path.display()),
+        base: "http://localhost".to_owned(),
+        socket: Some(path),
+        login: None,
+    };
+    let in_folder = |folder: &Path| socket(folder.join("console.sock"));
+    let url = match (&location.url, &location.data) {
+        (Some(url), _) => url.clone(),
+        (None, Some(folder)) => return Ok(in_folder(folder)),
+        (None, None) => match Credentials::read()?.default {
+            Some(url) => url,
+            None => return Ok(in_folder(Path::new(DATA_DEFAULT))),
+        },
+    };
+    if let Some(path) = url.strip_prefix(SOCKET_SCHEME) {
+        return Ok(socket(PathBuf::from(path)));
+    }
+    let base = check_url(&url)?;
+    let login = Credentials::read()?.servers.remove(&base);
+    Ok(Target { name: base.clone(), base, socket: None, login })
+}
+
+fn check_url(url: &str) -> Result<String, Failure> {
+    let base = url.trim_end_matches('/').to_owned();
+    let parsed = reqwest::Url::parse(&base)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    match parsed {
+        Some(_) => Ok(base),
+        None => Err(Failure::bad_input(format!("the server's address `{url}` is not an http or https URL"))
+            .with_way_out(
+                "give --server URL or HEADWATER_SERVER, such as https://headwater.example:8470, or unix:PATH",
+            )),
+    }
+}
+
+fn builder(ca: Option<&str>) -> Result<reqwest::ClientBuilder, Failure> {
+    let http = reqwest::Client::builder()
+        .connect_timeout(Duration::from_secs(CONNECT_TIMEOUT_SECONDS))
+        // A redirect could lead the token elsewhere.
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("headwater/", env!("CARGO_PKG_VERSION")));
+    let Some(ca) = ca else { return Ok(http) };
+    let certificates = reqwest::Certificate::from_pem_bundle(ca.as_bytes()).map_err(|error| {
+        Failure::bad_input(format!("the CA's certificates cannot be read: {}", chain(&error)))
+            .with_way_out("give a PEM file with --ca")
+    })?;
+    Ok(http.tls_certs_only(certificates))
+}
+
+fn build(http: reqwest::ClientBuilder) -> Result<reqwest::Client, Failure> {
+    http.build().map_err(|error| Failure::failed(format!("cannot set up HTTP: {}", chain(&error))))
+}
+
+/// What to do where no server answers.
+fn no_answer(error: &reqwest::Error) -> String {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if error
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
+        {
+            return "the local socket is for the server's own user and root: use sudo, or sign in with `headwater login URL`"
+                .to_owned();
+        }
+        cause = error.source();
+    }
+    "start one with `headwater server --data DIR`, or say where it is with --data DIR, --server URL or HEADWATER_SERVER"
+        .to_owned()
 }
 
 /// What went wrong at the bottom, without the layers above it.
@@ -200,6 +314,9 @@ fn way_out(code: &str, details: Option<&serde_json::Value>) -> String {
         }
         ("draft_changed", None) => "somebody edits the same draft: look at it with `headwater sources list`, or use one of your own with --draft NAME".to_owned(),
         ("named_by_entries", _) => "--force does it all the same".to_owned(),
+        ("not_signed_in" | "bad_api_token", _) => {
+            "sign in with `headwater login URL`, or run it on the server's own machine".to_owned()
+        }
         _ => String::new(),
     }
 }

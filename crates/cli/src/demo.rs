@@ -135,7 +135,7 @@ impl Demo {
         let vendor_address = if ipv6 { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() };
         let vendor = Vendor::start(data, vendor_address, now()).await?;
         let server = start_in_process(&data.join("server")).await?;
-        let console = Console::new(&ServerLocation { url: server.console_url.clone() })?;
+        let console = Console::new(&ServerLocation::socket(&server.socket))?;
         let fleet = Fleet::new(console, data);
         fleet.set_vendor(&vendor.url, vendor.root.clone()).await?;
         Ok(Self {
@@ -253,9 +253,9 @@ impl Demo {
     async fn go_on(&mut self) -> Result<(), Failure> {
         let totals = self.totals();
         self.output.line(&format!("\n{}", story::ending(&totals, self.output.paint())));
-        let url = &self.server.console_url;
+        let socket = self.server.socket.display();
         self.output.line(&format!(
-            "\nThe demo goes on until Ctrl-C; clients look again every {} s. Its API: {url}/api/v1/status\nIn another terminal:\n  export HEADWATER_SERVER={url}\n  headwater clients list\n  headwater publish DIR --name NAME",
+            "\nThe demo goes on until Ctrl-C; clients look again every {} s. Its API: unix:{socket}\nIn another terminal:\n  export HEADWATER_SERVER=unix:{socket}\n  headwater clients list\n  headwater publish DIR --name NAME",
             POLL_INTERVAL.as_secs()
         ));
         loop {

@@ -9,6 +9,7 @@ pub mod backup;
 pub mod clients;
 pub mod completions;
 pub mod console;
+pub mod credentials;
 pub mod demo;
 pub mod domains;
 pub mod failure;

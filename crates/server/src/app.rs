@@ -4,6 +4,8 @@
 //! after the other; deciding is done by `policy` and `repo`, which cannot touch the world. Saving and signing are one
 //! step (see [`signing`]): nothing is saved that is not signed, nor signed that is not saved.
 
+mod administrators;
+mod api_tokens;
 pub mod archive;
 mod backup;
 pub(crate) mod clients;
@@ -22,6 +24,7 @@ pub(crate) mod problems;
 pub mod releases;
 mod restoring;
 mod roles;
+mod sessions;
 pub mod signing;
 mod start;
 mod status;
@@ -38,12 +41,14 @@ use jiff::Timestamp;
 use tokio::sync::{MutexGuard, Semaphore, watch};
 
 use self::fleet::keys::FleetKeys;
+use crate::audit::Audit;
 use crate::config::Config;
 use crate::data::DataFolder;
 use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::keys::{ClassKeys, KeyStore};
 use crate::limits;
+use crate::secret::AuditKey;
 
 /// The server, without its listeners.
 #[derive(Debug)]
@@ -101,7 +106,7 @@ impl App {
     async fn assemble(config: Config, fleet_url: SourceUrl, now: Timestamp) -> Result<Self> {
         let data = DataFolder::open(&config.data)?;
         refuse_without_database(&data)?;
-        let db = Db::open(&data.database()).await?;
+        let db = Db::open(&data.database(), AuditKey::load_or_make(&data.audit_key())?).await?;
         let announced = RwLock::new(db.announced().await?);
         let mut keys = BTreeMap::new();
         let mut stores = BTreeMap::new();
@@ -117,7 +122,7 @@ impl App {
         }
         let mut tx = db.begin().await?;
         let fleet = FleetKeys::open(&data, &mut tx, &config, &fleet_url, now).await?;
-        tx.commit().await?;
+        tx.commit(Audit::Exempt("keys are made before there is anybody to tell")).await?;
         Ok(Self {
             expiry: config.expiry,
             config,

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `server.lock` | held while a server runs on this folder |
 //! | `server.db` | the database |
+//! | `keys/audit.key` | seals the end of the audit log; owner only |
 //! | `keys/{class}/{role}.pem` | signing keys, root's too until it moves offline; owner only |
 //! | `keys/fleet/ca-{n}.pem` | the fleet CA, the newest alone (unless it is handed in); owner only |
 //! | `keys/fleet/{answer,seal}.pem` | what the server signs its answers with, and opens enrolments with; owner only |
@@ -11,6 +12,7 @@
 //! | `uploads/` | archives being received; emptied at start |
 //! | `vendor/` | metadata of the vendor source, as received |
 //! | `listening.json` | where the running server listens |
+//! | `console.sock` | the local socket: whoever may open it is an administrator; owner only |
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::Write;
@@ -88,6 +90,18 @@ impl DataFolder {
     #[must_use]
     pub fn all_keys(&self) -> PathBuf {
         self.root.join("keys")
+    }
+
+    /// The key that seals the end of the audit log.
+    #[must_use]
+    pub fn audit_key(&self) -> PathBuf {
+        self.root.join("keys").join("audit.key")
+    }
+
+    /// The local socket of the console plane.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.root.join("console.sock")
     }
 
     /// The folder of a class repository.

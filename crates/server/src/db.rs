@@ -3,6 +3,8 @@
 //! Every change is one `BEGIN IMMEDIATE` transaction of the one writer. The modules below hold the statements of
 //! one concept each; what the rows mean is decided in `app`.
 
+pub mod administrators;
+pub mod audit;
 pub mod clients;
 pub mod domain_settings;
 pub mod domains;
@@ -16,7 +18,9 @@ pub mod strangers;
 pub mod tokens;
 pub mod vendor;
 
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -24,29 +28,64 @@ use serde::de::DeserializeOwned;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{SqlSafeStr, Sqlite, SqlitePool, Transaction};
+use sqlx::{SqlSafeStr, Sqlite, SqliteConnection, SqlitePool, Transaction};
 
+use crate::audit::Audit;
 use crate::error::{Error, Result};
+use crate::secret::AuditKey;
 
 /// The database.
 #[derive(Debug, Clone)]
 pub struct Db {
     writer: SqlitePool,
     readers: SqlitePool,
+    audit_key: Arc<AuditKey>,
 }
 
 /// One writer at a time, from the first statement on.
 const BEGIN: &str = "BEGIN IMMEDIATE";
 
-/// A change that is not yet made.
-pub type Tx = Transaction<'static, Sqlite>;
+/// A change that is not yet made. It is made by [`Tx::commit`] only, which takes what the audit log says of it: a
+/// change without its record does not compile.
+pub struct Tx {
+    transaction: Transaction<'static, Sqlite>,
+    audit_key: Arc<AuditKey>,
+}
+
+impl Tx {
+    /// Makes the change, and records it in the same transaction.
+    ///
+    /// # Errors
+    /// When the database fails; nothing is changed then.
+    pub async fn commit(mut self, audit: impl Into<Audit>) -> Result<()> {
+        if let Audit::Record(record) = audit.into() {
+            let key = self.audit_key.clone();
+            audit::append(&mut self, &key, record).await?;
+        }
+        Ok(self.transaction.commit().await?)
+    }
+}
+
+impl Deref for Tx {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        &self.transaction
+    }
+}
+
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        &mut self.transaction
+    }
+}
 
 impl Db {
     /// Opens the database, making or migrating it as needed.
     ///
     /// # Errors
     /// When the file cannot be opened or a migration fails.
-    pub async fn open(path: &Path) -> Result<Self> {
+    pub async fn open(path: &Path, audit_key: AuditKey) -> Result<Self> {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -57,7 +96,7 @@ impl Db {
         let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
         migrations().run(&writer).await.map_err(sqlx::Error::from)?;
         let readers = SqlitePoolOptions::new().max_connections(4).connect_with(options).await?;
-        Ok(Self { writer, readers })
+        Ok(Self { writer, readers, audit_key: Arc::new(audit_key) })
     }
 
     /// Begins a change.
@@ -65,17 +104,18 @@ impl Db {
     /// # Errors
     /// When the database fails.
     pub async fn begin(&self) -> Result<Tx> {
-        match self.writer.begin_with(BEGIN).await {
+        let transaction = match self.writer.begin_with(BEGIN).await {
             // SQLite ends a transaction by itself when the disk is full; the library goes on counting it, and the
             // connection would begin no other one until the server is restarted.
             Err(sqlx::Error::InvalidSavePointStatement) => {
                 if let Err(error) = self.writer.acquire().await?.close().await {
                     tracing::warn!(%error, "the database connection that a full disk broke did not close well");
                 }
-                Ok(self.writer.begin_with(BEGIN).await?)
+                self.writer.begin_with(BEGIN).await?
             }
-            begun => Ok(begun?),
-        }
+            begun => begun?,
+        };
+        Ok(Tx { transaction, audit_key: self.audit_key.clone() })
     }
 
     /// A whole copy of the database as it is at this moment, in a new file.
@@ -114,6 +154,7 @@ fn migrations() -> Migrator {
         (1, "begin", include_str!("../migrations/0001_begin.sql")),
         (2, "report bytes", include_str!("../migrations/0002_report_bytes.sql")),
         (3, "fleet identity", include_str!("../migrations/0003_fleet_identity.sql")),
+        (4, "administrators", include_str!("../migrations/0004_administrators.sql")),
         (5, "sequence floors", include_str!("../migrations/0005_sequence_floors.sql")),
         (6, "increments", include_str!("../migrations/0006_increments.sql")),
         (7, "domain drafts", include_str!("../migrations/0007_domain_drafts.sql")),
@@ -170,7 +211,8 @@ mod tests {
             '{"values":{"a":[1,null],"b":true},"files":{"c":"d"}}')"#;
         sqlx::query(row).execute(&old).await.unwrap();
         old.close().await;
-        let db = Db::open(&folder.path().join("server.db")).await.unwrap();
+        let key = AuditKey::load_or_make(&folder.path().join("audit.key")).unwrap();
+        let db = Db::open(&folder.path().join("server.db"), key).await.unwrap();
         let domain = db.domains().await.unwrap().remove(0);
         assert_eq!((domain.version, domain.saved_version), (3, 1));
         let version = db.domain_version("root", 1).await.unwrap().unwrap();
@@ -182,7 +224,8 @@ mod tests {
     #[tokio::test]
     async fn a_full_disk_does_not_outlast_itself() {
         let folder = tempfile::tempdir().unwrap();
-        let db = Db::open(&folder.path().join("server.db")).await.unwrap();
+        let key = AuditKey::load_or_make(&folder.path().join("audit.key")).unwrap();
+        let db = Db::open(&folder.path().join("server.db"), key).await.unwrap();
         let insert = |bytes: i64| {
             sqlx::query("INSERT INTO drafts VALUES (hex(randomblob(8)), 1, 1, 1, hex(zeroblob(?)))")
                 .bind(bytes)
@@ -200,7 +243,7 @@ mod tests {
             };
             sqlx::query("PRAGMA max_page_count = 1000000").execute(&mut *tx).await.unwrap();
             insert(10_000).execute(&mut *tx).await.unwrap();
-            tx.commit().await.unwrap();
+            tx.commit(Audit::Exempt("a test")).await.unwrap();
         }
     }
 }

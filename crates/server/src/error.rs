@@ -275,6 +275,41 @@ pub enum Refusal {
     /// Too many refused attempts from one address.
     #[error("too many attempts to enrol were refused; try again later")]
     TooOften,
+    /// Nobody is signed in.
+    #[error("sign in first, or send an API token")]
+    NotSignedIn,
+    /// The token is not one of ours, has expired or was revoked.
+    #[error("this API token does not count here: it is unknown, revoked or expired; sign in again")]
+    BadApiToken,
+    /// Name and password do not belong together, or there is no such administrator: which, nobody is told.
+    #[error("this name and password do not sign in; check both, or ask an admin to set a new password")]
+    WrongPassword,
+    /// The password was good for one sign-in.
+    #[error("this password is good for one sign-in only, which must set another; send new_password with it")]
+    OneTimePassword,
+    /// Too many failed attempts.
+    #[error("too many failed attempts; try again in {seconds} s")]
+    TooManyAttempts {
+        /// Seconds to wait.
+        seconds: u32,
+    },
+    /// The role does not suffice.
+    #[error("this needs the role {needs}, and yours is {has}; ask an admin")]
+    Forbidden {
+        /// The least that suffices.
+        needs: crate::access::Role,
+        /// What they have.
+        has: crate::access::Role,
+    },
+    /// The token's scopes leave this out.
+    #[error("this API token is not for {0}; make one whose scopes name it")]
+    OutOfScope(&'static str),
+    /// What was asked is not done for whoever asked in this way.
+    #[error("{0}")]
+    NotThisWay(&'static str),
+    /// The last admin.
+    #[error("{0} is the last admin; give somebody else the role first")]
+    LastAdmin(String),
     /// The class is full.
     #[error("class {0} has reached its quota on disk; raise class_quota_mib or give less")]
     Quota(headwater_policy::Class),

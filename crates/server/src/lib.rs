@@ -7,7 +7,9 @@
 //! What it leaves to others: deciding (`policy`), what may be believed (`repo`), bytes and sockets of content
 //! (`depot`). It never plans for a client and never installs anything.
 
+pub mod access;
 pub mod app;
+pub mod audit;
 pub mod backup;
 pub mod config;
 mod data;
@@ -18,7 +20,15 @@ pub mod limits;
 mod rest;
 pub mod restore;
 mod run;
+pub mod secret;
 
 pub use app::{App, CrashPoint};
 pub use config::{Config, ConfigError, RawConfig};
+pub use rest::{Least, RouteRow};
 pub use run::{Running, StartError, run};
+
+/// The routes of the console plane, each with the least role that it takes.
+#[must_use]
+pub fn console_routes() -> Vec<RouteRow> {
+    rest::console_table().rows()
+}

@@ -227,3 +227,38 @@ pub const KEYS_ARCHIVE_BYTES_MAX: u64 = 1 << 20;
 
 /// Chunks of a backup that wait for a slow reader, of 64 KiB each.
 pub const BACKUP_CHUNKS_WAITING_MAX: usize = 16;
+
+/// Bytes of what an audit record says of before or after; what is longer is told by its digest. A whole source list
+/// is kept as a version of its own.
+pub const AUDIT_VALUE_BYTES_MAX: usize = 16 * 1024;
+
+/// Connections of the local socket at once; one beyond waits.
+pub const LOCAL_CONNECTIONS_MAX: usize = 64;
+
+/// Time for the head of a request on the local socket, also for the next one on a kept connection.
+pub const LOCAL_HEADER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Pause after a connection that could not be accepted: out of file handles, most likely.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Administrators and API tokens: people and programs of one organisation.
+pub const ADMINISTRATORS_MAX: u64 = 1000;
+/// See [`ADMINISTRATORS_MAX`].
+pub const TOKENS_MAX: u64 = 10_000;
+
+/// Characters of the name of an administrator or token.
+pub const ADMINISTRATOR_NAME_CHARS_MAX: usize = 64;
+
+/// Scopes of one token: there are fewer parts of the API than that.
+pub const TOKEN_SCOPES_MAX: usize = 64;
+
+/// Days that an API token lives, at most and when nobody says how many.
+pub const TOKEN_DAYS_MAX: u32 = 3650;
+/// See [`TOKEN_DAYS_MAX`].
+pub const TOKEN_DAYS_DEFAULT: u32 = 90;
+
+/// Hours that a session lives: a working day and the evening.
+pub const SESSION_HOURS: i64 = 12;
+
+/// Sessions of one administrator at once; the oldest ends when one more begins.
+pub const SESSIONS_PER_ADMINISTRATOR_MAX: u32 = 16;

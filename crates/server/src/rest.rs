@@ -3,18 +3,32 @@
 //! Two routers, for two listeners: [`fleet`] is the static layout and what clients say; [`console`] is `/api/v1` and
 //! `/health`. The table of routes stands in `headwater_api::v1`.
 
+mod admin;
 mod backups;
 mod console;
 mod errors;
 mod fleet;
+mod gate;
 mod guard;
 mod json;
+mod local;
+mod table;
 mod upload;
 
-pub use console::console;
+pub use console::{console, local_console, table as console_table};
 pub use fleet::{fleet, fleet_unsafe};
+pub use local::{LocalListener, listen_locally};
+pub use table::{Least, RouteRow};
+
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+
+/// The parts of the API that a token can be for.
+pub fn scopes() -> BTreeSet<&'static str> {
+    let rows = console_table().rows().into_iter();
+    rows.filter(|row| row.least != Least::Anyone).map(|row| row.scope()).collect()
+}
 
 /// The clock, read once a request.
 #[expect(clippy::disallowed_methods, reason = "request entry points are where the clock is read")]

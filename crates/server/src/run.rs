@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, listen_tls};
@@ -14,6 +15,7 @@ use tokio::task::JoinHandle;
 use crate::app::App;
 use crate::config::Config;
 use crate::error::Error;
+use crate::rest::{LocalListener, listen_locally};
 use crate::{data, limits, rest};
 
 /// Why the server did not start.
@@ -45,6 +47,8 @@ pub struct Running {
     pub fleet_url: String,
     /// Base URL of the console listener.
     pub console_url: String,
+    /// The local socket of the console plane.
+    pub socket: PathBuf,
     app: Arc<App>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
@@ -91,12 +95,14 @@ pub async fn run(
     for warning in app.warnings(now()) {
         tracing::warn!("{warning}");
     }
+    let local = LocalListener::bind(&app.data.socket())?;
     // Before the first answer, so that nobody is served by what is about to expire.
     app.run_signing(now()).await;
     let announced = serde_json::json!({
         "event": "listening",
         "fleet": fleet_url.as_str(),
         "console": console_url,
+        "socket": app.data.socket(),
     });
     data::write_file(&app.data.listening(), announced.to_string().as_bytes())?;
     tracing::info!(%fleet_addr, %console_addr, data = %app.config.data.display(), "listening");
@@ -110,6 +116,7 @@ pub async fn run(
             listen_limits(limits::CONSOLE_CONNECTIONS_MAX),
             until(stopped.clone()),
         )),
+        tokio::spawn(listen_locally(rest::local_console(app.clone()), local, until(stopped.clone()))),
         // Apart from the others: a sync may take a day, and what is signed lives no longer.
         tokio::spawn(at_each_tick(app.clone(), until(stopped.clone()), |app| async move {
             app.run_signing(now()).await;
@@ -139,7 +146,16 @@ pub async fn run(
             () = until(stopped) => {}
         }
     });
-    Ok(Running { fleet_addr, console_addr, fleet_url: fleet_url.to_string(), console_url, app, stop, tasks })
+    Ok(Running {
+        fleet_addr,
+        console_addr,
+        fleet_url: fleet_url.to_string(),
+        console_url,
+        socket: app.data.socket(),
+        app,
+        stop,
+        tasks,
+    })
 }
 
 async fn bind(plane: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {

@@ -14,7 +14,6 @@ use crate::run::{Ran, headwater};
 struct World {
     folder: tempfile::TempDir,
     server: Child,
-    url: String,
 }
 
 impl World {
@@ -39,8 +38,8 @@ impl World {
         let mut line = String::new();
         BufReader::new(server.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         let event: Value = serde_json::from_str(&line).unwrap();
-        let url = event["console"].as_str().unwrap().to_owned();
-        Self { folder, server, url }
+        assert_eq!(event["event"], "listening");
+        Self { folder, server }
     }
 
     fn path(&self) -> &Path {
@@ -48,7 +47,8 @@ impl World {
     }
 
     fn run(&self, command: &str) -> Ran {
-        let arguments: Vec<&str> = command.split_whitespace().chain(["--server", &self.url]).collect();
+        let arguments: Vec<&str> =
+            command.split_whitespace().chain(["--server", "unix:data/console.sock"]).collect();
         headwater(self.path(), &arguments)
     }
 

@@ -7,9 +7,12 @@ use headwater_api::report::Report;
 use headwater_api::v1::{ClientView, IdentityView, ReportGap, StoredReport};
 use headwater_policy::{ADDRESSES_MAX, Class, Client, ClientId, DomainPath, Problem, parse_address};
 use jiff::Timestamp;
+use serde_json::{Map, json};
 
 use super::App;
 use super::problems::{parse_each, refuse};
+use crate::access::By;
+use crate::audit::Audit;
 use crate::db::Tx;
 use crate::db::clients::{self as rows, ClientRow};
 use crate::db::identities;
@@ -31,7 +34,7 @@ impl App {
         let row = row_of_check_in(check_in, now)?;
         let mut tx = self.db.begin().await?;
         let domain = self.note_client(&mut tx, row, None, now).await?;
-        tx.commit().await?;
+        tx.commit(Audit::Exempt("what a client says of itself is in the registry and its reports")).await?;
         Ok(self.check_in_answer(domain, now))
     }
 
@@ -43,7 +46,7 @@ impl App {
         let row = row_of_report(&report, now)?;
         let mut tx = self.db.begin().await?;
         self.note_client(&mut tx, row, Some(&report), now).await?;
-        tx.commit().await?;
+        tx.commit(Audit::Exempt("what a client says of itself is in the registry and its reports")).await?;
         Ok(())
     }
 
@@ -88,7 +91,7 @@ impl App {
     ///
     /// # Errors
     /// Refusals for an unknown domain or client.
-    pub async fn move_clients(&self, ids: &[String], domain: &str) -> Result<Vec<ClientView>> {
+    pub async fn move_clients(&self, ids: &[String], domain: &str, by: &By) -> Result<Vec<ClientView>> {
         if ids.len() > limits::MOVE_CLIENTS_MAX {
             return Err(Refusal::TooLarge {
                 what: "the number of clients to move".to_owned(),
@@ -101,14 +104,18 @@ impl App {
         let _change = self.change().await;
         let domain = self.known_domain(domain).await?;
         let mut moved = Vec::new();
+        let mut before = Map::new();
         for id in ids {
-            moved.push(ClientRow { domain: domain.to_string(), ..self.known_client(id).await? });
+            let row = self.known_client(id).await?;
+            before.insert(row.id.clone(), row.domain.clone().into());
+            moved.push(ClientRow { domain: domain.to_string(), ..row });
         }
         let mut tx = self.db.begin().await?;
         for row in &moved {
             rows::set_domain(&mut tx, &row.id, domain.as_str()).await?;
         }
-        tx.commit().await?;
+        let did = by.did("client.move", format!("{} clients", ids.len()));
+        tx.commit(did.before(before.into()).after(json!({"domain": domain.as_str()}))).await?;
         let policy = self.db.policy_now().await?;
         Ok(moved.into_iter().map(|row| client_view(row, &policy.document.update_agents)).collect())
     }
@@ -117,7 +124,7 @@ impl App {
     ///
     /// # Errors
     /// Refusals when it is not known, or is an update agent.
-    pub async fn remove_client(&self, id: &str, now: Timestamp) -> Result<()> {
+    pub async fn remove_client(&self, id: &str, by: &By) -> Result<()> {
         let _change = self.change().await;
         let row = self.known_client(id).await?;
         let policy = self.db.policy_now().await?;
@@ -132,13 +139,14 @@ impl App {
         let mut tx = self.db.begin().await?;
         let staged = match identities::of_client(&mut tx, id).await? {
             Some(identity) => {
-                super::fleet::revoke(&mut tx, &identity, now).await?;
-                self.stage_fleet(&mut tx, now).await?
+                super::fleet::revoke(&mut tx, &identity, by.now).await?;
+                self.stage_fleet(&mut tx, by.now).await?
             }
             None => None,
         };
         rows::delete(&mut tx, id).await?;
-        self.commit(tx, staged.into_iter().collect()).await
+        let before = json!({"domain": row.domain, "addresses": row.addresses, "first_seen": row.first_seen});
+        self.commit(tx, staged.into_iter().collect(), by.did("client.remove", id).before(before)).await
     }
 
     /// Reports, newest first; and where the next page begins.

@@ -14,8 +14,10 @@ use jiff::Timestamp;
 use super::App;
 use super::clients::page;
 use super::domain_settings::{apply, changes, changes_between, check, explicit};
-use super::domains::{Changed, no_domain, parse_domain};
+use super::domains::{Changed, no_domain, parse_domain, told};
 use super::drafts::{check_comment, check_name};
+use crate::access::By;
+use crate::audit::Record;
 use crate::db::domain_settings::{self as rows, StoredSettingsDraft, StoredVersion, VersionLine};
 use crate::db::domains::DomainRow;
 use crate::error::{Refusal, Result};
@@ -28,6 +30,8 @@ struct Saving {
     base_version: u64,
     set: DomainSettings,
     comment: String,
+    /// What is done, for the audit log.
+    did: Record,
 }
 
 impl App {
@@ -61,7 +65,7 @@ impl App {
         name: &str,
         edit: SettingsEdit,
         expected_revision: Option<u64>,
-        now: Timestamp,
+        by: &By,
     ) -> Result<SettingsDraft> {
         let _change = self.change().await;
         let row = self.domain_row(path).await?;
@@ -75,6 +79,7 @@ impl App {
             };
             return Err(refusal.into());
         }
+        let before = told(draft.base_version, &draft.set);
         draft.set = apply(&draft.set, edit)?;
         if draft.revision == 0
             && self.db.settings_draft_names().await?.len() as u64 >= limits::DOMAIN_DRAFTS_MAX
@@ -88,10 +93,11 @@ impl App {
             .into());
         }
         draft.revision += 1;
-        draft.edited = now;
+        draft.edited = by.now;
         let mut tx = self.db.begin().await?;
         rows::put_draft(&mut tx, &draft).await?;
-        tx.commit().await?;
+        let did = by.did("settings_draft.edit", format!("{name} of {}", row.path));
+        tx.commit(did.before(before).after(told(draft.base_version, &draft.set))).await?;
         Ok(view(draft, &row))
     }
 
@@ -99,17 +105,16 @@ impl App {
     ///
     /// # Errors
     /// A refusal when there is none.
-    pub async fn discard_settings_draft(&self, path: &str, name: &str) -> Result<()> {
+    pub async fn discard_settings_draft(&self, path: &str, name: &str, by: &By) -> Result<()> {
         check_name(name)?;
         let _change = self.change().await;
         let row = self.domain_row(path).await?;
         let mut tx = self.db.begin().await?;
         let found = rows::delete_draft(&mut tx, &row.path, name).await?;
-        tx.commit().await?;
-        if found {
-            return Ok(());
-        }
         let name = format!("{name} of {}", row.path);
+        if found {
+            return tx.commit(by.did("settings_draft.discard", name)).await;
+        }
         Err(Refusal::NotFound { what: "draft", name, way_out: "look at the list of the domain's drafts" }
             .into())
     }
@@ -123,7 +128,7 @@ impl App {
         path: &str,
         name: &str,
         request: SaveRequest,
-        now: Timestamp,
+        by: &By,
     ) -> Result<SettingsSaved> {
         let comment = check_comment(request.comment)?;
         let _change = self.change().await;
@@ -131,8 +136,14 @@ impl App {
         let draft = self.open_settings_draft(&row, name).await?;
         let seen = request.over_version.filter(|version| *version == row.saved_version);
         let base_version = seen.unwrap_or(draft.base_version);
-        let saving = Saving { draft: Some(draft.name), base_version, set: draft.set, comment };
-        self.save_settings(&row, saving, now).await
+        let saving = Saving {
+            draft: Some(draft.name),
+            base_version,
+            set: draft.set,
+            comment,
+            did: by.did("settings.save", path),
+        };
+        self.save_settings(&row, saving).await
     }
 
     /// Edits and saves in one step, beside all drafts.
@@ -143,14 +154,15 @@ impl App {
         &self,
         path: &str,
         request: SettingsSetRequest,
-        now: Timestamp,
+        by: &By,
     ) -> Result<SettingsSaved> {
         let comment = check_comment(request.comment)?;
         let _change = self.change().await;
         let row = self.domain_row(path).await?;
         let base = self.settings_version(&row, request.base_version).await?;
         let set = apply(&base.set, request.edit)?;
-        self.save_settings(&row, Saving { draft: None, base_version: base.version, set, comment }, now).await
+        let did = by.did("settings.set", path);
+        self.save_settings(&row, Saving { draft: None, base_version: base.version, set, comment, did }).await
     }
 
     /// Saves what an earlier version said as a new one (S7).
@@ -162,7 +174,7 @@ impl App {
         &self,
         path: &str,
         request: RestoreRequest,
-        now: Timestamp,
+        by: &By,
     ) -> Result<SettingsSaved> {
         let RestoreRequest { version, expected_version: expected, comment } = request;
         let comment = check_comment(comment)?;
@@ -174,7 +186,8 @@ impl App {
         }
         let set = self.settings_version(&row, version).await?.set;
         let comment = if comment.is_empty() { format!("version {version} restored") } else { comment };
-        self.save_settings(&row, Saving { draft: None, base_version: saved_version, set, comment }, now).await
+        let did = by.did("settings.restore", format!("{path} version {version}"));
+        self.save_settings(&row, Saving { draft: None, base_version: saved_version, set, comment, did }).await
     }
 
     /// Saved versions of a domain, newest first.
@@ -235,8 +248,8 @@ impl App {
     }
 
     /// The one way to a new version; the caller holds [`App::change`].
-    async fn save_settings(&self, row: &DomainRow, saving: Saving, now: Timestamp) -> Result<SettingsSaved> {
-        let Saving { draft, base_version, set, comment } = saving;
+    async fn save_settings(&self, row: &DomainRow, saving: Saving) -> Result<SettingsSaved> {
+        let Saving { draft, base_version, set, comment, did } = saving;
         check(&set)?;
         let base = match base_version == row.saved_version {
             true => Some(explicit(&row.set)),
@@ -264,12 +277,13 @@ impl App {
         }
         let before = self.db.domains().await?;
         let mut after = before.clone();
+        let did = did.before(told(row.saved_version, &row.set)).after(told(version, &set));
         if let Some(changed) = after.iter_mut().find(|other| other.path == row.path) {
             changed.saved_version = version;
             changed.set = set;
         }
         let unchanged = diff.is_empty();
-        let domains = self.save_domains(tx, Changed { before: &before, after, comment }, now).await?;
+        let domains = self.save_domains(tx, Changed { before: &before, after, comment }, did).await?;
         if !unchanged {
             tracing::info!(domain = row.path, version, "settings saved");
         }

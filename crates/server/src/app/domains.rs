@@ -6,12 +6,15 @@ use std::collections::BTreeMap;
 use headwater_api::settings::{DomainDocument, FORMAT};
 use headwater_api::v1::{DomainSettings, DomainView};
 use headwater_policy::{Class, DOMAINS_MAX, DomainPath, DomainRefusal, DomainTree};
-use headwater_repo::{Role, TargetName};
+use headwater_repo::{Digest, Role, TargetName};
 use jiff::Timestamp;
+use serde_json::{Value, json};
 
 use super::App;
 use super::domain_settings::document;
 use super::signing::failed;
+use crate::access::By;
+use crate::audit::Record;
 use crate::db::domain_settings::{StoredVersion, insert_version};
 use crate::db::domains::{self as rows, DomainRow};
 use crate::db::{Tx, to_json};
@@ -43,7 +46,7 @@ impl App {
     ///
     /// # Errors
     /// Refusals when it is there already, or the one above it is not.
-    pub async fn add_domain(&self, path: &str, now: Timestamp) -> Result<DomainView> {
+    pub async fn add_domain(&self, path: &str, by: &By) -> Result<DomainView> {
         let path = parse_domain(path)?;
         {
             let _change = self.change().await;
@@ -56,7 +59,8 @@ impl App {
             after.sort_by(|one, other| one.path.cmp(&other.path));
             let tx = self.db.begin().await?;
             let comment = "domain added".to_owned();
-            self.save_domains(tx, Changed { before: &before, after, comment }, now).await?;
+            let did = by.did("domain.add", &path);
+            self.save_domains(tx, Changed { before: &before, after, comment }, did).await?;
         }
         self.domain_view(path.as_str()).await
     }
@@ -65,7 +69,7 @@ impl App {
     ///
     /// # Errors
     /// Refusals for the root, an unknown domain and one that is not empty.
-    pub async fn remove_domain(&self, path: &str, now: Timestamp) -> Result<()> {
+    pub async fn remove_domain(&self, path: &str, by: &By) -> Result<()> {
         let path = parse_domain(path)?;
         let _change = self.change().await;
         let before = self.db.domains().await?;
@@ -77,7 +81,8 @@ impl App {
         let after = before.iter().filter(|row| row.path != path.as_str()).cloned().collect();
         let tx = self.db.begin().await?;
         let comment = "domain removed".to_owned();
-        self.save_domains(tx, Changed { before: &before, after, comment }, now).await?;
+        let did = by.did("domain.remove", &path);
+        self.save_domains(tx, Changed { before: &before, after, comment }, did).await?;
         Ok(())
     }
 
@@ -104,9 +109,10 @@ impl App {
         &self,
         mut tx: Tx,
         changed: Changed<'_>,
-        now: Timestamp,
+        did: Record,
     ) -> Result<Vec<String>> {
         let Changed { before, mut after, comment } = changed;
+        let now = did.time;
         // One number for all documents that this change makes anew: it only ever grows, so that a domain that was
         // removed and added again never seems older than it was.
         let version = self.published(Class::Settings).version(Role::Targets) + 1;
@@ -150,7 +156,7 @@ impl App {
                 insert_version(&mut tx, &row.path, &saved_now(row, &comment, now)).await?;
             }
         }
-        self.commit(tx, staged).await?;
+        self.commit(tx, staged, did).await?;
         Ok(anew)
     }
 }
@@ -173,6 +179,20 @@ pub(crate) fn saved_now(row: &DomainRow, comment: &str, now: Timestamp) -> Store
         comment: comment.to_owned(),
         set: row.set.clone(),
     }
+}
+
+/// What is set at a domain, as the audit log tells of it. Free values and files may hold secrets of the software on
+/// the endpoint: they are told by their digests.
+pub(crate) fn told(version: u64, set: &DomainSettings) -> Value {
+    let digest = |text: &str| Digest::of(text.as_bytes()).to_string();
+    let values = set.values.iter().map(|(name, value)| (name, digest(&value.to_string())));
+    let files = set.files.iter().map(|(path, text)| (path, digest(text)));
+    json!({
+        "version": version,
+        "settings": set.settings,
+        "values": values.collect::<BTreeMap<_, _>>(),
+        "files": files.collect::<BTreeMap<_, _>>(),
+    })
 }
 
 /// A domain at which nothing is set.

@@ -7,9 +7,12 @@ use headwater_api::policy::{EntryDocument, PolicyDocument};
 use headwater_api::v1::{Draft as DraftView, Edit, Saved as SavedAnswer};
 use headwater_policy::{Draft, EditRefusal, Policy, Problem, SaveDecision, decide_save, diff_policies};
 use jiff::Timestamp;
+use serde_json::json;
 
 use super::App;
 use super::policies::{Current, changes, invalid_list, read_saved};
+use crate::access::By;
+use crate::audit::Record;
 use crate::db::policies::{self as rows, StoredDraft};
 use crate::error::{Refusal, Result};
 use crate::limits;
@@ -59,7 +62,7 @@ impl App {
         name: &str,
         edits: Vec<Edit>,
         expected_revision: Option<u64>,
-        now: Timestamp,
+        by: &By,
     ) -> Result<DraftView> {
         if edits.len() > limits::EDITS_MAX {
             return Err(Refusal::TooLarge {
@@ -74,12 +77,13 @@ impl App {
         let current = self.current().await?;
         let mut open = self.open_draft(name, &current).await?;
         expect_revision(&open.stored, expected_revision)?;
+        let did = by.did("draft.edit", name).after(json!({"edits": edits}));
         for edit in edits {
             apply(&mut open.draft, edit)?;
         }
         let notes =
             open.draft.problems().iter().map(|problem| format!("cannot be saved yet: {problem}")).collect();
-        self.store_draft(open, &current, notes, now).await
+        self.store_draft(open, &current, notes, did).await
     }
 
     /// Replaces what a draft says by a whole document.
@@ -91,7 +95,7 @@ impl App {
         name: &str,
         document: &PolicyDocument,
         expected_revision: Option<u64>,
-        now: Timestamp,
+        by: &By,
     ) -> Result<DraftView> {
         let _change = self.change().await;
         let current = self.current().await?;
@@ -106,20 +110,22 @@ impl App {
         if !problems.is_empty() {
             return Err(invalid_list(problems));
         }
-        self.store_draft(open, &current, notes, now).await
+        let did = by.did("draft.import", name).after(json!({"entries": open.draft.entries.len()}));
+        self.store_draft(open, &current, notes, did).await
     }
 
     /// Throws a draft away.
     ///
     /// # Errors
     /// A refusal when there is none.
-    pub async fn discard_draft(&self, name: &str) -> Result<()> {
+    pub async fn discard_draft(&self, name: &str, by: &By) -> Result<()> {
         check_name(name)?;
         let _change = self.change().await;
         let mut tx = self.db.begin().await?;
-        let found = rows::delete_draft(&mut tx, name).await?;
-        tx.commit().await?;
-        if found { Ok(()) } else { Err(no_draft(name)) }
+        if !rows::delete_draft(&mut tx, name).await? {
+            return Err(no_draft(name));
+        }
+        tx.commit(by.did("draft.discard", name)).await
     }
 
     /// Publishes a draft as one new signed version (S7).
@@ -131,7 +137,7 @@ impl App {
         name: &str,
         comment: Option<String>,
         over_version: Option<u64>,
-        now: Timestamp,
+        by: &By,
     ) -> Result<SavedAnswer> {
         let comment = check_comment(comment)?;
         let warnings = self.preview(name).await?.warnings;
@@ -152,7 +158,7 @@ impl App {
             SaveDecision::Unchanged => {
                 let mut tx = self.db.begin().await?;
                 rows::delete_draft(&mut tx, name).await?;
-                tx.commit().await?;
+                tx.commit(by.did("draft.discard", name)).await?;
                 Ok(SavedAnswer {
                     version: current.saved.version,
                     unchanged: true,
@@ -164,7 +170,8 @@ impl App {
                 let mut tx = self.db.begin().await?;
                 rows::delete_draft(&mut tx, name).await?;
                 let root = current.saved.vendor_root.clone();
-                let version = self.save_policy(tx, &current, &next, root, comment, now).await?;
+                let did = by.did("sources.save", name);
+                let version = self.save_policy(tx, &current, &next, root, comment, did).await?;
                 Ok(SavedAnswer { version, unchanged: false, changes: changes(&diff), warnings })
             }
         }
@@ -180,7 +187,7 @@ impl App {
         version: u64,
         expected_version: u64,
         comment: Option<String>,
-        now: Timestamp,
+        by: &By,
     ) -> Result<SavedAnswer> {
         let comment = check_comment(comment)?;
         let _change = self.change().await;
@@ -196,7 +203,8 @@ impl App {
         let comment = if comment.is_empty() { format!("version {version} restored") } else { comment };
         let root = current.saved.vendor_root.clone();
         let tx = self.db.begin().await?;
-        let saved = self.save_policy(tx, &current, &next, root, comment, now).await?;
+        let did = by.did("sources.restore", format!("version {version}"));
+        let saved = self.save_policy(tx, &current, &next, root, comment, did).await?;
         let unchanged = saved == current.saved.version;
         Ok(SavedAnswer { version: saved, unchanged, changes: changes(&diff), warnings: Vec::new() })
     }
@@ -223,7 +231,7 @@ impl App {
         mut open: Open,
         current: &Current,
         notes: Vec<String>,
-        now: Timestamp,
+        did: Record,
     ) -> Result<DraftView> {
         if open.stored.revision == 0 && self.db.drafts().await?.len() as u64 >= limits::DRAFTS_MAX {
             return Err(Refusal::TooLarge {
@@ -235,11 +243,11 @@ impl App {
             .into());
         }
         open.stored.revision += 1;
-        open.stored.edited = now;
+        open.stored.edited = did.time;
         open.stored.document = PolicyDocument::of(&open.draft);
         let mut tx = self.db.begin().await?;
         rows::put_draft(&mut tx, &open.stored).await?;
-        tx.commit().await?;
+        tx.commit(did.before(json!({"revision": open.stored.revision - 1}))).await?;
         Ok(view(&open, current, notes))
     }
 

@@ -32,6 +32,8 @@ use self::keys::FleetKeys;
 use super::App;
 use super::policies::{policy_target, signed_policy};
 use super::signing::{Staged, failed};
+use crate::access::By;
+use crate::audit::Audit;
 use crate::db::identities;
 use crate::error::Result;
 use crate::limits::REVOKED_SIGNED_MAX;
@@ -104,7 +106,11 @@ impl App {
         let mut tx = self.db.begin().await?;
         let staged = self.stage_fleet(&mut tx, now).await?;
         let signed = staged.is_some();
-        self.commit(tx, staged.into_iter().collect()).await?;
+        let audit = match signed {
+            true => By::server(now).did("fleet.sign", "the signed policy").into(),
+            false => Audit::Exempt("nothing is signed"),
+        };
+        self.commit(tx, staged.into_iter().collect(), audit).await?;
         Ok(signed)
     }
 }

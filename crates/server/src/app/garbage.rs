@@ -8,8 +8,11 @@ use std::path::{Path, PathBuf};
 use headwater_policy::Class;
 use headwater_repo::{Role, layout};
 use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
 
 use super::{App, archive};
+use crate::access::By;
+use crate::audit::Audit;
 use crate::db::{clients, increments, releases, strangers, tokens};
 use crate::error::{Doing, Result};
 use crate::limits::{BLOB_GRACE_SECONDS, OLD_METADATA_GRACE_SECONDS, STRANGER_DAYS};
@@ -28,7 +31,7 @@ impl App {
         let before = now - SignedDuration::from_secs(BLOB_GRACE_SECONDS);
         releases::forget_blobs(&mut tx, before).await?;
         increments::forget(&mut tx, before).await?;
-        tx.commit().await?;
+        tx.commit(Audit::Exempt("nothing that a release list leads to")).await?;
         let (mut blobs, mut bytes, mut files) = (0, 0, 0);
         for class in Class::ALL {
             let keep: HashSet<_> = self.db.blobs(class).await?.into_iter().collect();
@@ -55,7 +58,15 @@ impl App {
         let count = clients::delete_reports_before(&mut tx, before).await?;
         strangers::delete_before(&mut tx, now - SignedDuration::from_hours(24 * STRANGER_DAYS)).await?;
         tokens::delete_ended(&mut tx, now).await?;
-        tx.commit().await?;
+        tx.commit(if count == 0 {
+            Audit::Exempt("nothing was old")
+        } else {
+            By::server(now)
+                .did("reports.forget", format!("older than {days} days"))
+                .after(json!({"removed": count}))
+                .into()
+        })
+        .await?;
         Ok(format!("{count} reports older than {days} days removed"))
     }
 

@@ -21,6 +21,8 @@ use headwater_repo::{
 use jiff::{SignedDuration, Timestamp};
 
 use super::App;
+use crate::access::By;
+use crate::audit::Audit;
 use crate::db::increments as rows;
 use crate::error::{Error, Result};
 use crate::limits::{INCREMENT_ENCODER_MEMORY_FACTOR, INCREMENTS_JOIN_INTERVAL};
@@ -112,7 +114,8 @@ impl App {
                 let mut tx = self.db.begin().await?;
                 let put = increment.as_ref().map(|(increment, _)| increment);
                 rows::put(&mut tx, class, (base, result), false, put).await?;
-                tx.commit().await?;
+                tx.commit(Audit::Exempt("made from what was published; what is signed of it is recorded"))
+                    .await?;
                 made += u64::from(increment.is_some());
             }
         }
@@ -227,7 +230,8 @@ impl App {
         }
         let staged = self.stage(class, draft, now)?.without_news();
         let tx = self.db.begin().await?;
-        self.commit(tx, vec![staged]).await?;
+        let did = By::server(now).did("increments.join", format!("{class}/{name}"));
+        self.commit(tx, vec![staged], did).await?;
         tracing::info!(%class, %name, release = lineup.list.current().sequence.get(), "increments joined");
         Ok(true)
     }
@@ -254,7 +258,7 @@ impl App {
             };
             rows::mark(&mut tx, class, *pair, is_named, now).await?;
         }
-        tx.commit().await.map_err(Error::from)
+        tx.commit(Audit::Exempt("what is signed decides it")).await
     }
 }
 

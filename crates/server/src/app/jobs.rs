@@ -8,6 +8,7 @@ use headwater_policy::Class;
 use jiff::{SignedDuration, Timestamp};
 
 use super::App;
+use crate::access::By;
 use crate::error::{Result, chain};
 use crate::limits::GARBAGE_INTERVAL_SECONDS;
 
@@ -44,7 +45,7 @@ impl App {
         match self.vendor_due(now).await {
             Ok(false) => {}
             Ok(true) => {
-                let synced = self.sync_vendor(now).await.map(|result| match result.error {
+                let synced = self.sync_vendor(&By::server(now)).await.map(|result| match result.error {
                     None => format!("{} new releases", result.releases.len()),
                     Some(error) => format!("failed: {error}"),
                 });

@@ -17,10 +17,12 @@ use headwater_repo::{
     Draft, PublicKey, Published, Role, RootDraft, SignedRoot, UnsignedRoot, WriteError, layout,
 };
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::App;
 use super::signing::failed;
+use crate::access::By;
+use crate::audit::Record;
 use crate::db::Tx;
 use crate::error::{Error, Refusal, Result, chain};
 use crate::keys::{ClassKeys, KeyStore, ONLINE_ROLES};
@@ -121,7 +123,8 @@ impl App {
     ///
     /// # Errors
     /// Refusals for a root that is not the next one, lacks signatures, or names keys that this server does not hold.
-    pub async fn submit_root(&self, class: Class, root: &Value, now: Timestamp) -> Result<ClassKeysView> {
+    pub async fn submit_root(&self, class: Class, root: &Value, by: &By) -> Result<ClassKeysView> {
+        let now = by.now;
         let _change = self.change().await;
         let published = self.published(class);
         let bytes = crate::db::to_json(root).into_bytes();
@@ -134,7 +137,10 @@ impl App {
         }
         let tx = self.db.begin().await?;
         let version = root.version();
-        self.take_roots(class, vec![root], 0, tx, |_| Ok(()), now).await?;
+        let did = by.did("keys.root", class);
+        let did =
+            did.before(json!({"version": published.root().version()})).after(json!({"version": version}));
+        self.take_roots(class, vec![root], 0, tx, |_| Ok(()), did).await?;
         tracing::info!(%class, version, "new root published");
         Ok(self.class_keys_view(class))
     }
@@ -148,8 +154,9 @@ impl App {
         raise: u64,
         tx: Tx,
         edit: impl FnOnce(&mut Draft) -> Result<()>,
-        now: Timestamp,
+        did: Record,
     ) -> Result<()> {
+        let now = did.time;
         let mut draft = self.draft(class);
         draft.raise(raise);
         edit(&mut draft)?;
@@ -161,7 +168,7 @@ impl App {
             draft.rotate_root(root).map_err(|error| bad_root(class, &error))?;
         }
         let staged = self.stage(class, draft, now)?;
-        self.commit(tx, vec![staged]).await?;
+        self.commit(tx, vec![staged], did).await?;
         self.settle_keys(class, now)
     }
 
@@ -178,7 +185,8 @@ impl App {
             .and_then(|unsigned| unsigned.complete())
             .map_err(failed(class, "a root that was written and not published"))?;
         let tx = self.db.begin().await?;
-        self.take_roots(class, vec![root], 0, tx, |_| Ok(()), now).await?;
+        let did = By::server(now).did("keys.root", class).after(json!({"version": root.version()}));
+        self.take_roots(class, vec![root], 0, tx, |_| Ok(()), did).await?;
         tracing::warn!(%class, file = next, "a change of keys that had broken off was completed");
         Ok(true)
     }

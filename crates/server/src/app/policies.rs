@@ -6,9 +6,11 @@ use headwater_api::v1::{Change, SavedPolicy};
 use headwater_policy::{Class, Policy, PolicyDiff, Problem, diff_policies};
 use headwater_repo::TargetName;
 use jiff::Timestamp;
+use serde_json::json;
 
 use super::App;
 use super::signing::{Staged, failed};
+use crate::audit::Record;
 use crate::db::policies::{self as rows, Saved};
 use crate::db::{Tx, to_json};
 use crate::error::{Error, Refusal, Result};
@@ -60,7 +62,8 @@ impl App {
     }
 
     /// Saves and signs what comes after `current`; `tx` may hold more of the same change. Nothing is done where nothing
-    /// differs. The caller holds [`App::change`]. Says the version that is current afterwards.
+    /// differs. The caller holds [`App::change`], and says what was done; before and after are added here. Says the
+    /// version that is current afterwards.
     pub(crate) async fn save_policy(
         &self,
         tx: Tx,
@@ -68,13 +71,15 @@ impl App {
         next: &Policy,
         vendor_root: Option<serde_json::Value>,
         comment: String,
-        now: Timestamp,
+        did: Record,
     ) -> Result<u64> {
         let same_root = vendor_root == current.saved.vendor_root;
-        if diff_policies(&current.policy, next).is_empty() && same_root {
-            tx.commit().await?;
+        let diff = diff_policies(&current.policy, next);
+        if diff.is_empty() && same_root {
+            tx.commit(did.after(json!({"version": current.saved.version, "unchanged": true}))).await?;
             return Ok(current.saved.version);
         }
+        let now = did.time;
         let saved = Saved {
             version: current.saved.version + 1,
             saved: now,
@@ -86,7 +91,14 @@ impl App {
         let fleet = self.fleet_document(&mut tx, now).await?;
         let staged = self.stage_policy(&saved, fleet, now)?;
         rows::insert(&mut tx, &saved).await?;
-        self.commit(tx, vec![staged]).await?;
+        let changed: Vec<String> = changes(&diff).into_iter().map(|change| change.text).collect();
+        let did = did.before(json!({"version": current.saved.version})).after(json!({
+            "version": saved.version,
+            "comment": saved.comment,
+            "changes": changed,
+            "vendor_root_changed": !same_root,
+        }));
+        self.commit(tx, vec![staged], did).await?;
         tracing::info!(version = saved.version, comment = saved.comment, "policy saved and signed");
         Ok(saved.version)
     }

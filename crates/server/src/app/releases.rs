@@ -9,11 +9,12 @@ use headwater_repo::{
     Body, BodyFormat, ComponentName, Digest, FileEntry, Manifest, ReleaseList, Sequence, TargetName,
     VersionText, layout, roll_back, stage_release,
 };
-use jiff::Timestamp;
+use serde_json::{Value, json};
 
 use super::archive::{Format, ReleaseLimits, StoredFile, store_archive};
 use super::signing::failed;
 use super::{App, CrashPoint};
+use crate::access::By;
 use crate::db::releases::{self as rows, ReleaseRow};
 use crate::error::{Error, Refusal, Result};
 
@@ -109,8 +110,9 @@ impl App {
         release: NewRelease,
         archive: std::fs::File,
         format: Option<Format>,
-        now: Timestamp,
+        by: &By,
     ) -> Result<Published> {
+        let now = by.now;
         self.next_sequence(&release).await?;
         let files = self.store_files(release.class, archive, format).await?;
         self.reach(CrashPoint::Bodies)?;
@@ -119,6 +121,7 @@ impl App {
         // Load, again: somebody may have been faster.
         let sequence = self.next_sequence(&release).await?;
         let list = self.release_list(release.class, &release.name)?;
+        let before = list.as_ref().map(current_of);
         // Decide.
         let manifest = release.manifest(sequence, &files);
         let mut draft = self.draft(release.class);
@@ -133,7 +136,8 @@ impl App {
         let blobs: Vec<Digest> = files.iter().map(|file| file.body_sha256).collect();
         rows::insert_release(&mut tx, release.class, &release.name, &row, &blobs).await?;
         rows::drop_before(&mut tx, release.class, &release.name, list.releases()[0].sequence, now).await?;
-        self.commit(tx, vec![staged]).await?;
+        let did = by.did("release.publish", format!("{}/{}", release.class, release.name));
+        self.commit(tx, vec![staged], did.before(json!(before)).after(current_of(&list))).await?;
         self.workshop.wake();
         // Answer.
         let new = || files.iter().filter(|file| file.new);
@@ -157,17 +161,20 @@ impl App {
         class: Class,
         name: &ComponentName,
         to: u64,
-        now: Timestamp,
+        by: &By,
     ) -> Result<ComponentView> {
         let to = Sequence::new(to).map_err(|error| Refusal::invalid(error.to_string()))?;
         let _change = self.change().await;
         let list = self.release_list(class, name)?.ok_or_else(|| no_component(class, name))?;
         let from_vendor = self.db.component(class, name).await?.is_some_and(|row| row.from_vendor);
         self.refuse_absent(class, &list, to)?;
+        let before = current_of(&list);
         let mut draft = self.draft(class);
         let list = roll_back(&mut draft, &list, to).map_err(|error| refused_manifest(class, error))?;
-        let staged = self.stage(class, draft, now)?;
-        self.commit(self.db.begin().await?, vec![staged]).await?;
+        let staged = self.stage(class, draft, by.now)?;
+        let did = by.did("release.roll_back", format!("{class}/{name}"));
+        let did = did.before(before).after(current_of(&list));
+        self.commit(self.db.begin().await?, vec![staged], did).await?;
         self.workshop.wake();
         tracing::info!(%class, %name, to = to.get(), "rolled back");
         Ok(component_view(class, &list, from_vendor))
@@ -258,6 +265,12 @@ impl App {
         .await
         .map_err(|error| Error::Corrupt { what: "archive task", reason: error.to_string() })?
     }
+}
+
+/// The current release, as the audit log tells of it.
+fn current_of(list: &ReleaseList) -> Value {
+    let current = list.current();
+    json!({"sequence": current.sequence.get(), "version": current.version.as_str()})
 }
 
 /// What `repo` refuses of a release is the publisher's to mend.

@@ -3,16 +3,19 @@
 use headwater_policy::{Class, SourceUrl};
 use headwater_repo::SignedRoot;
 use jiff::Timestamp;
+use serde_json::json;
 
 use super::App;
 use super::domains::{documents, domain_target};
 use super::policies::{policy_target, signed_policy};
 use super::signing::failed;
+use crate::access::By;
 use crate::config::Config;
 use crate::db::policies::Saved;
 use crate::db::{Db, domains, policies, releases, to_json};
 use crate::error::{Error, Result};
 use crate::restore::{raise, unchanged};
+use crate::secret::AuditKey;
 
 impl App {
     /// Opens a data folder from a backup, whose online keys may be gone. Nothing is signed.
@@ -20,7 +23,11 @@ impl App {
     /// # Errors
     /// As [`App::open`].
     pub(crate) async fn open_restored(config: Config, now: Timestamp) -> Result<Self> {
-        let db = Db::open(&config.data.join("server.db")).await?;
+        let db = Db::open(
+            &config.data.join("server.db"),
+            AuditKey::load_or_make(&config.data.join("keys/audit.key"))?,
+        )
+        .await?;
         let url = db.policy_now().await?.document.server.url;
         db.close().await;
         let url: SourceUrl = url.parse().map_err(|error: headwater_policy::ParseError| Error::Corrupt {
@@ -44,10 +51,11 @@ impl App {
     ) -> Result<()> {
         let _change = self.change().await;
         let step = raise(now);
+        let did = By::server(now).did("repository.restore", class).after(json!({"backup_of": made}));
         let mut tx = self.db.begin().await?;
         if class != Class::Settings {
             releases::raise_floor(&mut tx, class, step).await?;
-            return self.take_roots(class, roots, step, tx, unchanged, now).await;
+            return self.take_roots(class, roots, step, tx, unchanged, did).await;
         }
         let current = self.db.policy_now().await?;
         let saved = Saved {
@@ -71,6 +79,6 @@ impl App {
             }
             Ok(())
         };
-        self.take_roots(class, roots, step, tx, edit, now).await
+        self.take_roots(class, roots, step, tx, edit, did).await
     }
 }

@@ -7,11 +7,12 @@ use headwater_policy::{
     Class, ClassSet, ClientId, Draft, EntrySource, Force, ParseError, Policy, RoleRefusal, Scheme,
     UpdateAgent, give_role, give_role_to_domain, parse_address, take_role,
 };
-use jiff::Timestamp;
 
 use super::App;
 use super::policies::invalid_list;
 use super::problems::{parse_each, refuse};
+use crate::access::By;
+use crate::audit::Record;
 use crate::db::clients::ClientRow;
 use crate::error::{Error, Refusal, Result};
 
@@ -54,12 +55,7 @@ impl App {
     ///
     /// # Errors
     /// Refusals for an unknown client, bad values, and entries that still name it (U6).
-    pub async fn set_role(
-        &self,
-        id: &str,
-        request: &RoleRequest,
-        now: Timestamp,
-    ) -> Result<UpdateAgentsAnswer> {
+    pub async fn set_role(&self, id: &str, request: &RoleRequest, by: &By) -> Result<UpdateAgentsAnswer> {
         let role = read(request)?;
         let id: ClientId = id.parse().map_err(|error: ParseError| Refusal::invalid(error.to_string()))?;
         let comment;
@@ -75,7 +71,8 @@ impl App {
             give_role(&mut draft, agent).map_err(refused)?;
             comment = format!("update agent role of {id} set");
         }
-        self.save_roles(&current, draft, comment, now).await
+        let action = if role.classes.is_empty() { "update_agent.take" } else { "update_agent.give" };
+        self.save_roles(&current, draft, comment, by.did(action, &id)).await
     }
 
     /// Gives every client of a domain the role, changes it, or takes it (no class). Never for the root (U1).
@@ -86,7 +83,7 @@ impl App {
         &self,
         path: &str,
         request: &RoleRequest,
-        now: Timestamp,
+        by: &By,
     ) -> Result<UpdateAgentsAnswer> {
         let role = read(request)?;
         if role.addresses.is_some() {
@@ -121,7 +118,8 @@ impl App {
             give_role_to_domain(&mut draft, &domain, agents).map_err(refused)?;
             format!("update agent role given to the clients of {domain}")
         };
-        self.save_roles(&current, draft, comment, now).await
+        let action = if role.classes.is_empty() { "update_agent.take" } else { "update_agent.give" };
+        self.save_roles(&current, draft, comment, by.did(action, &domain)).await
     }
 
     async fn save_roles(
@@ -129,11 +127,11 @@ impl App {
         current: &super::policies::Current,
         draft: Draft,
         comment: String,
-        now: Timestamp,
+        did: Record,
     ) -> Result<UpdateAgentsAnswer> {
         let next = draft.into_policy().map_err(invalid_list)?;
         let root = current.saved.vendor_root.clone();
-        self.save_policy(self.db.begin().await?, current, &next, root, comment, now).await?;
+        self.save_policy(self.db.begin().await?, current, &next, root, comment, did).await?;
         self.update_agents().await
     }
 }

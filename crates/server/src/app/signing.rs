@@ -14,6 +14,8 @@ use headwater_repo::{Draft, Published, Role, RootDraft, Signed, SignedRoot, Unsi
 use jiff::{SignedDuration, Timestamp};
 
 use super::{App, CrashPoint};
+use crate::access::By;
+use crate::audit::{Audit, Record};
 use crate::data;
 use crate::db::repositories::{self, RepositoryRow};
 use crate::db::{Tx, increments};
@@ -56,8 +58,13 @@ impl App {
         self.write(class, &self.sign(class, unsigned)?)
     }
 
-    /// Saves and publishes: `tx` holds what the use case saves.
-    pub(crate) async fn commit(&self, mut tx: Tx, staged: Vec<Staged>) -> Result<()> {
+    /// Saves, publishes and records: `tx` holds what the use case saves.
+    pub(crate) async fn commit(
+        &self,
+        mut tx: Tx,
+        staged: Vec<Staged>,
+        audit: impl Into<Audit>,
+    ) -> Result<()> {
         self.reach(CrashPoint::Staged)?;
         for staged in &staged {
             repositories::put(&mut tx, &row(staged)).await?;
@@ -65,7 +72,7 @@ impl App {
                 increments::announce(&mut tx, staged.class, staged.targets_version()).await?;
             }
         }
-        tx.commit().await?;
+        tx.commit(audit).await?;
         {
             let mut published = self.published.write().expect("nobody panics while holding this lock");
             for staged in &staged {
@@ -80,6 +87,11 @@ impl App {
             self.expose(staged.class, &staged.timestamp)?;
         }
         Ok(())
+    }
+
+    /// Records what changes nothing that is stored.
+    pub(crate) async fn record(&self, record: Record) -> Result<()> {
+        self.db.begin().await?.commit(record).await
     }
 
     /// Reads what is signed, and puts `timestamp.json` in place where a crash kept it from being so.
@@ -147,7 +159,8 @@ impl App {
         let unsigned = unsigned.map_err(failed(class, "signing anew"))?;
         let staged = self.write(class, &self.sign(class, unsigned)?)?;
         let tx = self.db.begin().await?;
-        self.commit(tx, vec![staged.without_news()]).await?;
+        let did = By::server(now).did("repository.sign_again", format!("{role} of {class}"));
+        self.commit(tx, vec![staged.without_news()], did).await?;
         Ok(Some(role))
     }
 

@@ -12,6 +12,7 @@ use super::App;
 use super::domains::{documents, domain_target, empty_domain, saved_now};
 use super::policies::{policy_target, signed_policy};
 use super::signing::failed;
+use crate::access::By;
 use crate::db::policies::Saved;
 use crate::db::{domain_settings, domains, policies, to_json};
 use crate::error::{Error, Result, chain};
@@ -37,7 +38,8 @@ impl App {
             let next = draft.into_policy().map_err(super::policies::invalid_list)?;
             let comment = format!("the server is at {} now", self.fleet_url);
             let root = current.saved.vendor_root.clone();
-            self.save_policy(self.db.begin().await?, &current, &next, root, comment, now).await?;
+            let did = By::server(now).did("server.move", &self.fleet_url);
+            self.save_policy(self.db.begin().await?, &current, &next, root, comment, did).await?;
         }
         Ok(())
     }
@@ -93,7 +95,7 @@ impl App {
             domain_settings::insert_version(&mut tx, &root.path, &first).await?;
         }
         let staged = self.stage(class, draft, now)?;
-        self.commit(tx, vec![staged]).await
+        self.commit(tx, vec![staged], By::server(now).did("repository.begin", class)).await
     }
 }
 

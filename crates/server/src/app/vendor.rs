@@ -17,9 +17,12 @@ use headwater_repo::{
     roll_back, stage_release,
 };
 use jiff::Timestamp;
+use serde_json::json;
 
 use super::App;
 use super::policies::invalid_list;
+use crate::access::By;
+use crate::audit::Audit;
 use crate::db::increments;
 use crate::db::releases::{self as release_rows, ReleaseRow};
 use crate::db::vendor::{self as rows, VendorRow};
@@ -60,7 +63,7 @@ impl App {
     ///
     /// # Errors
     /// A refusal for a URL or root that will not do.
-    pub async fn set_vendor(&self, request: VendorRequest, now: Timestamp) -> Result<VendorView> {
+    pub async fn set_vendor(&self, request: VendorRequest, by: &By) -> Result<VendorView> {
         let url: SourceUrl =
             request.url.parse().map_err(|error: ParseError| Refusal::invalid(format!("url: {error}")))?;
         let _change = self.change().await;
@@ -115,7 +118,8 @@ impl App {
         }
         let mut tx = self.db.begin().await?;
         rows::put(&mut tx, &row).await?;
-        self.save_policy(tx, &current, &next, vendor_root, format!("vendor source {} set", row.url), now)
+        let did = by.did("vendor.set", &row.url);
+        self.save_policy(tx, &current, &next, vendor_root, format!("vendor source {} set", row.url), did)
             .await?;
         Ok(self.shown(row))
     }
@@ -124,11 +128,9 @@ impl App {
     ///
     /// # Errors
     /// Refusals when there is none, and while entries name it.
-    pub async fn remove_vendor(&self, now: Timestamp) -> Result<()> {
+    pub async fn remove_vendor(&self, by: &By) -> Result<()> {
         let _change = self.change().await;
-        if self.db.vendor().await?.is_none() {
-            return Err(Refusal::NoVendor.into());
-        }
+        let Some(vendor) = self.db.vendor().await? else { return Err(Refusal::NoVendor.into()) };
         let current = self.current().await?;
         let mut draft = current.policy.to_draft();
         draft.vendor = None;
@@ -137,7 +139,8 @@ impl App {
         let mut tx = self.db.begin().await?;
         rows::delete(&mut tx).await?;
         release_rows::release_vendor_names(&mut tx).await?;
-        self.save_policy(tx, &current, &next, None, "vendor source removed".to_owned(), now).await?;
+        let did = by.did("vendor.remove", vendor.url);
+        self.save_policy(tx, &current, &next, None, "vendor source removed".to_owned(), did).await?;
         Ok(())
     }
 
@@ -145,7 +148,8 @@ impl App {
     ///
     /// # Errors
     /// A refusal when there is no vendor source; failures of our own.
-    pub async fn sync_vendor(&self, now: Timestamp) -> Result<SyncResult> {
+    pub async fn sync_vendor(&self, by: &By) -> Result<SyncResult> {
+        let now = by.now;
         // One at a time; who asks meanwhile waits, and then finds most of it done.
         let _only = self.syncing.lock().await;
         let _shown = Shown::begin(&self.sync_progress);
@@ -159,7 +163,7 @@ impl App {
             error: None,
             skipped: Vec::new(),
         };
-        let root_version = match self.sync_from(&vendor, &mut result, now).await {
+        let root_version = match self.sync_from(&vendor, &mut result, by).await {
             Ok(version) => version,
             Err(Stopped(reason)) => {
                 tracing::warn!(url = vendor.url, reason, "vendor source: sync failed");
@@ -179,7 +183,7 @@ impl App {
             };
             let mut tx = self.db.begin().await?;
             rows::put(&mut tx, &row).await?;
-            tx.commit().await?;
+            tx.commit(Audit::Exempt("what was taken is recorded with each component")).await?;
         }
         Ok(result)
     }
@@ -188,7 +192,7 @@ impl App {
         &self,
         vendor: &VendorRow,
         result: &mut SyncResult,
-        now: Timestamp,
+        by: &By,
     ) -> std::result::Result<u64, Stopped> {
         let kept = MetadataStore::open(self.data.vendor())?;
         let trusted = kept.load_or_start(vendor.root.as_bytes())?;
@@ -196,7 +200,7 @@ impl App {
         let source = Source::new(SourceKey::Vendor, &url, None, Class::Components);
         // Nothing is remembered of failures: the schedule is the back-off.
         let fetcher = Fetcher::new(FetchSettings::default(), BackOff::default())?;
-        let walk = Walk::new(&fetcher, vec![source], trusted.targets_version().unwrap_or(0), now);
+        let walk = Walk::new(&fetcher, vec![source], trusted.targets_version().unwrap_or(0), by.now);
         let refreshed = walk.refresh(&trusted, None).await;
         let trusted = match refreshed {
             Ok(refreshed) => refreshed.trusted,
@@ -229,7 +233,7 @@ impl App {
                     ..SyncProgress::default()
                 };
             });
-            match self.sync_component(&visit, &name, result, now).await {
+            match self.sync_component(&visit, &name, result, by).await {
                 Ok(()) => {}
                 Err(Stopped(reason)) => {
                     result.skipped.push(format!("{name}: {reason}"));
@@ -246,8 +250,9 @@ impl App {
         visit: &Visit,
         name: &ComponentName,
         result: &mut SyncResult,
-        now: Timestamp,
+        by: &By,
     ) -> std::result::Result<(), Stopped> {
+        let now = by.now;
         let class = Class::Components;
         let own = self.db.component(class, name).await?;
         if own.is_some_and(|row| !row.from_vendor) {
@@ -318,7 +323,10 @@ impl App {
             }
             None => staged = staged.without_news(),
         }
-        self.commit(tx, vec![staged]).await?;
+        let did = by
+            .did("vendor.take", format!("{class}/{name}"))
+            .after(json!({"sequence": whole.sequence.get(), "version": whole.version.as_str()}));
+        self.commit(tx, vec![staged], did).await?;
         self.workshop.wake();
         result.releases.extend(manifests.iter().map(|(manifest, _)| SyncedRelease {
             name: name.to_string(),

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::{delete, get, patch, post, put};
 use axum::{Json, Router, middleware};
 use headwater_api::bundle::{ClientBundle, EnrolBundle};
 use headwater_api::v1::{BackupRequest, ClassKeysView, KeysView, RootDraft, RootDraftRequest, RootRequest};
@@ -21,72 +20,105 @@ use headwater_api::v1::{
     TokensAnswer, UpdateAgentsAnswer, VendorRequest, VendorView,
 };
 
+use super::gate::Gate;
 use super::json::{Asked, Body, Named};
-use super::{backups, guard, json, now, upload};
+use super::table::{Least, Table};
+use super::{admin, backups, guard, json, now, upload};
+use crate::access::{By, Role};
 use crate::app::App;
 use crate::app::archive::Format;
 use crate::app::releases::{NewRelease, parse_name};
 use crate::error::{Error, Refusal, Result};
 
+/// Name of the session's cookie over plain HTTP.
+const COOKIE: &str = "headwater_session";
+
 type Server = State<Arc<App>>;
 
-/// Everything that administrators may ask, of a listener at `address`.
+/// Whoever can connect.
+const ANYONE: Least = Least::Anyone;
+const VIEWER: Least = Least::Role(Role::Viewer);
+const OPERATOR: Least = Least::Role(Role::Operator);
+const ADMIN: Least = Least::Role(Role::Admin);
+
+/// Everything that administrators may ask of the console plane, and the least role that it takes.
+pub fn table() -> Table<Arc<App>> {
+    Table::new()
+        .get("/health", ANYONE, health)
+        .get("/api/v1/status", VIEWER, status)
+        .get("/api/v1/releases", VIEWER, releases)
+        .get("/api/v1/releases/{class}/{name}", VIEWER, component)
+        .post("/api/v1/releases/{class}/{name}", OPERATOR, publish)
+        .post("/api/v1/releases/{class}/{name}/rollback", OPERATOR, roll_back)
+        .get("/api/v1/increments", VIEWER, increments)
+        .post("/api/v1/increments/pause", OPERATOR, pause_increments)
+        .post("/api/v1/increments/resume", OPERATOR, resume_increments)
+        .get("/api/v1/sources", VIEWER, sources)
+        .get("/api/v1/sources/history", VIEWER, history)
+        .get("/api/v1/sources/history/{version}", VIEWER, saved_version)
+        .get("/api/v1/sources/diff", VIEWER, diff)
+        .post("/api/v1/sources/restore", OPERATOR, restore)
+        .get("/api/v1/drafts", VIEWER, drafts)
+        .get("/api/v1/drafts/{name}", VIEWER, draft)
+        .put("/api/v1/drafts/{name}", OPERATOR, import)
+        .delete("/api/v1/drafts/{name}", OPERATOR, discard)
+        .post("/api/v1/drafts/{name}/edits", OPERATOR, edit)
+        .post("/api/v1/drafts/{name}/preview", VIEWER, preview)
+        .post("/api/v1/drafts/{name}/save", OPERATOR, save)
+        .get("/api/v1/explain", VIEWER, explain)
+        .get("/api/v1/domains", VIEWER, domains)
+        .post("/api/v1/domains", OPERATOR, add_domain)
+        .get("/api/v1/domains/{path}", VIEWER, domain)
+        .delete("/api/v1/domains/{path}", OPERATOR, remove_domain)
+        .patch("/api/v1/domains/{path}/settings", OPERATOR, set_settings)
+        .get("/api/v1/domains/{path}/history", VIEWER, settings_history)
+        .get("/api/v1/domains/{path}/history/{version}", VIEWER, settings_version)
+        .get("/api/v1/domains/{path}/diff", VIEWER, settings_diff)
+        .post("/api/v1/domains/{path}/restore", OPERATOR, restore_settings)
+        .get("/api/v1/domains/{path}/drafts", VIEWER, settings_drafts)
+        .get("/api/v1/domains/{path}/drafts/{name}", VIEWER, settings_draft)
+        .delete("/api/v1/domains/{path}/drafts/{name}", OPERATOR, discard_settings)
+        .post("/api/v1/domains/{path}/drafts/{name}/edits", OPERATOR, edit_settings)
+        .post("/api/v1/domains/{path}/drafts/{name}/save", OPERATOR, save_settings)
+        .put("/api/v1/domains/{path}/update-agents", OPERATOR, give_domain)
+        .delete("/api/v1/domains/{path}/update-agents", OPERATOR, take_domain)
+        .get("/api/v1/clients", VIEWER, clients)
+        .post("/api/v1/clients/{id}/revoke", OPERATOR, revoke_client)
+        .get("/api/v1/strangers", VIEWER, strangers)
+        .get("/api/v1/enrol-tokens", OPERATOR, tokens)
+        .post("/api/v1/enrol-tokens", OPERATOR, enrol_bundle)
+        .delete("/api/v1/enrol-tokens/{number}", OPERATOR, revoke_token)
+        .post("/api/v1/clients/move", OPERATOR, move_clients)
+        .get("/api/v1/clients/{id}", VIEWER, client)
+        .delete("/api/v1/clients/{id}", OPERATOR, remove_client)
+        .get("/api/v1/reports", VIEWER, reports)
+        .get("/api/v1/update-agents", VIEWER, update_agents)
+        .put("/api/v1/update-agents/{id}", OPERATOR, give)
+        .delete("/api/v1/update-agents/{id}", OPERATOR, take)
+        .get("/api/v1/vendor", VIEWER, vendor)
+        // Whose signatures count as the vendor's is a matter of keys.
+        .put("/api/v1/vendor", ADMIN, set_vendor)
+        .delete("/api/v1/vendor", ADMIN, remove_vendor)
+        .post("/api/v1/vendor/sync", OPERATOR, sync)
+        // It holds what the server knows, and its keys if they are asked for.
+        .post("/api/v1/backup", ADMIN, backup)
+        .get("/api/v1/keys", ADMIN, keys)
+        .post("/api/v1/keys/{class}/draft", ADMIN, draft_root)
+        .post("/api/v1/keys/{class}/root", ADMIN, take_root)
+        .get("/api/v1/client-bundle", VIEWER, bundle)
+        .get("/api/v1/tokens", VIEWER, admin::tokens)
+        .post("/api/v1/tokens", VIEWER, admin::make_token)
+        .delete("/api/v1/tokens/{name}", VIEWER, admin::revoke_token)
+}
+
+/// The console plane on the local socket: whoever may open that may everything.
+pub fn local_console(app: Arc<App>) -> Router {
+    table().into_router(&Gate { app: app.clone(), cookie: COOKIE }).with_state(app)
+}
+
+/// The console plane of a listener at `address`.
 pub fn console(app: Arc<App>, address: SocketAddr) -> Router {
-    let api = Router::new()
-        .route("/status", get(status))
-        .route("/releases", get(releases))
-        .route("/releases/{class}/{name}", get(component).post(publish))
-        .route("/releases/{class}/{name}/rollback", post(roll_back))
-        .route("/increments", get(increments))
-        .route("/increments/pause", post(pause_increments))
-        .route("/increments/resume", post(resume_increments))
-        .route("/sources", get(sources))
-        .route("/sources/history", get(history))
-        .route("/sources/history/{version}", get(saved_version))
-        .route("/sources/diff", get(diff))
-        .route("/sources/restore", post(restore))
-        .route("/drafts", get(drafts))
-        .route("/drafts/{name}", get(draft).put(import).delete(discard))
-        .route("/drafts/{name}/edits", post(edit))
-        .route("/drafts/{name}/preview", post(preview))
-        .route("/drafts/{name}/save", post(save))
-        .route("/explain", get(explain))
-        .route("/domains", get(domains).post(add_domain))
-        .route("/domains/{path}", get(domain).delete(remove_domain))
-        .route("/domains/{path}/settings", patch(set_settings))
-        .route("/domains/{path}/history", get(settings_history))
-        .route("/domains/{path}/history/{version}", get(settings_version))
-        .route("/domains/{path}/diff", get(settings_diff))
-        .route("/domains/{path}/restore", post(restore_settings))
-        .route("/domains/{path}/drafts", get(settings_drafts))
-        .route("/domains/{path}/drafts/{name}", get(settings_draft).delete(discard_settings))
-        .route("/domains/{path}/drafts/{name}/edits", post(edit_settings))
-        .route("/domains/{path}/drafts/{name}/save", post(save_settings))
-        .route("/domains/{path}/update-agents", put(give_domain).delete(take_domain))
-        .route("/clients", get(clients))
-        .route("/clients/{id}/revoke", post(revoke_client))
-        .route("/strangers", get(strangers))
-        .route("/enrol-tokens", get(tokens).post(enrol_bundle))
-        .route("/enrol-tokens/{number}", delete(revoke_token))
-        .route("/clients/move", post(move_clients))
-        .route("/clients/{id}", get(client).delete(remove_client))
-        .route("/reports", get(reports))
-        .route("/update-agents", get(update_agents))
-        .route("/update-agents/{id}", put(give).delete(take))
-        .route("/vendor", get(vendor).put(set_vendor).delete(remove_vendor))
-        .route("/vendor/sync", post(sync))
-        .route("/backup", post(backup))
-        .route("/keys", get(keys))
-        .route("/keys/{class}/draft", post(draft_root))
-        .route("/keys/{class}/root", post(take_root))
-        .route("/client-bundle", get(bundle))
-        .method_not_allowed_fallback(json::wrong_method)
-        .with_state(app);
-    Router::new()
-        .route("/health", get(health))
-        .nest("/api/v1", api)
-        .fallback(json::no_route)
-        .layer(middleware::from_fn_with_state(address, guard::own_origin_only))
+    local_console(app).layer(middleware::from_fn_with_state(address, guard::own_origin_only))
 }
 
 async fn health() -> Json<Health> {
@@ -111,6 +143,7 @@ async fn component(
 
 async fn publish(
     State(app): Server,
+    by: By,
     Named((class, name)): Named<(String, String)>,
     Asked(query): Asked<PublishQuery>,
     request: Request,
@@ -124,29 +157,32 @@ async fn publish(
     let format = query.format.as_deref().map(Format::parse).transpose()?;
     let _place = upload::place(&app)?;
     let archive = upload::receive(&app, request.into_body()).await?;
-    Ok((StatusCode::CREATED, Json(app.publish(release, archive, format, now()).await?)))
+    Ok((StatusCode::CREATED, Json(app.publish(release, archive, format, &by).await?)))
 }
 
 async fn roll_back(
     State(app): Server,
+    by: By,
     Named((class, name)): Named<(String, String)>,
     Body(request): Body<RollbackRequest>,
 ) -> Result<Json<ComponentView>> {
     let (class, name) = parse_name(&class, &name)?;
-    Ok(Json(app.roll_back(class, &name, request.to, now()).await?))
+    Ok(Json(app.roll_back(class, &name, request.to, &by).await?))
 }
 
 async fn increments(State(app): Server) -> Result<Json<IncrementsView>> {
     Ok(Json(app.increments_view().await?))
 }
 
-async fn pause_increments(State(app): Server) -> Result<Json<IncrementsView>> {
+async fn pause_increments(State(app): Server, by: By) -> Result<Json<IncrementsView>> {
     app.workshop.pause();
+    app.record(by.did("increments.pause", "until the next start")).await?;
     Ok(Json(app.increments_view().await?))
 }
 
-async fn resume_increments(State(app): Server) -> Result<Json<IncrementsView>> {
+async fn resume_increments(State(app): Server, by: By) -> Result<Json<IncrementsView>> {
     app.workshop.resume();
+    app.record(by.did("increments.resume", "")).await?;
     Ok(Json(app.increments_view().await?))
 }
 
@@ -167,9 +203,9 @@ async fn diff(State(app): Server, Asked(query): Asked<DiffQuery>) -> Result<Json
     Ok(Json(DiffAnswer { changes: app.diff(query.from, query.to, query.draft.as_deref()).await? }))
 }
 
-async fn restore(State(app): Server, Body(request): Body<RestoreRequest>) -> Result<Json<Saved>> {
+async fn restore(State(app): Server, by: By, Body(request): Body<RestoreRequest>) -> Result<Json<Saved>> {
     let RestoreRequest { version, expected_version, comment } = request;
-    Ok(Json(app.restore(version, expected_version, comment, now()).await?))
+    Ok(Json(app.restore(version, expected_version, comment, &by).await?))
 }
 
 async fn drafts(State(app): Server) -> Result<Json<DraftsAnswer>> {
@@ -182,23 +218,25 @@ async fn draft(State(app): Server, Named(name): Named<String>) -> Result<Json<Dr
 
 async fn import(
     State(app): Server,
+    by: By,
     Named(name): Named<String>,
     Body(request): Body<ImportRequest>,
 ) -> Result<Json<Draft>> {
-    Ok(Json(app.import_draft(&name, &request.policy, request.expected_revision, now()).await?))
+    Ok(Json(app.import_draft(&name, &request.policy, request.expected_revision, &by).await?))
 }
 
-async fn discard(State(app): Server, Named(name): Named<String>) -> Result<StatusCode> {
-    app.discard_draft(&name).await?;
+async fn discard(State(app): Server, by: By, Named(name): Named<String>) -> Result<StatusCode> {
+    app.discard_draft(&name, &by).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn edit(
     State(app): Server,
+    by: By,
     Named(name): Named<String>,
     Body(request): Body<EditsRequest>,
 ) -> Result<Json<Draft>> {
-    Ok(Json(app.edit_draft(&name, request.edits, request.expected_revision, now()).await?))
+    Ok(Json(app.edit_draft(&name, request.edits, request.expected_revision, &by).await?))
 }
 
 async fn preview(State(app): Server, Named(name): Named<String>) -> Result<Json<Preview>> {
@@ -207,10 +245,11 @@ async fn preview(State(app): Server, Named(name): Named<String>) -> Result<Json<
 
 async fn save(
     State(app): Server,
+    by: By,
     Named(name): Named<String>,
     Body(request): Body<SaveRequest>,
 ) -> Result<Json<Saved>> {
-    Ok(Json(app.save_draft(&name, request.comment, request.over_version, now()).await?))
+    Ok(Json(app.save_draft(&name, request.comment, request.over_version, &by).await?))
 }
 
 async fn explain(State(app): Server, Asked(query): Asked<ExplainQuery>) -> Result<Json<Explained>> {
@@ -224,26 +263,28 @@ async fn domains(State(app): Server) -> Result<Json<DomainsAnswer>> {
 
 async fn add_domain(
     State(app): Server,
+    by: By,
     Body(request): Body<DomainRequest>,
 ) -> Result<(StatusCode, Json<DomainView>)> {
-    Ok((StatusCode::CREATED, Json(app.add_domain(&request.path, now()).await?)))
+    Ok((StatusCode::CREATED, Json(app.add_domain(&request.path, &by).await?)))
 }
 
 async fn domain(State(app): Server, Named(path): Named<String>) -> Result<Json<DomainView>> {
     Ok(Json(app.domain_view(&path).await?))
 }
 
-async fn remove_domain(State(app): Server, Named(path): Named<String>) -> Result<StatusCode> {
-    app.remove_domain(&path, now()).await?;
+async fn remove_domain(State(app): Server, by: By, Named(path): Named<String>) -> Result<StatusCode> {
+    app.remove_domain(&path, &by).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn set_settings(
     State(app): Server,
+    by: By,
     Named(path): Named<String>,
     Body(request): Body<SettingsSetRequest>,
 ) -> Result<Json<SettingsSaved>> {
-    Ok(Json(app.set_settings(&path, request, now()).await?))
+    Ok(Json(app.set_settings(&path, request, &by).await?))
 }
 
 async fn settings_history(
@@ -272,10 +313,11 @@ async fn settings_diff(
 
 async fn restore_settings(
     State(app): Server,
+    by: By,
     Named(path): Named<String>,
     Body(request): Body<RestoreRequest>,
 ) -> Result<Json<SettingsSaved>> {
-    Ok(Json(app.restore_settings(&path, request, now()).await?))
+    Ok(Json(app.restore_settings(&path, request, &by).await?))
 }
 
 async fn settings_drafts(
@@ -294,44 +336,49 @@ async fn settings_draft(
 
 async fn discard_settings(
     State(app): Server,
+    by: By,
     Named((path, name)): Named<(String, String)>,
 ) -> Result<StatusCode> {
-    app.discard_settings_draft(&path, &name).await?;
+    app.discard_settings_draft(&path, &name, &by).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn edit_settings(
     State(app): Server,
+    by: By,
     Named((path, name)): Named<(String, String)>,
     Body(request): Body<SettingsEditRequest>,
 ) -> Result<Json<SettingsDraft>> {
     let SettingsEditRequest { edit, expected_revision } = request;
-    Ok(Json(app.edit_settings_draft(&path, &name, edit, expected_revision, now()).await?))
+    Ok(Json(app.edit_settings_draft(&path, &name, edit, expected_revision, &by).await?))
 }
 
 async fn save_settings(
     State(app): Server,
+    by: By,
     Named((path, name)): Named<(String, String)>,
     Body(request): Body<SaveRequest>,
 ) -> Result<Json<SettingsSaved>> {
-    Ok(Json(app.save_settings_draft(&path, &name, request, now()).await?))
+    Ok(Json(app.save_settings_draft(&path, &name, request, &by).await?))
 }
 
 async fn give_domain(
     State(app): Server,
+    by: By,
     Named(path): Named<String>,
     Body(request): Body<RoleRequest>,
 ) -> Result<Json<UpdateAgentsAnswer>> {
-    Ok(Json(app.set_role_of_domain(&path, &request, now()).await?))
+    Ok(Json(app.set_role_of_domain(&path, &request, &by).await?))
 }
 
 async fn take_domain(
     State(app): Server,
+    by: By,
     Named(path): Named<String>,
     Asked(query): Asked<ForceQuery>,
 ) -> Result<Json<UpdateAgentsAnswer>> {
     let request = RoleRequest { force: query.force, ..RoleRequest::default() };
-    Ok(Json(app.set_role_of_domain(&path, &request, now()).await?))
+    Ok(Json(app.set_role_of_domain(&path, &request, &by).await?))
 }
 
 async fn clients(State(app): Server, Asked(query): Asked<ClientsQuery>) -> Result<Json<ClientsAnswer>> {
@@ -340,8 +387,12 @@ async fn clients(State(app): Server, Asked(query): Asked<ClientsQuery>) -> Resul
     Ok(Json(ClientsAnswer { items, next }))
 }
 
-async fn move_clients(State(app): Server, Body(request): Body<MoveRequest>) -> Result<Json<ClientsAnswer>> {
-    let items = app.move_clients(&request.clients, &request.domain).await?;
+async fn move_clients(
+    State(app): Server,
+    by: By,
+    Body(request): Body<MoveRequest>,
+) -> Result<Json<ClientsAnswer>> {
+    let items = app.move_clients(&request.clients, &request.domain, &by).await?;
     Ok(Json(ClientsAnswer { items, next: None }))
 }
 
@@ -349,13 +400,13 @@ async fn client(State(app): Server, Named(id): Named<String>) -> Result<Json<Cli
     Ok(Json(app.client_view(&id).await?))
 }
 
-async fn remove_client(State(app): Server, Named(id): Named<String>) -> Result<StatusCode> {
-    app.remove_client(&id, now()).await?;
+async fn remove_client(State(app): Server, by: By, Named(id): Named<String>) -> Result<StatusCode> {
+    app.remove_client(&id, &by).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn revoke_client(State(app): Server, Named(id): Named<String>) -> Result<Json<RevokedView>> {
-    Ok(Json(app.revoke_client(&id, now()).await?))
+async fn revoke_client(State(app): Server, by: By, Named(id): Named<String>) -> Result<Json<RevokedView>> {
+    Ok(Json(app.revoke_client(&id, &by).await?))
 }
 
 async fn strangers(State(app): Server) -> Result<Json<StrangersAnswer>> {
@@ -368,13 +419,14 @@ async fn tokens(State(app): Server) -> Result<Json<TokensAnswer>> {
 
 async fn enrol_bundle(
     State(app): Server,
+    by: By,
     Body(request): Body<EnrolBundleRequest>,
 ) -> Result<(StatusCode, Json<EnrolBundle>)> {
-    Ok((StatusCode::CREATED, Json(app.enrol_bundle(request, now()).await?)))
+    Ok((StatusCode::CREATED, Json(app.enrol_bundle(request, &by).await?)))
 }
 
-async fn revoke_token(State(app): Server, Named(number): Named<u64>) -> Result<StatusCode> {
-    app.revoke_token(number).await?;
+async fn revoke_token(State(app): Server, by: By, Named(number): Named<u64>) -> Result<StatusCode> {
+    app.revoke_token(number, &by).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -389,44 +441,55 @@ async fn update_agents(State(app): Server) -> Result<Json<UpdateAgentsAnswer>> {
 
 async fn give(
     State(app): Server,
+    by: By,
     Named(id): Named<String>,
     Body(request): Body<RoleRequest>,
 ) -> Result<Json<UpdateAgentsAnswer>> {
-    Ok(Json(app.set_role(&id, &request, now()).await?))
+    Ok(Json(app.set_role(&id, &request, &by).await?))
 }
 
 async fn take(
     State(app): Server,
+    by: By,
     Named(id): Named<String>,
     Asked(query): Asked<ForceQuery>,
 ) -> Result<Json<UpdateAgentsAnswer>> {
     let request = RoleRequest { force: query.force, ..RoleRequest::default() };
-    Ok(Json(app.set_role(&id, &request, now()).await?))
+    Ok(Json(app.set_role(&id, &request, &by).await?))
 }
 
 async fn vendor(State(app): Server) -> Result<Json<VendorView>> {
     Ok(Json(app.vendor_view().await?))
 }
 
-async fn set_vendor(State(app): Server, Body(request): Body<VendorRequest>) -> Result<Json<VendorView>> {
-    Ok(Json(app.set_vendor(request, now()).await?))
+async fn set_vendor(
+    State(app): Server,
+    by: By,
+    Body(request): Body<VendorRequest>,
+) -> Result<Json<VendorView>> {
+    Ok(Json(app.set_vendor(request, &by).await?))
 }
 
-async fn remove_vendor(State(app): Server) -> Result<StatusCode> {
-    app.remove_vendor(now()).await?;
+async fn remove_vendor(State(app): Server, by: By) -> Result<StatusCode> {
+    app.remove_vendor(&by).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn sync(State(app): Server) -> Result<Json<SyncResult>> {
-    Ok(Json(app.sync_vendor(now()).await?))
+async fn sync(State(app): Server, by: By) -> Result<Json<SyncResult>> {
+    Ok(Json(app.sync_vendor(&by).await?))
 }
 
 async fn bundle(State(app): Server, Asked(query): Asked<BundleQuery>) -> Result<Json<ClientBundle>> {
     Ok(Json(app.client_bundle(query.domain.as_deref().unwrap_or("root")).await?))
 }
 
-async fn backup(State(app): Server, Body(request): Body<BackupRequest>) -> Result<Response> {
-    backups::backup(&app, request, now()).await
+async fn backup(State(app): Server, by: By, Body(request): Body<BackupRequest>) -> Result<Response> {
+    app.record(by.did("backup.make", "").after(serde_json::json!({
+        "keys": request.passphrase.is_some(),
+        "bodies": request.bodies,
+    })))
+    .await?;
+    backups::backup(&app, request, by.now).await
 }
 
 async fn keys(State(app): Server) -> Json<KeysView> {
@@ -443,8 +506,9 @@ async fn draft_root(
 
 async fn take_root(
     State(app): Server,
+    by: By,
     Named(class): Named<String>,
     Body(request): Body<RootRequest>,
 ) -> Result<Json<ClassKeysView>> {
-    Ok(Json(app.submit_root(json::class(&class)?, &request.root, now()).await?))
+    Ok(Json(app.submit_root(json::class(&class)?, &request.root, &by).await?))
 }

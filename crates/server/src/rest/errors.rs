@@ -113,6 +113,19 @@ fn refused(refusal: &Refusal) -> (StatusCode, &'static str, Option<Value>) {
         Refusal::NotACarrier(_) => (S::FORBIDDEN, "not_a_carrier", None),
         Refusal::CertificateNeeded => (S::UNAUTHORIZED, "certificate_needed", None),
         Refusal::TooOften => (S::TOO_MANY_REQUESTS, "too_often", None),
+        Refusal::NotSignedIn => (S::UNAUTHORIZED, "not_signed_in", None),
+        Refusal::BadApiToken => (S::UNAUTHORIZED, "bad_api_token", None),
+        Refusal::WrongPassword => (S::UNAUTHORIZED, "wrong_password", None),
+        Refusal::OneTimePassword => (S::FORBIDDEN, "one_time_password", None),
+        Refusal::TooManyAttempts { seconds } => {
+            (S::TOO_MANY_REQUESTS, "too_many_attempts", Some(json!({ "seconds": seconds })))
+        }
+        Refusal::Forbidden { needs, .. } => {
+            (S::FORBIDDEN, "forbidden", Some(json!({ "needs": needs.to_string() })))
+        }
+        Refusal::OutOfScope(scope) => (S::FORBIDDEN, "out_of_scope", Some(json!({ "scope": scope }))),
+        Refusal::NotThisWay(_) => (S::FORBIDDEN, "not_this_way", None),
+        Refusal::LastAdmin(_) => (S::CONFLICT, "last_admin", None),
         Refusal::Quota(_) => (S::INSUFFICIENT_STORAGE, "quota", None),
     }
 }
@@ -128,14 +141,19 @@ impl IntoResponse for Error {
         if row.status.is_server_error() {
             tracing::error!(error = chain(&self), code = row.code, "request failed");
         }
-        let wait = match row.status {
-            StatusCode::SERVICE_UNAVAILABLE => Some(limits::UPLOAD_RETRY_AFTER_SECONDS),
-            StatusCode::TOO_MANY_REQUESTS => Some(limits::ENROL_RETRY_AFTER_SECONDS),
+        let wait = match (row.status, &self) {
+            (StatusCode::SERVICE_UNAVAILABLE, _) => Some(limits::UPLOAD_RETRY_AFTER_SECONDS),
+            (_, Self::Refused(Refusal::TooManyAttempts { seconds })) => Some(*seconds),
+            (StatusCode::TOO_MANY_REQUESTS, _) => Some(limits::ENROL_RETRY_AFTER_SECONDS),
             _ => None,
         };
         let mut response = answer(row.status, row.code, row.message, row.details);
         if let Some(seconds) = wait {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if matches!(self, Self::Refused(Refusal::NotSignedIn | Refusal::BadApiToken | Refusal::WrongPassword))
+        {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }

@@ -61,8 +61,7 @@ async fn collect(mut body: axum::body::Body, max: usize) -> Result<Option<Vec<u8
         let Ok(data) = frame?.into_data() else { continue };
         if bytes.len() + data.len() > max {
             drop(bytes);
-            // Whether all of the rest came in time makes no difference to the answer.
-            let _ = tokio::time::timeout(limits::DROPPED_BODY_TIME_MAX, drop_rest(body)).await;
+            drop_rest(body).await;
             return Ok(None);
         }
         bytes.extend_from_slice(&data);
@@ -70,7 +69,13 @@ async fn collect(mut body: axum::body::Body, max: usize) -> Result<Option<Vec<u8
     Ok(Some(bytes))
 }
 
-async fn drop_rest(mut body: axum::body::Body) {
+/// Reads what a refused sender still sends, within bounds, so that it hears why.
+pub async fn drop_rest(body: axum::body::Body) {
+    // Whether all of the rest came in time makes no difference to the answer.
+    let _ = tokio::time::timeout(limits::DROPPED_BODY_TIME_MAX, drop_bytes(body)).await;
+}
+
+async fn drop_bytes(mut body: axum::body::Body) {
     let mut dropped = 0;
     while let Some(Ok(frame)) = body.frame().await {
         dropped += frame.data_ref().map_or(0, |data| data.len());

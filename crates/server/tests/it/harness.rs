@@ -24,6 +24,8 @@ pub struct Server {
     pub folder: TempDir,
     config: Config,
     http: reqwest::Client,
+    /// An admin's.
+    pub token: String,
 }
 
 /// The moment that tests of jobs begin at.
@@ -59,7 +61,8 @@ impl Server {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let kept = config.clone();
         let running = run(config, std::future::pending()).await.unwrap();
-        Self { running, folder, config: kept, http: reqwest::Client::new() }
+        let token = token(&running, "harness", "admin").await;
+        Self { running, folder, config: kept, http: reqwest::Client::new(), token }
     }
 
     /// An enrolment bundle.
@@ -137,8 +140,13 @@ impl Server {
         answer(self.http.post(url).json(&body).send().await.unwrap()).await
     }
 
-    /// A request to the console plane, to be sent as it is.
+    /// A request of an admin to the console plane, to be sent as it is.
     pub fn raw(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.stranger(method, path).bearer_auth(&self.token)
+    }
+
+    /// A request of nobody's to the console plane.
+    pub fn stranger(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.http.request(method, format!("{}{path}", self.running.console_url))
     }
 
@@ -187,6 +195,22 @@ impl Server {
         let description = trusted.target(&TargetName::new(name).unwrap())?;
         Some(serde_json::from_slice(&walk.target(&description).await.unwrap()).unwrap())
     }
+}
+
+/// Makes a token over the local socket, in place of one of that name.
+pub async fn token(running: &Running, name: &str, role: &str) -> String {
+    let http = local(running);
+    let url = "http://localhost/api/v1/tokens";
+    let _ = http.delete(format!("{url}/{name}")).send().await.unwrap();
+    let request = http.post(url).json(&json!({"name": name, "role": role}));
+    let (status, made) = answer(request.send().await.unwrap()).await;
+    assert_eq!(status, 201, "{made}");
+    made["token"].as_str().unwrap().to_owned()
+}
+
+/// Asks over the local socket, whatever the host.
+pub fn local(running: &Running) -> reqwest::Client {
+    reqwest::Client::builder().unix_socket(running.socket.clone()).build().unwrap()
 }
 
 pub fn config(folder: &Path) -> Config {

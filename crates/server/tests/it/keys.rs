@@ -250,7 +250,7 @@ async fn an_offline_root_is_missed_long_before_it_expires() {
     // Expired, and renewed: clients that slept through it follow.
     let draft = app.draft_root(CLASS, &Default::default(), later(400)).await.unwrap();
     let root = signed(&serde_json::to_value(draft).unwrap(), &[&keys[0]]);
-    app.submit_root(CLASS, &root["root"], later(400)).await.unwrap();
+    app.submit_root(CLASS, &root["root"], &headwater_server::access::By::server(later(400))).await.unwrap();
     app.run_signing(later(400)).await;
     assert_eq!(server.trusted(CLASS, later(400)).await.1.root_version(), 3);
 }

@@ -221,10 +221,11 @@ async fn of_bodies_that_are_too_long() {
     // A program that sends all before it listens, as most do.
     let check = async |plane: &str, path: &'static str, bytes: usize, expected: &str| {
         let address = plane.strip_prefix("http://").unwrap().to_owned();
+        let token = server.token.clone();
         let sent = tokio::task::spawn_blocking(move || {
             let mut stream = std::net::TcpStream::connect(&address)?;
             let head = format!(
-                "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {bytes}\r\n\r\n"
+                "POST {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: {bytes}\r\n\r\n"
             );
             stream.write_all(head.as_bytes())?;
             stream.write_all(&vec![b' '; bytes])?;
@@ -239,6 +240,9 @@ async fn of_bodies_that_are_too_long() {
     check(console, "/api/v1/domains", limit, "400").await;
     check(console, "/api/v1/domains", limit + 1, "413").await;
     check(console, "/api/v1/domains", 5 * limit, "413").await;
+    let mut stranger = server.stranger(Method::POST, "/api/v1/domains").body(vec![b' '; 5 * limit]);
+    stranger = stranger.header("content-type", "application/json");
+    assert_eq!(stranger.send().await.unwrap().status(), 401);
     let limit = limits::CHECK_IN_BODY_BYTES_MAX;
     check(fleet, "/client/v1/check-in", limit + 1, "413").await;
     check(fleet, "/client/v1/check-in", 200 * limit, "413").await;

@@ -9,6 +9,14 @@ use tar::EntryType as E;
 
 use crate::harness::{Server, add, files, now, tar};
 
+/// An admin begins an upload of 100,000 bytes.
+fn upload_head(server: &Server) -> String {
+    let token = &server.token;
+    format!(
+        "POST {UPLOAD} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nContent-Length: 100000\r\n\r\n"
+    )
+}
+
 const UPLOAD: &str = "/api/v1/releases/components/rules?version=1";
 
 /// The content of a released file, the way a client makes it.
@@ -170,7 +178,7 @@ async fn an_upload_that_breaks_off_publishes_nothing() {
     use tokio::io::AsyncWriteExt;
     let server = Server::start().await;
     let mut connection = tokio::net::TcpStream::connect(server.running.console_addr).await.unwrap();
-    let head = format!("POST {UPLOAD} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n");
+    let head = upload_head(&server);
     connection.write_all(head.as_bytes()).await.unwrap();
     connection.write_all(&tar(&[("a", b"x")])).await.unwrap();
     drop(connection);
@@ -182,7 +190,7 @@ async fn an_upload_that_breaks_off_publishes_nothing() {
 async fn so_many_uploads_at_once_and_no_more() {
     use tokio::io::AsyncWriteExt;
     let server = Server::start().await;
-    let head = format!("POST {UPLOAD} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n");
+    let head = upload_head(&server);
     let mut open = Vec::new();
     for _ in 0..headwater_server::limits::UPLOADS_MAX {
         let mut connection = tokio::net::TcpStream::connect(server.running.console_addr).await.unwrap();

@@ -26,14 +26,19 @@ async fn first_start_makes_everything() {
     let folder = server.folder.path();
     let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let keys = files(&folder.join("keys"));
-    // Four roles of three classes; the fleet's CA, answer key and seal key.
-    assert_eq!(keys.len(), 4 * 3 + 3);
+    // Four roles of three classes; the fleet's CA, answer key and seal key; the seal of the audit log.
+    assert_eq!(keys.len(), 4 * 3 + 3 + 1);
     assert!(keys.iter().all(|path| mode(path) == 0o600));
     assert_eq!(mode(&folder.join("keys")), 0o700);
     let listening: Value =
         serde_json::from_slice(&std::fs::read(folder.join("listening.json")).unwrap()).unwrap();
     let (fleet, console) = (&server.running.fleet_url, &server.running.console_url);
-    assert_eq!(listening, json!({"event": "listening", "fleet": fleet, "console": console}));
+    let socket = folder.join("console.sock");
+    assert_eq!(
+        listening,
+        json!({"event": "listening", "fleet": fleet, "console": console, "socket": socket})
+    );
+    assert_eq!(mode(&socket), 0o600);
     let status = server.get("/api/v1/status").await;
     assert!(status["warnings"][0].as_str().unwrap().contains("no sign-in"), "{status}");
 }

@@ -6,8 +6,10 @@
 use headwater_identity::{Chain, FleetCa, PublicKey, ServedName};
 use headwater_policy::{ClientId, SourceUrl};
 use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
 
 use super::keys::{FleetKeys, ca_file, key_failed};
+use crate::access::By;
 use crate::app::App;
 use crate::data;
 use crate::db::fleet::{self as rows, CaRow};
@@ -21,7 +23,8 @@ impl App {
     ///
     /// # Errors
     /// Refusals where the CA is handed in, or was rotated so often that certificates of the oldest are still about.
-    pub async fn rotate_ca(&self, now: Timestamp) -> Result<u64> {
+    pub async fn rotate_ca(&self, by: &By) -> Result<u64> {
+        let now = by.now;
         if self.config.fleet_ca.is_some() {
             return Err(Refusal::invalid(
                 "the fleet CA is handed in with fleet_ca; put another file there and start the server anew",
@@ -42,7 +45,8 @@ impl App {
         let in_use = drop_oldest(&mut tx, now).await?;
         let keys = old.with_ca(new, &in_use, &self.config, &self.fleet_url, now)?;
         let staged = self.stage_fleet(&mut tx, now).await?;
-        self.commit(tx, staged.into_iter().collect()).await?;
+        let did = by.did("fleet.rotate_ca", number).before(json!({"number": old.number}));
+        self.commit(tx, staged.into_iter().collect(), did).await?;
         self.set_fleet_keys(keys)?;
         let former = ca_file(&folder, old.number);
         if let Err(error) = std::fs::remove_file(&former) {

@@ -12,11 +12,13 @@ use headwater_identity::{
 };
 use headwater_policy::ClientId;
 use jiff::Timestamp;
+use serde_json::json;
 
 use super::admission::{Admission, Asking, Known, admit};
 use super::keys::{FleetKeys, key_failed};
 use super::revocation::revoke;
 use super::sequence::rising;
+use crate::access::By;
 use crate::app::App;
 use crate::app::clients;
 use crate::db::clients::{self as client_rows, ClientRow};
@@ -90,7 +92,9 @@ impl App {
         identity.certificate_end = chain.not_after();
         rows::put(&mut tx, &identity).await?;
         let domain = self.domain_of(client).await?;
-        tx.commit().await?;
+        let by = By::client(client.as_str(), from.to_canonical().to_string(), now);
+        let told = json!({"key": identity.key, "until": identity.certificate_end});
+        tx.commit(by.did("client.renew", client).after(told)).await?;
         let body = answer_body(&keys, &identity, domain, chain.to_pem(), now);
         Answer::sign(&keys.answer, client, Kind::Renewal, statement.sequence(), body)
             .map_err(key_failed("signing an answer"))
@@ -126,7 +130,10 @@ impl App {
             Admission::Instead(_) => self.stage_fleet(&mut tx, now).await?,
             Admission::Again | Admission::New(_) => None,
         };
-        self.commit(tx, staged.into_iter().collect()).await?;
+        let by = By::client(request.client.as_str(), from.to_canonical().to_string(), now);
+        let did = by.did("client.enrol", &request.client);
+        let did = did.after(json!({"key": identity.key, "domain": domain, "token": digest}));
+        self.commit(tx, staged.into_iter().collect(), did).await?;
         tracing::info!(client = %request.client, key = identity.key, domain, "client enrolled");
         let body = answer_body(&keys, &identity, domain, chain.to_pem(), now);
         Answer::sign(&keys.answer, &request.client, Kind::Enrolment, 0, body)

@@ -9,6 +9,7 @@ use headwater_policy::ClientId;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::app::App;
+use crate::audit::Audit;
 use crate::db::{identities, strangers};
 use crate::error::{Refusal, Result};
 use crate::limits;
@@ -102,7 +103,7 @@ impl App {
         let address = from.to_canonical().to_string();
         let stranger = strangers::Stranger { client, key, reason, address: &address, times };
         strangers::note(&mut tx, &stranger, now, limits::STRANGERS_MAX).await?;
-        tx.commit().await?;
+        tx.commit(Audit::Exempt("strangers have a list of their own")).await?;
         tracing::info!(client, key, reason, address, "a stranger asked");
         Ok(())
     }

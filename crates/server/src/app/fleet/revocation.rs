@@ -2,7 +2,9 @@
 
 use headwater_api::v1::RevokedView;
 use jiff::Timestamp;
+use serde_json::json;
 
+use crate::access::By;
 use crate::app::App;
 use crate::db::Tx;
 use crate::db::identities::{self as rows, IdentityRow, RevokedRow};
@@ -13,7 +15,8 @@ impl App {
     ///
     /// # Errors
     /// Refusals when it is not known, or has no key.
-    pub async fn revoke_client(&self, id: &str, now: Timestamp) -> Result<RevokedView> {
+    pub async fn revoke_client(&self, id: &str, by: &By) -> Result<RevokedView> {
+        let now = by.now;
         let _change = self.change().await;
         let client = self.known_client(id).await?;
         let mut tx = self.db.begin().await?;
@@ -24,7 +27,8 @@ impl App {
         })?;
         let revoked = revoke(&mut tx, &identity, now).await?;
         let staged = self.stage_fleet(&mut tx, now).await?;
-        self.commit(tx, staged.into_iter().collect()).await?;
+        let did = by.did("client.revoke", id).before(json!({"key": revoked.key, "until": revoked.until}));
+        self.commit(tx, staged.into_iter().collect(), did).await?;
         tracing::info!(client = client.id, key = revoked.key, "client revoked");
         Ok(RevokedView {
             client: revoked.client,

@@ -6,8 +6,10 @@ use headwater_api::v1::{EnrolBundleRequest, TokenView};
 use headwater_identity::EnrolToken;
 use headwater_policy::{Class, ClientId, ParseError};
 use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
 
 use super::keys::key_failed;
+use crate::access::By;
 use crate::app::App;
 use crate::db::tokens::{self as rows, TokenRow};
 use crate::error::{Error, Refusal, Result};
@@ -18,7 +20,8 @@ impl App {
     ///
     /// # Errors
     /// Refusals for an unknown domain, an id that is none, and values outside their limits.
-    pub async fn enrol_bundle(&self, request: EnrolBundleRequest, now: Timestamp) -> Result<EnrolBundle> {
+    pub async fn enrol_bundle(&self, request: EnrolBundleRequest, by: &By) -> Result<EnrolBundle> {
+        let now = by.now;
         let uses = request.uses.unwrap_or(1);
         let seconds = request.expires_seconds.unwrap_or(limits::ENROL_EXPIRES_SECONDS_DEFAULT);
         check(&request, uses, seconds)?;
@@ -53,7 +56,8 @@ impl App {
             .into());
         }
         rows::insert(&mut tx, &row).await?;
-        tx.commit().await?;
+        let told = json!({"client": row.client, "uses": uses, "expires": expires});
+        tx.commit(by.did("enrol_token.make", &domain).after(told)).await?;
         tracing::info!(domain, uses, %expires, "enrolment token made");
         self.bundle_with(domain, token, expires).await
     }
@@ -80,7 +84,7 @@ impl App {
     ///
     /// # Errors
     /// A refusal when there is none of that number.
-    pub async fn revoke_token(&self, number: u64) -> Result<()> {
+    pub async fn revoke_token(&self, number: u64, by: &By) -> Result<()> {
         let mut tx = self.db.begin().await?;
         if !rows::delete(&mut tx, number).await? {
             return Err(Refusal::NotFound {
@@ -90,7 +94,7 @@ impl App {
             }
             .into());
         }
-        tx.commit().await?;
+        tx.commit(by.did("enrol_token.revoke", number)).await?;
         tracing::info!(number, "enrolment token revoked");
         Ok(())
     }

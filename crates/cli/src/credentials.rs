@@ -1,0 +1,92 @@
+//! What `headwater login` keeps: a token for each server, in a file that only its owner may read.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+
+/// All logins of a user.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Credentials {
+    /// The server that is asked where none is named: that of the last login.
+    pub default: Option<String>,
+    /// By base URL.
+    pub servers: BTreeMap<String, Login>,
+}
+
+/// One login.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Login {
+    /// The API token.
+    pub token: String,
+    /// Its name, by which it is revoked.
+    pub name: String,
+    /// The certificates that the server's is verified with, PEM; none: those of the public.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<String>,
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login").field("name", &self.name).field("token", &"***").finish_non_exhaustive()
+    }
+}
+
+impl Credentials {
+    /// Reads them; there may be none.
+    pub fn read() -> Result<Self, Failure> {
+        let Some(path) = path() else { return Ok(Self::default()) };
+        let text = match fs::read_to_string(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            read => read.map_err(|error| Failure::file("read", &path, &error))?,
+        };
+        serde_json::from_str(&text).map_err(|error| {
+            Failure::bad_input(format!("{} is not what `headwater login` writes: {error}", path.display()))
+                .with_way_out("remove it and log in again")
+        })
+    }
+
+    /// Replaces them as a whole.
+    pub fn write(&self) -> Result<PathBuf, Failure> {
+        let Some(path) = path() else {
+            return Err(Failure::failed("there is no folder to keep the login in")
+                .with_way_out("set HOME or XDG_CONFIG_HOME"));
+        };
+        let failed = |error| Failure::file("write", &path, &error);
+        let folder = path.parent().expect("the file stands in a folder");
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+        let new = path.with_extension("new");
+        let text = serde_json::to_vec_pretty(self).expect("strings always serialise");
+        // One that a broken run left may have other permissions.
+        let _ = fs::remove_file(&new);
+        let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new);
+        file.and_then(|mut file| file.write_all(&text).and_then(|()| file.sync_all())).map_err(failed)?;
+        fs::rename(&new, &path).map_err(failed)?;
+        Ok(path)
+    }
+}
+
+fn path() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let config = set("XDG_CONFIG_HOME").or_else(|| set("HOME").map(|home| home.join(".config")))?;
+    Some(config.join("headwater").join("credentials.json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Login;
+
+    #[test]
+    fn a_login_does_not_print_its_token() {
+        let login = Login { token: "hwa_x".to_owned(), name: "cli".to_owned(), ca: None };
+        assert!(!format!("{login:?}").contains("hwa_x"));
+    }
+}

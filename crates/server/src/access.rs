@@ -1,0 +1,162 @@
+//! Who asks, and what they may (I4). Pure: signing in is done in `app`, the gate stands in `rest`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::audit::Record;
+
+/// What an administrator may do. Each may all that the ones before may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// Sees everything but administrators and the audit log.
+    Viewer,
+    /// Publishes, edits the source list, domains and clients: the day's work. No keys, no administrators.
+    Operator,
+    /// Everything.
+    Admin,
+}
+
+impl Role {
+    /// All roles, the least first.
+    pub const ALL: [Self; 3] = [Self::Viewer, Self::Operator, Self::Admin];
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        })
+    }
+}
+
+impl FromStr for Role {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|role| role.to_string() == text)
+            .ok_or_else(|| format!("`{}` is no role; viewer, operator and admin are", text.escape_debug()))
+    }
+}
+
+/// Who does something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Actor {
+    /// An administrator who signed in, with a password or at the identity provider.
+    Administrator(String),
+    /// A program that has an administrator's API token.
+    Token {
+        /// Whose.
+        administrator: String,
+        /// The token's name.
+        name: String,
+    },
+    /// Whoever may open the local socket, by number of the system's user.
+    Local(u32),
+    /// A client, proven by its key.
+    Client(String),
+    /// The server itself: first start, jobs.
+    Server,
+    /// Nobody who is known.
+    Stranger,
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Administrator(name) => f.write_str(name),
+            Self::Token { administrator, name } => write!(f, "{administrator} (token {name})"),
+            Self::Local(uid) => write!(f, "local:{uid}"),
+            Self::Client(id) => write!(f, "client:{id}"),
+            Self::Server => f.write_str("server"),
+            Self::Stranger => f.write_str("stranger"),
+        }
+    }
+}
+
+/// Somebody who has proven who they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedIn {
+    /// Who.
+    pub actor: Actor,
+    /// What they may.
+    pub role: Role,
+    /// Parts of the API that they may ask; empty: all.
+    pub scopes: Vec<String>,
+}
+
+impl SignedIn {
+    /// Signed in for all parts of the API.
+    #[must_use]
+    pub fn whole(actor: Actor, role: Role) -> Self {
+        Self { actor, role, scopes: Vec::new() }
+    }
+
+    /// Whether a part of the API may be asked.
+    #[must_use]
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.scopes.is_empty() || self.scopes.iter().any(|named| named == scope)
+    }
+}
+
+/// Who does something, from where and when: what every use case that changes anything is given, and what every
+/// record of the audit log begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct By {
+    /// Who.
+    pub actor: Actor,
+    /// What they may.
+    pub role: Role,
+    /// Address that the request came from, or `local`.
+    pub from: String,
+    /// When the request came.
+    pub now: Timestamp,
+}
+
+impl By {
+    /// The server itself.
+    #[must_use]
+    pub fn server(now: Timestamp) -> Self {
+        Self { actor: Actor::Server, role: Role::Admin, from: "local".to_owned(), now }
+    }
+
+    /// A client that has proven its key.
+    #[must_use]
+    pub fn client(id: &str, from: String, now: Timestamp) -> Self {
+        Self { actor: Actor::Client(id.to_owned()), role: Role::Viewer, from, now }
+    }
+
+    /// The record that this was done: an action such as `domain.add`, and what it was done to.
+    #[must_use]
+    pub fn did(&self, action: &'static str, subject: impl fmt::Display) -> Record {
+        Record {
+            time: self.now,
+            who: self.actor.to_string(),
+            from: self.from.clone(),
+            action: action.to_owned(),
+            subject: subject.to_string(),
+            before: Value::Null,
+            after: Value::Null,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_role_may_what_the_ones_before_may() {
+        assert!(Role::Viewer < Role::Operator && Role::Operator < Role::Admin);
+        for role in Role::ALL {
+            assert_eq!(role.to_string().parse(), Ok(role));
+        }
+        assert!("root".parse::<Role>().unwrap_err().contains("viewer, operator and admin"));
+    }
+}

@@ -1,0 +1,177 @@
+//! API tokens (I4): made and revoked by people, used by programs.
+//!
+//! A token may what its role and its scopes say, and never more than its administrator may at that moment. Tokens
+//! make no tokens: one that was stolen ends when it ends.
+
+use headwater_api::v1::{ApiTokenRequest, ApiTokenView};
+use headwater_policy::Problem;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use super::App;
+use super::problems::refuse;
+use crate::access::{Actor, By, Role, SignedIn};
+use crate::db::administrators::{self as rows, TokenRow};
+use crate::error::{Refusal, Result};
+use crate::limits;
+use crate::secret::Secret;
+
+/// What every API token begins with.
+const PREFIX: &str = "hwa_";
+
+impl App {
+    /// Who has this token.
+    ///
+    /// # Errors
+    /// [`Refusal::BadApiToken`].
+    pub async fn who_has_token(&self, token: &Secret, now: Timestamp) -> Result<SignedIn> {
+        let Some(row) = self.db.api_token(&token.hash()).await?.filter(|row| now < row.expires) else {
+            return Err(Refusal::BadApiToken.into());
+        };
+        let role = match &row.administrator {
+            None => row.role,
+            Some(name) => {
+                let owner = self.db.administrator(name).await?.ok_or(Refusal::BadApiToken)?;
+                row.role.min(owner.role)
+            }
+        };
+        let administrator = row.administrator.unwrap_or_else(|| "local".to_owned());
+        Ok(SignedIn { actor: Actor::Token { administrator, name: row.name }, role, scopes: row.scopes })
+    }
+
+    /// One's own tokens; for an admin, all.
+    ///
+    /// # Errors
+    /// Only when the database fails.
+    pub async fn api_tokens(&self, by: &By) -> Result<Vec<ApiTokenView>> {
+        let rows = self.db.api_tokens().await?;
+        Ok(rows.into_iter().filter(|row| is_own(row, by) || by.role == Role::Admin).map(view).collect())
+    }
+
+    /// Makes a token.
+    ///
+    /// # Errors
+    /// Refusals for a name that is taken, a role above one's own, unknown scopes, and for whoever has only a token.
+    pub async fn make_api_token(&self, request: &ApiTokenRequest, by: &By) -> Result<(Secret, ApiTokenView)> {
+        let administrator = match &by.actor {
+            Actor::Local(_) => None,
+            Actor::Administrator(name) if self.db.administrator(name).await?.is_some() => Some(name.clone()),
+            Actor::Administrator(_) => {
+                return Err(Refusal::NotThisWay(
+                    "whoever signs in at the identity provider has no tokens; ask an admin to add you here",
+                )
+                .into());
+            }
+            _ => {
+                return Err(Refusal::NotThisWay(
+                    "a token makes no tokens; sign in with a password, or on the server's own machine",
+                )
+                .into());
+            }
+        };
+        let role = check(request)?;
+        if role > by.role {
+            return Err(Refusal::Forbidden { needs: role, has: by.role }.into());
+        }
+        let days = request.days.unwrap_or(limits::TOKEN_DAYS_DEFAULT);
+        let token = Secret::random(PREFIX);
+        let row = TokenRow {
+            name: request.name.clone(),
+            token: token.hash(),
+            administrator,
+            role,
+            scopes: request.scopes.clone(),
+            made: by.now,
+            expires: by.now + SignedDuration::from_hours(24 * i64::from(days)),
+        };
+        let _change = self.change().await;
+        if self.db.api_tokens().await?.iter().any(|known| known.name == row.name) {
+            return Err(
+                Refusal::Exists { what: "token", name: row.name, way_out: "take another name" }.into()
+            );
+        }
+        let mut tx = self.db.begin().await?;
+        if rows::count_tokens(&mut tx).await? >= limits::TOKENS_MAX {
+            return Err(Refusal::TooLarge {
+                what: "the number of tokens".to_owned(),
+                limit: limits::TOKENS_MAX,
+                unit: "tokens",
+                way_out: "revoke those that nobody needs",
+            }
+            .into());
+        }
+        rows::insert_token(&mut tx, &row).await?;
+        let told = json!({"role": request.role, "scopes": row.scopes, "expires": row.expires});
+        tx.commit(by.did("token.make", &row.name).after(told)).await?;
+        Ok((token, view(row)))
+    }
+
+    /// Revokes a token: one's own; an admin, any.
+    ///
+    /// # Errors
+    /// A refusal when there is none of that name, or it is somebody else's.
+    pub async fn revoke_api_token(&self, name: &str, by: &By) -> Result<()> {
+        let _change = self.change().await;
+        let known = self.db.api_tokens().await?.into_iter().find(|row| row.name == name);
+        let may = |row: &TokenRow| is_own(row, by) || by.role == Role::Admin;
+        let Some(row) = known.filter(may) else {
+            let name = name.escape_debug().to_string();
+            let way_out = "look at the list of tokens; those of others are an admin's";
+            return Err(Refusal::NotFound { what: "token", name, way_out }.into());
+        };
+        let mut tx = self.db.begin().await?;
+        rows::delete_token(&mut tx, name).await?;
+        let told = json!({"role": row.role.to_string(), "administrator": row.administrator});
+        tx.commit(by.did("token.revoke", name).before(told)).await
+    }
+}
+
+/// Of one's own; a token counts as its administrator here.
+fn is_own(row: &TokenRow, by: &By) -> bool {
+    match &by.actor {
+        Actor::Administrator(name) => row.administrator.as_ref() == Some(name),
+        Actor::Token { name, .. } => row.name == *name,
+        _ => false,
+    }
+}
+
+fn check(request: &ApiTokenRequest) -> Result<Role> {
+    let mut problems = Vec::new();
+    if let Err(problem) = super::administrators::check_name(&request.name) {
+        problems.push(Problem::general(format!("name: {problem}")));
+    }
+    let role = request.role.parse::<Role>();
+    if let Err(problem) = &role {
+        problems.push(Problem::general(format!("role: {problem}")));
+    }
+    let known = crate::rest::scopes();
+    for scope in &request.scopes {
+        if !known.contains(scope.as_str()) {
+            let known: Vec<&str> = known.iter().copied().collect();
+            problems.push(Problem::general(format!(
+                "scopes: `{}` is none; there are {}",
+                scope.escape_debug(),
+                known.join(", ")
+            )));
+        }
+    }
+    if request.scopes.len() > limits::TOKEN_SCOPES_MAX {
+        problems.push(Problem::general(format!("scopes: at most {} are taken", limits::TOKEN_SCOPES_MAX)));
+    }
+    if let Some(days) = request.days.filter(|days| !(1..=limits::TOKEN_DAYS_MAX).contains(days)) {
+        problems.push(Problem::general(format!("days: {days} is outside 1 to {}", limits::TOKEN_DAYS_MAX)));
+    }
+    refuse(problems)?;
+    Ok(role.expect("every problem was refused"))
+}
+
+fn view(row: TokenRow) -> ApiTokenView {
+    ApiTokenView {
+        name: row.name,
+        administrator: row.administrator,
+        role: row.role.to_string(),
+        scopes: row.scopes,
+        made: row.made,
+        expires: row.expires,
+    }
+}

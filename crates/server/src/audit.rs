@@ -1,0 +1,234 @@
+//! The audit log's records and their chain (R2, I4): pure.
+//!
+//! The hash of each record covers all of it and the hash of the one before, so nothing can be edited, taken out or
+//! put elsewhere without every later hash being wrong. That the chain was not made anew from some record on, or cut
+//! off at its end, is seen at its head: see [`Head`].
+
+use headwater_repo::Digest;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::limits::AUDIT_VALUE_BYTES_MAX;
+
+/// What the first record follows.
+pub const BEGINNING: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// One thing that was done; it has no place in the chain yet.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use = "what was done is recorded with the transaction that does it"]
+pub struct Record {
+    /// When.
+    pub time: Timestamp,
+    /// Who.
+    pub who: String,
+    /// From where: an address, or `local`.
+    pub from: String,
+    /// What: a noun and a verb, such as `domain.add`.
+    pub action: String,
+    /// What it was done to.
+    pub subject: String,
+    /// How that was before; null where there is nothing to say.
+    pub before: Value,
+    /// How it is afterwards.
+    pub after: Value,
+}
+
+impl Record {
+    /// How it was before.
+    pub fn before(self, before: Value) -> Self {
+        Self { before: bounded(before), ..self }
+    }
+
+    /// How it is afterwards.
+    pub fn after(self, after: Value) -> Self {
+        Self { after: bounded(after), ..self }
+    }
+
+    /// The record with its place in the chain.
+    #[must_use]
+    pub fn after_head(self, head: &Head) -> Chained {
+        let number = head.number + 1;
+        let hash = hash(number, &self, &head.hash);
+        Chained { number, record: self, previous: head.hash.clone(), hash }
+    }
+}
+
+/// What a transaction says to the audit log when it is committed: there is no committing without it.
+#[derive(Debug)]
+#[must_use = "give it to the commit"]
+pub enum Audit {
+    /// Somebody did this.
+    Record(Record),
+    /// Nothing that anybody did; why not, for the reader of the code.
+    Exempt(&'static str),
+}
+
+impl From<Record> for Audit {
+    fn from(record: Record) -> Self {
+        Self::Record(record)
+    }
+}
+
+/// A record in its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chained {
+    /// 1, 2, 3, … without a gap.
+    pub number: u64,
+    /// What was done.
+    pub record: Record,
+    /// The hash of the record before, hex.
+    pub previous: String,
+    /// The hash of this one, hex.
+    pub hash: String,
+}
+
+/// Where the chain ends: whoever knows an earlier head sees whether today's chain still goes through it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Number of the last record; 0: there is none.
+    pub number: u64,
+    /// Its hash, hex.
+    pub hash: String,
+}
+
+impl Head {
+    /// Of the empty log.
+    #[must_use]
+    pub fn beginning() -> Self {
+        Self { number: 0, hash: BEGINNING.to_owned() }
+    }
+}
+
+/// Follows a chain, record by record.
+#[derive(Debug, Clone)]
+pub struct Follower {
+    head: Head,
+}
+
+impl Default for Follower {
+    fn default() -> Self {
+        Self { head: Head::beginning() }
+    }
+}
+
+impl Follower {
+    /// The next record.
+    ///
+    /// # Errors
+    /// A sentence that names the first record that does not follow.
+    pub fn follow(&mut self, next: &Chained) -> Result<(), String> {
+        let expected = self.head.number + 1;
+        if next.number != expected {
+            return Err(format!("record {expected} is missing: record {} stands in its place", next.number));
+        }
+        if next.previous != self.head.hash {
+            return Err(format!("record {expected} does not follow the one before it"));
+        }
+        if next.hash != hash(next.number, &next.record, &next.previous) {
+            return Err(format!("record {expected} is not as it was written"));
+        }
+        self.head = Head { number: next.number, hash: next.hash.clone() };
+        Ok(())
+    }
+
+    /// Where it has come to.
+    #[must_use]
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+}
+
+/// Every part with its length before it, so that no two records have the same bytes.
+fn hash(number: u64, record: &Record, previous: &str) -> String {
+    let mut bytes = b"headwater audit record 1\n".to_vec();
+    let parts = [
+        number.to_string(),
+        record.time.to_string(),
+        record.who.clone(),
+        record.from.clone(),
+        record.action.clone(),
+        record.subject.clone(),
+        record.before.to_string(),
+        record.after.to_string(),
+        previous.to_owned(),
+    ];
+    for part in parts {
+        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(part.as_bytes());
+    }
+    Digest::of(&bytes).to_string()
+}
+
+fn bounded(value: Value) -> Value {
+    let text = value.to_string();
+    if text.len() <= AUDIT_VALUE_BYTES_MAX {
+        return value;
+    }
+    json!({ "bytes": text.len(), "sha256": Digest::of(text.as_bytes()).to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::By;
+
+    fn chain(count: u64) -> Vec<Chained> {
+        let by = By::server(Timestamp::UNIX_EPOCH);
+        let mut head = Head::beginning();
+        let mut chain = Vec::new();
+        for number in 1..=count {
+            let next = by.did("test.do", number).after(json!({"n": number})).after_head(&head);
+            head = Head { number: next.number, hash: next.hash.clone() };
+            chain.push(next);
+        }
+        chain
+    }
+
+    fn follow(chain: &[Chained]) -> Result<Head, String> {
+        let mut follower = Follower::default();
+        chain.iter().try_for_each(|record| follower.follow(record))?;
+        Ok(follower.head().clone())
+    }
+
+    #[test]
+    fn tampering_is_found_where_it_happened() {
+        let check = |tamper: &dyn Fn(&mut Vec<Chained>), expected: &str| {
+            let mut records = chain(5);
+            assert_eq!(follow(&records).unwrap().number, 5);
+            tamper(&mut records);
+            let found = follow(&records).unwrap_err();
+            assert!(found.contains(expected), "{found}");
+        };
+        check(&|chain| chain[2].record.who = "eve".to_owned(), "record 3 is not as it was written");
+        check(&|chain| chain[2].record.after = json!({"n": 4}), "record 3 is not as it was written");
+        check(&|chain| chain[2].record.time = Timestamp::MAX, "record 3 is not as it was written");
+        check(&|chain| drop(chain.remove(2)), "record 3 is missing");
+        check(&|chain| drop(chain.remove(0)), "record 1 is missing");
+        check(&|chain| chain.swap(1, 2), "record 2 is missing");
+        check(
+            &|chain| {
+                chain[1].record.who = "eve".to_owned();
+                let head = Head { number: 1, hash: chain[0].hash.clone() };
+                chain[1] = chain[1].record.clone().after_head(&head);
+            },
+            "record 3 does not follow",
+        );
+    }
+
+    #[test]
+    fn what_moves_from_one_field_to_another_is_another_record() {
+        let by = By::server(Timestamp::UNIX_EPOCH);
+        let one = Record { who: "ab".to_owned(), from: "c".to_owned(), ..by.did("x", "y") };
+        let other = Record { who: "a".to_owned(), from: "bc".to_owned(), ..by.did("x", "y") };
+        assert_ne!(hash(1, &one, BEGINNING), hash(1, &other, BEGINNING));
+    }
+
+    #[test]
+    fn a_value_beyond_the_limit_is_told_by_its_digest() {
+        let long = Value::from("x".repeat(AUDIT_VALUE_BYTES_MAX));
+        let record = By::server(Timestamp::UNIX_EPOCH).did("x", "y").after(long);
+        assert_eq!(record.after["bytes"], AUDIT_VALUE_BYTES_MAX + 2);
+        let short = Value::from("x".repeat(AUDIT_VALUE_BYTES_MAX - 2));
+        assert_eq!(Record { after: Value::Null, ..record }.after(short.clone()).after, short);
+    }
+}

@@ -1,0 +1,225 @@
+//! Administrators, sessions and API tokens.
+
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use super::{Db, Tx, count, json, time, to_json};
+use crate::access::Role;
+use crate::error::{Error, Result};
+
+/// An administrator of this server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AdministratorRow {
+    /// Lower case.
+    pub name: String,
+    /// What they may.
+    pub role: Role,
+    /// argon2id, as a PHC string.
+    pub password: String,
+    /// The password is good for one sign-in.
+    pub one_time: bool,
+    /// When they were added.
+    pub made: Timestamp,
+    /// When they last signed in.
+    pub last_sign_in: Option<Timestamp>,
+}
+
+/// A session.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SessionRow {
+    /// Hash of the cookie's value.
+    pub token: String,
+    /// Whose.
+    pub administrator: String,
+    /// The role that the identity provider vouched for; none: an administrator of this server.
+    pub role: Option<Role>,
+    /// When it began.
+    pub made: Timestamp,
+    /// When it ends.
+    pub expires: Timestamp,
+}
+
+/// An API token.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenRow {
+    /// Its name.
+    pub name: String,
+    /// Its hash.
+    pub token: String,
+    /// Whose; none: made on the server's own machine.
+    pub administrator: Option<String>,
+    /// What it may.
+    pub role: Role,
+    /// The parts of the API that it is for; empty: all.
+    pub scopes: Vec<String>,
+    /// When it was made.
+    pub made: Timestamp,
+    /// From when on it does not count.
+    pub expires: Timestamp,
+}
+
+impl Db {
+    /// One administrator.
+    pub async fn administrator(&self, name: &str) -> Result<Option<AdministratorRow>> {
+        let query = sqlx::query("SELECT * FROM administrators WHERE name = ?").bind(name);
+        query.fetch_optional(self.read()).await?.as_ref().map(administrator).transpose()
+    }
+
+    /// All administrators, in order of name.
+    pub async fn administrators(&self) -> Result<Vec<AdministratorRow>> {
+        let rows = sqlx::query("SELECT * FROM administrators ORDER BY name").fetch_all(self.read()).await?;
+        rows.iter().map(administrator).collect()
+    }
+
+    /// The session of a hash.
+    pub async fn session(&self, token: &str) -> Result<Option<SessionRow>> {
+        let query = sqlx::query("SELECT * FROM sessions WHERE token = ?").bind(token);
+        query.fetch_optional(self.read()).await?.as_ref().map(session).transpose()
+    }
+
+    /// The token of a hash.
+    pub async fn api_token(&self, token: &str) -> Result<Option<TokenRow>> {
+        let query = sqlx::query("SELECT * FROM api_tokens WHERE token = ?").bind(token);
+        query.fetch_optional(self.read()).await?.as_ref().map(token_row).transpose()
+    }
+
+    /// All tokens, in order of name.
+    pub async fn api_tokens(&self) -> Result<Vec<TokenRow>> {
+        let rows = sqlx::query("SELECT * FROM api_tokens ORDER BY name").fetch_all(self.read()).await?;
+        rows.iter().map(token_row).collect()
+    }
+}
+
+/// Adds or changes an administrator.
+pub async fn put(tx: &mut Tx, row: &AdministratorRow) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO administrators (name, role, password, one_time, made, last_sign_in) \
+         VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET role = excluded.role, \
+         password = excluded.password, one_time = excluded.one_time, last_sign_in = excluded.last_sign_in",
+    )
+    .bind(&row.name)
+    .bind(row.role.to_string())
+    .bind(&row.password)
+    .bind(row.one_time)
+    .bind(row.made.as_second())
+    .bind(row.last_sign_in.map(Timestamp::as_second))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Removes an administrator, with tokens and sessions.
+pub async fn delete(tx: &mut Tx, name: &str) -> Result<()> {
+    delete_sessions(tx, name).await?;
+    sqlx::query("DELETE FROM administrators WHERE name = ?").bind(name).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// Begins a session, and ends those that are over or too many.
+pub async fn insert_session(tx: &mut Tx, row: &SessionRow, at_once_max: u32) -> Result<()> {
+    sqlx::query("DELETE FROM sessions WHERE expires <= ?")
+        .bind(row.made.as_second())
+        .execute(&mut **tx)
+        .await?;
+    sqlx::query(
+        "DELETE FROM sessions WHERE token IN (SELECT token FROM sessions WHERE administrator = ? \
+         ORDER BY made DESC LIMIT -1 OFFSET ?)",
+    )
+    .bind(&row.administrator)
+    .bind(at_once_max - 1)
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query("INSERT INTO sessions (token, administrator, role, made, expires) VALUES (?, ?, ?, ?, ?)")
+        .bind(&row.token)
+        .bind(&row.administrator)
+        .bind(row.role.map(|role| role.to_string()))
+        .bind(row.made.as_second())
+        .bind(row.expires.as_second())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Ends a session.
+pub async fn delete_session(tx: &mut Tx, token: &str) -> Result<()> {
+    sqlx::query("DELETE FROM sessions WHERE token = ?").bind(token).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// Ends all sessions of an administrator.
+pub async fn delete_sessions(tx: &mut Tx, administrator: &str) -> Result<()> {
+    sqlx::query("DELETE FROM sessions WHERE administrator = ?")
+        .bind(administrator)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Adds a token.
+pub async fn insert_token(tx: &mut Tx, row: &TokenRow) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO api_tokens (name, token, administrator, role, scopes, made, expires) \
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(&row.name)
+    .bind(&row.token)
+    .bind(&row.administrator)
+    .bind(row.role.to_string())
+    .bind(to_json(&row.scopes))
+    .bind(row.made.as_second())
+    .bind(row.expires.as_second())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Revokes a token.
+pub async fn delete_token(tx: &mut Tx, name: &str) -> Result<()> {
+    sqlx::query("DELETE FROM api_tokens WHERE name = ?").bind(name).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// How many tokens there are.
+pub async fn count_tokens(tx: &mut Tx) -> Result<u64> {
+    Ok(count(sqlx::query_scalar("SELECT count(*) FROM api_tokens").fetch_one(&mut **tx).await?))
+}
+
+fn administrator(row: &SqliteRow) -> Result<AdministratorRow> {
+    Ok(AdministratorRow {
+        name: row.get("name"),
+        role: role(row.get("role"))?,
+        password: row.get("password"),
+        one_time: row.get("one_time"),
+        made: time(row.get("made")),
+        last_sign_in: row.get::<Option<i64>, _>("last_sign_in").map(time),
+    })
+}
+
+fn session(row: &SqliteRow) -> Result<SessionRow> {
+    Ok(SessionRow {
+        token: row.get("token"),
+        administrator: row.get("administrator"),
+        role: row.get::<Option<&str>, _>("role").map(role).transpose()?,
+        made: time(row.get("made")),
+        expires: time(row.get("expires")),
+    })
+}
+
+fn token_row(row: &SqliteRow) -> Result<TokenRow> {
+    Ok(TokenRow {
+        name: row.get("name"),
+        token: row.get("token"),
+        administrator: row.get("administrator"),
+        role: role(row.get("role"))?,
+        scopes: json("token scopes", row.get("scopes"))?,
+        made: time(row.get("made")),
+        expires: time(row.get("expires")),
+    })
+}
+
+fn role(text: &str) -> Result<Role> {
+    Role::from_str(text).map_err(|reason| Error::Corrupt { what: "role", reason })
+}

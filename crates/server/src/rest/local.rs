@@ -1,0 +1,114 @@
+//! The local socket: the console plane for whoever may open a file in the data folder, signed in as `local:UID`.
+//!
+//! The system tells who is at the other end; the file's permissions (0600 in a folder of 0700) say who can be.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::gate::LocalPeer;
+use crate::error::{Doing, Result};
+use crate::limits;
+
+/// The socket, bound; its file goes when this is dropped.
+#[derive(Debug)]
+pub struct LocalListener {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl LocalListener {
+    /// Binds the socket in place of one that an earlier run left. The data folder is locked, so nobody else has it.
+    ///
+    /// # Errors
+    /// When the disk refuses, or the path is longer than the system takes.
+    pub fn bind(path: &Path) -> Result<Self> {
+        let doing = || format!("cannot make the local socket {}", path.display());
+        let folder = path.parent().unwrap_or(Path::new("."));
+        // It has its permissions before anybody can find it.
+        let inside = tempfile::Builder::new().prefix(".s").rand_bytes(4).tempdir_in(folder).doing(doing)?;
+        let new = inside.path().join("s");
+        let listener = UnixListener::bind(&new).doing(doing)?;
+        std::fs::set_permissions(&new, Permissions::from_mode(0o600)).doing(doing)?;
+        std::fs::rename(&new, path).doing(doing)?;
+        Ok(Self { listener, path: path.to_owned() })
+    }
+}
+
+impl Drop for LocalListener {
+    fn drop(&mut self) {
+        // One that stays is replaced by the next start.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Serves `router` on the socket until `shutdown` ends.
+pub async fn listen_locally(router: Router, local: LocalListener, shutdown: impl Future<Output = ()>) {
+    let places = Arc::new(Semaphore::new(limits::LOCAL_CONNECTIONS_MAX));
+    let (stopping, stopped) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
+        let stream = tokio::select! {
+            () = &mut shutdown => break,
+            accepted = local.listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection to the local socket could not be accepted");
+                    sleep(limits::ACCEPT_PAUSE).await;
+                    continue;
+                }
+            },
+        };
+        // Collects what has ended, so that the set does not grow.
+        while connections.try_join_next().is_some() {}
+        connections.spawn(serve(router.clone(), stream, stopped.clone(), place));
+    }
+    drop(local);
+    stopping.send_replace(true);
+    let ended = async { while connections.join_next().await.is_some() {} };
+    if timeout(limits::SHUTDOWN_GRACE, ended).await.is_err() {
+        tracing::info!("connections to the local socket are cut that did not end in time");
+    }
+}
+
+async fn serve(
+    router: Router,
+    stream: UnixStream,
+    mut stopped: watch::Receiver<bool>,
+    _place: OwnedSemaphorePermit,
+) {
+    let peer = match stream.peer_cred() {
+        Ok(peer) => LocalPeer(peer.uid()),
+        Err(error) => return tracing::warn!(%error, "the system does not say who opened the local socket"),
+    };
+    let router = router.layer(axum::Extension(peer));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits::LOCAL_HEADER_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut connection = pin!(connection);
+    let stop = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
+    let outcome = tokio::select! {
+        outcome = connection.as_mut() => outcome,
+        () = stop => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = outcome {
+        tracing::debug!(%error, "a connection to the local socket ended early");
+    }
+}

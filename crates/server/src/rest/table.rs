@@ -1,0 +1,98 @@
+//! The table of routes: method, path, least role, handler. The router is made from it, so there is no route without
+//! somebody having said who may ask it; the test of authorisation walks it.
+
+use axum::Router;
+use axum::handler::Handler;
+use axum::http::Method;
+use axum::middleware;
+use axum::routing::{MethodFilter, MethodRouter, on};
+
+use super::gate::{self, Gate};
+use super::json;
+use crate::access::Role;
+
+/// Who may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Least {
+    /// Whoever can connect.
+    Anyone,
+    /// Whoever is signed in with this role or one that may more.
+    Role(Role),
+}
+
+/// One row, without its handler.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteRow {
+    /// The method.
+    pub method: Method,
+    /// The path, parts in braces.
+    pub path: &'static str,
+    /// Who may ask.
+    pub least: Least,
+}
+
+impl RouteRow {
+    /// What an API token's scope must name: the first part of the path below `/api/v1`.
+    #[must_use]
+    pub fn scope(&self) -> &'static str {
+        let below = self.path.strip_prefix("/api/v1").unwrap_or(self.path);
+        below.trim_start_matches('/').split('/').next().unwrap_or_default()
+    }
+}
+
+/// The table; `S` is what the handlers work on.
+pub struct Table<S> {
+    rows: Vec<(RouteRow, MethodRouter<S>)>,
+}
+
+impl<S: Clone + Send + Sync + 'static> Table<S> {
+    /// No routes.
+    pub fn new() -> Self {
+        Self { rows: Vec::new() }
+    }
+
+    /// A row for GET.
+    pub fn get<T: 'static>(self, path: &'static str, least: Least, handler: impl Handler<T, S>) -> Self {
+        self.row(Method::GET, path, least, on(MethodFilter::GET, handler))
+    }
+
+    /// A row for POST.
+    pub fn post<T: 'static>(self, path: &'static str, least: Least, handler: impl Handler<T, S>) -> Self {
+        self.row(Method::POST, path, least, on(MethodFilter::POST, handler))
+    }
+
+    /// A row for PUT.
+    pub fn put<T: 'static>(self, path: &'static str, least: Least, handler: impl Handler<T, S>) -> Self {
+        self.row(Method::PUT, path, least, on(MethodFilter::PUT, handler))
+    }
+
+    /// A row for PATCH.
+    pub fn patch<T: 'static>(self, path: &'static str, least: Least, handler: impl Handler<T, S>) -> Self {
+        self.row(Method::PATCH, path, least, on(MethodFilter::PATCH, handler))
+    }
+
+    /// A row for DELETE.
+    pub fn delete<T: 'static>(self, path: &'static str, least: Least, handler: impl Handler<T, S>) -> Self {
+        self.row(Method::DELETE, path, least, on(MethodFilter::DELETE, handler))
+    }
+
+    fn row(mut self, method: Method, path: &'static str, least: Least, handler: MethodRouter<S>) -> Self {
+        self.rows.push((RouteRow { method, path, least }, handler));
+        self
+    }
+
+    /// The rows.
+    pub fn rows(self) -> Vec<RouteRow> {
+        self.rows.into_iter().map(|(row, _)| row).collect()
+    }
+
+    /// The router: each row behind the gate, before anything of the request's body is read.
+    pub fn into_router(self, gate: &Gate) -> Router<S> {
+        let router = self.rows.into_iter().fold(Router::new(), |router, (row, handler)| {
+            let path = row.path;
+            let guard = gate.of(row);
+            router.route(path, handler.route_layer(middleware::from_fn_with_state(guard, gate::pass)))
+        });
+        router.method_not_allowed_fallback(json::wrong_method).fallback(json::no_route)
+    }
+}
