@@ -191,15 +191,21 @@ async fn so_many_uploads_at_once_and_no_more() {
     use tokio::io::AsyncWriteExt;
     let server = Server::start().await;
     let head = upload_head(&server);
-    let mut open = Vec::new();
-    for _ in 0..headwater_server::limits::UPLOADS_MAX {
+    let begin = async || {
         let mut connection = tokio::net::TcpStream::connect(server.running.console_addr).await.unwrap();
         connection.write_all(head.as_bytes()).await.unwrap();
-        open.push(connection);
+        connection
+    };
+    let mut open = Vec::new();
+    for _ in 0..headwater_server::limits::UPLOADS_MAX {
+        open.push(begin().await);
     }
-    // One that is not even an archive is refused for that until the others have their places.
+    // One that is not even an archive is refused for that until the others have their places; while it has one itself,
+    // it is one of the others that is refused.
     let answer = async || server.upload(UPLOAD, Vec::new()).await.0;
-    while answer().await != 503 {}
+    while answer().await != 503 {
+        open.push(begin().await);
+    }
     drop(open);
     while answer().await != 422 {}
 }
