@@ -27,3 +27,21 @@ pub const INCREMENT_FILE_MAX: u64 = 1 << 30;
 /// Most memory an increment may ask of a decoder, in bytes (56 MiB): with the program itself a client stays
 /// under 64 MiB.
 pub const INCREMENT_MEMORY_MAX: u64 = 56 * 1024 * 1024;
+
+/// Bytes of a base that a decoder reads at once.
+pub const PAGE: usize = 16 * 1024;
+
+/// Pages of a base that a decoder keeps.
+pub const PAGES_KEPT: usize = 512;
+
+/// Loaded parts of a program that are looked at; linkers make about four.
+pub const ELF_SEGMENTS_MAX: u64 = 32;
+
+/// Named parts of a program that are looked at; linkers make about thirty.
+pub const ELF_SECTIONS_MAX: u64 = 256;
+
+/// Addresses in a program that are followed (12 bytes each in a decoder).
+pub const FIELDS_MAX: usize = 2_500_000;
+
+/// Copies that an increment has at most (12 bytes each in a decoder, and 24 more in a program).
+pub const OPS_MAX: usize = 500_000;

@@ -4,12 +4,31 @@
 //! Like a body it is described by a [`Body`] in a signed manifest, is verified whole before it is decoded, decodes
 //! as a stream in bounded memory, and gives the file that was signed or an error.
 
+mod addresses;
+mod bytes;
+mod changes;
+mod elf;
+mod fields;
+mod frames;
+mod go;
+mod history;
+mod map;
+mod mask;
+mod matching;
+mod model;
+mod numbers;
+mod pages;
+mod range;
+mod shape;
+mod walk;
+mod x86;
+
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use crate::body::{Body, DecodeError, Decoded, read_some, verify_stored};
-use crate::limits::{CHUNK, INCREMENT_FILE_MAX, INCREMENT_MEMORY_MAX, MEMORY_OVERHEAD};
+use crate::body::{Body, DecodeError, Decoded, verify_stored};
+use crate::limits::{INCREMENT_FILE_MAX, INCREMENT_MEMORY_MAX};
 
 /// The base of an increment, read where the decoder wants it: a file, or bytes in memory.
 pub trait ReadAt {
@@ -101,20 +120,18 @@ pub fn encode_increment(
     options: &IncrementOptions,
     control: &dyn Control,
 ) -> Result<Option<Increment>, IncrementError> {
-    let memory = base.len() as u64 + new.len() as u64 + MEMORY_OVERHEAD;
-    if base.len().max(new.len()) as u64 > INCREMENT_FILE_MAX || memory > options.memory_max {
+    if base.len().max(new.len()) as u64 > INCREMENT_FILE_MAX {
         return Ok(None);
     }
-    let mut encoder = zstd::stream::write::Encoder::with_ref_prefix(Vec::new(), 19, base)?;
-    encoder.long_distance_matching(true)?;
-    encoder.window_log(u64::BITS - (memory.leading_zeros()))?;
-    for chunk in new.chunks(CHUNK) {
-        if control.cancelled() {
-            return Err(IncrementError::Cancelled);
-        }
-        encoder.write_all(chunk)?;
-    }
-    let bytes = encoder.finish()?;
+    let memory = options.memory_max;
+    let masked = (mask::masked(base)?, mask::masked(new)?);
+    let index = matching::Index::new(&masked.0);
+    let ops = matching::ops(&index, &masked.1, control)?;
+    let mut coder = range::BitWriter::new();
+    let mut target = Known { file: new };
+    code(&mut coder, base, new.len() as u64, &ops, new, &mut target)
+        .map_err(|_| IncrementError::Cancelled)?;
+    let bytes = coder.finish();
     let size = bytes.len() as u64;
     control.progress(1000);
     if size >= options.size_max {
@@ -123,6 +140,52 @@ pub fn encode_increment(
     let mut sha256 = [0; 32];
     sha256.copy_from_slice(digest(&SHA256, &bytes).as_ref());
     Ok(Some(Increment { bytes, body: Body { sha256, size, memory } }))
+}
+
+/// The one way through an increment, in both directions.
+fn code<B: ReadAt + ?Sized>(
+    coder: &mut impl range::BitCoder,
+    base: &B,
+    size: u64,
+    ops: &[map::Op],
+    new: &[u8],
+    target: &mut impl walk::Target,
+) -> Result<(), DecodeError> {
+    let mut pages = pages::Pages::new(base).map_err(DecodeError::Read)?;
+    let layout = elf::Layout::read(&mut pages).map_err(DecodeError::Read)?;
+    let mut segments = None;
+    if let Some(layout) = &layout {
+        let new_layout = elf::Layout::read(&mut pages::Pages::new(new).map_err(DecodeError::Read)?)
+            .map_err(DecodeError::Read)?
+            .unwrap_or_default();
+        segments = Some(shape::segments(coder, layout, &new_layout.segments));
+    }
+    let ops = shape::ops(coder, ops, size)?;
+    let mut program = None;
+    if let (Some(layout), Some(segments)) = (layout, segments) {
+        let fields = fields::Fields::find(layout, &mut pages).map_err(DecodeError::Read)?;
+        let addresses = addresses::Addresses::new(&fields, segments, &ops);
+        program = Some(walk::Program { fields, addresses });
+    }
+    let mut walk = walk::Walk::new(pages, program, 16, 22);
+    for op in &ops {
+        walk.op(coder, *op, target)?;
+    }
+    Ok(())
+}
+
+struct Known<'a> {
+    file: &'a [u8],
+}
+
+impl walk::Target for Known<'_> {
+    fn known(&self, at: u64, length: usize) -> Option<&[u8]> {
+        Some(&self.file[at as usize..at as usize + length])
+    }
+
+    fn take(&mut self, _bytes: &[u8]) -> Result<(), DecodeError> {
+        Ok(())
+    }
 }
 
 /// Verifies `stored` against `body`, then writes the file it makes of `base`, which must be `file`.
@@ -142,28 +205,28 @@ pub fn decode_increment(
     }
     verify_stored(stored, body)?;
     stored.seek(SeekFrom::Start(0)).map_err(DecodeError::Read)?;
-    let base_size = base.size().map_err(DecodeError::Read)?;
-    if base_size > body.memory {
-        return Err(DecodeError::WrongFile("its base is not the one it was made from"));
+    let mut coder = range::BitReader::new(stored.take(body.size));
+    let mut target = Made { checked: crate::body::Checked::new(*file), out: &mut out };
+    code(&mut coder, base, file.size, &[], &[], &mut target)?;
+    if let Some(error) = coder.failure() {
+        return Err(DecodeError::Read(error));
     }
-    let mut prefix = vec![0; base_size as usize];
-    base.read_exact_at(&mut prefix, 0).map_err(DecodeError::Read)?;
-    let reader = io::BufReader::new(stored.take(body.size));
-    let mut decoder = zstd::stream::read::Decoder::with_ref_prefix(reader, &prefix)
-        .map_err(DecodeError::Read)?
-        .single_frame();
-    decoder.window_log_max(27).map_err(DecodeError::Read)?;
-    let mut checked = crate::body::Checked::new(*file);
-    let mut chunk = vec![0; CHUNK];
-    loop {
-        let n = read_some(&mut decoder, &mut chunk)
-            .map_err(|_| DecodeError::WrongFile("it is no increment within its declared memory"))?;
-        if n == 0 {
-            break;
-        }
-        checked.take(&chunk[..n])?;
-        out.write_all(&chunk[..n]).map_err(DecodeError::Write)?;
-    }
-    checked.finish()?;
+    target.checked.finish()?;
     out.flush().map_err(DecodeError::Write)
+}
+
+struct Made<W> {
+    checked: crate::body::Checked,
+    out: W,
+}
+
+impl<W: Write> walk::Target for Made<W> {
+    fn known(&self, _at: u64, _length: usize) -> Option<&[u8]> {
+        None
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> Result<(), DecodeError> {
+        self.checked.take(bytes)?;
+        self.out.write_all(bytes).map_err(DecodeError::Write)
+    }
 }

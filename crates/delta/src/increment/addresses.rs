@@ -1,0 +1,172 @@
+//! What became of an address: where the copies put it, or what an earlier field taught.
+
+use std::collections::BinaryHeap;
+
+use super::elf::{Layout, Segment};
+use super::fields::{Field, Fields, Origin};
+use super::map::Op;
+
+/// How a prediction came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The target was copied.
+    Copied,
+    /// It was not; what was before it was.
+    Near,
+    /// Another field with this target taught it.
+    Learned,
+}
+
+/// Slots of what was learned.
+const LEARNED: usize = 1 << 16;
+
+/// The way from addresses of the base to those of the new file.
+#[derive(Debug)]
+pub(super) struct Addresses {
+    pieces: Vec<Piece>,
+    segments: Vec<Segment>,
+    new_segments: Vec<Segment>,
+    /// Addresses that fields are relative to, and what became of them.
+    origins: Vec<(u64, u64)>,
+    learned: Vec<(u64, u64)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Piece {
+    start: u64,
+    length: u64,
+    new: u64,
+}
+
+impl Addresses {
+    pub(super) fn new(fields: &Fields, new_segments: Vec<Segment>, ops: &[Op]) -> Self {
+        let segments = fields.layout().segments.clone();
+        let mut pieces = Vec::new();
+        let mut at = 0u64;
+        for op in ops {
+            at += u64::from(op.literal);
+            let start = address(&segments, u64::from(op.base));
+            if let (Some(start), Some(new)) = (start, address(&new_segments, at))
+                && op.copy > 0
+            {
+                pieces.push(Piece { start, length: u64::from(op.copy), new });
+            }
+            at += u64::from(op.copy);
+        }
+        // What is only zeros in memory is in no copy.
+        for (old, new) in segments.iter().zip(&new_segments) {
+            if old.memory_size > old.file_size {
+                pieces.push(Piece {
+                    start: old.address.wrapping_add(old.file_size),
+                    length: old.memory_size - old.file_size,
+                    new: new.address.wrapping_add(new.file_size),
+                });
+            }
+        }
+        let learned = vec![(u64::MAX, 0); LEARNED];
+        let mut addresses =
+            Self { pieces: longest(pieces), segments, new_segments, origins: Vec::new(), learned };
+        let moved = |origin: &u64| (*origin, if *origin == 0 { 0 } else { addresses.map(*origin).0 });
+        addresses.origins = fields.origins().iter().map(moved).collect();
+        addresses
+    }
+
+    /// The value that `field` with value `old` has when it stands at `new_at` of the new file.
+    pub(super) fn predict(&self, field: &Field, old: u64, new_at: u64) -> Option<Prediction> {
+        let (old_origin, new_origin) = match field.origin {
+            Origin::Itself(tail) => (
+                address(&self.segments, u64::from(field.at))?.wrapping_add(u64::from(tail)),
+                address(&self.new_segments, new_at)?.wrapping_add(u64::from(tail)),
+            ),
+            Origin::Listed(listed) => self.origins[usize::from(listed)],
+        };
+        let target = old_origin.wrapping_add(old);
+        let learned = self.learned[slot(target)];
+        let (new_target, source) =
+            if learned.0 == target { (learned.1, Source::Learned) } else { self.map(target) };
+        Some(Prediction { value: new_target.wrapping_sub(new_origin), new_origin, target, source })
+    }
+
+    /// Learns that a field was another than predicted.
+    pub(super) fn learn(&mut self, prediction: &Prediction, value: u64) {
+        self.learned[slot(prediction.target)] =
+            (prediction.target, prediction.new_origin.wrapping_add(value));
+    }
+
+    fn map(&self, target: u64) -> (u64, Source) {
+        let after = self.pieces.partition_point(|piece| piece.start <= target);
+        let Some(piece) = after.checked_sub(1).map(|before| self.pieces[before]) else {
+            return (target, Source::Near);
+        };
+        let source = if target - piece.start < piece.length { Source::Copied } else { Source::Near };
+        (piece.new.wrapping_add(target - piece.start), source)
+    }
+}
+
+/// The pieces without overlaps: where several claim an address, the longest has it.
+fn longest(mut pieces: Vec<Piece>) -> Vec<Piece> {
+    pieces.sort_by_key(|piece| (piece.start, u64::MAX - piece.length));
+    let mut kept: Vec<Piece> = Vec::with_capacity(pieces.len());
+    let mut open: BinaryHeap<(u64, u64, u64)> = BinaryHeap::new();
+    let mut next = 0;
+    let mut at = 0;
+    while next < pieces.len() || !open.is_empty() {
+        while let Some(piece) = pieces.get(next).filter(|piece| piece.start <= at) {
+            open.push((piece.length, piece.start, piece.new));
+            next += 1;
+        }
+        let begins = pieces.get(next).map_or(u64::MAX, |piece| piece.start);
+        let Some(&(length, start, new)) = open.peek() else {
+            at = begins;
+            continue;
+        };
+        let end = start.saturating_add(length).min(begins);
+        if end <= at {
+            open.pop();
+            continue;
+        }
+        let piece = Piece { start: at, length: end - at, new: new.wrapping_add(at - start) };
+        match kept.last_mut() {
+            Some(last)
+                if last.start + last.length == at && last.new.wrapping_add(last.length) == piece.new =>
+            {
+                last.length += piece.length;
+            }
+            _ => kept.push(piece),
+        }
+        at = end;
+    }
+    kept
+}
+
+/// A field's likely value.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Prediction {
+    pub(super) value: u64,
+    pub(super) source: Source,
+    new_origin: u64,
+    target: u64,
+}
+
+fn slot(target: u64) -> usize {
+    (target.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48) as usize
+}
+
+pub(super) fn address(segments: &[Segment], offset: u64) -> Option<u64> {
+    let segment = segments.iter().find(|s| offset >= s.offset && offset - s.offset < s.file_size)?;
+    Some(segment.address.wrapping_add(offset - segment.offset))
+}
+
+impl Layout {
+    /// Where in the file that address is.
+    pub(super) fn offset(&self, address: u64) -> Option<u64> {
+        let segment =
+            self.segments.iter().find(|s| address >= s.address && address - s.address < s.file_size)?;
+        Some(segment.offset.wrapping_add(address - segment.address))
+    }
+
+    /// Whether there is something at `address` when the program runs.
+    pub(super) fn contains(&self, address: u64) -> bool {
+        self.segments.iter().any(|s| address >= s.address && address - s.address <= s.memory_size)
+    }
+}

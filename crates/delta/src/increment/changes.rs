@@ -1,0 +1,95 @@
+//! Which bytes of a copy are not as expected.
+//!
+//! Most blocks of a copy have no change at all, which costs a small part of a bit. In the others each byte is asked
+//! for, in the light of what stands there and how the last change went.
+
+use super::history::History;
+use super::model::{Counter, Logistic, Mixer};
+use super::range::BitCoder;
+
+/// Bytes of a copy that are told to be clean at once.
+pub(super) const BLOCK: usize = 32;
+
+const INPUTS: usize = 6;
+const TABLE_LOG: u32 = 16;
+
+/// Foresees where changes are.
+#[derive(Debug)]
+pub(super) struct Changes {
+    blocks: Vec<Counter>,
+    block_history: usize,
+    bytes: Vec<Counter>,
+    mixer: Mixer<INPUTS>,
+    logistic: Logistic,
+    since: usize,
+    last: u64,
+}
+
+impl Changes {
+    pub(super) fn new() -> Self {
+        Self {
+            blocks: vec![Counter::at(4096); 1 << 9],
+            block_history: 0,
+            bytes: vec![Counter::at(8192); (INPUTS - 1) << TABLE_LOG],
+            mixer: Mixer::new(64, 24000, 4),
+            logistic: Logistic::new(),
+            since: 0,
+            last: 0,
+        }
+    }
+
+    /// Codes whether anything in a block changed; `surprises` is what is known of the block beforehand (below 4).
+    pub(super) fn block(&mut self, coder: &mut impl BitCoder, surprises: usize, dirty: bool) -> bool {
+        let context = surprises << 6 | self.block_history & 63;
+        let dirty = self.blocks[context].code(coder, dirty, 1000);
+        self.block_history = self.block_history << 1 | usize::from(dirty);
+        self.since = 0;
+        dirty
+    }
+
+    /// Codes whether the byte expected to be the first of `expected` is another; `near` is its place between fields
+    /// (below 16).
+    pub(super) fn byte(
+        &mut self,
+        coder: &mut impl BitCoder,
+        expected: u64,
+        near: usize,
+        history: &History,
+        changed: bool,
+    ) -> bool {
+        let since = self.since.min(7) as u64;
+        let before = history.last();
+        let contexts = [
+            since | (expected & 0xff) << 8,
+            expected & 0xff | (before & 0xffff) << 8,
+            expected & 0xff_ffff,
+            expected & 0xff | self.last << 8,
+            near as u64 | since << 8 | (before & 0xff) << 16,
+        ];
+        let mut at = [0; INPUTS - 1];
+        let mut inputs = [0; INPUTS];
+        for (k, context) in contexts.into_iter().enumerate() {
+            let hash = (context << 3 | k as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - TABLE_LOG);
+            at[k] = k << TABLE_LOG | hash as usize;
+            inputs[k] = self.logistic.stretch(self.bytes[at[k]].p());
+        }
+        inputs[INPUTS - 1] = 256;
+        let p = super::model::squash(self.mixer.mix(&inputs, self.since.min(63)));
+        let changed = coder.bit(changed, p.clamp(16, 65535 - 16) as u32);
+        for at in at {
+            self.bytes[at].learn(changed, 250);
+        }
+        self.mixer.learn(&inputs, changed);
+        if changed {
+            self.since = 0;
+        } else {
+            self.since += 1;
+        }
+        changed
+    }
+
+    /// Learns what a change was.
+    pub(super) fn was(&mut self, expected: u8, byte: u8) {
+        self.last = u64::from(expected) << 8 | u64::from(byte);
+    }
+}

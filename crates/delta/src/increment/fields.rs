@@ -1,0 +1,201 @@
+//! Where a program keeps addresses, and as what: in code, in pointers, in the tables of its run time.
+//!
+//! A field holds `target - origin`. When a linker moves code and data about, targets and origins move in ways that the
+//! copies tell; so a field's new value follows from its old one (see `addresses`). Nothing here has to be right:
+//! a field that is none, or one overlooked, costs some bytes and no more, because both sides find the same ones.
+
+use std::io;
+
+use super::ReadAt;
+use super::elf::{Layout, Section, u64_at};
+use super::pages::Pages;
+use super::{frames, go, x86};
+use crate::limits::FIELDS_MAX;
+
+/// What a field's value is relative to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The address so many bytes after the start of the field.
+    Itself(u8),
+    /// One of the addresses of [`Fields::origin`], which move like any other.
+    Listed(u8),
+}
+
+/// What kind of field it is: fields of a kind are foreseen equally well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The target of a call.
+    Call,
+    /// The target of a jump.
+    Jump,
+    /// An operand in memory.
+    Memory,
+    /// A whole address, the only field of eight bytes.
+    Pointer,
+    /// Of the tables for unwinding.
+    Frame,
+    /// Of Go's tables: into code.
+    Text,
+    /// Of Go's tables: into another table.
+    Table,
+    /// Into data.
+    Data,
+}
+
+/// Kinds of fields.
+pub(super) const KINDS: usize = 8;
+
+/// Bytes that are an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Field {
+    /// Offset in the base.
+    pub(super) at: u32,
+    pub(super) kind: Kind,
+    pub(super) origin: Origin,
+}
+
+impl Field {
+    /// Bytes it has.
+    pub(super) fn width(self) -> usize {
+        if self.kind == Kind::Pointer { 8 } else { 4 }
+    }
+
+    /// The offset after it.
+    pub(super) fn end(self) -> u64 {
+        u64::from(self.at) + self.width() as u64
+    }
+}
+
+/// The fields of a base.
+#[derive(Debug)]
+pub(super) struct Fields {
+    layout: Layout,
+    found: Vec<Field>,
+    origins: Vec<u64>,
+}
+
+impl Fields {
+    /// Finds them all.
+    pub(super) fn find<B: ReadAt + ?Sized>(layout: Layout, pages: &mut Pages<'_, B>) -> io::Result<Self> {
+        let mut fields = Self { layout, found: Vec::new(), origins: vec![0] };
+        let sections = fields.layout.sections.clone();
+        frames::find(&mut fields, pages)?;
+        go::find(&mut fields, pages)?;
+        for section in &sections {
+            if section.executable {
+                fields.code(section, pages)?;
+            } else if !is_text(section) {
+                fields.pointers(section, pages)?;
+            }
+        }
+        fields.found.sort_by_key(|field| field.at);
+        fields.found.dedup_by(|next, field| u64::from(next.at) < field.end());
+        fields.found.shrink_to_fit();
+        Ok(fields)
+    }
+
+    /// Notes a field, unless there are too many.
+    pub(super) fn add(&mut self, at: u64, kind: Kind, origin: Origin) {
+        if self.found.len() < FIELDS_MAX {
+            self.found.push(Field { at: at as u32, kind, origin });
+        }
+    }
+
+    /// Lists an address that fields are relative to.
+    pub(super) fn add_origin(&mut self, address: u64) -> Origin {
+        self.origins.push(address);
+        Origin::Listed((self.origins.len() - 1) as u8)
+    }
+
+    /// The address that was listed so; the first is 0.
+    pub(super) fn origin(&self, listed: u8) -> u64 {
+        self.origins[usize::from(listed)]
+    }
+
+    pub(super) fn origins(&self) -> &[u64] {
+        &self.origins
+    }
+
+    pub(super) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// All of them, in order.
+    pub(super) fn all(&self) -> &[Field] {
+        &self.found
+    }
+
+    /// Those that begin from `from` up to `to`.
+    pub(super) fn within(&self, from: u64, to: u64) -> &[Field] {
+        let first = self.found.partition_point(|field| u64::from(field.at) < from);
+        let length = self.found[first..].partition_point(|field| u64::from(field.at) < to);
+        &self.found[first..first + length]
+    }
+
+    /// Whole words that are addresses of this program.
+    fn pointers<B: ReadAt + ?Sized>(
+        &mut self,
+        section: &Section,
+        pages: &mut Pages<'_, B>,
+    ) -> io::Result<()> {
+        let mut chunk = [0; SWEPT];
+        let mut start = section.offset.next_multiple_of(8);
+        let end = section.offset + section.size;
+        while start < end {
+            pages.read(start as i64, &mut chunk)?;
+            for at in (0..SWEPT.min((end - start) as usize)).step_by(8) {
+                let value = u64_at(&chunk, at);
+                if value >= 4096 && self.layout.contains(value) {
+                    self.add(start + at as u64, Kind::Pointer, Origin::Listed(0));
+                }
+            }
+            start += SWEPT as u64;
+        }
+        Ok(())
+    }
+
+    fn code<B: ReadAt + ?Sized>(&mut self, section: &Section, pages: &mut Pages<'_, B>) -> io::Result<()> {
+        let mut chunk = [0; SWEPT + x86::LENGTH_MAX];
+        let mut start = section.offset;
+        let end = section.offset + section.size;
+        while start < end {
+            pages.read(start as i64, &mut chunk)?;
+            let part = SWEPT.min((end - start) as usize);
+            let mut at = 0;
+            while at < part {
+                let Some(instruction) = x86::instruction(&chunk[at..]) else {
+                    at += 1;
+                    continue;
+                };
+                if let Some(relative) = instruction.relative {
+                    let kind = kind_of(&chunk[at..], relative, instruction.length);
+                    let tail = (instruction.length - relative) as u8;
+                    self.add(start + (at + relative) as u64, kind, Origin::Itself(tail));
+                }
+                at += instruction.length;
+            }
+            start += at as u64;
+        }
+        Ok(())
+    }
+}
+
+/// Bytes of a section that are swept at a time.
+const SWEPT: usize = 4096;
+
+fn kind_of(code: &[u8], relative: usize, length: usize) -> Kind {
+    match code[relative - 1] {
+        0xe8 if relative == 1 => Kind::Call,
+        0xe9 if relative == 1 => Kind::Jump,
+        0x80..=0x8f if relative == 2 && length == 6 && code[0] == 0x0f => Kind::Jump,
+        _ => Kind::Memory,
+    }
+}
+
+/// Sections where a word that looks like an address is none.
+fn is_text(section: &Section) -> bool {
+    matches!(
+        section.name.as_slice(),
+        b".dynstr" | b".gcc_except_table" | b".eh_frame" | b".eh_frame_hdr" | b".gopclntab"
+    )
+}

@@ -1,0 +1,50 @@
+//! The fields of `.eh_frame` and `.eh_frame_hdr`: which function each stretch of code is, for unwinding.
+
+use std::io;
+
+use super::ReadAt;
+use super::elf::{Section, u32_at};
+use super::fields::{Fields, Kind, Origin};
+use super::pages::Pages;
+
+/// Adds the fields of both sections, if they are there.
+pub(super) fn find<B: ReadAt + ?Sized>(fields: &mut Fields, pages: &mut Pages<'_, B>) -> io::Result<()> {
+    if let Some(section) = fields.layout().section(b".eh_frame").cloned() {
+        frames(&section, pages, fields)?;
+    }
+    if let Some(section) = fields.layout().section(b".eh_frame_hdr").cloned() {
+        // Version, three encodings, the address of .eh_frame, the count; then pairs relative to the section.
+        let origin = fields.add_origin(section.address);
+        fields.add(section.offset + 4, Kind::Frame, Origin::Itself(0));
+        for at in (section.offset + 12..(section.offset + section.size).saturating_sub(3)).step_by(4) {
+            fields.add(at, Kind::Frame, origin);
+        }
+    }
+    Ok(())
+}
+
+fn frames<B: ReadAt + ?Sized>(
+    section: &Section,
+    pages: &mut Pages<'_, B>,
+    fields: &mut Fields,
+) -> io::Result<()> {
+    let end = section.offset + section.size;
+    let mut at = section.offset;
+    let mut entry = [0; 32];
+    while at + 8 <= end {
+        pages.read(at as i64, &mut entry)?;
+        let length = u64::from(u32_at(&entry, 0));
+        if length == 0 || length == 0xffff_ffff {
+            break;
+        }
+        // An entry with 0 here is a common one; others are functions: start (relative), size, augmentation.
+        if u32_at(&entry, 4) != 0 {
+            fields.add(at + 8, Kind::Frame, Origin::Itself(0));
+            if entry[16] == 4 {
+                fields.add(at + 17, Kind::Data, Origin::Itself(0));
+            }
+        }
+        at += 4 + length;
+    }
+    Ok(())
+}

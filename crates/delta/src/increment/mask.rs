@@ -1,0 +1,52 @@
+//! A program as matching should see it: with what its addresses mean in place of what they are.
+//!
+//! Code is alike when all but the addresses in it is, so they are blanked. Tables are little but addresses, so there
+//! an address becomes a hash of what it leads to: an entry for the same function looks the same in every release.
+
+use std::io;
+
+use super::addresses::address;
+use super::elf::{Layout, u32_at, u64_at};
+use super::fields::{Field, Fields, Kind, Origin};
+use super::pages::Pages;
+
+/// Bytes at the target of an address that tell which target it is.
+const TOLD_BY: usize = 24;
+
+/// `file`, masked. What is no program stays as it is.
+pub(super) fn masked(file: &[u8]) -> io::Result<Vec<u8>> {
+    let mut masked = file.to_vec();
+    let mut pages = Pages::new(file)?;
+    let Some(layout) = Layout::read(&mut pages)? else { return Ok(masked) };
+    let fields = Fields::find(layout, &mut pages)?;
+    let whole = |field: &&Field| field.end() <= file.len() as u64;
+    for field in fields.all().iter().filter(whole) {
+        masked[field.at as usize..][..field.width()].fill(0);
+    }
+    let hashes: Vec<u32> = fields.all().iter().map(|field| meaning(field, file, &masked, &fields)).collect();
+    for (field, hash) in fields.all().iter().zip(hashes).filter(|(field, _)| whole(field)) {
+        masked[field.at as usize..][..4].copy_from_slice(&hash.to_le_bytes());
+    }
+    Ok(masked)
+}
+
+fn meaning(field: &Field, file: &[u8], masked: &[u8], fields: &Fields) -> u32 {
+    let layout = fields.layout();
+    if field.end() > file.len() as u64 || matches!(field.kind, Kind::Call | Kind::Jump | Kind::Memory) {
+        return 0;
+    }
+    let at = field.at as usize;
+    let value = if field.width() == 8 { u64_at(file, at) } else { i64::from(u32_at(file, at) as i32) as u64 };
+    let origin = match field.origin {
+        Origin::Itself(tail) => {
+            address(&layout.segments, u64::from(field.at)).map_or(0, |at| at.wrapping_add(u64::from(tail)))
+        }
+        Origin::Listed(listed) => fields.origin(listed),
+    };
+    let Some(target) = layout.offset(origin.wrapping_add(value)) else { return 0 };
+    let start = masked.len().min(target as usize);
+    let end = masked.len().min(start + TOLD_BY);
+    masked[start..end]
+        .iter()
+        .fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+}

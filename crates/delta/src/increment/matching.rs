@@ -1,0 +1,196 @@
+//! Finding what of the new file the base has: suffix sorting, then the approximate matching of bsdiff.
+//!
+//! A copy may have some bytes that differ: code that moved is the same but for the addresses in it. So a match is
+//! extended as long as at least half of the further bytes are alike.
+
+use super::map::Op;
+use super::{Control, IncrementError};
+
+/// Bytes more that a match elsewhere must have than going on where we are.
+const ADVANTAGE_MIN: i64 = 12;
+
+/// Steps between two looks at whether the encoding was cancelled.
+const STEPS_BETWEEN_LOOKS: u64 = 1 << 14;
+
+/// A base, sorted by what follows each position.
+pub(super) struct Index<'a> {
+    base: &'a [u8],
+    sorted: Vec<i32>,
+    /// Where the suffixes with each first two bytes begin.
+    starts: Vec<u32>,
+}
+
+impl<'a> Index<'a> {
+    pub(super) fn new(base: &'a [u8]) -> Self {
+        let mut sorted = vec![0; base.len()];
+        divsufsort::sort_in_place(base, &mut sorted);
+        let mut starts = vec![0u32; (1 << 16) + 1];
+        let key =
+            |at: usize| usize::from(base[at]) << 8 | usize::from(base.get(at + 1).copied().unwrap_or(0));
+        for at in 0..base.len() {
+            starts[key(at) + 1] += 1;
+        }
+        for i in 0..1 << 16 {
+            starts[i + 1] += starts[i];
+        }
+        Self { base, sorted, starts }
+    }
+
+    /// The longest match of the start of `wanted`: where in the base, and how long; of equally long ones among a
+    /// few, the one nearest to `near`.
+    fn longest(&self, wanted: &[u8], near: i64) -> (usize, usize) {
+        if wanted.len() < 2 {
+            return (0, 0);
+        }
+        let key = usize::from(wanted[0]) << 8 | usize::from(wanted[1]);
+        let (first, last) = (self.starts[key] as usize, self.starts[key + 1] as usize);
+        if first == last {
+            return (0, 0);
+        }
+        // Invariant: every suffix before `low` is less than `wanted`, none from `high` on is.
+        let (mut low, mut high) = (first, last);
+        let (mut alike_low, mut alike_high) = (0, 0);
+        let mut best = (0, 0, 0);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let at = self.sorted[middle] as usize;
+            let skip = alike_low.min(alike_high);
+            let length = skip + alike(&self.base[at + skip..], &wanted[skip..]);
+            if length > best.1 {
+                best = (at, length, middle);
+            }
+            if at + length < self.base.len()
+                && (length == wanted.len() || self.base[at + length] > wanted[length])
+            {
+                high = middle;
+                alike_high = length;
+            } else {
+                low = middle + 1;
+                alike_low = length;
+            }
+        }
+        self.nearest(best, near)
+    }
+
+    fn nearest(&self, (at, length, middle): (usize, usize, usize), near: i64) -> (usize, usize) {
+        const LOOKED_AT: usize = 24;
+        if length < 4 {
+            return (at, length);
+        }
+        let pattern = &self.base[at..at + length];
+        let mut chosen = at;
+        let distance = |at: usize| (at as i64 - near).abs();
+        let around = self.sorted[middle.saturating_sub(LOOKED_AT)..middle].iter().rev();
+        for other in [
+            &mut around.into_iter() as &mut dyn Iterator<Item = &i32>,
+            &mut self.sorted[middle + 1..].iter().take(LOOKED_AT),
+        ] {
+            for &other in other {
+                let other = other as usize;
+                if !self.base[other..].starts_with(pattern) {
+                    break;
+                }
+                if distance(other) < distance(chosen) {
+                    chosen = other;
+                }
+            }
+        }
+        (chosen, length)
+    }
+}
+
+/// Bytes alike at the start of both.
+fn alike(a: &[u8], b: &[u8]) -> usize {
+    let whole = a.chunks_exact(8).zip(b.chunks_exact(8)).take_while(|(a, b)| a == b).count() * 8;
+    whole + a[whole..].iter().zip(&b[whole..]).take_while(|(a, b)| a == b).count()
+}
+
+/// The copies and new bytes that make `new` of the base.
+pub(super) fn ops(index: &Index<'_>, new: &[u8], control: &dyn Control) -> Result<Vec<Op>, IncrementError> {
+    let advantage = ADVANTAGE_MIN;
+    let base = index.base;
+    let mut found = Vec::new();
+    let at_offset = |scan: usize, offset: i64| {
+        usize::try_from(scan as i64 + offset).ok().and_then(|at| base.get(at).copied())
+    };
+    let (mut scan, mut length, mut position) = (0usize, 0usize, 0usize);
+    let (mut last_scan, mut last_position, mut offset) = (0usize, 0usize, 0i64);
+    let mut looks = 0u64;
+    let mut done = 0usize;
+    while scan < new.len() {
+        let mut old_score = 0i64;
+        scan += length;
+        let mut scored = scan;
+        while scan < new.len() {
+            looks += 1;
+            if looks.is_multiple_of(STEPS_BETWEEN_LOOKS) && control.cancelled() {
+                return Err(IncrementError::Cancelled);
+            }
+            (position, length) = index.longest(&new[scan..], scan as i64 + offset);
+            while scored < scan + length {
+                old_score += i64::from(at_offset(scored, offset) == Some(new[scored]));
+                scored += 1;
+            }
+            if length > 0 && length as i64 == old_score || length as i64 > old_score + advantage {
+                break;
+            }
+            old_score -= i64::from(at_offset(scan, offset) == Some(new[scan]));
+            scan += 1;
+        }
+        if length as i64 != old_score || scan == new.len() {
+            let mut forward =
+                extended((last_scan..scan).map(|i| (i, last_position + i - last_scan)), new, base);
+            let mut backward = 0;
+            if scan < new.len() {
+                let pairs = (1..=(scan - last_scan).min(position)).map(|i| (scan - i, position - i));
+                backward = extended(pairs, new, base);
+            }
+            if last_scan + forward > scan - backward {
+                let overlap = last_scan + forward - (scan - backward);
+                let (mut score, mut best, mut kept) = (0i64, 0i64, 0usize);
+                for i in 0..overlap {
+                    let left = last_scan + forward - overlap + i;
+                    score += i64::from(base.get(last_position + forward - overlap + i) == Some(&new[left]));
+                    let right = scan - backward + i;
+                    score -= i64::from(base.get(position - backward + i) == Some(&new[right]));
+                    if score > best {
+                        best = score;
+                        kept = i + 1;
+                    }
+                }
+                forward = forward - overlap + kept;
+                backward -= kept;
+            }
+            if forward > 0 {
+                found.push(Op {
+                    literal: (last_scan - done) as u32,
+                    copy: forward as u32,
+                    base: last_position as u32,
+                });
+                done = last_scan + forward;
+            }
+            last_scan = scan - backward;
+            last_position = position.wrapping_sub(backward);
+            offset = position as i64 - scan as i64;
+        }
+    }
+    if done < new.len() || found.is_empty() {
+        found.push(Op { literal: (new.len() - done) as u32, copy: 0, base: 0 });
+    }
+    Ok(found)
+}
+
+/// How far along `pairs` of places most bytes are alike.
+fn extended(pairs: impl Iterator<Item = (usize, usize)>, new: &[u8], base: &[u8]) -> usize {
+    let (mut alike, mut best_score, mut best) = (0i64, 0i64, 0usize);
+    for (i, (at_new, at_base)) in pairs.enumerate() {
+        let Some(byte) = base.get(at_base) else { break };
+        alike += i64::from(*byte == new[at_new]);
+        let score = alike * 2 - (i as i64 + 1);
+        if score > best_score {
+            best_score = score;
+            best = i + 1;
+        }
+    }
+    best
+}

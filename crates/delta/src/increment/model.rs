@@ -1,0 +1,166 @@
+//! What a bit is likely to be: counters that learn, and mixers that weigh several opinions.
+//!
+//! All arithmetic is in whole numbers, so that every machine foresees the same. Opinions are mixed in the logistic
+//! domain (`stretch(p) = ln(p / (1 - p))`), where a sure opinion counts for more than several lukewarm ones.
+
+use super::range::BitCoder;
+
+/// How far a counter with so many observations moves towards the next one, of 2^16.
+const RATES: [u32; 16] =
+    [32768, 21845, 16384, 13107, 10922, 8192, 6553, 5461, 4681, 4096, 3640, 3276, 2978, 2730, 2520, 2340];
+
+/// A probability that learns fast at first and slowly later: 22 bits of it, and how often it was told (10 bits).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counter(u32);
+
+impl Default for Counter {
+    fn default() -> Self {
+        Self::at(1 << 15)
+    }
+}
+
+impl Counter {
+    /// One that starts at `p` of 2^16.
+    pub(super) const fn at(p: u32) -> Self {
+        Self(p << 16)
+    }
+
+    /// The probability of a set bit, 1 to 65535 of 2^16.
+    #[inline]
+    pub(super) fn p(self) -> u32 {
+        (self.0 >> 16).clamp(1, 65535)
+    }
+
+    /// Learns that the bit was `bit`; after `limit` observations old ones fade.
+    #[inline]
+    pub(super) fn learn(&mut self, bit: bool, limit: u32) {
+        let count = self.0 & 1023;
+        let p = i64::from(self.0 >> 10);
+        let target = if bit { (1i64 << 22) - 1 } else { 0 };
+        let moved = p + (target - p) * 2 / i64::from(2 * count + 3);
+        self.0 = (moved as u32) << 10 | if count < limit { count + 1 } else { count };
+    }
+
+    /// Codes a bit with this counter alone.
+    #[inline]
+    pub(super) fn code(&mut self, coder: &mut impl BitCoder, bit: bool, limit: u32) -> bool {
+        let bit = coder.bit(bit, self.p());
+        self.learn(bit, limit);
+        bit
+    }
+}
+
+/// A counter in 16 bits, for tables with very many: 12 bits of probability, 4 of how often it was told.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Slot(pub(super) u16);
+
+impl Slot {
+    pub(super) const NEW: Self = Self(2048 << 4);
+
+    /// Which of the 1024 states it is in: 64 steps of probability for each count.
+    #[inline]
+    pub(super) fn state(self) -> usize {
+        usize::from(self.0 & 15) << 6 | usize::from(self.0 >> 10)
+    }
+
+    #[inline]
+    pub(super) fn learn(&mut self, bit: bool) {
+        let count = self.0 & 15;
+        let p = i32::from(self.0 >> 4);
+        let target = if bit { 4095 } else { 0 };
+        let moved = p + (((target - p) * RATES[usize::from(count)] as i32 + 32768) >> 16);
+        self.0 = (moved as u16) << 4 | (count + 1).min(15);
+    }
+}
+
+/// `ln(p / (1 - p))`, in 1/256, for p in 1/4096; and its inverse.
+#[derive(Debug)]
+pub(super) struct Logistic {
+    stretch: Vec<i16>,
+}
+
+/// Largest magnitude in the logistic domain.
+pub(super) const STRETCH_MAX: i32 = 2047;
+
+/// `1 / (1 + e^-x)`, in 1/65536, for x in 1/256 from -8 to 8 in steps of 1/2.
+const SQUASH: [i32; 33] = [
+    22, 36, 60, 99, 162, 267, 439, 720, 1179, 1921, 3108, 4971, 7812, 11955, 17625, 24743, 32768, 40793,
+    47911, 53581, 57724, 60565, 62428, 63615, 64357, 64816, 65097, 65269, 65374, 65437, 65476, 65500, 65514,
+];
+
+/// The probability (of 2^16) at `x` of the logistic domain.
+#[inline]
+pub(super) fn squash(x: i32) -> i32 {
+    let x = x.clamp(-STRETCH_MAX, STRETCH_MAX) + 2048;
+    let step = (x >> 7) as usize;
+    let part = x & 127;
+    (SQUASH[step] * (128 - part) + SQUASH[step + 1] * part) >> 7
+}
+
+impl Logistic {
+    pub(super) fn new() -> Self {
+        let mut stretch = vec![0i16; 4096];
+        let mut next = 0usize;
+        for x in -STRETCH_MAX..=STRETCH_MAX {
+            let p = (squash(x) >> 4) as usize;
+            while next <= p && next < 4096 {
+                stretch[next] = x as i16;
+                next += 1;
+            }
+        }
+        while next < 4096 {
+            stretch[next] = STRETCH_MAX as i16;
+            next += 1;
+        }
+        Self { stretch }
+    }
+
+    /// `p` is of 2^16.
+    #[inline]
+    pub(super) fn stretch(&self, p: u32) -> i32 {
+        i32::from(self.stretch[(p >> 4) as usize & 4095])
+    }
+}
+
+/// Largest weight: 8, so that no product leaves 32 bits.
+const WEIGHT_MAX: i32 = 1 << 19;
+
+/// Weighs `N` opinions; which weights are used is chosen by a small context.
+#[derive(Debug)]
+pub(super) struct Mixer<const N: usize> {
+    weights: Vec<[i32; N]>,
+    chosen: usize,
+    p: i32,
+    rate: i32,
+}
+
+impl<const N: usize> Mixer<N> {
+    pub(super) fn new(contexts: usize, first: i32, rate: i32) -> Self {
+        Self { weights: vec![[first; N]; contexts], chosen: 0, p: 32768, rate }
+    }
+
+    /// The mixed opinion, in the logistic domain.
+    #[inline]
+    pub(super) fn mix(&mut self, inputs: &[i32; N], context: usize) -> i32 {
+        self.chosen = context;
+        let weights = &self.weights[context];
+        let mut sum = 0i32;
+        for i in 0..N {
+            sum = sum.wrapping_add(inputs[i].wrapping_mul(weights[i]) >> 8);
+        }
+        let x = (sum >> 8).clamp(-STRETCH_MAX, STRETCH_MAX);
+        self.p = squash(x);
+        x
+    }
+
+    /// Learns that the bit was `bit`, from the last mix.
+    #[inline]
+    pub(super) fn learn(&mut self, inputs: &[i32; N], bit: bool) {
+        let target = if bit { 65535 } else { 0 };
+        let error = ((target - self.p) * self.rate) >> 4;
+        let weights = &mut self.weights[self.chosen];
+        for i in 0..N {
+            weights[i] = (weights[i] + ((inputs[i] * error + 0x8000) >> 16)).clamp(-WEIGHT_MAX, WEIGHT_MAX);
+        }
+    }
+}
