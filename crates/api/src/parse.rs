@@ -186,6 +186,7 @@ impl SettingsDocument {
             update_agent_quota_mib: self.update_agent_quota_mib,
             update_agent_downloads_max: self.update_agent_downloads_max,
             update_agent_bandwidth_kib_per_second: self.update_agent_bandwidth_kib_per_second,
+            confidential: self.confidential,
         };
         let problems = settings.problems();
         if problems.is_empty() { Ok(settings) } else { Err(problems) }
@@ -206,6 +207,7 @@ impl From<EffectiveSettings> for EffectiveSettingsDocument {
             update_agent_quota_mib: settings.update_agent_quota_mib,
             update_agent_downloads_max: settings.update_agent_downloads_max,
             update_agent_bandwidth_kib_per_second: settings.update_agent_bandwidth_kib_per_second,
+            confidential: settings.confidential,
         }
     }
 }

@@ -131,6 +131,9 @@ pub struct EffectiveSettingsDocument {
     pub update_agent_downloads_max: u32,
     /// Kibibytes a second that an update agent gives out in all; 0: no limit (U4, N5).
     pub update_agent_bandwidth_kib_per_second: u64,
+    /// Only the domain's own clients read its settings, whoever carries them (I3).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub confidential: bool,
 }
 
 /// The typed settings that one domain says explicitly; what is absent comes from above (D1).
@@ -170,4 +173,7 @@ pub struct SettingsDocument {
     /// Likewise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub update_agent_bandwidth_kib_per_second: Option<u64>,
+    /// Likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confidential: Option<bool>,
 }

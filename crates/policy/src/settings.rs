@@ -32,6 +32,8 @@ pub struct Settings {
     pub update_agent_downloads_max: Option<u32>,
     /// Kibibytes a second that an update agent gives out in all; 0: no limit (U4, N5).
     pub update_agent_bandwidth_kib_per_second: Option<u64>,
+    /// The settings are for the domain's own clients: whoever carries them does not read them (I3).
+    pub confidential: Option<bool>,
 }
 
 /// The typed settings, all decided.
@@ -59,6 +61,8 @@ pub struct EffectiveSettings {
     pub update_agent_downloads_max: u32,
     /// See [`Settings::update_agent_bandwidth_kib_per_second`].
     pub update_agent_bandwidth_kib_per_second: u64,
+    /// See [`Settings::confidential`].
+    pub confidential: bool,
 }
 
 impl Default for EffectiveSettings {
@@ -76,6 +80,7 @@ impl Default for EffectiveSettings {
             update_agent_quota_mib: 20 * 1024,
             update_agent_downloads_max: 50,
             update_agent_bandwidth_kib_per_second: 0,
+            confidential: false,
         }
     }
 }
@@ -98,6 +103,7 @@ impl Settings {
             update_agent_bandwidth_kib_per_second: self
                 .update_agent_bandwidth_kib_per_second
                 .or(above.update_agent_bandwidth_kib_per_second),
+            confidential: self.confidential.or(above.confidential),
         }
     }
 
@@ -121,6 +127,7 @@ impl Settings {
             update_agent_bandwidth_kib_per_second: self
                 .update_agent_bandwidth_kib_per_second
                 .unwrap_or(default.update_agent_bandwidth_kib_per_second),
+            confidential: self.confidential.unwrap_or(default.confidential),
         }
     }
 

@@ -61,11 +61,10 @@ CREATE TABLE fleet_cas (
     made        INTEGER NOT NULL
 ) STRICT;
 
--- Keys of confidential domains; the newest of each seals, older ones are kept for what they sealed.
+-- The key of each confidential domain. What an older one sealed is still about on update agents; those whom it was
+-- for have it, nobody else shall.
 CREATE TABLE domain_keys (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    domain TEXT NOT NULL,
-    secret BLOB NOT NULL,
+    domain TEXT PRIMARY KEY,
+    secret TEXT NOT NULL, -- base64
     made   INTEGER NOT NULL
-) STRICT;
-CREATE INDEX domain_keys_domain ON domain_keys (domain, number);
+) STRICT, WITHOUT ROWID;

@@ -103,10 +103,13 @@ impl App {
         }
         let _change = self.change().await;
         let domain = self.known_domain(domain).await?;
-        let mut moved = Vec::new();
+        let (mut moved, mut left) = (Vec::new(), Vec::new());
         let mut before = Map::new();
         for id in ids {
             let row = self.known_client(id).await?;
+            if row.domain != domain.as_str() && !left.contains(&row.domain) {
+                left.push(row.domain.clone());
+            }
             before.insert(row.id.clone(), row.domain.clone().into());
             moved.push(ClientRow { domain: domain.to_string(), ..row });
         }
@@ -114,8 +117,10 @@ impl App {
         for row in &moved {
             rows::set_domain(&mut tx, &row.id, domain.as_str()).await?;
         }
+        let staged = self.stage_fleet(&mut tx, &left, by.now).await?;
         let did = by.did("client.move", format!("{} clients", ids.len()));
-        tx.commit(did.before(before.into()).after(json!({"domain": domain.as_str()}))).await?;
+        let did = did.before(before.into()).after(json!({"domain": domain.as_str()}));
+        self.commit(tx, staged.into_iter().collect(), did).await?;
         let policy = self.db.policy_now().await?;
         Ok(moved.into_iter().map(|row| client_view(row, &policy.document.update_agents)).collect())
     }
@@ -140,7 +145,7 @@ impl App {
         let staged = match identities::of_client(&mut tx, id).await? {
             Some(identity) => {
                 super::fleet::revoke(&mut tx, &identity, by.now).await?;
-                self.stage_fleet(&mut tx, by.now).await?
+                self.stage_fleet(&mut tx, std::slice::from_ref(&row.domain), by.now).await?
             }
             None => None,
         };

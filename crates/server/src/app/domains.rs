@@ -12,12 +12,13 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::domain_settings::document;
+use super::fleet::confidential::domain_bytes;
 use super::signing::failed;
 use crate::access::By;
 use crate::audit::Record;
+use crate::db::Tx;
 use crate::db::domain_settings::{StoredVersion, insert_version};
 use crate::db::domains::{self as rows, DomainRow};
-use crate::db::{Tx, to_json};
 use crate::error::{Error, Refusal, Result};
 
 impl App {
@@ -126,9 +127,8 @@ impl App {
         }
         let mut draft = self.draft(Class::Settings);
         for document in documents(&after)?.iter().filter(|document| document.version == version) {
-            draft
-                .add(domain_target(&document.domain), to_json(document).into_bytes())
-                .map_err(failed(Class::Settings, "domain"))?;
+            let bytes = domain_bytes(&mut tx, document, now).await?;
+            draft.add(domain_target(&document.domain), bytes).map_err(failed(Class::Settings, "domain"))?;
         }
         let removed: Vec<_> =
             before.iter().filter(|row| !after.iter().any(|other| other.path == row.path)).collect();
@@ -143,6 +143,7 @@ impl App {
         };
         for row in &removed {
             rows::delete(&mut tx, &row.path).await?;
+            crate::db::fleet::delete_domain_keys(&mut tx, &row.path).await?;
             let nothing = DomainRow {
                 saved_version: row.saved_version + 1,
                 set: DomainSettings::default(),

@@ -6,6 +6,7 @@
 
 pub mod admission;
 mod ca;
+pub(crate) mod confidential;
 mod enrol;
 pub mod keys;
 mod peers;
@@ -34,7 +35,7 @@ use super::policies::{policy_target, signed_policy};
 use super::signing::{Staged, failed};
 use crate::access::By;
 use crate::audit::Audit;
-use crate::db::identities;
+use crate::db::{Tx, identities};
 use crate::error::Result;
 use crate::limits::REVOKED_SIGNED_MAX;
 
@@ -82,20 +83,26 @@ impl App {
         })
     }
 
-    /// Signs the policy with what `db` says of the fleet; none: it says so already. The caller holds [`App::change`].
+    /// Signs the policy with what `tx` says of the fleet, and the settings of confidential domains that somebody has
+    /// `left` with a new key; none: nothing differs. The caller holds [`App::change`].
     pub(crate) async fn stage_fleet(
         &self,
-        db: &mut SqliteConnection,
+        tx: &mut Tx,
+        left: &[String],
         now: Timestamp,
     ) -> Result<Option<Staged>> {
         let saved = self.db.policy_now().await?;
-        let document = signed_policy(&saved, self.fleet_document(db, now).await?);
+        let document = signed_policy(&saved, self.fleet_document(tx, now).await?);
         let signed = self.published(Class::Settings).target(&policy_target());
-        if signed.is_some_and(|(_, digest)| digest == Digest::of(&document)) {
+        let mut draft = self.draft(Class::Settings);
+        let same = signed.is_some_and(|(_, digest)| digest == Digest::of(&document));
+        if !same {
+            draft.add(policy_target(), document).map_err(failed(Class::Settings, "policy"))?;
+        }
+        let rekeyed = self.rekey(tx, &mut draft, left, now).await?;
+        if same && !rekeyed {
             return Ok(None);
         }
-        let mut draft = self.draft(Class::Settings);
-        draft.add(policy_target(), document).map_err(failed(Class::Settings, "policy"))?;
         self.stage(Class::Settings, draft, now).map(Some)
     }
 
@@ -104,7 +111,7 @@ impl App {
     pub(crate) async fn sign_fleet(&self, now: Timestamp) -> Result<bool> {
         let _change = self.change().await;
         let mut tx = self.db.begin().await?;
-        let staged = self.stage_fleet(&mut tx, now).await?;
+        let staged = self.stage_fleet(&mut tx, &[], now).await?;
         let signed = staged.is_some();
         let audit = match signed {
             true => By::server(now).did("fleet.sign", "the signed policy").into(),

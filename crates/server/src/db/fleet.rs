@@ -55,3 +55,35 @@ pub async fn delete_cas_before(db: &mut SqliteConnection, before: u64) -> Result
     sqlx::query("DELETE FROM fleet_cas WHERE number < ?").bind(number(before)).execute(db).await?;
     Ok(())
 }
+
+/// The key of a domain, as text.
+pub async fn domain_key(db: &mut SqliteConnection, domain: &str) -> Result<Option<String>> {
+    let found = sqlx::query_scalar("SELECT secret FROM domain_keys WHERE domain = ?")
+        .bind(domain)
+        .fetch_optional(db)
+        .await?;
+    Ok(found)
+}
+
+/// Stores a domain's key in place of those it had.
+pub async fn put_domain_key(
+    db: &mut SqliteConnection,
+    domain: &str,
+    key: &str,
+    now: Timestamp,
+) -> Result<()> {
+    delete_domain_keys(db, domain).await?;
+    sqlx::query("INSERT INTO domain_keys (domain, secret, made) VALUES (?, ?, ?)")
+        .bind(domain)
+        .bind(key)
+        .bind(now.as_second())
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Forgets a domain's keys.
+pub async fn delete_domain_keys(db: &mut SqliteConnection, domain: &str) -> Result<()> {
+    sqlx::query("DELETE FROM domain_keys WHERE domain = ?").bind(domain).execute(db).await?;
+    Ok(())
+}

@@ -44,7 +44,7 @@ impl App {
         rows::insert_ca(&mut tx, &row, now).await?;
         let in_use = drop_oldest(&mut tx, now).await?;
         let keys = old.with_ca(new, &in_use, &self.config, &self.fleet_url, now)?;
-        let staged = self.stage_fleet(&mut tx, now).await?;
+        let staged = self.stage_fleet(&mut tx, &[], now).await?;
         let did = by.did("fleet.rotate_ca", number).before(json!({"number": old.number}));
         self.commit(tx, staged.into_iter().collect(), did).await?;
         self.set_fleet_keys(keys)?;

@@ -125,9 +125,14 @@ impl App {
         let mut identity = known.unwrap_or_else(|| new_identity(&request, now));
         identity.certificate_end = chain.not_after();
         identity.seal_key = request.seal_key.to_string();
+        // Whoever had the former key could open what its domain keeps to itself.
+        let left: Vec<String> = match self.db.client(request.client.as_str()).await? {
+            Some(former) => vec![former.domain],
+            None => Vec::new(),
+        };
         let domain = self.let_in(&mut tx, &request, &admission, &identity, now).await?;
         let staged = match &admission {
-            Admission::Instead(_) => self.stage_fleet(&mut tx, now).await?,
+            Admission::Instead(_) => self.stage_fleet(&mut tx, &left, now).await?,
             Admission::Again | Admission::New(_) => None,
         };
         let by = By::client(request.client.as_str(), from.to_canonical().to_string(), now);

@@ -26,7 +26,7 @@ impl App {
             way_out: "it was revoked already, or never enrolled; look at the client",
         })?;
         let revoked = revoke(&mut tx, &identity, now).await?;
-        let staged = self.stage_fleet(&mut tx, now).await?;
+        let staged = self.stage_fleet(&mut tx, std::slice::from_ref(&client.domain), now).await?;
         let did = by.did("client.revoke", id).before(json!({"key": revoked.key, "until": revoked.until}));
         self.commit(tx, staged.into_iter().collect(), did).await?;
         tracing::info!(client = client.id, key = revoked.key, "client revoked");

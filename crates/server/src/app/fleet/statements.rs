@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use headwater_api::checkin::CheckIn;
+use headwater_api::checkin::{CheckIn, CheckInAnswer};
 use headwater_api::report::{Report, ReportAnswer};
-use headwater_identity::{Answer, Kind, Peer, PublicKey, Statement, VerifiedStatement};
+use headwater_identity::{Answer, Disbelief, Kind, Peer, PublicKey, Statement, VerifiedStatement};
 use headwater_policy::ClientId;
 use jiff::Timestamp;
 
@@ -61,8 +61,9 @@ impl App {
         let row = super::super::clients::row_of_check_in(check_in, now)?;
         let domain = self.note_client(&mut tx, row, None, now).await?;
         rows::put(&mut tx, &identity).await?;
+        let domain_keys = self.domain_keys_for(&mut tx, &identity, &domain).await?;
         tx.commit(Audit::Exempt("what a client says of itself is in the registry and its reports")).await?;
-        let answer = self.check_in_answer(domain, now);
+        let answer = CheckInAnswer { domain_keys, ..self.check_in_answer(domain, now) };
         Answer::sign(&keys.answer, statement.client(), Kind::CheckIn, statement.sequence(), to_json(&answer))
             .map_err(key_failed("signing an answer"))
     }
@@ -81,15 +82,6 @@ impl App {
     ) -> Result<Answer> {
         let keys = self.fleet_keys();
         let (mut tx, statement, mut identity) = self.take(statement, Kind::Report, peer, from, now).await?;
-        if statement.body().len() > limits::REPORT_BODY_BYTES_MAX {
-            return Err(Refusal::TooLarge {
-                what: "the report".to_owned(),
-                limit: limits::REPORT_BODY_BYTES_MAX as u64,
-                unit: "bytes",
-                way_out: "no run of a client that works has so much to say",
-            }
-            .into());
-        }
         let missing = rows::gaps(&mut tx, &identity.client).await?;
         if let Arrival::Taken { newest, gaps } =
             arrival(identity.taken.report, &missing, statement.sequence())?
@@ -151,6 +143,12 @@ impl App {
             })?;
         match statement.verify(&client, &key, kind) {
             Ok(verified) => Ok((verified, identity)),
+            Err(Disbelief::Oversized(max)) => Err(Doubt::from(Refusal::TooLarge {
+                what: "the body of a statement".to_owned(),
+                limit: max as u64,
+                unit: "bytes",
+                way_out: "no client that works has so much to say at once",
+            })),
             Err(disbelief) => Err(stranger("bad_statement", Refusal::Unbelieved(disbelief.to_string()))),
         }
     }

@@ -1,0 +1,107 @@
+//! Confidential settings (I3): sealed for the domain's clients, with a new key when one of them goes.
+
+use headwater_identity::{DomainKey, Kind, SealedSettings};
+use headwater_policy::Class;
+use serde_json::{Value, json};
+
+use crate::endpoint::Endpoint;
+use crate::harness::Server;
+
+/// The domain of the tests.
+const DOMAIN: &str = "root/paris";
+
+async fn world() -> Server {
+    let server = Server::start_fleet().await;
+    server.ok("POST", "/api/v1/domains", Some(json!({"path": DOMAIN}))).await;
+    server.ok("POST", "/api/v1/domains", Some(json!({"path": "root/oslo"}))).await;
+    set(&server, json!({"settings": {"confidential": true}, "values": {"proxy": "s3cret"}})).await;
+    server
+}
+
+async fn set(server: &Server, edit: Value) {
+    let base = server.get("/api/v1/domains/root%2Fparis").await["saved_version"].clone();
+    let edit = json!({"edit": edit, "base_version": base});
+    server.ok("PATCH", "/api/v1/domains/root%2Fparis/settings", Some(edit)).await;
+}
+
+async fn signed(server: &Server) -> Value {
+    server.target(Class::Settings, "domains/root/paris.json").await.unwrap()
+}
+
+/// What the client was given at a check-in: the ids of keys, and the keys as far as it can open them.
+async fn keys(endpoint: &Endpoint) -> Vec<DomainKey> {
+    let (status, said) = endpoint.state(Kind::CheckIn, &endpoint.check_in_body()).await;
+    assert_eq!(status, 200, "{said}");
+    let given = said["domain_keys"].as_array().cloned().unwrap_or_default();
+    given
+        .iter()
+        .map(|given| {
+            let sealed = serde_json::from_value(given["sealed"].clone()).unwrap();
+            let domain = given["domain"].as_str().unwrap().parse().unwrap();
+            let key = DomainKey::open(&endpoint.seal, &sealed, &endpoint.id, &domain).unwrap();
+            assert_eq!(key.id().to_string(), given["key_id"].as_str().unwrap());
+            key
+        })
+        .collect()
+}
+
+fn opened(document: &Value, key: &DomainKey) -> Option<Value> {
+    let sealed: SealedSettings = serde_json::from_value(document["sealed"].clone()).unwrap();
+    let bytes =
+        key.open_settings(&DOMAIN.parse().unwrap(), document["version"].as_u64().unwrap(), &sealed).ok()?;
+    Some(serde_json::from_slice(&bytes).unwrap())
+}
+
+#[tokio::test]
+async fn only_the_domains_own_clients_read_its_settings() {
+    let server = world().await;
+    let document = signed(&server).await;
+    assert!(!document.to_string().contains("s3cret"), "{document}");
+    assert_eq!((&document["domain"], &document["settings"]), (&json!(DOMAIN), &Value::Null));
+    let inside = Endpoint::enrolled(&server, "pc-1", DOMAIN).await;
+    let outside = Endpoint::enrolled(&server, "pc-2", "root/oslo").await;
+    let given = keys(&inside).await;
+    let inner = opened(&document, &given[0]).unwrap();
+    assert_eq!((&inner["values"]["proxy"], &inner["version"]), (&json!("s3cret"), &document["version"]));
+    assert!(keys(&outside).await.is_empty());
+    for file in crate::harness::files(&server.repository(Class::Settings)) {
+        let bytes = std::fs::read(&file).unwrap();
+        assert!(!bytes.windows(6).any(|window| window == b"s3cret"), "{}", file.display());
+    }
+    // Administrators go on reading them, and can open them to everybody again.
+    assert_eq!(server.get("/api/v1/domains/root%2Fparis").await["effective"]["values"]["proxy"], "s3cret");
+    set(&server, json!({"settings": {"confidential": false}})).await;
+    assert_eq!(signed(&server).await["values"]["proxy"], "s3cret");
+}
+
+#[tokio::test]
+async fn who_leaves_reads_nothing_of_what_comes_after() {
+    let server = world().await;
+    let stays = Endpoint::enrolled(&server, "pc-0", DOMAIN).await;
+    let mut before = keys(&stays).await.remove(0);
+    let mut version = signed(&server).await["version"].as_u64().unwrap();
+    for (client, way) in [("pc-1", "revoked"), ("pc-2", "removed"), ("pc-3", "moved"), ("pc-4", "replaced")] {
+        let leaves = Endpoint::enrolled(&server, client, DOMAIN).await;
+        assert_eq!(keys(&leaves).await[0].id(), before.id());
+        match way {
+            "revoked" => drop(server.ok("POST", &format!("/api/v1/clients/{client}/revoke"), None).await),
+            "removed" => drop(server.ok("DELETE", &format!("/api/v1/clients/{client}"), None).await),
+            "moved" => {
+                let moved = json!({"clients": [client], "domain": "root/oslo"});
+                server.ok("POST", "/api/v1/clients/move", Some(moved)).await;
+                assert!(keys(&leaves).await.is_empty());
+            }
+            _ => {
+                let bundle = server.bundle(json!({"client": client})).await;
+                assert_eq!(Endpoint::new(client, &bundle).enrol(&bundle).await.0, 200);
+            }
+        }
+        let document = signed(&server).await;
+        let now = keys(&stays).await.remove(0);
+        assert_ne!(now.id(), before.id(), "{way}");
+        assert!(document["version"].as_u64().unwrap() > version, "{way}: clients take it as newer");
+        assert!(opened(&document, &before).is_none(), "{way}");
+        assert_eq!(opened(&document, &now).unwrap()["values"]["proxy"], "s3cret");
+        (before, version) = (now, document["version"].as_u64().unwrap());
+    }
+}
