@@ -20,11 +20,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::repository::increments::Content;
 use clap::Args;
 use headwater_api::plan::PlanDocument;
 use headwater_api::report::Report;
 use headwater_api::v1::Draft;
-use headwater_repo::FileEntry;
 use headwater_server::Running;
 use jiff::Timestamp;
 use tempfile::TempDir;
@@ -104,7 +104,7 @@ pub async fn run(arguments: DemoArguments, output: Output) -> Result<Exit, Failu
 }
 
 /// Releases being packed, each with its files once that is done.
-type Packing = Vec<JoinHandle<Result<(NewRelease, Vec<FileEntry>), Failure>>>;
+type Packing = Vec<JoinHandle<Result<(NewRelease, Content), Failure>>>;
 
 /// The demo, set up.
 struct Demo {
@@ -135,6 +135,8 @@ impl Demo {
         let vendor_address = if ipv6 { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() };
         let vendor = Vendor::start(data, vendor_address, now()).await?;
         let server = start_in_process(&data.join("server")).await?;
+        // The vendor brings its increments; making more would take the processors from everybody else here.
+        server.app().pause_increments();
         let console = Console::new(&ServerLocation::socket(&server.socket))?;
         let fleet = Fleet::new(console, data);
         fleet.set_vendor(&vendor.url, vendor.root.clone()).await?;

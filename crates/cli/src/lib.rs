@@ -13,6 +13,7 @@ pub mod credentials;
 pub mod demo;
 pub mod domains;
 pub mod failure;
+pub mod increments;
 pub mod keys;
 pub mod limits;
 pub mod output;
@@ -63,6 +64,7 @@ enum Command {
     Server(server::ServerArguments),
     Publish(publish::PublishArguments),
     Releases(releases::ReleasesArguments),
+    Increments(increments::IncrementsArguments),
     Sources(sources::SourcesArguments),
     Clients(clients::ClientsArguments),
     Domains(domains::DomainsArguments),
@@ -142,6 +144,7 @@ fn run(command: Command, output: Output) -> Result<Exit, Failure> {
             Command::Server(arguments) => server::run(arguments, output).await,
             Command::Publish(arguments) => publish::run(arguments, output).await,
             Command::Releases(arguments) => releases::run(arguments, output).await,
+            Command::Increments(arguments) => increments::run(arguments, output).await,
             Command::Sources(arguments) => sources::run(arguments, output).await,
             Command::Clients(arguments) => clients::run(arguments, output).await,
             Command::Domains(arguments) => domains::run(arguments, output).await,

@@ -5,6 +5,7 @@
 
 pub mod ceremony;
 pub mod folder;
+pub mod increments;
 pub mod keys;
 pub mod publish;
 pub mod show;
@@ -15,7 +16,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use headwater_policy::Class;
-use headwater_repo::{Expiry, Published, Role, layout};
+use headwater_repo::{ComponentName, Expiry, Published, Role, layout};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -195,6 +196,9 @@ struct PublishArguments {
     /// Publish an archive as a file
     #[arg(long)]
     keep_archive: bool,
+    /// Make increments from so many releases before this one; from older ones clients go over several. 0 makes none
+    #[arg(long, value_name = "COUNT", default_value_t = 14, value_parser = clap::value_parser!(u32).range(0..=14))]
+    increments: u32,
 }
 
 /// One of the three classes.
@@ -286,8 +290,11 @@ fn publish_release(arguments: &PublishArguments, now: Timestamp, output: Output)
     let progress = output.progress(&arguments.name, package.bytes);
     let new = NewRelease { name: &arguments.name, version: &arguments.version, options: &options };
     let folder = arguments.place.open().with_expiry(arguments.keys.lives.expiry());
-    let files = || publish::bodies(&folder, &package, &progress);
-    let release = publish::publish(&folder, &keys.ring()?, &new, files, now);
+    let content = |component: &ComponentName| {
+        let files = publish::bodies(&folder, &package, &progress)?;
+        increments::make(&folder, component, files, arguments.increments as usize)
+    };
+    let release = publish::publish(&folder, &keys.ring()?, &new, content, now);
     progress.finish();
     let release = release?;
     let answer = json!({"name": arguments.name, "sequence": release.sequence.get(), "version": release.version.as_str(), "files": release.files, "size": release.size});

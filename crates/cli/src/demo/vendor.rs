@@ -6,7 +6,7 @@ use std::path::Path;
 
 use headwater_depot::serve::{self, ListenLimits, ServeLimits};
 use headwater_policy::Class;
-use headwater_repo::FileEntry;
+use headwater_repo::ComponentName;
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -17,6 +17,7 @@ use crate::pack::Package;
 use crate::progress::Progress;
 use crate::repository::ceremony::{first_root, init};
 use crate::repository::folder::Folder;
+use crate::repository::increments::{self, Content};
 use crate::repository::keys::KeyFolder;
 use crate::repository::publish;
 
@@ -55,21 +56,19 @@ impl Vendor {
     }
 
     /// Packs a release: the dear part of publishing, which may be done ahead.
-    pub fn pack(&self, release: &NewRelease) -> Result<Vec<FileEntry>, Failure> {
+    /// Increments are made from the release before; from older ones they lead over those made before.
+    pub fn pack(&self, release: &NewRelease) -> Result<Content, Failure> {
         let package = Package::of(&release.path, true)?;
-        publish::bodies(&self.folder, &package, &Progress::bytes(false, "", 0))
+        let files = publish::bodies(&self.folder, &package, &Progress::bytes(false, "", 0))?;
+        increments::make(&self.folder, &publish::component_name(&release.name)?, files, 1)
     }
 
     /// Publishes a packed release of a component.
-    pub fn publish(
-        &self,
-        release: &NewRelease,
-        files: Vec<FileEntry>,
-        now: Timestamp,
-    ) -> Result<u64, Failure> {
+    pub fn publish(&self, release: &NewRelease, content: Content, now: Timestamp) -> Result<u64, Failure> {
         let options = headwater_api::v1::PublishOptions::default();
         let new = publish::NewRelease { name: &release.name, version: &release.version, options: &options };
-        let published = publish::publish(&self.folder, &self.keys.ring()?, &new, || Ok(files), now)?;
+        let published =
+            publish::publish(&self.folder, &self.keys.ring()?, &new, |_: &ComponentName| Ok(content), now)?;
         Ok(published.size)
     }
 }

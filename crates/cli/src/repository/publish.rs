@@ -13,6 +13,7 @@ use headwater_repo::{
 use jiff::Timestamp;
 
 use super::folder::{Folder, keep};
+use super::increments::{self, Content};
 use crate::failure::{Failure, chain};
 use crate::pack::{Package, PackedFile};
 use crate::progress::Progress;
@@ -28,13 +29,13 @@ pub struct NewRelease<'a> {
     pub options: &'a PublishOptions,
 }
 
-/// Publishes a release as the current one. `files` writes its bodies, as [`bodies`] does, once nothing else
-/// stands against it.
+/// Publishes a release as the current one. `content` writes its bodies and increments, as [`bodies`] and
+/// [`increments::make`] do, once nothing else stands against it.
 pub fn publish(
     folder: &Folder,
     ring: &KeyRing,
     new: &NewRelease<'_>,
-    files: impl FnOnce() -> Result<Vec<FileEntry>, Failure>,
+    content: impl FnOnce(&ComponentName) -> Result<Content, Failure>,
     now: Timestamp,
 ) -> Result<Release, Failure> {
     let component = component_name(new.name)?;
@@ -63,17 +64,26 @@ pub fn publish(
         command: hook.command.clone(),
         timeout_seconds: hook.timeout_seconds.into(),
     };
+    let Content { files, intermediates } = content(&component)?;
     let manifest = Manifest {
-        files: files()?,
+        files,
         install: new.options.install.as_ref().map(signed),
         probe: new.options.probe.as_ref().map(signed),
         component,
         sequence,
         version,
-        intermediates: Vec::new(),
+        intermediates,
     };
     let mut draft = Draft::next(&present);
     let list = stage_release(&mut draft, list.as_ref(), &manifest, now).map_err(refused)?;
+    // Only the current release names increments: those to the others lead nowhere any more.
+    for release in list.releases().iter().filter(|release| release.sequence != sequence) {
+        let other = increments::manifest(folder, &present, &manifest.component, release.sequence)?;
+        if other.has_increments() {
+            let bytes = other.without_increments().to_bytes().map_err(|error| refused(error.into()))?;
+            draft.add(layout::manifest(&manifest.component, release.sequence), bytes).map_err(refused)?;
+        }
+    }
     sign(folder, ring, draft, now)?;
     Ok(list.current().clone())
 }
@@ -136,7 +146,8 @@ pub fn refused(error: headwater_repo::WriteError) -> Failure {
     }
 }
 
-fn component_name(name: &str) -> Result<ComponentName, Failure> {
+/// A name, or why it will not do.
+pub fn component_name(name: &str) -> Result<ComponentName, Failure> {
     ComponentName::new(name).map_err(|error| Failure::bad_input(format!("name `{name}`: {error}")))
 }
 

@@ -139,7 +139,8 @@ fn releases(
         verified.releases += 1;
         match manifest(folder, trusted, &list, release.sequence) {
             Ok(manifest) => {
-                blobs.extend(manifest.files.iter().map(|file| (file.body.sha256, file.body.size)))
+                blobs.extend(manifest.files.iter().map(|file| (file.body.sha256, file.body.size)));
+                blobs.extend(manifest.increments().map(|increment| (increment.sha256, increment.size)));
             }
             Err(problem) => verified.problems.push(problem),
         }

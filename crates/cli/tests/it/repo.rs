@@ -135,3 +135,84 @@ fn signatures_live_as_long_as_they_are_told_to() {
     check(&["--targets-days", "100"], "targets", 90);
     check(&["--targets-days", "400"], "targets", 400);
 }
+
+/// Text that does not pack well, of which release `number` has a few lines of its own.
+fn rules(number: usize) -> String {
+    let line = |at: usize| {
+        let changed = (0..=number).rev().find(|release| (release * 31) % 2_000 == at).unwrap_or(0);
+        let mut word = (at as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (changed as u64) << 7;
+        word = (word ^ (word >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        format!("rule {at} {word:016x}\n")
+    };
+    (0..2_000).map(line).collect()
+}
+
+#[test]
+fn a_release_is_published_with_increments_from_those_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    done(here, &["repo", "init", "public", "--keys", "keys"]);
+    fs::create_dir(here.join("rules")).unwrap();
+    let publish = |number: usize, increments: &str| {
+        fs::write(here.join("rules/base"), rules(number)).unwrap();
+        let version = number.to_string();
+        let words = [
+            "repo",
+            "publish",
+            "public",
+            "--keys",
+            "keys",
+            "rules",
+            "--name",
+            "rules",
+            "--version",
+            &version,
+        ];
+        done(here, &[&words[..], &["--increments", increments]].concat());
+    };
+    let manifest = |number: usize| -> headwater_repo::Manifest {
+        let targets = here.join("public/components/targets/rules");
+        let ending = format!(".{number}.json");
+        let all = fs::read_dir(targets).unwrap().map(|entry| entry.unwrap().path());
+        let mine = all.filter(|path| path.to_string_lossy().ends_with(&ending));
+        let newest = mine.max_by_key(|path| fs::metadata(path).unwrap().modified().unwrap()).unwrap();
+        headwater_repo::Manifest::parse(&fs::read(newest).unwrap()).unwrap()
+    };
+    for number in 1..=4 {
+        publish(number, "14");
+    }
+    let current = manifest(4);
+    let ways = headwater_repo::Ways::of(&current);
+    for number in 1..=3 {
+        let had = headwater_repo::Digest::of(rules(number).as_bytes());
+        let file = &current.files[0];
+        let way = ways.cheapest(&file.sha256, file.body.size, &|base| *base == had, &|made| Some(made.size));
+        assert!(way.expect("a way from every release").cost < file.body.size / 5, "{number}");
+    }
+    assert!(!manifest(3).has_increments(), "only the current release names increments");
+    publish(5, "1");
+    let next = manifest(5);
+    assert_eq!(next.files[0].increments.len(), 1, "straight from one, over it from the others");
+    assert!(!next.intermediates.is_empty());
+    publish(6, "0");
+    assert!(!manifest(6).has_increments());
+    assert_eq!(json(here, &["repo", "verify", "public"])["problems"], serde_json::json!([]));
+    let refused = headwater(
+        here,
+        &[
+            "repo",
+            "publish",
+            "public",
+            "--keys",
+            "keys",
+            "rules",
+            "--name",
+            "rules",
+            "--version",
+            "7",
+            "--increments",
+            "15",
+        ],
+    );
+    assert_eq!(refused.exit, 2);
+}

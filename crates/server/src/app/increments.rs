@@ -68,6 +68,16 @@ impl App {
         Ok(format!("{made} increments made; {components} components and programs looked at"))
     }
 
+    /// Breaks off making increments, until [`Self::resume_increments`] or the next start.
+    pub fn pause_increments(&self) {
+        self.workshop.pause();
+    }
+
+    /// Goes on making increments.
+    pub fn resume_increments(&self) {
+        self.workshop.resume();
+    }
+
     async fn increments_of(
         &self,
         class: Class,

@@ -175,13 +175,13 @@ async fn increments(State(app): Server) -> Result<Json<IncrementsView>> {
 }
 
 async fn pause_increments(State(app): Server, by: By) -> Result<Json<IncrementsView>> {
-    app.workshop.pause();
+    app.pause_increments();
     app.record(by.did("increments.pause", "until the next start")).await?;
     Ok(Json(app.increments_view().await?))
 }
 
 async fn resume_increments(State(app): Server, by: By) -> Result<Json<IncrementsView>> {
-    app.workshop.resume();
+    app.resume_increments();
     app.record(by.did("increments.resume", "")).await?;
     Ok(Json(app.increments_view().await?))
 }

@@ -1,0 +1,88 @@
+//! `headwater increments`: how far the increments of what is published are, and pausing the work on them (C1).
+
+use clap::{Args, Subcommand};
+use headwater_api::v1::IncrementsView;
+use reqwest::Method;
+
+use crate::console::{Console, ServerLocation};
+use crate::failure::{Exit, Failure};
+use crate::output::{Output, bytes, counted, table};
+
+const EXAMPLES: &str = "\
+Examples:
+  headwater increments status
+  headwater increments pause       until resume or the server's next start; what was made is kept
+  headwater increments resume
+
+A release can be had at once, whole. Increments join it as the server makes them, with threads of low
+priority; the server's increments_* settings say how many there are and what they may take.";
+
+/// See how far increments are, pause and resume making them
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct IncrementsArguments {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    server: ServerLocation,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show the increments of every current release, and what is being made
+    Status,
+    /// Stop making increments
+    Pause,
+    /// Go on making increments
+    Resume,
+}
+
+/// Runs one of the commands.
+pub async fn run(arguments: IncrementsArguments, output: Output) -> Result<Exit, Failure> {
+    let console = Console::new(&arguments.server)?;
+    let view: IncrementsView = match arguments.command {
+        Command::Status => console.get("/api/v1/increments").await?,
+        Command::Pause => console.ask(Method::POST, "/api/v1/increments/pause").await?,
+        Command::Resume => console.ask(Method::POST, "/api/v1/increments/resume").await?,
+    };
+    output.result(&view, text);
+    Ok(Exit::Done)
+}
+
+fn text(view: &IncrementsView) -> String {
+    let rows = view.items.iter().map(|item| {
+        let state = match (item.done, item.lacking) {
+            (true, _) => "done".to_owned(),
+            (false, 0) => "to be looked at".to_owned(),
+            (false, lacking) => format!("{lacking} to be made"),
+        };
+        vec![
+            item.class.clone(),
+            item.name.clone(),
+            item.version.clone(),
+            item.increments.to_string(),
+            bytes(item.increment_bytes),
+            bytes(item.body_bytes),
+            state,
+        ]
+    });
+    let mut text = table(
+        &["class", "name", "version", "increments", "size", "full size", "state"],
+        rows.collect(),
+        "nothing is published yet\nnext: `headwater publish DIR --name NAME`",
+    );
+    for making in &view.making {
+        let percent = making.permille / 10;
+        text.push_str(&format!("\nmaking {:.12} → {:.12}: {percent} %", making.base, making.result));
+    }
+    if view.paused {
+        text.push_str("\nmaking increments is paused; `headwater increments resume` goes on");
+    } else if view.making.is_empty() {
+        let open = view.items.iter().filter(|item| !item.done).count();
+        text.push_str(&format!(
+            "\n{} to be looked at; nothing is being made now",
+            counted(open, "component")
+        ));
+    }
+    text
+}
