@@ -90,7 +90,7 @@ impl World {
             SERVER_ADDRESSES.iter().map(|it| it.parse()).collect::<Result<_, _>>()?;
         let server_host = network.host("server", &addresses)?;
         let server_url = SocketAddr::new(addresses[usize::from(setup.server_by_ipv6)], FLEET_PORT);
-        let server_url = format!("http://{server_url}");
+        let server_url = format!("https://{server_url}");
         let mut world = Self { server_process: None, server_host, server_url, network, folder };
         world.start_server()?;
         Ok(world)
@@ -104,7 +104,6 @@ impl World {
         let mut command = self.server_host.command(&process::program("headwater")?);
         command.arg("server").arg("--data").arg(self.server_data());
         command.args(["--fleet-listen", &format!("[::]:{FLEET_PORT}"), "--fleet-url", &self.server_url]);
-        command.arg("--unsafe-bind-beyond-loopback");
         let mut process = Process::start("the server", command, &self.log("server"))?;
         for port in [FLEET_PORT, 8470] {
             let address = SocketAddr::new(self.server_host.addresses()[0], port);
@@ -129,10 +128,9 @@ impl World {
         self.folder.path().join("server")
     }
 
-    /// Where clients reach the server, without `http://`.
-    pub fn server_address(&self) -> SocketAddr {
-        let address = self.server_url.trim_start_matches("http://").parse();
-        address.expect("the URL was made from an address")
+    /// Base URL of the server's fleet listener.
+    pub fn server_url(&self) -> &str {
+        &self.server_url
     }
 
     /// A folder for the test's own files.
@@ -200,7 +198,7 @@ impl World {
         Ok(())
     }
 
-    /// A client on a host of its own, with a bundle of the policy as it is now.
+    /// A client on a host of its own, with an enrolment bundle of the policy as it is now.
     ///
     /// # Errors
     /// The host or the bundle cannot be made.
@@ -208,7 +206,14 @@ impl World {
         let data = self.folder.path().join(id);
         fs::create_dir_all(&data)?;
         let bundle = self.folder.path().join(format!("{id}-bundle.json"));
-        self.headwater(&["clients", "bundle", "--domain", "root", "--out", &bundle.display().to_string()])?;
+        self.headwater(&[
+            "clients",
+            "enrol-bundle",
+            "--domain",
+            "root",
+            "--out",
+            &bundle.display().to_string(),
+        ])?;
         Ok(Endpoint::new(id, self.host(id, addresses)?, data, bundle, self.log(id)))
     }
 
@@ -226,17 +231,12 @@ impl World {
         Ok(agent)
     }
 
-    /// An update source that misbehaves on command, passing on what the server has; at port 80.
+    /// An update source that misbehaves on command, passing on what the server has published; at port 80.
     ///
     /// # Errors
     /// It does not start.
     pub fn faulty_source(&self, name: &str, address: &str) -> Result<FaultySource> {
-        FaultySource::of_upstream(
-            self.host(name, &[address])?,
-            self.server_address(),
-            self.folder.path(),
-            name,
-        )
+        self.faulty_folder(name, address, &mirror::of_server(&self.server_data()))
     }
 
     /// The same, giving out a folder.

@@ -67,6 +67,26 @@ impl Endpoint {
         &self.host
     }
 
+    /// Becomes a member of the fleet; the exit code.
+    ///
+    /// # Errors
+    /// It could not be started.
+    pub fn enrol(&self) -> Result<Option<i32>> {
+        let mut command = self.host.command(&process::program("headwater-client")?);
+        command
+            .arg("enrol")
+            .arg(&self.bundle)
+            .arg("--data")
+            .arg(&self.data)
+            .args(["--id", &self.id, "--json"]);
+        Ok(process::run(&self.id, command, &self.log)?.code)
+    }
+
+    /// Its key and certificate, as other programs take them.
+    pub fn identity(&self, file: &str) -> PathBuf {
+        self.data.join("identity").join(file)
+    }
+
     /// One update, to its end.
     ///
     /// # Errors
@@ -119,7 +139,7 @@ impl Endpoint {
     fn command(&self, verb: &str) -> Result<Command> {
         let mut command = self.host.command(&process::program("headwater-client")?);
         command.arg(verb).arg("--data").arg(&self.data).args(["--id", &self.id]);
-        command.arg("--bundle").arg(&self.bundle).arg("--unsafe-bind-beyond-loopback");
+        command.arg("--bundle").arg(&self.bundle);
         Ok(command)
     }
 }

@@ -20,10 +20,6 @@ pub struct FaultySource {
 }
 
 impl FaultySource {
-    pub(super) fn of_upstream(host: Host, upstream: SocketAddr, folder: &Path, name: &str) -> Result<Self> {
-        Self::start(host, Upstream::Http(upstream), folder, name)
-    }
-
     pub(super) fn of_folder(host: Host, repository: &Path, folder: &Path, name: &str) -> Result<Self> {
         Self::start(host, Upstream::Folder(repository.to_owned()), folder, name)
     }

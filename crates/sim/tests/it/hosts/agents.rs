@@ -23,6 +23,7 @@ fn server_down_and_the_policy_only_through_the_update_agent() {
         let agent = world.update_agent("ua-paris", &["10.1.0.5"])?;
         world.save(&format!("{PARIS} {AGENT}"), OptionsDocument::default())?;
         let client = world.client("pc-1", &["10.1.0.11"])?;
+        assert_eq!(client.enrol()?, Some(0));
         // A newer policy that the client can only learn of through its update agent.
         world.save(&format!("{PARIS} {AGENT}"), no_fallback())?;
         agent.update()?;
@@ -35,6 +36,37 @@ fn server_down_and_the_policy_only_through_the_update_agent() {
         }
         assert_eq!(run.installed("rules"), "1");
         assert_eq!(Some(run.report.policy_version), policy_version);
+        Ok(())
+    });
+}
+
+/// U5, I3: a client that cannot reach the server enrols, checks in and reports through its update agent. Revoked, it is
+/// refused by the server at once and by the update agent from the next signed policy on.
+#[test]
+fn a_client_behind_its_update_agent_enrols_reports_and_is_revoked() {
+    scenario(|world| {
+        world.publish("rules", "1", &rules("1"))?;
+        let agent = world.update_agent("ua-paris", &["10.1.0.5"])?;
+        world.save(&format!("{PARIS} {AGENT}"), no_fallback())?;
+        agent.update()?;
+        let client = world.client("pc-1", &["10.1.0.11"])?;
+        let cut = client
+            .host()
+            .command(Path::new("ip"))
+            .args(["route", "add", "unreachable", "10.0.0.1"])
+            .status()?;
+        assert!(cut.success(), "the way to the server is cut");
+        assert_eq!(client.enrol()?, Some(0));
+        let run = client.update()?;
+        assert_eq!(run.outcome("components"), format!("updated from {AGENT}"));
+        assert_eq!(run.installed("rules"), "1");
+        let known = world.headwater(&["clients", "show", "pc-1"])?.to_string();
+        assert!(known.contains(r#""reports_made":0"#) && known.contains(r#""reports_taken":1"#), "{known}");
+
+        world.headwater(&["clients", "revoke", "pc-1"])?;
+        assert_eq!(client.update()?.attempts("components"), format!("{AGENT} current"));
+        agent.update()?;
+        assert_eq!(client.update()?.attempts("components"), format!("{AGENT} failed http_status"));
         Ok(())
     });
 }
@@ -52,7 +84,7 @@ fn an_ipv6_only_client() {
         assert_eq!(run.code, Some(0));
         assert_eq!(run.attempts("components"), format!("{AGENT} used"));
         let attempt = run.report.attempts.iter().find(|attempt| attempt.class == "components").unwrap();
-        assert_eq!(attempt.url, "http://[fd00:1::5]:8472");
+        assert_eq!(attempt.url, "https://[fd00:1::5]:8472");
         agent.stop_daemon();
         world.publish("rules", "2", &rules("2"))?;
         let run = client.update()?;

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use headwater_sim::chance::Chance;
 use headwater_sim::mirror;
 use headwater_sim::network::Host;
-use headwater_sim::world::scenario;
+use headwater_sim::world::{Endpoint, scenario};
 
 use super::{PARIS, no_fallback, rules};
 
@@ -53,13 +53,15 @@ fn curl_resumes_from_everybody() {
         let _nginx = mirror::nginx(&host, &folder, &world.folder().join("nginx"))?;
         let blob = largest_file(&folder.join("components/blobs"))?;
         let whole = std::fs::read(&blob)?;
+        let ca = world.folder().join("ca.pem");
+        std::fs::write(&ca, fleet_ca(&agent)?)?;
         let path = blob.strip_prefix(&folder)?.display().to_string();
         for (index, base) in
-            ["http://10.0.0.1:8471", "http://10.1.0.5:8472", "http://10.1.0.9"].iter().enumerate()
+            ["https://10.0.0.1:8471", "https://10.1.0.5:8472", "http://10.1.0.9"].iter().enumerate()
         {
             let half = world.folder().join(format!("half-{index}"));
             std::fs::write(&half, &whole[..whole.len() / 3])?;
-            let status = resume(world.server_host(), &format!("{base}/{path}"), &half)?;
+            let status = resume(world.server_host(), &agent, &ca, &format!("{base}/{path}"), &half)?;
             assert_eq!(status, "206", "{base}");
             assert!(std::fs::read(&half)? == whole, "{base}");
         }
@@ -67,9 +69,18 @@ fn curl_resumes_from_everybody() {
     });
 }
 
-/// Runs `curl -C -`; the answer's status.
-fn resume(host: &Host, url: &str, file: &Path) -> Result<String> {
+/// The fleet CA's certificate, as a bundle brought it.
+fn fleet_ca(member: &Endpoint) -> Result<String> {
+    let bundle: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(member.data().join("bundle.json"))?)?;
+    Ok(bundle["ca"][0].as_str().unwrap_or_default().to_owned())
+}
+
+/// Runs `curl -C -` as a member of the fleet; the answer's status.
+fn resume(host: &Host, member: &Endpoint, ca: &Path, url: &str, file: &Path) -> Result<String> {
     let mut curl = host.command(Path::new("curl"));
+    curl.arg("--cacert").arg(ca);
+    curl.arg("--cert").arg(member.identity("certificate.pem")).arg("--key").arg(member.identity("key.pem"));
     curl.args(["--silent", "--show-error", "--max-time", "20", "-C", "-", "-w", "%{http_code}", url, "-o"])
         .arg(file);
     let output = curl.output()?;
