@@ -28,6 +28,9 @@ fn a_static_nginx_mirror() {
         let host = world.host("mirror", &["10.1.0.9", "fd00:1::9"])?;
         let _nginx = mirror::nginx(&host, &folder, &world.folder().join("nginx"))?;
         let clients = [world.client("pc-1", &["10.1.0.11"])?, world.client("pc-2", &["fd00:1::12"])?];
+        for client in &clients {
+            assert_eq!(client.enrol()?, Some(0));
+        }
         world.stop_server();
         for (client, source) in clients.iter().zip(["url:http://10.1.0.9", "url:http://[fd00:1::9]"]) {
             let run = client.update()?;

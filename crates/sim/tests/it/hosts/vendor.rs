@@ -67,6 +67,7 @@ fn every_setting_of_the_vendor_fallback() {
                     "root",
                     &format!("download_from_vendor={privilege}"),
                 ])?;
+                world.headwater(&["domains", "settings", "save", "root"])?;
                 let run = client.update()?;
                 let asked = run.attempts("components").contains("vendor");
                 assert_eq!(
