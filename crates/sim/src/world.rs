@@ -144,7 +144,7 @@ impl World {
     /// It fails; its words are in the error.
     pub fn headwater(&self, arguments: &[&str]) -> Result<Value> {
         let mut command = self.server_host.command(&process::program("headwater")?);
-        command.args(arguments).arg("--json");
+        command.args(arguments).arg("--json").env("HEADWATER_DATA", self.server_data());
         let log = self.log("headwater");
         let ended = process::run("headwater", command, &log)?;
         if ended.code != Some(0) {
