@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::make_folder;
 use crate::error::{Doing, Error, Result};
-use crate::limits::{BACKUP_LISTING_BYTES_MAX, BACKUP_MEMBERS_MAX, KEYS_ARCHIVE_BYTES_MAX};
+use crate::limits::{BACKUP_KEY_BYTES_MAX, BACKUP_LISTING_BYTES_MAX, BACKUP_MEMBERS_MAX};
 
 /// The format of [`Listing`].
 pub const FORMAT: u32 = 1;
@@ -98,6 +98,33 @@ pub(crate) fn seal_keys(folder: &Path, passphrase: &Passphrase) -> Result<Vec<u8
 /// # Errors
 /// [`Error::Backup`] for a file that is cut, changed or of a later version, and for a wrong passphrase; the disk.
 pub fn unpack(backup: &Path, folder: &Path, passphrase: Option<&Passphrase>) -> Result<Listing> {
+    unpack_within(backup, folder, passphrase, &Limits::default())
+}
+
+/// What a backup may ask of its reader.
+#[derive(Debug, Clone)]
+struct Limits {
+    members: usize,
+    listing_bytes: u64,
+    key_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            members: BACKUP_MEMBERS_MAX,
+            listing_bytes: BACKUP_LISTING_BYTES_MAX,
+            key_bytes: BACKUP_KEY_BYTES_MAX,
+        }
+    }
+}
+
+fn unpack_within(
+    backup: &Path,
+    folder: &Path,
+    passphrase: Option<&Passphrase>,
+    limits: &Limits,
+) -> Result<Listing> {
     make_folder(folder)?;
     let file = File::open(backup).doing(|| format!("cannot read {}", backup.display()))?;
     let mut tar = tar::Archive::new(file);
@@ -107,13 +134,13 @@ pub fn unpack(backup: &Path, folder: &Path, passphrase: Option<&Passphrase>) -> 
         let mut entry = entry.map_err(damaged)?;
         let path = entry.path().map_err(damaged)?.into_owned();
         let name = member_name(&path, entry.header().entry_type())?;
-        if found.len() >= BACKUP_MEMBERS_MAX || listing.is_some() {
+        if listing.is_some() {
             return Err(refused(format!("{} has members that no backup has", backup.display())));
         }
         if name == LISTING {
-            let mut text = Vec::new();
-            entry.by_ref().take(BACKUP_LISTING_BYTES_MAX).read_to_end(&mut text).map_err(damaged)?;
-            listing = Some(parse_listing(&text)?);
+            listing = Some(parse_listing(&read_within(&mut entry, &name, limits.listing_bytes)?)?);
+        } else if found.len() >= limits.members {
+            return Err(refused(format!("{} has more than {} members", backup.display(), limits.members)));
         } else {
             let member = extract(&mut entry, &folder.join(&name))?;
             if found.insert(name.clone(), member).is_some() {
@@ -133,12 +160,17 @@ pub fn unpack(backup: &Path, folder: &Path, passphrase: Option<&Passphrase>) -> 
     }
     let sealed = folder.join(KEYS);
     if sealed.exists() {
-        open_keys(&sealed, &folder.join("keys"), passphrase)?;
+        open_keys(&sealed, &folder.join("keys"), passphrase, limits)?;
     }
     Ok(listing)
 }
 
-fn open_keys(sealed_keys: &Path, folder: &Path, passphrase: Option<&Passphrase>) -> Result<()> {
+fn open_keys(
+    sealed_keys: &Path,
+    folder: &Path,
+    passphrase: Option<&Passphrase>,
+    limits: &Limits,
+) -> Result<()> {
     let Some(passphrase) = passphrase else {
         return Err(refused("the backup's keys are encrypted: their passphrase is needed".to_owned()));
     };
@@ -151,11 +183,20 @@ fn open_keys(sealed_keys: &Path, folder: &Path, passphrase: Option<&Passphrase>)
         let mut entry = entry.map_err(damaged)?;
         let path = entry.path().map_err(damaged)?.into_owned();
         let name = member_name(&path, entry.header().entry_type())?;
-        let mut bytes = Vec::new();
-        entry.by_ref().take(KEYS_ARCHIVE_BYTES_MAX).read_to_end(&mut bytes).map_err(damaged)?;
+        let bytes = read_within(&mut entry, &name, limits.key_bytes)?;
         crate::data::write_file(&folder.join(name), &bytes)?;
     }
     fs::remove_file(sealed_keys).doing(|| format!("cannot remove {}", sealed_keys.display()))
+}
+
+fn read_within(entry: &mut impl Read, name: &str, bytes_max: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = entry.take(bytes_max + 1).read_to_end(&mut bytes);
+    read.map_err(|error| refused(format!("{name} in the backup cannot be read: {error}")))?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(refused(format!("{name} in the backup is longer than {bytes_max} bytes")));
+    }
+    Ok(bytes)
 }
 
 fn parse_listing(text: &[u8]) -> Result<Listing> {
@@ -227,5 +268,74 @@ impl<R: Read> Read for Hashing<R> {
         let count = self.file.read(buffer)?;
         self.hasher.update(&buffer[..count]);
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passphrase() -> Passphrase {
+        Passphrase::new("a passphrase of tests".to_owned()).unwrap()
+    }
+
+    /// A backup of these files, with a key of so many bytes.
+    fn backup(folder: &Path, files: usize, key_bytes: u64) -> PathBuf {
+        let (keys, caught) = (folder.join("keys-now"), folder.join("caught"));
+        fs::create_dir_all(&keys).unwrap();
+        fs::create_dir_all(&caught).unwrap();
+        fs::write(keys.join("root.pem"), vec![7; usize::try_from(key_bytes).unwrap()]).unwrap();
+        fs::write(caught.join(KEYS), seal_keys(&keys, &passphrase()).unwrap()).unwrap();
+        for number in 1..files {
+            fs::write(caught.join(format!("file{number}")), "content").unwrap();
+        }
+        let path = folder.join("backup.tar");
+        write(&caught, Timestamp::UNIX_EPOCH, false, File::create(&path).unwrap()).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_backup_keeps_to_its_limits() {
+        let small = Limits { members: 3, listing_bytes: 1000, key_bytes: 10 };
+        let check = |files: usize, key_bytes: u64, limits: &Limits, word: Option<&str>| {
+            let folder = tempfile::tempdir().unwrap();
+            let path = backup(folder.path(), files, key_bytes);
+            let unpacked = unpack_within(&path, &folder.path().join("new"), Some(&passphrase()), limits);
+            match (unpacked, word) {
+                (Ok(listing), None) => assert_eq!(listing.files.len(), files),
+                (Err(error), Some(word)) => assert!(error.to_string().contains(word), "{error}"),
+                (other, word) => panic!("{other:?}, {word:?}"),
+            }
+        };
+        check(3, 10, &small, None);
+        check(4, 10, &small, Some("more than 3 members"));
+        check(3, 11, &small, Some("root.pem in the backup is longer than 10"));
+        check(3, 10, &Limits { listing_bytes: 300, ..small }, Some("backup.json in the backup is longer"));
+        let limits = Limits::default();
+        assert_eq!((limits.members, limits.listing_bytes), (BACKUP_MEMBERS_MAX, BACKUP_LISTING_BYTES_MAX));
+        check(1, BACKUP_KEY_BYTES_MAX, &limits, None);
+        check(1, BACKUP_KEY_BYTES_MAX + 1, &limits, Some("longer than"));
+    }
+
+    #[test]
+    fn members_that_lead_out_of_the_folder_are_refused() {
+        let refused_name = |name: &str, kind| {
+            let mut header = header(1, Timestamp::UNIX_EPOCH);
+            header.set_entry_type(kind);
+            header.as_gnu_mut().unwrap().name[..name.len()].copy_from_slice(name.as_bytes());
+            header.set_cksum();
+            let mut tar = tar::Builder::new(Vec::new());
+            tar.append(&header, &b"x"[..]).unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("backup.tar");
+            fs::write(&path, tar.into_inner().unwrap()).unwrap();
+            let error = unpack(&path, &folder.path().join("new"), None).unwrap_err();
+            assert!(error.to_string().contains("is no member of a backup"), "{name}: {error}");
+            assert!(!folder.path().join("out").exists());
+        };
+        refused_name("../out", tar::EntryType::Regular);
+        refused_name("/tmp/out", tar::EntryType::Regular);
+        refused_name("link", tar::EntryType::Symlink);
+        refused_name("folder", tar::EntryType::Directory);
     }
 }

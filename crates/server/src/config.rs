@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use headwater_identity::ServedName;
 use headwater_policy::SourceUrl;
+use headwater_repo::limits::PASSPHRASE_LENGTH_MAX;
 use headwater_repo::{Expiry, Passphrase};
 use jiff::SignedDuration;
 use serde::Deserialize;
@@ -279,7 +280,7 @@ fn keys_passphrase(path: Option<&Path>) -> Result<Option<Arc<Passphrase>>, Confi
     let bad = |reason: String| value("keys_passphrase_file", format!("{}: {reason}", path.display()));
     let mut text = String::new();
     std::fs::File::open(path)
-        .and_then(|file| file.take(limits::PASSPHRASE_FILE_BYTES_MAX).read_to_string(&mut text))
+        .and_then(|file| file.take(PASSPHRASE_LENGTH_MAX as u64 + 2).read_to_string(&mut text))
         .map_err(|error| bad(error.to_string()))?;
     let line = text.lines().next().unwrap_or_default().to_owned();
     Passphrase::for_new(line)

@@ -213,17 +213,14 @@ pub const RETIRED_KEY_SECONDS: i64 = 7 * 24 * 60 * 60;
 /// Days before the root expires from which on the status says so: time to bring key holders together.
 pub const ROOT_WARNING_DAYS: i64 = 120;
 
-/// Bytes of the file with the passphrase of the keys.
-pub const PASSPHRASE_FILE_BYTES_MAX: u64 = 4096;
-
 /// Members of a backup: every blob of 100 components with 15 releases of 100 files, and room.
 pub const BACKUP_MEMBERS_MAX: usize = 2_000_000;
 
 /// Bytes of a backup's listing: 200 for each of [`BACKUP_MEMBERS_MAX`].
 pub const BACKUP_LISTING_BYTES_MAX: u64 = 400 << 20;
 
-/// Bytes of one key file of a backup.
-pub const KEYS_ARCHIVE_BYTES_MAX: u64 = 1 << 20;
+/// Bytes of one key file of a backup: the longest holds a key and its certificates.
+pub const BACKUP_KEY_BYTES_MAX: u64 = 1 << 20;
 
 /// Chunks of a backup that wait for a slow reader, of 64 KiB each.
 pub const BACKUP_CHUNKS_WAITING_MAX: usize = 16;

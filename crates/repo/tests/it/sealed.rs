@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use headwater_repo::limits::{
-    PASSPHRASE_LENGTH_MAX, PASSPHRASE_LENGTH_MIN, PBKDF2_ROUNDS_MAX, SCRYPT_LANES_MAX,
+    PASSPHRASE_LENGTH_MAX, PASSPHRASE_LENGTH_MIN, PBKDF2_ROUNDS_MAX, SCRYPT_BYTES_MAX, SCRYPT_LANES_MAX,
 };
 use headwater_repo::{Cost, KeyError, Passphrase, SecretKey, sealed};
 use pkcs8::der::asn1::OctetString;
@@ -69,7 +69,8 @@ fn a_file_cannot_make_its_reader_work_for_hours() {
             change(scrypt);
         });
     };
-    scrypt(&|scrypt| scrypt.cost_parameter = 1 << 19);
+    let most = SCRYPT_BYTES_MAX / (128 * 8);
+    scrypt(&|scrypt| scrypt.cost_parameter = most * 2);
     scrypt(&|scrypt| scrypt.cost_parameter = 1 << 63);
     scrypt(&|scrypt| scrypt.cost_parameter = 0);
     scrypt(&|scrypt| scrypt.cost_parameter = 3);
@@ -77,6 +78,13 @@ fn a_file_cannot_make_its_reader_work_for_hours() {
     scrypt(&|scrypt| scrypt.block_size = 0);
     scrypt(&|scrypt| scrypt.parallelization = SCRYPT_LANES_MAX + 1);
     scrypt(&|scrypt| scrypt.parallelization = 0);
+    // At the limit it is tried, and opens nothing.
+    let mut info = EncryptedPrivateKeyInfoOwned::from_der(document.as_bytes()).unwrap();
+    let EncryptionScheme::Pbes2(parameters) = &mut info.encryption_algorithm else { unreachable!() };
+    let Kdf::Scrypt(params) = &mut parameters.kdf else { unreachable!() };
+    params.cost_parameter = most;
+    let result = sealed::open(&info.to_der().unwrap(), &good);
+    assert_ne!(result.map(|_| ()), Err(KeyError::TooCostly));
     let salt = [1; 16];
     check(&|kdf| *kdf = Pbkdf2Params::hmac_sha256(PBKDF2_ROUNDS_MAX + 1, &salt).unwrap().into());
     assert!(Salt::new(salt).is_ok());

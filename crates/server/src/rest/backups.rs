@@ -54,3 +54,27 @@ impl Write for Chunks {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_slow_reader_makes_the_writer_wait() {
+        let (sender, mut receiver) = mpsc::channel(BACKUP_CHUNKS_WAITING_MAX);
+        let watched = sender.clone();
+        let writer = tokio::task::spawn_blocking(move || {
+            let mut chunks = Chunks(sender);
+            (0..=BACKUP_CHUNKS_WAITING_MAX).try_for_each(|_| chunks.write_all(b"chunk"))
+        });
+        while watched.capacity() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!writer.is_finished(), "one chunk more than may wait");
+        assert!(receiver.recv().await.is_some());
+        writer.await.unwrap().unwrap();
+        drop(receiver);
+        let gone = tokio::task::spawn_blocking(move || Chunks(watched).write_all(b"chunk")).await.unwrap();
+        assert_eq!(gone.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
+}
