@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use headwater_agent::{Listener, Shelf};
 use headwater_api::report::Report;
@@ -73,6 +73,7 @@ impl Daemon {
             chance: Chance::new(seed),
             warnings: Vec::new(),
             told: None,
+            played_at: None,
             config,
             folder,
             _lock: lock,
@@ -137,6 +138,8 @@ struct AtWork {
     warnings: Vec<String>,
     /// What `daemon.json` says.
     told: Option<Told>,
+    /// When the state was written that the part was last taken from.
+    played_at: Option<SystemTime>,
     _lock: Lock,
 }
 
@@ -170,8 +173,11 @@ impl AtWork {
                 () = told(&mut stop) => break End::Stopped,
                 Some(request) = requests.recv() => Some(request),
                 () = sleep_until(next) => None,
-                () = sleep(LISTEN_AGAIN), if !self.warnings.is_empty() => {
-                    self.play().await;
+                () = sleep(LISTEN_AGAIN), if self.serves_or_would() => {
+                    // A run beside the daemon may have brought another policy: whom it revokes is refused from now on.
+                    if !self.warnings.is_empty() || self.state_written() != self.played_at {
+                        self.play().await;
+                    }
                     continue;
                 }
             };
@@ -236,8 +242,18 @@ impl AtWork {
         done
     }
 
+    fn serves_or_would(&self) -> bool {
+        !self.warnings.is_empty() || !self.listener.addresses().is_empty()
+    }
+
+    /// When the state was last written.
+    fn state_written(&self) -> Option<SystemTime> {
+        std::fs::metadata(self.folder.state()).and_then(|found| found.modified()).ok()
+    }
+
     /// Plays the part that the policy now in force gives.
     async fn play(&mut self) {
+        self.played_at = self.state_written();
         match role::part(&self.config, &self.folder) {
             Ok(part) => self.warnings = self.listener.play(&part).await,
             Err(error) => self.warnings = vec![said(&error)],

@@ -98,7 +98,8 @@ pub const FREE_BYTES_MIN: u64 = 16 * 1024 * 1024;
 /// Time that a run gets to end when the daemon is told to stop; cut off, it leaves old or new releases, whole.
 pub const STOP_GRACE: Duration = Duration::from_secs(5);
 
-/// Pause before an update agent tries again to listen where it could not: the port may have been freed.
+/// Pause before an update agent tries again to listen where it could not (the port may have been freed), and looks
+/// whether a run beside it has brought another policy.
 pub const LISTEN_AGAIN: Duration = Duration::from_secs(5);
 
 /// Time in which a starting daemon tries again for the lock that it holds: whoever asks for the status takes it, too.

@@ -104,11 +104,18 @@ impl World {
         let mut command = self.server_host.command(&process::program("headwater")?);
         command.arg("server").arg("--data").arg(self.server_data());
         command.args(["--fleet-listen", &format!("[::]:{FLEET_PORT}"), "--fleet-url", &self.server_url]);
+        // One that was killed leaves it behind.
+        let socket = self.server_data().join("console.sock");
+        let _ = fs::remove_file(&socket);
         let mut process = Process::start("the server", command, &self.log("server"))?;
         for port in [FLEET_PORT, 8470] {
             let address = SocketAddr::new(self.server_host.addresses()[0], port);
             mirror::wait_for_listener(&self.server_host, address, &mut process)?;
         }
+        crate::wait::until("the console's socket", crate::limits::START_WAIT_MAX, || {
+            process.check_running()?;
+            Ok(socket.exists().then_some(()))
+        })?;
         self.server_process = Some(process);
         Ok(())
     }

@@ -6,42 +6,38 @@ use anyhow::{Result, ensure};
 use headwater_sim::chance::Chance;
 use headwater_sim::mirror;
 use headwater_sim::network::Host;
-use headwater_sim::world::{Endpoint, scenario};
+use headwater_sim::world::{Endpoint, Setup, scenario, scenario_with};
 
 use super::{PARIS, no_fallback, rules};
 
 #[test]
 fn a_static_nginx_mirror() {
-    scenario(|world| {
-        world.publish("rules", "1", &rules("1"))?;
-        world
-            .save(
-                &format!("{PARIS},fd00:1::/32 url:http://10.1.0.9\nfd00:1::/32 url:http://[fd00:1::9]"),
-                no_fallback(),
-            )
-            .unwrap_err();
-        world.save(
-            &format!("{PARIS} url:http://10.1.0.9\nfd00:1::/32 url:http://[fd00:1::9]"),
-            no_fallback(),
-        )?;
-        let folder = world.copy_repository("mirror-folder")?;
-        let host = world.host("mirror", &["10.1.0.9", "fd00:1::9"])?;
-        let _nginx = mirror::nginx(&host, &folder, &world.folder().join("nginx"))?;
-        let clients = [world.client("pc-1", &["10.1.0.11"])?, world.client("pc-2", &["fd00:1::12"])?];
-        for client in &clients {
+    // A client of one family enrols at a server of the same.
+    for (server_by_ipv6, address, source) in
+        [(false, "10.1.0.11", "url:http://10.1.0.9"), (true, "fd00:1::12", "url:http://[fd00:1::9]")]
+    {
+        scenario_with(Setup { server_by_ipv6 }, |world| {
+            world.publish("rules", "1", &rules("1"))?;
+            let unreachable =
+                format!("{PARIS},fd00:1::/32 url:http://10.1.0.9\nfd00:1::/32 url:http://[fd00:1::9]");
+            world.save(&unreachable, no_fallback()).unwrap_err();
+            let entries = format!("{PARIS} url:http://10.1.0.9\nfd00:1::/32 url:http://[fd00:1::9]");
+            world.save(&entries, no_fallback())?;
+            let folder = world.copy_repository("mirror-folder")?;
+            let host = world.host("mirror", &["10.1.0.9", "fd00:1::9"])?;
+            let _nginx = mirror::nginx(&host, &folder, &world.folder().join("nginx"))?;
+            let client = world.client("pc-1", &[address])?;
             assert_eq!(client.enrol()?, Some(0));
-        }
-        world.stop_server();
-        for (client, source) in clients.iter().zip(["url:http://10.1.0.9", "url:http://[fd00:1::9]"]) {
+            world.stop_server();
             let run = client.update()?;
             assert_eq!(run.code, Some(0));
             for class in ["settings", "components"] {
                 assert_eq!(run.attempts(class), format!("{source} used"));
             }
             assert_eq!(client.installed_file("rules", "rules.txt").unwrap(), rules("1")[0].1);
-        }
-        Ok(())
-    });
+            Ok(())
+        });
+    }
 }
 
 /// `curl -C -` completes a file that it has half of, from the server, an update agent and nginx alike.
