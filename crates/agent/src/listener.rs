@@ -1,12 +1,12 @@
 //! The update agent's listener: on those of its addresses in the signed policy that are its own, over TLS with the
-//! certificate that enrolment gave it; without one, over plain HTTP on loopback.
+//! certificate that enrolment gave it.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::middleware::from_fn_with_state;
-use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, listen_tls, router};
+use headwater_depot::serve::{ListenLimits, ServeLimits, Site, Tls, listen_tls, router};
 use headwater_identity::tls::{self, Anonymous};
 use headwater_identity::{CaCertificate, Chain, ClientKey, IdentityError};
 use headwater_policy::{Class, ClassSet};
@@ -28,9 +28,7 @@ pub struct Part {
     pub classes: ClassSet,
     /// Downloads at once, and bytes a second.
     pub limits: ServeLimits,
-    /// Whether addresses beyond loopback may be bound without TLS.
-    pub unsafe_bind_beyond_loopback: bool,
-    /// By what it is known, and whom it lets in; none: it is not enrolled.
+    /// By what it is known, and whom it lets in; none: it is not enrolled, and listens nowhere.
     pub trust: Option<Trust>,
 }
 
@@ -66,7 +64,6 @@ pub struct Listener {
 struct Running {
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
-    over_tls: bool,
 }
 
 impl Listener {
@@ -110,34 +107,27 @@ impl Listener {
                     .to_owned(),
             );
         }
-        let mut wanted = Vec::new();
-        for address in part.addresses.iter().copied().filter(|_| !part.classes.is_empty()) {
-            if self.tls.is_some() || address.ip().is_loopback() || part.unsafe_bind_beyond_loopback {
-                wanted.push(address);
-            } else {
-                problems.push(format!(
-                    "the update agent does not listen on {address}: without a certificate only loopback addresses are \
-                     bound (`headwater-client enrol` gets one)"
-                ));
-            }
+        let tls = self.tls.as_ref().map(watch::Sender::subscribe);
+        if !part.classes.is_empty() && tls.is_none() {
+            problems.push(
+                "the update agent listens nowhere: it has no certificate (`headwater-client enrol` gets one)"
+                    .to_owned(),
+            );
         }
-        let over_tls = self.tls.is_some();
-        let unwanted: Vec<SocketAddr> = self
-            .running
-            .iter()
-            .filter(|(address, running)| !wanted.contains(address) || running.over_tls != over_tls)
-            .map(|(address, _)| *address)
-            .collect();
+        let listens = tls.is_some() && !part.classes.is_empty();
+        let wanted: Vec<SocketAddr> = part.addresses.iter().copied().filter(|_| listens).collect();
+        let unwanted: Vec<SocketAddr> =
+            self.running.keys().copied().filter(|address| !wanted.contains(address)).collect();
         for address in unwanted {
             self.stop_one(address).await;
         }
-        for address in wanted {
+        for (address, tls) in wanted.into_iter().zip(std::iter::repeat(tls).flatten()) {
             if self.running.get(&address).is_some_and(|running| !running.task.is_finished()) {
                 continue;
             }
             match TcpListener::bind(address).await {
                 Ok(listener) => {
-                    self.start_one(address, listener);
+                    self.start_one(address, listener, tls);
                 }
                 Err(error) => problems.push(format!(
                     "the update agent cannot listen on {address}: {error}; free the port or give it another one in \
@@ -182,20 +172,14 @@ impl Listener {
         Ok(())
     }
 
-    fn start_one(&mut self, address: SocketAddr, listener: TcpListener) {
+    fn start_one(&mut self, address: SocketAddr, listener: TcpListener, tls: Tls) {
         let (stop, mut stopped) = watch::channel(false);
         let shutdown = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
-        let content = router(self.site.clone());
-        let task = match &self.tls {
-            Some(tls) => {
-                let routes = content
-                    .merge(carry::routes(self.way.subscribe()))
-                    .layer(from_fn_with_state(self.door.clone(), door::guard));
-                tokio::spawn(listen_tls(routes, listener, tls.subscribe(), ListenLimits::default(), shutdown))
-            }
-            None => tokio::spawn(listen(content, listener, ListenLimits::default(), shutdown)),
-        };
-        self.running.insert(address, Running { stop, task, over_tls: self.tls.is_some() });
+        let routes = router(self.site.clone())
+            .merge(carry::routes(self.way.subscribe()))
+            .layer(from_fn_with_state(self.door.clone(), door::guard));
+        let task = tokio::spawn(listen_tls(routes, listener, tls, ListenLimits::default(), shutdown));
+        self.running.insert(address, Running { stop, task });
     }
 
     async fn stop_one(&mut self, address: SocketAddr) {

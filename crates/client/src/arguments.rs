@@ -96,9 +96,6 @@ pub struct Common {
     /// An address to plan with, in place of the interfaces'; may be repeated.
     #[arg(long = "address", value_name = "IP")]
     pub addresses: Vec<IpAddr>,
-    /// Let the update agent's listener bind addresses beyond loopback, though it has no certificates yet.
-    #[arg(long)]
-    pub unsafe_bind_beyond_loopback: bool,
     /// Print one JSON object on stdout, failures too; of `run`, the log on stderr as JSON lines.
     #[arg(long)]
     pub json: bool,
@@ -121,7 +118,6 @@ impl Common {
             id: self.id.clone(),
             addresses: (!self.addresses.is_empty())
                 .then(|| self.addresses.iter().map(ToString::to_string).collect()),
-            unsafe_bind_beyond_loopback: self.unsafe_bind_beyond_loopback.then_some(true),
         };
         let mut config = Config::try_from(raw.overridden_by(flags))?;
         config.program = std::env::current_exe().ok();

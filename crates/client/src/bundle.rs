@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use headwater_api::bundle::{ClassRoots, ClientBundle, ENROL_FORMAT, EnrolBundle, FORMAT};
+use headwater_api::bundle::{ClassRoots, ENROL_FORMAT, EnrolBundle};
 use headwater_api::policy::PolicyDocument;
 use headwater_api::secret::Secret;
 use headwater_policy::Class;
@@ -29,8 +29,8 @@ pub(crate) struct Bundle {
     pub roots: ClassRoots,
     /// The saved policy when it was made.
     pub policy: PolicyDocument,
-    /// With what to enrol; none: it is of before there was enrolment.
-    pub fleet: Option<Fleet>,
+    /// With what to enrol.
+    pub fleet: Fleet,
 }
 
 /// With what to enrol.
@@ -46,17 +46,10 @@ pub(crate) struct Fleet {
     pub token: Option<Secret>,
 }
 
-impl From<ClientBundle> for Bundle {
-    fn from(bundle: ClientBundle) -> Self {
-        let ClientBundle { server_url, domain, roots, policy, .. } = bundle;
-        Self { server_urls: vec![server_url], domain, roots, policy, fleet: None }
-    }
-}
-
 impl From<EnrolBundle> for Bundle {
     fn from(bundle: EnrolBundle) -> Self {
         let EnrolBundle { server_urls, domain, ca, seal_key, answer_keys, roots, token, policy, .. } = bundle;
-        Self { server_urls, domain, roots, policy, fleet: Some(Fleet { ca, seal_key, answer_keys, token }) }
+        Self { server_urls, domain, roots, policy, fleet: Fleet { ca, seal_key, answer_keys, token } }
     }
 }
 
@@ -149,10 +142,9 @@ fn found(parsed: Result<Parsed, Error>, config: &Config, folder: &DataFolder) ->
 
 /// Whether the kept bundle is to give way: it leads elsewhere than the given one, and led nowhere so far.
 fn was_wrong(kept: &Bundle, given: &Bundle, config: &Config, folder: &DataFolder) -> bool {
-    let token = |bundle: &Bundle| bundle.fleet.as_ref().and_then(|fleet| fleet.token.clone());
     let enrolled = Member::load(folder, &config.id).is_ok_and(|member| member.is_some());
-    if !enrolled && kept.roots == given.roots && given.fleet.is_some() && token(kept) != token(given) {
-        // Another token for the same fleet, or the first that there is.
+    if !enrolled && kept.roots == given.roots && kept.fleet.token != given.fleet.token {
+        // Another token for the same fleet.
         return true;
     }
     if differs(kept, given).is_none() || has_verified(folder) {
@@ -218,8 +210,10 @@ fn understood(bytes: &[u8]) -> Result<Bundle, String> {
     let again =
         |error: serde_json::Error| format!("{error}; make it again with `headwater clients enrol-bundle`");
     match serde_json::from_slice::<Head>(bytes).map_err(again)?.format {
-        0..=FORMAT => serde_json::from_slice::<ClientBundle>(bytes).map(Bundle::from).map_err(again),
         ENROL_FORMAT => serde_json::from_slice::<EnrolBundle>(bytes).map(Bundle::from).map_err(again),
+        format if format < ENROL_FORMAT => Err(format!(
+            "it is of format {format}, of before there was enrolment; make one with `headwater clients enrol-bundle`"
+        )),
         format => Err(format!("it is of format {format}; use a newer headwater-client")),
     }
 }

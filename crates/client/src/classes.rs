@@ -144,8 +144,7 @@ async fn run_stretch(
 ) -> Result<ClassOutcome, ContentError> {
     session.set_patience(patient)?;
     let (metadata, trusted) = open_repository(session, class, owner)?;
-    let enrolled = session.member.is_some();
-    let sources = steps.iter().map(|step| source(step, class, enrolled)).collect::<Vec<_>>();
+    let sources = steps.iter().map(|step| source(step, class)).collect::<Vec<_>>();
     let repository = owner.repository(class);
     let from = session.state.versions.get(repository).copied().unwrap_or(0);
     // What is announced is the organisation's; the vendor source has no such name.
@@ -188,11 +187,11 @@ async fn run_stretch(
     Ok(outcome(class, result, Some(source.key().to_owned()), message))
 }
 
-/// A step's source. A member speaks to update agents over TLS, whatever scheme an old policy gives them.
-fn source(step: &Step, class: Class, enrolled: bool) -> Source {
+/// A step's source. Update agents are spoken to over TLS, whatever scheme an old policy gives them.
+fn source(step: &Step, class: Class) -> Source {
     let over_tls = || way::over_tls(step.url.as_str()).parse().ok();
     let url = match &step.source {
-        SourceKey::UpdateAgent(_) if enrolled => over_tls(),
+        SourceKey::UpdateAgent(_) => over_tls(),
         _ => None,
     };
     Source::new(&step.source, url.as_ref().unwrap_or(&step.url), step.entry, class)

@@ -26,8 +26,6 @@ pub struct RawConfig {
     pub id: Option<String>,
     /// Addresses to plan with, in place of the interfaces'.
     pub addresses: Option<Vec<String>>,
-    /// Lets the update agent's listener bind beyond loopback.
-    pub unsafe_bind_beyond_loopback: Option<bool>,
 }
 
 /// What a client was told about itself, validated.
@@ -41,8 +39,6 @@ pub struct Config {
     pub id: ClientId,
     /// Addresses to plan with; `None`: those of the interfaces, read at each run.
     pub addresses: Option<Vec<IpAddr>>,
-    /// Lets the update agent's listener bind beyond loopback.
-    pub unsafe_bind_beyond_loopback: bool,
     /// Time between polls, in place of the domain's (for demonstrations and tests).
     pub poll_interval: Option<Duration>,
     /// The program that a self-update replaces; `None`: this client is part of another program and never
@@ -106,9 +102,6 @@ impl RawConfig {
             bundle: over.bundle.or(self.bundle),
             id: over.id.or(self.id),
             addresses: over.addresses.or(self.addresses),
-            unsafe_bind_beyond_loopback: over
-                .unsafe_bind_beyond_loopback
-                .or(self.unsafe_bind_beyond_loopback),
         }
     }
 }
@@ -151,15 +144,7 @@ impl TryFrom<RawConfig> for Config {
             let problem = "is no address; leave the key out to use those of the interfaces".to_owned();
             return Err(ConfigError::Value { key: "addresses", value: "[]".to_owned(), problem });
         }
-        Ok(Self {
-            data,
-            bundle: raw.bundle,
-            id,
-            addresses,
-            unsafe_bind_beyond_loopback: raw.unsafe_bind_beyond_loopback.unwrap_or(false),
-            poll_interval: None,
-            program: None,
-        })
+        Ok(Self { data, bundle: raw.bundle, id, addresses, poll_interval: None, program: None })
     }
 }
 

@@ -24,8 +24,7 @@ use crate::spool::Spool;
 use crate::state::State;
 use crate::way::{self, Unsaid, Way};
 
-/// This client's membership; enrols first if its bundle says with what and it has none yet. None: the bundle is of
-/// before there was enrolment.
+/// Makes this client a member of the fleet, if it is not one yet.
 ///
 /// # Errors
 ///
@@ -36,28 +35,20 @@ pub async fn enrol(config: &Config) -> Result<(), Error> {
     let (bundle, _) = bundle::take(config, &folder)?;
     identity::settle(config, &folder)?;
     let state = State::load(&folder)?;
-    match member(config, &folder, &bundle, &state).await? {
-        Some(_) => Ok(()),
-        None => Err(Error::NotEnrolled(
-            "its bundle is of before there was enrolment; make one with `headwater clients enrol-bundle`"
-                .to_owned(),
-        )),
-    }
+    member(config, &folder, &bundle, &state).await.map(drop)
 }
 
-/// As [`enrol`], for a run.
+/// This client's membership; enrols first if it has none yet.
 pub(crate) async fn member(
     config: &Config,
     folder: &DataFolder,
     bundle: &Bundle,
     state: &State,
-) -> Result<Option<Member>, Error> {
+) -> Result<Member, Error> {
     if let Some(member) = Member::load(folder, &config.id)? {
-        return Ok(Some(member));
+        return Ok(member);
     }
-    let (Some(fleet), Some(believed)) = (&bundle.fleet, Believed::of(bundle, state)?) else {
-        return Ok(None);
-    };
+    let (fleet, believed) = (&bundle.fleet, Believed::of(bundle, state)?);
     let keys = Keys::load_or_make(folder)?;
     let again = "make another bundle with `headwater clients enrol-bundle`, and give it with --bundle";
     let Some(token) = &fleet.token else {
@@ -76,7 +67,7 @@ pub(crate) async fn member(
     let plaintext = serde_json::to_vec(&request).map_err(|error| Error::Internal(error.to_string()))?;
     let sealed: Sealed = seal_key.seal(&plaintext, Purpose::Enrolment).map_err(internal)?;
     let body = serde_json::to_vec(&sealed).map_err(|error| Error::Internal(error.to_string()))?;
-    let http = way::http(Some(believed.nameless_tls()?))?;
+    let http = way::http(believed.nameless_tls()?)?;
     let ways = ways(config, bundle)?;
     let answer = ask(&http, &ways, "enrol", &body, |answer| {
         certificate(answer, &believed, &config.id, Kind::Enrolment, 0)
@@ -87,7 +78,7 @@ pub(crate) async fn member(
     Spool::open(folder.reports())?.renumber(answer.taken.report)?;
     bundle::strike_token(folder)?;
     tracing::info!(client = %config.id, key = %keys.key.fingerprint(), "enrolled");
-    Ok(Some(member))
+    Ok(member)
 }
 
 /// Renews the certificate if it is time: at two thirds of its life, and when the signed policy gives an update agent
@@ -113,7 +104,7 @@ pub(crate) async fn renewed(
     };
     let body = serde_json::to_string(&request).map_err(|error| Error::Internal(error.to_string()))?;
     // The way may carry a certificate that has run out no more: the statement proves the key.
-    let http = way::http(Some(believed.nameless_tls()?))?;
+    let http = way::http(believed.nameless_tls()?)?;
     let mut last = String::new();
     for way in ways {
         let sequence = state.next_renewal(now);

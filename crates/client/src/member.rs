@@ -108,22 +108,21 @@ impl Member {
 
 impl Believed {
     /// What the signed policy says; where it says nothing, the bundle.
-    pub(crate) fn of(bundle: &Bundle, state: &State) -> Result<Option<Self>, Error> {
+    pub(crate) fn of(bundle: &Bundle, state: &State) -> Result<Self, Error> {
         let signed = state
             .policy
             .as_ref()
             .and_then(|policy| policy.fleet.as_ref())
             .filter(|fleet| !fleet.ca.is_empty());
-        let (ca, answer_keys) = match (signed, &bundle.fleet) {
-            (Some(FleetDocument { ca, answer_keys, .. }), _) => (ca, answer_keys),
-            (None, Some(fleet)) => (&fleet.ca, &fleet.answer_keys),
-            (None, None) => return Ok(None),
+        let (ca, answer_keys) = match signed {
+            Some(FleetDocument { ca, answer_keys, .. }) => (ca, answer_keys),
+            None => (&bundle.fleet.ca, &bundle.fleet.answer_keys),
         };
         let cas =
             ca.iter().map(|pem| CaCertificate::from_pem(pem)).collect::<Result<_, _>>().map_err(internal)?;
         let answer_keys =
             answer_keys.iter().map(|text| text.parse()).collect::<Result<_, _>>().map_err(internal)?;
-        Ok(Some(Self { cas, answer_keys }))
+        Ok(Self { cas, answer_keys })
     }
 
     /// The TLS by which this client speaks to the server while it has no certificate, or one that has run out.

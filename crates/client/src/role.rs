@@ -108,7 +108,6 @@ pub(crate) fn part(config: &Config, folder: &DataFolder) -> Result<Part, Error> 
             .unwrap_or_default(),
         classes: in_force.shares(),
         limits,
-        unsafe_bind_beyond_loopback: config.unsafe_bind_beyond_loopback,
         trust: trust(config, folder, &in_force)?,
     })
 }
@@ -117,7 +116,8 @@ pub(crate) fn part(config: &Config, folder: &DataFolder) -> Result<Part, Error> 
 fn trust(config: &Config, folder: &DataFolder, in_force: &InForce) -> Result<Option<Trust>, Error> {
     let (bundle, state) = (bundle::kept(config, folder)?, State::load(folder)?);
     let member = Member::load(folder, &config.id)?;
-    let (Some(member), Some(believed)) = (member, Believed::of(&bundle, &state)?) else { return Ok(None) };
+    let Some(member) = member else { return Ok(None) };
+    let believed = Believed::of(&bundle, &state)?;
     let fleet = state.policy.and_then(|policy| policy.fleet).unwrap_or_default();
     // What is no fingerprint is nobody's.
     let revoked = fleet.revoked.iter().filter_map(|revoked| revoked.key.parse().ok()).collect();

@@ -143,15 +143,13 @@ async fn run_classes(session: &mut Session) -> Result<(), Error> {
 async fn join(session: &mut Session) -> Result<(), Error> {
     let member = enrol::member(&session.config, &session.folder, &session.bundle, &session.state).await?;
     let believed = Believed::of(&session.bundle, &session.state)?;
-    if let (Some(member), Some(believed)) = (member, believed) {
-        session.set_member(member, believed)?;
-    }
+    session.set_member(member, believed)?;
     keep_membership(session).await
 }
 
 async fn keep_membership(session: &mut Session) -> Result<(), Error> {
     let Some((member, _)) = session.member.clone() else { return Ok(()) };
-    let Some(believed) = Believed::of(&session.bundle, &session.state)? else { return Ok(()) };
+    let believed = Believed::of(&session.bundle, &session.state)?;
     session.set_member(member.clone(), believed.clone())?;
     if session.options.self_trial {
         return Ok(());
@@ -185,15 +183,14 @@ async fn check_in(session: &mut Session) -> Result<(), Error> {
             .collect(),
         reports_made: Spool::open(session.folder.reports())?.made()?,
     };
-    let server = Server::new(session.ways(), session.member.clone())?;
+    let Some((member, believed)) = session.member.clone() else { return Ok(()) };
+    let server = Server::new(session.ways(), member.clone(), believed)?;
     let Some((answer, way)) = server.check_in(&message, &mut session.state, session.now).await else {
         return Ok(());
     };
     session.answered = Some(way);
-    if let Some((member, _)) = &session.member
-        && !session.options.self_trial
-    {
-        domain_keys::keep(&session.folder, member, &answer.domain_keys)?;
+    if !session.options.self_trial {
+        domain_keys::keep(&session.folder, &member, &answer.domain_keys)?;
     }
     session.warnings.extend(clock_warning(answer.server_time, session.now));
     if answer.domain.parse::<headwater_policy::DomainPath>().is_ok() {
@@ -235,11 +232,11 @@ fn remember(session: &mut Session, report: &Report) -> Result<(), Error> {
 async fn send(session: &Session, report: &Report) -> Result<(), Error> {
     let spool = Spool::open(session.folder.reports())?;
     let kept = spool.keep(report);
-    if session.member.is_none() && session.bundle.fleet.is_some() {
+    let Some((member, believed)) = session.member.clone() else {
         // Nobody would believe it yet. It waits.
         return kept.map(|_| ());
-    }
-    let server = Server::new(session.ways(), session.member.clone())?;
+    };
+    let server = Server::new(session.ways(), member, believed)?;
     let answered = session.answered.as_ref();
     if kept.is_err() {
         // A full disk must not keep the server from learning of it.

@@ -26,8 +26,10 @@ pub(crate) struct Server {
     http: reqwest::Client,
     /// Straight first, then by update agents.
     ways: Vec<Way>,
-    /// Who signs, and whose signature is believed; none: the client is of before there was enrolment.
-    member: Option<(Member, Believed)>,
+    /// Who signs.
+    member: Member,
+    /// Whose signature is believed.
+    believed: Believed,
 }
 
 impl Server {
@@ -36,9 +38,8 @@ impl Server {
     /// # Errors
     ///
     /// The system gives no HTTP client.
-    pub(crate) fn new(ways: Vec<Way>, member: Option<(Member, Believed)>) -> Result<Self, Error> {
-        let tls = member.as_ref().map(|(member, believed)| member.tls(believed)).transpose()?;
-        Ok(Self { http: way::http(tls)?, ways, member })
+    pub(crate) fn new(ways: Vec<Way>, member: Member, believed: Believed) -> Result<Self, Error> {
+        Ok(Self { http: way::http(member.tls(&believed)?)?, ways, member, believed })
     }
 
     /// Checks in: straight, and where that comes to nothing, by update agents. Each of the two waits at most
@@ -60,8 +61,7 @@ impl Server {
                 None => back_off(state, now),
             }
         }
-        // Unsigned words are nobody's to carry.
-        if self.member.is_none() || carried.is_empty() || is_before(state.carried_not_before, now) {
+        if carried.is_empty() || is_before(state.carried_not_before, now) {
             return None;
         }
         let answered = self.check_in_on(&carried, message, state, now).await;
@@ -145,9 +145,9 @@ impl Server {
         let wait = if good.is_some() { REPORT_SEND_WAIT_MAX } else { REPORT_SEND_WAIT_UNANSWERED };
         let ways = good.as_ref().map_or(self.ways.as_slice(), std::slice::from_ref);
         let mut last = Unsaid::Lost("there is no way to the server".to_owned());
-        for way in ways.iter().filter(|way| way.carrier.is_none() || self.member.is_some()) {
+        for way in ways {
             match self.say(way, Kind::Report, number, body.to_owned(), wait).await {
-                Ok(answer) if self.has_taken(&answer, number) => {
+                Ok(answer) if has_taken(&answer, number) => {
                     *good = Some(way.clone());
                     return Ok(());
                 }
@@ -157,11 +157,6 @@ impl Server {
             }
         }
         Err(last)
-    }
-
-    fn has_taken(&self, answer: &str, number: u64) -> bool {
-        self.member.is_none()
-            || serde_json::from_str::<ReportAnswer>(answer).is_ok_and(|answer| answer.taken == number)
     }
 
     /// Says one thing on one way; what the server answered, if it did.
@@ -175,10 +170,7 @@ impl Server {
     ) -> Result<String, Unsaid> {
         let what = if kind == Kind::CheckIn { "check-in" } else { "report" };
         let lost = |error: &dyn std::error::Error| Unsaid::Lost(error.to_string());
-        let Some((member, believed)) = &self.member else {
-            let answer = way.post(&self.http, what, body.into_bytes(), wait).await?;
-            return String::from_utf8(answer).map_err(|error| lost(&error));
-        };
+        let (member, believed) = (&self.member, &self.believed);
         // Too long for a statement: it never will be sent.
         let statement = Statement::sign(&member.keys.key, &member.id, kind, number, body)
             .map_err(|error| Unsaid::Refused(413, error.to_string()))?;
@@ -188,6 +180,10 @@ impl Server {
         let verified = answer.verify(&believed.answer_keys, &member.id, kind, number);
         verified.map(|answer| answer.body().to_owned()).map_err(|error| lost(&error))
     }
+}
+
+fn has_taken(answer: &str, number: u64) -> bool {
+    serde_json::from_str::<ReportAnswer>(answer).is_ok_and(|answer| answer.taken == number)
 }
 
 /// A sentence about a clock that is far off, if it is.

@@ -34,7 +34,7 @@ pub(crate) struct Session {
     pub announced: Announced,
     /// The way on which the server answered this run's check-in.
     pub answered: Option<Way>,
-    /// What makes this client a member, and whom it believes; none: its bundle is of before there was enrolment.
+    /// What makes this client a member, and whom it believes; none: it has not joined yet.
     pub member: Option<(Member, Believed)>,
     tls: Option<rustls::ClientConfig>,
     pub now: Timestamp,

@@ -90,17 +90,15 @@ impl std::fmt::Display for Way {
     }
 }
 
-/// A client for the ways: with the fleet's TLS, or (not enrolled) plain.
-pub(crate) fn http(tls: Option<rustls::ClientConfig>) -> Result<reqwest::Client, Error> {
+/// A client for the ways: with the fleet's TLS and nothing weaker.
+pub(crate) fn http(tls: rustls::ClientConfig) -> Result<reqwest::Client, Error> {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let builder = reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("headwater-client/", env!("CARGO_PKG_VERSION")));
-    let builder = match tls {
-        Some(tls) => builder.tls_backend_preconfigured(tls).https_only(true),
-        None => builder,
-    };
+        .user_agent(concat!("headwater-client/", env!("CARGO_PKG_VERSION")))
+        .tls_backend_preconfigured(tls)
+        .https_only(true);
     let failed = |error| Error::Internal(format!("no HTTP client can be made on this system: {error}"));
     builder.build().map_err(failed)
 }
