@@ -64,7 +64,6 @@
 //! | POST `/api/v1/keys/{class}/draft` | [`RootDraftRequest`] | [`RootDraft`] |
 //! | POST `/api/v1/keys/{class}/root` | [`RootRequest`] | [`ClassKeysView`] |
 //! | POST `/api/v1/backup` | [`BackupRequest`] | the backup, a tar, streamed |
-//! | GET `/api/v1/client-bundle` | [`BundleQuery`] | [`ClientBundle`](crate::bundle::ClientBundle) |
 //! | GET `/api/v1/tokens` | – | [`ApiTokensAnswer`] |
 //! | POST `/api/v1/tokens` | [`ApiTokenRequest`] | 201 [`NewApiToken`] |
 //! | DELETE `/api/v1/tokens/{name}` | – | 204 |
@@ -82,8 +81,8 @@ mod vendor;
 
 pub use administrators::{ApiTokenRequest, ApiTokenView, ApiTokensAnswer, NewApiToken};
 pub use clients::{
-    BundleQuery, ClientView, ClientsAnswer, ClientsQuery, ForceQuery, MoveRequest, ReportsAnswer,
-    ReportsQuery, RoleRequest, StoredReport, UpdateAgentView, UpdateAgentsAnswer,
+    ClientView, ClientsAnswer, ClientsQuery, ForceQuery, MoveRequest, ReportsAnswer, ReportsQuery,
+    RoleRequest, StoredReport, UpdateAgentView, UpdateAgentsAnswer,
 };
 pub use domain_settings::{
     DomainSettings, SavedSettings, SettingChange, SettingsDiffAnswer, SettingsDraft, SettingsDraftsAnswer,

@@ -2,11 +2,7 @@
 
 pub mod enrolment;
 
-use std::fs;
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand};
-use headwater_api::bundle::ClientBundle;
 use headwater_api::report::{AttemptResult, ClassResult, Reason, Report};
 use headwater_api::v1::{ClientView, ClientsAnswer, MoveRequest, ReportsAnswer};
 use reqwest::Method;
@@ -24,7 +20,6 @@ Examples:
   headwater clients revoke-token 3
   headwater clients revoke pc-17
   headwater clients strangers
-  headwater clients bundle --domain root/paris --out paris.bundle.json
   headwater clients list --domain root/paris
   headwater clients show pc-17
   headwater clients reports pc-17 --limit 5
@@ -84,15 +79,6 @@ enum Command {
     },
     /// List those who ask and are not known
     Strangers,
-    /// Write the file that a new client starts from
-    Bundle {
-        /// The domain that the client joins
-        #[arg(long, default_value = "root")]
-        domain: String,
-        /// Where to write it
-        #[arg(long, value_name = "FILE")]
-        out: PathBuf,
-    },
     /// Show what clients said of their runs, newest first
     Reports {
         /// Only this client's
@@ -129,22 +115,6 @@ pub async fn run(arguments: ClientsArguments, output: Output) -> Result<Exit, Fa
         Command::RevokeToken { number } => enrolment::revoke_token(&console, number, output).await?,
         Command::Revoke { id } => enrolment::revoke(&console, &id, output).await?,
         Command::Strangers => enrolment::strangers(&console, output).await?,
-        Command::Bundle { domain, out } => {
-            let bundle: ClientBundle =
-                console.get(&format!("/api/v1/client-bundle?domain={}", segment(&domain))).await?;
-            let text = serde_json::to_vec_pretty(&bundle).expect("a wire message always serialises");
-            fs::write(&out, text).map_err(|error| Failure::file("write", &out, &error))?;
-            let written = json!({"written": out, "server_url": bundle.server_url, "domain": bundle.domain});
-            output.result(&written, |_| {
-                format!("wrote {} for clients of {} at {}", out.display(), bundle.domain, bundle.server_url)
-            });
-            if !output.is_json() {
-                output.note(&format!(
-                    "next, on the endpoint: headwater-client run --data DIR --bundle {}",
-                    out.display()
-                ));
-            }
-        }
         Command::Reports { id, limit } => {
             let client = id.map(|id| format!("&client={}", segment(&id))).unwrap_or_default();
             let reports: ReportsAnswer =
@@ -182,7 +152,7 @@ fn clients_text(answer: &ClientsAnswer) -> String {
             time(client.last_seen),
         ]
     });
-    let empty = "no client has checked in yet\nnext: `headwater clients bundle --out FILE`, then `headwater-client run --data DIR --bundle FILE`";
+    let empty = "no client has checked in yet\nnext: `headwater clients enrol-bundle --out FILE`, then `headwater-client enrol FILE`";
     table(&["id", "domain", "addresses", "role", "has", "last seen"], rows.collect(), empty)
 }
 

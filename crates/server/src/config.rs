@@ -34,11 +34,9 @@ pub struct RawConfig {
     /// A file with the fleet CA's key and certificate (PEM), where the organisation makes its own. Default: the server
     /// makes one at first start.
     pub fleet_ca: Option<PathBuf>,
-    /// Whether the fleet listener speaks TLS and believes enrolled clients only. Default: true.
-    pub fleet_tls: Option<bool>,
     /// Whether class `components` is open to readers without a certificate, as plain mirrors are. Default: false.
     pub anonymous_components: Option<bool>,
-    /// Listen beyond loopback although there is neither TLS nor sign-in. Default: false.
+    /// Let the console listen beyond loopback although it speaks plain HTTP. Default: false.
     pub unsafe_bind_beyond_loopback: Option<bool>,
     /// Days that clients' reports are kept. Default 90.
     pub report_retention_days: Option<u32>,
@@ -83,11 +81,9 @@ pub struct Config {
     pub fleet_names: Vec<ServedName>,
     /// The fleet CA, where it is handed in.
     pub fleet_ca: Option<PathBuf>,
-    /// The fleet listener speaks TLS and believes enrolled clients only.
-    pub fleet_tls: bool,
     /// Class `components` is open to readers without a certificate.
     pub anonymous_components: bool,
-    /// Both listeners may bind beyond loopback.
+    /// The console may bind beyond loopback.
     pub unsafe_bind_beyond_loopback: bool,
     /// Days that reports are kept.
     pub report_retention_days: u32,
@@ -162,7 +158,6 @@ impl RawConfig {
             fleet_url: self.fleet_url.or(below.fleet_url),
             fleet_names: self.fleet_names.or(below.fleet_names),
             fleet_ca: self.fleet_ca.or(below.fleet_ca),
-            fleet_tls: self.fleet_tls.or(below.fleet_tls),
             anonymous_components: self.anonymous_components.or(below.anonymous_components),
             unsafe_bind_beyond_loopback: self
                 .unsafe_bind_beyond_loopback
@@ -201,7 +196,6 @@ impl TryFrom<RawConfig> for Config {
             fleet_url: raw.fleet_url.as_deref().map(fleet_url).transpose()?,
             fleet_names: fleet_names(raw.fleet_names.unwrap_or_default())?,
             fleet_ca: raw.fleet_ca,
-            fleet_tls: raw.fleet_tls.unwrap_or(true),
             anonymous_components: raw.anonymous_components.unwrap_or(false),
             unsafe_bind_beyond_loopback: raw.unsafe_bind_beyond_loopback.unwrap_or(false),
             report_retention_days: between(
@@ -228,24 +222,18 @@ impl TryFrom<RawConfig> for Config {
                 raw.increments_memory_mib.unwrap_or(1024),
             )?,
         };
-        if config
-            .fleet_url
-            .as_ref()
-            .is_some_and(|url| config.fleet_tls && !url.as_str().starts_with("https:"))
-        {
+        if config.fleet_url.as_ref().is_some_and(|url| !url.as_str().starts_with("https:")) {
             return Err(value("fleet_url", "the fleet listener speaks TLS; write https://".to_owned()));
         }
-        let fleet = (!config.fleet_tls).then_some(("fleet_listen", config.fleet_listen));
-        for (key, address) in fleet.into_iter().chain([("console_listen", config.console_listen)]) {
-            if !address.ip().is_loopback() && !config.unsafe_bind_beyond_loopback {
-                return Err(value(
-                    key,
-                    format!(
-                        "{address} is not a loopback address, and there is neither TLS nor sign-in yet; use \
-                         127.0.0.1 or [::1], or set unsafe_bind_beyond_loopback where nobody else can connect"
-                    ),
-                ));
-            }
+        let address = config.console_listen;
+        if !address.ip().is_loopback() && !config.unsafe_bind_beyond_loopback {
+            return Err(value(
+                "console_listen",
+                format!(
+                    "{address} is not a loopback address, and the console speaks plain HTTP; use 127.0.0.1 or [::1], or \
+                     set unsafe_bind_beyond_loopback where nobody else can connect"
+                ),
+            ));
         }
         Ok(config)
     }

@@ -16,7 +16,7 @@ mod table;
 mod upload;
 
 pub use console::{console, local_console, table as console_table};
-pub use fleet::{fleet, fleet_unsafe};
+pub use fleet::fleet;
 pub use local::{LocalListener, listen_locally};
 pub use table::{Least, RouteRow};
 

@@ -88,8 +88,7 @@ pub async fn run(
 ) -> Result<Running, StartError> {
     let (fleet, fleet_addr) = bind("fleet", config.fleet_listen).await?;
     let (console, console_addr) = bind("console", config.console_listen).await?;
-    let scheme = if config.fleet_tls { Scheme::Https } else { Scheme::Http };
-    let fleet_url = config.fleet_url.clone().unwrap_or_else(|| url_of(scheme, fleet_addr));
+    let fleet_url = config.fleet_url.clone().unwrap_or_else(|| url_of(Scheme::Https, fleet_addr));
     let console_url = url_of(Scheme::Http, console_addr).to_string();
     let app = Arc::new(App::open(config, fleet_url.clone(), now()).await?);
     for warning in app.warnings(now()) {
@@ -171,9 +170,6 @@ fn listen_to_fleet(
     stopped: impl Future<Output = ()> + Send + 'static,
 ) -> JoinHandle<()> {
     let limits = listen_limits(limits::FLEET_CONNECTIONS_MAX);
-    if !app.config.fleet_tls {
-        return tokio::spawn(listen(rest::fleet_unsafe(app.clone(), site(app)), listener, limits, stopped));
-    }
     let router = rest::fleet(app.clone(), site(app));
     tokio::spawn(listen_tls(router, listener, app.fleet_tls(), limits, stopped))
 }

@@ -162,12 +162,3 @@ pub struct UpdateAgentView {
     /// The entries that name it, from 1.
     pub entries: Vec<u32>,
 }
-
-/// For which domain.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BundleQuery {
-    /// The domain that the client joins; absent: `root`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub domain: Option<String>,
-}

@@ -57,7 +57,6 @@ const MESSAGES: &[(&str, Check)] = &[
     ("report_answer", check::<report::ReportAnswer>),
     ("signed_domain", check::<settings::SignedDomain>),
     ("signed_policy", check::<settings::SignedPolicy>),
-    ("v1_bundle_query", check::<v1::BundleQuery>),
     ("v1_clients", check::<v1::ClientsAnswer>),
     ("v1_clients_query", check::<v1::ClientsQuery>),
     ("v1_component", check::<v1::ComponentView>),

@@ -38,7 +38,7 @@ fn usage_is_refused_with_the_argument() {
     check("sources export --format xml", 2, &["xml", "json", "csv"]);
     check("sources options --vendor-fallback", 2, &["--vendor-fallback"]);
     check("sources options --server-fallback-components maybe", 2, &["maybe", "say on or off"]);
-    check("clients bundle", 2, &["--out"]);
+    check("clients enrol-bundle", 2, &["--out"]);
     check("clients move --domain root/x", 2, &["<IDS>"]);
     check("clients reports --limit 0", 2, &["--limit", "0"]);
     check("update-agents give", 2, &["<ID|--domain <DOMAIN>>"]);
@@ -112,7 +112,6 @@ fn a_server_that_does_not_answer_is_named_with_the_way_out() {
         "clients show x",
         "clients move x --domain root",
         "clients remove x",
-        "clients bundle --out bundle.json",
         "clients enrol-bundle --out bundle.json",
         "clients tokens",
         "clients revoke-token 1",

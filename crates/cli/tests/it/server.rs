@@ -223,13 +223,6 @@ fn domains_and_their_settings() {
         0,
         &["nothing was saved"],
     );
-    world.check(
-        "clients bundle --domain root/paris --out b.json",
-        0,
-        &["wrote b.json", "headwater-client run"],
-    );
-    world.check("clients bundle --domain root/oslo --out c.json", 2, &["root/oslo"]);
-    assert!(world.path().join("b.json").exists() && !world.path().join("c.json").exists());
     world.check("domains remove root/paris", 0, &["removed"]);
     world.check("domains remove root", 2, &["root"]);
 }

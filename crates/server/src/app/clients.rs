@@ -12,7 +12,6 @@ use serde_json::{Map, json};
 use super::App;
 use super::problems::{parse_each, refuse};
 use crate::access::By;
-use crate::audit::Audit;
 use crate::db::Tx;
 use crate::db::clients::{self as rows, ClientRow};
 use crate::db::identities;
@@ -24,30 +23,6 @@ impl App {
     pub(crate) fn check_in_answer(&self, domain: String, now: Timestamp) -> CheckInAnswer {
         let announced = Class::ALL.into_iter().map(|class| (class.to_string(), self.announced(class)));
         CheckInAnswer { domain, announced: announced.collect(), server_time: now, domain_keys: Vec::new() }
-    }
-
-    /// Notes a check-in that nobody signed, and says what is newest.
-    ///
-    /// # Errors
-    /// A refusal that names everything wrong with it.
-    pub async fn check_in_unsigned(&self, check_in: CheckIn, now: Timestamp) -> Result<CheckInAnswer> {
-        let row = row_of_check_in(check_in, now)?;
-        let mut tx = self.db.begin().await?;
-        let domain = self.note_client(&mut tx, row, None, now).await?;
-        tx.commit(Audit::Exempt("what a client says of itself is in the registry and its reports")).await?;
-        Ok(self.check_in_answer(domain, now))
-    }
-
-    /// Stores a report that nobody signed. The same report sent twice is stored once.
-    ///
-    /// # Errors
-    /// A refusal that names everything wrong with it.
-    pub async fn take_report_unsigned(&self, report: Report, now: Timestamp) -> Result<()> {
-        let row = row_of_report(&report, now)?;
-        let mut tx = self.db.begin().await?;
-        self.note_client(&mut tx, row, Some(&report), now).await?;
-        tx.commit(Audit::Exempt("what a client says of itself is in the registry and its reports")).await?;
-        Ok(())
     }
 
     /// One client with its latest report.

@@ -67,7 +67,7 @@ impl App {
             comment = format!("update agent role taken from {id}");
         } else {
             let row = self.known_client(id.as_str()).await?;
-            let agent = agent(&draft, &row, &role, self.config.fleet_tls)?;
+            let agent = agent(&draft, &row, &role)?;
             give_role(&mut draft, agent).map_err(refused)?;
             comment = format!("update agent role of {id} set");
         }
@@ -111,10 +111,7 @@ impl App {
             }
             format!("update agent role taken from the clients of {domain}")
         } else {
-            let agents = rows
-                .iter()
-                .map(|row| agent(&draft, row, &role, self.config.fleet_tls))
-                .collect::<Result<_>>()?;
+            let agents = rows.iter().map(|row| agent(&draft, row, &role)).collect::<Result<_>>()?;
             give_role_to_domain(&mut draft, &domain, agents).map_err(refused)?;
             format!("update agent role given to the clients of {domain}")
         };
@@ -153,7 +150,7 @@ fn read(request: &RoleRequest) -> Result<Role> {
 }
 
 /// The update agent that a client becomes: what is not said stays as it was, or is what the client reported.
-fn agent(draft: &Draft, row: &ClientRow, role: &Role, tls: bool) -> Result<UpdateAgent> {
+fn agent(draft: &Draft, row: &ClientRow, role: &Role) -> Result<UpdateAgent> {
     let id: ClientId = row.id.parse().map_err(corrupt)?;
     let known = draft.update_agents.get(&id);
     let reported = || row.addresses.iter().filter_map(|text| parse_address(text).ok()).collect();
@@ -161,17 +158,11 @@ fn agent(draft: &Draft, row: &ClientRow, role: &Role, tls: bool) -> Result<Updat
         .addresses
         .clone()
         .unwrap_or_else(|| known.map_or_else(reported, |agent| agent.addresses().to_vec()));
-    let scheme = match (tls, role.scheme) {
-        (true, Some(Scheme::Http)) => {
-            return Err(
-                Refusal::invalid("scheme: update agents speak TLS; leave it out, or write https").into()
-            );
-        }
-        (true, _) => Scheme::Https,
-        (false, said) => said.unwrap_or_else(|| known.map_or(Scheme::Http, UpdateAgent::scheme)),
-    };
+    if role.scheme == Some(Scheme::Http) {
+        return Err(Refusal::invalid("scheme: update agents speak TLS; leave it out, or write https").into());
+    }
     let port = role.port.unwrap_or_else(|| known.map_or(PORT_DEFAULT, UpdateAgent::port));
-    UpdateAgent::new(id, addresses, scheme, port, role.classes)
+    UpdateAgent::new(id, addresses, Scheme::Https, port, role.classes)
         .map_err(|error| Refusal::invalid(format!("client {}: {error}", row.id)).into())
 }
 

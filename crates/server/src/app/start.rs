@@ -1,6 +1,5 @@
 //! First start and every other: what must be there before the listeners answer.
 
-use headwater_api::bundle::{ClassRoots, ClientBundle, FORMAT};
 use headwater_api::policy::PolicyDocument;
 use headwater_policy::{
     Class, DomainPath, Draft as PolicyDraft, Mode, Options, Policy, SourceList, UpdateAgents,
@@ -15,7 +14,7 @@ use super::signing::failed;
 use crate::access::By;
 use crate::db::policies::Saved;
 use crate::db::{domain_settings, domains, policies, to_json};
-use crate::error::{Error, Result, chain};
+use crate::error::{Result, chain};
 
 impl App {
     /// Publishes what has never been published, repairs what a crash left, and notes where the server now is.
@@ -42,30 +41,6 @@ impl App {
             self.save_policy(self.db.begin().await?, &current, &next, root, comment, did).await?;
         }
         Ok(())
-    }
-
-    /// What a new client of a domain needs to start.
-    ///
-    /// # Errors
-    /// A refusal when there is no such domain.
-    pub async fn client_bundle(&self, domain: &str) -> Result<ClientBundle> {
-        let domain = self.known_domain(domain).await?;
-        let current = self.current().await?;
-        let root = |class| {
-            serde_json::from_slice(self.published(class).root().bytes())
-                .map_err(|error| Error::Corrupt { what: "root metadata", reason: error.to_string() })
-        };
-        Ok(ClientBundle {
-            format: FORMAT,
-            server_url: self.fleet_url.to_string(),
-            domain: domain.to_string(),
-            roots: ClassRoots {
-                settings: root(Class::Settings)?,
-                components: root(Class::Components)?,
-                programs: root(Class::Programs)?,
-            },
-            policy: current.saved.document,
-        })
     }
 
     async fn publish_first(&self, class: Class, now: Timestamp) -> Result<()> {

@@ -7,17 +7,17 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::{Json, Router, middleware};
-use headwater_api::bundle::{ClientBundle, EnrolBundle};
+use headwater_api::bundle::EnrolBundle;
 use headwater_api::v1::{BackupRequest, ClassKeysView, KeysView, RootDraft, RootDraftRequest, RootRequest};
 use headwater_api::v1::{
-    BundleQuery, ClientView, ClientsAnswer, ClientsQuery, ComponentView, DiffAnswer, DiffQuery,
-    DomainRequest, DomainView, DomainsAnswer, Draft, DraftsAnswer, EditsRequest, EnrolBundleRequest,
-    ExplainQuery, Explained, ForceQuery, Health, HistoryAnswer, ImportRequest, IncrementsView, MoveRequest,
-    PageQuery, Preview, PublishOptions, PublishQuery, Published, ReleasesAnswer, ReportsAnswer, ReportsQuery,
-    RestoreRequest, RevokedView, RoleRequest, RollbackRequest, SaveRequest, Saved, SavedPolicy,
-    SavedSettings, SettingsDiffAnswer, SettingsDraft, SettingsDraftsAnswer, SettingsEditRequest,
-    SettingsHistoryAnswer, SettingsSaved, SettingsSetRequest, Status, StrangersAnswer, SyncResult,
-    TokensAnswer, UpdateAgentsAnswer, VendorRequest, VendorView,
+    ClientView, ClientsAnswer, ClientsQuery, ComponentView, DiffAnswer, DiffQuery, DomainRequest, DomainView,
+    DomainsAnswer, Draft, DraftsAnswer, EditsRequest, EnrolBundleRequest, ExplainQuery, Explained,
+    ForceQuery, Health, HistoryAnswer, ImportRequest, IncrementsView, MoveRequest, PageQuery, Preview,
+    PublishOptions, PublishQuery, Published, ReleasesAnswer, ReportsAnswer, ReportsQuery, RestoreRequest,
+    RevokedView, RoleRequest, RollbackRequest, SaveRequest, Saved, SavedPolicy, SavedSettings,
+    SettingsDiffAnswer, SettingsDraft, SettingsDraftsAnswer, SettingsEditRequest, SettingsHistoryAnswer,
+    SettingsSaved, SettingsSetRequest, Status, StrangersAnswer, SyncResult, TokensAnswer, UpdateAgentsAnswer,
+    VendorRequest, VendorView,
 };
 
 use super::gate::Gate;
@@ -105,7 +105,6 @@ pub fn table() -> Table<Arc<App>> {
         .get("/api/v1/keys", ADMIN, keys)
         .post("/api/v1/keys/{class}/draft", ADMIN, draft_root)
         .post("/api/v1/keys/{class}/root", ADMIN, take_root)
-        .get("/api/v1/client-bundle", VIEWER, bundle)
         .get("/api/v1/tokens", VIEWER, admin::tokens)
         .post("/api/v1/tokens", VIEWER, admin::make_token)
         .delete("/api/v1/tokens/{name}", VIEWER, admin::revoke_token)
@@ -477,10 +476,6 @@ async fn remove_vendor(State(app): Server, by: By) -> Result<StatusCode> {
 
 async fn sync(State(app): Server, by: By) -> Result<Json<SyncResult>> {
     Ok(Json(app.sync_vendor(&by).await?))
-}
-
-async fn bundle(State(app): Server, Asked(query): Asked<BundleQuery>) -> Result<Json<ClientBundle>> {
-    Ok(Json(app.client_bundle(query.domain.as_deref().unwrap_or("root")).await?))
 }
 
 async fn backup(State(app): Server, by: By, Body(request): Body<BackupRequest>) -> Result<Response> {

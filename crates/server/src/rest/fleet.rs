@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -40,16 +39,6 @@ pub fn fleet(app: Arc<App>, site: Site) -> Router {
         .merge(says)
         .fallback(json::no_route)
         .layer(middleware::from_fn_with_state(app, known_only))
-}
-
-/// The same without TLS: everybody is believed.
-pub fn fleet_unsafe(app: Arc<App>, site: Site) -> Router {
-    let says = Router::new()
-        .route("/client/v1/check-in", post(check_in_unsigned))
-        .route("/client/v1/report", post(report_unsigned))
-        .method_not_allowed_fallback(json::wrong_method)
-        .with_state(app);
-    serve::router(site).merge(says).fallback(json::no_route)
 }
 
 /// Lets a request through whose connection showed the certificate of a known client; who that is goes with it.
@@ -132,28 +121,6 @@ async fn statement(request: Request, max: usize) -> std::result::Result<Statemen
 fn answer(answered: Result<headwater_identity::Answer>) -> Response {
     match answered {
         Ok(answer) => Json(answer).into_response(),
-        Err(error) => error.into_response(),
-    }
-}
-
-async fn check_in_unsigned(State(app): State<Arc<App>>, request: Request) -> Response {
-    let check_in = match json::read(request, limits::CHECK_IN_BODY_BYTES_MAX).await {
-        Ok(check_in) => check_in,
-        Err(refused) => return refused,
-    };
-    match app.check_in_unsigned(check_in, now()).await {
-        Ok(answer) => Json(answer).into_response(),
-        Err(error) => error.into_response(),
-    }
-}
-
-async fn report_unsigned(State(app): State<Arc<App>>, request: Request) -> Response {
-    let report = match json::read(request, limits::REPORT_BODY_BYTES_MAX).await {
-        Ok(report) => report,
-        Err(refused) => return refused,
-    };
-    match app.take_report_unsigned(report, now()).await {
-        Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(error) => error.into_response(),
     }
 }

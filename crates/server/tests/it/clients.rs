@@ -1,9 +1,11 @@
 //! Check-ins, reports, the registry, client bundles.
 
+use headwater_identity::Kind;
 use headwater_policy::ADDRESSES_MAX;
 use headwater_server::limits;
 use serde_json::{Value, json};
 
+use crate::endpoint::Endpoint;
 use crate::harness::Server;
 
 pub fn report(client: &str, run: u64) -> Value {
@@ -27,8 +29,8 @@ pub fn report(client: &str, run: u64) -> Value {
 async fn a_check_in_files_a_client_and_announces_what_is_newest() {
     let server = Server::start().await;
     server.ok("POST", "/api/v1/domains", Some(json!({"path": "root/paris"}))).await;
-    let answer = server.check_in("pc-1", "root/paris/unknown", "::ffff:10.0.0.1").await;
-    assert_eq!(answer["domain"], "root/paris", "the nearest domain that exists");
+    let answer = server.check_in("pc-1", "root/paris", "::ffff:10.0.0.1").await;
+    assert_eq!(answer["domain"], "root/paris");
     assert_eq!(answer["announced"]["components"], 1);
     assert_eq!(server.get("/api/v1/clients/pc-1").await["addresses"], json!(["10.0.0.1"]));
     server.publish("components", "rules", "1", &[("a", b"x")]).await;
@@ -42,7 +44,7 @@ async fn a_check_in_files_a_client_and_announces_what_is_newest() {
 async fn reports_are_stored_once_and_found_by_client() {
     let server = Server::start().await;
     for (client, run) in [("pc-1", 1), ("pc-1", 1), ("pc-1", 2), ("pc-2", 1)] {
-        assert_eq!(server.tell("/client/v1/report", report(client, run)).await.0, 204);
+        assert_eq!(server.tell(Kind::Report, report(client, run)).await.0, 200);
     }
     let of_one = server.get("/api/v1/reports?client=pc-1").await;
     let items = of_one["items"].as_array().unwrap().iter();
@@ -56,6 +58,7 @@ async fn reports_are_stored_once_and_found_by_client() {
     server.ok("DELETE", "/api/v1/clients/pc-1", None).await;
     let unknown = server.refused("GET", "/api/v1/reports?client=pc-1", None, 404, "not_found").await;
     assert!(unknown["message"].as_str().unwrap().starts_with("client pc-1 does not exist"), "{unknown}");
+    server.forget("pc-1").await;
     server.check_in("pc-1", "root", "10.0.0.1").await;
     assert_eq!(
         server.get("/api/v1/reports?client=pc-1").await["items"],
@@ -74,12 +77,12 @@ async fn what_clients_say_is_bounded() {
             "client": "pc", "domain": "root", "addresses": [], "program": "1", "policy_version": 0, "versions": {}
         });
         body[key] = value;
-        ("/client/v1/check-in", body)
+        (Kind::CheckIn, body)
     };
     let with = |key: &str, value: Value| {
         let mut body = report("pc", 1);
         body[key] = value;
-        ("/client/v1/report", body)
+        (Kind::Report, body)
     };
     let mut attempt = report("pc", 1)["attempts"][0].clone();
     attempt["url"] = json!("");
@@ -87,7 +90,7 @@ async fn what_clients_say_is_bounded() {
     let many: serde_json::Map<_, _> =
         (0..=limits::REPORT_INSTALLED_MAX).map(|n| (n.to_string(), release.clone())).collect();
     let outcome = json!([{"class": "x", "result": "current", "source": null, "message": ""}]);
-    for ((path, body), status) in [
+    for ((kind, body), status) in [
         (check_in("client", json!("../etc")), 400),
         (check_in("client", json!("")), 400),
         (check_in("addresses", json!(["10.0.0.256"])), 400),
@@ -104,13 +107,18 @@ async fn what_clients_say_is_bounded() {
         (with("classes", outcome), 400),
         (with("run", json!("1")), 400),
     ] {
-        let (got, answer) = server.tell(path, body).await;
-        assert_eq!(got, status, "{path}: {answer}");
+        let (got, answer) = server.tell(kind, body).await;
+        assert_eq!(got, status, "{kind}: {answer}");
         assert!(answer["error"]["message"].is_string());
     }
-    assert_eq!(server.get("/api/v1/clients").await["items"], json!([]));
-    let (path, body) = check_in("addresses", json!(vec!["10.0.0.1"; ADDRESSES_MAX]));
-    assert_eq!(server.tell(path, body).await.0, 200);
+    let client = server.get("/api/v1/clients/pc").await;
+    assert_eq!(
+        (&client["last_report"], &client["program"]),
+        (&Value::Null, &json!("1")),
+        "nothing was taken"
+    );
+    let (kind, body) = check_in("addresses", json!(vec!["10.0.0.1"; ADDRESSES_MAX]));
+    assert_eq!(server.tell(kind, body).await.0, 200);
 }
 
 #[tokio::test]
@@ -132,15 +140,31 @@ async fn clients_are_listed_by_page_and_domain_and_moved_all_or_none() {
 }
 
 #[tokio::test]
-async fn a_client_bundle_has_all_that_a_client_needs() {
+async fn an_enrolment_bundle_has_all_that_a_client_needs() {
     let server = Server::start().await;
     server.ok("POST", "/api/v1/domains", Some(json!({"path": "root/paris"}))).await;
-    let bundle = server.get("/api/v1/client-bundle?domain=root/paris").await;
-    let url = json!(server.running.fleet_url);
-    assert_eq!((&bundle["domain"], &bundle["server_url"]), (&json!("root/paris"), &url));
+    let paris = Some(json!({"domain": "root/paris", "uses": limits::ENROL_USES_MAX}));
+    let bundle = server.ok("POST", "/api/v1/enrol-tokens", paris).await;
+    let urls = json!([server.running.fleet_url]);
+    assert_eq!((&bundle["domain"], &bundle["server_urls"]), (&json!("root/paris"), &urls));
     assert_eq!(bundle["roots"]["programs"]["signed"]["_type"], "root");
     assert_eq!(bundle["policy"], server.get("/api/v1/sources").await["policy"]);
-    server.refused("GET", "/api/v1/client-bundle?domain=root/rome", None, 404, "not_found").await;
+    let wanted = |key: &str, value: Value| Some(json!({ key: value }));
+    let max = limits::ENROL_EXPIRES_SECONDS_MAX;
+    for (key, value, status, code) in [
+        ("domain", json!("root/rome"), 404, "not_found"),
+        ("domain", json!("rome"), 400, "invalid_request"),
+        ("uses", json!(0), 400, "invalid_request"),
+        ("uses", json!(limits::ENROL_USES_MAX + 1), 400, "invalid_request"),
+        ("expires_seconds", json!(limits::ENROL_EXPIRES_SECONDS_MIN - 1), 400, "invalid_request"),
+        ("expires_seconds", json!(max + 1), 400, "invalid_request"),
+        ("client", json!("a b"), 400, "invalid_request"),
+        ("token", json!("mine"), 400, "invalid_request"),
+    ] {
+        server.refused("POST", "/api/v1/enrol-tokens", wanted(key, value), status, code).await;
+    }
+    server.ok("POST", "/api/v1/enrol-tokens", wanted("expires_seconds", json!(max))).await;
+    server.refused("DELETE", "/api/v1/enrol-tokens/9", None, 404, "not_found").await;
 }
 
 #[tokio::test]
@@ -149,7 +173,7 @@ async fn all_reports_together_keep_to_their_room() {
     for run in 1..=6 {
         let mut body = report("pc-1", run);
         body["attempts"][0]["detail"] = "é".repeat(400_000).into();
-        assert_eq!(server.tell("/client/v1/report", body).await.0, 204);
+        assert_eq!(server.tell(Kind::Report, body).await.0, 200);
     }
     let kept = server.get("/api/v1/reports?limit=10").await;
     let runs = kept["items"].as_array().unwrap().iter();
@@ -169,18 +193,9 @@ async fn the_registry_takes_no_more_clients_than_it_may() {
     fill.bind(i64::try_from(limits::CLIENTS_MAX).unwrap() - 1).execute(&pool).await.unwrap();
     pool.close().await;
     server.check_in("last", "root", "10.0.0.1").await;
-    for (path, body) in [
-        (
-            "/client/v1/check-in",
-            json!({
-                "client": "one-more", "domain": "root", "addresses": [], "program": "1", "policy_version": 0, "versions": {}
-            }),
-        ),
-        ("/client/v1/report", report("one-more", 1)),
-    ] {
-        let (status, answer) = server.tell(path, body).await;
-        assert_eq!((status, &answer["error"]["code"]), (413, &json!("too_large")), "{answer}");
-    }
+    let bundle = server.bundle(json!({})).await;
+    let (status, answer) = Endpoint::new("one-more", &bundle).enrol(&bundle).await;
+    assert_eq!((status, &answer["error"]["code"]), (413, &json!("too_large")), "{answer}");
     server.refused("GET", "/api/v1/clients/one-more", None, 404, "not_found").await;
     server.check_in("last", "root", "10.0.0.2").await;
 }

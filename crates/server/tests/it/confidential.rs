@@ -11,7 +11,7 @@ use crate::harness::Server;
 const DOMAIN: &str = "root/paris";
 
 async fn world() -> Server {
-    let server = Server::start_fleet().await;
+    let server = Server::start().await;
     server.ok("POST", "/api/v1/domains", Some(json!({"path": DOMAIN}))).await;
     server.ok("POST", "/api/v1/domains", Some(json!({"path": "root/oslo"}))).await;
     set(&server, json!({"settings": {"confidential": true}, "values": {"proxy": "s3cret"}})).await;

@@ -60,6 +60,7 @@ fn beyond_loopback_needs_the_ugly_key() {
     let raw = RawConfig {
         data: Some("/x".into()),
         fleet_listen: Some("10.0.0.1:8471".parse().unwrap()),
+        console_listen: Some("10.0.0.1:8470".parse().unwrap()),
         unsafe_bind_beyond_loopback: Some(true),
         ..RawConfig::default()
     };

@@ -21,7 +21,7 @@ async fn fleet_part(server: &Server) -> Value {
 
 #[tokio::test]
 async fn a_token_admits_a_client_into_its_domain_whatever_the_client_says() {
-    let server = Server::start_fleet().await;
+    let server = Server::start().await;
     server.ok("POST", "/api/v1/domains", Some(json!({"path": "root/paris"}))).await;
     let pc = Endpoint::enrolled(&server, "pc-1", "root/paris").await;
     let (_, said) = pc.state(Kind::CheckIn, &pc.check_in_body()).await;
@@ -36,7 +36,7 @@ async fn a_token_admits_a_client_into_its_domain_whatever_the_client_says() {
 
 #[tokio::test]
 async fn enrolment_is_refused_by_name() {
-    let server = Server::start_fleet().await;
+    let server = Server::start().await;
     let bundle = server.bundle(json!({"uses": 2})).await;
     let mut first = Endpoint::new("pc-1", &bundle);
     assert_eq!(first.enrol(&bundle).await.0, 200);
@@ -93,7 +93,7 @@ async fn enrolment_is_refused_by_name() {
 
 #[tokio::test]
 async fn who_is_refused_too_often_waits() {
-    let server = Server::start_fleet().await;
+    let server = Server::start().await;
     let bundle = server.bundle(json!({})).await;
     let endpoint = Endpoint::new("pc-1", &bundle);
     let wrong = json!({"encapsulated": "", "body": ""});
@@ -105,7 +105,7 @@ async fn who_is_refused_too_often_waits() {
 
 #[tokio::test]
 async fn a_token_for_one_client_replaces_its_key() {
-    let server = Server::start_fleet().await;
+    let server = Server::start().await;
     server.ok("POST", "/api/v1/domains", Some(json!({"path": "root/paris"}))).await;
     let old = Endpoint::enrolled(&server, "pc-1", "root/paris").await;
     let bundle = server.bundle(json!({"client": "pc-1"})).await;
@@ -120,7 +120,7 @@ async fn a_token_for_one_client_replaces_its_key() {
 
 #[tokio::test]
 async fn a_revoked_client_is_refused_at_once_on_an_open_connection_too() {
-    let server = Server::start_fleet().await;
+    let server = Server::start().await;
     let mut pc = Endpoint::enrolled(&server, "pc-1", "root").await;
     let timestamp = "/settings/metadata/timestamp.json";
     assert_eq!(pc.get(timestamp).await.0, 200);
@@ -147,7 +147,7 @@ async fn a_revoked_client_is_refused_at_once_on_an_open_connection_too() {
 
 #[tokio::test]
 async fn a_removed_client_is_revoked() {
-    let server = Server::start_fleet().await;
+    let server = Server::start().await;
     let pc = Endpoint::enrolled(&server, "pc-1", "root").await;
     server.ok("DELETE", "/api/v1/clients/pc-1", None).await;
     assert_eq!(pc.get("/settings/metadata/timestamp.json").await, (403, "revoked".to_owned()));
@@ -156,7 +156,7 @@ async fn a_removed_client_is_revoked() {
 
 #[tokio::test]
 async fn statements_count_once_and_what_is_missing_shows() {
-    let server = Server::start_fleet().await;
+    let server = Server::start().await;
     let pc = Endpoint::enrolled(&server, "pc-1", "root").await;
     let other = Endpoint::enrolled(&server, "pc-2", "root").await;
     let check_in = pc.check_in_body();
@@ -184,7 +184,7 @@ async fn statements_count_once_and_what_is_missing_shows() {
 
 #[tokio::test]
 async fn what_is_forged_or_changed_is_not_believed() {
-    let server = Server::start_fleet().await;
+    let server = Server::start().await;
     let pc = Endpoint::enrolled(&server, "pc-1", "root").await;
     let thief = Endpoint::enrolled(&server, "pc-2", "root").await;
     let statement = pc.statement(Kind::CheckIn, 1, &pc.check_in_body());
@@ -214,7 +214,7 @@ async fn what_is_forged_or_changed_is_not_believed() {
 
 #[tokio::test]
 async fn an_update_agent_carries_and_nobody_else_does() {
-    let server = Server::start_fleet().await;
+    let server = Server::start().await;
     let pc = Endpoint::enrolled(&server, "pc-1", "root").await;
     let agent = Endpoint::enrolled(&server, "ua-1", "root").await;
     let carried = async |sequence: u64| {
@@ -238,7 +238,7 @@ async fn an_update_agent_carries_and_nobody_else_does() {
 
 #[tokio::test]
 async fn a_certificate_is_renewed_by_the_key_alone_and_has_an_update_agents_addresses() {
-    let server = Server::start_fleet().await;
+    let server = Server::start().await;
     let mut pc = Endpoint::enrolled(&server, "ua-1", "root").await;
     assert!(pc.chain.as_ref().unwrap().served_names().is_empty());
     let role = json!({"classes": ["components"], "addresses": ["10.0.0.9", "2001:db8::9"]});
@@ -262,7 +262,7 @@ async fn a_certificate_is_renewed_by_the_key_alone_and_has_an_update_agents_addr
 
 #[tokio::test]
 async fn a_new_ca_is_believed_by_those_who_know_only_the_old_one() {
-    let server = Server::start_fleet().await;
+    let server = Server::start().await;
     let before = server.bundle(json!({"uses": 2})).await;
     let mut pc = Endpoint::new("pc-1", &before);
     assert_eq!(pc.enrol(&before).await.0, 200);
@@ -287,7 +287,7 @@ async fn a_new_ca_is_believed_by_those_who_know_only_the_old_one() {
 
 #[tokio::test]
 async fn the_ca_is_not_rotated_away_from_under_clients() {
-    let server = Server::start_fleet().await;
+    let server = Server::start().await;
     let max = headwater_server::limits::FLEET_CAS_MAX as u64;
     for number in 2..=max {
         assert_eq!(server.running.app().rotate_ca(&By::server(now())).await.unwrap(), number);

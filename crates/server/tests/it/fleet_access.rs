@@ -22,7 +22,7 @@ async fn ask(who: &Endpoint, method: &str, path: &str, body: &Value) -> String {
 
 #[tokio::test]
 async fn every_path_asks_for_a_known_client_but_enrolment_and_renewal() {
-    let server = Server::start_fleet().await;
+    let server = Server::start().await;
     let anonymous = Endpoint::new("pc-0", &server.bundle(json!({})).await);
     let client = Endpoint::enrolled(&server, "pc-1", "root").await;
     let agent = Endpoint::enrolled(&server, "ua-1", "root").await;
@@ -61,7 +61,6 @@ async fn every_path_asks_for_a_known_client_but_enrolment_and_renewal() {
 #[tokio::test]
 async fn components_can_be_opened_to_everybody_and_nothing_else() {
     let server = Server::start_with(|folder| headwater_server::Config {
-        fleet_tls: true,
         anonymous_components: true,
         ..config(folder)
     })
@@ -88,8 +87,8 @@ async fn components_can_be_opened_to_everybody_and_nothing_else() {
 
 #[tokio::test]
 async fn plain_http_and_strange_certificates_get_nowhere() {
-    let server = Server::start_fleet().await;
-    let other = Server::start_fleet().await;
+    let server = Server::start().await;
+    let other = Server::start().await;
     let stranger = Endpoint::enrolled(&other, "pc-1", "root").await;
     let plain = server.running.fleet_url.replace("https://", "http://");
     let http = reqwest::Client::new();

@@ -1,22 +1,24 @@
 //! A server on free ports over a temporary folder, and short ways to ask it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 
 use headwater_api::bundle::EnrolBundle;
+use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, router};
 use headwater_depot::{BackOff, FetchSettings, Fetcher, Source, Walk};
-use headwater_identity::tls;
-use headwater_policy::Class;
+use headwater_identity::Kind;
+use headwater_policy::{Class, ClientId};
 use headwater_repo::{TargetName, Trusted};
 use headwater_server::{Config, RawConfig, Running, run};
 use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 use crate::endpoint::Endpoint;
-
-static READERS: AtomicU64 = AtomicU64::new(1);
 
 /// A running server.
 pub struct Server {
@@ -26,6 +28,11 @@ pub struct Server {
     http: reqwest::Client,
     /// An admin's.
     pub token: String,
+    /// Clients that enrolled, by id.
+    clients: tokio::sync::Mutex<BTreeMap<String, Arc<Endpoint>>>,
+    /// A plain mirror of what it has published.
+    pub mirror_url: String,
+    mirror: JoinHandle<()>,
 }
 
 /// The moment that tests of jobs begin at.
@@ -37,11 +44,6 @@ pub fn now() -> Timestamp {
 impl Server {
     pub async fn start() -> Self {
         Self::start_in(TempDir::new().unwrap()).await
-    }
-
-    /// With TLS on the fleet listener.
-    pub async fn start_fleet() -> Self {
-        Self::start_with(|folder| Config { fleet_tls: true, ..config(folder) }).await
     }
 
     /// With another configuration.
@@ -62,7 +64,18 @@ impl Server {
         let kept = config.clone();
         let running = run(config, std::future::pending()).await.unwrap();
         let token = token(&running, "harness", "admin").await;
-        Self { running, folder, config: kept, http: reqwest::Client::new(), token }
+        let (mirror_url, mirror) = mirror(folder.path()).await;
+        let clients = tokio::sync::Mutex::default();
+        Self {
+            running,
+            folder,
+            config: kept,
+            http: reqwest::Client::new(),
+            token,
+            clients,
+            mirror_url,
+            mirror,
+        }
     }
 
     /// An enrolment bundle.
@@ -81,6 +94,7 @@ impl Server {
     pub async fn stop(self) -> TempDir {
         self.running.stop();
         self.running.ended().await;
+        self.mirror.abort();
         self.folder
     }
 
@@ -134,10 +148,38 @@ impl Server {
         self.ok("PATCH", &format!("{path}/settings"), Some(request)).await
     }
 
-    /// Tells the fleet plane something.
-    pub async fn tell(&self, path: &str, body: Value) -> (u16, Value) {
-        let url = format!("{}{path}", self.running.fleet_url);
-        answer(self.http.post(url).json(&body).send().await.unwrap()).await
+    /// A client that is enrolled, in a domain if it is new.
+    pub async fn client(&self, id: &str, domain: &str) -> Arc<Endpoint> {
+        let mut clients = self.clients.lock().await;
+        if let Some(client) = clients.get(id) {
+            return client.clone();
+        }
+        // For it alone: it may have been enrolled with another key, before a restart.
+        let bundle = self.bundle(json!({"client": id, "domain": domain})).await;
+        let mut endpoint = Endpoint::new(id, &bundle);
+        let (status, answer) = endpoint.enrol(&bundle).await;
+        assert_eq!(status, 200, "{answer}");
+        let client = Arc::new(endpoint);
+        clients.insert(id.to_owned(), client.clone());
+        client
+    }
+
+    /// A client has lost its key, or its key is no longer good.
+    pub async fn forget(&self, id: &str) {
+        self.clients.lock().await.remove(id);
+    }
+
+    /// A client that is enrolled states something; who is named by no client's id is client `pc`.
+    pub async fn tell(&self, kind: Kind, body: Value) -> (u16, Value) {
+        let named = body["client"].as_str().filter(|id| id.parse::<ClientId>().is_ok());
+        let client = self.client(named.unwrap_or("pc"), "root").await;
+        client.state(kind, &body).await
+    }
+
+    /// The first root of a class, as anybody who is to believe it is handed it.
+    pub fn root(&self, class: Class) -> Value {
+        let path = self.repository(class).join("metadata/1.root.json");
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
     }
 
     /// A request of an admin to the console plane, to be sent as it is.
@@ -167,7 +209,8 @@ impl Server {
         let body = json!({
             "client": id, "domain": domain, "addresses": [address], "program": "1", "policy_version": 0, "versions": {}
         });
-        let (status, answer) = self.tell("/client/v1/check-in", body).await;
+        let client = self.client(id, domain).await;
+        let (status, answer) = client.state(Kind::CheckIn, &body).await;
         assert_eq!(status, 200, "{answer}");
         answer
     }
@@ -176,14 +219,7 @@ impl Server {
     pub async fn trusted(&self, class: Class, now: Timestamp) -> (Walk, Trusted) {
         let root = std::fs::read(self.repository(class).join("metadata/1.root.json")).unwrap();
         let fetcher = Fetcher::new(FetchSettings::default(), BackOff::default()).unwrap();
-        if self.config.fleet_tls {
-            // A client that only reads; another one each time, for its key is not kept.
-            let id = format!("reader-{}", READERS.fetch_add(1, Ordering::Relaxed));
-            let reader = Box::pin(Endpoint::enrolled(self, &id, "root")).await;
-            let own = Some((reader.chain.as_ref().unwrap(), &reader.key));
-            fetcher.set_fleet_tls(tls::client_config(&reader.cas, own).unwrap()).unwrap();
-        }
-        let base = self.running.fleet_url.parse().unwrap();
+        let base = self.mirror_url.parse().unwrap();
         let walk = Walk::new(&fetcher, vec![Source::new("server", &base, None, class)], 0, now);
         let trusted = walk.refresh(&Trusted::from_root(&root).unwrap(), None).await.unwrap().trusted;
         (walk, trusted)
@@ -213,12 +249,23 @@ pub fn local(running: &Running) -> reqwest::Client {
     reqwest::Client::builder().unix_socket(running.socket.clone()).build().unwrap()
 }
 
+/// Gives out a server's repositories by plain HTTP, as any mirror does.
+async fn mirror(folder: &Path) -> (String, JoinHandle<()>) {
+    let site = Site::new(ServeLimits::default());
+    for class in Class::ALL {
+        site.share(class, folder.join("repository").join(class.to_string()));
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let serving = listen(router(site), listener, ListenLimits::default(), std::future::pending());
+    (url, tokio::spawn(serving))
+}
+
 pub fn config(folder: &Path) -> Config {
     let raw = RawConfig {
         data: Some(folder.to_owned()),
         fleet_listen: Some("127.0.0.1:0".parse().unwrap()),
         console_listen: Some("127.0.0.1:0".parse().unwrap()),
-        fleet_tls: Some(false),
         upload_mib_max: Some(8),
         reports_mib_max: Some(2),
         ..RawConfig::default()

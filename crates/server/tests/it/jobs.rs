@@ -94,7 +94,7 @@ async fn reports_go_after_their_retention() {
         "duration_ms": 5, "addresses": [], "program": "1", "policy_version": 1, "classes": [], "attempts": [],
         "installed": {}
     });
-    assert_eq!(server.tell("/client/v1/report", report).await.0, 204);
+    assert_eq!(server.tell(headwater_identity::Kind::Report, report).await.0, 200);
     let count = async || server.get("/api/v1/reports").await["items"].as_array().unwrap().len();
     server.running.app().forget_reports(now() + days(89)).await.unwrap();
     assert_eq!(count().await, 1);

@@ -1,5 +1,7 @@
 //! Limits that take many of something to cross: connections, components of a vendor.
 
+use std::net::SocketAddr;
+
 use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, router};
 use headwater_policy::Class;
 use headwater_repo::{ComponentName, Draft, Expiry, KeyRing, Role, RootDraft, SecretKey, layout};
@@ -9,6 +11,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::endpoint::Endpoint;
 use crate::harness::{Server, now};
 
 /// Each listener has its places; one connection more is told to come back, and comes in once a place is free.
@@ -19,28 +22,34 @@ async fn each_listener_takes_its_connections_and_no_more() {
         return;
     }
     let server = Server::start().await;
-    let check = async |address: std::net::SocketAddr, max: usize, path: &str| {
-        let ask = async || {
-            let mut stream = TcpStream::connect(address).await?;
-            let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-            stream.write_all(request.as_bytes()).await?;
-            let mut status = [0; 12];
-            stream.read_exact(&mut status).await?;
-            std::io::Result::Ok(String::from_utf8_lossy(&status).into_owned())
-        };
-        let mut open = Vec::new();
-        for _ in 0..max {
-            open.push(TcpStream::connect(address).await.unwrap());
-        }
-        assert_eq!(ask().await.unwrap(), "HTTP/1.1 503", "{path}");
-        open.pop();
-        while ask().await.ok().as_deref() != Some("HTTP/1.1 200") {
-            tokio::task::yield_now().await;
-        }
+    let console = async || {
+        let mut stream = TcpStream::connect(server.running.console_addr).await.ok()?;
+        stream
+            .write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            .await
+            .ok()?;
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).await.ok()?;
+        String::from_utf8_lossy(&status[9..]).parse::<u16>().ok()
     };
-    check(server.running.console_addr, limits::CONSOLE_CONNECTIONS_MAX, "/health").await;
-    let timestamp = "/settings/metadata/timestamp.json";
-    check(server.running.fleet_addr, limits::FLEET_CONNECTIONS_MAX, timestamp).await;
+    check(server.running.console_addr, limits::CONSOLE_CONNECTIONS_MAX, console, 200).await;
+    // Who shows no certificate is answered too: with a refusal.
+    let bundle = server.bundle(json!({})).await;
+    let fleet = async || Endpoint::new("pc", &bundle).status("/nothing").await;
+    check(server.running.fleet_addr, limits::FLEET_CONNECTIONS_MAX, fleet, 401).await;
+}
+
+/// Opens as many connections as there may be; one more is told 503, and answered as usual once one is gone.
+async fn check(address: SocketAddr, max: usize, ask: impl AsyncFn() -> Option<u16>, usual: u16) {
+    let mut open = Vec::new();
+    for _ in 0..max {
+        open.push(TcpStream::connect(address).await.unwrap());
+    }
+    assert_eq!(ask().await, Some(503), "{address}");
+    open.pop();
+    while ask().await != Some(usual) {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// As many files as a test of many connections opens; false: this system does not let it.
@@ -106,10 +115,9 @@ fn sign(folder: &std::path::Path, components: usize) -> serde_json::Value {
 #[tokio::test]
 async fn a_vendor_schedule_keeps_to_its_limit() {
     let (vendor, server) = (Server::start().await, Server::start().await);
-    let root = vendor.get("/api/v1/client-bundle").await["roots"]["components"].clone();
-    let every = |minutes: u32| {
-        Some(json!({"url": vendor.running.fleet_url, "root": root, "schedule_minutes": minutes}))
-    };
+    let root = vendor.root(Class::Components);
+    let every =
+        |minutes: u32| Some(json!({"url": vendor.mirror_url, "root": root, "schedule_minutes": minutes}));
     let max = limits::VENDOR_SCHEDULE_MINUTES_MAX;
     server.ok("PUT", "/api/v1/vendor", every(max)).await;
     server.refused("PUT", "/api/v1/vendor", every(max + 1), 400, "invalid_request").await;

@@ -174,11 +174,12 @@ async fn of_domains_clients_and_roles() {
         ("PUT", pc, Some(json!({"classes": ["x"]})), 400, BAD),
         ("PUT", pc, settings(json!({"port": 0})), 400, BAD),
         ("PUT", pc, settings(json!({"scheme": "ftp"})), 400, BAD),
+        ("PUT", pc, settings(json!({"scheme": "http"})), 400, BAD),
         ("PUT", pc, settings(json!({"addresses": ["x"]})), 400, BAD),
         ("PUT", pc, settings(json!({"addresses": []})), 400, BAD),
         ("DELETE", pc, None, 404, "not_found"),
         ("DELETE", "/update-agents/pc-1?force=maybe", None, 400, BAD),
-        ("GET", "/client-bundle?domain=rome", None, 400, BAD),
+        ("POST", "/enrol-tokens", Some(json!({"domain": "rome"})), 400, BAD),
     ])
     .await;
 }
@@ -235,7 +236,7 @@ async fn of_bodies_that_are_too_long() {
         let status = sent.await.unwrap().map(|status| String::from_utf8_lossy(&status).into_owned());
         assert_eq!(status.unwrap(), format!("HTTP/1.1 {expected}"), "{path}: {bytes} bytes");
     };
-    let (console, fleet) = (&server.running.console_url, &server.running.fleet_url);
+    let console = &server.running.console_url;
     let limit = limits::CONSOLE_BODY_BYTES_MAX;
     check(console, "/api/v1/domains", limit, "400").await;
     check(console, "/api/v1/domains", limit + 1, "413").await;
@@ -244,8 +245,14 @@ async fn of_bodies_that_are_too_long() {
     stranger = stranger.header("content-type", "application/json");
     assert_eq!(stranger.send().await.unwrap().status(), 401);
     let limit = limits::CHECK_IN_BODY_BYTES_MAX;
-    check(fleet, "/client/v1/check-in", limit + 1, "413").await;
-    check(fleet, "/client/v1/check-in", 200 * limit, "413").await;
+    let client = server.client("pc", "root").await;
+    for path in ["/client/v1/check-in", "/client/v1/enrol", "/client/v1/renew"] {
+        assert_eq!(client.post_blank(path, limit).await.0, 400, "{path}");
+        assert_eq!(client.post_blank(path, limit + 1).await.0, 413, "{path}");
+        assert_eq!(client.post_blank(path, 200 * limit).await.0, 413, "{path}");
+    }
+    let limit = limits::REPORT_STATEMENT_BYTES_MAX;
+    assert_eq!(client.post_blank("/client/v1/report", limit + 1).await.0, 413);
 }
 
 #[tokio::test]
@@ -265,5 +272,6 @@ async fn of_web_pages_elsewhere() {
 async fn of_the_other_plane() {
     let server = Server::start().await;
     assert_eq!(server.ask("GET", "/settings/metadata/timestamp.json", None).await.0, 404);
-    assert_eq!(server.tell("/api/v1/domains", json!({"path": "root/x"})).await.0, 404);
+    let client = server.client("pc", "root").await;
+    assert_eq!(client.post("/api/v1/domains", &json!({"path": "root/x"})).await.0, 404);
 }

@@ -28,7 +28,7 @@ async fn a_role_is_given_with_what_the_client_reported_and_changed_in_part() {
     let server = world().await;
     server.ok("PUT", UA, classes(&["components", "settings"])).await;
     let agent = json!({
-        "id": "ua-1", "addresses": ["10.0.0.9"], "scheme": "http", "port": 8472, "classes": ["settings", "components"]
+        "id": "ua-1", "addresses": ["10.0.0.9"], "port": 8472, "classes": ["settings", "components"]
     });
     assert_eq!(signed(&server).await, json!([agent]));
     let change =

@@ -21,8 +21,8 @@ async fn world() -> (Server, Server) {
 }
 
 async fn settings(vendor: &Server) -> Value {
-    let root = vendor.get("/api/v1/client-bundle").await["roots"]["components"].clone();
-    json!({"url": vendor.running.fleet_url, "root": root, "schedule_minutes": 10})
+    let root = vendor.root(Class::Components);
+    json!({"url": vendor.mirror_url, "root": root, "schedule_minutes": 10})
 }
 
 async fn sync(server: &Server) -> Value {
@@ -56,7 +56,7 @@ async fn releases_keep_the_vendors_sequences_and_rollbacks() {
 async fn the_root_travels_in_the_signed_policy() {
     let (vendor, server) = world().await;
     let policy = server.target(Class::Settings, "policy.json").await.unwrap();
-    assert_eq!(policy["policy"]["vendor"]["url"], vendor.running.fleet_url.as_str());
+    assert_eq!(policy["policy"]["vendor"]["url"], vendor.mirror_url.as_str());
     assert_eq!(policy["vendor_root"], settings(&vendor).await["root"]);
     server.ok("DELETE", "/api/v1/vendor", None).await;
     let policy = server.target(Class::Settings, "policy.json").await.unwrap();
@@ -82,7 +82,7 @@ async fn a_vendor_with_other_keys_is_not_believed() {
     let (vendor, other, server) = (Server::start().await, Server::start().await, Server::start().await);
     vendor.publish("components", "rules", "1", &[("a", b"1")]).await;
     let mut wrong = settings(&other).await;
-    wrong["url"] = json!(vendor.running.fleet_url);
+    wrong["url"] = json!(vendor.mirror_url);
     server.ok("PUT", "/api/v1/vendor", Some(wrong)).await;
     let result = sync(&server).await;
     assert!(result["error"].is_string(), "{result}");
@@ -167,7 +167,7 @@ impl Gate {
         let open = Arc::new(Notify::new());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (behind, opened) = (vendor.running.fleet_url.clone(), Arc::clone(&open));
+        let (behind, opened) = (vendor.mirror_url.clone(), Arc::clone(&open));
         let pass = move |uri: axum::http::Uri| {
             let (url, opened) = (format!("{}{uri}", behind.trim_end_matches('/')), Arc::clone(&opened));
             async move {
