@@ -67,6 +67,17 @@
 //! | GET `/api/v1/tokens` | – | [`ApiTokensAnswer`] |
 //! | POST `/api/v1/tokens` | [`ApiTokenRequest`] | 201 [`NewApiToken`] |
 //! | DELETE `/api/v1/tokens/{name}` | – | 204 |
+//! | POST `/api/v1/sign-in` | [`SignInRequest`] | [`SessionView`], and the session's cookie |
+//! | POST `/api/v1/sign-out` | – | 204 |
+//! | GET `/api/v1/session` | – | [`SessionView`] |
+//! | PUT `/api/v1/session/password` | [`PasswordRequest`] | 204 |
+//! | GET `/api/v1/administrators` | – | [`AdministratorsAnswer`] |
+//! | POST `/api/v1/administrators` | [`AdministratorRequest`] | 201 [`NewPassword`] |
+//! | PUT `/api/v1/administrators/{name}/role` | [`AdministratorRoleRequest`] | [`AdministratorView`] |
+//! | POST `/api/v1/administrators/{name}/password` | – | [`NewPassword`] |
+//! | DELETE `/api/v1/administrators/{name}` | – | 204 |
+//! | GET `/api/v1/audit` | [`AuditQuery`] | [`AuditAnswer`] |
+//! | GET `/api/v1/audit/verify` | – | [`AuditVerified`] |
 
 mod administrators;
 mod clients;
@@ -79,7 +90,11 @@ mod sources;
 mod status;
 mod vendor;
 
-pub use administrators::{ApiTokenRequest, ApiTokenView, ApiTokensAnswer, NewApiToken};
+pub use administrators::{
+    AdministratorRequest, AdministratorRoleRequest, AdministratorView, AdministratorsAnswer, ApiTokenRequest,
+    ApiTokenView, ApiTokensAnswer, AuditAnswer, AuditQuery, AuditRecord, AuditVerified, NewApiToken,
+    NewPassword, PasswordRequest, SessionView, SignInRequest,
+};
 pub use clients::{
     ClientView, ClientsAnswer, ClientsQuery, ForceQuery, MoveRequest, ReportsAnswer, ReportsQuery,
     RoleRequest, StoredReport, UpdateAgentView, UpdateAgentsAnswer,

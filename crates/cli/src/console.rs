@@ -160,9 +160,8 @@ impl Console {
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, Failure> {
         let response = request.send().await.map_err(|error| {
             if error.is_connect() || error.is_timeout() {
-                Failure::failed(format!("no server answers at {}: {}", self.name, root_cause(&error))).with_way_out(
-                    "start one with `headwater server --data DIR`, or say where it is with --server URL or HEADWATER_SERVER",
-                )
+                Failure::failed(format!("no server answers at {}: {}", self.name, root_cause(&error)))
+                    .with_way_out(no_answer(&error))
             } else {
                 self.broke_off(&error)
             }

@@ -61,10 +61,20 @@ pub async fn run(arguments: ServerArguments, output: Output) -> Result<Exit, Fai
     let config = Config::try_from(flags.over(file)).map_err(|error| Failure::bad_input(chain(&error)))?;
     log_to_stderr(output.is_json());
     let running = run_server(config, told_to_stop()).await.map_err(|error| not_started(&error))?;
-    let (fleet, console) = (&running.fleet_url, &running.console_url);
-    output.event(&json!({"event": "listening", "fleet": fleet, "console": console}), || {
-        format!("listening: clients at {fleet}, administrators at {console}")
-    });
+    let (fleet, console, socket) = (&running.fleet_url, &running.console_url, &running.socket);
+    output
+        .event(&json!({"event": "listening", "fleet": fleet, "console": console, "socket": socket}), || {
+            format!("listening: clients at {fleet}, administrators at {console}")
+        });
+    if let Some(password) = running.take_first_password() {
+        let password = password.expose();
+        output.event(&json!({"event": "first_password", "name": "admin", "password": password}), || {
+            format!(
+                "first administrator: admin, password {password}\n(told this once, and good for one sign-in, which \
+                 sets another; on this machine `headwater` needs no password)"
+            )
+        });
+    }
     running.ended().await;
     Ok(Exit::Done)
 }

@@ -7,6 +7,8 @@
 mod administrators;
 mod api_tokens;
 pub mod archive;
+mod attempts;
+mod audit_log;
 mod backup;
 pub(crate) mod clients;
 mod domain_drafts;
@@ -18,6 +20,7 @@ mod garbage;
 pub mod increments;
 mod jobs;
 pub(crate) mod keys;
+mod passwords;
 mod policies;
 mod preview;
 pub(crate) mod problems;
@@ -48,7 +51,7 @@ use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::keys::{ClassKeys, KeyStore};
 use crate::limits;
-use crate::secret::AuditKey;
+use crate::secret::{AuditKey, Secret};
 
 /// The server, without its listeners.
 #[derive(Debug)]
@@ -60,6 +63,11 @@ pub struct App {
     pub(crate) started: Timestamp,
     pub(crate) expiry: Expiry,
     pub(crate) uploads: Semaphore,
+    pub(crate) hashing: Semaphore,
+    pub(crate) attempts: Mutex<attempts::Attempts>,
+    /// Failed attempts to sign in recorded since a moment.
+    pub(crate) failures: Mutex<(Timestamp, u32)>,
+    first_password: Mutex<Option<Secret>>,
     pub(crate) syncing: tokio::sync::Mutex<()>,
     pub(crate) sync_progress: Mutex<Option<SyncProgress>>,
     pub(crate) board: Mutex<jobs::Board>,
@@ -99,6 +107,8 @@ impl App {
     pub async fn open(config: Config, fleet_url: SourceUrl, now: Timestamp) -> Result<Self> {
         let app = Self::assemble(config, fleet_url, now).await?;
         app.begin(now).await?;
+        let first = app.first_administrator(now).await?;
+        *app.first_password.lock().expect("nobody panics while holding this lock") = first;
         Ok(app)
     }
 
@@ -131,6 +141,10 @@ impl App {
             fleet_url,
             started: now,
             uploads: Semaphore::new(limits::UPLOADS_MAX),
+            hashing: Semaphore::new(limits::PASSWORDS_AT_ONCE),
+            attempts: Mutex::default(),
+            failures: Mutex::default(),
+            first_password: Mutex::default(),
             syncing: tokio::sync::Mutex::new(()),
             sync_progress: Mutex::default(),
             board: Mutex::default(),
@@ -147,6 +161,11 @@ impl App {
             changing: tokio::sync::Mutex::new(()),
             crash_at: Mutex::new(None),
         })
+    }
+
+    /// The password of the first administrator, if this start made one: told once.
+    pub fn take_first_password(&self) -> Option<Secret> {
+        self.first_password.lock().expect("nobody panics while holding this lock").take()
     }
 
     /// Waits for its turn to change something.

@@ -91,6 +91,12 @@ pub struct Head {
     pub hash: String,
 }
 
+impl Default for Head {
+    fn default() -> Self {
+        Self::beginning()
+    }
+}
+
 impl Head {
     /// Of the empty log.
     #[must_use]

@@ -20,7 +20,7 @@ pub mod vendor;
 
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -30,7 +30,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{SqlSafeStr, Sqlite, SqliteConnection, SqlitePool, Transaction};
 
-use crate::audit::Audit;
+use crate::audit::{Audit, Head};
 use crate::error::{Error, Result};
 use crate::secret::AuditKey;
 
@@ -40,6 +40,7 @@ pub struct Db {
     writer: SqlitePool,
     readers: SqlitePool,
     audit_key: Arc<AuditKey>,
+    last_recorded: Arc<Mutex<Head>>,
 }
 
 /// One writer at a time, from the first statement on.
@@ -50,6 +51,7 @@ const BEGIN: &str = "BEGIN IMMEDIATE";
 pub struct Tx {
     transaction: Transaction<'static, Sqlite>,
     audit_key: Arc<AuditKey>,
+    last_recorded: Arc<Mutex<Head>>,
 }
 
 impl Tx {
@@ -58,11 +60,22 @@ impl Tx {
     /// # Errors
     /// When the database fails; nothing is changed then.
     pub async fn commit(mut self, audit: impl Into<Audit>) -> Result<()> {
-        if let Audit::Record(record) = audit.into() {
-            let key = self.audit_key.clone();
-            audit::append(&mut self, &key, record).await?;
+        let head = match audit.into() {
+            Audit::Record(record) => {
+                let key = self.audit_key.clone();
+                Some(audit::append(&mut self, &key, record).await?)
+            }
+            Audit::Exempt(_) => None,
+        };
+        self.transaction.commit().await?;
+        if let Some(head) = head {
+            let mut last = self.last_recorded.lock().expect("nobody panics while holding this lock");
+            // Another may have been quicker to say that it was committed.
+            if last.number < head.number {
+                *last = head;
+            }
         }
-        Ok(self.transaction.commit().await?)
+        Ok(())
     }
 }
 
@@ -96,7 +109,12 @@ impl Db {
         let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
         migrations().run(&writer).await.map_err(sqlx::Error::from)?;
         let readers = SqlitePoolOptions::new().max_connections(4).connect_with(options).await?;
-        Ok(Self { writer, readers, audit_key: Arc::new(audit_key) })
+        let last_recorded = Arc::default();
+        let db = Self { writer, readers, audit_key: Arc::new(audit_key), last_recorded };
+        if let Some(sealed) = db.audit_head().await? {
+            *db.last_recorded.lock().expect("nobody panics while holding this lock") = sealed.head;
+        }
+        Ok(db)
     }
 
     /// Begins a change.
@@ -115,7 +133,8 @@ impl Db {
             }
             begun => begun?,
         };
-        Ok(Tx { transaction, audit_key: self.audit_key.clone() })
+        let (audit_key, last_recorded) = (self.audit_key.clone(), self.last_recorded.clone());
+        Ok(Tx { transaction, audit_key, last_recorded })
     }
 
     /// A whole copy of the database as it is at this moment, in a new file.
@@ -126,6 +145,11 @@ impl Db {
         let path = path.to_string_lossy().into_owned();
         sqlx::query("VACUUM INTO ?").bind(path).execute(&self.readers).await?;
         Ok(())
+    }
+
+    /// Where the audit log ended when the last change was made.
+    pub fn last_recorded(&self) -> Head {
+        self.last_recorded.lock().expect("nobody panics while holding this lock").clone()
     }
 
     /// For reading.

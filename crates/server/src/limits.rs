@@ -259,3 +259,36 @@ pub const SESSION_HOURS: i64 = 12;
 
 /// Sessions of one administrator at once; the oldest ends when one more begins.
 pub const SESSIONS_PER_ADMINISTRATOR_MAX: u32 = 16;
+
+/// Characters of a password at least, and bytes at most: NIST SP 800-63B asks for 8 and for 64 to be possible.
+pub const PASSWORD_CHARS_MIN: usize = 12;
+/// See [`PASSWORD_CHARS_MIN`].
+pub const PASSWORD_BYTES_MAX: usize = 1024;
+
+/// Passwords worked out at once: each takes 19 MiB and a core for some milliseconds.
+pub const PASSWORDS_AT_ONCE: usize = 2;
+
+/// Failed attempts to sign in that cost no wait: what a person mistypes.
+pub const ATTEMPTS_UNPUNISHED: u32 = 5;
+
+/// Seconds that an account waits at most after a failed attempt: a stranger must not keep its owner out for long.
+pub const ATTEMPT_WAIT_ACCOUNT_MAX: i64 = 60;
+
+/// Seconds that an address waits at most.
+pub const ATTEMPT_WAIT_ADDRESS_MAX: i64 = 15 * 60;
+
+/// Accounts and addresses whose failed attempts are remembered.
+pub const ATTEMPTS_KEYS_MAX: usize = 10_000;
+
+/// Failed attempts recorded in the audit log within an hour; the first that is not is recorded as such. A stranger
+/// with many addresses must not fill the disk.
+pub const ATTEMPTS_RECORDED_MAX: u32 = 1000;
+
+/// Records of the audit log that are read at once when it is verified.
+pub const AUDIT_RECORDS_AT_ONCE: u32 = 1000;
+
+/// Findings that verifying the audit log tells: after the first the rest follows from it.
+pub const AUDIT_FINDINGS_MAX: usize = 20;
+
+/// Seconds after which records that nothing signed names make the server sign where the audit log ends.
+pub const AUDIT_ANCHOR_SECONDS: i64 = 24 * 60 * 60;

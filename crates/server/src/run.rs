@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::error::Error;
 use crate::rest::{LocalListener, listen_locally};
+use crate::secret::Secret;
 use crate::{data, limits, rest};
 
 /// Why the server did not start.
@@ -59,6 +60,12 @@ impl Running {
     #[must_use]
     pub fn app(&self) -> &Arc<App> {
         &self.app
+    }
+
+    /// The password of the first administrator, if this start made one. It is told once, and good for one sign-in.
+    #[must_use]
+    pub fn take_first_password(&self) -> Option<Secret> {
+        self.app.take_first_password()
     }
 
     /// Stops the server; [`Self::ended`] waits until it has.

@@ -110,6 +110,14 @@ impl fmt::Debug for AuditKey {
     }
 }
 
+/// So many random bytes.
+#[must_use]
+pub fn random_bytes<const COUNT: usize>() -> [u8; COUNT] {
+    let mut bytes = [0; COUNT];
+    fill(&mut bytes);
+    bytes
+}
+
 fn fill(bytes: &mut [u8]) {
     rand::fill(bytes).expect("the system gives random bytes");
 }

@@ -2,6 +2,154 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::secret::Secret;
+
+/// Sign in with a password; the answer's cookie is the session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignInRequest {
+    /// The administrator's name.
+    pub name: String,
+    /// The password.
+    pub password: Secret,
+    /// Another password from now on. A password that is good for one sign-in takes none without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_password: Option<Secret>,
+}
+
+/// Who is signed in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionView {
+    /// As the audit log names them.
+    pub name: String,
+    /// What they may.
+    pub role: String,
+}
+
+/// Set one's own password.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PasswordRequest {
+    /// The password until now.
+    pub password: Secret,
+    /// The password from now on.
+    pub new_password: Secret,
+}
+
+/// Add an administrator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdministratorRequest {
+    /// Lower-case letters, digits and `-_.@`.
+    pub name: String,
+    /// `viewer`, `operator` or `admin`.
+    pub role: String,
+}
+
+/// Give an administrator another role.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdministratorRoleRequest {
+    /// `viewer`, `operator` or `admin`.
+    pub role: String,
+}
+
+/// An administrator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdministratorView {
+    /// Their name.
+    pub name: String,
+    /// What they may.
+    pub role: String,
+    /// The password is good for one sign-in, which sets another.
+    pub one_time: bool,
+    /// When they were added.
+    pub made: Timestamp,
+    /// When they last signed in.
+    pub last_sign_in: Option<Timestamp>,
+}
+
+/// An administrator with a password that is good for one sign-in; this is the only time that it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewPassword {
+    /// Whose.
+    pub administrator: AdministratorView,
+    /// The password.
+    pub password: Secret,
+}
+
+/// All administrators.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdministratorsAnswer {
+    /// In order of name.
+    pub items: Vec<AdministratorView>,
+}
+
+/// Which records of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditQuery {
+    /// Only records before this one, the newest first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<u64>,
+    /// Only records after this one, the oldest first; not with `before`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<u64>,
+    /// How many at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// One record of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditRecord {
+    /// 1, 2, 3, … without a gap.
+    pub number: u64,
+    /// When.
+    pub time: Timestamp,
+    /// Who.
+    pub who: String,
+    /// From where: an address, or `local`.
+    pub from: String,
+    /// What: a noun and a verb.
+    pub action: String,
+    /// What it was done to.
+    pub subject: String,
+    /// How it was before.
+    pub before: Value,
+    /// How it was afterwards.
+    pub after: Value,
+    /// The hash of the record before.
+    pub previous: String,
+    /// The hash of this one.
+    pub hash: String,
+}
+
+/// Records of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditAnswer {
+    /// In the order that was asked for.
+    pub items: Vec<AuditRecord>,
+    /// Where the next page begins; none: there is none.
+    pub next: Option<u64>,
+}
+
+/// What verifying the audit log came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditVerified {
+    /// Nothing is wrong with it.
+    pub intact: bool,
+    /// How many records follow one another from the first on.
+    pub records: u64,
+    /// The hash of the last of them: keep it elsewhere, and see later that the log still goes through it.
+    pub head: String,
+    /// The record that the signed settings name, which every client has a copy of; none: they name none.
+    pub signed: Option<u64>,
+    /// What is wrong, each a sentence.
+    pub findings: Vec<String>,
+}
 
 /// Make an API token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,18 +186,12 @@ pub struct ApiTokenView {
 }
 
 /// A new API token; this is the only time that it is shown.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewApiToken {
     /// The token.
-    pub token: String,
+    pub token: Secret,
     /// What else is to be said of it.
     pub details: ApiTokenView,
-}
-
-impl std::fmt::Debug for NewApiToken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NewApiToken").field("token", &"***").field("details", &self.details).finish()
-    }
 }
 
 /// API tokens: one's own; for an admin, all.

@@ -19,9 +19,12 @@ struct World {
 impl World {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("server.toml"), "fleet_tls = false").unwrap();
         let mut server = Command::new(env!("CARGO_BIN_EXE_headwater"))
             .args([
                 "server",
+                "--config",
+                "server.toml",
                 "--data",
                 "data",
                 "--fleet-listen",

@@ -1,6 +1,165 @@
-//! Administrators of this server (I4).
+//! Administrators of this server (I4): added, listed, removed, given roles and passwords.
 
+use headwater_api::v1::{AdministratorRequest, AdministratorView};
+use headwater_policy::Problem;
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::App;
+use super::problems::refuse;
+use crate::access::{By, Role};
+use crate::db::administrators::{self as rows, AdministratorRow};
+use crate::error::{Error, Refusal, Result};
 use crate::limits;
+use crate::secret::Secret;
+
+/// Who is made at the first start.
+const FIRST: &str = "admin";
+
+impl App {
+    /// Makes the first administrator where there is none; says the password, which is good for one sign-in.
+    pub(crate) async fn first_administrator(&self, now: Timestamp) -> Result<Option<Secret>> {
+        if !self.db.administrators().await?.is_empty() {
+            return Ok(None);
+        }
+        let by = By::server(now);
+        let (_, password) = self.insert(FIRST.to_owned(), Role::Admin, &by).await?;
+        Ok(Some(password))
+    }
+
+    /// All administrators.
+    ///
+    /// # Errors
+    /// Only when the database fails.
+    pub async fn administrators(&self) -> Result<Vec<AdministratorView>> {
+        Ok(self.db.administrators().await?.into_iter().map(view).collect())
+    }
+
+    /// Adds an administrator, with a password that is good for one sign-in.
+    ///
+    /// # Errors
+    /// Refusals for a name or role that will not do, and a name that is taken.
+    pub async fn add_administrator(
+        &self,
+        request: AdministratorRequest,
+        by: &By,
+    ) -> Result<(AdministratorView, Secret)> {
+        let mut problems = Vec::new();
+        if let Err(problem) = check_name(&request.name) {
+            problems.push(Problem::general(format!("name: {problem}")));
+        }
+        let role = request.role.parse::<Role>();
+        if let Err(problem) = &role {
+            problems.push(Problem::general(format!("role: {problem}")));
+        }
+        refuse(problems)?;
+        let role = role.expect("every problem was refused");
+        let _change = self.change().await;
+        let known = self.db.administrators().await?;
+        if known.iter().any(|row| row.name == request.name) {
+            let way_out = "take another name, or set this one's role or password";
+            return Err(Refusal::Exists { what: "administrator", name: request.name, way_out }.into());
+        }
+        if known.len() as u64 >= limits::ADMINISTRATORS_MAX {
+            return Err(Refusal::TooLarge {
+                what: "the number of administrators".to_owned(),
+                limit: limits::ADMINISTRATORS_MAX,
+                unit: "administrators",
+                way_out: "remove those who are gone",
+            }
+            .into());
+        }
+        let (row, password) = self.insert(request.name, role, by).await?;
+        Ok((view(row), password))
+    }
+
+    /// Removes an administrator, with sessions and tokens.
+    ///
+    /// # Errors
+    /// Refusals when there is none of that name, and for the last admin.
+    pub async fn remove_administrator(&self, name: &str, by: &By) -> Result<()> {
+        let _change = self.change().await;
+        let row = self.known_administrator(name).await?;
+        self.keep_an_admin(&row).await?;
+        let mut tx = self.db.begin().await?;
+        rows::delete(&mut tx, name).await?;
+        let told = json!({"role": row.role.to_string()});
+        tx.commit(by.did("administrator.remove", name).before(told)).await
+    }
+
+    /// Gives an administrator another role, from the next request on.
+    ///
+    /// # Errors
+    /// Refusals when there is none of that name, for an unknown role, and for the last admin.
+    pub async fn set_administrator_role(&self, name: &str, role: &str, by: &By) -> Result<AdministratorView> {
+        let role: Role = role.parse().map_err(|problem| Refusal::invalid(format!("role: {problem}")))?;
+        let _change = self.change().await;
+        let row = self.known_administrator(name).await?;
+        if role != Role::Admin {
+            self.keep_an_admin(&row).await?;
+        }
+        let before = json!({"role": row.role.to_string()});
+        let row = AdministratorRow { role, ..row };
+        let mut tx = self.db.begin().await?;
+        rows::put(&mut tx, &row).await?;
+        let did = by.did("administrator.set_role", name).before(before);
+        tx.commit(did.after(json!({"role": role.to_string()}))).await?;
+        Ok(view(row))
+    }
+
+    /// Gives an administrator another password, good for one sign-in; every session ends.
+    ///
+    /// # Errors
+    /// A refusal when there is none of that name.
+    pub async fn reset_password(&self, name: &str, by: &By) -> Result<(AdministratorView, Secret)> {
+        self.known_administrator(name).await?;
+        let password = Secret::random_password();
+        let stored = self.hash_password(&password).await?;
+        let _change = self.change().await;
+        let row = self.known_administrator(name).await?;
+        let row = AdministratorRow { password: stored, one_time: true, ..row };
+        let mut tx = self.db.begin().await?;
+        rows::put(&mut tx, &row).await?;
+        rows::delete_sessions(&mut tx, name).await?;
+        tx.commit(by.did("administrator.set_password", name)).await?;
+        Ok((view(row), password))
+    }
+
+    async fn insert(&self, name: String, role: Role, by: &By) -> Result<(AdministratorRow, Secret)> {
+        let password = Secret::random_password();
+        let stored = self.hash_password(&password).await?;
+        let row = AdministratorRow {
+            name,
+            role,
+            password: stored,
+            one_time: true,
+            made: by.now,
+            last_sign_in: None,
+        };
+        let mut tx = self.db.begin().await?;
+        rows::put(&mut tx, &row).await?;
+        let told = json!({"role": role.to_string()});
+        tx.commit(by.did("administrator.add", &row.name).after(told)).await?;
+        Ok((row, password))
+    }
+
+    async fn known_administrator(&self, name: &str) -> Result<AdministratorRow> {
+        self.db.administrator(name).await?.ok_or_else(|| {
+            let name = name.escape_debug().to_string();
+            let way_out = "look at the list of administrators";
+            Error::from(Refusal::NotFound { what: "administrator", name, way_out })
+        })
+    }
+
+    async fn keep_an_admin(&self, row: &AdministratorRow) -> Result<()> {
+        let others = self.db.administrators().await?;
+        let other = |other: &AdministratorRow| other.role == Role::Admin && other.name != row.name;
+        if row.role == Role::Admin && !others.iter().any(other) {
+            return Err(Refusal::LastAdmin(row.name.clone()).into());
+        }
+        Ok(())
+    }
+}
 
 /// Why a name will not do, or nothing.
 pub(crate) fn check_name(name: &str) -> std::result::Result<(), String> {
@@ -11,4 +170,14 @@ pub(crate) fn check_name(name: &str) -> std::result::Result<(), String> {
         return Err(format!("`{name}` is none; 1 to {max} lower-case letters, digits and -_.@ are taken"));
     }
     Ok(())
+}
+
+fn view(row: AdministratorRow) -> AdministratorView {
+    AdministratorView {
+        name: row.name,
+        role: row.role.to_string(),
+        one_time: row.one_time,
+        made: row.made,
+        last_sign_in: row.last_sign_in,
+    }
 }

@@ -93,6 +93,9 @@ impl App {
         if self.renew_chain(now)? {
             done.push("the fleet listener's certificate".to_owned());
         }
+        if self.sign_anchor(now).await? {
+            done.push("where the audit log ends".to_owned());
+        }
         Ok(if done.is_empty() {
             "nothing was due".to_owned()
         } else {

@@ -1,10 +1,15 @@
-//! Sessions of browsers (I4): a random token in a cookie, stored hashed.
+//! Signing in (I4): a password or the identity provider's word becomes a random token in a cookie, stored hashed.
 
-use jiff::Timestamp;
+use headwater_api::v1::SessionView;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
 
 use super::App;
-use crate::access::{Actor, SignedIn};
+use super::attempts::Key;
+use crate::access::{Actor, By, Role, SignedIn};
+use crate::db::administrators::{self as rows, AdministratorRow, SessionRow};
 use crate::error::{Refusal, Result};
+use crate::limits;
 use crate::secret::Secret;
 
 impl App {
@@ -17,14 +22,168 @@ impl App {
         let row = row.ok_or(Refusal::NotSignedIn)?;
         let role = match row.role {
             Some(role) => role,
-            None => {
-                let administrator = self.db.administrator(&row.administrator).await?;
-                administrator
-                    .filter(|administrator| !administrator.one_time)
-                    .ok_or(Refusal::NotSignedIn)?
-                    .role
-            }
+            None => self.db.administrator(&row.administrator).await?.ok_or(Refusal::NotSignedIn)?.role,
         };
         Ok(SignedIn::whole(Actor::Administrator(row.administrator), role))
+    }
+
+    /// Signs an administrator in; says the session's token.
+    ///
+    /// # Errors
+    /// Refusals for a wrong name or password (which, is not said), one that is good for one sign-in without another
+    /// to follow it, and for who tries too often.
+    pub async fn sign_in(
+        &self,
+        name: &str,
+        password: &Secret,
+        new_password: Option<&Secret>,
+        by: &By,
+    ) -> Result<(Secret, SessionView)> {
+        let row = self.prove(name, password, by).await?;
+        if row.one_time && new_password.is_none() {
+            return Err(Refusal::OneTimePassword.into());
+        }
+        let stored = match new_password {
+            Some(new) if new == password => {
+                return Err(Refusal::invalid("new_password: it is the old one; choose another").into());
+            }
+            Some(new) => Some(self.hash_password(new).await?),
+            None => None,
+        };
+        let _change = self.change().await;
+        // It may have been changed meanwhile.
+        let present = self.db.administrator(&row.name).await?.filter(|now| now.password == row.password);
+        let row = present.ok_or(Refusal::WrongPassword)?;
+        let role = row.role;
+        let mut tx = self.db.begin().await?;
+        let changed = stored.is_some();
+        if changed {
+            rows::delete_sessions(&mut tx, &row.name).await?;
+        }
+        let row = AdministratorRow {
+            password: stored.unwrap_or(row.password),
+            one_time: row.one_time && !changed,
+            last_sign_in: Some(by.now),
+            ..row
+        };
+        rows::put(&mut tx, &row).await?;
+        let by = By { actor: Actor::Administrator(row.name.clone()), role, ..by.clone() };
+        let token = begin(&mut tx, &row.name, None, by.now).await?;
+        let did = by.did("session.begin", &row.name).after(json!({"password_changed": changed}));
+        tx.commit(did).await?;
+        Ok((token, SessionView { name: row.name, role: role.to_string() }))
+    }
+
+    /// Begins a session of somebody whom the identity provider vouches for.
+    ///
+    /// # Errors
+    /// Only when the database fails.
+    pub async fn sign_in_vouched(&self, name: &str, role: Role, by: &By) -> Result<(Secret, SessionView)> {
+        let by = By { actor: Actor::Administrator(name.to_owned()), role, ..by.clone() };
+        let mut tx = self.db.begin().await?;
+        let token = begin(&mut tx, name, Some(role), by.now).await?;
+        tx.commit(by.did("session.begin", name).after(json!({"vouched": true, "role": role.to_string()})))
+            .await?;
+        Ok((token, SessionView { name: name.to_owned(), role: role.to_string() }))
+    }
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    /// Only when the database fails.
+    pub async fn sign_out(&self, cookie: &Secret, by: &By) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        rows::delete_session(&mut tx, &cookie.hash()).await?;
+        tx.commit(by.did("session.end", &by.actor)).await
+    }
+
+    /// Sets one's own password; every other session of one's own ends.
+    ///
+    /// # Errors
+    /// Refusals for a wrong password, one that will not do, and for whoever has none here.
+    pub async fn change_password(&self, password: &Secret, new: &Secret, by: &By) -> Result<()> {
+        let Actor::Administrator(name) = &by.actor else {
+            return Err(Refusal::NotThisWay(
+                "only who is signed in has a password to change; an admin sets another's with set-password",
+            )
+            .into());
+        };
+        let row = self.prove(name, password, by).await?;
+        let stored = self.hash_password(new).await?;
+        let _change = self.change().await;
+        let mut tx = self.db.begin().await?;
+        rows::put(&mut tx, &AdministratorRow { password: stored, one_time: false, ..row }).await?;
+        rows::delete_sessions(&mut tx, name).await?;
+        tx.commit(by.did("administrator.change_password", name)).await
+    }
+
+    /// The administrator whose name and password these are, within what may be tried.
+    async fn prove(&self, name: &str, password: &Secret, by: &By) -> Result<AdministratorRow> {
+        let name = name.trim().to_lowercase();
+        let keys = [Key::Account(name.chars().take(100).collect()), Key::Address(site_of(&by.from))];
+        // The wait is asked for and the attempt counted in one step: of many at once only few are tried.
+        {
+            let mut attempts = self.attempts.lock().expect("nobody panics while holding this lock");
+            if let Some(seconds) = attempts.wait(&keys, by.now) {
+                return Err(Refusal::TooManyAttempts { seconds }.into());
+            }
+            attempts.fail(&keys, by.now);
+        }
+        let row = self.db.administrator(&name).await?;
+        let stored = row.as_ref().map(|row| row.password.clone());
+        if self.is_password(password, stored).await? {
+            let mut attempts = self.attempts.lock().expect("nobody panics while holding this lock");
+            attempts.succeed(&keys);
+            return row.ok_or_else(|| Refusal::WrongPassword.into());
+        }
+        // A name that nobody has may be a password in the wrong field: it is not written down.
+        let who = row.map_or_else(|| "a name that nobody has".to_owned(), |row| row.name);
+        self.record_failure(by, &who).await?;
+        Err(Refusal::WrongPassword.into())
+    }
+
+    /// Records a failed attempt, within what the log may grow by in an hour.
+    pub(crate) async fn record_failure(&self, by: &By, who: &str) -> Result<()> {
+        let count = {
+            let mut recorded = self.failures.lock().expect("nobody panics while holding this lock");
+            if by.now.duration_since(recorded.0) >= SignedDuration::from_hours(1) {
+                *recorded = (by.now, 0);
+            }
+            recorded.1 = recorded.1.saturating_add(1);
+            recorded.1
+        };
+        let did = By { actor: Actor::Stranger, ..by.clone() };
+        if count < limits::ATTEMPTS_RECORDED_MAX {
+            self.record(did.did("session.refuse", who)).await
+        } else if count == limits::ATTEMPTS_RECORDED_MAX {
+            self.record(did.did("session.refuse", "many; those of the rest of this hour are not recorded"))
+                .await
+        } else {
+            Ok(())
+        }
+    }
+}
+
+async fn begin(tx: &mut crate::db::Tx, name: &str, role: Option<Role>, now: Timestamp) -> Result<Secret> {
+    let token = Secret::random("");
+    let session = SessionRow {
+        token: token.hash(),
+        administrator: name.to_owned(),
+        role,
+        made: now,
+        expires: now + SignedDuration::from_hours(limits::SESSION_HOURS),
+    };
+    rows::insert_session(tx, &session, limits::SESSIONS_PER_ADMINISTRATOR_MAX).await?;
+    Ok(token)
+}
+
+/// Who has one address of IPv6 has a /64 of them.
+fn site_of(from: &str) -> String {
+    match from.parse::<std::net::Ipv6Addr>() {
+        Ok(address) => {
+            let site = address.to_bits() >> 64;
+            format!("{site:x}/64")
+        }
+        Err(_) => from.to_owned(),
     }
 }

@@ -53,7 +53,10 @@ impl App {
     }
 
     /// Signs a draft and writes all of it but `timestamp.json`.
-    pub(crate) fn stage(&self, class: Class, draft: Draft, now: Timestamp) -> Result<Staged> {
+    pub(crate) fn stage(&self, class: Class, mut draft: Draft, now: Timestamp) -> Result<Staged> {
+        if class == Class::Settings {
+            self.add_anchor(&mut draft)?;
+        }
         let unsigned = draft.finish(now, &self.expiry).map_err(failed(class, "draft"))?;
         self.write(class, &self.sign(class, unsigned)?)
     }
@@ -159,8 +162,13 @@ impl App {
         let unsigned = unsigned.map_err(failed(class, "signing anew"))?;
         let staged = self.write(class, &self.sign(class, unsigned)?)?;
         let tx = self.db.begin().await?;
-        let did = By::server(now).did("repository.sign_again", format!("{role} of {class}"));
-        self.commit(tx, vec![staged.without_news()], did).await?;
+        let audit = match role {
+            Role::Root | Role::Targets => {
+                By::server(now).did("repository.sign_again", format!("{role} of {class}")).into()
+            }
+            Role::Snapshot | Role::Timestamp => Audit::Exempt("daily routine, and it says nothing new"),
+        };
+        self.commit(tx, vec![staged.without_news()], audit).await?;
         Ok(Some(role))
     }
 

@@ -51,7 +51,7 @@ impl Db {
 }
 
 /// Appends a record; the caller commits.
-pub(super) async fn append(tx: &mut Tx, key: &Arc<AuditKey>, record: Record) -> Result<()> {
+pub(super) async fn append(tx: &mut Tx, key: &Arc<AuditKey>, record: Record) -> Result<Head> {
     let row = sqlx::query("SELECT number, hash FROM audit_head").fetch_optional(&mut **tx).await?;
     let head = row.as_ref().map_or_else(Head::beginning, head_of);
     let next = record.after_head(&head);
@@ -78,7 +78,7 @@ pub(super) async fn append(tx: &mut Tx, key: &Arc<AuditKey>, record: Record) -> 
         .bind(key.seal(&sealed_bytes(&head)))
         .execute(&mut **tx)
         .await?;
-    Ok(())
+    Ok(head)
 }
 
 fn head_of(row: &SqliteRow) -> Head {

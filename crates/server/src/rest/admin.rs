@@ -2,17 +2,99 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use headwater_api::v1::{ApiTokenRequest, ApiTokensAnswer, NewApiToken};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{AppendHeaders, IntoResponse};
+use axum::{Extension, Json};
+use headwater_api::secret::Secret as Told;
+use headwater_api::v1::{
+    AdministratorRequest, AdministratorRoleRequest, AdministratorView, AdministratorsAnswer, ApiTokenRequest,
+    ApiTokensAnswer, AuditAnswer, AuditQuery, AuditVerified, NewApiToken, NewPassword, PasswordRequest,
+    SessionView, SignInRequest,
+};
 
-use super::json::{Body, Named};
+use super::gate::{Door, cookie};
+use super::json::{Asked, Body, Named};
 use crate::access::By;
 use crate::app::App;
 use crate::error::Result;
+use crate::limits::SESSION_HOURS;
+use crate::secret::Secret;
 
 type Server = State<Arc<App>>;
+
+pub async fn sign_in(
+    State(app): Server,
+    by: By,
+    Extension(door): Extension<Door>,
+    Body(request): Body<SignInRequest>,
+) -> Result<impl IntoResponse> {
+    let (password, new) = (secret(&request.password), request.new_password.as_ref().map(secret));
+    let (token, view) = app.sign_in(&request.name, &password, new.as_ref(), &by).await?;
+    let cookie = door.set_cookie(token.expose(), SESSION_HOURS * 3600);
+    Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), Json(view)))
+}
+
+pub async fn sign_out(
+    State(app): Server,
+    by: By,
+    Extension(door): Extension<Door>,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse> {
+    if let Some(token) = cookie(&headers, door.cookie_name()) {
+        app.sign_out(&token, &by).await?;
+    }
+    Ok((StatusCode::NO_CONTENT, AppendHeaders([(header::SET_COOKIE, door.set_cookie("", 0))])))
+}
+
+pub async fn session(by: By) -> Json<SessionView> {
+    Json(SessionView { name: by.actor.to_string(), role: by.role.to_string() })
+}
+
+pub async fn change_password(
+    State(app): Server,
+    by: By,
+    Body(request): Body<PasswordRequest>,
+) -> Result<StatusCode> {
+    app.change_password(&secret(&request.password), &secret(&request.new_password), &by).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub async fn administrators(State(app): Server) -> Result<Json<AdministratorsAnswer>> {
+    Ok(Json(AdministratorsAnswer { items: app.administrators().await? }))
+}
+
+pub async fn add(
+    State(app): Server,
+    by: By,
+    Body(request): Body<AdministratorRequest>,
+) -> Result<(StatusCode, Json<NewPassword>)> {
+    let (administrator, password) = app.add_administrator(request, &by).await?;
+    Ok((StatusCode::CREATED, Json(NewPassword { administrator, password: told(&password) })))
+}
+
+pub async fn set_role(
+    State(app): Server,
+    by: By,
+    Named(name): Named<String>,
+    Body(request): Body<AdministratorRoleRequest>,
+) -> Result<Json<AdministratorView>> {
+    Ok(Json(app.set_administrator_role(&name, &request.role, &by).await?))
+}
+
+pub async fn reset_password(
+    State(app): Server,
+    by: By,
+    Named(name): Named<String>,
+) -> Result<Json<NewPassword>> {
+    let (administrator, password) = app.reset_password(&name, &by).await?;
+    Ok(Json(NewPassword { administrator, password: told(&password) }))
+}
+
+pub async fn remove(State(app): Server, by: By, Named(name): Named<String>) -> Result<StatusCode> {
+    app.remove_administrator(&name, &by).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
 
 pub async fn tokens(State(app): Server, by: By) -> Result<Json<ApiTokensAnswer>> {
     Ok(Json(ApiTokensAnswer { items: app.api_tokens(&by).await? }))
@@ -23,11 +105,28 @@ pub async fn make_token(
     by: By,
     Body(request): Body<ApiTokenRequest>,
 ) -> Result<(StatusCode, Json<NewApiToken>)> {
-    let (token, view) = app.make_api_token(&request, &by).await?;
-    Ok((StatusCode::CREATED, Json(NewApiToken { token: token.expose().to_owned(), details: view })))
+    let (token, details) = app.make_api_token(&request, &by).await?;
+    Ok((StatusCode::CREATED, Json(NewApiToken { token: told(&token), details })))
 }
 
 pub async fn revoke_token(State(app): Server, by: By, Named(name): Named<String>) -> Result<StatusCode> {
     app.revoke_api_token(&name, &by).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+pub async fn audit(State(app): Server, Asked(query): Asked<AuditQuery>) -> Result<Json<AuditAnswer>> {
+    let (items, next) = app.audit(&query).await?;
+    Ok(Json(AuditAnswer { items, next }))
+}
+
+pub async fn verify_audit(State(app): Server) -> Result<Json<AuditVerified>> {
+    Ok(Json(app.verify_audit().await?))
+}
+
+fn secret(told: &Told) -> Secret {
+    Secret::new(told.expose().to_owned())
+}
+
+fn told(secret: &Secret) -> Told {
+    Told::new(secret.expose())
 }

@@ -20,7 +20,7 @@ use headwater_api::v1::{
     VendorRequest, VendorView,
 };
 
-use super::gate::Gate;
+use super::gate::{Door, Gate};
 use super::json::{Asked, Body, Named};
 use super::table::{Least, Table};
 use super::{admin, backups, guard, json, now, upload};
@@ -29,9 +29,6 @@ use crate::app::App;
 use crate::app::archive::Format;
 use crate::app::releases::{NewRelease, parse_name};
 use crate::error::{Error, Refusal, Result};
-
-/// Name of the session's cookie over plain HTTP.
-const COOKIE: &str = "headwater_session";
 
 type Server = State<Arc<App>>;
 
@@ -108,11 +105,22 @@ pub fn table() -> Table<Arc<App>> {
         .get("/api/v1/tokens", VIEWER, admin::tokens)
         .post("/api/v1/tokens", VIEWER, admin::make_token)
         .delete("/api/v1/tokens/{name}", VIEWER, admin::revoke_token)
+        .post("/api/v1/sign-in", ANYONE, admin::sign_in)
+        .post("/api/v1/sign-out", VIEWER, admin::sign_out)
+        .get("/api/v1/session", VIEWER, admin::session)
+        .put("/api/v1/session/password", VIEWER, admin::change_password)
+        .get("/api/v1/administrators", ADMIN, admin::administrators)
+        .post("/api/v1/administrators", ADMIN, admin::add)
+        .put("/api/v1/administrators/{name}/role", ADMIN, admin::set_role)
+        .post("/api/v1/administrators/{name}/password", ADMIN, admin::reset_password)
+        .delete("/api/v1/administrators/{name}", ADMIN, admin::remove)
+        .get("/api/v1/audit", ADMIN, admin::audit)
+        .get("/api/v1/audit/verify", ADMIN, admin::verify_audit)
 }
 
 /// The console plane on the local socket: whoever may open that may everything.
 pub fn local_console(app: Arc<App>) -> Router {
-    table().into_router(&Gate { app: app.clone(), cookie: COOKIE }).with_state(app)
+    table().into_router(&Gate { app: app.clone(), door: Door::Plain }).with_state(app)
 }
 
 /// The console plane of a listener at `address`.

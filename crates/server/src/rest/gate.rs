@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -30,8 +30,36 @@ pub struct LocalPeer(pub u32);
 pub struct Gate {
     /// Knows sessions and tokens.
     pub app: Arc<App>,
-    /// Name of the session's cookie.
-    pub cookie: &'static str,
+    /// How the listener is reached.
+    pub door: Door,
+}
+
+/// How a listener of the console plane is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// Over plain HTTP, or the local socket.
+    Plain,
+    /// Over TLS.
+    Tls,
+}
+
+impl Door {
+    /// Name of the session's cookie. Over TLS browsers take one of this prefix only from the host itself, for all its
+    /// paths, and over TLS.
+    pub fn cookie_name(self) -> &'static str {
+        match self {
+            Self::Plain => "headwater_session",
+            Self::Tls => "__Host-headwater_session",
+        }
+    }
+
+    /// The header that gives a browser a session, for so many seconds; 0: takes it away.
+    pub fn set_cookie(self, token: &str, seconds: i64) -> HeaderValue {
+        let secure = if self == Self::Tls { "; Secure" } else { "" };
+        let name = self.cookie_name();
+        let text = format!("{name}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}");
+        HeaderValue::from_str(&text).expect("tokens are base64url")
+    }
 }
 
 /// The gate before one route.
@@ -54,6 +82,7 @@ pub async fn pass(State(gate): State<RouteGate>, request: Request, next: Next) -
     match admit(&gate, &parts).await {
         Ok(by) => {
             parts.extensions.insert(by);
+            parts.extensions.insert(gate.gate.door);
             next.run(Request::from_parts(parts, body)).await
         }
         Err(error) => {
@@ -88,7 +117,9 @@ impl Gate {
         if let Some(token) = bearer(headers)? {
             return self.app.who_has_token(&token, now).await;
         }
-        let Some(cookie) = cookie(headers, self.cookie) else { return Err(Refusal::NotSignedIn.into()) };
+        let Some(cookie) = cookie(headers, self.door.cookie_name()) else {
+            return Err(Refusal::NotSignedIn.into());
+        };
         let signed_in = self.app.who_has_session(&cookie, now).await?;
         if !method.is_safe() && !is_own_page(headers) {
             return Err(Refusal::ForeignOrigin(
@@ -138,5 +169,54 @@ impl<S: Send + Sync> FromRequestParts<S> for By {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
         parts.extensions.get::<Self>().cloned().ok_or_else(|| Refusal::NotSignedIn.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cookies_are_for_this_host_alone_and_over_tls_for_nothing_else() {
+        let check = |door: Door, expected: &str| assert_eq!(door.set_cookie("abc", 60), expected);
+        check(Door::Plain, "headwater_session=abc; Path=/; HttpOnly; SameSite=Strict; Max-Age=60");
+        check(
+            Door::Tls,
+            "__Host-headwater_session=abc; Path=/; HttpOnly; SameSite=Strict; Max-Age=60; Secure",
+        );
+    }
+
+    #[test]
+    fn a_cookie_is_found_among_others() {
+        let check = |sent: &[&str], expected: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            for text in sent {
+                headers.append(header::COOKIE, text.parse().unwrap());
+            }
+            let found = cookie(&headers, "headwater_session");
+            assert_eq!(found.as_ref().map(Secret::expose), expected, "{sent:?}");
+        };
+        check(&[], None);
+        check(&["headwater_session=abc"], Some("abc"));
+        check(&["a=b; headwater_session=abc; c=d"], Some("abc"));
+        check(&["a=b", "headwater_session=abc"], Some("abc"));
+        check(&["xheadwater_session=abc"], None);
+        check(&["headwater_session"], None);
+    }
+
+    #[test]
+    fn a_cookie_alone_changes_nothing() {
+        let check = |sent: &[(&'static str, &str)], expected: bool| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in sent {
+                headers.append(*name, value.parse().unwrap());
+            }
+            assert_eq!(is_own_page(&headers), expected, "{sent:?}");
+        };
+        check(&[], false);
+        check(&[("origin", "http://127.0.0.1")], true);
+        check(&[("sec-fetch-site", "same-origin")], true);
+        check(&[("sec-fetch-site", "cross-site"), ("origin", "http://127.0.0.1")], false);
+        check(&[("sec-fetch-site", "none")], false);
     }
 }

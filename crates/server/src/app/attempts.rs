@@ -1,0 +1,136 @@
+//! Failed attempts to sign in, by account and by address: each failure beyond the first few makes the next one wait
+//! twice as long. Pure.
+//!
+//! An account waits for a minute at most: a stranger must not be able to keep its owner out for long. An address
+//! waits up to a quarter of an hour.
+
+use std::collections::HashMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::limits::{
+    ATTEMPT_WAIT_ACCOUNT_MAX, ATTEMPT_WAIT_ADDRESS_MAX, ATTEMPTS_KEYS_MAX, ATTEMPTS_UNPUNISHED,
+};
+
+/// Whose attempts are counted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Key {
+    /// An administrator's name.
+    Account(String),
+    /// An address; of IPv6 its /64.
+    Address(String),
+}
+
+impl Key {
+    fn wait_max(&self) -> i64 {
+        match self {
+            Self::Account(_) => ATTEMPT_WAIT_ACCOUNT_MAX,
+            Self::Address(_) => ATTEMPT_WAIT_ADDRESS_MAX,
+        }
+    }
+}
+
+/// The failures of late.
+#[derive(Debug, Default)]
+pub struct Attempts {
+    failed: HashMap<Key, (u32, Timestamp)>,
+}
+
+impl Attempts {
+    /// Seconds that an attempt must wait; none: it may be made.
+    #[must_use]
+    pub fn wait(&self, keys: &[Key], now: Timestamp) -> Option<u32> {
+        let until = keys.iter().filter_map(|key| self.until(key)).max()?;
+        let left = until.duration_since(now);
+        (left > SignedDuration::ZERO).then(|| u32::try_from(left.as_secs() + 1).unwrap_or(u32::MAX))
+    }
+
+    /// One more has failed.
+    pub fn fail(&mut self, keys: &[Key], now: Timestamp) {
+        for key in keys {
+            if self.failed.len() >= ATTEMPTS_KEYS_MAX && !self.failed.contains_key(key) {
+                self.make_room(now);
+            }
+            let (count, last) = self.failed.entry(key.clone()).or_insert((0, now));
+            // Who was quiet for as long as the longest wait begins anew.
+            if now.duration_since(*last) > SignedDuration::from_secs(2 * key.wait_max()) {
+                *count = 0;
+            }
+            (*count, *last) = (count.saturating_add(1), now);
+        }
+    }
+
+    /// One has succeeded: its account and its address begin anew.
+    pub fn succeed(&mut self, keys: &[Key]) {
+        for key in keys {
+            self.failed.remove(key);
+        }
+    }
+
+    fn until(&self, key: &Key) -> Option<Timestamp> {
+        let (count, last) = self.failed.get(key)?;
+        let punished = count.checked_sub(ATTEMPTS_UNPUNISHED)?;
+        let wait = 1_i64.checked_shl(punished.min(30)).unwrap_or(i64::MAX).min(key.wait_max());
+        Some(*last + SignedDuration::from_secs(wait))
+    }
+
+    /// Those that wait no longer go; where all wait, those whose last failure is oldest.
+    fn make_room(&mut self, now: Timestamp) {
+        let done: Vec<Key> = self
+            .failed
+            .keys()
+            .filter(|key| self.until(key).is_none_or(|until| until <= now))
+            .cloned()
+            .collect();
+        for key in &done {
+            self.failed.remove(key);
+        }
+        if done.is_empty() {
+            let oldest = self.failed.iter().min_by_key(|(_, (_, last))| *last).map(|(key, _)| key.clone());
+            oldest.map(|key| self.failed.remove(&key));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
+    fn keys(account: &str, address: &str) -> [Key; 2] {
+        [Key::Account(account.to_owned()), Key::Address(address.to_owned())]
+    }
+
+    #[test]
+    fn each_failure_beyond_the_first_few_doubles_the_wait() {
+        let mut attempts = Attempts::default();
+        let ann = keys("ann", "10.0.0.1");
+        for _ in 0..ATTEMPTS_UNPUNISHED - 1 {
+            attempts.fail(&ann, at(0));
+            assert_eq!(attempts.wait(&ann, at(0)), None);
+        }
+        for wait in [1, 2, 4, 8, 16, 32, 64, 128] {
+            attempts.fail(&ann, at(0));
+            assert_eq!(attempts.wait(&ann, at(0)), Some(wait + 1));
+            assert_eq!(attempts.wait(&ann, at(i64::from(wait))), None);
+        }
+        // From elsewhere the account waits for a minute at most; the address waits for every account.
+        assert_eq!(attempts.wait(&keys("ann", "10.0.0.2"), at(0)), Some(61));
+        assert_eq!(attempts.wait(&keys("bob", "10.0.0.1"), at(0)), Some(129));
+        assert_eq!(attempts.wait(&keys("bob", "10.0.0.2"), at(0)), None);
+        attempts.succeed(&ann);
+        assert_eq!(attempts.wait(&ann, at(0)), None);
+    }
+
+    #[test]
+    fn what_is_remembered_has_an_end() {
+        let mut attempts = Attempts::default();
+        for number in 0..ATTEMPTS_KEYS_MAX + 10 {
+            attempts.fail(&[Key::Account(number.to_string())], at(number as i64));
+        }
+        assert!(attempts.failed.len() <= ATTEMPTS_KEYS_MAX);
+    }
+}

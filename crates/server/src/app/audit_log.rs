@@ -1,0 +1,209 @@
+//! The audit log (R2): shown, verified, and anchored.
+//!
+//! The chain shows what was edited, taken out or moved. That its end was cut off is seen at two places that name the
+//! last record: `audit_head` in the database, sealed with a key that is not there, and the target `audit.json` of the
+//! signed settings, which every client of the fleet has a copy of. Whoever has the server and all its keys can still
+//! make anew what came after the last copy that somebody else holds; what came before, nobody can.
+
+use headwater_api::v1::{AuditQuery, AuditRecord, AuditVerified};
+use headwater_policy::Class;
+use headwater_repo::{Draft, TargetName, layout};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::App;
+use super::clients::page;
+use super::signing::failed;
+use crate::audit::{Audit, Chained, Follower, Head};
+use crate::db::to_json;
+use crate::error::{Error, Refusal, Result, chain};
+use crate::limits;
+
+/// The target that says where the log ends.
+const TARGET: &str = "audit.json";
+/// Its version.
+const FORMAT: u32 = 1;
+
+/// What the target says.
+#[derive(Debug, Serialize, Deserialize)]
+struct Anchor {
+    format: u32,
+    number: u64,
+    hash: String,
+}
+
+impl App {
+    /// Records of the log; and where the next page begins.
+    ///
+    /// # Errors
+    /// A refusal for a page that is too long.
+    pub async fn audit(&self, query: &AuditQuery) -> Result<(Vec<AuditRecord>, Option<u64>)> {
+        let limit = page(query.limit)?;
+        let records = match (query.before, query.after) {
+            (Some(_), Some(_)) => {
+                return Err(Refusal::invalid("before and after exclude each other; give one of them").into());
+            }
+            (None, Some(after)) => self.db.audit_after(after, limit).await?,
+            (before, None) => self.db.audit_before(before.unwrap_or(u64::MAX), limit).await?,
+        };
+        let next =
+            (records.len() == limit as usize).then(|| records.last().map(|last| last.number)).flatten();
+        Ok((records.into_iter().map(view).collect(), next))
+    }
+
+    /// Verifies the whole log.
+    ///
+    /// # Errors
+    /// Only when the database fails; what is wrong with the log is in the answer.
+    pub async fn verify_audit(&self) -> Result<AuditVerified> {
+        let anchor = self.anchor()?;
+        let mut follower = Follower::default();
+        let mut findings = Vec::new();
+        let mut at_anchor = None;
+        let head = loop {
+            self.follow_all(&mut follower, &anchor, &mut at_anchor, &mut findings).await?;
+            let head = self.db.audit_head().await?;
+            let number = head.as_ref().map_or(0, |sealed| sealed.head.number);
+            // What was recorded while the rest was read is followed too.
+            let more = self.db.audit_after(follower.head().number, 1).await;
+            if !findings.is_empty()
+                || follower.head().number >= number
+                || more.is_ok_and(|more| more.is_empty())
+            {
+                break head;
+            }
+        };
+        if findings.is_empty() {
+            findings
+                .extend(ending(follower.head(), head.as_ref().map(|sealed| (&sealed.head, sealed.genuine))));
+        }
+        if let Some(anchor) = &anchor {
+            findings.extend(anchored(anchor, at_anchor.as_deref(), follower.head()));
+        }
+        findings.truncate(limits::AUDIT_FINDINGS_MAX);
+        Ok(AuditVerified {
+            intact: findings.is_empty(),
+            records: follower.head().number,
+            head: follower.head().hash.clone(),
+            signed: anchor.map(|anchor| anchor.number),
+            findings,
+        })
+    }
+
+    /// Puts into a draft of the settings where the log ends.
+    pub(crate) fn add_anchor(&self, draft: &mut Draft) -> Result<()> {
+        let Head { number, hash } = self.db.last_recorded();
+        let anchor = Anchor { format: FORMAT, number, hash };
+        draft.add(target(), to_json(&anchor).into_bytes()).map_err(failed(Class::Settings, "audit log"))
+    }
+
+    /// Signs where the log ends, if records have waited for that for a day. Says whether it did.
+    pub(crate) async fn sign_anchor(&self, now: Timestamp) -> Result<bool> {
+        let _change = self.change().await;
+        let signed = self.anchor()?.map_or(0, |anchor| anchor.number);
+        let waiting = self.db.audit_after(signed, 1).await?;
+        let wait = SignedDuration::from_secs(limits::AUDIT_ANCHOR_SECONDS);
+        if waiting.first().is_none_or(|first| now.duration_since(first.record.time) < wait) {
+            return Ok(false);
+        }
+        let staged = self.stage(Class::Settings, self.draft(Class::Settings), now)?;
+        let exempt = Audit::Exempt("it signs where the log ends, and would be the next to be signed");
+        self.commit(self.db.begin().await?, vec![staged.without_news()], exempt).await?;
+        Ok(true)
+    }
+
+    /// What the signed settings say.
+    fn anchor(&self) -> Result<Option<Anchor>> {
+        let Some((_, digest)) = self.published(Class::Settings).target(&target()) else { return Ok(None) };
+        let bytes = self.data.read_repository(Class::Settings, &layout::target(&target(), &digest))?;
+        let corrupt = |reason: String| Error::Corrupt { what: TARGET, reason };
+        if headwater_repo::Digest::of(&bytes) != digest {
+            return Err(corrupt("it is not what was signed".to_owned()));
+        }
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| corrupt(error.to_string()))
+    }
+
+    async fn follow_all(
+        &self,
+        follower: &mut Follower,
+        anchor: &Option<Anchor>,
+        at_anchor: &mut Option<String>,
+        findings: &mut Vec<String>,
+    ) -> Result<()> {
+        loop {
+            let after = follower.head().number;
+            let records = match self.db.audit_after(after, limits::AUDIT_RECORDS_AT_ONCE).await {
+                Ok(records) => records,
+                Err(error @ Error::Corrupt { .. }) => {
+                    findings.push(format!("a record after {after} cannot be read: {}", chain(&error)));
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            };
+            if records.is_empty() {
+                return Ok(());
+            }
+            for record in &records {
+                if let Err(finding) = follower.follow(record) {
+                    findings.push(finding);
+                    return Ok(());
+                }
+                if anchor.as_ref().is_some_and(|anchor| anchor.number == record.number) {
+                    *at_anchor = Some(record.hash.clone());
+                }
+            }
+        }
+    }
+}
+
+/// What is wrong with the end, if anything.
+fn ending(last: &Head, head: Option<(&Head, bool)>) -> Option<String> {
+    match head {
+        None if last.number == 0 => None,
+        None => Some("what says where the log ends is missing".to_owned()),
+        Some((_, false)) => Some("the seal on the end of the log is not this server's".to_owned()),
+        Some((head, true)) if head.number > last.number => {
+            Some(format!("records {} to {} are missing: the end was cut off", last.number + 1, head.number))
+        }
+        Some((head, true)) if head != last => Some(format!(
+            "the log goes on to record {} beyond its sealed end, record {}",
+            last.number, head.number
+        )),
+        Some(_) => None,
+    }
+}
+
+/// What is wrong by what was signed, if anything.
+fn anchored(anchor: &Anchor, hash: Option<&str>, last: &Head) -> Option<String> {
+    if anchor.number == 0 || hash == Some(anchor.hash.as_str()) {
+        return None;
+    }
+    Some(match hash {
+        Some(_) => format!("record {} is not the one that the signed settings name", anchor.number),
+        None => format!(
+            "the signed settings name record {}, and the log can be followed to record {} only",
+            anchor.number, last.number
+        ),
+    })
+}
+
+fn target() -> TargetName {
+    TargetName::new(TARGET).expect("a plain file name is a target name")
+}
+
+/// A record as a message.
+fn view(chained: Chained) -> AuditRecord {
+    let Chained { number, record, previous, hash } = chained;
+    AuditRecord {
+        number,
+        time: record.time,
+        who: record.who,
+        from: record.from,
+        action: record.action,
+        subject: record.subject,
+        before: record.before,
+        after: record.after,
+        previous,
+        hash,
+    }
+}
