@@ -53,6 +53,23 @@ impl Record {
     }
 }
 
+/// What a record says that the server makes when it finds the log not as it left it.
+const BROKEN: &str = "audit.broken";
+
+impl Record {
+    /// The log was not as the server had left it: whatever is done about that, the log says so from here on.
+    pub fn broken(time: Timestamp, finding: &str) -> Self {
+        let by = crate::access::By::server(time);
+        by.did(BROKEN, "the audit log").after(json!({ "finding": finding }))
+    }
+
+    /// What was found, if this is such a record.
+    #[must_use]
+    pub fn finding(&self) -> Option<String> {
+        (self.action == BROKEN).then(|| self.after["finding"].as_str().unwrap_or_default().to_owned())
+    }
+}
+
 /// What a transaction says to the audit log when it is committed: there is no committing without it.
 #[derive(Debug)]
 #[must_use = "give it to the commit"]

@@ -63,7 +63,8 @@ impl Tx {
         let head = match audit.into() {
             Audit::Record(record) => {
                 let key = self.audit_key.clone();
-                Some(audit::append(&mut self, &key, record).await?)
+                let last = self.last_recorded.lock().expect("nobody panics while holding this lock").clone();
+                Some(audit::append(&mut self, &key, &last, record).await?)
             }
             Audit::Exempt(_) => None,
         };

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::App;
 use super::clients::page;
 use super::signing::failed;
-use crate::audit::{Audit, Chained, Follower, Head};
+use crate::audit::{Audit, Chained, Follower, Head, Record};
 use crate::db::to_json;
 use crate::error::{Error, Refusal, Result, chain};
 use crate::limits;
@@ -60,20 +60,17 @@ impl App {
         let mut follower = Follower::default();
         let mut findings = Vec::new();
         let mut at_anchor = None;
-        let head = loop {
-            self.follow_all(&mut follower, &anchor, &mut at_anchor, &mut findings).await?;
+        let (head, broke_off) = loop {
+            let broke_off = !self.follow_all(&mut follower, &anchor, &mut at_anchor, &mut findings).await?;
             let head = self.db.audit_head().await?;
             let number = head.as_ref().map_or(0, |sealed| sealed.head.number);
             // What was recorded while the rest was read is followed too.
             let more = self.db.audit_after(follower.head().number, 1).await;
-            if !findings.is_empty()
-                || follower.head().number >= number
-                || more.is_ok_and(|more| more.is_empty())
-            {
-                break head;
+            if broke_off || follower.head().number >= number || more.is_ok_and(|more| more.is_empty()) {
+                break (head, broke_off);
             }
         };
-        if findings.is_empty() {
+        if !broke_off {
             findings
                 .extend(ending(follower.head(), head.as_ref().map(|sealed| (&sealed.head, sealed.genuine))));
         }
@@ -88,6 +85,24 @@ impl App {
             signed: anchor.map(|anchor| anchor.number),
             findings,
         })
+    }
+
+    /// Before anything is recorded or signed anew: sees whether the log still holds what was signed of it, and records
+    /// if it does not.
+    pub(crate) async fn check_audit_end(&self, now: Timestamp) -> Result<()> {
+        let Some(anchor) = self.anchor()? else { return Ok(()) };
+        let before = anchor.number.saturating_sub(1);
+        let hash = match self.db.audit_after(before, 1).await {
+            Ok(records) => {
+                records.into_iter().find(|record| record.number == anchor.number).map(|it| it.hash)
+            }
+            Err(Error::Corrupt { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        match anchored(&anchor, hash.as_deref(), &self.db.last_recorded()) {
+            Some(finding) => self.record(Record::broken(now, &finding)).await,
+            None => Ok(()),
+        }
     }
 
     /// Puts into a draft of the settings where the log ends.
@@ -123,31 +138,35 @@ impl App {
         serde_json::from_slice(&bytes).map(Some).map_err(|error| corrupt(error.to_string()))
     }
 
+    /// Says whether all records follow one another.
     async fn follow_all(
         &self,
         follower: &mut Follower,
         anchor: &Option<Anchor>,
         at_anchor: &mut Option<String>,
         findings: &mut Vec<String>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         loop {
             let after = follower.head().number;
             let records = match self.db.audit_after(after, limits::AUDIT_RECORDS_AT_ONCE).await {
                 Ok(records) => records,
                 Err(error @ Error::Corrupt { .. }) => {
                     findings.push(format!("a record after {after} cannot be read: {}", chain(&error)));
-                    return Ok(());
+                    return Ok(false);
                 }
                 Err(error) => return Err(error),
             };
             if records.is_empty() {
-                return Ok(());
+                return Ok(true);
             }
             for record in &records {
                 if let Err(finding) = follower.follow(record) {
                     findings.push(finding);
-                    return Ok(());
+                    return Ok(false);
                 }
+                findings.extend(
+                    record.record.finding().map(|finding| format!("record {}: {finding}", record.number)),
+                );
                 if anchor.as_ref().is_some_and(|anchor| anchor.number == record.number) {
                     *at_anchor = Some(record.hash.clone());
                 }

@@ -31,6 +31,7 @@ impl App {
             }
             self.check_keys(class)?;
         }
+        self.check_audit_end(now).await?;
         let current = self.current().await?;
         if *current.policy.server() != self.fleet_url {
             let draft = PolicyDraft { server: self.fleet_url.clone(), ..current.policy.to_draft() };

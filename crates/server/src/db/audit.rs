@@ -6,7 +6,7 @@ use serde_json::Value;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use super::{Db, Tx, count, json, number};
+use super::{Db, Tx, json, number};
 use crate::audit::{Chained, Head, Record};
 use crate::error::{Error, Result};
 use crate::secret::AuditKey;
@@ -50,11 +50,39 @@ impl Db {
     }
 }
 
-/// Appends a record; the caller commits.
-pub(super) async fn append(tx: &mut Tx, key: &Arc<AuditKey>, record: Record) -> Result<Head> {
-    let row = sqlx::query("SELECT number, hash FROM audit_head").fetch_optional(&mut **tx).await?;
-    let head = row.as_ref().map_or_else(Head::beginning, head_of);
-    let next = record.after_head(&head);
+/// Appends a record; the caller commits. Where the log does not end as the server left it (`last`), that is recorded
+/// first: what comes after would hide it.
+pub(super) async fn append(tx: &mut Tx, key: &Arc<AuditKey>, last: &Head, record: Record) -> Result<Head> {
+    let row = sqlx::query("SELECT number, hash, seal FROM audit_head").fetch_optional(&mut **tx).await?;
+    let mut head = row.as_ref().map_or_else(Head::beginning, head_of);
+    let genuine = row.is_none_or(|row| key.is_seal_of(&sealed_bytes(&head), row.get("seal")));
+    let last_number: Option<i64> =
+        sqlx::query_scalar("SELECT max(number) FROM audit").fetch_one(&mut **tx).await?;
+    let last_number = u64::try_from(last_number.unwrap_or_default()).unwrap_or_default();
+    let gone_back = head.number < last.number || (head.number == last.number && head.hash != last.hash);
+    if !genuine || gone_back || last_number != head.number {
+        let finding = format!(
+            "the log ended with record {last_number} and its head said {}{}, where the server had left it at {}",
+            head.number,
+            if genuine { "" } else { " without this server's seal" },
+            last.number
+        );
+        // A number is never used twice.
+        head.number = head.number.max(last_number);
+        head = insert(tx, Record::broken(record.time, &finding), &head).await?;
+    }
+    let head = insert(tx, record, &head).await?;
+    sqlx::query("INSERT OR REPLACE INTO audit_head (id, number, hash, seal) VALUES (1, ?, ?, ?)")
+        .bind(number(head.number))
+        .bind(&head.hash)
+        .bind(key.seal(&sealed_bytes(&head)))
+        .execute(&mut **tx)
+        .await?;
+    Ok(head)
+}
+
+async fn insert(tx: &mut Tx, record: Record, after: &Head) -> Result<Head> {
+    let next = record.after_head(after);
     sqlx::query(
         "INSERT INTO audit (number, time, who, origin, action, subject, before, after, previous, hash) \
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -71,18 +99,11 @@ pub(super) async fn append(tx: &mut Tx, key: &Arc<AuditKey>, record: Record) -> 
     .bind(&next.hash)
     .execute(&mut **tx)
     .await?;
-    let head = Head { number: next.number, hash: next.hash };
-    sqlx::query("INSERT OR REPLACE INTO audit_head (id, number, hash, seal) VALUES (1, ?, ?, ?)")
-        .bind(number(head.number))
-        .bind(&head.hash)
-        .bind(key.seal(&sealed_bytes(&head)))
-        .execute(&mut **tx)
-        .await?;
-    Ok(head)
+    Ok(Head { number: next.number, hash: next.hash })
 }
 
 fn head_of(row: &SqliteRow) -> Head {
-    Head { number: count(row.get("number")), hash: row.get("hash") }
+    Head { number: u64::try_from(row.get::<i64, _>("number")).unwrap_or_default(), hash: row.get("hash") }
 }
 
 fn sealed_bytes(head: &Head) -> Vec<u8> {
@@ -93,7 +114,7 @@ fn chained(row: &SqliteRow) -> Result<Chained> {
     let value = |column: &str| json::<Value>("audit record", row.get(column));
     let time: String = row.get("time");
     Ok(Chained {
-        number: count(row.get("number")),
+        number: u64::try_from(row.get::<i64, _>("number")).unwrap_or_default(),
         record: Record {
             time: time
                 .parse()

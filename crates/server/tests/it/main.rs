@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod administrators;
+mod audit;
+mod authorisation;
 mod clients;
 mod confidential;
 mod config;

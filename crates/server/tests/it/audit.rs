@@ -1,0 +1,115 @@
+//! The audit log (R2): every change is recorded, and tampering is found.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Server, add_edit, config};
+
+async fn records(server: &Server) -> Vec<Value> {
+    let answer = server.get("/api/v1/audit?after=0&limit=1000").await;
+    answer["items"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn every_change_is_recorded_with_who_what_and_from_where() {
+    let server = Server::start().await;
+    let before = records(&server).await.len();
+    server.publish("components", "rules", "1", &[("a", b"1")]).await;
+    server.publish("components", "rules", "2", &[("a", b"2")]).await;
+    server.ok("POST", "/api/v1/releases/components/rules/rollback", Some(json!({"to": 1}))).await;
+    server.ok("POST", "/api/v1/domains", Some(json!({"path": "root/paris"}))).await;
+    let edits = json!({"edits": [add_edit("10.0.0.0-10.0.0.9", "http://mirror.invalid/hw")]});
+    server.ok("POST", "/api/v1/drafts/mine/edits", Some(edits)).await;
+    server.ok("POST", "/api/v1/drafts/mine/save", Some(json!({"comment": "why"}))).await;
+    server.ok("DELETE", "/api/v1/domains/root%2Fparis", None).await;
+    let new = records(&server).await.split_off(before);
+    let told: Vec<(&str, &str)> = new
+        .iter()
+        .map(|record| (record["action"].as_str().unwrap(), record["subject"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("release.publish", "components/rules"),
+            ("release.publish", "components/rules"),
+            ("release.roll_back", "components/rules"),
+            ("domain.add", "root/paris"),
+            ("draft.edit", "mine"),
+            ("sources.save", "mine"),
+            ("domain.remove", "root/paris"),
+        ]
+    );
+    assert!(
+        new.iter().all(|record| record["who"] == "local (token harness)" && record["from"] == "127.0.0.1")
+    );
+    assert_eq!(new[2]["before"], json!({"sequence": 2, "version": "2"}));
+    assert_eq!(new[2]["after"], json!({"sequence": 1, "version": "1"}));
+    assert_eq!(new[5]["after"]["comment"], "why");
+    let verified = server.get("/api/v1/audit/verify").await;
+    assert_eq!(verified["intact"], true, "{verified}");
+    assert_eq!(verified["records"], (before + 7) as u64);
+    let page = server.get("/api/v1/audit?limit=2").await;
+    assert_eq!(page["items"][0]["action"], "domain.remove");
+    assert_eq!(page["next"], (before + 6) as u64);
+    server.refused("GET", "/api/v1/audit?before=1&after=1", None, 400, "invalid_request").await;
+}
+
+/// Changes the database of a stopped server by hand, and says what its next start finds.
+async fn tampered(statements: &[&str]) -> Value {
+    let server = Server::start().await;
+    for number in 0..4 {
+        server.ok("POST", "/api/v1/domains", Some(json!({"path": format!("root/d{number}")}))).await;
+    }
+    assert_eq!(server.get("/api/v1/audit/verify").await["intact"], true);
+    let folder = server.stop().await;
+    let script = format!(
+        "DROP TRIGGER audit_keeps_what_it_says; DROP TRIGGER audit_keeps_its_records; {};",
+        statements.join("; ")
+    );
+    crate::harness::sql(&folder.path().join("server.db"), &script).await;
+    // The same ports as before are not to be had, and saying so would be a record: nothing is asked but to verify.
+    let running = headwater_server::run(config(folder.path()), std::future::pending()).await.unwrap();
+    let http = crate::harness::local(&running);
+    let answer = http.get("http://localhost/api/v1/audit/verify").send().await.unwrap();
+    let verified = crate::harness::answer(answer).await.1;
+    running.stop();
+    running.ended().await;
+    verified
+}
+
+#[tokio::test]
+async fn tampering_is_found() {
+    let check = async |statements: &[&str], expected: &str| {
+        let verified = tampered(statements).await;
+        assert_eq!(verified["intact"], false, "{statements:?}: {verified}");
+        let findings = verified["findings"].to_string();
+        assert!(findings.contains(expected), "{statements:?}: {findings}");
+    };
+    let last = "(SELECT max(number) FROM audit)";
+    check(&["UPDATE audit SET who = 'eve' WHERE number = 3"], "record 3 is not as it was written").await;
+    check(&["DELETE FROM audit WHERE number = 3"], "record 3 is missing").await;
+    check(
+        &[
+            "UPDATE audit SET number = -1 WHERE number = 3",
+            "UPDATE audit SET number = 3 WHERE number = 4",
+            "UPDATE audit SET number = 4 WHERE number = -1",
+        ],
+        "record 3",
+    )
+    .await;
+    check(&["UPDATE audit SET before = 'not JSON' WHERE number = 3"], "cannot be read").await;
+    // Cut off at the end: by what is sealed, and if that is set back as well, by what was signed.
+    check(&[&format!("DELETE FROM audit WHERE number = {last}")], "").await;
+    let back = "UPDATE audit_head SET (number, hash) = (SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1)";
+    check(&[&format!("DELETE FROM audit WHERE number > {last} - 2"), back], "").await;
+    check(&["DELETE FROM audit", "DELETE FROM audit_head"], "").await;
+}
+
+#[tokio::test]
+async fn the_log_refuses_to_be_changed() {
+    let server = Server::start().await;
+    let folder = server.stop().await;
+    for statement in ["UPDATE audit SET who = 'eve'", "DELETE FROM audit"] {
+        let error = crate::harness::try_sql(&folder.path().join("server.db"), statement).await.unwrap_err();
+        assert!(error.contains("append-only"), "{error}");
+    }
+}
