@@ -3,6 +3,7 @@
 mod agents;
 mod failover;
 mod feeds;
+mod increments;
 mod kill;
 mod lying;
 mod mirror;
