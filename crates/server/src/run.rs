@@ -131,12 +131,7 @@ pub async fn run(
             app.run_jobs(now()).await;
         })),
         // Apart as well: making the increments of a large release takes its time.
-        tokio::spawn(at_each_tick(app.clone(), until(stopped.clone()), |app| async move {
-            app.run_increments(now()).await;
-            // A release that was just published need not wait for the next tick.
-            let _ = tokio::time::timeout(limits::JOB_TICK, app.workshop.woken()).await;
-            app.run_increments(now()).await;
-        })),
+        tokio::spawn(make_increments(app.clone(), until(stopped.clone()))),
     ];
     let stopper = stop.clone();
     let (closing, closed) = (app.clone(), stopped.clone());
@@ -219,6 +214,22 @@ async fn at_each_tick<F: Future<Output = ()>>(
         tokio::select! {
             () = &mut stopped => return,
             () = work(app.clone()) => {}
+        }
+    }
+}
+
+/// At each tick, and whenever something was published.
+async fn make_increments(app: Arc<App>, stopped: impl Future<Output = ()>) {
+    let mut stopped = std::pin::pin!(stopped);
+    loop {
+        tokio::select! {
+            () = &mut stopped => return,
+            () = app.run_increments(now()) => {}
+        }
+        tokio::select! {
+            () = &mut stopped => return,
+            () = app.workshop.woken() => {}
+            () = tokio::time::sleep(limits::JOB_TICK) => {}
         }
     }
 }

@@ -39,7 +39,7 @@ pub(crate) struct Lineup {
     /// Files whose bodies are here, by digest.
     pub files: HashMap<Digest, FileEntry>,
     /// What was looked at: as long as it stays, nothing is to be done anew.
-    state: (Digest, Digest),
+    pub state: (Digest, Digest),
 }
 
 impl App {

@@ -33,7 +33,7 @@ impl App {
                     increment_bytes: increments().map(|increment| increment.size).sum(),
                     body_bytes: lineup.current.files.iter().map(|file| file.body.size).sum(),
                     lacking: standing.lacking as u64,
-                    done: standing.done.is_some(),
+                    done: standing.done == Some(lineup.state),
                 });
             }
         }

@@ -1,6 +1,7 @@
 //! C1, C3: clients at several ages behind an update agent, and no full body is fetched by anybody; killed while they
 //! decode; lied to.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -52,11 +53,25 @@ fn manifest(world: &World, number: u64) -> Result<Manifest> {
     Ok(Manifest::parse(&std::fs::read(path)?)?)
 }
 
-/// Takes the body away: who has the release all the same has it by increments.
-fn lose_body(world: &World, number: u64) -> Result<()> {
+/// Takes the body away: who has the release all the same has it by increments. The server itself needs it again for the
+/// next release.
+fn lose_body(world: &World, number: u64) -> Result<LostBody> {
     let body = manifest(world, number)?.files[0].body.sha256;
-    std::fs::remove_file(world.server_data().join("repository/components").join(layout::blob(&body)))?;
-    Ok(())
+    let place = world.server_data().join("repository/components").join(layout::blob(&body));
+    let aside = world.folder().join(format!("body-{number}"));
+    std::fs::rename(&place, &aside)?;
+    Ok(LostBody { place, aside })
+}
+
+struct LostBody {
+    place: PathBuf,
+    aside: PathBuf,
+}
+
+impl LostBody {
+    fn put_back(self) -> Result<()> {
+        Ok(std::fs::rename(self.aside, self.place)?)
+    }
 }
 
 fn is_at(client: &Endpoint, number: u64) {
@@ -83,7 +98,7 @@ fn clients_of_every_age_behind_an_update_agent_and_no_body_is_fetched() {
             clients.push(client);
         }
         publish(world, 4)?;
-        lose_body(world, 4)?;
+        let _lost = lose_body(world, 4)?;
         let run = agent.update()?;
         assert_eq!(run.code, Some(0));
         let (all, of_increments) = component_bytes(&run);
@@ -123,7 +138,7 @@ fn a_source_that_lies_in_increments_costs_the_client_nothing_but_the_lie() {
             clients.push(client);
         }
         publish(world, 2)?;
-        lose_body(world, 2)?;
+        let _lost = lose_body(world, 2)?;
         for (client, (fault, reason)) in clients.iter().zip(faults) {
             mirror.set(&[fault.on("/blobs/")])?;
             let run = client.update()?;
@@ -150,12 +165,14 @@ fn killed_at_any_moment_of_an_increment_the_old_or_the_new_release_is_there_whol
         client.update()?;
         let mut span = started.elapsed().as_secs_f64();
         let mut published = 1;
+        let mut lost: Option<LostBody> = None;
         for _ in 0..40 {
             let now = client.installed_file("rules", FILE);
             if now == Some(content(published)) {
+                lost.take().map_or(Ok(()), LostBody::put_back)?;
                 published += 1;
                 publish(world, published)?;
-                lose_body(world, published)?;
+                lost = Some(lose_body(world, published)?);
             }
             let mut update = client.start_update()?;
             wait::pause(Duration::from_secs_f64(span * chance.below(1000) as f64 / 1000.0));
