@@ -3,6 +3,7 @@
 use headwater_identity::{CaCertificate, Kind, Statement, tls};
 use headwater_policy::Class;
 use headwater_server::access::By;
+use headwater_server::limits;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -97,7 +98,7 @@ async fn who_is_refused_too_often_waits() {
     let bundle = server.bundle(json!({})).await;
     let endpoint = Endpoint::new("pc-1", &bundle);
     let wrong = json!({"encapsulated": "", "body": ""});
-    for _ in 0..headwater_server::limits::ENROL_REFUSALS_MAX {
+    for _ in 0..limits::ENROL_REFUSALS_MAX {
         assert_eq!(endpoint.post("/client/v1/enrol", &wrong).await.0, 400);
     }
     assert_eq!(code(&endpoint.post("/client/v1/enrol", &wrong).await), (429, "too_often"));
@@ -288,7 +289,7 @@ async fn a_new_ca_is_believed_by_those_who_know_only_the_old_one() {
 #[tokio::test]
 async fn the_ca_is_not_rotated_away_from_under_clients() {
     let server = Server::start().await;
-    let max = headwater_server::limits::FLEET_CAS_MAX as u64;
+    let max = limits::FLEET_CAS_MAX as u64;
     for number in 2..=max {
         assert_eq!(server.running.app().rotate_ca(&By::server(now())).await.unwrap(), number);
     }
@@ -296,4 +297,76 @@ async fn the_ca_is_not_rotated_away_from_under_clients() {
     assert!(error.contains("rotate again after"), "{error}");
     let later = now() + SignedDuration::from_hours(24 * 91);
     assert_eq!(server.running.app().rotate_ca(&By::server(later)).await.unwrap(), max + 1);
+}
+
+#[tokio::test]
+async fn so_many_enrol_at_once_and_no_more() {
+    let server = Server::start().await;
+    let stranger = Endpoint::new("stranger", &server.bundle(json!({})).await);
+    let mut bundles = Vec::new();
+    for number in 0..limits::ENROL_AT_ONCE_MAX {
+        bundles.push(server.bundle(json!({"client": format!("pc-{number}")})).await);
+    }
+    // A token for one client may replace a key, so its enrolment waits for whoever changes the policy.
+    let changing = server.running.app().change().await;
+    let enrolling: Vec<_> = bundles
+        .into_iter()
+        .enumerate()
+        .map(|(number, bundle)| {
+            tokio::spawn(
+                async move { Endpoint::new(&format!("pc-{number}"), &bundle).enrol(&bundle).await.0 },
+            )
+        })
+        .collect();
+    let statement = stranger.statement(Kind::Renewal, 1, &json!({}));
+    let begun = std::time::Instant::now();
+    loop {
+        let answer = stranger.post("/client/v1/renew", &statement).await;
+        match code(&answer) {
+            (403, "not_enrolled") => assert!(begun.elapsed().as_secs() < 30, "{answer:?}"),
+            other => break assert_eq!(other, (503, "busy")),
+        }
+    }
+    drop(changing);
+    for enrolled in enrolling {
+        assert_eq!(enrolled.await.unwrap(), 200);
+    }
+    assert_eq!(code(&stranger.post("/client/v1/renew", &statement).await), (403, "not_enrolled"));
+}
+
+#[tokio::test]
+async fn tokens_and_signed_revocations_keep_to_their_number() {
+    let server = Server::start().await;
+    let pc = Endpoint::enrolled(&server, "pc-1", "root").await;
+    let other = Endpoint::enrolled(&server, "pc-2", "root").await;
+    let database = format!("sqlite://{}", server.folder.path().join("server.db").display());
+    let pool = sqlx::SqlitePool::connect(&database).await.unwrap();
+    let numbers = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)";
+    let tokens = format!(
+        "{numbers} INSERT INTO enrol_tokens (digest, domain, uses, uses_left, made, expires) \
+         SELECT i, 'root', 1, 1, 0, 1 << 40 FROM n"
+    );
+    // Two were used, and are there until they end.
+    let fill = sqlx::query(sqlx::AssertSqlSafe(tokens));
+    fill.bind(i64::try_from(limits::ENROL_TOKENS_MAX).unwrap() - 3).execute(&pool).await.unwrap();
+    let revoked =
+        format!("{numbers} INSERT INTO revoked SELECT printf('%064d', i), 'pc-' || i, 0, 1 << 40 FROM n");
+    sqlx::query(sqlx::AssertSqlSafe(revoked))
+        .bind(limits::REVOKED_SIGNED_MAX - 1)
+        .execute(&pool)
+        .await
+        .unwrap();
+    pool.close().await;
+    server.bundle(json!({})).await;
+    server.refused("POST", "/api/v1/enrol-tokens", Some(json!({})), 413, "too_large").await;
+    // It is still refused here; those whose certificates end last are signed.
+    let signed = async || fleet_part(&server).await["revoked"].as_array().unwrap().len();
+    server.running.app().run_signing(now()).await;
+    assert_eq!(signed().await, limits::REVOKED_SIGNED_MAX as usize - 1);
+    server.ok("POST", "/api/v1/clients/pc-1/revoke", None).await;
+    assert_eq!(signed().await, limits::REVOKED_SIGNED_MAX as usize);
+    assert_eq!(pc.get("/settings/metadata/timestamp.json").await, (403, "revoked".to_owned()));
+    server.ok("POST", "/api/v1/clients/pc-2/revoke", None).await;
+    assert_eq!(signed().await, limits::REVOKED_SIGNED_MAX as usize);
+    assert_eq!(other.get("/settings/metadata/timestamp.json").await, (403, "revoked".to_owned()));
 }

@@ -244,9 +244,12 @@ async fn of_bodies_that_are_too_long() {
     let mut stranger = server.stranger(Method::POST, "/api/v1/domains").body(vec![b' '; 5 * limit]);
     stranger = stranger.header("content-type", "application/json");
     assert_eq!(stranger.send().await.unwrap().status(), 401);
-    let limit = limits::CHECK_IN_BODY_BYTES_MAX;
     let client = server.client("pc", "root").await;
-    for path in ["/client/v1/check-in", "/client/v1/enrol", "/client/v1/renew"] {
+    for (path, limit) in [
+        ("/client/v1/check-in", limits::CHECK_IN_BODY_BYTES_MAX),
+        ("/client/v1/enrol", limits::ENROL_BODY_BYTES_MAX),
+        ("/client/v1/renew", limits::RENEWAL_BODY_BYTES_MAX),
+    ] {
         assert_eq!(client.post_blank(path, limit).await.0, 400, "{path}");
         assert_eq!(client.post_blank(path, limit + 1).await.0, 413, "{path}");
         assert_eq!(client.post_blank(path, 200 * limit).await.0, 413, "{path}");
