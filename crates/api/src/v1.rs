@@ -63,6 +63,7 @@
 //! | GET `/api/v1/keys` | – | [`KeysView`] |
 //! | POST `/api/v1/keys/{class}/draft` | [`RootDraftRequest`] | [`RootDraft`] |
 //! | POST `/api/v1/keys/{class}/root` | [`RootRequest`] | [`ClassKeysView`] |
+//! | POST `/api/v1/keys/ca/rotate` | – | [`CaRotated`] |
 //! | POST `/api/v1/backup` | [`BackupRequest`] | the backup, a tar, streamed |
 //! | GET `/api/v1/tokens` | – | [`ApiTokensAnswer`] |
 //! | POST `/api/v1/tokens` | [`ApiTokenRequest`] | 201 [`NewApiToken`] |
@@ -110,7 +111,7 @@ pub use identity::{
     TokensAnswer,
 };
 pub use keys::{
-    BackupRequest, ClassKeysView, KeysView, RetiredKey, RoleKeysView, RootDraft, RootDraftRequest,
+    BackupRequest, CaRotated, ClassKeysView, KeysView, RetiredKey, RoleKeysView, RootDraft, RootDraftRequest,
     RootRequest,
 };
 pub use releases::{

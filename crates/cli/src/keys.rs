@@ -13,9 +13,9 @@ mod show;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use headwater_api::v1::RootDraftRequest;
+use headwater_api::v1::{ClassKeysView, RootDraftRequest};
 use headwater_policy::Class;
-use headwater_repo::{KeyId, Role};
+use headwater_repo::{KeyId, Passphrase, PublicKey, Role};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -34,6 +34,7 @@ Examples:
   headwater keys renew --root-keys /media/stick/root-keys   before the root expires
   headwater keys rotate timestamp --root-keys /media/stick/root-keys
   headwater keys rotate online --root-keys /media/stick/root-keys
+  headwater keys rotate ca
   headwater keys export-root --out roots.json               for holders on other machines
   headwater keys sign-root roots.json --root-keys /media/stick/root-keys
   headwater keys import-root roots.json
@@ -160,6 +161,8 @@ enum Rotated {
     Online,
     /// The root keys, by those of --new-root-keys
     Root,
+    /// The fleet's CA, on the server; needs no root key
+    Ca,
 }
 
 impl Rotated {
@@ -169,7 +172,7 @@ impl Rotated {
             Self::Snapshot => &[Role::Snapshot],
             Self::Timestamp => &[Role::Timestamp],
             Self::Online => &[Role::Targets, Role::Snapshot, Role::Timestamp],
-            Self::Root => &[],
+            Self::Root | Self::Ca => &[],
         }
     }
 }
@@ -191,6 +194,19 @@ pub async fn run(arguments: KeysArguments, output: Output) -> Result<Exit, Failu
             if what.contains(&Rotated::Root) == new_roots.new_root_keys.is_empty() {
                 return Err(Failure::bad_input("`rotate root` and --new-root-keys go together")
                     .with_way_out("make the new keys with `headwater keys init --offline --out FOLDER`, then give that folder"));
+            }
+            if what.contains(&Rotated::Ca) {
+                if what.len() > 1 {
+                    return Err(Failure::bad_input("the CA is no signing key: `rotate ca` goes alone"));
+                }
+                let rotated = place.open()?.rotate_ca().await?;
+                output.result(&rotated, |ca| {
+                    format!(
+                        "the fleet has CA {} now; certificates of the one before stay good until they end",
+                        ca.number
+                    )
+                });
+                return Ok(Exit::Done);
             }
             change(&place, &holders, &what, Some(&new_roots), now, output).await?;
         }
@@ -220,40 +236,22 @@ async fn init(arguments: &InitArguments, now: Timestamp, output: Output) -> Resu
         ))
         .with_way_out("lower --threshold"));
     }
-    let folder = |number: u32| match arguments.holders {
-        1 => HolderFolder::new(&arguments.out),
-        _ => HolderFolder::new(arguments.out.join(format!("holder-{number}"))),
-    };
-    let folders: Vec<HolderFolder> = (1..=arguments.holders).map(folder).collect();
-    let classes = arguments.place.classes();
-    let (mut passphrases, mut public) = (Vec::new(), Vec::new());
-    for (index, folder) in folders.iter().enumerate() {
-        let passphrase = if folder.has_keys() {
-            arguments.passphrases.known(index, folder.path())?
-        } else {
-            arguments.passphrases.chosen(index, folder.path())?
-        };
-        public.push(folder.make(&classes, &passphrase)?);
-        passphrases.push(passphrase);
-    }
-    let paths: Vec<_> = folders.iter().map(HolderFolder::path).collect();
+    let (signers, public) = make_keys(arguments)?;
+    let paths: Vec<_> = signers.iter().map(|(folder, _)| folder.path()).collect();
     if arguments.offline {
-        output.result(
-            &json!({"folders": paths, "keys": public.iter().map(|keys| &keys.keys).collect::<Vec<_>>()}),
-            |_| format!("made root keys in {}", arguments.out.display()),
-        );
+        let keys: Vec<_> = public.iter().map(|keys| &keys.keys).collect();
+        output.result(&json!({"folders": paths, "keys": keys}), |_| {
+            format!("made root keys in {}", arguments.out.display())
+        });
         return Ok(());
     }
     let place = arguments.place.open()?;
     let present = place.view().await?;
     let mut published = Vec::new();
-    for class in classes {
+    for class in arguments.place.classes() {
         let keys = public.iter().map(|keys| keys.of(class)).collect::<Result<Vec<_>, _>>()?;
-        let mut ids: Vec<String> = keys.iter().map(|key| key.id().to_string()).collect();
-        ids.sort();
         let view = present.classes.iter().find(|view| view.class == class.as_str());
-        let root = view.and_then(|view| view.roles.iter().find(|role| role.role == Role::Root.name()));
-        if root.is_some_and(|root| root.keys == ids && root.threshold == arguments.threshold) {
+        if view.is_some_and(|view| is_held_by(view, &keys, arguments.threshold)) {
             continue;
         }
         if view.is_some_and(|view| !view.root_keys_here) {
@@ -267,20 +265,17 @@ async fn init(arguments: &InitArguments, now: Timestamp, output: Output) -> Resu
             root_threshold: Some(arguments.threshold),
         };
         let mut carried = place.draft(class, &request, now).await?;
-        for (folder, passphrase) in folders.iter().zip(&passphrases) {
-            if let Some(key) = folder.key(class, passphrase)? {
-                carried.sign(&key)?;
-            }
-        }
+        sign(&mut carried, &signers)?;
         let version = place.submit(&carried, now).await?;
         // Whoever drafts the next root says the one in force, with the signature that was made there.
         let root = place.draft(class, &RootDraftRequest::default(), now).await?.previous;
-        for folder in &folders {
+        for (folder, _) in &signers {
             folder.keep_root(class, &root)?;
         }
         published.push(json!({"class": class.as_str(), "root_version": version}));
     }
-    output.result(&json!({"folders": paths, "threshold": arguments.threshold, "roots": published}), |_| {
+    let told = json!({"folders": paths, "threshold": arguments.threshold, "roots": published});
+    output.result(&told, |_| {
         format!(
             "the root keys are in {} now, and nowhere else; {} of {} must sign",
             arguments.out.display(),
@@ -294,6 +289,36 @@ async fn init(arguments: &InitArguments, now: Timestamp, output: Output) -> Resu
         );
     }
     Ok(())
+}
+
+/// The holders' folders with their keys; those that are there already stay.
+fn make_keys(
+    arguments: &InitArguments,
+) -> Result<(Vec<(HolderFolder, Passphrase)>, Vec<HolderKeys>), Failure> {
+    let classes = arguments.place.classes();
+    let (mut signers, mut public) = (Vec::new(), Vec::new());
+    for index in 0..arguments.holders as usize {
+        let folder = match arguments.holders {
+            1 => HolderFolder::new(&arguments.out),
+            _ => HolderFolder::new(arguments.out.join(format!("holder-{}", index + 1))),
+        };
+        let passphrase = if folder.has_keys() {
+            arguments.passphrases.known(index, folder.path())?
+        } else {
+            arguments.passphrases.chosen(index, folder.path())?
+        };
+        public.push(folder.make(&classes, &passphrase)?);
+        signers.push((folder, passphrase));
+    }
+    Ok((signers, public))
+}
+
+/// Whether these are the root keys of a class already.
+fn is_held_by(view: &ClassKeysView, keys: &[PublicKey], threshold: u32) -> bool {
+    let mut ids: Vec<String> = keys.iter().map(|key| key.id().to_string()).collect();
+    ids.sort();
+    let root = view.roles.iter().find(|role| role.role == Role::Root.name());
+    root.is_some_and(|root| root.keys == ids && root.threshold == threshold)
 }
 
 /// Drafts, signs with the holders at hand, publishes.
@@ -357,7 +382,7 @@ async fn draft(
 
 impl Holders {
     /// The folders with their passphrases.
-    pub fn open(&self) -> Result<Vec<(HolderFolder, headwater_repo::Passphrase)>, Failure> {
+    pub fn open(&self) -> Result<Vec<(HolderFolder, Passphrase)>, Failure> {
         let open = |(index, path): (usize, &PathBuf)| {
             let folder = HolderFolder::new(path);
             if !folder.has_keys() {
@@ -372,10 +397,7 @@ impl Holders {
 }
 
 /// Adds the signatures of these holders. Says the ids of those who had no say.
-pub fn sign(
-    carried: &mut Carried,
-    signers: &[(HolderFolder, headwater_repo::Passphrase)],
-) -> Result<Vec<KeyId>, Failure> {
+pub fn sign(carried: &mut Carried, signers: &[(HolderFolder, Passphrase)]) -> Result<Vec<KeyId>, Failure> {
     let mut strangers = Vec::new();
     for (folder, passphrase) in signers {
         folder.check_not_behind(carried)?;
@@ -389,10 +411,7 @@ pub fn sign(
 }
 
 /// Keeps a root that has all its signatures, and the one before it, beside the keys.
-pub fn keep(
-    carried: &Carried,
-    signers: &[(HolderFolder, headwater_repo::Passphrase)],
-) -> Result<(), Failure> {
+pub fn keep(carried: &Carried, signers: &[(HolderFolder, Passphrase)]) -> Result<(), Failure> {
     let Ok(root) = carried.root.complete() else { return Ok(()) };
     for (folder, _) in signers {
         folder.keep_root(carried.class, &carried.previous)?;

@@ -114,3 +114,10 @@ impl std::fmt::Debug for BackupRequest {
             .finish()
     }
 }
+
+/// A fleet CA that was replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaRotated {
+    /// The number of the new one, which counts from 1.
+    pub number: u64,
+}

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use headwater_api::v1::{ClassKeysView, KeysView, RoleKeysView, RootDraft, RootDraftRequest, RootRequest};
+use headwater_api::v1::{
+    CaRotated, ClassKeysView, KeysView, RoleKeysView, RootDraft, RootDraftRequest, RootRequest,
+};
 use headwater_policy::Class;
 use headwater_repo::{Expiry, PublicKey, Role};
 use jiff::Timestamp;
@@ -140,6 +142,14 @@ impl Place {
                     .map_err(crate::repository::publish::refused)?;
                 ceremony::take_root(folder, keys, root, now)
             }
+        }
+    }
+
+    /// Replaces the fleet's CA.
+    pub async fn rotate_ca(&self) -> Result<CaRotated, Failure> {
+        match self {
+            Self::Server(console, _) => console.ask(Method::POST, "/api/v1/keys/ca/rotate").await,
+            Self::Static(..) => Err(Failure::bad_input("a static repository has no fleet and no CA")),
         }
     }
 

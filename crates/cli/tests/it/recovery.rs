@@ -232,6 +232,8 @@ fn all_follow(world: &World) {
 fn a_lost_server_is_restored_and_clients_of_all_ages_follow() {
     let mut world = lost();
     world.follow("The machine is lost");
+    // Were it stolen, its CA would go, too.
+    world.ok("keys rotate ca");
     all_follow(&world);
     // And once more from the same old backup: it overtakes the first restore as well.
     world.lose();

@@ -8,7 +8,9 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::{Json, Router, middleware};
 use headwater_api::bundle::EnrolBundle;
-use headwater_api::v1::{BackupRequest, ClassKeysView, KeysView, RootDraft, RootDraftRequest, RootRequest};
+use headwater_api::v1::{
+    BackupRequest, CaRotated, ClassKeysView, KeysView, RootDraft, RootDraftRequest, RootRequest,
+};
 use headwater_api::v1::{
     ClientView, ClientsAnswer, ClientsQuery, ComponentView, DiffAnswer, DiffQuery, DomainRequest, DomainView,
     DomainsAnswer, Draft, DraftsAnswer, EditsRequest, EnrolBundleRequest, ExplainQuery, Explained,
@@ -100,6 +102,7 @@ pub fn table() -> Table<Arc<App>> {
         // It holds what the server knows, and its keys if they are asked for.
         .post("/api/v1/backup", ADMIN, backup)
         .get("/api/v1/keys", ADMIN, keys)
+        .post("/api/v1/keys/ca/rotate", ADMIN, rotate_ca)
         .post("/api/v1/keys/{class}/draft", ADMIN, draft_root)
         .post("/api/v1/keys/{class}/root", ADMIN, take_root)
         .get("/api/v1/tokens", VIEWER, admin::tokens)
@@ -497,6 +500,10 @@ async fn backup(State(app): Server, by: By, Body(request): Body<BackupRequest>) 
 
 async fn keys(State(app): Server) -> Json<KeysView> {
     Json(app.keys_view(now()))
+}
+
+async fn rotate_ca(State(app): Server, by: By) -> Result<Json<CaRotated>> {
+    Ok(Json(CaRotated { number: app.rotate_ca(&by).await? }))
 }
 
 async fn draft_root(
