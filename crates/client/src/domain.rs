@@ -128,9 +128,7 @@ async fn update_domain(session: &mut Session, verified: &Verified<'_>) -> Result
     let bytes = target(session, verified, &description).await?;
     let bytes = match domain_keys::opened(&session.folder, &bytes) {
         Ok(bytes) => bytes,
-        Err(error @ Error::Sealed { .. }) => {
-            return Ok(outcome(ClassResult::Failed, error.to_string(), None));
-        }
+        Err(Error::Sealed(why)) => return Ok(outcome(ClassResult::Failed, why, None)),
         Err(error) => return Err(error.into()),
     };
     let document: DomainDocument = read(&format!("the settings of {domain}"), &bytes)?;

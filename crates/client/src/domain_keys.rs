@@ -48,7 +48,12 @@ pub(crate) fn keep(folder: &DataFolder, member: &Member, given: &[SealedDomainKe
 /// The bytes of a domain's document: as they are, or opened with the key that was given for them.
 pub(crate) fn opened(folder: &DataFolder, bytes: &[u8]) -> Result<Vec<u8>, Error> {
     let Ok(SignedDomain::Sealed(document)) = serde_json::from_slice(bytes) else { return Ok(bytes.to_vec()) };
-    let unreadable = |why: String| Error::Sealed { domain: document.domain.clone(), why };
+    let domain = &document.domain;
+    let unreadable = |why| {
+        Error::Sealed(format!(
+            "the settings of {domain} are confidential, and {why}; what was in force stays"
+        ))
+    };
     let kept: BTreeMap<String, String> = read(folder)?.into_iter().collect();
     let key = kept.get(&document.sealed.key_id).ok_or_else(|| {
         unreadable("their key has not come yet; the next check-in that is answered brings it".to_owned())
@@ -83,4 +88,52 @@ fn read(folder: &DataFolder) -> Result<Kept, Error> {
         .map_err(Error::file("reading the domains' keys", &path))?;
     // A damaged file is one without keys: the next check-in brings them again.
     Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use headwater_identity::{ClientKey, FleetCa, SealKey};
+
+    use super::*;
+    use crate::member::Keys;
+
+    #[test]
+    fn the_newest_keys_are_kept() {
+        let data = tempfile::tempdir().unwrap();
+        let folder = DataFolder::new(data.path());
+        os::create_folder(&data.path().join("identity")).unwrap();
+        let (now, id): (_, ClientId) = ("2026-11-22T12:00:00Z".parse().unwrap(), "pc".parse().unwrap());
+        let keys = Keys {
+            key: Arc::new(ClientKey::generate().unwrap()),
+            seal: Arc::new(SealKey::generate().unwrap()),
+        };
+        let ca = FleetCa::make(now).unwrap();
+        let chain = ca.issue_client(&keys.key.public(), &id, &[], now).unwrap();
+        let member = Member { id: id.clone(), keys, chain };
+        let root: DomainPath = "root".parse().unwrap();
+        let given: Vec<_> = (0..=DOMAIN_KEYS_KEPT_MAX)
+            .map(|_| {
+                let key = DomainKey::generate().unwrap();
+                let sealed = key.seal_to(&member.keys.seal.public(), &id, &root).unwrap();
+                SealedDomainKey {
+                    domain: "root".to_owned(),
+                    key_id: key.id().to_string(),
+                    sealed: serde_json::to_value(sealed).unwrap(),
+                }
+            })
+            .collect();
+        let kept = || read(&folder).unwrap().into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+        let ids: Vec<_> = given.iter().map(|key| key.key_id.clone()).collect();
+        keep(&folder, &member, &given[..DOMAIN_KEYS_KEPT_MAX]).unwrap();
+        assert_eq!(kept(), ids[..DOMAIN_KEYS_KEPT_MAX]);
+        keep(&folder, &member, &given[DOMAIN_KEYS_KEPT_MAX..]).unwrap();
+        assert_eq!(kept(), ids[1..]);
+        // One that is another client's, and one that is called what it is not.
+        let mut other = given[0].clone();
+        other.key_id = ids[1].replace(|_: char| true, "0");
+        keep(&folder, &member, &[other]).unwrap();
+        assert_eq!(kept(), ids[1..]);
+    }
 }

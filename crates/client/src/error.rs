@@ -64,14 +64,9 @@ pub enum Error {
     /// The client could not enrol.
     #[error("this client is not enrolled: {0}")]
     NotEnrolled(String),
-    /// The settings of the domain are confidential and cannot be opened here.
-    #[error("the settings of {domain} are confidential, and {why}; what was in force stays")]
-    Sealed {
-        /// The domain.
-        domain: String,
-        /// Why not, and what helps.
-        why: String,
-    },
+    /// The settings of the domain are confidential and cannot be opened here; why not, and what helps.
+    #[error("{0}")]
+    Sealed(String),
     /// The disk is full or refuses (P9): nothing was half changed, and the run ended.
     #[error("{what} {} failed: the disk is full, or permission is missing; nothing was half changed", path.display())]
     Storage {

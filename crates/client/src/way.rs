@@ -125,3 +125,41 @@ fn message(body: &[u8]) -> String {
     };
     text.chars().take(500).collect::<String>().trim().to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::in_force::policy_of;
+
+    #[test]
+    fn the_first_update_agents_of_the_plan_carry_over_tls() {
+        let check = |agents: usize| {
+            let agent = |number: usize| {
+                serde_json::json!({
+                    "id": format!("ua-{number}"), "addresses": [format!("10.0.0.{}", number + 1)], "port": 8472,
+                    "classes": ["settings", "components", "programs"],
+                })
+            };
+            let entry = |number: usize| {
+                serde_json::json!({
+                    "clients": {"ipv4": "10.1.0.0-10.1.0.255"}, "source": {"update_agent": format!("ua-{number}")},
+                })
+            };
+            let document = serde_json::json!({
+                "mode": "customized",
+                "options": {},
+                "server": {"url": "https://10.9.0.1:8471"},
+                "update_agents": (0..agents).map(agent).collect::<Vec<_>>(),
+                "entries": (0..agents).map(entry).collect::<Vec<_>>(),
+            });
+            let policy = policy_of(&serde_json::from_value(document).unwrap()).unwrap();
+            let client = Client::new("pc".parse().unwrap(), vec!["10.1.0.7".parse().unwrap()], false);
+            Way::carriers(&policy, &client).into_iter().map(|way| way.base).collect::<Vec<_>>()
+        };
+        let expected: Vec<_> =
+            (0..CARRIERS_MAX).map(|number| format!("https://10.0.0.{}:8472", number + 1)).collect();
+        assert_eq!(check(CARRIERS_MAX), expected);
+        assert_eq!(check(CARRIERS_MAX + 1), expected);
+        assert!(check(0).is_empty());
+    }
+}

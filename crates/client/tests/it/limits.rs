@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use headwater_client::command::{self, Verdict};
 use headwater_client::limits::{
-    ANSWER_BYTES_MAX, CHECK_IN_WAIT_MAX, COMMAND_TIME_MAX, DAEMON_FILE_BYTES_MAX, ID_FILE_BYTES_MAX,
-    REPORT_SEND_WAIT_MAX, SPOOL_BYTES_MAX, SPOOL_SEND_MAX, STATE_BYTES_MAX,
+    ANSWER_BYTES_MAX, CERTIFICATE_WAIT_MAX, CHECK_IN_WAIT_MAX, COMMAND_TIME_MAX, DAEMON_FILE_BYTES_MAX,
+    ID_FILE_BYTES_MAX, IDENTITY_FILE_BYTES_MAX, REPORT_SEND_WAIT_MAX, SPOOL_BYTES_MAX, SPOOL_SEND_MAX,
+    STATE_BYTES_MAX,
 };
 use headwater_client::state::State;
-use headwater_client::{Daemon, DataFolder, RunOptions, Spool, status};
+use headwater_client::{Config, Daemon, DataFolder, RunOptions, Spool, enrol, status};
 
 use crate::world::{World, update};
 
@@ -40,6 +41,7 @@ async fn the_clients_own_files_have_a_longest() {
     check(&client.data.join("id"), ID_FILE_BYTES_MAX);
     check(&client.data.join("state.json"), STATE_BYTES_MAX);
     check(&client.data.join("daemon.json"), DAEMON_FILE_BYTES_MAX);
+    check(&client.data.join("identity/certificate.pem"), IDENTITY_FILE_BYTES_MAX);
     assert!(State::load(&folder).is_ok());
     daemon.stop().await;
 }
@@ -54,6 +56,21 @@ async fn an_answer_to_a_check_in_has_a_longest() {
         let state = State::load(&DataFolder::new(&client.data)).unwrap();
         assert_eq!(state.check_in_failures, failures, "{bytes} bytes");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_is_silent_at_enrolment_is_waited_for_a_bounded_time() {
+    let world = World::new().await;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let bundle = std::fs::read_to_string(world.bundle()).unwrap();
+    let there = format!("https://{}", silent.local_addr().unwrap());
+    let path = world.folder.path().join("silent.json");
+    std::fs::write(&path, bundle.replace(&world.url, &there)).unwrap();
+    let client = Config { bundle: Some(path), ..world.client("pc-1") };
+    let begun = Instant::now();
+    assert!(enrol(&client).await.unwrap_err().is_not_enrolled());
+    let waited = begun.elapsed();
+    assert!(waited >= CERTIFICATE_WAIT_MAX && waited < CERTIFICATE_WAIT_MAX * 2, "{waited:?}");
 }
 
 /// The server answers check-ins and is silent at the report.

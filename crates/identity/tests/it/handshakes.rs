@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use headwater_identity::limits::TLS_SESSIONS_MAX;
 use headwater_identity::tls::{self, Anonymous};
 use headwater_identity::{CaCertificate, Chain, ClientKey, FleetCa, Peer, ServedName, ServerKey};
 use jiff::{SignedDuration, Timestamp};
@@ -138,4 +139,20 @@ fn a_key_that_is_not_the_certificates_is_refused_at_once() {
     assert!(tls::server_config(&server.chain, &other, &trust, Anonymous::Allowed).is_err());
     assert!(tls::server_config(&server.chain, &server.key, &[], Anonymous::Allowed).is_err());
     assert!(tls::client_config(&trust, Some((&server.chain, &other))).is_err());
+}
+
+#[test]
+fn a_listener_remembers_a_bounded_number_of_sessions() {
+    let ca = FleetCa::make(today()).unwrap();
+    let trust = [ca.certificate().clone()];
+    let server = server(&ca, &[], today());
+    let config = tls::server_config(&server.chain, &server.key, &trust, Anonymous::Allowed).unwrap();
+    let sessions = &config.session_storage;
+    let remembered =
+        |count: usize| (0..count).filter(|number| sessions.get(&number.to_be_bytes()).is_some()).count();
+    for number in 0..TLS_SESSIONS_MAX * 2 {
+        sessions.put(number.to_be_bytes().to_vec(), vec![1]);
+    }
+    let kept = remembered(TLS_SESSIONS_MAX * 2);
+    assert!(kept <= TLS_SESSIONS_MAX && kept > TLS_SESSIONS_MAX / 2, "{kept}");
 }
