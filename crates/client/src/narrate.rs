@@ -19,6 +19,9 @@ pub fn report(report: &Report) -> String {
         let source = class.source.as_deref().map_or_else(String::new, |source| format!(" from {source}"));
         let _ = writeln!(out, "\n{}: {}{source}", class.class, result(class.result));
         let _ = writeln!(out, "  {}", class.message);
+        if class.spared_bytes > 0 {
+            let _ = writeln!(out, "  increments spared {}", bytes(class.spared_bytes));
+        }
         for attempt in report.attempts.iter().filter(|attempt| attempt.class == class.class) {
             let _ = writeln!(out, "  - {}", told(attempt));
         }

@@ -366,3 +366,26 @@ fn what_is_useless_is_not_made_again_and_what_was_taken_is_kept() {
     assert_eq!(nothing.lacking, [], "what cannot be made is not asked for");
     assert!(!nothing.manifest.has_increments());
 }
+
+#[test]
+fn a_choice_too_large_to_be_looked_through_is_still_one() {
+    let nodes = 60_usize;
+    let mut seed = 7_u64;
+    let mut size = || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        1_000 + (seed >> 33) % 2_000
+    };
+    let mut edges = Vec::new();
+    for from in 1..=nodes {
+        for to in from.saturating_sub(4)..from {
+            edges.push(Edge { from, to, size: size(), free: false });
+        }
+        edges.push(Edge { from, to: 0, size: size() * 3, free: false });
+    }
+    let past = Past { body: 1_000_000, weights: (1..=60).collect(), edges };
+    let least: u64 = (1..=nodes)
+        .map(|from| past.edges.iter().filter(|edge| edge.from == from).map(|edge| edge.size).min().unwrap())
+        .sum();
+    // Far more than CHOICES_MAX partial choices fit this budget badly.
+    assert_eq!(choose(&past, least + 5_000).len(), nodes, "everybody has a way");
+}

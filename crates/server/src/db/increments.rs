@@ -149,3 +149,81 @@ pub async fn announce(tx: &mut Tx, class: Class, targets_version: u64) -> Result
         .await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::Audit;
+    use crate::secret::AuditKey;
+
+    async fn open(folder: &tempfile::TempDir) -> Db {
+        let key = AuditKey::load_or_make(&folder.path().join("audit.key")).unwrap();
+        Db::open(&folder.path().join("server.db"), key).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn clients_count_where_their_last_report_has_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = open(&folder).await;
+        let mut tx = db.begin().await.unwrap();
+        let reports =
+            [("a", 1, Some(3)), ("a", 2, Some(4)), ("b", 1, Some(4)), ("c", 1, Some(2)), ("d", 1, None)];
+        for (client, run, sequence) in reports {
+            let installed = sequence.map_or_else(String::new, |sequence| {
+                format!(r#""rules-1.x": {{"sequence": {sequence}, "version": "v"}}"#)
+            });
+            let body = format!(r#"{{"installed": {{"components": {{{installed}}}, "programs": {{}}}}}}"#);
+            sqlx::query(
+                "INSERT INTO reports (client, run, started, received, body) VALUES (?, ?, 't', 0, ?)",
+            )
+            .bind(client)
+            .bind(run)
+            .bind(body)
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        }
+        tx.commit(Audit::Exempt("a test")).await.unwrap();
+        let name = ComponentName::new("rules-1.x").unwrap();
+        let at = |pairs: &[(u64, u64)]| pairs.iter().copied().collect::<BTreeMap<_, _>>();
+        assert_eq!(db.clients_at(Class::Components, &name).await.unwrap(), at(&[(2, 1), (4, 2)]));
+        assert_eq!(db.clients_at(Class::Programs, &name).await.unwrap(), at(&[]));
+    }
+
+    #[tokio::test]
+    async fn stock_is_kept_marked_and_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = open(&folder).await;
+        let digest = |text: &str| Digest::of(text.as_bytes());
+        let increment = |text: &str| Increment {
+            base: digest("old"),
+            sha256: digest(text),
+            size: 7,
+            format: IncrementFormat::Other("of_tomorrow".to_owned()),
+            memory: 9,
+        };
+        let pair = |result: &str| (digest("old"), digest(result));
+        let mut tx = db.begin().await.unwrap();
+        put(&mut tx, Class::Components, pair("made"), false, Some(&increment("a"))).await.unwrap();
+        put(&mut tx, Class::Components, pair("taken"), true, Some(&increment("b"))).await.unwrap();
+        put(&mut tx, Class::Components, pair("useless"), false, None).await.unwrap();
+        tx.commit(Audit::Exempt("a test")).await.unwrap();
+        let stock = db.stock(Class::Components).await.unwrap();
+        assert_eq!(stock[&pair("made")], Stocked::Made(increment("a")));
+        assert_eq!(stock[&pair("taken")], Stocked::Taken(increment("b")));
+        assert_eq!(stock[&pair("useless")], Stocked::Useless);
+        assert!(db.blobs(Class::Components).await.unwrap().contains(&digest("a")));
+
+        let time = |second| Timestamp::from_second(second).unwrap();
+        let mut tx = db.begin().await.unwrap();
+        mark(&mut tx, Class::Components, pair("made"), false, time(100)).await.unwrap();
+        mark(&mut tx, Class::Components, pair("taken"), false, time(100)).await.unwrap();
+        // Still not named: since the first time. Named again: not at all.
+        mark(&mut tx, Class::Components, pair("made"), false, time(200)).await.unwrap();
+        mark(&mut tx, Class::Components, pair("taken"), true, time(200)).await.unwrap();
+        forget(&mut tx, time(150)).await.unwrap();
+        tx.commit(Audit::Exempt("a test")).await.unwrap();
+        let left = db.stock(Class::Components).await.unwrap();
+        assert!(!left.contains_key(&pair("made")) && left.len() == 2, "{left:?}");
+    }
+}
