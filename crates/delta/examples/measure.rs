@@ -29,6 +29,18 @@ fn main() {
             INCREMENT_MEMORY_MAX,
             &mut out,
         );
+        for _ in 0..std::env::var("REPEAT").map_or(0, |n| n.parse().unwrap_or(0)) {
+            let start = cpu_seconds();
+            let _ = decode_increment(
+                &mut Cursor::new(&made.bytes),
+                &made.body,
+                &base[..],
+                &file,
+                INCREMENT_MEMORY_MAX,
+                &mut std::io::sink(),
+            );
+            println!("again {:.2}", cpu_seconds() - start);
+        }
         let decoding = cpu_seconds() - start;
         if let Err(error) = &decoded {
             println!(

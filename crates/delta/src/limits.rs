@@ -28,11 +28,32 @@ pub const INCREMENT_FILE_MAX: u64 = 1 << 30;
 /// under 64 MiB.
 pub const INCREMENT_MEMORY_MAX: u64 = 56 * 1024 * 1024;
 
+/// Unit in which an increment states the memory its decoder takes, in bytes (256 KiB).
+pub const MEMORY_UNIT: u64 = 256 * 1024;
+
+/// Bytes that any decoder of increments takes: pages of the base, history, the smaller models, buffers.
+pub const INCREMENT_MEMORY_FIXED: u64 = 16 * 1024 * 1024;
+
 /// Bytes of a base that a decoder reads at once.
 pub const PAGE: usize = 16 * 1024;
 
-/// Pages of a base that a decoder keeps.
-pub const PAGES_KEPT: usize = 512;
+/// Pages of a base that a decoder keeps (4 MiB).
+pub const PAGES_KEPT: usize = 256;
+
+/// Bytes of the new file that a decoder remembers, as a power of two (4 MiB).
+pub const HISTORY_LOG: u32 = 22;
+
+/// Entries of the index of that history, as a power of two, 4 bytes each.
+pub const HISTORY_INDEX_LOG: u32 = 18;
+
+/// Smallest table for foreseeing bytes, as a power of two of rows.
+pub const ROWS_LOG_MIN: u8 = 12;
+
+/// Largest table for foreseeing bytes, as a power of two of rows (8 MiB).
+pub const ROWS_LOG_MAX: u8 = 18;
+
+/// Bytes of a row.
+pub const ROW_MEMORY: u64 = 32;
 
 /// Loaded parts of a program that are looked at; linkers make about four.
 pub const ELF_SEGMENTS_MAX: u64 = 32;
@@ -40,8 +61,17 @@ pub const ELF_SEGMENTS_MAX: u64 = 32;
 /// Named parts of a program that are looked at; linkers make about thirty.
 pub const ELF_SECTIONS_MAX: u64 = 256;
 
-/// Addresses in a program that are followed (12 bytes each in a decoder).
-pub const FIELDS_MAX: usize = 2_500_000;
+/// Addresses in a program that are followed.
+pub const FIELDS_MAX: usize = 1_500_000;
 
-/// Copies that an increment has at most (12 bytes each in a decoder, and 24 more in a program).
-pub const OPS_MAX: usize = 500_000;
+/// Bytes that a decoder takes for each, growing included.
+pub const FIELD_MEMORY: usize = 20;
+
+/// Copies that the increment of a program has at most.
+pub const OPS_MAX: usize = 400_000;
+
+/// Bytes that a decoder takes for each: the copy, and the way of addresses through it twice while it is made.
+pub const OP_MEMORY: usize = 64;
+
+/// Bytes looked through nearby, over all changes of a text, before an encoder looks less far (about ten CPU seconds).
+pub const TEXT_EFFORT_MAX: u64 = 150_000_000;

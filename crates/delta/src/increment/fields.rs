@@ -10,7 +10,6 @@ use super::ReadAt;
 use super::elf::{Layout, Section, u64_at};
 use super::pages::Pages;
 use super::{frames, go, x86};
-use crate::limits::FIELDS_MAX;
 
 /// What a field's value is relative to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,12 +71,17 @@ pub(super) struct Fields {
     layout: Layout,
     found: Vec<Field>,
     origins: Vec<u64>,
+    most: usize,
 }
 
 impl Fields {
-    /// Finds them all.
-    pub(super) fn find<B: ReadAt + ?Sized>(layout: Layout, pages: &mut Pages<'_, B>) -> io::Result<Self> {
-        let mut fields = Self { layout, found: Vec::new(), origins: vec![0] };
+    /// Finds them, `most` at most.
+    pub(super) fn find<B: ReadAt + ?Sized>(
+        layout: Layout,
+        pages: &mut Pages<'_, B>,
+        most: usize,
+    ) -> io::Result<Self> {
+        let mut fields = Self { layout, found: Vec::new(), origins: vec![0], most };
         let sections = fields.layout.sections.clone();
         frames::find(&mut fields, pages)?;
         go::find(&mut fields, pages)?;
@@ -88,15 +92,18 @@ impl Fields {
                 fields.pointers(section, pages)?;
             }
         }
-        fields.found.sort_by_key(|field| field.at);
+        fields.found.sort_unstable_by_key(|field| (field.at, field.kind as u8));
         fields.found.dedup_by(|next, field| u64::from(next.at) < field.end());
-        fields.found.shrink_to_fit();
         Ok(fields)
     }
 
     /// Notes a field, unless there are too many.
     pub(super) fn add(&mut self, at: u64, kind: Kind, origin: Origin) {
-        if self.found.len() < FIELDS_MAX {
+        if self.found.len() < self.most {
+            // Growing by quarters keeps the memory that is stated for a field.
+            if self.found.len() == self.found.capacity() {
+                self.found.reserve_exact((self.found.len() / 4).max(1024));
+            }
             self.found.push(Field { at: at as u32, kind, origin });
         }
     }

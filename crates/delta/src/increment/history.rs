@@ -38,8 +38,30 @@ impl History {
         self.last
     }
 
-    /// Notes a byte.
+    /// The byte so many before the next.
     #[inline]
+    pub(super) fn back(&self, distance: usize) -> u8 {
+        self.ring[self.written.wrapping_sub(distance) & self.mask]
+    }
+
+    /// Notes bytes that nobody will look up.
+    pub(super) fn pass(&mut self, bytes: &[u8]) {
+        self.alike_length = 0;
+        for &byte in bytes.iter().rev().take(8).rev() {
+            self.last = self.last << 8 | u64::from(byte);
+        }
+        let mut bytes = bytes;
+        while !bytes.is_empty() {
+            let at = self.written & self.mask;
+            let part = bytes.len().min(self.ring.len() - at);
+            self.ring[at..at + part].copy_from_slice(&bytes[..part]);
+            self.written += part;
+            bytes = &bytes[part..];
+        }
+    }
+
+    /// Notes a byte.
+    #[inline(always)]
     pub(super) fn push(&mut self, byte: u8) {
         if self.alike_length > 0 {
             if self.ring[self.alike_at & self.mask] == byte {

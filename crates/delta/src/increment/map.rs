@@ -14,34 +14,87 @@ pub(super) struct Op {
     pub(super) base: u32,
 }
 
+/// What is written and what the base has where a number is coded; zeros where that is not known yet.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Around {
+    /// The last eight bytes written, newest lowest.
+    pub(super) last: u64,
+    /// The next eight bytes of the base, first lowest.
+    pub(super) expected: u64,
+}
+
 /// Codes ops, each after the one before.
 #[derive(Debug)]
 pub(super) struct OpModel {
+    /// What every length and place is a multiple of: bytes of a record.
+    unit: u32,
     literals: Number,
     copies: Number,
     moves: Number,
     before: Op,
+    anchor: u64,
+    literal: u32,
+}
+
+fn width(n: u32) -> u64 {
+    u64::from(u32::BITS - n.leading_zeros())
 }
 
 impl OpModel {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(unit: u32) -> Self {
         Self {
-            literals: Number::new(4),
-            copies: Number::new(16),
-            moves: Number::new(16),
+            unit: unit.max(1),
+            literals: Number::new(),
+            copies: Number::new(),
+            moves: Number::new(),
             before: Op::default(),
+            anchor: 0,
+            literal: 0,
         }
     }
 
-    pub(super) fn code(&mut self, coder: &mut impl BitCoder, op: Op) -> Op {
-        let end = self.before.base.wrapping_add(self.before.copy);
-        let size_context = |n: u32| (u32::BITS - n.leading_zeros()).div_ceil(2).min(7) as usize;
-        let literal = self.literals.code(coder, size_context(self.before.literal).min(3), op.literal);
-        let moved = op.base.wrapping_sub(end.wrapping_add(literal)) as i32;
-        let moved = self.moves.code_signed(coder, size_context(literal), moved);
-        let copy = self.copies.code(coder, size_context(literal), op.copy);
-        let op = Op { literal, copy, base: end.wrapping_add(literal).wrapping_add(moved as u32) };
-        self.before = op;
-        op
+    /// Where the base goes on if nothing was left out of it.
+    pub(super) fn base_end(&self) -> u32 {
+        self.before.base.wrapping_add(self.before.copy)
+    }
+
+    /// Codes how many new bytes there are.
+    pub(super) fn literal(&mut self, coder: &mut impl BitCoder, around: Around, literal: u32) -> u32 {
+        self.anchor = around.expected & 0xffff_ffff_ffff;
+        let contexts = [
+            0,
+            width(self.before.literal) << 8 | width(self.before.copy),
+            self.anchor << 8 | around.last & 0xff,
+            around.last & 0xffff_ffff,
+        ];
+        self.literal = self.literals.code(coder, contexts, literal / self.unit).saturating_mul(self.unit);
+        self.literal
+    }
+
+    /// Codes where the copy begins and how long it is, after its new bytes.
+    pub(super) fn copy(&mut self, coder: &mut impl BitCoder, around: Around, op: Op) -> Op {
+        let literal = self.literal;
+        let end = self.base_end();
+        let size = u64::from(literal.min(255));
+        let moved = (op.base.wrapping_sub(end) as i32)
+            .wrapping_div(self.unit as i32)
+            .wrapping_sub((literal / self.unit) as i32);
+        let contexts = [
+            0,
+            width(literal) << 8 | width(self.before.copy),
+            self.anchor << 8 | size,
+            around.last & 0xffff_ffff | size << 32,
+        ];
+        let moved = self.moves.code_signed(coder, contexts, moved);
+        let base = end.wrapping_add(literal).wrapping_add((moved as u32).wrapping_mul(self.unit));
+        let contexts = [
+            0,
+            width(literal) << 32 | u64::from(moved.unsigned_abs().min(65535)),
+            u64::from(self.before.copy) << 8 | size,
+            around.last & 0xffff_ffff | width(self.before.copy) << 32,
+        ];
+        let copy = self.copies.code(coder, contexts, op.copy / self.unit).saturating_mul(self.unit);
+        self.before = Op { literal, copy, base };
+        self.before
     }
 }

@@ -9,6 +9,7 @@ use super::addresses::address;
 use super::elf::{Layout, u32_at, u64_at};
 use super::fields::{Field, Fields, Kind, Origin};
 use super::pages::Pages;
+use crate::limits::FIELDS_MAX;
 
 /// Bytes at the target of an address that tell which target it is.
 const TOLD_BY: usize = 24;
@@ -18,7 +19,7 @@ pub(super) fn masked(file: &[u8]) -> io::Result<Vec<u8>> {
     let mut masked = file.to_vec();
     let mut pages = Pages::new(file)?;
     let Some(layout) = Layout::read(&mut pages)? else { return Ok(masked) };
-    let fields = Fields::find(layout, &mut pages)?;
+    let fields = Fields::find(layout, &mut pages, FIELDS_MAX)?;
     let whole = |field: &&Field| field.end() <= file.len() as u64;
     for field in fields.all().iter().filter(whole) {
         masked[field.at as usize..][..field.width()].fill(0);

@@ -6,9 +6,6 @@
 use super::map::Op;
 use super::{Control, IncrementError};
 
-/// Bytes more that a match elsewhere must have than going on where we are.
-const ADVANTAGE_MIN: i64 = 12;
-
 /// Steps between two looks at whether the encoding was cancelled.
 const STEPS_BETWEEN_LOOKS: u64 = 1 << 14;
 
@@ -38,7 +35,7 @@ impl<'a> Index<'a> {
 
     /// The longest match of the start of `wanted`: where in the base, and how long; of equally long ones among a
     /// few, the one nearest to `near`.
-    fn longest(&self, wanted: &[u8], near: i64) -> (usize, usize) {
+    pub(super) fn longest(&self, wanted: &[u8], near: i64) -> (usize, usize) {
         if wanted.len() < 2 {
             return (0, 0);
         }
@@ -100,14 +97,19 @@ impl<'a> Index<'a> {
 }
 
 /// Bytes alike at the start of both.
-fn alike(a: &[u8], b: &[u8]) -> usize {
+pub(super) fn alike(a: &[u8], b: &[u8]) -> usize {
     let whole = a.chunks_exact(8).zip(b.chunks_exact(8)).take_while(|(a, b)| a == b).count() * 8;
     whole + a[whole..].iter().zip(&b[whole..]).take_while(|(a, b)| a == b).count()
 }
 
-/// The copies and new bytes that make `new` of the base.
-pub(super) fn ops(index: &Index<'_>, new: &[u8], control: &dyn Control) -> Result<Vec<Op>, IncrementError> {
-    let advantage = ADVANTAGE_MIN;
+/// The copies and new bytes that make `new` of the base. A match elsewhere is taken when it has `advantage` bytes more
+/// than going on where we are.
+pub(super) fn ops(
+    index: &Index<'_>,
+    new: &[u8],
+    advantage: i64,
+    control: &dyn Control,
+) -> Result<Vec<Op>, IncrementError> {
     let base = index.base;
     let mut found = Vec::new();
     let at_offset = |scan: usize, offset: i64| {

@@ -7,7 +7,9 @@
 mod addresses;
 mod bytes;
 mod changes;
+mod container;
 mod elf;
+mod encode;
 mod fields;
 mod frames;
 mod go;
@@ -19,7 +21,8 @@ mod model;
 mod numbers;
 mod pages;
 mod range;
-mod shape;
+mod table;
+mod text;
 mod walk;
 mod x86;
 
@@ -27,7 +30,9 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use crate::body::{Body, DecodeError, Decoded, verify_stored};
+use self::container::Head;
+use self::range::BitReader;
+use crate::body::{Body, Checked, DecodeError, Decoded, verify_stored};
 use crate::limits::{INCREMENT_FILE_MAX, INCREMENT_MEMORY_MAX};
 
 /// The base of an increment, read where the decoder wants it: a file, or bytes in memory.
@@ -123,69 +128,16 @@ pub fn encode_increment(
     if base.len().max(new.len()) as u64 > INCREMENT_FILE_MAX {
         return Ok(None);
     }
-    let memory = options.memory_max;
-    let masked = (mask::masked(base)?, mask::masked(new)?);
-    let index = matching::Index::new(&masked.0);
-    let ops = matching::ops(&index, &masked.1, control)?;
-    let mut coder = range::BitWriter::new();
-    let mut target = Known { file: new };
-    code(&mut coder, base, new.len() as u64, &ops, new, &mut target)
-        .map_err(|_| IncrementError::Cancelled)?;
-    let bytes = coder.finish();
+    let Some((bytes, memory)) = encode::smallest(base, new, options, control)? else {
+        return Ok(None);
+    };
     let size = bytes.len() as u64;
-    control.progress(1000);
     if size >= options.size_max {
         return Ok(None);
     }
     let mut sha256 = [0; 32];
     sha256.copy_from_slice(digest(&SHA256, &bytes).as_ref());
     Ok(Some(Increment { bytes, body: Body { sha256, size, memory } }))
-}
-
-/// The one way through an increment, in both directions.
-fn code<B: ReadAt + ?Sized>(
-    coder: &mut impl range::BitCoder,
-    base: &B,
-    size: u64,
-    ops: &[map::Op],
-    new: &[u8],
-    target: &mut impl walk::Target,
-) -> Result<(), DecodeError> {
-    let mut pages = pages::Pages::new(base).map_err(DecodeError::Read)?;
-    let layout = elf::Layout::read(&mut pages).map_err(DecodeError::Read)?;
-    let mut segments = None;
-    if let Some(layout) = &layout {
-        let new_layout = elf::Layout::read(&mut pages::Pages::new(new).map_err(DecodeError::Read)?)
-            .map_err(DecodeError::Read)?
-            .unwrap_or_default();
-        segments = Some(shape::segments(coder, layout, &new_layout.segments));
-    }
-    let ops = shape::ops(coder, ops, size)?;
-    let mut program = None;
-    if let (Some(layout), Some(segments)) = (layout, segments) {
-        let fields = fields::Fields::find(layout, &mut pages).map_err(DecodeError::Read)?;
-        let addresses = addresses::Addresses::new(&fields, segments, &ops);
-        program = Some(walk::Program { fields, addresses });
-    }
-    let mut walk = walk::Walk::new(pages, program, 16, 22);
-    for op in &ops {
-        walk.op(coder, *op, target)?;
-    }
-    Ok(())
-}
-
-struct Known<'a> {
-    file: &'a [u8],
-}
-
-impl walk::Target for Known<'_> {
-    fn known(&self, at: u64, length: usize) -> Option<&[u8]> {
-        Some(&self.file[at as usize..at as usize + length])
-    }
-
-    fn take(&mut self, _bytes: &[u8]) -> Result<(), DecodeError> {
-        Ok(())
-    }
 }
 
 /// Verifies `stored` against `body`, then writes the file it makes of `base`, which must be `file`.
@@ -205,9 +157,11 @@ pub fn decode_increment(
     }
     verify_stored(stored, body)?;
     stored.seek(SeekFrom::Start(0)).map_err(DecodeError::Read)?;
-    let mut coder = range::BitReader::new(stored.take(body.size));
-    let mut target = Made { checked: crate::body::Checked::new(*file), out: &mut out };
-    code(&mut coder, base, file.size, &[], &[], &mut target)?;
+    let mut stored = stored.take(body.size);
+    let head = Head::read(&mut stored, body.memory)?;
+    let mut coder = BitReader::new(stored);
+    let mut target = Made { checked: Checked::new(*file), out: &mut out };
+    container::code(&mut coder, head, base, file.size, None, &mut target)?;
     if let Some(error) = coder.failure() {
         return Err(DecodeError::Read(error));
     }
@@ -216,7 +170,7 @@ pub fn decode_increment(
 }
 
 struct Made<W> {
-    checked: crate::body::Checked,
+    checked: Checked,
     out: W,
 }
 

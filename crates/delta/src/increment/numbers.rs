@@ -1,62 +1,96 @@
-//! Whole numbers of any size: how many bits they have is foreseen, the first bits too, the rest nearly not.
+//! Whole numbers of any size: how many bits they have is foreseen, and then each bit from the highest on, by all the
+//! contexts in which the number stands.
 
-use super::model::Counter;
+use super::model::{Counter, Logistic, Mixer, squash};
 use super::range::BitCoder;
 
 /// Observations after which old ones fade.
 const LIMIT: u32 = 127;
 
-/// Codes numbers below 2^32 in one of some contexts.
+/// Contexts that a number may have.
+pub(super) const CONTEXTS: usize = 4;
+
+const INPUTS: usize = CONTEXTS + 1;
+const TABLE_LOG: u32 = 14;
+
+/// Bits below the highest that are foreseen together; those below are foreseen each alone.
+const HEAD: u32 = 12;
+
+/// Codes numbers below 2^32.
 #[derive(Debug)]
 pub(super) struct Number {
-    /// By context: a tree over the count of bits (0–32).
-    widths: Vec<[Counter; 64]>,
-    /// By context and count of bits: the two bits below the highest.
-    heads: Vec<[[Counter; 4]; 33]>,
-    /// By count of bits: each bit below those.
-    tails: Vec<[Counter; 32]>,
+    tables: Vec<Counter>,
+    mixer: Mixer<INPUTS>,
+    logistic: Logistic,
 }
 
 impl Number {
-    pub(super) fn new(contexts: usize) -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            widths: vec![[Counter::default(); 64]; contexts],
-            heads: vec![[[Counter::default(); 4]; 33]; contexts],
-            tails: vec![[Counter::default(); 32]; 33],
+            tables: vec![Counter::default(); CONTEXTS << TABLE_LOG],
+            mixer: Mixer::new(128, 22000, 6),
+            logistic: Logistic::new(),
         }
     }
 
-    /// Codes `value` in `context`.
-    pub(super) fn code(&mut self, coder: &mut impl BitCoder, context: usize, value: u32) -> u32 {
+    /// Codes `value`, which stands in `contexts`, from the vaguest to the most exact.
+    pub(super) fn code(&mut self, coder: &mut impl BitCoder, contexts: [u64; CONTEXTS], value: u32) -> u32 {
         let width = u32::BITS - value.leading_zeros();
-        let mut node = 1usize;
+        let mut node = 1u32;
         for i in (0..6).rev() {
-            let bit = self.widths[context][node].code(coder, width >> i & 1 == 1, LIMIT);
-            node = node << 1 | usize::from(bit);
+            let bit = self.bit(coder, &contexts, u64::from(node), node as usize, width >> i & 1 == 1);
+            node = node << 1 | u32::from(bit);
         }
-        let width = (node as u32 & 63).min(32);
+        let width = (node & 63).min(32);
         if width < 2 {
             return width;
         }
         let mut read = 1u32;
         for i in (0..width - 1).rev() {
-            let bit = value >> i & 1 == 1;
-            let depth = width - 2 - i;
-            let counter = match depth {
-                0 => &mut self.heads[context][width as usize][1],
-                1 => &mut self.heads[context][width as usize][(2 | read & 1) as usize],
-                _ => &mut self.tails[width as usize][i as usize],
-            };
-            let bit = counter.code(coder, bit, LIMIT);
+            let depth = width - 1 - i;
+            let known = if depth <= HEAD { read } else { 0 };
+            let node = u64::from(width) << 40 | u64::from(i) << 33 | 1 << 32 | u64::from(known);
+            let bit = self.bit(coder, &contexts, node, 64 + depth as usize, value >> i & 1 == 1);
             read = read << 1 | u32::from(bit);
         }
         read
     }
 
     /// Codes a number that may be negative.
-    pub(super) fn code_signed(&mut self, coder: &mut impl BitCoder, context: usize, value: i32) -> i32 {
+    pub(super) fn code_signed(
+        &mut self,
+        coder: &mut impl BitCoder,
+        contexts: [u64; CONTEXTS],
+        value: i32,
+    ) -> i32 {
         let folded = (value << 1 ^ value >> 31) as u32;
-        let folded = self.code(coder, context, folded);
+        let folded = self.code(coder, contexts, folded);
         (folded >> 1) as i32 ^ -((folded & 1) as i32)
+    }
+
+    fn bit(
+        &mut self,
+        coder: &mut impl BitCoder,
+        contexts: &[u64; CONTEXTS],
+        node: u64,
+        depth: usize,
+        bit: bool,
+    ) -> bool {
+        let mut at = [0; CONTEXTS];
+        let mut inputs = [0; INPUTS];
+        for (k, context) in contexts.iter().enumerate() {
+            let hash =
+                (context.wrapping_mul(0xBF58_476D_1CE4_E5B9) ^ node).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            at[k] = k << TABLE_LOG | (hash >> (64 - TABLE_LOG)) as usize;
+            inputs[k] = (self.logistic.stretch(self.tables[at[k]].p()) * self.tables[at[k]].trust()) >> 4;
+        }
+        inputs[CONTEXTS] = 256;
+        let p = squash(self.mixer.mix(&inputs, depth));
+        let bit = coder.bit(bit, p.clamp(32, 65535 - 32) as u32);
+        self.mixer.learn(&inputs, bit);
+        for at in at {
+            self.tables[at].learn(bit, LIMIT);
+        }
+        bit
     }
 }

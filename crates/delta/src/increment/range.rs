@@ -20,9 +20,6 @@ pub(super) const PROBABILITY_BITS: u32 = 16;
 pub(super) trait BitCoder {
     /// Codes one bit that is set with probability `p` of 2^16 (1 to 65535); answers the bit.
     fn bit(&mut self, bit: bool, p: u32) -> bool;
-
-    /// Bytes written or read so far, give or take a few.
-    fn size(&self) -> usize;
 }
 
 /// Writes bits.
@@ -82,10 +79,6 @@ impl BitCoder for BitWriter {
         }
         bit
     }
-
-    fn size(&self) -> usize {
-        self.out.len()
-    }
 }
 
 /// Reads bits.
@@ -97,22 +90,13 @@ pub(super) struct BitReader<R> {
     input: R,
     buffer: Vec<u8>,
     at: usize,
-    read: usize,
     failed: Option<io::Error>,
 }
 
 impl<R: Read> BitReader<R> {
     pub(super) fn new(input: R) -> Self {
-        let mut reader = Self {
-            low: 0,
-            high: u32::MAX,
-            window: 0,
-            input,
-            buffer: Vec::new(),
-            at: 0,
-            read: 0,
-            failed: None,
-        };
+        let mut reader =
+            Self { low: 0, high: u32::MAX, window: 0, input, buffer: Vec::new(), at: 0, failed: None };
         for _ in 0..4 {
             reader.window = reader.window << 8 | reader.next_byte();
         }
@@ -143,7 +127,6 @@ impl<R: Read> BitReader<R> {
                 0
             }
         };
-        self.read += read;
         self.buffer.truncate(read);
         self.at = 0;
     }
@@ -165,8 +148,5 @@ impl<R: Read> BitCoder for BitReader<R> {
             self.window = self.window << 8 | self.next_byte();
         }
         bit
-    }
-    fn size(&self) -> usize {
-        self.read
     }
 }

@@ -7,12 +7,14 @@ use super::changes::{BLOCK, Changes};
 use super::elf::{u32_at, u64_at};
 use super::fields::{Field, Fields, KINDS};
 use super::history::History;
-use super::map::Op;
+use super::map::{Around, Op, OpModel};
 use super::model::Counter;
 use super::numbers::Number;
 use super::pages::Pages;
 use super::range::BitCoder;
+use super::table::Table;
 use crate::body::DecodeError;
+use crate::limits::{HISTORY_INDEX_LOG, HISTORY_LOG};
 
 const CLASS_NEW: u32 = 0;
 const CLASS_CHANGED: u32 = 1;
@@ -43,6 +45,9 @@ pub(super) struct Program {
 pub(super) struct Walk<'a, B: ?Sized> {
     pages: Pages<'a, B>,
     program: Option<Program>,
+    table: Option<Table>,
+    stretch: Option<u32>,
+    word: u32,
     history: History,
     bytes: ByteModel,
     changes: Changes,
@@ -52,53 +57,110 @@ pub(super) struct Walk<'a, B: ?Sized> {
     field_fits: Counter,
     at: u64,
     buffer: Vec<u8>,
-    pub(super) stats: [usize; 8],
-    pub(super) kinds: [(usize, usize, usize); 8],
 }
 
 impl<'a, B: ReadAt + ?Sized> Walk<'a, B> {
-    pub(super) fn new(pages: Pages<'a, B>, program: Option<Program>, rows_log: u32, ring_log: u32) -> Self {
+    pub(super) fn new(
+        pages: Pages<'a, B>,
+        program: Option<Program>,
+        table: Option<Table>,
+        rows_log: u32,
+    ) -> Self {
         Self {
             pages,
             program,
-            history: History::new(ring_log, 18),
+            table,
+            stretch: None,
+            word: 0,
+            history: History::new(HISTORY_LOG, HISTORY_INDEX_LOG),
             bytes: ByteModel::new(rows_log),
             changes: Changes::new(),
             field_right: vec![Counter::at(60000); KINDS * 3 * 16],
             field_outcomes: [15; KINDS],
-            field_shift: Number::new(KINDS * 3),
+            field_shift: Number::new(),
             field_fits: Counter::default(),
             at: 0,
             buffer: Vec::new(),
-            stats: [0; 8],
-            kinds: [(0, 0, 0); 8],
         }
     }
 
-    /// Walks one op.
-    pub(super) fn op(
+    /// Walks the whole file of `size` bytes along ops that are coded on the way; an encoder names them.
+    pub(super) fn along(
         &mut self,
         coder: &mut impl BitCoder,
-        op: Op,
+        ops: &[Op],
+        size: u64,
         target: &mut impl Target,
     ) -> Result<(), DecodeError> {
-        // The bytes of the base that the new ones stand for, as far as anyone knows, are those before the copy.
-        let mut left = op.literal as usize;
-        let mut base = i64::from(op.base) - i64::from(op.literal);
-        let before = coder.size();
-        while left > 0 {
-            let part = left.min(STRIDE);
-            self.new_bytes(coder, base, part, target)?;
-            base += part as i64;
-            left -= part;
+        let unit = self.table.as_ref().map_or(1, |table| table.width as u32);
+        let mut model = OpModel::new(unit);
+        let mut ops = ops.iter().copied();
+        while self.at < size {
+            let op = ops.next().unwrap_or_default();
+            let end = model.base_end();
+            let around = self.around(end)?;
+            let left = size - self.at;
+            let literal = u64::from(model.literal(coder, around, op.literal)).min(left) as u32;
+            self.literal(coder, i64::from(end), literal, target)?;
+            if u64::from(literal) == left {
+                break;
+            }
+            let around = self.around(end.wrapping_add(literal))?;
+            let op = model.copy(coder, around, op);
+            if op.copy == 0 && literal == 0 {
+                return Err(DecodeError::WrongFile("it has a copy of nothing"));
+            }
+            let copy = u64::from(op.copy).min(left - u64::from(literal)) as u32;
+            self.copy(coder, op.base, copy, target)?;
         }
-        self.stats[0] += coder.size() - before;
-        let mut left = op.copy as usize;
-        let mut base = i64::from(op.base);
-        while left > 0 {
-            let part = self.copied_bytes(coder, base, left, target)?;
-            base += part as i64;
-            left -= part;
+        Ok(())
+    }
+
+    /// Walks ops that were coded beforehand.
+    pub(super) fn ops(
+        &mut self,
+        coder: &mut impl BitCoder,
+        ops: &[Op],
+        target: &mut impl Target,
+    ) -> Result<(), DecodeError> {
+        for op in ops {
+            self.literal(coder, i64::from(op.base) - i64::from(op.literal), op.literal, target)?;
+            self.copy(coder, op.base, op.copy, target)?;
+        }
+        Ok(())
+    }
+
+    fn around(&mut self, base: u32) -> Result<Around, DecodeError> {
+        let mut expected = [0; 8];
+        self.pages.read(i64::from(base), &mut expected).map_err(DecodeError::Read)?;
+        Ok(Around { last: self.history.last(), expected: u64::from_le_bytes(expected) })
+    }
+
+    fn literal(
+        &mut self,
+        coder: &mut impl BitCoder,
+        base: i64,
+        length: u32,
+        target: &mut impl Target,
+    ) -> Result<(), DecodeError> {
+        self.stretch = None;
+        for from in (0..length as usize).step_by(STRIDE) {
+            self.new_bytes(coder, base + from as i64, STRIDE.min(length as usize - from), target)?;
+        }
+        Ok(())
+    }
+
+    fn copy(
+        &mut self,
+        coder: &mut impl BitCoder,
+        base: u32,
+        length: u32,
+        target: &mut impl Target,
+    ) -> Result<(), DecodeError> {
+        let mut walked = 0;
+        while walked < length as usize {
+            walked +=
+                self.copied_bytes(coder, i64::from(base) + walked as i64, length as usize - walked, target)?;
         }
         Ok(())
     }
@@ -114,11 +176,26 @@ impl<'a, B: ReadAt + ?Sized> Walk<'a, B> {
         self.pages.read(base - MARGIN as i64, &mut around).map_err(DecodeError::Read)?;
         for i in 0..length {
             let byte = target.known(self.at + i as u64, 1).map_or(0, |bytes| bytes[0]);
-            let place = place(CLASS_NEW, &around, i + MARGIN);
+            let mut place = place(CLASS_NEW, &around, i + MARGIN);
+            let stretch = self.stretch.get_or_insert(place.expected as u32);
+            place.replaced = *stretch;
+            place.content = self.content(self.at + i as u64);
             let byte = self.bytes.code(coder, byte, &place, &self.history);
+            if let Some(stretch) = &mut self.stretch {
+                *stretch = (*stretch ^ u32::from(byte)).wrapping_mul(0x0100_0193).rotate_left(5);
+            }
             self.push(byte);
         }
         self.deliver(target)
+    }
+
+    /// The context that the kind of content gives to the byte at `at`.
+    fn content(&mut self, at: u64) -> u32 {
+        if let Some(table) = &self.table {
+            let column = (at % table.width as u64) as u32;
+            return column << 8 | u32::from(self.history.back(table.width));
+        }
+        self.word
     }
 
     /// Walks some of a copy of `left` bytes from `base` on; answers how many.
@@ -157,9 +234,7 @@ impl<'a, B: ReadAt + ?Sized> Walk<'a, B> {
             let dirty = known.as_ref().is_some_and(|known| {
                 is_dirty(&known[i..end], &around[i + MARGIN..end + MARGIN], base + i as i64, fields)
             });
-            let before = coder.size();
             let dirty = self.changes.block(coder, surprises, dirty);
-            self.stats[1] += coder.size() - before;
             surprises = 0;
             while i < end {
                 let field_in =
@@ -168,13 +243,7 @@ impl<'a, B: ReadAt + ?Sized> Walk<'a, B> {
                     && let Some((field, rest)) = fields.split_first()
                 {
                     fields = rest;
-                    let before = coder.size();
                     let right = self.field(coder, field, start + i as u64, &mut around, i, known.as_deref());
-                    self.stats[3] += coder.size() - before;
-                    self.stats[4] += usize::from(!right);
-                    self.kinds[field.kind as usize].0 += 1;
-                    self.kinds[field.kind as usize].1 += usize::from(!right);
-                    self.kinds[field.kind as usize].2 += coder.size() - before;
                     surprises = surprises.max(1 + usize::from(!right));
                     i += field.width();
                     continue;
@@ -182,14 +251,15 @@ impl<'a, B: ReadAt + ?Sized> Walk<'a, B> {
                 let plain = field_in.min(end - i);
                 if dirty {
                     for _ in 0..plain {
-                        let before = coder.size();
                         self.plain_byte(coder, &around, i, known.as_deref());
-                        self.stats[2] += coder.size() - before;
                         i += 1;
                     }
                 } else {
-                    for &byte in &around[i + MARGIN..i + MARGIN + plain] {
-                        self.history.push(byte);
+                    let clean = &around[i + MARGIN..i + MARGIN + plain];
+                    if self.program.is_some() {
+                        self.history.pass(clean);
+                    } else {
+                        clean.iter().for_each(|byte| self.history.push(*byte));
                     }
                     self.buffer.extend_from_slice(&around[i + MARGIN..i + MARGIN + plain]);
                     i += plain;
@@ -248,7 +318,11 @@ impl<'a, B: ReadAt + ?Sized> Walk<'a, B> {
             let fits = i64::from(shift as i32) == shift || width == 4;
             let fits = width == 4 || self.field_fits.code(coder, fits, 250);
             if fits {
-                let shift = self.field_shift.code_signed(coder, kind * 3 + source as usize, shift as i32);
+                let shift = self.field_shift.code_signed(
+                    coder,
+                    [kind as u64 * 3 + source as u64, 0, 0, 0],
+                    shift as i32,
+                );
                 new = predicted.wrapping_add(i64::from(shift) as u64);
             } else {
                 let mut bytes = [0; 8];
@@ -266,13 +340,17 @@ impl<'a, B: ReadAt + ?Sized> Walk<'a, B> {
         }
         let bytes = new.to_le_bytes();
         around[here..here + width].copy_from_slice(&bytes[..width]);
-        for &byte in &bytes[..width] {
-            self.push(byte);
-        }
+        self.history.pass(&bytes[..width]);
+        self.buffer.extend_from_slice(&bytes[..width]);
         right
     }
 
     fn push(&mut self, byte: u8) {
+        self.word = if byte.is_ascii_alphanumeric() || byte >= 128 {
+            (self.word ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+        } else {
+            u32::from(byte)
+        };
         self.history.push(byte);
         self.buffer.push(byte);
     }

@@ -1,33 +1,246 @@
 //! Increments turn their base into the file, and nothing else.
 
+use std::cell::Cell;
 use std::io::Cursor;
 
-use headwater_delta::limits::INCREMENT_MEMORY_MAX;
-use headwater_delta::{Decoded, IncrementOptions, Uncontrolled, decode_increment, encode_increment};
+use headwater_delta::limits::{
+    INCREMENT_FILE_MAX, INCREMENT_MEMORY_FIXED, INCREMENT_MEMORY_MAX, ROWS_LOG_MAX, ROWS_LOG_MIN,
+};
+use headwater_delta::{
+    Body, Control, DecodeError, Decoded, Increment, IncrementError, IncrementOptions, Uncontrolled,
+    decode_increment, encode_increment,
+};
+use proptest::prelude::*;
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {
     aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref().try_into().unwrap()
 }
 
-#[test]
-fn a_changed_file_comes_back() {
-    let base: Vec<u8> = (0..100_000u64).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-    let mut new = base.clone();
-    new.splice(5000..5010, *b"something else");
-    let made = encode_increment(&base, &new, &IncrementOptions::beside(new.len() as u64), &Uncontrolled)
-        .unwrap()
-        .unwrap();
-    assert!(made.bytes.len() < 200, "{}", made.bytes.len());
-    let file = Decoded { sha256: sha256(&new), size: new.len() as u64 };
+fn made(base: &[u8], new: &[u8]) -> Increment {
+    encode_increment(base, new, &IncrementOptions::beside(u64::MAX), &Uncontrolled).unwrap().unwrap()
+}
+
+fn back(increment: &[u8], memory: u64, base: &[u8], file: &Decoded) -> Result<Vec<u8>, DecodeError> {
+    let body = Body { sha256: sha256(increment), size: increment.len() as u64, memory };
     let mut out = Vec::new();
-    decode_increment(
-        &mut Cursor::new(&made.bytes),
-        &made.body,
+    decode_increment(&mut Cursor::new(increment), &body, base, file, INCREMENT_MEMORY_MAX, &mut out)
+        .map(|()| out)
+}
+
+fn file_of(bytes: &[u8]) -> Decoded {
+    Decoded { sha256: sha256(bytes), size: bytes.len() as u64 }
+}
+
+/// Bytes with as little pattern as any, the same for the same seed.
+fn noise(size: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as u8
+    };
+    (0..size).map(|_| next()).collect()
+}
+
+fn text(lines: std::ops::Range<u32>) -> Vec<u8> {
+    lines
+        .flat_map(|i| format!("rule {i}: allow host-{}.example port {}\n", i * 7 % 1000, i % 97).into_bytes())
+        .collect()
+}
+
+/// A real program: the one that runs.
+#[expect(clippy::disallowed_methods, reason = "a test reads a file")]
+fn this_program() -> Vec<u8> {
+    std::fs::read(std::env::current_exe().unwrap()).unwrap()
+}
+
+/// Ranges of addresses, each with a country.
+fn table(seed: u32) -> Vec<u8> {
+    let mut records = Vec::new();
+    let mut start = 0x0100_0000u32;
+    for i in 0..1500u32 {
+        let size = 256 << ((i * 7 + (i % 50 == 0) as u32 * seed) % 5);
+        records.extend_from_slice(&start.to_be_bytes());
+        records.extend_from_slice(&(start + size - 1).to_be_bytes());
+        records.extend_from_slice([b"AU", b"FR", b"NZ", b"TH"][(i * 5 % 4) as usize]);
+        start += size;
+    }
+    records
+}
+
+/// One pair of files: what comes back, and how many bytes it may take.
+fn check(name: &str, base: &[u8], new: &[u8], size_max: usize) {
+    let increment = made(base, new);
+    assert!(
+        increment.bytes.len() <= size_max,
+        "{name}: {} bytes, at most {size_max} wanted",
+        increment.bytes.len()
+    );
+    assert!(increment.body.memory <= INCREMENT_MEMORY_MAX, "{name}");
+    let out = back(&increment.bytes, increment.body.memory, base, &file_of(new)).unwrap();
+    assert!(out == new, "{name}: another file came back");
+    assert_eq!(made(base, new), increment, "{name}: the same input gives the same bytes");
+}
+
+#[test]
+fn files_come_back_in_few_bytes() {
+    let lines = text(0..3000);
+    let mut changed = lines.clone();
+    changed.splice(5000..5010, *b"something else");
+    check("a changed text", &lines, &changed, 60);
+    check("a text with lines before", &lines[20_000..], &lines, 2500);
+    check("a text with lines less", &lines, &lines[20_000..], 40);
+    check("the same", &lines, &lines, 16);
+    check("nothing from something", &lines, b"", 16);
+    check("something from nothing", b"", b"a rule", 40);
+    check("nothing from nothing", b"", b"", 16);
+    let random = noise(100_000, 1);
+    let mut flipped = random.clone();
+    for at in (1000..100_000).step_by(9999) {
+        flipped[at] ^= 0x55;
+    }
+    check("noise with changes", &random, &flipped, 100);
+    check("noise from other noise", &random, &noise(10_000, 2), 10_800);
+    check("a table whose every record moved", &table(0), &table(1), 2400);
+    let program = this_program();
+    let part = &program[..program.len().min(200_000)];
+    let mut longer = part.to_vec();
+    longer.splice(100_000..100_000, [0x90; 64]);
+    check("a program", part, &longer, 2000);
+}
+
+#[test]
+fn an_increment_no_smaller_than_the_body_is_none() {
+    let (base, new) = (noise(5000, 1), noise(5000, 2));
+    let made = encode_increment(&base, &new, &IncrementOptions::beside(5000), &Uncontrolled).unwrap();
+    assert_eq!(made, None);
+    let options =
+        IncrementOptions { memory_max: INCREMENT_MEMORY_FIXED, ..IncrementOptions::beside(u64::MAX) };
+    assert_eq!(encode_increment(&base, &new, &options, &Uncontrolled).unwrap(), None, "memory");
+    const { assert!(INCREMENT_FILE_MAX <= u32::MAX as u64) };
+}
+
+struct Impatient(Cell<u32>);
+
+impl Control for Impatient {
+    fn cancelled(&self) -> bool {
+        self.0.set(self.0.get() + 1);
+        self.0.get() > 2
+    }
+
+    fn progress(&self, _done: u32) {}
+}
+
+#[test]
+fn making_can_be_stopped() {
+    let (base, new) = (noise(200_000, 1), noise(200_000, 2));
+    let error =
+        encode_increment(&base, &new, &IncrementOptions::beside(1), &Impatient(Cell::new(0))).unwrap_err();
+    assert!(matches!(error, IncrementError::Cancelled), "{error}");
+}
+
+#[test]
+fn what_is_not_as_signed_is_refused() {
+    let (base, new) = (text(0..500), text(3..520));
+    let Increment { bytes, body } = made(&base, &new);
+    let file = file_of(&new);
+    let refused = |name: &str, bytes: &[u8], memory: u64, base: &[u8], file: &Decoded, want: &str| {
+        let error = format!("{:?}", back(bytes, memory, base, file).map(|out| out.len()));
+        assert!(error.contains(want), "{name}: got {error}, want {want}");
+    };
+    refused("cut off", &bytes[..2], body.memory, &base, &file, "too short");
+    refused("another format", &[&[9], &bytes[1..]].concat(), body.memory, &base, &file, "another format");
+    refused("more memory", &bytes, INCREMENT_MEMORY_MAX + 1, &base, &file, "Memory");
+    refused("memory over what was signed", &bytes, body.memory - 1, &base, &file, "Memory");
+    refused(
+        "memory understated",
+        &[&[1, 1], &bytes[2..]].concat(),
+        body.memory,
+        &base,
+        &file,
+        "too little memory",
+    );
+    for rows in [ROWS_LOG_MIN - 1, ROWS_LOG_MAX + 1, 255] {
+        refused("rows", &[&[1, 255, rows], &bytes[3..]].concat(), 1 << 26, &base, &file, "");
+    }
+    refused("another base", &bytes, body.memory, &text(1..500), &file, "WrongFile");
+    refused("no base", &bytes, body.memory, b"", &file, "WrongFile");
+    refused("another file", &bytes, body.memory, &base, &file_of(&text(4..520)), "WrongFile");
+    refused("declared shorter", &bytes, body.memory, &base, &Decoded { size: 100, ..file }, "WrongFile");
+    let wrong = Body { sha256: [0; 32], ..body };
+    let result = decode_increment(
+        &mut Cursor::new(&bytes),
+        &wrong,
         &base[..],
         &file,
         INCREMENT_MEMORY_MAX,
-        &mut out,
-    )
-    .unwrap();
-    assert!(out == new);
+        Vec::new(),
+    );
+    assert!(matches!(result, Err(DecodeError::WrongBody)));
+}
+
+/// Every increment of a kind, broken in many ways: the right file or an error comes of it.
+fn survives(base: &[u8], new: &[u8], rounds: u64) {
+    let Increment { bytes, .. } = made(base, new);
+    let file = file_of(new);
+    for round in 0..rounds {
+        let mut broken = bytes.clone();
+        let dice = noise(12, round * 7919 + 13);
+        let at = usize::from(dice[0]) << 8 | usize::from(dice[1]);
+        // Early bytes steer everything after them.
+        let at = if dice[2] < 128 { 1 + at % 24.min(broken.len() - 1) } else { at % broken.len() };
+        match dice[3] % 4 {
+            0 => broken[at] ^= 1 << (dice[4] & 7),
+            1 => broken[at] = dice[4],
+            2 => broken.truncate(at),
+            _ => drop(broken.splice(at..at, dice[5..].iter().copied())),
+        }
+        if let Ok(out) = back(&broken, INCREMENT_MEMORY_MAX, base, &file) {
+            assert!(out == new, "round {round}: another file came back");
+        }
+    }
+}
+
+#[test]
+fn a_broken_increment_of_text_gives_an_error_or_the_file() {
+    survives(&text(0..300), &text(5..310), 300);
+}
+
+#[test]
+fn a_broken_increment_of_a_table_gives_an_error_or_the_file() {
+    survives(&table(0)[..8000], &table(1)[..9000], 100);
+}
+
+#[test]
+fn a_broken_increment_of_a_program_gives_an_error_or_the_file() {
+    let program = this_program();
+    let base = &program[..program.len().min(60_000)];
+    let mut new = base.to_vec();
+    new.splice(30_000..30_100, noise(300, 3));
+    survives(base, &new, 40);
+    // The decoder must also stand a base that is no program, or a broken one.
+    let Increment { bytes, .. } = made(base, &new);
+    for round in 0..20 {
+        let mut other = base.to_vec();
+        for (i, byte) in noise(64, round).into_iter().enumerate() {
+            other[(usize::from(byte) * 8 + i * 31) % 4096] = byte;
+        }
+        let _ = back(&bytes, INCREMENT_MEMORY_MAX, &other, &file_of(&new));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn any_pair_comes_back(
+        base in proptest::collection::vec(0u8..4, 0..3000),
+        cut in 0usize..3000,
+        put in proptest::collection::vec(any::<u8>(), 0..200),
+    ) {
+        let at = cut.min(base.len());
+        let mut new = base.clone();
+        new.splice(at..base.len().min(at + 50), put);
+        let increment = made(&base, &new);
+        prop_assert_eq!(back(&increment.bytes, increment.body.memory, &base, &file_of(&new)).unwrap(), new);
+    }
 }

@@ -1,0 +1,112 @@
+//! Making an increment: several ways to compare the two files are tried, and the smallest result is kept.
+
+use super::container::{Content, Head, Plan, code};
+use super::elf::Layout;
+use super::fields::Fields;
+use super::map::Op;
+use super::matching::Index;
+use super::pages::Pages;
+use super::range::BitWriter;
+use super::table::Table;
+use super::walk::Target;
+use super::{Control, IncrementError, IncrementOptions, mask, matching, text};
+use crate::body::DecodeError;
+use crate::limits::{FIELDS_MAX, OPS_MAX};
+
+/// Bytes more that a match elsewhere must have, as tried for programs; the more, the fewer copies.
+const ADVANTAGES: [i64; 3] = [12, 24, 64];
+
+/// The bytes of the smallest increment and the memory it takes; none, when all take too much.
+pub(super) fn smallest(
+    base: &[u8],
+    new: &[u8],
+    options: &IncrementOptions,
+    control: &dyn Control,
+) -> Result<Option<(Vec<u8>, u64)>, IncrementError> {
+    let masked = (mask::masked(base)?, mask::masked(new)?);
+    let index = Index::new(&masked.0);
+    control.progress(200);
+    let mut encoder = Encoder { base, new, options, control, fields: 0, segments: Vec::new(), best: None };
+    let programs = (Layout::read(&mut Pages::new(base)?)?, Layout::read(&mut Pages::new(new)?)?);
+    if let (Some(layout), Some(new_layout)) = programs {
+        encoder.segments = new_layout.segments;
+        encoder.fields = Fields::find(layout, &mut Pages::new(base)?, FIELDS_MAX)?.all().len();
+        for (i, advantage) in ADVANTAGES.into_iter().enumerate() {
+            // The coarsest is for those that would take too much memory otherwise.
+            if i < 2 || encoder.best.is_none() {
+                encoder.attempt(Content::Program, &matching::ops(&index, &masked.1, advantage, control)?)?;
+            }
+            control.progress(400 + 200 * i as u32);
+        }
+    } else {
+        if let Some(table) = Table::of(base, new) {
+            encoder.attempt(Content::Table(table), &table.ops(base, new))?;
+        } else {
+            for taste in [text::REPETITIVE, text::DENSE] {
+                encoder.attempt(Content::Text, &text::ops(&taste, &index, base, new, control)?)?;
+            }
+        }
+        control.progress(700);
+        encoder.attempt(Content::Text, &matching::ops(&index, &masked.1, ADVANTAGES[0], control)?)?;
+    }
+    control.progress(1000);
+    Ok(encoder.best)
+}
+
+struct Encoder<'a> {
+    base: &'a [u8],
+    new: &'a [u8],
+    options: &'a IncrementOptions,
+    control: &'a dyn Control,
+    fields: usize,
+    segments: Vec<super::elf::Segment>,
+    best: Option<(Vec<u8>, u64)>,
+}
+
+impl Encoder<'_> {
+    /// Encodes along `ops` and keeps the result if it is the smallest so far.
+    fn attempt(&mut self, content: Content, ops: &[Op]) -> Result<(), IncrementError> {
+        let kept_ops = if content == Content::Program { ops.len() } else { 0 };
+        let new_bytes = ops.iter().map(|op| u64::from(op.literal)).sum();
+        let head = Head::new(kept_ops, self.fields, new_bytes);
+        if kept_ops > OPS_MAX || head.memory() > self.options.memory_max {
+            return Ok(());
+        }
+        let plan = Plan { content, ops, segments: &self.segments };
+        let mut coder = BitWriter::new();
+        let mut target = Known { file: self.new, control: self.control };
+        code(&mut coder, head, self.base, self.new.len() as u64, Some(plan), &mut target).map_err(
+            |error| match error {
+                DecodeError::Read(error) | DecodeError::Write(error) => IncrementError::Io(error),
+                _ => IncrementError::Cancelled,
+            },
+        )?;
+        let mut bytes = head.bytes().to_vec();
+        bytes.extend(coder.finish());
+        if self.best.as_ref().is_none_or(|(best, _)| bytes.len() < best.len()) {
+            self.best = Some((bytes, head.memory()));
+        }
+        Ok(())
+    }
+}
+
+/// The file, for a walk that only has to be told it.
+struct Known<'a> {
+    file: &'a [u8],
+    control: &'a dyn Control,
+}
+
+impl Target for Known<'_> {
+    fn known(&self, at: u64, length: usize) -> Option<&[u8]> {
+        self.file.get(at as usize..at as usize + length)
+    }
+
+    fn take(&mut self, _bytes: &[u8]) -> Result<(), DecodeError> {
+        // The walk has no error of its own for this; the caller knows what it means.
+        if self.control.cancelled() {
+            Err(DecodeError::WrongFile("nobody wants it any more"))
+        } else {
+            Ok(())
+        }
+    }
+}
