@@ -39,7 +39,7 @@ pub struct ServerArguments {
     /// Base URL by which clients reach the fleet listener [default: https:// and where it listens]
     #[arg(long, value_name = "URL")]
     fleet_url: Option<String>,
-    /// Listen beyond loopback although there is neither TLS nor sign-in: whoever can connect is an administrator
+    /// Let the console listen beyond loopback although it speaks plain HTTP: passwords and tokens can be read on the way
     #[arg(long)]
     unsafe_bind_beyond_loopback: bool,
 }

@@ -193,6 +193,9 @@ pub const STRANGERS_MAX: u32 = 1000;
 /// Seconds between two notes of the same stranger: one that asks without end costs a write now and then.
 pub const STRANGER_PAUSE_SECONDS: i64 = 10;
 
+/// Strangers that are noted for the first time within [`STRANGER_PAUSE_SECONDS`]: an id costs nothing to make up.
+pub const STRANGERS_NEW_MAX: u32 = 60;
+
 /// Days that a stranger is remembered that asks no more.
 pub const STRANGER_DAYS: i64 = 90;
 

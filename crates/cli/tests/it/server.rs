@@ -1,11 +1,11 @@
 //! The commands against a server that runs: what an administrator does in a day.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use headwater_client::{Config, RunOptions, run_once};
 use serde_json::{Value, json};
 
 use crate::run::{Ran, headwater};
@@ -19,12 +19,9 @@ struct World {
 impl World {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("server.toml"), "fleet_tls = false").unwrap();
         let mut server = Command::new(env!("CARGO_BIN_EXE_headwater"))
             .args([
                 "server",
-                "--config",
-                "server.toml",
                 "--data",
                 "data",
                 "--fleet-listen",
@@ -61,21 +58,18 @@ impl World {
         serde_json::from_str(&ran.stdout).unwrap()
     }
 
-    /// A client says that it is there.
-    fn check_in(&self, id: &str, address: &str) {
-        let listening = fs::read(self.path().join("data/listening.json")).unwrap();
-        let listening: Value = serde_json::from_slice(&listening).unwrap();
-        let fleet = listening["fleet"].as_str().unwrap().strip_prefix("http://").unwrap();
-        let body = json!({
-            "client": id, "domain": "root", "addresses": [address], "program": "1", "policy_version": 0, "versions": {}
-        });
-        let body = body.to_string();
-        let mut connection = TcpStream::connect(fleet).unwrap();
-        let head = "POST /client/v1/check-in HTTP/1.1\r\nHost: server\r\nConnection: close";
-        write!(connection, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
-        let mut answer = String::new();
-        connection.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    /// A client enrols and runs once.
+    fn client(&self, id: &str, address: &str) {
+        self.check(&format!("clients enrol-bundle --client {id} --out {id}.json"), 0, &[id]);
+        let config = Config::new(self.path().join(id), id).unwrap();
+        let config = Config {
+            bundle: Some(self.path().join(format!("{id}.json"))),
+            addresses: Some(vec![address.parse().unwrap()]),
+            ..config
+        };
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(run_once(&config, &RunOptions::default())).unwrap();
     }
 
     /// Expects the exit code and the words, wherever they are told.
@@ -344,7 +338,8 @@ fn who_is_not_known_is_named() {
 #[test]
 fn an_entry_whose_update_agent_lost_the_role_is_shown_as_broken() {
     let world = World::new();
-    world.check_in("ua-paris", "10.1.0.5");
+    world.client("ua-paris", "10.1.0.5");
+    world.check("clients show ua-paris", 0, &["certificate until", "1 arrived of 1 made"]);
     world.check("update-agents give ua-paris", 0, &["ua-paris"]);
     world.check("sources add --ipv4 10.1.0.0-10.1.0.255 --update-agent ua-paris", 0, &["as it shares"]);
     world.check("sources save", 0, &["saved and signed"]);

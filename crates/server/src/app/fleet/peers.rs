@@ -16,21 +16,34 @@ use crate::limits;
 
 /// Strangers that asked since they were last written down, by id and key: the database is not written for each request.
 #[derive(Debug, Default)]
-pub struct Asked(HashMap<(String, String), (Timestamp, u64)>);
+pub struct Asked {
+    by_key: HashMap<(String, String), (Timestamp, u64)>,
+    /// How many came for the first time since then.
+    new: (Timestamp, u32),
+}
 
 impl Asked {
     /// Counts one; says how many are to be written down now, if it is time.
     fn count(&mut self, client: &str, key: &str, now: Timestamp) -> Option<u64> {
-        if self.0.len() >= limits::STRANGERS_MAX as usize {
-            self.0.clear();
-        }
         let pause = SignedDuration::from_secs(limits::STRANGER_PAUSE_SECONDS);
-        let Some((written, pending)) = self.0.get_mut(&(client.to_owned(), key.to_owned())) else {
-            self.0.insert((client.to_owned(), key.to_owned()), (now, 0));
+        let is_over = |since: Timestamp| now.duration_since(since).abs() >= pause;
+        let Some((written, pending)) = self.by_key.get_mut(&(client.to_owned(), key.to_owned())) else {
+            if is_over(self.new.0) {
+                self.new = (now, 0);
+            }
+            // Whoever makes up an id for each request must not have a write for each.
+            if self.new.1 >= limits::STRANGERS_NEW_MAX {
+                return None;
+            }
+            self.new.1 += 1;
+            if self.by_key.len() >= limits::STRANGERS_MAX as usize {
+                self.by_key.clear();
+            }
+            self.by_key.insert((client.to_owned(), key.to_owned()), (now, 0));
             return Some(1);
         };
         *pending += 1;
-        if now.duration_since(*written).abs() < pause {
+        if !is_over(*written) {
             return None;
         }
         *written = now;
@@ -124,8 +137,21 @@ mod tests {
         assert_eq!(asked.count("pc", "k", at(2)), None);
         assert_eq!(asked.count("pc", "k", at(limits::STRANGER_PAUSE_SECONDS)), Some(3));
         for number in 0..2 * limits::STRANGERS_MAX {
-            asked.count(&number.to_string(), "", at(0));
-            assert!(asked.0.len() <= limits::STRANGERS_MAX as usize);
+            let now = at(i64::from(number) * limits::STRANGER_PAUSE_SECONDS);
+            assert_eq!(asked.count(&number.to_string(), "", now), Some(1));
+            assert!(asked.by_key.len() <= limits::STRANGERS_MAX as usize);
         }
+    }
+
+    #[test]
+    fn who_makes_up_an_id_for_each_request_is_not_written_down_each_time() {
+        let start = Timestamp::UNIX_EPOCH;
+        let mut asked = Asked::default();
+        for number in 0..limits::STRANGERS_NEW_MAX {
+            assert_eq!(asked.count(&number.to_string(), "", start), Some(1));
+        }
+        assert_eq!(asked.count("one more", "", start), None);
+        let later = start + SignedDuration::from_secs(limits::STRANGER_PAUSE_SECONDS);
+        assert_eq!(asked.count("one more", "", later), Some(1));
     }
 }
