@@ -90,6 +90,14 @@ impl Console {
         &self.base
     }
 
+    /// Whether what is sent stays on this machine.
+    pub fn is_loopback(&self) -> bool {
+        let url = reqwest::Url::parse(&self.base).ok();
+        let host = url.as_ref().and_then(|url| url.host_str()).unwrap_or_default();
+        let literal = host.trim_start_matches('[').trim_end_matches(']');
+        host == "localhost" || literal.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+
     /// Asks.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         self.receive(self.request(Method::GET, path)).await
@@ -191,7 +199,8 @@ impl Console {
         };
         let way_out = way_out(&error.code, error.details.as_ref());
         let (message, problems) = apart(error.message, problems(error.details.as_ref()));
-        Failure::new(exit, message).with_problems(problems).with_way_out(way_out)
+        let failure = Failure::new(exit, message).with_problems(problems).with_way_out(way_out);
+        Failure { code: Some(error.code), ..failure }
     }
 }
 

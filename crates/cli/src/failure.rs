@@ -33,6 +33,8 @@ pub struct Failure {
     pub problems: Vec<String>,
     /// What to do about it; empty where the message says it.
     pub way_out: String,
+    /// The server's code of a refusal.
+    pub code: Option<String>,
 }
 
 impl Failure {
@@ -64,7 +66,7 @@ impl Failure {
 
     /// A failure with an exit code of one's own choice.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), problems: Vec::new(), way_out: String::new() }
+        Self { exit, message: message.into(), problems: Vec::new(), way_out: String::new(), code: None }
     }
 
     /// Adds what to do about it.

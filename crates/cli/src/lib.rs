@@ -5,6 +5,8 @@
 //! `plan`, `repo` and `demo` need no server. Decisions are made in `headwater-policy`, signatures in
 //! `headwater-repo`; here they are only asked for and shown.
 
+pub mod administrators;
+pub mod audit;
 pub mod backup;
 pub mod clients;
 pub mod completions;
@@ -16,6 +18,7 @@ pub mod failure;
 pub mod increments;
 pub mod keys;
 pub mod limits;
+pub mod login;
 pub mod output;
 pub mod pack;
 pub mod plan;
@@ -73,6 +76,11 @@ enum Command {
     Keys(keys::KeysArguments),
     Backup(backup::BackupArguments),
     Restore(backup::RestoreArguments),
+    Administrators(administrators::AdministratorsArguments),
+    Tokens(administrators::TokensArguments),
+    Audit(audit::AuditArguments),
+    Login(login::LoginArguments),
+    Logout(login::LogoutArguments),
     Repo(repository::RepoArguments),
     Plan(plan::PlanArguments),
     Demo(demo::DemoArguments),
@@ -153,6 +161,11 @@ fn run(command: Command, output: Output) -> Result<Exit, Failure> {
             Command::Keys(arguments) => keys::run(arguments, output).await,
             Command::Backup(arguments) => backup::backup(arguments, output).await,
             Command::Restore(arguments) => backup::restore(arguments, output).await,
+            Command::Administrators(arguments) => administrators::run(arguments, output).await,
+            Command::Tokens(arguments) => administrators::run_tokens(arguments, output).await,
+            Command::Audit(arguments) => audit::run(arguments, output).await,
+            Command::Login(arguments) => login::run(arguments, output).await,
+            Command::Logout(arguments) => login::run_logout(arguments, output).await,
             Command::Repo(arguments) => repository::run(arguments, output),
             Command::Plan(arguments) => plan::run(arguments, output),
             Command::Demo(arguments) => demo::run(arguments, output).await,

@@ -110,6 +110,12 @@ impl fmt::Debug for AuditKey {
     }
 }
 
+/// A random name of so many letters and digits.
+#[must_use]
+pub fn random_name(letters: usize) -> String {
+    Secret::random_password().0.chars().filter(|letter| *letter != '-').take(letters).collect()
+}
+
 /// So many random bytes.
 #[must_use]
 pub fn random_bytes<const COUNT: usize>() -> [u8; COUNT] {

@@ -1,5 +1,6 @@
 //! Running the program.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -16,7 +17,12 @@ pub struct Ran {
 
 /// Runs `headwater` in a folder, with no server anywhere unless the arguments name one.
 pub fn headwater(folder: &Path, arguments: &[&str]) -> Ran {
-    let ran = Command::new(env!("CARGO_BIN_EXE_headwater"))
+    headwater_with_input(folder, arguments, "")
+}
+
+/// Likewise, with something on its stdin.
+pub fn headwater_with_input(folder: &Path, arguments: &[&str], input: &str) -> Ran {
+    let mut running = Command::new(env!("CARGO_BIN_EXE_headwater"))
         .args(arguments)
         .current_dir(folder)
         .env("HEADWATER_SERVER", "http://127.0.0.1:9")
@@ -24,9 +30,14 @@ pub fn headwater(folder: &Path, arguments: &[&str]) -> Ran {
         .env_remove("HEADWATER_DATA")
         .env_remove("HEADWATER_TOKEN")
         .env_remove("NO_COLOR")
-        .stdin(Stdio::null())
-        .output()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .unwrap();
+    // Few commands read it; one that ends before has not missed anything.
+    let _ = running.stdin.take().unwrap().write_all(input.as_bytes());
+    let ran = running.wait_with_output().unwrap();
     Ran {
         exit: ran.status.code().unwrap(),
         stdout: String::from_utf8(ran.stdout).unwrap(),

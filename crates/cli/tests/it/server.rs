@@ -11,13 +11,15 @@ use serde_json::{Value, json};
 use crate::run::{Ran, headwater};
 
 /// A server of its own, with a folder to work in; ends with the test.
-struct World {
+pub struct World {
     folder: tempfile::TempDir,
     server: Child,
+    console: String,
+    first_password: String,
 }
 
 impl World {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut server = Command::new(env!("CARGO_BIN_EXE_headwater"))
             .args([
@@ -36,23 +38,40 @@ impl World {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(server.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let mut told = BufReader::new(server.stdout.as_mut().unwrap());
+        told.read_line(&mut line).unwrap();
         let event: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(event["event"], "listening");
-        Self { folder, server }
+        let console = event["console"].as_str().unwrap().trim_end_matches('/').to_owned();
+        line.clear();
+        told.read_line(&mut line).unwrap();
+        let event: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!((&event["event"], &event["name"]), (&"first_password".into(), &"admin".into()));
+        let first_password = event["password"].as_str().unwrap().to_owned();
+        Self { folder, server, console, first_password }
     }
 
-    fn path(&self) -> &Path {
+    /// URL of its console listener.
+    pub fn console(&self) -> String {
+        self.console.clone()
+    }
+
+    /// What its first start told once.
+    pub fn first_password(&self) -> String {
+        self.first_password.clone()
+    }
+
+    pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    fn run(&self, command: &str) -> Ran {
+    pub fn run(&self, command: &str) -> Ran {
         let arguments: Vec<&str> =
             command.split_whitespace().chain(["--server", "unix:data/console.sock"]).collect();
         headwater(self.path(), &arguments)
     }
 
-    fn json(&self, command: &str) -> Value {
+    pub fn json(&self, command: &str) -> Value {
         let ran = self.run(&format!("{command} --json"));
         assert_eq!(ran.exit, 0, "{command}: {ran:?}");
         serde_json::from_str(&ran.stdout).unwrap()
@@ -73,7 +92,7 @@ impl World {
     }
 
     /// Expects the exit code and the words, wherever they are told.
-    fn check(&self, command: &str, exit: i32, words: &[&str]) {
+    pub fn check(&self, command: &str, exit: i32, words: &[&str]) {
         let ran = self.run(command);
         assert_eq!(ran.exit, exit, "{command}: {ran:?}");
         for word in words {

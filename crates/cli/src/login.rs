@@ -1,0 +1,188 @@
+//! `headwater login` and `logout`: asking a server from another machine (I4).
+//!
+//! The password is sent once, for a session that makes an API token and ends; the token is what is kept.
+
+use std::io::{IsTerminal as _, Read as _};
+use std::path::PathBuf;
+
+use clap::Args;
+use headwater_api::secret::Secret;
+use headwater_api::v1::{ApiTokenRequest, NewApiToken, SessionView, SignInRequest};
+use reqwest::Method;
+use reqwest::header::{COOKIE, ORIGIN, SET_COOKIE};
+use serde_json::json;
+
+use crate::console::{Console, ServerLocation, segment};
+use crate::credentials::{Credentials, Login};
+use crate::failure::{Exit, Failure};
+use crate::limits::{LOGIN_NAME_DIGITS, PASSWORD_INPUT_BYTES_MAX};
+use crate::output::{Output, time};
+
+const EXAMPLES: &str = "\
+Examples:
+  headwater login https://headwater.example:8470 --ca fleet-ca.pem
+  headwater login https://headwater.example:8470 --name ann --days 7
+
+The password is asked for; without a terminal it is read from stdin. A password that is good for one sign-in needs
+another: it is asked for too, or is the second line of stdin. On the server's own machine nobody need log in.";
+
+const LOGOUT_EXAMPLES: &str = "\
+Examples:
+  headwater logout
+  headwater logout https://headwater.example:8470";
+
+/// Sign in to a server elsewhere and keep a token for it
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct LoginArguments {
+    /// The server's console listener
+    url: String,
+    /// Your name as an administrator
+    #[arg(long, default_value = "admin")]
+    name: String,
+    /// Certificates to verify the server's with, in PEM [default: those of the public]
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Days that the login lasts
+    #[arg(long, default_value_t = 30)]
+    days: u32,
+}
+
+/// Forget a login, and revoke its token
+#[derive(Debug, Args)]
+#[command(after_help = LOGOUT_EXAMPLES)]
+pub struct LogoutArguments {
+    /// The server [default: that of the last login]
+    url: Option<String>,
+}
+
+/// Signs in.
+pub async fn run(arguments: LoginArguments, output: Output) -> Result<Exit, Failure> {
+    let ca = match &arguments.ca {
+        None => None,
+        Some(path) => {
+            Some(std::fs::read_to_string(path).map_err(|error| Failure::file("read", path, &error))?)
+        }
+    };
+    let console = Console::stranger(&arguments.url, ca.as_deref())?;
+    if console.base().starts_with("http://") && !console.is_loopback() {
+        return Err(Failure::bad_input(format!("{} would carry the password in the clear", console.base()))
+            .with_way_out("use https://, or a tunnel to the server's loopback"));
+    }
+    let mut input = Input::new()?;
+    let password = input.secret("password: ")?;
+    let mut request = SignInRequest { name: arguments.name, password, new_password: None };
+    let session = match sign_in(&console, &request).await {
+        Err(failure) if failure.code.as_deref() == Some("one_time_password") => {
+            output.note("this password is good for one sign-in; choose another");
+            request.new_password = Some(input.secret("new password: ")?);
+            sign_in(&console, &request).await?
+        }
+        done => done?,
+    };
+    let made = make_token(&console, &session, arguments.days).await;
+    // The session has done its work, however that went.
+    let out = with_session(&console, &session, Method::POST, "/api/v1/sign-out");
+    let ended = console.receive::<()>(out).await;
+    let made = made?;
+    ended?;
+    let mut credentials = Credentials::read()?;
+    let base = console.base().to_owned();
+    let login = Login { token: made.token.expose().to_owned(), name: made.details.name, ca };
+    credentials.servers.insert(base.clone(), login);
+    credentials.default = Some(base.clone());
+    let kept = credentials.write()?;
+    let (role, until) = (&session.view.role, made.details.expires);
+    let result = json!({"server": base, "name": session.view.name, "role": role, "until": until});
+    output.result(&result, |_| {
+        format!("logged in to {base} as {} ({role}) until {}", session.view.name, time(until))
+    });
+    if !output.is_json() {
+        output.note(&format!("the token is in {}; `headwater` asks this server now", kept.display()));
+    }
+    Ok(Exit::Done)
+}
+
+/// Forgets a login.
+pub async fn run_logout(arguments: LogoutArguments, output: Output) -> Result<Exit, Failure> {
+    let mut credentials = Credentials::read()?;
+    let named = arguments.url.map(|url| url.trim_end_matches('/').to_owned());
+    let Some(base) = named.or_else(|| credentials.default.clone()) else {
+        return Err(Failure::bad_input("nobody is logged in anywhere"));
+    };
+    let Some(login) = credentials.servers.get(&base) else {
+        return Err(Failure::bad_input(format!("nobody is logged in to {base}")));
+    };
+    let path = format!("/api/v1/tokens/{}", segment(&login.name));
+    let revoked = Console::new(&ServerLocation::at(&base))?.ask::<()>(Method::DELETE, &path).await;
+    credentials.servers.remove(&base);
+    credentials.default = credentials.default.filter(|default| *default != base);
+    credentials.write()?;
+    if let Err(failure) = &revoked {
+        output.note(&format!("the token is forgotten here, and could not be revoked there: {failure}"));
+    }
+    output.result(&json!({"server": base, "revoked": revoked.is_ok()}), |_| format!("logged out of {base}"));
+    Ok(Exit::Done)
+}
+
+/// A session, with its cookie.
+struct Session {
+    view: SessionView,
+    cookie: String,
+}
+
+async fn sign_in(console: &Console, request: &SignInRequest) -> Result<Session, Failure> {
+    let response = console.send(console.request(Method::POST, "/api/v1/sign-in").json(request)).await?;
+    let cookie = response.headers().get(SET_COOKIE).and_then(|value| value.to_str().ok());
+    let cookie = cookie.and_then(|text| text.split(';').next()).unwrap_or_default().to_owned();
+    let view = response.json().await.map_err(|error| Failure::failed(format!("no answer: {error}")))?;
+    Ok(Session { view, cookie })
+}
+
+async fn make_token(console: &Console, session: &Session, days: u32) -> Result<NewApiToken, Failure> {
+    let name = format!("login-{}", headwater_server::secret::random_name(LOGIN_NAME_DIGITS));
+    let request =
+        ApiTokenRequest { name, role: session.view.role.clone(), scopes: Vec::new(), days: Some(days) };
+    console.receive(with_session(console, session, Method::POST, "/api/v1/tokens").json(&request)).await
+}
+
+/// A request with the session's cookie, said to be from the console itself: a cookie alone changes nothing.
+fn with_session(console: &Console, session: &Session, method: Method, path: &str) -> reqwest::RequestBuilder {
+    console.request(method, path).header(COOKIE, &session.cookie).header(ORIGIN, console.base())
+}
+
+/// Where passwords come from.
+enum Input {
+    Terminal,
+    Lines(std::vec::IntoIter<String>),
+}
+
+impl Input {
+    fn new() -> Result<Self, Failure> {
+        let stdin = std::io::stdin();
+        if stdin.is_terminal() {
+            return Ok(Self::Terminal);
+        }
+        let mut text = String::new();
+        stdin
+            .take(PASSWORD_INPUT_BYTES_MAX)
+            .read_to_string(&mut text)
+            .map_err(|error| Failure::bad_input(format!("cannot read the password from stdin: {error}")))?;
+        let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        Ok(Self::Lines(lines.into_iter()))
+    }
+
+    fn secret(&mut self, prompt: &str) -> Result<Secret, Failure> {
+        let line = match self {
+            Self::Terminal => rpassword::prompt_password(prompt)
+                .map_err(|error| Failure::bad_input(format!("cannot read the password: {error}")))?,
+            Self::Lines(lines) => lines.next().unwrap_or_default(),
+        };
+        if line.is_empty() {
+            let what = prompt.trim_end_matches(": ");
+            return Err(Failure::bad_input(format!("no {what} was given"))
+                .with_way_out("type it, or give it as a line of stdin"));
+        }
+        Ok(Secret::new(line))
+    }
+}

@@ -1,0 +1,83 @@
+//! Signing in from elsewhere, administrators, tokens and the audit log by the command line.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::run::{headwater, headwater_with_input};
+use crate::server::World;
+
+#[test]
+fn login_from_elsewhere_with_the_first_password() {
+    let world = World::new();
+    let url = world.console();
+    let first = world.first_password();
+    // Not signed in, and told how to be.
+    let refused = headwater(world.path(), &["clients", "list", "--server", &url]);
+    assert_eq!(refused.exit, 1, "{refused:?}");
+    assert!(refused.stderr.contains("headwater login"), "{refused:?}");
+    let wrong = headwater_with_input(world.path(), &["login", &url], "wrong\n");
+    assert_eq!(wrong.exit, 1, "{wrong:?}");
+    let none = headwater_with_input(world.path(), &["login", &url], "");
+    assert_eq!(none.exit, 2, "{none:?}");
+    let input = format!("{first}\ncorrect horse battery\n");
+    let done = headwater_with_input(world.path(), &["login", &url, "--json"], &input);
+    assert_eq!(done.exit, 0, "{done:?}");
+    let told: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!((&told["name"], &told["role"]), (&"admin".into(), &"admin".into()));
+    let kept = world.path().join("config/headwater/credentials.json");
+    assert_eq!(
+        std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&kept).unwrap().permissions()) & 0o777,
+        0o600
+    );
+    let listed = headwater(world.path(), &["administrators", "list", "--server", &url]);
+    assert_eq!(listed.exit, 0, "{listed:?}");
+    let out = headwater(world.path(), &["logout"]);
+    assert_eq!(out.exit, 0, "{out:?}");
+    let refused = headwater(world.path(), &["clients", "list", "--server", &url]);
+    assert_eq!(refused.exit, 1, "{refused:?}");
+    // The token is revoked there too.
+    assert_eq!(world.json("tokens list")["items"], Value::Array(Vec::new()));
+}
+
+#[test]
+fn a_password_is_not_sent_in_the_clear() {
+    let folder = tempfile::tempdir().unwrap();
+    let ran = headwater_with_input(folder.path(), &["login", "http://headwater.example:8470"], "secret\n");
+    assert_eq!(ran.exit, 2, "{ran:?}");
+    assert!(ran.stderr.contains("in the clear"), "{ran:?}");
+}
+
+#[test]
+fn administrators_tokens_and_what_the_log_says_of_them() {
+    let world = World::new();
+    world.check("administrators add ann --role operator", 0, &["added ann (operator)", "password"]);
+    world.check("administrators add ann --role operator", 1, &["exists already"]);
+    world.check("administrators add Bob --role operator", 2, &["lower-case"]);
+    world.check("administrators set-role ann viewer", 0, &["ann is viewer now"]);
+    world.check("administrators set-password ann", 0, &["new password for ann"]);
+    world.check("administrators list", 0, &["admin", "ann", "for one sign-in"]);
+    world.check("administrators remove admin", 1, &["last admin"]);
+    world.check("administrators remove ann", 0, &["removed"]);
+    let token = world.json("tokens create ci --role operator --scopes releases --days 3");
+    let token = token["token"].as_str().unwrap();
+    assert!(token.starts_with("hwa_"));
+    world.check("tokens create ci --role operator", 1, &["exists already"]);
+    world.check("tokens create x --role operator --scopes moon", 2, &["moon", "releases"]);
+    let listed = world.run("tokens list").stdout;
+    assert!(listed.contains("ci") && !listed.contains(token), "{listed}");
+    world.check("tokens revoke ci", 0, &["revoked"]);
+    world.check("audit list", 0, &["administrator.add", "ann", "local:", "token.revoke"]);
+    world.check("audit verify", 0, &["intact"]);
+    let verified = world.json("audit verify");
+    let head = format!("{}:{}", verified["records"], verified["head"].as_str().unwrap());
+    world.check("domains add root/x", 0, &[]);
+    world.check(&format!("audit verify --expect {head}"), 0, &["intact"]);
+    world.check("audit verify --expect 1:00", 1, &["record 1"]);
+    world.check("audit verify --expect x", 2, &["--expect"]);
+    world.check("audit export --out log.jsonl", 0, &["wrote"]);
+    let exported = fs::read_to_string(world.path().join("log.jsonl")).unwrap();
+    let last: Value = serde_json::from_str(exported.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["action"], &last["subject"]), (&"domain.add".into(), &"root/x".into()));
+    assert!(!exported.contains(token));
+}
