@@ -59,11 +59,7 @@ impl App {
 
     /// What an administrator should know at every start.
     pub(crate) fn warnings(&self, now: Timestamp) -> Vec<String> {
-        let mut warnings = vec![
-            "the console listener speaks plain HTTP and has no sign-in: whoever can connect is an administrator"
-                .to_owned(),
-        ];
-        warnings.extend(self.keys_to_do(now));
+        let mut warnings = self.keys_to_do(now);
         if self.config.unsafe_bind_beyond_loopback {
             warnings.push("unsafe_bind_beyond_loopback is on: other computers may connect".to_owned());
         }

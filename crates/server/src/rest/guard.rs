@@ -1,5 +1,5 @@
-//! Keeps web pages away from the console: there is no sign-in yet, so a browser on the server's own machine must not
-//! be made to act by a page from elsewhere.
+//! Keeps web pages away from the console: a browser that is signed in must not be made to act by a page from
+//! elsewhere.
 //!
 //! `Host` must be a loopback name or the address that the listener has (a page that rebinds its own name to 127.0.0.1
 //! fails here), and `Origin`, which browsers send with every request that changes something, must be that same host.

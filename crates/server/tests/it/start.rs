@@ -40,7 +40,8 @@ async fn first_start_makes_everything() {
     );
     assert_eq!(mode(&socket), 0o600);
     let status = server.get("/api/v1/status").await;
-    assert!(status["warnings"][0].as_str().unwrap().contains("no sign-in"), "{status}");
+    let warnings = status["warnings"].to_string();
+    assert!(!warnings.contains("no sign-in"), "{warnings}");
 }
 
 #[tokio::test]
