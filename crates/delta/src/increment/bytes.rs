@@ -4,14 +4,16 @@
 //! foreseen by contexts of three kinds: what was written just before, what the base has at this place (the expected
 //! bytes), and what replaced the same bytes of the base before. A [`Mixer`] learns which of them to believe.
 
+use std::hint::black_box;
+
 use super::history::History;
 use super::model::{Counter, Logistic, Mixer, Slot, squash};
 use super::range::BitCoder;
 
 /// Contexts that look up a row of slots.
 const ROWS: usize = 10;
-/// Opinions mixed: the rows, the repetition, the expected byte, and a constant.
-const INPUTS: usize = ROWS + 3;
+/// Opinions mixed: the rows, the repetition, the expected byte, a constant, and three that are nothing.
+const INPUTS: usize = 16;
 
 /// Where a byte stands.
 #[derive(Debug, Clone, Copy, Default)]
@@ -31,10 +33,15 @@ pub(super) struct Place {
 /// Kinds of places.
 pub(super) const CLASSES: usize = 16;
 
+/// Two rows that a context may have: one line of a processor's cache. Slot 0 of a row holds the check.
+#[derive(Debug, Clone)]
+#[repr(align(64))]
+struct Pair([[Slot; 16]; 2]);
+
 /// Foresees bytes, and learns from each.
 #[derive(Debug)]
 pub(super) struct ByteModel {
-    rows: Vec<[Slot; 16]>,
+    rows: Vec<Pair>,
     row_mask: usize,
     refine: Vec<u16>,
     logistic: Logistic,
@@ -58,16 +65,16 @@ impl ByteModel {
             *p = ((i & 63) * 1024 + 512) as u16;
         }
         Self {
-            rows: vec![[Slot::NEW; 16]; 1 << rows_log],
+            rows: vec![Pair([[Slot::NEW; 16]; 2]); 1 << (rows_log - 1)],
             row_mask: (1 << rows_log) - 1,
             refine,
             logistic: Logistic::new(),
             alike: vec![Counter::default(); 256 * 2],
             expected: vec![Counter::default(); CLASSES * 16 * 256],
             mixers: [
-                Mixer::new(CLASSES * 256, 20000, 10),
-                Mixer::new(40 * 8, 20000, 10),
-                Mixer::new(256 * 8, 20000, 10),
+                Mixer::new(CLASSES * 256, 2500, 10),
+                Mixer::new(40 * 8, 2500, 10),
+                Mixer::new(256 * 8, 2500, 10),
             ],
             trust: 0,
         }
@@ -93,24 +100,43 @@ impl ByteModel {
         ]
     }
 
-    /// The row of a context, claimed if it was another's. Slot 0 of a row holds the check.
+    /// The pair of rows for a context.
+    #[inline]
+    fn pair(&self, context: u32) -> usize {
+        ((context as usize).wrapping_mul(0x2545_F491) >> 3 & self.row_mask) >> 1
+    }
+
+    /// The row of a context, claimed if it was another's.
     #[inline]
     fn row(&mut self, context: u32) -> usize {
         let check = (context >> 16) as u16 | 1;
         let first = (context as usize).wrapping_mul(0x2545_F491) >> 3 & self.row_mask;
-        let second = first ^ 1;
-        if self.rows[first][0].0 == check {
+        let pair = &mut self.rows[first >> 1].0;
+        let (this, other) = (first & 1, first & 1 ^ 1);
+        if pair[this][0].0 == check {
             return first;
         }
-        if self.rows[second][0].0 == check {
-            return second;
+        if pair[other][0].0 == check {
+            return first ^ 1;
         }
         // The one whose first bit was told less often gives way.
         let count = |row: &[Slot; 16]| row[1].0 & 15;
-        let victim = if count(&self.rows[second]) < count(&self.rows[first]) { second } else { first };
-        self.rows[victim] = [Slot::NEW; 16];
-        self.rows[victim][0] = Slot(check);
-        victim
+        let victim = if count(&pair[other]) < count(&pair[this]) { other } else { this };
+        pair[victim] = [Slot::NEW; 16];
+        pair[victim][0] = Slot(check);
+        first & !1 | victim
+    }
+
+    /// The rows of all contexts for four bits.
+    #[inline]
+    fn rows(&mut self, contexts: &[u32; ROWS]) -> [usize; ROWS] {
+        // All are asked of memory before any is waited for.
+        let mut asked = 0;
+        for context in contexts {
+            asked |= self.rows[self.pair(*context)].0[0][0].0;
+        }
+        black_box(asked);
+        contexts.map(|context| self.row(context))
     }
 
     /// Codes `byte`, and learns it. The history is told by the caller.
@@ -129,21 +155,20 @@ impl ByteModel {
         let mut partial = 1u32;
         let class = place.class as usize;
         for i in 0..8 {
-            if i == 0 || i == 4 {
-                for (k, row) in rows.iter_mut().enumerate() {
-                    let context = if i == 0 {
-                        contexts[k]
-                    } else {
-                        hash(16 + k as u32, u64::from(contexts[k]) << 8 | u64::from(partial))
-                    };
-                    *row = self.row(context);
+            if i == 0 {
+                rows = self.rows(&contexts);
+            } else if i == 4 {
+                let mut halfway = contexts;
+                for (k, context) in halfway.iter_mut().enumerate() {
+                    *context = hash(16 + k as u32, u64::from(*context) << 8 | u64::from(partial));
                 }
+                rows = self.rows(&halfway);
             }
             let node = if i < 4 { partial } else { partial & ((1 << (i - 4)) - 1) | 1 << (i - 4) } as usize;
-            let mut inputs = [0i32; INPUTS];
+            let mut inputs = [0i16; INPUTS];
             let mut states = [0usize; ROWS];
             for k in 0..ROWS {
-                states[k] = k << 10 | self.rows[rows[k]][node].state();
+                states[k] = k << 10 | self.rows[rows[k] >> 1].0[rows[k] & 1][node].state();
                 inputs[k] = self.logistic.stretch(u32::from(self.refine[states[k]]));
             }
             // The repetition foresees the next bit while it was right so far.
@@ -177,7 +202,7 @@ impl ByteModel {
             let p = mixed.clamp(32, 65535 - 32) as u32;
             let bit = coder.bit(byte >> (7 - i) & 1 == 1, p);
             for k in 0..ROWS {
-                self.rows[rows[k]][node].learn(bit);
+                self.rows[rows[k] >> 1].0[rows[k] & 1][node].learn(bit);
                 let refined = &mut self.refine[states[k]];
                 let target = if bit { 65535 } else { 0 };
                 *refined = (i32::from(*refined) + ((target - i32::from(*refined)) >> 6)) as u16;

@@ -10,7 +10,9 @@ use super::range::BitCoder;
 /// Bytes of a copy that are told to be clean at once.
 pub(super) const BLOCK: usize = 32;
 
-const INPUTS: usize = 6;
+const CONTEXTS: usize = 5;
+/// Opinions mixed: the contexts, a constant, and two that are nothing.
+const INPUTS: usize = 8;
 const TABLE_LOG: u32 = 16;
 
 /// Foresees where changes are.
@@ -30,8 +32,8 @@ impl Changes {
         Self {
             blocks: vec![Counter::at(4096); 1 << 9],
             block_history: 0,
-            bytes: vec![Counter::at(8192); (INPUTS - 1) << TABLE_LOG],
-            mixer: Mixer::new(64, 24000, 4),
+            bytes: vec![Counter::at(8192); CONTEXTS << TABLE_LOG],
+            mixer: Mixer::new(64, 3000, 4),
             logistic: Logistic::new(),
             since: 0,
             last: 0,
@@ -66,14 +68,14 @@ impl Changes {
             expected & 0xff | self.last << 8,
             near as u64 | since << 8 | (before & 0xff) << 16,
         ];
-        let mut at = [0; INPUTS - 1];
+        let mut at = [0; CONTEXTS];
         let mut inputs = [0; INPUTS];
         for (k, context) in contexts.into_iter().enumerate() {
             let hash = (context << 3 | k as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - TABLE_LOG);
             at[k] = k << TABLE_LOG | hash as usize;
             inputs[k] = self.logistic.stretch(self.bytes[at[k]].p());
         }
-        inputs[INPUTS - 1] = 256;
+        inputs[CONTEXTS] = 256;
         let p = super::model::squash(self.mixer.mix(&inputs, self.since.min(63)));
         let changed = coder.bit(changed, p.clamp(16, 65535 - 16) as u32);
         for at in at {

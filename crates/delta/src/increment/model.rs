@@ -33,8 +33,8 @@ impl Counter {
 
     /// How far it is to be believed for the little it was told, of 16.
     #[inline]
-    pub(super) fn trust(self) -> i32 {
-        const BY_COUNT: [i32; 4] = [0, 10, 13, 15];
+    pub(super) fn trust(self) -> i16 {
+        const BY_COUNT: [i16; 4] = [0, 10, 13, 15];
         BY_COUNT.get((self.0 & 1023) as usize).copied().unwrap_or(16)
     }
 
@@ -124,50 +124,50 @@ impl Logistic {
 
     /// `p` is of 2^16.
     #[inline]
-    pub(super) fn stretch(&self, p: u32) -> i32 {
-        i32::from(self.stretch[(p >> 4) as usize & 4095])
+    pub(super) fn stretch(&self, p: u32) -> i16 {
+        self.stretch[(p >> 4) as usize & 4095]
     }
 }
 
-/// Largest weight: 8, so that no product leaves 32 bits.
-const WEIGHT_MAX: i32 = 1 << 19;
+/// A weight of 1. Weights and opinions have 16 bits, so that compilers do eight at once on any x86-64 or aarch64.
+const WEIGHT_ONE_LOG: u32 = 13;
 
 /// Weighs `N` opinions; which weights are used is chosen by a small context.
 #[derive(Debug)]
 pub(super) struct Mixer<const N: usize> {
-    weights: Vec<[i32; N]>,
+    weights: Vec<[i16; N]>,
     chosen: usize,
     p: i32,
     rate: i32,
 }
 
 impl<const N: usize> Mixer<N> {
-    pub(super) fn new(contexts: usize, first: i32, rate: i32) -> Self {
+    /// Weights begin at `first` of 2^13.
+    pub(super) fn new(contexts: usize, first: i16, rate: i32) -> Self {
         Self { weights: vec![[first; N]; contexts], chosen: 0, p: 32768, rate }
     }
 
     /// The mixed opinion, in the logistic domain.
     #[inline]
-    pub(super) fn mix(&mut self, inputs: &[i32; N], context: usize) -> i32 {
+    pub(super) fn mix(&mut self, inputs: &[i16; N], context: usize) -> i32 {
         self.chosen = context;
         let weights = &self.weights[context];
-        let mut sum = 0i32;
-        for i in 0..N {
-            sum = sum.wrapping_add(inputs[i].wrapping_mul(weights[i]) >> 8);
-        }
-        let x = (sum >> 8).clamp(-STRETCH_MAX, STRETCH_MAX);
+        // 2^11 · 2^15 · 16 opinions stay within 31 bits.
+        let sum: i32 =
+            inputs.iter().zip(weights).map(|(input, weight)| i32::from(*input) * i32::from(*weight)).sum();
+        let x = (sum >> WEIGHT_ONE_LOG).clamp(-STRETCH_MAX, STRETCH_MAX);
         self.p = squash(x);
         x
     }
 
     /// Learns that the bit was `bit`, from the last mix.
     #[inline]
-    pub(super) fn learn(&mut self, inputs: &[i32; N], bit: bool) {
+    pub(super) fn learn(&mut self, inputs: &[i16; N], bit: bool) {
         let target = if bit { 65535 } else { 0 };
-        let error = ((target - self.p) * self.rate) >> 4;
-        let weights = &mut self.weights[self.chosen];
-        for i in 0..N {
-            weights[i] = (weights[i] + ((inputs[i] * error + 0x8000) >> 16)).clamp(-WEIGHT_MAX, WEIGHT_MAX);
+        let error = ((target - self.p) * self.rate) >> 7;
+        for (weight, input) in self.weights[self.chosen].iter_mut().zip(inputs) {
+            let step = (i32::from(*input) * error + 0x8000) >> 16;
+            *weight = weight.saturating_add(step as i16);
         }
     }
 }

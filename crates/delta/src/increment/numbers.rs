@@ -10,7 +10,8 @@ const LIMIT: u32 = 127;
 /// Contexts that a number may have.
 pub(super) const CONTEXTS: usize = 4;
 
-const INPUTS: usize = CONTEXTS + 1;
+/// Opinions mixed: the contexts, a constant, and three that are nothing.
+const INPUTS: usize = 8;
 const TABLE_LOG: u32 = 14;
 
 /// Bits below the highest that are foreseen together; those below are foreseen each alone.
@@ -28,7 +29,7 @@ impl Number {
     pub(super) fn new() -> Self {
         Self {
             tables: vec![Counter::default(); CONTEXTS << TABLE_LOG],
-            mixer: Mixer::new(128, 22000, 6),
+            mixer: Mixer::new(128, 2750, 6),
             logistic: Logistic::new(),
         }
     }
@@ -82,7 +83,8 @@ impl Number {
             let hash =
                 (context.wrapping_mul(0xBF58_476D_1CE4_E5B9) ^ node).wrapping_mul(0x9E37_79B9_7F4A_7C15);
             at[k] = k << TABLE_LOG | (hash >> (64 - TABLE_LOG)) as usize;
-            inputs[k] = (self.logistic.stretch(self.tables[at[k]].p()) * self.tables[at[k]].trust()) >> 4;
+            let counter = self.tables[at[k]];
+            inputs[k] = (self.logistic.stretch(counter.p()) * counter.trust()) >> 4;
         }
         inputs[CONTEXTS] = 256;
         let p = squash(self.mixer.mix(&inputs, depth));
