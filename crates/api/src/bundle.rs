@@ -1,6 +1,7 @@
 //! The client bundle: what a new client needs to start.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::PolicyDocument;
@@ -10,7 +11,7 @@ use crate::secret::Secret;
 pub const FORMAT: u32 = 1;
 
 /// One file, made by the server, handed to a new client.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ClientBundle {
     /// [`FORMAT`].
     pub format: u32,
@@ -25,7 +26,7 @@ pub struct ClientBundle {
 }
 
 /// Root metadata by class, as JSON.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ClassRoots {
     /// Root of class `settings`.
     pub settings: serde_json::Value,
@@ -40,7 +41,7 @@ pub const ENROL_FORMAT: u32 = 2;
 
 /// One file, made by the server, with which clients enrol. Whoever holds it may enrol as often as its token says: it is
 /// kept like a password until it is used up.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EnrolBundle {
     /// [`ENROL_FORMAT`].
     pub format: u32,

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The plans of one client: by class (`components`, `settings`, `programs`).
 pub type PlanDocument = BTreeMap<String, ClassPlanDocument>;
 
 /// The plan of one client for one class.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ClassPlanDocument {
     /// The sources, in the order they are tried.
     pub steps: Vec<StepDocument>,
@@ -17,7 +18,7 @@ pub struct ClassPlanDocument {
 }
 
 /// One source of a plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StepDocument {
     /// `update_agent:ID`, `url:NORMALISED`, `server` or `vendor`.
     pub source: String,
@@ -30,7 +31,7 @@ pub struct StepDocument {
 }
 
 /// One entry passed over.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SkippedDocument {
     /// The entry, from 1.
     pub entry: u32,

@@ -3,10 +3,11 @@
 //! The same JSON is read by `headwater plan`, taken and given by `headwater sources import` and
 //! `export`, and carried in the signed settings.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A whole policy as written in a file or carried in the signed settings.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyDocument {
     /// `standard` or `customized` (S1).
@@ -28,7 +29,7 @@ pub struct PolicyDocument {
 }
 
 /// Where the server or the vendor source is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LocationDocument {
     /// Base URL, `http` or `https`.
@@ -36,7 +37,7 @@ pub struct LocationDocument {
 }
 
 /// The options beside the list (S9).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OptionsDocument {
     /// For each class: may a client fall back to the server?
@@ -58,7 +59,7 @@ impl Default for OptionsDocument {
 }
 
 /// Three independent switches (S9).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerFallbackDocument {
     /// Fallback to the server for components.
@@ -76,7 +77,7 @@ impl Default for ServerFallbackDocument {
 }
 
 /// One update agent (U1, U2).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpdateAgentDocument {
     /// The client's id.
@@ -93,7 +94,7 @@ pub struct UpdateAgentDocument {
 }
 
 /// One entry of the source list (S3).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EntryDocument {
     /// Whom the entry selects.
@@ -103,7 +104,7 @@ pub struct EntryDocument {
 }
 
 /// An entry's client addresses: at least one of the two.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SelectorDocument {
     /// `first-last`, or one address.
@@ -115,7 +116,7 @@ pub struct SelectorDocument {
 }
 
 /// An entry's source: `{"update_agent": ID}`, `{"url": URL, "classes": […]}` or `"vendor"`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum SourceDocument {
     /// The vendor source, by name.
@@ -134,7 +135,7 @@ pub enum SourceDocument {
 }
 
 /// The client that `headwater plan` asks about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClientDocument {
     /// The client's id.

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The current format of [`Report`].
 pub const FORMAT: u32 = 1;
 
 /// One run, whole.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     /// [`FORMAT`].
     pub format: u32,
@@ -45,14 +46,14 @@ pub struct Report {
 }
 
 /// The server has taken a report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReportAnswer {
     /// Its sequence. A client forgets a report only when the server itself says so.
     pub taken: u64,
 }
 
 /// What an update agent holds and serves.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UpdateAgentReport {
     /// Content version that it serves, by shared class; a class that is not whole yet is not in it.
     pub serves: BTreeMap<String, u64>,
@@ -68,7 +69,7 @@ pub struct UpdateAgentReport {
 }
 
 /// One installed release.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Installed {
     /// Its place in the release list.
     pub sequence: u64,
@@ -77,7 +78,7 @@ pub struct Installed {
 }
 
 /// How a run ended for one class.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ClassOutcome {
     /// `settings`, `components` or `programs`.
     pub class: String,
@@ -98,7 +99,7 @@ fn is_zero(number: &u64) -> bool {
 }
 
 /// How a run ended for one class.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ClassResult {
     /// Something newer was installed.
@@ -114,7 +115,7 @@ pub enum ClassResult {
 }
 
 /// One attempt at one source, for one class.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Attempt {
     /// The source, as in a plan: `update_agent:ID`, `url:…`, `server`, `vendor`.
     pub source: String,
@@ -146,7 +147,7 @@ pub struct Attempt {
 }
 
 /// What came of an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AttemptResult {
     /// It gave what was needed, and that was taken.
@@ -160,7 +161,7 @@ pub enum AttemptResult {
 }
 
 /// Why a source was unable to update a client (P9), or was passed over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// The client and the source share no address family.

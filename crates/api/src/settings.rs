@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::PolicyDocument;
@@ -10,7 +11,7 @@ use crate::policy::PolicyDocument;
 pub const FORMAT: u32 = 1;
 
 /// The target `policy.json`: what every client decides from (P1).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SignedPolicy {
     /// [`FORMAT`].
     pub format: u32,
@@ -27,7 +28,7 @@ pub struct SignedPolicy {
 }
 
 /// By what clients and update agents know each other and the server.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FleetDocument {
     /// Every certificate of the fleet CA that is in use (PEM), the newest first.
     pub ca: Vec<String>,
@@ -43,7 +44,7 @@ pub struct FleetDocument {
 }
 
 /// A key that belongs to the fleet no longer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RevokedDocument {
     /// The client that had it.
     pub client: String,
@@ -52,7 +53,7 @@ pub struct RevokedDocument {
 }
 
 /// The target `domains/PATH.json`: the effective settings of one domain (D1, D2).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DomainDocument {
     /// [`FORMAT`].
     pub format: u32,
@@ -71,7 +72,7 @@ pub struct DomainDocument {
 }
 
 /// The target `domains/PATH.json` of a confidential domain: a [`DomainDocument`], sealed with the domain's key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SealedDomainDocument {
     /// [`FORMAT`].
     pub format: u32,
@@ -84,7 +85,7 @@ pub struct SealedDomainDocument {
 }
 
 /// A text sealed with a domain's key (AES-256-GCM).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SealedBody {
     /// Names the key; clients of the domain get it at check-in.
     pub key_id: String,
@@ -95,7 +96,7 @@ pub struct SealedBody {
 }
 
 /// What stands in a domain's target: open, or for those with the key alone.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum SignedDomain {
     /// For those who have the domain's key.
@@ -105,7 +106,7 @@ pub enum SignedDomain {
 }
 
 /// The typed settings, all decided.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EffectiveSettingsDocument {
     /// Minutes between polls, 1–129600 (N3).
     pub poll_interval_minutes: u32,
@@ -137,7 +138,7 @@ pub struct EffectiveSettingsDocument {
 }
 
 /// The typed settings that one domain says explicitly; what is absent comes from above (D1).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SettingsDocument {
     /// See [`EffectiveSettingsDocument`]; so is every field.

@@ -6,6 +6,7 @@
 //! | method and path | query / request | answer |
 //! | --- | --- | --- |
 //! | GET `/health` | – | [`Health`] |
+//! | GET `/api/v1/openapi.json` | – | the OpenAPI document |
 //! | GET `/api/v1/status` | – | [`Status`] |
 //! | GET `/api/v1/releases` | – | [`ReleasesAnswer`] |
 //! | GET `/api/v1/releases/{class}/{name}` | – | [`ComponentView`] |

@@ -19,6 +19,7 @@ pub mod increments;
 pub mod keys;
 pub mod limits;
 pub mod login;
+pub mod openapi;
 pub mod output;
 pub mod pack;
 pub mod plan;
@@ -84,6 +85,7 @@ enum Command {
     Repo(repository::RepoArguments),
     Plan(plan::PlanArguments),
     Demo(demo::DemoArguments),
+    Openapi(openapi::OpenapiArguments),
     Completions(completions::CompletionsArguments),
 }
 
@@ -169,6 +171,7 @@ fn run(command: Command, output: Output) -> Result<Exit, Failure> {
             Command::Repo(arguments) => repository::run(arguments, output),
             Command::Plan(arguments) => plan::run(arguments, output),
             Command::Demo(arguments) => demo::run(arguments, output).await,
+            Command::Openapi(arguments) => openapi::run(&arguments),
             Command::Completions(arguments) => completions::run(&arguments, output),
         }
     })

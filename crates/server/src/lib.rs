@@ -32,3 +32,9 @@ pub use run::{Running, StartError, run};
 pub fn console_routes() -> Vec<RouteRow> {
     rest::console_table().rows()
 }
+
+/// The OpenAPI document of the console plane: JSON, as it stands in `docs/openapi.json`.
+#[must_use]
+pub fn openapi() -> &'static str {
+    &rest::OPENAPI
+}

@@ -6,18 +6,22 @@
 mod admin;
 mod backups;
 mod console;
+mod described;
 mod errors;
 mod fleet;
 mod gate;
 mod guard;
 mod json;
 mod local;
+mod openapi;
+mod summaries;
 mod table;
 mod upload;
 
 pub use console::{console, local_console, table as console_table};
 pub use fleet::fleet;
 pub use local::{LocalListener, listen_locally};
+pub use openapi::DOCUMENT as OPENAPI;
 pub use table::{Least, RouteRow};
 
 use std::collections::BTreeSet;

@@ -1,13 +1,14 @@
 //! Administrators, their tokens, and the audit log (I4, R2).
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::secret::Secret;
 
 /// Sign in with a password; the answer's cookie is the session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SignInRequest {
     /// The administrator's name.
@@ -20,7 +21,7 @@ pub struct SignInRequest {
 }
 
 /// Who is signed in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SessionView {
     /// As the audit log names them.
     pub name: String,
@@ -29,7 +30,7 @@ pub struct SessionView {
 }
 
 /// Set one's own password.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PasswordRequest {
     /// The password until now.
@@ -39,7 +40,7 @@ pub struct PasswordRequest {
 }
 
 /// Add an administrator.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AdministratorRequest {
     /// Lower-case letters, digits and `-_.@`.
@@ -49,7 +50,7 @@ pub struct AdministratorRequest {
 }
 
 /// Give an administrator another role.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AdministratorRoleRequest {
     /// `viewer`, `operator` or `admin`.
@@ -57,7 +58,7 @@ pub struct AdministratorRoleRequest {
 }
 
 /// An administrator.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AdministratorView {
     /// Their name.
     pub name: String,
@@ -72,7 +73,7 @@ pub struct AdministratorView {
 }
 
 /// An administrator with a password that is good for one sign-in; this is the only time that it is shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NewPassword {
     /// Whose.
     pub administrator: AdministratorView,
@@ -81,14 +82,14 @@ pub struct NewPassword {
 }
 
 /// All administrators.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AdministratorsAnswer {
     /// In order of name.
     pub items: Vec<AdministratorView>,
 }
 
 /// Which records of the audit log.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AuditQuery {
     /// Only records before this one, the newest first.
@@ -103,7 +104,7 @@ pub struct AuditQuery {
 }
 
 /// One record of the audit log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditRecord {
     /// 1, 2, 3, … without a gap.
     pub number: u64,
@@ -128,7 +129,7 @@ pub struct AuditRecord {
 }
 
 /// Records of the audit log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditAnswer {
     /// In the order that was asked for.
     pub items: Vec<AuditRecord>,
@@ -137,7 +138,7 @@ pub struct AuditAnswer {
 }
 
 /// What verifying the audit log came to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditVerified {
     /// Nothing is wrong with it.
     pub intact: bool,
@@ -152,7 +153,7 @@ pub struct AuditVerified {
 }
 
 /// Make an API token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApiTokenRequest {
     /// Its name, by which it is revoked.
@@ -168,7 +169,7 @@ pub struct ApiTokenRequest {
 }
 
 /// An API token, as it is listed: never the token itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ApiTokenView {
     /// Its name.
     pub name: String,
@@ -186,7 +187,7 @@ pub struct ApiTokenView {
 }
 
 /// A new API token; this is the only time that it is shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NewApiToken {
     /// The token.
     pub token: Secret,
@@ -195,7 +196,7 @@ pub struct NewApiToken {
 }
 
 /// API tokens: one's own; for an admin, all.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ApiTokensAnswer {
     /// In order of name.
     pub items: Vec<ApiTokenView>,

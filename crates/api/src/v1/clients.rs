@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::identity::IdentityView;
 use crate::report::Report;
 
 /// Which clients.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClientsQuery {
     /// Only those of this domain, without its sub-domains.
@@ -24,7 +25,7 @@ pub struct ClientsQuery {
 }
 
 /// Clients in order of id.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClientsAnswer {
     /// This page.
     pub items: Vec<ClientView>,
@@ -33,7 +34,7 @@ pub struct ClientsAnswer {
 }
 
 /// One client, as the server knows it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClientView {
     /// Its id.
     pub id: String,
@@ -62,7 +63,7 @@ pub struct ClientView {
 }
 
 /// Move clients to a domain: all or none.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MoveRequest {
     /// Ids.
@@ -72,7 +73,7 @@ pub struct MoveRequest {
 }
 
 /// Which reports, newest first.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReportsQuery {
     /// Only this client's.
@@ -87,7 +88,7 @@ pub struct ReportsQuery {
 }
 
 /// Reports, newest first.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ReportsAnswer {
     /// This page.
     pub items: Vec<StoredReport>,
@@ -96,7 +97,7 @@ pub struct ReportsAnswer {
 }
 
 /// One stored report.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StoredReport {
     /// Its number at the server, rising.
     pub number: u64,
@@ -107,7 +108,7 @@ pub struct StoredReport {
 }
 
 /// Give a client, or every client of a domain, the update agent role, or change it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RoleRequest {
     /// The classes it shares (U2); empty: the role is taken.
@@ -127,7 +128,7 @@ pub struct RoleRequest {
 }
 
 /// Take the role.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ForceQuery {
     /// Even though entries name the client (U6); they are then shown as broken.
@@ -136,7 +137,7 @@ pub struct ForceQuery {
 }
 
 /// The update agents.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UpdateAgentsAnswer {
     /// In order of id.
     pub items: Vec<UpdateAgentView>,
@@ -145,7 +146,7 @@ pub struct UpdateAgentsAnswer {
 }
 
 /// One update agent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UpdateAgentView {
     /// The client's id.
     pub id: String,

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// What is set at one domain, explicitly; what is absent comes from above (D1).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DomainSettings {
     /// Typed settings, by key of [`EffectiveSettingsDocument`](crate::settings::EffectiveSettingsDocument).
     #[serde(default)]
@@ -21,7 +22,7 @@ pub struct DomainSettings {
 }
 
 /// Change what is set at a domain: all or nothing. `null` clears a key, so that the nearest value above counts.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SettingsEdit {
     /// Typed settings, by key of [`EffectiveSettingsDocument`](crate::settings::EffectiveSettingsDocument).
@@ -33,7 +34,7 @@ pub struct SettingsEdit {
 }
 
 /// Edit a draft of a domain's settings.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SettingsEditRequest {
     /// The edit.
@@ -44,7 +45,7 @@ pub struct SettingsEditRequest {
 }
 
 /// Edit and save in one step, beside all drafts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SettingsSetRequest {
     /// The edit.
@@ -57,14 +58,14 @@ pub struct SettingsSetRequest {
 }
 
 /// The drafts of a domain's settings.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SettingsDraftsAnswer {
     /// By name.
     pub items: Vec<SettingsDraft>,
 }
 
 /// A draft of what is set at a domain. One that nobody has edited equals the saved version, with `revision` 0.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SettingsDraft {
     /// The domain.
     pub domain: String,
@@ -86,7 +87,7 @@ pub struct SettingsDraft {
 }
 
 /// One key that differs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SettingChange {
     /// `setting`, `value` or `file`.
     pub part: String,
@@ -103,7 +104,7 @@ pub struct SettingChange {
 }
 
 /// A saved version of what is set at a domain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SavedSettings {
     /// The domain.
     pub domain: String,
@@ -119,7 +120,7 @@ pub struct SavedSettings {
 }
 
 /// Saved versions, newest first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SettingsHistoryAnswer {
     /// This page.
     pub items: Vec<SettingsHistoryItem>,
@@ -128,7 +129,7 @@ pub struct SettingsHistoryAnswer {
 }
 
 /// One line of the history.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SettingsHistoryItem {
     /// The version.
     pub version: u64,
@@ -141,14 +142,14 @@ pub struct SettingsHistoryItem {
 }
 
 /// What changed between two versions.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SettingsDiffAnswer {
     /// The changes; empty: none.
     pub changes: Vec<SettingChange>,
 }
 
 /// A version was saved and, where clients get something new, signed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SettingsSaved {
     /// The domain.
     pub domain: String,

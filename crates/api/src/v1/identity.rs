@@ -1,10 +1,11 @@
 //! Who belongs to the fleet: enrolment tokens, clients' keys, revocation, strangers (I3).
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Make an enrolment bundle, with a token of its own.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EnrolBundleRequest {
     /// The domain that its clients join (D1); absent: `root`.
@@ -22,14 +23,14 @@ pub struct EnrolBundleRequest {
 }
 
 /// The tokens that still admit somebody.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TokensAnswer {
     /// The newest first.
     pub items: Vec<TokenView>,
 }
 
 /// An enrolment token, without what it is: that stands in its bundle alone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TokenView {
     /// Its number.
     pub number: u64,
@@ -49,7 +50,7 @@ pub struct TokenView {
 }
 
 /// A client's key, as the server knows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IdentityView {
     /// SHA-256 of its public key, hexadecimal.
     pub key: String,
@@ -66,7 +67,7 @@ pub struct IdentityView {
 }
 
 /// Reports that never arrived, by sequence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReportGap {
     /// The first.
     pub first: u64,
@@ -75,7 +76,7 @@ pub struct ReportGap {
 }
 
 /// A client that was revoked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RevokedView {
     /// Its id.
     pub client: String,
@@ -88,14 +89,14 @@ pub struct RevokedView {
 }
 
 /// Those who ask and are not known.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StrangersAnswer {
     /// Who asked last first.
     pub items: Vec<StrangerView>,
 }
 
 /// Somebody who asks and is not known, or no more.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StrangerView {
     /// The id that it says it has.
     pub client: String,

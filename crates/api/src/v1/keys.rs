@@ -1,11 +1,12 @@
 //! Signing keys: what there is, what has to be done by when, and the way of a new root (I2).
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The keys of all classes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KeysView {
     /// By class.
     pub classes: Vec<ClassKeysView>,
@@ -14,7 +15,7 @@ pub struct KeysView {
 }
 
 /// The keys of one class.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ClassKeysView {
     /// The class.
     pub class: String,
@@ -34,7 +35,7 @@ pub struct ClassKeysView {
 }
 
 /// The keys of one role.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RoleKeysView {
     /// `root`, `targets`, `snapshot`, `timestamp`.
     pub role: String,
@@ -49,7 +50,7 @@ pub struct RoleKeysView {
 }
 
 /// A replaced key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RetiredKey {
     /// Its former role.
     pub role: String,
@@ -60,7 +61,7 @@ pub struct RetiredKey {
 }
 
 /// Asks for a root to be signed: the present one with a new expiry and with these changes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RootDraftRequest {
     /// Online roles that get a new key, made by the server: `targets`, `snapshot`, `timestamp`.
@@ -75,7 +76,7 @@ pub struct RootDraftRequest {
 }
 
 /// A root to be signed, and the one that it follows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RootDraft {
     /// The class.
     pub class: String,
@@ -86,7 +87,7 @@ pub struct RootDraft {
 }
 
 /// A root with all its signatures.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RootRequest {
     /// The root.
@@ -94,7 +95,7 @@ pub struct RootRequest {
 }
 
 /// What a backup shall hold beside the database and all signed metadata.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BackupRequest {
     /// The passphrase that the keys are encrypted with; without one they are left out.

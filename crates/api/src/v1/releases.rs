@@ -1,10 +1,11 @@
 //! Publishing, showing and rolling back releases of components and programs.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How an uploaded archive becomes a release.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PublishQuery {
     /// The release's version, as people know it; unique within the component.
@@ -18,7 +19,7 @@ pub struct PublishQuery {
 }
 
 /// What a release says beside its files.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PublishOptions {
     /// Class `programs` only: runs in the release's verified folder.
@@ -30,7 +31,7 @@ pub struct PublishOptions {
 }
 
 /// A command with its time limit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Hook {
     /// The program, relative to the release's folder or absolute, and its arguments; no shell.
@@ -40,7 +41,7 @@ pub struct Hook {
 }
 
 /// A release was published.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Published {
     /// The class.
     pub class: String,
@@ -57,14 +58,14 @@ pub struct Published {
 }
 
 /// All components and programs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReleasesAnswer {
     /// By class, then name.
     pub items: Vec<ComponentView>,
 }
 
 /// One component or program with the releases that clients may take.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ComponentView {
     /// `components` or `programs`.
     pub class: String,
@@ -81,7 +82,7 @@ pub struct ComponentView {
 }
 
 /// One release.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReleaseView {
     /// Its place in the release list, from 1.
     pub sequence: u64,
@@ -96,7 +97,7 @@ pub struct ReleaseView {
 }
 
 /// Go back to an earlier release (C5): every later one is withdrawn.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RollbackRequest {
     /// Sequence of the release to go back to.
@@ -104,7 +105,7 @@ pub struct RollbackRequest {
 }
 
 /// How far increments are (C1).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IncrementsView {
     /// Somebody paused making them; they stay paused until somebody resumes or the server is started again.
     pub paused: bool,
@@ -115,7 +116,7 @@ pub struct IncrementsView {
 }
 
 /// An increment that is being made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IncrementBeingMade {
     /// SHA-256 of the older file.
     pub base: String,
@@ -126,7 +127,7 @@ pub struct IncrementBeingMade {
 }
 
 /// The increments of one component's current release.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IncrementsOfComponent {
     /// `components` or `programs`.
     pub class: String,

@@ -1,13 +1,14 @@
 //! The source list: saved versions, drafts, preview and explain (S2, S6–S10).
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::PlanDocument;
 use crate::policy::{ClientDocument, EntryDocument, OptionsDocument, PolicyDocument};
 
 /// A saved version of the policy.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SavedPolicy {
     /// The version, from 1.
     pub version: u64,
@@ -20,7 +21,7 @@ pub struct SavedPolicy {
 }
 
 /// Saved versions, newest first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HistoryAnswer {
     /// This page.
     pub items: Vec<HistoryItem>,
@@ -29,7 +30,7 @@ pub struct HistoryAnswer {
 }
 
 /// One line of the history.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HistoryItem {
     /// The version.
     pub version: u64,
@@ -44,7 +45,7 @@ pub struct HistoryItem {
 }
 
 /// Which two versions to compare.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DiffQuery {
     /// A saved version.
@@ -58,14 +59,14 @@ pub struct DiffQuery {
 }
 
 /// What changed between two versions.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DiffAnswer {
     /// The changes; empty: none.
     pub changes: Vec<Change>,
 }
 
 /// One change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
     /// `added`, `removed`, `moved`, `changed` (an entry), or `option` (mode, options, server, vendor, update agents).
     pub kind: String,
@@ -81,7 +82,7 @@ pub struct Change {
 
 /// Publish what an earlier version says as a new version: the source list's mode, options and entries, or all that was
 /// set at a domain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RestoreRequest {
     /// The version to restore.
@@ -94,14 +95,14 @@ pub struct RestoreRequest {
 }
 
 /// The drafts that exist.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DraftsAnswer {
     /// By name.
     pub items: Vec<Draft>,
 }
 
 /// A draft. One that nobody has edited equals the saved version, with `revision` 0.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Draft {
     /// Its name; `default` where nobody chose another.
     pub name: String,
@@ -122,7 +123,7 @@ pub struct Draft {
 }
 
 /// Replace a draft's mode, options and entries by those of a document.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImportRequest {
     /// The document: `sources export` gives it.
@@ -133,7 +134,7 @@ pub struct ImportRequest {
 }
 
 /// Edit a draft: all edits or none.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EditsRequest {
     /// The edits, in order; entry numbers are those after the edits before.
@@ -144,7 +145,7 @@ pub struct EditsRequest {
 }
 
 /// One edit; entries are numbered from 1.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Edit {
     /// Add an entry.
@@ -197,7 +198,7 @@ pub enum Edit {
 }
 
 /// What saving a draft would do (S8).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Preview {
     /// What changes against the saved version.
     pub changes: Vec<Change>,
@@ -212,7 +213,7 @@ pub struct Preview {
 }
 
 /// One finding of a preview.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// The entry, from 1, if it is of one.
     pub entry: Option<u32>,
@@ -223,7 +224,7 @@ pub struct Finding {
 }
 
 /// Save a draft.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SaveRequest {
     /// Why; absent: empty.
@@ -235,7 +236,7 @@ pub struct SaveRequest {
 }
 
 /// A version was saved and signed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Saved {
     /// The new version; the current one if nothing changed.
     pub version: u64,
@@ -248,7 +249,7 @@ pub struct Saved {
 }
 
 /// Whose plans to explain (S10): `client`, or `addresses`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExplainQuery {
     /// A known client's id.
@@ -263,7 +264,7 @@ pub struct ExplainQuery {
 }
 
 /// The plans of a client.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Explained {
     /// The client they were made for.
     pub client: ClientDocument,

@@ -1,10 +1,11 @@
 //! The vendor source (C2).
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The vendor source, as set.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VendorView {
     /// Base URL, normalised.
     pub url: String,
@@ -20,7 +21,7 @@ pub struct VendorView {
 }
 
 /// How far a running sync is. What a component takes is known when its turn comes, and not before.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SyncProgress {
     /// The component whose turn it is; empty: the metadata is read.
     pub component: String,
@@ -35,7 +36,7 @@ pub struct SyncProgress {
 }
 
 /// Set the vendor source.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VendorRequest {
     /// Base URL, `http` or `https`.
@@ -49,7 +50,7 @@ pub struct VendorRequest {
 }
 
 /// What one sync came to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SyncResult {
     /// When it began.
     pub started: Timestamp,
@@ -66,7 +67,7 @@ pub struct SyncResult {
 }
 
 /// One release taken from the vendor source.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SyncedRelease {
     /// The component.
     pub name: String,

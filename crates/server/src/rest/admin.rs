@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{AppendHeaders, IntoResponse};
+use axum::response::AppendHeaders;
 use axum::{Extension, Json};
 use headwater_api::secret::Secret as Told;
 use headwater_api::v1::{
@@ -13,6 +13,7 @@ use headwater_api::v1::{
     SessionView, SignInRequest,
 };
 
+use super::described::WithHeader;
 use super::gate::{Door, cookie};
 use super::json::{Asked, Body, Named};
 use crate::access::By;
@@ -28,7 +29,7 @@ pub async fn sign_in(
     by: By,
     Extension(door): Extension<Door>,
     Body(request): Body<SignInRequest>,
-) -> Result<impl IntoResponse> {
+) -> Result<(WithHeader, Json<SessionView>)> {
     let (password, new) = (secret(&request.password), request.new_password.as_ref().map(secret));
     let (token, view) = app.sign_in(&request.name, &password, new.as_ref(), &by).await?;
     let cookie = door.set_cookie(token.expose(), SESSION_HOURS * 3600);
@@ -40,7 +41,7 @@ pub async fn sign_out(
     by: By,
     Extension(door): Extension<Door>,
     headers: HeaderMap,
-) -> Result<impl IntoResponse> {
+) -> Result<(StatusCode, WithHeader)> {
     if let Some(token) = cookie(&headers, door.cookie_name()) {
         app.sign_out(&token, &by).await?;
     }

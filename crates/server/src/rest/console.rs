@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::response::Response;
 use axum::{Json, Router, middleware};
 use headwater_api::bundle::EnrolBundle;
 use headwater_api::v1::{
@@ -22,10 +21,11 @@ use headwater_api::v1::{
     VendorRequest, VendorView,
 };
 
+use super::described::Tar;
 use super::gate::{Door, Gate};
 use super::json::{Asked, Body, Named};
 use super::table::{Least, Table};
-use super::{admin, backups, guard, json, now, upload};
+use super::{admin, backups, guard, json, now, openapi, upload};
 use crate::access::{By, Role};
 use crate::app::App;
 use crate::app::archive::Format;
@@ -44,6 +44,7 @@ const ADMIN: Least = Least::Role(Role::Admin);
 pub fn table() -> Table<Arc<App>> {
     Table::new()
         .get("/health", ANYONE, health)
+        .get("/api/v1/openapi.json", ANYONE, openapi::openapi)
         .get("/api/v1/status", VIEWER, status)
         .get("/api/v1/releases", VIEWER, releases)
         .get("/api/v1/releases/{class}/{name}", VIEWER, component)
@@ -489,13 +490,13 @@ async fn sync(State(app): Server, by: By) -> Result<Json<SyncResult>> {
     Ok(Json(app.sync_vendor(&by).await?))
 }
 
-async fn backup(State(app): Server, by: By, Body(request): Body<BackupRequest>) -> Result<Response> {
+async fn backup(State(app): Server, by: By, Body(request): Body<BackupRequest>) -> Result<Tar> {
     app.record(by.did("backup.make", "").after(serde_json::json!({
         "keys": request.passphrase.is_some(),
         "bodies": request.bodies,
     })))
     .await?;
-    backups::backup(&app, request, by.now).await
+    Ok(Tar(backups::backup(&app, request, by.now).await?))
 }
 
 async fn keys(State(app): Server) -> Json<KeysView> {

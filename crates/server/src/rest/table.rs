@@ -7,8 +7,9 @@ use axum::http::Method;
 use axum::middleware;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
+use super::described::{Described, Operation};
 use super::gate::{self, Gate};
-use super::json;
+use super::{json, summaries};
 use crate::access::Role;
 
 /// Who may ask.
@@ -21,7 +22,7 @@ pub enum Least {
 }
 
 /// One row, without its handler.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct RouteRow {
     /// The method.
     pub method: Method,
@@ -29,6 +30,10 @@ pub struct RouteRow {
     pub path: &'static str,
     /// Who may ask.
     pub least: Least,
+    /// What it does, in a sentence.
+    pub summary: &'static str,
+    /// Writes down what its handler takes and answers.
+    pub(super) describe: fn(&mut Operation<'_>),
 }
 
 impl RouteRow {
@@ -52,32 +57,66 @@ impl<S: Clone + Send + Sync + 'static> Table<S> {
     }
 
     /// A row for GET.
-    pub fn get<T: 'static>(self, path: &'static str, least: Least, handler: impl Handler<T, S>) -> Self {
-        self.row(Method::GET, path, least, on(MethodFilter::GET, handler))
+    pub fn get<T: 'static, H: Handler<T, S> + Described<T>>(
+        self,
+        path: &'static str,
+        least: Least,
+        handler: H,
+    ) -> Self {
+        self.row((Method::GET, path), least, on(MethodFilter::GET, handler), H::describe)
     }
 
     /// A row for POST.
-    pub fn post<T: 'static>(self, path: &'static str, least: Least, handler: impl Handler<T, S>) -> Self {
-        self.row(Method::POST, path, least, on(MethodFilter::POST, handler))
+    pub fn post<T: 'static, H: Handler<T, S> + Described<T>>(
+        self,
+        path: &'static str,
+        least: Least,
+        handler: H,
+    ) -> Self {
+        self.row((Method::POST, path), least, on(MethodFilter::POST, handler), H::describe)
     }
 
     /// A row for PUT.
-    pub fn put<T: 'static>(self, path: &'static str, least: Least, handler: impl Handler<T, S>) -> Self {
-        self.row(Method::PUT, path, least, on(MethodFilter::PUT, handler))
+    pub fn put<T: 'static, H: Handler<T, S> + Described<T>>(
+        self,
+        path: &'static str,
+        least: Least,
+        handler: H,
+    ) -> Self {
+        self.row((Method::PUT, path), least, on(MethodFilter::PUT, handler), H::describe)
     }
 
     /// A row for PATCH.
-    pub fn patch<T: 'static>(self, path: &'static str, least: Least, handler: impl Handler<T, S>) -> Self {
-        self.row(Method::PATCH, path, least, on(MethodFilter::PATCH, handler))
+    pub fn patch<T: 'static, H: Handler<T, S> + Described<T>>(
+        self,
+        path: &'static str,
+        least: Least,
+        handler: H,
+    ) -> Self {
+        self.row((Method::PATCH, path), least, on(MethodFilter::PATCH, handler), H::describe)
     }
 
     /// A row for DELETE.
-    pub fn delete<T: 'static>(self, path: &'static str, least: Least, handler: impl Handler<T, S>) -> Self {
-        self.row(Method::DELETE, path, least, on(MethodFilter::DELETE, handler))
+    pub fn delete<T: 'static, H: Handler<T, S> + Described<T>>(
+        self,
+        path: &'static str,
+        least: Least,
+        handler: H,
+    ) -> Self {
+        self.row((Method::DELETE, path), least, on(MethodFilter::DELETE, handler), H::describe)
     }
 
-    fn row(mut self, method: Method, path: &'static str, least: Least, handler: MethodRouter<S>) -> Self {
-        self.rows.push((RouteRow { method, path, least }, handler));
+    fn row(
+        mut self,
+        (method, path): (Method, &'static str),
+        least: Least,
+        handler: MethodRouter<S>,
+        describe: fn(&mut Operation<'_>),
+    ) -> Self {
+        let summary = summaries::of(&method, path).unwrap_or_else(|| {
+            panic!("{method} {path} has no line in rest/summaries.rs; say there what it does")
+        });
+        self.rows.push((RouteRow { method, path, least, summary, describe }, handler));
         self
     }
 

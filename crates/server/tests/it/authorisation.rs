@@ -65,9 +65,9 @@ admin    DELETE /api/v1/vendor
 operator POST   /api/v1/vendor/sync
 admin    POST   /api/v1/backup
 admin    GET    /api/v1/keys
+admin    POST   /api/v1/keys/ca/rotate
 admin    POST   /api/v1/keys/{class}/draft
 admin    POST   /api/v1/keys/{class}/root
-viewer   GET    /api/v1/client-bundle
 viewer   GET    /api/v1/tokens
 viewer   POST   /api/v1/tokens
 viewer   DELETE /api/v1/tokens/{name}

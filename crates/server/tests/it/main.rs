@@ -18,6 +18,7 @@ mod increments;
 mod jobs;
 mod keys;
 mod limits;
+mod openapi;
 mod refusals;
 mod releases;
 mod roles;

@@ -1,0 +1,24 @@
+//! `headwater openapi`: the OpenAPI document of the console plane.
+
+use std::io;
+
+use clap::Args;
+
+use crate::failure::{Exit, Failure};
+
+const EXAMPLES: &str = "\
+Examples:
+  headwater openapi > headwater.json
+  curl http://127.0.0.1:8470/api/v1/openapi.json   # the same, from a server";
+
+/// Print the OpenAPI document of the server's REST interface
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct OpenapiArguments {}
+
+/// Prints the document.
+pub fn run(_: &OpenapiArguments) -> Result<Exit, Failure> {
+    // A reader that went away is not an error.
+    let _ = io::Write::write_all(&mut io::stdout(), headwater_server::openapi().as_bytes());
+    Ok(Exit::Done)
+}
