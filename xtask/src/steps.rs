@@ -86,7 +86,7 @@ pub fn test(steps: &mut Steps, options: &TestOptions) -> Result<()> {
         python = match tools::ensure_python(&root) {
             Ok(python) => Some(python),
             Err(error) if options.quick => {
-                eprintln!("  {error:#}; the tests against python-tuf will say SKIPPED");
+                eprintln!("  {error:#}; the tests with python-tuf and schemathesis will say SKIPPED");
                 None
             }
             Err(error) => return Err(error),
@@ -103,6 +103,7 @@ pub fn test(steps: &mut Steps, options: &TestOptions) -> Result<()> {
         let mut command = cargo(&["nextest", "run", "--workspace", "--no-fail-fast", "--profile", profile]);
         if let Some(python) = &python {
             command.env("HEADWATER_PYTHON", python);
+            command.env("HEADWATER_SCHEMATHESIS", python.with_file_name("schemathesis"));
         }
         if options.full {
             command.env("HEADWATER_FULL", "1");

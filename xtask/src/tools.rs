@@ -10,11 +10,13 @@ use anyhow::{Context, Result, bail};
 
 use crate::steps::run;
 
-/// The peer that reads what we publish and writes what we read, and what it signs with.
-const PYTHON_TUF: [&str; 2] = ["tuf>=7,<8", "securesystemslib[crypto]>=1,<2"];
+/// The peer that reads what we publish and writes what we read, what it signs with, and the stranger that asks our REST
+/// interface whatever its document allows.
+const PYTHON_PACKAGES: [&str; 3] = ["tuf>=7,<8", "securesystemslib[crypto]>=1,<2", "schemathesis>=4.32,<5"];
 
-/// Programs of the tests between hosts, and the Debian packages that bring them.
-const HOST_TOOLS: [(&str, &str); 3] = [("ip", "iproute2"), ("nginx", "nginx-light"), ("curl", "curl")];
+/// Programs of the tests between hosts and of those with slow strangers, and the Debian packages that bring them.
+const HOST_TOOLS: [(&str, &str); 4] =
+    [("ip", "iproute2"), ("nginx", "nginx-light"), ("curl", "curl"), ("slowhttptest", "slowhttptest")];
 
 /// The checkout.
 pub fn workspace_root() -> PathBuf {
@@ -36,7 +38,7 @@ pub fn ensure_host_tools() {
     let packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
     if let Err(error) = install_packages(&packages) {
         eprintln!("  not installed: {}: {error:#}", packages.join(" "));
-        eprintln!("  tests between hosts will be skipped; as root: apt-get install {}", packages.join(" "));
+        eprintln!("  tests that need them will be skipped; as root: apt-get install {}", packages.join(" "));
     }
 }
 
@@ -50,11 +52,11 @@ pub fn ensure_cargo_deny() -> Result<()> {
     ensure_cargo_program("cargo-deny")
 }
 
-/// A Python with [`PYTHON_TUF`], in `.venv`; made on first use.
+/// A Python with [`PYTHON_PACKAGES`], in `.venv`; made on first use.
 pub fn ensure_python(root: &Path) -> Result<PathBuf> {
     let folder = root.join(".venv");
     let python = folder.join("bin/python");
-    if has_tuf(&python) {
+    if has_packages(&python) {
         return Ok(python);
     }
     let made = make_venv(&folder).or_else(|error| {
@@ -62,18 +64,14 @@ pub fn ensure_python(root: &Path) -> Result<PathBuf> {
         install_packages(&["python3-venv"])?;
         make_venv(&folder)
     });
-    made.context("Python 3.10 or newer with `venv` is needed for the tests against python-tuf")?;
-    run(Command::new(&python).args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        PYTHON_TUF[0],
-        PYTHON_TUF[1],
-    ]))?;
-    if !has_tuf(&python) {
-        bail!("{PYTHON_TUF:?} were installed in {} but cannot be imported", folder.display());
+    made.context(
+        "Python 3.10 or newer with `venv` is needed for the tests with python-tuf and schemathesis",
+    )?;
+    run(Command::new(&python)
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+        .args(PYTHON_PACKAGES))?;
+    if !has_packages(&python) {
+        bail!("{PYTHON_PACKAGES:?} were installed in {} but cannot be imported", folder.display());
     }
     Ok(python)
 }
@@ -82,8 +80,8 @@ fn make_venv(folder: &Path) -> Result<()> {
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder))
 }
 
-fn has_tuf(python: &Path) -> bool {
-    let code = "import sys, tuf, cryptography; sys.exit(tuf.__version__.split('.')[0] != '7')";
+fn has_packages(python: &Path) -> bool {
+    let code = "import sys, tuf, cryptography, schemathesis; sys.exit(tuf.__version__.split('.')[0] != '7')";
     quiet(Command::new(python).args(["-c", code]))
 }
 

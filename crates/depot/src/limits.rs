@@ -105,6 +105,10 @@ pub const SEND_TIMEOUT: Duration = Duration::from_secs(60);
 /// the usual 1024 open files of a process less what files it serves.
 pub const CONNECTIONS_MAX: usize = 512;
 
+/// The part of a listener's connections that one address (IPv6: one /64) may have: a half. A site behind one address
+/// is served well, and whoever opens connections without end leaves the other half to the others.
+pub const ADDRESS_SHARE_DIVISOR: usize = 2;
+
 /// Connections beyond that which are told so at once; the rest is dropped.
 pub const REFUSALS_MAX: usize = 64;
 

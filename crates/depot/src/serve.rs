@@ -12,6 +12,7 @@ mod handler;
 mod listen;
 mod pace;
 mod path;
+mod places;
 mod range;
 
 use std::collections::BTreeMap;

@@ -6,6 +6,10 @@ use std::time::Duration;
 /// metadata is tens of KiB.
 pub const CONSOLE_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Time for a JSON body to arrive, on both planes: the largest statement over a slow line. A body that comes a byte at a
+/// time holds a connection no longer.
+pub const BODY_TIME_MAX: Duration = Duration::from_secs(120);
+
 /// Bytes of an over-long body that are read and dropped so that its sender hears why: what a person sends by mistake.
 pub const DROPPED_BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 

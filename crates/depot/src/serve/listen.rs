@@ -21,12 +21,13 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use super::places::{Place, Places};
 use crate::limits;
 
 /// What a listener stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListenLimits {
-    /// Connections at once; one beyond is told 503 and closed.
+    /// Connections at once, half of them for one address; one beyond is told 503 and closed.
     pub connections_max: usize,
     /// Time for the TLS handshake, where there is one.
     pub handshake_timeout: Duration,
@@ -91,7 +92,7 @@ async fn accept(
     limits: ListenLimits,
     shutdown: impl Future<Output = ()>,
 ) {
-    let places = Arc::new(Semaphore::new(limits.connections_max));
+    let places = Places::new(limits.connections_max);
     let refusals = Arc::new(Semaphore::new(limits::REFUSALS_MAX));
     let (stopping, stopped) = watch::channel(false);
     let mut connections = JoinSet::new();
@@ -112,7 +113,7 @@ async fn accept(
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
         };
         let tls = tls.as_ref().map(|tls| TlsAcceptor::from(Arc::clone(&tls.borrow())));
-        if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
+        if let Some(place) = places.take(peer.ip()) {
             connections.spawn(meet(router.clone(), stream, tls, peer, limits, stopped.clone(), place));
         } else if let Ok(place) = Arc::clone(&refusals).try_acquire_owned() {
             connections.spawn(refuse(stream, tls, limits.refusal_time, place));
@@ -134,7 +135,7 @@ async fn meet(
     peer: SocketAddr,
     limits: ListenLimits,
     stopped: watch::Receiver<bool>,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 ) {
     // Small answers shall not wait for the next one.
     let _ = stream.set_nodelay(true);

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use headwater_depot::limits::{CONNECTIONS_MAX, REFUSALS_MAX, REQUEST_HEAD_MAX};
+use headwater_depot::limits::{ADDRESS_SHARE_DIVISOR, CONNECTIONS_MAX, REFUSALS_MAX, REQUEST_HEAD_MAX};
 use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, router};
 use headwater_depot::{Blob, Store};
 use headwater_policy::Class;
@@ -11,7 +11,7 @@ use headwater_repo::{Digest, layout};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -46,6 +46,12 @@ impl Running {
 
     async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
+    }
+
+    async fn connect_from(&self, own: &str) -> TcpStream {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(own.parse().unwrap(), 0)).unwrap();
+        socket.connect(self.address).await.unwrap()
     }
 
     /// Everything that comes back on a connection of its own until it is closed.
@@ -148,12 +154,25 @@ async fn so_many_connections_at_once_and_no_more() {
         return;
     }
     let server = Running::start(ListenLimits::default()).await;
+    server.put("metadata/timestamp.json", b"{}");
     let mut open = Vec::new();
-    for _ in 0..CONNECTIONS_MAX {
-        open.push(server.connect().await);
+    for _ in 0..CONNECTIONS_MAX / ADDRESS_SHARE_DIVISOR {
+        open.push(server.connect_from("127.0.0.1").await);
     }
     let answer = server.exchange(GET).await;
-    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 503"), "its share is taken: {answer}");
+    let mut other = server.connect_from("127.0.0.2").await;
+    other.write_all(GET.as_bytes()).await.unwrap();
+    let mut status = [0; 12];
+    other.read_exact(&mut status).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200", "there is room for another");
+    drop(other);
+    for _ in 0..CONNECTIONS_MAX / ADDRESS_SHARE_DIVISOR {
+        open.push(server.connect_from("127.0.0.2").await);
+    }
+    let mut third = server.connect_from("127.0.0.3").await;
+    third.read_exact(&mut status).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 503", "all are taken");
 }
 
 /// Whoever floods a full listener is told so only so often: the rest is closed without a word.

@@ -34,7 +34,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 
 /// Reads a JSON body of at most `max` bytes.
 pub async fn read<T: DeserializeOwned>(request: Request, max: usize) -> Result<T, Response> {
-    let bytes = match collect(request.into_body(), max).await {
+    let collected = tokio::time::timeout(limits::BODY_TIME_MAX, collect(request.into_body(), max)).await;
+    let Ok(collected) = collected else {
+        let message =
+            format!("the body took longer than {} s; send it faster", limits::BODY_TIME_MAX.as_secs());
+        return Err(answer(StatusCode::REQUEST_TIMEOUT, "too_slow", message, None));
+    };
+    let bytes = match collected {
         Ok(Some(bytes)) => bytes,
         Ok(None) => {
             let message = format!("the body is over the limit of {max} bytes; send less at once");
@@ -139,12 +145,14 @@ mod tests {
     use std::convert::Infallible;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
 
     use axum::body::Body;
+    use axum::extract::Request;
     use futures_util::{StreamExt, stream};
 
-    use super::collect;
-    use crate::limits::{DROPPED_BODY_BYTES_MAX, DROPPED_BODY_TIME_MAX};
+    use super::{collect, read};
+    use crate::limits::{BODY_TIME_MAX, DROPPED_BODY_BYTES_MAX, DROPPED_BODY_TIME_MAX};
 
     #[tokio::test]
     async fn of_a_body_without_end_a_bounded_rest_is_read() {
@@ -158,6 +166,19 @@ mod tests {
         assert_eq!(collect(Body::from_stream(endless), 10).await.unwrap(), None);
         let dropped = sent.load(Ordering::Relaxed) - CHUNK;
         assert_eq!(dropped, DROPPED_BODY_BYTES_MAX + CHUNK, "the one that crosses it is the last");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_comes_a_byte_at_a_time_is_given_up() {
+        let begun = tokio::time::Instant::now();
+        let byte = |()| async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Some((Ok::<_, Infallible>(" "), ()))
+        };
+        let request = Request::new(Body::from_stream(stream::unfold((), byte)));
+        let refused = read::<serde_json::Value>(request, 1 << 20).await.unwrap_err();
+        assert_eq!(refused.status(), 408);
+        assert_eq!(begun.elapsed().as_secs(), BODY_TIME_MAX.as_secs());
     }
 
     #[tokio::test(start_paused = true)]

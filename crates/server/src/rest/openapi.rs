@@ -169,7 +169,7 @@ fn responses(row: &RouteRow, known: &Operation<'_>) -> Value {
         statuses.insert(413);
     }
     if known.body.as_ref().is_some_and(|(kind, _)| *kind == "application/json") {
-        statuses.insert(415);
+        statuses.extend([408, 415]);
     }
     if known.refuses {
         statuses.extend([404, 500]);
@@ -200,6 +200,7 @@ fn refusals(error: &Value) -> Value {
                `one_time_password`.",
         ),
         (404, "There is no such thing: `not_found`, `no_vendor`."),
+        (408, "The body came too slowly: `too_slow`."),
         (
             409,
             "Not as things stand: `exists`, `draft_outdated`, `draft_changed`, `version_moved`, `named_by_entries`, \

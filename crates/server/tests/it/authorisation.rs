@@ -8,6 +8,7 @@ use crate::harness::{Server, token};
 /// The least role of every route. A route that is not here fails the first test.
 const EXPECTED: &str = "\
 anyone   GET    /health
+anyone   GET    /api/v1/openapi.json
 anyone   POST   /api/v1/sign-in
 viewer   GET    /api/v1/status
 viewer   GET    /api/v1/releases

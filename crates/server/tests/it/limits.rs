@@ -9,7 +9,7 @@ use headwater_server::limits;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::endpoint::Endpoint;
 use crate::harness::{Server, now};
@@ -42,8 +42,11 @@ async fn each_listener_takes_its_connections_and_no_more() {
 /// Opens as many connections as there may be; one more is told 503, and answered as usual once one is gone.
 async fn check(address: SocketAddr, max: usize, ask: impl AsyncFn() -> Option<u16>, usual: u16) {
     let mut open = Vec::new();
-    for _ in 0..max {
-        open.push(TcpStream::connect(address).await.unwrap());
+    for number in 0..max {
+        // One address has a half of them.
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from(([127, 0, 0, 2 + u8::from(number >= max / 2)], 0))).unwrap();
+        open.push(socket.connect(address).await.unwrap());
     }
     assert_eq!(ask().await, Some(503), "{address}");
     open.pop();
