@@ -117,7 +117,7 @@ impl std::fmt::Debug for BackupRequest {
 }
 
 /// A fleet CA that was replaced.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CaRotated {
     /// The number of the new one, which counts from 1.
     pub number: u64,

@@ -74,6 +74,10 @@ const SUMMARIES: &[(&str, &str)] = &[
     ("POST /api/v1/vendor/sync", "Takes what is new at the vendor source; answers when that is done."),
     ("POST /api/v1/backup", "A backup of the server, as a tar."),
     ("GET /api/v1/keys", "The signing keys, and what has to be done by when."),
+    (
+        "POST /api/v1/keys/ca/rotate",
+        "Makes a new fleet CA, which clients come to know while the old one still counts.",
+    ),
     ("POST /api/v1/keys/{class}/draft", "Drafts a new root to be signed."),
     ("POST /api/v1/keys/{class}/root", "Takes a signed root into force."),
     ("GET /api/v1/tokens", "API tokens: one's own; for an admin, all."),
