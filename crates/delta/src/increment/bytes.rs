@@ -139,6 +139,27 @@ impl ByteModel {
         contexts.map(|context| self.row(context))
     }
 
+    /// What the rows say of the bit at `node`; answers their states.
+    #[inline]
+    fn ask_rows(&self, rows: &[usize; ROWS], node: usize, inputs: &mut [i16; INPUTS]) -> [usize; ROWS] {
+        let mut states = [0usize; ROWS];
+        for k in 0..ROWS {
+            states[k] = k << 10 | self.rows[rows[k] >> 1].0[rows[k] & 1][node].state();
+            inputs[k] = self.logistic.stretch(u32::from(self.refine[states[k]]));
+        }
+        states
+    }
+
+    #[inline]
+    fn learn_rows(&mut self, rows: &[usize; ROWS], node: usize, states: &[usize; ROWS], bit: bool) {
+        for k in 0..ROWS {
+            self.rows[rows[k] >> 1].0[rows[k] & 1][node].learn(bit);
+            let refined = &mut self.refine[states[k]];
+            let target = if bit { 65535 } else { 0 };
+            *refined = (i32::from(*refined) + ((target - i32::from(*refined)) >> 6)) as u16;
+        }
+    }
+
     /// Codes `byte`, and learns it. The history is told by the caller.
     pub(super) fn code(
         &mut self,
@@ -166,11 +187,7 @@ impl ByteModel {
             }
             let node = if i < 4 { partial } else { partial & ((1 << (i - 4)) - 1) | 1 << (i - 4) } as usize;
             let mut inputs = [0i16; INPUTS];
-            let mut states = [0usize; ROWS];
-            for k in 0..ROWS {
-                states[k] = k << 10 | self.rows[rows[k] >> 1].0[rows[k] & 1][node].state();
-                inputs[k] = self.logistic.stretch(u32::from(self.refine[states[k]]));
-            }
+            let states = self.ask_rows(&rows, node, &mut inputs);
             // The repetition foresees the next bit while it was right so far.
             let mut alike = None;
             let mut length = 0;
@@ -201,12 +218,7 @@ impl ByteModel {
             let mixed = squash(x / 3);
             let p = mixed.clamp(32, 65535 - 32) as u32;
             let bit = coder.bit(byte >> (7 - i) & 1 == 1, p);
-            for k in 0..ROWS {
-                self.rows[rows[k] >> 1].0[rows[k] & 1][node].learn(bit);
-                let refined = &mut self.refine[states[k]];
-                let target = if bit { 65535 } else { 0 };
-                *refined = (i32::from(*refined) + ((target - i32::from(*refined)) >> 6)) as u16;
-            }
+            self.learn_rows(&rows, node, &states, bit);
             if let Some(at) = alike {
                 self.alike[at].learn(bit, 250);
             }

@@ -191,3 +191,32 @@ fn ops(coder: &mut impl BitCoder, head: Head, ops: &[Op], size: u64) -> Result<V
     }
     Ok(read)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::increment::range::{BitReader, BitWriter};
+
+    #[test]
+    fn more_copies_than_the_limit_are_refused() {
+        for (count, refused) in [(OPS_MAX, false), (OPS_MAX + 1, true)] {
+            let head = Head { memory_units: 255, rows_log: ROWS_LOG_MIN };
+            let mut writer = BitWriter::new();
+            Number::new().code(&mut writer, [0; 4], count as u32);
+            let bytes = writer.finish();
+            let read = ops(&mut BitReader::new(&bytes[..]), head, &[], u64::MAX);
+            assert_eq!(read.is_err(), refused, "{count}");
+        }
+    }
+
+    #[test]
+    fn more_segments_than_the_limit_are_not_kept() {
+        for count in [ELF_SEGMENTS_MAX as u32, ELF_SEGMENTS_MAX as u32 + 1] {
+            let mut writer = BitWriter::new();
+            Number::new().code(&mut writer, [0; 4], count);
+            let bytes = writer.finish();
+            let read = segments(&mut BitReader::new(&bytes[..]), &Layout::default(), &[]);
+            assert_eq!(read.len() as u64, ELF_SEGMENTS_MAX, "{count}");
+        }
+    }
+}

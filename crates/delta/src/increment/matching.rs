@@ -149,17 +149,8 @@ pub(super) fn ops(
             }
             if last_scan + forward > scan - backward {
                 let overlap = last_scan + forward - (scan - backward);
-                let (mut score, mut best, mut kept) = (0i64, 0i64, 0usize);
-                for i in 0..overlap {
-                    let left = last_scan + forward - overlap + i;
-                    score += i64::from(base.get(last_position + forward - overlap + i) == Some(&new[left]));
-                    let right = scan - backward + i;
-                    score -= i64::from(base.get(position - backward + i) == Some(&new[right]));
-                    if score > best {
-                        best = score;
-                        kept = i + 1;
-                    }
-                }
+                let ends = (last_scan + forward - overlap, last_position + forward - overlap);
+                let kept = parted(overlap, ends, (scan - backward, position - backward), new, base);
                 forward = forward - overlap + kept;
                 backward -= kept;
             }
@@ -180,6 +171,20 @@ pub(super) fn ops(
         found.push(Op { literal: (new.len() - done) as u32, copy: 0, base: 0 });
     }
     Ok(found)
+}
+
+/// How many of the bytes that two matches claim the first should keep; of each, where the overlap is in both files.
+fn parted(overlap: usize, first: (usize, usize), second: (usize, usize), new: &[u8], base: &[u8]) -> usize {
+    let (mut score, mut best, mut kept) = (0i64, 0i64, 0usize);
+    for i in 0..overlap {
+        score += i64::from(base.get(first.1 + i) == Some(&new[first.0 + i]));
+        score -= i64::from(base.get(second.1 + i) == Some(&new[second.0 + i]));
+        if score > best {
+            best = score;
+            kept = i + 1;
+        }
+    }
+    kept
 }
 
 /// How far along `pairs` of places most bytes are alike.
