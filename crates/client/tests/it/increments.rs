@@ -1,7 +1,7 @@
 //! Increments at the client: the fewest bytes, and the full body where they come to nothing (C1, P10, P11).
 
 use headwater_api::report::{Attempt, AttemptResult, ClassResult, Reason, Report};
-use headwater_client::limits::INCREMENT_MEMORY_MAX;
+use headwater_client::limits::{INCREMENT_MEMORY_MAX, INCREMENT_ROUNDS_MAX};
 use headwater_client::{Config, RunOptions};
 use headwater_policy::Class;
 use headwater_repo::{Digest, IncrementFormat, Intermediate, Manifest};
@@ -167,7 +167,7 @@ async fn an_increment_that_was_signed_and_makes_something_else_gives_way_to_anot
     join(&mut world, &[(1, 2), (2, 3)]);
     // A publisher's fault: named for release 1, made of something else. It is one small hop, and looks the cheapest.
     let mut other = content(2);
-    other[299_999] ^= 1;
+    other.insert(0, 7);
     let mut wrong = world.components().increment(&other, &content(3));
     wrong.base = Digest::of(&content(1));
     world.components().join("rules", |manifest| manifest.files[0].increments.push(wrong));
@@ -178,6 +178,50 @@ async fn an_increment_that_was_signed_and_makes_something_else_gives_way_to_anot
         attempt.reason == Some(Reason::Increment) && attempt.result == AttemptResult::Failed
     };
     assert!(report.attempts.iter().any(told), "{report:#?}");
+}
+
+#[tokio::test]
+async fn after_a_few_ways_that_came_to_nothing_the_body_is_taken() {
+    // The file with some bytes changed: another base, from which an increment is the larger the more changed.
+    let base = |number: usize, changed: usize| {
+        let mut base = content(1);
+        let changes = noise(changed);
+        changes.iter().enumerate().for_each(|(at, change)| base[number * 50_000 + at * 7] ^= change | 1);
+        base
+    };
+    let rounds = usize::try_from(INCREMENT_ROUNDS_MAX).unwrap();
+    for wrong in [rounds - 1, rounds] {
+        let mut world = World::new().await;
+        let bases: Vec<Vec<u8>> = (0..=wrong).map(|number| base(number, 20 + 700 * number)).collect();
+        let names = ["a", "b", "c", "d", "e", "f"];
+        let files: Vec<(&str, &[u8])> = names.iter().copied().zip(bases.iter().map(Vec::as_slice)).collect();
+        world.components().release(&NewRelease {
+            name: "rules",
+            sequence: 1,
+            files: &files,
+            ..NewRelease::default()
+        });
+        let client = world.client("pc");
+        update(&client).await;
+        release(&mut world, 2);
+        let mut made = Vec::new();
+        for (number, base) in bases.iter().enumerate() {
+            let mut from = base.clone();
+            // All but the last, which is the largest, are of something else: of the file, a byte further.
+            if number < wrong {
+                from.insert(0, 7);
+            }
+            let mut increment = world.components().increment(&from, &content(2));
+            increment.base = Digest::of(base);
+            made.push(increment);
+        }
+        assert!(made.is_sorted_by_key(|increment| increment.size));
+        world.components().join("rules", |manifest| manifest.files[0].increments = made);
+        let report = update(&client).await;
+        is_at(&client, 2);
+        let body = bytes(&report).0 > 300_000;
+        assert_eq!(body, wrong == rounds, "{wrong} increments came to nothing");
+    }
 }
 
 #[tokio::test]

@@ -386,6 +386,7 @@ fn a_choice_too_large_to_be_looked_through_is_still_one() {
     let least: u64 = (1..=nodes)
         .map(|from| past.edges.iter().filter(|edge| edge.from == from).map(|edge| edge.size).min().unwrap())
         .sum();
-    // Far more than CHOICES_MAX partial choices fit this budget badly.
+    let partial_choices = (1..=nodes).fold(1_u64, |all, _| all.saturating_mul(4));
+    assert!(partial_choices > u64::from(limits::CHOICES_MAX), "and most fit the budget badly");
     assert_eq!(choose(&past, least + 5_000).len(), nodes, "everybody has a way");
 }

@@ -13,8 +13,8 @@ use headwater_api::v1::{SyncProgress, SyncResult, SyncedRelease, VendorRequest, 
 use headwater_depot::{BackOff, FetchSettings, Fetcher, MetadataStore, Progress, Source, Walk};
 use headwater_policy::{Class, ParseError, SourceKey, SourceUrl};
 use headwater_repo::{
-    ComponentName, Digest, Draft, Manifest, ReleaseList, Sequence, Stocked, TargetName, Trusted, layout,
-    roll_back, stage_release,
+    ComponentName, Digest, Draft, Manifest, ReleaseList, Sequence, Stock, Stocked, TargetName, Trusted,
+    layout, roll_back, stage_release,
 };
 use jiff::Timestamp;
 use serde_json::json;
@@ -23,9 +23,9 @@ use super::App;
 use super::policies::invalid_list;
 use crate::access::By;
 use crate::audit::Audit;
-use crate::db::increments;
 use crate::db::releases::{self as release_rows, ReleaseRow};
 use crate::db::vendor::{self as rows, VendorRow};
+use crate::db::{Tx, increments};
 use crate::error::{Doing, Error, Refusal, Result, chain};
 use crate::limits;
 
@@ -266,13 +266,7 @@ impl App {
             return Err(Stopped("its release list is another component's".to_owned()));
         }
         let ours = self.release_list(class, name)?;
-        let newest = ours.as_ref().map(|list| list.newest().sequence);
-        let mut manifests = Vec::new();
-        for release in
-            theirs.releases().iter().filter(|release| newest.is_none_or(|newest| release.sequence > newest))
-        {
-            manifests.push((visit.manifest(&theirs, release.sequence).await?, release.published));
-        }
+        let manifests = visit.newer(&theirs, ours.as_ref()).await?;
         let current = visit.manifest(&theirs, theirs.current().sequence).await?;
         let lineup = self.lineup(class, name)?;
         let here = lineup.as_ref().map(|lineup| lineup.files.clone()).unwrap_or_default();
@@ -290,16 +284,9 @@ impl App {
         let mut tx = self.db.begin().await?;
         let mut stock = self.stock_there(class).await?;
         // Increments of theirs that are new join the release; ours the increments job joins.
-        let joined = taken.only_theirs.iter().any(|pair| !stock.contains_key(pair));
-        for (pair, increment) in &taken.increments {
-            let only_theirs = taken.only_theirs.contains(pair);
-            increments::put(&mut tx, class, *pair, only_theirs, Some(increment)).await?;
-            let increment = increment.clone();
-            stock.insert(
-                *pair,
-                if only_theirs { Stocked::Taken(increment) } else { Stocked::Made(increment) },
-            );
-        }
+        let is_ours = ours.as_ref().is_some_and(|list| list.release(whole.sequence).is_some());
+        let joined = is_ours && taken.only_theirs.iter().any(|pair| !stock.contains_key(pair));
+        put_taken(&mut tx, class, &taken, &mut stock).await?;
         whole = self.named_from_stock(lineup.as_ref(), &earlier, &whole, &stock);
         let mut draft = self.draft(class);
         let changed = decide(&mut draft, ours, &manifests, &theirs, &whole)?;
@@ -309,13 +296,7 @@ impl App {
         draft.add(layout::manifest(name, whole.sequence), whole.to_bytes()?)?;
         let mut staged = self.stage(class, draft, now)?;
         release_rows::put_component(&mut tx, class, name, true).await?;
-        for (manifest, _) in &manifests {
-            let row = ReleaseRow { sequence: manifest.sequence.get(), version: manifest.version.to_string() };
-            let blobs: Vec<Digest> = manifest.files.iter().map(|file| file.body.sha256).collect();
-            release_rows::insert_release(&mut tx, class, name, &row, &blobs).await?;
-        }
-        let blobs: Vec<Digest> = whole.files.iter().map(|file| file.body.sha256).collect();
-        release_rows::add_blobs(&mut tx, class, name, whole.sequence, &blobs).await?;
+        note_releases(&mut tx, class, &manifests, &whole).await?;
         match changed {
             Some(list) => {
                 let oldest = list.releases()[0].sequence;
@@ -369,7 +350,55 @@ impl App {
     }
 }
 
+/// Puts what was taken in stock.
+async fn put_taken(
+    tx: &mut Tx,
+    class: Class,
+    taken: &take::Taken,
+    stock: &mut Stock,
+) -> std::result::Result<(), Stopped> {
+    for (pair, increment) in &taken.increments {
+        let only_theirs = taken.only_theirs.contains(pair);
+        increments::put(tx, class, *pair, only_theirs, Some(increment)).await?;
+        let increment = increment.clone();
+        stock.insert(*pair, if only_theirs { Stocked::Taken(increment) } else { Stocked::Made(increment) });
+    }
+    Ok(())
+}
+
+/// Notes new releases and the bodies that they need; `whole` is the current one, which may be known.
+async fn note_releases(
+    tx: &mut Tx,
+    class: Class,
+    manifests: &[(Manifest, Timestamp)],
+    whole: &Manifest,
+) -> std::result::Result<(), Stopped> {
+    let bodies =
+        |manifest: &Manifest| manifest.files.iter().map(|file| file.body.sha256).collect::<Vec<Digest>>();
+    let name = &whole.component;
+    for (manifest, _) in manifests {
+        let row = ReleaseRow { sequence: manifest.sequence.get(), version: manifest.version.to_string() };
+        release_rows::insert_release(tx, class, name, &row, &bodies(manifest)).await?;
+    }
+    Ok(release_rows::add_blobs(tx, class, name, whole.sequence, &bodies(whole)).await?)
+}
+
 impl Visit {
+    /// The manifests of the vendor's releases that are newer than every one of ours.
+    async fn newer(
+        &self,
+        theirs: &ReleaseList,
+        ours: Option<&ReleaseList>,
+    ) -> std::result::Result<Vec<(Manifest, Timestamp)>, Stopped> {
+        let newest = ours.map(|list| list.newest().sequence);
+        let is_new = |sequence: Sequence| newest.is_none_or(|newest| sequence > newest);
+        let mut manifests = Vec::new();
+        for release in theirs.releases().iter().filter(|release| is_new(release.sequence)) {
+            manifests.push((self.manifest(theirs, release.sequence).await?, release.published));
+        }
+        Ok(manifests)
+    }
+
     /// The manifest of one of the vendor's releases of a component.
     async fn manifest(
         &self,
