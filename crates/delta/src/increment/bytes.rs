@@ -215,8 +215,7 @@ impl ByteModel {
             for (mixer, choice) in self.mixers.iter_mut().zip(choices) {
                 x += mixer.mix(&inputs, choice);
             }
-            let mixed = squash(x / 3);
-            let p = mixed.clamp(32, 65535 - 32) as u32;
+            let p = squash(x / 3).clamp(32, 65535 - 32) as u32;
             let bit = coder.bit(byte >> (7 - i) & 1 == 1, p);
             self.learn_rows(&rows, node, &states, bit);
             if let Some(at) = alike {

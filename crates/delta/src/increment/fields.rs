@@ -206,3 +206,19 @@ fn is_text(section: &Section) -> bool {
         b".dynstr" | b".gcc_except_table" | b".eh_frame" | b".eh_frame_hdr" | b".gopclntab"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::FIELDS_MAX;
+
+    #[test]
+    fn no_more_fields_than_the_limit_are_kept() {
+        let layout = Layout::default();
+        let mut fields = Fields { layout, found: Vec::new(), origins: vec![0], most: FIELDS_MAX };
+        for at in 0..FIELDS_MAX as u64 + 1 {
+            fields.add(at * 4, Kind::Call, Origin::Itself(4));
+        }
+        assert_eq!(fields.all().len(), FIELDS_MAX);
+    }
+}
