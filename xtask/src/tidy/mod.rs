@@ -2,10 +2,11 @@
 //!
 //! A rule takes the text of files and returns findings; a finding names the place and the way out. What each rule
 //! checks stands in its module: `table` (who may use whom), `lengths`, `limits`,
-//! `words`. What clippy can check is left to it.
+//! `security`, `words`. What clippy can check is left to it.
 
 mod lengths;
 mod limits;
+mod security;
 mod table;
 mod words;
 
@@ -59,6 +60,7 @@ pub fn check_workspace() -> Result<()> {
     findings.extend(lengths::check(&sources));
     findings.extend(limits::check(&members, &sources));
     findings.extend(words::check(&sources));
+    findings.extend(security::check(&sources));
     findings.extend(inherits_lints(&root, &members)?);
     if findings.is_empty() {
         return Ok(());

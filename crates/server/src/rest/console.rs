@@ -42,7 +42,12 @@ const ADMIN: Least = Least::Role(Role::Admin);
 
 /// Everything that administrators may ask of the console plane, and the least role that it takes.
 pub fn table() -> Table<Arc<App>> {
-    Table::new()
+    fleet_and_trust(content(Table::new()))
+}
+
+/// What is published, from where it is taken, and what is set at domains.
+fn content(table: Table<Arc<App>>) -> Table<Arc<App>> {
+    table
         .get("/health", ANYONE, health)
         .get("/api/v1/openapi.json", ANYONE, openapi::openapi)
         .get("/api/v1/status", VIEWER, status)
@@ -82,6 +87,11 @@ pub fn table() -> Table<Arc<App>> {
         .post("/api/v1/domains/{path}/drafts/{name}/save", OPERATOR, save_settings)
         .put("/api/v1/domains/{path}/update-agents", OPERATOR, give_domain)
         .delete("/api/v1/domains/{path}/update-agents", OPERATOR, take_domain)
+}
+
+/// Who belongs to the fleet, whom the server believes, and who administers it.
+fn fleet_and_trust(table: Table<Arc<App>>) -> Table<Arc<App>> {
+    table
         .get("/api/v1/clients", VIEWER, clients)
         .post("/api/v1/clients/{id}/revoke", OPERATOR, revoke_client)
         .get("/api/v1/strangers", VIEWER, strangers)

@@ -172,7 +172,7 @@ fn responses(row: &RouteRow, known: &Operation<'_>) -> Value {
         statuses.extend([408, 415]);
     }
     if known.refuses {
-        statuses.extend([404, 500]);
+        statuses.extend([400, 404, 500]);
         if row.method != Method::GET {
             statuses.extend([409, 413, 422, 507]);
         }
