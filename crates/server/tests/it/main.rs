@@ -22,6 +22,7 @@ mod openapi;
 mod refusals;
 mod releases;
 mod roles;
+mod silence;
 mod slow;
 mod sources;
 mod start;
