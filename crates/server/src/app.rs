@@ -66,7 +66,7 @@ pub struct App {
     pub(crate) hashing: Semaphore,
     pub(crate) attempts: Mutex<attempts::Attempts>,
     /// Failed attempts to sign in recorded since a moment.
-    pub(crate) failures: Mutex<(Timestamp, u32)>,
+    pub(crate) failures: Mutex<attempts::Recorded>,
     first_password: Mutex<Option<Secret>>,
     pub(crate) syncing: tokio::sync::Mutex<()>,
     pub(crate) sync_progress: Mutex<Option<SyncProgress>>,

@@ -181,3 +181,19 @@ fn view(row: AdministratorRow) -> AdministratorView {
         last_sign_in: row.last_sign_in,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_short_and_of_few_letters() {
+        let max = limits::ADMINISTRATOR_NAME_CHARS_MAX;
+        let check = |name: &str, taken: bool| assert_eq!(check_name(name).is_ok(), taken, "{name}");
+        check("", false);
+        check("ann@example.com", true);
+        check("Ann", false);
+        check(&"a".repeat(max), true);
+        check(&"a".repeat(max + 1), false);
+    }
+}

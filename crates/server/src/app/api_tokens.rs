@@ -175,3 +175,31 @@ fn view(row: TokenRow) -> ApiTokenView {
         expires: row.expires,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_token_is_asked_for_with_keeps_to_its_limits() {
+        let check = |scopes: usize, days: u32, problem: Option<&str>| {
+            let request = ApiTokenRequest {
+                name: "ci".to_owned(),
+                role: "viewer".to_owned(),
+                scopes: vec!["status".to_owned(); scopes],
+                days: Some(days),
+            };
+            let said = super::check(&request).map_err(|error| format!("{error:?}"));
+            match problem {
+                None => assert_eq!(said, Ok(Role::Viewer)),
+                Some(problem) => assert!(said.as_ref().is_err_and(|said| said.contains(problem)), "{said:?}"),
+            }
+        };
+        let (scopes, days) = (limits::TOKEN_SCOPES_MAX, limits::TOKEN_DAYS_MAX);
+        check(scopes, days, None);
+        check(0, 1, None);
+        check(scopes + 1, days, Some("scopes: at most 64"));
+        check(scopes, days + 1, Some("days: 3651 is outside 1 to 3650"));
+        check(scopes, 0, Some("days: 0 is outside"));
+    }
+}

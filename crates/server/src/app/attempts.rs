@@ -4,12 +4,14 @@
 //! An account waits for a minute at most: a stranger must not be able to keep its owner out for long. An address
 //! waits up to a quarter of an hour.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::limits::{
-    ATTEMPT_WAIT_ACCOUNT_MAX, ATTEMPT_WAIT_ADDRESS_MAX, ATTEMPTS_KEYS_MAX, ATTEMPTS_UNPUNISHED,
+    ATTEMPT_WAIT_ACCOUNT_MAX, ATTEMPT_WAIT_ADDRESS_MAX, ATTEMPTS_KEYS_MAX, ATTEMPTS_RECORDED_MAX,
+    ATTEMPTS_UNPUNISHED,
 };
 
 /// Whose attempts are counted.
@@ -92,6 +94,39 @@ impl Attempts {
     }
 }
 
+/// How many failed attempts the audit log was told of within an hour.
+#[derive(Debug, Default)]
+pub struct Recorded {
+    since: Timestamp,
+    count: u32,
+}
+
+/// What the audit log is told of a failed attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// That it was made.
+    This,
+    /// That it and the rest of this hour's are not recorded.
+    NoMore,
+    /// Nothing.
+    Nothing,
+}
+
+impl Recorded {
+    /// One more has failed.
+    pub fn fail(&mut self, now: Timestamp) -> Told {
+        if now.duration_since(self.since) >= SignedDuration::from_hours(1) {
+            *self = Self { since: now, count: 0 };
+        }
+        self.count = self.count.saturating_add(1);
+        match self.count.cmp(&ATTEMPTS_RECORDED_MAX) {
+            Ordering::Less => Told::This,
+            Ordering::Equal => Told::NoMore,
+            Ordering::Greater => Told::Nothing,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,6 +158,40 @@ mod tests {
         assert_eq!(attempts.wait(&keys("bob", "10.0.0.2"), at(0)), None);
         attempts.succeed(&ann);
         assert_eq!(attempts.wait(&ann, at(0)), None);
+    }
+
+    #[test]
+    fn a_wait_grows_up_to_its_limit_and_no_further() {
+        let check = |key: Key, max: i64| {
+            let keys = [key];
+            let mut attempts = Attempts::default();
+            let mut waits = Vec::new();
+            for _ in 0..ATTEMPTS_UNPUNISHED + 40 {
+                attempts.fail(&keys, at(0));
+                waits.extend(attempts.wait(&keys, at(0)).map(|seconds| i64::from(seconds) - 1));
+            }
+            assert!(waits.iter().any(|wait| *wait > max / 2 && *wait < max), "{waits:?}");
+            assert_eq!(waits.iter().max(), Some(&max));
+            assert_eq!(attempts.wait(&keys, at(max - 1)), Some(2));
+            assert_eq!(attempts.wait(&keys, at(max)), None);
+        };
+        check(Key::Account("ann".to_owned()), ATTEMPT_WAIT_ACCOUNT_MAX);
+        check(Key::Address("10.0.0.1".to_owned()), ATTEMPT_WAIT_ADDRESS_MAX);
+    }
+
+    #[test]
+    fn the_audit_log_is_told_of_so_many_an_hour() {
+        let mut recorded = Recorded::default();
+        let mut hour = |now: i64| {
+            for _ in 0..ATTEMPTS_RECORDED_MAX - 1 {
+                assert_eq!(recorded.fail(at(now)), Told::This);
+            }
+            assert_eq!(recorded.fail(at(now)), Told::NoMore);
+            assert_eq!(recorded.fail(at(now + 1)), Told::Nothing);
+        };
+        hour(0);
+        // The next hour has its own.
+        hour(3600);
     }
 
     #[test]

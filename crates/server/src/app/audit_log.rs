@@ -77,14 +77,7 @@ impl App {
         if let Some(anchor) = &anchor {
             findings.extend(anchored(anchor, at_anchor.as_deref(), follower.head()));
         }
-        findings.truncate(limits::AUDIT_FINDINGS_MAX);
-        Ok(AuditVerified {
-            intact: findings.is_empty(),
-            records: follower.head().number,
-            head: follower.head().hash.clone(),
-            signed: anchor.map(|anchor| anchor.number),
-            findings,
-        })
+        Ok(verdict(follower.head(), anchor.map(|anchor| anchor.number), findings))
     }
 
     /// Before anything is recorded or signed anew: sees whether the log still holds what was signed of it, and records
@@ -175,6 +168,18 @@ impl App {
     }
 }
 
+/// What verifying answers.
+fn verdict(last: &Head, signed: Option<u64>, mut findings: Vec<String>) -> AuditVerified {
+    findings.truncate(limits::AUDIT_FINDINGS_MAX);
+    AuditVerified {
+        intact: findings.is_empty(),
+        records: last.number,
+        head: last.hash.clone(),
+        signed,
+        findings,
+    }
+}
+
 /// What is wrong with the end, if anything.
 fn ending(last: &Head, head: Option<(&Head, bool)>) -> Option<String> {
     match head {
@@ -224,5 +229,25 @@ fn view(chained: Chained) -> AuditRecord {
         after: record.after,
         previous,
         hash,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_findings_are_told() {
+        let check = |found: usize, told: usize| {
+            let findings: Vec<String> = (0..found).map(|number| format!("finding {number}")).collect();
+            let verified = verdict(&Head::beginning(), None, findings.clone());
+            assert_eq!(verified.findings, findings[..told]);
+            assert_eq!(verified.intact, found == 0);
+        };
+        let max = limits::AUDIT_FINDINGS_MAX;
+        check(0, 0);
+        check(max - 1, max - 1);
+        check(max, max);
+        check(max + 1, max);
     }
 }

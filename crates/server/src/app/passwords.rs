@@ -19,13 +19,7 @@ impl App {
     /// # Errors
     /// A refusal for one that is too short or too long.
     pub(crate) async fn hash_password(&self, password: &Secret) -> Result<String> {
-        let (min, max) = (limits::PASSWORD_CHARS_MIN, limits::PASSWORD_BYTES_MAX);
-        if password.expose().chars().count() < min || password.expose().len() > max {
-            return Err(Refusal::invalid(format!(
-                "new_password: it must have at least {min} characters, and at most {max} bytes"
-            ))
-            .into());
-        }
+        check(password)?;
         let password = password.clone();
         self.work(move || {
             let salt: [u8; 16] = random_bytes();
@@ -60,6 +54,18 @@ impl App {
     }
 }
 
+/// Whether a password may be set.
+fn check(password: &Secret) -> Result<()> {
+    let (min, max) = (limits::PASSWORD_CHARS_MIN, limits::PASSWORD_BYTES_MAX);
+    if password.expose().chars().count() < min || password.expose().len() > max {
+        return Err(Refusal::invalid(format!(
+            "new_password: it must have at least {min} characters, and at most {max} bytes"
+        ))
+        .into());
+    }
+    Ok(())
+}
+
 /// 19 MiB, two passes: what OWASP asks of argon2id at least.
 fn hasher() -> Argon2<'static> {
     let params = Params::new(19_456, 2, 1, None).expect("the parameters are within what argon2 takes");
@@ -69,6 +75,21 @@ fn hasher() -> Argon2<'static> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_has_enough_characters_and_not_too_many_bytes() {
+        let check = |password: String, taken: bool| {
+            assert_eq!(check(&Secret::new(password.clone())).is_ok(), taken, "{password}");
+        };
+        let (min, max) = (limits::PASSWORD_CHARS_MIN, limits::PASSWORD_BYTES_MAX);
+        for letter in ["a", "\u{e9}"] {
+            check(letter.repeat(min - 1), false);
+            check(letter.repeat(min), true);
+            check(letter.repeat(max / letter.len()), true);
+            check(letter.repeat(max / letter.len() + 1), false);
+        }
+        check("a".repeat(max + 1), false);
+    }
 
     #[test]
     fn the_hash_of_nobody_takes_as_long_as_any() {

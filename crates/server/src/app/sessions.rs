@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::App;
-use super::attempts::Key;
+use super::attempts::{Key, Told};
 use crate::access::{Actor, By, Role, SignedIn};
 use crate::db::administrators::{self as rows, AdministratorRow, SessionRow};
 use crate::error::{Refusal, Result};
@@ -144,23 +144,14 @@ impl App {
 
     /// Records a failed attempt, within what the log may grow by in an hour.
     pub(crate) async fn record_failure(&self, by: &By, who: &str) -> Result<()> {
-        let count = {
-            let mut recorded = self.failures.lock().expect("nobody panics while holding this lock");
-            if by.now.duration_since(recorded.0) >= SignedDuration::from_hours(1) {
-                *recorded = (by.now, 0);
-            }
-            recorded.1 = recorded.1.saturating_add(1);
-            recorded.1
-        };
+        let told = self.failures.lock().expect("nobody panics while holding this lock").fail(by.now);
         let did = By { actor: Actor::Stranger, ..by.clone() };
-        if count < limits::ATTEMPTS_RECORDED_MAX {
-            self.record(did.did("session.refuse", who)).await
-        } else if count == limits::ATTEMPTS_RECORDED_MAX {
-            self.record(did.did("session.refuse", "many; those of the rest of this hour are not recorded"))
-                .await
-        } else {
-            Ok(())
-        }
+        let who = match told {
+            Told::This => who,
+            Told::NoMore => "many; those of the rest of this hour are not recorded",
+            Told::Nothing => return Ok(()),
+        };
+        self.record(did.did("session.refuse", who)).await
     }
 }
 
@@ -185,5 +176,36 @@ fn site_of(from: &str) -> String {
             format!("{site:x}/64")
         }
         Err(_) => from.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::Db;
+    use crate::secret::AuditKey;
+
+    #[tokio::test]
+    async fn the_oldest_session_ends_when_one_more_begins_than_there_may_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = AuditKey::load_or_make(&folder.path().join("audit.key")).unwrap();
+        let db = Db::open(&folder.path().join("server.db"), key).await.unwrap();
+        let mut tokens = Vec::new();
+        for second in 0..=i64::from(limits::SESSIONS_PER_ADMINISTRATOR_MAX) {
+            let oldest_there = match tokens.first() {
+                Some(first) => db.session(&Secret::hash(first)).await.unwrap().is_some(),
+                None => true,
+            };
+            assert!(oldest_there, "{second} sessions began");
+            let mut tx = db.begin().await.unwrap();
+            let now = Timestamp::from_second(second).unwrap();
+            tokens.push(begin(&mut tx, "ann", Some(Role::Viewer), now).await.unwrap());
+            tx.commit(By::server(now).did("session.begin", "ann")).await.unwrap();
+        }
+        let (first, rest) = tokens.split_first().unwrap();
+        assert_eq!(db.session(&first.hash()).await.unwrap(), None);
+        for token in rest {
+            assert!(db.session(&token.hash()).await.unwrap().is_some());
+        }
     }
 }

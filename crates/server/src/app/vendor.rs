@@ -270,9 +270,7 @@ impl App {
         let current = visit.manifest(&theirs, theirs.current().sequence).await?;
         let lineup = self.lineup(class, name)?;
         let here = lineup.as_ref().map(|lineup| lineup.files.clone()).unwrap_or_default();
-        let earlier = manifests.iter().map(|(manifest, _)| manifest);
-        let earlier: Vec<&Manifest> =
-            earlier.filter(|manifest| manifest.sequence != current.sequence).collect();
+        let earlier = others(&manifests, current.sequence);
         let tell = |fetched| self.tell_fetched(fetched);
         let mut taken = take::take(self, &visit.walk, &current, &earlier, here, &tell).await?;
         let mut whole = taken.current.take().expect("what was taken is whole");
@@ -348,6 +346,11 @@ impl App {
             done => done.doing(|| format!("cannot remove {}", folder.display())),
         }
     }
+}
+
+/// The releases beside one.
+fn others(manifests: &[(Manifest, Timestamp)], current: Sequence) -> Vec<&Manifest> {
+    manifests.iter().map(|(manifest, _)| manifest).filter(|manifest| manifest.sequence != current).collect()
 }
 
 /// Puts what was taken in stock.

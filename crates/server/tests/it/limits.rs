@@ -9,10 +9,10 @@ use headwater_server::limits;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixStream};
 
 use crate::endpoint::Endpoint;
-use crate::harness::{Server, now};
+use crate::harness::{Server, answer, local, now, sql};
 
 /// Each listener has its places; one connection more is told to come back, and comes in once a place is free.
 #[tokio::test]
@@ -124,4 +124,59 @@ async fn a_vendor_schedule_keeps_to_its_limit() {
     let max = limits::VENDOR_SCHEDULE_MINUTES_MAX;
     server.ok("PUT", "/api/v1/vendor", every(max)).await;
     server.refused("PUT", "/api/v1/vendor", every(max + 1), 400, "invalid_request").await;
+}
+
+/// Asks over a connection to the local socket that stays open; says the beginning of the answer.
+async fn ask_locally(stream: &mut UnixStream) -> String {
+    stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    let mut start = [0; 15];
+    stream.read_exact(&mut start).await.unwrap();
+    String::from_utf8_lossy(&start).into_owned()
+}
+
+#[tokio::test]
+async fn a_connection_too_many_to_the_local_socket_waits_for_a_place() {
+    let server = Server::start().await;
+    let connect = || UnixStream::connect(&server.running.socket);
+    let mut open = Vec::new();
+    for _ in 0..limits::LOCAL_CONNECTIONS_MAX {
+        open.push(connect().await.unwrap());
+    }
+    // They are accepted in their order: if the last is answered, all have their places.
+    assert_eq!(ask_locally(open.last_mut().unwrap()).await, "HTTP/1.1 200 OK");
+    let mut beyond = connect().await.unwrap();
+    let mut asked = Box::pin(ask_locally(&mut beyond));
+    let early = tokio::time::timeout(std::time::Duration::from_millis(300), &mut asked).await;
+    assert!(early.is_err(), "it was answered: {early:?}");
+    open.pop();
+    assert_eq!(asked.await, "HTTP/1.1 200 OK");
+}
+
+/// Rows are put into the database: each administrator made as people make them costs a password worked out.
+#[tokio::test]
+async fn there_are_so_many_administrators_and_tokens_and_no_more() {
+    let (people, tokens) = (limits::ADMINISTRATORS_MAX, limits::TOKENS_MAX);
+    let folder = Server::start().await.stop().await;
+    // There is one of each: `admin`, and the harness's token.
+    let rows = format!(
+        "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < {people} - 1) \
+         INSERT INTO administrators SELECT 'p' || i, 'viewer', '', 0, 0, NULL FROM n; \
+         WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < {tokens} - 1) \
+         INSERT INTO api_tokens SELECT 't' || i, 'hash ' || i, NULL, 'viewer', '[]', 0, 9999999999 FROM n;"
+    );
+    sql(&folder.path().join("server.db"), &rows).await;
+    let config = crate::harness::config(folder.path());
+    let server = Server::start_on(folder, config).await;
+    let check = async |what: &str| {
+        let ask = async |name: &str| {
+            let request = local(&server.running).post(format!("http://localhost/api/v1/{what}"));
+            answer(request.json(&json!({"name": name, "role": "viewer"})).send().await.unwrap()).await
+        };
+        let (status, last) = ask("last").await;
+        assert_eq!(status, 201, "{last}");
+        let (status, refused) = ask("beyond").await;
+        assert_eq!((status, refused["error"]["code"].as_str()), (413, Some("too_large")), "{refused}");
+    };
+    check("administrators").await;
+    check("tokens").await;
 }
