@@ -163,11 +163,21 @@ impl Input {
         if stdin.is_terminal() {
             return Ok(Self::Terminal);
         }
+        Self::read(stdin)
+    }
+
+    /// The lines of what is not a terminal. What is too long is refused: half a password is another one.
+    fn read(input: impl std::io::Read) -> Result<Self, Failure> {
         let mut text = String::new();
-        stdin
-            .take(PASSWORD_INPUT_BYTES_MAX)
+        input
+            .take(PASSWORD_INPUT_BYTES_MAX + 1)
             .read_to_string(&mut text)
             .map_err(|error| Failure::bad_input(format!("cannot read the password from stdin: {error}")))?;
+        if text.len() as u64 > PASSWORD_INPUT_BYTES_MAX {
+            let limit = PASSWORD_INPUT_BYTES_MAX;
+            return Err(Failure::bad_input(format!("stdin holds more than {limit} bytes"))
+                .with_way_out("give it nothing but the password, and the new one as a second line"));
+        }
         let lines: Vec<String> = text.lines().map(str::to_owned).collect();
         Ok(Self::Lines(lines.into_iter()))
     }
@@ -184,5 +194,26 @@ impl Input {
                 .with_way_out("type it, or give it as a line of stdin"));
         }
         Ok(Secret::new(line))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_on_stdin_are_taken_whole_or_not_at_all() {
+        let check = |bytes: u64, taken: bool| {
+            let text = "a".repeat(bytes as usize);
+            let given = Input::read(text.as_bytes()).and_then(|mut input| input.secret("password: "));
+            match taken {
+                true => assert_eq!(given.map(|secret| secret.expose() == text).ok(), Some(true)),
+                false => assert!(given.is_err()),
+            }
+        };
+        check(0, false);
+        check(1, true);
+        check(PASSWORD_INPUT_BYTES_MAX, true);
+        check(PASSWORD_INPUT_BYTES_MAX + 1, false);
     }
 }
