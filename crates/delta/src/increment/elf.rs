@@ -110,3 +110,27 @@ pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
 pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << 32
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sections_beyond_the_limit_are_not_looked_at() {
+        let check = |sections: u64, looked_at: u64| {
+            let mut file = vec![0; 64 * (1 + sections as usize)];
+            file[..6].copy_from_slice(b"\x7fELF\x02\x01");
+            file[18..20].copy_from_slice(&MACHINE_X86_64.to_le_bytes());
+            file[40..48].copy_from_slice(&64_u64.to_le_bytes());
+            file[60..62].copy_from_slice(&(sections as u16).to_le_bytes());
+            for entry in file[64..].chunks_mut(64) {
+                entry[8..16].copy_from_slice(&ALLOCATED.to_le_bytes());
+            }
+            let layout = Layout::read(&mut Pages::new(file.as_slice()).unwrap()).unwrap().unwrap();
+            assert_eq!(layout.sections.len() as u64, looked_at, "{sections}");
+        };
+        check(ELF_SECTIONS_MAX - 1, ELF_SECTIONS_MAX - 1);
+        check(ELF_SECTIONS_MAX, ELF_SECTIONS_MAX);
+        check(ELF_SECTIONS_MAX + 1, ELF_SECTIONS_MAX);
+    }
+}

@@ -81,7 +81,7 @@ pub(super) fn ops(
         if control.cancelled() {
             return Err(IncrementError::Cancelled);
         }
-        let nearby = if effort < TEXT_EFFORT_MAX { NEARBY } else { NEARBY_TIRED };
+        let nearby = nearby(effort);
         effort += nearby as u64;
         match next(taste, nearby, index, base, new, at, from) {
             Some((new_at, base_at)) => {
@@ -94,6 +94,11 @@ pub(super) fn ops(
         ops.push(Op { literal: (new.len() - done) as u32, copy: 0, base: from as u32 });
     }
     Ok(ops)
+}
+
+/// How far is looked after so many bytes were looked through.
+fn nearby(effort: u64) -> usize {
+    if effort < TEXT_EFFORT_MAX { NEARBY } else { NEARBY_TIRED }
 }
 
 /// Where both go on alike after a difference at `at` and `from`.
@@ -143,4 +148,17 @@ fn next(
         skipped += 1;
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_encoder_looks_less_far_once_its_effort_is_used_up() {
+        let check = |effort: u64, expected: usize| assert_eq!(nearby(effort), expected, "{effort}");
+        check(0, NEARBY);
+        check(TEXT_EFFORT_MAX - 1, NEARBY);
+        check(TEXT_EFFORT_MAX, NEARBY_TIRED);
+    }
 }
