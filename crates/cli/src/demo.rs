@@ -24,6 +24,7 @@ use crate::repository::increments::Content;
 use clap::Args;
 use headwater_api::plan::PlanDocument;
 use headwater_api::report::Report;
+use headwater_api::secret::Secret;
 use headwater_api::v1::Draft;
 use headwater_server::Running;
 use jiff::Timestamp;
@@ -111,6 +112,7 @@ struct Demo {
     output: Output,
     started: Instant,
     server: Running,
+    first_password: Option<Secret>,
     vendor: Arc<Vendor>,
     fleet: Fleet,
     sites: Vec<Site>,
@@ -135,6 +137,7 @@ impl Demo {
         let vendor_address = if ipv6 { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() };
         let vendor = Vendor::start(data, vendor_address, now()).await?;
         let server = start_in_process(&data.join("server")).await?;
+        let first_password = server.take_first_password().map(|password| Secret::new(password.expose()));
         // The vendor brings its increments; making more would take the processors from everybody else here.
         server.app().pause_increments();
         let console = Console::new(&ServerLocation::socket(&server.socket))?;
@@ -144,6 +147,7 @@ impl Demo {
             output,
             started,
             server,
+            first_password,
             vendor: Arc::new(vendor),
             fleet,
             sites: sites::sites(arguments.clients, arguments.update_agents, ipv6),
@@ -268,10 +272,14 @@ impl Demo {
 
     fn introduce(&self, draft: &Draft) {
         let paint = self.output.paint();
+        let password = self.first_password.as_ref().map_or_else(
+            || "whose passwords are known already".to_owned(),
+            |password| format!("as admin with password {}, good for one sign-in", password.expose()),
+        );
         let clients: usize = self.sites.iter().map(|site| site.clients.len()).sum();
         let agents = self.sites.iter().filter(|site| site.agent.is_some()).count();
         self.output.line(&format!(
-            "{}: {} and {} at {}, on this machine alone\n  vendor source  {}\n  server         {} (administrators: {})\n",
+            "{}: {} and {} at {}, on this machine alone\n  vendor source  {}\n  server         {} (administrators: {}, {})\n",
             paint.bold("Headwater demo"),
             counted(clients, "client"),
             counted(agents, "update agent"),
@@ -279,6 +287,7 @@ impl Demo {
             self.vendor.url,
             self.server.fleet_url,
             self.server.console_url,
+            password,
         ));
         self.output.line(&format!(
             "{}: the clients that an entry selects update from its source; when no entry is left, from the server\n{}",
@@ -302,6 +311,7 @@ impl Demo {
             current: clients().filter(|member| is_current(member)).count(),
             update_agents: agents().count(),
             update_agents_current: agents().filter(|member| is_current(member)).count(),
+            first_password: self.first_password.clone(),
             ..Totals::default()
         }
     }

@@ -33,15 +33,12 @@ pub struct ServerArguments {
     /// Where clients connect; port 0 takes a free one [default: 127.0.0.1:8471]
     #[arg(long, value_name = "ADDRESS:PORT")]
     fleet_listen: Option<SocketAddr>,
-    /// Where administrators connect; port 0 takes a free one [default: 127.0.0.1:8470]
+    /// Where administrators connect, by HTTPS beyond loopback; port 0 takes a free one [default: 127.0.0.1:8470]
     #[arg(long, value_name = "ADDRESS:PORT")]
     console_listen: Option<SocketAddr>,
     /// Base URL by which clients reach the fleet listener [default: https:// and where it listens]
     #[arg(long, value_name = "URL")]
     fleet_url: Option<String>,
-    /// Let the console listen beyond loopback although it speaks plain HTTP: passwords and tokens can be read on the way
-    #[arg(long)]
-    unsafe_bind_beyond_loopback: bool,
 }
 
 /// Runs the server until it is told to stop.
@@ -55,7 +52,6 @@ pub async fn run(arguments: ServerArguments, output: Output) -> Result<Exit, Fai
         fleet_listen: arguments.fleet_listen,
         console_listen: arguments.console_listen,
         fleet_url: arguments.fleet_url,
-        unsafe_bind_beyond_loopback: arguments.unsafe_bind_beyond_loopback.then_some(true),
         ..RawConfig::default()
     };
     let config = Config::try_from(flags.over(file)).map_err(|error| Failure::bad_input(chain(&error)))?;

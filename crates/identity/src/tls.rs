@@ -1,15 +1,17 @@
-//! TLS as the fleet speaks it: version 1.3 only, both sides of the fleet's own CA.
+//! TLS as the fleet speaks it: version 1.3 only, both sides of the fleet's own CA. Administrators show no certificate.
 
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ServerSessionMemoryCache, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 use crate::certificate::{CaCertificate, Chain};
 use crate::error::IdentityError;
 use crate::keys::SecretKey;
-use crate::limits::TLS_SESSIONS_MAX;
+use crate::limits::{CHAIN_CERTIFICATES_MAX, PEM_LENGTH_MAX, TLS_SESSIONS_MAX};
 
 /// Whether a listener lets in those who show no certificate. Who may then do what is for its routes to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +46,38 @@ pub fn server_config(
         .map_err(tls)?
         .with_client_cert_verifier(verifier)
         .with_single_cert(chain.der().to_vec(), key.der())
+        .map_err(tls)?;
+    config.session_storage = ServerSessionMemoryCache::new(TLS_SESSIONS_MAX);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// TLS of a listener that asks nobody for a certificate: it shows a chain (PEM, the leaf first) of any CA and any kind of
+/// key (PEM).
+///
+/// # Errors
+///
+/// [`IdentityError::Unreadable`]: no certificate or too many, or no key. [`IdentityError::Tls`]: they do not belong
+/// together.
+pub fn one_sided_server_config(chain: &str, key: &str) -> Result<Arc<ServerConfig>, IdentityError> {
+    let unreadable = |wanted| move || IdentityError::Unreadable { wanted };
+    let wanted = "a certificate in PEM, with those that lead to its CA after it";
+    let certificates = Some(chain)
+        .filter(|chain| chain.len() <= PEM_LENGTH_MAX)
+        .and_then(|chain| {
+            CertificateDer::pem_slice_iter(chain.as_bytes()).collect::<Result<Vec<_>, _>>().ok()
+        })
+        .filter(|chain| (1..=CHAIN_CERTIFICATES_MAX).contains(&chain.len()))
+        .ok_or_else(unreadable(wanted))?;
+    let key = Some(key)
+        .filter(|key| key.len() <= PEM_LENGTH_MAX)
+        .and_then(|key| PrivateKeyDer::from_pem_slice(key.as_bytes()).ok())
+        .ok_or_else(unreadable("a private key in PEM"))?;
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(tls)?
+        .with_no_client_auth()
+        .with_single_cert(certificates, key)
         .map_err(tls)?;
     config.session_storage = ServerSessionMemoryCache::new(TLS_SESSIONS_MAX);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];

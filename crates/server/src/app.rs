@@ -11,6 +11,7 @@ mod attempts;
 mod audit_log;
 mod backup;
 pub(crate) mod clients;
+mod console_tls;
 mod domain_drafts;
 mod domain_settings;
 mod domains;
@@ -43,6 +44,7 @@ use headwater_repo::{Expiry, Published, Role, layout};
 use jiff::Timestamp;
 use tokio::sync::{MutexGuard, Semaphore, watch};
 
+use self::console_tls::ConsoleCertificate;
 use self::fleet::keys::FleetKeys;
 use crate::audit::Audit;
 use crate::config::Config;
@@ -76,6 +78,7 @@ pub struct App {
     pub(crate) asked: Mutex<fleet::Asked>,
     fleet: RwLock<Arc<FleetKeys>>,
     fleet_tls: watch::Sender<Arc<rustls::ServerConfig>>,
+    console_certificate: Option<ConsoleCertificate>,
     keys: RwLock<BTreeMap<Class, Arc<ClassKeys>>>,
     stores: BTreeMap<Class, Store>,
     published: RwLock<BTreeMap<Class, Published>>,
@@ -133,6 +136,7 @@ impl App {
         let mut tx = db.begin().await?;
         let fleet = FleetKeys::open(&data, &mut tx, &config, &fleet_url, now).await?;
         tx.commit(Audit::Exempt("keys are made before there is anybody to tell")).await?;
+        let console_certificate = ConsoleCertificate::open(&config, &data, &fleet, now)?;
         Ok(Self {
             expiry: config.expiry,
             config,
@@ -153,6 +157,7 @@ impl App {
             asked: Mutex::default(),
             fleet_tls: watch::Sender::new(fleet.tls()?),
             fleet: RwLock::new(Arc::new(fleet)),
+            console_certificate,
             keys: RwLock::new(keys),
             stores,
             published: RwLock::default(),

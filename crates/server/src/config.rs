@@ -36,8 +36,14 @@ pub struct RawConfig {
     pub fleet_ca: Option<PathBuf>,
     /// Whether class `components` is open to readers without a certificate, as plain mirrors are. Default: false.
     pub anonymous_components: Option<bool>,
-    /// Let the console listen beyond loopback although it speaks plain HTTP. Default: false.
-    pub unsafe_bind_beyond_loopback: Option<bool>,
+    /// Names and addresses by which administrators reach the console; its certificate is good for them. The first stands
+    /// in the URL that the server tells. Default: none.
+    pub console_names: Option<Vec<String>>,
+    /// A file with the console's certificate (PEM, those that lead to its CA after it). Default: the fleet CA issues one
+    /// where one is needed.
+    pub console_certificate: Option<PathBuf>,
+    /// A file with that certificate's key (PEM).
+    pub console_key: Option<PathBuf>,
     /// Days that clients' reports are kept. Default 90.
     pub report_retention_days: Option<u32>,
     /// Mebibytes that all reports together may take. Default 8192.
@@ -83,8 +89,10 @@ pub struct Config {
     pub fleet_ca: Option<PathBuf>,
     /// Class `components` is open to readers without a certificate.
     pub anonymous_components: bool,
-    /// The console may bind beyond loopback.
-    pub unsafe_bind_beyond_loopback: bool,
+    /// Names and addresses by which administrators reach the console.
+    pub console_names: Vec<ServedName>,
+    /// Where the console's certificate comes from.
+    pub console_tls: ConsoleTls,
     /// Days that reports are kept.
     pub report_retention_days: u32,
     /// Bytes that all reports together may take.
@@ -105,6 +113,22 @@ pub struct Config {
     pub expiry: Expiry,
     /// The passphrase of the online keys.
     pub keys_passphrase: Option<Arc<Passphrase>>,
+}
+
+/// Where the console's certificate comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConsoleTls {
+    /// There is none: plain HTTP, on loopback alone.
+    Plain,
+    /// From the fleet CA.
+    FleetCa,
+    /// From files, which somebody else renews.
+    Files {
+        /// The certificate, and those that lead to its CA (PEM).
+        certificate: PathBuf,
+        /// Its key (PEM).
+        key: PathBuf,
+    },
 }
 
 /// Why a configuration is refused.
@@ -159,9 +183,9 @@ impl RawConfig {
             fleet_names: self.fleet_names.or(below.fleet_names),
             fleet_ca: self.fleet_ca.or(below.fleet_ca),
             anonymous_components: self.anonymous_components.or(below.anonymous_components),
-            unsafe_bind_beyond_loopback: self
-                .unsafe_bind_beyond_loopback
-                .or(below.unsafe_bind_beyond_loopback),
+            console_names: self.console_names.or(below.console_names),
+            console_certificate: self.console_certificate.or(below.console_certificate),
+            console_key: self.console_key.or(below.console_key),
             report_retention_days: self.report_retention_days.or(below.report_retention_days),
             reports_mib_max: self.reports_mib_max.or(below.reports_mib_max),
             upload_mib_max: self.upload_mib_max.or(below.upload_mib_max),
@@ -185,6 +209,10 @@ impl TryFrom<RawConfig> for Config {
     fn try_from(raw: RawConfig) -> Result<Self, ConfigError> {
         let loopback = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
         let expiry = expiry(&raw)?;
+        let console_listen = raw.console_listen.unwrap_or_else(|| loopback(8470));
+        let console_names =
+            served_names("console_names", raw.console_names.unwrap_or_default(), limits::CONSOLE_NAMES_MAX)?;
+        let is_private = console_listen.ip().is_loopback() && console_names.is_empty();
         let config = Self {
             expiry,
             keys_passphrase: keys_passphrase(raw.keys_passphrase_file.as_deref())?,
@@ -192,12 +220,17 @@ impl TryFrom<RawConfig> for Config {
                 value("data", "is missing; give the data folder, here or with --data DIR".to_owned())
             })?,
             fleet_listen: raw.fleet_listen.unwrap_or_else(|| loopback(8471)),
-            console_listen: raw.console_listen.unwrap_or_else(|| loopback(8470)),
+            console_listen,
+            console_names,
+            console_tls: console_tls(raw.console_certificate, raw.console_key, is_private)?,
             fleet_url: raw.fleet_url.as_deref().map(fleet_url).transpose()?,
-            fleet_names: fleet_names(raw.fleet_names.unwrap_or_default())?,
+            fleet_names: served_names(
+                "fleet_names",
+                raw.fleet_names.unwrap_or_default(),
+                limits::FLEET_NAMES_MAX,
+            )?,
             fleet_ca: raw.fleet_ca,
             anonymous_components: raw.anonymous_components.unwrap_or(false),
-            unsafe_bind_beyond_loopback: raw.unsafe_bind_beyond_loopback.unwrap_or(false),
             report_retention_days: between(
                 "report_retention_days",
                 raw.report_retention_days.unwrap_or(90).into(),
@@ -224,16 +257,6 @@ impl TryFrom<RawConfig> for Config {
         };
         if config.fleet_url.as_ref().is_some_and(|url| !url.as_str().starts_with("https:")) {
             return Err(value("fleet_url", "the fleet listener speaks TLS; write https://".to_owned()));
-        }
-        let address = config.console_listen;
-        if !address.ip().is_loopback() && !config.unsafe_bind_beyond_loopback {
-            return Err(value(
-                "console_listen",
-                format!(
-                    "{address} is not a loopback address, and the console speaks plain HTTP; use 127.0.0.1 or [::1], or \
-                     set unsafe_bind_beyond_loopback where nobody else can connect"
-                ),
-            ));
         }
         Ok(config)
     }
@@ -280,14 +303,27 @@ fn fleet_url(text: &str) -> Result<SourceUrl, ConfigError> {
     text.parse().map_err(|error| value("fleet_url", format!("`{text}` is not a base URL: {error}")))
 }
 
-fn fleet_names(names: Vec<String>) -> Result<Vec<ServedName>, ConfigError> {
-    if names.len() > limits::FLEET_NAMES_MAX {
-        let (count, max) = (names.len(), limits::FLEET_NAMES_MAX);
-        return Err(value("fleet_names", format!("there are {count}, at most {max} are taken")));
+fn served_names(key: &'static str, names: Vec<String>, max: usize) -> Result<Vec<ServedName>, ConfigError> {
+    if names.len() > max {
+        return Err(value(key, format!("there are {}, at most {max} are taken", names.len())));
     }
-    let parse =
-        |name: String| ServedName::parse(&name).map_err(|error| value("fleet_names", error.to_string()));
+    let parse = |name: String| ServedName::parse(&name).map_err(|error| value(key, error.to_string()));
     names.into_iter().map(parse).collect()
+}
+
+/// The files if they are given; else a certificate of the fleet CA, unless nobody is meant to come from elsewhere.
+fn console_tls(
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+    is_private: bool,
+) -> Result<ConsoleTls, ConfigError> {
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => Ok(ConsoleTls::Files { certificate, key }),
+        (Some(_), None) => Err(value("console_key", "is missing beside console_certificate".to_owned())),
+        (None, Some(_)) => Err(value("console_certificate", "is missing beside console_key".to_owned())),
+        (None, None) if is_private => Ok(ConsoleTls::Plain),
+        (None, None) => Ok(ConsoleTls::FleetCa),
+    }
 }
 
 fn mebibytes(key: &'static str, count: u64) -> Result<u64, ConfigError> {

@@ -136,6 +136,12 @@ impl DataFolder {
         self.root.join("vendor")
     }
 
+    /// What the console's certificate is verified with, where the fleet CA issues it: for `headwater login --ca`.
+    #[must_use]
+    pub fn console_ca(&self) -> PathBuf {
+        self.root.join("console-ca.pem")
+    }
+
     /// Where the running server listens.
     #[must_use]
     pub fn listening(&self) -> PathBuf {

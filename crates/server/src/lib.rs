@@ -23,7 +23,7 @@ mod run;
 pub mod secret;
 
 pub use app::{App, CrashPoint};
-pub use config::{Config, ConfigError, RawConfig};
+pub use config::{Config, ConfigError, ConsoleTls, RawConfig};
 pub use rest::{Least, RouteRow};
 pub use run::{Running, StartError, run};
 

@@ -208,6 +208,8 @@ pub const REVOKED_SIGNED_MAX: u32 = 8192;
 
 /// Names and addresses of the server's certificate beside the host of `fleet_url`.
 pub const FLEET_NAMES_MAX: usize = 32;
+/// Likewise of the console's certificate, beside where it listens.
+pub const CONSOLE_NAMES_MAX: usize = 32;
 
 /// CAs in use at once: the newest and those that clients of all ages still trust. The bridges between them must fit
 /// into a chain of certificates.

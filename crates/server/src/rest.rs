@@ -20,6 +20,7 @@ mod upload;
 
 pub use console::{console, local_console, table as console_table};
 pub use fleet::fleet;
+pub use gate::Door;
 pub use local::{LocalListener, listen_locally};
 pub use openapi::DOCUMENT as OPENAPI;
 pub use table::{Least, RouteRow};

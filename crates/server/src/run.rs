@@ -13,9 +13,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::app::App;
-use crate::config::Config;
+use crate::config::{Config, ConsoleTls};
 use crate::error::Error;
-use crate::rest::{LocalListener, listen_locally};
+use crate::rest::{Door, LocalListener, listen_locally};
 use crate::secret::Secret;
 use crate::{data, limits, rest};
 
@@ -96,7 +96,7 @@ pub async fn run(
     let (fleet, fleet_addr) = bind("fleet", config.fleet_listen).await?;
     let (console, console_addr) = bind("console", config.console_listen).await?;
     let fleet_url = config.fleet_url.clone().unwrap_or_else(|| url_of(Scheme::Https, fleet_addr));
-    let console_url = url_of(Scheme::Http, console_addr).to_string();
+    let console_url = console_url(&config, console_addr);
     let app = Arc::new(App::open(config, fleet_url.clone(), now()).await?);
     for warning in app.warnings(now()) {
         tracing::warn!("{warning}");
@@ -116,12 +116,7 @@ pub async fn run(
     let (stop, stopped) = watch::channel(false);
     let tasks = vec![
         listen_to_fleet(&app, fleet, until(stopped.clone())),
-        tokio::spawn(listen(
-            rest::console(app.clone(), console_addr),
-            console,
-            listen_limits(limits::CONSOLE_CONNECTIONS_MAX),
-            until(stopped.clone()),
-        )),
+        listen_to_console(&app, console, console_addr, until(stopped.clone())),
         tokio::spawn(listen_locally(rest::local_console(app.clone()), local, until(stopped.clone()))),
         // Apart from the others: a sync may take a day, and what is signed lives no longer.
         tokio::spawn(at_each_tick(app.clone(), until(stopped.clone()), |app| async move {
@@ -174,6 +169,33 @@ fn listen_to_fleet(
     let limits = listen_limits(limits::FLEET_CONNECTIONS_MAX);
     let router = rest::fleet(app.clone(), site(app));
     tokio::spawn(listen_tls(router, listener, app.fleet_tls(), limits, stopped))
+}
+
+fn listen_to_console(
+    app: &Arc<App>,
+    listener: TcpListener,
+    address: SocketAddr,
+    stopped: impl Future<Output = ()> + Send + 'static,
+) -> JoinHandle<()> {
+    let limits = listen_limits(limits::CONSOLE_CONNECTIONS_MAX);
+    let door = if app.console_tls().is_some() { Door::Tls } else { Door::Plain };
+    let router = rest::console(app.clone(), door, address);
+    match app.console_tls() {
+        Some(tls) => tokio::spawn(listen_tls(router, listener, tls, limits, stopped)),
+        None => tokio::spawn(listen(router, listener, limits, stopped)),
+    }
+}
+
+/// How the console is reached: over TLS by the first of its names.
+fn console_url(config: &Config, address: SocketAddr) -> String {
+    if config.console_tls == ConsoleTls::Plain {
+        return url_of(Scheme::Http, address).to_string();
+    }
+    match config.console_names.first().map(ToString::to_string) {
+        Some(name) if name.contains(':') => format!("https://[{name}]:{}/", address.port()),
+        Some(name) => format!("https://{name}:{}/", address.port()),
+        None => url_of(Scheme::Https, address).to_string(),
+    }
 }
 
 /// How a listener is reached; one on every address, by the loopback.

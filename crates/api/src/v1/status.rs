@@ -65,7 +65,7 @@ pub struct Status {
     pub classes: Vec<ClassStatus>,
     /// The background jobs.
     pub jobs: Vec<JobStatus>,
-    /// What an administrator should know, each a sentence (plain HTTP, no sign-in, …).
+    /// What an administrator should know, each a sentence (a key that ends soon, …).
     pub warnings: Vec<String>,
 }
 

@@ -3,12 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use headwater_api::report::{Attempt, AttemptResult, ClassResult, Report};
+use headwater_api::secret::Secret;
 use headwater_api::v1::{ReleasesAnswer, StoredReport};
 use serde::Serialize;
 
 /// The demo's one JSON object.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Totals {
+    /// Password of the demo's administrator `admin`, good for one sign-in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_password: Option<Secret>,
     /// Clients, update agents not counted.
     pub clients: usize,
     /// Clients that have everything that is published and saved.

@@ -41,6 +41,28 @@ fn login_from_elsewhere_with_the_first_password() {
 }
 
 #[test]
+fn login_over_tls_with_the_fleets_ca() {
+    let world = World::with_console("0.0.0.0:0");
+    let url = world.console();
+    assert!(url.starts_with("https://127.0.0.1:"), "{url}");
+    let input = format!("{}\ncorrect horse battery\n", world.first_password());
+    // Nobody who is not vouched for is sent a password.
+    let unknown = headwater_with_input(world.path(), &["login", &url], &input);
+    assert_eq!(unknown.exit, 1, "{unknown:?}");
+    let login = ["login", &url, "--ca", "data/console-ca.pem"];
+    let done = headwater_with_input(world.path(), &login, &input);
+    assert_eq!(done.exit, 0, "{done:?}");
+    // The token and the CA are kept together.
+    let listed = headwater(world.path(), &["administrators", "list", "--server", &url]);
+    assert_eq!(listed.exit, 0, "{listed:?}");
+    assert!(listed.stdout.contains("admin"), "{listed:?}");
+    let out = headwater(world.path(), &["logout"]);
+    assert_eq!(out.exit, 0, "{out:?}");
+    let refused = headwater(world.path(), &["administrators", "list", "--server", &url]);
+    assert_eq!(refused.exit, 1, "{refused:?}");
+}
+
+#[test]
 fn a_password_is_not_sent_in_the_clear() {
     let folder = tempfile::tempdir().unwrap();
     let ran = headwater_with_input(folder.path(), &["login", "http://headwater.example:8470"], "secret\n");

@@ -30,6 +30,7 @@ fn everybody_becomes_current_from_the_right_sources() {
     assert_eq!((&totals["clients"], &totals["current"]), (&6.into(), &6.into()), "{stderr}");
     assert_eq!((&totals["update_agents"], &totals["update_agents_current"]), (&2.into(), &2.into()));
     assert_eq!(totals["publications"], 2);
+    assert_eq!(totals["first_password"].as_str().map(str::len), Some(23), "{totals}");
     for source in ["bytes_from_server", "bytes_from_update_agents", "bytes_from_vendor"] {
         assert!(totals[source].as_u64() > Some(0), "{source}: {totals}");
     }

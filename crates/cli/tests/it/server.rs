@@ -20,6 +20,11 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
+        Self::with_console("127.0.0.1:0")
+    }
+
+    /// One whose console listens there.
+    pub fn with_console(listen: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut server = Command::new(env!("CARGO_BIN_EXE_headwater"))
             .args([
@@ -29,7 +34,7 @@ impl World {
                 "--fleet-listen",
                 "127.0.0.1:0",
                 "--console-listen",
-                "127.0.0.1:0",
+                listen,
                 "--json",
             ])
             .current_dir(folder.path())

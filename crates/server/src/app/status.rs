@@ -60,8 +60,13 @@ impl App {
     /// What an administrator should know at every start.
     pub(crate) fn warnings(&self, now: Timestamp) -> Vec<String> {
         let mut warnings = self.keys_to_do(now);
-        if self.config.unsafe_bind_beyond_loopback {
-            warnings.push("unsafe_bind_beyond_loopback is on: other computers may connect".to_owned());
+        let is_everywhere = self.config.console_listen.ip().is_unspecified();
+        if is_everywhere && self.config.console_names.is_empty() {
+            warnings.push(
+                "the console listens on every address and console_names is empty, so its name is refused and its \
+                 certificate is good for the loopback alone; list the names that administrators use"
+                    .to_owned(),
+            );
         }
         warnings
     }

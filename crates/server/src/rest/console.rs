@@ -134,12 +134,18 @@ fn fleet_and_trust(table: Table<Arc<App>>) -> Table<Arc<App>> {
 
 /// The console plane on the local socket: whoever may open that may everything.
 pub fn local_console(app: Arc<App>) -> Router {
-    table().into_router(&Gate { app: app.clone(), door: Door::Plain }).with_state(app)
+    through(app, Door::Plain)
 }
 
 /// The console plane of a listener at `address`.
-pub fn console(app: Arc<App>, address: SocketAddr) -> Router {
-    local_console(app).layer(middleware::from_fn_with_state(address, guard::own_origin_only))
+pub fn console(app: Arc<App>, door: Door, address: SocketAddr) -> Router {
+    let names = app.config.console_names.iter().map(ToString::to_string).collect();
+    let own = Arc::new(guard::Own { door, names, address });
+    through(app, door).layer(middleware::from_fn_with_state(own, guard::own_origin_only))
+}
+
+fn through(app: Arc<App>, door: Door) -> Router {
+    table().into_router(&Gate { app: app.clone(), door }).with_state(app)
 }
 
 async fn health() -> Json<Health> {

@@ -53,6 +53,14 @@ impl Door {
         }
     }
 
+    /// What the origins of its pages begin with.
+    pub fn scheme(self) -> &'static str {
+        match self {
+            Self::Plain => "http://",
+            Self::Tls => "https://",
+        }
+    }
+
     /// The header that gives a browser a session, for so many seconds; 0: takes it away.
     pub fn set_cookie(self, token: &str, seconds: i64) -> HeaderValue {
         let secure = if self == Self::Tls { "; Secure" } else { "" };

@@ -5,8 +5,11 @@ use headwater_server::{Config, RawConfig, limits};
 #[test]
 fn the_example_file_lists_every_key_and_is_valid() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/server.example.toml");
-    // The one key that has no default of any use stands there as a comment.
-    let text = std::fs::read_to_string(path).unwrap().replace("\n# fleet_ca = ", "\nfleet_ca = ");
+    // Keys that have no default of any use stand there as comments.
+    let mut text = std::fs::read_to_string(path).unwrap();
+    for key in ["fleet_ca", "console_certificate", "console_key"] {
+        text = text.replace(&format!("\n# {key} = "), &format!("\n{key} = "));
+    }
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("server.toml");
     std::fs::write(&file, text).unwrap();
@@ -41,7 +44,11 @@ fn what_will_not_do_is_refused_by_name() {
     check("data = '/x'\nfleet_names = ['a b']", "fleet_names");
     let names = vec!["'x'"; limits::FLEET_NAMES_MAX + 1].join(", ");
     check(&format!("data = '/x'\nfleet_names = [{names}]"), "fleet_names");
-    check("data = '/x'\nconsole_listen = '[::]:8471'", "unsafe_bind_beyond_loopback");
+    check("data = '/x'\nconsole_names = ['a b']", "console_names");
+    let names = vec!["'x'"; limits::CONSOLE_NAMES_MAX + 1].join(", ");
+    check(&format!("data = '/x'\nconsole_names = [{names}]"), "console_names");
+    check("data = '/x'\nconsole_certificate = '/x'", "console_key");
+    check("data = '/x'\nconsole_key = '/x'", "console_certificate");
     check("data = '/x'\nfleet_url = 'ftp://x'", "fleet_url");
     check("data = '/x'\nreport_retention_days = 0", "report_retention_days");
     let days = limits::REPORT_RETENTION_DAYS_MAX + 1;
@@ -62,18 +69,6 @@ fn what_will_not_do_is_refused_by_name() {
         check(&format!("data = '/x'\n{key} = {}", max + 1), key);
     }
     check("data = 1", "data");
-}
-
-#[test]
-fn beyond_loopback_needs_the_ugly_key() {
-    let raw = RawConfig {
-        data: Some("/x".into()),
-        fleet_listen: Some("10.0.0.1:8471".parse().unwrap()),
-        console_listen: Some("10.0.0.1:8470".parse().unwrap()),
-        unsafe_bind_beyond_loopback: Some(true),
-        ..RawConfig::default()
-    };
-    assert!(Config::try_from(raw).is_ok());
 }
 
 #[test]

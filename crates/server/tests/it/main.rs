@@ -8,6 +8,7 @@ mod authorisation;
 mod clients;
 mod confidential;
 mod config;
+mod console_tls;
 mod domain_drafts;
 mod domains;
 mod endpoint;
