@@ -49,7 +49,7 @@ async fn shown(http: &reqwest::Client, url: &str) -> Vec<u8> {
 }
 
 fn signing(status: &serde_json::Value) -> &serde_json::Value {
-    status["jobs"].as_array().unwrap().iter().find(|job| job["name"] == "signing").unwrap()
+    status["jobs"].as_array().unwrap().iter().find(|job| job["name"] == "sign").unwrap()
 }
 
 #[tokio::test]
@@ -74,8 +74,18 @@ async fn beyond_loopback_the_fleet_ca_vouches_for_the_console() {
     refused(&http, &format!("https://elsewhere.test:{port}")).await;
     refused(&http, &format!("http://127.0.0.1:{port}")).await;
 
+    // A new CA issues a new one, which who knows the former still believes.
+    let asked = crate::harness::local(&server.running).post("http://localhost/api/v1/keys/ca/rotate");
+    assert!(asked.send().await.unwrap().status().is_success());
+    server.running.app().run_signing(now()).await;
+    let second = shown(&http, &url).await;
+    assert_ne!(first, second);
+    server.running.app().run_signing(now() + SignedDuration::from_hours(24 * 59)).await;
+    assert_eq!(second, shown(&http, &url).await);
+    // Renewed at two thirds of 90 days; that one begins then, and not now.
     server.running.app().run_signing(now() + SignedDuration::from_hours(24 * 61)).await;
-    assert_ne!(first, shown(&http, &url).await, "renewed at two thirds of 90 days");
+    let error = http.get(format!("{url}/health")).send().await.unwrap_err();
+    assert!(format!("{error:?}").contains("NotValidYet"), "{error:?}");
 }
 
 #[tokio::test]
