@@ -291,10 +291,11 @@ async fn init(arguments: &InitArguments, now: Timestamp, output: Output) -> Resu
     Ok(())
 }
 
+/// A holder at hand: the folder of its keys, and what opens them.
+pub type Signer = (HolderFolder, Passphrase);
+
 /// The holders' folders with their keys; those that are there already stay.
-fn make_keys(
-    arguments: &InitArguments,
-) -> Result<(Vec<(HolderFolder, Passphrase)>, Vec<HolderKeys>), Failure> {
+fn make_keys(arguments: &InitArguments) -> Result<(Vec<Signer>, Vec<HolderKeys>), Failure> {
     let classes = arguments.place.classes();
     let (mut signers, mut public) = (Vec::new(), Vec::new());
     for index in 0..arguments.holders as usize {
@@ -382,7 +383,7 @@ async fn draft(
 
 impl Holders {
     /// The folders with their passphrases.
-    pub fn open(&self) -> Result<Vec<(HolderFolder, Passphrase)>, Failure> {
+    pub fn open(&self) -> Result<Vec<Signer>, Failure> {
         let open = |(index, path): (usize, &PathBuf)| {
             let folder = HolderFolder::new(path);
             if !folder.has_keys() {
@@ -397,7 +398,7 @@ impl Holders {
 }
 
 /// Adds the signatures of these holders. Says the ids of those who had no say.
-pub fn sign(carried: &mut Carried, signers: &[(HolderFolder, Passphrase)]) -> Result<Vec<KeyId>, Failure> {
+pub fn sign(carried: &mut Carried, signers: &[Signer]) -> Result<Vec<KeyId>, Failure> {
     let mut strangers = Vec::new();
     for (folder, passphrase) in signers {
         folder.check_not_behind(carried)?;
@@ -411,7 +412,7 @@ pub fn sign(carried: &mut Carried, signers: &[(HolderFolder, Passphrase)]) -> Re
 }
 
 /// Keeps a root that has all its signatures, and the one before it, beside the keys.
-pub fn keep(carried: &Carried, signers: &[(HolderFolder, Passphrase)]) -> Result<(), Failure> {
+pub fn keep(carried: &Carried, signers: &[Signer]) -> Result<(), Failure> {
     let Ok(root) = carried.root.complete() else { return Ok(()) };
     for (folder, _) in signers {
         folder.keep_root(carried.class, &carried.previous)?;

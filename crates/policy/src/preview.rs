@@ -253,26 +253,6 @@ impl fmt::Display for Group {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::{EXAMPLES_MAX, Group};
-
-    #[test]
-    fn a_few_clients_are_named_and_the_rest_counted() {
-        let clients = |count: usize| {
-            let mut group = Group::default();
-            for number in 0..count {
-                let id = format!("pc-{number}").parse().unwrap();
-                group.add(&crate::Client::new(id, Vec::new(), false));
-            }
-            group.to_string()
-        };
-        assert!(clients(EXAMPLES_MAX).ends_with("pc-9)"), "{}", clients(EXAMPLES_MAX));
-        let more = clients(EXAMPLES_MAX + 1);
-        assert!(more.starts_with("11 clients (pc-0,") && more.ends_with("pc-9, …)"), "{more}");
-    }
-}
-
 /// What the known clients show.
 struct Survey {
     selects: Vec<bool>,
@@ -371,4 +351,24 @@ fn same_sources(before: &Plans, after: &Plans) -> bool {
         before.len() == after.len()
             && before.iter().zip(after).all(|(a, b)| a.source == b.source && a.url == b.url)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{EXAMPLES_MAX, Group};
+
+    #[test]
+    fn a_few_clients_are_named_and_the_rest_counted() {
+        let clients = |count: usize| {
+            let mut group = Group::default();
+            for number in 0..count {
+                let id = format!("pc-{number}").parse().unwrap();
+                group.add(&crate::Client::new(id, Vec::new(), false));
+            }
+            group.to_string()
+        };
+        assert!(clients(EXAMPLES_MAX).ends_with("pc-9)"), "{}", clients(EXAMPLES_MAX));
+        let more = clients(EXAMPLES_MAX + 1);
+        assert!(more.starts_with("11 clients (pc-0,") && more.ends_with("pc-9, …)"), "{more}");
+    }
 }

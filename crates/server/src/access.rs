@@ -133,7 +133,6 @@ impl By {
     }
 
     /// The record that this was done: an action such as `domain.add`, and what it was done to.
-    #[must_use]
     pub fn did(&self, action: &'static str, subject: impl fmt::Display) -> Record {
         Record {
             time: self.now,

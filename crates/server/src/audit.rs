@@ -123,15 +123,9 @@ impl Head {
 }
 
 /// Follows a chain, record by record.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Follower {
     head: Head,
-}
-
-impl Default for Follower {
-    fn default() -> Self {
-        Self { head: Head::beginning() }
-    }
 }
 
 impl Follower {

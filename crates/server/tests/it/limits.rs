@@ -103,7 +103,7 @@ fn sign(folder: &std::path::Path, components: usize) -> serde_json::Value {
     let root = root.finish(now(), &Expiry::default()).unwrap().sign_with(&ring).unwrap();
     let mut draft = Draft::first(root.clone());
     for number in 0..components {
-        let name = ComponentName::new(&format!("c{number}")).unwrap();
+        let name = ComponentName::new(format!("c{number}")).unwrap();
         draft.add(layout::release_list(&name), format!("{number}").into_bytes()).unwrap();
     }
     let signed = draft.finish(now(), &Expiry::default()).unwrap().sign(&ring).unwrap();
