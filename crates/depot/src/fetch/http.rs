@@ -126,6 +126,15 @@ impl Http {
         if response.status() == StatusCode::SERVICE_UNAVAILABLE {
             return Err(busy(&response, url));
         }
+        // A bucket means by 403 that a file is not there; the fleet's own mean whoever asks.
+        if self.tls_only && matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            let detail = format!(
+                "{url}: it answered {}: it lets this client in no longer; `headwater clients show ID` on the server says \
+                 whether it was revoked or removed, and `headwater-client enrol` lets it in again",
+                response.status()
+            );
+            return Err(Fault::new(Reason::HttpStatus, detail));
+        }
         let encoded = response.headers().get(CONTENT_ENCODING);
         if let Some(encoding) =
             encoded.filter(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))

@@ -155,6 +155,27 @@ async fn the_fleet_knows_each_other_and_strangers_are_a_tls_failure() {
 }
 
 #[tokio::test]
+async fn a_member_that_is_refused_is_told_so_and_not_that_a_file_is_missing() {
+    for status in [401_u16, 403] {
+        let ca = Ca::new();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("https://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let (_tls, spoken) = watch::channel(ca.server(false));
+        let refuse = async move || axum::http::StatusCode::from_u16(status).unwrap();
+        let routes = Router::new().fallback(refuse);
+        tokio::spawn(listen_tls(routes, listener, spoken, ListenLimits::default(), std::future::pending()));
+        let fetcher = fetcher();
+        fetcher.set_fleet_tls(ca.client(Some(ca.issue()))).unwrap();
+        let source = Source::new("server", &base, None, Class::Components);
+        let walk = Walk::new(&fetcher, vec![source], 0, now());
+        assert!(walk.refresh(&World::new().trusted(), None).await.is_err());
+        let attempts = walk.attempts();
+        assert_eq!(told(&attempts), [(AttemptResult::Failed, Some(Reason::HttpStatus))], "{attempts:?}");
+        assert!(attempts[0].detail.contains("lets this client in no longer"), "{attempts:?}");
+    }
+}
+
+#[tokio::test]
 async fn who_shows_a_certificate_is_known_to_the_routes_and_resuming_is_cheap() {
     let ca = Ca::new();
     let server = Running::start(ca.server(true), ListenLimits::default()).await;
