@@ -24,7 +24,7 @@ use axum::routing::any;
 use headwater_policy::Class;
 
 pub use counters::Served;
-pub use listen::{ListenLimits, PeerCertificate, Tls, listen, listen_tls};
+pub use listen::{ListenLimits, PeerCertificate, Tls, listen, listen_tls, serve_connection};
 
 use crate::limits::DOWNLOADS_MAX;
 

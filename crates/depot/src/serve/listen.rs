@@ -1,5 +1,6 @@
 //! Running a router on a listener: HTTP/1.1, over TLS or not, with limits on heads, connections, time and silence.
 
+use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -142,7 +143,7 @@ async fn meet(
     let router = router.layer(axum::Extension(ConnectInfo(peer)));
     let stream = Guarded::new(stream, limits.send_timeout);
     let Some(tls) = tls else {
-        return serve(router, stream, peer, limits, stopped).await;
+        return serve_connection(router, stream, peer, limits.header_timeout, stopped).await;
     };
     let stream = match timeout(limits.handshake_timeout, tls.accept(stream)).await {
         Ok(Ok(stream)) => stream,
@@ -154,20 +155,26 @@ async fn meet(
         Some(leaf) => router.layer(axum::Extension(PeerCertificate(leaf.clone().into_owned()))),
         None => router,
     };
-    serve(router, stream, peer, limits, stopped).await;
+    serve_connection(router, stream, peer, limits.header_timeout, stopped).await;
 }
 
-async fn serve(
+/// Serves HTTP/1.1 on a connection until it ends or, once `stopped` says so, the answer under way has. `peer` is for the
+/// log.
+///
+/// A request that was taken is worked to its end, though whoever sent it goes away meanwhile: it may be in the middle of a
+/// change, which is made whole.
+pub async fn serve_connection(
     router: Router,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    peer: SocketAddr,
-    limits: ListenLimits,
+    peer: impl Display,
+    header_timeout: Duration,
     mut stopped: watch::Receiver<bool>,
 ) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
+        .header_read_timeout(header_timeout)
         .max_buf_size(limits::REQUEST_HEAD_MAX)
+        .half_close(true)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let mut connection = pin!(connection);
     let stop = async move { drop(stopped.wait_for(|stopped| *stopped).await) };

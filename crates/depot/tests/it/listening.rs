@@ -1,8 +1,11 @@
 //! The listener: real sockets, slow clients, too many clients, and its end.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
+use axum::routing::post;
 use headwater_depot::limits::{ADDRESS_SHARE_DIVISOR, CONNECTIONS_MAX, REFUSALS_MAX, REQUEST_HEAD_MAX};
 use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, router};
 use headwater_depot::{Blob, Store};
@@ -12,7 +15,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::world::{World, fetcher, noise, walk};
@@ -125,6 +128,32 @@ async fn curl_goes_on_where_it_stopped() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(std::fs::read(&out).unwrap() == bytes);
     assert_eq!(server.site.served()[0].bytes, 500_000 - 123_456);
+}
+
+#[tokio::test]
+async fn what_was_asked_is_done_though_whoever_asked_has_gone() {
+    let (begun, ending) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (begin, end) = (Arc::clone(&begun), Arc::clone(&ending));
+    let work = post(|| async move {
+        begin.notify_one();
+        end.notified().await;
+        "done"
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let routes = Router::new().route("/", work);
+    tokio::spawn(listen(routes, listener, ListenLimits::default(), std::future::pending()));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+    begun.notified().await;
+    // It will say no more; that it still reads is how we see what becomes of its request.
+    stream.shutdown().await.unwrap();
+    let mut answer = Vec::new();
+    let cut = tokio::time::timeout(Duration::from_millis(200), stream.read_to_end(&mut answer)).await;
+    assert!(cut.is_err(), "it was given up in the middle");
+    ending.notify_one();
+    stream.read_to_end(&mut answer).await.unwrap();
+    assert!(answer.ends_with(b"done"), "{}", String::from_utf8_lossy(&answer));
 }
 
 #[tokio::test]

@@ -9,15 +9,14 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use axum::Router;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
+use headwater_depot::serve::serve_connection;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::gate::LocalPeer;
+use crate::access::Actor;
 use crate::error::{Doing, Result};
 use crate::limits;
 
@@ -60,11 +59,15 @@ pub async fn listen_locally(router: Router, local: LocalListener, shutdown: impl
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
-        let stream = tokio::select! {
+        // Beyond the places nobody is taken; to stop is heard all the same.
+        let accept = async {
+            let place = Arc::clone(&places).acquire_owned().await.expect("nobody closes it");
+            (local.listener.accept().await, place)
+        };
+        let (stream, place) = tokio::select! {
             () = &mut shutdown => break,
-            accepted = local.listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+            (accepted, place) = accept => match accepted {
+                Ok((stream, _)) => (stream, place),
                 Err(error) => {
                     tracing::warn!(%error, "a connection to the local socket could not be accepted");
                     sleep(limits::ACCEPT_PAUSE).await;
@@ -87,7 +90,7 @@ pub async fn listen_locally(router: Router, local: LocalListener, shutdown: impl
 async fn serve(
     router: Router,
     stream: UnixStream,
-    mut stopped: watch::Receiver<bool>,
+    stopped: watch::Receiver<bool>,
     _place: OwnedSemaphorePermit,
 ) {
     let peer = match stream.peer_cred() {
@@ -95,20 +98,5 @@ async fn serve(
         Err(error) => return tracing::warn!(%error, "the system does not say who opened the local socket"),
     };
     let router = router.layer(axum::Extension(peer));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits::LOCAL_HEADER_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    let mut connection = pin!(connection);
-    let stop = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
-    let outcome = tokio::select! {
-        outcome = connection.as_mut() => outcome,
-        () = stop => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = outcome {
-        tracing::debug!(%error, "a connection to the local socket ended early");
-    }
+    serve_connection(router, stream, Actor::Local(peer.0), limits::LOCAL_HEADER_TIMEOUT, stopped).await;
 }

@@ -152,6 +152,20 @@ async fn a_connection_too_many_to_the_local_socket_waits_for_a_place() {
     assert_eq!(asked.await, "HTTP/1.1 200 OK");
 }
 
+#[tokio::test]
+async fn a_server_whose_local_socket_is_full_stops_all_the_same() {
+    let server = Server::start().await;
+    let mut open = Vec::new();
+    for _ in 0..limits::LOCAL_CONNECTIONS_MAX {
+        let mut stream = UnixStream::connect(&server.running.socket).await.unwrap();
+        assert_eq!(ask_locally(&mut stream).await, "HTTP/1.1 200 OK");
+        open.push(stream);
+    }
+    // Sooner than the silent are cut, which would make room.
+    let stopped = tokio::time::timeout(limits::LOCAL_HEADER_TIMEOUT / 3, server.stop()).await;
+    assert!(stopped.is_ok(), "it waits for a place");
+}
+
 /// Rows are put into the database: each administrator made as people make them costs a password worked out.
 #[tokio::test]
 async fn there_are_so_many_administrators_and_tokens_and_no_more() {
