@@ -15,8 +15,13 @@ use crate::steps::run;
 const PYTHON_PACKAGES: [&str; 3] = ["tuf>=7,<8", "securesystemslib[crypto]>=1,<2", "schemathesis>=4.32,<5"];
 
 /// Programs of the tests between hosts and of those with slow strangers, and the Debian packages that bring them.
-const HOST_TOOLS: [(&str, &str); 4] =
-    [("ip", "iproute2"), ("nginx", "nginx-light"), ("curl", "curl"), ("slowhttptest", "slowhttptest")];
+const HOST_TOOLS: [(&str, &str); 5] = [
+    ("ip", "iproute2"),
+    ("nginx", "nginx-light"),
+    ("curl", "curl"),
+    ("slowhttptest", "slowhttptest"),
+    ("faketime", "faketime"),
+];
 
 /// The checkout.
 pub fn workspace_root() -> PathBuf {

@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, bail};
 
+use crate::clock::Clock;
+
 const PREFIX: &str = "headwater";
 static COUNTER: AtomicU32 = AtomicU32::new(0);
 
@@ -20,6 +22,7 @@ static COUNTER: AtomicU32 = AtomicU32::new(0);
 pub struct Network {
     name: String,
     ports: AtomicU32,
+    clock: Clock,
 }
 
 /// One host. Removed when dropped; what runs on it must have ended.
@@ -29,6 +32,7 @@ pub struct Host {
     switch: String,
     port: String,
     addresses: Vec<IpAddr>,
+    clock: Clock,
 }
 
 /// May this machine make hosts? If not, a word about it goes to stderr, and the test that asked is to be skipped.
@@ -59,8 +63,8 @@ impl Network {
     pub fn new() -> Result<Self> {
         remove_leftovers();
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let network =
-            Self { name: format!("{PREFIX}-{}-{number}", std::process::id()), ports: AtomicU32::new(0) };
+        let name = format!("{PREFIX}-{}-{number}", std::process::id());
+        let network = Self { name, ports: AtomicU32::new(0), clock: Clock::default() };
         let switch = network.switch();
         ip(&["netns", "add", &switch])?;
         // No spanning tree and no snooping: a port forwards at once, multicast (neighbour discovery) included.
@@ -81,6 +85,7 @@ impl Network {
             switch: self.switch(),
             port,
             addresses: addresses.to_vec(),
+            clock: self.clock.clone(),
         };
         let Host { namespace, switch, port, .. } = &host;
         ip(&["netns", "add", namespace])?;
@@ -100,6 +105,11 @@ impl Network {
         Ok(host)
     }
 
+    /// The clock of programs on its hosts.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     fn switch(&self) -> String {
         format!("{}-switch", self.name)
     }
@@ -117,10 +127,11 @@ impl Host {
         &self.addresses
     }
 
-    /// A command that will run on this host and is killed should the test die.
+    /// A command that will run on this host, by the network's clock, and is killed should the test die.
     pub fn command(&self, program: &Path) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.namespace, "setpriv", "--pdeathsig", "KILL"]).arg(program);
+        self.clock.set_for(&mut command);
         command
     }
 

@@ -125,6 +125,16 @@ impl World {
         self.server_process = None;
     }
 
+    /// Lets days pass while everything is off: the server is started anew, and so is to be whatever else shall go on.
+    ///
+    /// # Errors
+    /// The server does not start.
+    pub fn pass_days(&mut self, days: u32) -> Result<()> {
+        self.stop_server();
+        self.network.clock().pass(days);
+        self.start_server()
+    }
+
     /// The server's host.
     pub fn server_host(&self) -> &Host {
         &self.server_host

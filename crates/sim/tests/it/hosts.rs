@@ -9,6 +9,7 @@ mod lying;
 mod mirror;
 mod network;
 mod resume;
+mod rotation;
 mod vendor;
 
 use headwater_api::policy::{OptionsDocument, ServerFallbackDocument};
