@@ -51,9 +51,7 @@ impl App {
             None => None,
         };
         let _change = self.change().await;
-        // It may have been changed meanwhile.
-        let present = self.db.administrator(&row.name).await?.filter(|now| now.password == row.password);
-        let row = present.ok_or(Refusal::WrongPassword)?;
+        let row = self.still(row).await?;
         let role = row.role;
         let mut tx = self.db.begin().await?;
         let changed = stored.is_some();
@@ -97,7 +95,7 @@ impl App {
         tx.commit(by.did("session.end", &by.actor)).await
     }
 
-    /// Sets one's own password; every other session of one's own ends.
+    /// Sets one's own password; every session of one's own ends.
     ///
     /// # Errors
     /// Refusals for a wrong password, one that will not do, and for whoever has none here.
@@ -111,6 +109,7 @@ impl App {
         let row = self.prove(name, password, by).await?;
         let stored = self.hash_password(new).await?;
         let _change = self.change().await;
+        let row = self.still(row).await?;
         let mut tx = self.db.begin().await?;
         rows::put(&mut tx, &AdministratorRow { password: stored, one_time: false, ..row }).await?;
         rows::delete_sessions(&mut tx, name).await?;
@@ -140,6 +139,14 @@ impl App {
         let who = row.map_or_else(|| "a name that nobody has".to_owned(), |row| row.name);
         self.record_failure(by, &who).await?;
         Err(Refusal::WrongPassword.into())
+    }
+
+    /// The administrator as they are now, whose password was proven before it was one's turn: it may have been changed
+    /// since, they removed, or their role taken. The caller holds [`App::change`].
+    async fn still(&self, proven: AdministratorRow) -> Result<AdministratorRow> {
+        let now = self.db.administrator(&proven.name).await?;
+        let same = now.filter(|now| now.password == proven.password);
+        Ok(same.ok_or(Refusal::WrongPassword)?)
     }
 
     /// Records a failed attempt, within what the log may grow by in an hour.

@@ -1,8 +1,11 @@
 //! Signing in, sessions, tokens (I4).
 
+use std::time::Duration;
+
 use reqwest::header::{COOKIE, ORIGIN, SET_COOKIE};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::harness::{Server, answer, local};
 
@@ -103,6 +106,50 @@ async fn a_session_ends_with_sign_out_and_with_its_administrator() {
     let cookie = added(&server, "bob", "viewer").await;
     server.ok("DELETE", "/api/v1/administrators/bob", None).await;
     assert_eq!(status(&cookie).await, 401);
+}
+
+/// Sets the password of whoever has the session.
+async fn change(server: &Server, cookie: &str, password: &str, new: &str) -> Response {
+    let own = server.running.console_url.trim_end_matches('/').to_owned();
+    let request = server.stranger(Method::PUT, "/api/v1/session/password").header(COOKIE, cookie);
+    let body = json!({"password": password, "new_password": new});
+    request.header(ORIGIN, own).json(&body).send().await.unwrap()
+}
+
+#[tokio::test]
+async fn who_changes_the_password_signs_in_anew_with_it_everywhere() {
+    let server = Server::start().await;
+    let (here, new) = (added(&server, "ann", "viewer").await, "another horse battery");
+    let elsewhere = cookie(&sign_in(&server, "ann", PASSWORD, None).await);
+    let refused = change(&server, &here, "wrong horse battery", new).await;
+    assert_eq!(code(refused).await, (401, "wrong_password".to_owned()));
+    let refused = change(&server, &here, PASSWORD, "short").await;
+    assert_eq!(code(refused).await, (400, "invalid_request".to_owned()));
+    assert_eq!(change(&server, &here, PASSWORD, new).await.status(), 204);
+    for cookie in [here, elsewhere] {
+        assert_eq!(with_cookie(&server, &cookie, Method::GET, "/api/v1/status", None).await, 401);
+    }
+    assert_eq!(sign_in(&server, "ann", PASSWORD, None).await.status(), 401);
+    assert_eq!(sign_in(&server, "ann", new, None).await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_change_of_the_password_brings_nobody_back_who_was_removed_meanwhile() {
+    let server = Server::start().await;
+    let cookie = added(&server, "ann", "admin").await;
+    let turn = server.running.app().change().await;
+    let mut removed = Box::pin(server.ok("DELETE", "/api/v1/administrators/ann", None));
+    let mut changed = Box::pin(change(&server, &cookie, PASSWORD, "another horse battery"));
+    // The removal waits for its turn; behind it, when the password is proven, the change.
+    let early = timeout(Duration::from_millis(200), &mut removed).await;
+    assert!(early.is_err());
+    let early = timeout(Duration::from_secs(2), &mut changed).await;
+    assert!(early.is_err());
+    drop(turn);
+    removed.await;
+    assert_eq!(code(changed.await).await, (401, "wrong_password".to_owned()));
+    let left = server.get("/api/v1/administrators").await;
+    assert_eq!(left["items"].as_array().unwrap().len(), 1, "{left}");
 }
 
 #[tokio::test]
