@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::Router;
-use axum::routing::any;
+use axum::routing::{MethodRouter, any};
 use headwater_policy::Class;
 
 pub use counters::Served;
@@ -105,9 +105,18 @@ impl Site {
 /// Client addresses are counted where the request carries `axum::extract::ConnectInfo<SocketAddr>`, as it does under
 /// [`listen`].
 pub fn router(site: Site) -> Router {
-    Class::ALL.into_iter().fold(Router::new(), |router, class| {
+    routes(&site).into_iter().fold(Router::new(), |router, (_, path, files)| router.route(path, files))
+}
+
+/// The routes of [`router`], for who guards each of them in a way of its own.
+pub fn routes<S: Clone + Send + Sync + 'static>(site: &Site) -> [(Class, &'static str, MethodRouter<S>); 3] {
+    Class::ALL.map(|class| {
+        let path = match class {
+            Class::Settings => "/settings/{*path}",
+            Class::Components => "/components/{*path}",
+            Class::Programs => "/programs/{*path}",
+        };
         let site = site.clone();
-        let answer = move |request| handler::answer(site.clone(), class, request);
-        router.route(&format!("/{class}/{{*path}}"), any(answer))
+        (class, path, any(move |request| handler::answer(site.clone(), class, request)))
     })
 }

@@ -24,13 +24,19 @@ pub mod secret;
 
 pub use app::{App, CrashPoint};
 pub use config::{Config, ConfigError, ConsoleTls, RawConfig};
-pub use rest::{Least, RouteRow};
+pub use rest::{FleetRow, Least, RouteRow, WhoMay};
 pub use run::{Running, StartError, run};
 
 /// The routes of the console plane, each with the least role that it takes.
 #[must_use]
 pub fn console_routes() -> Vec<RouteRow> {
     rest::console_table().rows()
+}
+
+/// The routes of the fleet plane, each with who may ask it.
+#[must_use]
+pub fn fleet_routes() -> Vec<FleetRow> {
+    rest::fleet_rows()
 }
 
 /// The OpenAPI document of the console plane: JSON, as it stands in `docs/openapi.json`.

@@ -1,7 +1,7 @@
 //! HTTP in, HTTP out: each handler reads a request, calls one use case and writes its answer. Nothing is decided here.
 //!
 //! Two routers, for two listeners: [`fleet`] is the static layout and what clients say; [`console`] is `/api/v1` and
-//! `/health`. The table of routes stands in `headwater_api::v1`.
+//! `/health`. Each is made from a table that says who may ask what; `docs/authorisation.md` shows both.
 
 mod admin;
 mod backups;
@@ -19,7 +19,7 @@ mod table;
 mod upload;
 
 pub use console::{console, local_console, table as console_table};
-pub use fleet::fleet;
+pub use fleet::{FleetRow, WhoMay, fleet, rows as fleet_rows};
 pub use gate::Door;
 pub use local::{LocalListener, listen_locally};
 pub use openapi::DOCUMENT as OPENAPI;

@@ -167,7 +167,7 @@ fn listen_to_fleet(
     stopped: impl Future<Output = ()> + Send + 'static,
 ) -> JoinHandle<()> {
     let limits = listen_limits(limits::FLEET_CONNECTIONS_MAX);
-    let router = rest::fleet(app.clone(), site(app));
+    let router = rest::fleet(app.clone(), &site(app));
     tokio::spawn(listen_tls(router, listener, app.fleet_tls(), limits, stopped))
 }
 

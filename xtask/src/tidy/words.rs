@@ -9,7 +9,7 @@ struct Rule {
     way_out: &'static str,
 }
 
-const RULES: [Rule; 10] = [
+const RULES: [Rule; 11] = [
     Rule { word: concat!("TO", "DO"), applies: is_code, way_out: "do it, or open an issue" },
     Rule { word: concat!("FIX", "ME"), applies: is_code, way_out: "fix it, or open an issue" },
     Rule { word: concat!("XX", "X"), applies: is_code, way_out: "say what is meant" },
@@ -28,6 +28,11 @@ const RULES: [Rule; 10] = [
         word: concat!("../sha", "red"),
         applies: is_not_ci,
         way_out: "the project stands alone; only `.ci/run` may look beside the checkout",
+    },
+    Rule {
+        word: concat!(".rou", "te("),
+        applies: is_beside_the_tables,
+        way_out: "a route is a row of a table that says who may ask it: rest/table.rs, rest/fleet.rs",
     },
     Rule { word: concat!("/wo", "rk/"), applies: is_any, way_out: "no absolute path of somebody's machine" },
     Rule {
@@ -73,6 +78,11 @@ fn is_test(path: &str) -> bool {
     is_code(path) && path.contains("/tests/")
 }
 
+fn is_beside_the_tables(path: &str) -> bool {
+    let tables = ["crates/server/src/rest/table.rs", "crates/server/src/rest/fleet.rs"];
+    path.starts_with("crates/server/src/") && !tables.contains(&path)
+}
+
 fn is_not_ci(path: &str) -> bool {
     !path.starts_with(".ci/")
 }
@@ -93,7 +103,9 @@ mod tests {
     fn words_are_found_where_they_are_wrong() {
         let line = |word: &str| format!("//! Header.\nlet x = {word};\n");
         for rule in &RULES {
-            check_one("crates/a/tests/it/main.rs", &line(rule.word), &["crates/a/tests/it/main.rs:2: "]);
+            let paths = ["crates/a/tests/it/main.rs", "crates/server/src/run.rs"];
+            let path = paths.into_iter().find(|path| (rule.applies)(path)).unwrap();
+            check_one(path, &line(rule.word), &[&format!("{path}:2: ")]);
         }
         check_one(".ci/run", &line(concat!("../sha", "red")), &[]);
         check_one("README.md", &line(concat!("TO", "DO")), &[]);

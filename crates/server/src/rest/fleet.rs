@@ -1,58 +1,99 @@
 //! The fleet listener: the static layout, enrolment, and what clients state.
 //!
-//! Who has no certificate of a known client gets as far as enrolling and renewing, and no further ([`known_only`]); class
-//! `components` may be open to everybody by a setting. It is asked at every request, not once a connection, so that a
-//! revocation counts at once.
+//! Its router is made from [`table`], as the console plane's is, so that there is no route without somebody having said
+//! who may ask it. That is asked at every request, not once a connection, so that a revocation counts at once.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request, State};
+use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{MethodRouter, any, post};
 use axum::{Extension, Json, Router, middleware};
-use headwater_depot::serve::{self, PeerCertificate, Site};
+use headwater_depot::serve::{self, PeerCertificate, ServeLimits, Site};
 use headwater_identity::{Peer, Sealed, Statement};
+use headwater_policy::Class;
 
 use super::{json, now};
 use crate::app::App;
 use crate::error::{Error, Refusal, Result};
 use crate::limits;
 
-/// Where one may ask without a certificate.
-const FOR_EVERYBODY: [&str; 2] = ["/client/v1/enrol", "/client/v1/renew"];
-
-/// The class that a setting opens to readers without a certificate.
-const MAYBE_FOR_EVERYBODY: &str = "/components/";
-
-/// Everything that clients and update agents may ask.
-pub fn fleet(app: Arc<App>, site: Site) -> Router {
-    let says = Router::new()
-        .route("/client/v1/enrol", post(enrol))
-        .route("/client/v1/renew", post(renew))
-        .route("/client/v1/check-in", post(check_in))
-        .route("/client/v1/report", post(report))
-        .method_not_allowed_fallback(json::wrong_method)
-        .with_state(app.clone());
-    serve::router(site)
-        .merge(says)
-        .fallback(json::no_route)
-        .layer(middleware::from_fn_with_state(app, known_only))
+/// Who may ask something of the fleet listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhoMay {
+    /// Whoever can connect: what is said proves itself.
+    Anyone,
+    /// A client that is enrolled, by its certificate.
+    Client,
+    /// Likewise; with `anonymous_components` also who shows no certificate.
+    ClientOrReader,
 }
 
-/// Lets a request through whose connection showed the certificate of a known client; who that is goes with it.
-async fn known_only(
-    State(app): State<Arc<App>>,
+/// One row of the table of the fleet plane's routes, without its handler.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FleetRow {
+    /// The method.
+    pub method: Method,
+    /// The path, parts in braces.
+    pub path: &'static str,
+    /// Who may ask.
+    pub who: WhoMay,
+}
+
+/// A row of the table, with its handler.
+type Row = (FleetRow, MethodRouter<Arc<App>>);
+
+/// Everything that clients and update agents may ask.
+fn table(site: &Site) -> Vec<Row> {
+    let states = |path, who, handler: MethodRouter<Arc<App>>| -> Row {
+        (FleetRow { method: Method::POST, path, who }, handler.fallback(json::wrong_method))
+    };
+    let mut rows = vec![
+        states("/client/v1/enrol", WhoMay::Anyone, post(enrol)),
+        states("/client/v1/renew", WhoMay::Anyone, post(renew)),
+        states("/client/v1/check-in", WhoMay::Client, post(check_in)),
+        states("/client/v1/report", WhoMay::Client, post(report)),
+    ];
+    rows.extend(serve::routes(site).map(|(class, path, files)| {
+        let who = match class {
+            Class::Components => WhoMay::ClientOrReader,
+            Class::Settings | Class::Programs => WhoMay::Client,
+        };
+        (FleetRow { method: Method::GET, path, who }, files)
+    }));
+    rows
+}
+
+/// The rows of the table.
+pub fn rows() -> Vec<FleetRow> {
+    table(&Site::new(ServeLimits::default())).into_iter().map(|(row, _)| row).collect()
+}
+
+/// The fleet plane: each row behind its gate, before anything of the request's body is read. What is not there is told to
+/// clients alone.
+pub fn fleet(app: Arc<App>, site: &Site) -> Router {
+    let gate = |who| middleware::from_fn_with_state((app.clone(), who), pass);
+    let router = table(site)
+        .into_iter()
+        .fold(Router::new(), |router, (row, handler)| router.route(row.path, handler.layer(gate(row.who))));
+    let nothing = any(json::no_route).layer(gate(WhoMay::Client));
+    router.fallback_service(nothing.with_state(())).with_state(app.clone())
+}
+
+/// Lets a request through that may ask; which client it is of goes with it.
+async fn pass(
+    State((app, who)): State<(Arc<App>, WhoMay)>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let path = request.uri().path();
-    if FOR_EVERYBODY.contains(&path) {
+    if who == WhoMay::Anyone {
         return next.run(request).await;
     }
-    let open = app.anonymous_components() && path.starts_with(MAYBE_FOR_EVERYBODY);
+    let open = who == WhoMay::ClientOrReader && app.anonymous_components();
     let peer = match request.extensions().get::<PeerCertificate>() {
         Some(PeerCertificate(certificate)) => app.known_peer(certificate, from.ip(), now()).await,
         None => Err(Refusal::CertificateNeeded.into()),

@@ -1,162 +1,138 @@
-//! Who may ask what (I4): every route of the console plane × everybody.
+//! Who may ask what (I3, I4): every route of both planes × everybody, as `docs/authorisation.md` shows it.
 
-use headwater_server::{Least, access::Role, console_routes};
+mod everybody;
+mod table;
+
+use std::path::Path;
+
+use headwater_server::{Config, Least, RawConfig, console_routes, fleet_routes};
 use reqwest::Method;
 
-use crate::harness::{Server, token};
+use self::everybody::{Everybody, Somebody};
+use self::table::{Cell, EVERYBODY, Line, console, differences, fleet, text};
+use crate::endpoint::Endpoint;
+use crate::harness::{Server, config};
 
-/// The least role of every route. A route that is not here fails the first test.
-const EXPECTED: &str = "\
-anyone   GET    /health
-anyone   GET    /api/v1/openapi.json
-anyone   POST   /api/v1/sign-in
-viewer   GET    /api/v1/status
-viewer   GET    /api/v1/releases
-viewer   GET    /api/v1/releases/{class}/{name}
-operator POST   /api/v1/releases/{class}/{name}
-operator POST   /api/v1/releases/{class}/{name}/rollback
-viewer   GET    /api/v1/increments
-operator POST   /api/v1/increments/pause
-operator POST   /api/v1/increments/resume
-viewer   GET    /api/v1/sources
-viewer   GET    /api/v1/sources/history
-viewer   GET    /api/v1/sources/history/{version}
-viewer   GET    /api/v1/sources/diff
-operator POST   /api/v1/sources/restore
-viewer   GET    /api/v1/drafts
-viewer   GET    /api/v1/drafts/{name}
-operator PUT    /api/v1/drafts/{name}
-operator DELETE /api/v1/drafts/{name}
-operator POST   /api/v1/drafts/{name}/edits
-viewer   POST   /api/v1/drafts/{name}/preview
-operator POST   /api/v1/drafts/{name}/save
-viewer   GET    /api/v1/explain
-viewer   GET    /api/v1/domains
-operator POST   /api/v1/domains
-viewer   GET    /api/v1/domains/{path}
-operator DELETE /api/v1/domains/{path}
-operator PATCH  /api/v1/domains/{path}/settings
-viewer   GET    /api/v1/domains/{path}/history
-viewer   GET    /api/v1/domains/{path}/history/{version}
-viewer   GET    /api/v1/domains/{path}/diff
-operator POST   /api/v1/domains/{path}/restore
-viewer   GET    /api/v1/domains/{path}/drafts
-viewer   GET    /api/v1/domains/{path}/drafts/{name}
-operator DELETE /api/v1/domains/{path}/drafts/{name}
-operator POST   /api/v1/domains/{path}/drafts/{name}/edits
-operator POST   /api/v1/domains/{path}/drafts/{name}/save
-operator PUT    /api/v1/domains/{path}/update-agents
-operator DELETE /api/v1/domains/{path}/update-agents
-viewer   GET    /api/v1/clients
-operator POST   /api/v1/clients/{id}/revoke
-viewer   GET    /api/v1/strangers
-operator GET    /api/v1/enrol-tokens
-operator POST   /api/v1/enrol-tokens
-operator DELETE /api/v1/enrol-tokens/{number}
-operator POST   /api/v1/clients/move
-viewer   GET    /api/v1/clients/{id}
-operator DELETE /api/v1/clients/{id}
-viewer   GET    /api/v1/reports
-viewer   GET    /api/v1/update-agents
-operator PUT    /api/v1/update-agents/{id}
-operator DELETE /api/v1/update-agents/{id}
-viewer   GET    /api/v1/vendor
-admin    PUT    /api/v1/vendor
-admin    DELETE /api/v1/vendor
-operator POST   /api/v1/vendor/sync
-admin    POST   /api/v1/backup
-admin    GET    /api/v1/keys
-admin    POST   /api/v1/keys/ca/rotate
-admin    POST   /api/v1/keys/{class}/draft
-admin    POST   /api/v1/keys/{class}/root
-viewer   GET    /api/v1/tokens
-viewer   POST   /api/v1/tokens
-viewer   DELETE /api/v1/tokens/{name}
-viewer   POST   /api/v1/sign-out
-viewer   GET    /api/v1/session
-viewer   PUT    /api/v1/session/password
-admin    GET    /api/v1/administrators
-admin    POST   /api/v1/administrators
-admin    PUT    /api/v1/administrators/{name}/role
-admin    POST   /api/v1/administrators/{name}/password
-admin    DELETE /api/v1/administrators/{name}
-admin    GET    /api/v1/audit
-admin    GET    /api/v1/audit/verify
-";
+const WAY_OUT: &str = "look at who may ask, then run this test with HEADWATER_UPDATE=1 and commit the page";
+
+/// The page, from the routers' own tables.
+fn page() -> String {
+    let (console, closed) = (text(&console(console_routes())), text(&fleet(fleet_routes(), false)));
+    // What differs is shown, the rest is the same.
+    let open = fleet(fleet_routes(), true).into_iter();
+    let open: Vec<Line> = open.filter(|line| !fleet(fleet_routes(), false).contains(line)).collect();
+    format!(
+        "# Who may ask what\n\n\
+         Every route of both planes × everybody. The lines are the routers' own tables; tests ask each question of a\n\
+         running server, over TLS, with real certificates, sessions and tokens (`server::authorisation`), and fail when\n\
+         this page is not current.\n\n\
+         `yes`: answered, if only with what is wrong with the request. A number: refused with that HTTP status. `cut`: no\n\
+         connection. `-`: the plane is not there for whom.\n\n\
+         | column | who |\n| --- | --- |\n\
+         | `nobody` | shows no certificate, session or token |\n\
+         | `strange` | shows a certificate of another fleet |\n\
+         | `client`, `agent`, `revoked` | show their certificates: a client, an update agent, a client that was revoked |\n\
+         | `viewer`, `operator`, `admin` | signed in with a password, each in that role |\n\
+         | `t.viewer`, `t.operator`, `t.admin` | programs with an API token of that role |\n\
+         | `t.scoped` | a program with an admin's API token for `{}` alone |\n\
+         | `socket` | whoever may open the server's local socket |\n\n\
+         ## Console plane\n\nIt asks nobody for a certificate: to it, members of the fleet are nobody.\n\n\
+         ```text\n{console}\n```\n\n\
+         ## Fleet plane\n\n*Of another*: with a statement of another client.\n\n```text\n{closed}\n```\n\n\
+         With `anonymous_components = true`, what differs:\n\n```text\n{}\n```\n",
+        table::SCOPE,
+        text(&open),
+    )
+}
 
 #[test]
-fn every_route_is_in_the_table() {
-    let line = |method: &str, path: &str, least: &str| format!("{least:8} {method:6} {path}");
-    let mut routes: Vec<String> = console_routes()
-        .iter()
-        .map(|row| {
-            let least = match row.least {
-                Least::Anyone => "anyone".to_owned(),
-                Least::Role(role) => role.to_string(),
-            };
-            line(row.method.as_str(), row.path, &least)
-        })
-        .collect();
-    let mut expected: Vec<String> = EXPECTED.lines().map(str::to_owned).collect();
-    routes.sort();
-    expected.sort();
-    let missing: Vec<_> = routes.iter().filter(|route| !expected.contains(route)).collect();
-    let gone: Vec<_> = expected.iter().filter(|route| !routes.contains(route)).collect();
-    assert!(missing.is_empty() && gone.is_empty(), "not in the table: {missing:#?}\nno route: {gone:#?}");
+fn the_page_has_every_route_and_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/authorisation.md");
+    if std::env::var_os("HEADWATER_UPDATE").is_some() {
+        std::fs::write(&path, page()).unwrap();
+    }
+    let copy = std::fs::read_to_string(&path).unwrap_or_default();
+    let lines = [console(console_routes()), fleet(fleet_routes(), false), fleet(fleet_routes(), true)];
+    let (missing, gone) = differences(&copy, &lines.concat());
+    assert!(
+        missing.is_empty() && gone.is_empty(),
+        "docs/authorisation.md lacks\n{}\nand has, though the routers do not,\n{}\n{WAY_OUT}",
+        missing.join("\n"),
+        gone.join("\n")
+    );
+    assert!(copy == page(), "docs/authorisation.md is not current; {WAY_OUT}");
 }
 
-/// Over the network, with what each has: a client has its enrolment token and no other secret that goes over the wire.
-#[tokio::test]
-async fn everybody_may_what_the_table_says_and_no_more() {
-    let server = Server::start().await;
-    let enrolment = format!("hwt_{}", "A".repeat(43));
-    let mut everybody: Vec<(&str, Option<String>, Option<Role>)> = vec![
-        ("anonymous", None, None),
-        ("client", Some(enrolment.clone()), None),
-        ("update agent", Some(enrolment.clone()), None),
-        ("revoked client", Some(enrolment), None),
-    ];
-    for role in Role::ALL {
-        let name = format!("of-{role}");
-        let token = token(&server.running, &name, &role.to_string()).await;
-        let who = ["viewer", "operator", "admin"][role as usize];
-        everybody.push((who, Some(token), Some(role)));
-    }
-    for row in console_routes() {
-        // What the gate lets pass must change nothing that the rest of the test needs.
-        let path =
-            row.path.replace("{class}", "components").replace("{number}", "999").replace("{version}", "9");
-        let path: String = path
-            .split('/')
-            .map(|part| if part.starts_with('{') { "nobody" } else { part })
-            .collect::<Vec<_>>()
-            .join("/");
-        for (who, token, role) in &everybody {
-            let mut request = server.stranger(row.method.clone(), &path);
-            if let Some(token) = token {
-                request = request.bearer_auth(token);
-            }
-            let status = request.send().await.unwrap().status().as_u16();
-            let told = format!("{who}: {} {path}: {status}", row.method);
-            match (row.least, role) {
-                (Least::Anyone, _) => assert!(!matches!(status, 401 | 403 | 500..), "{told}"),
-                (Least::Role(_), None) => assert_eq!(status, 401, "{told}"),
-                (Least::Role(least), Some(role)) if *role < least => assert_eq!(status, 403, "{told}"),
-                // A token makes no tokens and has no password.
-                (Least::Role(_), Some(_))
-                    if path.ends_with("/session/password")
-                        || (path.ends_with("/tokens") && row.method == Method::POST) =>
-                {
-                    assert!(matches!(status, 403 | 415), "{told}");
-                }
-                (Least::Role(_), Some(_)) => assert!(!matches!(status, 401 | 403 | 500..), "{told}"),
-            }
+#[test]
+fn a_route_without_a_row_is_found() {
+    let page = page();
+    let mut routes = console_routes();
+    let known = console(routes.clone());
+    assert_eq!(differences(&page, &known).0, Vec::<String>::new());
+    // A new one, and one that more may ask.
+    routes[3].path = "/api/v1/new";
+    let was = std::mem::replace(&mut routes[5].least, Least::Anyone);
+    assert_ne!(was, Least::Anyone);
+    let (missing, gone) = differences(&page, &console(routes));
+    assert!(missing.len() == 2 && missing[0].contains("/api/v1/new"), "{missing:#?}");
+    assert!(gone.contains(&known[3].text(None)) && gone.contains(&known[5].text(None)), "{gone:#?}");
+}
+
+/// Everybody asks everything; what differs from what is expected is shown in the table.
+async fn check(everybody: &Everybody, expected: &[Line], ask: impl AsyncFn(&Somebody, &Line) -> Cell) {
+    let mut found = expected.to_vec();
+    // Who has signed out asks no more.
+    found.sort_by_key(|line| line.path.ends_with("/sign-out"));
+    for line in &mut found {
+        for (at, who) in everybody.all.iter().enumerate() {
+            assert_eq!(who.caller(), EVERYBODY[at].0);
+            line.cells[at] = ask(who, line).await;
         }
     }
+    let of = |line: &Line| expected.iter().find(|one| one.name() == line.name()).unwrap();
+    let wrong: Vec<&Line> = found.iter().filter(|line| line.cells != of(line).cells).collect();
+    let told: Vec<String> = wrong
+        .iter()
+        .map(|line| format!("{}\n{}  (expected)", line.text(Some(of(line))), of(line).text(None)))
+        .collect();
+    assert!(wrong.is_empty(), "not as expected where a `!` is:\n{}\n{}", text(&[]), told.join("\n"));
+}
+
+/// With a console over TLS by the fleet CA, as beyond loopback.
+fn over_tls(folder: &Path) -> RawConfig {
+    RawConfig {
+        data: Some(folder.to_owned()),
+        fleet_listen: Some("127.0.0.1:0".parse().unwrap()),
+        console_listen: Some("127.0.0.1:0".parse().unwrap()),
+        console_names: Some(vec!["localhost".to_owned()]),
+        ..RawConfig::default()
+    }
 }
 
 #[tokio::test]
-async fn methods_and_paths_that_are_not_there_tell_nothing() {
+async fn everybody_may_what_the_table_says_and_no_more() {
+    let server = Server::start_with(|folder| Config::try_from(over_tls(folder)).unwrap()).await;
+    let everybody = Everybody::of(&server).await;
+    let on_the_fleet_plane = async |who: &Somebody, line: &Line| everybody.ask_fleet(who, line).await;
+    check(&everybody, &fleet(fleet_routes(), false), on_the_fleet_plane).await;
+    let on_the_console = async |who: &Somebody, line: &Line| everybody.ask_console(who, line).await;
+    check(&everybody, &console(console_routes()), on_the_console).await;
+}
+
+#[tokio::test]
+async fn components_can_be_opened_to_everybody_and_nothing_else() {
+    let server = Server::start_with(|folder| {
+        let raw = RawConfig { anonymous_components: Some(true), ..over_tls(folder) };
+        Config::try_from(raw).unwrap()
+    })
+    .await;
+    let everybody = Everybody::of(&server).await;
+    let on_the_fleet_plane = async |who: &Somebody, line: &Line| everybody.ask_fleet(who, line).await;
+    check(&everybody, &fleet(fleet_routes(), true), on_the_fleet_plane).await;
+}
+
+#[tokio::test]
+async fn on_the_console_methods_and_paths_that_are_not_there_tell_nothing() {
     let server = Server::start().await;
     let ask = async |method: Method, path: &str| server.stranger(method, path).send().await.unwrap().status();
     assert_eq!(ask(Method::DELETE, "/api/v1/status").await, 405);
@@ -166,4 +142,35 @@ async fn methods_and_paths_that_are_not_there_tell_nothing() {
     // HEAD is what GET is, without the body.
     assert_eq!(ask(Method::HEAD, "/api/v1/status").await, 401);
     assert_eq!(ask(Method::OPTIONS, "/api/v1/status").await, 405);
+}
+
+#[tokio::test]
+async fn on_the_fleet_plane_methods_and_paths_that_are_not_there_are_told_to_clients_alone() {
+    let server = Server::start_with(|folder| Config { anonymous_components: true, ..config(folder) }).await;
+    let client = Endpoint::enrolled(&server, "pc-1", "root").await;
+    let anonymous = Endpoint::new("pc-0", &server.bundle(serde_json::json!({})).await);
+    let check = async |method: Method, path: &str, nobody: u16, somebody: u16| {
+        assert_eq!(anonymous.ask(method.clone(), path).await, nobody, "{method} {path} by nobody");
+        assert_eq!(client.ask(method.clone(), path).await, somebody, "{method} {path} by a client");
+    };
+    check(Method::GET, "/client/v1/check-in", 401, 405).await;
+    check(Method::GET, "/client/v1/enrol", 405, 405).await;
+    check(Method::POST, "/client/v1/enrol/", 401, 404).await;
+    check(Method::GET, "/api/v1/status", 401, 404).await;
+    check(Method::PUT, "/settings/metadata/timestamp.json", 401, 405).await;
+    check(Method::GET, "/settings", 401, 404).await;
+    check(Method::GET, "/components/nothing", 404, 404).await;
+    check(Method::GET, "/components", 401, 404).await;
+    check(Method::GET, "/componentsx/metadata/timestamp.json", 401, 404).await;
+    // What leads out of the class is not looked for; `depot::serving` has more of them.
+    check(Method::GET, "/components/..%2fsettings/metadata/timestamp.json", 400, 400).await;
+}
+
+#[tokio::test]
+async fn plain_http_gets_nowhere_on_the_fleet_plane() {
+    let server = Server::start().await;
+    let plain = server.running.fleet_url.replace("https://", "http://");
+    let http = reqwest::Client::new();
+    let answered = http.get(format!("{plain}/settings/metadata/timestamp.json")).send().await;
+    assert!(answered.is_err(), "{answered:?}");
 }

@@ -79,10 +79,7 @@ impl Endpoint {
 
     /// Asks for another certificate, without showing the one it has.
     pub async fn renew(&mut self) -> (u16, Value) {
-        let body = json!({
-            "format": 1, "request": self.key.signing_request(&self.id).unwrap(),
-            "seal_key": self.seal.public().to_string()
-        });
+        let body = self.renewal_body();
         let sequence = self.next(Kind::Renewal);
         let statement = self.statement(Kind::Renewal, sequence, &body);
         let anonymous = http(&self.cas, None);
@@ -94,6 +91,14 @@ impl Endpoint {
         let said = self.believed(answer, Kind::Renewal, sequence);
         self.take_certificate(&said);
         (status, said)
+    }
+
+    /// What it says when it asks for another certificate.
+    pub fn renewal_body(&self) -> Value {
+        json!({
+            "format": 1, "request": self.key.signing_request(&self.id).unwrap(),
+            "seal_key": self.seal.public().to_string()
+        })
     }
 
     fn take_certificate(&mut self, said: &Value) {
@@ -161,6 +166,12 @@ impl Endpoint {
     pub async fn status(&self, path: &str) -> Option<u16> {
         let response = self.http.get(format!("{}{path}", self.base)).send().await;
         response.ok().map(|response| response.status().as_u16())
+    }
+
+    /// Asks something without a body; says the status.
+    pub async fn ask(&self, method: reqwest::Method, path: &str) -> u16 {
+        let response = self.http.request(method, format!("{}{path}", self.base)).send().await.unwrap();
+        response.status().as_u16()
     }
 
     /// Posts so many bytes of nothing.

@@ -65,12 +65,17 @@ impl Server {
         let running = run(config, std::future::pending()).await.unwrap();
         let token = token(&running, "harness", "admin").await;
         let (mirror_url, mirror) = mirror(folder.path()).await;
+        let http = reqwest::Client::builder();
+        let http = match std::fs::read(folder.path().join("console-ca.pem")) {
+            Ok(pem) => http.tls_certs_only(reqwest::Certificate::from_pem_bundle(&pem).unwrap()),
+            Err(_) => http,
+        };
         let clients = tokio::sync::Mutex::default();
         Self {
             running,
             folder,
             config: kept,
-            http: reqwest::Client::new(),
+            http: http.build().unwrap(),
             token,
             clients,
             mirror_url,
@@ -189,7 +194,8 @@ impl Server {
 
     /// A request of nobody's to the console plane.
     pub fn stranger(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.running.console_url))
+        let base = self.running.console_url.trim_end_matches('/');
+        self.http.request(method, format!("{base}{path}"))
     }
 
     pub async fn upload(&self, path: &str, archive: Vec<u8>) -> (u16, Value) {

@@ -13,7 +13,6 @@ mod domain_drafts;
 mod domains;
 mod endpoint;
 mod fleet;
-mod fleet_access;
 mod harness;
 mod increments;
 mod jobs;
