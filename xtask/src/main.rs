@@ -1,8 +1,9 @@
-//! The project's own commands: `cargo xtask test`, `ci` and `tidy`.
+//! The project's own commands: `cargo xtask test`, `ci`, `tidy` and `bench`.
 //!
 //! Each command is a list of named steps, each timed; the first that fails ends the run with what to do about it.
 //! What a step needs and the machine lacks is installed by `tools`.
 
+mod bench;
 mod steps;
 mod tidy;
 mod tools;
@@ -21,6 +22,10 @@ usage: cargo xtask COMMAND
   ci                       format, lints, tidy, licences and bans, test
   lint                     what `ci` runs before the tests
   tidy                     the project's own rules: dependency table, lengths, headers, words
+  bench increments --data DIR [--series a,b] [--distances 1,2,5,14] [--peers x,y] [--json FILE] [--reuse FILE] [--write]
+                           our increments beside other tools: bytes, CPU time, memory; DIR has a folder for each series and
+                           in it a file for each release. --json keeps the rows, --reuse takes those of other tools that are
+                           still true, --write writes the tables and the chart of docs/benchmarks anew
 
 environment:
   HEADWATER_FEEDS               folder with real series: each folder a component, each file in it a release
@@ -48,6 +53,10 @@ fn run(arguments: &[String]) -> Result<()> {
             steps::test(&mut steps, &steps::TestOptions::default())
         }
         ["test", flags @ ..] => steps::test(&mut steps, &steps::TestOptions::parse(flags)?),
+        ["bench", "increments", words @ ..] => {
+            let options = bench::Options::parse(words)?;
+            steps.run("bench increments", || bench::increments(&options))
+        }
         _ => bail!("unknown command `{}`\n{USAGE}", words.join(" ")),
     }?;
     steps.summary();

@@ -159,7 +159,7 @@ fn has_doc_test(text: &str) -> bool {
 }
 
 /// `cargo` as it was called, in the workspace's folder.
-fn cargo(arguments: &[&str]) -> Command {
+pub fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(tools::workspace_root());
     command

@@ -1,6 +1,6 @@
-//! What the tests need beside Rust: found, or installed.
+//! What the tests and benchmarks need beside Rust: found, or installed.
 //!
-//! Debian packages only as root and only when missing; Python packages in `.venv` of the checkout; cargo programs by
+//! Debian packages only as root and only when missing; Python packages in virtual environments of the checkout; cargo programs by
 //! `cargo install --locked`. A machine without them still runs what can be run: tests that lack a tool say so.
 
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::steps::run;
+use crate::steps::{cargo, run};
 
 /// The peer that reads what we publish and writes what we read, what it signs with, and the stranger that asks our REST
 /// interface whatever its document allows.
@@ -36,14 +36,19 @@ pub fn target_folder(root: &Path) -> PathBuf {
 
 /// Installs the missing ones of [`HOST_TOOLS`]; where it may not, the tests that need them say so.
 pub fn ensure_host_tools() {
-    let missing: Vec<_> = HOST_TOOLS.iter().filter(|(program, _)| !is_there(program)).collect();
-    if missing.is_empty() {
+    ensure_programs(&HOST_TOOLS);
+}
+
+/// Installs missing programs by their Debian packages; where it may not, what needs them is left out.
+pub fn ensure_programs(programs: &[(&str, &str)]) {
+    let missing = programs.iter().filter(|(program, _)| !is_there(program));
+    let packages: Vec<&str> = missing.map(|(_, package)| *package).collect();
+    if packages.is_empty() {
         return;
     }
-    let packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
     if let Err(error) = install_packages(&packages) {
         eprintln!("  not installed: {}: {error:#}", packages.join(" "));
-        eprintln!("  tests that need them will be skipped; as root: apt-get install {}", packages.join(" "));
+        eprintln!("  what needs them will be skipped; as root: apt-get install {}", packages.join(" "));
     }
 }
 
@@ -59,35 +64,35 @@ pub fn ensure_cargo_deny() -> Result<()> {
 
 /// A Python with [`PYTHON_PACKAGES`], in `.venv`; made on first use.
 pub fn ensure_python(root: &Path) -> Result<PathBuf> {
-    let folder = root.join(".venv");
+    let code = "import sys, tuf, cryptography, schemathesis; sys.exit(tuf.__version__.split('.')[0] != '7')";
+    ensure_venv(&root.join(".venv"), &PYTHON_PACKAGES, code)
+        .context("the tests with python-tuf and schemathesis need them")
+}
+
+/// A Python in a virtual environment in which `code` succeeds once `packages` are installed; made on first use.
+pub fn ensure_venv(folder: &Path, packages: &[&str], code: &str) -> Result<PathBuf> {
     let python = folder.join("bin/python");
-    if has_packages(&python) {
+    let is_complete = || quiet(Command::new(&python).args(["-c", code]));
+    if is_complete() {
         return Ok(python);
     }
-    let made = make_venv(&folder).or_else(|error| {
+    let made = make_venv(folder).or_else(|error| {
         eprintln!("  {error:#}; trying the Debian package");
         install_packages(&["python3-venv"])?;
-        make_venv(&folder)
+        make_venv(folder)
     });
-    made.context(
-        "Python 3.10 or newer with `venv` is needed for the tests with python-tuf and schemathesis",
-    )?;
+    made.with_context(|| format!("Python 3.10 or newer with `venv` is needed for {packages:?}"))?;
     run(Command::new(&python)
         .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-        .args(PYTHON_PACKAGES))?;
-    if !has_packages(&python) {
-        bail!("{PYTHON_PACKAGES:?} were installed in {} but cannot be imported", folder.display());
+        .args(packages))?;
+    if !is_complete() {
+        bail!("{packages:?} were installed in {} but cannot be used", folder.display());
     }
     Ok(python)
 }
 
 fn make_venv(folder: &Path) -> Result<()> {
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder))
-}
-
-fn has_packages(python: &Path) -> bool {
-    let code = "import sys, tuf, cryptography, schemathesis; sys.exit(tuf.__version__.split('.')[0] != '7')";
-    quiet(Command::new(python).args(["-c", code]))
 }
 
 fn ensure_cargo_program(program: &str) -> Result<()> {
@@ -118,8 +123,31 @@ fn install_packages(packages: &[&str]) -> Result<()> {
     Ok(())
 }
 
+/// The program of a crate's example, built for release.
+pub fn release_example(package: &str, example: &str) -> Result<PathBuf> {
+    run(&mut cargo(&["build", "--quiet", "--release", "--package", package, "--example", example]))?;
+    Ok(target_folder(&workspace_root()).join("release/examples").join(example))
+}
+
+/// SHA-256 of a file in hexadecimal, by coreutils: a crate for it would be built before every other step.
+pub fn sha256(path: &Path) -> Result<String> {
+    let said = said(Command::new("sha256sum").arg("--").arg(path))?;
+    Ok(said.split_whitespace().next().unwrap_or_default().to_owned())
+}
+
+/// What a command says on its standard output, trimmed.
+pub fn said(command: &mut Command) -> Result<String> {
+    let shown = format!("{command:?}").replace('"', "");
+    let output =
+        command.stdin(Stdio::null()).output().with_context(|| format!("`{shown}` could not be started"))?;
+    if !output.status.success() {
+        bail!("`{shown}` ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
 /// Is the program on the path, or where only root's path looks?
-fn is_there(program: &str) -> bool {
+pub fn is_there(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
     folders.extend(["/usr/sbin".into(), "/sbin".into()]);

@@ -1,0 +1,208 @@
+//! One tool on one pair: what it costs, by the word of GNU time, and that every decoding gave the file.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use super::peers::{Peer, Programs, Ready};
+use super::series::Pair;
+use super::serve::FileServer;
+use crate::tools;
+
+/// Decodings of each pair: the least CPU time counts, and the most memory.
+const DECODE_RUNS: usize = 3;
+
+/// What one tool took for one pair.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// The series.
+    pub series: String,
+    /// Releases between.
+    pub distance: usize,
+    /// The tool's key.
+    pub peer: String,
+    /// The tool's version.
+    pub version: String,
+    /// The snippet that encoded.
+    pub encode: String,
+    /// The snippet that decoded.
+    pub decode: String,
+    /// SHA-256 of the older file.
+    pub from: String,
+    /// SHA-256 of the newer file.
+    pub to: String,
+    /// What a client fetches.
+    pub bytes: u64,
+    /// CPU seconds, user and system, without the tool's start.
+    pub encode_seconds: f64,
+    /// CPU seconds, user and system, without the tool's start.
+    pub decode_seconds: f64,
+    /// Peak of resident memory while decoding, in bytes.
+    pub decode_memory: u64,
+    /// Taken from an earlier run.
+    #[serde(default, skip_serializing)]
+    pub reused: bool,
+}
+
+impl Row {
+    /// Was this measured with the same tool, asked the same, on the same files?
+    fn answers(&self, other: &Self) -> bool {
+        let key = |row: &Self| {
+            [&row.peer, &row.version, &row.encode, &row.decode, &row.from, &row.to].map(String::clone)
+        };
+        key(self) == key(other)
+    }
+}
+
+/// A folder in which tools are run, one after another.
+pub struct Bench {
+    folder: PathBuf,
+    server: FileServer,
+    programs: Programs,
+    earlier: Vec<Row>,
+}
+
+impl Bench {
+    /// Makes the folder; rows of `earlier` are taken where they answer.
+    pub fn new(folder: PathBuf, programs: Programs, earlier: Vec<Row>) -> Result<Self> {
+        let server = FileServer::start(folder.clone()).context("listen on loopback")?;
+        Ok(Self { folder, server, programs, earlier })
+    }
+
+    /// Measures one tool on one pair, or finds that it was.
+    pub fn row(&self, ready: &Ready, pair: &Pair) -> Result<Row> {
+        let Ready { peer, version } = ready;
+        let mut row = Row {
+            series: pair.series.clone(),
+            distance: pair.distance,
+            peer: peer.key.to_owned(),
+            version: version.clone(),
+            encode: peer.encode.to_owned(),
+            decode: peer.decode.to_owned(),
+            from: tools::sha256(&pair.base)?,
+            to: tools::sha256(&pair.new)?,
+            bytes: 0,
+            encode_seconds: 0.0,
+            decode_seconds: f64::INFINITY,
+            decode_memory: 0,
+            reused: false,
+        };
+        if let Some(earlier) = self.earlier.iter().find(|earlier| earlier.answers(&row)) {
+            // The same release may stand at another distance in another data folder.
+            return Ok(Row { series: row.series, distance: row.distance, reused: true, ..earlier.clone() });
+        }
+        self.lay_out(pair)?;
+        let start = self.start(peer)?;
+        self.shell(peer.before_encode)?;
+        row.encode_seconds = (self.shell(peer.encode)?.seconds - start).max(0.0);
+        for _ in 0..DECODE_RUNS {
+            self.shell(peer.before_decode)?;
+            let cost = self.decode(peer, &row.to)?;
+            row.bytes = size(&self.folder.join("delta"))? + self.server.take_sent();
+            row.decode_seconds = row.decode_seconds.min((cost.seconds - start).max(0.0));
+            row.decode_memory = row.decode_memory.max(cost.memory);
+        }
+        Ok(row)
+    }
+
+    /// An empty folder but for `base` and `new`.
+    fn lay_out(&self, pair: &Pair) -> Result<()> {
+        if self.folder.exists() {
+            fs::remove_dir_all(&self.folder).with_context(|| format!("empty {}", self.folder.display()))?;
+        }
+        fs::create_dir_all(&self.folder)?;
+        for (path, name) in [(&pair.base, "base"), (&pair.new, "new")] {
+            fs::copy(path, self.folder.join(name)).with_context(|| format!("copy {}", path.display()))?;
+        }
+        Ok(())
+    }
+
+    /// CPU seconds of the tool's start, at the least.
+    fn start(&self, peer: &Peer) -> Result<f64> {
+        let mut least = f64::INFINITY;
+        for _ in 0..DECODE_RUNS {
+            least = least.min(self.shell(peer.start)?.seconds);
+        }
+        Ok(least)
+    }
+
+    fn decode(&self, peer: &Peer, wanted: &str) -> Result<Cost> {
+        let out = self.folder.join("out");
+        if out.exists() {
+            fs::remove_file(&out)?;
+        }
+        let cost = self.shell(peer.decode)?;
+        let digest = tools::sha256(&out)?;
+        if digest != wanted {
+            bail!("{} made a file with SHA-256 {digest} instead of {wanted}", peer.name);
+        }
+        Ok(cost)
+    }
+
+    /// Runs a snippet; what it says is told only when it fails.
+    fn shell(&self, snippet: &str) -> Result<Cost> {
+        if snippet.is_empty() {
+            return Ok(Cost::default());
+        }
+        let times = self.folder.join("times");
+        let mut command = Command::new("time");
+        command
+            .args(["--format=%U %S %M", "--output"])
+            .arg(&times)
+            .args(["sh", "-e", "-c", snippet])
+            .current_dir(&self.folder)
+            .env("INCREMENT", &self.programs.increment)
+            .env("PYTHON", &self.programs.python)
+            .env("PORT", self.server.port.to_string())
+            .env_remove("http_proxy")
+            .stdin(Stdio::null());
+        let output = command.output().context("`time` could not be started")?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            bail!("`{snippet}` ended with {}: {}", output.status, said.trim());
+        }
+        let text = fs::read_to_string(&times)?;
+        Cost::parse(&text).with_context(|| format!("`time` said `{}`", text.trim()))
+    }
+}
+
+/// What a snippet took, its children included.
+#[derive(Debug, Default, PartialEq)]
+struct Cost {
+    /// CPU seconds, user and system.
+    seconds: f64,
+    /// Peak of resident memory of the largest process, in bytes.
+    memory: u64,
+}
+
+impl Cost {
+    fn parse(text: &str) -> Option<Self> {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let [user, system, kibibytes] = words.as_slice() else { return None };
+        let seconds = user.parse::<f64>().ok()? + system.parse::<f64>().ok()?;
+        Some(Self { seconds, memory: kibibytes.parse::<u64>().ok()? * 1024 })
+    }
+}
+
+/// Bytes of a file, or of all files in a folder; nothing there is none.
+fn size(path: &Path) -> Result<u64> {
+    if path.is_dir() {
+        let sizes = fs::read_dir(path)?.map(|entry| size(&entry?.path()));
+        return sizes.sum();
+    }
+    Ok(if path.exists() { fs::metadata(path)?.len() } else { 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_time_says_is_understood() {
+        assert_eq!(Cost::parse("1.25 0.50 1024\n"), Some(Cost { seconds: 1.75, memory: 1 << 20 }));
+        assert_eq!(Cost::parse("Command exited with non-zero status 1\n1.25 0.50 1024\n"), None);
+    }
+}

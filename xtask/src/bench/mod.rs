@@ -1,0 +1,242 @@
+//! `cargo xtask bench increments`: our increments beside other tools, over real series of releases, in one run.
+//!
+//! Steps: find the pairs of files, make the tools ready, measure each tool on each pair, tell it as tables and a chart.
+//! What each tool is asked for stands in `peers`; the series are the caller's and never part of the project.
+
+mod chart;
+mod measure;
+mod peers;
+mod series;
+mod serve;
+mod summary;
+mod table;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::{Context, Result, bail};
+
+use self::measure::{Bench, Row};
+use self::peers::{FULL, OURS, PEERS, Peer, Ready};
+use self::summary::Results;
+use crate::tools;
+
+/// The page whose measured part `--write` writes anew, and the chart on it.
+const PAGE: &str = "docs/benchmarks/increments.md";
+const CHART: &str = "docs/benchmarks/increments.svg";
+/// Round the measured part of the page.
+const MEASURED: [&str; 2] =
+    ["<!-- measured: written by cargo xtask bench -->\n", "<!-- end of what was measured -->"];
+const CHART_TITLE: &str = "Bytes of an increment ÷ full zstd -19, geometric mean of distances 1 and 14";
+
+/// What was asked for.
+#[derive(Debug, PartialEq)]
+pub struct Options {
+    data: PathBuf,
+    series: Option<Vec<String>>,
+    distances: Vec<usize>,
+    peers: Option<Vec<String>>,
+    json: Option<PathBuf>,
+    reuse: Option<PathBuf>,
+    write: bool,
+}
+
+impl Options {
+    /// From the words after `bench increments`.
+    pub fn parse(words: &[&str]) -> Result<Self> {
+        let mut data = None;
+        let mut options = Self {
+            data: PathBuf::new(),
+            series: None,
+            distances: vec![1, 2, 5, 14],
+            peers: None,
+            json: None,
+            reuse: None,
+            write: false,
+        };
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            if *word == "--write" {
+                options.write = true;
+                continue;
+            }
+            let value = words.next().with_context(|| format!("`{word}` needs a value"))?;
+            match *word {
+                "--data" => data = Some(value.into()),
+                "--series" => options.series = Some(list(value)?),
+                "--distances" => options.distances = list(value)?,
+                "--peers" => options.peers = Some(list(value)?),
+                "--json" => options.json = Some(value.into()),
+                "--reuse" => options.reuse = Some(value.into()),
+                _ => bail!("`bench increments` does not know `{word}`"),
+            }
+        }
+        options.data = data.context("`bench increments` needs `--data DIR`, a folder of series")?;
+        if options.distances.contains(&0) {
+            bail!("a distance counts releases, from 1 on");
+        }
+        Ok(options)
+    }
+
+    fn peers(&self) -> Result<Vec<&'static Peer>> {
+        let Some(keys) = &self.peers else { return Ok(PEERS.iter().collect()) };
+        let find = |key: &String| {
+            let known: Vec<&str> = PEERS.iter().map(|peer| peer.key).collect();
+            let found = PEERS.iter().find(|peer| peer.key == key);
+            found.with_context(|| format!("`{key}` is no tool; there are {}", known.join(", ")))
+        };
+        keys.iter().map(find).collect()
+    }
+}
+
+fn list<T: FromStr<Err: std::error::Error + Send + Sync + 'static>>(text: &str) -> Result<Vec<T>> {
+    let parse = |word: &str| word.parse().with_context(|| format!("`{word}` in `{text}` is not understood"));
+    text.split(',').map(parse).collect()
+}
+
+/// Measures, tells, and fails in the end if something could not be measured or was decoded wrongly.
+pub fn increments(options: &Options) -> Result<()> {
+    let target = tools::target_folder(&tools::workspace_root());
+    let pairs = series::pairs(&options.data, options.series.as_deref(), &options.distances)?;
+    let wholes = series::pairs(&options.data, options.series.as_deref(), &[0])?;
+    let (full, _) = peers::make_ready(&[&FULL], &target)?;
+    let (tools, programs) = peers::make_ready(&options.peers()?, &target)?;
+    let earlier = options.reuse.as_deref().map_or_else(|| Ok(Vec::new()), read_rows)?;
+    let bench = Bench::new(target.join("bench"), programs, earlier)?;
+    let mut rows = Vec::new();
+    let mut failures = Vec::new();
+    let work = [(&full, &wholes), (&tools, &pairs)];
+    let work = work
+        .iter()
+        .flat_map(|(tools, pairs)| pairs.iter().flat_map(|pair| tools.iter().map(move |tool| (tool, pair))));
+    for (tool, pair) in work {
+        match bench.row(tool, pair) {
+            Ok(row) => {
+                println!("  {}", said(&row));
+                rows.push(row);
+                // Whatever ends the run, what was measured is not lost.
+                if let Some(path) = &options.json {
+                    write(path, &serde_json::to_string_pretty(&rows)?)?;
+                }
+            }
+            Err(error) => {
+                eprintln!("  {} d{} {}: {error:#}", pair.series, pair.distance, tool.peer.name);
+                failures.push(format!("{} d{} {}", pair.series, pair.distance, tool.peer.name));
+            }
+        }
+    }
+    tell(&Results::new(rows), &tools, options)?;
+    if !failures.is_empty() {
+        bail!("not measured: {}", failures.join(", "));
+    }
+    Ok(())
+}
+
+/// Tables to the terminal, and with `--write` to the page, with the chart.
+fn tell(results: &Results, tools: &[Ready], options: &Options) -> Result<()> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let machine =
+        format!("a machine of {cores} cores ({}, {})", std::env::consts::ARCH, std::env::consts::OS);
+    let tables = table::tables(results, tools, &machine);
+    println!("\n{tables}");
+    if !options.write {
+        return Ok(());
+    }
+    let root = tools::workspace_root();
+    let bars = tools.iter().filter_map(|ready| {
+        let value = results.overall(ready.peer.key)?.bytes;
+        Some(chart::Bar { name: ready.peer.name.to_owned(), value, ours: ready.peer.key == OURS })
+    });
+    write(&root.join(CHART), &chart::draw(CHART_TITLE, table::BYTES_GOAL, bars.collect()))?;
+    let page = root.join(PAGE);
+    let text = fs::read_to_string(&page).with_context(|| format!("read {PAGE}"))?;
+    write(&page, &replace_measured(&text, &tables).with_context(|| format!("{PAGE} has no measured part"))?)
+}
+
+/// The page with other tables.
+fn replace_measured(page: &str, tables: &str) -> Option<String> {
+    let (before, rest) = page.split_once(MEASURED[0])?;
+    let (_, after) = rest.split_once(MEASURED[1])?;
+    Some([before, MEASURED[0], "\n", tables, MEASURED[1], after].concat())
+}
+
+fn said(row: &Row) -> String {
+    format!(
+        "{} d{} {}: {} bytes, encode {:.2} s, decode {:.2} s, {:.0} MB{}",
+        row.series,
+        row.distance,
+        row.peer,
+        row.bytes,
+        row.encode_seconds,
+        row.decode_seconds,
+        row.decode_memory as f64 / 1e6,
+        if row.reused { " (earlier pass)" } else { "" }
+    )
+}
+
+fn read_rows(path: &Path) -> Result<Vec<Row>> {
+    let text = fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+    serde_json::from_str(&text)
+        .with_context(|| format!("{} is not the `--json` of an earlier run", path.display()))
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A row as a run would make it: 2 s to encode, 0.5 s to decode, 30 MB.
+    pub fn row(series: &str, distance: usize, peer: &str, bytes: u64) -> Row {
+        Row {
+            series: series.to_owned(),
+            distance,
+            peer: peer.to_owned(),
+            version: "1.0".to_owned(),
+            encode: String::new(),
+            decode: String::new(),
+            from: String::new(),
+            to: String::new(),
+            bytes,
+            encode_seconds: 2.0,
+            decode_seconds: 0.5,
+            decode_memory: 30_000_000,
+            reused: false,
+        }
+    }
+
+    #[test]
+    fn options_are_understood_or_named() {
+        let options =
+            Options::parse(&["--data", "feed", "--series", "a,b", "--distances", "1,3", "--write"]).unwrap();
+        assert_eq!(options.series, Some(vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!((options.distances.as_slice(), options.write), (&[1, 3][..], true));
+        let check = |words: &[&str], expected: &str| {
+            let error = Options::parse(words).and_then(|options| options.peers()).err().unwrap();
+            assert!(format!("{error:#}").contains(expected), "{error:#}");
+        };
+        check(&[], "--data DIR");
+        check(&["--data"], "needs a value");
+        check(&["--data", "feed", "--distances", "1,x"], "`x`");
+        check(&["--data", "feed", "--distances", "0"], "from 1 on");
+        check(&["--data", "feed", "--peers", "rsync"], "there are headwater, hdiffpatch");
+        check(&["--data", "feed", "--what", "1"], "--what");
+    }
+
+    #[test]
+    fn only_the_measured_part_of_the_page_is_written_anew() {
+        let page = format!("# Words\n{}old{}\nMore.\n", MEASURED[0], MEASURED[1]);
+        let expected = format!("# Words\n{}\nnew\n{}\nMore.\n", MEASURED[0], MEASURED[1]);
+        assert_eq!(replace_measured(&page, "new\n"), Some(expected));
+        assert_eq!(replace_measured("# Words\n", "new\n"), None);
+    }
+
+    #[test]
+    fn the_page_has_a_measured_part() {
+        let page = fs::read_to_string(tools::workspace_root().join(PAGE)).unwrap();
+        assert!(replace_measured(&page, "").is_some());
+    }
+}
