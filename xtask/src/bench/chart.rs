@@ -1,68 +1,66 @@
-//! One bar a tool, drawn as SVG that is read on light and on dark. Pure: the same bars give the same bytes.
+//! One dot a tool on a logarithmic scale, drawn as SVG that is read on light and on dark. Pure: the same values give the
+//! same bytes.
 
 use std::fmt::Write as _;
 
 use super::table::ratio;
 
 /// One tool.
-pub struct Bar {
+pub struct Dot {
     /// What people read.
     pub name: String,
-    /// Its length.
+    /// Where it is; above zero.
     pub value: f64,
     /// Drawn as what the chart is about.
     pub ours: bool,
 }
 
 const WIDTH: f64 = 720.0;
-const ROW: f64 = 26.0;
-const TOP: f64 = 44.0;
-const NAMES: f64 = 170.0;
-const VALUES: f64 = 60.0;
+const ROW: f64 = 24.0;
+const TOP: f64 = 40.0;
+const LEFT: f64 = 170.0;
+const RIGHT: f64 = 660.0;
 
-/// Bars from the shortest to the longest, and a line where the goal is.
-pub fn draw(title: &str, goal: f64, mut bars: Vec<Bar>) -> String {
-    bars.sort_by(|a, b| a.value.total_cmp(&b.value));
-    let longest = bars.iter().map(|bar| bar.value).fold(goal, f64::max);
-    let scale = (WIDTH - NAMES - VALUES) / longest;
-    let bottom = TOP + ROW * bars.len() as f64;
-    let height = bottom + 24.0;
+const STYLE: &str = "\
+text { font: 13px sans-serif; fill: #24292f; } .head { font-weight: bold; } line { stroke: #d0d7de; }
+.goal { stroke: #57606a; stroke-dasharray: 4 3; } circle { fill: #7d8794; } .ours { fill: #0969da; }
+@media (prefers-color-scheme: dark) { text { fill: #e6edf3; } line { stroke: #30363d; }
+  .goal { stroke: #9198a1; } circle { fill: #848d97; } .ours { fill: #4493f8; } }";
+
+/// Dots from the least to the most, and a line where the goal is.
+pub fn draw(title: &str, goal: f64, mut dots: Vec<Dot>) -> String {
+    dots.sort_by(|a, b| a.value.total_cmp(&b.value));
+    let values = || dots.iter().map(|dot| dot.value).chain([goal]);
+    let low = values().fold(f64::INFINITY, f64::min).log10().floor();
+    let high = values().fold(0.0, f64::max).log10().ceil().max(low + 1.0);
+    let place = |value: f64| LEFT + (value.log10() - low) / (high - low) * (RIGHT - LEFT);
+    let bottom = TOP + ROW * dots.len() as f64;
+    let height = bottom + 22.0;
     let mut svg = format!(
-        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img" aria-label="{title}">
-<style>
-text {{ font: 13px sans-serif; fill: #24292f; }} .head {{ font-weight: bold; }} .goal {{ stroke: #57606a; stroke-dasharray: 4 3; }}
-rect {{ fill: #9aa4af; }} .ours {{ fill: #0969da; }}
-@media (prefers-color-scheme: dark) {{ text {{ fill: #e6edf3; }} .goal {{ stroke: #9198a1; }} rect {{ fill: #59636e; }} .ours {{ fill: #4493f8; }} }}
-</style>
-<text class="head" x="0" y="18">{title}</text>
-"#
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" \
+         role=\"img\" aria-label=\"{title}\">\n<style>\n{STYLE}\n</style>\n<text class=\"head\" x=\"0\" y=\"18\">{title}</text>\n"
     );
-    for (index, bar) in bars.iter().enumerate() {
-        let top = TOP + ROW * index as f64;
-        let (length, line) = (bar.value * scale, top + 15.0);
-        let class = if bar.ours { r#" class="ours""# } else { "" };
-        let _ = writeln!(
-            svg,
-            r#"<text x="{:.0}" y="{line:.0}" text-anchor="end">{}</text>"#,
-            NAMES - 8.0,
-            bar.name
-        );
+    let mut upright = |class: &str, value: f64, text: &str| {
+        let x = place(value);
         let _ =
-            writeln!(svg, r#"<rect{class} x="{NAMES:.0}" y="{top:.0}" width="{length:.1}" height="20"/>"#);
-        let _ = writeln!(
-            svg,
-            r#"<text x="{:.1}" y="{line:.0}">{}</text>"#,
-            NAMES + length + 6.0,
-            ratio(bar.value)
-        );
+            writeln!(svg, r#"<line{class} x1="{x:.1}" x2="{x:.1}" y1="{:.0}" y2="{bottom:.0}"/>"#, TOP - 8.0);
+        let _ =
+            writeln!(svg, r#"<text x="{x:.1}" y="{:.0}" text-anchor="middle">{text}</text>"#, bottom + 16.0);
+    };
+    for power in low as i32..=high as i32 {
+        let value = 10_f64.powi(power);
+        upright("", value, &value.to_string());
     }
-    let at = NAMES + goal * scale;
-    let _ = writeln!(
-        svg,
-        r#"<line class="goal" x1="{at:.1}" x2="{at:.1}" y1="{:.0}" y2="{bottom:.0}"/>"#,
-        TOP - 8.0
-    );
-    let _ = writeln!(svg, r#"<text x="{at:.1}" y="{:.0}">goal {goal}</text>"#, bottom + 16.0);
+    upright(r#" class="goal""#, goal, &format!("goal {goal}"));
+    for (index, Dot { name, value, ours }) in dots.iter().enumerate() {
+        let y = TOP + ROW * (index as f64 + 0.5);
+        let (x, line) = (place(*value), y + 4.0);
+        let class = if *ours { r#" class="ours""# } else { "" };
+        let _ =
+            writeln!(svg, r#"<text x="{:.0}" y="{line:.0}" text-anchor="end">{name}</text>"#, LEFT - 10.0);
+        let _ = writeln!(svg, r#"<circle{class} cx="{x:.1}" cy="{y:.0}" r="6"/>"#);
+        let _ = writeln!(svg, r#"<text x="{:.1}" y="{line:.0}">{}</text>"#, x + 11.0, ratio(*value));
+    }
     svg + "</svg>\n"
 }
 
@@ -70,26 +68,23 @@ rect {{ fill: #9aa4af; }} .ours {{ fill: #0969da; }}
 mod tests {
     use super::*;
 
-    fn bar(name: &str, value: f64) -> Bar {
-        Bar { name: name.to_owned(), value, ours: name == "ours" }
+    fn dot(name: &str, value: f64) -> Dot {
+        Dot { name: name.to_owned(), value, ours: name == "ours" }
     }
 
     #[test]
-    fn bars_are_as_long_as_they_say_and_in_order() {
-        let svg = draw("Bytes", 0.05, vec![bar("other", 0.49), bar("ours", 0.049)]);
-        let found: Vec<&str> = svg.lines().filter(|line| line.starts_with("<rect")).collect();
-        assert_eq!(
-            found,
-            [
-                r#"<rect class="ours" x="170" y="44" width="49.0" height="20"/>"#,
-                r#"<rect x="170" y="70" width="490.0" height="20"/>"#
-            ]
-        );
-        assert!(svg.contains(r#"<line class="goal" x1="220.0""#), "{svg}");
+    fn dots_are_where_they_say_and_in_order() {
+        let svg = draw("Bytes", 0.1, vec![dot("other", 1.0), dot("ours", 0.01)]);
+        let found: Vec<&str> = svg.lines().filter(|line| line.starts_with("<circle")).collect();
+        let expected =
+            [r#"<circle class="ours" cx="170.0" cy="52" r="6"/>"#, r#"<circle cx="660.0" cy="76" r="6"/>"#];
+        assert_eq!(found, expected);
+        assert!(svg.contains(r#"<line class="goal" x1="415.0""#), "{svg}");
     }
 
     #[test]
-    fn a_chart_without_bars_is_a_chart() {
-        assert!(draw("Bytes", 0.05, Vec::new()).ends_with("</svg>\n"));
+    fn a_chart_without_dots_is_a_chart() {
+        let svg = draw("Bytes", 0.1, Vec::new());
+        assert!(svg.ends_with("</svg>\n") && !svg.contains("NaN") && !svg.contains("inf"), "{svg}");
     }
 }

@@ -66,8 +66,9 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Makes the folder; rows of `earlier` are taken where they answer.
+    /// A folder of this process, gone with the bench; rows of `earlier` are taken where they answer.
     pub fn new(folder: PathBuf, programs: Programs, earlier: Vec<Row>) -> Result<Self> {
+        let folder = folder.join(std::process::id().to_string());
         let server = FileServer::start(folder.clone()).context("listen on loopback")?;
         Ok(Self { folder, server, programs, earlier })
     }
@@ -169,6 +170,13 @@ impl Bench {
     }
 }
 
+impl Drop for Bench {
+    fn drop(&mut self) {
+        // Left behind it costs room under `target`, no more.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
 /// What a snippet took, its children included.
 #[derive(Debug, Default, PartialEq)]
 struct Cost {
@@ -198,7 +206,45 @@ fn size(path: &Path) -> Result<u64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::peers::PLAIN;
     use super::*;
+
+    const COPY: Peer = Peer {
+        key: "copy",
+        name: "cp",
+        encode: "mkdir delta; cp new delta",
+        decode: "cp delta/new out",
+        ..PLAIN
+    };
+    const WRONG: Peer = Peer { decode: "cp base out", ..COPY };
+    const BROKEN: Peer = Peer { decode: "echo too bad >&2; false", ..COPY };
+
+    #[test]
+    fn every_decoding_is_verified() {
+        if !tools::is_there("time") {
+            eprintln!("SKIPPED: GNU time is not here; on Debian: apt-get install time");
+            return;
+        }
+        let root = tools::workspace_root();
+        let (base, new) = (root.join("Cargo.toml"), root.join("README.md"));
+        let pair = Pair { series: "files".to_owned(), distance: 1, base, new };
+        let bench = |earlier| {
+            Bench::new(tools::target_folder(&root).join("bench-test"), Programs::default(), earlier).unwrap()
+        };
+        let measure =
+            |bench: &Bench, peer: &'static Peer| bench.row(&Ready { peer, version: "1".to_owned() }, &pair);
+        let row = measure(&bench(Vec::new()), &COPY).unwrap();
+        assert_eq!(row.bytes, fs::metadata(&pair.new).unwrap().len());
+        assert!(row.decode_memory > 0 && row.decode_seconds.is_finite() && !row.reused, "{row:?}");
+        let later = bench(vec![row.clone()]);
+        assert_eq!(measure(&later, &COPY).unwrap(), Row { reused: true, ..row });
+        let check = |peer, expected: &str| {
+            let error = format!("{:#}", measure(&later, peer).unwrap_err());
+            assert!(error.contains(expected), "{error}");
+        };
+        check(&WRONG, "instead of");
+        check(&BROKEN, "too bad");
+    }
 
     #[test]
     fn what_time_says_is_understood() {

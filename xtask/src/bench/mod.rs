@@ -144,11 +144,11 @@ fn tell(results: &Results, tools: &[Ready], options: &Options) -> Result<()> {
         return Ok(());
     }
     let root = tools::workspace_root();
-    let bars = tools.iter().filter_map(|ready| {
+    let dots = tools.iter().filter_map(|ready| {
         let value = results.overall(ready.peer.key)?.bytes;
-        Some(chart::Bar { name: ready.peer.name.to_owned(), value, ours: ready.peer.key == OURS })
+        Some(chart::Dot { name: ready.peer.name.to_owned(), value, ours: ready.peer.key == OURS })
     });
-    write(&root.join(CHART), &chart::draw(CHART_TITLE, table::BYTES_GOAL, bars.collect()))?;
+    write(&root.join(CHART), &chart::draw(CHART_TITLE, table::BYTES_GOAL, dots.collect()))?;
     let page = root.join(PAGE);
     let text = fs::read_to_string(&page).with_context(|| format!("read {PAGE}"))?;
     write(&page, &replace_measured(&text, &tables).with_context(|| format!("{PAGE} has no measured part"))?)

@@ -51,7 +51,7 @@ pub enum Origin {
 }
 
 /// A peer with nothing before and no start to take off; all others are written as what differs.
-const PLAIN: Peer = Peer {
+pub const PLAIN: Peer = Peer {
     key: "",
     name: "",
     origin: Origin::Workspace,
