@@ -44,13 +44,13 @@ impl Door {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = admission;
     }
 
-    fn admission(&self) -> Admission {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn judge(&self, peer: Option<&Peer>, path: &str, now: Timestamp) -> Verdict {
+        judge(&self.0.read().unwrap_or_else(PoisonError::into_inner), peer, path, now)
     }
 }
 
 /// The decision alone.
-pub(crate) fn judge(admission: &Admission, peer: Option<&Peer>, path: &str, now: Timestamp) -> Verdict {
+fn judge(admission: &Admission, peer: Option<&Peer>, path: &str, now: Timestamp) -> Verdict {
     let refused = match peer {
         None => "show a certificate of this fleet (`headwater-client enrol` gets one)",
         Some(peer) if admission.revoked.contains(&peer.key) => "this client's key was revoked",
@@ -70,7 +70,7 @@ pub(crate) async fn guard(
     next: Next,
 ) -> Response {
     let peer = shown.and_then(|Extension(certificate)| Peer::from_der(&certificate.0).ok());
-    match judge(&door.admission(), peer.as_ref(), request.uri().path(), now()) {
+    match door.judge(peer.as_ref(), request.uri().path(), now()) {
         Verdict::Refused(why) => {
             tracing::debug!(client = peer.map(|peer| peer.client.to_string()), why, "refused");
             // Not 403: for who fetches, that says that a file is not there.
