@@ -90,6 +90,11 @@ impl Console {
         &self.base
     }
 
+    /// What a browser says that its pages come from, when they are the console's own.
+    pub fn origin(&self) -> String {
+        reqwest::Url::parse(&self.base).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
+    }
+
     /// Whether what is sent stays on this machine.
     pub fn is_loopback(&self) -> bool {
         let url = reqwest::Url::parse(&self.base).ok();
@@ -243,13 +248,13 @@ fn target(location: &ServerLocation) -> Result<Target, Failure> {
     Ok(Target { name: base.clone(), base, socket: None, login })
 }
 
-fn check_url(url: &str) -> Result<String, Failure> {
-    let base = url.trim_end_matches('/').to_owned();
-    let parsed = reqwest::Url::parse(&base)
+/// A server's URL, written in the one way that its login is kept under.
+pub fn check_url(url: &str) -> Result<String, Failure> {
+    let parsed = reqwest::Url::parse(url)
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     match parsed {
-        Some(_) => Ok(base),
+        Some(url) => Ok(url.as_str().trim_end_matches('/').to_owned()),
         None => Err(Failure::bad_input(format!("the server's address `{url}` is not an http or https URL"))
             .with_way_out(
                 "give --server URL or HEADWATER_SERVER, such as https://headwater.example:8470, or unix:PATH",
@@ -387,7 +392,27 @@ pub fn segment(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{apart, segment};
+    use super::{Console, apart, segment};
+
+    #[test]
+    fn however_it_is_written_a_server_has_one_url_and_one_origin() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let check = |url: &str, base: &str, origin: &str| {
+            let console = Console::stranger(url, None).unwrap();
+            assert_eq!((console.base(), console.origin().as_str()), (base, origin));
+        };
+        let plain = "https://headwater.example";
+        check("https://headwater.example", plain, plain);
+        check("HTTPS://Headwater.Example:443/", plain, plain);
+        check(
+            "https://headwater.example:8470//",
+            "https://headwater.example:8470",
+            "https://headwater.example:8470",
+        );
+        check("http://[::1]:8470", "http://[::1]:8470", "http://[::1]:8470");
+        check("https://headwater.example/console/", "https://headwater.example/console", plain);
+        assert!(Console::stranger("headwater.example:8470", None).is_err());
+    }
 
     #[test]
     fn a_problem_is_told_once() {

@@ -44,8 +44,8 @@ pub const ENTRIES_BESIDE_AN_EDIT: u32 = 2;
 /// Days that what `headwater repo` signs may be good: what is hidden from a client for ten years is hidden for good.
 pub const LIFE_DAYS_MAX: u32 = 3650;
 
-/// Letters of the name that a login's token has beside `login-`.
-pub const LOGIN_NAME_DIGITS: usize = 8;
+/// Letters and digits of the name that a login's token has beside `login-`.
+pub const LOGIN_NAME_LETTERS: usize = 8;
 
 /// Bytes of stdin that may hold passwords: two lines.
 pub const PASSWORD_INPUT_BYTES_MAX: u64 = 4096;

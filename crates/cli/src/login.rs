@@ -12,10 +12,10 @@ use reqwest::Method;
 use reqwest::header::{COOKIE, ORIGIN, SET_COOKIE};
 use serde_json::json;
 
-use crate::console::{Console, ServerLocation, segment};
+use crate::console::{Console, ServerLocation, check_url, segment};
 use crate::credentials::{Credentials, Login};
 use crate::failure::{Exit, Failure};
-use crate::limits::{LOGIN_NAME_DIGITS, PASSWORD_INPUT_BYTES_MAX};
+use crate::limits::{LOGIN_NAME_LETTERS, PASSWORD_INPUT_BYTES_MAX};
 use crate::output::{Output, time};
 
 const EXAMPLES: &str = "\
@@ -106,7 +106,7 @@ pub async fn run(arguments: LoginArguments, output: Output) -> Result<Exit, Fail
 /// Forgets a login.
 pub async fn run_logout(arguments: LogoutArguments, output: Output) -> Result<Exit, Failure> {
     let mut credentials = Credentials::read()?;
-    let named = arguments.url.map(|url| url.trim_end_matches('/').to_owned());
+    let named = arguments.url.as_deref().map(check_url).transpose()?;
     let Some(base) = named.or_else(|| credentials.default.clone()) else {
         return Err(Failure::bad_input("nobody is logged in anywhere"));
     };
@@ -140,7 +140,7 @@ async fn sign_in(console: &Console, request: &SignInRequest) -> Result<Session, 
 }
 
 async fn make_token(console: &Console, session: &Session, days: u32) -> Result<NewApiToken, Failure> {
-    let name = format!("login-{}", headwater_server::secret::random_name(LOGIN_NAME_DIGITS));
+    let name = format!("login-{}", headwater_server::secret::random_name(LOGIN_NAME_LETTERS));
     let request =
         ApiTokenRequest { name, role: session.view.role.clone(), scopes: Vec::new(), days: Some(days) };
     console.receive(with_session(console, session, Method::POST, "/api/v1/tokens").json(&request)).await
@@ -148,7 +148,7 @@ async fn make_token(console: &Console, session: &Session, days: u32) -> Result<N
 
 /// A request with the session's cookie, said to be from the console itself: a cookie alone changes nothing.
 fn with_session(console: &Console, session: &Session, method: Method, path: &str) -> reqwest::RequestBuilder {
-    console.request(method, path).header(COOKIE, &session.cookie).header(ORIGIN, console.base())
+    console.request(method, path).header(COOKIE, &session.cookie).header(ORIGIN, console.origin())
 }
 
 /// Where passwords come from.
