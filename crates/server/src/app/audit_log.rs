@@ -189,10 +189,13 @@ fn ending(last: &Head, head: Option<(&Head, bool)>) -> Option<String> {
         Some((head, true)) if head.number > last.number => {
             Some(format!("records {} to {} are missing: the end was cut off", last.number + 1, head.number))
         }
-        Some((head, true)) if head != last => Some(format!(
+        Some((head, true)) if head.number < last.number => Some(format!(
             "the log goes on to record {} beyond its sealed end, record {}",
             last.number, head.number
         )),
+        Some((head, true)) if head != last => {
+            Some(format!("the last record, {}, is not the one that the sealed end names", last.number))
+        }
         Some(_) => None,
     }
 }
@@ -235,6 +238,24 @@ fn view(chained: Chained) -> AuditRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_end_of_the_log_is_the_one_that_was_sealed() {
+        let at = |number: u64, hash: &str| Head { number, hash: hash.to_owned() };
+        let last = at(5, "five");
+        let check = |sealed: Option<(Head, bool)>, expected: &str| {
+            let sealed = sealed.as_ref().map(|(head, genuine)| (head, *genuine));
+            let found = ending(&last, sealed).unwrap_or_default();
+            assert!(found.starts_with(expected) && found.is_empty() == expected.is_empty(), "{found}");
+        };
+        check(Some((last.clone(), true)), "");
+        check(None, "what says where the log ends is missing");
+        check(Some((last.clone(), false)), "the seal on the end");
+        check(Some((at(7, "seven"), true)), "records 6 to 7 are missing");
+        check(Some((at(4, "four"), true)), "the log goes on to record 5 beyond its sealed end, record 4");
+        check(Some((at(5, "other"), true)), "the last record, 5, is not the one");
+        assert_eq!(ending(&Head::beginning(), None), None);
+    }
 
     #[test]
     fn the_first_findings_are_told() {
