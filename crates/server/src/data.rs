@@ -11,6 +11,7 @@
 //! | `repository/{class}/` | what the fleet listener serves |
 //! | `uploads/` | archives being received; emptied at start |
 //! | `vendor/` | metadata of the vendor source, as received |
+//! | `console-ca.pem` | what the console's certificate is verified with, where the fleet CA issues it |
 //! | `listening.json` | where the running server listens |
 //! | `console.sock` | the local socket: whoever may open it is an administrator; owner only |
 

@@ -31,7 +31,7 @@ impl Secret {
         Self(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes)))
     }
 
-    /// A password that a person can copy by hand: 100 random bits in groups of letters and digits that are not
+    /// A password that a person can copy by hand: 98 random bits in groups of letters and digits that are not
     /// mistaken for one another.
     #[must_use]
     pub fn random_password() -> Self {

@@ -4,6 +4,7 @@
 //! was rotated; files are read again, and shown once they differ. The key of an issued one is made anew at each start.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use headwater_depot::serve::Tls;
@@ -15,7 +16,7 @@ use super::App;
 use super::fleet::keys::{FleetKeys, key_failed};
 use crate::config::{Config, ConsoleTls};
 use crate::data::{self, DataFolder};
-use crate::error::{Doing as _, Error, Result};
+use crate::error::{Doing as _, Result};
 use crate::secret::Secret;
 
 /// The certificate that the console shows.
@@ -30,7 +31,13 @@ enum Shown {
     /// Of the fleet CA of a number.
     Issued { chain: Chain, key: Arc<ServerKey>, ca: u64 },
     /// What the files held.
-    Files { certificate: String, key: Secret },
+    Files(Files),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Files {
+    certificate: String,
+    key: Secret,
 }
 
 impl ConsoleCertificate {
@@ -50,7 +57,7 @@ impl ConsoleCertificate {
                 let key = ServerKey::generate().map_err(key_failed("making the console's key"))?;
                 issue(config, data, fleet, Arc::new(key), now)?
             }
-            ConsoleTls::Files { .. } => read(&config.console_tls)?,
+            ConsoleTls::Files { certificate, key } => Shown::Files(read(certificate, key)?),
         };
         Ok(Some(Self { tls: watch::Sender::new(shown.config()?), shown: Mutex::new(shown) }))
     }
@@ -72,7 +79,9 @@ impl Shown {
             Self::Issued { chain, key, .. } => {
                 tls::one_sided_server_config(&chain.to_pem(), key.to_pem().expose())
             }
-            Self::Files { certificate, key } => tls::one_sided_server_config(certificate, key.expose()),
+            Self::Files(Files { certificate, key }) => {
+                tls::one_sided_server_config(certificate, key.expose())
+            }
         };
         config.map_err(key_failed("setting up the console's certificate"))
     }
@@ -87,22 +96,22 @@ impl App {
     /// Shows another certificate where that is due; says whether it does.
     pub(crate) fn renew_console_certificate(&self, now: Timestamp) -> Result<bool> {
         let Some(console) = &self.console_certificate else { return Ok(false) };
-        let next = match console.shown() {
-            Shown::Issued { chain, key, ca } => {
+        let next = match (console.shown(), &self.config.console_tls) {
+            (Shown::Issued { chain, key, ca }, _) => {
                 let fleet = self.fleet_keys();
                 if ca == fleet.number && !chain.renewal_due(now) {
                     return Ok(false);
                 }
                 issue(&self.config, &self.data, &fleet, key, now)?
             }
-            Shown::Files { certificate, key } => match read(&self.config.console_tls)? {
-                Shown::Files { certificate: now_there, key: its_key }
-                    if now_there == certificate && its_key.expose() == key.expose() =>
-                {
+            (Shown::Files(shown), ConsoleTls::Files { certificate, key }) => {
+                let there = read(certificate, key)?;
+                if there == shown {
                     return Ok(false);
                 }
-                other => other,
-            },
+                Shown::Files(there)
+            }
+            (Shown::Files(_), _) => return Ok(false),
         };
         console.show(next)?;
         Ok(true)
@@ -147,12 +156,8 @@ fn names(config: &Config) -> Vec<ServedName> {
     names
 }
 
-fn read(from: &ConsoleTls) -> Result<Shown> {
-    let ConsoleTls::Files { certificate, key } = from else {
-        return Err(Error::Corrupt { what: "configuration", reason: "no files are named".to_owned() });
-    };
-    let text = |path: &std::path::Path| {
-        std::fs::read_to_string(path).doing(|| format!("cannot read {}", path.display()))
-    };
-    Ok(Shown::Files { certificate: text(certificate)?, key: Secret::new(text(key)?) })
+fn read(certificate: &Path, key: &Path) -> Result<Files> {
+    let text =
+        |path: &Path| std::fs::read_to_string(path).doing(|| format!("cannot read {}", path.display()));
+    Ok(Files { certificate: text(certificate)?, key: Secret::new(text(key)?) })
 }

@@ -61,19 +61,18 @@ impl App {
         left: &[String],
         now: Timestamp,
     ) -> Result<bool> {
-        let mut all = self.db.domains().await?;
+        let all = self.db.domains().await?;
         let version = self.published(Class::Settings).version(Role::Targets) + 1;
         let mut any = false;
-        for (row, document) in all.iter_mut().zip(documents(&self.db.domains().await?)?) {
+        for (row, document) in all.iter().zip(documents(&all)?) {
             if !document.settings.confidential || !left.contains(&row.path) {
                 continue;
             }
-            row.version = version;
             new_key(tx, &row.path, now).await?;
             let document = DomainDocument { version, ..document };
             let bytes = domain_bytes(tx, &document, now).await?;
             draft.add(domain_target(&row.path), bytes).map_err(failed(Class::Settings, "domain"))?;
-            domains::put(tx, row).await?;
+            domains::put(tx, &domains::DomainRow { version, ..row.clone() }).await?;
             any = true;
         }
         Ok(any)
