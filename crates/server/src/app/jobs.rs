@@ -5,6 +5,7 @@
 
 use headwater_api::v1::JobStatus;
 use headwater_policy::Class;
+use headwater_repo::Role;
 use jiff::{SignedDuration, Timestamp};
 
 use super::App;
@@ -78,33 +79,37 @@ impl App {
     }
 
     async fn sign_what_is_due(&self, now: Timestamp) -> Result<String> {
-        let mut done = Vec::new();
+        // Nothing that fails hinders what comes after it.
+        let mut steps = Vec::new();
         for class in Class::ALL {
-            if self.end_broken_rotation(class, now).await? {
-                done.push(format!("root of {class}"));
-            }
-            if let Some(role) = self.sign_again(class, now).await? {
-                done.push(format!("{role} of {class}"));
-            }
+            steps.push(self.sign_class(class, now).await);
         }
-        if self.sign_fleet(now).await? {
-            done.push("the policy, for who belongs to the fleet".to_owned());
+        let told = |what: &str, done: Result<bool>| done.map(|done| done.then(|| what.to_owned()));
+        steps.push(told("the policy, for who belongs to the fleet", self.sign_fleet(now).await));
+        steps.push(told("the fleet listener's certificate", self.renew_chain(now)));
+        steps.push(told("where the audit log ends", self.sign_anchor(now).await));
+        steps.push(told("the console's certificate", self.renew_console_certificate(now)));
+        for error in steps.iter().filter_map(|step| step.as_ref().err()).skip(1) {
+            tracing::error!(
+                error = chain(error),
+                "something else could not be signed either; it is tried again"
+            );
         }
-        if self.renew_chain(now)? {
-            done.push("the fleet listener's certificate".to_owned());
-        }
-        if self.sign_anchor(now).await? {
-            done.push("where the audit log ends".to_owned());
-        }
-        // Last: files that somebody else keeps must hinder nothing of the above.
-        if self.renew_console_certificate(now)? {
-            done.push("the console's certificate".to_owned());
-        }
+        let done = steps.into_iter().filter_map(Result::transpose).collect::<Result<Vec<_>>>()?;
         Ok(if done.is_empty() {
             "nothing was due".to_owned()
         } else {
             format!("signed anew: {}", done.join(", "))
         })
+    }
+
+    async fn sign_class(&self, class: Class, now: Timestamp) -> Result<Option<String>> {
+        let resumed = self.end_broken_rotation(class, now).await?;
+        let role = self.sign_again(class, now).await?;
+        let root = resumed.then_some(Role::Root);
+        let signed: Vec<String> =
+            root.into_iter().chain(role).map(|role| format!("{role} of {class}")).collect();
+        Ok((!signed.is_empty()).then(|| signed.join(", ")))
     }
 
     async fn vendor_due(&self, now: Timestamp) -> Result<bool> {

@@ -86,8 +86,12 @@ impl App {
             }
         }
         self.reach(CrashPoint::Saved)?;
-        for staged in &staged {
-            self.expose(staged.class, &staged.timestamp)?;
+        for Staged { class, timestamp, .. } in &staged {
+            if let Err(error) = self.expose(*class, timestamp) {
+                // It is saved, and that is what is to be told. The signing job puts the file in place, and tells in the
+                // status as long as it cannot.
+                tracing::error!(%class, error = chain(&error), "what was published is not yet to be had");
+            }
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! What the server does by itself, with the clock passed in.
 
 use headwater_policy::Class;
+use headwater_server::access::By;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -69,6 +70,28 @@ async fn a_server_that_slept_for_years_renews_its_root_too() {
     let status = server.get("/api/v1/status").await;
     assert_eq!(status["classes"][0]["root_version"], 2);
     assert_eq!(status["jobs"][0]["error"], Value::Null);
+}
+
+#[tokio::test]
+async fn what_was_saved_is_told_as_saved_though_the_disk_refuses_the_file_that_leads_to_it() {
+    let server = Server::start().await;
+    let timestamp = server.repository(Class::Settings).join("metadata/timestamp.json");
+    std::fs::remove_file(&timestamp).unwrap();
+    // A folder in its place, which no file replaces.
+    std::fs::create_dir(&timestamp).unwrap();
+    server.ok("POST", "/api/v1/domains", Some(json!({"path": "root/paris"}))).await;
+    assert_eq!(server.running.app().rotate_ca(&By::server(now())).await.unwrap(), 2);
+    server.running.app().run_signing(now()).await;
+    let status = server.get("/api/v1/status").await;
+    assert!(status["jobs"][0]["error"].is_string(), "whoever looks is told: {status}");
+    let before = server.trusted(Class::Components, now()).await.1.timestamp_version();
+    server.running.app().run_signing(now() + SignedDuration::from_hours(13)).await;
+    let (_, components) = server.trusted(Class::Components, now()).await;
+    assert!(components.timestamp_version() > before, "the other classes go on");
+    std::fs::remove_dir(&timestamp).unwrap();
+    server.running.app().run_signing(now()).await;
+    assert!(server.target(Class::Settings, "domains/root/paris.json").await.is_some());
+    assert_eq!(server.running.app().rotate_ca(&By::server(now())).await.unwrap(), 3);
 }
 
 #[tokio::test]
