@@ -46,6 +46,9 @@ pub const HISTORY_LOG: u32 = 22;
 /// Entries of the index of that history, as a power of two, 4 bytes each.
 pub const HISTORY_INDEX_LOG: u32 = 18;
 
+/// Table for foreseeing bytes that stand in place of others, as a power of two of rows (2 MiB).
+pub const REPLACED_ROWS_LOG: u32 = 16;
+
 /// Smallest table for foreseeing bytes, as a power of two of rows.
 pub const ROWS_LOG_MIN: u8 = 12;
 
@@ -54,6 +57,19 @@ pub const ROWS_LOG_MAX: u8 = 18;
 
 /// Bytes of a row.
 pub const ROW_MEMORY: u64 = 32;
+
+/// Fewest new bytes of a program that are packed rather than coded bit by bit: packing fewer gains nothing.
+pub const PACKED_MIN_OF_PROGRAM: u64 = 4 * 1024;
+
+/// Fewest new bytes of anything else that are packed (512 KiB): fewer are coded, for it takes less bytes; more would
+/// take a decoder too long, at about half a microsecond each.
+pub const PACKED_MIN: u64 = 512 * 1024;
+
+/// Smallest window for unpacking, as a power of two in bytes.
+pub const PACKED_WINDOW_LOG_MIN: u32 = 16;
+
+/// Largest window for unpacking, as a power of two in bytes (8 MiB): the new bytes of a program of 40 MB.
+pub const PACKED_WINDOW_LOG_MAX: u32 = 23;
 
 /// Loaded parts of a program that are looked at; linkers make about four.
 pub const ELF_SEGMENTS_MAX: u64 = 32;

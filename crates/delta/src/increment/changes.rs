@@ -3,9 +3,9 @@
 //! Most blocks of a copy have no change at all, which costs a small part of a bit. In the others each byte is asked
 //! for, in the light of what stands there and how the last change went.
 
-use super::history::History;
 use super::model::{Counter, Logistic, Mixer};
 use super::range::BitCoder;
+use super::replaced::Place;
 
 /// Bytes of a copy that are told to be clean at once.
 pub(super) const BLOCK: usize = 32;
@@ -49,18 +49,16 @@ impl Changes {
         dirty
     }
 
-    /// Codes whether the byte expected to be the first of `expected` is another; `near` is its place between fields
-    /// (below 16).
+    /// Codes whether the byte at `place` is another than expected; `near` is where in eight bytes it is.
     pub(super) fn byte(
         &mut self,
         coder: &mut impl BitCoder,
-        expected: u64,
+        place: &Place,
         near: usize,
-        history: &History,
         changed: bool,
     ) -> bool {
         let since = self.since.min(7) as u64;
-        let before = history.last();
+        let (expected, before) = (place.expected, place.last);
         let contexts = [
             since | (expected & 0xff) << 8,
             expected & 0xff | (before & 0xffff) << 8,

@@ -3,17 +3,20 @@
 //! [`code`] is the one way through the stream, for both directions.
 
 use std::io::Read;
+use std::ops::Range;
 
 use super::ReadAt;
 use super::addresses::Addresses;
-use super::elf::{Layout, Segment};
+use super::bytes::NewBytes;
+use super::elf::{Layout, Segment, u32_at};
 use super::fields::Fields;
 use super::map::{Around, Op, OpModel};
 use super::numbers::Number;
+use super::packed::window;
 use super::pages::Pages;
 use super::range::BitCoder;
 use super::table::{Table, WIDTH_MAX};
-use super::walk::{Program, Target, Walk};
+use super::walk::{New, Program, Target, Walk};
 use crate::body::DecodeError;
 use crate::limits::{
     ELF_SEGMENTS_MAX, FIELD_MEMORY, FIELDS_MAX, INCREMENT_MEMORY_FIXED, MEMORY_UNIT, OP_MEMORY, OPS_MAX,
@@ -41,18 +44,36 @@ pub(super) struct Head {
     memory_units: u8,
     /// Size of the table that foresees bytes, as a power of two.
     pub(super) rows_log: u8,
+    /// The new bytes, if they are packed.
+    packed: Option<Packed>,
 }
 
-/// Bytes of a head.
-pub(super) const HEAD_SIZE: usize = 3;
+/// New bytes that are packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Packed {
+    /// Bytes that they are.
+    size: u32,
+    /// Bytes that they take, behind the head.
+    stored: u32,
+}
+
+/// Bytes of a head without those of [`Packed`].
+const HEAD_SIZE: usize = 3;
+/// Bytes more where new bytes are packed.
+const PACKED_SIZE: usize = 8;
+/// Added to the rows where new bytes are packed.
+const PACKED: u8 = 0x80;
 
 impl Head {
-    /// The head of an increment with so many ops and fields and new bytes.
-    pub(super) fn new(ops: usize, fields: usize, new_bytes: u64) -> Self {
+    /// The head of an increment with so many ops and fields and new bytes, which are packed in `packed` bytes if any.
+    pub(super) fn new(ops: usize, fields: usize, new_bytes: u64, packed: Option<usize>) -> Self {
         let rows_log = u64::BITS - new_bytes.leading_zeros();
         let rows_log = (rows_log as u8).clamp(ROWS_LOG_MIN, ROWS_LOG_MAX);
-        let memory = memory_without_fields(rows_log, ops) + (fields * FIELD_MEMORY) as u64;
-        Self { memory_units: memory.div_ceil(MEMORY_UNIT).min(255) as u8, rows_log }
+        let packed = packed.map(|stored| Packed { size: new_bytes as u32, stored: stored as u32 });
+        let mut head = Self { memory_units: 0, rows_log, packed };
+        let memory = head.memory_without_fields(ops) + (fields * FIELD_MEMORY) as u64;
+        head.memory_units = memory.div_ceil(MEMORY_UNIT).min(255) as u8;
+        head
     }
 
     /// Bytes of memory that decoding takes, at most.
@@ -60,35 +81,62 @@ impl Head {
         u64::from(self.memory_units) * MEMORY_UNIT
     }
 
-    pub(super) fn bytes(self) -> [u8; HEAD_SIZE] {
-        [FORMAT, self.memory_units, self.rows_log]
+    /// Bytes that the packed new bytes unpack to, if there are any.
+    pub(super) fn unpacked(self) -> Option<u32> {
+        self.packed.map(|packed| packed.size)
+    }
+
+    /// Where in an increment of `size` bytes the packed bytes are, and where the coded bits.
+    pub(super) fn parts(self, size: u64) -> [Range<u64>; 2] {
+        let (head, stored) = match self.packed {
+            Some(packed) => ((HEAD_SIZE + PACKED_SIZE) as u64, u64::from(packed.stored)),
+            None => (HEAD_SIZE as u64, 0),
+        };
+        let coded = size.min(head + stored);
+        [head..coded, coded..size]
+    }
+
+    pub(super) fn bytes(self) -> Vec<u8> {
+        let mut bytes = vec![FORMAT, self.memory_units, self.rows_log];
+        if let Some(packed) = self.packed {
+            bytes[2] |= PACKED;
+            bytes.extend_from_slice(&packed.size.to_le_bytes());
+            bytes.extend_from_slice(&packed.stored.to_le_bytes());
+        }
+        bytes
     }
 
     /// Reads a head; nothing is allocated before it is checked.
     pub(super) fn read(stored: &mut impl Read, memory_max: u64) -> Result<Self, DecodeError> {
+        let short = |_| DecodeError::WrongFile("it is too short for an increment");
         let mut bytes = [0; HEAD_SIZE];
-        stored
-            .read_exact(&mut bytes)
-            .map_err(|_| DecodeError::WrongFile("it is too short for an increment"))?;
+        stored.read_exact(&mut bytes).map_err(short)?;
         let [format, memory_units, rows_log] = bytes;
         if format != FORMAT {
             return Err(DecodeError::WrongFile("it is an increment of another format"));
         }
-        let head = Self { memory_units, rows_log };
+        let mut packed = None;
+        if rows_log & PACKED != 0 {
+            let mut sizes = [0; PACKED_SIZE];
+            stored.read_exact(&mut sizes).map_err(short)?;
+            packed = Some(Packed { size: u32_at(&sizes, 0), stored: u32_at(&sizes, 4) });
+        }
+        let rows_log = rows_log & !PACKED;
+        let head = Self { memory_units, rows_log, packed };
         if head.memory() > memory_max {
             return Err(DecodeError::Memory { needed: head.memory(), allowed: memory_max });
         }
-        if !(ROWS_LOG_MIN..=ROWS_LOG_MAX).contains(&rows_log)
-            || head.memory() < memory_without_fields(rows_log, 0)
+        if !(ROWS_LOG_MIN..=ROWS_LOG_MAX).contains(&rows_log) || head.memory() < head.memory_without_fields(0)
         {
             return Err(DecodeError::WrongFile("it states too little memory"));
         }
         Ok(head)
     }
-}
 
-fn memory_without_fields(rows_log: u8, ops: usize) -> u64 {
-    INCREMENT_MEMORY_FIXED + (ROW_MEMORY << rows_log) + (ops * OP_MEMORY) as u64
+    fn memory_without_fields(self, ops: usize) -> u64 {
+        let window = self.packed.map_or(0, |packed| u64::from(window(packed.size)));
+        INCREMENT_MEMORY_FIXED + window + (ROW_MEMORY << self.rows_log) + (ops * OP_MEMORY) as u64
+    }
 }
 
 /// What an encoder knows beforehand.
@@ -111,23 +159,28 @@ pub(super) fn code<B: ReadAt + ?Sized>(
 ) -> Result<(), DecodeError> {
     let plan = plan.unwrap_or(Plan { content: Content::Text, ops: &[], segments: &[] });
     let mut pages = Pages::new(base).map_err(DecodeError::Read)?;
-    let rows_log = u32::from(head.rows_log);
+    let new = |table| match head.packed {
+        Some(_) => New::Packed,
+        None => New::Coded(Box::new(NewBytes::new(u32::from(head.rows_log), table))),
+    };
     match content(coder, plan.content)? {
-        Content::Text => Walk::new(pages, None, None, rows_log).along(coder, plan.ops, size, target),
+        Content::Text => Walk::new(pages, None, new(None)).along(coder, 1, plan.ops, size, target),
         Content::Table(table) => {
-            Walk::new(pages, None, Some(table), rows_log).along(coder, plan.ops, size, target)
+            let unit = table.width as u32;
+            Walk::new(pages, None, new(Some(table))).along(coder, unit, plan.ops, size, target)
         }
         Content::Program => {
             let layout = Layout::read(&mut pages).map_err(DecodeError::Read)?;
             let layout = layout.ok_or(DecodeError::WrongFile("its base is not the one it was made from"))?;
             let segments = segments(coder, &layout, plan.segments);
             let ops = ops(coder, head, plan.ops, size)?;
-            let left = head.memory().saturating_sub(memory_without_fields(head.rows_log, ops.len()));
+            let left = head.memory().saturating_sub(head.memory_without_fields(ops.len()));
             let most = FIELDS_MAX.min(left as usize / FIELD_MEMORY);
             let fields = Fields::find(layout, &mut pages, most).map_err(DecodeError::Read)?;
             let addresses = Addresses::new(&fields, segments, &ops);
             let program = Program { fields, addresses };
-            Walk::new(pages, Some(program), None, rows_log).ops(coder, &ops, target)
+            let new = if head.packed.is_some() { New::Packed } else { New::Replaced };
+            Walk::new(pages, Some(program), new).ops(coder, &ops, target)
         }
     }
 }
@@ -138,7 +191,7 @@ fn content(coder: &mut impl BitCoder, content: Content) -> Result<Content, Decod
         Content::Program => 1,
         Content::Table(table) => table.width as u32,
     };
-    match Number::new().code(coder, [0; 4], kind) {
+    match Number::new().code(coder, [0], kind) {
         0 => Ok(Content::Text),
         1 => Ok(Content::Program),
         width if width as usize <= WIDTH_MAX => Ok(Content::Table(Table { width: width as usize })),
@@ -149,14 +202,14 @@ fn content(coder: &mut impl BitCoder, content: Content) -> Result<Content, Decod
 /// Codes the loaded parts of a new program, as they differ from those of its base.
 fn segments(coder: &mut impl BitCoder, base: &Layout, new: &[Segment]) -> Vec<Segment> {
     let mut numbers = Number::new();
-    let count = numbers.code(coder, [0; 4], new.len() as u32).min(ELF_SEGMENTS_MAX as u32);
+    let count = numbers.code(coder, [0], new.len() as u32).min(ELF_SEGMENTS_MAX as u32);
     let mut segments = Vec::new();
     let mut before = Segment::default();
     for i in 0..count as usize {
         let old = base.segments.get(i).copied().unwrap_or(before);
         let new = new.get(i).copied().unwrap_or_default();
         let mut number = |old: u64, new: u64| {
-            let moved = numbers.code_signed(coder, [1; 4], new.wrapping_sub(old) as u32 as i32);
+            let moved = numbers.code_signed(coder, [1], new.wrapping_sub(old) as u32 as i32);
             old.wrapping_add(i64::from(moved) as u64)
         };
         before = Segment {
@@ -172,11 +225,11 @@ fn segments(coder: &mut impl BitCoder, base: &Layout, new: &[Segment]) -> Vec<Se
 
 /// Codes all ops, for where the copies are tells what became of the addresses in them.
 fn ops(coder: &mut impl BitCoder, head: Head, ops: &[Op], size: u64) -> Result<Vec<Op>, DecodeError> {
-    let count = Number::new().code(coder, [0; 4], ops.len() as u32) as usize;
-    if count > OPS_MAX || memory_without_fields(head.rows_log, count) > head.memory() {
+    let count = Number::new().code(coder, [0], ops.len() as u32) as usize;
+    if count > OPS_MAX || head.memory_without_fields(count) > head.memory() {
         return Err(DecodeError::WrongFile("it has more copies than it states memory for"));
     }
-    let mut model = OpModel::new(1);
+    let mut model = OpModel::<3>::new(1);
     let mut read = Vec::with_capacity(count);
     let mut made = 0;
     for i in 0..count {
@@ -200,9 +253,9 @@ mod tests {
     #[test]
     fn more_copies_than_the_limit_are_refused() {
         for (count, refused) in [(OPS_MAX, false), (OPS_MAX + 1, true)] {
-            let head = Head { memory_units: 255, rows_log: ROWS_LOG_MIN };
+            let head = Head { memory_units: 255, rows_log: ROWS_LOG_MIN, packed: None };
             let mut writer = BitWriter::new();
-            Number::new().code(&mut writer, [0; 4], count as u32);
+            Number::new().code(&mut writer, [0], count as u32);
             let bytes = writer.finish();
             let read = ops(&mut BitReader::new(&bytes[..]), head, &[], u64::MAX);
             assert_eq!(read.is_err(), refused, "{count}");
@@ -213,7 +266,7 @@ mod tests {
     fn more_segments_than_the_limit_are_not_kept() {
         for count in [ELF_SEGMENTS_MAX as u32, ELF_SEGMENTS_MAX as u32 + 1] {
             let mut writer = BitWriter::new();
-            Number::new().code(&mut writer, [0; 4], count);
+            Number::new().code(&mut writer, [0], count);
             let bytes = writer.finish();
             let read = segments(&mut BitReader::new(&bytes[..]), &Layout::default(), &[]);
             assert_eq!(read.len() as u64, ELF_SEGMENTS_MAX, "{count}");

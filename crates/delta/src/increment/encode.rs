@@ -9,9 +9,9 @@ use super::pages::Pages;
 use super::range::BitWriter;
 use super::table::Table;
 use super::walk::Target;
-use super::{Control, IncrementError, IncrementOptions, mask, matching, text};
+use super::{Control, IncrementError, IncrementOptions, mask, matching, packed, text};
 use crate::body::DecodeError;
-use crate::limits::{FIELDS_MAX, OPS_MAX};
+use crate::limits::{FIELDS_MAX, OPS_MAX, PACKED_MIN, PACKED_MIN_OF_PROGRAM};
 
 /// Bytes more that a match elsewhere must have, as tried for programs; the more, the fewer copies.
 const ADVANTAGES: [i64; 3] = [12, 24, 64];
@@ -67,8 +67,10 @@ impl Encoder<'_> {
     /// Encodes along `ops` and keeps the result if it is the smallest so far.
     fn attempt(&mut self, content: Content, ops: &[Op]) -> Result<(), IncrementError> {
         let kept_ops = if content == Content::Program { ops.len() } else { 0 };
-        let new_bytes = ops.iter().map(|op| u64::from(op.literal)).sum();
-        let head = Head::new(kept_ops, self.fields, new_bytes);
+        let new_bytes: u64 = ops.iter().map(|op| u64::from(op.literal)).sum();
+        let packed_min = if content == Content::Program { PACKED_MIN_OF_PROGRAM } else { PACKED_MIN };
+        let packed = if new_bytes >= packed_min { Some(self.packed(ops)?) } else { None };
+        let head = Head::new(kept_ops, self.fields, new_bytes, packed.as_ref().map(Vec::len));
         if kept_ops > OPS_MAX || head.memory() > self.options.memory_max {
             return Ok(());
         }
@@ -81,12 +83,24 @@ impl Encoder<'_> {
                 _ => IncrementError::Cancelled,
             },
         )?;
-        let mut bytes = head.bytes().to_vec();
+        let mut bytes = head.bytes();
+        bytes.extend(packed.into_iter().flatten());
         bytes.extend(coder.finish());
         if self.best.as_ref().is_none_or(|(best, _)| bytes.len() < best.len()) {
             self.best = Some((bytes, head.memory()));
         }
         Ok(())
+    }
+
+    /// The new bytes of `ops`, packed.
+    fn packed(&self, ops: &[Op]) -> Result<Vec<u8>, IncrementError> {
+        let mut new_bytes = Vec::new();
+        let mut at = 0;
+        for op in ops {
+            new_bytes.extend_from_slice(&self.new[at..at + op.literal as usize]);
+            at += (op.literal + op.copy) as usize;
+        }
+        packed::pack(&new_bytes, self.control)
     }
 }
 
@@ -99,6 +113,11 @@ struct Known<'a> {
 impl Target for Known<'_> {
     fn known(&self, at: u64, length: usize) -> Option<&[u8]> {
         self.file.get(at as usize..at as usize + length)
+    }
+
+    fn unpack(&mut self, at: u64, bytes: &mut [u8]) -> Result<(), DecodeError> {
+        bytes.copy_from_slice(&self.file[at as usize..at as usize + bytes.len()]);
+        Ok(())
     }
 
     fn take(&mut self, _bytes: &[u8]) -> Result<(), DecodeError> {

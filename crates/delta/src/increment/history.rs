@@ -1,31 +1,36 @@
 //! What was written so far, as far back as memory allows, and where the same went before.
 
+use crate::limits::{HISTORY_INDEX_LOG, HISTORY_LOG};
+
 /// Bytes alike before a place is taken for a repetition.
 const ALIKE_MIN: usize = 5;
+
+/// Of copied bytes, every so many-th is indexed, and so many of the last ones.
+const INDEXED_EVERY: usize = 4;
+const INDEXED_LAST: usize = 32;
+
+const MASK: usize = (1 << HISTORY_LOG) - 1;
 
 /// The last bytes written, with an index of where each few bytes were seen last.
 #[derive(Debug)]
 pub(super) struct History {
     ring: Vec<u8>,
-    mask: usize,
     written: usize,
     index: Vec<u32>,
-    index_shift: u32,
     /// The last eight bytes, newest lowest.
     last: u64,
-    /// Where the bytes after the repetition begin; 0: none.
+    /// Where the bytes after the repetition begin.
     alike_at: usize,
+    /// Bytes of the repetition so far; 0: there is none.
     alike_length: usize,
 }
 
 impl History {
-    pub(super) fn new(ring_log: u32, index_log: u32) -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            ring: vec![0; 1 << ring_log],
-            mask: (1 << ring_log) - 1,
+            ring: vec![0; MASK + 1],
             written: 0,
-            index: vec![0; 1 << index_log],
-            index_shift: 64 - index_log,
+            index: vec![0; 1 << HISTORY_INDEX_LOG],
             last: 0,
             alike_at: 0,
             alike_length: 0,
@@ -41,56 +46,62 @@ impl History {
     /// The byte so many before the next.
     #[inline]
     pub(super) fn back(&self, distance: usize) -> u8 {
-        self.ring[self.written.wrapping_sub(distance) & self.mask]
+        self.ring[self.written.wrapping_sub(distance) & MASK]
     }
 
-    /// Notes bytes that nobody will look up.
+    /// Notes copied bytes.
     pub(super) fn pass(&mut self, bytes: &[u8]) {
         self.alike_length = 0;
-        for &byte in bytes.iter().rev().take(8).rev() {
-            self.last = self.last << 8 | u64::from(byte);
+        let (body, tail) = bytes.split_at(bytes.len().saturating_sub(INDEXED_LAST));
+        for part in body.chunks(INDEXED_EVERY) {
+            for &byte in part {
+                self.ring[self.written & MASK] = byte;
+                self.written += 1;
+                self.last = self.last << 8 | u64::from(byte);
+            }
+            let slot = self.slot();
+            self.index[slot] = self.written as u32;
         }
-        let mut bytes = bytes;
-        while !bytes.is_empty() {
-            let at = self.written & self.mask;
-            let part = bytes.len().min(self.ring.len() - at);
-            self.ring[at..at + part].copy_from_slice(&bytes[..part]);
-            self.written += part;
-            bytes = &bytes[part..];
+        for &byte in tail {
+            self.push(byte);
         }
     }
 
     /// Notes a byte.
-    #[inline(always)]
+    #[inline]
     pub(super) fn push(&mut self, byte: u8) {
         if self.alike_length > 0 {
-            if self.ring[self.alike_at & self.mask] == byte {
+            if self.ring[self.alike_at & MASK] == byte {
                 self.alike_length = (self.alike_length + 1).min(255);
                 self.alike_at += 1;
             } else {
                 self.alike_length = 0;
             }
         }
-        self.ring[self.written & self.mask] = byte;
+        self.ring[self.written & MASK] = byte;
         self.written += 1;
         self.last = self.last << 8 | u64::from(byte);
-        let slot = ((self.last << (64 - 8 * ALIKE_MIN)).wrapping_mul(0x9E37_79B9_7F4A_7C15)
-            >> self.index_shift) as usize;
+        let slot = self.slot();
         if self.alike_length == 0 {
             self.find(self.index[slot] as usize);
         }
         self.index[slot] = self.written as u32;
     }
 
+    #[inline]
+    fn slot(&self) -> usize {
+        ((self.last << (64 - 8 * ALIKE_MIN)).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - HISTORY_INDEX_LOG))
+            as usize
+    }
+
     fn find(&mut self, candidate: usize) {
-        if candidate == 0 || self.written - candidate >= self.mask {
+        if candidate == 0 || self.written - candidate >= MASK {
             return;
         }
         let mut length = 0;
         while length < 32
             && length < candidate
-            && self.ring[(candidate - 1 - length) & self.mask]
-                == self.ring[(self.written - 1 - length) & self.mask]
+            && self.ring[(candidate - 1 - length) & MASK] == self.ring[(self.written - 1 - length) & MASK]
         {
             length += 1;
         }
@@ -103,6 +114,6 @@ impl History {
     /// The byte that followed when the last bytes were seen before, and how many were alike.
     #[inline]
     pub(super) fn foreseen(&self) -> Option<(u8, usize)> {
-        (self.alike_length > 0).then(|| (self.ring[self.alike_at & self.mask], self.alike_length))
+        (self.alike_length > 0).then(|| (self.ring[self.alike_at & MASK], self.alike_length))
     }
 }

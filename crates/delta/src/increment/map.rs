@@ -23,14 +23,14 @@ pub(super) struct Around {
     pub(super) expected: u64,
 }
 
-/// Codes ops, each after the one before.
+/// Codes ops, each after the one before, in the first so many of four contexts.
 #[derive(Debug)]
-pub(super) struct OpModel {
+pub(super) struct OpModel<const CONTEXTS: usize> {
     /// What every length and place is a multiple of: bytes of a record.
     unit: u32,
-    literals: Number,
-    copies: Number,
-    moves: Number,
+    literals: Number<CONTEXTS>,
+    copies: Number<CONTEXTS>,
+    moves: Number<CONTEXTS>,
     before: Op,
     anchor: u64,
     literal: u32,
@@ -40,7 +40,11 @@ fn width(n: u32) -> u64 {
     u64::from(u32::BITS - n.leading_zeros())
 }
 
-impl OpModel {
+fn first<const N: usize>(contexts: [u64; 4]) -> [u64; N] {
+    std::array::from_fn(|i| contexts[i])
+}
+
+impl<const CONTEXTS: usize> OpModel<CONTEXTS> {
     pub(super) fn new(unit: u32) -> Self {
         Self {
             unit: unit.max(1),
@@ -67,7 +71,8 @@ impl OpModel {
             self.anchor << 8 | around.last & 0xff,
             around.last & 0xffff_ffff,
         ];
-        self.literal = self.literals.code(coder, contexts, literal / self.unit).saturating_mul(self.unit);
+        self.literal =
+            self.literals.code(coder, first(contexts), literal / self.unit).saturating_mul(self.unit);
         self.literal
     }
 
@@ -85,7 +90,7 @@ impl OpModel {
             self.anchor << 8 | size,
             around.last & 0xffff_ffff | size << 32,
         ];
-        let moved = self.moves.code_signed(coder, contexts, moved);
+        let moved = self.moves.code_signed(coder, first(contexts), moved);
         let base = end.wrapping_add(literal).wrapping_add((moved as u32).wrapping_mul(self.unit));
         let contexts = [
             0,
@@ -93,7 +98,7 @@ impl OpModel {
             u64::from(self.before.copy) << 8 | size,
             around.last & 0xffff_ffff | width(self.before.copy) << 32,
         ];
-        let copy = self.copies.code(coder, contexts, op.copy / self.unit).saturating_mul(self.unit);
+        let copy = self.copies.code(coder, first(contexts), op.copy / self.unit).saturating_mul(self.unit);
         self.before = Op { literal, copy, base };
         self.before
     }

@@ -19,18 +19,24 @@ mod mask;
 mod matching;
 mod model;
 mod numbers;
+mod packed;
 mod pages;
 mod range;
+mod replaced;
+mod rows;
+mod shifts;
 mod table;
 mod text;
 mod walk;
 mod x86;
 
+use std::cell::RefCell;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use aws_lc_rs::digest::{SHA256, digest};
 
 use self::container::Head;
+use self::packed::{Part, Unpacker};
 use self::range::BitReader;
 use crate::body::{Body, Checked, DecodeError, Decoded, verify_stored};
 use crate::limits::{INCREMENT_FILE_MAX, INCREMENT_MEMORY_MAX};
@@ -157,10 +163,16 @@ pub fn decode_increment(
     }
     verify_stored(stored, body)?;
     stored.seek(SeekFrom::Start(0)).map_err(DecodeError::Read)?;
-    let mut stored = stored.take(body.size);
-    let head = Head::read(&mut stored, body.memory)?;
-    let mut coder = BitReader::new(stored);
-    let mut target = Made { checked: Checked::new(*file), out: &mut out };
+    let head = Head::read(&mut stored.take(body.size), body.memory)?;
+    let stored = RefCell::new(stored);
+    let [packed, coded] = head.parts(body.size);
+    let mut coder = BitReader::new(Part::new(&stored, coded.start, coded.end));
+    let packed = Part::new(&stored, packed.start, packed.end);
+    let mut target = Made {
+        checked: Checked::new(*file),
+        new_bytes: head.unpacked().map(|size| Unpacker::new(packed, size)).transpose()?,
+        out: &mut out,
+    };
     container::code(&mut coder, head, base, file.size, None, &mut target)?;
     if let Some(error) = coder.failure() {
         return Err(DecodeError::Read(error));
@@ -169,14 +181,20 @@ pub fn decode_increment(
     out.flush().map_err(DecodeError::Write)
 }
 
-struct Made<W> {
+struct Made<R, W> {
     checked: Checked,
+    new_bytes: Option<Unpacker<R>>,
     out: W,
 }
 
-impl<W: Write> walk::Target for Made<W> {
+impl<R: Read, W: Write> walk::Target for Made<R, W> {
     fn known(&self, _at: u64, _length: usize) -> Option<&[u8]> {
         None
+    }
+
+    fn unpack(&mut self, _at: u64, bytes: &mut [u8]) -> Result<(), DecodeError> {
+        let new_bytes = self.new_bytes.as_mut().ok_or(DecodeError::WrongFile("it has no packed bytes"))?;
+        new_bytes.fill(bytes)
     }
 
     fn take(&mut self, bytes: &[u8]) -> Result<(), DecodeError> {

@@ -9,6 +9,17 @@ use super::range::BitCoder;
 const RATES: [u32; 16] =
     [32768, 21845, 16384, 13107, 10922, 8192, 6553, 5461, 4681, 4096, 3640, 3276, 2978, 2730, 2520, 2340];
 
+/// The same for a [`Counter`]: `2 / (2 * count + 3)` of 2^16.
+const STEPS: [u32; 1024] = {
+    let mut steps = [0; 1024];
+    let mut count = 0;
+    while count < 1024 {
+        steps[count] = 131_072 / (2 * count as u32 + 3);
+        count += 1;
+    }
+    steps
+};
+
 /// A probability that learns fast at first and slowly later: 22 bits of it, and how often it was told (10 bits).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Counter(u32);
@@ -44,7 +55,7 @@ impl Counter {
         let count = self.0 & 1023;
         let p = i64::from(self.0 >> 10);
         let target = if bit { (1i64 << 22) - 1 } else { 0 };
-        let moved = p + (target - p) * 2 / i64::from(2 * count + 3);
+        let moved = p + ((target - p) * i64::from(STEPS[count as usize]) >> 16);
         self.0 = (moved as u32) << 10 | if count < limit { count + 1 } else { count };
     }
 

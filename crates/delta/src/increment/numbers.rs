@@ -7,25 +7,22 @@ use super::range::BitCoder;
 /// Observations after which old ones fade.
 const LIMIT: u32 = 127;
 
-/// Contexts that a number may have.
-pub(super) const CONTEXTS: usize = 4;
-
-/// Opinions mixed: the contexts, a constant, and three that are nothing.
+/// Opinions mixed: the contexts, a constant, and others that are nothing.
 const INPUTS: usize = 8;
 const TABLE_LOG: u32 = 14;
 
 /// Bits below the highest that are foreseen together; those below are foreseen each alone.
 const HEAD: u32 = 12;
 
-/// Codes numbers below 2^32.
+/// Codes numbers below 2^32 that stand in so many contexts.
 #[derive(Debug)]
-pub(super) struct Number {
+pub(super) struct Number<const CONTEXTS: usize> {
     tables: Vec<Counter>,
     mixer: Mixer<INPUTS>,
     logistic: Logistic,
 }
 
-impl Number {
+impl<const CONTEXTS: usize> Number<CONTEXTS> {
     pub(super) fn new() -> Self {
         Self {
             tables: vec![Counter::default(); CONTEXTS << TABLE_LOG],

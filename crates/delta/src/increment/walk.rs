@@ -2,23 +2,16 @@
 
 use super::ReadAt;
 use super::addresses::{Addresses, Source};
-use super::bytes::{ByteModel, Place};
+use super::bytes::NewBytes;
 use super::changes::{BLOCK, Changes};
 use super::elf::{u32_at, u64_at};
-use super::fields::{Field, Fields, KINDS};
-use super::history::History;
+use super::fields::{Field, Fields};
 use super::map::{Around, Op, OpModel};
-use super::model::Counter;
-use super::numbers::Number;
 use super::pages::Pages;
 use super::range::BitCoder;
-use super::table::Table;
+use super::replaced::{Class, Place, Replaced};
+use super::shifts::Shifts;
 use crate::body::DecodeError;
-use crate::limits::{HISTORY_INDEX_LOG, HISTORY_LOG};
-
-const CLASS_NEW: u32 = 0;
-const CLASS_CHANGED: u32 = 1;
-const CLASS_POINTER: u32 = 2;
 
 /// Bytes walked between two deliveries.
 const STRIDE: usize = 16 * 1024;
@@ -31,6 +24,9 @@ pub(super) trait Target {
     /// `length` bytes of the file from `at` on, if they are known.
     fn known(&self, at: u64, length: usize) -> Option<&[u8]>;
 
+    /// Fills `bytes` with the next new ones, which belong at `at`, where they are packed.
+    fn unpack(&mut self, at: u64, bytes: &mut [u8]) -> Result<(), DecodeError>;
+
     /// Takes the next bytes of the file.
     fn take(&mut self, bytes: &[u8]) -> Result<(), DecodeError>;
 }
@@ -41,59 +37,56 @@ pub(super) struct Program {
     pub(super) addresses: Addresses,
 }
 
+/// How new bytes are told.
+pub(super) enum New {
+    /// Packed beside the coded bits.
+    Packed,
+    /// Coded, as bytes that stand in place of others.
+    Replaced,
+    /// Coded, in the light of all that was written.
+    Coded(Box<NewBytes>),
+}
+
 /// Everything that learns during a walk.
 pub(super) struct Walk<'a, B: ?Sized> {
     pages: Pages<'a, B>,
     program: Option<Program>,
-    table: Option<Table>,
-    stretch: Option<u32>,
-    word: u32,
-    history: History,
-    bytes: ByteModel,
+    new: New,
+    replaced: Replaced,
     changes: Changes,
-    field_right: Vec<Counter>,
-    field_outcomes: [usize; KINDS],
-    field_shift: Number,
-    field_fits: Counter,
+    shifts: Shifts,
+    /// The last eight bytes written, newest lowest.
+    last: u64,
     at: u64,
     buffer: Vec<u8>,
 }
 
 impl<'a, B: ReadAt + ?Sized> Walk<'a, B> {
-    pub(super) fn new(
-        pages: Pages<'a, B>,
-        program: Option<Program>,
-        table: Option<Table>,
-        rows_log: u32,
-    ) -> Self {
+    pub(super) fn new(pages: Pages<'a, B>, program: Option<Program>, new: New) -> Self {
         Self {
             pages,
             program,
-            table,
-            stretch: None,
-            word: 0,
-            history: History::new(HISTORY_LOG, HISTORY_INDEX_LOG),
-            bytes: ByteModel::new(rows_log),
+            new,
+            replaced: Replaced::new(),
             changes: Changes::new(),
-            field_right: vec![Counter::at(60000); KINDS * 3 * 16],
-            field_outcomes: [15; KINDS],
-            field_shift: Number::new(),
-            field_fits: Counter::default(),
+            shifts: Shifts::new(),
+            last: 0,
             at: 0,
             buffer: Vec::new(),
         }
     }
 
-    /// Walks the whole file of `size` bytes along ops that are coded on the way; an encoder names them.
+    /// Walks the whole file of `size` bytes along ops that are coded on the way; an encoder names them. All their
+    /// numbers count units of so many bytes.
     pub(super) fn along(
         &mut self,
         coder: &mut impl BitCoder,
+        unit: u32,
         ops: &[Op],
         size: u64,
         target: &mut impl Target,
     ) -> Result<(), DecodeError> {
-        let unit = self.table.as_ref().map_or(1, |table| table.width as u32);
-        let mut model = OpModel::new(unit);
+        let mut model = OpModel::<4>::new(unit);
         let mut ops = ops.iter().copied();
         while self.at < size {
             let op = ops.next().unwrap_or_default();
@@ -133,9 +126,10 @@ impl<'a, B: ReadAt + ?Sized> Walk<'a, B> {
     fn around(&mut self, base: u32) -> Result<Around, DecodeError> {
         let mut expected = [0; 8];
         self.pages.read(i64::from(base), &mut expected).map_err(DecodeError::Read)?;
-        Ok(Around { last: self.history.last(), expected: u64::from_le_bytes(expected) })
+        Ok(Around { last: self.last, expected: u64::from_le_bytes(expected) })
     }
 
+    /// Walks new bytes, where the base is at `base`.
     fn literal(
         &mut self,
         coder: &mut impl BitCoder,
@@ -143,9 +137,42 @@ impl<'a, B: ReadAt + ?Sized> Walk<'a, B> {
         length: u32,
         target: &mut impl Target,
     ) -> Result<(), DecodeError> {
-        self.stretch = None;
+        if let New::Coded(new) = &mut self.new {
+            new.begin();
+        }
         for from in (0..length as usize).step_by(STRIDE) {
-            self.new_bytes(coder, base + from as i64, STRIDE.min(length as usize - from), target)?;
+            let length = STRIDE.min(length as usize - from);
+            if let New::Packed = self.new {
+                self.buffer.resize(length, 0);
+                target.unpack(self.at, &mut self.buffer)?;
+                self.last = shifted_in(self.last, &self.buffer);
+            } else {
+                self.coded(coder, base + from as i64, length, target)?;
+            }
+            self.deliver(target)?;
+        }
+        Ok(())
+    }
+
+    /// Walks new bytes that are coded.
+    fn coded(
+        &mut self,
+        coder: &mut impl BitCoder,
+        base: i64,
+        length: usize,
+        target: &impl Target,
+    ) -> Result<(), DecodeError> {
+        let mut around = vec![0; length + 2 * MARGIN];
+        self.pages.read(base - MARGIN as i64, &mut around).map_err(DecodeError::Read)?;
+        for i in 0..length {
+            let at = self.at + i as u64;
+            let byte = target.known(at, 1).map_or(0, |bytes| bytes[0]);
+            let byte = if let New::Coded(new) = &mut self.new {
+                new.code(coder, byte, at, u64_at(&around, i + MARGIN))
+            } else {
+                self.replaced.code(coder, byte, &place(Class::New, &around, i + MARGIN, self.last))
+            };
+            self.push(byte);
         }
         Ok(())
     }
@@ -160,51 +187,22 @@ impl<'a, B: ReadAt + ?Sized> Walk<'a, B> {
         let mut walked = 0;
         while walked < length as usize {
             walked +=
-                self.copied_bytes(coder, i64::from(base) + walked as i64, length as usize - walked, target)?;
+                self.copied(coder, i64::from(base) + walked as i64, length as usize - walked, target)?;
+            if let New::Coded(new) = &mut self.new {
+                new.pass(&self.buffer);
+            }
+            self.deliver(target)?;
         }
         Ok(())
     }
 
-    fn new_bytes(
-        &mut self,
-        coder: &mut impl BitCoder,
-        base: i64,
-        length: usize,
-        target: &mut impl Target,
-    ) -> Result<(), DecodeError> {
-        let mut around = vec![0; length + 2 * MARGIN];
-        self.pages.read(base - MARGIN as i64, &mut around).map_err(DecodeError::Read)?;
-        for i in 0..length {
-            let byte = target.known(self.at + i as u64, 1).map_or(0, |bytes| bytes[0]);
-            let mut place = place(CLASS_NEW, &around, i + MARGIN);
-            let stretch = self.stretch.get_or_insert(place.expected as u32);
-            place.replaced = *stretch;
-            place.content = self.content(self.at + i as u64);
-            let byte = self.bytes.code(coder, byte, &place, &self.history);
-            if let Some(stretch) = &mut self.stretch {
-                *stretch = (*stretch ^ u32::from(byte)).wrapping_mul(0x0100_0193).rotate_left(5);
-            }
-            self.push(byte);
-        }
-        self.deliver(target)
-    }
-
-    /// The context that the kind of content gives to the byte at `at`.
-    fn content(&mut self, at: u64) -> u32 {
-        if let Some(table) = &self.table {
-            let column = (at % table.width as u64) as u32;
-            return column << 8 | u32::from(self.history.back(table.width));
-        }
-        self.word
-    }
-
     /// Walks some of a copy of `left` bytes from `base` on; answers how many.
-    fn copied_bytes(
+    fn copied(
         &mut self,
         coder: &mut impl BitCoder,
         base: i64,
         left: usize,
-        target: &mut impl Target,
+        target: &impl Target,
     ) -> Result<usize, DecodeError> {
         let mut length = left.min(STRIDE);
         let mut fields = Vec::new();
@@ -224,14 +222,13 @@ impl<'a, B: ReadAt + ?Sized> Walk<'a, B> {
         }
         let mut around = vec![0; length + 2 * MARGIN];
         self.pages.read(base - MARGIN as i64, &mut around).map_err(DecodeError::Read)?;
-        let known: Option<Vec<u8>> = target.known(self.at, length).map(<[u8]>::to_vec);
+        let known = target.known(self.at, length);
         let mut fields = fields.as_slice();
-        let start = self.at;
         let mut i = 0;
         let mut surprises = 0;
         while i < length {
             let end = (i + BLOCK).min(length);
-            let dirty = known.as_ref().is_some_and(|known| {
+            let dirty = known.is_some_and(|known| {
                 is_dirty(&known[i..end], &around[i + MARGIN..end + MARGIN], base + i as i64, fields)
             });
             let dirty = self.changes.block(coder, surprises, dirty);
@@ -243,45 +240,36 @@ impl<'a, B: ReadAt + ?Sized> Walk<'a, B> {
                     && let Some((field, rest)) = fields.split_first()
                 {
                     fields = rest;
-                    let right = self.field(coder, field, start + i as u64, &mut around, i, known.as_deref());
+                    let right = self.field(coder, field, &mut around, i, known);
                     surprises = surprises.max(1 + usize::from(!right));
                     i += field.width();
                     continue;
                 }
                 let plain = field_in.min(end - i);
                 if dirty {
-                    for _ in 0..plain {
-                        self.plain_byte(coder, &around, i, known.as_deref());
-                        i += 1;
+                    for i in i..i + plain {
+                        self.plain_byte(coder, &around, i, known);
                     }
                 } else {
-                    let clean = &around[i + MARGIN..i + MARGIN + plain];
-                    if self.program.is_some() {
-                        self.history.pass(clean);
-                    } else {
-                        clean.iter().for_each(|byte| self.history.push(*byte));
-                    }
-                    self.buffer.extend_from_slice(&around[i + MARGIN..i + MARGIN + plain]);
-                    i += plain;
+                    self.extend(&around[i + MARGIN..i + MARGIN + plain]);
                 }
+                i += plain;
             }
         }
-        self.deliver(target)?;
         Ok(length)
     }
 
     fn plain_byte(&mut self, coder: &mut impl BitCoder, around: &[u8], i: usize, known: Option<&[u8]>) {
+        let place = place(Class::Changed, around, i + MARGIN, self.last);
         let expected = around[i + MARGIN];
         let byte = known.map_or(0, |known| known[i]);
-        let place = place(CLASS_CHANGED, around, i + MARGIN);
         let near = (self.at as usize + i) & 7;
-        let changed = self.changes.byte(coder, place.expected, near, &self.history, byte != expected);
-        let mut byte = expected;
-        if changed {
-            byte = self.bytes.code(coder, known.map_or(0, |known| known[i]), &place, &self.history);
-            self.changes.was(expected, byte);
+        let mut made = expected;
+        if self.changes.byte(coder, &place, near, byte != expected) {
+            made = self.replaced.code(coder, byte, &place);
+            self.changes.was(expected, made);
         }
-        self.push(byte);
+        self.push(made);
     }
 
     /// Walks a field; answers whether it was as predicted. What it is becomes what is expected `around`.
@@ -289,70 +277,41 @@ impl<'a, B: ReadAt + ?Sized> Walk<'a, B> {
         &mut self,
         coder: &mut impl BitCoder,
         field: &Field,
-        at: u64,
         around: &mut [u8],
         i: usize,
         known: Option<&[u8]>,
     ) -> bool {
         let here = i + MARGIN;
-        let width = field.width();
-        let value = |bytes: &[u8], at: usize| {
-            if width == 8 { u64_at(bytes, at) } else { i64::from(u32_at(bytes, at) as i32) as u64 }
-        };
+        let wide = field.width() == 8;
+        let value =
+            |bytes: &[u8], at| if wide { u64_at(bytes, at) } else { signed(u64::from(u32_at(bytes, at))) };
         let program = self.program.as_mut().expect("fields are found in programs only");
         let old = value(around, here);
-        let prediction = program.addresses.predict(field, old, at);
-        let actual = known.map_or(0, |known| value(known, i));
-        let predicted = prediction.map_or(old, |prediction| {
-            if width == 8 { prediction.value } else { i64::from(prediction.value as u32 as i32) as u64 }
-        });
+        let prediction = program.addresses.predict(field, old, self.at + i as u64);
+        let predicted = prediction.map_or(old, |prediction| prediction.value);
+        let predicted = if wide { predicted } else { signed(predicted) };
         let source = prediction.map_or(Source::Copied, |prediction| prediction.source);
-        let kind = field.kind as usize;
-        let outcomes = &mut self.field_outcomes[kind];
-        let context = (kind * 3 + source as usize) * 16 + (*outcomes & 15);
-        let right = self.field_right[context].code(coder, actual == predicted, 1000);
-        *outcomes = *outcomes << 1 | usize::from(right);
-        let mut new = predicted;
-        if !right {
-            let shift = actual.wrapping_sub(predicted) as i64;
-            let fits = i64::from(shift as i32) == shift || width == 4;
-            let fits = width == 4 || self.field_fits.code(coder, fits, 250);
-            if fits {
-                let shift = self.field_shift.code_signed(
-                    coder,
-                    [kind as u64 * 3 + source as u64, 0, 0, 0],
-                    shift as i32,
-                );
-                new = predicted.wrapping_add(i64::from(shift) as u64);
-            } else {
-                let mut bytes = [0; 8];
-                for (k, byte) in bytes.iter_mut().enumerate() {
-                    let place = place(CLASS_POINTER, around, here + k.min(MARGIN - 1));
-                    *byte =
-                        self.bytes.code(coder, known.map_or(0, |known| known[i + k]), &place, &self.history);
-                    self.history.push(*byte);
-                }
-                new = u64::from_le_bytes(bytes);
-            }
-            if let Some(prediction) = prediction {
-                program.addresses.learn(&prediction, new);
-            }
+        let actual = known.map_or(0, |known| value(known, i));
+        let new = self.shifts.code(coder, field, source, old, predicted, actual);
+        if let Some(prediction) = prediction.filter(|_| new != predicted) {
+            program.addresses.learn(&prediction, new);
         }
         let bytes = new.to_le_bytes();
-        around[here..here + width].copy_from_slice(&bytes[..width]);
-        self.history.pass(&bytes[..width]);
-        self.buffer.extend_from_slice(&bytes[..width]);
-        right
+        around[here..here + field.width()].copy_from_slice(&bytes[..field.width()]);
+        self.extend(&bytes[..field.width()]);
+        new == predicted
     }
 
+    #[inline]
     fn push(&mut self, byte: u8) {
-        self.word = if byte.is_ascii_alphanumeric() || byte >= 128 {
-            (self.word ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-        } else {
-            u32::from(byte)
-        };
-        self.history.push(byte);
+        self.last = self.last << 8 | u64::from(byte);
         self.buffer.push(byte);
+    }
+
+    #[inline]
+    fn extend(&mut self, bytes: &[u8]) {
+        self.last = shifted_in(self.last, bytes);
+        self.buffer.extend_from_slice(bytes);
     }
 
     fn deliver(&mut self, target: &mut impl Target) -> Result<(), DecodeError> {
@@ -361,6 +320,20 @@ impl<'a, B: ReadAt + ?Sized> Walk<'a, B> {
         self.buffer.clear();
         Ok(())
     }
+}
+
+/// The last eight bytes after `bytes`, newest lowest.
+#[inline]
+fn shifted_in(last: u64, bytes: &[u8]) -> u64 {
+    match bytes.last_chunk::<8>() {
+        Some(bytes) => u64::from_be_bytes(*bytes),
+        None => bytes.iter().fold(last, |last, byte| last << 8 | u64::from(*byte)),
+    }
+}
+
+/// The lower 32 bits, as a number that may be negative.
+fn signed(value: u64) -> u64 {
+    i64::from(value as u32 as i32) as u64
 }
 
 /// Whether any byte but those of fields is another than expected.
@@ -382,16 +355,7 @@ fn is_dirty(known: &[u8], expected: &[u8], base: i64, fields: &[Field]) -> bool 
     from < known.len() && known[from..] != expected[from..]
 }
 
-fn place(class: u32, around: &[u8], at: usize) -> Place {
-    let mut ahead = [0; 8];
-    let n = (around.len() - at).min(8);
-    ahead[..n].copy_from_slice(&around[at..at + n]);
-    let mut before = [0; 8];
-    before.copy_from_slice(&around[at - 8..at]);
-    Place {
-        class,
-        expected: u64::from_le_bytes(ahead),
-        expected_before: u64::from_be_bytes(before),
-        ..Place::default()
-    }
+#[inline]
+fn place(class: Class, around: &[u8], at: usize, last: u64) -> Place {
+    Place { class, expected: u64_at(around, at), expected_before: u64_at(around, at - 8).swap_bytes(), last }
 }

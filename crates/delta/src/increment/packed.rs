@@ -1,0 +1,96 @@
+//! Many new bytes: packed as one LZMA stream beside the coded bits.
+//!
+//! A byte coded bit by bit in the light of ten contexts takes a decoder about a microsecond; unpacked, a fortieth of
+//! that, for some hundredths more bytes. So few new bytes are coded, many are packed.
+
+use std::cell::RefCell;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+
+use lzma_rust2::{LzmaOptions, LzmaReader, LzmaWriter};
+
+use super::{Control, IncrementError};
+use crate::body::DecodeError;
+use crate::limits::{CHUNK, PACKED_WINDOW_LOG_MAX, PACKED_WINDOW_LOG_MIN};
+
+/// Literals are foreseen by half of the byte before; nothing is foreseen by the place.
+const LC: u32 = 4;
+const LP: u32 = 0;
+const PB: u32 = 0;
+
+/// The matches that the encoder looks for: as many and as long as there are.
+const NICE_LENGTH: u32 = 273;
+const DEPTH: i32 = 1000;
+
+/// Bytes of the window that unpacking so many bytes takes.
+pub(super) fn window(size: u32) -> u32 {
+    size.checked_next_power_of_two()
+        .unwrap_or(u32::MAX)
+        .clamp(1 << PACKED_WINDOW_LOG_MIN, 1 << PACKED_WINDOW_LOG_MAX)
+}
+
+/// Packs `bytes`.
+pub(super) fn pack(bytes: &[u8], control: &dyn Control) -> Result<Vec<u8>, IncrementError> {
+    let mut options = LzmaOptions::with_preset(9);
+    options.dict_size = window(bytes.len() as u32);
+    (options.lc, options.lp, options.pb) = (LC, LP, PB);
+    options.nice_len = NICE_LENGTH;
+    options.depth_limit = DEPTH;
+    let mut writer = LzmaWriter::new_no_header(Vec::new(), &options, false)?;
+    for chunk in bytes.chunks(CHUNK) {
+        if control.cancelled() {
+            return Err(IncrementError::Cancelled);
+        }
+        writer.write_all(chunk)?;
+    }
+    Ok(writer.finish()?)
+}
+
+/// New bytes, unpacked as they are wanted.
+pub(super) struct Unpacker<R>(LzmaReader<R>);
+
+impl<R: Read> Unpacker<R> {
+    /// Of `stored`, which unpacks to `size` bytes.
+    pub(super) fn new(stored: R, size: u32) -> Result<Self, DecodeError> {
+        LzmaReader::new(stored, u64::from(size), LC, LP, PB, window(size), None).map(Self).map_err(failed)
+    }
+
+    /// Fills `bytes` with the next ones.
+    pub(super) fn fill(&mut self, bytes: &mut [u8]) -> Result<(), DecodeError> {
+        self.0.read_exact(bytes).map_err(failed)
+    }
+}
+
+/// What is wrong with what is stored is told from a disk that cannot be read.
+fn failed(error: io::Error) -> DecodeError {
+    match error.kind() {
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof => {
+            DecodeError::WrongFile("its new bytes do not unpack")
+        }
+        _ => DecodeError::Read(error),
+    }
+}
+
+/// A part of a file, read beside others of it.
+pub(super) struct Part<'a, S> {
+    file: &'a RefCell<S>,
+    at: u64,
+    end: u64,
+}
+
+impl<'a, S> Part<'a, S> {
+    /// From `at` up to `end`.
+    pub(super) fn new(file: &'a RefCell<S>, at: u64, end: u64) -> Self {
+        Self { file, at, end }
+    }
+}
+
+impl<S: Read + Seek> Read for Part<'_, S> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let wanted = self.end.saturating_sub(self.at).min(bytes.len() as u64) as usize;
+        let mut file = self.file.borrow_mut();
+        file.seek(SeekFrom::Start(self.at))?;
+        let read = file.read(&mut bytes[..wanted])?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}

@@ -1,0 +1,74 @@
+//! How far a field is from where it was foreseen.
+
+use super::addresses::Source;
+use super::fields::{Field, KINDS};
+use super::model::Counter;
+use super::numbers::Number;
+use super::range::BitCoder;
+
+/// Foresees whether fields are as predicted, and by how much they are not.
+#[derive(Debug)]
+pub(super) struct Shifts {
+    right: Vec<Counter>,
+    /// Whether each of the last four fields of a kind was as predicted.
+    outcomes: [usize; KINDS],
+    shifts: Number<4>,
+    fits: Counter,
+    /// The last shift, and the last of each kind.
+    last: i32,
+    last_of_kind: [i32; KINDS],
+}
+
+impl Shifts {
+    pub(super) fn new() -> Self {
+        Self {
+            right: vec![Counter::at(60000); KINDS * 3 * 16],
+            outcomes: [15; KINDS],
+            shifts: Number::new(),
+            fits: Counter::default(),
+            last: 0,
+            last_of_kind: [0; KINDS],
+        }
+    }
+
+    /// Codes what `field`, which was `old` and is predicted as `predicted`, is; an encoder says.
+    pub(super) fn code(
+        &mut self,
+        coder: &mut impl BitCoder,
+        field: &Field,
+        source: Source,
+        old: u64,
+        predicted: u64,
+        actual: u64,
+    ) -> u64 {
+        let kind = field.kind as usize;
+        let outcomes = &mut self.outcomes[kind];
+        let context = (kind * 3 + source as usize) * 16 + (*outcomes & 15);
+        let right = self.right[context].code(coder, actual == predicted, 1000);
+        *outcomes = *outcomes << 1 | usize::from(right);
+        if right {
+            return predicted;
+        }
+        let shift = actual.wrapping_sub(predicted) as i64;
+        let kind_and_source = kind as u64 * 3 + source as u64;
+        let contexts = [
+            kind_and_source,
+            kind_and_source << 32 | u64::from(self.last_of_kind[kind] as u32),
+            1 << 40 | u64::from(self.last as u32),
+            kind_and_source << 32 | old & 0xffff_ffff,
+        ];
+        let low = self.shifts.code_signed(coder, contexts, shift as i32);
+        self.last = low;
+        self.last_of_kind[kind] = low;
+        let new = predicted.wrapping_add(i64::from(low) as u64);
+        if field.width() == 4 {
+            return new;
+        }
+        let high = ((shift - i64::from(low)) >> 32) as i32;
+        if self.fits.code(coder, high == 0, 250) {
+            return new;
+        }
+        let high = self.shifts.code_signed(coder, contexts, high);
+        new.wrapping_add((high as u64) << 32)
+    }
+}
