@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use headwater_policy::Class;
 use headwater_repo::{Role, layout};
@@ -13,6 +13,7 @@ use serde_json::json;
 use super::{App, archive};
 use crate::access::By;
 use crate::audit::Audit;
+use crate::backup::files_below;
 use crate::db::{clients, increments, releases, strangers, tokens};
 use crate::error::{Doing, Result};
 use crate::limits::{BLOB_GRACE_SECONDS, OLD_METADATA_GRACE_SECONDS, STRANGER_DAYS};
@@ -79,7 +80,11 @@ impl App {
         let folder = self.data.repository(class);
         let mut removed = 0;
         for part in [layout::METADATA_FOLDER, layout::TARGETS_FOLDER] {
-            for path in files_below(&folder.join(part))? {
+            let below = folder.join(part);
+            if !below.exists() {
+                continue;
+            }
+            for path in files_below(&below).doing(|| format!("cannot list {}", below.display()))? {
                 let name = path.strip_prefix(&folder).expect("it is below").to_string_lossy().into_owned();
                 let root = name.ends_with(".root.json") && part == layout::METADATA_FOLDER;
                 if !root && !keep.contains(&name) && is_old(&path, now) {
@@ -97,24 +102,4 @@ fn is_old(path: &Path, now: Timestamp) -> bool {
     modified
         .and_then(|time| Timestamp::try_from(time).ok())
         .is_some_and(|time| now.duration_since(time) > SignedDuration::from_secs(OLD_METADATA_GRACE_SECONDS))
-}
-
-fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        if !folder.exists() {
-            continue;
-        }
-        for entry in fs::read_dir(&folder).doing(|| format!("cannot list {}", folder.display()))? {
-            let entry = entry.doing(|| format!("cannot list {}", folder.display()))?;
-            let kind = entry.file_type().doing(|| format!("cannot list {}", folder.display()))?;
-            if kind.is_dir() {
-                folders.push(entry.path());
-            } else {
-                files.push(entry.path());
-            }
-        }
-    }
-    Ok(files)
 }

@@ -98,10 +98,11 @@ async fn tampering_is_found() {
     .await;
     check(&["UPDATE audit SET before = 'not JSON' WHERE number = 3"], "cannot be read").await;
     // Cut off at the end: by what is sealed, and if that is set back as well, by what was signed.
-    check(&[&format!("DELETE FROM audit WHERE number = {last}")], "").await;
+    check(&[&format!("DELETE FROM audit WHERE number = {last}")], "the signed settings name record").await;
     let back = "UPDATE audit_head SET (number, hash) = (SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1)";
-    check(&[&format!("DELETE FROM audit WHERE number > {last} - 2"), back], "").await;
-    check(&["DELETE FROM audit", "DELETE FROM audit_head"], "").await;
+    check(&[&format!("DELETE FROM audit WHERE number > {last} - 2"), back], "without this server's seal")
+        .await;
+    check(&["DELETE FROM audit", "DELETE FROM audit_head"], "the signed settings name record").await;
 }
 
 #[tokio::test]
