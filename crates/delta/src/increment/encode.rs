@@ -9,7 +9,7 @@ use super::pages::Pages;
 use super::range::BitWriter;
 use super::table::Table;
 use super::walk::Target;
-use super::{Control, IncrementError, IncrementOptions, mask, matching, packed, text};
+use super::{Control, IncrementError, IncrementOptions, go_on, mask, matching, packed, text};
 use crate::body::DecodeError;
 use crate::limits::{FIELDS_MAX, OPS_MAX, PACKED_MIN, PACKED_MIN_OF_PROGRAM};
 
@@ -23,18 +23,24 @@ pub(super) fn smallest(
     options: &IncrementOptions,
     control: &dyn Control,
 ) -> Result<Option<(Vec<u8>, u64)>, IncrementError> {
-    let masked = (mask::masked(base)?, mask::masked(new)?);
-    let index = Index::new(&masked.0);
+    go_on(control)?;
+    let masked_base = mask::masked(base)?;
+    go_on(control)?;
+    let masked_new = mask::masked(new)?;
+    go_on(control)?;
+    let index = Index::new(&masked_base);
+    go_on(control)?;
     control.progress(200);
     let mut encoder = Encoder { base, new, options, control, fields: 0, segments: Vec::new(), best: None };
     let programs = (Layout::read(&mut Pages::new(base)?)?, Layout::read(&mut Pages::new(new)?)?);
     if let (Some(layout), Some(new_layout)) = programs {
         encoder.segments = new_layout.segments;
         encoder.fields = Fields::find(layout, &mut Pages::new(base)?, FIELDS_MAX)?.all().len();
+        go_on(control)?;
         for (i, advantage) in ADVANTAGES.into_iter().enumerate() {
             // The coarsest is for those that would take too much memory otherwise.
             if i < 2 || encoder.best.is_none() {
-                encoder.attempt(Content::Program, &matching::ops(&index, &masked.1, advantage, control)?)?;
+                encoder.attempt(Content::Program, &matching::ops(&index, &masked_new, advantage, control)?)?;
             }
             control.progress(400 + 200 * i as u32);
         }
@@ -47,7 +53,7 @@ pub(super) fn smallest(
             }
         }
         control.progress(700);
-        encoder.attempt(Content::Text, &matching::ops(&index, &masked.1, ADVANTAGES[0], control)?)?;
+        encoder.attempt(Content::Text, &matching::ops(&index, &masked_new, ADVANTAGES[0], control)?)?;
     }
     control.progress(1000);
     Ok(encoder.best)

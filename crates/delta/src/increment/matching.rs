@@ -4,10 +4,10 @@
 //! extended as long as at least half of the further bytes are alike.
 
 use super::map::Op;
-use super::{Control, IncrementError};
+use super::{Control, IncrementError, go_on};
 
 /// Steps between two looks at whether the encoding was cancelled.
-const STEPS_BETWEEN_LOOKS: u64 = 1 << 14;
+pub(super) const STEPS_BETWEEN_LOOKS: usize = 1 << 12;
 
 /// A base, sorted by what follows each position.
 pub(super) struct Index<'a> {
@@ -117,16 +117,16 @@ pub(super) fn ops(
     };
     let (mut scan, mut length, mut position) = (0usize, 0usize, 0usize);
     let (mut last_scan, mut last_position, mut offset) = (0usize, 0usize, 0i64);
-    let mut looks = 0u64;
+    let mut steps = 0;
     let mut done = 0usize;
     while scan < new.len() {
         let mut old_score = 0i64;
         scan += length;
         let mut scored = scan;
         while scan < new.len() {
-            looks += 1;
-            if looks.is_multiple_of(STEPS_BETWEEN_LOOKS) && control.cancelled() {
-                return Err(IncrementError::Cancelled);
+            steps += 1;
+            if steps % STEPS_BETWEEN_LOOKS == 0 {
+                go_on(control)?;
             }
             (position, length) = index.longest(&new[scan..], scan as i64 + offset);
             while scored < scan + length {

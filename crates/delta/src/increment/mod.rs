@@ -82,11 +82,17 @@ impl IncrementOptions {
 
 /// How a long encoding hears that it is not wanted any more, and tells how far it is.
 pub trait Control {
-    /// Whether to stop; asked at least some times a second.
+    /// Whether to stop: once it says so the encoding ends, and asks nothing more. Asked some times a second, but for
+    /// the sorting of the base, which takes about a second for each 10 MB.
     fn cancelled(&self) -> bool;
 
     /// `done` of 1000 parts are done. Never goes back.
     fn progress(&self, done: u32);
+}
+
+/// Ends an encoding that is not wanted any more.
+fn go_on(control: &dyn Control) -> Result<(), IncrementError> {
+    if control.cancelled() { Err(IncrementError::Cancelled) } else { Ok(()) }
 }
 
 /// A control that never stops and hears nothing.

@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 
 use super::map::Op;
-use super::matching::{Index, alike};
-use super::{Control, IncrementError};
+use super::matching::{Index, STEPS_BETWEEN_LOOKS, alike};
+use super::{Control, IncrementError, go_on};
 use crate::limits::TEXT_EFFORT_MAX;
 
 /// Bytes by which a place is looked up.
@@ -78,17 +78,15 @@ pub(super) fn ops(
         if at == new.len() {
             break;
         }
-        if control.cancelled() {
-            return Err(IncrementError::Cancelled);
-        }
+        go_on(control)?;
         let nearby = nearby(effort);
         effort += nearby as u64;
-        match next(taste, nearby, index, base, new, at, from) {
-            Some((new_at, base_at)) => {
-                (at, from) = (new_at, base_at);
-            }
-            None => break,
-        }
+        let next = match next_nearby(taste, nearby, base, new, at, from) {
+            Some(next) => Some(next),
+            None => next_anywhere(index, new, at, from, control)?,
+        };
+        let Some(next) = next else { break };
+        (at, from) = next;
     }
     if done < new.len() || ops.is_empty() {
         ops.push(Op { literal: (new.len() - done) as u32, copy: 0, base: from as u32 });
@@ -101,11 +99,10 @@ fn nearby(effort: u64) -> usize {
     if effort < TEXT_EFFORT_MAX { NEARBY } else { NEARBY_TIRED }
 }
 
-/// Where both go on alike after a difference at `at` and `from`.
-fn next(
+/// Where both go on alike not far behind a difference at `at` and `from`.
+fn next_nearby(
     taste: &Taste,
     nearby: usize,
-    index: &Index<'_>,
     base: &[u8],
     new: &[u8],
     at: usize,
@@ -134,20 +131,27 @@ fn next(
             }
         }
     }
-    if let Some((score, skipped, place)) = best
-        && score > 0
-    {
-        return Some((at + skipped, from + place));
-    }
-    let mut skipped = 0;
-    while at + skipped < new.len() {
-        let (place, length) = index.longest(&new[at + skipped..], (from + skipped) as i64);
-        if length >= ELSEWHERE_MIN {
-            return Some((at + skipped, place));
+    best.filter(|(score, ..)| *score > 0).map(|(_, skipped, place)| (at + skipped, from + place))
+}
+
+/// The next place from `at` on that is alike one anywhere in the base.
+fn next_anywhere(
+    index: &Index<'_>,
+    new: &[u8],
+    at: usize,
+    from: usize,
+    control: &dyn Control,
+) -> Result<Option<(usize, usize)>, IncrementError> {
+    for (skipped, at) in (at..new.len()).enumerate() {
+        if skipped % STEPS_BETWEEN_LOOKS == 0 {
+            go_on(control)?;
         }
-        skipped += 1;
+        let (place, length) = index.longest(&new[at..], (from + skipped) as i64);
+        if length >= ELSEWHERE_MIN {
+            return Ok(Some((at, place)));
+        }
     }
-    None
+    Ok(None)
 }
 
 #[cfg(test)]

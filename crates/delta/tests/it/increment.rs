@@ -119,23 +119,56 @@ fn an_increment_no_smaller_than_the_body_is_none() {
     const { assert!(INCREMENT_FILE_MAX <= u32::MAX as u64) };
 }
 
-struct Impatient(Cell<u32>);
+/// Says stop from the `after`th time on that it is asked.
+struct Impatient {
+    after: u32,
+    asked: Cell<u32>,
+}
 
 impl Control for Impatient {
     fn cancelled(&self) -> bool {
-        self.0.set(self.0.get() + 1);
-        self.0.get() > 2
+        self.asked.set(self.asked.get() + 1);
+        self.asked.get() >= self.after
     }
 
     fn progress(&self, _done: u32) {}
 }
 
 #[test]
-fn making_can_be_stopped() {
-    let (base, new) = (noise(200_000, 1), noise(200_000, 2));
-    let error =
-        encode_increment(&base, &new, &IncrementOptions::beside(1), &Impatient(Cell::new(0))).unwrap_err();
-    assert!(matches!(error, IncrementError::Cancelled), "{error}");
+fn making_is_stopped_whenever_it_is_and_asks_often() {
+    let check = |name: &str, base: &[u8], new: &[u8]| {
+        let encode = |after: u32| {
+            let control = Impatient { after, asked: Cell::new(0) };
+            let made = encode_increment(base, new, &IncrementOptions::beside(u64::MAX), &control);
+            (made, control.asked.get())
+        };
+        let (made, asked) = encode(u32::MAX);
+        assert!(made.unwrap().is_some(), "{name}");
+        let stretches = new.len() / (16 * 1024);
+        assert!(asked as usize >= 2 * stretches, "{name}: asked {asked} times in {stretches} stretches");
+        for after in [1, 2, 3, 4, 5, 6, asked / 4, asked / 2, asked] {
+            let (stopped, asked) = encode(after);
+            let error = stopped.expect_err("it is stopped");
+            assert!(matches!(error, IncrementError::Cancelled), "{name}: {error}");
+            assert_eq!(asked, after, "{name}: it went on");
+        }
+    };
+    check("noise from other noise", &noise(500_000, 1), &noise(500_000, 2));
+    check("text", &text(0..20_000), &text(300..20_400));
+    check("a table", &table(0), &table(1));
+    let program = this_program();
+    let part = &program[..program.len().min(1_000_000)];
+    check("a program", part, &[part, b"and more"].concat());
+}
+
+/// New bytes that are nowhere in the base are searched for as long as there are some.
+#[test]
+fn a_search_that_finds_nothing_is_stopped_too() {
+    let (base, new) = (noise(1 << 16, 1), noise(1 << 20, 2));
+    let control = Impatient { after: 40, asked: Cell::new(0) };
+    let stopped = encode_increment(&base, &new, &IncrementOptions::beside(u64::MAX), &control);
+    assert!(matches!(stopped, Err(IncrementError::Cancelled)));
+    assert_eq!(control.asked.get(), 40);
 }
 
 #[test]
