@@ -2,7 +2,7 @@
 //!
 //! Steps: a vendor source and a server start; the vendor publishes, the server takes it over; update agents and
 //! clients start at their sites; the source list is saved; everybody updates, update agents first, publication
-//! after publication. What each did is told from its own report. Then it goes on until Ctrl-C.
+//! after publication, while the vendor makes increments beside that. What each did is told from its own report. Then it goes on until Ctrl-C.
 
 pub mod feed;
 mod fleet;
@@ -20,12 +20,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::repository::increments::Content;
 use clap::Args;
 use headwater_api::plan::PlanDocument;
 use headwater_api::report::Report;
 use headwater_api::secret::Secret;
 use headwater_api::v1::Draft;
+use headwater_repo::FileEntry;
 use headwater_server::Running;
 use jiff::Timestamp;
 use tempfile::TempDir;
@@ -38,10 +38,10 @@ use self::publications::{NewRelease, Publication};
 use self::sites::{Member, Site};
 use self::story::Story;
 use self::totals::{Expected, Totals};
-use self::vendor::Vendor;
+use self::vendor::{Making, Vendor};
 use crate::console::{Console, ServerLocation};
 use crate::failure::{Exit, Failure};
-use crate::limits::{DEMO_CLIENTS_MAX, DEMO_UPDATE_AGENTS_MAX};
+use crate::limits::{DEMO_CLIENTS_MAX, DEMO_INCREMENTS_WAIT, DEMO_UPDATE_AGENTS_MAX};
 use crate::output::{Output, bytes, counted};
 use crate::publish::parse_seconds;
 use crate::server::{start_in_process, told_to_stop};
@@ -105,7 +105,7 @@ pub async fn run(arguments: DemoArguments, output: Output) -> Result<Exit, Failu
 }
 
 /// Releases being packed, each with its files once that is done.
-type Packing = Vec<JoinHandle<Result<(NewRelease, Content), Failure>>>;
+type Packing = Vec<JoinHandle<Result<(NewRelease, Vec<FileEntry>), Failure>>>;
 
 /// The demo, set up.
 struct Demo {
@@ -119,6 +119,7 @@ struct Demo {
     publications: Vec<Publication>,
     published: usize,
     packing: Packing,
+    making: Option<Making>,
     journal: Journal,
     expected: Option<Expected>,
     plans: BTreeMap<String, PlanDocument>,
@@ -154,6 +155,7 @@ impl Demo {
             publications,
             published: 0,
             packing: Vec::new(),
+            making: None,
             journal: Journal::default(),
             expected: None,
             plans: BTreeMap::new(),
@@ -214,13 +216,23 @@ impl Demo {
 
     async fn publish(&mut self) -> Result<(), Failure> {
         let publication = &self.publications[self.published];
-        let mut told = Vec::new();
+        // Nobody comes from the release before that one any more.
+        self.making = None;
+        let (mut told, mut sizes) = (Vec::new(), Vec::new());
         for packed in std::mem::take(&mut self.packing) {
             let (release, files) =
                 packed.await.map_err(|error| Failure::failed(format!("packing broke down: {error}")))??;
             let size = self.vendor.publish(&release, files, now())?;
             told.push(format!("{} {} ({})", release.name, release.version, bytes(size)));
+            sizes.push((size, release.name));
         }
+        // The smallest first: the most clients soon have something of it.
+        sizes.sort();
+        let names = sizes.into_iter().map(|(_, name)| name).collect();
+        let mut making = self.vendor.make_increments(names, now())?;
+        // Not yet ready? Then those who look now fetch full bodies.
+        tokio::time::timeout(DEMO_INCREMENTS_WAIT, making.ended()).await.unwrap_or(Ok(()))?;
+        self.making = Some(making);
         self.fleet.sync().await?;
         let mut text = format!("{} from the vendor source", told.join(", "));
         if let Some(program) = &publication.program {
@@ -325,7 +337,11 @@ impl Demo {
     }
 
     async fn stop(self) {
-        // Whoever still packs writes into the folder, which would outlive the demo.
+        // Nobody may write into the folder when it is removed. An increment that is being made ends with the process.
+        drop(self.making);
+        if let Err(failure) = self.vendor.close() {
+            self.output.note(&format!("error: {failure}"));
+        }
         for packing in self.packing {
             drop(packing.await);
         }

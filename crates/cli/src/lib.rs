@@ -29,6 +29,7 @@ pub mod releases;
 pub mod repository;
 pub mod server;
 pub mod sources;
+pub mod stop;
 pub mod update_agents;
 pub mod vendor;
 
@@ -168,7 +169,7 @@ fn run(command: Command, output: Output) -> Result<Exit, Failure> {
             Command::Audit(arguments) => audit::run(arguments, output).await,
             Command::Login(arguments) => login::run(arguments, output).await,
             Command::Logout(arguments) => login::run_logout(arguments, output).await,
-            Command::Repo(arguments) => repository::run(arguments, output),
+            Command::Repo(arguments) => repository::run(arguments, output).await,
             Command::Plan(arguments) => plan::run(arguments, output),
             Command::Demo(arguments) => demo::run(arguments, output).await,
             Command::Openapi(arguments) => openapi::run(&arguments),

@@ -16,23 +16,26 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use headwater_policy::Class;
-use headwater_repo::{ComponentName, Expiry, Published, Role, layout};
+use headwater_repo::{Expiry, KeyRing, Published, Role, layout};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use self::folder::Folder;
+use self::increments::Standing;
 use self::keys::KeyFolder;
 use self::publish::NewRelease;
 use crate::failure::{Exit, Failure};
 use crate::limits::LIFE_DAYS_MAX;
-use crate::output::{Output, bytes, time};
+use crate::output::{Output, bytes, counted, time};
 use crate::pack::Package;
 use crate::publish::{hooks, parse_seconds};
+use crate::stop::{Stop, until_told};
 
 const EXAMPLES: &str = "\
 Examples:
   headwater repo init ./public --keys ./keys
   headwater repo publish ./public --keys ./keys ./rules --name rules --version 2026.11.22
+  headwater repo increments ./public --keys ./keys rules      go on where `publish` was stopped; or after a rollback
   headwater repo rollback ./public --keys ./keys rules --to 2026.11.21
   headwater repo refresh ./public --keys ./keys          daily: signatures expire, so that nobody can hide news
   headwater repo refresh ./public --keys ./keys --timestamp-days 30     for a stick that is carried once a month
@@ -67,8 +70,19 @@ enum Command {
         #[arg(long, default_value_t = 1, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=16))]
         root_threshold: u32,
     },
-    /// Publish a folder or a file as the next release
+    /// Publish a folder or a file as the next release, whole at once; then make increments, which join it
     Publish(PublishArguments),
+    /// Make the increments that the current release lacks
+    Increments {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        keys: Keys,
+        /// The component or program
+        name: String,
+        #[command(flatten)]
+        from: From,
+    },
     /// Go back to an earlier release: every later one is withdrawn
     Rollback {
         #[command(flatten)]
@@ -196,6 +210,12 @@ struct PublishArguments {
     /// Publish an archive as a file
     #[arg(long)]
     keep_archive: bool,
+    #[command(flatten)]
+    from: From,
+}
+
+#[derive(Debug, Args)]
+struct From {
     /// Make increments from so many releases before this one; from older ones clients go over several. 0 makes none
     #[arg(long, value_name = "COUNT", default_value_t = 14, value_parser = clap::value_parser!(u32).range(0..=14))]
     increments: u32,
@@ -215,7 +235,7 @@ pub fn role_parser() -> impl TypedValueParser<Value = Role> {
 }
 
 /// Runs one of the commands.
-pub fn run(arguments: RepoArguments, output: Output) -> Result<Exit, Failure> {
+pub async fn run(arguments: RepoArguments, output: Output) -> Result<Exit, Failure> {
     #[expect(clippy::disallowed_methods, reason = "signatures are of the moment of the command")]
     let now = Timestamp::now();
     match arguments.command {
@@ -239,7 +259,22 @@ pub fn run(arguments: RepoArguments, output: Output) -> Result<Exit, Failure> {
                 output.note("next: `headwater repo publish`; take the root key out of the key folder and keep it offline");
             }
         }
-        Command::Publish(arguments) => publish_release(&arguments, now, output)?,
+        Command::Publish(arguments) => {
+            return until_told(move |stop| publish_release(&arguments, stop, now, output)).await;
+        }
+        Command::Increments { place, keys, name, from } => {
+            return until_told(move |stop| {
+                let folder = place.open().with_expiry(keys.lives.expiry());
+                let ring = KeyFolder::open(&keys.folder, false)?.ring()?;
+                let standing = make_increments(&folder, &ring, &name, &from, stop, now, output)?;
+                output.result(&standing, |standing| {
+                    let (count, size) = (standing.increments, bytes(standing.increment_bytes));
+                    format!("{name} has {} ({size})", counted(count, "increment"))
+                });
+                Ok(told(&standing, output))
+            })
+            .await;
+        }
         Command::Rollback { place, keys, name, to } => {
             let ring = KeyFolder::open(&keys.folder, false)?;
             let folder = place.open().with_expiry(keys.lives.expiry());
@@ -279,36 +314,81 @@ pub fn run(arguments: RepoArguments, output: Output) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn publish_release(arguments: &PublishArguments, now: Timestamp, output: Output) -> Result<(), Failure> {
+fn publish_release(
+    arguments: &PublishArguments,
+    stop: &Stop,
+    now: Timestamp,
+    output: Output,
+) -> Result<Exit, Failure> {
     if arguments.install.is_some() && arguments.place.class != Class::Programs {
         return Err(Failure::bad_input("only programs are installed by a command")
             .with_way_out("give --class programs, or leave --install out"));
     }
     let options = hooks(arguments.install.as_deref(), arguments.probe.as_deref(), arguments.timeout)?;
     let package = Package::of(&arguments.path, arguments.keep_archive)?;
-    let keys = KeyFolder::open(&arguments.keys.folder, false)?;
+    let ring = KeyFolder::open(&arguments.keys.folder, false)?.ring()?;
     let progress = output.progress(&arguments.name, package.bytes);
     let new = NewRelease { name: &arguments.name, version: &arguments.version, options: &options };
     let folder = arguments.place.open().with_expiry(arguments.keys.lives.expiry());
-    let content = |component: &ComponentName| {
-        let files = publish::bodies(&folder, &package, &progress)?;
-        increments::make(&folder, component, files, arguments.increments as usize)
-    };
-    let release = publish::publish(&folder, &keys.ring()?, &new, content, now);
+    let content = || publish::bodies(&folder, &package, &progress, stop);
+    let release = publish::publish(&folder, &ring, &new, content, now);
     progress.finish();
     let release = release?;
-    let answer = json!({"name": arguments.name, "sequence": release.sequence.get(), "version": release.version.as_str(), "files": release.files, "size": release.size});
-    output.result(&answer, |_| {
-        format!(
+    if !output.is_json() {
+        output.note(&format!(
             "published {} {} as release {} ({} files, {})",
             arguments.name,
             release.version,
             release.sequence,
             release.files,
             bytes(release.size)
-        )
+        ));
+    }
+    let standing = make_increments(&folder, &ring, &arguments.name, &arguments.from, stop, now, output)?;
+    let answer = json!({
+        "name": arguments.name,
+        "sequence": release.sequence.get(),
+        "version": release.version.as_str(),
+        "files": release.files,
+        "size": release.size,
+        "increments": standing.increments,
+        "increment_bytes": standing.increment_bytes,
+        "lacking": standing.lacking,
     });
-    Ok(())
+    output.result(&answer, |_| {
+        let (count, size) = (standing.increments, bytes(standing.increment_bytes));
+        format!("{} ({size}) joined it", counted(count, "increment"))
+    });
+    Ok(told(&standing, output))
+}
+
+fn make_increments(
+    folder: &Folder,
+    ring: &KeyRing,
+    name: &str,
+    from: &From,
+    stop: &Stop,
+    now: Timestamp,
+    output: Output,
+) -> Result<Standing, Failure> {
+    let progress = output.progress("increments", 0);
+    let component = publish::component_name(name)?;
+    let standing =
+        increments::make(folder, ring, &component, from.increments as usize, (stop, &progress), now);
+    progress.finish();
+    standing
+}
+
+/// Whether all was done, and how to go on where not.
+fn told(standing: &Standing, output: Output) -> Exit {
+    if standing.lacking == 0 {
+        return Exit::Done;
+    }
+    output.note(&format!(
+        "stopped with {} to be made; `headwater repo increments` goes on. Clients that have none fetch full bodies",
+        counted(standing.lacking, "increment")
+    ));
+    Exit::Partly
 }
 
 fn warn_of_root(published: &Published, expiry: &Expiry, now: Timestamp, output: Output) {

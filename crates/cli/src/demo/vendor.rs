@@ -3,23 +3,27 @@
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use headwater_depot::serve::{self, ListenLimits, ServeLimits};
 use headwater_policy::Class;
-use headwater_repo::ComponentName;
+use headwater_repo::{FileEntry, KeyRing};
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 
 use super::publications::NewRelease;
 use crate::failure::Failure;
+use crate::limits::DEMO_INCREMENTS_NICENESS;
 use crate::pack::Package;
 use crate::progress::Progress;
 use crate::repository::ceremony::{first_root, init};
 use crate::repository::folder::Folder;
-use crate::repository::increments::{self, Content};
+use crate::repository::increments;
 use crate::repository::keys::KeyFolder;
 use crate::repository::publish;
+use crate::stop::Stop;
 
 /// The vendor source.
 #[derive(Debug)]
@@ -29,7 +33,8 @@ pub struct Vendor {
     /// Its root metadata.
     pub root: Value,
     folder: Folder,
-    keys: KeyFolder,
+    ring: KeyRing,
+    stop: Stop,
 }
 
 impl Vendor {
@@ -52,23 +57,76 @@ impl Vendor {
             ListenLimits::default(),
             std::future::pending(),
         ));
-        Ok(Self { url: format!("http://{at}"), root: first_root(&folder)?, folder, keys })
+        let (root, ring) = (first_root(&folder)?, keys.ring()?);
+        Ok(Self { url: format!("http://{at}"), root, folder, ring, stop: Stop::default() })
     }
 
     /// Packs a release: the dear part of publishing, which may be done ahead.
-    /// Increments are made from the release before; from older ones they lead over those made before.
-    pub fn pack(&self, release: &NewRelease) -> Result<Content, Failure> {
+    pub fn pack(&self, release: &NewRelease) -> Result<Vec<FileEntry>, Failure> {
         let package = Package::of(&release.path, true)?;
-        let files = publish::bodies(&self.folder, &package, &Progress::bytes(false, "", 0))?;
-        increments::make(&self.folder, &publish::component_name(&release.name)?, files, 1)
+        publish::bodies(&self.folder, &package, &Progress::bytes(false, "", 0), &self.stop)
     }
 
     /// Publishes a packed release of a component.
-    pub fn publish(&self, release: &NewRelease, content: Content, now: Timestamp) -> Result<u64, Failure> {
+    pub fn publish(
+        &self,
+        release: &NewRelease,
+        files: Vec<FileEntry>,
+        now: Timestamp,
+    ) -> Result<u64, Failure> {
         let options = headwater_api::v1::PublishOptions::default();
         let new = publish::NewRelease { name: &release.name, version: &release.version, options: &options };
-        let published =
-            publish::publish(&self.folder, &self.keys.ring()?, &new, |_: &ComponentName| Ok(content), now)?;
+        let published = publish::publish(&self.folder, &self.ring, &new, || Ok(files), now)?;
         Ok(published.size)
+    }
+
+    /// Makes the increments to current releases, one component after the other, from the release before alone: from
+    /// older ones they lead over those made before.
+    pub fn make_increments(self: &Arc<Self>, names: Vec<String>, now: Timestamp) -> Result<Making, Failure> {
+        let stop = Stop::default();
+        let (tell, ended) = oneshot::channel();
+        let (vendor, told) = (Arc::clone(self), stop.clone());
+        // A thread of its own: what is made low in priority stays so until the thread ends, and nobody has to wait for it.
+        let spawned = std::thread::Builder::new().name("increments".to_owned()).spawn(move || {
+            // Best effort: without it, it is only less polite.
+            let _ = rustix::process::nice(DEMO_INCREMENTS_NICENESS);
+            let hidden = Progress::bytes(false, "", 0);
+            let one = |name: &String| {
+                let component = publish::component_name(name)?;
+                let watch = (&told, &hidden);
+                increments::make(&vendor.folder, &vendor.ring, &component, 1, watch, now).map(drop)
+            };
+            let _ = tell.send(names.iter().try_for_each(one));
+        });
+        spawned.map_err(|error| Failure::failed(format!("cannot start a thread: {error}")))?;
+        Ok(Making { stop, ended })
+    }
+
+    /// Ends packing, and publishing for as long as this process lives: nothing is written into the repository any more.
+    pub fn close(&self) -> Result<(), Failure> {
+        self.stop.tell();
+        std::mem::forget(self.folder.lock()?);
+        Ok(())
+    }
+}
+
+/// Increments that are being made beside everything else; given up when dropped.
+#[derive(Debug)]
+pub struct Making {
+    stop: Stop,
+    ended: oneshot::Receiver<Result<(), Failure>>,
+}
+
+impl Making {
+    /// Waits until all are made.
+    pub async fn ended(&mut self) -> Result<(), Failure> {
+        let ended = (&mut self.ended).await;
+        ended.unwrap_or_else(|_| Err(Failure::failed("making increments broke down")))
+    }
+}
+
+impl Drop for Making {
+    fn drop(&mut self) {
+        self.stop.tell();
     }
 }

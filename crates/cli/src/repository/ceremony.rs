@@ -54,6 +54,7 @@ pub fn first_root(folder: &Folder) -> Result<Value, Failure> {
 
 /// Signs anew what needs it; says which roles.
 pub fn refresh(folder: &Folder, ring: &KeyRing, now: Timestamp) -> Result<Vec<&'static str>, Failure> {
+    let _lock = folder.lock()?;
     let present = folder.published()?;
     let expiry = folder.expiry();
     let half_over =
@@ -108,6 +109,7 @@ pub fn take_root(
     root: UnsignedRoot,
     now: Timestamp,
 ) -> Result<u64, Failure> {
+    let _lock = folder.lock()?;
     let present = folder.published()?;
     let ring = keys.ring()?;
     let root = root.sign_with(&ring).map_err(refused)?;

@@ -2,6 +2,7 @@
 //!
 //! Every file is written beside its place, synced and renamed, in the order that `headwater-repo` gives, the
 //! timestamp last: whoever reads meanwhile, and whoever reads after a crash, sees the old state or the new one.
+//! Whoever changes something holds the folder's lock from reading what is published until that is written.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -51,12 +52,28 @@ impl Folder {
         fs::read(&path).map_err(|error| Failure::file("read", &path, &error))
     }
 
+    /// Waits until nobody else changes the repository, and keeps everybody else from it until the lock is dropped.
+    pub fn lock(&self) -> Result<File, Failure> {
+        self.must_exist()?;
+        let lock = || -> io::Result<File> {
+            let folder = File::open(&self.root)?;
+            folder.lock()?;
+            Ok(folder)
+        };
+        lock().map_err(|error| Failure::file("lock", &self.root, &error))
+    }
+
+    fn must_exist(&self) -> Result<(), Failure> {
+        if self.exists() {
+            return Ok(());
+        }
+        Err(Failure::bad_input(format!("there is no repository at {}", self.root.display()))
+            .with_way_out("`headwater repo init` makes one; --class names another class"))
+    }
+
     /// What the repository says at present.
     pub fn published(&self) -> Result<Published, Failure> {
-        if !self.exists() {
-            return Err(Failure::bad_input(format!("there is no repository at {}", self.root.display()))
-                .with_way_out("`headwater repo init` makes one; --class names another class"));
-        }
+        self.must_exist()?;
         let newest = self.root_version_newest()?;
         let read_root = |version| self.read(&layout::metadata(Role::Root, version));
         let root = read_root(newest)?;

@@ -1,91 +1,197 @@
-//! Increments of a static repository: made when a release is published (C1).
+//! Increments of a static repository (C1): a release is published with its full bodies at once; increments join its
+//! manifest as they are made, as at a server.
 //!
-//! What there is in stock stands in the present manifests: nothing else is remembered. New ones are made from the releases
-//! nearest to the new one; from older ones clients go over those and what was made before.
+//! In rounds: look at what is published → decide (`repo`'s [`supply`]) → make what lacks most → join. What there is in
+//! stock stands in the present manifests: nothing else is remembered. So earlier releases keep their increments until
+//! the current one names all it should; whoever is stopped before that goes on where he was.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write as _};
+use std::time::Instant;
 
 use headwater_delta::limits::INCREMENT_FILE_MAX;
-use headwater_delta::{self as delta, IncrementOptions, Uncontrolled, encode_increment};
+use headwater_delta::{self as delta, Control, IncrementError, IncrementOptions, encode_increment};
 use headwater_repo::{
-    ComponentName, Digest, Earlier, FileEntry, Increment, IncrementFormat, Intermediate, Manifest, Published,
-    Sequence, Stock, Stocked, Supply, VersionText, expected_ages, layout, limits, supply,
+    ComponentName, Digest, Draft, Earlier, FileEntry, Increment, IncrementFormat, KeyRing, Manifest,
+    Published, ReleaseList, Sequence, Stock, Stocked, Supply, expected_ages, layout, limits, supply,
 };
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
 
 use super::folder::{Folder, keep};
-use super::publish::release_list;
+use super::publish::{refused, release_list, sign};
 use crate::failure::{Failure, chain};
+use crate::limits::INCREMENTS_JOIN_INTERVAL;
+use crate::progress::Progress;
+use crate::stop::Stop;
 
 /// Storage for the increments to one file, in percent of its body.
 const STORAGE_PERCENT: u64 = 200;
 
-/// The files of a release, with the ways to them.
-#[derive(Debug, Clone, Default)]
-pub struct Content {
-    /// The files, their bodies stored.
-    pub files: Vec<FileEntry>,
-    /// Files of earlier releases on the way to them.
-    pub intermediates: Vec<Intermediate>,
+/// How far the increments of a component's current release are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Standing {
+    /// Increments that it names.
+    pub increments: usize,
+    /// Bytes that they take.
+    pub increment_bytes: u64,
+    /// Increments that are still to be made, because somebody said stop.
+    pub lacking: usize,
 }
 
-/// Makes the increments to `files` as the next release of a component, straight from its `from` last releases.
+/// Makes the increments that the current release of a component lacks, straight from the `from` releases nearest to it;
+/// from others clients go over several. Ends when nothing lacks or `stop` is told; what was made has joined then.
 pub fn make(
     folder: &Folder,
+    ring: &KeyRing,
     component: &ComponentName,
-    files: Vec<FileEntry>,
     from: usize,
-) -> Result<Content, Failure> {
-    let earlier = earlier(folder, component)?;
-    // What it is called has no part in this.
-    let mut next = Manifest {
-        component: component.clone(),
-        sequence: Sequence::FIRST,
-        version: VersionText::new("next").expect("a word is a version"),
-        files,
-        install: None,
-        probe: None,
-        intermediates: Vec::new(),
-    };
-    if from == 0 {
-        return Ok(Content { files: next.files, intermediates: Vec::new() });
-    }
-    let near: BTreeSet<Digest> =
-        earlier.iter().take(from).flat_map(|manifest| &manifest.files).map(|file| file.sha256).collect();
-    let new: BTreeSet<Digest> = next.files.iter().map(|file| file.sha256).collect();
-    let all = earlier.iter().chain([&next]).flat_map(|manifest| &manifest.files);
-    let bodies: BTreeMap<Digest, FileEntry> = all.map(|file| (file.sha256, file.clone())).collect();
-    let weights = expected_ages(&vec![0; earlier.len()]);
-    let lined_up: Vec<Earlier<'_>> =
-        earlier.iter().zip(weights).map(|(manifest, weight)| Earlier { manifest, weight }).collect();
-    let makeable = |base: &Digest, result: &Digest| {
-        let fits = |file: &Digest| bodies.get(file).is_some_and(|file| file.size <= INCREMENT_FILE_MAX);
-        near.contains(base) && new.contains(result) && fits(base) && fits(result)
-    };
-    let mut stock = stock(&earlier);
+    (stop, progress): (&Stop, &Progress),
+    began: Timestamp,
+) -> Result<Standing, Failure> {
+    let clock = Instant::now();
+    let mut joined = clock;
+    let mut stock = Stock::new();
     loop {
-        let Supply { manifest, lacking } = supply(&next, &lined_up, &stock, &makeable, STORAGE_PERCENT);
-        let Some(lacking) = lacking.first() else {
-            next = manifest;
-            return Ok(Content { files: next.files, intermediates: next.intermediates });
+        let lineup = Lineup::of(folder, component)?;
+        stock.extend(lineup.stock());
+        let Supply { manifest, lacking } = lineup.supply(&stock, from);
+        let next = lacking.first().filter(|_| !stop.is_told());
+        if next.is_none() || joined.elapsed() >= INCREMENTS_JOIN_INTERVAL {
+            let elapsed = SignedDuration::try_from(clock.elapsed()).unwrap_or(SignedDuration::ZERO);
+            if !lineup.join(folder, ring, &manifest, lacking.is_empty(), began + elapsed)? {
+                // Somebody published meanwhile.
+                continue;
+            }
+            joined = Instant::now();
+        }
+        let Some(next) = next else {
+            return Ok(Standing {
+                increments: manifest.increments().count(),
+                increment_bytes: manifest.increments().map(|increment| increment.size).sum(),
+                lacking: lacking.len(),
+            });
         };
-        let (base, result) = (&bodies[&lacking.base], &bodies[&lacking.result]);
-        let made = make_one(folder, base, result, lacking.body)?;
-        stock.insert((lacking.base, lacking.result), made.map_or(Stocked::Useless, Stocked::Made));
+        let (base, result) = (lineup.file(&next.base), lineup.file(&next.result));
+        let (Some(base), Some(result)) = (base, result) else { continue };
+        let made = match make_one(folder, base, result, next.body, &Watched { stop, progress, result }) {
+            Err(Unmade::Stopped) => continue,
+            Err(Unmade::Failed(failure)) => return Err(failure),
+            Ok(made) => made,
+        };
+        stock.insert((next.base, next.result), made.map_or(Stocked::Useless, Stocked::Made));
     }
 }
 
-/// The manifests of the releases before the next one, the nearest first. Withdrawn ones count: clients may have them.
-fn earlier(folder: &Folder, component: &ComponentName) -> Result<Vec<Manifest>, Failure> {
-    let present = folder.published()?;
-    let Some(list) = release_list(folder, &present, component)? else { return Ok(Vec::new()) };
+/// A release that is about to be published, with the increments to it that are there already.
+pub fn named(
+    folder: &Folder,
+    present: &Published,
+    list: Option<&ReleaseList>,
+    manifest: Manifest,
+) -> Result<Manifest, Failure> {
+    let Some(list) = list else { return Ok(manifest) };
     let nearest = list.releases().iter().rev().take(limits::RELEASES_MAX - 1);
-    nearest.map(|release| manifest(folder, &present, component, release.sequence)).collect()
+    let read = |sequence| self::manifest(folder, present, list.component(), sequence);
+    let others = nearest.map(|release| read(release.sequence)).collect::<Result<_, _>>()?;
+    let lineup = Lineup { list: list.clone(), current: manifest, others };
+    Ok(lineup.supply(&lineup.stock(), 0).manifest)
+}
+
+/// A component as it is published now: its current release, and the others, the nearest first. Withdrawn ones count:
+/// clients may have them.
+#[derive(Debug, PartialEq, Eq)]
+struct Lineup {
+    list: ReleaseList,
+    current: Manifest,
+    others: Vec<Manifest>,
+}
+
+impl Lineup {
+    fn of(folder: &Folder, component: &ComponentName) -> Result<Self, Failure> {
+        let present = folder.published()?;
+        let Some(list) = release_list(folder, &present, component)? else {
+            return Err(Failure::bad_input(format!("nothing named {component} was published"))
+                .with_way_out("`headwater repo show` lists what was"));
+        };
+        let read = |sequence| manifest(folder, &present, component, sequence);
+        let current = read(list.current().sequence)?;
+        let nearest = list.nearest_first();
+        let others = nearest.into_iter().map(|release| read(release.sequence)).collect::<Result<_, _>>()?;
+        Ok(Self { list, current, others })
+    }
+
+    fn manifests(&self) -> impl Iterator<Item = &Manifest> {
+        self.others.iter().chain([&self.current])
+    }
+
+    fn file(&self, sha256: &Digest) -> Option<&FileEntry> {
+        self.manifests().flat_map(|manifest| &manifest.files).find(|file| file.sha256 == *sha256)
+    }
+
+    /// The increments that are named.
+    fn stock(&self) -> Stock {
+        let mut stock = Stock::new();
+        for manifest in self.manifests() {
+            let files = manifest.files.iter().map(|file| (file.sha256, &file.increments));
+            let between = manifest.intermediates.iter().map(|file| (file.sha256, &file.increments));
+            for (result, increments) in files.chain(between) {
+                for increment in increments {
+                    stock.insert((increment.base, result), Stocked::Made(increment.clone()));
+                }
+            }
+        }
+        stock
+    }
+
+    fn supply(&self, stock: &Stock, from: usize) -> Supply {
+        let near: BTreeSet<Digest> =
+            self.others.iter().take(from).flat_map(|manifest| &manifest.files).map(|file| file.sha256).collect();
+        let new: BTreeSet<Digest> = self.current.files.iter().map(|file| file.sha256).collect();
+        let sizes: BTreeMap<Digest, u64> =
+            self.manifests().flat_map(|manifest| &manifest.files).map(|file| (file.sha256, file.size)).collect();
+        let weights = expected_ages(&vec![0; self.others.len()]);
+        let earlier: Vec<Earlier<'_>> =
+            self.others.iter().zip(weights).map(|(manifest, weight)| Earlier { manifest, weight }).collect();
+        let makeable = |base: &Digest, result: &Digest| {
+            let fits = |file: &Digest| sizes.get(file).is_some_and(|size| *size <= INCREMENT_FILE_MAX);
+            near.contains(base) && new.contains(result) && fits(base) && fits(result)
+        };
+        supply(&self.current, &earlier, stock, &makeable, STORAGE_PERCENT)
+    }
+
+    /// Signs the current release's manifest with its increments, if that is anything new. Once it is `whole`, the other
+    /// releases' increments go: nobody needs them any more. False: something else was published meanwhile.
+    fn join(
+        &self,
+        folder: &Folder,
+        ring: &KeyRing,
+        manifest: &Manifest,
+        whole: bool,
+        now: Timestamp,
+    ) -> Result<bool, Failure> {
+        let stale: Vec<&Manifest> =
+            self.others.iter().filter(|other| whole && other.has_increments()).collect();
+        if *manifest == self.current && stale.is_empty() {
+            return Ok(true);
+        }
+        let _lock = folder.lock()?;
+        if Self::of(folder, self.list.component())? != *self {
+            return Ok(false);
+        }
+        let mut draft = Draft::next(&folder.published()?);
+        for manifest in stale.into_iter().map(Manifest::without_increments).chain([manifest.clone()]) {
+            let bytes = manifest.to_bytes().map_err(|error| refused(error.into()))?;
+            draft.add(self.list.manifest(manifest.sequence), bytes).map_err(refused)?;
+        }
+        sign(folder, ring, draft, now)?;
+        Ok(true)
+    }
 }
 
 /// A manifest, as published.
-pub fn manifest(
+fn manifest(
     folder: &Folder,
     present: &Published,
     component: &ComponentName,
@@ -98,18 +204,34 @@ pub fn manifest(
         .map_err(|error| Failure::failed(format!("{name} cannot be read: {}", chain(&error))))
 }
 
-fn stock(manifests: &[Manifest]) -> Stock {
-    let mut stock = Stock::new();
-    for manifest in manifests {
-        let files = manifest.files.iter().map(|file| (file.sha256, &file.increments));
-        let between = manifest.intermediates.iter().map(|file| (file.sha256, &file.increments));
-        for (result, increments) in files.chain(between) {
-            for increment in increments {
-                stock.insert((increment.base, result), Stocked::Made(increment.clone()));
-            }
-        }
+/// An encoding that is shown, and hears the word to stop.
+struct Watched<'a> {
+    stop: &'a Stop,
+    progress: &'a Progress,
+    result: &'a FileEntry,
+}
+
+impl Control for Watched<'_> {
+    fn cancelled(&self) -> bool {
+        self.stop.is_told()
     }
-    stock
+
+    fn progress(&self, done: u32) {
+        let what = format!("increment to {}", self.result.path);
+        self.progress.show(&what, self.result.size.saturating_mul(done.into()) / 1000, self.result.size);
+    }
+}
+
+/// Why there is no increment.
+enum Unmade {
+    Stopped,
+    Failed(Failure),
+}
+
+impl From<Failure> for Unmade {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
 }
 
 fn make_one(
@@ -117,12 +239,17 @@ fn make_one(
     base: &FileEntry,
     result: &FileEntry,
     body: u64,
-) -> Result<Option<Increment>, Failure> {
+    control: &dyn Control,
+) -> Result<Option<Increment>, Unmade> {
     let (old, new) = (content(folder, base)?, content(folder, result)?);
-    let made = encode_increment(&old, &new, &IncrementOptions::beside(body), &Uncontrolled)
-        .map_err(|error| Failure::failed(format!("{}: {}", result.path, chain(&error))))?;
+    let made = match encode_increment(&old, &new, &IncrementOptions::beside(body), control) {
+        Ok(made) => made,
+        Err(IncrementError::Cancelled) => return Err(Unmade::Stopped),
+        Err(error) => return Err(Failure::failed(format!("{}: {}", result.path, chain(&error))).into()),
+    };
     let Some(made) = made else { return Ok(None) };
     let sha256 = Digest::from(made.body.sha256);
+    let _lock = folder.lock()?;
     let place = folder.path(&layout::blob(&sha256));
     if !place.exists() {
         let write = || -> io::Result<()> {

@@ -13,10 +13,11 @@ use headwater_repo::{
 use jiff::Timestamp;
 
 use super::folder::{Folder, keep};
-use super::increments::{self, Content};
+use super::increments;
 use crate::failure::{Failure, chain};
 use crate::pack::{Package, PackedFile};
 use crate::progress::Progress;
+use crate::stop::Stop;
 
 /// What to publish.
 #[derive(Debug)]
@@ -29,18 +30,19 @@ pub struct NewRelease<'a> {
     pub options: &'a PublishOptions,
 }
 
-/// Publishes a release as the current one. `content` writes its bodies and increments, as [`bodies`] and
-/// [`increments::make`] do, once nothing else stands against it.
+/// Publishes a release as the current one. `content` writes its bodies, as [`bodies`] does, once nothing else stands
+/// against it. Of increments it has those that are there already; [`increments::make`] makes more.
 pub fn publish(
     folder: &Folder,
     ring: &KeyRing,
     new: &NewRelease<'_>,
-    content: impl FnOnce(&ComponentName) -> Result<Content, Failure>,
+    content: impl FnOnce() -> Result<Vec<FileEntry>, Failure>,
     now: Timestamp,
 ) -> Result<Release, Failure> {
     let component = component_name(new.name)?;
     let version = VersionText::new(new.version)
         .map_err(|error| Failure::bad_input(format!("version `{}`: {error}", new.version)))?;
+    let _lock = folder.lock()?;
     let present = folder.published()?;
     let list = release_list(folder, &present, &component)?;
     if let Some(taken) =
@@ -64,26 +66,18 @@ pub fn publish(
         command: hook.command.clone(),
         timeout_seconds: hook.timeout_seconds.into(),
     };
-    let Content { files, intermediates } = content(&component)?;
     let manifest = Manifest {
-        files,
+        files: content()?,
         install: new.options.install.as_ref().map(signed),
         probe: new.options.probe.as_ref().map(signed),
         component,
         sequence,
         version,
-        intermediates,
+        intermediates: Vec::new(),
     };
+    let manifest = increments::named(folder, &present, list.as_ref(), manifest)?;
     let mut draft = Draft::next(&present);
     let list = stage_release(&mut draft, list.as_ref(), &manifest, now).map_err(refused)?;
-    // Only the current release names increments: those to the others lead nowhere any more.
-    for release in list.releases().iter().filter(|release| release.sequence != sequence) {
-        let other = increments::manifest(folder, &present, &manifest.component, release.sequence)?;
-        if other.has_increments() {
-            let bytes = other.without_increments().to_bytes().map_err(|error| refused(error.into()))?;
-            draft.add(layout::manifest(&manifest.component, release.sequence), bytes).map_err(refused)?;
-        }
-    }
     sign(folder, ring, draft, now)?;
     Ok(list.current().clone())
 }
@@ -97,6 +91,7 @@ pub fn go_back(
     now: Timestamp,
 ) -> Result<ReleaseList, Failure> {
     let component = component_name(name)?;
+    let _lock = folder.lock()?;
     let present = folder.published()?;
     let Some(list) = release_list(folder, &present, &component)? else {
         return Err(Failure::bad_input(format!("nothing named {component} was published"))
@@ -152,7 +147,12 @@ pub fn component_name(name: &str) -> Result<ComponentName, Failure> {
 }
 
 /// Writes the bodies of a release's files, as far as they are not there yet. Nothing points at them before it is published.
-pub fn bodies(folder: &Folder, package: &Package, progress: &Progress) -> Result<Vec<FileEntry>, Failure> {
+pub fn bodies(
+    folder: &Folder,
+    package: &Package,
+    progress: &Progress,
+    stop: &Stop,
+) -> Result<Vec<FileEntry>, Failure> {
     let Some(files) = package.files() else {
         return Err(Failure::bad_input("an archive is not unpacked here").with_way_out(
             "unpack it and publish the folder, or give --keep-archive to publish it as a file",
@@ -164,7 +164,7 @@ pub fn bodies(folder: &Folder, package: &Package, progress: &Progress) -> Result
     for file in files {
         let path = FilePath::new(&file.name)
             .map_err(|error| Failure::bad_input(format!("{}: {error}", file.path.display())))?;
-        let (body, decoded) = write_body(folder, &blobs, file)?;
+        let (body, decoded) = write_body(folder, &blobs, file, stop)?;
         progress.advance(file.size);
         entries.push(FileEntry {
             path,
@@ -187,14 +187,16 @@ fn write_body(
     folder: &Folder,
     blobs: &Path,
     file: &PackedFile,
+    stop: &Stop,
 ) -> Result<(delta::Body, delta::Decoded), Failure> {
     let unreadable = |error: io::Error| Failure::file("read", &file.path, &error);
     let unwritable = |error: io::Error| Failure::file("write into", blobs, &error);
     let content = fs::File::open(&file.path).map_err(unreadable)?;
     let mut stored = tempfile::NamedTempFile::new_in(blobs).map_err(unwritable)?;
-    let encoded =
-        delta::encode(BufReader::new(content), file.size, delta::limits::LEVEL_DEFAULT, stored.as_file_mut());
+    let content = stop.reading(BufReader::new(content));
+    let encoded = delta::encode(content, file.size, delta::limits::LEVEL_DEFAULT, stored.as_file_mut());
     let (body, decoded) = encoded.map_err(|error| match error {
+        _ if stop.is_told() => Failure::failed("it was stopped; nothing was published"),
         delta::EncodeError::Io(error) => unwritable(error),
         error => Failure::failed(format!("{}: {}", file.path.display(), chain(&error))),
     })?;

@@ -9,7 +9,7 @@
 mod view;
 mod workshop;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
 use headwater_delta::limits::INCREMENT_FILE_MAX;
@@ -144,8 +144,8 @@ impl App {
         };
         let Some(current) = read(list.current().sequence)? else { return Ok(None) };
         let mut others = Vec::new();
-        for sequence in nearest_first(&list).into_iter().take(self.config.increments_releases) {
-            others.extend(read(sequence)?);
+        for release in list.nearest_first().into_iter().take(self.config.increments_releases) {
+            others.extend(read(release.sequence)?);
         }
         let store = self.store(class);
         let mut files = HashMap::new();
@@ -270,20 +270,6 @@ impl App {
         }
         tx.commit(Audit::Exempt("what is signed decides it")).await
     }
-}
-
-/// The releases that clients may have who need the current one, the nearest first: distance counts releases, not numbers.
-/// Of two as near, the older: the newer one was withdrawn.
-fn nearest_first(list: &ReleaseList) -> Vec<Sequence> {
-    let place = |sequence: Sequence| {
-        list.releases().iter().position(|release| release.sequence == sequence).unwrap_or_default()
-    };
-    let current = place(list.current().sequence);
-    let mut distances: BTreeMap<(usize, bool), Sequence> = BTreeMap::new();
-    for (at, release) in list.releases().iter().enumerate().filter(|(at, _)| *at != current) {
-        distances.insert((at.abs_diff(current), at > current), release.sequence);
-    }
-    distances.into_values().collect()
 }
 
 /// What a job works on, as [`supply`] asked for it.
