@@ -9,7 +9,7 @@
 //! | GET `/api/v1/openapi.json` | – | the OpenAPI document |
 //! | GET `/api/v1/status` | – | [`Status`] |
 //! | GET `/api/v1/releases` | – | [`ReleasesAnswer`] |
-//! | GET `/api/v1/releases/{class}/{name}` | – | [`ComponentView`] |
+//! | GET `/api/v1/releases/{class}/{name}` | – | [`ComponentAnswer`] |
 //! | POST `/api/v1/releases/{class}/{name}` | [`PublishQuery`]; body: the archive, streamed | 201 [`Published`] |
 //! | POST `/api/v1/releases/{class}/{name}/rollback` | [`RollbackRequest`] | [`ComponentView`] |
 //! | GET `/api/v1/increments` | – | [`IncrementsView`] |
@@ -116,8 +116,8 @@ pub use keys::{
     RootRequest,
 };
 pub use releases::{
-    ComponentView, Hook, IncrementBeingMade, IncrementsOfComponent, IncrementsView, PublishOptions,
-    PublishQuery, Published, ReleaseView, ReleasesAnswer, RollbackRequest,
+    ComponentAnswer, ComponentView, Hook, IncrementBeingMade, IncrementView, IncrementsOfComponent,
+    IncrementsView, PublishOptions, PublishQuery, Published, ReleaseView, ReleasesAnswer, RollbackRequest,
 };
 pub use sources::{
     Change, DiffAnswer, DiffQuery, Draft, DraftsAnswer, Edit, EditsRequest, ExplainQuery, Explained, Finding,

@@ -1,7 +1,7 @@
 //! `headwater releases`: what is published, and the way back (C5).
 
 use clap::{Args, Subcommand};
-use headwater_api::v1::{ComponentView, ReleasesAnswer, RollbackRequest};
+use headwater_api::v1::{ComponentAnswer, ComponentView, IncrementView, ReleasesAnswer, RollbackRequest};
 use reqwest::Method;
 
 use crate::console::{Console, ServerLocation, segment};
@@ -29,7 +29,7 @@ pub struct ReleasesArguments {
 enum Command {
     /// List components and programs with their current releases
     List,
-    /// Show every kept release of one component or program
+    /// Show every kept release of one component or program, and the increments to the current one
     Show(Which),
     /// Go back to an earlier release: every later one is withdrawn, and clients go back to it
     Rollback {
@@ -66,12 +66,12 @@ pub async fn run(arguments: ReleasesArguments, output: Output) -> Result<Exit, F
             output.result(&answer, list_text);
         }
         Command::Show(which) => {
-            let component: ComponentView = console.get(&which.path()).await?;
-            output.result(&component, component_text);
+            let answer: ComponentAnswer = console.get(&which.path()).await?;
+            output.result(&answer, answer_text);
         }
         Command::Rollback { which, to } => {
-            let component: ComponentView = console.get(&which.path()).await?;
-            let request = RollbackRequest { to: find(&component, &to)? };
+            let answer: ComponentAnswer = console.get(&which.path()).await?;
+            let request = RollbackRequest { to: find(&answer.component, &to)? };
             let path = format!("{}/rollback", which.path());
             let component: ComponentView = console.call(Method::POST, &path, &request).await?;
             output.result(&component, component_text);
@@ -139,4 +139,27 @@ fn component_text(component: &ComponentView) -> String {
     let body =
         table(&["release", "version", "files", "size", "published", "state"], rows.collect(), "no releases");
     format!("{heading}\n{body}")
+}
+
+fn answer_text(answer: &ComponentAnswer) -> String {
+    let version = |sequence: Option<u64>| {
+        let release = answer.component.releases.iter().find(|release| Some(release.sequence) == sequence);
+        release.map_or("not listed", |release| &release.version).to_owned()
+    };
+    let state = |increment: &IncrementView| match increment.state.as_str() {
+        "making" => format!("making, {}.{} %", increment.permille / 10, increment.permille % 10),
+        state => state.to_owned(),
+    };
+    let row = |increment: &IncrementView| {
+        vec![
+            version(increment.from),
+            version(increment.to),
+            increment.path.clone().unwrap_or_else(|| "-".to_owned()),
+            increment.size.map_or_else(|| "-".to_owned(), bytes),
+            state(increment),
+        ]
+    };
+    let rows = answer.increments.iter().map(row).collect();
+    let increments = table(&["from", "to", "file", "size", "state"], rows, "none");
+    format!("{}\n\nincrements\n{increments}", component_text(&answer.component))
 }

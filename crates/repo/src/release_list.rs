@@ -156,7 +156,8 @@ impl ReleaseList {
     /// older: the newer one was withdrawn.
     pub fn nearest_first(&self) -> Vec<&Release> {
         let is_current = |release: &Release| release.sequence == self.current;
-        let current = self.releases.iter().position(is_current).expect("checked: the current release is in it");
+        let current =
+            self.releases.iter().position(is_current).expect("checked: the current release is in it");
         let mut others: Vec<usize> = (0..self.releases.len()).filter(|at| *at != current).collect();
         others.sort_by_key(|at| (at.abs_diff(current), *at));
         others.into_iter().map(|at| &self.releases[at]).collect()

@@ -81,6 +81,38 @@ pub struct ComponentView {
     pub releases: Vec<ReleaseView>,
 }
 
+/// One component or program, with the increments to its current release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ComponentAnswer {
+    /// What it is, and its releases.
+    #[serde(flatten)]
+    pub component: ComponentView,
+    /// The increments that there are, and those to be made, the most wanted first. Servers before them say nothing of it.
+    #[serde(default)]
+    pub increments: Vec<IncrementView>,
+}
+
+/// One increment: a file as what changed since another (C1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct IncrementView {
+    /// The path of the file that it makes, in the release `to`; none for a file of a release that is not listed.
+    pub path: Option<String>,
+    /// Sequence of the newest listed release that has the older file; none if none has.
+    pub from: Option<u64>,
+    /// Sequence of the release whose file it makes: the current one, or one on the way to it; none if it is not listed.
+    pub to: Option<u64>,
+    /// SHA-256 of the older file.
+    pub base: String,
+    /// SHA-256 of the newer file.
+    pub result: String,
+    /// `joined`: signed, clients use it. `made`: it joins within a minute. `making`. `queued`.
+    pub state: String,
+    /// How much of it is done, of 1000.
+    pub permille: u32,
+    /// Its bytes; none until it is made.
+    pub size: Option<u64>,
+}
+
 /// One release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReleaseView {

@@ -70,7 +70,7 @@ const MESSAGES: &[(&str, Check)] = &[
     ("v1_class_keys", check::<v1::ClassKeysView>),
     ("v1_clients", check::<v1::ClientsAnswer>),
     ("v1_clients_query", check::<v1::ClientsQuery>),
-    ("v1_component", check::<v1::ComponentView>),
+    ("v1_component", check::<v1::ComponentAnswer>),
     ("v1_diff", check::<v1::DiffAnswer>),
     ("v1_diff_query", check::<v1::DiffQuery>),
     ("v1_domain_request", check::<v1::DomainRequest>),

@@ -146,11 +146,19 @@ impl Lineup {
     }
 
     fn supply(&self, stock: &Stock, from: usize) -> Supply {
-        let near: BTreeSet<Digest> =
-            self.others.iter().take(from).flat_map(|manifest| &manifest.files).map(|file| file.sha256).collect();
+        let near: BTreeSet<Digest> = self
+            .others
+            .iter()
+            .take(from)
+            .flat_map(|manifest| &manifest.files)
+            .map(|file| file.sha256)
+            .collect();
         let new: BTreeSet<Digest> = self.current.files.iter().map(|file| file.sha256).collect();
-        let sizes: BTreeMap<Digest, u64> =
-            self.manifests().flat_map(|manifest| &manifest.files).map(|file| (file.sha256, file.size)).collect();
+        let sizes: BTreeMap<Digest, u64> = self
+            .manifests()
+            .flat_map(|manifest| &manifest.files)
+            .map(|file| (file.sha256, file.size))
+            .collect();
         let weights = expected_ages(&vec![0; self.others.len()]);
         let earlier: Vec<Earlier<'_>> =
             self.others.iter().zip(weights).map(|(manifest, weight)| Earlier { manifest, weight }).collect();

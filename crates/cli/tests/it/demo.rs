@@ -87,3 +87,37 @@ fn it_goes_on_until_ctrl_c_and_tells_where_its_api_is() {
     assert_eq!(demo.wait().unwrap().code(), Some(0));
     assert!(folder.path().join("kept").is_dir());
 }
+
+/// An increment that is being made holds up nobody who is told to stop.
+#[test]
+fn it_stops_though_increments_are_being_made() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
+
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    fs::create_dir_all(here.join("feed/large")).unwrap();
+    for release in 1..=2_u64 {
+        let line = |at: u64| {
+            format!("{:016x}\n", (at + at % 1000 / 999 * release).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+        };
+        let text: String = (0..900_000).map(line).collect();
+        fs::write(here.join("feed/large").join(release.to_string()), text).unwrap();
+    }
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_headwater"))
+        .args(["demo", "--clients", "1", "--update-agents", "0", "--feed", "feed", "--data", "kept"])
+        .current_dir(here)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(demo.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.take_while(|line| !line.starts_with("Publication 2 of 2")).count() > 0);
+    let interrupt = Command::new("kill").args(["-INT", &demo.id().to_string()]).status().unwrap();
+    assert!(interrupt.success());
+    assert_eq!(demo.wait().unwrap().code(), Some(1), "not everybody is current");
+    let newest = fs::read_dir(here.join("kept/vendor/components/targets/large")).unwrap();
+    let manifests =
+        newest.filter(|entry| entry.as_ref().unwrap().path().to_string_lossy().ends_with(".2.json"));
+    assert_eq!(manifests.count(), 1, "it was published once: no increment joined");
+}

@@ -147,6 +147,72 @@ fn rules(number: usize) -> String {
     (0..2_000).map(line).collect()
 }
 
+/// Noise that takes a while to compare with other noise, and comes to nothing.
+fn noise(seed: u8) -> Vec<u8> {
+    let block = |number: u32| headwater_repo::Digest::of(&[&[seed][..], &number.to_le_bytes()].concat());
+    (0..150_000).flat_map(|number| *block(number).as_bytes()).collect()
+}
+
+/// Stopped while it makes increments, it has published; what is there is whole, and another command goes on (C1).
+#[test]
+fn what_is_published_is_whole_before_its_increments_are_made() {
+    use std::io::{BufRead as _, BufReader, Read as _};
+    use std::process::{Command, Stdio};
+
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    done(here, &["repo", "init", "public", "--keys", "keys"]);
+    let words = ["repo", "publish", "public", "--keys", "keys", "engine", "--name", "engine", "--version"];
+    fs::write(here.join("engine"), noise(1)).unwrap();
+    done(here, &[&words[..], &["1"]].concat());
+    fs::write(here.join("engine"), noise(2)).unwrap();
+    let mut publish = Command::new(env!("CARGO_BIN_EXE_headwater"))
+        .args(words)
+        .arg("2")
+        .current_dir(here)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = BufReader::new(publish.stderr.take().unwrap());
+    let mut line = String::new();
+    told.read_line(&mut line).unwrap();
+    assert!(line.starts_with("published engine 2 as release 2"), "{line}");
+    let verified = json(here, &["repo", "verify", "public"]);
+    assert_eq!(verified["problems"], serde_json::json!([]), "whole while increments are being made");
+    let interrupt = Command::new("kill").args(["-INT", &publish.id().to_string()]).status().unwrap();
+    assert!(interrupt.success());
+    let mut rest = String::new();
+    told.read_to_string(&mut rest).unwrap();
+    assert_eq!(publish.wait().unwrap().code(), Some(3), "{rest}");
+    assert!(rest.contains("stopped with 1 increment to be made"), "{rest}");
+
+    assert_eq!(json(here, &["repo", "verify", "public"])["problems"], serde_json::json!([]));
+    let blobs = fs::read_dir(here.join("public/components/blobs")).unwrap();
+    let parts: Vec<_> = blobs.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()).collect();
+    assert_eq!(parts, Vec::<std::path::PathBuf>::new(), "nothing half written is left");
+    let rest = json(here, &["repo", "increments", "public", "--keys", "keys", "engine"]);
+    assert_eq!((&rest["increments"], &rest["lacking"]), (&0.into(), &0.into()), "noise has no increments");
+}
+
+#[test]
+fn after_a_rollback_increments_lead_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    done(here, &["repo", "init", "public", "--keys", "keys"]);
+    let mut made = Vec::new();
+    for number in 1..=3 {
+        fs::write(here.join("base"), rules(number)).unwrap();
+        let words = ["repo", "publish", "public", "--keys", "keys", "base", "--name", "rules", "--version"];
+        made.push(json(here, &[&words[..], &[&number.to_string()]].concat())["increments"].as_u64().unwrap());
+    }
+    assert_eq!(made, [0, 1, 2]);
+    done(here, &["repo", "rollback", "public", "--keys", "keys", "rules", "--to", "2"]);
+    let standing = json(here, &["repo", "increments", "public", "--keys", "keys", "rules"]);
+    assert_eq!(standing["increments"], 2, "from the one before and from the withdrawn one: {standing}");
+    assert_eq!(json(here, &["repo", "verify", "public"])["problems"], serde_json::json!([]));
+}
+
 #[test]
 fn a_release_is_published_with_increments_from_those_before() {
     let folder = tempfile::tempdir().unwrap();

@@ -40,7 +40,8 @@ pub(super) fn smallest(
         for (i, advantage) in ADVANTAGES.into_iter().enumerate() {
             // The coarsest is for those that would take too much memory otherwise.
             if i < 2 || encoder.best.is_none() {
-                encoder.attempt(Content::Program, &matching::ops(&index, &masked_new, advantage, control)?)?;
+                encoder
+                    .attempt(Content::Program, &matching::ops(&index, &masked_new, advantage, control)?)?;
             }
             control.progress(400 + 200 * i as u32);
         }

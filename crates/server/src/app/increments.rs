@@ -96,7 +96,6 @@ impl App {
             let weights = self.weights(class, name, &lineup).await?;
             // Decide.
             let Supply { manifest, lacking } = self.supply(&lineup, &weights, &stock);
-            self.workshop.note(class, name, lacking.len(), made);
             // Save.
             let due = lacking.is_empty() || joined.elapsed() >= INCREMENTS_JOIN_INTERVAL;
             if due {

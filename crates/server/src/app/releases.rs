@@ -3,7 +3,7 @@
 //! The slow part, taking the archive apart, runs beside everything else; what it stored is held until the release is
 //! signed, and is garbage if it never is.
 
-use headwater_api::v1::{ComponentView, Hook, PublishOptions, Published, ReleaseView};
+use headwater_api::v1::{ComponentAnswer, ComponentView, Hook, PublishOptions, Published, ReleaseView};
 use headwater_policy::Class;
 use headwater_repo::{
     Body, BodyFormat, ComponentName, Digest, FileEntry, Manifest, ReleaseList, Sequence, TargetName,
@@ -212,11 +212,12 @@ impl App {
         Ok(views)
     }
 
-    /// One component or program.
-    pub async fn component(&self, class: Class, name: &ComponentName) -> Result<ComponentView> {
+    /// One component or program, with the increments to its current release.
+    pub async fn component(&self, class: Class, name: &ComponentName) -> Result<ComponentAnswer> {
         let list = self.release_list(class, name)?.ok_or_else(|| no_component(class, name))?;
         let from_vendor = self.db.component(class, name).await?.is_some_and(|row| row.from_vendor);
-        Ok(component_view(class, &list, from_vendor))
+        let increments = self.increments_of_release(class, name).await?;
+        Ok(ComponentAnswer { component: component_view(class, &list, from_vendor), increments })
     }
 
     /// The release list as it is signed now.

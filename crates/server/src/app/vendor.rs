@@ -443,8 +443,14 @@ fn decide(
         changed = true;
     }
     let Some(mut list) = list else { return Ok(None) };
-    let current: Sequence = theirs.current().sequence;
-    if list.current().sequence > current && list.release(current).is_some() {
+    let (current, stays): (Sequence, Sequence) = (theirs.current().sequence, list.current().sequence);
+    if stays > current {
+        if list.release(current).is_none() {
+            return Err(Stopped(format!(
+                "it went back to release {current}, which is older than all that are listed here; clients stay at \
+                 release {stays} until it publishes a newer one"
+            )));
+        }
         list = roll_back(draft, &list, current)?;
         changed = true;
     }

@@ -11,14 +11,14 @@ use headwater_api::v1::{
     BackupRequest, CaRotated, ClassKeysView, KeysView, RootDraft, RootDraftRequest, RootRequest,
 };
 use headwater_api::v1::{
-    ClientView, ClientsAnswer, ClientsQuery, ComponentView, DiffAnswer, DiffQuery, DomainRequest, DomainView,
-    DomainsAnswer, Draft, DraftsAnswer, EditsRequest, EnrolBundleRequest, ExplainQuery, Explained,
-    ForceQuery, Health, HistoryAnswer, ImportRequest, IncrementsView, MoveRequest, PageQuery, Preview,
-    PublishOptions, PublishQuery, Published, ReleasesAnswer, ReportsAnswer, ReportsQuery, RestoreRequest,
-    RevokedView, RoleRequest, RollbackRequest, SaveRequest, Saved, SavedPolicy, SavedSettings,
-    SettingsDiffAnswer, SettingsDraft, SettingsDraftsAnswer, SettingsEditRequest, SettingsHistoryAnswer,
-    SettingsSaved, SettingsSetRequest, Status, StrangersAnswer, SyncResult, TokensAnswer, UpdateAgentsAnswer,
-    VendorRequest, VendorView,
+    ClientView, ClientsAnswer, ClientsQuery, ComponentAnswer, ComponentView, DiffAnswer, DiffQuery,
+    DomainRequest, DomainView, DomainsAnswer, Draft, DraftsAnswer, EditsRequest, EnrolBundleRequest,
+    ExplainQuery, Explained, ForceQuery, Health, HistoryAnswer, ImportRequest, IncrementsView, MoveRequest,
+    PageQuery, Preview, PublishOptions, PublishQuery, Published, ReleasesAnswer, ReportsAnswer, ReportsQuery,
+    RestoreRequest, RevokedView, RoleRequest, RollbackRequest, SaveRequest, Saved, SavedPolicy,
+    SavedSettings, SettingsDiffAnswer, SettingsDraft, SettingsDraftsAnswer, SettingsEditRequest,
+    SettingsHistoryAnswer, SettingsSaved, SettingsSetRequest, Status, StrangersAnswer, SyncResult,
+    TokensAnswer, UpdateAgentsAnswer, VendorRequest, VendorView,
 };
 
 use super::described::Tar;
@@ -163,7 +163,7 @@ async fn releases(State(app): Server) -> Result<Json<ReleasesAnswer>> {
 async fn component(
     State(app): Server,
     Named((class, name)): Named<(String, String)>,
-) -> Result<Json<ComponentView>> {
+) -> Result<Json<ComponentAnswer>> {
     let (class, name) = parse_name(&class, &name)?;
     Ok(Json(app.component(class, &name).await?))
 }

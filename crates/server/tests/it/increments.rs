@@ -8,11 +8,11 @@ use headwater_policy::Class;
 use headwater_repo::{Digest, Increment, Manifest, Ways};
 use headwater_server::Config;
 use jiff::SignedDuration;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{Server, config, now};
 
-const RULES: &str = "/api/v1/releases/components/rules";
+pub const RULES: &str = "/api/v1/releases/components/rules";
 
 /// The file as release `number` has it: noise, of which a little changes from release to release.
 pub fn content(number: u64) -> Vec<u8> {
@@ -179,6 +179,79 @@ async fn making_is_paused_and_goes_on() {
     server.ok("POST", "/api/v1/increments/resume", None).await;
     make(&server).await;
     assert!(manifest(&server).await.has_increments());
+}
+
+/// Noise that takes a while to compare with other noise, and comes to nothing.
+fn large(seed: u8) -> Vec<u8> {
+    (0..100_000_u32)
+        .flat_map(|block| *Digest::of(&[&[seed][..], &block.to_le_bytes()].concat()).as_bytes())
+        .collect()
+}
+
+/// A server that makes the increment between two releases of noise.
+async fn busy() -> Server {
+    let server = Server::start().await;
+    for number in 1..=2_u8 {
+        server.publish("components", "rules", &number.to_string(), &[("noise", &large(number))]).await;
+    }
+    server
+}
+
+#[tokio::test]
+async fn a_release_shows_its_increments_and_how_far_they_are() {
+    let server = Server::start().await;
+    server.ok("POST", "/api/v1/increments/pause", None).await;
+    for number in 1..=3 {
+        publish(&server, number).await;
+    }
+    let view = server.get(RULES).await;
+    let shown = |view: &Value| -> Vec<String> {
+        let increments = view["increments"].as_array().unwrap().iter();
+        let mut shown: Vec<String> = increments
+            .map(|one| {
+                let size = if one["size"].as_u64() > Some(0) { "some" } else { "no" };
+                let [from, to, path] = [&one["from"], &one["to"], &one["path"]];
+                format!("{from} → {to} {path} {} {size} bytes", one["state"])
+            })
+            .collect();
+        shown.sort();
+        shown
+    };
+    let queued = r#"1 → 3 "data.bin" "queued" no bytes"#;
+    assert!(shown(&view).contains(&queued.to_owned()), "{view}");
+    server.ok("POST", "/api/v1/increments/resume", None).await;
+    make(&server).await;
+    let view = server.get(RULES).await;
+    assert_eq!(
+        shown(&view),
+        [r#"1 → 3 "data.bin" "joined" some bytes"#, r#"2 → 3 "data.bin" "joined" some bytes"#],
+        "{view}"
+    );
+}
+
+#[tokio::test]
+async fn an_increment_that_is_being_made_is_shown_so() {
+    let server = busy().await;
+    loop {
+        let view = server.get(RULES).await;
+        let one = &view["increments"][0];
+        assert_eq!((&one["from"], &one["to"], &one["size"]), (&json!(1), &json!(2), &Value::Null), "{view}");
+        if one["state"] == "making" && one["permille"].as_u64() > Some(0) {
+            break;
+        }
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_stopped_waits_for_no_increment() {
+    let server = busy().await;
+    while server.get("/api/v1/increments").await["making"] == json!([]) {}
+    let before = blobs(&server);
+    let server = server.restart().await;
+    let view = server.get(RULES).await;
+    assert_eq!(view["increments"][0]["size"], Value::Null, "it was broken off, and is still wanted: {view}");
+    assert_eq!(blobs(&server), before, "nothing half made is left");
 }
 
 #[tokio::test]

@@ -9,15 +9,16 @@ use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, router};
 use headwater_policy::Class;
 use headwater_repo::{
     Body, BodyFormat, ComponentName, Digest, Draft, Expiry, FileEntry, FilePath, Increment, IncrementFormat,
-    KeyRing, Manifest, Published, Role, RootDraft, SecretKey, Sequence, SignedRoot, VersionText, layout,
-    stage_release,
+    KeyRing, Manifest, Published, ReleaseList, Role, RootDraft, SecretKey, Sequence, SignedRoot, VersionText,
+    layout, roll_back, stage_release,
 };
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use crate::harness::{Server, now};
-use crate::increments::{content, make, manifest, update};
+use crate::increments::{RULES, content, make, manifest, update};
 
 /// A vendor's static repository, served over HTTP.
 struct Vendor {
@@ -25,6 +26,7 @@ struct Vendor {
     ring: KeyRing,
     root: SignedRoot,
     present: Option<Published>,
+    list: Option<ReleaseList>,
     url: String,
 }
 
@@ -45,7 +47,7 @@ impl Vendor {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(listen(router(site), listener, ListenLimits::default(), std::future::pending()));
-        Self { folder, ring, root, present: None, url }
+        Self { folder, ring, root, present: None, list: None, url }
     }
 
     fn write(&self, path: &str, bytes: &[u8]) {
@@ -79,6 +81,19 @@ impl Vendor {
             };
             list = Some(stage_release(&mut draft, list.as_ref(), &manifest, now()).unwrap());
         }
+        self.list = list;
+        self.sign(draft);
+    }
+
+    /// Withdraws every release after one.
+    fn roll_back(&mut self, to: u64) {
+        let mut draft = Draft::next(self.present.as_ref().unwrap());
+        let list = roll_back(&mut draft, self.list.as_ref().unwrap(), Sequence::new(to).unwrap());
+        self.list = Some(list.unwrap());
+        self.sign(draft);
+    }
+
+    fn sign(&mut self, draft: Draft) {
         let signed = draft.finish(now(), &Expiry::default()).unwrap().sign(&self.ring).unwrap();
         self.write(&self.root.path(), self.root.bytes());
         for file in signed.files() {
@@ -225,4 +240,59 @@ async fn a_new_server_takes_one_body_and_the_increments_to_it() {
     for number in &numbers[..14] {
         update(&server, &manifest, *number).await.expect("named at once");
     }
+}
+
+/// A release that was passed over is listed and not held: it is fetched when the vendor goes back to it (C5, C2).
+#[tokio::test]
+async fn the_vendor_is_followed_back_to_a_release_that_was_passed_over() {
+    let (mut vendor, server) = (Vendor::start().await, Server::start().await);
+    vendor.is_vendor_of(&server).await;
+    vendor.publish(&[1, 2, 3], &[1, 2]);
+    sync(&server).await;
+    let held = |number: u64| {
+        let blob = layout::blob(&vendor.file(number).body.sha256);
+        server.repository(Class::Components).join(blob).exists()
+    };
+    assert!(held(3) && !held(2) && !held(1));
+
+    // It cannot be had: nothing changes, and that is told.
+    vendor.roll_back(1);
+    vendor.lose_body(1);
+    let result = server.ok("POST", "/api/v1/vendor/sync", None).await;
+    assert!(result["error"].as_str().unwrap().starts_with("rules could not be taken whole"), "{result}");
+    assert_eq!(server.get(RULES).await["current"], 3);
+
+    // It can again.
+    vendor.file(1);
+    sync(&server).await;
+    let view = server.get(RULES).await;
+    assert_eq!((&view["current"], &view["withdrawn"]), (&json!(1), &json!([2, 3])));
+    let blob = layout::blob(&vendor.file(1).body.sha256);
+    assert!(server.repository(Class::Components).join(blob).exists());
+    // Who has the withdrawn release gets an increment back; the one passed over is not here to make one from.
+    make(&server).await;
+    let manifest = manifest(&server).await;
+    assert_eq!(manifest.sequence.get(), 1);
+    update(&server, &manifest, 3).await.expect("a way by increments");
+    let app = server.running.app();
+    app.collect_garbage(now()).await.unwrap();
+    app.collect_garbage(now() + SignedDuration::from_hours(2)).await.unwrap();
+    update(&server, &manifest, 3).await.expect("what is named stays");
+
+    vendor.publish(&[1, 2, 3, 4], &[3]);
+    sync(&server).await;
+    assert_eq!(server.get(RULES).await["current"], 4);
+}
+
+#[tokio::test]
+async fn a_vendor_that_goes_back_beyond_what_is_listed_here_is_told_of() {
+    let (mut vendor, server) = (Vendor::start().await, Server::start().await);
+    vendor.is_vendor_of(&server).await;
+    vendor.publish(&[2, 3], &[]);
+    sync(&server).await;
+    vendor.publish(&[1], &[]);
+    let result = server.ok("POST", "/api/v1/vendor/sync", None).await;
+    let error = result["error"].as_str().unwrap();
+    assert!(error.contains("went back to release 1") && error.contains("stay at release 3"), "{error}");
+    assert_eq!(server.get(RULES).await["current"], 3);
 }

@@ -1,11 +1,13 @@
-//! What administrators see of increments.
+//! What administrators see of increments: which there are, which are being made, which are still to be made.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use headwater_api::v1::{IncrementBeingMade, IncrementsOfComponent, IncrementsView};
+use headwater_api::v1::{IncrementBeingMade, IncrementView, IncrementsOfComponent, IncrementsView};
 use headwater_policy::Class;
-use headwater_repo::ComponentName;
+use headwater_repo::{ComponentName, Digest, Manifest, Supply};
 
+use super::Lineup;
 use super::workshop::Progress;
 use crate::app::App;
 use crate::error::Result;
@@ -21,8 +23,9 @@ impl App {
             for row in self.db.components(class).await? {
                 let Ok(name) = ComponentName::new(row.name) else { continue };
                 let Some(lineup) = self.lineup(class, &name)? else { continue };
-                let standing =
-                    self.workshop.state().components.get(&(class, name.clone())).cloned().unwrap_or_default();
+                let done = self.workshop.is_done(class, &name, lineup.state);
+                let lacking =
+                    if done { 0 } else { self.supply_now(class, &name, &lineup).await?.lacking.len() };
                 let increments = || lineup.current.increments();
                 items.push(IncrementsOfComponent {
                     class: class.to_string(),
@@ -32,8 +35,8 @@ impl App {
                     increments: increments().count() as u64,
                     increment_bytes: increments().map(|increment| increment.size).sum(),
                     body_bytes: lineup.current.files.iter().map(|file| file.body.size).sum(),
-                    lacking: standing.lacking as u64,
-                    done: standing.done == Some(lineup.state),
+                    lacking: lacking as u64,
+                    done,
                 });
             }
         }
@@ -45,4 +48,81 @@ impl App {
         let making = self.workshop.state().working.iter().map(being_made).collect();
         Ok(IncrementsView { paused: self.workshop.is_stopped(), making, items })
     }
+
+    /// Every increment of a component's current release.
+    pub(crate) async fn increments_of_release(
+        &self,
+        class: Class,
+        name: &ComponentName,
+    ) -> Result<Vec<IncrementView>> {
+        let Some(lineup) = self.lineup(class, name)? else { return Ok(Vec::new()) };
+        let supply = self.supply_now(class, name, &lineup).await?;
+        let being_made =
+            |progress: &Arc<Progress>| ((progress.job.base, progress.job.result), progress.permille());
+        let making = self.workshop.state().working.iter().map(being_made).collect();
+        Ok(views(&lineup, &supply, &making))
+    }
+
+    /// What there is and what lacks, as the job would find it now.
+    async fn supply_now(&self, class: Class, name: &ComponentName, lineup: &Lineup) -> Result<Supply> {
+        let stock = self.stock_there(class).await?;
+        let weights = self.weights(class, name, lineup).await?;
+        Ok(self.supply(lineup, &weights, &stock))
+    }
+}
+
+/// An increment by the files that it leads from and to.
+type Pair = (Digest, Digest);
+
+fn views(lineup: &Lineup, supply: &Supply, making: &BTreeMap<Pair, u32>) -> Vec<IncrementView> {
+    let places = places(lineup);
+    let view = |(base, result): Pair, state: &str, permille: u32, size: Option<u64>| IncrementView {
+        path: places.get(&result).map(|(_, path)| path.clone()),
+        from: places.get(&base).map(|(sequence, _)| *sequence),
+        to: places.get(&result).map(|(sequence, _)| *sequence),
+        base: base.to_string(),
+        result: result.to_string(),
+        state: state.to_owned(),
+        permille,
+        size,
+    };
+    let joined = sizes(&lineup.current);
+    let made = sizes(&supply.manifest);
+    let of_joined = joined.iter().map(|(pair, size)| view(*pair, "joined", 1000, Some(*size)));
+    let of_made = made
+        .iter()
+        .filter(|(pair, _)| !joined.contains_key(pair))
+        .map(|(pair, size)| view(*pair, "made", 1000, Some(*size)));
+    let of_lacking = supply.lacking.iter().map(|lacking| {
+        let pair = (lacking.base, lacking.result);
+        match making.get(&pair) {
+            Some(permille) => view(pair, "making", *permille, None),
+            None => view(pair, "queued", 0, None),
+        }
+    });
+    of_joined.chain(of_made).chain(of_lacking).collect()
+}
+
+/// The increments that a manifest names, with their bytes.
+fn sizes(manifest: &Manifest) -> BTreeMap<Pair, u64> {
+    let files = manifest.files.iter().map(|file| (file.sha256, &file.increments));
+    let between = manifest.intermediates.iter().map(|file| (file.sha256, &file.increments));
+    let named = files.chain(between);
+    named
+        .flat_map(|(result, increments)| {
+            increments.iter().map(move |increment| ((increment.base, result), increment.size))
+        })
+        .collect()
+}
+
+/// Where each file is: in the current release, or else in the newest other one.
+fn places(lineup: &Lineup) -> BTreeMap<Digest, (u64, String)> {
+    let mut manifests: Vec<&Manifest> = lineup.others.iter().collect();
+    manifests.sort_by_key(|manifest| manifest.sequence);
+    manifests.push(&lineup.current);
+    let files = manifests.into_iter().flat_map(|manifest| {
+        let place = move |path: String| (manifest.sequence.get(), path);
+        manifest.files.iter().map(move |file| (file.sha256, place(file.path.to_string())))
+    });
+    files.collect()
 }

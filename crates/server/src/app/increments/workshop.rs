@@ -28,19 +28,11 @@ pub struct Workshop {
     state: Mutex<State>,
 }
 
-/// What is known of each component, for the status; and which needs nothing.
+/// Which components need nothing, as they were then; and what is being made.
 #[derive(Debug, Default)]
 pub(super) struct State {
-    pub components: BTreeMap<(Class, ComponentName), Standing>,
+    done: BTreeMap<(Class, ComponentName), (Digest, Digest)>,
     pub working: Vec<Arc<Progress>>,
-}
-
-/// How far a component is.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Standing {
-    pub lacking: usize,
-    pub made: u64,
-    pub done: Option<(Digest, Digest)>,
 }
 
 /// An increment to be made.
@@ -133,20 +125,11 @@ impl Workshop {
     }
 
     pub(super) fn is_done(&self, class: Class, name: &ComponentName, state: (Digest, Digest)) -> bool {
-        let standings = self.state();
-        let standing = standings.components.get(&(class, name.clone()));
-        standing.is_some_and(|standing| standing.done == Some(state))
+        self.state().done.get(&(class, name.clone())) == Some(&state)
     }
 
     pub(super) fn note_done(&self, class: Class, name: &ComponentName, state: (Digest, Digest)) {
-        let mut standings = self.state();
-        standings.components.entry((class, name.clone())).or_default().done = Some(state);
-    }
-
-    pub(super) fn note(&self, class: Class, name: &ComponentName, lacking: usize, made: u64) {
-        let mut standings = self.state();
-        let standing = standings.components.entry((class, name.clone())).or_default();
-        (standing.lacking, standing.made, standing.done) = (lacking, made, None);
+        self.state().done.insert((class, name.clone()), state);
     }
 
     /// Makes increments side by side.
