@@ -150,7 +150,7 @@ fn rules(number: usize) -> String {
 /// Noise that takes a while to compare with other noise, and comes to nothing.
 fn noise(seed: u8) -> Vec<u8> {
     let block = |number: u32| headwater_repo::Digest::of(&[&[seed][..], &number.to_le_bytes()].concat());
-    (0..150_000).flat_map(|number| *block(number).as_bytes()).collect()
+    (0..30_000).flat_map(|number| *block(number).as_bytes()).collect()
 }
 
 /// Stopped while it makes increments, it has published; what is there is whole, and another command goes on (C1).
