@@ -2,6 +2,7 @@
 //! certificate that enrolment gave it.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -129,10 +130,18 @@ impl Listener {
                 Ok(listener) => {
                     self.start_one(address, listener, tls);
                 }
-                Err(error) => problems.push(format!(
-                    "the update agent cannot listen on {address}: {error}; free the port or give it another one in \
-                     the policy"
-                )),
+                Err(error) => {
+                    let way_out = match error.kind() {
+                        ErrorKind::AddrNotAvailable => {
+                            "that is no address of this computer's; `headwater update-agents give ID --address IP` \
+                             gives it another"
+                        }
+                        _ => {
+                            "free the port, or `headwater update-agents give ID --port PORT` gives it another"
+                        }
+                    };
+                    problems.push(format!("the update agent cannot listen on {address}: {error}; {way_out}"));
+                }
             }
         }
         problems

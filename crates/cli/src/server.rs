@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use headwater_server::error::Error;
 use headwater_server::{Config, RawConfig, Running, StartError, run as run_server};
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
@@ -90,7 +91,7 @@ pub async fn start_in_process(data: &Path) -> Result<Running, Failure> {
 
 fn not_started(error: &StartError) -> Failure {
     let exit = match error {
-        StartError::Open(headwater_server::error::Error::Disk { .. }) => Exit::Disk,
+        StartError::Open(Error::Disk { .. } | Error::FolderShared { .. }) => Exit::Disk,
         StartError::Bind { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
             Exit::Disk
         }

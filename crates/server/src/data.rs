@@ -3,7 +3,7 @@
 //! | path | what |
 //! | --- | --- |
 //! | `server.lock` | held while a server runs on this folder |
-//! | `server.db` | the database |
+//! | `server.db` | the database, and beside it its log and its index; owner only |
 //! | `keys/audit.key` | seals the end of the audit log; owner only |
 //! | `keys/{class}/{role}.pem` | signing keys, root's too until it moves offline; owner only |
 //! | `keys/fleet/ca-{n}.pem` | the fleet CA, the newest alone (unless it is handed in); owner only |
@@ -15,9 +15,9 @@
 //! | `listening.json` | where the running server listens |
 //! | `console.sock` | the local socket: whoever may open it is an administrator; owner only |
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use headwater_policy::Class;
@@ -35,9 +35,10 @@ impl DataFolder {
     /// Makes the folder if it is missing, locks it, and clears what an earlier run left half done.
     ///
     /// # Errors
-    /// When the folder cannot be made or another server runs on it.
+    /// When the folder cannot be made, others may write in it, or another server runs on it.
     pub fn open(root: &Path) -> Result<Self> {
         make_folder(root)?;
+        refuse_a_shared_folder(root)?;
         let lock_path = root.join("server.lock");
         let lock = OpenOptions::new()
             .create(true)
@@ -46,9 +47,11 @@ impl DataFolder {
             .mode(0o600)
             .open(&lock_path)
             .doing(|| format!("cannot open {}", lock_path.display()))?;
-        lock.try_lock().map_err(|error| Error::Disk {
-            doing: format!("{} is in use by another server; stop it, or give another folder", root.display()),
-            source: error.into(),
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => Error::FolderInUse { folder: root.to_owned() },
+            TryLockError::Error(source) => {
+                Error::Disk { doing: format!("cannot lock {}", lock_path.display()), source }
+            }
         })?;
         let data = Self { root: root.to_owned(), _lock: lock };
         // Whoever waits for this file must not find that of an earlier run.
@@ -157,6 +160,29 @@ pub fn make_folder(path: &Path) -> Result<()> {
         .mode(0o700)
         .create(path)
         .doing(|| format!("cannot make folder {}", path.display()))
+}
+
+/// Whoever may write in the folder may put another database or other keys in place, whatever their own modes are.
+fn refuse_a_shared_folder(root: &Path) -> Result<()> {
+    const GROUP_OR_OTHERS_WRITE: u32 = 0o022;
+    let mode =
+        fs::metadata(root).doing(|| format!("cannot look at {}", root.display()))?.permissions().mode();
+    if mode & GROUP_OR_OTHERS_WRITE == 0 {
+        return Ok(());
+    }
+    Err(Error::FolderShared { folder: root.to_owned(), mode: mode & 0o7777 })
+}
+
+/// Makes a file that only the owner may read, or takes it from the others where it is there already.
+pub fn make_private(path: &Path) -> Result<()> {
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
+        .doing(|| format!("cannot open {}", path.display()))?;
+    file.set_permissions(Permissions::from_mode(0o600))
+        .doing(|| format!("cannot keep {} for its owner alone", path.display()))
 }
 
 /// Replaces a file so that a crash leaves the old or the new, and makes the new durable. Owner only.

@@ -31,6 +31,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{SqlSafeStr, Sqlite, SqliteConnection, SqlitePool, Transaction};
 
 use crate::audit::{Audit, Head};
+use crate::data;
 use crate::error::{Error, Result};
 use crate::secret::AuditKey;
 
@@ -100,9 +101,10 @@ impl Db {
     /// # Errors
     /// When the file cannot be opened or a migration fails.
     pub async fn open(path: &Path, audit_key: AuditKey) -> Result<Self> {
+        // SQLite gives the files beside it the same mode.
+        data::make_private(path)?;
         let options = SqliteConnectOptions::new()
             .filename(path)
-            .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)

@@ -2,6 +2,8 @@
 //!
 //! Statuses, codes and what outsiders learn stand in one table: `rest/errors.rs`.
 
+use std::path::PathBuf;
+
 use headwater_api::v1::{Change, SettingChange};
 use headwater_policy::Problem;
 
@@ -18,6 +20,23 @@ pub enum Error {
         doing: String,
         /// Why it failed.
         source: std::io::Error,
+    },
+    /// Another server runs on the data folder.
+    #[error("{} is in use by another server; stop it, or give another data folder", .folder.display())]
+    FolderInUse {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Others than its owner may write in the data folder.
+    #[error(
+        "others than its owner may write in {} (mode {mode:o}), and so could put other keys in place; \
+         `chmod 700 {}` makes it the server's own", .folder.display(), .folder.display()
+    )]
+    FolderShared {
+        /// The folder.
+        folder: PathBuf,
+        /// Its mode.
+        mode: u32,
     },
     /// A file of the repository that is signed and was written is not there any more.
     #[error(

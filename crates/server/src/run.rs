@@ -1,6 +1,7 @@
 //! Starting and stopping: bind, open, announce, serve, run the jobs, end.
 
 use std::future::Future;
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use crate::{data, limits, rest};
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A listener cannot be bound.
-    #[error("cannot listen at {address} for {plane}; another program may have the port, or give port 0")]
+    #[error("cannot listen at {address} for {plane}{}", bind_way_out(.source, .address))]
     Bind {
         /// `fleet` or `console`.
         plane: &'static str,
@@ -152,6 +153,18 @@ pub async fn run(
         stop,
         tasks,
     })
+}
+
+/// What would help, where the reason tells it.
+fn bind_way_out(error: &std::io::Error, address: &SocketAddr) -> String {
+    match error.kind() {
+        ErrorKind::AddrInUse => {
+            "; another program has the port: end that, or give another port (0: any free one)".to_owned()
+        }
+        ErrorKind::AddrNotAvailable => format!("; {} is no address of this machine", address.ip()),
+        ErrorKind::PermissionDenied => "; give a port above 1023".to_owned(),
+        _ => String::new(),
+    }
 }
 
 async fn bind(plane: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {

@@ -46,6 +46,9 @@ fn table(error: &Error) -> Row {
             internal("signing", "the server could not sign; its log says why. Nothing was published")
         }
         Error::Backup { .. } => internal("backup", &error.to_string()),
+        Error::FolderInUse { .. } | Error::FolderShared { .. } => {
+            internal("data_folder", "the server cannot work on its data folder; its log says why")
+        }
         Error::Crash(_) => internal("crash", "the server stopped as a test asked"),
     }
 }

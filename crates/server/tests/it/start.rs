@@ -1,9 +1,10 @@
 //! First start makes everything; later starts keep it.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use headwater_policy::Class;
-use headwater_server::run;
+use headwater_server::{Config, run};
 use serde_json::{Value, json};
 
 use crate::harness::{Server, add_edit, config, files, now};
@@ -24,7 +25,7 @@ async fn first_start_makes_everything() {
     }
 
     let folder = server.folder.path();
-    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let keys = files(&folder.join("keys"));
     // Four roles of three classes; the fleet's CA, answer key and seal key; the seal of the audit log.
     assert_eq!(keys.len(), 4 * 3 + 3 + 1);
@@ -78,6 +79,47 @@ async fn two_servers_never_share_a_folder() {
     let error = run(config(server.folder.path()), std::future::pending()).await.unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(cause.contains("in use by another server"), "{cause}");
+}
+
+#[tokio::test]
+async fn what_is_in_the_data_folder_is_its_owners_alone() {
+    // A folder that was made by hand, and a database of before.
+    let folder = tempfile::tempdir().unwrap();
+    let give = |path: &Path, mode: u32| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    give(folder.path(), 0o755);
+    std::fs::write(folder.path().join("server.db"), b"").unwrap();
+    give(&folder.path().join("server.db"), 0o644);
+
+    let running = run(config(folder.path()), std::future::pending()).await.unwrap();
+    for file in ["server.db", "server.db-wal", "server.db-shm"] {
+        let mode = std::fs::metadata(folder.path().join(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+    running.stop();
+    running.ended().await;
+
+    for mode in [0o777, 0o770, 0o702] {
+        give(folder.path(), mode);
+        let error = run(config(folder.path()), std::future::pending()).await.unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.contains("chmod 700"), "{cause}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_cannot_be_listened_at_is_told_with_its_own_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = async |address: &str| {
+        let config = Config { fleet_listen: address.parse().unwrap(), ..config(folder.path()) };
+        run(config, std::future::pending()).await.unwrap_err().to_string()
+    };
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let error = told(&taken.local_addr().unwrap().to_string()).await;
+    assert!(error.contains("another program has the port"), "{error}");
+    let error = told("203.0.113.9:8471").await;
+    assert!(error.contains("203.0.113.9 is no address of this machine"), "{error}");
 }
 
 #[tokio::test]
