@@ -27,6 +27,9 @@ pub enum Command {
         /// The bundle that `headwater clients enrol-bundle` made.
         #[arg(value_name = "BUNDLE")]
         enrol_with: PathBuf,
+        /// With a new key, where the former one was revoked; the bundle is one of `enrol-bundle --client ID`.
+        #[arg(long)]
+        new_key: bool,
         /// Who and where.
         #[command(flatten)]
         common: Common,

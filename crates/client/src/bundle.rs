@@ -94,6 +94,23 @@ pub(crate) fn take(config: &Config, folder: &DataFolder) -> Result<(Bundle, Opti
     Ok((bundle, None))
 }
 
+/// Refuses a given bundle that admits nobody.
+///
+/// # Errors
+///
+/// It is not there, cannot be understood, or has no token.
+pub(crate) fn refuse_without_token(config: &Config) -> Result<(), Error> {
+    let Some(given) = &config.bundle else { return Err(Error::NoBundle(config.data.clone())) };
+    let (_, bundle) = parse(given)?.ok_or_else(|| Error::BundleMissing(given.clone()))?;
+    match bundle.fleet.token {
+        Some(_) => Ok(()),
+        None => {
+            let problem = "it has no token: it was used already; make another one".to_owned();
+            Err(Error::Malformed { path: given.clone(), problem })
+        }
+    }
+}
+
 /// Strikes the token out of the bundle in the data folder: it was used.
 pub(crate) fn strike_token(folder: &DataFolder) -> Result<(), Error> {
     let path = folder.bundle();

@@ -24,18 +24,45 @@ use crate::spool::Spool;
 use crate::state::State;
 use crate::way::{self, Unsaid, Way};
 
+/// Whether there was anything to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enrolled {
+    /// It is a member from now on.
+    Now,
+    /// It was one before, and nothing was asked of anybody.
+    Before,
+}
+
 /// Makes this client a member of the fleet, if it is not one yet.
 ///
 /// # Errors
 ///
 /// It could not enrol, or the disk refuses.
-pub async fn enrol(config: &Config) -> Result<(), Error> {
+pub async fn enrol(config: &Config) -> Result<Enrolled, Error> {
     let folder = DataFolder::new(&config.data);
     crate::os::create_folder(folder.root()).map_err(Error::file("making", folder.root()))?;
     let (bundle, _) = bundle::take(config, &folder)?;
     identity::settle(config, &folder)?;
+    if Member::load(&folder, &config.id)?.is_some() {
+        return Ok(Enrolled::Before);
+    }
     let state = State::load(&folder)?;
-    member(config, &folder, &bundle, &state).await.map(drop)
+    member(config, &folder, &bundle, &state).await.map(|_| Enrolled::Now)
+}
+
+/// Makes this client a member with a new key, where its former one was revoked or is in other hands. The former is
+/// gone then, so the bundle is looked at first.
+///
+/// # Errors
+///
+/// The bundle has no token, the client could not enrol, or the disk refuses.
+pub async fn enrol_anew(config: &Config) -> Result<(), Error> {
+    let folder = DataFolder::new(&config.data);
+    bundle::refuse_without_token(config)?;
+    crate::os::create_folder(folder.root()).map_err(Error::file("making", folder.root()))?;
+    identity::settle(config, &folder)?;
+    Keys::forget(&folder)?;
+    enrol(config).await.map(drop)
 }
 
 /// This client's membership; enrols first if it has none yet.
@@ -50,7 +77,8 @@ pub(crate) async fn member(
     }
     let (fleet, believed) = (&bundle.fleet, Believed::of(bundle, state)?);
     let keys = Keys::load_or_make(folder)?;
-    let again = "make another bundle with `headwater clients enrol-bundle`, and give it with --bundle";
+    let again =
+        "make another bundle with `headwater clients enrol-bundle`, and `headwater-client enrol` with that";
     let Some(token) = &fleet.token else {
         return Err(Error::NotEnrolled(format!("its token was used, and its certificate is gone; {again}")));
     };
@@ -72,8 +100,9 @@ pub(crate) async fn member(
     let answer = ask(&http, &ways, "enrol", &body, |answer| {
         certificate(answer, &believed, &config.id, Kind::Enrolment, 0)
     });
-    let answer =
-        answer.await.map_err(|tried| Error::NotEnrolled(format!("{tried}; {again} if it does not help")))?;
+    let answer = answer
+        .await
+        .map_err(|tried| Error::NotEnrolled(format!("{tried}; if that does not help, {again}")))?;
     let member = Member::keep(folder, &config.id, &keys, &answer.certificate)?;
     Spool::open(folder.reports())?.renumber(answer.taken.report)?;
     bundle::strike_token(folder)?;

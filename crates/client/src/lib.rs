@@ -48,7 +48,7 @@ mod way;
 
 pub use config::{Config, ConfigError, RawConfig};
 pub use daemon::{Daemon, End, run};
-pub use enrol::enrol;
+pub use enrol::{Enrolled, enrol, enrol_anew};
 pub use error::Error;
 pub use folder::DataFolder;
 pub use onlooker::Onlooker;

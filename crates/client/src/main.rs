@@ -1,13 +1,15 @@
 //! `headwater-client`: flags, configuration, run, exit code.
 
-use std::io::IsTerminal as _;
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser as _};
 use headwater_client::arguments::{Arguments, Command, Common};
 use headwater_client::own_program::{self, Proof};
-use headwater_client::{Config, ConfigError, End, Error, Onlooker, RunOptions, Trigger, narrate, os};
+use headwater_client::{
+    Config, ConfigError, End, Enrolled, Error, Onlooker, RunOptions, Trigger, narrate, os,
+};
 use indicatif::{ProgressBar, ProgressStyle};
 
 fn main() -> ExitCode {
@@ -27,7 +29,7 @@ fn main() -> ExitCode {
     }
     let done = match arguments.command {
         Command::Run(common) => daemon(&common),
-        Command::Enrol { enrol_with, common } => enrol(enrol_with, &common),
+        Command::Enrol { enrol_with, new_key, common } => enrol(enrol_with, new_key, &common),
         Command::Update { common, retry_failed } => update(&common, retry_failed),
         Command::Status(common) => status(&common),
         Command::Completions { shell } => {
@@ -43,11 +45,11 @@ fn main() -> ExitCode {
     };
     done.map_or_else(
         |error| {
-            eprintln!("error: {error:#}");
+            complain(&error);
             let exit = exit_code(&error);
             if json {
                 let failure = serde_json::json!({"error": {"message": format!("{error:#}"), "exit": exit}});
-                println!("{failure}");
+                let _ = say(&format!("{failure}\n"));
             }
             ExitCode::from(exit)
         },
@@ -61,7 +63,7 @@ fn usage(told: &clap::Error) -> ExitCode {
     let json = std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json");
     if told.use_stderr() && json {
         let message = told.render().to_string();
-        println!("{}", serde_json::json!({"error": {"message": message, "exit": 2}}));
+        let _ = say(&format!("{}\n", serde_json::json!({"error": {"message": message, "exit": 2}})));
     }
     if told.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
 }
@@ -99,19 +101,34 @@ fn become_program(program: &std::path::Path) {
     tracing::error!(program = %program.display(), %error, "the newer headwater-client could not be started");
 }
 
-fn enrol(bundle: std::path::PathBuf, common: &Common) -> anyhow::Result<u8> {
+fn enrol(bundle: std::path::PathBuf, new_key: bool, common: &Common) -> anyhow::Result<u8> {
     let config = Config { bundle: Some(bundle), ..common.config()? };
-    runtime()?.block_on(headwater_client::enrol(&config))?;
+    let enrolled = runtime()?.block_on(async {
+        if new_key {
+            headwater_client::enrol_anew(&config).await.map(|()| Enrolled::Now)
+        } else {
+            headwater_client::enrol(&config).await
+        }
+    })?;
     let status = headwater_client::status(&config)?;
     let identity = status.identity.context("the certificate that was just kept is gone")?;
+    let before = enrolled == Enrolled::Before;
     if common.json {
-        println!("{}", serde_json::json!({"client": status.client, "identity": identity}));
-    } else {
-        println!(
-            "enrolled as {}, key {}; its certificate is good until {} and renews itself",
-            status.client, identity.key, identity.certificate_end
-        );
+        let told = serde_json::json!({"client": status.client, "identity": identity, "before": before});
+        say(&format!("{told}\n"))?;
+        return Ok(0);
     }
+    let (id, key, end) = (status.client, identity.key, identity.certificate_end);
+    say(&match enrolled {
+        Enrolled::Now => {
+            format!("enrolled as {id}, key {key}; its certificate is good until {end} and renews itself\n")
+        }
+        Enrolled::Before => format!(
+            "{id} was enrolled before, with key {key} and a certificate until {end}; nothing was changed\n\
+             if that key was revoked: headwater-client enrol BUNDLE --new-key, with a bundle of \
+             `headwater clients enrol-bundle --client {id}`\n"
+        ),
+    })?;
     Ok(0)
 }
 
@@ -134,15 +151,15 @@ fn update(common: &Common, retry_failed: bool) -> anyhow::Result<u8> {
         Err(error) => return Err(error.into()),
     };
     if common.json {
-        println!("{}", serde_json::to_string(&report)?);
+        say(&format!("{}\n", serde_json::to_string(&report)?))?;
     } else {
-        print!("{}", narrate::report(&report));
+        say(&narrate::report(&report))?;
     }
     match ended {
         // The report is the one object on stdout.
         Some(error) => {
             let error = anyhow::Error::from(*error);
-            eprintln!("error: {error:#}");
+            complain(&error);
             Ok(exit_code(&error))
         }
         None => Ok(narrate::exit_code(&report)),
@@ -172,9 +189,9 @@ fn progress_bar() -> Onlooker {
 fn status(common: &Common) -> anyhow::Result<u8> {
     let status = headwater_client::status(&common.config()?)?;
     if common.json {
-        println!("{}", serde_json::to_string(&status)?);
+        say(&format!("{}\n", serde_json::to_string(&status)?))?;
     } else {
-        print!("{}", narrate::status(&status));
+        say(&narrate::status(&status))?;
     }
     Ok(0)
 }
@@ -187,6 +204,25 @@ fn trial(common: &Common, proof: &std::path::Path, word: &str) -> anyhow::Result
     Ok(0)
 }
 
+/// Writes to stdout. Who reads no further (`| head`) has what they wanted.
+fn say(text: &str) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Unsaid(error).into()),
+        _ => Ok(()),
+    }
+}
+
+/// What was to be said reaches nobody: a full disk, for one.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to stdout")]
+struct Unsaid(#[source] std::io::Error);
+
+/// What went wrong, on stderr; where that is shut, nobody is there to read it.
+fn complain(error: &anyhow::Error) {
+    let _ = writeln!(std::io::stderr(), "error: {error:#}");
+}
+
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")
 }
@@ -194,6 +230,9 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 fn exit_code(error: &anyhow::Error) -> u8 {
     if error.downcast_ref::<ConfigError>().is_some() {
         return 2;
+    }
+    if error.downcast_ref::<Unsaid>().is_some() {
+        return 4;
     }
     match error.downcast_ref::<Error>() {
         Some(error) if error.is_storage() => 4,

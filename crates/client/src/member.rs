@@ -59,6 +59,16 @@ impl Keys {
         };
         Ok(Self { key: Arc::new(key), seal: Arc::new(seal) })
     }
+
+    /// Removes the keys. The certificate goes first: without it this is a client that has not enrolled yet.
+    pub(crate) fn forget(folder: &DataFolder) -> Result<(), Error> {
+        Member::forget(folder)?;
+        for name in [KEY, SEAL_KEY] {
+            let path = folder.identity(name);
+            os::remove_file(&path).map_err(Error::file("removing", &path))?;
+        }
+        Ok(())
+    }
 }
 
 impl Member {

@@ -43,8 +43,10 @@ pub async fn enrol_bundle(
 ) -> Result<(), Failure> {
     let EnrolBundleArguments { domain, uses, expires, client, out } = wanted;
     let request = EnrolBundleRequest { domain, uses, expires_seconds: expires, client };
+    // A token that nobody could be told would go on admitting.
+    let file = PrivateFile::new(&out)?;
     let bundle: EnrolBundle = console.call(Method::POST, "/api/v1/enrol-tokens", &request).await?;
-    write_private(&out, &serde_json::to_vec_pretty(&bundle).expect("a wire message always serialises"))?;
+    file.write(&serde_json::to_vec_pretty(&bundle).expect("a wire message always serialises"))?;
     let uses = request.uses.unwrap_or(1);
     let expires = bundle.token_expires;
     let written = json!({
@@ -61,11 +63,26 @@ pub async fn enrol_bundle(
     });
     if !output.is_json() {
         output.note(&format!(
-            "whoever has this file can enrol: hand it on like a password\nnext, on the endpoint: headwater-client enrol {}",
-            out.display()
+            "whoever has this file can enrol: hand it on like a password\nnext, on the endpoint: headwater-client enrol {}{}",
+            out.display(),
+            // The bundle does not name the client, and an endpoint's own name for itself may be another.
+            request.client.as_deref().map_or_else(String::new, |id| format!(" --id {}", one_line(id)))
         ));
+        if bundle.server_urls.iter().all(|url| is_loopback(url)) {
+            output.note(&format!(
+                "warning: it leads to {}, which other computers cannot reach: set fleet_listen and fleet_url in the server's configuration first",
+                bundle.server_urls.join(", ")
+            ));
+        }
     }
     Ok(())
+}
+
+/// Whether a URL leads to the machine that it is asked on.
+fn is_loopback(url: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(url) else { return false };
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Lists the tokens that still admit somebody.
@@ -111,7 +128,7 @@ pub async fn revoke(console: &Console, id: &str, output: Output) -> Result<(), F
     });
     if !output.is_json() {
         output.note(&format!(
-            "to let it come back with a new key: headwater clients enrol-bundle --client {} --out FILE",
+            "to let it come back: headwater clients enrol-bundle --client {} --out FILE, and there: headwater-client enrol FILE --new-key",
             one_line(&revoked.client)
         ));
     }
@@ -183,16 +200,30 @@ fn reason(word: &str) -> &str {
 
 /// Writes a file that only its owner reads, in place of what was there.
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let write = || -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
-    };
-    write().map_err(|error| Failure::file("write", path, &error))
+    PrivateFile::new(path)?.write(bytes)
+}
+
+/// A file that only its owner reads, about to be written; until then what was there stays.
+struct PrivateFile<'a> {
+    path: &'a Path,
+    new: tempfile::NamedTempFile,
+}
+
+impl<'a> PrivateFile<'a> {
+    fn new(path: &'a Path) -> Result<Self, Failure> {
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let new = tempfile::NamedTempFile::new_in(folder);
+        Ok(Self { path, new: new.map_err(|error| Failure::file("write", path, &error))? })
+    }
+
+    fn write(self, bytes: &[u8]) -> Result<(), Failure> {
+        let Self { path, mut new } = self;
+        let written = new.write_all(bytes).and_then(|()| new.as_file().sync_all());
+        written
+            .and_then(|()| new.persist(path).map(drop).map_err(|error| error.error))
+            .map_err(|error| Failure::file("write", path, &error))
+    }
 }

@@ -95,6 +95,26 @@ fn with_json_a_failure_is_one_object_on_stdout() {
     check(&["update", "--address", "10.1.2"], 2, "10.1.2");
 }
 
+/// Who reads no further has what they wanted; what cannot be written is a failure of its own.
+#[tokio::test]
+async fn a_stdout_that_takes_nothing_ends_no_command_in_a_panic() {
+    let world = World::new().await;
+    let client = world.client("pc-1");
+    update(&client).await;
+    let status = |stdout: std::process::Stdio| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_headwater-client"));
+        command.args(["status", "--data"]).arg(&client.data).stdout(stdout);
+        let ran = command.stderr(std::process::Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+        (ran.status.code(), String::from_utf8(ran.stderr).unwrap())
+    };
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    assert_eq!(status(writer.into()), (Some(0), String::new()));
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let (exit, told) = status(full.into());
+    assert!(exit == Some(4) && told.contains("cannot write to stdout"), "{exit:?}: {told}");
+}
+
 /// Whatever a run reads whole is no longer than its limit: one byte more is refused by name.
 #[tokio::test]
 async fn files_that_are_too_long_are_refused_by_name() {

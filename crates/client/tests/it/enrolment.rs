@@ -5,7 +5,9 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use headwater_api::policy::{EntryDocument, SelectorDocument, SourceDocument, UpdateAgentDocument};
 use headwater_api::report::{ClassResult, Reason};
-use headwater_client::{Config, Daemon, Error, RunOptions, Spool, enrol, run_once, status};
+use headwater_client::{
+    Config, Daemon, Enrolled, Error, RunOptions, Spool, enrol, enrol_anew, run_once, status,
+};
 use headwater_policy::Class;
 use jiff::SignedDuration;
 
@@ -93,6 +95,31 @@ async fn a_token_that_is_refused_is_told_with_the_way_out() {
     assert!(told.contains("403") && told.contains("enrol-bundle"), "{told}");
     // Another bundle, with a token that is good.
     enrol(&world.client("pc-1")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_whose_key_was_revoked_comes_back_with_a_new_one() {
+    let mut world = World::new().await;
+    world.component("rules", 1);
+    let client = world.client("pc-1");
+    assert_eq!(enrol(&client).await.unwrap(), Enrolled::Now);
+    update(&client).await;
+    let key = || fs::read(client.data.join("identity/key.pem")).unwrap();
+    let former = key();
+    world.fleet.revoke("pc-1");
+
+    // To enrol again says that nothing was done, and asks nobody.
+    assert_eq!(enrol(&world.client("pc-1")).await.unwrap(), Enrolled::Before);
+    assert_eq!(class(&update(&client).await, "components").result, ClassResult::Failed);
+    // What admits nobody costs it nothing.
+    let used = Config { bundle: Some(client.data.join("bundle.json")), ..client.clone() };
+    let told = format!("{:#}", anyhow::Error::from(enrol_anew(&used).await.unwrap_err()));
+    assert!(told.contains("no token"), "{told}");
+    assert_eq!((key(), world.heard(|heard| heard.enrolments)), (former.clone(), 1));
+
+    enrol_anew(&world.client("pc-1")).await.unwrap();
+    assert_ne!(key(), former);
+    assert_eq!(class(&update(&client).await, "components").result, ClassResult::Current);
 }
 
 #[tokio::test]

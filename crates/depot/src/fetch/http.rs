@@ -130,7 +130,7 @@ impl Http {
         if self.tls_only && matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             let detail = format!(
                 "{url}: it answered {}: it lets this client in no longer; `headwater clients show ID` on the server says \
-                 whether it was revoked or removed, and `headwater-client enrol` lets it in again",
+                 whether it was revoked or removed, and `headwater-client enrol BUNDLE --new-key` lets it in again",
                 response.status()
             );
             return Err(Fault::new(Reason::HttpStatus, detail));
