@@ -13,6 +13,7 @@ use crate::classes::{ContentError, Verified};
 use crate::error::Error;
 use crate::folder::Owner;
 use crate::install::{Hooks, Judged, put_in_force, remember};
+use crate::limits::NAMES_TOLD_MAX;
 use crate::machine::{Decision, Known, NameOutcome, decide};
 use crate::own_program;
 use crate::session::{Session, store_error};
@@ -29,24 +30,33 @@ pub(crate) async fn update(
         .filter_map(|(name, description)| Some((layout::component_of_release_list(&name)?, description)))
         .collect();
     let mut names = no_longer_published(session, verified, &lists)?;
-    let mut unable = None;
+    let mut unable = Vec::new();
     for (component, description) in lists {
         match update_one(session, verified, &component, &description).await {
             Ok(outcome) => names.push(outcome),
             Err(ContentError::Sources(message)) => {
-                unable.get_or_insert(format!("{component}: {message}"));
+                unable.push((component, message));
             }
             Err(ContentError::Run(error)) => return Err(error.into()),
         }
     }
-    match unable {
-        None => Ok(names),
-        Some(message) => {
-            names.retain(|name| name.result != ClassResult::Current);
-            session.carried.extend(names);
-            Err(ContentError::Sources(message))
-        }
+    let Some(message) = unable_message(&unable) else { return Ok(names) };
+    names.retain(|name| name.result != ClassResult::Current);
+    session.carried.extend(names);
+    Err(ContentError::Sources(message))
+}
+
+/// Why the first of them was not had, and which more were not. Nothing if all were.
+fn unable_message(unable: &[(ComponentName, String)]) -> Option<String> {
+    let [(first, why), more @ ..] = unable else { return None };
+    let mut message = format!("{first}: {why}");
+    if !more.is_empty() {
+        let named: Vec<&str> = more.iter().take(NAMES_TOLD_MAX).map(|(name, _)| name.as_str()).collect();
+        let left = more.len() - named.len();
+        let others = if left == 0 { String::new() } else { format!(" and {left} more") };
+        message.push_str(&format!("; {}{others} could not be had either", named.join(", ")));
     }
+    Some(message)
 }
 
 /// What is installed and no longer published stays: taking content away from every endpoint is nothing to be done by
@@ -261,4 +271,24 @@ pub(crate) async fn target(
 /// Signed, and not of a form that this program knows: no other source has another.
 pub(crate) fn unusable(error: impl std::fmt::Display) -> ContentError {
     ContentError::Sources(format!("what was signed cannot be used: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NAMES_TOLD_MAX, unable_message};
+
+    #[test]
+    fn every_name_that_is_not_had_is_told_up_to_a_number() {
+        let unable = |count: usize| {
+            let names = (0..count).map(|n| (format!("c{n}").parse().unwrap(), format!("why {n}")));
+            unable_message(&names.collect::<Vec<_>>())
+        };
+        assert_eq!(unable(0), None);
+        assert_eq!(unable(1).unwrap(), "c0: why 0");
+        assert_eq!(unable(3).unwrap(), "c0: why 0; c1, c2 could not be had either");
+        let most = unable(1 + NAMES_TOLD_MAX).unwrap();
+        assert!(most.ends_with("c9, c10 could not be had either"), "{most}");
+        let more = unable(2 + NAMES_TOLD_MAX).unwrap();
+        assert!(more.ends_with("c9, c10 and 1 more could not be had either"), "{more}");
+    }
 }

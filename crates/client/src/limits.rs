@@ -114,3 +114,6 @@ pub const POLL_INTERVAL_DEFAULT: Duration = Duration::from_secs(3600);
 /// Time to connect, and again for a byte, for the organisation's sources while the vendor source stands behind them
 /// (or the other way round): a silent one costs a class no more than 3 s.
 pub const IMPATIENT_TIMEOUT: Duration = Duration::from_millis(1250);
+
+/// Components or programs named in one message, beside the first, that no source gives.
+pub const NAMES_TOLD_MAX: usize = 10;
