@@ -7,12 +7,13 @@ use serde_json::json;
 
 use super::App;
 use super::domains::{documents, domain_target};
+use super::fleet::confidential::domain_bytes;
 use super::policies::{policy_target, signed_policy};
 use super::signing::failed;
 use crate::access::By;
 use crate::config::Config;
 use crate::db::policies::Saved;
-use crate::db::{Db, domains, policies, releases, to_json};
+use crate::db::{Db, domains, fleet, policies, releases};
 use crate::error::{Error, Result};
 use crate::restore::{raise, unchanged};
 use crate::secret::AuditKey;
@@ -70,14 +71,18 @@ impl App {
             row.version += step;
             domains::put(&mut tx, row).await?;
         }
-        let fleet = self.fleet_document(&mut tx, now).await?;
+        let mut targets =
+            vec![(policy_target(), signed_policy(&saved, self.fleet_document(&mut tx, now).await?))];
+        for document in documents(&rows)? {
+            // Whoever has the lost server has the keys of confidential domains: they get new ones.
+            fleet::delete_domain_keys(&mut tx, &document.domain).await?;
+            let bytes = domain_bytes(&mut tx, &document, now).await?;
+            targets.push((domain_target(&document.domain), bytes));
+        }
         let edit = |draft: &mut headwater_repo::Draft| {
-            draft.add(policy_target(), signed_policy(&saved, fleet)).map_err(failed(class, "policy"))?;
-            for document in documents(&rows)? {
-                let bytes = to_json(&document).into_bytes();
-                draft.add(domain_target(&document.domain), bytes).map_err(failed(class, "domain"))?;
-            }
-            Ok(())
+            targets
+                .into_iter()
+                .try_for_each(|(target, bytes)| draft.add(target, bytes).map_err(failed(class, "restoring")))
         };
         self.take_roots(class, roots, step, tx, edit, did).await
     }

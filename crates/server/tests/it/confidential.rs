@@ -2,10 +2,12 @@
 
 use headwater_identity::{DomainKey, Kind, SealedSettings};
 use headwater_policy::Class;
+use headwater_repo::Passphrase;
+use headwater_server::restore::Restore;
 use serde_json::{Value, json};
 
 use crate::endpoint::Endpoint;
-use crate::harness::Server;
+use crate::harness::{Server, config, files, now};
 
 /// The domain of the tests.
 const DOMAIN: &str = "root/paris";
@@ -104,4 +106,38 @@ async fn who_leaves_reads_nothing_of_what_comes_after() {
         assert_eq!(opened(&document, &now).unwrap()["values"]["proxy"], "s3cret");
         (before, version) = (now, document["version"].as_u64().unwrap());
     }
+}
+
+#[tokio::test]
+async fn a_restored_server_publishes_no_secret_in_the_open_and_has_new_keys() {
+    let server = world().await;
+    let pc = Endpoint::enrolled(&server, "pc-1", DOMAIN).await;
+    let before = keys(&pc).await.remove(0);
+    let passphrase = "staple of the backup";
+    let request =
+        server.raw(reqwest::Method::POST, "/api/v1/backup").json(&json!({"passphrase": passphrase}));
+    let bytes = request.send().await.unwrap().bytes().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (backup, data) = (folder.path().join("backup.tar"), folder.path().join("data"));
+    std::fs::write(&backup, &bytes).unwrap();
+    let passphrase = Passphrase::new(passphrase.to_owned()).unwrap();
+    let restore =
+        Restore::begin(&backup, config(&data), Some(&passphrase), None, false, now()).await.unwrap();
+    // The root keys were never moved offline: they are in the backup, and sign by themselves.
+    for draft in restore.drafts(&[], now()).await.unwrap() {
+        restore.publish(draft.class.parse().unwrap(), &draft.root, &[], now()).await.unwrap();
+    }
+    restore.finish().await.unwrap();
+    let targets = files(&data.join("repository/settings/targets"));
+    for file in &targets {
+        let text = std::fs::read_to_string(file).unwrap();
+        assert!(!text.contains("s3cret"), "{}: {text}", file.display());
+    }
+    let sealed = targets.iter().map(|file| std::fs::read_to_string(file).unwrap());
+    let sealed = sealed.filter_map(|text| serde_json::from_str::<Value>(&text).ok());
+    let newest = sealed
+        .filter(|document| document["sealed"].is_object())
+        .max_by_key(|document| document["version"].as_u64())
+        .unwrap();
+    assert!(opened(&newest, &before).is_none(), "who stole the server has the former key");
 }
