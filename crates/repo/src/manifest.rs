@@ -182,6 +182,26 @@ impl Manifest {
         self.files.iter().map(|file| file.size).sum()
     }
 
+    /// Why a command of this release could be started on no client: its program is named as one of the release's
+    /// files, and is none or is not executable. What an install command may have made by then is not looked for.
+    pub fn unstartable(&self) -> Option<String> {
+        let probe = self.probe.as_ref().filter(|_| self.install.is_none());
+        [("install", self.install.as_ref()), ("probe", probe)].into_iter().find_map(|(name, hook)| {
+            let program = hook?.command.first()?;
+            if !program.contains('/') || program.starts_with('/') {
+                return None;
+            }
+            let parts: Vec<&str> = program.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+            let path = parts.join("/");
+            let why = match self.files.iter().find(|file| file.path.as_str() == path) {
+                None => "is none of the release's files",
+                Some(file) if file.mode & 0o111 == 0 => "is not executable in the release",
+                Some(_) => return None,
+            };
+            Some(format!("{name}: its program {program} {why}, so it could be started nowhere"))
+        })
+    }
+
     fn check(&self) -> Result<(), ContentError> {
         if self.files.len() > FILES_MAX {
             return Err(invalid(format!("it has {} files; {FILES_MAX} are allowed", self.files.len())));

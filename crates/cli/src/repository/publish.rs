@@ -75,6 +75,9 @@ pub fn publish(
         version,
         intermediates: Vec::new(),
     };
+    if let Some(problem) = manifest.unstartable() {
+        return Err(Failure::bad_input(problem));
+    }
     let manifest = increments::named(folder, &present, list.as_ref(), manifest)?;
     let mut draft = Draft::next(&present);
     let list = stage_release(&mut draft, list.as_ref(), &manifest, now).map_err(refused)?;

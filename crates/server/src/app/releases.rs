@@ -124,6 +124,9 @@ impl App {
         let before = list.as_ref().map(current_of);
         // Decide.
         let manifest = release.manifest(sequence, &files);
+        if let Some(problem) = manifest.unstartable() {
+            return Err(Refusal::invalid(problem).into());
+        }
         let mut draft = self.draft(release.class);
         let list = stage_release(&mut draft, list.as_ref(), &manifest, now)
             .map_err(|error| refused_manifest(release.class, error))?;

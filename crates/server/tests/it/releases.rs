@@ -62,11 +62,27 @@ async fn hooks_travel_in_the_manifest() {
         "install": {"command": ["./setup", "-q"], "timeout_seconds": 30},
         "probe": {"command": ["./probe"], "timeout_seconds": 5}
     });
-    let request = server
-        .raw(reqwest::Method::POST, "/api/v1/releases/programs/fix")
-        .query(&[("version", "7"), ("options", &options.to_string())])
-        .body(tar(&[("setup", b"x")]));
-    assert_eq!(request.send().await.unwrap().status(), 201);
+    let publish = async |path: &str, mode: u32| {
+        let mut packed = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(mode);
+        header.set_size(1);
+        packed.append_data(&mut header, path, &b"x"[..]).unwrap();
+        let answer = server
+            .raw(reqwest::Method::POST, "/api/v1/releases/programs/fix")
+            .query(&[("version", "7"), ("options", &options.to_string())])
+            .body(packed.into_inner().unwrap());
+        let answer = answer.send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    // What would fail on every client is refused here.
+    let (status, told) = publish("set-up", 0o755).await;
+    assert!(status == 400 && told.contains("./setup is none of the release's files"), "{status}: {told}");
+    let (status, told) = publish("setup", 0o644).await;
+    assert!(status == 400 && told.contains("./setup is not executable"), "{status}: {told}");
+    // The probe's program may be what the install command makes.
+    let (status, told) = publish("setup", 0o755).await;
+    assert_eq!(status, 201, "{told}");
     let manifest = server.target(Class::Programs, "fix/1.json").await.unwrap();
     assert_eq!((&manifest["install"], &manifest["probe"]), (&options["install"], &options["probe"]));
 }
