@@ -131,6 +131,8 @@ pub async fn backup(arguments: BackupArguments, output: Output) -> Result<Exit, 
 pub async fn restore(arguments: RestoreArguments, output: Output) -> Result<Exit, Failure> {
     #[expect(clippy::disallowed_methods, reason = "signatures are of the moment of the command")]
     let now = Timestamp::now();
+    // Before anybody types a passphrase.
+    std::fs::File::open(&arguments.file).map_err(|error| Failure::file("read", &arguments.file, &error))?;
     let signers = arguments.holders.open()?;
     let mut newer = Vec::new();
     for (folder, _) in &signers {
@@ -192,7 +194,7 @@ pub async fn restore(arguments: RestoreArguments, output: Output) -> Result<Exit
     if !output.is_json() {
         output.note("next: start the server at the address that the lost one had; revoke again what was revoked since the backup");
         if !has_bodies {
-            output.note("the backup has no bodies of releases: publish again what clients shall still fetch from this server");
+            output.note("the backup has no bodies of releases: publish again, under new versions, what clients shall still fetch from this server");
         }
     }
     Ok(Exit::Done)

@@ -105,7 +105,7 @@ impl Console {
 
     /// Asks.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        self.receive(self.request(Method::GET, path)).await
+        self.receive(self.request(Method::GET, path)?).await
     }
 
     /// Sends a message and takes the answer.
@@ -115,12 +115,12 @@ impl Console {
         path: &str,
         body: &B,
     ) -> Result<T, Failure> {
-        self.receive(self.request(method, path).json(body)).await
+        self.receive(self.request(method, path)?.json(body)).await
     }
 
     /// Sends a message without a body and takes the answer.
     pub async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, Failure> {
-        self.receive(self.request(method, path)).await
+        self.receive(self.request(method, path)?).await
     }
 
     /// Sends a message and takes an answer of any length in chunks.
@@ -130,7 +130,7 @@ impl Console {
         path: &str,
         body: &B,
     ) -> Result<Download, Failure> {
-        let response = self.send(self.request(method, path).json(body)).await?;
+        let response = self.send(self.request(method, path)?.json(body)).await?;
         Ok(Download { response, console: self.clone() })
     }
 
@@ -142,20 +142,23 @@ impl Console {
         body: reqwest::Body,
     ) -> Result<T, Failure> {
         let request = self
-            .request(Method::POST, path)
+            .request(Method::POST, path)?
             .query(query)
             .header("content-type", "application/octet-stream")
             .body(body);
         self.receive(request).await
     }
 
-    /// A request, with the token if there is one.
-    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+    /// A request, with the token if there is one. A path that would lead elsewhere is refused.
+    pub fn request(&self, method: Method, path: &str) -> Result<reqwest::RequestBuilder, Failure> {
+        if let Some(word) = astray(path) {
+            return Err(Failure::bad_input(format!("`{word}` is no name or id of anything")));
+        }
         let request = self.http.request(method, format!("{}{path}", self.base));
-        match &self.token {
+        Ok(match &self.token {
             Some(token) => request.bearer_auth(token.expose()),
             None => request,
-        }
+        })
     }
 
     /// Sends a request and reads its answer.
@@ -377,6 +380,12 @@ fn problems(details: Option<&serde_json::Value>) -> Vec<String> {
     of_entries.chain(of_changes).filter(|problem| !problem.is_empty()).collect()
 }
 
+/// A segment that is nothing, or that stands for this or the upper folder: the URL would be another thing's.
+fn astray(path: &str) -> Option<&str> {
+    let path = path.split('?').next().unwrap_or_default();
+    path.split('/').skip(1).find(|segment| matches!(*segment, "" | "." | ".."))
+}
+
 /// One segment of a path, percent-encoded.
 pub fn segment(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
@@ -392,7 +401,7 @@ pub fn segment(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Console, apart, segment};
+    use super::{Console, apart, astray, segment};
 
     #[test]
     fn however_it_is_written_a_server_has_one_url_and_one_origin() {
@@ -437,5 +446,10 @@ mod tests {
     fn a_segment_stays_one_segment() {
         assert_eq!(segment("root/paris"), "root%2Fparis");
         assert_eq!(segment("pc-17.é"), "pc-17.%C3%A9");
+        for name in ["", ".", ".."] {
+            assert_eq!(astray(&format!("/api/v1/domains/{}/drafts?x=/./", segment(name))), Some(name));
+            assert_eq!(astray(&format!("/api/v1/clients/{}", segment(name))), Some(name));
+        }
+        assert_eq!(astray(&format!("/api/v1/clients/{}?a=..", segment("a/../b"))), None);
     }
 }

@@ -20,7 +20,7 @@ use crate::output::{Output, time};
 
 const EXAMPLES: &str = "\
 Examples:
-  headwater login https://headwater.example:8470 --ca fleet-ca.pem
+  headwater login https://headwater.example:8470 --ca console-ca.pem
   headwater login https://headwater.example:8470 --name ann --days 7
 
 The password is asked for; without a terminal it is read from stdin. A password that is good for one sign-in needs
@@ -82,7 +82,7 @@ pub async fn run(arguments: LoginArguments, output: Output) -> Result<Exit, Fail
     };
     let made = make_token(&console, &session, arguments.days).await;
     // The session has done its work, however that went.
-    let out = with_session(&console, &session, Method::POST, "/api/v1/sign-out");
+    let out = with_session(&console, &session, Method::POST, "/api/v1/sign-out")?;
     let ended = console.receive::<()>(out).await;
     let made = made?;
     ended?;
@@ -132,7 +132,7 @@ struct Session {
 }
 
 async fn sign_in(console: &Console, request: &SignInRequest) -> Result<Session, Failure> {
-    let response = console.send(console.request(Method::POST, "/api/v1/sign-in").json(request)).await?;
+    let response = console.send(console.request(Method::POST, "/api/v1/sign-in")?.json(request)).await?;
     let cookie = response.headers().get(SET_COOKIE).and_then(|value| value.to_str().ok());
     let cookie = cookie.and_then(|text| text.split(';').next()).unwrap_or_default().to_owned();
     let view = response.json().await.map_err(|error| Failure::failed(format!("no answer: {error}")))?;
@@ -143,12 +143,17 @@ async fn make_token(console: &Console, session: &Session, days: u32) -> Result<N
     let name = format!("login-{}", headwater_server::secret::random_name(LOGIN_NAME_LETTERS));
     let request =
         ApiTokenRequest { name, role: session.view.role.clone(), scopes: Vec::new(), days: Some(days) };
-    console.receive(with_session(console, session, Method::POST, "/api/v1/tokens").json(&request)).await
+    console.receive(with_session(console, session, Method::POST, "/api/v1/tokens")?.json(&request)).await
 }
 
 /// A request with the session's cookie, said to be from the console itself: a cookie alone changes nothing.
-fn with_session(console: &Console, session: &Session, method: Method, path: &str) -> reqwest::RequestBuilder {
-    console.request(method, path).header(COOKIE, &session.cookie).header(ORIGIN, console.origin())
+fn with_session(
+    console: &Console,
+    session: &Session,
+    method: Method,
+    path: &str,
+) -> Result<reqwest::RequestBuilder, Failure> {
+    Ok(console.request(method, path)?.header(COOKIE, &session.cookie).header(ORIGIN, console.origin()))
 }
 
 /// Where passwords come from.
