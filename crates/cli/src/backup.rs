@@ -134,15 +134,7 @@ pub async fn restore(arguments: RestoreArguments, output: Output) -> Result<Exit
     // Before anybody types a passphrase.
     std::fs::File::open(&arguments.file).map_err(|error| Failure::file("read", &arguments.file, &error))?;
     let signers = arguments.holders.open()?;
-    let mut newer = Vec::new();
-    for (folder, _) in &signers {
-        for class in Class::ALL {
-            newer.extend(folder.roots(class)?.into_iter().map(|root| (class, root)));
-        }
-    }
-    for folder in &arguments.newer_roots {
-        newer.extend(roots_in(folder)?);
-    }
+    let mut newer = newer_roots(&arguments, &signers)?;
     let passphrase = arguments.keys_passphrase_file.as_deref().map(first_line).transpose()?;
     let passphrase =
         passphrase.map(Passphrase::new).transpose().map_err(|error| Failure::bad_input(error.to_string()))?;
@@ -198,6 +190,23 @@ pub async fn restore(arguments: RestoreArguments, output: Output) -> Result<Exit
         }
     }
     Ok(Exit::Done)
+}
+
+/// Roots beside the root keys, and in the folders that were named for them.
+fn newer_roots(
+    arguments: &RestoreArguments,
+    signers: &[keys::Signer],
+) -> Result<Vec<(Class, Vec<u8>)>, Failure> {
+    let mut newer = Vec::new();
+    for (folder, _) in signers {
+        for class in Class::ALL {
+            newer.extend(folder.roots(class)?.into_iter().map(|root| (class, root)));
+        }
+    }
+    for folder in &arguments.newer_roots {
+        newer.extend(roots_in(folder)?);
+    }
+    Ok(newer)
 }
 
 fn config(arguments: &RestoreArguments) -> Result<Config, Failure> {
