@@ -7,9 +7,11 @@
 //!
 //! Killed at any moment, it asks again with the same keys, and the server answers the same client.
 
+use std::time::Duration;
+
 use headwater_api::enrol::{CertificateAnswer, EnrolRequest, FORMAT, RenewalRequest};
 use headwater_identity::{Answer, Kind, Purpose, Sealed, Statement};
-use headwater_policy::{Client, ClientId, EffectiveSettings};
+use headwater_policy::{Client, ClientId, EffectiveSettings, SourceUrl};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::bundle::{self, Bundle};
@@ -18,7 +20,7 @@ use crate::error::Error;
 use crate::folder::DataFolder;
 use crate::identity;
 use crate::in_force::{self, InForce};
-use crate::limits::{CERTIFICATE_WAIT_MAX, RENEWAL_BACK_OFF};
+use crate::limits::{CERTIFICATE_WAIT_MAX, ENROL_TRIES_MAX, ENROL_WAIT_MAX, RENEWAL_BACK_OFF};
 use crate::member::{Believed, Keys, Member, internal};
 use crate::spool::Spool;
 use crate::state::State;
@@ -97,12 +99,10 @@ pub(crate) async fn member(
     let body = serde_json::to_vec(&sealed).map_err(|error| Error::Internal(error.to_string()))?;
     let http = way::http(believed.nameless_tls()?)?;
     let ways = ways(config, bundle)?;
-    let answer = ask(&http, &ways, "enrol", &body, |answer| {
-        certificate(answer, &believed, &config.id, Kind::Enrolment, 0)
-    });
+    let read = |answer: &[u8]| certificate(answer, &believed, &config.id, Kind::Enrolment, 0);
+    let answer = ask_again(&http, &ways, &body, read).await;
     let answer = answer
-        .await
-        .map_err(|tried| Error::NotEnrolled(format!("{tried}; if that does not help, {again}")))?;
+        .map_err(|tried| Error::NotEnrolled(format!("{}; if that does not help, {again}", tried.told)))?;
     let member = Member::keep(folder, &config.id, &keys, &answer.certificate)?;
     Spool::open(folder.reports())?.renumber(answer.taken.report)?;
     bundle::strike_token(folder)?;
@@ -146,7 +146,8 @@ pub(crate) async fn renewed(
                 state.renewal_tried = None;
                 return Member::keep(folder, &member.id, &member.keys, &answer.certificate).map(Some);
             }
-            Err(tried) => last = tried,
+            // Told to come later, it comes after its own pause, which is longer.
+            Err(tried) => last = tried.told,
         }
     }
     state.renewal_tried = Some(now);
@@ -166,14 +167,52 @@ fn is_due(member: &Member, in_force: &InForce, now: Timestamp) -> bool {
     member.chain.renewal_due(now) || role_changed
 }
 
-/// Where to enrol: the bundle's URLs of the server, then the update agents that its policy gives this client.
+/// Where to enrol: the bundle's URLs of the server that this client's families can reach (S5), in order, then the update agents that its policy gives this client.
 fn ways(config: &Config, bundle: &Bundle) -> Result<Vec<Way>, Error> {
     let policy = in_force::policy_of(&bundle.policy)
         .map_err(|problem| Error::Malformed { path: DataFolder::new(&config.data).bundle(), problem })?;
     let settings = EffectiveSettings::default();
     let client = Client::new(config.id.clone(), in_force::addresses(config)?, settings.download_from_vendor);
-    let straight = bundle.server_urls.iter().map(|url| Way::straight(url));
+    let families = client.families();
+    let reachable = |url: &&String| match url.parse::<SourceUrl>() {
+        Ok(url) => url.literal_family().is_none_or(|family| families.contains(family)),
+        Err(_) => true,
+    };
+    let straight = bundle.server_urls.iter().filter(reachable).map(|url| Way::straight(url));
     Ok(straight.chain(Way::carriers(&policy, &client)).collect())
+}
+
+/// Why no way led to an answer.
+struct Tried {
+    /// What each came to, for people.
+    told: String,
+    /// When to come again, where one way said so.
+    again: Option<Duration>,
+}
+
+/// Asks to be enrolled; where it is told to come later, it does.
+async fn ask_again<T>(
+    http: &reqwest::Client,
+    ways: &[Way],
+    body: &[u8],
+    read: impl Fn(&[u8]) -> Result<T, String>,
+) -> Result<T, Tried> {
+    let mut tries = 1;
+    loop {
+        let tried = match ask(http, ways, "enrol", body, &read).await {
+            Ok(answer) => return Ok(answer),
+            Err(tried) => tried,
+        };
+        let Some(wait) = pause(tried.again, tries) else { return Err(tried) };
+        tracing::info!(seconds = wait.as_secs(), tried.told, "waits, and asks again to be enrolled");
+        tokio::time::sleep(wait).await;
+        tries += 1;
+    }
+}
+
+/// How long to wait before the next try, where there is one.
+fn pause(told: Option<Duration>, tries: u32) -> Option<Duration> {
+    told.filter(|_| tries < ENROL_TRIES_MAX).map(|told| told.min(ENROL_WAIT_MAX))
 }
 
 /// Asks on one way after the other until an answer is a good one; otherwise what each came to.
@@ -183,19 +222,27 @@ async fn ask<T>(
     what: &str,
     body: &[u8],
     read: impl Fn(&[u8]) -> Result<T, String>,
-) -> Result<T, String> {
-    let mut tried = Vec::new();
+) -> Result<T, Tried> {
+    let (mut tried, mut again) = (Vec::new(), None::<Duration>);
     for way in ways {
         let answered = way.post(http, what, body.to_vec(), CERTIFICATE_WAIT_MAX).await;
         match answered.and_then(|answer| read(&answer).map_err(Unsaid::Lost)) {
             Ok(answer) => return Ok(answer),
-            Err(unsaid) => tried.push(format!("{way}: {unsaid}")),
+            Err(unsaid) => {
+                if let Unsaid::Busy(wait, _) = unsaid {
+                    again = Some(again.map_or(wait, |again| again.min(wait)));
+                }
+                tried.push(format!("{way}: {unsaid}"));
+            }
         }
     }
     if tried.is_empty() {
-        tried.push("the bundle names neither a server nor an update agent".to_owned());
+        tried.push(
+            "the bundle names neither a server nor an update agent at an address of this client's families"
+                .to_owned(),
+        );
     }
-    Err(tried.join("; "))
+    Err(Tried { told: tried.join("; "), again })
 }
 
 /// The certificate in an answer that the server signed for this question.
@@ -210,4 +257,19 @@ fn certificate(
     let verified =
         answer.verify(&believed.answer_keys, client, kind, sequence).map_err(|error| error.to_string())?;
     serde_json::from_str(verified.body()).map_err(|error| format!("the answer is not understood: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_told_to_come_later_does_so_within_bounds() {
+        let minute = Duration::from_secs(60);
+        assert_eq!(pause(None, 1), None, "it was not told so");
+        assert_eq!(pause(Some(minute), ENROL_TRIES_MAX - 1), Some(minute));
+        assert_eq!(pause(Some(minute), ENROL_TRIES_MAX), None);
+        assert_eq!(pause(Some(ENROL_WAIT_MAX), 1), Some(ENROL_WAIT_MAX));
+        assert_eq!(pause(Some(ENROL_WAIT_MAX + minute), 1), Some(ENROL_WAIT_MAX));
+    }
 }

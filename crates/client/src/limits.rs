@@ -20,6 +20,12 @@ pub const CARRIERS_MAX: usize = 3;
 /// Longest time for an enrolment or renewal on one way: it is asked for rarely, and the server may be busy with many.
 pub const CERTIFICATE_WAIT_MAX: Duration = Duration::from_secs(15);
 
+/// How often a client that enrols comes again when it is told to come later: many clients are set up at once.
+pub const ENROL_TRIES_MAX: u32 = 4;
+
+/// Longest of these waits, whatever it is told: a person may be looking on.
+pub const ENROL_WAIT_MAX: Duration = Duration::from_secs(120);
+
 /// Pause before a client that could not renew its certificate asks again: it has a third of its life left to do so.
 pub const RENEWAL_BACK_OFF: Duration = Duration::from_secs(600);
 

@@ -123,6 +123,10 @@ impl Server {
                     tracing::info!(status, why, "the server does not take reports now; they are kept");
                     return Ok(());
                 }
+                Err(busy @ Unsaid::Busy(..)) => {
+                    tracing::info!(%busy, "reports are kept");
+                    return Ok(());
+                }
                 Err(Unsaid::Lost(error)) => {
                     tracing::info!(error, "the server is out of reach; reports are kept");
                     return Ok(());

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use headwater_policy::{Class, Client, Policy, SourceKey, plan};
-use reqwest::header::CONTENT_TYPE;
+use reqwest::StatusCode;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use serde::Deserialize;
 
 use crate::error::{Error, said};
@@ -25,6 +26,8 @@ pub(crate) enum Unsaid {
     Lost(String),
     /// The server, or whoever stands before it, refuses.
     Refused(u16, String),
+    /// Likewise, because too much is going on; it says when to come again (429 and 503 with `Retry-After`).
+    Busy(Duration, String),
 }
 
 impl std::fmt::Display for Unsaid {
@@ -32,6 +35,7 @@ impl std::fmt::Display for Unsaid {
         match self {
             Self::Lost(why) => f.write_str(why),
             Self::Refused(status, why) => write!(f, "it answered {status}: {why}"),
+            Self::Busy(wait, why) => write!(f, "it says to come again in {} s: {why}", wait.as_secs()),
         }
     }
 }
@@ -76,8 +80,13 @@ impl Way {
             }
             bytes.extend_from_slice(&chunk);
         }
-        let status = response.status();
-        if status.is_success() { Ok(bytes) } else { Err(Unsaid::Refused(status.as_u16(), message(&bytes))) }
+        match (response.status(), retry_after(response.headers())) {
+            (status, _) if status.is_success() => Ok(bytes),
+            (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, Some(wait)) => {
+                Err(Unsaid::Busy(wait, message(&bytes)))
+            }
+            (status, _) => Err(Unsaid::Refused(status.as_u16(), message(&bytes))),
+        }
     }
 }
 
@@ -107,6 +116,12 @@ pub(crate) fn http(tls: rustls::ClientConfig) -> Result<reqwest::Client, Error> 
 pub(crate) fn over_tls(url: &str) -> String {
     let url = url.trim_end_matches('/');
     url.strip_prefix("http://").map_or_else(|| url.to_owned(), |rest| format!("https://{rest}"))
+}
+
+/// Seconds, as our own programs write it.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
 }
 
 /// What a refusal says for people.

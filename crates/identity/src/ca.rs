@@ -53,7 +53,8 @@ impl FleetCa {
     ///
     /// # Errors
     ///
-    /// [`IdentityError::Unreadable`]: one of the two is missing, or they do not belong together.
+    /// [`IdentityError::Unreadable`]: one of the two is missing, or the certificate is no CA's;
+    /// [`IdentityError::OtherKey`]: they do not belong together.
     pub fn from_pem(pem: &str) -> Result<Self, IdentityError> {
         let unreadable = IdentityError::Unreadable {
             wanted: "a fleet CA in PEM: its P-256 key in PKCS#8, and its certificate",
@@ -64,7 +65,10 @@ impl FleetCa {
         let key = block(pem, "PRIVATE KEY").ok_or_else(|| unreadable.clone())?;
         let certificate = block(pem, "CERTIFICATE").ok_or_else(|| unreadable.clone())?;
         let (key, certificate) = (SecretKey::from_pem(key)?, CaCertificate::from_pem(certificate)?);
-        if key.public() == certificate.key() { Ok(Self { key, certificate }) } else { Err(unreadable) }
+        if key.public() != certificate.key() {
+            return Err(IdentityError::OtherKey);
+        }
+        Ok(Self { key, certificate })
     }
 
     /// The CA's file. To be written readable for its owner alone.

@@ -14,6 +14,9 @@ pub enum IdentityError {
         /// What was expected, with the way to get one.
         wanted: &'static str,
     },
+    /// A key, and a certificate of another key.
+    #[error("the key in it is not that of the certificate in it")]
+    OtherKey,
     /// More than is taken.
     #[error("{what} has more than {max} bytes")]
     Oversized {

@@ -74,7 +74,9 @@ pub struct App {
     pub(crate) sync_progress: Mutex<Option<SyncProgress>>,
     pub(crate) board: Mutex<jobs::Board>,
     pub(crate) enrolments: Semaphore,
-    pub(crate) refusals: Mutex<fleet::Refusals>,
+    /// Refused enrolments, and refused renewals: who fills one up does not shut the other.
+    pub(crate) refused_enrolments: Mutex<fleet::Refusals>,
+    pub(crate) refused_renewals: Mutex<fleet::Refusals>,
     pub(crate) asked: Mutex<fleet::Asked>,
     fleet: RwLock<Arc<FleetKeys>>,
     fleet_tls: watch::Sender<Arc<rustls::ServerConfig>>,
@@ -108,6 +110,7 @@ impl App {
     /// # Errors
     /// When the folder, the database, a key or the metadata cannot be opened or made.
     pub async fn open(config: Config, fleet_url: SourceUrl, now: Timestamp) -> Result<Self> {
+        crate::restore::refuse_unfinished(&config.data)?;
         let app = Self::assemble(config, fleet_url, now).await?;
         app.begin(now).await?;
         let first = app.first_administrator(now).await?;
@@ -153,7 +156,8 @@ impl App {
             sync_progress: Mutex::default(),
             board: Mutex::default(),
             enrolments: Semaphore::new(limits::ENROL_AT_ONCE_MAX),
-            refusals: Mutex::default(),
+            refused_enrolments: Mutex::default(),
+            refused_renewals: Mutex::default(),
             asked: Mutex::default(),
             fleet_tls: watch::Sender::new(fleet.tls()?),
             fleet: RwLock::new(Arc::new(fleet)),

@@ -292,7 +292,7 @@ pub enum Refusal {
     #[error("this needs a client certificate of the fleet; enrol first, or renew the one that has run out")]
     CertificateNeeded,
     /// Too many refused attempts from one address.
-    #[error("too many attempts to enrol were refused; try again later")]
+    #[error("too many attempts from this address to enrol or to renew were refused; try again in a minute")]
     TooOften,
     /// Nobody is signed in.
     #[error("sign in first, or send an API token")]

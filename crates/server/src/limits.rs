@@ -159,8 +159,9 @@ pub const REPORT_STATEMENT_BYTES_MAX: usize = 2 * REPORT_BODY_BYTES_MAX + 64 * 1
 /// Enrolments and renewals at once: each costs some signatures and a write.
 pub const ENROL_AT_ONCE_MAX: usize = 8;
 
-/// Refused enrolments from one address (IPv6: one /64) within [`ENROL_WINDOW_SECONDS`]: a token cannot be guessed, this
-/// is about the work.
+/// Refused enrolments, and likewise refused renewals, from one address (IPv6: one /64) within [`ENROL_WINDOW_SECONDS`]: a
+/// token cannot be guessed, this is about the work. Those that are taken are not counted: behind an update agent's one
+/// address is a whole site.
 pub const ENROL_REFUSALS_MAX: u32 = 30;
 
 /// See [`ENROL_REFUSALS_MAX`].
@@ -205,6 +206,9 @@ pub const STRANGER_DAYS: i64 = 90;
 
 /// Revoked keys in the signed policy, which every client fetches (a mebibyte); the server itself refuses all of them.
 pub const REVOKED_SIGNED_MAX: u32 = 8192;
+
+/// Revoked keys from which on the status says that their room in the signed policy ends: three quarters of it.
+pub const REVOKED_WARNED_MIN: u32 = REVOKED_SIGNED_MAX / 4 * 3;
 
 /// Names and addresses of the server's certificate beside the host of `fleet_url`.
 pub const FLEET_NAMES_MAX: usize = 32;

@@ -27,6 +27,9 @@ use crate::data;
 use crate::error::{Doing, Error, Result, chain};
 use crate::keys::ONLINE_ROLES;
 
+/// What the name of a data folder in the making ends with.
+const RESTORING: &str = ".restoring";
+
 /// Holds that the drafts were given away to be signed, and for which backup.
 const WAITING: &str = "restore.json";
 
@@ -196,10 +199,26 @@ impl Restore {
     }
 }
 
+/// Refuses a server on a restore that has not ended, and one in its place: it would be a stranger to the fleet.
+///
+/// # Errors
+/// [`Error::Backup`], with the way out.
+pub(crate) fn refuse_unfinished(data: &Path) -> Result<()> {
+    let is_unfinished = |folder: &Path| folder.to_string_lossy().trim_end_matches('/').ends_with(RESTORING);
+    let folder = if is_unfinished(data) { data.to_owned() } else { staging(data) };
+    if !folder.is_dir() || (folder != data && data.join("server.db").exists()) {
+        return Ok(());
+    }
+    Err(refused(format!(
+        "{} holds a restore that has not ended: run `headwater restore` again, or remove that folder to do without",
+        folder.display()
+    )))
+}
+
 /// Where a data folder is made.
 fn staging(data: &Path) -> PathBuf {
     let mut name = data.file_name().unwrap_or_default().to_owned();
-    name.push(".restoring");
+    name.push(RESTORING);
     data.with_file_name(name)
 }
 

@@ -85,6 +85,37 @@ async fn an_answer_that_is_lost_is_asked_for_again_with_the_same_key() {
 }
 
 #[tokio::test]
+async fn a_server_that_says_when_to_come_again_is_obeyed() {
+    let world = World::new().await;
+    world.heard(|heard| heard.busy = 2);
+    let begun = std::time::Instant::now();
+    enrol(&world.client("pc-1")).await.unwrap();
+    assert!(begun.elapsed().as_secs() >= 2, "{:?}", begun.elapsed());
+    assert_eq!(world.heard(|heard| (heard.busy, heard.enrolments)), (0, 1));
+}
+
+#[tokio::test]
+async fn of_the_servers_urls_those_are_asked_in_order_that_the_clients_families_reach() {
+    let world = World::new().await;
+    // Nobody is there; and to a client without IPv6 the second is none.
+    let urls = format!("https://127.0.0.1:9\",\"https://[2001:db8::1]:9\",\"{}", world.url);
+    let bundle = fs::read_to_string(world.bundle()).unwrap();
+    let path = world.folder.path().join("urls.json");
+    let listed = format!("\"server_urls\":[\"{}\"]", world.url);
+    assert!(bundle.contains(&listed));
+    fs::write(&path, bundle.replace(&listed, &format!("\"server_urls\":[\"{urls}\"]"))).unwrap();
+    let client = Config { bundle: Some(path), ..world.client("pc-1") };
+    enrol(&client).await.unwrap();
+    let elsewhere = Config {
+        addresses: Some(vec!["2001:db8::7".parse().unwrap()]),
+        data: world.folder.path().join("elsewhere"),
+        ..client
+    };
+    let told = enrol(&elsewhere).await.unwrap_err().to_string();
+    assert!(told.contains("2001:db8::1") && !told.contains("127.0.0.1"), "{told}");
+}
+
+#[tokio::test]
 async fn a_token_that_is_refused_is_told_with_the_way_out() {
     let world = World::new().await;
     let client = world.client("pc-1");

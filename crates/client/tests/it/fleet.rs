@@ -31,6 +31,8 @@ pub struct Heard {
     /// Numbers of the reports, as they came.
     pub numbers: Vec<u64>,
     pub enrolments: usize,
+    /// Enrolments that are told to come again in a second.
+    pub busy: usize,
     pub renewals: usize,
     pub deaf: bool,
     /// Takes reports and never answers.
@@ -210,6 +212,10 @@ async fn members_only(
 
 async fn enrol(State(fleet): State<Fleet>, Json(sealed): Json<Sealed>) -> Response {
     let mut inner = fleet.lock();
+    if inner.heard.busy > 0 {
+        inner.heard.busy -= 1;
+        return (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "1")], "many enrol").into_response();
+    }
     inner.heard.enrolments += 1;
     let Ok(opened) = inner.seal.open(&sealed, Purpose::Enrolment) else {
         return StatusCode::BAD_REQUEST.into_response();

@@ -21,6 +21,8 @@ impl App {
         for class in Class::ALL {
             classes.push(self.class_status(class).await?);
         }
+        let mut warnings = self.warnings(now);
+        warnings.extend(self.revoked_warning(now).await?);
         Ok(Status {
             program: env!("CARGO_PKG_VERSION").to_owned(),
             started: self.started,
@@ -31,7 +33,7 @@ impl App {
             update_agents: agents as u64,
             classes,
             jobs: self.job_board(),
-            warnings: self.warnings(now),
+            warnings,
         })
     }
 

@@ -144,6 +144,13 @@ pub async fn revoke(db: &mut SqliteConnection, revoked: &RevokedRow) -> Result<(
     Ok(())
 }
 
+/// How many keys are revoked whose certificates have not run out.
+pub async fn count_revoked_still(db: &mut SqliteConnection, now: Timestamp) -> Result<u64> {
+    let row = sqlx::query("SELECT COUNT(*) AS count FROM revoked WHERE until > ?").bind(now.as_second());
+    let count: i64 = row.fetch_one(db).await?.get("count");
+    Ok(u64::try_from(count).unwrap_or(0))
+}
+
 /// The keys that were revoked and whose certificates have not run out at `now`: at most `limit`, those that end last
 /// first.
 pub async fn revoked_still(db: &mut SqliteConnection, now: Timestamp, limit: u32) -> Result<Vec<RevokedRow>> {

@@ -199,3 +199,30 @@ async fn the_registry_takes_no_more_clients_than_it_may() {
     server.refused("GET", "/api/v1/clients/one-more", None, 404, "not_found").await;
     server.check_in("last", "root", "10.0.0.2").await;
 }
+
+#[tokio::test]
+async fn an_enrolment_bundle_names_every_url_of_the_server() {
+    let check = async |url: Option<&str>, names: &[&str], expected: &[&str]| {
+        let server = Server::start_with(|folder| {
+            let raw = headwater_server::RawConfig {
+                data: Some(folder.to_owned()),
+                fleet_listen: Some("127.0.0.1:0".parse().unwrap()),
+                console_listen: Some("127.0.0.1:0".parse().unwrap()),
+                fleet_url: url.map(str::to_owned),
+                fleet_names: Some(names.iter().map(|name| (*name).to_owned()).collect()),
+                ..headwater_server::RawConfig::default()
+            };
+            headwater_server::Config::try_from(raw).unwrap()
+        })
+        .await;
+        let port = server.running.fleet_addr.port().to_string();
+        let urls: Vec<String> = expected.iter().map(|url| url.replace("PORT", &port)).collect();
+        assert_eq!(server.bundle(json!({})).await.server_urls, urls);
+    };
+    check(None, &[], &["https://127.0.0.1:PORT"]).await;
+    let names = ["hq.example", "127.0.0.1", "2001:db8::1"];
+    check(None, &names, &["https://127.0.0.1:PORT", "https://hq.example:PORT", "https://[2001:db8::1]:PORT"])
+        .await;
+    let url = "https://[2001:db8::1]:8471/fleet";
+    check(Some(url), &["10.0.0.1"], &[url, "https://10.0.0.1:8471/fleet"]).await;
+}

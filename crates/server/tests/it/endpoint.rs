@@ -162,6 +162,12 @@ impl Endpoint {
         answer(self.http.post(format!("{}{path}", self.base)).json(body).send().await.unwrap()).await
     }
 
+    /// Another HTTP client that shows its certificate.
+    pub fn http_with(&self, builder: reqwest::ClientBuilder) -> reqwest::Client {
+        let tls = tls::client_config(&self.cas, self.chain.as_ref().map(|chain| (chain, &self.key))).unwrap();
+        builder.tls_backend_preconfigured(tls).https_only(true).build().unwrap()
+    }
+
     /// Fetches something by a connection that may fail; says the status.
     pub async fn status(&self, path: &str) -> Option<u16> {
         let response = self.http.get(format!("{}{path}", self.base)).send().await;

@@ -105,6 +105,19 @@ async fn who_is_refused_too_often_waits() {
 }
 
 #[tokio::test]
+async fn whose_renewals_are_refused_too_often_waits_and_others_enrol() {
+    let server = Server::start().await;
+    let mut pc = Endpoint::enrolled(&server, "pc-1", "root").await;
+    let wrong = pc.statement(Kind::Renewal, 1, &json!({"format": 1, "request": "x", "seal_key": "x"}));
+    for _ in 0..limits::ENROL_REFUSALS_MAX {
+        assert_eq!(pc.post("/client/v1/renew", &wrong).await.0, 400);
+    }
+    assert_eq!(code(&pc.post("/client/v1/renew", &wrong).await), (429, "too_often"));
+    assert_eq!(code(&pc.renew().await), (429, "too_often"), "a good one waits, too");
+    Endpoint::enrolled(&server, "pc-2", "root").await;
+}
+
+#[tokio::test]
 async fn a_token_for_one_client_replaces_its_key() {
     let server = Server::start().await;
     server.ok("POST", "/api/v1/domains", Some(json!({"path": "root/paris"}))).await;
@@ -359,6 +372,8 @@ async fn tokens_and_signed_revocations_keep_to_their_number() {
     pool.close().await;
     server.bundle(json!({})).await;
     server.refused("POST", "/api/v1/enrol-tokens", Some(json!({})), 413, "too_large").await;
+    let warned = async || server.get("/api/v1/status").await["warnings"].to_string();
+    assert!(warned().await.contains("8191 revoked keys"), "{}", warned().await);
     // It is still refused here; those whose certificates end last are signed.
     let signed = async || fleet_part(&server).await["revoked"].as_array().unwrap().len();
     server.running.app().run_signing(now()).await;
@@ -369,4 +384,5 @@ async fn tokens_and_signed_revocations_keep_to_their_number() {
     server.ok("POST", "/api/v1/clients/pc-2/revoke", None).await;
     assert_eq!(signed().await, limits::REVOKED_SIGNED_MAX as usize);
     assert_eq!(other.get("/settings/metadata/timestamp.json").await, (403, "revoked".to_owned()));
+    assert!(warned().await.contains("1 are left out"), "{}", warned().await);
 }

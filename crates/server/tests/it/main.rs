@@ -13,6 +13,7 @@ mod domain_drafts;
 mod domains;
 mod endpoint;
 mod fleet;
+mod fleet_ca;
 mod harness;
 mod increments;
 mod jobs;

@@ -7,28 +7,43 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use headwater_depot::limits::ADDRESS_SHARE_DIVISOR;
 use headwater_server::{Config, limits};
 use tokio::process::{Child, Command};
 
 use crate::endpoint::Endpoint;
 use crate::harness::{Server, config};
 
-/// Connections of the attack: more than the console plane has in all.
-const CONNECTIONS: usize = limits::CONSOLE_CONNECTIONS_MAX + 100;
-
-/// What is asked of a plane in each mode: something long to read slowly, something that takes a body.
-struct Targets {
+/// What is attacked: the connections that one address may have, and what is asked in each mode (something long to read
+/// slowly, something that takes a body).
+struct Plane {
     base: String,
+    port: u16,
+    places: usize,
     read: &'static str,
     write: &'static str,
 }
 
-/// Starts an attack of some seconds; none: the program is not here.
-fn attack(mode: &str, targets: &Targets) -> Option<Child> {
-    let path = if mode == "-B" { targets.write } else { targets.read };
+impl Plane {
+    /// Connections that the server holds with the attacker now.
+    fn held(&self) -> usize {
+        let (local, remote) = (format!("0100007F:{:04X}", self.port), "0100007F:");
+        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let held = |line: &&str| {
+            let mut words = line.split_whitespace().skip(1);
+            let ends = (words.next(), words.next(), words.next());
+            matches!(ends, (Some(own), Some(other), Some("01")) if own == local && other.starts_with(remote))
+        };
+        table.lines().filter(held).count()
+    }
+}
+
+/// Starts an attack by more connections than one address may have; none: the program is not here.
+fn attack(mode: &str, plane: &Plane) -> Option<Child> {
+    let path = if mode == "-B" { plane.write } else { plane.read };
     let mut command = Command::new("slowhttptest");
-    command.args([mode, "-u", &format!("{}{path}", targets.base)]);
-    command.args(["-c", &CONNECTIONS.to_string(), "-r", "200", "-l", "6", "-i", "1", "-p", "1"]);
+    command.args([mode, "-u", &format!("{}{path}", plane.base)]);
+    command.args(["-c", &(plane.places + 100).to_string(), "-r", "400", "-l", "60", "-i", "1", "-p", "1"]);
     match mode {
         "-B" => command.args(["-f", "application/json", "-s", "8192", "-x", "2"]),
         "-X" => command.args(["-w", "1", "-y", "32", "-n", "1", "-z", "1", "-k", "3"]),
@@ -38,21 +53,31 @@ fn attack(mode: &str, targets: &Targets) -> Option<Child> {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn().ok()
 }
 
-/// While each attack runs, `ask` (on a connection of its own, from another address) is answered every time.
-async fn check(targets: &Targets, ask: impl AsyncFn() -> u16) {
+/// While each attack runs, `ask` (on a connection of its own, from another address) is answered every time: until the
+/// attacker has had nearly all places that one address may have, and some times more.
+async fn check(plane: &Plane, ask: impl AsyncFn() -> u16) {
     for mode in ["-H", "-B", "-X", "-R"] {
-        let Some(mut attack) = attack(mode, targets) else {
+        let Some(mut attack) = attack(mode, plane) else {
             eprintln!(
                 "SKIPPED: slowhttptest is not here. Run `cargo xtask test`, or apt-get install slowhttptest."
             );
             return;
         };
-        let mut answered = 0;
-        while attack.try_wait().unwrap().is_none() {
-            assert_eq!(ask().await, 200, "{} {mode}: after {answered} answers", targets.base);
+        let (mut answered, mut most, mut after) = (0, 0, 0);
+        while after < 10 {
+            most = most.max(plane.held());
+            after += usize::from(most >= plane.places * 9 / 10);
+            assert_eq!(ask().await, 200, "{} {mode}: after {answered} answers", plane.base);
             answered += 1;
+            if attack.try_wait().unwrap().is_some() {
+                // What is asked for in ranges is small here, and sent before the next connection comes.
+                assert!(after > 0 || mode == "-R", "{mode}: {most} of {} places were taken", plane.places);
+                break;
+            }
         }
-        assert!(answered > 0, "{mode}: it was over before anybody asked");
+        // It may have ended by itself.
+        let _ = attack.kill().await;
+        eprintln!("{} {mode}: {answered} answers, {most} of {} places taken", plane.base, plane.places);
     }
 }
 
@@ -68,13 +93,19 @@ fn other() -> reqwest::ClientBuilder {
 async fn on_the_console_plane_others_are_answered() {
     let server = Server::start().await;
     let base = server.running.console_url.clone();
-    let targets = Targets { base, read: "/api/v1/openapi.json", write: "/api/v1/sign-in" };
+    let plane = Plane {
+        base,
+        port: server.running.console_addr.port(),
+        places: limits::CONSOLE_CONNECTIONS_MAX / ADDRESS_SHARE_DIVISOR,
+        read: "/api/v1/openapi.json",
+        write: "/api/v1/sign-in",
+    };
     let http = other().build().unwrap();
     let ask = async || {
         let status = http.get(format!("{}/api/v1/status", server.running.console_url));
         status.bearer_auth(&server.token).send().await.unwrap().status().as_u16()
     };
-    check(&targets, ask).await;
+    check(&plane, ask).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,8 +114,15 @@ async fn on_the_fleet_plane_others_are_answered() {
     server.publish("components", "name", "1", &[("a", &[7; 100_000])]).await;
     let endpoint = Endpoint::enrolled(&server, "pc", "root").await;
     let base = server.running.fleet_url.trim_end_matches('/').to_owned();
-    let targets = Targets { base, read: "/components/metadata/timestamp.json", write: "/client/v1/enrol" };
-    // From the attacker's own address: the fleet plane has places enough for that too.
-    let ask = async || endpoint.status("/settings/metadata/timestamp.json").await.unwrap();
-    check(&targets, ask).await;
+    let plane = Plane {
+        base,
+        port: server.running.fleet_addr.port(),
+        places: limits::FLEET_CONNECTIONS_MAX / ADDRESS_SHARE_DIVISOR,
+        read: "/components/metadata/timestamp.json",
+        write: "/client/v1/enrol",
+    };
+    let http = endpoint.http_with(other());
+    let url = format!("{}/settings/metadata/timestamp.json", plane.base);
+    let ask = async || http.get(&url).send().await.unwrap().status().as_u16();
+    check(&plane, ask).await;
 }

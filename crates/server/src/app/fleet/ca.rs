@@ -88,6 +88,21 @@ impl App {
             .map_err(key_failed("issuing a client's certificate"))
     }
 
+    /// Every base URL by which clients reach the fleet listener: `fleet_url`, and `fleet_names` at the same port.
+    pub(crate) fn fleet_urls(&self) -> Vec<String> {
+        let (scheme, rest) = self.fleet_url.as_str().split_once("://").expect("it is a URL");
+        let bracketed = |host: String| if host.contains(':') { format!("[{host}]") } else { host };
+        let after = &rest[bracketed(self.fleet_url.host().to_owned()).len()..];
+        let mut urls = vec![self.fleet_url.to_string()];
+        for name in &self.config.fleet_names {
+            let url = format!("{scheme}://{}{after}", bracketed(name.to_string()));
+            if !urls.contains(&url) {
+                urls.push(url);
+            }
+        }
+        urls
+    }
+
     /// The base URL by which clients reach the fleet listener.
     #[must_use]
     pub fn fleet_url(&self) -> &SourceUrl {

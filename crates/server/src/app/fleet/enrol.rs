@@ -5,6 +5,7 @@
 //! gets in.
 
 use std::net::IpAddr;
+use std::sync::Mutex;
 
 use headwater_api::enrol::{CertificateAnswer, EnrolRequest, FORMAT, RenewalRequest, TakenSequences};
 use headwater_identity::{
@@ -16,6 +17,7 @@ use serde_json::json;
 
 use super::admission::{Admission, Asking, Known, admit};
 use super::keys::{FleetKeys, key_failed};
+use super::refusals::Refusals;
 use super::revocation::revoke;
 use super::sequence::rising;
 use crate::access::By;
@@ -43,29 +45,43 @@ impl App {
     /// # Errors
     /// Refusals for everything that is wrong with it; for too many of them from one address.
     pub async fn enrol(&self, sealed: &Sealed, from: IpAddr, now: Timestamp) -> Result<Answer> {
-        let too_often = {
-            let refusals = self.refusals.lock().expect("nobody panics while holding this lock");
-            refusals.is_too_often(from, now)
-        };
-        if too_often {
-            return Err(Refusal::TooOften.into());
-        }
-        let _place =
-            self.enrolments.try_acquire().map_err(|_| Refusal::Busy("many clients enrol at once"))?;
-        let answered = self.enrol_one(sealed, from, now).await;
-        if matches!(&answered, Err(Error::Refused(_))) {
-            self.refusals.lock().expect("nobody panics while holding this lock").count(from, now);
-        }
-        answered
+        let work = self.enrol_one(sealed, from, now);
+        self.unless_refused_often(&self.refused_enrolments, from, now, work).await
     }
 
     /// Gives a client another certificate for the key that is known of it.
     ///
     /// # Errors
-    /// Refusals for everything that is wrong with it.
+    /// Refusals for everything that is wrong with it; for too many of them from one address.
     pub async fn renew(&self, statement: Statement, from: IpAddr, now: Timestamp) -> Result<Answer> {
-        let _place =
-            self.enrolments.try_acquire().map_err(|_| Refusal::Busy("many clients renew at once"))?;
+        let work = self.renew_one(statement, from, now);
+        self.unless_refused_often(&self.refused_renewals, from, now, work).await
+    }
+
+    /// Works for one at an address that was not refused too often lately, while few others are worked for.
+    async fn unless_refused_often(
+        &self,
+        refusals: &Mutex<Refusals>,
+        from: IpAddr,
+        now: Timestamp,
+        work: impl Future<Output = Result<Answer>>,
+    ) -> Result<Answer> {
+        let refusals = || refusals.lock().expect("nobody panics while holding this lock");
+        if refusals().is_too_often(from, now) {
+            return Err(Refusal::TooOften.into());
+        }
+        let _place = self
+            .enrolments
+            .try_acquire()
+            .map_err(|_| Refusal::Busy("many clients enrol or renew their certificates at once"))?;
+        let answered = work.await;
+        if matches!(&answered, Err(Error::Refused(_))) {
+            refusals().count(from, now);
+        }
+        answered
+    }
+
+    async fn renew_one(&self, statement: Statement, from: IpAddr, now: Timestamp) -> Result<Answer> {
         let keys = self.fleet_keys();
         let mut tx = self.db.begin().await?;
         let believed = self.believe(&mut tx, statement, Kind::Renewal).await;

@@ -147,7 +147,7 @@ async fn open_ca(
     let number = newest.as_ref().map_or(1, |row| row.number);
     let own = ca_file(folder, number);
     let ca = match (handed_in, &newest) {
-        (Some(path), _) => read_key(path, FleetCa::from_pem)?,
+        (Some(path), _) => handed_in_ca(path, now)?,
         (None, Some(_)) if !own.exists() => {
             return Err(Error::FleetKey {
                 doing: "opening the fleet CA".to_owned(),
@@ -188,6 +188,23 @@ async fn open_ca(
         }
     }
     Ok(Arc::new(ca))
+}
+
+/// The CA that the organisation makes itself.
+fn handed_in_ca(path: &Path, now: Timestamp) -> Result<FleetCa> {
+    let refused = |reason: String| Error::FleetKey {
+        doing: format!("taking the fleet CA from {} (fleet_ca)", path.display()),
+        reason: format!(
+            "{reason}; put the CA's P-256 key (PKCS#8) and its certificate there, both in PEM, or leave fleet_ca out"
+        ),
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| refused(error.to_string()))?;
+    let ca = FleetCa::from_pem(&text).map_err(|error| refused(error.to_string()))?;
+    let end = ca.certificate().not_after();
+    if end <= now {
+        return Err(refused(format!("its certificate ran out at {end}")));
+    }
+    Ok(ca)
 }
 
 fn issue_chain(

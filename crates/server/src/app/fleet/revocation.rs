@@ -9,6 +9,7 @@ use crate::app::App;
 use crate::db::Tx;
 use crate::db::identities::{self as rows, IdentityRow, RevokedRow};
 use crate::error::{Refusal, Result};
+use crate::limits::{REVOKED_SIGNED_MAX, REVOKED_WARNED_MIN};
 
 impl App {
     /// Revokes a client's key. The client stays in the registry, with its reports; to come back it enrols anew.
@@ -39,6 +40,33 @@ impl App {
     }
 }
 
+impl App {
+    /// What is to be known of the room for revoked keys in the signed policy.
+    pub(crate) async fn revoked_warning(&self, now: Timestamp) -> Result<Option<String>> {
+        let count = rows::count_revoked_still(&mut *self.db.connection().await?, now).await?;
+        Ok(warning(count))
+    }
+}
+
+/// The sentence alone.
+fn warning(revoked: u64) -> Option<String> {
+    let max = u64::from(REVOKED_SIGNED_MAX);
+    if revoked < u64::from(REVOKED_WARNED_MIN) {
+        return None;
+    }
+    let beyond = match revoked.saturating_sub(max) {
+        0 => "beyond that, update agents let in those whose certificates end first, until they do".to_owned(),
+        left_out => format!(
+            "{left_out} are left out, those whose certificates end first, and update agents let them in until they do"
+        ),
+    };
+    Some(format!(
+        "{revoked} revoked keys have certificates that have not run out, and the signed policy has room for {max}: \
+         {beyond} (the server refuses them all); remove or revoke no more clients than necessary until the number falls, \
+         which it does as certificates run out, within 90 days"
+    ))
+}
+
 /// Moves a key from those that are known to those that are good no longer.
 pub(crate) async fn revoke(tx: &mut Tx, identity: &IdentityRow, now: Timestamp) -> Result<RevokedRow> {
     let revoked = RevokedRow {
@@ -50,4 +78,23 @@ pub(crate) async fn revoke(tx: &mut Tx, identity: &IdentityRow, now: Timestamp) 
     rows::delete(tx, &identity.client).await?;
     rows::revoke(tx, &revoked).await?;
     Ok(revoked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_room_for_revoked_keys_is_told_of_well_before_it_ends() {
+        let check = |revoked: u32, word: Option<&str>| {
+            let told = warning(revoked.into());
+            assert_eq!(told.is_some(), word.is_some(), "{revoked}: {told:?}");
+            assert!(told.unwrap_or_default().contains(word.unwrap_or_default()), "{revoked}");
+        };
+        check(0, None);
+        check(REVOKED_WARNED_MIN - 1, None);
+        check(REVOKED_WARNED_MIN, Some("6144 revoked keys"));
+        check(REVOKED_SIGNED_MAX, Some("beyond that"));
+        check(REVOKED_SIGNED_MAX + 1, Some("1 are left out"));
+    }
 }

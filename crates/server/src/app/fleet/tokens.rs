@@ -113,7 +113,7 @@ impl App {
         };
         Ok(EnrolBundle {
             format: ENROL_FORMAT,
-            server_urls: vec![self.fleet_url.to_string()],
+            server_urls: self.fleet_urls(),
             domain,
             ca: keys.cas.iter().map(headwater_identity::CaCertificate::to_pem).collect(),
             seal_key: keys.seal.public().to_string(),
