@@ -70,6 +70,8 @@
 //! | POST `/api/v1/tokens` | [`ApiTokenRequest`] | 201 [`NewApiToken`] |
 //! | DELETE `/api/v1/tokens/{name}` | – | 204 |
 //! | POST `/api/v1/sign-in` | [`SignInRequest`] | [`SessionView`], and the session's cookie |
+//! | GET `/api/v1/sign-in/oidc` | – | 303 to the identity provider |
+//! | GET `/api/v1/sign-in/oidc/callback` | [`VouchedQuery`] | a page that leads on, and the session's cookie |
 //! | POST `/api/v1/sign-out` | – | 204 |
 //! | GET `/api/v1/session` | – | [`SessionView`] |
 //! | PUT `/api/v1/session/password` | [`PasswordRequest`] | 204 |
@@ -95,7 +97,7 @@ mod vendor;
 pub use administrators::{
     AdministratorRequest, AdministratorRoleRequest, AdministratorView, AdministratorsAnswer, ApiTokenRequest,
     ApiTokenView, ApiTokensAnswer, AuditAnswer, AuditQuery, AuditRecord, AuditVerified, NewApiToken,
-    NewPassword, PasswordRequest, SessionView, SignInRequest,
+    NewPassword, PasswordRequest, SessionView, SignInRequest, VouchedQuery,
 };
 pub use clients::{
     ClientView, ClientsAnswer, ClientsQuery, ForceQuery, MoveRequest, ReportsAnswer, ReportsQuery,

@@ -48,8 +48,15 @@ impl FromStr for Role {
 /// Who does something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Actor {
-    /// An administrator who signed in, with a password or at the identity provider.
+    /// An administrator of this server, who signed in with a password.
     Administrator(String),
+    /// Somebody who signed in at the identity provider. The subject is who it is; the name is only shown.
+    Vouched {
+        /// What the provider calls them for good.
+        subject: String,
+        /// What people call them.
+        name: String,
+    },
     /// A program that has an administrator's API token.
     Token {
         /// Whose.
@@ -71,12 +78,34 @@ impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Administrator(name) => f.write_str(name),
+            Self::Vouched { subject, name } => write!(f, "oidc:{subject} ({name})"),
             Self::Token { administrator, name } => write!(f, "{administrator} (token {name})"),
             Self::Local(uid) => write!(f, "local:{uid}"),
             Self::Client(id) => write!(f, "client:{id}"),
             Self::Server => f.write_str("server"),
             Self::Stranger => f.write_str("stranger"),
         }
+    }
+}
+
+/// What the identity provider says of somebody who signed in there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vouched {
+    /// Which provider.
+    pub issuer: String,
+    /// What it calls them, for good.
+    pub subject: String,
+    /// What people call them.
+    pub name: String,
+    /// What they may.
+    pub role: Role,
+}
+
+impl Vouched {
+    /// Who that is, here.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        Actor::Vouched { subject: self.subject.clone(), name: self.name.clone() }
     }
 }
 

@@ -21,6 +21,7 @@ mod garbage;
 pub mod increments;
 mod jobs;
 pub(crate) mod keys;
+pub mod oidc;
 mod passwords;
 mod policies;
 mod preview;
@@ -70,6 +71,7 @@ pub struct App {
     /// Failed attempts to sign in recorded since a moment.
     pub(crate) failures: Mutex<attempts::Recorded>,
     first_password: Mutex<Option<Secret>>,
+    oidc: Option<oidc::Oidc>,
     pub(crate) syncing: tokio::sync::Mutex<()>,
     pub(crate) sync_progress: Mutex<Option<SyncProgress>>,
     pub(crate) board: Mutex<jobs::Board>,
@@ -140,6 +142,10 @@ impl App {
         let fleet = FleetKeys::open(&data, &mut tx, &config, &fleet_url, now).await?;
         tx.commit(Audit::Exempt("keys are made before there is anybody to tell")).await?;
         let console_certificate = ConsoleCertificate::open(&config, &data, &fleet, now)?;
+        let oidc = match (&config.oidc, config.oidc.as_ref().and_then(|oidc| oidc.redirect_url.clone())) {
+            (Some(oidc), Some(back)) => Some(oidc::Oidc::new(oidc.clone(), back)?),
+            _ => None,
+        };
         Ok(Self {
             expiry: config.expiry,
             config,
@@ -152,6 +158,7 @@ impl App {
             attempts: Mutex::default(),
             failures: Mutex::default(),
             first_password: Mutex::default(),
+            oidc,
             syncing: tokio::sync::Mutex::new(()),
             sync_progress: Mutex::default(),
             board: Mutex::default(),

@@ -3,6 +3,10 @@
 //! `docs/server.example.toml` lists every key with its consequence. Flags of the command line are a second
 //! [`RawConfig`] that is laid over the file's.
 
+mod oidc;
+
+pub use oidc::{CALLBACK_PATH, Oidc, RawOidc};
+
 use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -70,6 +74,8 @@ pub struct RawConfig {
     pub root_life_days: Option<u32>,
     /// A file with the passphrase that the online keys are encrypted with. Default: none, they are plain.
     pub keys_passphrase_file: Option<PathBuf>,
+    /// The identity provider at which administrators may sign in. Default: none.
+    pub oidc: Option<RawOidc>,
 }
 
 /// The configuration, valid.
@@ -113,6 +119,8 @@ pub struct Config {
     pub expiry: Expiry,
     /// The passphrase of the online keys.
     pub keys_passphrase: Option<Arc<Passphrase>>,
+    /// The identity provider at which administrators may sign in.
+    pub oidc: Option<Oidc>,
 }
 
 /// Where the console's certificate comes from.
@@ -199,6 +207,7 @@ impl RawConfig {
             targets_life_days: self.targets_life_days.or(below.targets_life_days),
             root_life_days: self.root_life_days.or(below.root_life_days),
             keys_passphrase_file: self.keys_passphrase_file.or(below.keys_passphrase_file),
+            oidc: self.oidc.or(below.oidc),
         }
     }
 }
@@ -215,6 +224,7 @@ impl TryFrom<RawConfig> for Config {
         let is_private = console_listen.ip().is_loopback() && console_names.is_empty();
         let config = Self {
             expiry,
+            oidc: raw.oidc.map(Oidc::try_from).transpose()?,
             keys_passphrase: keys_passphrase(raw.keys_passphrase_file.as_deref())?,
             data: raw.data.ok_or_else(|| {
                 value("data", "is missing; give the data folder, here or with --data DIR".to_owned())

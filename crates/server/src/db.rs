@@ -185,6 +185,7 @@ fn migrations() -> Migrator {
         (5, "sequence floors", include_str!("../migrations/0005_sequence_floors.sql")),
         (6, "increments", include_str!("../migrations/0006_increments.sql")),
         (7, "domain drafts", include_str!("../migrations/0007_domain_drafts.sql")),
+        (8, "vouched sessions", include_str!("../migrations/0008_vouched_sessions.sql")),
     ];
     Migrator::with_migrations(
         texts

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use headwater_api::v1::{Change, SettingChange};
 use headwater_policy::Problem;
 
+use crate::app::oidc::{NotVouched, ProviderFault};
+
 /// Why a use case was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -306,6 +308,17 @@ pub enum Refusal {
     /// The password was good for one sign-in.
     #[error("this password is good for one sign-in only, which must set another; send new_password with it")]
     OneTimePassword,
+    /// Nobody vouches for administrators here.
+    #[error(
+        "no identity provider is configured here ([oidc] in the server's configuration); sign in with a password"
+    )]
+    NoProvider,
+    /// The identity provider's word is not taken.
+    #[error(transparent)]
+    NotVouched(#[from] NotVouched),
+    /// The identity provider cannot be asked.
+    #[error(transparent)]
+    Provider(#[from] ProviderFault),
     /// Too many failed attempts.
     #[error("too many failed attempts; try again in {seconds} s")]
     TooManyAttempts {

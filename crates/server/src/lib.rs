@@ -23,7 +23,7 @@ mod run;
 pub mod secret;
 
 pub use app::{App, CrashPoint};
-pub use config::{Config, ConfigError, ConsoleTls, RawConfig};
+pub use config::{Config, ConfigError, ConsoleTls, RawConfig, RawOidc};
 pub use rest::{FleetRow, Least, RouteRow, WhoMay};
 pub use run::{Running, StartError, run};
 

@@ -297,6 +297,53 @@ pub const ATTEMPTS_KEYS_MAX: usize = 10_000;
 /// with many addresses must not fill the disk.
 pub const ATTEMPTS_RECORDED_MAX: u32 = 1000;
 
+/// Scopes and mapped values of `[oidc]`: what one organisation writes by hand.
+pub const OIDC_SCOPES_MAX: usize = 16;
+/// See [`OIDC_SCOPES_MAX`].
+pub const OIDC_ROLES_MAX: usize = 256;
+
+/// Bytes of the secret by which the identity provider knows this server.
+pub const OIDC_SECRET_BYTES_MAX: usize = 1024;
+
+/// Time for all that the identity provider is asked in one step of a sign-in, and for one connection to it: somebody waits,
+/// and can sign in with a password meanwhile.
+pub const PROVIDER_TIME_MAX: Duration = Duration::from_secs(5);
+/// See [`PROVIDER_TIME_MAX`].
+pub const PROVIDER_CONNECT_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// Bytes of one answer of the identity provider: keys and their certificates, or a token that names every group.
+pub const PROVIDER_ANSWER_BYTES_MAX: usize = 256 * 1024;
+
+/// Characters of a reason that the identity provider gives, or that its answers give cause for.
+pub const PROVIDER_REASON_CHARS_MAX: usize = 300;
+
+/// Seconds that what the identity provider says of itself, its keys included, is kept.
+pub const PROVIDER_KEPT_SECONDS: i64 = 60 * 60;
+
+/// Seconds from when an identity provider was asked, and failed, until it is asked again: twice as long as it has to answer.
+/// Who comes meanwhile is told at once.
+pub const PROVIDER_PAUSE_SECONDS: i64 = 10;
+
+/// Seconds between two times that its keys are fetched because a token names another: anybody can make one up.
+pub const PROVIDER_KEYS_PAUSE_SECONDS: i64 = 60;
+
+/// Seconds that somebody has for signing in at the identity provider.
+pub const SIGN_IN_SECONDS: i64 = 10 * 60;
+
+/// Sign-ins at the identity provider that are under way at once, altogether and begun from one address (IPv6: one /64); the
+/// oldest ends when one more begins.
+pub const SIGN_INS_MAX: usize = 4096;
+/// See [`SIGN_INS_MAX`].
+pub const SIGN_INS_PER_ADDRESS_MAX: usize = 64;
+
+/// Hours that the identity provider's word counts: who is shut out there is shut out here after that.
+pub const VOUCHED_SESSION_HOURS: i64 = 4;
+
+/// Characters of a subject (OpenID Connect Core, 2), and of the name shown with it.
+pub const SUBJECT_CHARS_MAX: usize = 255;
+/// See [`SUBJECT_CHARS_MAX`].
+pub const VOUCHED_NAME_CHARS_MAX: usize = 64;
+
 /// Records of the audit log that are read at once when it is verified.
 pub const AUDIT_RECORDS_AT_ONCE: u32 = 1000;
 

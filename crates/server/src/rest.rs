@@ -13,6 +13,7 @@ mod gate;
 mod guard;
 mod json;
 mod local;
+mod oidc;
 mod openapi;
 mod summaries;
 mod table;

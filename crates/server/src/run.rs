@@ -91,13 +91,16 @@ impl Running {
 /// # Errors
 /// When a listener cannot be bound, or the data folder is in use, unreadable or full.
 pub async fn run(
-    config: Config,
+    mut config: Config,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Running, StartError> {
     let (fleet, fleet_addr) = bind("fleet", config.fleet_listen).await?;
     let (console, console_addr) = bind("console", config.console_listen).await?;
     let fleet_url = config.fleet_url.clone().unwrap_or_else(|| url_of(Scheme::Https, fleet_addr));
     let console_url = console_url(&config, console_addr);
+    if let Some(oidc) = &mut config.oidc {
+        oidc.lead_back_to(&console_url);
+    }
     let app = Arc::new(App::open(config, fleet_url.clone(), now()).await?);
     for warning in app.warnings(now()) {
         tracing::warn!("{warning}");

@@ -88,6 +88,23 @@ pub struct AdministratorsAnswer {
     pub items: Vec<AdministratorView>,
 }
 
+/// What the identity provider sends a browser back with (RFC 6749, 4.1.2; RFC 9207). What else it sends is passed over.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct VouchedQuery {
+    /// What was sent there with the browser.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// What a token is given for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Why nobody was signed in there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Which provider answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iss: Option<String>,
+}
+
 /// Which records of the audit log.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

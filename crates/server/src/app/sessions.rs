@@ -2,12 +2,12 @@
 
 use headwater_api::v1::SessionView;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::App;
 use super::attempts::{Key, Told};
-use crate::access::{Actor, By, Role, SignedIn};
-use crate::db::administrators::{self as rows, AdministratorRow, SessionRow};
+use crate::access::{Actor, By, SignedIn, Vouched};
+use crate::db::administrators::{self as rows, AdministratorRow, SessionRow, Whose};
 use crate::error::{Refusal, Result};
 use crate::limits;
 use crate::secret::Secret;
@@ -20,11 +20,17 @@ impl App {
     pub async fn who_has_session(&self, cookie: &Secret, now: Timestamp) -> Result<SignedIn> {
         let row = self.db.session(&cookie.hash()).await?.filter(|row| now < row.expires);
         let row = row.ok_or(Refusal::NotSignedIn)?;
-        let role = match row.role {
-            Some(role) => role,
-            None => self.db.administrator(&row.administrator).await?.ok_or(Refusal::NotSignedIn)?.role,
-        };
-        Ok(SignedIn::whole(Actor::Administrator(row.administrator), role))
+        match row.whose {
+            Whose::Administrator(name) => {
+                let role = self.db.administrator(&name).await?.ok_or(Refusal::NotSignedIn)?.role;
+                Ok(SignedIn::whole(Actor::Administrator(name), role))
+            }
+            // The word of a provider that is no longer asked no longer counts.
+            Whose::Vouched(vouched) if self.is_asked(&vouched.issuer) => {
+                Ok(SignedIn::whole(vouched.actor(), vouched.role))
+            }
+            Whose::Vouched(_) => Err(Refusal::NotSignedIn.into()),
+        }
     }
 
     /// Signs an administrator in; says the session's token.
@@ -66,7 +72,7 @@ impl App {
         };
         rows::put(&mut tx, &row).await?;
         let by = By { actor: Actor::Administrator(row.name.clone()), role, ..by.clone() };
-        let token = begin(&mut tx, &row.name, None, by.now).await?;
+        let token = begin(&mut tx, Whose::Administrator(row.name.clone()), by.now).await?;
         let did = by.did("session.begin", &row.name).after(json!({"password_changed": changed}));
         tx.commit(did).await?;
         Ok((token, SessionView { name: row.name, role: role.to_string() }))
@@ -76,13 +82,14 @@ impl App {
     ///
     /// # Errors
     /// Only when the database fails.
-    pub async fn sign_in_vouched(&self, name: &str, role: Role, by: &By) -> Result<(Secret, SessionView)> {
-        let by = By { actor: Actor::Administrator(name.to_owned()), role, ..by.clone() };
+    pub async fn sign_in_vouched(&self, vouched: Vouched, by: &By) -> Result<(Secret, SessionView)> {
+        let by = By { actor: vouched.actor(), role: vouched.role, ..by.clone() };
+        let view = SessionView { name: by.actor.to_string(), role: vouched.role.to_string() };
+        let told = json!({"issuer": vouched.issuer, "role": view.role});
         let mut tx = self.db.begin().await?;
-        let token = begin(&mut tx, name, Some(role), by.now).await?;
-        tx.commit(by.did("session.begin", name).after(json!({"vouched": true, "role": role.to_string()})))
-            .await?;
-        Ok((token, SessionView { name: name.to_owned(), role: role.to_string() }))
+        let token = begin(&mut tx, Whose::Vouched(vouched), by.now).await?;
+        tx.commit(by.did("session.begin", &by.actor).after(told)).await?;
+        Ok((token, view))
     }
 
     /// Ends a session.
@@ -137,7 +144,7 @@ impl App {
         }
         // A name that nobody has may be a password in the wrong field: it is not written down.
         let who = row.map_or_else(|| "a name that nobody has".to_owned(), |row| row.name);
-        self.record_failure(by, &who).await?;
+        self.record_failure(by, &who, Value::Null).await?;
         Err(Refusal::WrongPassword.into())
     }
 
@@ -150,7 +157,7 @@ impl App {
     }
 
     /// Records a failed attempt, within what the log may grow by in an hour.
-    pub(crate) async fn record_failure(&self, by: &By, who: &str) -> Result<()> {
+    pub(crate) async fn record_failure(&self, by: &By, who: &str, why: Value) -> Result<()> {
         let told = self.failures.lock().expect("nobody panics while holding this lock").fail(by.now);
         let did = By { actor: Actor::Stranger, ..by.clone() };
         let who = match told {
@@ -158,25 +165,26 @@ impl App {
             Told::NoMore => "many; those of the rest of this hour are not recorded",
             Told::Nothing => return Ok(()),
         };
-        self.record(did.did("session.refuse", who)).await
+        self.record(did.did("session.refuse", who).after(why)).await
     }
 }
 
-async fn begin(tx: &mut crate::db::Tx, name: &str, role: Option<Role>, now: Timestamp) -> Result<Secret> {
+async fn begin(tx: &mut crate::db::Tx, whose: Whose, now: Timestamp) -> Result<Secret> {
     let token = Secret::random("");
-    let session = SessionRow {
-        token: token.hash(),
-        administrator: name.to_owned(),
-        role,
-        made: now,
-        expires: now + SignedDuration::from_hours(limits::SESSION_HOURS),
-    };
+    let session = SessionRow { token: token.hash(), made: now, expires: now + session_life(&whose), whose };
     rows::insert_session(tx, &session, limits::SESSIONS_PER_ADMINISTRATOR_MAX).await?;
     Ok(token)
 }
 
+fn session_life(whose: &Whose) -> SignedDuration {
+    SignedDuration::from_hours(match whose {
+        Whose::Administrator(_) => limits::SESSION_HOURS,
+        Whose::Vouched(_) => limits::VOUCHED_SESSION_HOURS,
+    })
+}
+
 /// Who has one address of IPv6 has a /64 of them.
-fn site_of(from: &str) -> String {
+pub(crate) fn site_of(from: &str) -> String {
     match from.parse::<std::net::Ipv6Addr>() {
         Ok(address) => {
             let site = address.to_bits() >> 64;
@@ -206,7 +214,7 @@ mod tests {
             assert!(oldest_there, "{second} sessions began");
             let mut tx = db.begin().await.unwrap();
             let now = Timestamp::from_second(second).unwrap();
-            tokens.push(begin(&mut tx, "ann", Some(Role::Viewer), now).await.unwrap());
+            tokens.push(begin(&mut tx, Whose::Administrator("ann".to_owned()), now).await.unwrap());
             tx.commit(By::server(now).did("session.begin", "ann")).await.unwrap();
         }
         let (first, rest) = tokens.split_first().unwrap();

@@ -7,7 +7,7 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::{Db, Tx, count, json, time, to_json};
-use crate::access::Role;
+use crate::access::{Role, Vouched};
 use crate::error::{Error, Result};
 
 /// An administrator of this server.
@@ -33,14 +33,34 @@ pub struct SessionRow {
     /// Hash of the cookie's value.
     pub token: String,
     /// Whose.
-    pub administrator: String,
-    /// The role that the identity provider vouched for; none: an administrator of this server.
-    pub role: Option<Role>,
+    pub whose: Whose,
     /// When it began.
     pub made: Timestamp,
     /// When it ends.
     pub expires: Timestamp,
 }
+
+/// Whose a session is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Whose {
+    /// An administrator's of this server, by name; the role is the one they have at each request.
+    Administrator(String),
+    /// Somebody's whom an identity provider vouched for.
+    Vouched(Vouched),
+}
+
+impl Whose {
+    /// What the rows are found by. No administrator's name has a colon.
+    fn key(&self) -> String {
+        match self {
+            Self::Administrator(name) => name.clone(),
+            Self::Vouched(vouched) => format!("{VOUCHED}{}", vouched.subject),
+        }
+    }
+}
+
+/// What the subjects of identity providers stand behind, where administrators' names stand.
+const VOUCHED: &str = "oidc:";
 
 /// An API token.
 #[derive(Debug, Clone, PartialEq)]
@@ -128,18 +148,27 @@ pub async fn insert_session(tx: &mut Tx, row: &SessionRow, at_once_max: u32) -> 
         "DELETE FROM sessions WHERE token IN (SELECT token FROM sessions WHERE administrator = ? \
          ORDER BY made DESC LIMIT -1 OFFSET ?)",
     )
-    .bind(&row.administrator)
+    .bind(row.whose.key())
     .bind(at_once_max - 1)
     .execute(&mut **tx)
     .await?;
-    sqlx::query("INSERT INTO sessions (token, administrator, role, made, expires) VALUES (?, ?, ?, ?, ?)")
-        .bind(&row.token)
-        .bind(&row.administrator)
-        .bind(row.role.map(|role| role.to_string()))
-        .bind(row.made.as_second())
-        .bind(row.expires.as_second())
-        .execute(&mut **tx)
-        .await?;
+    let vouched = match &row.whose {
+        Whose::Administrator(_) => None,
+        Whose::Vouched(vouched) => Some(vouched),
+    };
+    sqlx::query(
+        "INSERT INTO sessions (token, administrator, role, issuer, name, made, expires) \
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(&row.token)
+    .bind(row.whose.key())
+    .bind(vouched.map(|vouched| vouched.role.to_string()))
+    .bind(vouched.map(|vouched| &vouched.issuer))
+    .bind(vouched.map(|vouched| &vouched.name))
+    .bind(row.made.as_second())
+    .bind(row.expires.as_second())
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }
 
@@ -199,10 +228,19 @@ fn administrator(row: &SqliteRow) -> Result<AdministratorRow> {
 }
 
 fn session(row: &SqliteRow) -> Result<SessionRow> {
+    let key: String = row.get("administrator");
+    let whose = match (key.strip_prefix(VOUCHED), row.get::<Option<String>, _>("issuer")) {
+        (Some(subject), Some(issuer)) => Whose::Vouched(Vouched {
+            issuer,
+            subject: subject.to_owned(),
+            name: row.get("name"),
+            role: role(row.get("role"))?,
+        }),
+        _ => Whose::Administrator(key),
+    };
     Ok(SessionRow {
         token: row.get("token"),
-        administrator: row.get("administrator"),
-        role: row.get::<Option<&str>, _>("role").map(role).transpose()?,
+        whose,
         made: time(row.get("made")),
         expires: time(row.get("expires")),
     })

@@ -25,7 +25,7 @@ use super::described::Tar;
 use super::gate::{Door, Gate};
 use super::json::{Asked, Body, Named};
 use super::table::{Least, Table};
-use super::{admin, backups, guard, json, now, openapi, upload};
+use super::{admin, backups, guard, json, now, oidc, openapi, upload};
 use crate::access::{By, Role};
 use crate::app::App;
 use crate::app::archive::Format;
@@ -120,6 +120,8 @@ fn fleet_and_trust(table: Table<Arc<App>>) -> Table<Arc<App>> {
         .post("/api/v1/tokens", VIEWER, admin::make_token)
         .delete("/api/v1/tokens/{name}", VIEWER, admin::revoke_token)
         .post("/api/v1/sign-in", ANYONE, admin::sign_in)
+        .get("/api/v1/sign-in/oidc", ANYONE, oidc::begin)
+        .get(crate::config::CALLBACK_PATH, ANYONE, oidc::end)
         .post("/api/v1/sign-out", VIEWER, admin::sign_out)
         .get("/api/v1/session", VIEWER, admin::session)
         .put("/api/v1/session/password", VIEWER, admin::change_password)

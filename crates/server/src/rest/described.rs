@@ -50,6 +50,8 @@ pub struct Operation<'a> {
     pub answer: (StatusCode, Option<(&'static str, Value)>),
     /// A use case may refuse it.
     pub refuses: bool,
+    /// The identity provider is asked, which may fail.
+    pub asks_provider: bool,
 }
 
 /// A handler, described; `T` is what axum makes of its arguments.

@@ -7,6 +7,8 @@ use headwater_api::v1::{ErrorAnswer, ErrorBody};
 use headwater_policy::Problem;
 use serde_json::{Value, json};
 
+use crate::access::Role;
+use crate::app::oidc::ProviderFault;
 use crate::error::{Error, Refusal, chain};
 use crate::limits;
 
@@ -120,17 +122,29 @@ fn refused(refusal: &Refusal) -> (StatusCode, &'static str, Option<Value>) {
         Refusal::BadApiToken => (S::UNAUTHORIZED, "bad_api_token", None),
         Refusal::WrongPassword => (S::UNAUTHORIZED, "wrong_password", None),
         Refusal::OneTimePassword => (S::FORBIDDEN, "one_time_password", None),
+        Refusal::NoProvider => (S::NOT_FOUND, "no_provider", None),
+        Refusal::NotVouched(why) => (S::UNAUTHORIZED, "not_vouched", Some(json!({ "why": why.code() }))),
+        Refusal::Provider(fault) => (provider_status(fault), fault.code(), None),
         Refusal::TooManyAttempts { seconds } => {
             (S::TOO_MANY_REQUESTS, "too_many_attempts", Some(json!({ "seconds": seconds })))
         }
-        Refusal::Forbidden { needs, .. } => {
-            (S::FORBIDDEN, "forbidden", Some(json!({ "needs": needs.to_string() })))
-        }
+        Refusal::Forbidden { needs, .. } => (S::FORBIDDEN, "forbidden", Some(needed(*needs))),
         Refusal::OutOfScope(scope) => (S::FORBIDDEN, "out_of_scope", Some(json!({ "scope": scope }))),
         Refusal::NotThisWay(_) => (S::FORBIDDEN, "not_this_way", None),
         Refusal::LastAdmin(_) => (S::CONFLICT, "last_admin", None),
         Refusal::Quota(_) => (S::INSUFFICIENT_STORAGE, "quota", None),
     }
+}
+
+fn provider_status(fault: &ProviderFault) -> StatusCode {
+    match fault {
+        ProviderFault::Broken(_) => StatusCode::BAD_GATEWAY,
+        ProviderFault::Down | ProviderFault::Silent => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+fn needed(role: Role) -> Value {
+    json!({ "needs": role.to_string() })
 }
 
 fn problems_json(problems: &[Problem]) -> Value {
@@ -145,6 +159,7 @@ impl IntoResponse for Error {
             tracing::error!(error = chain(&self), code = row.code, "request failed");
         }
         let wait = match (row.status, &self) {
+            (_, Self::Refused(Refusal::Provider(_))) => Some(limits::PROVIDER_PAUSE_SECONDS as u32),
             (StatusCode::SERVICE_UNAVAILABLE, _) => Some(limits::UPLOAD_RETRY_AFTER_SECONDS),
             (_, Self::Refused(Refusal::TooManyAttempts { seconds })) => Some(*seconds),
             (StatusCode::TOO_MANY_REQUESTS, _) => Some(limits::ENROL_RETRY_AFTER_SECONDS),
@@ -154,7 +169,8 @@ impl IntoResponse for Error {
         if let Some(seconds) = wait {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if matches!(self, Self::Refused(Refusal::NotSignedIn | Refusal::BadApiToken | Refusal::WrongPassword))
+        if row.status == StatusCode::UNAUTHORIZED
+            && !matches!(self, Self::Refused(Refusal::CertificateNeeded))
         {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
@@ -181,6 +197,7 @@ mod tests {
         };
         check(Refusal::Busy("two uploads are running"), Some("30"));
         check(Refusal::TooOften, Some("60"));
+        check(ProviderFault::Silent.into(), Some("10"));
         check(Refusal::NoVendor, None);
     }
 }

@@ -53,6 +53,23 @@ impl Door {
         }
     }
 
+    /// The header that lets a browser be known again when the identity provider sends it back, which is a way here from
+    /// elsewhere: a cookie that is `Strict` would stay away.
+    pub fn set_sign_in_cookie(self, token: &str, seconds: i64) -> HeaderValue {
+        let secure = if self == Self::Tls { "; Secure" } else { "" };
+        let name = self.sign_in_cookie_name();
+        let text = format!("{name}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}");
+        HeaderValue::from_str(&text).expect("tokens are base64url")
+    }
+
+    /// Name of that cookie.
+    pub fn sign_in_cookie_name(self) -> &'static str {
+        match self {
+            Self::Plain => "headwater_sign_in",
+            Self::Tls => "__Host-headwater_sign_in",
+        }
+    }
+
     /// What the origins of its pages begin with.
     pub fn scheme(self) -> &'static str {
         match self {
@@ -192,6 +209,9 @@ mod tests {
             Door::Tls,
             "__Host-headwater_session=abc; Path=/; HttpOnly; SameSite=Strict; Max-Age=60; Secure",
         );
+        let check = |door: Door, expected: &str| assert_eq!(door.set_sign_in_cookie("abc", 60), expected);
+        check(Door::Plain, "headwater_sign_in=abc; Path=/; HttpOnly; SameSite=Lax; Max-Age=60");
+        check(Door::Tls, "__Host-headwater_sign_in=abc; Path=/; HttpOnly; SameSite=Lax; Max-Age=60; Secure");
     }
 
     #[test]

@@ -95,6 +95,7 @@ fn operation(row: &RouteRow, schemas: &mut Schemas) -> Value {
         body: None,
         answer: (StatusCode::OK, None),
         refuses: false,
+        asks_provider: false,
     };
     (row.describe)(&mut known);
     let mut operation = json!({
@@ -155,6 +156,7 @@ fn responses(row: &RouteRow, known: &Operation<'_>) -> Value {
     let mut responses = json!({});
     responses[status.as_str()] = match content {
         Some((kind, schema)) => json!({ "description": "Done.", "content": { *kind: { "schema": schema } } }),
+        None if status.is_redirection() => json!({ "description": "Go on where the header Location says." }),
         None => json!({ "description": "Done; there is nothing to say." }),
     };
     // A request under a foreign name or from a foreign page is refused on every path.
@@ -183,6 +185,9 @@ fn responses(row: &RouteRow, known: &Operation<'_>) -> Value {
             statuses.insert(503);
         }
     }
+    if known.asks_provider {
+        statuses.extend([502, 503]);
+    }
     for status in statuses {
         responses[status.to_string()] = json!({ "$ref": format!("#/components/responses/{status}") });
     }
@@ -193,13 +198,13 @@ fn responses(row: &RouteRow, known: &Operation<'_>) -> Value {
 fn refusals(error: &Value) -> Value {
     let table = [
         (400, "The request is not what is taken: `invalid_request`, `upload_broken`."),
-        (401, "Nobody is signed in: `not_signed_in`, `bad_api_token`, `wrong_password`."),
+        (401, "Nobody is signed in: `not_signed_in`, `bad_api_token`, `wrong_password`, `not_vouched`."),
         (
             403,
             "Not with this role, token or origin: `forbidden`, `out_of_scope`, `foreign_origin`, `not_this_way`, \
                `one_time_password`.",
         ),
-        (404, "There is no such thing: `not_found`, `no_vendor`."),
+        (404, "There is no such thing: `not_found`, `no_vendor`, `no_provider`."),
         (408, "The body came too slowly: `too_slow`."),
         (
             409,
@@ -211,7 +216,8 @@ fn refusals(error: &Value) -> Value {
         (422, "Understood, and not to be taken: `invalid_list`, `not_for_root`, `bad_root`, `bad_archive`."),
         (429, "Too often: `too_many_attempts`, `too_often`; the header Retry-After says when to come again."),
         (500, "The server failed: `database`, `keys`, `signing`, `lost`, `backup`; its log says why."),
-        (503, "`busy`: the header Retry-After says when to come again."),
+        (502, "The identity provider answers what cannot be used: `provider_broken`."),
+        (503, "`busy`, `provider_down`, `provider_silent`: the header Retry-After says when to come again."),
         (507, "No room: `disk`, `quota`."),
     ];
     let each = |(status, description): (u16, &str)| {

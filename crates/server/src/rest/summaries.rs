@@ -88,6 +88,14 @@ const SUMMARIES: &[(&str, &str)] = &[
         "Gives an administrator a new password good for one sign-in.",
     ),
     ("POST /api/v1/sign-in", "Signs an administrator in and gives the session's cookie."),
+    (
+        "GET /api/v1/sign-in/oidc",
+        "Sends a browser to the identity provider to sign in; 404 where none is configured.",
+    ),
+    (
+        "GET /api/v1/sign-in/oidc/callback",
+        "Takes a browser back from the identity provider, gives the session's cookie and leads to the console.",
+    ),
     ("POST /api/v1/sign-out", "Ends the session."),
     ("GET /api/v1/session", "Who is signed in."),
     ("PUT /api/v1/session/password", "Changes one's own password."),

@@ -1,6 +1,10 @@
 //! The configuration: the example file, unknown keys, limits, loopback.
 
-use headwater_server::{Config, RawConfig, limits};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use headwater_server::{Config, ConfigError, RawConfig, limits};
 
 #[test]
 fn the_example_file_lists_every_key_and_is_valid() {
@@ -10,7 +14,13 @@ fn the_example_file_lists_every_key_and_is_valid() {
     for key in ["fleet_ca", "console_certificate", "console_key"] {
         text = text.replace(&format!("\n# {key} = "), &format!("\n{key} = "));
     }
+    let (keys, oidc) = text.split_once("\n# [oidc]").unwrap();
+    let is_key = |line: &&str| line.starts_with('[') || line.contains(" = ");
+    let oidc: Vec<&str> = oidc.lines().filter_map(|line| line.strip_prefix("# ")).filter(is_key).collect();
     let folder = tempfile::tempdir().unwrap();
+    let secret = private(folder.path(), "secret", "s3cret");
+    let oidc = oidc.join("\n").replace("/etc/headwater/oidc-secret", &secret);
+    let text = format!("{keys}\n[oidc]\n{oidc}");
     let file = folder.path().join("server.toml");
     std::fs::write(&file, text).unwrap();
     let raw = RawConfig::read(&file).unwrap();
@@ -25,6 +35,83 @@ fn the_example_file_lists_every_key_and_is_valid() {
     assert_eq!(config.upload_bytes_max, defaults.upload_bytes_max);
     assert_eq!(config.class_quota_bytes, defaults.class_quota_bytes);
     assert_eq!(config.expiry, defaults.expiry);
+    // Of the section, what has a default stands there with it.
+    let oidc = config.oidc.unwrap();
+    let less = format!("issuer = 'https://x'\nclient_id = 'x'\nclient_secret_file = '{secret}'");
+    let defaults =
+        with_oidc(folder.path(), &format!("{less}\nroles = {{ x = 'viewer' }}")).unwrap().oidc.unwrap();
+    assert_eq!(oidc.scopes, defaults.scopes);
+    assert_eq!((oidc.name_claim, oidc.role_claim), (defaults.name_claim, defaults.role_claim));
+}
+
+/// A file that its owner alone may read; says its path.
+fn private(folder: &Path, name: &str, text: &str) -> String {
+    let path = folder.join(name);
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+fn with_oidc(folder: &Path, section: &str) -> Result<Config, ConfigError> {
+    let path = folder.join("with-oidc.toml");
+    std::fs::write(&path, format!("data = '/x'\n[oidc]\n{section}")).unwrap();
+    RawConfig::read(&path).and_then(Config::try_from)
+}
+
+#[test]
+fn of_an_identity_provider_everything_that_matters_must_be_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |key: &str, line: &str, word: &str| {
+        let max = limits::OIDC_SECRET_BYTES_MAX;
+        let file = private(folder.path(), "secret", &format!("{}\n", "s".repeat(max)));
+        private(folder.path(), "long", &format!("{}\n", "s".repeat(max + 1)));
+        private(folder.path(), "empty", "\n");
+        std::fs::write(folder.path().join("open"), "s").unwrap();
+        std::fs::set_permissions(folder.path().join("open"), Permissions::from_mode(0o640)).unwrap();
+        let line = line.replace("DIR", folder.path().to_str().unwrap());
+        let file = format!("client_secret_file = '{file}'");
+        let usual = ["issuer = 'https://id.example'", "client_id = 'x'", &file, "roles = { a = 'admin' }"];
+        let others = usual.into_iter().filter(|other| !other.starts_with(&format!("{key} ")));
+        let text: Vec<&str> = others.chain([line.as_str()]).collect();
+        let told = match with_oidc(folder.path(), &text.join("\n")) {
+            Ok(config) => format!("taken {config:?}"),
+            Err(error) => format!("{error} {:?}", std::error::Error::source(&error).map(ToString::to_string)),
+        };
+        assert!(told.contains(word), "{line}: {told}");
+        assert!(!told.contains("sss"), "{told}");
+    };
+    check("", "", "taken");
+    for key in ["issuer", "client_id", "client_secret_file", "roles"] {
+        check(key, "", &format!("oidc.{key}"));
+    }
+    check("", "isuer = 'https://x'", "isuer");
+    check("issuer", "issuer = 'http://id.example'", "write https://");
+    check("issuer", "issuer = 'http://127.0.0.1:1'", "taken");
+    check("issuer", "issuer = 'http://[::1]:1'", "taken");
+    check("issuer", "issuer = 'https://x/?a=b'", "query");
+    check("issuer", "issuer = 'https://me@x/'", "user");
+    check("issuer", "issuer = 'ftp://x'", "write https://");
+    check("client_secret_file", "client_secret_file = 'DIR/none'", "DIR/none".trim_start_matches("DIR"));
+    check("client_secret_file", "client_secret_file = 'DIR/long'", "bytes");
+    check("client_secret_file", "client_secret_file = 'DIR/empty'", "bytes");
+    check("client_secret_file", "client_secret_file = 'DIR/open'", "chmod 600");
+    check("", "redirect_url = 'https://x/api/v1/sign-in/oidc/callback'", "taken");
+    check("", "redirect_url = 'http://x/api/v1/sign-in/oidc/callback'", "write https://");
+    check("", "redirect_url = 'https://x/'", "its path must be");
+    check("", "scopes = ['a b']", "no scope");
+    let scopes = |count: usize| format!("scopes = [{}]", vec!["'x'"; count].join(", "));
+    check("", &scopes(limits::OIDC_SCOPES_MAX), "taken");
+    check("", &scopes(limits::OIDC_SCOPES_MAX + 1), "oidc.scopes");
+    check("", "role_claim = 'sub'", "taken");
+    check("", "role_claim = 'email'", "can choose");
+    check("roles", "roles = {}", "oidc.roles");
+    check("roles", "roles = { a = 'root' }", "viewer, operator and admin");
+    let roles = |count: usize| {
+        let each: Vec<String> = (0..count).map(|number| format!("r{number} = 'viewer'")).collect();
+        format!("roles = {{ {} }}", each.join(", "))
+    };
+    check("roles", &roles(limits::OIDC_ROLES_MAX), "taken");
+    check("roles", &roles(limits::OIDC_ROLES_MAX + 1), "oidc.roles");
 }
 
 #[test]

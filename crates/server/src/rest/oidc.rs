@@ -1,0 +1,86 @@
+//! The console plane's routes for signing in at the identity provider. A browser walks them by itself.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{AppendHeaders, Html, IntoResponse, Response};
+use headwater_api::v1::VouchedQuery;
+use serde_json::json;
+
+use super::described::{Given, Operation};
+use super::gate::{Door, cookie};
+use super::json::Asked;
+use crate::access::By;
+use crate::app::App;
+use crate::error::Result;
+use crate::limits::{SIGN_IN_SECONDS, VOUCHED_SESSION_HOURS};
+
+/// The cookie of the session is for ways that begin here (`SameSite=Strict`), and whoever comes back from the provider is on
+/// a way that began there; a redirect would go on it, without the cookie. A page of our own begins another.
+const ARRIVED: &str = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Headwater</title>\
+    <meta http-equiv=\"refresh\" content=\"0;url=/\"></head><body><p>Signed in. <a href=\"/\">To the console</a></p>\
+    </body></html>";
+
+pub async fn begin(State(app): State<Arc<App>>, by: By, Extension(door): Extension<Door>) -> Result<Leave> {
+    let (to, browser) = app.begin_at_provider(&by).await?;
+    Ok(Leave { to: to.into(), cookie: door.set_sign_in_cookie(browser.expose(), SIGN_IN_SECONDS) })
+}
+
+pub async fn end(
+    State(app): State<Arc<App>>,
+    by: By,
+    Extension(door): Extension<Door>,
+    headers: HeaderMap,
+    Asked(answer): Asked<VouchedQuery>,
+) -> Result<Arrive> {
+    let browser = cookie(&headers, door.sign_in_cookie_name());
+    let (token, _) = app.end_at_provider(answer, browser.as_ref(), &by).await?;
+    let session = door.set_cookie(token.expose(), VOUCHED_SESSION_HOURS * 3600);
+    Ok(Arrive { cookies: [session, door.set_sign_in_cookie("", 0)] })
+}
+
+/// Sends a browser to the provider.
+pub struct Leave {
+    to: String,
+    cookie: HeaderValue,
+}
+
+impl IntoResponse for Leave {
+    fn into_response(self) -> Response {
+        let headers = [(header::LOCATION, self.to), (header::CACHE_CONTROL, "no-store".to_owned())];
+        (StatusCode::SEE_OTHER, AppendHeaders([(header::SET_COOKIE, self.cookie)]), headers).into_response()
+    }
+}
+
+impl Given for Leave {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.answer = (StatusCode::SEE_OTHER, None);
+        operation.asks_provider = true;
+    }
+}
+
+/// Lets a browser in.
+pub struct Arrive {
+    cookies: [HeaderValue; 2],
+}
+
+impl IntoResponse for Arrive {
+    fn into_response(self) -> Response {
+        let cookies = self.cookies.map(|cookie| (header::SET_COOKIE, cookie));
+        let headers = [
+            (header::CACHE_CONTROL, "no-store"),
+            (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+            (header::REFERRER_POLICY, "no-referrer"),
+        ];
+        (AppendHeaders(cookies), headers, Html(ARRIVED)).into_response()
+    }
+}
+
+impl Given for Arrive {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.answer = (StatusCode::OK, Some(("text/html", json!({ "type": "string" }))));
+        operation.asks_provider = true;
+    }
+}
