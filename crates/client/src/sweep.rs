@@ -19,8 +19,9 @@ use headwater_repo::{Digest, Manifest, ReleaseList, TargetDescription, Trusted, 
 
 use crate::content::Offer;
 use crate::error::{Error, said};
-use crate::folder::Owner;
+use crate::folder::{DataFolder, Owner};
 use crate::machine::Decision;
+use crate::os;
 use crate::session::{Session, store_error};
 
 /// Removes from the store what nobody will ask for. Trouble with it is told and stops nothing. A trial run leaves the
@@ -31,6 +32,19 @@ pub(crate) fn sweep(session: &mut Session) {
     {
         session.warnings.push(format!("the store could not be swept: {}", said(&error)));
     }
+    if !session.options.self_trial
+        && let Err(error) = remove_secrets(&session.folder)
+    {
+        session.warnings.push(format!("what a crash left could not be removed: {}", said(&error)));
+    }
+}
+
+/// Removes what a crash left half written where keys and tokens are: keys that were never used, a bundle with its token.
+fn remove_secrets(folder: &DataFolder) -> Result<(), Error> {
+    let identity = folder.identity("");
+    os::remove_temporaries(&identity).map_err(Error::file("cleaning", &identity))?;
+    let is_bundle = |name: &str| name.starts_with(os::TEMPORARY_PREFIX) && name.ends_with("-bundle.json");
+    os::remove_but(folder.root(), |name| !is_bundle(name)).map_err(Error::file("cleaning", folder.root()))
 }
 
 fn collect(session: &Session) -> Result<(), Error> {

@@ -1,5 +1,7 @@
 //! docs/recovery.md, line by line, with clients of several ages that go on updating (I2).
 
+mod killed;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader};

@@ -4,3 +4,5 @@
 mod faulty;
 #[cfg(test)]
 mod hosts;
+#[cfg(test)]
+mod killed;
