@@ -216,8 +216,9 @@ impl Demo {
 
     async fn publish(&mut self) -> Result<(), Failure> {
         let publication = &self.publications[self.published];
-        // Nobody comes from the release before that one any more.
+        // Nobody comes from the release before that one any more; and until the next round nobody is current.
         self.making = None;
+        self.expected = None;
         let (mut told, mut sizes) = (Vec::new(), Vec::new());
         for packed in std::mem::take(&mut self.packing) {
             let (release, files) =

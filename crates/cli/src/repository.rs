@@ -73,16 +73,7 @@ enum Command {
     /// Publish a folder or a file as the next release, whole at once; then make increments, which join it
     Publish(PublishArguments),
     /// Make the increments that the current release lacks
-    Increments {
-        #[command(flatten)]
-        place: Place,
-        #[command(flatten)]
-        keys: Keys,
-        /// The component or program
-        name: String,
-        #[command(flatten)]
-        from: From,
-    },
+    Increments(IncrementsArguments),
     /// Go back to an earlier release: every later one is withdrawn
     Rollback {
         #[command(flatten)]
@@ -215,6 +206,18 @@ struct PublishArguments {
 }
 
 #[derive(Debug, Args)]
+struct IncrementsArguments {
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    keys: Keys,
+    /// The component or program
+    name: String,
+    #[command(flatten)]
+    from: From,
+}
+
+#[derive(Debug, Args)]
 struct From {
     /// Make increments from so many releases before this one; from older ones clients go over several. 0 makes none
     #[arg(long, value_name = "COUNT", default_value_t = 14, value_parser = clap::value_parser!(u32).range(0..=14))]
@@ -262,18 +265,8 @@ pub async fn run(arguments: RepoArguments, output: Output) -> Result<Exit, Failu
         Command::Publish(arguments) => {
             return until_told(move |stop| publish_release(&arguments, stop, now, output)).await;
         }
-        Command::Increments { place, keys, name, from } => {
-            return until_told(move |stop| {
-                let folder = place.open().with_expiry(keys.lives.expiry());
-                let ring = KeyFolder::open(&keys.folder, false)?.ring()?;
-                let standing = make_increments(&folder, &ring, &name, &from, stop, now, output)?;
-                output.result(&standing, |standing| {
-                    let (count, size) = (standing.increments, bytes(standing.increment_bytes));
-                    format!("{name} has {} ({size})", counted(count, "increment"))
-                });
-                Ok(told(&standing, output))
-            })
-            .await;
+        Command::Increments(arguments) => {
+            return until_told(move |stop| go_on(&arguments, stop, now, output)).await;
         }
         Command::Rollback { place, keys, name, to } => {
             let ring = KeyFolder::open(&keys.folder, false)?;
@@ -358,6 +351,23 @@ fn publish_release(
     output.result(&answer, |_| {
         let (count, size) = (standing.increments, bytes(standing.increment_bytes));
         format!("{} ({size}) joined it", counted(count, "increment"))
+    });
+    Ok(told(&standing, output))
+}
+
+fn go_on(
+    arguments: &IncrementsArguments,
+    stop: &Stop,
+    now: Timestamp,
+    output: Output,
+) -> Result<Exit, Failure> {
+    let IncrementsArguments { place, keys, name, from } = arguments;
+    let folder = place.open().with_expiry(keys.lives.expiry());
+    let ring = KeyFolder::open(&keys.folder, false)?.ring()?;
+    let standing = make_increments(&folder, &ring, name, from, stop, now, output)?;
+    output.result(&standing, |standing| {
+        let (count, size) = (standing.increments, bytes(standing.increment_bytes));
+        format!("{name} has {} ({size})", counted(count, "increment"))
     });
     Ok(told(&standing, output))
 }
