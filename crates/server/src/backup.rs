@@ -2,7 +2,7 @@
 //!
 //! | member | what |
 //! | --- | --- |
-//! | `server.db` | the database at one moment |
+//! | `server.db` | the database at one moment, in the open; without the keys of confidential domains |
 //! | `repository/{class}/…` | signed metadata and targets; blobs if they were asked for |
 //! | `vendor/…` | what is kept of the vendor source |
 //! | `keys.sealed` | the keys, encrypted with a passphrase; absent if they were left out |
@@ -79,8 +79,8 @@ pub(crate) fn write(folder: &Path, made: Timestamp, bodies: bool, out: impl Writ
     tar.finish()
 }
 
-/// Encrypts a folder of keys.
-pub(crate) fn seal_keys(folder: &Path, passphrase: &Passphrase) -> Result<Vec<u8>> {
+/// A folder of keys in one piece.
+pub(crate) fn pack_keys(folder: &Path) -> Result<Vec<u8>> {
     let doing = || format!("cannot read the keys in {}", folder.display());
     let mut tar = tar::Builder::new(Vec::new());
     for path in files_below(folder).doing(doing)? {
@@ -89,8 +89,12 @@ pub(crate) fn seal_keys(folder: &Path, passphrase: &Passphrase) -> Result<Vec<u8
         tar.append_data(&mut header(bytes.len() as u64, Timestamp::UNIX_EPOCH), name, bytes.as_slice())
             .doing(doing)?;
     }
-    let tar = tar.into_inner().doing(doing)?;
-    sealed::seal(&tar, passphrase).map_err(|error| refused(format!("the keys cannot be encrypted: {error}")))
+    tar.into_inner().doing(doing)
+}
+
+/// Encrypts keys.
+pub(crate) fn seal_keys(keys: &[u8], passphrase: &Passphrase) -> Result<Vec<u8>> {
+    sealed::seal(keys, passphrase).map_err(|error| refused(format!("the keys cannot be encrypted: {error}")))
 }
 
 /// Unpacks a backup into `folder`, which is made, and checks all of it; keys that are in it are opened.
@@ -285,7 +289,7 @@ mod tests {
         fs::create_dir_all(&keys).unwrap();
         fs::create_dir_all(&caught).unwrap();
         fs::write(keys.join("root.pem"), vec![7; usize::try_from(key_bytes).unwrap()]).unwrap();
-        fs::write(caught.join(KEYS), seal_keys(&keys, &passphrase()).unwrap()).unwrap();
+        fs::write(caught.join(KEYS), seal_keys(&pack_keys(&keys).unwrap(), &passphrase()).unwrap()).unwrap();
         for number in 1..files {
             fs::write(caught.join(format!("file{number}")), "content").unwrap();
         }

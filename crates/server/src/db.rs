@@ -28,7 +28,7 @@ use serde::de::DeserializeOwned;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{SqlSafeStr, Sqlite, SqliteConnection, SqlitePool, Transaction};
+use sqlx::{Connection as _, SqlSafeStr, Sqlite, SqliteConnection, SqlitePool, Transaction};
 
 use crate::audit::{Audit, Head};
 use crate::data;
@@ -140,13 +140,19 @@ impl Db {
         Ok(Tx { transaction, audit_key, last_recorded })
     }
 
-    /// A whole copy of the database as it is at this moment, in a new file.
+    /// A copy of the database as it is at this moment, in a new file. The keys of confidential domains are not in it: a
+    /// restored server makes new ones.
     ///
     /// # Errors
     /// When the database or the disk fails.
     pub async fn copy_to(&self, path: &Path) -> Result<()> {
-        let path = path.to_string_lossy().into_owned();
-        sqlx::query("VACUUM INTO ?").bind(path).execute(&self.readers).await?;
+        let name = path.to_string_lossy().into_owned();
+        sqlx::query("VACUUM INTO ?").bind(name).execute(&self.readers).await?;
+        // What is deleted is overwritten, too.
+        let options = SqliteConnectOptions::new().filename(path).pragma("secure_delete", "ON");
+        let mut copy = SqliteConnection::connect_with(&options).await?;
+        sqlx::query("DELETE FROM domain_keys").execute(&mut copy).await?;
+        copy.close().await?;
         Ok(())
     }
 
