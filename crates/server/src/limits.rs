@@ -164,6 +164,9 @@ pub const ENROL_AT_ONCE_MAX: usize = 8;
 /// address is a whole site.
 pub const ENROL_REFUSALS_MAX: u32 = 30;
 
+/// Likewise, brought by an update agent: one client that asks wrongly without end does not shut out its site.
+pub const ENROL_REFUSALS_CARRIED_MAX: u32 = 300;
+
 /// See [`ENROL_REFUSALS_MAX`].
 pub const ENROL_WINDOW_SECONDS: i64 = 60;
 

@@ -47,8 +47,8 @@ pub async fn how_many(db: &mut SqliteConnection) -> Result<u64> {
 }
 
 /// Adds a token.
-pub async fn insert(db: &mut SqliteConnection, token: &TokenRow) -> Result<()> {
-    sqlx::query(
+pub async fn insert(db: &mut SqliteConnection, token: &TokenRow) -> Result<i64> {
+    let inserted = sqlx::query(
         "INSERT INTO enrol_tokens (digest, domain, client, uses, uses_left, made, expires) VALUES (?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(&token.digest)
@@ -60,7 +60,7 @@ pub async fn insert(db: &mut SqliteConnection, token: &TokenRow) -> Result<()> {
     .bind(token.expires.as_second())
     .execute(db)
     .await?;
-    Ok(())
+    Ok(inserted.last_insert_rowid())
 }
 
 /// One use less.

@@ -113,11 +113,13 @@ async fn enrol(
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
+    let shown = request.extensions().get::<PeerCertificate>().cloned();
     let sealed: Sealed = match json::read(request, limits::ENROL_BODY_BYTES_MAX).await {
         Ok(sealed) => sealed,
         Err(refused) => return refused,
     };
-    answer(app.enrol(&sealed, from.ip(), now()).await)
+    let shown = shown.as_ref().map(|shown| shown.0.as_ref());
+    answer(app.enrol(&sealed, shown, from.ip(), now()).await)
 }
 
 async fn renew(
@@ -125,8 +127,10 @@ async fn renew(
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
+    let shown = request.extensions().get::<PeerCertificate>().cloned();
+    let shown = shown.as_ref().map(|shown| shown.0.as_ref());
     match json::read(request, limits::RENEWAL_BODY_BYTES_MAX).await {
-        Ok(statement) => answer(app.renew(statement, from.ip(), now()).await),
+        Ok(statement) => answer(app.renew(statement, shown, from.ip(), now()).await),
         Err(refused) => refused,
     }
 }

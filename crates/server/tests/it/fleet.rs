@@ -105,6 +105,19 @@ async fn who_is_refused_too_often_waits() {
 }
 
 #[tokio::test]
+async fn one_client_that_asks_wrongly_does_not_shut_out_the_site_of_its_update_agent() {
+    let server = Server::start().await;
+    let carrier = Endpoint::enrolled(&server, "ua-1", "root").await;
+    let role = json!({"classes": ["components"]});
+    server.ok("PUT", "/api/v1/update-agents/ua-1", Some(role)).await;
+    let wrong = json!({"encapsulated": "", "body": ""});
+    for _ in 0..limits::ENROL_REFUSALS_CARRIED_MAX {
+        assert_eq!(carrier.post("/client/v1/enrol", &wrong).await.0, 400);
+    }
+    assert_eq!(code(&carrier.post("/client/v1/enrol", &wrong).await), (429, "too_often"));
+}
+
+#[tokio::test]
 async fn whose_renewals_are_refused_too_often_waits_and_others_enrol() {
     let server = Server::start().await;
     let mut pc = Endpoint::enrolled(&server, "pc-1", "root").await;

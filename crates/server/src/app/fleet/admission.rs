@@ -39,6 +39,17 @@ pub enum Admission {
     Instead(TokenRow),
 }
 
+impl Admission {
+    /// The token that admits.
+    #[must_use]
+    pub fn token(&self) -> Option<&TokenRow> {
+        match self {
+            Self::Again => None,
+            Self::New(token) | Self::Instead(token) => Some(token),
+        }
+    }
+}
+
 /// Decides.
 ///
 /// # Errors

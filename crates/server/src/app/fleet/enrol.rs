@@ -27,6 +27,7 @@ use crate::db::clients::{self as client_rows, ClientRow};
 use crate::db::identities::{self as rows, IdentityRow, Taken};
 use crate::db::{Tx, strangers, to_json, tokens};
 use crate::error::{Error, Refusal, Result};
+use crate::limits::{ENROL_REFUSALS_CARRIED_MAX, ENROL_REFUSALS_MAX};
 
 /// An enrolment, opened and read.
 struct Request {
@@ -40,35 +41,56 @@ struct Request {
 
 impl App {
     /// Lets a client in, if its token says so, and gives it a certificate. The same client with the same key may ask
-    /// again: it has not heard the answer.
+    /// again: it has not heard the answer. Or whoever carried it asks again, so that changes nothing of what is known:
+    /// another seal key comes by a renewal, which is signed and numbered. `shown` is the certificate of who brings it.
     ///
     /// # Errors
     /// Refusals for everything that is wrong with it; for too many of them from one address.
-    pub async fn enrol(&self, sealed: &Sealed, from: IpAddr, now: Timestamp) -> Result<Answer> {
+    pub async fn enrol(
+        &self,
+        sealed: &Sealed,
+        shown: Option<&[u8]>,
+        from: IpAddr,
+        now: Timestamp,
+    ) -> Result<Answer> {
         let work = self.enrol_one(sealed, from, now);
-        self.unless_refused_often(&self.refused_enrolments, from, now, work).await
+        self.unless_refused_often(&self.refused_enrolments, shown, from, now, work).await
     }
 
     /// Gives a client another certificate for the key that is known of it.
     ///
     /// # Errors
     /// Refusals for everything that is wrong with it; for too many of them from one address.
-    pub async fn renew(&self, statement: Statement, from: IpAddr, now: Timestamp) -> Result<Answer> {
+    pub async fn renew(
+        &self,
+        statement: Statement,
+        shown: Option<&[u8]>,
+        from: IpAddr,
+        now: Timestamp,
+    ) -> Result<Answer> {
         let work = self.renew_one(statement, from, now);
-        self.unless_refused_often(&self.refused_renewals, from, now, work).await
+        self.unless_refused_often(&self.refused_renewals, shown, from, now, work).await
     }
 
     /// Works for one at an address that was not refused too often lately, while few others are worked for.
     async fn unless_refused_often(
         &self,
         refusals: &Mutex<Refusals>,
+        shown: Option<&[u8]>,
         from: IpAddr,
         now: Timestamp,
         work: impl Future<Output = Result<Answer>>,
     ) -> Result<Answer> {
         let refusals = || refusals.lock().expect("nobody panics while holding this lock");
-        if refusals().is_too_often(from, now) {
-            return Err(Refusal::TooOften.into());
+        let refused = refusals().lately(from, now);
+        if refused >= ENROL_REFUSALS_MAX {
+            let carries = match shown {
+                Some(certificate) => self.is_carrier(certificate, from, now).await?,
+                None => false,
+            };
+            if !carries || refused >= ENROL_REFUSALS_CARRIED_MAX {
+                return Err(Refusal::TooOften.into());
+            }
         }
         let _place = self
             .enrolments
@@ -83,14 +105,16 @@ impl App {
 
     async fn renew_one(&self, statement: Statement, from: IpAddr, now: Timestamp) -> Result<Answer> {
         let keys = self.fleet_keys();
-        let mut tx = self.db.begin().await?;
-        let believed = self.believe(&mut tx, statement, Kind::Renewal).await;
-        let (statement, mut identity) = match believed {
+        // Anybody may ask: only who is believed has others wait for the one writer.
+        let believed = self.believe(&mut *self.db.connection().await?, statement, Kind::Renewal).await;
+        let (statement, known) = match believed {
             Ok(believed) => believed,
-            Err(doubt) => {
-                drop(tx);
-                return Err(self.doubted(doubt, from, now).await?);
-            }
+            Err(doubt) => return Err(self.doubted(doubt, from, now).await?),
+        };
+        let mut tx = self.db.begin().await?;
+        let present = rows::of_client(&mut tx, &known.client).await?;
+        let Some(mut identity) = present.filter(|identity| identity.key == known.key) else {
+            return Err(Refusal::NotEnrolled(known.client).into());
         };
         rising(identity.taken.renewal, statement.sequence())?;
         let request: RenewalRequest = read(statement.body())?;
@@ -140,7 +164,6 @@ impl App {
         let chain = self.issue(&keys, &request.key, &request.client, now).await?;
         let mut identity = known.unwrap_or_else(|| new_identity(&request, now));
         identity.certificate_end = chain.not_after();
-        identity.seal_key = request.seal_key.to_string();
         // Whoever had the former key could open what its domain keeps to itself.
         let left: Vec<String> = match self.db.client(request.client.as_str()).await? {
             Some(former) => vec![former.domain],
@@ -153,7 +176,8 @@ impl App {
         };
         let by = By::client(request.client.as_str(), from.to_canonical().to_string(), now);
         let did = by.did("client.enrol", &request.client);
-        let did = did.after(json!({"key": identity.key, "domain": domain, "token": digest}));
+        let token = admission.token().map(|token| token.number);
+        let did = did.after(json!({"key": identity.key, "domain": domain, "token": token}));
         self.commit(tx, staged.into_iter().collect(), did).await?;
         tracing::info!(client = %request.client, key = identity.key, domain, "client enrolled");
         let body = answer_body(&keys, &identity, domain, chain.to_pem(), now);

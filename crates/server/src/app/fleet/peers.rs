@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::app::App;
 use crate::audit::Audit;
 use crate::db::{identities, strangers};
-use crate::error::{Refusal, Result};
+use crate::error::{Error, Refusal, Result};
 use crate::limits;
 
 /// Strangers that asked since they were last written down, by id and key: the database is not written for each request.
@@ -83,11 +83,24 @@ impl App {
         if peer.client == *client {
             return Ok(());
         }
-        let agents = self.db.policy_now().await?.document.update_agents;
-        if agents.iter().any(|agent| agent.id == peer.client.as_str() && !agent.classes.is_empty()) {
-            return Ok(());
+        match self.is_update_agent(&peer.client).await? {
+            true => Ok(()),
+            false => Err(Refusal::NotACarrier(peer.client.to_string()).into()),
         }
-        Err(Refusal::NotACarrier(peer.client.to_string()).into())
+    }
+
+    /// Whether this is the certificate of one that speaks for others.
+    pub(crate) async fn is_carrier(&self, certificate: &[u8], from: IpAddr, now: Timestamp) -> Result<bool> {
+        match self.known_peer(certificate, from, now).await {
+            Ok(peer) => self.is_update_agent(&peer.client).await,
+            Err(Error::Refused(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn is_update_agent(&self, client: &ClientId) -> Result<bool> {
+        let agents = self.db.policy_now().await?.document.update_agents;
+        Ok(agents.iter().any(|agent| agent.id == client.as_str() && !agent.classes.is_empty()))
     }
 
     /// Those who ask and are not known, who asked last first.

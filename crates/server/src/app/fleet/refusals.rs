@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::limits::{ENROL_ADDRESSES_MAX, ENROL_REFUSALS_MAX, ENROL_WINDOW_SECONDS};
+use crate::limits::{ENROL_ADDRESSES_MAX, ENROL_WINDOW_SECONDS};
 
 /// Counts refusals.
 #[derive(Debug, Default)]
@@ -14,12 +14,11 @@ pub struct Refusals {
 }
 
 impl Refusals {
-    /// Whether one from this address must wait.
+    /// How many from this address were refused within the window.
     #[must_use]
-    pub fn is_too_often(&self, address: IpAddr, now: Timestamp) -> bool {
-        self.by_address
-            .get(&site(address))
-            .is_some_and(|(since, count)| *count >= ENROL_REFUSALS_MAX && is_within(*since, now))
+    pub fn lately(&self, address: IpAddr, now: Timestamp) -> u32 {
+        let counted = self.by_address.get(&site(address)).filter(|(since, _)| is_within(*since, now));
+        counted.map_or(0, |(_, count)| *count)
     }
 
     /// One more was refused.
@@ -62,18 +61,18 @@ mod tests {
     }
 
     #[test]
-    fn who_is_refused_too_often_waits_for_a_minute() {
+    fn refusals_count_for_a_minute() {
         let mut refusals = Refusals::default();
-        for _ in 0..ENROL_REFUSALS_MAX {
-            assert!(!refusals.is_too_often(address("2001:db8::1"), NOW));
+        for count in 0..3 {
+            assert_eq!(refusals.lately(address("2001:db8::1"), NOW), count);
             refusals.count(address("2001:db8::1"), NOW);
         }
         let later = NOW + SignedDuration::from_secs(ENROL_WINDOW_SECONDS);
-        assert!(refusals.is_too_often(address("2001:db8::2"), NOW), "the same /64");
-        assert!(!refusals.is_too_often(address("2001:db8:0:1::1"), NOW));
-        assert!(!refusals.is_too_often(address("2001:db8::1"), later));
+        assert_eq!(refusals.lately(address("2001:db8::2"), NOW), 3, "the same /64");
+        assert_eq!(refusals.lately(address("2001:db8:0:1::1"), NOW), 0);
+        assert_eq!(refusals.lately(address("2001:db8::1"), later), 0);
         refusals.count(address("2001:db8::1"), later);
-        assert!(!refusals.is_too_often(address("2001:db8::1"), later));
+        assert_eq!(refusals.lately(address("2001:db8::1"), later), 1);
     }
 
     #[test]

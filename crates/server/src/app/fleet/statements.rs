@@ -7,6 +7,7 @@ use headwater_api::report::{Report, ReportAnswer};
 use headwater_identity::{Answer, Disbelief, Kind, Peer, PublicKey, Statement, VerifiedStatement};
 use headwater_policy::ClientId;
 use jiff::Timestamp;
+use sqlx::SqliteConnection;
 
 use super::keys::key_failed;
 use super::sequence::{Arrival, arrival, rising};
@@ -128,13 +129,13 @@ impl App {
     /// Verifies a statement by the key that is known of its client.
     pub(crate) async fn believe(
         &self,
-        tx: &mut Tx,
+        db: &mut SqliteConnection,
         statement: Statement,
         kind: Kind,
     ) -> std::result::Result<(VerifiedStatement, IdentityRow), Doubt> {
         let client = claimed(&statement)?;
         let stranger = |reason, refusal| Doubt::Stranger { client: client.to_string(), reason, refusal };
-        let Some(identity) = rows::of_client(tx, client.as_str()).await? else {
+        let Some(identity) = rows::of_client(db, client.as_str()).await? else {
             return Err(stranger("unknown", Refusal::NotEnrolled(client.to_string())));
         };
         let key: PublicKey =

@@ -55,8 +55,8 @@ impl App {
             }
             .into());
         }
-        rows::insert(&mut tx, &row).await?;
-        let told = json!({"client": row.client, "uses": uses, "expires": expires});
+        let number = rows::insert(&mut tx, &row).await?;
+        let told = json!({"number": number, "client": row.client, "uses": uses, "expires": expires});
         tx.commit(by.did("enrol_token.make", &domain).after(told)).await?;
         tracing::info!(domain, uses, %expires, "enrolment token made");
         self.bundle_with(domain, token, expires).await
