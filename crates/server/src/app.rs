@@ -34,6 +34,7 @@ pub mod signing;
 mod start;
 mod status;
 mod vendor;
+mod withheld;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, RwLock};

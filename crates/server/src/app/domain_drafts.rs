@@ -8,7 +8,7 @@ use headwater_api::v1::{
     RestoreRequest, SaveRequest, SavedSettings, SettingChange, SettingsDraft, SettingsEdit,
     SettingsHistoryAnswer, SettingsHistoryItem, SettingsSaved, SettingsSetRequest,
 };
-use headwater_policy::{SaveDecision, decide_settings_save};
+use headwater_policy::{SaveDecision, decide_settings_save, diff_settings};
 use jiff::Timestamp;
 
 use super::App;
@@ -16,7 +16,8 @@ use super::clients::page;
 use super::domain_settings::{apply, changes, changes_between, check, explicit};
 use super::domains::{Changed, no_domain, parse_domain, told};
 use super::drafts::{check_comment, check_name};
-use crate::access::By;
+use super::withheld::{changes_without_values, without_values};
+use crate::access::{By, Role};
 use crate::audit::Record;
 use crate::db::domain_settings::{self as rows, StoredSettingsDraft, StoredVersion, VersionLine};
 use crate::db::domains::DomainRow;
@@ -35,24 +36,27 @@ struct Saving {
 }
 
 impl App {
-    /// A draft; one that does not exist is what is saved.
+    /// A draft as `reader` sees it; one that does not exist is what is saved.
     ///
     /// # Errors
     /// Refusals for an unknown domain and a bad name.
-    pub async fn settings_draft(&self, path: &str, name: &str) -> Result<SettingsDraft> {
+    pub async fn settings_draft(&self, path: &str, name: &str, reader: Role) -> Result<SettingsDraft> {
         let row = self.domain_row(path).await?;
         let draft = self.open_settings_draft(&row, name).await?;
-        Ok(view(draft, &row))
+        self.seen_draft(draft, &row, reader).await
     }
 
     /// Every stored draft of a domain.
     ///
     /// # Errors
     /// A refusal for an unknown domain.
-    pub async fn settings_drafts(&self, path: &str) -> Result<Vec<SettingsDraft>> {
+    pub async fn settings_drafts(&self, path: &str, reader: Role) -> Result<Vec<SettingsDraft>> {
         let row = self.domain_row(path).await?;
-        let drafts = self.db.settings_drafts(&row.path).await?;
-        Ok(drafts.into_iter().map(|draft| view(draft, &row)).collect())
+        let mut drafts = Vec::new();
+        for draft in self.db.settings_drafts(&row.path).await? {
+            drafts.push(self.seen_draft(draft, &row, reader).await?);
+        }
+        Ok(drafts)
     }
 
     /// Makes an edit in a draft: all of it or nothing.
@@ -217,9 +221,13 @@ impl App {
     ///
     /// # Errors
     /// Refusals for an unknown domain and a version that is not there.
-    pub async fn settings_then(&self, path: &str, version: u64) -> Result<SavedSettings> {
+    pub async fn settings_then(&self, path: &str, version: u64, reader: Role) -> Result<SavedSettings> {
         let row = self.domain_row(path).await?;
         let StoredVersion { version, saved, comment, set } = self.settings_version(&row, version).await?;
+        let set = match self.withholds(reader, &row.path, &[&set]).await? {
+            true => without_values(set),
+            false => set,
+        };
         Ok(SavedSettings { domain: row.path, version, saved, comment, set })
     }
 
@@ -233,6 +241,7 @@ impl App {
         from: u64,
         to: Option<u64>,
         draft: Option<&str>,
+        reader: Role,
     ) -> Result<Vec<SettingChange>> {
         let row = self.domain_row(path).await?;
         let before = self.settings_version(&row, from).await?.set;
@@ -244,7 +253,11 @@ impl App {
             (None, Some(name)) => self.open_settings_draft(&row, name).await?.set,
             (None, None) => row.set,
         };
-        Ok(changes_between(&before, &after))
+        let diff = diff_settings(&explicit(&before), &explicit(&after));
+        Ok(match self.withholds(reader, &row.path, &[&before, &after]).await? {
+            true => changes_without_values(diff),
+            false => changes(diff),
+        })
     }
 
     /// The one way to a new version; the caller holds [`App::change`].
@@ -302,6 +315,23 @@ impl App {
             edited: Timestamp::UNIX_EPOCH,
             set: row.set.clone(),
         }))
+    }
+
+    async fn seen_draft(
+        &self,
+        draft: StoredSettingsDraft,
+        row: &DomainRow,
+        reader: Role,
+    ) -> Result<SettingsDraft> {
+        let withheld = self.withholds(reader, &row.path, &[&row.set, &draft.set]).await?;
+        let diff = withheld.then(|| diff_settings(&explicit(&row.set), &explicit(&draft.set)));
+        let view = view(draft, row);
+        Ok(match diff {
+            Some(diff) => {
+                SettingsDraft { changes: changes_without_values(diff), set: without_values(view.set), ..view }
+            }
+            None => view,
+        })
     }
 
     async fn settings_version(&self, row: &DomainRow, version: u64) -> Result<StoredVersion> {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use headwater_api::settings::{DomainDocument, FORMAT};
 use headwater_api::v1::{DomainSettings, DomainView};
 use headwater_policy::{Class, DOMAINS_MAX, DomainPath, DomainRefusal, DomainTree};
-use headwater_repo::{Digest, Role, TargetName};
+use headwater_repo::{Digest, Role as KeyRole, TargetName};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -14,7 +14,8 @@ use super::App;
 use super::domain_settings::document;
 use super::fleet::confidential::domain_bytes;
 use super::signing::failed;
-use crate::access::By;
+use super::withheld::seen_by;
+use crate::access::{By, Role};
 use crate::audit::Record;
 use crate::db::Tx;
 use crate::db::domain_settings::{StoredVersion, insert_version};
@@ -22,24 +23,25 @@ use crate::db::domains::{self as rows, DomainRow};
 use crate::error::{Error, Refusal, Result};
 
 impl App {
-    /// Every domain, the root first.
+    /// Every domain as `reader` sees it, the root first.
     ///
     /// # Errors
     /// Only when the database fails.
-    pub async fn domain_views(&self) -> Result<Vec<DomainView>> {
+    pub async fn domain_views(&self, reader: Role) -> Result<Vec<DomainView>> {
         let rows = self.db.domains().await?;
         let clients = self.db.clients_by_domain().await?;
         let drafts = self.db.settings_draft_names().await?;
-        views(&rows, &clients, &drafts)
+        let views = views(&rows, &clients, &drafts)?;
+        Ok(views.into_iter().map(|view| seen_by(reader, view)).collect())
     }
 
     /// One domain.
     ///
     /// # Errors
     /// A refusal when there is none.
-    pub async fn domain_view(&self, path: &str) -> Result<DomainView> {
+    pub async fn domain_view(&self, path: &str, reader: Role) -> Result<DomainView> {
         let path = self.known_domain(path).await?;
-        let views = self.domain_views().await?;
+        let views = self.domain_views(reader).await?;
         views.into_iter().find(|view| view.path == path.as_str()).ok_or_else(|| no_domain(path.as_str()))
     }
 
@@ -63,7 +65,7 @@ impl App {
             let did = by.did("domain.add", &path);
             self.save_domains(tx, Changed { before: &before, after, comment }, did).await?;
         }
-        self.domain_view(path.as_str()).await
+        self.domain_view(path.as_str(), by.role).await
     }
 
     /// Removes a domain that is empty (D1).
@@ -116,7 +118,7 @@ impl App {
         let now = did.time;
         // One number for all documents that this change makes anew: it only ever grows, so that a domain that was
         // removed and added again never seems older than it was.
-        let version = self.published(Class::Settings).version(Role::Targets) + 1;
+        let version = self.published(Class::Settings).version(KeyRole::Targets) + 1;
         let old = documents(before)?;
         let new = documents(&after)?;
         for (row, document) in after.iter_mut().zip(&new) {

@@ -75,11 +75,13 @@ impl App {
         &self,
         class: Class,
         request: &RootDraftRequest,
-        now: Timestamp,
+        by: &By,
     ) -> Result<RootDraftAnswer> {
         let _change = self.change().await;
         let published = self.published(class);
-        let unsigned = self.root_after(class, published.root(), request, now)?;
+        let unsigned = self.root_after(class, published.root(), request, by.now)?;
+        let asked = serde_json::to_value(request).expect("wire messages have string keys only");
+        self.record(by.did("keys.draft_root", class).after(asked)).await?;
         Ok(RootDraftAnswer {
             class: class.to_string(),
             previous: json(published.root().bytes())?,

@@ -204,14 +204,14 @@ async fn increments(State(app): Server) -> Result<Json<IncrementsView>> {
 }
 
 async fn pause_increments(State(app): Server, by: By) -> Result<Json<IncrementsView>> {
-    app.pause_increments();
     app.record(by.did("increments.pause", "until the next start")).await?;
+    app.pause_increments();
     Ok(Json(app.increments_view().await?))
 }
 
 async fn resume_increments(State(app): Server, by: By) -> Result<Json<IncrementsView>> {
-    app.resume_increments();
     app.record(by.did("increments.resume", "")).await?;
+    app.resume_increments();
     Ok(Json(app.increments_view().await?))
 }
 
@@ -286,8 +286,8 @@ async fn explain(State(app): Server, Asked(query): Asked<ExplainQuery>) -> Resul
     Ok(Json(app.explain(client.as_deref(), addresses.as_deref(), draft.as_deref()).await?))
 }
 
-async fn domains(State(app): Server) -> Result<Json<DomainsAnswer>> {
-    Ok(Json(DomainsAnswer { items: app.domain_views().await? }))
+async fn domains(State(app): Server, by: By) -> Result<Json<DomainsAnswer>> {
+    Ok(Json(DomainsAnswer { items: app.domain_views(by.role).await? }))
 }
 
 async fn add_domain(
@@ -298,8 +298,8 @@ async fn add_domain(
     Ok((StatusCode::CREATED, Json(app.add_domain(&request.path, &by).await?)))
 }
 
-async fn domain(State(app): Server, Named(path): Named<String>) -> Result<Json<DomainView>> {
-    Ok(Json(app.domain_view(&path).await?))
+async fn domain(State(app): Server, by: By, Named(path): Named<String>) -> Result<Json<DomainView>> {
+    Ok(Json(app.domain_view(&path, by.role).await?))
 }
 
 async fn remove_domain(State(app): Server, by: By, Named(path): Named<String>) -> Result<StatusCode> {
@@ -326,18 +326,21 @@ async fn settings_history(
 
 async fn settings_version(
     State(app): Server,
+    by: By,
     Named((path, version)): Named<(String, u64)>,
 ) -> Result<Json<SavedSettings>> {
-    Ok(Json(app.settings_then(&path, version).await?))
+    Ok(Json(app.settings_then(&path, version, by.role).await?))
 }
 
 async fn settings_diff(
     State(app): Server,
+    by: By,
     Named(path): Named<String>,
     Asked(query): Asked<DiffQuery>,
 ) -> Result<Json<SettingsDiffAnswer>> {
     let DiffQuery { from, to, draft } = query;
-    Ok(Json(SettingsDiffAnswer { changes: app.settings_diff(&path, from, to, draft.as_deref()).await? }))
+    let changes = app.settings_diff(&path, from, to, draft.as_deref(), by.role).await?;
+    Ok(Json(SettingsDiffAnswer { changes }))
 }
 
 async fn restore_settings(
@@ -351,16 +354,18 @@ async fn restore_settings(
 
 async fn settings_drafts(
     State(app): Server,
+    by: By,
     Named(path): Named<String>,
 ) -> Result<Json<SettingsDraftsAnswer>> {
-    Ok(Json(SettingsDraftsAnswer { items: app.settings_drafts(&path).await? }))
+    Ok(Json(SettingsDraftsAnswer { items: app.settings_drafts(&path, by.role).await? }))
 }
 
 async fn settings_draft(
     State(app): Server,
+    by: By,
     Named((path, name)): Named<(String, String)>,
 ) -> Result<Json<SettingsDraft>> {
-    Ok(Json(app.settings_draft(&path, &name).await?))
+    Ok(Json(app.settings_draft(&path, &name, by.role).await?))
 }
 
 async fn discard_settings(
@@ -527,10 +532,11 @@ async fn rotate_ca(State(app): Server, by: By) -> Result<Json<CaRotated>> {
 
 async fn draft_root(
     State(app): Server,
+    by: By,
     Named(class): Named<String>,
     Body(request): Body<RootDraftRequest>,
 ) -> Result<Json<RootDraft>> {
-    Ok(Json(app.draft_root(json::class(&class)?, &request, now()).await?))
+    Ok(Json(app.draft_root(json::class(&class)?, &request, &by).await?))
 }
 
 async fn take_root(

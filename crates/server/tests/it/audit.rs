@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::endpoint::Endpoint;
 use crate::harness::{Server, add_edit, config};
 
 async fn records(server: &Server) -> Vec<Value> {
@@ -51,6 +52,21 @@ async fn every_change_is_recorded_with_who_what_and_from_where() {
     assert_eq!(page["items"][0]["action"], "domain.remove");
     assert_eq!(page["next"], (before + 6) as u64);
     server.refused("GET", "/api/v1/audit?before=1&after=1", None, 400, "invalid_request").await;
+}
+
+#[tokio::test]
+async fn an_enrolment_leads_to_who_made_its_token_and_a_draft_of_a_root_is_recorded() {
+    let server = Server::start().await;
+    Endpoint::enrolled(&server, "pc-1", "root").await;
+    let draft = json!({"replace": ["timestamp"]});
+    server.ok("POST", "/api/v1/keys/components/draft", Some(draft.clone())).await;
+    let records = records(&server).await;
+    let of = |action: &str| records.iter().find(|record| record["action"] == action).unwrap();
+    let made = &of("enrol_token.make")["after"];
+    assert!(made["number"].as_u64().unwrap() > 0, "{made}");
+    assert_eq!(of("client.enrol")["after"]["token"], made["number"]);
+    assert_eq!(of("keys.draft_root")["subject"], "components");
+    assert_eq!(of("keys.draft_root")["after"]["replace"], draft["replace"]);
 }
 
 /// Changes the database of a stopped server by hand, and says what its next start finds.

@@ -36,7 +36,9 @@ fn page() -> String {
          | `t.viewer`, `t.operator`, `t.admin` | programs with an API token of that role |\n\
          | `t.scoped` | a program with an admin's API token for `{}` alone |\n\
          | `socket` | whoever may open the server's local socket |\n\n\
-         ## Console plane\n\nIt asks nobody for a certificate: to it, members of the fleet are nobody.\n\n\
+         ## Console plane\n\nIt asks nobody for a certificate: to it, members of the fleet are nobody. Of confidential domains,\n\
+         `viewer` and `t.viewer` are answered which values and files are set and not to what\n\
+         (`server::confidential`).\n\n\
          ```text\n{console}\n```\n\n\
          ## Fleet plane\n\n*Of another*: with a statement of another client.\n\n```text\n{closed}\n```\n\n\
          With `anonymous_components = true`, what differs:\n\n```text\n{}\n```\n",

@@ -1,13 +1,13 @@
 //! Confidential settings (I3): sealed for the domain's clients, with a new key when one of them goes.
 
-use headwater_identity::{DomainKey, Kind, SealedSettings};
+use headwater_identity::{DomainKey, Kind, SealKey, SealedSettings};
 use headwater_policy::Class;
 use headwater_repo::Passphrase;
 use headwater_server::restore::Restore;
 use serde_json::{Value, json};
 
 use crate::endpoint::Endpoint;
-use crate::harness::{Server, config, files, now};
+use crate::harness::{Server, answer, config, files, now, token};
 
 /// The domain of the tests.
 const DOMAIN: &str = "root/paris";
@@ -117,6 +117,8 @@ async fn a_restored_server_publishes_no_secret_in_the_open_and_has_new_keys() {
     let request =
         server.raw(reqwest::Method::POST, "/api/v1/backup").json(&json!({"passphrase": passphrase}));
     let bytes = request.send().await.unwrap().bytes().await.unwrap();
+    let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(!holds(before.to_text().expose()) && !holds("PRIVATE KEY"), "a backup holds no key in the open");
     let folder = tempfile::tempdir().unwrap();
     let (backup, data) = (folder.path().join("backup.tar"), folder.path().join("data"));
     std::fs::write(&backup, &bytes).unwrap();
@@ -140,4 +142,62 @@ async fn a_restored_server_publishes_no_secret_in_the_open_and_has_new_keys() {
         .max_by_key(|document| document["version"].as_u64())
         .unwrap();
     assert!(opened(&newest, &before).is_none(), "who stole the server has the former key");
+}
+
+#[tokio::test]
+async fn an_enrolment_that_is_replayed_sets_no_seal_key_back() {
+    let server = world().await;
+    let bundle = server.bundle(json!({"domain": DOMAIN})).await;
+    let mut pc = Endpoint::new("pc-1", &bundle);
+    let carried = pc.enrolment(&bundle, json!({}));
+    assert_eq!(pc.enrol(&bundle).await.0, 200);
+    pc.seal = SealKey::generate().unwrap();
+    assert_eq!(pc.renew().await.0, 200);
+    assert_eq!(keys(&pc).await.len(), 1);
+    // The update agent that carried it sends it again.
+    assert_eq!(pc.post("/client/v1/enrol", &carried).await.0, 200);
+    assert_eq!(keys(&pc).await.len(), 1, "sealed to the key that it has now");
+}
+
+#[tokio::test]
+async fn viewers_see_what_is_set_in_a_confidential_domain_and_not_to_what() {
+    let server = world().await;
+    set(&server, json!({"values": {"proxy": "s3cret too"}, "files": {"app.conf": "s3cret file"}})).await;
+    let edit = json!({"edit": {"values": {"proxy": "s3cret draft"}}});
+    server.ok("POST", "/api/v1/domains/root%2Fparis/drafts/mine/edits", Some(edit)).await;
+    // What a draft or an earlier version keeps to itself is kept, whatever is saved now.
+    let edit = json!({"edit": {"settings": {"confidential": true}, "values": {"pin": "s3cret pin"}}});
+    server.ok("POST", "/api/v1/domains/root%2Foslo/drafts/mine/edits", Some(edit)).await;
+    let viewer = token(&server.running, "reads", "viewer").await;
+    let newest = server.get("/api/v1/domains/root%2Fparis").await["saved_version"].clone();
+    let then = format!("domains/root%2Fparis/history/{newest}");
+    let paths = [
+        "domains",
+        "domains/root%2Fparis",
+        "domains/root%2Fparis/diff?from=1",
+        "domains/root%2Fparis/diff?from=1&draft=mine",
+        "domains/root%2Fparis/drafts",
+        "domains/root%2Fparis/drafts/mine",
+        "domains/root%2Foslo/drafts/mine",
+        "domains/root%2Foslo/diff?from=1&draft=mine",
+        &then,
+    ];
+    let see = async |path: &str| {
+        let request = server.stranger(reqwest::Method::GET, path).bearer_auth(&viewer);
+        answer(request.send().await.unwrap()).await
+    };
+    for path in paths {
+        let path = format!("/api/v1/{path}");
+        let (status, seen) = see(&path).await;
+        assert_eq!(status, 200, "{path}: {seen}");
+        let name = if path.contains("oslo") { "pin" } else { "proxy" };
+        assert!(!seen.to_string().contains("s3cret"), "{path}: {seen}");
+        assert!(seen.to_string().contains(name), "{path}: {seen}");
+        assert!(server.get(&path).await.to_string().contains("s3cret"), "{path}: an admin reads it");
+    }
+    set(&server, json!({"settings": {"confidential": false}})).await;
+    assert!(
+        !see(&format!("/api/v1/{then}")).await.1.to_string().contains("s3cret"),
+        "it was confidential then"
+    );
 }

@@ -1,0 +1,59 @@
+//! What viewers see of confidential domains (I4): that something is set there and under which name, and not to what.
+//! Typed settings are no secrets and are shown.
+
+use headwater_api::v1::{DomainSettings, DomainView, SettingChange};
+use headwater_policy::SettingsPart;
+use serde_json::Value;
+
+use super::App;
+use super::domain_settings::changes;
+use super::domains::documents;
+use crate::access::Role;
+use crate::error::Result;
+
+/// What stands in place of a value or a file's text.
+const WITHHELD: &str = "(confidential)";
+
+impl App {
+    /// Whether values are kept from this reader: the domain is confidential, or one of these versions and drafts of it says
+    /// that it was or is to be.
+    pub(crate) async fn withholds(&self, reader: Role, path: &str, sets: &[&DomainSettings]) -> Result<bool> {
+        if reader > Role::Viewer {
+            return Ok(false);
+        }
+        if sets.iter().any(|set| set.settings.get("confidential") == Some(&Value::Bool(true))) {
+            return Ok(true);
+        }
+        let documents = documents(&self.db.domains().await?)?;
+        Ok(documents.iter().any(|document| document.domain == path && document.settings.confidential))
+    }
+}
+
+/// A domain as this reader sees it.
+pub(crate) fn seen_by(reader: Role, view: DomainView) -> DomainView {
+    if reader > Role::Viewer || !view.effective.settings.confidential {
+        return view;
+    }
+    let mut effective = view.effective;
+    effective.values.values_mut().for_each(|value| *value = Value::from(WITHHELD));
+    effective.files.values_mut().for_each(|text| *text = WITHHELD.to_owned());
+    DomainView { set: without_values(view.set), effective, ..view }
+}
+
+/// What is set, without to what.
+pub(crate) fn without_values(mut set: DomainSettings) -> DomainSettings {
+    set.values.values_mut().for_each(|value| *value = Value::from(WITHHELD));
+    set.files.values_mut().for_each(|text| *text = WITHHELD.to_owned());
+    set
+}
+
+/// What changed, without from what and to what.
+pub(crate) fn changes_without_values(
+    mut diff: Vec<headwater_policy::SettingChange<Value>>,
+) -> Vec<SettingChange> {
+    for change in diff.iter_mut().filter(|change| change.part != SettingsPart::Setting) {
+        let said = [&mut change.before, &mut change.after];
+        said.into_iter().flatten().for_each(|value| *value = Value::from(WITHHELD));
+    }
+    changes(diff)
+}
