@@ -101,7 +101,7 @@ impl FleetCa {
     ///
     /// # Errors
     ///
-    /// [`IdentityError::NoRandomness`]; [`IdentityError::Oversized`]: more names than are taken.
+    /// [`IdentityError::NoRandomness`]; [`IdentityError::Names`]: more names than are taken.
     pub fn issue_update_agent(
         &self,
         key: &PublicKey,
@@ -161,7 +161,7 @@ impl FleetCa {
         now: Timestamp,
     ) -> Result<Chain, IdentityError> {
         if names.len() > CERTIFICATE_NAMES_MAX {
-            return Err(IdentityError::Oversized { what: "the list of names", max: CERTIFICATE_NAMES_MAX });
+            return Err(IdentityError::Names(CERTIFICATE_NAMES_MAX));
         }
         let mut params =
             params(common_name, now, (now + CERTIFICATE_LIFE).min(self.certificate.not_after()))?;

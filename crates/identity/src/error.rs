@@ -25,6 +25,9 @@ pub enum IdentityError {
         /// What is taken.
         max: usize,
     },
+    /// More names than one certificate has.
+    #[error("a certificate has at most {0} names and addresses")]
+    Names(usize),
     /// A signing request that nothing is issued for.
     #[error("the signing request is refused: {0}")]
     Request(&'static str),

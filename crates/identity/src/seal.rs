@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use aws_lc_rs::agreement::{PrivateKey, X25519};
+use aws_lc_rs::agreement::{PrivateKey, UnparsedPublicKey, X25519, agree};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use headwater_policy::{ClientId, DomainPath};
@@ -173,8 +173,15 @@ impl FromStr for SealPublicKey {
         if text.len() > 64 {
             return Err(unreadable);
         }
-        STANDARD.decode(text).ok().and_then(|bytes| bytes.try_into().ok()).map(Self).ok_or(unreadable)
+        let bytes = STANDARD.decode(text).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+        bytes.filter(can_be_sealed_to).map(Self).ok_or(unreadable)
     }
+}
+
+/// A point of low order gives everybody the same secret (RFC 7748, section 6.1): nothing can be sealed to it.
+fn can_be_sealed_to(public: &[u8; 32]) -> bool {
+    let Ok(any) = PrivateKey::from_private_key(&X25519, &[1; 32]) else { return false };
+    agree(&any, UnparsedPublicKey::new(&X25519, public), (), |_| Ok(())).is_ok()
 }
 
 impl Purpose<'_> {

@@ -1,5 +1,7 @@
 //! Sealing, keys' files, tokens; and that nothing secret is ever printed.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use headwater_identity::limits::{PEM_LENGTH_MAX, SEALED_LENGTH_MAX};
 use headwater_identity::{
     ClientKey, DomainKey, EnrolToken, FleetCa, IdentityError, Purpose, SealKey, SealPublicKey, Sealed,
@@ -73,6 +75,21 @@ fn keys_come_back_from_their_files() {
     let text = token.to_text();
     assert!(text.expose().starts_with("hwt_") && text.expose().len() == 47);
     assert_eq!(text.expose().parse::<EnrolToken>().unwrap().digest(), token.digest());
+}
+
+#[test]
+fn a_seal_key_to_which_nothing_can_be_sealed_is_refused() {
+    // Points of low order (RFC 7748, section 6.1): 0, 1, and one of order 8.
+    let of_order_eight = [
+        0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda,
+        0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00,
+    ];
+    let mut one = [0; 32];
+    one[0] = 1;
+    for point in [[0; 32], one, of_order_eight] {
+        let text = STANDARD.encode(point);
+        assert!(matches!(text.parse::<SealPublicKey>(), Err(IdentityError::Unreadable { .. })), "{text}");
+    }
 }
 
 #[test]
