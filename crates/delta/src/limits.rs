@@ -35,10 +35,10 @@ pub const MEMORY_UNIT: u64 = 256 * 1024;
 pub const INCREMENT_MEMORY_FIXED: u64 = 16 * 1024 * 1024;
 
 /// Bytes of a base that a decoder reads at once.
-pub const PAGE: usize = 16 * 1024;
+pub const PAGE: usize = 4 * 1024;
 
-/// Pages of a base that a decoder keeps (4 MiB).
-pub const PAGES_KEPT: usize = 256;
+/// Pages of a base that a decoder keeps (8 MiB).
+pub const PAGES_KEPT: usize = 2048;
 
 /// Bytes of the new file that a decoder remembers, as a power of two (4 MiB).
 pub const HISTORY_LOG: u32 = 22;

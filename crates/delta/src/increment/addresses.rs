@@ -24,6 +24,7 @@ const LEARNED: usize = 1 << 16;
 #[derive(Debug)]
 pub(super) struct Addresses {
     pieces: Vec<Piece>,
+    index: Index,
     segments: Vec<Segment>,
     new_segments: Vec<Segment>,
     /// Addresses that fields are relative to, and what became of them.
@@ -64,8 +65,9 @@ impl Addresses {
             }
         }
         let learned = vec![(u64::MAX, 0); LEARNED];
-        let mut addresses =
-            Self { pieces: longest(pieces), segments, new_segments, origins: Vec::new(), learned };
+        let pieces = longest(pieces);
+        let index = Index::new(&pieces);
+        let mut addresses = Self { pieces, index, segments, new_segments, origins: Vec::new(), learned };
         let moved = |origin: &u64| (*origin, if *origin == 0 { 0 } else { addresses.map(*origin).0 });
         addresses.origins = fields.origins().iter().map(moved).collect();
         addresses
@@ -94,12 +96,46 @@ impl Addresses {
     }
 
     fn map(&self, target: u64) -> (u64, Source) {
-        let after = self.pieces.partition_point(|piece| piece.start <= target);
+        let (low, high) = self.index.around(target);
+        let after = low + self.pieces[low..high].partition_point(|piece| piece.start <= target);
         let Some(piece) = after.checked_sub(1).map(|before| self.pieces[before]) else {
             return (target, Source::Near);
         };
         let source = if target - piece.start < piece.length { Source::Copied } else { Source::Near };
         (piece.new.wrapping_add(target - piece.start), source)
+    }
+}
+
+/// Which pieces to look among for an address: how many begin before each of at most 2^16 steps of addresses.
+#[derive(Debug)]
+struct Index {
+    start: u64,
+    step_log: u32,
+    before: Vec<u32>,
+}
+
+impl Index {
+    fn new(pieces: &[Piece]) -> Self {
+        let start = pieces.first().map_or(0, |piece| piece.start);
+        let span = pieces.last().map_or(0, |piece| piece.start - start);
+        let step_log = (u64::BITS - span.leading_zeros()).saturating_sub(16);
+        let mut before = Vec::new();
+        for (i, piece) in pieces.iter().enumerate() {
+            let step = ((piece.start - start) >> step_log) as usize;
+            if before.len() <= step {
+                before.resize(step + 1, i as u32);
+            }
+        }
+        before.push(pieces.len() as u32);
+        Self { start, step_log, before }
+    }
+
+    /// Of the pieces that begin at `target` or before, the last is from the first of these on and before the second.
+    fn around(&self, target: u64) -> (usize, usize) {
+        let last = self.before.len() - 1;
+        let step = target.saturating_sub(self.start) >> self.step_log;
+        let step = last.min(usize::try_from(step).unwrap_or(last));
+        (self.before[step] as usize, self.before[last.min(step + 1)] as usize)
     }
 }
 

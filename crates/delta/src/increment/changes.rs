@@ -13,7 +13,7 @@ pub(super) const BLOCK: usize = 32;
 const CONTEXTS: usize = 5;
 /// Opinions mixed: the contexts, a constant, and two that are nothing.
 const INPUTS: usize = 8;
-const TABLE_LOG: u32 = 16;
+const TABLE_LOG: u32 = 15;
 
 /// Foresees where changes are.
 #[derive(Debug)]

@@ -229,7 +229,7 @@ fn ops(coder: &mut impl BitCoder, head: Head, ops: &[Op], size: u64) -> Result<V
     if count > OPS_MAX || head.memory_without_fields(count) > head.memory() {
         return Err(DecodeError::WrongFile("it has more copies than it states memory for"));
     }
-    let mut model = OpModel::<3>::new(1);
+    let mut model = OpModel::<1>::new(1);
     let mut read = Vec::with_capacity(count);
     let mut made = 0;
     for i in 0..count {

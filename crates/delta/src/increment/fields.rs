@@ -70,9 +70,14 @@ impl Field {
 pub(super) struct Fields {
     layout: Layout,
     found: Vec<Field>,
+    /// How many fields begin before each 2^[`STEP_LOG`] bytes of the base.
+    before: Vec<u32>,
     origins: Vec<u64>,
     most: usize,
 }
+
+/// Bytes of the base between two entries of the index of fields, as a power of two.
+const STEP_LOG: u32 = 12;
 
 impl Fields {
     /// Finds them, `most` at most.
@@ -81,7 +86,7 @@ impl Fields {
         pages: &mut Pages<'_, B>,
         most: usize,
     ) -> io::Result<Self> {
-        let mut fields = Self { layout, found: Vec::new(), origins: vec![0], most };
+        let mut fields = Self { layout, found: Vec::new(), before: Vec::new(), origins: vec![0], most };
         let sections = fields.layout.sections.clone();
         frames::find(&mut fields, pages)?;
         go::find(&mut fields, pages)?;
@@ -94,7 +99,17 @@ impl Fields {
         }
         fields.found.sort_unstable_by_key(|field| (field.at, field.kind as u8));
         fields.found.dedup_by(|next, field| u64::from(next.at) < field.end());
+        fields.index();
         Ok(fields)
+    }
+
+    fn index(&mut self) {
+        for (i, field) in self.found.iter().enumerate() {
+            let step = (field.at >> STEP_LOG) as usize;
+            if self.before.len() <= step {
+                self.before.resize(step + 1, i as u32);
+            }
+        }
     }
 
     /// Notes a field, unless there are too many.
@@ -134,9 +149,16 @@ impl Fields {
 
     /// Those that begin from `from` up to `to`.
     pub(super) fn within(&self, from: u64, to: u64) -> &[Field] {
-        let first = self.found.partition_point(|field| u64::from(field.at) < from);
-        let length = self.found[first..].partition_point(|field| u64::from(field.at) < to);
-        &self.found[first..first + length]
+        let first = self.first_from(from);
+        &self.found[first..self.first_from(to).max(first)]
+    }
+
+    /// Which is the first that begins at `at` or later.
+    fn first_from(&self, at: u64) -> usize {
+        let step = (at >> STEP_LOG) as usize;
+        let entry = |step: usize| self.before.get(step).map_or(self.found.len(), |before| *before as usize);
+        let (low, high) = (entry(step), entry(step + 1));
+        low + self.found[low..high].partition_point(|field| u64::from(field.at) < at)
     }
 
     /// Whole words that are addresses of this program.
@@ -215,7 +237,8 @@ mod tests {
     #[test]
     fn no_more_fields_than_the_limit_are_kept() {
         let layout = Layout::default();
-        let mut fields = Fields { layout, found: Vec::new(), origins: vec![0], most: FIELDS_MAX };
+        let mut fields =
+            Fields { layout, found: Vec::new(), before: Vec::new(), origins: vec![0], most: FIELDS_MAX };
         for at in 0..FIELDS_MAX as u64 + 1 {
             fields.add(at * 4, Kind::Call, Origin::Itself(4));
         }

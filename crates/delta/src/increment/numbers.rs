@@ -1,5 +1,5 @@
 //! Whole numbers of any size: how many bits they have is foreseen, and then each bit from the highest on, by all the
-//! contexts in which the number stands.
+//! contexts in which the number stands. Where there is but one, its counters are taken at their word.
 
 use super::model::{Counter, Logistic, Mixer, squash};
 use super::range::BitCoder;
@@ -11,13 +11,15 @@ const LIMIT: u32 = 127;
 const INPUTS: usize = 8;
 const TABLE_LOG: u32 = 14;
 
-/// Bits below the highest that are foreseen together; those below are foreseen each alone.
-const HEAD: u32 = 12;
+/// Bits below the highest that are foreseen by those above them and by the contexts; the others are as good as chance.
+const HEAD: u32 = 8;
 
 /// Codes numbers below 2^32 that stand in so many contexts.
 #[derive(Debug)]
 pub(super) struct Number<const CONTEXTS: usize> {
     tables: Vec<Counter>,
+    /// For the bits below the [`HEAD`].
+    tail: Vec<Counter>,
     mixer: Mixer<INPUTS>,
     logistic: Logistic,
 }
@@ -26,6 +28,7 @@ impl<const CONTEXTS: usize> Number<CONTEXTS> {
     pub(super) fn new() -> Self {
         Self {
             tables: vec![Counter::default(); CONTEXTS << TABLE_LOG],
+            tail: vec![Counter::default(); 64 << 5],
             mixer: Mixer::new(128, 2750, 6),
             logistic: Logistic::new(),
         }
@@ -46,9 +49,13 @@ impl<const CONTEXTS: usize> Number<CONTEXTS> {
         let mut read = 1u32;
         for i in (0..width - 1).rev() {
             let depth = width - 1 - i;
-            let known = if depth <= HEAD { read } else { 0 };
-            let node = u64::from(width) << 40 | u64::from(i) << 33 | 1 << 32 | u64::from(known);
-            let bit = self.bit(coder, &contexts, node, 64 + depth as usize, value >> i & 1 == 1);
+            let bit = value >> i & 1 == 1;
+            let bit = if depth <= HEAD {
+                let node = u64::from(width) << 40 | u64::from(i) << 33 | 1 << 32 | u64::from(read);
+                self.bit(coder, &contexts, node, 64 + depth as usize, bit)
+            } else {
+                self.tail[(width << 5 | i) as usize].code(coder, bit, LIMIT)
+            };
             read = read << 1 | u32::from(bit);
         }
         read
@@ -75,11 +82,12 @@ impl<const CONTEXTS: usize> Number<CONTEXTS> {
         bit: bool,
     ) -> bool {
         let mut at = [0; CONTEXTS];
+        if CONTEXTS == 1 {
+            return self.tables[slot(contexts[0], node)].code(coder, bit, LIMIT);
+        }
         let mut inputs = [0; INPUTS];
         for (k, context) in contexts.iter().enumerate() {
-            let hash =
-                (context.wrapping_mul(0xBF58_476D_1CE4_E5B9) ^ node).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-            at[k] = k << TABLE_LOG | (hash >> (64 - TABLE_LOG)) as usize;
+            at[k] = k << TABLE_LOG | slot(*context, node);
             let counter = self.tables[at[k]];
             inputs[k] = (self.logistic.stretch(counter.p()) * counter.trust()) >> 4;
         }
@@ -92,4 +100,11 @@ impl<const CONTEXTS: usize> Number<CONTEXTS> {
         }
         bit
     }
+}
+
+/// Where in a table the counter of a bit is.
+#[inline]
+fn slot(context: u64, node: u64) -> usize {
+    let hash = (context.wrapping_mul(0xBF58_476D_1CE4_E5B9) ^ node).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (hash >> (64 - TABLE_LOG)) as usize
 }

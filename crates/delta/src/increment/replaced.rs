@@ -8,8 +8,8 @@ use super::rows::{Rows, hash, node};
 use crate::limits::REPLACED_ROWS_LOG;
 
 /// Contexts that look up a row.
-const ROWS: usize = 4;
-/// Opinions mixed: the rows, the expected byte, a constant, and two that are nothing.
+const ROWS: usize = 3;
+/// Opinions mixed: the rows, the expected byte, a constant, and three that are nothing.
 const INPUTS: usize = 8;
 
 /// Where a byte stands.
@@ -53,7 +53,7 @@ impl Replaced {
         Self {
             rows: Rows::new(REPLACED_ROWS_LOG),
             expected: vec![Counter::default(); CLASSES << 12],
-            mixer: Mixer::new(CLASSES << 9, 4000, 10),
+            mixer: Mixer::new(CLASSES << 8, 4000, 10),
             logistic: Logistic::new(),
             trust: 0,
         }
@@ -65,7 +65,6 @@ impl Replaced {
         let same = u64::from(before & 0xff == last & 0xff) | u64::from(before & 0xff00 == last & 0xff00) << 1;
         [
             hash(1, last & 0xffff),
-            hash(2, e & 0xff | (last & 0xff) << 8 | class << 16),
             hash(3, e & 0xff_ffff | same << 24 | class << 32),
             hash(4, e & 0xff | (last & 0xffff) << 8 | (before & 0xffff) << 24),
         ]
@@ -90,7 +89,7 @@ impl Replaced {
             let expected = class << 12 | self.trust << 8 | told;
             inputs[ROWS] = self.logistic.stretch(self.expected[expected].p());
             inputs[ROWS + 1] = 256;
-            let choice = class << 9 | usize::from(agrees) << 8 | partial as usize;
+            let choice = (class << 4 | self.trust) << 4 | usize::from(agrees) << 3 | i as usize;
             let p = squash(self.mixer.mix(&inputs, choice)).clamp(32, 65535 - 32) as u32;
             let bit = coder.bit(byte >> (7 - i) & 1 == 1, p);
             self.rows.learn(&rows, node, &states, bit);

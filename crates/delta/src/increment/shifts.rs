@@ -12,11 +12,8 @@ pub(super) struct Shifts {
     right: Vec<Counter>,
     /// Whether each of the last four fields of a kind was as predicted.
     outcomes: [usize; KINDS],
-    shifts: Number<4>,
+    shifts: Number<1>,
     fits: Counter,
-    /// The last shift, and the last of each kind.
-    last: i32,
-    last_of_kind: [i32; KINDS],
 }
 
 impl Shifts {
@@ -26,18 +23,15 @@ impl Shifts {
             outcomes: [15; KINDS],
             shifts: Number::new(),
             fits: Counter::default(),
-            last: 0,
-            last_of_kind: [0; KINDS],
         }
     }
 
-    /// Codes what `field`, which was `old` and is predicted as `predicted`, is; an encoder says.
+    /// Codes what `field`, which is predicted as `predicted`, is; an encoder says.
     pub(super) fn code(
         &mut self,
         coder: &mut impl BitCoder,
         field: &Field,
         source: Source,
-        old: u64,
         predicted: u64,
         actual: u64,
     ) -> u64 {
@@ -51,15 +45,7 @@ impl Shifts {
         }
         let shift = actual.wrapping_sub(predicted) as i64;
         let kind_and_source = kind as u64 * 3 + source as u64;
-        let contexts = [
-            kind_and_source,
-            kind_and_source << 32 | u64::from(self.last_of_kind[kind] as u32),
-            1 << 40 | u64::from(self.last as u32),
-            kind_and_source << 32 | old & 0xffff_ffff,
-        ];
-        let low = self.shifts.code_signed(coder, contexts, shift as i32);
-        self.last = low;
-        self.last_of_kind[kind] = low;
+        let low = self.shifts.code_signed(coder, [kind_and_source], shift as i32);
         let new = predicted.wrapping_add(i64::from(low) as u64);
         if field.width() == 4 {
             return new;
@@ -68,7 +54,7 @@ impl Shifts {
         if self.fits.code(coder, high == 0, 250) {
             return new;
         }
-        let high = self.shifts.code_signed(coder, contexts, high);
+        let high = self.shifts.code_signed(coder, [kind_and_source], high);
         new.wrapping_add((high as u64) << 32)
     }
 }

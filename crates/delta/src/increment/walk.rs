@@ -292,7 +292,7 @@ impl<'a, B: ReadAt + ?Sized> Walk<'a, B> {
         let predicted = if wide { predicted } else { signed(predicted) };
         let source = prediction.map_or(Source::Copied, |prediction| prediction.source);
         let actual = known.map_or(0, |known| value(known, i));
-        let new = self.shifts.code(coder, field, source, old, predicted, actual);
+        let new = self.shifts.code(coder, field, source, predicted, actual);
         if let Some(prediction) = prediction.filter(|_| new != predicted) {
             program.addresses.learn(&prediction, new);
         }
