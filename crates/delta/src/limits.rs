@@ -46,8 +46,8 @@ pub const HISTORY_LOG: u32 = 22;
 /// Entries of the index of that history, as a power of two, 4 bytes each.
 pub const HISTORY_INDEX_LOG: u32 = 18;
 
-/// Table for foreseeing bytes that stand in place of others, as a power of two of rows (2 MiB).
-pub const REPLACED_ROWS_LOG: u32 = 16;
+/// Table for foreseeing bytes that stand in place of others, as a power of two of rows (1 MiB).
+pub const REPLACED_ROWS_LOG: u32 = 15;
 
 /// Smallest table for foreseeing bytes, as a power of two of rows.
 pub const ROWS_LOG_MIN: u8 = 12;

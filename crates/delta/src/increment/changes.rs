@@ -3,7 +3,7 @@
 //! Most blocks of a copy have no change at all, which costs a small part of a bit. In the others each byte is asked
 //! for, in the light of what stands there and how the last change went.
 
-use super::model::{Counter, Logistic, Mixer};
+use super::model::{Counter, Logistic, Mixer, Slot};
 use super::range::BitCoder;
 use super::replaced::Place;
 
@@ -20,7 +20,7 @@ const TABLE_LOG: u32 = 15;
 pub(super) struct Changes {
     blocks: Vec<Counter>,
     block_history: usize,
-    bytes: Vec<Counter>,
+    bytes: Vec<Slot>,
     mixer: Mixer<INPUTS>,
     logistic: Logistic,
     since: usize,
@@ -32,8 +32,8 @@ impl Changes {
         Self {
             blocks: vec![Counter::at(4096); 1 << 9],
             block_history: 0,
-            bytes: vec![Counter::at(8192); CONTEXTS << TABLE_LOG],
-            mixer: Mixer::new(64, 3000, 4),
+            bytes: vec![Slot::at(512); CONTEXTS << TABLE_LOG],
+            mixer: Mixer::new(64, 3000, 12),
             logistic: Logistic::new(),
             since: 0,
             last: 0,
@@ -77,7 +77,7 @@ impl Changes {
         let p = super::model::squash(self.mixer.mix(&inputs, self.since.min(63)));
         let changed = coder.bit(changed, p.clamp(16, 65535 - 16) as u32);
         for at in at {
-            self.bytes[at].learn(changed, 250);
+            self.bytes[at].learn(changed);
         }
         self.mixer.learn(&inputs, changed);
         if changed {

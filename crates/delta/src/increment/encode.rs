@@ -28,7 +28,7 @@ pub(super) fn smallest(
     go_on(control)?;
     let masked_new = mask::masked(new)?;
     go_on(control)?;
-    let index = Index::new(&masked_base);
+    let index = Index::new(&masked_base, control)?;
     go_on(control)?;
     control.progress(200);
     let mut encoder = Encoder { base, new, options, control, fields: 0, segments: Vec::new(), best: None };
@@ -75,8 +75,7 @@ impl Encoder<'_> {
     fn attempt(&mut self, content: Content, ops: &[Op]) -> Result<(), IncrementError> {
         let kept_ops = if content == Content::Program { ops.len() } else { 0 };
         let new_bytes: u64 = ops.iter().map(|op| u64::from(op.literal)).sum();
-        let packed_min = if content == Content::Program { PACKED_MIN_OF_PROGRAM } else { PACKED_MIN };
-        let packed = if new_bytes >= packed_min { Some(self.packed(ops)?) } else { None };
+        let packed = if are_packed(content, new_bytes) { Some(self.packed(ops)?) } else { None };
         let head = Head::new(kept_ops, self.fields, new_bytes, packed.as_ref().map(Vec::len));
         if kept_ops > OPS_MAX || head.memory() > self.options.memory_max {
             return Ok(());
@@ -111,6 +110,11 @@ impl Encoder<'_> {
     }
 }
 
+/// Whether so many new bytes are packed.
+fn are_packed(content: Content, new_bytes: u64) -> bool {
+    new_bytes >= if content == Content::Program { PACKED_MIN_OF_PROGRAM } else { PACKED_MIN }
+}
+
 /// The file, for a walk that only has to be told it.
 struct Known<'a> {
     file: &'a [u8],
@@ -134,5 +138,20 @@ impl Target for Known<'_> {
         } else {
             Ok(())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn new_bytes_are_packed_from_the_limits_on() {
+        let check = |content, limit| {
+            assert!(!are_packed(content, limit - 1), "{content:?}");
+            assert!(are_packed(content, limit), "{content:?}");
+        };
+        check(Content::Text, PACKED_MIN);
+        check(Content::Program, PACKED_MIN_OF_PROGRAM);
     }
 }

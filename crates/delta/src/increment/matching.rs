@@ -4,7 +4,7 @@
 //! extended as long as at least half of the further bytes are alike.
 
 use super::map::Op;
-use super::{Control, IncrementError, go_on};
+use super::{Control, IncrementError, go_on, suffixes};
 
 /// Steps between two looks at whether the encoding was cancelled.
 pub(super) const STEPS_BETWEEN_LOOKS: usize = 1 << 12;
@@ -12,15 +12,14 @@ pub(super) const STEPS_BETWEEN_LOOKS: usize = 1 << 12;
 /// A base, sorted by what follows each position.
 pub(super) struct Index<'a> {
     base: &'a [u8],
-    sorted: Vec<i32>,
+    sorted: Vec<u32>,
     /// Where the suffixes with each first two bytes begin.
     starts: Vec<u32>,
 }
 
 impl<'a> Index<'a> {
-    pub(super) fn new(base: &'a [u8]) -> Self {
-        let mut sorted = vec![0; base.len()];
-        divsufsort::sort_in_place(base, &mut sorted);
+    pub(super) fn new(base: &'a [u8], control: &dyn Control) -> Result<Self, IncrementError> {
+        let sorted = suffixes::sorted(base, control)?;
         let mut starts = vec![0u32; (1 << 16) + 1];
         let key =
             |at: usize| usize::from(base[at]) << 8 | usize::from(base.get(at + 1).copied().unwrap_or(0));
@@ -30,7 +29,7 @@ impl<'a> Index<'a> {
         for i in 0..1 << 16 {
             starts[i + 1] += starts[i];
         }
-        Self { base, sorted, starts }
+        Ok(Self { base, sorted, starts })
     }
 
     /// The longest match of the start of `wanted`: where in the base, and how long; of equally long ones among a
@@ -79,7 +78,7 @@ impl<'a> Index<'a> {
         let distance = |at: usize| (at as i64 - near).abs();
         let around = self.sorted[middle.saturating_sub(LOOKED_AT)..middle].iter().rev();
         for other in [
-            &mut around.into_iter() as &mut dyn Iterator<Item = &i32>,
+            &mut around.into_iter() as &mut dyn Iterator<Item = &u32>,
             &mut self.sorted[middle + 1..].iter().take(LOOKED_AT),
         ] {
             for &other in other {

@@ -25,6 +25,7 @@ mod range;
 mod replaced;
 mod rows;
 mod shifts;
+mod suffixes;
 mod table;
 mod text;
 mod walk;

@@ -73,7 +73,18 @@ impl Counter {
 pub(super) struct Slot(pub(super) u16);
 
 impl Slot {
-    pub(super) const NEW: Self = Self(2048 << 4);
+    pub(super) const NEW: Self = Self::at(2048);
+
+    /// One that starts at `p` of 2^12.
+    pub(super) const fn at(p: u16) -> Self {
+        Self(p << 4)
+    }
+
+    /// The probability of a set bit, of 2^16.
+    #[inline]
+    pub(super) fn p(self) -> u32 {
+        u32::from(self.0)
+    }
 
     /// Which of the 1024 states it is in: 64 steps of probability for each count.
     #[inline]

@@ -8,7 +8,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use lzma_rust2::{LzmaOptions, LzmaReader, LzmaWriter};
 
-use super::{Control, IncrementError};
+use super::{Control, IncrementError, go_on};
 use crate::body::DecodeError;
 use crate::limits::{CHUNK, PACKED_WINDOW_LOG_MAX, PACKED_WINDOW_LOG_MIN};
 
@@ -37,9 +37,7 @@ pub(super) fn pack(bytes: &[u8], control: &dyn Control) -> Result<Vec<u8>, Incre
     options.depth_limit = DEPTH;
     let mut writer = LzmaWriter::new_no_header(Vec::new(), &options, false)?;
     for chunk in bytes.chunks(CHUNK) {
-        if control.cancelled() {
-            return Err(IncrementError::Cancelled);
-        }
+        go_on(control)?;
         writer.write_all(chunk)?;
     }
     Ok(writer.finish()?)
@@ -92,5 +90,36 @@ impl<S: Read + Seek> Read for Part<'_, S> {
         let read = file.read(&mut bytes[..wanted])?;
         self.at += read as u64;
         Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::increment::Uncontrolled;
+
+    #[test]
+    fn a_window_has_room_for_all_new_bytes_within_the_limits() {
+        let check = |size: u32, log: u32| assert_eq!(window(size), 1 << log, "{size}");
+        check(0, PACKED_WINDOW_LOG_MIN);
+        check((1 << PACKED_WINDOW_LOG_MIN) + 1, PACKED_WINDOW_LOG_MIN + 1);
+        check(1 << (PACKED_WINDOW_LOG_MAX - 1), PACKED_WINDOW_LOG_MAX - 1);
+        check(1 << PACKED_WINDOW_LOG_MAX, PACKED_WINDOW_LOG_MAX);
+        check((1 << PACKED_WINDOW_LOG_MAX) + 1, PACKED_WINDOW_LOG_MAX);
+        check(u32::MAX, PACKED_WINDOW_LOG_MAX);
+    }
+
+    #[test]
+    fn what_is_cut_off_does_not_unpack() {
+        let bytes: Vec<u8> = (0..20_000u32).flat_map(|i| (i * i).to_le_bytes()).collect();
+        let packed = pack(&bytes, &Uncontrolled).unwrap();
+        let unpack = |packed: &[u8]| {
+            let mut unpacked = vec![0; bytes.len()];
+            Unpacker::new(packed, bytes.len() as u32)?.fill(&mut unpacked).map(|()| unpacked)
+        };
+        assert_eq!(unpack(&packed).unwrap(), bytes);
+        for cut in [0, 3, packed.len() / 2] {
+            assert!(matches!(unpack(&packed[..cut]), Err(DecodeError::WrongFile(_))), "{cut}");
+        }
     }
 }

@@ -53,7 +53,7 @@ impl Replaced {
         Self {
             rows: Rows::new(REPLACED_ROWS_LOG),
             expected: vec![Counter::default(); CLASSES << 12],
-            mixer: Mixer::new(CLASSES << 8, 4000, 10),
+            mixer: Mixer::new(CLASSES << 8, 4000, 14),
             logistic: Logistic::new(),
             trust: 0,
         }
@@ -93,7 +93,7 @@ impl Replaced {
             let p = squash(self.mixer.mix(&inputs, choice)).clamp(32, 65535 - 32) as u32;
             let bit = coder.bit(byte >> (7 - i) & 1 == 1, p);
             self.rows.learn(&rows, node, &states, bit);
-            self.expected[expected].learn(bit, 250);
+            self.expected[expected].learn(bit, 30);
             self.mixer.learn(&inputs, bit);
             partial = partial << 1 | u32::from(bit);
         }

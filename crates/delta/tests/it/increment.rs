@@ -106,6 +106,9 @@ fn files_come_back_in_few_bytes() {
     let mut longer = part.to_vec();
     longer.splice(100_000..100_000, [0x90; 64]);
     check("a program", part, &longer, 2000);
+    longer.splice(50_000..50_000, noise(9000, 4));
+    check("a program with many new bytes", part, &longer, 11_000);
+    check("much from nothing", b"", &noise(600_000, 3), 610_000);
 }
 
 #[test]
@@ -249,6 +252,8 @@ fn a_broken_increment_of_a_program_gives_an_error_or_the_file() {
     let base = &program[..program.len().min(60_000)];
     let mut new = base.to_vec();
     new.splice(30_000..30_100, noise(300, 3));
+    survives(base, &new, 40);
+    new.splice(20_000..20_000, noise(9000, 4));
     survives(base, &new, 40);
     // The decoder must also stand a base that is no program, or a broken one.
     let Increment { bytes, .. } = made(base, &new);
