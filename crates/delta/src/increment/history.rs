@@ -6,7 +6,7 @@ use crate::limits::{HISTORY_INDEX_LOG, HISTORY_LOG};
 const ALIKE_MIN: usize = 5;
 
 /// Of copied bytes, every so many-th is indexed, and so many of the last ones.
-const INDEXED_EVERY: usize = 4;
+const INDEXED_EVERY: usize = 16;
 const INDEXED_LAST: usize = 32;
 
 const MASK: usize = (1 << HISTORY_LOG) - 1;
@@ -54,11 +54,15 @@ impl History {
         self.alike_length = 0;
         let (body, tail) = bytes.split_at(bytes.len().saturating_sub(INDEXED_LAST));
         for part in body.chunks(INDEXED_EVERY) {
-            for &byte in part {
-                self.ring[self.written & MASK] = byte;
-                self.written += 1;
-                self.last = self.last << 8 | u64::from(byte);
-            }
+            let at = self.written & MASK;
+            let room = part.len().min(self.ring.len() - at);
+            self.ring[at..at + room].copy_from_slice(&part[..room]);
+            self.ring[..part.len() - room].copy_from_slice(&part[room..]);
+            self.written += part.len();
+            self.last = match part.last_chunk::<8>() {
+                Some(bytes) => u64::from_be_bytes(*bytes),
+                None => part.iter().fold(self.last, |last, byte| last << 8 | u64::from(*byte)),
+            };
             let slot = self.slot();
             self.index[slot] = self.written as u32;
         }
