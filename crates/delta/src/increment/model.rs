@@ -55,7 +55,7 @@ impl Counter {
         let count = self.0 & 1023;
         let p = i64::from(self.0 >> 10);
         let target = if bit { (1i64 << 22) - 1 } else { 0 };
-        let moved = p + ((target - p) * i64::from(STEPS[count as usize]) >> 16);
+        let moved = p + (((target - p) * i64::from(STEPS[count as usize])) >> 16);
         self.0 = (moved as u32) << 10 | if count < limit { count + 1 } else { count };
     }
 
