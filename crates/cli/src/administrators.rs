@@ -59,7 +59,7 @@ enum Command {
         /// viewer, operator or admin
         role: String,
     },
-    /// Give an administrator a new password that is good for one sign-in, and end every session
+    /// Give an administrator a new password that is good for one sign-in, and end every session; API tokens go on
     SetPassword {
         /// Whose
         name: String,
@@ -128,6 +128,9 @@ pub async fn run(arguments: AdministratorsArguments, output: Output) -> Result<E
         Command::SetPassword { name } => {
             let new: NewPassword = console.ask(Method::POST, &path(&name, "/password")).await?;
             output.result(&new, |new| password("new password for", new));
+            if !output.is_json() {
+                output.note("its sessions have ended; its API tokens go on: see `headwater tokens list`, revoke those that are not to");
+            }
         }
         Command::Remove { name } => {
             let (): () = console.ask(Method::DELETE, &path(&name, "")).await?;

@@ -1,6 +1,5 @@
 //! `headwater backup` and `headwater restore`: a lost or stolen server made anew, with no visit to any endpoint (I2).
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -20,14 +19,15 @@ use crate::keys::passphrase::first_line;
 use crate::keys::roots::Carried;
 use crate::keys::{self, Holders, roots};
 use crate::output::{Output, bytes, time};
-use crate::repository::keys::private_file;
+use crate::private::PrivateFile;
 
 const BACKUP_EXAMPLES: &str = "\
 Examples:
   headwater backup --out /mnt/backup/headwater.tar --keys-passphrase-file /etc/headwater/backup-passphrase
   headwater backup --out headwater.tar --without-keys
 
-The server goes on meanwhile. Keep the passphrase apart from the backup. Root keys that are offline are in no backup:
+The server goes on meanwhile. The passphrase encrypts the keys alone: whoever has the file reads the database, settings
+of confidential domains too. Keep the passphrase apart from the backup. Root keys that are offline are in no backup:
 keep a copy of their folder in another place.";
 
 const RESTORE_EXAMPLES: &str = "\
@@ -97,32 +97,22 @@ pub async fn backup(arguments: BackupArguments, output: Output) -> Result<Exit, 
     let request = BackupRequest { passphrase, bodies: arguments.bodies };
     let console = Console::new(&arguments.server)?;
     let mut chunks = console.download(Method::POST, "/api/v1/backup", &request).await?;
-    // Under its name it is whole.
-    let partial = arguments.out.with_extension("partial");
-    let unwritable = |error| Failure::file("write", &partial, &error);
-    let mut file = private_file().create(true).truncate(true).open(&partial).map_err(unwritable)?;
+    // Under its name it is whole; what there is of one that broke off is worth nothing, and goes.
+    let mut file = PrivateFile::new(&arguments.out)?;
     let (mut hasher, mut size) = (Hasher::new(), 0_u64);
-    let written = async {
-        while let Some(chunk) = chunks.next().await? {
-            hasher.update(&chunk);
-            size += chunk.len() as u64;
-            file.write_all(&chunk).map_err(unwritable)?;
-        }
-        file.sync_all().map_err(unwritable)
-    };
-    if let Err(failure) = written.await {
-        // What there is of it is worth nothing.
-        let _ = std::fs::remove_file(&partial);
-        return Err(failure);
+    while let Some(chunk) = chunks.next().await? {
+        hasher.update(&chunk);
+        size += chunk.len() as u64;
+        file.add(&chunk)?;
     }
-    std::fs::rename(&partial, &arguments.out)
-        .map_err(|error| Failure::file("write", &arguments.out, &error))?;
+    file.keep()?;
     let digest: Digest = hasher.finish();
     output.result(&json!({"file": arguments.out, "size": size, "sha256": digest}), |_| {
         format!("wrote {} ({}, SHA-256 {digest})", arguments.out.display(), bytes(size))
     });
     if !output.is_json() {
         output.note("next: bring it to another place, without the passphrase");
+        output.note("its database can be read without any passphrase, settings of confidential domains too: let nobody have it who may not read those");
     }
     Ok(Exit::Done)
 }

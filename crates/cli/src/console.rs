@@ -75,7 +75,11 @@ impl Console {
         let token = std::env::var("HEADWATER_TOKEN").ok().filter(|token| !token.is_empty());
         let token = token.or(target.login.map(|login| login.token)).filter(|_| target.socket.is_none());
         let Target { name, base, .. } = target;
-        Ok(Self { name, base, http: build(http)?, token: token.map(Secret::new) })
+        let console = Self { name, base, http: build(http)?, token: token.map(Secret::new) };
+        if console.token.is_some() {
+            console.refuse_in_the_clear("the token")?;
+        }
+        Ok(console)
     }
 
     /// A server by its URL, with certificates to verify its own with; nobody is signed in.
@@ -95,8 +99,17 @@ impl Console {
         reqwest::Url::parse(&self.base).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
     }
 
+    /// Refuses to send a secret that others on the way could read.
+    pub fn refuse_in_the_clear(&self, what: &str) -> Result<(), Failure> {
+        if !self.base.starts_with("http://") || self.is_loopback() {
+            return Ok(());
+        }
+        Err(Failure::bad_input(format!("{} would carry {what} in the clear", self.base))
+            .with_way_out("use https://, or a tunnel to the server's loopback"))
+    }
+
     /// Whether what is sent stays on this machine.
-    pub fn is_loopback(&self) -> bool {
+    fn is_loopback(&self) -> bool {
         let url = reqwest::Url::parse(&self.base).ok();
         let host = url.as_ref().and_then(|url| url.host_str()).unwrap_or_default();
         let literal = host.trim_start_matches('[').trim_end_matches(']');

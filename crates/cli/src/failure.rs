@@ -87,6 +87,7 @@ impl Failure {
     pub fn to_json(&self) -> serde_json::Value {
         json!({"error": {
             "message": self.message,
+            "code": self.code,
             "problems": self.problems,
             "way_out": self.way_out,
             "exit": self.exit as u8,

@@ -23,6 +23,7 @@ pub mod openapi;
 pub mod output;
 pub mod pack;
 pub mod plan;
+pub mod private;
 pub mod progress;
 pub mod publish;
 pub mod releases;

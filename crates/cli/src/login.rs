@@ -65,10 +65,7 @@ pub async fn run(arguments: LoginArguments, output: Output) -> Result<Exit, Fail
         }
     };
     let console = Console::stranger(&arguments.url, ca.as_deref())?;
-    if console.base().starts_with("http://") && !console.is_loopback() {
-        return Err(Failure::bad_input(format!("{} would carry the password in the clear", console.base()))
-            .with_way_out("use https://, or a tunnel to the server's loopback"));
-    }
+    console.refuse_in_the_clear("the password")?;
     let mut input = Input::new()?;
     let password = input.secret("password: ")?;
     let mut request = SignInRequest { name: arguments.name, password, new_password: None };
@@ -122,7 +119,7 @@ pub async fn run_logout(arguments: LogoutArguments, output: Output) -> Result<Ex
         output.note(&format!("the token is forgotten here, and could not be revoked there: {failure}"));
     }
     output.result(&json!({"server": base, "revoked": revoked.is_ok()}), |_| format!("logged out of {base}"));
-    Ok(Exit::Done)
+    Ok(if revoked.is_ok() { Exit::Done } else { Exit::Partly })
 }
 
 /// A session, with its cookie.

@@ -1,8 +1,7 @@
 //! `headwater clients enrol-bundle | tokens | revoke-token | revoke | strangers`: who may join the fleet, and who may
 //! no longer be in it (I3).
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use headwater_api::bundle::EnrolBundle;
@@ -13,6 +12,7 @@ use serde_json::json;
 use crate::console::{Console, segment};
 use crate::failure::Failure;
 use crate::output::{Output, one_line, table, time};
+use crate::private::PrivateFile;
 use crate::publish::parse_seconds;
 
 /// What an enrolment bundle is for.
@@ -44,9 +44,10 @@ pub async fn enrol_bundle(
     let EnrolBundleArguments { domain, uses, expires, client, out } = wanted;
     let request = EnrolBundleRequest { domain, uses, expires_seconds: expires, client };
     // A token that nobody could be told would go on admitting.
-    let file = PrivateFile::new(&out)?;
+    let mut file = PrivateFile::new(&out)?;
     let bundle: EnrolBundle = console.call(Method::POST, "/api/v1/enrol-tokens", &request).await?;
-    file.write(&serde_json::to_vec_pretty(&bundle).expect("a wire message always serialises"))?;
+    file.add(&serde_json::to_vec_pretty(&bundle).expect("a wire message always serialises"))?;
+    file.keep()?;
     let uses = request.uses.unwrap_or(1);
     let expires = bundle.token_expires;
     let written = json!({
@@ -195,35 +196,5 @@ fn reason(word: &str) -> &str {
         "bad_token" => "its token admits nobody",
         "bad_statement" => "said something that its key did not sign",
         other => other,
-    }
-}
-
-/// Writes a file that only its owner reads, in place of what was there.
-pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    PrivateFile::new(path)?.write(bytes)
-}
-
-/// A file that only its owner reads, about to be written; until then what was there stays.
-struct PrivateFile<'a> {
-    path: &'a Path,
-    new: tempfile::NamedTempFile,
-}
-
-impl<'a> PrivateFile<'a> {
-    fn new(path: &'a Path) -> Result<Self, Failure> {
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        let new = tempfile::NamedTempFile::new_in(folder);
-        Ok(Self { path, new: new.map_err(|error| Failure::file("write", path, &error))? })
-    }
-
-    fn write(self, bytes: &[u8]) -> Result<(), Failure> {
-        let Self { path, mut new } = self;
-        let written = new.write_all(bytes).and_then(|()| new.as_file().sync_all());
-        written
-            .and_then(|()| new.persist(path).map(drop).map_err(|error| error.error))
-            .map_err(|error| Failure::file("write", path, &error))
     }
 }

@@ -25,12 +25,12 @@ use tokio::task::JoinSet;
 use super::publications::NewRelease;
 use super::sites::{Member, Site};
 use super::totals::Expected;
-use crate::clients::enrolment::write_private;
 use crate::console::{Console, segment};
 use crate::failure::{Failure, chain};
 use crate::limits::DEMO_RUNS_AT_ONCE;
 use crate::output::Output;
 use crate::pack::Package;
+use crate::private::write_private;
 use crate::publish::{Release, upload};
 
 /// The demo decides when its clients run; they poll only if it forgets them.

@@ -18,7 +18,8 @@ use serde::{Deserialize, Serialize};
 
 use super::roots::Carried;
 use crate::failure::{Exit, Failure};
-use crate::repository::keys::{private_file, private_folder};
+use crate::private::write_private;
+use crate::repository::keys::private_folder;
 use crate::sources::file::{read_json, read_text};
 
 const FORMAT: u32 = 1;
@@ -69,7 +70,7 @@ impl HolderFolder {
         }
         let path = self.path.join("public.json");
         let text = serde_json::to_string_pretty(&keys).expect("strings are JSON") + "\n";
-        write_whole(&path, text.as_bytes())?;
+        write_private(&path, text.as_bytes())?;
         Ok(keys)
     }
 
@@ -89,7 +90,7 @@ impl HolderFolder {
     pub fn keep_root(&self, class: Class, root: &SignedRoot) -> Result<(), Failure> {
         let folder = self.path.join("roots").join(class.to_string());
         private_folder().create(&folder).map_err(|error| Failure::file("make folder", &folder, &error))?;
-        write_whole(&folder.join(format!("{}.root.json", root.version())), root.bytes())
+        write_private(&folder.join(format!("{}.root.json", root.version())), root.bytes())
     }
 
     /// The kept roots of a class, as files.
@@ -138,7 +139,7 @@ impl HolderFolder {
             Ok((key, pem))
         });
         let (key, pem) = made.map_err(|error| Failure::failed(format!("cannot make a key: {error}")))?;
-        write_whole(&self.key_path(class), pem.as_bytes())?;
+        write_private(&self.key_path(class), pem.as_bytes())?;
         Ok(key)
     }
 
@@ -167,17 +168,4 @@ impl HolderKeys {
         })?;
         key.parse().map_err(|error| Failure::bad_input(format!("the holder's key of class {class}: {error}")))
     }
-}
-
-/// Writes a file for its owner alone, whole or not at all.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    use std::io::Write as _;
-    let new = path.with_extension("new");
-    let write = || {
-        let mut file = private_file().create(true).truncate(true).open(&new)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&new, path)
-    };
-    write().map_err(|error| Failure::file("write", path, &error))
 }

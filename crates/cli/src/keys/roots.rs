@@ -10,9 +10,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::holder::write_whole;
 use crate::failure::{Failure, chain};
 use crate::output::time;
+use crate::private::write_private;
 use crate::sources::file::read_json;
 
 const FORMAT: u32 = 1;
@@ -137,5 +137,5 @@ pub fn read(path: &Path) -> Result<Vec<Carried>, Failure> {
 pub fn write(path: &Path, roots: &[Carried]) -> Result<(), Failure> {
     let file = File { format: FORMAT, roots: roots.iter().map(Carried::draft).collect() };
     let text = serde_json::to_string_pretty(&file).expect("our own documents are JSON") + "\n";
-    write_whole(path, text.as_bytes())
+    write_private(path, text.as_bytes())
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use headwater_repo::{KeyRing, Role, SecretKey, SignedRoot, sealed};
 
 use crate::failure::{Exit, Failure};
-use crate::keys::holder::write_whole;
+use crate::private::write_private;
 
 /// A folder of keys, and the lock that keeps two writers of a repository apart.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl KeyFolder {
     /// Makes a key for a role and writes it.
     pub fn make(&self, role: Role) -> Result<SecretKey, Failure> {
         let key = generate()?;
-        write_whole(&self.path_of(role, &key), key.to_pem().expose().as_bytes())?;
+        write_private(&self.path_of(role, &key), key.to_pem().expose().as_bytes())?;
         Ok(key)
     }
 
@@ -82,7 +82,7 @@ impl KeyFolder {
         let folder = self.path.join("pending");
         private_folder().create(&folder).map_err(|error| Failure::file("make folder", &folder, &error))?;
         let key = generate()?;
-        write_whole(&path, key.to_pem().expose().as_bytes())?;
+        write_private(&path, key.to_pem().expose().as_bytes())?;
         Ok(key)
     }
 
