@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::run::{headwater, headwater_with_input};
+use crate::run::{headwater, headwater_with, headwater_with_input};
 use crate::server::World;
 
 #[test]
@@ -38,6 +38,14 @@ fn login_from_elsewhere_with_the_first_password() {
     assert_eq!(refused.exit, 1, "{refused:?}");
     // The token is revoked there too.
     assert_eq!(world.json("tokens list")["items"], Value::Array(Vec::new()));
+    // One that cannot be revoked is told of.
+    let again = headwater_with_input(world.path(), &["login", &url], "correct horse battery\n");
+    assert_eq!(again.exit, 0, "{again:?}");
+    let name = world.json("tokens list")["items"][0]["name"].as_str().unwrap().to_owned();
+    world.json(&format!("tokens revoke {name}"));
+    let out = headwater(world.path(), &["logout", "--json"]);
+    assert_eq!(out.exit, 3, "{out:?}");
+    assert!(out.stdout.contains("\"revoked\": false"), "{out:?}");
 }
 
 #[test]
@@ -68,6 +76,19 @@ fn a_password_is_not_sent_in_the_clear() {
     let ran = headwater_with_input(folder.path(), &["login", "http://headwater.example:8470"], "secret\n");
     assert_eq!(ran.exit, 2, "{ran:?}");
     assert!(ran.stderr.contains("in the clear"), "{ran:?}");
+    let asked = ["clients", "list", "--server", "http://headwater.example:8470"];
+    let ran = headwater_with(folder.path(), &asked, &[("HEADWATER_TOKEN", "hwa_secret")], "");
+    assert_eq!(ran.exit, 2, "{ran:?}");
+    assert!(ran.stderr.contains("the token in the clear"), "{ran:?}");
+}
+
+#[test]
+fn the_servers_code_of_a_refusal_is_told_to_programs() {
+    let world = World::new();
+    let console = world.console();
+    let ran = headwater(world.path(), &["clients", "list", "--server", &console, "--json"]);
+    let told: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((ran.exit, &told["error"]["code"]), (1, &"not_signed_in".into()), "{ran:?}");
 }
 
 #[test]

@@ -22,6 +22,11 @@ pub fn headwater(folder: &Path, arguments: &[&str]) -> Ran {
 
 /// Likewise, with something on its stdin.
 pub fn headwater_with_input(folder: &Path, arguments: &[&str], input: &str) -> Ran {
+    headwater_with(folder, arguments, &[], input)
+}
+
+/// Likewise, with more in its environment.
+pub fn headwater_with(folder: &Path, arguments: &[&str], environment: &[(&str, &str)], input: &str) -> Ran {
     let mut running = Command::new(env!("CARGO_BIN_EXE_headwater"))
         .args(arguments)
         .current_dir(folder)
@@ -30,6 +35,7 @@ pub fn headwater_with_input(folder: &Path, arguments: &[&str], input: &str) -> R
         .env_remove("HEADWATER_DATA")
         .env_remove("HEADWATER_TOKEN")
         .env_remove("NO_COLOR")
+        .envs(environment.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
