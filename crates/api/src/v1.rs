@@ -12,6 +12,7 @@
 //! | GET `/api/v1/releases/{class}/{name}` | – | [`ComponentAnswer`] |
 //! | POST `/api/v1/releases/{class}/{name}` | [`PublishQuery`]; body: the archive, streamed | 201 [`Published`] |
 //! | POST `/api/v1/releases/{class}/{name}/rollback` | [`RollbackRequest`] | [`ComponentView`] |
+//! | DELETE `/api/v1/releases/{class}/{name}` | – | 204 |
 //! | GET `/api/v1/increments` | – | [`IncrementsView`] |
 //! | POST `/api/v1/increments/pause` | – | [`IncrementsView`] |
 //! | POST `/api/v1/increments/resume` | – | [`IncrementsView`] |

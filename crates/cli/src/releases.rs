@@ -1,8 +1,9 @@
-//! `headwater releases`: what is published, and the way back (C5).
+//! `headwater releases`: what is published, the way back (C5), and the way out.
 
 use clap::{Args, Subcommand};
 use headwater_api::v1::{ComponentAnswer, ComponentView, IncrementView, ReleasesAnswer, RollbackRequest};
 use reqwest::Method;
+use serde_json::json;
 
 use crate::console::{Console, ServerLocation, segment};
 use crate::failure::{Exit, Failure};
@@ -13,9 +14,10 @@ Examples:
   headwater releases list
   headwater releases show rules
   headwater releases rollback rules --to 2026.11.21
-  headwater releases rollback scanner --program --to 7";
+  headwater releases rollback scanner --program --to 7
+  headwater releases remove rules";
 
-/// List, show and roll back releases
+/// List, show, roll back and remove releases
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ReleasesArguments {
@@ -39,6 +41,9 @@ enum Command {
         #[arg(long, value_name = "RELEASE")]
         to: String,
     },
+    /// Take a component or program out of what is published, where there is no earlier release to go back to: clients keep
+    /// what they have installed and take no more of it, until a release is published under that name again
+    Remove(Which),
 }
 
 #[derive(Debug, Args)]
@@ -77,6 +82,15 @@ pub async fn run(arguments: ReleasesArguments, output: Output) -> Result<Exit, F
             output.result(&component, component_text);
             if !output.is_json() {
                 output.note("next: clients go back at their next update; publishing a new release leads forward again");
+            }
+        }
+        Command::Remove(which) => {
+            let (): () = console.ask(Method::DELETE, &which.path()).await?;
+            output.result(&json!({"removed": which.name}), |_| {
+                format!("{} is no longer published; clients keep what they have of it", which.name)
+            });
+            if !output.is_json() {
+                output.note("next: publish a whole release under the same name and a new version, if it is still wanted");
             }
         }
     }

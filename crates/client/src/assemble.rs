@@ -148,9 +148,7 @@ pub(crate) fn check_room(
 fn check_free(folder: &Path, wanted: u64) -> Result<(), Error> {
     let free = os::free_bytes(folder).map_err(Error::file("asking for the free space of", folder))?;
     if !fits(wanted, free) {
-        let told = format!("{wanted} bytes are needed and {FREE_BYTES_MIN} must stay free, {free} are free");
-        let full = io::Error::new(io::ErrorKind::StorageFull, told);
-        return Err(Error::file("assembling in", folder)(full));
+        return Err(Error::NoRoom { folder: folder.to_owned(), wanted, free });
     }
     Ok(())
 }

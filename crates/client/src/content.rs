@@ -19,7 +19,7 @@ use crate::own_program;
 use crate::session::{Session, store_error};
 use crate::slot::Record;
 
-/// Updates every name of the class. What no source gives does not stop the names after it.
+/// Updates every name of the class. What no source gives, or is too large for this disk, does not stop the names after it.
 pub(crate) async fn update(
     session: &mut Session,
     verified: &Verified<'_>,
@@ -37,6 +37,11 @@ pub(crate) async fn update(
             Err(ContentError::Sources(message)) => {
                 unable.push((component, message));
             }
+            Err(ContentError::Run(error @ Error::NoRoom { .. })) => {
+                names.push(too_large(&component, &error));
+                // Names and classes after it are not held up; the run says at its end that the disk is at fault.
+                session.no_room.get_or_insert(error);
+            }
             Err(ContentError::Run(error)) => return Err(error.into()),
         }
     }
@@ -44,6 +49,12 @@ pub(crate) async fn update(
     names.retain(|name| name.result != ClassResult::Current);
     session.carried.extend(names);
     Err(ContentError::Sources(message))
+}
+
+fn too_large(component: &ComponentName, error: &Error) -> NameOutcome {
+    let message = format!("{component}: {error}");
+    let name = component.to_string();
+    NameOutcome { name, result: ClassResult::Failed, message, fault: Some(Reason::Disk) }
 }
 
 /// Why the first of them was not had, and which more were not. Nothing if all were.

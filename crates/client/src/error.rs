@@ -4,6 +4,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::limits::FREE_BYTES_MIN;
 use crate::os;
 
 /// Why the client could not go on.
@@ -67,6 +68,19 @@ pub enum Error {
     /// The settings of the domain are confidential and cannot be opened here; why not, and what helps.
     #[error("{0}")]
     Sealed(String),
+    /// What is to be installed is larger than what is free (P9): no byte of it was fetched.
+    #[error(
+        "the disk is full for it: {} needs {wanted} bytes, {FREE_BYTES_MIN} must stay free, {free} are free; nothing was \
+         half changed", folder.display()
+    )]
+    NoRoom {
+        /// Where it was to be assembled.
+        folder: PathBuf,
+        /// Bytes that it takes.
+        wanted: u64,
+        /// Bytes that are free.
+        free: u64,
+    },
     /// The disk is full or refuses (P9): nothing was half changed, and the run ended.
     #[error("{what} {} failed: the disk is full, or permission is missing; nothing was half changed", path.display())]
     Storage {
@@ -133,7 +147,7 @@ impl Error {
     /// Whether it is the disk's or the permissions' fault (exit code 4).
     pub fn is_storage(&self) -> bool {
         match self {
-            Self::Storage { .. } => true,
+            Self::Storage { .. } | Self::NoRoom { .. } => true,
             Self::Ended { source, .. } => source.is_storage(),
             _ => false,
         }

@@ -136,7 +136,7 @@ async fn run_classes(session: &mut Session) -> Result<(), Error> {
             }
         }
     }
-    Ok(())
+    session.no_room.take().map_or(Ok(()), Err)
 }
 
 /// Enrols where this client is not a member yet, and renews its certificate where it is time.

@@ -50,6 +50,8 @@ pub(crate) struct Session {
     pub update_agent: Option<headwater_api::report::UpdateAgentReport>,
     /// What the classes run so far came to.
     pub outcomes: Vec<headwater_api::report::ClassOutcome>,
+    /// The first content that was larger than what is free: the run goes on, and ends with it.
+    pub no_room: Option<Error>,
     /// The newer `headwater-client` that was put in place.
     pub replaced: Option<std::path::PathBuf>,
 }
@@ -98,6 +100,7 @@ impl Session {
             troubles: Vec::new(),
             update_agent: None,
             outcomes: Vec::new(),
+            no_room: None,
             replaced: None,
         })
     }

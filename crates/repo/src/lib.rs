@@ -47,7 +47,7 @@ pub use names::{ComponentName, Role, Sequence, TargetName, VersionText};
 pub use paths::FilePath;
 pub use published::Published;
 pub use release_list::{Release, ReleaseList, Step};
-pub use releases::{roll_back, stage_release};
+pub use releases::{remove_releases, roll_back, stage_release};
 pub use root::{RootDraft, SignedRoot, UnsignedRoot};
 pub use sealed::{Cost, Passphrase};
 pub use supply::{Earlier, Lacking, Stock, Stocked, Supply, expected_ages, supply};

@@ -1,4 +1,4 @@
-//! Releases as changes of a draft: publish one, go back to one. Each keeps the release list, its manifests and the
+//! Releases as changes of a draft: publish one, go back to one, take all out. Each keeps the release list, its manifests and the
 //! draft's targets in step.
 
 use jiff::Timestamp;
@@ -58,6 +58,21 @@ pub fn roll_back(draft: &mut Draft, list: &ReleaseList, to: Sequence) -> Result<
     let next = list.rolled_back(to)?;
     draft.add(layout::release_list(next.component()), next.to_bytes())?;
     Ok(next)
+}
+
+/// Takes a component out of what is published, with every release: clients keep what they have. Its sequences are used
+/// up: the next release of that name must have a higher one.
+///
+/// # Errors
+///
+/// `list` is not the one in the draft. The draft is unchanged then.
+pub fn remove_releases(draft: &mut Draft, list: &ReleaseList) -> Result<(), WriteError> {
+    check_present(draft, list.component(), Some(list))?;
+    for release in list.releases() {
+        draft.remove(&list.manifest(release.sequence));
+    }
+    draft.remove(&layout::release_list(list.component()));
+    Ok(())
 }
 
 /// Two publishers who start from the same list must not overwrite each other silently.

@@ -142,6 +142,8 @@ fn releases_are_published_listed_and_rolled_back() {
         &["(1 file,", "only tar, tar.gz and zip are unpacked"],
     );
     world.check("releases show tool", 2, &["tool"]);
+    world.check("releases remove packed", 0, &["packed is no longer published", "clients keep"]);
+    world.check("releases remove packed", 2, &["packed"]);
 }
 
 #[test]

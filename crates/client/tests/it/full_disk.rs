@@ -8,7 +8,7 @@ use headwater_client::Config;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use crate::world::{World, current};
+use crate::world::{NewRelease, World, current};
 
 /// Room for two releases of the world's component beside what must stay free.
 const DISK_MIB: u64 = 32;
@@ -128,4 +128,20 @@ async fn leftovers_of_a_crash_do_not_keep_the_disk_full() {
     disk.sh(&leftover).await;
     assert_eq!(disk.update(&client).await, Some(0), "{}", disk.said());
     assert_eq!(disk.file("client/components/rules/current/rules/changing.txt").await, "release 2\n");
+}
+
+/// What is larger than this disk fails itself and nothing after it; the run still ends as the disk's fault (P8, P9).
+#[tokio::test]
+async fn what_is_too_large_does_not_hold_up_what_comes_after_it() {
+    let mut world = World::new().await;
+    let content = vec![0; 40 * 1024 * 1024];
+    let files: &[(&str, &[u8])] = &[("huge", &content)];
+    world.components().release(&NewRelease { name: "big", sequence: 1, files, ..NewRelease::default() });
+    world.component("rules", 1);
+    let Some(mut disk) = Disk::new(world.folder.path().join("disk")).await else { return };
+    let mut client = world.client("pc-1");
+    client.data = disk.folder.join("client");
+    assert_eq!(disk.update(&client).await, Some(4), "{}", disk.said());
+    assert!(disk.said().contains("big: the disk is full for it"), "{}", disk.said());
+    assert_eq!(disk.file("client/components/rules/current/rules/changing.txt").await, "release 1\n");
 }

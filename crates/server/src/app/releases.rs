@@ -1,4 +1,4 @@
-//! Publishing, showing and rolling back releases (C1, C2, C5).
+//! Publishing, showing, rolling back and removing releases (C1, C2, C5).
 //!
 //! The slow part, taking the archive apart, runs beside everything else; what it stored is held until the release is
 //! signed, and is garbage if it never is.
@@ -7,7 +7,7 @@ use headwater_api::v1::{ComponentAnswer, ComponentView, Hook, PublishOptions, Pu
 use headwater_policy::Class;
 use headwater_repo::{
     Body, BodyFormat, ComponentName, Digest, FileEntry, Manifest, ReleaseList, Sequence, TargetName,
-    VersionText, layout, roll_back, stage_release,
+    VersionText, layout, remove_releases, roll_back, stage_release,
 };
 use serde_json::{Value, json};
 
@@ -181,6 +181,33 @@ impl App {
         self.workshop.wake();
         tracing::info!(%class, %name, to = to.get(), "rolled back");
         Ok(component_view(class, &list, from_vendor))
+    }
+
+    /// Takes a component or program out of what is published, with every release: the way out where there is none to go back
+    /// to. Clients keep what they have. Its versions stay taken, and the next release goes on after its sequences.
+    ///
+    /// # Errors
+    /// Refusals for a name that is not published, and for one of the vendor source, which would bring it back.
+    pub async fn remove_component(&self, class: Class, name: &ComponentName, by: &By) -> Result<()> {
+        let _change = self.change().await;
+        let list = self.release_list(class, name)?.ok_or_else(|| no_component(class, name))?;
+        if self.db.component(class, name).await?.is_some_and(|row| row.from_vendor) {
+            let told = format!(
+                "name: {name} comes from the vendor source, and the next sync would bring it back; go back to an earlier \
+                 release, or remove the vendor source first"
+            );
+            return Err(Refusal::invalid(told).into());
+        }
+        let mut draft = self.draft(class);
+        remove_releases(&mut draft, &list).map_err(failed(class, "removing a component"))?;
+        let staged = self.stage(class, draft, by.now)?;
+        let mut tx = self.db.begin().await?;
+        rows::drop_all(&mut tx, class, name, by.now).await?;
+        let did = by.did("release.remove", format!("{class}/{name}")).before(current_of(&list));
+        self.commit(tx, vec![staged], did).await?;
+        self.workshop.wake();
+        tracing::info!(%class, %name, "removed from what is published");
+        Ok(())
     }
 
     /// Refuses a release whose content is not here: of the vendor's releases between two syncs, only what clients need to

@@ -2,7 +2,7 @@
 
 use headwater_api::v1::{ClassStatus, HistoryItem, Status};
 use headwater_policy::Class;
-use headwater_repo::Role;
+use headwater_repo::{Role, layout};
 use jiff::Timestamp;
 
 use super::App;
@@ -77,7 +77,7 @@ impl App {
         let published = self.published(class);
         let names = match class {
             Class::Settings => self.db.domains().await?.len(),
-            _ => self.db.components(class).await?.len(),
+            _ => published.targets().filter(|(name, ..)| layout::component_of_release_list(name).is_some()).count(),
         };
         let store = self.store(class);
         let blobs = self.db.blobs(class).await?.len();

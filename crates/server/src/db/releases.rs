@@ -184,6 +184,17 @@ pub async fn drop_before(
     Ok(())
 }
 
+/// Notes that no release is listed any more.
+pub async fn drop_all(tx: &mut Tx, class: Class, name: &ComponentName, now: Timestamp) -> Result<()> {
+    sqlx::query("UPDATE release_blobs SET dropped = ? WHERE class = ? AND name = ? AND dropped IS NULL")
+        .bind(now.as_second())
+        .bind(class.to_string())
+        .bind(name.as_str())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
 /// Forgets the blobs of releases that left the list before a time.
 pub async fn forget_blobs(tx: &mut Tx, before: Timestamp) -> Result<()> {
     sqlx::query("DELETE FROM release_blobs WHERE dropped < ?")

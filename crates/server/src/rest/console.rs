@@ -55,6 +55,7 @@ fn content(table: Table<Arc<App>>) -> Table<Arc<App>> {
         .get("/api/v1/releases/{class}/{name}", VIEWER, component)
         .post("/api/v1/releases/{class}/{name}", OPERATOR, publish)
         .post("/api/v1/releases/{class}/{name}/rollback", OPERATOR, roll_back)
+        .delete("/api/v1/releases/{class}/{name}", OPERATOR, remove_component)
         .get("/api/v1/increments", VIEWER, increments)
         .post("/api/v1/increments/pause", OPERATOR, pause_increments)
         .post("/api/v1/increments/resume", OPERATOR, resume_increments)
@@ -197,6 +198,16 @@ async fn roll_back(
 ) -> Result<Json<ComponentView>> {
     let (class, name) = parse_name(&class, &name)?;
     Ok(Json(app.roll_back(class, &name, request.to, &by).await?))
+}
+
+async fn remove_component(
+    State(app): Server,
+    by: By,
+    Named((class, name)): Named<(String, String)>,
+) -> Result<StatusCode> {
+    let (class, name) = parse_name(&class, &name)?;
+    app.remove_component(class, &name, &by).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn increments(State(app): Server) -> Result<Json<IncrementsView>> {

@@ -20,6 +20,10 @@ const SUMMARIES: &[(&str, &str)] = &[
         "POST /api/v1/releases/{class}/{name}/rollback",
         "Goes back to an earlier release; every later one is withdrawn.",
     ),
+    (
+        "DELETE /api/v1/releases/{class}/{name}",
+        "Takes a component or program out of what is published; clients keep what they have.",
+    ),
     ("GET /api/v1/increments", "How far the making of increments is."),
     ("POST /api/v1/increments/pause", "Pauses the making of increments."),
     ("POST /api/v1/increments/resume", "Resumes the making of increments."),

@@ -137,6 +137,31 @@ async fn rollback_withdraws_the_later_releases() {
     assert_eq!(answer["release"]["sequence"], 4);
 }
 
+#[tokio::test]
+async fn what_cannot_be_rolled_back_can_be_taken_out() {
+    let server = Server::start().await;
+    server.publish("components", "other", "1", &[("a", b"other")]).await;
+    server.publish("components", "rules", "1", &[("a", b"broken")]).await;
+    let path = "/api/v1/releases/components/rules";
+    server.refused("DELETE", "/api/v1/releases/programs/rules", None, 404, "not_found").await;
+    server.ok("DELETE", path, None).await;
+    server.refused("GET", path, None, 404, "not_found").await;
+    server.refused("DELETE", path, None, 404, "not_found").await;
+    assert!(server.target(Class::Components, "rules/releases.json").await.is_none());
+    assert!(server.target(Class::Components, "rules/1.json").await.is_none());
+    let status = server.get("/api/v1/status").await;
+    let names = status["classes"].as_array().unwrap().iter().find(|class| class["class"] == "components");
+    assert_eq!(names.unwrap()["names"], 1, "{status}");
+    let app = server.running.app();
+    app.collect_garbage(now() + jiff::SignedDuration::from_hours(2)).await.unwrap();
+    assert_eq!(files(&server.repository(Class::Components).join("blobs")).len(), 1);
+    // Published again it goes on where it stopped, so that clients that had the broken one go forward.
+    let answer = server.publish("components", "rules", "2", &[("a", b"whole")]).await;
+    assert_eq!(answer["release"]["sequence"], 2);
+    let audit = server.get("/api/v1/audit?after=0&limit=1000").await;
+    assert!(audit.to_string().contains("release.remove"), "{audit}");
+}
+
 fn bad_archives() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let special = |path: &str, kind| {
         let mut builder = tar::Builder::new(Vec::new());
