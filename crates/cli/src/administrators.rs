@@ -119,6 +119,7 @@ pub async fn run(arguments: AdministratorsArguments, output: Output) -> Result<E
             let request = AdministratorRequest { name, role };
             let new: NewPassword = console.call(Method::POST, "/api/v1/administrators", &request).await?;
             output.result(&new, |new| password("added", new));
+            check_shown(&new, output)?;
         }
         Command::SetRole { name, role } => {
             let request = AdministratorRoleRequest { role };
@@ -128,6 +129,7 @@ pub async fn run(arguments: AdministratorsArguments, output: Output) -> Result<E
         Command::SetPassword { name } => {
             let new: NewPassword = console.ask(Method::POST, &path(&name, "/password")).await?;
             output.result(&new, |new| password("new password for", new));
+            check_shown(&new, output)?;
             if !output.is_json() {
                 output.note("its sessions have ended; its API tokens go on: see `headwater tokens list`, revoke those that are not to");
             }
@@ -152,6 +154,12 @@ pub async fn run_tokens(arguments: TokensArguments, output: Output) -> Result<Ex
             let request = ApiTokenRequest { name, role, scopes, days: Some(days) };
             let new: NewApiToken = console.call(Method::POST, "/api/v1/tokens", &request).await?;
             output.result(&new, |new| new.token.expose().to_owned());
+            if let Some(lost) = output.lost() {
+                // A token that nobody could be told would go on being good.
+                let path = format!("/api/v1/tokens/{}", segment(&new.details.name));
+                let (): () = console.ask(Method::DELETE, &path).await?;
+                return Err(lost.with_way_out("the token was not shown and is revoked: make it again"));
+            }
             if !output.is_json() {
                 let (name, end) = (&new.details.name, time(new.details.expires));
                 output.note(&format!("token {name}, good until {end}; it is shown this once"));
@@ -164,6 +172,14 @@ pub async fn run_tokens(arguments: TokensArguments, output: Output) -> Result<Ex
         }
     }
     Ok(Exit::Done)
+}
+
+/// A password that was not shown is good for nobody.
+fn check_shown(new: &NewPassword, output: Output) -> Result<(), Failure> {
+    let name = &new.administrator.name;
+    let way_out =
+        format!("the password was not shown: `headwater administrators set-password {name}` makes another");
+    output.lost().map_or(Ok(()), |lost| Err(lost.with_way_out(way_out)))
 }
 
 fn administrators(items: &[AdministratorView]) -> String {

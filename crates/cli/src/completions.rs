@@ -1,7 +1,5 @@
 //! `headwater completions`: a script for a shell.
 
-use std::io;
-
 use clap::Args;
 use clap_complete::Shell;
 use serde_json::json;
@@ -33,7 +31,6 @@ pub fn run(arguments: &CompletionsArguments, output: Output) -> Result<Exit, Fai
         output.result(&json!({"shell": shell, "script": script}), |_| String::new());
         return Ok(Exit::Done);
     }
-    // A reader that went away is not an error.
-    let _ = io::Write::write_all(&mut io::stdout(), &script);
+    output.raw(&script);
     Ok(Exit::Done)
 }

@@ -30,6 +30,7 @@ pub mod releases;
 pub mod repository;
 pub mod server;
 pub mod sources;
+pub mod status;
 pub mod stop;
 pub mod update_agents;
 pub mod vendor;
@@ -68,6 +69,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Server(server::ServerArguments),
+    Status(status::StatusArguments),
     Publish(publish::PublishArguments),
     Releases(releases::ReleasesArguments),
     Increments(increments::IncrementsArguments),
@@ -101,25 +103,32 @@ pub fn main() -> ExitCode {
     let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
         || env::var_os("TERM").is_some_and(|term| term == "dumb");
     let output = Output::new(arguments.json, no_color);
-    let exit = match run(arguments.command, output) {
-        Ok(exit) => exit,
-        Err(failure) => {
-            output.failure(&failure);
-            failure.exit
-        }
-    };
-    ExitCode::from(exit as u8)
+    let ended = run(arguments.command, output).and_then(|exit| output.lost().map_or(Ok(exit), Err));
+    ExitCode::from(exit_code(output, ended))
+}
+
+fn exit_code(output: Output, ended: Result<Exit, Failure>) -> u8 {
+    let exit = ended.unwrap_or_else(|failure| {
+        output.failure(&failure);
+        failure.exit
+    });
+    exit as u8
 }
 
 /// Help and version as asked for; or what is wrong with the arguments, with `--json` as an object on stdout too.
 fn misused(error: &clap::Error) -> ExitCode {
-    // Whoever called has gone away: there is nobody to tell.
+    let output = Output::new(false, true);
+    if !error.use_stderr() {
+        output::keep(error.print());
+        return ExitCode::from(exit_code(output, output.lost().map_or(Ok(Exit::Done), Err)));
+    }
+    // Where stderr is shut there is nobody to tell.
     let _ = error.print();
     let json = env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json");
-    if error.use_stderr() && json {
+    if json {
         let told = error.to_string();
         let message = told.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        println!("{}", Failure::bad_input(message).to_json());
+        output.raw(format!("{}\n", Failure::bad_input(message).to_json()).as_bytes());
     }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::BadInput as u8))
 }
@@ -154,6 +163,7 @@ fn run(command: Command, output: Output) -> Result<Exit, Failure> {
     runtime.block_on(async {
         match command {
             Command::Server(arguments) => server::run(arguments, output).await,
+            Command::Status(arguments) => status::run(arguments, output).await,
             Command::Publish(arguments) => publish::run(arguments, output).await,
             Command::Releases(arguments) => releases::run(arguments, output).await,
             Command::Increments(arguments) => increments::run(arguments, output).await,
@@ -173,7 +183,7 @@ fn run(command: Command, output: Output) -> Result<Exit, Failure> {
             Command::Repo(arguments) => repository::run(arguments, output).await,
             Command::Plan(arguments) => plan::run(arguments, output),
             Command::Demo(arguments) => demo::run(arguments, output).await,
-            Command::Openapi(arguments) => openapi::run(&arguments),
+            Command::Openapi(arguments) => openapi::run(&arguments, output),
             Command::Completions(arguments) => completions::run(&arguments, output),
         }
     })

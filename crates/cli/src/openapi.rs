@@ -1,10 +1,9 @@
 //! `headwater openapi`: the OpenAPI document of the console plane.
 
-use std::io;
-
 use clap::Args;
 
 use crate::failure::{Exit, Failure};
+use crate::output::Output;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -17,8 +16,7 @@ Examples:
 pub struct OpenapiArguments {}
 
 /// Prints the document.
-pub fn run(_: &OpenapiArguments) -> Result<Exit, Failure> {
-    // A reader that went away is not an error.
-    let _ = io::Write::write_all(&mut io::stdout(), headwater_server::openapi().as_bytes());
+pub fn run(_: &OpenapiArguments, output: Output) -> Result<Exit, Failure> {
+    output.raw(headwater_server::openapi().as_bytes());
     Ok(Exit::Done)
 }

@@ -1,14 +1,18 @@
 //! What reaches the terminal: results on stdout (a table, or one JSON object), all else on stderr.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
 
 use comfy_table::{ContentArrangement, Table, TableStyle};
 /// Bytes as a person reads them, the same in both programs.
 pub use headwater_client::narrate::bytes;
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::progress::Progress;
+
+/// Why stdout took something not, the first time that it did not.
+static LOST: OnceLock<io::Error> = OnceLock::new();
 
 /// Where a command's words go.
 #[derive(Debug, Clone, Copy)]
@@ -89,10 +93,35 @@ impl Output {
         Progress::bytes(self.progress, what, total)
     }
 
-    /// Writes to stdout; a reader that went away (`| head`) is not an error.
-    fn stdout(&self, text: &str) {
+    /// The failure of a command whose words did not all reach stdout (a full disk, for one).
+    pub fn lost(&self) -> Option<Failure> {
+        let error = LOST.get()?;
+        let failure = Failure::new(Exit::Disk, format!("cannot write to stdout: {error}"));
+        Some(
+            failure.with_way_out(
+                "what was asked for may be done all the same: look before it is asked for again",
+            ),
+        )
+    }
+
+    /// What is no line: a script, a document.
+    pub fn raw(&self, bytes: &[u8]) {
         let mut stdout = io::stdout().lock();
-        let _ = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+        keep(stdout.write_all(bytes).and_then(|()| stdout.flush()));
+    }
+
+    fn stdout(&self, text: &str) {
+        self.raw(format!("{text}\n").as_bytes());
+    }
+}
+
+/// Remembers what was lost; a reader that went away (`| head`) has what it wanted.
+pub(crate) fn keep(written: io::Result<()>) {
+    if let Err(error) = written
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        // The first one says why; the others say the same.
+        let _ = LOST.set(error);
     }
 }
 

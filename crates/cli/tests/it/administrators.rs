@@ -1,6 +1,7 @@
 //! Signing in from elsewhere, administrators, tokens and the audit log by the command line.
 
 use std::fs;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -123,4 +124,32 @@ fn administrators_tokens_and_what_the_log_says_of_them() {
     let last: Value = serde_json::from_str(exported.lines().last().unwrap()).unwrap();
     assert_eq!((&last["action"], &last["subject"]), (&"domain.add".into(), &"root/x".into()));
     assert!(!exported.contains(token));
+}
+
+/// A secret that cannot be shown is good for nobody, and a command whose words are lost does not say that it went well.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_stdout_does_not_take_is_told() {
+    let world = World::new();
+    let check = |command: &str, word: &str| {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let ran = Command::new(env!("CARGO_BIN_EXE_headwater"))
+            .args(command.split_whitespace())
+            .env("HEADWATER_SERVER", "unix:data/console.sock")
+            .current_dir(world.path())
+            .stdout(full)
+            .output()
+            .unwrap();
+        let told = String::from_utf8(ran.stderr).unwrap();
+        assert_eq!(ran.status.code(), Some(4), "{command}: {told}");
+        assert!(told.contains("cannot write to stdout") && told.contains(word), "{command}: {told}");
+    };
+    check("releases list", "look before");
+    check("releases list --json", "look before");
+    check("--help", "look before");
+    check("completions bash", "look before");
+    check("openapi", "look before");
+    check("administrators add ann --role viewer", "set-password ann");
+    check("tokens create ci --role viewer", "is revoked");
+    assert_eq!(world.json("tokens list")["items"], Value::Array(Vec::new()));
 }

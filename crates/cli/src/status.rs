@@ -1,0 +1,66 @@
+//! `headwater status`: what the server says of itself, its repositories, its jobs, and what there is to do.
+
+use clap::Args;
+use headwater_api::v1::{ClassStatus, JobStatus, Status};
+
+use crate::console::{Console, ServerLocation};
+use crate::failure::{Exit, Failure};
+use crate::output::{Output, bytes, table, time};
+
+const EXAMPLES: &str = "\
+Examples:
+  headwater status
+  headwater status --json";
+
+/// Show the state of the server, its repositories and its jobs, and what an administrator should do
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct StatusArguments {
+    #[command(flatten)]
+    server: ServerLocation,
+}
+
+/// Shows it.
+pub async fn run(arguments: StatusArguments, output: Output) -> Result<Exit, Failure> {
+    let status: Status = Console::new(&arguments.server)?.get("/api/v1/status").await?;
+    output.result(&status, text);
+    Ok(Exit::Done)
+}
+
+fn text(status: &Status) -> String {
+    let class = |class: &ClassStatus| {
+        vec![
+            class.class.clone(),
+            class.names.to_string(),
+            class.targets_version.to_string(),
+            class.root_version.to_string(),
+            time(class.expires),
+            format!("{} in {} blobs", bytes(class.blob_bytes), class.blobs),
+        ]
+    };
+    let job = |job: &JobStatus| {
+        let last = job.last_run.map_or_else(|| "not yet".to_owned(), time);
+        let told = job.error.as_ref().map_or_else(|| job.message.clone(), |error| format!("failed: {error}"));
+        vec![job.name.clone(), last, told]
+    };
+    let classes = table(
+        &["class", "names", "version", "root", "signed until", "content"],
+        status.classes.iter().map(class).collect(),
+        "none",
+    );
+    let jobs = table(&["job", "last run", "what it did"], status.jobs.iter().map(job).collect(), "no jobs");
+    let mut text = format!(
+        "headwater {} at {}, since {}; its clock says {}\nclients {}, update agents {}, policy version {}\n\n{classes}\n\n{jobs}",
+        status.program,
+        status.fleet_url,
+        time(status.started),
+        time(status.server_time),
+        status.clients,
+        status.update_agents,
+        status.policy_version,
+    );
+    for warning in &status.warnings {
+        text.push_str(&format!("\n\nwarning: {warning}"));
+    }
+    text
+}
