@@ -74,6 +74,16 @@ pub async fn run(arguments: PublishArguments, output: Output) -> Result<Exit, Fa
     let published = upload(&console, &release, package, output).await?;
     output.result(&published, |published| {
         let release = &published.release;
+        if published.again {
+            return format!(
+                "{} {} was published before, as release {} of {} with the same content; {} of it lacked here and is stored again",
+                published.name,
+                release.version,
+                release.sequence,
+                published.class,
+                bytes(published.blob_bytes_new),
+            );
+        }
         format!(
             "published {} {} as release {} of {} ({}, {}; {} new to the server)",
             published.name,
@@ -85,7 +95,7 @@ pub async fn run(arguments: PublishArguments, output: Output) -> Result<Exit, Fa
             bytes(published.blob_bytes_new),
         )
     });
-    if !output.is_json() {
+    if !output.is_json() && !published.again {
         output.note("next: clients take it at their next update; `headwater clients list` shows who has");
     }
     Ok(Exit::Done)

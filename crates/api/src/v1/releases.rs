@@ -55,6 +55,9 @@ pub struct Published {
     pub blob_bytes_new: u64,
     /// Version of the class's targets metadata from which clients see it.
     pub targets_version: u64,
+    /// It was published before, with the same content: only what lacked of that was stored.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
 }
 
 /// All components and programs.

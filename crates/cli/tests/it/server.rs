@@ -128,6 +128,8 @@ fn releases_are_published_listed_and_rolled_back() {
             &["published rules", "next: clients take it"],
         );
     }
+    world.check("publish rules --name rules --version 1.1", 0, &["was published before", "same content"]);
+    fs::write(world.path().join("rules/base"), "other").unwrap();
     world.check("publish rules --name rules --version 1.1", 1, &["exists already"]);
     world.check("publish rules --name Rules", 2, &["Rules"]);
     world.check("releases list", 0, &["rules", "1.1", "published here"]);

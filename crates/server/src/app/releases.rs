@@ -6,7 +6,7 @@
 use headwater_api::v1::{ComponentAnswer, ComponentView, Hook, PublishOptions, Published, ReleaseView};
 use headwater_policy::Class;
 use headwater_repo::{
-    Body, BodyFormat, ComponentName, Digest, FileEntry, Manifest, ReleaseList, Sequence, TargetName,
+    Body, BodyFormat, ComponentName, Digest, FileEntry, Manifest, ReleaseList, Role, Sequence, TargetName,
     VersionText, layout, remove_releases, roll_back, stage_release,
 };
 use serde_json::{Value, json};
@@ -103,7 +103,7 @@ impl App {
     /// Publishes an archive as a new release.
     ///
     /// # Errors
-    /// Refusals for a bad archive, a taken version, a name of the vendor source; disk and signing errors. Nothing is
+    /// Refusals for a bad archive, a version that was published with other content, a name of the vendor source; disk and signing errors. Nothing is
     /// published then.
     pub async fn publish(
         &self,
@@ -113,13 +113,16 @@ impl App {
         by: &By,
     ) -> Result<Published> {
         let now = by.now;
-        self.next_sequence(&release).await?;
+        self.turn(&release).await?;
         let files = self.store_files(release.class, archive, format).await?;
         self.reach(CrashPoint::Bodies)?;
 
         let _change = self.change().await;
         // Load, again: somebody may have been faster.
-        let sequence = self.next_sequence(&release).await?;
+        let sequence = match self.turn(&release).await? {
+            Turn::Next(sequence) => sequence,
+            Turn::Again(manifest) => return self.publish_again(&release, &manifest, &files, by).await,
+        };
         let list = self.release_list(release.class, &release.name)?;
         let before = list.as_ref().map(current_of);
         // Decide.
@@ -143,16 +146,34 @@ impl App {
         self.commit(tx, vec![staged], did.before(json!(before)).after(current_of(&list))).await?;
         self.workshop.wake();
         // Answer.
-        let new = || files.iter().filter(|file| file.new);
         tracing::info!(class = %release.class, name = %release.name, version = %release.version, "published");
-        Ok(Published {
-            class: release.class.to_string(),
-            name: release.name.to_string(),
-            release: release_view(list.current()),
-            blobs_new: new().count() as u64,
-            blob_bytes_new: new().map(|file| file.body.size).sum(),
-            targets_version,
-        })
+        Ok(published(release.class, &list, list.current(), &files, targets_version))
+    }
+
+    /// Takes the content of a release that is published: a server that was restored without it has it again.
+    async fn publish_again(
+        &self,
+        release: &NewRelease,
+        manifest: &Manifest,
+        files: &[StoredFile],
+        by: &By,
+    ) -> Result<Published> {
+        let (class, name) = (release.class, &release.name);
+        let sorted = |mut manifest: Manifest| {
+            manifest.files.sort_by(|a, b| a.path.cmp(&b.path));
+            manifest
+        };
+        if sorted(release.manifest(manifest.sequence, files)) != sorted(manifest.without_increments()) {
+            return Err(version_exists(release));
+        }
+        let list = self.release_list(class, name)?.ok_or_else(|| no_component(class, name))?;
+        let known = list.release(manifest.sequence).ok_or_else(|| version_exists(release))?;
+        let version = self.published(class).version(Role::Targets);
+        let told = Published { again: true, ..published(class, &list, known, files, version) };
+        let did = by.did("release.publish_again", format!("{class}/{name}"));
+        self.record(did.after(json!({"version": release.version.as_str(), "blobs": told.blobs_new}))).await?;
+        tracing::info!(%class, %name, version = %release.version, blobs = told.blobs_new, "published before; its content is here");
+        Ok(told)
     }
 
     /// Makes an earlier release current again and withdraws the later ones (C5).
@@ -264,23 +285,25 @@ impl App {
         self.data.read_repository(class, &layout::target(name, &digest)).map(Some)
     }
 
-    async fn next_sequence(&self, release: &NewRelease) -> Result<Sequence> {
-        let component = self.db.component(release.class, &release.name).await?;
+    async fn turn(&self, release: &NewRelease) -> Result<Turn> {
+        let (class, name) = (release.class, &release.name);
+        let component = self.db.component(class, name).await?;
         if component.is_some_and(|row| row.from_vendor) {
-            return Err(Refusal::NameOfVendor(release.name.to_string()).into());
+            return Err(Refusal::NameOfVendor(name.to_string()).into());
         }
-        let known = self.db.releases(release.class, &release.name).await?;
-        if known.iter().any(|row| row.version == release.version.as_str()) {
-            return Err(Refusal::Exists {
-                what: "version",
-                name: format!("{} of {}", release.version, release.name),
-                way_out: "publish under a new version; one that was published never changes",
-            }
-            .into());
+        let known = self.db.releases(class, name).await?;
+        if let Some(row) = known.iter().find(|row| row.version == release.version.as_str()) {
+            let sequence =
+                Sequence::new(row.sequence).map_err(|error| Refusal::invalid(error.to_string()))?;
+            let bytes = self.target(class, &layout::manifest(name, sequence))?;
+            let manifest = Manifest::parse(&bytes.ok_or_else(|| version_exists(release))?)
+                .map_err(|error| Error::Corrupt { what: "release manifest", reason: error.to_string() })?;
+            return Ok(Turn::Again(Box::new(manifest)));
         }
-        let floor = self.db.sequence_floor(release.class).await?;
+        let floor = self.db.sequence_floor(class).await?;
         let next = known.last().map_or(0, |row| row.sequence).max(floor) + 1;
-        Ok(Sequence::new(next).map_err(|error| Refusal::invalid(error.to_string()))?)
+        let next = Sequence::new(next).map_err(|error| Refusal::invalid(error.to_string()))?;
+        Ok(Turn::Next(next))
     }
 
     async fn store_files(
@@ -295,6 +318,42 @@ impl App {
         })
         .await
         .map_err(|error| Error::Corrupt { what: "archive task", reason: error.to_string() })?
+    }
+}
+
+/// What a release that somebody wants to publish would be.
+enum Turn {
+    /// The next one, with this sequence.
+    Next(Sequence),
+    /// The one that has its version already, if the content is the same.
+    Again(Box<Manifest>),
+}
+
+fn version_exists(release: &NewRelease) -> Error {
+    Refusal::Exists {
+        what: "version",
+        name: format!("{} of {}", release.version, release.name),
+        way_out: "publish under a new version; one that was published never changes",
+    }
+    .into()
+}
+
+fn published(
+    class: Class,
+    list: &ReleaseList,
+    release: &headwater_repo::Release,
+    files: &[StoredFile],
+    targets_version: u64,
+) -> Published {
+    let new = || files.iter().filter(|file| file.new);
+    Published {
+        class: class.to_string(),
+        name: list.component().to_string(),
+        release: release_view(release),
+        blobs_new: new().count() as u64,
+        blob_bytes_new: new().map(|file| file.body.size).sum(),
+        targets_version,
+        again: false,
     }
 }
 

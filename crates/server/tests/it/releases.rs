@@ -162,6 +162,31 @@ async fn what_cannot_be_rolled_back_can_be_taken_out() {
     assert!(audit.to_string().contains("release.remove"), "{audit}");
 }
 
+/// A server that was restored without the bodies of releases gets them again (C1).
+#[tokio::test]
+async fn the_same_content_under_the_same_version_brings_back_what_lacks() {
+    let server = Server::start().await;
+    server.publish("components", "rules", "1", &[("a", b"first"), ("b", b"second")]).await;
+    server.publish("components", "rules", "2", &[("a", b"third")]).await;
+    let blobs = server.repository(Class::Components).join("blobs");
+    let before = files(&blobs);
+    std::fs::remove_dir_all(&blobs).unwrap();
+    std::fs::create_dir(&blobs).unwrap();
+    for (content, status) in [(&b"changed"[..], 409), (&b"first"[..], 201)] {
+        let (got, answer) = server.upload(UPLOAD, tar(&[("b", b"second"), ("a", content)])).await;
+        assert_eq!(got, status, "{answer}");
+        if status == 201 {
+            assert_eq!((&answer["again"], &answer["release"]["sequence"]), (&json!(true), &json!(1)));
+        }
+    }
+    let view = server.get("/api/v1/releases/components/rules").await;
+    assert_eq!((&view["current"], view["releases"].as_array().unwrap().len()), (&json!(2), 2));
+    server.running.app().collect_garbage(now() + jiff::SignedDuration::from_hours(2)).await.unwrap();
+    let again = files(&blobs);
+    assert_eq!((before.len(), again.len()), (3, 2));
+    assert!(again.iter().all(|blob| before.contains(blob)), "{again:?}");
+}
+
 fn bad_archives() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let special = |path: &str, kind| {
         let mut builder = tar::Builder::new(Vec::new());
