@@ -49,11 +49,13 @@ impl Door {
     }
 }
 
+const REVOKED: &str = "this client's key was revoked";
+
 /// The decision alone.
 fn judge(admission: &Admission, peer: Option<&Peer>, path: &str, now: Timestamp) -> Verdict {
     let refused = match peer {
         None => "show a certificate of this fleet (`headwater-client enrol` gets one)",
-        Some(peer) if admission.revoked.contains(&peer.key) => "this client's key was revoked",
+        Some(peer) if admission.revoked.contains(&peer.key) => REVOKED,
         Some(peer) if !peer.is_good_at(now) => "this client's certificate has run out; renew it",
         Some(_) => return Verdict::Member,
     };
@@ -73,8 +75,9 @@ pub(crate) async fn guard(
     match door.judge(peer.as_ref(), request.uri().path(), now()) {
         Verdict::Refused(why) => {
             tracing::debug!(client = peer.map(|peer| peer.client.to_string()), why, "refused");
-            // Not 403: for who fetches, that says that a file is not there.
-            (StatusCode::UNAUTHORIZED, format!("{why}\n")).into_response()
+            // As the server answers: whom it knows and does not want, a certificate helps no more.
+            let status = if why == REVOKED { StatusCode::FORBIDDEN } else { StatusCode::UNAUTHORIZED };
+            (status, format!("{why}\n")).into_response()
         }
         verdict => {
             request.extensions_mut().insert(verdict);

@@ -56,13 +56,16 @@ pub fn lock(path: &Path) -> io::Result<Locked> {
             let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
             Ok(Locked::Held(Lock { _file: file }))
         }
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            let _ = (&mut file).take(32).read_to_string(&mut holder);
-            Ok(Locked::Busy(holder.trim().to_owned()))
-        }
+        Err(TryLockError::WouldBlock) => Ok(Locked::Busy(holder(&mut file))),
         Err(TryLockError::Error(error)) => Err(error),
     }
+}
+
+/// What stands in a lock file; a full disk, or the moment between taking and writing it, leaves nothing.
+fn holder(file: &mut File) -> String {
+    let mut holder = String::new();
+    let _ = file.take(32).read_to_string(&mut holder);
+    if holder.trim().is_empty() { "unknown".to_owned() } else { holder.trim().to_owned() }
 }
 
 /// Who holds the lock on `path`; `None` if nobody does. Only asks: nothing is made or written.
@@ -78,11 +81,7 @@ pub fn lock_holder(path: &Path) -> io::Result<Option<String>> {
     };
     match file.try_lock_shared() {
         Ok(()) => Ok(None),
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            let _ = (&mut file).take(32).read_to_string(&mut holder);
-            Ok(Some(holder.trim().to_owned()))
-        }
+        Err(TryLockError::WouldBlock) => Ok(Some(holder(&mut file))),
         Err(TryLockError::Error(error)) => Err(error),
     }
 }

@@ -200,7 +200,10 @@ async fn an_update_agent_serves_members_alone_and_not_the_revoked() {
         report
             .attempts
             .iter()
-            .filter(|attempt| attempt.reason == Some(Reason::HttpStatus) && attempt.detail.contains("401"))
+            .filter(|attempt| {
+                attempt.reason == Some(Reason::HttpStatus)
+                    && ["401", "403"].iter().any(|code| attempt.detail.contains(code))
+            })
             .map(|attempt| attempt.source.clone())
             .collect::<std::collections::BTreeSet<_>>()
     };

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use headwater_api::report::Reason;
 use headwater_repo::VerifyError;
+use jiff::Timestamp;
 
 use crate::limits::DETAIL_LENGTH_MAX;
 use crate::store::StoreError;
@@ -81,6 +82,14 @@ impl Fault {
             _ => Reason::Missing,
         };
         Self::new(reason, format!("{url}: {error}"))
+    }
+
+    /// Names this computer's clock where it decided: a wrong one makes good metadata look expired.
+    pub(crate) fn by_clock(mut self, now: Timestamp) -> Self {
+        if self.reason == Reason::Expired {
+            self.detail.push_str(&format!("; this computer's clock says {now:.0}, and may be wrong"));
+        }
+        self
     }
 }
 

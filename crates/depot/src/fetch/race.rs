@@ -179,6 +179,7 @@ impl Race<'_> {
             let detail = format!("{url}: not good under root {version}, which another source has: {error}");
             let expired = matches!(error, VerifyError::Expired { .. });
             Fault::new(if expired { Reason::Expired } else { Reason::WrongSignature }, detail)
+                .by_clock(self.walk.clock.now())
         })
     }
 

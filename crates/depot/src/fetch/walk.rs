@@ -103,7 +103,7 @@ impl Walk {
     ) -> Result<Option<TargetDescription>, FetchError> {
         let refused = |error| FetchError::NoSource {
             what: format!("the description of {name}"),
-            last: Fault::of_metadata(&error, name.as_str()),
+            last: Fault::of_metadata(&error, name.as_str()).by_clock(self.clock.now()),
         };
         // One lookup more than roles that may be visited: each round loads one.
         for _ in 0..=ROLES_VISITED_MAX {
@@ -168,7 +168,8 @@ impl Walk {
     ) -> Result<u64, Fault> {
         let source = &self.sources[source];
         let http = self.fetcher.http(source);
-        let refused = |file: &str, error| Fault::of_metadata(&error, &source.metadata(file));
+        let refused =
+            |file: &str, error| Fault::of_metadata(&error, &source.metadata(file)).by_clock(self.clock.now());
         for _ in 0..ROOT_ROTATIONS_MAX {
             let wanted = trusted.root_wanted();
             let Some(bytes) = http.small(&source.metadata(&wanted.file), wanted.length_max, activity).await?

@@ -62,6 +62,9 @@ async fn check_falls_through(
     let want = [(result, Some(reason)), (AttemptResult::Used, None)];
     assert_eq!(told(&attempts), want, "{name}: {attempts:?}");
     assert!(!attempts[0].detail.is_empty(), "{name}: a fault without a word");
+    if reason == Reason::Expired {
+        assert!(attempts[0].detail.contains("this computer's clock says 20"), "{name}: {attempts:?}");
+    }
     assert!(began.elapsed() < settings().idle_timeout, "{name}: took {:?}", began.elapsed());
 }
 
