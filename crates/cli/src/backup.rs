@@ -176,7 +176,7 @@ pub async fn restore(arguments: RestoreArguments, output: Output) -> Result<Exit
     if !output.is_json() {
         output.note("next: start the server at the address that the lost one had; revoke again what was revoked since the backup");
         if !has_bodies {
-            output.note("the backup has no bodies of releases: publish again, under new versions, what clients shall still fetch from this server");
+            output.note("the backup has no bodies of releases: publish again what clients shall still fetch from this server: the same content under the same versions, or new ones");
         }
     }
     Ok(Exit::Done)
@@ -235,6 +235,7 @@ fn roots_in(folder: &Path) -> Result<Vec<(Class, Vec<u8>)>, Failure> {
 fn failed(error: &Error) -> Failure {
     let exit = match error {
         Error::Disk { .. } => Exit::Disk,
+        Error::BackupPassphrase(_) => Exit::BadInput,
         _ if error.is_disk_full() => Exit::Disk,
         _ => Exit::Failed,
     };

@@ -141,6 +141,7 @@ pub async fn list(console: &Console, domain: Option<&str>) -> Result<ClientsAnsw
 fn clients_text(answer: &ClientsAnswer) -> String {
     let rows = answer.items.iter().map(|client| {
         let role = if client.update_agent { "update agent" } else { "" };
+        let key = if client.no_key { "none: refused" } else { "good" };
         let versions: Vec<String> =
             client.versions.iter().map(|(class, version)| format!("{class} {version}")).collect();
         vec![
@@ -148,12 +149,13 @@ fn clients_text(answer: &ClientsAnswer) -> String {
             client.domain.clone(),
             client.addresses.join(" "),
             role.to_owned(),
+            key.to_owned(),
             versions.join(", "),
             time(client.last_seen),
         ]
     });
     let empty = "no client has checked in yet\nnext: `headwater clients enrol-bundle --out FILE`, then `headwater-client enrol FILE`";
-    table(&["id", "domain", "addresses", "role", "has", "last seen"], rows.collect(), empty)
+    table(&["id", "domain", "addresses", "role", "key", "has", "last seen"], rows.collect(), empty)
 }
 
 fn client_text(client: &ClientView) -> String {

@@ -97,7 +97,14 @@ fn not_started(error: &StartError) -> Failure {
         }
         _ => Exit::Failed,
     };
-    Failure::new(exit, chain(error))
+    let failure = Failure::new(exit, chain(error));
+    match error {
+        StartError::Open(error) if error.is_database_damaged() => failure.with_way_out(
+            "server.db in the data folder is damaged: keep that folder as it is, and make the server anew from a backup \
+             (`headwater restore`), or put a copy of the whole data folder in its place",
+        ),
+        _ => failure,
+    }
 }
 
 fn log_to_stderr(json: bool) {

@@ -15,7 +15,7 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Component, Path, PathBuf};
 
-use headwater_repo::{Digest, Hasher, Passphrase, sealed};
+use headwater_repo::{Digest, Hasher, KeyError, Passphrase, sealed};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -133,10 +133,9 @@ fn unpack_within(
     let file = File::open(backup).doing(|| format!("cannot read {}", backup.display()))?;
     let mut tar = tar::Archive::new(file);
     let (mut found, mut listing) = (BTreeMap::new(), None);
-    let damaged = |error: std::io::Error| refused(format!("{} cannot be read: {error}", backup.display()));
-    for entry in tar.entries().map_err(damaged)? {
-        let mut entry = entry.map_err(damaged)?;
-        let path = entry.path().map_err(damaged)?.into_owned();
+    for entry in tar.entries().map_err(|error| unreadable(backup, true, &error))? {
+        let mut entry = entry.map_err(|error| unreadable(backup, found.is_empty(), &error))?;
+        let path = entry.path().map_err(|error| unreadable(backup, found.is_empty(), &error))?.into_owned();
         let name = member_name(&path, entry.header().entry_type())?;
         if listing.is_some() {
             return Err(refused(format!("{} has members that no backup has", backup.display())));
@@ -169,6 +168,16 @@ fn unpack_within(
     Ok(listing)
 }
 
+/// Never what is in the file: it may be anything, somebody's secrets too.
+fn unreadable(backup: &Path, at_once: bool, error: &std::io::Error) -> Error {
+    let path = backup.display();
+    refused(match error.raw_os_error() {
+        Some(_) => format!("{path} cannot be read: {error}"),
+        None if at_once => format!("{path} is no backup: `headwater backup` makes one"),
+        None => format!("{path} was damaged or cut off"),
+    })
+}
+
 fn open_keys(
     sealed_keys: &Path,
     folder: &Path,
@@ -176,11 +185,10 @@ fn open_keys(
     limits: &Limits,
 ) -> Result<()> {
     let Some(passphrase) = passphrase else {
-        return Err(refused("the backup's keys are encrypted: their passphrase is needed".to_owned()));
+        return Err(Error::BackupPassphrase(KeyError::PassphraseNeeded));
     };
     let bytes = fs::read(sealed_keys).doing(|| format!("cannot read {}", sealed_keys.display()))?;
-    let plain = sealed::open(&bytes, passphrase)
-        .map_err(|error| refused(format!("the backup's keys cannot be opened: {error}")))?;
+    let plain = sealed::open(&bytes, passphrase).map_err(Error::BackupPassphrase)?;
     let damaged = |error: std::io::Error| refused(format!("the backup's keys cannot be read: {error}"));
     make_folder(folder)?;
     for entry in tar::Archive::new(plain.as_slice()).entries().map_err(damaged)? {
@@ -319,6 +327,15 @@ mod tests {
         assert_eq!((limits.members, limits.listing_bytes), (BACKUP_MEMBERS_MAX, BACKUP_LISTING_BYTES_MAX));
         check(1, BACKUP_KEY_BYTES_MAX, &limits, None);
         check(1, BACKUP_KEY_BYTES_MAX + 1, &limits, Some("longer than"));
+    }
+
+    #[test]
+    fn of_a_file_that_is_no_backup_nothing_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notes");
+        fs::write(&path, "my secret is 4711\n".repeat(100)).unwrap();
+        let told = unpack(&path, &folder.path().join("new"), None).unwrap_err().to_string();
+        assert!(told.contains("is no backup") && !told.contains("secret"), "{told}");
     }
 
     #[test]

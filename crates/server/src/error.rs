@@ -84,6 +84,9 @@ pub enum Error {
         /// Why, and what would do.
         reason: String,
     },
+    /// The keys in a backup do not open.
+    #[error("the backup's keys cannot be opened: {0}; give the passphrase that the backup was made with")]
+    BackupPassphrase(headwater_repo::KeyError),
     /// A test asked for a crash here.
     #[error("stopped at {0:?} as a test asked")]
     Crash(crate::app::CrashPoint),
@@ -92,13 +95,26 @@ pub enum Error {
 /// SQLite's primary result codes for a disk that is full or refuses (SQLITE_IOERR, SQLITE_FULL, SQLITE_CANTOPEN).
 const SQLITE_DISK_CODES: [u32; 3] = [10, 13, 14];
 
+/// SQLite's primary result codes for a file that is damaged or no database (SQLITE_CORRUPT, SQLITE_NOTADB).
+const SQLITE_DAMAGED_CODES: [u32; 2] = [11, 26];
+
 impl Error {
+    /// The database is damaged.
+    #[must_use]
+    pub fn is_database_damaged(&self) -> bool {
+        self.has_sqlite_code(&SQLITE_DAMAGED_CODES)
+    }
+
     /// The database could not write because of the disk.
     #[must_use]
     pub fn is_disk_full(&self) -> bool {
+        self.has_sqlite_code(&SQLITE_DISK_CODES)
+    }
+
+    fn has_sqlite_code(&self, codes: &[u32]) -> bool {
         let Self::Database(sqlx::Error::Database(error)) = self else { return false };
         let code = error.code().and_then(|code| code.parse::<u32>().ok());
-        code.is_some_and(|code| SQLITE_DISK_CODES.contains(&(code & 0xff)))
+        code.is_some_and(|code| codes.contains(&(code & 0xff)))
     }
 }
 
@@ -273,6 +289,9 @@ pub enum Refusal {
     /// The key belongs to the fleet no longer.
     #[error("this key was revoked; to come back, the client needs a new key and a new bundle")]
     KeyRevoked,
+    /// The client has no key that could be revoked.
+    #[error("client {0} has no key to revoke: it was revoked before, or never enrolled")]
+    NoKey(String),
     /// Nobody of that id is enrolled.
     #[error("client {0} is not enrolled; enrol it with a bundle made by `headwater clients enrol-bundle`")]
     NotEnrolled(String),

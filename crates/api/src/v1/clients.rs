@@ -57,6 +57,9 @@ pub struct ClientView {
     /// Its key; none: it has none, or it was revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<IdentityView>,
+    /// Nobody of the fleet answers it: its key was revoked, or it never had one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_key: bool,
     /// Its latest report (in lists: none).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_report: Option<Report>,

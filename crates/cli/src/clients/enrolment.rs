@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use headwater_api::bundle::EnrolBundle;
-use headwater_api::v1::{EnrolBundleRequest, IdentityView, RevokedView, StrangersAnswer, TokensAnswer};
+use headwater_api::v1::{
+    ClientView, EnrolBundleRequest, IdentityView, RevokedView, StrangersAnswer, TokensAnswer,
+};
 use reqwest::Method;
 use serde_json::json;
 
@@ -48,6 +50,10 @@ pub async fn enrol_bundle(
     let bundle: EnrolBundle = console.call(Method::POST, "/api/v1/enrol-tokens", &request).await?;
     file.add(&serde_json::to_vec_pretty(&bundle).expect("a wire message always serialises"))?;
     file.keep()?;
+    let stranger = match &request.client {
+        Some(id) => is_unknown(console, id).await?,
+        None => false,
+    };
     let uses = request.uses.unwrap_or(1);
     let expires = bundle.token_expires;
     let written = json!({
@@ -69,6 +75,12 @@ pub async fn enrol_bundle(
             // The bundle does not name the client, and an endpoint's own name for itself may be another.
             request.client.as_deref().map_or_else(String::new, |id| format!(" --id {}", one_line(id)))
         ));
+        if stranger {
+            let id = request.client.as_deref().map(one_line).unwrap_or_default();
+            output.note(&format!(
+                "note: no client {id} is known yet: who enrols with this file is a new one; check the spelling, and revoke the token if it is wrong"
+            ));
+        }
         if bundle.server_urls.iter().all(|url| is_loopback(url)) {
             output.note(&format!(
                 "warning: it leads to {}, which other computers cannot reach: set fleet_listen and fleet_url in the server's configuration first",
@@ -77,6 +89,14 @@ pub async fn enrol_bundle(
         }
     }
     Ok(())
+}
+
+async fn is_unknown(console: &Console, id: &str) -> Result<bool, Failure> {
+    match console.get::<ClientView>(&format!("/api/v1/clients/{}", segment(id))).await {
+        Ok(_) => Ok(false),
+        Err(failure) if failure.code.as_deref() == Some("not_found") => Ok(true),
+        Err(failure) => Err(failure),
+    }
 }
 
 /// Whether a URL leads to the machine that it is asked on.

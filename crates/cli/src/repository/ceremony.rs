@@ -24,6 +24,7 @@ pub fn init(
         ))
         .with_way_out("give another folder, or maintain it with publish, refresh and rotate"));
     }
+    keys.refuse_other_keys()?;
     if root_threshold > root_keys {
         return Err(Failure::bad_input(format!("{root_threshold} of {root_keys} root keys can never sign"))
             .with_way_out("lower --root-threshold"));

@@ -43,6 +43,18 @@ impl KeyFolder {
         }
     }
 
+    /// Refuses a folder that has keys: who steals the keys of one repository should not have those of another.
+    pub fn refuse_other_keys(&self) -> Result<(), Failure> {
+        let unreadable = |error| Failure::file("read the key folder", &self.path, &error);
+        for entry in fs::read_dir(&self.path).map_err(unreadable)? {
+            if entry.map_err(unreadable)?.path().extension().is_some_and(|extension| extension == "pem") {
+                let told = format!("{} has the keys of another repository", self.path.display());
+                return Err(Failure::bad_input(told).with_way_out("give --keys a folder of its own"));
+            }
+        }
+        Ok(())
+    }
+
     /// Makes a key for a role and writes it.
     pub fn make(&self, role: Role) -> Result<SecretKey, Failure> {
         let key = generate()?;

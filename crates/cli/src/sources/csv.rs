@@ -1,7 +1,7 @@
 //! The source list as CSV (S6): one line an entry, `ipv4,ipv6,source,classes`.
 //!
 //! `source` is `update_agent:ID`, `vendor` or a URL; `classes` belongs to a URL and has blanks between the
-//! words. Quoting is that of RFC 4180. Whether ranges, prefixes and URLs are well formed is for the server.
+//! words. Quoting is that of RFC 4180. Whether sources can be reached by whom an entry selects is for the server.
 
 use headwater_api::policy::{EntryDocument, SelectorDocument, SourceDocument};
 
@@ -40,8 +40,18 @@ fn quoted(field: &str) -> String {
     }
 }
 
-/// Reads entries; every problem is told with its line.
+/// Reads entries; every problem is told with its line, also those of ranges, prefixes and URLs.
 pub fn read(text: &str) -> Result<Vec<EntryDocument>, Vec<String>> {
+    read_rows(text, |entry, number| {
+        let problems = entry.read(number).err().unwrap_or_default();
+        problems.into_iter().map(|problem| problem.message).collect()
+    })
+}
+
+fn read_rows(
+    text: &str,
+    check: impl Fn(&EntryDocument, u32) -> Vec<String>,
+) -> Result<Vec<EntryDocument>, Vec<String>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut records = records(text).map_err(|problem| vec![problem])?.into_iter();
     let header = records
@@ -53,12 +63,16 @@ pub fn read(text: &str) -> Result<Vec<EntryDocument>, Vec<String>> {
     }
     let mut entries = Vec::new();
     let mut problems = Vec::new();
-    for (line, fields) in records {
-        match entry(&fields) {
-            Ok(entry) => entries.push(entry),
-            Err(problem) => problems
-                .push(format!("line {line} (entry {}): {problem}", entries.len() + problems.len() + 1)),
-        }
+    for (number, (line, fields)) in (1..).zip(records) {
+        let found = match entry(&fields) {
+            Ok(entry) => {
+                let found = check(&entry, number);
+                entries.push(entry);
+                found
+            }
+            Err(problem) => vec![problem],
+        };
+        problems.extend(found.into_iter().map(|problem| format!("line {line} (entry {number}): {problem}")));
     }
     if problems.is_empty() { Ok(entries) } else { Err(problems) }
 }
@@ -161,7 +175,7 @@ mod tests {
     use headwater_api::policy::{EntryDocument, SelectorDocument, SourceDocument};
     use proptest::prelude::{Just, Strategy, any, prop, prop_oneof, proptest};
 
-    use super::{HEADER, read, write};
+    use super::{HEADER, read, read_rows, write};
 
     fn text() -> impl Strategy<Value = String> {
         "[ -~\n\u{e9}]{1,12}".prop_filter("a field of its own", |text| !text.is_empty())
@@ -190,7 +204,7 @@ mod tests {
             // A spreadsheet may write other line ends, but not inside of quotes.
             let plain = !entries.iter().any(|entry| format!("{entry:?}").contains("\\n"));
             let written = if crlf && plain { written.replace('\n', "\r\n") } else { written };
-            assert_eq!(read(&written), Ok(entries));
+            assert_eq!(read_rows(&written, |_, _| Vec::new()), Ok(entries));
         }
     }
 
@@ -207,6 +221,11 @@ mod tests {
                 "line 5 (entry 3): it names no source",
             ],
         );
+        // Rows that cannot be read hide none that are read and wrong.
+        let told = read(&format!("{HEADER}\na,b\n10.0.0.9-10.0.0.1,,vendor,\n,2001:db8::/129,vendor,\n"))
+            .unwrap_err();
+        let begins: Vec<&str> = told.iter().filter_map(|problem| problem.get(..16)).collect();
+        assert_eq!(begins, ["line 2 (entry 1)", "line 3 (entry 2)", "line 4 (entry 3)"], "{told:?}");
         check("\"10.0.0.1", &["line 2: a quote is not closed"]);
         check("\"10.0.0.1\"x,,vendor,", &["line 2: text follows a closed quote"]);
         assert_eq!(

@@ -269,8 +269,8 @@ fn what_cannot_be_restored_is_refused_and_leaves_nothing() {
     let restore = "restore backup/headwater.tar --data data";
     let with_pass = format!("{restore} --keys-passphrase-file etc/backup-passphrase");
     let roots = "--root-keys root-keys --passphrase-file root-pass";
-    refused(&format!("{restore} {roots}"), 1, "their passphrase is needed");
-    refused(&format!("{restore} --keys-passphrase-file root-pass {roots}"), 1, "passphrase is wrong");
+    refused(&format!("{restore} {roots}"), 2, "it needs its passphrase");
+    refused(&format!("{restore} --keys-passphrase-file root-pass {roots}"), 2, "passphrase is wrong");
     refused(&with_pass, 1, "1 of its keys, and 0");
     refused(
         &format!("{with_pass} --root-keys root-keys --passphrase-file etc/backup-passphrase"),

@@ -39,6 +39,7 @@ impl App {
             let gaps = identities::gaps(&mut db, id).await?;
             view.identity = Some(identity_view(identity, gaps));
         }
+        view.no_key = view.identity.is_none();
         Ok(view)
     }
 
@@ -59,7 +60,12 @@ impl App {
         let rows = self.db.clients(domain, after.unwrap_or_default(), limit).await?;
         let next = (rows.len() == limit as usize).then(|| rows.last().map(|row| row.id.clone())).flatten();
         let policy = self.db.policy_now().await?;
-        Ok((rows.into_iter().map(|row| client_view(row, &policy.document.update_agents)).collect(), next))
+        let keyless = self.db.clients_without_key().await?;
+        let view = |row: ClientRow| {
+            let no_key = keyless.contains(&row.id);
+            ClientView { no_key, ..client_view(row, &policy.document.update_agents) }
+        };
+        Ok((rows.into_iter().map(view).collect(), next))
     }
 
     /// Files clients under another domain: all or none.
@@ -303,6 +309,7 @@ fn client_view(row: ClientRow, agents: &[headwater_api::policy::UpdateAgentDocum
         first_seen: row.first_seen,
         last_seen: row.last_seen,
         identity: None,
+        no_key: false,
         last_report: None,
     }
 }

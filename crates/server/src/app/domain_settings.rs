@@ -20,7 +20,7 @@ pub(crate) fn apply(set: &DomainSettings, edit: SettingsEdit) -> Result<DomainSe
     for (key, value) in edit.settings {
         // An unknown key is refused even where it is to be cleared.
         let alone = BTreeMap::from([(key.clone(), value.clone())]);
-        document(&alone).map_err(|error| Refusal::invalid(format!("settings: {key}: {error}")))?;
+        document(&alone).map_err(|error| unreadable(&key, &value, &error))?;
         match value {
             Value::Null => set.settings.remove(&key),
             value => set.settings.insert(key, value),
@@ -40,6 +40,22 @@ pub(crate) fn apply(set: &DomainSettings, edit: SettingsEdit) -> Result<DomainSe
     }
     check(&set)?;
     Ok(set)
+}
+
+/// Says what a setting must be, in words of people who do not know the program's own.
+fn unreadable(key: &str, value: &Value, error: &serde_json::Error) -> Refusal {
+    let told = error.to_string();
+    let Some((_, wanted)) = told.split_once(", expected ").filter(|_| !told.starts_with("unknown")) else {
+        return Refusal::invalid(format!("settings: {told}"));
+    };
+    let wanted = match wanted {
+        "a sequence" => "a list of texts, as in [\"program\", \"argument\"]",
+        "a boolean" => "true or false",
+        "u32" | "u64" => "a whole number",
+        "a string" => "a text",
+        other => other,
+    };
+    Refusal::invalid(format!("settings: {key} is {value} and must be {wanted}"))
 }
 
 /// Refuses what may not be set at a domain.

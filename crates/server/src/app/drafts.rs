@@ -309,11 +309,8 @@ fn apply(draft: &mut Draft, edit: Edit) -> Result<()> {
 }
 
 fn refused_edit(refusal: EditRefusal) -> crate::error::Error {
-    let entry = match refusal {
-        EditRefusal::NoSuchEntry { number, .. } => Some(number),
-        EditRefusal::Full(_) => None,
-    };
-    invalid_list(vec![Problem { entry, message: refusal.to_string() }])
+    // The message names the entry that there is not.
+    invalid_list(vec![Problem::general(refusal.to_string())])
 }
 
 fn not_taken(current: &Policy, imported: &Draft) -> Vec<String> {

@@ -77,7 +77,10 @@ impl App {
         let published = self.published(class);
         let names = match class {
             Class::Settings => self.db.domains().await?.len(),
-            _ => published.targets().filter(|(name, ..)| layout::component_of_release_list(name).is_some()).count(),
+            _ => published
+                .targets()
+                .filter(|(name, ..)| layout::component_of_release_list(name).is_some())
+                .count(),
         };
         let store = self.store(class);
         let blobs = self.db.blobs(class).await?.len();

@@ -1,6 +1,6 @@
 //! Clients and their reports (P12).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use headwater_api::report::Report;
 use headwater_api::v1::StoredReport;
@@ -51,6 +51,13 @@ impl Db {
         .fetch_all(self.read())
         .await?;
         rows.iter().map(client).collect()
+    }
+
+    /// Those whose key was revoked, or who never had one.
+    pub async fn clients_without_key(&self) -> Result<BTreeSet<String>> {
+        let query = "SELECT id FROM clients WHERE id NOT IN (SELECT client FROM identities)";
+        let ids: Vec<String> = sqlx::query_scalar(query).fetch_all(self.read()).await?;
+        Ok(ids.into_iter().collect())
     }
 
     /// How many clients there are.

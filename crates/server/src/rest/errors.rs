@@ -47,7 +47,7 @@ fn table(error: &Error) -> Row {
         Error::Repository { .. } => {
             internal("signing", "the server could not sign; its log says why. Nothing was published")
         }
-        Error::Backup { .. } => internal("backup", &error.to_string()),
+        Error::Backup { .. } | Error::BackupPassphrase(_) => internal("backup", &error.to_string()),
         Error::FolderInUse { .. } | Error::FolderShared { .. } => {
             internal("data_folder", "the server cannot work on its data folder; its log says why")
         }
@@ -72,7 +72,7 @@ fn refused(refusal: &Refusal) -> (StatusCode, &'static str, Option<Value>) {
         Refusal::InvalidList(problems) => {
             (S::UNPROCESSABLE_ENTITY, "invalid_list", Some(problems_json(problems)))
         }
-        Refusal::NotFound { .. } => (S::NOT_FOUND, "not_found", None),
+        Refusal::NotFound { .. } | Refusal::NoKey(_) => (S::NOT_FOUND, "not_found", None),
         Refusal::NoVendor => (S::NOT_FOUND, "no_vendor", None),
         Refusal::Exists { .. } => (S::CONFLICT, "exists", None),
         Refusal::NameOfVendor(_) => (S::CONFLICT, "name_of_vendor", None),

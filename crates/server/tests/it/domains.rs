@@ -89,7 +89,11 @@ async fn bad_settings_change_nothing() {
         (json!({"settings": {"pol": null}}), "pol"),
         (json!({"settings": {"poll_interval_minutes": 0}}), "poll_interval_minutes"),
         (json!({"settings": {"poll_interval_minutes": 129_601}}), "129600"),
-        (json!({"settings": {"poll_interval_minutes": "5"}}), "poll_interval_minutes"),
+        (
+            json!({"settings": {"poll_interval_minutes": "5"}}),
+            "poll_interval_minutes is \"5\" and must be a whole number",
+        ),
+        (json!({"settings": {"probe_command": "x"}}), "probe_command is \"x\" and must be a list of texts"),
         (json!({"settings": {"download_from_vendor": true}, "files": {"../x": "y"}}), ".."),
         (json!({"files": {"/etc/passwd": "y"}}), "/etc/passwd"),
         (json!({"files": {"a": "y", "a/b": "y"}}), "folder"),

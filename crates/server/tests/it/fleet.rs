@@ -151,13 +151,16 @@ async fn a_revoked_client_is_refused_at_once_on_an_open_connection_too() {
     let mut pc = Endpoint::enrolled(&server, "pc-1", "root").await;
     let timestamp = "/settings/metadata/timestamp.json";
     assert_eq!(pc.get(timestamp).await.0, 200);
+    assert_eq!(server.get("/api/v1/clients").await["items"][0]["no_key"], Value::Null);
     server.ok("POST", "/api/v1/clients/pc-1/revoke", None).await;
+    assert_eq!(server.get("/api/v1/clients").await["items"][0]["no_key"], true);
     assert_eq!(pc.get(timestamp).await, (403, "revoked".to_owned()));
     assert_eq!(code(&pc.state(Kind::CheckIn, &pc.check_in_body()).await), (403, "revoked"));
     assert_eq!(code(&pc.renew().await), (403, "not_enrolled"));
     let bundle = server.bundle(json!({})).await;
     assert_eq!(code(&pc.enrol(&bundle).await), (403, "revoked"), "a new token does not help the old key");
-    server.refused("POST", "/api/v1/clients/pc-1/revoke", None, 404, "not_found").await;
+    let told = server.refused("POST", "/api/v1/clients/pc-1/revoke", None, 404, "not_found").await;
+    assert_eq!(told["message"], "client pc-1 has no key to revoke: it was revoked before, or never enrolled");
     let strangers = server.get("/api/v1/strangers").await["items"].clone();
     let noted = strangers.as_array().unwrap().iter().find(|one| one["reason"] == "revoked").unwrap();
     assert_eq!((&noted["client"], &noted["key"]), (&json!("pc-1"), &json!(pc.key.fingerprint().to_string())));

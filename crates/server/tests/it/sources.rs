@@ -104,6 +104,9 @@ async fn the_1025th_entry_is_refused_by_every_way_in() {
     let one = json!({"edits": [add_edit(RANGE, A)]});
     let error = server.refused("POST", &format!("{path}/edits"), Some(one), 422, "invalid_list").await;
     assert!(error["message"].as_str().unwrap().contains("1024"), "{error}");
+    let none = json!({"edits": [{"op": "remove", "numbers": [2000]}]});
+    let error = server.refused("POST", &format!("{path}/edits"), Some(none), 422, "invalid_list").await;
+    assert!(!error["message"].as_str().unwrap().contains("entry 2000: there"), "{error}");
     let draft = server.get(path).await;
     assert_eq!((urls(&draft["policy"]).len(), &draft["revision"]), (1024, &json!(1)));
     // By edits alone.

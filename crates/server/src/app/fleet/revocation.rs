@@ -21,11 +21,7 @@ impl App {
         let _change = self.change().await;
         let client = self.known_client(id).await?;
         let mut tx = self.db.begin().await?;
-        let identity = rows::of_client(&mut tx, id).await?.ok_or_else(|| Refusal::NotFound {
-            what: "key of client",
-            name: id.to_owned(),
-            way_out: "it was revoked already, or never enrolled; look at the client",
-        })?;
+        let identity = rows::of_client(&mut tx, id).await?.ok_or_else(|| Refusal::NoKey(id.to_owned()))?;
         let revoked = revoke(&mut tx, &identity, now).await?;
         let staged = self.stage_fleet(&mut tx, std::slice::from_ref(&client.domain), now).await?;
         let did = by.did("client.revoke", id).before(json!({"key": revoked.key, "until": revoked.until}));
