@@ -66,6 +66,9 @@ pub fn status(status: &Status) -> String {
                 "Identity: key {}, certificate until {}",
                 identity.key, identity.certificate_end
             );
+            if let Some(why) = &identity.refused {
+                let _ = writeln!(out, "Refused at the last check-in: {why}");
+            }
         }
     }
     match &status.daemon {

@@ -86,8 +86,16 @@ impl Server {
                     serde_json::from_str(&answer).map_err(|error| Unsaid::Lost(error.to_string()))
                 });
                 match answer {
-                    Ok(answer) => return Some((answer, (*way).clone())),
-                    Err(error) => tracing::info!(%way, %error, "the check-in failed"),
+                    Ok(answer) => {
+                        state.refused = None;
+                        return Some((answer, (*way).clone()));
+                    }
+                    Err(error) => {
+                        tracing::info!(%way, %error, "the check-in failed");
+                        if let Unsaid::Refused(403, why) = error {
+                            state.refused = Some(why);
+                        }
+                    }
                 }
             }
             None

@@ -57,6 +57,9 @@ pub struct State {
     /// No check-in by update agents before this time.
     #[serde(default)]
     pub carried_not_before: Option<Timestamp>,
+    /// Why the fleet let this client in no longer at its last check-in; none: it did not say so.
+    #[serde(default)]
+    pub refused: Option<String>,
     /// Number of the newest check-in.
     #[serde(default)]
     pub check_in_number: u64,
@@ -105,6 +108,7 @@ impl Default for State {
             check_in_failures: 0,
             check_in_not_before: None,
             carried_not_before: None,
+            refused: None,
             check_in_number: 0,
             renewal_number: 0,
             renewal_tried: None,

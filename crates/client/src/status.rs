@@ -55,6 +55,8 @@ pub struct IdentityStatus {
     pub key: String,
     /// When its certificate ends; it is renewed long before.
     pub certificate_end: String,
+    /// Why the fleet refused it at the last check-in, however good its certificate looks; none: it did not.
+    pub refused: Option<String>,
     /// The names and addresses at which its certificate lets it serve others.
     pub serves_at: Vec<String>,
 }
@@ -87,6 +89,7 @@ pub fn status(config: &Config) -> Result<Status, Error> {
         program: env!("CARGO_PKG_VERSION").to_owned(),
         identity: Member::load(&folder, &config.id)?.map(|member| IdentityStatus {
             key: member.keys.key.fingerprint().to_string(),
+            refused: state.refused.clone(),
             certificate_end: member.chain.not_after().to_string(),
             serves_at: member.chain.served_names().to_vec(),
         }),

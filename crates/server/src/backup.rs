@@ -188,7 +188,10 @@ fn open_keys(
         return Err(Error::BackupPassphrase(KeyError::PassphraseNeeded));
     };
     let bytes = fs::read(sealed_keys).doing(|| format!("cannot read {}", sealed_keys.display()))?;
-    let plain = sealed::open(&bytes, passphrase).map_err(Error::BackupPassphrase)?;
+    let plain = sealed::open(&bytes, passphrase).map_err(|error| match error {
+        KeyError::WrongPassphrase => Error::BackupPassphrase(error),
+        other => refused(format!("the backup's keys cannot be opened: {other}")),
+    })?;
     let damaged = |error: std::io::Error| refused(format!("the backup's keys cannot be read: {error}"));
     make_folder(folder)?;
     for entry in tar::Archive::new(plain.as_slice()).entries().map_err(damaged)? {

@@ -86,6 +86,7 @@ fn refusals_leave_the_repository_as_it_was() {
     };
     let publish = ["repo", "publish", "public", "--keys", "keys", "rules", "--name"];
     check(&["repo", "init", "public", "--keys", "keys"], 2, "already");
+    check(&["repo", "init", "other", "--keys", "keys"], 2, "the keys of another repository");
     check(&[&publish[..], &["rules", "--version", "1.1"]].concat(), 1, "has a release 1.1 already");
     check(&[&publish[..], &["Rules", "--version", "2"]].concat(), 2, "`Rules`");
     check(&[&publish[..], &["rules", "--version", "2", "--install", "x"]].concat(), 2, "--class programs");

@@ -211,6 +211,10 @@ async fn an_update_agent_serves_members_alone_and_not_the_revoked() {
     let before = heard();
     let report = update(&client).await;
     assert_eq!(heard(), before, "the server at once, whoever carries");
+    assert!(
+        status(&client).unwrap().identity.unwrap().refused.is_some(),
+        "its certificate looks as good as ever"
+    );
     assert_eq!(refused(report), [].into(), "the update agent does not know it yet");
     agent.update(RunOptions::default()).await.unwrap();
     let report = update(&client).await;

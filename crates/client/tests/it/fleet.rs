@@ -255,7 +255,7 @@ async fn renew(State(fleet): State<Fleet>, Json(statement): Json<Statement>) -> 
 async fn check_in(State(fleet): State<Fleet>, Json(statement): Json<Statement>) -> Response {
     let mut inner = fleet.lock();
     let Some((client, number, body)) = inner.statement(statement, Kind::CheckIn) else {
-        return StatusCode::UNAUTHORIZED.into_response();
+        return StatusCode::FORBIDDEN.into_response();
     };
     let known = inner.known.get_mut(client.as_str()).unwrap();
     assert!(number > known.taken.check_in, "numbers of check-ins rise");
