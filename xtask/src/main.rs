@@ -22,10 +22,10 @@ usage: cargo xtask COMMAND
   ci                       format, lints, tidy, licences and bans, test
   lint                     what `ci` runs before the tests
   tidy                     the project's own rules: dependency table, lengths, headers, words
-  bench increments --data DIR [--series a,b] [--distances 1,2,5,14] [--peers x,y] [--json FILE] [--reuse FILE] [--write]
+  bench increments --data DIR [--series a,b] [--distances 1,2,5,14] [--peers x,y] [--json FILE] [--reuse FILE [--only-reuse]] [--write]
                            our increments beside other tools: bytes, CPU time, memory; DIR has a folder for each series and
-                           in it a file for each release. --json keeps the rows, --reuse takes those of other tools that are
-                           still true, --write writes the tables and the chart of docs/benchmarks anew
+                           in it a file for each release. --json keeps the rows, --reuse takes those that are still true
+                           (--only-reuse: and measures nothing), --write writes the tables and the chart of docs/benchmarks anew
 
 environment:
   HEADWATER_FEEDS               folder with real series: each folder a component, each file in it a release

@@ -48,6 +48,26 @@ pub struct Row {
 }
 
 impl Row {
+    /// Nothing measured yet.
+    fn blank(ready: &Ready, pair: &Pair) -> Result<Self> {
+        let Ready { peer, version } = ready;
+        Ok(Self {
+            series: pair.series.clone(),
+            distance: pair.distance,
+            peer: peer.key.to_owned(),
+            version: version.clone(),
+            encode: peer.encode.to_owned(),
+            decode: peer.decode.to_owned(),
+            from: tools::sha256(&pair.base)?,
+            to: tools::sha256(&pair.new)?,
+            bytes: 0,
+            encode_seconds: 0.0,
+            decode_seconds: f64::INFINITY,
+            decode_memory: 0,
+            reused: false,
+        })
+    }
+
     /// Was this measured with the same tool, asked the same, on the same files?
     fn answers(&self, other: &Self) -> bool {
         let key = |row: &Self| {
@@ -73,28 +93,21 @@ impl Bench {
         Ok(Self { folder, server, programs, earlier })
     }
 
+    /// What an earlier run measured of one tool on one pair.
+    pub fn earlier(&self, ready: &Ready, pair: &Pair) -> Result<Option<Row>> {
+        let blank = Row::blank(ready, pair)?;
+        let found = self.earlier.iter().find(|earlier| earlier.answers(&blank));
+        // The same release may stand at another distance in another data folder.
+        Ok(found.map(|it| Row { series: blank.series, distance: blank.distance, reused: true, ..it.clone() }))
+    }
+
     /// Measures one tool on one pair, or finds that it was.
     pub fn row(&self, ready: &Ready, pair: &Pair) -> Result<Row> {
-        let Ready { peer, version } = ready;
-        let mut row = Row {
-            series: pair.series.clone(),
-            distance: pair.distance,
-            peer: peer.key.to_owned(),
-            version: version.clone(),
-            encode: peer.encode.to_owned(),
-            decode: peer.decode.to_owned(),
-            from: tools::sha256(&pair.base)?,
-            to: tools::sha256(&pair.new)?,
-            bytes: 0,
-            encode_seconds: 0.0,
-            decode_seconds: f64::INFINITY,
-            decode_memory: 0,
-            reused: false,
-        };
-        if let Some(earlier) = self.earlier.iter().find(|earlier| earlier.answers(&row)) {
-            // The same release may stand at another distance in another data folder.
-            return Ok(Row { series: row.series, distance: row.distance, reused: true, ..earlier.clone() });
+        if let Some(earlier) = self.earlier(ready, pair)? {
+            return Ok(earlier);
         }
+        let mut row = Row::blank(ready, pair)?;
+        let peer = ready.peer;
         self.lay_out(pair)?;
         let start = self.start(peer)?;
         self.shell(peer.before_encode)?;

@@ -39,13 +39,13 @@ pub struct Options {
     peers: Option<Vec<String>>,
     json: Option<PathBuf>,
     reuse: Option<PathBuf>,
+    only_reuse: bool,
     write: bool,
 }
 
 impl Options {
     /// From the words after `bench increments`.
     pub fn parse(words: &[&str]) -> Result<Self> {
-        let mut data = None;
         let mut options = Self {
             data: PathBuf::new(),
             series: None,
@@ -53,30 +53,39 @@ impl Options {
             peers: None,
             json: None,
             reuse: None,
+            only_reuse: false,
             write: false,
         };
         let mut words = words.iter();
         while let Some(word) = words.next() {
-            if *word == "--write" {
-                options.write = true;
-                continue;
-            }
-            let value = words.next().with_context(|| format!("`{word}` needs a value"))?;
             match *word {
-                "--data" => data = Some(value.into()),
-                "--series" => options.series = Some(list(value)?),
-                "--distances" => options.distances = list(value)?,
-                "--peers" => options.peers = Some(list(value)?),
-                "--json" => options.json = Some(value.into()),
-                "--reuse" => options.reuse = Some(value.into()),
-                _ => bail!("`bench increments` does not know `{word}`"),
+                "--write" => options.write = true,
+                "--only-reuse" => options.only_reuse = true,
+                _ => options.take(word, words.next())?,
             }
         }
-        options.data = data.context("`bench increments` needs `--data DIR`, a folder of series")?;
+        if options.data.as_os_str().is_empty() {
+            bail!("`bench increments` needs `--data DIR`, a folder of series");
+        }
         if options.distances.contains(&0) {
             bail!("a distance counts releases, from 1 on");
         }
         Ok(options)
+    }
+
+    /// A word that has a value.
+    fn take(&mut self, word: &str, value: Option<&&str>) -> Result<()> {
+        let value = value.with_context(|| format!("`{word}` needs a value"))?;
+        match word {
+            "--data" => self.data = value.into(),
+            "--series" => self.series = Some(list(value)?),
+            "--distances" => self.distances = list(value)?,
+            "--peers" => self.peers = Some(list(value)?),
+            "--json" => self.json = Some(value.into()),
+            "--reuse" => self.reuse = Some(value.into()),
+            _ => bail!("`bench increments` does not know `{word}`"),
+        }
+        Ok(())
     }
 
     fn peers(&self) -> Result<Vec<&'static Peer>> {
@@ -111,8 +120,11 @@ pub fn increments(options: &Options) -> Result<()> {
         .iter()
         .flat_map(|(tools, pairs)| pairs.iter().flat_map(|pair| tools.iter().map(move |tool| (tool, pair))));
     for (tool, pair) in work {
-        match bench.row(tool, pair) {
-            Ok(row) => {
+        let row =
+            if options.only_reuse { bench.earlier(tool, pair) } else { bench.row(tool, pair).map(Some) };
+        match row {
+            Ok(None) => {}
+            Ok(Some(row)) => {
                 println!("  {}", said(&row));
                 rows.push(row);
                 // Whatever ends the run, what was measured is not lost.
