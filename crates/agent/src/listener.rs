@@ -42,6 +42,8 @@ pub struct Trust {
     pub key: Arc<ClientKey>,
     /// Whose certificates it believes.
     pub cas: Vec<CaCertificate>,
+    /// Whose certificates get as far as the door, which tells them to renew.
+    pub given_up: Vec<CaCertificate>,
     /// Who is let in.
     pub admission: Admission,
     /// Base URL of the server's fleet listener, to which it carries.
@@ -163,12 +165,17 @@ impl Listener {
             return Ok(());
         };
         self.door.set(trust.admission.clone());
-        let same =
-            |held: &Trust| held.chain == trust.chain && held.cas == trust.cas && held.server == trust.server;
+        let same = |held: &Trust| {
+            held.chain == trust.chain
+                && held.server == trust.server
+                && held.cas == trust.cas
+                && held.given_up == trust.given_up
+        };
         if self.trust.as_ref().is_some_and(same) {
             return Ok(());
         }
-        let config = tls::server_config(&trust.chain, &trust.key, &trust.cas, Anonymous::Allowed);
+        let clients = [trust.cas.as_slice(), &trust.given_up].concat();
+        let config = tls::server_config(&trust.chain, &trust.key, &clients, Anonymous::Allowed);
         let made = config.and_then(|config| Ok((config, way(trust)?)));
         let (config, way) =
             made.map_err(|error| format!("the update agent's certificate is of no use: {error}"))?;

@@ -40,6 +40,9 @@ pub struct RenewalRequest {
     pub request: String,
     /// The public key that secrets for this client are sealed to from now on (base64).
     pub seal_key: String,
+    /// The certificate that it has and the bridges above it (PEM): to a server that does not know the key it proves that the fleet once did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
 }
 
 /// What a client is given.

@@ -32,6 +32,9 @@ pub struct SignedPolicy {
 pub struct FleetDocument {
     /// Every certificate of the fleet CA that is in use (PEM), the newest first.
     pub ca: Vec<String>,
+    /// Certificates of CAs that the fleet has given up (PEM): theirs are good for nothing but to be told to renew.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub given_up_ca: Vec<String>,
     /// Public keys that the server signs its answers with, the newest first.
     #[serde(default)]
     pub answer_keys: Vec<String>,

@@ -80,7 +80,8 @@ pub struct RestoreArguments {
     keys: Option<PathBuf>,
     #[command(flatten)]
     holders: Holders,
-    /// Where newer roots than the backup's may be: a mirror, what an update agent serves, the roots beside root keys
+    /// Where newer roots than the backup's may be: a mirror, what an update agent serves, the roots beside root keys. What a
+    /// copy of the settings there says was revoked since the backup is revoked
     #[arg(long, value_name = "FOLDER")]
     newer_roots: Vec<PathBuf>,
     /// Write the roots to be signed into a file, and wait for them
@@ -138,6 +139,15 @@ pub async fn restore(arguments: RestoreArguments, output: Output) -> Result<Exit
     )
     .await
     .map_err(|error| failed(&error))?;
+    let mut revoked = Vec::new();
+    for folder in arguments.newer_roots.iter().filter(|folder| folder.join("settings/targets").is_dir()) {
+        match restore.take_revocations(folder, &newer, now).await {
+            Ok(clients) => revoked.extend(clients),
+            Err(error) => {
+                output.note(&format!("no revocations are taken from {}: {}", folder.display(), chain(&error)))
+            }
+        }
+    }
     let mut carried = match &arguments.signed_root {
         Some(file) => {
             let carried = roots::read(file)?;
@@ -170,11 +180,22 @@ pub async fn restore(arguments: RestoreArguments, output: Output) -> Result<Exit
     }
     let (made, has_bodies) = (restore.made(), restore.has_bodies());
     restore.finish().await.map_err(|error| failed(&error))?;
-    output.result(&json!({"data": arguments.data, "backup_made": made, "roots": published}), |_| {
-        format!("{} is as it was at {}, with new online keys", arguments.data.display(), time(made))
+    let told = json!({"data": arguments.data, "backup_made": made, "roots": published, "revoked": revoked});
+    output.result(&told, |_| {
+        let mut text =
+            format!("{} is as it was at {}, with new online keys", arguments.data.display(), time(made));
+        if !revoked.is_empty() {
+            text.push_str(&format!("\nrevoked since then, and again now: {}", revoked.join(", ")));
+        }
+        text
     });
     if !output.is_json() {
-        output.note("next: start the server at the address that the lost one had; revoke again what was revoked since the backup");
+        output.note(&format!(
+            "next: start the server at the address that the lost one had\nwhat was done after {} has to be done again: releases, \
+             the source list, domains, administrators, and clients removed or revoked\nclients that enrolled after it: headwater \
+             clients strangers",
+            time(made)
+        ));
         if !has_bodies {
             output.note("the backup has no bodies of releases: publish again what clients shall still fetch from this server: the same content under the same versions, or new ones");
         }

@@ -20,6 +20,7 @@ Examples:
   headwater clients revoke-token 3
   headwater clients revoke pc-17
   headwater clients strangers
+  headwater clients readmit pc-17 pc-18 --domain root/paris
   headwater clients list --domain root/paris
   headwater clients show pc-17
   headwater clients reports pc-17 --limit 5
@@ -79,6 +80,8 @@ enum Command {
     },
     /// List those who ask and are not known
     Strangers,
+    /// Take clients in again that enrolled after the backup that this server was restored from
+    Readmit(enrolment::ReadmitArguments),
     /// Show what clients said of their runs, newest first
     Reports {
         /// Only this client's
@@ -115,6 +118,7 @@ pub async fn run(arguments: ClientsArguments, output: Output) -> Result<Exit, Fa
         Command::RevokeToken { number } => enrolment::revoke_token(&console, number, output).await?,
         Command::Revoke { id } => enrolment::revoke(&console, &id, output).await?,
         Command::Strangers => enrolment::strangers(&console, output).await?,
+        Command::Readmit(wanted) => return enrolment::readmit(&console, wanted, output).await,
         Command::Reports { id, limit } => {
             let client = id.map(|id| format!("&client={}", segment(&id))).unwrap_or_default();
             let reports: ReportsAnswer =

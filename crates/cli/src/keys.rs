@@ -4,6 +4,7 @@
 //! holders of the root keys wherever they are, and brought back. `rotate` and `renew` do all three where the holders'
 //! folders are at hand; `export-root`, `sign-root` and `import-root` are the same steps through files.
 
+mod fleet;
 pub mod holder;
 pub mod passphrase;
 pub mod place;
@@ -34,7 +35,8 @@ Examples:
   headwater keys renew --root-keys /media/stick/root-keys   before the root expires
   headwater keys rotate timestamp --root-keys /media/stick/root-keys
   headwater keys rotate online --root-keys /media/stick/root-keys
-  headwater keys rotate ca
+  headwater keys rotate ca                                  --at-once, when it was stolen
+  headwater keys rotate answer
   headwater keys export-root --out roots.json               for holders on other machines
   headwater keys sign-root roots.json --root-keys /media/stick/root-keys
   headwater keys import-root roots.json
@@ -70,6 +72,9 @@ enum Command {
         /// Whose
         #[arg(required = true)]
         what: Vec<Rotated>,
+        /// With `ca`, when it was stolen: certificates of the one before are good for nothing any more but to get another
+        #[arg(long)]
+        at_once: bool,
         #[command(flatten)]
         place: PlaceArguments,
         #[command(flatten)]
@@ -163,16 +168,25 @@ enum Rotated {
     Root,
     /// The fleet's CA, on the server; needs no root key
     Ca,
+    /// The key that the server signs its answers to clients with; needs no root key
+    Answer,
+    /// The key that enrolments are sealed to; needs no root key
+    Seal,
 }
 
 impl Rotated {
+    /// Needs no root key, and a server.
+    fn is_of_fleet(self) -> bool {
+        matches!(self, Self::Ca | Self::Answer | Self::Seal)
+    }
+
     fn roles(self) -> &'static [Role] {
         match self {
             Self::Targets => &[Role::Targets],
             Self::Snapshot => &[Role::Snapshot],
             Self::Timestamp => &[Role::Timestamp],
             Self::Online => &[Role::Targets, Role::Snapshot, Role::Timestamp],
-            Self::Root | Self::Ca => &[],
+            Self::Root | Self::Ca | Self::Answer | Self::Seal => &[],
         }
     }
 }
@@ -190,23 +204,22 @@ pub async fn run(arguments: KeysArguments, output: Output) -> Result<Exit, Failu
         Command::Renew { place, holders } => {
             change(&place, &holders, &[], None, now, output).await?;
         }
-        Command::Rotate { what, place, holders, new_roots } => {
+        Command::Rotate { what, at_once, place, holders, new_roots } => {
             if what.contains(&Rotated::Root) == new_roots.new_root_keys.is_empty() {
                 return Err(Failure::bad_input("`rotate root` and --new-root-keys go together")
                     .with_way_out("make the new keys with `headwater keys init --offline --out FOLDER`, then give that folder"));
             }
-            if what.contains(&Rotated::Ca) {
+            if let Some(fleet) = what.iter().find(|what| what.is_of_fleet()) {
                 if what.len() > 1 {
-                    return Err(Failure::bad_input("the CA is no signing key: `rotate ca` goes alone"));
+                    return Err(Failure::bad_input(
+                        "`rotate ca`, `answer` and `seal` go alone: no root key signs them",
+                    ));
                 }
-                let rotated = place.open()?.rotate_ca().await?;
-                output.result(&rotated, |ca| {
-                    format!(
-                        "the fleet has CA {} now; certificates of the one before stay good until they end",
-                        ca.number
-                    )
-                });
+                fleet::rotate(&place.open()?, *fleet, at_once, output).await?;
                 return Ok(Exit::Done);
+            }
+            if at_once {
+                return Err(Failure::bad_input("--at-once goes with `rotate ca`"));
             }
             change(&place, &holders, &what, Some(&new_roots), now, output).await?;
         }

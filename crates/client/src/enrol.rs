@@ -22,6 +22,8 @@ use crate::identity;
 use crate::in_force::{self, InForce};
 use crate::limits::{CERTIFICATE_WAIT_MAX, ENROL_TRIES_MAX, ENROL_WAIT_MAX, RENEWAL_BACK_OFF};
 use crate::member::{Believed, Keys, Member, internal};
+use crate::run::Trigger;
+use crate::session::Session;
 use crate::spool::Spool;
 use crate::state::State;
 use crate::way::{self, Unsaid, Way};
@@ -110,32 +112,36 @@ pub(crate) async fn member(
     Ok(member)
 }
 
-/// Renews the certificate if it is time: at two thirds of its life, and when the signed policy gives an update agent
-/// other addresses than it is good for. One that has run out is renewed by proving the key alone. Says the new one.
+/// Renews the certificate if it is time: at two thirds of its life, when the signed policy gives an update agent other
+/// addresses than it is good for, when its CA is none of the fleet any more, and when the server has refused this client.
+/// One that has run out is renewed by proving the key alone; to a server that has lost the key, the certificate shows that
+/// this client was a member. Says the new one.
 pub(crate) async fn renewed(
+    session: &mut Session,
     member: &Member,
     believed: &Believed,
-    ways: &[Way],
-    folder: &DataFolder,
-    in_force: &InForce,
-    state: &mut State,
-    now: Timestamp,
 ) -> Result<Option<Member>, Error> {
+    let ways = session.ways();
+    let Session { folder, in_force, state, options, now, .. } = session;
+    let now = *now;
     let back_off = SignedDuration::try_from(RENEWAL_BACK_OFF).unwrap_or(SignedDuration::ZERO);
     let lately = state.renewal_tried.is_some_and(|tried| now.duration_since(tried).abs() < back_off);
-    if !is_due(member, in_force, now) || lately {
+    let wanted = is_due(member, believed, in_force, now) || state.refused.is_some();
+    // A person who asks again has done something about it.
+    if !wanted || (lately && options.trigger == Trigger::Poll) {
         return Ok(None);
     }
     let request = RenewalRequest {
         format: FORMAT,
         request: member.keys.key.signing_request(&member.id).map_err(internal)?,
         seal_key: member.keys.seal.public().to_string(),
+        certificate: Some(member.chain.to_pem()),
     };
     let body = serde_json::to_string(&request).map_err(|error| Error::Internal(error.to_string()))?;
     // The way may carry a certificate that has run out no more: the statement proves the key.
     let http = way::http(believed.nameless_tls()?)?;
     let mut last = String::new();
-    for way in ways {
+    for way in &ways {
         let sequence = state.next_renewal(now);
         let statement = Statement::sign(&member.keys.key, &member.id, Kind::Renewal, sequence, body.clone());
         let statement = serde_json::to_vec(&statement.map_err(internal)?)
@@ -143,7 +149,9 @@ pub(crate) async fn renewed(
         let read = |answer: &[u8]| certificate(answer, believed, &member.id, Kind::Renewal, sequence);
         match ask(&http, std::slice::from_ref(way), "renew", &statement, read).await {
             Ok(answer) => {
-                state.renewal_tried = None;
+                // Where it is refused all the same, another will not help soon.
+                state.renewal_tried = state.refused.take().map(|_| now);
+                state.check_ins_are_taken();
                 return Member::keep(folder, &member.id, &member.keys, &answer.certificate).map(Some);
             }
             // Told to come later, it comes after its own pause, which is longer.
@@ -151,20 +159,23 @@ pub(crate) async fn renewed(
         }
     }
     state.renewal_tried = Some(now);
-    tracing::warn!(
-        "the certificate could not be renewed; it is good until {}: {last}",
-        member.chain.not_after()
-    );
+    match &state.refused {
+        Some(_) => tracing::warn!("the server does not take this client in: {last}"),
+        None => tracing::warn!(
+            "the certificate could not be renewed; it is good until {}: {last}",
+            member.chain.not_after()
+        ),
+    }
     Ok(None)
 }
 
 /// The decision alone.
-fn is_due(member: &Member, in_force: &InForce, now: Timestamp) -> bool {
+fn is_due(member: &Member, believed: &Believed, in_force: &InForce, now: Timestamp) -> bool {
     let wanted = in_force.update_agent().map(|agent| agent.addresses().to_vec()).unwrap_or_default();
     let served = member.chain.served_names();
     let role_changed = wanted.is_empty() != served.is_empty()
         || wanted.iter().any(|address| !served.contains(&address.to_string()));
-    member.chain.renewal_due(now) || role_changed
+    member.chain.renewal_due(now) || role_changed || !member.chain.is_issued_by(&believed.cas)
 }
 
 /// Where to enrol: the bundle's URLs of the server that this client's families can reach (S5), in order, then the update agents that its policy gives this client.

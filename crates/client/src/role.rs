@@ -6,6 +6,7 @@ use std::time::Duration;
 use headwater_agent::{Admission, Hold, Holding, Part, Shelf, Trust, hold as hold_class, own_addresses};
 use headwater_api::report::UpdateAgentReport;
 use headwater_depot::serve::ServeLimits;
+use headwater_identity::CaCertificate;
 use headwater_policy::Class;
 
 use crate::assemble::installed_files;
@@ -121,11 +122,18 @@ fn trust(config: &Config, folder: &DataFolder, in_force: &InForce) -> Result<Opt
     let fleet = state.policy.and_then(|policy| policy.fleet).unwrap_or_default();
     // What is no fingerprint is nobody's.
     let revoked = fleet.revoked.iter().filter_map(|revoked| revoked.key.parse().ok()).collect();
+    let given_up: Vec<_> =
+        fleet.given_up_ca.iter().filter_map(|pem| CaCertificate::from_pem(pem).ok()).collect();
     Ok(Some(Trust {
         chain: member.chain,
         key: member.keys.key,
+        admission: Admission {
+            revoked,
+            anonymous_components: fleet.anonymous_components,
+            cas: if given_up.is_empty() { Vec::new() } else { believed.cas.clone() },
+        },
         cas: believed.cas,
-        admission: Admission { revoked, anonymous_components: fleet.anonymous_components },
+        given_up,
         server: in_force.policy.server().as_str().to_owned(),
     }))
 }

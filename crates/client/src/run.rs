@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use headwater_api::checkin::CheckIn;
+use headwater_api::checkin::{CheckIn, CheckInAnswer};
 use headwater_api::report::{ClassOutcome, ClassResult, FORMAT, Report};
 use headwater_policy::Class;
 
@@ -22,6 +22,7 @@ use crate::server::{Server, clock_warning};
 use crate::session::Session;
 use crate::spool::Spool;
 use crate::sweep::sweep;
+use crate::way::Way;
 use crate::{domain_keys, enrol, role};
 
 /// Who asked for a run.
@@ -154,9 +155,7 @@ async fn keep_membership(session: &mut Session) -> Result<(), Error> {
     if session.options.self_trial {
         return Ok(());
     }
-    let ways = session.ways();
-    let Session { folder, in_force, state, now, .. } = session;
-    if let Some(renewed) = enrol::renewed(&member, &believed, &ways, folder, in_force, state, *now).await? {
+    if let Some(renewed) = enrol::renewed(session, &member, &believed).await? {
         session.set_member(renewed, believed)?;
     }
     Ok(())
@@ -183,11 +182,8 @@ async fn check_in(session: &mut Session) -> Result<(), Error> {
             .collect(),
         reports_made: Spool::open(session.folder.reports())?.made()?,
     };
-    let Some((member, believed)) = session.member.clone() else { return Ok(()) };
-    let server = Server::new(session.ways(), member.clone(), believed)?;
-    let Some((answer, way)) = server.check_in(&message, &mut session.state, session.now).await else {
-        return Ok(());
-    };
+    let Some((answer, way)) = say(session, &message).await? else { return Ok(()) };
+    let Some((member, _)) = session.member.clone() else { return Ok(()) };
     session.answered = Some(way);
     if !session.options.self_trial {
         domain_keys::keep(&session.folder, &member, &answer.domain_keys)?;
@@ -199,6 +195,26 @@ async fn check_in(session: &mut Session) -> Result<(), Error> {
     }
     session.announced = answer.announced;
     Ok(())
+}
+
+/// Checks in. A server that refuses this client is shown its certificate, and asked once more if it took it.
+async fn say(session: &mut Session, message: &CheckIn) -> Result<Option<(CheckInAnswer, Way)>, Error> {
+    for again in [true, false] {
+        let Some((member, believed)) = session.member.clone() else { return Ok(None) };
+        let server = Server::new(session.ways(), member, believed)?;
+        let answered = server.check_in(message, &mut session.state, session.now).await;
+        if answered.is_some() || session.state.refused.is_none() {
+            return Ok(answered);
+        }
+        if again {
+            keep_membership(session).await?;
+        }
+        if let Some(why) = &session.state.refused {
+            session.warnings.push(format!("the server refuses this client, which goes on asking: {why}"));
+            break;
+        }
+    }
+    Ok(None)
 }
 
 fn report(session: &mut Session, begun: Instant, ended: Option<&Error>) -> Result<Report, Error> {

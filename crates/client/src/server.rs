@@ -55,7 +55,7 @@ impl Server {
         if !is_before(state.check_in_not_before, now) {
             match self.check_in_on(&straight, message, state, now).await {
                 Some(answered) => {
-                    (state.check_in_failures, state.check_in_not_before) = (0, None);
+                    state.check_ins_are_taken();
                     return Some(answered);
                 }
                 None => back_off(state, now),
@@ -92,7 +92,8 @@ impl Server {
                     }
                     Err(error) => {
                         tracing::info!(%way, %error, "the check-in failed");
-                        if let Unsaid::Refused(403, why) = error {
+                        // It knows neither this key nor this certificate: that is for a renewal to settle.
+                        if let Unsaid::Refused(401 | 403, why) = error {
                             state.refused = Some(why);
                         }
                     }

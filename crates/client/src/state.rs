@@ -200,6 +200,11 @@ impl State {
         self.renewal_number
     }
 
+    /// The next check-in is waited for on every way again.
+    pub(crate) fn check_ins_are_taken(&mut self) {
+        (self.check_in_failures, self.check_in_not_before, self.carried_not_before) = (0, None, None);
+    }
+
     /// Why a release failed here, if it did.
     pub fn failed_why(
         &self,

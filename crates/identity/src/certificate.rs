@@ -2,19 +2,21 @@
 
 use std::fmt;
 use std::str::FromStr as _;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use headwater_policy::ClientId;
 use jiff::Timestamp;
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
 use crate::error::IdentityError;
 use crate::keys::{KeyFingerprint, PublicKey};
-use crate::limits::{CHAIN_CERTIFICATES_MAX, PEM_LENGTH_MAX};
+use crate::limits::{CERTIFICATE_HEAD_START, CHAIN_CERTIFICATES_MAX, PEM_LENGTH_MAX};
+use crate::tls;
 
 const CHAIN_WANTED: &str = "a chain of certificates in PEM";
 const CA_WANTED: &str = "the certificate of a CA in PEM, its key on the curve P-256";
@@ -172,6 +174,22 @@ impl Chain {
         now >= self.not_before + life * 2 / 3
     }
 
+    /// Did one of these CAs issue the leaf? See [`is_issued_by`].
+    pub fn is_issued_by(&self, cas: &[CaCertificate]) -> bool {
+        is_issued_by(&self.certificates[0], cas)
+    }
+
+    /// The leaf alone, in DER: as it is presented in a handshake.
+    pub fn leaf_der(&self) -> &[u8] {
+        &self.certificates[0]
+    }
+
+    /// Does it lead from the leaf to one of these CAs, straight or over its bridges? Asked of the moment when the leaf was
+    /// issued.
+    pub fn leads_to(&self, cas: &[CaCertificate]) -> bool {
+        leads_to(&self.certificates[0], &self.certificates[1..], cas)
+    }
+
     /// Whom the leaf names.
     ///
     /// # Errors
@@ -224,6 +242,21 @@ impl Peer {
     pub fn is_good_at(&self, now: Timestamp) -> bool {
         now < self.not_after
     }
+}
+
+/// Did one of these CAs issue a client's certificate (DER), itself and over no bridge? Asked of the moment when it was
+/// issued: it may have run out since.
+pub fn is_issued_by(leaf: &[u8], cas: &[CaCertificate]) -> bool {
+    leads_to(leaf, &[], cas)
+}
+
+fn leads_to(leaf: &[u8], bridges: &[CertificateDer<'_>], cas: &[CaCertificate]) -> bool {
+    let Some(begins) = parse(leaf).map(|leaf| leaf.validity().not_before.timestamp()) else { return false };
+    let issued = u64::try_from(begins).unwrap_or(0) + CERTIFICATE_HEAD_START.as_secs();
+    let issued = UnixTime::since_unix_epoch(Duration::from_secs(issued));
+    tls::client_verifier(cas).is_ok_and(|verifier| {
+        verifier.verify_client_cert(&CertificateDer::from(leaf), bridges, issued).is_ok()
+    })
 }
 
 fn served_names(leaf: &X509Certificate<'_>) -> Vec<String> {

@@ -22,7 +22,7 @@ pub mod tls;
 mod token;
 
 pub use ca::{FleetCa, ServedName};
-pub use certificate::{CaCertificate, Chain, Peer};
+pub use certificate::{CaCertificate, Chain, Peer, is_issued_by};
 pub use domain_key::{DomainKey, DomainKeyId, SealedSettings};
 pub use error::{Disbelief, IdentityError};
 pub use keys::{AnswerKey, ClientKey, KeyFingerprint, PublicKey, SecretKey, ServerKey, SigningRequest};

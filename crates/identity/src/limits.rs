@@ -18,6 +18,8 @@ pub const PEM_LENGTH_MAX: usize = 65_536;
 pub const CHAIN_CERTIFICATES_MAX: usize = 6;
 /// Names and addresses of a server's or update agent's certificate: more than any machine has interfaces.
 pub const CERTIFICATE_NAMES_MAX: usize = 64;
+/// Keys that were replaced and sign answers beside the newest: as often as clients of all ages are likely to have missed.
+pub const ANSWER_KEYS_FORMER_MAX: usize = 4;
 /// Bytes of a statement's or answer's body: a report with some thousand attempts, or a check-in's answer with the
 /// keys of a domain.
 pub const BODY_LENGTH_MAX: usize = 1_048_576;

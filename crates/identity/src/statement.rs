@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Disbelief, IdentityError};
 use crate::keys::{AnswerKey, ClientKey, PublicKey};
-use crate::limits::BODY_LENGTH_MAX;
+use crate::limits::{ANSWER_KEYS_FORMER_MAX, BODY_LENGTH_MAX};
 
 /// The current format of [`Statement`] and [`Answer`].
 pub const FORMAT: u32 = 1;
@@ -49,6 +49,9 @@ struct Envelope {
     sequence: u64,
     body: String,
     signature: String,
+    /// The same, signed by keys that were replaced: for those who believe only these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    also: Vec<String>,
 }
 
 /// A statement that its client signed; only [`Statement::verify`] makes one.
@@ -90,6 +93,11 @@ impl Statement {
     /// The number it says it has. Not to be believed before it is verified.
     pub fn claimed_sequence(&self) -> u64 {
         self.0.sequence
+    }
+
+    /// What it says, to find a key in it to verify it with. Not to be believed before that.
+    pub fn claimed_body(&self) -> &str {
+        &self.0.body
     }
 
     /// Verifies that `client`, who has `key`, stated it, as this kind.
@@ -151,6 +159,22 @@ impl Answer {
         Envelope::sign(Maker::Server, key, client, kind, sequence, body).map(Self)
     }
 
+    /// Signs the same by keys that were replaced, too: for clients that have not learnt of the newer one yet. More than
+    /// [`ANSWER_KEYS_FORMER_MAX`] are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError::NoRandomness`].
+    pub fn also_by<'a>(mut self, keys: impl Iterator<Item = &'a AnswerKey>) -> Result<Self, IdentityError> {
+        let Envelope { client, kind, sequence, body, .. } = &self.0;
+        let bytes = signed_bytes(Maker::Server, client, *kind, *sequence, body);
+        for key in keys.take(ANSWER_KEYS_FORMER_MAX) {
+            let signature = STANDARD.encode(key.sign(&bytes)?);
+            self.0.also.push(signature);
+        }
+        Ok(self)
+    }
+
     /// Verifies that the server, by one of its answer keys, answered this client's statement of that kind and number.
     ///
     /// # Errors
@@ -199,7 +223,15 @@ impl Envelope {
         }
         let signature = key.sign(&signed_bytes(maker, client.as_str(), kind, sequence, &body))?;
         let signature = STANDARD.encode(signature);
-        Ok(Self { format: FORMAT, client: client.to_string(), kind, sequence, body, signature })
+        Ok(Self {
+            format: FORMAT,
+            client: client.to_string(),
+            kind,
+            sequence,
+            body,
+            signature,
+            also: Vec::new(),
+        })
     }
 
     fn verify(
@@ -222,13 +254,14 @@ impl Envelope {
             let found = self.client.chars().take(80).collect::<String>().escape_debug().to_string();
             return Err(Disbelief::Client { wanted: client.clone(), found });
         }
-        let signature = STANDARD.decode(&self.signature).map_err(|_| Disbelief::Signature)?;
         let bytes = signed_bytes(maker, &self.client, kind, self.sequence, &self.body);
-        if keys.iter().any(|key| key.verifies(&bytes, &signature)) {
-            Ok(self)
-        } else {
-            Err(Disbelief::Signature)
-        }
+        let signatures =
+            std::iter::once(&self.signature).chain(self.also.iter().take(ANSWER_KEYS_FORMER_MAX));
+        let is_by_one = |text: &String| {
+            let signature = STANDARD.decode(text);
+            signature.is_ok_and(|signature| keys.iter().any(|key| key.verifies(&bytes, &signature)))
+        };
+        if signatures.into_iter().any(is_by_one) { Ok(self) } else { Err(Disbelief::Signature) }
     }
 }
 

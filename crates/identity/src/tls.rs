@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ServerSessionMemoryCache, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
@@ -103,6 +104,13 @@ pub fn client_config(
     };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// Verifies clients' certificates as of one of these CAs.
+pub(crate) fn client_verifier(cas: &[CaCertificate]) -> Result<Arc<dyn ClientCertVerifier>, IdentityError> {
+    WebPkiClientVerifier::builder_with_provider(Arc::new(store(cas)?), provider())
+        .build()
+        .map_err(|error| IdentityError::Tls(error.to_string()))
 }
 
 fn store(cas: &[CaCertificate]) -> Result<RootCertStore, IdentityError> {

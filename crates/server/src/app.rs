@@ -23,7 +23,7 @@ mod jobs;
 pub(crate) mod keys;
 pub mod oidc;
 mod passwords;
-mod policies;
+pub(crate) mod policies;
 mod preview;
 pub(crate) mod problems;
 pub mod releases;

@@ -192,6 +192,7 @@ fn migrations() -> Migrator {
         (6, "increments", include_str!("../migrations/0006_increments.sql")),
         (7, "domain drafts", include_str!("../migrations/0007_domain_drafts.sql")),
         (8, "vouched sessions", include_str!("../migrations/0008_vouched_sessions.sql")),
+        (9, "readmission", include_str!("../migrations/0009_readmission.sql")),
     ];
     Migrator::with_migrations(
         texts

@@ -293,8 +293,35 @@ pub enum Refusal {
     #[error("client {0} has no key to revoke: it was revoked before, or never enrolled")]
     NoKey(String),
     /// Nobody of that id is enrolled.
-    #[error("client {0} is not enrolled; enrol it with a bundle made by `headwater clients enrol-bundle`")]
+    #[error(
+        "client {0} is not enrolled here; if it enrolled after the backup that this server was restored from, `headwater \
+         clients readmit {0}` takes it in again; else enrol it with a bundle made by `headwater clients enrol-bundle`"
+    )]
     NotEnrolled(String),
+    /// Nobody of that id is enrolled, and it has proven that the fleet once knew it.
+    #[error(
+        "client {0} has a certificate of this fleet and is not enrolled here; an administrator takes it in again with \
+         `headwater clients readmit {0}`"
+    )]
+    NotReadmitted(String),
+    /// A client to be readmitted has proven nothing.
+    #[error(
+        "client {0} has proven no certificate of this fleet; look whether `headwater clients strangers` lists it once it \
+         has asked again, else enrol it with a bundle made by `headwater clients enrol-bundle`"
+    )]
+    NotProven(String),
+    /// More than one key of a client to be readmitted is proven.
+    #[error(
+        "two keys are proven for client {0}, and only one of them can be its last; enrol it with a bundle made by \
+         `headwater clients enrol-bundle --client {0}`"
+    )]
+    ProvenTwice(String),
+    /// A client to be readmitted was shut out.
+    #[error(
+        "client {0} was revoked or removed; to come back it enrols with a new key and a bundle made by `headwater clients \
+         enrol-bundle --client {0}`"
+    )]
+    WasRevoked(String),
     /// The statement is not by the one that it says it is by.
     #[error("the statement is not believed: {0}")]
     Unbelieved(String),
@@ -312,6 +339,11 @@ pub enum Refusal {
     /// There is no client certificate.
     #[error("this needs a client certificate of the fleet; enrol first, or renew the one that has run out")]
     CertificateNeeded,
+    /// The certificate's CA was given up.
+    #[error(
+        "this certificate is of a CA that the fleet has given up; the client gets another by itself, with its key"
+    )]
+    CaGivenUp,
     /// Too many refused attempts from one address.
     #[error("too many attempts from this address to enrol or to renew were refused; try again in a minute")]
     TooOften,

@@ -198,6 +198,13 @@ pub const REPORT_GAPS_MAX: usize = 64;
 /// Strangers that are remembered.
 pub const STRANGERS_MAX: u32 = 1000;
 
+/// Strangers that are remembered beside them because they have proven a certificate of this fleet: the clients that
+/// enrolled since the last backup, a hundred sites at once. Those that find no room come again.
+pub const STRANGERS_PROVEN_MAX: u32 = 10_000;
+
+/// Clients that are readmitted by one request: every one is a change of its own, recorded by itself.
+pub const READMIT_AT_ONCE_MAX: usize = 10_000;
+
 /// Seconds between two notes of the same stranger: one that asks without end costs a write now and then.
 pub const STRANGER_PAUSE_SECONDS: i64 = 10;
 

@@ -10,6 +10,8 @@
 //! replaced keys (specification 5.3.11), and the versions of metadata, policy and domains and the numbers of releases are
 //! raised by the seconds since 1970, which no server signs as fast as.
 
+mod revocations;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

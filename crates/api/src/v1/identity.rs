@@ -88,6 +88,40 @@ pub struct RevokedView {
     pub until: Timestamp,
 }
 
+/// Take clients in again that the server knows nothing of: they enrolled after the backup that it was restored from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReadmitRequest {
+    /// Their ids.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clients: Vec<String>,
+    /// All strangers that have proven a certificate of this fleet; with no ids beside it.
+    #[serde(default)]
+    pub all_proven: bool,
+    /// The domain that they join.
+    pub domain: String,
+}
+
+/// What became of each.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReadmitAnswer {
+    /// The domain that they joined.
+    pub domain: String,
+    /// Those who are known from now on.
+    pub readmitted: Vec<String>,
+    /// Those who are not.
+    pub refused: Vec<ReadmitRefused>,
+}
+
+/// Somebody who is not taken in again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReadmitRefused {
+    /// Its id.
+    pub client: String,
+    /// Why, and what would help.
+    pub reason: String,
+}
+
 /// Those who ask and are not known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StrangersAnswer {
@@ -104,6 +138,10 @@ pub struct StrangerView {
     pub key: String,
     /// `unknown`, `revoked`, `other_key`, `bad_token` or `bad_statement`.
     pub reason: String,
+    /// It has proven that it has this key, and that a CA of this fleet has certified it under this id: a client of a
+    /// time that the server knows nothing of, or one that was removed then. It can be readmitted.
+    #[serde(default)]
+    pub proven: bool,
     /// Where it connected from: its own address, or that of the update agent that carried what it said.
     pub address: String,
     /// How often it asked.

@@ -116,6 +116,22 @@ impl std::fmt::Debug for BackupRequest {
     }
 }
 
+/// How the fleet CA is to be replaced.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RotateCaQuery {
+    /// Those before it are given up: it was stolen. Every client gets another certificate by proving its key.
+    #[serde(default)]
+    pub at_once: bool,
+}
+
+/// A key of the server that was replaced: the one that it signs answers with, or the one that enrolments are sealed to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KeyRotated {
+    /// The new public key (base64).
+    pub key: String,
+}
+
 /// A fleet CA that was replaced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CaRotated {

@@ -1,4 +1,4 @@
-//! `headwater clients enrol-bundle | tokens | revoke-token | revoke | strangers`: who may join the fleet, and who may
+//! `headwater clients enrol-bundle | tokens | revoke-token | revoke | strangers | readmit`: who may join the fleet, and who may
 //! no longer be in it (I3).
 
 use std::path::PathBuf;
@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use clap::Args;
 use headwater_api::bundle::EnrolBundle;
 use headwater_api::v1::{
-    ClientView, EnrolBundleRequest, IdentityView, RevokedView, StrangersAnswer, TokensAnswer,
+    ClientView, EnrolBundleRequest, IdentityView, ReadmitAnswer, ReadmitRequest, RevokedView,
+    StrangersAnswer, TokensAnswer,
 };
 use reqwest::Method;
 use serde_json::json;
 
 use crate::console::{Console, segment};
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::output::{Output, one_line, table, time};
 use crate::private::PrivateFile;
 use crate::publish::parse_seconds;
@@ -166,15 +167,66 @@ pub async fn strangers(console: &Console, output: Output) -> Result<(), Failure>
                 stranger.client.clone(),
                 if key.is_empty() { "-".to_owned() } else { key },
                 reason(&stranger.reason).to_owned(),
+                if stranger.proven { "proven" } else { "-" }.to_owned(),
                 stranger.address.clone(),
                 stranger.count.to_string(),
                 time(stranger.last_seen),
             ]
         });
         let empty = "nobody who is not known has asked";
-        table(&["says it is", "key", "why not known", "from", "times", "last"], rows.collect(), empty)
+        table(
+            &["says it is", "key", "why not known", "certificate", "from", "times", "last"],
+            rows.collect(),
+            empty,
+        )
     });
+    if !output.is_json() && strangers.items.iter().any(|stranger| stranger.proven) {
+        output.note(
+            "proven: a CA of this fleet has certified the key under that id\nif they enrolled after the backup that this server \
+             was restored from, and were not removed or revoked since: headwater clients readmit ID… --domain DOMAIN",
+        );
+    }
     Ok(())
+}
+
+/// Who is to be taken in again.
+#[derive(Debug, Args)]
+pub struct ReadmitArguments {
+    /// The clients' ids
+    #[arg(required_unless_present = "all_proven")]
+    ids: Vec<String>,
+    /// Everybody who has proven a certificate of this fleet: also a client that was removed or revoked after the backup
+    #[arg(long, conflicts_with = "ids")]
+    all_proven: bool,
+    /// The domain that they join
+    #[arg(long)]
+    domain: String,
+}
+
+/// Takes clients in again that the server knows nothing of; says how it ended.
+pub async fn readmit(console: &Console, wanted: ReadmitArguments, output: Output) -> Result<Exit, Failure> {
+    let ReadmitArguments { ids, all_proven, domain } = wanted;
+    let request = ReadmitRequest { clients: ids, all_proven, domain };
+    let answer: ReadmitAnswer = console.call(Method::POST, "/api/v1/strangers/readmit", &request).await?;
+    output.result(&answer, |answer| {
+        let mut lines: Vec<String> = answer
+            .readmitted
+            .iter()
+            .map(|id| format!("readmitted {} to {}", one_line(id), one_line(&answer.domain)))
+            .collect();
+        lines.extend(
+            answer.refused.iter().map(|one| format!("not {}: {}", one_line(&one.client), one.reason)),
+        );
+        if lines.is_empty() {
+            lines.push("nobody who is not known has proven a certificate of this fleet".to_owned());
+        }
+        lines.join("\n")
+    });
+    Ok(match (answer.readmitted.is_empty(), answer.refused.is_empty()) {
+        (_, true) => Exit::Done,
+        (false, false) => Exit::Partly,
+        (true, false) => Exit::Failed,
+    })
 }
 
 /// A client's key, for those who look at the client.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use headwater_api::v1::{
-    CaRotated, ClassKeysView, KeysView, RoleKeysView, RootDraft, RootDraftRequest, RootRequest,
+    CaRotated, ClassKeysView, KeyRotated, KeysView, RoleKeysView, RootDraft, RootDraftRequest, RootRequest,
 };
 use headwater_policy::Class;
 use headwater_repo::{Expiry, PublicKey, Role};
@@ -146,10 +146,24 @@ impl Place {
     }
 
     /// Replaces the fleet's CA.
-    pub async fn rotate_ca(&self) -> Result<CaRotated, Failure> {
+    pub async fn rotate_ca(&self, at_once: bool) -> Result<CaRotated, Failure> {
         match self {
-            Self::Server(console, _) => console.ask(Method::POST, "/api/v1/keys/ca/rotate").await,
+            Self::Server(console, _) => {
+                console.ask(Method::POST, &format!("/api/v1/keys/ca/rotate?at_once={at_once}")).await
+            }
             Self::Static(..) => Err(Failure::bad_input("a static repository has no fleet and no CA")),
+        }
+    }
+
+    /// Replaces the key that answers are signed with (`answer`), or the one that enrolments are sealed to (`seal`).
+    pub async fn rotate_fleet_key(&self, which: &str) -> Result<KeyRotated, Failure> {
+        match self {
+            Self::Server(console, _) => {
+                console.ask(Method::POST, &format!("/api/v1/keys/{which}/rotate")).await
+            }
+            Self::Static(..) => {
+                Err(Failure::bad_input("a static repository answers nobody and enrols nobody"))
+            }
         }
     }
 

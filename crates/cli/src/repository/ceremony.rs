@@ -56,11 +56,14 @@ pub fn first_root(folder: &Folder) -> Result<Value, Failure> {
 /// Signs anew what needs it; says which roles.
 pub fn refresh(folder: &Folder, ring: &KeyRing, now: Timestamp) -> Result<Vec<&'static str>, Failure> {
     let _lock = folder.lock()?;
-    let present = folder.published()?;
+    let (present, lost) = match folder.published() {
+        Ok(present) => (present, false),
+        Err(failure) => (folder.without_timestamp(ring, now)?.ok_or(failure)?, true),
+    };
     let expiry = folder.expiry();
     let half_over =
         |role: Role, life: jiff::SignedDuration| present.expires(role).duration_since(now) < life / 2;
-    let all = folder.is_between_roots(&present)?;
+    let all = lost || folder.is_between_roots(&present)?;
     let (unsigned, what) = if all || half_over(Role::Targets, expiry.targets) {
         (Draft::next(&present).finish(now, expiry), vec!["targets", "snapshot", "timestamp"])
     } else if half_over(Role::Snapshot, expiry.snapshot) {

@@ -8,7 +8,8 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use headwater_repo::{Digest, Expiry, Published, Role, Signed, TargetName, Trusted, layout};
+use headwater_repo::{Digest, Expiry, KeyRing, Published, Role, Signed, TargetName, Trusted, layout};
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::failure::{Exit, Failure, chain};
@@ -64,7 +65,8 @@ impl Folder {
     }
 
     fn must_exist(&self) -> Result<(), Failure> {
-        if self.exists() {
+        // Its timestamp may be what is lost.
+        if self.exists() || self.root_version_newest().is_ok() {
             return Ok(());
         }
         Err(Failure::bad_input(format!("there is no repository at {}", self.root.display()))
@@ -74,6 +76,11 @@ impl Folder {
     /// What the repository says at present.
     pub fn published(&self) -> Result<Published, Failure> {
         self.must_exist()?;
+        if !self.exists() {
+            let timestamp = self.path(layout::TIMESTAMP);
+            return Err(Failure::failed(format!("{} is missing", timestamp.display()))
+                .with_way_out("`headwater repo refresh` signs another"));
+        }
         let newest = self.root_version_newest()?;
         let read_root = |version| self.read(&layout::metadata(Role::Root, version));
         let root = read_root(newest)?;
@@ -93,11 +100,52 @@ impl Folder {
         })
     }
 
+    /// What the repository says though its timestamp is lost or damaged; none: the timestamp is not what is wrong. The next
+    /// one has a version beyond any that a mirror can have: the milliseconds since 1970.
+    pub fn without_timestamp(&self, ring: &KeyRing, now: Timestamp) -> Result<Option<Published>, Failure> {
+        let Ok(newest) = self.root_version_newest() else { return Ok(None) };
+        let is_good = |root: u64| -> Result<bool, Failure> {
+            let Ok(timestamp) = self.read(layout::TIMESTAMP) else { return Ok(false) };
+            let root = self.read(&layout::metadata(Role::Root, root))?;
+            let trusted = Trusted::from_root(&root)
+                .and_then(|mut trusted| trusted.update_timestamp(&timestamp, Timestamp::MIN));
+            Ok(trusted.is_ok())
+        };
+        if is_good(newest)? || (newest > 1 && is_good(newest - 1)?) {
+            return Ok(None);
+        }
+        let root = self.read(&layout::metadata(Role::Root, newest))?;
+        let Some(snapshot) = self.newest(Role::Snapshot)? else { return Ok(None) };
+        let snapshot = self.read(&layout::metadata(Role::Snapshot, snapshot))?;
+        let targets = self.read(&layout::metadata(Role::Targets, pinned(&snapshot, "targets.json")?))?;
+        let assumed = u64::try_from(now.as_millisecond()).unwrap_or(0);
+        Published::read_without_timestamp(&root, &snapshot, &targets, assumed, ring, now).map(Some).map_err(
+            |error| {
+                Failure::failed(format!(
+                    "{} has no good timestamp.json, and without it cannot be built upon: {}",
+                    self.root.display(),
+                    chain(&error)
+                ))
+            },
+        )
+    }
+
+    /// The newest version of a role's metadata in the folder.
+    fn newest(&self, role: Role) -> Result<Option<u64>, Failure> {
+        let folder = self.path(layout::METADATA_FOLDER);
+        let entries = fs::read_dir(&folder).map_err(|error| Failure::file("list", &folder, &error))?;
+        let version = |entry: fs::DirEntry| {
+            let name = entry.file_name().into_string().ok()?;
+            name.strip_suffix(&format!(".{role}.json"))?.parse().ok()
+        };
+        Ok(entries.flatten().filter_map(version).max())
+    }
+
     /// Whether a change of keys broke off: the newest root is there, and what is published is not signed under it.
     pub fn is_between_roots(&self, published: &Published) -> Result<bool, Failure> {
         let timestamp = self.read(layout::TIMESTAMP)?;
         let trusted = Trusted::from_root(published.root().bytes())
-            .and_then(|mut trusted| trusted.update_timestamp(&timestamp, jiff::Timestamp::MIN));
+            .and_then(|mut trusted| trusted.update_timestamp(&timestamp, Timestamp::MIN));
         Ok(trusted.is_err())
     }
 

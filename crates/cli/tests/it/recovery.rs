@@ -8,7 +8,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use headwater_client::{Config, RunOptions, run_once};
+use headwater_client::{Config, RunOptions, Trigger, run_once};
 use serde_json::Value;
 
 use crate::run::{Ran, headwater};
@@ -144,7 +144,9 @@ impl World {
         };
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let report = runtime.block_on(run_once(&config, &RunOptions::default())).unwrap();
+        // As `headwater-client update` does: who asks again need not wait.
+        let options = RunOptions { trigger: Trigger::Person, ..RunOptions::default() };
+        let report = runtime.block_on(run_once(&config, &options)).unwrap();
         serde_json::to_value(report).unwrap()
     }
 
@@ -244,10 +246,28 @@ fn a_lost_server_is_restored_and_clients_of_all_ages_follow() {
     for id in ["eldest", "seen"] {
         assert_eq!(world.update(id), "rules 6", "{id}");
     }
-    // Who enrolled after the backup is not known to it, and is listed.
-    world.run_client("new");
-    let strangers = world.run("clients strangers --json");
-    assert!(strangers.stdout.contains("\"new\""), "{strangers:?}");
+    // Who enrolled after the backup is not known to it, and proves that the lost one knew it.
+    let key = fs::read(world.path("clients/new/identity/key.pem")).unwrap();
+    for id in ["new", "never"] {
+        let refused = world.run_client(id);
+        assert!(
+            refused["warnings"].to_string().contains(&format!("headwater clients readmit {id}")),
+            "{refused}"
+        );
+    }
+    world.follow("Clients that enrolled after the backup");
+    assert_eq!(world.update("new"), "rules 6");
+    assert_eq!(fs::read(world.path("clients/new/identity/key.pem")).unwrap(), key);
+
+    // Had it been stolen: whoever has its keys has nothing any more, and everybody goes on.
+    world.follow("The server was stolen");
+    world.publish("7");
+    for id in ["eldest", "seen", "never", "new"] {
+        assert_eq!(world.update(id), "rules 7", "{id}");
+    }
+    let policy = fs::read_to_string(world.path("clients/new/state.json")).unwrap();
+    let policy: Value = serde_json::from_str(&policy).unwrap();
+    assert_eq!(policy["policy"]["fleet"]["ca"].as_array().map(Vec::len), Some(1));
 }
 
 #[test]
@@ -344,4 +364,51 @@ fn a_backup_that_cannot_be_made_leaves_nothing() {
         "with the keys or without: it is said"
     );
     assert!(!folder.path().join("x").exists());
+}
+
+#[test]
+fn revocations_of_after_the_backup_come_from_a_copy_of_the_settings() {
+    let mut world = World::new();
+    for id in ["before", "after", "stays"] {
+        world.enrol(id);
+    }
+    world.publish("1");
+    for id in ["before", "stays"] {
+        assert_eq!(world.update(id), "rules 1");
+    }
+    world.follow("Before anything happens");
+    assert_eq!(world.update("after"), "rules 1");
+    for id in ["before", "after"] {
+        world.ok(&format!("clients revoke {id}"));
+    }
+    // What a mirror or an update agent holds.
+    let copied =
+        Command::new("cp").arg("-r").arg(world.path("data/repository")).arg(world.path("mirror")).status();
+    assert!(copied.unwrap().success());
+    let forged = Command::new("cp").arg("-r").arg(world.path("mirror")).arg(world.path("forged")).status();
+    assert!(forged.unwrap().success());
+    let targets =
+        fs::read_dir(world.path("forged/settings/targets")).unwrap().map(|entry| entry.unwrap().path());
+    for target in targets.filter(|path| path.is_file()) {
+        let text = fs::read_to_string(&target).unwrap().replace(r#""client":"after""#, r#""client":"stays""#);
+        fs::write(target, text).unwrap();
+    }
+    world.lose();
+    let restore = "restore backup/headwater.tar --data data --keys-passphrase-file etc/backup-passphrase --root-keys \
+                   root-keys --passphrase-file root-pass";
+    let ran = world.run(&format!("{restore} --newer-roots forged"));
+    assert!(ran.exit == 0 && ran.stderr.contains("no revocations are taken from forged"), "{ran:?}");
+    assert!(ran.stderr.contains("has to be done again"), "{ran:?}");
+    fs::remove_dir_all(world.path("data")).unwrap();
+    let ran = world.run(&format!("{restore} --newer-roots mirror"));
+    assert!(ran.exit == 0 && ran.stdout.contains("before") && ran.stdout.contains("after"), "{ran:?}");
+    world.start();
+    world.publish("2");
+    assert_eq!(world.update("stays"), "rules 2");
+    for id in ["before", "after"] {
+        let report = world.run_client(id);
+        assert!(report["warnings"].to_string().contains("was revoked"), "{id}: {report}");
+    }
+    let ran = world.run("clients readmit after --domain root");
+    assert!(ran.exit == 1 && ran.stdout.contains("was revoked or removed"), "{ran:?}");
 }

@@ -39,6 +39,53 @@ fn repository() -> tempfile::TempDir {
     folder
 }
 
+/// The timestamp of a repository is what everything hangs on, and the one file that is overwritten.
+#[test]
+fn a_timestamp_that_is_lost_or_damaged_is_signed_anew_beyond_any_that_a_mirror_has() {
+    let (folder, other) = (repository(), repository());
+    let here = folder.path();
+    let path = here.join("public/components/metadata/timestamp.json");
+    let refresh = ["repo", "refresh", "public", "--keys", "keys"];
+    let good = fs::read(&path).unwrap();
+    let strangers = fs::read(other.path().join("public/components/metadata/timestamp.json")).unwrap();
+    let root = fs::read(here.join("public/components/metadata/1.root.json")).unwrap();
+    for damage in [None, Some(&b""[..]), Some(&good[..good.len() / 2]), Some(&strangers)] {
+        let before = fs::read(&path).unwrap();
+        match damage {
+            None => fs::remove_file(&path).unwrap(),
+            Some(bytes) => fs::write(&path, bytes).unwrap(),
+        }
+        let shown = headwater(here, &["repo", "show", "public"]);
+        assert_eq!(shown.exit, 1, "{shown:?}");
+        let refreshed = json(here, &refresh);
+        assert_eq!(refreshed["signed"], serde_json::json!(["targets", "snapshot", "timestamp"]));
+        assert_eq!(json(here, &["repo", "verify", "public"])["problems"], serde_json::json!([]));
+        // Who has seen the one before goes on.
+        let mut reader = headwater_repo::Trusted::from_root(&root).unwrap();
+        reader.update_timestamp(&before, jiff::Timestamp::MIN).unwrap();
+        reader.update_timestamp(&fs::read(&path).unwrap(), jiff::Timestamp::MIN).unwrap();
+        assert!(version(&path) > version_of(&before).max(1_700_000_000));
+    }
+    // What else is missing is not made good by a timestamp.
+    let snapshots = || {
+        let found = fs::read_dir(here.join("public/components/metadata")).unwrap();
+        let found = found.map(|entry| entry.unwrap().path());
+        found
+            .filter(|path| path.to_str().unwrap().ends_with(".snapshot.json"))
+            .max_by_key(|path| version(path))
+    };
+    fs::remove_file(snapshots().unwrap()).unwrap();
+    assert_eq!(headwater(here, &refresh).exit, 4, "an older snapshot is there, and is not led back to");
+}
+
+fn version(path: &Path) -> u64 {
+    version_of(&fs::read(path).unwrap())
+}
+
+fn version_of(metadata: &[u8]) -> u64 {
+    serde_json::from_slice::<Value>(metadata).unwrap()["signed"]["version"].as_u64().unwrap()
+}
+
 #[test]
 fn what_is_published_verifies_through_rollback_rotation_and_refresh() {
     let folder = repository();

@@ -128,6 +128,7 @@ impl Fleet {
     pub fn document(&self) -> FleetDocument {
         let inner = self.lock();
         FleetDocument {
+            given_up_ca: Vec::new(),
             ca: inner.ca_certificates().iter().map(CaCertificate::to_pem).collect(),
             answer_keys: vec![inner.answer.public().to_string()],
             revoked: inner

@@ -116,6 +116,25 @@ fn chains_and_names_have_limits() {
 }
 
 #[test]
+fn who_issued_a_certificate_is_asked_of_the_moment_when_it_was() {
+    let (old, other) = (FleetCa::make(now()).unwrap(), FleetCa::make(now()).unwrap());
+    let new = FleetCa::make(later(10)).unwrap();
+    let bridge = old.bridge_to(new.certificate(), later(10)).unwrap();
+    let key = ClientKey::generate().unwrap();
+    let chain = new.issue_client(&key.public(), &id("a"), &[bridge], later(20)).unwrap();
+    let check = |cas: &[&FleetCa], issued: bool, leads: bool| {
+        let cas: Vec<CaCertificate> = cas.iter().map(|ca| ca.certificate().clone()).collect();
+        assert_eq!((chain.is_issued_by(&cas), chain.leads_to(&cas)), (issued, leads), "{cas:?}");
+    };
+    check(&[&new], true, true);
+    check(&[&other, &new], true, true);
+    check(&[&old], false, true);
+    check(&[&other], false, false);
+    check(&[], false, false);
+    assert!(!headwater_identity::is_issued_by(b"no certificate", &[new.certificate().clone()]));
+}
+
+#[test]
 fn a_bridge_is_to_a_ca_whose_name_can_be_written_again() {
     let ca = FleetCa::make(now()).unwrap();
     let pair = KeyPair::generate().unwrap();

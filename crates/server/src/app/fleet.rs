@@ -8,14 +8,18 @@ pub mod admission;
 mod ca;
 pub(crate) mod confidential;
 mod enrol;
+mod former;
 pub mod keys;
 mod peers;
+pub(crate) mod readmission;
 mod refusals;
 mod revocation;
+mod rotation;
 pub mod sequence;
 mod statements;
 mod tokens;
 
+pub use ca::FormerCas;
 pub use peers::Asked;
 pub use refusals::Refusals;
 pub(crate) use revocation::revoke;
@@ -72,8 +76,10 @@ impl App {
         let keys = self.fleet_keys();
         let cas = crate::db::fleet::cas(db).await?;
         let revoked = identities::revoked_still(db, now, REVOKED_SIGNED_MAX).await?;
+        let (given_up, in_use): (Vec<_>, Vec<_>) = cas.into_iter().partition(|row| row.given_up);
         Ok(FleetDocument {
-            ca: cas.into_iter().map(|row| row.certificate).collect(),
+            ca: in_use.into_iter().map(|row| row.certificate).collect(),
+            given_up_ca: given_up.into_iter().map(|row| row.certificate).collect(),
             answer_keys: vec![keys.answer.public().to_string()],
             revoked: revoked
                 .into_iter()

@@ -15,29 +15,34 @@ pub struct CaRow {
     pub certificate: String,
     /// The same key, signed by the CA before it (PEM).
     pub bridge: Option<String>,
+    /// It was stolen: its certificates are good for nothing but to be told to renew.
+    pub given_up: bool,
 }
 
 /// Every CA, the newest first.
 pub async fn cas(db: &mut SqliteConnection) -> Result<Vec<CaRow>> {
-    let rows = sqlx::query("SELECT number, certificate, bridge FROM fleet_cas ORDER BY number DESC")
-        .fetch_all(db)
-        .await?;
+    let rows =
+        sqlx::query("SELECT number, certificate, bridge, given_up FROM fleet_cas ORDER BY number DESC")
+            .fetch_all(db)
+            .await?;
     Ok(rows
         .into_iter()
         .map(|row| CaRow {
             number: count(row.get("number")),
             certificate: row.get("certificate"),
             bridge: row.get("bridge"),
+            given_up: row.get("given_up"),
         })
         .collect())
 }
 
 /// Adds a CA.
 pub async fn insert_ca(db: &mut SqliteConnection, ca: &CaRow, now: Timestamp) -> Result<()> {
-    sqlx::query("INSERT INTO fleet_cas (number, certificate, bridge, made) VALUES (?, ?, ?, ?)")
+    sqlx::query("INSERT INTO fleet_cas (number, certificate, bridge, given_up, made) VALUES (?, ?, ?, ?, ?)")
         .bind(number(ca.number))
         .bind(&ca.certificate)
         .bind(&ca.bridge)
+        .bind(ca.given_up)
         .bind(now.as_second())
         .execute(db)
         .await?;
@@ -48,6 +53,15 @@ pub async fn insert_ca(db: &mut SqliteConnection, ca: &CaRow, now: Timestamp) ->
 pub async fn ca_made(db: &mut SqliteConnection, ca: u64) -> Result<Timestamp> {
     let made = sqlx::query_scalar("SELECT made FROM fleet_cas WHERE number = ?").bind(number(ca));
     Ok(time(made.fetch_one(db).await?))
+}
+
+/// Gives up the CAs before a number.
+pub async fn give_up_cas_before(db: &mut SqliteConnection, before: u64) -> Result<()> {
+    sqlx::query("UPDATE fleet_cas SET given_up = 1 WHERE number < ?")
+        .bind(number(before))
+        .execute(db)
+        .await?;
+    Ok(())
 }
 
 /// Forgets the CAs before a number.

@@ -132,6 +132,15 @@ pub async fn is_revoked(db: &mut SqliteConnection, key: &str) -> Result<bool> {
     Ok(found > 0)
 }
 
+/// Whether any key of a client is good no longer.
+pub async fn any_revoked(db: &mut SqliteConnection, client: &str) -> Result<bool> {
+    let found: i64 = sqlx::query_scalar("SELECT count(*) FROM revoked WHERE client = ?")
+        .bind(client)
+        .fetch_one(db)
+        .await?;
+    Ok(found > 0)
+}
+
 /// Notes that a key is good no longer.
 pub async fn revoke(db: &mut SqliteConnection, revoked: &RevokedRow) -> Result<()> {
     sqlx::query("INSERT OR REPLACE INTO revoked (key, client, revoked, until) VALUES (?, ?, ?, ?)")

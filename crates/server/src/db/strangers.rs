@@ -6,6 +6,7 @@ use sqlx::{Row, SqliteConnection};
 
 use super::{count, number, time};
 use crate::error::Result;
+use crate::limits::{STRANGERS_MAX, STRANGERS_PROVEN_MAX};
 
 /// One who asked.
 #[derive(Debug, Clone, Copy)]
@@ -16,18 +17,42 @@ pub struct Stranger<'a> {
     pub key: &'a str,
     /// Why it is none of us.
     pub reason: &'a str,
-    /// Where it connected from.
-    pub address: &'a str,
-    /// How often it asked since it was last noted.
-    pub times: u64,
+    /// What it has proven.
+    pub proof: Option<&'a Proof>,
 }
 
-/// Notes that a stranger asked; keeps at most `max`.
+/// What a stranger has proven: a CA of this fleet has certified the key under the id, and it has the key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proof {
+    /// Its public key (base64).
+    pub public_key: String,
+    /// What secrets for it are sealed to (base64).
+    pub seal_key: String,
+    /// When its certificate ends.
+    pub certificate_end: Timestamp,
+    /// Number of the renewal that proved it.
+    pub renewal: u64,
+}
+
+/// One who has proven a certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proven {
+    /// Its id.
+    pub client: String,
+    /// Fingerprint of its key.
+    pub key: String,
+    /// What it has proven.
+    pub proof: Proof,
+}
+
+/// Notes that a stranger asked, from where, and how often since it was last noted; keeps at most so many with and without a
+/// proof.
 pub async fn note(
     db: &mut SqliteConnection,
     stranger: &Stranger<'_>,
+    address: &str,
+    times: u64,
     now: Timestamp,
-    max: u32,
 ) -> Result<()> {
     sqlx::query(
         "INSERT INTO strangers (client, key, reason, address, count, first_seen, last_seen) VALUES (?1, ?2, ?3, ?4, ?6, \
@@ -37,19 +62,52 @@ pub async fn note(
     .bind(stranger.client)
     .bind(stranger.key)
     .bind(stranger.reason)
-    .bind(stranger.address)
+    .bind(address)
     .bind(now.as_second())
-    .bind(number(stranger.times))
+    .bind(number(times))
     .execute(&mut *db)
     .await?;
+    if let Some(proof) = stranger.proof {
+        sqlx::query(
+            "UPDATE strangers SET public_key = ?, seal_key = ?, certificate_end = ?, renewal = max(renewal, ?) \
+             WHERE client = ? AND key = ?",
+        )
+        .bind(&proof.public_key)
+        .bind(&proof.seal_key)
+        .bind(proof.certificate_end.as_second())
+        .bind(number(proof.renewal))
+        .bind(stranger.client)
+        .bind(stranger.key)
+        .execute(&mut *db)
+        .await?;
+    }
+    // Who has proven something is not pushed out by those who only ask.
+    let is_proven = stranger.proof.is_some();
     sqlx::query(
-        "DELETE FROM strangers WHERE (client, key) IN (SELECT client, key FROM strangers ORDER BY last_seen DESC, \
-         first_seen DESC LIMIT -1 OFFSET ?)",
+        "DELETE FROM strangers WHERE (client, key) IN (SELECT client, key FROM strangers WHERE (public_key <> '') = ? \
+         ORDER BY last_seen DESC, first_seen DESC LIMIT -1 OFFSET ?)",
     )
-    .bind(max)
+    .bind(is_proven)
+    .bind(if is_proven { STRANGERS_PROVEN_MAX } else { STRANGERS_MAX })
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// Those who have proven a certificate, by id.
+pub async fn proven(db: &mut SqliteConnection) -> Result<Vec<Proven>> {
+    let rows = sqlx::query("SELECT * FROM strangers WHERE public_key <> '' ORDER BY client, key");
+    let each = |row: sqlx::sqlite::SqliteRow| Proven {
+        client: row.get("client"),
+        key: row.get("key"),
+        proof: Proof {
+            public_key: row.get("public_key"),
+            seal_key: row.get("seal_key"),
+            certificate_end: time(row.get("certificate_end")),
+            renewal: count(row.get("renewal")),
+        },
+    };
+    Ok(rows.fetch_all(db).await?.into_iter().map(each).collect())
 }
 
 /// Everybody, who asked last first.
@@ -61,6 +119,7 @@ pub async fn all(db: &mut SqliteConnection) -> Result<Vec<StrangerView>> {
             client: row.get("client"),
             key: row.get("key"),
             reason: row.get("reason"),
+            proven: !row.get::<String, _>("public_key").is_empty(),
             address: row.get("address"),
             count: count(row.get("count")),
             first_seen: time(row.get("first_seen")),
@@ -84,4 +143,51 @@ pub async fn delete_before(db: &mut SqliteConnection, before: Timestamp) -> Resu
     let done =
         sqlx::query("DELETE FROM strangers WHERE last_seen < ?").bind(before.as_second()).execute(db).await?;
     Ok(done.rows_affected())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::Db;
+    use crate::secret::AuditKey;
+
+    /// So many at once, and then one more as it comes in. How many are held then, without and with a proof.
+    async fn noted(db: &mut SqliteConnection, count: u32, proof: Option<&Proof>) -> (u32, u32) {
+        let public_key = proof.map_or("", |proof| &proof.public_key);
+        sqlx::query(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) INSERT INTO strangers (client, \
+             key, reason, address, count, first_seen, last_seen, public_key) SELECT 'pc-' || i || ?2, 'k', '', '', 1, 0, 0, \
+             ?2 FROM n",
+        )
+        .bind(count)
+        .bind(public_key)
+        .execute(&mut *db)
+        .await
+        .unwrap();
+        let stranger = Stranger { client: "pc", key: public_key, reason: "unknown", proof };
+        note(db, &stranger, "10.0.0.1", 1, Timestamp::UNIX_EPOCH).await.unwrap();
+        let held: Vec<StrangerView> = all(db).await.unwrap();
+        let proven = held.iter().filter(|one| one.proven).count();
+        (u32::try_from(held.len() - proven).unwrap(), u32::try_from(proven).unwrap())
+    }
+
+    #[tokio::test]
+    async fn who_only_asks_does_not_push_out_who_has_proven_something() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = AuditKey::load_or_make(&folder.path().join("audit.key")).unwrap();
+        let db = Db::open(&folder.path().join("server.db"), key).await.unwrap();
+        let mut tx = db.begin().await.unwrap();
+        let proof = Proof {
+            public_key: "p".to_owned(),
+            seal_key: "s".to_owned(),
+            certificate_end: Timestamp::UNIX_EPOCH,
+            renewal: 1,
+        };
+        assert_eq!(noted(&mut tx, STRANGERS_PROVEN_MAX - 1, Some(&proof)).await, (0, STRANGERS_PROVEN_MAX));
+        let both = (STRANGERS_MAX, STRANGERS_PROVEN_MAX);
+        assert_eq!(noted(&mut tx, STRANGERS_MAX, None).await, both);
+        let another = Stranger { client: "pc-0", key: "p", reason: "unknown", proof: Some(&proof) };
+        note(&mut tx, &another, "10.0.0.1", 1, Timestamp::UNIX_EPOCH).await.unwrap();
+        assert_eq!(all(&mut tx).await.unwrap().len(), (STRANGERS_MAX + STRANGERS_PROVEN_MAX) as usize);
+    }
 }

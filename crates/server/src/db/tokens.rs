@@ -79,6 +79,15 @@ pub async fn delete(db: &mut SqliteConnection, token: u64) -> Result<bool> {
     Ok(done.rows_affected() > 0)
 }
 
+/// When the last token ends, of those that ended at none earlier than `now`.
+pub async fn last_end(db: &mut SqliteConnection, now: Timestamp) -> Result<Option<Timestamp>> {
+    let last: Option<i64> = sqlx::query_scalar("SELECT max(expires) FROM enrol_tokens WHERE expires >= ?")
+        .bind(now.as_second())
+        .fetch_one(db)
+        .await?;
+    Ok(last.map(time))
+}
+
 /// Removes the tokens that ended before a time; says how many.
 pub async fn delete_ended(db: &mut SqliteConnection, before: Timestamp) -> Result<u64> {
     let done = sqlx::query("DELETE FROM enrol_tokens WHERE expires < ?")

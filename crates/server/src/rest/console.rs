@@ -8,17 +8,18 @@ use axum::http::StatusCode;
 use axum::{Json, Router, middleware};
 use headwater_api::bundle::EnrolBundle;
 use headwater_api::v1::{
-    BackupRequest, CaRotated, ClassKeysView, KeysView, RootDraft, RootDraftRequest, RootRequest,
+    BackupRequest, CaRotated, ClassKeysView, KeyRotated, KeysView, RootDraft, RootDraftRequest, RootRequest,
+    RotateCaQuery,
 };
 use headwater_api::v1::{
     ClientView, ClientsAnswer, ClientsQuery, ComponentAnswer, ComponentView, DiffAnswer, DiffQuery,
     DomainRequest, DomainView, DomainsAnswer, Draft, DraftsAnswer, EditsRequest, EnrolBundleRequest,
     ExplainQuery, Explained, ForceQuery, Health, HistoryAnswer, ImportRequest, IncrementsView, MoveRequest,
-    PageQuery, Preview, PublishOptions, PublishQuery, Published, ReleasesAnswer, ReportsAnswer, ReportsQuery,
-    RestoreRequest, RevokedView, RoleRequest, RollbackRequest, SaveRequest, Saved, SavedPolicy,
-    SavedSettings, SettingsDiffAnswer, SettingsDraft, SettingsDraftsAnswer, SettingsEditRequest,
-    SettingsHistoryAnswer, SettingsSaved, SettingsSetRequest, Status, StrangersAnswer, SyncResult,
-    TokensAnswer, UpdateAgentsAnswer, VendorRequest, VendorView,
+    PageQuery, Preview, PublishOptions, PublishQuery, Published, ReadmitAnswer, ReadmitRequest,
+    ReleasesAnswer, ReportsAnswer, ReportsQuery, RestoreRequest, RevokedView, RoleRequest, RollbackRequest,
+    SaveRequest, Saved, SavedPolicy, SavedSettings, SettingsDiffAnswer, SettingsDraft, SettingsDraftsAnswer,
+    SettingsEditRequest, SettingsHistoryAnswer, SettingsSaved, SettingsSetRequest, Status, StrangersAnswer,
+    SyncResult, TokensAnswer, UpdateAgentsAnswer, VendorRequest, VendorView,
 };
 
 use super::described::Tar;
@@ -29,6 +30,7 @@ use super::{admin, backups, guard, json, now, oidc, openapi, upload};
 use crate::access::{By, Role};
 use crate::app::App;
 use crate::app::archive::Format;
+use crate::app::fleet::FormerCas;
 use crate::app::releases::{NewRelease, parse_name};
 use crate::error::{Error, Refusal, Result};
 
@@ -96,6 +98,8 @@ fn fleet_and_trust(table: Table<Arc<App>>) -> Table<Arc<App>> {
         .get("/api/v1/clients", VIEWER, clients)
         .post("/api/v1/clients/{id}/revoke", OPERATOR, revoke_client)
         .get("/api/v1/strangers", VIEWER, strangers)
+        // A key counts again: that is a matter of keys.
+        .post("/api/v1/strangers/readmit", ADMIN, readmit)
         .get("/api/v1/enrol-tokens", OPERATOR, tokens)
         .post("/api/v1/enrol-tokens", OPERATOR, enrol_bundle)
         .delete("/api/v1/enrol-tokens/{number}", OPERATOR, revoke_token)
@@ -115,6 +119,8 @@ fn fleet_and_trust(table: Table<Arc<App>>) -> Table<Arc<App>> {
         .post("/api/v1/backup", ADMIN, backup)
         .get("/api/v1/keys", ADMIN, keys)
         .post("/api/v1/keys/ca/rotate", ADMIN, rotate_ca)
+        .post("/api/v1/keys/answer/rotate", ADMIN, rotate_answer_key)
+        .post("/api/v1/keys/seal/rotate", ADMIN, rotate_seal_key)
         .post("/api/v1/keys/{class}/draft", ADMIN, draft_root)
         .post("/api/v1/keys/{class}/root", ADMIN, take_root)
         .get("/api/v1/tokens", VIEWER, admin::tokens)
@@ -458,6 +464,14 @@ async fn strangers(State(app): Server) -> Result<Json<StrangersAnswer>> {
     Ok(Json(StrangersAnswer { items: app.strangers().await? }))
 }
 
+async fn readmit(
+    State(app): Server,
+    by: By,
+    Body(request): Body<ReadmitRequest>,
+) -> Result<Json<ReadmitAnswer>> {
+    Ok(Json(app.readmit(request, &by).await?))
+}
+
 async fn tokens(State(app): Server) -> Result<Json<TokensAnswer>> {
     Ok(Json(TokensAnswer { items: app.tokens(now()).await? }))
 }
@@ -537,8 +551,21 @@ async fn keys(State(app): Server) -> Json<KeysView> {
     Json(app.keys_view(now()))
 }
 
-async fn rotate_ca(State(app): Server, by: By) -> Result<Json<CaRotated>> {
-    Ok(Json(CaRotated { number: app.rotate_ca(&by).await? }))
+async fn rotate_ca(
+    State(app): Server,
+    by: By,
+    Asked(query): Asked<RotateCaQuery>,
+) -> Result<Json<CaRotated>> {
+    let former = if query.at_once { FormerCas::GivenUp } else { FormerCas::StayGood };
+    Ok(Json(CaRotated { number: app.rotate_ca(former, &by).await? }))
+}
+
+async fn rotate_answer_key(State(app): Server, by: By) -> Result<Json<KeyRotated>> {
+    Ok(Json(KeyRotated { key: app.rotate_answer_key(&by).await? }))
+}
+
+async fn rotate_seal_key(State(app): Server, by: By) -> Result<Json<KeyRotated>> {
+    Ok(Json(KeyRotated { key: app.rotate_seal_key(&by).await? }))
 }
 
 async fn draft_root(

@@ -62,6 +62,10 @@ const SUMMARIES: &[(&str, &str)] = &[
     ("GET /api/v1/clients", "The clients, by id."),
     ("POST /api/v1/clients/{id}/revoke", "Revokes a client's key: nobody of the fleet answers it any more."),
     ("GET /api/v1/strangers", "Those who ask and are not known."),
+    (
+        "POST /api/v1/strangers/readmit",
+        "Takes clients in again that have proven a certificate of this fleet.",
+    ),
     ("GET /api/v1/enrol-tokens", "The enrolment tokens that still admit somebody."),
     ("POST /api/v1/enrol-tokens", "Makes an enrolment bundle with a token of its own."),
     ("DELETE /api/v1/enrol-tokens/{number}", "Revokes an enrolment token."),
@@ -80,7 +84,12 @@ const SUMMARIES: &[(&str, &str)] = &[
     ("GET /api/v1/keys", "The signing keys, and what has to be done by when."),
     (
         "POST /api/v1/keys/ca/rotate",
-        "Makes a new fleet CA, which clients come to know while the old one still counts.",
+        "Makes a new fleet CA, which clients come to know while the old one still counts, or is given up.",
+    ),
+    ("POST /api/v1/keys/answer/rotate", "Replaces the key that the server signs answers to clients with."),
+    (
+        "POST /api/v1/keys/seal/rotate",
+        "Replaces the key that enrolments are sealed to; older bundles stay good.",
     ),
     ("POST /api/v1/keys/{class}/draft", "Drafts a new root to be signed."),
     ("POST /api/v1/keys/{class}/root", "Takes a signed root into force."),

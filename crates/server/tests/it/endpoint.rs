@@ -77,9 +77,20 @@ impl Endpoint {
         serde_json::to_value(sealed).unwrap()
     }
 
+    /// Goes on at a server that was started anew.
+    pub fn follow(&mut self, server: &Server) {
+        self.base.clone_from(&server.running.fleet_url);
+    }
+
     /// Asks for another certificate, without showing the one it has.
     pub async fn renew(&mut self) -> (u16, Value) {
-        let body = self.renewal_body();
+        self.renew_with(None).await
+    }
+
+    /// The same, with a certificate (PEM) in what it states.
+    pub async fn renew_with(&mut self, certificate: Option<String>) -> (u16, Value) {
+        let mut body = self.renewal_body();
+        body["certificate"] = certificate.into();
         let sequence = self.next(Kind::Renewal);
         let statement = self.statement(Kind::Renewal, sequence, &body);
         let anonymous = http(&self.cas, None);

@@ -80,7 +80,15 @@ async fn what_was_saved_is_told_as_saved_though_the_disk_refuses_the_file_that_l
     // A folder in its place, which no file replaces.
     std::fs::create_dir(&timestamp).unwrap();
     server.ok("POST", "/api/v1/domains", Some(json!({"path": "root/paris"}))).await;
-    assert_eq!(server.running.app().rotate_ca(&By::server(now())).await.unwrap(), 2);
+    assert_eq!(
+        server
+            .running
+            .app()
+            .rotate_ca(headwater_server::app::fleet::FormerCas::StayGood, &By::server(now()))
+            .await
+            .unwrap(),
+        2
+    );
     server.running.app().run_signing(now()).await;
     let status = server.get("/api/v1/status").await;
     assert!(status["jobs"][0]["error"].is_string(), "whoever looks is told: {status}");
@@ -91,7 +99,15 @@ async fn what_was_saved_is_told_as_saved_though_the_disk_refuses_the_file_that_l
     std::fs::remove_dir(&timestamp).unwrap();
     server.running.app().run_signing(now()).await;
     assert!(server.target(Class::Settings, "domains/root/paris.json").await.is_some());
-    assert_eq!(server.running.app().rotate_ca(&By::server(now())).await.unwrap(), 3);
+    assert_eq!(
+        server
+            .running
+            .app()
+            .rotate_ca(headwater_server::app::fleet::FormerCas::StayGood, &By::server(now()))
+            .await
+            .unwrap(),
+        3
+    );
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod kill;
 mod lying;
 mod mirror;
 mod network;
+mod recovery;
 mod resume;
 mod rotation;
 mod vendor;

@@ -16,14 +16,25 @@ use crate::db::fleet::{self as rows, CaRow};
 use crate::error::{Error, Refusal, Result};
 use crate::limits::FLEET_CAS_MAX;
 
+/// What becomes of the CAs before a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FormerCas {
+    /// Their certificates stay good until they end.
+    StayGood,
+    /// They were stolen: nobody lets in whom they certify. The new one is vouched for all the same, for clients that have
+    /// not learnt of it, and these get another certificate by proving their key.
+    GivenUp,
+}
+
 impl App {
-    /// Makes a new fleet CA. Certificates of the ones before stay good until they end.
+    /// Makes a new fleet CA. Where those before are given up, so are the keys of confidential domains: the database that
+    /// has them was stolen, too.
     ///
     /// Says the number of the new one, which counts from 1.
     ///
     /// # Errors
     /// Refusals where the CA is handed in, or was rotated so often that certificates of the oldest are still about.
-    pub async fn rotate_ca(&self, by: &By) -> Result<u64> {
+    pub async fn rotate_ca(&self, former: FormerCas, by: &By) -> Result<u64> {
         let now = by.now;
         if self.config.fleet_ca.is_some() {
             return Err(Refusal::invalid(
@@ -39,20 +50,27 @@ impl App {
         let number = old.number + 1;
         let folder = self.data.fleet_keys();
         data::write_file(&ca_file(&folder, number), new.to_pem().expose().as_bytes())?;
-        let row = CaRow { number, certificate: new.certificate().to_pem(), bridge: Some(bridge.to_pem()) };
+        let (certificate, bridge) = (new.certificate().to_pem(), Some(bridge.to_pem()));
+        let row = CaRow { number, certificate, bridge, given_up: false };
         let mut tx = self.db.begin().await?;
         rows::insert_ca(&mut tx, &row, now).await?;
-        let in_use = drop_oldest(&mut tx, now).await?;
+        let mut rekeyed = Vec::new();
+        if former == FormerCas::GivenUp {
+            rows::give_up_cas_before(&mut tx, number).await?;
+            rekeyed.extend(self.db.domains().await?.into_iter().map(|row| row.path));
+        }
+        let in_use = drop_oldest(&mut tx, former, now).await?;
         let keys = old.with_ca(new, &in_use, &self.config, &self.fleet_url, now)?;
-        let staged = self.stage_fleet(&mut tx, &[], now).await?;
+        let staged = self.stage_fleet(&mut tx, &rekeyed, now).await?;
         let did = by.did("fleet.rotate_ca", number).before(json!({"number": old.number}));
+        let did = did.after(json!({"former_given_up": former == FormerCas::GivenUp}));
         self.commit(tx, staged.into_iter().collect(), did).await?;
         self.set_fleet_keys(keys)?;
         let former = ca_file(&folder, old.number);
         if let Err(error) = std::fs::remove_file(&former) {
             tracing::warn!(%error, file = %former.display(), "the former fleet CA's key is of no more use; remove it");
         }
-        tracing::info!(number, "fleet CA rotated");
+        tracing::info!(number, ?former, "fleet CA rotated");
         Ok(number)
     }
 
@@ -112,7 +130,7 @@ impl App {
 
 /// Keeps as many CAs as may be in use; says which are, the newest first. The oldest goes when every certificate that it
 /// issued has run out.
-async fn drop_oldest(tx: &mut crate::db::Tx, now: Timestamp) -> Result<Vec<CaRow>> {
+async fn drop_oldest(tx: &mut crate::db::Tx, former: FormerCas, now: Timestamp) -> Result<Vec<CaRow>> {
     let mut in_use = rows::cas(tx).await?;
     if in_use.len() <= FLEET_CAS_MAX {
         return Ok(in_use);
@@ -121,7 +139,7 @@ async fn drop_oldest(tx: &mut crate::db::Tx, now: Timestamp) -> Result<Vec<CaRow
     let made = rows::ca_made(tx, successor).await?;
     let life = SignedDuration::try_from(headwater_identity::limits::CERTIFICATE_LIFE)
         .map_err(|error| Error::Corrupt { what: "life of a certificate", reason: error.to_string() })?;
-    if now < made + life {
+    if now < made + life && former == FormerCas::StayGood {
         return Err(Refusal::invalid(format!(
             "the fleet CA was rotated {FLEET_CAS_MAX} times within the life of a certificate, and clients still show \
              some of the oldest; rotate again after {}",

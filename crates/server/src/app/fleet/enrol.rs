@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::admission::{Admission, Asking, Known, admit};
-use super::keys::{FleetKeys, key_failed};
+use super::keys::FleetKeys;
 use super::refusals::Refusals;
 use super::revocation::revoke;
 use super::sequence::rising;
@@ -25,7 +25,8 @@ use crate::app::App;
 use crate::app::clients;
 use crate::db::clients::{self as client_rows, ClientRow};
 use crate::db::identities::{self as rows, IdentityRow, Taken};
-use crate::db::{Tx, strangers, to_json, tokens};
+use crate::db::strangers::{self, Stranger};
+use crate::db::{Tx, to_json, tokens};
 use crate::error::{Error, Refusal, Result};
 use crate::limits::{ENROL_REFUSALS_CARRIED_MAX, ENROL_REFUSALS_MAX};
 
@@ -97,7 +98,9 @@ impl App {
             .try_acquire()
             .map_err(|_| Refusal::Busy("many clients enrol or renew their certificates at once"))?;
         let answered = work.await;
-        if matches!(&answered, Err(Error::Refused(_))) {
+        // Who has proven a certificate may go on asking: behind an update agent all have one address.
+        let is_counted = |refusal: &Refusal| !matches!(refusal, Refusal::NotReadmitted(_));
+        if matches!(&answered, Err(Error::Refused(refusal)) if is_counted(refusal)) {
             refusals().count(from, now);
         }
         answered
@@ -136,8 +139,7 @@ impl App {
         let told = json!({"key": identity.key, "until": identity.certificate_end});
         tx.commit(by.did("client.renew", client).after(told)).await?;
         let body = answer_body(&keys, &identity, domain, chain.to_pem(), now);
-        Answer::sign(&keys.answer, client, Kind::Renewal, statement.sequence(), body)
-            .map_err(key_failed("signing an answer"))
+        keys.answer(client, Kind::Renewal, statement.sequence(), body)
     }
 
     async fn enrol_one(&self, sealed: &Sealed, from: IpAddr, now: Timestamp) -> Result<Answer> {
@@ -156,7 +158,8 @@ impl App {
             Err(Error::Refused(refusal)) => {
                 drop(tx);
                 let (client, key) = (request.client.as_str(), request.key.fingerprint().to_string());
-                self.note_stranger(client, &key, reason(&refusal), from, now).await?;
+                let stranger = Stranger { client, key: &key, reason: reason(&refusal), proof: None };
+                self.note_stranger(stranger, from, now).await?;
                 return Err(refusal.into());
             }
             Err(error) => return Err(error),
@@ -181,8 +184,7 @@ impl App {
         self.commit(tx, staged.into_iter().collect(), did).await?;
         tracing::info!(client = %request.client, key = identity.key, domain, "client enrolled");
         let body = answer_body(&keys, &identity, domain, chain.to_pem(), now);
-        Answer::sign(&keys.answer, &request.client, Kind::Enrolment, 0, body)
-            .map_err(key_failed("signing an answer"))
+        keys.answer(&request.client, Kind::Enrolment, 0, body)
     }
 
     /// Loads what is known, and decides. With the decision comes what is known of the same client with the same key.
@@ -261,7 +263,7 @@ impl App {
 }
 
 fn open(keys: &FleetKeys, sealed: &Sealed) -> Result<Request> {
-    let opened = keys.seal.open(sealed, Purpose::Enrolment).map_err(|error| {
+    let opened = keys.open_sealed(sealed, Purpose::Enrolment).map_err(|error| {
         Refusal::invalid(format!("the request to enrol cannot be opened: {error}; make a new bundle"))
     })?;
     let text =

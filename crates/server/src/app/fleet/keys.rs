@@ -9,12 +9,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use headwater_identity::{
-    AnswerKey, CaCertificate, Chain, FleetCa, IdentityError, SealKey, ServedName, ServerKey, tls,
+    Answer, AnswerKey, CaCertificate, Chain, FleetCa, IdentityError, Kind, Purpose, SealKey, Sealed,
+    SecretBytes, ServedName, ServerKey, is_issued_by, tls,
 };
-use headwater_policy::SourceUrl;
+use headwater_policy::{ClientId, SourceUrl};
 use jiff::Timestamp;
 use sqlx::SqliteConnection;
 
+use super::former;
 use crate::config::Config;
 use crate::data::{self, DataFolder};
 use crate::db::fleet::{self as rows, CaRow};
@@ -29,12 +31,18 @@ pub struct FleetKeys {
     pub number: u64,
     /// Every CA in use, the newest first.
     pub cas: Vec<CaCertificate>,
+    /// Those that the fleet has given up: who shows a certificate of theirs is told to renew.
+    given_up: Vec<CaCertificate>,
     /// From the newest CA to the oldest, newest first.
     pub bridges: Vec<CaCertificate>,
     /// Signs answers.
     pub answer: Arc<AnswerKey>,
+    /// Sign them, too, for those who have not learnt of the newer ones.
+    former_answers: Arc<[AnswerKey]>,
     /// Opens enrolments.
     pub seal: Arc<SealKey>,
+    /// Open those by older bundles.
+    former_seals: Arc<[SealKey]>,
     server: Arc<ServerKey>,
     /// What the listener shows.
     pub chain: Chain,
@@ -63,7 +71,14 @@ impl FleetKeys {
         })?;
         let server = ServerKey::generate().map_err(key_failed("making the listener's key"))?;
         let in_use = rows::cas(db).await?;
-        Self::assemble(ca, &in_use, Arc::new(answer), Arc::new(seal), Arc::new(server), config, url, now)
+        let secrets = Secrets {
+            answer: Arc::new(answer),
+            former_answers: former::answers(&folder)?.into(),
+            seal: Arc::new(seal),
+            former_seals: former::seals(&folder, now)?.into(),
+            server: Arc::new(server),
+        };
+        Self::assemble(ca, &in_use, secrets, config, url, now)
     }
 
     /// The same with the CAs as they are now, and a new certificate for the listener.
@@ -78,8 +93,53 @@ impl FleetKeys {
         url: &SourceUrl,
         now: Timestamp,
     ) -> Result<Self> {
-        let (answer, seal) = (Arc::clone(&self.answer), Arc::clone(&self.seal));
-        Self::assemble(Arc::new(ca), in_use, answer, seal, Arc::clone(&self.server), config, url, now)
+        let secrets = Secrets {
+            answer: Arc::clone(&self.answer),
+            former_answers: Arc::clone(&self.former_answers),
+            seal: Arc::clone(&self.seal),
+            former_seals: Arc::clone(&self.former_seals),
+            server: Arc::clone(&self.server),
+        };
+        Self::assemble(Arc::new(ca), in_use, secrets, config, url, now)
+    }
+
+    /// The same with another key that signs answers.
+    pub fn with_answer(&self, answer: AnswerKey, former: Vec<AnswerKey>) -> Self {
+        Self { answer: Arc::new(answer), former_answers: former.into(), ..self.clone() }
+    }
+
+    /// The same with another key that enrolments are sealed to.
+    pub fn with_seal(&self, seal: SealKey, former: Vec<SealKey>) -> Self {
+        Self { seal: Arc::new(seal), former_seals: former.into(), ..self.clone() }
+    }
+
+    /// Signs an answer, so that clients of all ages believe it.
+    ///
+    /// # Errors
+    /// When it is too long, or there is no randomness.
+    pub fn answer(&self, client: &ClientId, kind: Kind, sequence: u64, body: String) -> Result<Answer> {
+        Answer::sign(&self.answer, client, kind, sequence, body)
+            .and_then(|answer| answer.also_by(self.former_answers.iter()))
+            .map_err(key_failed("signing an answer"))
+    }
+
+    /// Opens what was sealed to this server by a bundle of any age.
+    ///
+    /// # Errors
+    /// [`IdentityError`]: it was sealed to another, or changed.
+    pub fn open_sealed(
+        &self,
+        sealed: &Sealed,
+        purpose: Purpose<'_>,
+    ) -> std::result::Result<SecretBytes, IdentityError> {
+        let opened = self.seal.open(sealed, purpose);
+        let former = || self.former_seals.iter().find_map(|seal| seal.open(sealed, purpose).ok());
+        opened.or_else(|error| former().ok_or(error))
+    }
+
+    /// Whether a client's certificate (DER) is of a CA that the fleet has given up.
+    pub fn is_of_given_up_ca(&self, certificate: &[u8]) -> bool {
+        !self.given_up.is_empty() && !is_issued_by(certificate, &self.cas)
     }
 
     /// The same with a new certificate for the listener.
@@ -96,17 +156,16 @@ impl FleetKeys {
     /// # Errors
     /// When the TLS library refuses what it is given.
     pub fn tls(&self) -> Result<Arc<rustls::ServerConfig>> {
-        tls::server_config(&self.chain, &self.server, &self.cas, tls::Anonymous::Allowed)
+        // Who has a certificate of a CA that was given up gets as far as being told so.
+        let clients = [self.cas.as_slice(), &self.given_up].concat();
+        tls::server_config(&self.chain, &self.server, &clients, tls::Anonymous::Allowed)
             .map_err(key_failed("setting up the fleet listener"))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "its parts, of which each has another origin")]
     fn assemble(
         ca: Arc<FleetCa>,
         in_use: &[CaRow],
-        answer: Arc<AnswerKey>,
-        seal: Arc<SealKey>,
-        server: Arc<ServerKey>,
+        secrets: Secrets,
         config: &Config,
         url: &SourceUrl,
         now: Timestamp,
@@ -117,14 +176,40 @@ impl FleetKeys {
                 reason: error.to_string(),
             })
         };
-        let cas = in_use.iter().map(|row| read(&row.certificate)).collect::<Result<Vec<_>>>()?;
+        let (mut cas, mut given_up) = (Vec::new(), Vec::new());
+        for row in in_use {
+            let list = if row.given_up { &mut given_up } else { &mut cas };
+            list.push(read(&row.certificate)?);
+        }
         // A CA that nobody vouched for ends the way back.
         let bridges =
             in_use.iter().map_while(|row| row.bridge.as_ref()).map(read).collect::<Result<Vec<_>>>()?;
+        let Secrets { answer, former_answers, seal, former_seals, server } = secrets;
         let chain = issue_chain(&ca, &server, &bridges, config, url, now)?;
         let number = in_use.first().map_or(1, |row| row.number);
-        Ok(Self { ca, number, cas, bridges, answer, seal, server, chain })
+        Ok(Self {
+            ca,
+            number,
+            cas,
+            given_up,
+            bridges,
+            answer,
+            former_answers,
+            seal,
+            former_seals,
+            server,
+            chain,
+        })
     }
+}
+
+/// Keys that no CA depends on.
+struct Secrets {
+    answer: Arc<AnswerKey>,
+    former_answers: Arc<[AnswerKey]>,
+    seal: Arc<SealKey>,
+    former_seals: Arc<[SealKey]>,
+    server: Arc<ServerKey>,
 }
 
 /// A failure with a key or certificate as the server's own.
@@ -168,7 +253,9 @@ async fn open_ca(
     let certificate = ca.certificate().to_pem();
     match newest {
         Some(row) if row.certificate == certificate => {}
-        None => rows::insert_ca(db, &CaRow { number: 1, certificate, bridge: None }, now).await?,
+        None => {
+            rows::insert_ca(db, &CaRow { number: 1, certificate, bridge: None, given_up: false }, now).await?
+        }
         Some(row) => {
             // Another one was handed in than before: its forerunner vouches for it, if it is still here.
             let bridge = match own.exists() {
@@ -184,7 +271,8 @@ async fn open_ca(
                 );
             }
             let bridge = bridge.map(|bridge| bridge.to_pem());
-            rows::insert_ca(db, &CaRow { number: row.number + 1, certificate, bridge }, now).await?;
+            let row = CaRow { number: row.number + 1, certificate, bridge, given_up: false };
+            rows::insert_ca(db, &row, now).await?;
         }
     }
     Ok(Arc::new(ca))
@@ -240,7 +328,10 @@ fn load_or_make<K>(
     Ok(key)
 }
 
-fn read_key<K>(path: &Path, read: impl Fn(&str) -> std::result::Result<K, IdentityError>) -> Result<K> {
+pub(super) fn read_key<K>(
+    path: &Path,
+    read: impl Fn(&str) -> std::result::Result<K, IdentityError>,
+) -> Result<K> {
     let text = std::fs::read_to_string(path).doing(|| format!("cannot read {}", path.display()))?;
     read(&text).map_err(|error| Error::FleetKey {
         doing: format!("reading {}", path.display()),

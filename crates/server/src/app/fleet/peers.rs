@@ -10,36 +10,43 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::app::App;
 use crate::audit::Audit;
+use crate::db::strangers::Stranger;
 use crate::db::{identities, strangers};
 use crate::error::{Error, Refusal, Result};
 use crate::limits;
 
-/// Strangers that asked since they were last written down, by id and key: the database is not written for each request.
+/// As many as are written down.
+const ASKED_MAX: usize = (limits::STRANGERS_MAX + limits::STRANGERS_PROVEN_MAX) as usize;
+
+/// Strangers that asked since they were last written down, by id, key and whether they proved it: the database is not written for each request.
 #[derive(Debug, Default)]
 pub struct Asked {
-    by_key: HashMap<(String, String), (Timestamp, u64)>,
+    by_key: HashMap<(String, String, bool), (Timestamp, u64)>,
     /// How many came for the first time since then.
     new: (Timestamp, u32),
 }
 
 impl Asked {
     /// Counts one; says how many are to be written down now, if it is time.
-    fn count(&mut self, client: &str, key: &str, now: Timestamp) -> Option<u64> {
+    fn count(&mut self, client: &str, key: &str, is_proven: bool, now: Timestamp) -> Option<u64> {
         let pause = SignedDuration::from_secs(limits::STRANGER_PAUSE_SECONDS);
         let is_over = |since: Timestamp| now.duration_since(since).abs() >= pause;
-        let Some((written, pending)) = self.by_key.get_mut(&(client.to_owned(), key.to_owned())) else {
+        let who = (client.to_owned(), key.to_owned(), is_proven);
+        let Some((written, pending)) = self.by_key.get_mut(&who) else {
             if is_over(self.new.0) {
                 self.new = (now, 0);
             }
             // Whoever makes up an id for each request must not have a write for each.
-            if self.new.1 >= limits::STRANGERS_NEW_MAX {
-                return None;
+            if !is_proven {
+                if self.new.1 >= limits::STRANGERS_NEW_MAX {
+                    return None;
+                }
+                self.new.1 += 1;
             }
-            self.new.1 += 1;
-            if self.by_key.len() >= limits::STRANGERS_MAX as usize {
+            if self.by_key.len() >= ASKED_MAX {
                 self.by_key.clear();
             }
-            self.by_key.insert((client.to_owned(), key.to_owned()), (now, 0));
+            self.by_key.insert(who, (now, 0));
             return Some(1);
         };
         *pending += 1;
@@ -56,11 +63,14 @@ impl App {
     /// that a revocation counts on open connections too.
     ///
     /// # Errors
-    /// [`Refusal::CertificateNeeded`], [`Refusal::KeyRevoked`], [`Refusal::NotEnrolled`].
+    /// [`Refusal::CertificateNeeded`], [`Refusal::CaGivenUp`], [`Refusal::KeyRevoked`], [`Refusal::NotEnrolled`].
     pub async fn known_peer(&self, certificate: &[u8], from: IpAddr, now: Timestamp) -> Result<Peer> {
         let peer = Peer::from_der(certificate).map_err(|_| Refusal::CertificateNeeded)?;
         if !peer.is_good_at(now) {
             return Err(Refusal::CertificateNeeded.into());
+        }
+        if self.fleet_keys().is_of_given_up_ca(certificate) {
+            return Err(Refusal::CaGivenUp.into());
         }
         let key = peer.key.to_string();
         let mut db = self.db.connection().await?;
@@ -74,7 +84,8 @@ impl App {
             true => ("revoked", Refusal::KeyRevoked),
             false => ("unknown", Refusal::NotEnrolled(peer.client.to_string())),
         };
-        self.note_stranger(peer.client.as_str(), &key, reason, from, now).await?;
+        let stranger = Stranger { client: peer.client.as_str(), key: &key, reason, proof: None };
+        self.note_stranger(stranger, from, now).await?;
         Err(refusal.into())
     }
 
@@ -114,22 +125,20 @@ impl App {
     /// Writes down that a stranger asked, not too often.
     pub(crate) async fn note_stranger(
         &self,
-        client: &str,
-        key: &str,
-        reason: &str,
+        stranger: Stranger<'_>,
         from: IpAddr,
         now: Timestamp,
     ) -> Result<()> {
         let times = {
             let mut asked = self.asked.lock().expect("nobody panics while holding this lock");
-            asked.count(client, key, now)
+            asked.count(stranger.client, stranger.key, stranger.proof.is_some(), now)
         };
         let Some(times) = times else { return Ok(()) };
         let mut tx = self.db.begin().await?;
         let address = from.to_canonical().to_string();
-        let stranger = strangers::Stranger { client, key, reason, address: &address, times };
-        strangers::note(&mut tx, &stranger, now, limits::STRANGERS_MAX).await?;
+        strangers::note(&mut tx, &stranger, &address, times, now).await?;
         tx.commit(Audit::Exempt("strangers have a list of their own")).await?;
+        let Stranger { client, key, reason, .. } = stranger;
         tracing::info!(client, key, reason, address, "a stranger asked");
         Ok(())
     }
@@ -144,15 +153,15 @@ mod tests {
         let start = Timestamp::UNIX_EPOCH;
         let at = |seconds| start + SignedDuration::from_secs(seconds);
         let mut asked = Asked::default();
-        assert_eq!(asked.count("pc", "k", at(0)), Some(1));
-        assert_eq!(asked.count("pc", "k", at(1)), None);
-        assert_eq!(asked.count("pc", "other", at(1)), Some(1));
-        assert_eq!(asked.count("pc", "k", at(2)), None);
-        assert_eq!(asked.count("pc", "k", at(limits::STRANGER_PAUSE_SECONDS)), Some(3));
-        for number in 0..2 * limits::STRANGERS_MAX {
-            let now = at(i64::from(number) * limits::STRANGER_PAUSE_SECONDS);
-            assert_eq!(asked.count(&number.to_string(), "", now), Some(1));
-            assert!(asked.by_key.len() <= limits::STRANGERS_MAX as usize);
+        assert_eq!(asked.count("pc", "k", false, at(0)), Some(1));
+        assert_eq!(asked.count("pc", "k", false, at(1)), None);
+        assert_eq!(asked.count("pc", "other", false, at(1)), Some(1));
+        assert_eq!(asked.count("pc", "k", false, at(2)), None);
+        assert_eq!(asked.count("pc", "k", false, at(limits::STRANGER_PAUSE_SECONDS)), Some(3));
+        for number in 0..2 * ASKED_MAX {
+            let now = at(number as i64 * limits::STRANGER_PAUSE_SECONDS);
+            assert_eq!(asked.count(&number.to_string(), "", false, now), Some(1));
+            assert!(asked.by_key.len() <= ASKED_MAX);
         }
     }
 
@@ -161,10 +170,10 @@ mod tests {
         let start = Timestamp::UNIX_EPOCH;
         let mut asked = Asked::default();
         for number in 0..limits::STRANGERS_NEW_MAX {
-            assert_eq!(asked.count(&number.to_string(), "", start), Some(1));
+            assert_eq!(asked.count(&number.to_string(), "", false, start), Some(1));
         }
-        assert_eq!(asked.count("one more", "", start), None);
+        assert_eq!(asked.count("one more", "", false, start), None);
         let later = start + SignedDuration::from_secs(limits::STRANGER_PAUSE_SECONDS);
-        assert_eq!(asked.count("one more", "", later), Some(1));
+        assert_eq!(asked.count("one more", "", false, later), Some(1));
     }
 }

@@ -9,11 +9,12 @@ use headwater_policy::ClientId;
 use jiff::Timestamp;
 use sqlx::SqliteConnection;
 
-use super::keys::key_failed;
+use super::readmission::proof;
 use super::sequence::{Arrival, arrival, rising};
 use crate::app::App;
 use crate::audit::Audit;
 use crate::db::identities::{self as rows, IdentityRow};
+use crate::db::strangers::{Proof, Stranger};
 use crate::db::{Tx, to_json};
 use crate::error::{Error, Refusal, Result};
 use crate::limits;
@@ -29,6 +30,8 @@ pub(crate) enum Doubt {
         reason: &'static str,
         /// What it is told.
         refusal: Refusal,
+        /// What it has proven all the same, by which key.
+        proof: Option<Box<(String, Proof)>>,
     },
     /// Something else failed.
     Failed(Error),
@@ -65,8 +68,7 @@ impl App {
         let domain_keys = self.domain_keys_for(&mut tx, &identity, &domain).await?;
         tx.commit(Audit::Exempt("what a client says of itself is in the registry and its reports")).await?;
         let answer = CheckInAnswer { domain_keys, ..self.check_in_answer(domain, now) };
-        Answer::sign(&keys.answer, statement.client(), Kind::CheckIn, statement.sequence(), to_json(&answer))
-            .map_err(key_failed("signing an answer"))
+        keys.answer(statement.client(), Kind::CheckIn, statement.sequence(), to_json(&answer))
     }
 
     /// Stores a report that its client signed. One that was taken before is answered as if it were new: the client has
@@ -101,8 +103,7 @@ impl App {
                 .await?;
         }
         let answer = to_json(&ReportAnswer { taken: statement.sequence() });
-        Answer::sign(&keys.answer, statement.client(), Kind::Report, statement.sequence(), answer)
-            .map_err(key_failed("signing an answer"))
+        keys.answer(statement.client(), Kind::Report, statement.sequence(), answer)
     }
 
     /// Begins a change with a statement that is believed: its client brought it, or an update agent.
@@ -134,9 +135,27 @@ impl App {
         kind: Kind,
     ) -> std::result::Result<(VerifiedStatement, IdentityRow), Doubt> {
         let client = claimed(&statement)?;
-        let stranger = |reason, refusal| Doubt::Stranger { client: client.to_string(), reason, refusal };
+        let stranger = |reason, refusal, proof: Option<(String, Proof)>| Doubt::Stranger {
+            client: client.to_string(),
+            reason,
+            refusal,
+            proof: proof.map(Box::new),
+        };
         let Some(identity) = rows::of_client(db, client.as_str()).await? else {
-            return Err(stranger("unknown", Refusal::NotEnrolled(client.to_string())));
+            let proof = match kind {
+                Kind::Renewal => proof(statement, &client, &self.fleet_keys().cas),
+                _ => None,
+            };
+            if let Some((key, _)) = &proof
+                && rows::is_revoked(db, key).await?
+            {
+                return Err(stranger("revoked", Refusal::KeyRevoked, None));
+            }
+            let refusal = match &proof {
+                Some(_) => Refusal::NotReadmitted(client.to_string()),
+                None => Refusal::NotEnrolled(client.to_string()),
+            };
+            return Err(stranger("unknown", refusal, proof));
         };
         let key: PublicKey =
             identity.public_key.parse().map_err(|error: headwater_identity::IdentityError| {
@@ -150,7 +169,9 @@ impl App {
                 unit: "bytes",
                 way_out: "no client that works has so much to say at once",
             })),
-            Err(disbelief) => Err(stranger("bad_statement", Refusal::Unbelieved(disbelief.to_string()))),
+            Err(disbelief) => {
+                Err(stranger("bad_statement", Refusal::Unbelieved(disbelief.to_string()), None))
+            }
         }
     }
 
@@ -158,8 +179,10 @@ impl App {
     pub(crate) async fn doubted(&self, doubt: Doubt, from: IpAddr, now: Timestamp) -> Result<Error> {
         match doubt {
             Doubt::Failed(error) => Ok(error),
-            Doubt::Stranger { client, reason, refusal } => {
-                self.note_stranger(&client, "", reason, from, now).await?;
+            Doubt::Stranger { client, reason, refusal, proof } => {
+                let (key, proof) = proof.map_or_else(|| (String::new(), None), |it| (it.0, Some(it.1)));
+                let stranger = Stranger { client: &client, key: &key, reason, proof: proof.as_ref() };
+                self.note_stranger(stranger, from, now).await?;
                 Ok(refusal.into())
             }
         }

@@ -1,7 +1,7 @@
 //! Every key of the fleet is replaced, more than once, while clients are off; they catch up by themselves (I2, I3).
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use headwater_api::policy::OptionsDocument;
@@ -15,14 +15,15 @@ use super::{PARIS, rules};
 const AGENT: &str = "update_agent:ua-paris";
 
 /// Offline root keys, one folder after the other.
-struct RootKeys {
-    folder: std::path::PathBuf,
-    passphrase: String,
+pub(super) struct RootKeys {
+    folder: PathBuf,
+    /// The file with the passphrase of all of them.
+    pub passphrase: String,
     ceremonies: u32,
 }
 
 impl RootKeys {
-    fn make(world: &World) -> Result<Self> {
+    pub fn make(world: &World) -> Result<Self> {
         let passphrase = world.folder().join("passphrase");
         fs::write(&passphrase, "passphrase of roots\n")?;
         let keys = Self {
@@ -34,7 +35,7 @@ impl RootKeys {
         Ok(keys)
     }
 
-    fn path(&self, ceremony: u32) -> String {
+    pub fn path(&self, ceremony: u32) -> String {
         self.folder.join(format!("root-keys-{ceremony}")).display().to_string()
     }
 
@@ -55,7 +56,7 @@ impl RootKeys {
 }
 
 /// What the server knows of a client's key and reports.
-fn identity(world: &World, id: &str) -> Result<Value> {
+pub(super) fn identity(world: &World, id: &str) -> Result<Value> {
     Ok(world.headwater(&["clients", "show", id])?["identity"].clone())
 }
 
@@ -77,7 +78,7 @@ fn catches_up(world: &World, client: &Endpoint, id: &str, version: &str, source:
     Ok(end(&before)? < run.report.started)
 }
 
-fn cut_off_from_the_server(client: &Endpoint) -> Result<()> {
+pub(super) fn cut_off_from_the_server(client: &Endpoint) -> Result<()> {
     let mut cut = client.host().command(Path::new("ip"));
     assert!(cut.args(["route", "add", "unreachable", "10.0.0.1"]).status()?.success());
     Ok(())

@@ -1,0 +1,60 @@
+//! The key that answers are signed with and the one that enrolments are sealed to, replaced while clients and bundles of
+//! all ages go on.
+//!
+//! The new key is in its file before anything is told of it: what a crash leaves to tell, the signing job tells.
+
+use headwater_identity::{AnswerKey, SealKey};
+use serde_json::json;
+
+use super::former;
+use super::keys::key_failed;
+use crate::access::By;
+use crate::app::App;
+use crate::data;
+use crate::db::tokens;
+use crate::error::Result;
+
+impl App {
+    /// Replaces the key that answers are signed with. The signed policy names the new one alone; for those who have not got
+    /// that policy yet, answers are signed with the former ones, too. Says the new public key.
+    ///
+    /// # Errors
+    /// The disk, the database, or no randomness.
+    pub async fn rotate_answer_key(&self, by: &By) -> Result<String> {
+        let _change = self.change().await;
+        let (old, folder) = (self.fleet_keys(), self.data.fleet_keys());
+        let new = AnswerKey::generate().map_err(key_failed("making a key"))?;
+        let told = new.public().to_string();
+        former::keep_answer(&folder, &old.answer, by.now)?;
+        data::write_file(&folder.join("answer.pem"), new.to_pem().expose().as_bytes())?;
+        self.set_fleet_keys(old.with_answer(new, former::answers(&folder)?))?;
+        let mut tx = self.db.begin().await?;
+        let staged = self.stage_fleet(&mut tx, &[], by.now).await?;
+        let did = by.did("fleet.rotate_answer_key", old.answer.fingerprint());
+        self.commit(tx, staged.into_iter().collect(), did.after(json!({"key": told}))).await?;
+        tracing::info!(key = told, "the key that answers are signed with was replaced");
+        Ok(told)
+    }
+
+    /// Replaces the key that enrolments are sealed to. Bundles that name the former one are good until they end. Says the
+    /// new public key.
+    ///
+    /// # Errors
+    /// As [`App::rotate_answer_key`].
+    pub async fn rotate_seal_key(&self, by: &By) -> Result<String> {
+        let _change = self.change().await;
+        let (old, folder) = (self.fleet_keys(), self.data.fleet_keys());
+        let new = SealKey::generate().map_err(key_failed("making a key"))?;
+        let told = new.public().to_string();
+        let mut tx = self.db.begin().await?;
+        if let Some(until) = tokens::last_end(&mut tx, by.now).await? {
+            former::keep_seal(&folder, &old.seal, until)?;
+        }
+        data::write_file(&folder.join("seal.pem"), new.to_pem().expose().as_bytes())?;
+        self.set_fleet_keys(old.with_seal(new, former::seals(&folder, by.now)?))?;
+        let did = by.did("fleet.rotate_seal_key", old.seal.public());
+        tx.commit(did.after(json!({"key": told}))).await?;
+        tracing::info!(key = told, "the key that enrolments are sealed to was replaced");
+        Ok(told)
+    }
+}

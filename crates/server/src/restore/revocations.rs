@@ -1,0 +1,110 @@
+//! Revocations that the backup does not know of, from a copy of the lost server's signed settings: at a mirror, or in what an
+//! update agent serves. The keys of the time signed it, so its freshness is nobody's word: what it revokes is revoked.
+
+use std::fs;
+use std::path::Path;
+
+use headwater_api::settings::{RevokedDocument, SignedPolicy};
+use headwater_identity::KeyFingerprint;
+use headwater_policy::Class;
+use headwater_repo::{SignedRoot, TargetName, Trusted, VerifyError, Wanted};
+use jiff::Timestamp;
+
+use super::{Restore, refused};
+use crate::access::By;
+use crate::app::fleet::revoke;
+use crate::app::policies::policy_target;
+use crate::db::identities::{self as rows, RevokedRow};
+use crate::error::{Error, Result, chain};
+
+/// Expiry is not looked at: what is read here is as old as the loss.
+const WHENEVER: Timestamp = Timestamp::MIN;
+
+impl Restore {
+    /// Revokes what a copy of the settings in `folder` (with `settings/metadata` and `settings/targets` in it) says was
+    /// revoked since the backup; says which clients. To be called before the first class is published.
+    ///
+    /// # Errors
+    /// [`Error::Backup`] where the copy is not there or was not signed by this server; the database.
+    pub async fn take_revocations(
+        &self,
+        folder: &Path,
+        newer: &[(Class, Vec<u8>)],
+        now: Timestamp,
+    ) -> Result<Vec<String>> {
+        let settings = folder.join(Class::Settings.as_str());
+        let policy = self.newer_policy(&settings, newer)?;
+        let revoked = policy.fleet.map(|fleet| fleet.revoked).unwrap_or_default();
+        let mut tx = self.app.db.begin().await?;
+        let mut clients = Vec::new();
+        for RevokedDocument { client, key } in revoked {
+            if key.parse::<KeyFingerprint>().is_err() || rows::is_revoked(&mut tx, &key).await? {
+                continue;
+            }
+            match rows::of_key(&mut tx, &key).await? {
+                Some(identity) => drop(revoke(&mut tx, &identity, now).await?),
+                // It enrolled after the backup: nobody here knows how long its certificate is good.
+                None => {
+                    let until = now + headwater_identity::limits::CERTIFICATE_LIFE;
+                    let row = RevokedRow { key, client: client.clone(), revoked: now, until };
+                    rows::revoke(&mut tx, &row).await?;
+                }
+            }
+            clients.push(client);
+        }
+        let did = By::server(now).did("repository.restore", "revocations").after(clients.clone().into());
+        tx.commit(did).await?;
+        Ok(clients)
+    }
+
+    /// The policy in a copy that was signed under any of the roots, the newest first: it may be of before a restore.
+    fn newer_policy(&self, settings: &Path, newer: &[(Class, Vec<u8>)]) -> Result<SignedPolicy> {
+        let roots = self.follow(Class::Settings, newer);
+        let mut read = self.policy_under(settings, &roots);
+        for count in (0..roots.len()).rev() {
+            read = read.or_else(|error| self.policy_under(settings, &roots[..count]).map_err(|_| error));
+        }
+        read
+    }
+
+    fn policy_under(&self, settings: &Path, roots: &[SignedRoot]) -> Result<SignedPolicy> {
+        let unsigned = |error: VerifyError| {
+            refused(format!("{} is no copy of this server's settings: {}", settings.display(), chain(&error)))
+        };
+        let metadata = settings.join("metadata");
+        let mut trusted =
+            Trusted::from_root(self.app.published(Class::Settings).root().bytes()).map_err(unsigned)?;
+        for root in roots {
+            trusted.update_root(root.bytes()).map_err(unsigned)?;
+        }
+        trusted
+            .update_timestamp(&read(&metadata, &trusted.timestamp_wanted())?, WHENEVER)
+            .map_err(unsigned)?;
+        if let Some(wanted) = trusted.snapshot_wanted(WHENEVER).map_err(unsigned)? {
+            trusted.update_snapshot(&read(&metadata, &wanted)?, WHENEVER).map_err(unsigned)?;
+        }
+        if let Some(wanted) = trusted.targets_wanted(WHENEVER).map_err(unsigned)? {
+            trusted.update_targets(&read(&metadata, &wanted)?, WHENEVER).map_err(unsigned)?;
+        }
+        let name: TargetName = policy_target();
+        let Some(target) = trusted.target(&name) else {
+            return Err(refused(format!("{} has no {name}", settings.display())));
+        };
+        let wanted = Wanted { file: target.path.clone(), version: None, length_max: target.length };
+        let policy = read(&settings.join("targets"), &wanted)?;
+        target.check(&policy).map_err(unsigned)?;
+        serde_json::from_slice(&policy)
+            .map_err(|error| Error::Corrupt { what: "signed policy", reason: error.to_string() })
+    }
+}
+
+/// A file of at most the length that is wanted.
+fn read(folder: &Path, wanted: &Wanted) -> Result<Vec<u8>> {
+    let path = folder.join(&wanted.file);
+    let unreadable = |error: std::io::Error| refused(format!("{} cannot be read: {error}", path.display()));
+    let length = fs::metadata(&path).map_err(unreadable)?.len();
+    if length > wanted.length_max {
+        return Err(refused(format!("{} has {length} bytes, more than it may", path.display())));
+    }
+    fs::read(&path).map_err(unreadable)
+}

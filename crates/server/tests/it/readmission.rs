@@ -1,0 +1,156 @@
+//! Clients that enrolled after the backup that the server was restored from: they prove it, and are taken in again by an
+//! administrator alone (I2, I3).
+
+use headwater_identity::{FleetCa, Kind};
+use headwater_server::limits;
+use serde_json::{Value, json};
+
+use crate::clients::report;
+use crate::endpoint::Endpoint;
+use crate::harness::{Server, config, now};
+
+const READMIT: &str = "/api/v1/strangers/readmit";
+
+/// The same server with the database of before `since`, as if it were restored from a backup.
+async fn restored<T>(server: Server, since: impl AsyncFnOnce(&Server) -> T) -> (Server, T) {
+    let file = server.folder.path().join("server.db");
+    let (aside, folder) = (tempfile::tempdir().unwrap(), server.folder.path().to_owned());
+    let stopped = server.stop().await;
+    std::fs::copy(&file, aside.path().join("server.db")).unwrap();
+    let server = Server::start_on(stopped, config(&folder)).await;
+    let made = since(&server).await;
+    let stopped = server.stop().await;
+    for name in ["server.db-wal", "server.db-shm"] {
+        let _ = std::fs::remove_file(folder.join(name));
+    }
+    std::fs::copy(aside.path().join("server.db"), &file).unwrap();
+    (Server::start_on(stopped, config(&folder)).await, made)
+}
+
+/// It is refused, and shows its certificate.
+async fn knocks(client: &mut Endpoint, server: &Server) -> (u16, Value) {
+    client.follow(server);
+    let certificate = client.chain.as_ref().map(headwater_identity::Chain::to_pem);
+    client.renew_with(certificate).await
+}
+
+async fn stranger(server: &Server, id: &str) -> Value {
+    let strangers = server.get("/api/v1/strangers").await;
+    let all = strangers["items"].as_array().unwrap().clone();
+    // With its key, if it proved one.
+    let one = all.iter().filter(|one| one["client"] == id).max_by_key(|one| one["proven"].as_bool());
+    one.cloned().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_client_that_enrolled_after_the_backup_is_readmitted_with_its_key() {
+    let server = Server::start().await;
+    server.ok("POST", "/api/v1/domains", Some(json!({"path": "root/paris"}))).await;
+    server.set("root/paris", json!({"settings": {"confidential": true}})).await;
+    let (server, mut pc) = restored(server, async |server: &Server| {
+        let pc = Endpoint::enrolled(server, "pc-1", "root").await;
+        for run in 1..=4 {
+            assert_eq!(pc.state(Kind::Report, &report("pc-1", run)).await.0, 200);
+        }
+        pc
+    })
+    .await;
+    pc.follow(&server);
+    let (status, said) = pc.state(Kind::CheckIn, &pc.check_in_body()).await;
+    assert_eq!((status, &said["error"]["code"]), (403, &json!("not_enrolled")));
+    assert!(said["error"]["message"].as_str().unwrap().contains("headwater clients readmit pc-1"), "{said}");
+    assert_eq!(pc.renew().await.0, 403);
+    assert_eq!(stranger(&server, "pc-1").await["proven"], false, "it has shown no certificate");
+    let nothing = server.ok("POST", READMIT, Some(json!({"all_proven": true, "domain": "root"}))).await;
+    assert_eq!(nothing["readmitted"], json!([]));
+
+    assert_eq!(knocks(&mut pc, &server).await.0, 403, "nobody is let in by that alone");
+    let seen = stranger(&server, "pc-1").await;
+    let key = pc.key.fingerprint().to_string();
+    assert_eq!((&seen["proven"], &seen["key"]), (&json!(true), &json!(key)));
+    let answer = server.ok("POST", READMIT, Some(json!({"clients": ["pc-1"], "domain": "root/paris"}))).await;
+    assert_eq!(answer["readmitted"], json!(["pc-1"]), "{answer}");
+    assert_eq!(stranger(&server, "pc-1").await, Value::Null);
+
+    let (status, said) = pc.state(Kind::CheckIn, &pc.check_in_body()).await;
+    assert_eq!((status, &said["domain"]), (200, &json!("root/paris")), "{said}");
+    assert_eq!(said["domain_keys"].as_array().map(Vec::len), Some(1), "what its domain keeps to itself");
+    assert_eq!(pc.state(Kind::Report, &report("pc-1", 5)).await.0, 200);
+    let known = server.get("/api/v1/clients/pc-1").await["identity"].clone();
+    assert_eq!((&known["key"], &known["reports_taken"]), (&json!(key), &json!(5)));
+    assert_eq!(known["report_gaps"], json!([{"first": 1, "last": 4}]), "what the lost server took is said");
+    assert_eq!(pc.renew().await.0, 200);
+    let audit = server.get("/api/v1/audit").await.to_string();
+    assert!(audit.contains(r#""action":"client.readmit""#) && audit.contains(&key), "{audit}");
+}
+
+#[tokio::test]
+async fn who_must_not_come_back_is_refused_by_name() {
+    let server = Server::start().await;
+    let mut revoked = Endpoint::enrolled(&server, "revoked", "root").await;
+    for id in ["again", "removed", "taken"] {
+        Endpoint::enrolled(&server, id, "root").await;
+    }
+    for id in ["revoked", "again"] {
+        server.ok("POST", &format!("/api/v1/clients/{id}/revoke"), None).await;
+    }
+    server.ok("DELETE", "/api/v1/clients/removed", None).await;
+    let (server, mut since) = restored(server, async |server: &Server| {
+        let mut since = Vec::new();
+        for id in ["again", "removed", "taken", "twice", "twice", "other"] {
+            let bundle = server.bundle(json!({"client": id, "domain": "root"})).await;
+            let mut endpoint = Endpoint::new(id, &bundle);
+            assert_eq!(endpoint.enrol(&bundle).await.0, 200);
+            since.push(endpoint);
+        }
+        since
+    })
+    .await;
+    for client in &mut since {
+        assert_eq!(knocks(client, &server).await.0, 403, "{}", client.id);
+    }
+    assert_eq!(knocks(&mut revoked, &server).await.1["error"]["code"], "revoked");
+
+    // Certificates that prove nothing: of a CA that is none of this fleet, and of another client.
+    let bundle = server.bundle(json!({})).await;
+    let mut forger = Endpoint::new("forged", &bundle);
+    let ca = FleetCa::make(now()).unwrap();
+    forger.chain = Some(ca.issue_client(&forger.key.public(), &forger.id, &[], now()).unwrap());
+    assert_eq!(knocks(&mut forger, &server).await.0, 403);
+    let mut thief = Endpoint::new("other", &bundle);
+    thief.chain.clone_from(&since[5].chain);
+    assert_eq!(knocks(&mut thief, &server).await.0, 403);
+
+    let ids = ["revoked", "again", "removed", "taken", "twice", "forged", "nobody"];
+    let answer = server.ok("POST", READMIT, Some(json!({"clients": ids, "domain": "root"}))).await;
+    assert_eq!(answer["readmitted"], json!([]), "{answer}");
+    let why = |id: &str| {
+        let refused = answer["refused"].as_array().unwrap();
+        refused.iter().find(|one| one["client"] == id).unwrap()["reason"].as_str().unwrap().to_owned()
+    };
+    for (id, word) in [
+        ("revoked", "was revoked or removed"),
+        ("again", "was revoked or removed"),
+        ("removed", "was revoked or removed"),
+        ("taken", "another key is enrolled as taken"),
+        ("twice", "two keys are proven for client twice"),
+        ("forged", "has proven no certificate"),
+        ("nobody", "has proven no certificate"),
+    ] {
+        assert!(why(id).contains(word), "{id}: {}", why(id));
+    }
+    let all = server.ok("POST", READMIT, Some(json!({"all_proven": true, "domain": "root"}))).await;
+    assert_eq!(all["readmitted"], json!(["other"]), "{all}");
+
+    server
+        .refused("POST", READMIT, Some(json!({"all_proven": true, "domain": "root/x"})), 404, "not_found")
+        .await;
+    for wrong in
+        [json!({"domain": "root"}), json!({"clients": ["other"], "all_proven": true, "domain": "root"})]
+    {
+        server.refused("POST", READMIT, Some(wrong), 400, "invalid_request").await;
+    }
+    let ids: Vec<String> = (0..=limits::READMIT_AT_ONCE_MAX).map(|number| format!("pc-{number}")).collect();
+    let many = Some(json!({"clients": ids, "domain": "root"}));
+    server.refused("POST", READMIT, many, 413, "too_large").await;
+}

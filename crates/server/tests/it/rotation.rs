@@ -1,0 +1,123 @@
+//! Keys by which the fleet knows the server are replaced: a stolen CA at once, the answer key and the seal key (I2, I3).
+
+use headwater_identity::limits::ANSWER_KEYS_FORMER_MAX;
+use headwater_identity::{Answer, FleetCa, Kind};
+use headwater_policy::Class;
+use headwater_server::access::By;
+use headwater_server::limits::FLEET_CAS_MAX;
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use crate::endpoint::Endpoint;
+use crate::harness::{Server, now};
+
+const TIMESTAMP: &str = "/settings/metadata/timestamp.json";
+const AT_ONCE: &str = "/api/v1/keys/ca/rotate?at_once=true";
+
+async fn fleet_part(server: &Server) -> Value {
+    server.target(Class::Settings, "policy.json").await.unwrap()["fleet"].clone()
+}
+
+async fn domain_key_id(server: &Server) -> Value {
+    let sealed = server.target(Class::Settings, "domains/root/paris.json").await.unwrap();
+    sealed["sealed"]["key_id"].clone()
+}
+
+#[tokio::test]
+async fn a_ca_that_was_stolen_is_given_up_at_once_and_clients_prove_their_key() {
+    let server = Server::start().await;
+    server.ok("POST", "/api/v1/domains", Some(json!({"path": "root/paris"}))).await;
+    server.set("root/paris", json!({"settings": {"confidential": true}})).await;
+    let mut pc = Endpoint::enrolled(&server, "pc-1", "root/paris").await;
+    assert_eq!(pc.get(TIMESTAMP).await.0, 200);
+    let key_id = domain_key_id(&server).await;
+    let stolen = std::fs::read_to_string(server.folder.path().join("keys/fleet/ca-1.pem")).unwrap();
+    let stolen = FleetCa::from_pem(&stolen).unwrap();
+    let before = fleet_part(&server).await["ca"].clone();
+
+    assert_eq!(server.ok("POST", AT_ONCE, None).await["number"], 2);
+    let fleet = fleet_part(&server).await;
+    assert_eq!(fleet["ca"].as_array().unwrap().len(), 1, "the new one alone");
+    assert_eq!(fleet["given_up_ca"], before);
+    assert_ne!(
+        domain_key_id(&server).await,
+        key_id,
+        "what was in the stolen database opens nothing any more"
+    );
+    // On the connection that it has, and on a new one.
+    assert_eq!(pc.get(TIMESTAMP).await, (401, "ca_given_up".to_owned()));
+    let (status, said) = pc.state(Kind::CheckIn, &pc.check_in_body()).await;
+    assert_eq!((status, &said["error"]["code"]), (401, &json!("ca_given_up")));
+
+    // Whoever has the stolen CA gets nowhere with what it signs.
+    let bundle = server.bundle(json!({})).await;
+    let mut thief = Endpoint::new("pc-2", &bundle);
+    let forged = stolen.issue_client(&thief.key.public(), &thief.id, &[], now()).unwrap();
+    assert_eq!(thief.renew_with(Some(forged.to_pem())).await.0, 403);
+    let strangers = server.get("/api/v1/strangers").await["items"].clone();
+    assert!(strangers.as_array().unwrap().iter().all(|one| one["proven"] == false), "{strangers}");
+
+    let key = pc.key.fingerprint();
+    assert_eq!(pc.renew().await.0, 200, "the key alone counts");
+    assert_eq!(pc.key.fingerprint(), key);
+    assert_eq!(pc.get(TIMESTAMP).await.0, 200);
+    assert_eq!(pc.state(Kind::CheckIn, &pc.check_in_body()).await.0, 200);
+    let server = server.restart().await;
+    assert_eq!(fleet_part(&server).await["given_up_ca"], before, "also after a start");
+    for _ in 0..=FLEET_CAS_MAX {
+        server.ok("POST", AT_ONCE, None).await;
+    }
+}
+
+#[tokio::test]
+async fn the_answer_key_is_replaced_and_clients_of_all_ages_believe_answers() {
+    let server = Server::start().await;
+    let mut old = Endpoint::enrolled(&server, "pc-1", "root").await;
+    let first = fleet_part(&server).await["answer_keys"].clone();
+    for round in 1..=ANSWER_KEYS_FORMER_MAX {
+        let rotated = server.ok("POST", "/api/v1/keys/answer/rotate", None).await;
+        assert_eq!(fleet_part(&server).await["answer_keys"], json!([rotated["key"]]), "round {round}");
+        assert_eq!(old.state(Kind::CheckIn, &old.check_in_body()).await.0, 200, "round {round}");
+        assert_eq!(old.renew().await.0, 200, "round {round}");
+    }
+    let server = server.restart().await;
+    old.follow(&server);
+    let new = Endpoint::enrolled(&server, "pc-2", "root").await;
+    for client in [&old, &new] {
+        assert_eq!(client.state(Kind::CheckIn, &client.check_in_body()).await.0, 200);
+    }
+    // Whoever missed more than that learns of the newest by the signed policy, which needs no answer.
+    server.ok("POST", "/api/v1/keys/answer/rotate", None).await;
+    let number = old.next(Kind::CheckIn);
+    let statement = old.statement(Kind::CheckIn, number, &old.check_in_body());
+    let (status, answer) = old.post("/client/v1/check-in", &statement).await;
+    let answer: Answer = serde_json::from_value(answer).unwrap();
+    let first = first[0].as_str().unwrap().parse().unwrap();
+    assert_eq!(status, 200);
+    assert!(answer.verify(&[first], &old.id, Kind::CheckIn, number).is_err());
+}
+
+#[tokio::test]
+async fn bundles_stay_good_for_their_life_though_the_seal_key_is_replaced() {
+    let server = Server::start().await;
+    let bundle = server.bundle(json!({"uses": 3})).await;
+    let rotated = server.ok("POST", "/api/v1/keys/seal/rotate", None).await;
+    assert_eq!(Endpoint::new("pc-1", &bundle).enrol(&bundle).await.0, 200);
+    let newer = server.bundle(json!({})).await;
+    assert_eq!(newer.seal_key, rotated["key"].as_str().unwrap());
+    assert_ne!(newer.seal_key, bundle.seal_key);
+    assert_eq!(Endpoint::new("pc-2", &newer).enrol(&newer).await.0, 200);
+
+    let server = server.restart().await;
+    let mut pc = Endpoint::new("pc-3", &bundle);
+    pc.follow(&server);
+    assert_eq!(pc.enrol(&bundle).await.0, 200, "also after a start");
+    // Once the last bundle has ended, the former key opens nothing.
+    let later = By::server(now() + SignedDuration::from_hours(24 * 8));
+    server.running.app().rotate_seal_key(&later).await.unwrap();
+    let mut pc = Endpoint::new("pc-4", &bundle);
+    pc.follow(&server);
+    let (status, said) = pc.enrol(&bundle).await;
+    assert_eq!(status, 400, "{said}");
+    assert!(said["error"]["message"].as_str().unwrap().contains("make a new bundle"), "{said}");
+}
