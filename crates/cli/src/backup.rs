@@ -11,7 +11,7 @@ use headwater_server::restore::Restore;
 use headwater_server::{Config, RawConfig};
 use jiff::Timestamp;
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::console::{Console, ServerLocation};
 use crate::failure::{Exit, Failure, chain};
@@ -139,15 +139,7 @@ pub async fn restore(arguments: RestoreArguments, output: Output) -> Result<Exit
     )
     .await
     .map_err(|error| failed(&error))?;
-    let mut revoked = Vec::new();
-    for folder in arguments.newer_roots.iter().filter(|folder| folder.join("settings/targets").is_dir()) {
-        match restore.take_revocations(folder, &newer, now).await {
-            Ok(clients) => revoked.extend(clients),
-            Err(error) => {
-                output.note(&format!("no revocations are taken from {}: {}", folder.display(), chain(&error)))
-            }
-        }
-    }
+    let revoked = newer_revocations(&restore, &arguments, &newer, output, now).await;
     let mut carried = match &arguments.signed_root {
         Some(file) => {
             let carried = roots::read(file)?;
@@ -181,7 +173,39 @@ pub async fn restore(arguments: RestoreArguments, output: Output) -> Result<Exit
     let (made, has_bodies) = (restore.made(), restore.has_bodies());
     restore.finish().await.map_err(|error| failed(&error))?;
     let told = json!({"data": arguments.data, "backup_made": made, "roots": published, "revoked": revoked});
-    output.result(&told, |_| {
+    tell_restored(&arguments, output, made, has_bodies, &revoked, &told);
+    Ok(Exit::Done)
+}
+
+/// Takes over what newer copies of the signed settings revoke; says of which copy it could not.
+async fn newer_revocations(
+    restore: &Restore,
+    arguments: &RestoreArguments,
+    newer: &[(Class, Vec<u8>)],
+    output: Output,
+    now: Timestamp,
+) -> Vec<String> {
+    let mut revoked = Vec::new();
+    for folder in arguments.newer_roots.iter().filter(|folder| folder.join("settings/targets").is_dir()) {
+        match restore.take_revocations(folder, newer, now).await {
+            Ok(clients) => revoked.extend(clients),
+            Err(error) => {
+                output.note(&format!("no revocations are taken from {}: {}", folder.display(), chain(&error)))
+            }
+        }
+    }
+    revoked
+}
+
+fn tell_restored(
+    arguments: &RestoreArguments,
+    output: Output,
+    made: Timestamp,
+    has_bodies: bool,
+    revoked: &[String],
+    told: &Value,
+) {
+    output.result(told, |_| {
         let mut text =
             format!("{} is as it was at {}, with new online keys", arguments.data.display(), time(made));
         if !revoked.is_empty() {
@@ -189,18 +213,18 @@ pub async fn restore(arguments: RestoreArguments, output: Output) -> Result<Exit
         }
         text
     });
-    if !output.is_json() {
-        output.note(&format!(
-            "next: start the server at the address that the lost one had\nwhat was done after {} has to be done again: releases, \
-             the source list, domains, administrators, and clients removed or revoked\nclients that enrolled after it: headwater \
-             clients strangers",
-            time(made)
-        ));
-        if !has_bodies {
-            output.note("the backup has no bodies of releases: publish again what clients shall still fetch from this server: the same content under the same versions, or new ones");
-        }
+    if output.is_json() {
+        return;
     }
-    Ok(Exit::Done)
+    output.note(&format!(
+        "next: start the server at the address that the lost one had\nwhat was done after {} has to be done again: releases, \
+         the source list, domains, administrators, and clients removed or revoked\nclients that enrolled after it: headwater \
+         clients strangers",
+        time(made)
+    ));
+    if !has_bodies {
+        output.note("the backup has no bodies of releases: publish again what clients shall still fetch from this server: the same content under the same versions, or new ones");
+    }
 }
 
 /// Roots beside the root keys, and in the folders that were named for them.

@@ -88,23 +88,7 @@ pub fn status(status: &Status) -> String {
         let _ = writeln!(out, "Update agent: shares {}", status.shares.join(", "));
     }
     for class in Class::ALL.map(Class::as_str) {
-        let _ = writeln!(out, "\n{class}:");
-        let names = status.installed.get(class).into_iter().flatten();
-        for (name, installed) in names.clone() {
-            let _ = writeln!(out, "  {name} {} (release {})", installed.version, installed.sequence);
-        }
-        if names.count() == 0 {
-            let _ = writeln!(out, "  nothing installed");
-        }
-        if let Some(plan) = status.plans.get(class) {
-            for (number, step) in (1..).zip(&plan.steps) {
-                let entry = in_brackets(step.entry);
-                let _ = writeln!(out, "  {number}. {}{entry} at {}: {}", step.source, step.url, step.reason);
-            }
-            if plan.steps.is_empty() {
-                let _ = writeln!(out, "  no source");
-            }
-        }
+        status_of_class(&mut out, status, class);
     }
     for failed in &status.failed {
         let _ = writeln!(out, "\nNot tried again: {failed}");
@@ -117,6 +101,27 @@ pub fn status(status: &Status) -> String {
         None => out.push_str("\nNo run yet.\n"),
     }
     out
+}
+
+/// What is installed of a class, and its plan.
+fn status_of_class(out: &mut String, status: &Status, class: &str) {
+    let _ = writeln!(out, "\n{class}:");
+    let names = status.installed.get(class).into_iter().flatten();
+    for (name, installed) in names.clone() {
+        let _ = writeln!(out, "  {name} {} (release {})", installed.version, installed.sequence);
+    }
+    if names.count() == 0 {
+        let _ = writeln!(out, "  nothing installed");
+    }
+    if let Some(plan) = status.plans.get(class) {
+        for (number, step) in (1..).zip(&plan.steps) {
+            let entry = in_brackets(step.entry);
+            let _ = writeln!(out, "  {number}. {}{entry} at {}: {}", step.source, step.url, step.reason);
+        }
+        if plan.steps.is_empty() {
+            let _ = writeln!(out, "  no source");
+        }
+    }
 }
 
 /// Bytes as a person reads them: `0 B`, `12.3 kB`, `4.5 MB` (powers of 1000).

@@ -75,7 +75,10 @@ fn a_timestamp_that_is_lost_or_damaged_is_signed_anew_beyond_any_that_a_mirror_h
             .max_by_key(|path| version(path))
     };
     fs::remove_file(snapshots().unwrap()).unwrap();
-    assert_eq!(headwater(here, &refresh).exit, 4, "an older snapshot is there, and is not led back to");
+    let newest = snapshots().unwrap();
+    let refused = headwater(here, &refresh);
+    assert_eq!(refused.exit, 2, "an older snapshot is there, and is not led back to: {refused:?}");
+    assert_eq!(snapshots().unwrap(), newest, "nothing was signed");
 }
 
 fn version(path: &Path) -> u64 {

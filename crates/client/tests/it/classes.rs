@@ -247,6 +247,7 @@ async fn a_client_without_any_source_has_failed_and_says_with_which_addresses() 
     let mut world = World::new().await;
     world.component("rules", 1);
     let mut client = world.client("pc-1");
+    update(&client).await;
     client.addresses = Some(vec!["2001:db8::1".parse().unwrap()]);
     let report = update(&client).await;
     let outcome = class(&report, "components");

@@ -30,8 +30,8 @@ fn table(error: &Error) -> Row {
     };
     match error {
         Error::Refused(refusal) => {
-            let (status, code, details) = refused(refusal);
-            Row { status, code, message: refusal.to_string(), details }
+            let (status, code) = refused(refusal);
+            Row { status, code, message: refusal.to_string(), details: details(refusal) }
         }
         // What failed inside names paths and statements: that is for the log.
         Error::Disk { .. } => disk_full(),
@@ -65,80 +65,81 @@ fn disk_full() -> Row {
     }
 }
 
-fn refused(refusal: &Refusal) -> (StatusCode, &'static str, Option<Value>) {
+/// The status and the stable code of each refusal.
+fn refused(refusal: &Refusal) -> (StatusCode, &'static str) {
     use StatusCode as S;
     match refusal {
-        Refusal::Invalid(problems) => (S::BAD_REQUEST, "invalid_request", Some(problems_json(problems))),
-        Refusal::InvalidList(problems) => {
-            (S::UNPROCESSABLE_ENTITY, "invalid_list", Some(problems_json(problems)))
-        }
-        Refusal::NotFound { .. } | Refusal::NoKey(_) => (S::NOT_FOUND, "not_found", None),
-        Refusal::NoVendor => (S::NOT_FOUND, "no_vendor", None),
-        Refusal::Exists { .. } => (S::CONFLICT, "exists", None),
-        Refusal::NameOfVendor(_) => (S::CONFLICT, "name_of_vendor", None),
-        Refusal::DraftOutdated { saved_version, changes, .. } => (
-            S::CONFLICT,
-            "draft_outdated",
-            Some(json!({ "saved_version": saved_version, "changes": changes })),
-        ),
-        Refusal::SettingsOutdated { domain, draft, saved_version, changes, .. } => (
-            S::CONFLICT,
-            "draft_outdated",
-            Some(json!({
-                "domain": domain, "draft": draft, "saved_version": saved_version, "changes": changes
-            })),
-        ),
-        Refusal::DraftChanged { domain, revision, .. } => {
-            (S::CONFLICT, "draft_changed", Some(json!({ "domain": domain, "revision": revision })))
-        }
-        Refusal::VersionMoved { saved_version, .. } => {
-            (S::CONFLICT, "version_moved", Some(json!({ "saved_version": saved_version })))
-        }
-        Refusal::NamedByEntries { entries, .. } => {
-            (S::CONFLICT, "named_by_entries", Some(json!({ "entries": entries })))
-        }
-        Refusal::DomainNotEmpty { .. } => (S::CONFLICT, "domain_not_empty", None),
-        Refusal::NotForRoot(_) => (S::UNPROCESSABLE_ENTITY, "not_for_root", None),
-        Refusal::Root { .. } => (S::UNPROCESSABLE_ENTITY, "bad_root", None),
-        Refusal::RootUnsigned { .. } => (S::CONFLICT, "root_unsigned", None),
-        Refusal::Archive(_) => (S::UNPROCESSABLE_ENTITY, "bad_archive", None),
-        Refusal::TooLarge { limit, .. } => {
-            (S::PAYLOAD_TOO_LARGE, "too_large", Some(json!({ "limit": limit })))
-        }
-        Refusal::UploadBroken(_) => (S::BAD_REQUEST, "upload_broken", None),
-        Refusal::Busy(_) => (S::SERVICE_UNAVAILABLE, "busy", None),
-        Refusal::ForeignOrigin(_) => (S::FORBIDDEN, "foreign_origin", None),
-        Refusal::BadToken(_) => (S::FORBIDDEN, "bad_token", None),
-        Refusal::IdTaken(_) => (S::CONFLICT, "id_taken", None),
-        Refusal::KeyTaken(_) => (S::CONFLICT, "key_taken", None),
-        Refusal::KeyRevoked => (S::FORBIDDEN, "revoked", None),
-        Refusal::NotEnrolled(_) => (S::FORBIDDEN, "not_enrolled", None),
-        Refusal::NotReadmitted(_) => (S::FORBIDDEN, "not_readmitted", None),
-        Refusal::NotProven(_) => (S::CONFLICT, "not_proven", None),
-        Refusal::ProvenTwice(_) => (S::CONFLICT, "proven_twice", None),
-        Refusal::WasRevoked(_) => (S::CONFLICT, "was_revoked", None),
-        Refusal::Unbelieved(_) => (S::FORBIDDEN, "bad_statement", None),
-        Refusal::Replayed { taken } => (S::CONFLICT, "replayed", Some(json!({ "taken": taken }))),
-        Refusal::NotACarrier(_) => (S::FORBIDDEN, "not_a_carrier", None),
-        Refusal::CertificateNeeded => (S::UNAUTHORIZED, "certificate_needed", None),
-        Refusal::CaGivenUp => (S::UNAUTHORIZED, "ca_given_up", None),
-        Refusal::TooOften => (S::TOO_MANY_REQUESTS, "too_often", None),
-        Refusal::NotSignedIn => (S::UNAUTHORIZED, "not_signed_in", None),
-        Refusal::BadApiToken => (S::UNAUTHORIZED, "bad_api_token", None),
-        Refusal::WrongPassword => (S::UNAUTHORIZED, "wrong_password", None),
-        Refusal::OneTimePassword => (S::FORBIDDEN, "one_time_password", None),
-        Refusal::NoProvider => (S::NOT_FOUND, "no_provider", None),
-        Refusal::NotVouched(why) => (S::UNAUTHORIZED, "not_vouched", Some(json!({ "why": why.code() }))),
-        Refusal::Provider(fault) => (provider_status(fault), fault.code(), None),
-        Refusal::TooManyAttempts { seconds } => {
-            (S::TOO_MANY_REQUESTS, "too_many_attempts", Some(json!({ "seconds": seconds })))
-        }
-        Refusal::Forbidden { needs, .. } => (S::FORBIDDEN, "forbidden", Some(needed(*needs))),
-        Refusal::OutOfScope(scope) => (S::FORBIDDEN, "out_of_scope", Some(json!({ "scope": scope }))),
-        Refusal::NotThisWay(_) => (S::FORBIDDEN, "not_this_way", None),
-        Refusal::LastAdmin(_) => (S::CONFLICT, "last_admin", None),
-        Refusal::Quota(_) => (S::INSUFFICIENT_STORAGE, "quota", None),
+        Refusal::Invalid(_) => (S::BAD_REQUEST, "invalid_request"),
+        Refusal::InvalidList(_) => (S::UNPROCESSABLE_ENTITY, "invalid_list"),
+        Refusal::NotFound { .. } | Refusal::NoKey(_) => (S::NOT_FOUND, "not_found"),
+        Refusal::NoVendor => (S::NOT_FOUND, "no_vendor"),
+        Refusal::Exists { .. } => (S::CONFLICT, "exists"),
+        Refusal::NameOfVendor(_) => (S::CONFLICT, "name_of_vendor"),
+        Refusal::DraftOutdated { .. } | Refusal::SettingsOutdated { .. } => (S::CONFLICT, "draft_outdated"),
+        Refusal::DraftChanged { .. } => (S::CONFLICT, "draft_changed"),
+        Refusal::VersionMoved { .. } => (S::CONFLICT, "version_moved"),
+        Refusal::NamedByEntries { .. } => (S::CONFLICT, "named_by_entries"),
+        Refusal::DomainNotEmpty { .. } => (S::CONFLICT, "domain_not_empty"),
+        Refusal::NotForRoot(_) => (S::UNPROCESSABLE_ENTITY, "not_for_root"),
+        Refusal::Root { .. } => (S::UNPROCESSABLE_ENTITY, "bad_root"),
+        Refusal::RootUnsigned { .. } => (S::CONFLICT, "root_unsigned"),
+        Refusal::Archive(_) => (S::UNPROCESSABLE_ENTITY, "bad_archive"),
+        Refusal::TooLarge { .. } => (S::PAYLOAD_TOO_LARGE, "too_large"),
+        Refusal::UploadBroken(_) => (S::BAD_REQUEST, "upload_broken"),
+        Refusal::Busy(_) => (S::SERVICE_UNAVAILABLE, "busy"),
+        Refusal::ForeignOrigin(_) => (S::FORBIDDEN, "foreign_origin"),
+        Refusal::BadToken(_) => (S::FORBIDDEN, "bad_token"),
+        Refusal::IdTaken(_) => (S::CONFLICT, "id_taken"),
+        Refusal::KeyTaken(_) => (S::CONFLICT, "key_taken"),
+        Refusal::KeyRevoked => (S::FORBIDDEN, "revoked"),
+        Refusal::NotEnrolled(_) => (S::FORBIDDEN, "not_enrolled"),
+        Refusal::NotReadmitted(_) => (S::FORBIDDEN, "not_readmitted"),
+        Refusal::NotProven(_) => (S::CONFLICT, "not_proven"),
+        Refusal::ProvenTwice(_) => (S::CONFLICT, "proven_twice"),
+        Refusal::WasRevoked(_) => (S::CONFLICT, "was_revoked"),
+        Refusal::Unbelieved(_) => (S::FORBIDDEN, "bad_statement"),
+        Refusal::Replayed { .. } => (S::CONFLICT, "replayed"),
+        Refusal::NotACarrier(_) => (S::FORBIDDEN, "not_a_carrier"),
+        Refusal::CertificateNeeded => (S::UNAUTHORIZED, "certificate_needed"),
+        Refusal::CaGivenUp => (S::UNAUTHORIZED, "ca_given_up"),
+        Refusal::TooOften => (S::TOO_MANY_REQUESTS, "too_often"),
+        Refusal::NotSignedIn => (S::UNAUTHORIZED, "not_signed_in"),
+        Refusal::BadApiToken => (S::UNAUTHORIZED, "bad_api_token"),
+        Refusal::WrongPassword => (S::UNAUTHORIZED, "wrong_password"),
+        Refusal::OneTimePassword => (S::FORBIDDEN, "one_time_password"),
+        Refusal::NoProvider => (S::NOT_FOUND, "no_provider"),
+        Refusal::NotVouched(_) => (S::UNAUTHORIZED, "not_vouched"),
+        Refusal::Provider(fault) => (provider_status(fault), fault.code()),
+        Refusal::TooManyAttempts { .. } => (S::TOO_MANY_REQUESTS, "too_many_attempts"),
+        Refusal::Forbidden { .. } => (S::FORBIDDEN, "forbidden"),
+        Refusal::OutOfScope(_) => (S::FORBIDDEN, "out_of_scope"),
+        Refusal::NotThisWay(_) => (S::FORBIDDEN, "not_this_way"),
+        Refusal::LastAdmin(_) => (S::CONFLICT, "last_admin"),
+        Refusal::Quota(_) => (S::INSUFFICIENT_STORAGE, "quota"),
     }
+}
+
+/// What a program may want to know of a refusal beside its words.
+fn details(refusal: &Refusal) -> Option<Value> {
+    Some(match refusal {
+        Refusal::Invalid(problems) | Refusal::InvalidList(problems) => problems_json(problems),
+        Refusal::DraftOutdated { saved_version, changes, .. } => {
+            json!({ "saved_version": saved_version, "changes": changes })
+        }
+        Refusal::SettingsOutdated { domain, draft, saved_version, changes, .. } => json!({
+            "domain": domain, "draft": draft, "saved_version": saved_version, "changes": changes
+        }),
+        Refusal::DraftChanged { domain, revision, .. } => json!({ "domain": domain, "revision": revision }),
+        Refusal::VersionMoved { saved_version, .. } => json!({ "saved_version": saved_version }),
+        Refusal::NamedByEntries { entries, .. } => json!({ "entries": entries }),
+        Refusal::TooLarge { limit, .. } => json!({ "limit": limit }),
+        Refusal::Replayed { taken } => json!({ "taken": taken }),
+        Refusal::NotVouched(why) => json!({ "why": why.code() }),
+        Refusal::TooManyAttempts { seconds } => json!({ "seconds": seconds }),
+        Refusal::Forbidden { needs, .. } => needed(*needs),
+        Refusal::OutOfScope(scope) => json!({ "scope": scope }),
+        _ => return None,
+    })
 }
 
 fn provider_status(fault: &ProviderFault) -> StatusCode {

@@ -56,7 +56,8 @@ async fn schemathesis_finds_no_fault_and_nothing_undocumented() {
         // It learns names from answers, and would soon revoke the token by which it asks.
         .args(["--exclude-operation-id", "delete_tokens_name"])
         .args(["--request-timeout", "30", "--warnings", "off"])
-        .args(["--suppress-health-check", "all", "--workers", "2"])
+        // One at a time: Python 3.11's parser of its own sources counts its depth wrongly where two threads use it.
+        .args(["--suppress-health-check", "all", "--workers", "1"])
         .current_dir(folder.path())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
