@@ -136,7 +136,7 @@ pub async fn run(
     let (closing, closed) = (app.clone(), stopped.clone());
     tokio::spawn(async move {
         until(closed).await;
-        closing.workshop.close();
+        closing.workshop.pause();
     });
     tokio::spawn(async move {
         tokio::select! {

@@ -43,17 +43,18 @@ pub(crate) struct Lineup {
 }
 
 impl App {
-    /// Makes every increment that lacks, as far as nobody stops it. Says in a sentence what was done.
+    /// Makes every increment that lacks, as far as nobody stops it. Says in a sentence what was done. Where that fails for
+    /// one component or program, the others are looked at all the same.
     ///
     /// # Errors
-    /// When the database, the disk or signing fails.
+    /// The first failure, after all were looked at: of the database, the disk or signing.
     pub async fn make_increments(&self, now: Timestamp) -> Result<String> {
         if self.config.increments_releases == 0 {
             return Ok("switched off (increments_releases = 0)".to_owned());
         }
         let _only = self.workshop.only_one().await;
         let clock = Instant::now();
-        let (mut made, mut components) = (0, 0);
+        let (mut made, mut components, mut failed) = (0, 0, None);
         for class in [Class::Components, Class::Programs] {
             for row in self.db.components(class).await? {
                 if self.workshop.is_stopped() {
@@ -62,8 +63,17 @@ impl App {
                 let name = ComponentName::new(row.name)
                     .map_err(|error| Error::Corrupt { what: "component name", reason: error.to_string() })?;
                 components += 1;
-                made += self.increments_of(class, &name, now, clock).await?;
+                match self.increments_of(class, &name, now, clock).await {
+                    Ok(count) => made += count,
+                    Err(error) => {
+                        tracing::warn!(%class, %name, %error, "no increments could be made");
+                        failed.get_or_insert(error);
+                    }
+                }
             }
+        }
+        if let Some(error) = failed {
+            return Err(error);
         }
         Ok(format!("{made} increments made; {components} components and programs looked at"))
     }
@@ -113,21 +123,44 @@ impl App {
                 return Ok(made);
             }
             let jobs = lacking.into_iter().take(self.config.increments_threads);
-            let outcomes = self.workshop.make(self.store(class), &lineup.files, jobs.collect()).await?;
-            for (Job { base, result, .. }, outcome) in outcomes {
-                let increment = match outcome {
-                    Outcome::Stopped => return Ok(made),
-                    Outcome::Useless => None,
-                    Outcome::Made(increment, held) => Some((increment, held)),
-                };
-                let mut tx = self.db.begin().await?;
-                let put = increment.as_ref().map(|(increment, _)| increment);
-                rows::put(&mut tx, class, (base, result), false, put).await?;
-                tx.commit(Audit::Exempt("made from what was published; what is signed of it is recorded"))
-                    .await?;
-                made += u64::from(increment.is_some());
+            let outcomes =
+                self.workshop.make(class, self.store(class), &lineup.files, jobs.collect()).await?;
+            let (count, goes_on) = self.note_outcomes(class, outcomes).await?;
+            made += count;
+            if !goes_on {
+                return Ok(made);
             }
         }
+    }
+
+    /// Notes what came of jobs. Says how many increments were made, and whether to go on.
+    async fn note_outcomes(
+        &self,
+        class: Class,
+        outcomes: Vec<(Job, Result<Outcome>)>,
+    ) -> Result<(u64, bool)> {
+        let (mut made, mut goes_on, mut failed) = (0, true, None);
+        for (Job { base, result, .. }, outcome) in outcomes {
+            let increment = match outcome {
+                Ok(Outcome::Made(increment, held)) => Some((increment, held)),
+                Ok(Outcome::Useless) => None,
+                Ok(Outcome::Stopped) => {
+                    goes_on = false;
+                    continue;
+                }
+                Err(error) => {
+                    failed.get_or_insert(error);
+                    continue;
+                }
+            };
+            let mut tx = self.db.begin().await?;
+            let put = increment.as_ref().map(|(increment, _)| increment);
+            rows::put(&mut tx, class, (base, result), false, put).await?;
+            tx.commit(Audit::Exempt("made from what was published; what is signed of it is recorded"))
+                .await?;
+            made += u64::from(increment.is_some());
+        }
+        failed.map_or(Ok((made, goes_on)), Err)
     }
 
     /// What a component is now; none where it has no release, or one release only.

@@ -182,6 +182,27 @@ async fn making_is_paused_and_goes_on() {
 }
 
 /// Noise that takes a while to compare with other noise, and comes to nothing.
+#[tokio::test]
+async fn a_component_whose_bodies_are_spoiled_keeps_no_other_from_its_increments() {
+    let server = Server::start().await;
+    server.running.app().pause_increments();
+    for number in 1..=2 {
+        let files: &[(&str, &[u8])] = &[("data.bin", &content(number + 10))];
+        server.publish("components", "a-first", &number.to_string(), files).await;
+    }
+    for body in crate::harness::files(&server.repository(Class::Components).join("blobs")) {
+        std::fs::remove_file(&body).unwrap();
+        std::fs::write(&body, b"spoiled").unwrap();
+    }
+    for number in 1..=2 {
+        publish(&server, number).await;
+    }
+    server.running.app().resume_increments();
+    let told = server.running.app().make_increments(now()).await.unwrap_err();
+    assert!(told.to_string().contains("data.bin"), "{told}");
+    update(&server, &manifest(&server).await, 1).await.expect("a way by increments");
+}
+
 fn large(seed: u8) -> Vec<u8> {
     (0..100_000_u32)
         .flat_map(|block| *Digest::of(&[&[seed][..], &block.to_le_bytes()].concat()).as_bytes())

@@ -49,8 +49,8 @@ impl App {
             old.ca.bridge_to(new.certificate(), now).map_err(key_failed("vouching for the new fleet CA"))?;
         let number = old.number + 1;
         let folder = self.data.fleet_keys();
-        data::write_file(&ca_file(&folder, number), new.to_pem().expose().as_bytes())?;
-        let (certificate, bridge) = (new.certificate().to_pem(), Some(bridge.to_pem()));
+        let (certificate, bridge, private) =
+            (new.certificate().to_pem(), Some(bridge.to_pem()), new.to_pem());
         let row = CaRow { number, certificate, bridge, given_up: false };
         let mut tx = self.db.begin().await?;
         rows::insert_ca(&mut tx, &row, now).await?;
@@ -64,6 +64,8 @@ impl App {
         let staged = self.stage_fleet(&mut tx, &rekeyed, now).await?;
         let did = by.did("fleet.rotate_ca", number).before(json!({"number": old.number}));
         let did = did.after(json!({"former_given_up": former == FormerCas::GivenUp}));
+        // Before it is believed anywhere, and not before everything else could be refused.
+        data::write_file(&ca_file(&folder, number), private.expose().as_bytes())?;
         self.commit(tx, staged.into_iter().collect(), did).await?;
         self.set_fleet_keys(keys)?;
         let former = ca_file(&folder, old.number);

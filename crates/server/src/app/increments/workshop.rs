@@ -24,7 +24,6 @@ pub struct Workshop {
     running: tokio::sync::Mutex<()>,
     wake: Notify,
     stop: Arc<AtomicBool>,
-    paused: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -93,27 +92,20 @@ impl Workshop {
         self.wake.notified().await;
     }
 
-    /// Ends the work for good: the server stops. What was made is kept.
-    pub fn close(&self) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.paused.store(true, Ordering::Relaxed);
-    }
-
-    /// Breaks off what is being made, until [`Self::resume`] or the next start.
+    /// Breaks off what is being made, until [`Self::resume`] or the next start. What was made is kept.
     pub fn pause(&self) {
-        self.close();
+        self.stop.store(true, Ordering::Relaxed);
     }
 
     /// Goes on.
     pub fn resume(&self) {
-        self.paused.store(false, Ordering::Relaxed);
         self.stop.store(false, Ordering::Relaxed);
         self.wake();
     }
 
     /// Whether nothing is to be made now.
     pub fn is_stopped(&self) -> bool {
-        self.paused.load(Ordering::Relaxed)
+        self.stop.load(Ordering::Relaxed)
     }
 
     pub(super) async fn only_one(&self) -> tokio::sync::MutexGuard<'_, ()> {
@@ -132,13 +124,14 @@ impl Workshop {
         self.state().done.insert((class, name.clone()), state);
     }
 
-    /// Makes increments side by side.
+    /// Makes increments side by side. What came of each is told for itself: one that fails spoils no other.
     pub(super) async fn make(
         &self,
+        class: Class,
         store: &Store,
         files: &HashMap<Digest, FileEntry>,
         jobs: Vec<Lacking>,
-    ) -> Result<Vec<(Job, Outcome)>> {
+    ) -> Result<Vec<(Job, Result<Outcome>)>> {
         let mut running = Vec::new();
         for job in jobs.into_iter().map(Job::from) {
             let (Some(base), Some(result)) = (files.get(&job.base), files.get(&job.result)) else { continue };
@@ -152,26 +145,27 @@ impl Workshop {
             let spawned = std::thread::Builder::new().name(name).spawn(move || {
                 // Best effort: without it, it is only less polite.
                 let _ = rustix::process::nice(INCREMENT_NICENESS);
-                let _ = tell.send(make_one(&store, &base, &result, &progress));
+                let _ = tell.send(make_one(class, &store, &base, &result, &progress));
             });
             spawned.map_err(|source| Error::Disk { doing: "cannot start a thread".to_owned(), source })?;
             running.push((job, told));
         }
         let mut outcomes = Vec::new();
-        let mut failed = None;
         for (job, told) in running {
-            match told.await.expect("making an increment does not panic") {
-                Ok(outcome) => outcomes.push((job, outcome)),
-                Err(error) => failed = Some(error),
-            }
+            outcomes.push((job, told.await.expect("making an increment does not panic")));
         }
         self.state().working.clear();
-        failed.map_or(Ok(outcomes), Err)
+        Ok(outcomes)
     }
 }
 
-fn make_one(store: &Store, base: &FileEntry, result: &FileEntry, progress: &Progress) -> Result<Outcome> {
-    let class = Class::Components;
+fn make_one(
+    class: Class,
+    store: &Store,
+    base: &FileEntry,
+    result: &FileEntry,
+    progress: &Progress,
+) -> Result<Outcome> {
     let (base, new) = (content(store, base)?, content(store, result)?);
     let options = IncrementOptions::beside(progress.job.body);
     let made = match encode_increment(&base, &new, &options, progress) {
