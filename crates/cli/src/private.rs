@@ -19,6 +19,13 @@ pub struct PrivateFile {
 impl PrivateFile {
     /// Begins one, so that a folder in which nothing can be written is told before there is anything to lose.
     pub fn new(path: &Path) -> Result<Self, Failure> {
+        // A device or a pipe would be gone from its place; as root, that of the whole machine.
+        if fs::symlink_metadata(path).is_ok_and(|there| !there.is_file() && !there.is_symlink()) {
+            let path = path.display();
+            return Err(Failure::bad_input(format!(
+                "{path} is not a file; name one, which is written whole"
+            )));
+        }
         let mut prefix = path.file_name().unwrap_or_default().to_owned();
         prefix.push(".");
         let new = tempfile::Builder::new().prefix(&prefix).suffix(".partial").tempfile_in(folder(path));
@@ -73,6 +80,20 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     use super::*;
+
+    #[test]
+    fn what_is_no_file_stays_in_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, below) = (folder.path().join("socket"), folder.path().join("folder"));
+        let _socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        fs::create_dir(&below).unwrap();
+        for path in [path, below] {
+            let told = format!("{:?}", write_private(&path, b"secret").unwrap_err());
+            assert!(told.contains("is not a file"), "{told}");
+            assert!(!path.is_file());
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing is left of it");
+    }
 
     #[test]
     fn links_are_not_followed_and_wider_permissions_do_not_stay() {

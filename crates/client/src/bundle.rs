@@ -1,11 +1,13 @@
 //! The bundle: what a client starts from. It is copied into the data folder at the first start, and what
 //! lies there counts from then on; a bundle given later is taken only in place of one that is of no use.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use headwater_api::bundle::{ClassRoots, ENROL_FORMAT, EnrolBundle};
 use headwater_api::policy::PolicyDocument;
 use headwater_api::secret::Secret;
+use headwater_depot::MetadataStore;
 use headwater_policy::Class;
 use headwater_repo::Trusted;
 
@@ -54,24 +56,38 @@ impl From<EnrolBundle> for Bundle {
 }
 
 /// Reads the bundle in the data folder. One that is given is taken, and copied there, if there is none yet, if the
-/// one there is damaged, or if it was the wrong one: nothing was ever verified with it. Beside it a warning, where
-/// the given one leads elsewhere and is not taken.
+/// one there is damaged, or if it was the wrong one: nothing was ever verified with it. Whoever is no member, or is to
+/// be one `anew`, takes another token of the same fleet, and keeps the roots that it has verified content by. Beside it a
+/// warning, where the given one leads elsewhere and is not taken.
 ///
 /// # Errors
 ///
-/// There is none, neither there nor given, or it cannot be read or understood.
-pub(crate) fn take(config: &Config, folder: &DataFolder) -> Result<(Bundle, Option<String>), Error> {
+/// There is none, neither there nor given, or it cannot be read or understood; or it is not taken, and this client is no
+/// member without it.
+pub(crate) fn take(
+    config: &Config,
+    folder: &DataFolder,
+    anew: bool,
+) -> Result<(Bundle, Option<String>), Error> {
     let kept = parse(&folder.bundle());
     let Some(given) = &config.bundle else {
         return Ok((found(kept, config, folder)?, None));
     };
+    let enrolled = !anew && Member::load(folder, &config.id).is_ok_and(|member| member.is_some());
     let (bytes, bundle) = match (kept, parse(given)) {
-        (Ok(Some((_, kept))), Ok(Some((bytes, given)))) if was_wrong(&kept, &given, config, folder) => {
-            (bytes, given)
-        }
-        (Ok(Some((_, kept))), Ok(Some((_, other)))) => {
-            let warning = differs(&kept, &other).map(|what| not_taken(given, what));
-            return Ok((kept, warning));
+        (Ok(Some((_, kept))), Ok(Some((bytes, other)))) => {
+            let is_token = !enrolled && kept.fleet.token != other.fleet.token;
+            if has_verified(folder) && is_token && is_of_one_fleet(&kept, &other, folder) {
+                with_roots(&bytes, kept.roots)
+            } else if was_wrong(&kept, &other, is_token, folder) {
+                (bytes, other)
+            } else {
+                let warning = differs(&kept, &other).map(|what| not_taken(given, what));
+                return match warning {
+                    Some(problem) if is_token => Err(Error::Malformed { path: given.clone(), problem }),
+                    warning => Ok((kept, warning)),
+                };
+            }
         }
         (Ok(Some((_, kept))), _) => return Ok((kept, None)),
         (Err(error @ Error::Storage { .. }), _) => return Err(error),
@@ -85,7 +101,7 @@ pub(crate) fn take(config: &Config, folder: &DataFolder) -> Result<(Bundle, Opti
         let metadata = folder.metadata(Owner::Organisation, class);
         os::remove_tree(&metadata).map_err(Error::file("removing", &metadata))?;
     }
-    if !has_verified(folder) {
+    if !anew && !has_verified(folder) {
         Member::forget(folder)?;
     }
     let path = folder.bundle();
@@ -157,11 +173,10 @@ fn found(parsed: Result<Parsed, Error>, config: &Config, folder: &DataFolder) ->
     }
 }
 
-/// Whether the kept bundle is to give way: it leads elsewhere than the given one, and led nowhere so far.
-fn was_wrong(kept: &Bundle, given: &Bundle, config: &Config, folder: &DataFolder) -> bool {
-    let enrolled = Member::load(folder, &config.id).is_ok_and(|member| member.is_some());
-    if !enrolled && kept.roots == given.roots && kept.fleet.token != given.fleet.token {
-        // Another token for the same fleet.
+/// Whether the kept bundle is to give way: to another token for the same roots, or because it leads elsewhere than the
+/// given one, and led nowhere so far.
+fn was_wrong(kept: &Bundle, given: &Bundle, is_token: bool, folder: &DataFolder) -> bool {
+    if is_token && kept.roots == given.roots {
         return true;
     }
     if differs(kept, given).is_none() || has_verified(folder) {
@@ -171,6 +186,43 @@ fn was_wrong(kept: &Bundle, given: &Bundle, config: &Config, folder: &DataFolder
         "nothing was ever verified with the bundle that was given first; this one takes its place"
     );
     true
+}
+
+/// Whether each root of a given bundle is signed by a key that may sign one that this client has: then it is a later or
+/// earlier one of the same fleet. Nothing is believed for that, it only tells apart what was given by mistake.
+fn is_of_one_fleet(kept: &Bundle, given: &Bundle, folder: &DataFolder) -> bool {
+    Class::ALL.into_iter().all(|class| {
+        let verified = MetadataStore::open(folder.metadata(Owner::Organisation, class))
+            .and_then(|store| store.load())
+            .ok()
+            .flatten();
+        let held =
+            verified.iter().flat_map(|trusted| trusted.received().roots.values().map(|root| root.to_vec()));
+        let known: HashSet<String> = held
+            .chain([root(kept, class)])
+            .flat_map(|root| key_ids(&root, "/signed/roles/root/keyids"))
+            .collect();
+        let given = root(given, class);
+        let mut signers = key_ids(&given, "/signed/roles/root/keyids");
+        signers.extend(key_ids(&given, "/signatures"));
+        signers.iter().any(|signer| known.contains(signer))
+    })
+}
+
+/// Ids of keys in root metadata: a list of them, or of objects that name one as `keyid`.
+fn key_ids(root: &[u8], at: &str) -> Vec<String> {
+    let root: serde_json::Value = serde_json::from_slice(root).unwrap_or_default();
+    let list = root.pointer(at).and_then(|list| list.as_array()).cloned().unwrap_or_default();
+    let id = |entry: &serde_json::Value| Some(entry.get("keyid").unwrap_or(entry).as_str()?.to_owned());
+    list.iter().filter_map(id).collect()
+}
+
+/// A bundle that begins at other roots.
+fn with_roots(bytes: &[u8], roots: ClassRoots) -> (Vec<u8>, Bundle) {
+    let bundle: EnrolBundle = serde_json::from_slice(bytes).expect("it was understood before");
+    let bundle = EnrolBundle { roots, ..bundle };
+    let bytes = serde_json::to_vec(&bundle).expect("what was JSON is written as JSON");
+    (bytes, bundle.into())
 }
 
 /// What a bundle leads elsewhere by than another; none: it leads to the same.

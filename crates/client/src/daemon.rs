@@ -60,7 +60,7 @@ impl Daemon {
     /// The data folder cannot be used, or there is no bundle.
     pub async fn start(config: Config) -> Result<Self, Error> {
         let folder = DataFolder::new(&config.data);
-        bundle::take(&config, &folder)?;
+        bundle::take(&config, &folder, false)?;
         identity::settle(&config, &folder)?;
         let lock = take_lock(&folder).await?;
         let (requests, waiting) = mpsc::channel(16);

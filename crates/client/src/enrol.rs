@@ -25,7 +25,6 @@ use crate::member::{Believed, Keys, Member, internal};
 use crate::run::Trigger;
 use crate::session::Session;
 use crate::spool::Spool;
-use crate::state::State;
 use crate::way::{self, Unsaid, Way};
 
 /// Whether there was anything to do.
@@ -45,17 +44,16 @@ pub enum Enrolled {
 pub async fn enrol(config: &Config) -> Result<Enrolled, Error> {
     let folder = DataFolder::new(&config.data);
     crate::os::create_folder(folder.root()).map_err(Error::file("making", folder.root()))?;
-    let (bundle, _) = bundle::take(config, &folder)?;
+    let (bundle, _) = bundle::take(config, &folder, false)?;
     identity::settle(config, &folder)?;
     if Member::load(&folder, &config.id)?.is_some() {
         return Ok(Enrolled::Before);
     }
-    let state = State::load(&folder)?;
-    member(config, &folder, &bundle, &state).await.map(|_| Enrolled::Now)
+    member(config, &folder, &bundle).await.map(|_| Enrolled::Now)
 }
 
-/// Makes this client a member with a new key, where its former one was revoked or is in other hands. The former is
-/// gone then, so the bundle is looked at first.
+/// Makes this client a member with a new key, where its former one was revoked or is in other hands. The former stays
+/// until the server has taken the new one.
 ///
 /// # Errors
 ///
@@ -64,23 +62,28 @@ pub async fn enrol_anew(config: &Config) -> Result<(), Error> {
     let folder = DataFolder::new(&config.data);
     bundle::refuse_without_token(config)?;
     crate::os::create_folder(folder.root()).map_err(Error::file("making", folder.root()))?;
+    let (bundle, _) = bundle::take(config, &folder, true)?;
     identity::settle(config, &folder)?;
-    Keys::forget(&folder)?;
-    enrol(config).await.map(drop)
+    let keys = Keys::load_or_make_beside(&folder)?;
+    let answer = ask_in(config, &bundle, &keys).await?;
+    Keys::put_in_place(&folder)?;
+    let_in(config, &folder, &keys, &answer).map(drop)
 }
 
 /// This client's membership; enrols first if it has none yet.
-pub(crate) async fn member(
-    config: &Config,
-    folder: &DataFolder,
-    bundle: &Bundle,
-    state: &State,
-) -> Result<Member, Error> {
+pub(crate) async fn member(config: &Config, folder: &DataFolder, bundle: &Bundle) -> Result<Member, Error> {
     if let Some(member) = Member::load(folder, &config.id)? {
         return Ok(member);
     }
-    let (fleet, believed) = (&bundle.fleet, Believed::of(bundle, state)?);
     let keys = Keys::load_or_make(folder)?;
+    let answer = ask_in(config, bundle, &keys).await?;
+    let_in(config, folder, &keys, &answer)
+}
+
+/// Asks for a certificate with the bundle's token. Whoever is no member believes the bundle alone: what it learnt of the
+/// fleet when it was one may be of before a CA was given up.
+async fn ask_in(config: &Config, bundle: &Bundle, keys: &Keys) -> Result<CertificateAnswer, Error> {
+    let (fleet, believed) = (&bundle.fleet, Believed::of_bundle(bundle)?);
     let again =
         "make another bundle with `headwater clients enrol-bundle`, and `headwater-client enrol` with that";
     let Some(token) = &fleet.token else {
@@ -103,9 +106,17 @@ pub(crate) async fn member(
     let ways = ways(config, bundle)?;
     let read = |answer: &[u8]| certificate(answer, &believed, &config.id, Kind::Enrolment, 0);
     let answer = ask_again(&http, &ways, &body, read).await;
-    let answer = answer
-        .map_err(|tried| Error::NotEnrolled(format!("{}; if that does not help, {again}", tried.told)))?;
-    let member = Member::keep(folder, &config.id, &keys, &answer.certificate)?;
+    answer.map_err(|tried| Error::NotEnrolled(format!("{}; if that does not help, {again}", tried.told)))
+}
+
+/// Keeps what the server answered: from now on this is a member.
+fn let_in(
+    config: &Config,
+    folder: &DataFolder,
+    keys: &Keys,
+    answer: &CertificateAnswer,
+) -> Result<Member, Error> {
+    let member = Member::keep(folder, &config.id, keys, &answer.certificate)?;
     Spool::open(folder.reports())?.renumber(answer.taken.report)?;
     bundle::strike_token(folder)?;
     tracing::info!(client = %config.id, key = %keys.key.fingerprint(), "enrolled");

@@ -33,13 +33,9 @@ fn main() -> ExitCode {
         Command::Update { common, retry_failed } => update(&common, retry_failed),
         Command::Status(common) => status(&common),
         Command::Completions { shell } => {
-            clap_complete::generate(
-                shell,
-                &mut Arguments::command(),
-                own_program::NAME,
-                &mut std::io::stdout(),
-            );
-            Ok(0)
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), own_program::NAME, &mut script);
+            say(&String::from_utf8_lossy(&script)).map(|()| 0)
         }
         Command::Trial { common, proof, word } => trial(&common, &proof, &word),
     };

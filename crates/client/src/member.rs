@@ -21,6 +21,9 @@ use crate::state::State;
 const KEY: &str = "key.pem";
 const SEAL_KEY: &str = "seal.pem";
 const CERTIFICATE: &str = "certificate.pem";
+/// Keys that the server has not taken yet.
+const NEXT_KEY: &str = "key.next.pem";
+const NEXT_SEAL_KEY: &str = "seal.next.pem";
 
 /// The keys that this client made.
 #[derive(Debug, Clone)]
@@ -49,25 +52,38 @@ pub(crate) struct Believed {
 impl Keys {
     /// The keys in the folder; what is missing is made and kept before anything is done with it.
     pub(crate) fn load_or_make(folder: &DataFolder) -> Result<Self, Error> {
-        let key = match load(&folder.identity(KEY), ClientKey::from_pem)? {
-            Some(key) => key,
-            None => make(&folder.identity(KEY), ClientKey::generate, |key| key.to_pem())?,
-        };
-        let seal = match load(&folder.identity(SEAL_KEY), SealKey::from_pem)? {
-            Some(key) => key,
-            None => make(&folder.identity(SEAL_KEY), SealKey::generate, |key| key.to_pem())?,
-        };
-        Ok(Self { key: Arc::new(key), seal: Arc::new(seal) })
+        Self::put_in_place(folder)?;
+        Self::load_or_make_at(&folder.identity(KEY), &folder.identity(SEAL_KEY))
     }
 
-    /// Removes the keys. The certificate goes first: without it this is a client that has not enrolled yet.
-    pub(crate) fn forget(folder: &DataFolder) -> Result<(), Error> {
-        Member::forget(folder)?;
-        for name in [KEY, SEAL_KEY] {
-            let path = folder.identity(name);
-            os::remove_file(&path).map_err(Error::file("removing", &path))?;
+    /// Keys that are to take the place of those in the folder, once the server has taken them.
+    pub(crate) fn load_or_make_beside(folder: &DataFolder) -> Result<Self, Error> {
+        Self::load_or_make_at(&folder.identity(NEXT_KEY), &folder.identity(NEXT_SEAL_KEY))
+    }
+
+    /// Puts keys that were made beside the others in their place, if there are any. The certificate goes first: without
+    /// it this is a client that has not enrolled yet, and killed in between it asks again with the new keys.
+    pub(crate) fn put_in_place(folder: &DataFolder) -> Result<(), Error> {
+        for (next, name) in [(NEXT_KEY, KEY), (NEXT_SEAL_KEY, SEAL_KEY)] {
+            let next = folder.identity(next);
+            if next.exists() {
+                Member::forget(folder)?;
+                std::fs::rename(&next, folder.identity(name)).map_err(Error::file("renaming", &next))?;
+            }
         }
         Ok(())
+    }
+
+    fn load_or_make_at(key: &Path, seal: &Path) -> Result<Self, Error> {
+        let key = match load(key, ClientKey::from_pem)? {
+            Some(key) => key,
+            None => make(key, ClientKey::generate, |key| key.to_pem())?,
+        };
+        let seal = match load(seal, SealKey::from_pem)? {
+            Some(key) => key,
+            None => make(seal, SealKey::generate, |key| key.to_pem())?,
+        };
+        Ok(Self { key: Arc::new(key), seal: Arc::new(seal) })
     }
 }
 
@@ -119,15 +135,19 @@ impl Member {
 impl Believed {
     /// What the signed policy says; where it says nothing, the bundle.
     pub(crate) fn of(bundle: &Bundle, state: &State) -> Result<Self, Error> {
-        let signed = state
-            .policy
-            .as_ref()
-            .and_then(|policy| policy.fleet.as_ref())
-            .filter(|fleet| !fleet.ca.is_empty());
-        let (ca, answer_keys) = match signed {
-            Some(FleetDocument { ca, answer_keys, .. }) => (ca, answer_keys),
-            None => (&bundle.fleet.ca, &bundle.fleet.answer_keys),
-        };
+        let signed = state.policy.as_ref().and_then(|policy| policy.fleet.as_ref());
+        match signed.filter(|fleet| !fleet.ca.is_empty()) {
+            Some(FleetDocument { ca, answer_keys, .. }) => Self::read(ca, answer_keys),
+            None => Self::of_bundle(bundle),
+        }
+    }
+
+    /// What the bundle says.
+    pub(crate) fn of_bundle(bundle: &Bundle) -> Result<Self, Error> {
+        Self::read(&bundle.fleet.ca, &bundle.fleet.answer_keys)
+    }
+
+    fn read(ca: &[String], answer_keys: &[String]) -> Result<Self, Error> {
         let cas =
             ca.iter().map(|pem| CaCertificate::from_pem(pem)).collect::<Result<_, _>>().map_err(internal)?;
         let answer_keys =

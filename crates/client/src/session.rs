@@ -61,7 +61,7 @@ impl Session {
     pub(crate) fn open(config: &Config, options: &RunOptions, now: Timestamp) -> Result<Self, Error> {
         let folder = DataFolder::new(&config.data);
         os::create_folder(folder.root()).map_err(Error::file("making", folder.root()))?;
-        let (bundle, not_taken) = bundle::take(config, &folder)?;
+        let (bundle, not_taken) = bundle::take(config, &folder, false)?;
         identity::settle(config, &folder)?;
         let (state, put_aside) = State::load_or_put_aside(&folder)?;
         let in_force = InForce::read(config, &folder, &bundle, &state)?;

@@ -154,6 +154,44 @@ async fn a_client_whose_key_was_revoked_comes_back_with_a_new_one() {
 }
 
 #[tokio::test]
+async fn a_revoked_client_comes_back_after_the_roots_changed_and_a_refused_one_keeps_what_it_has() {
+    let mut world = World::new().await;
+    world.component("rules", 1);
+    let client = world.client("pc-1");
+    update(&client).await;
+    let identity = || {
+        ["key.pem", "seal.pem", "certificate.pem"]
+            .map(|name| fs::read(client.data.join("identity").join(name)).unwrap())
+    };
+    let former = identity();
+
+    // A token that the server does not know, and a bundle of another fleet: neither costs it its key.
+    let good =
+        std::mem::replace(&mut world.fleet.lock().token, headwater_identity::EnrolToken::generate().unwrap());
+    let refused = Config { bundle: Some(client.data.join("../../kept.json")), ..client.clone() };
+    fs::copy(client.bundle.as_ref().unwrap(), refused.bundle.as_ref().unwrap()).unwrap();
+    let told = enrol_anew(&refused).await.unwrap_err().to_string();
+    assert!(told.contains("403"), "{told}");
+    let strangers = World::new().await;
+    let other = Config { bundle: Some(strangers.bundle()), ..client.clone() };
+    let told = enrol_anew(&other).await.unwrap_err().to_string();
+    assert!(told.contains("other roots"), "{told}");
+    assert_eq!(identity(), former);
+    world.fleet.lock().token = good;
+    assert_eq!(class(&update(&client).await, "components").result, ClassResult::Current);
+
+    // Revoked, and all keys of the repositories are others by now.
+    world.fleet.revoke("pc-1");
+    for class in Class::ALL {
+        world.repositories.get_mut(&class).unwrap().rotate_root();
+    }
+    world.component("rules", 2);
+    enrol_anew(&world.client("pc-1")).await.unwrap();
+    assert!(identity().iter().zip(&former).all(|(now, former)| now != former));
+    assert_eq!(class(&update(&client).await, "components").result, ClassResult::Updated);
+}
+
+#[tokio::test]
 async fn a_client_that_cannot_reach_the_server_enrols_checks_in_and_reports_by_an_update_agent() {
     let mut world = World::new().await;
     world.component("rules", 1);

@@ -74,6 +74,23 @@ impl Repository {
         }
     }
 
+    /// Another root key and other online keys, vouched for by the root key before.
+    pub fn rotate_root(&mut self) {
+        let (root_key, online) = (SecretKey::generate().unwrap(), SecretKey::generate().unwrap());
+        let mut draft = RootDraft::next(&self.root).unwrap().role(Role::Root, 1, [root_key.public()]);
+        for role in [Role::Timestamp, Role::Snapshot, Role::Targets] {
+            draft = draft.role(role, 1, [online.public()]);
+        }
+        for key in [root_key, online] {
+            self.ring.add(key);
+        }
+        let now = headwater_client::os::now();
+        self.root = draft.finish(now, &Expiry::default()).unwrap().sign_with(&self.ring).unwrap();
+        let mut draft = self.draft();
+        draft.rotate_root(self.root.clone()).unwrap();
+        self.publish(draft);
+    }
+
     pub fn publish(&mut self, draft: Draft) {
         let now = headwater_client::os::now();
         let signed = draft.finish(now, &Expiry::default()).unwrap().sign(&self.ring).unwrap();
