@@ -213,9 +213,14 @@ impl App {
         &self.stores[&class]
     }
 
-    /// Makes the next publication stop there; for tests of what a killed server leaves.
+    /// Makes the next publication of something new stop there; for tests of what a killed server leaves. What the server
+    /// signs by itself meanwhile does not.
     pub fn crash_at(&self, point: CrashPoint) {
         *self.crash_at.lock().expect("nobody panics while holding this lock") = Some(point);
+    }
+
+    pub(crate) fn reach_if(&self, is_news: bool, point: CrashPoint) -> Result<()> {
+        if is_news { self.reach(point) } else { Ok(()) }
     }
 
     pub(crate) fn reach(&self, point: CrashPoint) -> Result<()> {

@@ -60,13 +60,8 @@ fn judge<'a>(
     proven: &[&'a Proven],
     known: Known<'_>,
 ) -> std::result::Result<&'a Proven, Refusal> {
-    if let Some(identity) = known.of_client {
-        return Err(match proven.iter().all(|one| one.key == identity.key) {
-            true => {
-                Refusal::invalid(format!("client {client} is enrolled here; there is nothing to be done"))
-            }
-            false => Refusal::IdTaken(client.to_owned()),
-        });
+    if known.of_client.is_some() {
+        return Err(Refusal::IdTaken(client.to_owned()));
     }
     if known.revoked {
         return Err(Refusal::WasRevoked(client.to_owned()));
@@ -208,9 +203,6 @@ mod tests {
         check(&[&one, &other], Known::default(), "two keys are proven for client pc");
         check(&[&one], Known { revoked: true, ..Known::default() }, "client pc was revoked or removed");
         check(&[&one], Known { of_client: Some(&pc), ..Known::default() }, "another key is enrolled as pc");
-        let same = known_as("pc", "k");
-        check(&[], Known { of_client: Some(&pc), ..Known::default() }, "client pc is enrolled here");
-        check(&[&one], Known { of_client: Some(&same), ..Known::default() }, "client pc is enrolled here");
         check(&[&one], Known { of_key: Some(&taken), ..Known::default() }, "this key is enrolled as pc-2");
     }
 }
