@@ -50,11 +50,35 @@ impl Shifts {
         if field.width() == 4 {
             return new;
         }
-        let high = ((shift - i64::from(low)) >> 32) as i32;
+        let high = (shift.wrapping_sub(i64::from(low)) >> 32) as i32;
         if self.fits.code(coder, high == 0, 250) {
             return new;
         }
         let high = self.shifts.code_signed(coder, [kind_and_source], high);
         new.wrapping_add((high as u64) << 32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::increment::fields::{Kind, Origin};
+    use crate::increment::range::{BitReader, BitWriter};
+
+    #[test]
+    fn an_address_may_be_any_number_from_where_it_was_foreseen() {
+        let field = Field { at: 0, kind: Kind::Pointer, origin: Origin::Listed(0) };
+        let check = |predicted: u64, actual: u64| {
+            let mut writer = BitWriter::new();
+            Shifts::new().code(&mut writer, &field, Source::Copied, predicted, actual);
+            let written = writer.finish();
+            let mut reader = BitReader::new(&written[..]);
+            let read = Shifts::new().code(&mut reader, &field, Source::Copied, predicted, 0);
+            assert_eq!(read, actual, "{predicted:#x}");
+        };
+        check(0, i64::MAX as u64);
+        check(1 << 63, 0);
+        check(1 << 63 | 1, 0x7fff_ffff);
+        check(u64::MAX, 0);
     }
 }
