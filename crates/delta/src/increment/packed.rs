@@ -58,12 +58,13 @@ impl<R: Read> Unpacker<R> {
     }
 }
 
-/// What is wrong with what is stored is told from a disk that cannot be read.
+/// What is wrong with what is stored is told from a disk that cannot be read; a system's own errors are never `Other`.
 fn failed(error: io::Error) -> DecodeError {
     match error.kind() {
-        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof => {
-            DecodeError::WrongFile("its new bytes do not unpack")
-        }
+        io::ErrorKind::InvalidData
+        | io::ErrorKind::InvalidInput
+        | io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::Other => DecodeError::WrongFile("its new bytes do not unpack"),
         _ => DecodeError::Read(error),
     }
 }
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_does_not_unpack() {
+    fn what_is_cut_off_or_spoiled_does_not_unpack() {
         let bytes: Vec<u8> = (0..20_000u32).flat_map(|i| (i * i).to_le_bytes()).collect();
         let packed = pack(&bytes, &Uncontrolled).unwrap();
         let unpack = |packed: &[u8]| {
@@ -120,6 +121,12 @@ mod tests {
         assert_eq!(unpack(&packed).unwrap(), bytes);
         for cut in [0, 3, packed.len() / 2] {
             assert!(matches!(unpack(&packed[..cut]), Err(DecodeError::WrongFile(_))), "{cut}");
+        }
+        for at in 0..64 {
+            let mut spoiled = packed.clone();
+            spoiled[at] ^= 0xff;
+            let unpacked = unpack(&spoiled);
+            assert!(matches!(unpacked, Ok(_) | Err(DecodeError::WrongFile(_))), "{at}: {unpacked:?}");
         }
     }
 }
