@@ -77,11 +77,11 @@ pub const ELF_SEGMENTS_MAX: u64 = 32;
 /// Named parts of a program that are looked at; linkers make about thirty.
 pub const ELF_SECTIONS_MAX: u64 = 256;
 
-/// Addresses in a program that are followed.
-pub const FIELDS_MAX: usize = 1_500_000;
+/// Addresses in a program that are followed: those of 40 MB of code.
+pub const FIELDS_MAX: usize = 2_500_000;
 
-/// Bytes that a decoder takes for each, growing included.
-pub const FIELD_MEMORY: usize = 20;
+/// Bytes that a decoder takes for each.
+pub const FIELD_MEMORY: usize = 8;
 
 /// Copies that the increment of a program has at most.
 pub const OPS_MAX: usize = 400_000;

@@ -81,18 +81,32 @@ impl Addresses {
                 address(&self.new_segments, new_at)?.wrapping_add(u64::from(tail)),
             ),
             Origin::Listed(listed) => self.origins[usize::from(listed)],
+            Origin::Word(_) => return None,
         };
         let target = old_origin.wrapping_add(old);
-        let learned = self.learned[slot(target)];
-        let (new_target, source) =
-            if learned.0 == target { (learned.1, Source::Learned) } else { self.map(target) };
+        let (new_target, source) = self.follow(target);
         Some(Prediction { value: new_target.wrapping_sub(new_origin), new_origin, target, source })
+    }
+
+    /// Where what was at `target` likely is.
+    pub(super) fn follow(&self, target: u64) -> (u64, Source) {
+        let learned = self.learned[slot(target)];
+        if learned.0 == target { (learned.1, Source::Learned) } else { self.map(target) }
     }
 
     /// Learns that a field was another than predicted.
     pub(super) fn learn(&mut self, prediction: &Prediction, value: u64) {
-        self.learned[slot(prediction.target)] =
-            (prediction.target, prediction.new_origin.wrapping_add(value));
+        self.moved(prediction.target, prediction.new_origin.wrapping_add(value));
+    }
+
+    /// Learns where `target` went.
+    pub(super) fn moved(&mut self, target: u64, new_target: u64) {
+        self.learned[slot(target)] = (target, new_target);
+    }
+
+    /// The addresses of a place in the base and of one in the new file.
+    pub(super) fn places(&self, at: u64, new_at: u64) -> Option<(u64, u64)> {
+        Some((address(&self.segments, at)?, address(&self.new_segments, new_at)?))
     }
 
     fn map(&self, target: u64) -> (u64, Source) {

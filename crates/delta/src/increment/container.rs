@@ -67,7 +67,9 @@ const PACKED: u8 = 0x80;
 impl Head {
     /// The head of an increment with so many ops and fields and new bytes, which are packed in `packed` bytes if any.
     pub(super) fn new(ops: usize, fields: usize, new_bytes: u64, packed: Option<usize>) -> Self {
-        let rows_log = u64::BITS - new_bytes.leading_zeros();
+        // Packed bytes are not foreseen.
+        let foreseen = if packed.is_some() { 0 } else { new_bytes };
+        let rows_log = u64::BITS - foreseen.leading_zeros();
         let rows_log = (rows_log as u8).clamp(ROWS_LOG_MIN, ROWS_LOG_MAX);
         let packed = packed.map(|stored| Packed { size: new_bytes as u32, stored: stored as u32 });
         let mut head = Self { memory_units: 0, rows_log, packed };

@@ -25,28 +25,49 @@ pub(super) struct Section {
     pub(super) size: u64,
 }
 
+/// Which instructions a program is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Machine {
+    #[default]
+    X86,
+    A64,
+}
+
+impl Machine {
+    /// The one that a header names.
+    fn of(header: &[u8]) -> Option<Self> {
+        match u16_at(header, 18) {
+            MACHINE_X86_64 => Some(Self::X86),
+            MACHINE_AARCH64 => Some(Self::A64),
+            _ => None,
+        }
+    }
+}
+
 /// What the headers of a file say.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Layout {
+    pub(super) machine: Machine,
     pub(super) segments: Vec<Segment>,
     pub(super) sections: Vec<Section>,
 }
 
 const MACHINE_X86_64: u16 = 62;
+const MACHINE_AARCH64: u16 = 183;
 const LOAD: u32 = 1;
 const NO_BITS: u32 = 8;
 const ALLOCATED: u64 = 2;
 const EXECUTABLE: u64 = 4;
 
 impl Layout {
-    /// Reads the headers; none where the file is no x86-64 program or library.
+    /// Reads the headers; none where the file is no program or library of a [`Machine`].
     pub(super) fn read<B: ReadAt + ?Sized>(pages: &mut Pages<'_, B>) -> io::Result<Option<Self>> {
         let mut header = [0; 64];
         pages.read(0, &mut header)?;
-        if !header.starts_with(b"\x7fELF\x02\x01") || u16_at(&header, 18) != MACHINE_X86_64 {
+        let Some(machine) = Machine::of(&header).filter(|_| header.starts_with(b"\x7fELF\x02\x01")) else {
             return Ok(None);
-        }
-        let mut layout = Self::default();
+        };
+        let mut layout = Self { machine, ..Self::default() };
         let segments = u64::from(u16_at(&header, 56)).min(ELF_SEGMENTS_MAX);
         for i in 0..segments {
             let mut entry = [0; 56];

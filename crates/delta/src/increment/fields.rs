@@ -7,9 +7,10 @@
 use std::io;
 
 use super::ReadAt;
-use super::elf::{Layout, Section, u64_at};
+use super::elf::{Layout, Machine, Section, u32_at, u64_at};
 use super::pages::Pages;
-use super::{frames, go, x86};
+use super::{a64, frames, go, x86};
+use crate::limits::FIELD_MEMORY;
 
 /// What a field's value is relative to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub(super) enum Origin {
     Itself(u8),
     /// One of the addresses of [`Fields::origin`], which move like any other.
     Listed(u8),
+    /// An instruction's word tells it (see `a64`); so many words on, or back, another tells the rest of it.
+    Word(u8),
 }
 
 /// What kind of field it is: fields of a kind are foreseen equally well.
@@ -39,10 +42,20 @@ pub(super) enum Kind {
     Table,
     /// Into data.
     Data,
+    /// The target of a jump that is taken or not.
+    Branch,
+    /// The page of an operand.
+    Page,
+    /// Where in its page an operand is.
+    InPage,
+    /// The same, where the page was not as foreseen.
+    Astray,
 }
 
+const _: () = assert!(size_of::<Field>() == FIELD_MEMORY);
+
 /// Kinds of fields.
-pub(super) const KINDS: usize = 8;
+pub(super) const KINDS: usize = 12;
 
 /// Bytes that are an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,13 +99,17 @@ impl Fields {
         pages: &mut Pages<'_, B>,
         most: usize,
     ) -> io::Result<Self> {
-        let mut fields = Self { layout, found: Vec::new(), before: Vec::new(), origins: vec![0], most };
+        let mut fields =
+            Self { layout, found: Vec::with_capacity(most), before: Vec::new(), origins: vec![0], most };
         let sections = fields.layout.sections.clone();
         frames::find(&mut fields, pages)?;
         go::find(&mut fields, pages)?;
         for section in &sections {
             if section.executable {
-                fields.code(section, pages)?;
+                match fields.layout.machine {
+                    Machine::X86 => fields.code(section, pages)?,
+                    Machine::A64 => fields.words(section, pages)?,
+                }
             } else if !is_text(section) {
                 fields.pointers(section, pages)?;
             }
@@ -115,10 +132,6 @@ impl Fields {
     /// Notes a field, unless there are too many.
     pub(super) fn add(&mut self, at: u64, kind: Kind, origin: Origin) {
         if self.found.len() < self.most {
-            // Growing by quarters keeps the memory that is stated for a field.
-            if self.found.len() == self.found.capacity() {
-                self.found.reserve_exact((self.found.len() / 4).max(1024));
-            }
             self.found.push(Field { at: at as u32, kind, origin });
         }
     }
@@ -206,6 +219,33 @@ impl Fields {
             start += at as u64;
         }
         Ok(())
+    }
+
+    fn words<B: ReadAt + ?Sized>(&mut self, section: &Section, pages: &mut Pages<'_, B>) -> io::Result<()> {
+        let mut chunk = [0; SWEPT];
+        let mut sweep = a64::Sweep::default();
+        let first = section.offset + section.address.wrapping_neg() % 4;
+        let end = section.offset + section.size;
+        for start in (first..end).step_by(SWEPT) {
+            pages.read(start as i64, &mut chunk)?;
+            for at in (0..SWEPT.min((end - start) as usize)).step_by(4) {
+                let here = start + at as u64;
+                let Some(found) = sweep.next(u32_at(&chunk, at), (here - first) / 4) else { continue };
+                if let Some(back) = found.back {
+                    self.pair(here - 4 * u64::from(back), back);
+                }
+                self.add(here, found.kind, Origin::Word(found.back.unwrap_or(0)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes that so many words after the page at `at` is the first that tells the rest of its address.
+    fn pair(&mut self, at: u64, words: u8) {
+        let page = self.found.iter_mut().rev().take_while(|field| u64::from(field.at) >= at).last();
+        if let Some(page) = page.filter(|page| page.origin == Origin::Word(0)) {
+            page.origin = Origin::Word(words);
+        }
     }
 }
 

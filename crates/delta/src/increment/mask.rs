@@ -5,6 +5,7 @@
 
 use std::io;
 
+use super::a64;
 use super::addresses::address;
 use super::elf::{Layout, u32_at, u64_at};
 use super::fields::{Field, Fields, Kind, Origin};
@@ -22,10 +23,16 @@ pub(super) fn masked(file: &[u8]) -> io::Result<Vec<u8>> {
     let fields = Fields::find(layout, &mut pages, FIELDS_MAX)?;
     let whole = |field: &&Field| field.end() <= file.len() as u64;
     for field in fields.all().iter().filter(whole) {
-        masked[field.at as usize..][..field.width()].fill(0);
+        let bytes = &mut masked[field.at as usize..][..field.width()];
+        match field.origin {
+            Origin::Word(_) => bytes.copy_from_slice(&a64::blanked(u32_at(bytes, 0)).to_le_bytes()),
+            _ => bytes.fill(0),
+        }
     }
     let hashes: Vec<u32> = fields.all().iter().map(|field| meaning(field, file, &masked, &fields)).collect();
-    for (field, hash) in fields.all().iter().zip(hashes).filter(|(field, _)| whole(field)) {
+    let fields = fields.all().iter().zip(hashes);
+    for (field, hash) in fields.filter(|(field, _)| whole(field) && !matches!(field.origin, Origin::Word(_)))
+    {
         masked[field.at as usize..][..4].copy_from_slice(&hash.to_le_bytes());
     }
     Ok(masked)
@@ -43,6 +50,7 @@ fn meaning(field: &Field, file: &[u8], masked: &[u8], fields: &Fields) -> u32 {
             address(&layout.segments, u64::from(field.at)).map_or(0, |at| at.wrapping_add(u64::from(tail)))
         }
         Origin::Listed(listed) => fields.origin(listed),
+        Origin::Word(_) => return 0,
     };
     let Some(target) = layout.offset(origin.wrapping_add(value)) else { return 0 };
     let start = masked.len().min(target as usize);

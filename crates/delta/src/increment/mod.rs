@@ -4,6 +4,7 @@
 //! Like a body it is described by a [`Body`] in a signed manifest, is verified whole before it is decoded, decodes
 //! as a stream in bounded memory, and gives the file that was signed or an error.
 
+mod a64;
 mod addresses;
 mod bytes;
 mod changes;
@@ -29,6 +30,7 @@ mod suffixes;
 mod table;
 mod text;
 mod walk;
+mod words;
 mod x86;
 
 use std::cell::RefCell;

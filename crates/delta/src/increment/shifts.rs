@@ -1,7 +1,7 @@
 //! How far a field is from where it was foreseen.
 
 use super::addresses::Source;
-use super::fields::{Field, KINDS};
+use super::fields::{Field, KINDS, Kind};
 use super::model::Counter;
 use super::numbers::Number;
 use super::range::BitCoder;
@@ -14,6 +14,8 @@ pub(super) struct Shifts {
     outcomes: [usize; KINDS],
     shifts: Number<1>,
     fits: Counter,
+    /// Whether a word that is not as predicted is at least the same instruction.
+    same: Vec<Counter>,
 }
 
 impl Shifts {
@@ -23,6 +25,7 @@ impl Shifts {
             outcomes: [15; KINDS],
             shifts: Number::new(),
             fits: Counter::default(),
+            same: vec![Counter::default(); KINDS * 3],
         }
     }
 
@@ -35,16 +38,11 @@ impl Shifts {
         predicted: u64,
         actual: u64,
     ) -> u64 {
-        let kind = field.kind as usize;
-        let outcomes = &mut self.outcomes[kind];
-        let context = (kind * 3 + source as usize) * 16 + (*outcomes & 15);
-        let right = self.right[context].code(coder, actual == predicted, 1000);
-        *outcomes = *outcomes << 1 | usize::from(right);
-        if right {
+        if self.right(coder, field.kind, source, actual == predicted) {
             return predicted;
         }
         let shift = actual.wrapping_sub(predicted) as i64;
-        let kind_and_source = kind as u64 * 3 + source as u64;
+        let kind_and_source = field.kind as u64 * 3 + source as u64;
         let low = self.shifts.code_signed(coder, [kind_and_source], shift as i32);
         let new = predicted.wrapping_add(i64::from(low) as u64);
         if field.width() == 4 {
@@ -56,6 +54,35 @@ impl Shifts {
         }
         let high = self.shifts.code_signed(coder, [kind_and_source], high);
         new.wrapping_add((high as u64) << 32)
+    }
+
+    /// Codes whether a field is as predicted.
+    pub(super) fn right(
+        &mut self,
+        coder: &mut impl BitCoder,
+        kind: Kind,
+        source: Source,
+        right: bool,
+    ) -> bool {
+        let outcomes = &mut self.outcomes[kind as usize];
+        let context = (kind as usize * 3 + source as usize) * 16 + (*outcomes & 15);
+        let right = self.right[context].code(coder, right, 1000);
+        *outcomes = *outcomes << 1 | usize::from(right);
+        right
+    }
+
+    /// Codes by how much the number that a word tells is another than predicted; none where the word is another in
+    /// other ways.
+    pub(super) fn number(
+        &mut self,
+        coder: &mut impl BitCoder,
+        kind: Kind,
+        source: Source,
+        shift: Option<i32>,
+    ) -> Option<i32> {
+        let kind_and_source = kind as usize * 3 + source as usize;
+        let same = self.same[kind_and_source].code(coder, shift.is_some(), 250);
+        same.then(|| self.shifts.code_signed(coder, [kind_and_source as u64], shift.unwrap_or(0)))
     }
 }
 

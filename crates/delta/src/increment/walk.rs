@@ -5,12 +5,13 @@ use super::addresses::{Addresses, Source};
 use super::bytes::NewBytes;
 use super::changes::{BLOCK, Changes};
 use super::elf::{u32_at, u64_at};
-use super::fields::{Field, Fields};
+use super::fields::{Field, Fields, Origin};
 use super::map::{Around, Op, OpModel};
 use super::pages::Pages;
 use super::range::BitCoder;
 use super::replaced::{Class, Place, Replaced};
 use super::shifts::Shifts;
+use super::words::Foreseen;
 use crate::body::DecodeError;
 
 /// Bytes walked between two deliveries.
@@ -240,7 +241,10 @@ impl<'a, B: ReadAt + ?Sized> Walk<'a, B> {
                     && let Some((field, rest)) = fields.split_first()
                 {
                     fields = rest;
-                    let right = self.field(coder, field, &mut around, i, known);
+                    let right = match field.origin {
+                        Origin::Word(_) => self.word(coder, field, &mut around, i, known)?,
+                        _ => self.field(coder, field, &mut around, i, known),
+                    };
                     surprises = surprises.max(1 + usize::from(!right));
                     i += field.width();
                     continue;
@@ -300,6 +304,46 @@ impl<'a, B: ReadAt + ?Sized> Walk<'a, B> {
         around[here..here + field.width()].copy_from_slice(&bytes[..field.width()]);
         self.extend(&bytes[..field.width()]);
         new == predicted
+    }
+
+    /// Walks a word that tells an address; answers whether it was as foreseen. What was foreseen becomes what is
+    /// expected `around`.
+    fn word(
+        &mut self,
+        coder: &mut impl BitCoder,
+        field: &Field,
+        around: &mut [u8],
+        i: usize,
+        known: Option<&[u8]>,
+    ) -> Result<bool, DecodeError> {
+        let here = i + MARGIN;
+        let program = self.program.as_mut().expect("fields are found in programs only");
+        let addresses = &mut program.addresses;
+        let (old, new) = ((field, u32_at(around, here)), (self.at + i as u64, &self.buffer[..]));
+        let foreseen = Foreseen::new(old, new, addresses, &mut self.pages).map_err(DecodeError::Read)?;
+        let actual = known.map(|known| u32_at(known, i));
+        let mut told = None;
+        if let Some(foreseen) = foreseen {
+            let (kind, source) = (foreseen.kind, foreseen.source);
+            around[here..here + 4].copy_from_slice(&foreseen.word.to_le_bytes());
+            if self.shifts.right(coder, kind, source, actual == Some(foreseen.word)) {
+                self.extend(&foreseen.word.to_le_bytes());
+                return Ok(true);
+            }
+            let shift = actual.and_then(|actual| foreseen.shift(actual));
+            told = self.shifts.number(coder, kind, source, shift).map(|shift| foreseen.shifted(shift));
+            if let Some(word) = told {
+                foreseen.learn(addresses, word);
+            }
+        }
+        match told {
+            Some(word) => {
+                around[here..here + 4].copy_from_slice(&word.to_le_bytes());
+                self.extend(&word.to_le_bytes());
+            }
+            None => (i..i + 4).for_each(|i| self.plain_byte(coder, around, i, known)),
+        }
+        Ok(false)
     }
 
     #[inline]

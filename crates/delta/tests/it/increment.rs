@@ -16,7 +16,7 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
     aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref().try_into().unwrap()
 }
 
-fn made(base: &[u8], new: &[u8]) -> Increment {
+pub(crate) fn made(base: &[u8], new: &[u8]) -> Increment {
     encode_increment(base, new, &IncrementOptions::beside(u64::MAX), &Uncontrolled).unwrap().unwrap()
 }
 
@@ -32,7 +32,7 @@ fn file_of(bytes: &[u8]) -> Decoded {
 }
 
 /// Bytes with as little pattern as any, the same for the same seed.
-fn noise(size: usize, seed: u64) -> Vec<u8> {
+pub(crate) fn noise(size: usize, seed: u64) -> Vec<u8> {
     let mut state = seed;
     let mut next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -68,7 +68,7 @@ fn table(seed: u32) -> Vec<u8> {
 }
 
 /// One pair of files: what comes back, and how many bytes it may take.
-fn check(name: &str, base: &[u8], new: &[u8], size_max: usize) {
+pub(crate) fn check(name: &str, base: &[u8], new: &[u8], size_max: usize) {
     let increment = made(base, new);
     assert!(
         increment.bytes.len() <= size_max,
@@ -215,7 +215,7 @@ fn what_is_not_as_signed_is_refused() {
 }
 
 /// Every increment of a kind, broken in many ways: the right file or an error comes of it.
-fn survives(base: &[u8], new: &[u8], rounds: u64) {
+pub(crate) fn survives(base: &[u8], new: &[u8], rounds: u64) {
     let Increment { bytes, .. } = made(base, new);
     let file = file_of(new);
     for round in 0..rounds {

@@ -4,3 +4,5 @@
 mod body;
 #[cfg(test)]
 mod increment;
+#[cfg(test)]
+mod program;

@@ -1,0 +1,89 @@
+//! What an instruction's word that tells an address will be in the new file.
+
+use std::io;
+
+use super::ReadAt;
+use super::a64::Form;
+use super::addresses::{Addresses, Source};
+use super::elf::u32_at;
+use super::fields::{Field, Kind, Origin};
+use super::pages::Pages;
+
+/// A word of the base, and what it likely becomes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Foreseen {
+    pub(super) word: u32,
+    pub(super) kind: Kind,
+    pub(super) source: Source,
+    form: Form,
+    /// What the old word leads to.
+    target: u64,
+    /// Where the new word is, or the page in which it tells a place; none where it does not tell all of an address.
+    from: Option<u64>,
+}
+
+impl Foreseen {
+    /// Foresees what the word `old` at `field` becomes at `new_at`, after the bytes `made`; none where it tells no
+    /// address.
+    pub(super) fn new<B: ReadAt + ?Sized>(
+        (field, old): (&Field, u32),
+        (new_at, made): (u64, &[u8]),
+        addresses: &Addresses,
+        pages: &mut Pages<'_, B>,
+    ) -> io::Result<Option<Self>> {
+        let at = u64::from(field.at);
+        let (Origin::Word(words), Some(form)) = (field.origin, Form::of(old)) else { return Ok(None) };
+        let Some((place, new_place)) = addresses.places(at, new_at) else { return Ok(None) };
+        let apart = u64::from(words) * 4;
+        let mut target = form.target(old, place);
+        let mut from = Some(new_place);
+        if field.kind == Kind::Page {
+            from = None;
+            if apart > 0 {
+                let rest = told(word_at(pages, at + apart)?, Kind::InPage, 0);
+                target = target.wrapping_add(rest.unwrap_or(0));
+            }
+        } else if field.kind == Kind::InPage {
+            let page = told(word_at(pages, at - apart)?, Kind::Page, place.wrapping_sub(apart));
+            target = target.wrapping_add(page.unwrap_or(0));
+            let before = made.len().checked_sub(apart as usize).map(|before| u32_at(made, before));
+            from = before.and_then(|before| told(before, Kind::Page, new_place.wrapping_sub(apart)));
+        }
+        let (new_target, source) = addresses.follow(target);
+        let astray =
+            field.kind == Kind::InPage && from.is_some_and(|page| new_target.wrapping_sub(page) >= 4096);
+        let kind = if astray { Kind::Astray } else { field.kind };
+        let word = form.with(old, form.number_of(new_target, new_place));
+        Ok(Some(Self { word, kind, source, form, target, from }))
+    }
+
+    /// By how much the number in `word` is another than foreseen; none where more is another.
+    pub(super) fn shift(&self, word: u32) -> Option<i32> {
+        let same = (word ^ self.word) & !self.form.bits() == 0;
+        same.then(|| self.form.number(word).wrapping_sub(self.form.number(self.word)))
+    }
+
+    /// The word whose number is that much another.
+    pub(super) fn shifted(&self, shift: i32) -> u32 {
+        self.form.with(self.word, self.form.number(self.word).wrapping_add(shift))
+    }
+
+    /// Learns that it became `word`.
+    pub(super) fn learn(&self, addresses: &mut Addresses, word: u32) {
+        if let Some(from) = self.from {
+            let start = if matches!(self.kind, Kind::InPage | Kind::Astray) { from } else { 0 };
+            addresses.moved(self.target, start.wrapping_add(self.form.target(word, from)));
+        }
+    }
+}
+
+/// What `word` at `place` tells, if it does so in that way.
+fn told(word: u32, kind: Kind, place: u64) -> Option<u64> {
+    Form::of(word).filter(|form| form.kind == kind).map(|form| form.target(word, place))
+}
+
+fn word_at<B: ReadAt + ?Sized>(pages: &mut Pages<'_, B>, at: u64) -> io::Result<u32> {
+    let mut word = [0; 4];
+    pages.read(at as i64, &mut word)?;
+    Ok(u32::from_le_bytes(word))
+}
