@@ -9,7 +9,7 @@ use crate::limits::REPLACED_ROWS_LOG;
 
 /// Contexts that look up a row.
 const ROWS: usize = 3;
-/// Opinions mixed: the rows, the expected byte, a constant, and three that are nothing.
+/// Opinions mixed: the rows, the expected byte, a constant, the differences of late, and one that is nothing.
 const INPUTS: usize = 8;
 
 /// Where a byte stands.
@@ -37,6 +37,30 @@ pub(super) enum Class {
 
 const CLASSES: usize = 2;
 
+/// Differences from what was expected that are remembered of each kind.
+const DIFFERENCES: usize = 2;
+
+/// By how much bytes differed from those expected, of late, newest first: what counts or leads somewhere moves by the
+/// same again and again, and a carry comes after the same difference.
+#[derive(Debug, Clone, Copy, Default)]
+struct Differences {
+    last: [u8; DIFFERENCES],
+    /// Whether each of the last three bytes differed by it.
+    trust: [usize; DIFFERENCES],
+}
+
+impl Differences {
+    fn learn(&mut self, difference: u8) {
+        for (trust, last) in self.trust.iter_mut().zip(self.last) {
+            *trust = (*trust << 1 | usize::from(last == difference)) & 7;
+        }
+        if difference != self.last[0] {
+            self.last = [difference, self.last[0]];
+            self.trust.swap(0, 1);
+        }
+    }
+}
+
 /// Foresees replaced bytes, and learns from each.
 #[derive(Debug)]
 pub(super) struct Replaced {
@@ -46,6 +70,9 @@ pub(super) struct Replaced {
     logistic: Logistic,
     /// Whether each of the last four was as expected.
     trust: usize,
+    /// After a byte that differed by so much.
+    differences: Vec<Differences>,
+    by_difference: Vec<Counter>,
 }
 
 impl Replaced {
@@ -53,9 +80,11 @@ impl Replaced {
         Self {
             rows: Rows::new(REPLACED_ROWS_LOG),
             expected: vec![Counter::default(); CLASSES << 12],
-            mixer: Mixer::new(CLASSES << 8, 4000, 14),
+            mixer: Mixer::new(CLASSES << 12, 4000, 14),
             logistic: Logistic::new(),
             trust: 0,
+            differences: vec![Differences::default(); 256],
+            by_difference: vec![Counter::default(); (DIFFERENCES * CLASSES) << 7],
         }
     }
 
@@ -75,6 +104,8 @@ impl Replaced {
         let contexts = Self::contexts(place);
         let class = place.class as usize;
         let e = (place.expected & 0xff) as u32;
+        let before = usize::from((place.last as u8).wrapping_sub(place.expected_before as u8));
+        let differences = self.differences[before];
         let mut rows = self.rows.first(&contexts);
         let mut partial = 1u32;
         for i in 0..8 {
@@ -89,15 +120,53 @@ impl Replaced {
             let expected = class << 12 | self.trust << 8 | told;
             inputs[ROWS] = self.logistic.stretch(self.expected[expected].p());
             inputs[ROWS + 1] = 256;
+            let mut agreeing = 0;
+            let mut asked = [None; DIFFERENCES];
+            for (k, difference) in differences.last.into_iter().enumerate() {
+                let foreseen = u32::from((e as u8).wrapping_add(difference));
+                if (foreseen | 256) >> (8 - i) == partial {
+                    let kind = (k * CLASSES + class) << 3 | differences.trust[k];
+                    let at = kind << 4 | (i << 1 | foreseen >> (7 - i) & 1) as usize;
+                    inputs[ROWS + 2 + k] = self.logistic.stretch(self.by_difference[at].p());
+                    asked[k] = Some(at);
+                    agreeing |= 1 << k;
+                }
+            }
             let choice = (class << 4 | self.trust) << 4 | usize::from(agrees) << 3 | i as usize;
+            let choice = choice << 4 | agreeing << 2 | differences.trust[0] & 3;
             let p = squash(self.mixer.mix(&inputs, choice)).clamp(32, 65535 - 32) as u32;
             let bit = coder.bit(byte >> (7 - i) & 1 == 1, p);
             self.rows.learn(&rows, node, &states, bit);
             self.expected[expected].learn(bit, 30);
+            for at in asked.into_iter().flatten() {
+                self.by_difference[at].learn(bit, 250);
+            }
             self.mixer.learn(&inputs, bit);
             partial = partial << 1 | u32::from(bit);
         }
         self.trust = (self.trust << 1 | usize::from(partial & 0xff == e)) & 15;
+        self.differences[before].learn((partial as u8).wrapping_sub(e as u8));
         partial as u8
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::increment::range::BitWriter;
+
+    #[test]
+    fn bytes_that_differ_by_the_same_cost_little() {
+        let mut replaced = Replaced::new();
+        let mut writer = BitWriter::new();
+        let mut random = 1u32;
+        for _ in 0..1000 {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let expected = (random >> 24) as u8;
+            let place = Place { class: Class::Changed, expected: u64::from(expected), ..Place::default() };
+            replaced.code(&mut writer, expected.wrapping_add(7), &place);
+        }
+        let size = writer.finish().len();
+        assert!(size < 100, "{size}");
     }
 }
