@@ -1,9 +1,10 @@
-//! The project's own commands: `cargo xtask test`, `ci`, `tidy` and `bench`.
+//! The project's own commands: `cargo xtask test`, `ci`, `tidy`, `fuzz` and `bench`.
 //!
 //! Each command is a list of named steps, each timed; the first that fails ends the run with what to do about it.
 //! What a step needs and the machine lacks is installed by `tools`.
 
 mod bench;
+mod fuzz;
 mod steps;
 mod tidy;
 mod tools;
@@ -17,11 +18,15 @@ use crate::steps::Steps;
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  test [--quick] [--full]  build everything and run every test; --quick leaves out the tests between hosts,
+  test [--quick] [--full]  build everything, run every test, then `fuzz`; --quick leaves out the tests between hosts and `fuzz`,
                            --full runs the whole of HEADWATER_FEEDS where a test would take a part of it
   ci                       format, lints, tidy, licences and bans, test
   lint                     what `ci` runs before the tests
   tidy                     the project's own rules: dependency table, lengths, headers, words
+  fuzz [--seconds S] [--seed N]
+                           broken increments of real releases, and pairs of files: none may give a panic, a hang or a wrong file;
+                           without --seconds (for each target) as many as `test` tries, --seed tries others
+  fuzz TARGET INPUT        one input again, as a finding says
   bench increments --data DIR [--series a,b] [--distances 1,2,5,14] [--peers x,y] [--json FILE] [--reuse FILE [--only-reuse]] [--write]
                            our increments beside other tools: bytes, CPU time, memory; DIR has a folder for each series and
                            in it a file for each release. --json keeps the rows, --reuse takes those that are still true
@@ -53,6 +58,7 @@ fn run(arguments: &[String]) -> Result<()> {
             steps::test(&mut steps, &steps::TestOptions::default())
         }
         ["test", flags @ ..] => steps::test(&mut steps, &steps::TestOptions::parse(flags)?),
+        ["fuzz", words @ ..] => fuzz::fuzz(&mut steps, &fuzz::Options::parse(words)?),
         ["bench", "increments", words @ ..] => {
             let options = bench::Options::parse(words)?;
             steps.run("bench increments", || bench::increments(&options))

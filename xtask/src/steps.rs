@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{tidy, tools};
+use crate::{fuzz, tidy, tools};
 
 /// Steps as they are run, with their times.
 #[derive(Default)]
@@ -74,7 +74,7 @@ pub fn lint(steps: &mut Steps) -> Result<()> {
     })
 }
 
-/// Everything that is built, then every test.
+/// Everything that is built, then every test, then what the fuzzer finds in its time.
 pub fn test(steps: &mut Steps, options: &TestOptions) -> Result<()> {
     let root = tools::workspace_root();
     let mut python = None;
@@ -114,10 +114,13 @@ pub fn test(steps: &mut Steps, options: &TestOptions) -> Result<()> {
         skipped(&said.unwrap_or_default()).iter().for_each(|(line, count)| println!("  {count} × {line}"));
         result
     })?;
-    if !has_doc_tests(&root)? {
+    if has_doc_tests(&root)? {
+        steps.run("doc tests", || run(&mut cargo(&["test", "--workspace", "--doc"])))?;
+    }
+    if options.quick {
         return Ok(());
     }
-    steps.run("doc tests", || run(&mut cargo(&["test", "--workspace", "--doc"])))
+    fuzz::fuzz(steps, &fuzz::Options::default())
 }
 
 /// What tests that skipped themselves said, and how many said it: lines with `SKIPPED:` in nextest's record.

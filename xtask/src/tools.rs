@@ -54,12 +54,18 @@ pub fn ensure_programs(programs: &[(&str, &str)]) {
 
 /// `cargo nextest`.
 pub fn ensure_nextest() -> Result<()> {
-    ensure_cargo_program("cargo-nextest")
+    ensure_cargo_program("cargo-nextest", "cargo-nextest")
 }
 
 /// `cargo deny`.
 pub fn ensure_cargo_deny() -> Result<()> {
-    ensure_cargo_program("cargo-deny")
+    ensure_cargo_program("cargo-deny", "cargo-deny")
+}
+
+/// `cargo fuzz`, and the C++ compiler that builds the fuzzer.
+pub fn ensure_cargo_fuzz() -> Result<()> {
+    ensure_programs(&[("c++", "g++")]);
+    ensure_cargo_program("cargo-fuzz", "cargo-fuzz@0.13.2")
 }
 
 /// A Python with [`PYTHON_PACKAGES`], in `.venv`; made on first use.
@@ -95,11 +101,12 @@ fn make_venv(folder: &Path) -> Result<()> {
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder))
 }
 
-fn ensure_cargo_program(program: &str) -> Result<()> {
+/// `crate_` is the name of the program's crate, with the version where it matters.
+fn ensure_cargo_program(program: &str, crate_: &str) -> Result<()> {
     if is_there(program) {
         return Ok(());
     }
-    run(Command::new("cargo").args(["install", "--locked", program]))
+    run(Command::new("cargo").args(["install", "--locked", crate_]))
 }
 
 fn install_packages(packages: &[&str]) -> Result<()> {

@@ -1,24 +1,69 @@
-//! Any bytes as an increment: an error comes of them, or the file; never a panic, a hang, or much memory.
+//! Any bytes as an increment: an error comes of them or the file that was signed; never a panic, a hang, or more memory.
 //!
-//! The first two bytes say how many of those that follow are the base; the rest is the increment.
+//! An input is [`Told`], the base and the increment. The digest of the increment is always made right: otherwise nothing
+//! but its check would be tried.
 
 #![no_main]
 
 use std::io::Cursor;
 
-use headwater_delta::limits::INCREMENT_MEMORY_MAX;
-use headwater_delta::{Body, Decoded, decode_increment};
-use libfuzzer_sys::fuzz_target;
+use aws_lc_rs::digest::{SHA256, digest};
+use headwater_delta::limits::MEMORY_UNIT;
+use headwater_delta::{Body, DecodeError, Decoded, FileDigest, decode_increment};
+use headwater_delta_fuzz::{Told, joined, split};
+use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 
-fuzz_target!(|data: &[u8]| {
-    let Some((length, rest)) = data.split_first_chunk::<2>() else { return };
-    let (base, increment) = rest.split_at(rest.len().min(usize::from(u16::from_le_bytes(*length))));
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, increment);
-    let sha256 = digest.as_ref().try_into().expect("SHA-256 has 32 bytes");
-    let body = Body { sha256, size: increment.len() as u64, memory: INCREMENT_MEMORY_MAX };
-    let file = Decoded { sha256: [0; 32], size: 1 << 16 };
+/// Bytes by which a part may grow at once.
+const GROWTH: usize = 4096;
+
+fuzz_target!(|input: &[u8]| {
+    let Some((told, rest)) = Told::read(input) else { return };
+    let Some((base, increment)) = split(rest) else { return };
+    let memory_max = u64::from(told.memory_max) * MEMORY_UNIT;
+    let memory = u64::from(told.memory) * MEMORY_UNIT;
+    let body = Body { sha256: sha256(increment), size: increment.len() as u64, memory };
+    let file = Decoded { sha256: told.sha256, size: u64::from(told.size) };
     let mut out = Vec::new();
-    let decoded = decode_increment(&mut Cursor::new(increment), &body, base, &file, INCREMENT_MEMORY_MAX, &mut out);
-    assert!(decoded.is_err(), "no file has this digest");
-    assert!(out.len() as u64 <= file.size);
+    let decoded = decode_increment(&mut Cursor::new(increment), &body, base, &file, memory_max, &mut out);
+    assert!(out.len() as u64 <= file.size, "{} bytes of a file of {}", out.len(), file.size);
+    match decoded {
+        Ok(()) => {
+            assert!(memory <= memory_max, "it takes more memory than is allowed");
+            assert!(out.len() as u64 == file.size && sha256(&out) == file.sha256, "another file came of it");
+        }
+        Err(DecodeError::WrongBody) => panic!("the increment is the one that was signed"),
+        Err(DecodeError::Read(error) | DecodeError::Write(error)) => panic!("nothing fails here: {error}"),
+        Err(DecodeError::Memory { .. } | DecodeError::WrongFile(_)) => {}
+    }
 });
+
+// What is told and the base are long beside the increment: left to itself the fuzzer would hardly ever touch that.
+fuzz_mutator!(|input: &mut [u8], size: usize, size_max: usize, seed: u32| {
+    let parts = Told::read(&input[..size]).and_then(|(told, rest)| Some((told, split(rest)?)));
+    let Some((told, (base, increment))) = parts else {
+        return fuzzer_mutate(input, size, size_max);
+    };
+    let (told, base, increment) = match seed % 16 {
+        0 => (mutated(&told.bytes(), 0), base.to_vec(), increment.to_vec()),
+        1 => (told.bytes(), mutated(base, GROWTH), increment.to_vec()),
+        _ => (told.bytes(), base.to_vec(), mutated(increment, GROWTH)),
+    };
+    let mut made = told;
+    made.resize(Told::LENGTH, 0);
+    made.extend(joined(&base, &increment));
+    made.truncate(size_max);
+    input[..made.len()].copy_from_slice(&made);
+    made.len()
+});
+
+fn mutated(part: &[u8], growth: usize) -> Vec<u8> {
+    let mut made = part.to_vec();
+    made.resize(part.len() + growth, 0);
+    let length = fuzzer_mutate(&mut made, part.len(), part.len() + growth);
+    made.truncate(length);
+    made
+}
+
+fn sha256(bytes: &[u8]) -> FileDigest {
+    digest(&SHA256, bytes).as_ref().try_into().expect("SHA-256 has 32 bytes")
+}
