@@ -16,6 +16,12 @@ use crate::limits::{FIELDS_MAX, OPS_MAX, PACKED_MIN, PACKED_MIN_OF_PROGRAM};
 /// Bytes more that a match elsewhere must have, as tried for programs; the more, the fewer copies.
 const ADVANTAGES: [i64; 3] = [12, 24, 64];
 
+/// The same for what is neither program nor text: numbers in places of their own, where finer copies pay.
+const ADVANTAGE_OF_NUMBERS: i64 = 4;
+
+/// Of how many bytes one is a control character, at most, in a text.
+const BYTES_A_CONTROL_CHARACTER: usize = 64;
+
 /// The bytes of the smallest increment and the memory it takes; none, when all take too much.
 pub(super) fn smallest(
     base: &[u8],
@@ -48,6 +54,9 @@ pub(super) fn smallest(
     } else {
         if let Some(table) = Table::of(base, new) {
             encoder.attempt(Content::Table(table), &table.ops(base, new))?;
+        } else if !is_text(base) {
+            let ops = matching::ops(&index, &masked_new, ADVANTAGE_OF_NUMBERS, control)?;
+            encoder.attempt(Content::Text, &ops)?;
         } else {
             for taste in [text::REPETITIVE, text::DENSE] {
                 encoder.attempt(Content::Text, &text::ops(&taste, &index, base, new, control)?)?;
@@ -110,6 +119,12 @@ impl Encoder<'_> {
     }
 }
 
+/// Whether a file is a text, or several in an archive that fills up with zeros.
+fn is_text(file: &[u8]) -> bool {
+    let is_control = |byte: &&u8| matches!(byte, 1..=8 | 11 | 12 | 14..=31);
+    file.iter().filter(is_control).count() <= file.len() / BYTES_A_CONTROL_CHARACTER
+}
+
 /// Whether so many new bytes are packed.
 fn are_packed(content: Content, new_bytes: u64) -> bool {
     new_bytes >= if content == Content::Program { PACKED_MIN_OF_PROGRAM } else { PACKED_MIN }
@@ -144,6 +159,13 @@ impl Target for Known<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_and_archives_of_them_are_told_from_numbers() {
+        assert!(is_text("für alle,\r\n\tEnde\0\0\0\0".repeat(100).as_bytes()));
+        let numbers: Vec<u8> = (0..4000u32).flat_map(u32::to_le_bytes).collect();
+        assert!(!is_text(&numbers));
+    }
 
     #[test]
     fn new_bytes_are_packed_from_the_limits_on() {
