@@ -120,6 +120,7 @@ fn made_up() -> Result<Vec<Pair>, Box<dyn Error>> {
         ("text", text(0..180, 1), text(3..190, 1)),
         ("text-changed", text(0..180, 1), text(0..180, 2)),
         ("table", table(0), table(1)),
+        ("program-aarch64", as_aarch64(&program), as_aarch64(&longer)),
         ("program", program.clone(), longer),
         ("program-packed", program, packed),
         ("from-nothing", Vec::new(), text(0..5, 1)),
@@ -128,6 +129,13 @@ fn made_up() -> Result<Vec<Pair>, Box<dyn Error>> {
     ];
     let pair = |(name, base, new): (&str, _, _)| Pair { name: format!("made-up-{name}"), base, new };
     Ok(pairs.into_iter().map(pair).collect())
+}
+
+/// A program whose header calls its code A64: words that tell addresses are among any.
+fn as_aarch64(program: &[u8]) -> Vec<u8> {
+    let mut made = program.to_vec();
+    made[18] = 183;
+    made
 }
 
 fn text(lines: std::ops::Range<u32>, port: u32) -> Vec<u8> {
