@@ -12,7 +12,7 @@ use super::elf::{Layout, Segment, u32_at};
 use super::fields::Fields;
 use super::map::{Around, Op, OpModel};
 use super::numbers::Number;
-use super::packed::window;
+use super::packed::{Grain, window};
 use super::pages::Pages;
 use super::range::BitCoder;
 use super::table::{Table, WIDTH_MAX};
@@ -55,6 +55,7 @@ struct Packed {
     size: u32,
     /// Bytes that they take, behind the head.
     stored: u32,
+    grain: Grain,
 }
 
 /// Bytes of a head without those of [`Packed`].
@@ -63,15 +64,18 @@ const HEAD_SIZE: usize = 3;
 const PACKED_SIZE: usize = 8;
 /// Added to the rows where new bytes are packed.
 const PACKED: u8 = 0x80;
+/// Added to that where they are packed as words.
+const WORDS: u8 = 0x40;
 
 impl Head {
     /// The head of an increment with so many ops and fields and new bytes, which are packed in `packed` bytes if any.
-    pub(super) fn new(ops: usize, fields: usize, new_bytes: u64, packed: Option<usize>) -> Self {
+    pub(super) fn new(ops: usize, fields: usize, new_bytes: u64, packed: Option<(usize, Grain)>) -> Self {
         // Packed bytes are not foreseen.
         let foreseen = if packed.is_some() { 0 } else { new_bytes };
         let rows_log = u64::BITS - foreseen.leading_zeros();
         let rows_log = (rows_log as u8).clamp(ROWS_LOG_MIN, ROWS_LOG_MAX);
-        let packed = packed.map(|stored| Packed { size: new_bytes as u32, stored: stored as u32 });
+        let packed =
+            packed.map(|(stored, grain)| Packed { size: new_bytes as u32, stored: stored as u32, grain });
         let mut head = Self { memory_units: 0, rows_log, packed };
         let memory = head.memory_without_fields(ops) + (fields * FIELD_MEMORY) as u64;
         head.memory_units = memory.div_ceil(MEMORY_UNIT).min(255) as u8;
@@ -83,9 +87,9 @@ impl Head {
         u64::from(self.memory_units) * MEMORY_UNIT
     }
 
-    /// Bytes that the packed new bytes unpack to, if there are any.
-    pub(super) fn unpacked(self) -> Option<u32> {
-        self.packed.map(|packed| packed.size)
+    /// Bytes that the packed new bytes unpack to, if there are any, and of what.
+    pub(super) fn unpacked(self) -> Option<(u32, Grain)> {
+        self.packed.map(|packed| (packed.size, packed.grain))
     }
 
     /// Where in an increment of `size` bytes the packed bytes are, and where the coded bits.
@@ -101,7 +105,7 @@ impl Head {
     pub(super) fn bytes(self) -> Vec<u8> {
         let mut bytes = vec![FORMAT, self.memory_units, self.rows_log];
         if let Some(packed) = self.packed {
-            bytes[2] |= PACKED;
+            bytes[2] |= if packed.grain == Grain::Words { PACKED | WORDS } else { PACKED };
             bytes.extend_from_slice(&packed.size.to_le_bytes());
             bytes.extend_from_slice(&packed.stored.to_le_bytes());
         }
@@ -121,9 +125,10 @@ impl Head {
         if rows_log & PACKED != 0 {
             let mut sizes = [0; PACKED_SIZE];
             stored.read_exact(&mut sizes).map_err(short)?;
-            packed = Some(Packed { size: u32_at(&sizes, 0), stored: u32_at(&sizes, 4) });
+            let grain = if rows_log & WORDS == 0 { Grain::Bytes } else { Grain::Words };
+            packed = Some(Packed { size: u32_at(&sizes, 0), stored: u32_at(&sizes, 4), grain });
         }
-        let rows_log = rows_log & !PACKED;
+        let rows_log = if packed.is_some() { rows_log & !(PACKED | WORDS) } else { rows_log };
         let head = Self { memory_units, rows_log, packed };
         if head.memory() > memory_max {
             return Err(DecodeError::Memory { needed: head.memory(), allowed: memory_max });

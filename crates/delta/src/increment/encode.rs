@@ -1,10 +1,13 @@
 //! Making an increment: several ways to compare the two files are tried, and the smallest result is kept.
 
+use std::ops::Range;
+
 use super::container::{Content, Head, Plan, code};
-use super::elf::Layout;
+use super::elf::{Layout, Machine};
 use super::fields::Fields;
 use super::map::Op;
 use super::matching::Index;
+use super::packed::Grain;
 use super::pages::Pages;
 use super::range::BitWriter;
 use super::table::Table;
@@ -37,17 +40,27 @@ pub(super) fn smallest(
     let index = Index::new(&masked_base, control)?;
     go_on(control)?;
     control.progress(200);
-    let mut encoder = Encoder { base, new, options, control, fields: 0, segments: Vec::new(), best: None };
+    let mut encoder = Encoder {
+        base,
+        new,
+        options,
+        control,
+        fields: 0,
+        segments: Vec::new(),
+        words: Vec::new(),
+        best: None,
+    };
     let programs = (Layout::read(&mut Pages::new(base)?)?, Layout::read(&mut Pages::new(new)?)?);
     if let (Some(layout), Some(new_layout)) = programs {
+        encoder.words = words(&new_layout);
         encoder.segments = new_layout.segments;
         encoder.fields = Fields::find(layout, &mut Pages::new(base)?, FIELDS_MAX)?.all().len();
         go_on(control)?;
         for (i, advantage) in ADVANTAGES.into_iter().enumerate() {
             // The coarsest is for those that would take too much memory otherwise.
             if i < 2 || encoder.best.is_none() {
-                encoder
-                    .attempt(Content::Program, &matching::ops(&index, &masked_new, advantage, control)?)?;
+                let ops = matching::ops(&index, &masked_new, advantage, control)?;
+                encoder.attempt(Content::Program, &matching::in_words(ops, &encoder.words))?;
             }
             control.progress(400 + 200 * i as u32);
         }
@@ -76,6 +89,8 @@ struct Encoder<'a> {
     control: &'a dyn Control,
     fields: usize,
     segments: Vec<super::elf::Segment>,
+    /// The parts of the new program that are words of four bytes.
+    words: Vec<Range<u32>>,
     best: Option<(Vec<u8>, u64)>,
 }
 
@@ -84,8 +99,10 @@ impl Encoder<'_> {
     fn attempt(&mut self, content: Content, ops: &[Op]) -> Result<(), IncrementError> {
         let kept_ops = if content == Content::Program { ops.len() } else { 0 };
         let new_bytes: u64 = ops.iter().map(|op| u64::from(op.literal)).sum();
-        let packed = if are_packed(content, new_bytes) { Some(self.packed(ops)?) } else { None };
-        let head = Head::new(kept_ops, self.fields, new_bytes, packed.as_ref().map(Vec::len));
+        let grain = if self.words.is_empty() { Grain::Bytes } else { Grain::Words };
+        let packed = if are_packed(content, new_bytes) { Some(self.packed(ops, grain)?) } else { None };
+        let packed_size = packed.as_ref().map(|packed| (packed.len(), grain));
+        let head = Head::new(kept_ops, self.fields, new_bytes, packed_size);
         if kept_ops > OPS_MAX || head.memory() > self.options.memory_max {
             return Ok(());
         }
@@ -108,14 +125,14 @@ impl Encoder<'_> {
     }
 
     /// The new bytes of `ops`, packed.
-    fn packed(&self, ops: &[Op]) -> Result<Vec<u8>, IncrementError> {
+    fn packed(&self, ops: &[Op], grain: Grain) -> Result<Vec<u8>, IncrementError> {
         let mut new_bytes = Vec::new();
         let mut at = 0;
         for op in ops {
             new_bytes.extend_from_slice(&self.new[at..at + op.literal as usize]);
             at += (op.literal + op.copy) as usize;
         }
-        packed::pack(&new_bytes, self.control)
+        packed::pack(&new_bytes, grain, self.control)
     }
 }
 
@@ -123,6 +140,12 @@ impl Encoder<'_> {
 fn is_text(file: &[u8]) -> bool {
     let is_control = |byte: &&u8| matches!(byte, 1..=8 | 11 | 12 | 14..=31);
     file.iter().filter(is_control).count() <= file.len() / BYTES_A_CONTROL_CHARACTER
+}
+
+/// Where in a program code is words of four bytes.
+fn words(layout: &Layout) -> Vec<Range<u32>> {
+    let code = layout.sections.iter().filter(|section| section.executable && layout.machine == Machine::A64);
+    code.map(|section| section.offset as u32..(section.offset + section.size) as u32).collect()
 }
 
 /// Whether so many new bytes are packed.

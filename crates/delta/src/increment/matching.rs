@@ -3,6 +3,8 @@
 //! A copy may have some bytes that differ: code that moved is the same but for the addresses in it. So a match is
 //! extended as long as at least half of the further bytes are alike.
 
+use std::ops::Range;
+
 use super::map::Op;
 use super::{Control, IncrementError, go_on, suffixes};
 
@@ -172,6 +174,32 @@ pub(super) fn ops(
     Ok(found)
 }
 
+/// `ops` with copies that begin and end at whole words where the new file has `code`: part of a word is no gain.
+pub(super) fn in_words(ops: Vec<Op>, code: &[Range<u32>]) -> Vec<Op> {
+    if code.is_empty() {
+        return ops;
+    }
+    let whole = |at: u32| match code.iter().find(|code| code.contains(&at)) {
+        Some(code) => (code.start + (at - code.start).next_multiple_of(4)).min(code.end),
+        None => at,
+    };
+    let mut kept = Vec::with_capacity(ops.len());
+    let (mut at, mut done) = (0, 0);
+    for op in ops {
+        let start = at + op.literal;
+        at = start + op.copy;
+        let (first, end) = (whole(start), whole(at));
+        if end > first {
+            kept.push(Op { literal: first - done, copy: end - first, base: op.base + (first - start) });
+            done = end;
+        }
+    }
+    if done < at || kept.is_empty() {
+        kept.push(Op { literal: at - done, copy: 0, base: 0 });
+    }
+    kept
+}
+
 /// How many of the bytes that two matches claim the first should keep; of each, where the overlap is in both files.
 fn parted(overlap: usize, first: (usize, usize), second: (usize, usize), new: &[u8], base: &[u8]) -> usize {
     let (mut score, mut best, mut kept) = (0i64, 0i64, 0usize);
@@ -199,4 +227,27 @@ fn extended(pairs: impl Iterator<Item = (usize, usize)>, new: &[u8], base: &[u8]
         }
     }
     best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_begin_and_end_at_whole_words_of_code() {
+        let check = |name: &str, code: Range<u32>, ops: &[(u32, u32, u32)], wanted: &[(u32, u32, u32)]| {
+            let op = |&(literal, copy, base): &(u32, u32, u32)| Op { literal, copy, base };
+            let made = in_words(ops.iter().map(op).collect(), &[code]);
+            assert_eq!(made, wanted.iter().map(op).collect::<Vec<_>>(), "{name}");
+        };
+        check("elsewhere", 100..200, &[(3, 5, 7), (1, 9, 0)], &[(3, 5, 7), (1, 9, 0)]);
+        check("whole words", 0..100, &[(4, 8, 40), (4, 4, 0)], &[(4, 8, 40), (4, 4, 0)]);
+        check("parts of words", 0..100, &[(3, 15, 43), (5, 8, 3)], &[(4, 16, 44), (4, 8, 4)]);
+        check("words from where the code begins", 2..90, &[(3, 15, 43)], &[(6, 12, 46)]);
+        check("the end of the code", 0..15, &[(0, 14, 0), (6, 4, 90)], &[(0, 15, 0), (5, 4, 90)]);
+        check("less than a word", 0..100, &[(5, 2, 9), (9, 4, 0)], &[(16, 4, 0)]);
+        check("nothing is left", 0..100, &[(5, 2, 9), (1, 0, 0)], &[(8, 0, 0)]);
+        check("two in a word", 0..100, &[(0, 5, 0), (0, 9, 81)], &[(0, 8, 0), (0, 8, 84)]);
+        check("an end that copies claim", 0..7, &[(1, 5, 1), (0, 9, 30)], &[(4, 3, 4), (0, 8, 31)]);
+    }
 }

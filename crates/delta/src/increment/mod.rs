@@ -179,7 +179,7 @@ pub fn decode_increment(
     let packed = Part::new(&stored, packed.start, packed.end);
     let mut target = Made {
         checked: Checked::new(*file),
-        new_bytes: head.unpacked().map(|size| Unpacker::new(packed, size)).transpose()?,
+        new_bytes: head.unpacked().map(|(size, grain)| Unpacker::new(packed, size, grain)).transpose()?,
         out: &mut out,
     };
     container::code(&mut coder, head, base, file.size, None, &mut target)?;

@@ -12,10 +12,24 @@ use super::{Control, IncrementError, go_on};
 use crate::body::DecodeError;
 use crate::limits::{CHUNK, PACKED_WINDOW_LOG_MAX, PACKED_WINDOW_LOG_MIN};
 
-/// Literals are foreseen by half of the byte before; nothing is foreseen by the place.
-const LC: u32 = 4;
-const LP: u32 = 0;
-const PB: u32 = 0;
+/// What the bytes are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Grain {
+    Bytes,
+    /// Words of four.
+    Words,
+}
+
+impl Grain {
+    /// The bits that foresee a literal, of the byte before (lc) and of the place (lp); and those that foresee a match,
+    /// of the place (pb).
+    fn properties(self) -> (u32, u32, u32) {
+        match self {
+            Self::Bytes => (4, 0, 0),
+            Self::Words => (2, 2, 2),
+        }
+    }
+}
 
 /// The matches that the encoder looks for: as many and as long as there are.
 const NICE_LENGTH: u32 = 273;
@@ -29,10 +43,10 @@ pub(super) fn window(size: u32) -> u32 {
 }
 
 /// Packs `bytes`.
-pub(super) fn pack(bytes: &[u8], control: &dyn Control) -> Result<Vec<u8>, IncrementError> {
+pub(super) fn pack(bytes: &[u8], grain: Grain, control: &dyn Control) -> Result<Vec<u8>, IncrementError> {
     let mut options = LzmaOptions::with_preset(9);
     options.dict_size = window(bytes.len() as u32);
-    (options.lc, options.lp, options.pb) = (LC, LP, PB);
+    (options.lc, options.lp, options.pb) = grain.properties();
     options.nice_len = NICE_LENGTH;
     options.depth_limit = DEPTH;
     let mut writer = LzmaWriter::new_no_header(Vec::new(), &options, false)?;
@@ -48,8 +62,9 @@ pub(super) struct Unpacker<R>(LzmaReader<R>);
 
 impl<R: Read> Unpacker<R> {
     /// Of `stored`, which unpacks to `size` bytes.
-    pub(super) fn new(stored: R, size: u32) -> Result<Self, DecodeError> {
-        LzmaReader::new(stored, u64::from(size), LC, LP, PB, window(size), None).map(Self).map_err(failed)
+    pub(super) fn new(stored: R, size: u32, grain: Grain) -> Result<Self, DecodeError> {
+        let (lc, lp, pb) = grain.properties();
+        LzmaReader::new(stored, u64::from(size), lc, lp, pb, window(size), None).map(Self).map_err(failed)
     }
 
     /// Fills `bytes` with the next ones.
@@ -113,20 +128,22 @@ mod tests {
     #[test]
     fn what_is_cut_off_or_spoiled_does_not_unpack() {
         let bytes: Vec<u8> = (0..20_000u32).flat_map(|i| (i * i).to_le_bytes()).collect();
-        let packed = pack(&bytes, &Uncontrolled).unwrap();
-        let unpack = |packed: &[u8]| {
-            let mut unpacked = vec![0; bytes.len()];
-            Unpacker::new(packed, bytes.len() as u32)?.fill(&mut unpacked).map(|()| unpacked)
-        };
-        assert_eq!(unpack(&packed).unwrap(), bytes);
-        for cut in [0, 3, packed.len() / 2] {
-            assert!(matches!(unpack(&packed[..cut]), Err(DecodeError::WrongFile(_))), "{cut}");
-        }
-        for at in 0..64 {
-            let mut spoiled = packed.clone();
-            spoiled[at] ^= 0xff;
-            let unpacked = unpack(&spoiled);
-            assert!(matches!(unpacked, Ok(_) | Err(DecodeError::WrongFile(_))), "{at}: {unpacked:?}");
+        for grain in [Grain::Bytes, Grain::Words] {
+            let packed = pack(&bytes, grain, &Uncontrolled).unwrap();
+            let unpack = |packed: &[u8]| {
+                let mut unpacked = vec![0; bytes.len()];
+                Unpacker::new(packed, bytes.len() as u32, grain)?.fill(&mut unpacked).map(|()| unpacked)
+            };
+            assert_eq!(unpack(&packed).unwrap(), bytes);
+            for cut in [0, 3, packed.len() / 2] {
+                assert!(matches!(unpack(&packed[..cut]), Err(DecodeError::WrongFile(_))), "{cut}");
+            }
+            for at in 0..64 {
+                let mut spoiled = packed.clone();
+                spoiled[at] ^= 0xff;
+                let unpacked = unpack(&spoiled);
+                assert!(matches!(unpacked, Ok(_) | Err(DecodeError::WrongFile(_))), "{at}: {unpacked:?}");
+            }
         }
     }
 }

@@ -11,14 +11,14 @@ const X86_64: u16 = 62;
 const AARCH64: u16 = 183;
 
 /// A program whose functions call one another and use data by page and place. `grown` words more are in some
-/// functions and some of the data, so that everything else moves.
-fn program(grown: usize) -> Vec<u8> {
+/// functions and some of the data, and `more` is before all code, so that everything else moves.
+fn program(grown: usize, more: &[u8]) -> Vec<u8> {
     const FUNCTIONS: usize = 300;
     let dice = noise(FUNCTIONS * 256, 5);
     let plain = |i: usize| 0x8b00_0000 | u32::from(dice[i]) << 16 | u32::from(dice[i + 1] & 31);
     let lengths: Vec<usize> =
         (0..FUNCTIONS).map(|f| 24 + f % 7 + if f % 40 == 3 { grown } else { 0 }).collect();
-    let start = |f: usize| HEADERS + 4 * lengths[..f].iter().sum::<usize>();
+    let start = |f: usize| HEADERS + more.len() + 4 * lengths[..f].iter().sum::<usize>();
     let text_end = start(FUNCTIONS);
     let data = (text_end + grown * 16).next_multiple_of(16);
     let mut words = Vec::new();
@@ -39,7 +39,7 @@ fn program(grown: usize) -> Vec<u8> {
     }
     let pointers = (0..FUNCTIONS).map(|f| BASE + start(f * 13 % FUNCTIONS) as u64);
     file(
-        words.iter().flat_map(|word| word.to_le_bytes()).collect(),
+        more.iter().copied().chain(words.iter().flat_map(|word| word.to_le_bytes())).collect(),
         pointers.flat_map(u64::to_le_bytes).collect(),
         data,
     )
@@ -86,15 +86,16 @@ fn on(machine: u16, mut file: Vec<u8>) -> Vec<u8> {
 
 #[test]
 fn addresses_in_a64_code_follow_what_they_lead_to() {
-    let (base, new) = (program(0), program(3));
+    let (base, new) = (program(0, &[]), program(3, &[]));
     let unknown = made(&on(0, base.clone()), &on(0, new.clone())).bytes.len();
     check("a program whose parts moved", &base, &new, unknown / 8);
     check("a program that shrank", &new, &base, unknown / 8);
+    check("many new bytes", &base, &program(3, &noise(9000, 4)), 9500);
 }
 
 #[test]
 fn programs_of_two_machines_come_back() {
-    let (base, new) = (program(0), program(3));
+    let (base, new) = (program(0, &[]), program(3, &[]));
     check("another machine, before", &on(X86_64, base.clone()), &new, new.len());
     check("another machine, after", &base, &on(X86_64, new.clone()), new.len());
     check("no program, after", &base, &on(0, new.clone()), new.len());
@@ -102,13 +103,14 @@ fn programs_of_two_machines_come_back() {
 
 #[test]
 fn a_broken_increment_of_a64_code_gives_an_error_or_the_file() {
-    let (base, new) = (program(0), program(3));
+    let (base, new) = (program(0, &[]), program(3, &[]));
     survives(&base, &new, 60);
+    survives(&base, &program(3, &noise(9000, 4)), 60);
 }
 
 #[test]
 fn headers_that_lie_do_no_harm() {
-    let (base, new) = (program(0), program(3));
+    let (base, new) = (program(0, &[]), program(3, &[]));
     for cut in [0, 17, 20, 63, 64, 119, 120, 122, 1001, base.len() / 2 + 1, base.len() - 200, base.len() - 1]
     {
         check("cut off", &base[..cut], &new, usize::MAX);
