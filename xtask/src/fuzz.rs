@@ -15,7 +15,7 @@ use crate::tools;
 const USAGE: &str =
     "`fuzz` knows --seconds S and --seed N, or TARGET INPUT, where TARGET is `decode` or `round_trip`";
 
-/// Targets and how many inputs each tries where no time is asked for: together about 80 seconds of one processor.
+/// Targets and how many inputs each tries where no time is asked for: together about 70 seconds of one processor.
 const TARGETS: [(&str, u32); 2] = [("decode", 8000), ("round_trip", 400)];
 
 /// Seconds after which a target ends where no time is asked for, whatever it has tried: a slow machine tries less.
