@@ -27,9 +27,10 @@ usage: cargo xtask COMMAND
                            broken increments of real releases, and pairs of files: none may give a panic, a hang or a wrong file;
                            without --seconds (for each target) as many as `test` tries, --seed tries others
   fuzz TARGET INPUT        one input again, as a finding says
-  bench increments --data DIR [--series a,b] [--distances 1,2,5,14] [--peers x,y] [--json FILE] [--reuse FILE [--only-reuse]] [--write]
+  bench increments --data DIR [--series a,b] [--distances 1,2,5,14] [--peers x,y] [--json FILE] [--reuse FILE [--only-reuse]] [--hops] [--write]
                            our increments beside other tools: bytes, CPU time, memory; DIR has a folder for each series and
-                           in it a file for each release. --json keeps the rows, --reuse takes those that are still true
+                           in it a file for each release. --hops: also ours between neighbours, and which of all of them a
+                           server would choose. --json keeps the rows, --reuse takes those that are still true
                            (--only-reuse: and measures nothing), --write writes the tables and the chart of docs/benchmarks anew
 
 environment:

@@ -131,9 +131,22 @@ fn install_packages(packages: &[&str]) -> Result<()> {
 }
 
 /// The program of a crate's example, built for release.
-pub fn release_example(package: &str, example: &str) -> Result<PathBuf> {
-    run(&mut cargo(&["build", "--quiet", "--release", "--package", package, "--example", example]))?;
-    Ok(target_folder(&workspace_root()).join("release/examples").join(example))
+pub fn example(package: &str, example: &str, profile: Profile) -> Result<PathBuf> {
+    let (folder, name) = match profile {
+        Profile::Debug => ("debug/examples", "dev"),
+        Profile::Release => ("release/examples", "release"),
+    };
+    run(&mut cargo(&["build", "--quiet", "--profile", name, "--package", package, "--example", example]))?;
+    Ok(target_folder(&workspace_root()).join(folder).join(example))
+}
+
+/// How something is built.
+#[derive(Debug, Clone, Copy)]
+pub enum Profile {
+    /// As for the tests.
+    Debug,
+    /// As it is delivered: for what is measured.
+    Release,
 }
 
 /// SHA-256 of a file in hexadecimal, by coreutils: a crate for it would be built before every other step.

@@ -50,6 +50,6 @@ pub use release_list::{Release, ReleaseList, Step};
 pub use releases::{remove_releases, roll_back, stage_release};
 pub use root::{RootDraft, SignedRoot, UnsignedRoot};
 pub use sealed::{Cost, Passphrase};
-pub use supply::{Earlier, Lacking, Stock, Stocked, Supply, expected_ages, supply};
+pub use supply::{Earlier, Lacking, STORAGE_PERCENT, Stock, Stocked, Supply, expected_ages, supply};
 pub use trusted::{Received, TargetDescription, Trusted, Wanted};
 pub use ways::{Hop, Way, Ways};

@@ -13,6 +13,10 @@ use crate::increments::{Increment, Intermediate};
 use crate::limits::INCREMENTS_OF_FILE_MAX;
 use crate::manifest::{FileEntry, Manifest};
 
+/// Storage for the increments to a file, in percent of its full body, where nobody says otherwise: a component takes up to
+/// three times what its current release takes.
+pub const STORAGE_PERCENT: u64 = 200;
+
 /// A release that clients may have who need the current one.
 #[derive(Debug, Clone, Copy)]
 pub struct Earlier<'a> {

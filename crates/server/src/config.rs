@@ -15,7 +15,7 @@ use std::sync::Arc;
 use headwater_identity::ServedName;
 use headwater_policy::SourceUrl;
 use headwater_repo::limits::PASSPHRASE_LENGTH_MAX;
-use headwater_repo::{Expiry, Passphrase};
+use headwater_repo::{Expiry, Passphrase, STORAGE_PERCENT};
 use jiff::SignedDuration;
 use serde::Deserialize;
 
@@ -252,7 +252,7 @@ impl TryFrom<RawConfig> for Config {
             increments_releases: increments_releases(raw.increments_releases)?,
             increments_storage_percent: between(
                 "increments_storage_percent",
-                raw.increments_storage_percent.unwrap_or(200),
+                raw.increments_storage_percent.unwrap_or(STORAGE_PERCENT),
                 limits::INCREMENTS_STORAGE_PERCENT_MAX,
             )?,
             increments_threads: between(

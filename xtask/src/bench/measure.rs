@@ -22,6 +22,9 @@ pub struct Row {
     pub series: String,
     /// Releases between.
     pub distance: usize,
+    /// Releases between the newer file and the newest of the series: 0 but for hops.
+    #[serde(default)]
+    pub behind: usize,
     /// The tool's key.
     pub peer: String,
     /// The tool's version.
@@ -42,8 +45,8 @@ pub struct Row {
     pub decode_seconds: f64,
     /// Peak of resident memory while decoding, in bytes.
     pub decode_memory: u64,
-    /// Taken from an earlier run.
-    #[serde(default, skip_serializing)]
+    /// Taken from an earlier run, and not measured in the one that wrote it down.
+    #[serde(default)]
     pub reused: bool,
 }
 
@@ -54,6 +57,7 @@ impl Row {
         Ok(Self {
             series: pair.series.clone(),
             distance: pair.distance,
+            behind: pair.behind,
             peer: peer.key.to_owned(),
             version: version.clone(),
             encode: peer.encode.to_owned(),
@@ -98,7 +102,13 @@ impl Bench {
         let blank = Row::blank(ready, pair)?;
         let found = self.earlier.iter().find(|earlier| earlier.answers(&blank));
         // The same release may stand at another distance in another data folder.
-        Ok(found.map(|it| Row { series: blank.series, distance: blank.distance, reused: true, ..it.clone() }))
+        Ok(found.map(|it| Row {
+            series: blank.series,
+            distance: blank.distance,
+            behind: blank.behind,
+            reused: true,
+            ..it.clone()
+        }))
     }
 
     /// Measures one tool on one pair, or finds that it was.
@@ -240,7 +250,7 @@ mod tests {
         }
         let root = tools::workspace_root();
         let (base, new) = (root.join("Cargo.toml"), root.join("README.md"));
-        let pair = Pair { series: "files".to_owned(), distance: 1, base, new };
+        let pair = Pair { series: "files".to_owned(), distance: 1, behind: 0, base, new };
         let bench = |earlier| {
             Bench::new(tools::target_folder(&root).join("bench-test"), Programs::default(), earlier).unwrap()
         };

@@ -4,6 +4,7 @@
 //! What each tool is asked for stands in `peers`; the series are the caller's and never part of the project.
 
 mod chart;
+mod choice;
 mod measure;
 mod peers;
 mod series;
@@ -19,6 +20,7 @@ use anyhow::{Context, Result, bail};
 
 use self::measure::{Bench, Row};
 use self::peers::{FULL, OURS, PEERS, Peer, Ready};
+use self::series::Pair;
 use self::summary::Results;
 use crate::tools;
 
@@ -40,6 +42,7 @@ pub struct Options {
     json: Option<PathBuf>,
     reuse: Option<PathBuf>,
     only_reuse: bool,
+    hops: bool,
     write: bool,
 }
 
@@ -54,12 +57,14 @@ impl Options {
             json: None,
             reuse: None,
             only_reuse: false,
+            hops: false,
             write: false,
         };
         let mut words = words.iter();
         while let Some(word) = words.next() {
             match *word {
                 "--write" => options.write = true,
+                "--hops" => options.hops = true,
                 "--only-reuse" => options.only_reuse = true,
                 _ => options.take(word, words.next())?,
             }
@@ -107,18 +112,42 @@ fn list<T: FromStr<Err: std::error::Error + Send + Sync + 'static>>(text: &str) 
 /// Measures, tells, and fails in the end if something could not be measured or was decoded wrongly.
 pub fn increments(options: &Options) -> Result<()> {
     let target = tools::target_folder(&tools::workspace_root());
-    let pairs = series::pairs(&options.data, options.series.as_deref(), &options.distances)?;
-    let wholes = series::pairs(&options.data, options.series.as_deref(), &[0])?;
+    let only = options.series.as_deref();
+    let pairs = series::pairs(&options.data, only, &options.distances)?;
+    let wholes = series::pairs(&options.data, only, &[0])?;
     let (full, _) = peers::make_ready(&[&FULL], &target)?;
     let (tools, programs) = peers::make_ready(&options.peers()?, &target)?;
+    let ours = tools.iter().find(|ready| ready.peer.key == OURS).map_or(&[][..], std::slice::from_ref);
+    let hops = if options.hops { series::hops(&options.data, only)? } else { Vec::new() };
     let earlier = options.reuse.as_deref().map_or_else(|| Ok(Vec::new()), read_rows)?;
     let bench = Bench::new(target.join("bench"), programs, earlier)?;
-    let mut rows = Vec::new();
-    let mut failures = Vec::new();
-    let work = [(&full, &wholes), (&tools, &pairs)];
+    let work = [(full.as_slice(), &wholes), (&tools, &pairs), (ours, &hops)];
     let work = work
         .iter()
         .flat_map(|(tools, pairs)| pairs.iter().flat_map(|pair| tools.iter().map(move |tool| (tool, pair))));
+    let Run { rows, busy, failures } = run(&bench, work, options)?;
+    tell(&Results::new(rows), &tools, &machine(&busy), options)?;
+    if !failures.is_empty() {
+        bail!("not measured: {}", failures.join(", "));
+    }
+    Ok(())
+}
+
+/// What came of a run.
+#[derive(Default)]
+struct Run {
+    rows: Vec<Row>,
+    /// How busy the machine was after each measurement.
+    busy: Vec<f64>,
+    failures: Vec<String>,
+}
+
+fn run<'a>(
+    bench: &Bench,
+    work: impl Iterator<Item = (&'a Ready, &'a Pair)>,
+    options: &Options,
+) -> Result<Run> {
+    let mut run = Run::default();
     for (tool, pair) in work {
         let row =
             if options.only_reuse { bench.earlier(tool, pair) } else { bench.row(tool, pair).map(Some) };
@@ -126,31 +155,47 @@ pub fn increments(options: &Options) -> Result<()> {
             Ok(None) => {}
             Ok(Some(row)) => {
                 println!("  {}", said(&row));
-                rows.push(row);
+                run.busy.extend(processes().filter(|_| !row.reused));
+                run.rows.push(row);
                 // Whatever ends the run, what was measured is not lost.
                 if let Some(path) = &options.json {
-                    write(path, &serde_json::to_string_pretty(&rows)?)?;
+                    write(path, &serde_json::to_string_pretty(&run.rows)?)?;
                 }
             }
             Err(error) => {
-                eprintln!("  {} d{} {}: {error:#}", pair.series, pair.distance, tool.peer.name);
-                failures.push(format!("{} d{} {}", pair.series, pair.distance, tool.peer.name));
+                let what =
+                    format!("{} {} {}", pair.series, named(pair.distance, pair.behind), tool.peer.name);
+                eprintln!("  {what}: {error:#}");
+                run.failures.push(what);
             }
         }
     }
-    tell(&Results::new(rows), &tools, options)?;
-    if !failures.is_empty() {
-        bail!("not measured: {}", failures.join(", "));
+    Ok(run)
+}
+
+/// Processes that ran or waited for a core in the last minute, on average, where the system says so.
+fn processes() -> Option<f64> {
+    fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
+}
+
+/// The machine in general terms, and how busy it was.
+fn machine(busy: &[f64]) -> String {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let kind = format!("a machine of {cores} cores ({}, {})", std::env::consts::ARCH, std::env::consts::OS);
+    let mean = busy.iter().sum::<f64>() / busy.len() as f64;
+    if mean.is_nan() {
+        kind
+    } else {
+        format!("{kind} with {mean:.0} processes at work or waiting on average")
     }
-    Ok(())
 }
 
 /// Tables to the terminal, and with `--write` to the page, with the chart.
-fn tell(results: &Results, tools: &[Ready], options: &Options) -> Result<()> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let machine =
-        format!("a machine of {cores} cores ({}, {})", std::env::consts::ARCH, std::env::consts::OS);
-    let tables = table::tables(results, tools, &machine);
+fn tell(results: &Results, tools: &[Ready], machine: &str, options: &Options) -> Result<()> {
+    let populations = table::EXPECTED_GOALS.map(|(p, _)| p);
+    let choices =
+        if options.hops { choice::Chooser::new()?.choices(results, &populations)? } else { Vec::new() };
+    let tables = table::tables(results, &choices, tools, machine);
     println!("\n{tables}");
     if !options.write {
         return Ok(());
@@ -173,11 +218,16 @@ fn replace_measured(page: &str, tables: &str) -> Option<String> {
     Some([before, MEASURED[0], "\n", tables, MEASURED[1], after].concat())
 }
 
+/// d5; of a hop, which releases before the newest it leads from and to.
+fn named(distance: usize, behind: usize) -> String {
+    if behind == 0 { format!("d{distance}") } else { format!("d{}→d{behind}", behind + distance) }
+}
+
 fn said(row: &Row) -> String {
     format!(
-        "{} d{} {}: {} bytes, encode {:.2} s, decode {:.2} s, {:.0} MB{}",
+        "{} {} {}: {} bytes, encode {:.2} s, decode {:.2} s, {:.0} MB{}",
         row.series,
-        row.distance,
+        named(row.distance, row.behind),
         row.peer,
         row.bytes,
         row.encode_seconds,
@@ -206,6 +256,7 @@ mod tests {
         Row {
             series: series.to_owned(),
             distance,
+            behind: 0,
             peer: peer.to_owned(),
             version: "1.0".to_owned(),
             encode: String::new(),

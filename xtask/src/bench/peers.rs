@@ -215,7 +215,7 @@ pub fn make_ready(wanted: &[&'static Peer], target: &Path) -> Result<(Vec<Ready>
 fn version(peer: &Peer, target: &Path, programs: &mut Programs) -> Result<String> {
     match peer.origin {
         Origin::Workspace => {
-            programs.increment = tools::release_example("headwater-delta", "increment")?;
+            programs.increment = tools::example("headwater-delta", "increment", tools::Profile::Release)?;
             Ok(tools::sha256(&programs.increment)?[..12].to_owned())
         }
         Origin::Debian { package, program } => {

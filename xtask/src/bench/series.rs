@@ -5,20 +5,35 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-/// An old file and the newest of its series.
+use super::summary::RELEASES_BEHIND;
+
+/// An old file and a newer one of its series, the newest but for hops.
 pub struct Pair {
     /// The series' folder.
     pub series: String,
     /// How many releases lie between, the newest counted; 0: the newest by itself.
     pub distance: usize,
+    /// How many releases the newer file is before the newest: 0 but for hops.
+    pub behind: usize,
     /// The older release.
     pub base: PathBuf,
-    /// The newest release.
+    /// The newer release.
     pub new: PathBuf,
 }
 
-/// The pairs of every series, or of those named, by series and distance.
+/// The pairs of every series, or of those named, by series and distance from the newest.
 pub fn pairs(data: &Path, series: Option<&[String]>, distances: &[usize]) -> Result<Vec<Pair>> {
+    between(data, series, &distances.iter().map(|distance| (*distance, 0)).collect::<Vec<_>>())
+}
+
+/// The hops between neighbours, of every series or of those named: from each of the last releases to the one after it. That
+/// to the newest is a pair already.
+pub fn hops(data: &Path, series: Option<&[String]>) -> Result<Vec<Pair>> {
+    between(data, series, &(1..RELEASES_BEHIND).map(|behind| (1, behind)).collect::<Vec<_>>())
+}
+
+/// Pairs by distance, and by how far the newer is before the newest.
+fn between(data: &Path, series: Option<&[String]>, wanted: &[(usize, usize)]) -> Result<Vec<Pair>> {
     let mut pairs = Vec::new();
     for folder in list(data)?.iter().filter(|folder| folder.is_dir()) {
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -26,14 +41,16 @@ pub fn pairs(data: &Path, series: Option<&[String]>, distances: &[usize]) -> Res
             continue;
         }
         let releases = list(folder)?;
-        let Some(new) = releases.last() else { continue };
-        for distance in distances {
-            let Some(base) = releases.len().checked_sub(1 + distance).map(|at| &releases[at]) else {
-                eprintln!("  not measured: {name} has no release {distance} before its newest");
+        if releases.is_empty() {
+            continue;
+        }
+        for (distance, behind) in wanted {
+            let at = |behind: usize| releases.len().checked_sub(1 + behind).map(|at| releases[at].clone());
+            let (Some(base), Some(new)) = (at(behind + distance), at(*behind)) else {
+                eprintln!("  not measured: {name} has no release {} before its newest", behind + distance);
                 continue;
             };
-            let (base, new) = (base.clone(), new.clone());
-            pairs.push(Pair { series: name.clone(), distance: *distance, base, new });
+            pairs.push(Pair { series: name.clone(), distance: *distance, behind: *behind, base, new });
         }
     }
     if pairs.is_empty() {

@@ -2,17 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::choice::Age;
 use super::measure::Row;
 use super::peers::{FULL, OURS, REFERENCE};
 
 /// Distances over which the goals are means and sums.
 pub const GOAL_DISTANCES: [usize; 2] = [1, 14];
 /// Clients at any of so many releases get an increment (rule C1).
-const RELEASES_BEHIND: usize = 14;
+pub const RELEASES_BEHIND: usize = 14;
 
 /// One row for each pair and tool, found by them.
 pub struct Results {
     rows: Vec<Row>,
+    /// Ours between neighbours of which neither is the newest.
+    hops: Vec<Row>,
 }
 
 /// A tool over all pairs.
@@ -31,12 +34,13 @@ pub struct Overall {
 impl Results {
     /// Rows of one run.
     pub fn new(rows: Vec<Row>) -> Self {
-        Self { rows }
+        let (rows, hops) = rows.into_iter().partition(|row| row.behind == 0);
+        Self { rows, hops }
     }
 
-    /// All of them.
-    pub fn rows(&self) -> &[Row] {
-        &self.rows
+    /// All of them, hops included.
+    pub fn rows(&self) -> impl Iterator<Item = &Row> {
+        self.rows.iter().chain(&self.hops)
     }
 
     /// Series, by name.
@@ -101,16 +105,41 @@ impl Results {
         self.expected_by(p, |series, distance| self.best_other_bytes(series, distance))
     }
 
-    fn expected_by(&self, p: f64, bytes: impl Fn(&str, usize) -> Option<f64>) -> Option<f64> {
-        let of = |series: &str, bytes: &dyn Fn(&str, usize) -> Option<f64>| {
-            let sizes =
-                self.distances().into_iter().map(|distance| Some((distance, bytes(series, distance)?)));
-            expected_bytes(&sizes.collect::<Option<BTreeMap<_, _>>>()?, p)
+    /// Bytes of a series' newest file by itself, and of our increments from each of the last releases; none where hops were not
+    /// measured. Distances that were not measured lie between those that were, as everywhere here.
+    pub fn ages(&self, series: &str) -> Option<(u64, Vec<Age>)> {
+        let sizes = self.distances().into_iter();
+        let sizes = sizes.map(|distance| Some((distance, self.find(series, distance, OURS)?.bytes as f64)));
+        let sizes = sizes.collect::<Option<BTreeMap<_, _>>>()?;
+        let hop = |behind: usize| {
+            let hops = || self.hops.iter().filter(|row| row.series == series);
+            hops().find(|row| row.behind == behind).map(|row| row.bytes)
         };
-        let reference = |series: &str, distance| Some(self.find(series, distance, REFERENCE)?.bytes as f64);
-        let ratios =
-            self.series().into_iter().map(|series| Some(of(series, &bytes)? / of(series, &reference)?));
+        let age = |behind: usize| {
+            let straight = between(&sizes, behind)?.round() as u64;
+            Some(Age { straight, hop: if behind == 1 { straight } else { hop(behind - 1)? } })
+        };
+        let ages = (1..=RELEASES_BEHIND).map(age).collect::<Option<_>>()?;
+        Some((self.find(series, 0, FULL.key)?.bytes, ages))
+    }
+
+    /// As [`Self::expected`], for what a client of each series fetches on average.
+    pub fn expected_of(&self, bytes: &BTreeMap<&str, f64>, p: f64) -> Option<f64> {
+        let ratios = self.series().into_iter().map(|series| {
+            let reference = |distance| Some(self.find(series, distance, REFERENCE)?.bytes as f64);
+            Some(bytes.get(series)? / self.expected_bytes(p, &reference)?)
+        });
         geometric_mean(&ratios.collect::<Option<Vec<_>>>()?)
+    }
+
+    fn expected_by(&self, p: f64, bytes: impl Fn(&str, usize) -> Option<f64>) -> Option<f64> {
+        let of = |series| Some((series, self.expected_bytes(p, &|distance| bytes(series, distance))?));
+        self.expected_of(&self.series().into_iter().map(of).collect::<Option<_>>()?, p)
+    }
+
+    fn expected_bytes(&self, p: f64, bytes: &dyn Fn(usize) -> Option<f64>) -> Option<f64> {
+        let sizes = self.distances().into_iter().map(|distance| Some((distance, bytes(distance)?)));
+        expected_bytes(&sizes.collect::<Option<BTreeMap<_, _>>>()?, p)
     }
 }
 
@@ -125,11 +154,16 @@ pub fn geometric_mean(values: &[f64]) -> Option<f64> {
 pub fn expected_bytes(sizes: &BTreeMap<usize, f64>, p: f64) -> Option<f64> {
     let (mut bytes, mut clients) = (0.0, 0.0);
     for behind in 1..=RELEASES_BEHIND {
-        let share = p * (1.0 - p).powi(behind as i32 - 1);
+        let share = share(p, behind);
         bytes += share * between(sizes, behind)?;
         clients += share;
     }
     Some(bytes / clients)
+}
+
+/// Of all clients, those so many releases behind.
+pub fn share(p: f64, behind: usize) -> f64 {
+    p * (1.0 - p).powi(behind as i32 - 1)
 }
 
 /// The size at a distance, on the line between those measured; beyond them the nearest.
@@ -181,6 +215,19 @@ mod tests {
         // Only clients one release behind fetch anything: their share of all, 14 releases making one minus a half to the 14th.
         let near = (1..=14).map(|distance| (distance, if distance == 1 { 1.0 } else { 0.0 })).collect();
         check_close(expected_bytes(&near, 0.5), 0.5 / (1.0 - 0.5_f64.powi(14)));
+    }
+
+    #[test]
+    fn the_server_is_asked_where_all_hops_were_measured() {
+        let straight = [row("a", 0, FULL.key, 1000), row("a", 1, OURS, 10), row("a", 14, OURS, 160)];
+        let hop = |behind: usize| Row { behind, ..row("a", 1, OURS, 20 + behind as u64) };
+        let ages = |hops: usize| {
+            Results::new([&straight[..], &(1..=hops).map(hop).collect::<Vec<_>>()].concat()).ages("a")
+        };
+        assert_eq!(ages(12), None, "one hop is lacking");
+        let (body, ages) = ages(13).unwrap();
+        assert_eq!((body, ages.len()), (1000, 14));
+        assert_eq!((ages[0], ages[13]), (Age { straight: 10, hop: 10 }, Age { straight: 160, hop: 33 }));
     }
 
     #[test]

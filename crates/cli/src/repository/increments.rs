@@ -14,7 +14,8 @@ use headwater_delta::limits::INCREMENT_FILE_MAX;
 use headwater_delta::{self as delta, Control, IncrementError, IncrementOptions, encode_increment};
 use headwater_repo::{
     ComponentName, Digest, Draft, Earlier, FileEntry, Increment, IncrementFormat, KeyRing, Manifest,
-    Published, ReleaseList, Sequence, Stock, Stocked, Supply, expected_ages, layout, limits, supply,
+    Published, ReleaseList, STORAGE_PERCENT, Sequence, Stock, Stocked, Supply, expected_ages, layout, limits,
+    supply,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -25,9 +26,6 @@ use crate::failure::{Failure, chain};
 use crate::limits::INCREMENTS_JOIN_INTERVAL;
 use crate::progress::Progress;
 use crate::stop::Stop;
-
-/// Storage for the increments to one file, in percent of its body.
-const STORAGE_PERCENT: u64 = 200;
 
 /// How far the increments of a component's current release are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
