@@ -18,6 +18,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 
+use self::choice::Chooser;
 use self::measure::{Bench, Row};
 use self::peers::{FULL, OURS, PEERS, Peer, Ready};
 use self::series::Pair;
@@ -119,6 +120,7 @@ pub fn increments(options: &Options) -> Result<()> {
     let (tools, programs) = peers::make_ready(&options.peers()?, &target)?;
     let ours = tools.iter().find(|ready| ready.peer.key == OURS).map_or(&[][..], std::slice::from_ref);
     let hops = if options.hops { series::hops(&options.data, only)? } else { Vec::new() };
+    let chooser = options.hops.then(Chooser::new).transpose()?;
     let earlier = options.reuse.as_deref().map_or_else(|| Ok(Vec::new()), read_rows)?;
     let bench = Bench::new(target.join("bench"), programs, earlier)?;
     let work = [(full.as_slice(), &wholes), (&tools, &pairs), (ours, &hops)];
@@ -126,7 +128,15 @@ pub fn increments(options: &Options) -> Result<()> {
         .iter()
         .flat_map(|(tools, pairs)| pairs.iter().flat_map(|pair| tools.iter().map(move |tool| (tool, pair))));
     let Run { rows, busy, failures } = run(&bench, work, options)?;
-    tell(&Results::new(rows), &tools, &machine(&busy), options)?;
+    let results = Results::new(rows);
+    let populations = table::EXPECTED_GOALS.map(|(p, _)| p);
+    let choices =
+        chooser.map_or_else(|| Ok(Vec::new()), |chooser| chooser.choices(&results, &populations))?;
+    let tables = table::tables(&results, &choices, &tools, &machine(&busy));
+    println!("\n{tables}");
+    if options.write {
+        write_page(&results, &tables, &tools)?;
+    }
     if !failures.is_empty() {
         bail!("not measured: {}", failures.join(", "));
     }
@@ -190,16 +200,8 @@ fn machine(busy: &[f64]) -> String {
     }
 }
 
-/// Tables to the terminal, and with `--write` to the page, with the chart.
-fn tell(results: &Results, tools: &[Ready], machine: &str, options: &Options) -> Result<()> {
-    let populations = table::EXPECTED_GOALS.map(|(p, _)| p);
-    let choices =
-        if options.hops { choice::Chooser::new()?.choices(results, &populations)? } else { Vec::new() };
-    let tables = table::tables(results, &choices, tools, machine);
-    println!("\n{tables}");
-    if !options.write {
-        return Ok(());
-    }
+/// The measured part of the page, and the chart.
+fn write_page(results: &Results, tables: &str, tools: &[Ready]) -> Result<()> {
     let root = tools::workspace_root();
     let dots = tools.iter().filter_map(|ready| {
         let value = results.overall(ready.peer.key)?.bytes;
@@ -208,7 +210,7 @@ fn tell(results: &Results, tools: &[Ready], machine: &str, options: &Options) ->
     write(&root.join(CHART), &chart::draw(CHART_TITLE, table::BYTES_GOAL, dots.collect()))?;
     let page = root.join(PAGE);
     let text = fs::read_to_string(&page).with_context(|| format!("read {PAGE}"))?;
-    write(&page, &replace_measured(&text, &tables).with_context(|| format!("{PAGE} has no measured part"))?)
+    write(&page, &replace_measured(&text, tables).with_context(|| format!("{PAGE} has no measured part"))?)
 }
 
 /// The page with other tables.
