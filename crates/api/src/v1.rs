@@ -123,7 +123,8 @@ pub use keys::{
 };
 pub use releases::{
     ComponentAnswer, ComponentView, Hook, IncrementBeingMade, IncrementView, IncrementsOfComponent,
-    IncrementsView, PublishOptions, PublishQuery, Published, ReleaseView, ReleasesAnswer, RollbackRequest,
+    IncrementsStanding, IncrementsView, ListedComponent, PublishOptions, PublishQuery, Published,
+    ReleaseView, ReleasesAnswer, RollbackRequest,
 };
 pub use sources::{
     Change, DiffAnswer, DiffQuery, Draft, DraftsAnswer, Edit, EditsRequest, ExplainQuery, Explained, Finding,

@@ -1,7 +1,10 @@
 //! `headwater releases`: what is published, the way back (C5), and the way out.
 
 use clap::{Args, Subcommand};
-use headwater_api::v1::{ComponentAnswer, ComponentView, IncrementView, ReleasesAnswer, RollbackRequest};
+use headwater_api::v1::{
+    ComponentAnswer, ComponentView, IncrementView, IncrementsStanding, ListedComponent, ReleasesAnswer,
+    RollbackRequest,
+};
 use reqwest::Method;
 use serde_json::json;
 
@@ -29,7 +32,7 @@ pub struct ReleasesArguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List components and programs with their current releases
+    /// List components and programs with their current releases, and how far the increments to these are
     List,
     /// Show every kept release of one component or program, and the increments to the current one
     Show(Which),
@@ -109,13 +112,13 @@ fn find(component: &ComponentView, wanted: &str) -> Result<u64, Failure> {
 }
 
 fn list_text(answer: &ReleasesAnswer) -> String {
-    let rows = answer.items.iter().map(|component| {
+    let rows = answer.items.iter().map(|ListedComponent { component, increments_standing }| {
         let current = component.releases.iter().find(|release| release.sequence == component.current);
         let [version, published, size] = current.map_or_else(
             || ["-".to_owned(), "-".to_owned(), "-".to_owned()],
             |release| [release.version.clone(), time(release.published), bytes(release.size)],
         );
-        let from = if component.from_vendor { "vendor source" } else { "published here" };
+        let from = if component.from_vendor { "vendor" } else { "here" };
         vec![
             component.class.clone(),
             component.name.clone(),
@@ -124,13 +127,33 @@ fn list_text(answer: &ReleasesAnswer) -> String {
             size,
             published,
             from.to_owned(),
+            increments_standing.as_ref().map_or_else(|| "-".to_owned(), standing),
         ]
     });
-    table(
-        &["class", "name", "release", "version", "size", "published", "from"],
+    let mut text = table(
+        &["class", "name", "release", "version", "size", "published", "from", "increments"],
         rows.collect(),
         "nothing is published yet\nnext: `headwater publish DIR --name NAME`",
-    )
+    );
+    let failed = |item: &ListedComponent| {
+        item.increments_standing.as_ref().is_some_and(|standing| standing.state == "failed")
+    };
+    if answer.items.iter().any(failed) {
+        text.push_str("\nincrements could not be made, and are tried again; `headwater status` says why");
+    }
+    text
+}
+
+fn standing(standing: &IncrementsStanding) -> String {
+    let IncrementsStanding { state, made, lacking } = standing;
+    match state.as_str() {
+        "made" => format!("{made} made"),
+        "making" => format!("{made} made, {lacking} being made"),
+        "queued" => format!("{made} made, {lacking} queued"),
+        "none_smaller" => "none is smaller".to_owned(),
+        "none" => "-".to_owned(),
+        state => state.to_owned(),
+    }
 }
 
 fn component_text(component: &ComponentView) -> String {

@@ -64,7 +64,31 @@ pub struct Published {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReleasesAnswer {
     /// By class, then name.
-    pub items: Vec<ComponentView>,
+    pub items: Vec<ListedComponent>,
+}
+
+/// One component or program of the list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ListedComponent {
+    /// What it is, and its releases.
+    #[serde(flatten)]
+    pub component: ComponentView,
+    /// How far the increments to its current release are. Servers before them say nothing of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub increments_standing: Option<IncrementsStanding>,
+}
+
+/// How far the increments to a current release are (C1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct IncrementsStanding {
+    /// `made`: nothing lacks. `none_smaller`: nothing lacks, for none would be smaller than the full body. `none`: there is
+    /// nothing that they could lead from, or the body is too small for any to pay. `making`. `queued`. `failed`: the last
+    /// try to make them; the job says why.
+    pub state: String,
+    /// Increments that there are, joined or about to join.
+    pub made: u64,
+    /// Increments that are still to be made, as far as is known.
+    pub lacking: u64,
 }
 
 /// One component or program with the releases that clients may take.

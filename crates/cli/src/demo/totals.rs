@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use headwater_api::report::{Attempt, AttemptResult, ClassResult, Report};
 use headwater_api::secret::Secret;
-use headwater_api::v1::{ReleasesAnswer, StoredReport};
+use headwater_api::v1::{ComponentView, ReleasesAnswer, StoredReport};
 use serde::Serialize;
 
 /// The demo's one JSON object.
@@ -107,8 +107,8 @@ pub struct Expected {
 impl Expected {
     /// What the server has.
     pub fn new(policy_version: u64, releases: &ReleasesAnswer) -> Self {
-        let releases =
-            releases.items.iter().map(|item| (item.class.clone(), item.name.clone(), item.current)).collect();
+        let current = |it: &ComponentView| (it.class.clone(), it.name.clone(), it.current);
+        let releases = releases.items.iter().map(|item| current(&item.component)).collect();
         Self { policy_version, releases }
     }
 

@@ -132,7 +132,7 @@ fn releases_are_published_listed_and_rolled_back() {
     fs::write(world.path().join("rules/base"), "other").unwrap();
     world.check("publish rules --name rules --version 1.1", 1, &["exists already"]);
     world.check("publish rules --name Rules", 2, &["Rules"]);
-    world.check("releases list", 0, &["rules", "1.1", "published here"]);
+    world.check("releases list", 0, &["rules", "1.1", "here"]);
     world.check("releases rollback rules --to 1.0", 0, &["withdrawn", "current"]);
     world.check("releases rollback rules --to 9", 2, &["no release `9`", "1.1, 1.0"]);
     assert_eq!(world.json("releases show rules")["current"], json!(1));
@@ -146,6 +146,73 @@ fn releases_are_published_listed_and_rolled_back() {
     world.check("releases show tool", 2, &["tool"]);
     world.check("releases remove packed", 0, &["packed is no longer published", "clients keep"]);
     world.check("releases remove packed", 2, &["packed"]);
+}
+
+#[test]
+fn the_list_of_releases_tells_how_far_increments_are() {
+    let world = World::new();
+    let publish = |name: &str, version: &str, content: &[u8]| {
+        fs::create_dir_all(world.path().join(name)).unwrap();
+        fs::write(world.path().join(name).join("base"), content).unwrap();
+        world.check(&format!("publish {name} --name {name} --version {version}"), 0, &["published"]);
+    };
+    let standing = |name: &str| {
+        let listed = world.json("releases list");
+        let item = listed["items"].as_array().unwrap().iter().find(|item| item["name"] == name).cloned();
+        item.unwrap()["increments_standing"].clone()
+    };
+    // Each look takes a process: no time is waited for.
+    let wait = |name: &str, expected: Value| {
+        let mut last = Value::Null;
+        for _ in 0..2_000 {
+            last = standing(name);
+            if last == expected {
+                return;
+            }
+        }
+        panic!("{name} is {last}, not {expected}");
+    };
+    world.check("increments pause", 0, &[]);
+    publish("broken", "1", &noise(1));
+    publish("broken", "2", &[b"new", &noise(1)[..]].concat());
+    spoil(&world.path().join("data/repository/components/blobs"));
+    publish("large", "1", &noise(2));
+    assert_eq!(standing("large"), json!({"state": "none", "made": 0, "lacking": 0}));
+    publish("large", "2", &[b"new", &noise(2)[..]].concat());
+    assert_eq!(standing("large"), json!({"state": "queued", "made": 0, "lacking": 1}));
+    world.check("releases list", 0, &["INCREMENTS", "0 made, 1 queued"]);
+    publish("unlike", "1", &noise(3));
+    publish("unlike", "2", &noise(4));
+    world.check("increments resume", 0, &[]);
+    wait("large", json!({"state": "made", "made": 1, "lacking": 0}));
+    wait("unlike", json!({"state": "none_smaller", "made": 0, "lacking": 0}));
+    // What is spoiled is not here any more: nothing is to be made of it.
+    wait("broken", json!({"state": "failed", "made": 0, "lacking": 0}));
+    world.check("releases list", 0, &["1 made", "none is smaller", "failed", "`headwater status` says why"]);
+    let widest = world.run("releases list").stdout.lines().map(|line| line.chars().count()).max();
+    assert!(widest <= Some(100), "{widest:?}");
+}
+
+/// What cannot be packed any smaller, and has nothing in common with that of another seed.
+fn noise(seed: u64) -> Vec<u8> {
+    let next = |state: &u64| {
+        Some(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407))
+    };
+    std::iter::successors(Some(seed), next).skip(8).take(20_000).map(|state| (state >> 56) as u8).collect()
+}
+
+/// Every file under `folder` is something else.
+fn spoil(folder: &Path) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            spoil(&path);
+        } else {
+            // Published files may be links to one another: the name is given to another file.
+            fs::remove_file(&path).unwrap();
+            fs::write(&path, "spoiled").unwrap();
+        }
+    }
 }
 
 #[test]

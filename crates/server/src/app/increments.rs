@@ -63,7 +63,9 @@ impl App {
                 let name = ComponentName::new(row.name)
                     .map_err(|error| Error::Corrupt { what: "component name", reason: error.to_string() })?;
                 components += 1;
-                match self.increments_of(class, &name, now, clock).await {
+                let looked = self.increments_of(class, &name, now, clock).await;
+                self.workshop.note_look(class, &name, looked.is_err());
+                match looked {
                     Ok(count) => made += count,
                     Err(error) => {
                         tracing::warn!(%class, %name, %error, "no increments could be made");

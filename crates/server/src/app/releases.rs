@@ -3,7 +3,9 @@
 //! The slow part, taking the archive apart, runs beside everything else; what it stored is held until the release is
 //! signed, and is garbage if it never is.
 
-use headwater_api::v1::{ComponentAnswer, ComponentView, Hook, PublishOptions, Published, ReleaseView};
+use headwater_api::v1::{
+    ComponentAnswer, ComponentView, Hook, ListedComponent, PublishOptions, Published, ReleaseView,
+};
 use headwater_policy::Class;
 use headwater_repo::{
     Body, BodyFormat, ComponentName, Digest, FileEntry, Manifest, ReleaseList, Role, Sequence, TargetName,
@@ -249,14 +251,16 @@ impl App {
     }
 
     /// All components and programs.
-    pub async fn components(&self) -> Result<Vec<ComponentView>> {
+    pub async fn components(&self) -> Result<Vec<ListedComponent>> {
         let mut views = Vec::new();
         for class in [Class::Components, Class::Programs] {
             for row in self.db.components(class).await? {
                 let name = ComponentName::new(row.name)
                     .map_err(|error| Error::Corrupt { what: "component name", reason: error.to_string() })?;
                 if let Some(list) = self.release_list(class, &name)? {
-                    views.push(component_view(class, &list, row.from_vendor));
+                    let standing = self.increments_standing(class, &name).await?;
+                    let component = component_view(class, &list, row.from_vendor);
+                    views.push(ListedComponent { component, increments_standing: Some(standing) });
                 }
             }
         }

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use headwater_api::v1::{IncrementBeingMade, IncrementView, IncrementsOfComponent, IncrementsView};
+use headwater_api::v1::{
+    IncrementBeingMade, IncrementView, IncrementsOfComponent, IncrementsStanding, IncrementsView,
+};
 use headwater_policy::Class;
-use headwater_repo::{ComponentName, Digest, Manifest, Supply};
+use headwater_repo::{ComponentName, Digest, Manifest, Stocked, Supply};
 
 use super::Lineup;
 use super::workshop::Progress;
@@ -61,6 +63,46 @@ impl App {
             |progress: &Arc<Progress>| ((progress.job.base, progress.job.result), progress.permille());
         let making = self.workshop.state().working.iter().map(being_made).collect();
         Ok(views(&lineup, &supply, &making))
+    }
+
+    /// How far the increments of a component's current release are.
+    pub(crate) async fn increments_standing(
+        &self,
+        class: Class,
+        name: &ComponentName,
+    ) -> Result<IncrementsStanding> {
+        let standing = |state: &str, made: u64, lacking: u64| {
+            Ok(IncrementsStanding { state: state.to_owned(), made, lacking })
+        };
+        let Some(lineup) = self.lineup(class, name)? else { return standing("none", 0, 0) };
+        let (manifest, lacking) = if self.workshop.is_done(class, name, lineup.state) {
+            (lineup.current.clone(), Vec::new())
+        } else {
+            let Supply { manifest, lacking } = self.supply_now(class, name, &lineup).await?;
+            (manifest, lacking)
+        };
+        let being_made = |progress: &Arc<Progress>| {
+            lacking.iter().any(|it| (it.base, it.result) == (progress.job.base, progress.job.result))
+        };
+        let (made, wanted) = (manifest.increments().count() as u64, lacking.len() as u64);
+        let state = match (made, wanted) {
+            _ if lineup.others.is_empty() => "none",
+            _ if self.workshop.has_failed(class, name) => "failed",
+            (_, 1..) if self.workshop.state().working.iter().any(being_made) => "making",
+            (_, 1..) => "queued",
+            (1.., 0) => "made",
+            (0, 0) if self.some_useless(class, &lineup).await? => "none_smaller",
+            (0, 0) => "none",
+        };
+        standing(state, made, wanted)
+    }
+
+    /// Whether an increment to one of the files was tried and is not smaller than the body.
+    async fn some_useless(&self, class: Class, lineup: &Lineup) -> Result<bool> {
+        let stock = self.db.stock(class).await?;
+        let of_current = |result: &Digest| lineup.current.files.iter().any(|file| file.sha256 == *result);
+        let mut useless = stock.iter().filter(|(_, stocked)| **stocked == Stocked::Useless);
+        Ok(useless.any(|((_, result), _)| of_current(result)))
     }
 
     /// What there is and what lacks, as the job would find it now.

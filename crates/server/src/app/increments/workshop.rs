@@ -1,6 +1,6 @@
 //! Where increments are made: threads of low priority, that hear when to stop and say how far they are.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Cursor;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,10 +27,11 @@ pub struct Workshop {
     state: Mutex<State>,
 }
 
-/// Which components need nothing, as they were then; and what is being made.
+/// Which components need nothing, as they were then; which could not be made something for; and what is being made.
 #[derive(Debug, Default)]
 pub(super) struct State {
     done: BTreeMap<(Class, ComponentName), (Digest, Digest)>,
+    failed: BTreeSet<(Class, ComponentName)>,
     pub working: Vec<Arc<Progress>>,
 }
 
@@ -122,6 +123,21 @@ impl Workshop {
 
     pub(super) fn note_done(&self, class: Class, name: &ComponentName, state: (Digest, Digest)) {
         self.state().done.insert((class, name.clone()), state);
+    }
+
+    /// What came of the last look at a component.
+    pub(super) fn note_look(&self, class: Class, name: &ComponentName, failed: bool) {
+        let component = (class, name.clone());
+        let mut state = self.state();
+        if failed {
+            state.failed.insert(component)
+        } else {
+            state.failed.remove(&component)
+        };
+    }
+
+    pub(super) fn has_failed(&self, class: Class, name: &ComponentName) -> bool {
+        self.state().failed.contains(&(class, name.clone()))
     }
 
     /// Makes increments side by side. What came of each is told for itself: one that fails spoils no other.
