@@ -5,7 +5,7 @@
 //! and how the file went on when the last bytes were seen before. [`Mixer`]s learn which of them to believe.
 
 use super::history::History;
-use super::model::{Counter, Logistic, Mixer, squash};
+use super::model::{Counter, Mixer, filled, squash, stretch};
 use super::range::BitCoder;
 use super::rows::{Rows, hash, node};
 use super::table::Table;
@@ -19,11 +19,10 @@ const INPUTS: usize = 8;
 #[derive(Debug)]
 pub(super) struct NewBytes {
     rows: Rows<ROWS>,
-    logistic: Logistic,
-    alike: Vec<Counter>,
-    expected: Vec<Counter>,
-    by_bits: Mixer<INPUTS>,
-    by_likeness: Mixer<INPUTS>,
+    alike: Box<[Counter; 256 * 2]>,
+    expected: Box<[Counter; 16 << 8]>,
+    by_bits: Mixer<INPUTS, 256>,
+    by_likeness: Mixer<INPUTS, { 40 * 8 }>,
     /// Whether each of the last four was as expected.
     trust: usize,
     history: History,
@@ -39,11 +38,10 @@ impl NewBytes {
     pub(super) fn new(rows_log: u32, table: Option<Table>) -> Self {
         Self {
             rows: Rows::new(rows_log),
-            logistic: Logistic::new(),
-            alike: vec![Counter::default(); 256 * 2],
-            expected: vec![Counter::default(); 16 << 8],
-            by_bits: Mixer::new(256, 3000, 10),
-            by_likeness: Mixer::new(40 * 8, 3000, 10),
+            alike: filled(Counter::default()),
+            expected: filled(Counter::default()),
+            by_bits: Mixer::new(3000, 10),
+            by_likeness: Mixer::new(3000, 10),
             trust: 0,
             history: History::new(),
             table,
@@ -107,7 +105,7 @@ impl NewBytes {
             }
             let node = node(partial, i);
             let mut inputs = [0; INPUTS];
-            let states = self.rows.ask(&rows, node, &self.logistic, &mut inputs);
+            let states = self.rows.ask(&rows, node, &mut inputs);
             // The repetition foresees the next bit while it was right so far.
             let mut alike = None;
             let mut length = 0;
@@ -115,7 +113,7 @@ impl NewBytes {
                 && (u32::from(byte) | 256) >> (8 - i) == partial
             {
                 let at = l.min(255) << 1 | usize::from(byte >> (7 - i) & 1);
-                inputs[ROWS] = self.logistic.stretch(self.alike[at].p());
+                inputs[ROWS] = stretch(self.alike[at].p());
                 alike = Some(at);
                 length = (l / 4).min(15) + 1;
             }
@@ -123,7 +121,7 @@ impl NewBytes {
             let agrees = (e | 256) >> (8 - i) == partial;
             let told = if agrees { (e >> (7 - i) & 1 | i << 1 | 128) as usize } else { i as usize };
             let expected = self.trust << 8 | told;
-            inputs[ROWS + 1] = self.logistic.stretch(self.expected[expected].p());
+            inputs[ROWS + 1] = stretch(self.expected[expected].p());
             let x = self.by_bits.mix(&inputs, partial as usize)
                 + self.by_likeness.mix(&inputs, (length << 1 | usize::from(agrees)) << 3 | i as usize);
             let p = squash(x / 2).clamp(32, 65535 - 32) as u32;

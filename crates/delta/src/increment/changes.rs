@@ -3,7 +3,7 @@
 //! Most blocks of a copy have no change at all, which costs a small part of a bit. In the others each byte is asked
 //! for, in the light of what stands there and how the last change went.
 
-use super::model::{Counter, Logistic, Mixer, Slot};
+use super::model::{Counter, Mixer, Slot, filled, squash, stretch};
 use super::range::BitCoder;
 use super::replaced::Place;
 
@@ -18,11 +18,10 @@ const TABLE_LOG: u32 = 15;
 /// Foresees where changes are.
 #[derive(Debug)]
 pub(super) struct Changes {
-    blocks: Vec<Counter>,
+    blocks: Box<[Counter; 4 << 6]>,
     block_history: usize,
-    bytes: Vec<Slot>,
-    mixer: Mixer<INPUTS>,
-    logistic: Logistic,
+    bytes: Box<[Slot; CONTEXTS << TABLE_LOG]>,
+    mixer: Mixer<INPUTS, 64>,
     since: usize,
     last: u64,
 }
@@ -30,11 +29,10 @@ pub(super) struct Changes {
 impl Changes {
     pub(super) fn new() -> Self {
         Self {
-            blocks: vec![Counter::at(4096); 1 << 9],
+            blocks: filled(Counter::at(4096)),
             block_history: 0,
-            bytes: vec![Slot::at(512); CONTEXTS << TABLE_LOG],
-            mixer: Mixer::new(64, 3000, 12),
-            logistic: Logistic::new(),
+            bytes: filled(Slot::at(512)),
+            mixer: Mixer::new(3000, 12),
             since: 0,
             last: 0,
         }
@@ -71,10 +69,10 @@ impl Changes {
         for (k, context) in contexts.into_iter().enumerate() {
             let hash = (context << 3 | k as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - TABLE_LOG);
             at[k] = k << TABLE_LOG | hash as usize;
-            inputs[k] = self.logistic.stretch(self.bytes[at[k]].p());
+            inputs[k] = stretch(self.bytes[at[k]].p());
         }
         inputs[CONTEXTS] = 256;
-        let p = super::model::squash(self.mixer.mix(&inputs, self.since.min(63)));
+        let p = squash(self.mixer.mix(&inputs, self.since.min(63)));
         let changed = coder.bit(changed, p.clamp(16, 65535 - 16) as u32);
         for at in at {
             self.bytes[at].learn(changed);

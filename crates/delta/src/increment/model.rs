@@ -3,6 +3,8 @@
 //! All arithmetic is in whole numbers, so that every machine foresees the same. Opinions are mixed in the logistic
 //! domain (`stretch(p) = ln(p / (1 - p))`), where a sure opinion counts for more than several lukewarm ones.
 
+use std::fmt::Debug;
+
 use super::range::BitCoder;
 
 /// How far a counter with so many observations moves towards the next one, of 2^16.
@@ -102,12 +104,6 @@ impl Slot {
     }
 }
 
-/// `ln(p / (1 - p))`, in 1/256, for p in 1/4096; and its inverse.
-#[derive(Debug)]
-pub(super) struct Logistic {
-    stretch: Vec<i16>,
-}
-
 /// Largest magnitude in the logistic domain.
 pub(super) const STRETCH_MAX: i32 = 2047;
 
@@ -119,36 +115,39 @@ const SQUASH: [i32; 33] = [
 
 /// The probability (of 2^16) at `x` of the logistic domain.
 #[inline]
-pub(super) fn squash(x: i32) -> i32 {
-    let x = x.clamp(-STRETCH_MAX, STRETCH_MAX) + 2048;
-    let step = (x >> 7) as usize;
-    let part = x & 127;
+pub(super) const fn squash(x: i32) -> i32 {
+    let x = if x > STRETCH_MAX { STRETCH_MAX } else { x };
+    let x = if x < -STRETCH_MAX { -STRETCH_MAX } else { x };
+    let x = (x + 2048) as usize;
+    let (step, part) = (x >> 7, (x & 127) as i32);
     (SQUASH[step] * (128 - part) + SQUASH[step + 1] * part) >> 7
 }
 
-impl Logistic {
-    pub(super) fn new() -> Self {
-        let mut stretch = vec![0i16; 4096];
-        let mut next = 0usize;
-        for x in -STRETCH_MAX..=STRETCH_MAX {
-            let p = (squash(x) >> 4) as usize;
-            while next <= p && next < 4096 {
-                stretch[next] = x as i16;
-                next += 1;
-            }
-        }
-        while next < 4096 {
-            stretch[next] = STRETCH_MAX as i16;
+/// The inverse: `ln(p / (1 - p))`, in 1/256, for p in 1/4096.
+static STRETCH: [i16; 4096] = {
+    let mut stretch = [STRETCH_MAX as i16; 4096];
+    let mut next = 0;
+    let mut x = -STRETCH_MAX;
+    while x <= STRETCH_MAX {
+        let p = (squash(x) >> 4) as usize;
+        while next <= p {
+            stretch[next] = x as i16;
             next += 1;
         }
-        Self { stretch }
+        x += 1;
     }
+    stretch
+};
 
-    /// `p` is of 2^16.
-    #[inline]
-    pub(super) fn stretch(&self, p: u32) -> i16 {
-        self.stretch[(p >> 4) as usize & 4095]
-    }
+/// Where `p` of 2^16 is in the logistic domain.
+#[inline]
+pub(super) fn stretch(p: u32) -> i16 {
+    STRETCH[(p >> 4) as usize & 4095]
+}
+
+/// A table on the heap of as many as its type says, so that finding an entry takes no look at its length.
+pub(super) fn filled<T: Clone + Debug, const N: usize>(first: T) -> Box<[T; N]> {
+    vec![first; N].try_into().expect("it has as many as were asked for")
 }
 
 /// A weight of 1. Weights and opinions have 16 bits, so that compilers do eight at once on any x86-64 or aarch64.
@@ -156,17 +155,17 @@ const WEIGHT_ONE_LOG: u32 = 13;
 
 /// Weighs `N` opinions; which weights are used is chosen by a small context.
 #[derive(Debug)]
-pub(super) struct Mixer<const N: usize> {
-    weights: Vec<[i16; N]>,
+pub(super) struct Mixer<const N: usize, const CONTEXTS: usize> {
+    weights: Box<[[i16; N]; CONTEXTS]>,
     chosen: usize,
     p: i32,
     rate: i32,
 }
 
-impl<const N: usize> Mixer<N> {
+impl<const N: usize, const CONTEXTS: usize> Mixer<N, CONTEXTS> {
     /// Weights begin at `first` of 2^13.
-    pub(super) fn new(contexts: usize, first: i16, rate: i32) -> Self {
-        Self { weights: vec![[first; N]; contexts], chosen: 0, p: 32768, rate }
+    pub(super) fn new(first: i16, rate: i32) -> Self {
+        Self { weights: filled([first; N]), chosen: 0, p: 32768, rate }
     }
 
     /// The mixed opinion, in the logistic domain.

@@ -1,7 +1,7 @@
 //! Whole numbers of any size: how many bits they have is foreseen, and then each bit from the highest on, by all the
 //! contexts in which the number stands. Where there is but one, its counters are taken at their word.
 
-use super::model::{Counter, Logistic, Mixer, squash};
+use super::model::{Counter, Mixer, filled, squash, stretch};
 use super::range::BitCoder;
 
 /// Observations after which old ones fade.
@@ -17,20 +17,18 @@ const HEAD: u32 = 8;
 /// Codes numbers below 2^32 that stand in so many contexts.
 #[derive(Debug)]
 pub(super) struct Number<const CONTEXTS: usize> {
-    tables: Vec<Counter>,
+    tables: Box<[[Counter; 1 << TABLE_LOG]; CONTEXTS]>,
     /// For the bits below the [`HEAD`].
-    tail: Vec<Counter>,
-    mixer: Mixer<INPUTS>,
-    logistic: Logistic,
+    tail: Box<[Counter; 64 << 5]>,
+    mixer: Mixer<INPUTS, 128>,
 }
 
 impl<const CONTEXTS: usize> Number<CONTEXTS> {
     pub(super) fn new() -> Self {
         Self {
-            tables: vec![Counter::default(); CONTEXTS << TABLE_LOG],
-            tail: vec![Counter::default(); 64 << 5],
-            mixer: Mixer::new(128, 2750, 6),
-            logistic: Logistic::new(),
+            tables: filled([Counter::default(); 1 << TABLE_LOG]),
+            tail: filled(Counter::default()),
+            mixer: Mixer::new(2750, 6),
         }
     }
 
@@ -83,20 +81,20 @@ impl<const CONTEXTS: usize> Number<CONTEXTS> {
     ) -> bool {
         let mut at = [0; CONTEXTS];
         if CONTEXTS == 1 {
-            return self.tables[slot(contexts[0], node)].code(coder, bit, LIMIT);
+            return self.tables[0][slot(contexts[0], node)].code(coder, bit, LIMIT);
         }
         let mut inputs = [0; INPUTS];
         for (k, context) in contexts.iter().enumerate() {
-            at[k] = k << TABLE_LOG | slot(*context, node);
-            let counter = self.tables[at[k]];
-            inputs[k] = (self.logistic.stretch(counter.p()) * counter.trust()) >> 4;
+            at[k] = slot(*context, node);
+            let counter = self.tables[k][at[k]];
+            inputs[k] = (stretch(counter.p()) * counter.trust()) >> 4;
         }
         inputs[CONTEXTS] = 256;
         let p = squash(self.mixer.mix(&inputs, depth));
         let bit = coder.bit(bit, p.clamp(32, 65535 - 32) as u32);
         self.mixer.learn(&inputs, bit);
-        for at in at {
-            self.tables[at].learn(bit, LIMIT);
+        for (table, at) in self.tables.iter_mut().zip(at) {
+            table[at].learn(bit, LIMIT);
         }
         bit
     }

@@ -2,7 +2,7 @@
 //!
 //! What the base has there, and around, says most of it.
 
-use super::model::{Counter, Logistic, Mixer, squash};
+use super::model::{Counter, Mixer, filled, squash, stretch};
 use super::range::BitCoder;
 use super::rows::{Rows, hash, node};
 use crate::limits::REPLACED_ROWS_LOG;
@@ -65,26 +65,24 @@ impl Differences {
 #[derive(Debug)]
 pub(super) struct Replaced {
     rows: Rows<ROWS>,
-    expected: Vec<Counter>,
-    mixer: Mixer<INPUTS>,
-    logistic: Logistic,
+    expected: Box<[Counter; CLASSES << 12]>,
+    mixer: Mixer<INPUTS, { CLASSES << 12 }>,
     /// Whether each of the last four was as expected.
     trust: usize,
     /// After a byte that differed by so much.
-    differences: Vec<Differences>,
-    by_difference: Vec<Counter>,
+    differences: Box<[Differences; 256]>,
+    by_difference: Box<[Counter; (DIFFERENCES * CLASSES) << 7]>,
 }
 
 impl Replaced {
     pub(super) fn new() -> Self {
         Self {
             rows: Rows::new(REPLACED_ROWS_LOG),
-            expected: vec![Counter::default(); CLASSES << 12],
-            mixer: Mixer::new(CLASSES << 12, 4000, 14),
-            logistic: Logistic::new(),
+            expected: filled(Counter::default()),
+            mixer: Mixer::new(4000, 14),
             trust: 0,
-            differences: vec![Differences::default(); 256],
-            by_difference: vec![Counter::default(); (DIFFERENCES * CLASSES) << 7],
+            differences: filled(Differences::default()),
+            by_difference: filled(Counter::default()),
         }
     }
 
@@ -114,11 +112,11 @@ impl Replaced {
             }
             let node = node(partial, i);
             let mut inputs = [0; INPUTS];
-            let states = self.rows.ask(&rows, node, &self.logistic, &mut inputs);
+            let states = self.rows.ask(&rows, node, &mut inputs);
             let agrees = (e | 256) >> (8 - i) == partial;
             let told = if agrees { (e >> (7 - i) & 1 | i << 1 | 128) as usize } else { i as usize };
             let expected = class << 12 | self.trust << 8 | told;
-            inputs[ROWS] = self.logistic.stretch(self.expected[expected].p());
+            inputs[ROWS] = stretch(self.expected[expected].p());
             inputs[ROWS + 1] = 256;
             let mut agreeing = 0;
             let mut asked = [None; DIFFERENCES];
@@ -127,7 +125,7 @@ impl Replaced {
                 if (foreseen | 256) >> (8 - i) == partial {
                     let kind = (k * CLASSES + class) << 3 | differences.trust[k];
                     let at = kind << 4 | (i << 1 | foreseen >> (7 - i) & 1) as usize;
-                    inputs[ROWS + 2 + k] = self.logistic.stretch(self.by_difference[at].p());
+                    inputs[ROWS + 2 + k] = stretch(self.by_difference[at].p());
                     asked[k] = Some(at);
                     agreeing |= 1 << k;
                 }

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use super::model::{Logistic, Slot};
+use super::model::{Slot, stretch};
 
 /// Two rows that a context may have: one line of a processor's cache. Slot 0 of a row holds the check.
 #[derive(Debug, Clone)]
@@ -85,13 +85,12 @@ impl<const N: usize> Rows<N> {
         &self,
         rows: &[usize; N],
         node: usize,
-        logistic: &Logistic,
         opinions: &mut [i16],
     ) -> [usize; N] {
         let mut states = [0; N];
         for (k, (row, opinion)) in rows.iter().zip(opinions).enumerate() {
             states[k] = k << 10 | self.pairs[row >> 1].0[row & 1][node & 15].state();
-            *opinion = logistic.stretch(u32::from(self.refined[states[k]]));
+            *opinion = stretch(u32::from(self.refined[states[k]]));
         }
         states
     }
