@@ -10,9 +10,9 @@ use super::replaced::Place;
 /// Bytes of a copy that are told to be clean at once.
 pub(super) const BLOCK: usize = 32;
 
-const CONTEXTS: usize = 5;
-/// Opinions mixed: the contexts, a constant, and two that are nothing.
-const INPUTS: usize = 8;
+const CONTEXTS: usize = 3;
+/// Opinions mixed: the contexts, a constant.
+const INPUTS: usize = 4;
 const TABLE_LOG: u32 = 15;
 
 /// Foresees where changes are.
@@ -59,9 +59,7 @@ impl Changes {
         let (expected, before) = (place.expected, place.last);
         let contexts = [
             since | (expected & 0xff) << 8,
-            expected & 0xff | (before & 0xffff) << 8,
             expected & 0xff_ffff,
-            expected & 0xff | self.last << 8,
             near as u64 | since << 8 | (before & 0xff) << 16,
         ];
         let mut at = [0; CONTEXTS];

@@ -2,7 +2,7 @@
 //! contexts in which the number stands. Where there is but one, its counters are taken at their word.
 
 use super::model::{Counter, Mixer, filled, squash, stretch};
-use super::range::BitCoder;
+use super::range::{BitCoder, EVEN};
 
 /// Observations after which old ones fade.
 const LIMIT: u32 = 127;
@@ -12,14 +12,12 @@ const INPUTS: usize = 8;
 const TABLE_LOG: u32 = 14;
 
 /// Bits below the highest that are foreseen by those above them and by the contexts; the others are as good as chance.
-const HEAD: u32 = 8;
+const HEAD: u32 = 5;
 
 /// Codes numbers below 2^32 that stand in so many contexts.
 #[derive(Debug)]
 pub(super) struct Number<const CONTEXTS: usize> {
     tables: Box<[[Counter; 1 << TABLE_LOG]; CONTEXTS]>,
-    /// For the bits below the [`HEAD`].
-    tail: Box<[Counter; 64 << 5]>,
     mixer: Mixer<INPUTS, 128>,
 }
 
@@ -27,7 +25,6 @@ impl<const CONTEXTS: usize> Number<CONTEXTS> {
     pub(super) fn new() -> Self {
         Self {
             tables: filled([Counter::default(); 1 << TABLE_LOG]),
-            tail: filled(Counter::default()),
             mixer: Mixer::new(2750, 6),
         }
     }
@@ -52,7 +49,7 @@ impl<const CONTEXTS: usize> Number<CONTEXTS> {
                 let node = u64::from(width) << 40 | u64::from(i) << 33 | 1 << 32 | u64::from(read);
                 self.bit(coder, &contexts, node, 64 + depth as usize, bit)
             } else {
-                self.tail[(width << 5 | i) as usize].code(coder, bit, LIMIT)
+                coder.bit(bit, EVEN)
             };
             read = read << 1 | u32::from(bit);
         }
