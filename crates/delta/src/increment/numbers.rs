@@ -2,7 +2,7 @@
 //! contexts in which the number stands. Where there is but one, its counters are taken at their word.
 
 use super::model::{Counter, Mixer, filled, squash, stretch};
-use super::range::{BitCoder, EVEN};
+use super::range::BitCoder;
 
 /// Observations after which old ones fade.
 const LIMIT: u32 = 127;
@@ -18,6 +18,8 @@ const HEAD: u32 = 5;
 #[derive(Debug)]
 pub(super) struct Number<const CONTEXTS: usize> {
     tables: Box<[[Counter; 1 << TABLE_LOG]; CONTEXTS]>,
+    /// For the bits below the [`HEAD`].
+    tail: Box<[Counter; 64 << 5]>,
     mixer: Mixer<INPUTS, 128>,
 }
 
@@ -25,6 +27,7 @@ impl<const CONTEXTS: usize> Number<CONTEXTS> {
     pub(super) fn new() -> Self {
         Self {
             tables: filled([Counter::default(); 1 << TABLE_LOG]),
+            tail: filled(Counter::default()),
             mixer: Mixer::new(2750, 6),
         }
     }
@@ -49,7 +52,7 @@ impl<const CONTEXTS: usize> Number<CONTEXTS> {
                 let node = u64::from(width) << 40 | u64::from(i) << 33 | 1 << 32 | u64::from(read);
                 self.bit(coder, &contexts, node, 64 + depth as usize, bit)
             } else {
-                coder.bit(bit, EVEN)
+                self.tail[(width << 5 | i) as usize].code(coder, bit, LIMIT)
             };
             read = read << 1 | u32::from(bit);
         }

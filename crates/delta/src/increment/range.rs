@@ -16,9 +16,6 @@ use crate::limits::CHUNK;
 /// Bits of a probability; it is never 0 nor all.
 pub(super) const PROBABILITY_BITS: u32 = 16;
 
-/// The probability of a bit of which nothing is known.
-pub(super) const EVEN: u32 = 1 << (PROBABILITY_BITS - 1);
-
 /// Where bits go to or come from.
 pub(super) trait BitCoder {
     /// Codes one bit that is set with probability `p` of 2^16 (1 to 65535); answers the bit.
