@@ -23,7 +23,6 @@ pub(super) struct Changes {
     bytes: Box<[Slot; CONTEXTS << TABLE_LOG]>,
     mixer: Mixer<INPUTS, 64>,
     since: usize,
-    last: u64,
 }
 
 impl Changes {
@@ -34,7 +33,6 @@ impl Changes {
             bytes: filled(Slot::at(512)),
             mixer: Mixer::new(3000, 12),
             since: 0,
-            last: 0,
         }
     }
 
@@ -82,10 +80,5 @@ impl Changes {
             self.since += 1;
         }
         changed
-    }
-
-    /// Learns what a change was.
-    pub(super) fn was(&mut self, expected: u8, byte: u8) {
-        self.last = u64::from(expected) << 8 | u64::from(byte);
     }
 }

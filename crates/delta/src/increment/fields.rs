@@ -101,17 +101,19 @@ impl Fields {
     ) -> io::Result<Self> {
         let mut fields =
             Self { layout, found: Vec::with_capacity(most), before: Vec::new(), origins: vec![0], most };
-        let sections = fields.layout.sections.clone();
-        frames::find(&mut fields, pages)?;
         go::find(&mut fields, pages)?;
+        // In the order of the file, so that there is little to sort.
+        let mut sections = fields.layout.sections.clone();
+        sections.sort_by_key(|section| section.offset);
         for section in &sections {
-            if section.executable {
-                match fields.layout.machine {
-                    Machine::X86 => fields.code(section, pages)?,
-                    Machine::A64 => fields.words(section, pages)?,
-                }
-            } else if !is_text(section) {
-                fields.pointers(section, pages)?;
+            match (section.executable, section.name.as_slice()) {
+                (true, _) if fields.layout.machine == Machine::A64 => fields.words(section, pages)?,
+                (true, _) => fields.code(section, pages)?,
+                (false, b".eh_frame") => frames::frames(section, pages, &mut fields)?,
+                (false, b".eh_frame_hdr") => frames::header(section, &mut fields),
+                // What looks like an address there is none.
+                (false, b".dynstr" | b".gcc_except_table" | b".gopclntab") => {}
+                (false, _) => fields.pointers(section, pages)?,
             }
         }
         fields.found.sort_unstable_by_key(|field| (field.at, field.kind as u8));
@@ -259,14 +261,6 @@ fn kind_of(code: &[u8], relative: usize, length: usize) -> Kind {
         0x80..=0x8f if relative == 2 && length == 6 && code[0] == 0x0f => Kind::Jump,
         _ => Kind::Memory,
     }
-}
-
-/// Sections where a word that looks like an address is none.
-fn is_text(section: &Section) -> bool {
-    matches!(
-        section.name.as_slice(),
-        b".dynstr" | b".gcc_except_table" | b".eh_frame" | b".eh_frame_hdr" | b".gopclntab"
-    )
 }
 
 #[cfg(test)]

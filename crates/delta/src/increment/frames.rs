@@ -7,23 +7,18 @@ use super::elf::{Section, u32_at};
 use super::fields::{Fields, Kind, Origin};
 use super::pages::Pages;
 
-/// Adds the fields of both sections, if they are there.
-pub(super) fn find<B: ReadAt + ?Sized>(fields: &mut Fields, pages: &mut Pages<'_, B>) -> io::Result<()> {
-    if let Some(section) = fields.layout().section(b".eh_frame").cloned() {
-        frames(&section, pages, fields)?;
+/// Adds the fields of the header: where `.eh_frame` is, and a table of functions and their frames.
+pub(super) fn header(section: &Section, fields: &mut Fields) {
+    // Version, three encodings, the address of .eh_frame, the count; then pairs relative to the section.
+    let origin = fields.add_origin(section.address);
+    fields.add(section.offset + 4, Kind::Frame, Origin::Itself(0));
+    for at in (section.offset + 12..(section.offset + section.size).saturating_sub(3)).step_by(4) {
+        fields.add(at, Kind::Frame, origin);
     }
-    if let Some(section) = fields.layout().section(b".eh_frame_hdr").cloned() {
-        // Version, three encodings, the address of .eh_frame, the count; then pairs relative to the section.
-        let origin = fields.add_origin(section.address);
-        fields.add(section.offset + 4, Kind::Frame, Origin::Itself(0));
-        for at in (section.offset + 12..(section.offset + section.size).saturating_sub(3)).step_by(4) {
-            fields.add(at, Kind::Frame, origin);
-        }
-    }
-    Ok(())
 }
 
-fn frames<B: ReadAt + ?Sized>(
+/// Adds the fields of the frames.
+pub(super) fn frames<B: ReadAt + ?Sized>(
     section: &Section,
     pages: &mut Pages<'_, B>,
     fields: &mut Fields,

@@ -81,12 +81,7 @@ impl<const N: usize> Rows<N> {
 
     /// What the rows say of the bit at `node`, into `opinions`; answers their states.
     #[inline]
-    pub(super) fn ask(
-        &self,
-        rows: &[usize; N],
-        node: usize,
-        opinions: &mut [i16],
-    ) -> [usize; N] {
+    pub(super) fn ask(&self, rows: &[usize; N], node: usize, opinions: &mut [i16]) -> [usize; N] {
         let mut states = [0; N];
         for (k, (row, opinion)) in rows.iter().zip(opinions).enumerate() {
             states[k] = k << 10 | self.pairs[row >> 1].0[row & 1][node & 15].state();

@@ -1,5 +1,7 @@
 //! The walk along the new file, in which every bit of an increment is written or read.
 
+use std::mem;
+
 use super::ReadAt;
 use super::addresses::{Addresses, Source};
 use super::bytes::NewBytes;
@@ -60,6 +62,9 @@ pub(super) struct Walk<'a, B: ?Sized> {
     last: u64,
     at: u64,
     buffer: Vec<u8>,
+    /// Room for the bytes of the base and the fields at hand.
+    around: Vec<u8>,
+    fields: Vec<Field>,
 }
 
 impl<'a, B: ReadAt + ?Sized> Walk<'a, B> {
@@ -74,6 +79,8 @@ impl<'a, B: ReadAt + ?Sized> Walk<'a, B> {
             last: 0,
             at: 0,
             buffer: Vec::new(),
+            around: Vec::new(),
+            fields: Vec::new(),
         }
     }
 
@@ -205,26 +212,13 @@ impl<'a, B: ReadAt + ?Sized> Walk<'a, B> {
         left: usize,
         target: &impl Target,
     ) -> Result<usize, DecodeError> {
-        let mut length = left.min(STRIDE);
-        let mut fields = Vec::new();
-        if let Some(program) = &self.program {
-            let from = base as u64;
-            fields.extend_from_slice(program.fields.within(from, from + length as u64));
-            if let Some(field) = fields.last().copied() {
-                let begin = i64::from(field.at) - base;
-                if begin as usize + field.width() > length {
-                    fields.pop();
-                    // A field is walked whole or, where the copy ends within it, as plain bytes.
-                    if length < left && begin > 0 {
-                        length = begin as usize;
-                    }
-                }
-            }
-        }
-        let mut around = vec![0; length + 2 * MARGIN];
+        let length = self.find_fields(base, left);
+        let found = mem::take(&mut self.fields);
+        let mut fields = found.as_slice();
+        let mut around = mem::take(&mut self.around);
+        around.resize(length + 2 * MARGIN, 0);
         self.pages.read(base - MARGIN as i64, &mut around).map_err(DecodeError::Read)?;
         let known = target.known(self.at, length);
-        let mut fields = fields.as_slice();
         let mut i = 0;
         let mut surprises = 0;
         while i < length {
@@ -260,7 +254,25 @@ impl<'a, B: ReadAt + ?Sized> Walk<'a, B> {
                 i += plain;
             }
         }
+        (self.fields, self.around) = (found, around);
         Ok(length)
+    }
+
+    /// Finds the fields of the next stretch of a copy of `left` bytes from `base` on; answers how long the stretch is.
+    fn find_fields(&mut self, base: i64, left: usize) -> usize {
+        let length = left.min(STRIDE);
+        self.fields.clear();
+        let Some(program) = &self.program else { return length };
+        let from = base as u64;
+        self.fields.extend_from_slice(program.fields.within(from, from + length as u64));
+        let Some(last) = self.fields.last().copied() else { return length };
+        let begin = (i64::from(last.at) - base) as usize;
+        if begin + last.width() <= length {
+            return length;
+        }
+        self.fields.pop();
+        // A field is walked whole or, where the copy ends within it, as plain bytes.
+        if length < left && begin > 0 { begin } else { length }
     }
 
     fn plain_byte(&mut self, coder: &mut impl BitCoder, around: &[u8], i: usize, known: Option<&[u8]>) {
@@ -271,7 +283,6 @@ impl<'a, B: ReadAt + ?Sized> Walk<'a, B> {
         let mut made = expected;
         if self.changes.byte(coder, &place, near, byte != expected) {
             made = self.replaced.code(coder, byte, &place);
-            self.changes.was(expected, made);
         }
         self.push(made);
     }
