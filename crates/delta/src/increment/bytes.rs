@@ -11,9 +11,9 @@ use super::rows::{Rows, hash, node};
 use super::table::Table;
 
 /// Contexts that look up a row.
-const ROWS: usize = 6;
+const ROWS: usize = 5;
 /// Opinions mixed: the rows, the repetition, the expected byte.
-const INPUTS: usize = 8;
+const INPUTS: usize = 7;
 
 /// Codes new bytes, and learns from each; and from copied ones how the file goes on.
 #[derive(Debug)]
@@ -86,7 +86,6 @@ impl NewBytes {
             hash(0, last & 0xff),
             hash(1, last & 0xffff),
             hash(2, last & 0xff_ffff),
-            hash(3, expected & 0xff | (last & 0xff) << 8),
             hash(4, u64::from(replaced)),
             hash(5, u64::from(self.content(at))),
         ]

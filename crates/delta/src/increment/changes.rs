@@ -11,7 +11,7 @@ use super::replaced::Place;
 pub(super) const BLOCK: usize = 32;
 
 const CONTEXTS: usize = 3;
-/// Opinions mixed: the contexts, a constant.
+/// Opinions mixed: the contexts, and a constant.
 const INPUTS: usize = 4;
 const TABLE_LOG: u32 = 15;
 

@@ -8,9 +8,9 @@ use super::rows::{Rows, hash, node};
 use crate::limits::REPLACED_ROWS_LOG;
 
 /// Contexts that look up a row.
-const ROWS: usize = 3;
-/// Opinions mixed: the rows, the expected byte, a constant, the differences of late, and one that is nothing.
-const INPUTS: usize = 8;
+const ROWS: usize = 2;
+/// Opinions mixed: the rows, the expected byte, the differences of late.
+const INPUTS: usize = 5;
 
 /// Where a byte stands.
 #[derive(Debug, Clone, Copy, Default)]
@@ -91,7 +91,6 @@ impl Replaced {
         let class = place.class as u64;
         let same = u64::from(before & 0xff == last & 0xff) | u64::from(before & 0xff00 == last & 0xff00) << 1;
         [
-            hash(1, last & 0xffff),
             hash(3, e & 0xff_ffff | same << 24 | class << 32),
             hash(4, e & 0xff | (last & 0xffff) << 8 | (before & 0xffff) << 24),
         ]
@@ -117,7 +116,6 @@ impl Replaced {
             let told = if agrees { (e >> (7 - i) & 1 | i << 1 | 128) as usize } else { i as usize };
             let expected = class << 12 | self.trust << 8 | told;
             inputs[ROWS] = stretch(self.expected[expected].p());
-            inputs[ROWS + 1] = 256;
             let mut agreeing = 0;
             let mut asked = [None; DIFFERENCES];
             for (k, difference) in differences.last.into_iter().enumerate() {
@@ -125,7 +123,7 @@ impl Replaced {
                 if (foreseen | 256) >> (8 - i) == partial {
                     let kind = (k * CLASSES + class) << 3 | differences.trust[k];
                     let at = kind << 4 | (i << 1 | foreseen >> (7 - i) & 1) as usize;
-                    inputs[ROWS + 2 + k] = stretch(self.by_difference[at].p());
+                    inputs[ROWS + 1 + k] = stretch(self.by_difference[at].p());
                     asked[k] = Some(at);
                     agreeing |= 1 << k;
                 }
