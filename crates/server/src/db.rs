@@ -193,6 +193,7 @@ fn migrations() -> Migrator {
         (7, "domain drafts", include_str!("../migrations/0007_domain_drafts.sql")),
         (8, "vouched sessions", include_str!("../migrations/0008_vouched_sessions.sql")),
         (9, "readmission", include_str!("../migrations/0009_readmission.sql")),
+        (10, "shut out", include_str!("../migrations/0010_shut_out.sql")),
     ];
     Migrator::with_migrations(
         texts

@@ -276,7 +276,7 @@ pub enum Refusal {
     BadToken(&'static str),
     /// Another key has the id.
     #[error(
-        "another key is enrolled as {0}; if that client is gone, `headwater clients revoke {0}` frees the id; if this is \
+        "another key is enrolled as {0}; if that client is gone, `headwater clients remove {0}` frees the id; if this is \
          that client with a new key, enrol it with a bundle made by `headwater clients enrol-bundle --client {0}`; else \
          give this client another id"
     )]
@@ -287,8 +287,17 @@ pub enum Refusal {
     )]
     KeyTaken(String),
     /// The key belongs to the fleet no longer.
-    #[error("this key was revoked; to come back, the client needs a new key and a new bundle")]
+    #[error(
+        "this key was revoked; to come back, the client needs a new key and a bundle made by `headwater clients \
+         enrol-bundle --client` for it alone"
+    )]
     KeyRevoked,
+    /// A client of this id was revoked, and the token is not for it alone.
+    #[error(
+        "client {0} was revoked; to come back it enrols with a new key and a bundle made by `headwater clients \
+         enrol-bundle --client {0}`"
+    )]
+    WasRevoked(String),
     /// The client has no key that could be revoked.
     #[error("client {0} has no key to revoke: it was revoked before, or never enrolled")]
     NoKey(String),
@@ -321,7 +330,7 @@ pub enum Refusal {
         "client {0} was revoked or removed; to come back it enrols with a new key and a bundle made by `headwater clients \
          enrol-bundle --client {0}`"
     )]
-    WasRevoked(String),
+    WasShutOut(String),
     /// The statement is not by the one that it says it is by.
     #[error("the statement is not believed: {0}")]
     Unbelieved(String),

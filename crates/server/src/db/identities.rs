@@ -132,6 +132,29 @@ pub async fn is_revoked(db: &mut SqliteConnection, key: &str) -> Result<bool> {
     Ok(found > 0)
 }
 
+/// Notes that only a token for this client alone admits one of its id again.
+pub async fn shut_out(db: &mut SqliteConnection, client: &str, now: Timestamp) -> Result<()> {
+    sqlx::query("INSERT OR REPLACE INTO shut_out (client, since) VALUES (?, ?)")
+        .bind(client)
+        .bind(now.as_second())
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Whether only a token for this client alone admits one of its id.
+pub async fn is_shut_out(db: &mut SqliteConnection, client: &str) -> Result<bool> {
+    let found: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM shut_out WHERE client = ?").bind(client).fetch_one(db).await?;
+    Ok(found > 0)
+}
+
+/// Notes that a client was let in again by a token for it alone.
+pub async fn let_in_again(db: &mut SqliteConnection, client: &str) -> Result<()> {
+    sqlx::query("DELETE FROM shut_out WHERE client = ?").bind(client).execute(db).await?;
+    Ok(())
+}
+
 /// Whether any key of a client is good no longer.
 pub async fn any_revoked(db: &mut SqliteConnection, client: &str) -> Result<bool> {
     let found: i64 = sqlx::query_scalar("SELECT count(*) FROM revoked WHERE client = ?")

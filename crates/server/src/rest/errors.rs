@@ -96,7 +96,7 @@ fn refused(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::NotReadmitted(_) => (S::FORBIDDEN, "not_readmitted"),
         Refusal::NotProven(_) => (S::CONFLICT, "not_proven"),
         Refusal::ProvenTwice(_) => (S::CONFLICT, "proven_twice"),
-        Refusal::WasRevoked(_) => (S::CONFLICT, "was_revoked"),
+        Refusal::WasRevoked(_) | Refusal::WasShutOut(_) => (S::CONFLICT, "was_revoked"),
         Refusal::Unbelieved(_) => (S::FORBIDDEN, "bad_statement"),
         Refusal::Replayed { .. } => (S::CONFLICT, "replayed"),
         Refusal::NotACarrier(_) => (S::FORBIDDEN, "not_a_carrier"),

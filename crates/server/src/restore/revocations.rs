@@ -50,6 +50,8 @@ impl Restore {
                     rows::revoke(&mut tx, &row).await?;
                 }
             }
+            // It may be that the client was removed, or has another key since: the copy does not say.
+            rows::shut_out(&mut tx, &client, now).await?;
             clients.push(client);
         }
         let did = By::server(now).did("repository.restore", "revocations").after(clients.clone().into());

@@ -47,7 +47,7 @@ async fn enrolment_is_refused_by_name() {
     let taken = other.enrol(&bundle).await;
     assert_eq!(code(&taken), (409, "id_taken"));
     assert!(
-        taken.1["error"]["message"].as_str().unwrap().contains("headwater clients revoke pc-1"),
+        taken.1["error"]["message"].as_str().unwrap().contains("headwater clients remove pc-1"),
         "{taken:?}"
     );
     let request = first.enrolment(&bundle, json!({"client": "pc-3"}));
@@ -168,7 +168,15 @@ async fn a_revoked_client_is_refused_at_once_on_an_open_connection_too() {
     let key = pc.key.fingerprint().to_string();
     assert_eq!(fleet_part(&server).await["revoked"], json!([{"client": "pc-1", "key": key}]));
     let mut new = Endpoint::new("pc-1", &bundle);
-    assert_eq!(new.enrol(&bundle).await.0, 200, "the id is free for another key");
+    let refused = new.enrol(&bundle).await;
+    assert_eq!(code(&refused), (409, "was_revoked"), "a shared token does not free the id");
+    let told = refused.1["error"]["message"].as_str().unwrap();
+    assert!(told.contains("headwater clients enrol-bundle --client pc-1"), "{told}");
+    let key = new.key.fingerprint().to_string();
+    let strangers = server.get("/api/v1/strangers").await["items"].clone();
+    assert!(strangers.as_array().unwrap().iter().any(|it| (&it["key"], &it["reason"]) == (&json!(key), &json!("revoked"))));
+    let own = server.bundle(json!({"client": "pc-1"})).await;
+    assert_eq!(new.enrol(&own).await.0, 200, "a token for it alone does");
     // When its certificate has run out, nobody needs to be told any more.
     server.running.app().run_signing(now() + SignedDuration::from_hours(24 * 91)).await;
     let signed = std::fs::read_dir(server.repository(Class::Settings).join("targets")).unwrap();
@@ -183,6 +191,27 @@ async fn a_removed_client_is_revoked() {
     server.ok("DELETE", "/api/v1/clients/pc-1", None).await;
     assert_eq!(pc.get("/settings/metadata/timestamp.json").await, (403, "revoked".to_owned()));
     assert_eq!(fleet_part(&server).await["revoked"][0]["client"], "pc-1");
+    let bundle = server.bundle(json!({})).await;
+    assert_eq!(Endpoint::new("pc-1", &bundle).enrol(&bundle).await.0, 200, "the id is free for a new enrolment");
+}
+
+#[tokio::test]
+async fn who_was_revoked_is_not_let_in_by_being_removed_and_is_free_once_it_came_back() {
+    let server = Server::start().await;
+    let shared = server.bundle(json!({"uses": 3})).await;
+    assert_eq!(Endpoint::new("pc-1", &shared).enrol(&shared).await.0, 200);
+    server.ok("POST", "/api/v1/clients/pc-1/revoke", None).await;
+    server.ok("DELETE", "/api/v1/clients/pc-1", None).await;
+    let server = server.restart().await;
+    let comes = async |bundle: &headwater_api::bundle::EnrolBundle| {
+        let mut pc = Endpoint::new("pc-1", bundle);
+        pc.follow(&server);
+        pc.enrol(bundle).await
+    };
+    assert_eq!(code(&comes(&shared).await), (409, "was_revoked"));
+    assert_eq!(comes(&server.bundle(json!({"client": "pc-1"})).await).await.0, 200);
+    server.ok("DELETE", "/api/v1/clients/pc-1", None).await;
+    assert_eq!(comes(&shared).await.0, 200, "it was let in since");
 }
 
 #[tokio::test]

@@ -26,6 +26,8 @@ pub struct Known<'a> {
     pub of_key: Option<&'a IdentityRow>,
     /// The key was revoked.
     pub revoked: bool,
+    /// An administrator revoked a client of this id, and none was let in by a token of its own since.
+    pub shut_out: bool,
 }
 
 /// How somebody is let in.
@@ -33,7 +35,7 @@ pub struct Known<'a> {
 pub enum Admission {
     /// It is enrolled with this key already; the answer was lost on the way. No use of a token is spent.
     Again,
-    /// It is new, or its former key was revoked. Its domain is the token's, whatever it says (D1).
+    /// It is new, or nobody has its id any more. Its domain is the token's, whatever it says (D1).
     New(TokenRow),
     /// It comes with a new key, by a token for it alone: the former key is revoked.
     Instead(TokenRow),
@@ -73,6 +75,9 @@ pub fn admit(asking: Asking<'_>, known: Known<'_>, now: Timestamp) -> Result<Adm
     }
     if let Some(other) = known.of_key {
         return Err(Refusal::KeyTaken(other.client.clone()));
+    }
+    if known.shut_out && token.client.is_none() {
+        return Err(Refusal::WasRevoked(asking.client.to_owned()));
     }
     match known.of_client {
         None => Ok(Admission::New(token.clone())),
@@ -124,8 +129,17 @@ mod tests {
         revoked: bool,
         expected: &str,
     ) {
-        let known =
-            Known { token: token.as_ref(), of_client: of_client.as_ref(), of_key: of_key.as_ref(), revoked };
+        let known = Known {
+            token: token.as_ref(),
+            of_client: of_client.as_ref(),
+            of_key: of_key.as_ref(),
+            revoked,
+            shut_out: false,
+        };
+        check_known(known, expected);
+    }
+
+    fn check_known(known: Known<'_>, expected: &str) {
         let told = match admit(Asking { client: "pc", key: "k" }, known, NOW) {
             Ok(Admission::Again) => "again".to_owned(),
             Ok(Admission::New(token)) => format!("new in {}", token.domain),
@@ -133,6 +147,19 @@ mod tests {
             Err(refusal) => refusal.to_string(),
         };
         assert!(told.starts_with(expected), "{told}");
+    }
+
+    #[test]
+    fn who_was_revoked_comes_back_by_a_token_of_its_own_alone() {
+        let check = |token: Option<TokenRow>, revoked: bool, expected: &str| {
+            let known = Known { token: token.as_ref(), of_client: None, of_key: None, revoked, shut_out: true };
+            check_known(known, expected);
+        };
+        check(Some(token(None, 1, 60)), false, "client pc was revoked; to come back it enrols with");
+        check(Some(token(Some("pc"), 1, 60)), false, "new in root/paris");
+        check(Some(token(Some("pc"), 1, 60)), true, "this key was revoked");
+        check(None, false, "the enrolment token is not known");
+        check(Some(token(None, 0, 60)), false, "the enrolment token is used up");
     }
 
     #[test]

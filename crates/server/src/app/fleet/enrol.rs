@@ -204,6 +204,7 @@ impl App {
             of_client: of_client.as_ref(),
             of_key: of_key.as_ref(),
             revoked: rows::is_revoked(tx, &key).await?,
+            shut_out: rows::is_shut_out(tx, request.client.as_str()).await?,
         };
         let admission = admit(Asking { client: request.client.as_str(), key: &key }, known, now)?;
         let same = matches!(admission, Admission::Again).then_some(of_key).flatten();
@@ -235,6 +236,9 @@ impl App {
         };
         let domain = self.nearest_domain(&token.domain).await?;
         tokens::use_once(tx, token.number).await?;
+        if token.client.is_some() {
+            rows::let_in_again(tx, client).await?;
+        }
         match self.db.client(client).await? {
             Some(_) => client_rows::set_domain(tx, client, &domain).await?,
             None => {
@@ -345,7 +349,7 @@ fn answer_body(
 
 fn reason(refusal: &Refusal) -> &'static str {
     match refusal {
-        Refusal::KeyRevoked => "revoked",
+        Refusal::KeyRevoked | Refusal::WasRevoked(_) => "revoked",
         Refusal::IdTaken(_) | Refusal::KeyTaken(_) => "other_key",
         Refusal::BadToken(_) => "bad_token",
         _ => "unknown",

@@ -64,7 +64,7 @@ fn judge<'a>(
         return Err(Refusal::IdTaken(client.to_owned()));
     }
     if known.revoked {
-        return Err(Refusal::WasRevoked(client.to_owned()));
+        return Err(Refusal::WasShutOut(client.to_owned()));
     }
     let one = match proven {
         [] => return Err(Refusal::NotProven(client.to_owned())),

@@ -12,7 +12,8 @@ use crate::error::{Refusal, Result};
 use crate::limits::{REVOKED_SIGNED_MAX, REVOKED_WARNED_MIN};
 
 impl App {
-    /// Revokes a client's key. The client stays in the registry, with its reports; to come back it enrols anew.
+    /// Revokes a client's key. The client stays in the registry, with its reports; to come back it enrols anew, by a
+    /// token for it alone.
     ///
     /// # Errors
     /// Refusals when it is not known, or has no key.
@@ -23,6 +24,7 @@ impl App {
         let mut tx = self.db.begin().await?;
         let identity = rows::of_client(&mut tx, id).await?.ok_or_else(|| Refusal::NoKey(id.to_owned()))?;
         let revoked = revoke(&mut tx, &identity, now).await?;
+        rows::shut_out(&mut tx, id, now).await?;
         let staged = self.stage_fleet(&mut tx, std::slice::from_ref(&client.domain), now).await?;
         let did = by.did("client.revoke", id).before(json!({"key": revoked.key, "until": revoked.until}));
         self.commit(tx, staged.into_iter().collect(), did).await?;
