@@ -59,7 +59,7 @@ enum Command {
         #[arg(long)]
         domain: String,
     },
-    /// Remove a client and its reports, and revoke its key
+    /// Remove a client and its reports, and revoke its key; its id is free for another client, unless it was revoked
     Remove {
         /// The client's id
         id: String,
@@ -73,7 +73,8 @@ enum Command {
         /// The token's number
         number: u64,
     },
-    /// Revoke a client's key: the server refuses it at once, update agents from the policy that is signed now
+    /// Revoke a client's key: the server refuses it at once, update agents from the policy that is signed now. Only a bundle
+    /// for that client alone (`enrol-bundle --client`) admits its id again, also after it was removed
     Revoke {
         /// The client's id
         id: String,

@@ -258,6 +258,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn ids_that_nobody_had_when_revocations_were_not_told_apart_are_taken_for_revoked() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("server.db");
+        let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true).foreign_keys(false);
+        let old = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+        let mut before = migrations();
+        before.migrations.to_mut().retain(|migration| migration.version < 10);
+        before.run(&old).await.unwrap();
+        let rows =
+            "INSERT INTO revoked VALUES ('k1', 'gone', 1, 9), ('k2', 'gone', 2, 9), ('k3', 'back', 1, 9);
+            INSERT INTO identities VALUES ('back', 'k4', '', '', 0, 0, 0, 0, 0, 0)";
+        sqlx::raw_sql(rows).execute(&old).await.unwrap();
+        old.close().await;
+        let key = AuditKey::load_or_make(&folder.path().join("audit.key")).unwrap();
+        let db = Db::open(&path, key).await.unwrap();
+        let mut connection = db.connection().await.unwrap();
+        assert!(identities::is_shut_out(&mut connection, "gone").await.unwrap());
+        assert!(!identities::is_shut_out(&mut connection, "back").await.unwrap());
+    }
+
+    #[tokio::test]
     async fn a_full_disk_does_not_outlast_itself() {
         let folder = tempfile::tempdir().unwrap();
         let key = AuditKey::load_or_make(&folder.path().join("audit.key")).unwrap();

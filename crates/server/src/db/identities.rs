@@ -144,8 +144,10 @@ pub async fn shut_out(db: &mut SqliteConnection, client: &str, now: Timestamp) -
 
 /// Whether only a token for this client alone admits one of its id.
 pub async fn is_shut_out(db: &mut SqliteConnection, client: &str) -> Result<bool> {
-    let found: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM shut_out WHERE client = ?").bind(client).fetch_one(db).await?;
+    let found: i64 = sqlx::query_scalar("SELECT count(*) FROM shut_out WHERE client = ?")
+        .bind(client)
+        .fetch_one(db)
+        .await?;
     Ok(found > 0)
 }
 

@@ -174,7 +174,13 @@ async fn a_revoked_client_is_refused_at_once_on_an_open_connection_too() {
     assert!(told.contains("headwater clients enrol-bundle --client pc-1"), "{told}");
     let key = new.key.fingerprint().to_string();
     let strangers = server.get("/api/v1/strangers").await["items"].clone();
-    assert!(strangers.as_array().unwrap().iter().any(|it| (&it["key"], &it["reason"]) == (&json!(key), &json!("revoked"))));
+    assert!(
+        strangers
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|it| (&it["key"], &it["reason"]) == (&json!(key), &json!("revoked")))
+    );
     let own = server.bundle(json!({"client": "pc-1"})).await;
     assert_eq!(new.enrol(&own).await.0, 200, "a token for it alone does");
     // When its certificate has run out, nobody needs to be told any more.
@@ -192,7 +198,11 @@ async fn a_removed_client_is_revoked() {
     assert_eq!(pc.get("/settings/metadata/timestamp.json").await, (403, "revoked".to_owned()));
     assert_eq!(fleet_part(&server).await["revoked"][0]["client"], "pc-1");
     let bundle = server.bundle(json!({})).await;
-    assert_eq!(Endpoint::new("pc-1", &bundle).enrol(&bundle).await.0, 200, "the id is free for a new enrolment");
+    assert_eq!(
+        Endpoint::new("pc-1", &bundle).enrol(&bundle).await.0,
+        200,
+        "the id is free for a new enrolment"
+    );
 }
 
 #[tokio::test]

@@ -152,7 +152,8 @@ mod tests {
     #[test]
     fn who_was_revoked_comes_back_by_a_token_of_its_own_alone() {
         let check = |token: Option<TokenRow>, revoked: bool, expected: &str| {
-            let known = Known { token: token.as_ref(), of_client: None, of_key: None, revoked, shut_out: true };
+            let known =
+                Known { token: token.as_ref(), of_client: None, of_key: None, revoked, shut_out: true };
             check_known(known, expected);
         };
         check(Some(token(None, 1, 60)), false, "client pc was revoked; to come back it enrols with");
