@@ -109,6 +109,9 @@ pub struct ReadmitAnswer {
     pub domain: String,
     /// Those who are known from now on.
     pub readmitted: Vec<String>,
+    /// Those who were enrolled already, with no other key proven under their id: nothing was to be done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub enrolled_already: Vec<String>,
     /// Those who are not.
     pub refused: Vec<ReadmitRefused>,
 }
@@ -136,7 +139,7 @@ pub struct StrangerView {
     pub client: String,
     /// SHA-256 of the key that it showed, hexadecimal; empty: it showed none.
     pub key: String,
-    /// `unknown`, `revoked`, `other_key`, `bad_token` or `bad_statement`.
+    /// `unknown`, `revoked`, `other_key`, `bad_token`, `bad_statement` or `bad_proof`.
     pub reason: String,
     /// It has proven that it has this key, and that a CA of this fleet has certified it under this id: a client of a
     /// time that the server knows nothing of, or one that was removed then. It can be readmitted.

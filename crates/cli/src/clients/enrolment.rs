@@ -30,7 +30,8 @@ pub struct EnrolBundleArguments {
     /// How long it is good, in seconds, or with s, m, h, d [default: 7d]
     #[arg(long, value_name = "TIME", value_parser = parse_seconds)]
     expires: Option<u32>,
-    /// For this one client, which may come with a new key: its former one is revoked
+    /// For this one client, which may come with a new key: its former one is revoked. Only so a client comes back that
+    /// was revoked
     #[arg(long, value_name = "ID", conflicts_with = "uses")]
     client: Option<String>,
     /// Where to write it, readable for you alone
@@ -150,7 +151,7 @@ pub async fn revoke(console: &Console, id: &str, output: Output) -> Result<(), F
     });
     if !output.is_json() {
         output.note(&format!(
-            "to let it come back: headwater clients enrol-bundle --client {} --out FILE, and there: headwater-client enrol FILE --new-key",
+            "no shared bundle admits that id any more; to let it come back: headwater clients enrol-bundle --client {} --out FILE, and there: headwater-client enrol FILE --new-key",
             one_line(&revoked.client)
         ));
     }
@@ -215,6 +216,11 @@ pub async fn readmit(console: &Console, wanted: ReadmitArguments, output: Output
             .map(|id| format!("readmitted {} to {}", one_line(id), one_line(&answer.domain)))
             .collect();
         lines.extend(
+            answer.enrolled_already.iter().map(|id| {
+                format!("{} is enrolled already, with its key; nothing is to be done", one_line(id))
+            }),
+        );
+        lines.extend(
             answer.refused.iter().map(|one| format!("not {}: {}", one_line(&one.client), one.reason)),
         );
         if lines.is_empty() {
@@ -266,6 +272,7 @@ fn reason(word: &str) -> &str {
         "revoked" => "revoked",
         "other_key" => "another key has its id",
         "bad_token" => "its token admits nobody",
+        "bad_proof" => "showed a certificate that this fleet has not made for it",
         "bad_statement" => "said something that its key did not sign",
         other => other,
     }

@@ -71,6 +71,9 @@ async fn a_client_that_enrolled_after_the_backup_is_readmitted_with_its_key() {
     let answer = server.ok("POST", READMIT, Some(json!({"clients": ["pc-1"], "domain": "root/paris"}))).await;
     assert_eq!(answer["readmitted"], json!(["pc-1"]), "{answer}");
     assert_eq!(stranger(&server, "pc-1").await, Value::Null);
+    let again = server.ok("POST", READMIT, Some(json!({"clients": ["pc-1"], "domain": "root"}))).await;
+    let told = (&again["readmitted"], &again["enrolled_already"], &again["refused"]);
+    assert_eq!(told, (&json!([]), &json!(["pc-1"]), &json!([])), "{again}");
 
     let (status, said) = pc.state(Kind::CheckIn, &pc.check_in_body()).await;
     assert_eq!((status, &said["domain"]), (200, &json!("root/paris")), "{said}");
@@ -88,7 +91,7 @@ async fn a_client_that_enrolled_after_the_backup_is_readmitted_with_its_key() {
 async fn who_must_not_come_back_is_refused_by_name() {
     let server = Server::start().await;
     let mut revoked = Endpoint::enrolled(&server, "revoked", "root").await;
-    for id in ["again", "removed", "taken"] {
+    for id in ["again", "removed", "taken", "stays"] {
         Endpoint::enrolled(&server, id, "root").await;
     }
     for id in ["revoked", "again"] {
@@ -109,14 +112,22 @@ async fn who_must_not_come_back_is_refused_by_name() {
     for client in &mut since {
         assert_eq!(knocks(client, &server).await.0, 403, "{}", client.id);
     }
+    let noted = async |id: &str| stranger(&server, id).await["reason"].clone();
+    assert_eq!((noted("taken").await, noted("twice").await), (json!("other_key"), json!("unknown")));
     assert_eq!(knocks(&mut revoked, &server).await.1["error"]["code"], "revoked");
 
     // Certificates that prove nothing: of a CA that is none of this fleet, and of another client.
     let bundle = server.bundle(json!({})).await;
-    let mut forger = Endpoint::new("forged", &bundle);
     let ca = FleetCa::make(now()).unwrap();
-    forger.chain = Some(ca.issue_client(&forger.key.public(), &forger.id, &[], now()).unwrap());
-    assert_eq!(knocks(&mut forger, &server).await.0, 403);
+    // Whether the id is enrolled, the forger does not learn by it: the words are those of a statement without a certificate.
+    for (id, reason) in [("forged", "bad_proof"), ("stays", "bad_proof")] {
+        let mut forger = Endpoint::new(id, &bundle);
+        forger.chain = Some(ca.issue_client(&forger.key.public(), &forger.id, &[], now()).unwrap());
+        let told = knocks(&mut forger, &server).await;
+        assert_eq!((told.0, noted(id).await), (403, json!(reason)));
+        assert_eq!(told, forger.renew().await, "{id}");
+        assert_eq!(stranger(&server, id).await["proven"], false);
+    }
     let mut thief = Endpoint::new("other", &bundle);
     thief.chain.clone_from(&since[5].chain);
     assert_eq!(knocks(&mut thief, &server).await.0, 403);

@@ -43,6 +43,12 @@ pub(crate) fn proof(
     Some((peer.key.to_string(), proof))
 }
 
+/// Whether a renewal holds a certificate, good or bad.
+pub(crate) fn shows_certificate(statement: &Statement) -> bool {
+    let claimed = serde_json::from_str::<RenewalRequest>(statement.claimed_body());
+    claimed.is_ok_and(|claimed| claimed.certificate.is_some())
+}
+
 /// What is known of an id and a key that ask to come back.
 #[derive(Debug, Clone, Copy, Default)]
 struct Known<'a> {
@@ -54,14 +60,26 @@ struct Known<'a> {
     revoked: bool,
 }
 
+/// What becomes of one that asks to come back.
+#[derive(Debug)]
+enum Readmission<'a> {
+    /// It comes back with this key.
+    With(&'a Proven),
+    /// It is enrolled, and nobody has proven another key: there is nothing to be done.
+    Already,
+}
+
 /// The decision alone: which of the keys that are proven under an id comes back.
 fn judge<'a>(
     client: &str,
     proven: &[&'a Proven],
     known: Known<'_>,
-) -> std::result::Result<&'a Proven, Refusal> {
-    if known.of_client.is_some() {
-        return Err(Refusal::IdTaken(client.to_owned()));
+) -> std::result::Result<Readmission<'a>, Refusal> {
+    if let Some(identity) = known.of_client {
+        return match proven.iter().all(|one| one.key == identity.key) {
+            true => Ok(Readmission::Already),
+            false => Err(Refusal::IdTaken(client.to_owned())),
+        };
     }
     if known.revoked {
         return Err(Refusal::WasShutOut(client.to_owned()));
@@ -74,7 +92,7 @@ fn judge<'a>(
     };
     match known.of_key {
         Some(other) => Err(Refusal::KeyTaken(other.client.clone())),
-        None => Ok(one),
+        None => Ok(Readmission::With(one)),
     }
 }
 
@@ -104,11 +122,17 @@ impl App {
             }
             .into());
         }
-        let mut answer = ReadmitAnswer { domain, readmitted: Vec::new(), refused: Vec::new() };
+        let mut answer = ReadmitAnswer {
+            domain,
+            readmitted: Vec::new(),
+            enrolled_already: Vec::new(),
+            refused: Vec::new(),
+        };
         for client in ids {
             let of_id: Vec<&Proven> = proven.iter().filter(|one| one.client == client).collect();
             match self.readmit_one(&client, &of_id, &answer.domain, by).await {
-                Ok(()) => answer.readmitted.push(client),
+                Ok(true) => answer.readmitted.push(client),
+                Ok(false) => answer.enrolled_already.push(client),
                 Err(Error::Refused(refusal)) => {
                     answer.refused.push(ReadmitRefused { client, reason: refusal.to_string() });
                 }
@@ -118,7 +142,8 @@ impl App {
         Ok(answer)
     }
 
-    async fn readmit_one(&self, client: &str, proven: &[&Proven], domain: &str, by: &By) -> Result<()> {
+    /// Says whether there was anything to be done.
+    async fn readmit_one(&self, client: &str, proven: &[&Proven], domain: &str, by: &By) -> Result<bool> {
         let now = by.now;
         let mut tx = self.db.begin().await?;
         let of_client = rows::of_client(&mut tx, client).await?;
@@ -128,7 +153,9 @@ impl App {
         };
         revoked |= rows::any_revoked(&mut tx, client).await?;
         let known = Known { of_client: of_client.as_ref(), of_key: of_key.as_ref(), revoked };
-        let Proven { key, proof, .. } = judge(client, proven, known)?;
+        let Readmission::With(Proven { key, proof, .. }) = judge(client, proven, known)? else {
+            return Ok(false);
+        };
         match self.db.client(client).await? {
             Some(_) => client_rows::set_domain(&mut tx, client, domain).await?,
             None => {
@@ -140,7 +167,7 @@ impl App {
         strangers::forget(&mut tx, client, key).await?;
         tx.commit(by.did("client.readmit", client).after(json!({"key": key, "domain": domain}))).await?;
         tracing::info!(client, key, domain, "client readmitted");
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -193,7 +220,8 @@ mod tests {
         let (pc, taken) = (known_as("pc", "other"), known_as("pc-2", "k"));
         let check = |proven: &[&Proven], known: Known<'_>, expected: &str| {
             let told = match judge("pc", proven, known) {
-                Ok(one) => format!("readmitted with {}", one.key),
+                Ok(Readmission::With(one)) => format!("readmitted with {}", one.key),
+                Ok(Readmission::Already) => "enrolled already".to_owned(),
                 Err(refusal) => refusal.to_string(),
             };
             assert!(told.starts_with(expected), "{told}");
@@ -203,6 +231,14 @@ mod tests {
         check(&[&one, &other], Known::default(), "two keys are proven for client pc");
         check(&[&one], Known { revoked: true, ..Known::default() }, "client pc was revoked or removed");
         check(&[&one], Known { of_client: Some(&pc), ..Known::default() }, "another key is enrolled as pc");
+        let same = known_as("pc", "k");
+        check(&[&one], Known { of_client: Some(&same), ..Known::default() }, "enrolled already");
+        check(
+            &[&one, &other],
+            Known { of_client: Some(&same), ..Known::default() },
+            "another key is enrolled",
+        );
+        check(&[], Known { of_client: Some(&pc), ..Known::default() }, "enrolled already");
         check(&[&one], Known { of_key: Some(&taken), ..Known::default() }, "this key is enrolled as pc-2");
     }
 }

@@ -9,7 +9,7 @@ use headwater_policy::ClientId;
 use jiff::Timestamp;
 use sqlx::SqliteConnection;
 
-use super::readmission::proof;
+use super::readmission::{proof, shows_certificate};
 use super::sequence::{Arrival, arrival, rising};
 use crate::app::App;
 use crate::audit::Audit;
@@ -35,6 +35,16 @@ pub(crate) enum Doubt {
     },
     /// Something else failed.
     Failed(Error),
+}
+
+/// The certificate that a statement shows.
+enum Shown {
+    /// None.
+    Nothing,
+    /// One that a CA of this fleet has not made for this client, or whose key has not signed the statement.
+    Forgery,
+    /// A good one.
+    Proof((String, Proof)),
 }
 
 impl<E: Into<Error>> From<E> for Doubt {
@@ -142,9 +152,13 @@ impl App {
             proof: proof.map(Box::new),
         };
         let Some(identity) = rows::of_client(db, client.as_str()).await? else {
-            let proof = match kind {
-                Kind::Renewal => proof(statement, &client, &self.fleet_keys().cas),
-                _ => None,
+            let shown = self.certificate_shown(statement, &client, kind);
+            let proof = match shown {
+                Shown::Proof(proof) => Some(proof),
+                Shown::Forgery => {
+                    return Err(stranger("bad_proof", Refusal::NotEnrolled(client.to_string()), None));
+                }
+                Shown::Nothing => None,
             };
             if let Some((key, _)) = &proof
                 && rows::is_revoked(db, key).await?
@@ -161,7 +175,7 @@ impl App {
             identity.public_key.parse().map_err(|error: headwater_identity::IdentityError| {
                 Error::Corrupt { what: "key of a client", reason: error.to_string() }
             })?;
-        match statement.verify(&client, &key, kind) {
+        match statement.clone().verify(&client, &key, kind) {
             Ok(verified) => Ok((verified, identity)),
             Err(Disbelief::Oversized(max)) => Err(Doubt::from(Refusal::TooLarge {
                 what: "the body of a statement".to_owned(),
@@ -169,10 +183,24 @@ impl App {
                 unit: "bytes",
                 way_out: "no client that works has so much to say at once",
             })),
+            // Whoever says it hears the same, whatever certificate it shows: the list of strangers tells more.
             Err(disbelief) => {
-                Err(stranger("bad_statement", Refusal::Unbelieved(disbelief.to_string()), None))
+                let (reason, proof) = match self.certificate_shown(statement, &client, kind) {
+                    Shown::Proof(proof) => ("other_key", Some(proof)),
+                    Shown::Forgery => ("bad_proof", None),
+                    Shown::Nothing => ("bad_statement", None),
+                };
+                Err(stranger(reason, Refusal::Unbelieved(disbelief.to_string()), proof))
             }
         }
+    }
+
+    /// What certificate a statement shows that is not believed by a key that is known.
+    fn certificate_shown(&self, statement: Statement, client: &ClientId, kind: Kind) -> Shown {
+        if kind != Kind::Renewal || !shows_certificate(&statement) {
+            return Shown::Nothing;
+        }
+        proof(statement, client, &self.fleet_keys().cas).map_or(Shown::Forgery, Shown::Proof)
     }
 
     /// Notes the stranger, if that is what it was about; says what it is told.
