@@ -215,6 +215,7 @@ pub async fn run(arguments: KeysArguments, output: Output) -> Result<Exit, Failu
                         "`rotate ca`, `answer` and `seal` go alone: no root key signs them",
                     ));
                 }
+                refuse_ignored(&place, &holders)?;
                 fleet::rotate(&place.open()?, *fleet, at_once, output).await?;
                 return Ok(Exit::Done);
             }
@@ -238,6 +239,22 @@ pub async fn run(arguments: KeysArguments, output: Output) -> Result<Exit, Failu
         Command::ImportRoot { files, place } => import(&files, &place, now, output).await?,
     }
     Ok(Exit::Done)
+}
+
+/// Refuses what `rotate ca`, `answer` and `seal` have no use for: whoever gave it meant something by it.
+fn refuse_ignored(place: &PlaceArguments, holders: &Holders) -> Result<(), Failure> {
+    let given = [
+        ("--root-keys", !holders.root_keys.is_empty()),
+        ("--passphrase-file", holders.passphrases.is_given()),
+        ("--class", place.names_class()),
+    ];
+    match given.into_iter().find(|(_, given)| *given) {
+        Some((flag, _)) => Err(Failure::bad_input(format!(
+            "{flag} does not go with `rotate ca`, `answer` and `seal`: these keys are of no class, and no root key signs them"
+        ))
+        .with_way_out("leave it out")),
+        None => Ok(()),
+    }
 }
 
 /// Makes the holders' keys and moves the roots to them. Run again after a failure, it goes on where it was.

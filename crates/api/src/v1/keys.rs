@@ -137,4 +137,7 @@ pub struct KeyRotated {
 pub struct CaRotated {
     /// The number of the new one, which counts from 1.
     pub number: u64,
+    /// Those before it were given up.
+    #[serde(default)]
+    pub at_once: bool,
 }

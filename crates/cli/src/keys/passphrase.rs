@@ -19,6 +19,11 @@ pub struct PassphraseFiles {
 }
 
 impl PassphraseFiles {
+    /// Whether any is given.
+    pub fn is_given(&self) -> bool {
+        !self.files.is_empty()
+    }
+
     /// The passphrase that opens the key folder `index` of several, which is at `folder`.
     pub fn known(&self, index: usize, folder: &Path) -> Result<Passphrase, Failure> {
         let text = match self.file(index)? {

@@ -57,6 +57,11 @@ impl PlaceArguments {
         }
     }
 
+    /// Whether a class is named.
+    pub fn names_class(&self) -> bool {
+        self.class.is_some()
+    }
+
     /// The classes that are meant.
     pub fn classes(&self) -> Vec<Class> {
         match (self.class, &self.repository) {

@@ -132,6 +132,18 @@ fn holders_sign_on_machines_of_their_own() {
     assert!(here.join("h/holder-3/roots/components/3.root.json").exists());
 }
 
+/// What would be ignored is refused by name: whoever gave it meant something by it.
+#[test]
+fn the_fleets_own_keys_are_replaced_without_root_keys() {
+    let folder = world();
+    for what in ["ca", "answer", "seal"] {
+        let flag = |flag: &str| format!("rotate {what} {flag}");
+        refused(folder.path(), &flag("--root-keys root"), 2, &["--root-keys", "leave it out"]);
+        refused(folder.path(), &flag("--passphrase-file one"), 2, &["--passphrase-file", "leave it out"]);
+        refused(folder.path(), &flag("--class programs"), 2, &["--class", "leave it out"]);
+    }
+}
+
 /// The moments at which a change of keys can break off are those between two files that it writes.
 #[test]
 fn a_rotation_that_crashed_is_ended_by_the_next_command() {

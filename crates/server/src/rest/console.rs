@@ -557,7 +557,8 @@ async fn rotate_ca(
     Asked(query): Asked<RotateCaQuery>,
 ) -> Result<Json<CaRotated>> {
     let former = if query.at_once { FormerCas::GivenUp } else { FormerCas::StayGood };
-    Ok(Json(CaRotated { number: app.rotate_ca(former, &by).await? }))
+    let at_once = former == FormerCas::GivenUp;
+    Ok(Json(CaRotated { number: app.rotate_ca(former, &by).await?, at_once }))
 }
 
 async fn rotate_answer_key(State(app): Server, by: By) -> Result<Json<KeyRotated>> {

@@ -35,7 +35,7 @@ async fn a_ca_that_was_stolen_is_given_up_at_once_and_clients_prove_their_key() 
     let stolen = FleetCa::from_pem(&stolen).unwrap();
     let before = fleet_part(&server).await["ca"].clone();
 
-    assert_eq!(server.ok("POST", AT_ONCE, None).await["number"], 2);
+    assert_eq!(server.ok("POST", AT_ONCE, None).await, json!({"number": 2, "at_once": true}));
     let fleet = fleet_part(&server).await;
     assert_eq!(fleet["ca"].as_array().unwrap().len(), 1, "the new one alone");
     assert_eq!(fleet["given_up_ca"], before);
@@ -95,6 +95,35 @@ async fn the_answer_key_is_replaced_and_clients_of_all_ages_believe_answers() {
     let first = first[0].as_str().unwrap().parse().unwrap();
     assert_eq!(status, 200);
     assert!(answer.verify(&[first], &old.id, Kind::CheckIn, number).is_err());
+}
+
+#[tokio::test]
+async fn the_answer_key_is_not_rotated_away_from_under_bundles() {
+    let server = Server::start().await;
+    let bundle = server.bundle(json!({"uses": 3})).await;
+    for _ in 0..ANSWER_KEYS_FORMER_MAX {
+        server.ok("POST", "/api/v1/keys/answer/rotate", None).await;
+    }
+    assert_eq!(
+        Endpoint::new("pc-1", &bundle).enrol(&bundle).await.0,
+        200,
+        "the oldest answer key still signs"
+    );
+    let keys = fleet_part(&server).await["answer_keys"].clone();
+    let told = server.refused("POST", "/api/v1/keys/answer/rotate", None, 400, "invalid_request").await;
+    let told = told["message"].as_str().unwrap();
+    assert!(
+        told.contains("rotate again after") && told.contains("headwater clients revoke-token 1"),
+        "{told}"
+    );
+    assert_eq!(fleet_part(&server).await["answer_keys"], keys, "nothing was changed");
+    let server = server.restart().await;
+    let mut pc = Endpoint::new("pc-2", &bundle);
+    pc.follow(&server);
+    assert_eq!(pc.enrol(&bundle).await.0, 200);
+    // Whom the bundle lets in no more does not have to believe an answer.
+    server.ok("DELETE", "/api/v1/enrol-tokens/1", None).await;
+    server.ok("POST", "/api/v1/keys/answer/rotate", None).await;
 }
 
 #[tokio::test]

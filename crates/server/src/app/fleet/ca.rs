@@ -144,7 +144,8 @@ async fn drop_oldest(tx: &mut crate::db::Tx, former: FormerCas, now: Timestamp) 
     if now < made + life && former == FormerCas::StayGood {
         return Err(Refusal::invalid(format!(
             "the fleet CA was rotated {FLEET_CAS_MAX} times within the life of a certificate, and clients still show \
-             some of the oldest; rotate again after {}",
+             some of the oldest; rotate again after {}, or give up all CAs before the new one with `headwater keys rotate ca \
+             --at-once`: each client then gets another certificate by its key",
             made + life
         ))
         .into());

@@ -28,6 +28,14 @@ pub fn answers(keys: &Path) -> Result<Vec<AnswerKey>> {
     files.iter().map(|(_, path)| read_key(path, AnswerKey::from_pem)).collect()
 }
 
+/// When the answer key was replaced that one more rotation gives up; none as long as there is room for another.
+pub fn answer_given_up_next(keys: &Path) -> Result<Option<Timestamp>> {
+    let mut seconds: Vec<i64> = files(keys, ANSWER)?.into_iter().map(|(second, _)| second).collect();
+    seconds.sort_by_key(|second| std::cmp::Reverse(*second));
+    let oldest = seconds.get(ANSWER_KEYS_FORMER_MAX - 1);
+    Ok(oldest.and_then(|second| Timestamp::from_second(*second).ok()))
+}
+
 /// The seal keys that bundles still name; files of the others are removed.
 pub fn seals(keys: &Path, now: Timestamp) -> Result<Vec<SealKey>> {
     let mut held = Vec::new();

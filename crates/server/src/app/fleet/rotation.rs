@@ -3,7 +3,9 @@
 //!
 //! The new key is in its file before anything is told of it: what a crash leaves to tell, the signing job tells.
 
+use headwater_identity::limits::ANSWER_KEYS_FORMER_MAX;
 use headwater_identity::{AnswerKey, SealKey};
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::former;
@@ -12,17 +14,21 @@ use crate::access::By;
 use crate::app::App;
 use crate::data;
 use crate::db::tokens;
-use crate::error::Result;
+use crate::error::{Refusal, Result};
 
 impl App {
     /// Replaces the key that answers are signed with. The signed policy names the new one alone; for those who have not got
     /// that policy yet, answers are signed with the former ones, too. Says the new public key.
     ///
     /// # Errors
-    /// The disk, the database, or no randomness.
+    /// A refusal while bundles admit clients that would not believe an answer any more; the disk, the database, or no
+    /// randomness.
     pub async fn rotate_answer_key(&self, by: &By) -> Result<String> {
         let _change = self.change().await;
         let (old, folder) = (self.fleet_keys(), self.data.fleet_keys());
+        if let Some(replaced) = former::answer_given_up_next(&folder)? {
+            self.refuse_bundles_since(replaced, by.now).await?;
+        }
         let new = AnswerKey::generate().map_err(key_failed("making a key"))?;
         let told = new.public().to_string();
         former::keep_answer(&folder, &old.answer, by.now)?;
@@ -34,6 +40,27 @@ impl App {
         self.commit(tx, staged.into_iter().collect(), did.after(json!({"key": told}))).await?;
         tracing::info!(key = told, "the key that answers are signed with was replaced");
         Ok(told)
+    }
+
+    /// Refuses to give up an answer key that was replaced at `replaced`, while bundles made before that admit somebody.
+    async fn refuse_bundles_since(&self, replaced: Timestamp, now: Timestamp) -> Result<()> {
+        let mut admitting = self.tokens(now).await?;
+        admitting.retain(|token| token.made <= replaced);
+        let (Some(oldest), Some(last)) =
+            (admitting.last(), admitting.iter().map(|token| token.expires).max())
+        else {
+            return Ok(());
+        };
+        Err(Refusal::invalid(format!(
+            "the key that answers are signed with was replaced {ANSWER_KEYS_FORMER_MAX} times since enrolment token {} was \
+             made, and who enrols with its bundle would not believe one more; rotate again after {last}, or revoke the \
+             tokens made until {replaced} ({} of them: `headwater clients tokens`, `headwater clients revoke-token {}`) and \
+             make new bundles",
+            oldest.number,
+            admitting.len(),
+            oldest.number,
+        ))
+        .into())
     }
 
     /// Replaces the key that enrolments are sealed to. Bundles that name the former one are good until they end. Says the
