@@ -16,14 +16,14 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use headwater_policy::Class;
-use headwater_repo::{Expiry, KeyRing, Published, Role, layout};
+use headwater_repo::{Expiry, FileEntry, KeyRing, Published, Release, Role, layout};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use self::folder::Folder;
 use self::increments::Standing;
 use self::keys::KeyFolder;
-use self::publish::NewRelease;
+use self::publish::{NewRelease, Outcome};
 use crate::failure::{Exit, Failure};
 use crate::limits::LIFE_DAYS_MAX;
 use crate::output::{Output, bytes, counted, time};
@@ -324,9 +324,16 @@ fn publish_release(
     let new = NewRelease { name: &arguments.name, version: &arguments.version, options: &options };
     let folder = arguments.place.open().with_expiry(arguments.keys.lives.expiry());
     let content = || publish::bodies(&folder, &package, &progress, stop);
-    let release = publish::publish(&folder, &ring, &new, content, now);
+    let is_same = |files: &[FileEntry]| publish::is_same(&package, files, stop);
+    let outcome = publish::publish(&folder, &ring, &new, content, is_same, now);
     progress.finish();
-    let release = release?;
+    let release = match outcome? {
+        Outcome::New(release) => release,
+        Outcome::Again(release) => {
+            published_before(arguments, &release, output);
+            return Ok(Exit::Done);
+        }
+    };
     if !output.is_json() {
         output.note(&format!(
             "published {} {} as release {} ({} files, {})",
@@ -353,6 +360,22 @@ fn publish_release(
         format!("{} ({size}) joined it", counted(count, "increment"))
     });
     Ok(told(&standing, output))
+}
+
+/// As at a server: nothing is signed, and what lacked of the bodies is there again.
+fn published_before(arguments: &PublishArguments, release: &Release, output: Output) {
+    let answer = json!({
+        "name": arguments.name,
+        "sequence": release.sequence.get(),
+        "version": release.version.as_str(),
+        "files": release.files,
+        "size": release.size,
+        "again": true,
+    });
+    output.result(&answer, |_| {
+        let (name, version, sequence) = (&arguments.name, &release.version, release.sequence);
+        format!("{name} {version} was published before, as release {sequence} with the same content; nothing was changed")
+    });
 }
 
 fn go_on(

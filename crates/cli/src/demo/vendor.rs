@@ -22,7 +22,7 @@ use crate::repository::ceremony::{first_root, init};
 use crate::repository::folder::Folder;
 use crate::repository::increments;
 use crate::repository::keys::KeyFolder;
-use crate::repository::publish;
+use crate::repository::publish::{self, Outcome};
 use crate::stop::Stop;
 
 /// The vendor source.
@@ -76,7 +76,8 @@ impl Vendor {
     ) -> Result<u64, Failure> {
         let options = headwater_api::v1::PublishOptions::default();
         let new = publish::NewRelease { name: &release.name, version: &release.version, options: &options };
-        let published = publish::publish(&self.folder, &self.ring, &new, || Ok(files), now)?;
+        let outcome = publish::publish(&self.folder, &self.ring, &new, || Ok(files), |_| Ok(false), now)?;
+        let (Outcome::New(published) | Outcome::Again(published)) = outcome;
         Ok(published.size)
     }
 

@@ -197,7 +197,7 @@ impl Lineup {
 }
 
 /// A manifest, as published.
-fn manifest(
+pub fn manifest(
     folder: &Folder,
     present: &Published,
     component: &ComponentName,

@@ -1,14 +1,14 @@
 //! Publishing into a static repository: bodies, manifest, signatures; and the way back.
 
 use std::fs;
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Read as _};
 use std::path::Path;
 
 use headwater_api::v1::PublishOptions;
 use headwater_delta as delta;
 use headwater_repo::{
-    Body, BodyFormat, ComponentName, Digest, Draft, FileEntry, FilePath, Hook, KeyRing, Manifest, Published,
-    Release, ReleaseList, Sequence, VersionText, layout, roll_back, stage_release,
+    Body, BodyFormat, ComponentName, Digest, Draft, FileEntry, FilePath, Hasher, Hook, KeyRing, Manifest,
+    Published, Release, ReleaseList, Sequence, VersionText, layout, roll_back, stage_release,
 };
 use jiff::Timestamp;
 
@@ -18,6 +18,9 @@ use crate::failure::{Failure, chain};
 use crate::pack::{Package, PackedFile};
 use crate::progress::Progress;
 use crate::stop::Stop;
+
+/// Bytes that are read at once.
+const READ_BYTES: usize = 64 * 1024;
 
 /// What to publish.
 #[derive(Debug)]
@@ -30,15 +33,30 @@ pub struct NewRelease<'a> {
     pub options: &'a PublishOptions,
 }
 
+/// What became of a release that was to be published.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It is the current one.
+    New(Release),
+    /// It was published before, with the same content: only bodies that lacked were written.
+    Again(Release),
+}
+
 /// Publishes a release as the current one. `content` writes its bodies, as [`bodies`] does, once nothing else stands
-/// against it. Of increments it has those that are there already; [`increments::make`] makes more.
+/// against it; `is_same` says whether it has the files of another. Of increments it has those that are there already;
+/// [`increments::make`] makes more.
 pub fn publish(
     folder: &Folder,
     ring: &KeyRing,
     new: &NewRelease<'_>,
     content: impl FnOnce() -> Result<Vec<FileEntry>, Failure>,
+    is_same: impl FnOnce(&[FileEntry]) -> Result<bool, Failure>,
     now: Timestamp,
-) -> Result<Release, Failure> {
+) -> Result<Outcome, Failure> {
+    let signed = |hook: &headwater_api::v1::Hook| Hook {
+        command: hook.command.clone(),
+        timeout_seconds: hook.timeout_seconds.into(),
+    };
     let component = component_name(new.name)?;
     let version = VersionText::new(new.version)
         .map_err(|error| Failure::bad_input(format!("version `{}`: {error}", new.version)))?;
@@ -48,8 +66,14 @@ pub fn publish(
     if let Some(taken) =
         list.iter().flat_map(|list| list.releases()).find(|release| release.version == version)
     {
+        let known = increments::manifest(folder, &present, &component, taken.sequence)?;
+        let hooks = (new.options.install.as_ref().map(signed), new.options.probe.as_ref().map(signed));
+        if hooks == (known.install, known.probe) && is_same(&known.files)? {
+            content()?;
+            return Ok(Outcome::Again(taken.clone()));
+        }
         return Err(Failure::failed(format!(
-            "{component} has a release {version} already: number {}",
+            "{component} has a release {version} already, with other content: number {}",
             taken.sequence
         ))
         .with_way_out("give another --version"));
@@ -61,10 +85,6 @@ pub fn publish(
             .sequence
             .next()
             .ok_or_else(|| Failure::failed(format!("{component} has used up its release numbers")))?,
-    };
-    let signed = |hook: &headwater_api::v1::Hook| Hook {
-        command: hook.command.clone(),
-        timeout_seconds: hook.timeout_seconds.into(),
     };
     let manifest = Manifest {
         files: content()?,
@@ -82,7 +102,7 @@ pub fn publish(
     let mut draft = Draft::next(&present);
     let list = stage_release(&mut draft, list.as_ref(), &manifest, now).map_err(refused)?;
     sign(folder, ring, draft, now)?;
-    Ok(list.current().clone())
+    Ok(Outcome::New(list.current().clone()))
 }
 
 /// Makes an earlier release current again and withdraws all later ones.
@@ -184,6 +204,39 @@ pub fn bodies(
         });
     }
     Ok(entries)
+}
+
+/// Whether a package has these files: the same paths, modes and bytes.
+pub fn is_same(package: &Package, files: &[FileEntry], stop: &Stop) -> Result<bool, Failure> {
+    let packed = package.files().unwrap_or_default();
+    if packed.len() != files.len() {
+        return Ok(false);
+    }
+    for one in packed {
+        let known = files.iter().find(|file| file.path.as_str() == one.name);
+        let is_alike =
+            |file: &&FileEntry| file.size == one.size && (file.mode & 0o111 != 0) == one.executable;
+        let Some(known) = known.filter(is_alike) else { return Ok(false) };
+        if digest(one, stop)? != known.sha256 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn digest(file: &PackedFile, stop: &Stop) -> Result<Digest, Failure> {
+    let unreadable = |error: io::Error| match stop.is_told() {
+        true => Failure::failed("it was stopped; nothing was published"),
+        false => Failure::file("read", &file.path, &error),
+    };
+    let mut content = stop.reading(fs::File::open(&file.path).map_err(unreadable)?);
+    let (mut hasher, mut buffer) = (Hasher::new(), vec![0; READ_BYTES]);
+    loop {
+        match content.read(&mut buffer).map_err(unreadable)? {
+            0 => return Ok(hasher.finish()),
+            count => hasher.update(&buffer[..count]),
+        }
+    }
 }
 
 fn write_body(

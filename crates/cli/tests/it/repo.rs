@@ -137,7 +137,9 @@ fn refusals_leave_the_repository_as_it_was() {
     let publish = ["repo", "publish", "public", "--keys", "keys", "rules", "--name"];
     check(&["repo", "init", "public", "--keys", "keys"], 2, "already");
     check(&["repo", "init", "other", "--keys", "keys"], 2, "the keys of another repository");
-    check(&[&publish[..], &["rules", "--version", "1.1"]].concat(), 1, "has a release 1.1 already");
+    fs::write(here.join("rules/base"), "others\n").unwrap();
+    let other = [&publish[..], &["rules", "--version", "1.1"]].concat();
+    check(&other, 1, "has a release 1.1 already, with other content");
     check(&[&publish[..], &["Rules", "--version", "2"]].concat(), 2, "`Rules`");
     check(&[&publish[..], &["rules", "--version", "2", "--install", "x"]].concat(), 2, "--class programs");
     check(&["repo", "rollback", "public", "--keys", "keys", "rules", "--to", "7"], 2, "no release `7`");
@@ -156,6 +158,40 @@ fn refusals_leave_the_repository_as_it_was() {
     check(&["repo", "rotate", "public", "--keys", "keys", "timestamp"], 1, "root key");
     assert_eq!(fs::read(here.join("public/components/metadata/timestamp.json")).unwrap(), before);
     done(here, &["repo", "verify", "public"]);
+}
+
+/// As at a server: what lacks of it is written again, and nothing is signed.
+#[test]
+fn the_same_content_under_the_same_version_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let publish = "repo publish public --keys keys rules --name rules --increments 0 --version";
+    let publish: Vec<&str> = publish.split(' ').collect();
+    done(here, &["repo", "init", "public", "--keys", "keys"]);
+    fs::create_dir(here.join("rules")).unwrap();
+    for version in ["1.0", "1.1"] {
+        fs::write(here.join("rules/base"), format!("rules of {version}\n").repeat(1000)).unwrap();
+        done(here, &[&publish[..], &[version]].concat());
+    }
+    let metadata = here.join("public/components/metadata/timestamp.json");
+    let before = fs::read(&metadata).unwrap();
+    let again = json(here, &[&publish[..], &["1.1"]].concat());
+    assert_eq!((&again["again"], &again["sequence"]), (&Value::Bool(true), &2.into()));
+    assert!(done(here, &[&publish[..], &["1.1"]].concat()).contains("nothing was changed"));
+    assert_eq!(fs::read(&metadata).unwrap(), before);
+    fs::remove_dir_all(here.join("public/components/blobs")).unwrap();
+    assert_eq!(headwater(here, &["repo", "verify", "public"]).exit, 1);
+    done(here, &[&publish[..], &["1.1"]].concat());
+    fs::write(here.join("rules/base"), "rules of 1.0\n".repeat(1000)).unwrap();
+    done(here, &[&publish[..], &["1.0"]].concat());
+    done(here, &["repo", "verify", "public"]);
+    // Another command to run, another bit, another name: another release.
+    let other = [&publish[..], &["1.0", "--probe", "true"]].concat();
+    assert_eq!(headwater(here, &other).exit, 1);
+    fs::rename(here.join("rules/base"), here.join("rules/other")).unwrap();
+    let ran = headwater(here, &[&publish[..], &["1.0"]].concat());
+    assert!(ran.exit == 1 && ran.stderr.contains("give another --version"), "{ran:?}");
+    assert_eq!(fs::read(&metadata).unwrap(), before);
 }
 
 #[cfg(unix)]
