@@ -307,6 +307,9 @@ pub const ATTEMPTS_KEYS_MAX: usize = 10_000;
 /// with many addresses must not fill the disk.
 pub const ATTEMPTS_RECORDED_MAX: u32 = 1000;
 
+/// Releases that the status names whose content is not here; of more it says how many.
+pub const LACKING_NAMED_MAX: usize = 8;
+
 /// Scopes and mapped values of `[oidc]`: what one organisation writes by hand.
 pub const OIDC_SCOPES_MAX: usize = 16;
 /// See [`OIDC_SCOPES_MAX`].
@@ -336,6 +339,9 @@ pub const PROVIDER_PAUSE_SECONDS: i64 = 10;
 
 /// Seconds between two times that its keys are fetched because a token names another: anybody can make one up.
 pub const PROVIDER_KEYS_PAUSE_SECONDS: i64 = 60;
+
+/// Seconds that a token of the identity provider may be ahead of this server's clock: what clocks that are kept differ by.
+pub const PROVIDER_AHEAD_SECONDS_MAX: i64 = 60;
 
 /// Seconds that somebody has for signing in at the identity provider.
 pub const SIGN_IN_SECONDS: i64 = 10 * 60;

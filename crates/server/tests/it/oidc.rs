@@ -165,6 +165,12 @@ async fn what_the_provider_did_not_say_for_this_sign_in_is_not_believed() {
     check("given to another", &says(json!({"azp": "other"})), "wrong_audience").await;
     check("given to this server", &says(json!({"azp": CLIENT_ID})), fine).await;
     check("expired", &says(json!({"exp": second - 1})), "expired").await;
+    let ahead = limits::PROVIDER_AHEAD_SECONDS_MAX;
+    check("issued a little ahead of this clock", &says(json!({"iat": second + ahead - 5})), fine).await;
+    check("issued in the future", &says(json!({"iat": second + ahead + 60})), "not_yet").await;
+    check("good from the future on", &says(json!({"nbf": second + ahead + 60})), "not_yet").await;
+    check("good since a while", &says(json!({"nbf": second - 60})), fine).await;
+    check("good since nobody knows when", &says(json!({"nbf": "soon"})), "bad_token").await;
     check("never expires", &says(json!({"exp": null})), "bad_token").await;
     check("another issuer", &says(json!({"iss": "http://127.0.0.1:1"})), "wrong_issuer").await;
     check(
@@ -316,6 +322,12 @@ async fn a_provider_that_answers_what_it_should_not_is_told_of() {
         check("longer", &padded(path, max + 1), "provider_broken").await;
         check("a fault", &answers(path, 500, "{}"), "provider_broken").await;
         check("a redirect", &answers(path, 302, ""), "provider_broken").await;
+    }
+    for path in ["discovery", "keys", "token"] {
+        let world = World::start().await;
+        answers(path, 302, "{}")(&world.provider);
+        let Err(error) = world.sign_in(&from("10.0.0.1"), |_| {}).await else { panic!("{path}: signed in") };
+        assert!(error.to_string().contains("redirects (HTTP status 302"), "{path}: {error}");
     }
     check("no JSON", &answers("discovery", 200, "hello"), "provider_broken").await;
     check("no JSON", &answers("keys", 200, "hello"), "provider_broken").await;

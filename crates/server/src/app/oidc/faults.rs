@@ -42,6 +42,11 @@ pub enum NotVouched {
         "the identity provider's token has expired; begin again, and check the clocks of both if it stays so"
     )]
     Expired,
+    /// The token is from the future.
+    #[error(
+        "the identity provider's token is good only later ({0}); begin again, and check the clocks of both if it stays so"
+    )]
+    NotYet(String),
     /// No key of the provider made the signature.
     #[error("the identity provider's token is not signed by one of its keys: {0}; begin again")]
     WrongSignature(String),
@@ -78,6 +83,7 @@ impl NotVouched {
             Self::WrongAudience(_) => "wrong_audience",
             Self::WrongNonce => "wrong_nonce",
             Self::Expired => "expired",
+            Self::NotYet(_) => "not_yet",
             Self::WrongSignature(_) => "wrong_signature",
             Self::WrongAlgorithm(_) => "wrong_algorithm",
             Self::BadToken(_) => "bad_token",

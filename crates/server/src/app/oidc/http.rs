@@ -30,6 +30,11 @@ impl Client {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, ProviderFault> {
         let request = request.try_into().map_err(|error| fault(&error))?;
         let mut response = self.0.execute(request).await.map_err(|error| fault(&error))?;
+        if response.status().is_redirection() {
+            let reason =
+                format!("it redirects (HTTP status {}), and no redirect is followed", response.status());
+            return Err(ProviderFault::Broken(reason));
+        }
         if response.status().is_server_error() {
             return Err(ProviderFault::Broken(format!("HTTP status {}", response.status())));
         }

@@ -133,13 +133,15 @@ impl Provider {
         let answer = in_time(self.exchange(config, &said, back, code, &begun.verifier)).await??;
         let no_token = || NotVouched::BadToken("there is none in its answer".to_owned());
         let token = answer.id_token().ok_or_else(no_token)?;
-        match verify(config, &said, token, &begun.nonce) {
+        let verified = match verify(config, &said, token, &begun.nonce) {
             Err(NotVouched::WrongSignature(_)) => {
                 let said = self.said_anew(config, &said, now).await?;
-                Ok(verify(config, &said, token, &begun.nonce)?)
+                verify(config, &said, token, &begun.nonce)?
             }
-            verified => Ok(verified?),
-        }
+            verified => verified?,
+        };
+        refuse_ahead(&verified.claims, now)?;
+        Ok(verified)
     }
 
     async fn exchange(
@@ -285,6 +287,20 @@ fn verify(
     let all = payload.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let all = all.ok_or_else(|| NotVouched::BadToken("its claims are no object".to_owned()))?;
     Ok(Verified { subject: claims.subject().to_string(), claims: all })
+}
+
+/// Clause 10 and RFC 7519, 4.1.5: what was issued, or is good, in the future only is not believed.
+fn refuse_ahead(claims: &Map<String, Value>, now: Timestamp) -> Result<(), NotVouched> {
+    let latest = now.as_second() + limits::PROVIDER_AHEAD_SECONDS_MAX;
+    for claim in ["iat", "nbf"] {
+        let Some(value) = claims.get(claim) else { continue };
+        let second = value.as_f64().ok_or_else(|| NotVouched::BadToken(format!("its {claim} is no time")))?;
+        if second > latest as f64 {
+            let ahead = second - now.as_second() as f64;
+            return Err(NotVouched::NotYet(format!("{claim} is {ahead:.0} s ahead of this server's clock")));
+        }
+    }
+    Ok(())
 }
 
 fn unverified(error: Unverified) -> NotVouched {
