@@ -11,7 +11,7 @@ use crate::audit::Record;
 /// What an administrator may do. Each may all that the ones before may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
-    /// Sees everything but administrators, the audit log and the values of confidential domains.
+    /// Sees everything but administrators, the audit log and what confidential domains keep to themselves.
     Viewer,
     /// Publishes, edits the source list, domains and clients: the day's work. No keys, no administrators.
     Operator,

@@ -1,5 +1,5 @@
 //! What viewers see of confidential domains (I4): that something is set there and under which name, and not to what.
-//! Typed settings are no secrets and are shown.
+//! So with the commands among the typed settings; numbers and switches are no secrets and are shown.
 
 use headwater_api::v1::{DomainSettings, DomainView, SettingChange};
 use headwater_policy::SettingsPart;
@@ -37,11 +37,14 @@ pub(crate) fn seen_by(reader: Role, view: DomainView) -> DomainView {
     let mut effective = view.effective;
     effective.values.values_mut().for_each(|value| *value = Value::from(WITHHELD));
     effective.files.values_mut().for_each(|text| *text = WITHHELD.to_owned());
+    let commands = [&mut effective.settings.probe_command, &mut effective.settings.after_command];
+    commands.into_iter().flatten().for_each(|command| *command = vec![WITHHELD.to_owned()]);
     DomainView { set: without_values(view.set), effective, ..view }
 }
 
 /// What is set, without to what.
 pub(crate) fn without_values(mut set: DomainSettings) -> DomainSettings {
+    set.settings.values_mut().for_each(withhold_command);
     set.values.values_mut().for_each(|value| *value = Value::from(WITHHELD));
     set.files.values_mut().for_each(|text| *text = WITHHELD.to_owned());
     set
@@ -51,9 +54,19 @@ pub(crate) fn without_values(mut set: DomainSettings) -> DomainSettings {
 pub(crate) fn changes_without_values(
     mut diff: Vec<headwater_policy::SettingChange<Value>>,
 ) -> Vec<SettingChange> {
-    for change in diff.iter_mut().filter(|change| change.part != SettingsPart::Setting) {
-        let said = [&mut change.before, &mut change.after];
-        said.into_iter().flatten().for_each(|value| *value = Value::from(WITHHELD));
+    for change in &mut diff {
+        let said = [&mut change.before, &mut change.after].into_iter().flatten();
+        match change.part {
+            SettingsPart::Setting => said.for_each(withhold_command),
+            _ => said.for_each(|value| *value = Value::from(WITHHELD)),
+        }
     }
     changes(diff)
+}
+
+/// Of typed settings commands alone are lists.
+fn withhold_command(setting: &mut Value) {
+    if setting.is_array() {
+        *setting = Value::from(vec![WITHHELD]);
+    }
 }

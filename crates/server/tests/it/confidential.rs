@@ -163,7 +163,11 @@ async fn an_enrolment_that_is_replayed_sets_no_seal_key_back() {
 async fn viewers_see_what_is_set_in_a_confidential_domain_and_not_to_what() {
     let server = world().await;
     set(&server, json!({"values": {"proxy": "s3cret too"}, "files": {"app.conf": "s3cret file"}})).await;
-    let edit = json!({"edit": {"values": {"proxy": "s3cret draft"}}});
+    let commands =
+        json!({"probe_command": ["check", "s3cret probe"], "after_command": ["tell", "s3cret after"]});
+    set(&server, json!({"settings": commands})).await;
+    let edit =
+        json!({"edit": {"values": {"proxy": "s3cret draft"}, "settings": {"probe_command": ["s3cret new"]}}});
     server.ok("POST", "/api/v1/domains/root%2Fparis/drafts/mine/edits", Some(edit)).await;
     // What a draft or an earlier version keeps to itself is kept, whatever is saved now.
     let edit = json!({"edit": {"settings": {"confidential": true}, "values": {"pin": "s3cret pin"}}});
@@ -195,6 +199,12 @@ async fn viewers_see_what_is_set_in_a_confidential_domain_and_not_to_what() {
         assert!(seen.to_string().contains(name), "{path}: {seen}");
         assert!(server.get(&path).await.to_string().contains("s3cret"), "{path}: an admin reads it");
     }
+    // Which typed settings there are, and what is no secret of them, is seen.
+    let paris = see("/api/v1/domains/root%2Fparis").await.1;
+    for (part, name) in [("set", "probe_command"), ("set", "after_command"), ("effective", "probe_command")] {
+        assert_eq!(paris[part]["settings"][name], json!(["(confidential)"]), "{part} {name}");
+    }
+    assert_eq!(paris["effective"]["settings"]["confidential"], true);
     set(&server, json!({"settings": {"confidential": false}})).await;
     assert!(
         !see(&format!("/api/v1/{then}")).await.1.to_string().contains("s3cret"),

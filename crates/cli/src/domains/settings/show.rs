@@ -25,7 +25,7 @@ pub fn domain(domain: &DomainView) -> String {
     });
     let files = domain.effective.files.iter().map(|(name, text)| {
         let from = if domain.set.files.contains_key(name) { "set here" } else { "from above" };
-        vec![format!("file {name}"), format!("{} bytes", text.len()), from.to_owned()]
+        vec![format!("file {name}"), file(text), from.to_owned()]
     });
     let rows = typed.chain(values).chain(files).collect();
     let heading = format!(
@@ -46,16 +46,20 @@ pub fn domain(domain: &DomainView) -> String {
     format!("{heading}\n{}{drafts}", table(&["setting", "value", "where"], rows, "no settings"))
 }
 
+/// A file as a table shows it. What the server keeps from the reader has no length.
+fn file(text: &str) -> String {
+    match text {
+        "(confidential)" => text.to_owned(),
+        text => format!("{} bytes", text.len()),
+    }
+}
+
 /// What an earlier version set.
 pub fn saved(saved: &SavedSettings) -> String {
     let comment = if saved.comment.is_empty() { String::new() } else { format!(": {}", saved.comment) };
     let typed = saved.set.settings.iter().map(|(key, value)| vec![key.clone(), value.to_string()]);
     let values = saved.set.values.iter().map(|(key, value)| vec![format!("value {key}"), value.to_string()]);
-    let files = saved
-        .set
-        .files
-        .iter()
-        .map(|(name, text)| vec![format!("file {name}"), format!("{} bytes", text.len())]);
+    let files = saved.set.files.iter().map(|(name, text)| vec![format!("file {name}"), file(text)]);
     let rows = typed.chain(values).chain(files).collect();
     format!(
         "{}, settings version {} of {}{}\n{}",
@@ -135,4 +139,27 @@ pub fn history(answer: &SettingsHistoryAnswer) -> String {
         vec![item.version.to_string(), time(item.saved), item.items.to_string(), item.comment.clone()]
     });
     table(&["version", "saved", "set here", "comment"], rows.collect(), "nothing was saved yet")
+}
+
+#[cfg(test)]
+mod tests {
+    use headwater_api::v1::DomainSettings;
+
+    use super::*;
+
+    #[test]
+    fn what_is_kept_from_a_reader_has_no_length() {
+        let files = [("a.conf", "(confidential)"), ("b.conf", "four")];
+        let files = files.map(|(name, text)| (name.to_owned(), text.to_owned())).into();
+        let saved = SavedSettings {
+            domain: "root".to_owned(),
+            version: 1,
+            saved: jiff::Timestamp::UNIX_EPOCH,
+            comment: String::new(),
+            set: DomainSettings { files, ..DomainSettings::default() },
+        };
+        let text = super::saved(&saved);
+        assert!(text.contains("(confidential)") && text.contains("4 bytes"), "{text}");
+        assert!(!text.contains("14 bytes"), "{text}");
+    }
 }
