@@ -55,7 +55,14 @@ fn main() -> ExitCode {
 
 /// Help and version as asked for; or what is wrong with the arguments, with `--json` as the one object on stdout too.
 fn usage(told: &clap::Error) -> ExitCode {
-    let _ = told.print();
+    if let Err(error) = told.print()
+        && !told.use_stderr()
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        let error = Unsaid(error).into();
+        complain(&error);
+        return ExitCode::from(exit_code(&error));
+    }
     let json = std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json");
     if told.use_stderr() && json {
         let message = told.render().to_string();

@@ -101,18 +101,25 @@ async fn a_stdout_that_takes_nothing_ends_no_command_in_a_panic() {
     let world = World::new().await;
     let client = world.client("pc-1");
     update(&client).await;
-    let status = |stdout: std::process::Stdio| {
+    let data = client.data.to_str().unwrap();
+    let run = |arguments: &[&str], stdout: std::process::Stdio| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_headwater-client"));
-        command.args(["status", "--data"]).arg(&client.data).stdout(stdout);
+        command.args(arguments).stdout(stdout);
         let ran = command.stderr(std::process::Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
         (ran.status.code(), String::from_utf8(ran.stderr).unwrap())
     };
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    assert_eq!(status(writer.into()), (Some(0), String::new()));
-    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let (exit, told) = status(full.into());
-    assert!(exit == Some(4) && told.contains("cannot write to stdout"), "{exit:?}: {told}");
+    assert_eq!(
+        run(&["status", "--data", data], writer.try_clone().unwrap().into()),
+        (Some(0), String::new())
+    );
+    assert_eq!(run(&["--help"], writer.into()), (Some(0), String::new()));
+    for arguments in [&["status", "--data", data][..], &["--help"], &["update", "--help"], &["--version"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let (exit, told) = run(arguments, full.into());
+        assert!(exit == Some(4) && told.contains("cannot write to stdout"), "{arguments:?} {exit:?}: {told}");
+    }
 }
 
 /// Whatever a run reads whole is no longer than its limit: one byte more is refused by name.
