@@ -82,7 +82,7 @@ pub async fn run(arguments: ReleasesArguments, output: Output) -> Result<Exit, F
             let request = RollbackRequest { to: find(&answer.component, &to)? };
             let path = format!("{}/rollback", which.path());
             let component: ComponentView = console.call(Method::POST, &path, &request).await?;
-            output.result(&component, component_text);
+            output.result(&component, |component| component_text(component, &[]));
             if !output.is_json() {
                 output.note("next: clients go back at their next update; publishing a new release leads forward again");
             }
@@ -156,25 +156,28 @@ fn standing(standing: &IncrementsStanding) -> String {
     }
 }
 
-fn component_text(component: &ComponentView) -> String {
+/// `lacking`: the releases whose content is not all on the server.
+fn component_text(component: &ComponentView, lacking: &[u64]) -> String {
     let rows = component.releases.iter().map(|release| {
         let state = match release.sequence {
             sequence if sequence == component.current => "current",
             sequence if component.withdrawn.contains(&sequence) => "withdrawn",
             _ => "",
         };
+        let content = if lacking.contains(&release.sequence) { "lacking" } else { "here" };
         vec![
             release.sequence.to_string(),
             release.version.clone(),
             release.files.to_string(),
             bytes(release.size),
             time(release.published),
+            content.to_owned(),
             state.to_owned(),
         ]
     });
     let heading = format!("{} {}", component.class, component.name);
-    let body =
-        table(&["release", "version", "files", "size", "published", "state"], rows.collect(), "no releases");
+    let headings = ["release", "version", "files", "size", "published", "content", "state"];
+    let body = table(&headings, rows.collect(), "no releases");
     format!("{heading}\n{body}")
 }
 
@@ -198,5 +201,15 @@ fn answer_text(answer: &ComponentAnswer) -> String {
     };
     let rows = answer.increments.iter().map(row).collect();
     let increments = table(&["from", "to", "file", "size", "state"], rows, "none");
-    format!("{}\n\nincrements\n{increments}", component_text(&answer.component))
+    let component = component_text(&answer.component, &answer.lacking);
+    let lacks = match (answer.lacking.is_empty(), answer.component.from_vendor) {
+        (true, _) => "",
+        (false, true) => {
+            "\nlacking: clients cannot fetch all of it here; `headwater vendor sync` takes it again"
+        }
+        (false, false) => {
+            "\nlacking: clients cannot fetch all of it here; publish the same content again under the same version"
+        }
+    };
+    format!("{component}{lacks}\n\nincrements\n{increments}")
 }

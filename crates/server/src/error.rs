@@ -150,6 +150,22 @@ pub enum Refusal {
         /// What would help.
         way_out: &'static str,
     },
+    /// The version was that of a release which is no longer published.
+    #[error(
+        "{name} {version} was published as release {sequence} and {}, and a version is never used again; publish under another \
+         version",
+        if *removed { "was removed since (`headwater releases remove`)" } else { "is no longer listed" }
+    )]
+    VersionUsed {
+        /// The component or program.
+        name: String,
+        /// The version.
+        version: String,
+        /// Which release it was.
+        sequence: u64,
+        /// Nothing of that name is published.
+        removed: bool,
+    },
     /// The name belongs to the vendor source.
     #[error("component {0} comes from the vendor source; publish under another name")]
     NameOfVendor(String),

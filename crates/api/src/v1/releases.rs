@@ -117,6 +117,9 @@ pub struct ComponentAnswer {
     /// The increments that there are, and those to be made, the most wanted first. Servers before them say nothing of it.
     #[serde(default)]
     pub increments: Vec<IncrementView>,
+    /// Sequences of releases whose content is not all on the server, the newest first: of the vendor's the current one alone.
+    #[serde(default)]
+    pub lacking: Vec<u64>,
 }
 
 /// One increment: a file as what changed since another (C1).

@@ -19,6 +19,7 @@ use super::{App, CrashPoint};
 use crate::access::By;
 use crate::db::releases::{self as rows, ReleaseRow};
 use crate::error::{Error, Refusal, Result};
+use crate::limits::LACKING_NAMED_MAX;
 
 /// A release about to be published, valid but for its files.
 #[derive(Debug, Clone)]
@@ -236,11 +237,7 @@ impl App {
     /// Refuses a release whose content is not here: of the vendor's releases between two syncs, only what clients need to
     /// leave them is taken.
     fn refuse_absent(&self, class: Class, list: &ReleaseList, sequence: Sequence) -> Result<()> {
-        let Some(bytes) = self.target(class, &list.manifest(sequence))? else { return Ok(()) };
-        let manifest = Manifest::parse(&bytes)
-            .map_err(|error| Error::Corrupt { what: "release manifest", reason: error.to_string() })?;
-        let store = self.store(class);
-        if manifest.files.iter().all(|file| store.has(&file.body.sha256)) {
+        if !self.lacks_content(class, list, sequence)? {
             return Ok(());
         }
         let told = format!(
@@ -272,7 +269,41 @@ impl App {
         let list = self.release_list(class, name)?.ok_or_else(|| no_component(class, name))?;
         let from_vendor = self.db.component(class, name).await?.is_some_and(|row| row.from_vendor);
         let increments = self.increments_of_release(class, name).await?;
-        Ok(ComponentAnswer { component: component_view(class, &list, from_vendor), increments })
+        let mut lacking = Vec::new();
+        for release in list.releases().iter().rev() {
+            // Of the vendor's earlier releases only what clients need is taken.
+            let wanted = !from_vendor || release.sequence == list.current().sequence;
+            if wanted && self.lacks_content(class, &list, release.sequence)? {
+                lacking.push(release.sequence.get());
+            }
+        }
+        Ok(ComponentAnswer { component: component_view(class, &list, from_vendor), increments, lacking })
+    }
+
+    /// What is to be known of current releases whose content is not all here: after a restore from a backup without bodies.
+    pub(crate) async fn lacking_warning(&self) -> Result<Option<String>> {
+        let (mut own, mut theirs) = (Vec::new(), Vec::new());
+        for class in [Class::Components, Class::Programs] {
+            for row in self.db.components(class).await? {
+                let name = ComponentName::new(row.name)
+                    .map_err(|error| Error::Corrupt { what: "component name", reason: error.to_string() })?;
+                let Some(list) = self.release_list(class, &name)? else { continue };
+                if self.lacks_content(class, &list, list.current().sequence)? {
+                    let named = format!("{class}/{name} {}", list.current().version);
+                    if row.from_vendor { theirs.push(named) } else { own.push(named) }
+                }
+            }
+        }
+        Ok(lacking_warning(&own, &theirs))
+    }
+
+    /// Whether some of a release's bodies are not in the store.
+    fn lacks_content(&self, class: Class, list: &ReleaseList, sequence: Sequence) -> Result<bool> {
+        let Some(bytes) = self.target(class, &list.manifest(sequence))? else { return Ok(false) };
+        let manifest = Manifest::parse(&bytes)
+            .map_err(|error| Error::Corrupt { what: "release manifest", reason: error.to_string() })?;
+        let store = self.store(class);
+        Ok(!manifest.files.iter().all(|file| store.has(&file.body.sha256)))
     }
 
     /// The release list as it is signed now.
@@ -299,8 +330,13 @@ impl App {
         if let Some(row) = known.iter().find(|row| row.version == release.version.as_str()) {
             let sequence =
                 Sequence::new(row.sequence).map_err(|error| Refusal::invalid(error.to_string()))?;
-            let bytes = self.target(class, &layout::manifest(name, sequence))?;
-            let manifest = Manifest::parse(&bytes.ok_or_else(|| version_exists(release))?)
+            let Some(bytes) = self.target(class, &layout::manifest(name, sequence))? else {
+                let removed = self.release_list(class, name)?.is_none();
+                let (name, version) = (name.to_string(), row.version.clone());
+                let used = Refusal::VersionUsed { name, version, sequence: row.sequence, removed };
+                return Err(used.into());
+            };
+            let manifest = Manifest::parse(&bytes)
                 .map_err(|error| Error::Corrupt { what: "release manifest", reason: error.to_string() })?;
             return Ok(Turn::Again(Box::new(manifest)));
         }
@@ -331,6 +367,32 @@ enum Turn {
     Next(Sequence),
     /// The one that has its version already, if the content is the same.
     Again(Box<Manifest>),
+}
+
+/// The sentence alone.
+fn lacking_warning(own: &[String], theirs: &[String]) -> Option<String> {
+    let named = |releases: &[String]| {
+        let more = releases.len().saturating_sub(LACKING_NAMED_MAX);
+        let first = &releases[..releases.len() - more];
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        format!("{}{more}", first.join(", "))
+    };
+    let mut ways = Vec::new();
+    if !own.is_empty() {
+        ways.push(format!(
+            "publish {} again, the same content under the same version or a new release",
+            named(own)
+        ));
+    }
+    if !theirs.is_empty() {
+        ways.push(format!("take {} again with `headwater vendor sync`", named(theirs)));
+    }
+    (!ways.is_empty()).then(|| {
+        format!(
+            "content of current releases is not on this server, and who lacks it cannot fetch it from here: {}",
+            ways.join("; ")
+        )
+    })
 }
 
 fn version_exists(release: &NewRelease) -> Error {
@@ -402,5 +464,24 @@ fn release_view(release: &headwater_repo::Release) -> ReleaseView {
         published: release.published,
         files: release.files,
         size: release.size,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_releases_without_content_are_named_and_no_more() {
+        let releases = |count: usize| (0..count).map(|number| format!("r{number}")).collect::<Vec<_>>();
+        let check = |own: usize, theirs: usize, words: &[&str]| {
+            let told = lacking_warning(&releases(own), &releases(theirs)).unwrap_or_default();
+            assert_eq!(told.is_empty(), words.is_empty(), "{told}");
+            assert!(words.iter().all(|word| told.contains(word)), "{told}");
+        };
+        check(0, 0, &[]);
+        check(1, 0, &["publish r0 again"]);
+        check(0, LACKING_NAMED_MAX, &["r7 again with `headwater vendor sync`"]);
+        check(LACKING_NAMED_MAX + 1, 1, &["r7 and 1 more again", "take r0 again"]);
     }
 }

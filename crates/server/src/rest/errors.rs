@@ -74,6 +74,7 @@ fn refused(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::NotFound { .. } | Refusal::NoKey(_) => (S::NOT_FOUND, "not_found"),
         Refusal::NoVendor => (S::NOT_FOUND, "no_vendor"),
         Refusal::Exists { .. } => (S::CONFLICT, "exists"),
+        Refusal::VersionUsed { .. } => (S::CONFLICT, "version_used"),
         Refusal::NameOfVendor(_) => (S::CONFLICT, "name_of_vendor"),
         Refusal::DraftOutdated { .. } | Refusal::SettingsOutdated { .. } => (S::CONFLICT, "draft_outdated"),
         Refusal::DraftChanged { .. } => (S::CONFLICT, "draft_changed"),

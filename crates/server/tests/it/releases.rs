@@ -155,6 +155,14 @@ async fn what_cannot_be_rolled_back_can_be_taken_out() {
     let app = server.running.app();
     app.collect_garbage(now() + jiff::SignedDuration::from_hours(2)).await.unwrap();
     assert_eq!(files(&server.repository(Class::Components).join("blobs")).len(), 1);
+    // What was removed is not there already, and its version is never used again.
+    for (version, content) in [("1", &b"broken"[..]), ("1", b"mended")] {
+        let upload = format!("{path}?version={version}");
+        let (status, told) = server.upload(&upload, tar(&[("a", content)])).await;
+        assert_eq!((status, &told["error"]["code"]), (409, &json!("version_used")), "{told}");
+        let told = told["error"]["message"].as_str().unwrap();
+        assert!(told.contains("was removed") && told.contains("another version"), "{told}");
+    }
     // Published again it goes on where it stopped, so that clients that had the broken one go forward.
     let answer = server.publish("components", "rules", "2", &[("a", b"whole")]).await;
     assert_eq!(answer["release"]["sequence"], 2);
@@ -172,6 +180,10 @@ async fn the_same_content_under_the_same_version_brings_back_what_lacks() {
     let before = files(&blobs);
     std::fs::remove_dir_all(&blobs).unwrap();
     std::fs::create_dir(&blobs).unwrap();
+    let lacking = async || server.get("/api/v1/releases/components/rules").await["lacking"].clone();
+    let warned = async || server.get("/api/v1/status").await["warnings"].to_string();
+    assert_eq!(lacking().await, json!([2, 1]));
+    assert!(warned().await.contains("components/rules 2"), "{}", warned().await);
     for (content, status) in [(&b"changed"[..], 409), (&b"first"[..], 201)] {
         let (got, answer) = server.upload(UPLOAD, tar(&[("b", b"second"), ("a", content)])).await;
         assert_eq!(got, status, "{answer}");
@@ -185,6 +197,10 @@ async fn the_same_content_under_the_same_version_brings_back_what_lacks() {
     let again = files(&blobs);
     assert_eq!((before.len(), again.len()), (3, 2));
     assert!(again.iter().all(|blob| before.contains(blob)), "{again:?}");
+    assert_eq!(lacking().await, json!([2]));
+    server.upload("/api/v1/releases/components/rules?version=2", tar(&[("a", b"third")])).await;
+    assert_eq!(lacking().await, json!([]));
+    assert!(!warned().await.contains("components/rules"), "{}", warned().await);
 }
 
 fn bad_archives() -> Vec<(&'static str, Vec<u8>, &'static str)> {
