@@ -37,7 +37,7 @@ fn page() -> String {
          | `t.scoped` | a program with an admin's API token for `{}` alone |\n\
          | `socket` | whoever may open the server's local socket |\n\n\
          ## Console plane\n\nIt asks nobody for a certificate: to it, members of the fleet are nobody. Of confidential domains,\n\
-         `viewer` and `t.viewer` are answered which values and files are set and not to what\n\
+         `viewer` and `t.viewer` are answered which values, files and commands are set and not to what\n\
          (`server::confidential`).\n\n\
          ```text\n{console}\n```\n\n\
          ## Fleet plane\n\n*Of another*: with a statement of another client.\n\n```text\n{closed}\n```\n\n\

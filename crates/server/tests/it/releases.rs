@@ -110,7 +110,7 @@ async fn the_last_fifteen_releases_are_kept() {
     assert!(server.target(Class::Components, "rules/1.json").await.is_none());
     // A version that left the list is still taken.
     let (status, answer) = server.upload(UPLOAD, tar(&[("a", b"x")])).await;
-    assert_eq!((status, answer["error"]["code"].as_str()), (409, Some("exists")));
+    assert_eq!((status, answer["error"]["code"].as_str()), (409, Some("version_used")));
 
     let blobs = || files(&server.repository(Class::Components).join("blobs")).len();
     let app = server.running.app();
