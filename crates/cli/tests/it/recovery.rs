@@ -411,4 +411,15 @@ fn revocations_of_after_the_backup_come_from_a_copy_of_the_settings() {
     }
     let ran = world.run("clients readmit after --domain root");
     assert!(ran.exit == 1 && ran.stdout.contains("was revoked or removed"), "{ran:?}");
+    world.ok("clients enrol-bundle --domain root --uses 2 --out shared.bundle");
+    for id in ["before", "after"] {
+        let config = Config::new(world.path(&format!("anew/{id}")), id).unwrap();
+        let config = Config { bundle: Some(world.path("shared.bundle")), ..config };
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let told = runtime.block_on(headwater_client::enrol(&config)).unwrap_err().to_string();
+        assert!(
+            told.contains(&format!("client {id} was revoked")),
+            "a shared bundle admits them no more: {told}"
+        );
+    }
 }
