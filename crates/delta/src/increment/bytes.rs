@@ -2,7 +2,7 @@
 //!
 //! Bytes that no copy brings are coded bit by bit. Each bit is foreseen by contexts of several kinds: what was written
 //! just before, what the base has at this place (the expected bytes), what replaced the same bytes of the base before,
-//! and how the file went on when the last bytes were seen before. [`Mixer`]s learn which of them to believe.
+//! and how the file went on when the last bytes were seen before. A [`Mixer`] learns which of them to believe.
 
 use super::history::History;
 use super::model::{Counter, Mixer, filled, squash, stretch};
@@ -21,8 +21,7 @@ pub(super) struct NewBytes {
     rows: Rows<ROWS>,
     alike: Box<[Counter; 256 * 2]>,
     expected: Box<[Counter; 16 << 8]>,
-    by_bits: Mixer<INPUTS, 256>,
-    by_likeness: Mixer<INPUTS, { 40 * 8 }>,
+    mixer: Mixer<INPUTS, { 40 * 8 }>,
     /// Whether each of the last four was as expected.
     trust: usize,
     history: History,
@@ -40,8 +39,7 @@ impl NewBytes {
             rows: Rows::new(rows_log),
             alike: filled(Counter::default()),
             expected: filled(Counter::default()),
-            by_bits: Mixer::new(3000, 10),
-            by_likeness: Mixer::new(3000, 10),
+            mixer: Mixer::new(3000, 10),
             trust: 0,
             history: History::new(),
             table,
@@ -121,17 +119,16 @@ impl NewBytes {
             let told = if agrees { (e >> (7 - i) & 1 | i << 1 | 128) as usize } else { i as usize };
             let expected = self.trust << 8 | told;
             inputs[ROWS + 1] = stretch(self.expected[expected].p());
-            let x = self.by_bits.mix(&inputs, partial as usize)
-                + self.by_likeness.mix(&inputs, (length << 1 | usize::from(agrees)) << 3 | i as usize);
-            let p = squash(x / 2).clamp(32, 65535 - 32) as u32;
+            let likeness = length << 1 | usize::from(agrees);
+            let x = self.mixer.mix(&inputs, likeness << 3 | i as usize);
+            let p = squash(x).clamp(32, 65535 - 32) as u32;
             let bit = coder.bit(byte >> (7 - i) & 1 == 1, p);
             self.rows.learn(&rows, node, &states, bit);
             if let Some(at) = alike {
                 self.alike[at].learn(bit, 250);
             }
             self.expected[expected].learn(bit, 250);
-            self.by_bits.learn(&inputs, bit);
-            self.by_likeness.learn(&inputs, bit);
+            self.mixer.learn(&inputs, bit);
             partial = partial << 1 | u32::from(bit);
         }
         let byte = partial as u8;

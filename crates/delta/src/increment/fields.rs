@@ -90,7 +90,7 @@ pub(super) struct Fields {
 }
 
 /// Bytes of the base between two entries of the index of fields, as a power of two.
-const STEP_LOG: u32 = 12;
+const STEP_LOG: u32 = 10;
 
 impl Fields {
     /// Finds them, `most` at most.
@@ -163,9 +163,8 @@ impl Fields {
     }
 
     /// Those that begin from `from` up to `to`.
-    pub(super) fn within(&self, from: u64, to: u64) -> &[Field] {
-        let first = self.first_from(from);
-        &self.found[first..self.first_from(to).max(first)]
+    pub(super) fn within(&self, from: u64, to: u64) -> impl Iterator<Item = Field> {
+        self.found[self.first_from(from)..].iter().copied().take_while(move |field| u64::from(field.at) < to)
     }
 
     /// Which is the first that begins at `at` or later.

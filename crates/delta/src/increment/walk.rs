@@ -264,7 +264,7 @@ impl<'a, B: ReadAt + ?Sized> Walk<'a, B> {
         self.fields.clear();
         let Some(program) = &self.program else { return length };
         let from = base as u64;
-        self.fields.extend_from_slice(program.fields.within(from, from + length as u64));
+        self.fields.extend(program.fields.within(from, from + length as u64));
         let Some(last) = self.fields.last().copied() else { return length };
         let begin = (i64::from(last.at) - base) as usize;
         if begin + last.width() <= length {

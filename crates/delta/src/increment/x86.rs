@@ -68,7 +68,7 @@ pub(super) fn instruction(code: &[u8]) -> Option<Instruction> {
                     at += 1;
                     Form::ModrmImm8
                 }
-                second => two_byte(second),
+                second => FORMS[1][usize::from(second)],
             }
         }
         0xc5 => {
@@ -85,7 +85,7 @@ pub(super) fn instruction(code: &[u8]) -> Option<Instruction> {
             at += 4;
             vector(map, *code.get(at)?)
         }
-        _ => one_byte(opcode),
+        _ => FORMS[0][usize::from(opcode)],
     };
     operands(code, at + 1, form, short, wide)
 }
@@ -139,7 +139,19 @@ fn operands(code: &[u8], mut at: usize, form: Form, short: bool, wide: bool) -> 
     (length <= code.len() && length <= LENGTH_MAX).then_some(Instruction { length, relative })
 }
 
-fn one_byte(opcode: u8) -> Form {
+/// What follows each opcode of one byte, and of two by the second.
+static FORMS: [[Form; 256]; 2] = {
+    let mut forms = [[Form::Unknown; 256]; 2];
+    let mut opcode = 0;
+    while opcode < 256 {
+        forms[0][opcode] = one_byte(opcode as u8);
+        forms[1][opcode] = two_byte(opcode as u8);
+        opcode += 1;
+    }
+    forms
+};
+
+const fn one_byte(opcode: u8) -> Form {
     match opcode {
         0x00..=0x3f => match opcode & 7 {
             0..=3 => Form::Modrm,
@@ -167,7 +179,7 @@ fn one_byte(opcode: u8) -> Form {
     }
 }
 
-fn two_byte(opcode: u8) -> Form {
+const fn two_byte(opcode: u8) -> Form {
     match opcode {
         0x05..=0x09 | 0x0b | 0x30..=0x35 | 0x37 | 0x77 | 0xa0..=0xa2 | 0xa8..=0xaa | 0xc8..=0xcf => {
             Form::Plain
