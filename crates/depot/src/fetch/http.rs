@@ -130,7 +130,8 @@ impl Http {
         if self.tls_only && matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             let detail = format!(
                 "{url}: it answered {}: it lets this client in no longer; `headwater clients show ID` on the server says \
-                 whether it was revoked or removed, and `headwater-client enrol BUNDLE --new-key` lets it in again",
+                 whether it was revoked or removed, and `headwater-client enrol BUNDLE --new-key` lets it in again, with a \
+                 bundle of `headwater clients enrol-bundle --client ID` where it was revoked",
                 response.status()
             );
             return Err(Fault::new(Reason::HttpStatus, detail));
