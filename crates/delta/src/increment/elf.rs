@@ -49,6 +49,7 @@ impl Machine {
 pub(super) struct Layout {
     pub(super) machine: Machine,
     pub(super) segments: Vec<Segment>,
+    /// In the order of the file, and none over another.
     pub(super) sections: Vec<Section>,
 }
 
@@ -106,6 +107,15 @@ impl Layout {
             }
         }
         layout.sections.sort_by_key(|section| section.offset);
+        // Of parts that overlap the first is looked at: no byte is swept twice, whatever the headers say.
+        let mut end = 0;
+        layout.sections.retain(|section| {
+            let apart = section.offset >= end;
+            if apart {
+                end = section.offset + section.size;
+            }
+            apart
+        });
         Ok(Some(layout))
     }
 
@@ -136,19 +146,32 @@ pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
 mod tests {
     use super::*;
 
+    /// Where the sections are that are looked at in a program with these, each an offset and a size.
+    fn looked_at(sections: &[(u64, u64)]) -> Vec<u64> {
+        let mut file = vec![0; 64 * (1 + sections.len())];
+        file[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        file[18..20].copy_from_slice(&MACHINE_X86_64.to_le_bytes());
+        file[40..48].copy_from_slice(&64_u64.to_le_bytes());
+        file[60..62].copy_from_slice(&(sections.len() as u16).to_le_bytes());
+        for (entry, (offset, size)) in file[64..].chunks_mut(64).zip(sections) {
+            entry[8..16].copy_from_slice(&ALLOCATED.to_le_bytes());
+            entry[24..32].copy_from_slice(&offset.to_le_bytes());
+            entry[32..40].copy_from_slice(&size.to_le_bytes());
+        }
+        let layout = Layout::read(&mut Pages::new(file.as_slice()).unwrap()).unwrap().unwrap();
+        layout.sections.iter().map(|section| section.offset).collect()
+    }
+
+    #[test]
+    fn of_sections_that_overlap_the_first_is_looked_at() {
+        assert_eq!(looked_at(&[(80, 20), (0, 50), (40, 30), (60, 20), (60, 10)]), [0, 60, 80]);
+    }
+
     #[test]
     fn sections_beyond_the_limit_are_not_looked_at() {
-        let check = |sections: u64, looked_at: u64| {
-            let mut file = vec![0; 64 * (1 + sections as usize)];
-            file[..6].copy_from_slice(b"\x7fELF\x02\x01");
-            file[18..20].copy_from_slice(&MACHINE_X86_64.to_le_bytes());
-            file[40..48].copy_from_slice(&64_u64.to_le_bytes());
-            file[60..62].copy_from_slice(&(sections as u16).to_le_bytes());
-            for entry in file[64..].chunks_mut(64) {
-                entry[8..16].copy_from_slice(&ALLOCATED.to_le_bytes());
-            }
-            let layout = Layout::read(&mut Pages::new(file.as_slice()).unwrap()).unwrap().unwrap();
-            assert_eq!(layout.sections.len() as u64, looked_at, "{sections}");
+        let check = |sections: u64, expected: u64| {
+            let found = looked_at(&vec![(0, 0); sections as usize]).len() as u64;
+            assert_eq!(found, expected, "{sections}");
         };
         check(ELF_SECTIONS_MAX - 1, ELF_SECTIONS_MAX - 1);
         check(ELF_SECTIONS_MAX, ELF_SECTIONS_MAX);

@@ -52,10 +52,8 @@ pub(super) enum Kind {
     Astray,
 }
 
-const _: () = assert!(size_of::<Field>() == FIELD_MEMORY);
-
 /// Kinds of fields.
-pub(super) const KINDS: usize = 12;
+pub(super) const KINDS: usize = Kind::Astray as usize + 1;
 
 /// Bytes that are an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +63,8 @@ pub(super) struct Field {
     pub(super) kind: Kind,
     pub(super) origin: Origin,
 }
+
+const _: () = assert!(size_of::<Field>() == FIELD_MEMORY);
 
 impl Field {
     /// Bytes it has.
@@ -102,10 +102,8 @@ impl Fields {
         let mut fields =
             Self { layout, found: Vec::with_capacity(most), before: Vec::new(), origins: vec![0], most };
         go::find(&mut fields, pages)?;
-        // In the order of the file, so that there is little to sort.
-        let mut sections = fields.layout.sections.clone();
-        sections.sort_by_key(|section| section.offset);
-        for section in &sections {
+        // They are in the order of the file, so that there is little to sort.
+        for section in &fields.layout.sections.clone() {
             match (section.executable, section.name.as_slice()) {
                 (true, _) if fields.layout.machine == Machine::A64 => fields.words(section, pages)?,
                 (true, _) => fields.code(section, pages)?,
@@ -133,9 +131,14 @@ impl Fields {
 
     /// Notes a field, unless there are too many.
     pub(super) fn add(&mut self, at: u64, kind: Kind, origin: Origin) {
-        if self.found.len() < self.most {
+        if self.has_room() {
             self.found.push(Field { at: at as u32, kind, origin });
         }
+    }
+
+    /// Whether there may be more.
+    pub(super) fn has_room(&self) -> bool {
+        self.found.len() < self.most
     }
 
     /// Lists an address that fields are relative to.
@@ -243,7 +246,9 @@ impl Fields {
 
     /// Notes that so many words after the page at `at` is the first that tells the rest of its address.
     fn pair(&mut self, at: u64, words: u8) {
-        let page = self.found.iter_mut().rev().take_while(|field| u64::from(field.at) >= at).last();
+        // There is at most one field in each word since.
+        let since = self.found.iter_mut().rev().take(usize::from(words) + 1);
+        let page = since.take_while(|field| u64::from(field.at) >= at).last();
         if let Some(page) = page.filter(|page| page.origin == Origin::Word(0)) {
             page.origin = Origin::Word(words);
         }

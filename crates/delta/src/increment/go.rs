@@ -96,7 +96,7 @@ fn functions<B: ReadAt + ?Sized>(
 ) -> io::Result<()> {
     for i in 0..tables.functions {
         let at = tables.at.saturating_add(i.saturating_mul(8));
-        if at >= tables.end {
+        if at >= tables.end || !fields.has_room() {
             break;
         }
         let mut pair = [0; 8];
