@@ -17,6 +17,9 @@ pub(super) enum Source {
     Learned,
 }
 
+/// Ways in which a prediction comes about.
+pub(super) const SOURCES: usize = Source::Learned as usize + 1;
+
 /// Slots of what was learned.
 const LEARNED: usize = 1 << 16;
 
@@ -42,7 +45,7 @@ struct Piece {
 impl Addresses {
     pub(super) fn new(fields: &Fields, new_segments: Vec<Segment>, ops: &[Op]) -> Self {
         let segments = fields.layout().segments.clone();
-        let mut pieces = Vec::new();
+        let mut pieces = Vec::with_capacity(ops.len() + segments.len());
         let mut at = 0u64;
         for op in ops {
             at += u64::from(op.literal);
@@ -154,11 +157,12 @@ impl Index {
 }
 
 /// The pieces without overlaps: where several claim an address, the longest has it.
+///
+/// What is left of each is in one part, so that the pieces kept take the room of those that were looked at.
 fn longest(mut pieces: Vec<Piece>) -> Vec<Piece> {
     pieces.sort_by_key(|piece| (piece.start, u64::MAX - piece.length));
-    let mut kept: Vec<Piece> = Vec::with_capacity(pieces.len());
-    let mut open: BinaryHeap<(u64, u64, u64)> = BinaryHeap::new();
-    let mut next = 0;
+    let mut open: BinaryHeap<(u64, u64, u64)> = BinaryHeap::with_capacity(pieces.len());
+    let (mut next, mut kept) = (0, 0);
     let mut at = 0;
     while next < pieces.len() || !open.is_empty() {
         while let Some(piece) = pieces.get(next).filter(|piece| piece.start <= at) {
@@ -176,17 +180,21 @@ fn longest(mut pieces: Vec<Piece>) -> Vec<Piece> {
             continue;
         }
         let piece = Piece { start: at, length: end - at, new: new.wrapping_add(at - start) };
-        match kept.last_mut() {
+        match pieces[..kept].last_mut() {
             Some(last)
                 if last.start + last.length == at && last.new.wrapping_add(last.length) == piece.new =>
             {
                 last.length += piece.length;
             }
-            _ => kept.push(piece),
+            _ => {
+                pieces[kept] = piece;
+                kept += 1;
+            }
         }
         at = end;
     }
-    kept
+    pieces.truncate(kept);
+    pieces
 }
 
 /// A field's likely value.
@@ -218,5 +226,34 @@ impl Layout {
     /// Whether there is something at `address` when the program runs.
     pub(super) fn contains(&self, address: u64) -> bool {
         self.segments.iter().any(|s| address >= s.address && address - s.address <= s.memory_size)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_longest_piece_has_an_address(
+            claims in proptest::collection::vec((0u64..60, 1u64..30, 0u64..9), 0..40),
+            first in prop_oneof![Just(0), Just(u64::MAX - 70)],
+        ) {
+            let piece = |&(start, length, new): &(u64, u64, u64)| Piece { start: first + start, length, new };
+            let claims: Vec<Piece> = claims.iter().map(piece).collect();
+            let kept = longest(claims.clone());
+            prop_assert!(kept.len() <= claims.len());
+            prop_assert!(kept.windows(2).all(|pair| pair[0].start + pair[0].length <= pair[1].start));
+            let new = |pieces: &[Piece], at: u64| {
+                let having = pieces.iter().filter(|piece| at >= piece.start && at - piece.start < piece.length);
+                let best = having.max_by_key(|piece| (piece.length, piece.start, piece.new));
+                best.map(|piece| piece.new.wrapping_add(at - piece.start))
+            };
+            for at in first..first + 70 {
+                prop_assert_eq!(new(&kept, at), new(&claims, at), "{}", at - first);
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! How far a field is from where it was foreseen.
 
-use super::addresses::Source;
+use super::addresses::{SOURCES, Source};
 use super::fields::{Field, KINDS, Kind};
 use super::model::Counter;
 use super::numbers::Number;
@@ -21,11 +21,11 @@ pub(super) struct Shifts {
 impl Shifts {
     pub(super) fn new() -> Self {
         Self {
-            right: vec![Counter::at(60000); KINDS * 3 * 16],
+            right: vec![Counter::at(60000); KINDS * SOURCES * 16],
             outcomes: [15; KINDS],
             shifts: Number::new(),
             fits: Counter::default(),
-            same: vec![Counter::default(); KINDS * 3],
+            same: vec![Counter::default(); KINDS * SOURCES],
         }
     }
 
@@ -42,7 +42,7 @@ impl Shifts {
             return predicted;
         }
         let shift = actual.wrapping_sub(predicted) as i64;
-        let kind_and_source = field.kind as u64 * 3 + source as u64;
+        let kind_and_source = (field.kind as usize * SOURCES + source as usize) as u64;
         let low = self.shifts.code_signed(coder, [kind_and_source], shift as i32);
         let new = predicted.wrapping_add(i64::from(low) as u64);
         if field.width() == 4 {
@@ -65,7 +65,7 @@ impl Shifts {
         right: bool,
     ) -> bool {
         let outcomes = &mut self.outcomes[kind as usize];
-        let context = (kind as usize * 3 + source as usize) * 16 + (*outcomes & 15);
+        let context = (kind as usize * SOURCES + source as usize) * 16 + (*outcomes & 15);
         let right = self.right[context].code(coder, right, 1000);
         *outcomes = *outcomes << 1 | usize::from(right);
         right
@@ -80,7 +80,7 @@ impl Shifts {
         source: Source,
         shift: Option<i32>,
     ) -> Option<i32> {
-        let kind_and_source = kind as usize * 3 + source as usize;
+        let kind_and_source = kind as usize * SOURCES + source as usize;
         let same = self.same[kind_and_source].code(coder, shift.is_some(), 250);
         same.then(|| self.shifts.code_signed(coder, [kind_and_source as u64], shift.unwrap_or(0)))
     }
