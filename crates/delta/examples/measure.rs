@@ -1,4 +1,5 @@
-//! Measures increments: `measure FROM TO [FROM TO]…` prints bytes, and the CPU seconds of both directions, verified.
+//! Measures increments: `measure FROM TO [FROM TO]…` prints bytes, and the CPU seconds of both directions, verified; with
+//! `REPEAT=n` in the environment also those of n more decodings.
 
 #![expect(clippy::disallowed_methods, reason = "a tool that reads files and what the kernel counts")]
 
@@ -29,6 +30,7 @@ fn main() {
             INCREMENT_MEMORY_MAX,
             &mut out,
         );
+        let decoding = cpu_seconds() - start;
         for _ in 0..std::env::var("REPEAT").map_or(0, |n| n.parse().unwrap_or(0)) {
             let start = cpu_seconds();
             let _ = decode_increment(
@@ -41,7 +43,6 @@ fn main() {
             );
             println!("again {:.2}", cpu_seconds() - start);
         }
-        let decoding = cpu_seconds() - start;
         if let Err(error) = &decoded {
             println!(
                 "{error} after {} bytes, alike for {}",
