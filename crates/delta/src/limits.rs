@@ -21,7 +21,7 @@ pub const MEMORY_OVERHEAD: u64 = 1024 * 1024;
 pub const CHUNK: usize = 128 * 1024;
 
 /// Longest file that an increment is made from or to, in bytes (1 GiB): above, only the full body exists. Positions
-/// in a file fit in 32 bits by this.
+/// in a file fit in 32 bits by this. A decoder refuses longer ones, too.
 pub const INCREMENT_FILE_MAX: u64 = 1 << 30;
 
 /// Most memory an increment may ask of a decoder, in bytes (56 MiB): with the program itself a client stays
@@ -71,6 +71,12 @@ pub const PACKED_WINDOW_LOG_MIN: u32 = 16;
 /// Largest window for unpacking, as a power of two in bytes (8 MiB): the new bytes of a program of 40 MB.
 pub const PACKED_WINDOW_LOG_MAX: u32 = 23;
 
+/// Narrowest record of a table, in bytes: with fewer, a text is as good.
+pub const RECORD_WIDTH_MIN: usize = 3;
+
+/// Widest record of a table, in bytes: wider ones are too few to learn much of.
+pub const RECORD_WIDTH_MAX: usize = 64;
+
 /// Loaded parts of a program that are looked at; linkers make about four.
 pub const ELF_SEGMENTS_MAX: u64 = 32;
 
@@ -86,7 +92,7 @@ pub const FIELD_MEMORY: usize = 8;
 /// Copies that the increment of a program has at most.
 pub const OPS_MAX: usize = 400_000;
 
-/// Bytes that a decoder takes for each: the copy, and the way of addresses through it twice while it is made.
+/// Bytes that a decoder takes for each: the copy, and the way of addresses through it, twice while it is found.
 pub const OP_MEMORY: usize = 64;
 
 /// Bytes looked through nearby, over all changes of a text, before an encoder looks less far (about ten CPU seconds).

@@ -2,7 +2,7 @@
 //!
 //! [`code`] is the one way through the stream, for both directions.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::ops::Range;
 
 use super::ReadAt;
@@ -15,12 +15,12 @@ use super::numbers::Number;
 use super::packed::{Grain, window};
 use super::pages::Pages;
 use super::range::BitCoder;
-use super::table::{Table, WIDTH_MAX};
+use super::table::Table;
 use super::walk::{New, Program, Target, Walk};
 use crate::body::DecodeError;
 use crate::limits::{
     ELF_SEGMENTS_MAX, FIELD_MEMORY, FIELDS_MAX, INCREMENT_MEMORY_FIXED, MEMORY_UNIT, OP_MEMORY, OPS_MAX,
-    ROW_MEMORY, ROWS_LOG_MAX, ROWS_LOG_MIN,
+    RECORD_WIDTH_MAX, RECORD_WIDTH_MIN, ROW_MEMORY, ROWS_LOG_MAX, ROWS_LOG_MIN,
 };
 
 /// The version of the format that is written and read.
@@ -114,7 +114,10 @@ impl Head {
 
     /// Reads a head; nothing is allocated before it is checked.
     pub(super) fn read(stored: &mut impl Read, memory_max: u64) -> Result<Self, DecodeError> {
-        let short = |_| DecodeError::WrongFile("it is too short for an increment");
+        let short = |error: std::io::Error| match error.kind() {
+            ErrorKind::UnexpectedEof => DecodeError::WrongFile("it is too short for an increment"),
+            _ => DecodeError::Read(error),
+        };
         let mut bytes = [0; HEAD_SIZE];
         stored.read_exact(&mut bytes).map_err(short)?;
         let [format, memory_units, rows_log] = bytes;
@@ -133,8 +136,10 @@ impl Head {
         if head.memory() > memory_max {
             return Err(DecodeError::Memory { needed: head.memory(), allowed: memory_max });
         }
-        if !(ROWS_LOG_MIN..=ROWS_LOG_MAX).contains(&rows_log) || head.memory() < head.memory_without_fields(0)
-        {
+        if !(ROWS_LOG_MIN..=ROWS_LOG_MAX).contains(&rows_log) {
+            return Err(DecodeError::WrongFile("it has another number of rows than any increment"));
+        }
+        if head.memory() < head.memory_without_fields(0) {
             return Err(DecodeError::WrongFile("it states too little memory"));
         }
         Ok(head)
@@ -198,11 +203,11 @@ fn content(coder: &mut impl BitCoder, content: Content) -> Result<Content, Decod
         Content::Program => 1,
         Content::Table(table) => table.width as u32,
     };
-    match Number::new().code(coder, [0], kind) {
+    match Number::new().code(coder, [0], kind) as usize {
         0 => Ok(Content::Text),
         1 => Ok(Content::Program),
-        width if width as usize <= WIDTH_MAX => Ok(Content::Table(Table { width: width as usize })),
-        _ => Err(DecodeError::WrongFile("its records are too wide")),
+        width @ RECORD_WIDTH_MIN..=RECORD_WIDTH_MAX => Ok(Content::Table(Table { width })),
+        _ => Err(DecodeError::WrongFile("its records are narrower or wider than those of any table")),
     }
 }
 
@@ -266,6 +271,22 @@ mod tests {
             let bytes = writer.finish();
             let read = ops(&mut BitReader::new(&bytes[..]), head, &[], u64::MAX);
             assert_eq!(read.is_err(), refused, "{count}");
+        }
+    }
+
+    #[test]
+    fn records_narrower_or_wider_than_the_limits_are_refused() {
+        for (width, refused) in [
+            (RECORD_WIDTH_MIN - 1, true),
+            (RECORD_WIDTH_MIN, false),
+            (RECORD_WIDTH_MAX, false),
+            (RECORD_WIDTH_MAX + 1, true),
+        ] {
+            let mut writer = BitWriter::new();
+            Number::new().code(&mut writer, [0], width as u32);
+            let bytes = writer.finish();
+            let read = content(&mut BitReader::new(&bytes[..]), Content::Text);
+            assert_eq!(read.is_err(), refused, "{width}");
         }
     }
 

@@ -170,6 +170,10 @@ pub fn decode_increment(
     if body.memory > memory_max {
         return Err(DecodeError::Memory { needed: body.memory, allowed: memory_max });
     }
+    let base_size = base.size().map_err(DecodeError::Read)?;
+    if base_size.max(file.size) > INCREMENT_FILE_MAX {
+        return Err(DecodeError::WrongFile("it or its base is longer than increments are made for"));
+    }
     verify_stored(stored, body)?;
     stored.seek(SeekFrom::Start(0)).map_err(DecodeError::Read)?;
     let head = Head::read(&mut stored.take(body.size), body.memory)?;
@@ -182,10 +186,12 @@ pub fn decode_increment(
         new_bytes: head.unpacked().map(|(size, grain)| Unpacker::new(packed, size, grain)).transpose()?,
         out: &mut out,
     };
-    container::code(&mut coder, head, base, file.size, None, &mut target)?;
+    let walked = container::code(&mut coder, head, base, file.size, None, &mut target);
+    // What could not be read was taken for zeros, and may have led anywhere.
     if let Some(error) = coder.failure() {
         return Err(DecodeError::Read(error));
     }
+    walked?;
     target.checked.finish()?;
     out.flush().map_err(DecodeError::Write)
 }

@@ -103,9 +103,9 @@ impl<R: Read> BitReader<R> {
         reader
     }
 
-    /// What went wrong with reading, if anything did; to be asked now and then, and at the end.
-    pub(super) fn failure(&mut self) -> Option<io::Error> {
-        self.failed.take()
+    /// What went wrong with reading, if anything did: from there on it read zeros.
+    pub(super) fn failure(self) -> Option<io::Error> {
+        self.failed
     }
 
     fn next_byte(&mut self) -> u32 {

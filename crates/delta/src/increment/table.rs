@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::map::Op;
+use crate::limits::{RECORD_WIDTH_MAX, RECORD_WIDTH_MIN};
 
 /// A file that is records one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,8 +12,6 @@ pub(super) struct Table {
     pub(super) width: usize,
 }
 
-/// Widest record looked for, in bytes.
-pub(super) const WIDTH_MAX: usize = 64;
 /// Fewest records that make a table.
 const RECORDS_MIN: usize = 64;
 /// Bytes that are looked at to tell a table.
@@ -29,12 +28,12 @@ impl Table {
             let pairs = sample.len().saturating_sub(distance).max(1);
             sample.iter().zip(sample.iter().skip(distance)).filter(|(a, b)| a == b).count() * 1000 / pairs
         };
-        let width = (3..=WIDTH_MAX)
+        let width = (RECORD_WIDTH_MIN..=RECORD_WIDTH_MAX)
             .filter(|width| base.len().is_multiple_of(*width) && new.len().is_multiple_of(*width))
             .filter(|width| base.len() / width >= RECORDS_MIN)
-            .max_by_key(|width| (alike(*width), WIDTH_MAX - width))?;
+            .max_by_key(|width| (alike(*width), RECORD_WIDTH_MAX - width))?;
         let elsewhere =
-            (1..=2 * WIDTH_MAX).filter(|distance| !distance.is_multiple_of(width)).map(alike).max()?;
+            (1..=2 * RECORD_WIDTH_MAX).filter(|distance| !distance.is_multiple_of(width)).map(alike).max()?;
         (alike(width) > elsewhere + 100).then_some(Self { width })
     }
 

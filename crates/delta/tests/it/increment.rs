@@ -1,13 +1,13 @@
 //! Increments turn their base into the file, and nothing else.
 
 use std::cell::Cell;
-use std::io::Cursor;
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 
 use headwater_delta::limits::{
-    INCREMENT_FILE_MAX, INCREMENT_MEMORY_FIXED, INCREMENT_MEMORY_MAX, ROWS_LOG_MAX, ROWS_LOG_MIN,
+    INCREMENT_FILE_MAX, INCREMENT_MEMORY_FIXED, INCREMENT_MEMORY_MAX, MEMORY_UNIT, ROWS_LOG_MAX, ROWS_LOG_MIN,
 };
 use headwater_delta::{
-    Body, Control, DecodeError, Decoded, Increment, IncrementError, IncrementOptions, Uncontrolled,
+    Body, Control, DecodeError, Decoded, Increment, IncrementError, IncrementOptions, ReadAt, Uncontrolled,
     decode_increment, encode_increment,
 };
 use proptest::prelude::*;
@@ -122,6 +122,72 @@ fn an_increment_no_smaller_than_the_body_is_none() {
     const { assert!(INCREMENT_FILE_MAX <= u32::MAX as u64) };
 }
 
+/// So many zeros.
+struct Zeros(u64);
+
+impl ReadAt for Zeros {
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.0)
+    }
+
+    fn read_exact_at(&self, bytes: &mut [u8], _offset: u64) -> io::Result<()> {
+        bytes.fill(0);
+        Ok(())
+    }
+}
+
+#[test]
+fn files_and_bases_longer_than_the_limit_are_refused() {
+    let Increment { bytes, body } = made(b"", b"a rule");
+    let check = |base: u64, size: u64, refused: bool| {
+        let file = Decoded { size, ..file_of(b"a rule") };
+        let memory = INCREMENT_MEMORY_MAX;
+        let result =
+            decode_increment(&mut Cursor::new(&bytes), &body, &Zeros(base), &file, memory, &mut io::sink());
+        let error = format!("{result:?}");
+        assert_eq!(error.contains("longer than increments are made for"), refused, "{base} {size}: {error}");
+    };
+    check(INCREMENT_FILE_MAX, 6, false);
+    check(INCREMENT_FILE_MAX + 1, 6, true);
+    check(0, INCREMENT_FILE_MAX + 1, true);
+}
+
+/// A disk of which one read fails.
+struct Failing<'a> {
+    stored: Cursor<&'a [u8]>,
+    reads_left: u32,
+}
+
+impl Read for Failing<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let left = self.reads_left.checked_sub(1).ok_or_else(|| io::Error::other("no such sector"))?;
+        self.reads_left = left;
+        self.stored.read(bytes)
+    }
+}
+
+impl Seek for Failing<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.stored.seek(to)
+    }
+}
+
+#[test]
+fn a_disk_that_cannot_be_read_is_told_as_that() {
+    let (base, new) = (text(0..500), text(3..520));
+    let Increment { bytes, body } = made(&base, &new);
+    let decode = |reads: u32| {
+        let mut stored = Failing { stored: Cursor::new(&bytes), reads_left: reads };
+        decode_increment(&mut stored, &body, &base[..], &file_of(&new), INCREMENT_MEMORY_MAX, io::sink())
+    };
+    let wanted = (0..100).find(|reads| decode(*reads).is_ok()).unwrap();
+    assert!(wanted > 3, "the bytes are read for their digest, and again");
+    for reads in 0..wanted {
+        let result = decode(reads);
+        assert!(matches!(result, Err(DecodeError::Read(_))), "{reads}: {result:?}");
+    }
+}
+
 /// Says stop from the `after`th time on that it is asked.
 struct Impatient {
     after: u32,
@@ -195,8 +261,10 @@ fn what_is_not_as_signed_is_refused() {
         &file,
         "too little memory",
     );
+    let most = (INCREMENT_MEMORY_MAX / MEMORY_UNIT) as u8;
     for rows in [ROWS_LOG_MIN - 1, ROWS_LOG_MAX + 1, 255] {
-        refused("rows", &[&[1, 255, rows], &bytes[3..]].concat(), 1 << 26, &base, &file, "");
+        let bytes = [&[1, most, rows], &bytes[3..]].concat();
+        refused("rows", &bytes, INCREMENT_MEMORY_MAX, &base, &file, "another number of rows");
     }
     refused("another base", &bytes, body.memory, &text(1..500), &file, "WrongFile");
     refused("no base", &bytes, body.memory, b"", &file, "WrongFile");
