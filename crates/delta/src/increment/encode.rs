@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::container::{Content, Head, Plan, code};
-use super::elf::{Layout, Machine};
+use super::elf::{Layout, Machine, Segment};
 use super::fields::Fields;
 use super::map::Op;
 use super::matching::Index;
@@ -88,7 +88,7 @@ struct Encoder<'a> {
     options: &'a IncrementOptions,
     control: &'a dyn Control,
     fields: usize,
-    segments: Vec<super::elf::Segment>,
+    segments: Vec<Segment>,
     /// The parts of the new program that are words of four bytes.
     words: Vec<Range<u32>>,
     best: Option<(Vec<u8>, u64)>,

@@ -35,7 +35,7 @@ pub(super) enum Class {
     Changed,
 }
 
-const CLASSES: usize = 2;
+const CLASSES: usize = Class::Changed as usize + 1;
 
 /// Differences from what was expected that are remembered of each kind.
 const DIFFERENCES: usize = 2;

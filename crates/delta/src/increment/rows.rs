@@ -3,11 +3,14 @@
 use std::hint::black_box;
 
 use super::model::{Slot, stretch};
+use crate::limits::ROW_MEMORY;
 
 /// Two rows that a context may have: one line of a processor's cache. Slot 0 of a row holds the check.
 #[derive(Debug, Clone)]
 #[repr(align(64))]
 struct Pair([[Slot; 16]; 2]);
+
+const _: () = assert!(size_of::<Pair>() as u64 == 2 * ROW_MEMORY);
 
 /// The rows of `N` contexts.
 #[derive(Debug)]
