@@ -29,7 +29,7 @@ const FORMAT: u8 = 1;
 /// What kind of content the files are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Content {
-    /// Anything, compared nearby first.
+    /// Anything else: each byte in the light of the word it is in.
     Text,
     /// Records of one width.
     Table(Table),

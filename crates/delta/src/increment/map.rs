@@ -31,7 +31,9 @@ pub(super) struct OpModel<const CONTEXTS: usize> {
     literals: Number<CONTEXTS>,
     copies: Number<CONTEXTS>,
     moves: Number<CONTEXTS>,
+    /// The op before.
     before: Op,
+    /// Of the op at hand: what the base has where its new bytes begin, and how many these are.
     anchor: u64,
     literal: u32,
 }

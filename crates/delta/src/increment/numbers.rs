@@ -79,10 +79,10 @@ impl<const CONTEXTS: usize> Number<CONTEXTS> {
         depth: usize,
         bit: bool,
     ) -> bool {
-        let mut at = [0; CONTEXTS];
         if CONTEXTS == 1 {
             return self.tables[0][slot(contexts[0], node)].code(coder, bit, LIMIT);
         }
+        let mut at = [0; CONTEXTS];
         let mut inputs = [0; INPUTS];
         for (k, context) in contexts.iter().enumerate() {
             at[k] = slot(*context, node);
