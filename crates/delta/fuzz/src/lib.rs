@@ -16,7 +16,7 @@ pub fn joined(first: &[u8], second: &[u8]) -> Vec<u8> {
 }
 
 /// Longest file that an input of `decode` announces (64 KiB): a few bytes may decode to as many as are announced, which
-/// takes a microsecond each.
+/// takes about half a microsecond each.
 pub const SIZE_MAX: u32 = 1 << 16;
 
 /// What an input of `decode` is told by a manifest: it stands before the base, and both before the increment.

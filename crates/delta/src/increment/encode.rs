@@ -1,5 +1,6 @@
 //! Making an increment: several ways to compare the two files are tried, and the smallest result is kept.
 
+use std::io;
 use std::ops::Range;
 
 use super::container::{Content, Head, Plan, code};
@@ -108,13 +109,13 @@ impl Encoder<'_> {
         }
         let plan = Plan { content, ops, segments: &self.segments };
         let mut coder = BitWriter::new();
-        let mut target = Known { file: self.new, control: self.control };
-        code(&mut coder, head, self.base, self.new.len() as u64, Some(plan), &mut target).map_err(
-            |error| match error {
-                DecodeError::Read(error) | DecodeError::Write(error) => IncrementError::Io(error),
-                _ => IncrementError::Cancelled,
-            },
-        )?;
+        let mut target = Known { file: self.new, control: self.control, cancelled: false };
+        let coded = code(&mut coder, head, self.base, self.new.len() as u64, Some(plan), &mut target);
+        coded.map_err(|error| match error {
+            _ if target.cancelled => IncrementError::Cancelled,
+            DecodeError::Read(error) | DecodeError::Write(error) => IncrementError::Io(error),
+            error => IncrementError::Io(io::Error::other(error)),
+        })?;
         let mut bytes = head.bytes();
         bytes.extend(packed.into_iter().flatten());
         bytes.extend(coder.finish());
@@ -157,6 +158,8 @@ fn are_packed(content: Content, new_bytes: u64) -> bool {
 struct Known<'a> {
     file: &'a [u8],
     control: &'a dyn Control,
+    /// Whether the walk ended because nobody wants it any more: it has no error of its own for that.
+    cancelled: bool,
 }
 
 impl Target for Known<'_> {
@@ -170,12 +173,8 @@ impl Target for Known<'_> {
     }
 
     fn take(&mut self, _bytes: &[u8]) -> Result<(), DecodeError> {
-        // The walk has no error of its own for this; the caller knows what it means.
-        if self.control.cancelled() {
-            Err(DecodeError::WrongFile("nobody wants it any more"))
-        } else {
-            Ok(())
-        }
+        self.cancelled = self.control.cancelled();
+        if self.cancelled { Err(DecodeError::WrongFile("nobody wants it any more")) } else { Ok(()) }
     }
 }
 
