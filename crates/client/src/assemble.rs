@@ -237,7 +237,7 @@ fn is_whole(folder: &Path, record: &Record) -> bool {
 
 /// Whether a file is what its digest says.
 pub(crate) fn is_right(path: &Path, digest: &Digest) -> bool {
-    File::open(path).is_ok_and(|mut opened| {
+    os::open_file(path).is_ok_and(|mut opened| {
         let mut hasher = Hasher::new();
         copy(&mut opened, &mut io::sink(), &mut hasher).is_ok() && hasher.finish() == *digest
     })
@@ -245,7 +245,7 @@ pub(crate) fn is_right(path: &Path, digest: &Digest) -> bool {
 
 /// Copies a file if it still is what its digest says.
 fn copy_verified(from: &Path, to: &Path, digest: &Digest) -> io::Result<bool> {
-    let Ok(mut source) = File::open(from) else { return Ok(false) };
+    let Ok(mut source) = os::open_file(from) else { return Ok(false) };
     let mut target = File::create(to)?;
     let mut hasher = Hasher::new();
     copy(&mut source, &mut target, &mut hasher)?;
@@ -293,8 +293,9 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
 
 #[cfg(test)]
 mod tests {
-    use super::fits;
-    use crate::limits::FREE_BYTES_MIN;
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    use super::*;
 
     #[test]
     fn an_install_leaves_the_endpoint_its_room() {
@@ -302,5 +303,16 @@ mod tests {
         assert!(!fits(10, FREE_BYTES_MIN + 9));
         assert!(fits(0, 0), "what is there already takes none");
         assert!(!fits(u64::MAX, u64::MAX - 1));
+    }
+
+    #[test]
+    fn a_pipe_in_the_place_of_a_file_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let (pipe, copy) = (folder.path().join("pipe"), folder.path().join("copy"));
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let digest = Digest::of(b"");
+        assert!(!is_right(&pipe, &digest));
+        assert!(!copy_verified(&pipe, &copy, &digest).unwrap());
+        assert!(!copy.exists());
     }
 }

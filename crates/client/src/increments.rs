@@ -196,7 +196,7 @@ fn apply_one(
     base: &Path,
     to: &Path,
 ) -> Result<Result<(), (Digest, String)>, Error> {
-    let opened = File::open(base).map_err(Error::file("reading", base))?;
+    let opened = os::open_file(base).map_err(Error::file("reading", base))?;
     let written = File::create(to).map_err(Error::file("writing", to))?;
     let mut written = std::io::BufWriter::new(written);
     let applied = store.apply(hop, &opened, INCREMENT_MEMORY_MAX, &mut written);

@@ -16,7 +16,7 @@ mod system;
 
 pub use system::{
     create_private_file, current_link, exec, free_bytes, host_name, in_own_process_group, is_storage_fault,
-    kill_process_group, set_mode, stop_signal, switch_link,
+    kill_process_group, open_file, set_mode, stop_signal, switch_link,
 };
 
 /// The clock, read at the entry points of the client only.

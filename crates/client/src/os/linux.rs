@@ -58,6 +58,21 @@ pub fn create_private_file(path: &Path) -> io::Result<fs::File> {
     fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
+/// Opens a file of somebody else's folder to read it. Nothing but a file is opened: a pipe would be waited for.
+///
+/// # Errors
+///
+/// It cannot be opened, or is no file.
+pub fn open_file(path: &Path) -> io::Result<fs::File> {
+    let at_once = rustix::fs::OFlags::NONBLOCK.bits();
+    let file = fs::OpenOptions::new().read(true).custom_flags(at_once.cast_signed()).open(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"))
+    }
+}
+
 /// Sets a file's permission bits.
 ///
 /// # Errors

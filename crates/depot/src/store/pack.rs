@@ -1,6 +1,6 @@
 //! From a file that is here to its stored body, without fetching it: packing gives the same bytes everywhere.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
@@ -17,10 +17,11 @@ impl Store {
     /// # Errors
     /// The store's disk or quota; a file that cannot be read is only not the right one.
     pub fn pack(&self, path: &Path, entry: &FileEntry) -> Result<bool, StoreError> {
-        let Ok(file) = File::open(path) else { return Ok(false) };
-        if !file.metadata().is_ok_and(|metadata| metadata.len() == entry.size) {
+        // Asked before it is opened: a pipe in its place would be waited for.
+        if !fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() == entry.size) {
             return Ok(false);
         }
+        let Ok(file) = File::open(path) else { return Ok(false) };
         let mut writer = self.write(0)?;
         let body = match encode(io::BufReader::new(file), entry.size, LEVEL_DEFAULT, &mut writer) {
             Ok((body, _)) => body,
