@@ -251,11 +251,12 @@ impl App {
     pub async fn components(&self) -> Result<Vec<ListedComponent>> {
         let mut views = Vec::new();
         for class in [Class::Components, Class::Programs] {
+            let stock = self.stock_there(class).await?;
             for row in self.db.components(class).await? {
                 let name = ComponentName::new(row.name)
                     .map_err(|error| Error::Corrupt { what: "component name", reason: error.to_string() })?;
                 if let Some(list) = self.release_list(class, &name)? {
-                    let standing = self.increments_standing(class, &name).await?;
+                    let standing = self.increments_standing(class, &name, &stock).await?;
                     let component = component_view(class, &list, row.from_vendor);
                     views.push(ListedComponent { component, increments_standing: Some(standing) });
                 }

@@ -24,7 +24,7 @@ use crate::endpoint::Endpoint;
 pub struct Server {
     pub running: Running,
     pub folder: TempDir,
-    config: Config,
+    pub config: Config,
     http: reqwest::Client,
     /// An admin's.
     pub token: String,

@@ -6,7 +6,7 @@ use std::fs::File;
 use headwater_depot::{Blob, Store};
 use headwater_policy::Class;
 use headwater_repo::{Digest, Increment, Manifest, Ways};
-use headwater_server::Config;
+use headwater_server::{App, Config};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -120,6 +120,21 @@ async fn after_a_restart_nothing_is_made_twice_and_the_same_is_named() {
 }
 
 #[tokio::test]
+async fn after_a_restart_a_finished_release_shows_so_before_the_job_comes_by() {
+    let server = Server::start().await;
+    for number in 1..=3 {
+        publish(&server, number).await;
+    }
+    make(&server).await;
+    let before = server.running.app().increments_view().await.unwrap();
+    assert!(before.items[0].done);
+    let (config, url) = (server.config.clone(), server.running.fleet_url.parse().unwrap());
+    let _folder = server.stop().await;
+    let app = App::open(config, url, now()).await.unwrap();
+    assert_eq!(app.increments_view().await.unwrap().items, before.items);
+}
+
+#[tokio::test]
 async fn what_no_manifest_names_any_more_goes_and_what_is_named_stays() {
     let server = Server::start().await;
     for number in 1..=3 {
@@ -228,15 +243,12 @@ async fn a_release_shows_its_increments_and_how_far_they_are() {
     let view = server.get(RULES).await;
     let shown = |view: &Value| -> Vec<String> {
         let increments = view["increments"].as_array().unwrap().iter();
-        let mut shown: Vec<String> = increments
-            .map(|one| {
-                let size = if one["size"].as_u64() > Some(0) { "some" } else { "no" };
-                let [from, to, path] = [&one["from"], &one["to"], &one["path"]];
-                format!("{from} → {to} {path} {} {size} bytes", one["state"])
-            })
-            .collect();
-        shown.sort();
-        shown
+        let told = increments.map(|one| {
+            let size = if one["size"].as_u64() > Some(0) { "some" } else { "no" };
+            let [from, to, path] = [&one["from"], &one["to"], &one["path"]];
+            format!("{from} → {to} {path} {} {size} bytes", one["state"])
+        });
+        told.collect()
     };
     let queued = r#"1 → 3 "data.bin" "queued" no bytes"#;
     assert!(shown(&view).contains(&queued.to_owned()), "{view}");
@@ -245,9 +257,30 @@ async fn a_release_shows_its_increments_and_how_far_they_are() {
     let view = server.get(RULES).await;
     assert_eq!(
         shown(&view),
-        [r#"1 → 3 "data.bin" "joined" some bytes"#, r#"2 → 3 "data.bin" "joined" some bytes"#],
+        [r#"2 → 3 "data.bin" "joined" some bytes"#, r#"1 → 3 "data.bin" "joined" some bytes"#],
         "{view}"
     );
+}
+
+#[tokio::test]
+async fn increments_are_shown_by_file_and_from_the_nearest_release_on() {
+    let server = Server::start().await;
+    server.ok("POST", "/api/v1/increments/pause", None).await;
+    for number in 1..=4_u64 {
+        let contents: Vec<Vec<u8>> = (0..3).map(|file| content(number + 10 * file)).collect();
+        let files = [("b.bin", &contents[0][..]), ("a.bin", &contents[1]), ("c.bin", &contents[2])];
+        server.publish("components", "rules", &number.to_string(), &files).await;
+    }
+    let view = server.get(RULES).await;
+    let told: Vec<String> = view["increments"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|one| one["to"] == 4)
+        .map(|one| format!("{} {}", one["path"].as_str().unwrap(), one["from"]))
+        .collect();
+    let expected = ["a.bin", "b.bin", "c.bin"].map(|path| [3, 2, 1].map(|from| format!("{path} {from}")));
+    assert_eq!(told, expected.concat(), "{view}");
 }
 
 #[tokio::test]

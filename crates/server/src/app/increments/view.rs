@@ -7,7 +7,7 @@ use headwater_api::v1::{
     IncrementBeingMade, IncrementView, IncrementsOfComponent, IncrementsStanding, IncrementsView,
 };
 use headwater_policy::Class;
-use headwater_repo::{ComponentName, Digest, Manifest, Stocked, Supply};
+use headwater_repo::{ComponentName, Digest, Manifest, Stock, Stocked, Supply};
 
 use super::Lineup;
 use super::workshop::Progress;
@@ -22,12 +22,17 @@ impl App {
     pub async fn increments_view(&self) -> Result<IncrementsView> {
         let mut items = Vec::new();
         for class in [Class::Components, Class::Programs] {
+            let stock = self.stock_there(class).await?;
             for row in self.db.components(class).await? {
                 let Ok(name) = ComponentName::new(row.name) else { continue };
                 let Some(lineup) = self.lineup(class, &name)? else { continue };
-                let done = self.workshop.is_done(class, &name, lineup.state);
-                let lacking =
-                    if done { 0 } else { self.supply_now(class, &name, &lineup).await?.lacking.len() };
+                let (lacking, done) = if self.workshop.is_done(class, &name, lineup.state) {
+                    (0, true)
+                } else {
+                    let Supply { manifest, lacking } = self.supply_now(class, &name, &lineup, &stock).await?;
+                    // Also before the job has come by, as after a start: what is signed says it.
+                    (lacking.len(), lacking.is_empty() && manifest == lineup.current)
+                };
                 let increments = || lineup.current.increments();
                 items.push(IncrementsOfComponent {
                     class: class.to_string(),
@@ -58,18 +63,20 @@ impl App {
         name: &ComponentName,
     ) -> Result<Vec<IncrementView>> {
         let Some(lineup) = self.lineup(class, name)? else { return Ok(Vec::new()) };
-        let supply = self.supply_now(class, name, &lineup).await?;
+        let stock = self.stock_there(class).await?;
+        let supply = self.supply_now(class, name, &lineup, &stock).await?;
         let being_made =
             |progress: &Arc<Progress>| ((progress.job.base, progress.job.result), progress.permille());
         let making = self.workshop.state().working.iter().map(being_made).collect();
         Ok(views(&lineup, &supply, &making))
     }
 
-    /// How far the increments of a component's current release are.
+    /// How far the increments of a component's current release are. `stock`: the class's, as it is there.
     pub(crate) async fn increments_standing(
         &self,
         class: Class,
         name: &ComponentName,
+        stock: &Stock,
     ) -> Result<IncrementsStanding> {
         let standing = |state: &str, made: u64, lacking: u64| {
             Ok(IncrementsStanding { state: state.to_owned(), made, lacking })
@@ -78,7 +85,7 @@ impl App {
         let (manifest, lacking) = if self.workshop.is_done(class, name, lineup.state) {
             (lineup.current.clone(), Vec::new())
         } else {
-            let Supply { manifest, lacking } = self.supply_now(class, name, &lineup).await?;
+            let Supply { manifest, lacking } = self.supply_now(class, name, &lineup, stock).await?;
             (manifest, lacking)
         };
         let being_made = |progress: &Arc<Progress>| {
@@ -91,31 +98,36 @@ impl App {
             (_, 1..) if self.workshop.state().working.iter().any(being_made) => "making",
             (_, 1..) => "queued",
             (1.., 0) => "made",
-            (0, 0) if self.some_useless(class, &lineup).await? => "none_smaller",
+            (0, 0) if some_useless(&lineup, stock) => "none_smaller",
             (0, 0) => "none",
         };
         standing(state, made, wanted)
     }
 
-    /// Whether an increment to one of the files was tried and is not smaller than the body.
-    async fn some_useless(&self, class: Class, lineup: &Lineup) -> Result<bool> {
-        let stock = self.db.stock(class).await?;
-        let of_current = |result: &Digest| lineup.current.files.iter().any(|file| file.sha256 == *result);
-        let mut useless = stock.iter().filter(|(_, stocked)| **stocked == Stocked::Useless);
-        Ok(useless.any(|((_, result), _)| of_current(result)))
-    }
-
     /// What there is and what lacks, as the job would find it now.
-    async fn supply_now(&self, class: Class, name: &ComponentName, lineup: &Lineup) -> Result<Supply> {
-        let stock = self.stock_there(class).await?;
+    async fn supply_now(
+        &self,
+        class: Class,
+        name: &ComponentName,
+        lineup: &Lineup,
+        stock: &Stock,
+    ) -> Result<Supply> {
         let weights = self.weights(class, name, lineup).await?;
-        Ok(self.supply(lineup, &weights, &stock))
+        Ok(self.supply(lineup, &weights, stock))
     }
+}
+
+/// Whether an increment to one of the files was tried and is not smaller than the body.
+fn some_useless(lineup: &Lineup, stock: &Stock) -> bool {
+    let of_current = |result: &Digest| lineup.current.files.iter().any(|file| file.sha256 == *result);
+    let mut useless = stock.iter().filter(|(_, stocked)| **stocked == Stocked::Useless);
+    useless.any(|((_, result), _)| of_current(result))
 }
 
 /// An increment by the files that it leads from and to.
 type Pair = (Digest, Digest);
 
+/// By file; those to the current release first, and of these that from the nearest release first.
 fn views(lineup: &Lineup, supply: &Supply, making: &BTreeMap<Pair, u32>) -> Vec<IncrementView> {
     let places = places(lineup);
     let view = |(base, result): Pair, state: &str, permille: u32, size: Option<u64>| IncrementView {
@@ -142,7 +154,14 @@ fn views(lineup: &Lineup, supply: &Supply, making: &BTreeMap<Pair, u32>) -> Vec<
             None => view(pair, "queued", 0, None),
         }
     });
-    of_joined.chain(of_made).chain(of_lacking).collect()
+    let mut views: Vec<IncrementView> = of_joined.chain(of_made).chain(of_lacking).collect();
+    let current = lineup.current.sequence.get();
+    let away = |sequence: Option<u64>| sequence.map_or(u64::MAX, |sequence| sequence.abs_diff(current));
+    views.sort_by_cached_key(|view| {
+        let file = (view.path.is_none(), view.path.clone());
+        (file, away(view.to), away(view.from), view.base.clone(), view.result.clone())
+    });
+    views
 }
 
 /// The increments that a manifest names, with their bytes.
