@@ -131,7 +131,7 @@ pub fn decode(
     body: &Body,
     file: &Decoded,
     memory_max: u64,
-    mut out: impl Write,
+    out: impl Write,
 ) -> Result<(), DecodeError> {
     if body.memory > memory_max {
         return Err(DecodeError::Memory { needed: body.memory, allowed: memory_max });
@@ -140,11 +140,20 @@ pub fn decode(
     stored.seek(SeekFrom::Start(0)).map_err(DecodeError::Read)?;
     let mut decoder = Decoder::new(stored.take(body.size)).map_err(DecodeError::Read)?.single_frame();
     decoder.window_log_max(window_log_within(body.memory)).map_err(DecodeError::Read)?;
+    copy_checked(&mut decoder, file, out)
+}
+
+/// Writes what `decoder` gives, which must be `file`.
+pub(crate) fn copy_checked(
+    decoder: &mut impl Read,
+    file: &Decoded,
+    mut out: impl Write,
+) -> Result<(), DecodeError> {
     let mut checked = Checked::new(*file);
     let mut chunk = vec![0; CHUNK];
     loop {
         // What was signed for this file does not decode: the publisher's fault or a lying size, never the disk's.
-        let n = read_some(&mut decoder, &mut chunk)
+        let n = read_some(decoder, &mut chunk)
             .map_err(|_| DecodeError::WrongFile("it is not one zstd frame within its declared memory"))?;
         if n == 0 {
             break;

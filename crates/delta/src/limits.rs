@@ -65,11 +65,18 @@ pub const PACKED_MIN_OF_PROGRAM: u64 = 4 * 1024;
 /// take a decoder too long, at about half a microsecond each.
 pub const PACKED_MIN: u64 = 512 * 1024;
 
-/// Smallest window for unpacking, as a power of two in bytes.
-pub const PACKED_WINDOW_LOG_MIN: u32 = 16;
+/// Smallest window for unpacking, in bytes (64 KiB).
+pub const PACKED_WINDOW_MIN: u32 = 64 * 1024;
 
-/// Largest window for unpacking, as a power of two in bytes (8 MiB): the new bytes of a program of 40 MB.
-pub const PACKED_WINDOW_LOG_MAX: u32 = 23;
+/// Largest window for unpacking, in bytes (32 MiB): the new bytes of a program of 40 MB, and a dictionary before them.
+pub const PACKED_WINDOW_MAX: u32 = 32 * 1024 * 1024;
+
+/// Most entries of the chains in which an encoder of zstd frames looks for matches, as a power of two, 4 bytes each (128 MiB).
+pub const PREFIXED_CHAIN_LOG_MAX: u32 = 25;
+
+/// Bytes of the base and the file together up to which what is no text is tried as a zstd frame, too (16 MiB): with longer
+/// ones it was never smaller, and takes an encoder a second for each megabyte.
+pub const PREFIXED_EFFORT_MAX: usize = 16 * 1024 * 1024;
 
 /// Narrowest record of a table, in bytes: with fewer, a text is as good.
 pub const RECORD_WIDTH_MIN: usize = 3;
@@ -89,10 +96,11 @@ pub const FIELDS_MAX: usize = 2_500_000;
 /// Bytes that a decoder takes for each.
 pub const FIELD_MEMORY: usize = 8;
 
-/// Copies that the increment of a program has at most.
+/// Copies that an increment has at most that tells them before all else.
 pub const OPS_MAX: usize = 400_000;
 
-/// Bytes that a decoder takes for each: the copy, and the way of addresses through it, twice while it is found.
+/// Bytes that a decoder takes for each: the copy, and the way of addresses through it, twice while it is found; before
+/// that, what the copies leave out.
 pub const OP_MEMORY: usize = 64;
 
 /// Bytes looked through nearby, over all changes of a text, before an encoder looks less far (about ten CPU seconds).

@@ -94,6 +94,10 @@ pub const OLD_METADATA_GRACE_SECONDS: i64 = 24 * 60 * 60;
 /// and the streams. What would take more than `increments_memory_mib` is not made.
 pub const INCREMENT_ENCODER_MEMORY_FACTOR: u64 = 12;
 
+/// Bytes of memory that making an increment takes beside those (48 MiB): tables of the compressors, which short files do
+/// not need less of.
+pub const INCREMENT_ENCODER_MEMORY_FIXED: u64 = 48 * 1024 * 1024;
+
 /// Priority of the threads that make increments, as `nice` counts: they take what nobody else wants.
 pub const INCREMENT_NICENESS: i32 = 15;
 

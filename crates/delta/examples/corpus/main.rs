@@ -115,7 +115,8 @@ fn made_up() -> Result<Vec<Pair>, Box<dyn Error>> {
     let program = program::excerpt(&fs::read(std::env::current_exe()?)?).unwrap_or_default();
     let mut longer = program.clone();
     longer.splice(program.len() / 2..program.len() / 2, [0x90; 64]);
-    let packed: Vec<u8> = noise(6000).into_iter().chain(longer.iter().copied()).collect();
+    let mut packed = longer.clone();
+    packed.splice(program.len() / 4..program.len() / 2, noise(6000));
     let pairs = [
         ("text", text(0..180, 1), text(3..190, 1)),
         ("text-changed", text(0..180, 1), text(0..180, 2)),
@@ -126,6 +127,7 @@ fn made_up() -> Result<Vec<Pair>, Box<dyn Error>> {
         ("from-nothing", Vec::new(), text(0..5, 1)),
         ("to-nothing", text(0..5, 1), Vec::new()),
         ("noise", noise(500), noise(900)),
+        ("noise-and-more", noise(500), [noise(900), noise(500), noise(700)].concat()),
     ];
     let pair = |(name, base, new): (&str, _, _)| Pair { name: format!("made-up-{name}"), base, new };
     Ok(pairs.into_iter().map(pair).collect())

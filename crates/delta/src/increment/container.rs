@@ -12,7 +12,7 @@ use super::elf::{Layout, Segment, u32_at};
 use super::fields::Fields;
 use super::map::{Around, Op, OpModel};
 use super::numbers::Number;
-use super::packed::{Grain, window};
+use super::packed::{Grain, Packed, dictionary};
 use super::pages::Pages;
 use super::range::BitCoder;
 use super::table::Table;
@@ -45,51 +45,46 @@ pub(super) struct Head {
     /// Size of the table that foresees bytes, as a power of two.
     pub(super) rows_log: u8,
     /// The new bytes, if they are packed.
-    packed: Option<Packed>,
-}
-
-/// New bytes that are packed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Packed {
-    /// Bytes that they are.
-    size: u32,
-    /// Bytes that they take, behind the head.
-    stored: u32,
-    grain: Grain,
+    pub(super) packed: Option<Packed>,
 }
 
 /// Bytes of a head without those of [`Packed`].
 const HEAD_SIZE: usize = 3;
 /// Bytes more where new bytes are packed.
-const PACKED_SIZE: usize = 8;
+const PACKED_SIZE: usize = 12;
+/// Instead of the rows where all the rest is a zstd frame.
+const PREFIXED: u8 = 0;
 /// Added to the rows where new bytes are packed.
 const PACKED: u8 = 0x80;
 /// Added to that where they are packed as words.
 const WORDS: u8 = 0x40;
 
 impl Head {
-    /// The head of an increment with so many ops and fields and new bytes, which are packed in `packed` bytes if any.
-    pub(super) fn new(ops: usize, fields: usize, new_bytes: u64, packed: Option<(usize, Grain)>) -> Self {
+    /// The head of an increment with so many ops and fields and new bytes, packed or not.
+    pub(super) fn new(ops: usize, fields: usize, new_bytes: u64, packed: Option<Packed>) -> Self {
         // Packed bytes are not foreseen.
         let foreseen = if packed.is_some() { 0 } else { new_bytes };
         let rows_log = u64::BITS - foreseen.leading_zeros();
         let rows_log = (rows_log as u8).clamp(ROWS_LOG_MIN, ROWS_LOG_MAX);
-        let packed =
-            packed.map(|(stored, grain)| Packed { size: new_bytes as u32, stored: stored as u32, grain });
         let mut head = Self { memory_units: 0, rows_log, packed };
-        let memory = head.memory_without_fields(ops) + (fields * FIELD_MEMORY) as u64;
-        head.memory_units = memory.div_ceil(MEMORY_UNIT).min(255) as u8;
+        let memory = head.memory_of(ops) + head.dictionary().max((fields * FIELD_MEMORY) as u64);
+        head.memory_units = units(memory);
         head
+    }
+
+    /// The head before a zstd frame that takes so many bytes of memory to decode.
+    pub(super) fn prefixed(memory: u64) -> Self {
+        Self { memory_units: units(memory), rows_log: PREFIXED, packed: None }
+    }
+
+    /// Whether all the rest is a zstd frame.
+    pub(super) fn is_prefixed(self) -> bool {
+        self.rows_log == PREFIXED
     }
 
     /// Bytes of memory that decoding takes, at most.
     pub(super) fn memory(self) -> u64 {
         u64::from(self.memory_units) * MEMORY_UNIT
-    }
-
-    /// Bytes that the packed new bytes unpack to, if there are any, and of what.
-    pub(super) fn unpacked(self) -> Option<(u32, Grain)> {
-        self.packed.map(|packed| (packed.size, packed.grain))
     }
 
     /// Where in an increment of `size` bytes the packed bytes are, and where the coded bits.
@@ -108,6 +103,7 @@ impl Head {
             bytes[2] |= if packed.grain == Grain::Words { PACKED | WORDS } else { PACKED };
             bytes.extend_from_slice(&packed.size.to_le_bytes());
             bytes.extend_from_slice(&packed.stored.to_le_bytes());
+            bytes.extend_from_slice(&packed.dictionary.to_le_bytes());
         }
         bytes
     }
@@ -129,26 +125,41 @@ impl Head {
             let mut sizes = [0; PACKED_SIZE];
             stored.read_exact(&mut sizes).map_err(short)?;
             let grain = if rows_log & WORDS == 0 { Grain::Bytes } else { Grain::Words };
-            packed = Some(Packed { size: u32_at(&sizes, 0), stored: u32_at(&sizes, 4), grain });
+            let [size, stored, dictionary] = [0, 4, 8].map(|at| u32_at(&sizes, at));
+            packed = Some(Packed { size, stored, dictionary, grain });
         }
         let rows_log = if packed.is_some() { rows_log & !(PACKED | WORDS) } else { rows_log };
         let head = Self { memory_units, rows_log, packed };
         if head.memory() > memory_max {
             return Err(DecodeError::Memory { needed: head.memory(), allowed: memory_max });
         }
+        if head.is_prefixed() {
+            return Ok(head);
+        }
         if !(ROWS_LOG_MIN..=ROWS_LOG_MAX).contains(&rows_log) {
             return Err(DecodeError::WrongFile("it has another number of rows than any increment"));
         }
-        if head.memory() < head.memory_without_fields(0) {
+        if head.memory() < head.memory_of(0) + head.dictionary() {
             return Err(DecodeError::WrongFile("it states too little memory"));
         }
         Ok(head)
     }
 
-    fn memory_without_fields(self, ops: usize) -> u64 {
-        let window = self.packed.map_or(0, |packed| u64::from(window(packed.size)));
+    /// Bytes of the dictionary, which is there before the fields are.
+    fn dictionary(self) -> u64 {
+        self.packed.map_or(0, |packed| u64::from(packed.dictionary))
+    }
+
+    /// Bytes of memory that decoding takes with so many ops, beside the dictionary or the fields.
+    fn memory_of(self, ops: usize) -> u64 {
+        let window = self.packed.map_or(0, |packed| u64::from(packed.window()));
         INCREMENT_MEMORY_FIXED + window + (ROW_MEMORY << self.rows_log) + (ops * OP_MEMORY) as u64
     }
+}
+
+/// So many bytes in [`MEMORY_UNIT`]s.
+fn units(memory: u64) -> u8 {
+    memory.div_ceil(MEMORY_UNIT).min(255) as u8
 }
 
 /// What an encoder knows beforehand.
@@ -171,30 +182,35 @@ pub(super) fn code<B: ReadAt + ?Sized>(
 ) -> Result<(), DecodeError> {
     let plan = plan.unwrap_or(Plan { content: Content::Text, ops: &[], segments: &[] });
     let mut pages = Pages::new(base).map_err(DecodeError::Read)?;
-    let new = |table| match head.packed {
-        Some(_) => New::Packed,
-        None => New::Coded(Box::new(NewBytes::new(u32::from(head.rows_log), table))),
-    };
-    match content(coder, plan.content)? {
-        Content::Text => Walk::new(pages, None, new(None)).along(coder, 1, plan.ops, size, target),
-        Content::Table(table) => {
-            let unit = table.width as u32;
-            Walk::new(pages, None, new(Some(table))).along(coder, unit, plan.ops, size, target)
-        }
-        Content::Program => {
-            let layout = Layout::read(&mut pages).map_err(DecodeError::Read)?;
-            let layout = layout.ok_or(DecodeError::WrongFile("its base is not the one it was made from"))?;
-            let segments = segments(coder, &layout, plan.segments);
-            let ops = ops(coder, head, plan.ops, size)?;
-            let left = head.memory().saturating_sub(head.memory_without_fields(ops.len()));
-            let most = FIELDS_MAX.min(left as usize / FIELD_MEMORY);
-            let fields = Fields::find(layout, &mut pages, most).map_err(DecodeError::Read)?;
-            let addresses = Addresses::new(&fields, segments, &ops);
-            let program = Program { fields, addresses };
-            let new = if head.packed.is_some() { New::Packed } else { New::Replaced };
-            Walk::new(pages, Some(program), new).ops(coder, &ops, target)
-        }
+    let content = content(coder, plan.content)?;
+    if content != Content::Program && head.packed.is_none() {
+        let table = if let Content::Table(table) = content { Some(table) } else { None };
+        let new = New::Coded(Box::new(NewBytes::new(u32::from(head.rows_log), table)));
+        let unit = table.map_or(1, |table| table.width as u32);
+        return Walk::new(pages, None, new).along(coder, unit, plan.ops, size, target);
     }
+    let mut loaded = None;
+    if content == Content::Program {
+        let layout = Layout::read(&mut pages).map_err(DecodeError::Read)?;
+        let layout = layout.ok_or(DecodeError::WrongFile("its base is not the one it was made from"))?;
+        let segments = segments(coder, &layout, plan.segments);
+        loaded = Some((layout, segments));
+    }
+    let ops = ops(coder, head, plan.ops, size)?;
+    let mut new = New::Replaced;
+    if let Some(packed) = head.packed {
+        target.begin(&dictionary(&mut pages, &ops, packed.dictionary)?)?;
+        new = New::Packed;
+    }
+    let mut program = None;
+    if let Some((layout, segments)) = loaded {
+        let left = head.memory().saturating_sub(head.memory_of(ops.len()));
+        let most = FIELDS_MAX.min(left as usize / FIELD_MEMORY);
+        let fields = Fields::find(layout, &mut pages, most).map_err(DecodeError::Read)?;
+        let addresses = Addresses::new(&fields, segments, &ops);
+        program = Some(Program { fields, addresses });
+    }
+    Walk::new(pages, program, new).ops(coder, &ops, target)
 }
 
 fn content(coder: &mut impl BitCoder, content: Content) -> Result<Content, DecodeError> {
@@ -235,10 +251,10 @@ fn segments(coder: &mut impl BitCoder, base: &Layout, new: &[Segment]) -> Vec<Se
     segments
 }
 
-/// Codes all ops, for where the copies are tells what became of the addresses in them.
+/// Codes all ops: where the copies are tells what became of the addresses in them, and what they leave out.
 fn ops(coder: &mut impl BitCoder, head: Head, ops: &[Op], size: u64) -> Result<Vec<Op>, DecodeError> {
     let count = Number::new().code(coder, [0], ops.len() as u32) as usize;
-    if count > OPS_MAX || head.memory_without_fields(count) > head.memory() {
+    if count > OPS_MAX || head.memory_of(count) + head.dictionary() > head.memory() {
         return Err(DecodeError::WrongFile("it has more copies than it states memory for"));
     }
     let mut model = OpModel::<1>::new(1);

@@ -6,19 +6,24 @@ use std::ops::Range;
 use super::container::{Content, Head, Plan, code};
 use super::elf::{Layout, Machine, Segment};
 use super::fields::Fields;
-use super::map::Op;
+use super::map::{Op, left_out};
 use super::matching::Index;
-use super::packed::Grain;
+use super::packed::{Grain, Packed, dictionary};
 use super::pages::Pages;
 use super::range::BitWriter;
 use super::table::Table;
 use super::walk::Target;
-use super::{Control, IncrementError, IncrementOptions, go_on, mask, matching, packed, text};
+use super::{Control, IncrementError, IncrementOptions, go_on, mask, matching, packed, prefixed, text};
 use crate::body::DecodeError;
-use crate::limits::{FIELDS_MAX, OPS_MAX, PACKED_MIN, PACKED_MIN_OF_PROGRAM};
+use crate::limits::{
+    FIELDS_MAX, OPS_MAX, PACKED_MIN, PACKED_MIN_OF_PROGRAM, PACKED_WINDOW_MAX, PREFIXED_EFFORT_MAX,
+};
 
 /// Bytes more that a match elsewhere must have, as tried for programs; the more, the fewer copies.
-const ADVANTAGES: [i64; 3] = [12, 24, 64];
+const ADVANTAGES: [i64; 3] = [16, 22, 64];
+
+/// The same for anything else.
+const ADVANTAGE_OF_OTHERS: i64 = 12;
 
 /// The same for what is neither program nor text: numbers in places of their own, where finer copies pay.
 const ADVANTAGE_OF_NUMBERS: i64 = 4;
@@ -77,7 +82,9 @@ pub(super) fn smallest(
             }
         }
         control.progress(700);
-        encoder.attempt(Content::Text, &matching::ops(&index, &masked_new, ADVANTAGES[0], control)?)?;
+        encoder.attempt(Content::Text, &matching::ops(&index, &masked_new, ADVANTAGE_OF_OTHERS, control)?)?;
+        control.progress(850);
+        encoder.attempt_prefixed()?;
     }
     control.progress(1000);
     Ok(encoder.best)
@@ -98,14 +105,20 @@ struct Encoder<'a> {
 impl Encoder<'_> {
     /// Encodes along `ops` and keeps the result if it is the smallest so far.
     fn attempt(&mut self, content: Content, ops: &[Op]) -> Result<(), IncrementError> {
-        let kept_ops = if content == Content::Program { ops.len() } else { 0 };
         let new_bytes: u64 = ops.iter().map(|op| u64::from(op.literal)).sum();
-        let grain = if self.words.is_empty() { Grain::Bytes } else { Grain::Words };
-        let packed = if are_packed(content, new_bytes) { Some(self.packed(ops, grain)?) } else { None };
-        let packed_size = packed.as_ref().map(|packed| (packed.len(), grain));
-        let head = Head::new(kept_ops, self.fields, new_bytes, packed_size);
+        let packed = are_packed(content, new_bytes);
+        let kept_ops = if packed || content == Content::Program { ops.len() } else { 0 };
+        let mut head = Head::new(kept_ops, self.fields, new_bytes, None);
+        let mut stored = Vec::new();
+        if packed {
+            head = self.packing(ops, new_bytes);
+        }
         if kept_ops > OPS_MAX || head.memory() > self.options.memory_max {
             return Ok(());
+        }
+        if let Some(packed) = &mut head.packed {
+            stored = self.packed(ops, *packed)?;
+            packed.stored = stored.len() as u32;
         }
         let plan = Plan { content, ops, segments: &self.segments };
         let mut coder = BitWriter::new();
@@ -117,23 +130,59 @@ impl Encoder<'_> {
             error => IncrementError::Io(io::Error::other(error)),
         })?;
         let mut bytes = head.bytes();
-        bytes.extend(packed.into_iter().flatten());
+        bytes.extend(stored);
         bytes.extend(coder.finish());
-        if self.best.as_ref().is_none_or(|(best, _)| bytes.len() < best.len()) {
-            self.best = Some((bytes, head.memory()));
-        }
+        self.keep(bytes, head);
         Ok(())
     }
 
+    /// Encodes as a zstd frame behind the base.
+    fn attempt_prefixed(&mut self) -> Result<(), IncrementError> {
+        let head = Head::prefixed(prefixed::memory(self.base.len() as u64, self.new.len() as u64));
+        let worth = is_worth_a_frame(self.base.len() + self.new.len(), is_text(self.base));
+        if !worth || head.memory() > self.options.memory_max {
+            return Ok(());
+        }
+        let mut bytes = head.bytes();
+        bytes.extend(prefixed::encode(self.base, self.new, self.control)?);
+        self.keep(bytes, head);
+        Ok(())
+    }
+
+    /// Keeps an increment if it is the smallest so far.
+    fn keep(&mut self, bytes: Vec<u8>, head: Head) {
+        if self.best.as_ref().is_none_or(|(best, _)| bytes.len() < best.len()) {
+            self.best = Some((bytes, head.memory()));
+        }
+    }
+
+    /// The head where new bytes are packed, with as long a dictionary as there is memory for.
+    fn packing(&self, ops: &[Op], new_bytes: u64) -> Head {
+        let grain = if self.words.is_empty() { Grain::Bytes } else { Grain::Words };
+        let mut packed = Packed { size: new_bytes as u32, stored: 0, dictionary: 0, grain };
+        let left_out = left_out(ops, self.base.len() as u32);
+        let left_out: u32 = left_out.iter().map(|part| part.end - part.start).sum();
+        packed.dictionary = left_out.min(PACKED_WINDOW_MAX.saturating_sub(packed.size));
+        loop {
+            let head = Head::new(ops.len(), self.fields, new_bytes, Some(packed));
+            let excess = head.memory().saturating_sub(self.options.memory_max);
+            if excess == 0 || packed.dictionary == 0 {
+                return head;
+            }
+            packed.dictionary = packed.dictionary.saturating_sub(excess as u32);
+        }
+    }
+
     /// The new bytes of `ops`, packed.
-    fn packed(&self, ops: &[Op], grain: Grain) -> Result<Vec<u8>, IncrementError> {
+    fn packed(&self, ops: &[Op], packed: Packed) -> Result<Vec<u8>, IncrementError> {
         let mut new_bytes = Vec::new();
         let mut at = 0;
         for op in ops {
             new_bytes.extend_from_slice(&self.new[at..at + op.literal as usize]);
             at += (op.literal + op.copy) as usize;
         }
-        packed::pack(&new_bytes, grain, self.control)
+        let dictionary = dictionary(&mut Pages::new(self.base)?, ops, packed.dictionary);
+        packed::pack(packed, dictionary.map_err(io::Error::other)?, &new_bytes, self.control)
     }
 }
 
@@ -154,6 +203,11 @@ fn are_packed(content: Content, new_bytes: u64) -> bool {
     new_bytes >= if content == Content::Program { PACKED_MIN_OF_PROGRAM } else { PACKED_MIN }
 }
 
+/// Whether a base and a file of so many bytes are tried as a frame.
+fn is_worth_a_frame(size: usize, text: bool) -> bool {
+    text || size <= PREFIXED_EFFORT_MAX
+}
+
 /// The file, for a walk that only has to be told it.
 struct Known<'a> {
     file: &'a [u8],
@@ -165,6 +219,10 @@ struct Known<'a> {
 impl Target for Known<'_> {
     fn known(&self, at: u64, length: usize) -> Option<&[u8]> {
         self.file.get(at as usize..at as usize + length)
+    }
+
+    fn begin(&mut self, _dictionary: &[u8]) -> Result<(), DecodeError> {
+        Ok(())
     }
 
     fn unpack(&mut self, at: u64, bytes: &mut [u8]) -> Result<(), DecodeError> {
@@ -187,6 +245,13 @@ mod tests {
         assert!(is_text("für alle,\r\n\tEnde\0\0\0\0".repeat(100).as_bytes()));
         let numbers: Vec<u8> = (0..4000u32).flat_map(u32::to_le_bytes).collect();
         assert!(!is_text(&numbers));
+    }
+
+    #[test]
+    fn all_but_texts_are_tried_as_frames_up_to_the_limit() {
+        assert!(is_worth_a_frame(PREFIXED_EFFORT_MAX, false));
+        assert!(!is_worth_a_frame(PREFIXED_EFFORT_MAX + 1, false));
+        assert!(is_worth_a_frame(PREFIXED_EFFORT_MAX + 1, true));
     }
 
     #[test]

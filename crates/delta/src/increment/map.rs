@@ -1,5 +1,7 @@
 //! Which parts of the base stand where in the new file.
 
+use std::ops::Range;
+
 use super::numbers::Number;
 use super::range::BitCoder;
 
@@ -12,6 +14,25 @@ pub(super) struct Op {
     pub(super) copy: u32,
     /// Where in the base they begin.
     pub(super) base: u32,
+}
+
+/// The parts of a base of `size` bytes that no copy brings, in order.
+pub(super) fn left_out(ops: &[Op], size: u32) -> Vec<Range<u32>> {
+    let mut copies: Vec<(u32, u32)> = ops.iter().map(|op| (op.base, op.copy)).collect();
+    copies.sort_unstable();
+    let mut parts = Vec::new();
+    let mut end = 0;
+    for (start, length) in copies {
+        let start = start.min(size);
+        if start > end {
+            parts.push(end..start);
+        }
+        end = end.max(start.saturating_add(length).min(size));
+    }
+    if end < size {
+        parts.push(end..size);
+    }
+    parts
 }
 
 /// What is written and what the base has where a number is coded; zeros where that is not known yet.

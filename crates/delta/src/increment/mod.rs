@@ -22,6 +22,7 @@ mod model;
 mod numbers;
 mod packed;
 mod pages;
+mod prefixed;
 mod range;
 mod replaced;
 mod rows;
@@ -39,7 +40,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use aws_lc_rs::digest::{SHA256, digest};
 
 use self::container::Head;
-use self::packed::{Part, Unpacker};
+use self::packed::{Packed, Part, Unpacker};
 use self::range::BitReader;
 use crate::body::{Body, Checked, DecodeError, Decoded, verify_stored};
 use crate::limits::{INCREMENT_FILE_MAX, INCREMENT_MEMORY_MAX};
@@ -179,11 +180,16 @@ pub fn decode_increment(
     let head = Head::read(&mut stored.take(body.size), body.memory)?;
     let stored = RefCell::new(stored);
     let [packed, coded] = head.parts(body.size);
+    if head.is_prefixed() {
+        let frame = Part::new(&stored, coded.start, coded.end);
+        return prefixed::decode(frame, base, head.memory(), file, out);
+    }
     let mut coder = BitReader::new(Part::new(&stored, coded.start, coded.end));
     let packed = Part::new(&stored, packed.start, packed.end);
     let mut target = Made {
         checked: Checked::new(*file),
-        new_bytes: head.unpacked().map(|(size, grain)| Unpacker::new(packed, size, grain)).transpose()?,
+        packed: head.packed.map(|told| (packed, told)),
+        new_bytes: None,
         out: &mut out,
     };
     let walked = container::code(&mut coder, head, base, file.size, None, &mut target);
@@ -198,6 +204,8 @@ pub fn decode_increment(
 
 struct Made<R, W> {
     checked: Checked,
+    /// New bytes that are packed, until the walk begins.
+    packed: Option<(R, Packed)>,
     new_bytes: Option<Unpacker<R>>,
     out: W,
 }
@@ -205,6 +213,12 @@ struct Made<R, W> {
 impl<R: Read, W: Write> walk::Target for Made<R, W> {
     fn known(&self, _at: u64, _length: usize) -> Option<&[u8]> {
         None
+    }
+
+    fn begin(&mut self, dictionary: &[u8]) -> Result<(), DecodeError> {
+        let unpacker = |(stored, packed)| Unpacker::new(stored, packed, dictionary);
+        self.new_bytes = self.packed.take().map(unpacker).transpose()?;
+        Ok(())
     }
 
     fn unpack(&mut self, _at: u64, bytes: &mut [u8]) -> Result<(), DecodeError> {

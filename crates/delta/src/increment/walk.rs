@@ -27,6 +27,9 @@ pub(super) trait Target {
     /// `length` bytes of the file from `at` on, if they are known.
     fn known(&self, at: u64, length: usize) -> Option<&[u8]>;
 
+    /// Before the first bytes, where new ones are packed: behind this dictionary.
+    fn begin(&mut self, dictionary: &[u8]) -> Result<(), DecodeError>;
+
     /// Fills `bytes` with the next new ones, which belong at `at`, where they are packed.
     fn unpack(&mut self, at: u64, bytes: &mut [u8]) -> Result<(), DecodeError>;
 

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 
 use headwater_delta::limits::{
-    INCREMENT_FILE_MAX, INCREMENT_MEMORY_FIXED, INCREMENT_MEMORY_MAX, MEMORY_UNIT, ROWS_LOG_MAX, ROWS_LOG_MIN,
+    INCREMENT_FILE_MAX, INCREMENT_MEMORY_MAX, MEMORY_OVERHEAD, MEMORY_UNIT, ROWS_LOG_MAX, ROWS_LOG_MIN,
 };
 use headwater_delta::{
     Body, Control, DecodeError, Decoded, Increment, IncrementError, IncrementOptions, ReadAt, Uncontrolled,
@@ -45,6 +45,13 @@ fn text(lines: std::ops::Range<u32>) -> Vec<u8> {
     lines
         .flat_map(|i| format!("rule {i}: allow host-{}.example port {}\n", i * 7 % 1000, i % 97).into_bytes())
         .collect()
+}
+
+/// A text of lines without pattern.
+fn shuffled(lines: impl Iterator<Item = u64>) -> Vec<u8> {
+    let letter = |byte: u8| b'A' + byte % 58;
+    let line = |i| noise(60, i).into_iter().map(letter).chain([b'\n']).collect::<Vec<u8>>();
+    lines.flat_map(line).collect()
 }
 
 /// A real program: the one that runs.
@@ -108,6 +115,8 @@ fn files_come_back_in_few_bytes() {
     check("a program", part, &longer, 2000);
     longer.splice(50_000..50_000, noise(9000, 4));
     check("a program with many new bytes", part, &longer, 11_000);
+    let keys = shuffled(0..500);
+    check("keys in another order", &keys, &shuffled((0..500).map(|i| i * 7 % 500)), 5000);
     check("much from nothing", b"", &noise(600_000, 3), 610_000);
 }
 
@@ -116,8 +125,7 @@ fn an_increment_no_smaller_than_the_body_is_none() {
     let (base, new) = (noise(5000, 1), noise(5000, 2));
     let made = encode_increment(&base, &new, &IncrementOptions::beside(5000), &Uncontrolled).unwrap();
     assert_eq!(made, None);
-    let options =
-        IncrementOptions { memory_max: INCREMENT_MEMORY_FIXED, ..IncrementOptions::beside(u64::MAX) };
+    let options = IncrementOptions { memory_max: MEMORY_OVERHEAD, ..IncrementOptions::beside(u64::MAX) };
     assert_eq!(encode_increment(&base, &new, &options, &Uncontrolled).unwrap(), None, "memory");
     const { assert!(INCREMENT_FILE_MAX <= u32::MAX as u64) };
 }
@@ -262,7 +270,7 @@ fn what_is_not_as_signed_is_refused() {
         "too little memory",
     );
     let most = (INCREMENT_MEMORY_MAX / MEMORY_UNIT) as u8;
-    for rows in [ROWS_LOG_MIN - 1, ROWS_LOG_MAX + 1, 255] {
+    for rows in [1, ROWS_LOG_MIN - 1, ROWS_LOG_MAX + 1, 255] {
         let bytes = [&[1, most, rows], &bytes[3..]].concat();
         refused("rows", &bytes, INCREMENT_MEMORY_MAX, &base, &file, "another number of rows");
     }
@@ -312,6 +320,13 @@ fn a_broken_increment_of_text_gives_an_error_or_the_file() {
 #[test]
 fn a_broken_increment_of_a_table_gives_an_error_or_the_file() {
     survives(&table(0)[..8000], &table(1)[..9000], 100);
+}
+
+#[test]
+fn a_broken_frame_gives_an_error_or_the_file() {
+    let (base, new) = (shuffled(0..80), shuffled(70..120));
+    assert_eq!(made(&base, &new).bytes[2], 0, "it is one");
+    survives(&base, &new, 300);
 }
 
 #[test]

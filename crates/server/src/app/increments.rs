@@ -25,7 +25,9 @@ use crate::access::By;
 use crate::audit::Audit;
 use crate::db::increments as rows;
 use crate::error::{Error, Result};
-use crate::limits::{INCREMENT_ENCODER_MEMORY_FACTOR, INCREMENTS_JOIN_INTERVAL};
+use crate::limits::{
+    INCREMENT_ENCODER_MEMORY_FACTOR, INCREMENT_ENCODER_MEMORY_FIXED, INCREMENTS_JOIN_INTERVAL,
+};
 pub use workshop::Workshop;
 use workshop::{Job, Outcome};
 
@@ -221,7 +223,8 @@ impl App {
         let makeable = |base: &Digest, result: &Digest| {
             let size = |file: &Digest| lineup.files.get(file).map(|file| file.size);
             let (Some(base), Some(result)) = (size(base), size(result)) else { return false };
-            let memory = (base.saturating_add(result)).saturating_mul(INCREMENT_ENCODER_MEMORY_FACTOR);
+            let memory = base.saturating_add(result).saturating_mul(INCREMENT_ENCODER_MEMORY_FACTOR);
+            let memory = memory.saturating_add(INCREMENT_ENCODER_MEMORY_FIXED);
             base.max(result) <= INCREMENT_FILE_MAX && memory <= memory_max
         };
         supply(&lineup.current, &earlier, stock, &makeable, self.config.increments_storage_percent)
