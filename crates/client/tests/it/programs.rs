@@ -1,12 +1,18 @@
 //! Programs and hot fixes: install commands, their limits, and going back.
 
-use std::time::{Duration, Instant};
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use headwater_api::report::ClassResult;
 use headwater_client::command::{self, Verdict};
 use headwater_client::limits::COMMAND_OUTPUT_BYTES_MAX;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
 
-use crate::world::{NewRelease, World, class, current, update, words};
+use crate::world::{NewRelease, WAIT_MAX, World, class, current, update, words};
 
 #[tokio::test]
 async fn an_install_command_runs_in_its_release_and_a_failing_one_brings_the_former_back() {
@@ -60,20 +66,12 @@ async fn an_install_command_is_found_from_a_relative_data_folder() {
 #[tokio::test]
 async fn a_command_at_its_limit_is_killed_with_all_that_it_started() {
     let folder = tempfile::tempdir().unwrap();
-    let begun = Instant::now();
-    let command = words(&["sh", "-c", "sleep 300 & echo $! > child; sleep 300"]);
+    let mut holders = Holders::of(folder.path().join("held"));
+    let command = words(&["sh", "-c", "exec > held; sleep 300 & echo begun; sleep 300"]);
     let ended = command::run(&command, folder.path(), &[], Duration::from_secs(1)).await;
     assert_eq!(ended.verdict, Verdict::TimedOut(1));
-    assert!(begun.elapsed() < Duration::from_secs(20));
-    let child = std::fs::read_to_string(folder.path().join("child")).unwrap();
-    let gone = || {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.trim()));
-        stat.is_err() || stat.is_ok_and(|stat| stat.contains(") Z"))
-    };
-    while !gone() {
-        assert!(begun.elapsed() < Duration::from_secs(30), "the child outlived its group");
-        tokio::task::yield_now().await;
-    }
+    holders.begin().await;
+    holders.are_gone().await;
 }
 
 #[tokio::test]
@@ -95,9 +93,9 @@ async fn a_commands_output_is_bounded_and_its_environment_small() {
 #[tokio::test]
 async fn a_stopped_update_takes_its_install_command_along() {
     let mut world = World::new().await;
-    let started = world.folder.path().join("started");
-    let script =
-        format!("#!/bin/sh\nsleep 300 &\necho $! >{0}.new; mv {0}.new {0}\nsleep 300\n", started.display());
+    let held = world.folder.path().join("held");
+    let mut holders = Holders::of(held.clone());
+    let script = format!("#!/bin/sh\nexec >{}\nsleep 300 &\necho begun\nsleep 300\n", held.display());
     let files: &[(&str, &[u8])] = &[("install.sh", script.as_bytes())];
     let install = Some((words(&["./install.sh"]), 60));
     world.programs().release(&NewRelease {
@@ -114,21 +112,42 @@ async fn a_stopped_update_takes_its_install_command_along() {
         .arg(world.bundle())
         .spawn()
         .unwrap();
-    let begun = Instant::now();
-    while !started.exists() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "the install command never started");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    let child = std::fs::read_to_string(&started).unwrap();
+    holders.begin().await;
     let told =
         tokio::process::Command::new("kill").args(["-TERM", &update.id().unwrap().to_string()]).status();
     assert!(told.await.unwrap().success());
     assert_eq!(update.wait().await.unwrap().code(), Some(1));
-    let stat = format!("/proc/{}/stat", child.trim());
-    let runs = || std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z "));
-    let begun = Instant::now();
-    while runs() {
-        assert!(begun.elapsed() < Duration::from_secs(5), "the install command goes on");
-        tokio::time::sleep(Duration::from_millis(10)).await;
+    holders.are_gone().await;
+}
+
+/// The processes that hold a pipe open: a command that writes to it, and all that it started.
+struct Holders {
+    said: mpsc::UnboundedReceiver<String>,
+}
+
+impl Holders {
+    /// Makes the pipe.
+    fn of(pipe: PathBuf) -> Self {
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let (saying, said) = mpsc::unbounded_channel();
+        // A thread of its own: a test that fails does not wait for it.
+        std::thread::spawn(move || {
+            for line in BufReader::new(File::open(&pipe).unwrap()).lines() {
+                let _ = saying.send(line.unwrap());
+            }
+        });
+        Self { said }
+    }
+
+    /// Waits until one of them has said so.
+    async fn begin(&mut self) {
+        let said = timeout(WAIT_MAX, self.said.recv()).await.expect("the command begins");
+        assert_eq!(said.as_deref(), Some("begun"));
+    }
+
+    /// Waits until none is left.
+    async fn are_gone(&mut self) {
+        let said = timeout(WAIT_MAX, self.said.recv()).await.expect("nothing that it started goes on");
+        assert_eq!(said, None);
     }
 }

@@ -2,14 +2,13 @@
 
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use headwater_api::policy::UpdateAgentDocument;
 use headwater_api::policy::{EntryDocument, SelectorDocument, SourceDocument};
 use headwater_api::report::ClassResult;
 use headwater_client::{Config, Daemon, DaemonStatus, Onlooker, RunOptions, run_once, status};
 
-use crate::world::{World, class, current, update};
+use crate::world::{World, class, current, until, update};
 
 /// A port that was free a moment ago.
 pub fn free_port() -> u16 {
@@ -152,11 +151,7 @@ async fn a_port_that_is_taken_shows_in_the_status_and_is_used_once_it_is_free() 
     let second = Daemon::start(config.clone()).await.unwrap_err();
     assert!(second.to_string().contains(&format!("process {}", std::process::id())), "{second}");
     drop(taken);
-    let begun = Instant::now();
-    while status_of(&config).unwrap().serving.is_empty() {
-        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", status_of(&config));
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until("it listens", || !status_of(&config).unwrap().serving.is_empty()).await;
     assert!(status_of(&config).unwrap().problems.is_empty());
     daemon.stop().await;
     assert_eq!(status_of(&config), None);

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use headwater_api::bundle::{ClassRoots, ENROL_FORMAT, EnrolBundle};
 use headwater_api::policy::{LocationDocument, OptionsDocument, PolicyDocument};
@@ -426,6 +427,19 @@ pub fn assert_no_leftovers(folder: &Path) {
             assert_no_leftovers(&entry.path());
         }
     }
+}
+
+/// As long as a test waits for a state that is to come.
+pub const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Looks until a state has come that nothing tells of; fails when it does not come.
+pub async fn until(what: &str, mut has_come: impl FnMut() -> bool) {
+    let looking = async {
+        while !has_come() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(WAIT_MAX, looking).await.unwrap_or_else(|_| panic!("waited in vain: {what}"));
 }
 
 /// Bytes that do not repeat.

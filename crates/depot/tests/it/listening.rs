@@ -18,7 +18,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::world::{World, fetcher, noise, walk};
+use crate::world::{World, fetcher, noise, until, walk};
 
 struct Running {
     address: SocketAddr,
@@ -167,14 +167,7 @@ async fn a_connection_beyond_the_limit_is_told_503_at_once() {
     let answer = server.exchange(GET).await;
     assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("Retry-After: 5"), "{answer}");
     drop(first);
-    // Its place is free once the server has noticed.
-    loop {
-        let answer = server.exchange(GET).await;
-        if answer.starts_with("HTTP/1.1 200") {
-            break;
-        }
-        tokio::task::yield_now().await;
-    }
+    until("its place is free", async || server.exchange(GET).await.starts_with("HTTP/1.1 200")).await;
 }
 
 #[tokio::test]
@@ -225,10 +218,7 @@ async fn so_many_are_refused_with_a_word_at_once_and_no_more() {
     let _ = server.connect().await.read_to_end(&mut answer).await;
     assert!(answer.is_empty(), "{}", String::from_utf8_lossy(&answer));
     refused.clear();
-    // A place is free once the server has noticed.
-    while !server.exchange("").await.starts_with("HTTP/1.1 503") {
-        tokio::task::yield_now().await;
-    }
+    until("a place is free", async || server.exchange("").await.starts_with("HTTP/1.1 503")).await;
 }
 
 #[tokio::test]
@@ -260,14 +250,10 @@ async fn a_client_that_does_not_read_gives_its_place_back() {
     let mut stream = server.connect().await;
     let request = format!("GET /components/{} HTTP/1.1\r\nhost: x\r\n\r\n", layout::blob(&blob.digest));
     stream.write_all(request.as_bytes()).await.unwrap();
-    let downloads_become = async |wanted: usize| {
-        while server.site.downloads() != wanted {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    let bound = Duration::from_secs(60);
-    tokio::time::timeout(bound, downloads_become(1)).await.expect("the download begins");
-    tokio::time::timeout(bound, downloads_become(0)).await.expect("the download that stalls is ended");
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+    until("the download that stalls is ended", async || server.site.downloads() == 0).await;
     drop(stream);
 }
 

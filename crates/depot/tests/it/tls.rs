@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use tokio_rustls::TlsConnector;
 
 use crate::metadata_walk::told;
-use crate::world::{World, fetcher, now};
+use crate::world::{World, fetcher, now, until};
 
 struct Ca(CertifiedIssuer<'static, KeyPair>);
 
@@ -215,10 +215,6 @@ async fn a_handshake_that_does_not_end_is_cut_off_and_holds_a_place_until_then()
     let mut rest = Vec::new();
     let cut = tokio::time::timeout(Duration::from_secs(30), silent.read_to_end(&mut rest));
     drop(cut.await.expect("the silent one is cut off"));
-    let free = async {
-        while !server.ask(&client).await.is_ok_and(|(answer, _)| answer.starts_with("HTTP/1.1 200")) {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), free).await.expect("its place is free again");
+    let is_served = |(answer, _): (String, _)| answer.starts_with("HTTP/1.1 200");
+    until("its place is free again", async || server.ask(&client).await.is_ok_and(is_served)).await;
 }

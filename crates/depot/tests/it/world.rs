@@ -128,6 +128,17 @@ pub fn walk(fetcher: &Fetcher, bases: &[&str]) -> Walk {
     Walk::new(fetcher, sources(bases), 0, now())
 }
 
+/// Looks until a state has come that nothing tells of; fails when it does not come.
+pub async fn until(what: &str, has_come: impl AsyncFn() -> bool) {
+    let looking = async {
+        while !has_come().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let bound = Duration::from_secs(60);
+    tokio::time::timeout(bound, looking).await.unwrap_or_else(|_| panic!("waited in vain: {what}"));
+}
+
 /// Bytes that do not repeat.
 pub fn noise(size: usize) -> Vec<u8> {
     let mut state = 0x9E37_79B9_7F4A_7C15u64;
