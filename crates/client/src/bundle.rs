@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::folder::{DataFolder, Owner};
 use crate::in_force::policy_of;
 use crate::limits::BUNDLE_BYTES_MAX;
-use crate::member::Member;
+use crate::member::{Keys, Member};
 use crate::os;
 use crate::state::State;
 
@@ -101,7 +101,10 @@ pub(crate) fn take(
         let metadata = folder.metadata(Owner::Organisation, class);
         os::remove_tree(&metadata).map_err(Error::file("removing", &metadata))?;
     }
-    if !anew && !has_verified(folder) {
+    if anew {
+        // They asked with another token, and may have been taken and revoked since.
+        Keys::forget_beside(folder)?;
+    } else if !has_verified(folder) {
         Member::forget(folder)?;
     }
     let path = folder.bundle();

@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use headwater_api::enrol::{CertificateAnswer, EnrolRequest, FORMAT, RenewalRequest};
-use headwater_identity::{Answer, Kind, Purpose, Sealed, Statement};
+use headwater_identity::{Answer, Chain, Kind, Purpose, Sealed, Statement};
 use headwater_policy::{Client, ClientId, EffectiveSettings, SourceUrl};
 use jiff::{SignedDuration, Timestamp};
 
@@ -25,6 +25,7 @@ use crate::member::{Believed, Keys, Member, internal};
 use crate::run::Trigger;
 use crate::session::Session;
 use crate::spool::Spool;
+use crate::state::State;
 use crate::way::{self, Unsaid, Way};
 
 /// Whether there was anything to do.
@@ -49,7 +50,8 @@ pub async fn enrol(config: &Config) -> Result<Enrolled, Error> {
     if Member::load(&folder, &config.id)?.is_some() {
         return Ok(Enrolled::Before);
     }
-    member(config, &folder, &bundle).await.map(|_| Enrolled::Now)
+    let mut state = State::load(&folder).unwrap_or_default();
+    member(config, &folder, &bundle, &mut state).await.map(|_| Enrolled::Now)
 }
 
 /// Makes this client a member with a new key, where its former one was revoked or is in other hands. The former stays
@@ -67,17 +69,24 @@ pub async fn enrol_anew(config: &Config) -> Result<(), Error> {
     let keys = Keys::load_or_make_beside(&folder)?;
     let answer = ask_in(config, &bundle, &keys).await?;
     Keys::put_in_place(&folder)?;
-    let_in(config, &folder, &keys, &answer).map(drop)
+    // One that is damaged says nothing; the next run puts it aside.
+    let mut state = State::load(&folder).unwrap_or_default();
+    let_in(config, &folder, &mut state, &keys, &answer).map(drop)
 }
 
 /// This client's membership; enrols first if it has none yet.
-pub(crate) async fn member(config: &Config, folder: &DataFolder, bundle: &Bundle) -> Result<Member, Error> {
+pub(crate) async fn member(
+    config: &Config,
+    folder: &DataFolder,
+    bundle: &Bundle,
+    state: &mut State,
+) -> Result<Member, Error> {
     if let Some(member) = Member::load(folder, &config.id)? {
         return Ok(member);
     }
     let keys = Keys::load_or_make(folder)?;
     let answer = ask_in(config, bundle, &keys).await?;
-    let_in(config, folder, &keys, &answer)
+    let_in(config, folder, state, &keys, &answer)
 }
 
 /// Asks for a certificate with the bundle's token. Whoever is no member believes the bundle alone: what it learnt of the
@@ -113,14 +122,30 @@ async fn ask_in(config: &Config, bundle: &Bundle, keys: &Keys) -> Result<Certifi
 fn let_in(
     config: &Config,
     folder: &DataFolder,
+    state: &mut State,
     keys: &Keys,
     answer: &CertificateAnswer,
 ) -> Result<Member, Error> {
+    forget_former_fleet(folder, state, &answer.certificate)?;
     let member = Member::keep(folder, &config.id, keys, &answer.certificate)?;
     Spool::open(folder.reports())?.renumber(answer.taken.report)?;
     bundle::strike_token(folder)?;
     tracing::info!(client = %config.id, key = %keys.key.fingerprint(), "enrolled");
     Ok(member)
+}
+
+/// Forgets what the last signed policy says of the fleet, where it does not know the CA of a new certificate: the bundle's
+/// word is the newer one then, and counts until the next policy, which is read again whichever it is.
+fn forget_former_fleet(folder: &DataFolder, state: &mut State, certificate: &str) -> Result<(), Error> {
+    let chain = Chain::from_pem(certificate).map_err(internal)?;
+    if Believed::of_policy(state)?.is_none_or(|believed| chain.is_issued_by(&believed.cas)) {
+        return Ok(());
+    }
+    if let Some(policy) = &mut state.policy {
+        policy.fleet = None;
+    }
+    state.policy_digest = None;
+    state.save(folder)
 }
 
 /// Renews the certificate if it is time: at two thirds of its life, when the signed policy gives an update agent other

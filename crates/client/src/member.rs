@@ -61,6 +61,15 @@ impl Keys {
         Self::load_or_make_at(&folder.identity(NEXT_KEY), &folder.identity(NEXT_SEAL_KEY))
     }
 
+    /// Removes keys that were made beside the others, if there are any.
+    pub(crate) fn forget_beside(folder: &DataFolder) -> Result<(), Error> {
+        for name in [NEXT_KEY, NEXT_SEAL_KEY] {
+            let path = folder.identity(name);
+            os::remove_file(&path).map_err(Error::file("removing", &path))?;
+        }
+        Ok(())
+    }
+
     /// Puts keys that were made beside the others in their place, if there are any. The certificate goes first: without
     /// it this is a client that has not enrolled yet, and killed in between it asks again with the new keys.
     pub(crate) fn put_in_place(folder: &DataFolder) -> Result<(), Error> {
@@ -135,11 +144,14 @@ impl Member {
 impl Believed {
     /// What the signed policy says; where it says nothing, the bundle.
     pub(crate) fn of(bundle: &Bundle, state: &State) -> Result<Self, Error> {
+        Self::of_policy(state)?.map_or_else(|| Self::of_bundle(bundle), Ok)
+    }
+
+    /// What the signed policy says, if anything.
+    pub(crate) fn of_policy(state: &State) -> Result<Option<Self>, Error> {
         let signed = state.policy.as_ref().and_then(|policy| policy.fleet.as_ref());
-        match signed.filter(|fleet| !fleet.ca.is_empty()) {
-            Some(FleetDocument { ca, answer_keys, .. }) => Self::read(ca, answer_keys),
-            None => Self::of_bundle(bundle),
-        }
+        let signed = signed.filter(|fleet| !fleet.ca.is_empty());
+        signed.map(|FleetDocument { ca, answer_keys, .. }| Self::read(ca, answer_keys)).transpose()
     }
 
     /// What the bundle says.

@@ -142,7 +142,8 @@ async fn run_classes(session: &mut Session) -> Result<(), Error> {
 
 /// Enrols where this client is not a member yet, and renews its certificate where it is time.
 async fn join(session: &mut Session) -> Result<(), Error> {
-    let member = enrol::member(&session.config, &session.folder, &session.bundle).await?;
+    let Session { config, folder, bundle, state, .. } = session;
+    let member = enrol::member(config, folder, bundle, state).await?;
     let believed = Believed::of(&session.bundle, &session.state)?;
     session.set_member(member, believed)?;
     keep_membership(session).await

@@ -192,6 +192,44 @@ async fn a_revoked_client_comes_back_after_the_roots_changed_and_a_refused_one_k
 }
 
 #[tokio::test]
+async fn a_revoked_client_comes_back_to_a_fleet_of_another_ca() {
+    let mut world = World::new().await;
+    world.component("rules", 1);
+    let client = world.client("pc-1");
+    update(&client).await;
+    world.fleet.revoke("pc-1");
+    world.fleet.replace_ca();
+    world.show_new_certificate();
+    world.publish_settings();
+    world.component("rules", 2);
+    enrol_anew(&world.client("pc-1")).await.unwrap();
+    let report = update(&client).await;
+    assert_eq!(class(&report, "components").result, ClassResult::Updated, "{report:#?}");
+}
+
+#[tokio::test]
+async fn a_key_that_was_revoked_before_its_answer_came_is_not_asked_with_again() {
+    let world = World::new().await;
+    let client = world.client("pc-1");
+    update(&client).await;
+    let next = || fs::read(client.data.join("identity/key.next.pem")).unwrap();
+    world.fleet.revoke("pc-1");
+    world.heard(|heard| heard.answers_lost = true);
+    let bundle = world.client("pc-1");
+    enrol_anew(&bundle).await.unwrap_err();
+    let lost = next();
+    enrol_anew(&bundle).await.unwrap_err();
+    assert_eq!(next(), lost, "the same token asks with the same key");
+
+    world.fleet.revoke("pc-1");
+    world.heard(|heard| heard.answers_lost = false);
+    world.fleet.lock().token = headwater_identity::EnrolToken::generate().unwrap();
+    enrol_anew(&world.client("pc-1")).await.unwrap();
+    assert_ne!(fs::read(client.data.join("identity/key.pem")).unwrap(), lost);
+    assert_eq!(class(&update(&client).await, "components").result, ClassResult::Current);
+}
+
+#[tokio::test]
 async fn a_client_that_cannot_reach_the_server_enrols_checks_in_and_reports_by_an_update_agent() {
     let mut world = World::new().await;
     world.component("rules", 1);

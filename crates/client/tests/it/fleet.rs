@@ -119,6 +119,13 @@ impl Fleet {
         inner.cas.push(newer);
     }
 
+    /// As after so many rotations that nothing leads from the former CAs to the newest any more.
+    pub fn replace_ca(&self) {
+        let mut inner = self.lock();
+        inner.cas = vec![FleetCa::make(now()).unwrap()];
+        inner.bridges.clear();
+    }
+
     pub fn revoke(&self, id: &str) {
         let mut inner = self.lock();
         let known = inner.known.remove(id).unwrap();
