@@ -45,6 +45,22 @@ pub struct Report {
     pub warnings: Vec<String>,
 }
 
+impl Report {
+    /// The sources that a class came from, in the order in which they were asked: that of its metadata, and those that
+    /// brought some of its content to the end. None if none served.
+    pub fn sources<'a>(&'a self, outcome: &'a ClassOutcome) -> Vec<&'a str> {
+        let Some(first) = outcome.source.as_deref() else { return Vec::new() };
+        let mut sources = Vec::new();
+        for attempt in self.attempts.iter().filter(|attempt| attempt.class == outcome.class) {
+            let gave = attempt.source == first || attempt.result == AttemptResult::Used;
+            if gave && !sources.contains(&attempt.source.as_str()) {
+                sources.push(&attempt.source);
+            }
+        }
+        if sources.is_empty() { vec![first] } else { sources }
+    }
+}
+
 /// The server has taken a report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReportAnswer {
@@ -84,7 +100,8 @@ pub struct ClassOutcome {
     pub class: String,
     /// What came of it.
     pub result: ClassResult,
-    /// The source the class came from, as in a plan; none if none served.
+    /// The source whose signed metadata was taken, as in a plan; none if none served. Where its content came from, if
+    /// not all from there, the attempts tell.
     pub source: Option<String>,
     /// A sentence for people.
     pub message: String,

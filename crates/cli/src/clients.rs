@@ -212,8 +212,9 @@ fn reports_text(answer: &ReportsAnswer) -> String {
 /// One run: what came of each class, then every attempt (P12).
 pub fn report_text(report: &Report) -> String {
     let outcomes = report.classes.iter().map(|outcome| {
-        let source = outcome.source.clone().unwrap_or_else(|| "-".to_owned());
-        vec![outcome.class.clone(), word(&outcome.result), source, outcome.message.clone()]
+        let sources = report.sources(outcome).join(", ");
+        let sources = if sources.is_empty() { "-".to_owned() } else { sources };
+        vec![outcome.class.clone(), word(&outcome.result), sources, outcome.message.clone()]
     });
     let attempts = report.attempts.iter().map(|attempt| {
         let reason = attempt.reason.as_ref().map(word::<Reason>).unwrap_or_default();

@@ -5,7 +5,7 @@
 //! that are here by increments ([`crate::increments`]); the bodies of what is still missing are fetched and unpacked. Then
 //! all is made durable and gets its name. Nothing here touches `current`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -30,6 +30,8 @@ pub(crate) struct Placed {
     pub spared_bytes: u64,
     /// What was wrong with increments: sentences.
     pub troubles: Vec<String>,
+    /// Installed files that it was to be made of and that are not what was installed.
+    pub changed: BTreeSet<PathBuf>,
 }
 
 /// A release's record, from its manifest.
@@ -66,15 +68,19 @@ pub(crate) async fn place(
         let slots = others(session, &slot)?;
         blocking(move || begin(&slot, &slots, &record, files)).await
     };
-    let (assembling, missing, here) = match beginning? {
-        Begun::Whole(release) => return Ok(Placed { release, spared_bytes: 0, troubles: Vec::new() }),
-        Begun::Partly { assembling, missing, here } => (assembling, missing, here),
+    let (assembling, missing, here, changed) = match beginning? {
+        Begun::Whole(release) => {
+            let (troubles, changed) = (Vec::new(), BTreeSet::new());
+            return Ok(Placed { release, spared_bytes: 0, troubles, changed });
+        }
+        Begun::Partly { assembling, missing, here, changed } => (assembling, missing, here, changed),
     };
     let at = Place { session, walk, slot, manifest, assembling: &assembling };
-    let done = fetch_and_finish(&at, record, missing, here).await;
-    if done.is_err() {
+    let mut done = fetch_and_finish(&at, record, missing, here).await;
+    match &mut done {
+        Ok(placed) => placed.changed.extend(changed),
         // What was fetched stays in the store; only the half-made folder goes.
-        let _ = os::remove_tree(&assembling);
+        Err(_) => drop(os::remove_tree(&assembling)),
     }
     done
 }
@@ -112,12 +118,13 @@ async fn fetch_and_finish(
 ) -> Result<Placed, ContentError> {
     let by_increments = increments::make(place, missing, here).await?;
     let Place { session, walk, slot, assembling, .. } = *place;
-    let missing = by_increments.missing;
+    let increments::Made { missing, spared_bytes, troubles, changed } = by_increments;
     let wanted: Vec<Blob> =
         missing.iter().map(|file| Blob { digest: file.body.sha256, size: file.body.size }).collect();
     check_room(session, assembling, &wanted, missing.iter().map(|file| file.size).sum())?;
     let at = slot.folder().to_owned();
     let (name, onlooker) = (place.name(), session.options.onlooker.clone());
+    walk.name_blobs(missing.iter().map(|file| (file.body.sha256, format!("{name}: {}", file.path))));
     walk.blobs(&session.store, &wanted, &move |progress| onlooker.tell(&name, progress)).await?;
     let (store, slot, record, assembling) =
         (session.store.clone(), slot.clone(), record.clone(), assembling.to_owned());
@@ -130,7 +137,7 @@ async fn fetch_and_finish(
             .map_err(ContentError::from)
     })
     .await?;
-    Ok(Placed { release, spared_bytes: by_increments.spared_bytes, troubles: by_increments.troubles })
+    Ok(Placed { release, spared_bytes, troubles, changed })
 }
 
 /// Refuses before a byte is fetched if blobs and files would fill the disk.
@@ -161,8 +168,8 @@ fn fits(wanted: u64, free: u64) -> bool {
 enum Begun {
     /// The release is there already, and whole.
     Whole(String),
-    /// Its folder is begun; these files are missing, and those are here to make them of.
-    Partly { assembling: PathBuf, missing: Vec<FileEntry>, here: Here },
+    /// Its folder is begun; these files are missing, and those are here to make them of; others have changed.
+    Partly { assembling: PathBuf, missing: Vec<FileEntry>, here: Here, changed: BTreeSet<PathBuf> },
 }
 
 /// Files of installed releases, by digest, as their records say.
@@ -178,9 +185,9 @@ fn begin(slot: &Slot, others: &[Slot], record: &Record, files: Vec<FileEntry>) -
     }
     let assembling = slot.begin(record).map_err(at())?;
     let begun = check_free(&assembling, files.iter().map(|file| file.size).sum()).and_then(|()| {
-        let here = here(slot, others).map_err(at())?;
-        let missing = copy_known(&here, &assembling, files).map_err(at())?;
-        Ok(Begun::Partly { assembling: assembling.clone(), missing, here })
+        let mut here = here(slot, others).map_err(at())?;
+        let (missing, changed) = copy_known(&mut here, &assembling, files).map_err(at())?;
+        Ok(Begun::Partly { assembling: assembling.clone(), missing, here, changed })
     });
     match begun {
         Ok(begun) => Ok(begun),
@@ -210,9 +217,14 @@ fn here(slot: &Slot, others: &[Slot]) -> io::Result<Here> {
     Ok(here)
 }
 
-/// Copies the files that an installed release has, and says which are missing.
-fn copy_known(here: &Here, assembling: &Path, files: Vec<FileEntry>) -> io::Result<Vec<FileEntry>> {
-    let mut missing = Vec::new();
+/// Copies the files that an installed release has, and says which are missing. Files that are not what was installed are
+/// no longer here; it says which.
+fn copy_known(
+    here: &mut Here,
+    assembling: &Path,
+    files: Vec<FileEntry>,
+) -> io::Result<(Vec<FileEntry>, BTreeSet<PathBuf>)> {
+    let (mut missing, mut changed) = (Vec::new(), BTreeSet::new());
     for file in files {
         let path = assembling.join(file.path.as_str());
         if let Some(above) = path.parent() {
@@ -225,10 +237,11 @@ fn copy_known(here: &Here, assembling: &Path, files: Vec<FileEntry>) -> io::Resu
         if copied {
             os::set_mode(&path, file.mode)?;
         } else {
+            changed.extend(here.remove(&file.sha256));
             missing.push(file);
         }
     }
-    Ok(missing)
+    Ok((missing, changed))
 }
 
 fn is_whole(folder: &Path, record: &Record) -> bool {

@@ -1,6 +1,7 @@
 //! Classes components and programs: for each name, what its signed list says is done here.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use headwater_api::report::{ClassResult, Reason};
 use headwater_policy::Class;
@@ -232,10 +233,11 @@ async fn install(
     let manifest = Manifest::parse(&manifest).map_err(unusable)?;
     let slot = session.folder.slot(class, name);
     let record = record_of(&manifest);
-    let Placed { release, spared_bytes, troubles } =
+    let Placed { release, spared_bytes, troubles, changed } =
         place(session, verified.walk, &slot, &manifest, &record).await?;
     session.spared_bytes += spared_bytes;
     session.troubles.extend(troubles.into_iter().map(|trouble| format!("{name}: {trouble}")));
+    session.warnings.extend(changed_message(name, &changed));
     let hooks = Hooks::of(&session.in_force.settings);
     let judged = if own_program::is_own(session, class, name) {
         own_program::take_over(session, &slot, &release, &record).await?
@@ -265,6 +267,21 @@ async fn install(
     })
 }
 
+/// Which installed files were found to be others. Nothing if none was.
+fn changed_message(name: &str, changed: &BTreeSet<PathBuf>) -> Option<String> {
+    let told: Vec<String> =
+        changed.iter().take(NAMES_TOLD_MAX).map(|path| path.display().to_string()).collect();
+    let left = changed.len() - told.len();
+    let others = if left == 0 { String::new() } else { format!(" and {left} more") };
+    (!told.is_empty()).then(|| {
+        format!(
+            "{name}: not what was installed, because something on this computer changed or removed it: {}{others}; the \
+             new release is made without that, for more bytes",
+            told.join(", ")
+        )
+    })
+}
+
 /// A target's bytes: those in the store, or fetched and put there (P10).
 pub(crate) async fn target(
     session: &Session,
@@ -286,7 +303,18 @@ pub(crate) fn unusable(error: impl std::fmt::Display) -> ContentError {
 
 #[cfg(test)]
 mod tests {
-    use super::{NAMES_TOLD_MAX, unable_message};
+    use super::{NAMES_TOLD_MAX, changed_message, unable_message};
+
+    #[test]
+    fn every_changed_file_is_told_up_to_a_number() {
+        let told =
+            |count: usize| changed_message("rules", &(0..count).map(|n| format!("f{n:02}").into()).collect());
+        assert_eq!(told(0), None);
+        let most = told(NAMES_TOLD_MAX).unwrap();
+        assert!(most.contains(": f00, f01,") && most.contains(", f09; the new"), "{most}");
+        let more = told(NAMES_TOLD_MAX + 1).unwrap();
+        assert!(more.contains(", f09 and 1 more; the new"), "{more}");
+    }
 
     #[test]
     fn every_name_that_is_not_had_is_told_up_to_a_number() {

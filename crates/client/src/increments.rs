@@ -5,16 +5,16 @@
 //! 3. they are applied one after the other, each result verified; what lies between is kept in a temporary file.
 //!
 //! What a source does not give, or what comes to nothing, is refused, and ways are chosen anew, a few times. What is left
-//! then is had by its full body.
+//! then is had by its full body. What was wrong is told by the file, what it was to be made from and how it was had then.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use headwater_depot::store::UnpackError;
 use headwater_depot::{Blob, Store};
-use headwater_repo::{Digest, FileEntry, Hop, Way, Ways};
+use headwater_repo::{Digest, FileEntry, FilePath, Hop, Way, Ways};
 
 use crate::assemble::{Here, Place, blocking, check_room, is_right};
 use crate::classes::ContentError;
@@ -31,8 +31,10 @@ pub(crate) struct Made {
     pub missing: Vec<FileEntry>,
     /// Bytes of the others' bodies, less those of the increments.
     pub spared_bytes: u64,
-    /// What was wrong: sentences.
+    /// What was wrong with increments: sentences.
     pub troubles: Vec<String>,
+    /// Installed files that ways were to begin at and that are not what was installed.
+    pub changed: BTreeSet<PathBuf>,
 }
 
 /// Makes of `missing` what can be made for fewer bytes than by its body.
@@ -42,9 +44,9 @@ pub(crate) async fn make(
     mut here: Here,
 ) -> Result<Made, ContentError> {
     let mut made = Made { missing, ..Made::default() };
-    let mut refused = HashSet::new();
+    let (mut refused, mut troubles) = (HashSet::new(), Vec::new());
     for _ in 0..INCREMENT_ROUNDS_MAX {
-        let todo = ways(place, &made.missing, &mut here, &refused).await;
+        let todo = ways(place, &made.missing, &mut here, &refused, &mut made.changed).await;
         if todo.is_empty() {
             break;
         }
@@ -55,9 +57,15 @@ pub(crate) async fn make(
         let applied = blocking(move || apply_all(&store, &assembling, whole)).await?;
         made.missing.retain(|file| !applied.files.contains(&file.path));
         made.spared_bytes += applied.spared_bytes;
-        made.troubles.extend(applied.troubles);
+        troubles.extend(applied.troubles);
         refused.extend(applied.refused);
     }
+    let by_body = |path: &FilePath| made.missing.iter().any(|file| file.path == *path);
+    let told = |(path, trouble): (FilePath, String)| {
+        let then = if by_body(&path) { "its full body is taken" } else { "it was made another way" };
+        format!("{path} was not made {trouble}; {then}")
+    };
+    made.troubles = troubles.into_iter().map(told).collect();
     Ok(made)
 }
 
@@ -66,6 +74,8 @@ struct Task {
     file: FileEntry,
     way: Way,
     base: PathBuf,
+    /// The base, as an operator is told of it: below the data folder.
+    from: String,
 }
 
 impl Task {
@@ -81,6 +91,7 @@ async fn ways(
     missing: &[FileEntry],
     here: &mut Here,
     refused: &HashSet<Digest>,
+    changed: &mut BTreeSet<PathBuf>,
 ) -> Vec<Task> {
     let ways = Ways::of(place.manifest);
     let mut verified = HashSet::new();
@@ -98,7 +109,8 @@ async fn ways(
         if unverified.is_empty() {
             let task = |(file, way): (&FileEntry, Way)| {
                 let base = here[&way.hops[0].increment.base].clone();
-                Task { file: file.clone(), way, base }
+                let from = base.strip_prefix(place.session.folder.root()).unwrap_or(&base);
+                Task { file: file.clone(), way, from: from.display().to_string(), base }
             };
             return chosen.into_iter().map(task).collect();
         }
@@ -110,7 +122,7 @@ async fn ways(
         })
         .await;
         verified.extend(right);
-        wrong.iter().for_each(|base| drop(here.remove(base)));
+        changed.extend(wrong.iter().filter_map(|base| here.remove(base)));
     }
 }
 
@@ -122,15 +134,24 @@ async fn fetch(place: &Place<'_>, todo: &[Task]) -> Result<HashSet<Digest>, Cont
     let session = place.session;
     check_room(session, place.assembling, &wanted, hops().map(|hop| hop.size).sum())?;
     let (name, onlooker) = (place.name(), session.options.onlooker.clone());
+    place.walk.name_blobs(todo.iter().flat_map(|task| {
+        let Task { file, from, .. } = task;
+        let told = format!(
+            "{name}: increment to {} from {from} (without it another way or the full body is taken)",
+            file.path
+        );
+        task.way.hops.iter().map(move |hop| (hop.increment.sha256, told.clone()))
+    }));
     let tell = move |progress| onlooker.tell(&name, progress);
     Ok(place.walk.increments(&session.store, &wanted, &tell).await?)
 }
 
 #[derive(Default)]
 struct Applied {
-    files: HashSet<headwater_repo::FilePath>,
+    files: HashSet<FilePath>,
     spared_bytes: u64,
-    troubles: Vec<String>,
+    /// Which file was not made, and from what, by what and why not.
+    troubles: Vec<(FilePath, String)>,
     refused: Vec<Digest>,
 }
 
@@ -148,10 +169,8 @@ fn apply_all(store: &Store, assembling: &Path, todo: Vec<Task>) -> Result<Applie
             Err((increment, reason)) => {
                 os::remove_file(&path).map_err(Error::file("removing", &path))?;
                 applied.refused.push(increment);
-                applied.troubles.push(format!(
-                    "{} was not made by increment {increment}, and is had another way: {reason}",
-                    task.file.path
-                ));
+                let trouble = format!("from {} by increment {increment}: {reason}", task.from);
+                applied.troubles.push((task.file.path, trouble));
             }
         }
     }

@@ -16,8 +16,9 @@ pub fn report(report: &Report) -> String {
         report.run, report.client, report.domain, report.policy_version, report.duration_ms
     );
     for class in &report.classes {
-        let source = class.source.as_deref().map_or_else(String::new, |source| format!(" from {source}"));
-        let _ = writeln!(out, "\n{}: {}{source}", class.class, result(class.result));
+        let sources = report.sources(class).join(", then ");
+        let from = if sources.is_empty() { sources } else { format!(" from {sources}") };
+        let _ = writeln!(out, "\n{}: {}{from}", class.class, result(class.result));
         let _ = writeln!(out, "  {}", class.message);
         if class.spared_bytes > 0 {
             let _ = writeln!(out, "  increments spared {}", bytes(class.spared_bytes));

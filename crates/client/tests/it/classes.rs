@@ -1,7 +1,11 @@
 //! A run over the classes: what comes in, what is kept, what is refused (P7–P12, D2).
 
+use headwater_api::policy::{EntryDocument, SelectorDocument, SourceDocument};
 use headwater_api::report::{AttemptResult, ClassResult, Reason};
 use headwater_client::{Error, RunOptions, narrate, run_once};
+use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, router};
+use headwater_policy::Class;
+use tokio::net::TcpListener;
 
 use crate::world::{NewRelease, World, assert_no_leftovers, class, current, noise, update, words};
 
@@ -57,6 +61,46 @@ async fn an_unchanged_file_is_taken_from_the_installed_release() {
 }
 
 #[tokio::test]
+async fn a_run_names_every_source_that_gave_of_a_class() {
+    let mut world = World::new().await;
+    let site = Site::new(ServeLimits::default());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(listen(router(site.clone()), listener, ListenLimits::default(), std::future::pending()));
+    world.policy.mode = "customized".to_owned();
+    world.policy.entries = vec![EntryDocument {
+        clients: SelectorDocument { ipv4: Some("127.0.0.0-127.255.255.255".to_owned()), ipv6: None },
+        source: SourceDocument::Url { url, classes: None },
+    }];
+    world.publish_settings();
+    world.component("rules", 1);
+    // The mirror lacks one of the two bodies.
+    let (from, mirror) = (world.components().folder.clone(), world.folder.path().join("mirror"));
+    copy_tree(&from, &mirror);
+    let lacking = world.components().blobs().into_iter().next().unwrap();
+    std::fs::remove_file(mirror.join(lacking.strip_prefix(&from).unwrap())).unwrap();
+    site.share(Class::Components, mirror);
+    let report = update(&world.client("pc-1")).await;
+    let first = class(&report, "components").source.clone().unwrap();
+    assert!(first.starts_with("url:"), "{report:#?}");
+    let told = narrate::report(&report);
+    assert!(told.contains(&format!("\ncomponents: updated from {first}, then server\n")), "{told}");
+    assert!(told.contains("\nprograms: current from server\n"), "{told}");
+}
+
+fn copy_tree(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().flatten() {
+        let copy = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_tree(&entry.path(), &copy);
+        } else {
+            std::fs::copy(entry.path(), copy).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_spoilt_installed_file_is_fetched_and_not_copied() {
     let mut world = World::new().await;
     world.component("rules", 1);
@@ -64,7 +108,8 @@ async fn a_spoilt_installed_file_is_fetched_and_not_copied() {
     update(&client).await;
     std::fs::write(client.data.join("components/rules/current/rules/big.bin"), b"spoilt").unwrap();
     world.component("rules", 2);
-    update(&client).await;
+    let report = update(&client).await;
+    assert!(report.warnings.iter().any(|told| told.contains("/rules/big.bin")), "{report:#?}");
     assert_eq!(
         std::fs::read(client.data.join("components/rules/current/rules/big.bin")).unwrap(),
         noise(200_000)

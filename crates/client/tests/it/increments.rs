@@ -75,6 +75,14 @@ fn bytes(report: &Report) -> (u64, u64) {
     (attempts().map(|attempt| attempt.bytes).sum(), attempts().map(|attempt| attempt.increment_bytes).sum())
 }
 
+/// What the report tells of increments that came to nothing.
+fn troubles(report: &Report) -> Vec<&str> {
+    let of_increments = |attempt: &&Attempt| {
+        attempt.reason == Some(Reason::Increment) && attempt.result == AttemptResult::Failed
+    };
+    report.attempts.iter().filter(of_increments).map(|attempt| attempt.detail.as_str()).collect()
+}
+
 async fn at_release(world: &mut World, number: u64) -> Config {
     release(world, number);
     let client = world.client(&format!("pc-{number}"));
@@ -154,7 +162,10 @@ async fn what_no_source_has_or_what_is_spoilt_gives_way_to_the_body() {
             (attempt.class.as_str(), attempt.reason, attempt.result)
                 == ("components", Some(reason), AttemptResult::Failed)
         };
-        assert!(report.attempts.iter().any(told), "{report:#?}");
+        let told = report.attempts.iter().find(|attempt| told(attempt)).unwrap();
+        let named =
+            ["rules: increment to data.bin from components/rules/", "/data.bin", "full body", "/blobs/"];
+        assert!(named.iter().all(|part| told.detail.contains(part)), "{told:#?}");
     }
 }
 
@@ -167,17 +178,16 @@ async fn an_increment_that_was_signed_and_makes_something_else_gives_way_to_anot
     join(&mut world, &[(1, 2), (2, 3)]);
     // A publisher's fault: named for release 1, made of something else. It is one small hop, and looks the cheapest.
     let mut other = content(2);
-    other.insert(0, 7);
+    other.insert(150_000, 7);
     let mut wrong = world.components().increment(&other, &content(3));
     wrong.base = Digest::of(&content(1));
     world.components().join("rules", |manifest| manifest.files[0].increments.push(wrong));
     lose_body(&mut world);
     let report = update(&client).await;
     is_at(&client, 3);
-    let told = |attempt: &Attempt| {
-        attempt.reason == Some(Reason::Increment) && attempt.result == AttemptResult::Failed
-    };
-    assert!(report.attempts.iter().any(told), "{report:#?}");
+    let [told] = &troubles(&report)[..] else { panic!("{report:#?}") };
+    assert!(told.starts_with("rules: data.bin was not made from components/rules/"), "{told}");
+    assert!(told.ends_with("; it was made another way"), "{told}");
 }
 
 #[tokio::test]
@@ -207,9 +217,9 @@ async fn after_a_few_ways_that_came_to_nothing_the_body_is_taken() {
         let mut made = Vec::new();
         for (number, base) in bases.iter().enumerate() {
             let mut from = base.clone();
-            // All but the last, which is the largest, are of something else: of the file, a byte further.
+            // All but the last, which is the largest, are of something else: of the file with a byte more in its middle.
             if number < wrong {
-                from.insert(0, 7);
+                from.insert(150_000, 7);
             }
             let mut increment = world.components().increment(&from, &content(2));
             increment.base = Digest::of(base);
@@ -221,6 +231,10 @@ async fn after_a_few_ways_that_came_to_nothing_the_body_is_taken() {
         is_at(&client, 2);
         let body = bytes(&report).0 > 300_000;
         assert_eq!(body, wrong == rounds, "{wrong} increments came to nothing");
+        let then = if body { "; its full body is taken" } else { "; it was made another way" };
+        let troubles = troubles(&report);
+        assert_eq!(troubles.len(), wrong);
+        assert!(troubles.iter().all(|told| told.ends_with(then)), "{troubles:#?}");
     }
 }
 
@@ -263,6 +277,9 @@ async fn a_base_that_was_changed_here_is_no_base() {
     let report = update(&client).await;
     is_at(&client, 2);
     assert_eq!(bytes(&report).1, 0, "not fetched in vain");
+    let [told] = &report.warnings[..] else { panic!("{report:#?}") };
+    assert!(told.starts_with("rules: not what was installed"), "{told}");
+    assert!(told.contains("/components/rules/") && told.contains("/data.bin"), "{told}");
 }
 
 #[tokio::test]

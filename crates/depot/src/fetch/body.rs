@@ -126,10 +126,12 @@ impl Walk {
         index: usize,
         meter: &Meter<'_>,
     ) -> Result<(), FetchError> {
+        let name = self.blob_name(&blob.digest);
+        let what = || name.clone().unwrap_or_else(|| format!("blob {}", blob.digest));
         if blob.size > BLOB_SIZE_MAX {
             let detail = format!("{} bytes are more than the {BLOB_SIZE_MAX} allowed", blob.size);
             let last = Fault::new(Reason::Oversized, detail);
-            return Err(FetchError::NoSource { what: what(&blob), last });
+            return Err(FetchError::NoSource { what: what(), last });
         }
         // Two walks that want the same blob: one fetches, the other finds it.
         let _alone = store.alone_with(blob.digest).await;
@@ -137,8 +139,9 @@ impl Walk {
             let mut partial = store.partial(blob.digest, blob.size)?;
             meter.at(index, partial.length());
             if !partial.is_right() {
-                let mut turn = BlobTurn { partial: &mut partial, blob, kind, index, meter };
-                self.each_in_turn(&what(&blob), &mut turn).await?;
+                let name = name.as_deref();
+                let mut turn = BlobTurn { partial: &mut partial, blob, name, kind, index, meter };
+                self.each_in_turn(&what(), &mut turn).await?;
             }
             // The fsync of a large file takes its time.
             let finished = tokio::task::spawn_blocking(move || partial.finish()).await;
@@ -200,7 +203,7 @@ impl Walk {
                     }
                 }
                 Err(Trouble::Fault(fault)) => {
-                    self.blame(source, &fault);
+                    self.blame(source, &turn.name().map_or_else(|| fault.clone(), |name| fault.over(name)));
                     blamed.insert(source);
                     if fault.reason == Reason::Busy {
                         queues.waits[source] += 1;
@@ -255,6 +258,11 @@ impl Walk {
 
 /// One file's way through its sources' turns.
 trait Turn {
+    /// What it is, where its address does not tell.
+    fn name(&self) -> Option<&str> {
+        None
+    }
+
     /// Bytes that are there.
     fn length(&self) -> u64;
 
@@ -271,12 +279,17 @@ trait Turn {
 struct BlobTurn<'a> {
     partial: &'a mut Partial,
     blob: Blob,
+    name: Option<&'a str>,
     kind: Kind,
     index: usize,
     meter: &'a Meter<'a>,
 }
 
 impl Turn for BlobTurn<'_> {
+    fn name(&self) -> Option<&str> {
+        self.name
+    }
+
     fn length(&self) -> u64 {
         self.partial.length()
     }
@@ -363,8 +376,4 @@ async fn silence(activity: &Activity, patience: Duration) {
 fn once_each(wanted: &[Blob]) -> Vec<Blob> {
     let mut seen = HashSet::new();
     wanted.iter().copied().filter(|blob| seen.insert(blob.digest)).collect()
-}
-
-fn what(blob: &Blob) -> String {
-    format!("blob {}", blob.digest)
 }

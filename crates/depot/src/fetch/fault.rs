@@ -84,6 +84,12 @@ impl Fault {
         Self::new(reason, format!("{url}: {error}"))
     }
 
+    /// The fault, with what was asked for.
+    pub(crate) fn over(&self, what: &str) -> Self {
+        let retry_after = self.retry_after;
+        Self { retry_after, ..Self::new(self.reason, format!("{what}: {}", self.detail)) }
+    }
+
     /// Names this computer's clock where it decided: a wrong one makes good metadata look expired.
     pub(crate) fn by_clock(mut self, now: Timestamp) -> Self {
         if self.reason == Reason::Expired {

@@ -1,11 +1,12 @@
 //! The state of one class of one run, and the metadata of one source.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use headwater_api::report::{Attempt, Reason};
 use headwater_repo::limits::{ROLES_VISITED_MAX, ROOT_ROTATIONS_MAX, TARGET_LENGTH_MAX};
-use headwater_repo::{Lookup, TargetDescription, TargetName, Trusted};
+use headwater_repo::{Digest, Lookup, TargetDescription, TargetName, Trusted};
 use jiff::Timestamp;
 
 use super::Fetcher;
@@ -22,6 +23,7 @@ pub struct Walk {
     pub(super) clock: Clock,
     pub(super) log: Log,
     standing: Mutex<Standing>,
+    names: Mutex<HashMap<Digest, String>>,
 }
 
 /// What this run has learnt of its sources.
@@ -70,6 +72,7 @@ impl Walk {
             clock,
             log: Log::new(clock, from_version),
             standing: Mutex::new(standing),
+            names: Mutex::default(),
         }
     }
 
@@ -81,6 +84,15 @@ impl Walk {
     /// What a report says of the walk so far: one attempt for each source asked, in the order they began.
     pub fn attempts(&self) -> Vec<Attempt> {
         self.log.attempts(&self.sources)
+    }
+
+    /// What attempts and errors call these blobs, whose addresses tell nobody what they are for.
+    pub fn name_blobs(&self, names: impl IntoIterator<Item = (Digest, String)>) {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).extend(names);
+    }
+
+    pub(super) fn blob_name(&self, digest: &Digest) -> Option<String> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
     }
 
     /// Brings `trusted` up to date from the first source that can, and chooses that source for what follows.

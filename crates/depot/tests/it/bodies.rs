@@ -51,10 +51,13 @@ impl Scene {
 async fn check(act: Act, reason: Reason, first: &[(usize, usize)], second: &[(usize, usize)]) {
     let scene = Scene::new().await;
     scene.first.script("/blobs/", act.clone(), usize::MAX);
+    scene.walk.name_blobs([(scene.blob.digest, "rules: data.bin".to_owned())]);
     scene.fetch().await.unwrap_or_else(|error| panic!("{act:?}: {error}"));
     assert!(scene.store.verify(&scene.blob.digest).unwrap(), "{act:?}");
     let result = if reason == Reason::Silent { AttemptResult::PassedOver } else { AttemptResult::Failed };
     assert_eq!(scene.attempt(0), Some((result, Some(reason))), "{act:?}");
+    let blamed = scene.walk.attempts()[0].detail.clone();
+    assert!(blamed.contains("rules: data.bin"), "{act:?}: what for, beside the address: {blamed}");
     assert_eq!(scene.attempt(1), Some((AttemptResult::Used, None)), "{act:?}");
     if act != Act::Endless && act != Act::Drip {
         assert_eq!(scene.first.ranges("/blobs/"), first, "{act:?}, the first source");
