@@ -152,9 +152,7 @@ pub(crate) fn copy_checked(
     let mut checked = Checked::new(*file);
     let mut chunk = vec![0; CHUNK];
     loop {
-        // What was signed for this file does not decode: the publisher's fault or a lying size, never the disk's.
-        let n = read_some(decoder, &mut chunk)
-            .map_err(|_| DecodeError::WrongFile("it is not one zstd frame within its declared memory"))?;
+        let n = read_some(decoder, &mut chunk).map_err(failed)?;
         if n == 0 {
             break;
         }
@@ -163,6 +161,17 @@ pub(crate) fn copy_checked(
     }
     checked.finish()?;
     out.flush().map_err(DecodeError::Write)
+}
+
+/// What does not decode as it was signed is the publisher's fault or a lying size, and told from a disk that cannot be
+/// read; a system's own errors are never `Other`.
+fn failed(error: io::Error) -> DecodeError {
+    match error.kind() {
+        io::ErrorKind::Other | io::ErrorKind::UnexpectedEof => {
+            DecodeError::WrongFile("it is not one zstd frame within its declared memory")
+        }
+        _ => DecodeError::Read(error),
+    }
 }
 
 /// Whether what is decoded is the file that was signed.

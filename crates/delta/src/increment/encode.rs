@@ -71,8 +71,10 @@ pub(super) fn smallest(
             control.progress(400 + 200 * i as u32);
         }
     } else {
-        if let Some(table) = Table::of(base, new) {
-            encoder.attempt(Content::Table(table), &table.ops(base, new))?;
+        let table = Table::of(base, new).map(|table| (table, table.ops(base, new)));
+        // Where most records are new, records were seen by chance.
+        if let Some((table, ops)) = table.filter(|(_, ops)| new_bytes(ops) <= new.len() as u64 / 2) {
+            encoder.attempt(Content::Table(table), &ops)?;
         } else if !is_text(base) {
             let ops = matching::ops(&index, &masked_new, ADVANTAGE_OF_NUMBERS, control)?;
             encoder.attempt(Content::Text, &ops)?;
@@ -105,17 +107,12 @@ struct Encoder<'a> {
 impl Encoder<'_> {
     /// Encodes along `ops` and keeps the result if it is the smallest so far.
     fn attempt(&mut self, content: Content, ops: &[Op]) -> Result<(), IncrementError> {
-        let new_bytes: u64 = ops.iter().map(|op| u64::from(op.literal)).sum();
-        let packed = are_packed(content, new_bytes);
-        let kept_ops = if packed || content == Content::Program { ops.len() } else { 0 };
-        let mut head = Head::new(kept_ops, self.fields, new_bytes, None);
-        let mut stored = Vec::new();
-        if packed {
-            head = self.packing(ops, new_bytes);
-        }
-        if kept_ops > OPS_MAX || head.memory() > self.options.memory_max {
+        let mut head = self.head(content, ops);
+        let told_first = content == Content::Program || head.packed.is_some();
+        if told_first && ops.len() > OPS_MAX || head.memory() > self.options.memory_max {
             return Ok(());
         }
+        let mut stored = Vec::new();
         if let Some(packed) = &mut head.packed {
             stored = self.packed(ops, *packed)?;
             packed.stored = stored.len() as u32;
@@ -156,8 +153,13 @@ impl Encoder<'_> {
         }
     }
 
-    /// The head where new bytes are packed, with as long a dictionary as there is memory for.
-    fn packing(&self, ops: &[Op], new_bytes: u64) -> Head {
+    /// The head for these ops. New bytes that are packed have as long a dictionary as there is memory for.
+    fn head(&self, content: Content, ops: &[Op]) -> Head {
+        let new_bytes = new_bytes(ops);
+        if !are_packed(content, new_bytes) {
+            let told_first = if content == Content::Program { ops.len() } else { 0 };
+            return Head::new(told_first, self.fields, new_bytes, None);
+        }
         let grain = if self.words.is_empty() { Grain::Bytes } else { Grain::Words };
         let mut packed = Packed { size: new_bytes as u32, stored: 0, dictionary: 0, grain };
         let left_out = left_out(ops, self.base.len() as u32);
@@ -184,6 +186,10 @@ impl Encoder<'_> {
         let dictionary = dictionary(&mut Pages::new(self.base)?, ops, packed.dictionary);
         packed::pack(packed, dictionary.map_err(io::Error::other)?, &new_bytes, self.control)
     }
+}
+
+fn new_bytes(ops: &[Op]) -> u64 {
+    ops.iter().map(|op| u64::from(op.literal)).sum()
 }
 
 /// Whether a file is a text, or several in an archive that fills up with zeros.

@@ -86,8 +86,8 @@ impl IncrementOptions {
 
 /// How a long encoding hears that it is not wanted any more, and tells how far it is.
 pub trait Control {
-    /// Whether to stop: once it says so the encoding ends, and asks nothing more. Asked some times a second, but for
-    /// the sorting of the base, which takes about a second for each 10 MB.
+    /// Whether to stop: once it says so the encoding ends, and asks nothing more. Asked some times a second, but
+    /// while the base is sorted or taken in as a dictionary: each takes some seconds for 20 MB.
     fn cancelled(&self) -> bool;
 
     /// `done` of 1000 parts are done. Never goes back.

@@ -160,6 +160,9 @@ fn files_and_bases_longer_than_the_limit_are_refused() {
     check(0, INCREMENT_FILE_MAX + 1, true);
 }
 
+/// What Linux calls a disk that cannot be read.
+const EIO: i32 = 5;
+
 /// A disk of which one read fails.
 struct Failing<'a> {
     stored: Cursor<&'a [u8]>,
@@ -168,7 +171,7 @@ struct Failing<'a> {
 
 impl Read for Failing<'_> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let left = self.reads_left.checked_sub(1).ok_or_else(|| io::Error::other("no such sector"))?;
+        let left = self.reads_left.checked_sub(1).ok_or_else(|| io::Error::from_raw_os_error(EIO))?;
         self.reads_left = left;
         self.stored.read(bytes)
     }
@@ -182,17 +185,18 @@ impl Seek for Failing<'_> {
 
 #[test]
 fn a_disk_that_cannot_be_read_is_told_as_that() {
-    let (base, new) = (text(0..500), text(3..520));
-    let Increment { bytes, body } = made(&base, &new);
-    let decode = |reads: u32| {
-        let mut stored = Failing { stored: Cursor::new(&bytes), reads_left: reads };
-        decode_increment(&mut stored, &body, &base[..], &file_of(&new), INCREMENT_MEMORY_MAX, io::sink())
-    };
-    let wanted = (0..100).find(|reads| decode(*reads).is_ok()).unwrap();
-    assert!(wanted > 3, "the bytes are read for their digest, and again");
-    for reads in 0..wanted {
-        let result = decode(reads);
-        assert!(matches!(result, Err(DecodeError::Read(_))), "{reads}: {result:?}");
+    for (base, new) in [(text(0..500), text(3..520)), (shuffled(0..80), shuffled(70..120))] {
+        let Increment { bytes, body } = made(&base, &new);
+        let decode = |reads: u32| {
+            let mut stored = Failing { stored: Cursor::new(&bytes), reads_left: reads };
+            decode_increment(&mut stored, &body, &base[..], &file_of(&new), INCREMENT_MEMORY_MAX, io::sink())
+        };
+        let wanted = (0..100).find(|reads| decode(*reads).is_ok()).unwrap();
+        assert!(wanted > 3, "the bytes are read for their digest, and again");
+        for reads in 0..wanted {
+            let result = decode(reads);
+            assert!(matches!(result, Err(DecodeError::Read(_))), "{reads}: {result:?}");
+        }
     }
 }
 
