@@ -179,3 +179,14 @@ async fn a_forged_certificate_is_told_of_here_and_to_nobody_else() {
         assert_eq!(told, forger.renew().await, "{id}");
     }
 }
+
+#[tokio::test]
+async fn a_key_that_another_took_the_place_of_proves_nothing_any_more() {
+    let server = Server::start().await;
+    let mut former = Endpoint::enrolled(&server, "pc-1", "root").await;
+    let own = server.bundle(json!({"client": "pc-1"})).await;
+    assert_eq!(Endpoint::new("pc-1", &own).enrol(&own).await.0, 200);
+    assert_eq!(knocks(&mut former, &server).await.0, 403);
+    let noted = stranger(&server, "pc-1").await;
+    assert_eq!((&noted["reason"], &noted["proven"]), (&json!("revoked"), &json!(false)), "{noted}");
+}

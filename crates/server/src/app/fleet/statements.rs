@@ -186,6 +186,7 @@ impl App {
             // Whoever says it hears the same, whatever certificate it shows: the list of strangers tells more.
             Err(disbelief) => {
                 let (reason, proof) = match self.certificate_shown(statement, &client, kind) {
+                    Shown::Proof((key, _)) if rows::is_revoked(db, &key).await? => ("revoked", None),
                     Shown::Proof(proof) => ("other_key", Some(proof)),
                     Shown::Forgery => ("bad_proof", None),
                     Shown::Nothing => ("bad_statement", None),
