@@ -2,11 +2,12 @@
 //! is served (U4).
 //!
 //! 1. what is needed is listed from verified metadata: targets, the bodies of the current releases, and their increments;
-//! 2. the quota and the free space are checked, before anything is fetched; where not all increments fit, those that most
+//! 2. what the disk changed of what is held already goes ([`scrub`](crate::scrub));
+//! 3. the quota and the free space are checked, before anything is fetched; where not all increments fit, those that most
 //!    clients are expected to use come first (C3);
-//! 3. what is missing is fetched and verified. What the client fetched for itself is there already, and a body whose file
+//! 4. what is missing is fetched and verified. What the client fetched for itself is there already, and a body whose file
 //!    it has made by an increment is packed from that file, not fetched;
-//! 4. all is put on the shelf beside the old, metadata after content, and `timestamp.json` last.
+//! 5. all is put on the shelf beside the old, metadata after content, and `timestamp.json` last.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -19,6 +20,7 @@ use headwater_repo::{
 };
 
 use crate::limits::FREE_BYTES_MIN;
+use crate::scrub::scrub;
 use crate::shelf::Shelf;
 
 /// What to hold, and with what.
@@ -58,12 +60,17 @@ pub enum HoldError {
         quota: u64,
     },
     /// The disk has no room for it.
-    #[error("holding it takes {wanted} more bytes, and {free} are free; free some disk space")]
+    #[error(
+        "holding it takes {wanted} more bytes; {free} are free on the disk, of which {reserve} stay free for this computer's own work; \
+         free some disk space or share fewer classes"
+    )]
     NoRoom {
         /// Bytes more.
         wanted: u64,
-        /// Bytes free, beyond what must stay free.
+        /// Bytes free.
         free: u64,
+        /// Of these, bytes that must stay free.
+        reserve: u64,
     },
     /// No source gives what is missing.
     #[error("what is missing could not be fetched")]
@@ -101,6 +108,8 @@ struct Needed {
 pub struct Holding {
     /// Increments that the quota or the disk had no room for, or no source gave: clients get them elsewhere.
     pub increments_left_out: usize,
+    /// Blobs that the disk had damaged, as found in this run.
+    pub damaged: usize,
 }
 
 /// Brings one class on the shelf up to date; `progress` is called often while what is missing is fetched.
@@ -113,6 +122,7 @@ pub async fn hold(
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Holding, HoldError> {
     let needed = needed(request).await?;
+    let damaged = scrubbed(request, &needed).await?;
     let on_shelf = |digest: &Digest| request.shelf.has(request.class, &layout::blob(digest));
     let missing: Vec<Blob> = needed
         .bodies
@@ -130,13 +140,22 @@ pub async fn hold(
     let fitting = room.fitting(&absent, &|digest| request.store.has(digest));
     let lacking = request.walk.increments(request.store, &fitting, progress).await?;
     let fetched: Vec<Blob> = fitting.into_iter().filter(|blob| !lacking.contains(&blob.digest)).collect();
-    let holding = Holding { increments_left_out: absent.len() - fetched.len() };
+    let holding = Holding { increments_left_out: absent.len() - fetched.len(), damaged };
 
     let new: Vec<Digest> = missing.iter().chain(&fetched).map(|blob| blob.digest).collect();
     let blobs = needed.bodies.keys().copied().chain(there.iter().chain(&fetched).map(|blob| blob.digest));
     let shelf = |source| HoldError::Shelf { class: request.class, source };
     put(request, &needed, &new, blobs.collect()).map_err(shelf)?;
     Ok(holding)
+}
+
+/// Takes what is damaged off the shelf; says how many blobs.
+async fn scrubbed(request: &Hold<'_>, needed: &Needed) -> Result<usize, HoldError> {
+    let bodies = needed.bodies.iter().map(|(digest, file)| (*digest, file.body.size));
+    let blobs = bodies.chain(needed.increments.iter().map(|(_, digest, size)| (*digest, *size))).collect();
+    let (shelf, store, class) = (request.shelf.clone(), request.store.clone(), request.class);
+    let scrubbed = tokio::task::spawn_blocking(move || scrub(&shelf, &store, class, &blobs)).await;
+    scrubbed.expect("scrubbing does not panic").map_err(|source| HoldError::Shelf { class, source })
 }
 
 /// Packs what the client has as a file and not as a body.
@@ -239,9 +258,8 @@ impl Room {
         if wanted > 0 && held.saturating_add(wanted) > quota {
             return Err(HoldError::Quota { wanted, held, quota });
         }
-        let free = free.saturating_sub(FREE_BYTES_MIN);
-        if to_store > free {
-            return Err(HoldError::NoRoom { wanted: to_store, free });
+        if to_store > free.saturating_sub(FREE_BYTES_MIN) {
+            return Err(HoldError::NoRoom { wanted: to_store, free, reserve: FREE_BYTES_MIN });
         }
         Ok(())
     }
@@ -340,7 +358,11 @@ mod tests {
         assert!(room.check().is_ok());
         assert!(matches!(Room { quota: 99, ..room }.check(), Err(HoldError::Quota { .. })));
         let full = Room { free: room.free - 1, ..room };
-        assert!(matches!(full.check(), Err(HoldError::NoRoom { wanted: 4, free: 3 })));
+        let said = full.check().unwrap_err().to_string();
+        assert!(
+            said.contains("takes 4 more")
+                && said.contains("67108867 are free on the disk, of which 67108864 stay")
+        );
         // A quota that was lowered takes nothing away that is served.
         assert!(Room { wanted: 0, to_store: 0, quota: 1, ..room }.check().is_ok());
     }

@@ -13,6 +13,7 @@ mod door;
 mod hold;
 pub mod limits;
 mod listener;
+mod scrub;
 mod shelf;
 
 pub use door::Admission;

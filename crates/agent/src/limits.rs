@@ -5,6 +5,10 @@ use std::time::Duration;
 /// Free space that holding for others leaves on the disk, in bytes: the endpoint's own work comes first.
 pub const FREE_BYTES_MIN: u64 = 64 * 1024 * 1024;
 
+/// Bytes on the shelf of one class that a run reads to verify them: a second of a small computer's. Some GiB are looked through in
+/// some dozens of runs.
+pub const SCRUB_BYTES: u64 = 256 * 1024 * 1024;
+
 /// Bytes of one message that is carried to the server: a statement with the largest body, written as JSON text.
 pub const CARRIED_BODY_BYTES_MAX: usize = 2 * 1024 * 1024 + 64 * 1024;
 

@@ -10,7 +10,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use headwater_policy::Class;
-use headwater_repo::layout;
+use headwater_repo::{Digest, layout};
 
 /// What is served.
 #[derive(Debug, Clone)]
@@ -20,6 +20,9 @@ pub struct Shelf {
 
 /// The list of files that belong to the content in force, beside the served folders, so never served.
 const IN_FORCE: &str = "in-force.json";
+
+/// The blob that was verified last, beside the served folders too.
+const SCRUBBED: &str = "scrubbed";
 
 impl Shelf {
     /// The shelf in `root`; nothing is made yet.
@@ -68,6 +71,32 @@ impl Shelf {
     /// Whether a file is on the shelf.
     pub fn has(&self, class: Class, path: &str) -> bool {
         self.folder(class).join(path).is_file()
+    }
+
+    /// Bytes of a file on the shelf; `None`: it is not there.
+    pub(crate) fn size(&self, class: Class, path: &str) -> Option<u64> {
+        let found = fs::metadata(self.folder(class).join(path)).ok()?;
+        found.is_file().then_some(found.len())
+    }
+
+    /// Opens a file on the shelf.
+    pub(crate) fn open(&self, class: Class, path: &str) -> io::Result<File> {
+        File::open(self.folder(class).join(path))
+    }
+
+    /// Takes one file off the shelf.
+    pub(crate) fn remove_file(&self, class: Class, path: &str) -> io::Result<()> {
+        remove_if_there(&self.folder(class).join(path))
+    }
+
+    /// The blob that was verified last.
+    pub(crate) fn scrubbed(&self, class: Class) -> Option<Digest> {
+        fs::read_to_string(self.folder(class).join(SCRUBBED)).ok()?.parse().ok()
+    }
+
+    /// Notes which blob was verified last.
+    pub(crate) fn set_scrubbed(&self, class: Class, last: &Digest) -> io::Result<()> {
+        self.put_bytes(class, SCRUBBED, last.to_string().as_bytes())
     }
 
     /// Puts a file on the shelf that is never changed again, unless it is there: a hard link to `from` where the file

@@ -137,7 +137,8 @@ pub fn bytes(count: u64) -> String {
     format!("{count} B")
 }
 
-/// The exit code that a run's report calls for: 0 current, 1 failed or without any source, 3 partly failed.
+/// The exit code that a run's report calls for: 0 current, 1 failed or without any source, 3 partly failed: a class, or holding it
+/// for others.
 pub fn exit_code(report: &Report) -> u8 {
     let failed = |result| matches!(result, ClassResult::Failed | ClassResult::WentBack);
     let good = |result| matches!(result, ClassResult::Updated | ClassResult::Current);
@@ -145,7 +146,18 @@ pub fn exit_code(report: &Report) -> u8 {
     if !report.classes.iter().any(|class| good(class.result)) {
         return 1;
     }
-    if report.classes.iter().any(|class| failed(class.result)) { 3 } else { 0 }
+    let all_held = report.update_agent.as_ref().is_none_or(|agent| {
+        agent.problems.keys().all(|class| agent.serves.get(class) >= content_version(report, class).as_ref())
+    });
+    if report.classes.iter().any(|class| failed(class.result)) || !all_held { 3 } else { 0 }
+}
+
+/// The content version that a run brought or found.
+fn content_version(report: &Report, class: &str) -> Option<u64> {
+    let verified = |attempt: &&Attempt| {
+        attempt.class == class && matches!(attempt.result, AttemptResult::Used | AttemptResult::Current)
+    };
+    report.attempts.iter().filter(verified).map(|attempt| attempt.to_version).max()
 }
 
 fn told(attempt: &Attempt) -> String {

@@ -42,18 +42,29 @@ pub(crate) async fn hold(session: &mut Session, verified: &Verified<'_>) {
     let onlooker = session.options.onlooker.clone();
     let what = format!("{class} for others");
     match hold_class(&request, &move |progress| onlooker.tell(&what, progress)).await {
-        Ok(Holding { increments_left_out: 0 }) => {}
-        Ok(Holding { increments_left_out: count }) => {
-            let told = format!(
-                "{count} increments are not held: they do not fit, or no source gave them; clients get them from their \
-                 next source (update_agent_quota_mib and the free disk space say what fits)"
-            );
-            report(session).problems.insert(class.to_string(), told);
-        }
+        Ok(holding) => tell(session, class, holding),
         Err(error) => {
             tracing::warn!(%class, %error, "the class cannot be held for others now");
             report(session).problems.insert(class.to_string(), said(&error));
         }
+    }
+}
+
+/// What to know of a class that is held.
+fn tell(session: &mut Session, class: Class, holding: Holding) {
+    if holding.damaged > 0 {
+        session.warnings.push(format!(
+            "{} files of class {class} held for others were damaged on the disk, and were fetched again; look after the disk",
+            holding.damaged
+        ));
+    }
+    if holding.increments_left_out > 0 {
+        let told = format!(
+            "{} increments are not held: they do not fit, or no source gave them; clients get them from their next source \
+             (update_agent_quota_mib and the free disk space say what fits)",
+            holding.increments_left_out
+        );
+        report(session).problems.insert(class.to_string(), told);
     }
 }
 

@@ -416,7 +416,11 @@ fn list(folder: &Path, partial: bool, found: &mut Vec<Found>) -> Result<(), Stor
 }
 
 /// Digest and length of all that `reader` gives.
-fn digest_of(reader: &mut impl Read) -> io::Result<(Digest, u64)> {
+///
+/// # Errors
+///
+/// What the reader says.
+pub fn digest_of(reader: &mut impl Read) -> io::Result<(Digest, u64)> {
     let mut hasher = headwater_repo::Hasher::new();
     let mut size = 0;
     let mut chunk = vec![0; COPY_CHUNK];

@@ -87,12 +87,48 @@ async fn beyond_its_quota_it_goes_on_serving_the_old_release_and_says_so() {
     });
     let report = daemon.update(RunOptions::default()).await.unwrap();
     assert_eq!(class(&report, "components").result, ClassResult::Updated, "it updates itself: {report:#?}");
-    let told = report.update_agent.unwrap();
+    let told = report.update_agent.as_ref().unwrap();
     assert!(told.problems["components"].contains("update_agent_quota_mib"), "{told:#?}");
+    assert_eq!(headwater_client::narrate::exit_code(&report), 3, "it does not hold what it has");
     let client = world.client("pc-1");
     world.site.unshare(headwater_policy::Class::Components);
     update(&client).await;
     assert_eq!(current(&client, "components/small/current/rules/changing.txt"), "release 1\n");
+    daemon.stop().await;
+}
+
+/// What the disk changed is not handed out for ever: it is found and fetched again, though nothing newer is published.
+#[tokio::test]
+async fn what_is_damaged_on_the_shelf_is_fetched_again() {
+    let mut world = World::new().await;
+    world.component("rules", 1);
+    let port = free_port();
+    with_agent(&mut world, port, &["settings", "components"]);
+    let config = world.client("ua");
+    let daemon = agent(config.clone()).await;
+    let below = |folder: &std::path::Path| {
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>()
+    };
+    let folders = below(&config.data.join("served/components/blobs"));
+    let held: Vec<_> = folders.iter().flat_map(|folder| below(folder)).collect();
+    assert!(held.len() > 1, "{held:?}");
+    let damages: [fn(&mut Vec<u8>); 2] = [|bytes| bytes.push(0), |bytes| bytes[0] ^= 1];
+    for damage in damages {
+        for path in &held {
+            let mut bytes = std::fs::read(path).unwrap();
+            damage(&mut bytes);
+            std::fs::write(path, bytes).unwrap();
+        }
+        let report = daemon.update(RunOptions::default()).await.unwrap();
+        assert_eq!(class(&report, "components").result, ClassResult::Current);
+        let told = format!("{} files of class components held for others were damaged", held.len());
+        assert!(report.warnings.iter().any(|warning| warning.starts_with(&told)), "{report:#?}");
+        for path in &held {
+            let bytes = std::fs::read(path).unwrap();
+            let digest = headwater_repo::Digest::of(&bytes).to_string();
+            assert_eq!(path.file_name().unwrap().to_str(), Some(digest.as_str()));
+        }
+    }
     daemon.stop().await;
 }
 

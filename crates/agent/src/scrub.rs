@@ -1,0 +1,89 @@
+//! Finding what the disk changed on the shelf: what is there is not fetched again, so it would stay bad for ever.
+//!
+//! A wrong size is seen in every run. Digests are verified in rounds: each run reads on where the one before stopped, at most
+//! [`SCRUB_BYTES`] and the blob that crosses them. What is found damaged leaves the shelf at once, and the store, where it may be
+//! the same file; then it lacks, and is fetched as if it had never been there.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::ops::Bound::{Excluded, Unbounded};
+
+use headwater_depot::Store;
+use headwater_depot::store::digest_of;
+use headwater_policy::Class;
+use headwater_repo::{Digest, layout};
+
+use crate::limits::SCRUB_BYTES;
+use crate::shelf::Shelf;
+
+/// Looks at those of `blobs` (digest and size) that are on the shelf; says how many were damaged and are gone.
+pub(crate) fn scrub(
+    shelf: &Shelf,
+    store: &Store,
+    class: Class,
+    blobs: &BTreeMap<Digest, u64>,
+) -> io::Result<usize> {
+    let mut damaged = Vec::new();
+    let mut there = BTreeMap::new();
+    for (digest, size) in blobs {
+        match shelf.size(class, &layout::blob(digest)) {
+            Some(found) if found == *size => _ = there.insert(*digest, *size),
+            Some(_) => damaged.push(*digest),
+            None => {}
+        }
+    }
+    let round = next(&there, shelf.scrubbed(class), SCRUB_BYTES);
+    for digest in &round {
+        let read = shelf.open(class, &layout::blob(digest)).and_then(|mut file| digest_of(&mut file));
+        // A disk that cannot read it back is no better than one that changed it.
+        if !read.is_ok_and(|(got, _)| got == *digest) {
+            damaged.push(*digest);
+        }
+    }
+    for digest in &damaged {
+        tracing::warn!(%class, %digest, "a blob held for others was damaged on the disk; it is fetched again");
+        shelf.remove_file(class, &layout::blob(digest))?;
+        store.verify(digest).map_err(io::Error::other)?;
+    }
+    if let Some(last) = round.last() {
+        shelf.set_scrubbed(class, last)?;
+    }
+    Ok(damaged.len())
+}
+
+/// What a run reads of a round: those after `last`, and from the first again after the last one.
+fn next(there: &BTreeMap<Digest, u64>, last: Option<Digest>, bytes_max: u64) -> Vec<Digest> {
+    let after = last.map_or(Unbounded, Excluded);
+    let mut round = there.range((after, Unbounded)).chain(last.iter().flat_map(|last| there.range(..=last)));
+    let mut bytes = 0_u64;
+    let mut chosen = Vec::new();
+    while bytes < bytes_max
+        && let Some((digest, size)) = round.next()
+    {
+        bytes = bytes.saturating_add(*size);
+        chosen.push(*digest);
+    }
+    chosen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_goes_on_where_it_stopped_and_starts_again_at_its_end() {
+        let blobs = BTreeMap::from([1_u8, 2, 3, 4, 5].map(|n| (Digest::from([n; 32]), SCRUB_BYTES / 2)));
+        let read = |last: Option<u8>| {
+            let last = last.map(|n| Digest::from([n; 32]));
+            let chosen = next(&blobs, last, SCRUB_BYTES);
+            chosen.iter().map(|digest| digest.as_bytes()[0]).collect::<Vec<_>>()
+        };
+        assert_eq!(read(None), [1, 2]);
+        assert_eq!(read(Some(2)), [3, 4]);
+        assert_eq!(read(Some(4)), [5, 1]);
+        assert_eq!(read(Some(9)), [1, 2], "what was last is gone");
+        assert_eq!(next(&blobs, None, u64::MAX).len(), 5, "nothing is read twice");
+        let large = BTreeMap::from([(Digest::from([7; 32]), SCRUB_BYTES * 3)]);
+        assert_eq!(next(&large, None, SCRUB_BYTES).len(), 1, "the largest is read too");
+    }
+}
