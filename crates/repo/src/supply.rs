@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use crate::choice::{Edge, Past, choose};
 use crate::digest::Digest;
 use crate::increments::{Increment, Intermediate};
-use crate::limits::INCREMENTS_OF_FILE_MAX;
+use crate::limits::{INCREMENT_NAMED_BYTES, INCREMENTS_OF_FILE_MAX};
 use crate::manifest::{FileEntry, Manifest};
 
 /// Storage for the increments to a file, in percent of its full body, where nobody says otherwise: a component takes up to
@@ -47,7 +47,8 @@ pub struct Lacking {
     pub base: Digest,
     /// The newer file.
     pub result: Digest,
-    /// Bytes of the full body to which it is the better way: an increment that is not smaller is useless.
+    /// Bytes of the full body to which it is the better way, less what naming it costs: an increment that is not
+    /// smaller is useless.
     pub body: u64,
     /// How many clients are expected to fetch it.
     pub weight: u64,
@@ -99,7 +100,8 @@ pub fn supply(
             let (base, result) = graph.pair(edge);
             if !stock.contains_key(&(base, result)) {
                 let weight = nodes[edge.from - 1..].iter().map(|node| node.weight).sum();
-                lacking.push(Lacking { base, result, body: file.body.size, weight });
+                let body = file.body.size.saturating_sub(INCREMENT_NAMED_BYTES);
+                lacking.push(Lacking { base, result, body, weight });
             }
         }
     }
