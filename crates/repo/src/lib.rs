@@ -22,6 +22,7 @@ mod increments;
 mod keys;
 pub mod layout;
 pub mod limits;
+mod lineage;
 mod manifest;
 mod names;
 mod paths;
@@ -50,6 +51,8 @@ pub use release_list::{Release, ReleaseList, Step};
 pub use releases::{remove_releases, roll_back, stage_release};
 pub use root::{RootDraft, SignedRoot, UnsignedRoot};
 pub use sealed::{Cost, Passphrase};
-pub use supply::{Earlier, Lacking, STORAGE_PERCENT, Stock, Stocked, Supply, expected_ages, supply};
+pub use supply::{
+    Assortment, Earlier, Lacking, Makeable, STORAGE_PERCENT, Stock, Stocked, Supply, expected_ages, supply,
+};
 pub use trusted::{Received, TargetDescription, Trusted, Wanted};
 pub use ways::{Hop, Way, Ways};

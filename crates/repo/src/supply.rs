@@ -2,15 +2,17 @@
 //!
 //! For each file of the release, what it was in the releases before makes its [`Past`]; [`choose`] chooses from the
 //! increments that are in stock and those that could be made, whose sizes are estimated. Whoever makes increments goes round:
-//! ask, make the first that is lacking, put it in stock, ask again, until nothing is lacking. Each round knows one size
-//! more, so that it ends; and after every round the manifest is good to be published.
+//! take the first that is lacking in the [`Assortment`], make it, put it in stock, until nothing is lacking. Each round knows
+//! one size more, so that it ends; and after every round the manifest is good to be published.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::choice::{Edge, Past, choose};
 use crate::digest::Digest;
 use crate::increments::{Increment, Intermediate};
 use crate::limits::{INCREMENT_NAMED_BYTES, INCREMENTS_OF_FILE_MAX};
+use crate::lineage::{Lineage, Node, nodes};
 use crate::manifest::{FileEntry, Manifest};
 
 /// Storage for the increments to a file, in percent of its full body, where nobody says otherwise: a component takes up to
@@ -63,8 +65,7 @@ pub struct Supply {
     pub lacking: Vec<Lacking>,
 }
 
-/// Decides for a release. `earlier`: the nearest first. `makeable`: whether an increment can be made here between two
-/// files. `budget_percent`: storage for the increments to a file, in percent of its body.
+/// Decides for a release, once: [`Assortment`] for those who go on.
 pub fn supply(
     current: &Manifest,
     earlier: &[Earlier<'_>],
@@ -72,127 +73,172 @@ pub fn supply(
     makeable: Makeable<'_>,
     budget_percent: u64,
 ) -> Supply {
-    let lineages: Vec<Lineage<'_>> = earlier.iter().map(|earlier| Lineage::of(earlier.manifest)).collect();
-    let mut named: BTreeSet<(Digest, Digest)> = BTreeSet::new();
-    let mut sizes: HashMap<Digest, u64> = HashMap::new();
-    let mut order: Vec<(Digest, Digest)> = Vec::new();
-    let mut lacking = Vec::new();
-    let mut done = HashSet::new();
-    for file in &current.files {
-        sizes.insert(file.sha256, file.size);
-        if !done.insert(file.sha256) {
-            continue;
-        }
-        let nodes = nodes(file, earlier, &lineages);
-        sizes.extend(nodes.iter().map(|node| (node.sha256, node.size)));
-        let budget = file.body.size.saturating_mul(budget_percent) / 100;
-        let graph = Graph { file, nodes: &nodes, stock };
-        let now = graph.past(None);
-        for place in choose(&now, budget) {
-            let pair = graph.pair(&now.edges[place]);
-            if named.insert(pair) {
-                order.push(pair);
-            }
-        }
-        let then = graph.past(Some(makeable));
-        for place in choose(&then, budget) {
-            let edge = &then.edges[place];
-            let (base, result) = graph.pair(edge);
-            if !stock.contains_key(&(base, result)) {
-                let weight = nodes[edge.from - 1..].iter().map(|node| node.weight).sum();
-                let body = file.body.size.saturating_sub(INCREMENT_NAMED_BYTES);
-                lacking.push(Lacking { base, result, body, weight });
-            }
-        }
-    }
-    order.extend(leading_taken(current, &named, stock, &mut sizes));
-    lacking.sort_by(|a, b| b.weight.cmp(&a.weight).then_with(|| (a.result, a.base).cmp(&(b.result, b.base))));
-    lacking.dedup_by(|a, b| (a.base, a.result) == (b.base, b.result));
-    Supply { manifest: name(current, &order, stock, &sizes), lacking }
+    let assortment = Assortment::of(current, earlier, stock.clone(), makeable, budget_percent);
+    Supply { manifest: assortment.manifest(), lacking: assortment.lacking().collect() }
 }
 
 /// Whether an increment can be made between two files.
-type Makeable<'a> = &'a dyn Fn(&Digest, &Digest) -> bool;
+pub type Makeable<'a> = &'a dyn Fn(&Digest, &Digest) -> bool;
 
-/// A file of the past.
-#[derive(Debug, Clone, Copy)]
-struct Node {
+/// A release on its way to its increments: decided file by file, so that one increment more costs no more than the files
+/// that it may lead to.
+#[derive(Debug, Clone)]
+pub struct Assortment {
+    current: Manifest,
+    budget_percent: u64,
+    stock: Stock,
+    /// Each content of the release once.
+    files: Vec<File>,
+    /// Which of them a content is, or was.
+    places: HashMap<Digest, Vec<usize>>,
+    lacking: BTreeMap<Urgency, Lacking>,
+}
+
+/// What is made first: what most clients fetch. At last the file's place, for two may ask for the same.
+type Urgency = (Reverse<u64>, Digest, Digest, usize);
+
+impl Assortment {
+    /// Decides for every file. `earlier`: the nearest first. `makeable`: whether an increment can be made here between two
+    /// files. `budget_percent`: storage for the increments to a file, in percent of its body.
+    pub fn of(
+        current: &Manifest,
+        earlier: &[Earlier<'_>],
+        stock: Stock,
+        makeable: Makeable<'_>,
+        budget_percent: u64,
+    ) -> Self {
+        let lineages: Vec<Lineage<'_>> =
+            earlier.iter().map(|earlier| Lineage::of(earlier.manifest)).collect();
+        let mut files = Vec::new();
+        let mut places: HashMap<Digest, Vec<usize>> = HashMap::new();
+        let mut done = HashSet::new();
+        for file in current.files.iter().filter(|file| done.insert(file.sha256)) {
+            let file = File::of(file, nodes(file, earlier, &lineages), makeable);
+            for node in 0..=file.nodes.len() {
+                places.entry(file.digest(node)).or_default().push(files.len());
+            }
+            files.push(file);
+        }
+        let current = current.clone();
+        let mut all = Self { current, budget_percent, stock, files, places, lacking: BTreeMap::new() };
+        for place in 0..all.files.len() {
+            all.decide(place);
+        }
+        all
+    }
+
+    /// Puts an increment in stock, and decides anew for the files that it may lead to. Says how many these are.
+    pub fn put(&mut self, (base, result): (Digest, Digest), stocked: Stocked) -> usize {
+        self.stock.insert((base, result), stocked);
+        let to = self.places.get(&result).cloned().unwrap_or_default();
+        let from = self.places.get(&base).cloned().unwrap_or_default();
+        let both: Vec<usize> = to.into_iter().filter(|place| from.contains(place)).collect();
+        for place in &both {
+            self.decide(*place);
+        }
+        both.len()
+    }
+
+    /// What to make, the most lacking first.
+    pub fn lacking(&self) -> impl Iterator<Item = Lacking> + '_ {
+        let mut seen = HashSet::new();
+        self.lacking.values().filter(move |lacking| seen.insert((lacking.base, lacking.result))).cloned()
+    }
+
+    /// By base and result: what would be made, were it makeable here, and is not in stock.
+    pub fn not_makeable(&self) -> impl Iterator<Item = (Digest, Digest)> + '_ {
+        let pairs = self.files.iter().flat_map(|file| {
+            file.not_makeable.iter().map(|(from, to)| (file.digest(*from), file.digest(*to)))
+        });
+        pairs.filter(|pair| !self.stock.contains_key(pair))
+    }
+
+    /// The release with the increments that are in stock and chosen.
+    pub fn manifest(&self) -> Manifest {
+        let mut named: BTreeSet<(Digest, Digest)> = BTreeSet::new();
+        let chosen = self.files.iter().flat_map(|file| &file.named);
+        let mut order: Vec<(Digest, Digest)> = chosen.copied().filter(|pair| named.insert(*pair)).collect();
+        let mut sizes: HashMap<Digest, u64> = HashMap::new();
+        for file in &self.files {
+            sizes.insert(file.sha256, file.size);
+            sizes.extend(file.nodes.iter().map(|node| (node.sha256, node.size)));
+        }
+        order.extend(leading_taken(&self.current, &named, &self.stock, &mut sizes));
+        name(&self.current, &order, &self.stock, &sizes)
+    }
+
+    fn decide(&mut self, place: usize) {
+        let file = &mut self.files[place];
+        for urgency in file.asked.drain(..) {
+            self.lacking.remove(&urgency);
+        }
+        let budget = file.body.saturating_mul(self.budget_percent) / 100;
+        let now = file.past(&self.stock, &[]);
+        file.named = choose(&now, budget).into_iter().map(|edge| file.pair(&now.edges[edge])).collect();
+        let then = file.past(&self.stock, &file.makeable);
+        for edge in choose(&then, budget).into_iter().map(|edge| &then.edges[edge]) {
+            let (base, result) = file.pair(edge);
+            if !self.stock.contains_key(&(base, result)) {
+                let weight = file.nodes[edge.from - 1..].iter().map(|node| node.weight).sum();
+                let body = file.body.saturating_sub(INCREMENT_NAMED_BYTES);
+                let urgency = (Reverse(weight), result, base, place);
+                file.asked.push(urgency);
+                self.lacking.insert(urgency, Lacking { base, result, body, weight });
+            }
+        }
+    }
+}
+
+/// A file of the release, with its past and what is decided for it.
+#[derive(Debug, Clone)]
+struct File {
     sha256: Digest,
     size: u64,
-    weight: u64,
+    /// Bytes of its body.
+    body: u64,
+    nodes: Vec<Node>,
+    /// Increments that could be made, by their nodes: straight ones, and hops to the next release.
+    makeable: Vec<(usize, usize)>,
+    /// The others of these.
+    not_makeable: Vec<(usize, usize)>,
+    named: Vec<(Digest, Digest)>,
+    asked: Vec<Urgency>,
 }
 
-/// What a file was: the newest first, each once. Releases that have the file as it is, wherever, need no increment.
-fn nodes(file: &FileEntry, earlier: &[Earlier<'_>], lineages: &[Lineage<'_>]) -> Vec<Node> {
-    let mut nodes: Vec<Node> = Vec::new();
-    for (earlier, lineage) in earlier.iter().zip(lineages) {
-        let Some(was) = lineage.predecessor(file).filter(|was| was.sha256 != file.sha256) else { continue };
-        match nodes.iter_mut().find(|node| node.sha256 == was.sha256) {
-            Some(known) => known.weight = known.weight.saturating_add(earlier.weight),
-            None => nodes.push(Node { sha256: was.sha256, size: was.size, weight: earlier.weight }),
-        }
-    }
-    nodes
-}
-
-/// A release's files, to be found by what they are called.
-struct Lineage<'a> {
-    by_digest: HashMap<Digest, &'a FileEntry>,
-    by_path: HashMap<&'a str, &'a FileEntry>,
-    by_name: HashMap<String, Vec<&'a FileEntry>>,
-}
-
-impl<'a> Lineage<'a> {
-    fn of(manifest: &'a Manifest) -> Self {
-        let mut by_name: HashMap<String, Vec<&'a FileEntry>> = HashMap::new();
-        for file in &manifest.files {
-            by_name.entry(name_without_numbers(file)).or_default().push(file);
-        }
-        Self {
-            by_digest: manifest.files.iter().map(|file| (file.sha256, file)).collect(),
-            by_path: manifest.files.iter().map(|file| (file.path.as_str(), file)).collect(),
-            by_name,
-        }
+impl File {
+    fn of(entry: &FileEntry, nodes: Vec<Node>, makeable: Makeable<'_>) -> Self {
+        let mut file = Self {
+            sha256: entry.sha256,
+            size: entry.size,
+            body: entry.body.size,
+            nodes,
+            makeable: Vec::new(),
+            not_makeable: Vec::new(),
+            named: Vec::new(),
+            asked: Vec::new(),
+        };
+        let pairs = (1..=file.nodes.len()).flat_map(|from| {
+            [0, from - 1].into_iter().take(if from == 1 { 1 } else { 2 }).map(move |to| (from, to))
+        });
+        let (can, cannot) = pairs.partition(|(from, to)| makeable(&file.digest(*from), &file.digest(*to)));
+        (file.makeable, file.not_makeable) = (can, cannot);
+        file
     }
 
-    /// What `file` was: the same content; else the same path; else the same name but for numbers in it, the nearest in size.
-    fn predecessor(&self, file: &FileEntry) -> Option<&'a FileEntry> {
-        let same = self.by_digest.get(&file.sha256).or_else(|| self.by_path.get(file.path.as_str()));
-        same.copied().or_else(|| {
-            let alike = self.by_name.get(&name_without_numbers(file))?;
-            alike.iter().min_by_key(|other| (other.size.abs_diff(file.size), &other.path)).copied()
-        })
-    }
-}
-
-/// `rules-2026.11.dat` and `old/rules-2026.12.dat` are called the same.
-fn name_without_numbers(file: &FileEntry) -> String {
-    let path = file.path.as_str();
-    let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
-    name.chars().filter(|c| !c.is_ascii_digit()).collect()
-}
-
-struct Graph<'a> {
-    file: &'a FileEntry,
-    nodes: &'a [Node],
-    stock: &'a Stock,
-}
-
-impl Graph<'_> {
     fn digest(&self, node: usize) -> Digest {
-        if node == 0 { self.file.sha256 } else { self.nodes[node - 1].sha256 }
+        if node == 0 { self.sha256 } else { self.nodes[node - 1].sha256 }
     }
 
     fn pair(&self, edge: &Edge) -> (Digest, Digest) {
         (self.digest(edge.from), self.digest(edge.to))
     }
 
-    /// The edges in stock; with `makeable` also those to be made: straight ones, and hops to the next release.
-    fn past(&self, makeable: Option<Makeable<'_>>) -> Past {
+    /// The edges in stock; with them those that could be made, as `makeable` says.
+    fn past(&self, stock: &Stock, makeable: &[(usize, usize)]) -> Past {
         let mut edges = Vec::new();
         for from in 1..=self.nodes.len() {
             for to in 0..from {
-                let (size, free) = match self.stock.get(&(self.digest(from), self.digest(to))) {
+                let (size, free) = match stock.get(&(self.digest(from), self.digest(to))) {
                     Some(Stocked::Made(increment)) => (increment.size, false),
                     Some(Stocked::Taken(increment)) => (increment.size, true),
                     Some(Stocked::Useless) | None => continue,
@@ -200,20 +246,15 @@ impl Graph<'_> {
                 edges.push(Edge { from, to, size, free });
             }
         }
-        if let Some(makeable) = makeable {
-            let unit = self.unit(&edges);
-            for from in 1..=self.nodes.len() {
-                for to in [0, from - 1].into_iter().take(if from == 1 { 1 } else { 2 }) {
-                    let (base, result) = (self.digest(from), self.digest(to));
-                    if !self.stock.contains_key(&(base, result)) && makeable(&base, &result) {
-                        let size = ((unit * growth(from - to)) as u64).min(self.file.body.size * 3 / 4);
-                        edges.push(Edge { from, to, size, free: false });
-                    }
-                }
+        let unit = self.unit(&edges);
+        for (from, to) in makeable.iter().copied() {
+            if !stock.contains_key(&(self.digest(from), self.digest(to))) {
+                let size = ((unit * growth(from - to)) as u64).min(self.body * 3 / 4);
+                edges.push(Edge { from, to, size, free: false });
             }
         }
         let weights = self.nodes.iter().map(|node| node.weight).collect();
-        Past { body: self.file.body.size, weights, edges }
+        Past { body: self.body, weights, edges }
     }
 
     /// Bytes that an increment over one release is expected to have: the median of what those in stock say.
@@ -221,7 +262,7 @@ impl Graph<'_> {
         let mut units: Vec<f64> =
             edges.iter().map(|edge| edge.size as f64 / growth(edge.to.abs_diff(edge.from))).collect();
         units.sort_by(f64::total_cmp);
-        units.get(units.len() / 2).copied().unwrap_or(self.file.body.size as f64 / 12.0)
+        units.get(units.len() / 2).copied().unwrap_or(self.body as f64 / 12.0)
     }
 }
 

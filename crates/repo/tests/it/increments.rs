@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use headwater_repo::{
-    Body, BodyFormat, ComponentName, Digest, Earlier, Edge, FileEntry, FilePath, Increment, IncrementFormat,
-    Intermediate, Lacking, Manifest, Past, Sequence, Stock, Stocked, Supply, VersionText, Ways, choose,
-    expected_ages, limits, supply,
+    Assortment, Body, BodyFormat, ComponentName, Digest, Earlier, Edge, FileEntry, FilePath, Increment,
+    IncrementFormat, Intermediate, Lacking, Manifest, Past, Sequence, Stock, Stocked, Supply, VersionText,
+    Ways, choose, expected_ages, limits, supply,
 };
 use proptest::prelude::{Strategy, prop_assert, prop_assert_eq, proptest};
 
@@ -234,19 +234,6 @@ fn fourteen_releases_within_a_tight_budget_are_chosen_in_time() {
 /// Releases of three files: one that changes in every release, one that never does but moves, one that is new in the
 /// last. Oldest first.
 fn series(count: u64) -> Vec<Manifest> {
-    let file = |path: &str, content: String| FileEntry {
-        path: FilePath::new(path).unwrap(),
-        mode: 0o644,
-        size: 100_000,
-        sha256: Digest::of(content.as_bytes()),
-        body: Body {
-            sha256: Digest::of(format!("packed {content}").as_bytes()),
-            size: 50_000,
-            format: BodyFormat::Zstd,
-            memory: 1,
-        },
-        increments: Vec::new(),
-    };
     let release = |number: u64| {
         let mut files = vec![
             file(&format!("data/rules-{number}.dat"), format!("rules {number}")),
@@ -266,6 +253,22 @@ fn series(count: u64) -> Vec<Manifest> {
         }
     };
     (1..=count).map(release).collect()
+}
+
+fn file(path: &str, content: String) -> FileEntry {
+    FileEntry {
+        path: FilePath::new(path).unwrap(),
+        mode: 0o644,
+        size: 100_000,
+        sha256: Digest::of(content.as_bytes()),
+        body: Body {
+            sha256: Digest::of(format!("packed {content}").as_bytes()),
+            size: 50_000,
+            format: BodyFormat::Zstd,
+            memory: 1,
+        },
+        increments: Vec::new(),
+    }
 }
 
 /// Makes what lacks, round by round, as whoever makes increments does; says how many were made.
@@ -339,6 +342,36 @@ fn clients_at_each_of_the_last_14_releases_get_an_increment() {
     let Supply { manifest, .. } = supply(&next, &earlier, &stock, &|_, _| true, 1_000);
     let ways = Ways::of(&manifest);
     assert_eq!(ways.bases(&next.files[0].sha256).len(), 15);
+}
+
+/// A release of many files, each changed in each: an increment that was made is decided about with its file alone.
+#[test]
+fn one_increment_more_costs_one_decision_however_many_files_there_are() {
+    let releases: Vec<Manifest> = (1..=4)
+        .map(|number| {
+            let mut release = series(4).remove(0);
+            release.sequence = Sequence::new(number).unwrap();
+            release.files = (0..50).map(|n| file(&format!("rule-{n}"), format!("{n} in {number}"))).collect();
+            release
+        })
+        .collect();
+    let (current, older) = releases.split_last().unwrap();
+    let earlier: Vec<Earlier<'_>> =
+        older.iter().rev().map(|manifest| Earlier { manifest, weight: 1 }).collect();
+    let mut all = Assortment::of(current, &earlier, Stock::new(), &|_, _| true, 1_000);
+    let (mut made, mut decided, mut stock) = (0, 0, Stock::new());
+    loop {
+        let next = all.lacking().next();
+        let Some(Lacking { base, result, .. }) = next else { break };
+        let stocked = Stocked::Made(increment(base, 2_000));
+        stock.insert((base, result), stocked.clone());
+        decided += all.put((base, result), stocked);
+        made += 1;
+    }
+    assert!(made >= 150, "{made}");
+    assert_eq!(decided, made);
+    let anew = supply(current, &earlier, &stock, &|_, _| true, 1_000);
+    assert_eq!((all.manifest(), anew.lacking), (anew.manifest, Vec::new()), "as if decided for all at once");
 }
 
 fn series_next(series: &[Manifest]) -> Manifest {
