@@ -1,4 +1,5 @@
-//! What an increment is made of: a head, then one stream of coded bits. `docs/increments.md` describes it.
+//! What an increment is made of: a head, then a zstd frame, or new bytes that are packed and one stream of coded bits.
+//! `docs/increments.md` describes it.
 //!
 //! [`code`] is the one way through the stream, for both directions.
 
