@@ -326,6 +326,7 @@ pub type Signer = (HolderFolder, Passphrase);
 
 /// The holders' folders with their keys; those that are there already stay.
 fn make_keys(arguments: &InitArguments) -> Result<(Vec<Signer>, Vec<HolderKeys>), Failure> {
+    arguments.place.refuse_keys_in(&arguments.out)?;
     let classes = arguments.place.classes();
     let (mut signers, mut public) = (Vec::new(), Vec::new());
     for index in 0..arguments.holders as usize {

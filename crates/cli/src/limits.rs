@@ -8,6 +8,10 @@ pub const INPUT_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Files and folders in one release: as many as a manifest may name, so that the refusal comes before the upload.
 pub const RELEASE_FILES_MAX: usize = 100_000;
 
+/// Bytes of a file that is looked into for a private key: Headwater's own, the fleet CA's with its certificate among them,
+/// have a tenth of it.
+pub const KEY_FILE_BYTES_MAX: u64 = 16 * 1024;
+
 /// Problems of one folder told to a person: enough to see the pattern.
 pub const PROBLEMS_TOLD_MAX: usize = 20;
 

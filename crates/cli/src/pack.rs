@@ -5,6 +5,7 @@
 //! archive holds is for the server to check.
 
 mod look;
+mod secret;
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -49,6 +50,7 @@ impl Package {
     /// Looks through `path`. An archive is sent to be unpacked by the server, unless `keep_archive`.
     pub fn of(path: &Path, keep_archive: bool) -> Result<Self, Failure> {
         let metadata = fs::metadata(path).map_err(|error| Failure::file("read", path, &error))?;
+        secret::refuse_data_folder(path)?;
         if metadata.is_dir() {
             return Self::of_folder(path);
         }
@@ -60,11 +62,15 @@ impl Package {
             Some(format) => Content::Archive { path: path.to_owned(), format },
             None => Content::Files(vec![PackedFile::new(path, file_name(path)?, &metadata)]),
         };
+        if let Content::Files(files) = &content {
+            secret::refuse_keys(files)?;
+        }
         Ok(Self { bytes: metadata.len(), content })
     }
 
     fn of_folder(folder: &Path) -> Result<Self, Failure> {
         let files = look::through(folder, RELEASE_FILES_MAX)?;
+        secret::refuse_keys(&files)?;
         if files.is_empty() {
             return Err(Failure::bad_input(format!(
                 "{} has no files: a release needs at least one",

@@ -3,6 +3,7 @@
 //! What it makes is a plain folder that any web server, bucket or USB stick can give out; clients believe its
 //! signatures, not its keeper. The keys stay in a folder of their own.
 
+pub mod apart;
 pub mod ceremony;
 pub mod folder;
 pub mod increments;
@@ -244,7 +245,7 @@ pub async fn run(arguments: RepoArguments, output: Output) -> Result<Exit, Failu
     match arguments.command {
         Command::Init { place, keys, root_keys, root_threshold } => {
             let folder = place.open().with_expiry(keys.lives.expiry());
-            let keys = KeyFolder::open(&keys.folder, true)?;
+            let keys = KeyFolder::open(&keys.folder, &place.folder, true)?;
             ceremony::init(&folder, &keys, root_keys, root_threshold, now)?;
             let root = folder.path(&layout::metadata(Role::Root, 1));
             output.result(
@@ -269,7 +270,7 @@ pub async fn run(arguments: RepoArguments, output: Output) -> Result<Exit, Failu
             return until_told(move |stop| go_on(&arguments, stop, now, output)).await;
         }
         Command::Rollback { place, keys, name, to } => {
-            let ring = KeyFolder::open(&keys.folder, false)?;
+            let ring = KeyFolder::open(&keys.folder, &place.folder, false)?;
             let folder = place.open().with_expiry(keys.lives.expiry());
             let list = publish::go_back(&folder, &ring.ring()?, &name, &to, now)?;
             let current = list.current();
@@ -280,7 +281,7 @@ pub async fn run(arguments: RepoArguments, output: Output) -> Result<Exit, Failu
         }
         Command::Refresh { place, keys } => {
             let folder = place.open().with_expiry(keys.lives.expiry());
-            let keys = KeyFolder::open(&keys.folder, false)?;
+            let keys = KeyFolder::open(&keys.folder, &place.folder, false)?;
             let what = ceremony::refresh(&folder, &keys.ring()?, now)?;
             let published = folder.published()?;
             output.result(&json!({"signed": what, "expires": show::expiries(&published)}), |_| {
@@ -290,7 +291,7 @@ pub async fn run(arguments: RepoArguments, output: Output) -> Result<Exit, Failu
         }
         Command::Rotate { place, keys, role } => {
             let folder = place.open().with_expiry(keys.lives.expiry());
-            let keys = KeyFolder::open(&keys.folder, false)?;
+            let keys = KeyFolder::open(&keys.folder, &place.folder, false)?;
             let version = ceremony::rotate(&folder, &keys, role, now)?;
             output.result(&json!({"role": role.name(), "root_version": version}), |_| {
                 format!(
@@ -318,8 +319,11 @@ fn publish_release(
             .with_way_out("give --class programs, or leave --install out"));
     }
     let options = hooks(arguments.install.as_deref(), arguments.probe.as_deref(), arguments.timeout)?;
+    let (given_out, keys) = (&arguments.place.folder, &arguments.keys.folder);
+    let ring = KeyFolder::open(keys, given_out, false)?.ring()?;
+    apart::refuse_content_of(keys, "the key folder", &arguments.path)?;
+    apart::refuse_content_of(given_out, "the repository", &arguments.path)?;
     let package = Package::of(&arguments.path, arguments.keep_archive)?;
-    let ring = KeyFolder::open(&arguments.keys.folder, false)?.ring()?;
     let progress = output.progress(&arguments.name, package.bytes);
     let new = NewRelease { name: &arguments.name, version: &arguments.version, options: &options };
     let folder = arguments.place.open().with_expiry(arguments.keys.lives.expiry());
@@ -386,7 +390,7 @@ fn go_on(
 ) -> Result<Exit, Failure> {
     let IncrementsArguments { place, keys, name, from } = arguments;
     let folder = place.open().with_expiry(keys.lives.expiry());
-    let ring = KeyFolder::open(&keys.folder, false)?.ring()?;
+    let ring = KeyFolder::open(&keys.folder, &place.folder, false)?.ring()?;
     let standing = make_increments(&folder, &ring, name, from, stop, now, output)?;
     output.result(&standing, |standing| {
         let (count, size) = (standing.increments, bytes(standing.increment_bytes));

@@ -42,7 +42,7 @@ impl Vendor {
     pub async fn start(data: &Path, address: IpAddr, now: Timestamp) -> Result<Self, Failure> {
         let base = data.join("vendor");
         let folder = Folder::new(&base, "components");
-        let keys = KeyFolder::open(&data.join("vendor-keys"), true)?;
+        let keys = KeyFolder::open(&data.join("vendor-keys"), &base, true)?;
         init(&folder, &keys, 1, 1, now)?;
         let site = serve::Site::new(ServeLimits::default());
         site.share(Class::Components, folder.path(""));

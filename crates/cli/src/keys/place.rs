@@ -1,6 +1,6 @@
 //! Where roots take effect: the server's class repositories, or a static repository. The ceremony is the same.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use headwater_api::v1::{
@@ -15,10 +15,10 @@ use serde_json::Value;
 use super::roots::Carried;
 use crate::console::{Console, ServerLocation};
 use crate::failure::Failure;
-use crate::repository::ceremony;
 use crate::repository::class_parser;
 use crate::repository::folder::Folder;
 use crate::repository::keys::KeyFolder;
+use crate::repository::{apart, ceremony};
 
 /// The server, or a static repository.
 #[derive(Debug, Args)]
@@ -50,11 +50,17 @@ impl PlaceArguments {
         match (&self.repository, &self.online_keys) {
             (Some(folder), Some(keys)) => {
                 let class = self.class.unwrap_or(Class::Components);
+                let keys = KeyFolder::open(keys, folder, false)?;
                 let folder = Folder::new(folder, class.as_str()).with_expiry(Expiry::default());
-                Ok(Place::Static(folder, KeyFolder::open(keys, false)?, class))
+                Ok(Place::Static(folder, keys, class))
             }
             _ => Ok(Place::Server(Console::new(&self.server)?, self.class)),
         }
+    }
+
+    /// Refuses a folder for keys that would be given out.
+    pub fn refuse_keys_in(&self, keys: &Path) -> Result<(), Failure> {
+        self.repository.as_ref().map_or(Ok(()), |given_out| apart::refuse_keys_in(given_out, keys))
     }
 
     /// Whether a class is named.

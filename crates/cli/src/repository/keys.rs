@@ -1,11 +1,12 @@
 //! The folder of signing keys: one PEM file a key, named after the role it was made for, readable for its
-//! owner alone. It stands apart from the repository, which the world may read.
+//! owner alone. It stands apart from the repository, which the world may read: see [`super::apart`].
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
 use headwater_repo::{KeyRing, Role, SecretKey, SignedRoot, sealed};
 
+use super::apart::refuse_keys_in;
 use crate::failure::{Exit, Failure};
 use crate::private::write_private;
 
@@ -17,8 +18,9 @@ pub struct KeyFolder {
 }
 
 impl KeyFolder {
-    /// Opens the folder; with `make`, makes it.
-    pub fn open(path: &Path, make: bool) -> Result<Self, Failure> {
+    /// Opens the folder of keys to what is published in `given_out`, apart from it; with `make`, makes it.
+    pub fn open(path: &Path, given_out: &Path, make: bool) -> Result<Self, Failure> {
+        refuse_keys_in(given_out, path)?;
         if make {
             private_folder()
                 .create(path)

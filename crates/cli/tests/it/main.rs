@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod administrators;
+mod apart;
 mod bad_input;
 mod demo;
 mod help;

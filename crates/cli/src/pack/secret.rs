@@ -1,0 +1,148 @@
+//! What no release may hold: a server's data folder, and the private keys of servers, repositories and holders.
+//!
+//! Keys are known by what their files are called *and* by what is in them: certificates, public keys and the keys of other
+//! programs are content like any other.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use headwater_policy::Class;
+use headwater_repo::Role;
+
+use super::PackedFile;
+use crate::failure::Failure;
+use crate::limits::KEY_FILE_BYTES_MAX;
+
+/// Refuses what lies in a server's data folder, or is one.
+pub fn refuse_data_folder(path: &Path) -> Result<(), Failure> {
+    let real = path.canonicalize().map_err(|error| Failure::file("find", path, &error))?;
+    match real.ancestors().find(|folder| is_data_folder(folder)) {
+        None => Ok(()),
+        Some(folder) => Err(refused(format!(
+            "{} is in {}, the data folder of a server, with its keys",
+            path.display(),
+            folder.display()
+        ))),
+    }
+}
+
+/// Refuses files of which one is a key, or belongs to a data folder among them.
+pub fn refuse_keys(files: &[PackedFile]) -> Result<(), Failure> {
+    for file in files {
+        let path = file.path.display();
+        if file.path.ends_with(SERVER_LOCK) && file.path.parent().is_some_and(is_data_folder) {
+            return Err(refused(format!("{path} is of the data folder of a server, with its keys")));
+        }
+        if is_called_as_keys_are(&file.path) && holds_a_private_key(file)? {
+            return Err(refused(format!("{path} is a private key, and what is published anybody may read")));
+        }
+    }
+    Ok(())
+}
+
+const SERVER_LOCK: &str = "server.lock";
+
+fn refused(message: String) -> Failure {
+    Failure::bad_input(message).with_way_out("publish a folder that has only what clients are to get")
+}
+
+fn is_data_folder(folder: &Path) -> bool {
+    folder.join(SERVER_LOCK).is_file() && folder.join("keys").is_dir()
+}
+
+/// `root.pem`, `root-0123456789ab.pem`, `seal-until-1795132800.pem`: a word, and what tells it from others of its kind.
+fn is_called_as_keys_are(path: &Path) -> bool {
+    if path.extension().is_none_or(|extension| extension != "pem") {
+        return false;
+    }
+    let Some(name) = path.file_stem().and_then(|name| name.to_str()) else { return false };
+    let mut parts = name.split('-');
+    let first = parts.next().unwrap_or_default();
+    let is_one = Role::ALL.iter().any(|role| role.name() == first)
+        || Class::ALL.iter().any(|class| class.as_str() == first)
+        || ["ca", "answer", "seal"].contains(&first);
+    let is_id = |part: &str| part.len() == 12 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    is_one && parts.all(|part| part == "until" || is_id(part) || is_number(part))
+}
+
+fn holds_a_private_key(file: &PackedFile) -> Result<bool, Failure> {
+    if file.size > KEY_FILE_BYTES_MAX {
+        return Ok(false);
+    }
+    let mut bytes = Vec::new();
+    File::open(&file.path)
+        .and_then(|opened| opened.take(KEY_FILE_BYTES_MAX).read_to_end(&mut bytes))
+        .map_err(|error| Failure::file("read", &file.path, &error))?;
+    let text = String::from_utf8_lossy(&bytes);
+    Ok(["-----BEGIN PRIVATE KEY-----", "-----BEGIN ENCRYPTED PRIVATE KEY-----"]
+        .iter()
+        .any(|begin| text.contains(begin)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use headwater_repo::SecretKey;
+
+    use crate::limits::KEY_FILE_BYTES_MAX;
+    use crate::pack::Package;
+
+    #[test]
+    fn keys_are_known_by_name_and_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = SecretKey::generate().unwrap().to_pem().expose().to_owned();
+        let encrypted = key.replace(" PRIVATE", " ENCRYPTED PRIVATE");
+        let certificate = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+        let ca = format!("{certificate}{key}");
+        let check = |name: &str, text: &str, refused: bool| {
+            fs::create_dir(folder.path().join("rules")).unwrap();
+            fs::write(folder.path().join("rules").join(name), text).unwrap();
+            for path in [folder.path().join("rules"), folder.path().join("rules").join(name)] {
+                let told = Package::of(&path, true).map(|_| ());
+                assert_eq!(told.is_err(), refused, "{name}: {told:?}");
+            }
+            fs::remove_dir_all(folder.path().join("rules")).unwrap();
+        };
+        check("root-0123456789ab.pem", &key, true);
+        check("timestamp.pem", &key, true);
+        check("snapshot-until-1795132800-0123456789ab.pem", &key, true);
+        check("components.pem", &encrypted, true);
+        check("ca-2.pem", &ca, true);
+        check("seal-until-1795132800.pem", &key, true);
+        // What an organisation may well give to its clients.
+        check("root.pem", certificate, false);
+        check("ca-1.pem", certificate, false);
+        check("root-ca.pem", &ca, false);
+        check("proxy.pem", &key, false);
+        check("answer.txt", &key, false);
+        check("targets.pem", "-----BEGIN PUBLIC KEY-----\nMCow\n-----END PUBLIC KEY-----\n", false);
+        let room = usize::try_from(KEY_FILE_BYTES_MAX).unwrap() - key.len();
+        check("root.pem", &format!("{}{key}", " ".repeat(room)), true);
+        check("root.pem", &format!("{}{key}", " ".repeat(room + 1)), false);
+    }
+
+    #[test]
+    fn a_data_folder_is_never_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("all/data");
+        fs::create_dir_all(data.join("keys/components")).unwrap();
+        fs::create_dir_all(data.join("repository")).unwrap();
+        fs::write(folder.path().join("all/rules"), "rules").unwrap();
+        fs::write(data.join("keys/audit.key"), "secret").unwrap();
+        fs::write(data.join("repository/blob"), "blob").unwrap();
+        // Without the marker it is a folder like any other.
+        let check = |path: &Path, refused: bool| {
+            let told = Package::of(path, false).map(|_| ());
+            assert_eq!(told.is_err(), refused, "{}: {told:?}", path.display());
+        };
+        let paths = [data.clone(), data.join("keys"), data.join("keys/audit.key"), data.join("repository")];
+        paths.iter().chain([&folder.path().join("all")]).for_each(|path| check(path, false));
+        fs::write(data.join("server.lock"), "").unwrap();
+        paths.iter().chain([&folder.path().join("all")]).for_each(|path| check(path, true));
+        check(&folder.path().join("all/rules"), false);
+    }
+}

@@ -1,0 +1,89 @@
+//! Keeps keys and what is given out apart: a folder that a web server serves is given out with all that lies in it.
+
+use std::io;
+use std::path::{self, Component, Path, PathBuf};
+
+use crate::failure::Failure;
+
+/// Refuses a key folder that is, holds or lies in the folder that is given out.
+pub fn refuse_keys_in(given_out: &Path, keys: &Path) -> Result<(), Failure> {
+    if !overlap(given_out, keys)? {
+        return Ok(());
+    }
+    Err(Failure::bad_input(format!(
+        "the key folder {} and {}, which is given out, are not apart: one is in the other",
+        keys.display(),
+        given_out.display()
+    ))
+    .with_way_out(
+        "keep keys in a folder of their own, as ./keys beside ./public; if keys were given out already, move them \
+         there, then replace each with `headwater repo rotate`",
+    ))
+}
+
+/// Refuses to publish what is, holds or lies in `folder`, which is `what`.
+pub fn refuse_content_of(folder: &Path, what: &str, content: &Path) -> Result<(), Failure> {
+    if !overlap(folder, content)? {
+        return Ok(());
+    }
+    let (content, folder) = (content.display(), folder.display());
+    Err(Failure::bad_input(format!("{content} is, holds or lies in {folder}, which is {what}"))
+        .with_way_out("publish a folder that has only what clients are to get"))
+}
+
+fn overlap(one: &Path, other: &Path) -> Result<bool, Failure> {
+    let resolve = |path| resolved(path).map_err(|error| Failure::file("find", path, &error));
+    let (one, other) = (resolve(one)?, resolve(other)?);
+    Ok(one.starts_with(&other) || other.starts_with(&one))
+}
+
+/// Where a path leads, through links, also where its end is yet to be made.
+fn resolved(path: &Path) -> io::Result<PathBuf> {
+    let mut resolved = PathBuf::new();
+    for part in path::absolute(path)?.components() {
+        if part == Component::ParentDir {
+            resolved.pop();
+            continue;
+        }
+        resolved.push(part);
+        if let Ok(real) = resolved.canonicalize() {
+            resolved = real;
+        }
+    }
+    Ok(resolved)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::overlap;
+
+    #[test]
+    fn folders_that_share_a_place_are_found_by_any_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let here = folder.path();
+        fs::create_dir_all(here.join("public/components")).unwrap();
+        fs::create_dir(here.join("keys")).unwrap();
+        symlink(here.join("public"), here.join("link")).unwrap();
+        symlink(here.join("keys"), here.join("public/inward")).unwrap();
+        let check = |one: &str, other: &str, expected: bool| {
+            for (one, other) in [(one, other), (other, one)] {
+                assert_eq!(overlap(&here.join(one), &here.join(other)).unwrap(), expected, "{one} {other}");
+            }
+        };
+        check("public", "keys", false);
+        check("public", "public-keys", false);
+        check("public", "public/../keys", false);
+        check("public", "link/../keys", false);
+        check("public", "public", true);
+        check("public", "public/keys", true);
+        check("public", ".", true);
+        check("public", "link/new/keys", true);
+        check("public", "new/../public/keys", true);
+        check("link/components", "public", true);
+        check("keys", "public/inward", true);
+        check("keys", "public/inward/pending", true);
+    }
+}
