@@ -6,10 +6,9 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::ops::Bound::{Excluded, Unbounded};
 
 use headwater_depot::Store;
-use headwater_depot::store::digest_of;
+use headwater_depot::store::{digest_of, next_in_round};
 use headwater_policy::Class;
 use headwater_repo::{Digest, layout};
 
@@ -32,7 +31,7 @@ pub(crate) fn scrub(
             None => {}
         }
     }
-    let round = next(&there, shelf.scrubbed(class), SCRUB_BYTES);
+    let round = next_in_round(&there, shelf.scrubbed(class), SCRUB_BYTES);
     for digest in &round {
         let read = shelf.open(class, &layout::blob(digest)).and_then(|mut file| digest_of(&mut file));
         // A disk that cannot read it back is no better than one that changed it.
@@ -51,21 +50,6 @@ pub(crate) fn scrub(
     Ok(damaged.len())
 }
 
-/// What a run reads of a round: those after `last`, and from the first again after the last one.
-fn next(there: &BTreeMap<Digest, u64>, last: Option<Digest>, bytes_max: u64) -> Vec<Digest> {
-    let after = last.map_or(Unbounded, Excluded);
-    let mut round = there.range((after, Unbounded)).chain(last.iter().flat_map(|last| there.range(..=last)));
-    let mut bytes = 0_u64;
-    let mut chosen = Vec::new();
-    while bytes < bytes_max
-        && let Some((digest, size)) = round.next()
-    {
-        bytes = bytes.saturating_add(*size);
-        chosen.push(*digest);
-    }
-    chosen
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,15 +59,15 @@ mod tests {
         let blobs = BTreeMap::from([1_u8, 2, 3, 4, 5].map(|n| (Digest::from([n; 32]), SCRUB_BYTES / 2)));
         let read = |last: Option<u8>| {
             let last = last.map(|n| Digest::from([n; 32]));
-            let chosen = next(&blobs, last, SCRUB_BYTES);
+            let chosen = next_in_round(&blobs, last, SCRUB_BYTES);
             chosen.iter().map(|digest| digest.as_bytes()[0]).collect::<Vec<_>>()
         };
         assert_eq!(read(None), [1, 2]);
         assert_eq!(read(Some(2)), [3, 4]);
         assert_eq!(read(Some(4)), [5, 1]);
         assert_eq!(read(Some(9)), [1, 2], "what was last is gone");
-        assert_eq!(next(&blobs, None, u64::MAX).len(), 5, "nothing is read twice");
+        assert_eq!(next_in_round(&blobs, None, u64::MAX).len(), 5, "nothing is read twice");
         let large = BTreeMap::from([(Digest::from([7; 32]), SCRUB_BYTES * 3)]);
-        assert_eq!(next(&large, None, SCRUB_BYTES).len(), 1, "the largest is read too");
+        assert_eq!(next_in_round(&large, None, SCRUB_BYTES).len(), 1, "the largest is read too");
     }
 }

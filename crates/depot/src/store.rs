@@ -16,6 +16,7 @@
 mod disk;
 mod pack;
 mod partial;
+mod scrub;
 mod unpack;
 mod writer;
 
@@ -31,6 +32,7 @@ use crate::limits::COPY_CHUNK;
 pub use disk::replace_file;
 pub(crate) use disk::{remove_if_there, sync_folder};
 pub use partial::Partial;
+pub use scrub::{Scrubbed, next_in_round};
 pub use unpack::UnpackError;
 pub use writer::{BlobWriter, Staged};
 
@@ -182,15 +184,15 @@ impl Store {
         Ok(description.check(&bytes).is_ok().then_some(bytes))
     }
 
-    /// Reads the blob and removes it if it is not what its name says (a disk that lies): `true` if it is whole.
+    /// Reads the blob and removes it if it is not what its name says (a disk that lies) or cannot be read: `true` if it is whole.
     /// Not there counts as not whole.
     pub fn verify(&self, digest: &Digest) -> Result<bool, StoreError> {
         let Some(mut reader) = self.read(digest)? else { return Ok(false) };
         let path = self.path(digest);
-        let (got, size) = digest_of(&mut reader).map_err(disk("read", &path))?;
-        if got == *digest {
+        if digest_of(&mut reader).is_ok_and(|(got, _)| got == *digest) {
             return Ok(true);
         }
+        let size = fs::metadata(&path).map_or(0, |found| found.len());
         remove_if_there(&path)?;
         self.forget(size);
         Ok(false)
@@ -216,10 +218,12 @@ impl Store {
 
     /// Would all of these blobs (digest and size) fit, less what is there of them?
     pub fn room_for(&self, blobs: impl IntoIterator<Item = (Digest, u64)>) -> Result<(), StoreError> {
-        let missing = blobs.into_iter().filter(|(digest, _)| !self.has(digest)).map(|(digest, size)| {
-            let there = fs::metadata(self.partial_path(&digest)).map_or(0, |metadata| metadata.len());
-            size.saturating_sub(there)
-        });
+        let missing = blobs.into_iter().filter(|(digest, size)| !self.has_whole(digest, *size)).map(
+            |(digest, size)| {
+                let there = fs::metadata(self.partial_path(&digest)).map_or(0, |metadata| metadata.len());
+                size.saturating_sub(there)
+            },
+        );
         self.reserve(missing.fold(0, u64::saturating_add)).map(drop)
     }
 
@@ -301,7 +305,10 @@ impl Store {
             fs::create_dir_all(folder).map_err(disk("make folder", folder))?;
             sync_folder(&self.inner.dir.join(layout::BLOBS_FOLDER))?;
         }
+        // One that is damaged is replaced.
+        let replaced = fs::metadata(&path).map_or(0, |found| found.len());
         fs::rename(from, &path).map_err(disk("name", &path))?;
+        self.forget(replaced);
         Ok(folder.to_owned())
     }
 

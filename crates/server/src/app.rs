@@ -29,6 +29,7 @@ pub(crate) mod problems;
 pub mod releases;
 mod restoring;
 mod roles;
+mod scrub;
 mod sessions;
 pub mod signing;
 mod start;
@@ -89,6 +90,7 @@ pub struct App {
     published: RwLock<BTreeMap<Class, Published>>,
     announced: RwLock<BTreeMap<String, u64>>,
     pub(crate) workshop: increments::Workshop,
+    rounds: scrub::Rounds,
     changing: tokio::sync::Mutex<()>,
     crash_at: Mutex<Option<CrashPoint>>,
 }
@@ -175,6 +177,7 @@ impl App {
             published: RwLock::default(),
             announced,
             workshop: increments::Workshop::default(),
+            rounds: scrub::Rounds::default(),
             changing: tokio::sync::Mutex::new(()),
             crash_at: Mutex::new(None),
         })

@@ -114,7 +114,11 @@ pub const INCREMENTS_STORAGE_PERCENT_MAX: u64 = 10_000;
 /// Time between two looks of the job loop at what is due.
 pub const JOB_TICK: Duration = Duration::from_secs(30);
 
-/// Seconds between two collections of garbage and of old reports.
+/// Bytes of each class's blobs that are read to verify them, each time: an hour's share, so that a store of 100 GiB is looked through in
+/// a day, at a MiB a second on average.
+pub const SCRUB_BYTES: u64 = 4 << 30;
+
+/// Seconds between two collections of garbage and of old reports, and two looks for damaged blobs.
 pub const GARBAGE_INTERVAL_SECONDS: i64 = 60 * 60;
 
 /// Part of its life that signed metadata may have left before it is signed anew: a half, so that a weekend's

@@ -135,7 +135,7 @@ pub struct IncrementView {
     pub base: String,
     /// SHA-256 of the newer file.
     pub result: String,
-    /// `joined`: signed, clients use it. `made`: it joins within a minute. `making`. `queued`.
+    /// `joined`: signed, clients use it. `made`: it joins within a minute. `making`. `queued`. `lost`: signed, but not on the disk, and it cannot be made again here.
     pub state: String,
     /// How much of it is done, of 1000.
     pub permille: u32,

@@ -135,7 +135,7 @@ impl Walk {
         }
         // Two walks that want the same blob: one fetches, the other finds it.
         let _alone = store.alone_with(blob.digest).await;
-        if !store.has(&blob.digest) {
+        if !store.has_whole(&blob.digest, blob.size) {
             let mut partial = store.partial(blob.digest, blob.size)?;
             meter.at(index, partial.length());
             if !partial.is_right() {

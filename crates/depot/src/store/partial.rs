@@ -103,9 +103,6 @@ impl Partial {
             return Err(StoreError::WrongDigest { wanted: self.digest, got });
         }
         self.file.sync_all().map_err(disk("sync", &self.path))?;
-        if self.store.has(&self.digest) {
-            self.store.forget(self.length);
-        }
         let folder = self.store.adopt(&self.path, &self.digest)?;
         sync_folder(&folder)
     }

@@ -94,7 +94,7 @@ impl Store {
         let _held: Vec<_> = staged.iter().map(|blob| self.hold(blob.digest)).collect();
         let mut new: BTreeMap<Digest, Written> = BTreeMap::new();
         for blob in staged {
-            if !self.has(&blob.digest) {
+            if !self.has_whole(&blob.digest, blob.written.size) {
                 new.entry(blob.digest).or_insert(blob.written);
             }
         }

@@ -124,6 +124,35 @@ fn a_blob_that_the_disk_changed_is_found_and_removed() {
 }
 
 #[test]
+fn a_look_for_damage_reads_a_bounded_part_and_goes_on_where_it_stopped() {
+    let (_folder, store) = store(None);
+    let mut digests: Vec<_> = (1..=5).map(|number| store.put(&noise(100 + number)).unwrap()).collect();
+    digests.sort();
+    for damaged in [digests[1], digests[4]] {
+        let mut bytes = fs::read(store.path(&damaged)).unwrap();
+        bytes[50] ^= 1;
+        fs::write(store.path(&damaged), bytes).unwrap();
+    }
+    let first = store.scrub(None, 200).unwrap();
+    assert_eq!((first.read, first.last, first.damaged), (2, Some(digests[1]), vec![digests[1]]));
+    let second = store.scrub(first.last, 100).unwrap();
+    assert_eq!((second.read, second.last), (1, Some(digests[2])));
+    let third = store.scrub(second.last, u64::MAX).unwrap();
+    assert_eq!((third.read, third.damaged), (4, vec![digests[4]]), "to the end, and round");
+    assert_eq!(store.blobs().unwrap().len(), 3);
+}
+
+#[test]
+fn a_blob_that_was_cut_short_is_not_whole_and_is_replaced() {
+    let (_folder, store) = store(None);
+    let digest = store.put(&noise(100)).unwrap();
+    fs::write(store.path(&digest), [0; 60]).unwrap();
+    assert!(store.has(&digest) && !store.has_whole(&digest, 100));
+    store.put(&noise(100)).unwrap();
+    assert!(store.verify(&digest).unwrap());
+}
+
+#[test]
 fn a_file_is_replaced_whole() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.json");

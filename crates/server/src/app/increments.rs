@@ -15,8 +15,8 @@ use std::time::Instant;
 use headwater_delta::limits::INCREMENT_FILE_MAX;
 use headwater_policy::Class;
 use headwater_repo::{
-    ComponentName, Digest, Earlier, FileEntry, Lacking, Manifest, ReleaseList, Sequence, Stock, Stocked,
-    Supply, expected_ages, layout, supply,
+    ComponentName, Digest, Earlier, FileEntry, Increment, Lacking, Manifest, ReleaseList, Sequence, Stock,
+    Stocked, Supply, expected_ages, layout, supply,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -103,7 +103,7 @@ impl App {
         loop {
             // Load.
             let Some(lineup) = self.lineup(class, name)? else { return Ok(made) };
-            if self.workshop.is_done(class, name, lineup.state) {
+            if self.is_done(class, name, &lineup) {
                 return Ok(made);
             }
             let stock = self.stock_there(class).await?;
@@ -135,6 +135,13 @@ impl App {
                 return Ok(made);
             }
         }
+    }
+
+    /// Whether nothing is to be made, and all that is signed is there.
+    fn is_done(&self, class: Class, name: &ComponentName, lineup: &Lineup) -> bool {
+        let store = self.store(class);
+        let there = |increment: &Increment| store.has_whole(&increment.sha256, increment.size);
+        self.workshop.is_done(class, name, lineup.state) && lineup.current.increments().all(there)
     }
 
     /// Notes what came of jobs. Says how many increments were made, and whether to go on.
@@ -186,7 +193,7 @@ impl App {
         let store = self.store(class);
         let mut files = HashMap::new();
         for file in others.iter().chain([&current]).flat_map(|manifest| &manifest.files) {
-            if store.has(&file.body.sha256) {
+            if store.has_whole(&file.body.sha256, file.body.size) {
                 files.insert(file.sha256, file.clone());
             }
         }
@@ -199,7 +206,9 @@ impl App {
         let store = self.store(class);
         let mut stock = self.db.stock(class).await?;
         stock.retain(|_, stocked| match stocked {
-            Stocked::Made(increment) | Stocked::Taken(increment) => store.has(&increment.sha256),
+            Stocked::Made(increment) | Stocked::Taken(increment) => {
+                store.has_whole(&increment.sha256, increment.size)
+            }
             Stocked::Useless => true,
         });
         Ok(stock)

@@ -1,4 +1,5 @@
-//! What the server does by itself: signing anew before anything expires; the vendor source's schedule, garbage, reports.
+//! What the server does by itself: signing anew before anything expires; the vendor source's schedule, garbage, reports,
+//! what the disk changed.
 //!
 //! The clock is read in the loops ([`crate::run`]'s) only. A job that fails is logged,
 //! shown in the status, and tried again at the next look.
@@ -14,7 +15,7 @@ use crate::error::{Result, chain};
 use crate::limits::GARBAGE_INTERVAL_SECONDS;
 
 /// The jobs, in the order in which they run.
-const NAMES: [&str; 5] = ["sign", "vendor", "increments", "retention", "garbage"];
+const NAMES: [&str; 6] = ["sign", "vendor", "increments", "retention", "garbage", "scrub"];
 
 /// What became of each job; what the status shows.
 #[derive(Debug)]
@@ -61,6 +62,10 @@ impl App {
         if self.is_due("garbage", now) {
             let done = self.collect_garbage(now).await;
             self.note("garbage", now, done);
+        }
+        if self.is_due("scrub", now) {
+            let done = self.scrub().await;
+            self.note("scrub", now, done);
         }
     }
 

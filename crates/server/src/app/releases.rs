@@ -304,7 +304,7 @@ impl App {
         let manifest = Manifest::parse(&bytes)
             .map_err(|error| Error::Corrupt { what: "release manifest", reason: error.to_string() })?;
         let store = self.store(class);
-        Ok(!manifest.files.iter().all(|file| store.has(&file.body.sha256)))
+        Ok(!manifest.files.iter().all(|file| store.has_whole(&file.body.sha256, file.body.size)))
     }
 
     /// The release list as it is signed now.

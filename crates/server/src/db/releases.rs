@@ -72,6 +72,21 @@ impl Db {
         Ok(floor.map_or(0, count))
     }
 
+    /// The releases that need a blob: `name (release 3)`.
+    pub async fn releases_with(&self, class: Class, blob: &Digest) -> Result<Vec<String>> {
+        let rows = sqlx::query(
+            "SELECT name, sequence FROM release_blobs WHERE class = ? AND sha256 = ? ORDER BY name, sequence",
+        )
+        .bind(class.to_string())
+        .bind(blob.to_string())
+        .fetch_all(self.read())
+        .await?;
+        let named = |row: sqlx::sqlite::SqliteRow| {
+            format!("{} (release {})", row.get::<String, _>("name"), row.get::<i64, _>("sequence"))
+        };
+        Ok(rows.into_iter().map(named).collect())
+    }
+
     /// Every blob that a release of a class needs, or needed a short while ago, increments included.
     pub async fn blobs(&self, class: Class) -> Result<BTreeSet<Digest>> {
         let blobs: Vec<String> = sqlx::query_scalar(

@@ -196,7 +196,46 @@ async fn making_is_paused_and_goes_on() {
     assert!(manifest(&server).await.has_increments());
 }
 
-/// Noise that takes a while to compare with other noise, and comes to nothing.
+/// What was removed by hand, cut short or changed by the disk shows so, and is made again.
+#[tokio::test]
+async fn increments_lost_from_the_disk_show_so_and_are_made_again() {
+    let server = Server::start().await;
+    for number in 1..=2 {
+        publish(&server, number).await;
+    }
+    make(&server).await;
+    let shown = async || {
+        let view = server.get(RULES).await;
+        let states =
+            view["increments"].as_array().unwrap().iter().map(|it| it["state"].as_str().unwrap().to_owned());
+        states.collect::<Vec<_>>()
+    };
+    assert_eq!(shown().await, ["joined"]);
+    let before = manifest(&server).await;
+    let path = crate::harness::files(&server.repository(Class::Components).join("blobs"))
+        .into_iter()
+        .find(|path| path.ends_with(before.increments().next().unwrap().sha256.to_string()))
+        .unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    server.running.app().pause_increments();
+    assert_eq!(shown().await, ["queued"], "removed by hand");
+    server.running.app().resume_increments();
+    make(&server).await;
+    assert_eq!((std::fs::read(&path).unwrap(), manifest(&server).await), (whole.clone(), before));
+    std::fs::write(&path, &whole[1..]).unwrap();
+    make(&server).await;
+    assert_eq!(std::fs::read(&path).unwrap(), whole, "cut short");
+    let mut flipped = whole.clone();
+    flipped[0] ^= 1;
+    std::fs::write(&path, flipped).unwrap();
+    let told = server.running.app().scrub().await.unwrap();
+    assert!(told.contains("of components (an increment)"), "{told}");
+    make(&server).await;
+    assert_eq!(std::fs::read(&path).unwrap(), whole, "changed");
+    assert_eq!(shown().await, ["joined"]);
+}
+
 #[tokio::test]
 async fn a_component_whose_bodies_are_spoiled_keeps_no_other_from_its_increments() {
     let server = Server::start().await;
@@ -206,8 +245,10 @@ async fn a_component_whose_bodies_are_spoiled_keeps_no_other_from_its_increments
         server.publish("components", "a-first", &number.to_string(), files).await;
     }
     for body in crate::harness::files(&server.repository(Class::Components).join("blobs")) {
+        let mut bytes = std::fs::read(&body).unwrap();
+        bytes[0] ^= 1;
         std::fs::remove_file(&body).unwrap();
-        std::fs::write(&body, b"spoiled").unwrap();
+        std::fs::write(&body, bytes).unwrap();
     }
     for number in 1..=2 {
         publish(&server, number).await;
@@ -218,6 +259,7 @@ async fn a_component_whose_bodies_are_spoiled_keeps_no_other_from_its_increments
     update(&server, &manifest(&server).await, 1).await.expect("a way by increments");
 }
 
+/// Noise that takes a while to compare with other noise, and comes to nothing.
 fn large(seed: u8) -> Vec<u8> {
     (0..100_000_u32)
         .flat_map(|block| *Digest::of(&[&[seed][..], &block.to_le_bytes()].concat()).as_bytes())

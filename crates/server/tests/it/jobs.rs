@@ -140,3 +140,23 @@ async fn reports_go_after_their_retention() {
     server.running.app().forget_reports(now() + days(91)).await.unwrap();
     assert_eq!(count().await, 0);
 }
+
+#[tokio::test]
+async fn a_damaged_body_is_taken_away_and_the_status_says_how_it_comes_back() {
+    let server = Server::start().await;
+    server.publish("components", "rules", "1", &[("a", b"content of a")]).await;
+    let bodies = files(&server.repository(Class::Components).join("blobs"));
+    let [body] = bodies.as_slice() else { panic!("{bodies:?}") };
+    let whole = std::fs::read(body).unwrap();
+    let mut flipped = whole.clone();
+    flipped[3] ^= 1;
+    std::fs::write(body, flipped).unwrap();
+    server.running.app().run_jobs(now() + days(1)).await;
+    let status = server.get("/api/v1/status").await;
+    let job = status["jobs"].as_array().unwrap().iter().find(|job| job["name"] == "scrub").unwrap().clone();
+    assert!(job["message"].as_str().unwrap().contains("of components (rules (release 1))"), "{job}");
+    assert!(status["warnings"].to_string().contains("publish components/rules 1 again"), "{status}");
+    assert!(!body.exists());
+    server.publish("components", "rules", "1", &[("a", b"content of a")]).await;
+    assert_eq!(std::fs::read(body).unwrap(), whole);
+}

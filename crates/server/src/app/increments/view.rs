@@ -1,13 +1,13 @@
 //! What administrators see of increments: which there are, which are being made, which are still to be made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use headwater_api::v1::{
     IncrementBeingMade, IncrementView, IncrementsOfComponent, IncrementsStanding, IncrementsView,
 };
 use headwater_policy::Class;
-use headwater_repo::{ComponentName, Digest, Manifest, Stock, Stocked, Supply};
+use headwater_repo::{ComponentName, Digest, Increment, Manifest, Stock, Stocked, Supply};
 
 use super::Lineup;
 use super::workshop::Progress;
@@ -26,7 +26,7 @@ impl App {
             for row in self.db.components(class).await? {
                 let Ok(name) = ComponentName::new(row.name) else { continue };
                 let Some(lineup) = self.lineup(class, &name)? else { continue };
-                let (lacking, done) = if self.workshop.is_done(class, &name, lineup.state) {
+                let (lacking, done) = if self.is_done(class, &name, &lineup) {
                     (0, true)
                 } else {
                     let Supply { manifest, lacking } = self.supply_now(class, &name, &lineup, &stock).await?;
@@ -68,7 +68,9 @@ impl App {
         let being_made =
             |progress: &Arc<Progress>| ((progress.job.base, progress.job.result), progress.permille());
         let making = self.workshop.state().working.iter().map(being_made).collect();
-        Ok(views(&lineup, &supply, &making))
+        let store = self.store(class);
+        let there = |increment: &Increment| store.has_whole(&increment.sha256, increment.size);
+        Ok(views(&lineup, &there, &supply, &making))
     }
 
     /// How far the increments of a component's current release are. `stock`: the class's, as it is there.
@@ -82,7 +84,7 @@ impl App {
             Ok(IncrementsStanding { state: state.to_owned(), made, lacking })
         };
         let Some(lineup) = self.lineup(class, name)? else { return standing("none", 0, 0) };
-        let (manifest, lacking) = if self.workshop.is_done(class, name, lineup.state) {
+        let (manifest, lacking) = if self.is_done(class, name, &lineup) {
             (lineup.current.clone(), Vec::new())
         } else {
             let Supply { manifest, lacking } = self.supply_now(class, name, &lineup, stock).await?;
@@ -128,7 +130,12 @@ fn some_useless(lineup: &Lineup, stock: &Stock) -> bool {
 type Pair = (Digest, Digest);
 
 /// By file; those to the current release first, and of these that from the nearest release first.
-fn views(lineup: &Lineup, supply: &Supply, making: &BTreeMap<Pair, u32>) -> Vec<IncrementView> {
+fn views(
+    lineup: &Lineup,
+    there: &dyn Fn(&Increment) -> bool,
+    supply: &Supply,
+    making: &BTreeMap<Pair, u32>,
+) -> Vec<IncrementView> {
     let places = places(lineup);
     let view = |(base, result): Pair, state: &str, permille: u32, size: Option<u64>| IncrementView {
         path: places.get(&result).map(|(_, path)| path.clone()),
@@ -140,13 +147,20 @@ fn views(lineup: &Lineup, supply: &Supply, making: &BTreeMap<Pair, u32>) -> Vec<
         permille,
         size,
     };
-    let joined = sizes(&lineup.current);
-    let made = sizes(&supply.manifest);
-    let of_joined = joined.iter().map(|(pair, size)| view(*pair, "joined", 1000, Some(*size)));
+    let (joined, lost): (BTreeMap<Pair, &Increment>, _) =
+        named(&lineup.current).into_iter().partition(|(_, increment)| there(increment));
+    let made = named(&supply.manifest);
+    let of_joined = joined.iter().map(|(pair, increment)| view(*pair, "joined", 1000, Some(increment.size)));
+    let wanted: BTreeSet<Pair> =
+        supply.lacking.iter().map(|lacking| (lacking.base, lacking.result)).collect();
+    let of_lost = lost
+        .iter()
+        .filter(|(pair, _)| !wanted.contains(pair))
+        .map(|(pair, increment)| view(*pair, "lost", 0, Some(increment.size)));
     let of_made = made
         .iter()
         .filter(|(pair, _)| !joined.contains_key(pair))
-        .map(|(pair, size)| view(*pair, "made", 1000, Some(*size)));
+        .map(|(pair, increment)| view(*pair, "made", 1000, Some(increment.size)));
     let of_lacking = supply.lacking.iter().map(|lacking| {
         let pair = (lacking.base, lacking.result);
         match making.get(&pair) {
@@ -154,7 +168,7 @@ fn views(lineup: &Lineup, supply: &Supply, making: &BTreeMap<Pair, u32>) -> Vec<
             None => view(pair, "queued", 0, None),
         }
     });
-    let mut views: Vec<IncrementView> = of_joined.chain(of_made).chain(of_lacking).collect();
+    let mut views: Vec<IncrementView> = of_joined.chain(of_lost).chain(of_made).chain(of_lacking).collect();
     let current = lineup.current.sequence.get();
     let away = |sequence: Option<u64>| sequence.map_or(u64::MAX, |sequence| sequence.abs_diff(current));
     views.sort_by_cached_key(|view| {
@@ -164,14 +178,14 @@ fn views(lineup: &Lineup, supply: &Supply, making: &BTreeMap<Pair, u32>) -> Vec<
     views
 }
 
-/// The increments that a manifest names, with their bytes.
-fn sizes(manifest: &Manifest) -> BTreeMap<Pair, u64> {
+/// The increments that a manifest names.
+fn named(manifest: &Manifest) -> BTreeMap<Pair, &Increment> {
     let files = manifest.files.iter().map(|file| (file.sha256, &file.increments));
     let between = manifest.intermediates.iter().map(|file| (file.sha256, &file.increments));
-    let named = files.chain(between);
-    named
+    files
+        .chain(between)
         .flat_map(|(result, increments)| {
-            increments.iter().map(move |increment| ((increment.base, result), increment.size))
+            increments.iter().map(move |increment| ((increment.base, result), increment))
         })
         .collect()
 }
