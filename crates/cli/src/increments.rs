@@ -1,7 +1,7 @@
 //! `headwater increments`: how far the increments of what is published are, and pausing the work on them (C1).
 
 use clap::{Args, Subcommand};
-use headwater_api::v1::IncrementsView;
+use headwater_api::v1::{IncrementBeingMade, IncrementsView};
 use reqwest::Method;
 
 use crate::console::{Console, ServerLocation};
@@ -73,16 +73,17 @@ fn text(view: &IncrementsView) -> String {
     );
     for making in &view.making {
         let percent = making.permille / 10;
-        text.push_str(&format!("\nmaking {:.12} → {:.12}: {percent} %", making.base, making.result));
+        let IncrementBeingMade { class, name, path, .. } = making;
+        text.push_str(&format!("\nmaking an increment to {class}/{name}: {path}: {percent} %"));
     }
     if view.paused {
         text.push_str("\nmaking increments is paused; `headwater increments resume` goes on");
     } else if view.making.is_empty() {
         let open = view.items.iter().filter(|item| !item.done).count();
-        text.push_str(&format!(
-            "\n{} to be looked at; nothing is being made now",
-            counted(open, "component")
-        ));
+        text.push_str(&match open {
+            0 => "\nnothing is to be made".to_owned(),
+            open => format!("\n{} to be looked at; nothing is being made now", counted(open, "component")),
+        });
     }
     text
 }

@@ -180,6 +180,12 @@ pub struct IncrementsView {
 /// An increment that is being made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IncrementBeingMade {
+    /// `components` or `programs`.
+    pub class: String,
+    /// Of the component or program.
+    pub name: String,
+    /// The path of the file that it makes.
+    pub path: String,
     /// SHA-256 of the older file.
     pub base: String,
     /// SHA-256 of the newer file.

@@ -1,22 +1,25 @@
 //! Making increments (C1): a release is published with its full bodies at once; increments join its manifest as they are
 //! made.
 //!
-//! For one component after the other, in rounds: load what there is → decide (`repo`'s [`supply`]) → make what lacks
-//! ([`workshop`]) → note it. When nothing lacks, or after a while, the manifest is signed anew. What was made is in the
+//! For one component after the other: load what there is → decide (`repo`'s [`Assortment`]) → make what lacks, one after the
+//! other ([`workshop`]), and note it. When nothing lacks, or after a while, the manifest is signed anew, and it begins again.
+//! When something else is published, what is being made is stopped, unless it lacks still. What was made is in the
 //! database at once, so that a server that is stopped or killed goes on where it was. Increments that came to nothing are
 //! noted too, and not tried again. What no manifest names any more is collected as garbage.
 
 mod view;
 mod workshop;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Instant;
 
 use headwater_delta::limits::INCREMENT_FILE_MAX;
 use headwater_policy::Class;
 use headwater_repo::{
-    ComponentName, Digest, Earlier, FileEntry, Increment, Lacking, Manifest, ReleaseList, Sequence, Stock,
-    Stocked, Supply, expected_ages, layout, supply,
+    Assortment, ComponentName, Digest, Earlier, FileEntry, Increment, Lacking, Manifest, ReleaseList,
+    Sequence, Stock, Stocked, expected_ages, layout, supply,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -50,7 +53,7 @@ impl App {
     ///
     /// # Errors
     /// The first failure, after all were looked at: of the database, the disk or signing.
-    pub async fn make_increments(&self, now: Timestamp) -> Result<String> {
+    pub async fn make_increments(self: &Arc<Self>, now: Timestamp) -> Result<String> {
         if self.config.increments_releases == 0 {
             return Ok("switched off (increments_releases = 0)".to_owned());
         }
@@ -93,48 +96,65 @@ impl App {
     }
 
     async fn increments_of(
-        &self,
+        self: &Arc<Self>,
         class: Class,
         name: &ComponentName,
         began: Timestamp,
         clock: Instant,
     ) -> Result<u64> {
-        let (mut made, mut joined) = (0, Instant::now());
+        let mut made = 0;
         loop {
-            // Load.
-            let Some(lineup) = self.lineup(class, name)? else { return Ok(made) };
-            if self.is_done(class, name, &lineup) {
+            // Load and decide.
+            let Some((lineup, mut assortment)) = self.assortment_now(class, name).await? else {
                 return Ok(made);
-            }
-            let stock = self.stock_there(class).await?;
-            let weights = self.weights(class, name, &lineup).await?;
-            // Decide.
-            let Supply { manifest, lacking } = self.supply(&lineup, &weights, &stock);
-            // Save.
-            let due = lacking.is_empty() || joined.elapsed() >= INCREMENTS_JOIN_INTERVAL;
-            if due {
-                let elapsed = SignedDuration::try_from(clock.elapsed()).unwrap_or(SignedDuration::ZERO);
-                if !self.join(class, name, &lineup, manifest, began + elapsed).await? {
-                    // Somebody published meanwhile.
-                    continue;
+            };
+            // Make.
+            let since = Instant::now();
+            while since.elapsed() < INCREMENTS_JOIN_INTERVAL && self.is_signed(class, &lineup) {
+                let lacking: Vec<Lacking> =
+                    assortment.lacking().take(self.config.increments_threads).collect();
+                if lacking.is_empty() {
+                    break;
                 }
-                joined = Instant::now();
-            }
-            if lacking.is_empty() {
-                if let Some(lineup) = self.lineup(class, name)? {
-                    self.workshop.note_done(class, name, lineup.state);
+                let outcomes = self.make_wanted(class, &lineup, lacking).await?;
+                made += self.note_outcomes(class, outcomes, &mut assortment).await?;
+                if self.workshop.is_stopped() {
+                    return Ok(made);
                 }
-                return Ok(made);
             }
-            let jobs = lacking.into_iter().take(self.config.increments_threads);
-            let outcomes =
-                self.workshop.make(class, self.store(class), &lineup.files, jobs.collect()).await?;
-            let (count, goes_on) = self.note_outcomes(class, outcomes).await?;
-            made += count;
-            if !goes_on {
+            // Save, unless somebody published meanwhile.
+            let now = began + SignedDuration::try_from(clock.elapsed()).unwrap_or(SignedDuration::ZERO);
+            let joined = self.join(class, name, &lineup, assortment.manifest(), now).await?;
+            if joined && assortment.lacking().next().is_none() {
+                if let Some(signed) = self.signed(class, &lineup.list) {
+                    self.workshop.note_done(class, name, signed);
+                }
                 return Ok(made);
             }
         }
+    }
+
+    /// What a component is now, and what is decided for it; none where nothing is to be made. In threads of low priority,
+    /// for a release may have many files.
+    async fn assortment_now(
+        self: &Arc<Self>,
+        class: Class,
+        name: &ComponentName,
+    ) -> Result<Option<(Lineup, Assortment)>> {
+        let (app, of) = (Arc::clone(self), name.clone());
+        let lineup = workshop::politely(move || {
+            let lineup = app.lineup(class, &of)?;
+            Ok::<_, Error>(lineup.filter(|lineup| !app.is_done(class, &of, lineup)))
+        })?;
+        let Some(lineup) = lineup.await? else { return Ok(None) };
+        let known = self.db.clients_at(class, name).await?;
+        let stock = self.db.stock(class).await?;
+        let app = Arc::clone(self);
+        let decided = workshop::politely(move || {
+            let assortment = app.assortment(&lineup, &known, app.there(class, stock));
+            (lineup, assortment)
+        })?;
+        Ok(Some(decided.await))
     }
 
     /// Whether nothing is to be made, and all that is signed is there.
@@ -144,21 +164,46 @@ impl App {
         self.workshop.is_done(class, name, lineup.state) && lineup.current.increments().all(there)
     }
 
-    /// Notes what came of jobs. Says how many increments were made, and whether to go on.
+    /// Makes increments side by side. When something else is published, those that lack no more are stopped.
+    async fn make_wanted(
+        self: &Arc<Self>,
+        class: Class,
+        lineup: &Lineup,
+        lacking: Vec<Lacking>,
+    ) -> Result<Vec<(Job, Result<Outcome>)>> {
+        let name = lineup.list.component();
+        let mut making = pin!(self.workshop.make((class, name), self.store(class), &lineup.files, lacking));
+        loop {
+            tokio::select! {
+                outcomes = &mut making => return outcomes,
+                () = self.workshop.told() => {}
+            }
+            if self.is_signed(class, lineup) {
+                continue;
+            }
+            match self.assortment_now(class, name).await {
+                Ok(now) => self.workshop.stop_but(|job| {
+                    let mut lacking = now.iter().flat_map(|(_, assortment)| assortment.lacking());
+                    lacking.any(|lacking| (lacking.base, lacking.result) == (job.base, job.result))
+                }),
+                Err(error) => tracing::warn!(%class, %name, %error, "what is being made is made to its end"),
+            }
+        }
+    }
+
+    /// Notes what came of jobs. Says how many increments were made.
     async fn note_outcomes(
         &self,
         class: Class,
         outcomes: Vec<(Job, Result<Outcome>)>,
-    ) -> Result<(u64, bool)> {
-        let (mut made, mut goes_on, mut failed) = (0, true, None);
+        assortment: &mut Assortment,
+    ) -> Result<u64> {
+        let (mut made, mut failed) = (0, None);
         for (Job { base, result, .. }, outcome) in outcomes {
             let increment = match outcome {
                 Ok(Outcome::Made(increment, held)) => Some((increment, held)),
                 Ok(Outcome::Useless) => None,
-                Ok(Outcome::Stopped) => {
-                    goes_on = false;
-                    continue;
-                }
+                Ok(Outcome::Stopped) => continue,
                 Err(error) => {
                     failed.get_or_insert(error);
                     continue;
@@ -170,8 +215,25 @@ impl App {
             tx.commit(Audit::Exempt("made from what was published; what is signed of it is recorded"))
                 .await?;
             made += u64::from(increment.is_some());
+            let stocked = increment.map_or(Stocked::Useless, |(increment, _)| Stocked::Made(increment));
+            assortment.put((base, result), stocked);
         }
-        failed.map_or(Ok((made, goes_on)), Err)
+        failed.map_or(Ok(made), Err)
+    }
+
+    /// What is signed of a component: its release list and its current release, by their digests. None: it is no more.
+    fn signed(&self, class: Class, list: &ReleaseList) -> Option<(Digest, Digest)> {
+        let published = self.published.read().expect("nobody panics while holding this lock");
+        let digest = |name| published.get(&class)?.target(&name).map(|(_, digest)| digest);
+        Some((
+            digest(layout::release_list(list.component()))?,
+            digest(list.manifest(list.current().sequence))?,
+        ))
+    }
+
+    /// Whether a component is still what it was.
+    fn is_signed(&self, class: Class, lineup: &Lineup) -> bool {
+        self.signed(class, &lineup.list) == Some(lineup.state)
     }
 
     /// What a component is now; none where it has no release, or one release only.
@@ -185,6 +247,7 @@ impl App {
             };
             Manifest::parse(&bytes).map(Some).map_err(corrupt)
         };
+        let Some(state) = self.signed(class, &list) else { return Ok(None) };
         let Some(current) = read(list.current().sequence)? else { return Ok(None) };
         let mut others = Vec::new();
         for release in list.nearest_first().into_iter().take(self.config.increments_releases) {
@@ -197,37 +260,32 @@ impl App {
                 files.insert(file.sha256, file.clone());
             }
         }
-        let state = (Digest::of(&list.to_bytes()), Digest::of(&current.to_bytes().unwrap_or_default()));
         Ok(Some(Lineup { list, current, others, files, state }))
     }
 
     /// The stock of a class, less what was lost from the disk.
     pub(crate) async fn stock_there(&self, class: Class) -> Result<Stock> {
+        Ok(self.there(class, self.db.stock(class).await?))
+    }
+
+    fn there(&self, class: Class, mut stock: Stock) -> Stock {
         let store = self.store(class);
-        let mut stock = self.db.stock(class).await?;
         stock.retain(|_, stocked| match stocked {
             Stocked::Made(increment) | Stocked::Taken(increment) => {
                 store.has_whole(&increment.sha256, increment.size)
             }
             Stocked::Useless => true,
         });
-        Ok(stock)
+        stock
     }
 
-    /// How many clients are expected to come from each of the other releases.
-    async fn weights(&self, class: Class, name: &ComponentName, lineup: &Lineup) -> Result<Vec<u64>> {
-        let known = self.db.clients_at(class, name).await?;
+    /// What is decided for a component. `known`: how many clients have each release.
+    fn assortment(&self, lineup: &Lineup, known: &BTreeMap<u64, u64>, stock: Stock) -> Assortment {
         let at = |manifest: &Manifest| known.get(&manifest.sequence.get()).copied().unwrap_or(0);
-        Ok(expected_ages(&lineup.others.iter().map(at).collect::<Vec<_>>()))
-    }
-
-    fn supply(&self, lineup: &Lineup, weights: &[u64], stock: &Stock) -> Supply {
-        let earlier: Vec<Earlier<'_>> = lineup
-            .others
-            .iter()
-            .zip(weights)
-            .map(|(manifest, weight)| Earlier { manifest, weight: *weight })
-            .collect();
+        let weights = expected_ages(&lineup.others.iter().map(at).collect::<Vec<_>>());
+        let earlier = lineup.others.iter().zip(weights);
+        let earlier: Vec<Earlier<'_>> =
+            earlier.map(|(manifest, weight)| Earlier { manifest, weight }).collect();
         let memory_max = self.config.increments_memory_bytes;
         let makeable = |base: &Digest, result: &Digest| {
             let size = |file: &Digest| lineup.files.get(file).map(|file| file.size);
@@ -236,7 +294,8 @@ impl App {
             let memory = memory.saturating_add(INCREMENT_ENCODER_MEMORY_FIXED);
             base.max(result) <= INCREMENT_FILE_MAX && memory <= memory_max
         };
-        supply(&lineup.current, &earlier, stock, &makeable, self.config.increments_storage_percent)
+        let percent = self.config.increments_storage_percent;
+        Assortment::of(&lineup.current, &earlier, stock, &makeable, percent)
     }
 
     /// A release that is about to be signed, naming what is in stock for it.
@@ -271,10 +330,10 @@ impl App {
     ) -> Result<bool> {
         let stale: Vec<&Manifest> = lineup.others.iter().filter(|other| other.has_increments()).collect();
         if manifest == lineup.current && stale.is_empty() {
-            return Ok(true);
+            return Ok(self.is_signed(class, lineup));
         }
         let _change = self.change().await;
-        if self.lineup(class, name)?.is_none_or(|present| present.state != lineup.state) {
+        if !self.is_signed(class, lineup) {
             return Ok(false);
         }
         let mut draft = self.draft(class);
@@ -318,7 +377,7 @@ impl App {
     }
 }
 
-/// What a job works on, as [`supply`] asked for it.
+/// What a job works on, as [`Assortment`] asked for it.
 impl From<Lacking> for Job {
     fn from(lacking: Lacking) -> Self {
         let Lacking { base, result, body, weight: _ } = lacking;

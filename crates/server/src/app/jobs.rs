@@ -70,7 +70,7 @@ impl App {
     }
 
     /// Makes the increments that lack at `now`.
-    pub async fn run_increments(&self, now: Timestamp) {
+    pub async fn run_increments(self: &std::sync::Arc<Self>, now: Timestamp) {
         if self.workshop.is_stopped() {
             return;
         }

@@ -350,6 +350,55 @@ async fn a_server_that_is_stopped_waits_for_no_increment() {
     assert_eq!(blobs(&server), before, "nothing half made is left");
 }
 
+/// Waits until it is being made, and told of what.
+async fn until_making(server: &Server) {
+    loop {
+        let making = &server.get("/api/v1/increments").await["making"];
+        if let Some(one) = making.as_array().unwrap().first() {
+            let told = [&one["class"], &one["name"], &one["path"]];
+            assert_eq!(told, ["components", "rules", "noise"], "{making}");
+            return;
+        }
+    }
+}
+
+/// Waits until nothing is being made any more. Making is paused then.
+async fn until_idle(server: &Server) {
+    while server.get("/api/v1/increments").await["making"] != json!([]) {}
+    server.ok("POST", "/api/v1/increments/pause", None).await;
+}
+
+async fn first_increment(server: &Server) -> Value {
+    server.get(RULES).await["increments"][0].clone()
+}
+
+#[tokio::test]
+async fn what_a_newer_release_does_not_need_is_not_made_to_its_end() {
+    let server = busy().await;
+    until_making(&server).await;
+    server.publish("components", "rules", "3", &[("noise", b"short")]).await;
+    until_idle(&server).await;
+    server.ok("POST", &format!("{RULES}/rollback"), Some(json!({"to": 2}))).await;
+    let one = first_increment(&server).await;
+    assert_eq!((&one["from"], &one["state"]), (&json!(1), &json!("queued")), "it was not tried to its end");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_removed_holds_nothing_up() {
+    let server = busy().await;
+    until_making(&server).await;
+    server.ok("DELETE", RULES, None).await;
+    until_idle(&server).await;
+    for number in 1..=2_u8 {
+        let version = format!("{number} again");
+        server.publish("components", "rules", &version, &[("noise", &large(number))]).await;
+    }
+    let one = first_increment(&server).await;
+    assert_eq!(one["state"], "queued", "it was not tried to its end: {one}");
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn switched_off_or_beyond_the_memory_allowed_none_is_made() {
     type Edit = fn(&mut Config);

@@ -48,6 +48,9 @@ impl App {
             }
         }
         let being_made = |progress: &Arc<Progress>| IncrementBeingMade {
+            class: progress.component.0.to_string(),
+            name: progress.component.1.to_string(),
+            path: progress.path.to_string(),
             base: progress.job.base.to_string(),
             result: progress.job.result.to_string(),
             permille: progress.permille(),
@@ -114,8 +117,9 @@ impl App {
         lineup: &Lineup,
         stock: &Stock,
     ) -> Result<Supply> {
-        let weights = self.weights(class, name, lineup).await?;
-        Ok(self.supply(lineup, &weights, stock))
+        let known = self.db.clients_at(class, name).await?;
+        let assortment = self.assortment(lineup, &known, stock.clone());
+        Ok(Supply { manifest: assortment.manifest(), lacking: assortment.lacking().collect() })
     }
 }
 

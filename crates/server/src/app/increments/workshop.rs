@@ -11,7 +11,7 @@ use headwater_delta::{
 use headwater_depot::Store;
 use headwater_depot::store::Held;
 use headwater_policy::Class;
-use headwater_repo::{ComponentName, Digest, FileEntry, Increment, IncrementFormat, Lacking};
+use headwater_repo::{ComponentName, Digest, FileEntry, FilePath, Increment, IncrementFormat, Lacking};
 use tokio::sync::Notify;
 
 use crate::app::archive::store_failed;
@@ -23,6 +23,7 @@ use crate::limits::INCREMENT_NICENESS;
 pub struct Workshop {
     running: tokio::sync::Mutex<()>,
     wake: Notify,
+    tell: Notify,
     stop: Arc<AtomicBool>,
     state: Mutex<State>,
 }
@@ -61,8 +62,12 @@ pub(super) enum Outcome {
 #[derive(Debug)]
 pub(super) struct Progress {
     pub job: Job,
+    pub component: (Class, ComponentName),
+    /// Of the newer file.
+    pub path: FilePath,
     permille: AtomicU32,
     stop: Arc<AtomicBool>,
+    obsolete: AtomicBool,
 }
 
 impl Progress {
@@ -74,7 +79,7 @@ impl Progress {
 
 impl Control for Progress {
     fn cancelled(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        self.stop.load(Ordering::Relaxed) || self.obsolete.load(Ordering::Relaxed)
     }
 
     fn progress(&self, done: u32) {
@@ -83,9 +88,22 @@ impl Control for Progress {
 }
 
 impl Workshop {
-    /// Asks for a look at what lacks.
+    /// Asks for a look at what lacks, for something was published.
     pub fn wake(&self) {
         self.wake.notify_one();
+        self.tell.notify_one();
+    }
+
+    /// Waits, while something is being made, until something is published.
+    pub(super) async fn told(&self) {
+        self.tell.notified().await;
+    }
+
+    /// Stops what is being made, but for what is still wanted.
+    pub(super) fn stop_but(&self, wanted: impl Fn(&Job) -> bool) {
+        for progress in self.state().working.iter().filter(|progress| !wanted(&progress.job)) {
+            progress.obsolete.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Waits until somebody asks for a look.
@@ -143,7 +161,7 @@ impl Workshop {
     /// Makes increments side by side. What came of each is told for itself: one that fails spoils no other.
     pub(super) async fn make(
         &self,
-        class: Class,
+        (class, name): (Class, &ComponentName),
         store: &Store,
         files: &HashMap<Digest, FileEntry>,
         jobs: Vec<Lacking>,
@@ -151,28 +169,40 @@ impl Workshop {
         let mut running = Vec::new();
         for job in jobs.into_iter().map(Job::from) {
             let (Some(base), Some(result)) = (files.get(&job.base), files.get(&job.result)) else { continue };
-            let progress =
-                Arc::new(Progress { job, permille: AtomicU32::new(0), stop: Arc::clone(&self.stop) });
+            let progress = Arc::new(Progress {
+                job,
+                component: (class, name.clone()),
+                path: result.path.clone(),
+                permille: AtomicU32::new(0),
+                stop: Arc::clone(&self.stop),
+                obsolete: AtomicBool::new(false),
+            });
             self.state().working.push(Arc::clone(&progress));
             let (store, base, result) = (store.clone(), base.clone(), result.clone());
-            let (tell, told) = tokio::sync::oneshot::channel();
-            // A thread of its own: what is made low in priority stays so until the thread ends.
-            let name = "increment".to_owned();
-            let spawned = std::thread::Builder::new().name(name).spawn(move || {
-                // Best effort: without it, it is only less polite.
-                let _ = rustix::process::nice(INCREMENT_NICENESS);
-                let _ = tell.send(make_one(class, &store, &base, &result, &progress));
-            });
-            spawned.map_err(|source| Error::Disk { doing: "cannot start a thread".to_owned(), source })?;
+            let told = politely(move || make_one(class, &store, &base, &result, &progress))?;
             running.push((job, told));
         }
         let mut outcomes = Vec::new();
         for (job, told) in running {
-            outcomes.push((job, told.await.expect("making an increment does not panic")));
+            outcomes.push((job, told.await));
         }
         self.state().working.clear();
         Ok(outcomes)
     }
+}
+
+/// Does something in a thread of its own: what is made low in priority stays so until the thread ends.
+pub(super) fn politely<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<impl Future<Output = T>> {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let spawned = std::thread::Builder::new().name("increment".to_owned()).spawn(move || {
+        // Best effort: without it, it is only less polite.
+        let _ = rustix::process::nice(INCREMENT_NICENESS);
+        let _ = tell.send(work());
+    });
+    spawned.map_err(|source| Error::Disk { doing: "cannot start a thread".to_owned(), source })?;
+    Ok(async { told.await.expect("making increments does not panic") })
 }
 
 fn make_one(
