@@ -273,6 +273,7 @@ impl App {
         let earlier = others(&manifests, current.sequence);
         let tell = |fetched| self.tell_fetched(fetched);
         let mut taken = take::take(self, &visit.walk, &current, &earlier, here, &tell).await?;
+        result.skipped.append(&mut taken.lacking);
         let mut whole = taken.current.take().expect("what was taken is whole");
 
         let _change = self.change().await;

@@ -52,6 +52,41 @@ async fn releases_keep_the_vendors_sequences_and_rollbacks() {
     assert_eq!(server.get("/api/v1/vendor").await["last_sync"]["error"], Value::Null);
 }
 
+/// What is whole is taken: one lost file of an old release keeps nobody from the current one.
+#[tokio::test]
+async fn an_old_release_that_lacks_a_body_is_told_and_keeps_the_current_one_from_nobody() {
+    let (vendor, server) = world().await;
+    let noise = |seed: u8| {
+        (0..40_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8 ^ seed).collect::<Vec<u8>>()
+    };
+    for number in 1..=3_u8 {
+        vendor.publish("components", "rules", &format!("v{number}"), &[("data.bin", &noise(number))]).await;
+    }
+    let lost = async |version: u64| {
+        let manifest = vendor.target(Class::Components, &format!("rules/{version}.json")).await.unwrap();
+        let digest = manifest["files"][0]["body"]["sha256"].as_str().unwrap().to_owned();
+        let folder = vendor.repository(Class::Components).join("blobs");
+        let path = crate::harness::files(&folder).into_iter().find(|path| path.ends_with(&digest)).unwrap();
+        std::fs::remove_file(path).unwrap();
+    };
+    lost(1).await;
+    let result = sync(&server).await;
+    assert_eq!(
+        (&result["error"], result["releases"].as_array().unwrap().len()),
+        (&Value::Null, 3),
+        "{result}"
+    );
+    let told = result["skipped"][0].as_str().unwrap();
+    assert!(told.starts_with("rules v1 (release 1): data.bin could not be fetched"), "{result}");
+    assert_eq!(server.get(RULES).await["current"], 3);
+
+    vendor.publish("components", "rules", "v4", &[("data.bin", &noise(4))]).await;
+    lost(4).await;
+    let result = sync(&server).await;
+    assert!(result["error"].as_str().unwrap().contains("rules v4 (release 4): data.bin"), "{result}");
+    assert_eq!(server.get(RULES).await["current"], 3);
+}
+
 #[tokio::test]
 async fn the_root_travels_in_the_signed_policy() {
     let (vendor, server) = world().await;

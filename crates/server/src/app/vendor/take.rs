@@ -3,7 +3,7 @@
 //! 1. The current release is made whole: files that are here already, then by increments from files of our releases, then
 //!    by full bodies. A file made by an increment is packed here; its body is ours.
 //! 2. An earlier release that we lack is taken only as far as the vendor has no increments from it: to go back to it, it is
-//!    fetched then.
+//!    fetched then. What the vendor does not give of it is told, and stops nothing.
 //! 3. The vendor's increments from files that we do not have are taken, because we cannot make those ourselves. The others
 //!    are made here, later.
 
@@ -32,6 +32,8 @@ pub(super) struct Taken {
     pub increments: BTreeMap<(Digest, Digest), Increment>,
     /// Of these, the ones that could not be made here.
     pub only_theirs: HashSet<(Digest, Digest)>,
+    /// Earlier releases whose content the vendor did not give, the newest first: sentences.
+    pub lacking: Vec<String>,
     _held: Vec<Held>,
 }
 
@@ -46,6 +48,9 @@ pub(super) async fn take(
 ) -> Result<Taken, Stopped> {
     let store = app.store(CLASS);
     let mut taken = Taken::default();
+    for manifest in earlier.iter().chain([&current]) {
+        walk.name_blobs(manifest.files.iter().map(|file| (file.body.sha256, named(manifest, file))));
+    }
     let ways = Ways::of(current);
     let chosen = choose(store, current, &ways, &here);
     let hops = chosen.iter().flat_map(|(_, way)| &way.hops);
@@ -78,14 +83,31 @@ pub(super) async fn take(
     let bases: BTreeSet<Digest> = current.files.iter().flat_map(|file| ways.bases(&file.sha256)).collect();
     let now: HashSet<Digest> = current.files.iter().map(|file| file.sha256).collect();
     let needed = |file: &&FileEntry| !bases.contains(&file.sha256) && !now.contains(&file.sha256);
-    let old = earlier.iter().flat_map(|manifest| manifest.files.iter().filter(needed));
     let missing: Vec<&FileEntry> =
-        current.files.iter().chain(old).filter(|file| !here.contains_key(&file.sha256)).collect();
-    let bodies: Vec<Blob> =
-        missing.iter().map(|file| Blob { digest: file.body.sha256, size: file.body.size }).collect();
-    taken._held.extend(bodies.iter().map(|blob| store.hold(blob.digest)));
-    walk.blobs(store, &bodies, progress).await?;
+        current.files.iter().filter(|file| !here.contains_key(&file.sha256)).collect();
+    let blobs = bodies(&missing);
+    taken._held.extend(blobs.iter().map(|blob| store.hold(blob.digest)));
+    walk.blobs(store, &blobs, progress).await?;
     here.extend(missing.into_iter().map(|file| (file.sha256, file.clone())));
+
+    let newest_first = || earlier.iter().rev();
+    let old = newest_first().flat_map(|manifest| manifest.files.iter().filter(needed));
+    let missing: Vec<&FileEntry> = old.filter(|file| !here.contains_key(&file.sha256)).collect();
+    let blobs = bodies(&missing);
+    taken._held.extend(blobs.iter().map(|blob| store.hold(blob.digest)));
+    // Like an increment, an old body is one way of several for the clients that need it: it may lack.
+    let lacking = walk.increments(store, &blobs, progress).await?;
+    let there = missing.into_iter().filter(|file| !lacking.contains(&file.body.sha256));
+    here.extend(there.map(|file| (file.sha256, file.clone())));
+    for manifest in newest_first() {
+        let mut files = manifest.files.iter().filter(|file| lacking.contains(&file.body.sha256));
+        taken.lacking.extend(files.next().map(|file| {
+            format!(
+                "{} could not be fetched, so no increments from that release can be made",
+                named(manifest, file)
+            )
+        }));
+    }
 
     take_theirs(walk, store, current, &here, &mut taken, progress).await?;
     let mut whole = current.without_increments();
@@ -97,6 +119,16 @@ pub(super) async fn take(
     whole.intermediates.clone_from(&current.intermediates);
     taken.current = Some(whole);
     Ok(taken)
+}
+
+fn bodies(files: &[&FileEntry]) -> Vec<Blob> {
+    files.iter().map(|file| Blob { digest: file.body.sha256, size: file.body.size }).collect()
+}
+
+/// What an operator calls a file of a release.
+fn named(manifest: &Manifest, file: &FileEntry) -> String {
+    let Manifest { component, sequence, version, .. } = manifest;
+    format!("{component} {version} (release {sequence}): {}", file.path)
 }
 
 /// Takes the increments that cannot be made here.
