@@ -90,6 +90,29 @@ pub(super) async fn take(
     walk.blobs(store, &blobs, progress).await?;
     here.extend(missing.into_iter().map(|file| (file.sha256, file.clone())));
 
+    take_earlier(walk, store, earlier, &needed, &mut here, &mut taken, progress).await?;
+    take_theirs(walk, store, current, &here, &mut taken, progress).await?;
+    let mut whole = current.without_increments();
+    for file in &mut whole.files {
+        file.body = here[&file.sha256].body.clone();
+        taken._held.push(store.hold(file.body.sha256));
+    }
+    // The sizes of what lies between are known from here only.
+    whole.intermediates.clone_from(&current.intermediates);
+    taken.current = Some(whole);
+    Ok(taken)
+}
+
+/// Takes the files of earlier releases that are `needed`, as far as the vendor gives them.
+async fn take_earlier(
+    walk: &Walk,
+    store: &Store,
+    earlier: &[&Manifest],
+    needed: &(dyn Fn(&&FileEntry) -> bool + Sync),
+    here: &mut HashMap<Digest, FileEntry>,
+    taken: &mut Taken,
+    progress: &(dyn Fn(Progress) + Send + Sync),
+) -> Result<(), Stopped> {
     let newest_first = || earlier.iter().rev();
     let old = newest_first().flat_map(|manifest| manifest.files.iter().filter(needed));
     let missing: Vec<&FileEntry> = old.filter(|file| !here.contains_key(&file.sha256)).collect();
@@ -102,23 +125,11 @@ pub(super) async fn take(
     for manifest in newest_first() {
         let mut files = manifest.files.iter().filter(|file| lacking.contains(&file.body.sha256));
         taken.lacking.extend(files.next().map(|file| {
-            format!(
-                "{} could not be fetched, so no increments from that release can be made",
-                named(manifest, file)
-            )
+            let named = named(manifest, file);
+            format!("{named} could not be fetched, so no increments from that release can be made")
         }));
     }
-
-    take_theirs(walk, store, current, &here, &mut taken, progress).await?;
-    let mut whole = current.without_increments();
-    for file in &mut whole.files {
-        file.body = here[&file.sha256].body.clone();
-        taken._held.push(store.hold(file.body.sha256));
-    }
-    // The sizes of what lies between are known from here only.
-    whole.intermediates.clone_from(&current.intermediates);
-    taken.current = Some(whole);
-    Ok(taken)
+    Ok(())
 }
 
 fn bodies(files: &[&FileEntry]) -> Vec<Blob> {
