@@ -418,6 +418,9 @@ fn make_increments(
 
 /// Whether all was done, and how to go on where not.
 fn told(standing: &Standing, output: Output) -> Exit {
+    for why in &standing.left_out {
+        output.note(&format!("left out: {why}; `headwater repo verify` tells all that is wrong"));
+    }
     if standing.lacking == 0 {
         return Exit::Done;
     }

@@ -1,34 +1,35 @@
 //! Increments of a static repository (C1): a release is published with its full bodies at once; increments join its
 //! manifest as they are made, as at a server.
 //!
-//! In rounds: look at what is published → decide (`repo`'s [`supply`]) → make what lacks most → join. What there is in
+//! In rounds: look at what is published → decide (`repo`'s [`Assortment`]) → make what lacks most, and again → join. What there is in
 //! stock stands in the present manifests: nothing else is remembered. So earlier releases keep their increments until
 //! the current one names all it should; whoever is stopped before that goes on where he was.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::time::Instant;
 
 use headwater_delta::limits::INCREMENT_FILE_MAX;
 use headwater_delta::{self as delta, Control, IncrementError, IncrementOptions, encode_increment};
 use headwater_repo::{
-    ComponentName, Digest, Draft, Earlier, FileEntry, Increment, IncrementFormat, KeyRing, Manifest,
-    Published, ReleaseList, STORAGE_PERCENT, Sequence, Stock, Stocked, Supply, expected_ages, layout, limits,
-    supply,
+    Assortment, ComponentName, Digest, Draft, Earlier, FileEntry, Increment, IncrementFormat, KeyRing,
+    Lacking, Manifest, Published, ReleaseList, STORAGE_PERCENT, Sequence, Stock, Stocked, expected_ages,
+    layout, limits,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::folder::{Folder, keep};
-use super::publish::{refused, release_list, sign};
+use super::publish::{must_sign, refused, release_list, sign};
 use crate::failure::{Failure, chain};
 use crate::limits::INCREMENTS_JOIN_INTERVAL;
 use crate::progress::Progress;
 use crate::stop::Stop;
 
 /// How far the increments of a component's current release are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Standing {
     /// Increments that it names.
     pub increments: usize,
@@ -36,10 +37,12 @@ pub struct Standing {
     pub increment_bytes: u64,
     /// Increments that are still to be made, because somebody said stop.
     pub lacking: usize,
+    /// Bodies that are not there or damaged: nothing is made of them.
+    pub left_out: BTreeSet<String>,
 }
 
 /// Makes the increments that the current release of a component lacks, straight from the `from` releases nearest to it;
-/// from others clients go over several. Ends when nothing lacks or `stop` is told; what was made has joined then.
+/// from others clients go over several. Ends when nothing lacks, `stop` is told or one fails; what was made has joined then.
 pub fn make(
     folder: &Folder,
     ring: &KeyRing,
@@ -48,37 +51,49 @@ pub fn make(
     (stop, progress): (&Stop, &Progress),
     began: Timestamp,
 ) -> Result<Standing, Failure> {
+    must_sign(&folder.published()?, ring)?;
     let clock = Instant::now();
-    let mut joined = clock;
     let mut stock = Stock::new();
+    let mut left_out = BTreeSet::new();
     loop {
         let lineup = Lineup::of(folder, component)?;
         stock.extend(lineup.stock());
-        let Supply { manifest, lacking } = lineup.supply(&stock, from);
-        let next = lacking.first().filter(|_| !stop.is_told());
-        if next.is_none() || joined.elapsed() >= INCREMENTS_JOIN_INTERVAL {
-            let elapsed = SignedDuration::try_from(clock.elapsed()).unwrap_or(SignedDuration::ZERO);
-            if !lineup.join(folder, ring, &manifest, lacking.is_empty(), began + elapsed)? {
-                // Somebody published meanwhile.
-                continue;
-            }
-            joined = Instant::now();
+        let mut assortment = lineup.assortment(stock.clone(), from);
+        let (round, mut failed) = (Instant::now(), None);
+        while round.elapsed() < INCREMENTS_JOIN_INTERVAL {
+            let Some(next) = assortment.lacking().next() else { break };
+            let pair = (next.base, next.result);
+            let stocked = match make_one(folder, &lineup, &next, stop, progress) {
+                Ok(made) => made.map_or(Stocked::Useless, Stocked::Made),
+                Err(Unmade::Stopped) => break,
+                Err(Unmade::NoBody(why)) => {
+                    left_out.insert(why);
+                    Stocked::Useless
+                }
+                Err(Unmade::Failed(failure)) => {
+                    failed = Some(failure);
+                    break;
+                }
+            };
+            stock.insert(pair, stocked.clone());
+            assortment.put(pair, stocked);
         }
-        let Some(next) = next else {
+        let (manifest, lacking) = (assortment.manifest(), assortment.lacking().count());
+        let elapsed = SignedDuration::try_from(clock.elapsed()).unwrap_or(SignedDuration::ZERO);
+        let joined = lineup.join(folder, ring, &manifest, lacking == 0, began + elapsed)?;
+        // What was made has joined: the next run goes on behind it.
+        if let Some(failure) = failed {
+            return Err(failure);
+        }
+        // Else somebody published meanwhile.
+        if joined && (lacking == 0 || stop.is_told()) {
             return Ok(Standing {
                 increments: manifest.increments().count(),
                 increment_bytes: manifest.increments().map(|increment| increment.size).sum(),
-                lacking: lacking.len(),
+                lacking,
+                left_out,
             });
-        };
-        let (base, result) = (lineup.file(&next.base), lineup.file(&next.result));
-        let (Some(base), Some(result)) = (base, result) else { continue };
-        let made = match make_one(folder, base, result, next.body, &Watched { stop, progress, result }) {
-            Err(Unmade::Stopped) => continue,
-            Err(Unmade::Failed(failure)) => return Err(failure),
-            Ok(made) => made,
-        };
-        stock.insert((next.base, next.result), made.map_or(Stocked::Useless, Stocked::Made));
+        }
     }
 }
 
@@ -94,7 +109,7 @@ pub fn named(
     let read = |sequence| self::manifest(folder, present, list.component(), sequence);
     let others = nearest.map(|release| read(release.sequence)).collect::<Result<_, _>>()?;
     let lineup = Lineup { list: list.clone(), current: manifest, others };
-    Ok(lineup.supply(&lineup.stock(), 0).manifest)
+    Ok(lineup.assortment(lineup.stock(), 0).manifest())
 }
 
 /// A component as it is published now: its current release, and the others, the nearest first. Withdrawn ones count:
@@ -143,7 +158,7 @@ impl Lineup {
         stock
     }
 
-    fn supply(&self, stock: &Stock, from: usize) -> Supply {
+    fn assortment(&self, stock: Stock, from: usize) -> Assortment {
         let near: BTreeSet<Digest> = self
             .others
             .iter()
@@ -164,7 +179,7 @@ impl Lineup {
             let fits = |file: &Digest| sizes.get(file).is_some_and(|size| *size <= INCREMENT_FILE_MAX);
             near.contains(base) && new.contains(result) && fits(base) && fits(result)
         };
-        supply(&self.current, &earlier, stock, &makeable, STORAGE_PERCENT)
+        Assortment::of(&self.current, &earlier, stock, &makeable, STORAGE_PERCENT)
     }
 
     /// Signs the current release's manifest with its increments, if that is anything new. Once it is `whole`, the other
@@ -231,6 +246,8 @@ impl Control for Watched<'_> {
 /// Why there is no increment.
 enum Unmade {
     Stopped,
+    /// A body is not there, or not what was signed.
+    NoBody(String),
     Failed(Failure),
 }
 
@@ -242,13 +259,19 @@ impl From<Failure> for Unmade {
 
 fn make_one(
     folder: &Folder,
-    base: &FileEntry,
-    result: &FileEntry,
-    body: u64,
-    control: &dyn Control,
+    lineup: &Lineup,
+    next: &Lacking,
+    stop: &Stop,
+    progress: &Progress,
 ) -> Result<Option<Increment>, Unmade> {
+    if stop.is_told() {
+        return Err(Unmade::Stopped);
+    }
+    let file = |sha256| lineup.file(sha256).expect("what can be made is between files of its releases");
+    let (base, result) = (file(&next.base), file(&next.result));
     let (old, new) = (content(folder, base)?, content(folder, result)?);
-    let made = match encode_increment(&old, &new, &IncrementOptions::beside(body), control) {
+    let watched = Watched { stop, progress, result };
+    let made = match encode_increment(&old, &new, &IncrementOptions::beside(next.body), &watched) {
         Ok(made) => made,
         Err(IncrementError::Cancelled) => return Err(Unmade::Stopped),
         Err(error) => return Err(Failure::failed(format!("{}: {}", result.path, chain(&error))).into()),
@@ -276,14 +299,26 @@ fn make_one(
     }))
 }
 
-fn content(folder: &Folder, file: &FileEntry) -> Result<Vec<u8>, Failure> {
+fn content(folder: &Folder, file: &FileEntry) -> Result<Vec<u8>, Unmade> {
     let path = folder.path(&layout::blob(&file.body.sha256));
-    let mut stored = fs::File::open(&path).map_err(|error| Failure::file("read", &path, &error))?;
+    let mut stored = fs::File::open(&path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => no_body(&path, file, "is not there"),
+        _ => Failure::file("read", &path, &error).into(),
+    })?;
     let body =
         delta::Body { sha256: *file.body.sha256.as_bytes(), size: file.body.size, memory: file.body.memory };
     let decoded = delta::Decoded { sha256: *file.sha256.as_bytes(), size: file.size };
     let mut bytes = Vec::new();
-    delta::decode(&mut stored, &body, &decoded, limits::DECODER_MEMORY_MAX, &mut bytes)
-        .map_err(|error| Failure::failed(format!("{}: {}", path.display(), chain(&error))))?;
+    delta::decode(&mut stored, &body, &decoded, limits::DECODER_MEMORY_MAX, &mut bytes).map_err(|error| {
+        match error {
+            delta::DecodeError::WrongBody => no_body(&path, file, "is not what was signed"),
+            delta::DecodeError::Read(error) => Failure::file("read", &path, &error).into(),
+            error => Failure::failed(format!("{}: {}", path.display(), chain(&error))).into(),
+        }
+    })?;
     Ok(bytes)
+}
+
+fn no_body(path: &Path, file: &FileEntry, why: &str) -> Unmade {
+    Unmade::NoBody(format!("{}, a body of {}, {why}", path.display(), file.path))
 }

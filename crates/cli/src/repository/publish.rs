@@ -8,7 +8,8 @@ use headwater_api::v1::PublishOptions;
 use headwater_delta as delta;
 use headwater_repo::{
     Body, BodyFormat, ComponentName, Digest, Draft, FileEntry, FilePath, Hasher, Hook, KeyRing, Manifest,
-    Published, Release, ReleaseList, Sequence, VersionText, layout, roll_back, stage_release,
+    Published, Release, ReleaseList, Role, Sequence, VersionText, WriteError, layout, roll_back,
+    stage_release,
 };
 use jiff::Timestamp;
 
@@ -62,6 +63,7 @@ pub fn publish(
         .map_err(|error| Failure::bad_input(format!("version `{}`: {error}", new.version)))?;
     let _lock = folder.lock()?;
     let present = folder.published()?;
+    must_sign(&present, ring)?;
     let list = release_list(folder, &present, &component)?;
     if let Some(taken) =
         list.iter().flat_map(|list| list.releases()).find(|release| release.version == version)
@@ -151,15 +153,25 @@ pub fn sign(folder: &Folder, ring: &KeyRing, draft: Draft, now: Timestamp) -> Re
     folder.write(&signed)
 }
 
+/// Refuses keys that cannot sign the next publication, before anything is done for it.
+pub fn must_sign(present: &Published, ring: &KeyRing) -> Result<(), Failure> {
+    for role in [Role::Targets, Role::Snapshot, Role::Timestamp] {
+        let (ids, threshold) = (present.root().key_ids(role), present.root().threshold(role));
+        if !ring.reaches(ids, threshold) {
+            let found = ids.iter().filter(|id| ring.get(id).is_some()).count();
+            return Err(refused(WriteError::KeysMissing { role, threshold, found }));
+        }
+    }
+    Ok(())
+}
+
 /// A refusal to sign or stage: most often a key that is not at hand.
-pub fn refused(error: headwater_repo::WriteError) -> Failure {
+pub fn refused(error: WriteError) -> Failure {
     let failure = Failure::failed(chain(&error));
     match error {
-        headwater_repo::WriteError::KeysMissing { role, .. } => failure
+        WriteError::KeysMissing { role, .. } => failure
             .with_way_out(format!("bring the {role} key into the folder of --keys, then run this again")),
-        headwater_repo::WriteError::Content(_) | headwater_repo::WriteError::Invalid(_) => {
-            Failure::bad_input(failure.message)
-        }
+        WriteError::Content(_) | WriteError::Invalid(_) => Failure::bad_input(failure.message),
         _ => failure,
     }
 }

@@ -300,6 +300,61 @@ fn after_a_rollback_increments_lead_back() {
     assert_eq!(json(here, &["repo", "verify", "public"])["problems"], serde_json::json!([]));
 }
 
+/// What cannot be read keeps nobody from the rest of the work, in this run or the next.
+#[test]
+fn one_body_that_cannot_be_read_keeps_no_other_increment_from_joining() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    done(here, &["repo", "init", "public", "--keys", "keys"]);
+    fs::create_dir(here.join("rules")).unwrap();
+    let path = here.join("public/components");
+    let bodies = [1, 2, 3, 4].map(|number| {
+        fs::write(here.join("rules/base"), rules(number)).unwrap();
+        let words = "repo publish public --keys keys rules --name rules --increments 0 --version";
+        let words: Vec<&str> = words.split(' ').collect();
+        done(here, &[&words[..], &[&number.to_string()]].concat());
+        let all = fs::read_dir(path.join("targets/rules")).unwrap().map(|entry| entry.unwrap().path());
+        let ending = format!(".{number}.json");
+        let mut mine = all.filter(|path| path.to_string_lossy().ends_with(&ending));
+        let manifest = headwater_repo::Manifest::parse(&fs::read(mine.next().unwrap()).unwrap()).unwrap();
+        path.join(headwater_repo::layout::blob(&manifest.files[0].body.sha256))
+    });
+    let increments = ["repo", "increments", "public", "--keys", "keys", "rules"];
+    fs::rename(&bodies[0], here.join("first")).unwrap();
+    fs::create_dir(&bodies[0]).unwrap();
+    let failed = headwater(here, &increments);
+    assert!(failed.exit == 4 && failed.stderr.contains("cannot read public/components/blobs/"), "{failed:?}");
+    fs::remove_dir(&bodies[0]).unwrap();
+    fs::write(&bodies[0], "damaged").unwrap();
+    fs::remove_file(&bodies[1]).unwrap();
+    let standing = json(here, &[&increments[..], &["--increments", "0"]].concat());
+    assert_eq!(standing["increments"], 2, "those made before it joined: {standing}");
+    let went_on = headwater(here, &increments);
+    assert!(went_on.exit == 0 && went_on.stderr.contains("a body of base, is not what was"), "{went_on:?}");
+    fs::remove_file(&bodies[0]).unwrap();
+    let went_on = headwater(here, &increments);
+    assert!(went_on.exit == 0 && went_on.stderr.contains("a body of base, is not there"), "{went_on:?}");
+    fs::rename(here.join("first"), &bodies[0]).unwrap();
+    assert_eq!(json(here, &increments)["increments"], 3, "it is there again");
+}
+
+/// Nothing is packed that cannot be signed.
+#[test]
+fn keys_of_another_repository_are_refused_before_anything_is_made() {
+    let folder = repository();
+    let here = folder.path();
+    done(here, &["repo", "init", "other", "--keys", "other-keys"]);
+    fs::write(here.join("rules/base"), "rules of 1.2\n".repeat(1000)).unwrap();
+    let blobs = || fs::read_dir(here.join("public/components/blobs")).unwrap().count();
+    let before = blobs();
+    for command in ["publish public rules --version 1.2 --name rules", "increments public rules"] {
+        let command = format!("repo {command} --keys other-keys");
+        let ran = headwater(here, &command.split(' ').collect::<Vec<_>>());
+        assert!(ran.exit == 1 && ran.stderr.contains("bring the targets key"), "{ran:?}");
+    }
+    assert_eq!(blobs(), before, "nothing was packed");
+}
+
 #[test]
 fn a_release_is_published_with_increments_from_those_before() {
     let folder = tempfile::tempdir().unwrap();
