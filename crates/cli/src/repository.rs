@@ -327,6 +327,7 @@ fn publish_release(
     let progress = output.progress(&arguments.name, package.bytes);
     let new = NewRelease { name: &arguments.name, version: &arguments.version, options: &options };
     let folder = arguments.place.open().with_expiry(arguments.keys.lives.expiry());
+    folder.sweep()?;
     let content = || publish::bodies(&folder, &package, &progress, stop);
     let is_same = |files: &[FileEntry]| publish::is_same(&package, files, stop);
     let outcome = publish::publish(&folder, &ring, &new, content, is_same, now);
@@ -391,6 +392,7 @@ fn go_on(
     let IncrementsArguments { place, keys, name, from } = arguments;
     let folder = place.open().with_expiry(keys.lives.expiry());
     let ring = KeyFolder::open(&keys.folder, &place.folder, false)?.ring()?;
+    folder.sweep()?;
     let standing = make_increments(&folder, &ring, name, from, stop, now, output)?;
     output.result(&standing, |standing| {
         let (count, size) = (standing.increments, bytes(standing.increment_bytes));

@@ -14,6 +14,9 @@ use serde_json::Value;
 
 use crate::failure::{Exit, Failure, chain};
 
+/// How the names of files begin that are being written, as `tempfile` gives them.
+const HALF_WRITTEN: &str = ".tmp";
+
 /// The folder of one class.
 #[derive(Debug, Clone)]
 pub struct Folder {
@@ -62,6 +65,24 @@ impl Folder {
             Ok(folder)
         };
         lock().map_err(|error| Failure::file("lock", &self.root, &error))
+    }
+
+    /// Removes what runs that were killed left half written: whoever writes holds the lock, so that it is nobody's work.
+    pub fn sweep(&self) -> Result<(), Failure> {
+        let _lock = self.lock()?;
+        let targets = self.path(layout::TARGETS_FOLDER);
+        let mut folders = vec![self.path(layout::BLOBS_FOLDER), self.path(layout::METADATA_FOLDER)];
+        folders.extend(entries(&targets)?.into_iter().filter(|path| path.is_dir()));
+        folders.push(targets);
+        for path in folders.iter().map(|folder| entries(folder)).collect::<Result<Vec<_>, _>>()?.concat() {
+            let is_half_written = path
+                .file_name()
+                .is_some_and(|name| name.as_encoded_bytes().starts_with(HALF_WRITTEN.as_bytes()));
+            if is_half_written && path.is_file() {
+                fs::remove_file(&path).map_err(|error| Failure::file("remove", &path, &error))?;
+            }
+        }
+        Ok(())
     }
 
     fn must_exist(&self) -> Result<(), Failure> {
@@ -181,6 +202,15 @@ impl Folder {
         }
         Ok(())
     }
+}
+
+/// What is in a folder; nothing where there is none.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let list = || fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>();
+    list().map_err(|error| Failure::file("list", folder, &error))
 }
 
 /// The version that metadata pins; whether to believe it is found out by `Published::read`.

@@ -338,6 +338,23 @@ fn one_body_that_cannot_be_read_keeps_no_other_increment_from_joining() {
     assert_eq!(json(here, &increments)["increments"], 3, "it is there again");
 }
 
+/// Half a body, of a run that was killed while it wrote, is given out for ever if nobody removes it.
+#[test]
+fn what_a_killed_run_left_half_written_is_removed_by_the_next() {
+    let folder = repository();
+    let here = folder.path().join("public/components");
+    let left = ["blobs/.tmpa1B2c3", "metadata/.tmpa1B2c3", "targets/.tmpa1B2c3", "targets/rules/.tmpa1B2c3"];
+    for command in ["publish public rules --name rules --version 1.2", "increments public rules"] {
+        for path in left {
+            fs::write(here.join(path), "half").unwrap();
+        }
+        let command = format!("repo {command} --keys keys");
+        done(folder.path(), &command.split(' ').collect::<Vec<_>>());
+        assert_eq!(left.map(|path| here.join(path).exists()), [false; 4], "{command}");
+    }
+    done(folder.path(), &["repo", "verify", "public"]);
+}
+
 /// Nothing is packed that cannot be signed.
 #[test]
 fn keys_of_another_repository_are_refused_before_anything_is_made() {
