@@ -53,8 +53,15 @@ impl From<FetchError> for ContentError {
 /// Runs one class. Attempts are added to the session also where it fails.
 pub(crate) async fn run_class(session: &mut Session, class: Class) -> Result<ClassOutcome, Error> {
     session.spared_bytes = 0;
-    let outcome = walk_plan(session, class).await?;
-    Ok(ClassOutcome { spared_bytes: session.spared_bytes, ..outcome })
+    match walk_plan(session, class).await {
+        Ok(outcome) => Ok(ClassOutcome { spared_bytes: session.spared_bytes, ..outcome }),
+        Err(error) => {
+            let done = std::mem::take(&mut session.carried).into_iter().map(|name| name.message);
+            let told: Vec<String> = done.chain([format!("the run ended early: {}", said(&error))]).collect();
+            session.outcomes.push(outcome(class, ClassResult::Failed, None, told.join("; ")));
+            Err(error)
+        }
+    }
 }
 
 async fn walk_plan(session: &mut Session, class: Class) -> Result<ClassOutcome, Error> {

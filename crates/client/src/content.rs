@@ -43,7 +43,11 @@ pub(crate) async fn update(
                 // Names and classes after it are not held up; the run says at its end that the disk is at fault.
                 session.no_room.get_or_insert(error);
             }
-            Err(ContentError::Run(error)) => return Err(error.into()),
+            Err(ContentError::Run(error)) => {
+                names.retain(|name| name.result != ClassResult::Current);
+                session.carried.extend(names);
+                return Err(error.into());
+            }
         }
     }
     let Some(message) = unable_message(&unable) else { return Ok(names) };

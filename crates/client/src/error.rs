@@ -71,7 +71,7 @@ pub enum Error {
     /// What is to be installed is larger than what is free (P9): no byte of it was fetched.
     #[error(
         "the disk is full for it: {} needs {wanted} bytes, {FREE_BYTES_MIN} must stay free, {free} are free; nothing was \
-         half changed", folder.display()
+         half changed: free some space, and the next run takes it", folder.display()
     )]
     NoRoom {
         /// Where it was to be assembled.
@@ -82,7 +82,10 @@ pub enum Error {
         free: u64,
     },
     /// The disk is full or refuses (P9): nothing was half changed, and the run ended.
-    #[error("{what} {} failed: the disk is full, or permission is missing; nothing was half changed", path.display())]
+    #[error(
+        "{what} {} failed: the disk is full, or permission is missing; nothing was half changed: free some space, or let this client \
+         write there (owner, mode, a mount that is not read-only), and the next run goes on", path.display()
+    )]
     Storage {
         /// What was being done.
         what: &'static str,

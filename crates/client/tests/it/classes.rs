@@ -360,3 +360,23 @@ async fn who_looks_on_is_told_how_far_it_has_come() {
     assert!(told.iter().any(|(_, done, total)| done < total), "{told:?}");
     assert!(told.last().is_some_and(|(_, done, total)| done == total && *total > 200_000), "{told:?}");
 }
+
+/// What a run did before the disk ended it is told.
+#[tokio::test]
+async fn a_run_that_the_disk_ends_tells_what_it_had_updated() {
+    let mut world = World::new().await;
+    world.component("first", 1);
+    world.component("second", 1);
+    let client = world.client("pc-1");
+    std::fs::create_dir_all(client.data.join("components")).unwrap();
+    std::fs::write(client.data.join("components/second"), "no folder").unwrap();
+    let ended = headwater_client::run_once(&client, &Default::default()).await.unwrap_err();
+    let headwater_client::Error::Ended { report, .. } = ended else { panic!("{ended}") };
+    let told = crate::world::class(&report, "components");
+    assert_eq!(told.result, headwater_api::report::ClassResult::Failed);
+    assert!(
+        told.message.contains("first") && told.message.contains("; the run ended early: "),
+        "{report:#?}"
+    );
+    assert!(report.installed["components"].contains_key("first"), "{report:#?}");
+}
