@@ -7,6 +7,7 @@ use reqwest::Method;
 use crate::console::{Console, ServerLocation};
 use crate::failure::{Exit, Failure};
 use crate::output::{Output, bytes, counted, table};
+use crate::releases::too_large;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -71,6 +72,15 @@ fn text(view: &IncrementsView) -> String {
         rows.collect(),
         "nothing is published yet\nnext: `headwater publish DIR --name NAME`",
     );
+    for item in &view.items {
+        if let Some(failure) = &item.failure {
+            text.push_str(&format!(
+                "\n{} {}: the last try failed, and is repeated: {failure}",
+                item.class, item.name
+            ));
+        }
+        text.push_str(&too_large(&item.too_large));
+    }
     for making in &view.making {
         let percent = making.permille / 10;
         let IncrementBeingMade { class, name, path, .. } = making;

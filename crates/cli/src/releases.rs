@@ -150,6 +150,7 @@ fn standing(standing: &IncrementsStanding) -> String {
         "made" => format!("{made} made"),
         "making" => format!("{made} made, {lacking} being made"),
         "queued" => format!("{made} made, {lacking} queued"),
+        "too_large" => "too large".to_owned(),
         "none_smaller" => "none is smaller".to_owned(),
         "none" => "-".to_owned(),
         state => state.to_owned(),
@@ -179,6 +180,14 @@ fn component_text(component: &ComponentView, lacking: &[u64]) -> String {
     let headings = ["release", "version", "files", "size", "published", "content", "state"];
     let body = table(&headings, rows.collect(), "no releases");
     format!("{heading}\n{body}")
+}
+
+/// A line for each file that is too large for increments.
+pub fn too_large(paths: &[String]) -> String {
+    let told = paths.iter().map(|path| {
+        format!("\n{path} is too large for increments; raise the server's `increments_memory_mib`, about 48 and 12 times its old and new size together")
+    });
+    told.collect()
 }
 
 fn answer_text(answer: &ComponentAnswer) -> String {
@@ -211,5 +220,6 @@ fn answer_text(answer: &ComponentAnswer) -> String {
             "\nlacking: clients cannot fetch all of it here; publish the same content again under the same version"
         }
     };
-    format!("{component}{lacks}\n\nincrements\n{increments}")
+    let large = too_large(&answer.too_large);
+    format!("{component}{lacks}\n\nincrements\n{increments}{large}")
 }

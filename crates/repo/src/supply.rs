@@ -145,9 +145,10 @@ impl Assortment {
         self.lacking.values().filter(move |lacking| seen.insert((lacking.base, lacking.result))).cloned()
     }
 
-    /// By base and result: what would be made, were it makeable here, and is not in stock.
+    /// By base and result: what could pay, is not makeable here, and is not in stock.
     pub fn not_makeable(&self) -> impl Iterator<Item = (Digest, Digest)> + '_ {
-        let pairs = self.files.iter().flat_map(|file| {
+        let files = self.files.iter().filter(|file| file.body > INCREMENT_NAMED_BYTES);
+        let pairs = files.flat_map(|file| {
             file.not_makeable.iter().map(|(from, to)| (file.digest(*from), file.digest(*to)))
         });
         pairs.filter(|pair| !self.stock.contains_key(pair))

@@ -58,7 +58,7 @@ pub struct RawConfig {
     pub class_quota_mib: Option<u64>,
     /// Releases before the current one from which clients get increments, 0 to 14; 0: none are made. Default 14.
     pub increments_releases: Option<u32>,
-    /// Storage for the increments to one file, in percent of its full body. Default 200.
+    /// Storage for the increments to one file, in percent of its full body; 0: none are made. Default 200.
     pub increments_storage_percent: Option<u64>,
     /// Increments made at once, each by one thread of low priority. Default 1.
     pub increments_threads: Option<u32>,
@@ -250,11 +250,7 @@ impl TryFrom<RawConfig> for Config {
             upload_bytes_max: mebibytes("upload_mib_max", raw.upload_mib_max.unwrap_or(4096))?,
             class_quota_bytes: mebibytes("class_quota_mib", raw.class_quota_mib.unwrap_or(1024 * 1024))?,
             increments_releases: increments_releases(raw.increments_releases)?,
-            increments_storage_percent: between(
-                "increments_storage_percent",
-                raw.increments_storage_percent.unwrap_or(STORAGE_PERCENT),
-                limits::INCREMENTS_STORAGE_PERCENT_MAX,
-            )?,
+            increments_storage_percent: increments_storage_percent(raw.increments_storage_percent)?,
             increments_threads: between(
                 "increments_threads",
                 raw.increments_threads.unwrap_or(1).into(),
@@ -277,6 +273,17 @@ fn increments_releases(count: Option<u32>) -> Result<usize, ConfigError> {
     match count.map_or(max, |count| count as usize) {
         count if count <= max => Ok(count),
         count => Err(value("increments_releases", format!("{count} is outside 0 to {max}"))),
+    }
+}
+
+fn increments_storage_percent(percent: Option<u64>) -> Result<u64, ConfigError> {
+    match percent {
+        Some(0) => Ok(0),
+        percent => between(
+            "increments_storage_percent",
+            percent.unwrap_or(STORAGE_PERCENT),
+            limits::INCREMENTS_STORAGE_PERCENT_MAX,
+        ),
     }
 }
 

@@ -455,6 +455,17 @@ fn numbers(entries: &[u32]) -> String {
     words.join(", ")
 }
 
+/// An error for those who look at the status: with what the system said of a disk. Paths and statements stay in the log.
+pub fn told(error: &Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    let system = cause.downcast_ref::<std::io::Error>().filter(|cause| cause.raw_os_error().is_some());
+    let system = system.map_or_else(String::new, |system| format!(": {system}"));
+    format!("{error}{system}; the server's log says more")
+}
+
 /// An error with its causes, in one line.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

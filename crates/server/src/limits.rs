@@ -105,6 +105,9 @@ pub const INCREMENT_NICENESS: i32 = 15;
 /// version that every client and update agent reads.
 pub const INCREMENTS_JOIN_INTERVAL: Duration = Duration::from_secs(60);
 
+/// Time that making increments waits at most after failures in a row: nobody else tells that a disk has space again.
+pub const INCREMENTS_RETRY_MAX: Duration = Duration::from_secs(10 * 60);
+
 /// Threads that make increments at once, at most.
 pub const INCREMENTS_THREADS_MAX: u64 = 64;
 

@@ -82,7 +82,8 @@ pub struct ListedComponent {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IncrementsStanding {
     /// `made`: nothing lacks. `none_smaller`: nothing lacks, for none would be smaller than the full body. `none`: there is
-    /// nothing that they could lead from, or the body is too small for any to pay. `making`. `queued`. `failed`: the last
+    /// nothing that they could lead from, or the body is too small for any to pay. `too_large`: making them takes more memory
+    /// than `increments_memory_mib`. `making`. `queued`. `failed`: the last
     /// try to make them; the job says why.
     pub state: String,
     /// Increments that there are, joined or about to join.
@@ -120,6 +121,9 @@ pub struct ComponentAnswer {
     /// Sequences of releases whose content is not all on the server, the newest first: of the vendor's the current one alone.
     #[serde(default)]
     pub lacking: Vec<u64>,
+    /// Paths of files to which increments lack, because making them takes more memory than `increments_memory_mib`.
+    #[serde(default)]
+    pub too_large: Vec<String>,
 }
 
 /// One increment: a file as what changed since another (C1).
@@ -215,4 +219,10 @@ pub struct IncrementsOfComponent {
     pub lacking: u64,
     /// Nothing lacks any more.
     pub done: bool,
+    /// Paths of files to which increments lack, because making them takes more memory than `increments_memory_mib`.
+    #[serde(default)]
+    pub too_large: Vec<String>,
+    /// Why the last try to make its increments failed; none if it did not.
+    #[serde(default)]
+    pub failure: Option<String>,
 }

@@ -27,7 +27,7 @@ use super::App;
 use crate::access::By;
 use crate::audit::Audit;
 use crate::db::increments as rows;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, told};
 use crate::limits::{
     INCREMENT_ENCODER_MEMORY_FACTOR, INCREMENT_ENCODER_MEMORY_FIXED, INCREMENTS_JOIN_INTERVAL,
 };
@@ -54,8 +54,8 @@ impl App {
     /// # Errors
     /// The first failure, after all were looked at: of the database, the disk or signing.
     pub async fn make_increments(self: &Arc<Self>, now: Timestamp) -> Result<String> {
-        if self.config.increments_releases == 0 {
-            return Ok("switched off (increments_releases = 0)".to_owned());
+        if let Some(setting) = self.increments_off() {
+            return Ok(format!("switched off ({setting} = 0)"));
         }
         let _only = self.workshop.only_one().await;
         let clock = Instant::now();
@@ -69,7 +69,7 @@ impl App {
                     .map_err(|error| Error::Corrupt { what: "component name", reason: error.to_string() })?;
                 components += 1;
                 let looked = self.increments_of(class, &name, now, clock).await;
-                self.workshop.note_look(class, &name, looked.is_err());
+                self.workshop.note_look(class, &name, looked.as_ref().err().map(told));
                 match looked {
                     Ok(count) => made += count,
                     Err(error) => {
@@ -83,6 +83,13 @@ impl App {
             return Err(error);
         }
         Ok(format!("{made} increments made; {components} components and programs looked at"))
+    }
+
+    /// The setting that says that none are made here.
+    pub(crate) fn increments_off(&self) -> Option<&'static str> {
+        let config = &self.config;
+        let releases = (config.increments_releases == 0).then_some("increments_releases");
+        releases.or_else(|| (config.increments_storage_percent == 0).then_some("increments_storage_percent"))
     }
 
     /// Breaks off making increments, until [`Self::resume_increments`] or the next start.
@@ -127,7 +134,11 @@ impl App {
             let joined = self.join(class, name, &lineup, assortment.manifest(), now).await?;
             if joined && assortment.lacking().next().is_none() {
                 if let Some(signed) = self.signed(class, &lineup.list) {
-                    self.workshop.note_done(class, name, signed);
+                    let too_large = too_large(&lineup, &assortment);
+                    for path in &too_large {
+                        tracing::warn!(%class, %name, path, "no increment: making it takes more memory than increments_memory_mib; raise it");
+                    }
+                    self.workshop.note_done(class, name, signed, too_large);
                 }
                 return Ok(made);
             }
@@ -144,7 +155,7 @@ impl App {
         let (app, of) = (Arc::clone(self), name.clone());
         let lineup = workshop::politely(move || {
             let lineup = app.lineup(class, &of)?;
-            Ok::<_, Error>(lineup.filter(|lineup| !app.is_done(class, &of, lineup)))
+            Ok::<_, Error>(lineup.filter(|lineup| app.done(class, &of, lineup).is_none()))
         })?;
         let Some(lineup) = lineup.await? else { return Ok(None) };
         let known = self.db.clients_at(class, name).await?;
@@ -157,11 +168,11 @@ impl App {
         Ok(Some(decided.await))
     }
 
-    /// Whether nothing is to be made, and all that is signed is there.
-    fn is_done(&self, class: Class, name: &ComponentName, lineup: &Lineup) -> bool {
+    /// Where nothing is to be made, and all that is signed is there: the files that are too large for increments.
+    fn done(&self, class: Class, name: &ComponentName, lineup: &Lineup) -> Option<Vec<String>> {
         let store = self.store(class);
         let there = |increment: &Increment| store.has_whole(&increment.sha256, increment.size);
-        self.workshop.is_done(class, name, lineup.state) && lineup.current.increments().all(there)
+        self.workshop.done(class, name, lineup.state).filter(|_| lineup.current.increments().all(there))
     }
 
     /// Makes increments side by side. When something else is published, those that lack no more are stopped.
@@ -375,6 +386,14 @@ impl App {
         }
         tx.commit(Audit::Exempt("what is signed decides it")).await
     }
+}
+
+/// Files to which there are no increments from what is here, for lack of memory, by path.
+fn too_large(lineup: &Lineup, assortment: &Assortment) -> Vec<String> {
+    let here = |(base, result): (Digest, Digest)| {
+        lineup.files.get(&base).and(lineup.files.get(&result)).map(|file| file.path.to_string())
+    };
+    assortment.not_makeable().filter_map(here).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// What a job works on, as [`Assortment`] asked for it.

@@ -4,14 +4,14 @@
 //! The clock is read in the loops ([`crate::run`]'s) only. A job that fails is logged,
 //! shown in the status, and tried again at the next look.
 
-use headwater_api::v1::JobStatus;
+use headwater_api::v1::{JobStatus, SyncResult};
 use headwater_policy::Class;
 use headwater_repo::Role;
 use jiff::{SignedDuration, Timestamp};
 
 use super::App;
 use crate::access::By;
-use crate::error::{Result, chain};
+use crate::error::{Result, chain, told};
 use crate::limits::GARBAGE_INTERVAL_SECONDS;
 
 /// The jobs, in the order in which they run.
@@ -47,11 +47,8 @@ impl App {
         match self.vendor_due(now).await {
             Ok(false) => {}
             Ok(true) => {
-                let synced = self.sync_vendor(&By::server(now)).await.map(|result| match result.error {
-                    None => format!("{} new releases", result.releases.len()),
-                    Some(error) => format!("failed: {error}"),
-                });
-                self.note("vendor", now, synced);
+                // It notes itself what came of it.
+                let _ = self.sync_vendor(&By::server(now)).await;
             }
             Err(error) => self.note("vendor", now, Err(error)),
         }
@@ -69,12 +66,30 @@ impl App {
         }
     }
 
+    /// Notes what came of a sync, whoever asked for it.
+    pub(crate) fn note_sync(&self, now: Timestamp, synced: &Result<SyncResult>) {
+        let mut board = self.board.lock().expect("nobody panics while holding this lock");
+        let Some(job) = board.jobs.iter_mut().find(|job| job.name == "vendor") else { return };
+        job.last_run = Some(now);
+        let failure = match synced {
+            Ok(result) => result.error.clone(),
+            Err(error) => Some(told(error)),
+        };
+        job.message = match (&failure, synced) {
+            (None, Ok(result)) if result.releases.len() == 1 => "1 new release".to_owned(),
+            (None, Ok(result)) => format!("{} new releases", result.releases.len()),
+            _ => "failed".to_owned(),
+        };
+        job.error = failure;
+    }
+
     /// Makes the increments that lack at `now`.
     pub async fn run_increments(self: &std::sync::Arc<Self>, now: Timestamp) {
-        if self.workshop.is_stopped() {
+        if self.workshop.is_stopped() || self.workshop.rests(now) {
             return;
         }
         let made = self.make_increments(now).await;
+        self.workshop.note_try(made.is_err(), now);
         self.note("increments", now, made);
     }
 
@@ -143,9 +158,7 @@ impl App {
             }
             Err(error) => {
                 tracing::error!(job = name, error = chain(&error), "job failed; it is tried again");
-                // Paths and statements stay in the log.
-                (job.message, job.error) =
-                    ("failed".to_owned(), Some(format!("{error}; the server's log says more")));
+                (job.message, job.error) = ("failed".to_owned(), Some(told(&error)));
             }
         }
     }

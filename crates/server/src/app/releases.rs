@@ -269,7 +269,7 @@ impl App {
     pub async fn component(&self, class: Class, name: &ComponentName) -> Result<ComponentAnswer> {
         let list = self.release_list(class, name)?.ok_or_else(|| no_component(class, name))?;
         let from_vendor = self.db.component(class, name).await?.is_some_and(|row| row.from_vendor);
-        let increments = self.increments_of_release(class, name).await?;
+        let (increments, too_large) = self.increments_of_release(class, name).await?;
         let mut lacking = Vec::new();
         for release in list.releases().iter().rev() {
             // Of the vendor's earlier releases only what clients need is taken.
@@ -278,7 +278,8 @@ impl App {
                 lacking.push(release.sequence.get());
             }
         }
-        Ok(ComponentAnswer { component: component_view(class, &list, from_vendor), increments, lacking })
+        let component = component_view(class, &list, from_vendor);
+        Ok(ComponentAnswer { component, increments, lacking, too_large })
     }
 
     /// What is to be known of current releases whose content is not all here: after a restore from a backup without bodies.

@@ -149,6 +149,14 @@ impl App {
     /// # Errors
     /// A refusal when there is no vendor source; failures of our own.
     pub async fn sync_vendor(&self, by: &By) -> Result<SyncResult> {
+        let synced = self.sync(by).await;
+        if !matches!(synced, Err(Error::Refused(_))) {
+            self.note_sync(by.now, &synced);
+        }
+        synced
+    }
+
+    async fn sync(&self, by: &By) -> Result<SyncResult> {
         let now = by.now;
         // One at a time; who asks meanwhile waits, and then finds most of it done.
         let _only = self.syncing.lock().await;

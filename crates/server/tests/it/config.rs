@@ -148,11 +148,11 @@ fn what_will_not_do_is_refused_by_name() {
     }
     check("data = '/x'\nincrements_releases = 15", "increments_releases");
     check("data = '/x'\nincrements_memory_mib = 0", "increments_memory_mib");
+    check("data = '/x'\nincrements_threads = 0", "increments_threads");
     for (key, max) in [
         ("increments_threads", limits::INCREMENTS_THREADS_MAX),
         ("increments_storage_percent", limits::INCREMENTS_STORAGE_PERCENT_MAX),
     ] {
-        check(&format!("data = '/x'\n{key} = 0"), key);
         check(&format!("data = '/x'\n{key} = {}", max + 1), key);
     }
     check("data = 1", "data");

@@ -402,9 +402,12 @@ async fn what_was_removed_holds_nothing_up() {
 #[tokio::test]
 async fn switched_off_or_beyond_the_memory_allowed_none_is_made() {
     type Edit = fn(&mut Config);
-    let edits: [Edit; 2] =
-        [|config| config.increments_releases = 0, |config| config.increments_memory_bytes = 100_000];
-    for edit in edits {
+    let edits: [(Edit, Value); 3] = [
+        (|config| config.increments_releases = 0, json!([])),
+        (|config| config.increments_storage_percent = 0, json!([])),
+        (|config| config.increments_memory_bytes = 100_000, json!(["data.bin"])),
+    ];
+    for (edit, too_large) in edits {
         let server = Server::start_with(|folder| {
             let mut config = config(folder);
             edit(&mut config);
@@ -415,6 +418,12 @@ async fn switched_off_or_beyond_the_memory_allowed_none_is_made() {
         publish(&server, 2).await;
         make(&server).await;
         assert!(!manifest(&server).await.has_increments());
+        let view = server.get("/api/v1/increments").await;
+        let item = &view["items"][0];
+        assert_eq!((&item["done"], &item["too_large"]), (&json!(true), &too_large), "{view}");
+        assert_eq!(server.get(RULES).await["too_large"], too_large);
+        let standing = &server.get("/api/v1/releases").await["items"][0]["increments_standing"];
+        assert_eq!(standing["state"] == "too_large", too_large != json!([]), "{standing}");
         server.stop().await;
     }
 }

@@ -155,6 +155,9 @@ async fn a_dead_vendor_is_told_and_shown() {
     vendor.stop().await;
     assert!(sync(&server).await["error"].is_string());
     assert!(server.get("/api/v1/vendor").await["last_sync"]["error"].is_string());
+    let jobs = server.get("/api/v1/status").await["jobs"].clone();
+    let vendor = jobs.as_array().unwrap().iter().find(|job| job["name"] == "vendor").unwrap();
+    assert_eq!((&vendor["message"], vendor["error"].is_string()), (&json!("failed"), true), "{jobs}");
     let bad = json!({"url": "http://x.invalid", "root": {"signed": {}}});
     server.refused("PUT", "/api/v1/vendor", Some(bad), 400, "invalid_request").await;
 }

@@ -9,8 +9,8 @@ use headwater_api::v1::{
 use headwater_policy::Class;
 use headwater_repo::{ComponentName, Digest, Increment, Manifest, Stock, Stocked, Supply};
 
-use super::Lineup;
 use super::workshop::Progress;
+use super::{Lineup, too_large};
 use crate::app::App;
 use crate::error::Result;
 
@@ -26,13 +26,8 @@ impl App {
             for row in self.db.components(class).await? {
                 let Ok(name) = ComponentName::new(row.name) else { continue };
                 let Some(lineup) = self.lineup(class, &name)? else { continue };
-                let (lacking, done) = if self.is_done(class, &name, &lineup) {
-                    (0, true)
-                } else {
-                    let Supply { manifest, lacking } = self.supply_now(class, &name, &lineup, &stock).await?;
-                    // Also before the job has come by, as after a start: what is signed says it.
-                    (lacking.len(), lacking.is_empty() && manifest == lineup.current)
-                };
+                let look = self.look(class, &name, &lineup, &stock).await?;
+                let Supply { manifest, lacking } = look.supply;
                 let increments = || lineup.current.increments();
                 items.push(IncrementsOfComponent {
                     class: class.to_string(),
@@ -42,8 +37,11 @@ impl App {
                     increments: increments().count() as u64,
                     increment_bytes: increments().map(|increment| increment.size).sum(),
                     body_bytes: lineup.current.files.iter().map(|file| file.body.size).sum(),
-                    lacking: lacking as u64,
-                    done,
+                    lacking: lacking.len() as u64,
+                    // Also before the job has come by, as after a start: what is signed says it.
+                    done: lacking.is_empty() && manifest == lineup.current,
+                    too_large: look.too_large,
+                    failure: self.workshop.failure(class, &name),
                 });
             }
         }
@@ -59,21 +57,21 @@ impl App {
         Ok(IncrementsView { paused: self.workshop.is_stopped(), making, items })
     }
 
-    /// Every increment of a component's current release.
+    /// Every increment of a component's current release, and its files that are too large for any.
     pub(crate) async fn increments_of_release(
         &self,
         class: Class,
         name: &ComponentName,
-    ) -> Result<Vec<IncrementView>> {
-        let Some(lineup) = self.lineup(class, name)? else { return Ok(Vec::new()) };
+    ) -> Result<(Vec<IncrementView>, Vec<String>)> {
+        let Some(lineup) = self.lineup(class, name)? else { return Ok((Vec::new(), Vec::new())) };
         let stock = self.stock_there(class).await?;
-        let supply = self.supply_now(class, name, &lineup, &stock).await?;
+        let Look { supply, too_large } = self.look(class, name, &lineup, &stock).await?;
         let being_made =
             |progress: &Arc<Progress>| ((progress.job.base, progress.job.result), progress.permille());
         let making = self.workshop.state().working.iter().map(being_made).collect();
         let store = self.store(class);
         let there = |increment: &Increment| store.has_whole(&increment.sha256, increment.size);
-        Ok(views(&lineup, &there, &supply, &making))
+        Ok((views(&lineup, &there, &supply, &making), too_large))
     }
 
     /// How far the increments of a component's current release are. `stock`: the class's, as it is there.
@@ -87,22 +85,19 @@ impl App {
             Ok(IncrementsStanding { state: state.to_owned(), made, lacking })
         };
         let Some(lineup) = self.lineup(class, name)? else { return standing("none", 0, 0) };
-        let (manifest, lacking) = if self.is_done(class, name, &lineup) {
-            (lineup.current.clone(), Vec::new())
-        } else {
-            let Supply { manifest, lacking } = self.supply_now(class, name, &lineup, stock).await?;
-            (manifest, lacking)
-        };
+        let Look { supply: Supply { manifest, lacking }, too_large } =
+            self.look(class, name, &lineup, stock).await?;
         let being_made = |progress: &Arc<Progress>| {
             lacking.iter().any(|it| (it.base, it.result) == (progress.job.base, progress.job.result))
         };
         let (made, wanted) = (manifest.increments().count() as u64, lacking.len() as u64);
         let state = match (made, wanted) {
             _ if lineup.others.is_empty() => "none",
-            _ if self.workshop.has_failed(class, name) => "failed",
+            _ if self.workshop.failure(class, name).is_some() => "failed",
             (_, 1..) if self.workshop.state().working.iter().any(being_made) => "making",
             (_, 1..) => "queued",
             (1.., 0) => "made",
+            (0, 0) if !too_large.is_empty() => "too_large",
             (0, 0) if some_useless(&lineup, stock) => "none_smaller",
             (0, 0) => "none",
         };
@@ -110,17 +105,24 @@ impl App {
     }
 
     /// What there is and what lacks, as the job would find it now.
-    async fn supply_now(
-        &self,
-        class: Class,
-        name: &ComponentName,
-        lineup: &Lineup,
-        stock: &Stock,
-    ) -> Result<Supply> {
+    async fn look(&self, class: Class, name: &ComponentName, lineup: &Lineup, stock: &Stock) -> Result<Look> {
+        let off = self.increments_off().map(|_| Vec::new());
+        if let Some(too_large) = off.or_else(|| self.done(class, name, lineup)) {
+            let supply = Supply { manifest: lineup.current.clone(), lacking: Vec::new() };
+            return Ok(Look { supply, too_large });
+        }
         let known = self.db.clients_at(class, name).await?;
         let assortment = self.assortment(lineup, &known, stock.clone());
-        Ok(Supply { manifest: assortment.manifest(), lacking: assortment.lacking().collect() })
+        let supply = Supply { manifest: assortment.manifest(), lacking: assortment.lacking().collect() };
+        Ok(Look { supply, too_large: too_large(lineup, &assortment) })
     }
+}
+
+/// What a look at a component finds.
+struct Look {
+    supply: Supply,
+    /// Paths of files.
+    too_large: Vec<String>,
 }
 
 /// Whether an increment to one of the files was tried and is not smaller than the body.

@@ -1,6 +1,6 @@
 //! Where increments are made: threads of low priority, that hear when to stop and say how far they are.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::io::Cursor;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,11 +12,12 @@ use headwater_depot::Store;
 use headwater_depot::store::Held;
 use headwater_policy::Class;
 use headwater_repo::{ComponentName, Digest, FileEntry, FilePath, Increment, IncrementFormat, Lacking};
+use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use crate::app::archive::store_failed;
 use crate::error::{Error, Result};
-use crate::limits::INCREMENT_NICENESS;
+use crate::limits::{INCREMENT_NICENESS, INCREMENTS_RETRY_MAX, JOB_TICK};
 
 /// What is going on, and who may say that it is not to.
 #[derive(Debug, Default)]
@@ -31,9 +32,20 @@ pub struct Workshop {
 /// Which components need nothing, as they were then; which could not be made something for; and what is being made.
 #[derive(Debug, Default)]
 pub(super) struct State {
-    done: BTreeMap<(Class, ComponentName), (Digest, Digest)>,
-    failed: BTreeSet<(Class, ComponentName)>,
+    done: BTreeMap<(Class, ComponentName), Done>,
+    failed: BTreeMap<(Class, ComponentName), String>,
+    /// How many tries in a row failed, and until when the next one waits.
+    failures: u32,
+    rests_until: Option<Timestamp>,
     pub working: Vec<Arc<Progress>>,
+}
+
+/// A component that needs nothing, as long as it is signed so.
+#[derive(Debug)]
+struct Done {
+    state: (Digest, Digest),
+    /// Files to which there is nothing for lack of memory.
+    too_large: Vec<String>,
 }
 
 /// An increment to be made.
@@ -90,6 +102,7 @@ impl Control for Progress {
 impl Workshop {
     /// Asks for a look at what lacks, for something was published.
     pub fn wake(&self) {
+        self.state().rests_until = None;
         self.wake.notify_one();
         self.tell.notify_one();
     }
@@ -135,27 +148,57 @@ impl Workshop {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn is_done(&self, class: Class, name: &ComponentName, state: (Digest, Digest)) -> bool {
-        self.state().done.get(&(class, name.clone())) == Some(&state)
+    /// Where nothing is to be done for a component as it is signed: the files that are too large.
+    pub(super) fn done(
+        &self,
+        class: Class,
+        name: &ComponentName,
+        state: (Digest, Digest),
+    ) -> Option<Vec<String>> {
+        let all = self.state();
+        let done = all.done.get(&(class, name.clone()))?;
+        (done.state == state).then(|| done.too_large.clone())
     }
 
-    pub(super) fn note_done(&self, class: Class, name: &ComponentName, state: (Digest, Digest)) {
-        self.state().done.insert((class, name.clone()), state);
+    pub(super) fn note_done(
+        &self,
+        class: Class,
+        name: &ComponentName,
+        state: (Digest, Digest),
+        too_large: Vec<String>,
+    ) {
+        self.state().done.insert((class, name.clone()), Done { state, too_large });
     }
 
-    /// What came of the last look at a component.
-    pub(super) fn note_look(&self, class: Class, name: &ComponentName, failed: bool) {
+    /// What came of the last look at a component: nothing, or why it failed.
+    pub(super) fn note_look(&self, class: Class, name: &ComponentName, failure: Option<String>) {
         let component = (class, name.clone());
         let mut state = self.state();
-        if failed {
-            state.failed.insert(component)
-        } else {
-            state.failed.remove(&component)
+        match failure {
+            Some(reason) => state.failed.insert(component, reason),
+            None => state.failed.remove(&component),
         };
     }
 
-    pub(super) fn has_failed(&self, class: Class, name: &ComponentName) -> bool {
-        self.state().failed.contains(&(class, name.clone()))
+    pub(super) fn failure(&self, class: Class, name: &ComponentName) -> Option<String> {
+        self.state().failed.get(&(class, name.clone())).cloned()
+    }
+
+    /// What came of a try: after each that fails the next waits twice as long, until something is published or resumed.
+    pub fn note_try(&self, failed: bool, now: Timestamp) {
+        let mut state = self.state();
+        if failed {
+            let wait = JOB_TICK.saturating_mul(1 << state.failures.min(16)).min(INCREMENTS_RETRY_MAX);
+            state.failures = state.failures.saturating_add(1);
+            state.rests_until = now.checked_add(wait).ok();
+        } else {
+            (state.failures, state.rests_until) = (0, None);
+        }
+    }
+
+    /// Whether the next try waits still.
+    pub fn rests(&self, now: Timestamp) -> bool {
+        self.state().rests_until.is_some_and(|until| now < until)
     }
 
     /// Makes increments side by side. What came of each is told for itself: one that fails spoils no other.
@@ -256,4 +299,27 @@ fn content(store: &Store, file: &FileEntry) -> Result<Vec<u8>> {
         source: std::io::Error::other(error),
     })?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tries_that_fail_come_ever_less_often_until_one_succeeds_or_something_is_published() {
+        let workshop = Workshop::default();
+        let now = Timestamp::UNIX_EPOCH;
+        let rests = |seconds: u64| workshop.rests(now + std::time::Duration::from_secs(seconds));
+        let max = INCREMENTS_RETRY_MAX.as_secs();
+        for wait in [30, 60, 120, 240, 480, max, max] {
+            assert!(!rests(max));
+            workshop.note_try(true, now);
+            assert!(rests(wait - 1) && !rests(wait), "{wait}");
+        }
+        workshop.wake();
+        assert!(!rests(0));
+        workshop.note_try(false, now);
+        workshop.note_try(true, now);
+        assert!(!rests(30));
+    }
 }
