@@ -201,7 +201,7 @@ fn noise(seed: u64) -> Vec<u8> {
     std::iter::successors(Some(seed), next).skip(8).take(20_000).map(|state| (state >> 56) as u8).collect()
 }
 
-/// Every file under `folder` is something else.
+/// Every file under `folder` is something else, of as many bytes.
 fn spoil(folder: &Path) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -209,8 +209,9 @@ fn spoil(folder: &Path) {
             spoil(&path);
         } else {
             // Published files may be links to one another: the name is given to another file.
+            let size = fs::metadata(&path).unwrap().len();
             fs::remove_file(&path).unwrap();
-            fs::write(&path, "spoiled").unwrap();
+            fs::write(&path, vec![0; size as usize]).unwrap();
         }
     }
 }
