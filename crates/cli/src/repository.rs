@@ -379,7 +379,7 @@ fn published_before(arguments: &PublishArguments, release: &Release, output: Out
     });
     output.result(&answer, |_| {
         let (name, version, sequence) = (&arguments.name, &release.version, release.sequence);
-        format!("{name} {version} was published before, as release {sequence} with the same content; nothing was changed")
+        format!("{name} {version} was published before, as release {sequence} with the same content; nothing was signed, and its bodies are whole")
     });
 }
 

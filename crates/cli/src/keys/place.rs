@@ -60,7 +60,10 @@ impl PlaceArguments {
 
     /// Refuses a folder for keys that would be given out.
     pub fn refuse_keys_in(&self, keys: &Path) -> Result<(), Failure> {
-        self.repository.as_ref().map_or(Ok(()), |given_out| apart::refuse_keys_in(given_out, keys))
+        match &self.repository {
+            Some(given_out) => apart::refuse_keys_in(given_out, keys),
+            None => apart::refuse_keys_given_out(keys),
+        }
     }
 
     /// Whether a class is named.

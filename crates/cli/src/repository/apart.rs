@@ -3,14 +3,27 @@
 use std::io;
 use std::path::{self, Component, Path, PathBuf};
 
+use headwater_policy::Class;
+use headwater_repo::layout;
+
 use crate::failure::Failure;
 
-/// Refuses a key folder that is, holds or lies in the folder that is given out.
+/// Refuses a key folder that is, holds or lies in the folder that is given out, or lies in any other repository.
 pub fn refuse_keys_in(given_out: &Path, keys: &Path) -> Result<(), Failure> {
-    if !overlap(given_out, keys)? {
-        return Ok(());
-    }
-    Err(Failure::bad_input(format!(
+    if overlap(given_out, keys)? { Err(not_apart(given_out, keys)) } else { refuse_keys_given_out(keys) }
+}
+
+/// Refuses a key folder that lies in a repository, a server's too.
+pub fn refuse_keys_given_out(keys: &Path) -> Result<(), Failure> {
+    let place = resolved(keys).map_err(|error| Failure::file("find", keys, &error))?;
+    let is_repository = |folder: &&Path| {
+        Class::ALL.iter().any(|class| folder.join(class.as_str()).join(layout::TIMESTAMP).is_file())
+    };
+    place.ancestors().find(is_repository).map_or(Ok(()), |given_out| Err(not_apart(given_out, keys)))
+}
+
+fn not_apart(given_out: &Path, keys: &Path) -> Failure {
+    Failure::bad_input(format!(
         "the key folder {} and {}, which is given out, are not apart: one is in the other",
         keys.display(),
         given_out.display()
@@ -18,7 +31,7 @@ pub fn refuse_keys_in(given_out: &Path, keys: &Path) -> Result<(), Failure> {
     .with_way_out(
         "keep keys in a folder of their own, as ./keys beside ./public; if keys were given out already, move them \
          there, then replace each with `headwater repo rotate`",
-    ))
+    )
 }
 
 /// Refuses to publish what is, holds or lies in `folder`, which is `what`.
@@ -58,7 +71,22 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
 
-    use super::overlap;
+    use super::{overlap, refuse_keys_given_out};
+
+    #[test]
+    fn no_repository_holds_keys() {
+        let folder = tempfile::tempdir().unwrap();
+        let (there, metadata) =
+            (folder.path().join("repository"), folder.path().join("repository/settings/metadata"));
+        fs::create_dir_all(&metadata).unwrap();
+        let refused = |keys: &str| refuse_keys_given_out(&folder.path().join(keys)).is_err();
+        assert!(!refused("repository/new/keys"), "it is not one yet");
+        fs::write(metadata.join("timestamp.json"), "").unwrap();
+        for keys in ["repository", "repository/new/keys", "keys/../repository/settings"] {
+            assert!(refused(keys), "{keys}");
+        }
+        assert!(!refused("keys") && !refused("repository-keys"), "{}", there.display());
+    }
 
     #[test]
     fn folders_that_share_a_place_are_found_by_any_path() {

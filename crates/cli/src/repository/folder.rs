@@ -8,6 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use headwater_depot::store::digest_of;
 use headwater_repo::{Digest, Expiry, KeyRing, Published, Role, Signed, TargetName, Trusted, layout};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -54,6 +55,18 @@ impl Folder {
     pub fn read(&self, relative: &str) -> Result<Vec<u8>, Failure> {
         let path = self.path(relative);
         fs::read(&path).map_err(|error| Failure::file("read", &path, &error))
+    }
+
+    /// Whether a blob is there, by its size.
+    pub fn may_have_blob(&self, digest: &Digest, size: u64) -> bool {
+        fs::metadata(self.path(&layout::blob(digest)))
+            .is_ok_and(|found| found.is_file() && found.len() == size)
+    }
+
+    /// Whether a blob is there, and is what its name says: one that the disk changed is as good as not there.
+    pub fn has_blob(&self, digest: &Digest) -> bool {
+        let found = File::open(self.path(&layout::blob(digest))).and_then(|mut blob| digest_of(&mut blob));
+        found.is_ok_and(|(found, _)| found == *digest)
     }
 
     /// Waits until nobody else changes the repository, and keeps everybody else from it until the lock is dropped.

@@ -57,7 +57,7 @@ pub fn make(
     let mut left_out = BTreeSet::new();
     loop {
         let lineup = Lineup::of(folder, component)?;
-        stock.extend(lineup.stock());
+        stock.extend(lineup.stock(folder));
         let mut assortment = lineup.assortment(stock.clone(), from);
         let (round, mut failed) = (Instant::now(), None);
         while round.elapsed() < INCREMENTS_JOIN_INTERVAL {
@@ -109,7 +109,7 @@ pub fn named(
     let read = |sequence| self::manifest(folder, present, list.component(), sequence);
     let others = nearest.map(|release| read(release.sequence)).collect::<Result<_, _>>()?;
     let lineup = Lineup { list: list.clone(), current: manifest, others };
-    Ok(lineup.assortment(lineup.stock(), 0).manifest())
+    Ok(lineup.assortment(lineup.stock(folder), 0).manifest())
 }
 
 /// A component as it is published now: its current release, and the others, the nearest first. Withdrawn ones count:
@@ -144,13 +144,14 @@ impl Lineup {
     }
 
     /// The increments that are named.
-    fn stock(&self) -> Stock {
+    /// The increments that its manifests name, less what was lost from the disk.
+    fn stock(&self, folder: &Folder) -> Stock {
         let mut stock = Stock::new();
         for manifest in self.manifests() {
             let files = manifest.files.iter().map(|file| (file.sha256, &file.increments));
             let between = manifest.intermediates.iter().map(|file| (file.sha256, &file.increments));
             for (result, increments) in files.chain(between) {
-                for increment in increments {
+                for increment in increments.iter().filter(|one| folder.may_have_blob(&one.sha256, one.size)) {
                     stock.insert((increment.base, result), Stocked::Made(increment.clone()));
                 }
             }
@@ -280,7 +281,7 @@ fn make_one(
     let sha256 = Digest::from(made.body.sha256);
     let _lock = folder.lock()?;
     let place = folder.path(&layout::blob(&sha256));
-    if !place.exists() {
+    if !folder.has_blob(&sha256) {
         let write = || -> io::Result<()> {
             let blobs = folder.path(layout::BLOBS_FOLDER);
             fs::create_dir_all(place.parent().unwrap_or(&blobs))?;

@@ -268,8 +268,9 @@ fn write_body(
         delta::EncodeError::Io(error) => unwritable(error),
         error => Failure::failed(format!("{}: {}", file.path.display(), chain(&error))),
     })?;
-    let place = folder.path(&layout::blob(&Digest::from(body.sha256)));
-    if !place.exists() {
+    let digest = Digest::from(body.sha256);
+    if !folder.has_blob(&digest) {
+        let place = folder.path(&layout::blob(&digest));
         let parent = place.parent().unwrap_or(blobs);
         fs::create_dir_all(parent).and_then(|()| keep(stored, &place)).map_err(unwritable)?;
     }

@@ -160,6 +160,20 @@ fn refusals_leave_the_repository_as_it_was() {
     done(here, &["repo", "verify", "public"]);
 }
 
+/// A byte of every file under `folder` becomes another.
+fn flip(folder: &Path) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            flip(&path);
+        } else {
+            let mut bytes = fs::read(&path).unwrap();
+            bytes[0] ^= 1;
+            fs::write(&path, bytes).unwrap();
+        }
+    }
+}
+
 /// As at a server: what lacks of it is written again, and nothing is signed.
 #[test]
 fn the_same_content_under_the_same_version_changes_nothing() {
@@ -177,7 +191,7 @@ fn the_same_content_under_the_same_version_changes_nothing() {
     let before = fs::read(&metadata).unwrap();
     let again = json(here, &[&publish[..], &["1.1"]].concat());
     assert_eq!((&again["again"], &again["sequence"]), (&Value::Bool(true), &2.into()));
-    assert!(done(here, &[&publish[..], &["1.1"]].concat()).contains("nothing was changed"));
+    assert!(done(here, &[&publish[..], &["1.1"]].concat()).contains("nothing was signed"));
     assert_eq!(fs::read(&metadata).unwrap(), before);
     fs::remove_dir_all(here.join("public/components/blobs")).unwrap();
     assert_eq!(headwater(here, &["repo", "verify", "public"]).exit, 1);
@@ -185,6 +199,14 @@ fn the_same_content_under_the_same_version_changes_nothing() {
     fs::write(here.join("rules/base"), "rules of 1.0\n".repeat(1000)).unwrap();
     done(here, &[&publish[..], &["1.0"]].concat());
     done(here, &["repo", "verify", "public"]);
+    // Bodies that the disk changed are written again.
+    flip(&here.join("public/components/blobs"));
+    assert_eq!(headwater(here, &["repo", "verify", "public"]).exit, 1);
+    done(here, &[&publish[..], &["1.0"]].concat());
+    fs::write(here.join("rules/base"), "rules of 1.1\n".repeat(1000)).unwrap();
+    done(here, &[&publish[..], &["1.1"]].concat());
+    done(here, &["repo", "verify", "public"]);
+    fs::write(here.join("rules/base"), "rules of 1.0\n".repeat(1000)).unwrap();
     // Another command to run, another bit, another name: another release.
     let other = [&publish[..], &["1.0", "--probe", "true"]].concat();
     assert_eq!(headwater(here, &other).exit, 1);
@@ -297,7 +319,18 @@ fn after_a_rollback_increments_lead_back() {
     done(here, &["repo", "rollback", "public", "--keys", "keys", "rules", "--to", "2"]);
     let standing = json(here, &["repo", "increments", "public", "--keys", "keys", "rules"]);
     assert_eq!(standing["increments"], 2, "from the one before and from the withdrawn one: {standing}");
-    assert_eq!(json(here, &["repo", "verify", "public"])["problems"], serde_json::json!([]));
+    let problems = || json(here, &["repo", "verify", "public"])["problems"].clone();
+    assert_eq!(problems(), serde_json::json!([]));
+    // What the disk loses comes back: bodies by publishing them again, increments by making them again.
+    fs::remove_dir_all(here.join("public/components/blobs")).unwrap();
+    for number in 1..=3 {
+        fs::write(here.join("base"), rules(number)).unwrap();
+        let words = ["repo", "publish", "public", "--keys", "keys", "base", "--name", "rules", "--version"];
+        done(here, &[&words[..], &[&number.to_string()]].concat());
+    }
+    assert_ne!(headwater(here, &["repo", "verify", "public"]).exit, 0, "increments are lost");
+    done(here, &["repo", "increments", "public", "--keys", "keys", "rules"]);
+    assert_eq!(problems(), serde_json::json!([]));
 }
 
 /// What cannot be read keeps nobody from the rest of the work, in this run or the next.

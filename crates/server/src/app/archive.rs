@@ -146,7 +146,9 @@ impl Release<'_> {
                 .map_err(|error| self.encode_failed(&path, error))?;
         let digest = Digest::from(body.sha256);
         let held = self.store.hold(digest);
-        let new = !self.store.has_whole(&digest, body.size) && !self.staged.contains_key(&digest);
+        // One that the disk changed is replaced by the one at hand.
+        let there = self.store.verify(&digest).map_err(|error| self.store_failed(error))?;
+        let new = !there && !self.staged.contains_key(&digest);
         let staged = writer.stage(Some(digest)).map_err(|error| self.store_failed(error))?;
         if new {
             self.staged.insert(digest, staged);

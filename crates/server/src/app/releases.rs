@@ -175,6 +175,9 @@ impl App {
         let told = Published { again: true, ..published(class, &list, known, files, version) };
         let did = by.did("release.publish_again", format!("{class}/{name}"));
         self.record(did.after(json!({"version": release.version.as_str(), "blobs": told.blobs_new}))).await?;
+        // What could not be made for want of them can be.
+        self.workshop.forget_done(class, name);
+        self.workshop.wake();
         tracing::info!(%class, %name, version = %release.version, blobs = told.blobs_new, "published before; its content is here");
         Ok(told)
     }

@@ -198,8 +198,16 @@ async fn the_same_content_under_the_same_version_brings_back_what_lacks() {
     assert_eq!((before.len(), again.len()), (3, 2));
     assert!(again.iter().all(|blob| before.contains(blob)), "{again:?}");
     assert_eq!(lacking().await, json!([2]));
-    server.upload("/api/v1/releases/components/rules?version=2", tar(&[("a", b"third")])).await;
+    const SECOND: &str = "/api/v1/releases/components/rules?version=2";
+    server.upload(SECOND, tar(&[("a", b"third")])).await;
     assert_eq!(lacking().await, json!([]));
+    // One that the disk changed, and of which nobody knows yet, is replaced too.
+    let body = files(&blobs).into_iter().find(|blob| !again.contains(blob)).unwrap();
+    let whole = std::fs::read(&body).unwrap();
+    std::fs::remove_file(&body).unwrap();
+    std::fs::write(&body, vec![0; whole.len()]).unwrap();
+    server.upload(SECOND, tar(&[("a", b"third")])).await;
+    assert_eq!(std::fs::read(&body).unwrap(), whole);
     assert!(!warned().await.contains("components/rules"), "{}", warned().await);
 }
 

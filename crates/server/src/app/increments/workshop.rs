@@ -170,6 +170,11 @@ impl Workshop {
         self.state().done.insert((class, name.clone()), Done { state, too_large });
     }
 
+    /// A component is looked at again, though nothing else is signed of it.
+    pub fn forget_done(&self, class: Class, name: &ComponentName) {
+        self.state().done.remove(&(class, name.clone()));
+    }
+
     /// What came of the last look at a component: nothing, or why it failed.
     pub(super) fn note_look(&self, class: Class, name: &ComponentName, failure: Option<String>) {
         let component = (class, name.clone());
