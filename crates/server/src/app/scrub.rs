@@ -1,7 +1,7 @@
 //! Finding what the disk changed of what is served, before a client does (U4 holds for a server, too).
 //!
-//! Read → what is damaged goes → it lacks, and what lacks is told or mended as ever: increments are made again, the vendor's bodies come
-//! with the next sync, and the status says which releases are to be published again.
+//! Read → what is damaged goes → it lacks, and what lacks is told or mended as ever: increments are made again, the bodies
+//! of a vendor's current release come with the next sync, and the status says which releases are to be published again.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
