@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: increments broken in every way, and files of any kind, within bounds.
+//! `cargo xtask fuzz`: deltas broken in every way, and files of any kind, within bounds.
 //!
 //! The targets are in `crates/delta/fuzz`. They are built with the fuzzer's instruments, debug assertions and overflow checks by
 //! the stable compiler, begin with a corpus that is made of real releases, and what is found is kept under `target`.

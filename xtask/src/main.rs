@@ -24,11 +24,11 @@ usage: cargo xtask COMMAND
   lint                     what `ci` runs before the tests
   tidy                     the project's own rules: dependency table, lengths, headers, words
   fuzz [--seconds S] [--seed N]
-                           broken increments of real releases, and pairs of files: none may give a panic, a hang or a wrong file;
+                           broken deltas of real releases, and pairs of files: none may give a panic, a hang or a wrong file;
                            without --seconds (for each target) as many as `test` tries, --seed tries others
   fuzz TARGET INPUT        one input again, as a finding says
-  bench increments --data DIR [--series a,b] [--distances 1,2,5,14] [--peers x,y] [--json FILE] [--reuse FILE [--only-reuse]] [--hops] [--write]
-                           our increments beside other tools: bytes, CPU time, memory; DIR has a folder for each series and
+  bench deltas --data DIR [--series a,b] [--distances 1,2,5,14] [--peers x,y] [--json FILE] [--reuse FILE [--only-reuse]] [--hops] [--write]
+                           our deltas beside other tools: bytes, CPU time, memory; DIR has a folder for each series and
                            in it a file for each release. --hops: also ours between neighbours, and which of all of them a
                            server would choose. --json keeps the rows, --reuse takes those that are still true
                            (--only-reuse: and measures nothing), --write writes the tables and the chart of docs/benchmarks anew
@@ -60,9 +60,9 @@ fn run(arguments: &[String]) -> Result<()> {
         }
         ["test", flags @ ..] => steps::test(&mut steps, &steps::TestOptions::parse(flags)?),
         ["fuzz", words @ ..] => fuzz::fuzz(&mut steps, &fuzz::Options::parse(words)?),
-        ["bench", "increments", words @ ..] => {
+        ["bench", "deltas", words @ ..] => {
             let options = bench::Options::parse(words)?;
-            steps.run("bench increments", || bench::increments(&options))
+            steps.run("bench deltas", || bench::deltas(&options))
         }
         _ => bail!("unknown command `{}`\n{USAGE}", words.join(" ")),
     }?;

@@ -13,6 +13,7 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use headwater_repo::error_chain;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
@@ -104,7 +105,7 @@ async fn carry(
 async fn ask(way: &Way, path: &str, body: axum::body::Bytes) -> Result<Response, String> {
     let url = format!("{}{path}", way.server.trim_end_matches('/'));
     let request = way.http.post(url).header(header::CONTENT_TYPE, "application/json").body(body);
-    let mut response = request.send().await.map_err(|error| crate::said(&error))?;
+    let mut response = request.send().await.map_err(|error| error_chain(&error))?;
     let mut answer = Response::builder().status(response.status());
     for kept in [header::CONTENT_TYPE, header::RETRY_AFTER] {
         if let Some(value) = response.headers().get(&kept) {
@@ -112,7 +113,7 @@ async fn ask(way: &Way, path: &str, body: axum::body::Bytes) -> Result<Response,
         }
     }
     let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| crate::said(&error))? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| error_chain(&error))? {
         if bytes.len() + chunk.len() > CARRIED_ANSWER_BYTES_MAX {
             return Err("its answer is longer than is carried".to_owned());
         }

@@ -1,12 +1,12 @@
 //! Holding one class: everything that a site's clients need of its current releases, whole, before anything of it
 //! is served (U4).
 //!
-//! 1. what is needed is listed from verified metadata: targets, the bodies of the current releases, and their increments;
+//! 1. what is needed is listed from verified metadata: targets, the bodies of the current releases, and their deltas;
 //! 2. what the disk changed of what is held already goes ([`scrub`](crate::scrub));
-//! 3. the quota and the free space are checked, before anything is fetched; where not all increments fit, those that most
+//! 3. the quota and the free space are checked, before anything is fetched; where not all deltas fit, those that most
 //!    clients are expected to use come first (C3);
 //! 4. what is missing is fetched and verified. What the client fetched for itself is there already, and a body whose file
-//!    it has made by an increment is packed from that file, not fetched;
+//!    it has made by a delta is packed from that file, not fetched;
 //! 5. all is put on the shelf beside the old, metadata after content, and `timestamp.json` last.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,9 +15,7 @@ use std::path::{Path, PathBuf};
 
 use headwater_depot::{Blob, FetchError, Progress, Store, StoreError, Walk};
 use headwater_policy::Class;
-use headwater_repo::{
-    Digest, FileEntry, Increment, Manifest, ReleaseList, TargetDescription, Trusted, layout,
-};
+use headwater_repo::{Delta, Digest, FileEntry, Manifest, ReleaseList, TargetDescription, Trusted, layout};
 
 use crate::limits::FREE_BYTES_MIN;
 use crate::scrub::scrub;
@@ -99,15 +97,15 @@ struct Needed {
     targets: BTreeMap<String, Vec<u8>>,
     /// Bodies, with the file that each holds.
     bodies: BTreeMap<Digest, FileEntry>,
-    /// Increments: place in the order of expected use, digest, size.
-    increments: BTreeSet<(usize, Digest, u64)>,
+    /// Deltas: place in the order of expected use, digest, size.
+    deltas: BTreeSet<(usize, Digest, u64)>,
 }
 
 /// A class was brought up to date.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Holding {
-    /// Increments that the quota or the disk had no room for, or no source gave: clients get them elsewhere.
-    pub increments_left_out: usize,
+    /// Deltas that the quota or the disk had no room for, or no source gave: clients get them elsewhere.
+    pub deltas_left_out: usize,
     /// Blobs that the disk had damaged, as found in this run.
     pub damaged: usize,
 }
@@ -135,12 +133,12 @@ pub async fn hold(
     pack(request, &needed, &missing).await?;
     request.walk.blobs(request.store, &missing, progress).await?;
 
-    let increments = needed.increments.iter().map(|(_, digest, size)| Blob { digest: *digest, size: *size });
-    let (there, absent): (Vec<Blob>, Vec<Blob>) = increments.partition(|blob| on_shelf(&blob.digest));
+    let deltas = needed.deltas.iter().map(|(_, digest, size)| Blob { digest: *digest, size: *size });
+    let (there, absent): (Vec<Blob>, Vec<Blob>) = deltas.partition(|blob| on_shelf(&blob.digest));
     let fitting = room.fitting(&absent, &|digest| request.store.has(digest));
-    let lacking = request.walk.increments(request.store, &fitting, progress).await?;
-    let fetched: Vec<Blob> = fitting.into_iter().filter(|blob| !lacking.contains(&blob.digest)).collect();
-    let holding = Holding { increments_left_out: absent.len() - fetched.len(), damaged };
+    let unavailable = request.walk.deltas(request.store, &fitting, progress).await?;
+    let fetched: Vec<Blob> = fitting.into_iter().filter(|blob| !unavailable.contains(&blob.digest)).collect();
+    let holding = Holding { deltas_left_out: absent.len() - fetched.len(), damaged };
 
     let new: Vec<Digest> = missing.iter().chain(&fetched).map(|blob| blob.digest).collect();
     let blobs = needed.bodies.keys().copied().chain(there.iter().chain(&fetched).map(|blob| blob.digest));
@@ -152,7 +150,7 @@ pub async fn hold(
 /// Takes what is damaged off the shelf; says how many blobs.
 async fn scrubbed(request: &Hold<'_>, needed: &Needed) -> Result<usize, HoldError> {
     let bodies = needed.bodies.iter().map(|(digest, file)| (*digest, file.body.size));
-    let blobs = bodies.chain(needed.increments.iter().map(|(_, digest, size)| (*digest, *size))).collect();
+    let blobs = bodies.chain(needed.deltas.iter().map(|(_, digest, size)| (*digest, *size))).collect();
     let (shelf, store, class) = (request.shelf.clone(), request.store.clone(), request.class);
     let scrubbed = tokio::task::spawn_blocking(move || scrub(&shelf, &store, class, &blobs)).await;
     scrubbed.expect("scrubbing does not panic").map_err(|source| HoldError::Shelf { class, source })
@@ -194,11 +192,11 @@ async fn needed(request: &Hold<'_>) -> Result<Needed, HoldError> {
         let bytes = target(request, &description).await?;
         let manifest = Manifest::parse(&bytes).map_err(|error| HoldError::Content(error.to_string()))?;
         put(&mut needed, &description, bytes);
-        let increments = manifest.files.iter().map(|file| &file.increments);
-        let between = manifest.intermediates.iter().map(|file| &file.increments);
-        for increments in increments.chain(between) {
-            let by_use = |(place, increment): (usize, &Increment)| (place, increment.sha256, increment.size);
-            needed.increments.extend(increments.iter().enumerate().map(by_use));
+        let deltas = manifest.files.iter().map(|file| &file.deltas);
+        let between = manifest.intermediates.iter().map(|file| &file.deltas);
+        for deltas in deltas.chain(between) {
+            let by_use = |(place, delta): (usize, &Delta)| (place, delta.sha256, delta.size);
+            needed.deltas.extend(deltas.iter().enumerate().map(by_use));
         }
         needed.bodies.extend(manifest.files.into_iter().map(|file| (file.body.sha256, file)));
     }
@@ -337,7 +335,7 @@ mod tests {
     use crate::limits::FREE_BYTES_MIN;
 
     #[test]
-    fn increments_take_the_room_that_is_left_in_their_order() {
+    fn deltas_take_the_room_that_is_left_in_their_order() {
         let blob = |size: u64| Blob { digest: Digest::of(&size.to_le_bytes()), size };
         let blobs = [blob(5), blob(20), blob(4), blob(2)];
         let room = Room { wanted: 10, to_store: 4, held: 80, quota: 100, free: FREE_BYTES_MIN + 4 + 100 };

@@ -20,14 +20,3 @@ pub use door::Admission;
 pub use hold::{Hold, HoldError, Holding, hold};
 pub use listener::{Listener, Part, Trust, own_addresses};
 pub use shelf::Shelf;
-
-/// An error with its causes, in one sentence.
-fn said(error: &dyn std::error::Error) -> String {
-    let mut said = error.to_string();
-    let mut cause = error.source();
-    while let Some(deeper) = cause {
-        said = format!("{said}: {deeper}");
-        cause = deeper.source();
-    }
-    said
-}

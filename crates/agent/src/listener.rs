@@ -133,7 +133,7 @@ impl Listener {
                     self.start_one(address, listener, tls);
                 }
                 Err(error) => {
-                    let way_out = match error.kind() {
+                    let hint = match error.kind() {
                         ErrorKind::AddrNotAvailable => {
                             "that is no address of this computer's; `headwater update-agents give ID --address IP` \
                              gives it another"
@@ -142,7 +142,7 @@ impl Listener {
                             "free the port, or `headwater update-agents give ID --port PORT` gives it another"
                         }
                     };
-                    problems.push(format!("the update agent cannot listen on {address}: {error}; {way_out}"));
+                    problems.push(format!("the update agent cannot listen on {address}: {error}; {hint}"));
                 }
             }
         }

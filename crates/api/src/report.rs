@@ -105,7 +105,7 @@ pub struct ClassOutcome {
     pub source: Option<String>,
     /// A sentence for people.
     pub message: String,
-    /// Bytes of full bodies that increments made unnecessary, less the increments' own.
+    /// Bytes of full bodies that deltas made unnecessary, less the deltas' own.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub spared_bytes: u64,
 }
@@ -126,7 +126,7 @@ pub enum ClassResult {
     /// Every source failed, or installing did (P7).
     Failed,
     /// A newer release was tried and the client went back to the last good one.
-    WentBack,
+    Reverted,
     /// The plan has no source for this class.
     NoSource,
 }
@@ -150,9 +150,9 @@ pub struct Attempt {
     pub detail: String,
     /// Bytes received from this source, metadata and content.
     pub bytes: u64,
-    /// Of these, bytes of increments.
+    /// Of these, bytes of deltas.
     #[serde(default, skip_serializing_if = "is_zero")]
-    pub increment_bytes: u64,
+    pub delta_bytes: u64,
     /// When it began.
     pub started: Timestamp,
     /// Milliseconds it took.
@@ -225,6 +225,6 @@ pub enum Reason {
     Install,
     /// Its release would lead backwards without a signed rollback (P11).
     Backwards,
-    /// An increment is as signed and does not lead to the signed file; another way was taken. Not the source's fault.
-    Increment,
+    /// A delta is as signed and does not lead to the signed file; another way was taken. Not the source's fault.
+    Delta,
 }

@@ -13,9 +13,9 @@
 //! | POST `/api/v1/releases/{class}/{name}` | [`PublishQuery`]; body: the archive, streamed | 201 [`Published`] |
 //! | POST `/api/v1/releases/{class}/{name}/rollback` | [`RollbackRequest`] | [`ComponentView`] |
 //! | DELETE `/api/v1/releases/{class}/{name}` | – | 204 |
-//! | GET `/api/v1/increments` | – | [`IncrementsView`] |
-//! | POST `/api/v1/increments/pause` | – | [`IncrementsView`] |
-//! | POST `/api/v1/increments/resume` | – | [`IncrementsView`] |
+//! | GET `/api/v1/deltas` | – | [`DeltasView`] |
+//! | POST `/api/v1/deltas/pause` | – | [`DeltasView`] |
+//! | POST `/api/v1/deltas/resume` | – | [`DeltasView`] |
 //! | GET `/api/v1/sources` | – | [`SavedPolicy`] |
 //! | GET `/api/v1/sources/history` | [`PageQuery`] | [`HistoryAnswer`] |
 //! | GET `/api/v1/sources/history/{version}` | – | [`SavedPolicy`] |
@@ -122,9 +122,9 @@ pub use keys::{
     RootDraftRequest, RootRequest, RotateCaQuery,
 };
 pub use releases::{
-    ComponentAnswer, ComponentView, Hook, IncrementBeingMade, IncrementView, IncrementsOfComponent,
-    IncrementsStanding, IncrementsView, ListedComponent, PublishOptions, PublishQuery, Published,
-    ReleaseView, ReleasesAnswer, RollbackRequest,
+    ComponentAnswer, ComponentView, DeltaBeingMade, DeltaView, DeltasOfComponent, DeltasStanding, DeltasView,
+    Hook, ListedComponent, PublishOptions, PublishQuery, Published, ReleaseView, ReleasesAnswer,
+    RollbackRequest,
 };
 pub use sources::{
     Change, DiffAnswer, DiffQuery, Draft, DraftsAnswer, Edit, EditsRequest, ExplainQuery, Explained, Finding,

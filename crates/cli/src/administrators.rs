@@ -158,7 +158,7 @@ pub async fn run_tokens(arguments: TokensArguments, output: Output) -> Result<Ex
                 // A token that nobody could be told would go on being good.
                 let path = format!("/api/v1/tokens/{}", segment(&new.details.name));
                 let (): () = console.ask(Method::DELETE, &path).await?;
-                return Err(lost.with_way_out("the token was not shown and is revoked: make it again"));
+                return Err(lost.with_hint("the token was not shown and is revoked: make it again"));
             }
             if !output.is_json() {
                 let (name, end) = (&new.details.name, time(new.details.expires));
@@ -177,9 +177,9 @@ pub async fn run_tokens(arguments: TokensArguments, output: Output) -> Result<Ex
 /// A password that was not shown is good for nobody.
 fn check_shown(new: &NewPassword, output: Output) -> Result<(), Failure> {
     let name = &new.administrator.name;
-    let way_out =
+    let hint =
         format!("the password was not shown: `headwater administrators set-password {name}` makes another");
-    output.lost().map_or(Ok(()), |lost| Err(lost.with_way_out(way_out)))
+    output.lost().map_or(Ok(()), |lost| Err(lost.with_hint(hint)))
 }
 
 fn administrators(items: &[AdministratorView]) -> String {

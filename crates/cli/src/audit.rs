@@ -123,7 +123,7 @@ fn parse_expected(text: &str) -> Result<(u64, String), Failure> {
     let parts = text.split_once(':').and_then(|(number, hash)| Some((number.parse().ok()?, hash.to_owned())));
     parts.ok_or_else(|| {
         Failure::bad_input(format!("--expect {text}: it is not a number, a colon and a hash"))
-            .with_way_out("give what `headwater audit verify` told earlier")
+            .with_hint("give what `headwater audit verify` told earlier")
     })
 }
 

@@ -14,12 +14,13 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::console::{Console, ServerLocation};
-use crate::failure::{Exit, Failure, chain};
+use crate::failure::{Exit, Failure};
 use crate::keys::passphrase::first_line;
 use crate::keys::roots::Carried;
 use crate::keys::{self, Holders, roots};
 use crate::output::{Output, bytes, time};
 use crate::private::PrivateFile;
+use headwater_repo::error_chain;
 
 const BACKUP_EXAMPLES: &str = "\
 Examples:
@@ -189,9 +190,11 @@ async fn newer_revocations(
     for folder in arguments.newer_roots.iter().filter(|folder| folder.join("settings/targets").is_dir()) {
         match restore.take_revocations(folder, newer, now).await {
             Ok(clients) => revoked.extend(clients),
-            Err(error) => {
-                output.note(&format!("no revocations are taken from {}: {}", folder.display(), chain(&error)))
-            }
+            Err(error) => output.note(&format!(
+                "no revocations are taken from {}: {}",
+                folder.display(),
+                error_chain(&error)
+            )),
         }
     }
     revoked
@@ -246,11 +249,11 @@ fn newer_roots(
 
 fn config(arguments: &RestoreArguments) -> Result<Config, Failure> {
     let file = match &arguments.config {
-        Some(path) => RawConfig::read(path).map_err(|error| Failure::bad_input(chain(&error)))?,
+        Some(path) => RawConfig::read(path).map_err(|error| Failure::bad_input(error_chain(&error)))?,
         None => RawConfig::default(),
     };
     let flags = RawConfig { data: Some(arguments.data.clone()), ..RawConfig::default() };
-    Config::try_from(flags.over(file)).map_err(|error| Failure::bad_input(chain(&error)))
+    Config::try_from(flags.over(file)).map_err(|error| Failure::bad_input(error_chain(&error)))
 }
 
 /// Roots in the layout of a source, of what an update agent serves, or of a key holder's `roots`.
@@ -270,7 +273,7 @@ fn roots_in(folder: &Path) -> Result<Vec<(Class, Vec<u8>)>, Failure> {
         }
     }
     if roots.is_empty() {
-        return Err(Failure::bad_input(format!("there are no roots in {}", folder.display())).with_way_out(
+        return Err(Failure::bad_input(format!("there are no roots in {}", folder.display())).with_hint(
             "give the folder with settings/metadata, components/metadata and programs/metadata in it",
         ));
     }
@@ -284,5 +287,5 @@ fn failed(error: &Error) -> Failure {
         _ if error.is_disk_full() => Exit::Disk,
         _ => Exit::Failed,
     };
-    Failure::new(exit, chain(error))
+    Failure::new(exit, error_chain(error))
 }

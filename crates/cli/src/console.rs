@@ -11,8 +11,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::credentials::{Credentials, Login};
-use crate::failure::{Exit, Failure, chain};
+use crate::failure::{Exit, Failure};
 use crate::limits::CONNECT_TIMEOUT_SECONDS;
+use headwater_repo::error_chain;
 
 /// Folder of the server where nobody says another: that of the service.
 const DATA_DEFAULT: &str = "/var/lib/headwater";
@@ -105,7 +106,7 @@ impl Console {
             return Ok(());
         }
         Err(Failure::bad_input(format!("{} would carry {what} in the clear", self.base))
-            .with_way_out("use https://, or a tunnel to the server's loopback"))
+            .with_hint("use https://, or a tunnel to the server's loopback"))
     }
 
     /// Whether what is sent stays on this machine.
@@ -181,7 +182,7 @@ impl Console {
         let bytes = if bytes.is_empty() { b"null".as_slice().into() } else { bytes };
         serde_json::from_slice(&bytes).map_err(|error| {
             Failure::failed(format!("the server at {} answered what this program does not understand: {error}", self.name))
-                .with_way_out("check that --server names the console listener, and that both programs have the same version")
+                .with_hint("check that --server names the console listener, and that both programs have the same version")
         })
     }
 
@@ -190,7 +191,7 @@ impl Console {
         let response = request.send().await.map_err(|error| {
             if error.is_connect() || error.is_timeout() {
                 Failure::failed(format!("no server answers at {}: {}", self.name, root_cause(&error)))
-                    .with_way_out(no_answer(&error))
+                    .with_hint(no_answer(&error))
             } else {
                 self.broke_off(&error)
             }
@@ -204,8 +205,8 @@ impl Console {
     }
 
     fn broke_off(&self, error: &reqwest::Error) -> Failure {
-        Failure::failed(format!("the server at {} broke off: {}", self.name, chain(error)))
-            .with_way_out("look at the server's log, then run it again")
+        Failure::failed(format!("the server at {} broke off: {}", self.name, error_chain(error)))
+            .with_hint("look at the server's log, then run it again")
     }
 
     fn refusal(&self, status: StatusCode, body: &[u8]) -> Failure {
@@ -216,11 +217,11 @@ impl Console {
         };
         let Ok(ErrorAnswer { error }) = serde_json::from_slice(body) else {
             return Failure::new(exit, format!("the server at {} refused: HTTP {status}", self.name))
-                .with_way_out("check that --server names the console listener, and that both programs have the same version");
+                .with_hint("check that --server names the console listener, and that both programs have the same version");
         };
-        let way_out = way_out(&error.code, error.details.as_ref());
+        let hint = hint(&error.code, error.details.as_ref());
         let (message, problems) = apart(error.message, problems(error.details.as_ref()));
-        let failure = Failure::new(exit, message).with_problems(problems).with_way_out(way_out);
+        let failure = Failure::new(exit, message).with_problems(problems).with_hint(hint);
         Failure { code: Some(error.code), ..failure }
     }
 }
@@ -272,7 +273,7 @@ pub fn check_url(url: &str) -> Result<String, Failure> {
     match parsed {
         Some(url) => Ok(url.as_str().trim_end_matches('/').to_owned()),
         None => Err(Failure::bad_input(format!("the server's address `{url}` is not an http or https URL"))
-            .with_way_out(
+            .with_hint(
                 "give --server URL or HEADWATER_SERVER, such as https://headwater.example:8470, or unix:PATH",
             )),
     }
@@ -286,14 +287,14 @@ fn builder(ca: Option<&str>) -> Result<reqwest::ClientBuilder, Failure> {
         .user_agent(concat!("headwater/", env!("CARGO_PKG_VERSION")));
     let Some(ca) = ca else { return Ok(http) };
     let certificates = reqwest::Certificate::from_pem_bundle(ca.as_bytes()).map_err(|error| {
-        Failure::bad_input(format!("the CA's certificates cannot be read: {}", chain(&error)))
-            .with_way_out("give a PEM file with --ca")
+        Failure::bad_input(format!("the CA's certificates cannot be read: {}", error_chain(&error)))
+            .with_hint("give a PEM file with --ca")
     })?;
     Ok(http.tls_certs_only(certificates))
 }
 
 fn build(http: reqwest::ClientBuilder) -> Result<reqwest::Client, Failure> {
-    http.build().map_err(|error| Failure::failed(format!("cannot set up HTTP: {}", chain(&error))))
+    http.build().map_err(|error| Failure::failed(format!("cannot set up HTTP: {}", error_chain(&error))))
 }
 
 /// What to do where no server answers.
@@ -323,7 +324,7 @@ fn root_cause(error: &dyn std::error::Error) -> String {
 }
 
 /// What to do about a refusal, in the words of this program; empty where the message says it.
-fn way_out(code: &str, details: Option<&serde_json::Value>) -> String {
+fn hint(code: &str, details: Option<&serde_json::Value>) -> String {
     let detail = |key: &str| {
         let text = details.and_then(|details| details.get(key)).and_then(serde_json::Value::as_str);
         text.map(str::to_owned)

@@ -50,7 +50,7 @@ impl Credentials {
         };
         serde_json::from_str(&text).map_err(|error| {
             Failure::bad_input(format!("{} is not what `headwater login` writes: {error}", path.display()))
-                .with_way_out("remove it and log in again")
+                .with_hint("remove it and log in again")
         })
     }
 
@@ -58,7 +58,7 @@ impl Credentials {
     pub fn write(&self) -> Result<PathBuf, Failure> {
         let Some(path) = path() else {
             return Err(Failure::failed("there is no folder to keep the login in")
-                .with_way_out("set HOME or XDG_CONFIG_HOME"));
+                .with_hint("set HOME or XDG_CONFIG_HOME"));
         };
         let failed = |error| Failure::file("write", &path, &error);
         let folder = path.parent().expect("the file stands in a folder");

@@ -2,7 +2,7 @@
 //!
 //! Steps: a vendor source and a server start; the vendor publishes, the server takes it over; update agents and
 //! clients start at their sites; the source list is saved; everybody updates, update agents first, publication
-//! after publication, while the vendor makes increments beside that. What each did is told from its own report. Then it goes on until Ctrl-C.
+//! after publication, while the vendor makes deltas beside that. What each did is told from its own report. Then it goes on until Ctrl-C.
 
 pub mod feed;
 mod fleet;
@@ -41,7 +41,7 @@ use self::totals::{Expected, Totals};
 use self::vendor::{Making, Vendor};
 use crate::console::{Console, ServerLocation};
 use crate::failure::{Exit, Failure};
-use crate::limits::{DEMO_CLIENTS_MAX, DEMO_INCREMENTS_WAIT, DEMO_UPDATE_AGENTS_MAX};
+use crate::limits::{DEMO_CLIENTS_MAX, DEMO_DELTAS_WAIT, DEMO_UPDATE_AGENTS_MAX};
 use crate::output::{Output, bytes, counted};
 use crate::publish::parse_seconds;
 use crate::server::{start_in_process, told_to_stop};
@@ -139,8 +139,8 @@ impl Demo {
         let vendor = Vendor::start(data, vendor_address, now()).await?;
         let server = start_in_process(&data.join("server")).await?;
         let first_password = server.take_first_password().map(|password| Secret::new(password.expose()));
-        // The vendor brings its increments; making more would take the processors from everybody else here.
-        server.app().pause_increments();
+        // The vendor brings its deltas; making more would take the processors from everybody else here.
+        server.app().pause_deltas();
         let console = Console::new(&ServerLocation::socket(&server.socket))?;
         let fleet = Fleet::new(console, data);
         fleet.set_vendor(&vendor.url, vendor.root.clone()).await?;
@@ -230,9 +230,9 @@ impl Demo {
         // The smallest first: the most clients soon have something of it.
         sizes.sort();
         let names = sizes.into_iter().map(|(_, name)| name).collect();
-        let mut making = self.vendor.make_increments(names, now())?;
+        let mut making = self.vendor.make_deltas(names, now())?;
         // Not yet ready? Then those who look now fetch full bodies.
-        tokio::time::timeout(DEMO_INCREMENTS_WAIT, making.ended()).await.unwrap_or(Ok(()))?;
+        tokio::time::timeout(DEMO_DELTAS_WAIT, making.ended()).await.unwrap_or(Ok(()))?;
         self.making = Some(making);
         self.fleet.sync().await?;
         let mut text = format!("{} from the vendor source", told.join(", "));
@@ -338,7 +338,7 @@ impl Demo {
     }
 
     async fn stop(self) {
-        // Nobody may write into the folder when it is removed. An increment that is being made ends with the process.
+        // Nobody may write into the folder when it is removed. A delta that is being made ends with the process.
         drop(self.making);
         if let Err(failure) = self.vendor.close() {
             self.output.note(&format!("error: {failure}"));
@@ -370,7 +370,7 @@ impl DataFolder {
         let mut entries = fs::read_dir(path).map_err(|error| Failure::file("read", path, &error))?;
         if entries.next().is_some() {
             return Err(Failure::bad_input(format!("the folder {} is not empty", path.display()))
-                .with_way_out("give --data a new folder, or leave it out"));
+                .with_hint("give --data a new folder, or leave it out"));
         }
         let path = path.canonicalize().map_err(|error| Failure::file("read", path, &error))?;
         Ok(Self { path, _temporary: None })

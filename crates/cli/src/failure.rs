@@ -1,4 +1,4 @@
-//! What a command ends with when it does not end well: an exit code, the thing and the reason, the way out.
+//! What a command ends with when it does not end well: an exit code, the thing and the reason, the hint.
 
 use std::fmt;
 use std::io;
@@ -32,7 +32,7 @@ pub struct Failure {
     /// Every single problem, where the input has several.
     pub problems: Vec<String>,
     /// What to do about it; empty where the message says it.
-    pub way_out: String,
+    pub hint: String,
     /// The server's code of a refusal.
     pub code: Option<String>,
 }
@@ -53,12 +53,12 @@ impl Failure {
     pub fn file(doing: &str, path: &Path, error: &io::Error) -> Self {
         let message = format!("cannot {doing} {}: {error}", path.display());
         match error.kind() {
-            io::ErrorKind::NotFound => Self::bad_input(message).with_way_out("check the path"),
+            io::ErrorKind::NotFound => Self::bad_input(message).with_hint("check the path"),
             io::ErrorKind::PermissionDenied => {
-                Self::new(Exit::Disk, message).with_way_out("check who owns it, or run as a user who may")
+                Self::new(Exit::Disk, message).with_hint("check who owns it, or run as a user who may")
             }
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Self::new(Exit::Disk, message).with_way_out("free space there, then run it again")
+                Self::new(Exit::Disk, message).with_hint("free space there, then run it again")
             }
             _ => Self::new(Exit::Disk, message),
         }
@@ -66,13 +66,13 @@ impl Failure {
 
     /// A failure with an exit code of one's own choice.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), problems: Vec::new(), way_out: String::new(), code: None }
+        Self { exit, message: message.into(), problems: Vec::new(), hint: String::new(), code: None }
     }
 
     /// Adds what to do about it.
     #[must_use]
-    pub fn with_way_out(mut self, way_out: impl Into<String>) -> Self {
-        self.way_out = way_out.into();
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = hint.into();
         self
     }
 
@@ -89,7 +89,7 @@ impl Failure {
             "message": self.message,
             "code": self.code,
             "problems": self.problems,
-            "way_out": self.way_out,
+            "hint": self.hint,
             "exit": self.exit as u8,
         }})
     }
@@ -101,26 +101,11 @@ impl fmt::Display for Failure {
         for problem in &self.problems {
             write!(f, "\n  - {problem}")?;
         }
-        if !self.way_out.is_empty() {
-            write!(f, "\n  way out: {}", self.way_out)?;
+        if !self.hint.is_empty() {
+            write!(f, "\n  hint: {}", self.hint)?;
         }
         Ok(())
     }
 }
 
 impl std::error::Error for Failure {}
-
-/// An error with all its causes on one line: `Display` of ours never repeats its source.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
-}

@@ -207,7 +207,7 @@ pub async fn run(arguments: KeysArguments, output: Output) -> Result<Exit, Failu
         Command::Rotate { what, at_once, place, holders, new_roots } => {
             if what.contains(&Rotated::Root) == new_roots.new_root_keys.is_empty() {
                 return Err(Failure::bad_input("`rotate root` and --new-root-keys go together")
-                    .with_way_out("make the new keys with `headwater keys init --offline --out FOLDER`, then give that folder"));
+                    .with_hint("make the new keys with `headwater keys init --offline --out FOLDER`, then give that folder"));
             }
             if let Some(fleet) = what.iter().find(|what| what.is_of_fleet()) {
                 if what.len() > 1 {
@@ -252,7 +252,7 @@ fn refuse_ignored(place: &PlaceArguments, holders: &Holders) -> Result<(), Failu
         Some((flag, _)) => Err(Failure::bad_input(format!(
             "{flag} does not go with `rotate ca`, `answer` and `seal`: these keys are of no class, and no root key signs them"
         ))
-        .with_way_out("leave it out")),
+        .with_hint("leave it out")),
         None => Ok(()),
     }
 }
@@ -264,7 +264,7 @@ async fn init(arguments: &InitArguments, now: Timestamp, output: Output) -> Resu
             "{} of {} holders can never sign",
             arguments.threshold, arguments.holders
         ))
-        .with_way_out("lower --threshold"));
+        .with_hint("lower --threshold"));
     }
     let (signers, public) = make_keys(arguments)?;
     let paths: Vec<_> = signers.iter().map(|(folder, _)| folder.path()).collect();
@@ -285,7 +285,7 @@ async fn init(arguments: &InitArguments, now: Timestamp, output: Output) -> Resu
             continue;
         }
         if view.is_some_and(|view| !view.root_keys_here) {
-            return Err(Failure::failed(format!("the root keys of {class} are offline already")).with_way_out(
+            return Err(Failure::failed(format!("the root keys of {class} are offline already")).with_hint(
                 "make new ones with --offline, then `headwater keys rotate root --root-keys OLD --new-root-keys NEW`",
             ));
         }
@@ -419,7 +419,7 @@ impl Holders {
             let folder = HolderFolder::new(path);
             if !folder.has_keys() {
                 return Err(Failure::bad_input(format!("there are no root keys in {}", path.display()))
-                    .with_way_out("give --root-keys the folder that `headwater keys init` made"));
+                    .with_hint("give --root-keys the folder that `headwater keys init` made"));
             }
             let passphrase = self.passphrases.known(index, path)?;
             Ok((folder, passphrase))
@@ -455,7 +455,7 @@ pub fn keep(carried: &Carried, signers: &[Signer]) -> Result<(), Failure> {
 fn sign_file(file: &PathBuf, holders: &Holders, now: Timestamp, output: Output) -> Result<(), Failure> {
     let mut carried = roots::read(file)?;
     if holders.root_keys.is_empty() {
-        return Err(Failure::bad_input("who signs?").with_way_out("give --root-keys FOLDER"));
+        return Err(Failure::bad_input("who signs?").with_hint("give --root-keys FOLDER"));
     }
     let signers = holders.open()?;
     let mut strangers = Vec::new();
@@ -467,7 +467,7 @@ fn sign_file(file: &PathBuf, holders: &Holders, now: Timestamp, output: Output) 
         return Err(Failure::failed(
             "these keys have no say in these roots, neither before nor after the change",
         )
-        .with_way_out("`headwater keys show` lists the root keys' ids; bring the right folder"));
+        .with_hint("`headwater keys show` lists the root keys' ids; bring the right folder"));
     }
     roots::write(file, &carried)?;
     for root in &carried {

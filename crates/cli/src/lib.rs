@@ -12,10 +12,10 @@ pub mod clients;
 pub mod completions;
 pub mod console;
 pub mod credentials;
+pub mod deltas;
 pub mod demo;
 pub mod domains;
 pub mod failure;
-pub mod increments;
 pub mod keys;
 pub mod limits;
 pub mod login;
@@ -72,7 +72,7 @@ enum Command {
     Status(status::StatusArguments),
     Publish(publish::PublishArguments),
     Releases(releases::ReleasesArguments),
-    Increments(increments::IncrementsArguments),
+    Deltas(deltas::DeltasArguments),
     Sources(sources::SourcesArguments),
     Clients(clients::ClientsArguments),
     Domains(domains::DomainsArguments),
@@ -166,7 +166,7 @@ fn run(command: Command, output: Output) -> Result<Exit, Failure> {
             Command::Status(arguments) => status::run(arguments, output).await,
             Command::Publish(arguments) => publish::run(arguments, output).await,
             Command::Releases(arguments) => releases::run(arguments, output).await,
-            Command::Increments(arguments) => increments::run(arguments, output).await,
+            Command::Deltas(arguments) => deltas::run(arguments, output).await,
             Command::Sources(arguments) => sources::run(arguments, output).await,
             Command::Clients(arguments) => clients::run(arguments, output).await,
             Command::Domains(arguments) => domains::run(arguments, output).await,

@@ -54,14 +54,14 @@ pub const LOGIN_NAME_LETTERS: usize = 8;
 /// Bytes of stdin that may hold passwords: two lines.
 pub const PASSWORD_INPUT_BYTES_MAX: u64 = 4096;
 
-/// Time after which increments made so far join a release of a static repository whose others are still being made: each
+/// Time after which deltas made so far join a release of a static repository whose others are still being made: each
 /// joining is a new version that every client reads.
-pub const INCREMENTS_JOIN_INTERVAL: Duration = Duration::from_secs(60);
+pub const DELTAS_JOIN_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Time that the demo's clients leave the vendor source to make increments before they look at a new publication: they
-/// would look at any moment, and increments of what is small are there by then.
-pub const DEMO_INCREMENTS_WAIT: Duration = Duration::from_secs(2);
+/// Time that the demo's clients leave the vendor source to make deltas before they look at a new publication: they
+/// would look at any moment, and deltas of what is small are there by then.
+pub const DEMO_DELTAS_WAIT: Duration = Duration::from_secs(2);
 
-/// Priority of the thread on which the demo's vendor source makes increments, as `nice` counts: it takes what nobody
+/// Priority of the thread on which the demo's vendor source makes deltas, as `nice` counts: it takes what nobody
 /// else wants.
-pub const DEMO_INCREMENTS_NICENESS: i32 = 15;
+pub const DEMO_DELTAS_NICENESS: i32 = 15;

@@ -178,7 +178,7 @@ impl Input {
         if text.len() as u64 > PASSWORD_INPUT_BYTES_MAX {
             let limit = PASSWORD_INPUT_BYTES_MAX;
             return Err(Failure::bad_input(format!("stdin holds more than {limit} bytes"))
-                .with_way_out("give it nothing but the password, and the new one as a second line"));
+                .with_hint("give it nothing but the password, and the new one as a second line"));
         }
         let lines: Vec<String> = text.lines().map(str::to_owned).collect();
         Ok(Self::Lines(lines.into_iter()))
@@ -193,7 +193,7 @@ impl Input {
         if line.is_empty() {
             let what = prompt.trim_end_matches(": ");
             return Err(Failure::bad_input(format!("no {what} was given"))
-                .with_way_out("type it, or give it as a line of stdin"));
+                .with_hint("type it, or give it as a line of stdin"));
         }
         Ok(Secret::new(line))
     }

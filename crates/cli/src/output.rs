@@ -98,9 +98,8 @@ impl Output {
         let error = LOST.get()?;
         let failure = Failure::new(Exit::Disk, format!("cannot write to stdout: {error}"));
         Some(
-            failure.with_way_out(
-                "what was asked for may be done all the same: look before it is asked for again",
-            ),
+            failure
+                .with_hint("what was asked for may be done all the same: look before it is asked for again"),
         )
     }
 

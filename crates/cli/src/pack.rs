@@ -189,10 +189,12 @@ fn is_executable(_metadata: &fs::Metadata) -> bool {
 fn file_name(path: &Path) -> Result<String, Failure> {
     match path.file_name().map(|name| name.to_str()) {
         Some(Some(name)) => Ok(name.to_owned()),
-        Some(None) => Err(Failure::bad_input(format!("the name of {} is not UTF-8", path.display()))
-            .with_way_out("rename it")),
+        Some(None) => {
+            Err(Failure::bad_input(format!("the name of {} is not UTF-8", path.display()))
+                .with_hint("rename it"))
+        }
         None => Err(Failure::bad_input(format!("{} has no name of its own", path.display()))
-            .with_way_out("give its full path")),
+            .with_hint("give its full path")),
     }
 }
 

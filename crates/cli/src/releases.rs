@@ -1,8 +1,8 @@
-//! `headwater releases`: what is published, the way back (C5), and the way out.
+//! `headwater releases`: what is published, the way back (C5), and the hint.
 
 use clap::{Args, Subcommand};
 use headwater_api::v1::{
-    ComponentAnswer, ComponentView, IncrementView, IncrementsStanding, ListedComponent, ReleasesAnswer,
+    ComponentAnswer, ComponentView, DeltaView, DeltasStanding, ListedComponent, ReleasesAnswer,
     RollbackRequest,
 };
 use reqwest::Method;
@@ -32,9 +32,9 @@ pub struct ReleasesArguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List components and programs with their current releases, and how far the increments to these are
+    /// List components and programs with their current releases, and how far the deltas to these are
     List,
-    /// Show every kept release of one component or program, and the increments to the current one
+    /// Show every kept release of one component or program, and the deltas to the current one
     Show(Which),
     /// Go back to an earlier release: every later one is withdrawn, and clients go back to it
     Rollback {
@@ -107,12 +107,12 @@ fn find(component: &ComponentView, wanted: &str) -> Result<u64, Failure> {
     by_version.or_else(by_number).map(|release| release.sequence).ok_or_else(|| {
         let known: Vec<&str> = component.releases.iter().map(|release| release.version.as_str()).collect();
         Failure::bad_input(format!("{} has no release `{wanted}`", component.name))
-            .with_way_out(format!("choose one of {}", known.join(", ")))
+            .with_hint(format!("choose one of {}", known.join(", ")))
     })
 }
 
 fn list_text(answer: &ReleasesAnswer) -> String {
-    let rows = answer.items.iter().map(|ListedComponent { component, increments_standing }| {
+    let rows = answer.items.iter().map(|ListedComponent { component, deltas_standing }| {
         let current = component.releases.iter().find(|release| release.sequence == component.current);
         let [version, published, size] = current.map_or_else(
             || ["-".to_owned(), "-".to_owned(), "-".to_owned()],
@@ -127,29 +127,29 @@ fn list_text(answer: &ReleasesAnswer) -> String {
             size,
             published,
             from.to_owned(),
-            increments_standing.as_ref().map_or_else(|| "-".to_owned(), standing),
+            deltas_standing.as_ref().map_or_else(|| "-".to_owned(), standing),
         ]
     });
     let mut text = table(
-        &["class", "name", "release", "version", "size", "published", "from", "increments"],
+        &["class", "name", "release", "version", "size", "published", "from", "deltas"],
         rows.collect(),
         "nothing is published yet\nnext: `headwater publish DIR --name NAME`",
     );
     let failed = |item: &ListedComponent| {
-        item.increments_standing.as_ref().is_some_and(|standing| standing.state == "failed")
+        item.deltas_standing.as_ref().is_some_and(|standing| standing.state == "failed")
     };
     if answer.items.iter().any(failed) {
-        text.push_str("\nincrements could not be made, and are tried again; `headwater status` says why");
+        text.push_str("\ndeltas could not be made, and are tried again; `headwater status` says why");
     }
     text
 }
 
-fn standing(standing: &IncrementsStanding) -> String {
-    let IncrementsStanding { state, made, lacking } = standing;
+fn standing(standing: &DeltasStanding) -> String {
+    let DeltasStanding { state, made, missing } = standing;
     match state.as_str() {
         "made" => format!("{made} made"),
-        "making" => format!("{made} made, {lacking} being made"),
-        "queued" => format!("{made} made, {lacking} queued"),
+        "making" => format!("{made} made, {missing} being made"),
+        "queued" => format!("{made} made, {missing} queued"),
         "too_large" => "too large".to_owned(),
         "none_smaller" => "none is smaller".to_owned(),
         "none" => "-".to_owned(),
@@ -157,15 +157,15 @@ fn standing(standing: &IncrementsStanding) -> String {
     }
 }
 
-/// `lacking`: the releases whose content is not all on the server.
-fn component_text(component: &ComponentView, lacking: &[u64]) -> String {
+/// `missing`: the releases whose content is not all on the server.
+fn component_text(component: &ComponentView, missing: &[u64]) -> String {
     let rows = component.releases.iter().map(|release| {
         let state = match release.sequence {
             sequence if sequence == component.current => "current",
             sequence if component.withdrawn.contains(&sequence) => "withdrawn",
             _ => "",
         };
-        let content = if lacking.contains(&release.sequence) { "lacking" } else { "here" };
+        let content = if missing.contains(&release.sequence) { "missing" } else { "here" };
         vec![
             release.sequence.to_string(),
             release.version.clone(),
@@ -182,10 +182,10 @@ fn component_text(component: &ComponentView, lacking: &[u64]) -> String {
     format!("{heading}\n{body}")
 }
 
-/// A line for each file that is too large for increments.
+/// A line for each file that is too large for deltas.
 pub fn too_large(paths: &[String]) -> String {
     let told = paths.iter().map(|path| {
-        format!("\n{path} is too large for increments; raise the server's `increments_memory_mib`, about 48 and 12 times its old and new size together")
+        format!("\n{path} is too large for deltas; raise the server's `deltas_memory_mib`, about 48 and 12 times its old and new size together")
     });
     told.collect()
 }
@@ -195,23 +195,23 @@ fn answer_text(answer: &ComponentAnswer) -> String {
         let release = answer.component.releases.iter().find(|release| Some(release.sequence) == sequence);
         release.map_or("not listed", |release| &release.version).to_owned()
     };
-    let state = |increment: &IncrementView| match increment.state.as_str() {
-        "making" => format!("making, {}.{} %", increment.permille / 10, increment.permille % 10),
+    let state = |delta: &DeltaView| match delta.state.as_str() {
+        "making" => format!("making, {}.{} %", delta.permille / 10, delta.permille % 10),
         state => state.to_owned(),
     };
-    let row = |increment: &IncrementView| {
+    let row = |delta: &DeltaView| {
         vec![
-            version(increment.from),
-            version(increment.to),
-            increment.path.clone().unwrap_or_else(|| "-".to_owned()),
-            increment.size.map_or_else(|| "-".to_owned(), bytes),
-            state(increment),
+            version(delta.from),
+            version(delta.to),
+            delta.path.clone().unwrap_or_else(|| "-".to_owned()),
+            delta.size.map_or_else(|| "-".to_owned(), bytes),
+            state(delta),
         ]
     };
-    let rows = answer.increments.iter().map(row).collect();
-    let increments = table(&["from", "to", "file", "size", "state"], rows, "none");
-    let component = component_text(&answer.component, &answer.lacking);
-    let lacks = match (answer.lacking.is_empty(), answer.component.from_vendor) {
+    let rows = answer.deltas.iter().map(row).collect();
+    let deltas = table(&["from", "to", "file", "size", "state"], rows, "none");
+    let component = component_text(&answer.component, &answer.missing);
+    let lacks = match (answer.missing.is_empty(), answer.component.from_vendor) {
         (true, _) => "",
         (false, true) => {
             "\nlacking: clients cannot fetch all of it here; `headwater vendor sync` takes it again"
@@ -221,5 +221,5 @@ fn answer_text(answer: &ComponentAnswer) -> String {
         }
     };
     let large = too_large(&answer.too_large);
-    format!("{component}{lacks}\n\nincrements\n{increments}{large}")
+    format!("{component}{lacks}\n\ndeltas\n{deltas}{large}")
 }

@@ -5,8 +5,8 @@
 
 pub mod apart;
 pub mod ceremony;
+pub mod deltas;
 pub mod folder;
-pub mod increments;
 pub mod keys;
 pub mod publish;
 pub mod show;
@@ -21,8 +21,8 @@ use headwater_repo::{Expiry, FileEntry, KeyRing, Published, Release, Role, layou
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
+use self::deltas::Standing;
 use self::folder::Folder;
-use self::increments::Standing;
 use self::keys::KeyFolder;
 use self::publish::{NewRelease, Outcome};
 use crate::failure::{Exit, Failure};
@@ -36,7 +36,7 @@ const EXAMPLES: &str = "\
 Examples:
   headwater repo init ./public --keys ./keys
   headwater repo publish ./public --keys ./keys ./rules --name rules --version 2026.11.22
-  headwater repo increments ./public --keys ./keys rules      go on where `publish` was stopped; or after a rollback
+  headwater repo deltas ./public --keys ./keys rules      go on where `publish` was stopped; or after a rollback
   headwater repo rollback ./public --keys ./keys rules --to 2026.11.21
   headwater repo refresh ./public --keys ./keys          daily: signatures expire, so that nobody can hide news
   headwater repo refresh ./public --keys ./keys --timestamp-days 30     for a stick that is carried once a month
@@ -71,10 +71,10 @@ enum Command {
         #[arg(long, default_value_t = 1, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=16))]
         root_threshold: u32,
     },
-    /// Publish a folder or a file as the next release, whole at once; then make increments, which join it
+    /// Publish a folder or a file as the next release, whole at once; then make deltas, which join it
     Publish(PublishArguments),
-    /// Make the increments that the current release lacks
-    Increments(IncrementsArguments),
+    /// Make the deltas that the current release lacks
+    Deltas(DeltasArguments),
     /// Go back to an earlier release: every later one is withdrawn
     Rollback {
         #[command(flatten)]
@@ -207,7 +207,7 @@ struct PublishArguments {
 }
 
 #[derive(Debug, Args)]
-struct IncrementsArguments {
+struct DeltasArguments {
     #[command(flatten)]
     place: Place,
     #[command(flatten)]
@@ -220,9 +220,9 @@ struct IncrementsArguments {
 
 #[derive(Debug, Args)]
 struct From {
-    /// Make increments from so many releases before this one; from older ones clients go over several. 0 makes none
+    /// Make deltas from so many releases before this one; from older ones clients go over several. 0 makes none
     #[arg(long, value_name = "COUNT", default_value_t = 14, value_parser = clap::value_parser!(u32).range(0..=14))]
-    increments: u32,
+    deltas: u32,
 }
 
 /// One of the three classes.
@@ -266,7 +266,7 @@ pub async fn run(arguments: RepoArguments, output: Output) -> Result<Exit, Failu
         Command::Publish(arguments) => {
             return until_told(move |stop| publish_release(&arguments, stop, now, output)).await;
         }
-        Command::Increments(arguments) => {
+        Command::Deltas(arguments) => {
             return until_told(move |stop| go_on(&arguments, stop, now, output)).await;
         }
         Command::Rollback { place, keys, name, to } => {
@@ -316,7 +316,7 @@ fn publish_release(
 ) -> Result<Exit, Failure> {
     if arguments.install.is_some() && arguments.place.class != Class::Programs {
         return Err(Failure::bad_input("only programs are installed by a command")
-            .with_way_out("give --class programs, or leave --install out"));
+            .with_hint("give --class programs, or leave --install out"));
     }
     let options = hooks(arguments.install.as_deref(), arguments.probe.as_deref(), arguments.timeout)?;
     let (given_out, keys) = (&arguments.place.folder, &arguments.keys.folder);
@@ -349,20 +349,20 @@ fn publish_release(
             bytes(release.size)
         ));
     }
-    let standing = make_increments(&folder, &ring, &arguments.name, &arguments.from, stop, now, output)?;
+    let standing = make_deltas(&folder, &ring, &arguments.name, &arguments.from, stop, now, output)?;
     let answer = json!({
         "name": arguments.name,
         "sequence": release.sequence.get(),
         "version": release.version.as_str(),
         "files": release.files,
         "size": release.size,
-        "increments": standing.increments,
-        "increment_bytes": standing.increment_bytes,
-        "lacking": standing.lacking,
+        "deltas": standing.deltas,
+        "delta_bytes": standing.delta_bytes,
+        "missing": standing.missing,
     });
     output.result(&answer, |_| {
-        let (count, size) = (standing.increments, bytes(standing.increment_bytes));
-        format!("{} ({size}) joined it", counted(count, "increment"))
+        let (count, size) = (standing.deltas, bytes(standing.delta_bytes));
+        format!("{} ({size}) joined it", counted(count, "delta"))
     });
     Ok(told(&standing, output))
 }
@@ -383,25 +383,20 @@ fn published_before(arguments: &PublishArguments, release: &Release, output: Out
     });
 }
 
-fn go_on(
-    arguments: &IncrementsArguments,
-    stop: &Stop,
-    now: Timestamp,
-    output: Output,
-) -> Result<Exit, Failure> {
-    let IncrementsArguments { place, keys, name, from } = arguments;
+fn go_on(arguments: &DeltasArguments, stop: &Stop, now: Timestamp, output: Output) -> Result<Exit, Failure> {
+    let DeltasArguments { place, keys, name, from } = arguments;
     let folder = place.open().with_expiry(keys.lives.expiry());
     let ring = KeyFolder::open(&keys.folder, &place.folder, false)?.ring()?;
     folder.sweep()?;
-    let standing = make_increments(&folder, &ring, name, from, stop, now, output)?;
+    let standing = make_deltas(&folder, &ring, name, from, stop, now, output)?;
     output.result(&standing, |standing| {
-        let (count, size) = (standing.increments, bytes(standing.increment_bytes));
-        format!("{name} has {} ({size})", counted(count, "increment"))
+        let (count, size) = (standing.deltas, bytes(standing.delta_bytes));
+        format!("{name} has {} ({size})", counted(count, "delta"))
     });
     Ok(told(&standing, output))
 }
 
-fn make_increments(
+fn make_deltas(
     folder: &Folder,
     ring: &KeyRing,
     name: &str,
@@ -410,10 +405,9 @@ fn make_increments(
     now: Timestamp,
     output: Output,
 ) -> Result<Standing, Failure> {
-    let progress = output.progress("increments", 0);
+    let progress = output.progress("deltas", 0);
     let component = publish::component_name(name)?;
-    let standing =
-        increments::make(folder, ring, &component, from.increments as usize, (stop, &progress), now);
+    let standing = deltas::make(folder, ring, &component, from.deltas as usize, (stop, &progress), now);
     progress.finish();
     standing
 }
@@ -423,12 +417,12 @@ fn told(standing: &Standing, output: Output) -> Exit {
     for why in &standing.left_out {
         output.note(&format!("left out: {why}; `headwater repo verify` tells all that is wrong"));
     }
-    if standing.lacking == 0 {
+    if standing.missing == 0 {
         return Exit::Done;
     }
     output.note(&format!(
-        "stopped with {} to be made; `headwater repo increments` goes on. Clients that have none fetch full bodies",
-        counted(standing.lacking, "increment")
+        "stopped with {} to be made; `headwater repo deltas` goes on. Clients that have none fetch full bodies",
+        counted(standing.missing, "delta")
     ));
     Exit::Partly
 }

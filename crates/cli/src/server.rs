@@ -9,8 +9,9 @@ use headwater_server::{Config, RawConfig, Running, StartError, run as run_server
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
 
-use crate::failure::{Exit, Failure, chain};
+use crate::failure::{Exit, Failure};
 use crate::output::Output;
+use headwater_repo::error_chain;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -45,7 +46,7 @@ pub struct ServerArguments {
 /// Runs the server until it is told to stop.
 pub async fn run(arguments: ServerArguments, output: Output) -> Result<Exit, Failure> {
     let file = match &arguments.config {
-        Some(path) => RawConfig::read(path).map_err(|error| Failure::bad_input(chain(&error)))?,
+        Some(path) => RawConfig::read(path).map_err(|error| Failure::bad_input(error_chain(&error)))?,
         None => RawConfig::default(),
     };
     let flags = RawConfig {
@@ -55,7 +56,8 @@ pub async fn run(arguments: ServerArguments, output: Output) -> Result<Exit, Fai
         fleet_url: arguments.fleet_url,
         ..RawConfig::default()
     };
-    let config = Config::try_from(flags.over(file)).map_err(|error| Failure::bad_input(chain(&error)))?;
+    let config =
+        Config::try_from(flags.over(file)).map_err(|error| Failure::bad_input(error_chain(&error)))?;
     log_to_stderr(output.is_json());
     let running = run_server(config, told_to_stop()).await.map_err(|error| not_started(&error))?;
     let (fleet, console, socket) = (&running.fleet_url, &running.console_url, &running.socket);
@@ -85,7 +87,7 @@ pub async fn start_in_process(data: &Path) -> Result<Running, Failure> {
         console_listen: Some(free),
         ..RawConfig::default()
     };
-    let config = Config::try_from(raw).map_err(|error| Failure::failed(chain(&error)))?;
+    let config = Config::try_from(raw).map_err(|error| Failure::failed(error_chain(&error)))?;
     run_server(config, std::future::pending()).await.map_err(|error| not_started(&error))
 }
 
@@ -97,9 +99,9 @@ fn not_started(error: &StartError) -> Failure {
         }
         _ => Exit::Failed,
     };
-    let failure = Failure::new(exit, chain(error));
+    let failure = Failure::new(exit, error_chain(error));
     match error {
-        StartError::Open(error) if error.is_database_damaged() => failure.with_way_out(
+        StartError::Open(error) if error.is_database_damaged() => failure.with_hint(
             "server.db in the data folder is damaged: keep that folder as it is, and make the server anew from a backup \
              (`headwater restore`), or put a copy of the whole data folder in its place",
         ),

@@ -2,7 +2,7 @@
 //!
 //! Files that an installed release has, of whatever name and wherever in it, are copied from it: verified while copying,
 //! and not linked, so that a program which changes its own files cannot change another release's. Others are made of files
-//! that are here by increments ([`crate::increments`]); the bodies of what is still missing are fetched and unpacked. Then
+//! that are here by deltas ([`crate::deltas`]); the bodies of what is still missing are fetched and unpacked. Then
 //! all is made durable and gets its name. Nothing here touches `current`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,8 +15,8 @@ use headwater_depot::{Blob, Store, Walk};
 use headwater_repo::{Digest, FileEntry, Hasher, Manifest};
 
 use crate::classes::ContentError;
+use crate::deltas;
 use crate::error::Error;
-use crate::increments;
 use crate::limits::FREE_BYTES_MIN;
 use crate::os;
 use crate::session::{Session, store_error};
@@ -26,9 +26,9 @@ use crate::slot::{CommandRecord, Record, RecordFile, Slot};
 pub(crate) struct Placed {
     /// The name of its folder.
     pub release: String,
-    /// Bytes of bodies that increments made unnecessary, less their own.
+    /// Bytes of bodies that deltas made unnecessary, less their own.
     pub spared_bytes: u64,
-    /// What was wrong with increments: sentences.
+    /// What was wrong with deltas: sentences.
     pub troubles: Vec<String>,
     /// Installed files that it was to be made of and that are not what was installed.
     pub changed: BTreeSet<PathBuf>,
@@ -116,16 +116,16 @@ async fn fetch_and_finish(
     missing: Vec<FileEntry>,
     here: Here,
 ) -> Result<Placed, ContentError> {
-    let by_increments = increments::make(place, missing, here).await?;
+    let by_deltas = deltas::make(place, missing, here).await?;
     let Place { session, walk, slot, assembling, .. } = *place;
-    let increments::Made { missing, spared_bytes, troubles, changed } = by_increments;
+    let deltas::Made { missing, spared_bytes, troubles, changed } = by_deltas;
     let wanted: Vec<Blob> =
         missing.iter().map(|file| Blob { digest: file.body.sha256, size: file.body.size }).collect();
     check_room(session, assembling, &wanted, missing.iter().map(|file| file.size).sum())?;
     let at = slot.folder().to_owned();
-    let (name, onlooker) = (place.name(), session.options.onlooker.clone());
+    let (name, progress_sink) = (place.name(), session.options.progress_sink.clone());
     walk.name_blobs(missing.iter().map(|file| (file.body.sha256, format!("{name}: {}", file.path))));
-    walk.blobs(&session.store, &wanted, &move |progress| onlooker.tell(&name, progress)).await?;
+    walk.blobs(&session.store, &wanted, &move |progress| progress_sink.tell(&name, progress)).await?;
     let (store, slot, record, assembling) =
         (session.store.clone(), slot.clone(), record.clone(), assembling.to_owned());
     let release = blocking(move || {

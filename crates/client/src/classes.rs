@@ -10,11 +10,12 @@ use headwater_depot::{FetchError, MetadataStore, Source, StoreError, Walk};
 use headwater_policy::{Class, SourceKey, Step, plan};
 use headwater_repo::Trusted;
 
-use crate::error::{Error, said};
+use crate::error::Error;
 use crate::folder::Owner;
 use crate::machine::{NameOutcome, class_message, class_result};
 use crate::session::{Session, store_error};
 use crate::{bundle, content, domain, os, role, way};
+use headwater_repo::error_chain;
 
 /// One repository as verified from one stretch, with the walk that goes on fetching from it.
 pub(crate) struct Verified<'a> {
@@ -57,7 +58,8 @@ pub(crate) async fn run_class(session: &mut Session, class: Class) -> Result<Cla
         Ok(outcome) => Ok(ClassOutcome { spared_bytes: session.spared_bytes, ..outcome }),
         Err(error) => {
             let done = std::mem::take(&mut session.carried).into_iter().map(|name| name.message);
-            let told: Vec<String> = done.chain([format!("the run ended early: {}", said(&error))]).collect();
+            let told: Vec<String> =
+                done.chain([format!("the run ended early: {}", error_chain(&error))]).collect();
             session.outcomes.push(outcome(class, ClassResult::Failed, None, told.join("; ")));
             Err(error)
         }
@@ -172,10 +174,10 @@ async fn run_stretch(
     session.attempts.extend(walk.attempts());
     let source = &walk.sources()[refreshed.source];
     for trouble in std::mem::take(&mut session.troubles) {
-        session.attempts.push(own_fault(source, session, Reason::Increment, trouble, from));
+        session.attempts.push(own_fault(source, session, Reason::Delta, trouble, from));
     }
     if let Err(ContentError::Run(error)) = &taken {
-        session.attempts.push(own_fault(source, session, Reason::Disk, said(error), from));
+        session.attempts.push(own_fault(source, session, Reason::Disk, error_chain(error), from));
     }
     let names = taken?;
     let result = class_result(&names);
@@ -271,7 +273,7 @@ fn own_fault(source: &Source, session: &Session, reason: Reason, detail: String,
         reason: Some(reason),
         detail,
         bytes: 0,
-        increment_bytes: 0,
+        delta_bytes: 0,
         started: session.now,
         duration_ms: 0,
         from_version: from,

@@ -13,10 +13,10 @@ use crate::assemble::{Placed, place, record_of};
 use crate::classes::{ContentError, Verified};
 use crate::error::Error;
 use crate::folder::Owner;
-use crate::install::{Hooks, Judged, put_in_force, remember};
+use crate::install::{Hooks, Judged, activate, remember};
 use crate::limits::NAMES_TOLD_MAX;
 use crate::machine::{Decision, Known, NameOutcome, decide};
-use crate::own_program;
+use crate::self_update;
 use crate::session::{Session, store_error};
 use crate::slot::Record;
 
@@ -140,7 +140,7 @@ pub(crate) struct Offer {
     list: ReleaseList,
     /// The target that is its manifest.
     pub manifest: TargetDescription,
-    /// Which release it is, as far as is known: one sequence may be published anew. Increments that join it do not
+    /// Which release it is, as far as is known: one sequence may be published anew. Deltas that join it do not
     /// make it another, so its manifest's own digest does not tell.
     identity: Option<Digest>,
 }
@@ -206,7 +206,7 @@ fn kept_outcome(offer: &Offer, decision: Decision) -> NameOutcome {
             let message = format!(
                 "{name}: release {offered} failed here and is not tried again until there is a newer one or `update --retry-failed`: {why}"
             );
-            (ClassResult::WentBack, message, None)
+            (ClassResult::Reverted, message, None)
         }
         Decision::Backwards { have } => {
             let message =
@@ -243,10 +243,10 @@ async fn install(
     session.troubles.extend(troubles.into_iter().map(|trouble| format!("{name}: {trouble}")));
     session.warnings.extend(changed_message(name, &changed));
     let hooks = Hooks::of(&session.in_force.settings);
-    let judged = if own_program::is_own(session, class, name) {
-        own_program::take_over(session, &slot, &release, &record).await?
+    let judged = if self_update::is_own(session, class, name) {
+        self_update::take_over(session, &slot, &release, &record).await?
     } else {
-        put_in_force(class, name, &slot, &release, &hooks).await?
+        activate(class, name, &slot, &release, &hooks).await?
     };
     let to = &record.version;
     let from = installed.map(|was| was.version);
@@ -258,12 +258,12 @@ async fn install(
             let message = format!("{name} {verb}{} to {to}{problem}", said("from"));
             NameOutcome { name: name.to_owned(), result: ClassResult::Updated, message, fault: None }
         }
-        Judged::WentBack(why) => {
+        Judged::Reverted(why) => {
             remember(session, class, name, &record, &why);
             let message = format!("{name}: went back{} after trying {to}: {why}", said("to"));
             NameOutcome {
                 name: name.to_owned(),
-                result: ClassResult::WentBack,
+                result: ClassResult::Reverted,
                 message,
                 fault: Some(Reason::Install),
             }

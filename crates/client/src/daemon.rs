@@ -18,13 +18,14 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::chance::Chance;
 use crate::config::Config;
-use crate::error::{Error, said};
+use crate::error::Error;
 use crate::folder::DataFolder;
 use crate::limits::{DAEMON_LOCK_WAIT, ENROL_AGAIN, LISTEN_AGAIN, STOP_GRACE};
 use crate::machine::poll_after;
 use crate::os::{Lock, Locked};
 use crate::run::{Completed, RunOptions, complete};
-use crate::{bundle, identity, os, own_program, role};
+use crate::{bundle, identity, os, role, self_update};
+use headwater_repo::error_chain;
 
 /// A client that polls, and serves as update agent where it has the role.
 #[derive(Debug)]
@@ -228,16 +229,16 @@ impl AtWork {
             Ok(done) => {
                 tracing::info!(run = done.report.run, duration_ms = done.report.duration_ms, "run completed");
             }
-            Err(error) => tracing::error!(error = said(error), "the run could not be completed"),
+            Err(error) => tracing::error!(error = error_chain(error), "the run could not be completed"),
         }
         Some(done.map(|done| self.after_run(done)))
     }
 
     fn after_run(&self, mut done: Completed) -> Completed {
         let Some(own) = self.config.program.as_ref().filter(|_| done.replaced.is_none()) else { return done };
-        match own_program::after_run(&self.folder, own) {
+        match self_update::after_run(&self.folder, own) {
             Ok(replaced) => done.replaced = replaced,
-            Err(error) => tracing::error!(error = said(&error), "the start counter cannot be kept"),
+            Err(error) => tracing::error!(error = error_chain(&error), "the start counter cannot be kept"),
         }
         done
     }
@@ -256,7 +257,7 @@ impl AtWork {
         self.played_at = self.state_written();
         match role::part(&self.config, &self.folder) {
             Ok(part) => self.warnings = self.listener.play(&part).await,
-            Err(error) => self.warnings = vec![said(&error)],
+            Err(error) => self.warnings = vec![error_chain(&error)],
         }
         self.set_serving();
         let told = Told { serving: self.listener.addresses(), problems: self.warnings.clone() };

@@ -21,7 +21,7 @@ use crate::domain_keys;
 use crate::error::Error;
 use crate::folder::Owner;
 use crate::in_force::policy_of;
-use crate::install::{Hooks, Judged, put_in_force, remember};
+use crate::install::{Hooks, Judged, activate, remember};
 use crate::machine::{Decision, NameOutcome, decide_document};
 use crate::os;
 use crate::session::Session;
@@ -148,7 +148,7 @@ async fn update_domain(session: &mut Session, verified: &Verified<'_>) -> Result
             let message = format!(
                 "settings {sequence} failed here and are not tried again until there are newer ones or `update --retry-failed`: {why}"
             );
-            return Ok(outcome(ClassResult::WentBack, message, None));
+            return Ok(outcome(ClassResult::Reverted, message, None));
         }
         _ => {}
     }
@@ -156,7 +156,7 @@ async fn update_domain(session: &mut Session, verified: &Verified<'_>) -> Result
     let record = record_of(&document, &bytes, sequence, digest, &files).map_err(unusable)?;
     let release = place(&slot, &record, files).await?;
     let hooks = Hooks::of(&document.settings);
-    Ok(match put_in_force(Class::Settings, "settings", &slot, &release, &hooks).await? {
+    Ok(match activate(Class::Settings, "settings", &slot, &release, &hooks).await? {
         Judged::Kept(problem) => {
             session.state.forget_failed(Class::Settings, "settings", sequence);
             session.in_force.settings = document.settings;
@@ -167,10 +167,10 @@ async fn update_domain(session: &mut Session, verified: &Verified<'_>) -> Result
                 None,
             )
         }
-        Judged::WentBack(why) => {
+        Judged::Reverted(why) => {
             remember(session, Class::Settings, "settings", &record, &why);
             let message = format!("went back after trying settings {sequence} of {domain}: {why}");
-            outcome(ClassResult::WentBack, message, Some(Reason::Install))
+            outcome(ClassResult::Reverted, message, Some(Reason::Install))
         }
     })
 }
@@ -183,17 +183,17 @@ fn read<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, ContentError
     struct Head {
         format: u32,
     }
-    let way_out = "what was in force stays; update headwater-client on this machine to the server's version";
+    let hint = "what was in force stays; update headwater-client on this machine to the server's version";
     let head: Head = serde_json::from_slice(bytes)
-        .map_err(|error| unusable(format!("{what} cannot be read ({error}); {way_out}")))?;
+        .map_err(|error| unusable(format!("{what} cannot be read ({error}); {hint}")))?;
     if head.format > FORMAT {
         let format = head.format;
         return Err(unusable(format!(
-            "{what}: this program knows format {FORMAT}, and it is of format {format}; {way_out}"
+            "{what}: this program knows format {FORMAT}, and it is of format {format}; {hint}"
         )));
     }
     serde_json::from_slice(bytes)
-        .map_err(|error| unusable(format!("{what} cannot be read ({error}); {way_out}")))
+        .map_err(|error| unusable(format!("{what} cannot be read ({error}); {hint}")))
 }
 
 /// The domain whose settings a record holds.

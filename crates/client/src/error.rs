@@ -156,14 +156,3 @@ impl Error {
         }
     }
 }
-
-/// An error with its causes, in one sentence.
-pub(crate) fn said(error: &dyn std::error::Error) -> String {
-    let mut said = error.to_string();
-    let mut cause = error.source();
-    while let Some(deeper) = cause {
-        said = format!("{said}: {deeper}");
-        cause = deeper.source();
-    }
-    said
-}

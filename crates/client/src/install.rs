@@ -1,6 +1,6 @@
 //! Puts assembled releases in force: switch, judge, keep or go back (P11).
 //!
-//! * [`put_in_force`]: the link is switched; the install command and the probes judge; kept or back.
+//! * [`activate`]: the link is switched; the install command and the probes judge; kept or back.
 //! * [`recover`]: at the start of a run, what a crash cut short is judged again or taken back, and leftovers go.
 //!
 //! Going back puts the link back and, for a program with an install command, runs the former release's install
@@ -44,11 +44,11 @@ pub(crate) enum Judged {
     /// The release is kept; a problem of the after hook, if it had one.
     Kept(Option<String>),
     /// The client went back to the release before.
-    WentBack(String),
+    Reverted(String),
 }
 
 /// Makes a placed release the current one and judges it.
-pub(crate) async fn put_in_force(
+pub(crate) async fn activate(
     class: Class,
     name: &str,
     slot: &Slot,
@@ -66,7 +66,7 @@ async fn judge(class: Class, name: &str, slot: &Slot, trial: &Trial, hooks: &Hoo
     let at = || Error::file("judging in", slot.folder());
     let Some(record) = slot.record(&trial.release).map_err(at())? else {
         slot.go_back(trial).map_err(at())?;
-        return Ok(Judged::WentBack("its record cannot be read".to_owned()));
+        return Ok(Judged::Reverted("its record cannot be read".to_owned()));
     };
     let folder = slot.release_folder(&trial.release);
     let variables = variables(class, name, slot, &record, &folder, trial.previous.as_deref());
@@ -83,7 +83,7 @@ async fn judge(class: Class, name: &str, slot: &Slot, trial: &Trial, hooks: &Hoo
         let ended = command::run(&words, &folder, &variables, limit).await;
         if !ended.succeeded() {
             let undone = go_back(class, name, slot, trial, hooks).await?;
-            return Ok(Judged::WentBack(format!("its {what} {ended}{undone}")));
+            return Ok(Judged::Reverted(format!("its {what} {ended}{undone}")));
         }
     }
     slot.keep(trial).map_err(at())?;
@@ -187,15 +187,15 @@ async fn recover_trial(
         }
         Resume::GoBack => {
             let undone = go_back(class, name, slot, &trial, &hooks).await?;
-            Judged::WentBack(format!("judging it was cut short {} times{undone}", trial.starts))
+            Judged::Reverted(format!("judging it was cut short {} times{undone}", trial.starts))
         }
     };
     match (judged, record) {
         (Judged::Kept(_), _) => {
             session.warnings.push(format!("{name}: a release put in place before a crash was kept"))
         }
-        (Judged::WentBack(why), Some(record)) => remember(session, class, name, &record, &why),
-        (Judged::WentBack(_), None) => {}
+        (Judged::Reverted(why), Some(record)) => remember(session, class, name, &record, &why),
+        (Judged::Reverted(_), None) => {}
     }
     Ok(())
 }

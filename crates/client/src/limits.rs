@@ -90,13 +90,13 @@ pub const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
 /// Share of the poll interval, in percent, by which a poll comes earlier or later, so that a site's clients spread.
 pub const POLL_JITTER_PERCENT: u64 = 10;
 
-/// Memory that decoding an increment may take, in bytes: with the program itself an update stays under 64 MiB. One that
+/// Memory that decoding a delta may take, in bytes: with the program itself an update stays under 64 MiB. One that
 /// needs more is passed over, and another way or the full body taken.
-pub const INCREMENT_MEMORY_MAX: u64 = 56 * 1024 * 1024;
+pub const DELTA_MEMORY_MAX: u64 = 56 * 1024 * 1024;
 
-/// How often ways by increments are looked for anew, where sources do not give them or they come to nothing, before the
+/// How often ways by deltas are looked for anew, where sources do not give them or they come to nothing, before the
 /// full bodies are taken: what is broken in three ways is broken.
-pub const INCREMENT_ROUNDS_MAX: u32 = 3;
+pub const DELTA_ROUNDS_MAX: u32 = 3;
 
 /// Free space that an install leaves on the disk, in bytes, for the endpoint's own needs.
 pub const FREE_BYTES_MIN: u64 = 16 * 1024 * 1024;

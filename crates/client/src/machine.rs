@@ -14,9 +14,11 @@ use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use headwater_api::report::{ClassOutcome, ClassResult, Reason};
-use headwater_repo::{Digest, FileEntry, Increment, IncrementFormat, ReleaseList, Sequence, Step, Way, Ways};
+use headwater_repo::{
+    Delta, DeltaFormat, DeltaPath, DeltaPaths, Digest, FileEntry, ReleaseList, Sequence, Step,
+};
 
-use crate::limits::{INCREMENT_MEMORY_MAX, POLL_JITTER_PERCENT, SELF_STARTS_MAX, TRIAL_STARTS_MAX};
+use crate::limits::{DELTA_MEMORY_MAX, POLL_JITTER_PERCENT, SELF_STARTS_MAX, TRIAL_STARTS_MAX};
 
 /// What is known of one name when a source offers it.
 #[derive(Debug, Clone, Copy)]
@@ -86,22 +88,22 @@ pub fn decide_document(have: Option<Sequence>, offered: Sequence, failed_before:
     }
 }
 
-/// The increments that make a missing file for fewer bytes than its body; none: the body is the cheapest.
+/// The deltas that make a missing file for fewer bytes than its body; none: the body is the cheapest.
 ///
 /// `at_hand`: files on this endpoint, of whatever release or name. `stored`: blobs that were fetched before, which cost
-/// nothing any more (P10). `refused`: increments that no source gave or that came to nothing.
+/// nothing any more (P10). `refused`: deltas that no source gave or that came to nothing.
 pub fn way_to(
     file: &FileEntry,
-    ways: &Ways<'_>,
+    ways: &DeltaPaths<'_>,
     at_hand: &dyn Fn(&Digest) -> bool,
     stored: &dyn Fn(&Digest) -> bool,
     refused: &HashSet<Digest>,
-) -> Option<Way> {
-    let price = |increment: &Increment| {
-        let usable = increment.format == IncrementFormat::Headwater1
-            && increment.memory <= INCREMENT_MEMORY_MAX
-            && !refused.contains(&increment.sha256);
-        usable.then(|| if stored(&increment.sha256) { 0 } else { increment.size })
+) -> Option<DeltaPath> {
+    let price = |delta: &Delta| {
+        let usable = delta.format == DeltaFormat::Headwater1
+            && delta.memory <= DELTA_MEMORY_MAX
+            && !refused.contains(&delta.sha256);
+        usable.then(|| if stored(&delta.sha256) { 0 } else { delta.size })
     };
     let full = if stored(&file.body.sha256) { 0 } else { file.body.size };
     ways.cheapest(&file.sha256, full, at_hand, &price)
@@ -136,7 +138,7 @@ pub struct NameOutcome {
 
 /// What a class came to, from what its names came to: the worst first.
 pub fn class_result(names: &[NameOutcome]) -> ClassResult {
-    [ClassResult::Failed, ClassResult::WentBack, ClassResult::Updated]
+    [ClassResult::Failed, ClassResult::Reverted, ClassResult::Updated]
         .into_iter()
         .find(|result| names.iter().any(|name| name.result == *result))
         .unwrap_or(ClassResult::Current)

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser as _};
 use headwater_client::arguments::{Arguments, Command, Common};
-use headwater_client::own_program::{self, Proof};
+use headwater_client::self_update::{self, Proof};
 use headwater_client::{
-    Config, ConfigError, End, Enrolled, Error, Onlooker, RunOptions, Trigger, narrate, os,
+    Config, ConfigError, End, Enrolled, Error, ProgressSink, RunOptions, Trigger, narrate, os,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
         Command::Status(common) => status(&common),
         Command::Completions { shell } => {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Arguments::command(), own_program::NAME, &mut script);
+            clap_complete::generate(shell, &mut Arguments::command(), self_update::NAME, &mut script);
             say(&String::from_utf8_lossy(&script)).map(|()| 0)
         }
         Command::Trial { common, proof, word } => trial(&common, &proof, &word),
@@ -73,8 +73,8 @@ fn usage(told: &clap::Error) -> ExitCode {
 
 fn daemon(common: &Common) -> anyhow::Result<u8> {
     let config = common.config()?;
-    if std::env::var_os(own_program::LAUNCHED).is_none() {
-        match own_program::choose(&config.data) {
+    if std::env::var_os(self_update::LAUNCHED).is_none() {
+        match self_update::choose(&config.data) {
             Ok(Some(program)) => become_program(&program),
             Ok(None) => {}
             // On a full disk, say: an update agent still has something to serve.
@@ -100,7 +100,7 @@ fn daemon(common: &Common) -> anyhow::Result<u8> {
 /// Returns only if it could not be done: then this program goes on.
 fn become_program(program: &std::path::Path) {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
-    let error = os::exec(program, &arguments, (own_program::LAUNCHED, "1"));
+    let error = os::exec(program, &arguments, (self_update::LAUNCHED, "1"));
     tracing::error!(program = %program.display(), %error, "the newer headwater-client could not be started");
 }
 
@@ -137,9 +137,13 @@ fn enrol(bundle: std::path::PathBuf, new_key: bool, common: &Common) -> anyhow::
 
 fn update(common: &Common, retry_failed: bool) -> anyhow::Result<u8> {
     let config = common.config()?;
-    let onlooker =
-        if common.json || !std::io::stderr().is_terminal() { Onlooker::default() } else { progress_bar() };
-    let options = RunOptions { trigger: Trigger::Person, retry_failed, onlooker, ..RunOptions::default() };
+    let progress_sink = if common.json || !std::io::stderr().is_terminal() {
+        ProgressSink::default()
+    } else {
+        progress_bar()
+    };
+    let options =
+        RunOptions { trigger: Trigger::Person, retry_failed, progress_sink, ..RunOptions::default() };
     let run = async {
         let stopped = os::stop_signal().context("listening for the word to stop")?;
         tokio::select! {
@@ -170,12 +174,12 @@ fn update(common: &Common, retry_failed: bool) -> anyhow::Result<u8> {
 }
 
 /// A bar on stderr over the bytes of what is fetched just now.
-fn progress_bar() -> Onlooker {
+fn progress_bar() -> ProgressSink {
     let style =
         ProgressStyle::with_template("{msg} [{bar:30}] {bytes}/{total_bytes} ({bytes_per_sec}, {eta} left)")
             .expect("the template is a valid one");
     let bar = ProgressBar::no_length().with_style(style.progress_chars("=> "));
-    Onlooker::new(move |what, progress| {
+    ProgressSink::new(move |what, progress| {
         if progress.bytes_done >= progress.bytes_total {
             bar.finish_and_clear();
             return;

@@ -21,7 +21,7 @@ pub fn report(report: &Report) -> String {
         let _ = writeln!(out, "\n{}: {}{from}", class.class, result(class.result));
         let _ = writeln!(out, "  {}", class.message);
         if class.spared_bytes > 0 {
-            let _ = writeln!(out, "  increments spared {}", bytes(class.spared_bytes));
+            let _ = writeln!(out, "  deltas spared {}", bytes(class.spared_bytes));
         }
         for attempt in report.attempts.iter().filter(|attempt| attempt.class == class.class) {
             let _ = writeln!(out, "  - {}", told(attempt));
@@ -140,7 +140,7 @@ pub fn bytes(count: u64) -> String {
 /// The exit code that a run's report calls for: 0 current, 1 failed or without any source, 3 partly failed: a class, or holding it
 /// for others.
 pub fn exit_code(report: &Report) -> u8 {
-    let failed = |result| matches!(result, ClassResult::Failed | ClassResult::WentBack);
+    let failed = |result| matches!(result, ClassResult::Failed | ClassResult::Reverted);
     let good = |result| matches!(result, ClassResult::Updated | ClassResult::Current);
     // A class may be meant to have no source; a client without any is not up to date.
     if !report.classes.iter().any(|class| good(class.result)) {
@@ -196,7 +196,7 @@ fn result(result: ClassResult) -> &'static str {
         ClassResult::Updated => "updated",
         ClassResult::Current => "current",
         ClassResult::Failed => "failed",
-        ClassResult::WentBack => "went back",
+        ClassResult::Reverted => "went back",
         ClassResult::NoSource => "no source",
     }
 }

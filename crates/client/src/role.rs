@@ -12,7 +12,7 @@ use headwater_policy::Class;
 use crate::assemble::installed_files;
 use crate::classes::Verified;
 use crate::config::Config;
-use crate::error::{Error, said};
+use crate::error::Error;
 use crate::folder::DataFolder;
 use crate::in_force::InForce;
 use crate::limits::POLL_INTERVAL_DEFAULT;
@@ -20,6 +20,7 @@ use crate::member::{Believed, Member};
 use crate::session::Session;
 use crate::state::State;
 use crate::{bundle, os};
+use headwater_repo::error_chain;
 
 /// Holds a class for others, if this client shares it.
 pub(crate) async fn hold(session: &mut Session, verified: &Verified<'_>) {
@@ -39,13 +40,13 @@ pub(crate) async fn hold(session: &mut Session, verified: &Verified<'_>) {
         quota_bytes: quota_bytes(session),
         free_bytes: os::free_bytes(session.folder.root()).unwrap_or(u64::MAX),
     };
-    let onlooker = session.options.onlooker.clone();
+    let progress_sink = session.options.progress_sink.clone();
     let what = format!("{class} for others");
-    match hold_class(&request, &move |progress| onlooker.tell(&what, progress)).await {
+    match hold_class(&request, &move |progress| progress_sink.tell(&what, progress)).await {
         Ok(holding) => tell(session, class, holding),
         Err(error) => {
             tracing::warn!(%class, %error, "the class cannot be held for others now");
-            report(session).problems.insert(class.to_string(), said(&error));
+            report(session).problems.insert(class.to_string(), error_chain(&error));
         }
     }
 }
@@ -58,11 +59,11 @@ fn tell(session: &mut Session, class: Class, holding: Holding) {
             holding.damaged
         ));
     }
-    if holding.increments_left_out > 0 {
+    if holding.deltas_left_out > 0 {
         let told = format!(
-            "{} increments are not held: they do not fit, or no source gave them; clients get them from their next source \
+            "{} deltas are not held: they do not fit, or no source gave them; clients get them from their next source \
              (update_agent_quota_mib and the free disk space say what fits)",
-            holding.increments_left_out
+            holding.deltas_left_out
         );
         report(session).problems.insert(class.to_string(), told);
     }

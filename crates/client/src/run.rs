@@ -12,18 +12,19 @@ use headwater_policy::Class;
 
 use crate::classes::run_class;
 use crate::config::Config;
-use crate::error::{Error, said};
+use crate::error::Error;
 use crate::folder::DataFolder;
 use crate::install::recover;
 use crate::member::Believed;
-use crate::onlooker::Onlooker;
 use crate::os::{self, Lock, Locked};
+use crate::progress_sink::ProgressSink;
 use crate::server::{Server, clock_warning};
 use crate::session::Session;
 use crate::spool::Spool;
 use crate::sweep::sweep;
 use crate::way::Way;
 use crate::{domain_keys, enrol, role};
+use headwater_repo::error_chain;
 
 /// Who asked for a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,7 +47,7 @@ pub struct RunOptions {
     /// and reports nothing, and does not update the program itself.
     pub self_trial: bool,
     /// Who is told how far it has come.
-    pub onlooker: Onlooker,
+    pub progress_sink: ProgressSink,
 }
 
 /// A completed run.
@@ -130,7 +131,7 @@ async fn run_classes(session: &mut Session) -> Result<(), Error> {
                     class: class.to_string(),
                     result: ClassResult::Failed,
                     source: None,
-                    message: said(&error),
+                    message: error_chain(&error),
                     spared_bytes: 0,
                 });
                 return Err(error);
@@ -220,7 +221,7 @@ async fn say(session: &mut Session, message: &CheckIn) -> Result<Option<(CheckIn
 
 fn report(session: &mut Session, begun: Instant, ended: Option<&Error>) -> Result<Report, Error> {
     if let Some(error) = ended {
-        session.warnings.push(said(error));
+        session.warnings.push(error_chain(error));
     }
     Ok(Report {
         format: FORMAT,

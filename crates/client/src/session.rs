@@ -44,7 +44,7 @@ pub(crate) struct Session {
     pub warnings: Vec<String>,
     /// What was done of a class before its sources gave out and the walk went on elsewhere.
     pub carried: Vec<crate::machine::NameOutcome>,
-    /// What increments spared the class that is run, in bytes, and what was wrong with some.
+    /// What deltas spared the class that is run, in bytes, and what was wrong with some.
     pub spared_bytes: u64,
     pub troubles: Vec<String>,
     pub update_agent: Option<headwater_api::report::UpdateAgentReport>,

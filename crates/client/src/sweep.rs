@@ -4,7 +4,7 @@
 //! date keeps no bodies. Kept are
 //!
 //! * the targets that the last verified metadata names (lists, manifests, settings): small, and read by every run;
-//! * the bodies and increments of a release still to be installed: what was fetched of it is not fetched again (P10);
+//! * the bodies and deltas of a release still to be installed: what was fetched of it is not fetched again (P10);
 //! * those that an update agent has still to put on its shelf (U4).
 //!
 //! Every repository is looked at for itself: a class that always fails must not fill the disk with what the others
@@ -18,11 +18,12 @@ use headwater_policy::Class;
 use headwater_repo::{Digest, Manifest, ReleaseList, TargetDescription, Trusted, layout};
 
 use crate::content::Offer;
-use crate::error::{Error, said};
+use crate::error::Error;
 use crate::folder::{DataFolder, Owner};
 use crate::machine::Decision;
 use crate::os;
 use crate::session::{Session, store_error};
+use headwater_repo::error_chain;
 
 /// Removes from the store what nobody will ask for. Trouble with it is told and stops nothing. A trial run leaves the
 /// store alone: it is the one of the run that made the trial, which is not over.
@@ -30,12 +31,12 @@ pub(crate) fn sweep(session: &mut Session) {
     if !session.options.self_trial
         && let Err(error) = collect(session)
     {
-        session.warnings.push(format!("the store could not be swept: {}", said(&error)));
+        session.warnings.push(format!("the store could not be swept: {}", error_chain(&error)));
     }
     if !session.options.self_trial
         && let Err(error) = remove_secrets(&session.folder)
     {
-        session.warnings.push(format!("what a crash left could not be removed: {}", said(&error)));
+        session.warnings.push(format!("what a crash left could not be removed: {}", error_chain(&error)));
     }
 }
 
@@ -91,7 +92,7 @@ fn keep(
         let (decision, _) = offer.decide(session, owner, class)?;
         let to_install = matches!(decision, Decision::Install | Decision::RollBack { .. });
         let bodies = manifest.files.iter().map(|file| file.body.sha256);
-        let blobs = bodies.chain(manifest.increments().map(|increment| increment.sha256));
+        let blobs = bodies.chain(manifest.deltas().map(|delta| delta.sha256));
         kept.extend(blobs.filter(|blob| to_install || (shares && !shelf.has(class, &layout::blob(blob)))));
     }
     Ok(())

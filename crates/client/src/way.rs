@@ -1,4 +1,4 @@
-//! Ways to the server: straight, and by update agents that carry what a client says (U5).
+//! DeltaPaths to the server: straight, and by update agents that carry what a client says (U5).
 
 use std::time::Duration;
 
@@ -7,8 +7,9 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use serde::Deserialize;
 
-use crate::error::{Error, said};
+use crate::error::Error;
 use crate::limits::{ANSWER_BYTES_MAX, CARRIERS_MAX};
+use headwater_repo::error_chain;
 
 /// One way to the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +70,7 @@ impl Way {
         body: Vec<u8>,
         wait: Duration,
     ) -> Result<Vec<u8>, Unsaid> {
-        let lost = |error: reqwest::Error| Unsaid::Lost(said(&error));
+        let lost = |error: reqwest::Error| Unsaid::Lost(error_chain(&error));
         let url = format!("{}/client/v1/{what}", self.base);
         let asked = http.post(url).timeout(wait).header(CONTENT_TYPE, "application/json").body(body).send();
         let mut response = asked.await.map_err(lost)?;

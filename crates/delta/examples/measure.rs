@@ -1,12 +1,12 @@
-//! Measures increments: `measure FROM TO [FROM TO]…` prints bytes, and the CPU seconds of both directions, verified; with
+//! Measures deltas: `measure FROM TO [FROM TO]…` prints bytes, and the CPU seconds of both directions, verified; with
 //! `REPEAT=n` in the environment also those of n more decodings.
 
 #![expect(clippy::disallowed_methods, reason = "a tool that reads files and what the kernel counts")]
 
 use std::io::Cursor;
 
-use headwater_delta::limits::INCREMENT_MEMORY_MAX;
-use headwater_delta::{Decoded, IncrementOptions, Uncontrolled, decode_increment, encode_increment};
+use headwater_delta::limits::DELTA_MEMORY_MAX;
+use headwater_delta::{Decoded, DeltaOptions, Uncontrolled, decode_delta, encode_delta};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -14,7 +14,7 @@ fn main() {
         let base = std::fs::read(&pair[0]).expect("readable");
         let new = std::fs::read(&pair[1]).expect("readable");
         let start = cpu_seconds();
-        let made = encode_increment(&base, &new, &IncrementOptions::beside(u64::MAX), &Uncontrolled)
+        let made = encode_delta(&base, &new, &DeltaOptions::beside(u64::MAX), &Uncontrolled)
             .expect("encodes")
             .expect("is smaller");
         let encoding = cpu_seconds() - start;
@@ -22,23 +22,23 @@ fn main() {
         let file = Decoded { sha256: digest.as_ref().try_into().expect("32 bytes"), size: new.len() as u64 };
         let start = cpu_seconds();
         let mut out = Vec::new();
-        let decoded = decode_increment(
+        let decoded = decode_delta(
             &mut Cursor::new(&made.bytes),
             &made.body,
             &base[..],
             &file,
-            INCREMENT_MEMORY_MAX,
+            DELTA_MEMORY_MAX,
             &mut out,
         );
         let decoding = cpu_seconds() - start;
         for _ in 0..std::env::var("REPEAT").map_or(0, |n| n.parse().unwrap_or(0)) {
             let start = cpu_seconds();
-            let _ = decode_increment(
+            let _ = decode_delta(
                 &mut Cursor::new(&made.bytes),
                 &made.body,
                 &base[..],
                 &file,
-                INCREMENT_MEMORY_MAX,
+                DELTA_MEMORY_MAX,
                 &mut std::io::sink(),
             );
             println!("again {:.2}", cpu_seconds() - start);

@@ -20,19 +20,19 @@ pub const MEMORY_OVERHEAD: u64 = 1024 * 1024;
 /// Bytes of file handled at a time.
 pub const CHUNK: usize = 128 * 1024;
 
-/// Longest file that an increment is made from or to, in bytes (1 GiB): above, only the full body exists. Positions
+/// Longest file that a delta is made from or to, in bytes (1 GiB): above, only the full body exists. Positions
 /// in a file fit in 32 bits by this. A decoder refuses longer ones, too.
-pub const INCREMENT_FILE_MAX: u64 = 1 << 30;
+pub const DELTA_FILE_MAX: u64 = 1 << 30;
 
-/// Most memory an increment may ask of a decoder, in bytes (56 MiB): with the program itself a client stays
+/// Most memory a delta may ask of a decoder, in bytes (56 MiB): with the program itself a client stays
 /// under 64 MiB.
-pub const INCREMENT_MEMORY_MAX: u64 = 56 * 1024 * 1024;
+pub const DELTA_MEMORY_MAX: u64 = 56 * 1024 * 1024;
 
-/// Unit in which an increment states the memory its decoder takes, in bytes (256 KiB).
+/// Unit in which a delta states the memory its decoder takes, in bytes (256 KiB).
 pub const MEMORY_UNIT: u64 = 256 * 1024;
 
-/// Bytes that any decoder of increments takes: pages of the base, history, the smaller models, buffers.
-pub const INCREMENT_MEMORY_FIXED: u64 = 16 * 1024 * 1024;
+/// Bytes that any decoder of deltas takes: pages of the base, history, the smaller models, buffers.
+pub const DELTA_MEMORY_FIXED: u64 = 16 * 1024 * 1024;
 
 /// Bytes of a base that a decoder reads at once.
 pub const PAGE: usize = 4 * 1024;
@@ -96,7 +96,7 @@ pub const FIELDS_MAX: usize = 2_500_000;
 /// Bytes that a decoder takes for each.
 pub const FIELD_MEMORY: usize = 8;
 
-/// Copies that an increment has at most that tells them before all else.
+/// Copies that a delta has at most that tells them before all else.
 pub const OPS_MAX: usize = 400_000;
 
 /// Bytes that a decoder takes for each: the copy, and the way of addresses through it, twice while it is found; before

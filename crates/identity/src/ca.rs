@@ -24,7 +24,7 @@ use crate::limits::{
 };
 use crate::secret::SecretText;
 
-/// The CA of a fleet: its key and its own certificate. It cannot be printed; [`Self::to_pem`] is the only way out.
+/// The CA of a fleet: its key and its own certificate. It cannot be printed; [`Self::to_pem`] is the only hint.
 pub struct FleetCa {
     key: SecretKey,
     certificate: CaCertificate,

@@ -18,7 +18,7 @@ use crate::secret::SecretText;
 
 const KEY_WANTED: &str = "the key of a domain's settings (32 bytes in base64)";
 
-/// A random key of 256 bits. It cannot be printed; [`Self::to_text`] is the only way out.
+/// A random key of 256 bits. It cannot be printed; [`Self::to_text`] is the only hint.
 #[derive(Clone)]
 pub struct DomainKey(Zeroizing<[u8; 32]>);
 

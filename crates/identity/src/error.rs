@@ -56,7 +56,7 @@ pub enum IdentityError {
 /// A statement or answer that is not believed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Disbelief {
+pub enum StatementVerifyError {
     /// A format of a later program.
     #[error("it has format {0}; this program reads format 1")]
     Format(u32),

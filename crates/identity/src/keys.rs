@@ -29,7 +29,7 @@ const SPKI_PREFIX: [u8; 26] = [
 ];
 const SPKI_LENGTH: usize = SPKI_PREFIX.len() + 65;
 
-/// An ECDSA P-256 private key. It cannot be printed; [`Self::to_pem`] is the only way out.
+/// An ECDSA P-256 private key. It cannot be printed; [`Self::to_pem`] is the only hint.
 pub struct SecretKey(rcgen::KeyPair);
 
 /// A client's key: made on the endpoint, never leaves it (I3).

@@ -24,7 +24,7 @@ mod token;
 pub use ca::{FleetCa, ServedName};
 pub use certificate::{CaCertificate, Chain, Peer, is_issued_by};
 pub use domain_key::{DomainKey, DomainKeyId, SealedSettings};
-pub use error::{Disbelief, IdentityError};
+pub use error::{IdentityError, StatementVerifyError};
 pub use keys::{AnswerKey, ClientKey, KeyFingerprint, PublicKey, SecretKey, ServerKey, SigningRequest};
 pub use seal::{Purpose, SealKey, SealPublicKey, Sealed};
 pub use secret::{SecretBytes, SecretText};

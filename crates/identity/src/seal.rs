@@ -27,7 +27,7 @@ const PKCS8_PREFIX: [u8; 16] =
 const BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
 const END: &str = "-----END PRIVATE KEY-----";
 
-/// The key by which its owner opens what was sealed to it. It cannot be printed; [`Self::to_pem`] is the only way out.
+/// The key by which its owner opens what was sealed to it. It cannot be printed; [`Self::to_pem`] is the only hint.
 pub struct SealKey {
     secret: Zeroizing<[u8; 32]>,
     public: SealPublicKey,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// Secret text: a private key's file, an enrolment token. [`Self::expose`] is the only way out.
+/// Secret text: a private key's file, an enrolment token. [`Self::expose`] is the only hint.
 #[derive(Clone)]
 pub struct SecretText(Zeroizing<String>);
 
@@ -25,7 +25,7 @@ impl fmt::Debug for SecretText {
     }
 }
 
-/// Secret bytes: what was opened. [`Self::expose`] is the only way out.
+/// Secret bytes: what was opened. [`Self::expose`] is the only hint.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretBytes(Zeroizing<Vec<u8>>);
 

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use headwater_policy::ClientId;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Disbelief, IdentityError};
+use crate::error::{IdentityError, StatementVerifyError};
 use crate::keys::{AnswerKey, ClientKey, PublicKey};
 use crate::limits::{ANSWER_KEYS_FORMER_MAX, BODY_LENGTH_MAX};
 
@@ -104,13 +104,13 @@ impl Statement {
     ///
     /// # Errors
     ///
-    /// [`Disbelief`].
+    /// [`StatementVerifyError`].
     pub fn verify(
         self,
         client: &ClientId,
         key: &PublicKey,
         kind: Kind,
-    ) -> Result<VerifiedStatement, Disbelief> {
+    ) -> Result<VerifiedStatement, StatementVerifyError> {
         let envelope = self.0.verify(Maker::Client, client, std::slice::from_ref(key), kind)?;
         Ok(VerifiedStatement {
             client: client.clone(),
@@ -179,17 +179,17 @@ impl Answer {
     ///
     /// # Errors
     ///
-    /// [`Disbelief`].
+    /// [`StatementVerifyError`].
     pub fn verify(
         self,
         keys: &[PublicKey],
         client: &ClientId,
         kind: Kind,
         sequence: u64,
-    ) -> Result<VerifiedAnswer, Disbelief> {
+    ) -> Result<VerifiedAnswer, StatementVerifyError> {
         let envelope = self.0.verify(Maker::Server, client, keys, kind)?;
         if envelope.sequence != sequence {
-            return Err(Disbelief::Sequence { wanted: sequence, found: envelope.sequence });
+            return Err(StatementVerifyError::Sequence { wanted: sequence, found: envelope.sequence });
         }
         Ok(VerifiedAnswer { body: envelope.body })
     }
@@ -240,19 +240,19 @@ impl Envelope {
         client: &ClientId,
         keys: &[PublicKey],
         kind: Kind,
-    ) -> Result<Self, Disbelief> {
+    ) -> Result<Self, StatementVerifyError> {
         if self.format != FORMAT {
-            return Err(Disbelief::Format(self.format));
+            return Err(StatementVerifyError::Format(self.format));
         }
         if self.body.len() > BODY_LENGTH_MAX {
-            return Err(Disbelief::Oversized(BODY_LENGTH_MAX));
+            return Err(StatementVerifyError::Oversized(BODY_LENGTH_MAX));
         }
         if self.kind != kind {
-            return Err(Disbelief::Kind { wanted: kind, found: self.kind });
+            return Err(StatementVerifyError::Kind { wanted: kind, found: self.kind });
         }
         if self.client != client.as_str() {
             let found = self.client.chars().take(80).collect::<String>().escape_debug().to_string();
-            return Err(Disbelief::Client { wanted: client.clone(), found });
+            return Err(StatementVerifyError::Client { wanted: client.clone(), found });
         }
         let bytes = signed_bytes(maker, &self.client, kind, self.sequence, &self.body);
         let signatures =
@@ -261,7 +261,7 @@ impl Envelope {
             let signature = STANDARD.decode(text);
             signature.is_ok_and(|signature| keys.iter().any(|key| key.verifies(&bytes, &signature)))
         };
-        if signatures.into_iter().any(is_by_one) { Ok(self) } else { Err(Disbelief::Signature) }
+        if signatures.into_iter().any(is_by_one) { Ok(self) } else { Err(StatementVerifyError::Signature) }
     }
 }
 

@@ -18,7 +18,7 @@ impl ParseError {
 pub struct Problem {
     /// The entry of the source list it is about, from 1; none: it is not about an entry.
     pub entry: Option<u32>,
-    /// What is wrong, and the way out.
+    /// What is wrong, and the hint.
     pub message: String,
 }
 

@@ -155,3 +155,19 @@ pub enum WriteError {
     #[error("the release cannot be published")]
     Content(#[from] ContentError),
 }
+
+/// An error and its causes on one line, outermost first. A cause whose text the line already holds is left out.
+#[must_use]
+pub fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !line.contains(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+        source = cause.source();
+    }
+    line
+}

@@ -11,48 +11,49 @@
 //! clients. Fetching and keeping bytes is `depot`'s; choosing a source is `policy`'s.
 
 mod canonical;
-mod choice;
 mod delegations;
+mod delta_path;
+mod deltas;
 mod digest;
 mod document;
 mod draft;
 mod error;
 mod expiry;
-mod increments;
 mod keys;
 pub mod layout;
 pub mod limits;
 mod lineage;
 mod manifest;
 mod names;
+mod needed_deltas;
 mod paths;
 mod published;
 mod release_list;
 mod releases;
 mod root;
 pub mod sealed;
-mod supply;
+mod selection;
 mod trusted;
-mod ways;
 
-pub use choice::{Edge, Past, choose};
 pub use delegations::{DelegatedRole, Lookup};
+pub use delta_path::{DeltaPath, DeltaPaths, Hop};
+pub use deltas::{Delta, DeltaFormat, Intermediate};
 pub use digest::{Digest, DigestError, Hasher};
 pub use draft::{Draft, File, Signed, Unsigned};
-pub use error::{ContentError, NameError, VerifyError, WriteError};
+pub use error::{ContentError, NameError, VerifyError, WriteError, error_chain};
 pub use expiry::Expiry;
-pub use increments::{Increment, IncrementFormat, Intermediate};
 pub use keys::{KeyError, KeyId, KeyRing, PublicKey, SecretKey, SecretPem};
 pub use manifest::{Body, BodyFormat, FileEntry, Hook, Manifest};
 pub use names::{ComponentName, Role, Sequence, TargetName, VersionText};
+pub use needed_deltas::{
+    DeltaPlan, Earlier, Inventory, InventoryItem, Makeable, MissingDelta, NeededDeltas, STORAGE_PERCENT,
+    expected_ages, needed_deltas,
+};
 pub use paths::FilePath;
 pub use published::Published;
 pub use release_list::{Release, ReleaseList, Step};
 pub use releases::{remove_releases, roll_back, stage_release};
 pub use root::{RootDraft, SignedRoot, UnsignedRoot};
 pub use sealed::{Cost, Passphrase};
-pub use supply::{
-    Assortment, Earlier, Lacking, Makeable, STORAGE_PERCENT, Stock, Stocked, Supply, expected_ages, supply,
-};
+pub use selection::{Edge, Past, choose};
 pub use trusted::{Received, TargetDescription, Trusted, Wanted};
-pub use ways::{Hop, Way, Ways};

@@ -32,19 +32,19 @@ pub const VERSION_TEXT_LENGTH_MAX: usize = 128;
 /// The highest sequence and metadata version: integers up to here survive every JSON reader (2^53 - 1).
 pub const NUMBER_MAX: u64 = 9_007_199_254_740_991;
 
-/// Releases that a release list keeps: the current one and the 14 before it, which get increments (C1).
+/// Releases that a release list keeps: the current one and the 14 before it, which get deltas (C1).
 pub const RELEASES_MAX: usize = 15;
-/// Increments to one file: one from each of the 14 releases before, twice over, and some taken from a vendor.
-pub const INCREMENTS_OF_FILE_MAX: usize = 64;
+/// Deltas to one file: one from each of the 14 releases before, twice over, and some taken from a vendor.
+pub const DELTAS_OF_FILE_MAX: usize = 64;
 /// Files of earlier releases that one manifest names as steps: as many as a release has files.
 pub const INTERMEDIATES_MAX: usize = 100_000;
-/// Bytes of the word that names an increment's format.
-pub const INCREMENT_FORMAT_LENGTH_MAX: usize = 32;
-/// Partial choices of increments that are looked at for one file. 14 releases with three ways each are done in a few
+/// Bytes of the word that names a delta's format.
+pub const DELTA_FORMAT_LENGTH_MAX: usize = 32;
+/// Partial choices of deltas that are looked at for one file. 14 releases with three ways each are done in a few
 /// hundred where the budget is wide, in some ten thousand where it is tight; the best one found so far is taken then.
 pub const CHOICES_MAX: u32 = 200_000;
-/// Bytes that naming an increment costs every client, whether it uses it or not: the length of its entry in a manifest.
-pub const INCREMENT_NAMED_BYTES: u64 = 250;
+/// Bytes that naming a delta costs every client, whether it uses it or not: the length of its entry in a manifest.
+pub const DELTA_NAMED_BYTES: u64 = 250;
 /// Files of one release: more belongs in an archive.
 pub const FILES_MAX: usize = 100_000;
 /// Bytes of one file of a release, unpacked: 1 TiB, so that sums of [`FILES_MAX`] files cannot overflow.

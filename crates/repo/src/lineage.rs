@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::digest::Digest;
 use crate::manifest::{FileEntry, Manifest};
-use crate::supply::Earlier;
+use crate::needed_deltas::Earlier;
 
 /// A file of the past.
 #[derive(Debug, Clone, Copy)]
@@ -15,7 +15,7 @@ pub struct Node {
     pub weight: u64,
 }
 
-/// What a file was: the newest first, each once. Releases that have the file as it is, wherever, need no increment.
+/// What a file was: the newest first, each once. Releases that have the file as it is, wherever, need no delta.
 pub fn nodes(file: &FileEntry, earlier: &[Earlier<'_>], lineages: &[Lineage<'_>]) -> Vec<Node> {
     let mut nodes: Vec<Node> = Vec::new();
     for (earlier, lineage) in earlier.iter().zip(lineages) {

@@ -4,9 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::deltas::{self, Delta, Intermediate, intermediates_problem};
 use crate::digest::Digest;
 use crate::error::ContentError;
-use crate::increments::{self, Increment, Intermediate, intermediates_problem};
 use crate::limits::{
     COMMAND_TIMEOUT_SECONDS_MAX, COMMAND_WORD_LENGTH_MAX, COMMAND_WORDS_MAX, DECODER_MEMORY_MAX,
     FILE_SIZE_MAX, FILES_MAX, TARGET_LENGTH_MAX,
@@ -14,9 +14,9 @@ use crate::limits::{
 use crate::names::{ComponentName, Sequence, VersionText};
 use crate::paths::{FilePath, conflict};
 
-/// The newest format that this program reads. Manifests with increments are written in it.
+/// The newest format that this program reads. Manifests with deltas are written in it.
 pub const FORMAT: u64 = 2;
-/// The format of manifests without increments, as before there were any.
+/// The format of manifests without deltas, as before there were any.
 const FORMAT_PLAIN: u64 = 1;
 const WHAT: &str = "release manifest";
 /// Permission bits that a file of a release may have: no set-user-id, no set-group-id, no sticky bit.
@@ -57,7 +57,7 @@ pub struct FileEntry {
     pub body: Body,
     /// What else it can be made of; the one that most clients are expected to use first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub increments: Vec<Increment>,
+    pub deltas: Vec<Delta>,
 }
 
 /// A blob that holds one file, packed.
@@ -120,8 +120,8 @@ impl Manifest {
         let raw: RawManifest = serde_json::from_slice(bytes).map_err(|error| unparsable(WHAT, &error))?;
         let RawManifest { format, component, sequence, version, files, install, probe, intermediates } = raw;
         let manifest = Self { component, sequence, version, files, install, probe, intermediates };
-        if format == FORMAT_PLAIN && manifest.has_increments() {
-            return Err(invalid(format!("format {FORMAT_PLAIN} has no increments")));
+        if format == FORMAT_PLAIN && manifest.has_deltas() {
+            return Err(invalid(format!("format {FORMAT_PLAIN} has no deltas")));
         }
         manifest.check()?;
         Ok(manifest)
@@ -136,7 +136,7 @@ impl Manifest {
         let mut sorted = self.clone();
         sorted.files.sort_by(|a, b| a.path.cmp(&b.path));
         sorted.check()?;
-        let format = if sorted.has_increments() { FORMAT } else { FORMAT_PLAIN };
+        let format = if sorted.has_deltas() { FORMAT } else { FORMAT_PLAIN };
         let Self { component, sequence, version, files, install, probe, intermediates } = sorted;
         let raw = RawManifest { format, component, sequence, version, files, install, probe, intermediates };
         let bytes = serde_json::to_vec(&raw).expect("manifests are plain JSON");
@@ -146,23 +146,23 @@ impl Manifest {
         Ok(bytes)
     }
 
-    /// Whether it names any increment.
-    pub fn has_increments(&self) -> bool {
-        !self.intermediates.is_empty() || self.files.iter().any(|file| !file.increments.is_empty())
+    /// Whether it names any delta.
+    pub fn has_deltas(&self) -> bool {
+        !self.intermediates.is_empty() || self.files.iter().any(|file| !file.deltas.is_empty())
     }
 
-    /// The same release without increments: what a client without any file of it needs to know.
+    /// The same release without deltas: what a client without any file of it needs to know.
     #[must_use]
-    pub fn without_increments(&self) -> Self {
+    pub fn without_deltas(&self) -> Self {
         let mut plain = self.clone();
         plain.intermediates.clear();
-        plain.files.iter_mut().for_each(|file| file.increments.clear());
+        plain.files.iter_mut().for_each(|file| file.deltas.clear());
         plain
     }
 
-    /// What the release is, however it is had: manifests that differ in their increments or bodies only have the same.
+    /// What the release is, however it is had: manifests that differ in their deltas or bodies only have the same.
     pub fn identity(&self) -> Digest {
-        let mut bare = self.without_increments();
+        let mut bare = self.without_deltas();
         bare.files.sort_by(|a, b| a.path.cmp(&b.path));
         let Self { component, sequence, version, files, install, probe, intermediates: _ } = &bare;
         let files: Vec<_> =
@@ -171,10 +171,10 @@ impl Manifest {
         Digest::of(&serde_json::to_vec(&told).expect("manifests are plain JSON"))
     }
 
-    /// Every blob of an increment that it names, with the size; the ones that most clients are expected to use first.
-    pub fn increments(&self) -> impl Iterator<Item = &Increment> {
-        let direct = self.files.iter().flat_map(|file| &file.increments);
-        direct.chain(self.intermediates.iter().flat_map(|file| &file.increments))
+    /// Every blob of a delta that it names, with the size; the ones that most clients are expected to use first.
+    pub fn deltas(&self) -> impl Iterator<Item = &Delta> {
+        let direct = self.files.iter().flat_map(|file| &file.deltas);
+        direct.chain(self.intermediates.iter().flat_map(|file| &file.deltas))
     }
 
     /// Bytes of all files, unpacked.
@@ -231,7 +231,7 @@ impl FileEntry {
         } else if self.body.memory > DECODER_MEMORY_MAX {
             let memory = self.body.memory;
             format!("unpacking it takes {memory} bytes of memory; {DECODER_MEMORY_MAX} are allowed")
-        } else if let Some(reason) = increments::problem(&self.sha256, &self.increments) {
+        } else if let Some(reason) = deltas::problem(&self.sha256, &self.deltas) {
             reason
         } else {
             return Ok(());

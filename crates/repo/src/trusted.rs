@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use sigstore_tuf::{Error, Metadata, Role as _, Snapshot, TrustedMetadataSet};
 
 use crate::digest::Digest;
-use crate::error::VerifyError;
+use crate::error::{VerifyError, error_chain};
 use crate::layout;
 use crate::limits::{ROOT_LENGTH_MAX, SNAPSHOT_LENGTH_MAX, TARGETS_LENGTH_MAX, TIMESTAMP_LENGTH_MAX};
 use crate::names::{Role, TargetName};
@@ -449,13 +449,6 @@ pub(crate) fn verify_error(role: &str, error: Error) -> VerifyError {
         | Error::UnsupportedScheme { .. }
         | Error::UnknownRole(_)
         | Error::Crypto(_)) => VerifyError::WrongSignature { role, reason: error.to_string() },
-        error => VerifyError::Unparsable { role, reason: chain(&error) },
-    }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {}", chain(source)),
-        None => error.to_string(),
+        error => VerifyError::Unparsable { role, reason: error_chain(&error) },
     }
 }

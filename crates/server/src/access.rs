@@ -71,7 +71,7 @@ pub enum Actor {
     /// The server itself: first start, jobs.
     Server,
     /// Nobody who is known.
-    Stranger,
+    Anonymous,
 }
 
 impl fmt::Display for Actor {
@@ -83,7 +83,7 @@ impl fmt::Display for Actor {
             Self::Local(uid) => write!(f, "local:{uid}"),
             Self::Client(id) => write!(f, "client:{id}"),
             Self::Server => f.write_str("server"),
-            Self::Stranger => f.write_str("stranger"),
+            Self::Anonymous => f.write_str("anonymous"),
         }
     }
 }
@@ -137,7 +137,7 @@ impl SignedIn {
 /// Who does something, from where and when: what every use case that changes anything is given, and what every
 /// record of the audit log begins with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct By {
+pub struct Caller {
     /// Who.
     pub actor: Actor,
     /// What they may.
@@ -148,7 +148,7 @@ pub struct By {
     pub now: Timestamp,
 }
 
-impl By {
+impl Caller {
     /// The server itself.
     #[must_use]
     pub fn server(now: Timestamp) -> Self {
@@ -162,7 +162,7 @@ impl By {
     }
 
     /// The record that this was done: an action such as `domain.add`, and what it was done to.
-    pub fn did(&self, action: &'static str, subject: impl fmt::Display) -> Record {
+    pub fn audit_entry(&self, action: &'static str, subject: impl fmt::Display) -> Record {
         Record {
             time: self.now,
             who: self.actor.to_string(),

@@ -12,13 +12,13 @@ mod audit_log;
 mod backup;
 pub(crate) mod clients;
 mod console_tls;
+pub mod deltas;
 mod domain_drafts;
 mod domain_settings;
 mod domains;
 mod drafts;
 pub mod fleet;
 mod garbage;
-pub mod increments;
 mod jobs;
 pub(crate) mod keys;
 pub mod oidc;
@@ -89,7 +89,7 @@ pub struct App {
     stores: BTreeMap<Class, Store>,
     published: RwLock<BTreeMap<Class, Published>>,
     announced: RwLock<BTreeMap<String, u64>>,
-    pub(crate) workshop: increments::Workshop,
+    pub(crate) delta_worker: deltas::DeltaWorker,
     rounds: scrub::Rounds,
     changing: tokio::sync::Mutex<()>,
     crash_at: Mutex<Option<CrashPoint>>,
@@ -176,7 +176,7 @@ impl App {
             stores,
             published: RwLock::default(),
             announced,
-            workshop: increments::Workshop::default(),
+            delta_worker: deltas::DeltaWorker::default(),
             rounds: scrub::Rounds::default(),
             changing: tokio::sync::Mutex::new(()),
             crash_at: Mutex::new(None),

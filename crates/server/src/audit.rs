@@ -59,8 +59,8 @@ const BROKEN: &str = "audit.broken";
 impl Record {
     /// The log was not as the server had left it: whatever is done about that, the log says so from here on.
     pub fn broken(time: Timestamp, finding: &str) -> Self {
-        let by = crate::access::By::server(time);
-        by.did(BROKEN, "the audit log").after(json!({ "finding": finding }))
+        let caller = crate::access::Caller::server(time);
+        caller.audit_entry(BROKEN, "the audit log").after(json!({ "finding": finding }))
     }
 
     /// What was found, if this is such a record.
@@ -187,14 +187,14 @@ fn bounded(value: Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access::By;
+    use crate::access::Caller;
 
     fn chain(count: u64) -> Vec<Chained> {
-        let by = By::server(Timestamp::UNIX_EPOCH);
+        let caller = Caller::server(Timestamp::UNIX_EPOCH);
         let mut head = Head::beginning();
         let mut chain = Vec::new();
         for number in 1..=count {
-            let next = by.did("test.do", number).after(json!({"n": number})).after_head(&head);
+            let next = caller.audit_entry("test.do", number).after(json!({"n": number})).after_head(&head);
             head = Head { number: next.number, hash: next.hash.clone() };
             chain.push(next);
         }
@@ -234,16 +234,16 @@ mod tests {
 
     #[test]
     fn what_moves_from_one_field_to_another_is_another_record() {
-        let by = By::server(Timestamp::UNIX_EPOCH);
-        let one = Record { who: "ab".to_owned(), from: "c".to_owned(), ..by.did("x", "y") };
-        let other = Record { who: "a".to_owned(), from: "bc".to_owned(), ..by.did("x", "y") };
+        let caller = Caller::server(Timestamp::UNIX_EPOCH);
+        let one = Record { who: "ab".to_owned(), from: "c".to_owned(), ..caller.audit_entry("x", "y") };
+        let other = Record { who: "a".to_owned(), from: "bc".to_owned(), ..caller.audit_entry("x", "y") };
         assert_ne!(hash(1, &one, BEGINNING), hash(1, &other, BEGINNING));
     }
 
     #[test]
     fn a_value_beyond_the_limit_is_told_by_its_digest() {
         let long = Value::from("x".repeat(AUDIT_VALUE_BYTES_MAX));
-        let record = By::server(Timestamp::UNIX_EPOCH).did("x", "y").after(long);
+        let record = Caller::server(Timestamp::UNIX_EPOCH).audit_entry("x", "y").after(long);
         assert_eq!(record.after["bytes"], AUDIT_VALUE_BYTES_MAX + 2);
         let short = Value::from("x".repeat(AUDIT_VALUE_BYTES_MAX - 2));
         assert_eq!(Record { after: Value::Null, ..record }.after(short.clone()).after, short);

@@ -56,14 +56,14 @@ pub struct RawConfig {
     pub upload_mib_max: Option<u64>,
     /// Mebibytes of blobs that one class may hold. Default 1048576 (1 TiB).
     pub class_quota_mib: Option<u64>,
-    /// Releases before the current one from which clients get increments, 0 to 14; 0: none are made. Default 14.
-    pub increments_releases: Option<u32>,
-    /// Storage for the increments to one file, in percent of its full body; 0: none are made. Default 200.
-    pub increments_storage_percent: Option<u64>,
-    /// Increments made at once, each by one thread of low priority. Default 1.
-    pub increments_threads: Option<u32>,
-    /// Mebibytes of memory that making one increment may take. Default 1024.
-    pub increments_memory_mib: Option<u64>,
+    /// Releases before the current one from which clients get deltas, 0 to 14; 0: none are made. Default 14.
+    pub deltas_releases: Option<u32>,
+    /// Storage for the deltas to one file, in percent of its full body; 0: none are made. Default 200.
+    pub deltas_storage_percent: Option<u64>,
+    /// Deltas made at once, each by one thread of low priority. Default 1.
+    pub deltas_threads: Option<u32>,
+    /// Mebibytes of memory that making one delta may take. Default 1024.
+    pub deltas_memory_mib: Option<u64>,
     /// Days after signing that a timestamp expires. Default 1.
     pub timestamp_life_days: Option<u32>,
     /// Likewise of the snapshot. Default 7.
@@ -107,14 +107,14 @@ pub struct Config {
     pub upload_bytes_max: u64,
     /// Bytes of blobs that one class may hold.
     pub class_quota_bytes: u64,
-    /// Releases before the current one from which clients get increments; 0: none are made.
-    pub increments_releases: usize,
-    /// Storage for the increments to one file, in percent of its body.
-    pub increments_storage_percent: u64,
-    /// Increments made at once.
-    pub increments_threads: usize,
-    /// Bytes of memory that making one increment may take.
-    pub increments_memory_bytes: u64,
+    /// Releases before the current one from which clients get deltas; 0: none are made.
+    pub deltas_releases: usize,
+    /// Storage for the deltas to one file, in percent of its body.
+    pub deltas_storage_percent: u64,
+    /// Deltas made at once.
+    pub deltas_threads: usize,
+    /// Bytes of memory that making one delta may take.
+    pub deltas_memory_bytes: u64,
     /// How long after signing metadata expires.
     pub expiry: Expiry,
     /// The passphrase of the online keys.
@@ -198,10 +198,10 @@ impl RawConfig {
             reports_mib_max: self.reports_mib_max.or(below.reports_mib_max),
             upload_mib_max: self.upload_mib_max.or(below.upload_mib_max),
             class_quota_mib: self.class_quota_mib.or(below.class_quota_mib),
-            increments_releases: self.increments_releases.or(below.increments_releases),
-            increments_storage_percent: self.increments_storage_percent.or(below.increments_storage_percent),
-            increments_threads: self.increments_threads.or(below.increments_threads),
-            increments_memory_mib: self.increments_memory_mib.or(below.increments_memory_mib),
+            deltas_releases: self.deltas_releases.or(below.deltas_releases),
+            deltas_storage_percent: self.deltas_storage_percent.or(below.deltas_storage_percent),
+            deltas_threads: self.deltas_threads.or(below.deltas_threads),
+            deltas_memory_mib: self.deltas_memory_mib.or(below.deltas_memory_mib),
             timestamp_life_days: self.timestamp_life_days.or(below.timestamp_life_days),
             snapshot_life_days: self.snapshot_life_days.or(below.snapshot_life_days),
             targets_life_days: self.targets_life_days.or(below.targets_life_days),
@@ -249,17 +249,14 @@ impl TryFrom<RawConfig> for Config {
             reports_bytes_max: mebibytes("reports_mib_max", raw.reports_mib_max.unwrap_or(8192))?,
             upload_bytes_max: mebibytes("upload_mib_max", raw.upload_mib_max.unwrap_or(4096))?,
             class_quota_bytes: mebibytes("class_quota_mib", raw.class_quota_mib.unwrap_or(1024 * 1024))?,
-            increments_releases: increments_releases(raw.increments_releases)?,
-            increments_storage_percent: increments_storage_percent(raw.increments_storage_percent)?,
-            increments_threads: between(
-                "increments_threads",
-                raw.increments_threads.unwrap_or(1).into(),
-                limits::INCREMENTS_THREADS_MAX,
+            deltas_releases: deltas_releases(raw.deltas_releases)?,
+            deltas_storage_percent: deltas_storage_percent(raw.deltas_storage_percent)?,
+            deltas_threads: between(
+                "deltas_threads",
+                raw.deltas_threads.unwrap_or(1).into(),
+                limits::DELTAS_THREADS_MAX,
             )? as usize,
-            increments_memory_bytes: mebibytes(
-                "increments_memory_mib",
-                raw.increments_memory_mib.unwrap_or(1024),
-            )?,
+            deltas_memory_bytes: mebibytes("deltas_memory_mib", raw.deltas_memory_mib.unwrap_or(1024))?,
         };
         if config.fleet_url.as_ref().is_some_and(|url| !url.as_str().starts_with("https:")) {
             return Err(value("fleet_url", "the fleet listener speaks TLS; write https://".to_owned()));
@@ -268,21 +265,21 @@ impl TryFrom<RawConfig> for Config {
     }
 }
 
-fn increments_releases(count: Option<u32>) -> Result<usize, ConfigError> {
+fn deltas_releases(count: Option<u32>) -> Result<usize, ConfigError> {
     let max = headwater_repo::limits::RELEASES_MAX - 1;
     match count.map_or(max, |count| count as usize) {
         count if count <= max => Ok(count),
-        count => Err(value("increments_releases", format!("{count} is outside 0 to {max}"))),
+        count => Err(value("deltas_releases", format!("{count} is outside 0 to {max}"))),
     }
 }
 
-fn increments_storage_percent(percent: Option<u64>) -> Result<u64, ConfigError> {
+fn deltas_storage_percent(percent: Option<u64>) -> Result<u64, ConfigError> {
     match percent {
         Some(0) => Ok(0),
         percent => between(
-            "increments_storage_percent",
+            "deltas_storage_percent",
             percent.unwrap_or(STORAGE_PERCENT),
-            limits::INCREMENTS_STORAGE_PERCENT_MAX,
+            limits::DELTAS_STORAGE_PERCENT_MAX,
         ),
     }
 }

@@ -6,11 +6,11 @@
 pub mod administrators;
 pub mod audit;
 pub mod clients;
+pub mod deltas;
 pub mod domain_settings;
 pub mod domains;
 pub mod fleet;
 pub mod identities;
-pub mod increments;
 pub mod policies;
 pub mod releases;
 pub mod repositories;
@@ -130,7 +130,7 @@ impl Db {
             // connection would begin no other one until the server is restarted.
             Err(sqlx::Error::InvalidSavePointStatement) => {
                 if let Err(error) = self.writer.acquire().await?.close().await {
-                    tracing::warn!(%error, "the database connection that a full disk broke did not close well");
+                    tracing::warn!(%error, "the database connection that a full disk broke audit_entry not close well");
                 }
                 self.writer.begin_with(BEGIN).await?
             }
@@ -189,7 +189,7 @@ fn migrations() -> Migrator {
         (3, "fleet identity", include_str!("../migrations/0003_fleet_identity.sql")),
         (4, "administrators", include_str!("../migrations/0004_administrators.sql")),
         (5, "sequence floors", include_str!("../migrations/0005_sequence_floors.sql")),
-        (6, "increments", include_str!("../migrations/0006_increments.sql")),
+        (6, "deltas", include_str!("../migrations/0006_deltas.sql")),
         (7, "domain drafts", include_str!("../migrations/0007_domain_drafts.sql")),
         (8, "vouched sessions", include_str!("../migrations/0008_vouched_sessions.sql")),
         (9, "readmission", include_str!("../migrations/0009_readmission.sql")),

@@ -128,27 +128,27 @@ pub enum Refusal {
     #[error("the source list cannot be taken: {}", joined(.0))]
     InvalidList(Vec<Problem>),
     /// There is no such thing.
-    #[error("{what} {name} does not exist; {way_out}")]
+    #[error("{what} {name} does not exist; {hint}")]
     NotFound {
         /// The kind of thing.
         what: &'static str,
         /// Which.
         name: String,
         /// What would help.
-        way_out: &'static str,
+        hint: &'static str,
     },
     /// No vendor source is set.
     #[error("no vendor source is set; set one with its URL and its root metadata")]
     NoVendor,
     /// There is one already.
-    #[error("{what} {name} exists already; {way_out}")]
+    #[error("{what} {name} exists already; {hint}")]
     Exists {
         /// The kind of thing.
         what: &'static str,
         /// Which.
         name: String,
         /// What would help.
-        way_out: &'static str,
+        hint: &'static str,
     },
     /// The version was that of a release which is no longer published.
     #[error(
@@ -267,7 +267,7 @@ pub enum Refusal {
     #[error("archive: {0}")]
     Archive(String),
     /// A size or count is over its limit.
-    #[error("{what} is over the limit of {limit} {unit}; {way_out}")]
+    #[error("{what} is over the limit of {limit} {unit}; {hint}")]
     TooLarge {
         /// What is too large.
         what: String,
@@ -276,7 +276,7 @@ pub enum Refusal {
         /// Its unit.
         unit: &'static str,
         /// What would help.
-        way_out: &'static str,
+        hint: &'static str,
     },
     /// The body ended early, stalled or broke.
     #[error("the upload broke off: {0}; nothing was published, upload it again")]
@@ -464,16 +464,4 @@ pub fn told(error: &Error) -> String {
     let system = cause.downcast_ref::<std::io::Error>().filter(|cause| cause.raw_os_error().is_some());
     let system = system.map_or_else(String::new, |system| format!(": {system}"));
     format!("{error}{system}; the server's log says more")
-}
-
-/// An error with its causes, in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -225,13 +225,13 @@ impl KeyStore {
     }
 
     fn failed(&self, path: &Path, reason: &KeyError) -> Error {
-        let way_out = match reason {
+        let hint = match reason {
             KeyError::PassphraseNeeded | KeyError::WrongPassphrase => {
                 "; keys_passphrase_file names the file with it"
             }
             _ => "",
         };
-        let reason = format!("{}: {reason}{way_out}", path.display());
+        let reason = format!("{}: {reason}{hint}", path.display());
         Error::Repository { class: self.class, doing: "signing key", reason }
     }
 }

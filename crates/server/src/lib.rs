@@ -24,7 +24,7 @@ pub mod secret;
 
 pub use app::{App, CrashPoint};
 pub use config::{Config, ConfigError, ConsoleTls, RawConfig, RawOidc};
-pub use rest::{FleetRow, Least, RouteRow, WhoMay};
+pub use rest::{AllowedCaller, FleetRow, RequiredRole, RouteRow};
 pub use run::{Running, StartError, run};
 
 /// The routes of the console plane, each with the least role that it takes.

@@ -90,29 +90,29 @@ pub const BLOB_GRACE_SECONDS: i64 = 60 * 60;
 /// has read the older `timestamp.json` still comes for them.
 pub const OLD_METADATA_GRACE_SECONDS: i64 = 24 * 60 * 60;
 
-/// Bytes of memory that making an increment takes for each byte of the two files: the files, a suffix array of the older,
-/// and the streams. What would take more than `increments_memory_mib` is not made.
-pub const INCREMENT_ENCODER_MEMORY_FACTOR: u64 = 12;
+/// Bytes of memory that making a delta takes for each byte of the two files: the files, a suffix array of the older,
+/// and the streams. What would take more than `deltas_memory_mib` is not made.
+pub const DELTA_ENCODER_MEMORY_FACTOR: u64 = 12;
 
-/// Bytes of memory that making an increment takes beside those (48 MiB): tables of the compressors, which short files do
+/// Bytes of memory that making a delta takes beside those (48 MiB): tables of the compressors, which short files do
 /// not need less of.
-pub const INCREMENT_ENCODER_MEMORY_FIXED: u64 = 48 * 1024 * 1024;
+pub const DELTA_ENCODER_MEMORY_FIXED: u64 = 48 * 1024 * 1024;
 
-/// Priority of the threads that make increments, as `nice` counts: they take what nobody else wants.
-pub const INCREMENT_NICENESS: i32 = 15;
+/// Priority of the threads that make deltas, as `nice` counts: they take what nobody else wants.
+pub const DELTA_NICENESS: i32 = 15;
 
-/// Time after which increments made so far join a release whose others are still being made: each joining is a new
+/// Time after which deltas made so far join a release whose others are still being made: each joining is a new
 /// version that every client and update agent reads.
-pub const INCREMENTS_JOIN_INTERVAL: Duration = Duration::from_secs(60);
+pub const DELTAS_JOIN_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Time that making increments waits at most after failures in a row: nobody else tells that a disk has space again.
-pub const INCREMENTS_RETRY_MAX: Duration = Duration::from_secs(10 * 60);
+/// Time that making deltas waits at most after failures in a row: nobody else tells that a disk has space again.
+pub const DELTAS_RETRY_MAX: Duration = Duration::from_secs(10 * 60);
 
-/// Threads that make increments at once, at most.
-pub const INCREMENTS_THREADS_MAX: u64 = 64;
+/// Threads that make deltas at once, at most.
+pub const DELTAS_THREADS_MAX: u64 = 64;
 
-/// Storage for the increments to one file, in percent of its body, at most.
-pub const INCREMENTS_STORAGE_PERCENT_MAX: u64 = 10_000;
+/// Storage for the deltas to one file, in percent of its body, at most.
+pub const DELTAS_STORAGE_PERCENT_MAX: u64 = 10_000;
 
 /// Time between two looks of the job loop at what is due.
 pub const JOB_TICK: Duration = Duration::from_secs(30);
@@ -319,7 +319,7 @@ pub const ATTEMPTS_KEYS_MAX: usize = 10_000;
 pub const ATTEMPTS_RECORDED_MAX: u32 = 1000;
 
 /// Releases that the status names whose content is not here; of more it says how many.
-pub const LACKING_NAMED_MAX: usize = 8;
+pub const MISSING_NAMED_MAX: usize = 8;
 
 /// Scopes and mapped values of `[oidc]`: what one organisation writes by hand.
 pub const OIDC_SCOPES_MAX: usize = 16;

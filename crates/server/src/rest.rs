@@ -20,11 +20,11 @@ mod table;
 mod upload;
 
 pub use console::{console, local_console, table as console_table};
-pub use fleet::{FleetRow, WhoMay, fleet, rows as fleet_rows};
+pub use fleet::{AllowedCaller, FleetRow, fleet, rows as fleet_rows};
 pub use gate::Door;
 pub use local::{LocalListener, listen_locally};
 pub use openapi::DOCUMENT as OPENAPI;
-pub use table::{Least, RouteRow};
+pub use table::{RequiredRole, RouteRow};
 
 use std::collections::BTreeSet;
 
@@ -33,7 +33,7 @@ use jiff::Timestamp;
 /// The parts of the API that a token can be for.
 pub fn scopes() -> BTreeSet<&'static str> {
     let rows = console_table().rows().into_iter();
-    rows.filter(|row| row.least != Least::Anyone).map(|row| row.scope()).collect()
+    rows.filter(|row| row.least != RequiredRole::Anyone).map(|row| row.scope()).collect()
 }
 
 /// The clock, read once a request.

@@ -26,8 +26,9 @@ use crate::app::keys::json;
 use crate::backup::{self, Listing};
 use crate::config::Config;
 use crate::data;
-use crate::error::{Doing, Error, Result, chain};
+use crate::error::{Doing, Error, Result};
 use crate::keys::ONLINE_ROLES;
+use headwater_repo::error_chain;
 
 /// What the name of a data folder in the making ends with.
 const RESTORING: &str = ".restoring";
@@ -204,7 +205,7 @@ impl Restore {
 /// Refuses a server on a restore that has not ended, and one in its place: it would be a stranger to the fleet.
 ///
 /// # Errors
-/// [`Error::Backup`], with the way out.
+/// [`Error::Backup`], with the hint.
 pub(crate) fn refuse_unfinished(data: &Path) -> Result<()> {
     let is_unfinished = |folder: &Path| folder.to_string_lossy().trim_end_matches('/').ends_with(RESTORING);
     let folder = if is_unfinished(data) { data.to_owned() } else { staging(data) };
@@ -227,7 +228,8 @@ fn staging(data: &Path) -> PathBuf {
 fn read_listing(folder: &Path) -> Result<Listing> {
     let path = folder.join(WAITING);
     let text = fs::read(&path).doing(|| format!("cannot read {}", path.display()))?;
-    serde_json::from_slice(&text).map_err(|error| refused(format!("{}: {}", path.display(), chain(&error))))
+    serde_json::from_slice(&text)
+        .map_err(|error| refused(format!("{}: {}", path.display(), error_chain(&error))))
 }
 
 fn copy_keys(from: &Path, to: &Path) -> Result<()> {

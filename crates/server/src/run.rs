@@ -24,7 +24,7 @@ use crate::{data, limits, rest};
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A listener cannot be bound.
-    #[error("cannot listen at {address} for {plane}{}", bind_way_out(.source, .address))]
+    #[error("cannot listen at {address} for {plane}{}", bind_hint(.source, .address))]
     Bind {
         /// `fleet` or `console`.
         plane: &'static str,
@@ -129,14 +129,14 @@ pub async fn run(
         tokio::spawn(at_each_tick(app.clone(), until(stopped.clone()), |app| async move {
             app.run_jobs(now()).await;
         })),
-        // Apart as well: making the increments of a large release takes its time.
-        tokio::spawn(make_increments(app.clone(), until(stopped.clone()))),
+        // Apart as well: making the deltas of a large release takes its time.
+        tokio::spawn(make_deltas(app.clone(), until(stopped.clone()))),
     ];
     let stopper = stop.clone();
     let (closing, closed) = (app.clone(), stopped.clone());
     tokio::spawn(async move {
         until(closed).await;
-        closing.workshop.pause();
+        closing.delta_worker.pause();
     });
     tokio::spawn(async move {
         tokio::select! {
@@ -159,7 +159,7 @@ pub async fn run(
 }
 
 /// What would help, where the reason tells it.
-fn bind_way_out(error: &std::io::Error, address: &SocketAddr) -> String {
+fn bind_hint(error: &std::io::Error, address: &SocketAddr) -> String {
     match error.kind() {
         ErrorKind::AddrInUse => {
             "; another program has the port: end that, or give another port (0: any free one)".to_owned()
@@ -257,16 +257,16 @@ async fn at_each_tick<F: Future<Output = ()>>(
 }
 
 /// At each tick, and whenever something was published.
-async fn make_increments(app: Arc<App>, stopped: impl Future<Output = ()>) {
+async fn make_deltas(app: Arc<App>, stopped: impl Future<Output = ()>) {
     let mut stopped = std::pin::pin!(stopped);
     loop {
         tokio::select! {
             () = &mut stopped => return,
-            () = app.run_increments(now()) => {}
+            () = app.run_deltas(now()) => {}
         }
         tokio::select! {
             () = &mut stopped => return,
-            () = app.workshop.woken() => {}
+            () = app.delta_worker.woken() => {}
             () = tokio::time::sleep(limits::JOB_TICK) => {}
         }
     }

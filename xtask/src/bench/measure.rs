@@ -178,7 +178,7 @@ impl Bench {
             .arg(&times)
             .args(["sh", "-e", "-c", snippet])
             .current_dir(&self.folder)
-            .env("INCREMENT", &self.programs.increment)
+            .env("DELTA", &self.programs.delta)
             .env("PYTHON", &self.programs.python)
             .env("PORT", self.server.port.to_string())
             .env_remove("http_proxy")

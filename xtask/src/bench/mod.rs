@@ -1,12 +1,12 @@
-//! `cargo xtask bench increments`: our increments beside other tools, over real series of releases, in one run.
+//! `cargo xtask bench deltas`: our deltas beside other tools, over real series of releases, in one run.
 //!
 //! Steps: find the pairs of files, make the tools ready, measure each tool on each pair, tell it as tables and a chart.
 //! What each tool is asked for stands in `peers`; the series are the caller's and never part of the project.
 
 mod chart;
-mod choice;
 mod measure;
 mod peers;
+mod selection;
 mod series;
 mod serve;
 mod summary;
@@ -18,20 +18,20 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 
-use self::choice::Chooser;
 use self::measure::{Bench, Row};
 use self::peers::{FULL, OURS, PEERS, Peer, Ready};
+use self::selection::Chooser;
 use self::series::Pair;
 use self::summary::Results;
 use crate::tools;
 
 /// The page whose measured part `--write` writes anew, and the chart on it.
-const PAGE: &str = "docs/benchmarks/increments.md";
-const CHART: &str = "docs/benchmarks/increments.svg";
+const PAGE: &str = "docs/benchmarks/deltas.md";
+const CHART: &str = "docs/benchmarks/deltas.svg";
 /// Round the measured part of the page.
 const MEASURED: [&str; 2] =
     ["<!-- measured: written by cargo xtask bench -->\n", "<!-- end of what was measured -->"];
-const CHART_TITLE: &str = "Bytes of an increment ÷ full zstd -19, geometric mean of distances 1 and 14";
+const CHART_TITLE: &str = "Bytes of a delta ÷ full zstd -19, geometric mean of distances 1 and 14";
 
 /// What was asked for.
 #[derive(Debug, PartialEq)]
@@ -48,7 +48,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// From the words after `bench increments`.
+    /// From the words after `bench deltas`.
     pub fn parse(words: &[&str]) -> Result<Self> {
         let mut options = Self {
             data: PathBuf::new(),
@@ -71,7 +71,7 @@ impl Options {
             }
         }
         if options.data.as_os_str().is_empty() {
-            bail!("`bench increments` needs `--data DIR`, a folder of series");
+            bail!("`bench deltas` needs `--data DIR`, a folder of series");
         }
         if options.distances.contains(&0) {
             bail!("a distance counts releases, from 1 on");
@@ -89,7 +89,7 @@ impl Options {
             "--peers" => self.peers = Some(list(value)?),
             "--json" => self.json = Some(value.into()),
             "--reuse" => self.reuse = Some(value.into()),
-            _ => bail!("`bench increments` does not know `{word}`"),
+            _ => bail!("`bench deltas` does not know `{word}`"),
         }
         Ok(())
     }
@@ -111,7 +111,7 @@ fn list<T: FromStr<Err: std::error::Error + Send + Sync + 'static>>(text: &str) 
 }
 
 /// Measures, tells, and fails in the end if something could not be measured or was decoded wrongly.
-pub fn increments(options: &Options) -> Result<()> {
+pub fn deltas(options: &Options) -> Result<()> {
     let target = tools::target_folder(&tools::workspace_root());
     let only = options.series.as_deref();
     let pairs = series::pairs(&options.data, only, &options.distances)?;

@@ -32,7 +32,7 @@ pub struct Peer {
 
 /// Where a tool comes from.
 pub enum Origin {
-    /// This workspace; `$INCREMENT` is its program.
+    /// This workspace; `$DELTA` is its program.
     Workspace,
     /// A Debian package.
     Debian {
@@ -84,8 +84,8 @@ pub const PEERS: [Peer; 9] = [
     Peer {
         key: OURS,
         name: "Headwater",
-        encode: "\"$INCREMENT\" encode base new delta",
-        decode: "\"$INCREMENT\" decode base delta out",
+        encode: "\"$DELTA\" encode base new delta",
+        decode: "\"$DELTA\" decode base delta out",
         ..PLAIN
     },
     Peer {
@@ -184,8 +184,8 @@ pub struct Ready {
 /// Programs for the snippets' variables.
 #[derive(Default)]
 pub struct Programs {
-    /// `$INCREMENT`.
-    pub increment: std::path::PathBuf,
+    /// `$DELTA`.
+    pub delta: std::path::PathBuf,
     /// `$PYTHON`.
     pub python: std::path::PathBuf,
 }
@@ -215,8 +215,8 @@ pub fn make_ready(wanted: &[&'static Peer], target: &Path) -> Result<(Vec<Ready>
 fn version(peer: &Peer, target: &Path, programs: &mut Programs) -> Result<String> {
     match peer.origin {
         Origin::Workspace => {
-            programs.increment = tools::example("headwater-delta", "increment", tools::Profile::Release)?;
-            Ok(tools::sha256(&programs.increment)?[..12].to_owned())
+            programs.delta = tools::example("headwater-delta", "delta", tools::Profile::Release)?;
+            Ok(tools::sha256(&programs.delta)?[..12].to_owned())
         }
         Origin::Debian { package, program } => {
             if !tools::is_there(program) {

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::choice::Age;
 use super::measure::Row;
 use super::peers::{FULL, OURS, REFERENCE};
+use super::selection::Age;
 
 /// Distances over which the goals are means and sums.
 pub const GOAL_DISTANCES: [usize; 2] = [1, 14];
-/// Clients at any of so many releases get an increment (rule C1).
+/// Clients at any of so many releases get a delta (rule C1).
 pub const RELEASES_BEHIND: usize = 14;
 
 /// One row for each pair and tool, found by them.
@@ -105,7 +105,7 @@ impl Results {
         self.expected_by(p, |series, distance| self.best_other_bytes(series, distance))
     }
 
-    /// Bytes of a series' newest file by itself, and of our increments from each of the last releases; none where hops were not
+    /// Bytes of a series' newest file by itself, and of our deltas from each of the last releases; none where hops were not
     /// measured. Distances that were not measured lie between those that were, as everywhere here.
     pub fn ages(&self, series: &str) -> Option<(u64, Vec<Age>)> {
         let sizes = self.distances().into_iter();
@@ -224,7 +224,7 @@ mod tests {
         let ages = |hops: usize| {
             Results::new([&straight[..], &(1..=hops).map(hop).collect::<Vec<_>>()].concat()).ages("a")
         };
-        assert_eq!(ages(12), None, "one hop is lacking");
+        assert_eq!(ages(12), None, "one hop is missing");
         let (body, ages) = ages(13).unwrap();
         assert_eq!((body, ages.len()), (1000, 14));
         assert_eq!((ages[0], ages[13]), (Age { straight: 10, hop: 10 }, Age { straight: 160, hop: 33 }));

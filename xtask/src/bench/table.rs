@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::choice::Choice;
 use super::measure::Row;
 use super::peers::{FULL, OURS, Peer, REFERENCE, Ready};
+use super::selection::Choice;
 use super::summary::{GOAL_DISTANCES, RELEASES_BEHIND, Results};
 
 /// Goal of the geometric mean of bytes ÷ full.
@@ -76,7 +76,7 @@ fn goals(results: &Results, choices: &[Choice]) -> String {
     text + "\n"
 }
 
-/// What the server would make of each series for each population, beside straight increments from everywhere.
+/// What the server would make of each series for each population, beside straight deltas from everywhere.
 fn chosen(results: &Results, choices: &[Choice]) -> String {
     if choices.is_empty() {
         return String::new();

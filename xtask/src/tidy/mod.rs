@@ -1,6 +1,6 @@
 //! The project's own rules, run as a test and as `cargo xtask tidy`.
 //!
-//! A rule takes the text of files and returns findings; a finding names the place and the way out. What each rule
+//! A rule takes the text of files and returns findings; a finding names the place and the hint. What each rule
 //! checks stands in its module: `table` (who may use whom), `lengths`, `limits`,
 //! `security`, `words`. What clippy can check is left to it.
 

@@ -2,48 +2,44 @@
 
 use super::Source;
 
-/// A word, the files it is wrong in, and the way out. Written apart, so that this file does not find itself.
+/// A word, the files it is wrong in, and the hint. Written apart, so that this file does not find itself.
 struct Rule {
     word: &'static str,
     applies: fn(&str) -> bool,
-    way_out: &'static str,
+    hint: &'static str,
 }
 
 const RULES: [Rule; 11] = [
-    Rule { word: concat!("TO", "DO"), applies: is_code, way_out: "do it, or open an issue" },
-    Rule { word: concat!("FIX", "ME"), applies: is_code, way_out: "fix it, or open an issue" },
-    Rule { word: concat!("XX", "X"), applies: is_code, way_out: "say what is meant" },
-    Rule { word: concat!("dbg", "!("), applies: is_code, way_out: "remove it, or use `tracing`" },
+    Rule { word: concat!("TO", "DO"), applies: is_code, hint: "do it, or open an issue" },
+    Rule { word: concat!("FIX", "ME"), applies: is_code, hint: "fix it, or open an issue" },
+    Rule { word: concat!("XX", "X"), applies: is_code, hint: "say what is meant" },
+    Rule { word: concat!("dbg", "!("), applies: is_code, hint: "remove it, or use `tracing`" },
     Rule {
         word: concat!("#[ig", "nore"),
         applies: is_code,
-        way_out: "a test that does not run proves nothing: repair or remove it",
+        hint: "a test that does not run proves nothing: repair or remove it",
     },
-    Rule {
-        word: concat!("thread::sl", "eep("),
-        applies: is_test,
-        way_out: "wait for the state, with a bound",
-    },
+    Rule { word: concat!("thread::sl", "eep("), applies: is_test, hint: "wait for the state, with a bound" },
     Rule {
         word: concat!("../sha", "red"),
         applies: is_not_ci,
-        way_out: "the project stands alone; only `.ci/run` may look beside the checkout",
+        hint: "the project stands alone; only `.ci/run` may look beside the checkout",
     },
     Rule {
         word: concat!(".rou", "te("),
         applies: is_beside_the_tables,
-        way_out: "a route is a row of a table that says who may ask it: rest/table.rs, rest/fleet.rs",
+        hint: "a route is a row of a table that says who may ask it: rest/table.rs, rest/fleet.rs",
     },
-    Rule { word: concat!("/wo", "rk/"), applies: is_any, way_out: "no absolute path of somebody's machine" },
+    Rule { word: concat!("/wo", "rk/"), applies: is_any, hint: "no absolute path of somebody's machine" },
     Rule {
         word: concat!("files.python", "hosted.org"),
         applies: is_any,
-        way_out: "no download at build or run time; registries are used through their own clients",
+        hint: "no download at build or run time; registries are used through their own clients",
     },
     Rule {
         word: concat!("registry.npm", "js.org"),
         applies: is_any,
-        way_out: "no download at build or run time; registries are used through their own clients",
+        hint: "no download at build or run time; registries are used through their own clients",
     },
 ];
 
@@ -53,7 +49,7 @@ pub fn check(sources: &[Source]) -> Vec<String> {
     for source in sources.iter().filter(|source| source.path != "Cargo.lock") {
         for rule in RULES.iter().filter(|rule| (rule.applies)(&source.path)) {
             for (index, _) in source.text.lines().enumerate().filter(|(_, line)| line.contains(rule.word)) {
-                findings.push(format!("{}:{}: `{}`: {}", source.path, index + 1, rule.word, rule.way_out));
+                findings.push(format!("{}:{}: `{}`: {}", source.path, index + 1, rule.word, rule.hint));
             }
         }
         if is_code(&source.path) && !source.text.starts_with("//!") {

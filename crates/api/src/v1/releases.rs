@@ -73,23 +73,23 @@ pub struct ListedComponent {
     /// What it is, and its releases.
     #[serde(flatten)]
     pub component: ComponentView,
-    /// How far the increments to its current release are. Servers before them say nothing of it.
+    /// How far the deltas to its current release are. Servers before them say nothing of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub increments_standing: Option<IncrementsStanding>,
+    pub deltas_standing: Option<DeltasStanding>,
 }
 
-/// How far the increments to a current release are (C1).
+/// How far the deltas to a current release are (C1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct IncrementsStanding {
+pub struct DeltasStanding {
     /// `made`: nothing lacks. `none_smaller`: nothing lacks, for none would be smaller than the full body. `none`: there is
     /// nothing that they could lead from, or the body is too small for any to pay. `too_large`: making them takes more memory
-    /// than `increments_memory_mib`. `making`. `queued`. `failed`: the last
+    /// than `deltas_memory_mib`. `making`. `queued`. `failed`: the last
     /// try to make them; the job says why.
     pub state: String,
-    /// Increments that there are, joined or about to join.
+    /// Deltas that there are, joined or about to join.
     pub made: u64,
-    /// Increments that are still to be made, as far as is known.
-    pub lacking: u64,
+    /// Deltas that are still to be made, as far as is known.
+    pub missing: u64,
 }
 
 /// One component or program with the releases that clients may take.
@@ -109,26 +109,26 @@ pub struct ComponentView {
     pub releases: Vec<ReleaseView>,
 }
 
-/// One component or program, with the increments to its current release.
+/// One component or program, with the deltas to its current release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ComponentAnswer {
     /// What it is, and its releases.
     #[serde(flatten)]
     pub component: ComponentView,
-    /// The increments that there are, and those to be made, the most wanted first. Servers before them say nothing of it.
+    /// The deltas that there are, and those to be made, the most wanted first. Servers before them say nothing of it.
     #[serde(default)]
-    pub increments: Vec<IncrementView>,
+    pub deltas: Vec<DeltaView>,
     /// Sequences of releases whose content is not all on the server, the newest first: of the vendor's the current one alone.
     #[serde(default)]
-    pub lacking: Vec<u64>,
-    /// Paths of files to which increments lack, because making them takes more memory than `increments_memory_mib`.
+    pub missing: Vec<u64>,
+    /// Paths of files to which deltas lack, because making them takes more memory than `deltas_memory_mib`.
     #[serde(default)]
     pub too_large: Vec<String>,
 }
 
-/// One increment: a file as what changed since another (C1).
+/// One delta: a file as what changed since another (C1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct IncrementView {
+pub struct DeltaView {
     /// The path of the file that it makes, in the release `to`; none for a file of a release that is not listed.
     pub path: Option<String>,
     /// Sequence of the newest listed release that has the older file; none if none has.
@@ -170,20 +170,20 @@ pub struct RollbackRequest {
     pub to: u64,
 }
 
-/// How far increments are (C1).
+/// How far deltas are (C1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct IncrementsView {
+pub struct DeltasView {
     /// Somebody paused making them; they stay paused until somebody resumes or the server is started again.
     pub paused: bool,
     /// What is being made now.
-    pub making: Vec<IncrementBeingMade>,
+    pub making: Vec<DeltaBeingMade>,
     /// By class, then name.
-    pub items: Vec<IncrementsOfComponent>,
+    pub items: Vec<DeltasOfComponent>,
 }
 
-/// An increment that is being made.
+/// A delta that is being made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct IncrementBeingMade {
+pub struct DeltaBeingMade {
     /// `components` or `programs`.
     pub class: String,
     /// Of the component or program.
@@ -198,9 +198,9 @@ pub struct IncrementBeingMade {
     pub permille: u32,
 }
 
-/// The increments of one component's current release.
+/// The deltas of one component's current release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct IncrementsOfComponent {
+pub struct DeltasOfComponent {
     /// `components` or `programs`.
     pub class: String,
     /// Its name.
@@ -209,20 +209,20 @@ pub struct IncrementsOfComponent {
     pub release: u64,
     /// Its version.
     pub version: String,
-    /// Increments that its signed manifest names.
-    pub increments: u64,
+    /// Deltas that its signed manifest names.
+    pub deltas: u64,
     /// Bytes that they take.
-    pub increment_bytes: u64,
+    pub delta_bytes: u64,
     /// Bytes of its full bodies.
     pub body_bytes: u64,
-    /// Increments that are still to be made, as far as is known.
-    pub lacking: u64,
+    /// Deltas that are still to be made, as far as is known.
+    pub missing: u64,
     /// Nothing lacks any more.
     pub done: bool,
-    /// Paths of files to which increments lack, because making them takes more memory than `increments_memory_mib`.
+    /// Paths of files to which deltas lack, because making them takes more memory than `deltas_memory_mib`.
     #[serde(default)]
     pub too_large: Vec<String>,
-    /// Why the last try to make its increments failed; none if it did not.
+    /// Why the last try to make its deltas failed; none if it did not.
     #[serde(default)]
     pub failure: Option<String>,
 }

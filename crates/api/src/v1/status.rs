@@ -16,7 +16,7 @@ pub struct ErrorAnswer {
 pub struct ErrorBody {
     /// A stable snake_case word for programs.
     pub code: String,
-    /// The thing, the reason and the way out, for people.
+    /// The thing, the reason and the hint, for people.
     pub message: String,
     /// More, by code: `invalid_list` and `invalid_request` have `{"problems": [{"entry", "message"}]}`,
     /// `draft_outdated` has `{"saved_version", "changes": [`[`Change`](super::Change)`]}`,

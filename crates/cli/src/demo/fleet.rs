@@ -26,12 +26,13 @@ use super::publications::NewRelease;
 use super::sites::{Member, Site};
 use super::totals::Expected;
 use crate::console::{Console, segment};
-use crate::failure::{Failure, chain};
+use crate::failure::Failure;
 use crate::limits::DEMO_RUNS_AT_ONCE;
 use crate::output::Output;
 use crate::pack::Package;
 use crate::private::write_private;
 use crate::publish::{Release, upload};
+use headwater_repo::error_chain;
 
 /// The demo decides when its clients run; they poll only if it forgets them.
 const POLL_INTERVAL: Duration = Duration::from_secs(24 * 3600);
@@ -124,7 +125,7 @@ impl Fleet {
             self.write_bundle(site, 1).await?;
             let config = self.config(site, agent)?;
             let daemon = Daemon::start(config).await.map_err(|error| {
-                Failure::failed(format!("{} does not start: {}", agent.id, chain(&error)))
+                Failure::failed(format!("{} does not start: {}", agent.id, error_chain(&error)))
             })?;
             // Ends when a whole run has: the server knows the client then.
             run_of(daemon.update(RunOptions::default()).await, &agent.id)?;
@@ -218,7 +219,7 @@ impl Fleet {
 
     fn config(&self, site: &Site, member: &Member) -> Result<Config, Failure> {
         let config = Config::new(self.data.join("clients").join(&member.id), &member.id)
-            .map_err(|error| Failure::failed(format!("{}: {}", member.id, chain(&error))))?;
+            .map_err(|error| Failure::failed(format!("{}: {}", member.id, error_chain(&error))))?;
         Ok(Config {
             bundle: Some(self.bundle(&site.name)),
             addresses: Some(member.addresses.clone()),
@@ -233,7 +234,7 @@ impl Fleet {
 }
 
 fn run_of(result: Result<Report, headwater_client::Error>, id: &str) -> Result<Report, Failure> {
-    result.map_err(|error| Failure::failed(format!("{id} could not run: {}", chain(&error))))
+    result.map_err(|error| Failure::failed(format!("{id} could not run: {}", error_chain(&error))))
 }
 
 /// A port that is free on an address now; the update agent takes it when its role reaches it.
@@ -242,6 +243,6 @@ async fn free_port(addresses: &[IpAddr]) -> Result<u16, Failure> {
     let bound = async { TcpListener::bind((address, 0)).await?.local_addr() }.await;
     bound.map(|address| address.port()).map_err(|error| {
         Failure::failed(format!("nothing can listen on {address}: {error}"))
-            .with_way_out("the demo needs all of 127.0.0.0/8 on the loopback interface, as Linux has it")
+            .with_hint("the demo needs all of 127.0.0.0/8 on the loopback interface, as Linux has it")
     })
 }

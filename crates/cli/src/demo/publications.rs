@@ -83,7 +83,7 @@ fn read_feed(feed: &Path) -> Result<Vec<Publication>, Failure> {
     }
     if publications.is_empty() {
         return Err(Failure::bad_input(format!("the feed {} has no releases", feed.display()))
-            .with_way_out("each folder in it is a component, each file or folder in that a release"));
+            .with_hint("each folder in it is a component, each file or folder in that a release"));
     }
     Ok(publications)
 }

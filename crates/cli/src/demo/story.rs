@@ -185,14 +185,14 @@ pub fn ending(totals: &Totals, paint: Paint) -> String {
     );
     let current = if totals.is_whole() { paint.green(&current) } else { paint.red(&current) };
     format!(
-        "{current} after {}, {:.1} s\n  {:>9} from the server\n  {:>9} from update agents\n  {:>9} from the vendor source\n  {:>9} of these by increments, which spared {} more\nThe server sent {} in place of {}: {} spared",
+        "{current} after {}, {:.1} s\n  {:>9} from the server\n  {:>9} from update agents\n  {:>9} from the vendor source\n  {:>9} of these by deltas, which spared {} more\nThe server sent {} in place of {}: {} spared",
         counted(totals.publications, "publication"),
         totals.seconds,
         bytes(totals.bytes_from_server),
         bytes(totals.bytes_from_update_agents),
         bytes(totals.bytes_from_vendor),
-        bytes(totals.bytes_by_increment),
-        bytes(totals.bytes_spared_by_increments),
+        bytes(totals.bytes_by_delta),
+        bytes(totals.bytes_spared_by_deltas),
         bytes(totals.bytes_from_server),
         bytes(all),
         paint.bold(&format!("{} ({percent} %)", bytes(spared))),

@@ -31,10 +31,10 @@ pub struct Totals {
     pub bytes_from_update_agents: u64,
     /// Bytes that the vendor source sent to clients.
     pub bytes_from_vendor: u64,
-    /// Of all bytes, those of increments.
-    pub bytes_by_increment: u64,
-    /// Bytes of full bodies that increments made unnecessary, less their own.
-    pub bytes_spared_by_increments: u64,
+    /// Of all bytes, those of deltas.
+    pub bytes_by_delta: u64,
+    /// Bytes of full bodies that deltas made unnecessary, less their own.
+    pub bytes_spared_by_deltas: u64,
     /// Seconds since the start.
     pub seconds: f64,
     /// Every attempt, by client, in the order they began.
@@ -57,10 +57,10 @@ impl Totals {
     pub fn add_up(&mut self, reports: &[StoredReport]) {
         let mut askers: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
         for report in reports.iter().map(|stored| &stored.report) {
-            self.bytes_spared_by_increments +=
+            self.bytes_spared_by_deltas +=
                 report.classes.iter().map(|outcome| outcome.spared_bytes).sum::<u64>();
             for attempt in &report.attempts {
-                self.bytes_by_increment += attempt.increment_bytes;
+                self.bytes_by_delta += attempt.delta_bytes;
                 let from = self
                     .by_source
                     .entry(attempt.class.clone())

@@ -15,12 +15,12 @@ use tokio::sync::oneshot;
 
 use super::publications::NewRelease;
 use crate::failure::Failure;
-use crate::limits::DEMO_INCREMENTS_NICENESS;
+use crate::limits::DEMO_DELTAS_NICENESS;
 use crate::pack::Package;
 use crate::progress::Progress;
 use crate::repository::ceremony::{first_root, init};
+use crate::repository::deltas;
 use crate::repository::folder::Folder;
-use crate::repository::increments;
 use crate::repository::keys::KeyFolder;
 use crate::repository::publish::{self, Outcome};
 use crate::stop::Stop;
@@ -81,21 +81,21 @@ impl Vendor {
         Ok(published.size)
     }
 
-    /// Makes the increments to current releases, one component after the other, from the release before alone: from
+    /// Makes the deltas to current releases, one component after the other, from the release before alone: from
     /// older ones they lead over those made before.
-    pub fn make_increments(self: &Arc<Self>, names: Vec<String>, now: Timestamp) -> Result<Making, Failure> {
+    pub fn make_deltas(self: &Arc<Self>, names: Vec<String>, now: Timestamp) -> Result<Making, Failure> {
         let stop = Stop::default();
         let (tell, ended) = oneshot::channel();
         let (vendor, told) = (Arc::clone(self), stop.clone());
         // A thread of its own: what is made low in priority stays so until the thread ends, and nobody has to wait for it.
-        let spawned = std::thread::Builder::new().name("increments".to_owned()).spawn(move || {
+        let spawned = std::thread::Builder::new().name("deltas".to_owned()).spawn(move || {
             // Best effort: without it, it is only less polite.
-            let _ = rustix::process::nice(DEMO_INCREMENTS_NICENESS);
+            let _ = rustix::process::nice(DEMO_DELTAS_NICENESS);
             let hidden = Progress::bytes(false, "", 0);
             let one = |name: &String| {
                 let component = publish::component_name(name)?;
                 let watch = (&told, &hidden);
-                increments::make(&vendor.folder, &vendor.ring, &component, 1, watch, now).map(drop)
+                deltas::make(&vendor.folder, &vendor.ring, &component, 1, watch, now).map(drop)
             };
             let _ = tell.send(names.iter().try_for_each(one));
         });
@@ -111,7 +111,7 @@ impl Vendor {
     }
 }
 
-/// Increments that are being made beside everything else; given up when dropped.
+/// Deltas that are being made beside everything else; given up when dropped.
 #[derive(Debug)]
 pub struct Making {
     stop: Stop,
@@ -122,7 +122,7 @@ impl Making {
     /// Waits until all are made.
     pub async fn ended(&mut self) -> Result<(), Failure> {
         let ended = (&mut self.ended).await;
-        ended.unwrap_or_else(|_| Err(Failure::failed("making increments broke down")))
+        ended.unwrap_or_else(|_| Err(Failure::failed("making deltas broke down")))
     }
 }
 

@@ -136,7 +136,7 @@ impl SetArguments {
         };
         if edit == SettingsEdit::default() {
             return Err(Failure::bad_input(format!("nothing to set at {}", self.path))
-                .with_way_out("give KEY=VALUE, --value, --file or --unset KEY"));
+                .with_hint("give KEY=VALUE, --value, --file or --unset KEY"));
         }
         Ok(edit)
     }
@@ -287,7 +287,7 @@ fn files_of(set: &[String], unset: Vec<String>) -> Result<BTreeMap<String, Optio
         let text = fs::read(&path).map_err(|error| Failure::file("read", &path, &error))?;
         let text = String::from_utf8(text).map_err(|_| {
             Failure::bad_input(format!("{} is not UTF-8 text", path.display()))
-                .with_way_out("publish it as a component instead")
+                .with_hint("publish it as a component instead")
         })?;
         edit.insert(name.to_owned(), Some(text));
     }

@@ -19,7 +19,7 @@ pub async fn rotate(place: &Place, what: Rotated, at_once: bool, output: Output)
         return Ok(());
     }
     if at_once {
-        return Err(Failure::bad_input("--at-once goes with `rotate ca`").with_way_out(
+        return Err(Failure::bad_input("--at-once goes with `rotate ca`").with_hint(
             "the others are replaced at once anyway: who learns of the new one believes it alone",
         ));
     }

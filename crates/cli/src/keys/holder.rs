@@ -124,7 +124,7 @@ impl HolderFolder {
                     kept.version(),
                     carried.root.version()
                 ))
-                .with_way_out(format!(
+                .with_hint(format!(
                     "draft it anew with `--newer-roots {0}` when restoring; if that other root was never published, remove it from {0}/{class}",
                     folder.display()
                 )));
@@ -155,7 +155,7 @@ impl HolderKeys {
         let keys: Self = read_json(&path)?;
         if keys.format != FORMAT {
             return Err(Failure::bad_input(format!("{} is of a later version", path.display()))
-                .with_way_out("update this program"));
+                .with_hint("update this program"));
         }
         Ok(keys)
     }
@@ -164,7 +164,7 @@ impl HolderKeys {
     pub fn of(&self, class: Class) -> Result<PublicKey, Failure> {
         let key = self.keys.get(class.as_str()).ok_or_else(|| {
             Failure::bad_input(format!("the holder has no key of class {class}"))
-                .with_way_out("`headwater keys init` makes one for each class")
+                .with_hint("`headwater keys init` makes one for each class")
         })?;
         key.parse().map_err(|error| Failure::bad_input(format!("the holder's key of class {class}: {error}")))
     }

@@ -40,7 +40,7 @@ impl PassphraseFiles {
             None => {
                 let text = ask(&format!("new passphrase of {}: ", folder.display()))?;
                 if ask("the same again: ")? != text {
-                    return Err(Failure::bad_input("the two passphrases differ").with_way_out("run it again"));
+                    return Err(Failure::bad_input("the two passphrases differ").with_hint("run it again"));
                 }
                 text
             }
@@ -53,9 +53,8 @@ impl PassphraseFiles {
             [] => Ok(None),
             [only] => Ok(Some(only)),
             several => several.get(index).map(|path| Some(path.as_path())).ok_or_else(|| {
-                Failure::bad_input("there are more key folders than passphrase files").with_way_out(
-                    "give --passphrase-file once for all, or once for each folder in their order",
-                )
+                Failure::bad_input("there are more key folders than passphrase files")
+                    .with_hint("give --passphrase-file once for all, or once for each folder in their order")
             }),
         }
     }
@@ -69,7 +68,7 @@ pub fn first_line(path: &Path) -> Result<String, Failure> {
 fn ask(prompt: &str) -> Result<String, Failure> {
     if !std::io::stdin().is_terminal() {
         return Err(Failure::bad_input("a passphrase is needed, and there is no terminal to ask on")
-            .with_way_out("give --passphrase-file FILE"));
+            .with_hint("give --passphrase-file FILE"));
     }
     rpassword::prompt_password(prompt)
         .map_err(|error| Failure::failed(format!("cannot ask for the passphrase: {error}")))

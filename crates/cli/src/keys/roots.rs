@@ -10,10 +10,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::failure::{Failure, chain};
+use crate::failure::Failure;
 use crate::output::time;
 use crate::private::write_private;
 use crate::sources::file::read_json;
+use headwater_repo::error_chain;
 
 const FORMAT: u32 = 1;
 
@@ -43,7 +44,7 @@ impl Carried {
             .parse()
             .map_err(|error: headwater_policy::ParseError| Failure::bad_input(error.to_string()))?;
         let wrong = |error: &dyn std::error::Error| {
-            Failure::bad_input(format!("the root of {class} cannot be read: {}", chain(error)))
+            Failure::bad_input(format!("the root of {class} cannot be read: {}", error_chain(error)))
         };
         let bytes = |value: &Value| serde_json::to_vec(value).expect("JSON is JSON");
         let previous = SignedRoot::from_bytes(&bytes(&draft.previous)).map_err(|error| wrong(&error))?;
@@ -67,7 +68,7 @@ impl Carried {
         match self.root.sign(key) {
             Ok(()) => Ok(true),
             Err(WriteError::ForeignKey { .. }) => Ok(false),
-            Err(error) => Err(Failure::failed(chain(&error))),
+            Err(error) => Err(Failure::failed(error_chain(&error))),
         }
     }
 
@@ -78,8 +79,10 @@ impl Carried {
             Err(WriteError::KeysMissing { threshold, found, .. }) => {
                 Ok(Some(format!("{found} of {threshold} signatures")))
             }
-            Err(error) => Err(Failure::failed(format!("the root of {}: {}", self.class, chain(&error)))
-                .with_way_out("somebody changed the file: take it from `headwater keys export-root` again")),
+            Err(error) => {
+                Err(Failure::failed(format!("the root of {}: {}", self.class, error_chain(&error)))
+                    .with_hint("somebody changed the file: take it from `headwater keys export-root` again"))
+            }
         }
     }
 
@@ -117,7 +120,7 @@ impl Carried {
     pub fn check_life(&self, now: Timestamp) -> Result<(), Failure> {
         if self.root.expires() <= now {
             return Err(Failure::bad_input(format!("the root of {} has expired already", self.class))
-                .with_way_out("draft it anew with `headwater keys export-root`"));
+                .with_hint("draft it anew with `headwater keys export-root`"));
         }
         Ok(())
     }
@@ -128,7 +131,7 @@ pub fn read(path: &Path) -> Result<Vec<Carried>, Failure> {
     let file: File = read_json(path)?;
     if file.format != FORMAT {
         return Err(Failure::bad_input(format!("{} is of a later version", path.display()))
-            .with_way_out("update this program"));
+            .with_hint("update this program"));
     }
     file.roots.iter().map(Carried::read).collect()
 }

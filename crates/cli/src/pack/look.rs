@@ -16,7 +16,7 @@ pub fn through(folder: &Path, files_max: usize) -> Result<Vec<PackedFile>, Failu
     look.collect(folder, "")?;
     match look.problems.len() {
         0 => Ok(look.files),
-        1 => Err(Failure::bad_input(look.problems.remove(0)).with_way_out(WAY_OUT)),
+        1 => Err(Failure::bad_input(look.problems.remove(0)).with_hint(WAY_OUT)),
         count => {
             if count > PROBLEMS_TOLD_MAX {
                 look.problems.truncate(PROBLEMS_TOLD_MAX);
@@ -27,7 +27,7 @@ pub fn through(folder: &Path, files_max: usize) -> Result<Vec<PackedFile>, Failu
                 folder.display()
             ))
             .with_problems(look.problems)
-            .with_way_out(WAY_OUT))
+            .with_hint(WAY_OUT))
         }
     }
 }
@@ -77,7 +77,7 @@ impl Look {
                     folder.display(),
                     self.files_max
                 ))
-                .with_way_out(
+                .with_hint(
                     "publish it as several components, or pack it in an archive and give --keep-archive",
                 ));
             }

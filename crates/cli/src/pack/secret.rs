@@ -44,7 +44,7 @@ pub fn refuse_keys(files: &[PackedFile]) -> Result<(), Failure> {
 const SERVER_LOCK: &str = "server.lock";
 
 fn refused(message: String) -> Failure {
-    Failure::bad_input(message).with_way_out("publish a folder that has only what clients are to get")
+    Failure::bad_input(message).with_hint("publish a folder that has only what clients are to get")
 }
 
 fn is_data_folder(folder: &Path) -> bool {

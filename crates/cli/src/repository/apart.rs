@@ -28,7 +28,7 @@ fn not_apart(given_out: &Path, keys: &Path) -> Failure {
         keys.display(),
         given_out.display()
     ))
-    .with_way_out(
+    .with_hint(
         "keep keys in a folder of their own, as ./keys beside ./public; if keys were given out already, move them \
          there, then replace each with `headwater repo rotate`",
     )
@@ -41,7 +41,7 @@ pub fn refuse_content_of(folder: &Path, what: &str, content: &Path) -> Result<()
     }
     let (content, folder) = (content.display(), folder.display());
     Err(Failure::bad_input(format!("{content} is, holds or lies in {folder}, which is {what}"))
-        .with_way_out("publish a folder that has only what clients are to get"))
+        .with_hint("publish a folder that has only what clients are to get"))
 }
 
 fn overlap(one: &Path, other: &Path) -> Result<bool, Failure> {

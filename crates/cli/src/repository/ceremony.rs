@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::folder::Folder;
 use super::keys::KeyFolder;
 use super::publish::{refused, sign};
-use crate::failure::{Failure, chain};
+use crate::failure::Failure;
+use headwater_repo::error_chain;
 
 /// Makes a repository with its keys and publishes nothing, signed.
 pub fn init(
@@ -22,12 +23,12 @@ pub fn init(
             "there is a repository at {} already",
             folder.path("").display()
         ))
-        .with_way_out("give another folder, or maintain it with publish, refresh and rotate"));
+        .with_hint("give another folder, or maintain it with publish, refresh and rotate"));
     }
     keys.refuse_other_keys()?;
     if root_threshold > root_keys {
         return Err(Failure::bad_input(format!("{root_threshold} of {root_keys} root keys can never sign"))
-            .with_way_out("lower --root-threshold"));
+            .with_hint("lower --root-threshold"));
     }
     let mut ring = KeyRing::new();
     let mut root = RootDraft::first();
@@ -50,7 +51,7 @@ pub fn init(
 pub fn first_root(folder: &Folder) -> Result<Value, Failure> {
     let bytes = folder.read(&layout::metadata(Role::Root, 1))?;
     serde_json::from_slice(&bytes)
-        .map_err(|error| Failure::failed(format!("1.root.json is not JSON: {}", chain(&error))))
+        .map_err(|error| Failure::failed(format!("1.root.json is not JSON: {}", error_chain(&error))))
 }
 
 /// Signs anew what needs it; says which roles.
@@ -81,7 +82,7 @@ pub fn rotate(folder: &Folder, keys: &KeyFolder, role: Role, now: Timestamp) -> 
     let present = folder.published()?;
     let root = present.root();
     if !keys.ring()?.reaches(root.key_ids(Role::Root), root.threshold(Role::Root)) {
-        return Err(Failure::failed("only the root key can replace keys, and it is not at hand").with_way_out(
+        return Err(Failure::failed("only the root key can replace keys, and it is not at hand").with_hint(
             "bring the root key into the folder of --keys, or use `headwater keys rotate` with --root-keys",
         ));
     }

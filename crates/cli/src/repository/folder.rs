@@ -13,7 +13,8 @@ use headwater_repo::{Digest, Expiry, KeyRing, Published, Role, Signed, TargetNam
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::failure::{Exit, Failure, chain};
+use crate::failure::{Exit, Failure};
+use headwater_repo::error_chain;
 
 /// How the names of files begin that are being written, as `tempfile` gives them.
 const HALF_WRITTEN: &str = ".tmp";
@@ -104,7 +105,7 @@ impl Folder {
             return Ok(());
         }
         Err(Failure::bad_input(format!("there is no repository at {}", self.root.display()))
-            .with_way_out("`headwater repo init` makes one; --class names another class"))
+            .with_hint("`headwater repo init` makes one; --class names another class"))
     }
 
     /// What the repository says at present.
@@ -113,7 +114,7 @@ impl Folder {
         if !self.exists() {
             let timestamp = self.path(layout::TIMESTAMP);
             return Err(Failure::failed(format!("{} is missing", timestamp.display()))
-                .with_way_out("`headwater repo refresh` signs another"));
+                .with_hint("`headwater repo refresh` signs another"));
         }
         let newest = self.root_version_newest()?;
         let read_root = |version| self.read(&layout::metadata(Role::Root, version));
@@ -130,7 +131,7 @@ impl Folder {
             read => read,
         };
         published.map_err(|error| {
-            Failure::failed(format!("{} cannot be built upon: {}", self.root.display(), chain(&error)))
+            Failure::failed(format!("{} cannot be built upon: {}", self.root.display(), error_chain(&error)))
         })
     }
 
@@ -158,7 +159,7 @@ impl Folder {
                 Failure::failed(format!(
                     "{} has no good timestamp.json, and without it cannot be built upon: {}",
                     self.root.display(),
-                    chain(&error)
+                    error_chain(&error)
                 ))
             },
         )
@@ -202,7 +203,7 @@ impl Folder {
                 "{} is not what was signed",
                 self.path(&relative).display()
             ))
-            .with_way_out("restore it from a copy of the repository"));
+            .with_hint("restore it from a copy of the repository"));
         }
         Ok(Some(bytes))
     }

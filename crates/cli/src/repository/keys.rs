@@ -27,7 +27,7 @@ impl KeyFolder {
                 .map_err(|error| Failure::file("make the key folder", path, &error))?;
         } else if !path.is_dir() {
             return Err(Failure::bad_input(format!("there is no key folder {}", path.display()))
-                .with_way_out("give --keys the folder that `headwater repo init` made"));
+                .with_hint("give --keys the folder that `headwater repo init` made"));
         }
         let lock_path = path.join("lock");
         let lock = private_file()
@@ -39,7 +39,7 @@ impl KeyFolder {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
             Err(TryLockError::WouldBlock) => {
                 Err(Failure::failed(format!("the keys in {} are in use by another run", path.display()))
-                    .with_way_out("wait until it has ended, then run this again"))
+                    .with_hint("wait until it has ended, then run this again"))
             }
             Err(TryLockError::Error(error)) => Err(Failure::file("lock", &lock_path, &error)),
         }
@@ -51,7 +51,7 @@ impl KeyFolder {
         for entry in fs::read_dir(&self.path).map_err(unreadable)? {
             if entry.map_err(unreadable)?.path().extension().is_some_and(|extension| extension == "pem") {
                 let told = format!("{} has the keys of another repository", self.path.display());
-                return Err(Failure::bad_input(told).with_way_out("give --keys a folder of its own"));
+                return Err(Failure::bad_input(told).with_hint("give --keys a folder of its own"));
             }
         }
         Ok(())

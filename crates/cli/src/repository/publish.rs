@@ -13,12 +13,13 @@ use headwater_repo::{
 };
 use jiff::Timestamp;
 
+use super::deltas;
 use super::folder::{Folder, keep};
-use super::increments;
-use crate::failure::{Failure, chain};
+use crate::failure::Failure;
 use crate::pack::{Package, PackedFile};
 use crate::progress::Progress;
 use crate::stop::Stop;
+use headwater_repo::error_chain;
 
 /// Bytes that are read at once.
 const READ_BYTES: usize = 64 * 1024;
@@ -44,8 +45,8 @@ pub enum Outcome {
 }
 
 /// Publishes a release as the current one. `content` writes its bodies, as [`bodies`] does, once nothing else stands
-/// against it; `is_same` says whether it has the files of another. Of increments it has those that are there already;
-/// [`increments::make`] makes more.
+/// against it; `is_same` says whether it has the files of another. Of deltas it has those that are there already;
+/// [`deltas::make`] makes more.
 pub fn publish(
     folder: &Folder,
     ring: &KeyRing,
@@ -68,7 +69,7 @@ pub fn publish(
     if let Some(taken) =
         list.iter().flat_map(|list| list.releases()).find(|release| release.version == version)
     {
-        let known = increments::manifest(folder, &present, &component, taken.sequence)?;
+        let known = deltas::manifest(folder, &present, &component, taken.sequence)?;
         let hooks = (new.options.install.as_ref().map(signed), new.options.probe.as_ref().map(signed));
         if hooks == (known.install, known.probe) && is_same(&known.files)? {
             content()?;
@@ -78,7 +79,7 @@ pub fn publish(
             "{component} has a release {version} already, with other content: number {}",
             taken.sequence
         ))
-        .with_way_out("give another --version"));
+        .with_hint("give another --version"));
     }
     let sequence = match &list {
         None => Sequence::FIRST,
@@ -100,7 +101,7 @@ pub fn publish(
     if let Some(problem) = manifest.unstartable() {
         return Err(Failure::bad_input(problem));
     }
-    let manifest = increments::named(folder, &present, list.as_ref(), manifest)?;
+    let manifest = deltas::named(folder, &present, list.as_ref(), manifest)?;
     let mut draft = Draft::next(&present);
     let list = stage_release(&mut draft, list.as_ref(), &manifest, now).map_err(refused)?;
     sign(folder, ring, draft, now)?;
@@ -120,13 +121,13 @@ pub fn go_back(
     let present = folder.published()?;
     let Some(list) = release_list(folder, &present, &component)? else {
         return Err(Failure::bad_input(format!("nothing named {component} was published"))
-            .with_way_out("`headwater repo show` lists what was"));
+            .with_hint("`headwater repo show` lists what was"));
     };
     let by_version = list.releases().iter().find(|release| release.version.as_str() == to);
     let by_number = || list.releases().iter().find(|release| release.sequence.to_string() == to);
     let Some(release) = by_version.or_else(by_number) else {
         return Err(Failure::bad_input(format!("{component} has no release `{to}`"))
-            .with_way_out("`headwater repo show` lists them"));
+            .with_hint("`headwater repo show` lists them"));
     };
     let mut draft = Draft::next(&present);
     let list = roll_back(&mut draft, &list, release.sequence).map_err(refused)?;
@@ -142,7 +143,7 @@ pub fn release_list(
 ) -> Result<Option<ReleaseList>, Failure> {
     let Some(bytes) = folder.target(present, &layout::release_list(component))? else { return Ok(None) };
     ReleaseList::parse(&bytes).map(Some).map_err(|error| {
-        Failure::failed(format!("the releases of {component} cannot be read: {}", chain(&error)))
+        Failure::failed(format!("the releases of {component} cannot be read: {}", error_chain(&error)))
     })
 }
 
@@ -167,10 +168,11 @@ pub fn must_sign(present: &Published, ring: &KeyRing) -> Result<(), Failure> {
 
 /// A refusal to sign or stage: most often a key that is not at hand.
 pub fn refused(error: WriteError) -> Failure {
-    let failure = Failure::failed(chain(&error));
+    let failure = Failure::failed(error_chain(&error));
     match error {
-        WriteError::KeysMissing { role, .. } => failure
-            .with_way_out(format!("bring the {role} key into the folder of --keys, then run this again")),
+        WriteError::KeysMissing { role, .. } => {
+            failure.with_hint(format!("bring the {role} key into the folder of --keys, then run this again"))
+        }
         WriteError::Content(_) | WriteError::Invalid(_) => Failure::bad_input(failure.message),
         _ => failure,
     }
@@ -189,9 +191,8 @@ pub fn bodies(
     stop: &Stop,
 ) -> Result<Vec<FileEntry>, Failure> {
     let Some(files) = package.files() else {
-        return Err(Failure::bad_input("an archive is not unpacked here").with_way_out(
-            "unpack it and publish the folder, or give --keep-archive to publish it as a file",
-        ));
+        return Err(Failure::bad_input("an archive is not unpacked here")
+            .with_hint("unpack it and publish the folder, or give --keep-archive to publish it as a file"));
     };
     let blobs = folder.path(layout::BLOBS_FOLDER);
     fs::create_dir_all(&blobs).map_err(|error| Failure::file("make", &blobs, &error))?;
@@ -212,7 +213,7 @@ pub fn bodies(
                 format: BodyFormat::Zstd,
                 memory: body.memory,
             },
-            increments: Vec::new(),
+            deltas: Vec::new(),
         });
     }
     Ok(entries)
@@ -266,7 +267,7 @@ fn write_body(
     let (body, decoded) = encoded.map_err(|error| match error {
         _ if stop.is_told() => Failure::failed("it was stopped; nothing was published"),
         delta::EncodeError::Io(error) => unwritable(error),
-        error => Failure::failed(format!("{}: {}", file.path.display(), chain(&error))),
+        error => Failure::failed(format!("{}: {}", file.path.display(), error_chain(&error))),
     })?;
     let digest = Digest::from(body.sha256);
     if !folder.has_blob(&digest) {

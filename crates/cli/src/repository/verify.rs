@@ -12,9 +12,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::folder::Folder;
-use crate::failure::{Exit, Failure, chain};
+use crate::failure::{Exit, Failure};
 use crate::output::{Output, bytes};
 use crate::sources::file::read_text;
+use headwater_repo::error_chain;
 
 /// What was checked.
 #[derive(Debug, Default, Serialize)]
@@ -96,7 +97,7 @@ fn metadata(folder: &Folder, root: &[u8], now: Timestamp) -> Result<Trusted, Fai
     let wrong = |role: &str| {
         let role = role.to_owned();
         move |error: VerifyError| {
-            Failure::failed(format!("the {role} metadata is not good: {}", chain(&error)))
+            Failure::failed(format!("the {role} metadata is not good: {}", error_chain(&error)))
         }
     };
     let mut trusted = Trusted::from_root(root).map_err(wrong("root"))?;
@@ -120,7 +121,7 @@ fn metadata(folder: &Folder, root: &[u8], now: Timestamp) -> Result<Trusted, Fai
 fn target(folder: &Folder, description: &TargetDescription) -> Result<Vec<u8>, String> {
     let path = format!("{}/{}", layout::TARGETS_FOLDER, description.path);
     let content = folder.read(&path).map_err(|failure| failure.message)?;
-    description.check(&content).map_err(|error| format!("{path}: {}", chain(&error)))?;
+    description.check(&content).map_err(|error| format!("{path}: {}", error_chain(&error)))?;
     Ok(content)
 }
 
@@ -133,14 +134,14 @@ fn releases(
 ) {
     let list = match ReleaseList::parse(content) {
         Ok(list) => list,
-        Err(error) => return verified.problems.push(chain(&error)),
+        Err(error) => return verified.problems.push(error_chain(&error)),
     };
     for release in list.releases() {
         verified.releases += 1;
         match manifest(folder, trusted, &list, release.sequence) {
             Ok(manifest) => {
                 blobs.extend(manifest.files.iter().map(|file| (file.body.sha256, file.body.size)));
-                blobs.extend(manifest.increments().map(|increment| (increment.sha256, increment.size)));
+                blobs.extend(manifest.deltas().map(|delta| (delta.sha256, delta.size)));
             }
             Err(problem) => verified.problems.push(problem),
         }
@@ -155,7 +156,8 @@ fn manifest(
 ) -> Result<Manifest, String> {
     let name = list.manifest(sequence);
     let description = trusted.target(&name).ok_or_else(|| format!("{name} is listed and not signed"))?;
-    Manifest::parse(&target(folder, &description)?).map_err(|error| format!("{name}: {}", chain(&error)))
+    Manifest::parse(&target(folder, &description)?)
+        .map_err(|error| format!("{name}: {}", error_chain(&error)))
 }
 
 fn blob(folder: &Folder, digest: &Digest, size: u64) -> Result<(), String> {

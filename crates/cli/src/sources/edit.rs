@@ -150,11 +150,11 @@ pub async fn add(desk: &Desk, arguments: AddArguments) -> Result<(), Failure> {
     let selector = SelectorDocument { ipv4: arguments.selector.ipv4, ipv6: arguments.selector.ipv6 };
     if selector == SelectorDocument::default() {
         return Err(Failure::bad_input("an entry must select some clients")
-            .with_way_out("give --ipv4 FIRST-LAST, --ipv6 PREFIX/LENGTH, or both"));
+            .with_hint("give --ipv4 FIRST-LAST, --ipv6 PREFIX/LENGTH, or both"));
     }
     let Some(source) = arguments.source.document() else {
         return Err(Failure::bad_input("an entry must name a source")
-            .with_way_out("give --update-agent ID, --url URL or --vendor"));
+            .with_hint("give --update-agent ID, --url URL or --vendor"));
     };
     let entry = EntryDocument { clients: selector, source };
     apply(desk, Edit::Add { entry, at: arguments.at }, None).await
@@ -170,7 +170,7 @@ pub async fn edit(desk: &Desk, arguments: EditArguments) -> Result<(), Failure> 
             "there is no entry {}: the list has {last}",
             arguments.number
         ))
-        .with_way_out("`headwater sources list` shows the numbers"));
+        .with_hint("`headwater sources list` shows the numbers"));
     };
     let clients = &mut entry.clients;
     clients.ipv4 = arguments.selector.ipv4.or(clients.ipv4.take()).filter(|_| !arguments.no_ipv4);

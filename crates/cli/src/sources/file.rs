@@ -53,7 +53,7 @@ pub fn read_text(path: &Path) -> Result<String, Failure> {
             "{} is larger than {INPUT_FILE_BYTES_MAX} bytes",
             path.display()
         ))
-        .with_way_out("check that it is the file you meant"));
+        .with_hint("check that it is the file you meant"));
     }
     String::from_utf8(bytes).map_err(|_| Failure::bad_input(format!("{} is not UTF-8 text", path.display())))
 }

@@ -88,9 +88,9 @@ fn it_goes_on_until_ctrl_c_and_tells_where_its_api_is() {
     assert!(folder.path().join("kept").is_dir());
 }
 
-/// An increment that is being made holds up nobody who is told to stop.
+/// A delta that is being made holds up nobody who is told to stop.
 #[test]
-fn it_stops_though_increments_are_being_made() {
+fn it_stops_though_deltas_are_being_made() {
     use std::io::{BufRead as _, BufReader};
     use std::process::{Command, Stdio};
 
@@ -119,5 +119,5 @@ fn it_stops_though_increments_are_being_made() {
     let newest = fs::read_dir(here.join("kept/vendor/components/targets/large")).unwrap();
     let manifests =
         newest.filter(|entry| entry.as_ref().unwrap().path().to_string_lossy().ends_with(".2.json"));
-    assert_eq!(manifests.count(), 1, "it was published once: no increment joined");
+    assert_eq!(manifests.count(), 1, "it was published once: no delta joined");
 }

@@ -179,7 +179,7 @@ fn flip(folder: &Path) {
 fn the_same_content_under_the_same_version_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
-    let publish = "repo publish public --keys keys rules --name rules --increments 0 --version";
+    let publish = "repo publish public --keys keys rules --name rules --deltas 0 --version";
     let publish: Vec<&str> = publish.split(' ').collect();
     done(here, &["repo", "init", "public", "--keys", "keys"]);
     fs::create_dir(here.join("rules")).unwrap();
@@ -262,9 +262,9 @@ fn noise(seed: u8) -> Vec<u8> {
     (0..30_000).flat_map(|number| *block(number).as_bytes()).collect()
 }
 
-/// Stopped while it makes increments, it has published; what is there is whole, and another command goes on (C1).
+/// Stopped while it makes deltas, it has published; what is there is whole, and another command goes on (C1).
 #[test]
-fn what_is_published_is_whole_before_its_increments_are_made() {
+fn what_is_published_is_whole_before_its_deltas_are_made() {
     use std::io::{BufRead as _, BufReader, Read as _};
     use std::process::{Command, Stdio};
 
@@ -288,24 +288,24 @@ fn what_is_published_is_whole_before_its_increments_are_made() {
     told.read_line(&mut line).unwrap();
     assert!(line.starts_with("published engine 2 as release 2"), "{line}");
     let verified = json(here, &["repo", "verify", "public"]);
-    assert_eq!(verified["problems"], serde_json::json!([]), "whole while increments are being made");
+    assert_eq!(verified["problems"], serde_json::json!([]), "whole while deltas are being made");
     let interrupt = Command::new("kill").args(["-INT", &publish.id().to_string()]).status().unwrap();
     assert!(interrupt.success());
     let mut rest = String::new();
     told.read_to_string(&mut rest).unwrap();
     assert_eq!(publish.wait().unwrap().code(), Some(3), "{rest}");
-    assert!(rest.contains("stopped with 1 increment to be made"), "{rest}");
+    assert!(rest.contains("stopped with 1 delta to be made"), "{rest}");
 
     assert_eq!(json(here, &["repo", "verify", "public"])["problems"], serde_json::json!([]));
     let blobs = fs::read_dir(here.join("public/components/blobs")).unwrap();
     let parts: Vec<_> = blobs.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()).collect();
     assert_eq!(parts, Vec::<std::path::PathBuf>::new(), "nothing half written is left");
-    let rest = json(here, &["repo", "increments", "public", "--keys", "keys", "engine"]);
-    assert_eq!((&rest["increments"], &rest["lacking"]), (&0.into(), &0.into()), "noise has no increments");
+    let rest = json(here, &["repo", "deltas", "public", "--keys", "keys", "engine"]);
+    assert_eq!((&rest["deltas"], &rest["missing"]), (&0.into(), &0.into()), "noise has no deltas");
 }
 
 #[test]
-fn after_a_rollback_increments_lead_back() {
+fn after_a_rollback_deltas_lead_back() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     done(here, &["repo", "init", "public", "--keys", "keys"]);
@@ -313,29 +313,29 @@ fn after_a_rollback_increments_lead_back() {
     for number in 1..=3 {
         fs::write(here.join("base"), rules(number)).unwrap();
         let words = ["repo", "publish", "public", "--keys", "keys", "base", "--name", "rules", "--version"];
-        made.push(json(here, &[&words[..], &[&number.to_string()]].concat())["increments"].as_u64().unwrap());
+        made.push(json(here, &[&words[..], &[&number.to_string()]].concat())["deltas"].as_u64().unwrap());
     }
     assert_eq!(made, [0, 1, 2]);
     done(here, &["repo", "rollback", "public", "--keys", "keys", "rules", "--to", "2"]);
-    let standing = json(here, &["repo", "increments", "public", "--keys", "keys", "rules"]);
-    assert_eq!(standing["increments"], 2, "from the one before and from the withdrawn one: {standing}");
+    let standing = json(here, &["repo", "deltas", "public", "--keys", "keys", "rules"]);
+    assert_eq!(standing["deltas"], 2, "from the one before and from the withdrawn one: {standing}");
     let problems = || json(here, &["repo", "verify", "public"])["problems"].clone();
     assert_eq!(problems(), serde_json::json!([]));
-    // What the disk loses comes back: bodies by publishing them again, increments by making them again.
+    // What the disk loses comes back: bodies by publishing them again, deltas by making them again.
     fs::remove_dir_all(here.join("public/components/blobs")).unwrap();
     for number in 1..=3 {
         fs::write(here.join("base"), rules(number)).unwrap();
         let words = ["repo", "publish", "public", "--keys", "keys", "base", "--name", "rules", "--version"];
         done(here, &[&words[..], &[&number.to_string()]].concat());
     }
-    assert_ne!(headwater(here, &["repo", "verify", "public"]).exit, 0, "increments are lost");
-    done(here, &["repo", "increments", "public", "--keys", "keys", "rules"]);
+    assert_ne!(headwater(here, &["repo", "verify", "public"]).exit, 0, "deltas are lost");
+    done(here, &["repo", "deltas", "public", "--keys", "keys", "rules"]);
     assert_eq!(problems(), serde_json::json!([]));
 }
 
 /// What cannot be read keeps nobody from the rest of the work, in this run or the next.
 #[test]
-fn one_body_that_cannot_be_read_keeps_no_other_increment_from_joining() {
+fn one_body_that_cannot_be_read_keeps_no_other_delta_from_joining() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     done(here, &["repo", "init", "public", "--keys", "keys"]);
@@ -343,7 +343,7 @@ fn one_body_that_cannot_be_read_keeps_no_other_increment_from_joining() {
     let path = here.join("public/components");
     let bodies = [1, 2, 3, 4].map(|number| {
         fs::write(here.join("rules/base"), rules(number)).unwrap();
-        let words = "repo publish public --keys keys rules --name rules --increments 0 --version";
+        let words = "repo publish public --keys keys rules --name rules --deltas 0 --version";
         let words: Vec<&str> = words.split(' ').collect();
         done(here, &[&words[..], &[&number.to_string()]].concat());
         let all = fs::read_dir(path.join("targets/rules")).unwrap().map(|entry| entry.unwrap().path());
@@ -352,23 +352,23 @@ fn one_body_that_cannot_be_read_keeps_no_other_increment_from_joining() {
         let manifest = headwater_repo::Manifest::parse(&fs::read(mine.next().unwrap()).unwrap()).unwrap();
         path.join(headwater_repo::layout::blob(&manifest.files[0].body.sha256))
     });
-    let increments = ["repo", "increments", "public", "--keys", "keys", "rules"];
+    let deltas = ["repo", "deltas", "public", "--keys", "keys", "rules"];
     fs::rename(&bodies[0], here.join("first")).unwrap();
     fs::create_dir(&bodies[0]).unwrap();
-    let failed = headwater(here, &increments);
+    let failed = headwater(here, &deltas);
     assert!(failed.exit == 4 && failed.stderr.contains("cannot read public/components/blobs/"), "{failed:?}");
     fs::remove_dir(&bodies[0]).unwrap();
     fs::write(&bodies[0], "damaged").unwrap();
     fs::remove_file(&bodies[1]).unwrap();
-    let standing = json(here, &[&increments[..], &["--increments", "0"]].concat());
-    assert_eq!(standing["increments"], 2, "those made before it joined: {standing}");
-    let went_on = headwater(here, &increments);
+    let standing = json(here, &[&deltas[..], &["--deltas", "0"]].concat());
+    assert_eq!(standing["deltas"], 2, "those made before it joined: {standing}");
+    let went_on = headwater(here, &deltas);
     assert!(went_on.exit == 0 && went_on.stderr.contains("a body of base, is not what was"), "{went_on:?}");
     fs::remove_file(&bodies[0]).unwrap();
-    let went_on = headwater(here, &increments);
+    let went_on = headwater(here, &deltas);
     assert!(went_on.exit == 0 && went_on.stderr.contains("a body of base, is not there"), "{went_on:?}");
     fs::rename(here.join("first"), &bodies[0]).unwrap();
-    assert_eq!(json(here, &increments)["increments"], 3, "it is there again");
+    assert_eq!(json(here, &deltas)["deltas"], 3, "it is there again");
 }
 
 /// Half a body, of a run that was killed while it wrote, is given out for ever if nobody removes it.
@@ -377,7 +377,7 @@ fn what_a_killed_run_left_half_written_is_removed_by_the_next() {
     let folder = repository();
     let here = folder.path().join("public/components");
     let left = ["blobs/.tmpa1B2c3", "metadata/.tmpa1B2c3", "targets/.tmpa1B2c3", "targets/rules/.tmpa1B2c3"];
-    for command in ["publish public rules --name rules --version 1.2", "increments public rules"] {
+    for command in ["publish public rules --name rules --version 1.2", "deltas public rules"] {
         for path in left {
             fs::write(here.join(path), "half").unwrap();
         }
@@ -397,7 +397,7 @@ fn keys_of_another_repository_are_refused_before_anything_is_made() {
     fs::write(here.join("rules/base"), "rules of 1.2\n".repeat(1000)).unwrap();
     let blobs = || fs::read_dir(here.join("public/components/blobs")).unwrap().count();
     let before = blobs();
-    for command in ["publish public rules --version 1.2 --name rules", "increments public rules"] {
+    for command in ["publish public rules --version 1.2 --name rules", "deltas public rules"] {
         let command = format!("repo {command} --keys other-keys");
         let ran = headwater(here, &command.split(' ').collect::<Vec<_>>());
         assert!(ran.exit == 1 && ran.stderr.contains("bring the targets key"), "{ran:?}");
@@ -406,12 +406,12 @@ fn keys_of_another_repository_are_refused_before_anything_is_made() {
 }
 
 #[test]
-fn a_release_is_published_with_increments_from_those_before() {
+fn a_release_is_published_with_deltas_from_those_before() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     done(here, &["repo", "init", "public", "--keys", "keys"]);
     fs::create_dir(here.join("rules")).unwrap();
-    let publish = |number: usize, increments: &str| {
+    let publish = |number: usize, deltas: &str| {
         fs::write(here.join("rules/base"), rules(number)).unwrap();
         let version = number.to_string();
         let words = [
@@ -426,7 +426,7 @@ fn a_release_is_published_with_increments_from_those_before() {
             "--version",
             &version,
         ];
-        done(here, &[&words[..], &["--increments", increments]].concat());
+        done(here, &[&words[..], &["--deltas", deltas]].concat());
     };
     let manifest = |number: usize| -> headwater_repo::Manifest {
         let targets = here.join("public/components/targets/rules");
@@ -440,20 +440,20 @@ fn a_release_is_published_with_increments_from_those_before() {
         publish(number, "14");
     }
     let current = manifest(4);
-    let ways = headwater_repo::Ways::of(&current);
+    let ways = headwater_repo::DeltaPaths::of(&current);
     for number in 1..=3 {
         let had = headwater_repo::Digest::of(rules(number).as_bytes());
         let file = &current.files[0];
         let way = ways.cheapest(&file.sha256, file.body.size, &|base| *base == had, &|made| Some(made.size));
         assert!(way.expect("a way from every release").cost < file.body.size / 5, "{number}");
     }
-    assert!(!manifest(3).has_increments(), "only the current release names increments");
+    assert!(!manifest(3).has_deltas(), "only the current release names deltas");
     publish(5, "1");
     let next = manifest(5);
-    assert_eq!(next.files[0].increments.len(), 1, "straight from one, over it from the others");
+    assert_eq!(next.files[0].deltas.len(), 1, "straight from one, over it from the others");
     assert!(!next.intermediates.is_empty());
     publish(6, "0");
-    assert!(!manifest(6).has_increments());
+    assert!(!manifest(6).has_deltas());
     assert_eq!(json(here, &["repo", "verify", "public"])["problems"], serde_json::json!([]));
     let refused = headwater(
         here,
@@ -468,7 +468,7 @@ fn a_release_is_published_with_increments_from_those_before() {
             "rules",
             "--version",
             "7",
-            "--increments",
+            "--deltas",
             "15",
         ],
     );

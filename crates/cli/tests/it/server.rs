@@ -149,7 +149,7 @@ fn releases_are_published_listed_and_rolled_back() {
 }
 
 #[test]
-fn the_list_of_releases_tells_how_far_increments_are() {
+fn the_list_of_releases_tells_how_far_deltas_are() {
     let world = World::new();
     let publish = |name: &str, version: &str, content: &[u8]| {
         fs::create_dir_all(world.path().join(name)).unwrap();
@@ -159,7 +159,7 @@ fn the_list_of_releases_tells_how_far_increments_are() {
     let standing = |name: &str| {
         let listed = world.json("releases list");
         let item = listed["items"].as_array().unwrap().iter().find(|item| item["name"] == name).cloned();
-        item.unwrap()["increments_standing"].clone()
+        item.unwrap()["deltas_standing"].clone()
     };
     // Each look takes a process: no time is waited for.
     let wait = |name: &str, expected: Value| {
@@ -172,22 +172,22 @@ fn the_list_of_releases_tells_how_far_increments_are() {
         }
         panic!("{name} is {last}, not {expected}");
     };
-    world.check("increments pause", 0, &[]);
+    world.check("deltas pause", 0, &[]);
     publish("broken", "1", &noise(1));
     publish("broken", "2", &[b"new", &noise(1)[..]].concat());
     spoil(&world.path().join("data/repository/components/blobs"));
     publish("large", "1", &noise(2));
-    assert_eq!(standing("large"), json!({"state": "none", "made": 0, "lacking": 0}));
+    assert_eq!(standing("large"), json!({"state": "none", "made": 0, "missing": 0}));
     publish("large", "2", &[b"new", &noise(2)[..]].concat());
-    assert_eq!(standing("large"), json!({"state": "queued", "made": 0, "lacking": 1}));
-    world.check("releases list", 0, &["INCREMENTS", "0 made, 1 queued"]);
+    assert_eq!(standing("large"), json!({"state": "queued", "made": 0, "missing": 1}));
+    world.check("releases list", 0, &["DELTAS", "0 made, 1 queued"]);
     publish("unlike", "1", &noise(3));
     publish("unlike", "2", &noise(4));
-    world.check("increments resume", 0, &[]);
-    wait("large", json!({"state": "made", "made": 1, "lacking": 0}));
-    wait("unlike", json!({"state": "none_smaller", "made": 0, "lacking": 0}));
+    world.check("deltas resume", 0, &[]);
+    wait("large", json!({"state": "made", "made": 1, "missing": 0}));
+    wait("unlike", json!({"state": "none_smaller", "made": 0, "missing": 0}));
     // What is spoiled is not here any more: nothing is to be made of it.
-    wait("broken", json!({"state": "failed", "made": 0, "lacking": 0}));
+    wait("broken", json!({"state": "failed", "made": 0, "missing": 0}));
     world.check("releases list", 0, &["1 made", "none is smaller", "failed", "`headwater status` says why"]);
     let widest = world.run("releases list").stdout.lines().map(|line| line.chars().count()).max();
     assert!(widest <= Some(100), "{widest:?}");

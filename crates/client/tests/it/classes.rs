@@ -77,8 +77,8 @@ async fn a_run_names_every_source_that_gave_of_a_class() {
     // The mirror lacks one of the two bodies.
     let (from, mirror) = (world.components().folder.clone(), world.folder.path().join("mirror"));
     copy_tree(&from, &mirror);
-    let lacking = world.components().blobs().into_iter().next().unwrap();
-    std::fs::remove_file(mirror.join(lacking.strip_prefix(&from).unwrap())).unwrap();
+    let missing = world.components().blobs().into_iter().next().unwrap();
+    std::fs::remove_file(mirror.join(missing.strip_prefix(&from).unwrap())).unwrap();
     site.share(Class::Components, mirror);
     let report = update(&world.client("pc-1")).await;
     let first = class(&report, "components").source.clone().unwrap();
@@ -161,7 +161,7 @@ async fn a_probe_that_fails_goes_back_once_and_is_remembered_until_asked() {
     });
     let report = update(&client).await;
     let outcome = class(&report, "components");
-    assert_eq!(outcome.result, ClassResult::WentBack, "{report:#?}");
+    assert_eq!(outcome.result, ClassResult::Reverted, "{report:#?}");
     assert!(outcome.message.contains("no good"), "{}", outcome.message);
     assert_eq!(current(&client, "components/rules/current/rules/changing.txt"), "release 1\n");
     assert!(report.attempts.iter().any(|attempt| attempt.reason == Some(Reason::Install)));
@@ -347,13 +347,13 @@ async fn who_looks_on_is_told_how_far_it_has_come() {
     let mut world = World::new().await;
     world.component("rules", 1);
     let told = Arc::new(Mutex::new(Vec::new()));
-    let onlooker = headwater_client::Onlooker::new({
+    let progress_sink = headwater_client::ProgressSink::new({
         let told = Arc::clone(&told);
         move |what, progress| {
             told.lock().unwrap().push((what.to_owned(), progress.bytes_done, progress.bytes_total));
         }
     });
-    let options = RunOptions { onlooker, ..RunOptions::default() };
+    let options = RunOptions { progress_sink, ..RunOptions::default() };
     run_once(&world.client("pc-1"), &options).await.unwrap();
     let told = told.lock().unwrap();
     assert!(told.iter().all(|(what, done, total)| what == "rules" && done <= total), "{told:?}");

@@ -81,7 +81,7 @@ fn what_to_do_about_an_offered_document() {
 
 #[test]
 fn a_class_is_as_bad_as_its_worst_name() {
-    use ClassResult::{Current, Failed, Updated, WentBack};
+    use ClassResult::{Current, Failed, Reverted, Updated};
     let check = |names: &[ClassResult], expected: ClassResult| {
         let outcomes: Vec<NameOutcome> = names
             .iter()
@@ -96,8 +96,8 @@ fn a_class_is_as_bad_as_its_worst_name() {
     };
     check(&[], Current);
     check(&[Current, Updated], Updated);
-    check(&[Updated, WentBack, Current], WentBack);
-    check(&[WentBack, Failed, Updated], Failed);
+    check(&[Updated, Reverted, Current], Reverted);
+    check(&[Reverted, Failed, Updated], Failed);
 }
 
 #[test]

@@ -5,15 +5,15 @@
 mod classes;
 mod configuration;
 mod decisions;
+mod deltas;
 mod enrolment;
 mod fleet;
 mod full_disk;
-mod increments;
 mod kills;
 mod limits;
-mod own_program;
 mod programs;
 mod remembering;
+mod self_update;
 mod server;
 mod store;
 mod update_agent;

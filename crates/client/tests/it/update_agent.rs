@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use headwater_api::policy::UpdateAgentDocument;
 use headwater_api::policy::{EntryDocument, SelectorDocument, SourceDocument};
 use headwater_api::report::ClassResult;
-use headwater_client::{Config, Daemon, DaemonStatus, Onlooker, RunOptions, run_once, status};
+use headwater_client::{Config, Daemon, DaemonStatus, ProgressSink, RunOptions, run_once, status};
 
 use crate::world::{World, class, current, until, update};
 
@@ -214,13 +214,13 @@ async fn who_looks_on_sees_the_holding_too() {
     world.component("rules", 1);
     with_agent(&mut world, free_port(), &["components"]);
     let told = Arc::new(Mutex::new(Vec::new()));
-    let onlooker = Onlooker::new({
+    let progress_sink = ProgressSink::new({
         let told = Arc::clone(&told);
         move |what, progress| {
             told.lock().unwrap().push((what.to_owned(), progress.bytes_done, progress.bytes_total));
         }
     });
-    let options = RunOptions { onlooker, ..RunOptions::default() };
+    let options = RunOptions { progress_sink, ..RunOptions::default() };
     run_once(&world.client("ua"), &options).await.unwrap();
     let told = told.lock().unwrap();
     let (held, done, total) = told.last().unwrap();

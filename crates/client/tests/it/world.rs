@@ -16,14 +16,14 @@ use headwater_api::settings::{
 };
 use headwater_client::{Config, RunOptions, run_once};
 use headwater_delta::limits::LEVEL_DEFAULT;
-use headwater_delta::{IncrementOptions, Uncontrolled, encode_increment};
+use headwater_delta::{DeltaOptions, Uncontrolled, encode_delta};
 use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, listen_tls, router};
 use headwater_identity::DomainKey;
 use headwater_policy::{Class, EffectiveSettings};
 use headwater_repo::{
-    Body, BodyFormat, ComponentName, Digest, Draft, Expiry, FileEntry, FilePath, Hook, Increment,
-    IncrementFormat, KeyRing, Manifest, Published, ReleaseList, Role, RootDraft, SecretKey, Sequence,
-    SignedRoot, TargetName, VersionText, layout, roll_back, stage_release,
+    Body, BodyFormat, ComponentName, Delta, DeltaFormat, Digest, Draft, Expiry, FileEntry, FilePath, Hook,
+    KeyRing, Manifest, Published, ReleaseList, Role, RootDraft, SecretKey, Sequence, SignedRoot, TargetName,
+    VersionText, layout, roll_back, stage_release,
 };
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -120,7 +120,7 @@ impl Repository {
         self.publish(draft);
     }
 
-    /// Publishes the newest release of a name anew, its manifest edited: as when increments join.
+    /// Publishes the newest release of a name anew, its manifest edited: as when deltas join.
     pub fn join(&mut self, name: &str, edit: impl FnOnce(&mut Manifest)) {
         let manifest = self.manifests.get_mut(name).unwrap();
         edit(manifest);
@@ -133,17 +133,17 @@ impl Repository {
         self.publish(draft);
     }
 
-    /// Makes an increment and puts its blob in place.
-    pub fn increment(&self, base: &[u8], new: &[u8]) -> Increment {
-        let options = IncrementOptions::beside(u64::MAX);
-        let made = encode_increment(base, new, &options, &Uncontrolled).unwrap().unwrap();
+    /// Makes a delta and puts its blob in place.
+    pub fn delta(&self, base: &[u8], new: &[u8]) -> Delta {
+        let options = DeltaOptions::beside(u64::MAX);
+        let made = encode_delta(base, new, &options, &Uncontrolled).unwrap().unwrap();
         let sha256 = Digest::from(made.body.sha256);
         self.write(&layout::blob(&sha256), &made.bytes);
-        Increment {
+        Delta {
             base: Digest::of(base),
             sha256,
             size: made.body.size,
-            format: IncrementFormat::Headwater1,
+            format: DeltaFormat::Headwater1,
             memory: made.body.memory,
         }
     }
@@ -196,7 +196,7 @@ impl Repository {
                 format: BodyFormat::Zstd,
                 memory: packed.memory,
             },
-            increments: Vec::new(),
+            deltas: Vec::new(),
         }
     }
 

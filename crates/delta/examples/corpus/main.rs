@@ -1,7 +1,7 @@
 //! Makes the inputs that the fuzz targets begin with: `corpus INTO [SERIES]` writes them to `INTO/decode` and
 //! `INTO/round_trip`.
 //!
-//! Each is a valid increment of a small pair of files. `SERIES` has a folder for each component and in it a file for
+//! Each is a valid delta of a small pair of files. `SERIES` has a folder for each component and in it a file for
 //! each release: of these there are slices of releases against the same places of their predecessors, and excerpts of
 //! programs. Made-up texts and tables, and an excerpt of this program, are there always.
 
@@ -17,7 +17,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use headwater_delta::limits::MEMORY_UNIT;
-use headwater_delta::{IncrementOptions, Uncontrolled, encode_increment};
+use headwater_delta::{DeltaOptions, Uncontrolled, encode_delta};
 
 use self::input::{SIZE_MAX, Told, joined};
 
@@ -59,7 +59,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// Writes the inputs that a pair makes.
 fn write(into: &Path, Pair { name, base, new }: &Pair) -> Result<(), Box<dyn Error>> {
     assert!(new.len() as u64 <= u64::from(SIZE_MAX), "{name} is too long");
-    let made = encode_increment(base, new, &IncrementOptions::beside(u64::MAX), &Uncontrolled)?;
+    let made = encode_delta(base, new, &DeltaOptions::beside(u64::MAX), &Uncontrolled)?;
     let made = made.ok_or("it is allowed any size")?;
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, new);
     let memory = u8::try_from(made.body.memory / MEMORY_UNIT)?;

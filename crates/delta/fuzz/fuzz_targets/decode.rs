@@ -1,6 +1,6 @@
-//! Any bytes as an increment: an error comes of them or the file that was signed; never a panic, a hang, or more memory.
+//! Any bytes as a delta: an error comes of them or the file that was signed; never a panic, a hang, or more memory.
 //!
-//! An input is [`Told`], the base and the increment. The digest of the increment is always made right: otherwise nothing
+//! An input is [`Told`], the base and the delta. The digest of the delta is always made right: otherwise nothing
 //! but its check would be tried.
 
 #![no_main]
@@ -9,7 +9,7 @@ use std::io::Cursor;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use headwater_delta::limits::MEMORY_UNIT;
-use headwater_delta::{Body, DecodeError, Decoded, FileDigest, decode_increment};
+use headwater_delta::{Body, DecodeError, Decoded, FileDigest, decode_delta};
 use headwater_delta_fuzz::{Told, joined, split};
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 
@@ -18,39 +18,39 @@ const GROWTH: usize = 4096;
 
 fuzz_target!(|input: &[u8]| {
     let Some((told, rest)) = Told::read(input) else { return };
-    let Some((base, increment)) = split(rest) else { return };
+    let Some((base, delta)) = split(rest) else { return };
     let memory_max = u64::from(told.memory_max) * MEMORY_UNIT;
     let memory = u64::from(told.memory) * MEMORY_UNIT;
-    let body = Body { sha256: sha256(increment), size: increment.len() as u64, memory };
+    let body = Body { sha256: sha256(delta), size: delta.len() as u64, memory };
     let file = Decoded { sha256: told.sha256, size: u64::from(told.size) };
     let mut out = Vec::new();
-    let decoded = decode_increment(&mut Cursor::new(increment), &body, base, &file, memory_max, &mut out);
+    let decoded = decode_delta(&mut Cursor::new(delta), &body, base, &file, memory_max, &mut out);
     assert!(out.len() as u64 <= file.size, "{} bytes of a file of {}", out.len(), file.size);
     match decoded {
         Ok(()) => {
             assert!(memory <= memory_max, "it takes more memory than is allowed");
             assert!(out.len() as u64 == file.size && sha256(&out) == file.sha256, "another file came of it");
         }
-        Err(DecodeError::WrongBody) => panic!("the increment is the one that was signed"),
+        Err(DecodeError::WrongBody) => panic!("the delta is the one that was signed"),
         Err(DecodeError::Read(error) | DecodeError::Write(error)) => panic!("nothing fails here: {error}"),
         Err(DecodeError::Memory { .. } | DecodeError::WrongFile(_)) => {}
     }
 });
 
-// What is told and the base are long beside the increment: left to itself the fuzzer would hardly ever touch that.
+// What is told and the base are long beside the delta: left to itself the fuzzer would hardly ever touch that.
 fuzz_mutator!(|input: &mut [u8], size: usize, size_max: usize, seed: u32| {
     let parts = Told::read(&input[..size]).and_then(|(told, rest)| Some((told, split(rest)?)));
-    let Some((told, (base, increment))) = parts else {
+    let Some((told, (base, delta))) = parts else {
         return fuzzer_mutate(input, size, size_max);
     };
-    let (told, base, increment) = match seed % 16 {
-        0 => (mutated(&told.bytes(), 0), base.to_vec(), increment.to_vec()),
-        1 => (told.bytes(), mutated(base, GROWTH), increment.to_vec()),
-        _ => (told.bytes(), base.to_vec(), mutated(increment, GROWTH)),
+    let (told, base, delta) = match seed % 16 {
+        0 => (mutated(&told.bytes(), 0), base.to_vec(), delta.to_vec()),
+        1 => (told.bytes(), mutated(base, GROWTH), delta.to_vec()),
+        _ => (told.bytes(), base.to_vec(), mutated(delta, GROWTH)),
     };
     let mut made = told;
     made.resize(Told::LENGTH, 0);
-    made.extend(joined(&base, &increment));
+    made.extend(joined(&base, &delta));
     made.truncate(size_max);
     input[..made.len()].copy_from_slice(&made);
     made.len()

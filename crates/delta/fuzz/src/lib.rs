@@ -19,7 +19,7 @@ pub fn joined(first: &[u8], second: &[u8]) -> Vec<u8> {
 /// takes about half a microsecond each.
 pub const SIZE_MAX: u32 = 1 << 16;
 
-/// What an input of `decode` is told by a manifest: it stands before the base, and both before the increment.
+/// What an input of `decode` is told by a manifest: it stands before the base, and both before the delta.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Told {
     /// Bytes of the file.

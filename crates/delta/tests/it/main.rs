@@ -1,8 +1,8 @@
-//! Tests of bodies and increments.
+//! Tests of bodies and deltas.
 
 #[cfg(test)]
 mod body;
 #[cfg(test)]
-mod increment;
+mod delta;
 #[cfg(test)]
 mod program;

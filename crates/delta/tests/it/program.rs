@@ -1,6 +1,6 @@
-//! Increments of programs: addresses follow what they lead to, and no header can do harm.
+//! Deltas of programs: addresses follow what they lead to, and no header can do harm.
 
-use crate::increment::{check, made, noise, survives};
+use crate::delta::{check, made, noise, survives};
 
 /// Where the program runs.
 const BASE: u64 = 0x40_0000;
@@ -102,7 +102,7 @@ fn programs_of_two_machines_come_back() {
 }
 
 #[test]
-fn a_broken_increment_of_a64_code_gives_an_error_or_the_file() {
+fn a_broken_delta_of_a64_code_gives_an_error_or_the_file() {
     let (base, new) = (program(0, &[]), program(3, &[]));
     survives(&base, &new, 60);
     survives(&base, &program(3, &noise(9000, 4)), 60);

@@ -141,7 +141,7 @@ impl Log {
             reason,
             detail,
             bytes: record.activity.bytes(),
-            increment_bytes: record.activity.of_increments(),
+            delta_bytes: record.activity.of_deltas(),
             started: self.clock.at_instant(record.started),
             duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             from_version: self.from_version,

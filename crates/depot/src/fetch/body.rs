@@ -34,7 +34,7 @@ pub struct Blob {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Body,
-    Increment,
+    Delta,
 }
 
 /// Why one source's turn at a file ended without it.
@@ -82,12 +82,12 @@ impl Walk {
             .await
     }
 
-    /// As [`Self::blobs`], for increments: one that no source gives does not end it, because there are other ways. Says
+    /// As [`Self::blobs`], for deltas: one that no source gives does not end it, because there are other ways. Says
     /// which these are.
     ///
     /// # Errors
     /// The disk, or a plan without sources.
-    pub async fn increments(
+    pub async fn deltas(
         &self,
         store: &Store,
         wanted: &[Blob],
@@ -96,14 +96,14 @@ impl Walk {
         let wanted = &once_each(wanted);
         store.room_for(wanted.iter().map(|blob| (blob.digest, blob.size)))?;
         let meter = Meter::new(wanted, progress);
-        let lacking = Mutex::new(HashSet::new());
+        let missing = Mutex::new(HashSet::new());
         stream::iter(wanted.iter().enumerate().map(Ok))
             .try_for_each_concurrent(self.at_once(), |(index, blob)| {
-                let (meter, lacking) = (&meter, &lacking);
+                let (meter, missing) = (&meter, &missing);
                 async move {
-                    match self.blob(store, *blob, Kind::Increment, index, meter).await {
+                    match self.blob(store, *blob, Kind::Delta, index, meter).await {
                         Err(FetchError::NoSource { .. }) => {
-                            lacking.lock().unwrap_or_else(PoisonError::into_inner).insert(blob.digest);
+                            missing.lock().unwrap_or_else(PoisonError::into_inner).insert(blob.digest);
                             Ok(())
                         }
                         other => other,
@@ -111,7 +111,7 @@ impl Walk {
                 }
             })
             .await?;
-        Ok(lacking.into_inner().unwrap_or_else(PoisonError::into_inner))
+        Ok(missing.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn at_once(&self) -> usize {
@@ -309,8 +309,8 @@ impl Turn for BlobTurn<'_> {
         let patient = patience >= walk.fetcher.settings().idle_timeout;
         let before = self.partial.length();
         let done = super::resume::resume(&http, &url, self.partial, patience, activity, &moved).await;
-        if self.kind == Kind::Increment {
-            activity.were_of_increment(self.partial.length().saturating_sub(before));
+        if self.kind == Kind::Delta {
+            activity.were_of_delta(self.partial.length().saturating_sub(before));
         }
         done.map_err(|trouble| match trouble {
             // Nobody is left to do better: then it is the idle time-out that ran out.

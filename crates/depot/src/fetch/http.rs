@@ -22,7 +22,7 @@ use super::FetchSettings;
 use super::fault::{Fault, Phase, ResolveError};
 use crate::limits::{BACK_OFF_MAX, BUSY_WAIT_DEFAULT, BUSY_WAIT_MIN, REDIRECTS_MAX};
 
-/// The one way out of this process.
+/// The one hint of this process.
 #[derive(Debug, Clone)]
 pub(crate) struct Http {
     client: Client,
@@ -36,14 +36,14 @@ pub(crate) struct Http {
 #[derive(Debug)]
 pub(crate) struct Activity {
     bytes: AtomicU64,
-    /// Of these, bytes of increments.
-    of_increments: AtomicU64,
+    /// Of these, bytes of deltas.
+    of_deltas: AtomicU64,
     last: Mutex<Instant>,
 }
 
 impl Activity {
     pub(crate) fn new() -> Self {
-        Self { bytes: AtomicU64::new(0), of_increments: AtomicU64::new(0), last: Mutex::new(Instant::now()) }
+        Self { bytes: AtomicU64::new(0), of_deltas: AtomicU64::new(0), last: Mutex::new(Instant::now()) }
     }
 
     /// `count` bytes came; a head counts as a sign of life.
@@ -52,13 +52,13 @@ impl Activity {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    /// `count` of the bytes that came are an increment's.
-    pub(crate) fn were_of_increment(&self, count: u64) {
-        self.of_increments.fetch_add(count, Ordering::Relaxed);
+    /// `count` of the bytes that came are a delta's.
+    pub(crate) fn were_of_delta(&self, count: u64) {
+        self.of_deltas.fetch_add(count, Ordering::Relaxed);
     }
 
-    pub(crate) fn of_increments(&self) -> u64 {
-        self.of_increments.load(Ordering::Relaxed)
+    pub(crate) fn of_deltas(&self) -> u64 {
+        self.of_deltas.load(Ordering::Relaxed)
     }
 
     pub(crate) fn bytes(&self) -> u64 {

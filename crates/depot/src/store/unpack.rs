@@ -1,9 +1,9 @@
-//! From a stored body or increment to the file it makes: the only ways in which content becomes files (I1).
+//! From a stored body or delta to the file it makes: the only ways in which content becomes files (I1).
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write};
 
-use headwater_delta::{DecodeError, Decoded, ReadAt, decode, decode_increment};
+use headwater_delta::{DecodeError, Decoded, ReadAt, decode, decode_delta};
 use headwater_repo::{FileEntry, Hop, limits::DECODER_MEMORY_MAX};
 
 use super::{Store, StoreError, disk};
@@ -53,27 +53,27 @@ impl Store {
         }
     }
 
-    /// Writes the file that `hop` makes of `base` to `out`, verifying increment and file. On an error what was written is
+    /// Writes the file that `hop` makes of `base` to `out`, verifying delta and file. On an error what was written is
     /// worthless. A base that is not the one it was made for gives [`UnpackError::Wrong`].
     pub fn apply(&self, hop: &Hop, base: &File, memory_max: u64, out: impl Write) -> Result<(), UnpackError> {
         let name = || hop.sha256.to_string();
-        let increment = &hop.increment;
-        let mut stored = self.read(&increment.sha256)?.ok_or_else(|| UnpackError::NotThere(name()))?;
+        let delta = &hop.delta;
+        let mut stored = self.read(&delta.sha256)?.ok_or_else(|| UnpackError::NotThere(name()))?;
         let pinned = headwater_delta::Body {
-            sha256: *increment.sha256.as_bytes(),
-            size: increment.size,
-            memory: increment.memory,
+            sha256: *delta.sha256.as_bytes(),
+            size: delta.size,
+            memory: delta.memory,
         };
         let file = Decoded { sha256: *hop.sha256.as_bytes(), size: hop.size };
-        match decode_increment(&mut stored, &pinned, &OpenFile(base), &file, memory_max, out) {
+        match decode_delta(&mut stored, &pinned, &OpenFile(base), &file, memory_max, out) {
             Ok(()) => Ok(()),
             Err(DecodeError::WrongBody) => {
-                self.verify(&increment.sha256)?;
+                self.verify(&delta.sha256)?;
                 Err(UnpackError::NotThere(name()))
             }
-            // The base is shorter than the increment says: it is another.
+            // The base is shorter than the delta says: it is another.
             Err(DecodeError::Read(error)) if error.kind() != io::ErrorKind::UnexpectedEof => {
-                Err(disk("read", &self.path(&increment.sha256))(error).into())
+                Err(disk("read", &self.path(&delta.sha256))(error).into())
             }
             Err(DecodeError::Write(error)) => Err(UnpackError::Write(error)),
             Err(other) => Err(UnpackError::Wrong { path: name(), reason: other.to_string() }),
@@ -81,7 +81,7 @@ impl Store {
     }
 }
 
-/// A file as an increment's base. One decoder reads it at a time.
+/// A file as a delta's base. One decoder reads it at a time.
 struct OpenFile<'a>(&'a File);
 
 impl ReadAt for OpenFile<'_> {

@@ -177,7 +177,7 @@ fn packed(store: &Store, content: &[u8]) -> FileEntry {
         size: file.size,
         sha256: Digest::of(content),
         body: Body { sha256: digest, size: body.size, format: BodyFormat::Zstd, memory: body.memory },
-        increments: Vec::new(),
+        deltas: Vec::new(),
     }
 }
 

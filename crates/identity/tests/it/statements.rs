@@ -1,7 +1,9 @@
 //! Statements and answers: forged, replayed, of another kind or client, truncated, changed.
 
 use headwater_identity::limits::{ANSWER_KEYS_FORMER_MAX, BODY_LENGTH_MAX};
-use headwater_identity::{Answer, AnswerKey, ClientKey, Disbelief, IdentityError, Kind, Statement};
+use headwater_identity::{
+    Answer, AnswerKey, ClientKey, IdentityError, Kind, Statement, StatementVerifyError,
+};
 use proptest::prelude::*;
 
 use crate::id;
@@ -46,30 +48,42 @@ fn what_a_client_signed_is_believed() {
 #[test]
 fn what_was_changed_on_the_way_is_not() {
     let key = ClientKey::generate().unwrap();
-    let check = |what: &str, forged: Statement, wanted: Disbelief| {
+    let check = |what: &str, forged: Statement, wanted: StatementVerifyError| {
         let found = forged.verify(&id("paris-01"), &key.public(), Kind::Report).unwrap_err();
         assert_eq!(found, wanted, "{what}");
     };
     let other = ClientKey::generate().unwrap();
-    check("signed by another key", statement(&other), Disbelief::Signature);
-    check("another body", changed(&key, |s| s["body"] = r#"{"took_ms":13}"#.into()), Disbelief::Signature);
-    check("a shorter body", changed(&key, |s| s["body"] = r#"{"took_ms":12"#.into()), Disbelief::Signature);
-    check("a later number", changed(&key, |s| s["sequence"] = 8.into()), Disbelief::Signature);
-    check("no signature", changed(&key, |s| s["signature"] = "".into()), Disbelief::Signature);
-    check("half a signature", changed(&key, |s| s["signature"] = "MEUCIQ==".into()), Disbelief::Signature);
-    check("no base64", changed(&key, |s| s["signature"] = "%".into()), Disbelief::Signature);
+    check("signed by another key", statement(&other), StatementVerifyError::Signature);
+    check(
+        "another body",
+        changed(&key, |s| s["body"] = r#"{"took_ms":13}"#.into()),
+        StatementVerifyError::Signature,
+    );
+    check(
+        "a shorter body",
+        changed(&key, |s| s["body"] = r#"{"took_ms":12"#.into()),
+        StatementVerifyError::Signature,
+    );
+    check("a later number", changed(&key, |s| s["sequence"] = 8.into()), StatementVerifyError::Signature);
+    check("no signature", changed(&key, |s| s["signature"] = "".into()), StatementVerifyError::Signature);
+    check(
+        "half a signature",
+        changed(&key, |s| s["signature"] = "MEUCIQ==".into()),
+        StatementVerifyError::Signature,
+    );
+    check("no base64", changed(&key, |s| s["signature"] = "%".into()), StatementVerifyError::Signature);
     check(
         "another kind",
         changed(&key, |s| s["kind"] = "check_in".into()),
-        Disbelief::Kind { wanted: Kind::Report, found: Kind::CheckIn },
+        StatementVerifyError::Kind { wanted: Kind::Report, found: Kind::CheckIn },
     );
     let found = "rome-01".to_owned();
     check(
         "another client",
         changed(&key, |s| s["client"] = "rome-01".into()),
-        Disbelief::Client { wanted: id("paris-01"), found },
+        StatementVerifyError::Client { wanted: id("paris-01"), found },
     );
-    check("a later format", changed(&key, |s| s["format"] = 2.into()), Disbelief::Format(2));
+    check("a later format", changed(&key, |s| s["format"] = 2.into()), StatementVerifyError::Format(2));
 }
 
 #[test]
@@ -77,9 +91,15 @@ fn a_kind_or_client_that_is_asked_for_wrongly_does_not_pass_for_it() {
     // The carrier changes the words, and asks for what it changed them to.
     let key = ClientKey::generate().unwrap();
     let as_check_in = changed(&key, |s| s["kind"] = "check_in".into());
-    assert_eq!(as_check_in.verify(&id("paris-01"), &key.public(), Kind::CheckIn), Err(Disbelief::Signature));
+    assert_eq!(
+        as_check_in.verify(&id("paris-01"), &key.public(), Kind::CheckIn),
+        Err(StatementVerifyError::Signature)
+    );
     let as_rome = changed(&key, |s| s["client"] = "rome-01".into());
-    assert_eq!(as_rome.verify(&id("rome-01"), &key.public(), Kind::Report), Err(Disbelief::Signature));
+    assert_eq!(
+        as_rome.verify(&id("rome-01"), &key.public(), Kind::Report),
+        Err(StatementVerifyError::Signature)
+    );
 }
 
 #[test]
@@ -91,11 +111,14 @@ fn an_answer_is_to_one_question_and_by_the_server() {
     assert_eq!(answer().verify(&keys, &id("paris-01"), Kind::CheckIn, 3).unwrap().body(), "{}");
     assert_eq!(
         answer().verify(&keys, &id("paris-01"), Kind::CheckIn, 4),
-        Err(Disbelief::Sequence { wanted: 4, found: 3 })
+        Err(StatementVerifyError::Sequence { wanted: 4, found: 3 })
     );
     let unknown = answer().verify(&[other.public()], &id("paris-01"), Kind::CheckIn, 3);
-    assert_eq!(unknown, Err(Disbelief::Signature));
-    assert!(matches!(answer().verify(&keys, &id("rome"), Kind::CheckIn, 3), Err(Disbelief::Client { .. })));
+    assert_eq!(unknown, Err(StatementVerifyError::Signature));
+    assert!(matches!(
+        answer().verify(&keys, &id("rome"), Kind::CheckIn, 3),
+        Err(StatementVerifyError::Client { .. })
+    ));
 }
 
 #[test]
@@ -104,7 +127,7 @@ fn a_statement_is_no_answer() {
     let key = ClientKey::generate().unwrap();
     let as_answer: Answer = serde_json::from_value(serde_json::to_value(statement(&key)).unwrap()).unwrap();
     let found = as_answer.verify(&[key.public()], &id("paris-01"), Kind::Report, 7);
-    assert_eq!(found, Err(Disbelief::Signature));
+    assert_eq!(found, Err(StatementVerifyError::Signature));
 }
 
 #[test]
@@ -117,7 +140,7 @@ fn a_body_has_a_limit_on_both_sides() {
     long["body"] = "x".repeat(BODY_LENGTH_MAX + 1).into();
     let long: Statement = serde_json::from_value(long).unwrap();
     let found = long.verify(&id("a"), &key.public(), Kind::Report);
-    assert_eq!(found, Err(Disbelief::Oversized(BODY_LENGTH_MAX)));
+    assert_eq!(found, Err(StatementVerifyError::Oversized(BODY_LENGTH_MAX)));
 }
 
 proptest! {

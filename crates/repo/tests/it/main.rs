@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod delegations;
-mod increments;
+mod deltas;
 mod mutation;
 mod names;
 mod publishing;

@@ -18,7 +18,7 @@ fn sequence(number: u64) -> Sequence {
 fn file(path: &str) -> FileEntry {
     let body = Body { sha256: Digest::of(b"packed"), size: 6, format: BodyFormat::Zstd, memory: 1 << 20 };
     let path = FilePath::new(path).unwrap();
-    FileEntry { path, mode: 0o644, size: 10, sha256: Digest::of(b"0123456789"), body, increments: Vec::new() }
+    FileEntry { path, mode: 0o644, size: 10, sha256: Digest::of(b"0123456789"), body, deltas: Vec::new() }
 }
 
 fn manifest(number: u64) -> Manifest {

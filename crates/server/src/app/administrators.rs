@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::App;
 use super::problems::refuse;
-use crate::access::{By, Role};
+use crate::access::{Caller, Role};
 use crate::db::administrators::{self as rows, AdministratorRow};
 use crate::error::{Error, Refusal, Result};
 use crate::limits;
@@ -22,8 +22,8 @@ impl App {
         if !self.db.administrators().await?.is_empty() {
             return Ok(None);
         }
-        let by = By::server(now);
-        let (_, password) = self.insert(FIRST.to_owned(), Role::Admin, &by).await?;
+        let caller = Caller::server(now);
+        let (_, password) = self.insert(FIRST.to_owned(), Role::Admin, &caller).await?;
         Ok(Some(password))
     }
 
@@ -42,7 +42,7 @@ impl App {
     pub async fn add_administrator(
         &self,
         request: AdministratorRequest,
-        by: &By,
+        caller: &Caller,
     ) -> Result<(AdministratorView, Secret)> {
         let mut problems = Vec::new();
         if let Err(problem) = check_name(&request.name) {
@@ -57,19 +57,19 @@ impl App {
         let _change = self.change().await;
         let known = self.db.administrators().await?;
         if known.iter().any(|row| row.name == request.name) {
-            let way_out = "take another name, or set this one's role or password";
-            return Err(Refusal::Exists { what: "administrator", name: request.name, way_out }.into());
+            let hint = "take another name, or set this one's role or password";
+            return Err(Refusal::Exists { what: "administrator", name: request.name, hint }.into());
         }
         if known.len() as u64 >= limits::ADMINISTRATORS_MAX {
             return Err(Refusal::TooLarge {
                 what: "the number of administrators".to_owned(),
                 limit: limits::ADMINISTRATORS_MAX,
                 unit: "administrators",
-                way_out: "remove those who are gone",
+                hint: "remove those who are gone",
             }
             .into());
         }
-        let (row, password) = self.insert(request.name, role, by).await?;
+        let (row, password) = self.insert(request.name, role, caller).await?;
         Ok((view(row), password))
     }
 
@@ -77,21 +77,26 @@ impl App {
     ///
     /// # Errors
     /// Refusals when there is none of that name, and for the last admin.
-    pub async fn remove_administrator(&self, name: &str, by: &By) -> Result<()> {
+    pub async fn remove_administrator(&self, name: &str, caller: &Caller) -> Result<()> {
         let _change = self.change().await;
         let row = self.known_administrator(name).await?;
         self.keep_an_admin(&row).await?;
         let mut tx = self.db.begin().await?;
         rows::delete(&mut tx, name).await?;
         let told = json!({"role": row.role.to_string()});
-        tx.commit(by.did("administrator.remove", name).before(told)).await
+        tx.commit(caller.audit_entry("administrator.remove", name).before(told)).await
     }
 
     /// Gives an administrator another role, from the next request on.
     ///
     /// # Errors
     /// Refusals when there is none of that name, for an unknown role, and for the last admin.
-    pub async fn set_administrator_role(&self, name: &str, role: &str, by: &By) -> Result<AdministratorView> {
+    pub async fn set_administrator_role(
+        &self,
+        name: &str,
+        role: &str,
+        caller: &Caller,
+    ) -> Result<AdministratorView> {
         let role: Role = role.parse().map_err(|problem| Refusal::invalid(format!("role: {problem}")))?;
         let _change = self.change().await;
         let row = self.known_administrator(name).await?;
@@ -102,8 +107,8 @@ impl App {
         let row = AdministratorRow { role, ..row };
         let mut tx = self.db.begin().await?;
         rows::put(&mut tx, &row).await?;
-        let did = by.did("administrator.set_role", name).before(before);
-        tx.commit(did.after(json!({"role": role.to_string()}))).await?;
+        let audit_entry = caller.audit_entry("administrator.set_role", name).before(before);
+        tx.commit(audit_entry.after(json!({"role": role.to_string()}))).await?;
         Ok(view(row))
     }
 
@@ -111,7 +116,7 @@ impl App {
     ///
     /// # Errors
     /// A refusal when there is none of that name.
-    pub async fn reset_password(&self, name: &str, by: &By) -> Result<(AdministratorView, Secret)> {
+    pub async fn reset_password(&self, name: &str, caller: &Caller) -> Result<(AdministratorView, Secret)> {
         self.known_administrator(name).await?;
         let password = Secret::random_password();
         let stored = self.hash_password(&password).await?;
@@ -121,11 +126,11 @@ impl App {
         let mut tx = self.db.begin().await?;
         rows::put(&mut tx, &row).await?;
         rows::delete_sessions(&mut tx, name).await?;
-        tx.commit(by.did("administrator.set_password", name)).await?;
+        tx.commit(caller.audit_entry("administrator.set_password", name)).await?;
         Ok((view(row), password))
     }
 
-    async fn insert(&self, name: String, role: Role, by: &By) -> Result<(AdministratorRow, Secret)> {
+    async fn insert(&self, name: String, role: Role, caller: &Caller) -> Result<(AdministratorRow, Secret)> {
         let password = Secret::random_password();
         let stored = self.hash_password(&password).await?;
         let row = AdministratorRow {
@@ -133,21 +138,21 @@ impl App {
             role,
             password: stored,
             one_time: true,
-            made: by.now,
+            made: caller.now,
             last_sign_in: None,
         };
         let mut tx = self.db.begin().await?;
         rows::put(&mut tx, &row).await?;
         let told = json!({"role": role.to_string()});
-        tx.commit(by.did("administrator.add", &row.name).after(told)).await?;
+        tx.commit(caller.audit_entry("administrator.add", &row.name).after(told)).await?;
         Ok((row, password))
     }
 
     async fn known_administrator(&self, name: &str) -> Result<AdministratorRow> {
         self.db.administrator(name).await?.ok_or_else(|| {
             let name = name.escape_debug().to_string();
-            let way_out = "look at the list of administrators";
-            Error::from(Refusal::NotFound { what: "administrator", name, way_out })
+            let hint = "look at the list of administrators";
+            Error::from(Refusal::NotFound { what: "administrator", name, hint })
         })
     }
 

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::App;
 use super::problems::refuse;
-use crate::access::{Actor, By, Role, SignedIn};
+use crate::access::{Actor, Caller, Role, SignedIn};
 use crate::db::administrators::{self as rows, TokenRow};
 use crate::error::{Refusal, Result};
 use crate::limits;
@@ -43,17 +43,25 @@ impl App {
     ///
     /// # Errors
     /// Only when the database fails.
-    pub async fn api_tokens(&self, by: &By) -> Result<Vec<ApiTokenView>> {
+    pub async fn api_tokens(&self, caller: &Caller) -> Result<Vec<ApiTokenView>> {
         let rows = self.db.api_tokens().await?;
-        Ok(rows.into_iter().filter(|row| is_own(row, by) || by.role == Role::Admin).map(view).collect())
+        Ok(rows
+            .into_iter()
+            .filter(|row| is_own(row, caller) || caller.role == Role::Admin)
+            .map(view)
+            .collect())
     }
 
     /// Makes a token.
     ///
     /// # Errors
     /// Refusals for a name that is taken, a role above one's own, unknown scopes, and for whoever has only a token.
-    pub async fn make_api_token(&self, request: &ApiTokenRequest, by: &By) -> Result<(Secret, ApiTokenView)> {
-        let administrator = match &by.actor {
+    pub async fn make_api_token(
+        &self,
+        request: &ApiTokenRequest,
+        caller: &Caller,
+    ) -> Result<(Secret, ApiTokenView)> {
+        let administrator = match &caller.actor {
             Actor::Local(_) => None,
             Actor::Administrator(name) => Some(name.clone()),
             Actor::Vouched { .. } => {
@@ -70,8 +78,8 @@ impl App {
             }
         };
         let role = check(request)?;
-        if role > by.role {
-            return Err(Refusal::Forbidden { needs: role, has: by.role }.into());
+        if role > caller.role {
+            return Err(Refusal::Forbidden { needs: role, has: caller.role }.into());
         }
         let days = request.days.unwrap_or(limits::TOKEN_DAYS_DEFAULT);
         let token = Secret::random(PREFIX);
@@ -81,14 +89,12 @@ impl App {
             administrator,
             role,
             scopes: request.scopes.clone(),
-            made: by.now,
-            expires: by.now + SignedDuration::from_hours(24 * i64::from(days)),
+            made: caller.now,
+            expires: caller.now + SignedDuration::from_hours(24 * i64::from(days)),
         };
         let _change = self.change().await;
         if self.db.api_tokens().await?.iter().any(|known| known.name == row.name) {
-            return Err(
-                Refusal::Exists { what: "token", name: row.name, way_out: "take another name" }.into()
-            );
+            return Err(Refusal::Exists { what: "token", name: row.name, hint: "take another name" }.into());
         }
         let mut tx = self.db.begin().await?;
         if rows::count_tokens(&mut tx).await? >= limits::TOKENS_MAX {
@@ -96,13 +102,13 @@ impl App {
                 what: "the number of tokens".to_owned(),
                 limit: limits::TOKENS_MAX,
                 unit: "tokens",
-                way_out: "revoke those that nobody needs",
+                hint: "revoke those that nobody needs",
             }
             .into());
         }
         rows::insert_token(&mut tx, &row).await?;
         let told = json!({"role": request.role, "scopes": row.scopes, "expires": row.expires});
-        tx.commit(by.did("token.make", &row.name).after(told)).await?;
+        tx.commit(caller.audit_entry("token.make", &row.name).after(told)).await?;
         Ok((token, view(row)))
     }
 
@@ -110,25 +116,25 @@ impl App {
     ///
     /// # Errors
     /// A refusal when there is none of that name, or it is somebody else's.
-    pub async fn revoke_api_token(&self, name: &str, by: &By) -> Result<()> {
+    pub async fn revoke_api_token(&self, name: &str, caller: &Caller) -> Result<()> {
         let _change = self.change().await;
         let known = self.db.api_tokens().await?.into_iter().find(|row| row.name == name);
-        let may = |row: &TokenRow| is_own(row, by) || by.role == Role::Admin;
+        let may = |row: &TokenRow| is_own(row, caller) || caller.role == Role::Admin;
         let Some(row) = known.filter(may) else {
             let name = name.escape_debug().to_string();
-            let way_out = "look at the list of tokens; those of others are an admin's";
-            return Err(Refusal::NotFound { what: "token", name, way_out }.into());
+            let hint = "look at the list of tokens; those of others are an admin's";
+            return Err(Refusal::NotFound { what: "token", name, hint }.into());
         };
         let mut tx = self.db.begin().await?;
         rows::delete_token(&mut tx, name).await?;
         let told = json!({"role": row.role.to_string(), "administrator": row.administrator});
-        tx.commit(by.did("token.revoke", name).before(told)).await
+        tx.commit(caller.audit_entry("token.revoke", name).before(told)).await
     }
 }
 
 /// Of one's own; a token has itself alone.
-fn is_own(row: &TokenRow, by: &By) -> bool {
-    match &by.actor {
+fn is_own(row: &TokenRow, caller: &Caller) -> bool {
+    match &caller.actor {
         Actor::Administrator(name) => row.administrator.as_ref() == Some(name),
         Actor::Token { name, .. } => row.name == *name,
         _ => false,

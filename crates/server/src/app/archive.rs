@@ -316,8 +316,7 @@ fn bad_zip(error: zip::result::ZipError) -> Error {
 }
 
 fn too_large(what: &str, limit: u64, unit: &'static str) -> Error {
-    Refusal::TooLarge { what: what.to_owned(), limit, unit, way_out: "split it into several components" }
-        .into()
+    Refusal::TooLarge { what: what.to_owned(), limit, unit, hint: "split it into several components" }.into()
 }
 
 #[cfg(test)]

@@ -16,8 +16,9 @@ use super::clients::page;
 use super::signing::failed;
 use crate::audit::{Audit, Chained, Follower, Head, Record};
 use crate::db::to_json;
-use crate::error::{Error, Refusal, Result, chain};
+use crate::error::{Error, Refusal, Result};
 use crate::limits;
+use headwater_repo::error_chain;
 
 /// The target that says where the log ends.
 const TARGET: &str = "audit.json";
@@ -144,7 +145,7 @@ impl App {
             let records = match self.db.audit_after(after, limits::AUDIT_RECORDS_AT_ONCE).await {
                 Ok(records) => records,
                 Err(error @ Error::Corrupt { .. }) => {
-                    findings.push(format!("a record after {after} cannot be read: {}", chain(&error)));
+                    findings.push(format!("a record after {after} cannot be read: {}", error_chain(&error)));
                     return Ok(false);
                 }
                 Err(error) => return Err(error),

@@ -11,7 +11,7 @@ use serde_json::{Map, json};
 
 use super::App;
 use super::problems::{parse_each, refuse};
-use crate::access::By;
+use crate::access::Caller;
 use crate::db::Tx;
 use crate::db::clients::{self as rows, ClientRow};
 use crate::db::identities;
@@ -72,13 +72,18 @@ impl App {
     ///
     /// # Errors
     /// Refusals for an unknown domain or client.
-    pub async fn move_clients(&self, ids: &[String], domain: &str, by: &By) -> Result<Vec<ClientView>> {
+    pub async fn move_clients(
+        &self,
+        ids: &[String],
+        domain: &str,
+        caller: &Caller,
+    ) -> Result<Vec<ClientView>> {
         if ids.len() > limits::MOVE_CLIENTS_MAX {
             return Err(Refusal::TooLarge {
                 what: "the number of clients to move".to_owned(),
                 limit: limits::MOVE_CLIENTS_MAX as u64,
                 unit: "clients",
-                way_out: "move them in several requests",
+                hint: "move them in several requests",
             }
             .into());
         }
@@ -98,10 +103,10 @@ impl App {
         for row in &moved {
             rows::set_domain(&mut tx, &row.id, domain.as_str()).await?;
         }
-        let staged = self.stage_fleet(&mut tx, &left, by.now).await?;
-        let did = by.did("client.move", format!("{} clients", ids.len()));
-        let did = did.before(before.into()).after(json!({"domain": domain.as_str()}));
-        self.commit(tx, staged.into_iter().collect(), did).await?;
+        let staged = self.stage_fleet(&mut tx, &left, caller.now).await?;
+        let audit_entry = caller.audit_entry("client.move", format!("{} clients", ids.len()));
+        let audit_entry = audit_entry.before(before.into()).after(json!({"domain": domain.as_str()}));
+        self.commit(tx, staged.into_iter().collect(), audit_entry).await?;
         let policy = self.db.policy_now().await?;
         Ok(moved.into_iter().map(|row| client_view(row, &policy.document.update_agents)).collect())
     }
@@ -110,7 +115,7 @@ impl App {
     ///
     /// # Errors
     /// Refusals when it is not known, or is an update agent.
-    pub async fn remove_client(&self, id: &str, by: &By) -> Result<()> {
+    pub async fn remove_client(&self, id: &str, caller: &Caller) -> Result<()> {
         let _change = self.change().await;
         let row = self.known_client(id).await?;
         let policy = self.db.policy_now().await?;
@@ -118,21 +123,22 @@ impl App {
             return Err(Refusal::Exists {
                 what: "update agent",
                 name: row.id,
-                way_out: "take the update agent role from the client before it is removed",
+                hint: "take the update agent role from the client before it is removed",
             }
             .into());
         }
         let mut tx = self.db.begin().await?;
         let staged = match identities::of_client(&mut tx, id).await? {
             Some(identity) => {
-                super::fleet::revoke(&mut tx, &identity, by.now).await?;
-                self.stage_fleet(&mut tx, std::slice::from_ref(&row.domain), by.now).await?
+                super::fleet::revoke(&mut tx, &identity, caller.now).await?;
+                self.stage_fleet(&mut tx, std::slice::from_ref(&row.domain), caller.now).await?
             }
             None => None,
         };
         rows::delete(&mut tx, id).await?;
         let before = json!({"domain": row.domain, "addresses": row.addresses, "first_seen": row.first_seen});
-        self.commit(tx, staged.into_iter().collect(), by.did("client.remove", id).before(before)).await
+        self.commit(tx, staged.into_iter().collect(), caller.audit_entry("client.remove", id).before(before))
+            .await
     }
 
     /// Reports, newest first; and where the next page begins.
@@ -167,7 +173,7 @@ impl App {
             Refusal::NotFound {
                 what: "client",
                 name: id.escape_debug().to_string(),
-                way_out: "look at the list of clients; a client is known from its first check-in on",
+                hint: "look at the list of clients; a client is known from its first check-in on",
             }
             .into()
         })
@@ -217,7 +223,7 @@ impl App {
             what: "the number of clients".to_owned(),
             limit: limits::CLIENTS_MAX,
             unit: "clients",
-            way_out: "remove clients that are gone",
+            hint: "remove clients that are gone",
         }
         .into())
     }

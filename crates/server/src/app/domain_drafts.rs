@@ -17,7 +17,7 @@ use super::domain_settings::{apply, changes, changes_between, check, explicit};
 use super::domains::{Changed, no_domain, parse_domain, told};
 use super::drafts::{check_comment, check_name};
 use super::withheld::{changes_without_values, without_values};
-use crate::access::{By, Role};
+use crate::access::{Caller, Role};
 use crate::audit::Record;
 use crate::db::domain_settings::{self as rows, StoredSettingsDraft, StoredVersion, VersionLine};
 use crate::db::domains::DomainRow;
@@ -32,7 +32,7 @@ struct Saving {
     set: DomainSettings,
     comment: String,
     /// What is done, for the audit log.
-    did: Record,
+    audit_entry: Record,
 }
 
 impl App {
@@ -69,7 +69,7 @@ impl App {
         name: &str,
         edit: SettingsEdit,
         expected_revision: Option<u64>,
-        by: &By,
+        caller: &Caller,
     ) -> Result<SettingsDraft> {
         let _change = self.change().await;
         let row = self.domain_row(path).await?;
@@ -92,16 +92,16 @@ impl App {
                 what: "the number of drafts of domains' settings".to_owned(),
                 limit: limits::DOMAIN_DRAFTS_MAX,
                 unit: "drafts",
-                way_out: "discard one that nobody needs; the list of domains names them",
+                hint: "discard one that nobody needs; the list of domains names them",
             }
             .into());
         }
         draft.revision += 1;
-        draft.edited = by.now;
+        draft.edited = caller.now;
         let mut tx = self.db.begin().await?;
         rows::put_draft(&mut tx, &draft).await?;
-        let did = by.did("settings_draft.edit", format!("{name} of {}", row.path));
-        tx.commit(did.before(before).after(told(draft.base_version, &draft.set))).await?;
+        let audit_entry = caller.audit_entry("settings_draft.edit", format!("{name} of {}", row.path));
+        tx.commit(audit_entry.before(before).after(told(draft.base_version, &draft.set))).await?;
         Ok(view(draft, &row))
     }
 
@@ -109,7 +109,7 @@ impl App {
     ///
     /// # Errors
     /// A refusal when there is none.
-    pub async fn discard_settings_draft(&self, path: &str, name: &str, by: &By) -> Result<()> {
+    pub async fn discard_settings_draft(&self, path: &str, name: &str, caller: &Caller) -> Result<()> {
         check_name(name)?;
         let _change = self.change().await;
         let row = self.domain_row(path).await?;
@@ -117,10 +117,9 @@ impl App {
         let found = rows::delete_draft(&mut tx, &row.path, name).await?;
         let name = format!("{name} of {}", row.path);
         if found {
-            return tx.commit(by.did("settings_draft.discard", name)).await;
+            return tx.commit(caller.audit_entry("settings_draft.discard", name)).await;
         }
-        Err(Refusal::NotFound { what: "draft", name, way_out: "look at the list of the domain's drafts" }
-            .into())
+        Err(Refusal::NotFound { what: "draft", name, hint: "look at the list of the domain's drafts" }.into())
     }
 
     /// Saves a draft as one new version, and publishes what clients get by it (S7).
@@ -132,7 +131,7 @@ impl App {
         path: &str,
         name: &str,
         request: SaveRequest,
-        by: &By,
+        caller: &Caller,
     ) -> Result<SettingsSaved> {
         let comment = check_comment(request.comment)?;
         let _change = self.change().await;
@@ -145,7 +144,7 @@ impl App {
             base_version,
             set: draft.set,
             comment,
-            did: by.did("settings.save", path),
+            audit_entry: caller.audit_entry("settings.save", path),
         };
         self.save_settings(&row, saving).await
     }
@@ -158,15 +157,19 @@ impl App {
         &self,
         path: &str,
         request: SettingsSetRequest,
-        by: &By,
+        caller: &Caller,
     ) -> Result<SettingsSaved> {
         let comment = check_comment(request.comment)?;
         let _change = self.change().await;
         let row = self.domain_row(path).await?;
         let base = self.settings_version(&row, request.base_version).await?;
         let set = apply(&base.set, request.edit)?;
-        let did = by.did("settings.set", path);
-        self.save_settings(&row, Saving { draft: None, base_version: base.version, set, comment, did }).await
+        let audit_entry = caller.audit_entry("settings.set", path);
+        self.save_settings(
+            &row,
+            Saving { draft: None, base_version: base.version, set, comment, audit_entry },
+        )
+        .await
     }
 
     /// Saves what an earlier version said as a new one (S7).
@@ -178,7 +181,7 @@ impl App {
         &self,
         path: &str,
         request: RestoreRequest,
-        by: &By,
+        caller: &Caller,
     ) -> Result<SettingsSaved> {
         let RestoreRequest { version, expected_version: expected, comment } = request;
         let comment = check_comment(comment)?;
@@ -190,8 +193,12 @@ impl App {
         }
         let set = self.settings_version(&row, version).await?.set;
         let comment = if comment.is_empty() { format!("version {version} restored") } else { comment };
-        let did = by.did("settings.restore", format!("{path} version {version}"));
-        self.save_settings(&row, Saving { draft: None, base_version: saved_version, set, comment, did }).await
+        let audit_entry = caller.audit_entry("settings.restore", format!("{path} version {version}"));
+        self.save_settings(
+            &row,
+            Saving { draft: None, base_version: saved_version, set, comment, audit_entry },
+        )
+        .await
     }
 
     /// Saved versions of a domain, newest first.
@@ -262,7 +269,7 @@ impl App {
 
     /// The one way to a new version; the caller holds [`App::change`].
     async fn save_settings(&self, row: &DomainRow, saving: Saving) -> Result<SettingsSaved> {
-        let Saving { draft, base_version, set, comment, did } = saving;
+        let Saving { draft, base_version, set, comment, audit_entry } = saving;
         check(&set)?;
         let base = match base_version == row.saved_version {
             true => Some(explicit(&row.set)),
@@ -290,13 +297,13 @@ impl App {
         }
         let before = self.db.domains().await?;
         let mut after = before.clone();
-        let did = did.before(told(row.saved_version, &row.set)).after(told(version, &set));
+        let audit_entry = audit_entry.before(told(row.saved_version, &row.set)).after(told(version, &set));
         if let Some(changed) = after.iter_mut().find(|other| other.path == row.path) {
             changed.saved_version = version;
             changed.set = set;
         }
         let unchanged = diff.is_empty();
-        let domains = self.save_domains(tx, Changed { before: &before, after, comment }, did).await?;
+        let domains = self.save_domains(tx, Changed { before: &before, after, comment }, audit_entry).await?;
         if !unchanged {
             tracing::info!(domain = row.path, version, "settings saved");
         }
@@ -339,7 +346,7 @@ impl App {
             Refusal::NotFound {
                 what: "version",
                 name: format!("{version} of {}", row.path),
-                way_out: "look at the history of the domain's settings",
+                hint: "look at the history of the domain's settings",
             }
             .into()
         })

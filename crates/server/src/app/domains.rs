@@ -15,7 +15,7 @@ use super::domain_settings::document;
 use super::fleet::confidential::domain_bytes;
 use super::signing::failed;
 use super::withheld::seen_by;
-use crate::access::{By, Role};
+use crate::access::{Caller, Role};
 use crate::audit::Record;
 use crate::db::Tx;
 use crate::db::domain_settings::{StoredVersion, insert_version};
@@ -49,7 +49,7 @@ impl App {
     ///
     /// # Errors
     /// Refusals when it is there already, or the one above it is not.
-    pub async fn add_domain(&self, path: &str, by: &By) -> Result<DomainView> {
+    pub async fn add_domain(&self, path: &str, caller: &Caller) -> Result<DomainView> {
         let path = parse_domain(path)?;
         {
             let _change = self.change().await;
@@ -62,17 +62,17 @@ impl App {
             after.sort_by(|one, other| one.path.cmp(&other.path));
             let tx = self.db.begin().await?;
             let comment = "domain added".to_owned();
-            let did = by.did("domain.add", &path);
-            self.save_domains(tx, Changed { before: &before, after, comment }, did).await?;
+            let audit_entry = caller.audit_entry("domain.add", &path);
+            self.save_domains(tx, Changed { before: &before, after, comment }, audit_entry).await?;
         }
-        self.domain_view(path.as_str(), by.role).await
+        self.domain_view(path.as_str(), caller.role).await
     }
 
     /// Removes a domain that is empty (D1).
     ///
     /// # Errors
     /// Refusals for the root, an unknown domain and one that is not empty.
-    pub async fn remove_domain(&self, path: &str, by: &By) -> Result<()> {
+    pub async fn remove_domain(&self, path: &str, caller: &Caller) -> Result<()> {
         let path = parse_domain(path)?;
         let _change = self.change().await;
         let before = self.db.domains().await?;
@@ -84,8 +84,8 @@ impl App {
         let after = before.iter().filter(|row| row.path != path.as_str()).cloned().collect();
         let tx = self.db.begin().await?;
         let comment = "domain removed".to_owned();
-        let did = by.did("domain.remove", &path);
-        self.save_domains(tx, Changed { before: &before, after, comment }, did).await?;
+        let audit_entry = caller.audit_entry("domain.remove", &path);
+        self.save_domains(tx, Changed { before: &before, after, comment }, audit_entry).await?;
         Ok(())
     }
 
@@ -112,10 +112,10 @@ impl App {
         &self,
         mut tx: Tx,
         changed: Changed<'_>,
-        did: Record,
+        audit_entry: Record,
     ) -> Result<Vec<String>> {
         let Changed { before, mut after, comment } = changed;
-        let now = did.time;
+        let now = audit_entry.time;
         // One number for all documents that this change makes anew: it only ever grows, so that a domain that was
         // removed and added again never seems older than it was.
         let version = self.published(Class::Settings).version(KeyRole::Targets) + 1;
@@ -159,7 +159,7 @@ impl App {
                 insert_version(&mut tx, &row.path, &saved_now(row, &comment, now)).await?;
             }
         }
-        self.commit(tx, staged, did).await?;
+        self.commit(tx, staged, audit_entry).await?;
         Ok(anew)
     }
 }
@@ -285,7 +285,7 @@ pub(crate) fn no_domain(path: &str) -> Error {
     Refusal::NotFound {
         what: "domain",
         name: path.to_owned(),
-        way_out: "look at the list of domains, or add it first",
+        hint: "look at the list of domains, or add it first",
     }
     .into()
 }
@@ -293,12 +293,12 @@ pub(crate) fn no_domain(path: &str) -> Error {
 fn refused(refusal: DomainRefusal) -> Error {
     match refusal {
         DomainRefusal::Exists(path) => {
-            Refusal::Exists { what: "domain", name: path.to_string(), way_out: "take another name" }
+            Refusal::Exists { what: "domain", name: path.to_string(), hint: "take another name" }
         }
         DomainRefusal::Alike(path) => Refusal::Exists {
             what: "domain",
             name: path.to_string(),
-            way_out: "names that differ in upper and lower case alone are taken for one another; take another name",
+            hint: "names that differ in upper and lower case alone are taken for one another; take another name",
         },
         DomainRefusal::Missing(path) | DomainRefusal::NoParent(path) => return no_domain(path.as_str()),
         DomainRefusal::Root => Refusal::NotForRoot("it cannot be removed"),
@@ -312,7 +312,7 @@ fn refused(refusal: DomainRefusal) -> Error {
             what: "the number of domains".to_owned(),
             limit: DOMAINS_MAX as u64,
             unit: "domains",
-            way_out: "remove one that is empty",
+            hint: "remove one that is empty",
         },
     }
     .into()

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::App;
 use super::policies::{Current, changes, invalid_list, read_saved};
-use crate::access::By;
+use crate::access::Caller;
 use crate::audit::Record;
 use crate::db::policies::{self as rows, StoredDraft};
 use crate::error::{Refusal, Result};
@@ -62,14 +62,14 @@ impl App {
         name: &str,
         edits: Vec<Edit>,
         expected_revision: Option<u64>,
-        by: &By,
+        caller: &Caller,
     ) -> Result<DraftView> {
         if edits.len() > limits::EDITS_MAX {
             return Err(Refusal::TooLarge {
                 what: "the number of edits".to_owned(),
                 limit: limits::EDITS_MAX as u64,
                 unit: "edits",
-                way_out: "import the whole list instead",
+                hint: "import the whole list instead",
             }
             .into());
         }
@@ -77,13 +77,13 @@ impl App {
         let current = self.current().await?;
         let mut open = self.open_draft(name, &current).await?;
         expect_revision(&open.stored, expected_revision)?;
-        let did = by.did("draft.edit", name).after(json!({"edits": edits}));
+        let audit_entry = caller.audit_entry("draft.edit", name).after(json!({"edits": edits}));
         for edit in edits {
             apply(&mut open.draft, edit)?;
         }
         let notes =
             open.draft.problems().iter().map(|problem| format!("cannot be saved yet: {problem}")).collect();
-        self.store_draft(open, &current, notes, did).await
+        self.store_draft(open, &current, notes, audit_entry).await
     }
 
     /// Replaces what a draft says by a whole document.
@@ -95,7 +95,7 @@ impl App {
         name: &str,
         document: &PolicyDocument,
         expected_revision: Option<u64>,
-        by: &By,
+        caller: &Caller,
     ) -> Result<DraftView> {
         let _change = self.change().await;
         let current = self.current().await?;
@@ -110,22 +110,23 @@ impl App {
         if !problems.is_empty() {
             return Err(invalid_list(problems));
         }
-        let did = by.did("draft.import", name).after(json!({"entries": open.draft.entries.len()}));
-        self.store_draft(open, &current, notes, did).await
+        let audit_entry =
+            caller.audit_entry("draft.import", name).after(json!({"entries": open.draft.entries.len()}));
+        self.store_draft(open, &current, notes, audit_entry).await
     }
 
     /// Throws a draft away.
     ///
     /// # Errors
     /// A refusal when there is none.
-    pub async fn discard_draft(&self, name: &str, by: &By) -> Result<()> {
+    pub async fn discard_draft(&self, name: &str, caller: &Caller) -> Result<()> {
         check_name(name)?;
         let _change = self.change().await;
         let mut tx = self.db.begin().await?;
         if !rows::delete_draft(&mut tx, name).await? {
             return Err(no_draft(name));
         }
-        tx.commit(by.did("draft.discard", name)).await
+        tx.commit(caller.audit_entry("draft.discard", name)).await
     }
 
     /// Publishes a draft as one new signed version (S7).
@@ -137,7 +138,7 @@ impl App {
         name: &str,
         comment: Option<String>,
         over_version: Option<u64>,
-        by: &By,
+        caller: &Caller,
     ) -> Result<SavedAnswer> {
         let comment = check_comment(comment)?;
         let warnings = self.preview(name).await?.warnings;
@@ -158,7 +159,7 @@ impl App {
             SaveDecision::Unchanged => {
                 let mut tx = self.db.begin().await?;
                 rows::delete_draft(&mut tx, name).await?;
-                tx.commit(by.did("draft.discard", name)).await?;
+                tx.commit(caller.audit_entry("draft.discard", name)).await?;
                 Ok(SavedAnswer {
                     version: current.saved.version,
                     unchanged: true,
@@ -170,8 +171,8 @@ impl App {
                 let mut tx = self.db.begin().await?;
                 rows::delete_draft(&mut tx, name).await?;
                 let root = current.saved.vendor_root.clone();
-                let did = by.did("sources.save", name);
-                let version = self.save_policy(tx, &current, &next, root, comment, did).await?;
+                let audit_entry = caller.audit_entry("sources.save", name);
+                let version = self.save_policy(tx, &current, &next, root, comment, audit_entry).await?;
                 Ok(SavedAnswer { version, unchanged: false, changes: changes(&diff), warnings })
             }
         }
@@ -187,7 +188,7 @@ impl App {
         version: u64,
         expected_version: u64,
         comment: Option<String>,
-        by: &By,
+        caller: &Caller,
     ) -> Result<SavedAnswer> {
         let comment = check_comment(comment)?;
         let _change = self.change().await;
@@ -203,8 +204,8 @@ impl App {
         let comment = if comment.is_empty() { format!("version {version} restored") } else { comment };
         let root = current.saved.vendor_root.clone();
         let tx = self.db.begin().await?;
-        let did = by.did("sources.restore", format!("version {version}"));
-        let saved = self.save_policy(tx, &current, &next, root, comment, did).await?;
+        let audit_entry = caller.audit_entry("sources.restore", format!("version {version}"));
+        let saved = self.save_policy(tx, &current, &next, root, comment, audit_entry).await?;
         let unchanged = saved == current.saved.version;
         Ok(SavedAnswer { version: saved, unchanged, changes: changes(&diff), warnings: Vec::new() })
     }
@@ -231,23 +232,23 @@ impl App {
         mut open: Open,
         current: &Current,
         notes: Vec<String>,
-        did: Record,
+        audit_entry: Record,
     ) -> Result<DraftView> {
         if open.stored.revision == 0 && self.db.drafts().await?.len() as u64 >= limits::DRAFTS_MAX {
             return Err(Refusal::TooLarge {
                 what: "the number of drafts".to_owned(),
                 limit: limits::DRAFTS_MAX,
                 unit: "drafts",
-                way_out: "discard one that nobody needs",
+                hint: "discard one that nobody needs",
             }
             .into());
         }
         open.stored.revision += 1;
-        open.stored.edited = did.time;
+        open.stored.edited = audit_entry.time;
         open.stored.document = PolicyDocument::of(&open.draft);
         let mut tx = self.db.begin().await?;
         rows::put_draft(&mut tx, &open.stored).await?;
-        tx.commit(did.before(json!({"revision": open.stored.revision - 1}))).await?;
+        tx.commit(audit_entry.before(json!({"revision": open.stored.revision - 1}))).await?;
         Ok(view(&open, current, notes))
     }
 
@@ -378,5 +379,5 @@ pub(crate) fn check_comment(comment: Option<String>) -> Result<String> {
 }
 
 fn no_draft(name: &str) -> crate::error::Error {
-    Refusal::NotFound { what: "draft", name: name.to_owned(), way_out: "look at the list of drafts" }.into()
+    Refusal::NotFound { what: "draft", name: name.to_owned(), hint: "look at the list of drafts" }.into()
 }

@@ -37,7 +37,7 @@ use self::keys::FleetKeys;
 use super::App;
 use super::policies::{policy_target, signed_policy};
 use super::signing::{Staged, failed};
-use crate::access::By;
+use crate::access::Caller;
 use crate::audit::Audit;
 use crate::db::{Tx, identities};
 use crate::error::Result;
@@ -120,7 +120,7 @@ impl App {
         let staged = self.stage_fleet(&mut tx, &[], now).await?;
         let signed = staged.is_some();
         let audit = match signed {
-            true => By::server(now).did("fleet.sign", "the signed policy").into(),
+            true => Caller::server(now).audit_entry("fleet.sign", "the signed policy").into(),
             false => Audit::Exempt("nothing is signed"),
         };
         self.commit(tx, staged.into_iter().collect(), audit).await?;

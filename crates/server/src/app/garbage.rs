@@ -11,10 +11,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::{App, archive};
-use crate::access::By;
+use crate::access::Caller;
 use crate::audit::Audit;
 use crate::backup::files_below;
-use crate::db::{clients, increments, releases, strangers, tokens};
+use crate::db::{clients, deltas, releases, strangers, tokens};
 use crate::error::{Doing, Result};
 use crate::limits::{BLOB_GRACE_SECONDS, OLD_METADATA_GRACE_SECONDS, STRANGER_DAYS};
 
@@ -26,12 +26,12 @@ impl App {
     pub async fn collect_garbage(&self, now: Timestamp) -> Result<String> {
         let _change = self.change().await;
         for class in Class::ALL {
-            self.mark_increments(class, now).await?;
+            self.mark_deltas(class, now).await?;
         }
         let mut tx = self.db.begin().await?;
         let before = now - SignedDuration::from_secs(BLOB_GRACE_SECONDS);
         releases::forget_blobs(&mut tx, before).await?;
-        increments::forget(&mut tx, before).await?;
+        deltas::forget(&mut tx, before).await?;
         tx.commit(Audit::Exempt("nothing that a release list leads to")).await?;
         let (mut blobs, mut bytes, mut files) = (0, 0, 0);
         for class in Class::ALL {
@@ -62,8 +62,8 @@ impl App {
         tx.commit(if count == 0 {
             Audit::Exempt("nothing was old")
         } else {
-            By::server(now)
-                .did("reports.forget", format!("older than {days} days"))
+            Caller::server(now)
+                .audit_entry("reports.forget", format!("older than {days} days"))
                 .after(json!({"removed": count}))
                 .into()
         })

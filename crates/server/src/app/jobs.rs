@@ -10,12 +10,13 @@ use headwater_repo::Role;
 use jiff::{SignedDuration, Timestamp};
 
 use super::App;
-use crate::access::By;
-use crate::error::{Result, chain, told};
+use crate::access::Caller;
+use crate::error::{Result, told};
 use crate::limits::GARBAGE_INTERVAL_SECONDS;
+use headwater_repo::error_chain;
 
 /// The jobs, in the order in which they run.
-const NAMES: [&str; 6] = ["sign", "vendor", "increments", "retention", "garbage", "scrub"];
+const NAMES: [&str; 6] = ["sign", "vendor", "deltas", "retention", "garbage", "scrub"];
 
 /// What became of each job; what the status shows.
 #[derive(Debug)]
@@ -48,7 +49,7 @@ impl App {
             Ok(false) => {}
             Ok(true) => {
                 // It notes itself what came of it.
-                let _ = self.sync_vendor(&By::server(now)).await;
+                let _ = self.sync_vendor(&Caller::server(now)).await;
             }
             Err(error) => self.note("vendor", now, Err(error)),
         }
@@ -83,14 +84,14 @@ impl App {
         job.error = failure;
     }
 
-    /// Makes the increments that lack at `now`.
-    pub async fn run_increments(self: &std::sync::Arc<Self>, now: Timestamp) {
-        if self.workshop.is_stopped() || self.workshop.rests(now) {
+    /// Makes the deltas that lack at `now`.
+    pub async fn run_deltas(self: &std::sync::Arc<Self>, now: Timestamp) {
+        if self.delta_worker.is_stopped() || self.delta_worker.rests(now) {
             return;
         }
-        let made = self.make_increments(now).await;
-        self.workshop.note_try(made.is_err(), now);
-        self.note("increments", now, made);
+        let made = self.make_deltas(now).await;
+        self.delta_worker.note_try(made.is_err(), now);
+        self.note("deltas", now, made);
     }
 
     /// What became of each job.
@@ -111,7 +112,7 @@ impl App {
         steps.push(told("the console's certificate", self.renew_console_certificate(now)));
         for error in steps.iter().filter_map(|step| step.as_ref().err()).skip(1) {
             tracing::error!(
-                error = chain(error),
+                error = error_chain(error),
                 "something else could not be signed either; it is tried again"
             );
         }
@@ -157,7 +158,7 @@ impl App {
                 (job.message, job.error) = (message, None);
             }
             Err(error) => {
-                tracing::error!(job = name, error = chain(&error), "job failed; it is tried again");
+                tracing::error!(job = name, error = error_chain(&error), "job failed; it is tried again");
                 (job.message, job.error) = ("failed".to_owned(), Some(told(&error)));
             }
         }

@@ -21,12 +21,13 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::signing::failed;
-use crate::access::By;
+use crate::access::Caller;
 use crate::audit::Record;
 use crate::db::Tx;
-use crate::error::{Error, Refusal, Result, chain};
+use crate::error::{Error, Refusal, Result};
 use crate::keys::{ClassKeys, KeyStore, ONLINE_ROLES};
 use crate::limits::ROOT_WARNING_DAYS;
+use headwater_repo::error_chain;
 
 impl App {
     /// The keys of all classes.
@@ -75,13 +76,13 @@ impl App {
         &self,
         class: Class,
         request: &RootDraftRequest,
-        by: &By,
+        caller: &Caller,
     ) -> Result<RootDraftAnswer> {
         let _change = self.change().await;
         let published = self.published(class);
-        let unsigned = self.root_after(class, published.root(), request, by.now)?;
+        let unsigned = self.root_after(class, published.root(), request, caller.now)?;
         let asked = serde_json::to_value(request).expect("wire messages have string keys only");
-        self.record(by.did("keys.draft_root", class).after(asked)).await?;
+        self.record(caller.audit_entry("keys.draft_root", class).after(asked)).await?;
         Ok(RootDraftAnswer {
             class: class.to_string(),
             previous: json(published.root().bytes())?,
@@ -125,8 +126,8 @@ impl App {
     ///
     /// # Errors
     /// Refusals for a root that is not the next one, lacks signatures, or names keys that this server does not hold.
-    pub async fn submit_root(&self, class: Class, root: &Value, by: &By) -> Result<ClassKeysView> {
-        let now = by.now;
+    pub async fn submit_root(&self, class: Class, root: &Value, caller: &Caller) -> Result<ClassKeysView> {
+        let now = caller.now;
         let _change = self.change().await;
         let published = self.published(class);
         let bytes = crate::db::to_json(root).into_bytes();
@@ -139,10 +140,11 @@ impl App {
         }
         let tx = self.db.begin().await?;
         let version = root.version();
-        let did = by.did("keys.root", class);
-        let did =
-            did.before(json!({"version": published.root().version()})).after(json!({"version": version}));
-        self.take_roots(class, vec![root], 0, tx, |_| Ok(()), did).await?;
+        let audit_entry = caller.audit_entry("keys.root", class);
+        let audit_entry = audit_entry
+            .before(json!({"version": published.root().version()}))
+            .after(json!({"version": version}));
+        self.take_roots(class, vec![root], 0, tx, |_| Ok(()), audit_entry).await?;
         tracing::info!(%class, version, "new root published");
         Ok(self.class_keys_view(class))
     }
@@ -156,9 +158,9 @@ impl App {
         raise: u64,
         tx: Tx,
         edit: impl FnOnce(&mut Draft) -> Result<()>,
-        did: Record,
+        audit_entry: Record,
     ) -> Result<()> {
-        let now = did.time;
+        let now = audit_entry.time;
         let mut draft = self.draft(class);
         draft.raise(raise);
         edit(&mut draft)?;
@@ -170,7 +172,7 @@ impl App {
             draft.rotate_root(root).map_err(|error| bad_root(class, &error))?;
         }
         let staged = self.stage(class, draft, now)?;
-        self.commit(tx, vec![staged], did).await?;
+        self.commit(tx, vec![staged], audit_entry).await?;
         self.settle_keys(class, now)
     }
 
@@ -187,8 +189,9 @@ impl App {
             .and_then(|unsigned| unsigned.complete())
             .map_err(failed(class, "a root that was written and not published"))?;
         let tx = self.db.begin().await?;
-        let did = By::server(now).did("keys.root", class).after(json!({"version": root.version()}));
-        self.take_roots(class, vec![root], 0, tx, |_| Ok(()), did).await?;
+        let audit_entry =
+            Caller::server(now).audit_entry("keys.root", class).after(json!({"version": root.version()}));
+        self.take_roots(class, vec![root], 0, tx, |_| Ok(()), audit_entry).await?;
         tracing::warn!(%class, file = next, "a change of keys that had broken off was completed");
         Ok(true)
     }
@@ -299,10 +302,11 @@ pub(crate) fn json(bytes: &[u8]) -> Result<Value> {
 pub(crate) fn bad_root(class: Class, error: &WriteError) -> Error {
     match error {
         WriteError::KeysMissing { found: 0, .. } => {
-            let reason = format!("{}; none of them signed it, so it may be another class's", chain(error));
+            let reason =
+                format!("{}; none of them signed it, so it may be another class's", error_chain(error));
             Refusal::RootUnsigned { class, reason }.into()
         }
-        WriteError::KeysMissing { .. } => Refusal::RootUnsigned { class, reason: chain(error) }.into(),
-        error => Refusal::Root { class, reason: chain(error) }.into(),
+        WriteError::KeysMissing { .. } => Refusal::RootUnsigned { class, reason: error_chain(error) }.into(),
+        error => Refusal::Root { class, reason: error_chain(error) }.into(),
     }
 }

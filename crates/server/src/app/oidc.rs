@@ -22,7 +22,7 @@ use self::provider::{Provider, plain};
 use super::App;
 use super::attempts::Key;
 use super::sessions::site_of;
-use crate::access::{By, Vouched};
+use crate::access::{Caller, Vouched};
 use crate::config;
 use crate::error::{Error, Refusal, Result};
 use crate::secret::Secret;
@@ -60,23 +60,24 @@ impl App {
     ///
     /// # Errors
     /// Refusals where no provider is configured, for who tries too often, and when the provider cannot be asked.
-    pub async fn begin_at_provider(&self, by: &By) -> Result<(Url, Secret)> {
+    pub async fn begin_at_provider(&self, caller: &Caller) -> Result<(Url, Secret)> {
         let oidc = self.oidc.as_ref().ok_or(Refusal::NoProvider)?;
-        let site = site_of(&by.from);
+        let site = site_of(&caller.from);
         {
             let attempts = self.attempts.lock().expect("nobody panics while holding this lock");
-            if let Some(seconds) = attempts.wait(&[Key::Address(site.clone())], by.now) {
+            if let Some(seconds) = attempts.wait(&[Key::Address(site.clone())], caller.now) {
                 return Err(Refusal::TooManyAttempts { seconds }.into());
             }
         }
-        let leading = oidc.provider.lead(&oidc.config, &oidc.back, by.now).await.map_err(Refusal::from)?;
+        let leading =
+            oidc.provider.lead(&oidc.config, &oidc.back, caller.now).await.map_err(Refusal::from)?;
         let browser = Secret::random("");
         let begun = Begun {
             browser: browser.clone(),
             nonce: leading.nonce,
             verifier: leading.verifier,
             site,
-            at: by.now,
+            at: caller.now,
         };
         oidc.pending.lock().expect("nobody panics while holding this lock").begin(&leading.state, begun);
         Ok((leading.to, browser))
@@ -91,28 +92,28 @@ impl App {
         &self,
         answer: VouchedQuery,
         browser: Option<&Secret>,
-        by: &By,
+        caller: &Caller,
     ) -> Result<(Secret, SessionView)> {
         let oidc = self.oidc.as_ref().ok_or(Refusal::NoProvider)?;
-        let keys = [Key::Address(site_of(&by.from))];
+        let keys = [Key::Address(site_of(&caller.from))];
         // As with passwords: asked for and counted in one step.
         {
             let mut attempts = self.attempts.lock().expect("nobody panics while holding this lock");
-            if let Some(seconds) = attempts.wait(&keys, by.now) {
+            if let Some(seconds) = attempts.wait(&keys, caller.now) {
                 return Err(Refusal::TooManyAttempts { seconds }.into());
             }
-            attempts.fail(&keys, by.now);
+            attempts.fail(&keys, caller.now);
         }
-        let vouched = oidc.vouched(answer, browser, by).await;
+        let vouched = oidc.vouched(answer, browser, caller).await;
         if !matches!(vouched, Err(Refusal::NotVouched(_))) {
             self.attempts.lock().expect("nobody panics while holding this lock").succeed(&keys);
         }
         match vouched {
-            Ok(vouched) => self.sign_in_vouched(vouched, by).await,
+            Ok(vouched) => self.sign_in_vouched(vouched, caller).await,
             Err(refusal) => {
                 if let Refusal::NotVouched(why) = &refusal {
                     let told = json!({"why": why.code(), "told": why.to_string()});
-                    self.record_failure(by, "somebody at the identity provider", told).await?;
+                    self.record_failure(caller, "somebody at the identity provider", told).await?;
                 }
                 Err(refusal.into())
             }
@@ -125,12 +126,12 @@ impl Oidc {
         &self,
         answer: VouchedQuery,
         browser: Option<&Secret>,
-        by: &By,
+        caller: &Caller,
     ) -> std::result::Result<Vouched, Refusal> {
         let state = Secret::new(answer.state.unwrap_or_default());
         let begun = {
             let mut pending = self.pending.lock().expect("nobody panics while holding this lock");
-            pending.take(&state, browser, by.now)?
+            pending.take(&state, browser, caller.now)?
         };
         // RFC 9207.
         if let Some(issuer) = answer.iss.filter(|issuer| *issuer != self.config.issuer) {
@@ -140,7 +141,7 @@ impl Oidc {
             return Err(NotVouched::Denied(plain(&error)).into());
         }
         let code = Secret::new(answer.code.ok_or(NotVouched::NoCode)?);
-        let verified = self.provider.redeem(&self.config, &self.back, &code, &begun, by.now).await?;
+        let verified = self.provider.redeem(&self.config, &self.back, &code, &begun, caller.now).await?;
         Ok(claims::vouched(&self.config, &verified.subject, &verified.claims)?)
     }
 }

@@ -55,7 +55,7 @@ impl App {
             Refusal::NotFound {
                 what: "version",
                 name: version.to_string(),
-                way_out: "look at the history of the source list",
+                hint: "look at the history of the source list",
             }
             .into()
         })
@@ -71,15 +71,16 @@ impl App {
         next: &Policy,
         vendor_root: Option<serde_json::Value>,
         comment: String,
-        did: Record,
+        audit_entry: Record,
     ) -> Result<u64> {
         let same_root = vendor_root == current.saved.vendor_root;
         let diff = diff_policies(&current.policy, next);
         if diff.is_empty() && same_root {
-            tx.commit(did.after(json!({"version": current.saved.version, "unchanged": true}))).await?;
+            tx.commit(audit_entry.after(json!({"version": current.saved.version, "unchanged": true})))
+                .await?;
             return Ok(current.saved.version);
         }
-        let now = did.time;
+        let now = audit_entry.time;
         let saved = Saved {
             version: current.saved.version + 1,
             saved: now,
@@ -92,13 +93,13 @@ impl App {
         let staged = self.stage_policy(&saved, fleet, now)?;
         rows::insert(&mut tx, &saved).await?;
         let changed: Vec<String> = changes(&diff).into_iter().map(|change| change.text).collect();
-        let did = did.before(json!({"version": current.saved.version})).after(json!({
+        let audit_entry = audit_entry.before(json!({"version": current.saved.version})).after(json!({
             "version": saved.version,
             "comment": saved.comment,
             "changes": changed,
             "vendor_root_changed": !same_root,
         }));
-        self.commit(tx, vec![staged], did).await?;
+        self.commit(tx, vec![staged], audit_entry).await?;
         tracing::info!(version = saved.version, comment = saved.comment, "policy saved and signed");
         Ok(saved.version)
     }

@@ -16,10 +16,10 @@ use serde_json::{Value, json};
 use super::archive::{Format, ReleaseLimits, StoredFile, store_archive};
 use super::signing::failed;
 use super::{App, CrashPoint};
-use crate::access::By;
+use crate::access::Caller;
 use crate::db::releases::{self as rows, ReleaseRow};
 use crate::error::{Error, Refusal, Result};
-use crate::limits::LACKING_NAMED_MAX;
+use crate::limits::MISSING_NAMED_MAX;
 
 /// A release about to be published, valid but for its files.
 #[derive(Debug, Clone)]
@@ -71,7 +71,7 @@ impl NewRelease {
                 format: BodyFormat::Zstd,
                 memory: file.body.memory,
             },
-            increments: Vec::new(),
+            deltas: Vec::new(),
         };
         Manifest {
             component: self.name.clone(),
@@ -113,9 +113,9 @@ impl App {
         release: NewRelease,
         archive: std::fs::File,
         format: Option<Format>,
-        by: &By,
+        caller: &Caller,
     ) -> Result<Published> {
-        let now = by.now;
+        let now = caller.now;
         self.turn(&release).await?;
         let files = self.store_files(release.class, archive, format).await?;
         self.reach(CrashPoint::Bodies)?;
@@ -124,7 +124,7 @@ impl App {
         // Load, again: somebody may have been faster.
         let sequence = match self.turn(&release).await? {
             Turn::Next(sequence) => sequence,
-            Turn::Again(manifest) => return self.publish_again(&release, &manifest, &files, by).await,
+            Turn::Again(manifest) => return self.publish_again(&release, &manifest, &files, caller).await,
         };
         let list = self.release_list(release.class, &release.name)?;
         let before = list.as_ref().map(current_of);
@@ -145,9 +145,10 @@ impl App {
         let blobs: Vec<Digest> = files.iter().map(|file| file.body_sha256).collect();
         rows::insert_release(&mut tx, release.class, &release.name, &row, &blobs).await?;
         rows::drop_before(&mut tx, release.class, &release.name, list.releases()[0].sequence, now).await?;
-        let did = by.did("release.publish", format!("{}/{}", release.class, release.name));
-        self.commit(tx, vec![staged], did.before(json!(before)).after(current_of(&list))).await?;
-        self.workshop.wake();
+        let audit_entry =
+            caller.audit_entry("release.publish", format!("{}/{}", release.class, release.name));
+        self.commit(tx, vec![staged], audit_entry.before(json!(before)).after(current_of(&list))).await?;
+        self.delta_worker.wake();
         // Answer.
         tracing::info!(class = %release.class, name = %release.name, version = %release.version, "published");
         Ok(published(release.class, &list, list.current(), &files, targets_version))
@@ -159,25 +160,26 @@ impl App {
         release: &NewRelease,
         manifest: &Manifest,
         files: &[StoredFile],
-        by: &By,
+        caller: &Caller,
     ) -> Result<Published> {
         let (class, name) = (release.class, &release.name);
         let sorted = |mut manifest: Manifest| {
             manifest.files.sort_by(|a, b| a.path.cmp(&b.path));
             manifest
         };
-        if sorted(release.manifest(manifest.sequence, files)) != sorted(manifest.without_increments()) {
+        if sorted(release.manifest(manifest.sequence, files)) != sorted(manifest.without_deltas()) {
             return Err(version_exists(release));
         }
         let list = self.release_list(class, name)?.ok_or_else(|| no_component(class, name))?;
         let known = list.release(manifest.sequence).ok_or_else(|| version_exists(release))?;
         let version = self.published(class).version(Role::Targets);
         let told = Published { again: true, ..published(class, &list, known, files, version) };
-        let did = by.did("release.publish_again", format!("{class}/{name}"));
-        self.record(did.after(json!({"version": release.version.as_str(), "blobs": told.blobs_new}))).await?;
+        let audit_entry = caller.audit_entry("release.publish_again", format!("{class}/{name}"));
+        self.record(audit_entry.after(json!({"version": release.version.as_str(), "blobs": told.blobs_new})))
+            .await?;
         // What could not be made for want of them can be.
-        self.workshop.forget_done(class, name);
-        self.workshop.wake();
+        self.delta_worker.forget_done(class, name);
+        self.delta_worker.wake();
         tracing::info!(%class, %name, version = %release.version, blobs = told.blobs_new, "published before; its content is here");
         Ok(told)
     }
@@ -191,7 +193,7 @@ impl App {
         class: Class,
         name: &ComponentName,
         to: u64,
-        by: &By,
+        caller: &Caller,
     ) -> Result<ComponentView> {
         let to = Sequence::new(to).map_err(|error| Refusal::invalid(error.to_string()))?;
         let _change = self.change().await;
@@ -201,21 +203,21 @@ impl App {
         let before = current_of(&list);
         let mut draft = self.draft(class);
         let list = roll_back(&mut draft, &list, to).map_err(|error| refused_manifest(class, error))?;
-        let staged = self.stage(class, draft, by.now)?;
-        let did = by.did("release.roll_back", format!("{class}/{name}"));
-        let did = did.before(before).after(current_of(&list));
-        self.commit(self.db.begin().await?, vec![staged], did).await?;
-        self.workshop.wake();
+        let staged = self.stage(class, draft, caller.now)?;
+        let audit_entry = caller.audit_entry("release.roll_back", format!("{class}/{name}"));
+        let audit_entry = audit_entry.before(before).after(current_of(&list));
+        self.commit(self.db.begin().await?, vec![staged], audit_entry).await?;
+        self.delta_worker.wake();
         tracing::info!(%class, %name, to = to.get(), "rolled back");
         Ok(component_view(class, &list, from_vendor))
     }
 
-    /// Takes a component or program out of what is published, with every release: the way out where there is none to go back
+    /// Takes a component or program out of what is published, with every release: the hint where there is none to go back
     /// to. Clients keep what they have. Its versions stay taken, and the next release goes on after its sequences.
     ///
     /// # Errors
     /// Refusals for a name that is not published, and for one of the vendor source, which would bring it back.
-    pub async fn remove_component(&self, class: Class, name: &ComponentName, by: &By) -> Result<()> {
+    pub async fn remove_component(&self, class: Class, name: &ComponentName, caller: &Caller) -> Result<()> {
         let _change = self.change().await;
         let list = self.release_list(class, name)?.ok_or_else(|| no_component(class, name))?;
         if self.db.component(class, name).await?.is_some_and(|row| row.from_vendor) {
@@ -227,12 +229,13 @@ impl App {
         }
         let mut draft = self.draft(class);
         remove_releases(&mut draft, &list).map_err(failed(class, "removing a component"))?;
-        let staged = self.stage(class, draft, by.now)?;
+        let staged = self.stage(class, draft, caller.now)?;
         let mut tx = self.db.begin().await?;
-        rows::drop_all(&mut tx, class, name, by.now).await?;
-        let did = by.did("release.remove", format!("{class}/{name}")).before(current_of(&list));
-        self.commit(tx, vec![staged], did).await?;
-        self.workshop.wake();
+        rows::drop_all(&mut tx, class, name, caller.now).await?;
+        let audit_entry =
+            caller.audit_entry("release.remove", format!("{class}/{name}")).before(current_of(&list));
+        self.commit(tx, vec![staged], audit_entry).await?;
+        self.delta_worker.wake();
         tracing::info!(%class, %name, "removed from what is published");
         Ok(())
     }
@@ -240,11 +243,11 @@ impl App {
     /// Refuses a release whose content is not here: of the vendor's releases between two syncs, only what clients need to
     /// leave them is taken.
     fn refuse_absent(&self, class: Class, list: &ReleaseList, sequence: Sequence) -> Result<()> {
-        if !self.lacks_content(class, list, sequence)? {
+        if !self.misses_content(class, list, sequence)? {
             return Ok(());
         }
         let told = format!(
-            "to: the content of release {sequence} is not here, because increments made it unnecessary to take it from \
+            "to: the content of release {sequence} is not here, because deltas made it unnecessary to take it from \
              the vendor source; choose another release, or let the vendor go back to it and synchronise"
         );
         Err(Refusal::invalid(told).into())
@@ -254,56 +257,56 @@ impl App {
     pub async fn components(&self) -> Result<Vec<ListedComponent>> {
         let mut views = Vec::new();
         for class in [Class::Components, Class::Programs] {
-            let stock = self.stock_there(class).await?;
+            let inventory = self.present_inventory(class).await?;
             for row in self.db.components(class).await? {
                 let name = ComponentName::new(row.name)
                     .map_err(|error| Error::Corrupt { what: "component name", reason: error.to_string() })?;
                 if let Some(list) = self.release_list(class, &name)? {
-                    let standing = self.increments_standing(class, &name, &stock).await?;
+                    let standing = self.deltas_standing(class, &name, &inventory).await?;
                     let component = component_view(class, &list, row.from_vendor);
-                    views.push(ListedComponent { component, increments_standing: Some(standing) });
+                    views.push(ListedComponent { component, deltas_standing: Some(standing) });
                 }
             }
         }
         Ok(views)
     }
 
-    /// One component or program, with the increments to its current release.
+    /// One component or program, with the deltas to its current release.
     pub async fn component(&self, class: Class, name: &ComponentName) -> Result<ComponentAnswer> {
         let list = self.release_list(class, name)?.ok_or_else(|| no_component(class, name))?;
         let from_vendor = self.db.component(class, name).await?.is_some_and(|row| row.from_vendor);
-        let (increments, too_large) = self.increments_of_release(class, name).await?;
-        let mut lacking = Vec::new();
+        let (deltas, too_large) = self.deltas_of_release(class, name).await?;
+        let mut missing = Vec::new();
         for release in list.releases().iter().rev() {
             // Of the vendor's earlier releases only what clients need is taken.
             let wanted = !from_vendor || release.sequence == list.current().sequence;
-            if wanted && self.lacks_content(class, &list, release.sequence)? {
-                lacking.push(release.sequence.get());
+            if wanted && self.misses_content(class, &list, release.sequence)? {
+                missing.push(release.sequence.get());
             }
         }
         let component = component_view(class, &list, from_vendor);
-        Ok(ComponentAnswer { component, increments, lacking, too_large })
+        Ok(ComponentAnswer { component, deltas, missing, too_large })
     }
 
     /// What is to be known of current releases whose content is not all here: after a restore from a backup without bodies.
-    pub(crate) async fn lacking_warning(&self) -> Result<Option<String>> {
+    pub(crate) async fn missing_content_warning(&self) -> Result<Option<String>> {
         let (mut own, mut theirs) = (Vec::new(), Vec::new());
         for class in [Class::Components, Class::Programs] {
             for row in self.db.components(class).await? {
                 let name = ComponentName::new(row.name)
                     .map_err(|error| Error::Corrupt { what: "component name", reason: error.to_string() })?;
                 let Some(list) = self.release_list(class, &name)? else { continue };
-                if self.lacks_content(class, &list, list.current().sequence)? {
+                if self.misses_content(class, &list, list.current().sequence)? {
                     let named = format!("{class}/{name} {}", list.current().version);
                     if row.from_vendor { theirs.push(named) } else { own.push(named) }
                 }
             }
         }
-        Ok(lacking_warning(&own, &theirs))
+        Ok(missing_content_warning(&own, &theirs))
     }
 
     /// Whether some of a release's bodies are not in the store.
-    fn lacks_content(&self, class: Class, list: &ReleaseList, sequence: Sequence) -> Result<bool> {
+    fn misses_content(&self, class: Class, list: &ReleaseList, sequence: Sequence) -> Result<bool> {
         let Some(bytes) = self.target(class, &list.manifest(sequence))? else { return Ok(false) };
         let manifest = Manifest::parse(&bytes)
             .map_err(|error| Error::Corrupt { what: "release manifest", reason: error.to_string() })?;
@@ -375,9 +378,9 @@ enum Turn {
 }
 
 /// The sentence alone.
-fn lacking_warning(own: &[String], theirs: &[String]) -> Option<String> {
+fn missing_content_warning(own: &[String], theirs: &[String]) -> Option<String> {
     let named = |releases: &[String]| {
-        let more = releases.len().saturating_sub(LACKING_NAMED_MAX);
+        let more = releases.len().saturating_sub(MISSING_NAMED_MAX);
         let first = &releases[..releases.len() - more];
         let more = if more == 0 { String::new() } else { format!(" and {more} more") };
         format!("{}{more}", first.join(", "))
@@ -404,7 +407,7 @@ fn version_exists(release: &NewRelease) -> Error {
     Refusal::Exists {
         what: "version",
         name: format!("{} of {}", release.version, release.name),
-        way_out: "publish under a new version; one that was published never changes",
+        hint: "publish under a new version; one that was published never changes",
     }
     .into()
 }
@@ -446,7 +449,7 @@ fn no_component(class: Class, name: &ComponentName) -> Error {
     Refusal::NotFound {
         what: "component or program",
         name: format!("{name} in class {class}"),
-        way_out: "look at the list of releases, or publish it first",
+        hint: "look at the list of releases, or publish it first",
     }
     .into()
 }
@@ -480,13 +483,13 @@ mod tests {
     fn so_many_releases_without_content_are_named_and_no_more() {
         let releases = |count: usize| (0..count).map(|number| format!("r{number}")).collect::<Vec<_>>();
         let check = |own: usize, theirs: usize, words: &[&str]| {
-            let told = lacking_warning(&releases(own), &releases(theirs)).unwrap_or_default();
+            let told = missing_content_warning(&releases(own), &releases(theirs)).unwrap_or_default();
             assert_eq!(told.is_empty(), words.is_empty(), "{told}");
             assert!(words.iter().all(|word| told.contains(word)), "{told}");
         };
         check(0, 0, &[]);
         check(1, 0, &["publish r0 again"]);
-        check(0, LACKING_NAMED_MAX, &["r7 again with `headwater vendor sync`"]);
-        check(LACKING_NAMED_MAX + 1, 1, &["r7 and 1 more again", "take r0 again"]);
+        check(0, MISSING_NAMED_MAX, &["r7 again with `headwater vendor sync`"]);
+        check(MISSING_NAMED_MAX + 1, 1, &["r7 and 1 more again", "take r0 again"]);
     }
 }

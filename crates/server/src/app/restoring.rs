@@ -10,7 +10,7 @@ use super::domains::{documents, domain_target};
 use super::fleet::confidential::domain_bytes;
 use super::policies::{policy_target, signed_policy};
 use super::signing::failed;
-use crate::access::By;
+use crate::access::Caller;
 use crate::config::Config;
 use crate::db::policies::Saved;
 use crate::db::{Db, domains, fleet, policies, releases};
@@ -52,11 +52,12 @@ impl App {
     ) -> Result<()> {
         let _change = self.change().await;
         let step = raise(now);
-        let did = By::server(now).did("repository.restore", class).after(json!({"backup_of": made}));
+        let audit_entry =
+            Caller::server(now).audit_entry("repository.restore", class).after(json!({"backup_of": made}));
         let mut tx = self.db.begin().await?;
         if class != Class::Settings {
             releases::raise_floor(&mut tx, class, step).await?;
-            return self.take_roots(class, roots, step, tx, unchanged, did).await;
+            return self.take_roots(class, roots, step, tx, unchanged, audit_entry).await;
         }
         let current = self.db.policy_now().await?;
         let saved = Saved {
@@ -84,6 +85,6 @@ impl App {
                 .into_iter()
                 .try_for_each(|(target, bytes)| draft.add(target, bytes).map_err(failed(class, "restoring")))
         };
-        self.take_roots(class, roots, step, tx, edit, did).await
+        self.take_roots(class, roots, step, tx, edit, audit_entry).await
     }
 }

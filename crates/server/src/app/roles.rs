@@ -11,7 +11,7 @@ use headwater_policy::{
 use super::App;
 use super::policies::invalid_list;
 use super::problems::{parse_each, refuse};
-use crate::access::By;
+use crate::access::Caller;
 use crate::audit::Record;
 use crate::db::clients::ClientRow;
 use crate::error::{Error, Refusal, Result};
@@ -55,7 +55,12 @@ impl App {
     ///
     /// # Errors
     /// Refusals for an unknown client, bad values, and entries that still name it (U6).
-    pub async fn set_role(&self, id: &str, request: &RoleRequest, by: &By) -> Result<UpdateAgentsAnswer> {
+    pub async fn set_role(
+        &self,
+        id: &str,
+        request: &RoleRequest,
+        caller: &Caller,
+    ) -> Result<UpdateAgentsAnswer> {
         let role = read(request)?;
         let id: ClientId = id.parse().map_err(|error: ParseError| Refusal::invalid(error.to_string()))?;
         let comment;
@@ -72,7 +77,7 @@ impl App {
             comment = format!("update agent role of {id} set");
         }
         let action = if role.classes.is_empty() { "update_agent.take" } else { "update_agent.give" };
-        self.save_roles(&current, draft, comment, by.did(action, &id)).await
+        self.save_roles(&current, draft, comment, caller.audit_entry(action, &id)).await
     }
 
     /// Gives every client of a domain the role, changes it, or takes it (no class). Never for the root (U1).
@@ -83,7 +88,7 @@ impl App {
         &self,
         path: &str,
         request: &RoleRequest,
-        by: &By,
+        caller: &Caller,
     ) -> Result<UpdateAgentsAnswer> {
         let role = read(request)?;
         if role.addresses.is_some() {
@@ -116,7 +121,7 @@ impl App {
             format!("update agent role given to the clients of {domain}")
         };
         let action = if role.classes.is_empty() { "update_agent.take" } else { "update_agent.give" };
-        self.save_roles(&current, draft, comment, by.did(action, &domain)).await
+        self.save_roles(&current, draft, comment, caller.audit_entry(action, &domain)).await
     }
 
     async fn save_roles(
@@ -124,11 +129,11 @@ impl App {
         current: &super::policies::Current,
         draft: Draft,
         comment: String,
-        did: Record,
+        audit_entry: Record,
     ) -> Result<UpdateAgentsAnswer> {
         let next = draft.into_policy().map_err(invalid_list)?;
         let root = current.saved.vendor_root.clone();
-        self.save_policy(self.db.begin().await?, current, &next, root, comment, did).await?;
+        self.save_policy(self.db.begin().await?, current, &next, root, comment, audit_entry).await?;
         self.update_agents().await
     }
 }
@@ -182,7 +187,7 @@ fn refused(refusal: RoleRefusal) -> Error {
         RoleRefusal::NotAnUpdateAgent(id) => Refusal::NotFound {
             what: "update agent",
             name: id.to_string(),
-            way_out: "look at the list of update agents",
+            hint: "look at the list of update agents",
         },
         other @ (RoleRefusal::NoClasses(_) | RoleRefusal::Full) => Refusal::invalid(other.to_string()),
     }

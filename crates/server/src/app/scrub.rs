@@ -1,6 +1,6 @@
 //! Finding what the disk changed of what is served, before a client does (U4 holds for a server, too).
 //!
-//! Read → what is damaged goes → it lacks, and what lacks is told or mended as ever: increments are made again, the bodies
+//! Read → what is damaged goes → it lacks, and what lacks is told or mended as ever: deltas are made again, the bodies
 //! of a vendor's current release come with the next sync, and the status says which releases are to be published again.
 
 use std::collections::BTreeMap;
@@ -46,7 +46,7 @@ impl App {
             read += scrubbed.read;
             for digest in scrubbed.damaged {
                 let of = self.db.releases_with(class, &digest).await?;
-                let of = if of.is_empty() { "an increment".to_owned() } else { of.join(", ") };
+                let of = if of.is_empty() { "a delta".to_owned() } else { of.join(", ") };
                 tracing::error!(%class, %digest, of, "a blob was damaged on the disk and is removed; see the status");
                 damaged.push(format!("{digest} of {class} ({of})"));
             }
@@ -54,7 +54,7 @@ impl App {
         if damaged.is_empty() {
             return Ok(format!("{read} blobs read, all whole"));
         }
-        self.workshop.wake();
+        self.delta_worker.wake();
         Ok(format!(
             "{read} blobs read; damaged on the disk and removed: {}; look after the disk",
             damaged.join("; ")

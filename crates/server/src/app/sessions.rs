@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::attempts::{Key, Told};
-use crate::access::{Actor, By, SignedIn, Vouched};
+use crate::access::{Actor, Caller, SignedIn, Vouched};
 use crate::db::administrators::{self as rows, AdministratorRow, SessionRow, Whose};
 use crate::error::{Refusal, Result};
 use crate::limits;
@@ -43,9 +43,9 @@ impl App {
         name: &str,
         password: &Secret,
         new_password: Option<&Secret>,
-        by: &By,
+        caller: &Caller,
     ) -> Result<(Secret, SessionView)> {
-        let row = self.prove(name, password, by).await?;
+        let row = self.prove(name, password, caller).await?;
         if row.one_time && new_password.is_none() {
             return Err(Refusal::OneTimePassword.into());
         }
@@ -67,14 +67,15 @@ impl App {
         let row = AdministratorRow {
             password: stored.unwrap_or(row.password),
             one_time: row.one_time && !changed,
-            last_sign_in: Some(by.now),
+            last_sign_in: Some(caller.now),
             ..row
         };
         rows::put(&mut tx, &row).await?;
-        let by = By { actor: Actor::Administrator(row.name.clone()), role, ..by.clone() };
-        let token = begin(&mut tx, Whose::Administrator(row.name.clone()), by.now).await?;
-        let did = by.did("session.begin", &row.name).after(json!({"password_changed": changed}));
-        tx.commit(did).await?;
+        let caller = Caller { actor: Actor::Administrator(row.name.clone()), role, ..caller.clone() };
+        let token = begin(&mut tx, Whose::Administrator(row.name.clone()), caller.now).await?;
+        let audit_entry =
+            caller.audit_entry("session.begin", &row.name).after(json!({"password_changed": changed}));
+        tx.commit(audit_entry).await?;
         Ok((token, SessionView { name: row.name, role: role.to_string() }))
     }
 
@@ -82,13 +83,13 @@ impl App {
     ///
     /// # Errors
     /// Only when the database fails.
-    pub async fn sign_in_vouched(&self, vouched: Vouched, by: &By) -> Result<(Secret, SessionView)> {
-        let by = By { actor: vouched.actor(), role: vouched.role, ..by.clone() };
-        let view = SessionView { name: by.actor.to_string(), role: vouched.role.to_string() };
+    pub async fn sign_in_vouched(&self, vouched: Vouched, caller: &Caller) -> Result<(Secret, SessionView)> {
+        let caller = Caller { actor: vouched.actor(), role: vouched.role, ..caller.clone() };
+        let view = SessionView { name: caller.actor.to_string(), role: vouched.role.to_string() };
         let told = json!({"issuer": vouched.issuer, "role": view.role});
         let mut tx = self.db.begin().await?;
-        let token = begin(&mut tx, Whose::Vouched(vouched), by.now).await?;
-        tx.commit(by.did("session.begin", &by.actor).after(told)).await?;
+        let token = begin(&mut tx, Whose::Vouched(vouched), caller.now).await?;
+        tx.commit(caller.audit_entry("session.begin", &caller.actor).after(told)).await?;
         Ok((token, view))
     }
 
@@ -96,44 +97,44 @@ impl App {
     ///
     /// # Errors
     /// Only when the database fails.
-    pub async fn sign_out(&self, cookie: &Secret, by: &By) -> Result<()> {
+    pub async fn sign_out(&self, cookie: &Secret, caller: &Caller) -> Result<()> {
         let mut tx = self.db.begin().await?;
         rows::delete_session(&mut tx, &cookie.hash()).await?;
-        tx.commit(by.did("session.end", &by.actor)).await
+        tx.commit(caller.audit_entry("session.end", &caller.actor)).await
     }
 
     /// Sets one's own password; every session of one's own ends.
     ///
     /// # Errors
     /// Refusals for a wrong password, one that will not do, and for whoever has none here.
-    pub async fn change_password(&self, password: &Secret, new: &Secret, by: &By) -> Result<()> {
-        let Actor::Administrator(name) = &by.actor else {
+    pub async fn change_password(&self, password: &Secret, new: &Secret, caller: &Caller) -> Result<()> {
+        let Actor::Administrator(name) = &caller.actor else {
             return Err(Refusal::NotThisWay(
                 "only who is signed in has a password to change; an admin sets another's with set-password",
             )
             .into());
         };
-        let row = self.prove(name, password, by).await?;
+        let row = self.prove(name, password, caller).await?;
         let stored = self.hash_password(new).await?;
         let _change = self.change().await;
         let row = self.still(row).await?;
         let mut tx = self.db.begin().await?;
         rows::put(&mut tx, &AdministratorRow { password: stored, one_time: false, ..row }).await?;
         rows::delete_sessions(&mut tx, name).await?;
-        tx.commit(by.did("administrator.change_password", name)).await
+        tx.commit(caller.audit_entry("administrator.change_password", name)).await
     }
 
     /// The administrator whose name and password these are, within what may be tried.
-    async fn prove(&self, name: &str, password: &Secret, by: &By) -> Result<AdministratorRow> {
+    async fn prove(&self, name: &str, password: &Secret, caller: &Caller) -> Result<AdministratorRow> {
         let name = name.trim().to_lowercase();
-        let keys = [Key::Account(name.chars().take(100).collect()), Key::Address(site_of(&by.from))];
+        let keys = [Key::Account(name.chars().take(100).collect()), Key::Address(site_of(&caller.from))];
         // The wait is asked for and the attempt counted in one step: of many at once only few are tried.
         {
             let mut attempts = self.attempts.lock().expect("nobody panics while holding this lock");
-            if let Some(seconds) = attempts.wait(&keys, by.now) {
+            if let Some(seconds) = attempts.wait(&keys, caller.now) {
                 return Err(Refusal::TooManyAttempts { seconds }.into());
             }
-            attempts.fail(&keys, by.now);
+            attempts.fail(&keys, caller.now);
         }
         let row = self.db.administrator(&name).await?;
         let stored = row.as_ref().map(|row| row.password.clone());
@@ -144,7 +145,7 @@ impl App {
         }
         // A name that nobody has may be a password in the wrong field: it is not written down.
         let who = row.map_or_else(|| "a name that nobody has".to_owned(), |row| row.name);
-        self.record_failure(by, &who, Value::Null).await?;
+        self.record_failure(caller, &who, Value::Null).await?;
         Err(Refusal::WrongPassword.into())
     }
 
@@ -157,15 +158,15 @@ impl App {
     }
 
     /// Records a failed attempt, within what the log may grow by in an hour.
-    pub(crate) async fn record_failure(&self, by: &By, who: &str, why: Value) -> Result<()> {
-        let told = self.failures.lock().expect("nobody panics while holding this lock").fail(by.now);
-        let did = By { actor: Actor::Stranger, ..by.clone() };
+    pub(crate) async fn record_failure(&self, caller: &Caller, who: &str, why: Value) -> Result<()> {
+        let told = self.failures.lock().expect("nobody panics while holding this lock").fail(caller.now);
+        let audit_entry = Caller { actor: Actor::Anonymous, ..caller.clone() };
         let who = match told {
             Told::This => who,
             Told::NoMore => "many; those of the rest of this hour are not recorded",
             Told::Nothing => return Ok(()),
         };
-        self.record(did.did("session.refuse", who).after(why)).await
+        self.record(audit_entry.audit_entry("session.refuse", who).after(why)).await
     }
 }
 
@@ -215,7 +216,7 @@ mod tests {
             let mut tx = db.begin().await.unwrap();
             let now = Timestamp::from_second(second).unwrap();
             tokens.push(begin(&mut tx, Whose::Administrator("ann".to_owned()), now).await.unwrap());
-            tx.commit(By::server(now).did("session.begin", "ann")).await.unwrap();
+            tx.commit(Caller::server(now).audit_entry("session.begin", "ann")).await.unwrap();
         }
         let (first, rest) = tokens.split_first().unwrap();
         assert_eq!(db.session(&first.hash()).await.unwrap(), None);

@@ -14,13 +14,14 @@ use headwater_repo::{Draft, Published, Role, RootDraft, Signed, SignedRoot, Unsi
 use jiff::{SignedDuration, Timestamp};
 
 use super::{App, CrashPoint};
-use crate::access::By;
+use crate::access::Caller;
 use crate::audit::{Audit, Record};
 use crate::data;
 use crate::db::repositories::{self, RepositoryRow};
-use crate::db::{Tx, increments};
-use crate::error::{Error, Result, chain};
+use crate::db::{Tx, deltas};
+use crate::error::{Error, Result};
 use crate::limits::RESIGN_LIFE_LEFT_DIVISOR;
+use headwater_repo::error_chain;
 
 /// Signed and written, but for the file that leads to it.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ pub struct Staged {
 }
 
 impl Staged {
-    /// The same content as before, said otherwise (signed anew, or with more increments): not announced to clients, so
+    /// The same content as before, said otherwise (signed anew, or with more deltas): not announced to clients, so
     /// that no source that lacks it is held to be stale.
     pub fn without_news(self) -> Self {
         Self { news: false, ..self }
@@ -73,7 +74,7 @@ impl App {
         for staged in &staged {
             repositories::put(&mut tx, &row(staged)).await?;
             if staged.news {
-                increments::announce(&mut tx, staged.class, staged.targets_version()).await?;
+                deltas::announce(&mut tx, staged.class, staged.targets_version()).await?;
             }
         }
         tx.commit(audit).await?;
@@ -91,7 +92,7 @@ impl App {
             if let Err(error) = self.expose(*class, timestamp) {
                 // It is saved, and that is what is to be told. The signing job puts the file in place, and tells in the
                 // status as long as it cannot.
-                tracing::error!(%class, error = chain(&error), "what was published is not yet to be had");
+                tracing::error!(%class, error = error_chain(&error), "what was published is not yet to be had");
             }
         }
         Ok(())
@@ -169,7 +170,7 @@ impl App {
         let tx = self.db.begin().await?;
         let audit = match role {
             Role::Root | Role::Targets => {
-                By::server(now).did("repository.sign_again", format!("{role} of {class}")).into()
+                Caller::server(now).audit_entry("repository.sign_again", format!("{role} of {class}")).into()
             }
             Role::Snapshot | Role::Timestamp => Audit::Exempt("daily routine, and it says nothing new"),
         };
@@ -216,5 +217,5 @@ fn row(staged: &Staged) -> RepositoryRow {
 
 /// A failure to write metadata as the server's own.
 pub(crate) fn failed(class: Class, doing: &'static str) -> impl FnOnce(WriteError) -> Error {
-    move |error| Error::Repository { class, doing, reason: chain(&error) }
+    move |error| Error::Repository { class, doing, reason: error_chain(&error) }
 }

@@ -11,10 +11,11 @@ use super::App;
 use super::domains::{documents, domain_target, empty_domain, saved_now};
 use super::policies::{policy_target, signed_policy};
 use super::signing::failed;
-use crate::access::By;
+use crate::access::Caller;
 use crate::db::policies::Saved;
 use crate::db::{domain_settings, domains, policies, to_json};
-use crate::error::{Result, chain};
+use crate::error::Result;
+use headwater_repo::error_chain;
 
 impl App {
     /// Publishes what has never been published, repairs what a crash left, and notes where the server now is.
@@ -27,7 +28,7 @@ impl App {
             self.settle_keys(class, now)?;
             if let Err(error) = self.resume_root(class, now).await {
                 // The signing job tries it again and tells in the status.
-                tracing::error!(%class, error = chain(&error), "a change of keys that had broken off is not completed");
+                tracing::error!(%class, error = error_chain(&error), "a change of keys that had broken off is not completed");
             }
             self.check_keys(class)?;
         }
@@ -38,8 +39,8 @@ impl App {
             let next = draft.into_policy().map_err(super::policies::invalid_list)?;
             let comment = format!("the server is at {} now", self.fleet_url);
             let root = current.saved.vendor_root.clone();
-            let did = By::server(now).did("server.move", &self.fleet_url);
-            self.save_policy(self.db.begin().await?, &current, &next, root, comment, did).await?;
+            let audit_entry = Caller::server(now).audit_entry("server.move", &self.fleet_url);
+            self.save_policy(self.db.begin().await?, &current, &next, root, comment, audit_entry).await?;
         }
         Ok(())
     }
@@ -71,7 +72,7 @@ impl App {
             domain_settings::insert_version(&mut tx, &root.path, &first).await?;
         }
         let staged = self.stage(class, draft, now)?;
-        self.commit(tx, vec![staged], By::server(now).did("repository.begin", class)).await
+        self.commit(tx, vec![staged], Caller::server(now).audit_entry("repository.begin", class)).await
     }
 }
 

@@ -23,7 +23,7 @@ impl App {
         }
         let mut warnings = self.warnings(now);
         warnings.extend(self.revoked_warning(now).await?);
-        warnings.extend(self.lacking_warning().await?);
+        warnings.extend(self.missing_content_warning().await?);
         Ok(Status {
             program: env!("CARGO_PKG_VERSION").to_owned(),
             started: self.started,

@@ -13,21 +13,22 @@ use headwater_api::v1::{SyncProgress, SyncResult, SyncedRelease, VendorRequest, 
 use headwater_depot::{BackOff, FetchSettings, Fetcher, MetadataStore, Progress, Source, Walk};
 use headwater_policy::{Class, ParseError, SourceKey, SourceUrl};
 use headwater_repo::{
-    ComponentName, Digest, Draft, Manifest, ReleaseList, Sequence, Stock, Stocked, TargetName, Trusted,
-    layout, roll_back, stage_release,
+    ComponentName, Digest, Draft, Inventory, InventoryItem, Manifest, ReleaseList, Sequence, TargetName,
+    Trusted, layout, roll_back, stage_release,
 };
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::App;
 use super::policies::invalid_list;
-use crate::access::By;
+use crate::access::Caller;
 use crate::audit::Audit;
 use crate::db::releases::{self as release_rows, ReleaseRow};
 use crate::db::vendor::{self as rows, VendorRow};
-use crate::db::{Tx, increments};
-use crate::error::{Doing, Error, Refusal, Result, chain};
+use crate::db::{Tx, deltas};
+use crate::error::{Doing, Error, Refusal, Result};
 use crate::limits;
+use headwater_repo::error_chain;
 
 /// Minutes between syncs unless somebody says otherwise.
 const SCHEDULE_MINUTES_DEFAULT: u32 = 60;
@@ -38,7 +39,7 @@ struct Stopped(String);
 
 impl<E: std::error::Error + 'static> From<E> for Stopped {
     fn from(error: E) -> Self {
-        Self(chain(&error))
+        Self(error_chain(&error))
     }
 }
 
@@ -63,7 +64,7 @@ impl App {
     ///
     /// # Errors
     /// A refusal for a URL or root that will not do.
-    pub async fn set_vendor(&self, request: VendorRequest, by: &By) -> Result<VendorView> {
+    pub async fn set_vendor(&self, request: VendorRequest, caller: &Caller) -> Result<VendorView> {
         let url: SourceUrl =
             request.url.parse().map_err(|error: ParseError| Refusal::invalid(format!("url: {error}")))?;
         let _change = self.change().await;
@@ -118,9 +119,16 @@ impl App {
         }
         let mut tx = self.db.begin().await?;
         rows::put(&mut tx, &row).await?;
-        let did = by.did("vendor.set", &row.url);
-        self.save_policy(tx, &current, &next, vendor_root, format!("vendor source {} set", row.url), did)
-            .await?;
+        let audit_entry = caller.audit_entry("vendor.set", &row.url);
+        self.save_policy(
+            tx,
+            &current,
+            &next,
+            vendor_root,
+            format!("vendor source {} set", row.url),
+            audit_entry,
+        )
+        .await?;
         Ok(self.shown(row))
     }
 
@@ -128,7 +136,7 @@ impl App {
     ///
     /// # Errors
     /// Refusals when there is none, and while entries name it.
-    pub async fn remove_vendor(&self, by: &By) -> Result<()> {
+    pub async fn remove_vendor(&self, caller: &Caller) -> Result<()> {
         let _change = self.change().await;
         let Some(vendor) = self.db.vendor().await? else { return Err(Refusal::NoVendor.into()) };
         let current = self.current().await?;
@@ -139,8 +147,8 @@ impl App {
         let mut tx = self.db.begin().await?;
         rows::delete(&mut tx).await?;
         release_rows::release_vendor_names(&mut tx).await?;
-        let did = by.did("vendor.remove", vendor.url);
-        self.save_policy(tx, &current, &next, None, "vendor source removed".to_owned(), did).await?;
+        let audit_entry = caller.audit_entry("vendor.remove", vendor.url);
+        self.save_policy(tx, &current, &next, None, "vendor source removed".to_owned(), audit_entry).await?;
         Ok(())
     }
 
@@ -148,16 +156,16 @@ impl App {
     ///
     /// # Errors
     /// A refusal when there is no vendor source; failures of our own.
-    pub async fn sync_vendor(&self, by: &By) -> Result<SyncResult> {
-        let synced = self.sync(by).await;
+    pub async fn sync_vendor(&self, caller: &Caller) -> Result<SyncResult> {
+        let synced = self.sync(caller).await;
         if !matches!(synced, Err(Error::Refused(_))) {
-            self.note_sync(by.now, &synced);
+            self.note_sync(caller.now, &synced);
         }
         synced
     }
 
-    async fn sync(&self, by: &By) -> Result<SyncResult> {
-        let now = by.now;
+    async fn sync(&self, caller: &Caller) -> Result<SyncResult> {
+        let now = caller.now;
         // One at a time; who asks meanwhile waits, and then finds most of it done.
         let _only = self.syncing.lock().await;
         let _shown = Shown::begin(&self.sync_progress);
@@ -171,7 +179,7 @@ impl App {
             error: None,
             skipped: Vec::new(),
         };
-        let root_version = match self.sync_from(&vendor, &mut result, by).await {
+        let root_version = match self.sync_from(&vendor, &mut result, caller).await {
             Ok(version) => version,
             Err(Stopped(reason)) => {
                 tracing::warn!(url = vendor.url, reason, "vendor source: sync failed");
@@ -200,7 +208,7 @@ impl App {
         &self,
         vendor: &VendorRow,
         result: &mut SyncResult,
-        by: &By,
+        caller: &Caller,
     ) -> std::result::Result<u64, Stopped> {
         let kept = MetadataStore::open(self.data.vendor())?;
         let trusted = kept.load_or_start(vendor.root.as_bytes())?;
@@ -208,7 +216,7 @@ impl App {
         let source = Source::new(SourceKey::Vendor, &url, None, Class::Components);
         // Nothing is remembered of failures: the schedule is the back-off.
         let fetcher = Fetcher::new(FetchSettings::default(), BackOff::default())?;
-        let walk = Walk::new(&fetcher, vec![source], trusted.targets_version().unwrap_or(0), by.now);
+        let walk = Walk::new(&fetcher, vec![source], trusted.targets_version().unwrap_or(0), caller.now);
         let refreshed = walk.refresh(&trusted, None).await;
         let trusted = match refreshed {
             Ok(refreshed) => refreshed.trusted,
@@ -241,7 +249,7 @@ impl App {
                     ..SyncProgress::default()
                 };
             });
-            match self.sync_component(&visit, &name, result, by).await {
+            match self.sync_component(&visit, &name, result, caller).await {
                 Ok(()) => {}
                 Err(Stopped(reason)) => {
                     result.skipped.push(format!("{name}: {reason}"));
@@ -258,9 +266,9 @@ impl App {
         visit: &Visit,
         name: &ComponentName,
         result: &mut SyncResult,
-        by: &By,
+        caller: &Caller,
     ) -> std::result::Result<(), Stopped> {
-        let now = by.now;
+        let now = caller.now;
         let class = Class::Components;
         let own = self.db.component(class, name).await?;
         if own.is_some_and(|row| !row.from_vendor) {
@@ -276,12 +284,13 @@ impl App {
         let ours = self.release_list(class, name)?;
         let manifests = visit.newer(&theirs, ours.as_ref()).await?;
         let current = visit.manifest(&theirs, theirs.current().sequence).await?;
-        let lineup = self.lineup(class, name)?;
-        let here = lineup.as_ref().map(|lineup| lineup.files.clone()).unwrap_or_default();
+        let release_chain = self.release_chain(class, name)?;
+        let here =
+            release_chain.as_ref().map(|release_chain| release_chain.files.clone()).unwrap_or_default();
         let earlier = others(&manifests, current.sequence);
         let tell = |fetched| self.tell_fetched(fetched);
         let mut taken = take::take(self, &visit.walk, &current, &earlier, here, &tell).await?;
-        result.skipped.append(&mut taken.lacking);
+        result.skipped.append(&mut taken.missing);
         let mut whole = taken.current.take().expect("what was taken is whole");
 
         let _change = self.change().await;
@@ -289,12 +298,12 @@ impl App {
             return Err(Stopped("the vendor source was set anew while it was read".to_owned()));
         }
         let mut tx = self.db.begin().await?;
-        let mut stock = self.stock_there(class).await?;
-        // Increments of theirs that are new join the release; ours the increments job joins.
+        let mut inventory = self.present_inventory(class).await?;
+        // Deltas of theirs that are new join the release; ours the deltas job joins.
         let is_ours = ours.as_ref().is_some_and(|list| list.release(whole.sequence).is_some());
-        let joined = is_ours && taken.only_theirs.iter().any(|pair| !stock.contains_key(pair));
-        put_taken(&mut tx, class, &taken, &mut stock).await?;
-        whole = self.named_from_stock(lineup.as_ref(), &earlier, &whole, &stock);
+        let joined = is_ours && taken.only_theirs.iter().any(|pair| !inventory.contains_key(pair));
+        put_taken(&mut tx, class, &taken, &mut inventory).await?;
+        whole = self.named_from_stock(release_chain.as_ref(), &earlier, &whole, &inventory);
         let mut draft = self.draft(class);
         let changed = decide(&mut draft, ours, &manifests, &theirs, &whole)?;
         if changed.is_none() && !joined {
@@ -311,11 +320,11 @@ impl App {
             }
             None => staged = staged.without_news(),
         }
-        let did = by
-            .did("vendor.take", format!("{class}/{name}"))
+        let audit_entry = caller
+            .audit_entry("vendor.take", format!("{class}/{name}"))
             .after(json!({"sequence": whole.sequence.get(), "version": whole.version.as_str()}));
-        self.commit(tx, vec![staged], did).await?;
-        self.workshop.wake();
+        self.commit(tx, vec![staged], audit_entry).await?;
+        self.delta_worker.wake();
         result.releases.extend(manifests.iter().map(|(manifest, _)| SyncedRelease {
             name: name.to_string(),
             sequence: manifest.sequence.get(),
@@ -362,18 +371,21 @@ fn others(manifests: &[(Manifest, Timestamp)], current: Sequence) -> Vec<&Manife
     manifests.iter().map(|(manifest, _)| manifest).filter(|manifest| manifest.sequence != current).collect()
 }
 
-/// Puts what was taken in stock.
+/// Puts what was taken in inventory.
 async fn put_taken(
     tx: &mut Tx,
     class: Class,
     taken: &take::Taken,
-    stock: &mut Stock,
+    inventory: &mut Inventory,
 ) -> std::result::Result<(), Stopped> {
-    for (pair, increment) in &taken.increments {
+    for (pair, delta) in &taken.deltas {
         let only_theirs = taken.only_theirs.contains(pair);
-        increments::put(tx, class, *pair, only_theirs, Some(increment)).await?;
-        let increment = increment.clone();
-        stock.insert(*pair, if only_theirs { Stocked::Taken(increment) } else { Stocked::Made(increment) });
+        deltas::put(tx, class, *pair, only_theirs, Some(delta)).await?;
+        let delta = delta.clone();
+        inventory.insert(
+            *pair,
+            if only_theirs { InventoryItem::Taken(delta) } else { InventoryItem::Made(delta) },
+        );
     }
     Ok(())
 }
@@ -445,8 +457,8 @@ fn decide(
     let mut list = ours;
     let mut changed = false;
     for (manifest, published) in manifests {
-        // Of the others our clients need no increments, and theirs are not here.
-        let other = manifest.without_increments();
+        // Of the others our clients need no deltas, and theirs are not here.
+        let other = manifest.without_deltas();
         let manifest = if manifest.sequence == current.sequence { current } else { &other };
         list = Some(stage_release(draft, list.as_ref(), manifest, *published)?);
         changed = true;

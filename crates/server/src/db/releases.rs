@@ -87,11 +87,11 @@ impl Db {
         Ok(rows.into_iter().map(named).collect())
     }
 
-    /// Every blob that a release of a class needs, or needed a short while ago, increments included.
+    /// Every blob that a release of a class needs, or needed a short while ago, deltas included.
     pub async fn blobs(&self, class: Class) -> Result<BTreeSet<Digest>> {
         let blobs: Vec<String> = sqlx::query_scalar(
             "SELECT sha256 FROM release_blobs WHERE class = ?1 \
-             UNION SELECT sha256 FROM increments WHERE class = ?1 AND sha256 IS NOT NULL",
+             UNION SELECT sha256 FROM deltas WHERE class = ?1 AND sha256 IS NOT NULL",
         )
         .bind(class.to_string())
         .fetch_all(self.read())

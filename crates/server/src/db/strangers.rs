@@ -10,7 +10,7 @@ use crate::limits::{STRANGERS_MAX, STRANGERS_PROVEN_MAX};
 
 /// One who asked.
 #[derive(Debug, Clone, Copy)]
-pub struct Stranger<'a> {
+pub struct UnknownClient<'a> {
     /// The id that it says it has.
     pub client: &'a str,
     /// Fingerprint of the key that it showed, or nothing.
@@ -49,7 +49,7 @@ pub struct Proven {
 /// proof.
 pub async fn note(
     db: &mut SqliteConnection,
-    stranger: &Stranger<'_>,
+    stranger: &UnknownClient<'_>,
     address: &str,
     times: u64,
     now: Timestamp,
@@ -164,7 +164,7 @@ mod tests {
         .execute(&mut *db)
         .await
         .unwrap();
-        let stranger = Stranger { client: "pc", key: public_key, reason: "unknown", proof };
+        let stranger = UnknownClient { client: "pc", key: public_key, reason: "unknown", proof };
         note(db, &stranger, "10.0.0.1", 1, Timestamp::UNIX_EPOCH).await.unwrap();
         let held: Vec<StrangerView> = all(db).await.unwrap();
         let proven = held.iter().filter(|one| one.proven).count();
@@ -186,7 +186,7 @@ mod tests {
         assert_eq!(noted(&mut tx, STRANGERS_PROVEN_MAX - 1, Some(&proof)).await, (0, STRANGERS_PROVEN_MAX));
         let both = (STRANGERS_MAX, STRANGERS_PROVEN_MAX);
         assert_eq!(noted(&mut tx, STRANGERS_MAX, None).await, both);
-        let another = Stranger { client: "pc-0", key: "p", reason: "unknown", proof: Some(&proof) };
+        let another = UnknownClient { client: "pc-0", key: "p", reason: "unknown", proof: Some(&proof) };
         note(&mut tx, &another, "10.0.0.1", 1, Timestamp::UNIX_EPOCH).await.unwrap();
         assert_eq!(all(&mut tx).await.unwrap().len(), (STRANGERS_MAX + STRANGERS_PROVEN_MAX) as usize);
     }

@@ -12,10 +12,10 @@ use headwater_api::v1::{
     RotateCaQuery,
 };
 use headwater_api::v1::{
-    ClientView, ClientsAnswer, ClientsQuery, ComponentAnswer, ComponentView, DiffAnswer, DiffQuery,
-    DomainRequest, DomainView, DomainsAnswer, Draft, DraftsAnswer, EditsRequest, EnrolBundleRequest,
-    ExplainQuery, Explained, ForceQuery, Health, HistoryAnswer, ImportRequest, IncrementsView, MoveRequest,
-    PageQuery, Preview, PublishOptions, PublishQuery, Published, ReadmitAnswer, ReadmitRequest,
+    ClientView, ClientsAnswer, ClientsQuery, ComponentAnswer, ComponentView, DeltasView, DiffAnswer,
+    DiffQuery, DomainRequest, DomainView, DomainsAnswer, Draft, DraftsAnswer, EditsRequest,
+    EnrolBundleRequest, ExplainQuery, Explained, ForceQuery, Health, HistoryAnswer, ImportRequest,
+    MoveRequest, PageQuery, Preview, PublishOptions, PublishQuery, Published, ReadmitAnswer, ReadmitRequest,
     ReleasesAnswer, ReportsAnswer, ReportsQuery, RestoreRequest, RevokedView, RoleRequest, RollbackRequest,
     SaveRequest, Saved, SavedPolicy, SavedSettings, SettingsDiffAnswer, SettingsDraft, SettingsDraftsAnswer,
     SettingsEditRequest, SettingsHistoryAnswer, SettingsSaved, SettingsSetRequest, Status, StrangersAnswer,
@@ -25,9 +25,9 @@ use headwater_api::v1::{
 use super::described::Tar;
 use super::gate::{Door, Gate};
 use super::json::{Asked, Body, Named};
-use super::table::{Least, Table};
+use super::table::{RequiredRole, Table};
 use super::{admin, backups, guard, json, now, oidc, openapi, upload};
-use crate::access::{By, Role};
+use crate::access::{Caller, Role};
 use crate::app::App;
 use crate::app::archive::Format;
 use crate::app::fleet::FormerCas;
@@ -37,10 +37,10 @@ use crate::error::{Error, Refusal, Result};
 type Server = State<Arc<App>>;
 
 /// Whoever can connect.
-const ANYONE: Least = Least::Anyone;
-const VIEWER: Least = Least::Role(Role::Viewer);
-const OPERATOR: Least = Least::Role(Role::Operator);
-const ADMIN: Least = Least::Role(Role::Admin);
+const ANYONE: RequiredRole = RequiredRole::Anyone;
+const VIEWER: RequiredRole = RequiredRole::Role(Role::Viewer);
+const OPERATOR: RequiredRole = RequiredRole::Role(Role::Operator);
+const ADMIN: RequiredRole = RequiredRole::Role(Role::Admin);
 
 /// Everything that administrators may ask of the console plane, and the least role that it takes.
 pub fn table() -> Table<Arc<App>> {
@@ -58,9 +58,9 @@ fn content(table: Table<Arc<App>>) -> Table<Arc<App>> {
         .post("/api/v1/releases/{class}/{name}", OPERATOR, publish)
         .post("/api/v1/releases/{class}/{name}/rollback", OPERATOR, roll_back)
         .delete("/api/v1/releases/{class}/{name}", OPERATOR, remove_component)
-        .get("/api/v1/increments", VIEWER, increments)
-        .post("/api/v1/increments/pause", OPERATOR, pause_increments)
-        .post("/api/v1/increments/resume", OPERATOR, resume_increments)
+        .get("/api/v1/deltas", VIEWER, deltas)
+        .post("/api/v1/deltas/pause", OPERATOR, pause_deltas)
+        .post("/api/v1/deltas/resume", OPERATOR, resume_deltas)
         .get("/api/v1/sources", VIEWER, sources)
         .get("/api/v1/sources/history", VIEWER, history)
         .get("/api/v1/sources/history/{version}", VIEWER, saved_version)
@@ -179,7 +179,7 @@ async fn component(
 
 async fn publish(
     State(app): Server,
-    by: By,
+    caller: Caller,
     Named((class, name)): Named<(String, String)>,
     Asked(query): Asked<PublishQuery>,
     request: Request,
@@ -193,43 +193,43 @@ async fn publish(
     let format = query.format.as_deref().map(Format::parse).transpose()?;
     let _place = upload::place(&app)?;
     let archive = upload::receive(&app, request.into_body()).await?;
-    Ok((StatusCode::CREATED, Json(app.publish(release, archive, format, &by).await?)))
+    Ok((StatusCode::CREATED, Json(app.publish(release, archive, format, &caller).await?)))
 }
 
 async fn roll_back(
     State(app): Server,
-    by: By,
+    caller: Caller,
     Named((class, name)): Named<(String, String)>,
     Body(request): Body<RollbackRequest>,
 ) -> Result<Json<ComponentView>> {
     let (class, name) = parse_name(&class, &name)?;
-    Ok(Json(app.roll_back(class, &name, request.to, &by).await?))
+    Ok(Json(app.roll_back(class, &name, request.to, &caller).await?))
 }
 
 async fn remove_component(
     State(app): Server,
-    by: By,
+    caller: Caller,
     Named((class, name)): Named<(String, String)>,
 ) -> Result<StatusCode> {
     let (class, name) = parse_name(&class, &name)?;
-    app.remove_component(class, &name, &by).await?;
+    app.remove_component(class, &name, &caller).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn increments(State(app): Server) -> Result<Json<IncrementsView>> {
-    Ok(Json(app.increments_view().await?))
+async fn deltas(State(app): Server) -> Result<Json<DeltasView>> {
+    Ok(Json(app.deltas_view().await?))
 }
 
-async fn pause_increments(State(app): Server, by: By) -> Result<Json<IncrementsView>> {
-    app.record(by.did("increments.pause", "until the next start")).await?;
-    app.pause_increments();
-    Ok(Json(app.increments_view().await?))
+async fn pause_deltas(State(app): Server, caller: Caller) -> Result<Json<DeltasView>> {
+    app.record(caller.audit_entry("deltas.pause", "until the next start")).await?;
+    app.pause_deltas();
+    Ok(Json(app.deltas_view().await?))
 }
 
-async fn resume_increments(State(app): Server, by: By) -> Result<Json<IncrementsView>> {
-    app.record(by.did("increments.resume", "")).await?;
-    app.resume_increments();
-    Ok(Json(app.increments_view().await?))
+async fn resume_deltas(State(app): Server, caller: Caller) -> Result<Json<DeltasView>> {
+    app.record(caller.audit_entry("deltas.resume", "")).await?;
+    app.resume_deltas();
+    Ok(Json(app.deltas_view().await?))
 }
 
 async fn sources(State(app): Server) -> Result<Json<SavedPolicy>> {
@@ -249,9 +249,13 @@ async fn diff(State(app): Server, Asked(query): Asked<DiffQuery>) -> Result<Json
     Ok(Json(DiffAnswer { changes: app.diff(query.from, query.to, query.draft.as_deref()).await? }))
 }
 
-async fn restore(State(app): Server, by: By, Body(request): Body<RestoreRequest>) -> Result<Json<Saved>> {
+async fn restore(
+    State(app): Server,
+    caller: Caller,
+    Body(request): Body<RestoreRequest>,
+) -> Result<Json<Saved>> {
     let RestoreRequest { version, expected_version, comment } = request;
-    Ok(Json(app.restore(version, expected_version, comment, &by).await?))
+    Ok(Json(app.restore(version, expected_version, comment, &caller).await?))
 }
 
 async fn drafts(State(app): Server) -> Result<Json<DraftsAnswer>> {
@@ -264,25 +268,25 @@ async fn draft(State(app): Server, Named(name): Named<String>) -> Result<Json<Dr
 
 async fn import(
     State(app): Server,
-    by: By,
+    caller: Caller,
     Named(name): Named<String>,
     Body(request): Body<ImportRequest>,
 ) -> Result<Json<Draft>> {
-    Ok(Json(app.import_draft(&name, &request.policy, request.expected_revision, &by).await?))
+    Ok(Json(app.import_draft(&name, &request.policy, request.expected_revision, &caller).await?))
 }
 
-async fn discard(State(app): Server, by: By, Named(name): Named<String>) -> Result<StatusCode> {
-    app.discard_draft(&name, &by).await?;
+async fn discard(State(app): Server, caller: Caller, Named(name): Named<String>) -> Result<StatusCode> {
+    app.discard_draft(&name, &caller).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn edit(
     State(app): Server,
-    by: By,
+    caller: Caller,
     Named(name): Named<String>,
     Body(request): Body<EditsRequest>,
 ) -> Result<Json<Draft>> {
-    Ok(Json(app.edit_draft(&name, request.edits, request.expected_revision, &by).await?))
+    Ok(Json(app.edit_draft(&name, request.edits, request.expected_revision, &caller).await?))
 }
 
 async fn preview(State(app): Server, Named(name): Named<String>) -> Result<Json<Preview>> {
@@ -291,11 +295,11 @@ async fn preview(State(app): Server, Named(name): Named<String>) -> Result<Json<
 
 async fn save(
     State(app): Server,
-    by: By,
+    caller: Caller,
     Named(name): Named<String>,
     Body(request): Body<SaveRequest>,
 ) -> Result<Json<Saved>> {
-    Ok(Json(app.save_draft(&name, request.comment, request.over_version, &by).await?))
+    Ok(Json(app.save_draft(&name, request.comment, request.over_version, &caller).await?))
 }
 
 async fn explain(State(app): Server, Asked(query): Asked<ExplainQuery>) -> Result<Json<Explained>> {
@@ -303,34 +307,34 @@ async fn explain(State(app): Server, Asked(query): Asked<ExplainQuery>) -> Resul
     Ok(Json(app.explain(client.as_deref(), addresses.as_deref(), draft.as_deref()).await?))
 }
 
-async fn domains(State(app): Server, by: By) -> Result<Json<DomainsAnswer>> {
-    Ok(Json(DomainsAnswer { items: app.domain_views(by.role).await? }))
+async fn domains(State(app): Server, caller: Caller) -> Result<Json<DomainsAnswer>> {
+    Ok(Json(DomainsAnswer { items: app.domain_views(caller.role).await? }))
 }
 
 async fn add_domain(
     State(app): Server,
-    by: By,
+    caller: Caller,
     Body(request): Body<DomainRequest>,
 ) -> Result<(StatusCode, Json<DomainView>)> {
-    Ok((StatusCode::CREATED, Json(app.add_domain(&request.path, &by).await?)))
+    Ok((StatusCode::CREATED, Json(app.add_domain(&request.path, &caller).await?)))
 }
 
-async fn domain(State(app): Server, by: By, Named(path): Named<String>) -> Result<Json<DomainView>> {
-    Ok(Json(app.domain_view(&path, by.role).await?))
+async fn domain(State(app): Server, caller: Caller, Named(path): Named<String>) -> Result<Json<DomainView>> {
+    Ok(Json(app.domain_view(&path, caller.role).await?))
 }
 
-async fn remove_domain(State(app): Server, by: By, Named(path): Named<String>) -> Result<StatusCode> {
-    app.remove_domain(&path, &by).await?;
+async fn remove_domain(State(app): Server, caller: Caller, Named(path): Named<String>) -> Result<StatusCode> {
+    app.remove_domain(&path, &caller).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn set_settings(
     State(app): Server,
-    by: By,
+    caller: Caller,
     Named(path): Named<String>,
     Body(request): Body<SettingsSetRequest>,
 ) -> Result<Json<SettingsSaved>> {
-    Ok(Json(app.set_settings(&path, request, &by).await?))
+    Ok(Json(app.set_settings(&path, request, &caller).await?))
 }
 
 async fn settings_history(
@@ -343,93 +347,93 @@ async fn settings_history(
 
 async fn settings_version(
     State(app): Server,
-    by: By,
+    caller: Caller,
     Named((path, version)): Named<(String, u64)>,
 ) -> Result<Json<SavedSettings>> {
-    Ok(Json(app.settings_then(&path, version, by.role).await?))
+    Ok(Json(app.settings_then(&path, version, caller.role).await?))
 }
 
 async fn settings_diff(
     State(app): Server,
-    by: By,
+    caller: Caller,
     Named(path): Named<String>,
     Asked(query): Asked<DiffQuery>,
 ) -> Result<Json<SettingsDiffAnswer>> {
     let DiffQuery { from, to, draft } = query;
-    let changes = app.settings_diff(&path, from, to, draft.as_deref(), by.role).await?;
+    let changes = app.settings_diff(&path, from, to, draft.as_deref(), caller.role).await?;
     Ok(Json(SettingsDiffAnswer { changes }))
 }
 
 async fn restore_settings(
     State(app): Server,
-    by: By,
+    caller: Caller,
     Named(path): Named<String>,
     Body(request): Body<RestoreRequest>,
 ) -> Result<Json<SettingsSaved>> {
-    Ok(Json(app.restore_settings(&path, request, &by).await?))
+    Ok(Json(app.restore_settings(&path, request, &caller).await?))
 }
 
 async fn settings_drafts(
     State(app): Server,
-    by: By,
+    caller: Caller,
     Named(path): Named<String>,
 ) -> Result<Json<SettingsDraftsAnswer>> {
-    Ok(Json(SettingsDraftsAnswer { items: app.settings_drafts(&path, by.role).await? }))
+    Ok(Json(SettingsDraftsAnswer { items: app.settings_drafts(&path, caller.role).await? }))
 }
 
 async fn settings_draft(
     State(app): Server,
-    by: By,
+    caller: Caller,
     Named((path, name)): Named<(String, String)>,
 ) -> Result<Json<SettingsDraft>> {
-    Ok(Json(app.settings_draft(&path, &name, by.role).await?))
+    Ok(Json(app.settings_draft(&path, &name, caller.role).await?))
 }
 
 async fn discard_settings(
     State(app): Server,
-    by: By,
+    caller: Caller,
     Named((path, name)): Named<(String, String)>,
 ) -> Result<StatusCode> {
-    app.discard_settings_draft(&path, &name, &by).await?;
+    app.discard_settings_draft(&path, &name, &caller).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn edit_settings(
     State(app): Server,
-    by: By,
+    caller: Caller,
     Named((path, name)): Named<(String, String)>,
     Body(request): Body<SettingsEditRequest>,
 ) -> Result<Json<SettingsDraft>> {
     let SettingsEditRequest { edit, expected_revision } = request;
-    Ok(Json(app.edit_settings_draft(&path, &name, edit, expected_revision, &by).await?))
+    Ok(Json(app.edit_settings_draft(&path, &name, edit, expected_revision, &caller).await?))
 }
 
 async fn save_settings(
     State(app): Server,
-    by: By,
+    caller: Caller,
     Named((path, name)): Named<(String, String)>,
     Body(request): Body<SaveRequest>,
 ) -> Result<Json<SettingsSaved>> {
-    Ok(Json(app.save_settings_draft(&path, &name, request, &by).await?))
+    Ok(Json(app.save_settings_draft(&path, &name, request, &caller).await?))
 }
 
 async fn give_domain(
     State(app): Server,
-    by: By,
+    caller: Caller,
     Named(path): Named<String>,
     Body(request): Body<RoleRequest>,
 ) -> Result<Json<UpdateAgentsAnswer>> {
-    Ok(Json(app.set_role_of_domain(&path, &request, &by).await?))
+    Ok(Json(app.set_role_of_domain(&path, &request, &caller).await?))
 }
 
 async fn take_domain(
     State(app): Server,
-    by: By,
+    caller: Caller,
     Named(path): Named<String>,
     Asked(query): Asked<ForceQuery>,
 ) -> Result<Json<UpdateAgentsAnswer>> {
     let request = RoleRequest { force: query.force, ..RoleRequest::default() };
-    Ok(Json(app.set_role_of_domain(&path, &request, &by).await?))
+    Ok(Json(app.set_role_of_domain(&path, &request, &caller).await?))
 }
 
 async fn clients(State(app): Server, Asked(query): Asked<ClientsQuery>) -> Result<Json<ClientsAnswer>> {
@@ -440,10 +444,10 @@ async fn clients(State(app): Server, Asked(query): Asked<ClientsQuery>) -> Resul
 
 async fn move_clients(
     State(app): Server,
-    by: By,
+    caller: Caller,
     Body(request): Body<MoveRequest>,
 ) -> Result<Json<ClientsAnswer>> {
-    let items = app.move_clients(&request.clients, &request.domain, &by).await?;
+    let items = app.move_clients(&request.clients, &request.domain, &caller).await?;
     Ok(Json(ClientsAnswer { items, next: None }))
 }
 
@@ -451,13 +455,17 @@ async fn client(State(app): Server, Named(id): Named<String>) -> Result<Json<Cli
     Ok(Json(app.client_view(&id).await?))
 }
 
-async fn remove_client(State(app): Server, by: By, Named(id): Named<String>) -> Result<StatusCode> {
-    app.remove_client(&id, &by).await?;
+async fn remove_client(State(app): Server, caller: Caller, Named(id): Named<String>) -> Result<StatusCode> {
+    app.remove_client(&id, &caller).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn revoke_client(State(app): Server, by: By, Named(id): Named<String>) -> Result<Json<RevokedView>> {
-    Ok(Json(app.revoke_client(&id, &by).await?))
+async fn revoke_client(
+    State(app): Server,
+    caller: Caller,
+    Named(id): Named<String>,
+) -> Result<Json<RevokedView>> {
+    Ok(Json(app.revoke_client(&id, &caller).await?))
 }
 
 async fn strangers(State(app): Server) -> Result<Json<StrangersAnswer>> {
@@ -466,10 +474,10 @@ async fn strangers(State(app): Server) -> Result<Json<StrangersAnswer>> {
 
 async fn readmit(
     State(app): Server,
-    by: By,
+    caller: Caller,
     Body(request): Body<ReadmitRequest>,
 ) -> Result<Json<ReadmitAnswer>> {
-    Ok(Json(app.readmit(request, &by).await?))
+    Ok(Json(app.readmit(request, &caller).await?))
 }
 
 async fn tokens(State(app): Server) -> Result<Json<TokensAnswer>> {
@@ -478,14 +486,14 @@ async fn tokens(State(app): Server) -> Result<Json<TokensAnswer>> {
 
 async fn enrol_bundle(
     State(app): Server,
-    by: By,
+    caller: Caller,
     Body(request): Body<EnrolBundleRequest>,
 ) -> Result<(StatusCode, Json<EnrolBundle>)> {
-    Ok((StatusCode::CREATED, Json(app.enrol_bundle(request, &by).await?)))
+    Ok((StatusCode::CREATED, Json(app.enrol_bundle(request, &caller).await?)))
 }
 
-async fn revoke_token(State(app): Server, by: By, Named(number): Named<u64>) -> Result<StatusCode> {
-    app.revoke_token(number, &by).await?;
+async fn revoke_token(State(app): Server, caller: Caller, Named(number): Named<u64>) -> Result<StatusCode> {
+    app.revoke_token(number, &caller).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -500,21 +508,21 @@ async fn update_agents(State(app): Server) -> Result<Json<UpdateAgentsAnswer>> {
 
 async fn give(
     State(app): Server,
-    by: By,
+    caller: Caller,
     Named(id): Named<String>,
     Body(request): Body<RoleRequest>,
 ) -> Result<Json<UpdateAgentsAnswer>> {
-    Ok(Json(app.set_role(&id, &request, &by).await?))
+    Ok(Json(app.set_role(&id, &request, &caller).await?))
 }
 
 async fn take(
     State(app): Server,
-    by: By,
+    caller: Caller,
     Named(id): Named<String>,
     Asked(query): Asked<ForceQuery>,
 ) -> Result<Json<UpdateAgentsAnswer>> {
     let request = RoleRequest { force: query.force, ..RoleRequest::default() };
-    Ok(Json(app.set_role(&id, &request, &by).await?))
+    Ok(Json(app.set_role(&id, &request, &caller).await?))
 }
 
 async fn vendor(State(app): Server) -> Result<Json<VendorView>> {
@@ -523,28 +531,28 @@ async fn vendor(State(app): Server) -> Result<Json<VendorView>> {
 
 async fn set_vendor(
     State(app): Server,
-    by: By,
+    caller: Caller,
     Body(request): Body<VendorRequest>,
 ) -> Result<Json<VendorView>> {
-    Ok(Json(app.set_vendor(request, &by).await?))
+    Ok(Json(app.set_vendor(request, &caller).await?))
 }
 
-async fn remove_vendor(State(app): Server, by: By) -> Result<StatusCode> {
-    app.remove_vendor(&by).await?;
+async fn remove_vendor(State(app): Server, caller: Caller) -> Result<StatusCode> {
+    app.remove_vendor(&caller).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn sync(State(app): Server, by: By) -> Result<Json<SyncResult>> {
-    Ok(Json(app.sync_vendor(&by).await?))
+async fn sync(State(app): Server, caller: Caller) -> Result<Json<SyncResult>> {
+    Ok(Json(app.sync_vendor(&caller).await?))
 }
 
-async fn backup(State(app): Server, by: By, Body(request): Body<BackupRequest>) -> Result<Tar> {
-    app.record(by.did("backup.make", "").after(serde_json::json!({
+async fn backup(State(app): Server, caller: Caller, Body(request): Body<BackupRequest>) -> Result<Tar> {
+    app.record(caller.audit_entry("backup.make", "").after(serde_json::json!({
         "keys": request.passphrase.is_some(),
         "bodies": request.bodies,
     })))
     .await?;
-    Ok(Tar(backups::backup(&app, request, by.now).await?))
+    Ok(Tar(backups::backup(&app, request, caller.now).await?))
 }
 
 async fn keys(State(app): Server) -> Json<KeysView> {
@@ -553,36 +561,36 @@ async fn keys(State(app): Server) -> Json<KeysView> {
 
 async fn rotate_ca(
     State(app): Server,
-    by: By,
+    caller: Caller,
     Asked(query): Asked<RotateCaQuery>,
 ) -> Result<Json<CaRotated>> {
     let former = if query.at_once { FormerCas::GivenUp } else { FormerCas::StayGood };
     let at_once = former == FormerCas::GivenUp;
-    Ok(Json(CaRotated { number: app.rotate_ca(former, &by).await?, at_once }))
+    Ok(Json(CaRotated { number: app.rotate_ca(former, &caller).await?, at_once }))
 }
 
-async fn rotate_answer_key(State(app): Server, by: By) -> Result<Json<KeyRotated>> {
-    Ok(Json(KeyRotated { key: app.rotate_answer_key(&by).await? }))
+async fn rotate_answer_key(State(app): Server, caller: Caller) -> Result<Json<KeyRotated>> {
+    Ok(Json(KeyRotated { key: app.rotate_answer_key(&caller).await? }))
 }
 
-async fn rotate_seal_key(State(app): Server, by: By) -> Result<Json<KeyRotated>> {
-    Ok(Json(KeyRotated { key: app.rotate_seal_key(&by).await? }))
+async fn rotate_seal_key(State(app): Server, caller: Caller) -> Result<Json<KeyRotated>> {
+    Ok(Json(KeyRotated { key: app.rotate_seal_key(&caller).await? }))
 }
 
 async fn draft_root(
     State(app): Server,
-    by: By,
+    caller: Caller,
     Named(class): Named<String>,
     Body(request): Body<RootDraftRequest>,
 ) -> Result<Json<RootDraft>> {
-    Ok(Json(app.draft_root(json::class(&class)?, &request, &by).await?))
+    Ok(Json(app.draft_root(json::class(&class)?, &request, &caller).await?))
 }
 
 async fn take_root(
     State(app): Server,
-    by: By,
+    caller: Caller,
     Named(class): Named<String>,
     Body(request): Body<RootRequest>,
 ) -> Result<Json<ClassKeysView>> {
-    Ok(Json(app.submit_root(json::class(&class)?, &request.root, &by).await?))
+    Ok(Json(app.submit_root(json::class(&class)?, &request.root, &caller).await?))
 }

@@ -9,7 +9,7 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Value, json};
 
 use super::json::{Asked, Body, Named};
-use crate::access::By;
+use crate::access::Caller;
 use crate::error::Error;
 
 /// The schemas of everything that goes over the wire, gathered as operations are described.
@@ -100,7 +100,7 @@ impl<F: FnOnce() -> Answer, Answer: Future<Output = A>, A: Given> Described<((),
 }
 
 impl<S> Taken for State<S> {}
-impl Taken for By {}
+impl Taken for Caller {}
 impl Taken for HeaderMap {}
 impl<T> Taken for Extension<T> {}
 

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 
 use crate::access::Role;
 use crate::app::oidc::ProviderFault;
-use crate::error::{Error, Refusal, chain};
+use crate::error::{Error, Refusal};
 use crate::limits;
+use headwater_repo::error_chain;
 
 /// What an outsider is told.
 #[derive(Debug, Clone, PartialEq)]
@@ -163,7 +164,7 @@ impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let row = table(&self);
         if row.status.is_server_error() {
-            tracing::error!(error = chain(&self), code = row.code, "request failed");
+            tracing::error!(error = error_chain(&self), code = row.code, "request failed");
         }
         let wait = match (row.status, &self) {
             (_, Self::Refused(Refusal::Provider(_))) => Some(limits::PROVIDER_PAUSE_SECONDS as u32),

@@ -23,7 +23,7 @@ use crate::limits;
 
 /// Who may ask something of the fleet listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WhoMay {
+pub enum AllowedCaller {
     /// Whoever can connect: what is said proves itself.
     Anyone,
     /// A client that is enrolled, by its certificate.
@@ -40,7 +40,7 @@ pub struct FleetRow {
     /// The path, parts in braces.
     pub path: &'static str,
     /// Who may ask.
-    pub who: WhoMay,
+    pub who: AllowedCaller,
 }
 
 /// A row of the table, with its handler.
@@ -52,15 +52,15 @@ fn table(site: &Site) -> Vec<Row> {
         (FleetRow { method: Method::POST, path, who }, handler.fallback(json::wrong_method))
     };
     let mut rows = vec![
-        states("/client/v1/enrol", WhoMay::Anyone, post(enrol)),
-        states("/client/v1/renew", WhoMay::Anyone, post(renew)),
-        states("/client/v1/check-in", WhoMay::Client, post(check_in)),
-        states("/client/v1/report", WhoMay::Client, post(report)),
+        states("/client/v1/enrol", AllowedCaller::Anyone, post(enrol)),
+        states("/client/v1/renew", AllowedCaller::Anyone, post(renew)),
+        states("/client/v1/check-in", AllowedCaller::Client, post(check_in)),
+        states("/client/v1/report", AllowedCaller::Client, post(report)),
     ];
     rows.extend(serve::routes(site).map(|(class, path, files)| {
         let who = match class {
-            Class::Components => WhoMay::ClientOrReader,
-            Class::Settings | Class::Programs => WhoMay::Client,
+            Class::Components => AllowedCaller::ClientOrReader,
+            Class::Settings | Class::Programs => AllowedCaller::Client,
         };
         (FleetRow { method: Method::GET, path, who }, files)
     }));
@@ -79,21 +79,21 @@ pub fn fleet(app: Arc<App>, site: &Site) -> Router {
     let router = table(site)
         .into_iter()
         .fold(Router::new(), |router, (row, handler)| router.route(row.path, handler.layer(gate(row.who))));
-    let nothing = any(json::no_route).layer(gate(WhoMay::Client));
+    let nothing = any(json::no_route).layer(gate(AllowedCaller::Client));
     router.fallback_service(nothing.with_state(())).with_state(app.clone())
 }
 
 /// Lets a request through that may ask; which client it is of goes with it.
 async fn pass(
-    State((app, who)): State<(Arc<App>, WhoMay)>,
+    State((app, who)): State<(Arc<App>, AllowedCaller)>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    if who == WhoMay::Anyone {
+    if who == AllowedCaller::Anyone {
         return next.run(request).await;
     }
-    let open = who == WhoMay::ClientOrReader && app.anonymous_components();
+    let open = who == AllowedCaller::ClientOrReader && app.anonymous_components();
     let peer = match request.extensions().get::<PeerCertificate>() {
         Some(PeerCertificate(certificate)) => app.known_peer(certificate, from.ip(), now()).await,
         None => Err(Refusal::CertificateNeeded.into()),

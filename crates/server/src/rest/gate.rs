@@ -14,9 +14,9 @@ use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::table::{Least, RouteRow};
+use super::table::{RequiredRole, RouteRow};
 use super::{json, now};
-use crate::access::{Actor, By, Role, SignedIn};
+use crate::access::{Actor, Caller, Role, SignedIn};
 use crate::app::App;
 use crate::error::{Error, Refusal, Result};
 use crate::secret::Secret;
@@ -105,8 +105,8 @@ impl Gate {
 pub async fn pass(State(gate): State<RouteGate>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     match admit(&gate, &parts).await {
-        Ok(by) => {
-            parts.extensions.insert(by);
+        Ok(caller) => {
+            parts.extensions.insert(caller);
             parts.extensions.insert(gate.gate.door);
             next.run(Request::from_parts(parts, body)).await
         }
@@ -117,11 +117,11 @@ pub async fn pass(State(gate): State<RouteGate>, request: Request, next: Next) -
     }
 }
 
-async fn admit(gate: &RouteGate, request: &Parts) -> Result<By> {
+async fn admit(gate: &RouteGate, request: &Parts) -> Result<Caller> {
     let from = from(request);
     let now = now();
-    let Least::Role(least) = gate.row.least else {
-        return Ok(By { actor: Actor::Stranger, role: Role::Viewer, from, now });
+    let RequiredRole::Role(least) = gate.row.least else {
+        return Ok(Caller { actor: Actor::Anonymous, role: Role::Viewer, from, now });
     };
     let signed_in = match request.extensions.get::<LocalPeer>() {
         Some(LocalPeer(uid)) => SignedIn::whole(Actor::Local(*uid), Role::Admin),
@@ -134,7 +134,7 @@ async fn admit(gate: &RouteGate, request: &Parts) -> Result<By> {
     if !signed_in.has_scope(scope) {
         return Err(Refusal::OutOfScope(scope).into());
     }
-    Ok(By { actor: signed_in.actor, role: signed_in.role, from, now })
+    Ok(Caller { actor: signed_in.actor, role: signed_in.role, from, now })
 }
 
 impl Gate {
@@ -189,7 +189,7 @@ fn from(request: &Parts) -> String {
 }
 
 /// Every handler behind the gate can say who asks.
-impl<S: Send + Sync> FromRequestParts<S> for By {
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {

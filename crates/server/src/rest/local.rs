@@ -83,7 +83,7 @@ pub async fn listen_locally(router: Router, local: LocalListener, shutdown: impl
     stopping.send_replace(true);
     let ended = async { while connections.join_next().await.is_some() {} };
     if timeout(limits::SHUTDOWN_GRACE, ended).await.is_err() {
-        tracing::info!("connections to the local socket are cut that did not end in time");
+        tracing::info!("connections to the local socket are cut that audit_entry not end in time");
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::described::{Given, Operation};
 use super::gate::{Door, cookie};
 use super::json::Asked;
-use crate::access::By;
+use crate::access::Caller;
 use crate::app::App;
 use crate::error::Result;
 use crate::limits::{SIGN_IN_SECONDS, VOUCHED_SESSION_HOURS};
@@ -23,20 +23,24 @@ const ARRIVED: &str = "<!doctype html><html lang=\"en\"><head><meta charset=\"ut
     <meta http-equiv=\"refresh\" content=\"0;url=/\"></head><body><p>Signed in. <a href=\"/\">To the console</a></p>\
     </body></html>";
 
-pub async fn begin(State(app): State<Arc<App>>, by: By, Extension(door): Extension<Door>) -> Result<Leave> {
-    let (to, browser) = app.begin_at_provider(&by).await?;
+pub async fn begin(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Extension(door): Extension<Door>,
+) -> Result<Leave> {
+    let (to, browser) = app.begin_at_provider(&caller).await?;
     Ok(Leave { to: to.into(), cookie: door.set_sign_in_cookie(browser.expose(), SIGN_IN_SECONDS) })
 }
 
 pub async fn end(
     State(app): State<Arc<App>>,
-    by: By,
+    caller: Caller,
     Extension(door): Extension<Door>,
     headers: HeaderMap,
     Asked(answer): Asked<VouchedQuery>,
 ) -> Result<Arrive> {
     let browser = cookie(&headers, door.sign_in_cookie_name());
-    let (token, _) = app.end_at_provider(answer, browser.as_ref(), &by).await?;
+    let (token, _) = app.end_at_provider(answer, browser.as_ref(), &caller).await?;
     let session = door.set_cookie(token.expose(), VOUCHED_SESSION_HOURS * 3600);
     Ok(Arrive { cookies: [session, door.set_sign_in_cookie("", 0)] })
 }

@@ -13,7 +13,7 @@ use headwater_policy::Class;
 use serde_json::{Map, Value, json};
 
 use super::described::{Operation, Plain, Schemas};
-use super::table::{Least, RouteRow};
+use super::table::{RequiredRole, RouteRow};
 use crate::limits;
 
 /// The document, as a file.
@@ -109,8 +109,8 @@ fn operation(row: &RouteRow, schemas: &mut Schemas) -> Value {
         operation["requestBody"] = json!({ "required": true, "content": { *kind: { "schema": schema } } });
     }
     match row.least {
-        Least::Anyone => operation["security"] = json!([]),
-        Least::Role(role) => {
+        RequiredRole::Anyone => operation["security"] = json!([]),
+        RequiredRole::Role(role) => {
             operation["description"] = json!(format!("Needs the role `{role}`."));
             operation["x-least-role"] = json!(role.to_string());
         }
@@ -161,7 +161,7 @@ fn responses(row: &RouteRow, known: &Operation<'_>) -> Value {
     };
     // A request under a foreign name or from a foreign page is refused on every path.
     let mut statuses = BTreeSet::from([403]);
-    if row.least != Least::Anyone {
+    if row.least != RequiredRole::Anyone {
         statuses.extend([401, 500]);
     }
     if !known.path.is_empty() || known.query.is_some() || known.body.is_some() {
@@ -178,7 +178,7 @@ fn responses(row: &RouteRow, known: &Operation<'_>) -> Value {
         if row.method != Method::GET {
             statuses.extend([409, 413, 422, 507]);
         }
-        if row.least == Least::Anyone {
+        if row.least == RequiredRole::Anyone {
             statuses.extend([401, 429]);
         }
         if known.body.as_ref().is_some_and(|(kind, _)| *kind != "application/json") {

@@ -14,7 +14,7 @@ use crate::access::Role;
 
 /// Who may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Least {
+pub enum RequiredRole {
     /// Whoever can connect.
     Anyone,
     /// Whoever is signed in with this role or one that may more.
@@ -29,7 +29,7 @@ pub struct RouteRow {
     /// The path, parts in braces.
     pub path: &'static str,
     /// Who may ask.
-    pub least: Least,
+    pub least: RequiredRole,
     /// What it does, in a sentence.
     pub summary: &'static str,
     /// Writes down what its handler takes and answers.
@@ -60,7 +60,7 @@ impl<S: Clone + Send + Sync + 'static> Table<S> {
     pub fn get<T: 'static, H: Handler<T, S> + Described<T>>(
         self,
         path: &'static str,
-        least: Least,
+        least: RequiredRole,
         handler: H,
     ) -> Self {
         self.row((Method::GET, path), least, on(MethodFilter::GET, handler), H::describe)
@@ -70,7 +70,7 @@ impl<S: Clone + Send + Sync + 'static> Table<S> {
     pub fn post<T: 'static, H: Handler<T, S> + Described<T>>(
         self,
         path: &'static str,
-        least: Least,
+        least: RequiredRole,
         handler: H,
     ) -> Self {
         self.row((Method::POST, path), least, on(MethodFilter::POST, handler), H::describe)
@@ -80,7 +80,7 @@ impl<S: Clone + Send + Sync + 'static> Table<S> {
     pub fn put<T: 'static, H: Handler<T, S> + Described<T>>(
         self,
         path: &'static str,
-        least: Least,
+        least: RequiredRole,
         handler: H,
     ) -> Self {
         self.row((Method::PUT, path), least, on(MethodFilter::PUT, handler), H::describe)
@@ -90,7 +90,7 @@ impl<S: Clone + Send + Sync + 'static> Table<S> {
     pub fn patch<T: 'static, H: Handler<T, S> + Described<T>>(
         self,
         path: &'static str,
-        least: Least,
+        least: RequiredRole,
         handler: H,
     ) -> Self {
         self.row((Method::PATCH, path), least, on(MethodFilter::PATCH, handler), H::describe)
@@ -100,7 +100,7 @@ impl<S: Clone + Send + Sync + 'static> Table<S> {
     pub fn delete<T: 'static, H: Handler<T, S> + Described<T>>(
         self,
         path: &'static str,
-        least: Least,
+        least: RequiredRole,
         handler: H,
     ) -> Self {
         self.row((Method::DELETE, path), least, on(MethodFilter::DELETE, handler), H::describe)
@@ -109,7 +109,7 @@ impl<S: Clone + Send + Sync + 'static> Table<S> {
     fn row(
         mut self,
         (method, path): (Method, &'static str),
-        least: Least,
+        least: RequiredRole,
         handler: MethodRouter<S>,
         describe: fn(&mut Operation<'_>),
     ) -> Self {

@@ -20,7 +20,7 @@ pub async fn receive(app: &App, body: Body) -> Result<std::fs::File> {
         what: "the archive".to_owned(),
         limit: max,
         unit: "bytes",
-        way_out: "raise upload_mib_max in the server's configuration, or split it",
+        hint: "raise upload_mib_max in the server's configuration, or split it",
     };
     // Said before a byte is taken, where the length was announced.
     if body.size_hint().lower() > max {

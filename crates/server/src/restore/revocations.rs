@@ -11,11 +11,12 @@ use headwater_repo::{SignedRoot, TargetName, Trusted, VerifyError, Wanted};
 use jiff::Timestamp;
 
 use super::{Restore, refused};
-use crate::access::By;
+use crate::access::Caller;
 use crate::app::fleet::revoke;
 use crate::app::policies::policy_target;
 use crate::db::identities::{self as rows, RevokedRow};
-use crate::error::{Error, Result, chain};
+use crate::error::{Error, Result};
+use headwater_repo::error_chain;
 
 /// Expiry is not looked at: what is read here is as old as the loss.
 const WHENEVER: Timestamp = Timestamp::MIN;
@@ -54,8 +55,10 @@ impl Restore {
             rows::shut_out(&mut tx, &client, now).await?;
             clients.push(client);
         }
-        let did = By::server(now).did("repository.restore", "revocations").after(clients.clone().into());
-        tx.commit(did).await?;
+        let audit_entry = Caller::server(now)
+            .audit_entry("repository.restore", "revocations")
+            .after(clients.clone().into());
+        tx.commit(audit_entry).await?;
         Ok(clients)
     }
 
@@ -71,7 +74,11 @@ impl Restore {
 
     fn policy_under(&self, settings: &Path, roots: &[SignedRoot]) -> Result<SignedPolicy> {
         let unsigned = |error: VerifyError| {
-            refused(format!("{} is no copy of this server's settings: {}", settings.display(), chain(&error)))
+            refused(format!(
+                "{} is no copy of this server's settings: {}",
+                settings.display(),
+                error_chain(&error)
+            ))
         };
         let metadata = settings.join("metadata");
         let mut trusted =

@@ -71,7 +71,7 @@ async fn a_cookie_changes_something_only_for_the_consoles_own_pages() {
     let cookie = added(&server, "ann", "operator").await;
     let own = server.running.console_url.trim_end_matches('/').to_owned();
     let check = async |origin: Option<&str>, expected: u16| {
-        let path = "/api/v1/increments/resume";
+        let path = "/api/v1/deltas/resume";
         let got = with_cookie(&server, &cookie, Method::POST, path, origin).await;
         assert_eq!(got, expected, "{origin:?}");
     };

@@ -5,7 +5,7 @@ mod table;
 
 use std::path::Path;
 
-use headwater_server::{Config, Least, RawConfig, console_routes, fleet_routes};
+use headwater_server::{Config, RawConfig, RequiredRole, console_routes, fleet_routes};
 use reqwest::Method;
 
 use self::everybody::{Everybody, Somebody};
@@ -73,8 +73,8 @@ fn a_route_without_a_row_is_found() {
     assert_eq!(differences(&page, &known).0, Vec::<String>::new());
     // A new one, and one that more may ask.
     routes[3].path = "/api/v1/new";
-    let was = std::mem::replace(&mut routes[5].least, Least::Anyone);
-    assert_ne!(was, Least::Anyone);
+    let was = std::mem::replace(&mut routes[5].least, RequiredRole::Anyone);
+    assert_ne!(was, RequiredRole::Anyone);
     let (missing, gone) = differences(&page, &console(routes));
     assert!(missing.len() == 2 && missing[0].contains("/api/v1/new"), "{missing:#?}");
     assert!(gone.contains(&known[3].text(None)) && gone.contains(&known[5].text(None)), "{gone:#?}");

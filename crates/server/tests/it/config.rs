@@ -146,12 +146,12 @@ fn what_will_not_do_is_refused_by_name() {
         check(&format!("data = '/x'\n{key} = 0"), key);
         check(&format!("data = '/x'\n{key} = {}", limits::LIFE_DAYS_MAX + 1), key);
     }
-    check("data = '/x'\nincrements_releases = 15", "increments_releases");
-    check("data = '/x'\nincrements_memory_mib = 0", "increments_memory_mib");
-    check("data = '/x'\nincrements_threads = 0", "increments_threads");
+    check("data = '/x'\ndeltas_releases = 15", "deltas_releases");
+    check("data = '/x'\ndeltas_memory_mib = 0", "deltas_memory_mib");
+    check("data = '/x'\ndeltas_threads = 0", "deltas_threads");
     for (key, max) in [
-        ("increments_threads", limits::INCREMENTS_THREADS_MAX),
-        ("increments_storage_percent", limits::INCREMENTS_STORAGE_PERCENT_MAX),
+        ("deltas_threads", limits::DELTAS_THREADS_MAX),
+        ("deltas_storage_percent", limits::DELTAS_STORAGE_PERCENT_MAX),
     ] {
         check(&format!("data = '/x'\n{key} = {}", max + 1), key);
     }

@@ -102,7 +102,7 @@ async fn over_tls_a_session_is_for_the_consoles_own_pages_over_tls() {
     assert!(cookie.starts_with("__Host-headwater_session=") && cookie.ends_with("; Secure"), "{cookie}");
     let cookie = cookie.split(';').next().unwrap();
     let check = async |origin: &str, expected: u16| {
-        let request = http.request(Method::POST, format!("{url}/api/v1/increments/resume"));
+        let request = http.request(Method::POST, format!("{url}/api/v1/deltas/resume"));
         let response = request.header(COOKIE, cookie).header(ORIGIN, origin).send().await.unwrap();
         assert_eq!(response.status(), expected, "{origin}");
     };

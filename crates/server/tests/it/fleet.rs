@@ -2,7 +2,7 @@
 
 use headwater_identity::{CaCertificate, Kind, Statement, tls};
 use headwater_policy::Class;
-use headwater_server::access::By;
+use headwater_server::access::Caller;
 use headwater_server::app::fleet::FormerCas;
 use headwater_server::limits;
 use jiff::SignedDuration;
@@ -336,7 +336,7 @@ async fn a_new_ca_is_believed_by_those_who_know_only_the_old_one() {
     let before = server.bundle(json!({"uses": 2})).await;
     let mut pc = Endpoint::new("pc-1", &before);
     assert_eq!(pc.enrol(&before).await.0, 200);
-    assert_eq!(server.running.app().rotate_ca(FormerCas::StayGood, &By::server(now())).await.unwrap(), 2);
+    assert_eq!(server.running.app().rotate_ca(FormerCas::StayGood, &Caller::server(now())).await.unwrap(), 2);
     assert_eq!(pc.get("/settings/metadata/timestamp.json").await.0, 200, "the old certificate is still good");
     // The listener shows the new CA's; whoever trusts only the old one gets to it over the bridge.
     let mut late = Endpoint::new("pc-2", &before);
@@ -361,21 +361,21 @@ async fn the_ca_is_not_rotated_away_from_under_clients() {
     let max = limits::FLEET_CAS_MAX as u64;
     for number in 2..=max {
         assert_eq!(
-            server.running.app().rotate_ca(FormerCas::StayGood, &By::server(now())).await.unwrap(),
+            server.running.app().rotate_ca(FormerCas::StayGood, &Caller::server(now())).await.unwrap(),
             number
         );
     }
     let error = server
         .running
         .app()
-        .rotate_ca(FormerCas::StayGood, &By::server(now()))
+        .rotate_ca(FormerCas::StayGood, &Caller::server(now()))
         .await
         .unwrap_err()
         .to_string();
     assert!(error.contains("rotate again after"), "{error}");
     let later = now() + SignedDuration::from_hours(24 * 91);
     assert_eq!(
-        server.running.app().rotate_ca(FormerCas::StayGood, &By::server(later)).await.unwrap(),
+        server.running.app().rotate_ca(FormerCas::StayGood, &Caller::server(later)).await.unwrap(),
         max + 1
     );
 }

@@ -40,7 +40,7 @@ async fn a_ca_that_is_handed_in_issues_and_another_may_follow_it() {
         .app()
         .rotate_ca(
             headwater_server::app::fleet::FormerCas::StayGood,
-            &headwater_server::access::By::server(now()),
+            &headwater_server::access::Caller::server(now()),
         )
         .await;
     assert!(rotated.unwrap_err().to_string().contains("put another file there"));
@@ -71,7 +71,7 @@ async fn what_is_no_ca_is_refused_with_its_file_the_reason_and_the_way_out() {
             None => files.path().join("nowhere.pem"),
         };
         let config = Config { fleet_ca: Some(path.clone()), ..config(folder.path()) };
-        let error = headwater_server::error::chain(&run(config, std::future::pending()).await.unwrap_err());
+        let error = headwater_repo::error_chain(&run(config, std::future::pending()).await.unwrap_err());
         for word in [word, path.to_str().unwrap(), "fleet_ca", "both in PEM"] {
             assert!(error.contains(word), "{word:?} is missing: {error}");
         }

@@ -1,7 +1,7 @@
 //! What the server does by itself, with the clock passed in.
 
 use headwater_policy::Class;
-use headwater_server::access::By;
+use headwater_server::access::Caller;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -84,7 +84,7 @@ async fn what_was_saved_is_told_as_saved_though_the_disk_refuses_the_file_that_l
         server
             .running
             .app()
-            .rotate_ca(headwater_server::app::fleet::FormerCas::StayGood, &By::server(now()))
+            .rotate_ca(headwater_server::app::fleet::FormerCas::StayGood, &Caller::server(now()))
             .await
             .unwrap(),
         2
@@ -103,7 +103,7 @@ async fn what_was_saved_is_told_as_saved_though_the_disk_refuses_the_file_that_l
         server
             .running
             .app()
-            .rotate_ca(headwater_server::app::fleet::FormerCas::StayGood, &By::server(now()))
+            .rotate_ca(headwater_server::app::fleet::FormerCas::StayGood, &Caller::server(now()))
             .await
             .unwrap(),
         3

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use headwater_policy::Class;
 use headwater_repo::{Passphrase, Role, SecretKey, UnsignedRoot};
-use headwater_server::access::By;
+use headwater_server::access::Caller;
 use headwater_server::app::CrashPoint;
 use headwater_server::run;
 use jiff::SignedDuration;
@@ -169,7 +169,7 @@ async fn roots_that_are_refused_change_nothing() {
     let old = server
         .running
         .app()
-        .draft_root(CLASS, &Default::default(), &By::server(now() - SignedDuration::from_hours(24 * 400)))
+        .draft_root(CLASS, &Default::default(), &Caller::server(now() - SignedDuration::from_hours(24 * 400)))
         .await;
     let old = serde_json::to_value(old.unwrap()).unwrap();
     refused(signed(&old, &[&keys[0], &keys[1]]), 422, "bad_root", "it expired").await;
@@ -254,9 +254,9 @@ async fn an_offline_root_is_missed_long_before_it_expires() {
     assert!(app.keys_view(later(400)).to_do[0].contains("has expired"));
 
     // Expired, and renewed: clients that slept through it follow.
-    let draft = app.draft_root(CLASS, &Default::default(), &By::server(later(400))).await.unwrap();
+    let draft = app.draft_root(CLASS, &Default::default(), &Caller::server(later(400))).await.unwrap();
     let root = signed(&serde_json::to_value(draft).unwrap(), &[&keys[0]]);
-    app.submit_root(CLASS, &root["root"], &By::server(later(400))).await.unwrap();
+    app.submit_root(CLASS, &root["root"], &Caller::server(later(400))).await.unwrap();
     app.run_signing(later(400)).await;
     assert_eq!(server.trusted(CLASS, later(400)).await.1.root_version(), 3);
 }

@@ -1,7 +1,7 @@
 //! Signing in at an identity provider (I4): whom it lets in, and every way in which its word is not taken.
 
 use headwater_api::v1::{SessionView, VouchedQuery};
-use headwater_server::access::{Actor, By, Role};
+use headwater_server::access::{Actor, Caller, Role};
 use headwater_server::app::oidc::ProviderFault;
 use headwater_server::error::{Error, Refusal};
 use headwater_server::secret::Secret;
@@ -56,28 +56,28 @@ impl World {
         Self { provider, server }
     }
 
-    async fn begin(&self, by: &By) -> Result<(Url, Secret), Error> {
-        self.server.running.app().begin_at_provider(by).await
+    async fn begin(&self, caller: &Caller) -> Result<(Url, Secret), Error> {
+        self.server.running.app().begin_at_provider(caller).await
     }
 
     /// Somebody signs in from an address; `change` is what the provider says otherwise than usual.
     async fn sign_in(
         &self,
-        by: &By,
+        caller: &Caller,
         change: impl FnOnce(&mut Token),
     ) -> Result<(Secret, SessionView), Error> {
-        let (url, browser) = self.begin(by).await?;
+        let (url, browser) = self.begin(caller).await?;
         let code = self.provider.grant(&url, change);
-        self.end(by, back(&url, Some(&code)), Some(&browser)).await
+        self.end(caller, back(&url, Some(&code)), Some(&browser)).await
     }
 
     async fn end(
         &self,
-        by: &By,
+        caller: &Caller,
         query: VouchedQuery,
         browser: Option<&Secret>,
     ) -> Result<(Secret, SessionView), Error> {
-        self.server.running.app().end_at_provider(query, browser, by).await
+        self.server.running.app().end_at_provider(query, browser, caller).await
     }
 
     async fn last_record(&self) -> Value {
@@ -85,12 +85,12 @@ impl World {
     }
 }
 
-fn from(address: &str) -> By {
-    By { actor: Actor::Stranger, role: Role::Viewer, from: address.to_owned(), now: now() }
+fn from(address: &str) -> Caller {
+    Caller { actor: Actor::Anonymous, role: Role::Viewer, from: address.to_owned(), now: now() }
 }
 
-fn later(seconds: i64) -> By {
-    By { now: now() + SignedDuration::from_secs(seconds), ..from("10.0.0.1") }
+fn later(seconds: i64) -> Caller {
+    Caller { now: now() + SignedDuration::from_secs(seconds), ..from("10.0.0.1") }
 }
 
 /// What the browser comes back with that was sent to `url`.
@@ -144,12 +144,12 @@ async fn what_the_provider_did_not_say_for_this_sign_in_is_not_believed() {
     let mut check = async |what: &str, change: &dyn Fn(&mut Token), expected: &str| {
         // Each from an address of its own: many refusals make one wait.
         number += 1;
-        let by = from(&format!("10.0.1.{number}"));
-        let told = why(world.sign_in(&by, change).await);
+        let caller = from(&format!("10.0.1.{number}"));
+        let told = why(world.sign_in(&caller, change).await);
         assert_eq!(told, expected, "{what}");
         if !told.starts_with("signed in") {
             let record = world.last_record().await;
-            assert_eq!((&record["action"], &record["from"]), (&json!("session.refuse"), &json!(by.from)));
+            assert_eq!((&record["action"], &record["from"]), (&json!("session.refuse"), &json!(caller.from)));
             assert_eq!(record["after"]["why"], expected, "{what}");
         }
     };
@@ -228,20 +228,20 @@ async fn a_token_from_the_future_is_not_believed() {
 #[tokio::test]
 async fn an_answer_counts_once_and_in_the_browser_that_began() {
     let world = World::start().await;
-    let by = from("10.0.0.1");
-    let (url, browser) = world.begin(&by).await.unwrap();
+    let caller = from("10.0.0.1");
+    let (url, browser) = world.begin(&caller).await.unwrap();
     let code = world.provider.grant(&url, |_| {});
     let answer = || back(&url, Some(&code));
-    assert!(world.end(&by, answer(), Some(&browser)).await.is_ok());
-    assert_eq!(why(world.end(&by, answer(), Some(&browser)).await), "not_begun");
+    assert!(world.end(&caller, answer(), Some(&browser)).await.is_ok());
+    assert_eq!(why(world.end(&caller, answer(), Some(&browser)).await), "not_begun");
 
     let check = async |change: &dyn Fn(&mut VouchedQuery, &mut Option<Secret>), expected: &str| {
-        let (url, browser) = world.begin(&by).await.unwrap();
+        let (url, browser) = world.begin(&caller).await.unwrap();
         let code = world.provider.grant(&url, |_| {});
         let (mut query, mut browser) = (back(&url, Some(&code)), Some(browser));
         change(&mut query, &mut browser);
-        assert_eq!(why(world.end(&by, query, browser.as_ref()).await), expected);
-        assert!(world.sign_in(&by, |_| {}).await.is_ok());
+        assert_eq!(why(world.end(&caller, query, browser.as_ref()).await), expected);
+        assert!(world.sign_in(&caller, |_| {}).await.is_ok());
     };
     let fine = "signed in: oidc:7 (ann) viewer";
     check(&|_, browser| *browser = Some(Secret::random("")), "other_browser").await;
@@ -254,26 +254,27 @@ async fn an_answer_counts_once_and_in_the_browser_that_began() {
     check(&|query, _| query.iss = Some("http://127.0.0.1:1".to_owned()), "wrong_issuer").await;
     check(&|query, _| query.iss = Some(world.provider.issuer.clone()), fine).await;
     // The state of another sign-in, with its own code: the nonce is the other's.
-    let (other, _) = world.begin(&by).await.unwrap();
-    let (url, browser) = world.begin(&by).await.unwrap();
+    let (other, _) = world.begin(&caller).await.unwrap();
+    let (url, browser) = world.begin(&caller).await.unwrap();
     let code = world.provider.grant(&other, |_| {});
-    assert_eq!(why(world.end(&by, back(&other, Some(&code)), Some(&browser)).await), "other_browser");
-    let late = By { now: by.now + SignedDuration::from_secs(limits::SIGN_IN_SECONDS), ..by.clone() };
+    assert_eq!(why(world.end(&caller, back(&other, Some(&code)), Some(&browser)).await), "other_browser");
+    let late =
+        Caller { now: caller.now + SignedDuration::from_secs(limits::SIGN_IN_SECONDS), ..caller.clone() };
     assert_eq!(why(world.end(&late, back(&url, Some(&code)), Some(&browser)).await), "not_begun");
 }
 
 #[tokio::test]
 async fn who_is_refused_too_often_waits() {
     let world = World::start().await;
-    let by = from("10.0.0.1");
+    let caller = from("10.0.0.1");
     for _ in 0..limits::ATTEMPTS_UNPUNISHED {
-        assert_eq!(why(world.sign_in(&by, |token| token.says(json!({"groups": null}))).await), "no_role");
+        assert_eq!(why(world.sign_in(&caller, |token| token.says(json!({"groups": null}))).await), "no_role");
     }
     let waits =
         |result: Result<(), Error>| matches!(result, Err(Error::Refused(Refusal::TooManyAttempts { .. })));
-    assert!(waits(world.begin(&by).await.map(drop)));
+    assert!(waits(world.begin(&caller).await.map(drop)));
     let query = VouchedQuery::default();
-    assert!(waits(world.end(&by, query, None).await.map(drop)));
+    assert!(waits(world.end(&caller, query, None).await.map(drop)));
     assert!(world.begin(&from("10.0.0.2")).await.is_ok());
 }
 
@@ -457,9 +458,9 @@ async fn a_namesake_of_an_administrator_is_somebody_else() {
     assert_eq!(ask(Method::PUT, "/api/v1/session/password", password).await, expected);
     // What ends the sessions of one does not end those of the other.
     world.server.ok("POST", "/api/v1/administrators/admin/password", None).await;
-    assert_eq!(ask(Method::POST, "/api/v1/increments/resume", json!(null)).await.0, 200);
+    assert_eq!(ask(Method::POST, "/api/v1/deltas/resume", json!(null)).await.0, 200);
     assert_eq!(ask(Method::POST, "/api/v1/sign-out", json!(null)).await.0, 204);
-    assert_eq!(ask(Method::POST, "/api/v1/increments/resume", json!(null)).await.0, 401);
+    assert_eq!(ask(Method::POST, "/api/v1/deltas/resume", json!(null)).await.0, 401);
 }
 
 #[tokio::test]

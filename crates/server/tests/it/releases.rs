@@ -180,9 +180,9 @@ async fn the_same_content_under_the_same_version_brings_back_what_lacks() {
     let before = files(&blobs);
     std::fs::remove_dir_all(&blobs).unwrap();
     std::fs::create_dir(&blobs).unwrap();
-    let lacking = async || server.get("/api/v1/releases/components/rules").await["lacking"].clone();
+    let missing = async || server.get("/api/v1/releases/components/rules").await["missing"].clone();
     let warned = async || server.get("/api/v1/status").await["warnings"].to_string();
-    assert_eq!(lacking().await, json!([2, 1]));
+    assert_eq!(missing().await, json!([2, 1]));
     assert!(warned().await.contains("components/rules 2"), "{}", warned().await);
     for (content, status) in [(&b"changed"[..], 409), (&b"first"[..], 201)] {
         let (got, answer) = server.upload(UPLOAD, tar(&[("b", b"second"), ("a", content)])).await;
@@ -197,10 +197,10 @@ async fn the_same_content_under_the_same_version_brings_back_what_lacks() {
     let again = files(&blobs);
     assert_eq!((before.len(), again.len()), (3, 2));
     assert!(again.iter().all(|blob| before.contains(blob)), "{again:?}");
-    assert_eq!(lacking().await, json!([2]));
+    assert_eq!(missing().await, json!([2]));
     const SECOND: &str = "/api/v1/releases/components/rules?version=2";
     server.upload(SECOND, tar(&[("a", b"third")])).await;
-    assert_eq!(lacking().await, json!([]));
+    assert_eq!(missing().await, json!([]));
     // One that the disk changed, and of which nobody knows yet, is replaced too.
     let body = files(&blobs).into_iter().find(|blob| !again.contains(blob)).unwrap();
     let whole = std::fs::read(&body).unwrap();

@@ -3,7 +3,7 @@
 use headwater_identity::limits::ANSWER_KEYS_FORMER_MAX;
 use headwater_identity::{Answer, FleetCa, Kind};
 use headwater_policy::Class;
-use headwater_server::access::By;
+use headwater_server::access::Caller;
 use headwater_server::limits::FLEET_CAS_MAX;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -142,7 +142,7 @@ async fn bundles_stay_good_for_their_life_though_the_seal_key_is_replaced() {
     pc.follow(&server);
     assert_eq!(pc.enrol(&bundle).await.0, 200, "also after a start");
     // Once the last bundle has ended, the former key opens nothing.
-    let later = By::server(now() + SignedDuration::from_hours(24 * 8));
+    let later = Caller::server(now() + SignedDuration::from_hours(24 * 8));
     server.running.app().rotate_seal_key(&later).await.unwrap();
     let mut pc = Endpoint::new("pc-4", &bundle);
     pc.follow(&server);

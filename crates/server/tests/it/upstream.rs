@@ -1,24 +1,24 @@
-//! A vendor source with increments: what the server takes of it, and what it makes itself (C1).
+//! A vendor source with deltas: what the server takes of it, and what it makes itself (C1).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use headwater_delta::limits::LEVEL_DEFAULT;
-use headwater_delta::{IncrementOptions, Uncontrolled, encode, encode_increment};
+use headwater_delta::{DeltaOptions, Uncontrolled, encode, encode_delta};
 use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, router};
 use headwater_policy::Class;
 use headwater_repo::{
-    Body, BodyFormat, ComponentName, Digest, Draft, Expiry, FileEntry, FilePath, Increment, IncrementFormat,
-    KeyRing, Manifest, Published, ReleaseList, Role, RootDraft, SecretKey, Sequence, SignedRoot, VersionText,
-    layout, roll_back, stage_release,
+    Body, BodyFormat, ComponentName, Delta, DeltaFormat, Digest, Draft, Expiry, FileEntry, FilePath, KeyRing,
+    Manifest, Published, ReleaseList, Role, RootDraft, SecretKey, Sequence, SignedRoot, VersionText, layout,
+    roll_back, stage_release,
 };
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
+use crate::deltas::{RULES, content, make, manifest, update};
 use crate::harness::{Server, now};
-use crate::increments::{RULES, content, make, manifest, update};
 
 /// A vendor's static repository, served over HTTP.
 struct Vendor {
@@ -56,7 +56,7 @@ impl Vendor {
         std::fs::write(path, bytes).unwrap();
     }
 
-    /// Publishes a list of releases by their numbers, the last of them current and with increments from those of `from`.
+    /// Publishes a list of releases by their numbers, the last of them current and with deltas from those of `from`.
     fn publish(&mut self, numbers: &[u64], from: &[u64]) {
         let mut draft = match &self.present {
             Some(present) => Draft::next(present),
@@ -68,7 +68,7 @@ impl Vendor {
         for number in numbers {
             let mut files = vec![self.file(*number)];
             if number == numbers.last().unwrap() {
-                files[0].increments = from.iter().map(|base| self.increment(*base, *number)).collect();
+                files[0].deltas = from.iter().map(|base| self.delta(*base, *number)).collect();
             }
             let manifest = Manifest {
                 component: name.clone(),
@@ -113,20 +113,20 @@ impl Vendor {
             size: content.len() as u64,
             sha256: Digest::of(&content),
             body: Body { sha256, size: body.size, format: BodyFormat::Zstd, memory: body.memory },
-            increments: Vec::new(),
+            deltas: Vec::new(),
         }
     }
 
-    fn increment(&self, base: u64, number: u64) -> Increment {
-        let (base, options) = (content(base), IncrementOptions::beside(u64::MAX));
-        let made = encode_increment(&base, &content(number), &options, &Uncontrolled).unwrap().unwrap();
+    fn delta(&self, base: u64, number: u64) -> Delta {
+        let (base, options) = (content(base), DeltaOptions::beside(u64::MAX));
+        let made = encode_delta(&base, &content(number), &options, &Uncontrolled).unwrap().unwrap();
         let sha256 = Digest::from(made.body.sha256);
         self.write(&layout::blob(&sha256), &made.bytes);
-        Increment {
+        Delta {
             base: Digest::of(&base),
             sha256,
             size: made.body.size,
-            format: IncrementFormat::Headwater1,
+            format: DeltaFormat::Headwater1,
             memory: made.body.memory,
         }
     }
@@ -163,14 +163,13 @@ async fn the_vendors_own_example_is_followed_without_one_full_download() {
     let (mut vendor, server) = (Vendor::start().await, Server::start().await);
     vendor.is_vendor_of(&server).await;
     // What it makes itself would be the same, byte for byte: so first only what it takes.
-    server.ok("POST", "/api/v1/increments/pause", None).await;
+    server.ok("POST", "/api/v1/deltas/pause", None).await;
     // The server at 171, holding 169 … 159.
     vendor.publish(&every_second(159, 171), &[]);
     sync(&server).await;
-    // The source at 175, with increments from 147, 149 … 173, and not one body that the server has not.
+    // The source at 175, with deltas from 147, 149 … 173, and not one body that the server has not.
     let (bases, numbers) = (every_second(147, 173), every_second(147, 175));
-    let sizes: BTreeMap<u64, u64> =
-        bases.iter().map(|base| (*base, vendor.increment(*base, 175).size)).collect();
+    let sizes: BTreeMap<u64, u64> = bases.iter().map(|base| (*base, vendor.delta(*base, 175).size)).collect();
     vendor.publish(&numbers, &bases);
     for number in numbers.iter().filter(|number| !(159..=171).contains(*number)) {
         vendor.lose_body(*number);
@@ -183,21 +182,21 @@ async fn the_vendors_own_example_is_followed_without_one_full_download() {
     assert_eq!(taken.len(), 8);
     let here = blob_names(&server.repository(Class::Components));
     for base in &bases {
-        let blob = PathBuf::from(layout::blob(&vendor.increment(*base, 175).sha256));
-        assert_eq!(here.contains(&blob), taken.contains(base), "increment {base} → 175");
+        let blob = PathBuf::from(layout::blob(&vendor.delta(*base, 175).sha256));
+        assert_eq!(here.contains(&blob), taken.contains(base), "delta {base} → 175");
     }
-    let increments: u64 = taken.iter().map(|base| sizes[base]).sum();
+    let deltas: u64 = taken.iter().map(|base| sizes[base]).sum();
     let metadata = 40_000;
     let bytes = result["bytes"].as_u64().unwrap();
-    assert!((increments..increments + metadata).contains(&bytes), "{bytes} for increments of {increments}");
+    assert!((deltas..deltas + metadata).contains(&bytes), "{bytes} for deltas of {deltas}");
 
     // It makes 159 … 169 itself, and serves all 14.
-    server.ok("POST", "/api/v1/increments/resume", None).await;
+    server.ok("POST", "/api/v1/deltas/resume", None).await;
     make(&server).await;
     let manifest = manifest(&server).await;
     assert_eq!(manifest.sequence.get(), 175);
     for base in &bases {
-        let cost = update(&server, &manifest, *base).await.expect("a way by increments");
+        let cost = update(&server, &manifest, *base).await.expect("a way by deltas");
         assert!(cost < 20_000, "{cost} from {base}");
     }
     assert!(blob_names(&server.repository(Class::Components)).len() >= 7 + 1 + 14);
@@ -210,13 +209,13 @@ async fn the_vendors_own_example_is_followed_without_one_full_download() {
 }
 
 #[tokio::test]
-async fn an_increment_that_comes_to_nothing_gives_way_to_the_body() {
+async fn an_delta_that_comes_to_nothing_gives_way_to_the_body() {
     let (mut vendor, server) = (Vendor::start().await, Server::start().await);
     vendor.is_vendor_of(&server).await;
     vendor.publish(&[1], &[]);
     sync(&server).await;
     vendor.publish(&[1, 2], &[1]);
-    let blob = vendor.folder.path().join(layout::blob(&vendor.increment(1, 2).sha256));
+    let blob = vendor.folder.path().join(layout::blob(&vendor.delta(1, 2).sha256));
     std::fs::remove_file(blob).unwrap();
     let result = sync(&server).await;
     assert!(result["bytes"].as_u64().unwrap() > 60_000, "the body: {result}");
@@ -226,7 +225,7 @@ async fn an_increment_that_comes_to_nothing_gives_way_to_the_body() {
 }
 
 #[tokio::test]
-async fn a_new_server_takes_one_body_and_the_increments_to_it() {
+async fn a_new_server_takes_one_body_and_the_deltas_to_it() {
     let (mut vendor, server) = (Vendor::start().await, Server::start().await);
     vendor.is_vendor_of(&server).await;
     let numbers: Vec<u64> = (1..=15).collect();
@@ -269,11 +268,11 @@ async fn the_vendor_is_followed_back_to_a_release_that_was_passed_over() {
     assert_eq!((&view["current"], &view["withdrawn"]), (&json!(1), &json!([2, 3])));
     let blob = layout::blob(&vendor.file(1).body.sha256);
     assert!(server.repository(Class::Components).join(blob).exists());
-    // Who has the withdrawn release gets an increment back; the one passed over is not here to make one from.
+    // Who has the withdrawn release gets a delta back; the one passed over is not here to make one from.
     make(&server).await;
     let manifest = manifest(&server).await;
     assert_eq!(manifest.sequence.get(), 1);
-    update(&server, &manifest, 3).await.expect("a way by increments");
+    update(&server, &manifest, 3).await.expect("a way by deltas");
     let app = server.running.app();
     app.collect_garbage(now()).await.unwrap();
     app.collect_garbage(now() + SignedDuration::from_hours(2)).await.unwrap();

@@ -1,9 +1,9 @@
 //! Scenarios on separate hosts, each asserted from the clients' reports.
 
 mod agents;
+mod deltas;
 mod failover;
 mod feeds;
-mod increments;
 mod kill;
 mod lying;
 mod mirror;

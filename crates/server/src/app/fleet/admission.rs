@@ -55,7 +55,7 @@ impl Admission {
 /// Decides.
 ///
 /// # Errors
-/// A refusal with the way out. Who has no good token is told nothing of ids and keys.
+/// A refusal with the hint. Who has no good token is told nothing of ids and keys.
 pub fn admit(asking: Asking<'_>, known: Known<'_>, now: Timestamp) -> Result<Admission, Refusal> {
     if known.of_key.is_some_and(|identity| identity.client == asking.client) {
         return Ok(Admission::Again);

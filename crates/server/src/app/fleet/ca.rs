@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::keys::{FleetKeys, ca_file, key_failed};
-use crate::access::By;
+use crate::access::Caller;
 use crate::app::App;
 use crate::data;
 use crate::db::fleet::{self as rows, CaRow};
@@ -34,8 +34,8 @@ impl App {
     ///
     /// # Errors
     /// Refusals where the CA is handed in, or was rotated so often that certificates of the oldest are still about.
-    pub async fn rotate_ca(&self, former: FormerCas, by: &By) -> Result<u64> {
-        let now = by.now;
+    pub async fn rotate_ca(&self, former: FormerCas, caller: &Caller) -> Result<u64> {
+        let now = caller.now;
         if self.config.fleet_ca.is_some() {
             return Err(Refusal::invalid(
                 "the fleet CA is handed in with fleet_ca; put another file there and start the server anew",
@@ -62,11 +62,11 @@ impl App {
         let in_use = drop_oldest(&mut tx, former, now).await?;
         let keys = old.with_ca(new, &in_use, &self.config, &self.fleet_url, now)?;
         let staged = self.stage_fleet(&mut tx, &rekeyed, now).await?;
-        let did = by.did("fleet.rotate_ca", number).before(json!({"number": old.number}));
-        let did = did.after(json!({"former_given_up": former == FormerCas::GivenUp}));
+        let audit_entry = caller.audit_entry("fleet.rotate_ca", number).before(json!({"number": old.number}));
+        let audit_entry = audit_entry.after(json!({"former_given_up": former == FormerCas::GivenUp}));
         // Before it is believed anywhere, and not before everything else could be refused.
         data::write_file(&ca_file(&folder, number), private.expose().as_bytes())?;
-        self.commit(tx, staged.into_iter().collect(), did).await?;
+        self.commit(tx, staged.into_iter().collect(), audit_entry).await?;
         self.set_fleet_keys(keys)?;
         let former = ca_file(&folder, old.number);
         if let Err(error) = std::fs::remove_file(&former) {

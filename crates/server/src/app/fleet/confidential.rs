@@ -35,7 +35,7 @@ pub(crate) async fn domain_bytes(tx: &mut Tx, document: &DomainDocument, now: Ti
                 what: format!("what the clients of the confidential domain {domain} get"),
                 limit: max as u64,
                 unit: "bytes",
-                way_out: "set less there, or at the domains above it",
+                hint: "set less there, or at the domains above it",
             }
             .into());
         }

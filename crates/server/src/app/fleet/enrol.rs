@@ -20,12 +20,12 @@ use super::keys::FleetKeys;
 use super::refusals::Refusals;
 use super::revocation::revoke;
 use super::sequence::rising;
-use crate::access::By;
+use crate::access::Caller;
 use crate::app::App;
 use crate::app::clients;
 use crate::db::clients::{self as client_rows, ClientRow};
 use crate::db::identities::{self as rows, IdentityRow, Taken};
-use crate::db::strangers::{self, Stranger};
+use crate::db::strangers::{self, UnknownClient};
 use crate::db::{Tx, to_json, tokens};
 use crate::error::{Error, Refusal, Result};
 use crate::limits::{ENROL_REFUSALS_CARRIED_MAX, ENROL_REFUSALS_MAX};
@@ -135,9 +135,9 @@ impl App {
         identity.certificate_end = chain.not_after();
         rows::put(&mut tx, &identity).await?;
         let domain = self.domain_of(client).await?;
-        let by = By::client(client.as_str(), from.to_canonical().to_string(), now);
+        let caller = Caller::client(client.as_str(), from.to_canonical().to_string(), now);
         let told = json!({"key": identity.key, "until": identity.certificate_end});
-        tx.commit(by.did("client.renew", client).after(told)).await?;
+        tx.commit(caller.audit_entry("client.renew", client).after(told)).await?;
         let body = answer_body(&keys, &identity, domain, chain.to_pem(), now);
         keys.answer(client, Kind::Renewal, statement.sequence(), body)
     }
@@ -158,7 +158,7 @@ impl App {
             Err(Error::Refused(refusal)) => {
                 drop(tx);
                 let (client, key) = (request.client.as_str(), request.key.fingerprint().to_string());
-                let stranger = Stranger { client, key: &key, reason: reason(&refusal), proof: None };
+                let stranger = UnknownClient { client, key: &key, reason: reason(&refusal), proof: None };
                 self.note_stranger(stranger, from, now).await?;
                 return Err(refusal.into());
             }
@@ -177,11 +177,11 @@ impl App {
             Admission::Instead(_) => self.stage_fleet(&mut tx, &left, now).await?,
             Admission::Again | Admission::New(_) => None,
         };
-        let by = By::client(request.client.as_str(), from.to_canonical().to_string(), now);
-        let did = by.did("client.enrol", &request.client);
+        let caller = Caller::client(request.client.as_str(), from.to_canonical().to_string(), now);
+        let audit_entry = caller.audit_entry("client.enrol", &request.client);
         let token = admission.token().map(|token| token.number);
-        let did = did.after(json!({"key": identity.key, "domain": domain, "token": token}));
-        self.commit(tx, staged.into_iter().collect(), did).await?;
+        let audit_entry = audit_entry.after(json!({"key": identity.key, "domain": domain, "token": token}));
+        self.commit(tx, staged.into_iter().collect(), audit_entry).await?;
         tracing::info!(client = %request.client, key = identity.key, domain, "client enrolled");
         let body = answer_body(&keys, &identity, domain, chain.to_pem(), now);
         keys.answer(&request.client, Kind::Enrolment, 0, body)

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::app::App;
 use crate::audit::Audit;
-use crate::db::strangers::Stranger;
+use crate::db::strangers::UnknownClient;
 use crate::db::{identities, strangers};
 use crate::error::{Error, Refusal, Result};
 use crate::limits;
@@ -84,7 +84,7 @@ impl App {
             true => ("revoked", Refusal::KeyRevoked),
             false => ("unknown", Refusal::NotEnrolled(peer.client.to_string())),
         };
-        let stranger = Stranger { client: peer.client.as_str(), key: &key, reason, proof: None };
+        let stranger = UnknownClient { client: peer.client.as_str(), key: &key, reason, proof: None };
         self.note_stranger(stranger, from, now).await?;
         Err(refusal.into())
     }
@@ -125,7 +125,7 @@ impl App {
     /// Writes down that a stranger asked, not too often.
     pub(crate) async fn note_stranger(
         &self,
-        stranger: Stranger<'_>,
+        stranger: UnknownClient<'_>,
         from: IpAddr,
         now: Timestamp,
     ) -> Result<()> {
@@ -138,7 +138,7 @@ impl App {
         let address = from.to_canonical().to_string();
         strangers::note(&mut tx, &stranger, &address, times, now).await?;
         tx.commit(Audit::Exempt("strangers have a list of their own")).await?;
-        let Stranger { client, key, reason, .. } = stranger;
+        let UnknownClient { client, key, reason, .. } = stranger;
         tracing::info!(client, key, reason, address, "a stranger asked");
         Ok(())
     }

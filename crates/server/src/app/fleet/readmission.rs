@@ -11,7 +11,7 @@ use headwater_policy::ClientId;
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::access::By;
+use crate::access::Caller;
 use crate::app::App;
 use crate::db::clients::{self as client_rows, ClientRow};
 use crate::db::identities::{self as rows, IdentityRow, Taken};
@@ -101,7 +101,7 @@ impl App {
     ///
     /// # Errors
     /// Refusals for an unknown domain, and a request that names nobody or too many; the database.
-    pub async fn readmit(&self, request: ReadmitRequest, by: &By) -> Result<ReadmitAnswer> {
+    pub async fn readmit(&self, request: ReadmitRequest, caller: &Caller) -> Result<ReadmitAnswer> {
         let domain = self.known_domain(&request.domain).await?.to_string();
         let proven = strangers::proven(&mut *self.db.connection().await?).await?;
         let mut ids = request.clients;
@@ -118,7 +118,7 @@ impl App {
                 what: "the number of clients that are readmitted at once".to_owned(),
                 limit: READMIT_AT_ONCE_MAX as u64,
                 unit: "clients",
-                way_out: "name fewer",
+                hint: "name fewer",
             }
             .into());
         }
@@ -130,7 +130,7 @@ impl App {
         };
         for client in ids {
             let of_id: Vec<&Proven> = proven.iter().filter(|one| one.client == client).collect();
-            match self.readmit_one(&client, &of_id, &answer.domain, by).await {
+            match self.readmit_one(&client, &of_id, &answer.domain, caller).await {
                 Ok(true) => answer.readmitted.push(client),
                 Ok(false) => answer.enrolled_already.push(client),
                 Err(Error::Refused(refusal)) => {
@@ -143,8 +143,14 @@ impl App {
     }
 
     /// Says whether there was anything to be done.
-    async fn readmit_one(&self, client: &str, proven: &[&Proven], domain: &str, by: &By) -> Result<bool> {
-        let now = by.now;
+    async fn readmit_one(
+        &self,
+        client: &str,
+        proven: &[&Proven],
+        domain: &str,
+        caller: &Caller,
+    ) -> Result<bool> {
+        let now = caller.now;
         let mut tx = self.db.begin().await?;
         let of_client = rows::of_client(&mut tx, client).await?;
         let (of_key, mut revoked) = match proven.first() {
@@ -165,7 +171,8 @@ impl App {
         }
         rows::put(&mut tx, &identity(client, key, proof, now)).await?;
         strangers::forget(&mut tx, client, key).await?;
-        tx.commit(by.did("client.readmit", client).after(json!({"key": key, "domain": domain}))).await?;
+        tx.commit(caller.audit_entry("client.readmit", client).after(json!({"key": key, "domain": domain})))
+            .await?;
         tracing::info!(client, key, domain, "client readmitted");
         Ok(true)
     }

@@ -4,7 +4,7 @@ use headwater_api::v1::RevokedView;
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::access::By;
+use crate::access::Caller;
 use crate::app::App;
 use crate::db::Tx;
 use crate::db::identities::{self as rows, IdentityRow, RevokedRow};
@@ -17,8 +17,8 @@ impl App {
     ///
     /// # Errors
     /// Refusals when it is not known, or has no key.
-    pub async fn revoke_client(&self, id: &str, by: &By) -> Result<RevokedView> {
-        let now = by.now;
+    pub async fn revoke_client(&self, id: &str, caller: &Caller) -> Result<RevokedView> {
+        let now = caller.now;
         let _change = self.change().await;
         let client = self.known_client(id).await?;
         let mut tx = self.db.begin().await?;
@@ -26,8 +26,10 @@ impl App {
         let revoked = revoke(&mut tx, &identity, now).await?;
         rows::shut_out(&mut tx, id, now).await?;
         let staged = self.stage_fleet(&mut tx, std::slice::from_ref(&client.domain), now).await?;
-        let did = by.did("client.revoke", id).before(json!({"key": revoked.key, "until": revoked.until}));
-        self.commit(tx, staged.into_iter().collect(), did).await?;
+        let audit_entry = caller
+            .audit_entry("client.revoke", id)
+            .before(json!({"key": revoked.key, "until": revoked.until}));
+        self.commit(tx, staged.into_iter().collect(), audit_entry).await?;
         tracing::info!(client = client.id, key = revoked.key, "client revoked");
         Ok(RevokedView {
             client: revoked.client,

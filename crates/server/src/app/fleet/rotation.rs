@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::former;
 use super::keys::key_failed;
-use crate::access::By;
+use crate::access::Caller;
 use crate::app::App;
 use crate::data;
 use crate::db::tokens;
@@ -23,21 +23,21 @@ impl App {
     /// # Errors
     /// A refusal while bundles admit clients that would not believe an answer any more; the disk, the database, or no
     /// randomness.
-    pub async fn rotate_answer_key(&self, by: &By) -> Result<String> {
+    pub async fn rotate_answer_key(&self, caller: &Caller) -> Result<String> {
         let _change = self.change().await;
         let (old, folder) = (self.fleet_keys(), self.data.fleet_keys());
         if let Some(replaced) = former::answer_given_up_next(&folder)? {
-            self.refuse_bundles_since(replaced, by.now).await?;
+            self.refuse_bundles_since(replaced, caller.now).await?;
         }
         let new = AnswerKey::generate().map_err(key_failed("making a key"))?;
         let told = new.public().to_string();
-        former::keep_answer(&folder, &old.answer, by.now)?;
+        former::keep_answer(&folder, &old.answer, caller.now)?;
         data::write_file(&folder.join("answer.pem"), new.to_pem().expose().as_bytes())?;
         self.set_fleet_keys(old.with_answer(new, former::answers(&folder)?))?;
         let mut tx = self.db.begin().await?;
-        let staged = self.stage_fleet(&mut tx, &[], by.now).await?;
-        let did = by.did("fleet.rotate_answer_key", old.answer.fingerprint());
-        self.commit(tx, staged.into_iter().collect(), did.after(json!({"key": told}))).await?;
+        let staged = self.stage_fleet(&mut tx, &[], caller.now).await?;
+        let audit_entry = caller.audit_entry("fleet.rotate_answer_key", old.answer.fingerprint());
+        self.commit(tx, staged.into_iter().collect(), audit_entry.after(json!({"key": told}))).await?;
         tracing::info!(key = told, "the key that answers are signed with was replaced");
         Ok(told)
     }
@@ -68,19 +68,19 @@ impl App {
     ///
     /// # Errors
     /// As [`App::rotate_answer_key`].
-    pub async fn rotate_seal_key(&self, by: &By) -> Result<String> {
+    pub async fn rotate_seal_key(&self, caller: &Caller) -> Result<String> {
         let _change = self.change().await;
         let (old, folder) = (self.fleet_keys(), self.data.fleet_keys());
         let new = SealKey::generate().map_err(key_failed("making a key"))?;
         let told = new.public().to_string();
         let mut tx = self.db.begin().await?;
-        if let Some(until) = tokens::last_end(&mut tx, by.now).await? {
+        if let Some(until) = tokens::last_end(&mut tx, caller.now).await? {
             former::keep_seal(&folder, &old.seal, until)?;
         }
         data::write_file(&folder.join("seal.pem"), new.to_pem().expose().as_bytes())?;
-        self.set_fleet_keys(old.with_seal(new, former::seals(&folder, by.now)?))?;
-        let did = by.did("fleet.rotate_seal_key", old.seal.public());
-        tx.commit(did.after(json!({"key": told}))).await?;
+        self.set_fleet_keys(old.with_seal(new, former::seals(&folder, caller.now)?))?;
+        let audit_entry = caller.audit_entry("fleet.rotate_seal_key", old.seal.public());
+        tx.commit(audit_entry.after(json!({"key": told}))).await?;
         tracing::info!(key = told, "the key that enrolments are sealed to was replaced");
         Ok(told)
     }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use headwater_api::checkin::{CheckIn, CheckInAnswer};
 use headwater_api::report::{Report, ReportAnswer};
-use headwater_identity::{Answer, Disbelief, Kind, Peer, PublicKey, Statement, VerifiedStatement};
+use headwater_identity::{Answer, Kind, Peer, PublicKey, Statement, StatementVerifyError, VerifiedStatement};
 use headwater_policy::ClientId;
 use jiff::Timestamp;
 use sqlx::SqliteConnection;
@@ -14,7 +14,7 @@ use super::sequence::{Arrival, arrival, rising};
 use crate::app::App;
 use crate::audit::Audit;
 use crate::db::identities::{self as rows, IdentityRow};
-use crate::db::strangers::{Proof, Stranger};
+use crate::db::strangers::{Proof, UnknownClient};
 use crate::db::{Tx, to_json};
 use crate::error::{Error, Refusal, Result};
 use crate::limits;
@@ -23,7 +23,7 @@ use crate::limits;
 #[derive(Debug)]
 pub(crate) enum Doubt {
     /// It is somebody's who is to be noted as a stranger.
-    Stranger {
+    UnknownClient {
         /// The id that it claims.
         client: String,
         /// Why it is none of us.
@@ -145,7 +145,7 @@ impl App {
         kind: Kind,
     ) -> std::result::Result<(VerifiedStatement, IdentityRow), Doubt> {
         let client = claimed(&statement)?;
-        let stranger = |reason, refusal, proof: Option<(String, Proof)>| Doubt::Stranger {
+        let stranger = |reason, refusal, proof: Option<(String, Proof)>| Doubt::UnknownClient {
             client: client.to_string(),
             reason,
             refusal,
@@ -177,21 +177,21 @@ impl App {
             })?;
         match statement.clone().verify(&client, &key, kind) {
             Ok(verified) => Ok((verified, identity)),
-            Err(Disbelief::Oversized(max)) => Err(Doubt::from(Refusal::TooLarge {
+            Err(StatementVerifyError::Oversized(max)) => Err(Doubt::from(Refusal::TooLarge {
                 what: "the body of a statement".to_owned(),
                 limit: max as u64,
                 unit: "bytes",
-                way_out: "no client that works has so much to say at once",
+                hint: "no client that works has so much to say at once",
             })),
             // Whoever says it hears the same, whatever certificate it shows: the list of strangers tells more.
-            Err(disbelief) => {
+            Err(verify_error) => {
                 let (reason, proof) = match self.certificate_shown(statement, &client, kind) {
                     Shown::Proof((key, _)) if rows::is_revoked(db, &key).await? => ("revoked", None),
                     Shown::Proof(proof) => ("other_key", Some(proof)),
                     Shown::Forgery => ("bad_proof", None),
                     Shown::Nothing => ("bad_statement", None),
                 };
-                Err(stranger(reason, Refusal::Unbelieved(disbelief.to_string()), proof))
+                Err(stranger(reason, Refusal::Unbelieved(verify_error.to_string()), proof))
             }
         }
     }
@@ -208,9 +208,9 @@ impl App {
     pub(crate) async fn doubted(&self, doubt: Doubt, from: IpAddr, now: Timestamp) -> Result<Error> {
         match doubt {
             Doubt::Failed(error) => Ok(error),
-            Doubt::Stranger { client, reason, refusal, proof } => {
+            Doubt::UnknownClient { client, reason, refusal, proof } => {
                 let (key, proof) = proof.map_or_else(|| (String::new(), None), |it| (it.0, Some(it.1)));
-                let stranger = Stranger { client: &client, key: &key, reason, proof: proof.as_ref() };
+                let stranger = UnknownClient { client: &client, key: &key, reason, proof: proof.as_ref() };
                 self.note_stranger(stranger, from, now).await?;
                 Ok(refusal.into())
             }

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::keys::key_failed;
-use crate::access::By;
+use crate::access::Caller;
 use crate::app::App;
 use crate::db::tokens::{self as rows, TokenRow};
 use crate::error::{Error, Refusal, Result};
@@ -20,8 +20,8 @@ impl App {
     ///
     /// # Errors
     /// Refusals for an unknown domain, an id that is none, and values outside their limits.
-    pub async fn enrol_bundle(&self, request: EnrolBundleRequest, by: &By) -> Result<EnrolBundle> {
-        let now = by.now;
+    pub async fn enrol_bundle(&self, request: EnrolBundleRequest, caller: &Caller) -> Result<EnrolBundle> {
+        let now = caller.now;
         let uses = request.uses.unwrap_or(1);
         let seconds = request.expires_seconds.unwrap_or(limits::ENROL_EXPIRES_SECONDS_DEFAULT);
         check(&request, uses, seconds)?;
@@ -51,13 +51,13 @@ impl App {
                 what: "the number of enrolment tokens".to_owned(),
                 limit: limits::ENROL_TOKENS_MAX,
                 unit: "tokens",
-                way_out: "revoke some, or give one token more uses",
+                hint: "revoke some, or give one token more uses",
             }
             .into());
         }
         let number = rows::insert(&mut tx, &row).await?;
         let told = json!({"number": number, "client": row.client, "uses": uses, "expires": expires});
-        tx.commit(by.did("enrol_token.make", &domain).after(told)).await?;
+        tx.commit(caller.audit_entry("enrol_token.make", &domain).after(told)).await?;
         tracing::info!(domain, uses, %expires, "enrolment token made");
         self.bundle_with(domain, token, expires).await
     }
@@ -84,17 +84,17 @@ impl App {
     ///
     /// # Errors
     /// A refusal when there is none of that number.
-    pub async fn revoke_token(&self, number: u64, by: &By) -> Result<()> {
+    pub async fn revoke_token(&self, number: u64, caller: &Caller) -> Result<()> {
         let mut tx = self.db.begin().await?;
         if !rows::delete(&mut tx, number).await? {
             return Err(Refusal::NotFound {
                 what: "enrolment token",
                 name: number.to_string(),
-                way_out: "look at the list of tokens",
+                hint: "look at the list of tokens",
             }
             .into());
         }
-        tx.commit(by.did("enrol_token.revoke", number)).await?;
+        tx.commit(caller.audit_entry("enrol_token.revoke", number)).await?;
         tracing::info!(number, "enrolment token revoked");
         Ok(())
     }

@@ -18,7 +18,7 @@ pub enum NotVouched {
     )]
     OtherBrowser,
     /// The provider signed nobody in.
-    #[error("the identity provider did not sign you in ({0}); try again, or ask whoever runs it")]
+    #[error("the identity provider audit_entry not sign you in ({0}); try again, or ask whoever runs it")]
     Denied(String),
     /// There is no code in the answer.
     #[error("the identity provider sent no code back; begin again")]

@@ -6,8 +6,8 @@ use std::pin::Pin;
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse, http};
 
 use super::faults::ProviderFault;
-use crate::error::chain;
 use crate::limits::{PROVIDER_ANSWER_BYTES_MAX, PROVIDER_CONNECT_TIME_MAX};
+use headwater_repo::error_chain;
 
 /// Asks one provider.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl<'c> AsyncHttpClient<'c> for Client {
 }
 
 fn fault(error: &reqwest::Error) -> ProviderFault {
-    tracing::warn!(error = chain(error), "the identity provider cannot be asked");
+    tracing::warn!(error = error_chain(error), "the identity provider cannot be asked");
     if error.is_builder() {
         return ProviderFault::Broken("it leads to an address that is not asked (https:// only)".to_owned());
     }

@@ -29,9 +29,10 @@ use url::Url;
 use super::faults::{NotVouched, ProviderFault};
 use super::http;
 use crate::config::Oidc;
-use crate::error::{Refusal, chain};
+use crate::error::Refusal;
 use crate::limits;
 use crate::secret::Secret;
+use headwater_repo::error_chain;
 
 /// What tokens may be signed with: nothing that this server's own secret, or nobody, could have made.
 const SIGNED: [Signed; 9] = [
@@ -242,7 +243,7 @@ impl Provider {
         let issuer = IssuerUrl::new(config.issuer.clone()).map_err(|error| broken(&error.to_string()))?;
         CoreProviderMetadata::discover_async(issuer, &self.http).await.map_err(|error| match error {
             DiscoveryError::Request(fault) => fault,
-            other => broken(&chain(&other)),
+            other => broken(&error_chain(&other)),
         })
     }
 }

@@ -1,22 +1,24 @@
 //! The content of a vendor's new releases, for the fewest bytes (C1).
 //!
-//! 1. The current release is made whole: files that are here already, then by increments from files of our releases, then
-//!    by full bodies. A file made by an increment is packed here; its body is ours.
-//! 2. An earlier release that we lack is taken only as far as the vendor has no increments from it: to go back to it, it is
+//! 1. The current release is made whole: files that are here already, then by deltas from files of our releases, then
+//!    by full bodies. A file made by a delta is packed here; its body is ours.
+//! 2. An earlier release that we lack is taken only as far as the vendor has no deltas from it: to go back to it, it is
 //!    fetched then. What the vendor does not give of it is told, and stops nothing.
-//! 3. The vendor's increments from files that we do not have are taken, because we cannot make those ourselves. The others
+//! 3. The vendor's deltas from files that we do not have are taken, because we cannot make those ourselves. The others
 //!    are made here, later.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::io::Write as _;
 
-use headwater_delta::limits::{INCREMENT_MEMORY_MAX, LEVEL_DEFAULT};
+use headwater_delta::limits::{DELTA_MEMORY_MAX, LEVEL_DEFAULT};
 use headwater_depot::fetch::Blob;
 use headwater_depot::store::Held;
 use headwater_depot::{Progress, Store, Walk};
 use headwater_policy::Class;
-use headwater_repo::{Body, BodyFormat, Digest, FileEntry, Increment, IncrementFormat, Manifest, Way, Ways};
+use headwater_repo::{
+    Body, BodyFormat, Delta, DeltaFormat, DeltaPath, DeltaPaths, Digest, FileEntry, Manifest,
+};
 
 use super::Stopped;
 use crate::app::App;
@@ -26,14 +28,14 @@ const CLASS: Class = Class::Components;
 /// What was taken, kept from being collected until it is signed.
 #[derive(Default)]
 pub(super) struct Taken {
-    /// The current release, its bodies here and no increments named.
+    /// The current release, its bodies here and no deltas named.
     pub current: Option<Manifest>,
-    /// Increments that are here now, by base and by what they make.
-    pub increments: BTreeMap<(Digest, Digest), Increment>,
+    /// Deltas that are here now, by base and by what they make.
+    pub deltas: BTreeMap<(Digest, Digest), Delta>,
     /// Of these, the ones that could not be made here.
     pub only_theirs: HashSet<(Digest, Digest)>,
     /// Earlier releases whose content the vendor did not give, the newest first: sentences.
-    pub lacking: Vec<String>,
+    pub missing: Vec<String>,
     _held: Vec<Held>,
 }
 
@@ -51,31 +53,30 @@ pub(super) async fn take(
     for manifest in earlier.iter().chain([&current]) {
         walk.name_blobs(manifest.files.iter().map(|file| (file.body.sha256, named(manifest, file))));
     }
-    let ways = Ways::of(current);
+    let ways = DeltaPaths::of(current);
     let chosen = choose(store, current, &ways, &here);
     let hops = chosen.iter().flat_map(|(_, way)| &way.hops);
-    let wanted: Vec<Blob> =
-        hops.map(|hop| Blob { digest: hop.increment.sha256, size: hop.increment.size }).collect();
+    let wanted: Vec<Blob> = hops.map(|hop| Blob { digest: hop.delta.sha256, size: hop.delta.size }).collect();
     taken._held.extend(wanted.iter().map(|blob| store.hold(blob.digest)));
-    let lacking = walk.increments(store, &wanted, progress).await?;
+    let unavailable = walk.deltas(store, &wanted, progress).await?;
     for (file, way) in chosen {
-        if way.hops.iter().any(|hop| lacking.contains(&hop.increment.sha256)) {
+        if way.hops.iter().any(|hop| unavailable.contains(&hop.delta.sha256)) {
             continue;
         }
-        let (store, base, entry) = (store.clone(), here[&way.hops[0].increment.base].clone(), file.clone());
+        let (store, base, entry) = (store.clone(), here[&way.hops[0].delta.base].clone(), file.clone());
         let hops = way.clone();
         let made = tokio::task::spawn_blocking(move || make(&store, &base, &entry, &hops)).await;
-        match made.expect("applying increments does not panic") {
+        match made.expect("applying deltas does not panic") {
             Ok((body, held)) => {
                 taken._held.push(held);
                 here.insert(file.sha256, FileEntry { body, ..file.clone() });
                 for hop in way.hops {
-                    taken.increments.insert((hop.increment.base, hop.sha256), hop.increment);
+                    taken.deltas.insert((hop.delta.base, hop.sha256), hop.delta);
                 }
             }
             // The full body is there for that.
             Err(Stopped(reason)) => {
-                tracing::warn!(path = %file.path, reason, "an increment of the vendor source came to nothing")
+                tracing::warn!(path = %file.path, reason, "a delta of the vendor source came to nothing")
             }
         }
     }
@@ -92,7 +93,7 @@ pub(super) async fn take(
 
     take_earlier(walk, store, earlier, &needed, &mut here, &mut taken, progress).await?;
     take_theirs(walk, store, current, &here, &mut taken, progress).await?;
-    let mut whole = current.without_increments();
+    let mut whole = current.without_deltas();
     for file in &mut whole.files {
         file.body = here[&file.sha256].body.clone();
         taken._held.push(store.hold(file.body.sha256));
@@ -118,15 +119,15 @@ async fn take_earlier(
     let missing: Vec<&FileEntry> = old.filter(|file| !here.contains_key(&file.sha256)).collect();
     let blobs = bodies(&missing);
     taken._held.extend(blobs.iter().map(|blob| store.hold(blob.digest)));
-    // Like an increment, an old body is one way of several for the clients that need it: it may lack.
-    let lacking = walk.increments(store, &blobs, progress).await?;
-    let there = missing.into_iter().filter(|file| !lacking.contains(&file.body.sha256));
+    // Like a delta, an old body is one way of several for the clients that need it: it may lack.
+    let unavailable = walk.deltas(store, &blobs, progress).await?;
+    let there = missing.into_iter().filter(|file| !unavailable.contains(&file.body.sha256));
     here.extend(there.map(|file| (file.sha256, file.clone())));
     for manifest in newest_first() {
-        let mut files = manifest.files.iter().filter(|file| lacking.contains(&file.body.sha256));
-        taken.lacking.extend(files.next().map(|file| {
+        let mut files = manifest.files.iter().filter(|file| unavailable.contains(&file.body.sha256));
+        taken.missing.extend(files.next().map(|file| {
             let named = named(manifest, file);
-            format!("{named} could not be fetched, so no increments from that release can be made")
+            format!("{named} could not be fetched, so no deltas from that release can be made")
         }));
     }
     Ok(())
@@ -142,7 +143,7 @@ fn named(manifest: &Manifest, file: &FileEntry) -> String {
     format!("{component} {version} (release {sequence}): {}", file.path)
 }
 
-/// Takes the increments that cannot be made here.
+/// Takes the deltas that cannot be made here.
 async fn take_theirs(
     walk: &Walk,
     store: &Store,
@@ -152,35 +153,33 @@ async fn take_theirs(
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<(), Stopped> {
     let mut wanted = BTreeMap::new();
-    let direct = current.files.iter().map(|file| (file.sha256, &file.increments));
-    let between = current.intermediates.iter().map(|file| (file.sha256, &file.increments));
-    for (result, increments) in direct.chain(between) {
-        for increment in increments.iter().filter(|increment| usable(increment)) {
-            if !(here.contains_key(&increment.base) && here.contains_key(&result)) {
-                wanted.insert((increment.base, result), increment.clone());
+    let direct = current.files.iter().map(|file| (file.sha256, &file.deltas));
+    let between = current.intermediates.iter().map(|file| (file.sha256, &file.deltas));
+    for (result, deltas) in direct.chain(between) {
+        for delta in deltas.iter().filter(|delta| usable(delta)) {
+            if !(here.contains_key(&delta.base) && here.contains_key(&result)) {
+                wanted.insert((delta.base, result), delta.clone());
             }
         }
     }
     let blobs: Vec<Blob> =
-        wanted.values().map(|increment| Blob { digest: increment.sha256, size: increment.size }).collect();
+        wanted.values().map(|delta| Blob { digest: delta.sha256, size: delta.size }).collect();
     taken._held.extend(blobs.iter().map(|blob| store.hold(blob.digest)));
-    let lacking = walk.increments(store, &blobs, progress).await?;
-    wanted.retain(|_, increment| !lacking.contains(&increment.sha256));
+    let unavailable = walk.deltas(store, &blobs, progress).await?;
+    wanted.retain(|_, delta| !unavailable.contains(&delta.sha256));
     taken.only_theirs.extend(wanted.keys());
-    taken.increments.extend(wanted);
+    taken.deltas.extend(wanted);
     Ok(())
 }
 
-/// The files of the current release that increments make for less than their bodies.
+/// The files of the current release that deltas make for less than their bodies.
 fn choose<'a>(
     store: &Store,
     current: &'a Manifest,
-    ways: &Ways<'_>,
+    ways: &DeltaPaths<'_>,
     here: &HashMap<Digest, FileEntry>,
-) -> Vec<(&'a FileEntry, Way)> {
-    let price = |increment: &Increment| {
-        usable(increment).then(|| if store.has(&increment.sha256) { 0 } else { increment.size })
-    };
+) -> Vec<(&'a FileEntry, DeltaPath)> {
+    let price = |delta: &Delta| usable(delta).then(|| if store.has(&delta.sha256) { 0 } else { delta.size });
     let mut seen = HashSet::new();
     current
         .files
@@ -194,18 +193,18 @@ fn choose<'a>(
         .collect()
 }
 
-fn usable(increment: &Increment) -> bool {
-    increment.format == IncrementFormat::Headwater1 && increment.memory <= INCREMENT_MEMORY_MAX
+fn usable(delta: &Delta) -> bool {
+    delta.format == DeltaFormat::Headwater1 && delta.memory <= DELTA_MEMORY_MAX
 }
 
 /// Makes a file of one that is here, and packs it.
-fn make(store: &Store, base: &FileEntry, file: &FileEntry, way: &Way) -> Result<(Body, Held), Stopped> {
+fn make(store: &Store, base: &FileEntry, file: &FileEntry, way: &DeltaPath) -> Result<(Body, Held), Stopped> {
     let folder = store.folder().join("new");
     let mut at = tempfile::tempfile_in(&folder)?;
     store.unpack(base, &mut at)?;
     for hop in &way.hops {
         let mut made = tempfile::tempfile_in(&folder)?;
-        store.apply(hop, &at, INCREMENT_MEMORY_MAX, &mut made)?;
+        store.apply(hop, &at, DELTA_MEMORY_MAX, &mut made)?;
         made.flush()?;
         at = made;
     }

@@ -1,7 +1,7 @@
 //! The table: every route of both planes × everybody, what is expected, and as people read it.
 
 use headwater_server::access::Role;
-use headwater_server::{FleetRow, Least, RouteRow, WhoMay};
+use headwater_server::{AllowedCaller, FleetRow, RequiredRole, RouteRow};
 use reqwest::Method;
 
 /// Who asks.
@@ -145,9 +145,9 @@ pub fn console(rows: Vec<RouteRow>) -> Vec<Line> {
         let makes_tokens = (&row.method, row.path) == (&Method::POST, "/api/v1/tokens");
         let sets_password = row.path == "/api/v1/session/password";
         line.expecting(|caller| match (row.least, caller.role()) {
-            (Least::Anyone, _) => Cell::Yes,
-            (Least::Role(_), None) => Cell::No(401),
-            (Least::Role(least), Some(role)) if role < least => Cell::No(403),
+            (RequiredRole::Anyone, _) => Cell::Yes,
+            (RequiredRole::Role(_), None) => Cell::No(401),
+            (RequiredRole::Role(least), Some(role)) if role < least => Cell::No(403),
             _ if caller == Caller::ScopedToken && scope != SCOPE => Cell::No(403),
             _ if caller.is_token() && (makes_tokens || sets_password) => Cell::No(403),
             _ if caller == Caller::Socket && sets_password => Cell::No(403),
@@ -165,12 +165,12 @@ pub fn fleet(rows: Vec<FleetRow>, open: bool) -> Vec<Line> {
         let is_renewal = row.path == "/client/v1/renew";
         lines.push(line(Asks::Plainly).expecting(|caller| match (row.who, caller) {
             // Whoever enrols comes with a new key; a renewal is by the key that was revoked.
-            (WhoMay::Anyone, Caller::Revoked) if is_renewal => Cell::No(403),
-            (WhoMay::Anyone, caller) => members(caller, Cell::Yes, Cell::Yes),
-            (WhoMay::ClientOrReader, caller) if open => members(caller, Cell::Yes, Cell::No(403)),
-            (WhoMay::Client | WhoMay::ClientOrReader, caller) => of_members(caller, Cell::Yes),
+            (AllowedCaller::Anyone, Caller::Revoked) if is_renewal => Cell::No(403),
+            (AllowedCaller::Anyone, caller) => members(caller, Cell::Yes, Cell::Yes),
+            (AllowedCaller::ClientOrReader, caller) if open => members(caller, Cell::Yes, Cell::No(403)),
+            (AllowedCaller::Client | AllowedCaller::ClientOrReader, caller) => of_members(caller, Cell::Yes),
         }));
-        if row.who == WhoMay::Client && row.method == Method::POST {
+        if row.who == AllowedCaller::Client && row.method == Method::POST {
             lines.push(line(Asks::Carrying).expecting(|caller| match caller {
                 Caller::Client => Cell::No(403),
                 caller => of_members(caller, Cell::Yes),

@@ -1,0 +1,111 @@
+//! How far a field is from where it was foreseen.
+
+use super::addresses::{SOURCES, Source};
+use super::fields::{Field, KINDS, Kind};
+use super::model::Counter;
+use super::numbers::Number;
+use super::range::BitCoder;
+
+/// Foresees whether fields are as predicted, and by how much they are not.
+#[derive(Debug)]
+pub(super) struct Shifts {
+    right: Vec<Counter>,
+    /// Whether each of the last four fields of a kind was as predicted.
+    outcomes: [usize; KINDS],
+    shifts: Number<1>,
+    fits: Counter,
+    /// Whether a word that is not as predicted is at least the same instruction.
+    same: Vec<Counter>,
+}
+
+impl Shifts {
+    pub(super) fn new() -> Self {
+        Self {
+            right: vec![Counter::at(60000); KINDS * SOURCES * 16],
+            outcomes: [15; KINDS],
+            shifts: Number::new(),
+            fits: Counter::default(),
+            same: vec![Counter::default(); KINDS * SOURCES],
+        }
+    }
+
+    /// Codes what `field`, which is predicted as `predicted`, is; an encoder says.
+    pub(super) fn code(
+        &mut self,
+        coder: &mut impl BitCoder,
+        field: &Field,
+        source: Source,
+        predicted: u64,
+        actual: u64,
+    ) -> u64 {
+        if self.right(coder, field.kind, source, actual == predicted) {
+            return predicted;
+        }
+        let shift = actual.wrapping_sub(predicted) as i64;
+        let kind_and_source = (field.kind as usize * SOURCES + source as usize) as u64;
+        let low = self.shifts.code_signed(coder, [kind_and_source], shift as i32);
+        let new = predicted.wrapping_add(i64::from(low) as u64);
+        if field.width() == 4 {
+            return new;
+        }
+        let high = (shift.wrapping_sub(i64::from(low)) >> 32) as i32;
+        if self.fits.code(coder, high == 0, 250) {
+            return new;
+        }
+        let high = self.shifts.code_signed(coder, [kind_and_source], high);
+        new.wrapping_add((high as u64) << 32)
+    }
+
+    /// Codes whether a field is as predicted.
+    pub(super) fn right(
+        &mut self,
+        coder: &mut impl BitCoder,
+        kind: Kind,
+        source: Source,
+        right: bool,
+    ) -> bool {
+        let outcomes = &mut self.outcomes[kind as usize];
+        let context = (kind as usize * SOURCES + source as usize) * 16 + (*outcomes & 15);
+        let right = self.right[context].code(coder, right, 1000);
+        *outcomes = *outcomes << 1 | usize::from(right);
+        right
+    }
+
+    /// Codes by how much the number that a word tells is another than predicted; none where the word is another in
+    /// other ways.
+    pub(super) fn number(
+        &mut self,
+        coder: &mut impl BitCoder,
+        kind: Kind,
+        source: Source,
+        shift: Option<i32>,
+    ) -> Option<i32> {
+        let kind_and_source = kind as usize * SOURCES + source as usize;
+        let same = self.same[kind_and_source].code(coder, shift.is_some(), 250);
+        same.then(|| self.shifts.code_signed(coder, [kind_and_source as u64], shift.unwrap_or(0)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delta::fields::{Kind, Origin};
+    use crate::delta::range::{BitReader, BitWriter};
+
+    #[test]
+    fn an_address_may_be_any_number_from_where_it_was_foreseen() {
+        let field = Field { at: 0, kind: Kind::Pointer, origin: Origin::Listed(0) };
+        let check = |predicted: u64, actual: u64| {
+            let mut writer = BitWriter::new();
+            Shifts::new().code(&mut writer, &field, Source::Copied, predicted, actual);
+            let written = writer.finish();
+            let mut reader = BitReader::new(&written[..]);
+            let read = Shifts::new().code(&mut reader, &field, Source::Copied, predicted, 0);
+            assert_eq!(read, actual, "{predicted:#x}");
+        };
+        check(0, i64::MAX as u64);
+        check(1 << 63, 0);
+        check(1 << 63 | 1, 0x7fff_ffff);
+        check(u64::MAX, 0);
+    }
+}
