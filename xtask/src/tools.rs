@@ -10,11 +10,11 @@ use anyhow::{Context, Result, bail};
 
 use crate::steps::{cargo, run};
 
-/// The peer that reads what we publish and writes what we read, what it signs with, and the stranger that asks our REST
+/// The peer that reads what we publish and writes what we read, what it signs with, and the unknown client that asks our REST
 /// interface whatever its document allows.
 const PYTHON_PACKAGES: [&str; 3] = ["tuf>=7,<8", "securesystemslib[crypto]>=1,<2", "schemathesis>=4.32,<5"];
 
-/// Programs of the tests between hosts and of those with slow strangers, and the Debian packages that bring them.
+/// Programs of the tests between hosts and of those with slow unknown clients, and the Debian packages that bring them.
 const HOST_TOOLS: [(&str, &str); 5] = [
     ("ip", "iproute2"),
     ("nginx", "nginx-light"),

@@ -18,7 +18,7 @@ pub const CARRIED_ANSWER_BYTES_MAX: usize = 1024 * 1024;
 /// Messages of members that are carried at once; who comes beyond is told to come back.
 pub const CARRIED_AT_ONCE_MAX: usize = 32;
 
-/// Messages that are carried at once of those who show no certificate (they enrol or renew): a few, so that strangers do
+/// Messages that are carried at once of those who show no certificate (they enrol or renew): a few, so that unknown clients do
 /// not take the members' places.
 pub const CARRIED_NAMELESS_AT_ONCE_MAX: usize = 4;
 

@@ -52,9 +52,9 @@ pub struct EnrolBundle {
     /// Certificates of the fleet CA (PEM), the newest first: who the server and its update agents are.
     pub ca: Vec<String>,
     /// The server's public key that the enrolment is sealed to (base64).
-    pub seal_key: String,
+    pub encryption_key: String,
     /// Public keys that the server signs its answers with, the newest first.
-    pub answer_keys: Vec<String>,
+    pub response_signing_keys: Vec<String>,
     /// The root metadata of each class repository.
     pub roots: ClassRoots,
     /// What admits a client; absent once it has been used and struck out.

@@ -48,7 +48,7 @@ pub struct SealedDomainKey {
     pub domain: String,
     /// Names the key; the signed document says which one it needs.
     pub key_id: String,
-    /// The key, sealed to the client's seal key.
+    /// The key, sealed to the client's encryption key.
     pub sealed: serde_json::Value,
 }
 

@@ -1,6 +1,6 @@
 //! How a client gets its certificate (I3), and a new one before the old one ends.
 //!
-//! `POST /client/v1/enrol` takes an [`EnrolRequest`], sealed to the server's seal key, so that a carrier neither reads
+//! `POST /client/v1/enrol` takes an [`EnrolRequest`], sealed to the server's encryption key, so that a carrier neither reads
 //! the token nor puts another key in place. `POST /client/v1/renew` takes a statement of kind `renewal` whose body is a
 //! [`RenewalRequest`]. Both are answered with an answer that the server has signed; its body is a [`CertificateAnswer`].
 
@@ -24,7 +24,7 @@ pub struct EnrolRequest {
     /// The signing request (PKCS#10, PEM) for the key that the client made itself.
     pub request: String,
     /// The public key that secrets for this client are sealed to (base64).
-    pub seal_key: String,
+    pub encryption_key: String,
     /// Its own addresses.
     pub addresses: Vec<String>,
     /// Version of the client program.
@@ -39,8 +39,8 @@ pub struct RenewalRequest {
     /// The signing request (PKCS#10, PEM); for the key that the server knows already.
     pub request: String,
     /// The public key that secrets for this client are sealed to from now on (base64).
-    pub seal_key: String,
-    /// The certificate that it has and the bridges above it (PEM): to a server that does not know the key it proves that the fleet once did.
+    pub encryption_key: String,
+    /// The certificate that it has and the cross_signed above it (PEM): to a server that does not know the key it proves that the fleet once did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<String>,
 }
@@ -54,7 +54,7 @@ pub struct CertificateAnswer {
     pub client: String,
     /// The domain that the server files the client under.
     pub domain: String,
-    /// The certificate and the bridges above it (PEM, the client's own first), as it is shown to others.
+    /// The certificate and the cross_signed above it (PEM, the client's own first), as it is shown to others.
     pub certificate: String,
     /// Every certificate of the fleet CA that is in use (PEM), the newest first.
     pub ca: Vec<String>,

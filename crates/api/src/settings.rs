@@ -37,7 +37,7 @@ pub struct FleetDocument {
     pub given_up_ca: Vec<String>,
     /// Public keys that the server signs its answers with, the newest first.
     #[serde(default)]
-    pub answer_keys: Vec<String>,
+    pub response_signing_keys: Vec<String>,
     /// Whom nobody answers any more (I3); each until its certificate has run out.
     #[serde(default)]
     pub revoked: Vec<RevokedDocument>,

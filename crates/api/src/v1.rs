@@ -58,8 +58,8 @@
 //! | DELETE `/api/v1/vendor` | – | 204 |
 //! | POST `/api/v1/vendor/sync` | – | [`SyncResult`], when the sync is over |
 //! | POST `/api/v1/clients/{id}/revoke` | – | [`RevokedView`] |
-//! | GET `/api/v1/strangers` | – | [`StrangersAnswer`] |
-//! | POST `/api/v1/strangers/readmit` | [`ReadmitRequest`] | [`ReadmitAnswer`] |
+//! | GET `/api/v1/unknown-clients` | – | [`UnknownClientsAnswer`] |
+//! | POST `/api/v1/unknown-clients/re-enrol` | [`ReEnrolRequest`] | [`ReEnrolAnswer`] |
 //! | GET `/api/v1/enrol-tokens` | – | [`TokensAnswer`] |
 //! | POST `/api/v1/enrol-tokens` | [`EnrolBundleRequest`] | 201 [`EnrolBundle`](crate::bundle::EnrolBundle) |
 //! | DELETE `/api/v1/enrol-tokens/{number}` | – | 204 |
@@ -67,8 +67,8 @@
 //! | POST `/api/v1/keys/{class}/draft` | [`RootDraftRequest`] | [`RootDraft`] |
 //! | POST `/api/v1/keys/{class}/root` | [`RootRequest`] | [`ClassKeysView`] |
 //! | POST `/api/v1/keys/ca/rotate` | [`RotateCaQuery`] | [`CaRotated`] |
-//! | POST `/api/v1/keys/answer/rotate` | – | [`KeyRotated`] |
-//! | POST `/api/v1/keys/seal/rotate` | – | [`KeyRotated`] |
+//! | POST `/api/v1/keys/response-signing/rotate` | – | [`KeyRotated`] |
+//! | POST `/api/v1/keys/enrolment-encryption/rotate` | – | [`KeyRotated`] |
 //! | POST `/api/v1/backup` | [`BackupRequest`] | the backup, a tar, streamed |
 //! | GET `/api/v1/tokens` | – | [`ApiTokensAnswer`] |
 //! | POST `/api/v1/tokens` | [`ApiTokenRequest`] | 201 [`NewApiToken`] |
@@ -114,8 +114,8 @@ pub use domain_settings::{
 };
 pub use domains::{DomainRequest, DomainView, DomainsAnswer};
 pub use identity::{
-    EnrolBundleRequest, IdentityView, ReadmitAnswer, ReadmitRefused, ReadmitRequest, ReportGap, RevokedView,
-    StrangerView, StrangersAnswer, TokenView, TokensAnswer,
+    EnrolBundleRequest, IdentityView, ReEnrolAnswer, ReEnrolRefused, ReEnrolRequest, ReportGap, RevokedView,
+    TokenView, TokensAnswer, UnknownClientView, UnknownClientsAnswer,
 };
 pub use keys::{
     BackupRequest, CaRotated, ClassKeysView, KeyRotated, KeysView, RetiredKey, RoleKeysView, RootDraft,

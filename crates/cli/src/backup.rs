@@ -222,7 +222,7 @@ fn tell_restored(
     output.note(&format!(
         "next: start the server at the address that the lost one had\nwhat was done after {} has to be done again: releases, \
          the source list, domains, administrators, and clients removed or revoked\nclients that enrolled after it: headwater \
-         clients strangers",
+         clients unknown",
         time(made)
     ));
     if !has_bodies {

@@ -19,8 +19,8 @@ Examples:
   headwater clients tokens
   headwater clients revoke-token 3
   headwater clients revoke pc-17
-  headwater clients strangers
-  headwater clients readmit pc-17 pc-18 --domain root/paris
+  headwater clients unknown
+  headwater clients re-enrol pc-17 pc-18 --domain root/paris
   headwater clients list --domain root/paris
   headwater clients show pc-17
   headwater clients reports pc-17 --limit 5
@@ -80,9 +80,9 @@ enum Command {
         id: String,
     },
     /// List those who ask and are not known
-    Strangers,
+    Unknown,
     /// Take clients in again that enrolled after the backup that this server was restored from
-    Readmit(enrolment::ReadmitArguments),
+    ReEnrol(enrolment::ReEnrolArguments),
     /// Show what clients said of their runs, newest first
     Reports {
         /// Only this client's
@@ -118,8 +118,8 @@ pub async fn run(arguments: ClientsArguments, output: Output) -> Result<Exit, Fa
         Command::Tokens => enrolment::tokens(&console, output).await?,
         Command::RevokeToken { number } => enrolment::revoke_token(&console, number, output).await?,
         Command::Revoke { id } => enrolment::revoke(&console, &id, output).await?,
-        Command::Strangers => enrolment::strangers(&console, output).await?,
-        Command::Readmit(wanted) => return enrolment::readmit(&console, wanted, output).await,
+        Command::Unknown => enrolment::unknown_clients(&console, output).await?,
+        Command::ReEnrol(wanted) => return enrolment::re_enrol(&console, wanted, output).await,
         Command::Reports { id, limit } => {
             let client = id.map(|id| format!("&client={}", segment(&id))).unwrap_or_default();
             let reports: ReportsAnswer =

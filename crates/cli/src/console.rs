@@ -84,7 +84,7 @@ impl Console {
     }
 
     /// A server by its URL, with certificates to verify its own with; nobody is signed in.
-    pub fn stranger(url: &str, ca: Option<&str>) -> Result<Self, Failure> {
+    pub fn unknown_client(url: &str, ca: Option<&str>) -> Result<Self, Failure> {
         let base = check_url(url)?;
         let http = build(builder(ca)?)?;
         Ok(Self { name: base.clone(), base, http, token: None })
@@ -421,7 +421,7 @@ mod tests {
     fn however_it_is_written_a_server_has_one_url_and_one_origin() {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let check = |url: &str, base: &str, origin: &str| {
-            let console = Console::stranger(url, None).unwrap();
+            let console = Console::unknown_client(url, None).unwrap();
             assert_eq!((console.base(), console.origin().as_str()), (base, origin));
         };
         let plain = "https://headwater.example";
@@ -434,7 +434,7 @@ mod tests {
         );
         check("http://[::1]:8470", "http://[::1]:8470", "http://[::1]:8470");
         check("https://headwater.example/console/", "https://headwater.example/console", plain);
-        assert!(Console::stranger("headwater.example:8470", None).is_err());
+        assert!(Console::unknown_client("headwater.example:8470", None).is_err());
     }
 
     #[test]

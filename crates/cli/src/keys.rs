@@ -36,7 +36,7 @@ Examples:
   headwater keys rotate timestamp --root-keys /media/stick/root-keys
   headwater keys rotate online --root-keys /media/stick/root-keys
   headwater keys rotate ca                                  --at-once, when it was stolen
-  headwater keys rotate answer
+  headwater keys rotate response-signing
   headwater keys export-root --out roots.json               for holders on other machines
   headwater keys sign-root roots.json --root-keys /media/stick/root-keys
   headwater keys import-root roots.json
@@ -169,15 +169,15 @@ enum Rotated {
     /// The fleet's CA, on the server; needs no root key
     Ca,
     /// The key that the server signs its answers to clients with; needs no root key
-    Answer,
+    ResponseSigning,
     /// The key that enrolments are sealed to; needs no root key
-    Seal,
+    EnrolmentEncryption,
 }
 
 impl Rotated {
     /// Needs no root key, and a server.
     fn is_of_fleet(self) -> bool {
-        matches!(self, Self::Ca | Self::Answer | Self::Seal)
+        matches!(self, Self::Ca | Self::ResponseSigning | Self::EnrolmentEncryption)
     }
 
     fn roles(self) -> &'static [Role] {
@@ -186,7 +186,7 @@ impl Rotated {
             Self::Snapshot => &[Role::Snapshot],
             Self::Timestamp => &[Role::Timestamp],
             Self::Online => &[Role::Targets, Role::Snapshot, Role::Timestamp],
-            Self::Root | Self::Ca | Self::Answer | Self::Seal => &[],
+            Self::Root | Self::Ca | Self::ResponseSigning | Self::EnrolmentEncryption => &[],
         }
     }
 }
@@ -212,7 +212,7 @@ pub async fn run(arguments: KeysArguments, output: Output) -> Result<Exit, Failu
             if let Some(fleet) = what.iter().find(|what| what.is_of_fleet()) {
                 if what.len() > 1 {
                     return Err(Failure::bad_input(
-                        "`rotate ca`, `answer` and `seal` go alone: no root key signs them",
+                        "`rotate ca`, `response-signing` and `enrolment-encryption` go alone: no root key signs them",
                     ));
                 }
                 refuse_ignored(&place, &holders)?;
@@ -241,7 +241,7 @@ pub async fn run(arguments: KeysArguments, output: Output) -> Result<Exit, Failu
     Ok(Exit::Done)
 }
 
-/// Refuses what `rotate ca`, `answer` and `seal` have no use for: whoever gave it meant something by it.
+/// Refuses what `rotate ca`, `response-signing` and `enrolment-encryption` have no use for: whoever gave it meant something by it.
 fn refuse_ignored(place: &PlaceArguments, holders: &Holders) -> Result<(), Failure> {
     let given = [
         ("--root-keys", !holders.root_keys.is_empty()),
@@ -250,7 +250,7 @@ fn refuse_ignored(place: &PlaceArguments, holders: &Holders) -> Result<(), Failu
     ];
     match given.into_iter().find(|(_, given)| *given) {
         Some((flag, _)) => Err(Failure::bad_input(format!(
-            "{flag} does not go with `rotate ca`, `answer` and `seal`: these keys are of no class, and no root key signs them"
+            "{flag} does not go with `rotate ca`, `response-signing` and `enrolment-encryption`: these keys are of no class, and no root key signs them"
         ))
         .with_hint("leave it out")),
         None => Ok(()),
@@ -430,16 +430,16 @@ impl Holders {
 
 /// Adds the signatures of these holders. Says the ids of those who had no say.
 pub fn sign(carried: &mut Carried, signers: &[Signer]) -> Result<Vec<KeyId>, Failure> {
-    let mut strangers = Vec::new();
+    let mut unknown_clients = Vec::new();
     for (folder, passphrase) in signers {
         folder.check_not_behind(carried)?;
         if let Some(key) = folder.key(carried.class, passphrase)?
             && !carried.sign(&key)?
         {
-            strangers.push(key.id());
+            unknown_clients.push(key.id());
         }
     }
-    Ok(strangers)
+    Ok(unknown_clients)
 }
 
 /// Keeps a root that has all its signatures, and the one before it, beside the keys.
@@ -458,12 +458,12 @@ fn sign_file(file: &PathBuf, holders: &Holders, now: Timestamp, output: Output) 
         return Err(Failure::bad_input("who signs?").with_hint("give --root-keys FOLDER"));
     }
     let signers = holders.open()?;
-    let mut strangers = Vec::new();
+    let mut unknown_clients = Vec::new();
     for root in &mut carried {
         root.check_life(now)?;
-        strangers.extend(sign(root, &signers)?);
+        unknown_clients.extend(sign(root, &signers)?);
     }
-    if strangers.len() == carried.len() * signers.len() {
+    if unknown_clients.len() == carried.len() * signers.len() {
         return Err(Failure::failed(
             "these keys have no say in these roots, neither before nor after the change",
         )

@@ -64,7 +64,7 @@ pub async fn run(arguments: LoginArguments, output: Output) -> Result<Exit, Fail
             Some(std::fs::read_to_string(path).map_err(|error| Failure::file("read", path, &error))?)
         }
     };
-    let console = Console::stranger(&arguments.url, ca.as_deref())?;
+    let console = Console::unknown_client(&arguments.url, ca.as_deref())?;
     console.refuse_in_the_clear("the password")?;
     let mut input = Input::new()?;
     let password = input.secret("password: ")?;

@@ -41,17 +41,33 @@ pub(crate) struct Fleet {
     /// Certificates of the fleet CA (PEM).
     pub ca: Vec<String>,
     /// The key that an enrolment is sealed to.
-    pub seal_key: String,
+    pub encryption_key: String,
     /// The keys that the server signs its answers with.
-    pub answer_keys: Vec<String>,
+    pub response_signing_keys: Vec<String>,
     /// What admits this client; none: it was used.
     pub token: Option<Secret>,
 }
 
 impl From<EnrolBundle> for Bundle {
     fn from(bundle: EnrolBundle) -> Self {
-        let EnrolBundle { server_urls, domain, ca, seal_key, answer_keys, roots, token, policy, .. } = bundle;
-        Self { server_urls, domain, roots, policy, fleet: Fleet { ca, seal_key, answer_keys, token } }
+        let EnrolBundle {
+            server_urls,
+            domain,
+            ca,
+            encryption_key,
+            response_signing_keys,
+            roots,
+            token,
+            policy,
+            ..
+        } = bundle;
+        Self {
+            server_urls,
+            domain,
+            roots,
+            policy,
+            fleet: Fleet { ca, encryption_key, response_signing_keys, token },
+        }
     }
 }
 

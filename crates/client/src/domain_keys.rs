@@ -94,7 +94,7 @@ fn read(folder: &DataFolder) -> Result<Kept, Error> {
 mod tests {
     use std::sync::Arc;
 
-    use headwater_identity::{ClientKey, FleetCa, SealKey};
+    use headwater_identity::{ClientKey, EncryptionKey, FleetCa};
 
     use super::*;
     use crate::member::Keys;
@@ -107,7 +107,7 @@ mod tests {
         let (now, id): (_, ClientId) = ("2026-11-22T12:00:00Z".parse().unwrap(), "pc".parse().unwrap());
         let keys = Keys {
             key: Arc::new(ClientKey::generate().unwrap()),
-            seal: Arc::new(SealKey::generate().unwrap()),
+            seal: Arc::new(EncryptionKey::generate().unwrap()),
         };
         let ca = FleetCa::make(now).unwrap();
         let chain = ca.issue_client(&keys.key.public(), &id, &[], now).unwrap();

@@ -1,7 +1,7 @@
 //! Enrolment and renewal: how this client gets its certificate (I3).
 //!
 //! 1. The keys are made and kept.
-//! 2. The request (token, signing request, seal key) is sealed to the server: whoever carries it reads nothing of it.
+//! 2. The request (token, signing request, encryption key) is sealed to the server: whoever carries it reads nothing of it.
 //! 3. It is sent straight, or by an update agent of the bundle's policy.
 //! 4. The signed answer's certificate is kept, and the token struck out of the bundle.
 //!
@@ -103,13 +103,14 @@ async fn ask_in(config: &Config, bundle: &Bundle, keys: &Keys) -> Result<Certifi
         token: token.clone(),
         client: config.id.to_string(),
         request: keys.key.signing_request(&config.id).map_err(internal)?,
-        seal_key: keys.seal.public().to_string(),
+        encryption_key: keys.seal.public().to_string(),
         addresses: in_force::addresses(config)?.iter().map(ToString::to_string).collect(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    let seal_key = fleet.seal_key.parse::<headwater_identity::SealPublicKey>().map_err(internal)?;
+    let encryption_key =
+        fleet.encryption_key.parse::<headwater_identity::EncryptionPublicKey>().map_err(internal)?;
     let plaintext = serde_json::to_vec(&request).map_err(|error| Error::Internal(error.to_string()))?;
-    let sealed: Sealed = seal_key.seal(&plaintext, Purpose::Enrolment).map_err(internal)?;
+    let sealed: Sealed = encryption_key.seal(&plaintext, Purpose::Enrolment).map_err(internal)?;
     let body = serde_json::to_vec(&sealed).map_err(|error| Error::Internal(error.to_string()))?;
     let http = way::http(believed.nameless_tls()?)?;
     let ways = ways(config, bundle)?;
@@ -170,7 +171,7 @@ pub(crate) async fn renewed(
     let request = RenewalRequest {
         format: FORMAT,
         request: member.keys.key.signing_request(&member.id).map_err(internal)?,
-        seal_key: member.keys.seal.public().to_string(),
+        encryption_key: member.keys.seal.public().to_string(),
         certificate: Some(member.chain.to_pem()),
     };
     let body = serde_json::to_string(&request).map_err(|error| Error::Internal(error.to_string()))?;
@@ -301,8 +302,9 @@ fn certificate(
     sequence: u64,
 ) -> Result<CertificateAnswer, String> {
     let answer: Answer = serde_json::from_slice(answer).map_err(|error| format!("no answer: {error}"))?;
-    let verified =
-        answer.verify(&believed.answer_keys, client, kind, sequence).map_err(|error| error.to_string())?;
+    let verified = answer
+        .verify(&believed.response_signing_keys, client, kind, sequence)
+        .map_err(|error| error.to_string())?;
     serde_json::from_str(verified.body()).map_err(|error| format!("the answer is not understood: {error}"))
 }
 

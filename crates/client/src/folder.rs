@@ -3,7 +3,7 @@
 //! ```text
 //! client.lock               held during a run
 //! id                        which client this is
-//! identity/                 key, seal key, certificate, domain keys: for this client alone
+//! identity/                 key, encryption key, certificate, domain keys: for this client alone
 //! daemon.lock               held while a daemon runs
 //! daemon.json               what it serves where, and what hinders it
 //! state.json                what is remembered between runs
@@ -82,7 +82,7 @@ impl DataFolder {
         self.root.join("id")
     }
 
-    /// Its key, its seal key, its certificate and the keys of its domain's settings.
+    /// Its key, its encryption key, its certificate and the keys of its domain's settings.
     pub fn identity(&self, file: &str) -> PathBuf {
         self.root.join("identity").join(file)
     }

@@ -1,4 +1,4 @@
-//! What makes this client a member of the fleet (I3): its key and seal key, made here and never sent anywhere, and the
+//! What makes this client a member of the fleet (I3): its key and encryption key, made here and never sent anywhere, and the
 //! certificate that the server gave for them. All in `identity/`, readable for the client alone.
 //!
 //! The keys are made first and kept. Whoever is killed while it enrols asks again with the same keys, and the server
@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use headwater_api::settings::FleetDocument;
-use headwater_identity::{CaCertificate, Chain, ClientKey, IdentityError, PublicKey, SealKey, tls};
+use headwater_identity::{CaCertificate, Chain, ClientKey, EncryptionKey, IdentityError, PublicKey, tls};
 use headwater_policy::ClientId;
 
 use crate::bundle::Bundle;
@@ -19,17 +19,17 @@ use crate::os;
 use crate::state::State;
 
 const KEY: &str = "key.pem";
-const SEAL_KEY: &str = "seal.pem";
+const ENCRYPTION_KEY: &str = "seal.pem";
 const CERTIFICATE: &str = "certificate.pem";
 /// Keys that the server has not taken yet.
 const NEXT_KEY: &str = "key.next.pem";
-const NEXT_SEAL_KEY: &str = "seal.next.pem";
+const NEXT_ENCRYPTION_KEY: &str = "seal.next.pem";
 
 /// The keys that this client made.
 #[derive(Debug, Clone)]
 pub(crate) struct Keys {
     pub key: Arc<ClientKey>,
-    pub seal: Arc<SealKey>,
+    pub seal: Arc<EncryptionKey>,
 }
 
 /// A client that was enrolled.
@@ -46,24 +46,24 @@ pub(crate) struct Believed {
     /// Whose certificates servers and update agents show.
     pub cas: Vec<CaCertificate>,
     /// By which keys the server signs its answers.
-    pub answer_keys: Vec<PublicKey>,
+    pub response_signing_keys: Vec<PublicKey>,
 }
 
 impl Keys {
     /// The keys in the folder; what is missing is made and kept before anything is done with it.
     pub(crate) fn load_or_make(folder: &DataFolder) -> Result<Self, Error> {
         Self::put_in_place(folder)?;
-        Self::load_or_make_at(&folder.identity(KEY), &folder.identity(SEAL_KEY))
+        Self::load_or_make_at(&folder.identity(KEY), &folder.identity(ENCRYPTION_KEY))
     }
 
     /// Keys that are to take the place of those in the folder, once the server has taken them.
     pub(crate) fn load_or_make_beside(folder: &DataFolder) -> Result<Self, Error> {
-        Self::load_or_make_at(&folder.identity(NEXT_KEY), &folder.identity(NEXT_SEAL_KEY))
+        Self::load_or_make_at(&folder.identity(NEXT_KEY), &folder.identity(NEXT_ENCRYPTION_KEY))
     }
 
     /// Removes keys that were made beside the others, if there are any.
     pub(crate) fn forget_beside(folder: &DataFolder) -> Result<(), Error> {
-        for name in [NEXT_KEY, NEXT_SEAL_KEY] {
+        for name in [NEXT_KEY, NEXT_ENCRYPTION_KEY] {
             let path = folder.identity(name);
             os::remove_file(&path).map_err(Error::file("removing", &path))?;
         }
@@ -73,7 +73,7 @@ impl Keys {
     /// Puts keys that were made beside the others in their place, if there are any. The certificate goes first: without
     /// it this is a client that has not enrolled yet, and killed in between it asks again with the new keys.
     pub(crate) fn put_in_place(folder: &DataFolder) -> Result<(), Error> {
-        for (next, name) in [(NEXT_KEY, KEY), (NEXT_SEAL_KEY, SEAL_KEY)] {
+        for (next, name) in [(NEXT_KEY, KEY), (NEXT_ENCRYPTION_KEY, ENCRYPTION_KEY)] {
             let next = folder.identity(next);
             if next.exists() {
                 Member::forget(folder)?;
@@ -88,9 +88,9 @@ impl Keys {
             Some(key) => key,
             None => make(key, ClientKey::generate, |key| key.to_pem())?,
         };
-        let seal = match load(seal, SealKey::from_pem)? {
+        let seal = match load(seal, EncryptionKey::from_pem)? {
             Some(key) => key,
-            None => make(seal, SealKey::generate, |key| key.to_pem())?,
+            None => make(seal, EncryptionKey::generate, |key| key.to_pem())?,
         };
         Ok(Self { key: Arc::new(key), seal: Arc::new(seal) })
     }
@@ -102,7 +102,7 @@ impl Member {
         let path = folder.identity(CERTIFICATE);
         let Some(chain) = load(&path, Chain::from_pem)? else { return Ok(None) };
         let key = load(&folder.identity(KEY), ClientKey::from_pem)?;
-        let seal = load(&folder.identity(SEAL_KEY), SealKey::from_pem)?;
+        let seal = load(&folder.identity(ENCRYPTION_KEY), EncryptionKey::from_pem)?;
         let (Some(key), Some(seal)) = (key, seal) else { return Ok(None) };
         let named = chain.peer().is_ok_and(|peer| peer.client == *id);
         if !named || chain.key() != key.public() {
@@ -151,20 +151,25 @@ impl Believed {
     pub(crate) fn of_policy(state: &State) -> Result<Option<Self>, Error> {
         let signed = state.policy.as_ref().and_then(|policy| policy.fleet.as_ref());
         let signed = signed.filter(|fleet| !fleet.ca.is_empty());
-        signed.map(|FleetDocument { ca, answer_keys, .. }| Self::read(ca, answer_keys)).transpose()
+        signed
+            .map(|FleetDocument { ca, response_signing_keys, .. }| Self::read(ca, response_signing_keys))
+            .transpose()
     }
 
     /// What the bundle says.
     pub(crate) fn of_bundle(bundle: &Bundle) -> Result<Self, Error> {
-        Self::read(&bundle.fleet.ca, &bundle.fleet.answer_keys)
+        Self::read(&bundle.fleet.ca, &bundle.fleet.response_signing_keys)
     }
 
-    fn read(ca: &[String], answer_keys: &[String]) -> Result<Self, Error> {
+    fn read(ca: &[String], response_signing_keys: &[String]) -> Result<Self, Error> {
         let cas =
             ca.iter().map(|pem| CaCertificate::from_pem(pem)).collect::<Result<_, _>>().map_err(internal)?;
-        let answer_keys =
-            answer_keys.iter().map(|text| text.parse()).collect::<Result<_, _>>().map_err(internal)?;
-        Ok(Self { cas, answer_keys })
+        let response_signing_keys = response_signing_keys
+            .iter()
+            .map(|text| text.parse())
+            .collect::<Result<_, _>>()
+            .map_err(internal)?;
+        Ok(Self { cas, response_signing_keys })
     }
 
     /// The TLS by which this client speaks to the server while it has no certificate, or one that has run out.

@@ -190,7 +190,7 @@ impl Server {
         let statement = serde_json::to_vec(&statement).map_err(|error| lost(&error))?;
         let answer = way.post(&self.http, what, statement, wait).await?;
         let answer: Answer = serde_json::from_slice(&answer).map_err(|error| lost(&error))?;
-        let verified = answer.verify(&believed.answer_keys, &member.id, kind, number);
+        let verified = answer.verify(&believed.response_signing_keys, &member.id, kind, number);
         verified.map(|answer| answer.body().to_owned()).map_err(|error| lost(&error))
     }
 }

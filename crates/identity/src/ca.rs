@@ -1,8 +1,8 @@
 //! The fleet CA: issues what the fleet's machines show one another, and is rotated with an overlap.
 //!
-//! A new CA is vouched for by the one before, with a *bridge*: a certificate of the new CA's key, signed by the old CA.
-//! Every chain carries the bridges that were there when it was issued, so that whoever trusts only an old CA still gets
-//! from the leaf to it. Who trusts which CAs travels in the signed policy; a bridge only bridges the time until that
+//! A new CA is vouched for by the one before, with a *cross_signed*: a certificate of the new CA's key, signed by the old CA.
+//! Every chain carries the cross_signed that were there when it was issued, so that whoever trusts only an old CA still gets
+//! from the leaf to it. Who trusts which CAs travels in the signed policy; a cross_signed only cross_signed the time until that
 //! arrives.
 
 use std::fmt;
@@ -81,7 +81,7 @@ impl FleetCa {
         &self.certificate
     }
 
-    /// Issues a client's certificate: good for 90 days, to show itself and nothing else. `bridges` lead from this CA to
+    /// Issues a client's certificate: good for 90 days, to show itself and nothing else. `cross_signed` lead from this CA to
     /// older ones, newest first.
     ///
     /// # Errors
@@ -91,10 +91,10 @@ impl FleetCa {
         &self,
         key: &PublicKey,
         client: &ClientId,
-        bridges: &[CaCertificate],
+        cross_signed: &[CaCertificate],
         now: Timestamp,
     ) -> Result<Chain, IdentityError> {
-        self.issue_update_agent(key, client, &[], bridges, now)
+        self.issue_update_agent(key, client, &[], cross_signed, now)
     }
 
     /// Issues an update agent's certificate: a client's that is also good for a TLS server of `names`.
@@ -107,7 +107,7 @@ impl FleetCa {
         key: &PublicKey,
         client: &ClientId,
         names: &[ServedName],
-        bridges: &[CaCertificate],
+        cross_signed: &[CaCertificate],
         now: Timestamp,
     ) -> Result<Chain, IdentityError> {
         let uri = format!("{CLIENT_URI}{client}").try_into().expect("a client's id is ASCII");
@@ -115,7 +115,7 @@ impl FleetCa {
         if !names.is_empty() {
             usages.push(ExtendedKeyUsagePurpose::ServerAuth);
         }
-        self.issue(key, client.as_str(), Some(SanType::URI(uri)), names, usages, bridges, now)
+        self.issue(key, client.as_str(), Some(SanType::URI(uri)), names, usages, cross_signed, now)
     }
 
     /// Issues the certificate of the server's own TLS listener.
@@ -127,11 +127,11 @@ impl FleetCa {
         &self,
         key: &PublicKey,
         names: &[ServedName],
-        bridges: &[CaCertificate],
+        cross_signed: &[CaCertificate],
         now: Timestamp,
     ) -> Result<Chain, IdentityError> {
         let usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        self.issue(key, "Headwater server", None, names, usages, bridges, now)
+        self.issue(key, "Headwater server", None, names, usages, cross_signed, now)
     }
 
     /// Vouches for a newer CA: signs a certificate of its key with this CA's.
@@ -139,14 +139,18 @@ impl FleetCa {
     /// # Errors
     ///
     /// [`IdentityError::Subject`]: the newer CA, handed in, has a name that cannot be written again.
-    pub fn bridge_to(&self, newer: &CaCertificate, now: Timestamp) -> Result<CaCertificate, IdentityError> {
+    pub fn cross_sign(&self, newer: &CaCertificate, now: Timestamp) -> Result<CaCertificate, IdentityError> {
         let name = newer.common_name().ok_or(IdentityError::Subject)?;
         let params = ca_params(&name, now, newer.not_after().min(self.certificate.not_after()))?;
         let issued = params
             .signed_by(&public(&newer.key())?, &self.issuer()?)
             .map_err(|_| IdentityError::NoRandomness)?;
-        let bridge = CaCertificate::from_der(issued.into())?;
-        if bridge.raw_subject() == newer.raw_subject() { Ok(bridge) } else { Err(IdentityError::Subject) }
+        let cross_signed = CaCertificate::from_der(issued.into())?;
+        if cross_signed.raw_subject() == newer.raw_subject() {
+            Ok(cross_signed)
+        } else {
+            Err(IdentityError::Subject)
+        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "all that differs between three kinds of certificates")]
@@ -157,7 +161,7 @@ impl FleetCa {
         client: Option<SanType>,
         names: &[ServedName],
         usages: Vec<ExtendedKeyUsagePurpose>,
-        bridges: &[CaCertificate],
+        cross_signed: &[CaCertificate],
         now: Timestamp,
     ) -> Result<Chain, IdentityError> {
         if names.len() > CERTIFICATE_NAMES_MAX {
@@ -172,8 +176,11 @@ impl FleetCa {
             client.into_iter().chain(names.iter().map(|name| name.0.clone())).collect();
         let leaf =
             params.signed_by(&public(key)?, &self.issuer()?).map_err(|_| IdentityError::NoRandomness)?;
-        let bridges = bridges.iter().map(|bridge| bridge.der().clone()).take(CHAIN_CERTIFICATES_MAX - 1);
-        Chain::new(std::iter::once(leaf.into()).chain(bridges).collect())
+        let cross_signed = cross_signed
+            .iter()
+            .map(|cross_signed| cross_signed.der().clone())
+            .take(CHAIN_CERTIFICATES_MAX - 1);
+        Chain::new(std::iter::once(leaf.into()).chain(cross_signed).collect())
     }
 
     fn issuer(&self) -> Result<Issuer<'_, &rcgen::KeyPair>, IdentityError> {

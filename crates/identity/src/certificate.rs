@@ -23,7 +23,7 @@ const CA_WANTED: &str = "the certificate of a CA in PEM, its key on the curve P-
 /// What the URI that names a client in its certificate begins with.
 pub(crate) const CLIENT_URI: &str = "headwater:client:";
 
-/// The certificate of a fleet CA, its own or a bridge: nothing secret.
+/// The certificate of a fleet CA, its own or a cross_signed: nothing secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CaCertificate {
     der: CertificateDer<'static>,
@@ -31,7 +31,7 @@ pub struct CaCertificate {
     not_after: Timestamp,
 }
 
-/// A leaf certificate, and the bridges from its issuer to older CAs: what is shown in a handshake. Nothing secret.
+/// A leaf certificate, and the cross_signed from its issuer to older CAs: what is shown in a handshake. Nothing secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Chain {
     certificates: Vec<CertificateDer<'static>>,
@@ -85,7 +85,7 @@ impl CaCertificate {
         write_pem(&self.der)
     }
 
-    /// The fingerprint of the CA's key: one name for its own certificate and for every bridge to it.
+    /// The fingerprint of the CA's key: one name for its own certificate and for every cross_signed to it.
     pub fn fingerprint(&self) -> KeyFingerprint {
         self.key.fingerprint()
     }
@@ -184,7 +184,7 @@ impl Chain {
         &self.certificates[0]
     }
 
-    /// Does it lead from the leaf to one of these CAs, straight or over its bridges? Asked of the moment when the leaf was
+    /// Does it lead from the leaf to one of these CAs, straight or over its cross_signed? Asked of the moment when the leaf was
     /// issued.
     pub fn leads_to(&self, cas: &[CaCertificate]) -> bool {
         leads_to(&self.certificates[0], &self.certificates[1..], cas)
@@ -244,18 +244,18 @@ impl Peer {
     }
 }
 
-/// Did one of these CAs issue a client's certificate (DER), itself and over no bridge? Asked of the moment when it was
+/// Did one of these CAs issue a client's certificate (DER), itself and over no cross_signed? Asked of the moment when it was
 /// issued: it may have run out since.
 pub fn is_issued_by(leaf: &[u8], cas: &[CaCertificate]) -> bool {
     leads_to(leaf, &[], cas)
 }
 
-fn leads_to(leaf: &[u8], bridges: &[CertificateDer<'_>], cas: &[CaCertificate]) -> bool {
+fn leads_to(leaf: &[u8], cross_signed: &[CertificateDer<'_>], cas: &[CaCertificate]) -> bool {
     let Some(begins) = parse(leaf).map(|leaf| leaf.validity().not_before.timestamp()) else { return false };
     let issued = u64::try_from(begins).unwrap_or(0) + CERTIFICATE_HEAD_START.as_secs();
     let issued = UnixTime::since_unix_epoch(Duration::from_secs(issued));
     tls::client_verifier(cas).is_ok_and(|verifier| {
-        verifier.verify_client_cert(&CertificateDer::from(leaf), bridges, issued).is_ok()
+        verifier.verify_client_cert(&CertificateDer::from(leaf), cross_signed, issued).is_ok()
     })
 }
 

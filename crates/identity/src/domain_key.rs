@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::error::IdentityError;
 use crate::limits::SEALED_LENGTH_MAX;
-use crate::seal::{Purpose, SealKey, SealPublicKey, Sealed};
+use crate::seal::{EncryptionKey, EncryptionPublicKey, Purpose, Sealed};
 use crate::secret::SecretText;
 
 const KEY_WANTED: &str = "the key of a domain's settings (32 bytes in base64)";
@@ -67,7 +67,7 @@ impl DomainKey {
     /// [`IdentityError::NoRandomness`].
     pub fn seal_to(
         &self,
-        reader: &SealPublicKey,
+        reader: &EncryptionPublicKey,
         client: &ClientId,
         domain: &DomainPath,
     ) -> Result<Sealed, IdentityError> {
@@ -80,7 +80,7 @@ impl DomainKey {
     ///
     /// [`IdentityError::Sealed`].
     pub fn open(
-        key: &SealKey,
+        key: &EncryptionKey,
         sealed: &Sealed,
         client: &ClientId,
         domain: &DomainPath,

@@ -37,7 +37,7 @@ pub enum IdentityError {
     /// A certificate that is not a fleet client's.
     #[error("the certificate names no client of a Headwater fleet")]
     NoClient,
-    /// A CA handed in whose name cannot be written again as it is, so that no bridge to it can be made.
+    /// A CA handed in whose name cannot be written again as it is, so that no cross_signed to it can be made.
     #[error(
         "the CA's subject is not a plain common name; hand in a CA whose only name is a common name in UTF-8"
     )]

@@ -37,7 +37,7 @@ pub type ClientKey = SecretKey;
 /// The key of the server's TLS certificate.
 pub type ServerKey = SecretKey;
 /// The key by which the server signs its answers, so that whoever carries them cannot lie.
-pub type AnswerKey = SecretKey;
+pub type ResponseSigningKey = SecretKey;
 
 /// An ECDSA P-256 public key. As text: its `SubjectPublicKeyInfo` in base64.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

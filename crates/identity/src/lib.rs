@@ -3,7 +3,7 @@
 //! - [`FleetCa`] issues certificates ([`Chain`], [`CaCertificate`]); [`Peer`] is whom one names.
 //! - [`ClientKey`] is made on the endpoint; a [`SigningRequest`] proves that its sender has it.
 //! - [`Statement`] and [`Answer`] are signed envelopes, so that whoever carries them can neither forge nor change them.
-//! - [`SealKey`] opens what was sealed to it; [`DomainKey`] is the key of a domain's confidential settings.
+//! - [`EncryptionKey`] opens what was sealed to it; [`DomainKey`] is the key of a domain's confidential settings.
 //! - [`EnrolToken`] lets a client enrol.
 //! - [`tls`] makes the TLS library's configurations of these.
 //!
@@ -25,8 +25,10 @@ pub use ca::{FleetCa, ServedName};
 pub use certificate::{CaCertificate, Chain, Peer, is_issued_by};
 pub use domain_key::{DomainKey, DomainKeyId, SealedSettings};
 pub use error::{IdentityError, StatementVerifyError};
-pub use keys::{AnswerKey, ClientKey, KeyFingerprint, PublicKey, SecretKey, ServerKey, SigningRequest};
-pub use seal::{Purpose, SealKey, SealPublicKey, Sealed};
+pub use keys::{
+    ClientKey, KeyFingerprint, PublicKey, ResponseSigningKey, SecretKey, ServerKey, SigningRequest,
+};
+pub use seal::{EncryptionKey, EncryptionPublicKey, Purpose, Sealed};
 pub use secret::{SecretBytes, SecretText};
 pub use statement::{Answer, FORMAT, Kind, Statement, VerifiedAnswer, VerifiedStatement};
 pub use token::{EnrolToken, TokenDigest};

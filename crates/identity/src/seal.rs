@@ -28,14 +28,14 @@ const BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
 const END: &str = "-----END PRIVATE KEY-----";
 
 /// The key by which its owner opens what was sealed to it. It cannot be printed; [`Self::to_pem`] is the only hint.
-pub struct SealKey {
+pub struct EncryptionKey {
     secret: Zeroizing<[u8; 32]>,
-    public: SealPublicKey,
+    public: EncryptionPublicKey,
 }
 
 /// The key by which anybody seals for its owner. As text: base64.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct SealPublicKey([u8; 32]);
+pub struct EncryptionPublicKey([u8; 32]);
 
 /// What was sealed, as it travels.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,7 +60,7 @@ pub enum Purpose<'a> {
     },
 }
 
-impl SealKey {
+impl EncryptionKey {
     /// Makes a new key.
     ///
     /// # Errors
@@ -99,7 +99,7 @@ impl SealKey {
     }
 
     /// The public half.
-    pub fn public(&self) -> SealPublicKey {
+    pub fn public(&self) -> EncryptionPublicKey {
         self.public
     }
 
@@ -124,18 +124,18 @@ impl SealKey {
     fn new(secret: Zeroizing<[u8; 32]>) -> Option<Self> {
         let private = PrivateKey::from_private_key(&X25519, secret.as_slice()).ok()?;
         let public = private.compute_public_key().ok()?;
-        let public = SealPublicKey(public.as_ref().try_into().ok()?);
+        let public = EncryptionPublicKey(public.as_ref().try_into().ok()?);
         Some(Self { secret, public })
     }
 }
 
-impl fmt::Debug for SealKey {
+impl fmt::Debug for EncryptionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SealKey(of {})", self.public)
+        write!(f, "EncryptionKey(of {})", self.public)
     }
 }
 
-impl SealPublicKey {
+impl EncryptionPublicKey {
     /// Seals so that only this key's owner opens it, and only for this purpose.
     ///
     /// # Errors
@@ -153,19 +153,19 @@ impl SealPublicKey {
     }
 }
 
-impl fmt::Display for SealPublicKey {
+impl fmt::Display for EncryptionPublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&STANDARD.encode(self.0))
     }
 }
 
-impl fmt::Debug for SealPublicKey {
+impl fmt::Debug for EncryptionPublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SealPublicKey({self})")
+        write!(f, "EncryptionPublicKey({self})")
     }
 }
 
-impl FromStr for SealPublicKey {
+impl FromStr for EncryptionPublicKey {
     type Err = IdentityError;
 
     fn from_str(text: &str) -> Result<Self, IdentityError> {

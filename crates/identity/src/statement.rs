@@ -13,8 +13,8 @@ use headwater_policy::ClientId;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{IdentityError, StatementVerifyError};
-use crate::keys::{AnswerKey, ClientKey, PublicKey};
-use crate::limits::{ANSWER_KEYS_FORMER_MAX, BODY_LENGTH_MAX};
+use crate::keys::{ClientKey, PublicKey, ResponseSigningKey};
+use crate::limits::{BODY_LENGTH_MAX, RESPONSE_SIGNING_KEYS_FORMER_MAX};
 
 /// The current format of [`Statement`] and [`Answer`].
 pub const FORMAT: u32 = 1;
@@ -150,7 +150,7 @@ impl Answer {
     ///
     /// [`IdentityError::Oversized`], [`IdentityError::NoRandomness`].
     pub fn sign(
-        key: &AnswerKey,
+        key: &ResponseSigningKey,
         client: &ClientId,
         kind: Kind,
         sequence: u64,
@@ -160,22 +160,25 @@ impl Answer {
     }
 
     /// Signs the same by keys that were replaced, too: for clients that have not learnt of the newer one yet. More than
-    /// [`ANSWER_KEYS_FORMER_MAX`] are left out.
+    /// [`RESPONSE_SIGNING_KEYS_FORMER_MAX`] are left out.
     ///
     /// # Errors
     ///
     /// [`IdentityError::NoRandomness`].
-    pub fn also_by<'a>(mut self, keys: impl Iterator<Item = &'a AnswerKey>) -> Result<Self, IdentityError> {
+    pub fn also_by<'a>(
+        mut self,
+        keys: impl Iterator<Item = &'a ResponseSigningKey>,
+    ) -> Result<Self, IdentityError> {
         let Envelope { client, kind, sequence, body, .. } = &self.0;
         let bytes = signed_bytes(Maker::Server, client, *kind, *sequence, body);
-        for key in keys.take(ANSWER_KEYS_FORMER_MAX) {
+        for key in keys.take(RESPONSE_SIGNING_KEYS_FORMER_MAX) {
             let signature = STANDARD.encode(key.sign(&bytes)?);
             self.0.also.push(signature);
         }
         Ok(self)
     }
 
-    /// Verifies that the server, by one of its answer keys, answered this client's statement of that kind and number.
+    /// Verifies that the server, by one of its response-signing keys, answered this client's statement of that kind and number.
     ///
     /// # Errors
     ///
@@ -256,7 +259,7 @@ impl Envelope {
         }
         let bytes = signed_bytes(maker, &self.client, kind, self.sequence, &self.body);
         let signatures =
-            std::iter::once(&self.signature).chain(self.also.iter().take(ANSWER_KEYS_FORMER_MAX));
+            std::iter::once(&self.signature).chain(self.also.iter().take(RESPONSE_SIGNING_KEYS_FORMER_MAX));
         let is_by_one = |text: &String| {
             let signature = STANDARD.decode(text);
             signature.is_ok_and(|signature| keys.iter().any(|key| key.verifies(&bytes, &signature)))

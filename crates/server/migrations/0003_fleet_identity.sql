@@ -15,7 +15,7 @@ CREATE TABLE identities (
     client          TEXT PRIMARY KEY REFERENCES clients (id),
     key             TEXT NOT NULL UNIQUE, -- its fingerprint: SHA-256, hexadecimal
     public_key      TEXT NOT NULL,        -- base64
-    seal_key        TEXT NOT NULL,        -- base64
+    encryption_key        TEXT NOT NULL,        -- base64
     enrolled        INTEGER NOT NULL,
     certificate_end INTEGER NOT NULL,
     check_in_taken  INTEGER NOT NULL,
@@ -41,7 +41,7 @@ CREATE TABLE revoked (
 ) STRICT, WITHOUT ROWID;
 
 -- Who asks and is not known.
-CREATE TABLE strangers (
+CREATE TABLE unknown_clients (
     client     TEXT NOT NULL,
     key        TEXT NOT NULL, -- '': it showed none
     reason     TEXT NOT NULL,
@@ -51,13 +51,13 @@ CREATE TABLE strangers (
     last_seen  INTEGER NOT NULL,
     PRIMARY KEY (client, key)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX strangers_last_seen ON strangers (last_seen);
+CREATE INDEX unknown_clients_last_seen ON unknown_clients (last_seen);
 
 -- Certificates of the fleet CA, one each rotation. Their keys stand in the folder of keys.
 CREATE TABLE fleet_cas (
     number      INTEGER PRIMARY KEY,
     certificate TEXT NOT NULL, -- PEM
-    bridge      TEXT,          -- the same key, signed by the CA before it (PEM); NULL: it is the first
+    cross_signed      TEXT,          -- the same key, signed by the CA before it (PEM); NULL: it is the first
     made        INTEGER NOT NULL
 ) STRICT;
 

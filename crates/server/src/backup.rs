@@ -93,7 +93,7 @@ pub(crate) fn pack_keys(folder: &Path) -> Result<Vec<u8>> {
 }
 
 /// Encrypts keys.
-pub(crate) fn seal_keys(keys: &[u8], passphrase: &Passphrase) -> Result<Vec<u8>> {
+pub(crate) fn encryption_keys(keys: &[u8], passphrase: &Passphrase) -> Result<Vec<u8>> {
     sealed::seal(keys, passphrase).map_err(|error| refused(format!("the keys cannot be encrypted: {error}")))
 }
 
@@ -300,7 +300,8 @@ mod tests {
         fs::create_dir_all(&keys).unwrap();
         fs::create_dir_all(&caught).unwrap();
         fs::write(keys.join("root.pem"), vec![7; usize::try_from(key_bytes).unwrap()]).unwrap();
-        fs::write(caught.join(KEYS), seal_keys(&pack_keys(&keys).unwrap(), &passphrase()).unwrap()).unwrap();
+        fs::write(caught.join(KEYS), encryption_keys(&pack_keys(&keys).unwrap(), &passphrase()).unwrap())
+            .unwrap();
         for number in 1..files {
             fs::write(caught.join(format!("file{number}")), "content").unwrap();
         }

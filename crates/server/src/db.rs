@@ -14,8 +14,8 @@ pub mod identities;
 pub mod policies;
 pub mod releases;
 pub mod repositories;
-pub mod strangers;
 pub mod tokens;
+pub mod unknown_clients;
 pub mod vendor;
 
 use std::ops::{Deref, DerefMut};
@@ -192,7 +192,7 @@ fn migrations() -> Migrator {
         (6, "deltas", include_str!("../migrations/0006_deltas.sql")),
         (7, "domain drafts", include_str!("../migrations/0007_domain_drafts.sql")),
         (8, "vouched sessions", include_str!("../migrations/0008_vouched_sessions.sql")),
-        (9, "readmission", include_str!("../migrations/0009_readmission.sql")),
+        (9, "re_enrolment", include_str!("../migrations/0009_re_enrolment.sql")),
         (10, "shut out", include_str!("../migrations/0010_shut_out.sql")),
     ];
     Migrator::with_migrations(

@@ -320,28 +320,28 @@ pub enum Refusal {
     /// Nobody of that id is enrolled.
     #[error(
         "client {0} is not enrolled here; if it enrolled after the backup that this server was restored from, `headwater \
-         clients readmit {0}` takes it in again; else enrol it with a bundle made by `headwater clients enrol-bundle`"
+         clients re-enrol {0}` takes it in again; else enrol it with a bundle made by `headwater clients enrol-bundle`"
     )]
     NotEnrolled(String),
     /// Nobody of that id is enrolled, and it has proven that the fleet once knew it.
     #[error(
         "client {0} has a certificate of this fleet and is not enrolled here; an administrator takes it in again with \
-         `headwater clients readmit {0}`"
+         `headwater clients re-enrol {0}`"
     )]
-    NotReadmitted(String),
-    /// A client to be readmitted has proven nothing.
+    NotReEnrolled(String),
+    /// A client to be re-enrolled has proven nothing.
     #[error(
-        "client {0} has proven no certificate of this fleet; look whether `headwater clients strangers` lists it once it \
+        "client {0} has proven no certificate of this fleet; look whether `headwater clients unknown` lists it once it \
          has asked again, else enrol it with a bundle made by `headwater clients enrol-bundle`"
     )]
     NotProven(String),
-    /// More than one key of a client to be readmitted is proven.
+    /// More than one key of a client to be re-enrolled is proven.
     #[error(
         "two keys are proven for client {0}, and only one of them can be its last; enrol it with a bundle made by \
          `headwater clients enrol-bundle --client {0}`"
     )]
     ProvenTwice(String),
-    /// A client to be readmitted was shut out.
+    /// A client to be re-enrolled was shut out.
     #[error(
         "client {0} was revoked or removed; to come back it enrols with a new key and a bundle made by `headwater clients \
          enrol-bundle --client {0}`"

@@ -206,23 +206,23 @@ pub const SEQUENCE_MAX: u64 = 1 << 53;
 /// Gaps in a client's reports that are told apart.
 pub const REPORT_GAPS_MAX: usize = 64;
 
-/// Strangers that are remembered.
+/// UnknownClients that are remembered.
 pub const STRANGERS_MAX: u32 = 1000;
 
-/// Strangers that are remembered beside them because they have proven a certificate of this fleet: the clients that
+/// UnknownClients that are remembered beside them because they have proven a certificate of this fleet: the clients that
 /// enrolled since the last backup, a hundred sites at once. Those that find no room come again.
 pub const STRANGERS_PROVEN_MAX: u32 = 10_000;
 
-/// Clients that are readmitted by one request: every one is a change of its own, recorded by itself.
+/// Clients that are re-enrolled by one request: every one is a change of its own, recorded by itself.
 pub const READMIT_AT_ONCE_MAX: usize = 10_000;
 
-/// Seconds between two notes of the same stranger: one that asks without end costs a write now and then.
+/// Seconds between two notes of the same unknown client: one that asks without end costs a write now and then.
 pub const STRANGER_PAUSE_SECONDS: i64 = 10;
 
-/// Strangers that are noted for the first time within [`STRANGER_PAUSE_SECONDS`]: an id costs nothing to make up.
+/// UnknownClients that are noted for the first time within [`STRANGER_PAUSE_SECONDS`]: an id costs nothing to make up.
 pub const STRANGERS_NEW_MAX: u32 = 60;
 
-/// Days that a stranger is remembered that asks no more.
+/// Days that a unknown client is remembered that asks no more.
 pub const STRANGER_DAYS: i64 = 90;
 
 /// Revoked keys in the signed policy, which every client fetches (a mebibyte); the server itself refuses all of them.
@@ -236,7 +236,7 @@ pub const FLEET_NAMES_MAX: usize = 32;
 /// Likewise of the console's certificate, beside where it listens.
 pub const CONSOLE_NAMES_MAX: usize = 32;
 
-/// CAs in use at once: the newest and those that clients of all ages still trust. The bridges between them must fit
+/// CAs in use at once: the newest and those that clients of all ages still trust. The cross_signed between them must fit
 /// into a chain of certificates.
 pub const FLEET_CAS_MAX: usize = 4;
 
@@ -305,7 +305,7 @@ pub const PASSWORDS_AT_ONCE: usize = 2;
 /// Failed attempts to sign in that cost no wait: what a person mistypes.
 pub const ATTEMPTS_UNPUNISHED: u32 = 5;
 
-/// Seconds that an account waits at most after a failed attempt: a stranger must not keep its owner out for long.
+/// Seconds that an account waits at most after a failed attempt: a unknown client must not keep its owner out for long.
 pub const ATTEMPT_WAIT_ACCOUNT_MAX: i64 = 60;
 
 /// Seconds that an address waits at most.
@@ -314,7 +314,7 @@ pub const ATTEMPT_WAIT_ADDRESS_MAX: i64 = 15 * 60;
 /// Accounts and addresses whose failed attempts are remembered.
 pub const ATTEMPTS_KEYS_MAX: usize = 10_000;
 
-/// Failed attempts recorded in the audit log within an hour; the first that is not is recorded as such. A stranger
+/// Failed attempts recorded in the audit log within an hour; the first that is not is recorded as such. A unknown client
 /// with many addresses must not fill the disk.
 pub const ATTEMPTS_RECORDED_MAX: u32 = 1000;
 

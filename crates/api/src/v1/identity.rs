@@ -1,4 +1,4 @@
-//! Who belongs to the fleet: enrolment tokens, clients' keys, revocation, strangers (I3).
+//! Who belongs to the fleet: enrolment tokens, clients' keys, revocation, unknown clients (I3).
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -91,11 +91,11 @@ pub struct RevokedView {
 /// Take clients in again that the server knows nothing of: they enrolled after the backup that it was restored from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ReadmitRequest {
+pub struct ReEnrolRequest {
     /// Their ids.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clients: Vec<String>,
-    /// All strangers that have proven a certificate of this fleet; with no ids beside it.
+    /// All unknown clients that have proven a certificate of this fleet; with no ids beside it.
     #[serde(default)]
     pub all_proven: bool,
     /// The domain that they join.
@@ -104,21 +104,21 @@ pub struct ReadmitRequest {
 
 /// What became of each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct ReadmitAnswer {
+pub struct ReEnrolAnswer {
     /// The domain that they joined.
     pub domain: String,
     /// Those who are known from now on.
-    pub readmitted: Vec<String>,
+    pub re_enrolled: Vec<String>,
     /// Those who were enrolled already, with no other key proven under their id: nothing was to be done.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub enrolled_already: Vec<String>,
     /// Those who are not.
-    pub refused: Vec<ReadmitRefused>,
+    pub refused: Vec<ReEnrolRefused>,
 }
 
 /// Somebody who is not taken in again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct ReadmitRefused {
+pub struct ReEnrolRefused {
     /// Its id.
     pub client: String,
     /// Why, and what would help.
@@ -127,14 +127,14 @@ pub struct ReadmitRefused {
 
 /// Those who ask and are not known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct StrangersAnswer {
+pub struct UnknownClientsAnswer {
     /// Who asked last first.
-    pub items: Vec<StrangerView>,
+    pub items: Vec<UnknownClientView>,
 }
 
 /// Somebody who asks and is not known, or no more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct StrangerView {
+pub struct UnknownClientView {
     /// The id that it says it has.
     pub client: String,
     /// SHA-256 of the key that it showed, hexadecimal; empty: it showed none.
@@ -142,7 +142,7 @@ pub struct StrangerView {
     /// `unknown`, `revoked`, `other_key`, `bad_token`, `bad_statement` or `bad_proof`.
     pub reason: String,
     /// It has proven that it has this key, and that a CA of this fleet has certified it under this id: a client of a
-    /// time that the server knows nothing of, or one that was removed then. It can be readmitted.
+    /// time that the server knows nothing of, or one that was removed then. It can be re-enrolled.
     #[serde(default)]
     pub proven: bool,
     /// Where it connected from: its own address, or that of the update agent that carried what it said.

@@ -1,4 +1,4 @@
-//! `headwater clients enrol-bundle | tokens | revoke-token | revoke | strangers | readmit`: who may join the fleet, and who may
+//! `headwater clients enrol-bundle | tokens | revoke-token | revoke | unknown clients | re-enrol`: who may join the fleet, and who may
 //! no longer be in it (I3).
 
 use std::path::PathBuf;
@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::Args;
 use headwater_api::bundle::EnrolBundle;
 use headwater_api::v1::{
-    ClientView, EnrolBundleRequest, IdentityView, ReadmitAnswer, ReadmitRequest, RevokedView,
-    StrangersAnswer, TokensAnswer,
+    ClientView, EnrolBundleRequest, IdentityView, ReEnrolAnswer, ReEnrolRequest, RevokedView, TokensAnswer,
+    UnknownClientsAnswer,
 };
 use reqwest::Method;
 use serde_json::json;
@@ -52,7 +52,7 @@ pub async fn enrol_bundle(
     let bundle: EnrolBundle = console.call(Method::POST, "/api/v1/enrol-tokens", &request).await?;
     file.add(&serde_json::to_vec_pretty(&bundle).expect("a wire message always serialises"))?;
     file.keep()?;
-    let stranger = match &request.client {
+    let unknown_client = match &request.client {
         Some(id) => is_unknown(console, id).await?,
         None => false,
     };
@@ -77,7 +77,7 @@ pub async fn enrol_bundle(
             // The bundle does not name the client, and an endpoint's own name for itself may be another.
             request.client.as_deref().map_or_else(String::new, |id| format!(" --id {}", one_line(id)))
         ));
-        if stranger {
+        if unknown_client {
             let id = request.client.as_deref().map(one_line).unwrap_or_default();
             output.note(&format!(
                 "note: no client {id} is known yet: who enrols with this file is a new one; check the spelling, and revoke the token if it is wrong"
@@ -159,19 +159,19 @@ pub async fn revoke(console: &Console, id: &str, output: Output) -> Result<(), F
 }
 
 /// Lists who asks and is not known.
-pub async fn strangers(console: &Console, output: Output) -> Result<(), Failure> {
-    let strangers: StrangersAnswer = console.get("/api/v1/strangers").await?;
-    output.result(&strangers, |strangers| {
-        let rows = strangers.items.iter().map(|stranger| {
-            let key: String = stranger.key.chars().take(16).collect();
+pub async fn unknown_clients(console: &Console, output: Output) -> Result<(), Failure> {
+    let unknown_clients: UnknownClientsAnswer = console.get("/api/v1/unknown-clients").await?;
+    output.result(&unknown_clients, |unknown_clients| {
+        let rows = unknown_clients.items.iter().map(|unknown_client| {
+            let key: String = unknown_client.key.chars().take(16).collect();
             vec![
-                stranger.client.clone(),
+                unknown_client.client.clone(),
                 if key.is_empty() { "-".to_owned() } else { key },
-                reason(&stranger.reason).to_owned(),
-                if stranger.proven { "proven" } else { "-" }.to_owned(),
-                stranger.address.clone(),
-                stranger.count.to_string(),
-                time(stranger.last_seen),
+                reason(&unknown_client.reason).to_owned(),
+                if unknown_client.proven { "proven" } else { "-" }.to_owned(),
+                unknown_client.address.clone(),
+                unknown_client.count.to_string(),
+                time(unknown_client.last_seen),
             ]
         });
         let empty = "nobody who is not known has asked";
@@ -181,10 +181,10 @@ pub async fn strangers(console: &Console, output: Output) -> Result<(), Failure>
             empty,
         )
     });
-    if !output.is_json() && strangers.items.iter().any(|stranger| stranger.proven) {
+    if !output.is_json() && unknown_clients.items.iter().any(|unknown_client| unknown_client.proven) {
         output.note(
             "proven: a CA of this fleet has certified the key under that id\nif they enrolled after the backup that this server \
-             was restored from, and were not removed or revoked since: headwater clients readmit ID… --domain DOMAIN",
+             was restored from, and were not removed or revoked since: headwater clients re-enrol ID… --domain DOMAIN",
         );
     }
     Ok(())
@@ -192,7 +192,7 @@ pub async fn strangers(console: &Console, output: Output) -> Result<(), Failure>
 
 /// Who is to be taken in again.
 #[derive(Debug, Args)]
-pub struct ReadmitArguments {
+pub struct ReEnrolArguments {
     /// The clients' ids
     #[arg(required_unless_present = "all_proven")]
     ids: Vec<String>,
@@ -205,15 +205,16 @@ pub struct ReadmitArguments {
 }
 
 /// Takes clients in again that the server knows nothing of; says how it ended.
-pub async fn readmit(console: &Console, wanted: ReadmitArguments, output: Output) -> Result<Exit, Failure> {
-    let ReadmitArguments { ids, all_proven, domain } = wanted;
-    let request = ReadmitRequest { clients: ids, all_proven, domain };
-    let answer: ReadmitAnswer = console.call(Method::POST, "/api/v1/strangers/readmit", &request).await?;
+pub async fn re_enrol(console: &Console, wanted: ReEnrolArguments, output: Output) -> Result<Exit, Failure> {
+    let ReEnrolArguments { ids, all_proven, domain } = wanted;
+    let request = ReEnrolRequest { clients: ids, all_proven, domain };
+    let answer: ReEnrolAnswer =
+        console.call(Method::POST, "/api/v1/unknown-clients/re-enrol", &request).await?;
     output.result(&answer, |answer| {
         let mut lines: Vec<String> = answer
-            .readmitted
+            .re_enrolled
             .iter()
-            .map(|id| format!("readmitted {} to {}", one_line(id), one_line(&answer.domain)))
+            .map(|id| format!("re-enrolled {} to {}", one_line(id), one_line(&answer.domain)))
             .collect();
         lines.extend(
             answer.enrolled_already.iter().map(|id| {
@@ -228,7 +229,7 @@ pub async fn readmit(console: &Console, wanted: ReadmitArguments, output: Output
         }
         lines.join("\n")
     });
-    Ok(match (answer.readmitted.is_empty(), answer.refused.is_empty()) {
+    Ok(match (answer.re_enrolled.is_empty(), answer.refused.is_empty()) {
         (_, true) => Exit::Done,
         (false, false) => Exit::Partly,
         (true, false) => Exit::Failed,

@@ -1,4 +1,4 @@
-//! `headwater keys rotate ca | answer | seal`: keys by which the fleet knows the server. No root key signs them.
+//! `headwater keys rotate ca | response-signing | enrolment-encryption`: keys by which the fleet knows the server. No root key signs them.
 
 use super::Rotated;
 use super::place::Place;
@@ -24,8 +24,10 @@ pub async fn rotate(place: &Place, what: Rotated, at_once: bool, output: Output)
         ));
     }
     let (which, told) = match what {
-        Rotated::Answer => ("answer", "clients believe it alone once they have the policy signed just now"),
-        _ => ("seal", "bundles made before stay good until they end"),
+        Rotated::ResponseSigning => {
+            ("response-signing", "clients believe it alone once they have the policy signed just now")
+        }
+        _ => ("enrolment-encryption", "bundles made before stay good until they end"),
     };
     let rotated = place.rotate_fleet_key(which).await?;
     output.result(&rotated, |rotated| format!("the {which} key is {} now; {told}", rotated.key));

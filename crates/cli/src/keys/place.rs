@@ -169,7 +169,7 @@ impl Place {
         }
     }
 
-    /// Replaces the key that answers are signed with (`answer`), or the one that enrolments are sealed to (`seal`).
+    /// Replaces the key that answers are signed with (`response-signing`), or the one that enrolments are sealed to (`enrolment-encryption`).
     pub async fn rotate_fleet_key(&self, which: &str) -> Result<KeyRotated, Failure> {
         match self {
             Self::Server(console, _) => {

@@ -116,7 +116,7 @@ fn a_server_that_does_not_answer_is_named_with_the_way_out() {
         "clients tokens",
         "clients revoke-token 1",
         "clients revoke x",
-        "clients strangers",
+        "clients unknown",
         "clients reports",
         "domains list",
         "domains add root/x",

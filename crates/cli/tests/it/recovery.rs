@@ -251,7 +251,7 @@ fn a_lost_server_is_restored_and_clients_of_all_ages_follow() {
     for id in ["new", "never"] {
         let refused = world.run_client(id);
         assert!(
-            refused["warnings"].to_string().contains(&format!("headwater clients readmit {id}")),
+            refused["warnings"].to_string().contains(&format!("headwater clients re-enrol {id}")),
             "{refused}"
         );
     }
@@ -409,7 +409,7 @@ fn revocations_of_after_the_backup_come_from_a_copy_of_the_settings() {
         let report = world.run_client(id);
         assert!(report["warnings"].to_string().contains("was revoked"), "{id}: {report}");
     }
-    let ran = world.run("clients readmit after --domain root");
+    let ran = world.run("clients re-enrol after --domain root");
     assert!(ran.exit == 1 && ran.stdout.contains("was revoked or removed"), "{ran:?}");
     world.ok("clients enrol-bundle --domain root --uses 2 --out shared.bundle");
     for id in ["before", "after"] {

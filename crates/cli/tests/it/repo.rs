@@ -47,9 +47,9 @@ fn a_timestamp_that_is_lost_or_damaged_is_signed_anew_beyond_any_that_a_mirror_h
     let path = here.join("public/components/metadata/timestamp.json");
     let refresh = ["repo", "refresh", "public", "--keys", "keys"];
     let good = fs::read(&path).unwrap();
-    let strangers = fs::read(other.path().join("public/components/metadata/timestamp.json")).unwrap();
+    let unknown_clients = fs::read(other.path().join("public/components/metadata/timestamp.json")).unwrap();
     let root = fs::read(here.join("public/components/metadata/1.root.json")).unwrap();
-    for damage in [None, Some(&b""[..]), Some(&good[..good.len() / 2]), Some(&strangers)] {
+    for damage in [None, Some(&b""[..]), Some(&good[..good.len() / 2]), Some(&unknown_clients)] {
         let before = fs::read(&path).unwrap();
         match damage {
             None => fs::remove_file(&path).unwrap(),

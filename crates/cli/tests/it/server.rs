@@ -410,7 +410,7 @@ fn who_may_enrol() {
     world.check("clients enrol-bundle --uses 0 --out c.json", 2, &["uses: 0"]);
     world.check("clients enrol-bundle --expires 2y --out c.json", 2, &["--expires"]);
     world.check("clients enrol-bundle --client pc-1 --uses 2 --out c.json", 2, &["--uses", "--client"]);
-    world.check("clients strangers", 0, &["nobody who is not known has asked"]);
+    world.check("clients unknown", 0, &["nobody who is not known has asked"]);
     world.check("clients revoke pc-1", 2, &["pc-1"]);
 }
 

@@ -172,8 +172,8 @@ async fn a_revoked_client_comes_back_after_the_roots_changed_and_a_refused_one_k
     fs::copy(client.bundle.as_ref().unwrap(), refused.bundle.as_ref().unwrap()).unwrap();
     let told = enrol_anew(&refused).await.unwrap_err().to_string();
     assert!(told.contains("403"), "{told}");
-    let strangers = World::new().await;
-    let other = Config { bundle: Some(strangers.bundle()), ..client.clone() };
+    let unknown_clients = World::new().await;
+    let other = Config { bundle: Some(unknown_clients.bundle()), ..client.clone() };
     let told = enrol_anew(&other).await.unwrap_err().to_string();
     assert!(told.contains("other roots"), "{told}");
     assert_eq!(identity(), former);

@@ -16,8 +16,8 @@ use headwater_api::settings::{FleetDocument, RevokedDocument};
 use headwater_depot::serve::PeerCertificate;
 use headwater_identity::tls::{self, Anonymous};
 use headwater_identity::{
-    Answer, AnswerKey, CaCertificate, DomainKey, EnrolToken, FleetCa, Kind, Peer, PublicKey, Purpose,
-    SealKey, SealPublicKey, Sealed, ServedName, ServerKey, SigningRequest, Statement,
+    Answer, CaCertificate, DomainKey, EncryptionKey, EncryptionPublicKey, EnrolToken, FleetCa, Kind, Peer,
+    PublicKey, Purpose, ResponseSigningKey, Sealed, ServedName, ServerKey, SigningRequest, Statement,
 };
 use headwater_policy::ClientId;
 use jiff::{SignedDuration, Timestamp};
@@ -47,7 +47,7 @@ pub struct Heard {
 #[derive(Clone)]
 pub struct Known {
     pub key: PublicKey,
-    pub seal: SealPublicKey,
+    pub seal: EncryptionPublicKey,
     pub taken: TakenSequences,
 }
 
@@ -59,9 +59,9 @@ pub struct Inner {
     /// Newest last.
     cas: Vec<FleetCa>,
     /// Newest first.
-    bridges: Vec<CaCertificate>,
-    pub seal: SealKey,
-    pub answer: AnswerKey,
+    cross_signed: Vec<CaCertificate>,
+    pub seal: EncryptionKey,
+    pub answer: ResponseSigningKey,
     pub server_key: ServerKey,
     pub token: EnrolToken,
     pub known: BTreeMap<String, Known>,
@@ -83,9 +83,9 @@ impl Fleet {
     pub fn new() -> Self {
         Self(Arc::new(Mutex::new(Inner {
             cas: vec![FleetCa::make(now() - SignedDuration::from_hours(24 * 400)).unwrap()],
-            bridges: Vec::new(),
-            seal: SealKey::generate().unwrap(),
-            answer: AnswerKey::generate().unwrap(),
+            cross_signed: Vec::new(),
+            seal: EncryptionKey::generate().unwrap(),
+            answer: ResponseSigningKey::generate().unwrap(),
             server_key: ServerKey::generate().unwrap(),
             token: EnrolToken::generate().unwrap(),
             known: BTreeMap::new(),
@@ -107,15 +107,15 @@ impl Fleet {
         let inner = self.lock();
         let names = [ServedName::parse("127.0.0.1").unwrap()];
         let ca = inner.cas.last().unwrap();
-        let chain = ca.issue_server(&inner.server_key.public(), &names, &inner.bridges, now()).unwrap();
+        let chain = ca.issue_server(&inner.server_key.public(), &names, &inner.cross_signed, now()).unwrap();
         tls::server_config(&chain, &inner.server_key, &inner.ca_certificates(), Anonymous::Allowed).unwrap()
     }
 
     pub fn rotate_ca(&self) {
         let mut inner = self.lock();
         let newer = FleetCa::make(now()).unwrap();
-        let bridge = inner.cas.last().unwrap().bridge_to(newer.certificate(), now()).unwrap();
-        inner.bridges.insert(0, bridge);
+        let cross_signed = inner.cas.last().unwrap().cross_sign(newer.certificate(), now()).unwrap();
+        inner.cross_signed.insert(0, cross_signed);
         inner.cas.push(newer);
     }
 
@@ -123,7 +123,7 @@ impl Fleet {
     pub fn replace_ca(&self) {
         let mut inner = self.lock();
         inner.cas = vec![FleetCa::make(now()).unwrap()];
-        inner.bridges.clear();
+        inner.cross_signed.clear();
     }
 
     pub fn revoke(&self, id: &str) {
@@ -137,7 +137,7 @@ impl Fleet {
         FleetDocument {
             given_up_ca: Vec::new(),
             ca: inner.ca_certificates().iter().map(CaCertificate::to_pem).collect(),
-            answer_keys: vec![inner.answer.public().to_string()],
+            response_signing_keys: vec![inner.answer.public().to_string()],
             revoked: inner
                 .revoked
                 .iter()
@@ -174,7 +174,7 @@ impl Inner {
         });
         let ca = self.cas.last().unwrap();
         let issued = now() - self.issued_before;
-        let chain = ca.issue_update_agent(&known.key, client, &names, &self.bridges, issued).unwrap();
+        let chain = ca.issue_update_agent(&known.key, client, &names, &self.cross_signed, issued).unwrap();
         CertificateAnswer {
             format: 1,
             client: client.to_string(),
@@ -237,7 +237,9 @@ async fn enrol(State(fleet): State<Fleet>, Json(sealed): Json<Sealed>) -> Respon
     let known = match inner.known.get(client.as_str()) {
         Some(known) if known.key == key => known.clone(),
         Some(_) => return StatusCode::CONFLICT.into_response(),
-        None => Known { key, seal: request.seal_key.parse().unwrap(), taken: TakenSequences::default() },
+        None => {
+            Known { key, seal: request.encryption_key.parse().unwrap(), taken: TakenSequences::default() }
+        }
     };
     inner.known.insert(client.to_string(), known.clone());
     let body = inner.certificate(&client, &known);

@@ -355,8 +355,8 @@ impl World {
             server_urls: vec![self.url.clone()],
             domain: "root".to_owned(),
             ca: fleet.ca,
-            seal_key: inner.seal.public().to_string(),
-            answer_keys: fleet.answer_keys,
+            encryption_key: inner.seal.public().to_string(),
+            response_signing_keys: fleet.response_signing_keys,
             roots: ClassRoots {
                 settings: root(Class::Settings),
                 components: root(Class::Components),

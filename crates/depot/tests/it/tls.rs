@@ -145,8 +145,8 @@ async fn the_fleet_knows_each_other_and_strangers_are_a_tls_failure() {
     check("a member at an update agent", member(), "update_agent:a", "https", None).await;
     check("in the clear", member(), "server", "http", Some(Reason::Tls)).await;
     check("no certificate of ours", Some(ca.client(None)), "server", "https", Some(Reason::Tls)).await;
-    let stranger = Some(ca.client(Some(other.issue())));
-    check("another fleet's client", stranger, "server", "https", Some(Reason::Tls)).await;
+    let unknown_client = Some(ca.client(Some(other.issue())));
+    check("another fleet's client", unknown_client, "server", "https", Some(Reason::Tls)).await;
     let misled = Some(other.client(Some(ca.issue())));
     check("another fleet's server", misled, "server", "https", Some(Reason::Tls)).await;
     // A URL source is the public's: it is not told who we are, and the fleet's CA says nothing of it.

@@ -100,9 +100,9 @@ fn what_a_request_asks_for_is_passed_over_and_what_is_not_proven_is_refused() {
 fn chains_and_names_have_limits() {
     let ca = FleetCa::make(now()).unwrap();
     let key = ClientKey::generate().unwrap();
-    let bridge = ca.bridge_to(FleetCa::make(now()).unwrap().certificate(), now()).unwrap();
-    let bridges = vec![bridge; CHAIN_CERTIFICATES_MAX + 1];
-    let chain = ca.issue_client(&key.public(), &id("a"), &bridges, now()).unwrap();
+    let cross_signed = ca.cross_sign(FleetCa::make(now()).unwrap().certificate(), now()).unwrap();
+    let cross_signed = vec![cross_signed; CHAIN_CERTIFICATES_MAX + 1];
+    let chain = ca.issue_client(&key.public(), &id("a"), &cross_signed, now()).unwrap();
     assert_eq!(chain.to_pem().matches("BEGIN").count(), CHAIN_CERTIFICATES_MAX);
     let too_long = chain.to_pem() + &ca.certificate().to_pem();
     assert!(Chain::from_pem(&too_long).is_err());
@@ -119,9 +119,9 @@ fn chains_and_names_have_limits() {
 fn who_issued_a_certificate_is_asked_of_the_moment_when_it_was() {
     let (old, other) = (FleetCa::make(now()).unwrap(), FleetCa::make(now()).unwrap());
     let new = FleetCa::make(later(10)).unwrap();
-    let bridge = old.bridge_to(new.certificate(), later(10)).unwrap();
+    let cross_signed = old.cross_sign(new.certificate(), later(10)).unwrap();
     let key = ClientKey::generate().unwrap();
-    let chain = new.issue_client(&key.public(), &id("a"), &[bridge], later(20)).unwrap();
+    let chain = new.issue_client(&key.public(), &id("a"), &[cross_signed], later(20)).unwrap();
     let check = |cas: &[&FleetCa], issued: bool, leads: bool| {
         let cas: Vec<CaCertificate> = cas.iter().map(|ca| ca.certificate().clone()).collect();
         assert_eq!((chain.is_issued_by(&cas), chain.leads_to(&cas)), (issued, leads), "{cas:?}");
@@ -143,5 +143,5 @@ fn a_bridge_is_to_a_ca_whose_name_can_be_written_again() {
     params.distinguished_name.push(DnType::OrganizationName, "Example");
     let handed_in = params.self_signed(&pair).unwrap().pem();
     let handed_in = CaCertificate::from_pem(&handed_in).unwrap();
-    assert_eq!(ca.bridge_to(&handed_in, now()), Err(IdentityError::Subject));
+    assert_eq!(ca.cross_sign(&handed_in, now()), Err(IdentityError::Subject));
 }

@@ -21,16 +21,16 @@ struct Server {
     key: ServerKey,
 }
 
-fn server(ca: &FleetCa, bridges: &[CaCertificate], now: Timestamp) -> Server {
+fn server(ca: &FleetCa, cross_signed: &[CaCertificate], now: Timestamp) -> Server {
     let key = ServerKey::generate().unwrap();
     let names = [ServedName::parse("server.example").unwrap()];
-    let chain = ca.issue_server(&key.public(), &names, bridges, now).unwrap();
+    let chain = ca.issue_server(&key.public(), &names, cross_signed, now).unwrap();
     Server { chain, key }
 }
 
-fn client(ca: &FleetCa, bridges: &[CaCertificate], now: Timestamp) -> (Chain, ClientKey) {
+fn client(ca: &FleetCa, cross_signed: &[CaCertificate], now: Timestamp) -> (Chain, ClientKey) {
     let key = ClientKey::generate().unwrap();
-    (ca.issue_client(&key.public(), &id("paris-01"), bridges, now).unwrap(), key)
+    (ca.issue_client(&key.public(), &id("paris-01"), cross_signed, now).unwrap(), key)
 }
 
 /// Shakes hands; says whom the server sees, or what broke it off.
@@ -114,18 +114,21 @@ fn strangers_and_the_expired_are_refused() {
 fn a_client_that_missed_three_rotations_still_knows_the_server_and_is_known() {
     let cas: Vec<FleetCa> = (0..4).map(|_| FleetCa::make(today()).unwrap()).collect();
     // Newest first, as chains carry them.
-    let bridges: Vec<CaCertificate> =
-        cas.windows(2).rev().map(|pair| pair[0].bridge_to(pair[1].certificate(), today()).unwrap()).collect();
-    let server = server(&cas[3], &bridges, today());
+    let cross_signed: Vec<CaCertificate> = cas
+        .windows(2)
+        .rev()
+        .map(|pair| pair[0].cross_sign(pair[1].certificate(), today()).unwrap())
+        .collect();
+    let server = server(&cas[3], &cross_signed, today());
     let oldest = [cas[0].certificate().clone()];
     let newest = [cas[3].certificate().clone()];
     let all: Vec<CaCertificate> = cas.iter().rev().map(|ca| ca.certificate().clone()).collect();
     let old_client = client(&cas[0], &[], today());
     shake(&server, &all, Some(&old_client), &oldest, Anonymous::Refused).unwrap();
     // The other way round: an update agent that missed them, and a client of today.
-    let new_client = client(&cas[3], &bridges, today());
+    let new_client = client(&cas[3], &cross_signed, today());
     shake(&server, &oldest, Some(&new_client), &newest, Anonymous::Refused).unwrap();
-    // Without the bridges it fails: they are what does it.
+    // Without the cross_signed it fails: they are what does it.
     let bare = crate::handshakes::server(&cas[3], &[], today());
     assert!(shake(&bare, &all, Some(&old_client), &oldest, Anonymous::Refused).is_err());
 }

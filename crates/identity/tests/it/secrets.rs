@@ -4,14 +4,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use headwater_identity::limits::{PEM_LENGTH_MAX, SEALED_LENGTH_MAX};
 use headwater_identity::{
-    ClientKey, DomainKey, EnrolToken, FleetCa, IdentityError, Purpose, SealKey, SealPublicKey, Sealed,
+    ClientKey, DomainKey, EncryptionKey, EncryptionPublicKey, EnrolToken, FleetCa, IdentityError, Purpose,
+    Sealed,
 };
 
 use crate::{domain, id, now};
 
 #[test]
 fn only_its_key_opens_what_was_sealed_and_only_for_its_purpose() {
-    let (key, other) = (SealKey::generate().unwrap(), SealKey::generate().unwrap());
+    let (key, other) = (EncryptionKey::generate().unwrap(), EncryptionKey::generate().unwrap());
     let sealed = key.public().seal(b"the token", Purpose::Enrolment).unwrap();
     assert_eq!(key.open(&sealed, Purpose::Enrolment).unwrap().expose(), b"the token");
     let check = |what: &str, opened: Result<_, IdentityError>| {
@@ -30,7 +31,7 @@ fn only_its_key_opens_what_was_sealed_and_only_for_its_purpose() {
 
 #[test]
 fn sealing_has_a_limit() {
-    let key = SealKey::generate().unwrap();
+    let key = EncryptionKey::generate().unwrap();
     assert!(key.public().seal(&vec![0; SEALED_LENGTH_MAX], Purpose::Enrolment).is_ok());
     let oversized = key.public().seal(&vec![0; SEALED_LENGTH_MAX + 1], Purpose::Enrolment);
     assert!(matches!(oversized, Err(IdentityError::Oversized { .. })));
@@ -40,7 +41,7 @@ fn sealing_has_a_limit() {
 
 #[test]
 fn a_domain_key_reaches_one_client_and_opens_one_version_of_one_domain() {
-    let reader = SealKey::generate().unwrap();
+    let reader = EncryptionKey::generate().unwrap();
     let key = DomainKey::generate().unwrap();
     let sealed = key.seal_to(&reader.public(), &id("a"), &domain("root/paris")).unwrap();
     let kept = DomainKey::open(&reader, &sealed, &id("a"), &domain("root/paris")).unwrap();
@@ -64,9 +65,9 @@ fn keys_come_back_from_their_files() {
     assert_eq!(same.public(), key.public());
     assert_eq!(key.public().to_string().parse(), Ok(key.public()));
     assert_eq!(key.fingerprint().to_string().parse(), Ok(key.fingerprint()));
-    let seal = SealKey::generate().unwrap();
-    assert_eq!(SealKey::from_pem(seal.to_pem().expose()).unwrap().public(), seal.public());
-    assert_eq!(seal.public().to_string().parse::<SealPublicKey>(), Ok(seal.public()));
+    let seal = EncryptionKey::generate().unwrap();
+    assert_eq!(EncryptionKey::from_pem(seal.to_pem().expose()).unwrap().public(), seal.public());
+    assert_eq!(seal.public().to_string().parse::<EncryptionPublicKey>(), Ok(seal.public()));
     let domain = DomainKey::generate().unwrap();
     assert_eq!(domain.to_text().expose().parse::<DomainKey>().unwrap().id(), domain.id());
     let ca = FleetCa::make(now()).unwrap();
@@ -78,7 +79,7 @@ fn keys_come_back_from_their_files() {
 }
 
 #[test]
-fn a_seal_key_to_which_nothing_can_be_sealed_is_refused() {
+fn a_encryption_key_to_which_nothing_can_be_sealed_is_refused() {
     // Points of low order (RFC 7748, section 6.1): 0, 1, and one of order 8.
     let of_order_eight = [
         0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda,
@@ -88,21 +89,24 @@ fn a_seal_key_to_which_nothing_can_be_sealed_is_refused() {
     one[0] = 1;
     for point in [[0; 32], one, of_order_eight] {
         let text = STANDARD.encode(point);
-        assert!(matches!(text.parse::<SealPublicKey>(), Err(IdentityError::Unreadable { .. })), "{text}");
+        assert!(
+            matches!(text.parse::<EncryptionPublicKey>(), Err(IdentityError::Unreadable { .. })),
+            "{text}"
+        );
     }
 }
 
 #[test]
 fn what_is_no_key_is_refused() {
-    let seal = SealKey::generate().unwrap();
+    let seal = EncryptionKey::generate().unwrap();
     let key = ClientKey::generate().unwrap();
     let other_ca = FleetCa::make(now()).unwrap();
     let ca = FleetCa::make(now()).unwrap();
     assert!(ClientKey::from_pem(seal.to_pem().expose()).is_err(), "of another curve");
-    assert!(SealKey::from_pem(key.to_pem().expose()).is_err(), "of another curve");
+    assert!(EncryptionKey::from_pem(key.to_pem().expose()).is_err(), "of another curve");
     assert!(ClientKey::from_pem("").is_err());
     assert!(ClientKey::from_pem(&" ".repeat(PEM_LENGTH_MAX + 1)).is_err());
-    assert!(SealKey::from_pem(&" ".repeat(PEM_LENGTH_MAX + 1)).is_err());
+    assert!(EncryptionKey::from_pem(&" ".repeat(PEM_LENGTH_MAX + 1)).is_err());
     assert!(FleetCa::from_pem(key.to_pem().expose()).is_err(), "no certificate");
     let mixed = format!("{}{}", key.to_pem().expose(), other_ca.certificate().to_pem());
     assert!(FleetCa::from_pem(&mixed).is_err(), "they do not belong together");
@@ -118,7 +122,7 @@ fn what_is_no_key_is_refused() {
 #[test]
 fn nothing_secret_is_printed() {
     let key = ClientKey::generate().unwrap();
-    let seal = SealKey::generate().unwrap();
+    let seal = EncryptionKey::generate().unwrap();
     let ca = FleetCa::make(now()).unwrap();
     let token = EnrolToken::generate().unwrap();
     let domain_key = DomainKey::generate().unwrap();

@@ -1,8 +1,8 @@
 //! Statements and answers: forged, replayed, of another kind or client, truncated, changed.
 
-use headwater_identity::limits::{ANSWER_KEYS_FORMER_MAX, BODY_LENGTH_MAX};
+use headwater_identity::limits::{BODY_LENGTH_MAX, RESPONSE_SIGNING_KEYS_FORMER_MAX};
 use headwater_identity::{
-    Answer, AnswerKey, ClientKey, IdentityError, Kind, Statement, StatementVerifyError,
+    Answer, ClientKey, IdentityError, Kind, ResponseSigningKey, Statement, StatementVerifyError,
 };
 use proptest::prelude::*;
 
@@ -21,12 +21,13 @@ fn changed(key: &ClientKey, change: impl FnOnce(&mut serde_json::Value)) -> Stat
 
 #[test]
 fn an_answer_is_believed_by_whoever_knows_one_of_the_last_keys() {
-    let keys: Vec<_> = (0..=ANSWER_KEYS_FORMER_MAX + 1).map(|_| AnswerKey::generate().unwrap()).collect();
+    let keys: Vec<_> =
+        (0..=RESPONSE_SIGNING_KEYS_FORMER_MAX + 1).map(|_| ResponseSigningKey::generate().unwrap()).collect();
     let answer = Answer::sign(&keys[0], &id("a"), Kind::CheckIn, 7, "{}".to_owned()).unwrap();
     let answer = answer.also_by(keys[1..].iter()).unwrap();
     for (age, key) in keys.iter().enumerate() {
         let believed = answer.clone().verify(&[key.public()], &id("a"), Kind::CheckIn, 7).is_ok();
-        assert_eq!(believed, age <= ANSWER_KEYS_FORMER_MAX, "{age}");
+        assert_eq!(believed, age <= RESPONSE_SIGNING_KEYS_FORMER_MAX, "{age}");
     }
     let mut text = serde_json::to_value(&answer).unwrap();
     text["body"] = "{ }".into();

@@ -388,13 +388,13 @@ fn what_is_useless_is_not_made_again_and_what_was_taken_is_kept() {
     for (base, result) in [(3, 4), (2, 4), (1, 4), (2, 3), (1, 2)] {
         inventory.insert((file(base), file(result)), InventoryItem::Useless);
     }
-    let stranger = Digest::of(b"a release that only the vendor has");
-    inventory.insert((stranger, file(4)), InventoryItem::Taken(delta(stranger, 9_000)));
-    inventory.insert((file(2), stranger), InventoryItem::Taken(delta(file(2), 7)));
+    let unknown_client = Digest::of(b"a release that only the vendor has");
+    inventory.insert((unknown_client, file(4)), InventoryItem::Taken(delta(unknown_client, 9_000)));
+    inventory.insert((file(2), unknown_client), InventoryItem::Taken(delta(file(2), 7)));
     let NeededDeltas { manifest, missing } =
         needed_deltas(&series[3], &earlier, &inventory, &|_, _| true, 300);
     assert_eq!(missing, []);
-    assert_eq!(manifest.files[0].deltas, [delta(stranger, 9_000)]);
+    assert_eq!(manifest.files[0].deltas, [delta(unknown_client, 9_000)]);
     assert_eq!(manifest.intermediates, [], "of a file whose size nobody says here no intermediate is made");
     let nothing = needed_deltas(&series[3], &earlier, &Inventory::new(), &|_, _| false, 300);
     assert_eq!(nothing.missing, [], "what cannot be made is not asked for");

@@ -58,8 +58,8 @@ fn root_keys_change_hands_and_old_clients_follow() {
     for hand in hands {
         let root = RootDraft::next(present.root()).unwrap().role(Role::Root, 2, hand.map(public));
         let unsigned = root.finish(start(), &Expiry::default()).unwrap();
-        let strangers = unsigned.clone().sign_with(&ring(&[61, 62])).unwrap_err();
-        assert!(matches!(strangers, WriteError::KeysMissing { found: 0, .. }));
+        let unknown_clients = unsigned.clone().sign_with(&ring(&[61, 62])).unwrap_err();
+        assert!(matches!(unknown_clients, WriteError::KeysMissing { found: 0, .. }));
         let root = unsigned.sign_with(&ring(&[&before[..], &hand[..]].concat())).unwrap();
         let mut draft = Draft::next(&present);
         draft.rotate_root(root).unwrap();

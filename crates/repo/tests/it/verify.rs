@@ -166,7 +166,7 @@ fn check_threshold(threshold: u64, keys: &[u8], signers: &[u8]) -> Result<(), Ve
 #[test]
 fn thresholds_count_distinct_keys() {
     assert_eq!(check_threshold(2, &[21, 22, 23], &[21, 23]), Ok(()));
-    assert_eq!(check_threshold(2, &[21, 22, 23], &[21, 99, 23]), Ok(()), "strangers do not harm");
+    assert_eq!(check_threshold(2, &[21, 22, 23], &[21, 99, 23]), Ok(()), "unknown clients do not harm");
     let refused: [(u64, &[u8], &[u8]); 6] = [
         (2, &[21, 22], &[21]),
         (2, &[21, 22], &[21, 21]),

@@ -10,7 +10,7 @@ use headwater_repo::{Passphrase, layout};
 use tempfile::TempDir;
 
 use super::App;
-use crate::backup::{KEYS, files_below, pack_keys, seal_keys};
+use crate::backup::{KEYS, encryption_keys, files_below, pack_keys};
 use crate::data::make_folder;
 use crate::error::{Doing, Result};
 
@@ -48,7 +48,7 @@ impl App {
             }
         };
         if let Some((keys, passphrase)) = keys {
-            let sealed = tokio::task::spawn_blocking(move || seal_keys(&keys, &passphrase))
+            let sealed = tokio::task::spawn_blocking(move || encryption_keys(&keys, &passphrase))
                 .await
                 .expect("encrypting does not panic")?;
             crate::data::write_file(&folder.path().join(KEYS), &sealed)?;

@@ -128,7 +128,7 @@ fn issue(
 ) -> Result<Shown> {
     let chain = fleet
         .ca
-        .issue_server(&key.public(), &names(config), &fleet.bridges, now)
+        .issue_server(&key.public(), &names(config), &fleet.cross_signed, now)
         .map_err(key_failed("issuing the console's certificate"))?;
     let cas: String = fleet.cas.iter().map(headwater_identity::CaCertificate::to_pem).collect();
     data::write_file(&data.console_ca(), cas.as_bytes())?;

@@ -1,7 +1,7 @@
 //! Who belongs to the fleet (I3): enrolment, certificates, statements, revocation.
 //!
 //! Each decision is made apart ([`admission`], [`sequence`]) from rows that were read in the transaction that saves what
-//! comes of it. What others must know of it (CAs, answer keys, revoked keys) travels in the signed policy: whoever
+//! comes of it. What others must know of it (CAs, response-signing keys, revoked keys) travels in the signed policy: whoever
 //! changes it signs that anew in the same step ([`App::stage_fleet`]).
 
 pub mod admission;
@@ -11,7 +11,7 @@ mod enrol;
 mod former;
 pub mod keys;
 mod peers;
-pub(crate) mod readmission;
+pub(crate) mod re_enrolment;
 mod refusals;
 mod revocation;
 mod rotation;
@@ -80,7 +80,7 @@ impl App {
         Ok(FleetDocument {
             ca: in_use.into_iter().map(|row| row.certificate).collect(),
             given_up_ca: given_up.into_iter().map(|row| row.certificate).collect(),
-            answer_keys: vec![keys.answer.public().to_string()],
+            response_signing_keys: vec![keys.answer.public().to_string()],
             revoked: revoked
                 .into_iter()
                 .map(|row| RevokedDocument { client: row.client, key: row.key })

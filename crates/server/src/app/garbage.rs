@@ -14,7 +14,7 @@ use super::{App, archive};
 use crate::access::Caller;
 use crate::audit::Audit;
 use crate::backup::files_below;
-use crate::db::{clients, deltas, releases, strangers, tokens};
+use crate::db::{clients, deltas, releases, tokens, unknown_clients};
 use crate::error::{Doing, Result};
 use crate::limits::{BLOB_GRACE_SECONDS, OLD_METADATA_GRACE_SECONDS, STRANGER_DAYS};
 
@@ -57,7 +57,7 @@ impl App {
         let before = now - SignedDuration::from_hours(24 * i64::from(days));
         let mut tx = self.db.begin().await?;
         let count = clients::delete_reports_before(&mut tx, before).await?;
-        strangers::delete_before(&mut tx, now - SignedDuration::from_hours(24 * STRANGER_DAYS)).await?;
+        unknown_clients::delete_before(&mut tx, now - SignedDuration::from_hours(24 * STRANGER_DAYS)).await?;
         tokens::delete_ended(&mut tx, now).await?;
         tx.commit(if count == 0 {
             Audit::Exempt("nothing was old")

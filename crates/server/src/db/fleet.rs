@@ -14,7 +14,7 @@ pub struct CaRow {
     /// Its certificate, signed by itself (PEM).
     pub certificate: String,
     /// The same key, signed by the CA before it (PEM).
-    pub bridge: Option<String>,
+    pub cross_signed: Option<String>,
     /// It was stolen: its certificates are good for nothing but to be told to renew.
     pub given_up: bool,
 }
@@ -22,7 +22,7 @@ pub struct CaRow {
 /// Every CA, the newest first.
 pub async fn cas(db: &mut SqliteConnection) -> Result<Vec<CaRow>> {
     let rows =
-        sqlx::query("SELECT number, certificate, bridge, given_up FROM fleet_cas ORDER BY number DESC")
+        sqlx::query("SELECT number, certificate, cross_signed, given_up FROM fleet_cas ORDER BY number DESC")
             .fetch_all(db)
             .await?;
     Ok(rows
@@ -30,7 +30,7 @@ pub async fn cas(db: &mut SqliteConnection) -> Result<Vec<CaRow>> {
         .map(|row| CaRow {
             number: count(row.get("number")),
             certificate: row.get("certificate"),
-            bridge: row.get("bridge"),
+            cross_signed: row.get("cross_signed"),
             given_up: row.get("given_up"),
         })
         .collect())
@@ -38,14 +38,16 @@ pub async fn cas(db: &mut SqliteConnection) -> Result<Vec<CaRow>> {
 
 /// Adds a CA.
 pub async fn insert_ca(db: &mut SqliteConnection, ca: &CaRow, now: Timestamp) -> Result<()> {
-    sqlx::query("INSERT INTO fleet_cas (number, certificate, bridge, given_up, made) VALUES (?, ?, ?, ?, ?)")
-        .bind(number(ca.number))
-        .bind(&ca.certificate)
-        .bind(&ca.bridge)
-        .bind(ca.given_up)
-        .bind(now.as_second())
-        .execute(db)
-        .await?;
+    sqlx::query(
+        "INSERT INTO fleet_cas (number, certificate, cross_signed, given_up, made) VALUES (?, ?, ?, ?, ?)",
+    )
+    .bind(number(ca.number))
+    .bind(&ca.certificate)
+    .bind(&ca.cross_signed)
+    .bind(ca.given_up)
+    .bind(now.as_second())
+    .execute(db)
+    .await?;
     Ok(())
 }
 

@@ -20,7 +20,7 @@ pub struct IdentityRow {
     /// Its public key (base64).
     pub public_key: String,
     /// What secrets for it are sealed to (base64).
-    pub seal_key: String,
+    pub encryption_key: String,
     /// When it was enrolled.
     pub enrolled: Timestamp,
     /// When its newest certificate ends.
@@ -74,9 +74,9 @@ pub async fn of_key(db: &mut SqliteConnection, key: &str) -> Result<Option<Ident
 /// Stores a key in place of what the client had.
 pub async fn put(db: &mut SqliteConnection, identity: &IdentityRow) -> Result<()> {
     sqlx::query(
-        "INSERT INTO identities (client, key, public_key, seal_key, enrolled, certificate_end, check_in_taken, \
+        "INSERT INTO identities (client, key, public_key, encryption_key, enrolled, certificate_end, check_in_taken, \
          report_taken, renewal_taken, reports_made) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (client) DO \
-         UPDATE SET key = excluded.key, public_key = excluded.public_key, seal_key = excluded.seal_key, \
+         UPDATE SET key = excluded.key, public_key = excluded.public_key, encryption_key = excluded.encryption_key, \
          enrolled = excluded.enrolled, certificate_end = excluded.certificate_end, \
          check_in_taken = excluded.check_in_taken, report_taken = excluded.report_taken, \
          renewal_taken = excluded.renewal_taken, reports_made = excluded.reports_made",
@@ -84,7 +84,7 @@ pub async fn put(db: &mut SqliteConnection, identity: &IdentityRow) -> Result<()
     .bind(&identity.client)
     .bind(&identity.key)
     .bind(&identity.public_key)
-    .bind(&identity.seal_key)
+    .bind(&identity.encryption_key)
     .bind(identity.enrolled.as_second())
     .bind(identity.certificate_end.as_second())
     .bind(number(identity.taken.check_in))
@@ -207,7 +207,7 @@ fn identity(row: &SqliteRow) -> IdentityRow {
         client: row.get("client"),
         key: row.get("key"),
         public_key: row.get("public_key"),
-        seal_key: row.get("seal_key"),
+        encryption_key: row.get("encryption_key"),
         enrolled: time(row.get("enrolled")),
         certificate_end: time(row.get("certificate_end")),
         taken: Taken {

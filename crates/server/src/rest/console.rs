@@ -15,11 +15,11 @@ use headwater_api::v1::{
     ClientView, ClientsAnswer, ClientsQuery, ComponentAnswer, ComponentView, DeltasView, DiffAnswer,
     DiffQuery, DomainRequest, DomainView, DomainsAnswer, Draft, DraftsAnswer, EditsRequest,
     EnrolBundleRequest, ExplainQuery, Explained, ForceQuery, Health, HistoryAnswer, ImportRequest,
-    MoveRequest, PageQuery, Preview, PublishOptions, PublishQuery, Published, ReadmitAnswer, ReadmitRequest,
+    MoveRequest, PageQuery, Preview, PublishOptions, PublishQuery, Published, ReEnrolAnswer, ReEnrolRequest,
     ReleasesAnswer, ReportsAnswer, ReportsQuery, RestoreRequest, RevokedView, RoleRequest, RollbackRequest,
     SaveRequest, Saved, SavedPolicy, SavedSettings, SettingsDiffAnswer, SettingsDraft, SettingsDraftsAnswer,
-    SettingsEditRequest, SettingsHistoryAnswer, SettingsSaved, SettingsSetRequest, Status, StrangersAnswer,
-    SyncResult, TokensAnswer, UpdateAgentsAnswer, VendorRequest, VendorView,
+    SettingsEditRequest, SettingsHistoryAnswer, SettingsSaved, SettingsSetRequest, Status, SyncResult,
+    TokensAnswer, UnknownClientsAnswer, UpdateAgentsAnswer, VendorRequest, VendorView,
 };
 
 use super::described::Tar;
@@ -97,9 +97,9 @@ fn fleet_and_trust(table: Table<Arc<App>>) -> Table<Arc<App>> {
     table
         .get("/api/v1/clients", VIEWER, clients)
         .post("/api/v1/clients/{id}/revoke", OPERATOR, revoke_client)
-        .get("/api/v1/strangers", VIEWER, strangers)
+        .get("/api/v1/unknown-clients", VIEWER, unknown_clients)
         // A key counts again: that is a matter of keys.
-        .post("/api/v1/strangers/readmit", ADMIN, readmit)
+        .post("/api/v1/unknown-clients/re-enrol", ADMIN, re_enrol)
         .get("/api/v1/enrol-tokens", OPERATOR, tokens)
         .post("/api/v1/enrol-tokens", OPERATOR, enrol_bundle)
         .delete("/api/v1/enrol-tokens/{number}", OPERATOR, revoke_token)
@@ -119,8 +119,8 @@ fn fleet_and_trust(table: Table<Arc<App>>) -> Table<Arc<App>> {
         .post("/api/v1/backup", ADMIN, backup)
         .get("/api/v1/keys", ADMIN, keys)
         .post("/api/v1/keys/ca/rotate", ADMIN, rotate_ca)
-        .post("/api/v1/keys/answer/rotate", ADMIN, rotate_answer_key)
-        .post("/api/v1/keys/seal/rotate", ADMIN, rotate_seal_key)
+        .post("/api/v1/keys/response-signing/rotate", ADMIN, rotate_response_signing_key)
+        .post("/api/v1/keys/enrolment-encryption/rotate", ADMIN, rotate_enrolment_encryption_key)
         .post("/api/v1/keys/{class}/draft", ADMIN, draft_root)
         .post("/api/v1/keys/{class}/root", ADMIN, take_root)
         .get("/api/v1/tokens", VIEWER, admin::tokens)
@@ -468,16 +468,16 @@ async fn revoke_client(
     Ok(Json(app.revoke_client(&id, &caller).await?))
 }
 
-async fn strangers(State(app): Server) -> Result<Json<StrangersAnswer>> {
-    Ok(Json(StrangersAnswer { items: app.strangers().await? }))
+async fn unknown_clients(State(app): Server) -> Result<Json<UnknownClientsAnswer>> {
+    Ok(Json(UnknownClientsAnswer { items: app.unknown_clients().await? }))
 }
 
-async fn readmit(
+async fn re_enrol(
     State(app): Server,
     caller: Caller,
-    Body(request): Body<ReadmitRequest>,
-) -> Result<Json<ReadmitAnswer>> {
-    Ok(Json(app.readmit(request, &caller).await?))
+    Body(request): Body<ReEnrolRequest>,
+) -> Result<Json<ReEnrolAnswer>> {
+    Ok(Json(app.re_enrol(request, &caller).await?))
 }
 
 async fn tokens(State(app): Server) -> Result<Json<TokensAnswer>> {
@@ -569,12 +569,12 @@ async fn rotate_ca(
     Ok(Json(CaRotated { number: app.rotate_ca(former, &caller).await?, at_once }))
 }
 
-async fn rotate_answer_key(State(app): Server, caller: Caller) -> Result<Json<KeyRotated>> {
-    Ok(Json(KeyRotated { key: app.rotate_answer_key(&caller).await? }))
+async fn rotate_response_signing_key(State(app): Server, caller: Caller) -> Result<Json<KeyRotated>> {
+    Ok(Json(KeyRotated { key: app.rotate_response_signing_key(&caller).await? }))
 }
 
-async fn rotate_seal_key(State(app): Server, caller: Caller) -> Result<Json<KeyRotated>> {
-    Ok(Json(KeyRotated { key: app.rotate_seal_key(&caller).await? }))
+async fn rotate_enrolment_encryption_key(State(app): Server, caller: Caller) -> Result<Json<KeyRotated>> {
+    Ok(Json(KeyRotated { key: app.rotate_enrolment_encryption_key(&caller).await? }))
 }
 
 async fn draft_root(

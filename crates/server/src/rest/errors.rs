@@ -95,7 +95,7 @@ fn refused(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::KeyTaken(_) => (S::CONFLICT, "key_taken"),
         Refusal::KeyRevoked => (S::FORBIDDEN, "revoked"),
         Refusal::NotEnrolled(_) => (S::FORBIDDEN, "not_enrolled"),
-        Refusal::NotReadmitted(_) => (S::FORBIDDEN, "not_readmitted"),
+        Refusal::NotReEnrolled(_) => (S::FORBIDDEN, "not_re_enrolled"),
         Refusal::NotProven(_) => (S::CONFLICT, "not_proven"),
         Refusal::ProvenTwice(_) => (S::CONFLICT, "proven_twice"),
         Refusal::WasRevoked(_) | Refusal::WasShutOut(_) => (S::CONFLICT, "was_revoked"),

@@ -61,9 +61,9 @@ const SUMMARIES: &[(&str, &str)] = &[
     ),
     ("GET /api/v1/clients", "The clients, by id."),
     ("POST /api/v1/clients/{id}/revoke", "Revokes a client's key: nobody of the fleet answers it any more."),
-    ("GET /api/v1/strangers", "Those who ask and are not known."),
+    ("GET /api/v1/unknown-clients", "Those who ask and are not known."),
     (
-        "POST /api/v1/strangers/readmit",
+        "POST /api/v1/unknown-clients/re-enrol",
         "Takes clients in again that have proven a certificate of this fleet.",
     ),
     ("GET /api/v1/enrol-tokens", "The enrolment tokens that still admit somebody."),
@@ -86,9 +86,12 @@ const SUMMARIES: &[(&str, &str)] = &[
         "POST /api/v1/keys/ca/rotate",
         "Makes a new fleet CA, which clients come to know while the old one still counts, or is given up.",
     ),
-    ("POST /api/v1/keys/answer/rotate", "Replaces the key that the server signs answers to clients with."),
     (
-        "POST /api/v1/keys/seal/rotate",
+        "POST /api/v1/keys/response-signing/rotate",
+        "Replaces the key that the server signs answers to clients with.",
+    ),
+    (
+        "POST /api/v1/keys/enrolment-encryption/rotate",
         "Replaces the key that enrolments are sealed to; older bundles stay good.",
     ),
     ("POST /api/v1/keys/{class}/draft", "Drafts a new root to be signed."),

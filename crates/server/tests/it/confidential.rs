@@ -1,6 +1,6 @@
 //! Confidential settings (I3): sealed for the domain's clients, with a new key when one of them goes.
 
-use headwater_identity::{DomainKey, Kind, SealKey, SealedSettings};
+use headwater_identity::{DomainKey, EncryptionKey, Kind, SealedSettings};
 use headwater_policy::Class;
 use headwater_repo::Passphrase;
 use headwater_server::restore::Restore;
@@ -145,13 +145,13 @@ async fn a_restored_server_publishes_no_secret_in_the_open_and_has_new_keys() {
 }
 
 #[tokio::test]
-async fn an_enrolment_that_is_replayed_sets_no_seal_key_back() {
+async fn an_enrolment_that_is_replayed_sets_no_encryption_key_back() {
     let server = world().await;
     let bundle = server.bundle(json!({"domain": DOMAIN})).await;
     let mut pc = Endpoint::new("pc-1", &bundle);
     let carried = pc.enrolment(&bundle, json!({}));
     assert_eq!(pc.enrol(&bundle).await.0, 200);
-    pc.seal = SealKey::generate().unwrap();
+    pc.seal = EncryptionKey::generate().unwrap();
     assert_eq!(pc.renew().await.0, 200);
     assert_eq!(keys(&pc).await.len(), 1);
     // The update agent that carried it sends it again.
@@ -187,7 +187,7 @@ async fn viewers_see_what_is_set_in_a_confidential_domain_and_not_to_what() {
         &then,
     ];
     let see = async |path: &str| {
-        let request = server.stranger(reqwest::Method::GET, path).bearer_auth(&viewer);
+        let request = server.unknown_client(reqwest::Method::GET, path).bearer_auth(&viewer);
         answer(request.send().await.unwrap()).await
     };
     for path in paths {

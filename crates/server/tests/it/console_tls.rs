@@ -66,11 +66,11 @@ async fn beyond_loopback_the_fleet_ca_vouches_for_the_console() {
     let first = shown(&http, &url).await;
     assert_eq!(first, shown(&http, &format!("https://127.0.0.1:{port}")).await);
     // Who does not know the CA, comes by another name or without TLS gets nowhere.
-    let stranger = FleetCa::make(now()).unwrap().certificate().to_pem();
+    let unknown_client = FleetCa::make(now()).unwrap().certificate().to_pem();
     let refused = async |http: &reqwest::Client, url: &str| {
         assert!(http.get(format!("{url}/health")).send().await.is_err(), "{url}");
     };
-    refused(&browser(&server, &stranger), &url).await;
+    refused(&browser(&server, &unknown_client), &url).await;
     refused(&http, &format!("https://elsewhere.test:{port}")).await;
     refused(&http, &format!("http://127.0.0.1:{port}")).await;
 

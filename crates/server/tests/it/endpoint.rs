@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use headwater_api::bundle::EnrolBundle;
 use headwater_identity::{
-    Answer, CaCertificate, Chain, ClientKey, Kind, PublicKey, Purpose, SealKey, Statement, tls,
+    Answer, CaCertificate, Chain, ClientKey, EncryptionKey, Kind, PublicKey, Purpose, Statement, tls,
 };
 use headwater_policy::ClientId;
 use serde_json::{Value, json};
@@ -16,10 +16,10 @@ use crate::harness::{Server, answer};
 pub struct Endpoint {
     pub id: ClientId,
     pub key: ClientKey,
-    pub seal: SealKey,
+    pub seal: EncryptionKey,
     pub chain: Option<Chain>,
     pub cas: Vec<CaCertificate>,
-    answer_keys: Vec<PublicKey>,
+    response_signing_keys: Vec<PublicKey>,
     base: String,
     http: reqwest::Client,
     sequences: Mutex<BTreeMap<Kind, u64>>,
@@ -29,15 +29,16 @@ impl Endpoint {
     /// One that has a bundle and is not enrolled.
     pub fn new(id: &str, bundle: &EnrolBundle) -> Self {
         let cas: Vec<_> = bundle.ca.iter().map(|pem| CaCertificate::from_pem(pem).unwrap()).collect();
-        let answer_keys = bundle.answer_keys.iter().map(|key| key.parse().unwrap()).collect();
+        let response_signing_keys =
+            bundle.response_signing_keys.iter().map(|key| key.parse().unwrap()).collect();
         Self {
             id: id.parse().unwrap(),
             key: ClientKey::generate().unwrap(),
-            seal: SealKey::generate().unwrap(),
+            seal: EncryptionKey::generate().unwrap(),
             chain: None,
             http: http(&cas, None),
             cas,
-            answer_keys,
+            response_signing_keys,
             base: bundle.server_urls[0].clone(),
             sequences: Mutex::default(),
         }
@@ -68,11 +69,11 @@ impl Endpoint {
     pub fn enrolment(&self, bundle: &EnrolBundle, other: Value) -> Value {
         let mut request = json!({
             "format": 1, "token": bundle.token, "client": self.id.as_str(),
-            "request": self.key.signing_request(&self.id).unwrap(), "seal_key": self.seal.public().to_string(),
+            "request": self.key.signing_request(&self.id).unwrap(), "encryption_key": self.seal.public().to_string(),
             "addresses": ["10.0.0.1"], "program": "1"
         });
         request.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());
-        let to: headwater_identity::SealPublicKey = bundle.seal_key.parse().unwrap();
+        let to: headwater_identity::EncryptionPublicKey = bundle.encryption_key.parse().unwrap();
         let sealed = to.seal(request.to_string().as_bytes(), Purpose::Enrolment).unwrap();
         serde_json::to_value(sealed).unwrap()
     }
@@ -108,7 +109,7 @@ impl Endpoint {
     pub fn renewal_body(&self) -> Value {
         json!({
             "format": 1, "request": self.key.signing_request(&self.id).unwrap(),
-            "seal_key": self.seal.public().to_string()
+            "encryption_key": self.seal.public().to_string()
         })
     }
 
@@ -121,7 +122,7 @@ impl Endpoint {
     /// What the server says, if it is the server.
     pub fn believed(&self, answer: Value, kind: Kind, sequence: u64) -> Value {
         let answer: Answer = serde_json::from_value(answer).unwrap();
-        let answer = answer.verify(&self.answer_keys, &self.id, kind, sequence).unwrap();
+        let answer = answer.verify(&self.response_signing_keys, &self.id, kind, sequence).unwrap();
         serde_json::from_str(answer.body()).unwrap()
     }
 

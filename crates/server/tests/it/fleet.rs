@@ -68,7 +68,7 @@ async fn enrolment_is_refused_by_name() {
         json!({"client": ""}),
         json!({"request": "nothing"}),
         json!({"request": null}),
-        json!({"seal_key": "x"}),
+        json!({"encryption_key": "x"}),
         json!({"addresses": ["10.0.0.256"]}),
         json!({"program": "x".repeat(4097)}),
         json!({"format": 2}),
@@ -86,10 +86,10 @@ async fn enrolment_is_refused_by_name() {
     assert_eq!(code(&endpoint.post("/client/v1/enrol", &unsealed).await), (400, "invalid_request"));
     let long = json!({"encapsulated": "", "body": "x".repeat(70_000)});
     assert_eq!(code(&endpoint.post("/client/v1/enrol", &long).await), (413, "too_large"));
-    let strangers = server.get("/api/v1/strangers").await;
+    let unknown_clients = server.get("/api/v1/unknown-clients").await;
     assert!(
-        strangers["items"].as_array().unwrap().iter().any(|one| one["reason"] == "other_key"),
-        "{strangers}"
+        unknown_clients["items"].as_array().unwrap().iter().any(|one| one["reason"] == "other_key"),
+        "{unknown_clients}"
     );
 }
 
@@ -122,7 +122,7 @@ async fn one_client_that_asks_wrongly_does_not_shut_out_the_site_of_its_update_a
 async fn whose_renewals_are_refused_too_often_waits_and_others_enrol() {
     let server = Server::start().await;
     let mut pc = Endpoint::enrolled(&server, "pc-1", "root").await;
-    let wrong = pc.statement(Kind::Renewal, 1, &json!({"format": 1, "request": "x", "seal_key": "x"}));
+    let wrong = pc.statement(Kind::Renewal, 1, &json!({"format": 1, "request": "x", "encryption_key": "x"}));
     for _ in 0..limits::ENROL_REFUSALS_MAX {
         assert_eq!(pc.post("/client/v1/renew", &wrong).await.0, 400);
     }
@@ -162,8 +162,8 @@ async fn a_revoked_client_is_refused_at_once_on_an_open_connection_too() {
     assert_eq!(code(&pc.enrol(&bundle).await), (403, "revoked"), "a new token does not help the old key");
     let told = server.refused("POST", "/api/v1/clients/pc-1/revoke", None, 404, "not_found").await;
     assert_eq!(told["message"], "client pc-1 has no key to revoke: it was revoked before, or never enrolled");
-    let strangers = server.get("/api/v1/strangers").await["items"].clone();
-    let noted = strangers.as_array().unwrap().iter().find(|one| one["reason"] == "revoked").unwrap();
+    let unknown_clients = server.get("/api/v1/unknown-clients").await["items"].clone();
+    let noted = unknown_clients.as_array().unwrap().iter().find(|one| one["reason"] == "revoked").unwrap();
     assert_eq!((&noted["client"], &noted["key"]), (&json!("pc-1"), &json!(pc.key.fingerprint().to_string())));
     let key = pc.key.fingerprint().to_string();
     assert_eq!(fleet_part(&server).await["revoked"], json!([{"client": "pc-1", "key": key}]));
@@ -173,9 +173,9 @@ async fn a_revoked_client_is_refused_at_once_on_an_open_connection_too() {
     let told = refused.1["error"]["message"].as_str().unwrap();
     assert!(told.contains("headwater clients enrol-bundle --client pc-1"), "{told}");
     let key = new.key.fingerprint().to_string();
-    let strangers = server.get("/api/v1/strangers").await["items"].clone();
+    let unknown_clients = server.get("/api/v1/unknown-clients").await["items"].clone();
     assert!(
-        strangers
+        unknown_clients
             .as_array()
             .unwrap()
             .iter()
@@ -187,7 +187,11 @@ async fn a_revoked_client_is_refused_at_once_on_an_open_connection_too() {
     server.running.app().run_signing(now() + SignedDuration::from_hours(24 * 91)).await;
     let signed = std::fs::read_dir(server.repository(Class::Settings).join("targets")).unwrap();
     let texts = signed.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap_or_default());
-    assert!(texts.filter(|text| text.contains("answer_keys")).any(|text| text.contains(r#""revoked":[]"#)));
+    assert!(
+        texts
+            .filter(|text| text.contains("response_signing_keys"))
+            .any(|text| text.contains(r#""revoked":[]"#))
+    );
 }
 
 #[tokio::test]
@@ -317,14 +321,14 @@ async fn a_certificate_is_renewed_by_the_key_alone_and_has_an_update_agents_addr
     assert_eq!((status, &said["taken"]["renewal"]), (200, &json!(1)), "{said}");
     assert_eq!(pc.chain.as_ref().unwrap().served_names(), ["10.0.0.9", "2001:db8::9"]);
     assert_eq!(pc.get("/components/metadata/timestamp.json").await.0, 200);
-    let again = json!({"format": 1, "request": "x", "seal_key": "x"});
+    let again = json!({"format": 1, "request": "x", "encryption_key": "x"});
     let replayed = pc.statement(Kind::Renewal, 1, &again);
     assert_eq!(code(&pc.post("/client/v1/renew", &replayed).await), (409, "replayed"));
     let wrong = pc.statement(Kind::Renewal, 2, &again);
     assert_eq!(code(&pc.post("/client/v1/renew", &wrong).await), (400, "invalid_request"));
     let other = headwater_identity::ClientKey::generate().unwrap();
     let of_other = json!({
-        "format": 1, "request": other.signing_request(&pc.id).unwrap(), "seal_key": pc.seal.public().to_string()
+        "format": 1, "request": other.signing_request(&pc.id).unwrap(), "encryption_key": pc.seal.public().to_string()
     });
     let of_other = pc.statement(Kind::Renewal, 3, &of_other);
     assert_eq!(code(&pc.post("/client/v1/renew", &of_other).await), (400, "invalid_request"));
@@ -338,7 +342,7 @@ async fn a_new_ca_is_believed_by_those_who_know_only_the_old_one() {
     assert_eq!(pc.enrol(&before).await.0, 200);
     assert_eq!(server.running.app().rotate_ca(FormerCas::StayGood, &Caller::server(now())).await.unwrap(), 2);
     assert_eq!(pc.get("/settings/metadata/timestamp.json").await.0, 200, "the old certificate is still good");
-    // The listener shows the new CA's; whoever trusts only the old one gets to it over the bridge.
+    // The listener shows the new CA's; whoever trusts only the old one gets to it over the cross_signed.
     let mut late = Endpoint::new("pc-2", &before);
     assert_eq!(late.enrol(&before).await.0, 200);
     assert_eq!(fleet_part(&server).await["ca"].as_array().unwrap().len(), 2);
@@ -383,7 +387,7 @@ async fn the_ca_is_not_rotated_away_from_under_clients() {
 #[tokio::test]
 async fn so_many_enrol_at_once_and_no_more() {
     let server = Server::start().await;
-    let stranger = Endpoint::new("stranger", &server.bundle(json!({})).await);
+    let unknown_client = Endpoint::new("unknown client", &server.bundle(json!({})).await);
     let mut bundles = Vec::new();
     for number in 0..limits::ENROL_AT_ONCE_MAX {
         bundles.push(server.bundle(json!({"client": format!("pc-{number}")})).await);
@@ -399,10 +403,10 @@ async fn so_many_enrol_at_once_and_no_more() {
             )
         })
         .collect();
-    let statement = stranger.statement(Kind::Renewal, 1, &json!({}));
+    let statement = unknown_client.statement(Kind::Renewal, 1, &json!({}));
     let begun = std::time::Instant::now();
     loop {
-        let answer = stranger.post("/client/v1/renew", &statement).await;
+        let answer = unknown_client.post("/client/v1/renew", &statement).await;
         match code(&answer) {
             (403, "not_enrolled") => assert!(begun.elapsed().as_secs() < 30, "{answer:?}"),
             other => break assert_eq!(other, (503, "busy")),
@@ -412,7 +416,7 @@ async fn so_many_enrol_at_once_and_no_more() {
     for enrolled in enrolling {
         assert_eq!(enrolled.await.unwrap(), 200);
     }
-    assert_eq!(code(&stranger.post("/client/v1/renew", &statement).await), (403, "not_enrolled"));
+    assert_eq!(code(&unknown_client.post("/client/v1/renew", &statement).await), (403, "not_enrolled"));
 }
 
 #[tokio::test]

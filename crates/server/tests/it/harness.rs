@@ -189,11 +189,11 @@ impl Server {
 
     /// A request of an admin to the console plane, to be sent as it is.
     pub fn raw(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        self.stranger(method, path).bearer_auth(&self.token)
+        self.unknown_client(method, path).bearer_auth(&self.token)
     }
 
     /// A request of nobody's to the console plane.
-    pub fn stranger(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+    pub fn unknown_client(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let base = self.running.console_url.trim_end_matches('/');
         self.http.request(method, format!("{base}{path}"))
     }

@@ -1,6 +1,6 @@
-//! Keys by which the fleet knows the server are replaced: a stolen CA at once, the answer key and the seal key (I2, I3).
+//! Keys by which the fleet knows the server are replaced: a stolen CA at once, the response-signing key and the encryption key (I2, I3).
 
-use headwater_identity::limits::ANSWER_KEYS_FORMER_MAX;
+use headwater_identity::limits::RESPONSE_SIGNING_KEYS_FORMER_MAX;
 use headwater_identity::{Answer, FleetCa, Kind};
 use headwater_policy::Class;
 use headwater_server::access::Caller;
@@ -54,8 +54,11 @@ async fn a_ca_that_was_stolen_is_given_up_at_once_and_clients_prove_their_key() 
     let mut thief = Endpoint::new("pc-2", &bundle);
     let forged = stolen.issue_client(&thief.key.public(), &thief.id, &[], now()).unwrap();
     assert_eq!(thief.renew_with(Some(forged.to_pem())).await.0, 403);
-    let strangers = server.get("/api/v1/strangers").await["items"].clone();
-    assert!(strangers.as_array().unwrap().iter().all(|one| one["proven"] == false), "{strangers}");
+    let unknown_clients = server.get("/api/v1/unknown-clients").await["items"].clone();
+    assert!(
+        unknown_clients.as_array().unwrap().iter().all(|one| one["proven"] == false),
+        "{unknown_clients}"
+    );
 
     let key = pc.key.fingerprint();
     assert_eq!(pc.renew().await.0, 200, "the key alone counts");
@@ -70,13 +73,17 @@ async fn a_ca_that_was_stolen_is_given_up_at_once_and_clients_prove_their_key() 
 }
 
 #[tokio::test]
-async fn the_answer_key_is_replaced_and_clients_of_all_ages_believe_answers() {
+async fn the_response_signing_key_is_replaced_and_clients_of_all_ages_believe_answers() {
     let server = Server::start().await;
     let mut old = Endpoint::enrolled(&server, "pc-1", "root").await;
-    let first = fleet_part(&server).await["answer_keys"].clone();
-    for round in 1..=ANSWER_KEYS_FORMER_MAX {
-        let rotated = server.ok("POST", "/api/v1/keys/answer/rotate", None).await;
-        assert_eq!(fleet_part(&server).await["answer_keys"], json!([rotated["key"]]), "round {round}");
+    let first = fleet_part(&server).await["response_signing_keys"].clone();
+    for round in 1..=RESPONSE_SIGNING_KEYS_FORMER_MAX {
+        let rotated = server.ok("POST", "/api/v1/keys/response-signing/rotate", None).await;
+        assert_eq!(
+            fleet_part(&server).await["response_signing_keys"],
+            json!([rotated["key"]]),
+            "round {round}"
+        );
         assert_eq!(old.state(Kind::CheckIn, &old.check_in_body()).await.0, 200, "round {round}");
         assert_eq!(old.renew().await.0, 200, "round {round}");
     }
@@ -87,7 +94,7 @@ async fn the_answer_key_is_replaced_and_clients_of_all_ages_believe_answers() {
         assert_eq!(client.state(Kind::CheckIn, &client.check_in_body()).await.0, 200);
     }
     // Whoever missed more than that learns of the newest by the signed policy, which needs no answer.
-    server.ok("POST", "/api/v1/keys/answer/rotate", None).await;
+    server.ok("POST", "/api/v1/keys/response-signing/rotate", None).await;
     let number = old.next(Kind::CheckIn);
     let statement = old.statement(Kind::CheckIn, number, &old.check_in_body());
     let (status, answer) = old.post("/client/v1/check-in", &statement).await;
@@ -98,43 +105,44 @@ async fn the_answer_key_is_replaced_and_clients_of_all_ages_believe_answers() {
 }
 
 #[tokio::test]
-async fn the_answer_key_is_not_rotated_away_from_under_bundles() {
+async fn the_response_signing_key_is_not_rotated_away_from_under_bundles() {
     let server = Server::start().await;
     let bundle = server.bundle(json!({"uses": 3})).await;
-    for _ in 0..ANSWER_KEYS_FORMER_MAX {
-        server.ok("POST", "/api/v1/keys/answer/rotate", None).await;
+    for _ in 0..RESPONSE_SIGNING_KEYS_FORMER_MAX {
+        server.ok("POST", "/api/v1/keys/response-signing/rotate", None).await;
     }
     assert_eq!(
         Endpoint::new("pc-1", &bundle).enrol(&bundle).await.0,
         200,
-        "the oldest answer key still signs"
+        "the oldest response-signing key still signs"
     );
-    let keys = fleet_part(&server).await["answer_keys"].clone();
-    let told = server.refused("POST", "/api/v1/keys/answer/rotate", None, 400, "invalid_request").await;
+    let keys = fleet_part(&server).await["response_signing_keys"].clone();
+    let told =
+        server.refused("POST", "/api/v1/keys/response-signing/rotate", None, 400, "invalid_request").await;
     let told = told["message"].as_str().unwrap();
     assert!(
         told.contains("rotate again after") && told.contains("headwater clients revoke-token 1"),
         "{told}"
     );
-    assert_eq!(fleet_part(&server).await["answer_keys"], keys, "nothing was changed");
+    assert_eq!(fleet_part(&server).await["response_signing_keys"], keys, "nothing was changed");
     let server = server.restart().await;
     let mut pc = Endpoint::new("pc-2", &bundle);
     pc.follow(&server);
     assert_eq!(pc.enrol(&bundle).await.0, 200);
     // Whom the bundle lets in no more does not have to believe an answer.
     server.ok("DELETE", "/api/v1/enrol-tokens/1", None).await;
-    server.ok("POST", "/api/v1/keys/answer/rotate", None).await;
+    server.ok("POST", "/api/v1/keys/response-signing/rotate", None).await;
 }
 
 #[tokio::test]
-async fn bundles_stay_good_for_their_life_though_the_seal_key_is_replaced() {
+async fn bundles_stay_good_for_their_life_though_the_encryption_key_is_replaced() {
     let server = Server::start().await;
     let bundle = server.bundle(json!({"uses": 3})).await;
-    let rotated = server.ok("POST", "/api/v1/keys/seal/rotate", None).await;
+    let rotated = server.ok("POST", "/api/v1/keys/enrolment-encryption/rotate", None).await;
     assert_eq!(Endpoint::new("pc-1", &bundle).enrol(&bundle).await.0, 200);
     let newer = server.bundle(json!({})).await;
-    assert_eq!(newer.seal_key, rotated["key"].as_str().unwrap());
-    assert_ne!(newer.seal_key, bundle.seal_key);
+    assert_eq!(newer.encryption_key, rotated["key"].as_str().unwrap());
+    assert_ne!(newer.encryption_key, bundle.encryption_key);
     assert_eq!(Endpoint::new("pc-2", &newer).enrol(&newer).await.0, 200);
 
     let server = server.restart().await;
@@ -143,7 +151,7 @@ async fn bundles_stay_good_for_their_life_though_the_seal_key_is_replaced() {
     assert_eq!(pc.enrol(&bundle).await.0, 200, "also after a start");
     // Once the last bundle has ended, the former key opens nothing.
     let later = Caller::server(now() + SignedDuration::from_hours(24 * 8));
-    server.running.app().rotate_seal_key(&later).await.unwrap();
+    server.running.app().rotate_enrolment_encryption_key(&later).await.unwrap();
     let mut pc = Endpoint::new("pc-4", &bundle);
     pc.follow(&server);
     let (status, said) = pc.enrol(&bundle).await;

@@ -40,7 +40,7 @@ async fn the_log_tells_no_secret_however_much_it_tells() {
     let first = server.running.take_first_password().unwrap().expose().to_owned();
     let (new, passphrase) = ("correct horse battery", "staple of the backup");
     let sign_in = json!({"name": "admin", "password": first, "new_password": new});
-    let request = server.stranger(reqwest::Method::POST, "/api/v1/sign-in").json(&sign_in);
+    let request = server.unknown_client(reqwest::Method::POST, "/api/v1/sign-in").json(&sign_in);
     let answer = request.send().await.unwrap();
     assert_eq!(answer.status(), 200);
     let cookie = answer.headers()["set-cookie"].to_str().unwrap().to_owned();

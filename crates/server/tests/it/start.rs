@@ -27,7 +27,7 @@ async fn first_start_makes_everything() {
     let folder = server.folder.path();
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let keys = files(&folder.join("keys"));
-    // Four roles of three classes; the fleet's CA, answer key and seal key; the seal of the audit log.
+    // Four roles of three classes; the fleet's CA, response-signing key and encryption key; the seal of the audit log.
     assert_eq!(keys.len(), 4 * 3 + 3 + 1);
     assert!(keys.iter().all(|path| mode(path) == 0o600));
     assert_eq!(mode(&folder.join("keys")), 0o700);

@@ -113,7 +113,7 @@ mod tests {
             client: client.to_owned(),
             key: key.to_owned(),
             public_key: String::new(),
-            seal_key: String::new(),
+            encryption_key: String::new(),
             enrolled: NOW,
             certificate_end: NOW,
             taken: Taken::default(),

@@ -1,7 +1,7 @@
 //! Certificates of the fleet: issued, renewed for our own listener, and the CA itself rotated with an overlap.
 //!
 //! A new CA is vouched for by the one before, and both stand in the signed policy, so clients of every age go on: who
-//! has the policy trusts the new one, who has not gets to it over the bridge that every chain carries.
+//! has the policy trusts the new one, who has not gets to it over the cross_signed that every chain carries.
 
 use headwater_identity::{Chain, FleetCa, PublicKey, ServedName};
 use headwater_policy::{ClientId, SourceUrl};
@@ -45,13 +45,13 @@ impl App {
         let _change = self.change().await;
         let old = self.fleet_keys();
         let new = FleetCa::make(now).map_err(key_failed("making a fleet CA"))?;
-        let bridge =
-            old.ca.bridge_to(new.certificate(), now).map_err(key_failed("vouching for the new fleet CA"))?;
+        let cross_signed =
+            old.ca.cross_sign(new.certificate(), now).map_err(key_failed("vouching for the new fleet CA"))?;
         let number = old.number + 1;
         let folder = self.data.fleet_keys();
-        let (certificate, bridge, private) =
-            (new.certificate().to_pem(), Some(bridge.to_pem()), new.to_pem());
-        let row = CaRow { number, certificate, bridge, given_up: false };
+        let (certificate, cross_signed, private) =
+            (new.certificate().to_pem(), Some(cross_signed.to_pem()), new.to_pem());
+        let row = CaRow { number, certificate, cross_signed, given_up: false };
         let mut tx = self.db.begin().await?;
         rows::insert_ca(&mut tx, &row, now).await?;
         let mut rekeyed = Vec::new();
@@ -104,7 +104,7 @@ impl App {
             .collect::<std::result::Result<Vec<_>, _>>();
         let names = names.map_err(key_failed("reading an update agent's addresses"))?;
         keys.ca
-            .issue_update_agent(key, client, &names, &keys.bridges, now)
+            .issue_update_agent(key, client, &names, &keys.cross_signed, now)
             .map_err(key_failed("issuing a client's certificate"))
     }
 

@@ -6,7 +6,7 @@
 
 use headwater_api::checkin::SealedDomainKey;
 use headwater_api::settings::{DomainDocument, FORMAT, SealedBody, SealedDomainDocument};
-use headwater_identity::{DomainKey, IdentityError, SealPublicKey};
+use headwater_identity::{DomainKey, EncryptionPublicKey, IdentityError};
 use headwater_policy::{Class, ClientId, DomainPath};
 use headwater_repo::{Draft, Role};
 use jiff::Timestamp;
@@ -91,10 +91,9 @@ impl App {
             .client
             .parse()
             .map_err(|error| Error::Corrupt { what: "client id", reason: format!("{error}") })?;
-        let reader: SealPublicKey = identity
-            .seal_key
-            .parse()
-            .map_err(|error| Error::Corrupt { what: "seal key of a client", reason: format!("{error}") })?;
+        let reader: EncryptionPublicKey = identity.encryption_key.parse().map_err(|error| {
+            Error::Corrupt { what: "encryption key of a client", reason: format!("{error}") }
+        })?;
         let sealed = key
             .seal_to(&reader, &client, &path(domain)?)
             .map_err(key_failed("sealing a domain's key to a client"))?;

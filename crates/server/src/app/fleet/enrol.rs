@@ -9,7 +9,7 @@ use std::sync::Mutex;
 
 use headwater_api::enrol::{CertificateAnswer, EnrolRequest, FORMAT, RenewalRequest, TakenSequences};
 use headwater_identity::{
-    Answer, EnrolToken, Kind, PublicKey, Purpose, SealPublicKey, Sealed, SigningRequest, Statement,
+    Answer, EncryptionPublicKey, EnrolToken, Kind, PublicKey, Purpose, Sealed, SigningRequest, Statement,
 };
 use headwater_policy::ClientId;
 use jiff::Timestamp;
@@ -25,7 +25,7 @@ use crate::app::App;
 use crate::app::clients;
 use crate::db::clients::{self as client_rows, ClientRow};
 use crate::db::identities::{self as rows, IdentityRow, Taken};
-use crate::db::strangers::{self, UnknownClient};
+use crate::db::unknown_clients::{self, UnknownClient};
 use crate::db::{Tx, to_json, tokens};
 use crate::error::{Error, Refusal, Result};
 use crate::limits::{ENROL_REFUSALS_CARRIED_MAX, ENROL_REFUSALS_MAX};
@@ -34,7 +34,7 @@ use crate::limits::{ENROL_REFUSALS_CARRIED_MAX, ENROL_REFUSALS_MAX};
 struct Request {
     client: ClientId,
     key: PublicKey,
-    seal_key: SealPublicKey,
+    encryption_key: EncryptionPublicKey,
     token: EnrolToken,
     addresses: Vec<String>,
     program: String,
@@ -43,7 +43,7 @@ struct Request {
 impl App {
     /// Lets a client in, if its token says so, and gives it a certificate. The same client with the same key may ask
     /// again: it has not heard the answer. Or whoever carried it asks again, so that changes nothing of what is known:
-    /// another seal key comes by a renewal, which is signed and numbered. `shown` is the certificate of who brings it.
+    /// another encryption key comes by a renewal, which is signed and numbered. `shown` is the certificate of who brings it.
     ///
     /// # Errors
     /// Refusals for everything that is wrong with it; for too many of them from one address.
@@ -99,7 +99,7 @@ impl App {
             .map_err(|_| Refusal::Busy("many clients enrol or renew their certificates at once"))?;
         let answered = work.await;
         // Who has proven a certificate may go on asking: behind an update agent all have one address.
-        let is_counted = |refusal: &Refusal| !matches!(refusal, Refusal::NotReadmitted(_));
+        let is_counted = |refusal: &Refusal| !matches!(refusal, Refusal::NotReEnrolled(_));
         if matches!(&answered, Err(Error::Refused(refusal)) if is_counted(refusal)) {
             refusals().count(from, now);
         }
@@ -128,7 +128,7 @@ impl App {
             )
             .into());
         }
-        identity.seal_key = seal_key(&request.seal_key)?.to_string();
+        identity.encryption_key = encryption_key(&request.encryption_key)?.to_string();
         identity.taken.renewal = statement.sequence();
         let client = statement.client();
         let chain = self.issue(&keys, &signing.key(), client, now).await?;
@@ -158,8 +158,9 @@ impl App {
             Err(Error::Refused(refusal)) => {
                 drop(tx);
                 let (client, key) = (request.client.as_str(), request.key.fingerprint().to_string());
-                let stranger = UnknownClient { client, key: &key, reason: reason(&refusal), proof: None };
-                self.note_stranger(stranger, from, now).await?;
+                let unknown_client =
+                    UnknownClient { client, key: &key, reason: reason(&refusal), proof: None };
+                self.note_unknown_client(unknown_client, from, now).await?;
                 return Err(refusal.into());
             }
             Err(error) => return Err(error),
@@ -257,7 +258,7 @@ impl App {
             }
         }
         rows::put(tx, identity).await?;
-        strangers::forget(tx, client, &identity.key).await?;
+        unknown_clients::forget(tx, client, &identity.key).await?;
         Ok(domain)
     }
 
@@ -289,7 +290,7 @@ fn open(keys: &FleetKeys, sealed: &Sealed) -> Result<Request> {
             .parse()
             .map_err(|error: headwater_policy::ParseError| Refusal::invalid(error.to_string()))?,
         key: signing_request(&request.request)?.key(),
-        seal_key: seal_key(&request.seal_key)?,
+        encryption_key: encryption_key(&request.encryption_key)?,
         token: request
             .token
             .expose()
@@ -309,10 +310,10 @@ fn signing_request(pem: &str) -> Result<SigningRequest> {
     Ok(SigningRequest::from_pem(pem).map_err(|error| Refusal::invalid(format!("request: {error}")))?)
 }
 
-fn seal_key(text: &str) -> Result<SealPublicKey> {
-    Ok(text
-        .parse()
-        .map_err(|error: headwater_identity::IdentityError| Refusal::invalid(format!("seal_key: {error}")))?)
+fn encryption_key(text: &str) -> Result<EncryptionPublicKey> {
+    Ok(text.parse().map_err(|error: headwater_identity::IdentityError| {
+        Refusal::invalid(format!("encryption_key: {error}"))
+    })?)
 }
 
 fn new_identity(request: &Request, now: Timestamp) -> IdentityRow {
@@ -320,7 +321,7 @@ fn new_identity(request: &Request, now: Timestamp) -> IdentityRow {
         client: request.client.to_string(),
         key: request.key.fingerprint().to_string(),
         public_key: request.key.to_string(),
-        seal_key: request.seal_key.to_string(),
+        encryption_key: request.encryption_key.to_string(),
         enrolled: now,
         certificate_end: now,
         taken: Taken::default(),

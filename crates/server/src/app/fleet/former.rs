@@ -7,8 +7,8 @@
 
 use std::path::{Path, PathBuf};
 
-use headwater_identity::limits::ANSWER_KEYS_FORMER_MAX;
-use headwater_identity::{AnswerKey, SealKey};
+use headwater_identity::limits::RESPONSE_SIGNING_KEYS_FORMER_MAX;
+use headwater_identity::{EncryptionKey, ResponseSigningKey};
 use jiff::Timestamp;
 
 use super::keys::read_key;
@@ -18,43 +18,43 @@ use crate::error::{Doing, Result};
 const ANSWER: &str = "answer-";
 const SEAL: &str = "seal-until-";
 
-/// The answer keys, the one replaced last first; files beyond their number are removed.
-pub fn answers(keys: &Path) -> Result<Vec<AnswerKey>> {
+/// The response-signing keys, the one replaced last first; files beyond their number are removed.
+pub fn answers(keys: &Path) -> Result<Vec<ResponseSigningKey>> {
     let mut files = files(keys, ANSWER)?;
     files.sort_by_key(|(second, _)| std::cmp::Reverse(*second));
-    for (_, path) in files.drain(files.len().min(ANSWER_KEYS_FORMER_MAX)..) {
+    for (_, path) in files.drain(files.len().min(RESPONSE_SIGNING_KEYS_FORMER_MAX)..) {
         remove(&path)?;
     }
-    files.iter().map(|(_, path)| read_key(path, AnswerKey::from_pem)).collect()
+    files.iter().map(|(_, path)| read_key(path, ResponseSigningKey::from_pem)).collect()
 }
 
-/// When the answer key was replaced that one more rotation gives up; none as long as there is room for another.
+/// When the response-signing key was replaced that one more rotation gives up; none as long as there is room for another.
 pub fn answer_given_up_next(keys: &Path) -> Result<Option<Timestamp>> {
     let mut seconds: Vec<i64> = files(keys, ANSWER)?.into_iter().map(|(second, _)| second).collect();
     seconds.sort_by_key(|second| std::cmp::Reverse(*second));
-    let oldest = seconds.get(ANSWER_KEYS_FORMER_MAX - 1);
+    let oldest = seconds.get(RESPONSE_SIGNING_KEYS_FORMER_MAX - 1);
     Ok(oldest.and_then(|second| Timestamp::from_second(*second).ok()))
 }
 
-/// The seal keys that bundles still name; files of the others are removed.
-pub fn seals(keys: &Path, now: Timestamp) -> Result<Vec<SealKey>> {
+/// The encryption keys that bundles still name; files of the others are removed.
+pub fn seals(keys: &Path, now: Timestamp) -> Result<Vec<EncryptionKey>> {
     let mut held = Vec::new();
     for (until, path) in files(keys, SEAL)? {
         match until >= now.as_second() {
-            true => held.push(read_key(&path, SealKey::from_pem)?),
+            true => held.push(read_key(&path, EncryptionKey::from_pem)?),
             false => remove(&path)?,
         }
     }
     Ok(held)
 }
 
-/// Keeps an answer key that is replaced now.
-pub fn keep_answer(keys: &Path, key: &AnswerKey, now: Timestamp) -> Result<()> {
+/// Keeps an response-signing key that is replaced now.
+pub fn keep_answer(keys: &Path, key: &ResponseSigningKey, now: Timestamp) -> Result<()> {
     data::write_file(&unused(keys, ANSWER, now), key.to_pem().expose().as_bytes())
 }
 
-/// Keeps a seal key until the last bundle that names it ends.
-pub fn keep_seal(keys: &Path, key: &SealKey, until: Timestamp) -> Result<()> {
+/// Keeps a encryption key until the last bundle that names it ends.
+pub fn keep_seal(keys: &Path, key: &EncryptionKey, until: Timestamp) -> Result<()> {
     data::write_file(&unused(keys, SEAL, until), key.to_pem().expose().as_bytes())
 }
 

@@ -2,15 +2,15 @@
 //! signs answers with, what enrolments are sealed to.
 //!
 //! The CA's file holds the newest one alone: an older one has nothing left to sign once it has vouched for its
-//! successor. Which CAs are in use stands in the database, with the bridges between them. The key of the listener's
+//! successor. Which CAs are in use stands in the database, with the cross_signed between them. The key of the listener's
 //! certificate is made anew at each start: it is nobody's identity.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use headwater_identity::{
-    Answer, AnswerKey, CaCertificate, Chain, FleetCa, IdentityError, Kind, Purpose, SealKey, Sealed,
-    SecretBytes, ServedName, ServerKey, is_issued_by, tls,
+    Answer, CaCertificate, Chain, EncryptionKey, FleetCa, IdentityError, Kind, Purpose, ResponseSigningKey,
+    Sealed, SecretBytes, ServedName, ServerKey, is_issued_by, tls,
 };
 use headwater_policy::{ClientId, SourceUrl};
 use jiff::Timestamp;
@@ -34,15 +34,15 @@ pub struct FleetKeys {
     /// Those that the fleet has given up: who shows a certificate of theirs is told to renew.
     given_up: Vec<CaCertificate>,
     /// From the newest CA to the oldest, newest first.
-    pub bridges: Vec<CaCertificate>,
+    pub cross_signed: Vec<CaCertificate>,
     /// Signs answers.
-    pub answer: Arc<AnswerKey>,
+    pub answer: Arc<ResponseSigningKey>,
     /// Sign them, too, for those who have not learnt of the newer ones.
-    former_answers: Arc<[AnswerKey]>,
+    former_answers: Arc<[ResponseSigningKey]>,
     /// Opens enrolments.
-    pub seal: Arc<SealKey>,
+    pub seal: Arc<EncryptionKey>,
     /// Open those by older bundles.
-    former_seals: Arc<[SealKey]>,
+    former_seals: Arc<[EncryptionKey]>,
     server: Arc<ServerKey>,
     /// What the listener shows.
     pub chain: Chain,
@@ -62,13 +62,18 @@ impl FleetKeys {
     ) -> Result<Self> {
         let folder = data.fleet_keys();
         let ca = open_ca(&folder, db, config.fleet_ca.as_deref(), now).await?;
-        let answer =
-            load_or_make(&folder.join("answer.pem"), AnswerKey::from_pem, AnswerKey::generate, |key| {
-                key.to_pem().expose().to_owned()
-            })?;
-        let seal = load_or_make(&folder.join("seal.pem"), SealKey::from_pem, SealKey::generate, |key| {
-            key.to_pem().expose().to_owned()
-        })?;
+        let answer = load_or_make(
+            &folder.join("answer.pem"),
+            ResponseSigningKey::from_pem,
+            ResponseSigningKey::generate,
+            |key| key.to_pem().expose().to_owned(),
+        )?;
+        let seal = load_or_make(
+            &folder.join("seal.pem"),
+            EncryptionKey::from_pem,
+            EncryptionKey::generate,
+            |key| key.to_pem().expose().to_owned(),
+        )?;
         let server = ServerKey::generate().map_err(key_failed("making the listener's key"))?;
         let in_use = rows::cas(db).await?;
         let secrets = Secrets {
@@ -104,12 +109,12 @@ impl FleetKeys {
     }
 
     /// The same with another key that signs answers.
-    pub fn with_answer(&self, answer: AnswerKey, former: Vec<AnswerKey>) -> Self {
+    pub fn with_answer(&self, answer: ResponseSigningKey, former: Vec<ResponseSigningKey>) -> Self {
         Self { answer: Arc::new(answer), former_answers: former.into(), ..self.clone() }
     }
 
     /// The same with another key that enrolments are sealed to.
-    pub fn with_seal(&self, seal: SealKey, former: Vec<SealKey>) -> Self {
+    pub fn with_seal(&self, seal: EncryptionKey, former: Vec<EncryptionKey>) -> Self {
         Self { seal: Arc::new(seal), former_seals: former.into(), ..self.clone() }
     }
 
@@ -147,7 +152,7 @@ impl FleetKeys {
     /// # Errors
     /// When none can be issued.
     pub fn with_new_chain(&self, config: &Config, url: &SourceUrl, now: Timestamp) -> Result<Self> {
-        let chain = issue_chain(&self.ca, &self.server, &self.bridges, config, url, now)?;
+        let chain = issue_chain(&self.ca, &self.server, &self.cross_signed, config, url, now)?;
         Ok(Self { chain, ..self.clone() })
     }
 
@@ -182,17 +187,17 @@ impl FleetKeys {
             list.push(read(&row.certificate)?);
         }
         // A CA that nobody vouched for ends the way back.
-        let bridges =
-            in_use.iter().map_while(|row| row.bridge.as_ref()).map(read).collect::<Result<Vec<_>>>()?;
+        let cross_signed =
+            in_use.iter().map_while(|row| row.cross_signed.as_ref()).map(read).collect::<Result<Vec<_>>>()?;
         let Secrets { answer, former_answers, seal, former_seals, server } = secrets;
-        let chain = issue_chain(&ca, &server, &bridges, config, url, now)?;
+        let chain = issue_chain(&ca, &server, &cross_signed, config, url, now)?;
         let number = in_use.first().map_or(1, |row| row.number);
         Ok(Self {
             ca,
             number,
             cas,
             given_up,
-            bridges,
+            cross_signed,
             answer,
             former_answers,
             seal,
@@ -205,10 +210,10 @@ impl FleetKeys {
 
 /// Keys that no CA depends on.
 struct Secrets {
-    answer: Arc<AnswerKey>,
-    former_answers: Arc<[AnswerKey]>,
-    seal: Arc<SealKey>,
-    former_seals: Arc<[SealKey]>,
+    answer: Arc<ResponseSigningKey>,
+    former_answers: Arc<[ResponseSigningKey]>,
+    seal: Arc<EncryptionKey>,
+    former_seals: Arc<[EncryptionKey]>,
     server: Arc<ServerKey>,
 }
 
@@ -254,24 +259,25 @@ async fn open_ca(
     match newest {
         Some(row) if row.certificate == certificate => {}
         None => {
-            rows::insert_ca(db, &CaRow { number: 1, certificate, bridge: None, given_up: false }, now).await?
+            rows::insert_ca(db, &CaRow { number: 1, certificate, cross_signed: None, given_up: false }, now)
+                .await?
         }
         Some(row) => {
             // Another one was handed in than before: its forerunner vouches for it, if it is still here.
-            let bridge = match own.exists() {
+            let cross_signed = match own.exists() {
                 true => Some(read_key(&own, FleetCa::from_pem)?),
                 false => None,
             };
-            let bridge = bridge.map(|old| old.bridge_to(ca.certificate(), now)).transpose();
-            let bridge = bridge.map_err(key_failed("vouching for the CA that was handed in"))?;
-            if bridge.is_none() {
+            let cross_signed = cross_signed.map(|old| old.cross_sign(ca.certificate(), now)).transpose();
+            let cross_signed = cross_signed.map_err(key_failed("vouching for the CA that was handed in"))?;
+            if cross_signed.is_none() {
                 tracing::warn!(
                     "the fleet CA that was handed in has no forerunner here to vouch for it: clients that have not yet \
                      learnt of it from the signed policy trust the server again when an update agent has brought them that"
                 );
             }
-            let bridge = bridge.map(|bridge| bridge.to_pem());
-            let row = CaRow { number: row.number + 1, certificate, bridge, given_up: false };
+            let cross_signed = cross_signed.map(|cross_signed| cross_signed.to_pem());
+            let row = CaRow { number: row.number + 1, certificate, cross_signed, given_up: false };
             rows::insert_ca(db, &row, now).await?;
         }
     }
@@ -298,7 +304,7 @@ fn handed_in_ca(path: &Path, now: Timestamp) -> Result<FleetCa> {
 fn issue_chain(
     ca: &FleetCa,
     key: &ServerKey,
-    bridges: &[CaCertificate],
+    cross_signed: &[CaCertificate],
     config: &Config,
     url: &SourceUrl,
     now: Timestamp,
@@ -310,7 +316,7 @@ fn issue_chain(
             names.push(name.clone());
         }
     }
-    ca.issue_server(&key.public(), &names, bridges, now)
+    ca.issue_server(&key.public(), &names, cross_signed, now)
         .map_err(key_failed("issuing the listener's certificate"))
 }
 

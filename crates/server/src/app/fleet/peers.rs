@@ -3,22 +3,22 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use headwater_api::v1::StrangerView;
+use headwater_api::v1::UnknownClientView;
 use headwater_identity::Peer;
 use headwater_policy::ClientId;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::app::App;
 use crate::audit::Audit;
-use crate::db::strangers::UnknownClient;
-use crate::db::{identities, strangers};
+use crate::db::unknown_clients::UnknownClient;
+use crate::db::{identities, unknown_clients};
 use crate::error::{Error, Refusal, Result};
 use crate::limits;
 
 /// As many as are written down.
 const ASKED_MAX: usize = (limits::STRANGERS_MAX + limits::STRANGERS_PROVEN_MAX) as usize;
 
-/// Strangers that asked since they were last written down, by id, key and whether they proved it: the database is not written for each request.
+/// UnknownClients that asked since they were last written down, by id, key and whether they proved it: the database is not written for each request.
 #[derive(Debug, Default)]
 pub struct Asked {
     by_key: HashMap<(String, String, bool), (Timestamp, u64)>,
@@ -84,8 +84,8 @@ impl App {
             true => ("revoked", Refusal::KeyRevoked),
             false => ("unknown", Refusal::NotEnrolled(peer.client.to_string())),
         };
-        let stranger = UnknownClient { client: peer.client.as_str(), key: &key, reason, proof: None };
-        self.note_stranger(stranger, from, now).await?;
+        let unknown_client = UnknownClient { client: peer.client.as_str(), key: &key, reason, proof: None };
+        self.note_unknown_client(unknown_client, from, now).await?;
         Err(refusal.into())
     }
 
@@ -118,28 +118,28 @@ impl App {
     ///
     /// # Errors
     /// Only when the database fails.
-    pub async fn strangers(&self) -> Result<Vec<StrangerView>> {
-        strangers::all(&mut *self.db.connection().await?).await
+    pub async fn unknown_clients(&self) -> Result<Vec<UnknownClientView>> {
+        unknown_clients::all(&mut *self.db.connection().await?).await
     }
 
-    /// Writes down that a stranger asked, not too often.
-    pub(crate) async fn note_stranger(
+    /// Writes down that a unknown client asked, not too often.
+    pub(crate) async fn note_unknown_client(
         &self,
-        stranger: UnknownClient<'_>,
+        unknown_client: UnknownClient<'_>,
         from: IpAddr,
         now: Timestamp,
     ) -> Result<()> {
         let times = {
             let mut asked = self.asked.lock().expect("nobody panics while holding this lock");
-            asked.count(stranger.client, stranger.key, stranger.proof.is_some(), now)
+            asked.count(unknown_client.client, unknown_client.key, unknown_client.proof.is_some(), now)
         };
         let Some(times) = times else { return Ok(()) };
         let mut tx = self.db.begin().await?;
         let address = from.to_canonical().to_string();
-        strangers::note(&mut tx, &stranger, &address, times, now).await?;
-        tx.commit(Audit::Exempt("strangers have a list of their own")).await?;
-        let UnknownClient { client, key, reason, .. } = stranger;
-        tracing::info!(client, key, reason, address, "a stranger asked");
+        unknown_clients::note(&mut tx, &unknown_client, &address, times, now).await?;
+        tx.commit(Audit::Exempt("unknown clients have a list of their own")).await?;
+        let UnknownClient { client, key, reason, .. } = unknown_client;
+        tracing::info!(client, key, reason, address, "a unknown client asked");
         Ok(())
     }
 }

@@ -9,12 +9,12 @@ use headwater_policy::ClientId;
 use jiff::Timestamp;
 use sqlx::SqliteConnection;
 
-use super::readmission::{proof, shows_certificate};
+use super::re_enrolment::{proof, shows_certificate};
 use super::sequence::{Arrival, arrival, rising};
 use crate::app::App;
 use crate::audit::Audit;
 use crate::db::identities::{self as rows, IdentityRow};
-use crate::db::strangers::{Proof, UnknownClient};
+use crate::db::unknown_clients::{Proof, UnknownClient};
 use crate::db::{Tx, to_json};
 use crate::error::{Error, Refusal, Result};
 use crate::limits;
@@ -22,7 +22,7 @@ use crate::limits;
 /// Why a statement is not believed, and whose it says it is.
 #[derive(Debug)]
 pub(crate) enum Doubt {
-    /// It is somebody's who is to be noted as a stranger.
+    /// It is somebody's who is to be noted as a unknown client.
     UnknownClient {
         /// The id that it claims.
         client: String,
@@ -145,7 +145,7 @@ impl App {
         kind: Kind,
     ) -> std::result::Result<(VerifiedStatement, IdentityRow), Doubt> {
         let client = claimed(&statement)?;
-        let stranger = |reason, refusal, proof: Option<(String, Proof)>| Doubt::UnknownClient {
+        let unknown_client = |reason, refusal, proof: Option<(String, Proof)>| Doubt::UnknownClient {
             client: client.to_string(),
             reason,
             refusal,
@@ -156,20 +156,20 @@ impl App {
             let proof = match shown {
                 Shown::Proof(proof) => Some(proof),
                 Shown::Forgery => {
-                    return Err(stranger("bad_proof", Refusal::NotEnrolled(client.to_string()), None));
+                    return Err(unknown_client("bad_proof", Refusal::NotEnrolled(client.to_string()), None));
                 }
                 Shown::Nothing => None,
             };
             if let Some((key, _)) = &proof
                 && rows::is_revoked(db, key).await?
             {
-                return Err(stranger("revoked", Refusal::KeyRevoked, None));
+                return Err(unknown_client("revoked", Refusal::KeyRevoked, None));
             }
             let refusal = match &proof {
-                Some(_) => Refusal::NotReadmitted(client.to_string()),
+                Some(_) => Refusal::NotReEnrolled(client.to_string()),
                 None => Refusal::NotEnrolled(client.to_string()),
             };
-            return Err(stranger("unknown", refusal, proof));
+            return Err(unknown_client("unknown", refusal, proof));
         };
         let key: PublicKey =
             identity.public_key.parse().map_err(|error: headwater_identity::IdentityError| {
@@ -183,7 +183,7 @@ impl App {
                 unit: "bytes",
                 hint: "no client that works has so much to say at once",
             })),
-            // Whoever says it hears the same, whatever certificate it shows: the list of strangers tells more.
+            // Whoever says it hears the same, whatever certificate it shows: the list of unknown clients tells more.
             Err(verify_error) => {
                 let (reason, proof) = match self.certificate_shown(statement, &client, kind) {
                     Shown::Proof((key, _)) if rows::is_revoked(db, &key).await? => ("revoked", None),
@@ -191,7 +191,7 @@ impl App {
                     Shown::Forgery => ("bad_proof", None),
                     Shown::Nothing => ("bad_statement", None),
                 };
-                Err(stranger(reason, Refusal::Unbelieved(verify_error.to_string()), proof))
+                Err(unknown_client(reason, Refusal::Unbelieved(verify_error.to_string()), proof))
             }
         }
     }
@@ -204,14 +204,15 @@ impl App {
         proof(statement, client, &self.fleet_keys().cas).map_or(Shown::Forgery, Shown::Proof)
     }
 
-    /// Notes the stranger, if that is what it was about; says what it is told.
+    /// Notes the unknown client, if that is what it was about; says what it is told.
     pub(crate) async fn doubted(&self, doubt: Doubt, from: IpAddr, now: Timestamp) -> Result<Error> {
         match doubt {
             Doubt::Failed(error) => Ok(error),
             Doubt::UnknownClient { client, reason, refusal, proof } => {
                 let (key, proof) = proof.map_or_else(|| (String::new(), None), |it| (it.0, Some(it.1)));
-                let stranger = UnknownClient { client: &client, key: &key, reason, proof: proof.as_ref() };
-                self.note_stranger(stranger, from, now).await?;
+                let unknown_client =
+                    UnknownClient { client: &client, key: &key, reason, proof: proof.as_ref() };
+                self.note_unknown_client(unknown_client, from, now).await?;
                 Ok(refusal.into())
             }
         }

@@ -116,8 +116,8 @@ impl App {
             server_urls: self.fleet_urls(),
             domain,
             ca: keys.cas.iter().map(headwater_identity::CaCertificate::to_pem).collect(),
-            seal_key: keys.seal.public().to_string(),
-            answer_keys: vec![keys.answer.public().to_string()],
+            encryption_key: keys.seal.public().to_string(),
+            response_signing_keys: vec![keys.answer.public().to_string()],
             roots: ClassRoots {
                 settings: root(Class::Settings)?,
                 components: root(Class::Components)?,

@@ -48,7 +48,7 @@ impl Everybody {
         server.ok("PUT", "/api/v1/update-agents/ua-1", Some(role)).await;
         server.ok("POST", "/api/v1/clients/pc-2/revoke", None).await;
         let elsewhere = Server::start().await;
-        let stranger = Endpoint::enrolled(&elsewhere, "pc-1", "root").await;
+        let unknown_client = Endpoint::enrolled(&elsewhere, "pc-1", "root").await;
 
         let cas: Vec<_> = bundle.ca.iter().map(|pem| CaCertificate::from_pem(pem).unwrap()).collect();
         let with = |own: Option<&Endpoint>| {
@@ -59,7 +59,7 @@ impl Everybody {
         let somebody = |caller, http, speaks| Somebody { caller, http, proof: None, speaks };
         let mut all = vec![
             somebody(Caller::Anonymous, with(None), 0),
-            somebody(Caller::Stranger, with(Some(&stranger)), 0),
+            somebody(Caller::UnknownClient, with(Some(&unknown_client)), 0),
             somebody(Caller::Client, with(Some(&endpoints[0])), 0),
             somebody(Caller::UpdateAgent, with(Some(&endpoints[1])), 1),
             somebody(Caller::Revoked, with(Some(&endpoints[2])), 2),
@@ -178,7 +178,7 @@ async fn session(server: &Server, role: Role) -> String {
     let request = json!({"name": name, "role": role.to_string()});
     let made = server.ok("POST", "/api/v1/administrators", Some(request)).await;
     let body = json!({"name": name, "password": made["password"], "new_password": PASSWORD});
-    let response = server.stranger(Method::POST, "/api/v1/sign-in").json(&body).send().await.unwrap();
+    let response = server.unknown_client(Method::POST, "/api/v1/sign-in").json(&body).send().await.unwrap();
     assert_eq!(response.status(), 200);
     response.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned()
 }

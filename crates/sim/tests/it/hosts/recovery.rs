@@ -26,11 +26,11 @@ fn lose_and_restore(world: &mut World, backup: &str, root_keys: &RootKeys) -> Re
     world.start_server()
 }
 
-/// I2, I3: clients that enrolled after the backup are refused, say so, and go on asking; once they are readmitted they go on
+/// I2, I3: clients that enrolled after the backup are refused, say so, and go on asking; once they are re-enrolled they go on
 /// with the key that they have: one straight, one that has its update agent alone. Then the fleet gives up its CA, as after a
 /// theft, and everybody gets another certificate by its key.
 #[test]
-fn clients_of_after_the_backup_are_readmitted_and_nobody_goes_to_them() {
+fn clients_of_after_the_backup_are_re_enrolled_and_nobody_goes_to_them() {
     scenario(|world| {
         world.publish("rules", "1", &rules("1"))?;
         let root_keys = RootKeys::make(world)?;
@@ -57,16 +57,16 @@ fn clients_of_after_the_backup_are_readmitted_and_nobody_goes_to_them() {
         assert_eq!(refused.installed("rules"), "1");
         let told = refused.report.warnings.join(" ");
         assert!(
-            told.contains("goes on asking") && told.contains("headwater clients readmit pc-late"),
+            told.contains("goes on asking") && told.contains("headwater clients re-enrol pc-late"),
             "{told}"
         );
         // Its update agent gives it what is signed all the same.
         let refused = behind.update()?;
         assert_eq!(refused.installed("rules"), "2");
-        assert!(refused.report.warnings.join(" ").contains("headwater clients readmit pc-behind"));
+        assert!(refused.report.warnings.join(" ").contains("headwater clients re-enrol pc-behind"));
 
-        let readmitted = world.headwater(&["clients", "readmit", "--all-proven", "--domain", "root"])?;
-        assert_eq!(readmitted["readmitted"], json!(["pc-behind", "pc-late"]), "{readmitted}");
+        let re_enrolled = world.headwater(&["clients", "re_enrol", "--all-proven", "--domain", "root"])?;
+        assert_eq!(re_enrolled["re_enrolled"], json!(["pc-behind", "pc-late"]), "{re_enrolled}");
         for (client, id, key) in [(&late, "pc-late", &keys[0]), (&behind, "pc-behind", &keys[1])] {
             let run = client.update()?;
             assert_eq!((run.code, run.installed("rules")), (Some(0), "2"), "{id}: {:?}", run.report.warnings);
@@ -81,7 +81,7 @@ fn clients_of_after_the_backup_are_readmitted_and_nobody_goes_to_them() {
         }
 
         world.headwater(&["keys", "rotate", "ca", "--at-once"])?;
-        for which in ["answer", "seal"] {
+        for which in ["response-signing", "enrolment-encryption"] {
             world.headwater(&["keys", "rotate", which])?;
         }
         world.publish("rules", "3", &rules("3"))?;

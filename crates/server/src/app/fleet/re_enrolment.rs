@@ -1,11 +1,11 @@
 //! Clients that the server knows nothing of, though its fleet once did: they enrolled after the backup that it was
-//! restored from. Each proves that by a renewal that holds its certificate; who it was is noted among the strangers.
+//! restored from. Each proves that by a renewal that holds its certificate; who it was is noted among the unknown clients.
 //!
 //! They are taken in again by an administrator alone, never by themselves: a client that was removed or revoked after the
 //! backup proves the same.
 
 use headwater_api::enrol::RenewalRequest;
-use headwater_api::v1::{ReadmitAnswer, ReadmitRefused, ReadmitRequest};
+use headwater_api::v1::{ReEnrolAnswer, ReEnrolRefused, ReEnrolRequest};
 use headwater_identity::{CaCertificate, Chain, Kind, Statement};
 use headwater_policy::ClientId;
 use jiff::Timestamp;
@@ -15,12 +15,12 @@ use crate::access::Caller;
 use crate::app::App;
 use crate::db::clients::{self as client_rows, ClientRow};
 use crate::db::identities::{self as rows, IdentityRow, Taken};
-use crate::db::strangers::{self, Proof, Proven};
+use crate::db::unknown_clients::{self, Proof, Proven};
 use crate::error::{Error, Refusal, Result};
 use crate::limits::{READMIT_AT_ONCE_MAX, SEQUENCE_MAX};
 
 /// What a renewal of a client that is not known proves, and the fingerprint of its key: one of these CAs has certified the
-/// key for that client, straight or over bridges, be it that this has run out since, and whoever made the statement has the key.
+/// key for that client, straight or over cross_signed, be it that this has run out since, and whoever made the statement has the key.
 pub(crate) fn proof(
     statement: Statement,
     client: &ClientId,
@@ -33,10 +33,10 @@ pub(crate) fn proof(
         return None;
     }
     let statement = statement.verify(client, &chain.key(), Kind::Renewal).ok()?;
-    let seal_key: headwater_identity::SealPublicKey = claimed.seal_key.parse().ok()?;
+    let encryption_key: headwater_identity::EncryptionPublicKey = claimed.encryption_key.parse().ok()?;
     let proof = Proof {
         public_key: chain.key().to_string(),
-        seal_key: seal_key.to_string(),
+        encryption_key: encryption_key.to_string(),
         certificate_end: chain.not_after(),
         renewal: statement.sequence().min(SEQUENCE_MAX),
     };
@@ -62,7 +62,7 @@ struct Known<'a> {
 
 /// What becomes of one that asks to come back.
 #[derive(Debug)]
-enum Readmission<'a> {
+enum ReEnrolment<'a> {
     /// It comes back with this key.
     With(&'a Proven),
     /// It is enrolled, and nobody has proven another key: there is nothing to be done.
@@ -74,10 +74,10 @@ fn judge<'a>(
     client: &str,
     proven: &[&'a Proven],
     known: Known<'_>,
-) -> std::result::Result<Readmission<'a>, Refusal> {
+) -> std::result::Result<ReEnrolment<'a>, Refusal> {
     if let Some(identity) = known.of_client {
         return match proven.iter().all(|one| one.key == identity.key) {
-            true => Ok(Readmission::Already),
+            true => Ok(ReEnrolment::Already),
             false => Err(Refusal::IdTaken(client.to_owned())),
         };
     }
@@ -92,7 +92,7 @@ fn judge<'a>(
     };
     match known.of_key {
         Some(other) => Err(Refusal::KeyTaken(other.client.clone())),
-        None => Ok(Readmission::With(one)),
+        None => Ok(ReEnrolment::With(one)),
     }
 }
 
@@ -101,9 +101,9 @@ impl App {
     ///
     /// # Errors
     /// Refusals for an unknown domain, and a request that names nobody or too many; the database.
-    pub async fn readmit(&self, request: ReadmitRequest, caller: &Caller) -> Result<ReadmitAnswer> {
+    pub async fn re_enrol(&self, request: ReEnrolRequest, caller: &Caller) -> Result<ReEnrolAnswer> {
         let domain = self.known_domain(&request.domain).await?.to_string();
-        let proven = strangers::proven(&mut *self.db.connection().await?).await?;
+        let proven = unknown_clients::proven(&mut *self.db.connection().await?).await?;
         let mut ids = request.clients;
         if ids.is_empty() != request.all_proven {
             return Err(Refusal::invalid("name clients, or all_proven: one of the two").into());
@@ -115,26 +115,26 @@ impl App {
         ids.dedup();
         if ids.len() > READMIT_AT_ONCE_MAX {
             return Err(Refusal::TooLarge {
-                what: "the number of clients that are readmitted at once".to_owned(),
+                what: "the number of clients that are re-enrolled at once".to_owned(),
                 limit: READMIT_AT_ONCE_MAX as u64,
                 unit: "clients",
                 hint: "name fewer",
             }
             .into());
         }
-        let mut answer = ReadmitAnswer {
+        let mut answer = ReEnrolAnswer {
             domain,
-            readmitted: Vec::new(),
+            re_enrolled: Vec::new(),
             enrolled_already: Vec::new(),
             refused: Vec::new(),
         };
         for client in ids {
             let of_id: Vec<&Proven> = proven.iter().filter(|one| one.client == client).collect();
-            match self.readmit_one(&client, &of_id, &answer.domain, caller).await {
-                Ok(true) => answer.readmitted.push(client),
+            match self.re_enrol_one(&client, &of_id, &answer.domain, caller).await {
+                Ok(true) => answer.re_enrolled.push(client),
                 Ok(false) => answer.enrolled_already.push(client),
                 Err(Error::Refused(refusal)) => {
-                    answer.refused.push(ReadmitRefused { client, reason: refusal.to_string() });
+                    answer.refused.push(ReEnrolRefused { client, reason: refusal.to_string() });
                 }
                 Err(error) => return Err(error),
             }
@@ -143,7 +143,7 @@ impl App {
     }
 
     /// Says whether there was anything to be done.
-    async fn readmit_one(
+    async fn re_enrol_one(
         &self,
         client: &str,
         proven: &[&Proven],
@@ -159,7 +159,7 @@ impl App {
         };
         revoked |= rows::any_revoked(&mut tx, client).await?;
         let known = Known { of_client: of_client.as_ref(), of_key: of_key.as_ref(), revoked };
-        let Readmission::With(Proven { key, proof, .. }) = judge(client, proven, known)? else {
+        let ReEnrolment::With(Proven { key, proof, .. }) = judge(client, proven, known)? else {
             return Ok(false);
         };
         match self.db.client(client).await? {
@@ -170,10 +170,10 @@ impl App {
             }
         }
         rows::put(&mut tx, &identity(client, key, proof, now)).await?;
-        strangers::forget(&mut tx, client, key).await?;
-        tx.commit(caller.audit_entry("client.readmit", client).after(json!({"key": key, "domain": domain})))
+        unknown_clients::forget(&mut tx, client, key).await?;
+        tx.commit(caller.audit_entry("client.re_enrol", client).after(json!({"key": key, "domain": domain})))
             .await?;
-        tracing::info!(client, key, domain, "client readmitted");
+        tracing::info!(client, key, domain, "client re-enrolled");
         Ok(true)
     }
 }
@@ -198,7 +198,7 @@ fn identity(client: &str, key: &str, proof: &Proof, now: Timestamp) -> IdentityR
         client: client.to_owned(),
         key: key.to_owned(),
         public_key: proof.public_key.clone(),
-        seal_key: proof.seal_key.clone(),
+        encryption_key: proof.encryption_key.clone(),
         enrolled: now,
         certificate_end: proof.certificate_end,
         taken: Taken { renewal: proof.renewal, ..Taken::default() },
@@ -213,7 +213,7 @@ mod tests {
     fn proven(key: &str) -> Proven {
         let proof = Proof {
             public_key: "p".to_owned(),
-            seal_key: "s".to_owned(),
+            encryption_key: "s".to_owned(),
             certificate_end: Timestamp::UNIX_EPOCH,
             renewal: 7,
         };
@@ -227,13 +227,13 @@ mod tests {
         let (pc, taken) = (known_as("pc", "other"), known_as("pc-2", "k"));
         let check = |proven: &[&Proven], known: Known<'_>, expected: &str| {
             let told = match judge("pc", proven, known) {
-                Ok(Readmission::With(one)) => format!("readmitted with {}", one.key),
-                Ok(Readmission::Already) => "enrolled already".to_owned(),
+                Ok(ReEnrolment::With(one)) => format!("re-enrolled with {}", one.key),
+                Ok(ReEnrolment::Already) => "enrolled already".to_owned(),
                 Err(refusal) => refusal.to_string(),
             };
             assert!(told.starts_with(expected), "{told}");
         };
-        check(&[&one], Known::default(), "readmitted with k");
+        check(&[&one], Known::default(), "re-enrolled with k");
         check(&[], Known::default(), "client pc has proven no certificate of this fleet");
         check(&[&one, &other], Known::default(), "two keys are proven for client pc");
         check(&[&one], Known { revoked: true, ..Known::default() }, "client pc was revoked or removed");

@@ -1,6 +1,6 @@
 //! Who asks the fleet listener and is not known: bounded, the one that asked last longest ago gives way.
 
-use headwater_api::v1::StrangerView;
+use headwater_api::v1::UnknownClientView;
 use jiff::Timestamp;
 use sqlx::{Row, SqliteConnection};
 
@@ -21,13 +21,13 @@ pub struct UnknownClient<'a> {
     pub proof: Option<&'a Proof>,
 }
 
-/// What a stranger has proven: a CA of this fleet has certified the key under the id, and it has the key.
+/// What a unknown client has proven: a CA of this fleet has certified the key under the id, and it has the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proof {
     /// Its public key (base64).
     pub public_key: String,
     /// What secrets for it are sealed to (base64).
-    pub seal_key: String,
+    pub encryption_key: String,
     /// When its certificate ends.
     pub certificate_end: Timestamp,
     /// Number of the renewal that proved it.
@@ -45,46 +45,46 @@ pub struct Proven {
     pub proof: Proof,
 }
 
-/// Notes that a stranger asked, from where, and how often since it was last noted; keeps at most so many with and without a
+/// Notes that a unknown client asked, from where, and how often since it was last noted; keeps at most so many with and without a
 /// proof.
 pub async fn note(
     db: &mut SqliteConnection,
-    stranger: &UnknownClient<'_>,
+    unknown_client: &UnknownClient<'_>,
     address: &str,
     times: u64,
     now: Timestamp,
 ) -> Result<()> {
     sqlx::query(
-        "INSERT INTO strangers (client, key, reason, address, count, first_seen, last_seen) VALUES (?1, ?2, ?3, ?4, ?6, \
+        "INSERT INTO unknown clients (client, key, reason, address, count, first_seen, last_seen) VALUES (?1, ?2, ?3, ?4, ?6, \
          ?5, ?5) ON CONFLICT (client, key) DO UPDATE SET reason = excluded.reason, address = excluded.address, \
          count = count + excluded.count, last_seen = excluded.last_seen",
     )
-    .bind(stranger.client)
-    .bind(stranger.key)
-    .bind(stranger.reason)
+    .bind(unknown_client.client)
+    .bind(unknown_client.key)
+    .bind(unknown_client.reason)
     .bind(address)
     .bind(now.as_second())
     .bind(number(times))
     .execute(&mut *db)
     .await?;
-    if let Some(proof) = stranger.proof {
+    if let Some(proof) = unknown_client.proof {
         sqlx::query(
-            "UPDATE strangers SET public_key = ?, seal_key = ?, certificate_end = ?, renewal = max(renewal, ?) \
+            "UPDATE unknown clients SET public_key = ?, encryption_key = ?, certificate_end = ?, renewal = max(renewal, ?) \
              WHERE client = ? AND key = ?",
         )
         .bind(&proof.public_key)
-        .bind(&proof.seal_key)
+        .bind(&proof.encryption_key)
         .bind(proof.certificate_end.as_second())
         .bind(number(proof.renewal))
-        .bind(stranger.client)
-        .bind(stranger.key)
+        .bind(unknown_client.client)
+        .bind(unknown_client.key)
         .execute(&mut *db)
         .await?;
     }
     // Who has proven something is not pushed out by those who only ask.
-    let is_proven = stranger.proof.is_some();
+    let is_proven = unknown_client.proof.is_some();
     sqlx::query(
-        "DELETE FROM strangers WHERE (client, key) IN (SELECT client, key FROM strangers WHERE (public_key <> '') = ? \
+        "DELETE FROM unknown clients WHERE (client, key) IN (SELECT client, key FROM unknown clients WHERE (public_key <> '') = ? \
          ORDER BY last_seen DESC, first_seen DESC LIMIT -1 OFFSET ?)",
     )
     .bind(is_proven)
@@ -96,13 +96,13 @@ pub async fn note(
 
 /// Those who have proven a certificate, by id.
 pub async fn proven(db: &mut SqliteConnection) -> Result<Vec<Proven>> {
-    let rows = sqlx::query("SELECT * FROM strangers WHERE public_key <> '' ORDER BY client, key");
+    let rows = sqlx::query("SELECT * FROM unknown clients WHERE public_key <> '' ORDER BY client, key");
     let each = |row: sqlx::sqlite::SqliteRow| Proven {
         client: row.get("client"),
         key: row.get("key"),
         proof: Proof {
             public_key: row.get("public_key"),
-            seal_key: row.get("seal_key"),
+            encryption_key: row.get("encryption_key"),
             certificate_end: time(row.get("certificate_end")),
             renewal: count(row.get("renewal")),
         },
@@ -111,11 +111,12 @@ pub async fn proven(db: &mut SqliteConnection) -> Result<Vec<Proven>> {
 }
 
 /// Everybody, who asked last first.
-pub async fn all(db: &mut SqliteConnection) -> Result<Vec<StrangerView>> {
-    let rows = sqlx::query("SELECT * FROM strangers ORDER BY last_seen DESC, client").fetch_all(db).await?;
+pub async fn all(db: &mut SqliteConnection) -> Result<Vec<UnknownClientView>> {
+    let rows =
+        sqlx::query("SELECT * FROM unknown clients ORDER BY last_seen DESC, client").fetch_all(db).await?;
     Ok(rows
         .into_iter()
-        .map(|row| StrangerView {
+        .map(|row| UnknownClientView {
             client: row.get("client"),
             key: row.get("key"),
             reason: row.get("reason"),
@@ -130,7 +131,7 @@ pub async fn all(db: &mut SqliteConnection) -> Result<Vec<StrangerView>> {
 
 /// Forgets a key or an id that is known from now on.
 pub async fn forget(db: &mut SqliteConnection, client: &str, key: &str) -> Result<()> {
-    sqlx::query("DELETE FROM strangers WHERE client = ? OR (key <> '' AND key = ?)")
+    sqlx::query("DELETE FROM unknown clients WHERE client = ? OR (key <> '' AND key = ?)")
         .bind(client)
         .bind(key)
         .execute(db)
@@ -140,8 +141,10 @@ pub async fn forget(db: &mut SqliteConnection, client: &str, key: &str) -> Resul
 
 /// Forgets who has not asked since a time; says how many.
 pub async fn delete_before(db: &mut SqliteConnection, before: Timestamp) -> Result<u64> {
-    let done =
-        sqlx::query("DELETE FROM strangers WHERE last_seen < ?").bind(before.as_second()).execute(db).await?;
+    let done = sqlx::query("DELETE FROM unknown clients WHERE last_seen < ?")
+        .bind(before.as_second())
+        .execute(db)
+        .await?;
     Ok(done.rows_affected())
 }
 
@@ -155,7 +158,7 @@ mod tests {
     async fn noted(db: &mut SqliteConnection, count: u32, proof: Option<&Proof>) -> (u32, u32) {
         let public_key = proof.map_or("", |proof| &proof.public_key);
         sqlx::query(
-            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) INSERT INTO strangers (client, \
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) INSERT INTO unknown clients (client, \
              key, reason, address, count, first_seen, last_seen, public_key) SELECT 'pc-' || i || ?2, 'k', '', '', 1, 0, 0, \
              ?2 FROM n",
         )
@@ -164,9 +167,9 @@ mod tests {
         .execute(&mut *db)
         .await
         .unwrap();
-        let stranger = UnknownClient { client: "pc", key: public_key, reason: "unknown", proof };
-        note(db, &stranger, "10.0.0.1", 1, Timestamp::UNIX_EPOCH).await.unwrap();
-        let held: Vec<StrangerView> = all(db).await.unwrap();
+        let unknown_client = UnknownClient { client: "pc", key: public_key, reason: "unknown", proof };
+        note(db, &unknown_client, "10.0.0.1", 1, Timestamp::UNIX_EPOCH).await.unwrap();
+        let held: Vec<UnknownClientView> = all(db).await.unwrap();
         let proven = held.iter().filter(|one| one.proven).count();
         (u32::try_from(held.len() - proven).unwrap(), u32::try_from(proven).unwrap())
     }
@@ -179,7 +182,7 @@ mod tests {
         let mut tx = db.begin().await.unwrap();
         let proof = Proof {
             public_key: "p".to_owned(),
-            seal_key: "s".to_owned(),
+            encryption_key: "s".to_owned(),
             certificate_end: Timestamp::UNIX_EPOCH,
             renewal: 1,
         };

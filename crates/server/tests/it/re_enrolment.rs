@@ -9,7 +9,7 @@ use crate::clients::report;
 use crate::endpoint::Endpoint;
 use crate::harness::{Server, config, now};
 
-const READMIT: &str = "/api/v1/strangers/readmit";
+const READMIT: &str = "/api/v1/unknown-clients/re-enrol";
 
 /// The same server with the database of before `since`, as if it were restored from a backup.
 async fn restored<T>(server: Server, since: impl AsyncFnOnce(&Server) -> T) -> (Server, T) {
@@ -34,16 +34,16 @@ async fn knocks(client: &mut Endpoint, server: &Server) -> (u16, Value) {
     client.renew_with(certificate).await
 }
 
-async fn stranger(server: &Server, id: &str) -> Value {
-    let strangers = server.get("/api/v1/strangers").await;
-    let all = strangers["items"].as_array().unwrap().clone();
+async fn unknown_client(server: &Server, id: &str) -> Value {
+    let unknown_clients = server.get("/api/v1/unknown-clients").await;
+    let all = unknown_clients["items"].as_array().unwrap().clone();
     // With its key, if it proved one.
     let one = all.iter().filter(|one| one["client"] == id).max_by_key(|one| one["proven"].as_bool());
     one.cloned().unwrap_or_default()
 }
 
 #[tokio::test]
-async fn a_client_that_enrolled_after_the_backup_is_readmitted_with_its_key() {
+async fn a_client_that_enrolled_after_the_backup_is_re_enrolled_with_its_key() {
     let server = Server::start().await;
     server.ok("POST", "/api/v1/domains", Some(json!({"path": "root/paris"}))).await;
     server.set("root/paris", json!({"settings": {"confidential": true}})).await;
@@ -58,21 +58,21 @@ async fn a_client_that_enrolled_after_the_backup_is_readmitted_with_its_key() {
     pc.follow(&server);
     let (status, said) = pc.state(Kind::CheckIn, &pc.check_in_body()).await;
     assert_eq!((status, &said["error"]["code"]), (403, &json!("not_enrolled")));
-    assert!(said["error"]["message"].as_str().unwrap().contains("headwater clients readmit pc-1"), "{said}");
+    assert!(said["error"]["message"].as_str().unwrap().contains("headwater clients re-enrol pc-1"), "{said}");
     assert_eq!(pc.renew().await.0, 403);
-    assert_eq!(stranger(&server, "pc-1").await["proven"], false, "it has shown no certificate");
+    assert_eq!(unknown_client(&server, "pc-1").await["proven"], false, "it has shown no certificate");
     let nothing = server.ok("POST", READMIT, Some(json!({"all_proven": true, "domain": "root"}))).await;
-    assert_eq!(nothing["readmitted"], json!([]));
+    assert_eq!(nothing["re_enrolled"], json!([]));
 
     assert_eq!(knocks(&mut pc, &server).await.0, 403, "nobody is let in by that alone");
-    let seen = stranger(&server, "pc-1").await;
+    let seen = unknown_client(&server, "pc-1").await;
     let key = pc.key.fingerprint().to_string();
     assert_eq!((&seen["proven"], &seen["key"]), (&json!(true), &json!(key)));
     let answer = server.ok("POST", READMIT, Some(json!({"clients": ["pc-1"], "domain": "root/paris"}))).await;
-    assert_eq!(answer["readmitted"], json!(["pc-1"]), "{answer}");
-    assert_eq!(stranger(&server, "pc-1").await, Value::Null);
+    assert_eq!(answer["re_enrolled"], json!(["pc-1"]), "{answer}");
+    assert_eq!(unknown_client(&server, "pc-1").await, Value::Null);
     let again = server.ok("POST", READMIT, Some(json!({"clients": ["pc-1"], "domain": "root"}))).await;
-    let told = (&again["readmitted"], &again["enrolled_already"], &again["refused"]);
+    let told = (&again["re_enrolled"], &again["enrolled_already"], &again["refused"]);
     assert_eq!(told, (&json!([]), &json!(["pc-1"]), &json!([])), "{again}");
 
     let (status, said) = pc.state(Kind::CheckIn, &pc.check_in_body()).await;
@@ -84,7 +84,7 @@ async fn a_client_that_enrolled_after_the_backup_is_readmitted_with_its_key() {
     assert_eq!(known["report_gaps"], json!([{"first": 1, "last": 4}]), "what the lost server took is said");
     assert_eq!(pc.renew().await.0, 200);
     let audit = server.get("/api/v1/audit").await.to_string();
-    assert!(audit.contains(r#""action":"client.readmit""#) && audit.contains(&key), "{audit}");
+    assert!(audit.contains(r#""action":"client.re_enrol""#) && audit.contains(&key), "{audit}");
 }
 
 #[tokio::test]
@@ -112,7 +112,7 @@ async fn who_must_not_come_back_is_refused_by_name() {
     for client in &mut since {
         assert_eq!(knocks(client, &server).await.0, 403, "{}", client.id);
     }
-    assert_eq!(stranger(&server, "taken").await["reason"], "other_key");
+    assert_eq!(unknown_client(&server, "taken").await["reason"], "other_key");
     assert_eq!(knocks(&mut revoked, &server).await.1["error"]["code"], "revoked");
 
     // Certificates that prove nothing: of a CA that is none of this fleet, and of another client.
@@ -126,7 +126,7 @@ async fn who_must_not_come_back_is_refused_by_name() {
 
     let ids = ["revoked", "again", "removed", "taken", "twice", "forged", "nobody"];
     let answer = server.ok("POST", READMIT, Some(json!({"clients": ids, "domain": "root"}))).await;
-    assert_eq!(answer["readmitted"], json!([]), "{answer}");
+    assert_eq!(answer["re_enrolled"], json!([]), "{answer}");
     let why = |id: &str| {
         let refused = answer["refused"].as_array().unwrap();
         refused.iter().find(|one| one["client"] == id).unwrap()["reason"].as_str().unwrap().to_owned()
@@ -143,7 +143,7 @@ async fn who_must_not_come_back_is_refused_by_name() {
         assert!(why(id).contains(word), "{id}: {}", why(id));
     }
     let all = server.ok("POST", READMIT, Some(json!({"all_proven": true, "domain": "root"}))).await;
-    assert_eq!(all["readmitted"], json!(["other"]), "{all}");
+    assert_eq!(all["re_enrolled"], json!(["other"]), "{all}");
 
     server
         .refused("POST", READMIT, Some(json!({"all_proven": true, "domain": "root/x"})), 404, "not_found")
@@ -174,7 +174,7 @@ async fn a_forged_certificate_is_told_of_here_and_to_nobody_else() {
         let mut forger = Endpoint::new(id, &bundle);
         forger.chain = Some(forged(&forger));
         let told = knocks(&mut forger, &server).await;
-        let noted = stranger(&server, id).await;
+        let noted = unknown_client(&server, id).await;
         assert_eq!((told.0, &noted["reason"], &noted["proven"]), (403, &json!("bad_proof"), &json!(false)));
         assert_eq!(told, forger.renew().await, "{id}");
     }
@@ -187,6 +187,6 @@ async fn a_key_that_another_took_the_place_of_proves_nothing_any_more() {
     let own = server.bundle(json!({"client": "pc-1"})).await;
     assert_eq!(Endpoint::new("pc-1", &own).enrol(&own).await.0, 200);
     assert_eq!(knocks(&mut former, &server).await.0, 403);
-    let noted = stranger(&server, "pc-1").await;
+    let noted = unknown_client(&server, "pc-1").await;
     assert_eq!((&noted["reason"], &noted["proven"]), (&json!("revoked"), &json!(false)), "{noted}");
 }
