@@ -72,7 +72,7 @@ CREATE TABLE clients (
 CREATE INDEX clients_domain ON clients (domain, id);
 
 CREATE TABLE reports (
-    number   INTEGER PRIMARY KEY AUTODELTA,
+    number   INTEGER PRIMARY KEY AUTOINCREMENT,
     client   TEXT NOT NULL,
     run      INTEGER NOT NULL,
     started  TEXT NOT NULL,

@@ -1,6 +1,6 @@
 -- Who may enrol. The token itself stands in its bundle alone; here is its SHA-256.
 CREATE TABLE enrol_tokens (
-    number    INTEGER PRIMARY KEY AUTODELTA,
+    number    INTEGER PRIMARY KEY AUTOINCREMENT,
     digest    TEXT NOT NULL UNIQUE,
     domain    TEXT NOT NULL,    -- that its clients join (D1)
     client    TEXT,             -- the one client that it admits; NULL: any

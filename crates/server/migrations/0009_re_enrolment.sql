@@ -1,4 +1,4 @@
--- What a unknown client has proven with a certificate of this fleet; public_key '': nothing.
+-- What an unknown client has proven with a certificate of this fleet; public_key '': nothing.
 ALTER TABLE unknown_clients ADD COLUMN public_key TEXT NOT NULL DEFAULT '';          -- base64
 ALTER TABLE unknown_clients ADD COLUMN encryption_key TEXT NOT NULL DEFAULT '';            -- base64
 ALTER TABLE unknown_clients ADD COLUMN certificate_end INTEGER NOT NULL DEFAULT 0;

@@ -222,7 +222,7 @@ pub const STRANGER_PAUSE_SECONDS: i64 = 10;
 /// UnknownClients that are noted for the first time within [`STRANGER_PAUSE_SECONDS`]: an id costs nothing to make up.
 pub const STRANGERS_NEW_MAX: u32 = 60;
 
-/// Days that a unknown client is remembered that asks no more.
+/// Days that an unknown client is remembered that asks no more.
 pub const STRANGER_DAYS: i64 = 90;
 
 /// Revoked keys in the signed policy, which every client fetches (a mebibyte); the server itself refuses all of them.
@@ -305,7 +305,7 @@ pub const PASSWORDS_AT_ONCE: usize = 2;
 /// Failed attempts to sign in that cost no wait: what a person mistypes.
 pub const ATTEMPTS_UNPUNISHED: u32 = 5;
 
-/// Seconds that an account waits at most after a failed attempt: a unknown client must not keep its owner out for long.
+/// Seconds that an account waits at most after a failed attempt: an unknown client must not keep its owner out for long.
 pub const ATTEMPT_WAIT_ACCOUNT_MAX: i64 = 60;
 
 /// Seconds that an address waits at most.
@@ -314,7 +314,7 @@ pub const ATTEMPT_WAIT_ADDRESS_MAX: i64 = 15 * 60;
 /// Accounts and addresses whose failed attempts are remembered.
 pub const ATTEMPTS_KEYS_MAX: usize = 10_000;
 
-/// Failed attempts recorded in the audit log within an hour; the first that is not is recorded as such. A unknown client
+/// Failed attempts recorded in the audit log within an hour; the first that is not is recorded as such. An unknown client
 /// with many addresses must not fill the disk.
 pub const ATTEMPTS_RECORDED_MAX: u32 = 1000;
 

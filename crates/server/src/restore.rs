@@ -202,7 +202,7 @@ impl Restore {
     }
 }
 
-/// Refuses a server on a restore that has not ended, and one in its place: it would be a unknown client to the fleet.
+/// Refuses a server on a restore that has not ended, and one in its place: it would be an unknown client to the fleet.
 ///
 /// # Errors
 /// [`Error::Backup`], with the hint.

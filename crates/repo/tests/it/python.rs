@@ -1,4 +1,4 @@
-//! The same repositories in the eyes of a unknown client: python-tuf reads ours, we read python-tuf's.
+//! The same repositories in the eyes of an unknown client: python-tuf reads ours, we read python-tuf's.
 //!
 //! Needs a Python with the package `tuf` in `HEADWATER_PYTHON`; `cargo xtask test` sees to that. Without it these tests
 //! say that they were skipped.

@@ -21,7 +21,7 @@ pub struct UnknownClient<'a> {
     pub proof: Option<&'a Proof>,
 }
 
-/// What a unknown client has proven: a CA of this fleet has certified the key under the id, and it has the key.
+/// What an unknown client has proven: a CA of this fleet has certified the key under the id, and it has the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proof {
     /// Its public key (base64).
@@ -45,7 +45,7 @@ pub struct Proven {
     pub proof: Proof,
 }
 
-/// Notes that a unknown client asked, from where, and how often since it was last noted; keeps at most so many with and without a
+/// Notes that an unknown client asked, from where, and how often since it was last noted; keeps at most so many with and without a
 /// proof.
 pub async fn note(
     db: &mut SqliteConnection,
@@ -55,7 +55,7 @@ pub async fn note(
     now: Timestamp,
 ) -> Result<()> {
     sqlx::query(
-        "INSERT INTO unknown clients (client, key, reason, address, count, first_seen, last_seen) VALUES (?1, ?2, ?3, ?4, ?6, \
+        "INSERT INTO unknown_clients (client, key, reason, address, count, first_seen, last_seen) VALUES (?1, ?2, ?3, ?4, ?6, \
          ?5, ?5) ON CONFLICT (client, key) DO UPDATE SET reason = excluded.reason, address = excluded.address, \
          count = count + excluded.count, last_seen = excluded.last_seen",
     )
@@ -69,7 +69,7 @@ pub async fn note(
     .await?;
     if let Some(proof) = unknown_client.proof {
         sqlx::query(
-            "UPDATE unknown clients SET public_key = ?, encryption_key = ?, certificate_end = ?, renewal = max(renewal, ?) \
+            "UPDATE unknown_clients SET public_key = ?, encryption_key = ?, certificate_end = ?, renewal = max(renewal, ?) \
              WHERE client = ? AND key = ?",
         )
         .bind(&proof.public_key)
@@ -84,7 +84,7 @@ pub async fn note(
     // Who has proven something is not pushed out by those who only ask.
     let is_proven = unknown_client.proof.is_some();
     sqlx::query(
-        "DELETE FROM unknown clients WHERE (client, key) IN (SELECT client, key FROM unknown clients WHERE (public_key <> '') = ? \
+        "DELETE FROM unknown_clients WHERE (client, key) IN (SELECT client, key FROM unknown_clients WHERE (public_key <> '') = ? \
          ORDER BY last_seen DESC, first_seen DESC LIMIT -1 OFFSET ?)",
     )
     .bind(is_proven)
@@ -96,7 +96,7 @@ pub async fn note(
 
 /// Those who have proven a certificate, by id.
 pub async fn proven(db: &mut SqliteConnection) -> Result<Vec<Proven>> {
-    let rows = sqlx::query("SELECT * FROM unknown clients WHERE public_key <> '' ORDER BY client, key");
+    let rows = sqlx::query("SELECT * FROM unknown_clients WHERE public_key <> '' ORDER BY client, key");
     let each = |row: sqlx::sqlite::SqliteRow| Proven {
         client: row.get("client"),
         key: row.get("key"),
@@ -113,7 +113,7 @@ pub async fn proven(db: &mut SqliteConnection) -> Result<Vec<Proven>> {
 /// Everybody, who asked last first.
 pub async fn all(db: &mut SqliteConnection) -> Result<Vec<UnknownClientView>> {
     let rows =
-        sqlx::query("SELECT * FROM unknown clients ORDER BY last_seen DESC, client").fetch_all(db).await?;
+        sqlx::query("SELECT * FROM unknown_clients ORDER BY last_seen DESC, client").fetch_all(db).await?;
     Ok(rows
         .into_iter()
         .map(|row| UnknownClientView {
@@ -131,7 +131,7 @@ pub async fn all(db: &mut SqliteConnection) -> Result<Vec<UnknownClientView>> {
 
 /// Forgets a key or an id that is known from now on.
 pub async fn forget(db: &mut SqliteConnection, client: &str, key: &str) -> Result<()> {
-    sqlx::query("DELETE FROM unknown clients WHERE client = ? OR (key <> '' AND key = ?)")
+    sqlx::query("DELETE FROM unknown_clients WHERE client = ? OR (key <> '' AND key = ?)")
         .bind(client)
         .bind(key)
         .execute(db)
@@ -141,7 +141,7 @@ pub async fn forget(db: &mut SqliteConnection, client: &str, key: &str) -> Resul
 
 /// Forgets who has not asked since a time; says how many.
 pub async fn delete_before(db: &mut SqliteConnection, before: Timestamp) -> Result<u64> {
-    let done = sqlx::query("DELETE FROM unknown clients WHERE last_seen < ?")
+    let done = sqlx::query("DELETE FROM unknown_clients WHERE last_seen < ?")
         .bind(before.as_second())
         .execute(db)
         .await?;
@@ -158,7 +158,7 @@ mod tests {
     async fn noted(db: &mut SqliteConnection, count: u32, proof: Option<&Proof>) -> (u32, u32) {
         let public_key = proof.map_or("", |proof| &proof.public_key);
         sqlx::query(
-            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) INSERT INTO unknown clients (client, \
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) INSERT INTO unknown_clients (client, \
              key, reason, address, count, first_seen, last_seen, public_key) SELECT 'pc-' || i || ?2, 'k', '', '', 1, 0, 0, \
              ?2 FROM n",
         )

@@ -122,7 +122,7 @@ impl App {
         unknown_clients::all(&mut *self.db.connection().await?).await
     }
 
-    /// Writes down that a unknown client asked, not too often.
+    /// Writes down that an unknown client asked, not too often.
     pub(crate) async fn note_unknown_client(
         &self,
         unknown_client: UnknownClient<'_>,
@@ -139,7 +139,7 @@ impl App {
         unknown_clients::note(&mut tx, &unknown_client, &address, times, now).await?;
         tx.commit(Audit::Exempt("unknown clients have a list of their own")).await?;
         let UnknownClient { client, key, reason, .. } = unknown_client;
-        tracing::info!(client, key, reason, address, "a unknown client asked");
+        tracing::info!(client, key, reason, address, "an unknown client asked");
         Ok(())
     }
 }

@@ -22,7 +22,7 @@ use crate::limits;
 /// Why a statement is not believed, and whose it says it is.
 #[derive(Debug)]
 pub(crate) enum Doubt {
-    /// It is somebody's who is to be noted as a unknown client.
+    /// It is somebody's who is to be noted as an unknown client.
     UnknownClient {
         /// The id that it claims.
         client: String,

@@ -1,4 +1,4 @@
-//! A plain web server is as good as a server (P4): Debian's nginx over a copied folder; and resuming by a unknown client.
+//! A plain web server is as good as a server (P4): Debian's nginx over a copied folder; and resuming by an unknown client.
 
 use std::path::Path;
 
