@@ -98,12 +98,12 @@ fn holders_sign_on_machines_of_their_own() {
     let folder = world();
     let here = folder.path();
     ok(here, &format!("init --out h --holders 3 --threshold 2 --passphrase-file one {STATIC}"));
-    ok(here, "init --offline --out unknown client --passphrase-file one");
+    ok(here, "init --offline --out foreign --passphrase-file one");
     ok(here, &format!("export-root --out roots.json --rotate snapshot {STATIC}"));
     let sign =
         |holder: &str, file: &str| format!("sign-root {file} --root-keys {holder} --passphrase-file one");
 
-    refused(here, &sign("unknown client", "roots.json"), 1, &["no say"]);
+    refused(here, &sign("foreign", "roots.json"), 1, &["no say"]);
     refused(here, "sign-root roots.json", 2, &["who signs"]);
     refused(here, &format!("import-root roots.json {STATIC}"), 1, &["2 of its keys, and 0"]);
     assert_eq!(ok(here, &sign("h/holder-2", "roots.json"))["roots"][0]["missing"], "1 of 2 signatures");

@@ -285,8 +285,7 @@ impl App {
         let manifests = visit.newer(&theirs, ours.as_ref()).await?;
         let current = visit.manifest(&theirs, theirs.current().sequence).await?;
         let release_chain = self.release_chain(class, name)?;
-        let here =
-            release_chain.as_ref().map(|release_chain| release_chain.files.clone()).unwrap_or_default();
+        let here = release_chain.as_ref().map(|chain| chain.files.clone()).unwrap_or_default();
         let earlier = others(&manifests, current.sequence);
         let tell = |fetched| self.tell_fetched(fetched);
         let mut taken = take::take(self, &visit.walk, &current, &earlier, here, &tell).await?;

@@ -387,7 +387,7 @@ async fn the_ca_is_not_rotated_away_from_under_clients() {
 #[tokio::test]
 async fn so_many_enrol_at_once_and_no_more() {
     let server = Server::start().await;
-    let unknown_client = Endpoint::new("unknown client", &server.bundle(json!({})).await);
+    let unknown_client = Endpoint::new("unknown", &server.bundle(json!({})).await);
     let mut bundles = Vec::new();
     for number in 0..limits::ENROL_AT_ONCE_MAX {
         bundles.push(server.bundle(json!({"client": format!("pc-{number}")})).await);
