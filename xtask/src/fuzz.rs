@@ -9,23 +9,24 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::steps::{Steps, cargo, run};
+use crate::command::{cargo, output, run, target_folder, workspace_root};
+use crate::steps::Steps;
 use crate::tools;
 
 const USAGE: &str =
     "`fuzz` knows --seconds S and --seed N, or TARGET INPUT, where TARGET is `decode` or `round_trip`";
 
-/// Targets and how many inputs each tries where no time is asked for: together about 70 seconds of one processor.
+/// Targets and how many inputs each tries without `--seconds`: together about 70 seconds of one processor.
 const TARGETS: [(&str, u32); 2] = [("decode", 8000), ("round_trip", 400)];
 
-/// Seconds after which a target ends where no time is asked for, whatever it has tried: a slow machine tries less.
+/// Seconds after which a target ends without `--seconds`, whatever it has tried: a slow machine tries less.
 const SECONDS_MAX: u32 = 300;
 /// Seconds of one input that are a hang: it takes some milliseconds.
 const HANG_SECONDS: u32 = 60;
 /// Memory of a target, in MiB: the fuzzer and its corpus take about 40 beside the 56 that decoding may take.
 const MEMORY_MAX_MIB: u32 = 160;
 
-/// What `cargo xtask fuzz` was asked for.
+/// The options of `cargo xtask fuzz`.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// Seconds for each target.
@@ -60,7 +61,7 @@ impl Options {
 
 /// Builds the targets and runs them.
 pub fn fuzz(steps: &mut Steps, options: &Options) -> Result<()> {
-    let folder = tools::target_folder(&tools::workspace_root()).join("fuzz");
+    let folder = target_folder(&workspace_root()).join("fuzz");
     steps.run("fuzz: build", || {
         tools::ensure_cargo_fuzz()?;
         let targets = ["fuzz", "build", "--fuzz-dir", "crates/delta/fuzz", "--sanitizer", "none"];
@@ -96,7 +97,7 @@ fn bounds(options: &Options, runs: u32) -> Vec<String> {
     bounds
 }
 
-/// Makes the corpus anew, so that a seed gives the same inputs.
+/// Makes the corpus again, so that a seed gives the same inputs.
 fn make_corpus(corpus: &Path) -> Result<()> {
     if corpus.exists() {
         fs::remove_dir_all(corpus).with_context(|| format!("remove {}", corpus.display()))?;
@@ -110,34 +111,34 @@ fn make_corpus(corpus: &Path) -> Result<()> {
     run(&mut command)
 }
 
-/// Runs a target to its end; a finding is an error that says what, where it is and how to see it again.
+/// Runs a target to its end; a finding is an error with its input and how to run it again.
 fn watched(mut command: Command, target: &str, folder: &Path) -> Result<()> {
     let findings = folder.join("findings");
     fs::create_dir_all(&findings).with_context(|| format!("make {}", findings.display()))?;
     let log = folder.join(format!("{target}.log"));
     let file = File::create(&log).with_context(|| format!("write {}", log.display()))?;
     command.arg(format!("-artifact_prefix={}/{target}-", findings.display()));
-    // Otherwise glibc keeps more and more of what was freed, and the bound on memory says nothing of a single input.
+    // Otherwise glibc keeps more and more of what was freed, and the bound on memory would not be that of one input.
     command.env("MALLOC_MMAP_THRESHOLD_", "131072");
     command.env("RUST_BACKTRACE", "1").stdout(file.try_clone()?).stderr(file);
     println!("  $ {}", format!("{command:?}").replace('"', ""));
     let status = command.status().with_context(|| format!("`{target}` could not be started"))?;
-    let said = fs::read(&log).with_context(|| format!("read {}", log.display()))?;
-    let said = Said::of(&String::from_utf8_lossy(&said));
-    println!("  {}", said.progress);
+    let log_bytes = fs::read(&log).with_context(|| format!("read {}", log.display()))?;
+    let outcome = Outcome::parse(&String::from_utf8_lossy(&log_bytes));
+    println!("  {}", outcome.progress);
     if status.success() {
         return Ok(());
     }
-    let again = match &said.input {
+    let again = match &outcome.input {
         Some(input) => format!("the input is {input}; to run it again: cargo xtask fuzz {target} {input}"),
         None => "it wrote no input".to_owned(),
     };
-    bail!("`{target}` found: {}\n  {again}\n  all it said is in {}", said.finding, log.display());
+    bail!("`{target}` found: {}\n  {again}\n  the whole log is {}", outcome.finding, log.display());
 }
 
-/// What matters of what a target said.
+/// What matters of a target's log.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Said {
+struct Outcome {
     /// How far it came: inputs, and parts of the code that they reached.
     progress: String,
     /// What it found.
@@ -146,39 +147,39 @@ struct Said {
     input: Option<String>,
 }
 
-impl Said {
-    fn of(log: &str) -> Self {
-        let mut said = Self::default();
+impl Outcome {
+    fn parse(log: &str) -> Self {
+        let mut outcome = Self::default();
         let mut lines = log.lines().peekable();
         while let Some(line) = lines.next() {
             if line.starts_with('#') && line.contains("cov: ") {
-                said.progress = line.split_whitespace().collect::<Vec<_>>().join(" ");
+                outcome.progress = line.split_whitespace().collect::<Vec<_>>().join(" ");
             } else if line.contains("panicked at ") {
                 let why = lines.peek().copied().unwrap_or_default();
-                said.finding = format!("{line} {why}");
-            } else if line.contains("ERROR: libFuzzer: ") && said.finding.is_empty() {
-                said.finding = line.to_owned();
+                outcome.finding = format!("{line} {why}");
+            } else if line.contains("ERROR: libFuzzer: ") && outcome.finding.is_empty() {
+                outcome.finding = line.to_owned();
             } else if let Some((_, input)) = line.split_once("Test unit written to ") {
-                said.input = Some(input.to_owned());
+                outcome.input = Some(input.to_owned());
             }
         }
-        said
+        outcome
     }
 }
 
 /// The machine that the compiler builds for.
 fn host() -> Result<String> {
-    let said = tools::said(Command::new("rustc").arg("-vV"))?;
-    let host = said.lines().find_map(|line| line.strip_prefix("host: "));
+    let version = output(Command::new("rustc").arg("-vV"))?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
     Ok(host.context("`rustc -vV` names no host")?.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Options, Said};
+    use super::{Options, Outcome};
 
     #[test]
-    fn a_finding_is_told_with_its_input() {
+    fn a_finding_comes_with_its_input() {
         let log = "\
 #38	INITED cov: 1288 ft: 2873 corp: 36/360Kb exec/s: 38 rss: 49Mb
 #99	NEW    cov: 1290 ft: 2875 corp: 37/360Kb
@@ -187,16 +188,16 @@ another file came of it
 ==31921== ERROR: libFuzzer: deadly signal
 artifact_prefix='findings/decode-'; Test unit written to findings/decode-crash-5022
 ";
-        let expected = Said {
+        let expected = Outcome {
             progress: "#99 NEW cov: 1290 ft: 2875 corp: 37/360Kb".to_owned(),
             finding:
                 "thread '<unnamed>' (31921) panicked at fuzz_targets/decode.rs:35:70: another file came of it"
                     .to_owned(),
             input: Some("findings/decode-crash-5022".to_owned()),
         };
-        assert_eq!(Said::of(log), expected);
+        assert_eq!(Outcome::parse(log), expected);
         let hang = "ALARM: working on the last Unit for 61 seconds\n==1== ERROR: libFuzzer: timeout after 61 seconds\n";
-        assert_eq!(Said::of(hang).finding, "==1== ERROR: libFuzzer: timeout after 61 seconds");
+        assert_eq!(Outcome::parse(hang).finding, "==1== ERROR: libFuzzer: timeout after 61 seconds");
     }
 
     #[test]

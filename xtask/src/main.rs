@@ -1,9 +1,11 @@
 //! The project's own commands: `cargo xtask test`, `ci`, `tidy`, `fuzz` and `bench`.
 //!
 //! Each command is a list of named steps, each timed; the first that fails ends the run with what to do about it.
-//! What a step needs and the machine lacks is installed by `tools`.
+//! `tools` installs what a step needs and the machine does not have.
 
 mod bench;
+mod checks;
+mod command;
 mod fuzz;
 mod steps;
 mod tidy;
@@ -22,16 +24,18 @@ usage: cargo xtask COMMAND
                            --full runs the whole of HEADWATER_FEEDS where a test would take a part of it
   ci                       format, lints, tidy, licences and bans, test
   lint                     what `ci` runs before the tests
-  tidy                     the project's own rules: dependency table, lengths, headers, words
+  tidy                     the project's own rules: dependency table, import circles, lengths, headers, words
+  tidy words [FOLDER]      banned words: how many each crate has, or where they are in a folder
+  tidy pending             what the rules find that do not fail yet: import circles, SQL, marks of rules
   fuzz [--seconds S] [--seed N]
                            broken deltas of real releases, and pairs of files: none may give a panic, a hang or a wrong file;
                            without --seconds (for each target) as many as `test` tries, --seed tries others
-  fuzz TARGET INPUT        one input again, as a finding says
+  fuzz TARGET INPUT        one input again, as a finding names it
   bench deltas --data DIR [--series a,b] [--distances 1,2,5,14] [--peers x,y] [--json FILE] [--reuse FILE [--only-reuse]] [--hops] [--write]
                            our deltas beside other tools: bytes, CPU time, memory; DIR has a folder for each series and
                            in it a file for each release. --hops: also ours between neighbours, and which of all of them a
                            server would choose. --json keeps the rows, --reuse takes those that are still true
-                           (--only-reuse: and measures nothing), --write writes the tables and the chart of docs/benchmarks anew
+                           (--only-reuse: and measures nothing), --write writes the tables and the chart of docs/benchmarks
 
 environment:
   HEADWATER_FEEDS               folder with real series: each folder a component, each file in it a release
@@ -53,16 +57,19 @@ fn run(arguments: &[String]) -> Result<()> {
     let mut steps = Steps::default();
     match words.as_slice() {
         ["tidy"] => steps.run("tidy", tidy::check_workspace),
-        ["lint"] => steps::lint(&mut steps),
+        ["tidy", "words"] => steps.run("words", || tidy::show_words(None)),
+        ["tidy", "words", folder] => steps.run("words", || tidy::show_words(Some(folder))),
+        ["tidy", "pending"] => steps.run("pending", tidy::show_pending),
+        ["lint"] => checks::lint(&mut steps),
         ["ci"] => {
-            steps::lint(&mut steps)?;
-            steps::test(&mut steps, &steps::TestOptions::default())
+            checks::lint(&mut steps)?;
+            checks::test(&mut steps, &checks::TestOptions::default())
         }
-        ["test", flags @ ..] => steps::test(&mut steps, &steps::TestOptions::parse(flags)?),
+        ["test", flags @ ..] => checks::test(&mut steps, &checks::TestOptions::parse(flags)?),
         ["fuzz", words @ ..] => fuzz::fuzz(&mut steps, &fuzz::Options::parse(words)?),
         ["bench", "deltas", words @ ..] => {
-            let options = bench::Options::parse(words)?;
-            steps.run("bench deltas", || bench::deltas(&options))
+            let options = bench::deltas::Options::parse(words)?;
+            steps.run("bench deltas", || bench::deltas::run(&options))
         }
         _ => bail!("unknown command `{}`\n{USAGE}", words.join(" ")),
     }?;

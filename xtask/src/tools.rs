@@ -1,14 +1,14 @@
 //! What the tests and benchmarks need beside Rust: found, or installed.
 //!
 //! Debian packages only as root and only when missing; Python packages in virtual environments of the checkout; cargo programs by
-//! `cargo install --locked`. A machine without them still runs what can be run: tests that lack a tool say so.
+//! `cargo install --locked`. A machine without them still runs what can be run: a test without its tool skips itself and reports it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::steps::{cargo, run};
+use crate::command::{cargo, output, run, target_folder, workspace_root};
 
 /// The peer that reads what we publish and writes what we read, what it signs with, and the unknown client that asks our REST
 /// interface whatever its document allows.
@@ -23,18 +23,7 @@ const HOST_TOOLS: [(&str, &str); 5] = [
     ("faketime", "faketime"),
 ];
 
-/// The checkout.
-pub fn workspace_root() -> PathBuf {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    manifest.parent().expect("xtask is a folder of the workspace").to_owned()
-}
-
-/// Where cargo builds.
-pub fn target_folder(root: &Path) -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |folder| root.join(folder))
-}
-
-/// Installs the missing ones of [`HOST_TOOLS`]; where it may not, the tests that need them say so.
+/// Installs the missing ones of [`HOST_TOOLS`]; where it may not, the tests that need them skip themselves.
 pub fn ensure_host_tools() {
     ensure_programs(&HOST_TOOLS);
 }
@@ -151,19 +140,8 @@ pub enum Profile {
 
 /// SHA-256 of a file in hexadecimal, by coreutils: a crate for it would be built before every other step.
 pub fn sha256(path: &Path) -> Result<String> {
-    let said = said(Command::new("sha256sum").arg("--").arg(path))?;
-    Ok(said.split_whitespace().next().unwrap_or_default().to_owned())
-}
-
-/// What a command says on its standard output, trimmed.
-pub fn said(command: &mut Command) -> Result<String> {
-    let shown = format!("{command:?}").replace('"', "");
-    let output =
-        command.stdin(Stdio::null()).output().with_context(|| format!("`{shown}` could not be started"))?;
-    if !output.status.success() {
-        bail!("`{shown}` ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    let line = output(Command::new("sha256sum").arg("--").arg(path))?;
+    Ok(line.split_whitespace().next().unwrap_or_default().to_owned())
 }
 
 /// Is the program on the path, or where only root's path looks?

@@ -4,7 +4,7 @@
 //! That each has a unit and a reason is left to `missing_docs` and the reviewer, and that the test does cross it to the
 //! reviewer. The harness is a test itself; its limits need none.
 
-use super::{Member, Source};
+use super::workspace::{Member, Source};
 
 /// Findings of limits that stand elsewhere, and of limits that nothing obeys.
 pub fn check(members: &[Member], sources: &[Source]) -> Vec<String> {
@@ -113,8 +113,8 @@ mod tests {
         let tested = format!("{obeyed}\n#[cfg(test)]\nmod tests {{\n    check(A_MAX + 1);\n}}\n");
         check_one("pub const A_MAX: u32 = 1;\n", &tested, &[]);
         check_one("pub const A_MAX: u32 = 1;\n", obeyed, &["no test names `A_MAX`"]);
-        let only_told = tested.replace("check", "// check");
-        check_one("pub const A_MAX: u32 = 1;\n", &only_told, &["no test names `A_MAX`"]);
+        let only_in_comments = tested.replace("check", "// check");
+        check_one("pub const A_MAX: u32 = 1;\n", &only_in_comments, &["no test names `A_MAX`"]);
         check_one("pub const PAUSE: u32 = 1;\n", "sleep(PAUSE)\n", &[]);
         check_one("pub const A_MAX: u32 = 1;\n", "if a > LA_MAX {}\n", &["nothing obeys `A_MAX`"]);
         check_one("", "pub(crate) const B_MAX: u32 = 1;\n", &["`B_MAX` belongs in crates/a/src/limits.rs"]);

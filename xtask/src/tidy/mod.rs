@@ -1,54 +1,33 @@
 //! The project's own rules, run as a test and as `cargo xtask tidy`.
 //!
-//! A rule takes the text of files and returns findings; a finding names the place and the hint. What each rule
-//! checks stands in its module: `table` (who may use whom), `lengths`, `limits`,
-//! `security`, `words`. What clippy can check is left to it.
+//! A rule takes the text of files and returns findings; a finding names the place and what to do. Each rule is a module:
+//! `table` (which crate may use which), `circles` (between files of a crate), `services` and `sql` (what the server's
+//! services and other crates may name), `lengths`, `limits`, `security`, `words`, `vocabulary`, `rule_marks`. What
+//! clippy can check is left to it.
 
+mod circles;
+mod code;
+mod imports;
 mod lengths;
 mod limits;
+mod modules;
+mod rule_marks;
 mod security;
+mod services;
+mod sql;
 mod table;
+mod vocabulary;
 mod words;
+mod workspace;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use cargo_metadata::{DependencyKind, MetadataCommand};
 
-use crate::tools::workspace_root;
-
-/// A text file of the checkout.
-pub struct Source {
-    /// Relative to the checkout.
-    pub path: String,
-    /// Whole content.
-    pub text: String,
-}
-
-/// A package of the workspace.
-pub struct Member {
-    /// Name in Cargo.toml, as `headwater-policy`.
-    pub package: String,
-    /// Folder relative to the checkout, as `crates/policy`.
-    pub folder: String,
-    /// Has a library, so that it can have doc tests.
-    pub has_library: bool,
-    /// Packages of the workspace that it uses, for whatever purpose.
-    pub uses: Vec<String>,
-}
-
-impl Member {
-    /// The short name, as in the table: `policy`.
-    pub fn short(&self) -> &str {
-        short(&self.package)
-    }
-}
-
-/// `headwater-policy` → `policy`.
-fn short(package: &str) -> &str {
-    package.strip_prefix("headwater-").unwrap_or(package)
-}
+use self::workspace::Member;
+pub use self::workspace::{members, sources};
+use crate::command::workspace_root;
 
 /// Runs every rule; fails with all findings.
 pub fn check_workspace() -> Result<()> {
@@ -61,6 +40,7 @@ pub fn check_workspace() -> Result<()> {
     findings.extend(limits::check(&members, &sources));
     findings.extend(words::check(&sources));
     findings.extend(security::check(&sources));
+    findings.extend(services::check(&sources));
     findings.extend(inherits_lints(&root, &members)?);
     if findings.is_empty() {
         return Ok(());
@@ -68,56 +48,25 @@ pub fn check_workspace() -> Result<()> {
     bail!("{} findings of tidy:\n  {}", findings.len(), findings.join("\n  "));
 }
 
-/// Packages of the workspace, by cargo's own word.
-pub fn members() -> Result<Vec<Member>> {
-    let root = workspace_root();
-    let metadata = MetadataCommand::new().current_dir(&root).no_deps().exec().context("cargo metadata")?;
-    let names: Vec<String> = metadata.packages.iter().map(|package| package.name.to_string()).collect();
-    let mut members = Vec::new();
-    for package in &metadata.packages {
-        let folder = package.manifest_path.parent().context("a manifest lies in a folder")?;
-        let folder = folder.strip_prefix(&root).context("a member lies in the workspace")?;
-        members.push(Member {
-            package: package.name.to_string(),
-            folder: folder.to_string(),
-            has_library: package.targets.iter().any(cargo_metadata::Target::is_lib),
-            uses: package
-                .dependencies
-                .iter()
-                .filter(|used| used.kind != DependencyKind::Development)
-                .map(|used| used.name.clone())
-                .filter(|used| names.contains(used))
-                .collect(),
-        });
-    }
-    Ok(members)
+/// Prints how many banned words each crate has, or where they are in `folder`.
+pub fn show_words(folder: Option<&str>) -> Result<()> {
+    let sources = sources(&workspace_root())?;
+    let lines = match folder {
+        None => vocabulary::counts(&sources),
+        Some(folder) => vocabulary::check(&sources).into_iter().filter(|it| it.starts_with(folder)).collect(),
+    };
+    lines.iter().for_each(|line| println!("{line}"));
+    Ok(())
 }
 
-/// Text files under a folder that people wrote: no build output, no hidden tool folders but `.ci` and `.config`.
-pub fn sources(folder: &Path) -> Result<Vec<Source>> {
-    let root = workspace_root();
-    let mut sources = Vec::new();
-    let mut folders: Vec<PathBuf> = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))? {
-            let path = entry?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if path.is_symlink()
-                || name == "target"
-                || (name.starts_with('.') && ![".ci", ".config"].contains(&&*name))
-            {
-                continue;
-            }
-            if path.is_dir() {
-                folders.push(path);
-            } else if let Ok(text) = fs::read_to_string(&path) {
-                let path = path.strip_prefix(&root).unwrap_or(&path).to_string_lossy().into_owned();
-                sources.push(Source { path, text });
-            }
-        }
-    }
-    sources.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(sources)
+/// Prints what the rules find that do not fail yet.
+pub fn show_pending() -> Result<()> {
+    let sources = sources(&workspace_root())?;
+    let mut findings = circles::check(&members()?, &sources);
+    findings.extend(sql::check(&sources));
+    findings.extend(rule_marks::check(&sources));
+    findings.iter().for_each(|finding| println!("{finding}"));
+    Ok(())
 }
 
 /// Every crate takes the workspace's lints.

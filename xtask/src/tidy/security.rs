@@ -1,11 +1,11 @@
 //! Every test that `SECURITY.md` names exists: a line of the threat model without its test is a promise.
 
-use super::Source;
+use super::workspace::Source;
 
 /// Findings, one for each name that leads nowhere.
 pub fn check(sources: &[Source]) -> Vec<String> {
     let Some(document) = sources.iter().find(|source| source.path == "SECURITY.md") else {
-        return vec!["SECURITY.md is not there; it says what an attacker can and cannot do".to_owned()];
+        return vec!["SECURITY.md: missing; it lists what an attacker can and cannot do".to_owned()];
     };
     let named = document.text.split('`').skip(1).step_by(2).filter(|text| text.contains("::"));
     named.filter(|name| !name.starts_with("crate::") && !exists(name, sources)).map(finding).collect()
@@ -25,7 +25,8 @@ fn exists(name: &str, sources: &[Source]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Source, check};
+    use super::check;
+    use crate::tidy::workspace::Source;
 
     #[test]
     fn a_name_without_its_test_is_found() {

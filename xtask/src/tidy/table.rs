@@ -1,10 +1,10 @@
-//! Who may use whom: the table in ARCHITECTURE.md is the rule, cargo's metadata is the fact.
+//! Which crate may use which: the table in ARCHITECTURE.md is the rule, cargo's metadata is the fact.
 //!
 //! What only a crate's tests use is not counted: it builds no layer.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Member, short};
+use super::workspace::{Member, short};
 
 type Table = BTreeMap<String, BTreeSet<String>>;
 
@@ -44,7 +44,7 @@ pub fn check(members: &[Member], architecture: &Option<String>) -> Vec<String> {
     findings
 }
 
-/// Reads the markdown table whose first column is `crate` and whose last says what each may use.
+/// Reads the markdown table whose first column is `crate` and whose last lists what each may use.
 fn parse(text: &str, names: &BTreeSet<String>) -> Result<Table, String> {
     let mut table = Table::new();
     let mut inside = false;
@@ -99,7 +99,7 @@ mod tests {
         let findings = check(&members, &Some(table.to_owned()));
         assert_eq!(findings.len(), expected.len(), "{findings:?}");
         for (finding, expected) in findings.iter().zip(expected) {
-            assert!(finding.contains(expected), "{finding} does not say {expected}");
+            assert!(finding.contains(expected), "{finding} does not contain {expected}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! Words that do not belong in the project, and the header that every module needs.
 
-use super::Source;
+use super::workspace::Source;
 
 /// A word, the files it is wrong in, and the hint. Written apart, so that this file does not find itself.
 struct Rule {
@@ -12,7 +12,7 @@ struct Rule {
 const RULES: [Rule; 11] = [
     Rule { word: concat!("TO", "DO"), applies: is_code, hint: "do it, or open an issue" },
     Rule { word: concat!("FIX", "ME"), applies: is_code, hint: "fix it, or open an issue" },
-    Rule { word: concat!("XX", "X"), applies: is_code, hint: "say what is meant" },
+    Rule { word: concat!("XX", "X"), applies: is_code, hint: "write what is meant" },
     Rule { word: concat!("dbg", "!("), applies: is_code, hint: "remove it, or use `tracing`" },
     Rule {
         word: concat!("#[ig", "nore"),
@@ -28,7 +28,7 @@ const RULES: [Rule; 11] = [
     Rule {
         word: concat!(".rou", "te("),
         applies: is_beside_the_tables,
-        hint: "a route is a row of a table that says who may ask it: rest/table.rs, rest/fleet.rs",
+        hint: "a route is a row of a table with the role it needs: rest/table.rs, rest/fleet.rs",
     },
     Rule { word: concat!("/wo", "rk/"), applies: is_any, hint: "no absolute path of somebody's machine" },
     Rule {

@@ -30,14 +30,14 @@ impl FileServer {
         let counter = Arc::clone(&sent);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                // A client that went away fails and is told of; it is no reason to end.
+                // A client that went away is an error of one connection, and no reason to end.
                 let _ = converse(stream, &folder, &counter);
             }
         });
         Ok(Self { port, sent })
     }
 
-    /// Bytes of files sent since this was last asked.
+    /// Bytes of files sent since the last call.
     pub fn take_sent(&self) -> u64 {
         self.sent.swap(0, Ordering::SeqCst)
     }
@@ -86,17 +86,22 @@ impl Answer {
     }
 
     fn partial(file: &[u8], ranges: &[(usize, usize)]) -> Self {
-        let told = |&(from, end): &(usize, usize)| {
+        let content_range = |&(from, end): &(usize, usize)| {
             format!("Content-Range: bytes {from}-{}/{}\r\n", end - 1, file.len())
         };
         let file_bytes = ranges.iter().map(|(from, end)| (end - from) as u64).sum();
         let status = "206 Partial Content";
         if let [range] = ranges {
-            return Self { status, header: told(range), body: file[range.0..range.1].to_vec(), file_bytes };
+            return Self {
+                status,
+                header: content_range(range),
+                body: file[range.0..range.1].to_vec(),
+                file_bytes,
+            };
         }
         let mut body = Vec::new();
         for range in ranges {
-            body.extend(format!("\r\n--{BOUNDARY}\r\n{}\r\n", told(range)).bytes());
+            body.extend(format!("\r\n--{BOUNDARY}\r\n{}\r\n", content_range(range)).bytes());
             body.extend(&file[range.0..range.1]);
         }
         body.extend(format!("\r\n--{BOUNDARY}--\r\n").bytes());

@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn dots_are_where_they_say_and_in_order() {
+    fn dots_stand_at_their_values_in_order() {
         let svg = draw("Bytes", 0.1, vec![dot("other", 1.0), dot("ours", 0.01)]);
         let found: Vec<&str> = svg.lines().filter(|line| line.starts_with("<circle")).collect();
         let expected =

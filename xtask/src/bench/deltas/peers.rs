@@ -1,4 +1,4 @@
-//! The tools that are measured, as data: what they are asked for, in shell, and where they come from.
+//! The tools that are measured, as data: what they run, in shell, and where they come from.
 //!
 //! Every snippet runs in a folder with `base` and `new`. `encode` leaves what a client would fetch in `delta`, a file or a
 //! folder; `decode` makes `out` from `base` and that, and may fetch more from the folder at http://127.0.0.1:$PORT/.
@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::tools;
+use crate::{command, tools};
 
 /// One way from an old file to a new one.
 pub struct Peer {
@@ -43,7 +43,7 @@ pub enum Origin {
     },
     /// A PyPI package; `$PYTHON` has it.
     Python {
-        /// What pip is asked for.
+        /// The requirement for pip.
         requirement: &'static str,
         /// The module.
         module: &'static str,
@@ -190,7 +190,7 @@ pub struct Programs {
     pub python: std::path::PathBuf,
 }
 
-/// Installs what is missing as far as may be, and says by name what stays missing and how to get it.
+/// Installs what is missing where that is possible; names what stays missing and how to get it.
 pub fn make_ready(wanted: &[&'static Peer], target: &Path) -> Result<(Vec<Ready>, Programs)> {
     let debian = wanted.iter().filter_map(|peer| match peer.origin {
         Origin::Debian { package, program } => Some((program, package)),
@@ -198,7 +198,7 @@ pub fn make_ready(wanted: &[&'static Peer], target: &Path) -> Result<(Vec<Ready>
     });
     tools::ensure_programs(&debian.chain([("time", "time")]).collect::<Vec<_>>());
     if !tools::is_there("time") {
-        bail!("CPU time and memory are told by GNU time, which is not here; on Debian: apt-get install time");
+        bail!("GNU time measures CPU time and memory, and is missing; on Debian: apt-get install time");
     }
     let mut programs = Programs::default();
     let mut ready = Vec::new();
@@ -222,14 +222,14 @@ fn version(peer: &Peer, target: &Path, programs: &mut Programs) -> Result<String
             if !tools::is_there(program) {
                 bail!("`{program}` is not here; on Debian, as root: apt-get install {package}");
             }
-            tools::said(Command::new("dpkg-query").args(["-W", "-f", "${Version}", package]))
+            command::output(Command::new("dpkg-query").args(["-W", "-f", "${Version}", package]))
         }
         Origin::Python { requirement, module } => {
             let folder = target.join("bench-venv");
             programs.python = tools::ensure_venv(&folder, &[requirement], &format!("import {module}"))
                 .with_context(|| format!("get it with: pip install '{requirement}'"))?;
             let code = format!("import importlib.metadata as m; print(m.version('{module}'))");
-            tools::said(Command::new(&programs.python).args(["-c", &code]))
+            command::output(Command::new(&programs.python).args(["-c", &code]))
         }
     }
 }

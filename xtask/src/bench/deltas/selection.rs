@@ -1,5 +1,6 @@
-//! What the server would make of the deltas of a series, and what clients then fetch: asked of the code that decides
-//! it, the example `selection` of `headwater-repo`, which is told the sizes.
+//! Which deltas of a series the server would keep, and what clients then fetch.
+//!
+//! The example `selection` of `headwater-repo` decides it, by the server's own code, from the sizes.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -7,10 +8,11 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use super::summary::{RELEASES_BEHIND, Results, expected_bytes, share};
+use super::series::RELEASES_BEHIND;
+use super::summary::{Age, Results, expected_bytes, share};
 use crate::tools;
 
-/// Clients among which a population is told to the server: enough that it weighs them and not what it expects of none.
+/// Clients of a population: enough that the server weighs them, and not what it expects where there are none.
 const CLIENTS: f64 = 1e6;
 
 /// A series as the server would serve it to one population.
@@ -32,7 +34,7 @@ pub struct Choice {
     pub expected_straight: f64,
 }
 
-/// Whoever decides.
+/// The program that decides.
 pub struct Chooser {
     program: PathBuf,
 }
@@ -56,30 +58,22 @@ impl Chooser {
     }
 }
 
-/// Bytes of the deltas from one release: straight to the newest, and to the one after it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Age {
-    /// To the newest.
-    pub straight: u64,
-    /// To the one after it.
-    pub hop: u64,
-}
-
 fn choose(program: &Path, series: &str, body: u64, ages: &[Age], p: f64) -> Result<Choice> {
     let line = |(behind, age): (usize, &Age)| {
         format!("{} {} {}\n", (CLIENTS * share(p, behind + 1)) as u64, age.straight, age.hop)
     };
-    let asked: String = ages.iter().enumerate().map(line).collect();
+    let input: String = ages.iter().enumerate().map(line).collect();
     let mut command = Command::new(program);
     command.arg(body.to_string());
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-    child.stdin.take().context("no standard input")?.write_all(asked.as_bytes())?;
+    child.stdin.take().context("no standard input")?.write_all(input.as_bytes())?;
     let output = child.wait_with_output()?;
     if !output.status.success() {
         bail!("`{}` ended with {}", program.display(), output.status);
     }
-    let said = String::from_utf8_lossy(&output.stdout);
-    let (stored, ways) = read(&said).with_context(|| format!("`{}` said `{said}`", program.display()))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let (stored, ways) =
+        read(&text).with_context(|| format!("unexpected output of `{}`: `{text}`", program.display()))?;
     let all_straight =
         ages.iter().enumerate().map(|(behind, age)| (behind + 1, age.straight as f64)).collect();
     let sizes = ways.iter().enumerate().map(|(behind, (bytes, _))| (behind + 1, *bytes as f64)).collect();
@@ -95,10 +89,10 @@ fn choose(program: &Path, series: &str, body: u64, ages: &[Age], p: f64) -> Resu
 }
 
 /// Bytes that are stored, and for each age bytes and hops.
-fn read(said: &str) -> Option<(u64, Vec<(u64, u64)>)> {
+fn read(text: &str) -> Option<(u64, Vec<(u64, u64)>)> {
     let numbers =
         |line: &str| line.split_whitespace().map(|word| word.parse().ok()).collect::<Option<Vec<_>>>();
-    let lines = said.lines().map(numbers).collect::<Option<Vec<_>>>()?;
+    let lines = text.lines().map(numbers).collect::<Option<Vec<_>>>()?;
     let (stored, ways) = lines.split_last()?;
     let ways = ways.iter().map(|way| if let [bytes, hops] = way[..] { Some((bytes, hops)) } else { None });
     let ([stored], ways) = (stored.as_slice(), ways.collect::<Option<Vec<_>>>()?) else { return None };
@@ -110,9 +104,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_said_is_understood() {
-        let said = "10 1\n".repeat(RELEASES_BEHIND) + "140\n";
-        assert_eq!(read(&said), Some((140, vec![(10, 1); RELEASES_BEHIND])));
+    fn the_output_is_parsed() {
+        let text = "10 1\n".repeat(RELEASES_BEHIND) + "140\n";
+        assert_eq!(read(&text), Some((140, vec![(10, 1); RELEASES_BEHIND])));
         assert_eq!(read("10 1\n140\n"), None);
         assert_eq!(read(&"10\n".repeat(RELEASES_BEHIND + 1)), None);
     }

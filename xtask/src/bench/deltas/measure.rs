@@ -1,4 +1,4 @@
-//! One tool on one pair: what it costs, by the word of GNU time, and that every decoding gave the file.
+//! One tool on one pair: what it costs, measured by GNU time, and that every decoding gave the file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -72,7 +72,7 @@ impl Row {
         })
     }
 
-    /// Was this measured with the same tool, asked the same, on the same files?
+    /// Was this measured with the same tool, the same snippets and the same files?
     fn answers(&self, other: &Self) -> bool {
         let key = |row: &Self| {
             [&row.peer, &row.version, &row.encode, &row.decode, &row.from, &row.to].map(String::clone)
@@ -166,7 +166,7 @@ impl Bench {
         Ok(cost)
     }
 
-    /// Runs a snippet; what it says is told only when it fails.
+    /// Runs a snippet; its output is shown only if it fails.
     fn shell(&self, snippet: &str) -> Result<Cost> {
         if snippet.is_empty() {
             return Ok(Cost::default());
@@ -185,11 +185,11 @@ impl Bench {
             .stdin(Stdio::null());
         let output = command.output().context("`time` could not be started")?;
         if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            bail!("`{snippet}` ended with {}: {}", output.status, said.trim());
+            let message = String::from_utf8_lossy(&output.stderr);
+            bail!("`{snippet}` ended with {}: {}", output.status, message.trim());
         }
         let text = fs::read_to_string(&times)?;
-        Cost::parse(&text).with_context(|| format!("`time` said `{}`", text.trim()))
+        Cost::parse(&text).with_context(|| format!("unexpected output of `time`: `{}`", text.trim()))
     }
 }
 
@@ -231,6 +231,7 @@ fn size(path: &Path) -> Result<u64> {
 mod tests {
     use super::super::peers::PLAIN;
     use super::*;
+    use crate::command;
 
     const COPY: Peer = Peer {
         key: "copy",
@@ -248,11 +249,12 @@ mod tests {
             eprintln!("SKIPPED: GNU time is not here; on Debian: apt-get install time");
             return;
         }
-        let root = tools::workspace_root();
+        let root = command::workspace_root();
         let (base, new) = (root.join("Cargo.toml"), root.join("README.md"));
         let pair = Pair { series: "files".to_owned(), distance: 1, behind: 0, base, new };
         let bench = |earlier| {
-            Bench::new(tools::target_folder(&root).join("bench-test"), Programs::default(), earlier).unwrap()
+            Bench::new(command::target_folder(&root).join("bench-test"), Programs::default(), earlier)
+                .unwrap()
         };
         let measure =
             |bench: &Bench, peer: &'static Peer| bench.row(&Ready { peer, version: "1".to_owned() }, &pair);

@@ -1,4 +1,4 @@
-//! What the run says, as Markdown: beside the goals, tool by tool, pair by pair. Pure.
+//! The results of a run as Markdown: beside the goals, tool by tool, pair by pair. Pure.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use super::measure::Row;
 use super::peers::{FULL, OURS, Peer, REFERENCE, Ready};
 use super::selection::Choice;
-use super::summary::{GOAL_DISTANCES, RELEASES_BEHIND, Results};
+use super::series::RELEASES_BEHIND;
+use super::summary::{GOAL_DISTANCES, Results};
 
 /// Goal of the geometric mean of bytes ÷ full.
 pub const BYTES_GOAL: f64 = 0.039;
@@ -17,7 +18,7 @@ const DECODE_MEMORY_GOAL: f64 = 64e6;
 /// Shares of clients one release behind, and goals of the expected bytes relative to [`REFERENCE`].
 pub const EXPECTED_GOALS: [(f64, f64); 2] = [(0.2, 0.80), (0.5, 0.70)];
 
-/// All tables of a run of `tools`, what the server chooses among them where that was asked; `machine` in general terms.
+/// All tables of a run of `tools`, what the server chooses among them if the run has it; `machine` in general terms.
 pub fn tables(results: &Results, choices: &[Choice], tools: &[Ready], machine: &str) -> String {
     let mut text = format!("Measured on {machine}.{}\n\n", reused(results, tools));
     text += &goals(results, choices);
@@ -31,18 +32,18 @@ pub fn tables(results: &Results, choices: &[Choice], tools: &[Ready], machine: &
 
 /// Which rows are not of this run.
 fn reused(results: &Results, tools: &[Ready]) -> String {
-    let tell = |peer: &Peer| {
+    let describe = |peer: &Peer| {
         let rows = || results.rows().filter(|row| row.peer == peer.key);
         let (all, reused) = (rows().count(), rows().filter(|row| row.reused).count());
         let some = if reused < all { format!(" ({reused} of {all})") } else { String::new() };
         (reused > 0).then(|| format!("{}{some}", peer.name))
     };
-    let told: Vec<String> =
-        [&FULL].into_iter().chain(tools.iter().map(|ready| ready.peer)).filter_map(tell).collect();
-    if told.is_empty() {
+    let reused: Vec<String> =
+        [&FULL].into_iter().chain(tools.iter().map(|ready| ready.peer)).filter_map(describe).collect();
+    if reused.is_empty() {
         return String::new();
     }
-    format!(" From an earlier pass: {}.", told.join("; "))
+    format!(" From an earlier pass: {}.", reused.join("; "))
 }
 
 fn goals(results: &Results, choices: &[Choice]) -> String {
@@ -121,7 +122,7 @@ fn pairs(results: &Results, tools: &[Ready], series: &str) -> String {
     let distances = results.distances();
     let (Some(near), Some(far)) = (distances.first(), distances.last()) else { return String::new() };
     let full = results.full(series).map_or_else(|| "–".to_owned(), |bytes| thousands(bytes as u64));
-    let mut text = format!("### {series}: {full} bytes by itself\n\n| tool |");
+    let mut text = format!("### {series}: {full} bytes in full\n\n| tool |");
     let heads = distances.iter().map(|distance| format!("bytes d{distance}"));
     let ends = ["encode CPU s", "decode CPU s", "RSS MB"]
         .iter()
@@ -144,7 +145,7 @@ fn pairs(results: &Results, tools: &[Ready], series: &str) -> String {
     text + "\n"
 }
 
-/// A part of the full body; as many digits as tell neighbours apart.
+/// A part of the full body; with as many digits as neighbours differ in.
 pub fn ratio(value: f64) -> String {
     format!("{value:.4}")
 }
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_told_beside_the_goals() {
+    fn a_run_is_shown_beside_the_goals() {
         let mut rows = vec![row("psl", 0, FULL.key, 81_006)];
         for (distance, ours, reference) in [(1, 94, 299), (14, 1_122, 1_956)] {
             rows.push(row("psl", distance, OURS, ours));
@@ -233,7 +234,7 @@ Measured on 2 cores. From an earlier pass: Headwater (1 of 2); HDiffPatch, lzma2
 | psl | 0.2 | 9 of 14 | 0.10 | 0.15 | 700 | 250 |
 | psl | 0.5 | 9 of 14 | 0.10 | 0.15 | 300 | 250 |
 
-### psl: 81,006 bytes by itself
+### psl: 81,006 bytes in full
 
 | tool | bytes d1 | bytes d14 | encode CPU s d1 | encode CPU s d14 | decode CPU s d1 | decode CPU s d14 | RSS MB d1 | RSS MB d14 |
 |---|---:|---:|---:|---:|---:|---:|---:|---:|

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::summary::RELEASES_BEHIND;
+/// Clients at any of so many releases get a delta (rule C1).
+pub const RELEASES_BEHIND: usize = 14;
 
 /// An old file and a newer one of its series, the newest but for hops.
 pub struct Pair {
     /// The series' folder.
     pub series: String,
-    /// How many releases lie between, the newest counted; 0: the newest by itself.
+    /// How many releases lie between, the newest counted; 0: the newest alone.
     pub distance: usize,
     /// How many releases the newer file is before the newest: 0 but for hops.
     pub behind: usize,

@@ -1,15 +1,13 @@
-//! What the rows say together. Pure.
+//! Means and sums over the rows. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::measure::Row;
 use super::peers::{FULL, OURS, REFERENCE};
-use super::selection::Age;
+use super::series::RELEASES_BEHIND;
 
 /// Distances over which the goals are means and sums.
 pub const GOAL_DISTANCES: [usize; 2] = [1, 14];
-/// Clients at any of so many releases get a delta (rule C1).
-pub const RELEASES_BEHIND: usize = 14;
 
 /// One row for each pair and tool, found by them.
 pub struct Results {
@@ -29,6 +27,15 @@ pub struct Overall {
     pub decode_seconds: f64,
     /// The largest peak while decoding one of them, in bytes.
     pub decode_memory: u64,
+}
+
+/// Bytes of the deltas from one release: straight to the newest, and to the one after it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Age {
+    /// To the newest.
+    pub straight: u64,
+    /// To the one after it.
+    pub hop: u64,
 }
 
 impl Results {
@@ -58,12 +65,12 @@ impl Results {
         self.rows.iter().find(|row| row.series == series && row.distance == distance && row.peer == peer)
     }
 
-    /// Bytes of a series' newest file by itself.
+    /// Bytes of a series' newest file alone.
     pub fn full(&self, series: &str) -> Option<f64> {
         self.find(series, 0, FULL.key).map(|row| row.bytes as f64)
     }
 
-    /// A tool over the goals' pairs of all series; none where it lacks one.
+    /// A tool over the goals' pairs of all series; `None` if one is missing.
     pub fn overall(&self, peer: &str) -> Option<Overall> {
         let rows =
             self.goal_pairs().map(|(series, d)| self.find(series, d, peer)).collect::<Option<Vec<_>>>()?;
@@ -105,7 +112,7 @@ impl Results {
         self.expected_by(p, |series, distance| self.best_other_bytes(series, distance))
     }
 
-    /// Bytes of a series' newest file by itself, and of our deltas from each of the last releases; none where hops were not
+    /// Bytes of a series' newest file alone, and of our deltas from each of the last releases; `None` if hops were not
     /// measured. Distances that were not measured lie between those that were, as everywhere here.
     pub fn ages(&self, series: &str) -> Option<(u64, Vec<Age>)> {
         let sizes = self.distances().into_iter();
@@ -243,7 +250,7 @@ mod tests {
         let results = Results::new(rows);
         check_close(results.overall(OURS).map(|overall| overall.bytes), 0.04);
         assert_eq!(results.overall(OURS).map(|overall| overall.decode_seconds), Some(1.0));
-        assert_eq!(results.overall("bsdiff"), None, "it lacks a pair");
+        assert_eq!(results.overall("bsdiff"), None, "a pair is missing");
         check_close(results.best_other(), 0.08);
         check_close(results.expected(OURS, 0.2), 0.5);
         check_close(results.expected(REFERENCE, 0.2), 1.0);
