@@ -36,6 +36,10 @@ usage: cargo xtask COMMAND
                            in it a file for each release. --hops: also ours between neighbours, and which of all of them a
                            server would choose. --json keeps the rows, --reuse takes those that are still true
                            (--only-reuse: and measures nothing), --write writes the tables and the chart of docs/benchmarks
+  bench build [--only-rebuild] [--package NAME] [--write]
+                           a release build of `headwater` from nothing, and a debug build after a change: seconds, CPU
+                           seconds, of each package too; --write replaces the figures of docs/benchmarks/build.md.
+                           --package: what one package takes for release, in the usual target folder
 
 environment:
   HEADWATER_FEEDS               folder with real series: each folder a component, each file in it a release
@@ -43,13 +47,18 @@ environment:
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(compiled) = bench::build::wrapper::run(&arguments) {
+        return compiled.map_or_else(|error| failure(&error), ExitCode::from);
+    }
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("xtask: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failure(&error),
     }
+}
+
+fn failure(error: &anyhow::Error) -> ExitCode {
+    eprintln!("xtask: {error:#}");
+    ExitCode::FAILURE
 }
 
 fn run(arguments: &[String]) -> Result<()> {
@@ -70,6 +79,10 @@ fn run(arguments: &[String]) -> Result<()> {
         ["bench", "deltas", words @ ..] => {
             let options = bench::deltas::Options::parse(words)?;
             steps.run("bench deltas", || bench::deltas::run(&options))
+        }
+        ["bench", "build", words @ ..] => {
+            let options = bench::build::Options::parse(words)?;
+            steps.run("bench build", || bench::build::run(&options))
         }
         _ => bail!("unknown command `{}`\n{USAGE}", words.join(" ")),
     }?;

@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: what deltas cost, and what the build does.
+//! `cargo xtask bench`: what deltas and the build cost.
 
+pub mod build;
 pub mod deltas;
 mod page;
