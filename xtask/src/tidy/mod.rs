@@ -2,8 +2,8 @@
 //!
 //! A rule takes the text of files and returns findings; a finding names the place and what to do. Each rule is a module:
 //! `table` (which crate may use which), `circles` (between files of a crate), `services` and `sql` (what the server's
-//! services and other crates may name), `lengths`, `limits`, `security`, `words`, `vocabulary`, `rule_marks`. What
-//! clippy can check is left to it.
+//! services and other crates may name), `lengths`, `limits`, `security`, `settings` (docs/settings.md), `words`,
+//! `vocabulary`, `rule_marks`. What clippy can check is left to it.
 
 mod circles;
 mod code;
@@ -14,6 +14,7 @@ mod modules;
 mod rule_marks;
 mod security;
 mod services;
+mod settings;
 mod sql;
 mod table;
 mod vocabulary;
@@ -41,6 +42,7 @@ pub fn check_workspace() -> Result<()> {
     findings.extend(words::check(&sources));
     findings.extend(security::check(&sources));
     findings.extend(services::check(&sources));
+    findings.extend(settings::check(&sources));
     findings.extend(inherits_lints(&root, &members)?);
     if findings.is_empty() {
         return Ok(());
