@@ -17,11 +17,11 @@ pub struct ClientBundle {
     pub format: u32,
     /// Base URL of the server's fleet listener.
     pub server_url: String,
-    /// The domain the client joins (D1).
+    /// The domain the client joins.
     pub domain: String,
     /// The root metadata of each class repository.
     pub roots: ClassRoots,
-    /// The saved policy, so that a client that cannot reach the server finds its update agent.
+    /// The saved policy, by which a client that cannot reach the server finds its update agent.
     pub policy: PolicyDocument,
 }
 
@@ -39,30 +39,30 @@ pub struct ClassRoots {
 /// The current format of [`EnrolBundle`]: that of format 1, [`ClientBundle`], knew neither keys nor tokens.
 pub const ENROL_FORMAT: u32 = 2;
 
-/// One file, made by the server, with which clients enrol. Whoever holds it may enrol as often as its token says: it is
-/// kept like a password until it is used up.
+/// One file, made by the server, with which clients enrol. Its holder can enrol as often as its token allows: keep
+/// it like a password until it is used up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EnrolBundle {
     /// [`ENROL_FORMAT`].
     pub format: u32,
     /// Base URLs of the server's fleet listener, in the order to try.
     pub server_urls: Vec<String>,
-    /// The domain that the token names (D1); shown to people, decided by the server.
+    /// The domain that the token names. For display; the server decides.
     pub domain: String,
-    /// Certificates of the fleet CA (PEM), the newest first: who the server and its update agents are.
+    /// Certificates of the fleet CA (PEM), the newest first. They identify the server and its update agents.
     pub ca: Vec<String>,
-    /// The server's public key that the enrolment is sealed to (base64).
+    /// The server's public key that encrypts the enrolment (base64).
     pub encryption_key: String,
     /// Public keys that the server signs its answers with, the newest first.
     pub response_signing_keys: Vec<String>,
     /// The root metadata of each class repository.
     pub roots: ClassRoots,
-    /// What admits a client; absent once it has been used and struck out.
+    /// What admits a client. Absent once it was used and removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<Secret>,
     /// When the token ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_expires: Option<Timestamp>,
-    /// The saved policy, so that a client that cannot reach the server finds its update agent.
+    /// The saved policy, by which a client that cannot reach the server finds its update agent.
     pub policy: PolicyDocument,
 }

@@ -17,7 +17,7 @@ pub const FORMAT: u32 = 1;
 pub struct EnrolRequest {
     /// [`FORMAT`].
     pub format: u32,
-    /// The token of the enrolment bundle. It says which domain the client joins (D1), not the client.
+    /// The token of the enrolment bundle. It says which domain the client joins, not the client.
     pub token: Secret,
     /// The id that the client wants to have.
     pub client: String,

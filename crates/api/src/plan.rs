@@ -24,9 +24,9 @@ pub struct StepDocument {
     pub source: String,
     /// Base URL.
     pub url: String,
-    /// The entry that named it, from 1; none: a fallback.
+    /// The entry that named it, from 1. `None` for a fallback.
     pub entry: Option<u32>,
-    /// A sentence for people.
+    /// A message for people.
     pub reason: String,
 }
 

@@ -10,20 +10,20 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyDocument {
-    /// `standard` or `customized` (S1).
+    /// `standard` or `customized`.
     pub mode: String,
-    /// The options beside the list (S9).
+    /// The options beside the list.
     #[serde(default)]
     pub options: OptionsDocument,
     /// The organisation's own server.
     pub server: LocationDocument,
-    /// The vendor source; absent: in no plan.
+    /// The vendor source. Absent from all plans if not set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vendor: Option<LocationDocument>,
-    /// The update agents that entries may name (U1).
+    /// The update agents that entries may name.
     #[serde(default)]
     pub update_agents: Vec<UpdateAgentDocument>,
-    /// The source list, in order (S2–S4).
+    /// The source list, in order.
     #[serde(default)]
     pub entries: Vec<EntryDocument>,
 }
@@ -36,15 +36,15 @@ pub struct LocationDocument {
     pub url: String,
 }
 
-/// The options beside the list (S9).
+/// The options beside the list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OptionsDocument {
-    /// For each class: may a client fall back to the server?
+    /// For each class: whether a client may fall back to the server.
     pub server_fallback: ServerFallbackDocument,
-    /// Update agents update from the server alone (P3).
+    /// Update agents update from the server alone.
     pub update_agents_from_server_only: bool,
-    /// `documented`, `privilege_only` or `never` (P5).
+    /// `documented`, `privilege_only` or `never`.
     pub vendor_fallback: String,
 }
 
@@ -58,7 +58,7 @@ impl Default for OptionsDocument {
     }
 }
 
-/// Three independent switches (S9).
+/// Three independent switches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerFallbackDocument {
@@ -76,7 +76,7 @@ impl Default for ServerFallbackDocument {
     }
 }
 
-/// One update agent (U1, U2).
+/// One update agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpdateAgentDocument {
@@ -93,11 +93,11 @@ pub struct UpdateAgentDocument {
     pub classes: Vec<String>,
 }
 
-/// One entry of the source list (S3).
+/// One entry of the source list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EntryDocument {
-    /// Whom the entry selects.
+    /// The clients that the entry selects.
     pub clients: SelectorDocument,
     /// What it names.
     pub source: SourceDocument,
@@ -128,7 +128,7 @@ pub enum SourceDocument {
     Url {
         /// Base URL, `http` or `https`.
         url: String,
-        /// The classes it gives; absent: all three.
+        /// The classes it gives. Default: all three.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         classes: Option<Vec<String>>,
     },

@@ -17,7 +17,7 @@ use crate::reader::{Fields, Reader, Spot};
 /// Whether problems of how the pieces fit together count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Check {
-    /// The pieces only: for a draft that is still edited (S7).
+    /// The pieces only: for a draft that is still edited.
     Pieces,
     /// Everything that counts on this occasion.
     For(Occasion),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// The current format of [`Report`].
 pub const FORMAT: u32 = 1;
 
-/// One run, whole.
+/// One run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     /// [`FORMAT`].
@@ -28,19 +28,19 @@ pub struct Report {
     pub addresses: Vec<String>,
     /// Version of the client program.
     pub program: String,
-    /// The saved version of the policy that the plans were made from; 0: none yet.
+    /// The saved version of the policy from which the plans were made. 0 if there is none yet.
     pub policy_version: u64,
-    /// What came of each class, in run order (P8).
+    /// The outcome of each class, in run order.
     pub classes: Vec<ClassOutcome>,
     /// Every attempt, in the order they began.
     pub attempts: Vec<Attempt>,
     /// What is installed after the run: name to version, by class.
     pub installed: BTreeMap<String, BTreeMap<String, Installed>>,
-    /// What it holds for others, if it is an update agent (U1–U4).
+    /// What it holds for others, if it is an update agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub update_agent: Option<UpdateAgentReport>,
-    /// What an operator should know of this endpoint, though no class failed by it: a clock far off, a listener
-    /// that could not be opened. Sentences.
+    /// Warnings about this endpoint that made no class fail: a clock that is far off, a listener that could not be
+    /// opened. Each is a sentence.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
@@ -77,9 +77,9 @@ pub struct UpdateAgentReport {
     pub bytes_held: u64,
     /// Bytes it may hold.
     pub bytes_quota: u64,
-    /// Bytes free on its disk, if the system tells.
+    /// Bytes free on its disk, if the system reports them.
     pub bytes_free: Option<u64>,
-    /// Why it goes on serving an older release, or none, or what it does not hold: sentences, by class.
+    /// Why it serves an older release or none, or does not hold something: sentences, by class.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub problems: BTreeMap<String, String>,
 }
@@ -98,12 +98,12 @@ pub struct Installed {
 pub struct ClassOutcome {
     /// `settings`, `components` or `programs`.
     pub class: String,
-    /// What came of it.
+    /// The outcome.
     pub result: ClassResult,
-    /// The source whose signed metadata was taken, as in a plan; none if none served. Where its content came from, if
-    /// not all from there, the attempts tell.
+    /// The source whose signed metadata was used, as in a plan. `None` if none served. The attempts show the
+    /// sources of its content.
     pub source: Option<String>,
-    /// A sentence for people.
+    /// A message for people.
     pub message: String,
     /// Bytes of full bodies that deltas made unnecessary, less the deltas' own.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -121,11 +121,11 @@ fn is_zero(number: &u64) -> bool {
 pub enum ClassResult {
     /// Something newer was installed.
     Updated,
-    /// What is installed is what the source has.
+    /// The installed content is the newest of the source.
     Current,
-    /// Every source failed, or installing did (P7).
+    /// Every source failed, or the installation failed.
     Failed,
-    /// A newer release was tried and the client went back to the last good one.
+    /// A newer release was tried and failed its probe; the client reverted to the last good one.
     Reverted,
     /// The plan has no source for this class.
     NoSource,
@@ -140,44 +140,44 @@ pub struct Attempt {
     pub url: String,
     /// The entry that named it, from 1.
     pub entry: Option<u32>,
-    /// The class asked for.
+    /// The requested class.
     pub class: String,
-    /// What came of it.
+    /// The outcome.
     pub result: AttemptResult,
-    /// Why, where it was not plain success.
+    /// The reason, if it did not simply succeed.
     pub reason: Option<Reason>,
-    /// What exactly failed, for people; empty where nothing did.
+    /// The details of the failure, for people. Empty if nothing failed.
     pub detail: String,
     /// Bytes received from this source, metadata and content.
     pub bytes: u64,
-    /// Of these, bytes of deltas.
+    /// Bytes of deltas among these.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub delta_bytes: u64,
     /// When it began.
     pub started: Timestamp,
     /// Milliseconds it took.
     pub duration_ms: u64,
-    /// Version of the class's signed content before, and as this source had it (0: none).
+    /// Version of the class's signed content before, and at this source (0 if none).
     pub from_version: u64,
     /// See `from_version`.
     pub to_version: u64,
 }
 
-/// What came of an attempt.
+/// The outcome of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AttemptResult {
-    /// It gave what was needed, and that was taken.
+    /// It gave what was needed, and the client used it.
     Used,
-    /// It answered well, and had nothing newer.
+    /// It answered correctly and had nothing newer.
     Current,
-    /// It was unable (P9); `reason` says why. It may have given a part.
+    /// It failed; `reason` has the cause. It may have given a part.
     Failed,
-    /// Another source was taken before this one had answered.
+    /// Another source was used before this one had answered.
     PassedOver,
 }
 
-/// Why a source was unable to update a client (P9), or was passed over.
+/// Why a source was unable to update a client, or was passed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
@@ -189,11 +189,11 @@ pub enum Reason {
     Connect,
     /// Connecting, or waiting for a byte, took too long.
     Timeout,
-    /// It showed no byte for so long that another source was taken.
+    /// It showed no byte for so long that another source was used.
     Silent,
     /// TLS failed.
     Tls,
-    /// It said it was busy (503) for longer than the client may wait.
+    /// It was busy (503) for longer than the client may wait.
     Busy,
     /// It does not share the class.
     NotShared,
@@ -203,13 +203,13 @@ pub enum Reason {
     HttpStatus,
     /// Metadata could not be parsed.
     Unparsable,
-    /// Metadata is not signed by the keys it must be signed by.
+    /// Metadata is not signed by the required keys.
     WrongSignature,
     /// Metadata has expired.
     Expired,
     /// Metadata is older than what the client has.
     Older,
-    /// Older than the version that the client was told of.
+    /// Older than the version that was announced to the client.
     Stale,
     /// A file ended early.
     Truncated,
@@ -217,14 +217,15 @@ pub enum Reason {
     Oversized,
     /// A file's digest is wrong.
     WrongDigest,
-    /// Another source, earlier on the list or faster, was taken first.
+    /// Another source, earlier on the list or faster, was used.
     Overtaken,
-    /// The client's own disk was full or refused; not the source's fault.
+    /// The client's own disk was full or refused access. Not the source's fault.
     Disk,
-    /// The release would not install, or its probe failed; not the source's fault.
+    /// The release did not install, or its probe failed. Not the source's fault.
     Install,
-    /// Its release would lead backwards without a signed rollback (P11).
+    /// Its release would go backwards without a signed rollback.
     Backwards,
-    /// A delta is as signed and does not lead to the signed file; another way was taken. Not the source's fault.
+    /// A delta is as signed and does not make the signed file, so the client fetched another way. Not the source's
+    /// fault.
     Delta,
 }

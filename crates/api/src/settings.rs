@@ -10,7 +10,7 @@ use crate::policy::PolicyDocument;
 /// The current format of [`SignedPolicy`] and [`DomainDocument`].
 pub const FORMAT: u32 = 1;
 
-/// The target `policy.json`: what every client decides from (P1).
+/// The target `policy.json`: what every client decides from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SignedPolicy {
     /// [`FORMAT`].
@@ -38,7 +38,7 @@ pub struct FleetDocument {
     /// Public keys that the server signs its answers with, the newest first.
     #[serde(default)]
     pub response_signing_keys: Vec<String>,
-    /// Whom nobody answers any more (I3); each until its certificate has run out.
+    /// Whom nobody answers any more; each until its certificate has run out.
     #[serde(default)]
     pub revoked: Vec<RevokedDocument>,
     /// Update agents serve class `components` to those who show no certificate too.
@@ -55,7 +55,7 @@ pub struct RevokedDocument {
     pub key: String,
 }
 
-/// The target `domains/PATH.json`: the effective settings of one domain (D1, D2).
+/// The target `domains/PATH.json`: the effective settings of one domain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DomainDocument {
     /// [`FORMAT`].
@@ -64,7 +64,7 @@ pub struct DomainDocument {
     pub domain: String,
     /// The domain's own release number, from 1.
     pub version: u64,
-    /// What Headwater itself obeys.
+    /// The typed settings, which Headwater itself obeys.
     pub settings: EffectiveSettingsDocument,
     /// Values for the software on the endpoint.
     #[serde(default)]
@@ -111,17 +111,18 @@ pub enum SignedDomain {
 /// The typed settings, all decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EffectiveSettingsDocument {
-    /// Minutes between polls, 1–129600 (N3).
+    /// Minutes between polls, 1–129600.
     pub poll_interval_minutes: u32,
-    /// *Clients download from the vendor source* (P5).
+    /// Clients may download from the vendor source.
     pub download_from_vendor: bool,
-    /// May a person on the endpoint start a run (N4)?
+    /// Whether a person on the endpoint may start a run.
     pub allow_manual_update: bool,
-    /// Seconds to connect to a source (P9).
+    /// Seconds to connect to a source.
     pub connect_timeout_seconds: u32,
-    /// Seconds without a byte before a source is given up (P9).
+    /// Seconds without a byte before a source counts as failed.
     pub idle_timeout_seconds: u32,
-    /// Command that judges a new release before it is kept, run in the release's folder; none: no probe.
+    /// Command that tests a new release before it is kept, run in the release's folder. `None` if there is no
+    /// probe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe_command: Option<Vec<String>>,
     /// Command run after a release was kept.
@@ -129,18 +130,18 @@ pub struct EffectiveSettingsDocument {
     pub after_command: Option<Vec<String>>,
     /// Seconds that a hook or an install command may take.
     pub hook_timeout_seconds: u32,
-    /// Mebibytes that an update agent may hold (U4).
+    /// Mebibytes that an update agent may hold.
     pub update_agent_quota_mib: u64,
-    /// Downloads that an update agent serves at once (U4).
+    /// Downloads that an update agent serves at once.
     pub update_agent_downloads_max: u32,
-    /// Kibibytes a second that an update agent gives out in all; 0: no limit (U4, N5).
+    /// Kibibytes a second that an update agent serves in total. 0 means no limit.
     pub update_agent_bandwidth_kib_per_second: u64,
-    /// Only the domain's own clients read its settings, whoever carries them (I3).
+    /// Only the domain's own clients can read its settings, whichever source carries them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub confidential: bool,
 }
 
-/// The typed settings that one domain says explicitly; what is absent comes from above (D1).
+/// The typed settings that one domain says explicitly; what is absent comes from above.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SettingsDocument {

@@ -15,7 +15,7 @@ pub struct SignInRequest {
     pub name: String,
     /// The password.
     pub password: Secret,
-    /// Another password from now on. A password that is good for one sign-in takes none without it.
+    /// A new password. Required when the present one is for one sign-in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new_password: Option<Secret>,
 }
@@ -25,7 +25,7 @@ pub struct SignInRequest {
 pub struct SessionView {
     /// As the audit log names them.
     pub name: String,
-    /// What they may.
+    /// Their role.
     pub role: String,
 }
 
@@ -33,9 +33,9 @@ pub struct SessionView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PasswordRequest {
-    /// The password until now.
+    /// The present password.
     pub password: Secret,
-    /// The password from now on.
+    /// The new password.
     pub new_password: Secret,
 }
 
@@ -62,9 +62,9 @@ pub struct AdministratorRoleRequest {
 pub struct AdministratorView {
     /// Their name.
     pub name: String,
-    /// What they may.
+    /// Their role.
     pub role: String,
-    /// The password is good for one sign-in, which sets another.
+    /// The password is for one sign-in, which must set another.
     pub one_time: bool,
     /// When they were added.
     pub made: Timestamp,
@@ -72,10 +72,10 @@ pub struct AdministratorView {
     pub last_sign_in: Option<Timestamp>,
 }
 
-/// An administrator with a password that is good for one sign-in; this is the only time that it is shown.
+/// An administrator with a password for one sign-in, which is shown only this once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NewPassword {
-    /// Whose.
+    /// Its owner.
     pub administrator: AdministratorView,
     /// The password.
     pub password: Secret,
@@ -91,16 +91,16 @@ pub struct AdministratorsAnswer {
 /// What the identity provider sends a browser back with (RFC 6749, 4.1.2; RFC 9207). What else it sends is passed over.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct VouchedQuery {
-    /// What was sent there with the browser.
+    /// The value that was sent there with the browser.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    /// What a token is given for.
+    /// Who gets a token, and for what.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// Why nobody was signed in there.
+    /// Why the sign-in failed there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// Which provider answers.
+    /// The provider that answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iss: Option<String>,
 }
@@ -123,21 +123,21 @@ pub struct AuditQuery {
 /// One record of the audit log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditRecord {
-    /// 1, 2, 3, … without a gap.
+    /// 1, 2, 3, … without gaps.
     pub number: u64,
     /// When.
     pub time: Timestamp,
     /// Who.
     pub who: String,
-    /// From where: an address, or `local`.
+    /// Origin: an address, or `local`.
     pub from: String,
-    /// What: a noun and a verb.
+    /// The action: a noun and a verb.
     pub action: String,
-    /// What it was done to.
+    /// The object of the change.
     pub subject: String,
-    /// How it was before.
+    /// The value before the change.
     pub before: Value,
-    /// How it was afterwards.
+    /// The value after the change.
     pub after: Value,
     /// The hash of the record before.
     pub previous: String,
@@ -148,24 +148,24 @@ pub struct AuditRecord {
 /// Records of the audit log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditAnswer {
-    /// In the order that was asked for.
+    /// In the requested order.
     pub items: Vec<AuditRecord>,
-    /// Where the next page begins; none: there is none.
+    /// Where the next page begins. `None` on the last page.
     pub next: Option<u64>,
 }
 
-/// What verifying the audit log came to.
+/// The result of verifying the audit log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditVerified {
-    /// Nothing is wrong with it.
+    /// Whether it is intact.
     pub intact: bool,
-    /// How many records follow one another from the first on.
+    /// Number of consecutive records from the first.
     pub records: u64,
-    /// The hash of the last of them: keep it elsewhere, and see later that the log still goes through it.
+    /// The hash of the last of them. Keep it elsewhere, to check later that the log still contains it.
     pub head: String,
-    /// The record that the signed settings name, which every client has a copy of; none: they name none.
+    /// The record that the signed settings name; every client has a copy. `None` if they name none.
     pub signed: Option<u64>,
-    /// What is wrong, each a sentence.
+    /// The problems, each a sentence.
     pub findings: Vec<String>,
 }
 
@@ -175,40 +175,40 @@ pub struct AuditVerified {
 pub struct ApiTokenRequest {
     /// Its name, by which it is revoked.
     pub name: String,
-    /// `viewer`, `operator` or `admin`; not above that of whoever makes it.
+    /// `viewer`, `operator` or `admin`; not above the role of its maker.
     pub role: String,
-    /// The parts of the API that it is for: `releases`, `sources`, …; empty: all.
+    /// The parts of the API for which it is valid: `releases`, `sources`, …. Empty means all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<String>,
-    /// Days that it lives; absent: 90.
+    /// Days for which it is valid. Default: 90.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub days: Option<u32>,
 }
 
-/// An API token, as it is listed: never the token itself.
+/// An API token as listed, without the token itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ApiTokenView {
     /// Its name.
     pub name: String,
-    /// Whose it is; absent: made on the server's own machine.
+    /// Its owner. Absent if it was made on the server's own machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub administrator: Option<String>,
-    /// What it may, as long as its administrator may.
+    /// Its role, limited by that of its administrator.
     pub role: String,
-    /// The parts of the API that it is for; empty: all.
+    /// The parts of the API for which it is valid. Empty means all.
     pub scopes: Vec<String>,
     /// When it was made.
     pub made: Timestamp,
-    /// From when on it does not count.
+    /// When it expires.
     pub expires: Timestamp,
 }
 
-/// A new API token; this is the only time that it is shown.
+/// A new API token, which is shown only this once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NewApiToken {
     /// The token.
     pub token: Secret,
-    /// What else is to be said of it.
+    /// Further remarks.
     pub details: ApiTokenView,
 }
 

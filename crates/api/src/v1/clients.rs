@@ -29,7 +29,7 @@ pub struct ClientsQuery {
 pub struct ClientsAnswer {
     /// This page.
     pub items: Vec<ClientView>,
-    /// `after` of the next page; none: this was the last.
+    /// `after` of the next page. `None` on the last page.
     pub next: Option<String>,
 }
 
@@ -40,27 +40,27 @@ pub struct ClientView {
     pub id: String,
     /// Its domain.
     pub domain: String,
-    /// The addresses it last said it has, in canonical form.
+    /// The addresses that it last reported, in canonical form.
     pub addresses: Vec<String>,
     /// Version of its client program.
     pub program: String,
-    /// The saved version of the policy that it has; 0: none.
+    /// The saved version of the policy that it has. 0 if it has none.
     pub policy_version: u64,
     /// Content version that it has, by class.
     pub versions: BTreeMap<String, u64>,
     /// It has the update agent role.
     pub update_agent: bool,
-    /// When it was first heard of.
+    /// When it first asked.
     pub first_seen: Timestamp,
     /// When it last was.
     pub last_seen: Timestamp,
-    /// Its key; none: it has none, or it was revoked.
+    /// Its key. `None` if it has none or it was revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<IdentityView>,
-    /// Nobody of the fleet answers it: its key was revoked, or it never had one.
+    /// The fleet rejects it: its key was revoked, or it never had one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub no_key: bool,
-    /// Its latest report (in lists: none).
+    /// Its latest report. Absent in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_report: Option<Report>,
 }
@@ -71,7 +71,7 @@ pub struct ClientView {
 pub struct MoveRequest {
     /// Ids.
     pub clients: Vec<String>,
-    /// Where to.
+    /// Destination.
     pub domain: String,
 }
 
@@ -85,7 +85,7 @@ pub struct ReportsQuery {
     /// At most so many (server's maximum: 1000; default: 100).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
-    /// Only reports older than this: the `next` of the page before.
+    /// Only older reports: the `next` of the page before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<u64>,
 }
@@ -95,37 +95,37 @@ pub struct ReportsQuery {
 pub struct ReportsAnswer {
     /// This page.
     pub items: Vec<StoredReport>,
-    /// `before` of the next page; none: this was the last.
+    /// `before` of the next page. `None` on the last page.
     pub next: Option<u64>,
 }
 
 /// One stored report.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StoredReport {
-    /// Its number at the server, rising.
+    /// Its number at the server, ascending.
     pub number: u64,
     /// When it came.
     pub received: Timestamp,
-    /// What the client said.
+    /// The client's report.
     pub report: Report,
 }
 
-/// Give a client, or every client of a domain, the update agent role, or change it.
+/// Give the update agent role to a client or to every client of a domain, or change it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RoleRequest {
-    /// The classes it shares (U2); empty: the role is taken.
+    /// The classes it shares. Empty removes the role.
     pub classes: Vec<String>,
-    /// Where it is reached; absent: as before, or else the addresses it reported. Not for a whole domain.
+    /// Where it is reached. Default: unchanged, at first the addresses that it reported. Not for a whole domain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub addresses: Option<Vec<String>>,
-    /// TCP port; absent: as before, or else 8472.
+    /// TCP port. Default: unchanged, at first 8472.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
-    /// `http` or `https`; absent: as before, or else `http`.
+    /// `http` or `https`. Default: unchanged, at first `http`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheme: Option<String>,
-    /// Take the role though entries name the client (U6).
+    /// Remove the role although entries name the client.
     #[serde(default)]
     pub force: bool,
 }
@@ -134,7 +134,7 @@ pub struct RoleRequest {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ForceQuery {
-    /// Even though entries name the client (U6); they are then shown as broken.
+    /// Force it although entries name the client. They are then shown as broken.
     #[serde(default)]
     pub force: bool,
 }
@@ -144,7 +144,7 @@ pub struct ForceQuery {
 pub struct UpdateAgentsAnswer {
     /// In order of id.
     pub items: Vec<UpdateAgentView>,
-    /// The saved version of the policy that says so.
+    /// The saved version of the policy that contains this.
     pub policy_version: u64,
 }
 
@@ -153,7 +153,7 @@ pub struct UpdateAgentsAnswer {
 pub struct UpdateAgentView {
     /// The client's id.
     pub id: String,
-    /// Its domain; none: the client is no longer in the registry.
+    /// Its domain. `None` if the client is no longer in the registry.
     pub domain: Option<String>,
     /// Where it is reached.
     pub addresses: Vec<String>,

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What is set at one domain, explicitly; what is absent comes from above (D1).
+/// What is set at one domain, explicitly; what is absent comes from above.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DomainSettings {
     /// Typed settings, by key of [`EffectiveSettingsDocument`](crate::settings::EffectiveSettingsDocument).
@@ -21,7 +21,7 @@ pub struct DomainSettings {
     pub files: BTreeMap<String, String>,
 }
 
-/// Change what is set at a domain: all or nothing. `null` clears a key, so that the nearest value above counts.
+/// Change a domain's settings: all or nothing. `null` clears a key, so that the nearest value above applies.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SettingsEdit {
@@ -50,9 +50,9 @@ pub struct SettingsEditRequest {
 pub struct SettingsSetRequest {
     /// The edit.
     pub edit: SettingsEdit,
-    /// The saved version that the administrator has seen: refused (`draft_outdated`) if another was saved since.
+    /// The saved version that the administrator has seen. Refused (`draft_outdated`) if another was saved since.
     pub base_version: u64,
-    /// Why; absent: empty.
+    /// The reason. Default: empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
 }
@@ -64,25 +64,25 @@ pub struct SettingsDraftsAnswer {
     pub items: Vec<SettingsDraft>,
 }
 
-/// A draft of what is set at a domain. One that nobody has edited equals the saved version, with `revision` 0.
+/// A draft of a domain's settings. One that nobody has edited equals the saved version, with `revision` 0.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SettingsDraft {
     /// The domain.
     pub domain: String,
-    /// Its name; `default` where nobody chose another.
+    /// Its name. Default: `default`.
     pub name: String,
-    /// The saved version it began from.
+    /// The saved version on which it is based.
     pub base_version: u64,
     /// The saved version now.
     pub saved_version: u64,
-    /// Counts the edits; 0: no draft is stored.
+    /// Number of edits. 0 if no draft is stored.
     pub revision: u64,
     /// When it was last edited.
     pub edited: Option<Timestamp>,
     /// What would be set.
     #[serde(flatten)]
     pub set: DomainSettings,
-    /// What saving it would change against the saved version now.
+    /// The difference that saving it would make to the present saved version.
     pub changes: Vec<SettingChange>,
 }
 
@@ -93,22 +93,22 @@ pub struct SettingChange {
     pub part: String,
     /// The setting, the name of the value, the path of the file.
     pub key: String,
-    /// What was set; absent: nothing.
+    /// What was set. Absent if nothing was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Value>,
-    /// What is set; absent: nothing.
+    /// What is set. Absent if nothing is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Value>,
     /// The change as a line for people.
     pub text: String,
 }
 
-/// A saved version of what is set at a domain.
+/// A saved version of a domain's settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SavedSettings {
     /// The domain.
     pub domain: String,
-    /// The version, from 1; never used twice for a path, though the domain be removed and added again.
+    /// The version, from 1. Never used twice for a path, even if the domain is removed and added again.
     pub version: u64,
     /// When it was saved.
     pub saved: Timestamp,
@@ -124,7 +124,7 @@ pub struct SavedSettings {
 pub struct SettingsHistoryAnswer {
     /// This page.
     pub items: Vec<SettingsHistoryItem>,
-    /// `before` of the next page; none: this was the last.
+    /// `before` of the next page. `None` on the last page.
     pub next: Option<u64>,
 }
 
@@ -144,7 +144,7 @@ pub struct SettingsHistoryItem {
 /// What changed between two versions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SettingsDiffAnswer {
-    /// The changes; empty: none.
+    /// The changes. Empty if there are none.
     pub changes: Vec<SettingChange>,
 }
 
@@ -155,11 +155,11 @@ pub struct SettingsSaved {
     pub domain: String,
     /// The new version; the current one if nothing changed.
     pub version: u64,
-    /// Nothing differed, so nothing was saved.
+    /// Nothing changed, so nothing was saved.
     pub unchanged: bool,
     /// What changed.
     pub changes: Vec<SettingChange>,
-    /// The domains whose clients get something new: this one or some below it; none where every changed value is
-    /// overruled below, or is what came from above.
+    /// The domains whose clients get new values: this one or some below it. Empty if every changed value is
+    /// overridden below, or equals the one from above.
     pub domains: Vec<String>,
 }

@@ -20,14 +20,15 @@ pub struct DomainView {
     pub path: String,
     /// Clients in it, those of its sub-domains not counted.
     pub clients: u64,
-    /// The saved version of what is set here (S7); that of the signed document is `effective.version`.
+    /// The saved version of the settings of this domain. The version of the signed document is
+    /// `effective.version`.
     pub saved_version: u64,
     /// Drafts of what is set here that are not saved yet, by name.
     pub drafts: Vec<String>,
     /// What is set here.
     #[serde(flatten)]
     pub set: DomainSettings,
-    /// What its clients get: the nearest explicit value of everything, as signed.
+    /// What its clients get: the nearest explicit value of each setting, as signed.
     pub effective: DomainDocument,
 }
 

@@ -8,16 +8,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EnrolBundleRequest {
-    /// The domain that its clients join (D1); absent: `root`.
+    /// The domain that its clients join. Default: `root`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
-    /// How many clients may enrol with it (1–100000); absent: 1.
+    /// Clients that may enrol with it (1–100000). Default: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uses: Option<u32>,
-    /// Seconds until it ends (60–31536000); absent: a week.
+    /// Seconds until it expires (60–31536000). Default: a week.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_seconds: Option<u32>,
-    /// The one client that it admits: it may come with a new key, and its former key is revoked. Needs one use.
+    /// The one client that it admits. That client may have a new key; its former key is revoked. Requires one use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
 }
@@ -29,19 +29,19 @@ pub struct TokensAnswer {
     pub items: Vec<TokenView>,
 }
 
-/// An enrolment token, without what it is: that stands in its bundle alone.
+/// An enrolment token as listed. The token itself is only in its bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TokenView {
     /// Its number.
     pub number: u64,
     /// The domain that its clients join.
     pub domain: String,
-    /// The one client that it admits; none: any.
+    /// The one client that it admits. `None` if it admits any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
-    /// How many clients it admitted when it was made.
+    /// Clients that it could admit when it was made.
     pub uses: u32,
-    /// How many it still admits.
+    /// Clients that it can still admit.
     pub uses_left: u32,
     /// When it was made.
     pub made: Timestamp,
@@ -56,13 +56,13 @@ pub struct IdentityView {
     pub key: String,
     /// When it was enrolled.
     pub enrolled: Timestamp,
-    /// When its certificate ends; it renews it long before.
+    /// When its certificate expires. It renews it long before.
     pub certificate_end: Timestamp,
-    /// The newest report that it says it made; 0: none.
+    /// The newest report that it claims to have made. 0 if none.
     pub reports_made: u64,
-    /// The newest report that arrived; 0: none.
+    /// The newest report that arrived. 0 if none did.
     pub reports_taken: u64,
-    /// Reports that were made and never arrived: dropped on the way, or given up by the client for want of room.
+    /// Reports that were made and never arrived: dropped in transit, or discarded by the client for want of space.
     pub report_gaps: Vec<ReportGap>,
 }
 
@@ -84,70 +84,71 @@ pub struct RevokedView {
     pub key: String,
     /// When.
     pub revoked: Timestamp,
-    /// Until when its certificate would have been good: so long the signed policy names it.
+    /// When its certificate would have expired. The signed policy names it until then.
     pub until: Timestamp,
 }
 
-/// Take clients in again that the server knows nothing of: they enrolled after the backup that it was restored from.
+/// Re-enrol clients that the server does not know, because they enrolled after the backup from which it was
+/// restored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReEnrolRequest {
     /// Their ids.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clients: Vec<String>,
-    /// All unknown clients that have proven a certificate of this fleet; with no ids beside it.
+    /// All unknown clients that have proven a certificate of this fleet. Give no ids then.
     #[serde(default)]
     pub all_proven: bool,
     /// The domain that they join.
     pub domain: String,
 }
 
-/// What became of each.
+/// The outcome of each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReEnrolAnswer {
     /// The domain that they joined.
     pub domain: String,
-    /// Those who are known from now on.
+    /// The clients that are known from now on.
     pub re_enrolled: Vec<String>,
-    /// Those who were enrolled already, with no other key proven under their id: nothing was to be done.
+    /// The clients that were enrolled already, with no other key proven under their id.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub enrolled_already: Vec<String>,
-    /// Those who are not.
+    /// The clients that were refused.
     pub refused: Vec<ReEnrolRefused>,
 }
 
-/// Somebody who is not taken in again.
+/// A client that is not re-enrolled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReEnrolRefused {
     /// Its id.
     pub client: String,
-    /// Why, and what would help.
+    /// The reason, and a hint.
     pub reason: String,
 }
 
 /// Those who ask and are not known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UnknownClientsAnswer {
-    /// Who asked last first.
+    /// The latest first.
     pub items: Vec<UnknownClientView>,
 }
 
-/// Somebody who asks and is not known, or no more.
+/// A client that asks and is not known, or no longer known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UnknownClientView {
-    /// The id that it says it has.
+    /// The id that it claims.
     pub client: String,
-    /// SHA-256 of the key that it showed, hexadecimal; empty: it showed none.
+    /// SHA-256 of the key that it showed, hexadecimal. Empty if it showed none.
     pub key: String,
     /// `unknown`, `revoked`, `other_key`, `bad_token`, `bad_statement` or `bad_proof`.
     pub reason: String,
-    /// It has proven that it has this key, and that a CA of this fleet has certified it under this id: a client of a
-    /// time that the server knows nothing of, or one that was removed then. It can be re-enrolled.
+    /// It has proven that it has this key, and that a CA of this fleet certified the key under this id: a client
+    /// that enrolled, or was removed, in a time that the server does not know. It can be re-enrolled.
     #[serde(default)]
     pub proven: bool,
-    /// Where it connected from: its own address, or that of the update agent that carried what it said.
+    /// The address from which it connected: its own, or that of the update agent that carried its message.
     pub address: String,
-    /// How often it asked.
+    /// Number of requests.
     pub count: u64,
     /// When it first did.
     pub first_seen: Timestamp,

@@ -10,7 +10,7 @@ use serde_json::Value;
 pub struct KeysView {
     /// By class.
     pub classes: Vec<ClassKeysView>,
-    /// What an administrator has to do, most urgent first; empty where nothing is.
+    /// What an administrator has to do, most urgent first. Empty if nothing.
     pub to_do: Vec<String>,
 }
 
@@ -23,9 +23,9 @@ pub struct ClassKeysView {
     pub root_version: u64,
     /// When its root expires.
     pub root_expires: Timestamp,
-    /// When its root should be signed anew at the latest: half of its life before that.
+    /// When its root must be renewed at the latest: half of its life before that.
     pub renew_by: Timestamp,
-    /// Whether enough root keys stand in the server's data folder, so that the server renews its root by itself.
+    /// Whether enough root keys are in the server's data folder, so that the server renews its root automatically.
     pub root_keys_here: bool,
     /// The four roles.
     pub roles: Vec<RoleKeysView>,
@@ -39,11 +39,11 @@ pub struct ClassKeysView {
 pub struct RoleKeysView {
     /// `root`, `targets`, `snapshot`, `timestamp`.
     pub role: String,
-    /// How many of its keys must sign.
+    /// Number of its keys that must sign.
     pub threshold: u32,
     /// Their ids.
     pub keys: Vec<String>,
-    /// How many of them the server holds.
+    /// Number of them that the server holds.
     pub here: u32,
     /// When what it signed expires.
     pub expires: Timestamp,
@@ -56,7 +56,7 @@ pub struct RetiredKey {
     pub role: String,
     /// Its id.
     pub key: String,
-    /// Until when it signs beside its successor.
+    /// When it stops signing beside its successor.
     pub until: Timestamp,
 }
 
@@ -67,10 +67,10 @@ pub struct RootDraftRequest {
     /// Online roles that get a new key, made by the server: `targets`, `snapshot`, `timestamp`.
     #[serde(default)]
     pub replace: Vec<String>,
-    /// Public keys that shall be the root keys, 64 hexadecimal digits each. Default: as before.
+    /// Public keys of the new root, 64 hexadecimal digits each. Default: unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root_keys: Option<Vec<String>>,
-    /// How many root keys must sign. Default: as before.
+    /// Number of root keys that must sign. Default: unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root_threshold: Option<u32>,
 }
@@ -80,7 +80,7 @@ pub struct RootDraftRequest {
 pub struct RootDraft {
     /// The class.
     pub class: String,
-    /// The root in force: its keys must sign too.
+    /// The current root. Its keys must sign too.
     pub previous: Value,
     /// The new root, with the signatures so far.
     pub root: Value,
@@ -94,11 +94,11 @@ pub struct RootRequest {
     pub root: Value,
 }
 
-/// What a backup shall hold beside the database and all signed metadata.
+/// What a backup contains beside the database and all signed metadata.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BackupRequest {
-    /// The passphrase that the keys are encrypted with; without one they are left out.
+    /// The passphrase that encrypts the keys. Without it they are left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passphrase: Option<String>,
     /// The bodies of releases too.
@@ -120,12 +120,13 @@ impl std::fmt::Debug for BackupRequest {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RotateCaQuery {
-    /// Those before it are given up: it was stolen. Every client gets another certificate by proving its key.
+    /// The former CAs are revoked because one was stolen. Every client gets another certificate by proving its
+    /// key.
     #[serde(default)]
     pub at_once: bool,
 }
 
-/// A key of the server that was replaced: the one that it signs answers with, or the one that enrolments are sealed to.
+/// A replaced key of the server: for signing answers, or for encrypting enrolments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KeyRotated {
     /// The new public key (base64).
@@ -135,9 +136,9 @@ pub struct KeyRotated {
 /// A fleet CA that was replaced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CaRotated {
-    /// The number of the new one, which counts from 1.
+    /// The number of the new one, from 1.
     pub number: u64,
-    /// Those before it were given up.
+    /// The former CAs were revoked.
     #[serde(default)]
     pub at_once: bool,
 }

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PublishQuery {
-    /// The release's version, as people know it; unique within the component.
+    /// The release's version, as people know it. Unique within the component.
     pub version: String,
-    /// `tar`, `tar.gz` or `zip`; absent: told from the first bytes.
+    /// `tar`, `tar.gz` or `zip`. Default: recognised by the first bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
     /// [`PublishOptions`] as JSON.
@@ -51,11 +51,11 @@ pub struct Published {
     pub release: ReleaseView,
     /// Blobs that were not stored before.
     pub blobs_new: u64,
-    /// Bytes that they take.
+    /// Bytes used.
     pub blob_bytes_new: u64,
-    /// Version of the class's targets metadata from which clients see it.
+    /// Version of the class's targets metadata that first contains it.
     pub targets_version: u64,
-    /// It was published before, with the same content: only what lacked of that was stored.
+    /// It was published before with the same content. Only missing parts were stored.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub again: bool,
 }
@@ -73,22 +73,21 @@ pub struct ListedComponent {
     /// What it is, and its releases.
     #[serde(flatten)]
     pub component: ComponentView,
-    /// How far the deltas to its current release are. Servers before them say nothing of it.
+    /// Progress of the deltas to its current release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deltas_standing: Option<DeltasStanding>,
 }
 
-/// How far the deltas to a current release are (C1).
+/// Progress of the deltas to a current release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeltasStanding {
-    /// `made`: nothing lacks. `none_smaller`: nothing lacks, for none would be smaller than the full body. `none`: there is
-    /// nothing that they could lead from, or the body is too small for any to pay. `too_large`: making them takes more memory
-    /// than `deltas_memory_mib`. `making`. `queued`. `failed`: the last
-    /// try to make them; the job says why.
+    /// `made`: complete. `none_smaller`: complete, because none would be smaller than the full body. `none`: there
+    /// is no base for them, or the body is too small to gain from any. `too_large`: making them takes more memory
+    /// than `deltas_memory_mib`. `making`. `queued`. `failed`: the last attempt failed; the job has the reason.
     pub state: String,
-    /// Deltas that there are, joined or about to join.
+    /// Deltas that exist, joined or about to join.
     pub made: u64,
-    /// Deltas that are still to be made, as far as is known.
+    /// Deltas that are pending, as far as is known.
     pub missing: u64,
 }
 
@@ -99,13 +98,13 @@ pub struct ComponentView {
     pub class: String,
     /// Its name.
     pub name: String,
-    /// Taken from the vendor source; not published by hand.
+    /// From the vendor source, not published by hand.
     pub from_vendor: bool,
     /// Sequence of the current release.
     pub current: u64,
     /// Sequences withdrawn by a rollback.
     pub withdrawn: Vec<u64>,
-    /// The releases kept (C1), newest first.
+    /// The releases kept, newest first.
     pub releases: Vec<ReleaseView>,
 }
 
@@ -115,35 +114,36 @@ pub struct ComponentAnswer {
     /// What it is, and its releases.
     #[serde(flatten)]
     pub component: ComponentView,
-    /// The deltas that there are, and those to be made, the most wanted first. Servers before them say nothing of it.
+    /// The deltas that exist and those that are pending, the most wanted first.
     #[serde(default)]
     pub deltas: Vec<DeltaView>,
     /// Sequences of releases whose content is not all on the server, the newest first: of the vendor's the current one alone.
     #[serde(default)]
     pub missing: Vec<u64>,
-    /// Paths of files to which deltas lack, because making them takes more memory than `deltas_memory_mib`.
+    /// Paths of files without deltas, because making them takes more memory than `deltas_memory_mib`.
     #[serde(default)]
     pub too_large: Vec<String>,
 }
 
-/// One delta: a file as what changed since another (C1).
+/// One delta: the data that turns one file into another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeltaView {
-    /// The path of the file that it makes, in the release `to`; none for a file of a release that is not listed.
+    /// The path of the file that it makes, in the release `to`. `None` for a file of a release that is not listed.
     pub path: Option<String>,
-    /// Sequence of the newest listed release that has the older file; none if none has.
+    /// Sequence of the newest listed release that has the older file. `None` if none has it.
     pub from: Option<u64>,
-    /// Sequence of the release whose file it makes: the current one, or one on the way to it; none if it is not listed.
+    /// Sequence of the release whose file it makes: the current one, or a step to it. `None` if it is not listed.
     pub to: Option<u64>,
     /// SHA-256 of the older file.
     pub base: String,
     /// SHA-256 of the newer file.
     pub result: String,
-    /// `joined`: signed, clients use it. `made`: it joins within a minute. `making`. `queued`. `lost`: signed, but not on the disk, and it cannot be made again here.
+    /// `joined`: signed, and clients use it. `made`: it joins within a minute. `making`. `queued`. `lost`: signed,
+    /// but missing on the disk, and it cannot be made again here.
     pub state: String,
-    /// How much of it is done, of 1000.
+    /// Progress in thousandths.
     pub permille: u32,
-    /// Its bytes; none until it is made.
+    /// Its bytes. `None` until it is made.
     pub size: Option<u64>,
 }
 
@@ -162,18 +162,18 @@ pub struct ReleaseView {
     pub size: u64,
 }
 
-/// Go back to an earlier release (C5): every later one is withdrawn.
+/// Roll back to an earlier release. Every later one is withdrawn.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RollbackRequest {
-    /// Sequence of the release to go back to.
+    /// Sequence of the release to roll back to.
     pub to: u64,
 }
 
-/// How far deltas are (C1).
+/// Progress of the deltas.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeltasView {
-    /// Somebody paused making them; they stay paused until somebody resumes or the server is started again.
+    /// Making them is paused until an administrator resumes it or the server restarts.
     pub paused: bool,
     /// What is being made now.
     pub making: Vec<DeltaBeingMade>,
@@ -194,7 +194,7 @@ pub struct DeltaBeingMade {
     pub base: String,
     /// SHA-256 of the newer file.
     pub result: String,
-    /// How much of it is done, of 1000.
+    /// Progress in thousandths.
     pub permille: u32,
 }
 
@@ -211,18 +211,18 @@ pub struct DeltasOfComponent {
     pub version: String,
     /// Deltas that its signed manifest names.
     pub deltas: u64,
-    /// Bytes that they take.
+    /// Bytes used.
     pub delta_bytes: u64,
     /// Bytes of its full bodies.
     pub body_bytes: u64,
-    /// Deltas that are still to be made, as far as is known.
+    /// Deltas that are pending, as far as is known.
     pub missing: u64,
-    /// Nothing lacks any more.
+    /// Nothing is pending.
     pub done: bool,
-    /// Paths of files to which deltas lack, because making them takes more memory than `deltas_memory_mib`.
+    /// Paths of files without deltas, because making them takes more memory than `deltas_memory_mib`.
     #[serde(default)]
     pub too_large: Vec<String>,
-    /// Why the last try to make its deltas failed; none if it did not.
+    /// Why the last attempt to make its deltas failed. `None` if it did not.
     #[serde(default)]
     pub failure: Option<String>,
 }

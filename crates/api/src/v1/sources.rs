@@ -25,7 +25,7 @@ pub struct SavedPolicy {
 pub struct HistoryAnswer {
     /// This page.
     pub items: Vec<HistoryItem>,
-    /// `before` of the next page; none: this was the last.
+    /// `before` of the next page. `None` on the last page.
     pub next: Option<u64>,
 }
 
@@ -38,7 +38,7 @@ pub struct HistoryItem {
     pub saved: Timestamp,
     /// Why.
     pub comment: String,
-    /// The mode (S1).
+    /// The mode.
     pub mode: String,
     /// Entries in the list.
     pub entries: u32,
@@ -50,7 +50,7 @@ pub struct HistoryItem {
 pub struct DiffQuery {
     /// A saved version.
     pub from: u64,
-    /// A saved version; absent with `draft` absent: the current one.
+    /// A saved version. Default, unless `draft` is given: the current one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<u64>,
     /// The draft to compare with instead of `to`.
@@ -61,7 +61,7 @@ pub struct DiffQuery {
 /// What changed between two versions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DiffAnswer {
-    /// The changes; empty: none.
+    /// The changes. Empty if there are none.
     pub changes: Vec<Change>,
 }
 
@@ -80,16 +80,16 @@ pub struct Change {
     pub text: String,
 }
 
-/// Publish what an earlier version says as a new version: the source list's mode, options and entries, or all that was
-/// set at a domain.
+/// Publish an earlier version as a new one: the source list's mode, options and entries, or all settings of a
+/// domain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RestoreRequest {
     /// The version to restore.
     pub version: u64,
-    /// The current version as the administrator saw it.
+    /// The current version that the administrator has seen.
     pub expected_version: u64,
-    /// Why; absent: the server writes it.
+    /// The reason. Default: the server writes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
 }
@@ -104,20 +104,20 @@ pub struct DraftsAnswer {
 /// A draft. One that nobody has edited equals the saved version, with `revision` 0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Draft {
-    /// Its name; `default` where nobody chose another.
+    /// Its name. Default: `default`.
     pub name: String,
-    /// The saved version it began from.
+    /// The saved version on which it is based.
     pub base_version: u64,
     /// The saved version now.
     pub saved_version: u64,
-    /// Counts the edits; 0: no draft is stored.
+    /// Number of edits. 0 if no draft is stored.
     pub revision: u64,
     /// When it was last edited.
     pub edited: Option<Timestamp>,
     /// The policy as it would be saved. Server, vendor source and update agents are today's: a draft edits the
     /// mode, the options and the entries.
     pub policy: PolicyDocument,
-    /// What stands in an imported document and was not taken, each a sentence.
+    /// Parts of an imported document that were not used, each a sentence.
     #[serde(default)]
     pub notes: Vec<String>,
 }
@@ -137,7 +137,7 @@ pub struct ImportRequest {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EditsRequest {
-    /// The edits, in order; entry numbers are those after the edits before.
+    /// The edits, in order. Entry numbers are those after the preceding edits.
     pub edits: Vec<Edit>,
     /// Refuse (`draft_changed`) unless the draft has this revision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -152,7 +152,7 @@ pub enum Edit {
     Add {
         /// The entry.
         entry: EntryDocument,
-        /// Its number; absent: last.
+        /// Its number. Default: last.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         at: Option<u32>,
     },
@@ -160,7 +160,7 @@ pub enum Edit {
     Edit {
         /// Which.
         number: u32,
-        /// By what.
+        /// Actor.
         entry: EntryDocument,
     },
     /// Remove entries, all at once.
@@ -185,26 +185,26 @@ pub enum Edit {
         /// Its number afterwards.
         to: u32,
     },
-    /// Set the mode (S1).
+    /// Set the mode.
     SetMode {
         /// `standard` or `customized`.
         mode: String,
     },
-    /// Set all options (S9).
+    /// Set all options.
     SetOptions {
         /// The options.
         options: OptionsDocument,
     },
 }
 
-/// What saving a draft would do (S8).
+/// What saving a draft would do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Preview {
     /// What changes against the saved version.
     pub changes: Vec<Change>,
-    /// What keeps it from being saved.
+    /// The errors that block saving.
     pub errors: Vec<Finding>,
-    /// What the administrator should know; never blocks.
+    /// Warnings. They never block saving.
     pub warnings: Vec<Finding>,
     /// Clients known to the server.
     pub clients_known: u64,
@@ -215,11 +215,11 @@ pub struct Preview {
 /// One finding of a preview.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
-    /// The entry, from 1, if it is of one.
+    /// The entry, from 1, if it concerns one.
     pub entry: Option<u32>,
     /// A stable snake_case word: `shadowed`, `repeated`, `no_client_matches`, `client_matches_none`, …
     pub code: String,
-    /// A sentence for people.
+    /// A message for people.
     pub message: String,
 }
 
@@ -227,10 +227,11 @@ pub struct Finding {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SaveRequest {
-    /// Why; absent: empty.
+    /// The reason. Default: empty.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
-    /// Save over this version though the draft began from an older one: the administrator has seen what changed.
+    /// Save over this version although the draft is based on an older one: the administrator has seen the
+    /// difference.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub over_version: Option<u64>,
 }
@@ -240,7 +241,7 @@ pub struct SaveRequest {
 pub struct Saved {
     /// The new version; the current one if nothing changed.
     pub version: u64,
-    /// Nothing differed, so nothing was saved.
+    /// Nothing changed, so nothing was saved.
     pub unchanged: bool,
     /// What changed.
     pub changes: Vec<Change>,
@@ -248,17 +249,17 @@ pub struct Saved {
     pub warnings: Vec<Finding>,
 }
 
-/// Whose plans to explain (S10): `client`, or `addresses`.
+/// Whose plans to explain: `client`, or `addresses`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExplainQuery {
     /// A known client's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
-    /// Addresses, separated by commas, of a client that need not exist.
+    /// Addresses, separated by commas. No client with them has to exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub addresses: Option<String>,
-    /// The draft to explain with; absent: the saved policy.
+    /// The draft to explain with. Default: the saved policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft: Option<String>,
 }

@@ -32,7 +32,7 @@ pub struct PageQuery {
     /// At most so many items (server's maximum: 1000; default: 100).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
-    /// Only what is older than this: the `next` of the page before.
+    /// Only older ones: the `next` of the page before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<u64>,
 }
@@ -53,7 +53,7 @@ pub struct Status {
     pub started: Timestamp,
     /// The server's clock.
     pub server_time: Timestamp,
-    /// Base URL of the fleet listener, as clients are told.
+    /// Base URL of the fleet listener, as clients use it.
     pub fleet_url: String,
     /// The saved version of the policy.
     pub policy_version: u64,
@@ -65,7 +65,7 @@ pub struct Status {
     pub classes: Vec<ClassStatus>,
     /// The background jobs.
     pub jobs: Vec<JobStatus>,
-    /// What an administrator should know, each a sentence (a key that ends soon, …).
+    /// Warnings for an administrator, each a sentence (a key that expires soon, …).
     pub warnings: Vec<String>,
 }
 
@@ -74,17 +74,17 @@ pub struct Status {
 pub struct ClassStatus {
     /// The class.
     pub class: String,
-    /// Version of its targets metadata: what clients are told is newest.
+    /// Version of its targets metadata, which is announced to clients as newest.
     pub targets_version: u64,
     /// Version of its root metadata.
     pub root_version: u64,
-    /// When the first of its metadata expires if nobody signs anew.
+    /// When the first of its metadata expires unless it is signed again.
     pub expires: Timestamp,
     /// Components, programs or domains in it.
     pub names: u64,
     /// Content blobs stored.
     pub blobs: u64,
-    /// Bytes they take.
+    /// Bytes used.
     pub blob_bytes: u64,
 }
 
@@ -93,10 +93,10 @@ pub struct ClassStatus {
 pub struct JobStatus {
     /// `sign`, `vendor`, `retention` or `garbage`.
     pub name: String,
-    /// When it last ended; none: not yet.
+    /// When it last ended. `None` if it has not.
     pub last_run: Option<Timestamp>,
     /// What it did, for people.
     pub message: String,
-    /// Why its last run failed; none: it did not.
+    /// Why its last run failed. `None` if it did not.
     pub error: Option<String>,
 }

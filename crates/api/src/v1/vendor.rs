@@ -9,25 +9,25 @@ use serde::{Deserialize, Serialize};
 pub struct VendorView {
     /// Base URL, normalised.
     pub url: String,
-    /// Version of its root metadata that is trusted now.
+    /// Version of its trusted root metadata.
     pub root_version: u64,
-    /// Minutes between syncs; 0: on demand only.
+    /// Minutes between syncs. 0 means on demand only.
     pub schedule_minutes: u32,
-    /// What the last sync came to.
+    /// The result of the last sync.
     pub last_sync: Option<SyncResult>,
-    /// How far the sync is that runs now; absent: none runs.
+    /// Progress of the sync that runs now. Absent if none runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub syncing: Option<SyncProgress>,
 }
 
-/// How far a running sync is. What a component takes is known when its turn comes, and not before.
+/// Progress of a running sync. The size of a component is known only when its turn comes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SyncProgress {
-    /// The component whose turn it is; empty: the metadata is read.
+    /// The component in progress. Empty while the metadata is read.
     pub component: String,
-    /// Which of them it is, from 1; 0: none yet.
+    /// Its number among them, from 1. 0 if none yet.
     pub number: u64,
-    /// Components at the vendor source; 0: not known yet.
+    /// Components at the vendor source. 0 if not known yet.
     pub components: u64,
     /// Bytes of this component's new releases that are here.
     pub bytes_done: u64,
@@ -41,15 +41,15 @@ pub struct SyncProgress {
 pub struct VendorRequest {
     /// Base URL, `http` or `https`.
     pub url: String,
-    /// Its root metadata; absent: as before.
+    /// Its root metadata. Default: unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<serde_json::Value>,
-    /// Minutes between syncs; 0: on demand only; absent: as before, or else 60.
+    /// Minutes between syncs. 0 means on demand only. Default: unchanged, at first 60.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule_minutes: Option<u32>,
 }
 
-/// What one sync came to.
+/// The result of a sync.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SyncResult {
     /// When it began.
@@ -60,9 +60,9 @@ pub struct SyncResult {
     pub releases: Vec<SyncedRelease>,
     /// Bytes fetched.
     pub bytes: u64,
-    /// Why it failed; none: it did not.
+    /// Why it failed. `None` if it did not.
     pub error: Option<String>,
-    /// What was left out and why (a name already published by hand, …), each a sentence.
+    /// What was left out and why (a name that is already published by hand, …), each a sentence.
     pub skipped: Vec<String>,
 }
 

@@ -72,9 +72,9 @@ fn document(rows: Vec<RouteRow>) -> Value {
                 },
                 "session": {
                     "type": "apiKey", "in": "cookie", "name": "headwater_session",
-                    "description": "A session of somebody who signed in; over TLS the cookie is \
-                                    `__Host-headwater_session`. What changes something must come from the server's \
-                                    own pages."
+                    "description": "The session of a signed-in administrator; over TLS the cookie is \
+                                    `__Host-headwater_session`. A request that changes something must come from the \
+                                    server's own pages."
                 },
             },
             "responses": refusals(&error.into()),
@@ -156,8 +156,10 @@ fn responses(row: &RouteRow, known: &Operation<'_>) -> Value {
     let mut responses = json!({});
     responses[status.as_str()] = match content {
         Some((kind, schema)) => json!({ "description": "Done.", "content": { *kind: { "schema": schema } } }),
-        None if status.is_redirection() => json!({ "description": "Go on where the header Location says." }),
-        None => json!({ "description": "Done; there is nothing to say." }),
+        None if status.is_redirection() => {
+            json!({ "description": "Continue at the URL in the header Location." })
+        }
+        None => json!({ "description": "Done; the answer is empty." }),
     };
     // A request under a foreign name or from a foreign page is refused on every path.
     let mut statuses = BTreeSet::from([403]);
@@ -197,28 +199,31 @@ fn responses(row: &RouteRow, known: &Operation<'_>) -> Value {
 /// Every status that `errors` gives, and what it means.
 fn refusals(error: &Value) -> Value {
     let table = [
-        (400, "The request is not what is taken: `invalid_request`, `upload_broken`."),
+        (400, "The request is malformed: `invalid_request`, `upload_broken`."),
         (401, "Nobody is signed in: `not_signed_in`, `bad_api_token`, `wrong_password`, `not_vouched`."),
         (
             403,
-            "Not with this role, token or origin: `forbidden`, `out_of_scope`, `foreign_origin`, `not_this_way`, \
+            "This role, token or origin does not permit it: `forbidden`, `out_of_scope`, `foreign_origin`, `not_this_way`, \
                `one_time_password`.",
         ),
-        (404, "There is no such thing: `not_found`, `no_vendor`, `no_provider`."),
+        (404, "It does not exist: `not_found`, `no_vendor`, `no_provider`."),
         (408, "The body came too slowly: `too_slow`."),
         (
             409,
-            "Not as things stand: `exists`, `draft_outdated`, `draft_changed`, `version_moved`, `named_by_entries`, \
+            "The present state does not permit it: `exists`, `draft_outdated`, `draft_changed`, `version_moved`, `named_by_entries`, \
                `domain_not_empty`, `name_of_vendor`, `root_unsigned`, `last_admin`.",
         ),
         (413, "Over a limit: `too_large`."),
         (415, "The body is not JSON: `not_json`."),
-        (422, "Understood, and not to be taken: `invalid_list`, `not_for_root`, `bad_root`, `bad_archive`."),
-        (429, "Too often: `too_many_attempts`, `too_often`; the header Retry-After says when to come again."),
-        (500, "The server failed: `database`, `keys`, `signing`, `lost`, `backup`; its log says why."),
-        (502, "The identity provider answers what cannot be used: `provider_broken`."),
-        (503, "`busy`, `provider_down`, `provider_silent`: the header Retry-After says when to come again."),
-        (507, "No room: `disk`, `quota`."),
+        (422, "Understood and refused: `invalid_list`, `not_for_root`, `bad_root`, `bad_archive`."),
+        (
+            429,
+            "Too many requests: `too_many_attempts`, `too_often`; the header Retry-After has the time to wait.",
+        ),
+        (500, "The server failed: `database`, `keys`, `signing`, `lost`, `backup`; its log has the reason."),
+        (502, "The identity provider's answer is unusable: `provider_broken`."),
+        (503, "`busy`, `provider_down`, `provider_silent`: the header Retry-After has the time to wait."),
+        (507, "No space: `disk`, `quota`."),
     ];
     let each = |(status, description): (u16, &str)| {
         let content = json!({ "application/json": { "schema": error } });
