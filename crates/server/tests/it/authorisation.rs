@@ -22,26 +22,26 @@ fn page() -> String {
     let open = fleet(fleet_routes(), true).into_iter();
     let open: Vec<Line> = open.filter(|line| !fleet(fleet_routes(), false).contains(line)).collect();
     format!(
-        "# Who may ask what\n\n\
-         Every route of both planes × everybody. The lines are the routers' own tables; tests ask each question of a\n\
-         running server, over TLS, with real certificates, sessions and tokens (`server::authorisation`), and fail when\n\
-         this page is not current.\n\n\
-         `yes`: answered, if only with what is wrong with the request. A number: refused with that HTTP status. `cut`: no\n\
-         connection. `-`: the plane is not there for whom.\n\n\
-         | column | who |\n| --- | --- |\n\
+        "# Permissions\n\n\
+         Every route of both planes, for every kind of caller. The lines are the routers' own tables. Tests send each\n\
+         request to a running server, over TLS, with real certificates, sessions and tokens (`server::authorisation`),\n\
+         and fail when this page is not current.\n\n\
+         `yes`: permitted; the answer may still reject the content of the request. A number: refused with that HTTP\n\
+         status. `cut`: no connection. `-`: the caller cannot reach that plane.\n\n\
+         | column | caller |\n| --- | --- |\n\
          | `nobody` | shows no certificate, session or token |\n\
          | `strange` | shows a certificate of another fleet |\n\
-         | `client`, `agent`, `revoked` | show their certificates: a client, an update agent, a client that was revoked |\n\
+         | `client`, `agent`, `revoked` | show their certificates: a client, an update agent, a revoked client |\n\
          | `viewer`, `operator`, `admin` | signed in with a password, each in that role |\n\
          | `t.viewer`, `t.operator`, `t.admin` | programs with an API token of that role |\n\
          | `t.scoped` | a program with an admin's API token for `{}` alone |\n\
-         | `socket` | whoever may open the server's local socket |\n\n\
-         ## Console plane\n\nIt asks nobody for a certificate: to it, members of the fleet are nobody. Of confidential domains,\n\
-         `viewer` and `t.viewer` are answered which values, files and commands are set and not to what\n\
-         (`server::confidential`).\n\n\
+         | `socket` | a process that can open the server's local socket |\n\n\
+         ## Console plane\n\nThis plane requests no certificate: it treats clients and update agents as nobody. For\n\
+         confidential domains, `viewer` and `t.viewer` get the names of values, files and commands that are set, and\n\
+         not their content (`server::confidential`).\n\n\
          ```text\n{console}\n```\n\n\
          ## Fleet plane\n\n*Of another*: with a statement of another client.\n\n```text\n{closed}\n```\n\n\
-         With `anonymous_components = true`, what differs:\n\n```text\n{}\n```\n",
+         With `anonymous_components = true`, these lines differ:\n\n```text\n{}\n```\n",
         table::SCOPE,
         text(&open),
     )
