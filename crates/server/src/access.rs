@@ -1,49 +1,13 @@
 //! Who asks, and what they may (I4). Pure: signing in is done in `app`, the gate stands in `rest`.
 
 use std::fmt;
-use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
+pub use headwater_database::administrators::{Role, Vouched};
+
 use crate::audit::Record;
-
-/// What an administrator may do. Each may all that the ones before may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Role {
-    /// Sees everything but administrators, the audit log and what confidential domains keep to themselves.
-    Viewer,
-    /// Publishes, edits the source list, domains and clients: the day's work. No keys, no administrators.
-    Operator,
-    /// Everything.
-    Admin,
-}
-
-impl Role {
-    /// All roles, the least first.
-    pub const ALL: [Self; 3] = [Self::Viewer, Self::Operator, Self::Admin];
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Viewer => "viewer",
-            Self::Operator => "operator",
-            Self::Admin => "admin",
-        })
-    }
-}
-
-impl FromStr for Role {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|role| role.to_string() == text)
-            .ok_or_else(|| format!("`{}` is no role; viewer, operator and admin are", text.escape_debug()))
-    }
-}
 
 /// Who does something.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,24 +52,10 @@ impl fmt::Display for Actor {
     }
 }
 
-/// What the identity provider says of somebody who signed in there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Vouched {
-    /// Which provider.
-    pub issuer: String,
-    /// What it calls them, for good.
-    pub subject: String,
-    /// What people call them.
-    pub name: String,
-    /// What they may.
-    pub role: Role,
-}
-
-impl Vouched {
-    /// Who that is, here.
-    #[must_use]
-    pub fn actor(&self) -> Actor {
-        Actor::Vouched { subject: self.subject.clone(), name: self.name.clone() }
+/// Who somebody is here whom an identity provider vouched for.
+impl From<&Vouched> for Actor {
+    fn from(vouched: &Vouched) -> Self {
+        Self::Vouched { subject: vouched.subject.clone(), name: vouched.name.clone() }
     }
 }
 

@@ -56,7 +56,7 @@ use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::keys::{ClassKeys, KeyStore};
 use crate::limits;
-use crate::secret::{AuditKey, Secret};
+use crate::secret::Secret;
 
 /// The server, without its listeners.
 #[derive(Debug)]
@@ -127,7 +127,8 @@ impl App {
     async fn assemble(config: Config, fleet_url: SourceUrl, now: Timestamp) -> Result<Self> {
         let data = DataFolder::open(&config.data)?;
         refuse_without_database(&data)?;
-        let db = Db::open(&data.database(), AuditKey::load_or_make(&data.audit_key())?).await?;
+        let db =
+            Db::open(&data.database(), crate::secret::load_or_make_audit_key(&data.audit_key())?).await?;
         let announced = RwLock::new(db.announced().await?);
         let mut keys = BTreeMap::new();
         let mut stores = BTreeMap::new();

@@ -15,7 +15,7 @@
 //! | `listening.json` | where the running server listens |
 //! | `console.sock` | the local socket: whoever may open it is an administrator; owner only |
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -171,18 +171,6 @@ fn refuse_a_shared_folder(root: &Path) -> Result<()> {
         return Ok(());
     }
     Err(Error::FolderShared { folder: root.to_owned(), mode: mode & 0o7777 })
-}
-
-/// Makes a file that only the owner may read, or takes it from the others where it is there already.
-pub fn make_private(path: &Path) -> Result<()> {
-    let file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(path)
-        .doing(|| format!("cannot open {}", path.display()))?;
-    file.set_permissions(Permissions::from_mode(0o600))
-        .doing(|| format!("cannot keep {} for its owner alone", path.display()))
 }
 
 /// Replaces a file so that a crash leaves the old or the new, and makes the new durable. Owner only.

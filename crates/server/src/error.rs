@@ -50,8 +50,8 @@ pub enum Error {
         path: String,
     },
     /// The database failed.
-    #[error("database")]
-    Database(#[from] sqlx::Error),
+    #[error(transparent)]
+    Database(headwater_database::Error),
     /// Metadata could not be made or signed.
     #[error("repository of class {class}: {doing}: {reason}")]
     Repository {
@@ -92,29 +92,26 @@ pub enum Error {
     Crash(crate::app::CrashPoint),
 }
 
-/// SQLite's primary result codes for a disk that is full or refuses (SQLITE_IOERR, SQLITE_FULL, SQLITE_CANTOPEN).
-const SQLITE_DISK_CODES: [u32; 3] = [10, 13, 14];
-
-/// SQLite's primary result codes for a file that is damaged or no database (SQLITE_CORRUPT, SQLITE_NOTADB).
-const SQLITE_DAMAGED_CODES: [u32; 2] = [11, 26];
+impl From<headwater_database::Error> for Error {
+    fn from(error: headwater_database::Error) -> Self {
+        match error {
+            headwater_database::Error::Corrupt { what, reason } => Self::Corrupt { what, reason },
+            other => Self::Database(other),
+        }
+    }
+}
 
 impl Error {
     /// The database is damaged.
     #[must_use]
     pub fn is_database_damaged(&self) -> bool {
-        self.has_sqlite_code(&SQLITE_DAMAGED_CODES)
+        matches!(self, Self::Database(error) if error.is_damaged())
     }
 
     /// The database could not write because of the disk.
     #[must_use]
     pub fn is_disk_full(&self) -> bool {
-        self.has_sqlite_code(&SQLITE_DISK_CODES)
-    }
-
-    fn has_sqlite_code(&self, codes: &[u32]) -> bool {
-        let Self::Database(sqlx::Error::Database(error)) = self else { return false };
-        let code = error.code().and_then(|code| code.parse::<u32>().ok());
-        code.is_some_and(|code| codes.contains(&(code & 0xff)))
+        matches!(self, Self::Database(error) if error.is_disk_full())
     }
 }
 

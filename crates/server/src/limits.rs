@@ -206,13 +206,6 @@ pub const SEQUENCE_MAX: u64 = 1 << 53;
 /// Gaps in a client's reports that are told apart.
 pub const REPORT_GAPS_MAX: usize = 64;
 
-/// UnknownClients that are remembered.
-pub const STRANGERS_MAX: u32 = 1000;
-
-/// UnknownClients that are remembered beside them because they have proven a certificate of this fleet: the clients that
-/// enrolled since the last backup, a hundred sites at once. Those that find no room come again.
-pub const STRANGERS_PROVEN_MAX: u32 = 10_000;
-
 /// Clients that are re-enrolled by one request: every one is a change of its own, recorded by itself.
 pub const READMIT_AT_ONCE_MAX: usize = 10_000;
 
@@ -258,10 +251,6 @@ pub const BACKUP_KEY_BYTES_MAX: u64 = 1 << 20;
 
 /// Chunks of a backup that wait for a slow reader, of 64 KiB each.
 pub const BACKUP_CHUNKS_WAITING_MAX: usize = 16;
-
-/// Bytes of what an audit record says of before or after; what is longer is told by its digest. A whole source list
-/// is kept as a version of its own.
-pub const AUDIT_VALUE_BYTES_MAX: usize = 16 * 1024;
 
 /// Connections of the local socket at once; one beyond waits.
 pub const LOCAL_CONNECTIONS_MAX: usize = 64;

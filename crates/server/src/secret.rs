@@ -3,9 +3,10 @@
 use std::fmt;
 use std::path::Path;
 
-use aws_lc_rs::{hmac, rand};
+use aws_lc_rs::rand;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use headwater_database::AuditKey;
 use headwater_repo::Digest;
 
 use crate::data;
@@ -63,51 +64,24 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Seals the head of the audit log: whoever can write the database alone cannot make the log anew.
-pub struct AuditKey(hmac::Key);
-
-impl AuditKey {
-    /// Reads the key, or makes it.
-    ///
-    /// # Errors
-    /// When the file cannot be read or written.
-    pub fn load_or_make(path: &Path) -> Result<Self> {
-        let bytes = match std::fs::read(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let mut bytes = vec![0; 32];
-                fill(&mut bytes);
-                data::write_file(path, &bytes)?;
-                bytes
-            }
-            read => read.doing(|| format!("cannot read {}", path.display()))?,
-        };
-        if bytes.len() != 32 {
-            return Err(Error::Corrupt {
-                what: "audit key",
-                reason: format!("{} has not 32 bytes", path.display()),
-            });
+/// Reads the key that seals the end of the audit log, or makes it.
+///
+/// # Errors
+/// When the file cannot be read or written.
+pub fn load_or_make_audit_key(path: &Path) -> Result<AuditKey> {
+    let bytes = match std::fs::read(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let bytes: [u8; AuditKey::BYTES] = random_bytes();
+            data::write_file(path, &bytes)?;
+            bytes.to_vec()
         }
-        Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &bytes)))
-    }
-
-    /// The seal of some bytes, base64url.
-    #[must_use]
-    pub fn seal(&self, bytes: &[u8]) -> String {
-        URL_SAFE_NO_PAD.encode(hmac::sign(&self.0, bytes).as_ref())
-    }
-
-    /// Whether a seal is that of these bytes.
-    #[must_use]
-    pub fn is_seal_of(&self, bytes: &[u8], seal: &str) -> bool {
-        let decoded = URL_SAFE_NO_PAD.decode(seal);
-        decoded.is_ok_and(|seal| hmac::verify(&self.0, bytes, &seal).is_ok())
-    }
-}
-
-impl fmt::Debug for AuditKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AuditKey(***)")
-    }
+        read => read.doing(|| format!("cannot read {}", path.display()))?,
+    };
+    let bytes = bytes.as_slice().try_into().map_err(|_| Error::Corrupt {
+        what: "audit key",
+        reason: format!("{} does not have {} bytes", path.display(), AuditKey::BYTES),
+    })?;
+    Ok(AuditKey::new(bytes))
 }
 
 /// A random name of so many letters and digits.
@@ -137,9 +111,6 @@ mod tests {
         let secret = Secret::random("hwa_");
         assert!(secret.expose().starts_with("hwa_") && secret.expose().len() == 47);
         assert_eq!(format!("{secret:?}"), "Secret(***)");
-        let folder = tempfile::tempdir().unwrap();
-        let key = AuditKey::load_or_make(&folder.path().join("audit.key")).unwrap();
-        assert_eq!(format!("{key:?}"), "AuditKey(***)");
     }
 
     #[test]
@@ -151,14 +122,13 @@ mod tests {
     }
 
     #[test]
-    fn the_seal_is_the_keys() {
+    fn the_audit_key_is_made_once() {
         let folder = tempfile::tempdir().unwrap();
-        let key = AuditKey::load_or_make(&folder.path().join("one.key")).unwrap();
-        let again = AuditKey::load_or_make(&folder.path().join("one.key")).unwrap();
-        let other = AuditKey::load_or_make(&folder.path().join("other.key")).unwrap();
-        let seal = key.seal(b"head");
-        assert!(again.is_seal_of(b"head", &seal));
-        assert!(!again.is_seal_of(b"heads", &seal) && !other.is_seal_of(b"head", &seal));
-        assert!(!key.is_seal_of(b"head", "not base64!"));
+        let load = |name: &str| load_or_make_audit_key(&folder.path().join(name));
+        let seal = load("one.key").unwrap().seal(b"head");
+        assert!(load("one.key").unwrap().is_seal_of(b"head", &seal));
+        assert!(!load("other.key").unwrap().is_seal_of(b"head", &seal));
+        std::fs::write(folder.path().join("short.key"), [0; AuditKey::BYTES - 1]).unwrap();
+        assert!(load("short.key").is_err());
     }
 }

@@ -84,7 +84,7 @@ impl App {
         let mut tx = self.db.begin().await?;
         rows::delete(&mut tx, name).await?;
         let told = json!({"role": row.role.to_string()});
-        tx.commit(caller.audit_entry("administrator.remove", name).before(told)).await
+        Ok(tx.commit(caller.audit_entry("administrator.remove", name).before(told)).await?)
     }
 
     /// Gives an administrator another role, from the next request on.

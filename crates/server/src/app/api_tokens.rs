@@ -128,7 +128,7 @@ impl App {
         let mut tx = self.db.begin().await?;
         rows::delete_token(&mut tx, name).await?;
         let told = json!({"role": row.role.to_string(), "administrator": row.administrator});
-        tx.commit(caller.audit_entry("token.revoke", name).before(told)).await
+        Ok(tx.commit(caller.audit_entry("token.revoke", name).before(told)).await?)
     }
 }
 

@@ -90,8 +90,8 @@ impl App {
             Ok(records) => {
                 records.into_iter().find(|record| record.number == anchor.number).map(|it| it.hash)
             }
-            Err(Error::Corrupt { .. }) => None,
-            Err(error) => return Err(error),
+            Err(headwater_database::Error::Corrupt { .. }) => None,
+            Err(error) => return Err(error.into()),
         };
         match anchored(&anchor, hash.as_deref(), &self.db.last_recorded()) {
             Some(finding) => self.record(Record::broken(now, &finding)).await,
@@ -144,11 +144,11 @@ impl App {
             let after = follower.head().number;
             let records = match self.db.audit_after(after, limits::AUDIT_RECORDS_AT_ONCE).await {
                 Ok(records) => records,
-                Err(error @ Error::Corrupt { .. }) => {
+                Err(error @ headwater_database::Error::Corrupt { .. }) => {
                     findings.push(format!("a record after {after} cannot be read: {}", error_chain(&error)));
                     return Ok(false);
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             };
             if records.is_empty() {
                 return Ok(true);

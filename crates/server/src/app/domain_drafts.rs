@@ -117,7 +117,7 @@ impl App {
         let found = rows::delete_draft(&mut tx, &row.path, name).await?;
         let name = format!("{name} of {}", row.path);
         if found {
-            return tx.commit(caller.audit_entry("settings_draft.discard", name)).await;
+            return Ok(tx.commit(caller.audit_entry("settings_draft.discard", name)).await?);
         }
         Err(Refusal::NotFound { what: "draft", name, hint: "look at the list of the domain's drafts" }.into())
     }

@@ -126,7 +126,7 @@ impl App {
         if !rows::delete_draft(&mut tx, name).await? {
             return Err(no_draft(name));
         }
-        tx.commit(caller.audit_entry("draft.discard", name)).await
+        Ok(tx.commit(caller.audit_entry("draft.discard", name)).await?)
     }
 
     /// Publishes a draft as one new signed version (S7).

@@ -31,7 +31,6 @@ use headwater_depot::serve::Tls;
 use headwater_policy::Class;
 use headwater_repo::Digest;
 use jiff::Timestamp;
-use sqlx::SqliteConnection;
 
 use self::keys::FleetKeys;
 use super::App;
@@ -70,7 +69,7 @@ impl App {
     /// What the signed policy says of the fleet, as `db` has it.
     pub(crate) async fn fleet_document(
         &self,
-        db: &mut SqliteConnection,
+        db: &mut crate::db::Connection,
         now: Timestamp,
     ) -> Result<FleetDocument> {
         let keys = self.fleet_keys();

@@ -16,7 +16,6 @@ use crate::db::policies::Saved;
 use crate::db::{Db, domains, fleet, policies, releases};
 use crate::error::{Error, Result};
 use crate::restore::{raise, unchanged};
-use crate::secret::AuditKey;
 
 impl App {
     /// Opens a data folder from a backup, whose online keys may be gone. Nothing is signed.
@@ -26,7 +25,7 @@ impl App {
     pub(crate) async fn open_restored(config: Config, now: Timestamp) -> Result<Self> {
         let db = Db::open(
             &config.data.join("server.db"),
-            AuditKey::load_or_make(&config.data.join("keys/audit.key"))?,
+            crate::secret::load_or_make_audit_key(&config.data.join("keys/audit.key"))?,
         )
         .await?;
         let url = db.policy_now().await?.document.server.url;

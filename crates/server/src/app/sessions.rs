@@ -27,7 +27,7 @@ impl App {
             }
             // The word of a provider that is no longer asked no longer counts.
             Whose::Vouched(vouched) if self.is_asked(&vouched.issuer) => {
-                Ok(SignedIn::whole(vouched.actor(), vouched.role))
+                Ok(SignedIn::whole(Actor::from(&vouched), vouched.role))
             }
             Whose::Vouched(_) => Err(Refusal::NotSignedIn.into()),
         }
@@ -84,7 +84,7 @@ impl App {
     /// # Errors
     /// Only when the database fails.
     pub async fn sign_in_vouched(&self, vouched: Vouched, caller: &Caller) -> Result<(Secret, SessionView)> {
-        let caller = Caller { actor: vouched.actor(), role: vouched.role, ..caller.clone() };
+        let caller = Caller { actor: Actor::from(&vouched), role: vouched.role, ..caller.clone() };
         let view = SessionView { name: caller.actor.to_string(), role: vouched.role.to_string() };
         let told = json!({"issuer": vouched.issuer, "role": view.role});
         let mut tx = self.db.begin().await?;
@@ -100,7 +100,7 @@ impl App {
     pub async fn sign_out(&self, cookie: &Secret, caller: &Caller) -> Result<()> {
         let mut tx = self.db.begin().await?;
         rows::delete_session(&mut tx, &cookie.hash()).await?;
-        tx.commit(caller.audit_entry("session.end", &caller.actor)).await
+        Ok(tx.commit(caller.audit_entry("session.end", &caller.actor)).await?)
     }
 
     /// Sets one's own password; every session of one's own ends.
@@ -121,7 +121,7 @@ impl App {
         let mut tx = self.db.begin().await?;
         rows::put(&mut tx, &AdministratorRow { password: stored, one_time: false, ..row }).await?;
         rows::delete_sessions(&mut tx, name).await?;
-        tx.commit(caller.audit_entry("administrator.change_password", name)).await
+        Ok(tx.commit(caller.audit_entry("administrator.change_password", name)).await?)
     }
 
     /// The administrator whose name and password these are, within what may be tried.
@@ -199,12 +199,11 @@ pub(crate) fn site_of(from: &str) -> String {
 mod tests {
     use super::*;
     use crate::db::Db;
-    use crate::secret::AuditKey;
 
     #[tokio::test]
     async fn the_oldest_session_ends_when_one_more_begins_than_there_may_be() {
         let folder = tempfile::tempdir().unwrap();
-        let key = AuditKey::load_or_make(&folder.path().join("audit.key")).unwrap();
+        let key = crate::secret::load_or_make_audit_key(&folder.path().join("audit.key")).unwrap();
         let db = Db::open(&folder.path().join("server.db"), key).await.unwrap();
         let mut tokens = Vec::new();
         for second in 0..=i64::from(limits::SESSIONS_PER_ADMINISTRATOR_MAX) {

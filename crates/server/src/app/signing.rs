@@ -100,7 +100,7 @@ impl App {
 
     /// Records what changes nothing that is stored.
     pub(crate) async fn record(&self, record: Record) -> Result<()> {
-        self.db.begin().await?.commit(record).await
+        Ok(self.db.begin().await?.commit(record).await?)
     }
 
     /// Reads what is signed, and puts `timestamp.json` in place where a crash kept it from being so.

@@ -109,7 +109,7 @@ impl App {
     async fn renew_one(&self, statement: Statement, from: IpAddr, now: Timestamp) -> Result<Answer> {
         let keys = self.fleet_keys();
         // Anybody may ask: only who is believed has others wait for the one writer.
-        let believed = self.believe(&mut *self.db.connection().await?, statement, Kind::Renewal).await;
+        let believed = self.believe(&mut self.db.connection().await?, statement, Kind::Renewal).await;
         let (statement, known) = match believed {
             Ok(believed) => believed,
             Err(doubt) => return Err(self.doubted(doubt, from, now).await?),
@@ -147,7 +147,7 @@ impl App {
         let request = open(&keys, sealed)?;
         let digest = request.token.digest().to_string();
         // Who replaces a key takes another from the signed policy, and must have its turn before it writes.
-        let replaces = match tokens::of_digest(&mut *self.db.connection().await?, &digest).await? {
+        let replaces = match tokens::of_digest(&mut self.db.connection().await?, &digest).await? {
             Some(token) => token.client.is_some(),
             None => false,
         };

@@ -14,7 +14,6 @@ use headwater_identity::{
 };
 use headwater_policy::{ClientId, SourceUrl};
 use jiff::Timestamp;
-use sqlx::SqliteConnection;
 
 use super::former;
 use crate::config::Config;
@@ -55,7 +54,7 @@ impl FleetKeys {
     /// When a file cannot be read or written, is no key, or is missed.
     pub async fn open(
         data: &DataFolder,
-        db: &mut SqliteConnection,
+        db: &mut crate::db::Connection,
         config: &Config,
         url: &SourceUrl,
         now: Timestamp,
@@ -229,7 +228,7 @@ pub fn ca_file(folder: &Path, number: u64) -> std::path::PathBuf {
 
 async fn open_ca(
     folder: &Path,
-    db: &mut SqliteConnection,
+    db: &mut crate::db::Connection,
     handed_in: Option<&Path>,
     now: Timestamp,
 ) -> Result<Arc<FleetCa>> {

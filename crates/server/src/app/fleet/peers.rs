@@ -10,13 +10,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::app::App;
 use crate::audit::Audit;
+use crate::db::limits::{UNKNOWN_CLIENTS_MAX, UNKNOWN_CLIENTS_PROVEN_MAX};
 use crate::db::unknown_clients::UnknownClient;
 use crate::db::{identities, unknown_clients};
 use crate::error::{Error, Refusal, Result};
 use crate::limits;
 
 /// As many as are written down.
-const ASKED_MAX: usize = (limits::STRANGERS_MAX + limits::STRANGERS_PROVEN_MAX) as usize;
+const ASKED_MAX: usize = (UNKNOWN_CLIENTS_MAX + UNKNOWN_CLIENTS_PROVEN_MAX) as usize;
 
 /// UnknownClients that asked since they were last written down, by id, key and whether they proved it: the database is not written for each request.
 #[derive(Debug, Default)]
@@ -119,7 +120,7 @@ impl App {
     /// # Errors
     /// Only when the database fails.
     pub async fn unknown_clients(&self) -> Result<Vec<UnknownClientView>> {
-        unknown_clients::all(&mut *self.db.connection().await?).await
+        Ok(unknown_clients::all(&mut self.db.connection().await?).await?)
     }
 
     /// Writes down that an unknown client asked, not too often.

@@ -103,7 +103,7 @@ impl App {
     /// Refusals for an unknown domain, and a request that names nobody or too many; the database.
     pub async fn re_enrol(&self, request: ReEnrolRequest, caller: &Caller) -> Result<ReEnrolAnswer> {
         let domain = self.known_domain(&request.domain).await?.to_string();
-        let proven = unknown_clients::proven(&mut *self.db.connection().await?).await?;
+        let proven = unknown_clients::proven(&mut self.db.connection().await?).await?;
         let mut ids = request.clients;
         if ids.is_empty() != request.all_proven {
             return Err(Refusal::invalid("name clients, or all_proven: one of the two").into());

@@ -43,7 +43,7 @@ impl App {
 impl App {
     /// What is to be known of the room for revoked keys in the signed policy.
     pub(crate) async fn revoked_warning(&self, now: Timestamp) -> Result<Option<String>> {
-        let count = rows::count_revoked_still(&mut *self.db.connection().await?, now).await?;
+        let count = rows::count_revoked_still(&mut self.db.connection().await?, now).await?;
         Ok(warning(count))
     }
 }

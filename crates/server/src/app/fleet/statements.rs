@@ -7,7 +7,6 @@ use headwater_api::report::{Report, ReportAnswer};
 use headwater_identity::{Answer, Kind, Peer, PublicKey, Statement, StatementVerifyError, VerifiedStatement};
 use headwater_policy::ClientId;
 use jiff::Timestamp;
-use sqlx::SqliteConnection;
 
 use super::re_enrolment::{proof, shows_certificate};
 use super::sequence::{Arrival, arrival, rising};
@@ -140,7 +139,7 @@ impl App {
     /// Verifies a statement by the key that is known of its client.
     pub(crate) async fn believe(
         &self,
-        db: &mut SqliteConnection,
+        db: &mut crate::db::Connection,
         statement: Statement,
         kind: Kind,
     ) -> std::result::Result<(VerifiedStatement, IdentityRow), Doubt> {

@@ -67,7 +67,7 @@ impl App {
     /// # Errors
     /// Only when the database fails.
     pub async fn tokens(&self, now: Timestamp) -> Result<Vec<TokenView>> {
-        let rows = rows::all(&mut *self.db.connection().await?).await?;
+        let rows = rows::all(&mut self.db.connection().await?).await?;
         let view = |row: TokenRow| TokenView {
             number: row.number,
             domain: row.domain,

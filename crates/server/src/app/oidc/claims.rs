@@ -48,6 +48,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::access::Actor;
     use crate::secret::Secret;
 
     fn config() -> Oidc {
@@ -107,7 +108,7 @@ mod tests {
 
         let check = |name: Value, expected: &str| {
             let vouched = told("7", &json!({"groups": "all", "preferred_username": name})).unwrap();
-            assert_eq!(vouched.actor().to_string(), format!("oidc:7 ({expected})"));
+            assert_eq!(Actor::from(&vouched).to_string(), format!("oidc:7 ({expected})"));
         };
         check(json!("ann@example.org"), "ann@example.org");
         check(json!("Zoë O'Neil"), "Zoë O'Neil");

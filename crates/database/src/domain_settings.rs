@@ -3,10 +3,9 @@
 use headwater_api::v1::DomainSettings;
 use jiff::Timestamp;
 use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
-use super::{Db, Tx, count, json, number, time, to_json};
 use crate::error::Result;
+use crate::{Db, SqlRow, Tx, count, json, number, time, to_json};
 
 /// One saved version, but for what it says.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,7 +92,7 @@ impl Db {
         .bind(limit)
         .fetch_all(self.read())
         .await?;
-        let line = |row: &SqliteRow| VersionLine {
+        let line = |row: &SqlRow| VersionLine {
             version: count(row.get("version")),
             saved: time(row.get("saved")),
             comment: row.get("comment"),
@@ -149,7 +148,7 @@ pub async fn insert_version(tx: &mut Tx, path: &str, version: &StoredVersion) ->
     .bind(&version.comment)
     .bind(to_json(set))
     .bind(number(items as u64))
-    .execute(&mut **tx)
+    .execute(tx.sql())
     .await?;
     Ok(())
 }
@@ -166,7 +165,7 @@ pub async fn put_draft(tx: &mut Tx, draft: &StoredSettingsDraft) -> Result<()> {
     .bind(number(draft.revision))
     .bind(draft.edited.as_second())
     .bind(to_json(&draft.set))
-    .execute(&mut **tx)
+    .execute(tx.sql())
     .await?;
     Ok(())
 }
@@ -176,12 +175,12 @@ pub async fn delete_draft(tx: &mut Tx, path: &str, name: &str) -> Result<bool> {
     let done = sqlx::query("DELETE FROM domain_drafts WHERE path = ? AND name = ?")
         .bind(path)
         .bind(name)
-        .execute(&mut **tx)
+        .execute(tx.sql())
         .await?;
     Ok(done.rows_affected() > 0)
 }
 
-fn draft(row: &SqliteRow) -> Result<StoredSettingsDraft> {
+fn draft(row: &SqlRow) -> Result<StoredSettingsDraft> {
     Ok(StoredSettingsDraft {
         path: row.get("path"),
         name: row.get("name"),

@@ -7,8 +7,8 @@ use headwater_repo::{ComponentName, Delta, DeltaFormat, Digest, Inventory, Inven
 use jiff::Timestamp;
 use sqlx::Row;
 
-use super::{Db, Tx, count, number};
 use crate::error::{Error, Result};
+use crate::{Db, SqlRow, Tx, count, number};
 
 impl Db {
     /// Every delta of a class in inventory.
@@ -65,7 +65,7 @@ impl Db {
         .bind(path)
         .fetch_all(self.read())
         .await?;
-        let at = |row: sqlx::sqlite::SqliteRow| {
+        let at = |row: SqlRow| {
             Some((
                 count(row.get::<Option<i64>, _>("sequence").filter(|n| *n >= 0)?),
                 count(row.get("clients")),
@@ -101,7 +101,7 @@ pub async fn put(
     .bind(number(delta.map_or(0, |delta| delta.size)))
     .bind(number(delta.map_or(0, |delta| delta.memory)))
     .bind(delta.map_or_else(String::new, |delta| delta.format.to_string()))
-    .execute(&mut **tx)
+    .execute(tx.sql())
     .await?;
     Ok(())
 }
@@ -124,14 +124,14 @@ pub async fn mark(
         .bind(base.to_string())
         .bind(result.to_string())
         .bind(now.as_second())
-        .execute(&mut **tx)
+        .execute(tx.sql())
         .await?;
     Ok(())
 }
 
 /// Forgets deltas that were dropped before a time.
 pub async fn forget(tx: &mut Tx, before: Timestamp) -> Result<()> {
-    sqlx::query("DELETE FROM deltas WHERE dropped < ?").bind(before.as_second()).execute(&mut **tx).await?;
+    sqlx::query("DELETE FROM deltas WHERE dropped < ?").bind(before.as_second()).execute(tx.sql()).await?;
     Ok(())
 }
 
@@ -140,7 +140,7 @@ pub async fn announce(tx: &mut Tx, class: Class, targets_version: u64) -> Result
     sqlx::query("INSERT OR REPLACE INTO announced (class, targets_version) VALUES (?, ?)")
         .bind(class.to_string())
         .bind(number(targets_version))
-        .execute(&mut **tx)
+        .execute(tx.sql())
         .await?;
     Ok(())
 }
@@ -148,11 +148,11 @@ pub async fn announce(tx: &mut Tx, class: Class, targets_version: u64) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::AuditKey;
     use crate::audit::Audit;
-    use crate::secret::AuditKey;
 
     async fn open(folder: &tempfile::TempDir) -> Db {
-        let key = AuditKey::load_or_make(&folder.path().join("audit.key")).unwrap();
+        let key = AuditKey::new(&[1; 32]);
         Db::open(&folder.path().join("server.db"), key).await.unwrap()
     }
 
@@ -174,7 +174,7 @@ mod tests {
             .bind(client)
             .bind(run)
             .bind(body)
-            .execute(&mut *tx)
+            .execute(tx.sql())
             .await
             .unwrap();
         }

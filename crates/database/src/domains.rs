@@ -6,8 +6,8 @@ use headwater_api::v1::DomainSettings;
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
 
-use super::{Db, Tx, count, json, number, to_json};
 use crate::error::Result;
+use crate::{Db, Tx, count, json, number, to_json};
 
 /// One domain.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,13 +72,13 @@ pub async fn put(tx: &mut Tx, domain: &DomainRow) -> Result<()> {
     .bind(number(domain.saved_version))
     .bind(to_json(&settings))
     .bind(to_json(&Extras { values, files }))
-    .execute(&mut **tx)
+    .execute(tx.sql())
     .await?;
     Ok(())
 }
 
 /// Removes a domain.
 pub async fn delete(tx: &mut Tx, path: &str) -> Result<()> {
-    sqlx::query("DELETE FROM domains WHERE path = ?").bind(path).execute(&mut **tx).await?;
+    sqlx::query("DELETE FROM domains WHERE path = ?").bind(path).execute(tx.sql()).await?;
     Ok(())
 }

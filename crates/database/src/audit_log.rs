@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
-use super::{Db, Tx, json, number};
 use crate::audit::{Chained, Head, Record};
+use crate::audit_key::AuditKey;
 use crate::error::{Error, Result};
-use crate::secret::AuditKey;
+use crate::{Db, SqlRow, Tx, json, number};
 
 /// The head as it is stored, with its seal.
 #[derive(Debug)]
@@ -53,11 +52,11 @@ impl Db {
 /// Appends a record; the caller commits. Where the log does not end as the server left it (`last`), that is recorded
 /// first: what comes after would hide it.
 pub(super) async fn append(tx: &mut Tx, key: &Arc<AuditKey>, last: &Head, record: Record) -> Result<Head> {
-    let row = sqlx::query("SELECT number, hash, seal FROM audit_head").fetch_optional(&mut **tx).await?;
+    let row = sqlx::query("SELECT number, hash, seal FROM audit_head").fetch_optional(tx.sql()).await?;
     let mut head = row.as_ref().map_or_else(Head::beginning, head_of);
     let genuine = row.is_none_or(|row| key.is_seal_of(&sealed_bytes(&head), row.get("seal")));
     let last_number: Option<i64> =
-        sqlx::query_scalar("SELECT max(number) FROM audit").fetch_one(&mut **tx).await?;
+        sqlx::query_scalar("SELECT max(number) FROM audit").fetch_one(tx.sql()).await?;
     let last_number = u64::try_from(last_number.unwrap_or_default()).unwrap_or_default();
     let gone_back = head.number < last.number || (head.number == last.number && head.hash != last.hash);
     if !genuine || gone_back || last_number != head.number {
@@ -76,7 +75,7 @@ pub(super) async fn append(tx: &mut Tx, key: &Arc<AuditKey>, last: &Head, record
         .bind(number(head.number))
         .bind(&head.hash)
         .bind(key.seal(&sealed_bytes(&head)))
-        .execute(&mut **tx)
+        .execute(tx.sql())
         .await?;
     Ok(head)
 }
@@ -97,12 +96,12 @@ async fn insert(tx: &mut Tx, record: Record, after: &Head) -> Result<Head> {
     .bind(next.record.after.to_string())
     .bind(&next.previous)
     .bind(&next.hash)
-    .execute(&mut **tx)
+    .execute(tx.sql())
     .await?;
     Ok(Head { number: next.number, hash: next.hash })
 }
 
-fn head_of(row: &SqliteRow) -> Head {
+fn head_of(row: &SqlRow) -> Head {
     Head { number: u64::try_from(row.get::<i64, _>("number")).unwrap_or_default(), hash: row.get("hash") }
 }
 
@@ -110,7 +109,7 @@ fn sealed_bytes(head: &Head) -> Vec<u8> {
     format!("headwater audit head 1\n{}\n{}", head.number, head.hash).into_bytes()
 }
 
-fn chained(row: &SqliteRow) -> Result<Chained> {
+fn chained(row: &SqlRow) -> Result<Chained> {
     let value = |column: &str| json::<Value>("audit record", row.get(column));
     let time: String = row.get("time");
     Ok(Chained {

@@ -4,6 +4,8 @@
 //! put elsewhere without every later hash being wrong. That the chain was not made anew from some record on, or cut
 //! off at its end, is seen at its head: see [`Head`].
 
+use std::fmt;
+
 use headwater_repo::Digest;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -34,6 +36,19 @@ pub struct Record {
 }
 
 impl Record {
+    /// What the server itself did.
+    pub fn by_server(time: Timestamp, action: &str, subject: impl fmt::Display) -> Self {
+        Self {
+            time,
+            who: "server".to_owned(),
+            from: "local".to_owned(),
+            action: action.to_owned(),
+            subject: subject.to_string(),
+            before: Value::Null,
+            after: Value::Null,
+        }
+    }
+
     /// How it was before.
     pub fn before(self, before: Value) -> Self {
         Self { before: bounded(before), ..self }
@@ -59,8 +74,7 @@ const BROKEN: &str = "audit.broken";
 impl Record {
     /// The log was not as the server had left it: whatever is done about that, the log says so from here on.
     pub fn broken(time: Timestamp, finding: &str) -> Self {
-        let caller = crate::access::Caller::server(time);
-        caller.audit_entry(BROKEN, "the audit log").after(json!({ "finding": finding }))
+        Self::by_server(time, BROKEN, "the audit log").after(json!({ "finding": finding }))
     }
 
     /// What was found, if this is such a record.
@@ -187,14 +201,14 @@ fn bounded(value: Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access::Caller;
 
     fn chain(count: u64) -> Vec<Chained> {
-        let caller = Caller::server(Timestamp::UNIX_EPOCH);
         let mut head = Head::beginning();
         let mut chain = Vec::new();
         for number in 1..=count {
-            let next = caller.audit_entry("test.do", number).after(json!({"n": number})).after_head(&head);
+            let next = Record::by_server(Timestamp::UNIX_EPOCH, "test.do", number)
+                .after(json!({"n": number}))
+                .after_head(&head);
             head = Head { number: next.number, hash: next.hash.clone() };
             chain.push(next);
         }
@@ -234,16 +248,23 @@ mod tests {
 
     #[test]
     fn what_moves_from_one_field_to_another_is_another_record() {
-        let caller = Caller::server(Timestamp::UNIX_EPOCH);
-        let one = Record { who: "ab".to_owned(), from: "c".to_owned(), ..caller.audit_entry("x", "y") };
-        let other = Record { who: "a".to_owned(), from: "bc".to_owned(), ..caller.audit_entry("x", "y") };
+        let one = Record {
+            who: "ab".to_owned(),
+            from: "c".to_owned(),
+            ..Record::by_server(Timestamp::UNIX_EPOCH, "x", "y")
+        };
+        let other = Record {
+            who: "a".to_owned(),
+            from: "bc".to_owned(),
+            ..Record::by_server(Timestamp::UNIX_EPOCH, "x", "y")
+        };
         assert_ne!(hash(1, &one, BEGINNING), hash(1, &other, BEGINNING));
     }
 
     #[test]
     fn a_value_beyond_the_limit_is_told_by_its_digest() {
         let long = Value::from("x".repeat(AUDIT_VALUE_BYTES_MAX));
-        let record = Caller::server(Timestamp::UNIX_EPOCH).audit_entry("x", "y").after(long);
+        let record = Record::by_server(Timestamp::UNIX_EPOCH, "x", "y").after(long);
         assert_eq!(record.after["bytes"], AUDIT_VALUE_BYTES_MAX + 2);
         let short = Value::from("x".repeat(AUDIT_VALUE_BYTES_MAX - 2));
         assert_eq!(Record { after: Value::Null, ..record }.after(short.clone()).after, short);

@@ -4,11 +4,11 @@
 //! after the other.
 
 use jiff::Timestamp;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 
-use super::{count, number, time};
+use sqlx::Row;
+
 use crate::error::Result;
+use crate::{Connection, SqlRow, count, number, time};
 
 /// One client's key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,20 +59,23 @@ pub struct RevokedRow {
 pub type Gap = (u64, u64);
 
 /// The key of a client.
-pub async fn of_client(db: &mut SqliteConnection, client: &str) -> Result<Option<IdentityRow>> {
-    let row =
-        sqlx::query("SELECT * FROM identities WHERE client = ?").bind(client).fetch_optional(db).await?;
+pub async fn of_client(db: &mut Connection, client: &str) -> Result<Option<IdentityRow>> {
+    let row = sqlx::query("SELECT * FROM identities WHERE client = ?")
+        .bind(client)
+        .fetch_optional(db.sql())
+        .await?;
     Ok(row.map(|row| identity(&row)))
 }
 
 /// Whose key it is.
-pub async fn of_key(db: &mut SqliteConnection, key: &str) -> Result<Option<IdentityRow>> {
-    let row = sqlx::query("SELECT * FROM identities WHERE key = ?").bind(key).fetch_optional(db).await?;
+pub async fn of_key(db: &mut Connection, key: &str) -> Result<Option<IdentityRow>> {
+    let row =
+        sqlx::query("SELECT * FROM identities WHERE key = ?").bind(key).fetch_optional(db.sql()).await?;
     Ok(row.map(|row| identity(&row)))
 }
 
 /// Stores a key in place of what the client had.
-pub async fn put(db: &mut SqliteConnection, identity: &IdentityRow) -> Result<()> {
+pub async fn put(db: &mut Connection, identity: &IdentityRow) -> Result<()> {
     sqlx::query(
         "INSERT INTO identities (client, key, public_key, encryption_key, enrolled, certificate_end, check_in_taken, \
          report_taken, renewal_taken, reports_made) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (client) DO \
@@ -91,109 +94,111 @@ pub async fn put(db: &mut SqliteConnection, identity: &IdentityRow) -> Result<()
     .bind(number(identity.taken.report))
     .bind(number(identity.taken.renewal))
     .bind(number(identity.reports_made))
-    .execute(db)
+    .execute(db.sql())
     .await?;
     Ok(())
 }
 
 /// Forgets a client's key, and what was missed of it.
-pub async fn delete(db: &mut SqliteConnection, client: &str) -> Result<()> {
-    sqlx::query("DELETE FROM identities WHERE client = ?").bind(client).execute(db).await?;
+pub async fn delete(db: &mut Connection, client: &str) -> Result<()> {
+    sqlx::query("DELETE FROM identities WHERE client = ?").bind(client).execute(db.sql()).await?;
     Ok(())
 }
 
 /// The reports of a client that never arrived, in order.
-pub async fn gaps(db: &mut SqliteConnection, client: &str) -> Result<Vec<Gap>> {
+pub async fn gaps(db: &mut Connection, client: &str) -> Result<Vec<Gap>> {
     let rows = sqlx::query("SELECT first, last FROM report_gaps WHERE client = ? ORDER BY first")
         .bind(client)
-        .fetch_all(db)
+        .fetch_all(db.sql())
         .await?;
     Ok(rows.into_iter().map(|row| (count(row.get("first")), count(row.get("last")))).collect())
 }
 
 /// Stores which reports never arrived, in place of what was stored.
-pub async fn put_gaps(db: &mut SqliteConnection, client: &str, gaps: &[Gap]) -> Result<()> {
-    sqlx::query("DELETE FROM report_gaps WHERE client = ?").bind(client).execute(&mut *db).await?;
+pub async fn put_gaps(db: &mut Connection, client: &str, gaps: &[Gap]) -> Result<()> {
+    sqlx::query("DELETE FROM report_gaps WHERE client = ?").bind(client).execute(db.sql()).await?;
     for (first, last) in gaps {
         sqlx::query("INSERT INTO report_gaps (client, first, last) VALUES (?, ?, ?)")
             .bind(client)
             .bind(number(*first))
             .bind(number(*last))
-            .execute(&mut *db)
+            .execute(db.sql())
             .await?;
     }
     Ok(())
 }
 
 /// Whether a key is good no longer.
-pub async fn is_revoked(db: &mut SqliteConnection, key: &str) -> Result<bool> {
-    let found: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM revoked WHERE key = ?").bind(key).fetch_one(db).await?;
+pub async fn is_revoked(db: &mut Connection, key: &str) -> Result<bool> {
+    let found: i64 = sqlx::query_scalar("SELECT count(*) FROM revoked WHERE key = ?")
+        .bind(key)
+        .fetch_one(db.sql())
+        .await?;
     Ok(found > 0)
 }
 
 /// Notes that only a token for this client alone admits one of its id again.
-pub async fn shut_out(db: &mut SqliteConnection, client: &str, now: Timestamp) -> Result<()> {
+pub async fn shut_out(db: &mut Connection, client: &str, now: Timestamp) -> Result<()> {
     sqlx::query("INSERT OR REPLACE INTO shut_out (client, since) VALUES (?, ?)")
         .bind(client)
         .bind(now.as_second())
-        .execute(db)
+        .execute(db.sql())
         .await?;
     Ok(())
 }
 
 /// Whether only a token for this client alone admits one of its id.
-pub async fn is_shut_out(db: &mut SqliteConnection, client: &str) -> Result<bool> {
+pub async fn is_shut_out(db: &mut Connection, client: &str) -> Result<bool> {
     let found: i64 = sqlx::query_scalar("SELECT count(*) FROM shut_out WHERE client = ?")
         .bind(client)
-        .fetch_one(db)
+        .fetch_one(db.sql())
         .await?;
     Ok(found > 0)
 }
 
 /// Notes that a client was let in again by a token for it alone.
-pub async fn let_in_again(db: &mut SqliteConnection, client: &str) -> Result<()> {
-    sqlx::query("DELETE FROM shut_out WHERE client = ?").bind(client).execute(db).await?;
+pub async fn let_in_again(db: &mut Connection, client: &str) -> Result<()> {
+    sqlx::query("DELETE FROM shut_out WHERE client = ?").bind(client).execute(db.sql()).await?;
     Ok(())
 }
 
 /// Whether any key of a client is good no longer.
-pub async fn any_revoked(db: &mut SqliteConnection, client: &str) -> Result<bool> {
+pub async fn any_revoked(db: &mut Connection, client: &str) -> Result<bool> {
     let found: i64 = sqlx::query_scalar("SELECT count(*) FROM revoked WHERE client = ?")
         .bind(client)
-        .fetch_one(db)
+        .fetch_one(db.sql())
         .await?;
     Ok(found > 0)
 }
 
 /// Notes that a key is good no longer.
-pub async fn revoke(db: &mut SqliteConnection, revoked: &RevokedRow) -> Result<()> {
+pub async fn revoke(db: &mut Connection, revoked: &RevokedRow) -> Result<()> {
     sqlx::query("INSERT OR REPLACE INTO revoked (key, client, revoked, until) VALUES (?, ?, ?, ?)")
         .bind(&revoked.key)
         .bind(&revoked.client)
         .bind(revoked.revoked.as_second())
         .bind(revoked.until.as_second())
-        .execute(db)
+        .execute(db.sql())
         .await?;
     Ok(())
 }
 
 /// How many keys are revoked whose certificates have not run out.
-pub async fn count_revoked_still(db: &mut SqliteConnection, now: Timestamp) -> Result<u64> {
+pub async fn count_revoked_still(db: &mut Connection, now: Timestamp) -> Result<u64> {
     let row = sqlx::query("SELECT COUNT(*) AS count FROM revoked WHERE until > ?").bind(now.as_second());
-    let count: i64 = row.fetch_one(db).await?.get("count");
+    let count: i64 = row.fetch_one(db.sql()).await?.get("count");
     Ok(u64::try_from(count).unwrap_or(0))
 }
 
 /// The keys that were revoked and whose certificates have not run out at `now`: at most `limit`, those that end last
 /// first.
-pub async fn revoked_still(db: &mut SqliteConnection, now: Timestamp, limit: u32) -> Result<Vec<RevokedRow>> {
+pub async fn revoked_still(db: &mut Connection, now: Timestamp, limit: u32) -> Result<Vec<RevokedRow>> {
     let rows = sqlx::query("SELECT * FROM revoked WHERE until > ? ORDER BY until DESC, key LIMIT ?")
         .bind(now.as_second())
         .bind(limit)
-        .fetch_all(db)
+        .fetch_all(db.sql())
         .await?;
-    let each = |row: SqliteRow| RevokedRow {
+    let each = |row: SqlRow| RevokedRow {
         key: row.get("key"),
         client: row.get("client"),
         revoked: time(row.get("revoked")),
@@ -202,7 +207,7 @@ pub async fn revoked_still(db: &mut SqliteConnection, now: Timestamp, limit: u32
     Ok(rows.into_iter().map(each).collect())
 }
 
-fn identity(row: &SqliteRow) -> IdentityRow {
+fn identity(row: &SqlRow) -> IdentityRow {
     IdentityRow {
         client: row.get("client"),
         key: row.get("key"),

@@ -1,11 +1,11 @@
 //! Enrolment tokens: what each admits.
 
 use jiff::Timestamp;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 
-use super::{count, number, time};
+use sqlx::Row;
+
 use crate::error::Result;
+use crate::{Connection, SqlRow, count, number, time};
 
 /// One token, without what it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,25 +29,27 @@ pub struct TokenRow {
 }
 
 /// The token of a digest.
-pub async fn of_digest(db: &mut SqliteConnection, digest: &str) -> Result<Option<TokenRow>> {
-    let row =
-        sqlx::query("SELECT * FROM enrol_tokens WHERE digest = ?").bind(digest).fetch_optional(db).await?;
+pub async fn of_digest(db: &mut Connection, digest: &str) -> Result<Option<TokenRow>> {
+    let row = sqlx::query("SELECT * FROM enrol_tokens WHERE digest = ?")
+        .bind(digest)
+        .fetch_optional(db.sql())
+        .await?;
     Ok(row.map(|row| token(&row)))
 }
 
 /// Every token, the newest first.
-pub async fn all(db: &mut SqliteConnection) -> Result<Vec<TokenRow>> {
-    let rows = sqlx::query("SELECT * FROM enrol_tokens ORDER BY number DESC").fetch_all(db).await?;
+pub async fn all(db: &mut Connection) -> Result<Vec<TokenRow>> {
+    let rows = sqlx::query("SELECT * FROM enrol_tokens ORDER BY number DESC").fetch_all(db.sql()).await?;
     Ok(rows.iter().map(token).collect())
 }
 
 /// How many there are.
-pub async fn how_many(db: &mut SqliteConnection) -> Result<u64> {
-    Ok(count(sqlx::query_scalar("SELECT count(*) FROM enrol_tokens").fetch_one(db).await?))
+pub async fn how_many(db: &mut Connection) -> Result<u64> {
+    Ok(count(sqlx::query_scalar("SELECT count(*) FROM enrol_tokens").fetch_one(db.sql()).await?))
 }
 
 /// Adds a token.
-pub async fn insert(db: &mut SqliteConnection, token: &TokenRow) -> Result<i64> {
+pub async fn insert(db: &mut Connection, token: &TokenRow) -> Result<i64> {
     let inserted = sqlx::query(
         "INSERT INTO enrol_tokens (digest, domain, client, uses, uses_left, made, expires) VALUES (?, ?, ?, ?, ?, ?, ?)",
     )
@@ -58,46 +60,48 @@ pub async fn insert(db: &mut SqliteConnection, token: &TokenRow) -> Result<i64> 
     .bind(token.uses_left)
     .bind(token.made.as_second())
     .bind(token.expires.as_second())
-    .execute(db)
+    .execute(db.sql())
     .await?;
     Ok(inserted.last_insert_rowid())
 }
 
 /// One use less.
-pub async fn use_once(db: &mut SqliteConnection, token: u64) -> Result<()> {
+pub async fn use_once(db: &mut Connection, token: u64) -> Result<()> {
     sqlx::query("UPDATE enrol_tokens SET uses_left = uses_left - 1 WHERE number = ?")
         .bind(number(token))
-        .execute(db)
+        .execute(db.sql())
         .await?;
     Ok(())
 }
 
 /// Removes a token; says whether there was one.
-pub async fn delete(db: &mut SqliteConnection, token: u64) -> Result<bool> {
-    let done =
-        sqlx::query("DELETE FROM enrol_tokens WHERE number = ?").bind(number(token)).execute(db).await?;
+pub async fn delete(db: &mut Connection, token: u64) -> Result<bool> {
+    let done = sqlx::query("DELETE FROM enrol_tokens WHERE number = ?")
+        .bind(number(token))
+        .execute(db.sql())
+        .await?;
     Ok(done.rows_affected() > 0)
 }
 
 /// When the last token ends, of those that ended at none earlier than `now`.
-pub async fn last_end(db: &mut SqliteConnection, now: Timestamp) -> Result<Option<Timestamp>> {
+pub async fn last_end(db: &mut Connection, now: Timestamp) -> Result<Option<Timestamp>> {
     let last: Option<i64> = sqlx::query_scalar("SELECT max(expires) FROM enrol_tokens WHERE expires >= ?")
         .bind(now.as_second())
-        .fetch_one(db)
+        .fetch_one(db.sql())
         .await?;
     Ok(last.map(time))
 }
 
 /// Removes the tokens that ended before a time; says how many.
-pub async fn delete_ended(db: &mut SqliteConnection, before: Timestamp) -> Result<u64> {
+pub async fn delete_ended(db: &mut Connection, before: Timestamp) -> Result<u64> {
     let done = sqlx::query("DELETE FROM enrol_tokens WHERE expires < ?")
         .bind(before.as_second())
-        .execute(db)
+        .execute(db.sql())
         .await?;
     Ok(done.rows_affected())
 }
 
-fn token(row: &SqliteRow) -> TokenRow {
+fn token(row: &SqlRow) -> TokenRow {
     TokenRow {
         number: count(row.get("number")),
         digest: row.get("digest"),

@@ -7,8 +7,8 @@ use headwater_repo::{ComponentName, Digest, Sequence};
 use jiff::Timestamp;
 use sqlx::Row;
 
-use super::{Db, Tx, count, number};
 use crate::error::{Error, Result};
+use crate::{Db, SqlRow, Tx, count, number};
 
 /// One component or program.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl Db {
             .bind(class.to_string())
             .fetch_all(self.read())
             .await?;
-        let component = |row: sqlx::sqlite::SqliteRow| ComponentRow {
+        let component = |row: SqlRow| ComponentRow {
             name: row.get("name"),
             from_vendor: row.get::<i64, _>("from_vendor") != 0,
         };
@@ -56,10 +56,8 @@ impl Db {
         .bind(name.as_str())
         .fetch_all(self.read())
         .await?;
-        let release = |row: sqlx::sqlite::SqliteRow| ReleaseRow {
-            sequence: count(row.get("sequence")),
-            version: row.get("version"),
-        };
+        let release =
+            |row: SqlRow| ReleaseRow { sequence: count(row.get("sequence")), version: row.get("version") };
         Ok(rows.into_iter().map(release).collect())
     }
 
@@ -81,7 +79,7 @@ impl Db {
         .bind(blob.to_string())
         .fetch_all(self.read())
         .await?;
-        let named = |row: sqlx::sqlite::SqliteRow| {
+        let named = |row: SqlRow| {
             format!("{} (release {})", row.get::<String, _>("name"), row.get::<i64, _>("sequence"))
         };
         Ok(rows.into_iter().map(named).collect())
@@ -115,7 +113,7 @@ pub async fn raise_floor(tx: &mut Tx, class: Class, by: u64) -> Result<()> {
     )
     .bind(class.to_string())
     .bind(number(by))
-    .execute(&mut **tx)
+    .execute(tx.sql())
     .await?;
     Ok(())
 }
@@ -126,14 +124,14 @@ pub async fn put_component(tx: &mut Tx, class: Class, name: &ComponentName, from
         .bind(class.to_string())
         .bind(name.as_str())
         .bind(i64::from(from_vendor))
-        .execute(&mut **tx)
+        .execute(tx.sql())
         .await?;
     Ok(())
 }
 
 /// Every component of the vendor source becomes one that is published by hand.
 pub async fn release_vendor_names(tx: &mut Tx) -> Result<()> {
-    sqlx::query("UPDATE components SET from_vendor = 0").execute(&mut **tx).await?;
+    sqlx::query("UPDATE components SET from_vendor = 0").execute(tx.sql()).await?;
     Ok(())
 }
 
@@ -150,7 +148,7 @@ pub async fn insert_release(
         .bind(name.as_str())
         .bind(number(release.sequence))
         .bind(&release.version)
-        .execute(&mut **tx)
+        .execute(tx.sql())
         .await?;
     let sequence = Sequence::new(release.sequence)
         .map_err(|error| Error::Corrupt { what: "sequence", reason: error.to_string() })?;
@@ -173,7 +171,7 @@ pub async fn add_blobs(
         .bind(name.as_str())
         .bind(number(sequence.get()))
         .bind(blob.to_string())
-        .execute(&mut **tx)
+        .execute(tx.sql())
         .await?;
     }
     Ok(())
@@ -194,7 +192,7 @@ pub async fn drop_before(
     .bind(class.to_string())
     .bind(name.as_str())
     .bind(number(oldest.get()))
-    .execute(&mut **tx)
+    .execute(tx.sql())
     .await?;
     Ok(())
 }
@@ -205,7 +203,7 @@ pub async fn drop_all(tx: &mut Tx, class: Class, name: &ComponentName, now: Time
         .bind(now.as_second())
         .bind(class.to_string())
         .bind(name.as_str())
-        .execute(&mut **tx)
+        .execute(tx.sql())
         .await?;
     Ok(())
 }
@@ -214,7 +212,7 @@ pub async fn drop_all(tx: &mut Tx, class: Class, name: &ComponentName, now: Time
 pub async fn forget_blobs(tx: &mut Tx, before: Timestamp) -> Result<()> {
     sqlx::query("DELETE FROM release_blobs WHERE dropped < ?")
         .bind(before.as_second())
-        .execute(&mut **tx)
+        .execute(tx.sql())
         .await?;
     Ok(())
 }

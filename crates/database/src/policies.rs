@@ -3,10 +3,9 @@
 use headwater_api::policy::PolicyDocument;
 use jiff::Timestamp;
 use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
-use super::{Db, Tx, count, json, number, time, to_json};
 use crate::error::{Error, Result};
+use crate::{Db, SqlRow, Tx, count, json, number, time, to_json};
 
 /// One saved version.
 #[derive(Debug, Clone, PartialEq)]
@@ -105,7 +104,7 @@ pub async fn insert(tx: &mut Tx, policy: &Saved) -> Result<()> {
     .bind(&policy.comment)
     .bind(to_json(&policy.document))
     .bind(policy.vendor_root.as_ref().map(to_json))
-    .execute(&mut **tx)
+    .execute(tx.sql())
     .await?;
     Ok(())
 }
@@ -118,18 +117,18 @@ pub async fn put_draft(tx: &mut Tx, draft: &StoredDraft) -> Result<()> {
         .bind(number(draft.revision))
         .bind(draft.edited.as_second())
         .bind(to_json(&draft.document))
-        .execute(&mut **tx)
+        .execute(tx.sql())
         .await?;
     Ok(())
 }
 
 /// Removes a draft; says whether there was one.
 pub async fn delete_draft(tx: &mut Tx, name: &str) -> Result<bool> {
-    let done = sqlx::query("DELETE FROM drafts WHERE name = ?").bind(name).execute(&mut **tx).await?;
+    let done = sqlx::query("DELETE FROM drafts WHERE name = ?").bind(name).execute(tx.sql()).await?;
     Ok(done.rows_affected() > 0)
 }
 
-fn saved(row: &SqliteRow) -> Result<Saved> {
+fn saved(row: &SqlRow) -> Result<Saved> {
     let root: Option<String> = row.get("vendor_root");
     Ok(Saved {
         version: count(row.get("version")),
@@ -140,7 +139,7 @@ fn saved(row: &SqliteRow) -> Result<Saved> {
     })
 }
 
-fn draft(row: &SqliteRow) -> Result<StoredDraft> {
+fn draft(row: &SqlRow) -> Result<StoredDraft> {
     Ok(StoredDraft {
         name: row.get("name"),
         base_version: count(row.get("base_version")),

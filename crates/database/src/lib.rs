@@ -1,16 +1,21 @@
-//! The database: SQLite in one file, one writer, many readers.
+//! Everything that the server keeps in a database, and all SQL.
 //!
-//! Every change is one `BEGIN IMMEDIATE` transaction of the one writer. The modules below hold the statements of
-//! one concept each; what the rows mean is decided in `app`.
+//! Every change is one transaction of the one writer, and is committed together with its entry in the audit log
+//! ([`Tx::commit`]). Each module holds the statements of one concept; what the rows mean is decided by the server.
 
 pub mod administrators;
 pub mod audit;
+mod audit_key;
+mod audit_log;
 pub mod clients;
+mod connection;
 pub mod deltas;
 pub mod domain_settings;
 pub mod domains;
+pub mod error;
 pub mod fleet;
 pub mod identities;
+pub mod limits;
 pub mod policies;
 pub mod releases;
 pub mod repositories;
@@ -18,7 +23,13 @@ pub mod tokens;
 pub mod unknown_clients;
 pub mod vendor;
 
-use std::ops::{Deref, DerefMut};
+pub use audit_key::AuditKey;
+pub use audit_log::SealedHead;
+pub use connection::{Connection, Tx};
+pub use error::{Error, Result};
+
+use std::fs::{OpenOptions, Permissions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -26,14 +37,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::pool::PoolConnection;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection as _, SqlSafeStr, Sqlite, SqliteConnection, SqlitePool, Transaction};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+};
+use sqlx::{Connection as _, SqlSafeStr, SqliteConnection, SqlitePool};
 
-use crate::audit::{Audit, Head};
-use crate::data;
-use crate::error::{Error, Result};
-use crate::secret::AuditKey;
+use crate::audit::Head;
+
+/// One row of a result.
+type SqlRow = SqliteRow;
 
 /// The database.
 #[derive(Debug, Clone)]
@@ -47,62 +59,13 @@ pub struct Db {
 /// One writer at a time, from the first statement on.
 const BEGIN: &str = "BEGIN IMMEDIATE";
 
-/// A change that is not yet made. It is made by [`Tx::commit`] only, which takes what the audit log says of it: a
-/// change without its record does not compile.
-pub struct Tx {
-    transaction: Transaction<'static, Sqlite>,
-    audit_key: Arc<AuditKey>,
-    last_recorded: Arc<Mutex<Head>>,
-}
-
-impl Tx {
-    /// Makes the change, and records it in the same transaction.
-    ///
-    /// # Errors
-    /// When the database fails; nothing is changed then.
-    pub async fn commit(mut self, audit: impl Into<Audit>) -> Result<()> {
-        let head = match audit.into() {
-            Audit::Record(record) => {
-                let key = self.audit_key.clone();
-                let last = self.last_recorded.lock().expect("nobody panics while holding this lock").clone();
-                Some(audit::append(&mut self, &key, &last, record).await?)
-            }
-            Audit::Exempt(_) => None,
-        };
-        self.transaction.commit().await?;
-        if let Some(head) = head {
-            let mut last = self.last_recorded.lock().expect("nobody panics while holding this lock");
-            // Another may have been quicker to say that it was committed.
-            if last.number < head.number {
-                *last = head;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Deref for Tx {
-    type Target = SqliteConnection;
-
-    fn deref(&self) -> &SqliteConnection {
-        &self.transaction
-    }
-}
-
-impl DerefMut for Tx {
-    fn deref_mut(&mut self) -> &mut SqliteConnection {
-        &mut self.transaction
-    }
-}
-
 impl Db {
     /// Opens the database, making or migrating it as needed.
     ///
     /// # Errors
     /// When the file cannot be opened or a migration fails.
     pub async fn open(path: &Path, audit_key: AuditKey) -> Result<Self> {
-        // SQLite gives the files beside it the same mode.
-        data::make_private(path)?;
+        make_private(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .journal_mode(SqliteJournalMode::Wal)
@@ -130,14 +93,13 @@ impl Db {
             // connection would begin no other one until the server is restarted.
             Err(sqlx::Error::InvalidSavePointStatement) => {
                 if let Err(error) = self.writer.acquire().await?.close().await {
-                    tracing::warn!(%error, "the database connection that a full disk broke audit_entry not close well");
+                    tracing::warn!(%error, "the database connection that a full disk broke did not close well");
                 }
                 self.writer.begin_with(BEGIN).await?
             }
             begun => begun?,
         };
-        let (audit_key, last_recorded) = (self.audit_key.clone(), self.last_recorded.clone());
-        Ok(Tx { transaction, audit_key, last_recorded })
+        Ok(Tx::new(transaction, self.audit_key.clone(), self.last_recorded.clone()))
     }
 
     /// A copy of the database as it is at this moment, in a new file. The keys of confidential domains are not in it: a
@@ -162,8 +124,7 @@ impl Db {
     }
 
     /// For reading.
-    #[must_use]
-    pub fn read(&self) -> &SqlitePool {
+    pub(crate) fn read(&self) -> &SqlitePool {
         &self.readers
     }
 
@@ -171,8 +132,8 @@ impl Db {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn connection(&self) -> Result<PoolConnection<Sqlite>> {
-        Ok(self.readers.acquire().await?)
+    pub async fn connection(&self) -> Result<Connection> {
+        Ok(Connection::reading(self.readers.acquire().await?))
     }
 
     /// Ends every connection.
@@ -180,6 +141,13 @@ impl Db {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+/// Makes a file that only its owner may read, or takes it from the others where it exists. SQLite gives the files beside
+/// it the same mode.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+    file.set_permissions(Permissions::from_mode(0o600))
 }
 
 fn migrations() -> Migrator {
@@ -226,13 +194,14 @@ pub(crate) fn json<T: DeserializeOwned>(what: &'static str, text: &str) -> Resul
 }
 
 /// JSON for the database.
-pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> String {
+pub fn to_json<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("our own messages have string keys only")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::Audit;
 
     #[tokio::test]
     async fn what_was_set_before_versions_were_kept_is_version_1() {
@@ -247,7 +216,7 @@ mod tests {
             '{"values":{"a":[1,null],"b":true},"files":{"c":"d"}}')"#;
         sqlx::query(row).execute(&old).await.unwrap();
         old.close().await;
-        let key = AuditKey::load_or_make(&folder.path().join("audit.key")).unwrap();
+        let key = AuditKey::new(&[1; 32]);
         let db = Db::open(&folder.path().join("server.db"), key).await.unwrap();
         let domain = db.domains().await.unwrap().remove(0);
         assert_eq!((domain.version, domain.saved_version), (3, 1));
@@ -271,7 +240,7 @@ mod tests {
             INSERT INTO identities VALUES ('back', 'k4', '', '', 0, 0, 0, 0, 0, 0)";
         sqlx::raw_sql(rows).execute(&old).await.unwrap();
         old.close().await;
-        let key = AuditKey::load_or_make(&folder.path().join("audit.key")).unwrap();
+        let key = AuditKey::new(&[1; 32]);
         let db = Db::open(&path, key).await.unwrap();
         let mut connection = db.connection().await.unwrap();
         assert!(identities::is_shut_out(&mut connection, "gone").await.unwrap());
@@ -281,7 +250,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_disk_does_not_outlast_itself() {
         let folder = tempfile::tempdir().unwrap();
-        let key = AuditKey::load_or_make(&folder.path().join("audit.key")).unwrap();
+        let key = AuditKey::new(&[1; 32]);
         let db = Db::open(&folder.path().join("server.db"), key).await.unwrap();
         let insert = |bytes: i64| {
             sqlx::query("INSERT INTO drafts VALUES (hex(randomblob(8)), 1, 1, 1, hex(zeroblob(?)))")
@@ -291,15 +260,15 @@ mod tests {
             // SQLite says that the disk is full when its file may not grow.
             sqlx::query("PRAGMA max_page_count = 1").execute(&db.writer).await.unwrap();
             let mut tx = db.begin().await.unwrap();
-            let error = insert(10_000_000).execute(&mut *tx).await.unwrap_err();
+            let error = insert(10_000_000).execute(tx.sql()).await.unwrap_err();
             assert!(Error::from(error).is_disk_full(), "round {round}");
             drop(tx);
             let mut tx = match db.begin().await {
                 Ok(tx) => tx,
                 Err(error) => panic!("round {round}: {error:?}"),
             };
-            sqlx::query("PRAGMA max_page_count = 1000000").execute(&mut *tx).await.unwrap();
-            insert(10_000).execute(&mut *tx).await.unwrap();
+            sqlx::query("PRAGMA max_page_count = 1000000").execute(tx.sql()).await.unwrap();
+            insert(10_000).execute(tx.sql()).await.unwrap();
             tx.commit(Audit::Exempt("a test")).await.unwrap();
         }
     }

@@ -3,8 +3,8 @@
 use headwater_policy::Class;
 use sqlx::Row;
 
-use super::{Db, Tx, count, number};
 use crate::error::Result;
+use crate::{Db, Tx, count, number};
 
 /// What is signed in one class: enough to find its four files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub async fn put(tx: &mut Tx, repository: &RepositoryRow) -> Result<()> {
     .bind(number(repository.snapshot_version))
     .bind(number(repository.targets_version))
     .bind(&repository.timestamp)
-    .execute(&mut **tx)
+    .execute(tx.sql())
     .await?;
     Ok(())
 }

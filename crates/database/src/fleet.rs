@@ -1,10 +1,10 @@
 //! Certificates of the fleet CA, and keys of confidential domains.
 
 use jiff::Timestamp;
-use sqlx::{Row, SqliteConnection};
+use sqlx::Row;
 
-use super::{count, number, time};
 use crate::error::Result;
+use crate::{Connection, count, number, time};
 
 /// One certificate of the fleet CA.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,10 +20,10 @@ pub struct CaRow {
 }
 
 /// Every CA, the newest first.
-pub async fn cas(db: &mut SqliteConnection) -> Result<Vec<CaRow>> {
+pub async fn cas(db: &mut Connection) -> Result<Vec<CaRow>> {
     let rows =
         sqlx::query("SELECT number, certificate, cross_signed, given_up FROM fleet_cas ORDER BY number DESC")
-            .fetch_all(db)
+            .fetch_all(db.sql())
             .await?;
     Ok(rows
         .into_iter()
@@ -37,7 +37,7 @@ pub async fn cas(db: &mut SqliteConnection) -> Result<Vec<CaRow>> {
 }
 
 /// Adds a CA.
-pub async fn insert_ca(db: &mut SqliteConnection, ca: &CaRow, now: Timestamp) -> Result<()> {
+pub async fn insert_ca(db: &mut Connection, ca: &CaRow, now: Timestamp) -> Result<()> {
     sqlx::query(
         "INSERT INTO fleet_cas (number, certificate, cross_signed, given_up, made) VALUES (?, ?, ?, ?, ?)",
     )
@@ -46,60 +46,55 @@ pub async fn insert_ca(db: &mut SqliteConnection, ca: &CaRow, now: Timestamp) ->
     .bind(&ca.cross_signed)
     .bind(ca.given_up)
     .bind(now.as_second())
-    .execute(db)
+    .execute(db.sql())
     .await?;
     Ok(())
 }
 
 /// When a CA was made.
-pub async fn ca_made(db: &mut SqliteConnection, ca: u64) -> Result<Timestamp> {
+pub async fn ca_made(db: &mut Connection, ca: u64) -> Result<Timestamp> {
     let made = sqlx::query_scalar("SELECT made FROM fleet_cas WHERE number = ?").bind(number(ca));
-    Ok(time(made.fetch_one(db).await?))
+    Ok(time(made.fetch_one(db.sql()).await?))
 }
 
 /// Gives up the CAs before a number.
-pub async fn give_up_cas_before(db: &mut SqliteConnection, before: u64) -> Result<()> {
+pub async fn give_up_cas_before(db: &mut Connection, before: u64) -> Result<()> {
     sqlx::query("UPDATE fleet_cas SET given_up = 1 WHERE number < ?")
         .bind(number(before))
-        .execute(db)
+        .execute(db.sql())
         .await?;
     Ok(())
 }
 
 /// Forgets the CAs before a number.
-pub async fn delete_cas_before(db: &mut SqliteConnection, before: u64) -> Result<()> {
-    sqlx::query("DELETE FROM fleet_cas WHERE number < ?").bind(number(before)).execute(db).await?;
+pub async fn delete_cas_before(db: &mut Connection, before: u64) -> Result<()> {
+    sqlx::query("DELETE FROM fleet_cas WHERE number < ?").bind(number(before)).execute(db.sql()).await?;
     Ok(())
 }
 
 /// The key of a domain, as text.
-pub async fn domain_key(db: &mut SqliteConnection, domain: &str) -> Result<Option<String>> {
+pub async fn domain_key(db: &mut Connection, domain: &str) -> Result<Option<String>> {
     let found = sqlx::query_scalar("SELECT secret FROM domain_keys WHERE domain = ?")
         .bind(domain)
-        .fetch_optional(db)
+        .fetch_optional(db.sql())
         .await?;
     Ok(found)
 }
 
 /// Stores a domain's key in place of those it had.
-pub async fn put_domain_key(
-    db: &mut SqliteConnection,
-    domain: &str,
-    key: &str,
-    now: Timestamp,
-) -> Result<()> {
+pub async fn put_domain_key(db: &mut Connection, domain: &str, key: &str, now: Timestamp) -> Result<()> {
     delete_domain_keys(db, domain).await?;
     sqlx::query("INSERT INTO domain_keys (domain, secret, made) VALUES (?, ?, ?)")
         .bind(domain)
         .bind(key)
         .bind(now.as_second())
-        .execute(db)
+        .execute(db.sql())
         .await?;
     Ok(())
 }
 
 /// Forgets a domain's keys.
-pub async fn delete_domain_keys(db: &mut SqliteConnection, domain: &str) -> Result<()> {
-    sqlx::query("DELETE FROM domain_keys WHERE domain = ?").bind(domain).execute(db).await?;
+pub async fn delete_domain_keys(db: &mut Connection, domain: &str) -> Result<()> {
+    sqlx::query("DELETE FROM domain_keys WHERE domain = ?").bind(domain).execute(db.sql()).await?;
     Ok(())
 }

@@ -2,11 +2,11 @@
 
 use headwater_api::v1::UnknownClientView;
 use jiff::Timestamp;
-use sqlx::{Row, SqliteConnection};
+use sqlx::Row;
 
-use super::{count, number, time};
 use crate::error::Result;
-use crate::limits::{STRANGERS_MAX, STRANGERS_PROVEN_MAX};
+use crate::limits::{UNKNOWN_CLIENTS_MAX, UNKNOWN_CLIENTS_PROVEN_MAX};
+use crate::{Connection, SqlRow, count, number, time};
 
 /// One who asked.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +48,7 @@ pub struct Proven {
 /// Notes that an unknown client asked, from where, and how often since it was last noted; keeps at most so many with and without a
 /// proof.
 pub async fn note(
-    db: &mut SqliteConnection,
+    db: &mut Connection,
     unknown_client: &UnknownClient<'_>,
     address: &str,
     times: u64,
@@ -65,7 +65,7 @@ pub async fn note(
     .bind(address)
     .bind(now.as_second())
     .bind(number(times))
-    .execute(&mut *db)
+    .execute(db.sql())
     .await?;
     if let Some(proof) = unknown_client.proof {
         sqlx::query(
@@ -78,7 +78,7 @@ pub async fn note(
         .bind(number(proof.renewal))
         .bind(unknown_client.client)
         .bind(unknown_client.key)
-        .execute(&mut *db)
+        .execute(db.sql())
         .await?;
     }
     // Who has proven something is not pushed out by those who only ask.
@@ -88,16 +88,16 @@ pub async fn note(
          ORDER BY last_seen DESC, first_seen DESC LIMIT -1 OFFSET ?)",
     )
     .bind(is_proven)
-    .bind(if is_proven { STRANGERS_PROVEN_MAX } else { STRANGERS_MAX })
-    .execute(db)
+    .bind(if is_proven { UNKNOWN_CLIENTS_PROVEN_MAX } else { UNKNOWN_CLIENTS_MAX })
+    .execute(db.sql())
     .await?;
     Ok(())
 }
 
 /// Those who have proven a certificate, by id.
-pub async fn proven(db: &mut SqliteConnection) -> Result<Vec<Proven>> {
+pub async fn proven(db: &mut Connection) -> Result<Vec<Proven>> {
     let rows = sqlx::query("SELECT * FROM unknown_clients WHERE public_key <> '' ORDER BY client, key");
-    let each = |row: sqlx::sqlite::SqliteRow| Proven {
+    let each = |row: SqlRow| Proven {
         client: row.get("client"),
         key: row.get("key"),
         proof: Proof {
@@ -107,13 +107,14 @@ pub async fn proven(db: &mut SqliteConnection) -> Result<Vec<Proven>> {
             renewal: count(row.get("renewal")),
         },
     };
-    Ok(rows.fetch_all(db).await?.into_iter().map(each).collect())
+    Ok(rows.fetch_all(db.sql()).await?.into_iter().map(each).collect())
 }
 
 /// Everybody, who asked last first.
-pub async fn all(db: &mut SqliteConnection) -> Result<Vec<UnknownClientView>> {
-    let rows =
-        sqlx::query("SELECT * FROM unknown_clients ORDER BY last_seen DESC, client").fetch_all(db).await?;
+pub async fn all(db: &mut Connection) -> Result<Vec<UnknownClientView>> {
+    let rows = sqlx::query("SELECT * FROM unknown_clients ORDER BY last_seen DESC, client")
+        .fetch_all(db.sql())
+        .await?;
     Ok(rows
         .into_iter()
         .map(|row| UnknownClientView {
@@ -130,20 +131,20 @@ pub async fn all(db: &mut SqliteConnection) -> Result<Vec<UnknownClientView>> {
 }
 
 /// Forgets a key or an id that is known from now on.
-pub async fn forget(db: &mut SqliteConnection, client: &str, key: &str) -> Result<()> {
+pub async fn forget(db: &mut Connection, client: &str, key: &str) -> Result<()> {
     sqlx::query("DELETE FROM unknown_clients WHERE client = ? OR (key <> '' AND key = ?)")
         .bind(client)
         .bind(key)
-        .execute(db)
+        .execute(db.sql())
         .await?;
     Ok(())
 }
 
 /// Forgets who has not asked since a time; says how many.
-pub async fn delete_before(db: &mut SqliteConnection, before: Timestamp) -> Result<u64> {
+pub async fn delete_before(db: &mut Connection, before: Timestamp) -> Result<u64> {
     let done = sqlx::query("DELETE FROM unknown_clients WHERE last_seen < ?")
         .bind(before.as_second())
-        .execute(db)
+        .execute(db.sql())
         .await?;
     Ok(done.rows_affected())
 }
@@ -151,11 +152,11 @@ pub async fn delete_before(db: &mut SqliteConnection, before: Timestamp) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::db::Db;
-    use crate::secret::AuditKey;
+    use crate::AuditKey;
+    use crate::Db;
 
     /// So many at once, and then one more as it comes in. How many are held then, without and with a proof.
-    async fn noted(db: &mut SqliteConnection, count: u32, proof: Option<&Proof>) -> (u32, u32) {
+    async fn noted(db: &mut Connection, count: u32, proof: Option<&Proof>) -> (u32, u32) {
         let public_key = proof.map_or("", |proof| &proof.public_key);
         sqlx::query(
             "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) INSERT INTO unknown_clients (client, \
@@ -164,7 +165,7 @@ mod tests {
         )
         .bind(count)
         .bind(public_key)
-        .execute(&mut *db)
+        .execute(db.sql())
         .await
         .unwrap();
         let unknown_client = UnknownClient { client: "pc", key: public_key, reason: "unknown", proof };
@@ -177,7 +178,7 @@ mod tests {
     #[tokio::test]
     async fn who_only_asks_does_not_push_out_who_has_proven_something() {
         let folder = tempfile::tempdir().unwrap();
-        let key = AuditKey::load_or_make(&folder.path().join("audit.key")).unwrap();
+        let key = AuditKey::new(&[1; 32]);
         let db = Db::open(&folder.path().join("server.db"), key).await.unwrap();
         let mut tx = db.begin().await.unwrap();
         let proof = Proof {
@@ -186,11 +187,17 @@ mod tests {
             certificate_end: Timestamp::UNIX_EPOCH,
             renewal: 1,
         };
-        assert_eq!(noted(&mut tx, STRANGERS_PROVEN_MAX - 1, Some(&proof)).await, (0, STRANGERS_PROVEN_MAX));
-        let both = (STRANGERS_MAX, STRANGERS_PROVEN_MAX);
-        assert_eq!(noted(&mut tx, STRANGERS_MAX, None).await, both);
+        assert_eq!(
+            noted(&mut tx, UNKNOWN_CLIENTS_PROVEN_MAX - 1, Some(&proof)).await,
+            (0, UNKNOWN_CLIENTS_PROVEN_MAX)
+        );
+        let both = (UNKNOWN_CLIENTS_MAX, UNKNOWN_CLIENTS_PROVEN_MAX);
+        assert_eq!(noted(&mut tx, UNKNOWN_CLIENTS_MAX, None).await, both);
         let another = UnknownClient { client: "pc-0", key: "p", reason: "unknown", proof: Some(&proof) };
         note(&mut tx, &another, "10.0.0.1", 1, Timestamp::UNIX_EPOCH).await.unwrap();
-        assert_eq!(all(&mut tx).await.unwrap().len(), (STRANGERS_MAX + STRANGERS_PROVEN_MAX) as usize);
+        assert_eq!(
+            all(&mut tx).await.unwrap().len(),
+            (UNKNOWN_CLIENTS_MAX + UNKNOWN_CLIENTS_PROVEN_MAX) as usize
+        );
     }
 }

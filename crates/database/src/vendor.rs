@@ -4,8 +4,8 @@ use headwater_api::v1::SyncResult;
 use jiff::Timestamp;
 use sqlx::Row;
 
-use super::{Db, Tx, count, json, number, time, to_json};
 use crate::error::Result;
+use crate::{Db, Tx, count, json, number, time, to_json};
 
 /// The vendor source, as set.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,13 +59,13 @@ pub async fn put(tx: &mut Tx, vendor: &VendorRow) -> Result<()> {
     .bind(vendor.schedule_minutes)
     .bind(vendor.last_started.map(|time| time.as_second()))
     .bind(vendor.last_sync.as_ref().map(to_json))
-    .execute(&mut **tx)
+    .execute(tx.sql())
     .await?;
     Ok(())
 }
 
 /// Forgets the vendor source.
 pub async fn delete(tx: &mut Tx) -> Result<()> {
-    sqlx::query("DELETE FROM vendor").execute(&mut **tx).await?;
+    sqlx::query("DELETE FROM vendor").execute(tx.sql()).await?;
     Ok(())
 }

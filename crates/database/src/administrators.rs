@@ -1,14 +1,63 @@
 //! Administrators, sessions and API tokens.
 
+use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
 use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
-use super::{Db, Tx, count, json, time, to_json};
-use crate::access::{Role, Vouched};
 use crate::error::{Error, Result};
+use crate::{Db, SqlRow, Tx, count, json, time, to_json};
+
+/// What an administrator may do. Each may all that the ones before may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// Sees everything but administrators, the audit log and what confidential domains keep to themselves.
+    Viewer,
+    /// Publishes, edits the source list, domains and clients: the day's work. No keys, no administrators.
+    Operator,
+    /// Everything.
+    Admin,
+}
+
+impl Role {
+    /// All roles, the least first.
+    pub const ALL: [Self; 3] = [Self::Viewer, Self::Operator, Self::Admin];
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        })
+    }
+}
+
+impl FromStr for Role {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|role| role.to_string() == text)
+            .ok_or_else(|| format!("`{}` is no role; viewer, operator and admin are", text.escape_debug()))
+    }
+}
+
+/// What the identity provider says of somebody who signed in there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vouched {
+    /// Which provider.
+    pub issuer: String,
+    /// What it calls them, for good.
+    pub subject: String,
+    /// What people call them.
+    pub name: String,
+    /// What they may.
+    pub role: Role,
+}
 
 /// An administrator of this server.
 #[derive(Debug, Clone, PartialEq)]
@@ -126,7 +175,7 @@ pub async fn put(tx: &mut Tx, row: &AdministratorRow) -> Result<()> {
     .bind(row.one_time)
     .bind(row.made.as_second())
     .bind(row.last_sign_in.map(Timestamp::as_second))
-    .execute(&mut **tx)
+    .execute(tx.sql())
     .await?;
     Ok(())
 }
@@ -134,7 +183,7 @@ pub async fn put(tx: &mut Tx, row: &AdministratorRow) -> Result<()> {
 /// Removes an administrator, with tokens and sessions.
 pub async fn delete(tx: &mut Tx, name: &str) -> Result<()> {
     delete_sessions(tx, name).await?;
-    sqlx::query("DELETE FROM administrators WHERE name = ?").bind(name).execute(&mut **tx).await?;
+    sqlx::query("DELETE FROM administrators WHERE name = ?").bind(name).execute(tx.sql()).await?;
     Ok(())
 }
 
@@ -142,7 +191,7 @@ pub async fn delete(tx: &mut Tx, name: &str) -> Result<()> {
 pub async fn insert_session(tx: &mut Tx, row: &SessionRow, at_once_max: u32) -> Result<()> {
     sqlx::query("DELETE FROM sessions WHERE expires <= ?")
         .bind(row.made.as_second())
-        .execute(&mut **tx)
+        .execute(tx.sql())
         .await?;
     sqlx::query(
         "DELETE FROM sessions WHERE token IN (SELECT token FROM sessions WHERE administrator = ? \
@@ -150,7 +199,7 @@ pub async fn insert_session(tx: &mut Tx, row: &SessionRow, at_once_max: u32) -> 
     )
     .bind(row.whose.key())
     .bind(at_once_max - 1)
-    .execute(&mut **tx)
+    .execute(tx.sql())
     .await?;
     let vouched = match &row.whose {
         Whose::Administrator(_) => None,
@@ -167,23 +216,20 @@ pub async fn insert_session(tx: &mut Tx, row: &SessionRow, at_once_max: u32) -> 
     .bind(vouched.map(|vouched| &vouched.name))
     .bind(row.made.as_second())
     .bind(row.expires.as_second())
-    .execute(&mut **tx)
+    .execute(tx.sql())
     .await?;
     Ok(())
 }
 
 /// Ends a session.
 pub async fn delete_session(tx: &mut Tx, token: &str) -> Result<()> {
-    sqlx::query("DELETE FROM sessions WHERE token = ?").bind(token).execute(&mut **tx).await?;
+    sqlx::query("DELETE FROM sessions WHERE token = ?").bind(token).execute(tx.sql()).await?;
     Ok(())
 }
 
 /// Ends all sessions of an administrator.
 pub async fn delete_sessions(tx: &mut Tx, administrator: &str) -> Result<()> {
-    sqlx::query("DELETE FROM sessions WHERE administrator = ?")
-        .bind(administrator)
-        .execute(&mut **tx)
-        .await?;
+    sqlx::query("DELETE FROM sessions WHERE administrator = ?").bind(administrator).execute(tx.sql()).await?;
     Ok(())
 }
 
@@ -200,23 +246,23 @@ pub async fn insert_token(tx: &mut Tx, row: &TokenRow) -> Result<()> {
     .bind(to_json(&row.scopes))
     .bind(row.made.as_second())
     .bind(row.expires.as_second())
-    .execute(&mut **tx)
+    .execute(tx.sql())
     .await?;
     Ok(())
 }
 
 /// Revokes a token.
 pub async fn delete_token(tx: &mut Tx, name: &str) -> Result<()> {
-    sqlx::query("DELETE FROM api_tokens WHERE name = ?").bind(name).execute(&mut **tx).await?;
+    sqlx::query("DELETE FROM api_tokens WHERE name = ?").bind(name).execute(tx.sql()).await?;
     Ok(())
 }
 
 /// How many tokens there are.
 pub async fn count_tokens(tx: &mut Tx) -> Result<u64> {
-    Ok(count(sqlx::query_scalar("SELECT count(*) FROM api_tokens").fetch_one(&mut **tx).await?))
+    Ok(count(sqlx::query_scalar("SELECT count(*) FROM api_tokens").fetch_one(tx.sql()).await?))
 }
 
-fn administrator(row: &SqliteRow) -> Result<AdministratorRow> {
+fn administrator(row: &SqlRow) -> Result<AdministratorRow> {
     Ok(AdministratorRow {
         name: row.get("name"),
         role: role(row.get("role"))?,
@@ -227,7 +273,7 @@ fn administrator(row: &SqliteRow) -> Result<AdministratorRow> {
     })
 }
 
-fn session(row: &SqliteRow) -> Result<SessionRow> {
+fn session(row: &SqlRow) -> Result<SessionRow> {
     let key: String = row.get("administrator");
     let whose = match (key.strip_prefix(VOUCHED), row.get::<Option<String>, _>("issuer")) {
         (Some(subject), Some(issuer)) => Whose::Vouched(Vouched {
@@ -246,7 +292,7 @@ fn session(row: &SqliteRow) -> Result<SessionRow> {
     })
 }
 
-fn token_row(row: &SqliteRow) -> Result<TokenRow> {
+fn token_row(row: &SqlRow) -> Result<TokenRow> {
     Ok(TokenRow {
         name: row.get("name"),
         token: row.get("token"),

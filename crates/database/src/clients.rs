@@ -6,10 +6,9 @@ use headwater_api::report::Report;
 use headwater_api::v1::StoredReport;
 use jiff::Timestamp;
 use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
-use super::{Db, Tx, count, json, number, time, to_json};
 use crate::error::Result;
+use crate::{Db, SqlRow, Tx, count, json, number, time, to_json};
 
 /// One client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,25 +103,21 @@ pub async fn put(tx: &mut Tx, client: &ClientRow) -> Result<()> {
     .bind(to_json(&client.versions))
     .bind(client.first_seen.as_second())
     .bind(client.last_seen.as_second())
-    .execute(&mut **tx)
+    .execute(tx.sql())
     .await?;
     Ok(())
 }
 
 /// Files a client under another domain.
 pub async fn set_domain(tx: &mut Tx, id: &str, domain: &str) -> Result<()> {
-    sqlx::query("UPDATE clients SET domain = ? WHERE id = ?")
-        .bind(domain)
-        .bind(id)
-        .execute(&mut **tx)
-        .await?;
+    sqlx::query("UPDATE clients SET domain = ? WHERE id = ?").bind(domain).bind(id).execute(tx.sql()).await?;
     Ok(())
 }
 
 /// Removes a client and its reports.
 pub async fn delete(tx: &mut Tx, id: &str) -> Result<()> {
-    sqlx::query("DELETE FROM reports WHERE client = ?").bind(id).execute(&mut **tx).await?;
-    sqlx::query("DELETE FROM clients WHERE id = ?").bind(id).execute(&mut **tx).await?;
+    sqlx::query("DELETE FROM reports WHERE client = ?").bind(id).execute(tx.sql()).await?;
+    sqlx::query("DELETE FROM clients WHERE id = ?").bind(id).execute(tx.sql()).await?;
     Ok(())
 }
 
@@ -136,7 +131,7 @@ pub async fn insert_report(tx: &mut Tx, report: &Report, received: Timestamp) ->
     .bind(report.started.to_string())
     .bind(received.as_second())
     .bind(to_json(report))
-    .execute(&mut **tx)
+    .execute(tx.sql())
     .await?;
     Ok(())
 }
@@ -145,12 +140,12 @@ pub async fn insert_report(tx: &mut Tx, report: &Report, received: Timestamp) ->
 pub async fn delete_reports_over(tx: &mut Tx, bytes_max: u64) -> Result<u64> {
     let mut removed = 0;
     loop {
-        let bytes = sqlx::query_scalar("SELECT bytes FROM report_bytes").fetch_one(&mut **tx).await?;
+        let bytes = sqlx::query_scalar("SELECT bytes FROM report_bytes").fetch_one(tx.sql()).await?;
         if count(bytes) <= bytes_max {
             return Ok(removed);
         }
         sqlx::query("DELETE FROM reports WHERE number = (SELECT min(number) FROM reports)")
-            .execute(&mut **tx)
+            .execute(tx.sql())
             .await?;
         removed += 1;
     }
@@ -160,12 +155,12 @@ pub async fn delete_reports_over(tx: &mut Tx, bytes_max: u64) -> Result<u64> {
 pub async fn delete_reports_before(tx: &mut Tx, before: Timestamp) -> Result<u64> {
     let done = sqlx::query("DELETE FROM reports WHERE received < ?")
         .bind(before.as_second())
-        .execute(&mut **tx)
+        .execute(tx.sql())
         .await?;
     Ok(done.rows_affected())
 }
 
-fn client(row: &SqliteRow) -> Result<ClientRow> {
+fn client(row: &SqlRow) -> Result<ClientRow> {
     Ok(ClientRow {
         id: row.get("id"),
         domain: row.get("domain"),

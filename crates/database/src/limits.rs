@@ -1,0 +1,12 @@
+//! Limits of what is stored, with unit and reason. What callers are limited to stands in their own crates.
+
+/// Bytes of what an audit record says of before or after; a longer value is recorded by its digest. A whole source list
+/// is kept as a version of its own.
+pub const AUDIT_VALUE_BYTES_MAX: usize = 16 * 1024;
+
+/// Unknown clients that are remembered.
+pub const UNKNOWN_CLIENTS_MAX: u32 = 1000;
+
+/// Unknown clients that are remembered beside them because they have proven a certificate of this fleet: the clients that
+/// enrolled since the last backup, a hundred sites at once. Those that find no room come again.
+pub const UNKNOWN_CLIENTS_PROVEN_MAX: u32 = 10_000;
