@@ -140,7 +140,7 @@ impl Demo {
         let server = start_in_process(&data.join("server")).await?;
         let first_password = server.take_first_password().map(|password| Secret::new(password.expose()));
         // The vendor brings its deltas; making more would take the processors from everybody else here.
-        server.app().pause_deltas();
+        server.app().publishing.pause_deltas();
         let console = Console::new(&ServerLocation::socket(&server.socket))?;
         let fleet = Fleet::new(console, data);
         fleet.set_vendor(&vendor.url, vendor.root.clone()).await?;

@@ -78,6 +78,9 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// The process was interrupted here: by a fail point, which only builds for tests have.
+    #[error("interrupted")]
+    Interrupted,
     /// A backup that cannot be made or restored.
     #[error("{reason}")]
     Backup {
@@ -87,9 +90,6 @@ pub enum Error {
     /// The keys in a backup do not open.
     #[error("the backup's keys cannot be opened: {0}; give the passphrase that the backup was made with")]
     BackupPassphrase(headwater_repo::KeyError),
-    /// A test asked for a crash here.
-    #[error("stopped at {0:?} as a test asked")]
-    Crash(crate::app::CrashPoint),
 }
 
 impl From<headwater_database::Error> for Error {

@@ -1,7 +1,7 @@
 //! The organisation's own server: signs, publishes, knows the fleet.
 //!
 //! [`run`] starts it in this process: two listeners (fleet and console), the jobs, the data folder. Layers, each
-//! calling only those after it: `rest` (HTTP in, HTTP out) → `app` (use cases: load, decide, save, answer) →
+//! calling only those after it: `rest` (HTTP in, HTTP out) → the services (use cases: load, decide, save, answer) →
 //! `database`, `policy`, `repo`, `delta`, `depot`.
 //!
 //! What it leaves to others: deciding (`policy`), what may be believed (`repo`), bytes and sockets of content
@@ -13,8 +13,8 @@ pub mod backup;
 pub mod config;
 mod data;
 pub mod error;
-mod keys;
 pub mod limits;
+pub mod publishing;
 mod rest;
 pub mod restore;
 mod run;
@@ -23,7 +23,7 @@ pub mod secret;
 use headwater_database as db;
 pub use headwater_database::audit;
 
-pub use app::{App, CrashPoint};
+pub use app::App;
 pub use config::{Config, ConfigError, ConsoleTls, RawConfig, RawOidc};
 pub use rest::{AllowedCaller, FleetRow, RequiredRole, RouteRow};
 pub use run::{Running, StartError, run};

@@ -22,12 +22,11 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::app::App;
-use crate::app::keys::json;
 use crate::backup::{self, Listing};
 use crate::config::Config;
 use crate::data;
 use crate::error::{Doing, Error, Result};
-use crate::keys::ONLINE_ROLES;
+use crate::publishing::{ONLINE_ROLES, bad_root, json};
 use headwater_repo::error_chain;
 
 /// What the name of a data folder in the making ends with.
@@ -122,8 +121,9 @@ impl Restore {
                 replace: ONLINE_ROLES.map(|role| role.name().to_owned()).into(),
                 ..RootDraftRequest::default()
             };
-            let last = roots.last().cloned().unwrap_or_else(|| self.app.published(class).root().clone());
-            let unsigned = self.app.root_after(class, &last, &request, now)?;
+            let last =
+                roots.last().cloned().unwrap_or_else(|| self.app.publishing.published(class).root().clone());
+            let unsigned = self.app.publishing.root_after(class, &last, &request, now)?;
             drafts.push(RootDraftAnswer {
                 class: class.to_string(),
                 previous: json(last.bytes())?,
@@ -155,12 +155,13 @@ impl Restore {
         now: Timestamp,
     ) -> Result<u64> {
         let mut roots = self.follow(class, newer);
-        let last = roots.last().cloned().unwrap_or_else(|| self.app.published(class).root().clone());
+        let last =
+            roots.last().cloned().unwrap_or_else(|| self.app.publishing.published(class).root().clone());
         let bytes = crate::db::to_json(root).into_bytes();
         let root = UnsignedRoot::from_bytes(&bytes, Some(&last))
-            .and_then(|unsigned| unsigned.sign_with(&self.app.keys(class).ring))
-            .map_err(|error| crate::app::keys::bad_root(class, &error))?;
-        if self.app.published(class).root().version() >= root.version() {
+            .and_then(|unsigned| unsigned.sign_with(&self.app.publishing.keys(class).ring))
+            .map_err(|error| bad_root(class, &error))?;
+        if self.app.publishing.published(class).root().version() >= root.version() {
             return Ok(root.version());
         }
         let version = root.version();
@@ -189,7 +190,7 @@ impl Restore {
 
     /// The newer roots of a class, as far as each follows from the one before.
     fn follow(&self, class: Class, newer: &[(Class, Vec<u8>)]) -> Vec<SignedRoot> {
-        let mut last = self.app.published(class).root().clone();
+        let mut last = self.app.publishing.published(class).root().clone();
         let mut roots = Vec::new();
         loop {
             let next = newer.iter().filter(|(of, _)| *of == class).find_map(|(_, bytes)| {

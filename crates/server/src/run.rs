@@ -136,7 +136,7 @@ pub async fn run(
     let (closing, closed) = (app.clone(), stopped.clone());
     tokio::spawn(async move {
         until(closed).await;
-        closing.delta_worker.pause();
+        closing.publishing.pause_deltas();
     });
     tokio::spawn(async move {
         tokio::select! {
@@ -266,7 +266,7 @@ async fn make_deltas(app: Arc<App>, stopped: impl Future<Output = ()>) {
         }
         tokio::select! {
             () = &mut stopped => return,
-            () = app.delta_worker.woken() => {}
+            () = app.publishing.deltas_requested() => {}
             () = tokio::time::sleep(limits::JOB_TICK) => {}
         }
     }

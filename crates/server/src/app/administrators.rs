@@ -54,7 +54,7 @@ impl App {
         }
         refuse(problems)?;
         let role = role.expect("every problem was refused");
-        let _change = self.change().await;
+        let _change = self.publishing.change().await;
         let known = self.db.administrators().await?;
         if known.iter().any(|row| row.name == request.name) {
             let hint = "take another name, or set this one's role or password";
@@ -78,7 +78,7 @@ impl App {
     /// # Errors
     /// Refusals when there is none of that name, and for the last admin.
     pub async fn remove_administrator(&self, name: &str, caller: &Caller) -> Result<()> {
-        let _change = self.change().await;
+        let _change = self.publishing.change().await;
         let row = self.known_administrator(name).await?;
         self.keep_an_admin(&row).await?;
         let mut tx = self.db.begin().await?;
@@ -98,7 +98,7 @@ impl App {
         caller: &Caller,
     ) -> Result<AdministratorView> {
         let role: Role = role.parse().map_err(|problem| Refusal::invalid(format!("role: {problem}")))?;
-        let _change = self.change().await;
+        let _change = self.publishing.change().await;
         let row = self.known_administrator(name).await?;
         if role != Role::Admin {
             self.keep_an_admin(&row).await?;
@@ -120,7 +120,7 @@ impl App {
         self.known_administrator(name).await?;
         let password = Secret::random_password();
         let stored = self.hash_password(&password).await?;
-        let _change = self.change().await;
+        let _change = self.publishing.change().await;
         let row = self.known_administrator(name).await?;
         let row = AdministratorRow { password: stored, one_time: true, ..row };
         let mut tx = self.db.begin().await?;

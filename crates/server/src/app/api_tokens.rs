@@ -92,7 +92,7 @@ impl App {
             made: caller.now,
             expires: caller.now + SignedDuration::from_hours(24 * i64::from(days)),
         };
-        let _change = self.change().await;
+        let _change = self.publishing.change().await;
         if self.db.api_tokens().await?.iter().any(|known| known.name == row.name) {
             return Err(Refusal::Exists { what: "token", name: row.name, hint: "take another name" }.into());
         }
@@ -117,7 +117,7 @@ impl App {
     /// # Errors
     /// A refusal when there is none of that name, or it is somebody else's.
     pub async fn revoke_api_token(&self, name: &str, caller: &Caller) -> Result<()> {
-        let _change = self.change().await;
+        let _change = self.publishing.change().await;
         let known = self.db.api_tokens().await?.into_iter().find(|row| row.name == name);
         let may = |row: &TokenRow| is_own(row, caller) || caller.role == Role::Admin;
         let Some(row) = known.filter(may) else {

@@ -6,32 +6,15 @@
 //! make anew what came after the last copy that somebody else holds; what came before, nobody can.
 
 use headwater_api::v1::{AuditQuery, AuditRecord, AuditVerified};
-use headwater_policy::Class;
-use headwater_repo::{Draft, TargetName, layout};
-use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
+use jiff::Timestamp;
 
 use super::App;
 use super::clients::page;
-use super::signing::failed;
-use crate::audit::{Audit, Chained, Follower, Head, Record};
-use crate::db::to_json;
-use crate::error::{Error, Refusal, Result};
+use crate::audit::{Chained, Follower, Head, Record};
+use crate::error::{Refusal, Result};
 use crate::limits;
+use crate::publishing::AuditAnchor;
 use headwater_repo::error_chain;
-
-/// The target that says where the log ends.
-const TARGET: &str = "audit.json";
-/// Its version.
-const FORMAT: u32 = 1;
-
-/// What the target says.
-#[derive(Debug, Serialize, Deserialize)]
-struct Anchor {
-    format: u32,
-    number: u64,
-    hash: String,
-}
 
 impl App {
     /// Records of the log; and where the next page begins.
@@ -57,7 +40,7 @@ impl App {
     /// # Errors
     /// Only when the database fails; what is wrong with the log is in the answer.
     pub async fn verify_audit(&self) -> Result<AuditVerified> {
-        let anchor = self.anchor()?;
+        let anchor = self.publishing.audit_anchor()?;
         let mut follower = Follower::default();
         let mut findings = Vec::new();
         let mut at_anchor = None;
@@ -84,7 +67,7 @@ impl App {
     /// Before anything is recorded or signed anew: sees whether the log still holds what was signed of it, and records
     /// if it does not.
     pub(crate) async fn check_audit_end(&self, now: Timestamp) -> Result<()> {
-        let Some(anchor) = self.anchor()? else { return Ok(()) };
+        let Some(anchor) = self.publishing.audit_anchor()? else { return Ok(()) };
         let before = anchor.number.saturating_sub(1);
         let hash = match self.db.audit_after(before, 1).await {
             Ok(records) => {
@@ -94,49 +77,16 @@ impl App {
             Err(error) => return Err(error.into()),
         };
         match anchored(&anchor, hash.as_deref(), &self.db.last_recorded()) {
-            Some(finding) => self.record(Record::broken(now, &finding)).await,
+            Some(finding) => self.publishing.record(Record::broken(now, &finding)).await,
             None => Ok(()),
         }
-    }
-
-    /// Puts into a draft of the settings where the log ends.
-    pub(crate) fn add_anchor(&self, draft: &mut Draft) -> Result<()> {
-        let Head { number, hash } = self.db.last_recorded();
-        let anchor = Anchor { format: FORMAT, number, hash };
-        draft.add(target(), to_json(&anchor).into_bytes()).map_err(failed(Class::Settings, "audit log"))
-    }
-
-    /// Signs where the log ends, if records have waited for that for a day. Says whether it did.
-    pub(crate) async fn sign_anchor(&self, now: Timestamp) -> Result<bool> {
-        let _change = self.change().await;
-        let signed = self.anchor()?.map_or(0, |anchor| anchor.number);
-        let waiting = self.db.audit_after(signed, 1).await?;
-        let wait = SignedDuration::from_secs(limits::AUDIT_ANCHOR_SECONDS);
-        if waiting.first().is_none_or(|first| now.duration_since(first.record.time) < wait) {
-            return Ok(false);
-        }
-        let staged = self.stage(Class::Settings, self.draft(Class::Settings), now)?;
-        let exempt = Audit::Exempt("it signs where the log ends, and would be the next to be signed");
-        self.commit(self.db.begin().await?, vec![staged.without_news()], exempt).await?;
-        Ok(true)
-    }
-
-    /// What the signed settings say.
-    fn anchor(&self) -> Result<Option<Anchor>> {
-        let Some((_, digest)) = self.published(Class::Settings).target(&target()) else { return Ok(None) };
-        let bytes = self.data.read_repository(Class::Settings, &layout::target(&target(), &digest))?;
-        let corrupt = |reason: String| Error::Corrupt { what: TARGET, reason };
-        if headwater_repo::Digest::of(&bytes) != digest {
-            return Err(corrupt("it is not what was signed".to_owned()));
-        }
-        serde_json::from_slice(&bytes).map(Some).map_err(|error| corrupt(error.to_string()))
     }
 
     /// Says whether all records follow one another.
     async fn follow_all(
         &self,
         follower: &mut Follower,
-        anchor: &Option<Anchor>,
+        anchor: &Option<AuditAnchor>,
         at_anchor: &mut Option<String>,
         findings: &mut Vec<String>,
     ) -> Result<bool> {
@@ -202,7 +152,7 @@ fn ending(last: &Head, head: Option<(&Head, bool)>) -> Option<String> {
 }
 
 /// What is wrong by what was signed, if anything.
-fn anchored(anchor: &Anchor, hash: Option<&str>, last: &Head) -> Option<String> {
+fn anchored(anchor: &AuditAnchor, hash: Option<&str>, last: &Head) -> Option<String> {
     if anchor.number == 0 || hash == Some(anchor.hash.as_str()) {
         return None;
     }
@@ -213,10 +163,6 @@ fn anchored(anchor: &Anchor, hash: Option<&str>, last: &Head) -> Option<String> 
             anchor.number, last.number
         ),
     })
-}
-
-fn target() -> TargetName {
-    TargetName::new(TARGET).expect("a plain file name is a target name")
 }
 
 /// A record as a message.

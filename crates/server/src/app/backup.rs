@@ -39,7 +39,7 @@ impl App {
         parts.extend(repository(layout::TARGETS_FOLDER));
         parts.push((self.data.vendor(), folder.path().join("vendor")));
         let keys = {
-            let _change = self.change().await;
+            let _change = self.publishing.change().await;
             self.db.copy_to(&folder.path().join("server.db")).await?;
             link_all(parts, link_or_copy).await?;
             match passphrase {

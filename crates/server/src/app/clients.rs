@@ -21,7 +21,8 @@ use crate::limits;
 impl App {
     /// What a check-in is answered.
     pub(crate) fn check_in_answer(&self, domain: String, now: Timestamp) -> CheckInAnswer {
-        let announced = Class::ALL.into_iter().map(|class| (class.to_string(), self.announced(class)));
+        let announced =
+            Class::ALL.into_iter().map(|class| (class.to_string(), self.publishing.announced(class)));
         CheckInAnswer { domain, announced: announced.collect(), server_time: now, domain_keys: Vec::new() }
     }
 
@@ -87,7 +88,7 @@ impl App {
             }
             .into());
         }
-        let _change = self.change().await;
+        let _change = self.publishing.change().await;
         let domain = self.known_domain(domain).await?;
         let (mut moved, mut left) = (Vec::new(), Vec::new());
         let mut before = Map::new();
@@ -106,7 +107,7 @@ impl App {
         let staged = self.stage_fleet(&mut tx, &left, caller.now).await?;
         let audit_entry = caller.audit_entry("client.move", format!("{} clients", ids.len()));
         let audit_entry = audit_entry.before(before.into()).after(json!({"domain": domain.as_str()}));
-        self.commit(tx, staged.into_iter().collect(), audit_entry).await?;
+        self.publishing.commit(tx, staged.into_iter().collect(), audit_entry).await?;
         let policy = self.db.policy_now().await?;
         Ok(moved.into_iter().map(|row| client_view(row, &policy.document.update_agents)).collect())
     }
@@ -116,7 +117,7 @@ impl App {
     /// # Errors
     /// Refusals when it is not known, or is an update agent.
     pub async fn remove_client(&self, id: &str, caller: &Caller) -> Result<()> {
-        let _change = self.change().await;
+        let _change = self.publishing.change().await;
         let row = self.known_client(id).await?;
         let policy = self.db.policy_now().await?;
         if policy.document.update_agents.iter().any(|agent| agent.id == row.id) {
@@ -137,7 +138,8 @@ impl App {
         };
         rows::delete(&mut tx, id).await?;
         let before = json!({"domain": row.domain, "addresses": row.addresses, "first_seen": row.first_seen});
-        self.commit(tx, staged.into_iter().collect(), caller.audit_entry("client.remove", id).before(before))
+        self.publishing
+            .commit(tx, staged.into_iter().collect(), caller.audit_entry("client.remove", id).before(before))
             .await
     }
 

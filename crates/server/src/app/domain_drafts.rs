@@ -71,7 +71,7 @@ impl App {
         expected_revision: Option<u64>,
         caller: &Caller,
     ) -> Result<SettingsDraft> {
-        let _change = self.change().await;
+        let _change = self.publishing.change().await;
         let row = self.domain_row(path).await?;
         let mut draft = self.open_settings_draft(&row, name).await?;
         if let Some(expected) = expected_revision.filter(|expected| *expected != draft.revision) {
@@ -111,7 +111,7 @@ impl App {
     /// A refusal when there is none.
     pub async fn discard_settings_draft(&self, path: &str, name: &str, caller: &Caller) -> Result<()> {
         check_name(name)?;
-        let _change = self.change().await;
+        let _change = self.publishing.change().await;
         let row = self.domain_row(path).await?;
         let mut tx = self.db.begin().await?;
         let found = rows::delete_draft(&mut tx, &row.path, name).await?;
@@ -134,7 +134,7 @@ impl App {
         caller: &Caller,
     ) -> Result<SettingsSaved> {
         let comment = check_comment(request.comment)?;
-        let _change = self.change().await;
+        let _change = self.publishing.change().await;
         let row = self.domain_row(path).await?;
         let draft = self.open_settings_draft(&row, name).await?;
         let seen = request.over_version.filter(|version| *version == row.saved_version);
@@ -160,7 +160,7 @@ impl App {
         caller: &Caller,
     ) -> Result<SettingsSaved> {
         let comment = check_comment(request.comment)?;
-        let _change = self.change().await;
+        let _change = self.publishing.change().await;
         let row = self.domain_row(path).await?;
         let base = self.settings_version(&row, request.base_version).await?;
         let set = apply(&base.set, request.edit)?;
@@ -185,7 +185,7 @@ impl App {
     ) -> Result<SettingsSaved> {
         let RestoreRequest { version, expected_version: expected, comment } = request;
         let comment = check_comment(comment)?;
-        let _change = self.change().await;
+        let _change = self.publishing.change().await;
         let row = self.domain_row(path).await?;
         let saved_version = row.saved_version;
         if saved_version != expected {
@@ -267,7 +267,7 @@ impl App {
         })
     }
 
-    /// The one way to a new version; the caller holds [`App::change`].
+    /// The one way to a new version; the caller holds [`Publishing::change`](crate::publishing::Publishing::change).
     async fn save_settings(&self, row: &DomainRow, saving: Saving) -> Result<SettingsSaved> {
         let Saving { draft, base_version, set, comment, audit_entry } = saving;
         check(&set)?;

@@ -13,7 +13,6 @@ use serde_json::{Value, json};
 use super::App;
 use super::domain_settings::document;
 use super::fleet::confidential::domain_bytes;
-use super::signing::failed;
 use super::withheld::seen_by;
 use crate::access::{Caller, Role};
 use crate::audit::Record;
@@ -21,6 +20,7 @@ use crate::db::Tx;
 use crate::db::domain_settings::{StoredVersion, insert_version};
 use crate::db::domains::{self as rows, DomainRow};
 use crate::error::{Error, Refusal, Result};
+use crate::publishing::failed;
 
 impl App {
     /// Every domain as `reader` sees it, the root first.
@@ -52,7 +52,7 @@ impl App {
     pub async fn add_domain(&self, path: &str, caller: &Caller) -> Result<DomainView> {
         let path = parse_domain(path)?;
         {
-            let _change = self.change().await;
+            let _change = self.publishing.change().await;
             let before = self.db.domains().await?;
             tree(&before)?.add(path.clone(), Default::default()).map_err(refused)?;
             let mut domain = empty_domain(&path);
@@ -74,7 +74,7 @@ impl App {
     /// Refusals for the root, an unknown domain and one that is not empty.
     pub async fn remove_domain(&self, path: &str, caller: &Caller) -> Result<()> {
         let path = parse_domain(path)?;
-        let _change = self.change().await;
+        let _change = self.publishing.change().await;
         let before = self.db.domains().await?;
         let clients = self.db.clients_by_domain().await?.get(path.as_str()).copied().unwrap_or(0);
         let drafts = self.db.settings_drafts(path.as_str()).await?.len();
@@ -107,7 +107,7 @@ impl App {
     }
 
     /// Saves a change of the tree or of what is set in it, and signs what clients get by it; `tx` may hold more of the
-    /// same change. The caller holds [`App::change`]. Says which domains' clients get something new.
+    /// same change. The caller holds [`Publishing::change`](crate::publishing::Publishing::change). Says which domains' clients get something new.
     pub(crate) async fn save_domains(
         &self,
         mut tx: Tx,
@@ -118,7 +118,7 @@ impl App {
         let now = audit_entry.time;
         // One number for all documents that this change makes anew: it only ever grows, so that a domain that was
         // removed and added again never seems older than it was.
-        let version = self.published(Class::Settings).version(KeyRole::Targets) + 1;
+        let version = self.publishing.published(Class::Settings).version(KeyRole::Targets) + 1;
         let old = documents(before)?;
         let new = documents(&after)?;
         for (row, document) in after.iter_mut().zip(&new) {
@@ -127,7 +127,7 @@ impl App {
                 row.version = version;
             }
         }
-        let mut draft = self.draft(Class::Settings);
+        let mut draft = self.publishing.draft(Class::Settings);
         for document in documents(&after)?.iter().filter(|document| document.version == version) {
             let bytes = domain_bytes(&mut tx, document, now).await?;
             draft.add(domain_target(&document.domain), bytes).map_err(failed(Class::Settings, "domain"))?;
@@ -141,7 +141,7 @@ impl App {
             after.iter().filter(|row| row.version == version).map(|row| row.path.clone()).collect();
         let staged = match anew.is_empty() && removed.is_empty() {
             true => Vec::new(),
-            false => vec![self.stage(Class::Settings, draft, now)?],
+            false => vec![self.publishing.stage(Class::Settings, draft, now)?],
         };
         for row in &removed {
             rows::delete(&mut tx, &row.path).await?;
@@ -159,7 +159,7 @@ impl App {
                 insert_version(&mut tx, &row.path, &saved_now(row, &comment, now)).await?;
             }
         }
-        self.commit(tx, staged, audit_entry).await?;
+        self.publishing.commit(tx, staged, audit_entry).await?;
         Ok(anew)
     }
 }

@@ -73,7 +73,7 @@ impl App {
             }
             .into());
         }
-        let _change = self.change().await;
+        let _change = self.publishing.change().await;
         let current = self.current().await?;
         let mut open = self.open_draft(name, &current).await?;
         expect_revision(&open.stored, expected_revision)?;
@@ -97,7 +97,7 @@ impl App {
         expected_revision: Option<u64>,
         caller: &Caller,
     ) -> Result<DraftView> {
-        let _change = self.change().await;
+        let _change = self.publishing.change().await;
         let current = self.current().await?;
         let mut open = self.open_draft(name, &current).await?;
         expect_revision(&open.stored, expected_revision)?;
@@ -121,7 +121,7 @@ impl App {
     /// A refusal when there is none.
     pub async fn discard_draft(&self, name: &str, caller: &Caller) -> Result<()> {
         check_name(name)?;
-        let _change = self.change().await;
+        let _change = self.publishing.change().await;
         let mut tx = self.db.begin().await?;
         if !rows::delete_draft(&mut tx, name).await? {
             return Err(no_draft(name));
@@ -142,7 +142,7 @@ impl App {
     ) -> Result<SavedAnswer> {
         let comment = check_comment(comment)?;
         let warnings = self.preview(name).await?.warnings;
-        let _change = self.change().await;
+        let _change = self.publishing.change().await;
         let current = self.current().await?;
         let open = self.open_draft(name, &current).await?;
         let next = open.draft.clone().into_policy().map_err(invalid_list)?;
@@ -191,7 +191,7 @@ impl App {
         caller: &Caller,
     ) -> Result<SavedAnswer> {
         let comment = check_comment(comment)?;
-        let _change = self.change().await;
+        let _change = self.publishing.change().await;
         let current = self.current().await?;
         if current.saved.version != expected_version {
             let refusal =

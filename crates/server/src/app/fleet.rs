@@ -35,12 +35,12 @@ use jiff::Timestamp;
 use self::keys::FleetKeys;
 use super::App;
 use super::policies::{policy_target, signed_policy};
-use super::signing::{Staged, failed};
 use crate::access::Caller;
 use crate::audit::Audit;
 use crate::db::{Tx, identities};
 use crate::error::Result;
 use crate::limits::REVOKED_SIGNED_MAX;
+use crate::publishing::{Staged, failed};
 
 impl App {
     /// The keys as they are now.
@@ -89,7 +89,7 @@ impl App {
     }
 
     /// Signs the policy with what `tx` says of the fleet, and the settings of confidential domains that somebody has
-    /// `left` with a new key; none: nothing differs. The caller holds [`App::change`].
+    /// `left` with a new key; none: nothing differs. The caller holds [`Publishing::change`](crate::publishing::Publishing::change).
     pub(crate) async fn stage_fleet(
         &self,
         tx: &mut Tx,
@@ -98,8 +98,8 @@ impl App {
     ) -> Result<Option<Staged>> {
         let saved = self.db.policy_now().await?;
         let document = signed_policy(&saved, self.fleet_document(tx, now).await?);
-        let signed = self.published(Class::Settings).target(&policy_target());
-        let mut draft = self.draft(Class::Settings);
+        let signed = self.publishing.published(Class::Settings).target(&policy_target());
+        let mut draft = self.publishing.draft(Class::Settings);
         let same = signed.is_some_and(|(_, digest)| digest == Digest::of(&document));
         if !same {
             draft.add(policy_target(), document).map_err(failed(Class::Settings, "policy"))?;
@@ -108,13 +108,13 @@ impl App {
         if same && !rekeyed {
             return Ok(None);
         }
-        self.stage(Class::Settings, draft, now).map(Some)
+        self.publishing.stage(Class::Settings, draft, now).map(Some)
     }
 
     /// Signs the policy anew if what it says of the fleet is no longer so: a revoked key's certificate has run out.
     /// Says whether it was.
     pub(crate) async fn sign_fleet(&self, now: Timestamp) -> Result<bool> {
-        let _change = self.change().await;
+        let _change = self.publishing.change().await;
         let mut tx = self.db.begin().await?;
         let staged = self.stage_fleet(&mut tx, &[], now).await?;
         let signed = staged.is_some();
@@ -122,7 +122,7 @@ impl App {
             true => Caller::server(now).audit_entry("fleet.sign", "the signed policy").into(),
             false => Audit::Exempt("nothing is signed"),
         };
-        self.commit(tx, staged.into_iter().collect(), audit).await?;
+        self.publishing.commit(tx, staged.into_iter().collect(), audit).await?;
         Ok(signed)
     }
 }

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::App;
 use crate::access::Caller;
-use crate::error::{Result, told};
+use crate::error::{Error, Result, told};
 use crate::limits::GARBAGE_INTERVAL_SECONDS;
 use headwater_repo::error_chain;
 
@@ -58,7 +58,7 @@ impl App {
             self.note("retention", now, done);
         }
         if self.is_due("garbage", now) {
-            let done = self.collect_garbage(now).await;
+            let done = self.publishing.collect_garbage(now).await;
             self.note("garbage", now, done);
         }
         if self.is_due("scrub", now) {
@@ -68,7 +68,7 @@ impl App {
     }
 
     /// Notes what came of a sync, whoever asked for it.
-    pub(crate) fn note_sync(&self, now: Timestamp, synced: &Result<SyncResult>) {
+    fn note_sync(&self, now: Timestamp, synced: &Result<SyncResult>) {
         let mut board = self.board.lock().expect("nobody panics while holding this lock");
         let Some(job) = board.jobs.iter_mut().find(|job| job.name == "vendor") else { return };
         job.last_run = Some(now);
@@ -84,14 +84,23 @@ impl App {
         job.error = failure;
     }
 
-    /// Makes the deltas that lack at `now`.
-    pub async fn run_deltas(self: &std::sync::Arc<Self>, now: Timestamp) {
-        if self.delta_worker.is_stopped() || self.delta_worker.rests(now) {
-            return;
+    /// Makes the deltas that are missing at `now`.
+    pub async fn run_deltas(&self, now: Timestamp) {
+        if let Some(made) = self.publishing.make_due_deltas(now).await {
+            self.note("deltas", now, made);
         }
-        let made = self.make_deltas(now).await;
-        self.delta_worker.note_try(made.is_err(), now);
-        self.note("deltas", now, made);
+    }
+
+    /// Takes what is new at the vendor source, and notes the outcome in the status.
+    ///
+    /// # Errors
+    /// A refusal when there is no vendor source; failures of our own.
+    pub async fn sync_vendor(&self, caller: &Caller) -> Result<SyncResult> {
+        let synced = self.publishing.sync_vendor(caller).await;
+        if !matches!(synced, Err(Error::Refused(_))) {
+            self.note_sync(caller.now, &synced);
+        }
+        synced
     }
 
     /// What became of each job.
@@ -108,7 +117,7 @@ impl App {
         let told = |what: &str, done: Result<bool>| done.map(|done| done.then(|| what.to_owned()));
         steps.push(told("the policy, for who belongs to the fleet", self.sign_fleet(now).await));
         steps.push(told("the fleet listener's certificate", self.renew_chain(now)));
-        steps.push(told("where the audit log ends", self.sign_anchor(now).await));
+        steps.push(told("where the audit log ends", self.publishing.sign_audit_anchor(now).await));
         steps.push(told("the console's certificate", self.renew_console_certificate(now)));
         for error in steps.iter().filter_map(|step| step.as_ref().err()).skip(1) {
             tracing::error!(
@@ -125,8 +134,8 @@ impl App {
     }
 
     async fn sign_class(&self, class: Class, now: Timestamp) -> Result<Option<String>> {
-        let resumed = self.end_broken_rotation(class, now).await?;
-        let role = self.sign_again(class, now).await?;
+        let resumed = self.publishing.end_broken_rotation(class, now).await?;
+        let role = self.publishing.sign_again(class, now).await?;
         let root = resumed.then_some(Role::Root);
         let signed: Vec<String> =
             root.into_iter().chain(role).map(|role| format!("{role} of {class}")).collect();

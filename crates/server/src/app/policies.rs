@@ -9,11 +9,11 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::App;
-use super::signing::{Staged, failed};
 use crate::audit::Record;
 use crate::db::policies::{self as rows, Saved};
 use crate::db::{Tx, to_json};
 use crate::error::{Error, Refusal, Result};
+use crate::publishing::{Staged, failed};
 
 /// The target that holds the policy.
 pub const POLICY_TARGET: &str = "policy.json";
@@ -62,7 +62,7 @@ impl App {
     }
 
     /// Saves and signs what comes after `current`; `tx` may hold more of the same change. Nothing is done where nothing
-    /// differs. The caller holds [`App::change`], and says what was done; before and after are added here. Says the
+    /// differs. The caller holds [`Publishing::change`](crate::publishing::Publishing::change), and says what was done; before and after are added here. Says the
     /// version that is current afterwards.
     pub(crate) async fn save_policy(
         &self,
@@ -99,15 +99,15 @@ impl App {
             "changes": changed,
             "vendor_root_changed": !same_root,
         }));
-        self.commit(tx, vec![staged], audit_entry).await?;
+        self.publishing.commit(tx, vec![staged], audit_entry).await?;
         tracing::info!(version = saved.version, comment = saved.comment, "policy saved and signed");
         Ok(saved.version)
     }
 
     fn stage_policy(&self, saved: &Saved, fleet: FleetDocument, now: Timestamp) -> Result<Staged> {
-        let mut draft = self.draft(Class::Settings);
+        let mut draft = self.publishing.draft(Class::Settings);
         draft.add(policy_target(), signed_policy(saved, fleet)).map_err(failed(Class::Settings, "policy"))?;
-        self.stage(Class::Settings, draft, now)
+        self.publishing.stage(Class::Settings, draft, now)
     }
 }
 

@@ -9,12 +9,12 @@ use super::App;
 use super::domains::{documents, domain_target};
 use super::fleet::confidential::domain_bytes;
 use super::policies::{policy_target, signed_policy};
-use super::signing::failed;
 use crate::access::Caller;
 use crate::config::Config;
 use crate::db::policies::Saved;
 use crate::db::{Db, domains, fleet, policies, releases};
 use crate::error::{Error, Result};
+use crate::publishing::failed;
 use crate::restore::{raise, unchanged};
 
 impl App {
@@ -36,7 +36,7 @@ impl App {
         })?;
         let app = Self::assemble(config, url, now).await?;
         for class in Class::ALL {
-            app.open_repository(class).await?;
+            app.publishing.open_repository(class).await?;
         }
         Ok(app)
     }
@@ -49,14 +49,14 @@ impl App {
         made: Timestamp,
         now: Timestamp,
     ) -> Result<()> {
-        let _change = self.change().await;
+        let _change = self.publishing.change().await;
         let step = raise(now);
         let audit_entry =
             Caller::server(now).audit_entry("repository.restore", class).after(json!({"backup_of": made}));
         let mut tx = self.db.begin().await?;
         if class != Class::Settings {
             releases::raise_floor(&mut tx, class, step).await?;
-            return self.take_roots(class, roots, step, tx, unchanged, audit_entry).await;
+            return self.publishing.take_roots(class, roots, step, tx, unchanged, audit_entry).await;
         }
         let current = self.db.policy_now().await?;
         let saved = Saved {
@@ -84,6 +84,6 @@ impl App {
                 .into_iter()
                 .try_for_each(|(target, bytes)| draft.add(target, bytes).map_err(failed(class, "restoring")))
         };
-        self.take_roots(class, roots, step, tx, edit, audit_entry).await
+        self.publishing.take_roots(class, roots, step, tx, edit, audit_entry).await
     }
 }

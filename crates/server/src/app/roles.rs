@@ -64,7 +64,7 @@ impl App {
         let role = read(request)?;
         let id: ClientId = id.parse().map_err(|error: ParseError| Refusal::invalid(error.to_string()))?;
         let comment;
-        let _change = self.change().await;
+        let _change = self.publishing.change().await;
         let current = self.current().await?;
         let mut draft = current.policy.to_draft();
         if role.classes.is_empty() {
@@ -103,7 +103,7 @@ impl App {
             )
             .into());
         }
-        let _change = self.change().await;
+        let _change = self.publishing.change().await;
         let current = self.current().await?;
         let mut draft = current.policy.to_draft();
         let rows = self.db.clients(Some(domain.as_str()), "", u32::MAX).await?;

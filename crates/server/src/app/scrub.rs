@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use headwater_policy::Class;
 use headwater_repo::Digest;
 
-use super::{App, archive};
+use super::App;
 use crate::error::Result;
 use crate::limits::SCRUB_BYTES;
 
@@ -35,11 +35,11 @@ impl App {
     pub async fn scrub(&self) -> Result<String> {
         let (mut read, mut damaged) = (0, Vec::new());
         for class in Class::ALL {
-            let (store, last) = (self.store(class).clone(), self.rounds.last(class));
+            let (store, last) = (self.publishing.store(class).clone(), self.rounds.last(class));
             let scrubbed = tokio::task::spawn_blocking(move || store.scrub(last, SCRUB_BYTES))
                 .await
                 .expect("scrubbing does not panic")
-                .map_err(|error| archive::store_failed(class, error))?;
+                .map_err(|error| crate::publishing::store_failed(class, error))?;
             if let Some(last) = scrubbed.last {
                 self.rounds.set(class, last);
             }
@@ -54,7 +54,7 @@ impl App {
         if damaged.is_empty() {
             return Ok(format!("{read} blobs read, all whole"));
         }
-        self.delta_worker.wake();
+        self.publishing.request_deltas();
         Ok(format!(
             "{read} blobs read; damaged on the disk and removed: {}; look after the disk",
             damaged.join("; ")

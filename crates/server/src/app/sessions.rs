@@ -56,7 +56,7 @@ impl App {
             Some(new) => Some(self.hash_password(new).await?),
             None => None,
         };
-        let _change = self.change().await;
+        let _change = self.publishing.change().await;
         let row = self.still(row).await?;
         let role = row.role;
         let mut tx = self.db.begin().await?;
@@ -116,7 +116,7 @@ impl App {
         };
         let row = self.prove(name, password, caller).await?;
         let stored = self.hash_password(new).await?;
-        let _change = self.change().await;
+        let _change = self.publishing.change().await;
         let row = self.still(row).await?;
         let mut tx = self.db.begin().await?;
         rows::put(&mut tx, &AdministratorRow { password: stored, one_time: false, ..row }).await?;
@@ -150,7 +150,7 @@ impl App {
     }
 
     /// The administrator as they are now, whose password was proven before it was one's turn: it may have been changed
-    /// since, they removed, or their role taken. The caller holds [`App::change`].
+    /// since, they removed, or their role taken. The caller holds [`Publishing::change`](crate::publishing::Publishing::change).
     async fn still(&self, proven: AdministratorRow) -> Result<AdministratorRow> {
         let now = self.db.administrator(&proven.name).await?;
         let same = now.filter(|now| now.password == proven.password);
@@ -166,7 +166,7 @@ impl App {
             Told::NoMore => "many; those of the rest of this hour are not recorded",
             Told::Nothing => return Ok(()),
         };
-        self.record(audit_entry.audit_entry("session.refuse", who).after(why)).await
+        self.publishing.record(audit_entry.audit_entry("session.refuse", who).after(why)).await
     }
 }
 

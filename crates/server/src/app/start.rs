@@ -10,27 +10,27 @@ use jiff::Timestamp;
 use super::App;
 use super::domains::{documents, domain_target, empty_domain, saved_now};
 use super::policies::{policy_target, signed_policy};
-use super::signing::failed;
 use crate::access::Caller;
 use crate::db::policies::Saved;
 use crate::db::{domain_settings, domains, policies, to_json};
 use crate::error::Result;
+use crate::publishing::failed;
 use headwater_repo::error_chain;
 
 impl App {
     /// Publishes what has never been published, repairs what a crash left, and notes where the server now is.
     pub(crate) async fn begin(&self, now: Timestamp) -> Result<()> {
-        let _change = self.change().await;
+        let _change = self.publishing.change().await;
         for class in Class::ALL {
-            if !self.open_repository(class).await? {
+            if !self.publishing.open_repository(class).await? {
                 self.publish_first(class, now).await?;
             }
-            self.settle_keys(class, now)?;
-            if let Err(error) = self.resume_root(class, now).await {
+            self.publishing.settle_keys(class, now)?;
+            if let Err(error) = self.publishing.resume_root(class, now).await {
                 // The signing job tries it again and tells in the status.
                 tracing::error!(%class, error = error_chain(&error), "a change of keys that had broken off is not completed");
             }
-            self.check_keys(class)?;
+            self.publishing.check_keys(class)?;
         }
         self.check_audit_end(now).await?;
         let current = self.current().await?;
@@ -46,7 +46,7 @@ impl App {
     }
 
     async fn publish_first(&self, class: Class, now: Timestamp) -> Result<()> {
-        let root = self.first_root(class, now)?;
+        let root = self.publishing.first_root(class, now)?;
         let mut draft = Draft::first(root);
         let mut tx = self.db.begin().await?;
         if class == Class::Settings {
@@ -71,8 +71,10 @@ impl App {
             let first = saved_now(&root, &saved.comment, now);
             domain_settings::insert_version(&mut tx, &root.path, &first).await?;
         }
-        let staged = self.stage(class, draft, now)?;
-        self.commit(tx, vec![staged], Caller::server(now).audit_entry("repository.begin", class)).await
+        let staged = self.publishing.stage(class, draft, now)?;
+        self.publishing
+            .commit(tx, vec![staged], Caller::server(now).audit_entry("repository.begin", class))
+            .await
     }
 }
 

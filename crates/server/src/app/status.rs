@@ -23,7 +23,7 @@ impl App {
         }
         let mut warnings = self.warnings(now);
         warnings.extend(self.revoked_warning(now).await?);
-        warnings.extend(self.missing_content_warning().await?);
+        warnings.extend(self.publishing.missing_content_warning().await?);
         Ok(Status {
             program: env!("CARGO_PKG_VERSION").to_owned(),
             started: self.started,
@@ -62,7 +62,7 @@ impl App {
 
     /// What an administrator should know at every start.
     pub(crate) fn warnings(&self, now: Timestamp) -> Vec<String> {
-        let mut warnings = self.keys_to_do(now);
+        let mut warnings = self.publishing.keys_to_do(now);
         let is_everywhere = self.config.console_listen.ip().is_unspecified();
         if is_everywhere && self.config.console_names.is_empty() {
             warnings.push(
@@ -75,7 +75,7 @@ impl App {
     }
 
     async fn class_status(&self, class: Class) -> Result<ClassStatus> {
-        let published = self.published(class);
+        let published = self.publishing.published(class);
         let names = match class {
             Class::Settings => self.db.domains().await?.len(),
             _ => published
@@ -83,7 +83,7 @@ impl App {
                 .filter(|(name, ..)| layout::component_of_release_list(name).is_some())
                 .count(),
         };
-        let store = self.store(class);
+        let store = self.publishing.store(class);
         let blobs = self.db.blobs(class).await?.len();
         let expires =
             Role::ALL.map(|role| published.expires(role)).into_iter().min().unwrap_or(Timestamp::MIN);

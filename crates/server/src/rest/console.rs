@@ -29,10 +29,9 @@ use super::table::{RequiredRole, Table};
 use super::{admin, backups, guard, json, now, oidc, openapi, upload};
 use crate::access::{Caller, Role};
 use crate::app::App;
-use crate::app::archive::Format;
 use crate::app::fleet::FormerCas;
-use crate::app::releases::{NewRelease, parse_name};
 use crate::error::{Error, Refusal, Result};
+use crate::publishing::{Format, NewRelease, parse_name};
 
 type Server = State<Arc<App>>;
 
@@ -166,7 +165,7 @@ async fn status(State(app): Server) -> Result<Json<Status>> {
 }
 
 async fn releases(State(app): Server) -> Result<Json<ReleasesAnswer>> {
-    Ok(Json(ReleasesAnswer { items: app.components().await? }))
+    Ok(Json(ReleasesAnswer { items: app.publishing.components().await? }))
 }
 
 async fn component(
@@ -174,7 +173,7 @@ async fn component(
     Named((class, name)): Named<(String, String)>,
 ) -> Result<Json<ComponentAnswer>> {
     let (class, name) = parse_name(&class, &name)?;
-    Ok(Json(app.component(class, &name).await?))
+    Ok(Json(app.publishing.component(class, &name).await?))
 }
 
 async fn publish(
@@ -191,9 +190,9 @@ async fn publish(
     };
     let release = NewRelease::parse(&class, &name, &query.version, &options)?;
     let format = query.format.as_deref().map(Format::parse).transpose()?;
-    let _place = upload::place(&app)?;
-    let archive = upload::receive(&app, request.into_body()).await?;
-    Ok((StatusCode::CREATED, Json(app.publish(release, archive, format, &caller).await?)))
+    let _place = app.publishing.permit_upload()?;
+    let archive = upload::receive(&app.publishing, request.into_body()).await?;
+    Ok((StatusCode::CREATED, Json(app.publishing.publish(release, archive, format, &caller).await?)))
 }
 
 async fn roll_back(
@@ -203,7 +202,7 @@ async fn roll_back(
     Body(request): Body<RollbackRequest>,
 ) -> Result<Json<ComponentView>> {
     let (class, name) = parse_name(&class, &name)?;
-    Ok(Json(app.roll_back(class, &name, request.to, &caller).await?))
+    Ok(Json(app.publishing.roll_back(class, &name, request.to, &caller).await?))
 }
 
 async fn remove_component(
@@ -212,24 +211,24 @@ async fn remove_component(
     Named((class, name)): Named<(String, String)>,
 ) -> Result<StatusCode> {
     let (class, name) = parse_name(&class, &name)?;
-    app.remove_component(class, &name, &caller).await?;
+    app.publishing.remove_component(class, &name, &caller).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn deltas(State(app): Server) -> Result<Json<DeltasView>> {
-    Ok(Json(app.deltas_view().await?))
+    Ok(Json(app.publishing.deltas_view().await?))
 }
 
 async fn pause_deltas(State(app): Server, caller: Caller) -> Result<Json<DeltasView>> {
-    app.record(caller.audit_entry("deltas.pause", "until the next start")).await?;
-    app.pause_deltas();
-    Ok(Json(app.deltas_view().await?))
+    app.publishing.record(caller.audit_entry("deltas.pause", "until the next start")).await?;
+    app.publishing.pause_deltas();
+    Ok(Json(app.publishing.deltas_view().await?))
 }
 
 async fn resume_deltas(State(app): Server, caller: Caller) -> Result<Json<DeltasView>> {
-    app.record(caller.audit_entry("deltas.resume", "")).await?;
-    app.resume_deltas();
-    Ok(Json(app.deltas_view().await?))
+    app.publishing.record(caller.audit_entry("deltas.resume", "")).await?;
+    app.publishing.resume_deltas();
+    Ok(Json(app.publishing.deltas_view().await?))
 }
 
 async fn sources(State(app): Server) -> Result<Json<SavedPolicy>> {
@@ -526,7 +525,7 @@ async fn take(
 }
 
 async fn vendor(State(app): Server) -> Result<Json<VendorView>> {
-    Ok(Json(app.vendor_view().await?))
+    Ok(Json(app.publishing.vendor_view().await?))
 }
 
 async fn set_vendor(
@@ -547,16 +546,17 @@ async fn sync(State(app): Server, caller: Caller) -> Result<Json<SyncResult>> {
 }
 
 async fn backup(State(app): Server, caller: Caller, Body(request): Body<BackupRequest>) -> Result<Tar> {
-    app.record(caller.audit_entry("backup.make", "").after(serde_json::json!({
-        "keys": request.passphrase.is_some(),
-        "bodies": request.bodies,
-    })))
-    .await?;
+    app.publishing
+        .record(caller.audit_entry("backup.make", "").after(serde_json::json!({
+            "keys": request.passphrase.is_some(),
+            "bodies": request.bodies,
+        })))
+        .await?;
     Ok(Tar(backups::backup(&app, request, caller.now).await?))
 }
 
 async fn keys(State(app): Server) -> Json<KeysView> {
-    Json(app.keys_view(now()))
+    Json(app.publishing.keys_view(now()))
 }
 
 async fn rotate_ca(
@@ -583,7 +583,7 @@ async fn draft_root(
     Named(class): Named<String>,
     Body(request): Body<RootDraftRequest>,
 ) -> Result<Json<RootDraft>> {
-    Ok(Json(app.draft_root(json::class(&class)?, &request, &caller).await?))
+    Ok(Json(app.publishing.draft_root(json::class(&class)?, &request, &caller).await?))
 }
 
 async fn take_root(
@@ -592,5 +592,5 @@ async fn take_root(
     Named(class): Named<String>,
     Body(request): Body<RootRequest>,
 ) -> Result<Json<ClassKeysView>> {
-    Ok(Json(app.submit_root(json::class(&class)?, &request.root, &caller).await?))
+    Ok(Json(app.publishing.submit_root(json::class(&class)?, &request.root, &caller).await?))
 }

@@ -48,11 +48,11 @@ fn table(error: &Error) -> Row {
         Error::Repository { .. } => {
             internal("signing", "the server could not sign; its log says why. Nothing was published")
         }
+        Error::Interrupted => internal("interrupted", "the server was interrupted; start it again"),
         Error::Backup { .. } | Error::BackupPassphrase(_) => internal("backup", &error.to_string()),
         Error::FolderInUse { .. } | Error::FolderShared { .. } => {
             internal("data_folder", "the server cannot work on its data folder; its log says why")
         }
-        Error::Crash(_) => internal("crash", "the server stopped as a test asked"),
     }
 }
 

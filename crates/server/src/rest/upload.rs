@@ -6,16 +6,16 @@ use axum::body::{Body, BodyDataStream, Bytes, HttpBody};
 use futures_util::StreamExt;
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 
-use crate::app::App;
-use crate::error::{Doing, Error, Refusal, Result};
+use crate::error::{Doing, Refusal, Result};
 use crate::limits;
+use crate::publishing::Publishing;
 
 /// Receives the body as a file without a name: whatever happens, nothing of it stays.
-pub async fn receive(app: &App, body: Body) -> Result<std::fs::File> {
-    let folder = app.data.uploads();
+pub async fn receive(publishing: &Publishing, body: Body) -> Result<std::fs::File> {
+    let folder = publishing.upload_folder();
     let file = tempfile::tempfile_in(&folder).doing(|| format!("cannot write in {}", folder.display()))?;
     let mut file = tokio::fs::File::from_std(file);
-    let max = app.config.upload_bytes_max;
+    let max = publishing.upload_bytes_max();
     let too_large = || Refusal::TooLarge {
         what: "the archive".to_owned(),
         limit: max,
@@ -50,13 +50,6 @@ async fn finish(mut file: tokio::fs::File) -> std::io::Result<std::fs::File> {
     file.flush().await?;
     file.seek(SeekFrom::Start(0)).await?;
     Ok(file.into_std().await)
-}
-
-/// A place among the uploads that run at once.
-pub fn place(app: &App) -> Result<tokio::sync::SemaphorePermit<'_>> {
-    app.uploads
-        .try_acquire()
-        .map_err(|_| Error::from(Refusal::Busy("as many uploads are running as this server takes")))
 }
 
 #[cfg(test)]

@@ -81,8 +81,8 @@ impl Restore {
             ))
         };
         let metadata = settings.join("metadata");
-        let mut trusted =
-            Trusted::from_root(self.app.published(Class::Settings).root().bytes()).map_err(unsigned)?;
+        let mut trusted = Trusted::from_root(self.app.publishing.published(Class::Settings).root().bytes())
+            .map_err(unsigned)?;
         for root in roots {
             trusted.update_root(root.bytes()).map_err(unsigned)?;
         }

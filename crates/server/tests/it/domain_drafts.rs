@@ -1,7 +1,7 @@
 //! Drafts of what is set at a domain: two administrators, history, diff, restore, crashes (S7).
 
 use headwater_policy::Class;
-use headwater_server::{CrashPoint, limits};
+use headwater_server::limits;
 use serde_json::{Value, json};
 
 use crate::harness::Server;
@@ -227,10 +227,12 @@ async fn a_domain_goes_with_no_unsaved_draft_in_it_and_comes_back_with_its_histo
 
 #[tokio::test]
 async fn nothing_is_saved_unsigned_nor_signed_unsaved() {
-    for (point, minutes, version, drafts) in [(CrashPoint::Staged, 60, 1, 1), (CrashPoint::Saved, 5, 2, 0)] {
+    for (point, minutes, version, drafts) in
+        [("publishing::staged", 60, 1, 1), ("publishing::saved", 5, 2, 0)]
+    {
         let server = start().await;
         edit(&server, "root/paris", "default", poll(5)).await;
-        server.running.app().crash_at(point);
+        fail::cfg(point, "1*return").unwrap();
         let path = at("root/paris", "/drafts/default/save");
         assert_eq!(server.ask("POST", &path, Some(json!({}))).await.0, 500);
         let server = server.restart().await;

@@ -393,7 +393,7 @@ async fn so_many_enrol_at_once_and_no_more() {
         bundles.push(server.bundle(json!({"client": format!("pc-{number}")})).await);
     }
     // A token for one client may replace a key, so its enrolment waits for whoever changes the policy.
-    let changing = server.running.app().change().await;
+    let changing = server.running.app().publishing.change().await;
     let enrolling: Vec<_> = bundles
         .into_iter()
         .enumerate()

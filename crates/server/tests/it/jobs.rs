@@ -118,9 +118,9 @@ async fn old_metadata_goes_after_a_day_and_roots_never() {
     }
     let metadata = || files(&server.repository(Class::Components).join("metadata")).len();
     assert_eq!(metadata(), 2 + 4 * 2);
-    server.running.app().collect_garbage(now()).await.unwrap();
+    server.running.app().publishing.collect_garbage(now()).await.unwrap();
     assert_eq!(metadata(), 2 + 4 * 2);
-    server.running.app().collect_garbage(now() + days(2)).await.unwrap();
+    server.running.app().publishing.collect_garbage(now() + days(2)).await.unwrap();
     assert_eq!(metadata(), 4);
     assert!(server.target(Class::Components, "rules/1.json").await.is_some());
 }

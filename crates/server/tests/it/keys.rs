@@ -5,7 +5,6 @@ use std::sync::Arc;
 use headwater_policy::Class;
 use headwater_repo::{Passphrase, Role, SecretKey, UnsignedRoot};
 use headwater_server::access::Caller;
-use headwater_server::app::CrashPoint;
 use headwater_server::run;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -169,6 +168,7 @@ async fn roots_that_are_refused_change_nothing() {
     let old = server
         .running
         .app()
+        .publishing
         .draft_root(CLASS, &Default::default(), &Caller::server(now() - SignedDuration::from_hours(24 * 400)))
         .await;
     let old = serde_json::to_value(old.unwrap()).unwrap();
@@ -195,14 +195,14 @@ async fn drafts_that_make_no_root_are_refused() {
 
 #[tokio::test]
 async fn a_crash_in_a_change_of_keys_needs_no_hands() {
-    for point in [CrashPoint::Staged, CrashPoint::Saved] {
+    for point in ["publishing::staged", "publishing::saved"] {
         let server = Server::start().await;
         let keys = holders(1);
         offline(&server, &keys, 1).await;
         let draft = draft(&server, json!({"replace": ["targets", "snapshot", "timestamp"]})).await;
-        server.running.app().crash_at(point);
+        fail::cfg(point, "1*return").unwrap();
         let root = signed(&draft, &[&keys[0]]);
-        server.refused("POST", "/api/v1/keys/components/root", Some(root), 500, "crash").await;
+        server.refused("POST", "/api/v1/keys/components/root", Some(root), 500, "interrupted").await;
         let server = server.restart().await;
         assert_eq!(server.trusted(CLASS, now()).await.1.root_version(), 3, "{point:?}");
         server.publish("components", "rules", "1", &[("a", b"1")]).await;
@@ -244,19 +244,20 @@ async fn an_offline_root_is_missed_long_before_it_expires() {
     }
     let app = server.running.app();
     let later = |days: i64| now() + SignedDuration::from_hours(24 * days);
-    assert!(app.keys_view(later(10)).to_do.is_empty());
-    let told = app.keys_view(later(250)).to_do;
+    assert!(app.publishing.keys_view(later(10)).to_do.is_empty());
+    let told = app.publishing.keys_view(later(250)).to_do;
     assert!(told.len() == 1 && told[0].contains("headwater keys renew"), "{told:?}");
     app.run_signing(later(300)).await;
     let status = server.get("/api/v1/status").await;
     assert_eq!(status["jobs"][0]["error"], Value::Null, "what is online goes on: {status}");
     assert_eq!(server.trusted(CLASS, later(300)).await.1.root_version(), 2);
-    assert!(app.keys_view(later(400)).to_do[0].contains("has expired"));
+    assert!(app.publishing.keys_view(later(400)).to_do[0].contains("has expired"));
 
     // Expired, and renewed: clients that slept through it follow.
-    let draft = app.draft_root(CLASS, &Default::default(), &Caller::server(later(400))).await.unwrap();
+    let draft =
+        app.publishing.draft_root(CLASS, &Default::default(), &Caller::server(later(400))).await.unwrap();
     let root = signed(&serde_json::to_value(draft).unwrap(), &[&keys[0]]);
-    app.submit_root(CLASS, &root["root"], &Caller::server(later(400))).await.unwrap();
+    app.publishing.submit_root(CLASS, &root["root"], &Caller::server(later(400))).await.unwrap();
     app.run_signing(later(400)).await;
     assert_eq!(server.trusted(CLASS, later(400)).await.1.root_version(), 3);
 }
@@ -289,6 +290,7 @@ async fn online_keys_are_encrypted_once_there_is_a_passphrase() {
         server
             .running
             .app()
+            .publishing
             .keys_view(now())
             .classes
             .iter()

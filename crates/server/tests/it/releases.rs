@@ -3,7 +3,6 @@
 use std::io::Write;
 
 use headwater_policy::Class;
-use headwater_server::CrashPoint;
 use serde_json::json;
 use tar::EntryType as E;
 
@@ -114,9 +113,9 @@ async fn the_last_fifteen_releases_are_kept() {
 
     let blobs = || files(&server.repository(Class::Components).join("blobs")).len();
     let app = server.running.app();
-    app.collect_garbage(now()).await.unwrap();
+    app.publishing.collect_garbage(now()).await.unwrap();
     assert_eq!(blobs(), 16, "clients may still come for what was just dropped");
-    app.collect_garbage(now() + jiff::SignedDuration::from_hours(2)).await.unwrap();
+    app.publishing.collect_garbage(now() + jiff::SignedDuration::from_hours(2)).await.unwrap();
     assert_eq!(blobs(), 15);
 }
 
@@ -153,7 +152,7 @@ async fn what_cannot_be_rolled_back_can_be_taken_out() {
     let names = status["classes"].as_array().unwrap().iter().find(|class| class["class"] == "components");
     assert_eq!(names.unwrap()["names"], 1, "{status}");
     let app = server.running.app();
-    app.collect_garbage(now() + jiff::SignedDuration::from_hours(2)).await.unwrap();
+    app.publishing.collect_garbage(now() + jiff::SignedDuration::from_hours(2)).await.unwrap();
     assert_eq!(files(&server.repository(Class::Components).join("blobs")).len(), 1);
     // What was removed is not there already, and its version is never used again.
     for (version, content) in [("1", &b"broken"[..]), ("1", b"mended")] {
@@ -193,7 +192,13 @@ async fn the_same_content_under_the_same_version_brings_back_what_lacks() {
     }
     let view = server.get("/api/v1/releases/components/rules").await;
     assert_eq!((&view["current"], view["releases"].as_array().unwrap().len()), (&json!(2), 2));
-    server.running.app().collect_garbage(now() + jiff::SignedDuration::from_hours(2)).await.unwrap();
+    server
+        .running
+        .app()
+        .publishing
+        .collect_garbage(now() + jiff::SignedDuration::from_hours(2))
+        .await
+        .unwrap();
     let again = files(&blobs);
     assert_eq!((before.len(), again.len()), (3, 2));
     assert!(again.iter().all(|blob| before.contains(blob)), "{again:?}");
@@ -251,7 +256,7 @@ async fn bad_archives_are_refused_by_name_and_leave_nothing() {
     }
     assert_eq!(version().await, before);
     assert_eq!(server.get("/api/v1/releases").await["items"], json!([]));
-    server.running.app().collect_garbage(now()).await.unwrap();
+    server.running.app().publishing.collect_garbage(now()).await.unwrap();
     assert_eq!(files(&server.repository(Class::Components).join("blobs")).len(), 0);
     assert_eq!(files(&server.folder.path().join("uploads")).len(), 0);
 }
@@ -301,10 +306,10 @@ async fn so_many_uploads_at_once_and_no_more() {
 }
 
 /// What a killed server leaves is either the old state or the new one, and the next start is whole.
-async fn check_crash(point: CrashPoint, published: bool) {
+async fn check_crash(point: &str, published: bool) {
     let server = Server::start().await;
     server.publish("components", "rules", "1", &[("a", b"one")]).await;
-    server.running.app().crash_at(point);
+    fail::cfg(point, "1*return").unwrap();
     let path = "/api/v1/releases/components/rules?version=2";
     let (status, _) = server.upload(path, tar(&[("a", b"two")])).await;
     assert_eq!(status, 500);
@@ -317,7 +322,7 @@ async fn check_crash(point: CrashPoint, published: bool) {
     let list = server.target(Class::Components, "rules/releases.json").await.unwrap();
     let current = if published { 2 } else { 1 };
     assert_eq!((&view["current"], &list["current"]), (&json!(current), &json!(current)), "{point:?}");
-    server.running.app().collect_garbage(now()).await.unwrap();
+    server.running.app().publishing.collect_garbage(now()).await.unwrap();
     let blobs = files(&server.repository(Class::Components).join("blobs")).len();
     assert_eq!(blobs, current, "{point:?}");
     let version = if published { "3" } else { "2" };
@@ -329,15 +334,15 @@ async fn check_crash(point: CrashPoint, published: bool) {
 
 #[tokio::test]
 async fn killed_after_storing_bodies() {
-    check_crash(CrashPoint::Bodies, false).await;
+    check_crash("publishing::bodies_stored", false).await;
 }
 
 #[tokio::test]
 async fn killed_after_staging() {
-    check_crash(CrashPoint::Staged, false).await;
+    check_crash("publishing::staged", false).await;
 }
 
 #[tokio::test]
 async fn killed_after_saving() {
-    check_crash(CrashPoint::Saved, true).await;
+    check_crash("publishing::saved", true).await;
 }

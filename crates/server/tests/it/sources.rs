@@ -1,7 +1,6 @@
 //! The source list: drafts, two administrators, the limit, preview, history, explain (S2, S6–S10).
 
 use headwater_policy::Class;
-use headwater_server::CrashPoint;
 use serde_json::{Value, json};
 
 use crate::harness::{Server, add_edit, entry};
@@ -220,10 +219,10 @@ async fn explain_answers_for_clients_addresses_and_drafts() {
 
 #[tokio::test]
 async fn nothing_is_saved_unsigned_nor_signed_unsaved() {
-    for (point, entries) in [(CrashPoint::Staged, 0), (CrashPoint::Saved, 1)] {
+    for (point, entries) in [("publishing::staged", 0), ("publishing::saved", 1)] {
         let server = Server::start().await;
         edit(&server, "default", vec![add_edit(RANGE, A)]).await;
-        server.running.app().crash_at(point);
+        fail::cfg(point, "1*return").unwrap();
         let (status, _) = server.ask("POST", "/api/v1/drafts/default/save", Some(json!({}))).await;
         assert_eq!(status, 500);
         let server = server.restart().await;

@@ -42,7 +42,7 @@ impl App {
             )
             .into());
         }
-        let _change = self.change().await;
+        let _change = self.publishing.change().await;
         let old = self.fleet_keys();
         let new = FleetCa::make(now).map_err(key_failed("making a fleet CA"))?;
         let cross_signed =
@@ -66,7 +66,7 @@ impl App {
         let audit_entry = audit_entry.after(json!({"former_given_up": former == FormerCas::GivenUp}));
         // Before it is believed anywhere, and not before everything else could be refused.
         data::write_file(&ca_file(&folder, number), private.expose().as_bytes())?;
-        self.commit(tx, staged.into_iter().collect(), audit_entry).await?;
+        self.publishing.commit(tx, staged.into_iter().collect(), audit_entry).await?;
         self.set_fleet_keys(keys)?;
         let former = ca_file(&folder, old.number);
         if let Err(error) = std::fs::remove_file(&former) {

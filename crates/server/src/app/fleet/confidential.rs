@@ -14,10 +14,10 @@ use jiff::Timestamp;
 use super::keys::key_failed;
 use crate::app::App;
 use crate::app::domains::{documents, domain_target};
-use crate::app::signing::failed;
 use crate::db::identities::IdentityRow;
 use crate::db::{Tx, domains, fleet as rows, to_json};
 use crate::error::{Error, Refusal, Result};
+use crate::publishing::failed;
 
 /// What a domain's target holds: open, or sealed where the settings say so.
 pub(crate) async fn domain_bytes(tx: &mut Tx, document: &DomainDocument, now: Timestamp) -> Result<Vec<u8>> {
@@ -62,7 +62,7 @@ impl App {
         now: Timestamp,
     ) -> Result<bool> {
         let all = self.db.domains().await?;
-        let version = self.published(Class::Settings).version(Role::Targets) + 1;
+        let version = self.publishing.published(Class::Settings).version(Role::Targets) + 1;
         let mut any = false;
         for (row, document) in all.iter().zip(documents(&all)?) {
             if !document.settings.confidential || !left.contains(&row.path) {

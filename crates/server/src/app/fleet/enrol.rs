@@ -151,7 +151,7 @@ impl App {
             Some(token) => token.client.is_some(),
             None => false,
         };
-        let _change = if replaces { Some(self.change().await) } else { None };
+        let _change = if replaces { Some(self.publishing.change().await) } else { None };
         let mut tx = self.db.begin().await?;
         let (admission, known) = match self.admission(&mut tx, &request, &digest, now).await {
             Ok(admission) => admission,
@@ -182,7 +182,7 @@ impl App {
         let audit_entry = caller.audit_entry("client.enrol", &request.client);
         let token = admission.token().map(|token| token.number);
         let audit_entry = audit_entry.after(json!({"key": identity.key, "domain": domain, "token": token}));
-        self.commit(tx, staged.into_iter().collect(), audit_entry).await?;
+        self.publishing.commit(tx, staged.into_iter().collect(), audit_entry).await?;
         tracing::info!(client = %request.client, key = identity.key, domain, "client enrolled");
         let body = answer_body(&keys, &identity, domain, chain.to_pem(), now);
         keys.answer(&request.client, Kind::Enrolment, 0, body)

@@ -19,7 +19,7 @@ impl App {
     /// Refusals when it is not known, or has no key.
     pub async fn revoke_client(&self, id: &str, caller: &Caller) -> Result<RevokedView> {
         let now = caller.now;
-        let _change = self.change().await;
+        let _change = self.publishing.change().await;
         let client = self.known_client(id).await?;
         let mut tx = self.db.begin().await?;
         let identity = rows::of_client(&mut tx, id).await?.ok_or_else(|| Refusal::NoKey(id.to_owned()))?;
@@ -29,7 +29,7 @@ impl App {
         let audit_entry = caller
             .audit_entry("client.revoke", id)
             .before(json!({"key": revoked.key, "until": revoked.until}));
-        self.commit(tx, staged.into_iter().collect(), audit_entry).await?;
+        self.publishing.commit(tx, staged.into_iter().collect(), audit_entry).await?;
         tracing::info!(client = client.id, key = revoked.key, "client revoked");
         Ok(RevokedView {
             client: revoked.client,

@@ -24,7 +24,7 @@ impl App {
     /// A refusal while bundles admit clients that would not believe an answer any more; the disk, the database, or no
     /// randomness.
     pub async fn rotate_response_signing_key(&self, caller: &Caller) -> Result<String> {
-        let _change = self.change().await;
+        let _change = self.publishing.change().await;
         let (old, folder) = (self.fleet_keys(), self.data.fleet_keys());
         if let Some(replaced) = former::answer_given_up_next(&folder)? {
             self.refuse_bundles_since(replaced, caller.now).await?;
@@ -37,7 +37,9 @@ impl App {
         let mut tx = self.db.begin().await?;
         let staged = self.stage_fleet(&mut tx, &[], caller.now).await?;
         let audit_entry = caller.audit_entry("fleet.rotate_response_signing_key", old.answer.fingerprint());
-        self.commit(tx, staged.into_iter().collect(), audit_entry.after(json!({"key": told}))).await?;
+        self.publishing
+            .commit(tx, staged.into_iter().collect(), audit_entry.after(json!({"key": told})))
+            .await?;
         tracing::info!(key = told, "the key that answers are signed with was replaced");
         Ok(told)
     }
@@ -69,7 +71,7 @@ impl App {
     /// # Errors
     /// As [`App::rotate_response_signing_key`].
     pub async fn rotate_enrolment_encryption_key(&self, caller: &Caller) -> Result<String> {
-        let _change = self.change().await;
+        let _change = self.publishing.change().await;
         let (old, folder) = (self.fleet_keys(), self.data.fleet_keys());
         let new = EncryptionKey::generate().map_err(key_failed("making a key"))?;
         let told = new.public().to_string();

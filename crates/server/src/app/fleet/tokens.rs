@@ -108,7 +108,7 @@ impl App {
         let keys = self.fleet_keys();
         let current = self.current().await?;
         let root = |class| {
-            serde_json::from_slice(self.published(class).root().bytes())
+            serde_json::from_slice(self.publishing.published(class).root().bytes())
                 .map_err(|error| Error::Corrupt { what: "root metadata", reason: error.to_string() })
         };
         Ok(EnrolBundle {

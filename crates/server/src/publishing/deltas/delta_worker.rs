@@ -13,9 +13,9 @@ use headwater_repo::{ComponentName, Delta, DeltaFormat, Digest, FileEntry, FileP
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
-use crate::app::archive::store_failed;
 use crate::error::{Error, Result};
 use crate::limits::{DELTA_NICENESS, DELTAS_RETRY_MAX, JOB_TICK};
+use crate::publishing::archive::store_failed;
 
 /// What is going on, and who may say that it is not to.
 #[derive(Debug, Default)]

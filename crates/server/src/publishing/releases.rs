@@ -13,9 +13,9 @@ use headwater_repo::{
 };
 use serde_json::{Value, json};
 
+use super::Publishing;
 use super::archive::{Format, ReleaseLimits, StoredFile, store_archive};
 use super::signing::failed;
-use super::{App, CrashPoint};
 use crate::access::Caller;
 use crate::db::releases::{self as rows, ReleaseRow};
 use crate::error::{Error, Refusal, Result};
@@ -102,7 +102,7 @@ pub fn parse_name(class: &str, name: &str) -> Result<(Class, ComponentName)> {
     Ok((class, name))
 }
 
-impl App {
+impl Publishing {
     /// Publishes an archive as a new release.
     ///
     /// # Errors
@@ -118,7 +118,7 @@ impl App {
         let now = caller.now;
         self.turn(&release).await?;
         let files = self.store_files(release.class, archive, format).await?;
-        self.reach(CrashPoint::Bodies)?;
+        fail::fail_point!("publishing::bodies_stored", |_| Err(Error::Interrupted));
 
         let _change = self.change().await;
         // Load, again: somebody may have been faster.

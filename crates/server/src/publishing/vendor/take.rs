@@ -21,7 +21,7 @@ use headwater_repo::{
 };
 
 use super::Stopped;
-use crate::app::App;
+use crate::publishing::Publishing;
 
 const CLASS: Class = Class::Components;
 
@@ -41,14 +41,14 @@ pub(super) struct Taken {
 
 /// Makes `current` whole in the store, and of `earlier` what must be.
 pub(super) async fn take(
-    app: &App,
+    publishing: &Publishing,
     walk: &Walk,
     current: &Manifest,
     earlier: &[&Manifest],
     mut here: HashMap<Digest, FileEntry>,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Taken, Stopped> {
-    let store = app.store(CLASS);
+    let store = publishing.store(CLASS);
     let mut taken = Taken::default();
     for manifest in earlier.iter().chain([&current]) {
         walk.name_blobs(manifest.files.iter().map(|file| (file.body.sha256, named(manifest, file))));

@@ -71,7 +71,7 @@ pub struct StoredFile {
     /// Digest of that body.
     pub body_sha256: Digest,
     /// Keeps the body from being collected until the release is signed.
-    pub held: Held,
+    pub _held: Held,
     /// The body was not stored before.
     pub new: bool,
 }
@@ -154,7 +154,16 @@ impl Release<'_> {
             self.staged.insert(digest, staged);
         }
         let sha256 = Digest::from(decoded.sha256);
-        self.files.push(StoredFile { path, executable, sha256, size, body, body_sha256: digest, held, new });
+        self.files.push(StoredFile {
+            path,
+            executable,
+            sha256,
+            size,
+            body,
+            body_sha256: digest,
+            _held: held,
+            new,
+        });
         Ok(())
     }
 

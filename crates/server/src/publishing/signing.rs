@@ -1,9 +1,9 @@
 //! Saving and signing as one step.
 //!
-//! 1. [`App::stage`]: targets, then `N.targets.json`, then `N.snapshot.json` are written. Nothing leads to them yet.
-//! 2. [`App::commit`]: one database transaction holds what the use case saves *and* the bytes of the new
+//! 1. [`Publishing::stage`]: targets, then `N.targets.json`, then `N.snapshot.json` are written. Nothing leads to them yet.
+//! 2. [`Publishing::commit`]: one database transaction holds what the use case saves *and* the bytes of the new
 //!    `timestamp.json`. This is the moment of publication.
-//! 3. The same function copies those bytes to the file. A crash between is repaired by [`App::open_repository`]
+//! 3. The same function copies those bytes to the file. A crash between is repaired by [`Publishing::open_repository`]
 //!    at the next start, a full disk by the signing job.
 //!
 //! A crash before 2 leaves files that the next publication of the same version overwrites and garbage collection
@@ -13,7 +13,7 @@ use headwater_policy::Class;
 use headwater_repo::{Draft, Published, Role, RootDraft, Signed, SignedRoot, Unsigned, WriteError, layout};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{App, CrashPoint};
+use super::Publishing;
 use crate::access::Caller;
 use crate::audit::{Audit, Record};
 use crate::data;
@@ -47,7 +47,7 @@ impl Staged {
     }
 }
 
-impl App {
+impl Publishing {
     /// The next publication of a class, so far as it is now.
     pub(crate) fn draft(&self, class: Class) -> Draft {
         Draft::next(&self.published(class))
@@ -56,7 +56,7 @@ impl App {
     /// Signs a draft and writes all of it but `timestamp.json`.
     pub(crate) fn stage(&self, class: Class, mut draft: Draft, now: Timestamp) -> Result<Staged> {
         if class == Class::Settings {
-            self.add_anchor(&mut draft)?;
+            self.add_audit_anchor(&mut draft)?;
         }
         let unsigned = draft.finish(now, &self.expiry).map_err(failed(class, "draft"))?;
         self.write(class, &self.sign(class, unsigned)?)
@@ -69,8 +69,9 @@ impl App {
         staged: Vec<Staged>,
         audit: impl Into<Audit>,
     ) -> Result<()> {
-        let is_news = staged.iter().any(|staged| staged.news);
-        self.reach_if(is_news, CrashPoint::Staged)?;
+        fail::fail_point!("publishing::staged", staged.iter().any(|staged| staged.news), |_| Err(
+            Error::Interrupted
+        ));
         for staged in &staged {
             repositories::put(&mut tx, &row(staged)).await?;
             if staged.news {
@@ -87,7 +88,9 @@ impl App {
                 }
             }
         }
-        self.reach_if(is_news, CrashPoint::Saved)?;
+        fail::fail_point!("publishing::saved", staged.iter().any(|staged| staged.news), |_| Err(
+            Error::Interrupted
+        ));
         for Staged { class, timestamp, .. } in &staged {
             if let Err(error) = self.expose(*class, timestamp) {
                 // It is saved, and that is what is to be told. The signing job puts the file in place, and tells in the

@@ -23,7 +23,7 @@ use headwater_repo::{
 };
 use jiff::{SignedDuration, Timestamp};
 
-use super::App;
+use super::Publishing;
 use crate::access::Caller;
 use crate::audit::Audit;
 use crate::db::deltas as rows;
@@ -45,7 +45,7 @@ pub(crate) struct ReleaseChain {
     pub state: (Digest, Digest),
 }
 
-impl App {
+impl Publishing {
     /// Makes every delta that lacks, as far as nobody stops it. Says in a sentence what was done. Where that fails for
     /// one component or program, the others are looked at all the same.
     ///
@@ -88,6 +88,26 @@ impl App {
         let config = &self.config;
         let releases = (config.deltas_releases == 0).then_some("deltas_releases");
         releases.or_else(|| (config.deltas_storage_percent == 0).then_some("deltas_storage_percent"))
+    }
+
+    /// Makes the missing deltas; `None` while that is paused or waits after a failure.
+    pub(crate) async fn make_due_deltas(self: &Arc<Self>, now: Timestamp) -> Option<Result<String>> {
+        if self.delta_worker.is_stopped() || self.delta_worker.rests(now) {
+            return None;
+        }
+        let made = self.make_deltas(now).await;
+        self.delta_worker.note_try(made.is_err(), now);
+        Some(made)
+    }
+
+    /// Waits until somebody asks for missing deltas to be made.
+    pub(crate) async fn deltas_requested(&self) {
+        self.delta_worker.woken().await;
+    }
+
+    /// Asks for missing deltas to be made.
+    pub(crate) fn request_deltas(&self) {
+        self.delta_worker.wake();
     }
 
     /// Breaks off making deltas, until [`Self::resume_deltas`] or the next start.
@@ -150,19 +170,19 @@ impl App {
         class: Class,
         name: &ComponentName,
     ) -> Result<Option<(ReleaseChain, DeltaPlan)>> {
-        let (app, of) = (Arc::clone(self), name.clone());
+        let (this, of) = (Arc::clone(self), name.clone());
         let release_chain = delta_worker::politely(move || {
-            let release_chain = app.release_chain(class, &of)?;
+            let release_chain = this.release_chain(class, &of)?;
             Ok::<_, Error>(
-                release_chain.filter(|release_chain| app.done(class, &of, release_chain).is_none()),
+                release_chain.filter(|release_chain| this.done(class, &of, release_chain).is_none()),
             )
         })?;
         let Some(release_chain) = release_chain.await? else { return Ok(None) };
         let known = self.db.clients_at(class, name).await?;
         let inventory = self.db.inventory(class).await?;
-        let app = Arc::clone(self);
+        let this = Arc::clone(self);
         let decided = delta_worker::politely(move || {
-            let delta_plan = app.delta_plan(&release_chain, &known, app.there(class, inventory));
+            let delta_plan = this.delta_plan(&release_chain, &known, this.there(class, inventory));
             (release_chain, delta_plan)
         })?;
         Ok(Some(decided.await))

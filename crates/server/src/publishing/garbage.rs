@@ -1,5 +1,5 @@
 //! Collecting what nothing leads to any more: blobs of dropped releases and of failed publications, metadata and
-//! targets that are no longer current, old reports.
+//! targets that are no longer current.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
@@ -8,17 +8,15 @@ use std::path::Path;
 use headwater_policy::Class;
 use headwater_repo::{Role, layout};
 use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
 
-use super::{App, archive};
-use crate::access::Caller;
+use super::{Publishing, archive};
 use crate::audit::Audit;
 use crate::backup::files_below;
-use crate::db::{clients, deltas, releases, tokens, unknown_clients};
+use crate::db::{deltas, releases};
 use crate::error::{Doing, Result};
-use crate::limits::{BLOB_GRACE_SECONDS, OLD_METADATA_GRACE_SECONDS, STRANGER_DAYS};
+use crate::limits::{BLOB_GRACE_SECONDS, OLD_METADATA_GRACE_SECONDS};
 
-impl App {
+impl Publishing {
     /// Collects garbage; says in a sentence what went.
     ///
     /// # Errors
@@ -46,29 +44,6 @@ impl App {
             files += self.collect_metadata(class, now)?;
         }
         Ok(format!("{blobs} blobs ({bytes} bytes) and {files} old metadata files removed"))
-    }
-
-    /// Deletes reports beyond their retention; says in a sentence how many.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn forget_reports(&self, now: Timestamp) -> Result<String> {
-        let days = self.config.report_retention_days;
-        let before = now - SignedDuration::from_hours(24 * i64::from(days));
-        let mut tx = self.db.begin().await?;
-        let count = clients::delete_reports_before(&mut tx, before).await?;
-        unknown_clients::delete_before(&mut tx, now - SignedDuration::from_hours(24 * STRANGER_DAYS)).await?;
-        tokens::delete_ended(&mut tx, now).await?;
-        tx.commit(if count == 0 {
-            Audit::Exempt("nothing was old")
-        } else {
-            Caller::server(now)
-                .audit_entry("reports.forget", format!("older than {days} days"))
-                .after(json!({"removed": count}))
-                .into()
-        })
-        .await?;
-        Ok(format!("{count} reports older than {days} days removed"))
     }
 
     fn collect_metadata(&self, class: Class, now: Timestamp) -> Result<u64> {

@@ -1,11 +1,11 @@
 //! Keys and roots: what there is, what has to be done by when, and the way of a new root (I2).
 //!
-//! 1. [`App::draft_root`] says which root to sign. Keys for online roles are made now and wait (`pending`).
+//! 1. [`Publishing::draft_root`] says which root to sign. Keys for online roles are made now and wait (`pending`).
 //! 2. The holders of the root keys sign it, on whatever machine.
-//! 3. [`App::submit_root`] publishes it together with everything signed under it, then the key files are moved.
+//! 3. [`Publishing::submit_root`] publishes it together with everything signed under it, then the key files are moved.
 //!
 //! Signing under the root key is nothing that this process can do once that key is offline. A crash after the root was
-//! written and before it was published is made good by [`App::resume_root`], at the next start or look of the signing job.
+//! written and before it was published is made good by [`Publishing::resume_root`], at the next start or look of the signing job.
 
 use std::sync::Arc;
 
@@ -19,17 +19,17 @@ use headwater_repo::{
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::App;
+use super::Publishing;
+use super::key_store::{ClassKeys, KeyStore, ONLINE_ROLES};
 use super::signing::failed;
 use crate::access::Caller;
 use crate::audit::Record;
 use crate::db::Tx;
 use crate::error::{Error, Refusal, Result};
-use crate::keys::{ClassKeys, KeyStore, ONLINE_ROLES};
 use crate::limits::ROOT_WARNING_DAYS;
 use headwater_repo::error_chain;
 
-impl App {
+impl Publishing {
     /// The keys of all classes.
     pub fn keys_view(&self, now: Timestamp) -> KeysView {
         let classes = Class::ALL.into_iter().map(|class| self.class_keys_view(class)).collect();
@@ -150,7 +150,7 @@ impl App {
     }
 
     /// Publishes under the last of `roots`, with versions raised by so much, and moves the key files; `tx` holds what is
-    /// saved with it. The caller holds [`App::change`].
+    /// saved with it. The caller holds [`Publishing::change`].
     pub(crate) async fn take_roots(
         &self,
         class: Class,

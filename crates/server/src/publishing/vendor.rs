@@ -1,4 +1,4 @@
-//! The vendor source (C2): setting it, and taking its releases.
+//! The vendor source (C2): taking its releases. Setting it changes the policy, which is the source list's.
 //!
 //! A sync refreshes the vendor's metadata from where it was (never backwards), fetches what is new and verifies it, and
 //! signs it as our own component, with the vendor's sequence numbers so that a client may change from one source to
@@ -9,9 +9,9 @@ mod take;
 
 use std::sync::Mutex;
 
-use headwater_api::v1::{SyncProgress, SyncResult, SyncedRelease, VendorRequest, VendorView};
+use headwater_api::v1::{SyncProgress, SyncResult, SyncedRelease, VendorView};
 use headwater_depot::{BackOff, FetchSettings, Fetcher, MetadataStore, Progress, Source, Walk};
-use headwater_policy::{Class, ParseError, SourceKey, SourceUrl};
+use headwater_policy::{Class, SourceKey, SourceUrl};
 use headwater_repo::{
     ComponentName, Digest, Draft, Inventory, InventoryItem, Manifest, ReleaseList, Sequence, TargetName,
     Trusted, layout, roll_back, stage_release,
@@ -19,8 +19,7 @@ use headwater_repo::{
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::App;
-use super::policies::invalid_list;
+use super::Publishing;
 use crate::access::Caller;
 use crate::audit::Audit;
 use crate::db::releases::{self as release_rows, ReleaseRow};
@@ -30,8 +29,12 @@ use crate::error::{Doing, Error, Refusal, Result};
 use crate::limits;
 use headwater_repo::error_chain;
 
-/// Minutes between syncs unless somebody says otherwise.
-const SCHEDULE_MINUTES_DEFAULT: u32 = 60;
+/// The sync that runs.
+#[derive(Debug, Default)]
+pub(super) struct VendorSync {
+    turn: tokio::sync::Mutex<()>,
+    progress: Mutex<Option<SyncProgress>>,
+}
 
 /// Why a sync, or one component of it, went no further: a sentence.
 #[derive(Debug)]
@@ -50,106 +53,14 @@ struct Visit {
     trusted: Trusted,
 }
 
-impl App {
+impl Publishing {
     /// The vendor source, as set.
     ///
     /// # Errors
     /// [`Refusal::NoVendor`].
     pub async fn vendor_view(&self) -> Result<VendorView> {
         let row = self.db.vendor().await?.ok_or(Refusal::NoVendor)?;
-        Ok(self.shown(row))
-    }
-
-    /// Sets the vendor source; its root travels in the signed policy.
-    ///
-    /// # Errors
-    /// A refusal for a URL or root that will not do.
-    pub async fn set_vendor(&self, request: VendorRequest, caller: &Caller) -> Result<VendorView> {
-        let url: SourceUrl =
-            request.url.parse().map_err(|error: ParseError| Refusal::invalid(format!("url: {error}")))?;
-        let _change = self.change().await;
-        let known = self.db.vendor().await?;
-        let root = match (&request.root, &known) {
-            (Some(root), _) => crate::db::to_json(root),
-            (None, Some(known)) => known.root.clone(),
-            (None, None) => {
-                return Err(Refusal::invalid(
-                    "root: it is missing; give the vendor's root metadata, which says whose signatures count",
-                )
-                .into());
-            }
-        };
-        let trusted = Trusted::from_root(root.as_bytes()).map_err(|error| {
-            Refusal::invalid(format!("root: {error}; give the vendor's root.json as it is"))
-        })?;
-        let schedule_minutes = request
-            .schedule_minutes
-            .or(known.as_ref().map(|known| known.schedule_minutes))
-            .unwrap_or(SCHEDULE_MINUTES_DEFAULT);
-        if schedule_minutes > limits::VENDOR_SCHEDULE_MINUTES_MAX {
-            let max = limits::VENDOR_SCHEDULE_MINUTES_MAX;
-            return Err(
-                Refusal::invalid(format!("schedule_minutes: {schedule_minutes} is above {max}")).into()
-            );
-        }
-        let same = known.as_ref().is_some_and(|known| known.url == url.as_str() && known.root == root);
-        let known_root = known.as_ref().map(|known| known.root.clone());
-        let row = VendorRow {
-            url: url.to_string(),
-            root_version: trusted.root_version(),
-            schedule_minutes,
-            last_started: known.as_ref().filter(|_| same).and_then(|known| known.last_started),
-            last_sync: known.filter(|_| same).and_then(|known| known.last_sync),
-            root,
-        };
-        let current = self.current().await?;
-        if url == *current.policy.server() {
-            return Err(Refusal::invalid(
-                "url: it is this server's own; the vendor source is the repository of another publisher",
-            )
-            .into());
-        }
-        let mut draft = current.policy.to_draft();
-        draft.vendor = Some(url);
-        let next = draft.into_policy().map_err(invalid_list)?;
-        let vendor_root = serde_json::from_str(&row.root).ok();
-        // Of the same source, at whatever address, what was seen counts: it shall not lead backwards.
-        if known_root.is_some_and(|known| known != row.root) {
-            self.forget_vendor_metadata()?;
-        }
-        let mut tx = self.db.begin().await?;
-        rows::put(&mut tx, &row).await?;
-        let audit_entry = caller.audit_entry("vendor.set", &row.url);
-        self.save_policy(
-            tx,
-            &current,
-            &next,
-            vendor_root,
-            format!("vendor source {} set", row.url),
-            audit_entry,
-        )
-        .await?;
-        Ok(self.shown(row))
-    }
-
-    /// Forgets the vendor source. What was taken from it stays, as components published by hand.
-    ///
-    /// # Errors
-    /// Refusals when there is none, and while entries name it.
-    pub async fn remove_vendor(&self, caller: &Caller) -> Result<()> {
-        let _change = self.change().await;
-        let Some(vendor) = self.db.vendor().await? else { return Err(Refusal::NoVendor.into()) };
-        let current = self.current().await?;
-        let mut draft = current.policy.to_draft();
-        draft.vendor = None;
-        let next = draft.into_policy().map_err(invalid_list)?;
-        self.forget_vendor_metadata()?;
-        let mut tx = self.db.begin().await?;
-        rows::delete(&mut tx).await?;
-        release_rows::release_vendor_names(&mut tx).await?;
-        let audit_entry = caller.audit_entry("vendor.remove", vendor.url);
-        self.save_policy(tx, &current, &next, None, "vendor source removed".to_owned(), audit_entry).await?;
-        Ok(())
+        Ok(self.vendor_shown(row))
     }
 
     /// Takes what is new at the vendor source. A failure of the vendor's is part of the answer.
@@ -157,18 +68,10 @@ impl App {
     /// # Errors
     /// A refusal when there is no vendor source; failures of our own.
     pub async fn sync_vendor(&self, caller: &Caller) -> Result<SyncResult> {
-        let synced = self.sync(caller).await;
-        if !matches!(synced, Err(Error::Refused(_))) {
-            self.note_sync(caller.now, &synced);
-        }
-        synced
-    }
-
-    async fn sync(&self, caller: &Caller) -> Result<SyncResult> {
         let now = caller.now;
         // One at a time; who asks meanwhile waits, and then finds most of it done.
-        let _only = self.syncing.lock().await;
-        let _shown = Shown::begin(&self.sync_progress);
+        let _only = self.vendor_sync.turn.lock().await;
+        let _shown = Shown::begin(&self.vendor_sync.progress);
         let vendor = self.db.vendor().await?.ok_or(Refusal::NoVendor)?;
         let clock = std::time::Instant::now();
         let mut result = SyncResult {
@@ -334,7 +237,7 @@ impl App {
 
     /// Changes what is shown of the sync that runs.
     fn tell_sync(&self, change: impl FnOnce(&mut SyncProgress)) {
-        let mut shown = self.sync_progress.lock().expect("nobody panics while holding this lock");
+        let mut shown = self.vendor_sync.progress.lock().expect("nobody panics while holding this lock");
         if let Some(progress) = shown.as_mut() {
             change(progress);
         }
@@ -346,17 +249,18 @@ impl App {
         });
     }
 
-    fn shown(&self, row: VendorRow) -> VendorView {
+    pub(crate) fn vendor_shown(&self, row: VendorRow) -> VendorView {
         VendorView {
             url: row.url,
             root_version: row.root_version,
             schedule_minutes: row.schedule_minutes,
             last_sync: row.last_sync,
-            syncing: self.sync_progress.lock().expect("nobody panics while holding this lock").clone(),
+            syncing: self.vendor_sync.progress.lock().expect("nobody panics while holding this lock").clone(),
         }
     }
 
-    fn forget_vendor_metadata(&self) -> Result<()> {
+    /// Removes what is kept of the metadata of the vendor source.
+    pub(crate) fn forget_vendor_metadata(&self) -> Result<()> {
         let folder = self.data.vendor();
         match std::fs::remove_dir_all(&folder) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),

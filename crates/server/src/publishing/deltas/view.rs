@@ -9,10 +9,10 @@ use headwater_repo::{ComponentName, Delta, Digest, Inventory, InventoryItem, Man
 
 use super::delta_worker::Progress;
 use super::{ReleaseChain, too_large};
-use crate::app::App;
 use crate::error::Result;
+use crate::publishing::Publishing;
 
-impl App {
+impl Publishing {
     /// How far the deltas of every component and program are.
     ///
     /// # Errors

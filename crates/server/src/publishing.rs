@@ -1,0 +1,162 @@
+//! Publishing: the class repositories, their keys and signing, releases, deltas, the vendor source's releases, garbage.
+//!
+//! Whoever changes what is saved or signed holds [`Publishing::change`] from load to save, so two administrators are one
+//! after the other. Saving and signing are one step (see [`signing`]): nothing is saved that is not signed, nor signed
+//! that is not saved.
+//!
+//! What it leaves to others: what the settings class says (`source_list` and `fleet` compose it and stage it here).
+
+mod anchor;
+mod archive;
+mod deltas;
+mod garbage;
+mod key_store;
+mod releases;
+mod roots;
+mod signing;
+mod vendor;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, RwLock};
+
+use headwater_depot::store::Store;
+use headwater_policy::Class;
+use headwater_repo::{Expiry, Published, Role, layout};
+use tokio::sync::{MutexGuard, Semaphore, SemaphorePermit};
+
+pub use self::anchor::AuditAnchor;
+pub use self::archive::Format;
+pub(crate) use self::archive::store_failed;
+use self::deltas::DeltaWorker;
+pub use self::key_store::ONLINE_ROLES;
+use self::key_store::{ClassKeys, KeyStore};
+pub use self::releases::{NewRelease, parse_name};
+pub(crate) use self::roots::{bad_root, json};
+pub(crate) use self::signing::{Staged, failed};
+use self::vendor::VendorSync;
+use crate::config::Config;
+use crate::data::DataFolder;
+use crate::db::Db;
+use crate::error::{Error, Refusal, Result};
+use crate::limits;
+
+/// The service that publishes.
+#[derive(Debug)]
+pub struct Publishing {
+    config: Arc<Config>,
+    data: Arc<DataFolder>,
+    db: Db,
+    expiry: Expiry,
+    keys: RwLock<BTreeMap<Class, Arc<ClassKeys>>>,
+    stores: BTreeMap<Class, Store>,
+    published: RwLock<BTreeMap<Class, Published>>,
+    announced: RwLock<BTreeMap<String, u64>>,
+    delta_worker: DeltaWorker,
+    vendor_sync: VendorSync,
+    uploads: Semaphore,
+    changing: tokio::sync::Mutex<()>,
+}
+
+/// Held by whoever changes what is saved or signed.
+pub type Change<'a> = MutexGuard<'a, ()>;
+
+impl Publishing {
+    /// Opens keys and stores, making what is missing; publishes nothing.
+    ///
+    /// # Errors
+    /// When the database, a key or a store cannot be opened or made.
+    pub(crate) async fn open(config: Arc<Config>, data: Arc<DataFolder>, db: Db) -> Result<Self> {
+        let announced = RwLock::new(db.announced().await?);
+        let mut keys = BTreeMap::new();
+        let mut stores = BTreeMap::new();
+        for class in Class::ALL {
+            let key_store = KeyStore::new(class, data.keys(class), config.keys_passphrase.clone());
+            if db.repository(class).await?.is_none() {
+                key_store.make()?;
+            }
+            keys.insert(class, Arc::new(key_store.load()?));
+            let store = Store::open(data.repository(class), Some(config.class_quota_bytes))
+                .map_err(|error| store_failed(class, error))?;
+            stores.insert(class, store);
+        }
+        Ok(Self {
+            expiry: config.expiry,
+            config,
+            data,
+            db,
+            keys: RwLock::new(keys),
+            stores,
+            published: RwLock::default(),
+            announced,
+            delta_worker: DeltaWorker::default(),
+            vendor_sync: VendorSync::default(),
+            uploads: Semaphore::new(limits::UPLOADS_MAX),
+            changing: tokio::sync::Mutex::new(()),
+        })
+    }
+
+    /// Waits for its turn to change something.
+    pub async fn change(&self) -> Change<'_> {
+        self.changing.lock().await
+    }
+
+    /// A permit to upload an archive: only so many are received at once.
+    ///
+    /// # Errors
+    /// [`Refusal::Busy`].
+    pub(crate) fn permit_upload(&self) -> Result<SemaphorePermit<'_>> {
+        let busy = |_| Refusal::Busy("as many uploads are running as this server takes").into();
+        self.uploads.try_acquire().map_err(busy)
+    }
+
+    /// Where archives are received.
+    pub(crate) fn upload_folder(&self) -> PathBuf {
+        self.data.uploads()
+    }
+
+    /// Bytes that an uploaded archive may have.
+    pub(crate) fn upload_bytes_max(&self) -> u64 {
+        self.config.upload_bytes_max
+    }
+
+    /// What is signed in a class now.
+    pub(crate) fn published(&self, class: Class) -> Published {
+        let published = self.published.read().expect("nobody panics while holding this lock");
+        published.get(&class).expect("every class is published once the server is open").clone()
+    }
+
+    /// The version of a class that clients are notified of as the newest.
+    pub(crate) fn announced(&self, class: Class) -> u64 {
+        let announced = self.announced.read().expect("nobody panics while holding this lock");
+        let version = announced.get(class.as_str()).copied();
+        version.unwrap_or_else(|| self.published(class).version(Role::Targets))
+    }
+
+    fn note_announced(&self, class: Class, version: u64) {
+        let mut announced = self.announced.write().expect("nobody panics while holding this lock");
+        announced.insert(class.to_string(), version);
+    }
+
+    /// The content of a class.
+    pub(crate) fn store(&self, class: Class) -> &Store {
+        &self.stores[&class]
+    }
+}
+
+/// Refuses a folder with signed repositories and no database: a new database would begin at version 1 again, which no
+/// client accepts that has seen a later one.
+pub(crate) fn refuse_without_database(data: &DataFolder) -> Result<()> {
+    let published = |class: &Class| data.repository(*class).join(layout::metadata(Role::Root, 1)).exists();
+    if data.database().exists() || !Class::ALL.iter().any(published) {
+        return Ok(());
+    }
+    Err(Error::Corrupt {
+        what: "database",
+        reason: format!(
+            "{} is missing, and beside it stands what was published; put it back from a backup of the data folder, or \
+             begin again in another folder",
+            data.database().display()
+        ),
+    })
+}

@@ -1,0 +1,68 @@
+//! The end of the audit log in the signed settings: the target `audit.json` names the last record, so every client of
+//! the fleet has a copy that shows if the log is cut off later. Verifying the log against it is `access`'s.
+
+use headwater_policy::Class;
+use headwater_repo::{Draft, TargetName, layout};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::Publishing;
+use super::signing::failed;
+use crate::audit::{Audit, Head};
+use crate::db::to_json;
+use crate::error::{Error, Result};
+use crate::limits;
+
+/// The target that names the end of the log.
+const TARGET: &str = "audit.json";
+/// Its version.
+const FORMAT: u32 = 1;
+
+/// The content of the target.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct AuditAnchor {
+    format: u32,
+    /// Number of the last record.
+    pub number: u64,
+    /// Its hash, hex.
+    pub hash: String,
+}
+
+impl Publishing {
+    /// Puts into a draft of the settings where the log ends.
+    pub(super) fn add_audit_anchor(&self, draft: &mut Draft) -> Result<()> {
+        let Head { number, hash } = self.db.last_recorded();
+        let anchor = AuditAnchor { format: FORMAT, number, hash };
+        draft.add(target(), to_json(&anchor).into_bytes()).map_err(failed(Class::Settings, "audit log"))
+    }
+
+    /// Signs where the log ends, if records have waited for that for a day. Says whether it did.
+    pub(crate) async fn sign_audit_anchor(&self, now: Timestamp) -> Result<bool> {
+        let _change = self.change().await;
+        let signed = self.audit_anchor()?.map_or(0, |anchor| anchor.number);
+        let waiting = self.db.audit_after(signed, 1).await?;
+        let wait = SignedDuration::from_secs(limits::AUDIT_ANCHOR_SECONDS);
+        if waiting.first().is_none_or(|first| now.duration_since(first.record.time) < wait) {
+            return Ok(false);
+        }
+        let staged = self.stage(Class::Settings, self.draft(Class::Settings), now)?;
+        let exempt = Audit::Exempt("it signs where the log ends, and would be the next to be signed");
+        self.commit(self.db.begin().await?, vec![staged.without_news()], exempt).await?;
+        Ok(true)
+    }
+
+    /// Where the log ended when the signed settings were signed.
+    pub(crate) fn audit_anchor(&self) -> Result<Option<AuditAnchor>> {
+        let Some((_, digest)) = self.published(Class::Settings).target(&target()) else { return Ok(None) };
+        let bytes = self.data.read_repository(Class::Settings, &layout::target(&target(), &digest))?;
+        let corrupt = |reason: String| Error::Corrupt { what: TARGET, reason };
+        if headwater_repo::Digest::of(&bytes) != digest {
+            return Err(corrupt("it is not what was signed".to_owned()));
+        }
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| corrupt(error.to_string()))
+    }
+}
+
+fn target() -> TargetName {
+    TargetName::new(TARGET).expect("a plain file name is a target name")
+}
