@@ -20,7 +20,7 @@ pub struct SignInRequest {
     pub new_password: Option<Secret>,
 }
 
-/// Who is signed in.
+/// The administrator who is signed in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SessionView {
     /// As the audit log names them.
@@ -212,7 +212,7 @@ pub struct NewApiToken {
     pub details: ApiTokenView,
 }
 
-/// API tokens: one's own; for an admin, all.
+/// The caller's own API tokens; for an admin, all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ApiTokensAnswer {
     /// In order of name.

@@ -126,7 +126,7 @@ pub struct ReEnrolRefused {
     pub reason: String,
 }
 
-/// Those who ask and are not known.
+/// The clients that ask and are not known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UnknownClientsAnswer {
     /// The latest first.
