@@ -1,16 +1,17 @@
-//! `headwater clients`: who is there, what they have, what they said; who may join, and who no longer belongs.
+//! `headwater clients`: the clients of the fleet, what they have installed and reported; enrolment and revocation.
 
 pub mod enrolment;
 
-use clap::{Args, Subcommand};
-use headwater_api::report::{AttemptResult, ClassResult, Reason, Report};
+use clap::{Args, Subcommand, ValueHint};
+use headwater_api::report::{Attempt, AttemptResult, ClassResult, Reason, Report};
 use headwater_api::v1::{ClientView, ClientsAnswer, MoveRequest, ReportsAnswer};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::console::{Console, ServerLocation, segment};
-use crate::failure::{Exit, Failure};
-use crate::output::{Output, bytes, one_line, table, time, word};
+use crate::api_client::{ApiClient, ServerLocation, segment};
+use crate::completions::candidates;
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::output::{Output, bytes, one_line, table, time, word};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,7 +28,7 @@ Examples:
   headwater clients move pc-17 pc-18 --domain root/paris
   headwater clients remove pc-17";
 
-/// List, show, move, revoke and remove clients; make the bundle for new ones
+/// List, show, move, revoke and remove clients; write enrolment bundles for new ones
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ClientsArguments {
@@ -41,53 +42,58 @@ pub struct ClientsArguments {
 enum Command {
     /// List the clients
     List {
-        /// Only those of this domain, without its sub-domains
-        #[arg(long)]
+        /// Only the clients of this domain, without its sub-domains
+        #[arg(long, value_hint = ValueHint::Other, add = candidates::domains())]
         domain: Option<String>,
     },
     /// Show one client with its last run
     Show {
         /// The client's id
+        #[arg(value_hint = ValueHint::Other, add = candidates::clients())]
         id: String,
     },
-    /// Move clients to a domain: all or none
+    /// Move clients to a domain: all of them or none
     Move {
         /// The clients' ids
-        #[arg(required = true)]
+        #[arg(required = true, value_hint = ValueHint::Other, add = candidates::clients())]
         ids: Vec<String>,
-        /// Where to
-        #[arg(long)]
+        /// The domain to move them to
+        #[arg(long, value_hint = ValueHint::Other, add = candidates::domains())]
         domain: String,
     },
-    /// Remove a client and its reports, and revoke its key; its id is free for another client, unless it was revoked
+    /// Remove a client and its reports, and revoke its key. Another client may then use its id, unless it was revoked
     Remove {
         /// The client's id
+        #[arg(value_hint = ValueHint::Other, add = candidates::clients())]
         id: String,
     },
-    /// Write the file with which new clients enrol, with a token of its own
+    /// Write an enrolment bundle: the file that new clients enrol with
     EnrolBundle(enrolment::EnrolBundleArguments),
-    /// List the tokens that still admit somebody
+    /// List the enrolment tokens that are still valid
     Tokens,
-    /// Revoke a token; clients that enrolled with it stay
+    /// Revoke an enrolment token. Clients that enrolled with it stay enrolled
     RevokeToken {
         /// The token's number
+        #[arg(value_hint = ValueHint::Other, add = candidates::enrol_tokens())]
         number: u64,
     },
-    /// Revoke a client's key: the server refuses it at once, update agents from the policy that is signed now. Only a bundle
-    /// for that client alone (`enrol-bundle --client`) admits its id again, also after it was removed
+    /// Revoke a client. The server rejects it immediately; update agents reject it once they have the policy that is
+    /// signed now. To re-admit it, also after it was removed, issue a bundle for that client (`enrol-bundle --client ID`)
     Revoke {
         /// The client's id
+        #[arg(value_hint = ValueHint::Other, add = candidates::clients())]
         id: String,
     },
-    /// List those who ask and are not known
+    /// List the clients that contacted the server and are unknown to it
     Unknown,
-    /// Take clients in again that enrolled after the backup that this server was restored from
+    /// Re-enrol clients that the server lost: they enrolled after the backup that it was restored from
     ReEnrol(enrolment::ReEnrolArguments),
-    /// Show what clients said of their runs, newest first
+    /// Show the clients' reports of their runs, newest first
     Reports {
-        /// Only this client's
+        /// Only the reports of this client
+        #[arg(value_hint = ValueHint::Other, add = candidates::clients())]
         id: Option<String>,
-        /// At most so many
+        /// How many at most
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
     },
@@ -95,35 +101,34 @@ enum Command {
 
 /// Runs one of the commands.
 pub async fn run(arguments: ClientsArguments, output: Output) -> Result<Exit, Failure> {
-    let console = Console::new(&arguments.server)?;
+    let api = ApiClient::new(&arguments.server)?;
     match arguments.command {
         Command::List { domain } => {
-            let clients = list(&console, domain.as_deref()).await?;
+            let clients = list(&api, domain.as_deref()).await?;
             output.result(&clients, clients_text);
         }
         Command::Show { id } => {
-            let client: ClientView = console.get(&format!("/api/v1/clients/{}", segment(&id))).await?;
+            let client: ClientView = api.get(&format!("/api/v1/clients/{}", segment(&id))).await?;
             output.result(&client, client_text);
         }
         Command::Move { ids, domain } => {
             let request = MoveRequest { clients: ids, domain };
-            let moved: ClientsAnswer = console.call(Method::POST, "/api/v1/clients/move", &request).await?;
+            let moved: ClientsAnswer = api.call(Method::POST, "/api/v1/clients/move", &request).await?;
             output.result(&moved, clients_text);
         }
         Command::Remove { id } => {
-            let (): () = console.ask(Method::DELETE, &format!("/api/v1/clients/{}", segment(&id))).await?;
+            let (): () = api.ask(Method::DELETE, &format!("/api/v1/clients/{}", segment(&id))).await?;
             output.result(&json!({"removed": id}), |_| format!("removed {id}"));
         }
-        Command::EnrolBundle(wanted) => enrolment::enrol_bundle(&console, wanted, output).await?,
-        Command::Tokens => enrolment::tokens(&console, output).await?,
-        Command::RevokeToken { number } => enrolment::revoke_token(&console, number, output).await?,
-        Command::Revoke { id } => enrolment::revoke(&console, &id, output).await?,
-        Command::Unknown => enrolment::unknown_clients(&console, output).await?,
-        Command::ReEnrol(wanted) => return enrolment::re_enrol(&console, wanted, output).await,
+        Command::EnrolBundle(wanted) => enrolment::enrol_bundle(&api, wanted, output).await?,
+        Command::Tokens => enrolment::tokens(&api, output).await?,
+        Command::RevokeToken { number } => enrolment::revoke_token(&api, number, output).await?,
+        Command::Revoke { id } => enrolment::revoke(&api, &id, output).await?,
+        Command::Unknown => enrolment::unknown_clients(&api, output).await?,
+        Command::ReEnrol(wanted) => return enrolment::re_enrol(&api, wanted, output).await,
         Command::Reports { id, limit } => {
             let client = id.map(|id| format!("&client={}", segment(&id))).unwrap_or_default();
-            let reports: ReportsAnswer =
-                console.get(&format!("/api/v1/reports?limit={limit}{client}")).await?;
+            let reports: ReportsAnswer = api.get(&format!("/api/v1/reports?limit={limit}{client}")).await?;
             output.result(&reports, reports_text);
         }
     }
@@ -131,12 +136,12 @@ pub async fn run(arguments: ClientsArguments, output: Output) -> Result<Exit, Fa
 }
 
 /// All clients, page by page.
-pub async fn list(console: &Console, domain: Option<&str>) -> Result<ClientsAnswer, Failure> {
+pub async fn list(api: &ApiClient, domain: Option<&str>) -> Result<ClientsAnswer, Failure> {
     let domain = domain.map(|domain| format!("&domain={}", segment(domain))).unwrap_or_default();
-    let mut all: ClientsAnswer = console.get(&format!("/api/v1/clients?limit=1000{domain}")).await?;
+    let mut all: ClientsAnswer = api.get(&format!("/api/v1/clients?limit=1000{domain}")).await?;
     while let Some(after) = all.next.take() {
         let page: ClientsAnswer =
-            console.get(&format!("/api/v1/clients?limit=1000{domain}&after={}", segment(&after))).await?;
+            api.get(&format!("/api/v1/clients?limit=1000{domain}&after={}", segment(&after))).await?;
         all.items.extend(page.items);
         all.next = page.next;
     }
@@ -146,7 +151,7 @@ pub async fn list(console: &Console, domain: Option<&str>) -> Result<ClientsAnsw
 fn clients_text(answer: &ClientsAnswer) -> String {
     let rows = answer.items.iter().map(|client| {
         let role = if client.update_agent { "update agent" } else { "" };
-        let key = if client.no_key { "none: refused" } else { "good" };
+        let key = if client.no_key { "none: rejected" } else { "valid" };
         let versions: Vec<String> =
             client.versions.iter().map(|(class, version)| format!("{class} {version}")).collect();
         vec![
@@ -205,11 +210,11 @@ fn reports_text(answer: &ReportsAnswer) -> String {
     table(
         &["started", "client", "run", "result", "received", "took"],
         rows.collect(),
-        "no run was reported yet",
+        "no run has been reported yet",
     )
 }
 
-/// One run: what came of each class, then every attempt (P12).
+/// One run: the outcome of each class, then every attempt (P12).
 pub fn report_text(report: &Report) -> String {
     let outcomes = report.classes.iter().map(|outcome| {
         let sources = report.sources(outcome).join(", ");
@@ -229,17 +234,26 @@ pub fn report_text(report: &Report) -> String {
                 .collect::<Vec<_>>()
                 .join(": "),
             bytes(attempt.bytes),
-            format!("{} → {}", attempt.from_version, attempt.to_version),
+            versions(attempt),
         ]
     });
     let heading = format!("run {} at {}, {} ms", report.run, time(report.started), report.duration_ms);
-    let outcomes = table(&["class", "result", "source", "message"], outcomes.collect(), "no class was tried");
+    let outcomes =
+        table(&["class", "result", "source", "message"], outcomes.collect(), "no class was updated");
     let attempts = table(
         &["class", "source", "entry", "result", "reason", "received", "version"],
         attempts.collect(),
         "no source was tried",
     );
     format!("{heading}\n{outcomes}\n\n{attempts}")
+}
+
+/// The versions of an attempt; a failed one has none.
+fn versions(attempt: &Attempt) -> String {
+    match attempt.result {
+        AttemptResult::Failed => "-".to_owned(),
+        _ => format!("{} → {}", attempt.from_version, attempt.to_version),
+    }
 }
 
 /// Whether every class of a run ended well.

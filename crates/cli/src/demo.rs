@@ -39,13 +39,14 @@ use self::sites::{Member, Site};
 use self::story::Story;
 use self::totals::{Expected, Totals};
 use self::vendor::{Making, Vendor};
-use crate::console::{Console, ServerLocation};
-use crate::failure::{Exit, Failure};
+use crate::api_client::{ApiClient, ServerLocation};
 use crate::limits::{DEMO_CLIENTS_MAX, DEMO_DELTAS_WAIT, DEMO_UPDATE_AGENTS_MAX};
-use crate::output::{Output, bytes, counted};
-use crate::publish::parse_seconds;
-use crate::server::{start_in_process, told_to_stop};
+use crate::server::start_in_process;
 use crate::sources::show;
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::output::{Output, bytes, counted};
+use crate::terminal::stop::stop_signal;
+use crate::values::parse_seconds;
 
 /// Publications told client by client at the start; of a long feed the rest is told site by site.
 const TOLD_SINGLY_FIRST: usize = 2;
@@ -96,7 +97,7 @@ pub async fn run(arguments: DemoArguments, output: Output) -> Result<Exit, Failu
     let mut demo = Demo::start(&arguments, &folder.path, publications, output).await?;
     let outcome = tokio::select! {
         outcome = demo.tell_all(&arguments) => outcome,
-        () = told_to_stop() => Ok(demo.totals()),
+        () = stop_signal() => Ok(demo.totals()),
     };
     demo.stop().await;
     let totals = outcome?;
@@ -141,8 +142,8 @@ impl Demo {
         let first_password = server.take_first_password().map(|password| Secret::new(password.expose()));
         // The vendor brings its deltas; making more would take the processors from everybody else here.
         server.app().publishing.pause_deltas();
-        let console = Console::new(&ServerLocation::socket(&server.socket))?;
-        let fleet = Fleet::new(console, data);
+        let api = ApiClient::new(&ServerLocation::socket(&server.socket))?;
+        let fleet = Fleet::new(api, data);
         fleet.set_vendor(&vendor.url, vendor.root.clone()).await?;
         Ok(Self {
             output,

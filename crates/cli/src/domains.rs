@@ -1,15 +1,18 @@
-//! `headwater domains`: the tree (D1). What is set at a domain: `settings`.
+//! `headwater domains`: the tree of domains (D1); [`settings`] holds what is set at one of them.
 
+mod path;
 mod settings;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueHint};
 use headwater_api::v1::{DomainRequest, DomainView, DomainsAnswer};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::console::{Console, ServerLocation, segment};
-use crate::failure::{Exit, Failure};
-use crate::output::{Output, table};
+use self::path::address;
+use crate::api_client::{ApiClient, ServerLocation};
+use crate::completions::candidates;
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::output::{Output, table};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -20,7 +23,7 @@ Examples:
   headwater domains settings set root/paris 'probe_command=[\"./engine\",\"--self-test\"]'
   headwater domains settings set root/paris --unset poll_interval_minutes
   headwater domains settings set root --value scan.heuristics=high --file exclusions.txt=./exclusions.txt
-  headwater domains settings set root/paris poll_interval_minutes=15 --save --comment 'in a hurry'
+  headwater domains settings set root/paris poll_interval_minutes=15 --save --comment 'faster polling'
   headwater domains settings diff root/paris
   headwater domains settings save root/paris --comment 'Paris polls more often'
   headwater domains settings discard root/paris
@@ -30,7 +33,7 @@ Examples:
   headwater domains settings restore root/paris 3 --comment 'back to last week'
   headwater domains remove root/paris
 
-Settings gather in a draft; no client sees any of it before `headwater domains settings save`.";
+Edits collect in a draft. Clients see them after `headwater domains settings save`.";
 
 /// List, add and remove domains; edit and publish their settings
 #[derive(Debug, Args)]
@@ -48,12 +51,14 @@ enum Command {
     List,
     /// Add a domain below one that exists
     Add {
-        /// Its path, such as root/paris
+        /// The path of the new domain, such as root/paris
+        #[arg(value_hint = ValueHint::Other, add = candidates::domains())]
         path: String,
     },
     /// Remove a domain that has no clients, no sub-domains and no unsaved drafts
     Remove {
-        /// Its path
+        /// The path of the domain
+        #[arg(value_hint = ValueHint::Other, add = candidates::domains())]
         path: String,
     },
     Settings(settings::SettingsArguments),
@@ -61,29 +66,24 @@ enum Command {
 
 /// Runs one of the commands.
 pub async fn run(arguments: DomainsArguments, output: Output) -> Result<Exit, Failure> {
-    let console = Console::new(&arguments.server)?;
+    let api = ApiClient::new(&arguments.server)?;
     match arguments.command {
         Command::List => {
-            let answer: DomainsAnswer = console.get("/api/v1/domains").await?;
+            let answer: DomainsAnswer = api.get("/api/v1/domains").await?;
             output.result(&answer, list_text);
         }
         Command::Add { path } => {
             let domain: DomainView =
-                console.call(Method::POST, "/api/v1/domains", &DomainRequest { path }).await?;
+                api.call(Method::POST, "/api/v1/domains", &DomainRequest { path }).await?;
             output.result(&domain, |domain| format!("added {}", domain.path));
         }
         Command::Remove { path } => {
-            let (): () = console.ask(Method::DELETE, &address(&path)).await?;
+            let (): () = api.ask(Method::DELETE, &address(&path)).await?;
             output.result(&json!({"removed": path}), |_| format!("removed {path}"));
         }
-        Command::Settings(arguments) => settings::run(arguments, console, output).await?,
+        Command::Settings(arguments) => settings::run(arguments, api, output).await?,
     }
     Ok(Exit::Done)
-}
-
-/// Where the API has a domain.
-fn address(path: &str) -> String {
-    format!("/api/v1/domains/{}", segment(path))
 }
 
 fn list_text(answer: &DomainsAnswer) -> String {

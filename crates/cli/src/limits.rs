@@ -8,18 +8,18 @@ pub const INPUT_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Files and folders in one release: as many as a manifest may name, so that the refusal comes before the upload.
 pub const RELEASE_FILES_MAX: usize = 100_000;
 
-/// Bytes of a file that is looked into for a private key: Headwater's own, the fleet CA's with its certificate among them,
+/// Bytes of a file that is searched for a private key: keys of Headwater, also that of the fleet CA with its certificate,
 /// have a tenth of it.
 pub const KEY_FILE_BYTES_MAX: u64 = 16 * 1024;
 
-/// Problems of one folder told to a person: enough to see the pattern.
-pub const PROBLEMS_TOLD_MAX: usize = 20;
+/// Problems of one folder that are shown: enough to see the pattern.
+pub const PROBLEMS_SHOWN_MAX: usize = 20;
 
 /// Seconds to connect to the server: it is on this machine or close by.
 pub const CONNECT_TIMEOUT_SECONDS: u64 = 10;
 
-/// Time between two looks at how far a sync of the vendor source is, for a person's eyes.
-pub const SYNC_LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// Time between two requests for the progress of a sync, for a progress bar.
+pub const SYNC_POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Clients of one demo: all run in one process and share one disk.
 pub const DEMO_CLIENTS_MAX: u32 = 500;
@@ -27,7 +27,7 @@ pub const DEMO_CLIENTS_MAX: u32 = 500;
 /// Update agents of one demo: each has a loopback network of its own, 127.N.0.0/16.
 pub const DEMO_UPDATE_AGENTS_MAX: u32 = 100;
 
-/// Clients that a demo lets update at the same moment: more only wait for the same cores and disk.
+/// Clients of a demo that update at the same time: more would only wait for the same cores and disk.
 pub const DEMO_RUNS_AT_ONCE: usize = 8;
 
 /// Bytes of one chunk of an upload.
@@ -36,22 +36,22 @@ pub const UPLOAD_CHUNK_BYTES: usize = 256 * 1024;
 /// Chunks of an upload that may wait for the network: bounds the memory of packing.
 pub const UPLOAD_CHUNKS_WAITING_MAX: usize = 4;
 
-/// Warnings of one kind told to a person: a full list has thousands, and the one that matters must be seen.
+/// Warnings of one kind that are shown: a full list has thousands, and other kinds must stay visible.
 pub const FINDINGS_ALIKE_MAX: usize = 10;
 
-/// Entries that are shown whole after an edit: more would push what was changed off the screen.
+/// Entries of a list that is shown whole after an edit: more would push the edited ones off the screen.
 pub const LIST_AFTER_EDIT_MAX: usize = 20;
 
-/// Entries shown on each side of an edited one, where the list is longer than that.
+/// Entries shown on each side of an edited one, in a longer list.
 pub const ENTRIES_BESIDE_AN_EDIT: u32 = 2;
 
-/// Days that what `headwater repo` signs may be good: what is hidden from a client for ten years is hidden for good.
+/// Days that a signature of `headwater repo` may be valid: an attacker can hide updates from a client for that long.
 pub const LIFE_DAYS_MAX: u32 = 3650;
 
-/// Letters and digits of the name that a login's token has beside `login-`.
+/// Letters and digits in the name of a login's token, after `login-`.
 pub const LOGIN_NAME_LETTERS: usize = 8;
 
-/// Bytes of stdin that may hold passwords: two lines.
+/// Bytes of stdin that are read for passwords: two lines.
 pub const PASSWORD_INPUT_BYTES_MAX: u64 = 4096;
 
 /// Time after which deltas made so far join a release of a static repository whose others are still being made: each
@@ -65,3 +65,9 @@ pub const DEMO_DELTAS_WAIT: Duration = Duration::from_secs(2);
 /// Priority of the thread on which the demo's vendor source makes deltas, as `nice` counts: it takes what nobody
 /// else wants.
 pub const DEMO_DELTAS_NICENESS: i32 = 15;
+
+/// Time that a completion may take: longer would seem like a shell that hangs.
+pub const COMPLETION_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Values that one completion offers: shells ask before they list more than a hundred.
+pub const COMPLETION_CANDIDATES_MAX: usize = 1000;

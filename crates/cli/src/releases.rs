@@ -1,6 +1,11 @@
-//! `headwater releases`: what is published, the way back (C5), and the hint.
+//! `headwater releases`: the published components and programs, and going back to an earlier release (C5); `publish` and
+//! `deltas` beside it.
 
-use clap::{Args, Subcommand};
+pub mod deltas;
+pub mod package;
+pub mod publish;
+
+use clap::{Args, Subcommand, ValueHint};
 use headwater_api::v1::{
     ComponentAnswer, ComponentView, DeltaView, DeltasStanding, ListedComponent, ReleasesAnswer,
     RollbackRequest,
@@ -8,9 +13,10 @@ use headwater_api::v1::{
 use reqwest::Method;
 use serde_json::json;
 
-use crate::console::{Console, ServerLocation, segment};
-use crate::failure::{Exit, Failure};
-use crate::output::{Output, bytes, table, time};
+use crate::api_client::{ApiClient, ServerLocation, segment};
+use crate::completions::candidates;
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::output::{Output, bytes, table, time};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -32,33 +38,34 @@ pub struct ReleasesArguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List components and programs with their current releases, and how far the deltas to these are
+    /// List components and programs with their current releases and the state of the deltas to these
     List,
-    /// Show every kept release of one component or program, and the deltas to the current one
-    Show(Which),
-    /// Go back to an earlier release: every later one is withdrawn, and clients go back to it
+    /// Show the kept releases of a component or program, and the deltas to the current one
+    Show(Named),
+    /// Go back to an earlier release: withdraws every later one, and clients install the earlier one again
     Rollback {
         #[command(flatten)]
-        which: Which,
+        named: Named,
         /// The release to go back to: its number or its version
-        #[arg(long, value_name = "RELEASE")]
+        #[arg(long, value_name = "RELEASE", value_hint = ValueHint::Other, add = candidates::versions())]
         to: String,
     },
-    /// Take a component or program out of what is published, where there is no earlier release to go back to: clients keep
-    /// what they have installed and take no more of it, until a release is published under that name again
-    Remove(Which),
+    /// Stop publishing a component or program, for example if there is no earlier release to go back to. Clients keep what
+    /// they have installed and get no updates of it until a release is published under this name again
+    Remove(Named),
 }
 
 #[derive(Debug, Args)]
-struct Which {
+struct Named {
     /// The component or program
+    #[arg(value_hint = ValueHint::Other, add = candidates::releases())]
     name: String,
-    /// It is a program (class programs), not a component
+    /// A program (class programs), not a component
     #[arg(long)]
     program: bool,
 }
 
-impl Which {
+impl Named {
     fn path(&self) -> String {
         let class = if self.program { "programs" } else { "components" };
         format!("/api/v1/releases/{class}/{}", segment(&self.name))
@@ -67,33 +74,35 @@ impl Which {
 
 /// Runs one of the commands.
 pub async fn run(arguments: ReleasesArguments, output: Output) -> Result<Exit, Failure> {
-    let console = Console::new(&arguments.server)?;
+    let api = ApiClient::new(&arguments.server)?;
     match arguments.command {
         Command::List => {
-            let answer: ReleasesAnswer = console.get("/api/v1/releases").await?;
+            let answer: ReleasesAnswer = api.get("/api/v1/releases").await?;
             output.result(&answer, list_text);
         }
-        Command::Show(which) => {
-            let answer: ComponentAnswer = console.get(&which.path()).await?;
+        Command::Show(named) => {
+            let answer: ComponentAnswer = api.get(&named.path()).await?;
             output.result(&answer, answer_text);
         }
-        Command::Rollback { which, to } => {
-            let answer: ComponentAnswer = console.get(&which.path()).await?;
+        Command::Rollback { named, to } => {
+            let answer: ComponentAnswer = api.get(&named.path()).await?;
             let request = RollbackRequest { to: find(&answer.component, &to)? };
-            let path = format!("{}/rollback", which.path());
-            let component: ComponentView = console.call(Method::POST, &path, &request).await?;
+            let path = format!("{}/rollback", named.path());
+            let component: ComponentView = api.call(Method::POST, &path, &request).await?;
             output.result(&component, |component| component_text(component, &[]));
             if !output.is_json() {
-                output.note("next: clients go back at their next update; publishing a new release leads forward again");
+                output.note("next: clients go back at their next update; a newly published release replaces this one again");
             }
         }
-        Command::Remove(which) => {
-            let (): () = console.ask(Method::DELETE, &which.path()).await?;
-            output.result(&json!({"removed": which.name}), |_| {
-                format!("{} is no longer published; clients keep what they have of it", which.name)
+        Command::Remove(named) => {
+            let (): () = api.ask(Method::DELETE, &named.path()).await?;
+            output.result(&json!({"removed": named.name}), |_| {
+                format!("{} is no longer published; clients keep what they have of it", named.name)
             });
             if !output.is_json() {
-                output.note("next: publish a whole release under the same name and a new version, if it is still wanted");
+                output.note(
+                    "next: to publish it again, publish a release under the same name and a new version",
+                );
             }
         }
     }
@@ -139,7 +148,7 @@ fn list_text(answer: &ReleasesAnswer) -> String {
         item.deltas_standing.as_ref().is_some_and(|standing| standing.state == "failed")
     };
     if answer.items.iter().any(failed) {
-        text.push_str("\ndeltas could not be made, and are tried again; `headwater status` says why");
+        text.push_str("\nsome deltas failed and are tried again; `headwater status` shows why");
     }
     text
 }
@@ -157,7 +166,7 @@ fn standing(standing: &DeltasStanding) -> String {
     }
 }
 
-/// `missing`: the releases whose content is not all on the server.
+/// The releases of a component; `missing` are those whose content is not whole on the server.
 fn component_text(component: &ComponentView, missing: &[u64]) -> String {
     let rows = component.releases.iter().map(|release| {
         let state = match release.sequence {
@@ -184,10 +193,10 @@ fn component_text(component: &ComponentView, missing: &[u64]) -> String {
 
 /// A line for each file that is too large for deltas.
 pub fn too_large(paths: &[String]) -> String {
-    let told = paths.iter().map(|path| {
-        format!("\n{path} is too large for deltas; raise the server's `deltas_memory_mib`, about 48 and 12 times its old and new size together")
+    let lines = paths.iter().map(|path| {
+        format!("\n{path} is too large for deltas; set the server's `deltas_memory_mib` to at least 48 times its old size plus 12 times its new size")
     });
-    told.collect()
+    lines.collect()
 }
 
 fn answer_text(answer: &ComponentAnswer) -> String {
@@ -211,15 +220,15 @@ fn answer_text(answer: &ComponentAnswer) -> String {
     let rows = answer.deltas.iter().map(row).collect();
     let deltas = table(&["from", "to", "file", "size", "state"], rows, "none");
     let component = component_text(&answer.component, &answer.missing);
-    let lacks = match (answer.missing.is_empty(), answer.component.from_vendor) {
+    let missing = match (answer.missing.is_empty(), answer.component.from_vendor) {
         (true, _) => "",
         (false, true) => {
-            "\nlacking: clients cannot fetch all of it here; `headwater vendor sync` takes it again"
+            "\nmissing content: clients cannot fetch all of it here; `headwater vendor sync` takes it again"
         }
         (false, false) => {
-            "\nlacking: clients cannot fetch all of it here; publish the same content again under the same version"
+            "\nmissing content: clients cannot fetch all of it here; publish the same content again under the same version"
         }
     };
     let large = too_large(&answer.too_large);
-    format!("{component}{lacks}\n\ndeltas\n{deltas}{large}")
+    format!("{component}{missing}\n\ndeltas\n{deltas}{large}")
 }

@@ -25,12 +25,13 @@ use self::deltas::Standing;
 use self::folder::Folder;
 use self::keys::KeyFolder;
 use self::publish::{NewRelease, Outcome};
-use crate::failure::{Exit, Failure};
 use crate::limits::LIFE_DAYS_MAX;
-use crate::output::{Output, bytes, counted, time};
-use crate::pack::Package;
-use crate::publish::{hooks, parse_seconds};
-use crate::stop::{Stop, until_told};
+use crate::releases::package::Package;
+use crate::releases::publish::hooks;
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::output::{Output, bytes, counted, time};
+use crate::terminal::stop::{Stop, until_told};
+use crate::values::{class_parser, parse_seconds};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -223,12 +224,6 @@ struct From {
     /// Make deltas from so many releases before this one; from older ones clients go over several. 0 makes none
     #[arg(long, value_name = "COUNT", default_value_t = 14, value_parser = clap::value_parser!(u32).range(0..=14))]
     deltas: u32,
-}
-
-/// One of the three classes.
-pub fn class_parser() -> impl TypedValueParser<Value = Class> {
-    PossibleValuesParser::new(Class::ALL.map(Class::as_str))
-        .map(|word| word.parse().expect("a class's own name is one"))
 }
 
 /// One of the four roles.

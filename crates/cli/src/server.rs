@@ -1,16 +1,22 @@
 //! `headwater server`: starts the organisation's server, here and for the demo.
 
+pub mod backup;
+pub mod openapi;
+pub mod restore;
+pub mod status;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use headwater_server::error::Error;
 use headwater_server::{Config, RawConfig, Running, StartError, run as run_server};
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
 
-use crate::failure::{Exit, Failure};
-use crate::output::Output;
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::output::Output;
+use crate::terminal::stop::stop_signal;
 use headwater_repo::error_chain;
 
 const EXAMPLES: &str = "\
@@ -19,31 +25,31 @@ Examples:
   headwater server --config /etc/headwater/server.toml
   headwater server --data ./data --fleet-listen 127.0.0.1:0 --console-listen 127.0.0.1:0 --json
 
-The folder is made on the first start. Where the server listens is told on the first line, and in
-listening.json in its folder. Its log goes to stderr; RUST_LOG says how much (default: info).";
+The first start creates the folder. The first line of output names the addresses that the server listens on;
+listening.json in its folder has them, too. The log goes to stderr; RUST_LOG sets its level (default: info).";
 
 /// Start the server
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ServerArguments {
     /// The data folder: database, keys, repositories
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     data: Option<PathBuf>,
-    /// A configuration file in TOML; flags win over it
-    #[arg(long, value_name = "FILE")]
+    /// The configuration file, in TOML; flags take precedence
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     config: Option<PathBuf>,
-    /// Where clients connect; port 0 takes a free one [default: 127.0.0.1:8471]
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    /// Where clients connect; port 0 picks a free one [default: 127.0.0.1:8471]
+    #[arg(long, value_name = "ADDRESS:PORT", value_hint = ValueHint::Other)]
     fleet_listen: Option<SocketAddr>,
-    /// Where administrators connect, by HTTPS beyond loopback; port 0 takes a free one [default: 127.0.0.1:8470]
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    /// Where administrators connect; HTTPS, except on loopback; port 0 picks a free one [default: 127.0.0.1:8470]
+    #[arg(long, value_name = "ADDRESS:PORT", value_hint = ValueHint::Other)]
     console_listen: Option<SocketAddr>,
-    /// Base URL by which clients reach the fleet listener [default: https:// and where it listens]
-    #[arg(long, value_name = "URL")]
+    /// Base URL at which clients reach the fleet listener [default: https:// and its address]
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     fleet_url: Option<String>,
 }
 
-/// Runs the server until it is told to stop.
+/// Runs the server until a stop signal.
 pub async fn run(arguments: ServerArguments, output: Output) -> Result<Exit, Failure> {
     let file = match &arguments.config {
         Some(path) => RawConfig::read(path).map_err(|error| Failure::bad_input(error_chain(&error)))?,
@@ -59,7 +65,7 @@ pub async fn run(arguments: ServerArguments, output: Output) -> Result<Exit, Fai
     let config =
         Config::try_from(flags.over(file)).map_err(|error| Failure::bad_input(error_chain(&error)))?;
     log_to_stderr(output.is_json());
-    let running = run_server(config, told_to_stop()).await.map_err(|error| not_started(&error))?;
+    let running = run_server(config, stop_signal()).await.map_err(|error| not_started(&error))?;
     let (fleet, console, socket) = (&running.fleet_url, &running.console_url, &running.socket);
     output
         .event(&json!({"event": "listening", "fleet": fleet, "console": console, "socket": socket}), || {
@@ -69,8 +75,8 @@ pub async fn run(arguments: ServerArguments, output: Output) -> Result<Exit, Fai
         let password = password.expose();
         output.event(&json!({"event": "first_password", "name": "admin", "password": password}), || {
             format!(
-                "first administrator: admin, password {password}\n(told this once, and good for one sign-in, which \
-                 sets another; on this machine `headwater` needs no password)"
+                "first administrator: admin, password {password}\n(shown only now; valid for one sign-in, which sets \
+                 another; on this machine `headwater` needs no password)"
             )
         });
     }
@@ -102,7 +108,7 @@ fn not_started(error: &StartError) -> Failure {
     let failure = Failure::new(exit, error_chain(error));
     match error {
         StartError::Open(error) if error.is_database_damaged() => failure.with_hint(
-            "server.db in the data folder is damaged: keep that folder as it is, and make the server anew from a backup \
+            "server.db in the data folder is damaged: keep that folder as it is, and restore the server from a backup \
              (`headwater restore`), or put a copy of the whole data folder in its place",
         ),
         _ => failure,
@@ -114,23 +120,4 @@ fn log_to_stderr(json: bool) {
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second initialisation only fails where one is in place already.
     let _ = if json { builder.json().try_init() } else { builder.with_ansi(false).try_init() };
-}
-
-/// Ends at Ctrl-C, or when the system tells the process to end.
-#[cfg(unix)]
-pub async fn told_to_stop() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return drop(tokio::signal::ctrl_c().await);
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
-}
-
-/// Ends at Ctrl-C.
-#[cfg(not(unix))]
-pub async fn told_to_stop() {
-    drop(tokio::signal::ctrl_c().await);
 }

@@ -1,26 +1,27 @@
 //! `headwater sources`: the source list, edited in a draft and published by `save` (S2, S6–S10).
 //!
-//! Whatever edits or shows the list works on the draft; one that nobody has edited equals what is saved.
-//! The server decides and refuses; here its answers are shown.
+//! All commands work on the draft; a draft without edits equals the saved list. The server decides and refuses; these
+//! commands show its answers.
 
 pub mod csv;
+pub mod draft_client;
 pub mod edit;
 pub mod file;
 pub mod show;
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
-use headwater_api::v1::{
-    DiffAnswer, Draft, DraftsAnswer, Explained, HistoryAnswer, Preview, RestoreRequest, SaveRequest, Saved,
-    SavedPolicy,
-};
+use clap::{Args, Subcommand, ValueHint};
+use headwater_api::v1::{DraftsAnswer, HistoryAnswer, SaveRequest};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::console::{Console, ServerLocation, segment};
-use crate::failure::{Exit, Failure};
-use crate::output::Output;
+use self::draft_client::DraftClient;
+use crate::api_client::{ApiClient, ServerLocation, segment};
+use crate::completions::candidates;
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::output::Output;
+use crate::values::mode_words;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -47,7 +48,7 @@ Examples:
   headwater sources export --format csv --out sources.csv
   headwater sources import sources.csv
 
-Edits gather in a draft; no client sees any of it before `headwater sources save`.";
+Edits collect in a draft. Clients see them after `headwater sources save`.";
 
 /// Show, edit, preview and publish the source list
 #[derive(Debug, Args)]
@@ -56,7 +57,7 @@ pub struct SourcesArguments {
     #[command(subcommand)]
     command: Command,
     /// The draft to work on
-    #[arg(long, global = true, default_value = "default", value_name = "NAME")]
+    #[arg(long, global = true, default_value = "default", value_name = "NAME", value_hint = ValueHint::Other, add = candidates::drafts())]
     draft: String,
     #[command(flatten)]
     server: ServerLocation,
@@ -66,18 +67,18 @@ pub struct SourcesArguments {
 enum Command {
     /// List the entries, in order
     List {
-        /// The published list, not the draft
+        /// Use the published list instead of the draft
         #[arg(long)]
         saved: bool,
     },
     /// Add an entry
     Add(edit::AddArguments),
-    /// Change an entry: what is not given stays
+    /// Change an entry; flags that are not given leave their part as it is
     Edit(edit::EditArguments),
     /// Remove entries
     Remove {
-        /// Their numbers
-        #[arg(required = true, value_name = "NUMBER")]
+        /// The numbers of the entries
+        #[arg(required = true, value_name = "NUMBER", value_hint = ValueHint::Other)]
         numbers: Vec<u32>,
     },
     /// Move an entry one step, or to a position
@@ -85,32 +86,35 @@ enum Command {
     /// Find the entries that select an address
     Find {
         /// An IPv4 or IPv6 address
+        #[arg(value_hint = ValueHint::Other)]
         address: String,
     },
-    /// Set the mode: the server for everybody, or the source list
+    /// Set the mode: all clients update from the server, or as the source list says
     Mode {
-        /// standard or customized
+        /// The mode
+        #[arg(value_parser = mode_words())]
         mode: String,
     },
     /// Show or set the options beside the list
     Options(edit::OptionsArguments),
-    /// Replace the draft's list by a file's: JSON (with mode and options) or CSV (the entries alone)
+    /// Replace the draft by a file: JSON (with mode and options) or CSV (the entries alone)
     Import {
         /// The file; - reads stdin
+        #[arg(value_hint = ValueHint::FilePath)]
         file: PathBuf,
-        /// json or csv [default: told from the file's name, or else json]
+        /// The format [default: csv if the file name ends in .csv, else json]
         #[arg(long)]
         format: Option<file::Format>,
     },
     /// Write the list as JSON or CSV
     Export {
-        /// Where to [default: stdout]
-        #[arg(long, value_name = "FILE")]
+        /// The file to write [default: stdout]
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
         out: Option<PathBuf>,
-        /// json or csv [default: told from the file's name, or else json]
+        /// The format [default: csv if the file name ends in .csv, else json]
         #[arg(long)]
         format: Option<file::Format>,
-        /// The published list, not the draft
+        /// Use the published list instead of the draft
         #[arg(long)]
         saved: bool,
     },
@@ -118,43 +122,46 @@ enum Command {
     Preview,
     /// Publish the draft as one new signed version
     Save {
-        /// Why, for the history
-        #[arg(long)]
+        /// The reason, for the history
+        #[arg(long, value_hint = ValueHint::Other)]
         comment: Option<String>,
-        /// Save over this version though the draft began from an older one: you have seen what changed
+        /// Publish over this version although the draft began from an older one: you have reviewed what changed
         #[arg(long, value_name = "VERSION")]
         over_version: Option<u64>,
     },
-    /// Throw the draft away
+    /// Discard the draft
     Discard,
     /// List the drafts
     Drafts,
     /// List the saved versions, newest first
     History {
-        /// At most so many
+        /// How many at most
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
     },
     /// Show what changed: from the published version to the draft, or between two saved versions
     Diff {
         /// A saved version [default: the published one]
+        #[arg(value_hint = ValueHint::Other)]
         from: Option<u64>,
         /// A saved version [default: the draft]
+        #[arg(value_hint = ValueHint::Other)]
         to: Option<u64>,
     },
     /// Publish an earlier version's mode, options and entries as a new version
     Restore {
-        /// The version
+        /// The saved version
+        #[arg(value_hint = ValueHint::Other)]
         version: u64,
-        /// Why, for the history
-        #[arg(long)]
+        /// The reason, for the history
+        #[arg(long, value_hint = ValueHint::Other)]
         comment: Option<String>,
     },
-    /// Explain a client's plans: which sources, why, and every entry passed over
+    /// Explain a client's plans: its sources in order with the reasons, and every entry that does not apply
     Explain {
         #[command(flatten)]
-        whom: Whom,
-        /// With the published list, not the draft
+        subject: Subject,
+        /// Use the published list instead of the draft
         #[arg(long)]
         saved: bool,
     },
@@ -162,136 +169,71 @@ enum Command {
 
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
-struct Whom {
-    /// A known client's id
-    #[arg(long, value_name = "ID")]
+struct Subject {
+    /// The id of a known client
+    #[arg(long, value_name = "ID", value_hint = ValueHint::Other, add = candidates::clients())]
     client: Option<String>,
-    /// Addresses of a client that need not exist; repeat for several
-    #[arg(long = "address", value_name = "IP")]
+    /// An address of a client that does not have to exist; repeat for several
+    #[arg(long = "address", value_name = "IP", value_hint = ValueHint::Other)]
     addresses: Vec<String>,
 }
 
-/// One draft at one server.
-#[derive(Debug)]
-pub struct Desk {
-    /// The server.
-    pub console: Console,
-    /// Path of the draft.
-    pub path: String,
-    name: String,
-    /// Where answers go.
-    pub output: Output,
+impl Subject {
+    /// The query that names it.
+    fn query(&self) -> String {
+        match &self.client {
+            Some(id) => format!("client={}", segment(id)),
+            None => format!("addresses={}", segment(&self.addresses.join(","))),
+        }
+    }
 }
 
 /// Runs one of the commands.
 pub async fn run(arguments: SourcesArguments, output: Output) -> Result<Exit, Failure> {
-    let desk = Desk {
-        console: Console::new(&arguments.server)?,
+    let draft_client = DraftClient {
+        api: ApiClient::new(&arguments.server)?,
         path: format!("/api/v1/drafts/{}", segment(&arguments.draft)),
         name: arguments.draft,
         output,
     };
     match arguments.command {
-        Command::List { saved: true } => output.result(&desk.saved().await?, show::saved),
-        Command::List { saved: false } => output.result(&desk.draft().await?, show::draft),
-        Command::Add(arguments) => edit::add(&desk, arguments).await?,
-        Command::Edit(arguments) => edit::edit(&desk, arguments).await?,
-        Command::Remove { numbers } => edit::remove(&desk, numbers).await?,
-        Command::Move(arguments) => edit::move_entry(&desk, &arguments).await?,
-        Command::Find { address } => show::find(&desk.draft().await?, &address, output)?,
-        Command::Mode { mode } => edit::set_mode(&desk, mode).await?,
-        Command::Options(arguments) => edit::options(&desk, &arguments).await?,
-        Command::Import { file, format } => file::import(&desk, &file, format).await?,
+        Command::List { saved: true } => output.result(&draft_client.saved().await?, show::saved),
+        Command::List { saved: false } => output.result(&draft_client.draft().await?, show::draft),
+        Command::Add(arguments) => edit::add(&draft_client, arguments).await?,
+        Command::Edit(arguments) => edit::edit(&draft_client, arguments).await?,
+        Command::Remove { numbers } => edit::remove(&draft_client, numbers).await?,
+        Command::Move(arguments) => edit::move_entry(&draft_client, &arguments).await?,
+        Command::Find { address } => show::find(&draft_client.draft().await?, &address, output)?,
+        Command::Mode { mode } => edit::set_mode(&draft_client, mode).await?,
+        Command::Options(arguments) => edit::options(&draft_client, &arguments).await?,
+        Command::Import { file, format } => file::import(&draft_client, &file, format).await?,
         Command::Export { out, format, saved } => {
-            let policy = if saved { desk.saved().await?.policy } else { desk.draft().await?.policy };
+            let policy =
+                if saved { draft_client.saved().await?.policy } else { draft_client.draft().await?.policy };
             file::export(&policy, out.as_deref(), format, output)?;
         }
-        Command::Preview => return desk.preview().await,
-        Command::Save { comment, over_version } => desk.save(SaveRequest { comment, over_version }).await?,
+        Command::Preview => return draft_client.preview().await,
+        Command::Save { comment, over_version } => {
+            draft_client.save(SaveRequest { comment, over_version }).await?
+        }
         Command::Discard => {
-            let (): () = desk.console.ask(Method::DELETE, &desk.path).await?;
-            output.result(&json!({"discarded": desk.name}), |_| format!("discarded draft {}", desk.name));
+            let (): () = draft_client.api.ask(Method::DELETE, &draft_client.path).await?;
+            output.result(&json!({"discarded": draft_client.name}), |_| {
+                format!("discarded draft {}", draft_client.name)
+            });
         }
         Command::Drafts => {
-            let drafts: DraftsAnswer = desk.console.get("/api/v1/drafts").await?;
+            let drafts: DraftsAnswer = draft_client.api.get("/api/v1/drafts").await?;
             output.result(&drafts, show::drafts);
         }
         Command::History { limit } => {
             let history: HistoryAnswer =
-                desk.console.get(&format!("/api/v1/sources/history?limit={limit}")).await?;
+                draft_client.api.get(&format!("/api/v1/sources/history?limit={limit}")).await?;
             output.result(&history, show::history);
         }
-        Command::Diff { from, to } => desk.diff(from, to).await?,
-        Command::Restore { version, comment } => desk.restore(version, comment).await?,
-        Command::Explain { whom, saved } => desk.explain(&whom, saved).await?,
+        Command::Diff { from, to } => draft_client.diff(from, to).await?,
+        Command::Restore { version, comment } => draft_client.restore(version, comment).await?,
+        Command::Explain { subject, saved } => draft_client.explain(&subject.query(), saved).await?,
     }
     Ok(Exit::Done)
-}
-
-impl Desk {
-    /// The draft as it is now.
-    pub async fn draft(&self) -> Result<Draft, Failure> {
-        self.console.get(&self.path).await
-    }
-
-    async fn saved(&self) -> Result<SavedPolicy, Failure> {
-        self.console.get("/api/v1/sources").await
-    }
-
-    /// Says what to do after an edit.
-    pub fn next_after_edit(&self) {
-        if !self.output.is_json() {
-            let draft = self.in_words();
-            self.output.note(&format!("next: `headwater sources preview{draft}` shows what would change, `headwater sources save{draft}` publishes it"));
-        }
-    }
-
-    /// How the commands name the draft: nothing for the default one.
-    fn in_words(&self) -> String {
-        if self.name == "default" { String::new() } else { format!(" --draft {}", self.name) }
-    }
-
-    async fn preview(&self) -> Result<Exit, Failure> {
-        let preview: Preview = self.console.ask(Method::POST, &format!("{}/preview", self.path)).await?;
-        self.output.result(&preview, |preview| show::preview(preview, &self.in_words()));
-        Ok(if preview.errors.is_empty() { Exit::Done } else { Exit::BadInput })
-    }
-
-    async fn save(&self, request: SaveRequest) -> Result<(), Failure> {
-        let saved: Saved = self.console.call(Method::POST, &format!("{}/save", self.path), &request).await?;
-        self.output.result(&saved, show::published);
-        Ok(())
-    }
-
-    async fn diff(&self, from: Option<u64>, to: Option<u64>) -> Result<(), Failure> {
-        let from = match from {
-            Some(version) => version,
-            None => self.saved().await?.version,
-        };
-        let other =
-            to.map_or_else(|| format!("draft={}", segment(&self.name)), |version| format!("to={version}"));
-        let answer: DiffAnswer =
-            self.console.get(&format!("/api/v1/sources/diff?from={from}&{other}")).await?;
-        self.output.result(&answer, |answer| show::changes(&answer.changes));
-        Ok(())
-    }
-
-    async fn restore(&self, version: u64, comment: Option<String>) -> Result<(), Failure> {
-        let expected_version = self.saved().await?.version;
-        let request = RestoreRequest { version, expected_version, comment };
-        let saved: Saved = self.console.call(Method::POST, "/api/v1/sources/restore", &request).await?;
-        self.output.result(&saved, show::published);
-        Ok(())
-    }
-
-    async fn explain(&self, whom: &Whom, saved: bool) -> Result<(), Failure> {
-        let whom = match &whom.client {
-            Some(id) => format!("client={}", segment(id)),
-            None => format!("addresses={}", segment(&whom.addresses.join(","))),
-        };
-        let draft = if saved { String::new() } else { format!("&draft={}", segment(&self.name)) };
-        let explained: Explained = self.console.get(&format!("/api/v1/explain?{whom}{draft}")).await?;
-        self.output.result(&explained, show::explained);
-        Ok(())
-    }
 }

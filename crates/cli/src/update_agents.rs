@@ -1,12 +1,14 @@
-//! `headwater update-agents`: who serves others at its site, and what (U1, U2, U6).
+//! `headwater update-agents`: the clients that serve others at their site, and the classes they share (U1, U2, U6).
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueHint};
 use headwater_api::v1::{RoleRequest, UpdateAgentsAnswer};
 use reqwest::Method;
 
-use crate::console::{Console, ServerLocation, segment};
-use crate::failure::{Exit, Failure};
-use crate::output::{Output, table};
+use crate::api_client::{ApiClient, ServerLocation, segment};
+use crate::completions::candidates;
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::output::{Output, table};
+use crate::values::class_words;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -31,32 +33,32 @@ pub struct UpdateAgentsArguments {
 enum Command {
     /// List the update agents
     List,
-    /// Give a client, or every client of a domain, the role, or change what it shares
+    /// Give the role to a client or to every client of a domain, or change what it shares
     #[command(visible_alias = "set")]
     Give {
         #[command(flatten)]
-        whom: Whom,
+        subject: Subject,
         /// The classes it shares
-        #[arg(long, value_delimiter = ',', default_value = "components,settings,programs")]
+        #[arg(long, value_delimiter = ',', default_value = "components,settings,programs", value_parser = class_words())]
         classes: Vec<String>,
-        /// Where it is reached; repeat for several [default: what it reported]
-        #[arg(long = "address", value_name = "IP", conflicts_with = "domain")]
+        /// Its address; repeat for several [default: the addresses that it reported]
+        #[arg(long = "address", value_name = "IP", conflicts_with = "domain", value_hint = ValueHint::Other)]
         addresses: Vec<String>,
         /// TCP port of its listener [default: as before, or 8472]
-        #[arg(long)]
+        #[arg(long, value_hint = ValueHint::Other)]
         port: Option<u16>,
-        /// https; update agents speak nothing else
-        #[arg(long)]
+        /// Scheme of its listener [default: https]
+        #[arg(long, value_parser = ["https"])]
         scheme: Option<String>,
-        /// Drop classes though entries name it
+        /// Stop sharing classes although entries name it
         #[arg(long)]
         force: bool,
     },
-    /// Take the role; refused while entries name the client, unless forced
+    /// Take the role away; refused while entries name the client, unless --force is given
     Take {
         #[command(flatten)]
-        whom: Whom,
-        /// Take it though entries name the client; they are then shown as broken
+        subject: Subject,
+        /// Take it away although entries name the client: these entries are then broken
         #[arg(long)]
         force: bool,
     },
@@ -64,15 +66,16 @@ enum Command {
 
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
-struct Whom {
+struct Subject {
     /// The client's id
+    #[arg(value_hint = ValueHint::Other, add = candidates::clients())]
     id: Option<String>,
-    /// Every client of this domain (never the root)
-    #[arg(long)]
+    /// Every client of this domain; the root is not allowed
+    #[arg(long, value_hint = ValueHint::Other, add = candidates::domains())]
     domain: Option<String>,
 }
 
-impl Whom {
+impl Subject {
     fn path(&self) -> String {
         match (&self.id, &self.domain) {
             (_, Some(domain)) => format!("/api/v1/domains/{}/update-agents", segment(domain)),
@@ -83,16 +86,16 @@ impl Whom {
 
 /// Runs one of the commands.
 pub async fn run(arguments: UpdateAgentsArguments, output: Output) -> Result<Exit, Failure> {
-    let console = Console::new(&arguments.server)?;
+    let api = ApiClient::new(&arguments.server)?;
     let answer: UpdateAgentsAnswer = match arguments.command {
-        Command::List => console.get("/api/v1/update-agents").await?,
-        Command::Give { whom, classes, addresses, port, scheme, force } => {
+        Command::List => api.get("/api/v1/update-agents").await?,
+        Command::Give { subject, classes, addresses, port, scheme, force } => {
             let addresses = Some(addresses).filter(|addresses| !addresses.is_empty());
             let request = RoleRequest { classes, addresses, port, scheme, force };
-            console.call(Method::PUT, &whom.path(), &request).await?
+            api.call(Method::PUT, &subject.path(), &request).await?
         }
-        Command::Take { whom, force } => {
-            console.ask(Method::DELETE, &format!("{}?force={force}", whom.path())).await?
+        Command::Take { subject, force } => {
+            api.ask(Method::DELETE, &format!("{}?force={force}", subject.path())).await?
         }
     };
     output.result(&answer, list_text);

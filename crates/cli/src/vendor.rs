@@ -1,17 +1,17 @@
-//! `headwater vendor`: the public origin of components (C2).
+//! `headwater vendor`: the vendor source, from which the server takes components (C2).
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueHint};
 use headwater_api::v1::{SyncProgress, SyncResult, VendorRequest, VendorView};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::console::{Console, ServerLocation};
-use crate::failure::{Exit, Failure};
-use crate::limits::SYNC_LOOK_AGAIN;
-use crate::output::{Output, bytes, table, time};
-use crate::sources::file::read_json;
+use crate::api_client::{ApiClient, ServerLocation};
+use crate::limits::SYNC_POLL_INTERVAL;
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::input::read_json;
+use crate::terminal::output::{Output, bytes, counted, table, time};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -37,40 +37,40 @@ enum Command {
     /// Set the vendor source
     Set {
         /// Its base URL, http or https
-        #[arg(long)]
+        #[arg(long, value_hint = ValueHint::Url)]
         url: String,
-        /// Its root metadata, got from the vendor by a way that you trust [default: as before]
-        #[arg(long, value_name = "FILE")]
+        /// Its root metadata, obtained from the vendor over a channel that you trust [default: as before]
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
         root: Option<PathBuf>,
-        /// Minutes between syncs; 0: only on demand [default: as before, or 60]
-        #[arg(long, value_name = "MINUTES")]
+        /// Minutes between syncs; 0 syncs only on demand [default: as before, or 60]
+        #[arg(long, value_name = "MINUTES", value_hint = ValueHint::Other)]
         every: Option<u32>,
     },
-    /// Take what is new from the vendor source now, and wait for it
+    /// Take new releases from the vendor source now, and wait until that is done
     Sync,
-    /// Remove the vendor source; what was taken from it stays
+    /// Remove the vendor source; releases that were taken from it stay
     Remove,
 }
 
 /// Runs one of the commands.
 pub async fn run(arguments: VendorArguments, output: Output) -> Result<Exit, Failure> {
-    let console = Console::new(&arguments.server)?;
+    let api = ApiClient::new(&arguments.server)?;
     match arguments.command {
         Command::Show => {
-            let vendor: VendorView = console.get("/api/v1/vendor").await?;
+            let vendor: VendorView = api.get("/api/v1/vendor").await?;
             output.result(&vendor, vendor_text);
         }
         Command::Set { url, root, every } => {
             let root = root.map(|path| read_json(&path)).transpose()?;
             let request = VendorRequest { url, root, schedule_minutes: every };
-            let vendor: VendorView = console.call(Method::PUT, "/api/v1/vendor", &request).await?;
+            let vendor: VendorView = api.call(Method::PUT, "/api/v1/vendor", &request).await?;
             output.result(&vendor, vendor_text);
             if !output.is_json() {
-                output.note("next: `headwater vendor sync` takes what it has");
+                output.note("next: `headwater vendor sync` takes its releases");
             }
         }
         Command::Sync => {
-            let result = sync(&console, output).await?;
+            let result = sync(&api, output).await?;
             output.result(&result, sync_text);
             return Ok(match (&result.error, result.skipped.is_empty()) {
                 (Some(_), _) => Exit::Failed,
@@ -79,25 +79,25 @@ pub async fn run(arguments: VendorArguments, output: Output) -> Result<Exit, Fai
             });
         }
         Command::Remove => {
-            let (): () = console.ask(Method::DELETE, "/api/v1/vendor").await?;
+            let (): () = api.ask(Method::DELETE, "/api/v1/vendor").await?;
             output.result(&json!({"removed": "vendor"}), |_| "removed the vendor source".to_owned());
         }
     }
     Ok(Exit::Done)
 }
 
-/// Has the server take what is new; meanwhile a person at a terminal sees how far it is.
-async fn sync(console: &Console, output: Output) -> Result<SyncResult, Failure> {
-    let result = console.ask(Method::POST, "/api/v1/vendor/sync");
+/// Starts a sync and waits for it; a terminal shows its progress.
+async fn sync(api: &ApiClient, output: Output) -> Result<SyncResult, Failure> {
+    let result = api.ask(Method::POST, "/api/v1/vendor/sync");
     if !output.shows_progress() {
         return result.await;
     }
     let bar = output.progress("vendor source", 0);
     let watching = async {
         loop {
-            tokio::time::sleep(SYNC_LOOK_AGAIN).await;
-            // A look that fails is no news: the sync itself says what became of it.
-            let view: Result<VendorView, Failure> = console.get("/api/v1/vendor").await;
+            tokio::time::sleep(SYNC_POLL_INTERVAL).await;
+            // A failed look does not matter: the sync itself reports its outcome.
+            let view: Result<VendorView, Failure> = api.get("/api/v1/vendor").await;
             if let Some(progress) = view.ok().and_then(|view| view.syncing) {
                 bar.show(&sync_step(&progress), progress.bytes_done, progress.bytes_total);
             }
@@ -111,7 +111,7 @@ async fn sync(console: &Console, output: Output) -> Result<SyncResult, Failure> 
     result
 }
 
-/// What the bar of a sync says: `rules (2 of 5)`.
+/// The label of a sync's progress bar: `rules (2 of 5)`.
 fn sync_step(progress: &SyncProgress) -> String {
     if progress.number == 0 {
         return "vendor source".to_owned();
@@ -135,11 +135,16 @@ fn vendor_text(vendor: &VendorView) -> String {
     )
 }
 
+/// How many new releases a sync brought.
+fn new_releases(count: usize) -> String {
+    if count == 0 { "no new releases".to_owned() } else { counted(count, "new release") }
+}
+
 fn sync_text(result: &SyncResult) -> String {
     let mut text = format!(
-        "sync at {}: {} new releases, {} in {} ms",
+        "sync at {}: {}, {} in {} ms",
         time(result.started),
-        result.releases.len(),
+        new_releases(result.releases.len()),
         bytes(result.bytes),
         result.duration_ms
     );
@@ -151,7 +156,7 @@ fn sync_text(result: &SyncResult) -> String {
         text.push_str(&format!("\n{}", table(&["name", "release", "version"], rows.collect(), "")));
     }
     for skipped in &result.skipped {
-        text.push_str(&format!("\nleft out: {skipped}"));
+        text.push_str(&format!("\nskipped: {skipped}"));
     }
     if let Some(error) = &result.error {
         text.push_str(&format!("\nfailed: {error}"));

@@ -1,9 +1,9 @@
-//! `headwater clients enrol-bundle | tokens | revoke-token | revoke | unknown clients | re-enrol`: who may join the fleet, and who may
-//! no longer be in it (I3).
+//! `headwater clients enrol-bundle | tokens | revoke-token | revoke | unknown | re-enrol`: admission to the fleet, and
+//! its end (I3).
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use headwater_api::bundle::EnrolBundle;
 use headwater_api::v1::{
     ClientView, EnrolBundleRequest, IdentityView, ReEnrolAnswer, ReEnrolRequest, RevokedView, TokensAnswer,
@@ -12,48 +12,48 @@ use headwater_api::v1::{
 use reqwest::Method;
 use serde_json::json;
 
-use crate::console::{Console, segment};
-use crate::failure::{Exit, Failure};
-use crate::output::{Output, one_line, table, time};
-use crate::private::PrivateFile;
-use crate::publish::parse_seconds;
+use crate::api_client::{ApiClient, segment};
+use crate::completions::candidates;
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::output::{Output, one_line, table, time};
+use crate::terminal::private::PrivateFile;
+use crate::values::parse_seconds;
 
 /// What an enrolment bundle is for.
 #[derive(Debug, Args)]
 pub struct EnrolBundleArguments {
-    /// The domain that its clients join; with --client: where that client is now
-    #[arg(long)]
+    /// The domain that its clients join [default: with --client, the domain of that client; else the root]
+    #[arg(long, value_hint = ValueHint::Other, add = candidates::domains())]
     domain: Option<String>,
     /// How many clients may enrol with it [default: 1]
     #[arg(long, value_name = "N")]
     uses: Option<u32>,
-    /// How long it is good, in seconds, or with s, m, h, d [default: 7d]
-    #[arg(long, value_name = "TIME", value_parser = parse_seconds)]
+    /// How long it is valid, such as 12h or 2d [default: 7d]
+    #[arg(long, value_name = "TIME", value_parser = parse_seconds, value_hint = ValueHint::Other)]
     expires: Option<u32>,
-    /// For this one client, which may come with a new key: its former one is revoked. Only so a client comes back that
-    /// was revoked
-    #[arg(long, value_name = "ID", conflicts_with = "uses")]
+    /// Admit this one client, also with a new key: its previous key is then revoked. A revoked client needs such a bundle
+    #[arg(long, value_name = "ID", conflicts_with = "uses", value_hint = ValueHint::Other, add = candidates::clients())]
     client: Option<String>,
-    /// Where to write it, readable for you alone
-    #[arg(long, value_name = "FILE")]
+    /// The file to write; only you can read it
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     out: PathBuf,
 }
 
 /// Makes a bundle with a token of its own.
 pub async fn enrol_bundle(
-    console: &Console,
+    api: &ApiClient,
     wanted: EnrolBundleArguments,
     output: Output,
 ) -> Result<(), Failure> {
     let EnrolBundleArguments { domain, uses, expires, client, out } = wanted;
     let request = EnrolBundleRequest { domain, uses, expires_seconds: expires, client };
-    // A token that nobody could be told would go on admitting.
+    // A token that cannot be written would stay valid: the file comes first.
     let mut file = PrivateFile::new(&out)?;
-    let bundle: EnrolBundle = console.call(Method::POST, "/api/v1/enrol-tokens", &request).await?;
+    let bundle: EnrolBundle = api.call(Method::POST, "/api/v1/enrol-tokens", &request).await?;
     file.add(&serde_json::to_vec_pretty(&bundle).expect("a wire message always serialises"))?;
     file.keep()?;
     let unknown_client = match &request.client {
-        Some(id) => is_unknown(console, id).await?,
+        Some(id) => is_unknown(api, id).await?,
         None => false,
     };
     let uses = request.uses.unwrap_or(1);
@@ -72,20 +72,20 @@ pub async fn enrol_bundle(
     });
     if !output.is_json() {
         output.note(&format!(
-            "whoever has this file can enrol: hand it on like a password\nnext, on the endpoint: headwater-client enrol {}{}",
+            "anybody with this file can enrol: hand it on like a password\nnext, on the endpoint: headwater-client enrol {}{}",
             out.display(),
-            // The bundle does not name the client, and an endpoint's own name for itself may be another.
+            // The bundle does not name the client, and the endpoint may have another host name.
             request.client.as_deref().map_or_else(String::new, |id| format!(" --id {}", one_line(id)))
         ));
         if unknown_client {
             let id = request.client.as_deref().map(one_line).unwrap_or_default();
             output.note(&format!(
-                "note: no client {id} is known yet: who enrols with this file is a new one; check the spelling, and revoke the token if it is wrong"
+                "note: no client {id} exists yet, so this file enrols a new one; check the spelling, and revoke the token if it is wrong"
             ));
         }
         if bundle.server_urls.iter().all(|url| is_loopback(url)) {
             output.note(&format!(
-                "warning: it leads to {}, which other computers cannot reach: set fleet_listen and fleet_url in the server's configuration first",
+                "warning: the bundle names {}, which other computers cannot reach; set fleet_listen and fleet_url in the server's configuration first",
                 bundle.server_urls.join(", ")
             ));
         }
@@ -93,24 +93,24 @@ pub async fn enrol_bundle(
     Ok(())
 }
 
-async fn is_unknown(console: &Console, id: &str) -> Result<bool, Failure> {
-    match console.get::<ClientView>(&format!("/api/v1/clients/{}", segment(id))).await {
+async fn is_unknown(api: &ApiClient, id: &str) -> Result<bool, Failure> {
+    match api.get::<ClientView>(&format!("/api/v1/clients/{}", segment(id))).await {
         Ok(_) => Ok(false),
         Err(failure) if failure.code.as_deref() == Some("not_found") => Ok(true),
         Err(failure) => Err(failure),
     }
 }
 
-/// Whether a URL leads to the machine that it is asked on.
+/// Whether a URL names this machine.
 fn is_loopback(url: &str) -> bool {
     let Ok(url) = reqwest::Url::parse(url) else { return false };
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Lists the tokens that still admit somebody.
-pub async fn tokens(console: &Console, output: Output) -> Result<(), Failure> {
-    let tokens: TokensAnswer = console.get("/api/v1/enrol-tokens").await?;
+/// Lists the enrolment tokens that are still valid.
+pub async fn tokens(api: &ApiClient, output: Output) -> Result<(), Failure> {
+    let tokens: TokensAnswer = api.get("/api/v1/enrol-tokens").await?;
     output.result(&tokens, |tokens| {
         let rows = tokens.items.iter().map(|token| {
             vec![
@@ -123,15 +123,15 @@ pub async fn tokens(console: &Console, output: Output) -> Result<(), Failure> {
             ]
         });
         let empty =
-            "no token admits anybody\nnext: `headwater clients enrol-bundle --domain DOMAIN --out FILE`";
+            "there are no valid enrolment tokens\nnext: `headwater clients enrol-bundle --domain DOMAIN --out FILE`";
         table(&["token", "domain", "client", "uses left", "made", "expires"], rows.collect(), empty)
     });
     Ok(())
 }
 
 /// Revokes a token.
-pub async fn revoke_token(console: &Console, number: u64, output: Output) -> Result<(), Failure> {
-    let (): () = console.ask(Method::DELETE, &format!("/api/v1/enrol-tokens/{number}")).await?;
+pub async fn revoke_token(api: &ApiClient, number: u64, output: Output) -> Result<(), Failure> {
+    let (): () = api.ask(Method::DELETE, &format!("/api/v1/enrol-tokens/{number}")).await?;
     output.result(&json!({"revoked_token": number}), |_| {
         format!("revoked token {number}; clients that enrolled with it stay")
     });
@@ -139,28 +139,28 @@ pub async fn revoke_token(console: &Console, number: u64, output: Output) -> Res
 }
 
 /// Revokes a client's key.
-pub async fn revoke(console: &Console, id: &str, output: Output) -> Result<(), Failure> {
+pub async fn revoke(api: &ApiClient, id: &str, output: Output) -> Result<(), Failure> {
     let path = format!("/api/v1/clients/{}/revoke", segment(id));
-    let revoked: RevokedView = console.ask(Method::POST, &path).await?;
+    let revoked: RevokedView = api.ask(Method::POST, &path).await?;
     output.result(&revoked, |revoked| {
         format!(
-            "revoked {}: the server refuses it from now on, update agents once they have the policy signed just now\nkey  {}",
+            "revoked {}: the server rejects it from now on, update agents once they have the policy that was just signed\nkey  {}",
             one_line(&revoked.client),
             revoked.key
         )
     });
     if !output.is_json() {
         output.note(&format!(
-            "no shared bundle admits that id any more; to let it come back: headwater clients enrol-bundle --client {} --out FILE, and there: headwater-client enrol FILE --new-key",
+            "a shared bundle no longer admits this id; to re-admit it: headwater clients enrol-bundle --client {} --out FILE, and on the endpoint: headwater-client enrol FILE --new-key",
             one_line(&revoked.client)
         ));
     }
     Ok(())
 }
 
-/// Lists who asks and is not known.
-pub async fn unknown_clients(console: &Console, output: Output) -> Result<(), Failure> {
-    let unknown_clients: UnknownClientsAnswer = console.get("/api/v1/unknown-clients").await?;
+/// Lists the clients that contacted the server and are unknown to it.
+pub async fn unknown_clients(api: &ApiClient, output: Output) -> Result<(), Failure> {
+    let unknown_clients: UnknownClientsAnswer = api.get("/api/v1/unknown-clients").await?;
     output.result(&unknown_clients, |unknown_clients| {
         let rows = unknown_clients.items.iter().map(|unknown_client| {
             let key: String = unknown_client.key.chars().take(16).collect();
@@ -174,42 +174,42 @@ pub async fn unknown_clients(console: &Console, output: Output) -> Result<(), Fa
                 time(unknown_client.last_seen),
             ]
         });
-        let empty = "nobody who is not known has asked";
+        let empty = "no unknown client has contacted the server";
         table(
-            &["says it is", "key", "why not known", "certificate", "from", "times", "last"],
+            &["claimed id", "key", "why unknown", "certificate", "from", "times", "last"],
             rows.collect(),
             empty,
         )
     });
     if !output.is_json() && unknown_clients.items.iter().any(|unknown_client| unknown_client.proven) {
         output.note(
-            "proven: a CA of this fleet has certified the key under that id\nif they enrolled after the backup that this server \
-             was restored from, and were not removed or revoked since: headwater clients re-enrol ID… --domain DOMAIN",
+            "proven: a CA of this fleet has certified the key under that id\nif these clients enrolled after the backup that this \
+             server was restored from, and were not removed or revoked since: headwater clients re-enrol ID… --domain DOMAIN",
         );
     }
     Ok(())
 }
 
-/// Who is to be taken in again.
+/// The clients to re-enrol.
 #[derive(Debug, Args)]
 pub struct ReEnrolArguments {
     /// The clients' ids
-    #[arg(required_unless_present = "all_proven")]
+    #[arg(required_unless_present = "all_proven", value_hint = ValueHint::Other, add = candidates::unknown_clients())]
     ids: Vec<String>,
-    /// Everybody who has proven a certificate of this fleet: also a client that was removed or revoked after the backup
+    /// Every unknown client that has proven a certificate of this fleet, also one that was removed or revoked after the
+    /// backup
     #[arg(long, conflicts_with = "ids")]
     all_proven: bool,
     /// The domain that they join
-    #[arg(long)]
+    #[arg(long, value_hint = ValueHint::Other, add = candidates::domains())]
     domain: String,
 }
 
-/// Takes clients in again that the server knows nothing of; says how it ended.
-pub async fn re_enrol(console: &Console, wanted: ReEnrolArguments, output: Output) -> Result<Exit, Failure> {
+/// Re-enrols clients that the server has lost.
+pub async fn re_enrol(api: &ApiClient, wanted: ReEnrolArguments, output: Output) -> Result<Exit, Failure> {
     let ReEnrolArguments { ids, all_proven, domain } = wanted;
     let request = ReEnrolRequest { clients: ids, all_proven, domain };
-    let answer: ReEnrolAnswer =
-        console.call(Method::POST, "/api/v1/unknown-clients/re-enrol", &request).await?;
+    let answer: ReEnrolAnswer = api.call(Method::POST, "/api/v1/unknown-clients/re-enrol", &request).await?;
     output.result(&answer, |answer| {
         let mut lines: Vec<String> = answer
             .re_enrolled
@@ -217,15 +217,16 @@ pub async fn re_enrol(console: &Console, wanted: ReEnrolArguments, output: Outpu
             .map(|id| format!("re-enrolled {} to {}", one_line(id), one_line(&answer.domain)))
             .collect();
         lines.extend(
-            answer.enrolled_already.iter().map(|id| {
-                format!("{} is enrolled already, with its key; nothing is to be done", one_line(id))
-            }),
+            answer
+                .enrolled_already
+                .iter()
+                .map(|id| format!("{} is enrolled already, with its key: nothing to do", one_line(id))),
         );
         lines.extend(
-            answer.refused.iter().map(|one| format!("not {}: {}", one_line(&one.client), one.reason)),
+            answer.refused.iter().map(|one| format!("refused {}: {}", one_line(&one.client), one.reason)),
         );
         if lines.is_empty() {
-            lines.push("nobody who is not known has proven a certificate of this fleet".to_owned());
+            lines.push("no unknown client has proven a certificate of this fleet".to_owned());
         }
         lines.join("\n")
     });
@@ -236,10 +237,10 @@ pub async fn re_enrol(console: &Console, wanted: ReEnrolArguments, output: Outpu
     })
 }
 
-/// A client's key, for those who look at the client.
+/// A client's key and certificate, as `clients show` prints them.
 pub fn identity_text(identity: Option<&IdentityView>) -> String {
     let Some(identity) = identity else {
-        return "key         none: it was revoked, or has not enrolled".to_owned();
+        return "key         none: revoked, or not enrolled".to_owned();
     };
     let mut text = format!(
         "key         {}\nenrolled    {}\ncertificate until {}\nreports     {} arrived of {} made",
@@ -271,10 +272,10 @@ fn reason(word: &str) -> &str {
     match word {
         "unknown" => "never enrolled here, or removed",
         "revoked" => "revoked",
-        "other_key" => "another key has its id",
-        "bad_token" => "its token admits nobody",
-        "bad_proof" => "showed a certificate that this fleet has not made for it",
-        "bad_statement" => "said something that its key did not sign",
+        "other_key" => "its id belongs to another key",
+        "bad_token" => "its enrolment token is not valid",
+        "bad_proof" => "its certificate is not one that this fleet issued to it",
+        "bad_statement" => "it sent a statement that its key did not sign",
         other => other,
     }
 }

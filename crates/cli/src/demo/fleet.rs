@@ -25,13 +25,13 @@ use tokio::task::JoinSet;
 use super::publications::NewRelease;
 use super::sites::{Member, Site};
 use super::totals::Expected;
-use crate::console::{Console, segment};
-use crate::failure::Failure;
+use crate::api_client::{ApiClient, segment};
 use crate::limits::DEMO_RUNS_AT_ONCE;
-use crate::output::Output;
-use crate::pack::Package;
-use crate::private::write_private;
-use crate::publish::{Release, upload};
+use crate::releases::package::Package;
+use crate::releases::publish::{Release, upload};
+use crate::terminal::failure::Failure;
+use crate::terminal::output::Output;
+use crate::terminal::private::write_private;
 use headwater_repo::error_chain;
 
 /// The demo decides when its clients run; they poll only if it forgets them.
@@ -41,7 +41,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 #[derive(Debug)]
 pub struct Fleet {
     /// The server's API.
-    pub console: Console,
+    pub api: ApiClient,
     data: PathBuf,
     agents: Vec<(Member, Daemon)>,
     clients: Vec<(Member, Config)>,
@@ -50,7 +50,7 @@ pub struct Fleet {
 
 impl Fleet {
     /// A fleet without anybody yet, at a server that runs.
-    pub fn new(console: Console, data: &Path) -> Self {
+    pub fn new(api: ApiClient, data: &Path) -> Self {
         let runs_at_once = Arc::new(Semaphore::new(DEMO_RUNS_AT_ONCE));
         Self { console, data: data.to_owned(), agents: Vec::new(), clients: Vec::new(), runs_at_once }
     }
@@ -58,13 +58,13 @@ impl Fleet {
     /// Makes the vendor source known to the server.
     pub async fn set_vendor(&self, url: &str, root: Value) -> Result<(), Failure> {
         let request = VendorRequest { url: url.to_owned(), root: Some(root), schedule_minutes: Some(0) };
-        let _: VendorView = self.console.call(Method::PUT, "/api/v1/vendor", &request).await?;
+        let _: VendorView = self.api.call(Method::PUT, "/api/v1/vendor", &request).await?;
         Ok(())
     }
 
     /// Lets the server take what the vendor source has.
     pub async fn sync(&self) -> Result<SyncResult, Failure> {
-        let result: SyncResult = self.console.ask(Method::POST, "/api/v1/vendor/sync").await?;
+        let result: SyncResult = self.api.ask(Method::POST, "/api/v1/vendor/sync").await?;
         match &result.error {
             None => Ok(result),
             Some(error) => {
@@ -89,7 +89,7 @@ impl Fleet {
         for site in sites {
             let path = format!("root/{}", site.name);
             let _: DomainView =
-                self.console.call(Method::POST, "/api/v1/domains", &DomainRequest { path }).await?;
+                self.api.call(Method::POST, "/api/v1/domains", &DomainRequest { path }).await?;
         }
         Ok(())
     }
@@ -101,7 +101,7 @@ impl Fleet {
             uses: u32::try_from(clients).ok(),
             ..EnrolBundleRequest::default()
         };
-        let bundle: EnrolBundle = self.console.call(Method::POST, "/api/v1/enrol-tokens", &request).await?;
+        let bundle: EnrolBundle = self.api.call(Method::POST, "/api/v1/enrol-tokens", &request).await?;
         let text = serde_json::to_vec(&bundle).expect("a wire message always serialises");
         write_private(&self.bundle(&site.name), &text)
     }
@@ -138,7 +138,7 @@ impl Fleet {
                 force: false,
             };
             let path = format!("/api/v1/update-agents/{}", segment(&agent.id));
-            let _: UpdateAgentsAnswer = self.console.call(Method::PUT, &path, &request).await?;
+            let _: UpdateAgentsAnswer = self.api.call(Method::PUT, &path, &request).await?;
             self.agents.push((agent.clone(), daemon));
         }
         Ok(())
@@ -150,10 +150,10 @@ impl Fleet {
         let entries = sites.iter().map(|site| Edit::Add { entry: site.entry(), at: None });
         let request =
             EditsRequest { edits: std::iter::once(mode).chain(entries).collect(), expected_revision: None };
-        let draft: Draft = self.console.call(Method::POST, "/api/v1/drafts/default/edits", &request).await?;
+        let draft: Draft = self.api.call(Method::POST, "/api/v1/drafts/default/edits", &request).await?;
         let comment = Some("one update source for each site".to_owned());
         let save = SaveRequest { comment, over_version: None };
-        let _: Saved = self.console.call(Method::POST, "/api/v1/drafts/default/save", &save).await?;
+        let _: Saved = self.api.call(Method::POST, "/api/v1/drafts/default/save", &save).await?;
         Ok(draft)
     }
 
@@ -189,8 +189,8 @@ impl Fleet {
 
     /// What everybody must have to be current.
     pub async fn expected(&self) -> Result<Expected, Failure> {
-        let saved: SavedPolicy = self.console.get("/api/v1/sources").await?;
-        let releases: ReleasesAnswer = self.console.get("/api/v1/releases").await?;
+        let saved: SavedPolicy = self.api.get("/api/v1/sources").await?;
+        let releases: ReleasesAnswer = self.api.get("/api/v1/releases").await?;
         Ok(Expected::new(saved.version, &releases))
     }
 
@@ -204,7 +204,7 @@ impl Fleet {
             .chain(self.clients.iter().map(|(member, _)| &member.id))
         {
             let explained: Explained =
-                self.console.get(&format!("/api/v1/explain?client={}", segment(id))).await?;
+                self.api.get(&format!("/api/v1/explain?client={}", segment(id))).await?;
             plans.insert(id.clone(), explained.plans);
         }
         Ok(plans)

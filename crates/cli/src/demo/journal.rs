@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use headwater_api::report::Report;
 use headwater_api::v1::{ReportsAnswer, StoredReport};
 
-use crate::console::Console;
-use crate::failure::Failure;
+use crate::api_client::ApiClient;
+use crate::terminal::failure::Failure;
 
 /// The runs so far.
 #[derive(Debug, Default)]
@@ -19,8 +19,8 @@ pub struct Journal {
 
 impl Journal {
     /// Takes what is new at the server, and what clients said that the server has not heard; gives the new ones.
-    pub async fn read(&mut self, console: &Console, said: Vec<Report>) -> Result<Vec<Report>, Failure> {
-        let mut fresh = self.fetch(console).await?;
+    pub async fn read(&mut self, api: &ApiClient, said: Vec<Report>) -> Result<Vec<Report>, Failure> {
+        let mut fresh = self.fetch(api).await?;
         fresh.reverse();
         let known = fresh.len();
         for report in said {
@@ -56,11 +56,11 @@ impl Journal {
     }
 
     /// Newest first, page by page, until one is known.
-    async fn fetch(&self, console: &Console) -> Result<Vec<StoredReport>, Failure> {
+    async fn fetch(&self, api: &ApiClient) -> Result<Vec<StoredReport>, Failure> {
         let mut fresh = Vec::new();
         let mut path = "/api/v1/reports?limit=100".to_owned();
         loop {
-            let page: ReportsAnswer = console.get(&path).await?;
+            let page: ReportsAnswer = api.get(&path).await?;
             let old = page.items.iter().any(|stored| stored.number <= self.last);
             fresh.extend(page.items.into_iter().filter(|stored| stored.number > self.last));
             match page.next {

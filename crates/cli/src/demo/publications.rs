@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::feed::{RuleSet, write_program};
-use crate::failure::Failure;
+use crate::terminal::failure::Failure;
 
 /// Publications without a feed.
 const PUBLICATIONS: u32 = 2;

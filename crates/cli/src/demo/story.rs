@@ -7,7 +7,7 @@ use headwater_api::report::{Attempt, AttemptResult, ClassOutcome, ClassResult, I
 
 use super::sites::Site;
 use super::totals::Totals;
-use crate::output::{Paint, bytes, counted, word};
+use crate::terminal::output::{Paint, bytes, counted, word};
 
 /// More clients than these are told of by site.
 const TOLD_SINGLY_MAX: usize = 12;
@@ -244,7 +244,7 @@ mod tests {
 
     use super::Story;
     use crate::demo::sites::sites;
-    use crate::output::Paint;
+    use crate::terminal::output::Paint;
 
     fn attempt(class: &str, source: &str, result: &str, reason: Value, bytes: u64) -> Value {
         json!({

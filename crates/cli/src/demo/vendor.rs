@@ -14,16 +14,16 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use super::publications::NewRelease;
-use crate::failure::Failure;
 use crate::limits::DEMO_DELTAS_NICENESS;
-use crate::pack::Package;
-use crate::progress::Progress;
+use crate::releases::package::Package;
 use crate::repository::ceremony::{first_root, init};
 use crate::repository::deltas;
 use crate::repository::folder::Folder;
 use crate::repository::keys::KeyFolder;
 use crate::repository::publish::{self, Outcome};
-use crate::stop::Stop;
+use crate::terminal::failure::Failure;
+use crate::terminal::progress::Progress;
+use crate::terminal::stop::Stop;
 
 /// The vendor source.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
-//! `headwater domains settings`: edited in a draft and published by `save` (S7, D2).
+//! `headwater domains settings`: the settings of a domain, edited in a draft and published by `save` (S7, D2).
 //!
-//! The server decides and refuses; here its answers are shown.
+//! The server decides and refuses; these commands show its answers.
 
 mod show;
 
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueHint};
 use headwater_api::v1::{
     DomainView, RestoreRequest, SaveRequest, SavedSettings, SettingsDiffAnswer, SettingsDraft,
     SettingsDraftsAnswer, SettingsEdit, SettingsEditRequest, SettingsHistoryAnswer, SettingsSaved,
@@ -17,10 +17,11 @@ use headwater_api::v1::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::address;
-use crate::console::{Console, segment};
-use crate::failure::Failure;
-use crate::output::Output;
+use super::path::address;
+use crate::api_client::{ApiClient, segment};
+use crate::completions::candidates;
+use crate::terminal::failure::Failure;
+use crate::terminal::output::Output;
 
 /// Show, edit and publish what is set at a domain
 #[derive(Debug, Args)]
@@ -28,7 +29,7 @@ pub struct SettingsArguments {
     #[command(subcommand)]
     command: Command,
     /// The draft to work on
-    #[arg(long, global = true, default_value = "default", value_name = "NAME")]
+    #[arg(long, global = true, default_value = "default", value_name = "NAME", value_hint = ValueHint::Other)]
     draft: String,
 }
 
@@ -36,46 +37,52 @@ pub struct SettingsArguments {
 enum Command {
     /// Show what is set at a domain, and what its clients get
     Get {
-        /// The domain's path
+        /// The path of the domain
+        #[arg(value_hint = ValueHint::Other, add = candidates::domains())]
         path: String,
-        /// What was set by an earlier version instead
-        #[arg(long, value_name = "VERSION")]
+        /// Show what an earlier version set
+        #[arg(long, value_name = "VERSION", value_hint = ValueHint::Other)]
         version: Option<u64>,
     },
-    /// Change what is set at a domain: all or nothing, in the draft
+    /// Change what is set at a domain, in the draft: all of it or nothing
     Set(Box<SetArguments>),
     /// Publish the draft as one new version
     Save {
-        /// The domain's path
+        /// The path of the domain
+        #[arg(value_hint = ValueHint::Other, add = candidates::domains())]
         path: String,
-        /// Why, for the history
-        #[arg(long)]
+        /// The reason, for the history
+        #[arg(long, value_hint = ValueHint::Other)]
         comment: Option<String>,
-        /// Save over this version though the draft began from an older one: you have seen what changed
-        #[arg(long, value_name = "VERSION")]
+        /// Publish over this version although the draft began from an older one: you have reviewed what changed
+        #[arg(long, value_name = "VERSION", value_hint = ValueHint::Other)]
         over_version: Option<u64>,
     },
-    /// Throw the draft away
+    /// Discard the draft
     Discard {
-        /// The domain's path
+        /// The path of the domain
+        #[arg(value_hint = ValueHint::Other, add = candidates::domains())]
         path: String,
     },
     /// List the domain's drafts
     Drafts {
-        /// The domain's path
+        /// The path of the domain
+        #[arg(value_hint = ValueHint::Other, add = candidates::domains())]
         path: String,
     },
     /// List the saved versions, newest first
     History {
-        /// The domain's path
+        /// The path of the domain
+        #[arg(value_hint = ValueHint::Other, add = candidates::domains())]
         path: String,
-        /// At most so many
+        /// How many at most
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
     },
     /// Show what changed: from the published version to the draft, or between two saved versions
     Diff {
-        /// The domain's path
+        /// The path of the domain
+        #[arg(value_hint = ValueHint::Other, add = candidates::domains())]
         path: String,
         /// A saved version [default: the published one]
         from: Option<u64>,
@@ -84,46 +91,48 @@ enum Command {
     },
     /// Publish what an earlier version set as a new version
     Restore {
-        /// The domain's path
+        /// The path of the domain
+        #[arg(value_hint = ValueHint::Other, add = candidates::domains())]
         path: String,
         /// The version
         version: u64,
-        /// Why, for the history
-        #[arg(long)]
+        /// The reason, for the history
+        #[arg(long, value_hint = ValueHint::Other)]
         comment: Option<String>,
     },
 }
 
 #[derive(Debug, Args)]
 struct SetArguments {
-    /// The domain's path
+    /// The path of the domain
+    #[arg(value_hint = ValueHint::Other, add = candidates::domains())]
     path: String,
     /// Settings, each KEY=VALUE
-    #[arg(value_name = "KEY=VALUE")]
+    #[arg(value_name = "KEY=VALUE", value_hint = ValueHint::Other, add = candidates::setting_assignments())]
     settings: Vec<String>,
     /// A value for the software on the endpoint
-    #[arg(long = "value", value_name = "KEY=VALUE")]
+    #[arg(long = "value", value_name = "KEY=VALUE", value_hint = ValueHint::Other)]
     values: Vec<String>,
     /// A file for the software on the endpoint: its name there, and the file to take it from
-    #[arg(long = "file", value_name = "NAME=FILE")]
+    #[arg(long = "file", value_name = "NAME=FILE", value_hint = ValueHint::Other)]
     files: Vec<String>,
-    /// Clear a setting, so that the nearest value above counts
-    #[arg(long, value_name = "KEY")]
+    /// Clear a setting: the nearest domain above that sets it counts
+    #[arg(long, value_name = "KEY", value_hint = ValueHint::Other, add = candidates::settings())]
     unset: Vec<String>,
     /// Clear a value
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", value_hint = ValueHint::Other)]
     unset_value: Vec<String>,
     /// Clear a file
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_hint = ValueHint::Other)]
     unset_file: Vec<String>,
-    /// Publish this at once, beside all drafts
+    /// Publish this change immediately; drafts stay as they are
     #[arg(long, conflicts_with = "draft")]
     save: bool,
-    /// Why, for the history
-    #[arg(long, requires = "save")]
+    /// The reason, for the history
+    #[arg(long, requires = "save", value_hint = ValueHint::Other)]
     comment: Option<String>,
-    /// The version that you have seen: refused if another was saved since [default: the published one]
-    #[arg(long, value_name = "VERSION", requires = "save")]
+    /// Refuse if a version after this one has been saved [default: the published one]
+    #[arg(long, value_name = "VERSION", requires = "save", value_hint = ValueHint::Other)]
     base_version: Option<u64>,
 }
 
@@ -142,83 +151,83 @@ impl SetArguments {
     }
 }
 
-/// One draft's name at one server.
-struct Desk {
-    console: Console,
+/// One named draft at one server.
+struct SettingsDraftClient {
+    api: ApiClient,
     draft: String,
     output: Output,
 }
 
 /// Runs one of the commands.
-pub async fn run(arguments: SettingsArguments, console: Console, output: Output) -> Result<(), Failure> {
-    let desk = Desk { console, draft: arguments.draft, output };
+pub async fn run(arguments: SettingsArguments, api: ApiClient, output: Output) -> Result<(), Failure> {
+    let draft_client = SettingsDraftClient { api, draft: arguments.draft, output };
     match arguments.command {
         Command::Get { path, version: None } => {
-            let domain: DomainView = desk.console.get(&address(&path)).await?;
+            let domain: DomainView = draft_client.api.get(&address(&path)).await?;
             output.result(&domain, show::domain);
         }
         Command::Get { path, version: Some(version) } => {
             let saved: SavedSettings =
-                desk.console.get(&format!("{}/history/{version}", address(&path))).await?;
+                draft_client.api.get(&format!("{}/history/{version}", address(&path))).await?;
             output.result(&saved, show::saved);
         }
-        Command::Set(arguments) if arguments.save => desk.set_and_save(*arguments).await?,
-        Command::Set(arguments) => desk.set(&arguments).await?,
+        Command::Set(arguments) if arguments.save => draft_client.set_and_save(*arguments).await?,
+        Command::Set(arguments) => draft_client.set(&arguments).await?,
         Command::Save { path, comment, over_version } => {
             let request = SaveRequest { comment, over_version };
-            let address = format!("{}/save", desk.address(&path));
-            let saved: SettingsSaved = desk.console.call(Method::POST, &address, &request).await?;
+            let address = format!("{}/save", draft_client.address(&path));
+            let saved: SettingsSaved = draft_client.api.call(Method::POST, &address, &request).await?;
             output.result(&saved, show::published);
         }
         Command::Discard { path } => {
-            let (): () = desk.console.ask(Method::DELETE, &desk.address(&path)).await?;
-            output.result(&json!({"discarded": desk.draft, "domain": path}), |_| {
-                format!("discarded draft {} of {path}", desk.draft)
+            let (): () = draft_client.api.ask(Method::DELETE, &draft_client.address(&path)).await?;
+            output.result(&json!({"discarded": draft_client.draft, "domain": path}), |_| {
+                format!("discarded draft {} of {path}", draft_client.draft)
             });
         }
         Command::Drafts { path } => {
             let drafts: SettingsDraftsAnswer =
-                desk.console.get(&format!("{}/drafts", address(&path))).await?;
+                draft_client.api.get(&format!("{}/drafts", address(&path))).await?;
             output.result(&drafts, show::drafts);
         }
         Command::History { path, limit } => {
             let history: SettingsHistoryAnswer =
-                desk.console.get(&format!("{}/history?limit={limit}", address(&path))).await?;
+                draft_client.api.get(&format!("{}/history?limit={limit}", address(&path))).await?;
             output.result(&history, show::history);
         }
-        Command::Diff { path, from, to } => desk.diff(&path, from, to).await?,
+        Command::Diff { path, from, to } => draft_client.diff(&path, from, to).await?,
         Command::Restore { path, version, comment } => {
-            let expected_version = desk.domain(&path).await?.saved_version;
+            let expected_version = draft_client.domain(&path).await?.saved_version;
             let request = RestoreRequest { version, expected_version, comment };
             let address = format!("{}/restore", address(&path));
-            let saved: SettingsSaved = desk.console.call(Method::POST, &address, &request).await?;
+            let saved: SettingsSaved = draft_client.api.call(Method::POST, &address, &request).await?;
             output.result(&saved, show::published);
         }
     }
     Ok(())
 }
 
-impl Desk {
-    /// Where the API has the draft of a domain.
+impl SettingsDraftClient {
+    /// The API's path of the draft of a domain.
     fn address(&self, path: &str) -> String {
         format!("{}/drafts/{}", address(path), segment(&self.draft))
     }
 
     async fn domain(&self, path: &str) -> Result<DomainView, Failure> {
-        self.console.get(&address(path)).await
+        self.api.get(&address(path)).await
     }
 
     async fn set(&self, arguments: &SetArguments) -> Result<(), Failure> {
         let request = SettingsEditRequest { edit: arguments.edit()?, expected_revision: None };
         let path = &arguments.path;
         let address = format!("{}/edits", self.address(path));
-        let draft: SettingsDraft = self.console.call(Method::POST, &address, &request).await?;
+        let draft: SettingsDraft = self.api.call(Method::POST, &address, &request).await?;
         self.output.result(&draft, show::draft);
         if !self.output.is_json() {
-            let words = show::in_words(&self.draft);
+            let flag = show::draft_flag(&self.draft);
             self.output.note(&format!(
-                "next: `headwater domains settings save {path}{words}` publishes it, `headwater domains settings \
-                 discard {path}{words}` throws it away"
+                "next: `headwater domains settings save {path}{flag}` publishes it, `headwater domains settings \
+                 discard {path}{flag}` discards it"
             ));
         }
         Ok(())
@@ -231,13 +240,13 @@ impl Desk {
         let base_version = base_version.unwrap_or(domain.saved_version);
         let request = SettingsSetRequest { edit, base_version, comment };
         let address = format!("{}/settings", address(&path));
-        let saved: SettingsSaved = self.console.call(Method::PATCH, &address, &request).await?;
+        let saved: SettingsSaved = self.api.call(Method::PATCH, &address, &request).await?;
         self.output.result(&saved, show::published);
         if !saved.unchanged && !domain.drafts.is_empty() {
             let drafts = domain.drafts.join(", ");
             self.output.note(&format!(
-                "{path} has drafts that are not saved yet, and this is not in them: {drafts}; whoever saves one is \
-                 told what changed"
+                "{path} has unsaved drafts without this change: {drafts}; saving one of them reports what changed \
+                 since"
             ));
         }
         Ok(())
@@ -251,7 +260,7 @@ impl Desk {
         let other =
             to.map_or_else(|| format!("draft={}", segment(&self.draft)), |version| format!("to={version}"));
         let answer: SettingsDiffAnswer =
-            self.console.get(&format!("{}/diff?from={from}&{other}", address(path))).await?;
+            self.api.get(&format!("{}/diff?from={from}&{other}", address(path))).await?;
         self.output.result(&answer, |answer| show::changes(&answer.changes));
         Ok(())
     }
@@ -310,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn an_assignment_that_is_none_is_named() {
+    fn an_invalid_assignment_is_named() {
         let refused = |set: &[&str], unset: &[&str]| {
             let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
             assignments("setting", &owned(set), &owned(unset)).unwrap_err().message

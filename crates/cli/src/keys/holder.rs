@@ -6,7 +6,7 @@
 //! | `public.json` | the public keys, for those who draft the next root |
 //! | `roots/{class}/N.root.json` | signed roots: with them and the keys a lost server is restored |
 //!
-//! Each class has a key of its own: were it one for all, a source could hand the root of one class to clients of another.
+//! Each class has its own key: with one key for all, a source could pass the root of one class to clients of another.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,10 +17,10 @@ use headwater_repo::{Cost, Passphrase, PublicKey, SecretKey, SignedRoot, Unsigne
 use serde::{Deserialize, Serialize};
 
 use super::roots::Carried;
-use crate::failure::{Exit, Failure};
-use crate::private::write_private;
 use crate::repository::keys::private_folder;
-use crate::sources::file::{read_json, read_text};
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::input::{read_json, read_text};
+use crate::terminal::private::write_private;
 
 const FORMAT: u32 = 1;
 
@@ -40,7 +40,7 @@ pub struct HolderKeys {
 }
 
 impl HolderFolder {
-    /// The folder at `path`, whether it is there or not.
+    /// The folder at `path`, which may not exist yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
@@ -55,7 +55,7 @@ impl HolderFolder {
         Class::ALL.into_iter().any(|class| self.key_path(class).exists())
     }
 
-    /// Makes the keys of `classes`; one that is there already stays, if the passphrase opens it.
+    /// Makes the keys of `classes`. An existing key stays, if the passphrase opens it.
     pub fn make(&self, classes: &[Class], passphrase: &Passphrase) -> Result<HolderKeys, Failure> {
         private_folder()
             .create(&self.path)
@@ -74,7 +74,7 @@ impl HolderFolder {
         Ok(keys)
     }
 
-    /// The key of a class; none if this holder has none.
+    /// The key of a class; `None` if this holder has none.
     pub fn key(&self, class: Class, passphrase: &Passphrase) -> Result<Option<SecretKey>, Failure> {
         let path = self.key_path(class);
         if !path.exists() {
@@ -86,14 +86,14 @@ impl HolderFolder {
             .map_err(|error| Failure::new(Exit::BadInput, format!("{}: {error}", path.display())))
     }
 
-    /// Keeps a signed root beside the keys.
+    /// Stores a signed root beside the keys.
     pub fn keep_root(&self, class: Class, root: &SignedRoot) -> Result<(), Failure> {
         let folder = self.path.join("roots").join(class.to_string());
         private_folder().create(&folder).map_err(|error| Failure::file("make folder", &folder, &error))?;
         write_private(&folder.join(format!("{}.root.json", root.version())), root.bytes())
     }
 
-    /// The kept roots of a class, as files.
+    /// The stored roots of a class, as files.
     pub fn roots(&self, class: Class) -> Result<Vec<Vec<u8>>, Failure> {
         let folder = self.path.join("roots").join(class.to_string());
         if !folder.is_dir() {
@@ -110,7 +110,8 @@ impl HolderFolder {
         Ok(roots)
     }
 
-    /// Refuses a root that these keys have overtaken: clients that took the other one would never follow this one.
+    /// Refuses a root if these keys have signed another one of its version or a later one: clients that have that root would
+    /// never follow this one.
     pub fn check_not_behind(&self, carried: &Carried) -> Result<(), Failure> {
         let class = carried.class;
         for bytes in self.roots(class)? {
@@ -125,7 +126,7 @@ impl HolderFolder {
                     carried.root.version()
                 ))
                 .with_hint(format!(
-                    "draft it anew with `--newer-roots {0}` when restoring; if that other root was never published, remove it from {0}/{class}",
+                    "when restoring, draft it again with `--newer-roots {0}`; if that other root was never published, remove it from {0}/{class}",
                     folder.display()
                 )));
             }
@@ -154,8 +155,11 @@ impl HolderKeys {
         let path = if path.is_dir() { path.join("public.json") } else { path.to_owned() };
         let keys: Self = read_json(&path)?;
         if keys.format != FORMAT {
-            return Err(Failure::bad_input(format!("{} is of a later version", path.display()))
-                .with_hint("update this program"));
+            return Err(Failure::bad_input(format!(
+                "{} has a newer format than this program reads",
+                path.display()
+            ))
+            .with_hint("update this program"));
         }
         Ok(keys)
     }

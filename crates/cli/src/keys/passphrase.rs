@@ -1,20 +1,20 @@
-//! Where a passphrase comes from: a terminal without echo, or a file. Never an argument, which every user of the machine
-//! can read.
+//! Passphrases: from a terminal without echo, or from a file. Never from an argument, which every user of the machine can
+//! read.
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use headwater_repo::Passphrase;
 
-use crate::failure::Failure;
-use crate::sources::file::read_text;
+use crate::terminal::failure::Failure;
+use crate::terminal::input::read_text;
 
 /// Passphrases in files.
 #[derive(Debug, Clone, Default, Args)]
 pub struct PassphraseFiles {
-    /// A file whose first line is the passphrase; once for each folder, in their order, or once for all [default: asked]
-    #[arg(long = "passphrase-file", value_name = "FILE")]
+    /// A file whose first line is the passphrase; once for all folders, or once for each in their order [default: ask]
+    #[arg(long = "passphrase-file", value_name = "FILE", value_hint = ValueHint::FilePath)]
     files: Vec<PathBuf>,
 }
 
@@ -24,7 +24,7 @@ impl PassphraseFiles {
         !self.files.is_empty()
     }
 
-    /// The passphrase that opens the key folder `index` of several, which is at `folder`.
+    /// The passphrase of an existing key folder, the one with `index` of several.
     pub fn known(&self, index: usize, folder: &Path) -> Result<Passphrase, Failure> {
         let text = match self.file(index)? {
             Some(path) => first_line(path)?,
@@ -33,14 +33,16 @@ impl PassphraseFiles {
         Passphrase::new(text).map_err(|error| Failure::bad_input(error.to_string()))
     }
 
-    /// The passphrase for a new key folder; asked twice.
+    /// The passphrase for a new key folder; a terminal asks twice.
     pub fn chosen(&self, index: usize, folder: &Path) -> Result<Passphrase, Failure> {
         let text = match self.file(index)? {
             Some(path) => first_line(path)?,
             None => {
                 let text = ask(&format!("new passphrase of {}: ", folder.display()))?;
-                if ask("the same again: ")? != text {
-                    return Err(Failure::bad_input("the two passphrases differ").with_hint("run it again"));
+                if ask("repeat it: ")? != text {
+                    return Err(
+                        Failure::bad_input("the two passphrases differ").with_hint("run the command again")
+                    );
                 }
                 text
             }

@@ -1,4 +1,4 @@
-//! The file that goes from holder to holder: the roots to be signed, each with the one that it follows.
+//! The file that holders pass on: the roots to sign, each with the root that it follows.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,10 +10,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::failure::Failure;
-use crate::output::time;
-use crate::private::write_private;
-use crate::sources::file::read_json;
+use crate::terminal::failure::Failure;
+use crate::terminal::input::read_json;
+use crate::terminal::output::time;
+use crate::terminal::private::write_private;
 use headwater_repo::error_chain;
 
 const FORMAT: u32 = 1;
@@ -25,7 +25,7 @@ struct File {
     roots: Vec<RootDraft>,
 }
 
-/// One root on its way.
+/// A root that collects signatures.
 #[derive(Debug)]
 pub struct Carried {
     /// Its class.
@@ -37,7 +37,7 @@ pub struct Carried {
 }
 
 impl Carried {
-    /// What a server or repository drafted.
+    /// Reads the draft of a server or repository.
     pub fn read(draft: &RootDraft) -> Result<Self, Failure> {
         let class: Class = draft
             .class
@@ -53,7 +53,7 @@ impl Carried {
         Ok(Self { class, previous, root })
     }
 
-    /// The same for the wire.
+    /// The draft, for the wire.
     pub fn draft(&self) -> RootDraft {
         let value = |bytes: &[u8]| serde_json::from_slice(bytes).expect("our own documents are JSON");
         RootDraft {
@@ -63,7 +63,7 @@ impl Carried {
         }
     }
 
-    /// Signs. Says whether the key has a say at all.
+    /// Adds a signature; false if the root does not accept the key.
     pub fn sign(&mut self, key: &SecretKey) -> Result<bool, Failure> {
         match self.root.sign(key) {
             Ok(()) => Ok(true),
@@ -72,7 +72,7 @@ impl Carried {
         }
     }
 
-    /// What is still missing; none where the root is complete.
+    /// The signatures so far; `None` if the root is complete.
     pub fn missing(&self) -> Result<Option<String>, Failure> {
         match self.root.complete() {
             Ok(_) => Ok(None),
@@ -81,15 +81,15 @@ impl Carried {
             }
             Err(error) => {
                 Err(Failure::failed(format!("the root of {}: {}", self.class, error_chain(&error)))
-                    .with_hint("somebody changed the file: take it from `headwater keys export-root` again"))
+                    .with_hint("the file was changed: write it again with `headwater keys export-root`"))
             }
         }
     }
 
     /// What the root changes, in lines for the person who signs it.
-    pub fn story(&self) -> Vec<String> {
+    pub fn description(&self) -> Vec<String> {
         let mut lines = vec![format!(
-            "{}: root {} → {}, good until {}",
+            "{}: root {} → {}, valid until {}",
             self.class,
             self.previous.version(),
             self.root.version(),
@@ -116,11 +116,11 @@ impl Carried {
         lines
     }
 
-    /// Refuses a root that a holder should not sign without a thought.
+    /// Refuses an expired root.
     pub fn check_life(&self, now: Timestamp) -> Result<(), Failure> {
         if self.root.expires() <= now {
             return Err(Failure::bad_input(format!("the root of {} has expired already", self.class))
-                .with_hint("draft it anew with `headwater keys export-root`"));
+                .with_hint("draft it again with `headwater keys export-root`"));
         }
         Ok(())
     }
@@ -130,8 +130,11 @@ impl Carried {
 pub fn read(path: &Path) -> Result<Vec<Carried>, Failure> {
     let file: File = read_json(path)?;
     if file.format != FORMAT {
-        return Err(Failure::bad_input(format!("{} is of a later version", path.display()))
-            .with_hint("update this program"));
+        return Err(Failure::bad_input(format!(
+            "{} has a newer format than this program reads",
+            path.display()
+        ))
+        .with_hint("update this program"));
     }
     file.roots.iter().map(Carried::read).collect()
 }

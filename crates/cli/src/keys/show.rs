@@ -1,15 +1,15 @@
-//! Keys as a person reads them.
+//! Keys as a table.
 
 use headwater_api::v1::KeysView;
 
-use crate::output::{table, time};
+use crate::terminal::output::{table, time};
 
 /// A row a role, then what has to be done.
 pub fn text(view: &KeysView) -> String {
     let rows = view.classes.iter().flat_map(|class| {
         class.roles.iter().map(move |role| {
             let ids: Vec<&str> = role.keys.iter().map(|key| key.get(..12).unwrap_or(key)).collect();
-            let place = match (role.here as usize, role.keys.len()) {
+            let location = match (role.here as usize, role.keys.len()) {
                 (0, _) => "offline".to_owned(),
                 (here, all) if here == all => "here".to_owned(),
                 (here, all) => format!("{here} of {all} here"),
@@ -19,24 +19,24 @@ pub fn text(view: &KeysView) -> String {
                 role.role.clone(),
                 format!("{} of {}", role.threshold, role.keys.len()),
                 ids.join(" "),
-                place,
+                location,
                 time(role.expires),
             ]
         })
     });
     let mut text =
-        table(&["class", "role", "sign", "keys", "where", "good until"], rows.collect(), "no keys");
+        table(&["class", "role", "sign", "keys", "where", "valid until"], rows.collect(), "no keys");
     for class in &view.classes {
         text.push_str(&format!(
             "\nroot {} of {}: {} {}",
             class.root_version,
             class.class,
-            if class.root_keys_here { "renews itself about" } else { "to be renewed by" },
+            if class.root_keys_here { "renewed automatically about" } else { "to renew by" },
             time(class.renew_by)
         ));
         for retired in &class.retired {
             text.push_str(&format!(
-                "\n  the former {} key {} signs beside its successor until {}",
+                "\n  the previous {} key {} still signs beside its successor until {}",
                 retired.role,
                 retired.key.get(..12).unwrap_or(&retired.key),
                 time(retired.until)

@@ -6,7 +6,7 @@ use std::path::{self, Component, Path, PathBuf};
 use headwater_policy::Class;
 use headwater_repo::layout;
 
-use crate::failure::Failure;
+use crate::terminal::failure::Failure;
 
 /// Refuses a key folder that is, holds or lies in the folder that is given out, or lies in any other repository.
 pub fn refuse_keys_in(given_out: &Path, keys: &Path) -> Result<(), Failure> {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::folder::Folder;
 use super::keys::KeyFolder;
 use super::publish::{refused, sign};
-use crate::failure::Failure;
+use crate::terminal::failure::Failure;
 use headwater_repo::error_chain;
 
 /// Makes a repository with its keys and publishes nothing, signed.

@@ -23,10 +23,10 @@ use serde::Serialize;
 
 use super::folder::{Folder, keep};
 use super::publish::{must_sign, refused, release_list, sign};
-use crate::failure::Failure;
 use crate::limits::DELTAS_JOIN_INTERVAL;
-use crate::progress::Progress;
-use crate::stop::Stop;
+use crate::terminal::failure::Failure;
+use crate::terminal::progress::Progress;
+use crate::terminal::stop::Stop;
 use headwater_repo::error_chain;
 
 /// How far the deltas of a component's current release are.

@@ -13,7 +13,7 @@ use headwater_repo::{Digest, Expiry, KeyRing, Published, Role, Signed, TargetNam
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::failure::{Exit, Failure};
+use crate::terminal::failure::{Exit, Failure};
 use headwater_repo::error_chain;
 
 /// How the names of files begin that are being written, as `tempfile` gives them.

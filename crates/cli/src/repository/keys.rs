@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use headwater_repo::{KeyRing, Role, SecretKey, SignedRoot, sealed};
 
 use super::apart::refuse_keys_in;
-use crate::failure::{Exit, Failure};
-use crate::private::write_private;
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::private::write_private;
 
 /// A folder of keys, and the lock that keeps two writers of a repository apart.
 #[derive(Debug)]

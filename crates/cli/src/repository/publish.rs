@@ -15,10 +15,10 @@ use jiff::Timestamp;
 
 use super::deltas;
 use super::folder::{Folder, keep};
-use crate::failure::Failure;
-use crate::pack::{Package, PackedFile};
-use crate::progress::Progress;
-use crate::stop::Stop;
+use crate::releases::package::{Package, PackedFile};
+use crate::terminal::failure::Failure;
+use crate::terminal::progress::Progress;
+use crate::terminal::stop::Stop;
 use headwater_repo::error_chain;
 
 /// Bytes that are read at once.

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::folder::Folder;
 use super::publish::release_list;
-use crate::failure::Failure;
-use crate::output::{bytes, table};
+use crate::terminal::failure::Failure;
+use crate::terminal::output::{bytes, table};
 
 /// What is published, by name.
 pub fn show(folder: &Folder) -> Result<Value, Failure> {

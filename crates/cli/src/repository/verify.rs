@@ -12,9 +12,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::folder::Folder;
-use crate::failure::{Exit, Failure};
-use crate::output::{Output, bytes};
-use crate::sources::file::read_text;
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::input::read_text;
+use crate::terminal::output::{Output, bytes};
 use headwater_repo::error_chain;
 
 /// What was checked.

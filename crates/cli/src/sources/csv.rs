@@ -1,8 +1,9 @@
 //! The source list as CSV (S6): one line an entry, `ipv4,ipv6,source,classes`.
 //!
-//! `source` is `update_agent:ID`, `vendor` or a URL; `classes` belongs to a URL and has blanks between the
-//! words. Quoting is that of RFC 4180. Whether sources can be reached by whom an entry selects is for the server.
+//! `source` is `update_agent:ID`, `vendor` or a URL; `classes` belongs to a URL and has blanks between the words. Blanks
+//! around a field do not count. Whether clients can reach a source is for the server to check.
 
+use csv::{ReaderBuilder, StringRecord, Trim, Writer};
 use headwater_api::policy::{EntryDocument, SelectorDocument, SourceDocument};
 
 /// The first line.
@@ -10,7 +11,9 @@ pub const HEADER: &str = "ipv4,ipv6,source,classes";
 
 /// Writes the entries.
 pub fn write(entries: &[EntryDocument]) -> String {
-    let mut text = format!("{HEADER}\n");
+    let mut writer = Writer::from_writer(Vec::new());
+    let in_memory = "writing to memory does not fail";
+    writer.write_record(HEADER.split(',')).expect(in_memory);
     for entry in entries {
         let (source, classes) = match &entry.source {
             SourceDocument::Vendor => ("vendor".to_owned(), String::new()),
@@ -20,27 +23,15 @@ pub fn write(entries: &[EntryDocument]) -> String {
             }
         };
         let clients = &entry.clients;
-        let fields = [
-            clients.ipv4.as_deref().unwrap_or_default(),
-            clients.ipv6.as_deref().unwrap_or_default(),
-            &source,
-            &classes,
-        ];
-        text.push_str(&fields.map(quoted).join(","));
-        text.push('\n');
+        let ipv4 = clients.ipv4.as_deref().unwrap_or_default();
+        let ipv6 = clients.ipv6.as_deref().unwrap_or_default();
+        writer.write_record([ipv4, ipv6, &source, &classes]).expect(in_memory);
     }
-    text
+    let bytes = writer.into_inner().expect(in_memory);
+    String::from_utf8(bytes).expect("every field is UTF-8")
 }
 
-fn quoted(field: &str) -> String {
-    if field.contains(['"', ',', '\n', '\r']) || field.trim() != field {
-        format!("\"{}\"", field.replace('"', "\"\""))
-    } else {
-        field.to_owned()
-    }
-}
-
-/// Reads entries; every problem is told with its line, also those of ranges, prefixes and URLs.
+/// Reads entries; reports every problem with its line, also those of ranges, prefixes and URLs.
 pub fn read(text: &str) -> Result<Vec<EntryDocument>, Vec<String>> {
     read_rows(text, |entry, number| {
         let problems = entry.read(number).err().unwrap_or_default();
@@ -53,18 +44,19 @@ fn read_rows(
     check: impl Fn(&EntryDocument, u32) -> Vec<String>,
 ) -> Result<Vec<EntryDocument>, Vec<String>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut records = records(text).map_err(|problem| vec![problem])?.into_iter();
-    let header = records
-        .next()
-        .map(|(_, fields)| fields.join(",").to_lowercase().replace(' ', ""))
-        .unwrap_or_default();
-    if header != HEADER {
+    let mut reader =
+        ReaderBuilder::new().has_headers(false).flexible(true).trim(Trim::All).from_reader(text.as_bytes());
+    let mut records = reader.records();
+    let header = records.next().and_then(Result::ok).unwrap_or_default();
+    if header.iter().collect::<Vec<_>>().join(",").to_lowercase() != HEADER {
         return Err(vec![format!("line 1: the first line must be `{HEADER}`")]);
     }
     let mut entries = Vec::new();
     let mut problems = Vec::new();
-    for (number, (line, fields)) in (1..).zip(records) {
-        let found = match entry(&fields) {
+    for (number, record) in (1..).zip(records) {
+        let record = record.map_err(|error| vec![error.to_string()])?;
+        let line = record.position().map_or(0, csv::Position::line);
+        let found = match entry(&record) {
             Ok(entry) => {
                 let found = check(&entry, number);
                 entries.push(entry);
@@ -77,11 +69,12 @@ fn read_rows(
     if problems.is_empty() { Ok(entries) } else { Err(problems) }
 }
 
-fn entry(fields: &[String]) -> Result<EntryDocument, String> {
-    let [ipv4, ipv6, source, classes] = fields else {
+fn entry(record: &StringRecord) -> Result<EntryDocument, String> {
+    let fields: Vec<&str> = record.iter().collect();
+    let [ipv4, ipv6, source, classes] = fields[..] else {
         return Err(format!("it has {} fields instead of 4", fields.len()));
     };
-    let given = |field: &String| Some(field.clone()).filter(|field| !field.is_empty());
+    let given = |field: &str| Some(field.to_owned()).filter(|field| !field.is_empty());
     let clients = SelectorDocument { ipv4: given(ipv4), ipv6: given(ipv6) };
     let words: Vec<String> =
         classes.split([' ', ';', ',']).filter(|word| !word.is_empty()).map(str::to_owned).collect();
@@ -90,84 +83,14 @@ fn entry(fields: &[String]) -> Result<EntryDocument, String> {
         Some(id) => SourceDocument::UpdateAgent(id.to_owned()),
         None if source == "vendor" => SourceDocument::Vendor,
         None => SourceDocument::Url {
-            url: source.clone(),
+            url: source.to_owned(),
             classes: Some(words.clone()).filter(|words| !words.is_empty()),
         },
     };
     if !words.is_empty() && !matches!(source, SourceDocument::Url { .. }) {
-        return Err("classes belong to a URL; an update agent shares what it was set to share".to_owned());
+        return Err("classes belong to a URL; an update agent shares the classes of its role".to_owned());
     }
     Ok(EntryDocument { clients, source })
-}
-
-/// Records with the line each begins on; empty lines are left out.
-fn records(text: &str) -> Result<Vec<(usize, Vec<String>)>, String> {
-    let mut records = Vec::new();
-    let mut characters = text.chars().peekable();
-    let mut line = 1;
-    while characters.peek().is_some() {
-        let began = line;
-        let mut fields = vec![];
-        loop {
-            let (field, end) = field(&mut characters, &mut line)?;
-            fields.push(field);
-            if end == FieldEnd::Record {
-                break;
-            }
-        }
-        if fields != [""] {
-            records.push((began, fields));
-        }
-    }
-    Ok(records)
-}
-
-#[derive(PartialEq)]
-enum FieldEnd {
-    Field,
-    Record,
-}
-
-fn field(
-    characters: &mut std::iter::Peekable<std::str::Chars<'_>>,
-    line: &mut usize,
-) -> Result<(String, FieldEnd), String> {
-    let began = *line;
-    let mut text = String::new();
-    let was_quoted = characters.next_if_eq(&'"').is_some();
-    let mut quoted = was_quoted;
-    loop {
-        let end = match characters.next() {
-            None if quoted => return Err(format!("line {began}: a quote is not closed")),
-            Some('"') if quoted => {
-                if characters.next_if_eq(&'"').is_some() {
-                    text.push('"');
-                } else {
-                    quoted = false;
-                }
-                continue;
-            }
-            Some(character) if quoted => {
-                *line += usize::from(character == '\n');
-                text.push(character);
-                continue;
-            }
-            Some(',') => FieldEnd::Field,
-            Some('\r') if characters.peek() == Some(&'\n') => continue,
-            Some('\n') => {
-                *line += 1;
-                FieldEnd::Record
-            }
-            None => FieldEnd::Record,
-            Some(_) if was_quoted => return Err(format!("line {line}: text follows a closed quote")),
-            Some(character) => {
-                text.push(character);
-                continue;
-            }
-        };
-        let text = if was_quoted { text } else { text.trim().to_owned() };
-        return Ok((text, end));
-    }
 }
 
 #[cfg(test)]
@@ -178,7 +101,8 @@ mod tests {
     use super::{HEADER, read, read_rows, write};
 
     fn text() -> impl Strategy<Value = String> {
-        "[ -~\n\u{e9}]{1,12}".prop_filter("a field of its own", |text| !text.is_empty())
+        let trimmed = "blanks around a field do not count";
+        "[ -~\n\u{e9}]{1,12}".prop_filter(trimmed, |text| !text.is_empty() && text.trim() == text)
     }
 
     fn source() -> impl Strategy<Value = SourceDocument> {
@@ -209,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn every_problem_is_told_with_its_line() {
+    fn every_problem_is_reported_with_its_line() {
         let check = |lines: &str, expected: &[&str]| {
             assert_eq!(read(&format!("{HEADER}\n{lines}")).unwrap_err(), expected, "{lines}")
         };
@@ -217,17 +141,19 @@ mod tests {
             "a,b\n\n10.0.0.1,,vendor,components\n10.0.0.1,,,",
             &[
                 "line 2 (entry 1): it has 2 fields instead of 4",
-                "line 4 (entry 2): classes belong to a URL; an update agent shares what it was set to share",
+                "line 4 (entry 2): classes belong to a URL; an update agent shares the classes of its role",
                 "line 5 (entry 3): it names no source",
             ],
         );
         // Rows that cannot be read hide none that are read and wrong.
-        let told = read(&format!("{HEADER}\na,b\n10.0.0.9-10.0.0.1,,vendor,\n,2001:db8::/129,vendor,\n"))
+        let problems = read(&format!("{HEADER}\na,b\n10.0.0.9-10.0.0.1,,vendor,\n,2001:db8::/129,vendor,\n"))
             .unwrap_err();
-        let begins: Vec<&str> = told.iter().filter_map(|problem| problem.get(..16)).collect();
-        assert_eq!(begins, ["line 2 (entry 1)", "line 3 (entry 2)", "line 4 (entry 3)"], "{told:?}");
-        check("\"10.0.0.1", &["line 2: a quote is not closed"]);
-        check("\"10.0.0.1\"x,,vendor,", &["line 2: text follows a closed quote"]);
+        let begins: Vec<&str> = problems.iter().filter_map(|problem| problem.get(..16)).collect();
+        assert_eq!(begins, ["line 2 (entry 1)", "line 3 (entry 2)", "line 4 (entry 3)"], "{problems:?}");
+        check("\"10.0.0.1,,vendor,\n", &["line 2 (entry 1): it has 1 fields instead of 4"]);
+        let problems = read(&format!("{HEADER}\n\"10.0.0.1\"x,,vendor,")).unwrap_err();
+        assert!(problems.iter().all(|problem| problem.starts_with("line 2 (entry 1): ")), "{problems:?}");
+        assert!(!problems.is_empty());
         assert_eq!(
             read("10.0.0.1,,vendor,").unwrap_err(),
             ["line 1: the first line must be `ipv4,ipv6,source,classes`"]

@@ -1,12 +1,15 @@
-//! The edits of a draft, from flags to the API's edits.
+//! Edits of a draft: from flags to the edits of the API.
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use headwater_api::policy::{EntryDocument, OptionsDocument, SelectorDocument, SourceDocument};
 use headwater_api::v1::{Draft, Edit, EditsRequest};
 use reqwest::Method;
 
-use super::{Desk, show};
-use crate::failure::Failure;
+use super::draft_client::DraftClient;
+use super::show;
+use crate::completions::candidates;
+use crate::terminal::failure::Failure;
+use crate::values::{class_words, switch_parser, vendor_fallback_words};
 
 /// Arguments of `sources add`.
 #[derive(Debug, Args)]
@@ -15,22 +18,23 @@ pub struct AddArguments {
     selector: SelectorArguments,
     #[command(flatten)]
     source: SourceArguments,
-    /// Its number; later entries move down [default: last]
-    #[arg(long, value_name = "NUMBER")]
+    /// The number of the new entry; later entries move down [default: last]
+    #[arg(long, value_name = "NUMBER", value_hint = ValueHint::Other)]
     at: Option<u32>,
 }
 
 /// Arguments of `sources edit`.
 #[derive(Debug, Args)]
 pub struct EditArguments {
-    /// The entry's number
+    /// The number of the entry
+    #[arg(value_hint = ValueHint::Other)]
     number: u32,
     #[command(flatten)]
     selector: SelectorArguments,
-    /// Select no IPv4 addresses any more
+    /// Select no IPv4 addresses
     #[arg(long, conflicts_with = "ipv4")]
     no_ipv4: bool,
-    /// Select no IPv6 addresses any more
+    /// Select no IPv6 addresses
     #[arg(long, conflicts_with = "ipv6")]
     no_ipv6: bool,
     #[command(flatten)]
@@ -40,49 +44,50 @@ pub struct EditArguments {
 /// Arguments of `sources move`.
 #[derive(Debug, Args)]
 pub struct MoveArguments {
-    /// The entry's number
+    /// The number of the entry
+    #[arg(value_hint = ValueHint::Other)]
     number: u32,
     #[command(flatten)]
-    to: Where,
+    to: NewPosition,
 }
 
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
-struct Where {
-    /// One step up: it is tried earlier
+struct NewPosition {
+    /// One step up: clients try it earlier
     #[arg(long)]
     up: bool,
-    /// One step down: it is tried later
+    /// One step down: clients try it later
     #[arg(long)]
     down: bool,
     /// To this number
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_hint = ValueHint::Other)]
     to: Option<u32>,
 }
 
 #[derive(Debug, Args)]
 struct SelectorArguments {
-    /// Client IPv4 addresses: a range, or one address
-    #[arg(long, value_name = "FIRST-LAST")]
+    /// IPv4 addresses of the clients: a range, or one address
+    #[arg(long, value_name = "FIRST-LAST", value_hint = ValueHint::Other)]
     ipv4: Option<String>,
-    /// Client IPv6 addresses: a prefix with its length
-    #[arg(long, value_name = "PREFIX/LENGTH")]
+    /// IPv6 addresses of the clients: a prefix with its length
+    #[arg(long, value_name = "PREFIX/LENGTH", value_hint = ValueHint::Other)]
     ipv6: Option<String>,
 }
 
 #[derive(Debug, Args)]
 struct SourceArguments {
-    /// The update agent to update from, by its client id
-    #[arg(long, value_name = "ID", conflicts_with_all = ["url", "vendor"])]
+    /// Update from this update agent, named by its client id
+    #[arg(long, value_name = "ID", value_hint = ValueHint::Other, add = candidates::update_agents(), conflicts_with_all = ["url", "vendor"])]
     update_agent: Option<String>,
-    /// The URL to update from, http or https
-    #[arg(long, value_name = "URL", conflicts_with = "vendor")]
+    /// Update from this URL, http or https
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url, conflicts_with = "vendor")]
     url: Option<String>,
-    /// The vendor source to update from
+    /// Update from the vendor source
     #[arg(long)]
     vendor: bool,
-    /// The classes that the URL gives [default: all three]
-    #[arg(long, value_delimiter = ',', value_name = "CLASS,…", requires = "url")]
+    /// The classes that the URL has [default: all three]
+    #[arg(long, value_delimiter = ',', value_name = "CLASS,…", requires = "url", value_parser = class_words())]
     classes: Option<Vec<String>>,
 }
 
@@ -100,20 +105,20 @@ impl SourceArguments {
 /// Arguments of `sources options`.
 #[derive(Debug, Args)]
 pub struct OptionsArguments {
-    /// May clients fall back to the server for components?
-    #[arg(long, value_name = "on|off", value_parser = on_or_off)]
+    /// Whether clients fall back to the server for components
+    #[arg(long, value_name = "on|off", value_parser = switch_parser())]
     server_fallback_components: Option<bool>,
-    /// May clients fall back to the server for settings?
-    #[arg(long, value_name = "on|off", value_parser = on_or_off)]
+    /// Whether clients fall back to the server for settings
+    #[arg(long, value_name = "on|off", value_parser = switch_parser())]
     server_fallback_settings: Option<bool>,
-    /// May clients fall back to the server for programs?
-    #[arg(long, value_name = "on|off", value_parser = on_or_off)]
+    /// Whether clients fall back to the server for programs
+    #[arg(long, value_name = "on|off", value_parser = switch_parser())]
     server_fallback_programs: Option<bool>,
-    /// Do update agents update from the server alone?
-    #[arg(long, value_name = "on|off", value_parser = on_or_off)]
+    /// Whether update agents update from the server alone
+    #[arg(long, value_name = "on|off", value_parser = switch_parser())]
     update_agents_from_server_only: Option<bool>,
-    /// When may clients fall back to the vendor source: documented, privilege_only or never
-    #[arg(long, value_name = "WHEN")]
+    /// When clients fall back to the vendor source
+    #[arg(long, value_name = "WHEN", value_parser = vendor_fallback_words())]
     vendor_fallback: Option<String>,
 }
 
@@ -137,16 +142,8 @@ impl OptionsArguments {
     }
 }
 
-fn on_or_off(text: &str) -> Result<bool, String> {
-    match text {
-        "on" | "true" | "yes" => Ok(true),
-        "off" | "false" | "no" => Ok(false),
-        _ => Err("say on or off".to_owned()),
-    }
-}
-
 /// Adds an entry.
-pub async fn add(desk: &Desk, arguments: AddArguments) -> Result<(), Failure> {
+pub async fn add(draft_client: &DraftClient, arguments: AddArguments) -> Result<(), Failure> {
     let selector = SelectorDocument { ipv4: arguments.selector.ipv4, ipv6: arguments.selector.ipv6 };
     if selector == SelectorDocument::default() {
         return Err(Failure::bad_input("an entry must select some clients")
@@ -157,12 +154,12 @@ pub async fn add(desk: &Desk, arguments: AddArguments) -> Result<(), Failure> {
             .with_hint("give --update-agent ID, --url URL or --vendor"));
     };
     let entry = EntryDocument { clients: selector, source };
-    apply(desk, Edit::Add { entry, at: arguments.at }, None).await
+    apply(draft_client, Edit::Add { entry, at: arguments.at }, None).await
 }
 
 /// Changes an entry.
-pub async fn edit(desk: &Desk, arguments: EditArguments) -> Result<(), Failure> {
-    let draft = desk.draft().await?;
+pub async fn edit(draft_client: &DraftClient, arguments: EditArguments) -> Result<(), Failure> {
+    let draft = draft_client.draft().await?;
     let index = usize::try_from(arguments.number).ok().and_then(|number| number.checked_sub(1));
     let Some(mut entry) = index.and_then(|index| draft.policy.entries.get(index)).cloned() else {
         let last = draft.policy.entries.len();
@@ -179,58 +176,63 @@ pub async fn edit(desk: &Desk, arguments: EditArguments) -> Result<(), Failure> 
         entry.source = source;
     }
     let edit = Edit::Edit { number: arguments.number, entry };
-    apply(desk, edit, Some(draft.revision)).await
+    apply(draft_client, edit, Some(draft.revision)).await
 }
 
 /// Removes entries.
-pub async fn remove(desk: &Desk, numbers: Vec<u32>) -> Result<(), Failure> {
-    apply(desk, Edit::Remove { numbers }, None).await
+pub async fn remove(draft_client: &DraftClient, numbers: Vec<u32>) -> Result<(), Failure> {
+    apply(draft_client, Edit::Remove { numbers }, None).await
 }
 
 /// Moves an entry.
-pub async fn move_entry(desk: &Desk, arguments: &MoveArguments) -> Result<(), Failure> {
+pub async fn move_entry(draft_client: &DraftClient, arguments: &MoveArguments) -> Result<(), Failure> {
     let number = arguments.number;
     let edit = match (arguments.to.up, arguments.to.to) {
         (_, Some(to)) => Edit::MoveTo { number, to },
         (true, None) => Edit::MoveUp { number },
         (false, None) => Edit::MoveDown { number },
     };
-    apply(desk, edit, None).await
+    apply(draft_client, edit, None).await
 }
 
 /// Sets the mode.
-pub async fn set_mode(desk: &Desk, mode: String) -> Result<(), Failure> {
-    apply(desk, Edit::SetMode { mode }, None).await
+pub async fn set_mode(draft_client: &DraftClient, mode: String) -> Result<(), Failure> {
+    apply(draft_client, Edit::SetMode { mode }, None).await
 }
 
 /// Shows the options, or sets those that are given.
-pub async fn options(desk: &Desk, arguments: &OptionsArguments) -> Result<(), Failure> {
-    let draft = desk.draft().await?;
+pub async fn options(draft_client: &DraftClient, arguments: &OptionsArguments) -> Result<(), Failure> {
+    let draft = draft_client.draft().await?;
     let options = arguments.apply(&draft.policy.options);
     if options == draft.policy.options {
-        desk.output.result(&draft.policy.options, show::options);
+        draft_client.output.result(&draft.policy.options, show::options);
         return Ok(());
     }
-    apply(desk, Edit::SetOptions { options }, Some(draft.revision)).await
+    apply(draft_client, Edit::SetOptions { options }, Some(draft.revision)).await
 }
 
-async fn apply(desk: &Desk, edit: Edit, expected_revision: Option<u64>) -> Result<(), Failure> {
+async fn apply(
+    draft_client: &DraftClient,
+    edit: Edit,
+    expected_revision: Option<u64>,
+) -> Result<(), Failure> {
     let request = EditsRequest { edits: vec![edit], expected_revision };
-    let draft: Draft = desk.console.call(Method::POST, &format!("{}/edits", desk.path), &request).await?;
+    let draft: Draft =
+        draft_client.api.call(Method::POST, &format!("{}/edits", draft_client.path), &request).await?;
     let last = u32::try_from(draft.policy.entries.len()).unwrap_or(u32::MAX);
-    show_after_edit(desk, &draft, &places(&request.edits, last));
+    show_after_edit(draft_client, &draft, &positions(&request.edits, last));
     Ok(())
 }
 
-/// Where in the list, as it is after the edits, somebody will look for what they did; `last` is its last number.
-fn places(edits: &[Edit], last: u32) -> Vec<u32> {
+/// The positions of the edits in the list as it is afterwards; `last` is its last number.
+fn positions(edits: &[Edit], last: u32) -> Vec<u32> {
     let of_one = |edit: &Edit| match edit {
         Edit::Add { at, .. } => vec![at.unwrap_or(last)],
         Edit::Edit { number, .. } => vec![*number],
         Edit::Remove { numbers } => {
             let mut numbers = numbers.clone();
             numbers.sort_unstable();
-            // Those removed before it have moved it up.
+            // Each removal moves the entries below it up.
             numbers.iter().zip(0..).map(|(number, before)| number.saturating_sub(before).min(last)).collect()
         }
         Edit::MoveUp { number } => vec![number.saturating_sub(1)],
@@ -241,10 +243,10 @@ fn places(edits: &[Edit], last: u32) -> Vec<u32> {
     edits.iter().flat_map(of_one).collect()
 }
 
-/// Shows the draft after an edit of the entries at `places`, and what to do next.
-pub fn show_after_edit(desk: &Desk, draft: &Draft, places: &[u32]) {
-    desk.output.result(draft, |draft| show::edited(draft, places, &desk.in_words()));
-    desk.next_after_edit();
+/// Shows the draft after an edit of the entries at `positions`, and the next step.
+pub fn show_after_edit(draft_client: &DraftClient, draft: &Draft, positions: &[u32]) {
+    draft_client.output.result(draft, |draft| show::edited(draft, positions, &draft_client.flag()));
+    draft_client.next_after_edit();
 }
 
 #[cfg(test)]
@@ -252,10 +254,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_place_of_an_edit_is_that_in_the_list_afterwards() {
+    fn the_position_of_an_edit_is_that_in_the_list_afterwards() {
         let check = |edit: serde_json::Value, expected: &[u32]| {
             let edit: Edit = serde_json::from_value(edit).unwrap();
-            assert_eq!(places(std::slice::from_ref(&edit), 30), expected, "{edit:?}");
+            assert_eq!(positions(std::slice::from_ref(&edit), 30), expected, "{edit:?}");
         };
         let entry = serde_json::json!({"clients": {"ipv4": "10.0.0.1"}, "source": "vendor"});
         check(serde_json::json!({"op": "add", "entry": entry}), &[30]);

@@ -1,21 +1,20 @@
 //! The source list as a file: JSON, the whole policy document, or CSV, the entries alone.
 
 use std::fs;
-use std::io::{self, Read};
 use std::path::Path;
 
 use clap::ValueEnum;
 use headwater_api::policy::PolicyDocument;
 use headwater_api::v1::{Draft, ImportRequest};
 use reqwest::Method;
-use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use super::csv;
+use super::draft_client::DraftClient;
 use super::edit::show_after_edit;
-use super::{Desk, csv};
-use crate::failure::Failure;
-use crate::limits::INPUT_FILE_BYTES_MAX;
-use crate::output::Output;
+use crate::terminal::failure::Failure;
+use crate::terminal::input::read_text;
+use crate::terminal::output::Output;
 
 /// How the list is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -33,40 +32,7 @@ impl Format {
     }
 }
 
-/// Reads a text file (`-`: stdin), no larger than any list can be.
-pub fn read_text(path: &Path) -> Result<String, Failure> {
-    let unreadable = |error: io::Error| Failure::file("read", path, &error);
-    let mut bytes = Vec::new();
-    if path == Path::new("-") {
-        io::stdin().take(INPUT_FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    } else {
-        let file = fs::File::open(path).map_err(unreadable)?;
-        file.take(INPUT_FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| match error.kind() {
-            io::ErrorKind::IsADirectory => {
-                Failure::bad_input(format!("{} is a folder, not a file", path.display()))
-            }
-            _ => unreadable(error),
-        })?;
-    }
-    if bytes.len() as u64 > INPUT_FILE_BYTES_MAX {
-        return Err(Failure::bad_input(format!(
-            "{} is larger than {INPUT_FILE_BYTES_MAX} bytes",
-            path.display()
-        ))
-        .with_hint("check that it is the file you meant"));
-    }
-    String::from_utf8(bytes).map_err(|_| Failure::bad_input(format!("{} is not UTF-8 text", path.display())))
-}
-
-/// Reads a JSON file.
-pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Failure> {
-    let text = read_text(path)?;
-    serde_json::from_str(&text).map_err(|error| {
-        Failure::bad_input(format!("{} is not the JSON it should be: {error}", path.display()))
-    })
-}
-
-/// Reads a policy document. Where it is not one, every problem is told; what it means is for the server.
+/// Reads a policy document and reports every problem of its syntax. The server checks its meaning.
 fn read_policy(path: &Path) -> Result<PolicyDocument, Failure> {
     let text = read_text(path)?;
     serde_json::from_str(&text).map_err(|error| {
@@ -79,8 +45,8 @@ fn read_policy(path: &Path) -> Result<PolicyDocument, Failure> {
     })
 }
 
-/// Replaces the draft's list by the file's.
-pub async fn import(desk: &Desk, path: &Path, format: Option<Format>) -> Result<(), Failure> {
+/// Replaces the list of the draft by that of the file.
+pub async fn import(draft_client: &DraftClient, path: &Path, format: Option<Format>) -> Result<(), Failure> {
     let (policy, expected_revision) = match format.unwrap_or_else(|| Format::of(path)) {
         Format::Json => (read_policy(path)?, None),
         Format::Csv => {
@@ -88,13 +54,13 @@ pub async fn import(desk: &Desk, path: &Path, format: Option<Format>) -> Result<
             let entries = csv::read(&text).map_err(|problems| {
                 Failure::bad_input(format!("{} is not a source list", path.display())).with_problems(problems)
             })?;
-            let draft = desk.draft().await?;
+            let draft = draft_client.draft().await?;
             (PolicyDocument { entries, ..draft.policy }, Some(draft.revision))
         }
     };
     let request = ImportRequest { policy, expected_revision };
-    let draft: Draft = desk.console.call(Method::PUT, &desk.path, &request).await?;
-    show_after_edit(desk, &draft, &[]);
+    let draft: Draft = draft_client.api.call(Method::PUT, &draft_client.path, &request).await?;
+    show_after_edit(draft_client, &draft, &[]);
     Ok(())
 }
 

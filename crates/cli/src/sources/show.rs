@@ -1,4 +1,4 @@
-//! The source list for people.
+//! The source list and its drafts as text.
 
 use std::collections::BTreeMap;
 
@@ -10,17 +10,18 @@ use headwater_api::v1::{
 use headwater_policy::parse_address;
 use serde_json::json;
 
-use crate::failure::Failure;
 use crate::limits::{ENTRIES_BESIDE_AN_EDIT, FINDINGS_ALIKE_MAX, LIST_AFTER_EDIT_MAX};
-use crate::output::{Output, table, time};
+use crate::terminal::failure::Failure;
+use crate::terminal::output::{Output, table, time};
 
-/// A draft, with what stands between it and the clients.
+/// A draft, and how it relates to the saved list.
 pub fn draft(draft: &Draft) -> String {
     with_heading(draft, &policy(&draft.policy))
 }
 
-/// A draft after an edit of the entries `edited` (numbers of the list as it is now): a long list only around them.
-pub fn edited(draft: &Draft, edited: &[u32], in_words: &str) -> String {
+/// A draft after an edit of the entries `edited` (numbers of the list as it is now). Of a long list only the entries near
+/// them; `flag` names the draft.
+pub fn edited(draft: &Draft, edited: &[u32], flag: &str) -> String {
     let count = draft.policy.entries.len();
     if count <= LIST_AFTER_EDIT_MAX {
         return self::draft(draft);
@@ -36,7 +37,7 @@ pub fn edited(draft: &Draft, edited: &[u32], in_words: &str) -> String {
     with_heading(
         draft,
         &format!(
-            "mode {}\n{shown}the list has {count} entries; `headwater sources list{in_words}` shows them all",
+            "mode {}\n{shown}the list has {count} entries; `headwater sources list{flag}` shows all of them",
             draft.policy.mode
         ),
     )
@@ -47,7 +48,7 @@ fn with_heading(draft: &Draft, body: &str) -> String {
         (0, _) => format!("source list, version {} (no unsaved edits)", draft.saved_version),
         (_, true) => format!("draft {} of version {}, not saved yet", draft.name, draft.base_version),
         (_, false) => format!(
-            "draft {} of version {}, not saved yet; version {} was saved meanwhile",
+            "draft {} of version {}, not saved yet; version {} has been saved since",
             draft.name, draft.base_version, draft.saved_version
         ),
     };
@@ -86,7 +87,7 @@ fn entries(rows: Vec<Vec<String>>, when_empty: &str) -> String {
     table(&["#", "IPv4 clients", "IPv6 clients", "source", "classes"], rows, when_empty)
 }
 
-/// An entry, shown as broken where the update agent that it names has lost the role (U6).
+/// An entry; broken if the update agent that it names has lost the role (U6).
 fn row_in(policy: &PolicyDocument, number: u32, entry: &EntryDocument) -> Vec<String> {
     let mut row = row(number, entry);
     if let (SourceDocument::UpdateAgent(id), Some(classes)) = (&entry.source, row.last_mut()) {
@@ -154,11 +155,15 @@ pub fn changes(changes: &[Change]) -> String {
     lines.join("\n")
 }
 
-/// What saving would do; `draft` is how the commands name the draft.
+/// What saving would do; `draft` is the flag that names the draft.
 pub fn preview(preview: &Preview, draft: &str) -> String {
     let nothing = preview.changes.is_empty() && !preview.errors.is_empty();
-    let mut text = if nothing { "not comparable yet".to_owned() } else { changes(&preview.changes) };
-    text.push_str(&findings("errors, to be put right before saving", &preview.errors));
+    let mut text = if nothing {
+        "cannot be compared until the errors are corrected".to_owned()
+    } else {
+        changes(&preview.changes)
+    };
+    text.push_str(&findings("errors to correct before saving", &preview.errors));
     text.push_str(&findings("warnings", &preview.warnings));
     text.push_str(&format!(
         "\n\nplans change for {} of {} known clients",
@@ -174,31 +179,31 @@ fn findings(heading: &str, findings: &[Finding]) -> String {
     if findings.is_empty() {
         return String::new();
     }
-    let mut told: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     let mut text = format!("\n\n{heading}:");
     for finding in findings {
-        let alike = told.entry(&finding.code).or_default();
+        let alike = counts.entry(&finding.code).or_default();
         *alike += 1;
         if *alike <= FINDINGS_ALIKE_MAX {
             let entry = finding.entry.map(|entry| format!("entry {entry}: ")).unwrap_or_default();
             text.push_str(&format!("\n  {entry}{}", finding.message));
         }
     }
-    for (code, count) in told.into_iter().filter(|(_, count)| *count > FINDINGS_ALIKE_MAX) {
+    for (code, count) in counts.into_iter().filter(|(_, count)| *count > FINDINGS_ALIKE_MAX) {
         let more = count - FINDINGS_ALIKE_MAX;
-        text.push_str(&format!("\n  and {more} more of the kind `{code}`; --json tells all"));
+        text.push_str(&format!("\n  and {more} more of kind `{code}`; --json lists all"));
     }
     text
 }
 
-/// A new version is out.
+/// A newly published version.
 pub fn published(saved: &Saved) -> String {
     if saved.unchanged {
         return format!("nothing differs from version {}, so nothing was saved", saved.version);
     }
     let warnings = findings("warnings", &saved.warnings);
     format!(
-        "saved and signed as version {}\n{}{warnings}\n\nnext: clients obey it from their next run on; `headwater clients list` shows who has it",
+        "saved and signed as version {}\n{}{warnings}\n\nnext: clients follow it from their next run on; `headwater clients list` shows which clients have it",
         saved.version,
         changes(&saved.changes)
     )
@@ -234,7 +239,7 @@ pub fn history(answer: &HistoryAnswer) -> String {
             item.comment.clone(),
         ]
     });
-    table(&["version", "saved", "mode", "entries", "comment"], rows.collect(), "nothing was saved yet")
+    table(&["version", "saved", "mode", "entries", "comment"], rows.collect(), "nothing has been saved yet")
 }
 
 /// A client's plans.
@@ -266,7 +271,7 @@ fn class_plan(plan: &ClassPlanDocument) -> String {
         reasons.entry(&skipped.reason).or_default().push(skipped.entry);
     }
     for (reason, numbers) in reasons {
-        text.push_str(&format!("\n  passed over ({reason}): entries {}", runs(&numbers)));
+        text.push_str(&format!("\n  does not apply ({reason}): entries {}", runs(&numbers)));
     }
     text
 }
@@ -319,19 +324,19 @@ mod tests {
     }
 
     #[test]
-    fn a_long_list_is_told_shortly() {
+    fn a_long_list_is_shown_in_short() {
         assert_eq!(runs(&[1, 2, 3, 7, 9, 10]), "1-3, 7, 9-10");
         let finding = |entry: u32, code: &str| Finding {
             entry: Some(entry),
             code: code.to_owned(),
-            message: "nobody is in it".to_owned(),
+            message: "no client is in it".to_owned(),
         };
         let many: Vec<_> =
             (1..=1024).map(|entry| finding(entry, "no_client")).chain([finding(7, "shadowed")]).collect();
         let text = findings("warnings", &many);
         assert_eq!(text.lines().count(), 2 + 1 + FINDINGS_ALIKE_MAX + 2, "{text}");
         assert!(
-            text.contains("entry 7: nobody") && text.contains("1014 more of the kind `no_client`"),
+            text.contains("entry 7: no client") && text.contains("1014 more of kind `no_client`"),
             "{text}"
         );
     }

@@ -86,8 +86,8 @@ fn a_password_is_not_sent_in_the_clear() {
 #[test]
 fn the_servers_code_of_a_refusal_is_told_to_programs() {
     let world = World::new();
-    let console = world.console();
-    let ran = headwater(world.path(), &["clients", "list", "--server", &console, "--json"]);
+    let api = world.console();
+    let ran = headwater(world.path(), &["clients", "list", "--server", &api, "--json"]);
     let told: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!((ran.exit, &told["error"]["code"]), (1, &"not_signed_in".into()), "{ran:?}");
 }
@@ -144,11 +144,11 @@ fn what_stdout_does_not_take_is_told() {
         assert_eq!(ran.status.code(), Some(4), "{command}: {told}");
         assert!(told.contains("cannot write to stdout") && told.contains(word), "{command}: {told}");
     };
-    check("releases list", "look before");
-    check("releases list --json", "look before");
-    check("--help", "look before");
-    check("completions bash", "look before");
-    check("openapi", "look before");
+    check("releases list", "check before");
+    check("releases list --json", "check before");
+    check("--help", "check before");
+    check("completions bash", "check before");
+    check("openapi", "check before");
     check("administrators add ann --role viewer", "set-password ann");
     check("tokens create ci --role viewer", "is revoked");
     assert_eq!(world.json("tokens list")["items"], Value::Array(Vec::new()));

@@ -103,8 +103,8 @@ fn holders_sign_on_machines_of_their_own() {
     let sign =
         |holder: &str, file: &str| format!("sign-root {file} --root-keys {holder} --passphrase-file one");
 
-    refused(here, &sign("foreign", "roots.json"), 1, &["no say"]);
-    refused(here, "sign-root roots.json", 2, &["who signs"]);
+    refused(here, &sign("foreign", "roots.json"), 1, &["sign nothing"]);
+    refused(here, "sign-root roots.json", 2, &["nobody signs"]);
     refused(here, &format!("import-root roots.json {STATIC}"), 1, &["2 of its keys, and 0"]);
     assert_eq!(ok(here, &sign("h/holder-2", "roots.json"))["roots"][0]["missing"], "1 of 2 signatures");
     assert_eq!(ok(here, &sign("h/holder-2", "roots.json"))["roots"][0]["missing"], "1 of 2 signatures");

@@ -47,18 +47,18 @@ impl World {
         told.read_line(&mut line).unwrap();
         let event: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(event["event"], "listening");
-        let console = event["console"].as_str().unwrap().trim_end_matches('/').to_owned();
+        let api = event["console"].as_str().unwrap().trim_end_matches('/').to_owned();
         line.clear();
         told.read_line(&mut line).unwrap();
         let event: Value = serde_json::from_str(&line).unwrap();
         assert_eq!((&event["event"], &event["name"]), (&"first_password".into(), &"admin".into()));
         let first_password = event["password"].as_str().unwrap().to_owned();
-        Self { folder, server, console, first_password }
+        Self { folder, server, api, first_password }
     }
 
     /// URL of its console listener.
     pub fn console(&self) -> String {
-        self.console.clone()
+        self.api.clone()
     }
 
     /// What its first start told once.
@@ -125,10 +125,10 @@ fn releases_are_published_listed_and_rolled_back() {
         world.check(
             &format!("publish rules --name rules --version {version}"),
             0,
-            &["published rules", "next: clients take it"],
+            &["published rules", "next: clients install it"],
         );
     }
-    world.check("publish rules --name rules --version 1.1", 0, &["was published before", "same content"]);
+    world.check("publish rules --name rules --version 1.1", 0, &["is published already", "same content"]);
     fs::write(world.path().join("rules/base"), "other").unwrap();
     world.check("publish rules --name rules --version 1.1", 1, &["exists already"]);
     world.check("publish rules --name Rules", 2, &["Rules"]);
@@ -188,7 +188,7 @@ fn the_list_of_releases_tells_how_far_deltas_are() {
     wait("unlike", json!({"state": "none_smaller", "made": 0, "missing": 0}));
     // What is spoiled is not here any more: nothing is to be made of it.
     wait("broken", json!({"state": "failed", "made": 0, "missing": 0}));
-    world.check("releases list", 0, &["1 made", "none is smaller", "failed", "`headwater status` says why"]);
+    world.check("releases list", 0, &["1 made", "none is smaller", "failed", "`headwater status` shows why"]);
     let widest = world.run("releases list").stdout.lines().map(|line| line.chars().count()).max();
     assert!(widest <= Some(100), "{widest:?}");
 }
@@ -237,7 +237,7 @@ fn the_list_is_edited_in_a_draft_and_published_by_save() {
     world.check(
         "sources explain --address 10.1.7.7 --saved",
         0,
-        &["http://a.example", "entry", "passed over"],
+        &["http://a.example", "entry", "does not apply"],
     );
     world.check("sources remove 2 1", 0, &["no entries"]);
     world.check("sources diff", 0, &["removed"]);
@@ -379,14 +379,14 @@ fn two_drafts_of_a_domain_do_not_overwrite_each_other() {
     let at_once = format!("{set} idle_timeout_seconds=9 --save");
     world.check(&format!("{at_once} --base-version 2"), 1, &["5 became 7", "--base-version 3"]);
     world.check(&format!("{set} connect_timeout_seconds=9 --draft ann"), 0, &[]);
-    world.check(&at_once, 0, &["version 4", "not in them: ann"]);
+    world.check(&at_once, 0, &["version 4", "without this change: ann"]);
     world.check("domains settings save root --draft ann", 1, &["save root --draft ann --over-version 4"]);
 }
 
 #[test]
 fn who_may_enrol() {
     let world = World::new();
-    world.check("clients tokens", 0, &["no token admits anybody", "enrol-bundle"]);
+    world.check("clients tokens", 0, &["no valid enrolment tokens", "enrol-bundle"]);
     world.check("domains add root/paris", 0, &["added root/paris"]);
     world.check(
         "clients enrol-bundle --domain root/paris --uses 40 --expires 2d --out b.json",
@@ -410,7 +410,7 @@ fn who_may_enrol() {
     world.check("clients enrol-bundle --uses 0 --out c.json", 2, &["uses: 0"]);
     world.check("clients enrol-bundle --expires 2y --out c.json", 2, &["--expires"]);
     world.check("clients enrol-bundle --client pc-1 --uses 2 --out c.json", 2, &["--uses", "--client"]);
-    world.check("clients unknown", 0, &["nobody who is not known has asked"]);
+    world.check("clients unknown", 0, &["no unknown client has contacted"]);
     world.check("clients revoke pc-1", 2, &["pc-1"]);
 }
 

@@ -1,11 +1,11 @@
-//! Settings of domains for people.
+//! The settings of domains and their drafts as text.
 
 use headwater_api::v1::{
     DomainView, SavedSettings, SettingChange, SettingsDraft, SettingsDraftsAnswer, SettingsHistoryAnswer,
     SettingsSaved,
 };
 
-use crate::output::{counted, one_line, table, time};
+use crate::terminal::output::{counted, one_line, table, time};
 
 /// What is set at a domain, and what its clients get.
 pub fn domain(domain: &DomainView) -> String {
@@ -46,7 +46,7 @@ pub fn domain(domain: &DomainView) -> String {
     format!("{heading}\n{}{drafts}", table(&["setting", "value", "where"], rows, "no settings"))
 }
 
-/// A file as a table shows it. What the server keeps from the reader has no length.
+/// A file as a table shows it. One that the server hides from the reader has no length.
 fn file(text: &str) -> String {
     match text {
         "(confidential)" => text.to_owned(),
@@ -71,7 +71,7 @@ pub fn saved(saved: &SavedSettings) -> String {
     )
 }
 
-/// A draft, with what stands between it and the clients.
+/// A draft, and how it relates to the saved version.
 pub fn draft(draft: &SettingsDraft) -> String {
     let SettingsDraft { domain, name, base_version, saved_version, .. } = draft;
     let heading = match base_version == saved_version {
@@ -84,8 +84,8 @@ pub fn draft(draft: &SettingsDraft) -> String {
     format!("{heading}\n{}", changes(&draft.changes))
 }
 
-/// How the commands name a draft: nothing for the default one.
-pub fn in_words(draft: &str) -> String {
+/// The flag that names a draft in other commands; empty for the default one.
+pub fn draft_flag(draft: &str) -> String {
     if draft == "default" { String::new() } else { format!(" --draft {draft}") }
 }
 
@@ -98,17 +98,17 @@ pub fn changes(changes: &[SettingChange]) -> String {
     lines.join("\n")
 }
 
-/// A new version is out.
+/// A newly published version.
 pub fn published(saved: &SettingsSaved) -> String {
     let SettingsSaved { domain, version, .. } = saved;
     if saved.unchanged {
         return format!("nothing differs from version {version} of {domain}, so nothing was saved");
     }
     let next = match saved.domains.as_slice() {
-        [] => "no client gets anything else by it than before".to_owned(),
+        [] => "it changes nothing for any client".to_owned(),
         domains => format!(
-            "signed anew for the clients of {}\nnext: they obey it from their next run on; `headwater clients list` \
-             shows who has it",
+            "signed again for the clients of {}\nnext: they follow it from their next run on; `headwater clients list` \
+             shows which clients have it",
             domains.join(", ")
         ),
     };
@@ -138,7 +138,7 @@ pub fn history(answer: &SettingsHistoryAnswer) -> String {
     let rows = answer.items.iter().map(|item| {
         vec![item.version.to_string(), time(item.saved), item.items.to_string(), item.comment.clone()]
     });
-    table(&["version", "saved", "set here", "comment"], rows.collect(), "nothing was saved yet")
+    table(&["version", "saved", "set here", "comment"], rows.collect(), "nothing has been saved yet")
 }
 
 #[cfg(test)]
@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_kept_from_a_reader_has_no_length() {
+    fn a_hidden_file_has_no_length() {
         let files = [("a.conf", "(confidential)"), ("b.conf", "four")];
         let files = files.map(|(name, text)| (name.to_owned(), text.to_owned())).into();
         let saved = SavedSettings {

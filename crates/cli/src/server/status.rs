@@ -1,11 +1,11 @@
-//! `headwater status`: what the server says of itself, its repositories, its jobs, and what there is to do.
+//! `headwater status`: the state of the server, its repositories and its jobs, and what an administrator should do.
 
 use clap::Args;
 use headwater_api::v1::{ClassStatus, JobStatus, Status};
 
-use crate::console::{Console, ServerLocation};
-use crate::failure::{Exit, Failure};
-use crate::output::{Output, bytes, table, time};
+use crate::api_client::{ApiClient, ServerLocation};
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::output::{Output, bytes, table, time};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,7 +22,7 @@ pub struct StatusArguments {
 
 /// Shows it.
 pub async fn run(arguments: StatusArguments, output: Output) -> Result<Exit, Failure> {
-    let status: Status = Console::new(&arguments.server)?.get("/api/v1/status").await?;
+    let status: Status = ApiClient::new(&arguments.server)?.get("/api/v1/status").await?;
     output.result(&status, text);
     Ok(Exit::Done)
 }
@@ -40,17 +40,18 @@ fn text(status: &Status) -> String {
     };
     let job = |job: &JobStatus| {
         let last = job.last_run.map_or_else(|| "not yet".to_owned(), time);
-        let told = job.error.as_ref().map_or_else(|| job.message.clone(), |error| format!("failed: {error}"));
-        vec![job.name.clone(), last, told]
+        let outcome =
+            job.error.as_ref().map_or_else(|| job.message.clone(), |error| format!("failed: {error}"));
+        vec![job.name.clone(), last, outcome]
     };
     let classes = table(
         &["class", "names", "version", "root", "signed until", "content"],
         status.classes.iter().map(class).collect(),
         "none",
     );
-    let jobs = table(&["job", "last run", "what it did"], status.jobs.iter().map(job).collect(), "no jobs");
+    let jobs = table(&["job", "last run", "result"], status.jobs.iter().map(job).collect(), "no jobs");
     let mut text = format!(
-        "headwater {} at {}, since {}; its clock says {}\nclients {}, update agents {}, policy version {}\n\n{classes}\n\n{jobs}",
+        "headwater {} at {}, since {}; server time {}\nclients {}, update agents {}, policy version {}\n\n{classes}\n\n{jobs}",
         status.program,
         status.fleet_url,
         time(status.started),

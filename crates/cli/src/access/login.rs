@@ -1,58 +1,60 @@
-//! `headwater login` and `logout`: asking a server from another machine (I4).
+//! `headwater login` and `logout`: access to a server from another machine (I4).
 //!
-//! The password is sent once, for a session that makes an API token and ends; the token is what is kept.
+//! The password is sent once, for a session that creates an API token and ends. Only the token is stored.
 
 use std::io::{IsTerminal as _, Read as _};
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use headwater_api::secret::Secret;
 use headwater_api::v1::{ApiTokenRequest, NewApiToken, SessionView, SignInRequest};
 use reqwest::Method;
 use reqwest::header::{COOKIE, ORIGIN, SET_COOKIE};
 use serde_json::json;
 
-use crate::console::{Console, ServerLocation, check_url, segment};
-use crate::credentials::{Credentials, Login};
-use crate::failure::{Exit, Failure};
+use crate::api_client::credentials::{Credentials, Login};
+use crate::api_client::{ApiClient, ServerLocation, check_url, segment};
 use crate::limits::{LOGIN_NAME_LETTERS, PASSWORD_INPUT_BYTES_MAX};
-use crate::output::{Output, time};
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::output::{Output, time};
 
 const EXAMPLES: &str = "\
 Examples:
   headwater login https://headwater.example:8470 --ca console-ca.pem
   headwater login https://headwater.example:8470 --name ann --days 7
 
-The password is asked for; without a terminal it is read from stdin. A password that is good for one sign-in needs
-another: it is asked for too, or is the second line of stdin. On the server's own machine nobody need log in.";
+The command asks for the password on the terminal, or reads it from stdin. A password for one sign-in has to be replaced:
+the new one is asked for as well, or is the second line of stdin. On the server's own machine no login is needed.";
 
 const LOGOUT_EXAMPLES: &str = "\
 Examples:
   headwater logout
   headwater logout https://headwater.example:8470";
 
-/// Sign in to a server elsewhere and keep a token for it
+/// Sign in to a server on another machine and store a token for it
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct LoginArguments {
     /// The server's console listener
+    #[arg(value_hint = ValueHint::Url)]
     url: String,
     /// Your name as an administrator
-    #[arg(long, default_value = "admin")]
+    #[arg(long, default_value = "admin", value_hint = ValueHint::Other)]
     name: String,
-    /// Certificates to verify the server's with, in PEM [default: those of the public]
-    #[arg(long, value_name = "FILE")]
+    /// CA certificates that the server's certificate must be signed by, in PEM [default: the system's CAs]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     ca: Option<PathBuf>,
-    /// Days that the login lasts
-    #[arg(long, default_value_t = 30)]
+    /// Days until the login expires
+    #[arg(long, default_value_t = 30, value_hint = ValueHint::Other)]
     days: u32,
 }
 
-/// Forget a login, and revoke its token
+/// Remove a stored login and revoke its token
 #[derive(Debug, Args)]
 #[command(after_help = LOGOUT_EXAMPLES)]
 pub struct LogoutArguments {
-    /// The server [default: that of the last login]
+    /// The server [default: the server of the last login]
+    #[arg(value_hint = ValueHint::Url)]
     url: Option<String>,
 }
 
@@ -64,27 +66,27 @@ pub async fn run(arguments: LoginArguments, output: Output) -> Result<Exit, Fail
             Some(std::fs::read_to_string(path).map_err(|error| Failure::file("read", path, &error))?)
         }
     };
-    let console = Console::unknown_client(&arguments.url, ca.as_deref())?;
-    console.refuse_in_the_clear("the password")?;
+    let api = ApiClient::anonymous(&arguments.url, ca.as_deref())?;
+    api.refuse_in_the_clear("the password")?;
     let mut input = Input::new()?;
     let password = input.secret("password: ")?;
     let mut request = SignInRequest { name: arguments.name, password, new_password: None };
-    let session = match sign_in(&console, &request).await {
+    let session = match sign_in(&api, &request).await {
         Err(failure) if failure.code.as_deref() == Some("one_time_password") => {
-            output.note("this password is good for one sign-in; choose another");
+            output.note("this password is valid for one sign-in; choose another");
             request.new_password = Some(input.secret("new password: ")?);
-            sign_in(&console, &request).await?
+            sign_in(&api, &request).await?
         }
         done => done?,
     };
-    let made = make_token(&console, &session, arguments.days).await;
-    // The session has done its work, however that went.
-    let out = with_session(&console, &session, Method::POST, "/api/v1/sign-out")?;
-    let ended = console.receive::<()>(out).await;
+    let made = make_token(&api, &session, arguments.days).await;
+    // The session ends in any case.
+    let out = with_session(&api, &session, Method::POST, "/api/v1/sign-out")?;
+    let ended = api.receive::<()>(out).await;
     let made = made?;
     ended?;
     let mut credentials = Credentials::read()?;
-    let base = console.base().to_owned();
+    let base = api.base().to_owned();
     let login = Login { token: made.token.expose().to_owned(), name: made.details.name, ca };
     credentials.servers.insert(base.clone(), login);
     credentials.default = Some(base.clone());
@@ -95,28 +97,30 @@ pub async fn run(arguments: LoginArguments, output: Output) -> Result<Exit, Fail
         format!("logged in to {base} as {} ({role}) until {}", session.view.name, time(until))
     });
     if !output.is_json() {
-        output.note(&format!("the token is in {}; `headwater` asks this server now", kept.display()));
+        output.note(&format!("the token is in {}; `headwater` uses this server from now on", kept.display()));
     }
     Ok(Exit::Done)
 }
 
-/// Forgets a login.
+/// Removes a login.
 pub async fn run_logout(arguments: LogoutArguments, output: Output) -> Result<Exit, Failure> {
     let mut credentials = Credentials::read()?;
     let named = arguments.url.as_deref().map(check_url).transpose()?;
     let Some(base) = named.or_else(|| credentials.default.clone()) else {
-        return Err(Failure::bad_input("nobody is logged in anywhere"));
+        return Err(Failure::bad_input("there is no stored login"));
     };
     let Some(login) = credentials.servers.get(&base) else {
-        return Err(Failure::bad_input(format!("nobody is logged in to {base}")));
+        return Err(Failure::bad_input(format!("there is no stored login for {base}")));
     };
     let path = format!("/api/v1/tokens/{}", segment(&login.name));
-    let revoked = Console::new(&ServerLocation::at(&base))?.ask::<()>(Method::DELETE, &path).await;
+    let revoked = ApiClient::new(&ServerLocation::at(&base))?.ask::<()>(Method::DELETE, &path).await;
     credentials.servers.remove(&base);
     credentials.default = credentials.default.filter(|default| *default != base);
     credentials.write()?;
     if let Err(failure) = &revoked {
-        output.note(&format!("the token is forgotten here, and could not be revoked there: {failure}"));
+        output.note(&format!(
+            "the login is removed here, but the server could not revoke its token: {failure}"
+        ));
     }
     output.result(&json!({"server": base, "revoked": revoked.is_ok()}), |_| format!("logged out of {base}"));
     Ok(if revoked.is_ok() { Exit::Done } else { Exit::Partly })
@@ -128,29 +132,31 @@ struct Session {
     cookie: String,
 }
 
-async fn sign_in(console: &Console, request: &SignInRequest) -> Result<Session, Failure> {
-    let response = console.send(console.request(Method::POST, "/api/v1/sign-in")?.json(request)).await?;
+async fn sign_in(api: &ApiClient, request: &SignInRequest) -> Result<Session, Failure> {
+    let response = api.send(api.request(Method::POST, "/api/v1/sign-in")?.json(request)).await?;
     let cookie = response.headers().get(SET_COOKIE).and_then(|value| value.to_str().ok());
     let cookie = cookie.and_then(|text| text.split(';').next()).unwrap_or_default().to_owned();
-    let view = response.json().await.map_err(|error| Failure::failed(format!("no answer: {error}")))?;
+    let view = response.json().await.map_err(|error| {
+        Failure::failed(format!("the server's answer to the sign-in cannot be read: {error}"))
+    })?;
     Ok(Session { view, cookie })
 }
 
-async fn make_token(console: &Console, session: &Session, days: u32) -> Result<NewApiToken, Failure> {
+async fn make_token(api: &ApiClient, session: &Session, days: u32) -> Result<NewApiToken, Failure> {
     let name = format!("login-{}", headwater_server::secret::random_name(LOGIN_NAME_LETTERS));
     let request =
         ApiTokenRequest { name, role: session.view.role.clone(), scopes: Vec::new(), days: Some(days) };
-    console.receive(with_session(console, session, Method::POST, "/api/v1/tokens")?.json(&request)).await
+    api.receive(with_session(api, session, Method::POST, "/api/v1/tokens")?.json(&request)).await
 }
 
-/// A request with the session's cookie, said to be from the console itself: a cookie alone changes nothing.
+/// A request with the session's cookie and the console's origin: the server accepts no change by a cookie alone.
 fn with_session(
-    console: &Console,
+    api: &ApiClient,
     session: &Session,
     method: Method,
     path: &str,
 ) -> Result<reqwest::RequestBuilder, Failure> {
-    Ok(console.request(method, path)?.header(COOKIE, &session.cookie).header(ORIGIN, console.origin()))
+    Ok(api.request(method, path)?.header(COOKIE, &session.cookie).header(ORIGIN, api.origin()))
 }
 
 /// Where passwords come from.
@@ -168,7 +174,7 @@ impl Input {
         Self::read(stdin)
     }
 
-    /// The lines of what is not a terminal. What is too long is refused: half a password is another one.
+    /// The lines of what is not a terminal. Longer input is refused: a password must not be cut.
     fn read(input: impl std::io::Read) -> Result<Self, Failure> {
         let mut text = String::new();
         input
@@ -178,7 +184,7 @@ impl Input {
         if text.len() as u64 > PASSWORD_INPUT_BYTES_MAX {
             let limit = PASSWORD_INPUT_BYTES_MAX;
             return Err(Failure::bad_input(format!("stdin holds more than {limit} bytes"))
-                .with_hint("give it nothing but the password, and the new one as a second line"));
+                .with_hint("give only the password, and a new one as the second line"));
         }
         let lines: Vec<String> = text.lines().map(str::to_owned).collect();
         Ok(Self::Lines(lines.into_iter()))
@@ -204,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn passwords_on_stdin_are_taken_whole_or_not_at_all() {
+    fn passwords_on_stdin_are_read_whole_or_not_at_all() {
         let check = |bytes: u64, taken: bool| {
             let text = "a".repeat(bytes as usize);
             let given = Input::read(text.as_bytes()).and_then(|mut input| input.secret("password: "));

@@ -1,11 +1,11 @@
-//! Turning what an administrator names — a folder, a file, an archive — into one stream for the server.
+//! The content of a release: a folder, a file or an archive, turned into one stream for the server.
 //!
-//! Everything is looked through first, so that a refusal comes before the first byte is sent. A folder is
-//! packed while it is sent; nothing is written to disk and no more than a few chunks are in memory. What an
-//! archive holds is for the server to check.
+//! All files are checked first, so that a refusal comes before the first byte is sent. A folder is packed while it is
+//! sent: nothing is written to disk, and only a few chunks are in memory. The server checks the content of an archive.
 
-mod look;
-mod secret;
+mod file;
+mod scan;
+mod secrets;
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -13,11 +13,13 @@ use std::path::{Path, PathBuf};
 
 use tokio::sync::mpsc;
 
-use crate::failure::Failure;
-use crate::limits::{RELEASE_FILES_MAX, UPLOAD_CHUNK_BYTES, UPLOAD_CHUNKS_WAITING_MAX};
-use crate::progress::Progress;
+pub use self::file::PackedFile;
 
-/// What will be sent.
+use crate::limits::{RELEASE_FILES_MAX, UPLOAD_CHUNK_BYTES, UPLOAD_CHUNKS_WAITING_MAX};
+use crate::terminal::failure::Failure;
+use crate::terminal::progress::Progress;
+
+/// The content to send.
 #[derive(Debug, Clone)]
 pub struct Package {
     /// Bytes of content, for the progress bar.
@@ -33,24 +35,11 @@ enum Content {
     Archive { path: PathBuf, format: &'static str },
 }
 
-/// One file of a release.
-#[derive(Debug, Clone)]
-pub struct PackedFile {
-    /// Where it is.
-    pub path: PathBuf,
-    /// Its path in the release, with `/`.
-    pub name: String,
-    /// Its bytes, when it was looked at.
-    pub size: u64,
-    /// Whether anybody may run it.
-    pub executable: bool,
-}
-
 impl Package {
-    /// Looks through `path`. An archive is sent to be unpacked by the server, unless `keep_archive`.
+    /// Scans `path`. The server unpacks an archive, unless `keep_archive`.
     pub fn of(path: &Path, keep_archive: bool) -> Result<Self, Failure> {
         let metadata = fs::metadata(path).map_err(|error| Failure::file("read", path, &error))?;
-        secret::refuse_data_folder(path)?;
+        secrets::refuse_data_folder(path)?;
         if metadata.is_dir() {
             return Self::of_folder(path);
         }
@@ -63,14 +52,14 @@ impl Package {
             None => Content::Files(vec![PackedFile::new(path, file_name(path)?, &metadata)]),
         };
         if let Content::Files(files) = &content {
-            secret::refuse_keys(files)?;
+            secrets::refuse_keys(files)?;
         }
         Ok(Self { bytes: metadata.len(), content })
     }
 
     fn of_folder(folder: &Path) -> Result<Self, Failure> {
-        let files = look::through(folder, RELEASE_FILES_MAX)?;
-        secret::refuse_keys(&files)?;
+        let files = scan::scan(folder, RELEASE_FILES_MAX)?;
+        secrets::refuse_keys(&files)?;
         if files.is_empty() {
             return Err(Failure::bad_input(format!(
                 "{} has no files: a release needs at least one",
@@ -80,7 +69,7 @@ impl Package {
         Ok(Self { bytes: files.iter().map(|file| file.size).sum(), content: Content::Files(files) })
     }
 
-    /// Whether it is one file that looks like an archive of a kind that is not unpacked.
+    /// Whether it is one file whose name is that of an archive of an unsupported kind.
     pub fn is_unknown_archive(&self) -> bool {
         let Content::Files(files) = &self.content else { return false };
         let [only] = files.as_slice() else { return false };
@@ -88,7 +77,7 @@ impl Package {
         [".tar.", ".tbz2", ".txz", ".7z", ".rar"].iter().any(|mark| name.contains(mark))
     }
 
-    /// The stream's format, as the API calls it.
+    /// The format of the stream, as the API names it.
     pub fn format(&self) -> &'static str {
         match &self.content {
             Content::Files(_) => "tar",
@@ -96,7 +85,7 @@ impl Package {
         }
     }
 
-    /// The files, in order of their paths; none for an archive.
+    /// The files, in order of their paths; `None` for an archive.
     pub fn files(&self) -> Option<&[PackedFile]> {
         match &self.content {
             Content::Files(files) => Some(files),
@@ -104,8 +93,8 @@ impl Package {
         }
     }
 
-    /// The stream, made while it is read. A file that cannot be read, or changes meanwhile, breaks it off,
-    /// and the server then publishes nothing.
+    /// The stream, produced while it is read. A file that cannot be read or changes meanwhile breaks it off; the server
+    /// then publishes nothing.
     pub fn stream(self, progress: Progress) -> reqwest::Body {
         let chunks = futures_util::stream::unfold(self.chunks(progress), |mut chunks| async {
             chunks.recv().await.map(|chunk| (chunk, chunks))
@@ -169,23 +158,6 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-impl PackedFile {
-    fn new(path: &Path, name: String, metadata: &fs::Metadata) -> Self {
-        Self { path: path.to_owned(), name, size: metadata.len(), executable: is_executable(metadata) }
-    }
-}
-
-#[cfg(unix)]
-fn is_executable(metadata: &fs::Metadata) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    metadata.permissions().mode() & 0o111 != 0
-}
-
-#[cfg(not(unix))]
-fn is_executable(_metadata: &fs::Metadata) -> bool {
-    false
-}
-
 fn file_name(path: &Path) -> Result<String, Failure> {
     match path.file_name().map(|name| name.to_str()) {
         Some(Some(name)) => Ok(name.to_owned()),
@@ -206,7 +178,7 @@ fn archive_format(path: &Path) -> Option<&'static str> {
         .map(|(_, format)| format)
 }
 
-/// Gathers what is written into chunks for the stream.
+/// Collects written bytes into chunks for the stream.
 struct Chunks {
     sender: mpsc::Sender<io::Result<Vec<u8>>>,
     waiting: Vec<u8>,
@@ -242,7 +214,7 @@ mod tests {
 
     use super::Package;
     use crate::limits::{UPLOAD_CHUNK_BYTES, UPLOAD_CHUNKS_WAITING_MAX};
-    use crate::progress::Progress;
+    use crate::terminal::progress::Progress;
 
     #[test]
     fn a_folder_becomes_a_tar_in_order_of_name() {
@@ -267,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_release_is_refused_by_name() {
+    fn content_that_cannot_be_a_release_is_refused_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let refused = |path: &std::path::Path| Package::of(path, false).unwrap_err().message;
         assert!(refused(folder.path()).contains("has no files"));
@@ -296,7 +268,7 @@ mod tests {
         assert_eq!(Package::of(&path, true).unwrap().format(), "tar");
     }
 
-    /// A slow network makes packing wait, and not memory grow.
+    /// A slow network delays packing; it does not grow memory.
     #[tokio::test]
     async fn only_a_few_chunks_wait_for_the_network() {
         let folder = tempfile::tempdir().unwrap();

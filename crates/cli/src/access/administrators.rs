@@ -1,6 +1,6 @@
-//! `headwater administrators` and `headwater tokens`: who may ask the server, and what (I4).
+//! `headwater administrators` and `headwater tokens`: accounts and API tokens, and their roles (I4).
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueHint};
 use headwater_api::v1::{
     AdministratorRequest, AdministratorRoleRequest, AdministratorView, AdministratorsAnswer, ApiTokenRequest,
     ApiTokensAnswer, NewApiToken, NewPassword,
@@ -8,9 +8,11 @@ use headwater_api::v1::{
 use reqwest::Method;
 use serde_json::json;
 
-use crate::console::{Console, ServerLocation, segment};
-use crate::failure::{Exit, Failure};
-use crate::output::{Output, table, time};
+use crate::api_client::{ApiClient, ServerLocation, segment};
+use crate::completions::candidates;
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::output::{Output, table, time};
+use crate::values::role_words;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -20,7 +22,8 @@ Examples:
   headwater administrators set-password ann
   headwater administrators remove ann
 
-A viewer sees, an operator does the day's work, an admin also has administrators, keys and the audit log.";
+A viewer reads. An operator also publishes, edits the source list and manages clients and domains. An admin also
+manages administrators and keys, and reads the audit log.";
 
 const TOKEN_EXAMPLES: &str = "\
 Examples:
@@ -28,7 +31,7 @@ Examples:
   headwater tokens create ci --role operator --scopes releases --days 30
   headwater tokens revoke ci
 
-A program sends its token as `Authorization: Bearer TOKEN`; `headwater` takes it from HEADWATER_TOKEN.";
+A program sends its token as `Authorization: Bearer TOKEN`; `headwater` reads it from HEADWATER_TOKEN.";
 
 /// List, add and remove administrators; set their roles and passwords
 #[derive(Debug, Args)]
@@ -44,29 +47,34 @@ pub struct AdministratorsArguments {
 enum Command {
     /// List the administrators
     List,
-    /// Add an administrator; shows a password that is good for one sign-in
+    /// Add an administrator and show a password for the first sign-in
     Add {
-        /// Lower-case letters, digits and -_.@
+        /// The new name: lower-case letters, digits and -_.@
+        #[arg(value_hint = ValueHint::Other)]
         name: String,
-        /// viewer, operator or admin
-        #[arg(long)]
+        /// The role
+        #[arg(long, value_parser = role_words())]
         role: String,
     },
-    /// Give an administrator another role, from the next request on
+    /// Change the role of an administrator, effective from the next request on
     SetRole {
-        /// Whose
+        /// The name of the administrator
+        #[arg(value_hint = ValueHint::Other, add = candidates::administrators())]
         name: String,
-        /// viewer, operator or admin
+        /// The role
+        #[arg(value_parser = role_words())]
         role: String,
     },
-    /// Give an administrator a new password that is good for one sign-in, and end every session; API tokens go on
+    /// Set a new password, valid for one sign-in, and end all sessions of an administrator; API tokens stay valid
     SetPassword {
-        /// Whose
+        /// The name of the administrator
+        #[arg(value_hint = ValueHint::Other, add = candidates::administrators())]
         name: String,
     },
-    /// Remove an administrator, with sessions and tokens
+    /// Remove an administrator with all sessions and tokens
     Remove {
-        /// Whom
+        /// The name of the administrator
+        #[arg(value_hint = ValueHint::Other, add = candidates::administrators())]
         name: String,
     },
 }
@@ -83,59 +91,61 @@ pub struct TokensArguments {
 
 #[derive(Debug, Subcommand)]
 enum TokenCommand {
-    /// List the tokens; never the tokens themselves
+    /// List the tokens by name; the secret values are not shown
     List,
-    /// Create a token and show it, once
+    /// Create a token and show its value, this once
     Create {
-        /// Its name, by which it is revoked
+        /// The name of the token, by which it is revoked
+        #[arg(value_hint = ValueHint::Other)]
         name: String,
-        /// viewer, operator or admin; not above your own
-        #[arg(long)]
+        /// The role, not above your own
+        #[arg(long, value_parser = role_words())]
         role: String,
-        /// The parts of the API that it is for, such as releases,sources [default: all]
-        #[arg(long, value_delimiter = ',')]
+        /// The parts of the API that it may use, such as releases,sources [default: all]
+        #[arg(long, value_delimiter = ',', value_hint = ValueHint::Other)]
         scopes: Vec<String>,
-        /// Days that it lives
-        #[arg(long, default_value_t = 90)]
+        /// Days until it expires
+        #[arg(long, default_value_t = 90, value_hint = ValueHint::Other)]
         days: u32,
     },
     /// Revoke a token
     Revoke {
-        /// Its name
+        /// The name of the token
+        #[arg(value_hint = ValueHint::Other, add = candidates::tokens())]
         name: String,
     },
 }
 
 /// Runs one of the commands.
 pub async fn run(arguments: AdministratorsArguments, output: Output) -> Result<Exit, Failure> {
-    let console = Console::new(&arguments.server)?;
+    let api = ApiClient::new(&arguments.server)?;
     let path = |name: &str, part: &str| format!("/api/v1/administrators/{}{part}", segment(name));
     match arguments.command {
         Command::List => {
-            let all: AdministratorsAnswer = console.get("/api/v1/administrators").await?;
+            let all: AdministratorsAnswer = api.get("/api/v1/administrators").await?;
             output.result(&all, |all| administrators(&all.items));
         }
         Command::Add { name, role } => {
             let request = AdministratorRequest { name, role };
-            let new: NewPassword = console.call(Method::POST, "/api/v1/administrators", &request).await?;
+            let new: NewPassword = api.call(Method::POST, "/api/v1/administrators", &request).await?;
             output.result(&new, |new| password("added", new));
             check_shown(&new, output)?;
         }
         Command::SetRole { name, role } => {
             let request = AdministratorRoleRequest { role };
-            let view: AdministratorView = console.call(Method::PUT, &path(&name, "/role"), &request).await?;
+            let view: AdministratorView = api.call(Method::PUT, &path(&name, "/role"), &request).await?;
             output.result(&view, |view| format!("{} is {} now", view.name, view.role));
         }
         Command::SetPassword { name } => {
-            let new: NewPassword = console.ask(Method::POST, &path(&name, "/password")).await?;
+            let new: NewPassword = api.ask(Method::POST, &path(&name, "/password")).await?;
             output.result(&new, |new| password("new password for", new));
             check_shown(&new, output)?;
             if !output.is_json() {
-                output.note("its sessions have ended; its API tokens go on: see `headwater tokens list`, revoke those that are not to");
+                output.note("all its sessions have ended; its API tokens stay valid: `headwater tokens list` shows them, `headwater tokens revoke` ends one");
             }
         }
         Command::Remove { name } => {
-            let (): () = console.ask(Method::DELETE, &path(&name, "")).await?;
+            let (): () = api.ask(Method::DELETE, &path(&name, "")).await?;
             output.result(&json!({"removed": name}), |_| format!("removed administrator {name}"));
         }
     }
@@ -144,41 +154,41 @@ pub async fn run(arguments: AdministratorsArguments, output: Output) -> Result<E
 
 /// Runs one of the commands.
 pub async fn run_tokens(arguments: TokensArguments, output: Output) -> Result<Exit, Failure> {
-    let console = Console::new(&arguments.server)?;
+    let api = ApiClient::new(&arguments.server)?;
     match arguments.command {
         TokenCommand::List => {
-            let all: ApiTokensAnswer = console.get("/api/v1/tokens").await?;
+            let all: ApiTokensAnswer = api.get("/api/v1/tokens").await?;
             output.result(&all, tokens);
         }
         TokenCommand::Create { name, role, scopes, days } => {
             let request = ApiTokenRequest { name, role, scopes, days: Some(days) };
-            let new: NewApiToken = console.call(Method::POST, "/api/v1/tokens", &request).await?;
+            let new: NewApiToken = api.call(Method::POST, "/api/v1/tokens", &request).await?;
             output.result(&new, |new| new.token.expose().to_owned());
             if let Some(lost) = output.lost() {
-                // A token that nobody could be told would go on being good.
+                // A token that was not shown must not stay valid.
                 let path = format!("/api/v1/tokens/{}", segment(&new.details.name));
-                let (): () = console.ask(Method::DELETE, &path).await?;
-                return Err(lost.with_hint("the token was not shown and is revoked: make it again"));
+                let (): () = api.ask(Method::DELETE, &path).await?;
+                return Err(lost.with_hint("the token was not shown and is revoked; create it again"));
             }
             if !output.is_json() {
                 let (name, end) = (&new.details.name, time(new.details.expires));
-                output.note(&format!("token {name}, good until {end}; it is shown this once"));
+                output.note(&format!("token {name}, valid until {end}; its value is shown only now"));
             }
         }
         TokenCommand::Revoke { name } => {
             let path = format!("/api/v1/tokens/{}", segment(&name));
-            let (): () = console.ask(Method::DELETE, &path).await?;
+            let (): () = api.ask(Method::DELETE, &path).await?;
             output.result(&json!({"revoked": name}), |_| format!("revoked token {name}"));
         }
     }
     Ok(Exit::Done)
 }
 
-/// A password that was not shown is good for nobody.
+/// Fails if the password could not be shown: nobody can use it then.
 fn check_shown(new: &NewPassword, output: Output) -> Result<(), Failure> {
     let name = &new.administrator.name;
     let hint =
-        format!("the password was not shown: `headwater administrators set-password {name}` makes another");
+        format!("the password was not shown; `headwater administrators set-password {name}` sets another");
     output.lost().map_or(Ok(()), |lost| Err(lost.with_hint(hint)))
 }
 
@@ -194,7 +204,7 @@ fn administrators(items: &[AdministratorView]) -> String {
 
 fn password(what: &str, new: &NewPassword) -> String {
     format!(
-        "{what} {} ({})\npassword {}\n(shown this once, and good for one sign-in, which sets another)",
+        "{what} {} ({})\npassword {}\n(shown only now; valid for one sign-in, which sets another)",
         new.administrator.name,
         new.administrator.role,
         new.password.expose()
@@ -207,5 +217,5 @@ fn tokens(all: &ApiTokensAnswer) -> String {
         let whose = token.administrator.clone().unwrap_or_else(|| "this machine".to_owned());
         vec![token.name.clone(), whose, token.role.clone(), scopes, time(token.expires)]
     });
-    table(&["name", "of", "role", "scopes", "good until"], rows.collect(), "no tokens")
+    table(&["name", "of", "role", "scopes", "valid until"], rows.collect(), "no tokens")
 }

@@ -1,15 +1,17 @@
-//! `headwater publish`: a folder, a file or an archive becomes the next release of a component or program.
+//! `headwater publish`: publishes a folder, a file or an archive as the next release of a component or program.
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use headwater_api::v1::{Hook, PublishOptions, Published};
 use jiff::Timestamp;
 
-use crate::console::{Console, ServerLocation, segment};
-use crate::failure::{Exit, Failure};
-use crate::output::{Output, bytes, counted};
-use crate::pack::Package;
+use crate::api_client::{ApiClient, ServerLocation, segment};
+use crate::completions::candidates;
+use crate::releases::package::Package;
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::output::{Output, bytes, counted};
+use crate::values::parse_seconds;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,32 +20,33 @@ Examples:
   headwater publish ./scanner-7.1 --name scanner --program --install 'sh install.sh --quiet' --timeout 120s
   headwater publish ./engine --name engine --probe './engine --self-test'
 
-A folder is sent as it is; an archive (tar, tar.gz, zip) is unpacked by the server; any other file becomes
-a release of one file. Without --version the release is named after the moment, as in 20261122.154501.";
+The server unpacks an archive (tar, tar.gz, zip). Any other file becomes a release of one file. Without --version
+the version is the date and time in UTC, such as 20261122.154501.";
 
 /// Publish a folder, a file or an archive as the next release
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct PublishArguments {
-    /// What to publish
+    /// The folder, file or archive
+    #[arg(value_hint = ValueHint::AnyPath)]
     path: PathBuf,
-    /// The component or program it is a release of
-    #[arg(long)]
+    /// The component or program
+    #[arg(long, value_hint = ValueHint::Other, add = candidates::releases())]
     name: String,
-    /// The release's version, unique within its name [default: the date and time]
-    #[arg(long)]
+    /// The version of the release; no other release of this name may have it [default: the date and time]
+    #[arg(long, value_hint = ValueHint::Other)]
     version: Option<String>,
-    /// It is a program or hot fix (class programs), not a component
+    /// Publish a program or hot fix (class programs), not a component
     #[arg(long)]
     program: bool,
-    /// Command that installs it, run in the release's verified folder; words as in a shell, but no shell
-    #[arg(long, value_name = "COMMAND", requires = "program")]
+    /// Command that installs the release. Clients run it in the folder of the verified release, without a shell
+    #[arg(long, value_name = "COMMAND", requires = "program", value_hint = ValueHint::Other)]
     install: Option<String>,
-    /// Command that judges it before it is kept; when it fails, clients go back to their last good release
-    #[arg(long, value_name = "COMMAND")]
+    /// Command that checks the release after its activation. If it fails, a client reverts to its last good release
+    #[arg(long, value_name = "COMMAND", value_hint = ValueHint::Other)]
     probe: Option<String>,
-    /// How long either command may take, in seconds, or with s, m, h
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_seconds)]
+    /// Time limit of each of these commands, such as 90s or 5m
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_seconds, value_hint = ValueHint::Other)]
     timeout: u32,
     /// Publish an archive as a file instead of unpacking it
     #[arg(long)]
@@ -70,13 +73,13 @@ pub async fn run(arguments: PublishArguments, output: Output) -> Result<Exit, Fa
             arguments.path.display()
         ));
     }
-    let console = Console::new(&arguments.server)?;
-    let published = upload(&console, &release, package, output).await?;
+    let api = ApiClient::new(&arguments.server)?;
+    let published = upload(&api, &release, package, output).await?;
     output.result(&published, |published| {
         let release = &published.release;
         if published.again {
             return format!(
-                "{} {} was published before, as release {} of {} with the same content; {} of it lacked here and is stored again",
+                "{} {} is published already, as release {} of {} with the same content; {} of it was missing on the server and is stored again",
                 published.name,
                 release.version,
                 release.sequence,
@@ -96,12 +99,12 @@ pub async fn run(arguments: PublishArguments, output: Output) -> Result<Exit, Fa
         )
     });
     if !output.is_json() && !published.again {
-        output.note("next: clients take it at their next update; `headwater clients list` shows who has");
+        output.note("next: clients install it at their next update; `headwater clients list` shows which clients have it");
     }
     Ok(Exit::Done)
 }
 
-/// What a release says beside its content.
+/// A release to upload, apart from its content.
 #[derive(Debug, Clone, Copy)]
 pub struct Release<'a> {
     /// `components` or `programs`.
@@ -114,9 +117,9 @@ pub struct Release<'a> {
     pub options: &'a PublishOptions,
 }
 
-/// Sends a package to the server, which answers when the release is signed.
+/// Sends a package to the server. The server answers when the release is signed.
 pub async fn upload(
-    console: &Console,
+    api: &ApiClient,
     release: &Release<'_>,
     package: Package,
     output: Output,
@@ -130,12 +133,12 @@ pub async fn upload(
     }
     let progress = output.progress(&format!("{} {}", release.name, release.version), package.bytes);
     let path = format!("/api/v1/releases/{}/{}", release.class, segment(release.name));
-    let published = console.upload(&path, &query, package.stream(progress.clone())).await;
+    let published = api.upload(&path, &query, package.stream(progress.clone())).await;
     progress.finish();
     published
 }
 
-/// A release's commands, from the flags that give them.
+/// The commands of a release, from the flags `--install`, `--probe` and `--timeout`.
 pub fn hooks(
     install: Option<&str>,
     probe: Option<&str>,
@@ -144,88 +147,36 @@ pub fn hooks(
     let hook = |flag: &str, command: Option<&str>| -> Result<Option<Hook>, Failure> {
         let Some(command) = command else { return Ok(None) };
         let words =
-            words(command).map_err(|reason| Failure::bad_input(format!("{flag} `{command}`: {reason}")))?;
+            split(command).map_err(|reason| Failure::bad_input(format!("{flag} `{command}`: {reason}")))?;
         Ok(Some(Hook { command: words, timeout_seconds }))
     };
     Ok(PublishOptions { install: hook("--install", install)?, probe: hook("--probe", probe)? })
+}
+
+/// The words of a command, split and unquoted as a shell does it, without its expansions.
+fn split(command: &str) -> Result<Vec<String>, String> {
+    let words = shell_words::split(command).map_err(|error| error.to_string())?;
+    if words.is_empty() { Err("it has no words".to_owned()) } else { Ok(words) }
 }
 
 fn version_of(now: Timestamp) -> String {
     now.strftime("%Y%m%d.%H%M%S").to_string()
 }
 
-/// Splits a command into words at blanks, as a shell does, with its two quotes and the backslash; nothing else.
-fn words(command: &str) -> Result<Vec<String>, String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut quote = None;
-    let mut characters = command.chars();
-    while let Some(character) = characters.next() {
-        match (quote, character) {
-            (Some(open), character) if character == open => quote = None,
-            (None, '"' | '\'') => {
-                quote = Some(character);
-                word.get_or_insert_default();
-            }
-            (None | Some('"'), '\\') => match characters.next() {
-                Some(next) => word.get_or_insert_default().push(next),
-                None => return Err("it ends in a backslash".to_owned()),
-            },
-            (None, character) if character.is_whitespace() => words.extend(word.take()),
-            (_, character) => word.get_or_insert_default().push(character),
-        }
-    }
-    if quote.is_some() {
-        return Err("a quote is not closed".to_owned());
-    }
-    words.extend(word);
-    if words.is_empty() { Err("it has no words".to_owned()) } else { Ok(words) }
-}
-
-/// A time as people write it: `90`, `90s`, `5m`, `1h`, `7d`.
-pub fn parse_seconds(text: &str) -> Result<u32, String> {
-    let (digits, factor) = match text.char_indices().next_back() {
-        Some((at, 's')) => (&text[..at], 1),
-        Some((at, 'm')) => (&text[..at], 60),
-        Some((at, 'h')) => (&text[..at], 3600),
-        Some((at, 'd')) => (&text[..at], 24 * 3600),
-        _ => (text, 1),
-    };
-    let number: u32 =
-        digits.parse().map_err(|_| "a time is a whole number with s, m, h or d, such as 90s".to_owned())?;
-    match number.checked_mul(factor) {
-        Some(0) => Err("a time limit of nothing would always be over".to_owned()),
-        Some(seconds) => Ok(seconds),
-        None => Err("that is more than a century".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{parse_seconds, version_of, words};
+    use super::{split, version_of};
 
     #[test]
     fn commands_become_words() {
         let check =
-            |command: &str, expected: &[&str]| assert_eq!(words(command).unwrap(), expected, "{command}");
+            |command: &str, expected: &[&str]| assert_eq!(split(command).unwrap(), expected, "{command}");
         check("sh install.sh  --quiet", &["sh", "install.sh", "--quiet"]);
         check("run 'two words' \"and \\\"three\\\" more\"", &["run", "two words", "and \"three\" more"]);
         check("run '' a\\ b", &["run", "", "a b"]);
         check("run '\\n'", &["run", "\\n"]);
-        for bad in ["", "  ", "run 'open", "run \\"] {
-            assert!(words(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn times_are_read_with_their_units() {
-        let check = |text: &str, seconds: u32| assert_eq!(parse_seconds(text), Ok(seconds));
-        check("90", 90);
-        check("90s", 90);
-        check("5m", 300);
-        check("1h", 3600);
-        for bad in ["", "s", "0", "-1s", "1y", "1.5m", "4294967295h", "5ü"] {
-            assert!(parse_seconds(bad).is_err(), "{bad}");
+        for bad in ["", "  ", "run 'open", "run \"open"] {
+            assert!(split(bad).is_err(), "{bad}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! Looking through the folder of a release: everything in it that cannot be published is told at once.
+//! Scans the folder of a release, and reports everything in it that cannot be published at once.
 
 use std::fs::{self, File};
 use std::io;
@@ -6,42 +6,41 @@ use std::path::Path;
 
 use headwater_repo::FilePath;
 
-use super::PackedFile;
-use crate::failure::Failure;
-use crate::limits::PROBLEMS_TOLD_MAX;
+use super::file::PackedFile;
+use crate::limits::PROBLEMS_SHOWN_MAX;
+use crate::terminal::failure::Failure;
 
 /// Files below `folder` in order of name, at most `files_max`.
-pub fn through(folder: &Path, files_max: usize) -> Result<Vec<PackedFile>, Failure> {
-    let mut look = Look { files_max, files: Vec::new(), problems: Vec::new() };
-    look.collect(folder, "")?;
-    match look.problems.len() {
-        0 => Ok(look.files),
-        1 => Err(Failure::bad_input(look.problems.remove(0)).with_hint(WAY_OUT)),
+pub fn scan(folder: &Path, files_max: usize) -> Result<Vec<PackedFile>, Failure> {
+    let mut scan = Scan { files_max, files: Vec::new(), problems: Vec::new() };
+    scan.collect(folder, "")?;
+    match scan.problems.len() {
+        0 => Ok(scan.files),
+        1 => Err(Failure::bad_input(scan.problems.remove(0)).with_hint(HINT)),
         count => {
-            if count > PROBLEMS_TOLD_MAX {
-                look.problems.truncate(PROBLEMS_TOLD_MAX);
-                look.problems.push(format!("and {} more", count - PROBLEMS_TOLD_MAX));
+            if count > PROBLEMS_SHOWN_MAX {
+                scan.problems.truncate(PROBLEMS_SHOWN_MAX);
+                scan.problems.push(format!("and {} more", count - PROBLEMS_SHOWN_MAX));
             }
             Err(Failure::bad_input(format!(
-                "{} has {count} files and folders that no release can have",
+                "{} has {count} files and folders that a release cannot contain",
                 folder.display()
             ))
-            .with_problems(look.problems)
-            .with_hint(WAY_OUT))
+            .with_problems(scan.problems)
+            .with_hint(HINT))
         }
     }
 }
 
-const WAY_OUT: &str =
-    "rename it or leave it out; instead of links, publish what `cp -rL` makes of the folder";
+const HINT: &str = "rename it or leave it out; instead of links, publish what `cp -rL` makes of the folder";
 
-struct Look {
+struct Scan {
     files_max: usize,
     files: Vec<PackedFile>,
     problems: Vec<String>,
 }
 
-impl Look {
+impl Scan {
     /// `prefix` is the folder's path in the release.
     fn collect(&mut self, folder: &Path, prefix: &str) -> Result<(), Failure> {
         let unreadable = |error: io::Error| Failure::file("read", folder, &error);
@@ -54,7 +53,7 @@ impl Look {
                 fs::symlink_metadata(&path).map_err(|error| Failure::file("read", &path, &error))?;
             let name = match name_of(&entry, prefix) {
                 Ok(name) => name,
-                // What is below such a folder has the same fault.
+                // Everything below such a folder has the same problem.
                 Err(problem) => {
                     self.problems.push(problem);
                     continue;
@@ -86,7 +85,7 @@ impl Look {
     }
 }
 
-/// An entry's path in the release; an error is what is wrong with it.
+/// The path of an entry in the release, or the problem of its name.
 fn name_of(entry: &fs::DirEntry, prefix: &str) -> Result<String, String> {
     let name = entry.file_name();
     let Some(name) = name.to_str() else {
@@ -105,7 +104,7 @@ mod tests {
     use crate::limits::RELEASE_FILES_MAX;
 
     #[test]
-    fn every_name_that_will_not_do_is_told_at_once() {
+    fn all_invalid_names_are_reported_at_once() {
         let folder = tempfile::tempdir().unwrap();
         for name in [&b"good"[..], b"a:b", b"nul.txt", b"ends.", b"latin-\xe9"] {
             fs::write(folder.path().join(OsStr::from_bytes(name)), "x").unwrap();
@@ -113,22 +112,22 @@ mod tests {
         std::os::unix::fs::symlink("good", folder.path().join("link")).unwrap();
         fs::create_dir(folder.path().join("con")).unwrap();
         fs::write(folder.path().join("con/below"), "x").unwrap();
-        let failure = through(folder.path(), 10).unwrap_err();
+        let failure = scan(folder.path(), 10).unwrap_err();
         assert!(failure.message.contains("has 6 files and folders"), "{failure}");
-        let told = failure.problems.join("\n");
+        let problems = failure.problems.join("\n");
         for word in ["a:b", "nul.txt", "ends.", "not UTF-8", "link is a symbolic link", "\"con\""] {
-            assert!(told.contains(word), "{word}: {told}");
+            assert!(problems.contains(word), "{word}: {problems}");
         }
     }
 
     #[test]
-    fn so_many_problems_are_told_and_the_rest_counted() {
+    fn problems_are_listed_up_to_a_limit_and_the_rest_counted() {
         let folder = tempfile::tempdir().unwrap();
-        for number in 0..PROBLEMS_TOLD_MAX + 3 {
+        for number in 0..PROBLEMS_SHOWN_MAX + 3 {
             fs::write(folder.path().join(format!("{number}:")), "x").unwrap();
         }
-        let problems = through(folder.path(), 1000).unwrap_err().problems;
-        assert_eq!(problems.len(), PROBLEMS_TOLD_MAX + 1);
+        let problems = scan(folder.path(), 1000).unwrap_err().problems;
+        assert_eq!(problems.len(), PROBLEMS_SHOWN_MAX + 1);
         assert_eq!(problems.last().unwrap(), "and 3 more");
     }
 
@@ -140,8 +139,8 @@ mod tests {
         for path in ["a", "sub/b"] {
             fs::write(folder.path().join(path), "x").unwrap();
         }
-        assert_eq!(through(folder.path(), 2).unwrap().len(), 2);
-        let failure = through(folder.path(), 1).unwrap_err();
+        assert_eq!(scan(folder.path(), 2).unwrap().len(), 2);
+        let failure = scan(folder.path(), 1).unwrap_err();
         assert!(failure.message.contains("has more than 1 files"), "{failure}");
     }
 }

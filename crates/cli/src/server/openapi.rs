@@ -2,15 +2,15 @@
 
 use clap::Args;
 
-use crate::failure::{Exit, Failure};
-use crate::output::Output;
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::output::Output;
 
 const EXAMPLES: &str = "\
 Examples:
   headwater openapi > headwater.json
   curl http://127.0.0.1:8470/api/v1/openapi.json   # the same, from a server";
 
-/// Print the OpenAPI document of the server's REST interface
+/// Print the OpenAPI document of the server's REST API
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct OpenapiArguments {}

@@ -1,4 +1,4 @@
-//! What `headwater login` keeps: a token for each server, in a file that only its owner may read.
+//! The logins of `headwater login`: a token for each server, in a file that only its owner can read.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,13 +9,13 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::failure::Failure;
+use crate::terminal::failure::Failure;
 
 /// All logins of a user.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Credentials {
-    /// The server that is asked where none is named: that of the last login.
+    /// The server that commands use by default: that of the last login.
     pub default: Option<String>,
     /// By base URL.
     pub servers: BTreeMap<String, Login>,
@@ -29,7 +29,7 @@ pub struct Login {
     pub token: String,
     /// Its name, by which it is revoked.
     pub name: String,
-    /// The certificates that the server's is verified with, PEM; none: those of the public.
+    /// The CA certificates for the server's certificate, in PEM; `None` for the system's CAs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<String>,
 }
@@ -41,7 +41,7 @@ impl fmt::Debug for Login {
 }
 
 impl Credentials {
-    /// Reads them; there may be none.
+    /// Reads them; empty if there is no file.
     pub fn read() -> Result<Self, Failure> {
         let Some(path) = path() else { return Ok(Self::default()) };
         let text = match fs::read_to_string(&path) {
@@ -49,7 +49,7 @@ impl Credentials {
             read => read.map_err(|error| Failure::file("read", &path, &error))?,
         };
         serde_json::from_str(&text).map_err(|error| {
-            Failure::bad_input(format!("{} is not what `headwater login` writes: {error}", path.display()))
+            Failure::bad_input(format!("{} is not a file of `headwater login`: {error}", path.display()))
                 .with_hint("remove it and log in again")
         })
     }
@@ -57,7 +57,7 @@ impl Credentials {
     /// Replaces them as a whole.
     pub fn write(&self) -> Result<PathBuf, Failure> {
         let Some(path) = path() else {
-            return Err(Failure::failed("there is no folder to keep the login in")
+            return Err(Failure::failed("there is no folder to store the login in")
                 .with_hint("set HOME or XDG_CONFIG_HOME"));
         };
         let failed = |error| Failure::file("write", &path, &error);

@@ -1,24 +1,24 @@
-//! `headwater deltas`: how far the deltas of what is published are, and pausing the work on them (C1).
+//! `headwater deltas`: the state of the deltas to current releases, and pausing the work on them (C1).
 
 use clap::{Args, Subcommand};
 use headwater_api::v1::{DeltaBeingMade, DeltasView};
 use reqwest::Method;
 
-use crate::console::{Console, ServerLocation};
-use crate::failure::{Exit, Failure};
-use crate::output::{Output, bytes, counted, table};
+use crate::api_client::{ApiClient, ServerLocation};
 use crate::releases::too_large;
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::output::{Output, bytes, counted, table};
 
 const EXAMPLES: &str = "\
 Examples:
   headwater deltas status
-  headwater deltas pause       until resume or the server's next start; what was made is kept
+  headwater deltas pause       until `resume` or the next start of the server; finished deltas stay
   headwater deltas resume
 
-A release can be had at once, whole. Deltas join it as the server makes them, with threads of low
-priority; the server's deltas_* settings say how many there are and what they may take.";
+Clients can fetch a release whole as soon as it is published. The server adds deltas as it makes them, in threads of low
+priority; its deltas_* settings limit their number and resources.";
 
-/// See how far deltas are, pause and resume making them
+/// Show the state of deltas, pause and resume making them
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct DeltasArguments {
@@ -30,21 +30,21 @@ pub struct DeltasArguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Show the deltas of every current release, and what is being made
+    /// Show the deltas to every current release, and those in progress
     Status,
     /// Stop making deltas
     Pause,
-    /// Go on making deltas
+    /// Resume making deltas
     Resume,
 }
 
 /// Runs one of the commands.
 pub async fn run(arguments: DeltasArguments, output: Output) -> Result<Exit, Failure> {
-    let console = Console::new(&arguments.server)?;
+    let api = ApiClient::new(&arguments.server)?;
     let view: DeltasView = match arguments.command {
-        Command::Status => console.get("/api/v1/deltas").await?,
-        Command::Pause => console.ask(Method::POST, "/api/v1/deltas/pause").await?,
-        Command::Resume => console.ask(Method::POST, "/api/v1/deltas/resume").await?,
+        Command::Status => api.get("/api/v1/deltas").await?,
+        Command::Pause => api.ask(Method::POST, "/api/v1/deltas/pause").await?,
+        Command::Resume => api.ask(Method::POST, "/api/v1/deltas/resume").await?,
     };
     output.result(&view, text);
     Ok(Exit::Done)
@@ -54,8 +54,8 @@ fn text(view: &DeltasView) -> String {
     let rows = view.items.iter().map(|item| {
         let state = match (item.done, item.missing) {
             (true, _) => "done".to_owned(),
-            (false, 0) => "to be looked at".to_owned(),
-            (false, missing) => format!("{missing} to be made"),
+            (false, 0) => "to be examined".to_owned(),
+            (false, missing) => format!("{missing} to make"),
         };
         vec![
             item.class.clone(),
@@ -75,7 +75,7 @@ fn text(view: &DeltasView) -> String {
     for item in &view.items {
         if let Some(failure) = &item.failure {
             text.push_str(&format!(
-                "\n{} {}: the last try failed, and is repeated: {failure}",
+                "\n{} {}: the last attempt failed and will be repeated: {failure}",
                 item.class, item.name
             ));
         }
@@ -87,12 +87,12 @@ fn text(view: &DeltasView) -> String {
         text.push_str(&format!("\nmaking a delta to {class}/{name}: {path}: {percent} %"));
     }
     if view.paused {
-        text.push_str("\nmaking deltas is paused; `headwater deltas resume` goes on");
+        text.push_str("\nmaking deltas is paused; `headwater deltas resume` resumes it");
     } else if view.making.is_empty() {
         let open = view.items.iter().filter(|item| !item.done).count();
         text.push_str(&match open {
-            0 => "\nnothing is to be made".to_owned(),
-            open => format!("\n{} to be looked at; nothing is being made now", counted(open, "component")),
+            0 => "\nthere is nothing to make".to_owned(),
+            open => format!("\n{} to examine; nothing is in progress", counted(open, "component")),
         });
     }
     text

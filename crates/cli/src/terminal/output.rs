@@ -1,20 +1,19 @@
-//! What reaches the terminal: results on stdout (a table, or one JSON object), all else on stderr.
+//! Output: results on stdout (a table, or one JSON object), everything else on stderr.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;
 
 use comfy_table::{ContentArrangement, Table, TableStyle};
-/// Bytes as a person reads them, the same in both programs.
-pub use headwater_client::narrate::bytes;
+use indicatif::HumanBytes;
 use serde::Serialize;
 
-use crate::failure::{Exit, Failure};
-use crate::progress::Progress;
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::progress::Progress;
 
-/// Why stdout took something not, the first time that it did not.
+/// The first error of writing to stdout.
 static LOST: OnceLock<io::Error> = OnceLock::new();
 
-/// Where a command's words go.
+/// Where a command writes to, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct Output {
     json: bool,
@@ -43,7 +42,7 @@ impl Output {
         Paint { on: self.colour }
     }
 
-    /// The result of a command: the object as JSON, or what `human` makes of it.
+    /// Prints the result of a command: the object as JSON, or as `human` renders it.
     pub fn result<T: Serialize>(&self, object: &T, human: impl FnOnce(&T) -> String) {
         if self.json {
             let text = serde_json::to_string_pretty(object).expect("a wire message always serialises");
@@ -53,7 +52,7 @@ impl Output {
         }
     }
 
-    /// One thing that happened, on one line, while the command goes on.
+    /// Prints an event on one line while the command continues.
     pub fn event<T: Serialize>(&self, object: &T, human: impl FnOnce() -> String) {
         let text = if self.json {
             serde_json::to_string(object).expect("a wire message always serialises")
@@ -63,19 +62,19 @@ impl Output {
         self.stdout(&text);
     }
 
-    /// One line of a story on stdout, for people only.
+    /// Prints a line of text on stdout; nothing with `--json`.
     pub fn line(&self, text: &str) {
         if !self.json {
             self.stdout(text);
         }
     }
 
-    /// A remark on stderr: what was done, what to do next.
+    /// Prints a remark on stderr: a warning, or the next step.
     pub fn note(&self, text: &str) {
         let _ = writeln!(io::stderr(), "{text}");
     }
 
-    /// The unhappy end: for people on stderr, and with `--json` one object on stdout as well.
+    /// Prints a failure on stderr, and with `--json` as one object on stdout as well.
     pub fn failure(&self, failure: &Failure) {
         let _ = writeln!(io::stderr(), "error: {failure}");
         if self.json {
@@ -83,7 +82,7 @@ impl Output {
         }
     }
 
-    /// Whether a progress bar would be seen.
+    /// Whether a progress bar would be visible.
     pub fn shows_progress(&self) -> bool {
         self.progress
     }
@@ -93,17 +92,17 @@ impl Output {
         Progress::bytes(self.progress, what, total)
     }
 
-    /// The failure of a command whose words did not all reach stdout (a full disk, for one).
+    /// The failure of a command whose output could not be written, for example to a full disk.
     pub fn lost(&self) -> Option<Failure> {
         let error = LOST.get()?;
         let failure = Failure::new(Exit::Disk, format!("cannot write to stdout: {error}"));
         Some(
             failure
-                .with_hint("what was asked for may be done all the same: look before it is asked for again"),
+                .with_hint("the command may have taken effect nevertheless: check before you run it again"),
         )
     }
 
-    /// What is no line: a script, a document.
+    /// Prints a script or document as it is.
     pub fn raw(&self, bytes: &[u8]) {
         let mut stdout = io::stdout().lock();
         keep(stdout.write_all(bytes).and_then(|()| stdout.flush()));
@@ -114,12 +113,12 @@ impl Output {
     }
 }
 
-/// Remembers what was lost; a reader that went away (`| head`) has what it wanted.
+/// Records an error of writing to stdout. A closed pipe (`| head`) is none.
 pub(crate) fn keep(written: io::Result<()>) {
     if let Err(error) = written
         && error.kind() != io::ErrorKind::BrokenPipe
     {
-        // The first one says why; the others say the same.
+        // Only the first error is kept.
         let _ = LOST.set(error);
     }
 }
@@ -139,22 +138,22 @@ impl Paint {
         self.code("1", text)
     }
 
-    /// Beside the point.
+    /// Of less importance.
     pub fn dim(&self, text: &str) -> String {
         self.code("2", text)
     }
 
-    /// Went well.
+    /// Success.
     pub fn green(&self, text: &str) -> String {
         self.code("32", text)
     }
 
-    /// Did not.
+    /// Failure.
     pub fn red(&self, text: &str) -> String {
         self.code("31", text)
     }
 
-    /// Went otherwise than first wanted.
+    /// A warning.
     pub fn yellow(&self, text: &str) -> String {
         self.code("33", text)
     }
@@ -164,7 +163,7 @@ impl Paint {
     }
 }
 
-/// A table without borders; an empty one says so in words.
+/// A table without borders; `when_empty` if it has no rows.
 pub fn table(header: &[&str], rows: Vec<Vec<String>>, when_empty: &str) -> String {
     if rows.is_empty() {
         return when_empty.to_owned();
@@ -185,28 +184,34 @@ pub fn table(header: &[&str], rows: Vec<Vec<String>>, when_empty: &str) -> Strin
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
-/// What somebody else wrote, a client for one, as it may stand on one line of a terminal: control characters, which
-/// could move the cursor, change colours or forge lines, and marks that turn the direction of writing are escaped.
+/// Text of somebody else, such as a client, for one line of a terminal: control characters, which could move the cursor,
+/// change colours or forge lines, and marks that turn the direction of writing are escaped.
 pub fn one_line(text: &str) -> String {
-    let tricks = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let is_unsafe =
+        |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {
-        if tricks(c) { line.extend(c.escape_default()) } else { line.push(c) }
+        if is_unsafe(c) { line.extend(c.escape_default()) } else { line.push(c) }
     }
     line
 }
 
-/// A moment as a person reads it, in UTC, to the second.
+/// A time in UTC, to the second.
 pub fn time(moment: jiff::Timestamp) -> String {
     moment.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// A value's own snake_case word on the wire, with blanks for people.
+/// The snake_case word of a value on the wire, with blanks instead of underscores.
 pub fn word<T: Serialize>(value: &T) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word.replace('_', " "),
         _ => String::new(),
     }
+}
+
+/// A number of bytes with a binary unit: `2.44 KiB`.
+pub fn bytes(count: u64) -> String {
+    HumanBytes(count).to_string()
 }
 
 /// A count with its noun: `1 client`, `2 clients`.
@@ -220,11 +225,11 @@ mod tests {
     use super::{counted, one_line, table};
 
     #[test]
-    fn what_others_wrote_cannot_play_with_the_terminal() {
+    fn text_of_others_cannot_control_the_terminal() {
         let check = |text: &str, expected: &str| {
             assert_eq!(one_line(text), expected);
-            let told = table(&["name"], vec![vec![text.to_owned()]], "");
-            assert_eq!(told, format!("NAME\n{expected}"));
+            let shown = table(&["name"], vec![vec![text.to_owned()]], "");
+            assert_eq!(shown, format!("NAME\n{expected}"));
         };
         check("pc-17, é → 日本", "pc-17, é → 日本");
         check("\u{1b}[31mred\nforged", "\\u{1b}[31mred\\nforged");

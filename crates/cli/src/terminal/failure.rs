@@ -1,4 +1,4 @@
-//! What a command ends with when it does not end well: an exit code, the thing and the reason, the hint.
+//! The failure of a command: exit code, message, problems, hint.
 
 use std::fmt;
 use std::io;
@@ -12,59 +12,58 @@ use serde_json::json;
 pub enum Exit {
     /// Done.
     Done = 0,
-    /// It was tried and did not work.
+    /// The command failed.
     Failed = 1,
-    /// The input is wrong; nothing was tried.
+    /// The input is not valid; nothing was done.
     BadInput = 2,
-    /// Some of it worked.
+    /// Done in part.
     Partly = 3,
-    /// The disk is full, or a file may not be read or written.
+    /// The disk is full, or a file cannot be read or written.
     Disk = 4,
 }
 
-/// A command's unhappy end.
+/// The failure of a command.
 #[derive(Debug)]
 pub struct Failure {
-    /// What the process exits with.
+    /// The exit code of the process.
     pub exit: Exit,
-    /// The thing and the reason.
+    /// What failed, and why.
     pub message: String,
-    /// Every single problem, where the input has several.
+    /// The single problems of the input, if it has several.
     pub problems: Vec<String>,
-    /// What to do about it; empty where the message says it.
+    /// What to do about it; empty if the message says so.
     pub hint: String,
-    /// The server's code of a refusal.
+    /// The error code of the server, if it refused the request.
     pub code: Option<String>,
 }
 
 impl Failure {
-    /// The input is wrong.
+    /// The input is not valid.
     pub fn bad_input(message: impl Into<String>) -> Self {
         Self::new(Exit::BadInput, message)
     }
 
-    /// It was tried and did not work.
+    /// The command failed.
     pub fn failed(message: impl Into<String>) -> Self {
         Self::new(Exit::Failed, message)
     }
 
-    /// A file or folder could not be read or written. A file that is not there is bad input; all else is
-    /// the disk's or a permission's fault.
+    /// A file or folder cannot be read or written. A missing file is bad input; everything else is a problem of the disk
+    /// or of permissions.
     pub fn file(doing: &str, path: &Path, error: &io::Error) -> Self {
         let message = format!("cannot {doing} {}: {error}", path.display());
         match error.kind() {
             io::ErrorKind::NotFound => Self::bad_input(message).with_hint("check the path"),
-            io::ErrorKind::PermissionDenied => {
-                Self::new(Exit::Disk, message).with_hint("check who owns it, or run as a user who may")
-            }
+            io::ErrorKind::PermissionDenied => Self::new(Exit::Disk, message)
+                .with_hint("check its owner and permissions, or run the command as another user"),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Self::new(Exit::Disk, message).with_hint("free space there, then run it again")
+                Self::new(Exit::Disk, message).with_hint("free space there, then run the command again")
             }
             _ => Self::new(Exit::Disk, message),
         }
     }
 
-    /// A failure with an exit code of one's own choice.
+    /// A failure with a given exit code.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, message: message.into(), problems: Vec::new(), hint: String::new(), code: None }
     }

@@ -1,23 +1,23 @@
-//! `headwater audit`: what was done, by whom, when, from where (R2).
+//! `headwater audit`: the log of changes: who, what, when, from where (R2).
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueHint};
 use headwater_api::v1::{AuditAnswer, AuditRecord, AuditVerified};
 use serde_json::json;
 
-use crate::console::{Console, ServerLocation};
-use crate::failure::{Exit, Failure};
-use crate::output::{Output, counted, one_line, table, time};
+use crate::api_client::{ApiClient, ServerLocation};
+use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::output::{Output, counted, one_line, table, time};
 
 const EXAMPLES: &str = "\
 Examples:
   headwater audit list
   headwater audit list --limit 500 --before 1200
   headwater audit verify
-  headwater audit verify --expect 1200:8f1e…    the record that an earlier verify named is still there
+  headwater audit verify --expect 1200:8f1e…    also check that the record of an earlier verify is still there
   headwater audit export --out audit.jsonl";
 
 /// Records of one page of an export.
@@ -35,60 +35,60 @@ pub struct AuditArguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List what was done, the newest first
+    /// List the records, newest first
     List {
-        /// How many records
+        /// How many at most
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
         /// Only records before this one
-        #[arg(long, value_name = "NUMBER")]
+        #[arg(long, value_name = "NUMBER", value_hint = ValueHint::Other)]
         before: Option<u64>,
     },
-    /// Verify that nothing in the log was changed, taken out, moved or cut off; exit 1 if something was
+    /// Verify that no record was changed, removed, moved or cut off; exit 1 if one was
     Verify {
-        /// A record and its hash, as an earlier verify told: the log must still hold it
-        #[arg(long, value_name = "NUMBER:HASH")]
+        /// A record and its hash from an earlier verify, which the log must still contain
+        #[arg(long, value_name = "NUMBER:HASH", value_hint = ValueHint::Other)]
         expect: Option<String>,
     },
-    /// Write the whole log as lines of JSON, the oldest record first
+    /// Write the whole log as JSON lines, oldest record first
     Export {
-        /// The file [default: stdout]
-        #[arg(long, value_name = "FILE")]
+        /// The file to write [default: stdout]
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
         out: Option<PathBuf>,
     },
 }
 
 /// Runs one of the commands.
 pub async fn run(arguments: AuditArguments, output: Output) -> Result<Exit, Failure> {
-    let console = Console::new(&arguments.server)?;
+    let api = ApiClient::new(&arguments.server)?;
     match arguments.command {
         Command::List { limit, before } => {
             let before = before.map_or_else(String::new, |before| format!("&before={before}"));
-            let page: AuditAnswer = console.get(&format!("/api/v1/audit?limit={limit}{before}")).await?;
+            let page: AuditAnswer = api.get(&format!("/api/v1/audit?limit={limit}{before}")).await?;
             output.result(&page, list);
         }
-        Command::Verify { expect } => return verify(&console, expect.as_deref(), output).await,
-        Command::Export { out } => return export(&console, out, output).await,
+        Command::Verify { expect } => return verify(&api, expect.as_deref(), output).await,
+        Command::Export { out } => return export(&api, out, output).await,
     }
     Ok(Exit::Done)
 }
 
-async fn verify(console: &Console, expect: Option<&str>, output: Output) -> Result<Exit, Failure> {
+async fn verify(api: &ApiClient, expect: Option<&str>, output: Output) -> Result<Exit, Failure> {
     let expected = expect.map(parse_expected).transpose()?;
-    let mut verified: AuditVerified = console.get("/api/v1/audit/verify").await?;
+    let mut verified: AuditVerified = api.get("/api/v1/audit/verify").await?;
     if let Some((number, hash)) = expected {
         let after = number.saturating_sub(1);
-        let page: AuditAnswer = console.get(&format!("/api/v1/audit?after={after}&limit=1")).await?;
+        let page: AuditAnswer = api.get(&format!("/api/v1/audit?after={after}&limit=1")).await?;
         if page.items.first().is_none_or(|record| record.number != number || record.hash != hash) {
-            verified.findings.push(format!("record {number} is not there with the hash that was expected"));
+            verified.findings.push(format!("record {number} is missing or has another hash than expected"));
             verified.intact = false;
         }
     }
-    output.result(&verified, told);
+    output.result(&verified, verified_text);
     Ok(if verified.intact { Exit::Done } else { Exit::Failed })
 }
 
-async fn export(console: &Console, out: Option<PathBuf>, output: Output) -> Result<Exit, Failure> {
+async fn export(api: &ApiClient, out: Option<PathBuf>, output: Output) -> Result<Exit, Failure> {
     let mut file: Box<dyn std::io::Write> = match &out {
         Some(path) => Box::new(BufWriter::new(
             File::create(path).map_err(|error| Failure::file("write", path, &error))?,
@@ -99,8 +99,7 @@ async fn export(console: &Console, out: Option<PathBuf>, output: Output) -> Resu
     let mut after = 0;
     let mut count = 0_usize;
     loop {
-        let page: AuditAnswer =
-            console.get(&format!("/api/v1/audit?after={after}&limit={EXPORT_PAGE}")).await?;
+        let page: AuditAnswer = api.get(&format!("/api/v1/audit?after={after}&limit={EXPORT_PAGE}")).await?;
         for record in &page.items {
             let line = serde_json::to_string(record).expect("a wire message always serialises");
             writeln!(file, "{line}").map_err(|error| Failure::file("write", &path, &error))?;
@@ -122,8 +121,8 @@ async fn export(console: &Console, out: Option<PathBuf>, output: Output) -> Resu
 fn parse_expected(text: &str) -> Result<(u64, String), Failure> {
     let parts = text.split_once(':').and_then(|(number, hash)| Some((number.parse().ok()?, hash.to_owned())));
     parts.ok_or_else(|| {
-        Failure::bad_input(format!("--expect {text}: it is not a number, a colon and a hash"))
-            .with_hint("give what `headwater audit verify` told earlier")
+        Failure::bad_input(format!("--expect `{text}` is not NUMBER:HASH"))
+            .with_hint("give the head that `headwater audit verify` printed earlier")
     })
 }
 
@@ -146,16 +145,16 @@ fn list(page: &AuditAnswer) -> String {
         ]
     };
     let header = ["", "time", "who", "from", "action", "what", "change"];
-    table(&header, page.items.iter().map(row).collect(), "nothing was done yet")
+    table(&header, page.items.iter().map(row).collect(), "no records yet")
 }
 
-fn told(verified: &AuditVerified) -> String {
+fn verified_text(verified: &AuditVerified) -> String {
     let AuditVerified { records, head, signed, .. } = verified;
     let signed = signed.map_or_else(|| "none yet".to_owned(), |number| number.to_string());
     let mut text = format!("records {records}\nhead    {records}:{head}\nsigned  record {signed}");
     match verified.intact {
-        true => text.push_str("\nthe log is intact; keep its head elsewhere to see that later too"),
-        false => verified.findings.iter().for_each(|finding| text.push_str(&format!("\nWRONG: {finding}"))),
+        true => text.push_str("\nthe log is intact; store its head elsewhere and pass it to --expect later"),
+        false => verified.findings.iter().for_each(|finding| text.push_str(&format!("\nfinding: {finding}"))),
     }
     text
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use crate::failure::Failure;
+use crate::terminal::failure::Failure;
 
 /// A file that only its owner reads, about to be written; until it is kept, what was there stays. A link there is
 /// replaced, not followed.

@@ -1,11 +1,10 @@
-//! The word to stop, for work that takes long.
+//! Stopping long work: a signal to the process, and a flag that the work looks at.
 
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::failure::{Exit, Failure};
-use crate::server::told_to_stop;
+use crate::terminal::failure::{Exit, Failure};
 
 /// A word that can be said once, and is heard by whoever has a copy.
 #[derive(Debug, Clone, Default)]
@@ -37,12 +36,31 @@ pub async fn until_told(
     let mut working = tokio::task::spawn_blocking(move || work(&heard));
     let ended = tokio::select! {
         ended = &mut working => ended,
-        () = told_to_stop() => {
+        () = stop_signal() => {
             stop.tell();
             working.await
         }
     };
     ended.map_err(|error| Failure::failed(format!("it broke down: {error}")))?
+}
+
+/// Waits for Ctrl-C or the system's signal to terminate.
+#[cfg(unix)]
+pub async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return drop(tokio::signal::ctrl_c().await);
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+/// Waits for Ctrl-C.
+#[cfg(not(unix))]
+pub async fn stop_signal() {
+    drop(tokio::signal::ctrl_c().await);
 }
 
 struct Stoppable<R> {

@@ -1,7 +1,8 @@
-//! What no release may hold: a server's data folder, and the private keys of servers, repositories and holders.
+//! Refuses secrets as content of a release: a server's data folder, and private keys of servers, repositories and key
+//! holders.
 //!
-//! Keys are known by what their files are called *and* by what is in them: certificates, public keys and the keys of other
-//! programs are content like any other.
+//! A key is recognised by its file name *and* its content: certificates, public keys and the keys of other programs are
+//! content like any other.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -10,11 +11,11 @@ use std::path::Path;
 use headwater_policy::Class;
 use headwater_repo::Role;
 
-use super::PackedFile;
-use crate::failure::Failure;
+use super::file::PackedFile;
 use crate::limits::KEY_FILE_BYTES_MAX;
+use crate::terminal::failure::Failure;
 
-/// Refuses what lies in a server's data folder, or is one.
+/// Refuses a server's data folder and everything in it.
 pub fn refuse_data_folder(path: &Path) -> Result<(), Failure> {
     let real = path.canonicalize().map_err(|error| Failure::file("find", path, &error))?;
     match real.ancestors().find(|folder| is_data_folder(folder)) {
@@ -27,15 +28,15 @@ pub fn refuse_data_folder(path: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Refuses files of which one is a key, or belongs to a data folder among them.
+/// Refuses files if one of them is a private key, or belongs to a data folder among them.
 pub fn refuse_keys(files: &[PackedFile]) -> Result<(), Failure> {
     for file in files {
         let path = file.path.display();
         if file.path.ends_with(SERVER_LOCK) && file.path.parent().is_some_and(is_data_folder) {
-            return Err(refused(format!("{path} is of the data folder of a server, with its keys")));
+            return Err(refused(format!("{path} belongs to the data folder of a server, with its keys")));
         }
-        if is_called_as_keys_are(&file.path) && holds_a_private_key(file)? {
-            return Err(refused(format!("{path} is a private key, and what is published anybody may read")));
+        if has_name_of_a_key(&file.path) && holds_a_private_key(file)? {
+            return Err(refused(format!("{path} is a private key, and anybody may read what is published")));
         }
     }
     Ok(())
@@ -44,15 +45,15 @@ pub fn refuse_keys(files: &[PackedFile]) -> Result<(), Failure> {
 const SERVER_LOCK: &str = "server.lock";
 
 fn refused(message: String) -> Failure {
-    Failure::bad_input(message).with_hint("publish a folder that has only what clients are to get")
+    Failure::bad_input(message).with_hint("publish a folder that contains only what clients should get")
 }
 
 fn is_data_folder(folder: &Path) -> bool {
     folder.join(SERVER_LOCK).is_file() && folder.join("keys").is_dir()
 }
 
-/// `root.pem`, `root-0123456789ab.pem`, `seal-until-1795132800.pem`: a word, and what tells it from others of its kind.
-fn is_called_as_keys_are(path: &Path) -> bool {
+/// Whether a file is named like a key: `root.pem`, `root-0123456789ab.pem`, `seal-until-1795132800.pem`.
+fn has_name_of_a_key(path: &Path) -> bool {
     if path.extension().is_none_or(|extension| extension != "pem") {
         return false;
     }
@@ -89,10 +90,10 @@ mod tests {
     use headwater_repo::SecretKey;
 
     use crate::limits::KEY_FILE_BYTES_MAX;
-    use crate::pack::Package;
+    use crate::releases::package::Package;
 
     #[test]
-    fn keys_are_known_by_name_and_content() {
+    fn keys_are_recognised_by_name_and_content() {
         let folder = tempfile::tempdir().unwrap();
         let key = SecretKey::generate().unwrap().to_pem().expose().to_owned();
         let encrypted = key.replace(" PRIVATE", " ENCRYPTED PRIVATE");
@@ -102,8 +103,8 @@ mod tests {
             fs::create_dir(folder.path().join("rules")).unwrap();
             fs::write(folder.path().join("rules").join(name), text).unwrap();
             for path in [folder.path().join("rules"), folder.path().join("rules").join(name)] {
-                let told = Package::of(&path, true).map(|_| ());
-                assert_eq!(told.is_err(), refused, "{name}: {told:?}");
+                let package = Package::of(&path, true).map(|_| ());
+                assert_eq!(package.is_err(), refused, "{name}: {package:?}");
             }
             fs::remove_dir_all(folder.path().join("rules")).unwrap();
         };
@@ -113,7 +114,7 @@ mod tests {
         check("components.pem", &encrypted, true);
         check("ca-2.pem", &ca, true);
         check("seal-until-1795132800.pem", &key, true);
-        // What an organisation may well give to its clients.
+        // An organisation may publish these.
         check("root.pem", certificate, false);
         check("ca-1.pem", certificate, false);
         check("root-ca.pem", &ca, false);
@@ -136,8 +137,8 @@ mod tests {
         fs::write(data.join("repository/blob"), "blob").unwrap();
         // Without the marker it is a folder like any other.
         let check = |path: &Path, refused: bool| {
-            let told = Package::of(path, false).map(|_| ());
-            assert_eq!(told.is_err(), refused, "{}: {told:?}", path.display());
+            let package = Package::of(path, false).map(|_| ());
+            assert_eq!(package.is_err(), refused, "{}: {package:?}", path.display());
         };
         let paths = [data.clone(), data.join("keys"), data.join("keys/audit.key"), data.join("repository")];
         paths.iter().chain([&folder.path().join("all")]).for_each(|path| check(path, false));

@@ -1,8 +1,8 @@
-//! Progress bars on stderr, for long work before a person's eyes.
+//! Progress bars on stderr, for long work on a terminal.
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A bar, or nothing where no person looks.
+/// A progress bar; hidden if there is no terminal.
 #[derive(Debug, Clone)]
 pub struct Progress(ProgressBar);
 
@@ -16,7 +16,7 @@ impl Progress {
         Self(bar.with_style(style(total)).with_message(what.to_owned()))
     }
 
-    /// Something else is done now, or it has come so far; `total` 0 means unknown.
+    /// Sets the label and the progress; `total` 0 means unknown.
     pub fn show(&self, what: &str, done: u64, total: u64) {
         if self.0.message() != what || self.0.length().unwrap_or(0) != total {
             self.0.reset();
@@ -28,12 +28,12 @@ impl Progress {
         self.0.tick();
     }
 
-    /// So many more are done.
+    /// Adds to the progress.
     pub fn advance(&self, bytes: u64) {
         self.0.inc(bytes);
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn finish(&self) {
         self.0.finish_and_clear();
     }

@@ -1,8 +1,8 @@
-//! Where roots take effect: the server's class repositories, or a static repository. The ceremony is the same.
+//! The repositories whose roots a command changes: the server's three, or a static one. The ceremony is the same.
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use headwater_api::v1::{
     CaRotated, ClassKeysView, KeyRotated, KeysView, RoleKeysView, RootDraft, RootDraftRequest, RootRequest,
 };
@@ -13,52 +13,52 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::roots::Carried;
-use crate::console::{Console, ServerLocation};
-use crate::failure::Failure;
-use crate::repository::class_parser;
+use crate::api_client::{ApiClient, ServerLocation};
 use crate::repository::folder::Folder;
 use crate::repository::keys::KeyFolder;
 use crate::repository::{apart, ceremony};
+use crate::terminal::failure::Failure;
+use crate::values::class_parser;
 
 /// The server, or a static repository.
 #[derive(Debug, Args)]
-pub struct PlaceArguments {
+pub struct RepositoriesArguments {
     #[command(flatten)]
     server: ServerLocation,
     /// A static repository instead of the server
-    #[arg(long, value_name = "FOLDER", requires = "online_keys")]
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath, requires = "online_keys")]
     repository: Option<PathBuf>,
     /// The folder of the static repository's online keys
-    #[arg(long, value_name = "FOLDER", requires = "repository")]
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath, requires = "repository")]
     online_keys: Option<PathBuf>,
-    /// Only this class [default: all of the server's; components of a static repository]
+    /// Only this class [default: all classes of the server; components of a static repository]
     #[arg(long, value_parser = class_parser())]
     class: Option<Class>,
 }
 
-/// It, opened.
-pub enum Place {
+/// Opened repositories.
+pub enum Repositories {
     /// The server, by its console listener.
-    Server(Console, Option<Class>),
+    Server(ApiClient, Option<Class>),
     /// A static repository and its key folder.
     Static(Folder, KeyFolder, Class),
 }
 
-impl PlaceArguments {
-    /// Opens it.
-    pub fn open(&self) -> Result<Place, Failure> {
+impl RepositoriesArguments {
+    /// Opens them.
+    pub fn open(&self) -> Result<Repositories, Failure> {
         match (&self.repository, &self.online_keys) {
             (Some(folder), Some(keys)) => {
                 let class = self.class.unwrap_or(Class::Components);
                 let keys = KeyFolder::open(keys, folder, false)?;
                 let folder = Folder::new(folder, class.as_str()).with_expiry(Expiry::default());
-                Ok(Place::Static(folder, keys, class))
+                Ok(Repositories::Static(folder, keys, class))
             }
-            _ => Ok(Place::Server(Console::new(&self.server)?, self.class)),
+            _ => Ok(Repositories::Server(ApiClient::new(&self.server)?, self.class)),
         }
     }
 
-    /// Refuses a folder for keys that would be given out.
+    /// Refuses a folder of keys inside a published folder.
     pub fn refuse_keys_in(&self, keys: &Path) -> Result<(), Failure> {
         match &self.repository {
             Some(given_out) => apart::refuse_keys_in(given_out, keys),
@@ -66,12 +66,12 @@ impl PlaceArguments {
         }
     }
 
-    /// Whether a class is named.
+    /// Whether --class is given.
     pub fn names_class(&self) -> bool {
         self.class.is_some()
     }
 
-    /// The classes that are meant.
+    /// The classes of these repositories.
     pub fn classes(&self) -> Vec<Class> {
         match (self.class, &self.repository) {
             (Some(class), _) => vec![class],
@@ -81,12 +81,12 @@ impl PlaceArguments {
     }
 }
 
-impl Place {
-    /// The keys that there are.
+impl Repositories {
+    /// The present keys.
     pub async fn view(&self) -> Result<KeysView, Failure> {
         match self {
-            Self::Server(console, only) => {
-                let mut view: KeysView = console.get("/api/v1/keys").await?;
+            Self::Server(api, only) => {
+                let mut view: KeysView = api.get("/api/v1/keys").await?;
                 view.classes.retain(|class| only.is_none_or(|only| only.as_str() == class.class));
                 Ok(view)
             }
@@ -96,7 +96,7 @@ impl Place {
         }
     }
 
-    /// The root to be signed.
+    /// The root to sign.
     pub async fn draft(
         &self,
         class: Class,
@@ -104,9 +104,9 @@ impl Place {
         now: Timestamp,
     ) -> Result<Carried, Failure> {
         match self {
-            Self::Server(console, _) => {
+            Self::Server(api, _) => {
                 let path = format!("/api/v1/keys/{class}/draft");
-                let draft: RootDraft = console.call(Method::POST, &path, request).await?;
+                let draft: RootDraft = api.call(Method::POST, &path, request).await?;
                 Carried::read(&draft)
             }
             Self::Static(folder, keys, _) => {
@@ -133,23 +133,23 @@ impl Place {
         }
     }
 
-    /// Publishes under a root. Says its version.
+    /// Publishes under a root. Returns its version.
     pub async fn submit(&self, carried: &Carried, now: Timestamp) -> Result<u64, Failure> {
         match self {
-            Self::Server(console, _) => {
+            Self::Server(api, _) => {
                 let root: Value = carried.draft().root;
                 let path = format!("/api/v1/keys/{}/root", carried.class);
-                let view: ClassKeysView = console.call(Method::POST, &path, &RootRequest { root }).await?;
+                let view: ClassKeysView = api.call(Method::POST, &path, &RootRequest { root }).await?;
                 Ok(view.root_version)
             }
             Self::Static(folder, keys, class) => {
                 if carried.class != *class {
                     return Err(Failure::bad_input(format!(
-                        "this is a root of {}, and the repository is one of {class}",
+                        "this is a root of {}, but the repository is one of {class}",
                         carried.class
                     )));
                 }
-                // What it must follow is what the repository says, not what came with the file.
+                // It must follow the root of the repository, not one that the file names.
                 let bytes = carried.root.to_bytes();
                 let present = folder.published()?;
                 let root = headwater_repo::UnsignedRoot::from_bytes(&bytes, Some(present.root()))
@@ -162,21 +162,19 @@ impl Place {
     /// Replaces the fleet's CA.
     pub async fn rotate_ca(&self, at_once: bool) -> Result<CaRotated, Failure> {
         match self {
-            Self::Server(console, _) => {
-                console.ask(Method::POST, &format!("/api/v1/keys/ca/rotate?at_once={at_once}")).await
+            Self::Server(api, _) => {
+                api.ask(Method::POST, &format!("/api/v1/keys/ca/rotate?at_once={at_once}")).await
             }
             Self::Static(..) => Err(Failure::bad_input("a static repository has no fleet and no CA")),
         }
     }
 
-    /// Replaces the key that answers are signed with (`response-signing`), or the one that enrolments are sealed to (`enrolment-encryption`).
+    /// Replaces the `response-signing` or the `enrolment-encryption` key.
     pub async fn rotate_fleet_key(&self, which: &str) -> Result<KeyRotated, Failure> {
         match self {
-            Self::Server(console, _) => {
-                console.ask(Method::POST, &format!("/api/v1/keys/{which}/rotate")).await
-            }
+            Self::Server(api, _) => api.ask(Method::POST, &format!("/api/v1/keys/{which}/rotate")).await,
             Self::Static(..) => {
-                Err(Failure::bad_input("a static repository answers nobody and enrols nobody"))
+                Err(Failure::bad_input("a static repository has no fleet, and so no such key"))
             }
         }
     }

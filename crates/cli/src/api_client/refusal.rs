@@ -1,0 +1,184 @@
+//! Why a request failed and what to do about it: no answer, or a refusal by the server.
+
+use std::error::Error;
+use std::io;
+
+use headwater_api::v1::ErrorAnswer;
+use headwater_repo::error_chain;
+use reqwest::StatusCode;
+use serde_json::Value;
+
+use crate::terminal::failure::{Exit, Failure};
+
+const WRONG_LISTENER: &str =
+    "check that --server names the console listener, and that both programs have the same version";
+
+/// The failure of a request that got no answer from the server named `name`.
+pub(super) fn unreachable(name: &str, error: &reqwest::Error) -> Failure {
+    if !error.is_connect() && !error.is_timeout() {
+        return broken_off(name, error);
+    }
+    let reason = match cause(error) {
+        Cause::Certificate(problem) => {
+            return Failure::failed(format!(
+                "cannot reach {name}: its certificate is not signed by a CA that this program trusts ({problem})"
+            ))
+            .with_hint("copy console-ca.pem from the server's data folder, then `headwater login URL --ca console-ca.pem`");
+        }
+        Cause::Permission(reason) => {
+            return Failure::failed(format!("cannot reach {name}: {reason}")).with_hint(
+                "the local socket is for the server's own user and root: use sudo, or sign in with `headwater login URL`",
+            );
+        }
+        Cause::Other(reason) => reason,
+    };
+    Failure::failed(format!("no server answers at {name}: {reason}")).with_hint(
+        "start one with `headwater server --data DIR`, or name a running one with --data DIR, --server URL or HEADWATER_SERVER",
+    )
+}
+
+/// The failure of an exchange that broke off.
+pub(super) fn broken_off(name: &str, error: &reqwest::Error) -> Failure {
+    Failure::failed(format!("the connection to the server at {name} broke off: {}", error_chain(error)))
+        .with_hint("look at the server's log, then run the command again")
+}
+
+/// The failure of an answer that is not the expected message.
+pub(super) fn unexpected_answer(name: &str, error: &serde_json::Error) -> Failure {
+    Failure::failed(format!(
+        "the server at {name} sent an answer that this program does not understand: {error}"
+    ))
+    .with_hint(WRONG_LISTENER)
+}
+
+/// The failure that an error answer of the server stands for.
+pub(super) fn refusal(name: &str, status: StatusCode, body: &[u8]) -> Failure {
+    let exit = match status.as_u16() {
+        400 | 404 | 413 | 422 => Exit::BadInput,
+        507 => Exit::Disk,
+        _ => Exit::Failed,
+    };
+    let Ok(ErrorAnswer { error }) = serde_json::from_slice(body) else {
+        return Failure::new(exit, format!("the server at {name} refused the request: HTTP {status}"))
+            .with_hint(WRONG_LISTENER);
+    };
+    let hint = hint(&error.code, error.details.as_ref());
+    let (message, problems) = without_problems(error.message, problems(error.details.as_ref()));
+    let failure = Failure::new(exit, message).with_problems(problems).with_hint(hint);
+    Failure { code: Some(error.code), ..failure }
+}
+
+/// Why no connection came about.
+enum Cause {
+    Certificate(String),
+    Permission(String),
+    Other(String),
+}
+
+/// The innermost cause of a failed connection, without the layers above it.
+fn cause(error: &reqwest::Error) -> Cause {
+    let mut cause: &dyn Error = error;
+    loop {
+        let io = cause.downcast_ref::<io::Error>();
+        // An I/O error hides what it wraps from `source`.
+        let wrapped = io.and_then(io::Error::get_ref).map(|inner| inner as &(dyn Error + 'static));
+        let tls = wrapped.and_then(|inner| inner.downcast_ref()).or_else(|| cause.downcast_ref());
+        if let Some(rustls::Error::InvalidCertificate(problem)) = tls {
+            return Cause::Certificate(format!("{problem:?}"));
+        }
+        if io.is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
+            return Cause::Permission(cause.to_string());
+        }
+        match cause.source() {
+            Some(deeper) => cause = deeper,
+            None => return Cause::Other(cause.to_string()),
+        }
+    }
+}
+
+/// What to do about a refusal, in the words of this program; empty where the message says it.
+fn hint(code: &str, details: Option<&Value>) -> String {
+    let detail = |key: &str| {
+        let text = details.and_then(|details| details.get(key)).and_then(Value::as_str);
+        text.map(str::to_owned)
+    };
+    match (code, detail("domain")) {
+        ("draft_outdated", Some(domain)) => match detail("draft") {
+            None => format!("look at what changed; if you still want your change, run the command again with --base-version {}", version(details)),
+            Some(draft) => {
+                let named = if draft == "default" { String::new() } else { format!(" --draft {draft}") };
+                format!("look at what changed; then `headwater domains settings save {domain}{named} --over-version {}` publishes your draft over it, `headwater domains settings discard {domain}{named}` drops your draft", version(details))
+            }
+        },
+        ("draft_changed", Some(domain)) => format!("somebody else edited the same draft: look at it with `headwater domains settings diff {domain}`, or use one of your own with --draft NAME"),
+        ("draft_outdated", None) => {
+            let version = version(details);
+            format!("look at what changed; then `headwater sources save --over-version {version}` publishes your draft over it, `headwater sources discard` drops your draft")
+        }
+        ("draft_changed", None) => "somebody else edited the same draft: look at it with `headwater sources list`, or use one of your own with --draft NAME".to_owned(),
+        ("named_by_entries", _) => "give --force to do it nevertheless".to_owned(),
+        ("not_signed_in" | "bad_api_token", _) => {
+            "sign in with `headwater login URL`, or run the command on the server's own machine".to_owned()
+        }
+        _ => String::new(),
+    }
+}
+
+/// The saved version that the details of an error name.
+fn version(details: Option<&Value>) -> String {
+    let saved = details.and_then(|details| details.get("saved_version")).and_then(Value::as_u64);
+    saved.map_or_else(|| "VERSION".to_owned(), |version| version.to_string())
+}
+
+/// A message that already holds its problems, without them; a single problem stays in the message.
+fn without_problems(message: String, problems: Vec<String>) -> (String, Vec<String>) {
+    match problems.as_slice() {
+        [] => (message, problems),
+        [only] if message.contains(only) => (message, Vec::new()),
+        [first, ..] if message.starts_with(first.as_str()) => ("the input is not valid".to_owned(), problems),
+        [first, ..] => match message.find(&format!(": {first}")) {
+            Some(at) => (message[..at].to_owned(), problems),
+            None => (message, problems),
+        },
+    }
+}
+
+/// The single problems in the details of an error: of entries, of changes, or of numbers.
+fn problems(details: Option<&Value>) -> Vec<String> {
+    let list = |key: &str| {
+        details.and_then(|details| details.get(key)).and_then(Value::as_array).cloned().unwrap_or_default()
+    };
+    let text =
+        |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let of_entries =
+        list("problems").into_iter().map(|problem| match problem.get("entry").and_then(Value::as_u64) {
+            Some(entry) => format!("entry {entry}: {}", text(&problem, "message")),
+            None => text(&problem, "message"),
+        });
+    let of_changes = list("changes").into_iter().map(|change| text(&change, "text"));
+    of_entries.chain(of_changes).filter(|problem| !problem.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_problems;
+
+    #[test]
+    fn a_problem_is_reported_once() {
+        let check = |message: &str, problems: &[&str], expected: &str, left: usize| {
+            let problems = problems.iter().map(|problem| (*problem).to_owned()).collect();
+            let (message, problems) = without_problems(message.to_owned(), problems);
+            assert_eq!((message.as_str(), problems.len()), (expected, left));
+        };
+        check("no such list", &[], "no such list", 0);
+        check(
+            "the list cannot be taken: entry 2: bad",
+            &["entry 2: bad"],
+            "the list cannot be taken: entry 2: bad",
+            0,
+        );
+        check("the list cannot be taken: a; b", &["a", "b"], "the list cannot be taken", 2);
+        check("a; b", &["a", "b"], "the input is not valid", 2);
+        check("it changed meanwhile", &["added entry 1"], "it changed meanwhile", 1);
+    }
+}
