@@ -187,7 +187,7 @@ impl Demo {
         let draft = self.fleet.save_list(&self.sites).await?;
         self.fleet.start_clients(&self.sites).await?;
         // That they checked in is no news; what they fetched for it counts.
-        self.journal.read(&self.fleet.console, Vec::new()).await?;
+        self.journal.read(&self.fleet.api, Vec::new()).await?;
         self.introduce(&draft);
         while self.published < self.publications.len() {
             self.publish().await?;
@@ -252,7 +252,7 @@ impl Demo {
         let before = self.journal.latest();
         let mut said = self.fleet.update_agents().await?;
         said.extend(self.fleet.update_clients().await?);
-        let new = self.journal.read(&self.fleet.console, said).await?;
+        let new = self.journal.read(&self.fleet.api, said).await?;
         let expected = self.fleet.expected().await?;
         if self.expected.as_ref().map(|expected| expected.policy_version) != Some(expected.policy_version) {
             self.plans = self.fleet.plans().await?;

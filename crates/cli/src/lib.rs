@@ -7,7 +7,7 @@
 pub mod access;
 pub mod api_client;
 pub mod clients;
-pub mod command;
+mod command;
 pub mod completions;
 pub mod demo;
 pub mod domains;

@@ -52,7 +52,7 @@ impl Fleet {
     /// A fleet without anybody yet, at a server that runs.
     pub fn new(api: ApiClient, data: &Path) -> Self {
         let runs_at_once = Arc::new(Semaphore::new(DEMO_RUNS_AT_ONCE));
-        Self { console, data: data.to_owned(), agents: Vec::new(), clients: Vec::new(), runs_at_once }
+        Self { api, data: data.to_owned(), agents: Vec::new(), clients: Vec::new(), runs_at_once }
     }
 
     /// Makes the vendor source known to the server.
@@ -80,7 +80,7 @@ impl Fleet {
         let options = PublishOptions { install: Some(install), probe: None };
         let release =
             Release { class: "programs", name: &program.name, version: &program.version, options: &options };
-        upload(&self.console, &release, Package::of(&program.path, false)?, output).await?;
+        upload(&self.api, &release, Package::of(&program.path, false)?, output).await?;
         Ok(())
     }
 

@@ -37,7 +37,7 @@ fn usage_is_refused_with_the_argument() {
     check("sources explain", 2, &["--client"]);
     check("sources export --format xml", 2, &["xml", "json", "csv"]);
     check("sources options --vendor-fallback", 2, &["--vendor-fallback"]);
-    check("sources options --server-fallback-components maybe", 2, &["maybe", "say on or off"]);
+    check("sources options --server-fallback-components maybe", 2, &["maybe", "on, off"]);
     check("clients enrol-bundle", 2, &["--out"]);
     check("clients move --domain root/x", 2, &["<IDS>"]);
     check("clients reports --limit 0", 2, &["--limit", "0"]);

@@ -5,6 +5,7 @@
 mod administrators;
 mod apart;
 mod bad_input;
+mod completions;
 mod demo;
 mod help;
 mod keys;

@@ -178,7 +178,7 @@ fn headwater_at(folder: &Path, console: &str, arguments: &[&str]) -> Ran {
     let ran = Command::new(env!("CARGO_BIN_EXE_headwater"))
         .args(arguments)
         .current_dir(folder)
-        .env("HEADWATER_SERVER", api)
+        .env("HEADWATER_SERVER", console)
         .stdin(Stdio::null())
         .output()
         .unwrap();

@@ -53,12 +53,12 @@ impl World {
         let event: Value = serde_json::from_str(&line).unwrap();
         assert_eq!((&event["event"], &event["name"]), (&"first_password".into(), &"admin".into()));
         let first_password = event["password"].as_str().unwrap().to_owned();
-        Self { folder, server, api, first_password }
+        Self { folder, server, console, first_password }
     }
 
     /// URL of its console listener.
     pub fn console(&self) -> String {
-        self.api.clone()
+        self.console.clone()
     }
 
     /// What its first start told once.
@@ -83,7 +83,7 @@ impl World {
     }
 
     /// A client enrols and runs once.
-    fn client(&self, id: &str, address: &str) {
+    pub fn client(&self, id: &str, address: &str) {
         self.check(&format!("clients enrol-bundle --client {id} --out {id}.json"), 0, &[id]);
         let config = Config::new(self.path().join(id), id).unwrap();
         let config = Config {
