@@ -47,7 +47,7 @@ impl World {
         told.read_line(&mut line).unwrap();
         let event: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(event["event"], "listening");
-        let api = event["console"].as_str().unwrap().trim_end_matches('/').to_owned();
+        let console = event["console"].as_str().unwrap().trim_end_matches('/').to_owned();
         line.clear();
         told.read_line(&mut line).unwrap();
         let event: Value = serde_json::from_str(&line).unwrap();
