@@ -141,7 +141,7 @@ impl Demo {
         let server = start_in_process(&data.join("server")).await?;
         let first_password = server.take_first_password().map(|password| Secret::new(password.expose()));
         // The vendor brings its deltas; making more would take the processors from everybody else here.
-        server.app().publishing.pause_deltas();
+        server.services().publishing.pause_deltas();
         let api = ApiClient::new(&ServerLocation::socket(&server.socket))?;
         let fleet = Fleet::new(api, data);
         fleet.set_vendor(&vendor.url, vendor.root.clone()).await?;

@@ -1,140 +1,17 @@
-//! Who asks, and what they may (I4). Pure: signing in is done in `app`, the gate stands in `rest`.
+//! Who administers the server, and who asks (I4): administrators, sessions, API tokens, the identity provider, the
+//! audit log.
+//!
+//! Which role a route needs stands in the table of `rest`; what a caller is, in [`crate::caller`].
 
-use std::fmt;
+mod administrators;
+mod api_tokens;
+mod attempts;
+mod audit_log;
+#[cfg_attr(not(feature = "oidc"), path = "access/no_oidc.rs")]
+mod oidc;
+mod passwords;
+mod provider_sign_in;
+mod service;
+mod sessions;
 
-use jiff::Timestamp;
-use serde_json::Value;
-
-pub use headwater_database::administrators::{Role, Vouched};
-
-use crate::audit::Record;
-
-/// Who does something.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Actor {
-    /// An administrator of this server, who signed in with a password.
-    Administrator(String),
-    /// Somebody who signed in at the identity provider. The subject is who it is; the name is only shown.
-    Vouched {
-        /// What the provider calls them for good.
-        subject: String,
-        /// What people call them.
-        name: String,
-    },
-    /// A program that has an administrator's API token.
-    Token {
-        /// Whose.
-        administrator: String,
-        /// The token's name.
-        name: String,
-    },
-    /// Whoever may open the local socket, by number of the system's user.
-    Local(u32),
-    /// A client, proven by its key.
-    Client(String),
-    /// The server itself: first start, jobs.
-    Server,
-    /// Nobody who is known.
-    Anonymous,
-}
-
-impl fmt::Display for Actor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Administrator(name) => f.write_str(name),
-            Self::Vouched { subject, name } => write!(f, "oidc:{subject} ({name})"),
-            Self::Token { administrator, name } => write!(f, "{administrator} (token {name})"),
-            Self::Local(uid) => write!(f, "local:{uid}"),
-            Self::Client(id) => write!(f, "client:{id}"),
-            Self::Server => f.write_str("server"),
-            Self::Anonymous => f.write_str("anonymous"),
-        }
-    }
-}
-
-/// Who somebody is here whom an identity provider vouched for.
-impl From<&Vouched> for Actor {
-    fn from(vouched: &Vouched) -> Self {
-        Self::Vouched { subject: vouched.subject.clone(), name: vouched.name.clone() }
-    }
-}
-
-/// Somebody who has proven who they are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignedIn {
-    /// Who.
-    pub actor: Actor,
-    /// What they may.
-    pub role: Role,
-    /// Parts of the API that they may ask; empty: all.
-    pub scopes: Vec<String>,
-}
-
-impl SignedIn {
-    /// Signed in for all parts of the API.
-    #[must_use]
-    pub fn whole(actor: Actor, role: Role) -> Self {
-        Self { actor, role, scopes: Vec::new() }
-    }
-
-    /// Whether a part of the API may be asked.
-    #[must_use]
-    pub fn has_scope(&self, scope: &str) -> bool {
-        self.scopes.is_empty() || self.scopes.iter().any(|named| named == scope)
-    }
-}
-
-/// Who does something, from where and when: what every use case that changes anything is given, and what every
-/// record of the audit log begins with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller {
-    /// Who.
-    pub actor: Actor,
-    /// What they may.
-    pub role: Role,
-    /// Address that the request came from, or `local`.
-    pub from: String,
-    /// When the request came.
-    pub now: Timestamp,
-}
-
-impl Caller {
-    /// The server itself.
-    #[must_use]
-    pub fn server(now: Timestamp) -> Self {
-        Self { actor: Actor::Server, role: Role::Admin, from: "local".to_owned(), now }
-    }
-
-    /// A client that has proven its key.
-    #[must_use]
-    pub fn client(id: &str, from: String, now: Timestamp) -> Self {
-        Self { actor: Actor::Client(id.to_owned()), role: Role::Viewer, from, now }
-    }
-
-    /// The record that this was done: an action such as `domain.add`, and what it was done to.
-    pub fn audit_entry(&self, action: &'static str, subject: impl fmt::Display) -> Record {
-        Record {
-            time: self.now,
-            who: self.actor.to_string(),
-            from: self.from.clone(),
-            action: action.to_owned(),
-            subject: subject.to_string(),
-            before: Value::Null,
-            after: Value::Null,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_role_may_what_the_ones_before_may() {
-        assert!(Role::Viewer < Role::Operator && Role::Operator < Role::Admin);
-        for role in Role::ALL {
-            assert_eq!(role.to_string().parse(), Ok(role));
-        }
-        assert!("root".parse::<Role>().unwrap_err().contains("viewer, operator and admin"));
-    }
-}
+pub use self::service::Access;

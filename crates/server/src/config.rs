@@ -224,7 +224,7 @@ impl TryFrom<RawConfig> for Config {
         let is_private = console_listen.ip().is_loopback() && console_names.is_empty();
         let config = Self {
             expiry,
-            oidc: raw.oidc.map(Oidc::try_from).transpose()?,
+            oidc: raw.oidc.map(supported_oidc).transpose()?,
             keys_passphrase: keys_passphrase(raw.keys_passphrase_file.as_deref())?,
             data: raw.data.ok_or_else(|| {
                 value("data", "is missing; give the data folder, here or with --data DIR".to_owned())
@@ -353,4 +353,15 @@ fn between(key: &'static str, number: u64, max: u64) -> Result<u64, ConfigError>
 
 fn value(key: &'static str, reason: String) -> ConfigError {
     ConfigError::Value { key, reason }
+}
+
+/// The identity provider, where this program can ask one.
+fn supported_oidc(raw: RawOidc) -> Result<Oidc, ConfigError> {
+    if cfg!(feature = "oidc") {
+        return Oidc::try_from(raw);
+    }
+    Err(value(
+        "oidc",
+        "this program was built without OpenID Connect (feature `oidc`); leave [oidc] out".to_owned(),
+    ))
 }

@@ -72,6 +72,12 @@ impl DataFolder {
         Ok(data)
     }
 
+    /// The folder itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The database's file.
     #[must_use]
     pub fn database(&self) -> PathBuf {
@@ -189,4 +195,60 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .doing(|| format!("cannot sync {}", folder.display()))
+}
+
+/// All files below a folder, in order of name.
+pub fn files_below(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if kind.is_file() {
+                files.push(entry.path());
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// What the name of a data folder in the making ends with.
+const RESTORING: &str = ".restoring";
+
+/// Refuses a server on a restore that has not ended, and one in its place: it would be an unknown client to the fleet.
+///
+/// # Errors
+/// [`Error::Backup`], with the hint.
+pub fn refuse_unfinished(data: &Path) -> Result<()> {
+    let is_unfinished = |folder: &Path| folder.to_string_lossy().trim_end_matches('/').ends_with(RESTORING);
+    let folder = if is_unfinished(data) { data.to_owned() } else { staging(data) };
+    if !folder.is_dir() || (folder != data && data.join("server.db").exists()) {
+        return Ok(());
+    }
+    let reason = format!(
+        "{} holds a restore that has not ended: run `headwater restore` again, or remove that folder to do without",
+        folder.display()
+    );
+    Err(Error::Backup { reason })
+}
+
+/// Where a data folder is made.
+pub fn staging(data: &Path) -> PathBuf {
+    let mut name = data.file_name().unwrap_or_default().to_owned();
+    name.push(RESTORING);
+    data.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_staging_folder_stands_beside_the_data_folder() {
+        assert_eq!(staging(Path::new("/var/lib/headwater")), Path::new("/var/lib/headwater.restoring"));
+        assert_eq!(staging(Path::new("data/")), Path::new("data.restoring"));
+    }
 }

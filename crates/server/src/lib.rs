@@ -8,25 +8,30 @@
 //! (`depot`). It never plans for a client and never installs anything.
 
 pub mod access;
-pub mod app;
-pub mod backup;
+pub mod caller;
+mod client_network;
 pub mod config;
 mod data;
 pub mod error;
+pub mod fleet;
 pub mod limits;
 pub mod publishing;
+mod request;
 mod rest;
 pub mod restore;
 mod run;
 pub mod secret;
+pub mod source_list;
+mod start;
+pub mod upkeep;
 
 use headwater_database as db;
 pub use headwater_database::audit;
 
-pub use app::App;
 pub use config::{Config, ConfigError, ConsoleTls, RawConfig, RawOidc};
 pub use rest::{AllowedCaller, FleetRow, RequiredRole, RouteRow};
 pub use run::{Running, StartError, run};
+pub use start::{Services, open};
 
 /// The routes of the console plane, each with the least role that it takes.
 #[must_use]

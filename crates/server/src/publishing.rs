@@ -32,7 +32,7 @@ use self::deltas::DeltaWorker;
 pub use self::key_store::ONLINE_ROLES;
 use self::key_store::{ClassKeys, KeyStore};
 pub use self::releases::{NewRelease, parse_name};
-pub(crate) use self::roots::{bad_root, json};
+pub(crate) use self::roots::{bad_root, json as root_json};
 pub(crate) use self::signing::{Staged, failed};
 use self::vendor::VendorSync;
 use crate::config::Config;

@@ -4,27 +4,34 @@
 //! `/health`. Each is made from a table that says who may ask what; `docs/authorisation.md` shows both.
 
 mod admin;
+mod authorizer;
 mod backups;
+mod clients;
 mod console;
 mod described;
+mod domains;
 mod errors;
 mod fleet;
-mod gate;
-mod guard;
 mod json;
 mod local;
 mod oidc;
 mod openapi;
+mod origin_check;
+mod publishing;
+mod sources;
 mod summaries;
 mod table;
+mod transport;
+mod upkeep;
 mod upload;
 
 pub use console::{console, local_console, table as console_table};
 pub use fleet::{AllowedCaller, FleetRow, fleet, rows as fleet_rows};
-pub use gate::Door;
 pub use local::{LocalListener, listen_locally};
 pub use openapi::DOCUMENT as OPENAPI;
+pub use origin_check::OriginCheck;
 pub use table::{RequiredRole, RouteRow};
+pub use transport::Transport;
 
 use std::collections::BTreeSet;
 

@@ -17,20 +17,19 @@ use std::path::{Path, PathBuf};
 
 use headwater_api::v1::{RootDraft as RootDraftAnswer, RootDraftRequest};
 use headwater_policy::Class;
-use headwater_repo::{Draft, Passphrase, SignedRoot, UnsignedRoot};
+use headwater_repo::{Passphrase, SignedRoot, UnsignedRoot};
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::app::App;
-use crate::backup::{self, Listing};
+use crate::caller::Caller;
 use crate::config::Config;
-use crate::data;
+use crate::data::{self, files_below, staging};
+use crate::db::releases;
 use crate::error::{Doing, Error, Result};
-use crate::publishing::{ONLINE_ROLES, bad_root, json};
+use crate::publishing::{ONLINE_ROLES, bad_root, root_json};
+use crate::start::{Services, open_restored};
+use crate::upkeep::{Listing, unpack};
 use headwater_repo::error_chain;
-
-/// What the name of a data folder in the making ends with.
-const RESTORING: &str = ".restoring";
 
 /// Holds that the drafts were given away to be signed, and for which backup.
 const WAITING: &str = "restore.json";
@@ -38,7 +37,7 @@ const WAITING: &str = "restore.json";
 /// A data folder in the making.
 #[derive(Debug)]
 pub struct Restore {
-    app: App,
+    services: Services,
     folder: PathBuf,
     data: PathBuf,
     listing: Listing,
@@ -81,7 +80,7 @@ impl Restore {
                 if folder.exists() {
                     fs::remove_dir_all(&folder).doing(|| format!("cannot remove {}", folder.display()))?;
                 }
-                backup::unpack(backup, &folder, passphrase)?
+                unpack(backup, &folder, passphrase)?
             }
         };
         if let Some(keys) = keys.filter(|_| !is_waiting) {
@@ -94,8 +93,8 @@ impl Restore {
                     .to_owned(),
             ));
         }
-        let app = App::open_restored(Config { data: folder.clone(), ..config }, now).await?;
-        Ok(Self { app, folder, data, listing })
+        let services = open_restored(Config { data: folder.clone(), ..config }, now).await?;
+        Ok(Self { services, folder, data, listing })
     }
 
     /// When the backup was made.
@@ -121,13 +120,15 @@ impl Restore {
                 replace: ONLINE_ROLES.map(|role| role.name().to_owned()).into(),
                 ..RootDraftRequest::default()
             };
-            let last =
-                roots.last().cloned().unwrap_or_else(|| self.app.publishing.published(class).root().clone());
-            let unsigned = self.app.publishing.root_after(class, &last, &request, now)?;
+            let last = roots
+                .last()
+                .cloned()
+                .unwrap_or_else(|| self.services.publishing.published(class).root().clone());
+            let unsigned = self.services.publishing.root_after(class, &last, &request, now)?;
             drafts.push(RootDraftAnswer {
                 class: class.to_string(),
-                previous: json(last.bytes())?,
-                root: json(&unsigned.to_bytes())?,
+                previous: root_json(last.bytes())?,
+                root: root_json(&unsigned.to_bytes())?,
             });
         }
         Ok(drafts)
@@ -156,18 +157,34 @@ impl Restore {
     ) -> Result<u64> {
         let mut roots = self.follow(class, newer);
         let last =
-            roots.last().cloned().unwrap_or_else(|| self.app.publishing.published(class).root().clone());
+            roots.last().cloned().unwrap_or_else(|| self.services.publishing.published(class).root().clone());
         let bytes = crate::db::to_json(root).into_bytes();
         let root = UnsignedRoot::from_bytes(&bytes, Some(&last))
-            .and_then(|unsigned| unsigned.sign_with(&self.app.publishing.keys(class).ring))
+            .and_then(|unsigned| unsigned.sign_with(&self.services.publishing.keys(class).ring))
             .map_err(|error| bad_root(class, &error))?;
-        if self.app.publishing.published(class).root().version() >= root.version() {
+        if self.services.publishing.published(class).root().version() >= root.version() {
             return Ok(root.version());
         }
         let version = root.version();
         roots.push(root);
-        self.app.restore_class(class, roots, self.listing.made, now).await?;
+        self.publish_class(class, roots, now).await?;
         Ok(version)
+    }
+
+    /// Publishes a class under new roots, beyond anything that the lost server can have signed.
+    async fn publish_class(&self, class: Class, roots: Vec<SignedRoot>, now: Timestamp) -> Result<()> {
+        let Services { publishing, source_list, db, .. } = &self.services;
+        let _change = publishing.change().await;
+        let step = version_step(now);
+        let made = self.listing.made;
+        let audit_entry =
+            Caller::server(now).audit_entry("repository.restore", class).after(json!({"backup_of": made}));
+        if class == Class::Settings {
+            return source_list.publish_restored(roots, step, made, audit_entry).await;
+        }
+        let mut tx = db.begin().await?;
+        releases::raise_floor(&mut tx, class, step).await?;
+        publishing.take_roots(class, roots, step, tx, |_| Ok(()), audit_entry).await
     }
 
     /// Gives the folder its name.
@@ -175,9 +192,9 @@ impl Restore {
     /// # Errors
     /// The disk.
     pub async fn finish(self) -> Result<()> {
-        let Self { app, folder, data, .. } = self;
-        app.db.close().await;
-        drop(app);
+        let Self { services, folder, data, .. } = self;
+        services.db.close().await;
+        drop(services);
         let waiting = folder.join(WAITING);
         if waiting.exists() {
             fs::remove_file(&waiting).doing(|| format!("cannot remove {}", waiting.display()))?;
@@ -190,7 +207,7 @@ impl Restore {
 
     /// The newer roots of a class, as far as each follows from the one before.
     fn follow(&self, class: Class, newer: &[(Class, Vec<u8>)]) -> Vec<SignedRoot> {
-        let mut last = self.app.publishing.published(class).root().clone();
+        let mut last = self.services.publishing.published(class).root().clone();
         let mut roots = Vec::new();
         loop {
             let next = newer.iter().filter(|(of, _)| *of == class).find_map(|(_, bytes)| {
@@ -203,29 +220,6 @@ impl Restore {
     }
 }
 
-/// Refuses a server on a restore that has not ended, and one in its place: it would be an unknown client to the fleet.
-///
-/// # Errors
-/// [`Error::Backup`], with the hint.
-pub(crate) fn refuse_unfinished(data: &Path) -> Result<()> {
-    let is_unfinished = |folder: &Path| folder.to_string_lossy().trim_end_matches('/').ends_with(RESTORING);
-    let folder = if is_unfinished(data) { data.to_owned() } else { staging(data) };
-    if !folder.is_dir() || (folder != data && data.join("server.db").exists()) {
-        return Ok(());
-    }
-    Err(refused(format!(
-        "{} holds a restore that has not ended: run `headwater restore` again, or remove that folder to do without",
-        folder.display()
-    )))
-}
-
-/// Where a data folder is made.
-fn staging(data: &Path) -> PathBuf {
-    let mut name = data.file_name().unwrap_or_default().to_owned();
-    name.push(RESTORING);
-    data.with_file_name(name)
-}
-
 fn read_listing(folder: &Path) -> Result<Listing> {
     let path = folder.join(WAITING);
     let text = fs::read(&path).doing(|| format!("cannot read {}", path.display()))?;
@@ -235,7 +229,7 @@ fn read_listing(folder: &Path) -> Result<Listing> {
 
 fn copy_keys(from: &Path, to: &Path) -> Result<()> {
     let doing = || format!("cannot read {}", from.display());
-    for path in backup::files_below(from).doing(doing)? {
+    for path in files_below(from).doing(doing)? {
         let bytes = fs::read(&path).doing(doing)?;
         data::write_file(&to.join(path.strip_prefix(from).expect("it is below")), &bytes)?;
     }
@@ -246,23 +240,7 @@ fn refused(reason: String) -> Error {
     Error::Backup { reason }
 }
 
-/// By how much everything that clients compare is raised.
-pub(crate) fn raise(now: Timestamp) -> u64 {
+/// By how much everything that clients compare goes up.
+fn version_step(now: Timestamp) -> u64 {
     u64::try_from(now.as_second()).unwrap_or(0)
-}
-
-/// Nothing but new versions: the targets stay as they were.
-pub(crate) fn unchanged(_: &mut Draft) -> Result<()> {
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_staging_folder_stands_beside_the_data_folder() {
-        assert_eq!(staging(Path::new("/var/lib/headwater")), Path::new("/var/lib/headwater.restoring"));
-        assert_eq!(staging(Path::new("data/")), Path::new("data.restoring"));
-    }
 }

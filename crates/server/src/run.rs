@@ -13,11 +13,13 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::app::App;
 use crate::config::{Config, ConsoleTls};
+use crate::data::DataFolder;
 use crate::error::Error;
-use crate::rest::{Door, LocalListener, listen_locally};
+use crate::rest::{LocalListener, OriginCheck, Transport, listen_locally};
 use crate::secret::Secret;
+use crate::start::{Services, open};
+use crate::upkeep::Upkeep;
 use crate::{data, limits, rest};
 
 /// Why the server did not start.
@@ -51,22 +53,22 @@ pub struct Running {
     pub console_url: String,
     /// The local socket of the console plane.
     pub socket: PathBuf,
-    app: Arc<App>,
+    services: Services,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Running {
-    /// The use cases, for tests and the demonstration.
+    /// The services, for tests and the demonstration.
     #[must_use]
-    pub fn app(&self) -> &Arc<App> {
-        &self.app
+    pub fn services(&self) -> &Services {
+        &self.services
     }
 
-    /// The password of the first administrator, if this start made one. It is told once, and good for one sign-in.
+    /// The password of the first administrator, if this start made one. It is given once, and good for one sign-in.
     #[must_use]
     pub fn take_first_password(&self) -> Option<Secret> {
-        self.app.take_first_password()
+        self.services.access.take_first_password()
     }
 
     /// Stops the server; [`Self::ended`] waits until it has.
@@ -82,7 +84,7 @@ impl Running {
                 tracing::error!(%error, "a part of the server ended badly");
             }
         }
-        self.app.db.close().await;
+        self.services.db.close().await;
     }
 }
 
@@ -101,42 +103,32 @@ pub async fn run(
     if let Some(oidc) = &mut config.oidc {
         oidc.lead_back_to(&console_url);
     }
-    let app = Arc::new(App::open(config, fleet_url.clone(), now()).await?);
-    for warning in app.warnings(now()) {
+    let console_names = config.console_names.iter().map(ToString::to_string).collect();
+    let services = open(config, fleet_url.clone(), now()).await?;
+    let Services { publishing, upkeep, data: folder, .. } = services.clone();
+    for warning in upkeep.warnings(now()) {
         tracing::warn!("{warning}");
     }
-    let local = LocalListener::bind(&app.data.socket())?;
+    let local = LocalListener::bind(&folder.socket())?;
     // Before the first answer, so that nobody is served by what is about to expire.
-    app.run_signing(now()).await;
+    upkeep.run_signing(now()).await;
     let announced = serde_json::json!({
         "event": "listening",
         "fleet": fleet_url.as_str(),
         "console": console_url,
-        "socket": app.data.socket(),
+        "socket": folder.socket(),
     });
-    data::write_file(&app.data.listening(), announced.to_string().as_bytes())?;
-    tracing::info!(%fleet_addr, %console_addr, data = %app.config.data.display(), "listening");
+    data::write_file(&folder.listening(), announced.to_string().as_bytes())?;
+    tracing::info!(%fleet_addr, %console_addr, data = %folder.root().display(), "listening");
 
     let (stop, stopped) = watch::channel(false);
-    let tasks = vec![
-        listen_to_fleet(&app, fleet, until(stopped.clone())),
-        listen_to_console(&app, console, console_addr, until(stopped.clone())),
-        tokio::spawn(listen_locally(rest::local_console(app.clone()), local, until(stopped.clone()))),
-        // Apart from the others: a sync may take a day, and what is signed lives no longer.
-        tokio::spawn(at_each_tick(app.clone(), until(stopped.clone()), |app| async move {
-            app.run_signing(now()).await;
-        })),
-        tokio::spawn(at_each_tick(app.clone(), until(stopped.clone()), |app| async move {
-            app.run_jobs(now()).await;
-        })),
-        // Apart as well: making the deltas of a large release takes its time.
-        tokio::spawn(make_deltas(app.clone(), until(stopped.clone()))),
-    ];
+    let listeners = Listeners { fleet, console, console_addr, console_names, local };
+    let tasks = serve_and_work(&services, listeners, &stopped);
     let stopper = stop.clone();
-    let (closing, closed) = (app.clone(), stopped.clone());
+    let closed = stopped.clone();
     tokio::spawn(async move {
         until(closed).await;
-        closing.publishing.pause_deltas();
+        publishing.pause_deltas();
     });
     tokio::spawn(async move {
         tokio::select! {
@@ -151,11 +143,45 @@ pub async fn run(
         console_addr,
         fleet_url: fleet_url.to_string(),
         console_url,
-        socket: app.data.socket(),
-        app,
+        socket: folder.socket(),
+        services,
         stop,
         tasks,
     })
+}
+
+/// What was bound.
+struct Listeners {
+    fleet: TcpListener,
+    console: TcpListener,
+    console_addr: SocketAddr,
+    console_names: Vec<String>,
+    local: LocalListener,
+}
+
+/// Starts everything that runs until the server stops.
+fn serve_and_work(
+    services: &Services,
+    listeners: Listeners,
+    stopped: &watch::Receiver<bool>,
+) -> Vec<JoinHandle<()>> {
+    let Listeners { fleet, console, console_addr, console_names, local } = listeners;
+    let until_stopped = || until(stopped.clone());
+    let upkeep = || services.upkeep.clone();
+    vec![
+        listen_to_fleet(services, fleet, until_stopped()),
+        listen_to_console(services, console, console_addr, console_names, until_stopped()),
+        tokio::spawn(listen_locally(rest::local_console(services.clone()), local, until_stopped())),
+        // Apart from the others: a sync may take a day, and what is signed lives no longer.
+        tokio::spawn(at_each_tick(upkeep(), until_stopped(), |upkeep| async move {
+            upkeep.run_signing(now()).await;
+        })),
+        tokio::spawn(at_each_tick(upkeep(), until_stopped(), |upkeep| async move {
+            upkeep.run_jobs(now()).await;
+        })),
+        // Apart as well: making the deltas of a large release takes its time.
+        tokio::spawn(make_deltas(services.clone(), until_stopped())),
+    ]
 }
 
 /// What would help, where the reason tells it.
@@ -178,25 +204,27 @@ async fn bind(plane: &'static str, address: SocketAddr) -> Result<(TcpListener, 
 }
 
 fn listen_to_fleet(
-    app: &Arc<App>,
+    services: &Services,
     listener: TcpListener,
     stopped: impl Future<Output = ()> + Send + 'static,
 ) -> JoinHandle<()> {
     let limits = listen_limits(limits::FLEET_CONNECTIONS_MAX);
-    let router = rest::fleet(app.clone(), &site(app));
-    tokio::spawn(listen_tls(router, listener, app.fleet_tls(), limits, stopped))
+    let router = rest::fleet(services.fleet.clone(), &site(&services.data));
+    tokio::spawn(listen_tls(router, listener, services.fleet.fleet_tls(), limits, stopped))
 }
 
 fn listen_to_console(
-    app: &Arc<App>,
+    services: &Services,
     listener: TcpListener,
     address: SocketAddr,
+    names: Vec<String>,
     stopped: impl Future<Output = ()> + Send + 'static,
 ) -> JoinHandle<()> {
     let limits = listen_limits(limits::CONSOLE_CONNECTIONS_MAX);
-    let door = if app.console_tls().is_some() { Door::Tls } else { Door::Plain };
-    let router = rest::console(app.clone(), door, address);
-    match app.console_tls() {
+    let tls = services.fleet.console_tls();
+    let transport = if tls.is_some() { Transport::Tls } else { Transport::Plain };
+    let router = rest::console(services.clone(), OriginCheck { transport, names, address });
+    match tls {
         Some(tls) => tokio::spawn(listen_tls(router, listener, tls, limits, stopped)),
         None => tokio::spawn(listen(router, listener, limits, stopped)),
     }
@@ -224,10 +252,10 @@ fn url_of(scheme: Scheme, address: SocketAddr) -> SourceUrl {
     SourceUrl::from_address(scheme, ip, address.port())
 }
 
-fn site(app: &App) -> Site {
+fn site(data: &DataFolder) -> Site {
     let site = Site::new(ServeLimits::default());
     for class in Class::ALL {
-        site.share(class, app.data.repository(class));
+        site.share(class, data.repository(class));
     }
     site
 }
@@ -237,9 +265,9 @@ fn listen_limits(connections_max: usize) -> ListenLimits {
 }
 
 async fn at_each_tick<F: Future<Output = ()>>(
-    app: Arc<App>,
+    upkeep: Arc<Upkeep>,
     stopped: impl Future<Output = ()>,
-    work: impl Fn(Arc<App>) -> F,
+    work: impl Fn(Arc<Upkeep>) -> F,
 ) {
     let mut stopped = std::pin::pin!(stopped);
     let mut tick = tokio::time::interval(limits::JOB_TICK);
@@ -251,22 +279,22 @@ async fn at_each_tick<F: Future<Output = ()>>(
         }
         tokio::select! {
             () = &mut stopped => return,
-            () = work(app.clone()) => {}
+            () = work(upkeep.clone()) => {}
         }
     }
 }
 
 /// At each tick, and whenever something was published.
-async fn make_deltas(app: Arc<App>, stopped: impl Future<Output = ()>) {
+async fn make_deltas(services: Services, stopped: impl Future<Output = ()>) {
     let mut stopped = std::pin::pin!(stopped);
     loop {
         tokio::select! {
             () = &mut stopped => return,
-            () = app.run_deltas(now()) => {}
+            () = services.upkeep.run_deltas(now()) => {}
         }
         tokio::select! {
             () = &mut stopped => return,
-            () = app.publishing.deltas_requested() => {}
+            () = services.publishing.deltas_requested() => {}
             () = tokio::time::sleep(limits::JOB_TICK) => {}
         }
     }

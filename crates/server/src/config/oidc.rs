@@ -12,7 +12,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::{ConfigError, value};
-use crate::access::Role;
+use crate::caller::Role;
 use crate::limits;
 use crate::secret::Secret;
 

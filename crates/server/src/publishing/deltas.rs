@@ -24,10 +24,10 @@ use headwater_repo::{
 use jiff::{SignedDuration, Timestamp};
 
 use super::Publishing;
-use crate::access::Caller;
 use crate::audit::Audit;
+use crate::caller::Caller;
 use crate::db::deltas as rows;
-use crate::error::{Error, Result, told};
+use crate::error::{Error, Result, summary};
 use crate::limits::{DELTA_ENCODER_MEMORY_FACTOR, DELTA_ENCODER_MEMORY_FIXED, DELTAS_JOIN_INTERVAL};
 pub use delta_worker::DeltaWorker;
 use delta_worker::{Job, Outcome};
@@ -67,7 +67,7 @@ impl Publishing {
                     .map_err(|error| Error::Corrupt { what: "component name", reason: error.to_string() })?;
                 components += 1;
                 let looked = self.deltas_of(class, &name, now, clock).await;
-                self.delta_worker.note_look(class, &name, looked.as_ref().err().map(told));
+                self.delta_worker.note_look(class, &name, looked.as_ref().err().map(summary));
                 match looked {
                     Ok(count) => made += count,
                     Err(error) => {

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Publishing, archive};
 use crate::audit::Audit;
-use crate::backup::files_below;
+use crate::data::files_below;
 use crate::db::{deltas, releases};
 use crate::error::{Doing, Result};
 use crate::limits::{BLOB_GRACE_SECONDS, OLD_METADATA_GRACE_SECONDS};

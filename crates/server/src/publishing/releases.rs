@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::Publishing;
 use super::archive::{Format, ReleaseLimits, StoredFile, store_archive};
 use super::signing::failed;
-use crate::access::Caller;
+use crate::caller::Caller;
 use crate::db::releases::{self as rows, ReleaseRow};
 use crate::error::{Error, Refusal, Result};
 use crate::limits::MISSING_NAMED_MAX;

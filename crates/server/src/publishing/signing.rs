@@ -14,8 +14,8 @@ use headwater_repo::{Draft, Published, Role, RootDraft, Signed, SignedRoot, Unsi
 use jiff::{SignedDuration, Timestamp};
 
 use super::Publishing;
-use crate::access::Caller;
 use crate::audit::{Audit, Record};
+use crate::caller::Caller;
 use crate::data;
 use crate::db::repositories::{self, RepositoryRow};
 use crate::db::{Tx, deltas};

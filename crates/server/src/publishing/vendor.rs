@@ -20,8 +20,8 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::Publishing;
-use crate::access::Caller;
 use crate::audit::Audit;
+use crate::caller::Caller;
 use crate::db::releases::{self as release_rows, ReleaseRow};
 use crate::db::vendor::{self as rows, VendorRow};
 use crate::db::{Tx, deltas};

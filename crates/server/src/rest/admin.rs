@@ -13,39 +13,40 @@ use headwater_api::v1::{
     SessionView, SignInRequest,
 };
 
+use super::authorizer::cookie;
 use super::described::WithHeader;
-use super::gate::{Door, cookie};
-use super::json::{Asked, Body, Named};
-use crate::access::Caller;
-use crate::app::App;
+use super::json::{Body, Path, Query};
+use super::transport::Transport;
+use crate::access::Access;
+use crate::caller::Caller;
 use crate::error::Result;
 use crate::limits::SESSION_HOURS;
 use crate::secret::Secret;
 
-type Server = State<Arc<App>>;
+type Server = State<Arc<Access>>;
 
 pub async fn sign_in(
-    State(app): Server,
+    State(access): Server,
     caller: Caller,
-    Extension(door): Extension<Door>,
+    Extension(transport): Extension<Transport>,
     Body(request): Body<SignInRequest>,
 ) -> Result<(WithHeader, Json<SessionView>)> {
     let (password, new) = (secret(&request.password), request.new_password.as_ref().map(secret));
-    let (token, view) = app.sign_in(&request.name, &password, new.as_ref(), &caller).await?;
-    let cookie = door.set_cookie(token.expose(), SESSION_HOURS * 3600);
+    let (token, view) = access.sign_in(&request.name, &password, new.as_ref(), &caller).await?;
+    let cookie = transport.set_cookie(token.expose(), SESSION_HOURS * 3600);
     Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), Json(view)))
 }
 
 pub async fn sign_out(
-    State(app): Server,
+    State(access): Server,
     caller: Caller,
-    Extension(door): Extension<Door>,
+    Extension(transport): Extension<Transport>,
     headers: HeaderMap,
 ) -> Result<(StatusCode, WithHeader)> {
-    if let Some(token) = cookie(&headers, door.cookie_name()) {
-        app.sign_out(&token, &caller).await?;
+    if let Some(token) = cookie(&headers, transport.cookie_name()) {
+        access.sign_out(&token, &caller).await?;
     }
-    Ok((StatusCode::NO_CONTENT, AppendHeaders([(header::SET_COOKIE, door.set_cookie("", 0))])))
+    Ok((StatusCode::NO_CONTENT, AppendHeaders([(header::SET_COOKIE, transport.set_cookie("", 0))])))
 }
 
 pub async fn session(caller: Caller) -> Json<SessionView> {
@@ -53,79 +54,79 @@ pub async fn session(caller: Caller) -> Json<SessionView> {
 }
 
 pub async fn change_password(
-    State(app): Server,
+    State(access): Server,
     caller: Caller,
     Body(request): Body<PasswordRequest>,
 ) -> Result<StatusCode> {
-    app.change_password(&secret(&request.password), &secret(&request.new_password), &caller).await?;
+    access.change_password(&secret(&request.password), &secret(&request.new_password), &caller).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub async fn administrators(State(app): Server) -> Result<Json<AdministratorsAnswer>> {
-    Ok(Json(AdministratorsAnswer { items: app.administrators().await? }))
+pub async fn administrators(State(access): Server) -> Result<Json<AdministratorsAnswer>> {
+    Ok(Json(AdministratorsAnswer { items: access.administrators().await? }))
 }
 
 pub async fn add(
-    State(app): Server,
+    State(access): Server,
     caller: Caller,
     Body(request): Body<AdministratorRequest>,
 ) -> Result<(StatusCode, Json<NewPassword>)> {
-    let (administrator, password) = app.add_administrator(request, &caller).await?;
+    let (administrator, password) = access.add_administrator(request, &caller).await?;
     Ok((StatusCode::CREATED, Json(NewPassword { administrator, password: told(&password) })))
 }
 
 pub async fn set_role(
-    State(app): Server,
+    State(access): Server,
     caller: Caller,
-    Named(name): Named<String>,
+    Path(name): Path<String>,
     Body(request): Body<AdministratorRoleRequest>,
 ) -> Result<Json<AdministratorView>> {
-    Ok(Json(app.set_administrator_role(&name, &request.role, &caller).await?))
+    Ok(Json(access.set_administrator_role(&name, &request.role, &caller).await?))
 }
 
 pub async fn reset_password(
-    State(app): Server,
+    State(access): Server,
     caller: Caller,
-    Named(name): Named<String>,
+    Path(name): Path<String>,
 ) -> Result<Json<NewPassword>> {
-    let (administrator, password) = app.reset_password(&name, &caller).await?;
+    let (administrator, password) = access.reset_password(&name, &caller).await?;
     Ok(Json(NewPassword { administrator, password: told(&password) }))
 }
 
-pub async fn remove(State(app): Server, caller: Caller, Named(name): Named<String>) -> Result<StatusCode> {
-    app.remove_administrator(&name, &caller).await?;
+pub async fn remove(State(access): Server, caller: Caller, Path(name): Path<String>) -> Result<StatusCode> {
+    access.remove_administrator(&name, &caller).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub async fn tokens(State(app): Server, caller: Caller) -> Result<Json<ApiTokensAnswer>> {
-    Ok(Json(ApiTokensAnswer { items: app.api_tokens(&caller).await? }))
+pub async fn tokens(State(access): Server, caller: Caller) -> Result<Json<ApiTokensAnswer>> {
+    Ok(Json(ApiTokensAnswer { items: access.api_tokens(&caller).await? }))
 }
 
 pub async fn make_token(
-    State(app): Server,
+    State(access): Server,
     caller: Caller,
     Body(request): Body<ApiTokenRequest>,
 ) -> Result<(StatusCode, Json<NewApiToken>)> {
-    let (token, details) = app.make_api_token(&request, &caller).await?;
+    let (token, details) = access.make_api_token(&request, &caller).await?;
     Ok((StatusCode::CREATED, Json(NewApiToken { token: told(&token), details })))
 }
 
 pub async fn revoke_token(
-    State(app): Server,
+    State(access): Server,
     caller: Caller,
-    Named(name): Named<String>,
+    Path(name): Path<String>,
 ) -> Result<StatusCode> {
-    app.revoke_api_token(&name, &caller).await?;
+    access.revoke_api_token(&name, &caller).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub async fn audit(State(app): Server, Asked(query): Asked<AuditQuery>) -> Result<Json<AuditAnswer>> {
-    let (items, next) = app.audit(&query).await?;
+pub async fn audit(State(access): Server, Query(query): Query<AuditQuery>) -> Result<Json<AuditAnswer>> {
+    let (items, next) = access.audit(&query).await?;
     Ok(Json(AuditAnswer { items, next }))
 }
 
-pub async fn verify_audit(State(app): Server) -> Result<Json<AuditVerified>> {
-    Ok(Json(app.verify_audit().await?))
+pub async fn verify_audit(State(access): Server) -> Result<Json<AuditVerified>> {
+    Ok(Json(access.verify_audit().await?))
 }
 
 fn secret(told: &Told) -> Secret {

@@ -7,26 +7,26 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use headwater_api::v1::BackupRequest;
 use headwater_repo::Passphrase;
-use jiff::Timestamp;
 use tokio::sync::mpsc;
 
-use crate::app::App;
+use crate::caller::Caller;
 use crate::error::{Refusal, Result};
 use crate::limits::BACKUP_CHUNKS_WAITING_MAX;
+use crate::upkeep::{Upkeep, write_backup};
 
 /// Catches a backup and streams it.
-pub async fn backup(app: &App, request: BackupRequest, now: Timestamp) -> Result<Response> {
+pub async fn backup(upkeep: &Upkeep, request: BackupRequest, caller: &Caller) -> Result<Response> {
     let passphrase = request
         .passphrase
         .map(Passphrase::for_new)
         .transpose()
         .map_err(|error| Refusal::invalid(format!("passphrase: {error}")))?;
-    let folder = app.catch_backup(passphrase, request.bodies).await?;
+    let folder = upkeep.catch_backup(passphrase, request.bodies, caller).await?;
+    let now = caller.now;
     let (sender, receiver) = mpsc::channel(BACKUP_CHUNKS_WAITING_MAX);
     tokio::task::spawn_blocking(move || {
         let mut out = io::BufWriter::with_capacity(64 * 1024, Chunks(sender.clone()));
-        let written =
-            crate::backup::write(folder.path(), now, request.bodies, &mut out).and_then(|()| out.flush());
+        let written = write_backup(folder.path(), now, request.bodies, &mut out).and_then(|()| out.flush());
         if let Err(error) = written {
             tracing::warn!(%error, "a backup broke off");
             // Without it the reader would take what there is for all: the connection breaks instead.

@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Value, json};
 
-use super::json::{Asked, Body, Named};
-use crate::access::Caller;
+use super::json::{Body, Path, Query};
+use crate::caller::Caller;
 use crate::error::Error;
 
 /// The schemas of everything that goes over the wire, gathered as operations are described.
@@ -118,13 +118,13 @@ impl Taken for Request {
     }
 }
 
-impl<T: JsonSchema> Taken for Asked<T> {
+impl<T: JsonSchema> Taken for Query<T> {
     fn describe(operation: &mut Operation<'_>) {
         operation.query = Some(T::json_schema(&mut operation.schemas.taken).into());
     }
 }
 
-impl<T: PathParts> Taken for Named<T> {
+impl<T: PathParts> Taken for Path<T> {
     fn describe(operation: &mut Operation<'_>) {
         operation.path = T::schemas();
     }

@@ -7,8 +7,8 @@ use headwater_api::v1::{ErrorAnswer, ErrorBody};
 use headwater_policy::Problem;
 use serde_json::{Value, json};
 
-use crate::access::Role;
-use crate::app::oidc::ProviderFault;
+use crate::caller::Role;
+use crate::error::ProviderFault;
 use crate::error::{Error, Refusal};
 use crate::limits;
 use headwater_repo::error_chain;

@@ -17,8 +17,8 @@ use headwater_identity::{Peer, Sealed, Statement};
 use headwater_policy::Class;
 
 use super::{json, now};
-use crate::app::App;
 use crate::error::{Error, Refusal, Result};
+use crate::fleet::Fleet;
 use crate::limits;
 
 /// Who may ask something of the fleet listener.
@@ -44,11 +44,11 @@ pub struct FleetRow {
 }
 
 /// A row of the table, with its handler.
-type Row = (FleetRow, MethodRouter<Arc<App>>);
+type Row = (FleetRow, MethodRouter<Arc<Fleet>>);
 
 /// Everything that clients and update agents may ask.
 fn table(site: &Site) -> Vec<Row> {
-    let states = |path, who, handler: MethodRouter<Arc<App>>| -> Row {
+    let states = |path, who, handler: MethodRouter<Arc<Fleet>>| -> Row {
         (FleetRow { method: Method::POST, path, who }, handler.fallback(json::wrong_method))
     };
     let mut rows = vec![
@@ -72,20 +72,20 @@ pub fn rows() -> Vec<FleetRow> {
     table(&Site::new(ServeLimits::default())).into_iter().map(|(row, _)| row).collect()
 }
 
-/// The fleet plane: each row behind its gate, before anything of the request's body is read. What is not there is told to
+/// The fleet plane: each row behind its check, before anything of the request's body is read. What is not there is told to
 /// clients alone.
-pub fn fleet(app: Arc<App>, site: &Site) -> Router {
-    let gate = |who| middleware::from_fn_with_state((app.clone(), who), pass);
+pub fn fleet(fleet: Arc<Fleet>, site: &Site) -> Router {
+    let check = |who| middleware::from_fn_with_state((fleet.clone(), who), pass);
     let router = table(site)
         .into_iter()
-        .fold(Router::new(), |router, (row, handler)| router.route(row.path, handler.layer(gate(row.who))));
-    let nothing = any(json::no_route).layer(gate(AllowedCaller::Client));
-    router.fallback_service(nothing.with_state(())).with_state(app.clone())
+        .fold(Router::new(), |router, (row, handler)| router.route(row.path, handler.layer(check(row.who))));
+    let nothing = any(json::no_route).layer(check(AllowedCaller::Client));
+    router.fallback_service(nothing.with_state(())).with_state(fleet.clone())
 }
 
 /// Lets a request through that may ask; which client it is of goes with it.
 async fn pass(
-    State((app, who)): State<(Arc<App>, AllowedCaller)>,
+    State((fleet, who)): State<(Arc<Fleet>, AllowedCaller)>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     mut request: Request,
     next: Next,
@@ -93,9 +93,9 @@ async fn pass(
     if who == AllowedCaller::Anyone {
         return next.run(request).await;
     }
-    let open = who == AllowedCaller::ClientOrReader && app.anonymous_components();
+    let open = who == AllowedCaller::ClientOrReader && fleet.anonymous_components();
     let peer = match request.extensions().get::<PeerCertificate>() {
-        Some(PeerCertificate(certificate)) => app.known_peer(certificate, from.ip(), now()).await,
+        Some(PeerCertificate(certificate)) => fleet.known_peer(certificate, from.ip(), now()).await,
         None => Err(Refusal::CertificateNeeded.into()),
     };
     match peer {
@@ -109,7 +109,7 @@ async fn pass(
 }
 
 async fn enrol(
-    State(app): State<Arc<App>>,
+    State(fleet): State<Arc<Fleet>>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
@@ -119,42 +119,42 @@ async fn enrol(
         Err(refused) => return refused,
     };
     let shown = shown.as_ref().map(|shown| shown.0.as_ref());
-    answer(app.enrol(&sealed, shown, from.ip(), now()).await)
+    answer(fleet.enrol(&sealed, shown, from.ip(), now()).await)
 }
 
 async fn renew(
-    State(app): State<Arc<App>>,
+    State(fleet): State<Arc<Fleet>>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
     let shown = request.extensions().get::<PeerCertificate>().cloned();
     let shown = shown.as_ref().map(|shown| shown.0.as_ref());
     match json::read(request, limits::RENEWAL_BODY_BYTES_MAX).await {
-        Ok(statement) => answer(app.renew(statement, shown, from.ip(), now()).await),
+        Ok(statement) => answer(fleet.renew(statement, shown, from.ip(), now()).await),
         Err(refused) => refused,
     }
 }
 
 async fn check_in(
-    State(app): State<Arc<App>>,
+    State(fleet): State<Arc<Fleet>>,
     Extension(peer): Extension<Peer>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
     match statement(request, limits::CHECK_IN_BODY_BYTES_MAX).await {
-        Ok(statement) => answer(app.check_in(statement, &peer, from.ip(), now()).await),
+        Ok(statement) => answer(fleet.check_in(statement, &peer, from.ip(), now()).await),
         Err(refused) => refused,
     }
 }
 
 async fn report(
-    State(app): State<Arc<App>>,
+    State(fleet): State<Arc<Fleet>>,
     Extension(peer): Extension<Peer>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
     match statement(request, limits::REPORT_STATEMENT_BYTES_MAX).await {
-        Ok(statement) => answer(app.take_report(statement, &peer, from.ip(), now()).await),
+        Ok(statement) => answer(fleet.take_report(statement, &peer, from.ip(), now()).await),
         Err(refused) => refused,
     }
 }

@@ -1,6 +1,6 @@
 //! Bodies, queries and path parts as typed values; what does not parse is refused in our own words.
 
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::{self, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -92,13 +92,13 @@ async fn drop_bytes(mut body: axum::body::Body) {
 }
 
 /// The query, unknown keys refused.
-pub struct Asked<T>(pub T);
+pub struct Query<T>(pub T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
-        let query = Query::<T>::from_request_parts(parts, state).await.map_err(|error| {
+        let query = extract::Query::<T>::from_request_parts(parts, state).await.map_err(|error| {
             let message = format!("the query is not what this request takes: {}", error.body_text());
             answer(StatusCode::BAD_REQUEST, "invalid_request", message, None)
         })?;
@@ -107,13 +107,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
 }
 
 /// The parts of the path.
-pub struct Named<T>(pub T);
+pub struct Path<T>(pub T);
 
-impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Named<T> {
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
-        let path = Path::<T>::from_request_parts(parts, state).await.map_err(|error| {
+        let path = extract::Path::<T>::from_request_parts(parts, state).await.map_err(|error| {
             let message = format!("the path is not what this request takes: {}", error.body_text());
             answer(StatusCode::BAD_REQUEST, "invalid_request", message, None)
         })?;

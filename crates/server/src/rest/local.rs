@@ -15,8 +15,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::gate::LocalPeer;
-use crate::access::Actor;
+use super::authorizer::LocalPeer;
+use crate::caller::Actor;
 use crate::error::{Doing, Result};
 use crate::limits;
 

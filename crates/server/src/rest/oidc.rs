@@ -9,11 +9,12 @@ use axum::response::{AppendHeaders, Html, IntoResponse, Response};
 use headwater_api::v1::VouchedQuery;
 use serde_json::json;
 
+use super::authorizer::cookie;
 use super::described::{Given, Operation};
-use super::gate::{Door, cookie};
-use super::json::Asked;
-use crate::access::Caller;
-use crate::app::App;
+use super::json::Query;
+use super::transport::Transport;
+use crate::access::Access;
+use crate::caller::Caller;
 use crate::error::Result;
 use crate::limits::{SIGN_IN_SECONDS, VOUCHED_SESSION_HOURS};
 
@@ -24,25 +25,25 @@ const ARRIVED: &str = "<!doctype html><html lang=\"en\"><head><meta charset=\"ut
     </body></html>";
 
 pub async fn begin(
-    State(app): State<Arc<App>>,
+    State(access): State<Arc<Access>>,
     caller: Caller,
-    Extension(door): Extension<Door>,
+    Extension(transport): Extension<Transport>,
 ) -> Result<Leave> {
-    let (to, browser) = app.begin_at_provider(&caller).await?;
-    Ok(Leave { to: to.into(), cookie: door.set_sign_in_cookie(browser.expose(), SIGN_IN_SECONDS) })
+    let (to, browser) = access.begin_at_provider(&caller).await?;
+    Ok(Leave { to: to.into(), cookie: transport.set_sign_in_cookie(browser.expose(), SIGN_IN_SECONDS) })
 }
 
 pub async fn end(
-    State(app): State<Arc<App>>,
+    State(access): State<Arc<Access>>,
     caller: Caller,
-    Extension(door): Extension<Door>,
+    Extension(transport): Extension<Transport>,
     headers: HeaderMap,
-    Asked(answer): Asked<VouchedQuery>,
+    Query(answer): Query<VouchedQuery>,
 ) -> Result<Arrive> {
-    let browser = cookie(&headers, door.sign_in_cookie_name());
-    let (token, _) = app.end_at_provider(answer, browser.as_ref(), &caller).await?;
-    let session = door.set_cookie(token.expose(), VOUCHED_SESSION_HOURS * 3600);
-    Ok(Arrive { cookies: [session, door.set_sign_in_cookie("", 0)] })
+    let browser = cookie(&headers, transport.sign_in_cookie_name());
+    let (token, _) = access.end_at_provider(answer, browser.as_ref(), &caller).await?;
+    let session = transport.set_cookie(token.expose(), VOUCHED_SESSION_HOURS * 3600);
+    Ok(Arrive { cookies: [session, transport.set_sign_in_cookie("", 0)] })
 }
 
 /// Sends a browser to the provider.

@@ -7,10 +7,10 @@ use axum::http::Method;
 use axum::middleware;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
+use super::authorizer::{self, Authorizer};
 use super::described::{Described, Operation};
-use super::gate::{self, Gate};
 use super::{json, summaries};
-use crate::access::Role;
+use crate::caller::Role;
 
 /// Who may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,12 +125,12 @@ impl<S: Clone + Send + Sync + 'static> Table<S> {
         self.rows.into_iter().map(|(row, _)| row).collect()
     }
 
-    /// The router: each row behind the gate, before anything of the request's body is read.
-    pub fn into_router(self, gate: &Gate) -> Router<S> {
+    /// The router: each row behind the authorizer, before anything of the request's body is read.
+    pub fn into_router(self, authorizer: &Authorizer) -> Router<S> {
         let router = self.rows.into_iter().fold(Router::new(), |router, (row, handler)| {
             let path = row.path;
-            let guard = gate.of(row);
-            router.route(path, handler.route_layer(middleware::from_fn_with_state(guard, gate::pass)))
+            let before = authorizer.of(row);
+            router.route(path, handler.route_layer(middleware::from_fn_with_state(before, authorizer::pass)))
         });
         router.method_not_allowed_fallback(json::wrong_method).fallback(json::no_route)
     }

@@ -4,18 +4,14 @@
 use std::fs;
 use std::path::Path;
 
-use headwater_api::settings::{RevokedDocument, SignedPolicy};
-use headwater_identity::KeyFingerprint;
+use headwater_api::settings::SignedPolicy;
 use headwater_policy::Class;
 use headwater_repo::{SignedRoot, TargetName, Trusted, VerifyError, Wanted};
 use jiff::Timestamp;
 
 use super::{Restore, refused};
-use crate::access::Caller;
-use crate::app::fleet::revoke;
-use crate::app::policies::policy_target;
-use crate::db::identities::{self as rows, RevokedRow};
 use crate::error::{Error, Result};
+use crate::source_list::policy_target;
 use headwater_repo::error_chain;
 
 /// Expiry is not looked at: what is read here is as old as the loss.
@@ -36,30 +32,7 @@ impl Restore {
         let settings = folder.join(Class::Settings.as_str());
         let policy = self.newer_policy(&settings, newer)?;
         let revoked = policy.fleet.map(|fleet| fleet.revoked).unwrap_or_default();
-        let mut tx = self.app.db.begin().await?;
-        let mut clients = Vec::new();
-        for RevokedDocument { client, key } in revoked {
-            if key.parse::<KeyFingerprint>().is_err() || rows::is_revoked(&mut tx, &key).await? {
-                continue;
-            }
-            match rows::of_key(&mut tx, &key).await? {
-                Some(identity) => drop(revoke(&mut tx, &identity, now).await?),
-                // It enrolled after the backup: nobody here knows how long its certificate is good.
-                None => {
-                    let until = now + headwater_identity::limits::CERTIFICATE_LIFE;
-                    let row = RevokedRow { key, client: client.clone(), revoked: now, until };
-                    rows::revoke(&mut tx, &row).await?;
-                }
-            }
-            // It may be that the client was removed, or has another key since: the copy does not say.
-            rows::shut_out(&mut tx, &client, now).await?;
-            clients.push(client);
-        }
-        let audit_entry = Caller::server(now)
-            .audit_entry("repository.restore", "revocations")
-            .after(clients.clone().into());
-        tx.commit(audit_entry).await?;
-        Ok(clients)
+        self.services.fleet.take_revocations(revoked, now).await
     }
 
     /// The policy in a copy that was signed under any of the roots, the newest first: it may be of before a restore.
@@ -81,8 +54,9 @@ impl Restore {
             ))
         };
         let metadata = settings.join("metadata");
-        let mut trusted = Trusted::from_root(self.app.publishing.published(Class::Settings).root().bytes())
-            .map_err(unsigned)?;
+        let mut trusted =
+            Trusted::from_root(self.services.publishing.published(Class::Settings).root().bytes())
+                .map_err(unsigned)?;
         for root in roots {
             trusted.update_root(root.bytes()).map_err(unsigned)?;
         }

@@ -77,13 +77,13 @@ async fn beyond_loopback_the_fleet_ca_vouches_for_the_console() {
     // A new CA issues a new one, which who knows the former still believes.
     let asked = crate::harness::local(&server.running).post("http://localhost/api/v1/keys/ca/rotate");
     assert!(asked.send().await.unwrap().status().is_success());
-    server.running.app().run_signing(now()).await;
+    server.running.services().upkeep.run_signing(now()).await;
     let second = shown(&http, &url).await;
     assert_ne!(first, second);
-    server.running.app().run_signing(now() + SignedDuration::from_hours(24 * 59)).await;
+    server.running.services().upkeep.run_signing(now() + SignedDuration::from_hours(24 * 59)).await;
     assert_eq!(second, shown(&http, &url).await);
     // Renewed at two thirds of 90 days; that one begins then, and not now.
-    server.running.app().run_signing(now() + SignedDuration::from_hours(24 * 61)).await;
+    server.running.services().upkeep.run_signing(now() + SignedDuration::from_hours(24 * 61)).await;
     let error = http.get(format!("{url}/health")).send().await.unwrap_err();
     assert!(format!("{error:?}").contains("NotValidYet"), "{error:?}");
 }
@@ -144,7 +144,7 @@ async fn a_certificate_handed_in_is_shown_and_read_again() {
 
     // Files that will not do are told of, and the one before stays.
     fs::write(files.path().join("console.crt"), "no certificate").unwrap();
-    server.running.app().run_signing(now()).await;
+    server.running.services().upkeep.run_signing(now()).await;
     assert_eq!(first, shown(&http, &url).await);
     let client = crate::harness::local(&server.running);
     let status = client.get("http://localhost/api/v1/status").send().await.unwrap();
@@ -153,7 +153,7 @@ async fn a_certificate_handed_in_is_shown_and_read_again() {
     assert!(told.contains("a certificate in PEM"), "{told}");
 
     let ca = hand_in(files.path(), now());
-    server.running.app().run_signing(now()).await;
+    server.running.services().upkeep.run_signing(now()).await;
     assert_ne!(first, shown(&browser(&server, &ca), &url).await);
 }
 

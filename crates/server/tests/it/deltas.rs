@@ -6,7 +6,7 @@ use std::fs::File;
 use headwater_depot::{Blob, Store};
 use headwater_policy::Class;
 use headwater_repo::{Delta, DeltaPaths, Digest, Manifest};
-use headwater_server::{App, Config};
+use headwater_server::{Config, open};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ pub async fn publish(server: &Server, number: u64) {
 }
 
 pub async fn make(server: &Server) {
-    server.running.app().publishing.make_deltas(now()).await.unwrap();
+    server.running.services().publishing.make_deltas(now()).await.unwrap();
 }
 
 pub async fn manifest(server: &Server) -> Manifest {
@@ -111,7 +111,7 @@ async fn after_a_restart_nothing_is_made_twice_and_the_same_is_named() {
     make(&server).await;
     let (before, stored) = (manifest(&server).await, blobs(&server));
     let server = server.restart().await;
-    let done = server.running.app().publishing.make_deltas(now()).await.unwrap();
+    let done = server.running.services().publishing.make_deltas(now()).await.unwrap();
     assert!(done.starts_with("0 deltas made"), "{done}");
     assert_eq!((manifest(&server).await, blobs(&server)), (before, stored));
 }
@@ -123,12 +123,12 @@ async fn after_a_restart_a_finished_release_shows_so_before_the_job_comes_by() {
         publish(&server, number).await;
     }
     make(&server).await;
-    let before = server.running.app().publishing.deltas_view().await.unwrap();
+    let before = server.running.services().publishing.deltas_view().await.unwrap();
     assert!(before.items[0].done);
     let (config, url) = (server.config.clone(), server.running.fleet_url.parse().unwrap());
     let _folder = server.stop().await;
-    let app = App::open(config, url, now()).await.unwrap();
-    assert_eq!(app.publishing.deltas_view().await.unwrap().items, before.items);
+    let services = open(config, url, now()).await.unwrap();
+    assert_eq!(services.publishing.deltas_view().await.unwrap().items, before.items);
 }
 
 #[tokio::test]
@@ -149,10 +149,10 @@ async fn what_no_manifest_names_any_more_goes_and_what_is_named_stays() {
     };
     let current = manifest(&server).await;
     let still = named(&current);
-    let app = server.running.app();
-    app.publishing.collect_garbage(now()).await.unwrap();
+    let services = server.running.services();
+    services.publishing.collect_garbage(now()).await.unwrap();
     assert!(old.iter().all(|blob| blobs(&server).contains(blob)), "a client may be fetching it");
-    app.publishing.collect_garbage(now() + SignedDuration::from_hours(2)).await.unwrap();
+    services.publishing.collect_garbage(now() + SignedDuration::from_hours(2)).await.unwrap();
     let left = blobs(&server);
     assert!(still.iter().all(|blob| left.contains(blob)));
     let gone: Vec<&String> = old.difference(&still).collect();
@@ -185,7 +185,7 @@ async fn making_is_paused_and_goes_on() {
     assert_eq!(view["paused"], true);
     publish(&server, 1).await;
     publish(&server, 2).await;
-    let done = server.running.app().publishing.make_deltas(now()).await.unwrap();
+    let done = server.running.services().publishing.make_deltas(now()).await.unwrap();
     assert!(done.starts_with("stopped after 0"), "{done}");
     assert!(!manifest(&server).await.has_deltas());
     server.ok("POST", "/api/v1/deltas/resume", None).await;
@@ -215,9 +215,9 @@ async fn deltas_lost_from_the_disk_show_so_and_are_made_again() {
         .unwrap();
     let whole = std::fs::read(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
-    server.running.app().publishing.pause_deltas();
+    server.running.services().publishing.pause_deltas();
     assert_eq!(shown().await, ["queued"], "removed by hand");
-    server.running.app().publishing.resume_deltas();
+    server.running.services().publishing.resume_deltas();
     make(&server).await;
     assert_eq!((std::fs::read(&path).unwrap(), manifest(&server).await), (whole.clone(), before));
     std::fs::write(&path, &whole[1..]).unwrap();
@@ -226,7 +226,7 @@ async fn deltas_lost_from_the_disk_show_so_and_are_made_again() {
     let mut flipped = whole.clone();
     flipped[0] ^= 1;
     std::fs::write(&path, flipped).unwrap();
-    let told = server.running.app().scrub().await.unwrap();
+    let told = server.running.services().upkeep.scrub().await.unwrap();
     assert!(told.contains("of components (a delta)"), "{told}");
     make(&server).await;
     assert_eq!(std::fs::read(&path).unwrap(), whole, "changed");
@@ -236,7 +236,7 @@ async fn deltas_lost_from_the_disk_show_so_and_are_made_again() {
 #[tokio::test]
 async fn a_component_whose_bodies_are_spoiled_keeps_no_other_from_its_deltas() {
     let server = Server::start().await;
-    server.running.app().publishing.pause_deltas();
+    server.running.services().publishing.pause_deltas();
     for number in 1..=2 {
         let files: &[(&str, &[u8])] = &[("data.bin", &content(number + 10))];
         server.publish("components", "a-first", &number.to_string(), files).await;
@@ -250,8 +250,8 @@ async fn a_component_whose_bodies_are_spoiled_keeps_no_other_from_its_deltas() {
     for number in 1..=2 {
         publish(&server, number).await;
     }
-    server.running.app().publishing.resume_deltas();
-    let told = server.running.app().publishing.make_deltas(now()).await.unwrap_err();
+    server.running.services().publishing.resume_deltas();
+    let told = server.running.services().publishing.make_deltas(now()).await.unwrap_err();
     assert!(told.to_string().contains("data.bin"), "{told}");
     update(&server, &manifest(&server).await, 1).await.expect("a way by deltas");
 }

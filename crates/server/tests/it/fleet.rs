@@ -2,8 +2,8 @@
 
 use headwater_identity::{CaCertificate, Kind, Statement, tls};
 use headwater_policy::Class;
-use headwater_server::access::Caller;
-use headwater_server::app::fleet::FormerCas;
+use headwater_server::caller::Caller;
+use headwater_server::fleet::FormerCas;
 use headwater_server::limits;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -184,7 +184,7 @@ async fn a_revoked_client_is_refused_at_once_on_an_open_connection_too() {
     let own = server.bundle(json!({"client": "pc-1"})).await;
     assert_eq!(new.enrol(&own).await.0, 200, "a token for it alone does");
     // When its certificate has run out, nobody needs to be told any more.
-    server.running.app().run_signing(now() + SignedDuration::from_hours(24 * 91)).await;
+    server.running.services().upkeep.run_signing(now() + SignedDuration::from_hours(24 * 91)).await;
     let signed = std::fs::read_dir(server.repository(Class::Settings).join("targets")).unwrap();
     let texts = signed.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap_or_default());
     assert!(
@@ -340,7 +340,10 @@ async fn a_new_ca_is_believed_by_those_who_know_only_the_old_one() {
     let before = server.bundle(json!({"uses": 2})).await;
     let mut pc = Endpoint::new("pc-1", &before);
     assert_eq!(pc.enrol(&before).await.0, 200);
-    assert_eq!(server.running.app().rotate_ca(FormerCas::StayGood, &Caller::server(now())).await.unwrap(), 2);
+    assert_eq!(
+        server.running.services().fleet.rotate_ca(FormerCas::StayGood, &Caller::server(now())).await.unwrap(),
+        2
+    );
     assert_eq!(pc.get("/settings/metadata/timestamp.json").await.0, 200, "the old certificate is still good");
     // The listener shows the new CA's; whoever trusts only the old one gets to it over the cross_signed.
     let mut late = Endpoint::new("pc-2", &before);
@@ -365,13 +368,20 @@ async fn the_ca_is_not_rotated_away_from_under_clients() {
     let max = limits::FLEET_CAS_MAX as u64;
     for number in 2..=max {
         assert_eq!(
-            server.running.app().rotate_ca(FormerCas::StayGood, &Caller::server(now())).await.unwrap(),
+            server
+                .running
+                .services()
+                .fleet
+                .rotate_ca(FormerCas::StayGood, &Caller::server(now()))
+                .await
+                .unwrap(),
             number
         );
     }
     let error = server
         .running
-        .app()
+        .services()
+        .fleet
         .rotate_ca(FormerCas::StayGood, &Caller::server(now()))
         .await
         .unwrap_err()
@@ -379,7 +389,7 @@ async fn the_ca_is_not_rotated_away_from_under_clients() {
     assert!(error.contains("rotate again after"), "{error}");
     let later = now() + SignedDuration::from_hours(24 * 91);
     assert_eq!(
-        server.running.app().rotate_ca(FormerCas::StayGood, &Caller::server(later)).await.unwrap(),
+        server.running.services().fleet.rotate_ca(FormerCas::StayGood, &Caller::server(later)).await.unwrap(),
         max + 1
     );
 }
@@ -393,7 +403,7 @@ async fn so_many_enrol_at_once_and_no_more() {
         bundles.push(server.bundle(json!({"client": format!("pc-{number}")})).await);
     }
     // A token for one client may replace a key, so its enrolment waits for whoever changes the policy.
-    let changing = server.running.app().publishing.change().await;
+    let changing = server.running.services().publishing.change().await;
     let enrolling: Vec<_> = bundles
         .into_iter()
         .enumerate()
@@ -448,7 +458,7 @@ async fn tokens_and_signed_revocations_keep_to_their_number() {
     assert!(warned().await.contains("8191 revoked keys"), "{}", warned().await);
     // It is still refused here; those whose certificates end last are signed.
     let signed = async || fleet_part(&server).await["revoked"].as_array().unwrap().len();
-    server.running.app().run_signing(now()).await;
+    server.running.services().upkeep.run_signing(now()).await;
     assert_eq!(signed().await, limits::REVOKED_SIGNED_MAX as usize - 1);
     server.ok("POST", "/api/v1/clients/pc-1/revoke", None).await;
     assert_eq!(signed().await, limits::REVOKED_SIGNED_MAX as usize);

@@ -37,10 +37,11 @@ async fn a_ca_that_is_handed_in_issues_and_another_may_follow_it() {
     assert!(!own.exists(), "the server keeps no copy of the key");
     let rotated = server
         .running
-        .app()
+        .services()
+        .fleet
         .rotate_ca(
-            headwater_server::app::fleet::FormerCas::StayGood,
-            &headwater_server::access::Caller::server(now()),
+            headwater_server::fleet::FormerCas::StayGood,
+            &headwater_server::caller::Caller::server(now()),
         )
         .await;
     assert!(rotated.unwrap_err().to_string().contains("put another file there"));

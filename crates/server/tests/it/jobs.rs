@@ -1,7 +1,7 @@
 //! What the server does by itself, with the clock passed in.
 
 use headwater_policy::Class;
-use headwater_server::access::Caller;
+use headwater_server::caller::Caller;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ async fn live(server: &Server, days_long: i64) -> Timestamp {
     let end = moment + days(days_long);
     while moment < end {
         moment += SignedDuration::from_hours(6);
-        server.running.app().run_signing(moment).await;
+        server.running.services().upkeep.run_signing(moment).await;
     }
     moment
 }
@@ -42,7 +42,7 @@ async fn metadata_lives_as_long_as_the_configuration_says() {
         let mut config = config(folder.path());
         (config.expiry.timestamp, config.expiry.targets) = (days(lives[0]), days(lives[1]));
         let running = headwater_server::run(config, std::future::pending()).await.unwrap();
-        running.app().run_signing(now()).await;
+        running.services().upkeep.run_signing(now()).await;
         let metadata = folder.path().join("repository/components/metadata");
         let left = |name: &str| {
             let signed: Value = serde_json::from_slice(&std::fs::read(metadata.join(name)).unwrap()).unwrap();
@@ -62,7 +62,7 @@ async fn metadata_lives_as_long_as_the_configuration_says() {
 async fn a_server_that_slept_for_years_renews_its_root_too() {
     let server = Server::start().await;
     let later = now() + days(3 * 365);
-    server.running.app().run_signing(later).await;
+    server.running.services().upkeep.run_signing(later).await;
     for class in Class::ALL {
         let (_, trusted) = server.trusted(class, later).await;
         assert_eq!(trusted.root_version(), 2, "{class}");
@@ -83,27 +83,29 @@ async fn what_was_saved_is_told_as_saved_though_the_disk_refuses_the_file_that_l
     assert_eq!(
         server
             .running
-            .app()
-            .rotate_ca(headwater_server::app::fleet::FormerCas::StayGood, &Caller::server(now()))
+            .services()
+            .fleet
+            .rotate_ca(headwater_server::fleet::FormerCas::StayGood, &Caller::server(now()))
             .await
             .unwrap(),
         2
     );
-    server.running.app().run_signing(now()).await;
+    server.running.services().upkeep.run_signing(now()).await;
     let status = server.get("/api/v1/status").await;
     assert!(status["jobs"][0]["error"].is_string(), "whoever looks is told: {status}");
     let before = server.trusted(Class::Components, now()).await.1.timestamp_version();
-    server.running.app().run_signing(now() + SignedDuration::from_hours(13)).await;
+    server.running.services().upkeep.run_signing(now() + SignedDuration::from_hours(13)).await;
     let (_, components) = server.trusted(Class::Components, now()).await;
     assert!(components.timestamp_version() > before, "the other classes go on");
     std::fs::remove_dir(&timestamp).unwrap();
-    server.running.app().run_signing(now()).await;
+    server.running.services().upkeep.run_signing(now()).await;
     assert!(server.target(Class::Settings, "domains/root/paris.json").await.is_some());
     assert_eq!(
         server
             .running
-            .app()
-            .rotate_ca(headwater_server::app::fleet::FormerCas::StayGood, &Caller::server(now()))
+            .services()
+            .fleet
+            .rotate_ca(headwater_server::fleet::FormerCas::StayGood, &Caller::server(now()))
             .await
             .unwrap(),
         3
@@ -118,9 +120,9 @@ async fn old_metadata_goes_after_a_day_and_roots_never() {
     }
     let metadata = || files(&server.repository(Class::Components).join("metadata")).len();
     assert_eq!(metadata(), 2 + 4 * 2);
-    server.running.app().publishing.collect_garbage(now()).await.unwrap();
+    server.running.services().publishing.collect_garbage(now()).await.unwrap();
     assert_eq!(metadata(), 2 + 4 * 2);
-    server.running.app().publishing.collect_garbage(now() + days(2)).await.unwrap();
+    server.running.services().publishing.collect_garbage(now() + days(2)).await.unwrap();
     assert_eq!(metadata(), 4);
     assert!(server.target(Class::Components, "rules/1.json").await.is_some());
 }
@@ -135,9 +137,9 @@ async fn reports_go_after_their_retention() {
     });
     assert_eq!(server.tell(headwater_identity::Kind::Report, report).await.0, 200);
     let count = async || server.get("/api/v1/reports").await["items"].as_array().unwrap().len();
-    server.running.app().forget_reports(now() + days(89)).await.unwrap();
+    server.running.services().upkeep.forget_reports(now() + days(89)).await.unwrap();
     assert_eq!(count().await, 1);
-    server.running.app().forget_reports(now() + days(91)).await.unwrap();
+    server.running.services().upkeep.forget_reports(now() + days(91)).await.unwrap();
     assert_eq!(count().await, 0);
 }
 
@@ -151,7 +153,7 @@ async fn a_damaged_body_is_taken_away_and_the_status_says_how_it_comes_back() {
     let mut flipped = whole.clone();
     flipped[3] ^= 1;
     std::fs::write(body, flipped).unwrap();
-    server.running.app().run_jobs(now() + days(1)).await;
+    server.running.services().upkeep.run_jobs(now() + days(1)).await;
     let status = server.get("/api/v1/status").await;
     let job = status["jobs"].as_array().unwrap().iter().find(|job| job["name"] == "scrub").unwrap().clone();
     assert!(job["message"].as_str().unwrap().contains("of components (rules (release 1))"), "{job}");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use headwater_policy::Class;
 use headwater_repo::{Passphrase, Role, SecretKey, UnsignedRoot};
-use headwater_server::access::Caller;
+use headwater_server::caller::Caller;
 use headwater_server::run;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -108,7 +108,7 @@ async fn online_keys_are_replaced_and_clients_of_all_ages_follow() {
     assert_eq!(key_files(&server).len(), 3 + 9);
     let server = server.restart().await;
     assert_eq!(key_files(&server).len(), 3 + 9);
-    server.running.app().run_signing(now() + SignedDuration::from_hours(24 * 8)).await;
+    server.running.services().upkeep.run_signing(now() + SignedDuration::from_hours(24 * 8)).await;
     assert_eq!(key_files(&server), ["snapshot.pem", "targets.pem", "timestamp.pem"]);
 }
 
@@ -167,7 +167,7 @@ async fn roots_that_are_refused_change_nothing() {
 
     let old = server
         .running
-        .app()
+        .services()
         .publishing
         .draft_root(CLASS, &Default::default(), &Caller::server(now() - SignedDuration::from_hours(24 * 400)))
         .await;
@@ -224,11 +224,11 @@ async fn a_full_disk_in_a_change_of_keys_is_made_good_by_the_signing_job() {
     let root = signed(&draft, &[&keys[0]]);
     server.refused("POST", "/api/v1/keys/components/root", Some(root), 507, "disk").await;
     assert!(server.repository(CLASS).join("metadata/3.root.json").exists());
-    server.running.app().run_signing(now()).await;
+    server.running.services().upkeep.run_signing(now()).await;
     let status = server.get("/api/v1/status").await;
     assert!(status["jobs"][0]["error"].is_string(), "{status}");
     std::fs::remove_dir(&in_the_way).unwrap();
-    server.running.app().run_signing(now()).await;
+    server.running.services().upkeep.run_signing(now()).await;
     assert_eq!(server.trusted(CLASS, now()).await.1.root_version(), 3);
 }
 
@@ -242,23 +242,26 @@ async fn an_offline_root_is_missed_long_before_it_expires() {
         let draft = server.ok("POST", &format!("{path}/draft"), Some(request)).await;
         server.ok("POST", &format!("{path}/root"), Some(signed(&draft, &[&keys[0]]))).await;
     }
-    let app = server.running.app();
+    let services = server.running.services();
     let later = |days: i64| now() + SignedDuration::from_hours(24 * days);
-    assert!(app.publishing.keys_view(later(10)).to_do.is_empty());
-    let told = app.publishing.keys_view(later(250)).to_do;
+    assert!(services.publishing.keys_view(later(10)).to_do.is_empty());
+    let told = services.publishing.keys_view(later(250)).to_do;
     assert!(told.len() == 1 && told[0].contains("headwater keys renew"), "{told:?}");
-    app.run_signing(later(300)).await;
+    services.upkeep.run_signing(later(300)).await;
     let status = server.get("/api/v1/status").await;
     assert_eq!(status["jobs"][0]["error"], Value::Null, "what is online goes on: {status}");
     assert_eq!(server.trusted(CLASS, later(300)).await.1.root_version(), 2);
-    assert!(app.publishing.keys_view(later(400)).to_do[0].contains("has expired"));
+    assert!(services.publishing.keys_view(later(400)).to_do[0].contains("has expired"));
 
     // Expired, and renewed: clients that slept through it follow.
-    let draft =
-        app.publishing.draft_root(CLASS, &Default::default(), &Caller::server(later(400))).await.unwrap();
+    let draft = services
+        .publishing
+        .draft_root(CLASS, &Default::default(), &Caller::server(later(400)))
+        .await
+        .unwrap();
     let root = signed(&serde_json::to_value(draft).unwrap(), &[&keys[0]]);
-    app.publishing.submit_root(CLASS, &root["root"], &Caller::server(later(400))).await.unwrap();
-    app.run_signing(later(400)).await;
+    services.publishing.submit_root(CLASS, &root["root"], &Caller::server(later(400))).await.unwrap();
+    services.upkeep.run_signing(later(400)).await;
     assert_eq!(server.trusted(CLASS, later(400)).await.1.root_version(), 3);
 }
 
@@ -289,7 +292,7 @@ async fn online_keys_are_encrypted_once_there_is_a_passphrase() {
     assert!(
         server
             .running
-            .app()
+            .services()
             .publishing
             .keys_view(now())
             .classes

@@ -1,9 +1,8 @@
 //! Signing in at an identity provider (I4): whom it lets in, and every way in which its word is not taken.
 
 use headwater_api::v1::{SessionView, VouchedQuery};
-use headwater_server::access::{Actor, Caller, Role};
-use headwater_server::app::oidc::ProviderFault;
-use headwater_server::error::{Error, Refusal};
+use headwater_server::caller::{Actor, Caller, Role};
+use headwater_server::error::{Error, ProviderFault, Refusal};
 use headwater_server::secret::Secret;
 use headwater_server::{Config, RawConfig, RawOidc, limits};
 use jiff::SignedDuration;
@@ -57,7 +56,7 @@ impl World {
     }
 
     async fn begin(&self, caller: &Caller) -> Result<(Url, Secret), Error> {
-        self.server.running.app().begin_at_provider(caller).await
+        self.server.running.services().access.begin_at_provider(caller).await
     }
 
     /// Somebody signs in from an address; `change` is what the provider says otherwise than usual.
@@ -77,7 +76,7 @@ impl World {
         query: VouchedQuery,
         browser: Option<&Secret>,
     ) -> Result<(Secret, SessionView), Error> {
-        self.server.running.app().end_at_provider(query, browser, caller).await
+        self.server.running.services().access.end_at_provider(query, browser, caller).await
     }
 
     async fn last_record(&self) -> Value {
@@ -131,7 +130,7 @@ async fn a_claim_of_the_provider_gives_the_role() {
     // It ends by itself.
     let has = async |seconds| {
         let now = now() + SignedDuration::from_secs(seconds);
-        world.server.running.app().who_has_session(&token, now).await.is_ok()
+        world.server.running.services().access.who_has_session(&token, now).await.is_ok()
     };
     let life = limits::VOUCHED_SESSION_HOURS * 3600;
     assert!(has(life - 60).await && !has(life).await);
@@ -471,7 +470,7 @@ async fn the_word_of_a_provider_that_is_no_longer_asked_no_longer_counts() {
     let issuer = world.provider.issuer.clone();
     let restart = async |folder: TempDir, config: Config, expected: bool| {
         let server = Server::start_on(folder, config).await;
-        let has = server.running.app().who_has_session(&session, now()).await.is_ok();
+        let has = server.running.services().access.who_has_session(&session, now()).await.is_ok();
         assert_eq!(has, expected);
         server.stop().await
     };

@@ -112,10 +112,10 @@ async fn the_last_fifteen_releases_are_kept() {
     assert_eq!((status, answer["error"]["code"].as_str()), (409, Some("version_used")));
 
     let blobs = || files(&server.repository(Class::Components).join("blobs")).len();
-    let app = server.running.app();
-    app.publishing.collect_garbage(now()).await.unwrap();
+    let services = server.running.services();
+    services.publishing.collect_garbage(now()).await.unwrap();
     assert_eq!(blobs(), 16, "clients may still come for what was just dropped");
-    app.publishing.collect_garbage(now() + jiff::SignedDuration::from_hours(2)).await.unwrap();
+    services.publishing.collect_garbage(now() + jiff::SignedDuration::from_hours(2)).await.unwrap();
     assert_eq!(blobs(), 15);
 }
 
@@ -151,8 +151,8 @@ async fn what_cannot_be_rolled_back_can_be_taken_out() {
     let status = server.get("/api/v1/status").await;
     let names = status["classes"].as_array().unwrap().iter().find(|class| class["class"] == "components");
     assert_eq!(names.unwrap()["names"], 1, "{status}");
-    let app = server.running.app();
-    app.publishing.collect_garbage(now() + jiff::SignedDuration::from_hours(2)).await.unwrap();
+    let services = server.running.services();
+    services.publishing.collect_garbage(now() + jiff::SignedDuration::from_hours(2)).await.unwrap();
     assert_eq!(files(&server.repository(Class::Components).join("blobs")).len(), 1);
     // What was removed is not there already, and its version is never used again.
     for (version, content) in [("1", &b"broken"[..]), ("1", b"mended")] {
@@ -194,7 +194,7 @@ async fn the_same_content_under_the_same_version_brings_back_what_lacks() {
     assert_eq!((&view["current"], view["releases"].as_array().unwrap().len()), (&json!(2), 2));
     server
         .running
-        .app()
+        .services()
         .publishing
         .collect_garbage(now() + jiff::SignedDuration::from_hours(2))
         .await
@@ -256,7 +256,7 @@ async fn bad_archives_are_refused_by_name_and_leave_nothing() {
     }
     assert_eq!(version().await, before);
     assert_eq!(server.get("/api/v1/releases").await["items"], json!([]));
-    server.running.app().publishing.collect_garbage(now()).await.unwrap();
+    server.running.services().publishing.collect_garbage(now()).await.unwrap();
     assert_eq!(files(&server.repository(Class::Components).join("blobs")).len(), 0);
     assert_eq!(files(&server.folder.path().join("uploads")).len(), 0);
 }
@@ -322,7 +322,7 @@ async fn check_crash(point: &str, published: bool) {
     let list = server.target(Class::Components, "rules/releases.json").await.unwrap();
     let current = if published { 2 } else { 1 };
     assert_eq!((&view["current"], &list["current"]), (&json!(current), &json!(current)), "{point:?}");
-    server.running.app().publishing.collect_garbage(now()).await.unwrap();
+    server.running.services().publishing.collect_garbage(now()).await.unwrap();
     let blobs = files(&server.repository(Class::Components).join("blobs")).len();
     assert_eq!(blobs, current, "{point:?}");
     let version = if published { "3" } else { "2" };

@@ -3,7 +3,7 @@
 use headwater_identity::limits::RESPONSE_SIGNING_KEYS_FORMER_MAX;
 use headwater_identity::{Answer, FleetCa, Kind};
 use headwater_policy::Class;
-use headwater_server::access::Caller;
+use headwater_server::caller::Caller;
 use headwater_server::limits::FLEET_CAS_MAX;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -151,7 +151,7 @@ async fn bundles_stay_good_for_their_life_though_the_encryption_key_is_replaced(
     assert_eq!(pc.enrol(&bundle).await.0, 200, "also after a start");
     // Once the last bundle has ended, the former key opens nothing.
     let later = Caller::server(now() + SignedDuration::from_hours(24 * 8));
-    server.running.app().rotate_enrolment_encryption_key(&later).await.unwrap();
+    server.running.services().fleet.rotate_enrolment_encryption_key(&later).await.unwrap();
     let mut pc = Endpoint::new("pc-4", &bundle);
     pc.follow(&server);
     let (status, said) = pc.enrol(&bundle).await;

@@ -273,9 +273,9 @@ async fn the_vendor_is_followed_back_to_a_release_that_was_passed_over() {
     let manifest = manifest(&server).await;
     assert_eq!(manifest.sequence.get(), 1);
     update(&server, &manifest, 3).await.expect("a way by deltas");
-    let app = server.running.app();
-    app.publishing.collect_garbage(now()).await.unwrap();
-    app.publishing.collect_garbage(now() + SignedDuration::from_hours(2)).await.unwrap();
+    let services = server.running.services();
+    services.publishing.collect_garbage(now()).await.unwrap();
+    services.publishing.collect_garbage(now() + SignedDuration::from_hours(2)).await.unwrap();
     update(&server, &manifest, 3).await.expect("what is named stays");
 
     vendor.publish(&[1, 2, 3, 4], &[3]);

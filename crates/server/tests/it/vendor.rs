@@ -143,7 +143,7 @@ async fn the_schedule_syncs_by_itself() {
     let (vendor, server) = world().await;
     vendor.publish("components", "rules", "1", &[("a", b"1")]).await;
     let later = now() + jiff::SignedDuration::from_mins(11);
-    server.running.app().run_jobs(later).await;
+    server.running.services().upkeep.run_jobs(later).await;
     assert_eq!(server.get("/api/v1/releases").await["items"][0]["name"], "rules");
     let status = server.get("/api/v1/status").await;
     assert_eq!((&status["jobs"][1]["name"], &status["jobs"][1]["error"]), (&json!("vendor"), &Value::Null));

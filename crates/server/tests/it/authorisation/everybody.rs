@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use headwater_api::bundle::EnrolBundle;
 use headwater_identity::{CaCertificate, Kind, tls};
-use headwater_server::access::Role;
+use headwater_server::caller::Role;
 use reqwest::header::{COOKIE, ORIGIN, SET_COOKIE};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};

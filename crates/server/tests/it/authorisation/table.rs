@@ -1,6 +1,6 @@
 //! The table: every route of both planes × everybody, what is expected, and as people read it.
 
-use headwater_server::access::Role;
+use headwater_server::caller::Role;
 use headwater_server::{AllowedCaller, FleetRow, RequiredRole, RouteRow};
 use reqwest::Method;
 

@@ -1,0 +1,103 @@
+//! Asks the identity provider over HTTP: no redirect is followed, no answer is longer than it may be. How long all of it
+//! may take is the caller's.
+
+use std::pin::Pin;
+
+use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse, http};
+
+use crate::error::ProviderFault;
+use crate::limits::{PROVIDER_ANSWER_BYTES_MAX, PROVIDER_CONNECT_TIME_MAX};
+use headwater_repo::error_chain;
+
+/// Asks one provider.
+#[derive(Debug)]
+pub struct Client(reqwest::Client);
+
+impl Client {
+    /// For a provider of this URL. Where that is https, so is everything that it leads to.
+    ///
+    /// # Errors
+    /// When the system's certificates cannot be read.
+    pub fn new(issuer: &str) -> reqwest::Result<Self> {
+        let builder = reqwest::Client::builder()
+            .connect_timeout(PROVIDER_CONNECT_TIME_MAX)
+            .https_only(issuer.starts_with("https:"))
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none());
+        Ok(Self(builder.build()?))
+    }
+
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, ProviderFault> {
+        let request = request.try_into().map_err(|error| fault(&error))?;
+        let mut response = self.0.execute(request).await.map_err(|error| fault(&error))?;
+        if response.status().is_redirection() {
+            let reason =
+                format!("it redirects (HTTP status {}), and no redirect is followed", response.status());
+            return Err(ProviderFault::Broken(reason));
+        }
+        if response.status().is_server_error() {
+            return Err(ProviderFault::Broken(format!("HTTP status {}", response.status())));
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| fault(&error))? {
+            if body.len() + chunk.len() > PROVIDER_ANSWER_BYTES_MAX {
+                let reason = format!("an answer of more than {PROVIDER_ANSWER_BYTES_MAX} bytes");
+                return Err(ProviderFault::Broken(reason));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let mut answer = http::Response::new(body);
+        *answer.status_mut() = response.status();
+        *answer.headers_mut() = std::mem::take(response.headers_mut());
+        Ok(answer)
+    }
+}
+
+impl<'c> AsyncHttpClient<'c> for Client {
+    type Error = ProviderFault;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, ProviderFault>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.send(request))
+    }
+}
+
+fn fault(error: &reqwest::Error) -> ProviderFault {
+    tracing::warn!(error = error_chain(error), "the identity provider cannot be asked");
+    if error.is_builder() {
+        return ProviderFault::Broken("it leads to an address that is not asked (https:// only)".to_owned());
+    }
+    ProviderFault::Down
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    /// A listener that accepts nobody and has no room for more: the system lets who comes then wait.
+    #[tokio::test(start_paused = true)]
+    async fn one_that_cannot_be_connected_to_is_given_up() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let _waiting = [TcpStream::connect(address).unwrap(), TcpStream::connect(address).unwrap()];
+        let begun = tokio::time::Instant::now();
+        let url = format!("http://{address}/");
+        let request = http::Request::get(&url).body(Vec::new()).unwrap();
+        let fault = Client::new(&url).unwrap().call(request).await.unwrap_err();
+        assert_eq!(fault, ProviderFault::Down);
+        assert_eq!(begun.elapsed().as_secs(), PROVIDER_CONNECT_TIME_MAX.as_secs());
+    }
+
+    #[tokio::test]
+    async fn what_an_https_provider_leads_to_is_https_too() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let request = http::Request::get("http://127.0.0.1:1/").body(Vec::new()).unwrap();
+        let fault = Client::new("https://id.example").unwrap().call(request).await.unwrap_err();
+        assert!(matches!(&fault, ProviderFault::Broken(reason) if reason.contains("https")), "{fault}");
+    }
+}

@@ -1,0 +1,338 @@
+//! The identity provider: what it says of itself, where it signs people in, and whether a token is its own.
+//!
+//! 1. It is asked for its endpoints and keys (discovery), which are kept for a while.
+//! 2. A browser is sent there, and comes back with a code.
+//! 3. The code is exchanged for a token; its signature, issuer, audience, time and nonce are verified. Where the keys at hand
+//!    do not verify it, they are fetched anew, once in a while.
+//!
+//! Nothing else names the library that speaks the protocol; it reads the clock itself to see whether a token has expired.
+//! Which role the token gives is decided in `claims`.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::{SignedDuration, Timestamp};
+use openidconnect::core::{
+    CoreAuthenticationFlow, CoreClient, CoreClientAuthMethod, CoreErrorResponseType, CoreIdToken,
+    CoreIdTokenVerifier, CoreJwsSigningAlgorithm as Signed, CoreProviderMetadata, CoreTokenResponse,
+};
+use openidconnect::{
+    AuthType, AuthorizationCode, ClaimsVerificationError as Unverified, ClientId, ClientSecret, CsrfToken,
+    DiscoveryError, IssuerUrl, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError,
+    Scope, SignatureVerificationError, TokenResponse, TokenUrl,
+};
+use serde_json::{Map, Value};
+use tokio::sync::Mutex;
+use url::Url;
+
+use super::http;
+use crate::config::Oidc;
+use crate::error::{NotVouched, ProviderFault, Refusal};
+use crate::limits;
+use crate::secret::Secret;
+use headwater_repo::error_chain;
+
+/// What tokens may be signed with: nothing that this server's own secret, or nobody, could have made.
+const SIGNED: [Signed; 9] = [
+    Signed::RsaSsaPkcs1V15Sha256,
+    Signed::RsaSsaPkcs1V15Sha384,
+    Signed::RsaSsaPkcs1V15Sha512,
+    Signed::RsaSsaPssSha256,
+    Signed::RsaSsaPssSha384,
+    Signed::RsaSsaPssSha512,
+    Signed::EcdsaP256Sha256,
+    Signed::EcdsaP384Sha384,
+    Signed::EdDsa,
+];
+
+/// The provider of `[oidc]`.
+#[derive(Debug)]
+pub struct Provider {
+    http: http::Client,
+    known: Mutex<Known>,
+}
+
+/// What was learnt of it.
+#[derive(Debug, Default)]
+struct Known {
+    said: Option<(Arc<CoreProviderMetadata>, Timestamp)>,
+    failed: Option<(ProviderFault, Timestamp)>,
+    keys_fetched: Option<Timestamp>,
+}
+
+/// Where a browser is sent, and what must come back.
+pub struct Leading {
+    /// Where.
+    pub to: Url,
+    /// What the answer repeats.
+    pub state: Secret,
+    /// What the token repeats.
+    pub nonce: Secret,
+    /// What the code is good with only.
+    pub verifier: Secret,
+}
+
+/// What a token says that was verified.
+pub struct Verified {
+    /// Whom it is about.
+    pub subject: String,
+    /// All that it says.
+    pub claims: Map<String, Value>,
+}
+
+impl Provider {
+    /// Knows nothing of it yet.
+    ///
+    /// # Errors
+    /// When the system's certificates cannot be read.
+    pub fn new(config: &Oidc) -> reqwest::Result<Self> {
+        Ok(Self { http: http::Client::new(&config.issuer)?, known: Mutex::default() })
+    }
+
+    /// Where a browser is to go.
+    ///
+    /// # Errors
+    /// When the provider cannot be asked for its endpoints.
+    pub async fn lead(&self, config: &Oidc, back: &Url, now: Timestamp) -> Result<Leading, ProviderFault> {
+        let said = self.said(config, now).await?;
+        let client = CoreClient::new(client_id(config), said.issuer().clone(), said.jwks().clone())
+            .set_auth_uri(said.authorization_endpoint().clone())
+            .set_redirect_uri(RedirectUrl::from_url(back.clone()));
+        let (state, nonce, verifier) = (Secret::random(""), Secret::random(""), Secret::random(""));
+        let challenge = PkceCodeChallenge::from_code_verifier_sha256(&PkceCodeVerifier::new(
+            verifier.expose().to_owned(),
+        ));
+        let (state_sent, nonce_sent) = (state.clone(), nonce.clone());
+        let (to, _, _) = client
+            .authorize_url(
+                CoreAuthenticationFlow::AuthorizationCode,
+                move || CsrfToken::new(state_sent.expose().to_owned()),
+                move || Nonce::new(nonce_sent.expose().to_owned()),
+            )
+            .add_scopes(config.scopes.iter().cloned().map(Scope::new))
+            .set_pkce_challenge(challenge)
+            .url();
+        Ok(Leading { to, state, nonce, verifier })
+    }
+
+    /// The token that the code is good for, verified.
+    ///
+    /// # Errors
+    /// When the provider cannot be asked, refuses the code, or gives a token that is not its own, not for this server, or
+    /// not for this sign-in.
+    pub async fn redeem(
+        &self,
+        config: &Oidc,
+        back: &Url,
+        code: &Secret,
+        begun: &super::pending::Begun,
+        now: Timestamp,
+    ) -> Result<Verified, Refusal> {
+        let said = self.said(config, now).await?;
+        let answer = in_time(self.exchange(config, &said, back, code, &begun.verifier)).await??;
+        let no_token = || NotVouched::BadToken("there is none in its answer".to_owned());
+        let token = answer.id_token().ok_or_else(no_token)?;
+        let verified = match verify(config, &said, token, &begun.nonce) {
+            Err(NotVouched::WrongSignature(_)) => {
+                let said = self.said_anew(config, &said, now).await?;
+                verify(config, &said, token, &begun.nonce)?
+            }
+            verified => verified?,
+        };
+        refuse_ahead(&verified.claims, now)?;
+        Ok(verified)
+    }
+
+    async fn exchange(
+        &self,
+        config: &Oidc,
+        said: &CoreProviderMetadata,
+        back: &Url,
+        code: &Secret,
+        verifier: &Secret,
+    ) -> Result<CoreTokenResponse, Refusal> {
+        let endpoint: TokenUrl = said
+            .token_endpoint()
+            .cloned()
+            .ok_or_else(|| ProviderFault::Broken("it names no token endpoint".to_owned()))?;
+        let client = CoreClient::new(client_id(config), said.issuer().clone(), said.jwks().clone())
+            .set_client_secret(ClientSecret::new(config.client_secret.expose().to_owned()))
+            .set_auth_type(auth_type(said))
+            .set_token_uri(endpoint)
+            .set_redirect_uri(RedirectUrl::from_url(back.clone()));
+        client
+            .exchange_code(AuthorizationCode::new(code.expose().to_owned()))
+            .set_pkce_verifier(PkceCodeVerifier::new(verifier.expose().to_owned()))
+            .request_async(&self.http)
+            .await
+            .map_err(|error| match error {
+                RequestTokenError::Request(fault) => fault.into(),
+                RequestTokenError::ServerResponse(refused) => match refused.error() {
+                    CoreErrorResponseType::InvalidClient | CoreErrorResponseType::UnauthorizedClient => {
+                        ProviderFault::Broken("it does not take client_id and client secret".to_owned())
+                            .into()
+                    }
+                    other => NotVouched::CodeRefused(plain(other.as_ref())).into(),
+                },
+                RequestTokenError::Parse(error, _) => NotVouched::BadToken(plain(&error.to_string())).into(),
+                RequestTokenError::Other(reason) => ProviderFault::Broken(plain(&reason)).into(),
+            })
+    }
+
+    /// What it says of itself, asked for if that is long ago.
+    async fn said(&self, config: &Oidc, now: Timestamp) -> Result<Arc<CoreProviderMetadata>, ProviderFault> {
+        let mut known = self.known.lock().await;
+        let age = |since: Timestamp| now.duration_since(since);
+        match (&known.said, &known.failed) {
+            (Some((said, at)), _) if age(*at) < SignedDuration::from_secs(limits::PROVIDER_KEPT_SECONDS) => {
+                Ok(said.clone())
+            }
+            (_, Some((fault, at)))
+                if age(*at) < SignedDuration::from_secs(limits::PROVIDER_PAUSE_SECONDS) =>
+            {
+                Err(fault.clone())
+            }
+            _ => self.ask(&mut known, config, now).await,
+        }
+    }
+
+    /// What it says of itself now, after its keys `before` did not verify a token; those again, where they were fetched of
+    /// late.
+    async fn said_anew(
+        &self,
+        config: &Oidc,
+        before: &Arc<CoreProviderMetadata>,
+        now: Timestamp,
+    ) -> Result<Arc<CoreProviderMetadata>, ProviderFault> {
+        let mut known = self.known.lock().await;
+        let pause = SignedDuration::from_secs(limits::PROVIDER_KEYS_PAUSE_SECONDS);
+        match (&known.said, known.keys_fetched) {
+            (Some((said, _)), _) if !Arc::ptr_eq(said, before) => Ok(said.clone()),
+            (Some((said, _)), Some(at)) if now.duration_since(at) < pause => Ok(said.clone()),
+            _ => {
+                known.keys_fetched = Some(now);
+                self.ask(&mut known, config, now).await
+            }
+        }
+    }
+
+    async fn ask(
+        &self,
+        known: &mut Known,
+        config: &Oidc,
+        now: Timestamp,
+    ) -> Result<Arc<CoreProviderMetadata>, ProviderFault> {
+        let asked = in_time(self.discover(config)).await.and_then(|asked| asked);
+        match asked {
+            Ok(said) => {
+                let said = Arc::new(said);
+                (known.said, known.failed) = (Some((said.clone(), now)), None);
+                Ok(said)
+            }
+            Err(fault) => {
+                known.failed = Some((fault.clone(), now));
+                Err(fault)
+            }
+        }
+    }
+
+    async fn discover(&self, config: &Oidc) -> Result<CoreProviderMetadata, ProviderFault> {
+        let broken = |reason: &str| ProviderFault::Broken(plain(reason));
+        let issuer = IssuerUrl::new(config.issuer.clone()).map_err(|error| broken(&error.to_string()))?;
+        CoreProviderMetadata::discover_async(issuer, &self.http).await.map_err(|error| match error {
+            DiscoveryError::Request(fault) => fault,
+            other => broken(&error_chain(&other)),
+        })
+    }
+}
+
+async fn in_time<T>(work: impl Future<Output = T>) -> Result<T, ProviderFault> {
+    tokio::time::timeout(limits::PROVIDER_TIME_MAX, work).await.map_err(|_| ProviderFault::Silent)
+}
+
+fn client_id(config: &Oidc) -> ClientId {
+    ClientId::new(config.client_id.clone())
+}
+
+/// In a header, unless the provider takes it in the body alone.
+fn auth_type(said: &CoreProviderMetadata) -> AuthType {
+    let ways = said.token_endpoint_auth_methods_supported().map(Vec::as_slice).unwrap_or_default();
+    let takes = |way| ways.contains(&way);
+    if takes(CoreClientAuthMethod::ClientSecretPost) && !takes(CoreClientAuthMethod::ClientSecretBasic) {
+        return AuthType::RequestBody;
+    }
+    AuthType::BasicAuth
+}
+
+/// OpenID Connect Core, 3.1.3.7.
+fn verify(
+    config: &Oidc,
+    said: &CoreProviderMetadata,
+    token: &CoreIdToken,
+    nonce: &Secret,
+) -> Result<Verified, NotVouched> {
+    let verifier =
+        CoreIdTokenVerifier::new_public_client(client_id(config), said.issuer().clone(), said.jwks().clone())
+            .set_allowed_algs(SIGNED);
+    let nonce = Nonce::new(nonce.expose().to_owned());
+    let claims = token.claims(&verifier, &nonce).map_err(unverified)?;
+    // Clauses 4 and 5, which the library leaves out: who was given the token is this server.
+    if let Some(party) = claims.authorized_party().filter(|party| party.as_str() != config.client_id) {
+        return Err(NotVouched::WrongAudience(format!("it was given to {}", plain(party))));
+    }
+    // The very text that was verified: the library keeps only the claims that it knows by name.
+    let text = token.to_string();
+    let payload = text.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+    let all = payload.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let all = all.ok_or_else(|| NotVouched::BadToken("its claims are no object".to_owned()))?;
+    Ok(Verified { subject: claims.subject().to_string(), claims: all })
+}
+
+/// Clause 10 and RFC 7519, 4.1.5: what was issued, or is good, in the future only is not believed.
+fn refuse_ahead(claims: &Map<String, Value>, now: Timestamp) -> Result<(), NotVouched> {
+    let latest = now.as_second() + limits::PROVIDER_AHEAD_SECONDS_MAX;
+    for claim in ["iat", "nbf"] {
+        let Some(value) = claims.get(claim) else { continue };
+        let second = value.as_f64().ok_or_else(|| NotVouched::BadToken(format!("its {claim} is no time")))?;
+        if second > latest as f64 {
+            let ahead = second - now.as_second() as f64;
+            return Err(NotVouched::NotYet(format!("{claim} is {ahead:.0} s ahead of this server's clock")));
+        }
+    }
+    Ok(())
+}
+
+fn unverified(error: Unverified) -> NotVouched {
+    let reason = plain(&error.to_string());
+    match error {
+        Unverified::Expired(_) => NotVouched::Expired,
+        Unverified::InvalidAudience(_) => NotVouched::WrongAudience(reason),
+        Unverified::InvalidIssuer(_) => NotVouched::WrongIssuer(reason),
+        Unverified::InvalidNonce(_) => NotVouched::WrongNonce,
+        Unverified::SignatureVerification(
+            error @ (SignatureVerificationError::NoSignature | SignatureVerificationError::DisallowedAlg(_)),
+        ) => NotVouched::WrongAlgorithm(plain(&error.to_string())),
+        Unverified::SignatureVerification(error) => NotVouched::WrongSignature(plain(&error.to_string())),
+        _ => NotVouched::BadToken(reason),
+    }
+}
+
+/// What others wrote, fit for a line of a log.
+pub fn plain(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(limits::PROVIDER_REASON_CHARS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+    use crate::limits::PROVIDER_REASON_CHARS_MAX;
+
+    #[test]
+    fn what_a_provider_says_is_short_and_of_one_line() {
+        let check = |text: &str, expected: &str| assert_eq!(plain(text), expected);
+        check("access_denied", "access_denied");
+        check("a\nb\x1b[1m", "ab[1m");
+        check(&"ä".repeat(PROVIDER_REASON_CHARS_MAX + 1), &"ä".repeat(PROVIDER_REASON_CHARS_MAX));
+    }
+}

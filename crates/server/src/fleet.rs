@@ -1,0 +1,32 @@
+//! Who belongs to the fleet (I3): clients, their identities, enrolment, certificates, statements, revocation, and which
+//! clients are update agents.
+//!
+//! Each decision is made apart ([`admission`], [`sequence`]) from rows that were read in the transaction that saves its
+//! outcome. What others must know of the fleet (CAs, response-signing keys, revoked keys) travels in the signed policy:
+//! whoever changes it signs that again in the same step (`SourceList::stage_fleet`).
+
+mod admission;
+mod ca;
+mod clients;
+mod console_certificate;
+mod enrol;
+mod former;
+mod key_files;
+mod keys;
+mod listeners;
+mod peers;
+mod re_enrolment;
+mod refusals;
+mod revocation;
+mod rotation;
+mod sequence;
+mod service;
+mod statements;
+mod tokens;
+mod unknown_requests;
+mod update_agents;
+
+pub use self::ca::FormerCas;
+pub(crate) use self::keys::FleetKeys;
+pub use self::service::Fleet;
+pub(crate) use self::service::Parts as FleetParts;

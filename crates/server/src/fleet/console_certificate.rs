@@ -1,0 +1,166 @@
+//! The console's certificate: from the fleet CA, or from files that somebody else renews.
+//!
+//! The signing job looks after it. One that the fleet CA issued is issued anew at two thirds of its life and when the CA
+//! was rotated; files are read again, and shown once they differ. The key of an issued one is made anew at each start.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use headwater_depot::serve::Tls;
+use headwater_identity::{Chain, ServedName, ServerKey, tls};
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use super::keys::FleetKeys;
+use crate::config::{Config, ConsoleTls};
+use crate::data::{self, DataFolder};
+use crate::error::{Doing as _, Result, key_failed};
+use crate::secret::Secret;
+
+/// The certificate that the console shows.
+#[derive(Debug)]
+pub struct ConsoleCertificate {
+    tls: watch::Sender<Arc<rustls::ServerConfig>>,
+    shown: Mutex<Shown>,
+}
+
+#[derive(Debug, Clone)]
+enum Shown {
+    /// Of the fleet CA of a number.
+    Issued { chain: Chain, key: Arc<ServerKey>, ca: u64 },
+    /// What the files held.
+    Files(Files),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Files {
+    certificate: String,
+    key: Secret,
+}
+
+impl ConsoleCertificate {
+    /// The first one; none where the console speaks plain HTTP.
+    ///
+    /// # Errors
+    /// When a file cannot be read or holds no certificate or key, or none can be issued.
+    pub fn open(
+        config: &Config,
+        data: &DataFolder,
+        fleet: &FleetKeys,
+        now: Timestamp,
+    ) -> Result<Option<Self>> {
+        let shown = match &config.console_tls {
+            ConsoleTls::Plain => return Ok(None),
+            ConsoleTls::FleetCa => {
+                let key = ServerKey::generate().map_err(key_failed("making the console's key"))?;
+                issue(config, data, fleet, Arc::new(key), now)?
+            }
+            ConsoleTls::Files { certificate, key } => Shown::Files(read(certificate, key)?),
+        };
+        Ok(Some(Self { tls: watch::Sender::new(shown.config()?), shown: Mutex::new(shown) }))
+    }
+
+    fn shown(&self) -> Shown {
+        self.shown.lock().expect("nobody panics while holding this lock").clone()
+    }
+
+    fn show(&self, shown: Shown) -> Result<()> {
+        self.tls.send_replace(shown.config()?);
+        *self.shown.lock().expect("nobody panics while holding this lock") = shown;
+        Ok(())
+    }
+}
+
+impl Shown {
+    fn config(&self) -> Result<Arc<rustls::ServerConfig>> {
+        let config = match self {
+            Self::Issued { chain, key, .. } => {
+                tls::one_sided_server_config(&chain.to_pem(), key.to_pem().expose())
+            }
+            Self::Files(Files { certificate, key }) => {
+                tls::one_sided_server_config(certificate, key.expose())
+            }
+        };
+        config.map_err(key_failed("setting up the console's certificate"))
+    }
+}
+
+impl ConsoleCertificate {
+    /// What the console listener speaks, now and later.
+    pub(super) fn tls(&self) -> Tls {
+        self.tls.subscribe()
+    }
+
+    /// Shows another certificate where that is due; returns whether it does.
+    pub(super) fn renew(
+        &self,
+        config: &Config,
+        data: &DataFolder,
+        fleet: &FleetKeys,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let next = match (self.shown(), &config.console_tls) {
+            (Shown::Issued { chain, key, ca }, _) => {
+                if ca == fleet.number && !chain.renewal_due(now) {
+                    return Ok(false);
+                }
+                issue(config, data, fleet, key, now)?
+            }
+            (Shown::Files(shown), ConsoleTls::Files { certificate, key }) => {
+                let there = read(certificate, key)?;
+                if there == shown {
+                    return Ok(false);
+                }
+                Shown::Files(there)
+            }
+            (Shown::Files(_), _) => return Ok(false),
+        };
+        self.show(next)?;
+        Ok(true)
+    }
+}
+
+/// Issues one, and writes for administrators what it is verified with.
+fn issue(
+    config: &Config,
+    data: &DataFolder,
+    fleet: &FleetKeys,
+    key: Arc<ServerKey>,
+    now: Timestamp,
+) -> Result<Shown> {
+    let chain = fleet
+        .ca
+        .issue_server(&key.public(), &names(config), &fleet.cross_signed, now)
+        .map_err(key_failed("issuing the console's certificate"))?;
+    let cas: String = fleet.cas.iter().map(headwater_identity::CaCertificate::to_pem).collect();
+    data::write_file(&data.console_ca(), cas.as_bytes())?;
+    Ok(Shown::Issued { chain, key, ca: fleet.number })
+}
+
+/// By what the console is reached: what was configured, and where it listens. Of every address nobody knows which they
+/// are: there it is the loopback.
+fn names(config: &Config) -> Vec<ServedName> {
+    let ip = config.console_listen.ip();
+    let own = if ip.is_unspecified() || ip.is_loopback() {
+        let localhost = ServedName::parse("localhost").expect("it is a host name");
+        let loopback: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        let own = (!ip.is_unspecified()).then_some(ip);
+        own.into_iter().chain(loopback).map(ServedName::from).chain([localhost]).collect()
+    } else {
+        vec![ip.into()]
+    };
+    let mut names = config.console_names.clone();
+    for name in own {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+fn read(certificate: &Path, key: &Path) -> Result<Files> {
+    let text =
+        |path: &Path| std::fs::read_to_string(path).doing(|| format!("cannot read {}", path.display()));
+    Ok(Files { certificate: text(certificate)?, key: Secret::new(text(key)?) })
+}

@@ -1,0 +1,80 @@
+//! How often somebody was refused lately, by address: whoever tries without end is told to come later.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::client_network::network_of;
+use crate::limits::{ENROL_ADDRESSES_MAX, ENROL_WINDOW_SECONDS};
+
+/// Counts refusals.
+#[derive(Debug, Default)]
+pub struct Refusals {
+    by_address: HashMap<IpAddr, (Timestamp, u32)>,
+}
+
+impl Refusals {
+    /// How many from this address were refused within the window.
+    #[must_use]
+    pub fn lately(&self, address: IpAddr, now: Timestamp) -> u32 {
+        let counted = self.by_address.get(&network_of(address)).filter(|(since, _)| is_within(*since, now));
+        counted.map_or(0, |(_, count)| *count)
+    }
+
+    /// One more was refused.
+    pub fn count(&mut self, address: IpAddr, now: Timestamp) {
+        if self.by_address.len() >= ENROL_ADDRESSES_MAX && !self.by_address.contains_key(&network_of(address))
+        {
+            self.by_address.retain(|_, (since, _)| is_within(*since, now));
+            if self.by_address.len() >= ENROL_ADDRESSES_MAX {
+                self.by_address.clear();
+            }
+        }
+        let (since, count) = self.by_address.entry(network_of(address)).or_insert((now, 0));
+        if is_within(*since, now) {
+            *count += 1;
+        } else {
+            (*since, *count) = (now, 1);
+        }
+    }
+}
+
+fn is_within(since: Timestamp, now: Timestamp) -> bool {
+    now.duration_since(since).abs() < SignedDuration::from_secs(ENROL_WINDOW_SECONDS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn refusals_count_for_a_minute() {
+        let mut refusals = Refusals::default();
+        for count in 0..3 {
+            assert_eq!(refusals.lately(address("2001:db8::1"), NOW), count);
+            refusals.count(address("2001:db8::1"), NOW);
+        }
+        let later = NOW + SignedDuration::from_secs(ENROL_WINDOW_SECONDS);
+        assert_eq!(refusals.lately(address("2001:db8::2"), NOW), 3, "the same /64");
+        assert_eq!(refusals.lately(address("2001:db8:0:1::1"), NOW), 0);
+        assert_eq!(refusals.lately(address("2001:db8::1"), later), 0);
+        refusals.count(address("2001:db8::1"), later);
+        assert_eq!(refusals.lately(address("2001:db8::1"), later), 1);
+    }
+
+    #[test]
+    fn many_addresses_take_no_more_room_than_allowed() {
+        let mut refusals = Refusals::default();
+        for number in 0..2 * ENROL_ADDRESSES_MAX as u32 {
+            refusals.count(std::net::Ipv4Addr::from_bits(number).into(), NOW);
+            assert!(refusals.by_address.len() <= ENROL_ADDRESSES_MAX);
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The key that answers are signed with and the one that enrolments are sealed to, replaced while clients and bundles of
+//! all ages go on.
+//!
+//! The new key is in its file before anything is told of it: what a crash leaves to tell, the signing job tells.
+
+use headwater_identity::limits::RESPONSE_SIGNING_KEYS_FORMER_MAX;
+use headwater_identity::{EncryptionKey, ResponseSigningKey};
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::former;
+use super::service::Fleet;
+use crate::caller::Caller;
+use crate::data;
+use crate::db::tokens;
+use crate::error::{Refusal, Result, key_failed};
+
+impl Fleet {
+    /// Replaces the key that answers are signed with. The signed policy names the new one alone; for those who have not got
+    /// that policy yet, answers are signed with the former ones, too. Says the new public key.
+    ///
+    /// # Errors
+    /// A refusal while bundles admit clients that would not believe an answer any more; the disk, the database, or no
+    /// randomness.
+    pub async fn rotate_response_signing_key(&self, caller: &Caller) -> Result<String> {
+        let _change = self.publishing.change().await;
+        let (old, folder) = (self.fleet_keys(), self.data.fleet_keys());
+        if let Some(replaced) = former::answer_given_up_next(&folder)? {
+            self.refuse_bundles_since(replaced, caller.now).await?;
+        }
+        let new = ResponseSigningKey::generate().map_err(key_failed("making a key"))?;
+        let told = new.public().to_string();
+        former::keep_answer(&folder, &old.answer, caller.now)?;
+        data::write_file(&folder.join("answer.pem"), new.to_pem().expose().as_bytes())?;
+        self.set_fleet_keys(old.with_answer(new, former::answers(&folder)?))?;
+        let mut tx = self.db.begin().await?;
+        let staged = self.source_list.stage_fleet(&mut tx, &[], caller.now).await?;
+        let audit_entry = caller.audit_entry("fleet.rotate_response_signing_key", old.answer.fingerprint());
+        self.publishing
+            .commit(tx, staged.into_iter().collect(), audit_entry.after(json!({"key": told})))
+            .await?;
+        tracing::info!(key = told, "the key that answers are signed with was replaced");
+        Ok(told)
+    }
+
+    /// Refuses to give up an response-signing key that was replaced at `replaced`, while bundles made before that admit somebody.
+    async fn refuse_bundles_since(&self, replaced: Timestamp, now: Timestamp) -> Result<()> {
+        let mut admitting = self.tokens(now).await?;
+        admitting.retain(|token| token.made <= replaced);
+        let (Some(oldest), Some(last)) =
+            (admitting.last(), admitting.iter().map(|token| token.expires).max())
+        else {
+            return Ok(());
+        };
+        Err(Refusal::invalid(format!(
+            "the key that answers are signed with was replaced {RESPONSE_SIGNING_KEYS_FORMER_MAX} times since enrolment token {} was \
+             made, and who enrols with its bundle would not believe one more; rotate again after {last}, or revoke the \
+             tokens made until {replaced} ({} of them: `headwater clients tokens`, `headwater clients revoke-token {}`) and \
+             make new bundles",
+            oldest.number,
+            admitting.len(),
+            oldest.number,
+        ))
+        .into())
+    }
+
+    /// Replaces the key that enrolments are sealed to. Bundles that name the former one are good until they end. Says the
+    /// new public key.
+    ///
+    /// # Errors
+    /// As [`Fleet::rotate_response_signing_key`].
+    pub async fn rotate_enrolment_encryption_key(&self, caller: &Caller) -> Result<String> {
+        let _change = self.publishing.change().await;
+        let (old, folder) = (self.fleet_keys(), self.data.fleet_keys());
+        let new = EncryptionKey::generate().map_err(key_failed("making a key"))?;
+        let told = new.public().to_string();
+        let mut tx = self.db.begin().await?;
+        if let Some(until) = tokens::last_end(&mut tx, caller.now).await? {
+            former::keep_seal(&folder, &old.seal, until)?;
+        }
+        data::write_file(&folder.join("seal.pem"), new.to_pem().expose().as_bytes())?;
+        self.set_fleet_keys(old.with_seal(new, former::seals(&folder, caller.now)?))?;
+        let audit_entry = caller.audit_entry("fleet.rotate_enrolment_encryption_key", old.seal.public());
+        tx.commit(audit_entry.after(json!({"key": told}))).await?;
+        tracing::info!(key = told, "the key that enrolments are sealed to was replaced");
+        Ok(told)
+    }
+}

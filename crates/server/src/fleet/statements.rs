@@ -1,0 +1,236 @@
+//! What clients state: verified by the key that is known of them, whoever brought it, and counted once (I3, U5).
+
+use std::net::IpAddr;
+
+use headwater_api::checkin::{CheckIn, CheckInAnswer};
+use headwater_api::report::{Report, ReportAnswer};
+use headwater_identity::{Answer, Kind, Peer, PublicKey, Statement, StatementVerifyError, VerifiedStatement};
+use headwater_policy::ClientId;
+use jiff::Timestamp;
+
+use super::re_enrolment::{proof, shows_certificate};
+use super::sequence::{Arrival, arrival, rising};
+use super::service::Fleet;
+use crate::audit::Audit;
+use crate::db::identities::{self as rows, IdentityRow};
+use crate::db::unknown_clients::{Proof, UnknownClient};
+use crate::db::{Tx, to_json};
+use crate::error::{Error, Refusal, Result};
+use crate::limits;
+
+/// Why a statement is not believed, and whose it says it is.
+#[derive(Debug)]
+pub(crate) enum Doubt {
+    /// It is somebody's who is to be noted as an unknown client.
+    UnknownClient {
+        /// The id that it claims.
+        client: String,
+        /// Why it is none of us.
+        reason: &'static str,
+        /// What it is told.
+        refusal: Refusal,
+        /// What it has proven all the same, by which key.
+        proof: Option<Box<(String, Proof)>>,
+    },
+    /// Something else failed.
+    Failed(Error),
+}
+
+/// The certificate that a statement shows.
+enum Shown {
+    /// None.
+    Nothing,
+    /// One that a CA of this fleet has not made for this client, or whose key has not signed the statement.
+    Forgery,
+    /// A good one.
+    Proof((String, Proof)),
+}
+
+impl<E: Into<Error>> From<E> for Doubt {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl Fleet {
+    /// Notes a check-in that its client signed, and says what is newest.
+    ///
+    /// # Errors
+    /// Refusals for one that is not believed, not new or wrong; for a carrier that may not carry.
+    pub async fn check_in(
+        &self,
+        statement: Statement,
+        peer: &Peer,
+        from: IpAddr,
+        now: Timestamp,
+    ) -> Result<Answer> {
+        let keys = self.fleet_keys();
+        let (mut tx, statement, mut identity) = self.take(statement, Kind::CheckIn, peer, from, now).await?;
+        rising(identity.taken.check_in, statement.sequence())?;
+        let check_in: CheckIn = read(&statement)?;
+        said_of_itself(&statement, &check_in.client)?;
+        identity.taken.check_in = statement.sequence();
+        identity.reports_made = identity.reports_made.max(check_in.reports_made.min(limits::SEQUENCE_MAX));
+        let row = super::clients::row_of_check_in(check_in, now)?;
+        let domain = self.note_client(&mut tx, row, None, now).await?;
+        rows::put(&mut tx, &identity).await?;
+        let domain_keys = self.source_list.domain_keys_for(&mut tx, &identity, &domain).await?;
+        tx.commit(Audit::Exempt("what a client says of itself is in the registry and its reports")).await?;
+        let answer = CheckInAnswer { domain_keys, ..self.check_in_answer(domain, now) };
+        keys.answer(statement.client(), Kind::CheckIn, statement.sequence(), to_json(&answer))
+    }
+
+    /// Stores a report that its client signed. One that was taken before is answered as if it were new: the client has
+    /// not heard that it was.
+    ///
+    /// # Errors
+    /// As [`Fleet::check_in`].
+    pub async fn take_report(
+        &self,
+        statement: Statement,
+        peer: &Peer,
+        from: IpAddr,
+        now: Timestamp,
+    ) -> Result<Answer> {
+        let keys = self.fleet_keys();
+        let (mut tx, statement, mut identity) = self.take(statement, Kind::Report, peer, from, now).await?;
+        let missing = rows::gaps(&mut tx, &identity.client).await?;
+        if let Arrival::Taken { newest, gaps } =
+            arrival(identity.taken.report, &missing, statement.sequence())?
+        {
+            let report: Report = read(&statement)?;
+            said_of_itself(&statement, &report.client)?;
+            let row = super::clients::row_of_report(&report, now)?;
+            self.note_client(&mut tx, row, Some(&report), now).await?;
+            identity.taken.report = newest;
+            identity.reports_made = identity.reports_made.max(newest);
+            rows::put(&mut tx, &identity).await?;
+            if gaps != missing {
+                rows::put_gaps(&mut tx, &identity.client, &gaps).await?;
+            }
+            tx.commit(Audit::Exempt("what a client says of itself is in the registry and its reports"))
+                .await?;
+        }
+        let answer = to_json(&ReportAnswer { taken: statement.sequence() });
+        keys.answer(statement.client(), Kind::Report, statement.sequence(), answer)
+    }
+
+    /// Begins a change with a statement that is believed: its client brought it, or an update agent.
+    async fn take(
+        &self,
+        statement: Statement,
+        kind: Kind,
+        peer: &Peer,
+        from: IpAddr,
+        now: Timestamp,
+    ) -> Result<(Tx, VerifiedStatement, IdentityRow)> {
+        let client = claimed(&statement)?;
+        self.may_speak_for(peer, &client).await?;
+        let mut tx = self.db.begin().await?;
+        match self.believe(&mut tx, statement, kind).await {
+            Ok((statement, identity)) => Ok((tx, statement, identity)),
+            Err(doubt) => {
+                drop(tx);
+                Err(self.doubted(doubt, from, now).await?)
+            }
+        }
+    }
+
+    /// Verifies a statement by the key that is known of its client.
+    pub(crate) async fn believe(
+        &self,
+        db: &mut crate::db::Connection,
+        statement: Statement,
+        kind: Kind,
+    ) -> std::result::Result<(VerifiedStatement, IdentityRow), Doubt> {
+        let client = claimed(&statement)?;
+        let unknown_client = |reason, refusal, proof: Option<(String, Proof)>| Doubt::UnknownClient {
+            client: client.to_string(),
+            reason,
+            refusal,
+            proof: proof.map(Box::new),
+        };
+        let Some(identity) = rows::of_client(db, client.as_str()).await? else {
+            let shown = self.certificate_shown(statement, &client, kind);
+            let proof = match shown {
+                Shown::Proof(proof) => Some(proof),
+                Shown::Forgery => {
+                    return Err(unknown_client("bad_proof", Refusal::NotEnrolled(client.to_string()), None));
+                }
+                Shown::Nothing => None,
+            };
+            if let Some((key, _)) = &proof
+                && rows::is_revoked(db, key).await?
+            {
+                return Err(unknown_client("revoked", Refusal::KeyRevoked, None));
+            }
+            let refusal = match &proof {
+                Some(_) => Refusal::NotReEnrolled(client.to_string()),
+                None => Refusal::NotEnrolled(client.to_string()),
+            };
+            return Err(unknown_client("unknown", refusal, proof));
+        };
+        let key: PublicKey =
+            identity.public_key.parse().map_err(|error: headwater_identity::IdentityError| {
+                Error::Corrupt { what: "key of a client", reason: error.to_string() }
+            })?;
+        match statement.clone().verify(&client, &key, kind) {
+            Ok(verified) => Ok((verified, identity)),
+            Err(StatementVerifyError::Oversized(max)) => Err(Doubt::from(Refusal::TooLarge {
+                what: "the body of a statement".to_owned(),
+                limit: max as u64,
+                unit: "bytes",
+                hint: "no client that works has so much to say at once",
+            })),
+            // Whoever says it hears the same, whatever certificate it shows: the list of unknown clients tells more.
+            Err(verify_error) => {
+                let (reason, proof) = match self.certificate_shown(statement, &client, kind) {
+                    Shown::Proof((key, _)) if rows::is_revoked(db, &key).await? => ("revoked", None),
+                    Shown::Proof(proof) => ("other_key", Some(proof)),
+                    Shown::Forgery => ("bad_proof", None),
+                    Shown::Nothing => ("bad_statement", None),
+                };
+                Err(unknown_client(reason, Refusal::Unbelieved(verify_error.to_string()), proof))
+            }
+        }
+    }
+
+    /// What certificate a statement shows that is not believed by a key that is known.
+    fn certificate_shown(&self, statement: Statement, client: &ClientId, kind: Kind) -> Shown {
+        if kind != Kind::Renewal || !shows_certificate(&statement) {
+            return Shown::Nothing;
+        }
+        proof(statement, client, &self.fleet_keys().cas).map_or(Shown::Forgery, Shown::Proof)
+    }
+
+    /// Notes the unknown client, if that is what it was about; says what it is told.
+    pub(crate) async fn doubted(&self, doubt: Doubt, from: IpAddr, now: Timestamp) -> Result<Error> {
+        match doubt {
+            Doubt::Failed(error) => Ok(error),
+            Doubt::UnknownClient { client, reason, refusal, proof } => {
+                let (key, proof) = proof.map_or_else(|| (String::new(), None), |it| (it.0, Some(it.1)));
+                let unknown_client =
+                    UnknownClient { client: &client, key: &key, reason, proof: proof.as_ref() };
+                self.note_unknown_client(unknown_client, from, now).await?;
+                Ok(refusal.into())
+            }
+        }
+    }
+}
+
+fn claimed(statement: &Statement) -> std::result::Result<ClientId, Refusal> {
+    statement.claimed_client().ok_or_else(|| Refusal::invalid("client: it is no client id"))
+}
+
+fn read<T: serde::de::DeserializeOwned>(statement: &VerifiedStatement) -> Result<T> {
+    Ok(serde_json::from_str(statement.body())
+        .map_err(|error| Refusal::invalid(format!("body: it is not what is stated here: {error}")))?)
+}
+
+/// A client speaks of itself only.
+fn said_of_itself(statement: &VerifiedStatement, client: &str) -> Result<()> {
+    if statement.client().as_str() == client {
+        return Ok(());
+    }
+    Err(Refusal::invalid("client: the statement and its body name different clients").into())
+}

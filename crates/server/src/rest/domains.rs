@@ -1,0 +1,137 @@
+//! The console plane's routes about domains and their settings.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use headwater_api::v1::{
+    DiffQuery, DomainRequest, DomainView, DomainsAnswer, PageQuery, RestoreRequest, SaveRequest,
+    SavedSettings, SettingsDiffAnswer, SettingsDraft, SettingsDraftsAnswer, SettingsEditRequest,
+    SettingsHistoryAnswer, SettingsSaved, SettingsSetRequest,
+};
+
+use super::json::{Body, Path, Query};
+use crate::caller::Caller;
+use crate::error::Result;
+use crate::source_list::SourceList;
+
+type Server = State<Arc<SourceList>>;
+
+pub async fn domains(State(source_list): Server, caller: Caller) -> Result<Json<DomainsAnswer>> {
+    Ok(Json(DomainsAnswer { items: source_list.domain_views(caller.role).await? }))
+}
+
+pub async fn add_domain(
+    State(source_list): Server,
+    caller: Caller,
+    Body(request): Body<DomainRequest>,
+) -> Result<(StatusCode, Json<DomainView>)> {
+    Ok((StatusCode::CREATED, Json(source_list.add_domain(&request.path, &caller).await?)))
+}
+
+pub async fn domain(
+    State(source_list): Server,
+    caller: Caller,
+    Path(path): Path<String>,
+) -> Result<Json<DomainView>> {
+    Ok(Json(source_list.domain_view(&path, caller.role).await?))
+}
+
+pub async fn remove_domain(
+    State(source_list): Server,
+    caller: Caller,
+    Path(path): Path<String>,
+) -> Result<StatusCode> {
+    source_list.remove_domain(&path, &caller).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub async fn set_settings(
+    State(source_list): Server,
+    caller: Caller,
+    Path(path): Path<String>,
+    Body(request): Body<SettingsSetRequest>,
+) -> Result<Json<SettingsSaved>> {
+    Ok(Json(source_list.set_settings(&path, request, &caller).await?))
+}
+
+pub async fn settings_history(
+    State(source_list): Server,
+    Path(path): Path<String>,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<SettingsHistoryAnswer>> {
+    Ok(Json(source_list.settings_history(&path, page.before, page.limit).await?))
+}
+
+pub async fn settings_version(
+    State(source_list): Server,
+    caller: Caller,
+    Path((path, version)): Path<(String, u64)>,
+) -> Result<Json<SavedSettings>> {
+    Ok(Json(source_list.settings_then(&path, version, caller.role).await?))
+}
+
+pub async fn settings_diff(
+    State(source_list): Server,
+    caller: Caller,
+    Path(path): Path<String>,
+    Query(query): Query<DiffQuery>,
+) -> Result<Json<SettingsDiffAnswer>> {
+    let DiffQuery { from, to, draft } = query;
+    let changes = source_list.settings_diff(&path, from, to, draft.as_deref(), caller.role).await?;
+    Ok(Json(SettingsDiffAnswer { changes }))
+}
+
+pub async fn restore_settings(
+    State(source_list): Server,
+    caller: Caller,
+    Path(path): Path<String>,
+    Body(request): Body<RestoreRequest>,
+) -> Result<Json<SettingsSaved>> {
+    Ok(Json(source_list.restore_settings(&path, request, &caller).await?))
+}
+
+pub async fn settings_drafts(
+    State(source_list): Server,
+    caller: Caller,
+    Path(path): Path<String>,
+) -> Result<Json<SettingsDraftsAnswer>> {
+    Ok(Json(SettingsDraftsAnswer { items: source_list.settings_drafts(&path, caller.role).await? }))
+}
+
+pub async fn settings_draft(
+    State(source_list): Server,
+    caller: Caller,
+    Path((path, name)): Path<(String, String)>,
+) -> Result<Json<SettingsDraft>> {
+    Ok(Json(source_list.settings_draft(&path, &name, caller.role).await?))
+}
+
+pub async fn discard_settings(
+    State(source_list): Server,
+    caller: Caller,
+    Path((path, name)): Path<(String, String)>,
+) -> Result<StatusCode> {
+    source_list.discard_settings_draft(&path, &name, &caller).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub async fn edit_settings(
+    State(source_list): Server,
+    caller: Caller,
+    Path((path, name)): Path<(String, String)>,
+    Body(request): Body<SettingsEditRequest>,
+) -> Result<Json<SettingsDraft>> {
+    let SettingsEditRequest { edit, expected_revision } = request;
+    Ok(Json(source_list.edit_settings_draft(&path, &name, edit, expected_revision, &caller).await?))
+}
+
+pub async fn save_settings(
+    State(source_list): Server,
+    caller: Caller,
+    Path((path, name)): Path<(String, String)>,
+    Body(request): Body<SaveRequest>,
+) -> Result<Json<SettingsSaved>> {
+    Ok(Json(source_list.save_settings_draft(&path, &name, request, &caller).await?))
+}

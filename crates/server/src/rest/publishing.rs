@@ -1,0 +1,112 @@
+//! The console plane's routes about what is published: releases, deltas, the vendor source, keys.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use headwater_api::v1::{
+    ClassKeysView, ComponentAnswer, ComponentView, DeltasView, KeysView, PublishOptions, PublishQuery,
+    Published, ReleasesAnswer, RollbackRequest, RootDraft, RootDraftRequest, RootRequest, VendorView,
+};
+
+use super::json::{Body, Path, Query};
+use super::{json, now, upload};
+use crate::caller::Caller;
+use crate::error::{Error, Refusal, Result};
+use crate::publishing::{Format, NewRelease, Publishing, parse_name};
+
+type Server = State<Arc<Publishing>>;
+
+pub async fn releases(State(publishing): Server) -> Result<Json<ReleasesAnswer>> {
+    Ok(Json(ReleasesAnswer { items: publishing.components().await? }))
+}
+
+pub async fn component(
+    State(publishing): Server,
+    Path((class, name)): Path<(String, String)>,
+) -> Result<Json<ComponentAnswer>> {
+    let (class, name) = parse_name(&class, &name)?;
+    Ok(Json(publishing.component(class, &name).await?))
+}
+
+pub async fn publish(
+    State(publishing): Server,
+    caller: Caller,
+    Path((class, name)): Path<(String, String)>,
+    Query(query): Query<PublishQuery>,
+    request: Request,
+) -> Result<(StatusCode, Json<Published>)> {
+    let options: PublishOptions = match &query.options {
+        None => PublishOptions::default(),
+        Some(text) => serde_json::from_str(text)
+            .map_err(|error| Error::from(Refusal::invalid(format!("options: not what is taken: {error}"))))?,
+    };
+    let release = NewRelease::parse(&class, &name, &query.version, &options)?;
+    let format = query.format.as_deref().map(Format::parse).transpose()?;
+    let _permit = publishing.permit_upload()?;
+    let archive = upload::receive(&publishing, request.into_body()).await?;
+    Ok((StatusCode::CREATED, Json(publishing.publish(release, archive, format, &caller).await?)))
+}
+
+pub async fn roll_back(
+    State(publishing): Server,
+    caller: Caller,
+    Path((class, name)): Path<(String, String)>,
+    Body(request): Body<RollbackRequest>,
+) -> Result<Json<ComponentView>> {
+    let (class, name) = parse_name(&class, &name)?;
+    Ok(Json(publishing.roll_back(class, &name, request.to, &caller).await?))
+}
+
+pub async fn remove_component(
+    State(publishing): Server,
+    caller: Caller,
+    Path((class, name)): Path<(String, String)>,
+) -> Result<StatusCode> {
+    let (class, name) = parse_name(&class, &name)?;
+    publishing.remove_component(class, &name, &caller).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub async fn deltas(State(publishing): Server) -> Result<Json<DeltasView>> {
+    Ok(Json(publishing.deltas_view().await?))
+}
+
+pub async fn pause_deltas(State(publishing): Server, caller: Caller) -> Result<Json<DeltasView>> {
+    publishing.record(caller.audit_entry("deltas.pause", "until the next start")).await?;
+    publishing.pause_deltas();
+    Ok(Json(publishing.deltas_view().await?))
+}
+
+pub async fn resume_deltas(State(publishing): Server, caller: Caller) -> Result<Json<DeltasView>> {
+    publishing.record(caller.audit_entry("deltas.resume", "")).await?;
+    publishing.resume_deltas();
+    Ok(Json(publishing.deltas_view().await?))
+}
+
+pub async fn vendor(State(publishing): Server) -> Result<Json<VendorView>> {
+    Ok(Json(publishing.vendor_view().await?))
+}
+
+pub async fn keys(State(publishing): Server) -> Json<KeysView> {
+    Json(publishing.keys_view(now()))
+}
+
+pub async fn draft_root(
+    State(publishing): Server,
+    caller: Caller,
+    Path(class): Path<String>,
+    Body(request): Body<RootDraftRequest>,
+) -> Result<Json<RootDraft>> {
+    Ok(Json(publishing.draft_root(json::class(&class)?, &request, &caller).await?))
+}
+
+pub async fn take_root(
+    State(publishing): Server,
+    caller: Caller,
+    Path(class): Path<String>,
+    Body(request): Body<RootRequest>,
+) -> Result<Json<ClassKeysView>> {
+    Ok(Json(publishing.submit_root(json::class(&class)?, &request.root, &caller).await?))
+}

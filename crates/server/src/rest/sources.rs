@@ -1,0 +1,120 @@
+//! The console plane's routes about the source list: versions, drafts, preview, explanation; and the vendor source in it.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use headwater_api::v1::{
+    DiffAnswer, DiffQuery, Draft, DraftsAnswer, EditsRequest, ExplainQuery, Explained, HistoryAnswer,
+    ImportRequest, PageQuery, Preview, RestoreRequest, SaveRequest, Saved, SavedPolicy, VendorRequest,
+    VendorView,
+};
+
+use super::json::{Body, Path, Query};
+use crate::caller::Caller;
+use crate::error::Result;
+use crate::source_list::SourceList;
+
+type Server = State<Arc<SourceList>>;
+
+pub async fn sources(State(source_list): Server) -> Result<Json<SavedPolicy>> {
+    Ok(Json(source_list.saved_now().await?))
+}
+
+pub async fn history(
+    State(source_list): Server,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<HistoryAnswer>> {
+    let (items, next) = source_list.history(page.before, page.limit).await?;
+    Ok(Json(HistoryAnswer { items, next }))
+}
+
+pub async fn saved_version(
+    State(source_list): Server,
+    Path(version): Path<u64>,
+) -> Result<Json<SavedPolicy>> {
+    Ok(Json(source_list.saved_then(version).await?))
+}
+
+pub async fn diff(State(source_list): Server, Query(query): Query<DiffQuery>) -> Result<Json<DiffAnswer>> {
+    Ok(Json(DiffAnswer { changes: source_list.diff(query.from, query.to, query.draft.as_deref()).await? }))
+}
+
+pub async fn restore(
+    State(source_list): Server,
+    caller: Caller,
+    Body(request): Body<RestoreRequest>,
+) -> Result<Json<Saved>> {
+    let RestoreRequest { version, expected_version, comment } = request;
+    Ok(Json(source_list.restore(version, expected_version, comment, &caller).await?))
+}
+
+pub async fn drafts(State(source_list): Server) -> Result<Json<DraftsAnswer>> {
+    Ok(Json(DraftsAnswer { items: source_list.draft_views().await? }))
+}
+
+pub async fn draft(State(source_list): Server, Path(name): Path<String>) -> Result<Json<Draft>> {
+    Ok(Json(source_list.draft_view(&name).await?))
+}
+
+pub async fn import(
+    State(source_list): Server,
+    caller: Caller,
+    Path(name): Path<String>,
+    Body(request): Body<ImportRequest>,
+) -> Result<Json<Draft>> {
+    Ok(Json(source_list.import_draft(&name, &request.policy, request.expected_revision, &caller).await?))
+}
+
+pub async fn discard(
+    State(source_list): Server,
+    caller: Caller,
+    Path(name): Path<String>,
+) -> Result<StatusCode> {
+    source_list.discard_draft(&name, &caller).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub async fn edit(
+    State(source_list): Server,
+    caller: Caller,
+    Path(name): Path<String>,
+    Body(request): Body<EditsRequest>,
+) -> Result<Json<Draft>> {
+    Ok(Json(source_list.edit_draft(&name, request.edits, request.expected_revision, &caller).await?))
+}
+
+pub async fn preview(State(source_list): Server, Path(name): Path<String>) -> Result<Json<Preview>> {
+    Ok(Json(source_list.preview(&name).await?))
+}
+
+pub async fn save(
+    State(source_list): Server,
+    caller: Caller,
+    Path(name): Path<String>,
+    Body(request): Body<SaveRequest>,
+) -> Result<Json<Saved>> {
+    Ok(Json(source_list.save_draft(&name, request.comment, request.over_version, &caller).await?))
+}
+
+pub async fn explain(
+    State(source_list): Server,
+    Query(query): Query<ExplainQuery>,
+) -> Result<Json<Explained>> {
+    let ExplainQuery { client, addresses, draft } = query;
+    Ok(Json(source_list.explain(client.as_deref(), addresses.as_deref(), draft.as_deref()).await?))
+}
+
+pub async fn set_vendor(
+    State(source_list): Server,
+    caller: Caller,
+    Body(request): Body<VendorRequest>,
+) -> Result<Json<VendorView>> {
+    Ok(Json(source_list.set_vendor(request, &caller).await?))
+}
+
+pub async fn remove_vendor(State(source_list): Server, caller: Caller) -> Result<StatusCode> {
+    source_list.remove_vendor(&caller).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,32 @@
+//! The console plane's routes about the server itself: status, backup, a sync with the vendor source.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use headwater_api::v1::{BackupRequest, Status, SyncResult};
+
+use super::described::Tar;
+use super::json::Body;
+use super::{backups, now};
+use crate::caller::Caller;
+use crate::error::Result;
+use crate::upkeep::Upkeep;
+
+type Server = State<Arc<Upkeep>>;
+
+pub async fn status(State(upkeep): Server) -> Result<Json<Status>> {
+    Ok(Json(upkeep.status(now()).await?))
+}
+
+pub async fn sync(State(upkeep): Server, caller: Caller) -> Result<Json<SyncResult>> {
+    Ok(Json(upkeep.sync_vendor(&caller).await?))
+}
+
+pub async fn backup(
+    State(upkeep): Server,
+    caller: Caller,
+    Body(request): Body<BackupRequest>,
+) -> Result<Tar> {
+    Ok(Tar(backups::backup(&upkeep, request, &caller).await?))
+}

@@ -1,0 +1,24 @@
+//! The source list and everything else of the settings class: policy, domains and their typed settings, their drafts and
+//! histories, preview and explanation.
+//!
+//! It composes what class `settings` says and stages it with `publishing`; planning and comparing are `policy`'s.
+
+mod confidential;
+mod domain_documents;
+mod domain_settings;
+mod domains;
+mod drafts;
+mod first;
+mod fleet_document;
+mod policies;
+mod policy_drafts;
+mod preview;
+mod restored;
+mod service;
+mod settings_drafts;
+mod vendor_source;
+mod withheld;
+
+pub use self::policies::Current;
+pub(crate) use self::policies::{invalid_list, policy_target};
+pub use self::service::SourceList;

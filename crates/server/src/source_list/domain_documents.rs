@@ -1,0 +1,115 @@
+//! The domain tree as values: what the clients of each domain get, and how a domain is stored and recorded.
+
+use std::collections::BTreeMap;
+
+use headwater_api::settings::{DomainDocument, FORMAT};
+use headwater_api::v1::DomainSettings;
+use headwater_policy::{DomainPath, DomainTree};
+use headwater_repo::{Digest, TargetName};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::domain_settings::document;
+use crate::db::domain_settings::StoredVersion;
+use crate::db::domains::DomainRow;
+use crate::error::{Error, Refusal, Result};
+
+/// What is set at a domain as a version of its history.
+pub(super) fn saved_now(row: &DomainRow, comment: &str, now: Timestamp) -> StoredVersion {
+    StoredVersion {
+        version: row.saved_version,
+        saved: now,
+        comment: comment.to_owned(),
+        set: row.set.clone(),
+    }
+}
+
+/// What is set at a domain, as the audit log tells of it. Free values and files may hold secrets of the software on
+/// the endpoint: they are told by their digests.
+pub(super) fn audit_value(version: u64, set: &DomainSettings) -> Value {
+    let digest = |text: &str| Digest::of(text.as_bytes()).to_string();
+    let values = set.values.iter().map(|(name, value)| (name, digest(&value.to_string())));
+    let files = set.files.iter().map(|(path, text)| (path, digest(text)));
+    json!({
+        "version": version,
+        "settings": set.settings,
+        "values": values.collect::<BTreeMap<_, _>>(),
+        "files": files.collect::<BTreeMap<_, _>>(),
+    })
+}
+
+/// A domain at which nothing is set.
+pub(super) fn empty_domain(path: &DomainPath) -> DomainRow {
+    DomainRow { path: path.to_string(), version: 0, saved_version: 1, set: DomainSettings::default() }
+}
+
+/// What the clients of each domain get: the nearest explicit value of everything, in the order of the rows.
+pub(super) fn documents(rows: &[DomainRow]) -> Result<Vec<DomainDocument>> {
+    let tree = tree(rows)?;
+    rows.iter()
+        .map(|row| {
+            let path: DomainPath = row.path.parse().map_err(corrupt)?;
+            let mut free = DomainSettings::default();
+            let above: Vec<_> = path.ancestry().collect();
+            for domain in above.iter().rev() {
+                if let Some(row) = rows.iter().find(|row| row.path == domain.as_str()) {
+                    free.values.extend(row.set.values.clone());
+                    free.files.extend(row.set.files.clone());
+                }
+            }
+            let settings = tree.effective(&path).ok_or_else(|| no_domain(path.as_str()))?;
+            Ok(DomainDocument {
+                format: FORMAT,
+                domain: row.path.clone(),
+                version: row.version,
+                settings: settings.into(),
+                values: free.values,
+                files: free.files,
+            })
+        })
+        .collect()
+}
+
+/// The name of a domain's target.
+pub(super) fn domain_target(path: &str) -> TargetName {
+    TargetName::new(format!("domains/{path}.json")).expect("domain paths are target name parts")
+}
+
+pub(super) fn same_content(one: &DomainDocument, other: &DomainDocument) -> bool {
+    one.domain == other.domain
+        && one.settings == other.settings
+        && one.values == other.values
+        && one.files == other.files
+}
+
+pub(super) fn tree(rows: &[DomainRow]) -> Result<DomainTree> {
+    let mut domains = Vec::new();
+    for row in rows {
+        let settings = document(&row.set.settings)
+            .ok()
+            .and_then(|document| document.read().ok())
+            .ok_or_else(|| Error::Corrupt { what: "domain settings", reason: row.path.clone() })?;
+        domains.push((row.path.parse().map_err(corrupt)?, settings));
+    }
+    DomainTree::new(domains)
+        .map_err(|error| Error::Corrupt { what: "domain tree", reason: error.to_string() })
+}
+
+fn corrupt(error: headwater_policy::ParseError) -> Error {
+    Error::Corrupt { what: "domain path", reason: error.to_string() }
+}
+
+/// A path as it was given.
+pub(super) fn parse_domain(path: &str) -> Result<DomainPath> {
+    Ok(path.parse().map_err(|error: headwater_policy::ParseError| Refusal::invalid(error.to_string()))?)
+}
+
+/// There is no such domain.
+pub(super) fn no_domain(path: &str) -> Error {
+    Refusal::NotFound {
+        what: "domain",
+        name: path.to_owned(),
+        hint: "look at the list of domains, or add it first",
+    }
+    .into()
+}

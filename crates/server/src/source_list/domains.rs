@@ -1,0 +1,227 @@
+//! The domain tree and what its clients get (D1, D2). Each domain has its own signed document, made anew when what its
+//! clients get has changed. What is set at one domain: `domain_settings` and `domain_drafts`.
+
+use std::collections::BTreeMap;
+
+use headwater_api::settings::DomainDocument;
+use headwater_api::v1::{DomainSettings, DomainView};
+use headwater_policy::{Class, DOMAINS_MAX, DomainPath, DomainRefusal};
+use headwater_repo::Role as KeyRole;
+
+use super::confidential::domain_bytes;
+use super::domain_documents::{
+    documents, domain_target, empty_domain, no_domain, parse_domain, same_content, saved_now, tree,
+};
+use super::service::SourceList;
+use super::withheld::seen_by;
+use crate::audit::Record;
+use crate::caller::{Caller, Role};
+use crate::db::Tx;
+use crate::db::domain_settings::insert_version;
+use crate::db::domains::{self as rows, DomainRow};
+use crate::error::{Error, Refusal, Result};
+use crate::publishing::failed;
+
+impl SourceList {
+    /// Every domain as `reader` sees it, the root first.
+    ///
+    /// # Errors
+    /// Only when the database fails.
+    pub async fn domain_views(&self, reader: Role) -> Result<Vec<DomainView>> {
+        let rows = self.db.domains().await?;
+        let clients = self.db.clients_by_domain().await?;
+        let drafts = self.db.settings_draft_names().await?;
+        let views = views(&rows, &clients, &drafts)?;
+        Ok(views.into_iter().map(|view| seen_by(reader, view)).collect())
+    }
+
+    /// One domain.
+    ///
+    /// # Errors
+    /// A refusal when there is none.
+    pub async fn domain_view(&self, path: &str, reader: Role) -> Result<DomainView> {
+        let path = self.known_domain(path).await?;
+        let views = self.domain_views(reader).await?;
+        views.into_iter().find(|view| view.path == path.as_str()).ok_or_else(|| no_domain(path.as_str()))
+    }
+
+    /// Adds a domain.
+    ///
+    /// # Errors
+    /// Refusals when it is there already, or the one above it is not.
+    pub async fn add_domain(&self, path: &str, caller: &Caller) -> Result<DomainView> {
+        let path = parse_domain(path)?;
+        {
+            let _change = self.publishing.change().await;
+            let before = self.db.domains().await?;
+            tree(&before)?.add(path.clone(), Default::default()).map_err(refused)?;
+            let mut domain = empty_domain(&path);
+            domain.saved_version += self.db.domain_version_last(path.as_str()).await?;
+            let mut after = before.clone();
+            after.push(domain);
+            after.sort_by(|one, other| one.path.cmp(&other.path));
+            let tx = self.db.begin().await?;
+            let comment = "domain added".to_owned();
+            let audit_entry = caller.audit_entry("domain.add", &path);
+            self.save_domains(tx, Changed { before: &before, after, comment }, audit_entry).await?;
+        }
+        self.domain_view(path.as_str(), caller.role).await
+    }
+
+    /// Removes a domain that is empty (D1).
+    ///
+    /// # Errors
+    /// Refusals for the root, an unknown domain and one that is not empty.
+    pub async fn remove_domain(&self, path: &str, caller: &Caller) -> Result<()> {
+        let path = parse_domain(path)?;
+        let _change = self.publishing.change().await;
+        let before = self.db.domains().await?;
+        let clients = self.db.clients_by_domain().await?.get(path.as_str()).copied().unwrap_or(0);
+        let drafts = self.db.settings_drafts(path.as_str()).await?.len();
+        tree(&before)?
+            .remove(&path, usize::try_from(clients).unwrap_or(usize::MAX), drafts)
+            .map_err(refused)?;
+        let after = before.iter().filter(|row| row.path != path.as_str()).cloned().collect();
+        let tx = self.db.begin().await?;
+        let comment = "domain removed".to_owned();
+        let audit_entry = caller.audit_entry("domain.remove", &path);
+        self.save_domains(tx, Changed { before: &before, after, comment }, audit_entry).await?;
+        Ok(())
+    }
+
+    /// The domain itself, or the nearest above it that exists; the root if it is no domain at all.
+    pub(crate) async fn nearest_domain(&self, text: &str) -> Result<String> {
+        let domains = self.db.domains().await?;
+        let path = text.parse::<DomainPath>().unwrap_or_else(|_| DomainPath::root());
+        let nearest = path.ancestry().find(|path| domains.iter().any(|row| row.path == path.as_str()));
+        Ok(nearest.unwrap_or_else(DomainPath::root).to_string())
+    }
+
+    /// A domain that exists.
+    pub(crate) async fn known_domain(&self, path: &str) -> Result<DomainPath> {
+        let path = parse_domain(path)?;
+        let known = self.db.domains().await?.iter().any(|row| row.path == path.as_str());
+        if known { Ok(path) } else { Err(no_domain(path.as_str())) }
+    }
+
+    /// Whether the clients of a domain may download from the vendor source (P5).
+    pub(crate) async fn vendor_allowed(&self) -> Result<impl Fn(&str) -> bool + use<>> {
+        let documents = documents(&self.db.domains().await?)?;
+        let allowed: BTreeMap<String, bool> = documents
+            .into_iter()
+            .map(|document| (document.domain, document.settings.download_from_vendor))
+            .collect();
+        Ok(move |domain: &str| allowed.get(domain).copied().unwrap_or(false))
+    }
+
+    /// Saves a change of the tree or of what is set in it, and signs what clients get by it; `tx` may hold more of the
+    /// same change. The caller holds [`Publishing::change`](crate::publishing::Publishing::change). Says which domains' clients get something new.
+    pub(crate) async fn save_domains(
+        &self,
+        mut tx: Tx,
+        changed: Changed<'_>,
+        audit_entry: Record,
+    ) -> Result<Vec<String>> {
+        let Changed { before, mut after, comment } = changed;
+        let now = audit_entry.time;
+        // One number for all documents that this change makes anew: it only ever grows, so that a domain that was
+        // removed and added again never seems older than it was.
+        let version = self.publishing.published(Class::Settings).version(KeyRole::Targets) + 1;
+        let old = documents(before)?;
+        let new = documents(&after)?;
+        for (row, document) in after.iter_mut().zip(&new) {
+            let unchanged = old.iter().any(|old| same_content(old, document));
+            if !unchanged {
+                row.version = version;
+            }
+        }
+        let mut draft = self.publishing.draft(Class::Settings);
+        for document in documents(&after)?.iter().filter(|document| document.version == version) {
+            let bytes = domain_bytes(&mut tx, document, now).await?;
+            draft.add(domain_target(&document.domain), bytes).map_err(failed(Class::Settings, "domain"))?;
+        }
+        let removed: Vec<_> =
+            before.iter().filter(|row| !after.iter().any(|other| other.path == row.path)).collect();
+        for row in &removed {
+            draft.remove(&domain_target(&row.path));
+        }
+        let anew: Vec<String> =
+            after.iter().filter(|row| row.version == version).map(|row| row.path.clone()).collect();
+        let staged = match anew.is_empty() && removed.is_empty() {
+            true => Vec::new(),
+            false => vec![self.publishing.stage(Class::Settings, draft, now)?],
+        };
+        for row in &removed {
+            rows::delete(&mut tx, &row.path).await?;
+            crate::db::fleet::delete_domain_keys(&mut tx, &row.path).await?;
+            let nothing = DomainRow {
+                saved_version: row.saved_version + 1,
+                set: DomainSettings::default(),
+                ..(*row).clone()
+            };
+            insert_version(&mut tx, &row.path, &saved_now(&nothing, &comment, now)).await?;
+        }
+        for row in after.iter().filter(|row| !before.contains(row)) {
+            rows::put(&mut tx, row).await?;
+            if !before.iter().any(|old| old.path == row.path && old.saved_version == row.saved_version) {
+                insert_version(&mut tx, &row.path, &saved_now(row, &comment, now)).await?;
+            }
+        }
+        self.publishing.commit(tx, staged, audit_entry).await?;
+        Ok(anew)
+    }
+}
+
+/// A change of the tree, or of what is set in it. A domain whose saved version differs gets that version.
+pub(crate) struct Changed<'a> {
+    /// Every domain as it is.
+    pub before: &'a [DomainRow],
+    /// Every domain as it will be.
+    pub after: Vec<DomainRow>,
+    /// Why, for the history of the domains that get a new version.
+    pub comment: String,
+}
+
+fn views(
+    rows: &[DomainRow],
+    clients: &BTreeMap<String, u64>,
+    drafts: &[(String, String)],
+) -> Result<Vec<DomainView>> {
+    let view = |(row, effective): (&DomainRow, DomainDocument)| DomainView {
+        path: row.path.clone(),
+        clients: clients.get(&row.path).copied().unwrap_or(0),
+        saved_version: row.saved_version,
+        drafts: drafts.iter().filter(|draft| draft.0 == row.path).map(|draft| draft.1.clone()).collect(),
+        set: row.set.clone(),
+        effective,
+    };
+    Ok(rows.iter().zip(documents(rows)?).map(view).collect())
+}
+
+fn refused(refusal: DomainRefusal) -> Error {
+    match refusal {
+        DomainRefusal::Exists(path) => {
+            Refusal::Exists { what: "domain", name: path.to_string(), hint: "take another name" }
+        }
+        DomainRefusal::Alike(path) => Refusal::Exists {
+            what: "domain",
+            name: path.to_string(),
+            hint: "names that differ in upper and lower case alone are taken for one another; take another name",
+        },
+        DomainRefusal::Missing(path) | DomainRefusal::NoParent(path) => return no_domain(path.as_str()),
+        DomainRefusal::Root => Refusal::NotForRoot("it cannot be removed"),
+        DomainRefusal::NotEmpty { domain, clients, domains, drafts } => Refusal::DomainNotEmpty {
+            path: domain.to_string(),
+            clients: clients as u64,
+            domains: domains as u64,
+            drafts: drafts as u64,
+        },
+        DomainRefusal::Full => Refusal::TooLarge {
+            what: "the number of domains".to_owned(),
+            limit: DOMAINS_MAX as u64,
+            unit: "domains",
+            hint: "remove one that is empty",
+        },
+    }
+    .into()
+}

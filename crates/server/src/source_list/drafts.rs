@@ -1,0 +1,169 @@
+//! Drafts, once for everything that is drafted: the source list, and the settings of one domain (S2, S6, S7).
+//!
+//! A draft has a name, the saved version that it began from, and a revision that counts its edits, so that two people
+//! do not overwrite one another unseen. A draft that is not stored is what is saved now. What an edit means, and when a
+//! draft may be saved, is decided for each subject apart (`policy_drafts`, `settings_drafts`).
+
+use jiff::Timestamp;
+
+use crate::audit::Record;
+use crate::caller::Caller;
+use crate::db::{Db, Tx};
+use crate::error::{Refusal, Result};
+use crate::limits;
+
+/// A draft.
+#[derive(Debug, Clone)]
+pub(super) struct Draft<C> {
+    /// Its name.
+    pub name: String,
+    /// The saved version that it began from.
+    pub base_version: u64,
+    /// Counts its edits; 0: it is not stored.
+    pub revision: u64,
+    /// When it was last edited.
+    pub edited: Timestamp,
+    /// What it would save.
+    pub content: C,
+}
+
+impl<C> Draft<C> {
+    /// When it was last edited; `None` if it is not stored.
+    pub fn last_edited(&self) -> Option<Timestamp> {
+        (self.revision > 0).then_some(self.edited)
+    }
+}
+
+/// What drafts are of.
+pub(super) trait Subject {
+    /// What a draft holds.
+    type Content;
+    /// The entry of the audit log when one is discarded.
+    const DISCARD: &'static str;
+    /// What there may be no more of than [`Self::DRAFTS_MAX`].
+    const DRAFTS: &'static str;
+    /// How many there may be.
+    const DRAFTS_MAX: u64;
+    /// What helps where there are too many.
+    const TOO_MANY_HINT: &'static str;
+    /// What helps where there is no draft of a name.
+    const MISSING_HINT: &'static str;
+
+    /// The version that is saved now, and its content.
+    fn saved(&self) -> (u64, Self::Content);
+    /// The domain; `None` if the subject is the source list.
+    fn domain(&self) -> Option<&str>;
+    /// Reads a stored draft.
+    async fn load(&self, db: &Db, name: &str) -> Result<Option<Draft<Self::Content>>>;
+    /// How many are stored, of all subjects of this kind.
+    async fn count(db: &Db) -> Result<u64>;
+    /// Stores a draft.
+    async fn put(&self, tx: &mut Tx, draft: &Draft<Self::Content>) -> Result<()>;
+    /// Deletes a stored draft; returns whether there was one.
+    async fn delete(&self, tx: &mut Tx, name: &str) -> Result<bool>;
+
+    /// What the audit log and refusals call a draft.
+    fn label(&self, name: &str) -> String {
+        self.domain().map_or_else(|| name.to_owned(), |domain| format!("{name} of {domain}"))
+    }
+}
+
+/// A draft as it is stored, or a new one over what is saved.
+///
+/// # Errors
+/// A refusal for a bad name.
+pub(super) async fn open<S: Subject>(db: &Db, subject: &S, name: &str) -> Result<Draft<S::Content>> {
+    check_name(name)?;
+    if let Some(stored) = subject.load(db, name).await? {
+        return Ok(stored);
+    }
+    let (base_version, content) = subject.saved();
+    Ok(Draft { name: name.to_owned(), base_version, revision: 0, edited: Timestamp::UNIX_EPOCH, content })
+}
+
+/// Refuses an edit of a draft that somebody else edited since.
+///
+/// # Errors
+/// [`Refusal::DraftChanged`].
+pub(super) fn expect_revision<S: Subject>(
+    subject: &S,
+    draft: &Draft<S::Content>,
+    expected: Option<u64>,
+) -> Result<()> {
+    match expected {
+        Some(expected) if expected != draft.revision => {
+            let (name, revision) = (draft.name.clone(), draft.revision);
+            let domain = subject.domain().map(str::to_owned);
+            Err(Refusal::DraftChanged { name, domain, revision, expected }.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Stores a draft that was edited, as its next revision.
+///
+/// # Errors
+/// A refusal when there are too many drafts.
+pub(super) async fn store<S: Subject>(
+    db: &Db,
+    subject: &S,
+    mut draft: Draft<S::Content>,
+    audit_entry: Record,
+) -> Result<Draft<S::Content>> {
+    if draft.revision == 0 && S::count(db).await? >= S::DRAFTS_MAX {
+        return Err(Refusal::TooLarge {
+            what: S::DRAFTS.to_owned(),
+            limit: S::DRAFTS_MAX,
+            unit: "drafts",
+            hint: S::TOO_MANY_HINT,
+        }
+        .into());
+    }
+    draft.revision += 1;
+    draft.edited = audit_entry.time;
+    let mut tx = db.begin().await?;
+    subject.put(&mut tx, &draft).await?;
+    tx.commit(audit_entry).await?;
+    Ok(draft)
+}
+
+/// Throws a draft away.
+///
+/// # Errors
+/// A refusal when there is none.
+pub(super) async fn discard<S: Subject>(db: &Db, subject: &S, name: &str, caller: &Caller) -> Result<()> {
+    check_name(name)?;
+    let mut tx = db.begin().await?;
+    let label = subject.label(name);
+    if !subject.delete(&mut tx, name).await? {
+        return Err(Refusal::NotFound { what: "draft", name: label, hint: S::MISSING_HINT }.into());
+    }
+    Ok(tx.commit(caller.audit_entry(S::DISCARD, label)).await?)
+}
+
+/// Refuses what is no name of a draft.
+fn check_name(name: &str) -> Result<()> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c);
+    if name.is_empty() || name.len() > limits::DRAFT_NAME_CHARS_MAX || !name.chars().all(fits) {
+        return Err(Refusal::invalid(format!(
+            "`{}` is no name for a draft; 1 to {} letters, digits and -_.@ are taken",
+            name.escape_debug(),
+            limits::DRAFT_NAME_CHARS_MAX
+        ))
+        .into());
+    }
+    Ok(())
+}
+
+/// The comment on a version; empty where none was given.
+pub(super) fn check_comment(comment: Option<String>) -> Result<String> {
+    let comment = comment.unwrap_or_default();
+    if comment.chars().count() > limits::COMMENT_CHARS_MAX {
+        return Err(Refusal::invalid(format!(
+            "comment: it is longer than {} characters; shorten it",
+            limits::COMMENT_CHARS_MAX
+        ))
+        .into());
+    }
+    Ok(comment)
+}

@@ -1,0 +1,78 @@
+//! The first publication of class `settings`, and the server's own address in the policy.
+
+use headwater_api::policy::PolicyDocument;
+use headwater_policy::{
+    Class, DomainPath, Draft as PolicyDraft, Mode, Options, Policy, SourceList as Entries, SourceUrl,
+    UpdateAgents,
+};
+use headwater_repo::Draft;
+use jiff::Timestamp;
+
+use super::domain_documents::{documents, domain_target, empty_domain, saved_now};
+use super::policies::{invalid_list, policy_target, signed_policy};
+use super::service::SourceList;
+use crate::caller::Caller;
+use crate::db::policies::Saved;
+use crate::db::{domain_settings, domains, policies, to_json};
+use crate::error::Result;
+use crate::publishing::failed;
+
+impl SourceList {
+    /// Publishes the first policy and the root domain. The caller holds the turn of those who publish.
+    pub(crate) async fn publish_first(&self, now: Timestamp) -> Result<()> {
+        let mut draft = Draft::first(self.publishing.first_root(Class::Settings, now)?);
+        let mut tx = self.db.begin().await?;
+        let policy = first_policy(&self.fleet_url)?;
+        let saved = Saved {
+            version: 1,
+            saved: now,
+            comment: "first start".to_owned(),
+            document: PolicyDocument::of(&policy.to_draft()),
+            vendor_root: None,
+        };
+        let mut root = empty_domain(&DomainPath::root());
+        root.version = 1;
+        let fleet = self.fleet_document(&mut tx, now).await?;
+        draft
+            .add(policy_target(), signed_policy(&saved, fleet))
+            .map_err(failed(Class::Settings, "policy"))?;
+        for document in documents(std::slice::from_ref(&root))? {
+            let target = domain_target(&document.domain);
+            draft.add(target, to_json(&document).into_bytes()).map_err(failed(Class::Settings, "domain"))?;
+        }
+        policies::insert(&mut tx, &saved).await?;
+        domains::put(&mut tx, &root).await?;
+        let first = saved_now(&root, &saved.comment, now);
+        domain_settings::insert_version(&mut tx, &root.path, &first).await?;
+        let staged = self.publishing.stage(Class::Settings, draft, now)?;
+        let audit_entry = Caller::server(now).audit_entry("repository.begin", Class::Settings);
+        self.publishing.commit(tx, vec![staged], audit_entry).await
+    }
+
+    /// Saves where the server is now, if the policy names another place. The caller holds the turn of those who publish.
+    pub(crate) async fn follow_fleet_url(&self, now: Timestamp) -> Result<()> {
+        let current = self.current().await?;
+        if *current.policy.server() == self.fleet_url {
+            return Ok(());
+        }
+        let draft = PolicyDraft { server: self.fleet_url.clone(), ..current.policy.to_draft() };
+        let next = draft.into_policy().map_err(invalid_list)?;
+        let comment = format!("the server is at {} now", self.fleet_url);
+        let root = current.saved.vendor_root.clone();
+        let audit_entry = Caller::server(now).audit_entry("server.move", &self.fleet_url);
+        self.save_policy(self.db.begin().await?, &current, &next, root, comment, audit_entry).await?;
+        Ok(())
+    }
+}
+
+fn first_policy(server: &SourceUrl) -> Result<Policy> {
+    let draft = PolicyDraft {
+        mode: Mode::Standard,
+        options: Options::default(),
+        server: server.clone(),
+        vendor: None,
+        update_agents: UpdateAgents::default(),
+        entries: Entries::default(),
+    };
+    draft.into_policy().map_err(invalid_list)
+}

@@ -1,0 +1,75 @@
+//! What the signed policy says of the fleet: CAs, the response-signing key, revoked keys.
+//!
+//! All of it but the key is read from the database, in the transaction that changes it. The key is `fleet`'s, which
+//! says here which one it is now.
+
+use headwater_api::settings::{FleetDocument, RevokedDocument};
+use headwater_policy::Class;
+use headwater_repo::Digest;
+use jiff::Timestamp;
+
+use super::policies::{policy_target, signed_policy};
+use super::service::SourceList;
+use crate::audit::Audit;
+use crate::caller::Caller;
+use crate::db::{Connection, Tx, identities};
+use crate::error::Result;
+use crate::limits::REVOKED_SIGNED_MAX;
+use crate::publishing::{Staged, failed};
+
+impl SourceList {
+    /// What the signed policy says of the fleet, as `db` has it.
+    pub(super) async fn fleet_document(&self, db: &mut Connection, now: Timestamp) -> Result<FleetDocument> {
+        let cas = crate::db::fleet::cas(db).await?;
+        let revoked = identities::revoked_still(db, now, REVOKED_SIGNED_MAX).await?;
+        let (given_up, in_use): (Vec<_>, Vec<_>) = cas.into_iter().partition(|row| row.given_up);
+        Ok(FleetDocument {
+            ca: in_use.into_iter().map(|row| row.certificate).collect(),
+            given_up_ca: given_up.into_iter().map(|row| row.certificate).collect(),
+            response_signing_keys: vec![self.response_signing_key.borrow().clone()],
+            revoked: revoked
+                .into_iter()
+                .map(|row| RevokedDocument { client: row.client, key: row.key })
+                .collect(),
+            anonymous_components: self.anonymous_components,
+        })
+    }
+
+    /// Signs the policy with what `tx` says of the fleet, and the settings of confidential domains that somebody has
+    /// `left` with a new key; none: nothing differs. The caller holds [`Publishing::change`](crate::publishing::Publishing::change).
+    pub(crate) async fn stage_fleet(
+        &self,
+        tx: &mut Tx,
+        left: &[String],
+        now: Timestamp,
+    ) -> Result<Option<Staged>> {
+        let saved = self.db.policy_now().await?;
+        let document = signed_policy(&saved, self.fleet_document(tx, now).await?);
+        let signed = self.publishing.published(Class::Settings).target(&policy_target());
+        let mut draft = self.publishing.draft(Class::Settings);
+        let same = signed.is_some_and(|(_, digest)| digest == Digest::of(&document));
+        if !same {
+            draft.add(policy_target(), document).map_err(failed(Class::Settings, "policy"))?;
+        }
+        let rekeyed = self.rekey(tx, &mut draft, left, now).await?;
+        if same && !rekeyed {
+            return Ok(None);
+        }
+        self.publishing.stage(Class::Settings, draft, now).map(Some)
+    }
+
+    /// Signs the policy anew if what it says of the fleet is no longer so: a revoked key's certificate has run out.
+    /// Says whether it was.
+    pub(crate) async fn sign_fleet(&self, now: Timestamp) -> Result<bool> {
+        let _change = self.publishing.change().await;
+        let mut tx = self.db.begin().await?;
+        let staged = self.stage_fleet(&mut tx, &[], now).await?;
+        let signed = staged.is_some();
+        let audit = match signed {
+            true => Caller::server(now).audit_entry("fleet.sign", "the signed policy").into(),
+            false => Audit::Exempt("nothing is signed"),
+        };
+        self.publishing.commit(tx, staged.into_iter().collect(), audit).await?;
+        Ok(signed)
+    }
+}

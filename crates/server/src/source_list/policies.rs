@@ -1,0 +1,226 @@
+//! The saved policy: loading it, and making a new version of it that is saved and signed at once (S7).
+
+use headwater_api::policy::PolicyDocument;
+use headwater_api::settings::{FORMAT, FleetDocument, SignedPolicy};
+use headwater_api::v1::{Change, HistoryItem, SavedPolicy};
+use headwater_policy::{Class, Policy, PolicyDiff, Problem, diff_policies};
+use headwater_repo::TargetName;
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::service::SourceList;
+use crate::audit::Record;
+use crate::db::policies::{self as rows, Saved};
+use crate::db::{Tx, to_json};
+use crate::error::{Error, Refusal, Result};
+use crate::publishing::{Staged, failed};
+use crate::request::page;
+
+/// The target that holds the policy.
+pub const POLICY_TARGET: &str = "policy.json";
+
+/// A saved version, read.
+#[derive(Debug, Clone)]
+pub struct Current {
+    /// As stored.
+    pub saved: Saved,
+    /// As decided with.
+    pub policy: Policy,
+}
+
+impl SourceList {
+    /// The policy as it is saved now.
+    pub(crate) async fn current(&self) -> Result<Current> {
+        read_saved(self.db.policy_now().await?)
+    }
+
+    /// The policy as it is saved now, for showing.
+    ///
+    /// # Errors
+    /// Only when the database fails.
+    pub async fn saved_now(&self) -> Result<SavedPolicy> {
+        Ok(saved_view(self.db.policy_now().await?))
+    }
+
+    /// One saved version, for showing.
+    ///
+    /// # Errors
+    /// A refusal when there is none of that number.
+    pub async fn saved_then(&self, version: u64) -> Result<SavedPolicy> {
+        Ok(saved_view(self.saved_version(version).await?))
+    }
+
+    /// Saved versions, newest first; and where the next page begins.
+    ///
+    /// # Errors
+    /// A refusal for a page that is too long.
+    pub async fn history(
+        &self,
+        before: Option<u64>,
+        limit: Option<u32>,
+    ) -> Result<(Vec<HistoryItem>, Option<u64>)> {
+        let limit = page(limit)?;
+        let saved = self.db.policies(before.unwrap_or(u64::MAX), limit).await?;
+        let next = (saved.len() == limit as usize).then(|| saved.last().map(|saved| saved.version)).flatten();
+        let item = |saved: Saved| HistoryItem {
+            version: saved.version,
+            saved: saved.saved,
+            comment: saved.comment,
+            mode: saved.document.mode,
+            entries: u32::try_from(saved.document.entries.len()).unwrap_or(u32::MAX),
+        };
+        Ok((saved.into_iter().map(item).collect(), next))
+    }
+
+    /// One saved version.
+    pub(crate) async fn saved_version(&self, version: u64) -> Result<Saved> {
+        self.db.policy(version).await?.ok_or_else(|| {
+            Refusal::NotFound {
+                what: "version",
+                name: version.to_string(),
+                hint: "look at the history of the source list",
+            }
+            .into()
+        })
+    }
+
+    /// Saves and signs what comes after `current`; `tx` may hold more of the same change. Nothing is done where nothing
+    /// differs. The caller holds [`Publishing::change`](crate::publishing::Publishing::change), and says what was done; before and after are added here. Says the
+    /// version that is current afterwards.
+    pub(crate) async fn save_policy(
+        &self,
+        tx: Tx,
+        current: &Current,
+        next: &Policy,
+        vendor_root: Option<serde_json::Value>,
+        comment: String,
+        audit_entry: Record,
+    ) -> Result<u64> {
+        let same_root = vendor_root == current.saved.vendor_root;
+        let diff = diff_policies(&current.policy, next);
+        if diff.is_empty() && same_root {
+            tx.commit(audit_entry.after(json!({"version": current.saved.version, "unchanged": true})))
+                .await?;
+            return Ok(current.saved.version);
+        }
+        let now = audit_entry.time;
+        let saved = Saved {
+            version: current.saved.version + 1,
+            saved: now,
+            comment,
+            document: PolicyDocument::of(&next.to_draft()),
+            vendor_root,
+        };
+        let mut tx = tx;
+        let fleet = self.fleet_document(&mut tx, now).await?;
+        let staged = self.stage_policy(&saved, fleet, now)?;
+        rows::insert(&mut tx, &saved).await?;
+        let changed: Vec<String> = changes(&diff).into_iter().map(|change| change.text).collect();
+        let audit_entry = audit_entry.before(json!({"version": current.saved.version})).after(json!({
+            "version": saved.version,
+            "comment": saved.comment,
+            "changes": changed,
+            "vendor_root_changed": !same_root,
+        }));
+        self.publishing.commit(tx, vec![staged], audit_entry).await?;
+        tracing::info!(version = saved.version, comment = saved.comment, "policy saved and signed");
+        Ok(saved.version)
+    }
+
+    fn stage_policy(&self, saved: &Saved, fleet: FleetDocument, now: Timestamp) -> Result<Staged> {
+        let mut draft = self.publishing.draft(Class::Settings);
+        draft.add(policy_target(), signed_policy(saved, fleet)).map_err(failed(Class::Settings, "policy"))?;
+        self.publishing.stage(Class::Settings, draft, now)
+    }
+}
+
+/// The name of the policy's target.
+pub(crate) fn policy_target() -> TargetName {
+    TargetName::new(POLICY_TARGET).expect("a plain file name is a target name")
+}
+
+/// The content of the policy's target.
+pub(crate) fn signed_policy(saved: &Saved, fleet: FleetDocument) -> Vec<u8> {
+    let signed = SignedPolicy {
+        format: FORMAT,
+        version: saved.version,
+        policy: saved.document.clone(),
+        vendor_root: saved.vendor_root.clone(),
+        fleet: Some(fleet),
+    };
+    to_json(&signed).into_bytes()
+}
+
+/// What was stored, read back. It was checked when it was saved and is not judged again: a rule that has become
+/// stricter since must not lock an administrator out of the list that he has to mend.
+pub(crate) fn read_saved(saved: Saved) -> Result<Current> {
+    let corrupt = |problems: Vec<Problem>| Error::Corrupt {
+        what: "policy",
+        reason: problems.first().map(ToString::to_string).unwrap_or_default(),
+    };
+    let policy = saved.document.read().map(Policy::already_saved).map_err(corrupt)?;
+    Ok(Current { saved, policy })
+}
+
+fn saved_view(saved: Saved) -> SavedPolicy {
+    SavedPolicy { version: saved.version, saved: saved.saved, comment: saved.comment, policy: saved.document }
+}
+
+/// Problems of a list as a refusal.
+pub(crate) fn invalid_list(problems: Vec<Problem>) -> Error {
+    Refusal::InvalidList(problems).into()
+}
+
+/// A difference as wire messages.
+pub(crate) fn changes(diff: &PolicyDiff) -> Vec<Change> {
+    let options = diff.options.iter().map(|line| Change {
+        kind: "option".to_owned(),
+        before: None,
+        after: None,
+        text: line.clone(),
+    });
+    let entries = diff.entries.iter().map(|change| {
+        use headwater_policy::Change as C;
+        let (kind, before, after) = match change {
+            C::Added { to, .. } => ("added", None, Some(*to)),
+            C::Removed { from, .. } => ("removed", Some(*from), None),
+            C::Moved { from, to, .. } => ("moved", Some(*from), Some(*to)),
+            C::Edited { from, to, .. } => ("changed", Some(*from), Some(*to)),
+        };
+        Change { kind: kind.to_owned(), before, after, text: change.to_string() }
+    });
+    options.chain(entries).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_saved_policy_stays_readable_when_a_rule_has_become_stricter() {
+        let document = serde_json::json!({
+            "mode": "customized",
+            "options": {
+                "server_fallback": { "components": true, "settings": true, "programs": true },
+                "update_agents_from_server_only": false, "vendor_fallback": "documented"
+            },
+            "server": { "url": "http://127.0.0.1:8471" },
+            "update_agents": [],
+            "entries": [
+                { "clients": { "ipv4": "10.1.0.0-10.1.0.9" }, "source": { "update_agent": "gone" } },
+                { "clients": { "ipv6": "2001:db8::/32" }, "source": { "url": "http://10.0.0.1/" } },
+            ],
+        });
+        let document: PolicyDocument = serde_json::from_value(document).unwrap();
+        let strict = document.read().unwrap().into_policy().unwrap_err();
+        assert_eq!(strict.len(), 2, "{strict:?}");
+        let saved = Saved {
+            version: 7,
+            saved: Timestamp::UNIX_EPOCH,
+            comment: String::new(),
+            document,
+            vendor_root: None,
+        };
+        assert_eq!(read_saved(saved).unwrap().policy.entries().len(), 2);
+    }
+}

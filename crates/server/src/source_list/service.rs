@@ -1,0 +1,35 @@
+//! The state of the service.
+
+use std::sync::Arc;
+
+use headwater_policy::SourceUrl;
+use tokio::sync::watch;
+
+use crate::db::Db;
+use crate::publishing::Publishing;
+
+/// The service that keeps the source list and the settings of domains.
+#[derive(Debug)]
+pub struct SourceList {
+    pub(super) db: Db,
+    pub(super) publishing: Arc<Publishing>,
+    /// Where clients reach the fleet listener.
+    pub(super) fleet_url: SourceUrl,
+    /// Class `components` is open to readers without a certificate.
+    pub(super) anonymous_components: bool,
+    /// The key that answers are signed with now, which the signed policy names.
+    pub(super) response_signing_key: watch::Receiver<String>,
+}
+
+impl SourceList {
+    /// The service.
+    pub(crate) fn new(
+        db: Db,
+        publishing: Arc<Publishing>,
+        fleet_url: SourceUrl,
+        anonymous_components: bool,
+        response_signing_key: watch::Receiver<String>,
+    ) -> Self {
+        Self { db, publishing, fleet_url, anonymous_components, response_signing_key }
+    }
+}

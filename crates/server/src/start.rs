@@ -1,0 +1,143 @@
+//! Opening the services over a data folder and wiring them; the first start and every other.
+//!
+//! A service is given the ones below it: `publishing` ← `source_list` ← `fleet` ← `upkeep`, and `publishing` ← `access`.
+
+use std::sync::Arc;
+
+use headwater_policy::{Class, SourceUrl};
+use headwater_repo::{Draft, error_chain};
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use crate::access::Access;
+use crate::audit::Audit;
+use crate::caller::Caller;
+use crate::config::Config;
+use crate::data::{DataFolder, refuse_unfinished};
+use crate::db::Db;
+use crate::error::{Error, Result};
+use crate::fleet::{Fleet, FleetKeys, FleetParts};
+use crate::publishing::{Publishing, refuse_without_database};
+use crate::rest;
+use crate::secret::load_or_make_audit_key;
+use crate::source_list::SourceList;
+use crate::upkeep::{Upkeep, UpkeepParts};
+
+/// The services of a server, wired.
+#[derive(Debug, Clone)]
+pub struct Services {
+    /// Publishes: repositories, keys, releases, deltas, the vendor source's releases.
+    pub publishing: Arc<Publishing>,
+    /// Keeps the source list and the settings of domains.
+    pub source_list: Arc<SourceList>,
+    /// Knows who belongs to the fleet.
+    pub fleet: Arc<Fleet>,
+    /// Knows who administers.
+    pub access: Arc<Access>,
+    /// Keeps the server going.
+    pub upkeep: Arc<Upkeep>,
+    pub(crate) db: Db,
+    pub(crate) data: Arc<DataFolder>,
+}
+
+/// Opens the data folder and everything in it, making what is missing.
+///
+/// # Errors
+/// When the folder, the database, a key or the metadata cannot be opened or made.
+pub async fn open(config: Config, fleet_url: SourceUrl, now: Timestamp) -> Result<Services> {
+    refuse_unfinished(&config.data)?;
+    let services = wire(config, fleet_url, now).await?;
+    begin(&services, now).await?;
+    services.access.make_first_administrator(now).await?;
+    Ok(services)
+}
+
+/// Opens a data folder from a backup, whose online keys may be gone. Nothing is signed.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) async fn open_restored(config: Config, now: Timestamp) -> Result<Services> {
+    let audit_key = load_or_make_audit_key(&config.data.join("keys/audit.key"))?;
+    let db = Db::open(&config.data.join("server.db"), audit_key).await?;
+    let url = db.policy_now().await?.document.server.url;
+    db.close().await;
+    let url: SourceUrl = url.parse().map_err(|error: headwater_policy::ParseError| Error::Corrupt {
+        what: "policy",
+        reason: error.to_string(),
+    })?;
+    let services = wire(config, url, now).await?;
+    for class in Class::ALL {
+        services.publishing.open_repository(class).await?;
+    }
+    Ok(services)
+}
+
+/// Opens everything; publishes nothing.
+async fn wire(config: Config, fleet_url: SourceUrl, now: Timestamp) -> Result<Services> {
+    let data = Arc::new(DataFolder::open(&config.data)?);
+    refuse_without_database(&data)?;
+    let db = Db::open(&data.database(), load_or_make_audit_key(&data.audit_key())?).await?;
+    let config = Arc::new(config);
+    let publishing = Arc::new(Publishing::open(config.clone(), data.clone(), db.clone()).await?);
+    let access = Access::new(&config, db.clone(), publishing.clone(), rest::scopes())?;
+    let mut tx = db.begin().await?;
+    let keys = FleetKeys::open(&data, &mut tx, &config, &fleet_url, now).await?;
+    tx.commit(Audit::Exempt("keys are made before there is anybody who could do it")).await?;
+    let (response_signing_key, watched) = watch::channel(keys.answer.public().to_string());
+    let source_list = Arc::new(SourceList::new(
+        db.clone(),
+        publishing.clone(),
+        fleet_url.clone(),
+        config.anonymous_components,
+        watched,
+    ));
+    let fleet = FleetParts {
+        config: config.clone(),
+        data: data.clone(),
+        db: db.clone(),
+        publishing: publishing.clone(),
+        source_list: source_list.clone(),
+        fleet_url,
+        keys,
+        response_signing_key,
+    };
+    let fleet = Arc::new(Fleet::new(fleet, now)?);
+    let upkeep = UpkeepParts {
+        config,
+        data: data.clone(),
+        db: db.clone(),
+        publishing: publishing.clone(),
+        source_list: source_list.clone(),
+        fleet: fleet.clone(),
+        started: now,
+    };
+    let upkeep = Arc::new(Upkeep::new(upkeep));
+    Ok(Services { publishing, source_list, fleet, access: Arc::new(access), upkeep, db, data })
+}
+
+/// Publishes what has never been published, repairs what a crash left, and saves where the server now is.
+async fn begin(services: &Services, now: Timestamp) -> Result<()> {
+    let Services { publishing, source_list, access, db, .. } = services;
+    let _change = publishing.change().await;
+    for class in Class::ALL {
+        if !publishing.open_repository(class).await? {
+            match class {
+                Class::Settings => source_list.publish_first(now).await?,
+                Class::Components | Class::Programs => {
+                    let draft = Draft::first(publishing.first_root(class, now)?);
+                    let staged = publishing.stage(class, draft, now)?;
+                    let audit_entry = Caller::server(now).audit_entry("repository.begin", class);
+                    publishing.commit(db.begin().await?, vec![staged], audit_entry).await?;
+                }
+            }
+        }
+        publishing.settle_keys(class, now)?;
+        if let Err(error) = publishing.resume_root(class, now).await {
+            // The signing job tries it again, and the status shows it.
+            tracing::error!(%class, error = error_chain(&error), "an interrupted change of keys is not completed");
+        }
+        publishing.check_keys(class)?;
+    }
+    access.check_audit_end(now).await?;
+    source_list.follow_fleet_url(now).await
+}

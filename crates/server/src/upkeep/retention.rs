@@ -1,0 +1,36 @@
+//! Deleting what is kept for a while only: reports, unknown clients, ended enrolment tokens.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use super::service::Upkeep;
+use crate::audit::Audit;
+use crate::caller::Caller;
+use crate::db::{clients, tokens, unknown_clients};
+use crate::error::Result;
+use crate::limits::STRANGER_DAYS;
+
+impl Upkeep {
+    /// Deletes reports beyond their retention; says in a sentence how many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_reports(&self, now: Timestamp) -> Result<String> {
+        let days = self.config.report_retention_days;
+        let before = now - SignedDuration::from_hours(24 * i64::from(days));
+        let mut tx = self.db.begin().await?;
+        let count = clients::delete_reports_before(&mut tx, before).await?;
+        unknown_clients::delete_before(&mut tx, now - SignedDuration::from_hours(24 * STRANGER_DAYS)).await?;
+        tokens::delete_ended(&mut tx, now).await?;
+        tx.commit(if count == 0 {
+            Audit::Exempt("nothing was old")
+        } else {
+            Caller::server(now)
+                .audit_entry("reports.forget", format!("older than {days} days"))
+                .after(json!({"removed": count}))
+                .into()
+        })
+        .await?;
+        Ok(format!("{count} reports older than {days} days removed"))
+    }
+}

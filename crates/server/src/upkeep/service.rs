@@ -1,0 +1,48 @@
+//! The state of the service.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::job_statuses::JobStatuses;
+use super::scrub_progress::ScrubProgress;
+use crate::config::Config;
+use crate::data::DataFolder;
+use crate::db::Db;
+use crate::fleet::Fleet;
+use crate::publishing::Publishing;
+use crate::source_list::SourceList;
+
+/// The service that keeps a server going.
+#[derive(Debug)]
+pub struct Upkeep {
+    pub(super) config: Arc<Config>,
+    pub(super) data: Arc<DataFolder>,
+    pub(super) db: Db,
+    pub(super) publishing: Arc<Publishing>,
+    pub(super) source_list: Arc<SourceList>,
+    pub(super) fleet: Arc<Fleet>,
+    pub(super) started: Timestamp,
+    pub(super) statuses: JobStatuses,
+    pub(super) rounds: ScrubProgress,
+}
+
+/// What the service is made of.
+pub(crate) struct Parts {
+    pub config: Arc<Config>,
+    pub data: Arc<DataFolder>,
+    pub db: Db,
+    pub publishing: Arc<Publishing>,
+    pub source_list: Arc<SourceList>,
+    pub fleet: Arc<Fleet>,
+    pub started: Timestamp,
+}
+
+impl Upkeep {
+    /// The service.
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { config, data, db, publishing, source_list, fleet, started } = parts;
+        let (statuses, rounds) = (JobStatuses::default(), ScrubProgress::default());
+        Self { config, data, db, publishing, source_list, fleet, started, statuses, rounds }
+    }
+}

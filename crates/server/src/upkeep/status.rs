@@ -1,0 +1,77 @@
+//! The state of the server, for administrators.
+
+use headwater_api::v1::{ClassStatus, Status};
+use headwater_policy::Class;
+use headwater_repo::{Role, layout};
+use jiff::Timestamp;
+
+use super::service::Upkeep;
+use crate::error::Result;
+
+impl Upkeep {
+    /// Everything that an administrator looks at first.
+    ///
+    /// # Errors
+    /// Only when the database fails.
+    pub async fn status(&self, now: Timestamp) -> Result<Status> {
+        let current = self.source_list.current().await?;
+        let agents = current.policy.update_agents().iter().filter(|agent| agent.is_active()).count();
+        let mut classes = Vec::new();
+        for class in Class::ALL {
+            classes.push(self.class_status(class).await?);
+        }
+        let mut warnings = self.warnings(now);
+        warnings.extend(self.fleet.revoked_warning(now).await?);
+        warnings.extend(self.publishing.missing_content_warning().await?);
+        Ok(Status {
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            started: self.started,
+            server_time: now,
+            fleet_url: self.fleet.fleet_url().to_string(),
+            policy_version: current.saved.version,
+            clients: self.db.clients_count().await?,
+            update_agents: agents as u64,
+            classes,
+            jobs: self.statuses.all(),
+            warnings,
+        })
+    }
+
+    /// What an administrator should know at every start.
+    pub(crate) fn warnings(&self, now: Timestamp) -> Vec<String> {
+        let mut warnings = self.publishing.keys_to_do(now);
+        let is_everywhere = self.config.console_listen.ip().is_unspecified();
+        if is_everywhere && self.config.console_names.is_empty() {
+            warnings.push(
+                "the console listens on every address and console_names is empty, so its name is refused and its \
+                 certificate is good for the loopback alone; list the names that administrators use"
+                    .to_owned(),
+            );
+        }
+        warnings
+    }
+
+    async fn class_status(&self, class: Class) -> Result<ClassStatus> {
+        let published = self.publishing.published(class);
+        let names = match class {
+            Class::Settings => self.db.domains().await?.len(),
+            _ => published
+                .targets()
+                .filter(|(name, ..)| layout::component_of_release_list(name).is_some())
+                .count(),
+        };
+        let store = self.publishing.store(class);
+        let blobs = self.db.blobs(class).await?.len();
+        let expires =
+            Role::ALL.map(|role| published.expires(role)).into_iter().min().unwrap_or(Timestamp::MIN);
+        Ok(ClassStatus {
+            class: class.to_string(),
+            targets_version: published.version(Role::Targets),
+            root_version: published.version(Role::Root),
+            expires,
+            names: names as u64,
+            blobs: blobs as u64,
+            blob_bytes: store.usage().stored,
+        })
+    }
+}
