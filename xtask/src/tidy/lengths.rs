@@ -1,4 +1,4 @@
-//! Files and functions that a reader can hold in the head.
+//! Files and functions that a reader can hold in the head, and a README that is read to its end.
 
 use super::code::code_only;
 use super::workspace::Source;
@@ -8,9 +8,18 @@ const FILE_LINES_MAX: usize = 600;
 /// Lines of a function, from `fn` to its closing brace.
 const FUNCTION_LINES_MAX: usize = 70;
 
+/// Lines of the README; longer texts are pages of `docs`.
+const README_LINES_MAX: usize = 90;
+
 /// Findings of files and functions that are too long.
 pub fn check(sources: &[Source]) -> Vec<String> {
     let mut findings = Vec::new();
+    let readme = sources.iter().find(|source| source.path == "README.md");
+    if let Some(lines) = readme.map(|it| it.text.lines().count()).filter(|lines| *lines > README_LINES_MAX) {
+        findings.push(format!(
+            "README.md: {lines} lines, at most {README_LINES_MAX}; move long forms to docs and link them"
+        ));
+    }
     for source in sources.iter().filter(|source| source.path.ends_with(".rs")) {
         let lines = source.text.lines().count();
         if lines > FILE_LINES_MAX {
@@ -110,6 +119,8 @@ mod tests {
         let findings =
             check(&[source("a.rs", long), source("b.rs", file), source("c.rs", "fn a() {\n}\n".to_owned())]);
         assert_eq!(findings.len(), 2, "{findings:?}");
+        let readme = |lines: usize| check(&[source("README.md", "\n".repeat(lines))]).len();
+        assert_eq!((readme(README_LINES_MAX), readme(README_LINES_MAX + 1)), (0, 1));
         assert!(findings[0].starts_with("a.rs:1: `fn a` has 72 lines"), "{findings:?}");
         assert!(findings[1].starts_with("b.rs: 601 lines"), "{findings:?}");
     }
