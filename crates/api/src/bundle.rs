@@ -1,7 +1,6 @@
 //! The client bundle: what a new client needs to start.
 
 use jiff::Timestamp;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::PolicyDocument;
@@ -11,7 +10,8 @@ use crate::secret::Secret;
 pub const FORMAT: u32 = 1;
 
 /// One file, made by the server, handed to a new client.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClientBundle {
     /// [`FORMAT`].
     pub format: u32,
@@ -26,7 +26,8 @@ pub struct ClientBundle {
 }
 
 /// Root metadata by class, as JSON.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClassRoots {
     /// Root of class `settings`.
     pub settings: serde_json::Value,
@@ -41,7 +42,8 @@ pub const ENROL_FORMAT: u32 = 2;
 
 /// One file, made by the server, with which clients enrol. Its holder can enrol as often as its token allows: keep
 /// it like a password until it is used up.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EnrolBundle {
     /// [`ENROL_FORMAT`].
     pub format: u32,

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The plans of one client: by class (`components`, `settings`, `programs`).
 pub type PlanDocument = BTreeMap<String, ClassPlanDocument>;
 
 /// The plan of one client for one class.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClassPlanDocument {
     /// The sources, in the order they are tried.
     pub steps: Vec<StepDocument>,
@@ -18,7 +18,8 @@ pub struct ClassPlanDocument {
 }
 
 /// One source of a plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StepDocument {
     /// `update_agent:ID`, `url:NORMALISED`, `server` or `vendor`.
     pub source: String,
@@ -31,7 +32,8 @@ pub struct StepDocument {
 }
 
 /// One entry passed over.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SkippedDocument {
     /// The entry, from 1.
     pub entry: u32,

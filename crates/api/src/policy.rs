@@ -3,11 +3,11 @@
 //! The same JSON is read by `headwater plan`, taken and given by `headwater sources import` and
 //! `export`, and carried in the signed settings.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A whole policy as written in a file or carried in the signed settings.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PolicyDocument {
     /// `standard` or `customized`.
@@ -29,7 +29,8 @@ pub struct PolicyDocument {
 }
 
 /// Where the server or the vendor source is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LocationDocument {
     /// Base URL, `http` or `https`.
@@ -37,7 +38,8 @@ pub struct LocationDocument {
 }
 
 /// The options beside the list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct OptionsDocument {
     /// For each class: whether a client may fall back to the server.
@@ -59,7 +61,8 @@ impl Default for OptionsDocument {
 }
 
 /// Three independent switches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerFallbackDocument {
     /// Fallback to the server for components.
@@ -77,7 +80,8 @@ impl Default for ServerFallbackDocument {
 }
 
 /// One update agent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UpdateAgentDocument {
     /// The client's id.
@@ -94,7 +98,8 @@ pub struct UpdateAgentDocument {
 }
 
 /// One entry of the source list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct EntryDocument {
     /// The clients that the entry selects.
@@ -104,7 +109,8 @@ pub struct EntryDocument {
 }
 
 /// An entry's client addresses: at least one of the two.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SelectorDocument {
     /// `first-last`, or one address.
@@ -116,7 +122,8 @@ pub struct SelectorDocument {
 }
 
 /// An entry's source: `{"update_agent": ID}`, `{"url": URL, "classes": […]}` or `"vendor"`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum SourceDocument {
     /// The vendor source, by name.
@@ -135,7 +142,8 @@ pub enum SourceDocument {
 }
 
 /// The client that `headwater plan` asks about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ClientDocument {
     /// The client's id.

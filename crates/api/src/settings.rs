@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::PolicyDocument;
@@ -11,7 +10,8 @@ use crate::policy::PolicyDocument;
 pub const FORMAT: u32 = 1;
 
 /// The target `policy.json`: what every client decides from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SignedPolicy {
     /// [`FORMAT`].
     pub format: u32,
@@ -28,7 +28,8 @@ pub struct SignedPolicy {
 }
 
 /// By what clients and update agents know each other and the server.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FleetDocument {
     /// Every certificate of the fleet CA that is in use (PEM), the newest first.
     pub ca: Vec<String>,
@@ -47,7 +48,8 @@ pub struct FleetDocument {
 }
 
 /// A key that belongs to the fleet no longer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RevokedDocument {
     /// The client that had it.
     pub client: String,
@@ -56,7 +58,8 @@ pub struct RevokedDocument {
 }
 
 /// The target `domains/PATH.json`: the effective settings of one domain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DomainDocument {
     /// [`FORMAT`].
     pub format: u32,
@@ -75,7 +78,8 @@ pub struct DomainDocument {
 }
 
 /// The target `domains/PATH.json` of a confidential domain: a [`DomainDocument`], sealed with the domain's key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SealedDomainDocument {
     /// [`FORMAT`].
     pub format: u32,
@@ -88,7 +92,8 @@ pub struct SealedDomainDocument {
 }
 
 /// A text sealed with a domain's key (AES-256-GCM).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SealedBody {
     /// Names the key; clients of the domain get it at check-in.
     pub key_id: String,
@@ -99,7 +104,8 @@ pub struct SealedBody {
 }
 
 /// What stands in a domain's target: open, or for those with the key alone.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum SignedDomain {
     /// For those who have the domain's key.
@@ -109,7 +115,8 @@ pub enum SignedDomain {
 }
 
 /// The typed settings, all decided.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EffectiveSettingsDocument {
     /// Minutes between polls, 1–129600.
     pub poll_interval_minutes: u32,
@@ -142,7 +149,8 @@ pub struct EffectiveSettingsDocument {
 }
 
 /// The typed settings that one domain says explicitly; what is absent comes from above.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct SettingsDocument {
     /// See [`EffectiveSettingsDocument`]; so is every field.

@@ -48,5 +48,12 @@ pub fn fleet_routes() -> Vec<FleetRow> {
 /// The OpenAPI document of the console plane: JSON, as it stands in `docs/openapi.json`.
 #[must_use]
 pub fn openapi() -> &'static str {
-    &rest::OPENAPI
+    rest::OPENAPI
+}
+
+/// The same, made from the routes and their handlers: what `docs/openapi.json` must be.
+#[cfg(feature = "openapi")]
+#[must_use]
+pub fn generate_openapi() -> String {
+    rest::generate_openapi(&console_routes())
 }

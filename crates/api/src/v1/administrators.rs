@@ -1,14 +1,14 @@
 //! Administrators, their tokens, and the audit log (I4, R2).
 
 use jiff::Timestamp;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::secret::Secret;
 
 /// Sign in with a password; the answer's cookie is the session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SignInRequest {
     /// The administrator's name.
@@ -21,7 +21,8 @@ pub struct SignInRequest {
 }
 
 /// The administrator who is signed in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SessionView {
     /// As the audit log names them.
     pub name: String,
@@ -30,7 +31,8 @@ pub struct SessionView {
 }
 
 /// Set one's own password.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PasswordRequest {
     /// The present password.
@@ -40,7 +42,8 @@ pub struct PasswordRequest {
 }
 
 /// Add an administrator.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AdministratorRequest {
     /// Lower-case letters, digits and `-_.@`.
@@ -50,7 +53,8 @@ pub struct AdministratorRequest {
 }
 
 /// Give an administrator another role.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AdministratorRoleRequest {
     /// `viewer`, `operator` or `admin`.
@@ -58,7 +62,8 @@ pub struct AdministratorRoleRequest {
 }
 
 /// An administrator.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AdministratorView {
     /// Their name.
     pub name: String,
@@ -73,7 +78,8 @@ pub struct AdministratorView {
 }
 
 /// An administrator with a password for one sign-in, which is shown only this once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NewPassword {
     /// Its owner.
     pub administrator: AdministratorView,
@@ -82,14 +88,16 @@ pub struct NewPassword {
 }
 
 /// All administrators.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AdministratorsAnswer {
     /// In order of name.
     pub items: Vec<AdministratorView>,
 }
 
 /// What the identity provider sends a browser back with (RFC 6749, 4.1.2; RFC 9207). What else it sends is passed over.
-#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VouchedQuery {
     /// The value that was sent there with the browser.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -106,7 +114,8 @@ pub struct VouchedQuery {
 }
 
 /// Which records of the audit log.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AuditQuery {
     /// Only records before this one, the newest first.
@@ -121,7 +130,8 @@ pub struct AuditQuery {
 }
 
 /// One record of the audit log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AuditRecord {
     /// 1, 2, 3, … without gaps.
     pub number: u64,
@@ -146,7 +156,8 @@ pub struct AuditRecord {
 }
 
 /// Records of the audit log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AuditAnswer {
     /// In the requested order.
     pub items: Vec<AuditRecord>,
@@ -155,7 +166,8 @@ pub struct AuditAnswer {
 }
 
 /// The result of verifying the audit log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AuditVerified {
     /// Whether it is intact.
     pub intact: bool,
@@ -170,7 +182,8 @@ pub struct AuditVerified {
 }
 
 /// Make an API token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ApiTokenRequest {
     /// Its name, by which it is revoked.
@@ -186,7 +199,8 @@ pub struct ApiTokenRequest {
 }
 
 /// An API token as listed, without the token itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ApiTokenView {
     /// Its name.
     pub name: String,
@@ -204,7 +218,8 @@ pub struct ApiTokenView {
 }
 
 /// A new API token, which is shown only this once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NewApiToken {
     /// The token.
     pub token: Secret,
@@ -213,7 +228,8 @@ pub struct NewApiToken {
 }
 
 /// The caller's own API tokens; for an admin, all.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ApiTokensAnswer {
     /// In order of name.
     pub items: Vec<ApiTokenView>,

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::identity::IdentityView;
 use crate::report::Report;
 
 /// Which clients.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ClientsQuery {
     /// Only those of this domain, without its sub-domains.
@@ -25,7 +25,8 @@ pub struct ClientsQuery {
 }
 
 /// Clients in order of id.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClientsAnswer {
     /// This page.
     pub items: Vec<ClientView>,
@@ -34,7 +35,8 @@ pub struct ClientsAnswer {
 }
 
 /// One client, as the server knows it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClientView {
     /// Its id.
     pub id: String,
@@ -66,7 +68,8 @@ pub struct ClientView {
 }
 
 /// Move clients to a domain: all or none.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MoveRequest {
     /// Ids.
@@ -76,7 +79,8 @@ pub struct MoveRequest {
 }
 
 /// Which reports, newest first.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ReportsQuery {
     /// Only this client's.
@@ -91,7 +95,8 @@ pub struct ReportsQuery {
 }
 
 /// Reports, newest first.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReportsAnswer {
     /// This page.
     pub items: Vec<StoredReport>,
@@ -100,7 +105,8 @@ pub struct ReportsAnswer {
 }
 
 /// One stored report.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StoredReport {
     /// Its number at the server, ascending.
     pub number: u64,
@@ -111,7 +117,8 @@ pub struct StoredReport {
 }
 
 /// Give the update agent role to a client or to every client of a domain, or change it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RoleRequest {
     /// The classes it shares. Empty removes the role.
@@ -131,7 +138,8 @@ pub struct RoleRequest {
 }
 
 /// Take the role.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ForceQuery {
     /// Force it although entries name the client. They are then shown as broken.
@@ -140,7 +148,8 @@ pub struct ForceQuery {
 }
 
 /// The update agents.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UpdateAgentsAnswer {
     /// In order of id.
     pub items: Vec<UpdateAgentView>,
@@ -149,7 +158,8 @@ pub struct UpdateAgentsAnswer {
 }
 
 /// One update agent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UpdateAgentView {
     /// The client's id.
     pub id: String,

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// What is set at one domain, explicitly; what is absent comes from above.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DomainSettings {
     /// Typed settings, by key of [`EffectiveSettingsDocument`](crate::settings::EffectiveSettingsDocument).
     #[serde(default)]
@@ -22,7 +22,8 @@ pub struct DomainSettings {
 }
 
 /// Change a domain's settings: all or nothing. `null` clears a key, so that the nearest value above applies.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct SettingsEdit {
     /// Typed settings, by key of [`EffectiveSettingsDocument`](crate::settings::EffectiveSettingsDocument).
@@ -34,7 +35,8 @@ pub struct SettingsEdit {
 }
 
 /// Edit a draft of a domain's settings.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SettingsEditRequest {
     /// The edit.
@@ -45,7 +47,8 @@ pub struct SettingsEditRequest {
 }
 
 /// Edit and save in one step, beside all drafts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SettingsSetRequest {
     /// The edit.
@@ -58,14 +61,16 @@ pub struct SettingsSetRequest {
 }
 
 /// The drafts of a domain's settings.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SettingsDraftsAnswer {
     /// By name.
     pub items: Vec<SettingsDraft>,
 }
 
 /// A draft of a domain's settings. One that nobody has edited equals the saved version, with `revision` 0.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SettingsDraft {
     /// The domain.
     pub domain: String,
@@ -87,7 +92,8 @@ pub struct SettingsDraft {
 }
 
 /// One key that differs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SettingChange {
     /// `setting`, `value` or `file`.
     pub part: String,
@@ -104,7 +110,8 @@ pub struct SettingChange {
 }
 
 /// A saved version of a domain's settings.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SavedSettings {
     /// The domain.
     pub domain: String,
@@ -120,7 +127,8 @@ pub struct SavedSettings {
 }
 
 /// Saved versions, newest first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SettingsHistoryAnswer {
     /// This page.
     pub items: Vec<SettingsHistoryItem>,
@@ -129,7 +137,8 @@ pub struct SettingsHistoryAnswer {
 }
 
 /// One line of the history.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SettingsHistoryItem {
     /// The version.
     pub version: u64,
@@ -142,14 +151,16 @@ pub struct SettingsHistoryItem {
 }
 
 /// What changed between two versions.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SettingsDiffAnswer {
     /// The changes. Empty if there are none.
     pub changes: Vec<SettingChange>,
 }
 
 /// A version was saved and, where clients get something new, signed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SettingsSaved {
     /// The domain.
     pub domain: String,

@@ -1,20 +1,21 @@
 //! The domain tree (D1). What is set at a domain: `domain_settings`.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::DomainSettings;
 use crate::settings::DomainDocument;
 
 /// All domains.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DomainsAnswer {
     /// In order of path, the root first.
     pub items: Vec<DomainView>,
 }
 
 /// One domain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DomainView {
     /// `root` or `root/…`.
     pub path: String,
@@ -33,7 +34,8 @@ pub struct DomainView {
 }
 
 /// Add a domain; its parent must exist.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DomainRequest {
     /// `root/…`.

@@ -1,11 +1,11 @@
 //! Who belongs to the fleet: enrolment tokens, clients' keys, revocation, unknown clients (I3).
 
 use jiff::Timestamp;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Make an enrolment bundle, with a token of its own.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct EnrolBundleRequest {
     /// The domain that its clients join. Default: `root`.
@@ -23,14 +23,16 @@ pub struct EnrolBundleRequest {
 }
 
 /// The tokens that still admit somebody.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokensAnswer {
     /// The newest first.
     pub items: Vec<TokenView>,
 }
 
 /// An enrolment token as listed. The token itself is only in its bundle.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokenView {
     /// Its number.
     pub number: u64,
@@ -50,7 +52,8 @@ pub struct TokenView {
 }
 
 /// A client's key, as the server knows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct IdentityView {
     /// SHA-256 of its public key, hexadecimal.
     pub key: String,
@@ -67,7 +70,8 @@ pub struct IdentityView {
 }
 
 /// Reports that never arrived, by sequence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReportGap {
     /// The first.
     pub first: u64,
@@ -76,7 +80,8 @@ pub struct ReportGap {
 }
 
 /// A client that was revoked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RevokedView {
     /// Its id.
     pub client: String,
@@ -90,7 +95,8 @@ pub struct RevokedView {
 
 /// Re-enrol clients that the server does not know, because they enrolled after the backup from which it was
 /// restored.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ReEnrolRequest {
     /// Their ids.
@@ -104,7 +110,8 @@ pub struct ReEnrolRequest {
 }
 
 /// The outcome of each.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReEnrolAnswer {
     /// The domain that they joined.
     pub domain: String,
@@ -118,7 +125,8 @@ pub struct ReEnrolAnswer {
 }
 
 /// A client that is not re-enrolled.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReEnrolRefused {
     /// Its id.
     pub client: String,
@@ -127,14 +135,16 @@ pub struct ReEnrolRefused {
 }
 
 /// The clients that ask and are not known.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UnknownClientsAnswer {
     /// The latest first.
     pub items: Vec<UnknownClientView>,
 }
 
 /// A client that asks and is not known, or no longer known.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UnknownClientView {
     /// The id that it claims.
     pub client: String,

@@ -1,12 +1,12 @@
 //! Signing keys: what there is, what has to be done by when, and the way of a new root (I2).
 
 use jiff::Timestamp;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The keys of all classes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct KeysView {
     /// By class.
     pub classes: Vec<ClassKeysView>,
@@ -15,7 +15,8 @@ pub struct KeysView {
 }
 
 /// The keys of one class.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClassKeysView {
     /// The class.
     pub class: String,
@@ -35,7 +36,8 @@ pub struct ClassKeysView {
 }
 
 /// The keys of one role.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RoleKeysView {
     /// `root`, `targets`, `snapshot`, `timestamp`.
     pub role: String,
@@ -50,7 +52,8 @@ pub struct RoleKeysView {
 }
 
 /// A replaced key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RetiredKey {
     /// Its former role.
     pub role: String,
@@ -61,7 +64,8 @@ pub struct RetiredKey {
 }
 
 /// Asks for a root to be signed: the present one with a new expiry and with these changes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RootDraftRequest {
     /// Online roles that get a new key, made by the server: `targets`, `snapshot`, `timestamp`.
@@ -76,7 +80,8 @@ pub struct RootDraftRequest {
 }
 
 /// A root to be signed, and the one that it follows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RootDraft {
     /// The class.
     pub class: String,
@@ -87,7 +92,8 @@ pub struct RootDraft {
 }
 
 /// A root with all its signatures.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RootRequest {
     /// The root.
@@ -95,7 +101,8 @@ pub struct RootRequest {
 }
 
 /// What a backup contains beside the database and all signed metadata.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BackupRequest {
     /// The passphrase that encrypts the keys. Without it they are left out.
@@ -117,7 +124,8 @@ impl std::fmt::Debug for BackupRequest {
 }
 
 /// How the fleet CA is to be replaced.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RotateCaQuery {
     /// The former CAs are revoked because one was stolen. Every client gets another certificate by proving its
@@ -127,14 +135,16 @@ pub struct RotateCaQuery {
 }
 
 /// A replaced key of the server: for signing answers, or for encrypting enrolments.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct KeyRotated {
     /// The new public key (base64).
     pub key: String,
 }
 
 /// A fleet CA that was replaced.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CaRotated {
     /// The number of the new one, from 1.
     pub number: u64,

@@ -1,11 +1,11 @@
 //! Publishing, showing and rolling back releases of components and programs.
 
 use jiff::Timestamp;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How an uploaded archive becomes a release.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PublishQuery {
     /// The release's version, as people know it. Unique within the component.
@@ -19,7 +19,8 @@ pub struct PublishQuery {
 }
 
 /// What a release says beside its files.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct PublishOptions {
     /// Class `programs` only: runs in the release's verified folder.
@@ -31,7 +32,8 @@ pub struct PublishOptions {
 }
 
 /// A command with its time limit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Hook {
     /// The program, relative to the release's folder or absolute, and its arguments; no shell.
@@ -41,7 +43,8 @@ pub struct Hook {
 }
 
 /// A release was published.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Published {
     /// The class.
     pub class: String,
@@ -61,14 +64,16 @@ pub struct Published {
 }
 
 /// All components and programs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReleasesAnswer {
     /// By class, then name.
     pub items: Vec<ListedComponent>,
 }
 
 /// One component or program of the list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ListedComponent {
     /// What it is, and its releases.
     #[serde(flatten)]
@@ -79,7 +84,8 @@ pub struct ListedComponent {
 }
 
 /// Progress of the deltas to a current release.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeltasStanding {
     /// `made`: complete. `none_smaller`: complete, because none would be smaller than the full body. `none`: there
     /// is no base for them, or the body is too small to gain from any. `too_large`: making them takes more memory
@@ -92,7 +98,8 @@ pub struct DeltasStanding {
 }
 
 /// One component or program with the releases that clients may take.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ComponentView {
     /// `components` or `programs`.
     pub class: String,
@@ -109,7 +116,8 @@ pub struct ComponentView {
 }
 
 /// One component or program, with the deltas to its current release.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ComponentAnswer {
     /// What it is, and its releases.
     #[serde(flatten)]
@@ -126,7 +134,8 @@ pub struct ComponentAnswer {
 }
 
 /// One delta: the data that turns one file into another.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeltaView {
     /// The path of the file that it makes, in the release `to`. `None` for a file of a release that is not listed.
     pub path: Option<String>,
@@ -148,7 +157,8 @@ pub struct DeltaView {
 }
 
 /// One release.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReleaseView {
     /// Its place in the release list, from 1.
     pub sequence: u64,
@@ -163,7 +173,8 @@ pub struct ReleaseView {
 }
 
 /// Roll back to an earlier release. Every later one is withdrawn.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RollbackRequest {
     /// Sequence of the release to roll back to.
@@ -171,7 +182,8 @@ pub struct RollbackRequest {
 }
 
 /// Progress of the deltas.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeltasView {
     /// Making them is paused until an administrator resumes it or the server restarts.
     pub paused: bool,
@@ -182,7 +194,8 @@ pub struct DeltasView {
 }
 
 /// A delta that is being made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeltaBeingMade {
     /// `components` or `programs`.
     pub class: String,
@@ -199,7 +212,8 @@ pub struct DeltaBeingMade {
 }
 
 /// The deltas of one component's current release.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeltasOfComponent {
     /// `components` or `programs`.
     pub class: String,

@@ -1,14 +1,14 @@
 //! The source list: saved versions, drafts, preview and explain (S2, S6–S10).
 
 use jiff::Timestamp;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::PlanDocument;
 use crate::policy::{ClientDocument, EntryDocument, OptionsDocument, PolicyDocument};
 
 /// A saved version of the policy.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SavedPolicy {
     /// The version, from 1.
     pub version: u64,
@@ -21,7 +21,8 @@ pub struct SavedPolicy {
 }
 
 /// Saved versions, newest first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HistoryAnswer {
     /// This page.
     pub items: Vec<HistoryItem>,
@@ -30,7 +31,8 @@ pub struct HistoryAnswer {
 }
 
 /// One line of the history.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HistoryItem {
     /// The version.
     pub version: u64,
@@ -45,7 +47,8 @@ pub struct HistoryItem {
 }
 
 /// Which two versions to compare.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DiffQuery {
     /// A saved version.
@@ -59,14 +62,16 @@ pub struct DiffQuery {
 }
 
 /// What changed between two versions.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DiffAnswer {
     /// The changes. Empty if there are none.
     pub changes: Vec<Change>,
 }
 
 /// One change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Change {
     /// `added`, `removed`, `moved`, `changed` (an entry), or `option` (mode, options, server, vendor, update agents).
     pub kind: String,
@@ -82,7 +87,8 @@ pub struct Change {
 
 /// Publish an earlier version as a new one: the source list's mode, options and entries, or all settings of a
 /// domain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RestoreRequest {
     /// The version to restore.
@@ -95,14 +101,16 @@ pub struct RestoreRequest {
 }
 
 /// The drafts that exist.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DraftsAnswer {
     /// By name.
     pub items: Vec<Draft>,
 }
 
 /// A draft. One that nobody has edited equals the saved version, with `revision` 0.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Draft {
     /// Its name. Default: `default`.
     pub name: String,
@@ -123,7 +131,8 @@ pub struct Draft {
 }
 
 /// Replace a draft's mode, options and entries by those of a document.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ImportRequest {
     /// The document: `sources export` gives it.
@@ -134,7 +143,8 @@ pub struct ImportRequest {
 }
 
 /// Edit a draft: all edits or none.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct EditsRequest {
     /// The edits, in order. Entry numbers are those after the preceding edits.
@@ -145,7 +155,8 @@ pub struct EditsRequest {
 }
 
 /// One edit; entries are numbered from 1.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Edit {
     /// Add an entry.
@@ -198,7 +209,8 @@ pub enum Edit {
 }
 
 /// What saving a draft would do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Preview {
     /// What changes against the saved version.
     pub changes: Vec<Change>,
@@ -213,7 +225,8 @@ pub struct Preview {
 }
 
 /// One finding of a preview.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Finding {
     /// The entry, from 1, if it concerns one.
     pub entry: Option<u32>,
@@ -224,7 +237,8 @@ pub struct Finding {
 }
 
 /// Save a draft.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct SaveRequest {
     /// The reason. Default: empty.
@@ -237,7 +251,8 @@ pub struct SaveRequest {
 }
 
 /// A version was saved and signed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Saved {
     /// The new version; the current one if nothing changed.
     pub version: u64,
@@ -250,7 +265,8 @@ pub struct Saved {
 }
 
 /// Whose plans to explain: `client`, or `addresses`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ExplainQuery {
     /// A known client's id.
@@ -265,7 +281,8 @@ pub struct ExplainQuery {
 }
 
 /// The plans of a client.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Explained {
     /// The client they were made for.
     pub client: ClientDocument,

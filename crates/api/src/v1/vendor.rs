@@ -1,11 +1,11 @@
 //! The vendor source (C2).
 
 use jiff::Timestamp;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The vendor source and its last sync.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VendorView {
     /// Base URL, normalised.
     pub url: String,
@@ -21,7 +21,8 @@ pub struct VendorView {
 }
 
 /// Progress of a running sync. The size of a component is known only when its turn comes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SyncProgress {
     /// The component in progress. Empty while the metadata is read.
     pub component: String,
@@ -36,7 +37,8 @@ pub struct SyncProgress {
 }
 
 /// Set the vendor source.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct VendorRequest {
     /// Base URL, `http` or `https`.
@@ -50,7 +52,8 @@ pub struct VendorRequest {
 }
 
 /// The result of a sync.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SyncResult {
     /// When it began.
     pub started: Timestamp,
@@ -67,7 +70,8 @@ pub struct SyncResult {
 }
 
 /// One release taken from the vendor source.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SyncedRelease {
     /// The component.
     pub name: String,

@@ -14,8 +14,8 @@ use headwater_api::v1::{
 };
 
 use super::authorizer::cookie;
-use super::described::WithHeader;
 use super::json::{Body, Path, Query};
+use super::responses::WithHeader;
 use super::transport::Transport;
 use crate::access::Access;
 use crate::caller::Caller;

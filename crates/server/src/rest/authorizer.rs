@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::table::{RequiredRole, RouteRow};
+use super::route::{RequiredRole, RouteRow};
 use super::transport::Transport;
 use super::{json, now};
 use crate::access::Access;

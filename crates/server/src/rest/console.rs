@@ -8,7 +8,8 @@ use headwater_api::v1::Health;
 
 use super::authorizer::Authorizer;
 use super::origin_check::{self, OriginCheck};
-use super::table::{RequiredRole, Table};
+use super::route::RequiredRole;
+use super::table::Table;
 use super::transport::Transport;
 use super::{admin, clients, domains, oidc, openapi, publishing, sources, upkeep};
 use crate::access::Access;

@@ -7,10 +7,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{AppendHeaders, Html, IntoResponse, Response};
 use headwater_api::v1::VouchedQuery;
-use serde_json::json;
 
 use super::authorizer::cookie;
-use super::described::{Given, Operation};
 use super::json::Query;
 use super::transport::Transport;
 use crate::access::Access;
@@ -59,13 +57,6 @@ impl IntoResponse for Leave {
     }
 }
 
-impl Given for Leave {
-    fn describe(operation: &mut Operation<'_>) {
-        operation.answer = (StatusCode::SEE_OTHER, None);
-        operation.asks_provider = true;
-    }
-}
-
 /// Lets a browser in.
 pub struct Arrive {
     cookies: [HeaderValue; 2],
@@ -80,12 +71,5 @@ impl IntoResponse for Arrive {
             (header::REFERRER_POLICY, "no-referrer"),
         ];
         (AppendHeaders(cookies), headers, Html(ARRIVED)).into_response()
-    }
-}
-
-impl Given for Arrive {
-    fn describe(operation: &mut Operation<'_>) {
-        operation.answer = (StatusCode::OK, Some(("text/html", json!({ "type": "string" }))));
-        operation.asks_provider = true;
     }
 }

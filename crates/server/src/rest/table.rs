@@ -8,42 +8,9 @@ use axum::middleware;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::authorizer::{self, Authorizer};
-use super::described::{Described, Operation};
-use super::{json, summaries};
-use crate::caller::Role;
-
-/// Who may ask.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RequiredRole {
-    /// Whoever can connect.
-    Anyone,
-    /// Whoever is signed in with this role or one that may more.
-    Role(Role),
-}
-
-/// One row, without its handler.
-#[derive(Debug, Clone)]
-pub struct RouteRow {
-    /// The method.
-    pub method: Method,
-    /// The path, parts in braces.
-    pub path: &'static str,
-    /// Who may ask.
-    pub least: RequiredRole,
-    /// What it does, in a sentence.
-    pub summary: &'static str,
-    /// Writes down what its handler takes and answers.
-    pub(super) describe: fn(&mut Operation<'_>),
-}
-
-impl RouteRow {
-    /// What an API token's scope must name: the first part of the path below `/api/v1`.
-    #[must_use]
-    pub fn scope(&self) -> &'static str {
-        let below = self.path.strip_prefix("/api/v1").unwrap_or(self.path);
-        below.trim_start_matches('/').split('/').next().unwrap_or_default()
-    }
-}
+use super::json;
+use super::openapi::{Described, Description};
+use super::route::{RequiredRole, RouteRow};
 
 /// The table; `S` is what the handlers work on.
 pub struct Table<S> {
@@ -63,7 +30,7 @@ impl<S: Clone + Send + Sync + 'static> Table<S> {
         least: RequiredRole,
         handler: H,
     ) -> Self {
-        self.row((Method::GET, path), least, on(MethodFilter::GET, handler), H::describe)
+        self.row((Method::GET, path), least, on(MethodFilter::GET, handler), H::description())
     }
 
     /// A row for POST.
@@ -73,7 +40,7 @@ impl<S: Clone + Send + Sync + 'static> Table<S> {
         least: RequiredRole,
         handler: H,
     ) -> Self {
-        self.row((Method::POST, path), least, on(MethodFilter::POST, handler), H::describe)
+        self.row((Method::POST, path), least, on(MethodFilter::POST, handler), H::description())
     }
 
     /// A row for PUT.
@@ -83,7 +50,7 @@ impl<S: Clone + Send + Sync + 'static> Table<S> {
         least: RequiredRole,
         handler: H,
     ) -> Self {
-        self.row((Method::PUT, path), least, on(MethodFilter::PUT, handler), H::describe)
+        self.row((Method::PUT, path), least, on(MethodFilter::PUT, handler), H::description())
     }
 
     /// A row for PATCH.
@@ -93,7 +60,7 @@ impl<S: Clone + Send + Sync + 'static> Table<S> {
         least: RequiredRole,
         handler: H,
     ) -> Self {
-        self.row((Method::PATCH, path), least, on(MethodFilter::PATCH, handler), H::describe)
+        self.row((Method::PATCH, path), least, on(MethodFilter::PATCH, handler), H::description())
     }
 
     /// A row for DELETE.
@@ -103,7 +70,7 @@ impl<S: Clone + Send + Sync + 'static> Table<S> {
         least: RequiredRole,
         handler: H,
     ) -> Self {
-        self.row((Method::DELETE, path), least, on(MethodFilter::DELETE, handler), H::describe)
+        self.row((Method::DELETE, path), least, on(MethodFilter::DELETE, handler), H::description())
     }
 
     fn row(
@@ -111,12 +78,9 @@ impl<S: Clone + Send + Sync + 'static> Table<S> {
         (method, path): (Method, &'static str),
         least: RequiredRole,
         handler: MethodRouter<S>,
-        describe: fn(&mut Operation<'_>),
+        description: Description,
     ) -> Self {
-        let summary = summaries::of(&method, path).unwrap_or_else(|| {
-            panic!("{method} {path} has no line in rest/summaries.rs; say there what it does")
-        });
-        self.rows.push((RouteRow { method, path, least, summary, describe }, handler));
+        self.rows.push((RouteRow { method, path, least, description }, handler));
         self
     }
 

@@ -6,8 +6,8 @@ use axum::Json;
 use axum::extract::State;
 use headwater_api::v1::{BackupRequest, Status, SyncResult};
 
-use super::described::Tar;
 use super::json::Body;
+use super::responses::Tar;
 use super::{backups, now};
 use crate::caller::Caller;
 use crate::error::Result;

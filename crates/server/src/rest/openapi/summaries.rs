@@ -1,4 +1,4 @@
-//! What each route does, in a sentence of the OpenAPI document. The server does not start if a route has none.
+//! What each route does, in a sentence. A route without one has no OpenAPI document.
 
 use axum::http::Method;
 

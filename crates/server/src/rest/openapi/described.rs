@@ -1,23 +1,24 @@
-//! What a handler takes and answers, read off its own type: the OpenAPI document cannot say anything else than the code.
+//! What a handler takes and answers, read off its own type: the OpenAPI document cannot differ from the code.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use axum::response::{AppendHeaders, IntoResponse, Response};
+use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
 use schemars::JsonSchema;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Value, json};
 
-use super::json::{Body, Path, Query};
 use crate::caller::Caller;
 use crate::error::Error;
+use crate::rest::json::{Body, Path, Query};
+use crate::rest::oidc::{Arrive, Leave};
+use crate::rest::responses::{PlainJson, Tar, WithHeader};
 
 /// The schemas of everything that goes over the wire, gathered as operations are described.
 pub struct Schemas {
-    /// Of what is taken: what has a default may be absent.
-    pub taken: SchemaGenerator,
-    /// Of what is given.
-    pub given: SchemaGenerator,
+    /// Of requests: what has a default may be absent.
+    pub request: SchemaGenerator,
+    /// Of responses.
+    pub response: SchemaGenerator,
 }
 
 impl Schemas {
@@ -30,8 +31,8 @@ impl Schemas {
             })
         };
         Self {
-            taken: settings().for_deserialize().into_generator(),
-            given: settings().for_serialize().into_generator(),
+            request: settings().for_deserialize().into_generator(),
+            response: settings().for_serialize().into_generator(),
         }
     }
 }
@@ -58,23 +59,32 @@ pub struct Operation<'a> {
 pub trait Described<T> {
     /// Writes down what it takes and answers.
     fn describe(operation: &mut Operation<'_>);
+
+    /// The same, to be kept in a row of the table.
+    fn description() -> Description {
+        Description(Self::describe)
+    }
 }
 
+/// Describes one handler.
+#[derive(Debug, Clone, Copy)]
+pub struct Description(pub fn(&mut Operation<'_>));
+
 /// An argument of a handler.
-pub trait Taken {
+pub trait RequestSchema {
     /// Writes down what of the request it is.
     fn describe(_: &mut Operation<'_>) {}
 }
 
 /// What a handler answers.
-pub trait Given {
+pub trait ResponseSchema {
     /// Writes down what it is.
     fn describe(operation: &mut Operation<'_>);
 }
 
 macro_rules! described {
     ($($argument:ident),*) => {
-        impl<F, Answer, A: Given, M, $($argument: Taken),*> Described<(M, $($argument,)*)> for F
+        impl<F, Answer, A: ResponseSchema, M, $($argument: RequestSchema),*> Described<(M, $($argument,)*)> for F
         where
             F: FnOnce($($argument),*) -> Answer,
             Answer: Future<Output = A>,
@@ -93,38 +103,38 @@ described!(A1, A2, A3);
 described!(A1, A2, A3, A4);
 described!(A1, A2, A3, A4, A5);
 
-impl<F: FnOnce() -> Answer, Answer: Future<Output = A>, A: Given> Described<((),)> for F {
+impl<F: FnOnce() -> Answer, Answer: Future<Output = A>, A: ResponseSchema> Described<((),)> for F {
     fn describe(operation: &mut Operation<'_>) {
         A::describe(operation);
     }
 }
 
-impl<S> Taken for State<S> {}
-impl Taken for Caller {}
-impl Taken for HeaderMap {}
-impl<T> Taken for Extension<T> {}
+impl<S> RequestSchema for State<S> {}
+impl RequestSchema for Caller {}
+impl RequestSchema for HeaderMap {}
+impl<T> RequestSchema for Extension<T> {}
 
-impl<T: JsonSchema> Taken for Body<T> {
+impl<T: JsonSchema> RequestSchema for Body<T> {
     fn describe(operation: &mut Operation<'_>) {
-        let schema = operation.schemas.taken.subschema_for::<T>();
+        let schema = operation.schemas.request.subschema_for::<T>();
         operation.body = Some(("application/json", schema.into()));
     }
 }
 
 /// The body as it comes: an archive.
-impl Taken for Request {
+impl RequestSchema for Request {
     fn describe(operation: &mut Operation<'_>) {
         operation.body = Some(("application/octet-stream", json!({})));
     }
 }
 
-impl<T: JsonSchema> Taken for Query<T> {
+impl<T: JsonSchema> RequestSchema for Query<T> {
     fn describe(operation: &mut Operation<'_>) {
-        operation.query = Some(T::json_schema(&mut operation.schemas.taken).into());
+        operation.query = Some(T::json_schema(&mut operation.schemas.request).into());
     }
 }
 
-impl<T: PathParts> Taken for Path<T> {
+impl<T: PathParts> RequestSchema for Path<T> {
     fn describe(operation: &mut Operation<'_>) {
         operation.path = T::schemas();
     }
@@ -154,76 +164,69 @@ impl<A: PathParts, B: PathParts> PathParts for (A, B) {
     }
 }
 
-impl<T: JsonSchema> Given for Json<T> {
+impl<T: JsonSchema> ResponseSchema for Json<T> {
     fn describe(operation: &mut Operation<'_>) {
-        let schema = operation.schemas.given.subschema_for::<T>();
+        let schema = operation.schemas.response.subschema_for::<T>();
         operation.answer = (StatusCode::OK, Some(("application/json", schema.into())));
     }
 }
 
-/// With a status of its own, a handler says that it made something.
-impl<T: JsonSchema> Given for (StatusCode, Json<T>) {
+/// With a status of its own: something was made.
+impl<T: JsonSchema> ResponseSchema for (StatusCode, Json<T>) {
     fn describe(operation: &mut Operation<'_>) {
         Json::<T>::describe(operation);
         operation.answer.0 = StatusCode::CREATED;
     }
 }
 
-/// With nothing but a status, that it is done.
-impl Given for StatusCode {
+/// With nothing but a status: it is done.
+impl ResponseSchema for StatusCode {
     fn describe(operation: &mut Operation<'_>) {
         operation.answer = (Self::NO_CONTENT, None);
     }
 }
 
-/// A header beside it: a cookie that is given or taken away.
-pub type WithHeader = AppendHeaders<[(HeaderName, HeaderValue); 1]>;
-
-impl<T: Given> Given for (WithHeader, T) {
+impl<T: ResponseSchema> ResponseSchema for (WithHeader, T) {
     fn describe(operation: &mut Operation<'_>) {
         T::describe(operation);
     }
 }
 
-impl Given for (StatusCode, WithHeader) {
+impl ResponseSchema for (StatusCode, WithHeader) {
     fn describe(operation: &mut Operation<'_>) {
         StatusCode::describe(operation);
     }
 }
 
-impl<T: Given> Given for Result<T, Error> {
+impl<T: ResponseSchema> ResponseSchema for Result<T, Error> {
     fn describe(operation: &mut Operation<'_>) {
         T::describe(operation);
         operation.refuses = true;
     }
 }
 
-/// A file of a type of its own.
-pub struct Tar(pub Response);
-
-impl IntoResponse for Tar {
-    fn into_response(self) -> Response {
-        self.0
-    }
-}
-
-impl Given for Tar {
+impl ResponseSchema for Tar {
     fn describe(operation: &mut Operation<'_>) {
         operation.answer = (StatusCode::OK, Some(("application/x-tar", json!({}))));
     }
 }
 
-/// An answer that is JSON without a type among our messages: the OpenAPI document itself.
-pub struct Plain(pub Response);
-
-impl IntoResponse for Plain {
-    fn into_response(self) -> Response {
-        self.0
+impl ResponseSchema for PlainJson {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.answer = (StatusCode::OK, Some(("application/json", json!({ "type": "object" }))));
     }
 }
 
-impl Given for Plain {
+impl ResponseSchema for Leave {
     fn describe(operation: &mut Operation<'_>) {
-        operation.answer = (StatusCode::OK, Some(("application/json", json!({ "type": "object" }))));
+        operation.answer = (StatusCode::SEE_OTHER, None);
+        operation.asks_provider = true;
+    }
+}
+
+impl ResponseSchema for Arrive {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.answer = (StatusCode::OK, Some(("text/html", json!({ "type": "string" }))));
+        operation.asks_provider = true;
     }
 }

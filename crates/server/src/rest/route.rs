@@ -1,0 +1,37 @@
+//! A route: method, path and who may ask it.
+
+use axum::http::Method;
+
+use super::openapi::Description;
+use crate::caller::Role;
+
+/// Who may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequiredRole {
+    /// Whoever can connect.
+    Anyone,
+    /// Whoever is signed in with this role or one that may more.
+    Role(Role),
+}
+
+/// One row, without its handler.
+#[derive(Debug, Clone)]
+pub struct RouteRow {
+    /// The method.
+    pub method: Method,
+    /// The path, parts in braces.
+    pub path: &'static str,
+    /// Who may ask.
+    pub least: RequiredRole,
+    /// Writes down what its handler takes and answers.
+    pub(super) description: Description,
+}
+
+impl RouteRow {
+    /// What an API token's scope must name: the first part of the path below `/api/v1`.
+    #[must_use]
+    pub fn scope(&self) -> &'static str {
+        let below = self.path.strip_prefix("/api/v1").unwrap_or(self.path);
+        below.trim_start_matches('/').split('/').next().unwrap_or_default()
+    }
+}
