@@ -7,7 +7,7 @@ use headwater_api::v1::ErrorAnswer;
 use headwater_policy::Class;
 use serde_json::{Map, Value, json};
 
-use super::described::{Operation, Schemas};
+use super::operation::{Operation, Schemas};
 use super::{join, summaries};
 use crate::limits;
 use crate::rest::route::{RequiredRole, RouteRow};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::described::Schemas;
+use super::operation::Schemas;
 
 /// Puts the schemas of both directions into one list. If a message may be sent with less than it is answered with, the one
 /// of requests gets a name of its own.
