@@ -8,9 +8,9 @@ use crate::caller::Role;
 /// Who may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequiredRole {
-    /// Whoever can connect.
+    /// Anyone who can connect.
     Anyone,
-    /// Whoever is signed in with this role or one that may more.
+    /// An administrator with this role, or with one that may do more.
     Role(Role),
 }
 
@@ -24,6 +24,7 @@ pub struct RouteRow {
     /// Who may ask.
     pub least: RequiredRole,
     /// Writes down what its handler takes and answers.
+    #[cfg_attr(not(feature = "openapi"), expect(dead_code, reason = "only the document reads it"))]
     pub(super) description: Description,
 }
 
