@@ -26,7 +26,7 @@ usage: cargo xtask COMMAND
   lint                     what `ci` runs before the tests
   tidy                     the project's own rules: dependency table, import circles, lengths, headers, words
   tidy words [FOLDER]      banned words: how many each crate has, or where they are in a folder
-  tidy pending             what the rules find that do not fail yet: import circles, SQL, marks of rules
+  tidy pending             what is excused for now, word by word in `tidy words`
   fuzz [--seconds S] [--seed N]
                            broken deltas of real releases, and pairs of files: none may give a panic, a hang or a wrong file;
                            without --seconds (for each target) as many as `test` tries, --seed tries others
