@@ -149,7 +149,7 @@ mod tests {
             headwater_depot::serve::ListenLimits::default(),
             std::future::pending(),
         ));
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        headwater_depot::http::install_tls_provider();
         watch::channel(Some(Way { server, http: reqwest::Client::new() })).1
     }
 

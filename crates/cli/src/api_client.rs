@@ -182,7 +182,7 @@ impl Download {
 /// Makes the TLS library usable; every later call does nothing.
 pub fn install_tls_provider() {
     // It fails only if a provider is in place already.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    headwater_depot::http::install_tls_provider();
 }
 
 fn builder(ca: Option<&str>) -> Result<reqwest::ClientBuilder, Failure> {

@@ -72,7 +72,7 @@ impl Session {
             families: in_force.client().families(),
             ..FetchSettings::default()
         };
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        headwater_depot::http::install_tls_provider();
         let back_off: BackOff = serde_json::from_value(state.back_off.clone()).unwrap_or_default();
         let fetcher =
             Fetcher::new(fetch.clone(), back_off).map_err(|error| Error::Internal(error.to_string()))?;

@@ -102,7 +102,7 @@ impl std::fmt::Display for Way {
 
 /// A client for the ways: with the fleet's TLS and nothing weaker.
 pub(crate) fn http(tls: rustls::ClientConfig) -> Result<reqwest::Client, Error> {
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    headwater_depot::http::install_tls_provider();
     let builder = reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())

@@ -88,7 +88,7 @@ async fn run(arguments: Arguments) -> Result<()> {
     let metadata_url = arguments.metadata_url.as_deref().context("--metadata-url is missing")?;
     let targets_url = arguments.target_base_url.as_deref().unwrap_or(metadata_url);
     // Fails if there is one already, which serves as well.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    headwater_depot::http::install_tls_provider();
     let fetcher = Fetcher::new(FetchSettings::default(), BackOff::default())?;
     let trusted = load(folder)?;
     let sources = vec![Source::of_repository(metadata_url, targets_url)];

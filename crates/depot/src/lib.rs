@@ -2,6 +2,7 @@
 //!
 //! * [`store`]: blobs by the digest of their stored bytes, and what was fetched of those not whole yet;
 //! * [`metadata`]: a repository's signed metadata as received, replaced all at once;
+//! * [`files`]: files that are replaced whole; [`http`]: what every HTTP client of the product shares;
 //! * [`fetch`]: the only outgoing connections of the product for content;
 //! * [`serve`]: the static layout over HTTP, the same for server and update agent.
 //!
@@ -9,6 +10,8 @@
 //! is kept or handed on was verified by `repo` against signed metadata.
 
 pub mod fetch;
+pub mod files;
+pub mod http;
 pub mod limits;
 pub mod metadata;
 pub mod serve;

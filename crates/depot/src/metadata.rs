@@ -18,7 +18,8 @@ use headwater_repo::limits::{
 };
 use headwater_repo::{Received, Trusted};
 
-use crate::store::{StoreError, disk, replace_file, sync_folder};
+use crate::files::{self, Access};
+use crate::store::{StoreError, disk, sync_folder};
 
 const CURRENT: &str = "current";
 const SET: &str = "set-";
@@ -34,6 +35,7 @@ impl MetadataStore {
     pub fn open(dir: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let dir = dir.into();
         fs::create_dir_all(&dir).map_err(disk("make folder", &dir))?;
+        files::remove_temporaries(&dir).map_err(disk("clear", &dir))?;
         let store = Self { dir };
         store.clear_but(store.current()?)?;
         Ok(store)
@@ -101,14 +103,17 @@ impl MetadataStore {
         }
         sync_folder(&set)?;
         sync_folder(&self.dir)?;
-        replace_file(&self.dir.join(CURRENT), format!("{SET}{number}\n").as_bytes())?;
+        let current = self.dir.join(CURRENT);
+        files::replace(&current, format!("{SET}{number}\n").as_bytes(), Access::Umask)
+            .map_err(disk("replace", &current))?;
         self.clear_but(Some(number))
     }
 
     /// Forgets everything kept, so that the next load starts from a root given anew (a vendor source that was
     /// replaced by another).
     pub fn forget(&self) -> Result<(), StoreError> {
-        crate::store::remove_if_there(&self.dir.join(CURRENT))?;
+        let current = self.dir.join(CURRENT);
+        files::remove_if_present(&current).map_err(disk("remove", &current))?;
         sync_folder(&self.dir)?;
         self.clear_but(None)
     }

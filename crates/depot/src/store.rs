@@ -29,11 +29,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use headwater_repo::{Digest, TargetDescription, layout};
 
 use crate::limits::COPY_CHUNK;
-pub use disk::replace_file;
-pub(crate) use disk::{remove_if_there, sync_folder};
+use disk::remove_if_present;
+pub(crate) use disk::sync_folder;
 pub use partial::Partial;
 pub use scrub::{Scrubbed, next_in_round};
-pub use unpack::UnpackError;
+pub use unpack::{ApplyError, UnpackError};
 pub use writer::{BlobWriter, Staged};
 
 /// A store; clones share it.
@@ -193,7 +193,7 @@ impl Store {
             return Ok(true);
         }
         let size = fs::metadata(&path).map_or(0, |found| found.len());
-        remove_if_there(&path)?;
+        remove_if_present(&path)?;
         self.forget(size);
         Ok(false)
     }
@@ -252,7 +252,7 @@ impl Store {
             if keep.contains(&file.digest) || state.held.contains_key(&file.digest) {
                 continue;
             }
-            remove_if_there(&file.path)?;
+            remove_if_present(&file.path)?;
             state.stored = state.stored.saturating_sub(file.size);
             collected.removed += 1;
             collected.bytes += file.size;

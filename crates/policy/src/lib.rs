@@ -36,7 +36,7 @@ mod shadow;
 mod source_url;
 mod update_agent;
 
-pub use address::{Family, FamilySet, is_link_local, parse_address};
+pub use address::{ClientNetwork, Family, FamilySet, is_link_local, parse_address};
 pub use class::{Class, ClassSet};
 pub use client::Client;
 pub use diff::{Change, PolicyDiff, diff, diff_policies};

@@ -16,10 +16,10 @@
 //! | `console.sock` | the local socket: whoever may open it is an administrator; owner only |
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use headwater_depot::files::{self, Access};
 use headwater_policy::Class;
 
 use crate::error::{Doing, Error, Result};
@@ -183,18 +183,7 @@ fn refuse_a_shared_folder(root: &Path) -> Result<()> {
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().expect("files of the data folder stand in a folder");
     make_folder(folder)?;
-    let mut new = tempfile::Builder::new()
-        .prefix(".new-")
-        .tempfile_in(folder)
-        .doing(|| format!("cannot write in {}", folder.display()))?;
-    new.write_all(bytes).doing(|| format!("cannot write {}", path.display()))?;
-    new.as_file().sync_all().doing(|| format!("cannot write {}", path.display()))?;
-    new.persist(path)
-        .map_err(|error| error.error)
-        .doing(|| format!("cannot put {} in place", path.display()))?;
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .doing(|| format!("cannot sync {}", folder.display()))
+    files::replace(path, bytes, Access::Owner).doing(|| format!("cannot write {}", path.display()))
 }
 
 /// All files below a folder, in order of name.

@@ -142,7 +142,7 @@ impl World {
             addresses: Some(vec!["127.0.0.1".parse().unwrap()]),
             ..config
         };
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        headwater_depot::http::install_tls_provider();
         let runtime = tokio::runtime::Runtime::new().unwrap();
         // As `headwater-client update` does: who asks again need not wait.
         let options = RunOptions { trigger: Trigger::Person, ..RunOptions::default() };

@@ -91,7 +91,7 @@ impl World {
             addresses: Some(vec![address.parse().unwrap()]),
             ..config
         };
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        headwater_depot::http::install_tls_provider();
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.block_on(run_once(&config, &RunOptions::default())).unwrap();
     }

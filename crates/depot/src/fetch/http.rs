@@ -20,6 +20,7 @@ use tokio::time::{Instant, timeout};
 
 use super::FetchSettings;
 use super::fault::{Fault, Phase, ResolveError};
+use crate::http::{BoundedBody, install_tls_provider};
 use crate::limits::{BACK_OFF_MAX, BUSY_WAIT_DEFAULT, BUSY_WAIT_MIN, REDIRECTS_MAX};
 
 /// The one hint of this process.
@@ -73,8 +74,7 @@ impl Activity {
 
 impl Http {
     pub(crate) fn new(settings: &FetchSettings) -> Result<Self, reqwest::Error> {
-        // Programs install it first thing in `main`; a test or an example may not have.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        install_tls_provider();
         let client = match builder(settings).build() {
             Ok(client) => client,
             // A small system without certificate authorities: plain HTTP is as good, everything being signed.
@@ -186,14 +186,11 @@ impl Http {
         if announced.is_some_and(|length| length > length_max) {
             return Err(oversized());
         }
-        let mut bytes = Vec::new();
+        let mut body = BoundedBody::new(usize::try_from(length_max).unwrap_or(usize::MAX));
         while let Some(chunk) = self.chunk(&mut response, activity).await? {
-            if (bytes.len() + chunk.len()) as u64 > length_max {
-                return Err(oversized());
-            }
-            bytes.extend_from_slice(&chunk);
+            body.append(&chunk).map_err(|_| oversized())?;
         }
-        Ok(Some(bytes))
+        Ok(Some(body.into_bytes()))
     }
 }
 

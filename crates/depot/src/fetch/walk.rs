@@ -14,6 +14,7 @@ use super::attempts::{Clock, Log};
 use super::fault::{Fault, FetchError};
 use super::http::Activity;
 use crate::source::Source;
+use crate::store::Store;
 
 /// One class of one run over the sources of its plan: [`Walk::refresh`], then what is to be fetched.
 #[derive(Debug)]
@@ -149,6 +150,20 @@ impl Walk {
         let url = |source: &Source| source.target(&description.path);
         self.small(&what, description.length, url, |bytes| description.check(bytes).map(|()| bytes.to_vec()))
             .await
+    }
+
+    /// A target's bytes: those that `store` keeps, or fetched, verified and kept there (P10).
+    pub async fn stored_target(
+        &self,
+        store: &Store,
+        description: &TargetDescription,
+    ) -> Result<Vec<u8>, FetchError> {
+        if let Some(kept) = store.target(description)? {
+            return Ok(kept);
+        }
+        let bytes = self.target(description).await?;
+        store.put(&bytes)?;
+        Ok(bytes)
     }
 
     /// One source's whole metadata: roots, timestamp, snapshot, targets. `trusted` is left at the furthest verified.

@@ -2,8 +2,10 @@
 //! connections without end leaves places to the others.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use headwater_policy::ClientNetwork;
 
 use crate::limits::ADDRESS_SHARE_DIVISOR;
 
@@ -17,14 +19,14 @@ pub struct Places {
 #[derive(Debug, Default)]
 struct Taken {
     all: usize,
-    by_address: HashMap<IpAddr, usize>,
+    by_network: HashMap<ClientNetwork, usize>,
 }
 
 /// A place; free again when this is dropped.
 #[derive(Debug)]
 pub struct Place {
     places: Arc<Places>,
-    address: IpAddr,
+    network: ClientNetwork,
 }
 
 impl Places {
@@ -35,16 +37,16 @@ impl Places {
 
     /// A place for a connection from `address`; none: all are taken, or all of its share.
     pub fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
-        let address = site(address);
+        let network = ClientNetwork::of(address);
         let mut taken = self.taken();
-        let own = taken.by_address.get(&address).copied().unwrap_or_default();
+        let own = taken.by_network.get(&network).copied().unwrap_or_default();
         if taken.all >= self.max || own >= self.max.div_ceil(ADDRESS_SHARE_DIVISOR) {
             return None;
         }
         taken.all += 1;
-        taken.by_address.insert(address, own + 1);
+        taken.by_network.insert(network, own + 1);
         drop(taken);
-        Some(Place { places: Arc::clone(self), address })
+        Some(Place { places: Arc::clone(self), network })
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -58,18 +60,10 @@ impl Drop for Place {
         let mut taken = self.places.taken();
         taken.all -= 1;
         // One that has none left is forgotten, so that the map is never larger than the places.
-        match taken.by_address.get_mut(&self.address) {
+        match taken.by_network.get_mut(&self.network) {
             Some(own) if *own > 1 => *own -= 1,
-            _ => drop(taken.by_address.remove(&self.address)),
+            _ => drop(taken.by_network.remove(&self.network)),
         }
-    }
-}
-
-/// Who has one address of IPv6 has a /64 of them.
-fn site(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
-        address @ IpAddr::V4(_) => address,
     }
 }
 
@@ -84,7 +78,7 @@ mod tests {
         drop(taken);
         let taken = places.taken();
         assert_eq!(
-            (taken.all, taken.by_address.len()),
+            (taken.all, taken.by_network.len()),
             (0, 0),
             "all are free again, and nobody is remembered"
         );

@@ -1,12 +1,13 @@
 //! From a stored body or delta to the file it makes: the only ways in which content becomes files (I1).
 
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, Write};
+use std::io::{self, BufWriter, Read as _, Seek as _, Write};
 
 use headwater_delta::{DecodeError, Decoded, ReadAt, decode, decode_delta};
-use headwater_repo::{FileEntry, Hop, limits::DECODER_MEMORY_MAX};
+use headwater_repo::{Digest, FileEntry, Hop, limits::DECODER_MEMORY_MAX};
 
 use super::{Store, StoreError, disk};
+use crate::files::{Access, NewFile};
 
 /// A body could not become its file.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,16 @@ pub enum UnpackError {
     },
 }
 
+/// A delta did not make its file.
+#[derive(Debug, thiserror::Error)]
+#[error("delta {delta} was not applied")]
+pub struct ApplyError {
+    /// The delta's digest.
+    pub delta: Digest,
+    /// Why.
+    pub source: UnpackError,
+}
+
 impl Store {
     /// Writes the file that `entry` describes to `out`, verifying body and file. On an error what was written is
     /// worthless.
@@ -51,6 +62,51 @@ impl Store {
             Err(DecodeError::Write(error)) => Err(UnpackError::Write(error)),
             Err(other) => Err(UnpackError::Wrong { path: path(), reason: other.to_string() }),
         }
+    }
+
+    /// Follows the deltas `hops`, the first of which is for `base`, and writes the file at their end to `out`. Every file
+    /// on the way is verified, and those between are temporary. On an error what was written is worthless, and a delta
+    /// that the disk spoiled is removed, so that it is fetched again.
+    ///
+    /// # Errors
+    /// The first delta that fails, and why.
+    pub fn apply_path(
+        &self,
+        hops: &[Hop],
+        base: &File,
+        memory_max: u64,
+        out: &mut impl Write,
+    ) -> Result<(), ApplyError> {
+        let mut from: Option<NewFile> = None;
+        for (number, hop) in hops.iter().enumerate() {
+            let base = from.as_ref().map_or(base, NewFile::file);
+            let applied = if number + 1 == hops.len() {
+                self.apply(hop, base, memory_max, &mut *out).map(|()| None)
+            } else {
+                self.apply_between(hop, base, memory_max).map(Some)
+            };
+            from = applied.map_err(|source| self.failed_delta(hop, source))?;
+        }
+        Ok(())
+    }
+
+    fn apply_between(&self, hop: &Hop, base: &File, memory_max: u64) -> Result<NewFile, UnpackError> {
+        let path = self.inner.dir.join("new").join("between");
+        let mut made = NewFile::create(&path, Access::Umask).map_err(UnpackError::Write)?;
+        let mut buffered = BufWriter::new(&mut made);
+        self.apply(hop, base, memory_max, &mut buffered)?;
+        buffered.flush().map_err(UnpackError::Write)?;
+        drop(buffered);
+        Ok(made)
+    }
+
+    fn failed_delta(&self, hop: &Hop, source: UnpackError) -> ApplyError {
+        let delta = hop.delta.sha256;
+        if matches!(source, UnpackError::Wrong { .. } | UnpackError::NotThere(_)) {
+            // The error that counts is the first; whether the blob is good is found again at the next use.
+            let _ = self.verify(&delta);
+        }
+        ApplyError { delta, source }
     }
 
     /// Writes the file that `hop` makes of `base` to `out`, verifying delta and file. On an error what was written is

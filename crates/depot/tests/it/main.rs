@@ -8,6 +8,7 @@ mod bodies;
 mod conformance;
 #[cfg(unix)]
 mod crashing;
+mod files;
 mod half_there;
 mod listening;
 mod metadata_kept;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::io::Read;
 
-use headwater_depot::store::{UnpackError, replace_file};
+use headwater_depot::store::UnpackError;
 use headwater_depot::{Store, StoreError};
 use headwater_repo::limits::DECODER_MEMORY_MAX;
 use headwater_repo::{Body, BodyFormat, Digest, FileEntry, FilePath};
@@ -150,18 +150,6 @@ fn a_blob_that_was_cut_short_is_not_whole_and_is_replaced() {
     assert!(store.has(&digest) && !store.has_whole(&digest, 100));
     store.put(&noise(100)).unwrap();
     assert!(store.verify(&digest).unwrap());
-}
-
-#[test]
-fn a_file_is_replaced_whole() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("state.json");
-    replace_file(&path, b"old").unwrap();
-    replace_file(&path, b"new").unwrap();
-    assert_eq!(fs::read(&path).unwrap(), b"new");
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-    let error = replace_file(&folder.path().join("none/state.json"), b"x").unwrap_err();
-    assert!(error.to_string().contains("none"), "{error}");
 }
 
 /// A file as a manifest would describe it, with its body in the store.

@@ -51,7 +51,7 @@ impl Ca {
 
     /// A server of this CA, that lets in its clients, and the nameless too where `nameless`.
     fn server(&self, nameless: bool) -> Arc<ServerConfig> {
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        headwater_depot::http::install_tls_provider();
         let verifier = WebPkiClientVerifier::builder(Arc::new(self.store()));
         let verifier = if nameless { verifier.allow_unauthenticated() } else { verifier };
         let (chain, key) = self.issue();
@@ -60,7 +60,7 @@ impl Ca {
     }
 
     fn client(&self, own: Option<Identity>) -> ClientConfig {
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        headwater_depot::http::install_tls_provider();
         let config = ClientConfig::builder().with_root_certificates(self.store());
         match own {
             Some((chain, key)) => config.with_client_auth_cert(chain, key).unwrap(),

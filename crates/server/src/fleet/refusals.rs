@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use headwater_policy::ClientNetwork;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::client_network::network_of;
@@ -11,7 +12,7 @@ use crate::limits::{ENROL_ADDRESSES_MAX, ENROL_WINDOW_SECONDS};
 /// Counts refusals.
 #[derive(Debug, Default)]
 pub struct Refusals {
-    by_address: HashMap<IpAddr, (Timestamp, u32)>,
+    by_network: HashMap<ClientNetwork, (Timestamp, u32)>,
 }
 
 impl Refusals {
@@ -74,7 +75,7 @@ mod tests {
         let mut refusals = Refusals::default();
         for number in 0..2 * ENROL_ADDRESSES_MAX as u32 {
             refusals.count(std::net::Ipv4Addr::from_bits(number).into(), NOW);
-            assert!(refusals.by_address.len() <= ENROL_ADDRESSES_MAX);
+            assert!(refusals.by_network.len() <= ENROL_ADDRESSES_MAX);
         }
     }
 }

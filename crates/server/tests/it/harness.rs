@@ -60,7 +60,7 @@ impl Server {
 
     /// Starts one in a folder, configured as a test wants it.
     pub async fn start_on(folder: TempDir, config: Config) -> Self {
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        headwater_depot::http::install_tls_provider();
         let kept = config.clone();
         let running = run(config, std::future::pending()).await.unwrap();
         let token = token(&running, "harness", "admin").await;

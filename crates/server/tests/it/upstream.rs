@@ -32,7 +32,7 @@ struct Vendor {
 
 impl Vendor {
     async fn start() -> Self {
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        headwater_depot::http::install_tls_provider();
         let folder = tempfile::tempdir().unwrap();
         let (root_key, online) = (SecretKey::generate().unwrap(), SecretKey::generate().unwrap());
         let draft = [Role::Timestamp, Role::Snapshot, Role::Targets]

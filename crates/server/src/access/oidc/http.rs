@@ -79,7 +79,7 @@ mod tests {
     /// A listener that accepts nobody and has no room for more: the system lets who comes then wait.
     #[tokio::test(start_paused = true)]
     async fn one_that_cannot_be_connected_to_is_given_up() {
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        headwater_depot::http::install_tls_provider();
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let listener = socket.listen(1).unwrap();
@@ -95,7 +95,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_an_https_provider_leads_to_is_https_too() {
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        headwater_depot::http::install_tls_provider();
         let request = http::Request::get("http://127.0.0.1:1/").body(Vec::new()).unwrap();
         let fault = Client::new("https://id.example").unwrap().call(request).await.unwrap_err();
         assert!(matches!(&fault, ProviderFault::Broken(reason) if reason.contains("https")), "{fault}");
