@@ -1,7 +1,7 @@
-//! One delta, each direction a process of its own, so that the kernel tells what it costs:
+//! One delta, each direction a process of its own, so that the kernel measures its cost:
 //! `delta encode BASE NEW DELTA`, `delta decode BASE DELTA OUT`.
 //!
-//! What a signed manifest would say of the delta lies beside it in `DELTA.signed`.
+//! The delta's entry of a signed manifest lies beside it in `DELTA.signed`.
 
 #![expect(
     clippy::disallowed_methods,
@@ -49,7 +49,7 @@ fn decode(base: &str, delta: &str, out: &str) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What a manifest says of a delta and of the file it makes.
+/// The manifest entry of a delta and of the file it makes.
 struct Signed {
     body: Body,
     file: Decoded,

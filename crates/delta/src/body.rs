@@ -14,7 +14,7 @@ use crate::limits::{CHUNK, LEVEL_MAX, MEMORY_OVERHEAD, WINDOW_LOG_MAX, WINDOW_LO
 /// A SHA-256 digest, as bytes.
 pub type FileDigest = [u8; 32];
 
-/// What is known of a body: all that [`decode`] needs, and what a release manifest says of it.
+/// The description of a body: all that [`decode`] needs, and what a release manifest contains of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Body {
     /// Digest of the stored bytes.
@@ -64,7 +64,7 @@ pub enum DecodeError {
         "the body needs {needed} bytes of memory and {allowed} are allowed; raise the limit or publish it with a smaller window"
     )]
     Memory {
-        /// Bytes it says it needs.
+        /// Bytes it declares.
         needed: u64,
         /// Bytes allowed.
         allowed: u64,
@@ -80,7 +80,7 @@ pub enum DecodeError {
     Write(#[source] io::Error),
 }
 
-/// Reads `size` bytes from `file`, writes their body to `stored` and says what it is.
+/// Reads `size` bytes from `file`, writes their body to `stored` and returns its description.
 ///
 /// The same input, size and level give the same bytes (one thread, one frame, size and checksum in the header).
 pub fn encode(
@@ -163,7 +163,7 @@ pub(crate) fn copy_checked(
     out.flush().map_err(DecodeError::Write)
 }
 
-/// What does not decode as it was signed is the publisher's fault or a lying size, and told from a disk that cannot be
+/// What does not decode as it was signed is the publisher's fault or a lying size, and distinguished from a disk that cannot be
 /// read; a system's own errors are never `Other`.
 fn failed(error: io::Error) -> DecodeError {
     match error.kind() {

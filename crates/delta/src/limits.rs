@@ -46,13 +46,13 @@ pub const HISTORY_LOG: u32 = 22;
 /// Entries of the index of that history, as a power of two, 4 bytes each.
 pub const HISTORY_INDEX_LOG: u32 = 18;
 
-/// Table for foreseeing bytes that stand in place of others, as a power of two of rows (1 MiB).
+/// Table for predicting bytes that stand in place of others, as a power of two of rows (1 MiB).
 pub const REPLACED_ROWS_LOG: u32 = 15;
 
-/// Smallest table for foreseeing bytes, as a power of two of rows.
+/// Smallest table for predicting bytes, as a power of two of rows.
 pub const ROWS_LOG_MIN: u8 = 12;
 
-/// Largest table for foreseeing bytes, as a power of two of rows (8 MiB).
+/// Largest table for predicting bytes, as a power of two of rows (8 MiB).
 pub const ROWS_LOG_MAX: u8 = 18;
 
 /// Bytes of a row.
@@ -96,7 +96,7 @@ pub const FIELDS_MAX: usize = 2_500_000;
 /// Bytes that a decoder takes for each.
 pub const FIELD_MEMORY: usize = 8;
 
-/// Copies that a delta has at most that tells them before all else.
+/// Most copies of a delta that codes them before all else.
 pub const OPS_MAX: usize = 400_000;
 
 /// Bytes that a decoder takes for each: the copy, and the way of addresses through it, twice while it is found; before

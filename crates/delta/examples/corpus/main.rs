@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use headwater_delta::limits::MEMORY_UNIT;
 use headwater_delta::{DeltaOptions, Uncontrolled, encode_delta};
 
-use self::input::{SIZE_MAX, Told, joined};
+use self::input::{Declared, SIZE_MAX, joined};
 
 /// Bytes of a slice: whole records of any table whose records have up to ten bytes, and of most others.
 const SLICE: usize = 7560;
@@ -63,8 +63,9 @@ fn write(into: &Path, Pair { name, base, new }: &Pair) -> Result<(), Box<dyn Err
     let made = made.ok_or("it is allowed any size")?;
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, new);
     let memory = u8::try_from(made.body.memory / MEMORY_UNIT)?;
-    let told = Told { size: new.len() as u32, sha256: digest.as_ref().try_into()?, memory, memory_max: 224 };
-    let decode = [told.bytes(), joined(base, &made.bytes)].concat();
+    let declared =
+        Declared { size: new.len() as u32, sha256: digest.as_ref().try_into()?, memory, memory_max: 224 };
+    let decode = [declared.bytes(), joined(base, &made.bytes)].concat();
     fs::write(into.join("decode").join(name), decode)?;
     fs::write(into.join("round_trip").join(name), joined(base, new))?;
     Ok(())
@@ -133,7 +134,7 @@ fn made_up() -> Result<Vec<Pair>, Box<dyn Error>> {
     Ok(pairs.into_iter().map(pair).collect())
 }
 
-/// A program whose header calls its code A64: words that tell addresses are among any.
+/// A program whose header calls its code A64: words that encode addresses are among any.
 fn as_aarch64(program: &[u8]) -> Vec<u8> {
     let mut made = program.to_vec();
     made[18] = 183;

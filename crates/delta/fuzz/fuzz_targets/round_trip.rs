@@ -13,8 +13,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
     let Some((base, new)) = split(input) else { return };
-    let made =
-        encode_delta(base, new, &DeltaOptions::beside(u64::MAX), &Uncontrolled).expect("encodes");
+    let made = encode_delta(base, new, &DeltaOptions::beside(u64::MAX), &Uncontrolled).expect("encodes");
     let made = made.expect("is allowed any size");
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, new);
     let file = Decoded { sha256: digest.as_ref().try_into().expect("32 bytes"), size: new.len() as u64 };

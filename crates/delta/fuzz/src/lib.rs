@@ -1,6 +1,6 @@
 //! The form of the inputs, which the targets read and the example `corpus` writes.
 
-/// Two parts of an input: so many bytes as the first four say (little-endian), and the rest.
+/// Two parts of an input: so many bytes as the first four give (little-endian), and the rest.
 #[must_use]
 pub fn split(input: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, parts) = input.split_first_chunk::<4>()?;
@@ -19,20 +19,20 @@ pub fn joined(first: &[u8], second: &[u8]) -> Vec<u8> {
 /// takes about half a microsecond each.
 pub const SIZE_MAX: u32 = 1 << 16;
 
-/// What an input of `decode` is told by a manifest: it stands before the base, and both before the delta.
+/// What an input of `decode` takes from a manifest: it stands before the base, and both before the delta.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Told {
+pub struct Declared {
     /// Bytes of the file.
     pub size: u32,
     /// Its digest.
     pub sha256: [u8; 32],
-    /// Memory that decoding is said to take, in units of 256 KiB.
+    /// Memory that decoding is declared to take, in units of 256 KiB.
     pub memory: u8,
     /// Memory that the client allows, likewise.
     pub memory_max: u8,
 }
 
-impl Told {
+impl Declared {
     /// Bytes that it takes.
     pub const LENGTH: usize = 38;
 
@@ -45,7 +45,7 @@ impl Told {
         Some((Self { size, sha256: *sha256, memory: *memory, memory_max: *memory_max }, rest))
     }
 
-    /// As [`Told::read`] reads it.
+    /// As [`Declared::read`] reads it.
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
         [&self.size.to_le_bytes()[..], &[self.memory, self.memory_max], &self.sha256].concat()

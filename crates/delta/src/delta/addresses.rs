@@ -4,7 +4,7 @@ use std::collections::BinaryHeap;
 
 use super::elf::{Layout, Segment};
 use super::fields::{Field, Fields, Origin};
-use super::map::Op;
+use super::operations::Op;
 
 /// How a prediction came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,14 +8,14 @@ use std::ops::Range;
 
 use super::ReadAt;
 use super::addresses::Addresses;
-use super::bytes::NewBytes;
 use super::elf::{Layout, Segment, u32_at};
 use super::fields::Fields;
-use super::map::{Around, Op, OpModel};
+use super::literals::NewBytes;
 use super::numbers::Number;
+use super::operations::{Around, Op, OpModel};
 use super::packed::{Grain, Packed, dictionary};
 use super::pages::Pages;
-use super::range::BitCoder;
+use super::range_coder::BitCoder;
 use super::table::Table;
 use super::walk::{New, Program, Target, Walk};
 use crate::body::DecodeError;
@@ -43,7 +43,7 @@ pub(super) enum Content {
 pub(super) struct Head {
     /// Memory to decode, in [`MEMORY_UNIT`]s.
     memory_units: u8,
-    /// Size of the table that foresees bytes, as a power of two.
+    /// Size of the table that predicts bytes, as a power of two.
     pub(super) rows_log: u8,
     /// The new bytes, if they are packed.
     pub(super) packed: Option<Packed>,
@@ -63,9 +63,9 @@ const WORDS: u8 = 0x40;
 impl Head {
     /// The head of a delta with so many ops and fields and new bytes, packed or not.
     pub(super) fn new(ops: usize, fields: usize, new_bytes: u64, packed: Option<Packed>) -> Self {
-        // Packed bytes are not foreseen.
-        let foreseen = if packed.is_some() { 0 } else { new_bytes };
-        let rows_log = u64::BITS - foreseen.leading_zeros();
+        // Packed bytes are not predicted.
+        let predicted = if packed.is_some() { 0 } else { new_bytes };
+        let rows_log = u64::BITS - predicted.leading_zeros();
         let rows_log = (rows_log as u8).clamp(ROWS_LOG_MIN, ROWS_LOG_MAX);
         let mut head = Self { memory_units: 0, rows_log, packed };
         let memory = head.memory_of(ops) + head.dictionary().max((fields * FIELD_MEMORY) as u64);
@@ -252,7 +252,7 @@ fn segments(coder: &mut impl BitCoder, base: &Layout, new: &[Segment]) -> Vec<Se
     segments
 }
 
-/// Codes all ops: where the copies are tells what became of the addresses in them, and what they leave out.
+/// Codes all ops. The places of the copies give what became of the addresses in them, and what they leave out.
 fn ops(coder: &mut impl BitCoder, head: Head, ops: &[Op], size: u64) -> Result<Vec<Op>, DecodeError> {
     let count = Number::new().code(coder, [0], ops.len() as u32) as usize;
     if count > OPS_MAX || head.memory_of(count) + head.dictionary() > head.memory() {
@@ -277,7 +277,7 @@ fn ops(coder: &mut impl BitCoder, head: Head, ops: &[Op], size: u64) -> Result<V
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delta::range::{BitReader, BitWriter};
+    use crate::delta::range_coder::{BitReader, BitWriter};
 
     #[test]
     fn more_copies_than_the_limit_are_refused() {

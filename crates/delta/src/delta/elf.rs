@@ -30,7 +30,7 @@ pub(super) struct Section {
 pub(super) enum Machine {
     #[default]
     X86,
-    A64,
+    Aarch64,
 }
 
 impl Machine {
@@ -38,13 +38,13 @@ impl Machine {
     fn of(header: &[u8]) -> Option<Self> {
         match u16_at(header, 18) {
             MACHINE_X86_64 => Some(Self::X86),
-            MACHINE_AARCH64 => Some(Self::A64),
+            MACHINE_AARCH64 => Some(Self::Aarch64),
             _ => None,
         }
     }
 }
 
-/// What the headers of a file say.
+/// The headers of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Layout {
     pub(super) machine: Machine,
@@ -61,7 +61,7 @@ const ALLOCATED: u64 = 2;
 const EXECUTABLE: u64 = 4;
 
 impl Layout {
-    /// Reads the headers; none where the file is no program or library of a [`Machine`].
+    /// Reads the headers; `None` if the file is no program or library of a [`Machine`].
     pub(super) fn read<B: ReadAt + ?Sized>(pages: &mut Pages<'_, B>) -> io::Result<Option<Self>> {
         let mut header = [0; 64];
         pages.read(0, &mut header)?;
@@ -107,7 +107,7 @@ impl Layout {
             }
         }
         layout.sections.sort_by_key(|section| section.offset);
-        // Of parts that overlap the first is looked at: no byte is swept twice, whatever the headers say.
+        // Of parts that overlap the first is looked at: no byte is walked twice, whatever the headers contain.
         let mut end = 0;
         layout.sections.retain(|section| {
             let apart = section.offset >= end;

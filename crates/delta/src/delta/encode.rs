@@ -6,14 +6,14 @@ use std::ops::Range;
 use super::container::{Content, Head, Plan, code};
 use super::elf::{Layout, Machine, Segment};
 use super::fields::Fields;
-use super::map::{Op, left_out};
 use super::matching::Index;
+use super::operations::{Op, left_out};
 use super::packed::{Grain, Packed, dictionary};
 use super::pages::Pages;
-use super::range::BitWriter;
+use super::range_coder::BitWriter;
 use super::table::Table;
 use super::walk::Target;
-use super::{Control, DeltaError, DeltaOptions, go_on, mask, matching, packed, prefixed, text};
+use super::{Control, DeltaError, DeltaOptions, go_on, mask, matching, packed, prefixed, text_matching};
 use crate::body::DecodeError;
 use crate::limits::{
     FIELDS_MAX, OPS_MAX, PACKED_MIN, PACKED_MIN_OF_PROGRAM, PACKED_WINDOW_MAX, PREFIXED_EFFORT_MAX,
@@ -31,7 +31,7 @@ const ADVANTAGE_OF_NUMBERS: i64 = 4;
 /// Of how many bytes one is a control character, at most, in a text.
 const BYTES_A_CONTROL_CHARACTER: usize = 64;
 
-/// The bytes of the smallest delta and the memory it takes; none, when all take too much.
+/// The bytes of the smallest delta and the memory it takes; `None` if all take too much.
 pub(super) fn smallest(
     base: &[u8],
     new: &[u8],
@@ -79,8 +79,8 @@ pub(super) fn smallest(
             let ops = matching::ops(&index, &masked_new, ADVANTAGE_OF_NUMBERS, control)?;
             encoder.attempt(Content::Text, &ops)?;
         } else {
-            for taste in [text::REPETITIVE, text::DENSE] {
-                encoder.attempt(Content::Text, &text::ops(&taste, &index, base, new, control)?)?;
+            for taste in [text_matching::REPETITIVE, text_matching::DENSE] {
+                encoder.attempt(Content::Text, &text_matching::ops(&taste, &index, base, new, control)?)?;
             }
         }
         control.progress(700);
@@ -108,8 +108,8 @@ impl Encoder<'_> {
     /// Encodes along `ops` and keeps the result if it is the smallest so far.
     fn attempt(&mut self, content: Content, ops: &[Op]) -> Result<(), DeltaError> {
         let mut head = self.head(content, ops);
-        let told_first = content == Content::Program || head.packed.is_some();
-        if told_first && ops.len() > OPS_MAX || head.memory() > self.options.memory_max {
+        let coded_first = content == Content::Program || head.packed.is_some();
+        if coded_first && ops.len() > OPS_MAX || head.memory() > self.options.memory_max {
             return Ok(());
         }
         let mut stored = Vec::new();
@@ -157,8 +157,8 @@ impl Encoder<'_> {
     fn head(&self, content: Content, ops: &[Op]) -> Head {
         let new_bytes = new_bytes(ops);
         if !are_packed(content, new_bytes) {
-            let told_first = if content == Content::Program { ops.len() } else { 0 };
-            return Head::new(told_first, self.fields, new_bytes, None);
+            let coded_first = if content == Content::Program { ops.len() } else { 0 };
+            return Head::new(coded_first, self.fields, new_bytes, None);
         }
         let grain = if self.words.is_empty() { Grain::Bytes } else { Grain::Words };
         let mut packed = Packed { size: new_bytes as u32, stored: 0, dictionary: 0, grain };
@@ -200,7 +200,8 @@ fn is_text(file: &[u8]) -> bool {
 
 /// Where in a program code is words of four bytes.
 fn words(layout: &Layout) -> Vec<Range<u32>> {
-    let code = layout.sections.iter().filter(|section| section.executable && layout.machine == Machine::A64);
+    let code =
+        layout.sections.iter().filter(|section| section.executable && layout.machine == Machine::Aarch64);
     code.map(|section| section.offset as u32..(section.offset + section.size) as u32).collect()
 }
 
@@ -214,11 +215,11 @@ fn is_worth_a_frame(size: usize, text: bool) -> bool {
     text || size <= PREFIXED_EFFORT_MAX
 }
 
-/// The file, for a walk that only has to be told it.
+/// The file, for a walk over a file that is known.
 struct Known<'a> {
     file: &'a [u8],
     control: &'a dyn Control,
-    /// Whether the walk ended because nobody wants it any more: it has no error of its own for that.
+    /// Whether the walk ended because it was cancelled: it has no error of its own for that.
     cancelled: bool,
 }
 
@@ -238,7 +239,7 @@ impl Target for Known<'_> {
 
     fn take(&mut self, _bytes: &[u8]) -> Result<(), DecodeError> {
         self.cancelled = self.control.cancelled();
-        if self.cancelled { Err(DecodeError::WrongFile("nobody wants it any more")) } else { Ok(()) }
+        if self.cancelled { Err(DecodeError::WrongFile("it was cancelled")) } else { Ok(()) }
     }
 }
 
@@ -247,7 +248,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_and_archives_of_them_are_told_from_numbers() {
+    fn texts_and_archives_of_them_are_distinguished_from_numbers() {
         assert!(is_text("für alle,\r\n\tEnde\0\0\0\0".repeat(100).as_bytes()));
         let numbers: Vec<u8> = (0..4000u32).flat_map(u32::to_le_bytes).collect();
         assert!(!is_text(&numbers));

@@ -1,7 +1,7 @@
 //! Where a program keeps addresses, and as what: in code, in pointers, in the tables of its run time.
 //!
 //! A field holds `target - origin`. When a linker moves code and data about, targets and origins move in ways that the
-//! copies tell; so a field's new value follows from its old one (see `addresses`). Nothing here has to be right:
+//! copies give; so a field's new value follows from its old one (see `addresses`). Nothing here has to be right:
 //! a field that is none, or one overlooked, costs some bytes and no more, because both sides find the same ones.
 
 use std::io;
@@ -9,7 +9,7 @@ use std::io;
 use super::ReadAt;
 use super::elf::{Layout, Machine, Section, u32_at, u64_at};
 use super::pages::Pages;
-use super::{a64, frames, go, x86};
+use super::{aarch64, frames, go, x86};
 use crate::limits::FIELD_MEMORY;
 
 /// What a field's value is relative to.
@@ -19,11 +19,11 @@ pub(super) enum Origin {
     Itself(u8),
     /// One of the addresses of [`Fields::origin`], which move like any other.
     Listed(u8),
-    /// An instruction's word tells it (see `a64`); so many words on, or back, another tells the rest of it.
+    /// An instruction word encodes it (see `aarch64`); another, so many words on or back, encodes the rest.
     Word(u8),
 }
 
-/// What kind of field it is: fields of a kind are foreseen equally well.
+/// What kind of field it is: fields of a kind are predicted equally well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// The target of a call.
@@ -48,7 +48,7 @@ pub(super) enum Kind {
     Page,
     /// Where in its page an operand is.
     InPage,
-    /// The same, where the page was not as foreseen.
+    /// The same, where the page was not as predicted.
     Astray,
 }
 
@@ -105,7 +105,7 @@ impl Fields {
         // They are in the order of the file, so that there is little to sort.
         for section in &fields.layout.sections.clone() {
             match (section.executable, section.name.as_slice()) {
-                (true, _) if fields.layout.machine == Machine::A64 => fields.words(section, pages)?,
+                (true, _) if fields.layout.machine == Machine::Aarch64 => fields.words(section, pages)?,
                 (true, _) => fields.code(section, pages)?,
                 (false, b".eh_frame") => frames::frames(section, pages, &mut fields)?,
                 (false, b".eh_frame_hdr") => frames::header(section, &mut fields),
@@ -227,7 +227,7 @@ impl Fields {
 
     fn words<B: ReadAt + ?Sized>(&mut self, section: &Section, pages: &mut Pages<'_, B>) -> io::Result<()> {
         let mut chunk = [0; SWEPT];
-        let mut sweep = a64::Sweep::default();
+        let mut sweep = aarch64::Sweep::default();
         let first = section.offset + section.address.wrapping_neg() % 4;
         let end = section.offset + section.size;
         for start in (first..end).step_by(SWEPT) {
@@ -244,7 +244,7 @@ impl Fields {
         Ok(())
     }
 
-    /// Notes that so many words after the page at `at` is the first that tells the rest of its address.
+    /// Notes that so many words after the page at `at` is the first that encodes the rest of its address.
     fn pair(&mut self, at: u64, words: u8) {
         // There is at most one field in each word since.
         let since = self.found.iter_mut().rev().take(usize::from(words) + 1);

@@ -1,4 +1,4 @@
-//! The fields of `.eh_frame` and `.eh_frame_hdr`: which function each stretch of code is, for unwinding.
+//! The fields of `.eh_frame` and `.eh_frame_hdr`: the function of each range of code, for unwinding.
 
 use std::io;
 

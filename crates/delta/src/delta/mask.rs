@@ -5,14 +5,14 @@
 
 use std::io;
 
-use super::a64;
+use super::aarch64;
 use super::addresses::address;
 use super::elf::{Layout, u32_at, u64_at};
 use super::fields::{Field, Fields, Kind, Origin};
 use super::pages::Pages;
 use crate::limits::FIELDS_MAX;
 
-/// Bytes at the target of an address that tell which target it is.
+/// Bytes at the target of an address by which the target is recognised.
 const TOLD_BY: usize = 24;
 
 /// `file`, masked. What is no program stays as it is.
@@ -25,7 +25,7 @@ pub(super) fn masked(file: &[u8]) -> io::Result<Vec<u8>> {
     for field in fields.all().iter().filter(whole) {
         let bytes = &mut masked[field.at as usize..][..field.width()];
         match field.origin {
-            Origin::Word(_) => bytes.copy_from_slice(&a64::blanked(u32_at(bytes, 0)).to_le_bytes()),
+            Origin::Word(_) => bytes.copy_from_slice(&aarch64::blanked(u32_at(bytes, 0)).to_le_bytes()),
             _ => bytes.fill(0),
         }
     }

@@ -5,8 +5,8 @@
 
 use std::ops::Range;
 
-use super::map::Op;
-use super::{Control, DeltaError, go_on, suffixes};
+use super::operations::Op;
+use super::{Control, DeltaError, go_on, suffix_array};
 
 /// Steps between two looks at whether the encoding was cancelled.
 pub(super) const STEPS_BETWEEN_LOOKS: usize = 1 << 12;
@@ -21,7 +21,7 @@ pub(super) struct Index<'a> {
 
 impl<'a> Index<'a> {
     pub(super) fn new(base: &'a [u8], control: &dyn Control) -> Result<Self, DeltaError> {
-        let sorted = suffixes::sorted(base, control)?;
+        let sorted = suffix_array::sorted(base, control)?;
         let mut starts = vec![0u32; (1 << 16) + 1];
         let key =
             |at: usize| usize::from(base[at]) << 8 | usize::from(base.get(at + 1).copied().unwrap_or(0));

@@ -4,34 +4,34 @@
 //! Like a body it is described by a [`Body`] in a signed manifest, is verified whole before it is decoded, decodes
 //! as a stream in bounded memory, and gives the file that was signed or an error.
 
-mod a64;
+mod aarch64;
 mod addresses;
-mod bytes;
-mod changes;
+mod change_flags;
 mod container;
+mod context_slots;
 mod elf;
 mod encode;
 mod fields;
 mod frames;
 mod go;
-mod history;
-mod map;
+mod literals;
 mod mask;
+mod match_model;
 mod matching;
-mod model;
+mod mixing;
 mod numbers;
+mod operations;
 mod packed;
 mod pages;
+mod predicted_words;
 mod prefixed;
-mod range;
-mod replaced;
-mod rows;
-mod shifts;
-mod suffixes;
+mod range_coder;
+mod residuals;
+mod substitutions;
+mod suffix_array;
 mod table;
-mod text;
+mod text_matching;
 mod walk;
-mod words;
 mod x86;
 
 use std::cell::RefCell;
@@ -41,7 +41,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 use self::container::Head;
 use self::packed::{Packed, Part, Unpacker};
-use self::range::BitReader;
+use self::range_coder::BitReader;
 use crate::body::{Body, Checked, DecodeError, Decoded, verify_stored};
 use crate::limits::{DELTA_FILE_MAX, DELTA_MEMORY_MAX};
 
@@ -72,7 +72,7 @@ impl ReadAt for [u8] {
 pub struct DeltaOptions {
     /// Bytes of memory that decoding may take, at most.
     pub memory_max: u64,
-    /// Bytes of the full body: a delta that is not smaller is none.
+    /// Bytes of the full body: a delta must be smaller.
     pub size_max: u64,
 }
 
@@ -84,9 +84,9 @@ impl DeltaOptions {
     }
 }
 
-/// How a long encoding hears that it is not wanted any more, and tells how far it is.
+/// Cancels a long encoding, and receives its progress.
 pub trait Control {
-    /// Whether to stop: once it says so the encoding ends, and asks nothing more. Asked some times a second, but
+    /// Whether to stop. After `true` the encoding ends without further calls. Called some times a second, except
     /// while the base is sorted or taken in as a dictionary: each takes some seconds for 20 MB.
     fn cancelled(&self) -> bool;
 
@@ -116,14 +116,14 @@ impl Control for Uncontrolled {
 pub struct Delta {
     /// What to store and send.
     pub bytes: Vec<u8>,
-    /// What the manifest says of it.
+    /// Its description in the manifest.
     pub body: Body,
 }
 
 /// A delta could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum DeltaError {
-    /// The control said so.
+    /// The control cancelled it.
     #[error("making a delta was stopped")]
     Cancelled,
     /// The compressor failed.
@@ -131,7 +131,7 @@ pub enum DeltaError {
     Io(#[from] io::Error),
 }
 
-/// Makes the delta from `base` to `new`; none, when it would not be smaller than the full body or would take
+/// Makes the delta from `base` to `new`; `None` if it would not be smaller than the full body or would take
 /// more than is allowed.
 ///
 /// The same input and options give the same bytes.
@@ -188,7 +188,7 @@ pub fn decode_delta(
     let packed = Part::new(&stored, packed.start, packed.end);
     let mut target = Made {
         checked: Checked::new(*file),
-        packed: head.packed.map(|told| (packed, told)),
+        packed: head.packed.map(|described| (packed, described)),
         new_bytes: None,
         out: &mut out,
     };

@@ -1,17 +1,17 @@
-//! Whole numbers of any size: how many bits they have is foreseen, and then each bit from the highest on, by all the
+//! Whole numbers of any size: how many bits they have is predicted, and then each bit from the highest on, by all the
 //! contexts in which the number stands. Where there is but one, its counters are taken at their word.
 
-use super::model::{Counter, Mixer, filled, squash, stretch};
-use super::range::BitCoder;
+use super::mixing::{Counter, Mixer, filled, squash, stretch};
+use super::range_coder::BitCoder;
 
 /// Observations after which old ones fade.
 const LIMIT: u32 = 127;
 
-/// Opinions mixed: the contexts, a constant, and others that are nothing.
+/// Inputs mixed: the contexts, a constant, and others that are nothing.
 const INPUTS: usize = 8;
 const TABLE_LOG: u32 = 14;
 
-/// Bits below the highest that are foreseen by those above them and by the contexts; the others are as good as chance.
+/// Bits below the highest that are predicted by those above them and by the contexts; the others are as good as chance.
 const HEAD: u32 = 5;
 
 /// Codes numbers below 2^32 that stand in so many contexts.

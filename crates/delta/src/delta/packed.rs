@@ -9,13 +9,13 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use lzma_rust2::{LzmaOptions, LzmaReader, LzmaWriter};
 
-use super::map::{Op, left_out};
+use super::operations::{Op, left_out};
 use super::pages::Pages;
 use super::{Control, DeltaError, ReadAt, go_on};
 use crate::body::DecodeError;
 use crate::limits::{CHUNK, PACKED_WINDOW_MAX, PACKED_WINDOW_MIN};
 
-/// What a head says of new bytes that are packed.
+/// The head's description of new bytes that are packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Packed {
     /// Bytes that they are.
@@ -36,7 +36,7 @@ pub(super) enum Grain {
 }
 
 impl Grain {
-    /// The bits that foresee a literal, of the byte before (lc) and of the place (lp); and those that foresee a match,
+    /// The bits that predict a literal, of the byte before (lc) and of the place (lp); and those that predict a match,
     /// of the place (pb).
     fn properties(self) -> (u32, u32, u32) {
         match self {
@@ -119,7 +119,7 @@ impl<R: Read> Unpacker<R> {
     }
 }
 
-/// What is wrong with what is stored is told from a disk that cannot be read; a system's own errors are never `Other`.
+/// What is wrong with what is stored is distinguished from a disk that cannot be read; a system's own errors are never `Other`.
 fn failed(error: io::Error) -> DecodeError {
     match error.kind() {
         io::ErrorKind::InvalidData
@@ -187,11 +187,11 @@ mod tests {
     fn what_is_cut_off_or_spoiled_does_not_unpack() {
         let bytes: Vec<u8> = (0..20_000u32).flat_map(|i| (i * i).to_le_bytes()).collect();
         for grain in [Grain::Bytes, Grain::Words] {
-            let told = Packed { size: bytes.len() as u32, stored: 0, dictionary: 1000, grain };
-            let packed = pack(told, bytes[..1000].to_vec(), &bytes, &Uncontrolled).unwrap();
+            let described = Packed { size: bytes.len() as u32, stored: 0, dictionary: 1000, grain };
+            let packed = pack(described, bytes[..1000].to_vec(), &bytes, &Uncontrolled).unwrap();
             let unpack = |packed: &[u8]| {
                 let mut unpacked = vec![0; bytes.len()];
-                Unpacker::new(packed, told, &bytes[..1000])?.fill(&mut unpacked).map(|()| unpacked)
+                Unpacker::new(packed, described, &bytes[..1000])?.fill(&mut unpacked).map(|()| unpacked)
             };
             assert_eq!(unpack(&packed).unwrap(), bytes);
             for cut in [0, 3, packed.len() / 2] {

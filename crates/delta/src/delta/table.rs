@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::map::Op;
+use super::operations::Op;
 use crate::limits::{RECORD_WIDTH_MAX, RECORD_WIDTH_MIN};
 
 /// A file that is records one after the other.
@@ -14,7 +14,7 @@ pub(super) struct Table {
 
 /// Fewest records that make a table.
 const RECORDS_MIN: usize = 64;
-/// Bytes that are looked at to tell a table.
+/// Bytes that are looked at to recognise a table.
 const SAMPLE: usize = 1 << 18;
 
 impl Table {

@@ -4,16 +4,16 @@ use std::mem;
 
 use super::ReadAt;
 use super::addresses::{Addresses, Source};
-use super::bytes::NewBytes;
-use super::changes::{BLOCK, Changes};
+use super::change_flags::{BLOCK, Changes};
 use super::elf::{u32_at, u64_at};
 use super::fields::{Field, Fields, Origin};
-use super::map::{Around, Op, OpModel};
+use super::literals::NewBytes;
+use super::operations::{Around, Op, OpModel};
 use super::pages::Pages;
-use super::range::BitCoder;
-use super::replaced::{Class, Place, Replaced};
-use super::shifts::Shifts;
-use super::words::Foreseen;
+use super::predicted_words::PredictedWord;
+use super::range_coder::BitCoder;
+use super::residuals::Residuals;
+use super::substitutions::{Class, Place, Replaced};
 use crate::body::DecodeError;
 
 /// Bytes walked between two deliveries.
@@ -22,7 +22,7 @@ const STRIDE: usize = 16 * 1024;
 /// Bytes of the base that are read before and after those at hand.
 const MARGIN: usize = 8;
 
-/// What the walk makes, and what it is told: an encoder knows the file, a decoder learns it.
+/// What the walk makes, and what it knows: an encoder has the file, a decoder makes it.
 pub(super) trait Target {
     /// `length` bytes of the file from `at` on, if they are known.
     fn known(&self, at: u64, length: usize) -> Option<&[u8]>;
@@ -43,7 +43,7 @@ pub(super) struct Program {
     pub(super) addresses: Addresses,
 }
 
-/// How new bytes are told.
+/// How new bytes are coded.
 pub(super) enum New {
     /// Packed beside the coded bits.
     Packed,
@@ -60,7 +60,7 @@ pub(super) struct Walk<'a, B: ?Sized> {
     new: New,
     replaced: Replaced,
     changes: Changes,
-    shifts: Shifts,
+    residuals: Residuals,
     /// The last eight bytes written, newest lowest.
     last: u64,
     at: u64,
@@ -78,7 +78,7 @@ impl<'a, B: ReadAt + ?Sized> Walk<'a, B> {
             new,
             replaced: Replaced::new(),
             changes: Changes::new(),
-            shifts: Shifts::new(),
+            residuals: Residuals::new(),
             last: 0,
             at: 0,
             buffer: Vec::new(),
@@ -261,7 +261,7 @@ impl<'a, B: ReadAt + ?Sized> Walk<'a, B> {
         Ok(length)
     }
 
-    /// Finds the fields of the next stretch of a copy of `left` bytes from `base` on; answers how long the stretch is.
+    /// Finds the fields of the next segment of a copy of `left` bytes from `base` on; answers how long the segment is.
     fn find_fields(&mut self, base: i64, left: usize) -> usize {
         let length = left.min(STRIDE);
         self.fields.clear();
@@ -310,7 +310,7 @@ impl<'a, B: ReadAt + ?Sized> Walk<'a, B> {
         let predicted = if wide { predicted } else { signed(predicted) };
         let source = prediction.map_or(Source::Copied, |prediction| prediction.source);
         let actual = known.map_or(0, |known| value(known, i));
-        let new = self.shifts.code(coder, field, source, predicted, actual);
+        let new = self.residuals.code(coder, field, source, predicted, actual);
         if let Some(prediction) = prediction.filter(|_| new != predicted) {
             program.addresses.learn(&prediction, new);
         }
@@ -320,7 +320,7 @@ impl<'a, B: ReadAt + ?Sized> Walk<'a, B> {
         new == predicted
     }
 
-    /// Walks a word that tells an address; answers whether it was as foreseen. What was foreseen becomes what is
+    /// Walks a word that encodes an address; answers whether it was as predicted. What was predicted becomes what is
     /// expected `around`.
     fn word(
         &mut self,
@@ -334,23 +334,27 @@ impl<'a, B: ReadAt + ?Sized> Walk<'a, B> {
         let program = self.program.as_mut().expect("fields are found in programs only");
         let addresses = &mut program.addresses;
         let (old, new) = ((field, u32_at(around, here)), (self.at + i as u64, &self.buffer[..]));
-        let foreseen = Foreseen::new(old, new, addresses, &mut self.pages).map_err(DecodeError::Read)?;
+        let predicted =
+            PredictedWord::new(old, new, addresses, &mut self.pages).map_err(DecodeError::Read)?;
         let actual = known.map(|known| u32_at(known, i));
-        let mut told = None;
-        if let Some(foreseen) = foreseen {
-            let (kind, source) = (foreseen.kind, foreseen.source);
-            around[here..here + 4].copy_from_slice(&foreseen.word.to_le_bytes());
-            if self.shifts.right(coder, kind, source, actual == Some(foreseen.word)) {
-                self.extend(&foreseen.word.to_le_bytes());
+        let mut coded = None;
+        if let Some(predicted) = predicted {
+            let (kind, source) = (predicted.kind, predicted.source);
+            around[here..here + 4].copy_from_slice(&predicted.word.to_le_bytes());
+            if self.residuals.right(coder, kind, source, actual == Some(predicted.word)) {
+                self.extend(&predicted.word.to_le_bytes());
                 return Ok(true);
             }
-            let shift = actual.and_then(|actual| foreseen.shift(actual));
-            told = self.shifts.number(coder, kind, source, shift).map(|shift| foreseen.shifted(shift));
-            if let Some(word) = told {
-                foreseen.learn(addresses, word);
+            let residual = actual.and_then(|actual| predicted.residual(actual));
+            coded = self
+                .residuals
+                .number(coder, kind, source, residual)
+                .map(|residual| predicted.with_residual(residual));
+            if let Some(word) = coded {
+                predicted.learn(addresses, word);
             }
         }
-        match told {
+        match coded {
             Some(word) => {
                 around[here..here + 4].copy_from_slice(&word.to_le_bytes());
                 self.extend(&word.to_le_bytes());

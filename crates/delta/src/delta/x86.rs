@@ -35,7 +35,7 @@ enum Form {
     Unknown,
 }
 
-/// The instruction at the start of `code`; none where there is none that we know.
+/// The instruction at the start of `code`; `None` if it is not one that we know.
 pub(super) fn instruction(code: &[u8]) -> Option<Instruction> {
     let mut at = 0;
     let mut short = false;

@@ -1,8 +1,8 @@
-//! What was seen of bytes in each context: rows of slots, one for each bit of half a byte.
+//! Context slots: for each context a row of adaptive bit probabilities, one for each bit of half a byte.
 
 use std::hint::black_box;
 
-use super::model::{Slot, stretch};
+use super::mixing::{Slot, stretch};
 use crate::limits::ROW_MEMORY;
 
 /// Two rows that a context may have: one line of a processor's cache. Slot 0 of a row holds the check.
@@ -14,7 +14,7 @@ const _: () = assert!(size_of::<Pair>() as u64 == 2 * ROW_MEMORY);
 
 /// The rows of `N` contexts.
 #[derive(Debug)]
-pub(super) struct Rows<const N: usize> {
+pub(super) struct ContextSlots<const N: usize> {
     pairs: Vec<Pair>,
     mask: usize,
     /// What the states of slots came to mean, context by context.
@@ -28,7 +28,7 @@ pub(super) fn hash(kind: u32, value: u64) -> u32 {
     ((x ^ x >> 29).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 32) as u32
 }
 
-impl<const N: usize> Rows<N> {
+impl<const N: usize> ContextSlots<N> {
     /// 2^`log` rows of 32 bytes.
     pub(super) fn new(log: u32) -> Self {
         let mut refined = vec![0; N << 10];
@@ -74,7 +74,7 @@ impl<const N: usize> Rows<N> {
         if pair[other][0].0 == check {
             return first ^ 1;
         }
-        // The one whose first bit was told less often gives way.
+        // The one whose first bit was updated less often is replaced.
         let count = |row: &[Slot; 16]| row[1].0 & 15;
         let victim = if count(&pair[other]) < count(&pair[this]) { other } else { this };
         pair[victim] = [Slot::NEW; 16];
@@ -82,13 +82,13 @@ impl<const N: usize> Rows<N> {
         first & !1 | victim
     }
 
-    /// What the rows say of the bit at `node`, into `opinions`; answers their states.
+    /// Writes the predictions of the rows for the bit at `node` into `inputs`; returns their states.
     #[inline]
-    pub(super) fn ask(&self, rows: &[usize; N], node: usize, opinions: &mut [i16]) -> [usize; N] {
+    pub(super) fn ask(&self, rows: &[usize; N], node: usize, inputs: &mut [i16]) -> [usize; N] {
         let mut states = [0; N];
-        for (k, (row, opinion)) in rows.iter().zip(opinions).enumerate() {
+        for (k, (row, input)) in rows.iter().zip(inputs).enumerate() {
             states[k] = k << 10 | self.pairs[row >> 1].0[row & 1][node & 15].state();
-            *opinion = stretch(u32::from(self.refined[states[k]]));
+            *input = stretch(u32::from(self.refined[states[k]]));
         }
         states
     }

@@ -1,35 +1,35 @@
-//! How far a field is from where it was foreseen.
+//! Residuals: whether a field is as predicted, and its difference to the prediction if it is not.
 
 use super::addresses::{SOURCES, Source};
 use super::fields::{Field, KINDS, Kind};
-use super::model::Counter;
+use super::mixing::Counter;
 use super::numbers::Number;
-use super::range::BitCoder;
+use super::range_coder::BitCoder;
 
-/// Foresees whether fields are as predicted, and by how much they are not.
+/// Models whether fields are as predicted, and their residuals.
 #[derive(Debug)]
-pub(super) struct Shifts {
+pub(super) struct Residuals {
     right: Vec<Counter>,
     /// Whether each of the last four fields of a kind was as predicted.
     outcomes: [usize; KINDS],
-    shifts: Number<1>,
+    residuals: Number<1>,
     fits: Counter,
     /// Whether a word that is not as predicted is at least the same instruction.
     same: Vec<Counter>,
 }
 
-impl Shifts {
+impl Residuals {
     pub(super) fn new() -> Self {
         Self {
             right: vec![Counter::at(60000); KINDS * SOURCES * 16],
             outcomes: [15; KINDS],
-            shifts: Number::new(),
+            residuals: Number::new(),
             fits: Counter::default(),
             same: vec![Counter::default(); KINDS * SOURCES],
         }
     }
 
-    /// Codes what `field`, which is predicted as `predicted`, is; an encoder says.
+    /// Codes what `field`, which is predicted as `predicted`, is; `actual` is known to an encoder only.
     pub(super) fn code(
         &mut self,
         coder: &mut impl BitCoder,
@@ -43,7 +43,7 @@ impl Shifts {
         }
         let shift = actual.wrapping_sub(predicted) as i64;
         let kind_and_source = (field.kind as usize * SOURCES + source as usize) as u64;
-        let low = self.shifts.code_signed(coder, [kind_and_source], shift as i32);
+        let low = self.residuals.code_signed(coder, [kind_and_source], shift as i32);
         let new = predicted.wrapping_add(i64::from(low) as u64);
         if field.width() == 4 {
             return new;
@@ -52,7 +52,7 @@ impl Shifts {
         if self.fits.code(coder, high == 0, 250) {
             return new;
         }
-        let high = self.shifts.code_signed(coder, [kind_and_source], high);
+        let high = self.residuals.code_signed(coder, [kind_and_source], high);
         new.wrapping_add((high as u64) << 32)
     }
 
@@ -71,7 +71,7 @@ impl Shifts {
         right
     }
 
-    /// Codes by how much the number that a word tells is another than predicted; none where the word is another in
+    /// Codes the residual of the number that a word encodes; `None` if the word differs in
     /// other ways.
     pub(super) fn number(
         &mut self,
@@ -82,7 +82,7 @@ impl Shifts {
     ) -> Option<i32> {
         let kind_and_source = kind as usize * SOURCES + source as usize;
         let same = self.same[kind_and_source].code(coder, shift.is_some(), 250);
-        same.then(|| self.shifts.code_signed(coder, [kind_and_source as u64], shift.unwrap_or(0)))
+        same.then(|| self.residuals.code_signed(coder, [kind_and_source as u64], shift.unwrap_or(0)))
     }
 }
 
@@ -90,17 +90,17 @@ impl Shifts {
 mod tests {
     use super::*;
     use crate::delta::fields::{Kind, Origin};
-    use crate::delta::range::{BitReader, BitWriter};
+    use crate::delta::range_coder::{BitReader, BitWriter};
 
     #[test]
     fn an_address_may_be_any_number_from_where_it_was_foreseen() {
         let field = Field { at: 0, kind: Kind::Pointer, origin: Origin::Listed(0) };
         let check = |predicted: u64, actual: u64| {
             let mut writer = BitWriter::new();
-            Shifts::new().code(&mut writer, &field, Source::Copied, predicted, actual);
+            Residuals::new().code(&mut writer, &field, Source::Copied, predicted, actual);
             let written = writer.finish();
             let mut reader = BitReader::new(&written[..]);
-            let read = Shifts::new().code(&mut reader, &field, Source::Copied, predicted, 0);
+            let read = Residuals::new().code(&mut reader, &field, Source::Copied, predicted, 0);
             assert_eq!(read, actual, "{predicted:#x}");
         };
         check(0, i64::MAX as u64);

@@ -1,4 +1,5 @@
-//! What was written so far, as far back as memory allows, and where the same went before.
+//! The match model: what was written so far, as far back as memory allows, and the byte that followed the longest
+//! earlier occurrence of the last bytes.
 
 use crate::limits::{HISTORY_INDEX_LOG, HISTORY_LOG};
 
@@ -117,7 +118,7 @@ impl History {
 
     /// The byte that followed when the last bytes were seen before, and how many were alike.
     #[inline]
-    pub(super) fn foreseen(&self) -> Option<(u8, usize)> {
+    pub(super) fn predicted(&self) -> Option<(u8, usize)> {
         (self.alike_length > 0).then(|| (self.ring[self.alike_at & MASK], self.alike_length))
     }
 }

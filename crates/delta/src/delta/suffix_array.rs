@@ -1,5 +1,5 @@
 //! Sorting all suffixes of a file, in time and memory that grow with its size alone, and with a look now and then at
-//! whether anybody still wants it.
+//! whether it was cancelled.
 //!
 //! Induced sorting (Nong, Zhang and Chan, 2009). A suffix that is smaller than the next is *rising*; a rising one after
 //! one that is not is a *valley*. Valleys sorted, all others follow in two passes; to sort them, the pieces between

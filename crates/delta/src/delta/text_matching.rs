@@ -1,12 +1,12 @@
 //! Comparing texts: what comes next is looked for nearby first.
 //!
-//! The longest match anywhere, which is what programs want, is often the wrong one in a text that says the same
-//! thing a thousand times: going on behind the change costs less to say, and the next change is then in its place too.
+//! The longest match anywhere, which is what programs want, is often the wrong one in a text that repeats the same
+//! thing a thousand times: going on behind the change costs less to code, and the next change is then in its place too.
 
 use std::collections::HashMap;
 
-use super::map::Op;
 use super::matching::{Index, STEPS_BETWEEN_LOOKS, alike};
+use super::operations::Op;
 use super::{Control, DeltaError, go_on};
 use crate::limits::TEXT_EFFORT_MAX;
 
@@ -21,7 +21,7 @@ const ALIKE_MAX: usize = 12;
 /// Fewest bytes of a match elsewhere.
 const ELSEWHERE_MIN: usize = 40;
 
-/// What matches are worth, in quarters of a bit.
+/// The value of matches, in quarters of a bit.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Taste {
     /// A byte of a match.
@@ -36,10 +36,10 @@ pub(super) struct Taste {
     good: usize,
 }
 
-/// For texts whose bytes say little: they repeat themselves, and a copy costs as much as many new bytes.
+/// For texts of low entropy: they repeat themselves, and a copy costs as much as many new bytes.
 pub(super) const REPETITIVE: Taste = Taste { gain: 2, new: 2, cost: 10, least: 12, good: 400 };
 
-/// For texts whose bytes say much.
+/// For texts of high entropy.
 pub(super) const DENSE: Taste = Taste { gain: 8, new: 12, cost: 0, least: 12, good: 64 };
 
 impl Taste {

@@ -1,16 +1,16 @@
 //! As much of the A64 instruction encoding as it takes to find the addresses in code.
 //!
-//! An instruction is a word of four bytes, some of whose bits tell an address. Where that is far away two words tell
-//! it together: one the page, relative to its own, and another, soon after, the place in that page.
+//! An instruction is a word of four bytes, some of whose bits encode an address. A far address takes two
+//! words: one encodes the page, relative to its own, and another, soon after, the place in that page.
 
 use super::fields::Kind;
 
-/// How a word tells an address.
+/// How a word encodes an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Form {
     pub(super) kind: Kind,
     unit: Unit,
-    /// The bits that tell it, unless they are those of [`Unit::split`].
+    /// The bits that encode it, unless they are those of [`Unit::split`].
     low: u32,
     width: u32,
 }
@@ -38,7 +38,7 @@ impl Unit {
 const PAGE_LOG: u32 = 12;
 
 impl Form {
-    /// How `word` tells an address, if it does.
+    /// How `word` encodes an address, if it does.
     pub(super) fn of(word: u32) -> Option<Self> {
         let form = |kind, unit, low, width| Some(Self { kind, unit, low, width });
         // An offset that is no place in a page is one in something else.
@@ -71,13 +71,13 @@ impl Form {
         }
     }
 
-    /// The bits of a word that tell the address.
+    /// The bits of a word that encode the address.
     pub(super) fn bits(self) -> u32 {
         let split = if self.unit.split() { 3 << 29 } else { 0 };
         ((1 << self.width) - 1) << self.low | split
     }
 
-    /// The number that `word` tells.
+    /// The number that `word` encodes.
     pub(super) fn number(self, word: u32) -> i32 {
         let number = (word >> self.low) as i32;
         if let Unit::InPage(_) = self.unit {
@@ -95,7 +95,7 @@ impl Form {
         word & !self.bits() | (high as u32 & ((1 << self.width) - 1)) << self.low | apart
     }
 
-    /// The number that tells `target` in a word at `place`.
+    /// The number that encodes `target` in a word at `place`.
     pub(super) fn number_of(self, target: u64, place: u64) -> i32 {
         match self.unit {
             Unit::Words => (target.wrapping_sub(place) as i64 >> 2) as i32,
@@ -105,7 +105,7 @@ impl Form {
         }
     }
 
-    /// What `word` at `place` tells: an address, the start of a page, or a place in a page.
+    /// What `word` at `place` leads to: an address, the start of a page, or a place in a page.
     pub(super) fn target(self, word: u32, place: u64) -> u64 {
         let number = i64::from(self.number(word)) as u64;
         match self.unit {
@@ -117,21 +117,21 @@ impl Form {
     }
 }
 
-/// Words after one that tells a page in which another is taken to tell a place in it.
+/// Words after one that encodes a page in which another is taken to encode a place in it.
 const REACH: u64 = 64;
 
-/// Goes through code word by word and finds which words tell a page and a place together.
+/// Goes through code word by word and finds which words encode a page and a place together.
 #[derive(Debug, Default)]
 pub(super) struct Sweep {
     /// For each register, the word of the page that was put there: which it is.
     pages: [Option<u64>; 32],
 }
 
-/// A word that tells an address.
+/// A word that encodes an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) kind: Kind,
-    /// Words back to the one that tells the page of this place.
+    /// Words back to the one that encodes the page of this place.
     pub(super) back: Option<u8>,
 }
 
@@ -158,7 +158,7 @@ impl Sweep {
     }
 }
 
-/// `word` without the address it tells.
+/// `word` without the address it encodes.
 pub(super) fn blanked(word: u32) -> u32 {
     Form::of(word).map_or(word, |form| form.with(word, 0))
 }
@@ -239,7 +239,7 @@ mod tests {
     const B_NE: u32 = 0x5400_0041;
     const NOP: u32 = 0xd503_201f;
 
-    /// How far back the last of `words` finds its page; none where it tells no place.
+    /// How far back the last of `words` finds its page; `None` if it encodes no place.
     fn back(words: &[u32]) -> Option<u8> {
         let mut sweep = Sweep::default();
         let found = words.iter().zip(0..).map(|(word, nth)| sweep.next(*word, nth)).last();

@@ -1,4 +1,4 @@
-//! A binary arithmetic coder: each bit costs what its model did not foresee.
+//! A binary arithmetic coder: each bit costs what its model did not predict.
 //!
 //! One walk makes and reads deltas: it asks a [`BitCoder`] for each bit, naming the bit it would write. A
 //! [`BitWriter`] writes that one and answers it; a [`BitReader`] ignores it and answers the one it reads. So the two

@@ -1,24 +1,24 @@
-//! What a new byte is likely to be.
+//! Literals: new bytes, coded by context mixing.
 //!
-//! Bytes that no copy brings are coded bit by bit. Each bit is foreseen by contexts of several kinds: what was written
+//! Bytes that no copy brings are coded bit by bit. Each bit is predicted by contexts of several kinds: what was written
 //! just before, what the base has at this place (the expected bytes), what replaced the same bytes of the base before,
-//! and how the file went on when the last bytes were seen before. A [`Mixer`] learns which of them to believe.
+//! and how the file went on when the last bytes were seen before. A [`Mixer`] learns how much each of them counts.
 
-use super::history::History;
-use super::model::{Counter, Mixer, filled, squash, stretch};
-use super::range::BitCoder;
-use super::rows::{Rows, hash, node};
+use super::context_slots::{ContextSlots, hash, node};
+use super::match_model::History;
+use super::mixing::{Counter, Mixer, filled, squash, stretch};
+use super::range_coder::BitCoder;
 use super::table::Table;
 
 /// Contexts that look up a row.
 const ROWS: usize = 5;
-/// Opinions mixed: the rows, the repetition, the expected byte.
+/// Inputs mixed: the rows, the repetition, the expected byte.
 const INPUTS: usize = 7;
 
 /// Codes new bytes, and learns from each; and from copied ones how the file goes on.
 #[derive(Debug)]
 pub(super) struct NewBytes {
-    rows: Rows<ROWS>,
+    rows: ContextSlots<ROWS>,
     alike: Box<[Counter; 256 * 2]>,
     expected: Box<[Counter; 16 << 8]>,
     mixer: Mixer<INPUTS, { 40 * 8 }>,
@@ -28,7 +28,7 @@ pub(super) struct NewBytes {
     table: Option<Table>,
     /// The word so far.
     word: u32,
-    /// What stood in the base where this stretch of new bytes began, hashed with the bytes since.
+    /// What stood in the base where this run of new bytes began, hashed with the bytes since.
     replaced: Option<u32>,
 }
 
@@ -36,7 +36,7 @@ impl NewBytes {
     /// With 2^`rows_log` rows of 32 bytes; for a table or a text.
     pub(super) fn new(rows_log: u32, table: Option<Table>) -> Self {
         Self {
-            rows: Rows::new(rows_log),
+            rows: ContextSlots::new(rows_log),
             alike: filled(Counter::default()),
             expected: filled(Counter::default()),
             mixer: Mixer::new(3000, 10),
@@ -48,7 +48,7 @@ impl NewBytes {
         }
     }
 
-    /// Notes that a stretch of new bytes begins.
+    /// Notes that a run of new bytes begins.
     pub(super) fn begin(&mut self) {
         self.replaced = None;
     }
@@ -92,7 +92,7 @@ impl NewBytes {
     /// Codes `byte`, which stands at `at` where the base has `expected`.
     pub(super) fn code(&mut self, coder: &mut impl BitCoder, byte: u8, at: u64, expected: u64) -> u8 {
         let contexts = self.contexts(at, expected);
-        let foreseen = self.history.foreseen();
+        let predicted = self.history.predicted();
         let e = (expected & 0xff) as u32;
         let mut rows = self.rows.first(&contexts);
         let mut partial = 1u32;
@@ -103,10 +103,10 @@ impl NewBytes {
             let node = node(partial, i);
             let mut inputs = [0; INPUTS];
             let states = self.rows.ask(&rows, node, &mut inputs);
-            // The repetition foresees the next bit while it was right so far.
+            // The match predicts the next bit while it was right so far.
             let mut alike = None;
             let mut length = 0;
-            if let Some((byte, l)) = foreseen
+            if let Some((byte, l)) = predicted
                 && (u32::from(byte) | 256) >> (8 - i) == partial
             {
                 let at = l.min(255) << 1 | usize::from(byte >> (7 - i) & 1);
@@ -116,8 +116,8 @@ impl NewBytes {
             }
             // So does the expected byte.
             let agrees = (e | 256) >> (8 - i) == partial;
-            let told = if agrees { (e >> (7 - i) & 1 | i << 1 | 128) as usize } else { i as usize };
-            let expected = self.trust << 8 | told;
+            let expectation = if agrees { (e >> (7 - i) & 1 | i << 1 | 128) as usize } else { i as usize };
+            let expected = self.trust << 8 | expectation;
             inputs[ROWS + 1] = stretch(self.expected[expected].p());
             let likeness = length << 1 | usize::from(agrees);
             let x = self.mixer.mix(&inputs, likeness << 3 | i as usize);

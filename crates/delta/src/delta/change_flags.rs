@@ -1,21 +1,21 @@
-//! Which bytes of a copy are not as expected.
+//! Change flags: which bytes of a copy differ from the base.
 //!
 //! Most blocks of a copy have no change at all, which costs a small part of a bit. In the others each byte is asked
 //! for, in the light of what stands there and how the last change went.
 
-use super::model::{Counter, Mixer, Slot, filled, squash, stretch};
-use super::range::BitCoder;
-use super::replaced::Place;
+use super::mixing::{Counter, Mixer, Slot, filled, squash, stretch};
+use super::range_coder::BitCoder;
+use super::substitutions::Place;
 
-/// Bytes of a copy that are told to be clean at once.
+/// Bytes of a copy whose flag is coded together.
 pub(super) const BLOCK: usize = 32;
 
 const CONTEXTS: usize = 3;
-/// Opinions mixed: the contexts, and a constant.
+/// Inputs mixed: the contexts, and a constant.
 const INPUTS: usize = 4;
 const TABLE_LOG: u32 = 15;
 
-/// Foresees where changes are.
+/// Predicts where changes are.
 #[derive(Debug)]
 pub(super) struct Changes {
     blocks: Box<[Counter; 4 << 6]>,

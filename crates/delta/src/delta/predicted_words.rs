@@ -1,9 +1,9 @@
-//! What an instruction's word that tells an address will be in the new file.
+//! What an instruction word that encodes an address will be in the new file.
 
 use std::io;
 
 use super::ReadAt;
-use super::a64::Form;
+use super::aarch64::Form;
 use super::addresses::{Addresses, Source};
 use super::elf::u32_at;
 use super::fields::{Field, Kind, Origin};
@@ -11,19 +11,19 @@ use super::pages::Pages;
 
 /// A word of the base, and what it likely becomes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Foreseen {
+pub(super) struct PredictedWord {
     pub(super) word: u32,
     pub(super) kind: Kind,
     pub(super) source: Source,
     form: Form,
     /// What the old word leads to.
     target: u64,
-    /// Where the new word is, or the page in which it tells a place; none where it does not tell all of an address.
+    /// Where the new word is, or the page in which it encodes a place; `None` if it encodes a part of an address only.
     from: Option<u64>,
 }
 
-impl Foreseen {
-    /// Foresees what the word `old` at `field` becomes at `new_at`, after the bytes `made`; none where it tells no
+impl PredictedWord {
+    /// Predicts what the word `old` at `field` becomes at `new_at`, after the bytes `made`; `None` if it encodes no
     /// address.
     pub(super) fn new<B: ReadAt + ?Sized>(
         (field, old): (&Field, u32),
@@ -40,14 +40,15 @@ impl Foreseen {
         if field.kind == Kind::Page {
             from = None;
             if apart > 0 {
-                let rest = told(word_at(pages, at + apart)?, Kind::InPage, 0);
+                let rest = encoded_target(word_at(pages, at + apart)?, Kind::InPage, 0);
                 target = target.wrapping_add(rest.unwrap_or(0));
             }
         } else if field.kind == Kind::InPage {
-            let page = told(word_at(pages, at - apart)?, Kind::Page, place.wrapping_sub(apart));
+            let page = encoded_target(word_at(pages, at - apart)?, Kind::Page, place.wrapping_sub(apart));
             target = target.wrapping_add(page.unwrap_or(0));
             let before = made.len().checked_sub(apart as usize).map(|before| u32_at(made, before));
-            from = before.and_then(|before| told(before, Kind::Page, new_place.wrapping_sub(apart)));
+            from =
+                before.and_then(|before| encoded_target(before, Kind::Page, new_place.wrapping_sub(apart)));
         }
         let (new_target, source) = addresses.follow(target);
         let astray =
@@ -57,15 +58,15 @@ impl Foreseen {
         Ok(Some(Self { word, kind, source, form, target, from }))
     }
 
-    /// By how much the number in `word` is another than foreseen; none where more is another.
-    pub(super) fn shift(&self, word: u32) -> Option<i32> {
+    /// By how much the number in `word` is other than predicted; `None` if more than the number differs.
+    pub(super) fn residual(&self, word: u32) -> Option<i32> {
         let same = (word ^ self.word) & !self.form.bits() == 0;
         same.then(|| self.form.number(word).wrapping_sub(self.form.number(self.word)))
     }
 
     /// The word whose number is that much another.
-    pub(super) fn shifted(&self, shift: i32) -> u32 {
-        self.form.with(self.word, self.form.number(self.word).wrapping_add(shift))
+    pub(super) fn with_residual(&self, residual: i32) -> u32 {
+        self.form.with(self.word, self.form.number(self.word).wrapping_add(residual))
     }
 
     /// Learns that it became `word`.
@@ -77,8 +78,8 @@ impl Foreseen {
     }
 }
 
-/// What `word` at `place` tells, if it does so in that way.
-fn told(word: u32, kind: Kind, place: u64) -> Option<u64> {
+/// What the `word` at `place` leads to, if it encodes an address in that way.
+fn encoded_target(word: u32, kind: Kind, place: u64) -> Option<u64> {
     Form::of(word).filter(|form| form.kind == kind).map(|form| form.target(word, place))
 }
 

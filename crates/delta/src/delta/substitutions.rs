@@ -1,15 +1,15 @@
 //! Bytes that stand where the base has others: what a change in a copy came to be.
 //!
-//! What the base has there, and around, says most of it.
+//! The bytes of the base there, and around, are the strongest contexts.
 
-use super::model::{Counter, Mixer, filled, squash, stretch};
-use super::range::BitCoder;
-use super::rows::{Rows, hash, node};
+use super::context_slots::{ContextSlots, hash, node};
+use super::mixing::{Counter, Mixer, filled, squash, stretch};
+use super::range_coder::BitCoder;
 use crate::limits::REPLACED_ROWS_LOG;
 
 /// Contexts that look up a row.
 const ROWS: usize = 2;
-/// Opinions mixed: the rows, the expected byte, the differences of late.
+/// Inputs mixed: the rows, the expected byte, the differences of late.
 const INPUTS: usize = 5;
 
 /// Where a byte stands.
@@ -61,10 +61,10 @@ impl Differences {
     }
 }
 
-/// Foresees replaced bytes, and learns from each.
+/// Predicts replaced bytes, and learns from each.
 #[derive(Debug)]
 pub(super) struct Replaced {
-    rows: Rows<ROWS>,
+    rows: ContextSlots<ROWS>,
     expected: Box<[Counter; CLASSES << 12]>,
     mixer: Mixer<INPUTS, { CLASSES << 12 }>,
     /// Whether each of the last four was as expected.
@@ -77,7 +77,7 @@ pub(super) struct Replaced {
 impl Replaced {
     pub(super) fn new() -> Self {
         Self {
-            rows: Rows::new(REPLACED_ROWS_LOG),
+            rows: ContextSlots::new(REPLACED_ROWS_LOG),
             expected: filled(Counter::default()),
             mixer: Mixer::new(4000, 14),
             trust: 0,
@@ -113,16 +113,16 @@ impl Replaced {
             let mut inputs = [0; INPUTS];
             let states = self.rows.ask(&rows, node, &mut inputs);
             let agrees = (e | 256) >> (8 - i) == partial;
-            let told = if agrees { (e >> (7 - i) & 1 | i << 1 | 128) as usize } else { i as usize };
-            let expected = class << 12 | self.trust << 8 | told;
+            let expectation = if agrees { (e >> (7 - i) & 1 | i << 1 | 128) as usize } else { i as usize };
+            let expected = class << 12 | self.trust << 8 | expectation;
             inputs[ROWS] = stretch(self.expected[expected].p());
             let mut agreeing = 0;
             let mut asked = [None; DIFFERENCES];
             for (k, difference) in differences.last.into_iter().enumerate() {
-                let foreseen = u32::from((e as u8).wrapping_add(difference));
-                if (foreseen | 256) >> (8 - i) == partial {
+                let predicted = u32::from((e as u8).wrapping_add(difference));
+                if (predicted | 256) >> (8 - i) == partial {
                     let kind = (k * CLASSES + class) << 3 | differences.trust[k];
-                    let at = kind << 4 | (i << 1 | foreseen >> (7 - i) & 1) as usize;
+                    let at = kind << 4 | (i << 1 | predicted >> (7 - i) & 1) as usize;
                     inputs[ROWS + 1 + k] = stretch(self.by_difference[at].p());
                     asked[k] = Some(at);
                     agreeing |= 1 << k;
@@ -149,7 +149,7 @@ impl Replaced {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delta::range::BitWriter;
+    use crate::delta::range_coder::BitWriter;
 
     #[test]
     fn bytes_that_differ_by_the_same_cost_little() {

@@ -1,11 +1,11 @@
-//! Which parts of the base stand where in the new file.
+//! The operations of a delta: literal bytes, then a copy from the base, each as a few coded numbers.
 
 use std::ops::Range;
 
 use super::numbers::Number;
-use super::range::BitCoder;
+use super::range_coder::BitCoder;
 
-/// New bytes, then a stretch of the base.
+/// One operation: literal bytes, then a copy from the base.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Op {
     /// Bytes that no copy brings.

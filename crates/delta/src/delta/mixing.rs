@@ -1,11 +1,11 @@
-//! What a bit is likely to be: counters that learn, and mixers that weigh several opinions.
+//! Context mixing: adaptive probabilities of bits (counters), and mixers that weigh several of them by gradient descent.
 //!
-//! All arithmetic is in whole numbers, so that every machine foresees the same. Opinions are mixed in the logistic
-//! domain (`stretch(p) = ln(p / (1 - p))`), where a sure opinion counts for more than several lukewarm ones.
+//! All arithmetic is in whole numbers, so that every machine predicts the same. Inputs are mixed in the logistic
+//! domain (`stretch(p) = ln(p / (1 - p))`), where one sure input counts for more than several unsure ones.
 
 use std::fmt::Debug;
 
-use super::range::BitCoder;
+use super::range_coder::BitCoder;
 
 /// How far a counter with so many observations moves towards the next one, of 2^16.
 const RATES: [u32; 16] =
@@ -22,7 +22,7 @@ const STEPS: [u32; 1024] = {
     steps
 };
 
-/// A probability that learns fast at first and slowly later: 22 bits of it, and how often it was told (10 bits).
+/// A probability that learns fast at first and slowly later: 22 bits of it, and how often it was updated (10 bits).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Counter(u32);
 
@@ -44,7 +44,7 @@ impl Counter {
         (self.0 >> 16).clamp(1, 65535)
     }
 
-    /// How far it is to be believed for the little it was told, of 16.
+    /// Its confidence after the updates it had, of 16.
     #[inline]
     pub(super) fn trust(self) -> i16 {
         const BY_COUNT: [i16; 4] = [0, 10, 13, 15];
@@ -70,7 +70,7 @@ impl Counter {
     }
 }
 
-/// A counter in 16 bits, for tables with very many: 12 bits of probability, 4 of how often it was told.
+/// A counter in 16 bits, for tables with very many: 12 bits of probability, 4 of how often it was updated.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Slot(pub(super) u16);
 
@@ -145,15 +145,15 @@ pub(super) fn stretch(p: u32) -> i16 {
     STRETCH[(p >> 4) as usize & 4095]
 }
 
-/// A table on the heap of as many as its type says, so that finding an entry takes no look at its length.
+/// A table on the heap of as many as its type says, so that indexing needs no bounds check.
 pub(super) fn filled<T: Clone + Debug, const N: usize>(first: T) -> Box<[T; N]> {
     vec![first; N].try_into().expect("it has as many as were asked for")
 }
 
-/// A weight of 1. Weights and opinions have 16 bits, so that compilers do eight at once on any x86-64 or aarch64.
+/// A weight of 1. Weights and inputs have 16 bits, so that compilers do eight at once on any x86-64 or aarch64.
 const WEIGHT_ONE_LOG: u32 = 13;
 
-/// Weighs `N` opinions; which weights are used is chosen by a small context.
+/// Weighs `N` inputs; which weights are used is chosen by a small context.
 #[derive(Debug)]
 pub(super) struct Mixer<const N: usize, const CONTEXTS: usize> {
     weights: Box<[[i16; N]; CONTEXTS]>,
@@ -168,12 +168,12 @@ impl<const N: usize, const CONTEXTS: usize> Mixer<N, CONTEXTS> {
         Self { weights: filled([first; N]), chosen: 0, p: 32768, rate }
     }
 
-    /// The mixed opinion, in the logistic domain.
+    /// The mixed input, in the logistic domain.
     #[inline]
     pub(super) fn mix(&mut self, inputs: &[i16; N], context: usize) -> i32 {
         self.chosen = context;
         let weights = &self.weights[context];
-        // 2^11 · 2^15 · 16 opinions stay within 31 bits.
+        // 2^11 · 2^15 · 16 inputs stay within 31 bits.
         let sum: i32 =
             inputs.iter().zip(weights).map(|(input, weight)| i32::from(*input) * i32::from(*weight)).sum();
         let x = (sum >> WEIGHT_ONE_LOG).clamp(-STRETCH_MAX, STRETCH_MAX);
