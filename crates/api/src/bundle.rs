@@ -1,10 +1,10 @@
 //! The client bundle: what a new client needs to start.
 
 use jiff::Timestamp;
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::PolicyDocument;
-use crate::secret::Secret;
 
 /// The current format of [`ClientBundle`].
 pub const FORMAT: u32 = 1;
@@ -42,7 +42,7 @@ pub const ENROL_FORMAT: u32 = 2;
 
 /// One file, made by the server, with which clients enrol. Its holder can enrol as often as its token allows: keep
 /// it like a password until it is used up.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EnrolBundle {
     /// [`ENROL_FORMAT`].
@@ -61,7 +61,9 @@ pub struct EnrolBundle {
     pub roots: ClassRoots,
     /// What admits a client. Absent once it was used and removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub token: Option<Secret>,
+    #[serde(serialize_with = "crate::secret::serialize_option")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub token: Option<SecretString>,
     /// When the token ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_expires: Option<Timestamp>,

@@ -5,20 +5,20 @@
 //! [`RenewalRequest`]. Both are answered with an answer that the server has signed; its body is a [`CertificateAnswer`].
 
 use jiff::Timestamp;
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-
-use crate::secret::Secret;
 
 /// The current format of the messages here.
 pub const FORMAT: u32 = 1;
 
 /// A client asks to be taken into the fleet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct EnrolRequest {
     /// [`FORMAT`].
     pub format: u32,
     /// The token of the enrolment bundle. It says which domain the client joins, not the client.
-    pub token: Secret,
+    #[serde(serialize_with = "crate::secret::serialize")]
+    pub token: SecretString,
     /// The id that the client wants to have.
     pub client: String,
     /// The signing request (PKCS#10, PEM) for the key that the client made itself.

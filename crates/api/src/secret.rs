@@ -1,30 +1,33 @@
-//! A text that must not be shown: it goes over the wire and into files that are meant for it, never into a log.
+//! Secret texts on the wire. `secrecy::SecretString` neither prints nor serialises itself; a field of a message that is
+//! meant to carry one names these functions.
 
-use std::fmt;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serializer;
 
-use serde::{Deserialize, Serialize};
+/// Writes a secret text into a message (`serialize_with`).
+///
+/// # Errors
+/// The serializer's own.
+pub fn serialize<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(secret.expose_secret())
+}
 
-/// A secret text. Debug output shows only that it exists.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(transparent)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Takes a text for secret.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text itself, for whoever must have it.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
+/// As [`serialize`], for a text that may be absent.
+///
+/// # Errors
+/// The serializer's own.
+pub fn serialize_option<S: Serializer>(
+    secret: &Option<SecretString>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match secret {
+        Some(secret) => serializer.serialize_some(secret.expose_secret()),
+        None => serializer.serialize_none(),
     }
 }
 
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
+/// Whether both hold the same text, or neither holds one.
+#[must_use]
+pub fn is_same(one: Option<&SecretString>, other: Option<&SecretString>) -> bool {
+    one.map(|secret| secret.expose_secret()) == other.map(|secret| secret.expose_secret())
 }

@@ -7,9 +7,9 @@ mod refusal;
 use std::time::Duration;
 
 use headwater_repo::error_chain;
-use headwater_server::secret::Secret;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -25,7 +25,7 @@ pub struct ApiClient {
     name: String,
     base: String,
     http: reqwest::Client,
-    token: Option<Secret>,
+    token: Option<SecretString>,
 }
 
 impl ApiClient {
@@ -44,7 +44,7 @@ impl ApiClient {
             name: endpoint.name,
             base: endpoint.base,
             http: build(http)?,
-            token: token.map(Secret::new),
+            token: token.map(SecretString::from),
         };
         if api.token.is_some() {
             api.refuse_in_the_clear("the token")?;
@@ -139,7 +139,7 @@ impl ApiClient {
         }
         let request = self.http.request(method, format!("{}{path}", self.base));
         Ok(match &self.token {
-            Some(token) => request.bearer_auth(token.expose()),
+            Some(token) => request.bearer_auth(token.expose_secret()),
             None => request,
         })
     }

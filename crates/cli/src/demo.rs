@@ -23,11 +23,11 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use headwater_api::plan::PlanDocument;
 use headwater_api::report::Report;
-use headwater_api::secret::Secret;
 use headwater_api::v1::Draft;
 use headwater_repo::FileEntry;
 use headwater_server::Running;
 use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -113,7 +113,7 @@ struct Demo {
     output: Output,
     started: Instant,
     server: Running,
-    first_password: Option<Secret>,
+    first_password: Option<SecretString>,
     vendor: Arc<Vendor>,
     fleet: Fleet,
     sites: Vec<Site>,
@@ -139,7 +139,8 @@ impl Demo {
         let vendor_address = if ipv6 { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() };
         let vendor = Vendor::start(data, vendor_address, now()).await?;
         let server = start_in_process(&data.join("server")).await?;
-        let first_password = server.take_first_password().map(|password| Secret::new(password.expose()));
+        let first_password =
+            server.take_first_password().map(|password| SecretString::from(password.expose_secret()));
         // The vendor brings its deltas; making more would take the processors from everybody else here.
         server.services().publishing.pause_deltas();
         let api = ApiClient::new(&ServerLocation::socket(&server.socket))?;
@@ -288,7 +289,7 @@ impl Demo {
         let paint = self.output.paint();
         let password = self.first_password.as_ref().map_or_else(
             || "whose passwords are known already".to_owned(),
-            |password| format!("as admin with password {}, good for one sign-in", password.expose()),
+            |password| format!("as admin with password {}, good for one sign-in", password.expose_secret()),
         );
         let clients: usize = self.sites.iter().map(|site| site.clients.len()).sum();
         let agents = self.sites.iter().filter(|site| site.agent.is_some()).count();

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueHint};
 use headwater_server::error::Error;
 use headwater_server::{Config, RawConfig, Running, StartError, run as run_server};
+use secrecy::ExposeSecret as _;
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
 
@@ -72,7 +73,7 @@ pub async fn run(arguments: ServerArguments, output: Output) -> Result<Exit, Fai
             format!("listening: clients at {fleet}, administrators at {console}")
         });
     if let Some(password) = running.take_first_password() {
-        let password = password.expose();
+        let password = password.expose_secret();
         output.event(&json!({"event": "first_password", "name": "admin", "password": password}), || {
             format!(
                 "first administrator: admin, password {password}\n(shown only now; valid for one sign-in, which sets \

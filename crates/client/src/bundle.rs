@@ -6,10 +6,11 @@ use std::path::Path;
 
 use headwater_api::bundle::{ClassRoots, ENROL_FORMAT, EnrolBundle};
 use headwater_api::policy::PolicyDocument;
-use headwater_api::secret::Secret;
+use headwater_api::secret::is_same;
 use headwater_depot::MetadataStore;
 use headwater_policy::Class;
 use headwater_repo::Trusted;
+use secrecy::SecretString;
 
 use crate::config::Config;
 use crate::error::Error;
@@ -21,7 +22,7 @@ use crate::os;
 use crate::state::State;
 
 /// What a client starts from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Bundle {
     /// Base URLs of the server's fleet listener, in the order to try.
     pub server_urls: Vec<String>,
@@ -36,7 +37,7 @@ pub(crate) struct Bundle {
 }
 
 /// With what to enrol.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Fleet {
     /// Certificates of the fleet CA (PEM).
     pub ca: Vec<String>,
@@ -45,7 +46,7 @@ pub(crate) struct Fleet {
     /// The keys that the server signs its answers with.
     pub response_signing_keys: Vec<String>,
     /// What admits this client; none: it was used.
-    pub token: Option<Secret>,
+    pub token: Option<SecretString>,
 }
 
 impl From<EnrolBundle> for Bundle {
@@ -92,7 +93,7 @@ pub(crate) fn take(
     let enrolled = !anew && Member::load(folder, &config.id).is_ok_and(|member| member.is_some());
     let (bytes, bundle) = match (kept, parse(given)) {
         (Ok(Some((_, kept))), Ok(Some((bytes, other)))) => {
-            let is_token = !enrolled && kept.fleet.token != other.fleet.token;
+            let is_token = !enrolled && !is_same(kept.fleet.token.as_ref(), other.fleet.token.as_ref());
             if has_verified(folder) && is_token && is_of_one_fleet(&kept, &other, folder) {
                 with_roots(&bytes, kept.roots)
             } else if was_wrong(&kept, &other, is_token, folder) {

@@ -7,6 +7,7 @@ use headwater_api::checkin::SealedDomainKey;
 use headwater_api::settings::{SealedDomainDocument, SignedDomain};
 use headwater_identity::{DomainKey, SealedSettings};
 use headwater_policy::{ClientId, DomainPath};
+use secrecy::ExposeSecret as _;
 
 use crate::error::Error;
 use crate::folder::DataFolder;
@@ -27,7 +28,7 @@ pub(crate) fn keep(folder: &DataFolder, member: &Member, given: &[SealedDomainKe
         match open(member, &member.id, sealed) {
             Ok(key) if key.id().to_string() == sealed.key_id => {
                 kept.retain(|(id, _)| *id != sealed.key_id);
-                kept.push((sealed.key_id.clone(), key.to_text().expose().to_owned()));
+                kept.push((sealed.key_id.clone(), key.to_text().expose_secret().to_owned()));
             }
             Ok(_) => {
                 tracing::warn!(domain = sealed.domain, "a domain's key is not the one that it is called")

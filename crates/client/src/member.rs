@@ -10,6 +10,7 @@ use std::sync::Arc;
 use headwater_api::settings::FleetDocument;
 use headwater_identity::{CaCertificate, Chain, ClientKey, EncryptionKey, IdentityError, PublicKey, tls};
 use headwater_policy::ClientId;
+use secrecy::ExposeSecret as _;
 
 use crate::bundle::Bundle;
 use crate::error::Error;
@@ -195,14 +196,14 @@ fn load<T>(path: &Path, read: impl FnOnce(&str) -> Result<T, IdentityError>) -> 
 fn make<T>(
     path: &Path,
     generate: impl FnOnce() -> Result<T, IdentityError>,
-    to_pem: impl FnOnce(&T) -> headwater_identity::SecretText,
+    to_pem: impl FnOnce(&T) -> secrecy::SecretString,
 ) -> Result<T, Error> {
     let made = generate().map_err(internal)?;
     if let Some(folder) = path.parent() {
         os::create_folder(folder).map_err(Error::file("making", folder))?;
         os::set_mode(folder, 0o700).map_err(Error::file("setting the mode of", folder))?;
     }
-    os::write_private(path, to_pem(&made).expose().as_bytes())
+    os::write_private(path, to_pem(&made).expose_secret().as_bytes())
         .map_err(Error::file("keeping the key", path))?;
     Ok(made)
 }

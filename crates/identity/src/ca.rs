@@ -14,6 +14,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyUsagePurpose, SanType, SerialNumber, SubjectPublicKeyInfo, date_time_ymd,
 };
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::certificate::{CLIENT_URI, CaCertificate, Chain};
 use crate::error::IdentityError;
@@ -22,7 +23,6 @@ use crate::limits::{
     CA_LIFE, CERTIFICATE_HEAD_START, CERTIFICATE_LIFE, CERTIFICATE_NAMES_MAX, CHAIN_CERTIFICATES_MAX,
     PEM_LENGTH_MAX,
 };
-use crate::secret::SecretText;
 
 /// The CA of a fleet: its key and its own certificate. It cannot be printed; [`Self::to_pem`] is the only hint.
 pub struct FleetCa {
@@ -72,8 +72,8 @@ impl FleetCa {
     }
 
     /// The CA's file. To be written readable for its owner alone.
-    pub fn to_pem(&self) -> SecretText {
-        SecretText::new(format!("{}{}", self.key.to_pem().expose(), self.certificate.to_pem()))
+    pub fn to_pem(&self) -> SecretString {
+        SecretString::from(format!("{}{}", self.key.to_pem().expose_secret(), self.certificate.to_pem()))
     }
 
     /// Its own certificate, signed by itself: what others trust.

@@ -8,13 +8,13 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use headwater_policy::{ClientId, DomainPath};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::error::IdentityError;
 use crate::limits::SEALED_LENGTH_MAX;
 use crate::seal::{EncryptionKey, EncryptionPublicKey, Purpose, Sealed};
-use crate::secret::SecretText;
 
 const KEY_WANTED: &str = "the key of a domain's settings (32 bytes in base64)";
 
@@ -56,8 +56,8 @@ impl DomainKey {
     }
 
     /// The key as text, to be kept readable for its owner alone.
-    pub fn to_text(&self) -> SecretText {
-        SecretText::new(STANDARD.encode(self.0.as_slice()))
+    pub fn to_text(&self) -> SecretString {
+        SecretString::from(STANDARD.encode(self.0.as_slice()))
     }
 
     /// Seals the key to one client of the domain.
@@ -86,7 +86,7 @@ impl DomainKey {
         domain: &DomainPath,
     ) -> Result<Self, IdentityError> {
         let bytes = key.open(sealed, Purpose::DomainKey { client, domain })?;
-        let bytes = <[u8; 32]>::try_from(bytes.expose()).map_err(|_| IdentityError::Sealed)?;
+        let bytes = <[u8; 32]>::try_from(bytes.expose_secret()).map_err(|_| IdentityError::Sealed)?;
         Ok(Self(Zeroizing::new(bytes)))
     }
 

@@ -15,10 +15,10 @@ use rcgen::{
     CertificateParams, DistinguishedName, DnType, PKCS_ECDSA_P256_SHA256, PublicKeyData as _, SigningKey as _,
 };
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use secrecy::SecretString;
 
 use crate::error::IdentityError;
 use crate::limits::PEM_LENGTH_MAX;
-use crate::secret::SecretText;
 
 const KEY_WANTED: &str = "a PKCS#8 private key of the curve P-256 in PEM";
 const PUBLIC_WANTED: &str = "a public key of the curve P-256 (its SubjectPublicKeyInfo in base64)";
@@ -81,8 +81,8 @@ impl SecretKey {
     }
 
     /// The key's file: PKCS#8 in PEM. To be written readable for its owner alone.
-    pub fn to_pem(&self) -> SecretText {
-        SecretText::new(self.0.serialize_pem())
+    pub fn to_pem(&self) -> SecretString {
+        SecretString::from(self.0.serialize_pem())
     }
 
     /// The public half.

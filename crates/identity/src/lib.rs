@@ -16,7 +16,6 @@ mod error;
 mod keys;
 pub mod limits;
 mod seal;
-mod secret;
 mod statement;
 pub mod tls;
 mod token;
@@ -29,6 +28,5 @@ pub use keys::{
     ClientKey, KeyFingerprint, PublicKey, ResponseSigningKey, SecretKey, ServerKey, SigningRequest,
 };
 pub use seal::{EncryptionKey, EncryptionPublicKey, Purpose, Sealed};
-pub use secret::{SecretBytes, SecretText};
 pub use statement::{Answer, FORMAT, Kind, Statement, VerifiedAnswer, VerifiedStatement};
 pub use token::{EnrolToken, TokenDigest};

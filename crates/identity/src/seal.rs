@@ -12,12 +12,12 @@ use base64::engine::general_purpose::STANDARD;
 use headwater_policy::{ClientId, DomainPath};
 use rustls::crypto::aws_lc_rs::hpke::DH_KEM_X25519_HKDF_SHA256_AES_256;
 use rustls::crypto::hpke::{EncapsulatedSecret, Hpke as _, HpkePrivateKey, HpkePublicKey};
+use secrecy::{SecretSlice, SecretString};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::error::IdentityError;
 use crate::limits::{PEM_LENGTH_MAX, SEALED_LENGTH_MAX};
-use crate::secret::{SecretBytes, SecretText};
 
 const KEY_WANTED: &str = "a PKCS#8 private key of the curve X25519 in PEM";
 const PUBLIC_WANTED: &str = "a public key of the curve X25519 (its 32 bytes in base64)";
@@ -92,10 +92,10 @@ impl EncryptionKey {
     }
 
     /// The key's file: PKCS#8 in PEM. To be written readable for its owner alone.
-    pub fn to_pem(&self) -> SecretText {
+    pub fn to_pem(&self) -> SecretString {
         let mut der = Zeroizing::new(PKCS8_PREFIX.to_vec());
         der.extend_from_slice(self.secret.as_slice());
-        SecretText::new(format!("{BEGIN}\n{}\n{END}\n", STANDARD.encode(der.as_slice())))
+        SecretString::from(format!("{BEGIN}\n{}\n{END}\n", STANDARD.encode(der.as_slice())))
     }
 
     /// The public half.
@@ -108,7 +108,7 @@ impl EncryptionKey {
     /// # Errors
     ///
     /// [`IdentityError::Sealed`]; [`IdentityError::Oversized`].
-    pub fn open(&self, sealed: &Sealed, purpose: Purpose<'_>) -> Result<SecretBytes, IdentityError> {
+    pub fn open(&self, sealed: &Sealed, purpose: Purpose<'_>) -> Result<SecretSlice<u8>, IdentityError> {
         if sealed.body.len() > SEALED_LENGTH_MAX * 2 {
             return Err(IdentityError::Oversized { what: "what was sealed", max: SEALED_LENGTH_MAX });
         }
@@ -117,7 +117,7 @@ impl EncryptionKey {
         let secret = HpkePrivateKey::from(self.secret.to_vec());
         DH_KEM_X25519_HKDF_SHA256_AES_256
             .open(&EncapsulatedSecret(encapsulated), &purpose.info(), b"", &body, &secret)
-            .map(SecretBytes::new)
+            .map(SecretSlice::from)
             .map_err(|_| IdentityError::Sealed)
     }
 

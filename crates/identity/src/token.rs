@@ -6,10 +6,10 @@ use std::str::FromStr;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use secrecy::SecretString;
 use zeroize::Zeroizing;
 
 use crate::error::IdentityError;
-use crate::secret::SecretText;
 
 const PREFIX: &str = "hwt_";
 
@@ -39,8 +39,8 @@ impl EnrolToken {
     }
 
     /// The token as text, for the enrolment bundle and the sealed request.
-    pub fn to_text(&self) -> SecretText {
-        SecretText::new(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(self.0.as_slice())))
+    pub fn to_text(&self) -> SecretString {
+        SecretString::from(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(self.0.as_slice())))
     }
 }
 

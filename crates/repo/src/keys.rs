@@ -8,6 +8,7 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pkcs8::der::zeroize::Zeroizing;
+use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::canonical::canonical_digest;
@@ -62,9 +63,6 @@ pub struct SecretKey {
     public: PublicKey,
 }
 
-/// The text of a private key's file, which cannot be printed by mistake.
-pub struct SecretPem(String);
-
 /// An Ed25519 public key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicKey([u8; 32]);
@@ -109,7 +107,7 @@ impl SecretKey {
     }
 
     /// The key's file: PKCS#8 in PEM. To be written readable for its owner alone.
-    pub fn to_pem(&self) -> SecretPem {
+    pub fn to_pem(&self) -> SecretString {
         let base64 = STANDARD.encode(&*self.to_pkcs8());
         let mut pem = format!("{BEGIN}\n");
         for line in base64.as_bytes().chunks(LINE_LENGTH) {
@@ -118,7 +116,7 @@ impl SecretKey {
         }
         pem.push_str(END);
         pem.push('\n');
-        SecretPem(pem)
+        SecretString::from(pem)
     }
 
     /// The public half.
@@ -144,19 +142,6 @@ impl SecretKey {
 impl fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SecretKey(of {})", self.public.id())
-    }
-}
-
-impl SecretPem {
-    /// The text, to be written to the key's file and nowhere else.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for SecretPem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SecretPem(…)")
     }
 }
 

@@ -42,7 +42,7 @@ pub use digest::{Digest, DigestError, Hasher};
 pub use draft::{Draft, File, Signed, Unsigned};
 pub use error::{ContentError, NameError, VerifyError, WriteError, error_chain};
 pub use expiry::Expiry;
-pub use keys::{KeyError, KeyId, KeyRing, PublicKey, SecretKey, SecretPem};
+pub use keys::{KeyError, KeyId, KeyRing, PublicKey, SecretKey};
 pub use manifest::{Body, BodyFormat, FileEntry, Hook, Manifest};
 pub use names::{ComponentName, Role, Sequence, TargetName, VersionText};
 pub use needed_deltas::{

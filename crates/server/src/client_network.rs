@@ -1,17 +1,10 @@
-//! The network of a caller, by which refusals and failed attempts are counted: whoever has one address of IPv6 has a
-//! whole /64 of them.
+//! The network of a caller as the audit trail writes it, by which failed attempts are counted.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
-/// The network of an address: of IPv6 its /64, of IPv4 the address itself.
-pub fn network_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
-        address @ IpAddr::V4(_) => address,
-    }
-}
+use headwater_policy::ClientNetwork;
 
-/// Likewise, of an address as text; what is no address stays as it is.
+/// The network of an address as text. What is no address (the local socket) stays as it is.
 pub fn client_network(from: &str) -> String {
-    from.parse().map_or_else(|_| from.to_owned(), |address| network_of(address).to_string())
+    from.parse::<IpAddr>().map_or_else(|_| from.to_owned(), |address| ClientNetwork::of(address).to_string())
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, listen_tls};
 use headwater_policy::{Class, Scheme, SourceUrl};
 use jiff::Timestamp;
+use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -17,7 +18,6 @@ use crate::config::{Config, ConsoleTls};
 use crate::data::DataFolder;
 use crate::error::Error;
 use crate::rest::{LocalListener, OriginCheck, Transport, listen_locally};
-use crate::secret::Secret;
 use crate::start::{Services, open};
 use crate::upkeep::Upkeep;
 use crate::{data, limits, rest};
@@ -67,7 +67,7 @@ impl Running {
 
     /// The password of the first administrator, if this start made one. It is given once, and good for one sign-in.
     #[must_use]
-    pub fn take_first_password(&self) -> Option<Secret> {
+    pub fn take_first_password(&self) -> Option<SecretString> {
         self.services.access.take_first_password()
     }
 

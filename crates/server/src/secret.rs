@@ -1,6 +1,5 @@
-//! Secrets that the server hands out or keeps: types that cannot print themselves.
+//! Secrets that the server hands out or keeps.
 
-use std::fmt;
 use std::path::Path;
 
 use aws_lc_rs::rand;
@@ -8,60 +7,35 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use headwater_database::AuditKey;
 use headwater_repo::Digest;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::data;
 use crate::error::{Doing, Error, Result};
 
-/// A text that whoever has it is believed. It prints as stars; [`Secret::expose`] is for the moment of handing it
-/// over.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// What somebody sent.
-    #[must_use]
-    pub fn new(text: String) -> Self {
-        Self(text)
-    }
-
-    /// 256 random bits behind a prefix that tells secret scanners what it is.
-    #[must_use]
-    pub fn random(prefix: &str) -> Self {
-        let mut bytes = [0; 32];
-        fill(&mut bytes);
-        Self(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes)))
-    }
-
-    /// A password that a person can copy by hand: 98 random bits in groups of letters and digits that are not
-    /// mistaken for one another.
-    #[must_use]
-    pub fn random_password() -> Self {
-        const LETTERS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz23456789x";
-        let mut bytes = [0; 20];
-        fill(&mut bytes);
-        let letters: Vec<char> =
-            bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect();
-        let groups: Vec<String> = letters.chunks(5).map(|group| group.iter().collect()).collect();
-        Self(groups.join("-"))
-    }
-
-    /// The text itself.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-
-    /// What is stored of it: it has 256 random bits, so nobody finds it from this.
-    #[must_use]
-    pub fn hash(&self) -> String {
-        Digest::of(self.0.as_bytes()).to_string()
-    }
+/// 256 random bits behind a prefix that tells secret scanners what the text is.
+#[must_use]
+pub fn random(prefix: &str) -> SecretString {
+    let mut bytes = [0; 32];
+    fill(&mut bytes);
+    SecretString::from(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes)))
 }
 
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(***)")
-    }
+/// A password that a person can copy by hand: 98 random bits in groups of letters and digits that are not mistaken for
+/// one another.
+#[must_use]
+pub fn random_password() -> SecretString {
+    const LETTERS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz23456789x";
+    let mut bytes = [0; 20];
+    fill(&mut bytes);
+    let letters: Vec<char> = bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect();
+    let groups: Vec<String> = letters.chunks(5).map(|group| group.iter().collect()).collect();
+    SecretString::from(groups.join("-"))
+}
+
+/// What is stored of a random text: it has 256 random bits, so nobody finds it from this.
+#[must_use]
+pub fn hash(secret: &SecretString) -> String {
+    Digest::of(secret.expose_secret().as_bytes()).to_string()
 }
 
 /// Reads the key that seals the end of the audit log, or makes it.
@@ -87,7 +61,7 @@ pub fn load_or_make_audit_key(path: &Path) -> Result<AuditKey> {
 /// A random name of so many letters and digits.
 #[must_use]
 pub fn random_name(letters: usize) -> String {
-    Secret::random_password().0.chars().filter(|letter| *letter != '-').take(letters).collect()
+    random_password().expose_secret().chars().filter(|letter| *letter != '-').take(letters).collect()
 }
 
 /// So many random bytes.
@@ -108,17 +82,21 @@ mod tests {
 
     #[test]
     fn secrets_do_not_print_themselves() {
-        let secret = Secret::random("hwa_");
-        assert!(secret.expose().starts_with("hwa_") && secret.expose().len() == 47);
-        assert_eq!(format!("{secret:?}"), "Secret(***)");
+        let secret = random("hwa_");
+        assert!(secret.expose_secret().starts_with("hwa_") && secret.expose_secret().len() == 47);
+        assert_eq!(format!("{secret:?}"), "SecretBox<str>([REDACTED])");
     }
 
     #[test]
     fn no_two_secrets_are_alike_and_passwords_can_be_copied_by_hand() {
-        assert_ne!(Secret::random(""), Secret::random(""));
-        let password = Secret::random_password();
-        assert_eq!(password.expose().len(), 23);
-        assert!(password.expose().chars().all(|letter| !"01lioIO".contains(letter)), "{}", password.expose());
+        assert_ne!(random("").expose_secret(), random("").expose_secret());
+        let password = random_password();
+        assert_eq!(password.expose_secret().len(), 23);
+        assert!(
+            password.expose_secret().chars().all(|letter| !"01lioIO".contains(letter)),
+            "{}",
+            password.expose_secret()
+        );
     }
 
     #[test]

@@ -1,23 +1,26 @@
 //! Administrators, their tokens, and the audit log (I4, R2).
 
 use jiff::Timestamp;
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::secret::Secret;
-
 /// Sign in with a password; the answer's cookie is the session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SignInRequest {
     /// The administrator's name.
     pub name: String,
     /// The password.
-    pub password: Secret,
+    #[serde(serialize_with = "crate::secret::serialize")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub password: SecretString,
     /// A new password. Required when the present one is for one sign-in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub new_password: Option<Secret>,
+    #[serde(serialize_with = "crate::secret::serialize_option")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub new_password: Option<SecretString>,
 }
 
 /// The administrator who is signed in.
@@ -31,14 +34,18 @@ pub struct SessionView {
 }
 
 /// Set one's own password.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PasswordRequest {
     /// The present password.
-    pub password: Secret,
+    #[serde(serialize_with = "crate::secret::serialize")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub password: SecretString,
     /// The new password.
-    pub new_password: Secret,
+    #[serde(serialize_with = "crate::secret::serialize")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub new_password: SecretString,
 }
 
 /// Add an administrator.
@@ -78,13 +85,15 @@ pub struct AdministratorView {
 }
 
 /// An administrator with a password for one sign-in, which is shown only this once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NewPassword {
     /// Its owner.
     pub administrator: AdministratorView,
     /// The password.
-    pub password: Secret,
+    #[serde(serialize_with = "crate::secret::serialize")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub password: SecretString,
 }
 
 /// All administrators.
@@ -218,11 +227,13 @@ pub struct ApiTokenView {
 }
 
 /// A new API token, which is shown only this once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NewApiToken {
     /// The token.
-    pub token: Secret,
+    #[serde(serialize_with = "crate::secret::serialize")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub token: SecretString,
     /// Further remarks.
     pub details: ApiTokenView,
 }

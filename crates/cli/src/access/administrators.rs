@@ -6,6 +6,7 @@ use headwater_api::v1::{
     ApiTokensAnswer, NewApiToken, NewPassword,
 };
 use reqwest::Method;
+use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use crate::api_client::{ApiClient, ServerLocation, segment};
@@ -163,7 +164,7 @@ pub async fn run_tokens(arguments: TokensArguments, output: Output) -> Result<Ex
         TokenCommand::Create { name, role, scopes, days } => {
             let request = ApiTokenRequest { name, role, scopes, days: Some(days) };
             let new: NewApiToken = api.call(Method::POST, "/api/v1/tokens", &request).await?;
-            output.result(&new, |new| new.token.expose().to_owned());
+            output.result(&new, |new| new.token.expose_secret().to_owned());
             if let Some(lost) = output.lost() {
                 // A token that was not shown must not stay valid.
                 let path = format!("/api/v1/tokens/{}", segment(&new.details.name));
@@ -207,7 +208,7 @@ fn password(what: &str, new: &NewPassword) -> String {
         "{what} {} ({})\npassword {}\n(shown only now; valid for one sign-in, which sets another)",
         new.administrator.name,
         new.administrator.role,
-        new.password.expose()
+        new.password.expose_secret()
     )
 }
 

@@ -6,10 +6,10 @@ use std::io::{IsTerminal as _, Read as _};
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
-use headwater_api::secret::Secret;
 use headwater_api::v1::{ApiTokenRequest, NewApiToken, SessionView, SignInRequest};
 use reqwest::Method;
 use reqwest::header::{COOKIE, ORIGIN, SET_COOKIE};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 
 use crate::api_client::credentials::{Credentials, Login};
@@ -87,7 +87,7 @@ pub async fn run(arguments: LoginArguments, output: Output) -> Result<Exit, Fail
     ended?;
     let mut credentials = Credentials::read()?;
     let base = api.base().to_owned();
-    let login = Login { token: made.token.expose().to_owned(), name: made.details.name, ca };
+    let login = Login { token: made.token.expose_secret().to_owned(), name: made.details.name, ca };
     credentials.servers.insert(base.clone(), login);
     credentials.default = Some(base.clone());
     let kept = credentials.write()?;
@@ -190,7 +190,7 @@ impl Input {
         Ok(Self::Lines(lines.into_iter()))
     }
 
-    fn secret(&mut self, prompt: &str) -> Result<Secret, Failure> {
+    fn secret(&mut self, prompt: &str) -> Result<SecretString, Failure> {
         let line = match self {
             Self::Terminal => rpassword::prompt_password(prompt)
                 .map_err(|error| Failure::bad_input(format!("cannot read the password: {error}")))?,
@@ -201,7 +201,7 @@ impl Input {
             return Err(Failure::bad_input(format!("no {what} was given"))
                 .with_hint("type it, or give it as a line of stdin"));
         }
-        Ok(Secret::new(line))
+        Ok(SecretString::from(line))
     }
 }
 
@@ -215,7 +215,7 @@ mod tests {
             let text = "a".repeat(bytes as usize);
             let given = Input::read(text.as_bytes()).and_then(|mut input| input.secret("password: "));
             match taken {
-                true => assert_eq!(given.map(|secret| secret.expose() == text).ok(), Some(true)),
+                true => assert_eq!(given.map(|secret| secret.expose_secret() == text).ok(), Some(true)),
                 false => assert!(given.is_err()),
             }
         };

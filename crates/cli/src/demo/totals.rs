@@ -3,16 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use headwater_api::report::{Attempt, AttemptResult, ClassResult, Report};
-use headwater_api::secret::Secret;
 use headwater_api::v1::{ComponentView, ReleasesAnswer, StoredReport};
+use secrecy::SecretString;
 use serde::Serialize;
 
 /// The demo's one JSON object.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Totals {
     /// Password of the demo's administrator `admin`, good for one sign-in.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub first_password: Option<Secret>,
+    #[serde(serialize_with = "headwater_api::secret::serialize_option")]
+    pub first_password: Option<SecretString>,
     /// Clients, update agents not counted.
     pub clients: usize,
     /// Clients that have everything that is published and saved.

@@ -5,6 +5,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
 use headwater_repo::{KeyRing, Role, SecretKey, SignedRoot, sealed};
+use secrecy::ExposeSecret as _;
 
 use super::apart::refuse_keys_in;
 use crate::terminal::failure::{Exit, Failure};
@@ -60,7 +61,7 @@ impl KeyFolder {
     /// Makes a key for a role and writes it.
     pub fn make(&self, role: Role) -> Result<SecretKey, Failure> {
         let key = generate()?;
-        write_private(&self.path_of(role, &key), key.to_pem().expose().as_bytes())?;
+        write_private(&self.path_of(role, &key), key.to_pem().expose_secret().as_bytes())?;
         Ok(key)
     }
 
@@ -96,7 +97,7 @@ impl KeyFolder {
         let folder = self.path.join("pending");
         private_folder().create(&folder).map_err(|error| Failure::file("make folder", &folder, &error))?;
         let key = generate()?;
-        write_private(&path, key.to_pem().expose().as_bytes())?;
+        write_private(&path, key.to_pem().expose_secret().as_bytes())?;
         Ok(key)
     }
 

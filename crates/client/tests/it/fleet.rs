@@ -21,6 +21,7 @@ use headwater_identity::{
 };
 use headwater_policy::ClientId;
 use jiff::{SignedDuration, Timestamp};
+use secrecy::ExposeSecret as _;
 use serde::Serialize;
 
 /// What the server was told, and whether it takes reports.
@@ -228,8 +229,8 @@ async fn enrol(State(fleet): State<Fleet>, Json(sealed): Json<Sealed>) -> Respon
     let Ok(opened) = inner.seal.open(&sealed, Purpose::Enrolment) else {
         return StatusCode::BAD_REQUEST.into_response();
     };
-    let request: EnrolRequest = serde_json::from_slice(opened.expose()).unwrap();
-    if request.token.expose().parse::<EnrolToken>().unwrap().digest() != inner.token.digest() {
+    let request: EnrolRequest = serde_json::from_slice(opened.expose_secret()).unwrap();
+    if request.token.expose_secret().parse::<EnrolToken>().unwrap().digest() != inner.token.digest() {
         return StatusCode::FORBIDDEN.into_response();
     }
     let client: ClientId = request.client.parse().unwrap();

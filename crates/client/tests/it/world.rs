@@ -10,7 +10,6 @@ use std::time::Duration;
 use headwater_api::bundle::{ClassRoots, ENROL_FORMAT, EnrolBundle};
 use headwater_api::policy::{LocationDocument, OptionsDocument, PolicyDocument};
 use headwater_api::report::{ClassOutcome, Report};
-use headwater_api::secret::Secret;
 use headwater_api::settings::{
     DomainDocument, EffectiveSettingsDocument, SealedBody, SealedDomainDocument, SignedPolicy,
 };
@@ -25,6 +24,7 @@ use headwater_repo::{
     KeyRing, Manifest, Published, ReleaseList, Role, RootDraft, SecretKey, Sequence, SignedRoot, TargetName,
     VersionText, layout, roll_back, stage_release,
 };
+use secrecy::{ExposeSecret as _, SecretString};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -362,7 +362,7 @@ impl World {
                 components: root(Class::Components),
                 programs: root(Class::Programs),
             },
-            token: Some(Secret::new(inner.token.to_text().expose())),
+            token: Some(SecretString::from(inner.token.to_text().expose_secret())),
             token_expires: None,
             policy: self.policy.clone(),
         };

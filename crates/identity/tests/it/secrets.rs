@@ -7,6 +7,7 @@ use headwater_identity::{
     ClientKey, DomainKey, EncryptionKey, EncryptionPublicKey, EnrolToken, FleetCa, IdentityError, Purpose,
     Sealed,
 };
+use secrecy::ExposeSecret as _;
 
 use crate::{domain, id, now};
 
@@ -14,7 +15,7 @@ use crate::{domain, id, now};
 fn only_its_key_opens_what_was_sealed_and_only_for_its_purpose() {
     let (key, other) = (EncryptionKey::generate().unwrap(), EncryptionKey::generate().unwrap());
     let sealed = key.public().seal(b"the token", Purpose::Enrolment).unwrap();
-    assert_eq!(key.open(&sealed, Purpose::Enrolment).unwrap().expose(), b"the token");
+    assert_eq!(key.open(&sealed, Purpose::Enrolment).unwrap().expose_secret(), b"the token");
     let check = |what: &str, opened: Result<_, IdentityError>| {
         assert_eq!(opened.map(|_| ()), Err(IdentityError::Sealed), "{what}");
     };
@@ -61,21 +62,21 @@ fn a_domain_key_reaches_one_client_and_opens_one_version_of_one_domain() {
 #[test]
 fn keys_come_back_from_their_files() {
     let key = ClientKey::generate().unwrap();
-    let same = ClientKey::from_pem(key.to_pem().expose()).unwrap();
+    let same = ClientKey::from_pem(key.to_pem().expose_secret()).unwrap();
     assert_eq!(same.public(), key.public());
     assert_eq!(key.public().to_string().parse(), Ok(key.public()));
     assert_eq!(key.fingerprint().to_string().parse(), Ok(key.fingerprint()));
     let seal = EncryptionKey::generate().unwrap();
-    assert_eq!(EncryptionKey::from_pem(seal.to_pem().expose()).unwrap().public(), seal.public());
+    assert_eq!(EncryptionKey::from_pem(seal.to_pem().expose_secret()).unwrap().public(), seal.public());
     assert_eq!(seal.public().to_string().parse::<EncryptionPublicKey>(), Ok(seal.public()));
     let domain = DomainKey::generate().unwrap();
-    assert_eq!(domain.to_text().expose().parse::<DomainKey>().unwrap().id(), domain.id());
+    assert_eq!(domain.to_text().expose_secret().parse::<DomainKey>().unwrap().id(), domain.id());
     let ca = FleetCa::make(now()).unwrap();
-    assert_eq!(FleetCa::from_pem(ca.to_pem().expose()).unwrap().certificate(), ca.certificate());
+    assert_eq!(FleetCa::from_pem(ca.to_pem().expose_secret()).unwrap().certificate(), ca.certificate());
     let token = EnrolToken::generate().unwrap();
     let text = token.to_text();
-    assert!(text.expose().starts_with("hwt_") && text.expose().len() == 47);
-    assert_eq!(text.expose().parse::<EnrolToken>().unwrap().digest(), token.digest());
+    assert!(text.expose_secret().starts_with("hwt_") && text.expose_secret().len() == 47);
+    assert_eq!(text.expose_secret().parse::<EnrolToken>().unwrap().digest(), token.digest());
 }
 
 #[test]
@@ -102,13 +103,13 @@ fn what_is_no_key_is_refused() {
     let key = ClientKey::generate().unwrap();
     let other_ca = FleetCa::make(now()).unwrap();
     let ca = FleetCa::make(now()).unwrap();
-    assert!(ClientKey::from_pem(seal.to_pem().expose()).is_err(), "of another curve");
-    assert!(EncryptionKey::from_pem(key.to_pem().expose()).is_err(), "of another curve");
+    assert!(ClientKey::from_pem(seal.to_pem().expose_secret()).is_err(), "of another curve");
+    assert!(EncryptionKey::from_pem(key.to_pem().expose_secret()).is_err(), "of another curve");
     assert!(ClientKey::from_pem("").is_err());
     assert!(ClientKey::from_pem(&" ".repeat(PEM_LENGTH_MAX + 1)).is_err());
     assert!(EncryptionKey::from_pem(&" ".repeat(PEM_LENGTH_MAX + 1)).is_err());
-    assert!(FleetCa::from_pem(key.to_pem().expose()).is_err(), "no certificate");
-    let mixed = format!("{}{}", key.to_pem().expose(), other_ca.certificate().to_pem());
+    assert!(FleetCa::from_pem(key.to_pem().expose_secret()).is_err(), "no certificate");
+    let mixed = format!("{}{}", key.to_pem().expose_secret(), other_ca.certificate().to_pem());
     assert!(FleetCa::from_pem(&mixed).is_err(), "they do not belong together");
     for text in ["", "hwt_", "hwa_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "hwt_AAAA"] {
         assert!(text.parse::<EnrolToken>().is_err(), "{text}");
@@ -116,7 +117,7 @@ fn what_is_no_key_is_refused() {
     for text in ["", "AAAA", &seal.public().to_string(), &"A".repeat(PEM_LENGTH_MAX + 4)] {
         assert!(text.parse::<headwater_identity::PublicKey>().is_err());
     }
-    assert!(ca.to_pem().expose().len() < PEM_LENGTH_MAX);
+    assert!(ca.to_pem().expose_secret().len() < PEM_LENGTH_MAX);
 }
 
 #[test]
@@ -139,7 +140,7 @@ fn nothing_secret_is_printed() {
     );
     let secrets = [key.to_pem(), seal.to_pem(), ca.to_pem(), token.to_text(), domain_key.to_text()];
     for secret in secrets {
-        for line in secret.expose().lines().filter(|line| !line.starts_with("-----")) {
+        for line in secret.expose_secret().lines().filter(|line| !line.starts_with("-----")) {
             assert!(!printed.contains(line), "{printed}");
             assert!(!printed.contains(&line[line.len() / 2..]), "{printed}");
         }

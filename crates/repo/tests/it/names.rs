@@ -8,6 +8,7 @@ use headwater_repo::{
     VersionText, layout, limits,
 };
 use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
+use secrecy::ExposeSecret as _;
 
 use crate::world::{key, name};
 
@@ -173,10 +174,10 @@ fn layout_is_the_one_of_every_source() {
 fn keys_survive_their_file_and_never_print() {
     let key = SecretKey::generate().unwrap();
     let pem = key.to_pem();
-    let again = SecretKey::from_pem(pem.expose()).unwrap();
+    let again = SecretKey::from_pem(pem.expose_secret()).unwrap();
     assert_eq!(again.public(), key.public());
     assert_eq!(key.public().to_string().parse::<PublicKey>().unwrap(), key.public());
-    assert_eq!(format!("{pem:?}"), "SecretPem(…)");
+    assert_eq!(format!("{pem:?}"), "SecretBox<str>([REDACTED])");
     assert_eq!(format!("{key:?}"), format!("SecretKey(of {})", key.id()));
 }
 

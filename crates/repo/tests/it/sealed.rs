@@ -11,6 +11,7 @@ use pkcs8::der::{Decode as _, Encode as _};
 use pkcs8::pkcs5::EncryptionScheme;
 use pkcs8::pkcs5::pbes2::{Kdf, Pbkdf2Params, Salt};
 use pkcs8::{EncryptedPrivateKeyInfoOwned, LineEnding, SecretDocument};
+use secrecy::ExposeSecret as _;
 
 use crate::world::key;
 
@@ -33,8 +34,8 @@ fn an_encrypted_key_opens_with_its_passphrase_only() {
         assert_eq!(SecretKey::from_pem(&pem).unwrap_err(), KeyError::NotPem);
     }
     let plain = key(1).to_pem();
-    assert!(!sealed::is_encrypted(plain.expose()));
-    assert_eq!(SecretKey::read(plain.expose(), Some(&good)).unwrap().id(), key(1).id());
+    assert!(!sealed::is_encrypted(plain.expose_secret()));
+    assert_eq!(SecretKey::read(plain.expose_secret(), Some(&good)).unwrap().id(), key(1).id());
     assert!(!format!("{good:?}").contains("horse"));
 }
 

@@ -3,6 +3,7 @@
 use headwater_api::v1::{AdministratorRequest, AdministratorView};
 use headwater_policy::Problem;
 use jiff::Timestamp;
+use secrecy::SecretString;
 use serde_json::json;
 
 use super::service::Access;
@@ -11,7 +12,7 @@ use crate::db::administrators::{self as rows, AdministratorRow};
 use crate::error::{Error, Refusal, Result};
 use crate::limits;
 use crate::request::refuse;
-use crate::secret::Secret;
+use crate::secret;
 
 /// Who is made at the first start.
 const FIRST: &str = "admin";
@@ -44,7 +45,7 @@ impl Access {
         &self,
         request: AdministratorRequest,
         caller: &Caller,
-    ) -> Result<(AdministratorView, Secret)> {
+    ) -> Result<(AdministratorView, SecretString)> {
         let mut problems = Vec::new();
         if let Err(problem) = check_name(&request.name) {
             problems.push(Problem::general(format!("name: {problem}")));
@@ -117,9 +118,13 @@ impl Access {
     ///
     /// # Errors
     /// A refusal when there is none of that name.
-    pub async fn reset_password(&self, name: &str, caller: &Caller) -> Result<(AdministratorView, Secret)> {
+    pub async fn reset_password(
+        &self,
+        name: &str,
+        caller: &Caller,
+    ) -> Result<(AdministratorView, SecretString)> {
         self.known_administrator(name).await?;
-        let password = Secret::random_password();
+        let password = secret::random_password();
         let stored = self.hash_password(&password).await?;
         let _change = self.change().await;
         let row = self.known_administrator(name).await?;
@@ -131,8 +136,13 @@ impl Access {
         Ok((view(row), password))
     }
 
-    async fn insert(&self, name: String, role: Role, caller: &Caller) -> Result<(AdministratorRow, Secret)> {
-        let password = Secret::random_password();
+    async fn insert(
+        &self,
+        name: String,
+        role: Role,
+        caller: &Caller,
+    ) -> Result<(AdministratorRow, SecretString)> {
+        let password = secret::random_password();
         let stored = self.hash_password(&password).await?;
         let row = AdministratorRow {
             name,

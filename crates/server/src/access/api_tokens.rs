@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use headwater_api::v1::{ApiTokenRequest, ApiTokenView};
 use headwater_policy::Problem;
 use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
 use serde_json::json;
 
 use super::service::Access;
@@ -16,7 +17,7 @@ use crate::db::administrators::{self as rows, TokenRow};
 use crate::error::{Refusal, Result};
 use crate::limits;
 use crate::request::refuse;
-use crate::secret::Secret;
+use crate::secret;
 
 /// What every API token begins with.
 const PREFIX: &str = "hwa_";
@@ -26,8 +27,8 @@ impl Access {
     ///
     /// # Errors
     /// [`Refusal::BadApiToken`].
-    pub async fn who_has_token(&self, token: &Secret, now: Timestamp) -> Result<SignedIn> {
-        let Some(row) = self.db.api_token(&token.hash()).await?.filter(|row| now < row.expires) else {
+    pub async fn who_has_token(&self, token: &SecretString, now: Timestamp) -> Result<SignedIn> {
+        let Some(row) = self.db.api_token(&secret::hash(token)).await?.filter(|row| now < row.expires) else {
             return Err(Refusal::BadApiToken.into());
         };
         let role = match &row.administrator {
@@ -62,7 +63,7 @@ impl Access {
         &self,
         request: &ApiTokenRequest,
         caller: &Caller,
-    ) -> Result<(Secret, ApiTokenView)> {
+    ) -> Result<(SecretString, ApiTokenView)> {
         let administrator = match &caller.actor {
             Actor::Local(_) => None,
             Actor::Administrator(name) => Some(name.clone()),
@@ -84,10 +85,10 @@ impl Access {
             return Err(Refusal::Forbidden { needs: role, has: caller.role }.into());
         }
         let days = request.days.unwrap_or(limits::TOKEN_DAYS_DEFAULT);
-        let token = Secret::random(PREFIX);
+        let token = secret::random(PREFIX);
         let row = TokenRow {
             name: request.name.clone(),
-            token: token.hash(),
+            token: secret::hash(&token),
             administrator,
             role,
             scopes: request.scopes.clone(),

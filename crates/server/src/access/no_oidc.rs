@@ -5,12 +5,12 @@ use std::convert::Infallible;
 
 use headwater_api::v1::VouchedQuery;
 use jiff::Timestamp;
+use secrecy::SecretString;
 use url::Url;
 
 use crate::caller::{Caller, Vouched};
 use crate::config::Config;
 use crate::error::{Refusal, Result};
-use crate::secret::Secret;
 
 /// The identity provider that there is not.
 #[derive(Debug)]
@@ -26,14 +26,14 @@ impl Oidc {
         match self.0 {}
     }
 
-    pub async fn begin(&self, _: String, _: Timestamp) -> Result<(Url, Secret)> {
+    pub async fn begin(&self, _: String, _: Timestamp) -> Result<(Url, SecretString)> {
         match self.0 {}
     }
 
     pub async fn vouched(
         &self,
         _: VouchedQuery,
-        _: Option<&Secret>,
+        _: Option<&SecretString>,
         _: &Caller,
     ) -> std::result::Result<Vouched, Refusal> {
         match self.0 {}

@@ -13,6 +13,7 @@ use std::sync::Mutex;
 
 use headwater_api::v1::VouchedQuery;
 use jiff::Timestamp;
+use secrecy::SecretString;
 use url::Url;
 
 use self::pending::{Begun, Pending};
@@ -20,7 +21,7 @@ use self::provider::{Provider, plain};
 use crate::caller::{Caller, Vouched};
 use crate::config::{self, Config};
 use crate::error::{Error, NotVouched, Refusal, Result};
-use crate::secret::Secret;
+use crate::secret;
 
 /// Everything about the identity provider.
 #[derive(Debug)]
@@ -55,9 +56,9 @@ impl Oidc {
     ///
     /// # Errors
     /// When the provider cannot be asked.
-    pub async fn begin(&self, client_network: String, now: Timestamp) -> Result<(Url, Secret)> {
+    pub async fn begin(&self, client_network: String, now: Timestamp) -> Result<(Url, SecretString)> {
         let leading = self.provider.lead(&self.config, &self.back, now).await.map_err(Refusal::from)?;
-        let browser = Secret::random("");
+        let browser = secret::random("");
         let begun = Begun {
             browser: browser.clone(),
             nonce: leading.nonce,
@@ -76,10 +77,10 @@ impl Oidc {
     pub async fn vouched(
         &self,
         answer: VouchedQuery,
-        browser: Option<&Secret>,
+        browser: Option<&SecretString>,
         caller: &Caller,
     ) -> std::result::Result<Vouched, Refusal> {
-        let state = Secret::new(answer.state.unwrap_or_default());
+        let state = SecretString::from(answer.state.unwrap_or_default());
         let begun = {
             let mut pending = self.pending.lock().expect("nobody panics while holding this lock");
             pending.take(&state, browser, caller.now)?
@@ -91,7 +92,7 @@ impl Oidc {
         if let Some(error) = answer.error {
             return Err(NotVouched::Denied(plain(&error)).into());
         }
-        let code = Secret::new(answer.code.ok_or(NotVouched::NoCode)?);
+        let code = SecretString::from(answer.code.ok_or(NotVouched::NoCode)?);
         let verified = self.provider.redeem(&self.config, &self.back, &code, &begun, caller.now).await?;
         Ok(claims::vouched(&self.config, &verified.subject, &verified.claims)?)
     }

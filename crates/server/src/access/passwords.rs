@@ -3,11 +3,12 @@
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::service::Access;
 use crate::error::{Error, Refusal, Result};
 use crate::limits;
-use crate::secret::{Secret, random_bytes};
+use crate::secret::random_bytes;
 
 /// A hash that no password has, so that an administrator who does not exist takes as long as one who does.
 const NOBODY: &str =
@@ -18,13 +19,13 @@ impl Access {
     ///
     /// # Errors
     /// A refusal for one that is too short or too long.
-    pub(crate) async fn hash_password(&self, password: &Secret) -> Result<String> {
+    pub(crate) async fn hash_password(&self, password: &SecretString) -> Result<String> {
         check(password)?;
         let password = password.clone();
         self.work(move || {
             let salt: [u8; 16] = random_bytes();
             let hash: PasswordHash = hasher()
-                .hash_password_with_salt(password.expose().as_bytes(), &salt)
+                .hash_password_with_salt(password.expose_secret().as_bytes(), &salt)
                 .expect("parameters, salt and length are within what argon2 takes");
             hash.to_string()
         })
@@ -32,8 +33,8 @@ impl Access {
     }
 
     /// Whether a password is the one that this was stored of; none: of nobody.
-    pub(crate) async fn is_password(&self, password: &Secret, stored: Option<String>) -> Result<bool> {
-        if password.expose().len() > limits::PASSWORD_BYTES_MAX {
+    pub(crate) async fn is_password(&self, password: &SecretString, stored: Option<String>) -> Result<bool> {
+        if password.expose_secret().len() > limits::PASSWORD_BYTES_MAX {
             return Ok(false);
         }
         let password = password.clone();
@@ -41,7 +42,7 @@ impl Access {
             let known = stored.is_some();
             let stored = stored.unwrap_or_else(|| NOBODY.to_owned());
             let Ok(hash) = PasswordHash::new(&stored) else { return false };
-            hasher().verify_password(password.expose().as_bytes(), &hash).is_ok() && known
+            hasher().verify_password(password.expose_secret().as_bytes(), &hash).is_ok() && known
         })
         .await
     }
@@ -55,9 +56,9 @@ impl Access {
 }
 
 /// Whether a password may be set.
-fn check(password: &Secret) -> Result<()> {
+fn check(password: &SecretString) -> Result<()> {
     let (min, max) = (limits::PASSWORD_CHARS_MIN, limits::PASSWORD_BYTES_MAX);
-    if password.expose().chars().count() < min || password.expose().len() > max {
+    if password.expose_secret().chars().count() < min || password.expose_secret().len() > max {
         return Err(Refusal::invalid(format!(
             "new_password: it must have at least {min} characters, and at most {max} bytes"
         ))
@@ -79,7 +80,7 @@ mod tests {
     #[test]
     fn a_password_has_enough_characters_and_not_too_many_bytes() {
         let check = |password: String, taken: bool| {
-            assert_eq!(check(&Secret::new(password.clone())).is_ok(), taken, "{password}");
+            assert_eq!(check(&SecretString::from(password.clone())).is_ok(), taken, "{password}");
         };
         let (min, max) = (limits::PASSWORD_CHARS_MIN, limits::PASSWORD_BYTES_MAX);
         for letter in ["a", "\u{e9}"] {

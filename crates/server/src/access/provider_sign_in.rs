@@ -4,6 +4,7 @@
 //! asked counts against nobody. Speaking with the provider is `oidc`'s.
 
 use headwater_api::v1::{SessionView, VouchedQuery};
+use secrecy::SecretString;
 use serde_json::json;
 use url::Url;
 
@@ -12,7 +13,6 @@ use super::service::Access;
 use crate::caller::Caller;
 use crate::client_network::client_network;
 use crate::error::{Refusal, Result};
-use crate::secret::Secret;
 
 impl Access {
     /// Whether this provider is the one whose word counts.
@@ -24,7 +24,7 @@ impl Access {
     ///
     /// # Errors
     /// Refusals where no provider is configured, for who tries too often, and when the provider cannot be asked.
-    pub async fn begin_at_provider(&self, caller: &Caller) -> Result<(Url, Secret)> {
+    pub async fn begin_at_provider(&self, caller: &Caller) -> Result<(Url, SecretString)> {
         let oidc = self.oidc.as_ref().ok_or(Refusal::NoProvider)?;
         let network = client_network(&caller.from);
         {
@@ -44,9 +44,9 @@ impl Access {
     pub async fn end_at_provider(
         &self,
         answer: VouchedQuery,
-        browser: Option<&Secret>,
+        browser: Option<&SecretString>,
         caller: &Caller,
-    ) -> Result<(Secret, SessionView)> {
+    ) -> Result<(SecretString, SessionView)> {
         let oidc = self.oidc.as_ref().ok_or(Refusal::NoProvider)?;
         let keys = [Key::Address(client_network(&caller.from))];
         // As with passwords: asked for and counted in one step.

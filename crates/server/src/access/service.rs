@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
+use secrecy::SecretString;
 use tokio::sync::{MutexGuard, Semaphore};
 
 use super::attempts::{Attempts, RecordedFailures};
@@ -13,7 +14,6 @@ use crate::db::Db;
 use crate::error::Result;
 use crate::limits;
 use crate::publishing::Publishing;
-use crate::secret::Secret;
 
 /// The service that knows who administers.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub struct Access {
     pub(super) attempts: Mutex<Attempts>,
     /// Failed attempts to sign in recorded since a moment.
     pub(super) failures: Mutex<RecordedFailures>,
-    pub(super) first_password: Mutex<Option<Secret>>,
+    pub(super) first_password: Mutex<Option<SecretString>>,
     pub(super) oidc: Option<Oidc>,
     changing: tokio::sync::Mutex<()>,
 }
@@ -61,7 +61,7 @@ impl Access {
     }
 
     /// The password of the first administrator, if this start made one: given once.
-    pub(crate) fn take_first_password(&self) -> Option<Secret> {
+    pub(crate) fn take_first_password(&self) -> Option<SecretString> {
         self.first_password.lock().expect("nobody panics while holding this lock").take()
     }
 

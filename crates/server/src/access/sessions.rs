@@ -2,6 +2,7 @@
 
 use headwater_api::v1::SessionView;
 use jiff::{SignedDuration, Timestamp};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
 use super::attempts::{FailureRecord, Key};
@@ -11,15 +12,15 @@ use crate::client_network::client_network;
 use crate::db::administrators::{self as rows, AdministratorRow, SessionRow, Whose};
 use crate::error::{Refusal, Result};
 use crate::limits;
-use crate::secret::Secret;
+use crate::secret;
 
 impl Access {
     /// Who has this session. The role is that of the administrator now.
     ///
     /// # Errors
     /// [`Refusal::NotSignedIn`].
-    pub async fn who_has_session(&self, cookie: &Secret, now: Timestamp) -> Result<SignedIn> {
-        let row = self.db.session(&cookie.hash()).await?.filter(|row| now < row.expires);
+    pub async fn who_has_session(&self, cookie: &SecretString, now: Timestamp) -> Result<SignedIn> {
+        let row = self.db.session(&secret::hash(cookie)).await?.filter(|row| now < row.expires);
         let row = row.ok_or(Refusal::NotSignedIn)?;
         match row.whose {
             Whose::Administrator(name) => {
@@ -42,16 +43,16 @@ impl Access {
     pub async fn sign_in(
         &self,
         name: &str,
-        password: &Secret,
-        new_password: Option<&Secret>,
+        password: &SecretString,
+        new_password: Option<&SecretString>,
         caller: &Caller,
-    ) -> Result<(Secret, SessionView)> {
+    ) -> Result<(SecretString, SessionView)> {
         let row = self.prove(name, password, caller).await?;
         if row.one_time && new_password.is_none() {
             return Err(Refusal::OneTimePassword.into());
         }
         let stored = match new_password {
-            Some(new) if new == password => {
+            Some(new) if new.expose_secret() == password.expose_secret() => {
                 return Err(Refusal::invalid("new_password: it is the old one; choose another").into());
             }
             Some(new) => Some(self.hash_password(new).await?),
@@ -84,7 +85,11 @@ impl Access {
     ///
     /// # Errors
     /// Only when the database fails.
-    pub async fn sign_in_vouched(&self, vouched: Vouched, caller: &Caller) -> Result<(Secret, SessionView)> {
+    pub async fn sign_in_vouched(
+        &self,
+        vouched: Vouched,
+        caller: &Caller,
+    ) -> Result<(SecretString, SessionView)> {
         let caller = Caller { actor: Actor::from(&vouched), role: vouched.role, ..caller.clone() };
         let view = SessionView { name: caller.actor.to_string(), role: vouched.role.to_string() };
         let told = json!({"issuer": vouched.issuer, "role": view.role});
@@ -98,9 +103,9 @@ impl Access {
     ///
     /// # Errors
     /// Only when the database fails.
-    pub async fn sign_out(&self, cookie: &Secret, caller: &Caller) -> Result<()> {
+    pub async fn sign_out(&self, cookie: &SecretString, caller: &Caller) -> Result<()> {
         let mut tx = self.db.begin().await?;
-        rows::delete_session(&mut tx, &cookie.hash()).await?;
+        rows::delete_session(&mut tx, &secret::hash(cookie)).await?;
         Ok(tx.commit(caller.audit_entry("session.end", &caller.actor)).await?)
     }
 
@@ -108,7 +113,12 @@ impl Access {
     ///
     /// # Errors
     /// Refusals for a wrong password, one that will not do, and for whoever has none here.
-    pub async fn change_password(&self, password: &Secret, new: &Secret, caller: &Caller) -> Result<()> {
+    pub async fn change_password(
+        &self,
+        password: &SecretString,
+        new: &SecretString,
+        caller: &Caller,
+    ) -> Result<()> {
         let Actor::Administrator(name) = &caller.actor else {
             return Err(Refusal::NotThisWay(
                 "only who is signed in has a password to change; an admin sets another's with set-password",
@@ -126,7 +136,7 @@ impl Access {
     }
 
     /// The administrator whose name and password these are, within what may be tried.
-    async fn prove(&self, name: &str, password: &Secret, caller: &Caller) -> Result<AdministratorRow> {
+    async fn prove(&self, name: &str, password: &SecretString, caller: &Caller) -> Result<AdministratorRow> {
         let name = name.trim().to_lowercase();
         let keys =
             [Key::Account(name.chars().take(100).collect()), Key::Address(client_network(&caller.from))];
@@ -172,9 +182,10 @@ impl Access {
     }
 }
 
-async fn begin(tx: &mut crate::db::Tx, whose: Whose, now: Timestamp) -> Result<Secret> {
-    let token = Secret::random("");
-    let session = SessionRow { token: token.hash(), made: now, expires: now + session_life(&whose), whose };
+async fn begin(tx: &mut crate::db::Tx, whose: Whose, now: Timestamp) -> Result<SecretString> {
+    let token = secret::random("");
+    let session =
+        SessionRow { token: secret::hash(&token), made: now, expires: now + session_life(&whose), whose };
     rows::insert_session(tx, &session, limits::SESSIONS_PER_ADMINISTRATOR_MAX).await?;
     Ok(token)
 }
@@ -199,7 +210,7 @@ mod tests {
         let mut tokens = Vec::new();
         for second in 0..=i64::from(limits::SESSIONS_PER_ADMINISTRATOR_MAX) {
             let oldest_there = match tokens.first() {
-                Some(first) => db.session(&Secret::hash(first)).await.unwrap().is_some(),
+                Some(first) => db.session(&secret::hash(first)).await.unwrap().is_some(),
                 None => true,
             };
             assert!(oldest_there, "{second} sessions began");
@@ -209,9 +220,9 @@ mod tests {
             tx.commit(Caller::server(now).audit_entry("session.begin", "ann")).await.unwrap();
         }
         let (first, rest) = tokens.split_first().unwrap();
-        assert_eq!(db.session(&first.hash()).await.unwrap(), None);
+        assert_eq!(db.session(&secret::hash(&first)).await.unwrap(), None);
         for token in rest {
-            assert!(db.session(&token.hash()).await.unwrap().is_some());
+            assert!(db.session(&secret::hash(&token)).await.unwrap().is_some());
         }
     }
 }

@@ -8,13 +8,13 @@ use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
 
 use super::{ConfigError, value};
 use crate::caller::Role;
 use crate::limits;
-use crate::secret::Secret;
 
 /// The path below the console's URL that the provider sends browsers back to.
 pub const CALLBACK_PATH: &str = "/api/v1/sign-in/oidc/callback";
@@ -52,7 +52,7 @@ pub struct Oidc {
     /// By which the provider knows this server.
     pub client_id: String,
     /// The secret that goes with it.
-    pub client_secret: Secret,
+    pub client_secret: SecretString,
     /// Where the provider sends browsers back to; none: below the console's URL.
     pub redirect_url: Option<Url>,
     /// What is asked for beside `openid`.
@@ -164,7 +164,7 @@ fn roles(roles: BTreeMap<String, String>) -> Result<BTreeMap<String, Role>, Conf
 }
 
 /// The first line of a file that its owner alone may read.
-fn client_secret(path: Option<PathBuf>) -> Result<Secret, ConfigError> {
+fn client_secret(path: Option<PathBuf>) -> Result<SecretString, ConfigError> {
     const KEY: &str = "oidc.client_secret_file";
     let path =
         path.ok_or_else(|| value(KEY, "is missing; put the secret into a file of its own".to_owned()))?;
@@ -175,7 +175,7 @@ fn client_secret(path: Option<PathBuf>) -> Result<Secret, ConfigError> {
         let max = limits::OIDC_SECRET_BYTES_MAX;
         return Err(bad(&format!("its first line has {} bytes; 1 to {max} are taken", line.len())));
     }
-    Ok(Secret::new(line.to_owned()))
+    Ok(SecretString::from(line.to_owned()))
 }
 
 fn read_private(path: &Path) -> std::io::Result<String> {

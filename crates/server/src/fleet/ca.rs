@@ -6,6 +6,7 @@
 use headwater_identity::{Chain, FleetCa, PublicKey, ServedName};
 use headwater_policy::ClientId;
 use jiff::{SignedDuration, Timestamp};
+use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use super::key_files::ca_file;
@@ -66,7 +67,7 @@ impl Fleet {
         let audit_entry = caller.audit_entry("fleet.rotate_ca", number).before(json!({"number": old.number}));
         let audit_entry = audit_entry.after(json!({"former_given_up": former == FormerCas::GivenUp}));
         // Before it is believed anywhere, and not before everything else could be refused.
-        data::write_file(&ca_file(&folder, number), private.expose().as_bytes())?;
+        data::write_file(&ca_file(&folder, number), private.expose_secret().as_bytes())?;
         self.publishing.commit(tx, staged.into_iter().collect(), audit_entry).await?;
         self.set_fleet_keys(keys)?;
         let former = ca_file(&folder, old.number);

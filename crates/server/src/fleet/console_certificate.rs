@@ -10,13 +10,13 @@ use std::sync::{Arc, Mutex};
 use headwater_depot::serve::Tls;
 use headwater_identity::{Chain, ServedName, ServerKey, tls};
 use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::watch;
 
 use super::keys::FleetKeys;
 use crate::config::{Config, ConsoleTls};
 use crate::data::{self, DataFolder};
 use crate::error::{Doing as _, Result, key_failed};
-use crate::secret::Secret;
 
 /// The certificate that the console shows.
 #[derive(Debug)]
@@ -33,10 +33,16 @@ enum Shown {
     Files(Files),
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 struct Files {
     certificate: String,
-    key: Secret,
+    key: SecretString,
+}
+
+impl PartialEq for Files {
+    fn eq(&self, other: &Self) -> bool {
+        self.certificate == other.certificate && self.key.expose_secret() == other.key.expose_secret()
+    }
 }
 
 impl ConsoleCertificate {
@@ -76,10 +82,10 @@ impl Shown {
     fn config(&self) -> Result<Arc<rustls::ServerConfig>> {
         let config = match self {
             Self::Issued { chain, key, .. } => {
-                tls::one_sided_server_config(&chain.to_pem(), key.to_pem().expose())
+                tls::one_sided_server_config(&chain.to_pem(), key.to_pem().expose_secret())
             }
             Self::Files(Files { certificate, key }) => {
-                tls::one_sided_server_config(certificate, key.expose())
+                tls::one_sided_server_config(certificate, key.expose_secret())
             }
         };
         config.map_err(key_failed("setting up the console's certificate"))
@@ -162,5 +168,5 @@ fn names(config: &Config) -> Vec<ServedName> {
 fn read(certificate: &Path, key: &Path) -> Result<Files> {
     let text =
         |path: &Path| std::fs::read_to_string(path).doing(|| format!("cannot read {}", path.display()));
-    Ok(Files { certificate: text(certificate)?, key: Secret::new(text(key)?) })
+    Ok(Files { certificate: text(certificate)?, key: SecretString::from(text(key)?) })
 }

@@ -13,6 +13,7 @@ use headwater_identity::{
 };
 use headwater_policy::ClientId;
 use jiff::Timestamp;
+use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use super::admission::{Admission, Asking, Known, admit};
@@ -271,8 +272,8 @@ fn open(keys: &FleetKeys, sealed: &Sealed) -> Result<Request> {
     let opened = keys.open_sealed(sealed, Purpose::Enrolment).map_err(|error| {
         Refusal::invalid(format!("the request to enrol cannot be opened: {error}; make a new bundle"))
     })?;
-    let text =
-        std::str::from_utf8(opened.expose()).map_err(|_| Refusal::invalid("the request is not text"))?;
+    let text = std::str::from_utf8(opened.expose_secret())
+        .map_err(|_| Refusal::invalid("the request is not text"))?;
     let request: EnrolRequest = read(text)?;
     let mut problems = Vec::new();
     if request.format != FORMAT {
@@ -293,7 +294,7 @@ fn open(keys: &FleetKeys, sealed: &Sealed) -> Result<Request> {
         encryption_key: encryption_key(&request.encryption_key)?,
         token: request
             .token
-            .expose()
+            .expose_secret()
             .parse()
             .map_err(|_| Refusal::BadToken("is no token of this program"))?,
         addresses,

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use headwater_identity::limits::RESPONSE_SIGNING_KEYS_FORMER_MAX;
 use headwater_identity::{EncryptionKey, ResponseSigningKey};
 use jiff::Timestamp;
+use secrecy::ExposeSecret as _;
 
 use super::key_files::read_key;
 use crate::data;
@@ -50,12 +51,12 @@ pub fn seals(keys: &Path, now: Timestamp) -> Result<Vec<EncryptionKey>> {
 
 /// Keeps an response-signing key that is replaced now.
 pub fn keep_answer(keys: &Path, key: &ResponseSigningKey, now: Timestamp) -> Result<()> {
-    data::write_file(&unused(keys, ANSWER, now), key.to_pem().expose().as_bytes())
+    data::write_file(&unused(keys, ANSWER, now), key.to_pem().expose_secret().as_bytes())
 }
 
 /// Keeps a encryption key until the last bundle that names it ends.
 pub fn keep_seal(keys: &Path, key: &EncryptionKey, until: Timestamp) -> Result<()> {
-    data::write_file(&unused(keys, SEAL, until), key.to_pem().expose().as_bytes())
+    data::write_file(&unused(keys, SEAL, until), key.to_pem().expose_secret().as_bytes())
 }
 
 /// The path of a second; the next one if that is taken.

@@ -10,10 +10,11 @@ use std::sync::Arc;
 
 use headwater_identity::{
     Answer, CaCertificate, Chain, EncryptionKey, FleetCa, IdentityError, Kind, Purpose, ResponseSigningKey,
-    Sealed, SecretBytes, ServedName, ServerKey, is_issued_by, tls,
+    Sealed, ServedName, ServerKey, is_issued_by, tls,
 };
 use headwater_policy::{ClientId, SourceUrl};
 use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretSlice};
 
 use super::former;
 use super::key_files::{ca_file, load_or_make, read_key};
@@ -66,13 +67,13 @@ impl FleetKeys {
             &folder.join("answer.pem"),
             ResponseSigningKey::from_pem,
             ResponseSigningKey::generate,
-            |key| key.to_pem().expose().to_owned(),
+            |key| key.to_pem().expose_secret().to_owned(),
         )?;
         let seal = load_or_make(
             &folder.join("seal.pem"),
             EncryptionKey::from_pem,
             EncryptionKey::generate,
-            |key| key.to_pem().expose().to_owned(),
+            |key| key.to_pem().expose_secret().to_owned(),
         )?;
         let server = ServerKey::generate().map_err(key_failed("making the listener's key"))?;
         let in_use = rows::cas(db).await?;
@@ -136,7 +137,7 @@ impl FleetKeys {
         &self,
         sealed: &Sealed,
         purpose: Purpose<'_>,
-    ) -> std::result::Result<SecretBytes, IdentityError> {
+    ) -> std::result::Result<SecretSlice<u8>, IdentityError> {
         let opened = self.seal.open(sealed, purpose);
         let former = || self.former_seals.iter().find_map(|seal| seal.open(sealed, purpose).ok());
         opened.or_else(|error| former().ok_or(error))
@@ -242,7 +243,7 @@ async fn open_ca(
             &own,
             FleetCa::from_pem,
             || FleetCa::make(now),
-            |ca| ca.to_pem().expose().to_owned(),
+            |ca| ca.to_pem().expose_secret().to_owned(),
         )?,
     };
     let certificate = ca.certificate().to_pem();

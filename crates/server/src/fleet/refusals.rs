@@ -1,4 +1,4 @@
-//! How often somebody was refused lately, by address: whoever tries without end is told to come later.
+//! How often somebody was refused lately, by network: a caller that tries without end must come later.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use headwater_policy::ClientNetwork;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::client_network::network_of;
 use crate::limits::{ENROL_ADDRESSES_MAX, ENROL_WINDOW_SECONDS};
 
 /// Counts refusals.
@@ -19,20 +18,22 @@ impl Refusals {
     /// How many from this address were refused within the window.
     #[must_use]
     pub fn lately(&self, address: IpAddr, now: Timestamp) -> u32 {
-        let counted = self.by_address.get(&network_of(address)).filter(|(since, _)| is_within(*since, now));
+        let counted =
+            self.by_network.get(&ClientNetwork::of(address)).filter(|(since, _)| is_within(*since, now));
         counted.map_or(0, |(_, count)| *count)
     }
 
     /// One more was refused.
     pub fn count(&mut self, address: IpAddr, now: Timestamp) {
-        if self.by_address.len() >= ENROL_ADDRESSES_MAX && !self.by_address.contains_key(&network_of(address))
+        if self.by_network.len() >= ENROL_ADDRESSES_MAX
+            && !self.by_network.contains_key(&ClientNetwork::of(address))
         {
-            self.by_address.retain(|_, (since, _)| is_within(*since, now));
-            if self.by_address.len() >= ENROL_ADDRESSES_MAX {
-                self.by_address.clear();
+            self.by_network.retain(|_, (since, _)| is_within(*since, now));
+            if self.by_network.len() >= ENROL_ADDRESSES_MAX {
+                self.by_network.clear();
             }
         }
-        let (since, count) = self.by_address.entry(network_of(address)).or_insert((now, 0));
+        let (since, count) = self.by_network.entry(ClientNetwork::of(address)).or_insert((now, 0));
         if is_within(*since, now) {
             *count += 1;
         } else {

@@ -6,6 +6,7 @@
 use headwater_identity::limits::RESPONSE_SIGNING_KEYS_FORMER_MAX;
 use headwater_identity::{EncryptionKey, ResponseSigningKey};
 use jiff::Timestamp;
+use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use super::former;
@@ -31,7 +32,7 @@ impl Fleet {
         let new = ResponseSigningKey::generate().map_err(key_failed("making a key"))?;
         let told = new.public().to_string();
         former::keep_answer(&folder, &old.answer, caller.now)?;
-        data::write_file(&folder.join("answer.pem"), new.to_pem().expose().as_bytes())?;
+        data::write_file(&folder.join("answer.pem"), new.to_pem().expose_secret().as_bytes())?;
         self.set_fleet_keys(old.with_answer(new, former::answers(&folder)?))?;
         let mut tx = self.db.begin().await?;
         let staged = self.source_list.stage_fleet(&mut tx, &[], caller.now).await?;
@@ -78,7 +79,7 @@ impl Fleet {
         if let Some(until) = tokens::last_end(&mut tx, caller.now).await? {
             former::keep_seal(&folder, &old.seal, until)?;
         }
-        data::write_file(&folder.join("seal.pem"), new.to_pem().expose().as_bytes())?;
+        data::write_file(&folder.join("seal.pem"), new.to_pem().expose_secret().as_bytes())?;
         self.set_fleet_keys(old.with_seal(new, former::seals(&folder, caller.now)?))?;
         let audit_entry = caller.audit_entry("fleet.rotate_enrolment_encryption_key", old.seal.public());
         tx.commit(audit_entry.after(json!({"key": told}))).await?;

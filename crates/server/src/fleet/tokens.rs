@@ -1,11 +1,11 @@
 //! Enrolment bundles and their tokens: made, listed, revoked.
 
 use headwater_api::bundle::{ClassRoots, ENROL_FORMAT, EnrolBundle};
-use headwater_api::secret::Secret;
 use headwater_api::v1::{EnrolBundleRequest, TokenView};
 use headwater_identity::EnrolToken;
 use headwater_policy::{Class, ClientId, ParseError};
 use jiff::{SignedDuration, Timestamp};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 
 use super::service::Fleet;
@@ -122,7 +122,7 @@ impl Fleet {
                 components: root(Class::Components)?,
                 programs: root(Class::Programs)?,
             },
-            token: Some(Secret::new(token.to_text().expose())),
+            token: Some(SecretString::from(token.to_text().expose_secret())),
             token_expires: Some(expires),
             policy: current.saved.document,
         })

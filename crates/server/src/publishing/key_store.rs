@@ -19,6 +19,7 @@ use headwater_repo::{
     Cost, KeyError, KeyId, KeyRing, Passphrase, PublicKey, Role, SecretKey, SignedRoot, sealed,
 };
 use jiff::{SignedDuration, Timestamp};
+use secrecy::ExposeSecret as _;
 
 use crate::data;
 use crate::error::{Doing, Error, Result};
@@ -216,7 +217,7 @@ impl KeyStore {
 
     fn write(&self, path: &Path, key: &SecretKey) -> Result<()> {
         match &self.passphrase {
-            None => data::write_file(path, key.to_pem().expose().as_bytes()),
+            None => data::write_file(path, key.to_pem().expose_secret().as_bytes()),
             Some(passphrase) => {
                 let pem = key.to_encrypted_pem(passphrase, Cost::Online);
                 data::write_file(path, pem.map_err(|reason| self.failed(path, &reason))?.as_bytes())

@@ -6,12 +6,12 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::AppendHeaders;
 use axum::{Extension, Json};
-use headwater_api::secret::Secret as Told;
 use headwater_api::v1::{
     AdministratorRequest, AdministratorRoleRequest, AdministratorView, AdministratorsAnswer, ApiTokenRequest,
     ApiTokensAnswer, AuditAnswer, AuditQuery, AuditVerified, NewApiToken, NewPassword, PasswordRequest,
     SessionView, SignInRequest,
 };
+use secrecy::ExposeSecret as _;
 
 use super::authorizer::cookie;
 use super::json::{Body, Path, Query};
@@ -21,7 +21,6 @@ use crate::access::Access;
 use crate::caller::Caller;
 use crate::error::Result;
 use crate::limits::SESSION_HOURS;
-use crate::secret::Secret;
 
 type Server = State<Arc<Access>>;
 
@@ -31,9 +30,9 @@ pub async fn sign_in(
     Extension(transport): Extension<Transport>,
     Body(request): Body<SignInRequest>,
 ) -> Result<(WithHeader, Json<SessionView>)> {
-    let (password, new) = (secret(&request.password), request.new_password.as_ref().map(secret));
-    let (token, view) = access.sign_in(&request.name, &password, new.as_ref(), &caller).await?;
-    let cookie = transport.set_cookie(token.expose(), SESSION_HOURS * 3600);
+    let SignInRequest { name, password, new_password } = &request;
+    let (token, view) = access.sign_in(name, password, new_password.as_ref(), &caller).await?;
+    let cookie = transport.set_cookie(token.expose_secret(), SESSION_HOURS * 3600);
     Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), Json(view)))
 }
 
@@ -58,7 +57,7 @@ pub async fn change_password(
     caller: Caller,
     Body(request): Body<PasswordRequest>,
 ) -> Result<StatusCode> {
-    access.change_password(&secret(&request.password), &secret(&request.new_password), &caller).await?;
+    access.change_password(&request.password, &request.new_password, &caller).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -72,7 +71,7 @@ pub async fn add(
     Body(request): Body<AdministratorRequest>,
 ) -> Result<(StatusCode, Json<NewPassword>)> {
     let (administrator, password) = access.add_administrator(request, &caller).await?;
-    Ok((StatusCode::CREATED, Json(NewPassword { administrator, password: told(&password) })))
+    Ok((StatusCode::CREATED, Json(NewPassword { administrator, password })))
 }
 
 pub async fn set_role(
@@ -90,7 +89,7 @@ pub async fn reset_password(
     Path(name): Path<String>,
 ) -> Result<Json<NewPassword>> {
     let (administrator, password) = access.reset_password(&name, &caller).await?;
-    Ok(Json(NewPassword { administrator, password: told(&password) }))
+    Ok(Json(NewPassword { administrator, password }))
 }
 
 pub async fn remove(State(access): Server, caller: Caller, Path(name): Path<String>) -> Result<StatusCode> {
@@ -108,7 +107,7 @@ pub async fn make_token(
     Body(request): Body<ApiTokenRequest>,
 ) -> Result<(StatusCode, Json<NewApiToken>)> {
     let (token, details) = access.make_api_token(&request, &caller).await?;
-    Ok((StatusCode::CREATED, Json(NewApiToken { token: told(&token), details })))
+    Ok((StatusCode::CREATED, Json(NewApiToken { token, details })))
 }
 
 pub async fn revoke_token(
@@ -127,12 +126,4 @@ pub async fn audit(State(access): Server, Query(query): Query<AuditQuery>) -> Re
 
 pub async fn verify_audit(State(access): Server) -> Result<Json<AuditVerified>> {
     Ok(Json(access.verify_audit().await?))
-}
-
-fn secret(told: &Told) -> Secret {
-    Secret::new(told.expose().to_owned())
-}
-
-fn told(secret: &Secret) -> Told {
-    Told::new(secret.expose())
 }

@@ -13,6 +13,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use secrecy::SecretString;
 
 use super::route::{RequiredRole, RouteRow};
 use super::transport::Transport;
@@ -20,7 +21,6 @@ use super::{json, now};
 use crate::access::Access;
 use crate::caller::{Actor, Caller, Role, SignedIn};
 use crate::error::{Error, Refusal, Result};
-use crate::secret::Secret;
 
 /// The system's user at the other end of the local socket.
 #[derive(Debug, Clone, Copy)]
@@ -104,21 +104,21 @@ impl Authorizer {
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Result<Option<Secret>> {
+fn bearer(headers: &HeaderMap) -> Result<Option<SecretString>> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let token = value.to_str().ok().and_then(|text| text.strip_prefix("Bearer "));
     match (token, values.next()) {
-        (Some(token), None) => Ok(Some(Secret::new(token.trim().to_owned()))),
+        (Some(token), None) => Ok(Some(SecretString::from(token.trim().to_owned()))),
         _ => Err(Refusal::BadApiToken.into()),
     }
 }
 
 /// The value of a cookie.
-pub fn cookie(headers: &HeaderMap, name: &str) -> Option<Secret> {
+pub fn cookie(headers: &HeaderMap, name: &str) -> Option<SecretString> {
     let texts = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = texts.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(key, _)| *key == name).map(|(_, value)| Secret::new(value.to_owned()))
+    pairs.find(|(key, _)| *key == name).map(|(_, value)| SecretString::from(value.to_owned()))
 }
 
 /// The origin check has refused every `Origin` that is not ours.
@@ -147,6 +147,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret;
+
     use super::*;
 
     #[test]
@@ -157,7 +159,7 @@ mod tests {
                 headers.append(header::COOKIE, text.parse().unwrap());
             }
             let found = cookie(&headers, "headwater_session");
-            assert_eq!(found.as_ref().map(Secret::expose), expected, "{sent:?}");
+            assert_eq!(found.as_ref().map(ExposeSecret::expose_secret), expected, "{sent:?}");
         };
         check(&[], None);
         check(&["headwater_session=abc"], Some("abc"));

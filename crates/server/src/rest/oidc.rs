@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{AppendHeaders, Html, IntoResponse, Response};
 use headwater_api::v1::VouchedQuery;
+use secrecy::ExposeSecret as _;
 
 use super::authorizer::cookie;
 use super::json::Query;
@@ -28,7 +29,10 @@ pub async fn begin(
     Extension(transport): Extension<Transport>,
 ) -> Result<Leave> {
     let (to, browser) = access.begin_at_provider(&caller).await?;
-    Ok(Leave { to: to.into(), cookie: transport.set_sign_in_cookie(browser.expose(), SIGN_IN_SECONDS) })
+    Ok(Leave {
+        to: to.into(),
+        cookie: transport.set_sign_in_cookie(browser.expose_secret(), SIGN_IN_SECONDS),
+    })
 }
 
 pub async fn end(
@@ -40,7 +44,7 @@ pub async fn end(
 ) -> Result<Arrive> {
     let browser = cookie(&headers, transport.sign_in_cookie_name());
     let (token, _) = access.end_at_provider(answer, browser.as_ref(), &caller).await?;
-    let session = transport.set_cookie(token.expose(), VOUCHED_SESSION_HOURS * 3600);
+    let session = transport.set_cookie(token.expose_secret(), VOUCHED_SESSION_HOURS * 3600);
     Ok(Arrive { cookies: [session, transport.set_sign_in_cookie("", 0)] })
 }
 

@@ -10,6 +10,7 @@ use headwater_identity::{DomainKey, EncryptionPublicKey, IdentityError};
 use headwater_policy::{Class, ClientId, DomainPath};
 use headwater_repo::{Draft, Role};
 use jiff::Timestamp;
+use secrecy::ExposeSecret as _;
 
 use super::domain_documents::{documents, domain_target};
 use super::service::SourceList;
@@ -103,7 +104,7 @@ impl SourceList {
 
 async fn new_key(tx: &mut Tx, domain: &str, now: Timestamp) -> Result<DomainKey> {
     let key = DomainKey::generate().map_err(key_failed("making a domain's key"))?;
-    rows::put_domain_key(tx, domain, key.to_text().expose(), now).await?;
+    rows::put_domain_key(tx, domain, key.to_text().expose_secret(), now).await?;
     Ok(key)
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reqwest::header::{COOKIE, ORIGIN, SET_COOKIE};
 use reqwest::{Method, Response, StatusCode};
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -49,16 +50,16 @@ async fn the_first_password_is_told_once_and_good_for_one_sign_in() {
     let server = Server::start().await;
     let first = server.running.take_first_password().unwrap();
     assert!(server.running.take_first_password().is_none());
-    let refused = sign_in(&server, "admin", first.expose(), None).await;
+    let refused = sign_in(&server, "admin", first.expose_secret(), None).await;
     assert_eq!(code(refused).await, (403, "one_time_password".to_owned()));
-    let refused = sign_in(&server, "admin", first.expose(), Some("short")).await;
+    let refused = sign_in(&server, "admin", first.expose_secret(), Some("short")).await;
     assert_eq!(code(refused).await, (400, "invalid_request".to_owned()));
-    let signed_in = sign_in(&server, "Admin ", first.expose(), Some(PASSWORD)).await;
+    let signed_in = sign_in(&server, "Admin ", first.expose_secret(), Some(PASSWORD)).await;
     assert_eq!(signed_in.status(), 200);
     let cookie = cookie(&signed_in);
     assert_eq!(answer(signed_in).await.1, json!({"name": "admin", "role": "admin"}));
     assert_eq!(with_cookie(&server, &cookie, Method::GET, "/api/v1/administrators", None).await, 200);
-    let refused = sign_in(&server, "admin", first.expose(), Some(PASSWORD)).await;
+    let refused = sign_in(&server, "admin", first.expose_secret(), Some(PASSWORD)).await;
     assert_eq!(code(refused).await, (401, "wrong_password".to_owned()));
     let server = server.restart().await;
     assert!(server.running.take_first_password().is_none());

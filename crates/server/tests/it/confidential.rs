@@ -4,6 +4,7 @@ use headwater_identity::{DomainKey, EncryptionKey, Kind, SealedSettings};
 use headwater_policy::Class;
 use headwater_repo::Passphrase;
 use headwater_server::restore::Restore;
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use crate::endpoint::Endpoint;
@@ -118,7 +119,10 @@ async fn a_restored_server_publishes_no_secret_in_the_open_and_has_new_keys() {
         server.raw(reqwest::Method::POST, "/api/v1/backup").json(&json!({"passphrase": passphrase}));
     let bytes = request.send().await.unwrap().bytes().await.unwrap();
     let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
-    assert!(!holds(before.to_text().expose()) && !holds("PRIVATE KEY"), "a backup holds no key in the open");
+    assert!(
+        !holds(before.to_text().expose_secret()) && !holds("PRIVATE KEY"),
+        "a backup holds no key in the open"
+    );
     let folder = tempfile::tempdir().unwrap();
     let (backup, data) = (folder.path().join("backup.tar"), folder.path().join("data"));
     std::fs::write(&backup, &bytes).unwrap();

@@ -9,6 +9,7 @@ use headwater_server::{Config, ConsoleTls, RawConfig};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use reqwest::header::{COOKIE, ORIGIN, SET_COOKIE};
+use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use crate::harness::{Server, now};
@@ -95,7 +96,7 @@ async fn over_tls_a_session_is_for_the_consoles_own_pages_over_tls() {
     let ca = fs::read_to_string(server.folder.path().join("console-ca.pem")).unwrap();
     let http = browser(&server, &ca);
     let first = server.running.take_first_password().unwrap();
-    let body = json!({"name": "admin", "password": first.expose(), "new_password": PASSWORD});
+    let body = json!({"name": "admin", "password": first.expose_secret(), "new_password": PASSWORD});
     let response = http.post(format!("{url}/api/v1/sign-in")).json(&body).send().await.unwrap();
     assert_eq!(response.status(), 200);
     let cookie = response.headers()[SET_COOKIE].to_str().unwrap().to_owned();
@@ -120,7 +121,7 @@ fn hand_in(folder: &Path, now: Timestamp) -> String {
     let names = [ServedName::parse("headwater.test").unwrap()];
     let chain = ca.issue_server(&key.public(), &names, &[], now).unwrap();
     fs::write(folder.join("console.crt"), chain.to_pem()).unwrap();
-    fs::write(folder.join("console.key"), key.to_pem().expose()).unwrap();
+    fs::write(folder.join("console.key"), key.to_pem().expose_secret()).unwrap();
     ca.certificate().to_pem()
 }
 

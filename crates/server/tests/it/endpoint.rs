@@ -8,6 +8,7 @@ use headwater_identity::{
     Answer, CaCertificate, Chain, ClientKey, EncryptionKey, Kind, PublicKey, Purpose, Statement, tls,
 };
 use headwater_policy::ClientId;
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use crate::harness::{Server, answer};
@@ -67,8 +68,9 @@ impl Endpoint {
 
     /// A sealed request to enrol, some of it `other`wise.
     pub fn enrolment(&self, bundle: &EnrolBundle, other: Value) -> Value {
+        let token = bundle.token.as_ref().map(|token| token.expose_secret());
         let mut request = json!({
-            "format": 1, "token": bundle.token, "client": self.id.as_str(),
+            "format": 1, "token": token, "client": self.id.as_str(),
             "request": self.key.signing_request(&self.id).unwrap(), "encryption_key": self.seal.public().to_string(),
             "addresses": ["10.0.0.1"], "program": "1"
         });

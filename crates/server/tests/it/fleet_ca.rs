@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use headwater_identity::{FleetCa, ServedName, ServerKey};
 use headwater_server::{Config, run};
 use jiff::SignedDuration;
+use secrecy::ExposeSecret as _;
 
 use crate::endpoint::Endpoint;
 use crate::harness::{Server, config, now};
@@ -18,7 +19,7 @@ fn write(folder: &Path, text: &str) -> PathBuf {
 
 /// A CA's file: its key, and its certificate.
 fn parts(ca: &FleetCa) -> (String, String) {
-    let text = ca.to_pem().expose().to_owned();
+    let text = ca.to_pem().expose_secret().to_owned();
     let at = text.find("-----BEGIN CERTIFICATE").unwrap();
     (text[..at].to_owned(), text[at..].to_owned())
 }
@@ -27,7 +28,7 @@ fn parts(ca: &FleetCa) -> (String, String) {
 async fn a_ca_that_is_handed_in_issues_and_another_may_follow_it() {
     let files = tempfile::tempdir().unwrap();
     let first = FleetCa::make(now()).unwrap();
-    let path = write(files.path(), first.to_pem().expose());
+    let path = write(files.path(), first.to_pem().expose_secret());
     let with = |folder: &Path| Config { fleet_ca: Some(path.clone()), ..config(folder) };
     let server = Server::start_with(with).await;
     let pc = Endpoint::enrolled(&server, "pc-1", "root").await;
@@ -47,7 +48,7 @@ async fn a_ca_that_is_handed_in_issues_and_another_may_follow_it() {
     assert!(rotated.unwrap_err().to_string().contains("put another file there"));
 
     let second = FleetCa::make(now()).unwrap();
-    fs::write(&path, second.to_pem().expose()).unwrap();
+    fs::write(&path, second.to_pem().expose_secret()).unwrap();
     let server = server.restart().await;
     let late = Endpoint::enrolled(&server, "pc-2", "root").await;
     assert_eq!(late.cas, [second.certificate().clone(), first.certificate().clone()]);
@@ -62,7 +63,7 @@ async fn what_is_no_ca_is_refused_with_its_file_the_reason_and_the_way_out() {
     let server_key = ServerKey::generate().unwrap();
     let names = [ServedName::parse("headwater.test").unwrap()];
     let leaf = ca.issue_server(&server_key.public(), &names, &[], now()).unwrap();
-    let leaf = format!("{}{}", server_key.to_pem().expose(), leaf.to_pem());
+    let leaf = format!("{}{}", server_key.to_pem().expose_secret(), leaf.to_pem());
     let long_ago = now() - SignedDuration::from_hours(24 * 366 * 40);
     let expired = FleetCa::make(long_ago).unwrap();
     let check = async |text: Option<&str>, word: &str| {
@@ -79,7 +80,7 @@ async fn what_is_no_ca_is_refused_with_its_file_the_reason_and_the_way_out() {
     };
     check(Some(&format!("{key}{of_other}")), "is not that of the certificate").await;
     check(Some(&leaf), "the certificate of a CA").await;
-    check(Some(expired.to_pem().expose()), "ran out at").await;
+    check(Some(expired.to_pem().expose_secret()), "ran out at").await;
     check(Some(&certificate), "its P-256 key").await;
     check(Some(&key), "its certificate").await;
     check(Some(""), "a fleet CA in PEM").await;

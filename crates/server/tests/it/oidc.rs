@@ -3,11 +3,11 @@
 use headwater_api::v1::{SessionView, VouchedQuery};
 use headwater_server::caller::{Actor, Caller, Role};
 use headwater_server::error::{Error, ProviderFault, Refusal};
-use headwater_server::secret::Secret;
 use headwater_server::{Config, RawConfig, RawOidc, limits};
 use jiff::SignedDuration;
 use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use reqwest::{Method, Response};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use url::Url;
@@ -55,7 +55,7 @@ impl World {
         Self { provider, server }
     }
 
-    async fn begin(&self, caller: &Caller) -> Result<(Url, Secret), Error> {
+    async fn begin(&self, caller: &Caller) -> Result<(Url, SecretString), Error> {
         self.server.running.services().access.begin_at_provider(caller).await
     }
 
@@ -64,7 +64,7 @@ impl World {
         &self,
         caller: &Caller,
         change: impl FnOnce(&mut Token),
-    ) -> Result<(Secret, SessionView), Error> {
+    ) -> Result<(SecretString, SessionView), Error> {
         let (url, browser) = self.begin(caller).await?;
         let code = self.provider.grant(&url, change);
         self.end(caller, back(&url, Some(&code)), Some(&browser)).await
@@ -74,8 +74,8 @@ impl World {
         &self,
         caller: &Caller,
         query: VouchedQuery,
-        browser: Option<&Secret>,
-    ) -> Result<(Secret, SessionView), Error> {
+        browser: Option<&SecretString>,
+    ) -> Result<(SecretString, SessionView), Error> {
         self.server.running.services().access.end_at_provider(query, browser, caller).await
     }
 
@@ -99,7 +99,7 @@ fn back(url: &Url, code: Option<&str>) -> VouchedQuery {
 }
 
 /// `not_vouched: wrong_nonce`, `provider_down`.
-fn why(result: Result<(Secret, SessionView), Error>) -> String {
+fn why(result: Result<(SecretString, SessionView), Error>) -> String {
     match result {
         Ok((_, view)) => format!("signed in: {} {}", view.name, view.role),
         Err(Error::Refused(Refusal::NotVouched(why))) => why.code().to_owned(),
@@ -234,7 +234,7 @@ async fn an_answer_counts_once_and_in_the_browser_that_began() {
     assert!(world.end(&caller, answer(), Some(&browser)).await.is_ok());
     assert_eq!(why(world.end(&caller, answer(), Some(&browser)).await), "not_begun");
 
-    let check = async |change: &dyn Fn(&mut VouchedQuery, &mut Option<Secret>), expected: &str| {
+    let check = async |change: &dyn Fn(&mut VouchedQuery, &mut Option<SecretString>), expected: &str| {
         let (url, browser) = world.begin(&caller).await.unwrap();
         let code = world.provider.grant(&url, |_| {});
         let (mut query, mut browser) = (back(&url, Some(&code)), Some(browser));
@@ -243,7 +243,7 @@ async fn an_answer_counts_once_and_in_the_browser_that_began() {
         assert!(world.sign_in(&caller, |_| {}).await.is_ok());
     };
     let fine = "signed in: oidc:7 (ann) viewer";
-    check(&|_, browser| *browser = Some(Secret::random("")), "other_browser").await;
+    check(&|_, browser| *browser = Some(headwater_server::secret::random("")), "other_browser").await;
     check(&|_, browser| *browser = None, "other_browser").await;
     check(&|query, _| query.state = None, "not_begun").await;
     check(&|query, _| query.state = Some("x".to_owned()), "not_begun").await;
@@ -364,8 +364,7 @@ async fn a_provider_that_is_down_or_silent_keeps_nobody_out() {
         let listener = is_silent.then_some(listener);
         let server = Server::start_with(|folder| config(&issuer, folder)).await;
         let first = server.running.take_first_password().unwrap();
-        let body =
-            json!({"name": "admin", "password": first.expose(), "new_password": "correct horse battery"});
+        let body = json!({"name": "admin", "password": first.expose_secret(), "new_password": "correct horse battery"});
         let (told, signed_in) = tokio::join!(
             server.unknown_client(Method::GET, "/api/v1/sign-in/oidc").send(),
             server.unknown_client(Method::POST, "/api/v1/sign-in").json(&body).send(),
@@ -443,7 +442,7 @@ async fn a_namesake_of_an_administrator_is_somebody_else() {
     };
     let (session, view) = world.sign_in(&from("10.0.0.1"), subject).await.unwrap();
     assert_eq!((view.name.as_str(), view.role.as_str()), ("oidc:admin (admin)", "operator"));
-    let cookie = format!("headwater_session={}", session.expose());
+    let cookie = format!("headwater_session={}", session.expose_secret());
     let origin = world.server.running.console_url.trim_end_matches('/').to_owned();
     let ask = async |method: Method, path: &str, body: Value| {
         let request =

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
+use secrecy::ExposeSecret as _;
 use serde_json::json;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -37,7 +38,7 @@ async fn the_log_tells_no_secret_however_much_it_tells() {
     tracing_subscriber::fmt().with_env_filter("trace").with_writer(log.clone()).with_ansi(false).init();
     let server = Server::start().await;
     let mut secrets = vec![server.token.clone()];
-    let first = server.running.take_first_password().unwrap().expose().to_owned();
+    let first = server.running.take_first_password().unwrap().expose_secret().to_owned();
     let (new, passphrase) = ("correct horse battery", "staple of the backup");
     let sign_in = json!({"name": "admin", "password": first, "new_password": new});
     let request = server.unknown_client(reqwest::Method::POST, "/api/v1/sign-in").json(&sign_in);
@@ -46,7 +47,7 @@ async fn the_log_tells_no_secret_however_much_it_tells() {
     let cookie = answer.headers()["set-cookie"].to_str().unwrap().to_owned();
     let session = cookie.split(['=', ';']).nth(1).unwrap();
     let bundle = server.bundle(json!({})).await;
-    secrets.push(bundle.token.as_ref().unwrap().expose().to_owned());
+    secrets.push(bundle.token.as_ref().unwrap().expose_secret().to_owned());
     let mut endpoint = Endpoint::new("pc", &bundle);
     assert_eq!(endpoint.enrol(&bundle).await.0, 200);
     server.ok("POST", "/api/v1/keys/components/draft", Some(json!({"replace": ["timestamp"]}))).await;

@@ -88,6 +88,7 @@ mod tests {
     use std::path::Path;
 
     use headwater_repo::SecretKey;
+    use secrecy::ExposeSecret as _;
 
     use crate::limits::KEY_FILE_BYTES_MAX;
     use crate::releases::package::Package;
@@ -95,7 +96,7 @@ mod tests {
     #[test]
     fn keys_are_recognised_by_name_and_content() {
         let folder = tempfile::tempdir().unwrap();
-        let key = SecretKey::generate().unwrap().to_pem().expose().to_owned();
+        let key = SecretKey::generate().unwrap().to_pem().expose_secret().to_owned();
         let encrypted = key.replace(" PRIVATE", " ENCRYPTED PRIVATE");
         let certificate = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
         let ca = format!("{certificate}{key}");

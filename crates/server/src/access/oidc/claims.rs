@@ -45,18 +45,18 @@ fn shown(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::SecretString;
     use serde_json::json;
 
     use super::*;
     use crate::caller::Actor;
-    use crate::secret::Secret;
 
     fn config() -> Oidc {
         let roles = [("boss", Role::Admin), ("ops", Role::Operator), ("all", Role::Viewer)];
         Oidc {
             issuer: "https://id.example".to_owned(),
             client_id: "headwater".to_owned(),
-            client_secret: Secret::new("x".to_owned()),
+            client_secret: SecretString::from("x".to_owned()),
             redirect_url: None,
             scopes: Vec::new(),
             name_claim: "preferred_username".to_owned(),

@@ -5,20 +5,21 @@
 use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
 
 use crate::error::NotVouched;
 use crate::limits::{SIGN_IN_SECONDS, SIGN_INS_MAX, SIGN_INS_PER_ADDRESS_MAX};
-use crate::secret::Secret;
+use crate::secret;
 
 /// One sign-in under way.
 #[derive(Debug)]
 pub struct Begun {
     /// What the cookie of the browser holds.
-    pub browser: Secret,
+    pub browser: SecretString,
     /// What the token must repeat.
-    pub nonce: Secret,
+    pub nonce: SecretString,
     /// What the code is good with only (PKCE).
-    pub verifier: Secret,
+    pub verifier: SecretString,
     /// The address that it was begun from; of IPv6 its /64.
     pub client_network: String,
     /// When.
@@ -31,7 +32,7 @@ pub struct Pending(HashMap<String, Begun>);
 
 impl Pending {
     /// One more is under way.
-    pub fn begin(&mut self, state: &Secret, begun: Begun) {
+    pub fn begin(&mut self, state: &SecretString, begun: Begun) {
         self.0.retain(|_, known| is_open(known, begun.at));
         if self.0.values().filter(|known| known.client_network == begun.client_network).count()
             >= SIGN_INS_PER_ADDRESS_MAX
@@ -41,7 +42,7 @@ impl Pending {
         if self.0.len() >= SIGN_INS_MAX {
             self.end_oldest(|_| true);
         }
-        self.0.insert(state.hash(), begun);
+        self.0.insert(secret::hash(state), begun);
     }
 
     /// The one of this state, which is over by that.
@@ -50,15 +51,15 @@ impl Pending {
     /// [`NotVouched::NotBegun`], [`NotVouched::OtherBrowser`].
     pub fn take(
         &mut self,
-        state: &Secret,
-        browser: Option<&Secret>,
+        state: &SecretString,
+        browser: Option<&SecretString>,
         now: Timestamp,
     ) -> Result<Begun, NotVouched> {
-        let begun = self.0.remove(&state.hash()).filter(|begun| is_open(begun, now));
+        let begun = self.0.remove(&secret::hash(state)).filter(|begun| is_open(begun, now));
         let begun = begun.ok_or(NotVouched::NotBegun)?;
         // Hashes are compared, so that the time it takes tells nothing of what is compared.
         match browser {
-            Some(browser) if browser.hash() == begun.browser.hash() => Ok(begun),
+            Some(browser) if secret::hash(browser) == secret::hash(&begun.browser) => Ok(begun),
             _ => Err(NotVouched::OtherBrowser),
         }
     }
@@ -82,8 +83,8 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn secret(text: &str) -> Secret {
-        Secret::new(text.to_owned())
+    fn secret(text: &str) -> SecretString {
+        SecretString::from(text.to_owned())
     }
 
     fn begin(pending: &mut Pending, state: &str, client_network: &str, second: i64) {

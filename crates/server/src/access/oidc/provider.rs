@@ -22,6 +22,7 @@ use openidconnect::{
     DiscoveryError, IssuerUrl, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError,
     Scope, SignatureVerificationError, TokenResponse, TokenUrl,
 };
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 use url::Url;
@@ -30,7 +31,7 @@ use super::http;
 use crate::config::Oidc;
 use crate::error::{NotVouched, ProviderFault, Refusal};
 use crate::limits;
-use crate::secret::Secret;
+use crate::secret;
 use headwater_repo::error_chain;
 
 /// What tokens may be signed with: nothing that this server's own secret, or nobody, could have made.
@@ -66,11 +67,11 @@ pub struct Leading {
     /// Where.
     pub to: Url,
     /// What the answer repeats.
-    pub state: Secret,
+    pub state: SecretString,
     /// What the token repeats.
-    pub nonce: Secret,
+    pub nonce: SecretString,
     /// What the code is good with only.
-    pub verifier: Secret,
+    pub verifier: SecretString,
 }
 
 /// What a token says that was verified.
@@ -99,16 +100,16 @@ impl Provider {
         let client = CoreClient::new(client_id(config), said.issuer().clone(), said.jwks().clone())
             .set_auth_uri(said.authorization_endpoint().clone())
             .set_redirect_uri(RedirectUrl::from_url(back.clone()));
-        let (state, nonce, verifier) = (Secret::random(""), Secret::random(""), Secret::random(""));
+        let (state, nonce, verifier) = (secret::random(""), secret::random(""), secret::random(""));
         let challenge = PkceCodeChallenge::from_code_verifier_sha256(&PkceCodeVerifier::new(
-            verifier.expose().to_owned(),
+            verifier.expose_secret().to_owned(),
         ));
         let (state_sent, nonce_sent) = (state.clone(), nonce.clone());
         let (to, _, _) = client
             .authorize_url(
                 CoreAuthenticationFlow::AuthorizationCode,
-                move || CsrfToken::new(state_sent.expose().to_owned()),
-                move || Nonce::new(nonce_sent.expose().to_owned()),
+                move || CsrfToken::new(state_sent.expose_secret().to_owned()),
+                move || Nonce::new(nonce_sent.expose_secret().to_owned()),
             )
             .add_scopes(config.scopes.iter().cloned().map(Scope::new))
             .set_pkce_challenge(challenge)
@@ -125,7 +126,7 @@ impl Provider {
         &self,
         config: &Oidc,
         back: &Url,
-        code: &Secret,
+        code: &SecretString,
         begun: &super::pending::Begun,
         now: Timestamp,
     ) -> Result<Verified, Refusal> {
@@ -149,21 +150,21 @@ impl Provider {
         config: &Oidc,
         said: &CoreProviderMetadata,
         back: &Url,
-        code: &Secret,
-        verifier: &Secret,
+        code: &SecretString,
+        verifier: &SecretString,
     ) -> Result<CoreTokenResponse, Refusal> {
         let endpoint: TokenUrl = said
             .token_endpoint()
             .cloned()
             .ok_or_else(|| ProviderFault::Broken("it names no token endpoint".to_owned()))?;
         let client = CoreClient::new(client_id(config), said.issuer().clone(), said.jwks().clone())
-            .set_client_secret(ClientSecret::new(config.client_secret.expose().to_owned()))
+            .set_client_secret(ClientSecret::new(config.client_secret.expose_secret().to_owned()))
             .set_auth_type(auth_type(said))
             .set_token_uri(endpoint)
             .set_redirect_uri(RedirectUrl::from_url(back.clone()));
         client
-            .exchange_code(AuthorizationCode::new(code.expose().to_owned()))
-            .set_pkce_verifier(PkceCodeVerifier::new(verifier.expose().to_owned()))
+            .exchange_code(AuthorizationCode::new(code.expose_secret().to_owned()))
+            .set_pkce_verifier(PkceCodeVerifier::new(verifier.expose_secret().to_owned()))
             .request_async(&self.http)
             .await
             .map_err(|error| match error {
@@ -270,12 +271,12 @@ fn verify(
     config: &Oidc,
     said: &CoreProviderMetadata,
     token: &CoreIdToken,
-    nonce: &Secret,
+    nonce: &SecretString,
 ) -> Result<Verified, NotVouched> {
     let verifier =
         CoreIdTokenVerifier::new_public_client(client_id(config), said.issuer().clone(), said.jwks().clone())
             .set_allowed_algs(SIGNED);
-    let nonce = Nonce::new(nonce.expose().to_owned());
+    let nonce = Nonce::new(nonce.expose_secret().to_owned());
     let claims = token.claims(&verifier, &nonce).map_err(unverified)?;
     // Clauses 4 and 5, which the library leaves out: who was given the token is this server.
     if let Some(party) = claims.authorized_party().filter(|party| party.as_str() != config.client_id) {
