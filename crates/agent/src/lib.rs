@@ -1,22 +1,25 @@
-//! The update agent role: hold what was verified, whole, and serve it to a site's clients (U1–U4).
+//! The update agent: holds what was verified, whole, and serves it to the clients of a site (U1–U4).
 //!
-//! * [`Shelf`]: what is served, in the same layout as everywhere;
-//! * [`hold`]: brings one class on the shelf up to date, within a quota; until that is whole the old stays;
-//! * [`Listener`]: the listener on the addresses that the signed policy names; it lets members of the fleet in, and
-//!   carries what clients say to the server (U5).
+//! * [`ServedTree`]: what is served, in the same layout as at every source;
+//! * [`hold`] brings one class in it up to date, within a quota; until the new content is whole the old stays;
+//! * [`Listener`] listens on the addresses that the signed policy names. It admits enrolled clients, and carries what
+//!   clients state to the server (U5).
 //!
-//! Whether a client has the role is decided by the signed policy, when to hold by the client's run. Fetching and
-//! serving are `headwater-depot`'s. Nothing that was not verified ever comes onto the shelf.
+//! The signed policy decides who is an update agent, and the client's run decides when to hold. `headwater-depot` fetches
+//! and serves. Nothing enters the served tree that was not verified.
 
+mod admission;
 mod carry;
-mod door;
 mod hold;
+mod hold_error;
 pub mod limits;
 mod listener;
+mod room;
 mod scrub;
-mod shelf;
+mod served_tree;
 
-pub use door::Admission;
-pub use hold::{Hold, HoldError, Holding, hold};
-pub use listener::{Listener, Part, Trust, own_addresses};
-pub use shelf::Shelf;
+pub use admission::AdmissionRules;
+pub use hold::{HoldOutcome, HoldRequest, hold};
+pub use hold_error::HoldError;
+pub use listener::{AgentIdentity, Listener, ServingPlan, own_addresses};
+pub use served_tree::ServedTree;

@@ -1,5 +1,5 @@
-//! The update agent's listener: on those of its addresses in the signed policy that are its own, over TLS with the
-//! certificate that enrolment gave it.
+//! The update agent's listener. It listens on those of its addresses in the signed policy that this computer has, over TLS
+//! with the certificate from enrolment.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -16,37 +16,37 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::carry::{self, Way};
-use crate::door::{self, Admission, Door};
-use crate::shelf::Shelf;
+use crate::admission::{Admission, AdmissionRules, admit};
+use crate::carry::{self, Upstream};
+use crate::served_tree::ServedTree;
 
-/// The part that a client is to play now.
+/// What an update agent is to serve.
 #[derive(Debug, Clone)]
-pub struct Part {
+pub struct ServingPlan {
     /// Where to listen.
     pub addresses: Vec<SocketAddr>,
     /// What to share.
     pub classes: ClassSet,
-    /// Downloads at once, and bytes a second.
+    /// Concurrent downloads, and bytes per second.
     pub limits: ServeLimits,
-    /// By what it is known, and whom it lets in; none: it is not enrolled, and listens nowhere.
-    pub trust: Option<Trust>,
+    /// Its identity and admission rules; `None` if it is not enrolled, and then it listens nowhere.
+    pub identity: Option<AgentIdentity>,
 }
 
-/// By what an update agent is known to others, and whom it lets in.
+/// The identity of an update agent, and its admission rules.
 #[derive(Debug, Clone)]
-pub struct Trust {
+pub struct AgentIdentity {
     /// Its certificate.
     pub chain: Chain,
     /// Its key.
     pub key: Arc<ClientKey>,
-    /// Whose certificates it believes.
+    /// The CAs of the fleet.
     pub cas: Vec<CaCertificate>,
-    /// Whose certificates get as far as the door, which tells them to renew.
-    pub given_up: Vec<CaCertificate>,
-    /// Who is let in.
-    pub admission: Admission,
-    /// Base URL of the server's fleet listener, to which it carries.
+    /// Retired CAs: TLS accepts their certificates, and admission answers that they must be renewed.
+    pub retired_cas: Vec<CaCertificate>,
+    /// Who is admitted.
+    pub admission: AdmissionRules,
+    /// Base URL of the server's fleet listener, to which it carries statements.
     pub server: String,
 }
 
@@ -54,12 +54,12 @@ pub struct Trust {
 #[derive(Debug)]
 pub struct Listener {
     site: Site,
-    shelf: Shelf,
+    tree: ServedTree,
     running: BTreeMap<SocketAddr, Running>,
-    door: Door,
-    way: watch::Sender<Option<Way>>,
-    /// What [`Self::tls`] and the way were made of.
-    trust: Option<Trust>,
+    admission: Admission,
+    upstream: watch::Sender<Option<Upstream>>,
+    /// What [`Self::tls`] and the upstream were made from.
+    identity: Option<AgentIdentity>,
     tls: Option<watch::Sender<Arc<ServerConfig>>>,
 }
 
@@ -70,55 +70,55 @@ struct Running {
 }
 
 impl Listener {
-    /// Nothing is listened on yet.
-    pub fn new(shelf: Shelf) -> Self {
+    /// Listens nowhere yet.
+    pub fn new(tree: ServedTree) -> Self {
         Self {
             site: Site::new(ServeLimits::default()),
-            shelf,
+            tree,
             running: BTreeMap::new(),
-            door: Door::default(),
-            way: watch::Sender::new(None),
-            trust: None,
+            admission: Admission::default(),
+            upstream: watch::Sender::new(None),
+            identity: None,
             tls: None,
         }
     }
 
-    /// Where it listens.
+    /// The addresses on which it listens.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.running.keys().copied().collect()
     }
 
-    /// Plays `part` from now on: opens and closes listeners, shares and unshares classes. Says what could not be
-    /// done; the rest is done.
-    pub async fn play(&mut self, part: &Part) -> Vec<String> {
-        self.site.set_limits(part.limits);
+    /// Serves `plan` from now on: opens and closes listeners, shares and unshares classes. Returns the problems; everything
+    /// else is done.
+    pub async fn apply(&mut self, plan: &ServingPlan) -> Vec<String> {
+        self.site.set_limits(plan.limits);
         for class in Class::ALL {
-            if part.classes.contains(class) && self.shelf.version(class).is_some() {
-                self.site.share(class, self.shelf.folder(class));
+            if plan.classes.contains(class) && self.tree.version(class).is_some() {
+                self.site.share(class, self.tree.folder(class));
             } else {
                 self.site.unshare(class);
             }
         }
         let mut problems = Vec::new();
-        if let Err(problem) = self.believe(part.trust.as_ref()) {
+        if let Err(problem) = self.set_identity(plan.identity.as_ref()) {
             problems.push(problem);
         }
-        if !part.classes.is_empty() && part.addresses.is_empty() {
+        if !plan.classes.is_empty() && plan.addresses.is_empty() {
             problems.push(
-                "the update agent listens nowhere: none of the addresses that the policy gives it is one of this \
-                 computer's; `headwater update-agents give ID --address IP` gives it another"
+                "the update agent listens nowhere: this computer has none of the addresses that the policy gives \
+                 it; `headwater update-agents give ID --address IP` gives it another"
                     .to_owned(),
             );
         }
         let tls = self.tls.as_ref().map(watch::Sender::subscribe);
-        if !part.classes.is_empty() && tls.is_none() {
+        if !plan.classes.is_empty() && tls.is_none() {
             problems.push(
                 "the update agent listens nowhere: it has no certificate (`headwater-client enrol` gets one)"
                     .to_owned(),
             );
         }
-        let listens = tls.is_some() && !part.classes.is_empty();
-        let wanted: Vec<SocketAddr> = part.addresses.iter().copied().filter(|_| listens).collect();
+        let listens = tls.is_some() && !plan.classes.is_empty();
+        let wanted: Vec<SocketAddr> = plan.addresses.iter().copied().filter(|_| listens).collect();
         let unwanted: Vec<SocketAddr> =
             self.running.keys().copied().filter(|address| !wanted.contains(address)).collect();
         for address in unwanted {
@@ -135,7 +135,7 @@ impl Listener {
                 Err(error) => {
                     let hint = match error.kind() {
                         ErrorKind::AddrNotAvailable => {
-                            "that is no address of this computer's; `headwater update-agents give ID --address IP` \
+                            "this computer does not have that address; `headwater update-agents give ID --address IP` \
                              gives it another"
                         }
                         _ => {
@@ -156,35 +156,34 @@ impl Listener {
         }
     }
 
-    /// Takes over by what it is known and whom it lets in. TLS sessions go on as long as certificate and CAs are the
-    /// same.
-    fn believe(&mut self, trust: Option<&Trust>) -> Result<(), String> {
-        let Some(trust) = trust else {
-            (self.trust, self.tls) = (None, None);
-            self.way.send_replace(None);
+    /// Sets the identity and the admission rules. TLS sessions continue as long as certificate and CAs stay the same.
+    fn set_identity(&mut self, identity: Option<&AgentIdentity>) -> Result<(), String> {
+        let Some(identity) = identity else {
+            (self.identity, self.tls) = (None, None);
+            self.upstream.send_replace(None);
             return Ok(());
         };
-        self.door.set(trust.admission.clone());
-        let same = |held: &Trust| {
-            held.chain == trust.chain
-                && held.server == trust.server
-                && held.cas == trust.cas
-                && held.given_up == trust.given_up
+        self.admission.set(identity.admission.clone());
+        let same = |held: &AgentIdentity| {
+            held.chain == identity.chain
+                && held.server == identity.server
+                && held.cas == identity.cas
+                && held.retired_cas == identity.retired_cas
         };
-        if self.trust.as_ref().is_some_and(same) {
+        if self.identity.as_ref().is_some_and(same) {
             return Ok(());
         }
-        let clients = [trust.cas.as_slice(), &trust.given_up].concat();
-        let config = tls::server_config(&trust.chain, &trust.key, &clients, Anonymous::Allowed);
-        let made = config.and_then(|config| Ok((config, way(trust)?)));
-        let (config, way) =
-            made.map_err(|error| format!("the update agent's certificate is of no use: {error}"))?;
+        let clients = [identity.cas.as_slice(), &identity.retired_cas].concat();
+        let config = tls::server_config(&identity.chain, &identity.key, &clients, Anonymous::Allowed);
+        let made = config.and_then(|config| Ok((config, upstream(identity)?)));
+        let (config, upstream) =
+            made.map_err(|error| format!("the update agent's certificate cannot be used: {error}"))?;
         match &self.tls {
             Some(tls) => drop(tls.send_replace(config)),
             None => self.tls = Some(watch::Sender::new(config)),
         }
-        self.way.send_replace(Some(way));
-        self.trust = Some(trust.clone());
+        self.upstream.send_replace(Some(upstream));
+        self.identity = Some(identity.clone());
         Ok(())
     }
 
@@ -192,8 +191,8 @@ impl Listener {
         let (stop, mut stopped) = watch::channel(false);
         let shutdown = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
         let routes = router(self.site.clone())
-            .merge(carry::routes(self.way.subscribe()))
-            .layer(from_fn_with_state(self.door.clone(), door::guard));
+            .merge(carry::routes(self.upstream.subscribe()))
+            .layer(from_fn_with_state(self.admission.clone(), admit));
         let task = tokio::spawn(listen_tls(routes, listener, tls, ListenLimits::default(), shutdown));
         self.running.insert(address, Running { stop, task });
     }
@@ -206,9 +205,9 @@ impl Listener {
     }
 }
 
-/// The way to the server, with our certificate.
-fn way(trust: &Trust) -> Result<Way, IdentityError> {
-    let tls = tls::client_config(&trust.cas, Some((&trust.chain, &trust.key)))?;
+/// The server, reached with this update agent's certificate.
+fn upstream(identity: &AgentIdentity) -> Result<Upstream, IdentityError> {
+    let tls = tls::client_config(&identity.cas, Some((&identity.chain, &identity.key)))?;
     let http = reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
@@ -216,10 +215,10 @@ fn way(trust: &Trust) -> Result<Way, IdentityError> {
         .https_only(true)
         .build()
         .map_err(|error| IdentityError::Tls(error.to_string()))?;
-    Ok(Way { server: trust.server.clone(), http })
+    Ok(Upstream { server: identity.server.clone(), http })
 }
 
-/// Those of the policy's addresses that are the client's own, with the port.
+/// Those of the policy's addresses that this computer has, with the port.
 pub fn own_addresses(policy: &[IpAddr], own: &[IpAddr], port: u16) -> Vec<SocketAddr> {
     policy
         .iter()

@@ -1,8 +1,8 @@
-//! Finding what the disk changed on the shelf: what is there is not fetched again, so it would stay bad for ever.
+//! Finds damaged blobs in the served tree. A blob that is there is not fetched again, so damage would stay for ever.
 //!
-//! A wrong size is seen in every run. Digests are verified in rounds: each run reads on where the one before stopped, at most
-//! [`SCRUB_BYTES`] and the blob that crosses them. What is found damaged leaves the shelf at once, and the store, where it may be
-//! the same file; then it lacks, and is fetched as if it had never been there.
+//! Every run checks sizes. Digests are verified in rounds: each run continues where the one before stopped, and reads at most
+//! [`SCRUB_BYTES`] and the blob that crosses them. A damaged blob is removed at once from the served tree and from the store,
+//! where it may be the same file; then it is missing and is fetched like any other.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,11 +13,11 @@ use headwater_policy::Class;
 use headwater_repo::{Digest, layout};
 
 use crate::limits::SCRUB_BYTES;
-use crate::shelf::Shelf;
+use crate::served_tree::ServedTree;
 
-/// Looks at those of `blobs` (digest and size) that are on the shelf; says how many were damaged and are gone.
+/// Checks those of `blobs` (digest and size) that are in the served tree; removes the damaged ones and returns their number.
 pub(crate) fn scrub(
-    shelf: &Shelf,
+    tree: &ServedTree,
     store: &Store,
     class: Class,
     blobs: &BTreeMap<Digest, u64>,
@@ -25,27 +25,27 @@ pub(crate) fn scrub(
     let mut damaged = Vec::new();
     let mut there = BTreeMap::new();
     for (digest, size) in blobs {
-        match shelf.size(class, &layout::blob(digest)) {
+        match tree.size(class, &layout::blob(digest)) {
             Some(found) if found == *size => _ = there.insert(*digest, *size),
             Some(_) => damaged.push(*digest),
             None => {}
         }
     }
-    let round = next_in_round(&there, shelf.scrubbed(class), SCRUB_BYTES);
+    let round = next_in_round(&there, tree.scrubbed(class), SCRUB_BYTES);
     for digest in &round {
-        let read = shelf.open(class, &layout::blob(digest)).and_then(|mut file| digest_of(&mut file));
-        // A disk that cannot read it back is no better than one that changed it.
+        let read = tree.open(class, &layout::blob(digest)).and_then(|mut file| digest_of(&mut file));
+        // A blob that cannot be read is damaged, too.
         if !read.is_ok_and(|(got, _)| got == *digest) {
             damaged.push(*digest);
         }
     }
     for digest in &damaged {
-        tracing::warn!(%class, %digest, "a blob held for others was damaged on the disk; it is fetched again");
-        shelf.remove_file(class, &layout::blob(digest))?;
+        tracing::warn!(%class, %digest, "a blob held for others is damaged on the disk; it is fetched again");
+        tree.remove_file(class, &layout::blob(digest))?;
         store.verify(digest).map_err(io::Error::other)?;
     }
     if let Some(last) = round.last() {
-        shelf.set_scrubbed(class, last)?;
+        tree.set_scrubbed(class, last)?;
     }
     Ok(damaged.len())
 }

@@ -3,14 +3,38 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueHint};
 
 use crate::config::{Config, ConfigError, RawConfig};
 
-/// Keeps this endpoint up to date from the sources that its organisation's policy names, and serves others where
-/// it was made an update agent.
+const ENROL_EXAMPLES: &str = "\
+Examples:
+  headwater-client enrol /etc/headwater/client-bundle.json --data /var/lib/headwater-client
+  headwater-client enrol new-bundle.json --new-key --data /var/lib/headwater-client";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  headwater-client run --data /var/lib/headwater-client
+  headwater-client run --config /etc/headwater/client.toml --json";
+
+const UPDATE_EXAMPLES: &str = "\
+Examples:
+  headwater-client update --data /var/lib/headwater-client
+  headwater-client update --data /var/lib/headwater-client --retry-failed --json";
+
+const STATUS_EXAMPLES: &str = "\
+Examples:
+  headwater-client status --data /var/lib/headwater-client
+  headwater-client status --data /var/lib/headwater-client --json";
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Example:
+  headwater-client completions bash > /etc/bash_completion.d/headwater-client";
+
+/// Keeps this endpoint up to date from the sources that its organisation's policy names, and serves other endpoints if
+/// the policy makes it an update agent.
 ///
-/// Exit status: 0 done or current, 1 failed, 2 bad usage, 3 some classes failed, 4 the disk is full or refuses.
+/// Exit status: 0 updated or current, 1 failed, 2 bad usage, 3 some classes failed, 4 the disk is full or refuses.
 #[derive(Debug, Parser)]
 #[command(name = "headwater-client", version)]
 pub struct Arguments {
@@ -22,53 +46,59 @@ pub struct Arguments {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Become a member of the fleet: make a key, and get a certificate for it with the bundle's token.
+    /// Enrol in the fleet: generate a key, and get a certificate for it with the bundle's token.
+    #[command(after_help = ENROL_EXAMPLES)]
     Enrol {
         /// The bundle that `headwater clients enrol-bundle` made.
-        #[arg(value_name = "BUNDLE")]
+        #[arg(value_name = "BUNDLE", value_hint = ValueHint::FilePath)]
         enrol_with: PathBuf,
-        /// With a new key, where the former one was revoked; the bundle is one of `enrol-bundle --client ID`.
+        /// Generate new keys, because the former ones were revoked or stolen. Needs a bundle of
+        /// `headwater clients enrol-bundle --client ID`.
         #[arg(long)]
         new_key: bool,
-        /// Who and where.
+        /// The common options.
         #[command(flatten)]
         common: Common,
     },
-    /// Poll and update until told to stop; serve others where this is an update agent.
+    /// Poll and update until stopped; serve other endpoints if this is an update agent.
+    #[command(after_help = RUN_EXAMPLES)]
     Run(Common),
-    /// Make one run now and say what it did.
+    /// Make one run now and print what it did.
+    #[command(after_help = UPDATE_EXAMPLES)]
     Update {
-        /// Who and where.
+        /// The common options.
         #[command(flatten)]
         common: Common,
         /// Try releases again that failed here.
         #[arg(long)]
         retry_failed: bool,
     },
-    /// Show what is installed, what would be tried and why, and the last run.
+    /// Show what is installed, which sources would be tried and why, and the last run. Changes nothing.
+    #[command(after_help = STATUS_EXAMPLES)]
     Status(Common),
-    /// Print the completions of a shell.
+    /// Print the completion script of a shell.
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {
         /// The shell.
         shell: clap_complete::Shell,
     },
-    /// Make a run as a new program's trial, and write a proof.
+    /// Make a run as the trial of a new program, and write a proof.
     #[command(hide = true)]
     Trial {
-        /// Who and where.
+        /// The common options.
         #[command(flatten)]
         common: Common,
         /// Where to write the proof.
-        #[arg(long)]
+        #[arg(long, value_hint = ValueHint::FilePath)]
         proof: PathBuf,
-        /// The word that the proof is to repeat.
-        #[arg(long)]
+        /// The word that the proof repeats.
+        #[arg(long, value_hint = ValueHint::Other)]
         word: String,
     },
 }
 
 impl Command {
-    /// Who and where, where the command says so.
+    /// The common options; `None` if the command has none.
     pub fn common(&self) -> Option<&Common> {
         match self {
             Self::Run(common)
@@ -81,25 +111,25 @@ impl Command {
     }
 }
 
-/// Who and where this client is. Flags win over the configuration file.
+/// The client and its data folder. Flags win over the configuration file.
 #[derive(Debug, Clone, Args)]
 pub struct Common {
     /// The data folder.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub data: Option<PathBuf>,
-    /// The enrolment bundle; needed once, then a copy lies in the data folder.
-    #[arg(long, value_name = "FILE")]
+    /// The enrolment bundle; needed once, then the data folder has a copy.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub bundle: Option<PathBuf>,
-    /// The client's id; the data folder remembers it [default: the host's name].
-    #[arg(long)]
+    /// The client's id; stored in the data folder at the first start [default: the host's name].
+    #[arg(long, value_hint = ValueHint::Other)]
     pub id: Option<String>,
-    /// A configuration file (see docs/client.example.toml).
-    #[arg(long, value_name = "FILE")]
+    /// A configuration file (docs/client.example.toml lists every key).
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,
-    /// An address to plan with, in place of the interfaces'; may be repeated.
-    #[arg(long = "address", value_name = "IP")]
+    /// An address to plan with, instead of those of the interfaces; may be repeated.
+    #[arg(long = "address", value_name = "IP", value_hint = ValueHint::Other)]
     pub addresses: Vec<IpAddr>,
-    /// Print one JSON object on stdout, failures too; of `run`, the log on stderr as JSON lines.
+    /// Print one JSON object on stdout, also for a failure; `run` writes its log to stderr as JSON lines.
     #[arg(long)]
     pub json: bool,
 }

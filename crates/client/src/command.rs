@@ -1,7 +1,7 @@
-//! Runs hooks and install commands: a time limit, a small environment, output bounded.
+//! Runs hooks and install commands with a time limit, a small environment and bounded output.
 //!
-//! The command starts in the folder it is given, in a process group of its own. At the limit the whole group
-//! is killed. Its environment is `PATH`, `LANG=C.UTF-8` and what the caller names; nothing is inherited.
+//! The command starts in the given folder, in a process group of its own. At the limit the whole group is killed. Its
+//! environment is `PATH`, `LANG=C.UTF-8` and what the caller adds; nothing is inherited.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -17,43 +17,43 @@ use crate::os;
 /// Where commands are looked for.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// How a command ended.
+/// How a command ended, with its output.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
-    /// What came of it.
-    pub verdict: Verdict,
+pub struct CommandOutcome {
+    /// How it ended.
+    pub end: CommandEnd,
     /// The end of what it wrote, both streams, at most [`COMMAND_OUTPUT_BYTES_MAX`] bytes.
     pub output: String,
 }
 
-/// What came of a command.
+/// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum CommandEnd {
     /// Exit status 0.
     Succeeded,
-    /// Another exit status; none if a signal ended it.
+    /// Another exit status; `None` if a signal ended it.
     Failed(Option<i32>),
-    /// The time limit, in seconds, was over.
+    /// It was killed at the time limit, in seconds.
     TimedOut(u64),
     /// It could not be started.
     NotStarted,
 }
 
-impl Ended {
+impl CommandOutcome {
     /// Whether it succeeded.
     pub fn succeeded(&self) -> bool {
-        self.verdict == Verdict::Succeeded
+        self.end == CommandEnd::Succeeded
     }
 }
 
-impl std::fmt::Display for Ended {
+impl std::fmt::Display for CommandOutcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.verdict {
-            Verdict::Succeeded => write!(f, "succeeded")?,
-            Verdict::Failed(Some(status)) => write!(f, "ended with status {status}")?,
-            Verdict::Failed(None) => write!(f, "was ended by a signal")?,
-            Verdict::TimedOut(seconds) => write!(f, "was stopped after its limit of {seconds} s")?,
-            Verdict::NotStarted => write!(f, "could not be started")?,
+        match self.end {
+            CommandEnd::Succeeded => write!(f, "succeeded")?,
+            CommandEnd::Failed(Some(status)) => write!(f, "ended with status {status}")?,
+            CommandEnd::Failed(None) => write!(f, "was ended by a signal")?,
+            CommandEnd::TimedOut(seconds) => write!(f, "was stopped after its limit of {seconds} s")?,
+            CommandEnd::NotStarted => write!(f, "could not be started")?,
         }
         if self.output.is_empty() { Ok(()) } else { write!(f, ": {}", self.output) }
     }
@@ -62,7 +62,12 @@ impl std::fmt::Display for Ended {
 /// Runs `command` in `folder` for at most `limit`.
 ///
 /// A program name with a `/` in it is taken from `folder` if it is relative.
-pub async fn run(command: &[String], folder: &Path, variables: &[(&str, String)], limit: Duration) -> Ended {
+pub async fn run(
+    command: &[String],
+    folder: &Path,
+    variables: &[(&str, String)],
+    limit: Duration,
+) -> CommandOutcome {
     let limit = limit.min(COMMAND_TIME_MAX);
     let Some((program, arguments)) = command.split_first() else {
         return not_started("the command is empty");
@@ -86,37 +91,37 @@ pub async fn run(command: &[String], folder: &Path, variables: &[(&str, String)]
     };
     let group = GroupGuard::new(&child);
     let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
-        return not_started("its output could not be taken");
+        return not_started("its output cannot be read");
     };
     let mut tails = (Tail::default(), Tail::default());
     let finished = {
         let (out, err) = &mut tails;
-        // The reads end only when every process holding the pipes has ended, so what the command left
-        // running in the background counts as the command.
+        // The reads end only when every process that holds the pipes has ended, so what the command left running in the
+        // background counts as the command.
         let all = async {
             let (status, (), ()) = tokio::join!(child.wait(), out.read(stdout), err.read(stderr));
             status
         };
         tokio::time::timeout(limit, all).await
     };
-    let verdict = match finished {
-        Ok(Ok(status)) if status.success() => Verdict::Succeeded,
-        Ok(Ok(status)) => Verdict::Failed(status.code()),
-        Ok(Err(_)) => Verdict::Failed(None),
-        Err(_) => Verdict::TimedOut(limit.as_secs()),
+    let end = match finished {
+        Ok(Ok(status)) if status.success() => CommandEnd::Succeeded,
+        Ok(Ok(status)) => CommandEnd::Failed(status.code()),
+        Ok(Err(_)) => CommandEnd::Failed(None),
+        Err(_) => CommandEnd::TimedOut(limit.as_secs()),
     };
     drop(group);
-    if matches!(verdict, Verdict::TimedOut(_)) {
+    if matches!(end, CommandEnd::TimedOut(_)) {
         let _ = child.wait().await;
     }
-    Ended { verdict, output: joined(&tails.0, &tails.1) }
+    CommandOutcome { end, output: joined(&tails.0, &tails.1) }
 }
 
-/// Kills the group when dropped, so that nothing outlives a run that was cancelled.
+/// Kills the group when dropped, so that nothing outlives a cancelled run.
 pub(crate) struct GroupGuard(Option<u32>);
 
 impl GroupGuard {
-    /// Of a child that leads a group of its own.
+    /// The group of a child that leads its own.
     pub(crate) fn new(leader: &Child) -> Self {
         Self(leader.id())
     }
@@ -130,7 +135,7 @@ impl Drop for GroupGuard {
     }
 }
 
-/// The end of a stream, however much comes.
+/// The end of a stream of any length.
 #[derive(Default)]
 pub(crate) struct Tail {
     bytes: VecDeque<u8>,
@@ -146,7 +151,7 @@ impl Tail {
         }
     }
 
-    /// As [`Tail::read`], where there may be no stream.
+    /// As [`Tail::read`], if there is a stream.
     pub(crate) async fn read_some(&mut self, stream: Option<impl AsyncRead + Unpin>) {
         if let Some(stream) = stream {
             self.read(stream).await;
@@ -168,6 +173,6 @@ fn joined(stdout: &Tail, stderr: &Tail) -> String {
     }
 }
 
-fn not_started(why: &str) -> Ended {
-    Ended { verdict: Verdict::NotStarted, output: why.to_owned() }
+fn not_started(why: &str) -> CommandOutcome {
+    CommandOutcome { end: CommandEnd::NotStarted, output: why.to_owned() }
 }

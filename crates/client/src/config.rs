@@ -1,7 +1,7 @@
 //! The client's configuration: [`RawConfig`] mirrors the file and refuses unknown keys; [`Config`] is validated.
 //!
-//! What a client does is decided by the signed policy and its domain's settings. Here is only what must be
-//! known before there is a policy, and what is of this one host.
+//! The signed policy and the domain's settings decide what a client does. Here is only what must be known before there is a
+//! policy, and what concerns this host alone.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -10,9 +10,9 @@ use std::time::Duration;
 use headwater_policy::ClientId;
 use serde::Deserialize;
 
-use crate::folder::DataFolder;
+use crate::data::{DataFolder, client_id};
 use crate::limits::CONFIG_BYTES_MAX;
-use crate::{identity, os};
+use crate::os;
 
 /// The configuration file, as written.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -24,25 +24,25 @@ pub struct RawConfig {
     pub bundle: Option<PathBuf>,
     /// The client's id.
     pub id: Option<String>,
-    /// Addresses to plan with, in place of the interfaces'.
+    /// Addresses to plan with, instead of those of the interfaces.
     pub addresses: Option<Vec<String>>,
 }
 
-/// What a client was told about itself, validated.
+/// The validated configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// The data folder; an absolute path.
     pub data: PathBuf,
-    /// The client bundle to start from; needed until it was copied into the data folder.
+    /// The client bundle to start from; needed until it is copied into the data folder.
     pub bundle: Option<PathBuf>,
-    /// The client's id. If none was given: the one that the data folder remembers, or else the host's name.
+    /// The client's id. The default is the id in the data folder, and before there is one the host's name.
     pub id: ClientId,
-    /// Addresses to plan with; `None`: those of the interfaces, read at each run.
+    /// Addresses to plan with; `None` for those of the interfaces, read at each run.
     pub addresses: Option<Vec<IpAddr>>,
-    /// Time between polls, in place of the domain's (for demonstrations and tests).
+    /// Time between polls, instead of the domain's (for demonstrations and tests).
     pub poll_interval: Option<Duration>,
-    /// The program that a self-update replaces; `None`: this client is part of another program and never
-    /// replaces itself.
+    /// The program that a self-update replaces; `None` if this client is part of another program and never replaces
+    /// itself.
     pub program: Option<PathBuf>,
 }
 
@@ -50,23 +50,23 @@ pub struct Config {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("configuration file {0} cannot be read; check the path and its permissions")]
+    #[error("cannot read the configuration file {0}; check the path and its permissions")]
     Read(PathBuf, #[source] std::io::Error),
     /// The file is not TOML of this form.
-    #[error("configuration file {0} is not understood; docs/client.example.toml lists every key")]
+    #[error("cannot understand the configuration file {0}; docs/client.example.toml lists every key")]
     Parse(PathBuf, #[source] Box<toml::de::Error>),
     /// A value is wrong.
     #[error("{key}: `{value}` {problem}")]
     Value {
         /// The key or flag.
         key: &'static str,
-        /// What was given.
+        /// The value.
         value: String,
-        /// What is wrong, and what would be right.
+        /// What is wrong with it, and what is valid.
         problem: String,
     },
     /// There is no data folder.
-    #[error("no data folder: give --data DIR, or `data = \"DIR\"` in the configuration file")]
+    #[error("no data folder is set; pass --data DIR, or set `data = \"DIR\"` in the configuration file")]
     NoData,
 }
 
@@ -94,7 +94,7 @@ impl RawConfig {
         toml::from_str(text)
     }
 
-    /// Lets the values of `over` (flags) win.
+    /// Values of `over` (flags) win.
     #[must_use]
     pub fn overridden_by(self, over: Self) -> Self {
         Self {
@@ -107,11 +107,11 @@ impl RawConfig {
 }
 
 impl Config {
-    /// A configuration for a client inside another program: everything else at its default.
+    /// The configuration of a client inside another program, with defaults for everything else.
     ///
     /// # Errors
     ///
-    /// The id is not one.
+    /// The id is not valid.
     pub fn new(data: impl Into<PathBuf>, id: &str) -> Result<Self, ConfigError> {
         Self::try_from(RawConfig { data: Some(data.into()), id: Some(id.to_owned()), ..RawConfig::default() })
     }
@@ -122,18 +122,18 @@ impl TryFrom<RawConfig> for Config {
 
     fn try_from(raw: RawConfig) -> Result<Self, ConfigError> {
         // Absolute: hooks and install commands run in other folders than the client.
-        let given = raw.data.ok_or(ConfigError::NoData)?;
-        let data = std::path::absolute(&given).map_err(|error| ConfigError::Value {
+        let path = raw.data.ok_or(ConfigError::NoData)?;
+        let data = std::path::absolute(&path).map_err(|error| ConfigError::Value {
             key: "data",
-            value: given.display().to_string(),
-            problem: format!("is no folder: {error}"),
+            value: path.display().to_string(),
+            problem: format!("is not a folder: {error}"),
         })?;
-        // A folder that cannot say whose it is, is refused by whoever opens it.
-        let kept = || identity::kept(&DataFolder::new(&data)).ok().flatten();
+        // A folder whose id cannot be read is refused when it is opened.
+        let kept = || client_id::read(&DataFolder::new(&data)).ok().flatten();
         let id = raw.id.or_else(|| Some(kept()?.to_string())).unwrap_or_else(os::host_name);
         let id = id.parse().map_err(|problem| ConfigError::Value {
             key: "id",
-            problem: format!("is refused: {problem}; give one with --id"),
+            problem: format!("is not valid: {problem}; pass another with --id"),
             value: id,
         })?;
         let addresses = raw
@@ -141,7 +141,7 @@ impl TryFrom<RawConfig> for Config {
             .map(|texts| texts.iter().map(|text| address(text)).collect::<Result<Vec<_>, _>>())
             .transpose()?;
         if addresses.as_ref().is_some_and(Vec::is_empty) {
-            let problem = "is no address; leave the key out to use those of the interfaces".to_owned();
+            let problem = "has no address; remove the key to use those of the interfaces".to_owned();
             return Err(ConfigError::Value { key: "addresses", value: "[]".to_owned(), problem });
         }
         Ok(Self { data, bundle: raw.bundle, id, addresses, poll_interval: None, program: None })
@@ -154,6 +154,6 @@ fn address(text: &str) -> Result<IpAddr, ConfigError> {
     parsed.map(|address| address.to_canonical()).map_err(|_| ConfigError::Value {
         key: "addresses",
         value: text.to_owned(),
-        problem: "is not an IP address; write for example 10.1.0.5 or 2001:db8::5".to_owned(),
+        problem: "is not an IP address; valid ones are for example 10.1.0.5 and 2001:db8::5".to_owned(),
     })
 }

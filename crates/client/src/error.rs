@@ -1,17 +1,18 @@
-//! Why a run, the daemon or `status` could not go on at all. What went wrong at a source is no error: it is in
-//! the report.
+//! Why a run, the daemon or `status` could not continue. A failure of a source is no error: it is in the report.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
+use headwater_depot::StoreError;
+
 use crate::limits::FREE_BYTES_MIN;
 use crate::os;
 
-/// Why the client could not go on.
+/// Why the client could not continue.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another run holds the lock.
-    #[error("another run of this client is going on (process {holder}, lock {lock}); wait for it to end", lock = lock.display())]
+    #[error("another run of this client is in progress (process {holder}, lock {lock}); wait until it ends", lock = lock.display())]
     Busy {
         /// Its process id, as it wrote it.
         holder: String,
@@ -19,29 +20,29 @@ pub enum Error {
         lock: PathBuf,
     },
     /// Another daemon runs with this data folder.
-    #[error("another headwater-client runs with {} (process {holder}); stop it first, or give --data DIR", folder.display())]
+    #[error("another headwater-client uses the data folder {} (process {holder}); stop it, or pass another folder with --data DIR", folder.display())]
     DaemonBusy {
         /// Its process id, as it wrote it.
         holder: String,
         /// The data folder.
         folder: PathBuf,
     },
-    /// There is nothing to start from.
-    #[error("{} has no bundle yet: give --bundle FILE once (`headwater clients enrol-bundle` makes it)", .0.display())]
+    /// There is no bundle to start from.
+    #[error("the data folder {} has no bundle yet; pass one once with --bundle FILE (`headwater clients enrol-bundle` makes it)", .0.display())]
     NoBundle(PathBuf),
-    /// The bundle that was given is not there.
-    #[error("the bundle {} is not there; make it with `headwater clients enrol-bundle`", .0.display())]
+    /// The bundle that was passed does not exist.
+    #[error("the bundle {} does not exist; make it with `headwater clients enrol-bundle`", .0.display())]
     BundleMissing(PathBuf),
     /// A file that the client needs is not understood.
-    #[error("{} is not understood: {problem}", path.display())]
+    #[error("cannot understand {}: {problem}", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
         /// What is wrong with it, and what to do.
         problem: String,
     },
-    /// What the client remembers is damaged.
-    #[error("{} is damaged: {problem}; the next run puts it aside and starts afresh (what is installed stays)", path.display())]
+    /// The state is damaged.
+    #[error("{} is damaged: {problem}; the next run moves it aside and starts with an empty state (installed releases stay)", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -50,8 +51,8 @@ pub enum Error {
     },
     /// The data folder is another client's.
     #[error(
-        "{} is the data folder of client {kept}, not of {given}: leave the id out (--id, or `id` in the configuration \
-         file), or give a data folder of its own with --data DIR",
+        "{} is the data folder of client {kept}, not of {given}; remove the id (--id, or `id` in the configuration file), \
+         or pass another data folder with --data DIR",
         folder.display()
     )]
     OtherId {
@@ -59,19 +60,19 @@ pub enum Error {
         folder: PathBuf,
         /// Whose it is.
         kept: String,
-        /// Who was to use it.
+        /// The id that was passed.
         given: String,
     },
     /// The client could not enrol.
     #[error("this client is not enrolled: {0}")]
     NotEnrolled(String),
-    /// The settings of the domain are confidential and cannot be opened here; why not, and what helps.
+    /// The settings of the domain are confidential and cannot be decrypted here: why not, and what to do.
     #[error("{0}")]
     Sealed(String),
-    /// What is to be installed is larger than what is free (P9): no byte of it was fetched.
+    /// What is to be installed needs more space than is free (P9). No byte of it was fetched.
     #[error(
-        "the disk is full for it: {} needs {wanted} bytes, {FREE_BYTES_MIN} must stay free, {free} are free; nothing was \
-         half changed: free some space, and the next run takes it", folder.display()
+        "the disk is full for this release: {} needs {wanted} bytes, {FREE_BYTES_MIN} must stay free, {free} are free. Nothing was \
+         changed. Free some space; the next run tries again", folder.display()
     )]
     NoRoom {
         /// Where it was to be assembled.
@@ -81,42 +82,43 @@ pub enum Error {
         /// Bytes that are free.
         free: u64,
     },
-    /// The disk is full or refuses (P9): nothing was half changed, and the run ended.
+    /// The disk is full or refuses (P9). Nothing was left half changed, and the run ended.
     #[error(
-        "{what} {} failed: the disk is full, or permission is missing; nothing was half changed: free some space, or let this client \
-         write there (owner, mode, a mount that is not read-only), and the next run goes on", path.display()
+        "{what} {} failed: the disk is full, or permission is missing. Nothing was left half changed. Free some space, or let \
+         this client write there (owner, mode, no read-only mount); the next run continues", path.display()
     )]
     Storage {
-        /// What was being done.
+        /// The action.
         what: &'static str,
-        /// To which file or folder.
+        /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
     /// A file or folder could not be used for another reason.
     #[error("{what} {} failed", path.display())]
     File {
-        /// What was being done.
+        /// The action.
         what: &'static str,
-        /// To which file or folder.
+        /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// The domain does not let people start runs (N4).
+    /// The domain does not allow people to start runs (N4).
     #[error(
-        "the settings of domain {0} do not let a person start a run here, so only settings were updated; the daemon (`headwater-client run`) starts the next run by itself"
+        "the settings of domain {0} do not allow a person to start a run here, so only settings were updated; the daemon \
+         (`headwater-client run`) starts the next run automatically"
     )]
     ManualNotAllowed(String),
-    /// The run began and could not go on; what it did is in its report.
+    /// The run started and could not continue. Its report states what it did.
     #[error("the run ended early")]
     Ended {
         /// What it did.
         report: Box<headwater_api::report::Report>,
-        /// Why it could not go on.
+        /// Why it could not continue.
         #[source]
         source: Box<Error>,
     },
@@ -126,7 +128,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Turns what the system said into [`Error::Storage`] or [`Error::File`].
+    /// Turns a system error into [`Error::Storage`] or [`Error::File`].
     pub fn file(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| {
@@ -138,7 +140,7 @@ impl Error {
         }
     }
 
-    /// Whether the client is not a member of the fleet yet: to be tried again soon.
+    /// Whether the client is not enrolled: it tries again soon.
     pub fn is_not_enrolled(&self) -> bool {
         match self {
             Self::NotEnrolled(_) => true,
@@ -153,6 +155,18 @@ impl Error {
             Self::Storage { .. } | Self::NoRoom { .. } => true,
             Self::Ended { source, .. } => source.is_storage(),
             _ => false,
+        }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Disk { action, path, source } => Self::file(action, &path)(source),
+            other @ (StoreError::Quota { .. } | StoreError::WrongDigest { .. }) => {
+                Self::Internal(other.to_string())
+            }
+            StoreError::Damaged { path, reason } => Self::Malformed { path, problem: reason },
         }
     }
 }

@@ -1,57 +1,53 @@
-//! The endpoint's client: updates itself over the three classes, and is an update agent where it was given
-//! the role.
+//! The endpoint's client: updates itself over the three classes, and serves others where it is an update agent.
 //!
-//! * [`enrol`] makes it a member of the fleet; every run does so first where it is not yet;
+//! * [`enrol`] enrols it in the fleet; every run does so first if that has not happened;
 //! * [`run_once`] makes one run and returns its report;
 //! * [`Daemon`] polls, runs when asked, and serves as update agent; [`run`] is a daemon until `shutdown`;
-//! * [`status`] says what is installed and what would be tried, without touching anything.
+//! * [`status`] reads what is installed and what would be tried, and writes nothing.
 //!
-//! Decisions are in `machine` (pure); everything else carries them out. Verifying is `headwater-repo`'s,
-//! planning `headwater-policy`'s, fetching and serving `headwater-depot`'s, holding what an update agent serves
-//! `headwater-agent`'s.
+//! The folders are the steps of a run: [`enrol`], `check_in`, `classes` (plan and sources), `fetch`, `update`, `assemble`,
+//! `install`, `serving`, `collect_garbage`, `report`. `run` puts them in order. `session` is what they work with.
+//!
+//! Decisions are in [`decide`] (pure); everything else carries them out. `headwater-repo` verifies, `headwater-policy`
+//! plans, `headwater-depot` fetches and serves, `headwater-agent` holds what an update agent serves.
 
 pub mod arguments;
 mod assemble;
 mod bundle;
-mod chance;
+mod check_in;
 mod classes;
+mod collect_garbage;
 pub mod command;
 pub mod config;
-mod content;
 mod daemon;
-mod deltas;
-mod domain;
-mod domain_keys;
+pub mod data;
+pub mod decide;
 mod enrol;
 mod error;
-mod folder;
+mod fetch;
 mod identity;
-mod in_force;
 mod install;
 pub mod limits;
-pub mod machine;
-mod member;
-pub mod narrate;
+mod options;
 pub mod os;
 mod progress_sink;
-mod role;
+pub mod render;
+mod report;
 mod run;
 pub mod self_update;
 mod server;
+mod serving;
 mod session;
-pub mod slot;
-mod spool;
-pub mod state;
 mod status;
-mod sweep;
-mod way;
+mod update;
 
 pub use config::{Config, ConfigError, RawConfig};
-pub use daemon::{Daemon, End, run};
-pub use enrol::{Enrolled, enrol, enrol_anew};
+pub use daemon::{Daemon, DaemonEnd, run};
+pub use data::DataFolder;
+pub use enrol::{EnrolOutcome, enrol, re_enrol};
 pub use error::Error;
-pub use folder::DataFolder;
+pub use options::{RunOptions, Trigger};
 pub use progress_sink::ProgressSink;
-pub use run::{RunOptions, Trigger, run_once};
-pub use spool::Spool;
+pub use report::{Spool, exit_code};
+pub use run::run_once;
 pub use status::{DaemonStatus, IdentityStatus, Status, status};

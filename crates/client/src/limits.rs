@@ -2,37 +2,37 @@
 
 use std::time::Duration;
 
-/// Longest time that the check-in may hold up a run: it is a hint, and the plan needs no server (P1).
+/// Longest time that a check-in may delay a run: it is a hint, and the plan needs no server (P1).
 pub const CHECK_IN_WAIT_MAX: Duration = Duration::from_secs(1);
 
-/// Longest time for sending one report: a server that falls silent after the check-in costs a run no more than 3 s.
+/// Longest time to send one report: a server that stops answering after the check-in delays a run by at most 3 s.
 pub const REPORT_SEND_WAIT_MAX: Duration = Duration::from_secs(3);
 
-/// The same where this run's check-in got no answer: with [`CHECK_IN_WAIT_MAX`], a silent server costs 2 s.
+/// The same if the check-in of this run got no answer: with [`CHECK_IN_WAIT_MAX`], a silent server costs 2 s.
 pub const REPORT_SEND_WAIT_UNANSWERED: Duration = Duration::from_secs(1);
 
 /// Longest answer of the server, in bytes: a certificate and its chain, or a domain's keys, in a signed envelope.
 pub const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
-/// Update agents that are asked to carry one message when the server is out of reach: the first of the plan.
+/// Update agents that are asked to carry one message when the server is unreachable: the first of the plan.
 pub const CARRIERS_MAX: usize = 3;
 
-/// Longest time for an enrolment or renewal on one way: it is asked for rarely, and the server may be busy with many.
+/// Longest time for an enrolment or renewal over one route: they are rare, and the server may be busy with many.
 pub const CERTIFICATE_WAIT_MAX: Duration = Duration::from_secs(15);
 
-/// How often a client that enrols comes again when it is told to come later: many clients are set up at once.
+/// Tries of an enrolment while the server is busy: many clients may be set up at once.
 pub const ENROL_TRIES_MAX: u32 = 4;
 
-/// Longest of these waits, whatever it is told: a person may be looking on.
+/// Longest wait between these tries, whatever `Retry-After` states: a person may be waiting.
 pub const ENROL_WAIT_MAX: Duration = Duration::from_secs(120);
 
-/// Pause before a client that could not renew its certificate asks again: it has a third of its life left to do so.
+/// Pause after a failed renewal: a third of the certificate's life is left for it.
 pub const RENEWAL_BACK_OFF: Duration = Duration::from_secs(600);
 
-/// Pause before a daemon that is not enrolled yet tries again.
+/// Longest pause before a daemon that is not enrolled tries again.
 pub const ENROL_AGAIN: Duration = Duration::from_secs(15);
 
-/// Keys of confidential settings that are kept: those of a few domains' last changes.
+/// Keys of confidential settings that are kept: those of the last changes of a few domains.
 pub const DOMAIN_KEYS_KEPT_MAX: usize = 16;
 
 /// Longest file of a key, certificate or domain keys that is read, in bytes.
@@ -41,44 +41,43 @@ pub const IDENTITY_FILE_BYTES_MAX: u64 = 64 * 1024;
 /// First pause after a failed check-in; doubles up to [`CHECK_IN_BACK_OFF_MAX`].
 pub const CHECK_IN_BACK_OFF_MIN: Duration = Duration::from_secs(60);
 
-/// Longest pause after failed check-ins: a server that came back is found within the hour.
+/// Longest pause after failed check-ins: a server that works again is found within the hour.
 pub const CHECK_IN_BACK_OFF_MAX: Duration = Duration::from_secs(3600);
 
-/// Reports kept while the server is out of reach; the oldest go first. Three weeks of hourly runs.
+/// Reports kept while the server is unreachable: three weeks of hourly runs. The oldest are removed first.
 pub const SPOOL_REPORTS_MAX: usize = 512;
 
-/// Bytes of reports kept while the server is out of reach; the oldest go first.
+/// Bytes of reports kept while the server is unreachable. The oldest are removed first.
 pub const SPOOL_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// Reports sent after one run, so that a long absence does not become one long burst.
+/// Reports sent after one run, so that a long absence does not end in one long burst.
 pub const SPOOL_SEND_MAX: usize = 64;
 
-/// Output of a hook or an install command that is kept, in bytes: the end says why it failed.
+/// Output of a hook or an install command that is kept, in bytes: the end states why it failed.
 pub const COMMAND_OUTPUT_BYTES_MAX: usize = 4 * 1024;
 
-/// Longest time that a hook or an install command may be given, whatever a manifest says.
+/// Longest time limit of a hook or an install command, whatever a manifest states.
 pub const COMMAND_TIME_MAX: Duration = Duration::from_secs(3600);
 
 /// Releases remembered as failed, for one name: what is no longer offered need not be remembered.
 pub const FAILED_REMEMBERED_MAX: usize = 16;
 
-/// Starts of an unfinished trial (crashes in the middle of a probe) before the client goes back.
+/// Starts of an unfinished trial (crashes in the middle of a probe) before the client reverts.
 pub const TRIAL_STARTS_MAX: u32 = 3;
 
-/// Starts that a new `headwater-client` gets to complete a run as daemon before the client goes back.
+/// Starts in which a new `headwater-client` must complete a run as daemon; otherwise the client reverts.
 pub const SELF_STARTS_MAX: u32 = 3;
 
 /// Longest trial run of a new `headwater-client`: a complete run with nothing new to fetch.
 pub const SELF_TRIAL_TIME_MAX: Duration = Duration::from_secs(120);
 
-/// Difference between the server's clock and ours from which the client warns: half of a timestamp's day
-/// would already refuse good metadata, so warn long before.
+/// Difference between the server's clock and ours from which the client warns: half a day already expires valid metadata.
 pub const CLOCK_SKEW_WARN: Duration = Duration::from_secs(15 * 60);
 
 /// Longest `state.json` that is read, in bytes.
 pub const STATE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// Longest file of the client's id that is read, in bytes: an id and a line's end, with room to spare.
+/// Longest file of the client's id that is read, in bytes: an id and a line end, with a margin.
 pub const ID_FILE_BYTES_MAX: u64 = 1024;
 
 /// Longest client bundle that is read, in bytes: 1024 entries, and roots.
@@ -87,39 +86,39 @@ pub const BUNDLE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Longest configuration file that is read, in bytes.
 pub const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
 
-/// Share of the poll interval, in percent, by which a poll comes earlier or later, so that a site's clients spread.
+/// Share of the poll interval, in percent, by which a poll comes earlier or later, so that a site's clients spread out.
 pub const POLL_JITTER_PERCENT: u64 = 10;
 
-/// Memory that decoding a delta may take, in bytes: with the program itself an update stays under 64 MiB. One that
-/// needs more is passed over, and another way or the full body taken.
+/// Memory that decoding a delta may take, in bytes: with the program itself an update stays under 64 MiB. A delta that
+/// needs more is skipped for another delta or the full body.
 pub const DELTA_MEMORY_MAX: u64 = 56 * 1024 * 1024;
 
-/// How often ways by deltas are looked for anew, where sources do not give them or they come to nothing, before the
-/// full bodies are taken: what is broken in three ways is broken.
+/// How often paths of deltas are selected, because sources do not have them or they fail, before full bodies are
+/// fetched: after three failures the deltas are broken.
 pub const DELTA_ROUNDS_MAX: u32 = 3;
 
 /// Free space that an install leaves on the disk, in bytes, for the endpoint's own needs.
 pub const FREE_BYTES_MIN: u64 = 16 * 1024 * 1024;
 
-/// Time that a run gets to end when the daemon is told to stop; cut off, it leaves old or new releases, whole.
+/// Time that a run gets to end when the daemon stops. If it is cut off, it leaves old or new releases whole.
 pub const STOP_GRACE: Duration = Duration::from_secs(5);
 
-/// Pause before an update agent tries again to listen where it could not (the port may have been freed), and looks
-/// whether a run beside it has brought another policy.
+/// Pause before an update agent tries again to listen (the port may be free now), and checks whether a run beside it has
+/// brought another policy.
 pub const LISTEN_AGAIN: Duration = Duration::from_secs(5);
 
-/// Time in which a starting daemon tries again for the lock that it holds: whoever asks for the status takes it, too.
+/// Time in which a starting daemon retries to take its lock: `headwater-client status` takes it for a moment, too.
 pub const DAEMON_LOCK_WAIT: Duration = Duration::from_millis(500);
 
 /// Longest `daemon.json` that is read, in bytes: a few addresses and sentences.
 pub const DAEMON_FILE_BYTES_MAX: u64 = 256 * 1024;
 
-/// Time between polls where the settings in force cannot be read.
+/// Time between polls if the settings in effect cannot be read.
 pub const POLL_INTERVAL_DEFAULT: Duration = Duration::from_secs(3600);
 
-/// Time to connect, and again for a byte, for the organisation's sources while the vendor source stands behind them
-/// (or the other way round): a silent one costs a class no more than 3 s.
-pub const IMPATIENT_TIMEOUT: Duration = Duration::from_millis(1250);
+/// Time to connect, and again for a byte, for the organisation's sources while the vendor source follows them (or the other
+/// way round): a silent source delays a class by at most 3 s.
+pub const SHORT_TIMEOUT: Duration = Duration::from_millis(1250);
 
-/// Components or programs named in one message, beside the first, that no source gives.
-pub const NAMES_TOLD_MAX: usize = 10;
+/// Names or files listed in one message.
+pub const NAMES_LISTED_MAX: usize = 10;

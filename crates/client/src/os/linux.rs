@@ -6,18 +6,20 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, symlink};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{remove_file, remove_tree, sync_folder, temporary_beside};
+use headwater_depot::files::{remove_if_present, sync_folder, temporary_beside};
 
-/// Points `link` at `target` (a path relative to the link's folder) in one step: a new link is made beside it
-/// and renamed over it, and the folder is synced. After a power loss it is the old or the new one. A folder in its
-/// place (what a copy that follows links makes of one) gives way.
+use super::remove_tree;
+
+/// Points `link` at `target` (a path relative to the link's folder) in one step: a new link is created beside it and
+/// renamed over it, and the folder is synced. After a power loss it is the old or the new one. A folder in its place (made
+/// by a copy that follows links) is removed.
 ///
 /// # Errors
 ///
 /// A step fails; the old link is then untouched.
 pub fn switch_link(link: &Path, target: &Path) -> io::Result<()> {
     let temporary = temporary_beside(link);
-    remove_file(&temporary)?;
+    remove_if_present(&temporary)?;
     symlink(target, &temporary)?;
     if fs::symlink_metadata(link).is_ok_and(|found| found.is_dir()) {
         remove_tree(link)?;
@@ -48,21 +50,11 @@ pub fn current_link(link: &Path) -> io::Result<Option<PathBuf>> {
     }
 }
 
-/// Makes an empty file that only its owner reads and writes; one that is there gives way.
+/// Opens a file in a folder that others can change. Only a regular file is opened: a pipe would block.
 ///
 /// # Errors
 ///
-/// The system refuses.
-pub fn create_private_file(path: &Path) -> io::Result<fs::File> {
-    remove_file(path)?;
-    fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
-}
-
-/// Opens a file of somebody else's folder to read it. Nothing but a file is opened: a pipe would be waited for.
-///
-/// # Errors
-///
-/// It cannot be opened, or is no file.
+/// It cannot be opened, or is no regular file.
 pub fn open_file(path: &Path) -> io::Result<fs::File> {
     let at_once = rustix::fs::OFlags::NONBLOCK.bits();
     let file = fs::OpenOptions::new().read(true).custom_flags(at_once.cast_signed()).open(path)?;
@@ -86,7 +78,7 @@ pub fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// The system does not tell.
+/// The system refuses.
 pub fn free_bytes(folder: &Path) -> io::Result<u64> {
     let disk = rustix::fs::statvfs(folder)?;
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
@@ -97,19 +89,19 @@ pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// Whether an error is the disk's or the permissions' (P9: not the source's fault, and ends the run).
+/// Whether an error is caused by the disk or by permissions (P9: not the source's fault; it ends the run).
 pub fn is_storage_fault(error: &io::Error) -> bool {
     use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     matches!(error.kind(), PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull)
         || error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
 }
 
-/// Lets a command start in a process group of its own, so that it can be ended with everything it started.
+/// Makes a command start in a process group of its own, so that it can be killed with everything it started.
 pub fn in_own_process_group(command: &mut tokio::process::Command) -> &mut tokio::process::Command {
     command.process_group(0)
 }
 
-/// Ends every process of the group that `leader` leads.
+/// Kills every process of the group that `leader` leads.
 pub fn kill_process_group(leader: u32) {
     let leader = i32::try_from(leader).ok().and_then(rustix::process::Pid::from_raw);
     if let Some(leader) = leader {
@@ -122,11 +114,11 @@ pub fn exec(program: &Path, arguments: &[std::ffi::OsString], variable: (&str, &
     std::process::Command::new(program).args(arguments).env(variable.0, variable.1).exec()
 }
 
-/// Completes when the system tells this process to stop: SIGTERM or SIGINT.
+/// Completes at SIGTERM or SIGINT.
 ///
 /// # Errors
 ///
-/// The signals cannot be listened for.
+/// The signal handlers cannot be installed.
 pub fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

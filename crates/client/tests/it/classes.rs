@@ -2,7 +2,7 @@
 
 use headwater_api::policy::{EntryDocument, SelectorDocument, SourceDocument};
 use headwater_api::report::{AttemptResult, ClassResult, Reason};
-use headwater_client::{Error, RunOptions, narrate, run_once};
+use headwater_client::{Error, RunOptions, exit_code, render, run_once};
 use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, router};
 use headwater_policy::Class;
 use tokio::net::TcpListener;
@@ -37,10 +37,10 @@ async fn a_first_run_installs_everything_and_a_second_fetches_nothing() {
     let bytes: u64 = second.attempts.iter().map(|attempt| attempt.bytes).sum();
     assert!(bytes < 30_000, "timestamps and the next roots only, not {bytes} bytes");
     assert_eq!(
-        world.heard(|heard| heard.reports.iter().map(|report| report.run).collect::<Vec<_>>()),
+        world.received(|received| received.reports.iter().map(|report| report.run).collect::<Vec<_>>()),
         [1, 2]
     );
-    assert_eq!(world.heard(|heard| heard.check_ins.len()), 2);
+    assert_eq!(world.received(|received| received.check_ins.len()), 2);
 }
 
 #[tokio::test]
@@ -83,9 +83,9 @@ async fn a_run_names_every_source_that_gave_of_a_class() {
     let report = update(&world.client("pc-1")).await;
     let first = class(&report, "components").source.clone().unwrap();
     assert!(first.starts_with("url:"), "{report:#?}");
-    let told = narrate::report(&report);
-    assert!(told.contains(&format!("\ncomponents: updated from {first}, then server\n")), "{told}");
-    assert!(told.contains("\nprograms: current from server\n"), "{told}");
+    let message = render::report(&report);
+    assert!(message.contains(&format!("\ncomponents: updated from {first}, then server\n")), "{message}");
+    assert!(message.contains("\nprograms: current from server\n"), "{message}");
 }
 
 fn copy_tree(from: &std::path::Path, to: &std::path::Path) {
@@ -109,7 +109,7 @@ async fn a_spoilt_installed_file_is_fetched_and_not_copied() {
     std::fs::write(client.data.join("components/rules/current/rules/big.bin"), b"spoilt").unwrap();
     world.component("rules", 2);
     let report = update(&client).await;
-    assert!(report.warnings.iter().any(|told| told.contains("/rules/big.bin")), "{report:#?}");
+    assert!(report.warnings.iter().any(|message| message.contains("/rules/big.bin")), "{report:#?}");
     assert_eq!(
         std::fs::read(client.data.join("components/rules/current/rules/big.bin")).unwrap(),
         noise(200_000)
@@ -218,7 +218,7 @@ async fn the_domain_may_forbid_people_to_start_runs() {
     };
     assert!(matches!(*source, Error::ManualNotAllowed(_)), "{source}");
     assert_eq!(report.classes.len(), 1, "settings alone: {report:#?}");
-    // The same way tells that it is allowed again.
+    // The settings class is followed all the same, so it can be allowed again.
     world.settings.allow_manual_update = true;
     world.publish_settings();
     let report = run_once(&client, &person).await.unwrap();
@@ -247,7 +247,7 @@ async fn settings_are_in_force_for_the_classes_that_follow_and_hooks_know_what_t
 }
 
 #[tokio::test]
-async fn what_is_no_longer_published_stays_and_is_told() {
+async fn what_is_no_longer_published_stays_and_is_reported() {
     let mut world = World::new().await;
     world.component("rules", 1);
     world.component("engine", 1);
@@ -269,7 +269,7 @@ async fn what_is_no_longer_published_stays_and_is_told() {
 }
 
 #[tokio::test]
-async fn what_was_done_before_the_sources_gave_out_is_told_with_its_own_class() {
+async fn what_was_done_before_the_sources_failed_is_reported_with_its_own_class() {
     let mut world = World::new().await;
     let files: &[(&str, &[u8])] = &[("a.txt", b"a")];
     world.components().release(&NewRelease { name: "good", sequence: 1, files, ..NewRelease::default() });
@@ -288,7 +288,7 @@ async fn what_was_done_before_the_sources_gave_out_is_told_with_its_own_class() 
 
 /// A class may be meant to have none; a client without any is not up to date.
 #[tokio::test]
-async fn a_client_without_any_source_has_failed_and_says_with_which_addresses() {
+async fn a_client_without_any_source_fails_and_names_its_addresses() {
     let mut world = World::new().await;
     world.component("rules", 1);
     let mut client = world.client("pc-1");
@@ -298,19 +298,19 @@ async fn a_client_without_any_source_has_failed_and_says_with_which_addresses() 
     let outcome = class(&report, "components");
     assert_eq!(outcome.result, ClassResult::NoSource);
     assert!(outcome.message.contains("2001:db8::1"), "{}", outcome.message);
-    assert_eq!(narrate::exit_code(&report), 1);
+    assert_eq!(exit_code(&report), 1);
 
     world.policy.mode = "customized".to_owned();
     world.policy.options.server_fallback.programs = false;
     world.publish_settings();
     let report = update(&world.client("pc-2")).await;
     assert_eq!(class(&report, "programs").result, ClassResult::NoSource);
-    assert_eq!(narrate::exit_code(&report), 0);
+    assert_eq!(exit_code(&report), 0);
 }
 
 #[tokio::test]
 async fn a_policy_that_a_newer_server_wrote_is_not_half_obeyed() {
-    let check = async |change: fn(&mut serde_json::Value), said: &str| {
+    let check = async |change: fn(&mut serde_json::Value), expected: &str| {
         let mut world = World::new().await;
         world.component("rules", 1);
         let client = world.client("pc-1");
@@ -319,11 +319,11 @@ async fn a_policy_that_a_newer_server_wrote_is_not_half_obeyed() {
         world.component("rules", 2);
         let report = update(&client).await;
         let settings = class(&report, "settings");
-        assert_eq!(settings.result, ClassResult::Failed, "{said}: {settings:#?}");
-        for word in [said, "what was in force stays", "update headwater-client"] {
+        assert_eq!(settings.result, ClassResult::Failed, "{expected}: {settings:#?}");
+        for word in [expected, "the previous version stays in effect", "update headwater-client"] {
             assert!(settings.message.contains(word), "{word}: {}", settings.message);
         }
-        assert_eq!(report.policy_version, 1, "{said}: the last policy is kept");
+        assert_eq!(report.policy_version, 1, "{expected}: the last policy is kept");
         assert_eq!(class(&report, "components").result, ClassResult::Updated, "{report:#?}");
         assert_eq!(current(&client, "components/rules/current/rules/changing.txt"), "release 2\n");
         assert_eq!(class(&report, "programs").result, ClassResult::Current);
@@ -334,36 +334,36 @@ async fn a_policy_that_a_newer_server_wrote_is_not_half_obeyed() {
     };
     let later_format = |signed: &mut serde_json::Value| {
         signed["format"] = 2.into();
-        signed["policy"] = "of another form altogether".into();
+        signed["policy"] = "of another form".into();
     };
-    check(later_format, "it is of format 2").await;
+    check(later_format, "has format 2").await;
     check(|signed| signed["policy"]["options"]["site_cache"] = true.into(), "site_cache").await;
     check(|signed| signed["policy"]["waves"] = 3.into(), "waves").await;
 }
 
 #[tokio::test]
-async fn who_looks_on_is_told_how_far_it_has_come() {
+async fn progress_is_reported() {
     use std::sync::{Arc, Mutex};
     let mut world = World::new().await;
     world.component("rules", 1);
-    let told = Arc::new(Mutex::new(Vec::new()));
+    let calls = Arc::new(Mutex::new(Vec::new()));
     let progress_sink = headwater_client::ProgressSink::new({
-        let told = Arc::clone(&told);
+        let calls = Arc::clone(&calls);
         move |what, progress| {
-            told.lock().unwrap().push((what.to_owned(), progress.bytes_done, progress.bytes_total));
+            calls.lock().unwrap().push((what.to_owned(), progress.bytes_done, progress.bytes_total));
         }
     });
     let options = RunOptions { progress_sink, ..RunOptions::default() };
     run_once(&world.client("pc-1"), &options).await.unwrap();
-    let told = told.lock().unwrap();
-    assert!(told.iter().all(|(what, done, total)| what == "rules" && done <= total), "{told:?}");
-    assert!(told.iter().any(|(_, done, total)| done < total), "{told:?}");
-    assert!(told.last().is_some_and(|(_, done, total)| done == total && *total > 200_000), "{told:?}");
+    let calls = calls.lock().unwrap();
+    assert!(calls.iter().all(|(what, done, total)| what == "rules" && done <= total), "{calls:?}");
+    assert!(calls.iter().any(|(_, done, total)| done < total), "{calls:?}");
+    assert!(calls.last().is_some_and(|(_, done, total)| done == total && *total > 200_000), "{calls:?}");
 }
 
-/// What a run did before the disk ended it is told.
+/// What a run did before the disk ended it is calls.
 #[tokio::test]
-async fn a_run_that_the_disk_ends_tells_what_it_had_updated() {
+async fn a_run_that_the_disk_ends_reports_what_it_had_updated() {
     let mut world = World::new().await;
     world.component("first", 1);
     world.component("second", 1);
@@ -372,10 +372,10 @@ async fn a_run_that_the_disk_ends_tells_what_it_had_updated() {
     std::fs::write(client.data.join("components/second"), "no folder").unwrap();
     let ended = headwater_client::run_once(&client, &Default::default()).await.unwrap_err();
     let headwater_client::Error::Ended { report, .. } = ended else { panic!("{ended}") };
-    let told = crate::world::class(&report, "components");
-    assert_eq!(told.result, headwater_api::report::ClassResult::Failed);
+    let components = crate::world::class(&report, "components");
+    assert_eq!(components.result, headwater_api::report::ClassResult::Failed);
     assert!(
-        told.message.contains("first") && told.message.contains("; the run ended early: "),
+        components.message.contains("first") && components.message.contains("; the run ended early: "),
         "{report:#?}"
     );
     assert!(report.installed["components"].contains_key("first"), "{report:#?}");

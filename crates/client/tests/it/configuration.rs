@@ -1,4 +1,4 @@
-//! The configuration file: every key, none but known ones, and errors that say what would be right.
+//! The configuration file: every key, only known keys, and errors that state what is valid.
 
 use clap::Parser as _;
 use headwater_client::arguments::{Arguments, Command};
@@ -31,7 +31,7 @@ fn wrong_configurations_are_refused_by_name() {
     check("data = \"d\"\nid = \"\"", "id: ``");
     check("data = \"d\"\nid = \"a b\"", "id: `a b`");
     check("data = \"d\"\nid = \"a\"\naddresses = [\"10.1.2\"]", "is not an IP address");
-    check("data = \"d\"\nid = \"a\"\naddresses = []", "is no address");
+    check("data = \"d\"\nid = \"a\"\naddresses = []", "has no address");
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn a_relative_data_folder_is_made_absolute() {
     let config = Config::new("a/b", "pc-1").unwrap();
     assert_eq!(config.data, std::env::current_dir().unwrap().join("a/b"));
     let raw = RawConfig { data: Some("".into()), ..RawConfig::default() };
-    assert!(Config::try_from(raw).unwrap_err().to_string().contains("is no folder"));
+    assert!(Config::try_from(raw).unwrap_err().to_string().contains("is not a folder"));
 }
 
 /// The id of the first run is the folder's: without `--id` it is the same client, and another id is refused.
@@ -80,12 +80,12 @@ async fn a_data_folder_remembers_whose_it_is() {
 #[test]
 fn with_json_a_failure_is_one_object_on_stdout() {
     let folder = tempfile::tempdir().unwrap();
-    let check = |arguments: &[&str], exit: i32, said: &str| {
+    let check = |arguments: &[&str], exit: i32, expected: &str| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_headwater-client"));
         let ran = command.args(arguments).arg("--json").current_dir(folder.path()).output().unwrap();
-        let told: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
-        assert_eq!((ran.status.code(), &told["error"]["exit"]), (Some(exit), &exit.into()), "{told}");
-        assert!(told["error"]["message"].as_str().unwrap().contains(said), "{told}");
+        let message: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
+        assert_eq!((ran.status.code(), &message["error"]["exit"]), (Some(exit), &exit.into()), "{message}");
+        assert!(message["error"]["message"].as_str().unwrap().contains(expected), "{message}");
     };
     check(&["update", "--data", "new", "--id", "pc-1"], 2, "--bundle");
     check(&["update", "--data", "new", "--id", "pc-1", "--bundle", "."], 2, "it is a folder");
@@ -97,7 +97,7 @@ fn with_json_a_failure_is_one_object_on_stdout() {
 
 /// Who reads no further has what they wanted; what cannot be written is a failure of its own.
 #[tokio::test]
-async fn a_stdout_that_takes_nothing_ends_no_command_in_a_panic() {
+async fn a_stdout_that_cannot_be_written_ends_no_command_in_a_panic() {
     let world = World::new().await;
     let client = world.client("pc-1");
     update(&client).await;
@@ -117,8 +117,11 @@ async fn a_stdout_that_takes_nothing_ends_no_command_in_a_panic() {
     assert_eq!(run(&["--help"], writer.into()), (Some(0), String::new()));
     for arguments in [&["status", "--data", data][..], &["--help"], &["update", "--help"], &["--version"]] {
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let (exit, told) = run(arguments, full.into());
-        assert!(exit == Some(4) && told.contains("cannot write to stdout"), "{arguments:?} {exit:?}: {told}");
+        let (exit, message) = run(arguments, full.into());
+        assert!(
+            exit == Some(4) && message.contains("cannot write to stdout"),
+            "{arguments:?} {exit:?}: {message}"
+        );
     }
 }
 
@@ -133,8 +136,8 @@ async fn files_that_are_too_long_are_refused_by_name() {
         path
     };
     let check = |error: &dyn std::error::Error, refused: bool| {
-        let said = format!("{error}: {:?}", error.source().map(ToString::to_string));
-        assert_eq!(said.contains("longer than"), refused, "{said}");
+        let message = format!("{error}: {:?}", error.source().map(ToString::to_string));
+        assert_eq!(message.contains("longer than"), refused, "{message}");
     };
     check(&RawConfig::read(&file(CONFIG_BYTES_MAX)).unwrap_err(), false);
     check(&RawConfig::read(&file(CONFIG_BYTES_MAX + 1)).unwrap_err(), true);

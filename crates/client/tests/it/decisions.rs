@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use headwater_api::report::{ClassOutcome, ClassResult};
-use headwater_client::limits::{SELF_STARTS_MAX, TRIAL_STARTS_MAX};
-use headwater_client::machine::{
+use headwater_client::decide::{
     Decision, Known, Launch, NameOutcome, Resume, class_result, decide, decide_document, launch, poll_after,
     resume, trial_verdict,
 };
-use headwater_client::narrate::bytes;
+use headwater_client::limits::{SELF_STARTS_MAX, TRIAL_STARTS_MAX};
+use headwater_client::render::bytes;
 use headwater_repo::{ComponentName, Release, ReleaseList, Sequence, VersionText};
 
 fn sequence(number: u64) -> Sequence {
@@ -72,7 +72,7 @@ fn what_to_do_about_an_offered_document() {
     };
     check(None, 1, None, Decision::Install);
     check(Some(1), 2, None, Decision::Install);
-    // The same version signed anew: what was signed last counts.
+    // The same version signed again: what was signed last counts.
     check(Some(2), 2, None, Decision::Install);
     check(Some(3), 2, None, Decision::Backwards { have: sequence(3) });
     check(Some(1), 2, Some("probe"), Decision::FailedBefore { why: "probe".to_owned() });
@@ -106,9 +106,9 @@ fn a_new_program_has_its_starts_and_no_more() {
     assert_eq!(launch(true, None), Launch::Current);
     assert_eq!(launch(true, Some(0)), Launch::Probation);
     assert_eq!(launch(true, Some(SELF_STARTS_MAX - 1)), Launch::Probation);
-    assert_eq!(launch(true, Some(SELF_STARTS_MAX)), Launch::GoBack);
-    assert_eq!(resume(TRIAL_STARTS_MAX - 1), Resume::JudgeAgain);
-    assert_eq!(resume(TRIAL_STARTS_MAX), Resume::GoBack);
+    assert_eq!(launch(true, Some(SELF_STARTS_MAX)), Launch::Revert);
+    assert_eq!(resume(TRIAL_STARTS_MAX - 1), Resume::ProbeAgain);
+    assert_eq!(resume(TRIAL_STARTS_MAX), Resume::Revert);
 }
 
 #[test]
@@ -143,11 +143,10 @@ fn polls_spread_around_the_interval() {
 }
 
 #[test]
-fn bytes_are_told_in_powers_of_1000() {
+fn bytes_are_shown_in_binary_units() {
     let check = |count: u64, expected: &str| assert_eq!(bytes(count), expected);
     check(0, "0 B");
-    check(999, "999 B");
-    check(1_000, "1.0 kB");
-    check(12_345_678, "12.3 MB");
-    check(u64::MAX, "1844674407.3 GB");
+    check(1_023, "1023 B");
+    check(1_024, "1.00 KiB");
+    check(12_582_912, "12.00 MiB");
 }

@@ -1,4 +1,4 @@
-//! Deltas at the client: the fewest bytes, and the full body where they come to nothing (C1, P10, P11).
+//! Deltas at the client: the fewest bytes, and the full body where they fail (C1, P10, P11).
 
 use headwater_api::report::{Attempt, AttemptResult, ClassResult, Reason, Report};
 use headwater_client::limits::{DELTA_MEMORY_MAX, DELTA_ROUNDS_MAX};
@@ -30,7 +30,7 @@ fn release(world: &mut World, number: u64) {
     });
 }
 
-/// Publishes a release anew with these deltas, each between two releases.
+/// Publishes a release again with these deltas, each between two releases.
 fn join(world: &mut World, edges: &[(u64, u64)]) -> Vec<Digest> {
     let made: Vec<_> = edges
         .iter()
@@ -71,8 +71,8 @@ fn bytes(report: &Report) -> (u64, u64) {
     (attempts().map(|attempt| attempt.bytes).sum(), attempts().map(|attempt| attempt.delta_bytes).sum())
 }
 
-/// What the report tells of deltas that came to nothing.
-fn troubles(report: &Report) -> Vec<&str> {
+/// What the report states about deltas that failed.
+fn problems(report: &Report) -> Vec<&str> {
     let of_deltas =
         |attempt: &&Attempt| attempt.reason == Some(Reason::Delta) && attempt.result == AttemptResult::Failed;
     report.attempts.iter().filter(of_deltas).map(|attempt| attempt.detail.as_str()).collect()
@@ -134,7 +134,7 @@ async fn what_moved_between_paths_and_names_is_not_fetched() {
 }
 
 #[tokio::test]
-async fn what_no_source_has_or_what_is_spoilt_gives_way_to_the_body() {
+async fn what_no_source_has_or_what_is_spoilt_gives_delta_path_to_the_body() {
     for spoil in [true, false] {
         let mut world = World::new().await;
         let client = at_release(&mut world, 1).await;
@@ -153,18 +153,18 @@ async fn what_no_source_has_or_what_is_spoilt_gives_way_to_the_body() {
         let reason = if spoil { Reason::WrongDigest } else { Reason::Missing };
         assert!(bytes(&report).0 > 300_000, "the body came");
         assert_eq!(class(&report, "components").spared_bytes, 0);
-        let told = |attempt: &Attempt| {
+        let message = |attempt: &Attempt| {
             (attempt.class.as_str(), attempt.reason, attempt.result)
                 == ("components", Some(reason), AttemptResult::Failed)
         };
-        let told = report.attempts.iter().find(|attempt| told(attempt)).unwrap();
+        let message = report.attempts.iter().find(|attempt| message(attempt)).unwrap();
         let named = ["rules: delta to data.bin from components/rules/", "/data.bin", "full body", "/blobs/"];
-        assert!(named.iter().all(|part| told.detail.contains(part)), "{told:#?}");
+        assert!(named.iter().all(|part| message.detail.contains(part)), "{message:#?}");
     }
 }
 
 #[tokio::test]
-async fn an_delta_that_was_signed_and_makes_something_else_gives_way_to_another_way() {
+async fn an_delta_that_was_signed_and_makes_something_else_gives_delta_path_to_another_way() {
     let mut world = World::new().await;
     let client = at_release(&mut world, 1).await;
     release(&mut world, 2);
@@ -179,9 +179,9 @@ async fn an_delta_that_was_signed_and_makes_something_else_gives_way_to_another_
     lose_body(&mut world);
     let report = update(&client).await;
     is_at(&client, 3);
-    let [told] = &troubles(&report)[..] else { panic!("{report:#?}") };
-    assert!(told.starts_with("rules: data.bin was not made from components/rules/"), "{told}");
-    assert!(told.ends_with("; it was made another way"), "{told}");
+    let [message] = &problems(&report)[..] else { panic!("{report:#?}") };
+    assert!(message.starts_with("rules: data.bin was not made from components/rules/"), "{message}");
+    assert!(message.ends_with("; another delta made it"), "{message}");
 }
 
 #[tokio::test]
@@ -224,11 +224,11 @@ async fn after_a_few_ways_that_came_to_nothing_the_body_is_taken() {
         let report = update(&client).await;
         is_at(&client, 2);
         let body = bytes(&report).0 > 300_000;
-        assert_eq!(body, wrong == rounds, "{wrong} deltas came to nothing");
-        let then = if body { "; its full body is taken" } else { "; it was made another way" };
-        let troubles = troubles(&report);
-        assert_eq!(troubles.len(), wrong);
-        assert!(troubles.iter().all(|told| told.ends_with(then)), "{troubles:#?}");
+        assert_eq!(body, wrong == rounds, "{wrong} deltas failed");
+        let then = if body { "; its full body is fetched" } else { "; another delta made it" };
+        let problems = problems(&report);
+        assert_eq!(problems.len(), wrong);
+        assert!(problems.iter().all(|message| message.ends_with(then)), "{problems:#?}");
     }
 }
 
@@ -268,10 +268,10 @@ async fn a_base_that_was_changed_here_is_no_base() {
     std::fs::write(&path, noise(300_000)).unwrap();
     let report = update(&client).await;
     is_at(&client, 2);
-    assert_eq!(bytes(&report).1, 0, "not fetched in vain");
-    let [told] = &report.warnings[..] else { panic!("{report:#?}") };
-    assert!(told.starts_with("rules: not what was installed"), "{told}");
-    assert!(told.contains("/components/rules/") && told.contains("/data.bin"), "{told}");
+    assert_eq!(bytes(&report).1, 0, "not fetched for nothing");
+    let [message] = &report.warnings[..] else { panic!("{report:#?}") };
+    assert!(message.starts_with("rules: something on this computer changed"), "{message}");
+    assert!(message.contains("/components/rules/") && message.contains("/data.bin"), "{message}");
 }
 
 #[tokio::test]
@@ -325,7 +325,7 @@ async fn an_update_agent_makes_the_body_it_serves_and_holds_the_deltas() {
 }
 
 #[tokio::test]
-async fn an_update_agent_without_room_for_deltas_says_so_and_serves_the_body() {
+async fn an_update_agent_without_room_for_deltas_reports_it_and_serves_the_body() {
     let mut world = World::new().await;
     let client = at_release(&mut world, 1).await;
     world.settings.update_agent_quota_mib = 1;
@@ -338,8 +338,8 @@ async fn an_update_agent_without_room_for_deltas_says_so_and_serves_the_body() {
     let delta = world.components().delta(&content(1), &new);
     world.components().join("rules", |manifest| manifest.files[0].deltas.push(delta));
     let report = daemon.update(RunOptions::default()).await.unwrap();
-    let told = report.update_agent.unwrap();
-    assert!(told.problems["components"].starts_with("1 deltas are not held"), "{told:#?}");
+    let agent = report.update_agent.unwrap();
+    assert!(agent.problems["components"].starts_with("1 delta is not held"), "{agent:#?}");
     update(&client).await;
     assert_eq!(std::fs::read(client.data.join("components/rules/current/data.bin")).unwrap(), new);
     daemon.stop().await;

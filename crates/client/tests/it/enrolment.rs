@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use headwater_api::policy::{EntryDocument, SelectorDocument, SourceDocument, UpdateAgentDocument};
 use headwater_api::report::{ClassResult, Reason};
 use headwater_client::{
-    Config, Daemon, Enrolled, Error, RunOptions, Spool, enrol, enrol_anew, run_once, status,
+    Config, Daemon, EnrolOutcome, Error, RunOptions, Spool, enrol, re_enrol, run_once, status,
 };
 use headwater_policy::Class;
 use jiff::SignedDuration;
@@ -54,7 +54,7 @@ async fn a_client_enrols_once_and_keeps_its_key_to_itself() {
     let world = World::new().await;
     let client = world.client("pc-1");
     enrol(&client).await.unwrap();
-    let expected = ["certificate.pem", "key.pem", "seal.pem"].map(|name| (name.to_owned(), 0o600));
+    let expected = ["certificate.pem", "encryption-key.pem", "key.pem"].map(|name| (name.to_owned(), 0o600));
     assert_eq!(files(&client), expected);
     let folder_mode = fs::metadata(client.data.join("identity")).unwrap().permissions().mode() & 0o777;
     assert_eq!(folder_mode, 0o700);
@@ -62,7 +62,7 @@ async fn a_client_enrols_once_and_keeps_its_key_to_itself() {
     assert!(!bundle.contains("hwt_"), "the token was used and is struck out");
     enrol(&client).await.unwrap();
     update(&client).await;
-    assert_eq!(world.heard(|heard| (heard.enrolments, heard.check_ins.len())), (1, 1));
+    assert_eq!(world.received(|received| (received.enrolments, received.check_ins.len())), (1, 1));
     let identity = status(&client).unwrap().identity.unwrap();
     let known = world.fleet.lock().known["pc-1"].key.fingerprint().to_string();
     assert_eq!(identity.key, known);
@@ -72,26 +72,26 @@ async fn a_client_enrols_once_and_keeps_its_key_to_itself() {
 async fn an_answer_that_is_lost_is_asked_for_again_with_the_same_key() {
     let world = World::new().await;
     let client = world.client("pc-1");
-    world.heard(|heard| heard.answers_lost = true);
-    let told = enrol(&client).await.unwrap_err();
-    assert!(matches!(told, Error::NotEnrolled(_)), "{told}");
+    world.received(|received| received.answers_lost = true);
+    let message = enrol(&client).await.unwrap_err();
+    assert!(matches!(message, Error::NotEnrolled(_)), "{message}");
     assert!(!client.data.join("identity/certificate.pem").exists());
     let key = fs::read(client.data.join("identity/key.pem")).unwrap();
     // The bundle in the folder is enough, and the token in it is still there.
-    world.heard(|heard| heard.answers_lost = false);
+    world.received(|received| received.answers_lost = false);
     enrol(&Config { bundle: None, ..client.clone() }).await.unwrap();
     assert_eq!(fs::read(client.data.join("identity/key.pem")).unwrap(), key);
-    assert_eq!(world.heard(|heard| heard.enrolments), 2);
+    assert_eq!(world.received(|received| received.enrolments), 2);
 }
 
 #[tokio::test]
-async fn a_server_that_says_when_to_come_again_is_obeyed() {
+async fn a_busy_server_is_asked_again_when_it_states() {
     let world = World::new().await;
-    world.heard(|heard| heard.busy = 2);
+    world.received(|received| received.busy = 2);
     let begun = std::time::Instant::now();
     enrol(&world.client("pc-1")).await.unwrap();
     assert!(begun.elapsed().as_secs() >= 2, "{:?}", begun.elapsed());
-    assert_eq!(world.heard(|heard| (heard.busy, heard.enrolments)), (0, 1));
+    assert_eq!(world.received(|received| (received.busy, received.enrolments)), (0, 1));
 }
 
 #[tokio::test]
@@ -111,19 +111,19 @@ async fn of_the_servers_urls_those_are_asked_in_order_that_the_clients_families_
         data: world.folder.path().join("elsewhere"),
         ..client
     };
-    let told = enrol(&elsewhere).await.unwrap_err().to_string();
-    assert!(told.contains("2001:db8::1") && !told.contains("127.0.0.1"), "{told}");
+    let message = enrol(&elsewhere).await.unwrap_err().to_string();
+    assert!(message.contains("2001:db8::1") && !message.contains("127.0.0.1"), "{message}");
 }
 
 #[tokio::test]
-async fn a_token_that_is_refused_is_told_with_the_way_out() {
+async fn a_refused_token_is_reported_with_a_hint() {
     let world = World::new().await;
     let client = world.client("pc-1");
     world.fleet.lock().token = headwater_identity::EnrolToken::generate().unwrap();
-    let told = run_once(&client, &RunOptions::default()).await.unwrap_err();
-    assert!(told.is_not_enrolled(), "{told}");
-    let told = enrol(&client).await.unwrap_err().to_string();
-    assert!(told.contains("403") && told.contains("enrol-bundle"), "{told}");
+    let message = run_once(&client, &RunOptions::default()).await.unwrap_err();
+    assert!(message.is_not_enrolled(), "{message}");
+    let message = enrol(&client).await.unwrap_err().to_string();
+    assert!(message.contains("403") && message.contains("enrol-bundle"), "{message}");
     // Another bundle, with a token that is good.
     enrol(&world.client("pc-1")).await.unwrap();
 }
@@ -133,22 +133,22 @@ async fn a_client_whose_key_was_revoked_comes_back_with_a_new_one() {
     let mut world = World::new().await;
     world.component("rules", 1);
     let client = world.client("pc-1");
-    assert_eq!(enrol(&client).await.unwrap(), Enrolled::Now);
+    assert_eq!(enrol(&client).await.unwrap(), EnrolOutcome::Enrolled);
     update(&client).await;
     let key = || fs::read(client.data.join("identity/key.pem")).unwrap();
     let former = key();
     world.fleet.revoke("pc-1");
 
-    // To enrol again says that nothing was done, and asks nobody.
-    assert_eq!(enrol(&world.client("pc-1")).await.unwrap(), Enrolled::Before);
+    // A second enrolment changes nothing and sends nothing.
+    assert_eq!(enrol(&world.client("pc-1")).await.unwrap(), EnrolOutcome::AlreadyEnrolled);
     assert_eq!(class(&update(&client).await, "components").result, ClassResult::Failed);
     // What admits nobody costs it nothing.
     let used = Config { bundle: Some(client.data.join("bundle.json")), ..client.clone() };
-    let told = format!("{:#}", anyhow::Error::from(enrol_anew(&used).await.unwrap_err()));
-    assert!(told.contains("no token"), "{told}");
-    assert_eq!((key(), world.heard(|heard| heard.enrolments)), (former.clone(), 1));
+    let message = format!("{:#}", anyhow::Error::from(re_enrol(&used).await.unwrap_err()));
+    assert!(message.contains("no token"), "{message}");
+    assert_eq!((key(), world.received(|received| received.enrolments)), (former.clone(), 1));
 
-    enrol_anew(&world.client("pc-1")).await.unwrap();
+    re_enrol(&world.client("pc-1")).await.unwrap();
     assert_ne!(key(), former);
     assert_eq!(class(&update(&client).await, "components").result, ClassResult::Current);
 }
@@ -160,7 +160,7 @@ async fn a_revoked_client_comes_back_after_the_roots_changed_and_a_refused_one_k
     let client = world.client("pc-1");
     update(&client).await;
     let identity = || {
-        ["key.pem", "seal.pem", "certificate.pem"]
+        ["key.pem", "encryption-key.pem", "certificate.pem"]
             .map(|name| fs::read(client.data.join("identity").join(name)).unwrap())
     };
     let former = identity();
@@ -170,12 +170,12 @@ async fn a_revoked_client_comes_back_after_the_roots_changed_and_a_refused_one_k
         std::mem::replace(&mut world.fleet.lock().token, headwater_identity::EnrolToken::generate().unwrap());
     let refused = Config { bundle: Some(client.data.join("../../kept.json")), ..client.clone() };
     fs::copy(client.bundle.as_ref().unwrap(), refused.bundle.as_ref().unwrap()).unwrap();
-    let told = enrol_anew(&refused).await.unwrap_err().to_string();
-    assert!(told.contains("403"), "{told}");
+    let message = re_enrol(&refused).await.unwrap_err().to_string();
+    assert!(message.contains("403"), "{message}");
     let unknown_clients = World::new().await;
     let other = Config { bundle: Some(unknown_clients.bundle()), ..client.clone() };
-    let told = enrol_anew(&other).await.unwrap_err().to_string();
-    assert!(told.contains("other roots"), "{told}");
+    let message = re_enrol(&other).await.unwrap_err().to_string();
+    assert!(message.contains("other roots"), "{message}");
     assert_eq!(identity(), former);
     world.fleet.lock().token = good;
     assert_eq!(class(&update(&client).await, "components").result, ClassResult::Current);
@@ -186,7 +186,7 @@ async fn a_revoked_client_comes_back_after_the_roots_changed_and_a_refused_one_k
         world.repositories.get_mut(&class).unwrap().rotate_root();
     }
     world.component("rules", 2);
-    enrol_anew(&world.client("pc-1")).await.unwrap();
+    re_enrol(&world.client("pc-1")).await.unwrap();
     assert!(identity().iter().zip(&former).all(|(now, former)| now != former));
     assert_eq!(class(&update(&client).await, "components").result, ClassResult::Updated);
 }
@@ -202,7 +202,7 @@ async fn a_revoked_client_comes_back_to_a_fleet_of_another_ca() {
     world.show_new_certificate();
     world.publish_settings();
     world.component("rules", 2);
-    enrol_anew(&world.client("pc-1")).await.unwrap();
+    re_enrol(&world.client("pc-1")).await.unwrap();
     let report = update(&client).await;
     assert_eq!(class(&report, "components").result, ClassResult::Updated, "{report:#?}");
 }
@@ -214,17 +214,17 @@ async fn a_key_that_was_revoked_before_its_answer_came_is_not_asked_with_again()
     update(&client).await;
     let next = || fs::read(client.data.join("identity/key.next.pem")).unwrap();
     world.fleet.revoke("pc-1");
-    world.heard(|heard| heard.answers_lost = true);
+    world.received(|received| received.answers_lost = true);
     let bundle = world.client("pc-1");
-    enrol_anew(&bundle).await.unwrap_err();
+    re_enrol(&bundle).await.unwrap_err();
     let lost = next();
-    enrol_anew(&bundle).await.unwrap_err();
+    re_enrol(&bundle).await.unwrap_err();
     assert_eq!(next(), lost, "the same token asks with the same key");
 
     world.fleet.revoke("pc-1");
-    world.heard(|heard| heard.answers_lost = false);
+    world.received(|received| received.answers_lost = false);
     world.fleet.lock().token = headwater_identity::EnrolToken::generate().unwrap();
-    enrol_anew(&world.client("pc-1")).await.unwrap();
+    re_enrol(&world.client("pc-1")).await.unwrap();
     assert_ne!(fs::read(client.data.join("identity/key.pem")).unwrap(), lost);
     assert_eq!(class(&update(&client).await, "components").result, ClassResult::Current);
 }
@@ -241,18 +241,18 @@ async fn a_client_that_cannot_reach_the_server_enrols_checks_in_and_reports_by_a
     fs::write(&path, bundle).unwrap();
     let client = Config { bundle: Some(path), ..world.client("pc-1") };
     enrol(&client).await.unwrap();
-    assert_eq!(world.heard(|heard| heard.enrolments), 2);
+    assert_eq!(world.received(|received| received.enrolments), 2);
     // The policy that it fetches names the real server; the way there is still shut.
     world.policy.server.url = "https://127.0.0.1:9".to_owned();
-    world.heard(|heard| {
-        heard.check_ins.clear();
-        heard.reports.clear();
+    world.received(|received| {
+        received.check_ins.clear();
+        received.reports.clear();
     });
     let report = update(&client).await;
     assert_eq!(class(&report, "components").source.as_deref(), Some("update_agent:ua"), "{report:#?}");
-    let (check_ins, reports) = world.heard(|heard| {
-        let reports = heard.reports.iter().map(|report| report.client.clone()).collect::<Vec<_>>();
-        (heard.check_ins.iter().map(|message| message.client.clone()).collect::<Vec<_>>(), reports)
+    let (check_ins, reports) = world.received(|received| {
+        let reports = received.reports.iter().map(|report| report.client.clone()).collect::<Vec<_>>();
+        (received.check_ins.iter().map(|message| message.client.clone()).collect::<Vec<_>>(), reports)
     });
     assert_eq!((check_ins, reports), (vec!["pc-1".to_owned()], vec!["pc-1".to_owned()]));
     assert_eq!(Spool::open(client.data.join("reports")).unwrap().waiting().unwrap().len(), 0);
@@ -283,10 +283,10 @@ async fn an_update_agent_serves_members_alone_and_not_the_revoked() {
             .map(|attempt| attempt.source.clone())
             .collect::<std::collections::BTreeSet<_>>()
     };
-    let heard = || world.heard(|heard| (heard.check_ins.len(), heard.reports.len()));
-    let before = heard();
+    let received = || world.received(|received| (received.check_ins.len(), received.reports.len()));
+    let before = received();
     let report = update(&client).await;
-    assert_eq!(heard(), before, "the server at once, whoever carries");
+    assert_eq!(received(), before, "the server at once, over every route");
     assert!(
         status(&client).unwrap().identity.unwrap().refused.is_some(),
         "its certificate looks as good as ever"
@@ -300,7 +300,7 @@ async fn an_update_agent_serves_members_alone_and_not_the_revoked() {
 }
 
 #[tokio::test]
-async fn components_are_open_to_the_nameless_where_the_signed_policy_says_so() {
+async fn components_are_open_to_anonymous_callers_where_the_signed_policy_allows_it() {
     let mut world = World::new().await;
     world.component("rules", 1);
     let (_, agent) = with_agent(&mut world).await;
@@ -328,12 +328,12 @@ async fn a_certificate_is_renewed_at_two_thirds_and_after_it_ran_out() {
         world.fleet.lock().issued_before = SignedDuration::from_hours(24 * days);
         enrol(&client).await.unwrap();
         world.fleet.lock().issued_before = SignedDuration::ZERO;
-        world.heard(|heard| heard.renewals = 0);
+        world.received(|received| received.renewals = 0);
         let report = update(&client).await;
-        assert_eq!(world.heard(|heard| heard.renewals), renewals, "{id}");
+        assert_eq!(world.received(|received| received.renewals), renewals, "{id}");
         assert_eq!(class(&report, "settings").result, ClassResult::Updated, "{id}: {report:#?}");
         update(&client).await;
-        assert_eq!(world.heard(|heard| heard.renewals), renewals, "{id}: once is enough");
+        assert_eq!(world.received(|received| received.renewals), renewals, "{id}: once is enough");
     }
 }
 
@@ -343,10 +343,10 @@ async fn a_renewal_that_is_refused_is_not_asked_for_at_every_run() {
     let client = world.client("pc-1");
     world.fleet.lock().issued_before = SignedDuration::from_hours(24 * 61);
     enrol(&client).await.unwrap();
-    world.heard(|heard| heard.answers_lost = true);
+    world.received(|received| received.answers_lost = true);
     update(&client).await;
     update(&client).await;
-    assert_eq!(world.heard(|heard| heard.renewals), 1);
+    assert_eq!(world.received(|received| received.renewals), 1);
 }
 
 #[tokio::test]
@@ -372,7 +372,7 @@ async fn reports_are_counted_without_a_gap_and_one_that_is_dropped_shows() {
     let world = World::new().await;
     let client = world.client("pc-1");
     update(&client).await;
-    world.heard(|heard| heard.deaf = true);
+    world.received(|received| received.deaf = true);
     update(&client).await;
     update(&client).await;
     let spool = Spool::open(client.data.join("reports")).unwrap();
@@ -380,11 +380,11 @@ async fn reports_are_counted_without_a_gap_and_one_that_is_dropped_shows() {
     assert_eq!((waiting.len(), spool.made().unwrap()), (2, 3));
     // Somebody drops one.
     fs::remove_file(&waiting[0]).unwrap();
-    world.heard(|heard| heard.deaf = false);
+    world.received(|received| received.deaf = false);
     update(&client).await;
-    assert_eq!(world.heard(|heard| heard.numbers.clone()), [1, 3, 4]);
-    let told = world.heard(|heard| heard.check_ins.last().unwrap().reports_made);
-    assert_eq!(told, 3, "a check-in tells how many there were");
+    assert_eq!(world.received(|received| received.numbers.clone()), [1, 3, 4]);
+    let message = world.received(|received| received.check_ins.last().unwrap().reports_made);
+    assert_eq!(message, 3, "a check-in tells how many there were");
 }
 
 #[test]
@@ -422,15 +422,15 @@ async fn confidential_settings_are_opened_with_the_key_of_the_check_in_alone() {
     world.fleet.lock().domain_key = Some(key);
     world.publish_settings();
     // The check-in is not answered: no key yet.
-    world.heard(|heard| heard.answers_lost = true);
+    world.received(|received| received.answers_lost = true);
     let report = update(&client).await;
-    let told = class(&report, "settings");
-    assert!(told.message.contains("confidential") && told.message.contains("check-in"), "{told:#?}");
+    let message = class(&report, "settings");
+    assert!(message.message.contains("confidential") && message.message.contains("check-in"), "{message:#?}");
     assert!(!client.data.join("settings/current/values.json").exists());
-    world.heard(|heard| heard.answers_lost = false);
+    world.received(|received| received.answers_lost = false);
     // The failed check-in is remembered for a minute; this is after it.
     let folder = headwater_client::DataFolder::new(&client.data);
-    let mut state = headwater_client::state::State::load(&folder).unwrap();
+    let mut state = headwater_client::data::State::load(&folder).unwrap();
     state.check_in_not_before = None;
     state.save(&folder).unwrap();
     let report = update(&client).await;

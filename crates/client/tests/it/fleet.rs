@@ -24,15 +24,15 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 
-/// What the server was told, and whether it takes reports.
+/// What the server was message, and whether it takes reports.
 #[derive(Default)]
-pub struct Heard {
+pub struct Received {
     pub check_ins: Vec<CheckIn>,
     pub reports: Vec<Report>,
     /// Numbers of the reports, as they came.
     pub numbers: Vec<u64>,
     pub enrolments: usize,
-    /// Enrolments that are told to come again in a second.
+    /// Enrolments that are message to come again in a second.
     pub busy: usize,
     pub renewals: usize,
     pub deaf: bool,
@@ -67,13 +67,13 @@ pub struct Inner {
     pub token: EnrolToken,
     pub known: BTreeMap<String, Known>,
     pub revoked: BTreeSet<(String, String)>,
-    /// Addresses of update agents, by id, as the saved policy says.
+    /// Addresses of update agents, by id, from the saved policy.
     pub agents: BTreeMap<String, Vec<String>>,
     pub domain_key: Option<DomainKey>,
     pub anonymous_components: bool,
     /// How long ago certificates are issued.
     pub issued_before: SignedDuration,
-    pub heard: Heard,
+    pub received: Received,
 }
 
 fn now() -> Timestamp {
@@ -95,7 +95,7 @@ impl Fleet {
             domain_key: None,
             anonymous_components: false,
             issued_before: SignedDuration::ZERO,
-            heard: Heard::default(),
+            received: Received::default(),
         })))
     }
 
@@ -188,13 +188,13 @@ impl Inner {
     }
 
     fn answer(&self, client: &ClientId, kind: Kind, number: u64, body: &impl Serialize) -> Response {
-        if self.heard.answers_lost {
+        if self.received.answers_lost {
             return StatusCode::BAD_GATEWAY.into_response();
         }
         let body = serde_json::to_string(body).unwrap();
         let answer = Answer::sign(&self.answer, client, kind, number, body).unwrap();
         let answer = serde_json::to_string(&answer).unwrap();
-        let bytes = if kind == Kind::CheckIn { self.heard.answer_bytes } else { 0 };
+        let bytes = if kind == Kind::CheckIn { self.received.answer_bytes } else { 0 };
         format!("{answer}{}", " ".repeat(bytes.saturating_sub(answer.len()))).into_response()
     }
 
@@ -221,11 +221,11 @@ async fn members_only(
 
 async fn enrol(State(fleet): State<Fleet>, Json(sealed): Json<Sealed>) -> Response {
     let mut inner = fleet.lock();
-    if inner.heard.busy > 0 {
-        inner.heard.busy -= 1;
+    if inner.received.busy > 0 {
+        inner.received.busy -= 1;
         return (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "1")], "many enrol").into_response();
     }
-    inner.heard.enrolments += 1;
+    inner.received.enrolments += 1;
     let Ok(opened) = inner.seal.open(&sealed, Purpose::Enrolment) else {
         return StatusCode::BAD_REQUEST.into_response();
     };
@@ -258,7 +258,7 @@ async fn renew(State(fleet): State<Fleet>, Json(statement): Json<Statement>) -> 
     let known = known.clone();
     let request: RenewalRequest = serde_json::from_str(&body).unwrap();
     assert_eq!(SigningRequest::from_pem(&request.request).unwrap().key(), known.key);
-    inner.heard.renewals += 1;
+    inner.received.renewals += 1;
     let body = inner.certificate(&client, &known);
     inner.answer(&client, Kind::Renewal, number, &body)
 }
@@ -272,7 +272,7 @@ async fn check_in(State(fleet): State<Fleet>, Json(statement): Json<Statement>) 
     assert!(number > known.taken.check_in, "numbers of check-ins rise");
     known.taken.check_in = number;
     let seal = known.seal;
-    inner.heard.check_ins.push(serde_json::from_str(&body).unwrap());
+    inner.received.check_ins.push(serde_json::from_str(&body).unwrap());
     let root = "root".parse().unwrap();
     let key = |key: &DomainKey| SealedDomainKey {
         domain: "root".to_owned(),
@@ -289,11 +289,11 @@ async fn check_in(State(fleet): State<Fleet>, Json(statement): Json<Statement>) 
 }
 
 async fn report(State(fleet): State<Fleet>, Json(statement): Json<Statement>) -> Response {
-    if fleet.lock().heard.silent {
+    if fleet.lock().received.silent {
         return std::future::pending().await;
     }
     let mut inner = fleet.lock();
-    if inner.heard.deaf {
+    if inner.received.deaf {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
     let Some((client, number, body)) = inner.statement(statement, Kind::Report) else {
@@ -302,8 +302,8 @@ async fn report(State(fleet): State<Fleet>, Json(statement): Json<Statement>) ->
     let known = inner.known.get_mut(client.as_str()).unwrap();
     if number > known.taken.report {
         known.taken.report = number;
-        inner.heard.reports.push(serde_json::from_str(&body).unwrap());
-        inner.heard.numbers.push(number);
+        inner.received.reports.push(serde_json::from_str(&body).unwrap());
+        inner.received.numbers.push(number);
     }
     inner.answer(&client, Kind::Report, number, &ReportAnswer { taken: number })
 }

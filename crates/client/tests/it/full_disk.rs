@@ -22,7 +22,7 @@ struct Disk {
 }
 
 impl Disk {
-    /// `None` where a user may have no namespaces; the test then says that it is skipped.
+    /// `None` where a user may have no namespaces; the test then prints that it is skipped.
     async fn new(folder: PathBuf) -> Option<Self> {
         std::fs::create_dir_all(&folder).unwrap();
         let mut shell = Command::new("unshare")
@@ -44,9 +44,9 @@ impl Disk {
         None
     }
 
-    /// Runs a line and says its exit status; `None` if the shell is gone.
+    /// Runs a line and returns its exit status; `None` if the shell is gone.
     async fn sh(&mut self, line: &str) -> Option<i32> {
-        let line = format!("{line} >/dev/null 2>'{}'; echo $?\n", self.said_path().display());
+        let line = format!("{line} >/dev/null 2>'{}'; echo $?\n", self.output_path().display());
         self.commands.write_all(line.as_bytes()).await.ok()?;
         self.answers.next_line().await.ok()??.parse().ok()
     }
@@ -74,12 +74,12 @@ impl Disk {
         std::fs::read_to_string(&copy).unwrap_or_default()
     }
 
-    fn said(&self) -> String {
-        std::fs::read_to_string(self.said_path()).unwrap()
+    fn output(&self) -> String {
+        std::fs::read_to_string(self.output_path()).unwrap()
     }
 
-    fn said_path(&self) -> PathBuf {
-        self.folder.with_extension("said")
+    fn output_path(&self) -> PathBuf {
+        self.folder.with_extension("output")
     }
 }
 
@@ -92,21 +92,21 @@ async fn it_ends_with_status_4_and_the_next_run_with_room_completes() {
     client.data = disk.folder.join("client");
     let changing = "client/components/rules/current/rules/changing.txt";
     disk.fill_but(0).await;
-    assert_eq!(disk.update(&client).await, Some(4), "{}", disk.said());
+    assert_eq!(disk.update(&client).await, Some(4), "{}", disk.output());
     disk.sh(&format!("rm '{}/fill'", disk.folder.display())).await;
-    assert_eq!(disk.update(&client).await, Some(0), "{}", disk.said());
+    assert_eq!(disk.update(&client).await, Some(0), "{}", disk.output());
 
     for (number, kib) in [0, 8, 64, 200, 1024, 12 * 1024].into_iter().enumerate() {
         let had = number as u64 + 1;
         world.component("rules", had + 1);
         disk.fill_but(kib).await;
-        assert_eq!(disk.update(&client).await, Some(4), "with {kib} KiB: {}", disk.said());
-        assert!(disk.said().contains("the disk is full"), "with {kib} KiB: {}", disk.said());
+        assert_eq!(disk.update(&client).await, Some(4), "with {kib} KiB: {}", disk.output());
+        assert!(disk.output().contains("the disk is full"), "with {kib} KiB: {}", disk.output());
         assert_eq!(disk.file(changing).await, format!("release {had}\n"), "with {kib} KiB");
         let leftovers = format!("test -z \"$(find '{}' -name '.tmp-*')\"", disk.folder.display());
         assert_eq!(disk.sh(&leftovers).await, Some(0), "with {kib} KiB");
         disk.sh(&format!("rm '{}/fill'", disk.folder.display())).await;
-        assert_eq!(disk.update(&client).await, Some(0), "{}", disk.said());
+        assert_eq!(disk.update(&client).await, Some(0), "{}", disk.output());
         assert_eq!(disk.file(changing).await, format!("release {}\n", had + 1));
     }
     assert!(current(&client, "id").contains("No such file"), "the disk was nobody's but this test's");
@@ -120,13 +120,13 @@ async fn leftovers_of_a_crash_do_not_keep_the_disk_full() {
     let Some(mut disk) = Disk::new(world.folder.path().join("disk")).await else { return };
     let mut client = world.client("pc-1");
     client.data = disk.folder.join("client");
-    assert_eq!(disk.update(&client).await, Some(0), "{}", disk.said());
+    assert_eq!(disk.update(&client).await, Some(0), "{}", disk.output());
     world.component("rules", 2);
     let releases = client.data.join("components/rules/releases");
     let leftover =
         format!("cd '{}'; mkdir .tmp-1-2-x; cat /dev/zero >.tmp-1-2-x/half; cd /", releases.display());
     disk.sh(&leftover).await;
-    assert_eq!(disk.update(&client).await, Some(0), "{}", disk.said());
+    assert_eq!(disk.update(&client).await, Some(0), "{}", disk.output());
     assert_eq!(disk.file("client/components/rules/current/rules/changing.txt").await, "release 2\n");
 }
 
@@ -141,7 +141,10 @@ async fn what_is_too_large_does_not_hold_up_what_comes_after_it() {
     let Some(mut disk) = Disk::new(world.folder.path().join("disk")).await else { return };
     let mut client = world.client("pc-1");
     client.data = disk.folder.join("client");
-    assert_eq!(disk.update(&client).await, Some(4), "{}", disk.said());
-    assert!(disk.said().contains("the disk is full for it") && disk.said().contains("components/big"));
+    assert_eq!(disk.update(&client).await, Some(4), "{}", disk.output());
+    assert!(
+        disk.output().contains("the disk is full for this release")
+            && disk.output().contains("components/big")
+    );
     assert_eq!(disk.file("client/components/rules/current/rules/changing.txt").await, "release 1\n");
 }

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use headwater_client::Config;
-use headwater_client::slot::Slot;
+use headwater_client::data::Slot;
 use headwater_repo::Digest;
 use tokio::process::Command;
 
@@ -60,7 +60,7 @@ async fn killed_at_any_moment_the_old_or_the_new_release_is_there_whole() {
             child.kill().await.unwrap();
             killed += 1;
         } else {
-            // It was faster than the first run, which had more to do or less of the machine.
+            // It was faster than the first run, which did more or got less of the machine.
             span_ms = (span_ms * 9 / 10).max(20);
         }
         let after = whole(&slot).unwrap();

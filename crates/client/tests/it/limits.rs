@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use headwater_client::command::{self, Verdict};
+use headwater_client::command::{self, CommandEnd};
+use headwater_client::data::State;
 use headwater_client::limits::{
     ANSWER_BYTES_MAX, CERTIFICATE_WAIT_MAX, CHECK_IN_WAIT_MAX, COMMAND_TIME_MAX, DAEMON_FILE_BYTES_MAX,
     ID_FILE_BYTES_MAX, IDENTITY_FILE_BYTES_MAX, REPORT_SEND_WAIT_MAX, SPOOL_BYTES_MAX, SPOOL_SEND_MAX,
     STATE_BYTES_MAX,
 };
-use headwater_client::state::State;
 use headwater_client::{Config, Daemon, DataFolder, RunOptions, Spool, enrol, status};
 
 use crate::world::{World, update};
@@ -34,8 +34,8 @@ async fn the_clients_own_files_have_a_longest() {
         assert!(status(&client).is_ok(), "{}: {length} bytes", path.display());
         lengthen(path, length + 1);
         let error = anyhow::Error::from(status(&client).unwrap_err());
-        let told = format!("{error:#}");
-        assert!(told.contains("longer than") && told.contains(path.to_str().unwrap()), "{told}");
+        let message = format!("{error:#}");
+        assert!(message.contains("longer than") && message.contains(path.to_str().unwrap()), "{message}");
         std::fs::write(path, whole).unwrap();
     };
     check(&client.data.join("id"), ID_FILE_BYTES_MAX);
@@ -51,7 +51,7 @@ async fn an_answer_to_a_check_in_has_a_longest() {
     let world = World::new().await;
     let client = world.client("pc-1");
     for (bytes, failures) in [(ANSWER_BYTES_MAX, 0), (ANSWER_BYTES_MAX + 1, 1)] {
-        world.heard(|heard| heard.answer_bytes = bytes);
+        world.received(|received| received.answer_bytes = bytes);
         update(&client).await;
         let state = State::load(&DataFolder::new(&client.data)).unwrap();
         assert_eq!(state.check_in_failures, failures, "{bytes} bytes");
@@ -78,7 +78,7 @@ async fn a_server_that_is_silent_at_enrolment_is_waited_for_a_bounded_time() {
 async fn a_report_that_is_not_taken_is_waited_for_a_bounded_time() {
     let world = World::new().await;
     let client = world.client("pc-1");
-    world.heard(|heard| heard.silent = true);
+    world.received(|received| received.silent = true);
     let begun = Instant::now();
     let report = update(&client).await;
     let run = Duration::from_millis(report.duration_ms);
@@ -121,23 +121,23 @@ async fn a_long_absence_does_not_become_one_long_burst() {
         report.run = run;
         spool.keep(&report).unwrap();
     }
-    world.heard(|heard| heard.reports.clear());
+    world.received(|received| received.reports.clear());
     let folder = DataFolder::new(&client.data);
     let mut state = State::load(&folder).unwrap();
     state.run = 1 + waiting;
     state.save(&folder).unwrap();
     update(&client).await;
-    assert_eq!(world.heard(|heard| heard.reports.len()), SPOOL_SEND_MAX);
+    assert_eq!(world.received(|received| received.reports.len()), SPOOL_SEND_MAX);
     assert_eq!(spool.waiting().unwrap().len(), 2, "the rest, and this run's, go with the next");
     update(&client).await;
     assert_eq!(spool.waiting().unwrap().len(), 0);
 }
 
-/// The clock of this test goes on by itself while everybody waits, so an hour takes no time.
+/// The clock of this test advances automatically while all tasks wait, so an hour takes no time.
 #[tokio::test(start_paused = true)]
 async fn no_command_takes_longer_than_any_may() {
     let folder = tempfile::tempdir().unwrap();
     let command = ["sleep".to_owned(), "1000000".to_owned()];
     let ended = command::run(&command, folder.path(), &[], 2 * COMMAND_TIME_MAX).await;
-    assert_eq!(ended.verdict, Verdict::TimedOut(COMMAND_TIME_MAX.as_secs()));
+    assert_eq!(ended.end, CommandEnd::TimedOut(COMMAND_TIME_MAX.as_secs()));
 }

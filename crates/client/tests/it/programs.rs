@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use headwater_api::report::ClassResult;
-use headwater_client::command::{self, Verdict};
+use headwater_client::command::{self, CommandEnd};
 use headwater_client::limits::COMMAND_OUTPUT_BYTES_MAX;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tokio::sync::mpsc;
@@ -69,7 +69,7 @@ async fn a_command_at_its_limit_is_killed_with_all_that_it_started() {
     let mut holders = Holders::of(folder.path().join("held"));
     let command = words(&["sh", "-c", "exec > held; sleep 300 & echo begun; sleep 300"]);
     let ended = command::run(&command, folder.path(), &[], Duration::from_secs(1)).await;
-    assert_eq!(ended.verdict, Verdict::TimedOut(1));
+    assert_eq!(ended.end, CommandEnd::TimedOut(1));
     holders.begin().await;
     holders.are_gone().await;
 }
@@ -80,14 +80,14 @@ async fn a_commands_output_is_bounded_and_its_environment_small() {
     let limit = Duration::from_secs(20);
     let command = words(&["sh", "-c", "yes | head -c 100000; echo the end; exit 3"]);
     let ended = command::run(&command, folder.path(), &[], limit).await;
-    assert_eq!(ended.verdict, Verdict::Failed(Some(3)));
+    assert_eq!(ended.end, CommandEnd::Failed(Some(3)));
     assert!(ended.output.len() <= COMMAND_OUTPUT_BYTES_MAX && ended.output.ends_with("the end"));
     let ended =
         command::run(&words(&["env"]), folder.path(), &[("HEADWATER_NAME", "x".to_owned())], limit).await;
     let names: Vec<&str> = ended.output.lines().filter_map(|line| line.split('=').next()).collect();
     assert!(names.iter().all(|name| ["PATH", "LANG", "HEADWATER_NAME", "PWD"].contains(name)), "{names:?}");
     let missing = command::run(&words(&["./not-there"]), folder.path(), &[], limit).await;
-    assert_eq!(missing.verdict, Verdict::NotStarted);
+    assert_eq!(missing.end, CommandEnd::NotStarted);
 }
 
 #[tokio::test]
@@ -113,41 +113,41 @@ async fn a_stopped_update_takes_its_install_command_along() {
         .spawn()
         .unwrap();
     holders.begin().await;
-    let told =
+    let status =
         tokio::process::Command::new("kill").args(["-TERM", &update.id().unwrap().to_string()]).status();
-    assert!(told.await.unwrap().success());
+    assert!(status.await.unwrap().success());
     assert_eq!(update.wait().await.unwrap().code(), Some(1));
     holders.are_gone().await;
 }
 
 /// The processes that hold a pipe open: a command that writes to it, and all that it started.
 struct Holders {
-    said: mpsc::UnboundedReceiver<String>,
+    output: mpsc::UnboundedReceiver<String>,
 }
 
 impl Holders {
     /// Makes the pipe.
     fn of(pipe: PathBuf) -> Self {
         mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-        let (saying, said) = mpsc::unbounded_channel();
+        let (lines, output) = mpsc::unbounded_channel();
         // A thread of its own: a test that fails does not wait for it.
         std::thread::spawn(move || {
             for line in BufReader::new(File::open(&pipe).unwrap()).lines() {
-                let _ = saying.send(line.unwrap());
+                let _ = lines.send(line.unwrap());
             }
         });
-        Self { said }
+        Self { output }
     }
 
-    /// Waits until one of them has said so.
+    /// Waits until one of them has written its line.
     async fn begin(&mut self) {
-        let said = timeout(WAIT_MAX, self.said.recv()).await.expect("the command begins");
-        assert_eq!(said.as_deref(), Some("begun"));
+        let output = timeout(WAIT_MAX, self.output.recv()).await.expect("the command begins");
+        assert_eq!(output.as_deref(), Some("begun"));
     }
 
     /// Waits until none is left.
     async fn are_gone(&mut self) {
-        let said = timeout(WAIT_MAX, self.said.recv()).await.expect("nothing that it started goes on");
-        assert_eq!(said, None);
+        let output = timeout(WAIT_MAX, self.output.recv()).await.expect("nothing that it started goes on");
+        assert_eq!(output, None);
     }
 }

@@ -1,9 +1,9 @@
 //! What is kept between runs: reports in order, state whole, a newer format refused, leftovers removed, full disks
-//! told.
+//! reported.
 
 use headwater_api::report::ClassResult;
+use headwater_client::data::{FailedRelease, State};
 use headwater_client::limits::{FAILED_REMEMBERED_MAX, SPOOL_REPORTS_MAX};
-use headwater_client::state::{Failed, State};
 use headwater_client::{Config, DataFolder, Error, RunOptions, Spool, run_once, status};
 use headwater_policy::Class;
 use headwater_repo::{Digest, Sequence};
@@ -14,16 +14,17 @@ use crate::world::{World, assert_no_leftovers, class, current, update};
 async fn reports_wait_for_the_server_and_arrive_in_order() {
     let world = World::new().await;
     let client = world.client("pc-1");
-    world.heard(|heard| heard.deaf = true);
+    world.received(|received| received.deaf = true);
     for _ in 0..3 {
         update(&client).await;
     }
     assert_eq!(Spool::open(client.data.join("reports")).unwrap().waiting().unwrap().len(), 3);
-    world.heard(|heard| heard.deaf = false);
+    world.received(|received| received.deaf = false);
     update(&client).await;
-    let runs = world.heard(|heard| heard.reports.iter().map(|report| report.run).collect::<Vec<_>>());
+    let runs =
+        world.received(|received| received.reports.iter().map(|report| report.run).collect::<Vec<_>>());
     assert_eq!(runs, [1, 2, 3, 4]);
-    assert_eq!(world.heard(|heard| heard.numbers.clone()), [1, 2, 3, 4]);
+    assert_eq!(world.received(|received| received.numbers.clone()), [1, 2, 3, 4]);
     assert_eq!(Spool::open(client.data.join("reports")).unwrap().waiting().unwrap().len(), 0);
 }
 
@@ -62,7 +63,7 @@ async fn a_state_of_a_newer_format_is_refused_and_left_alone() {
 fn the_oldest_failure_is_forgotten_at_the_limit() {
     let mut state = State::default();
     for number in 1..=FAILED_REMEMBERED_MAX as u64 + 1 {
-        let failed = Failed {
+        let failed = FailedRelease {
             sequence: Sequence::new(number).unwrap(),
             manifest: Digest::of(b"m"),
             why: "probe".to_owned(),
@@ -117,7 +118,7 @@ async fn a_disk_that_refuses_ends_the_run_and_the_server_learns_of_it() {
     let error = run_once(&client, &RunOptions::default()).await.unwrap_err();
     let Error::Ended { report, .. } = &error else { panic!("{error:?}") };
     assert!(report.warnings.iter().any(|warning| warning.contains("components/rules failed")), "{report:#?}");
-    assert_eq!(world.heard(|heard| heard.reports.len()), 2, "the report was sent all the same");
+    assert_eq!(world.received(|received| received.reports.len()), 2, "the report was sent all the same");
     std::fs::remove_file(&releases).unwrap();
     std::fs::rename(client.data.join("aside"), &releases).unwrap();
     update(&client).await;
@@ -125,7 +126,7 @@ async fn a_disk_that_refuses_ends_the_run_and_the_server_learns_of_it() {
 }
 
 #[tokio::test]
-async fn a_damaged_state_is_put_aside_and_nothing_verified_is_forgotten() {
+async fn a_damaged_state_is_moved_aside_and_nothing_verified_is_forgotten() {
     let mut world = World::new().await;
     world.component("rules", 1);
     let client = world.client("pc-1");
@@ -134,10 +135,10 @@ async fn a_damaged_state_is_put_aside_and_nothing_verified_is_forgotten() {
     let whole = std::fs::read(folder.state()).unwrap();
     for damage in [&b""[..], &whole[..whole.len() / 2], b"{\"format\": 1, \"run\": \"x\"}"] {
         std::fs::write(folder.state(), damage).unwrap();
-        let told = status(&client).unwrap_err().to_string();
-        assert!(told.contains("the next run puts it aside"), "{told}");
+        let message = status(&client).unwrap_err().to_string();
+        assert!(message.contains("the next run moves it aside"), "{message}");
         let report = update(&client).await;
-        assert!(report.warnings[0].contains("started afresh"), "{report:#?}");
+        assert!(report.warnings[0].contains("starts with an empty state"), "{report:#?}");
         assert_eq!(std::fs::read(folder.state().with_extension("json.damaged")).unwrap(), damage);
         assert_eq!(report.client, "pc-1");
         assert_eq!(class(&report, "components").result, ClassResult::Current);
@@ -146,7 +147,7 @@ async fn a_damaged_state_is_put_aside_and_nothing_verified_is_forgotten() {
 }
 
 #[tokio::test]
-async fn damaged_metadata_is_fetched_anew() {
+async fn damaged_metadata_is_fetched_again() {
     let mut world = World::new().await;
     world.component("rules", 1);
     let client = world.client("pc-1");
@@ -173,7 +174,7 @@ async fn damaged_metadata_is_fetched_anew() {
 /// A bundle of another organisation leads nowhere; the right one, given next, takes its place. Once something was
 /// verified, no other does.
 #[tokio::test]
-async fn a_bundle_that_led_nowhere_gives_way_to_the_right_one() {
+async fn a_bundle_that_led_nowhere_gives_delta_path_to_the_right_one() {
     let (mut right, other) = (World::new().await, World::new().await);
     right.component("rules", 1);
     let client = right.client("pc-1");
@@ -188,20 +189,20 @@ async fn a_bundle_that_led_nowhere_gives_way_to_the_right_one() {
     assert_eq!(class(&update(&client).await, "components").result, ClassResult::Updated);
     let report = update(&mistaken).await;
     assert_eq!(class(&report, "components").result, ClassResult::Current);
-    let told = &report.warnings[0];
-    assert!(told.contains("wrong.json names other roots and is not used"), "{told}");
+    let message = &report.warnings[0];
+    assert!(message.contains("wrong.json names other roots and is not used"), "{message}");
     assert_eq!(status(&mistaken).unwrap().last_run.unwrap().warnings, report.warnings);
 
     let kept = DataFolder::new(&client.data).bundle();
     std::fs::write(&kept, "{\"format\": 1").unwrap();
     let without = Config { bundle: None, ..client.clone() };
-    let told = run_once(&without, &RunOptions::default()).await.unwrap_err().to_string();
-    assert!(told.contains("give it once with --bundle FILE"), "{told}");
+    let message = run_once(&without, &RunOptions::default()).await.unwrap_err().to_string();
+    assert!(message.contains("pass it once with --bundle FILE"), "{message}");
     assert_eq!(class(&update(&client).await, "components").result, ClassResult::Current);
 
     let absent = Config { bundle: Some("absent.json".into()), ..right.client("pc-2") };
-    let told = run_once(&absent, &RunOptions::default()).await.unwrap_err().to_string();
-    assert!(told.contains("absent.json is not there"), "{told}");
+    let message = run_once(&absent, &RunOptions::default()).await.unwrap_err().to_string();
+    assert!(message.contains("absent.json does not exist"), "{message}");
 }
 
 /// What a restored backup or a copy that follows links makes of `current` and `previous`, and other damage by hand.

@@ -61,7 +61,7 @@ async fn a_release_that_proves_nothing_never_becomes_current() {
 }
 
 #[tokio::test]
-async fn a_trial_that_says_too_much_does_not_fill_the_memory() {
+async fn a_trial_that_writes_too_much_does_not_fill_the_memory() {
     let (mut world, client) = world_with_client().await;
     publish(&mut world, 1, "yes broken | head -c 400000000 >&2; exit 9");
     let report = update(&client).await;
@@ -75,7 +75,7 @@ async fn a_trial_that_says_too_much_does_not_fill_the_memory() {
 }
 
 #[tokio::test]
-async fn a_release_without_the_program_says_what_it_should_have() {
+async fn a_release_without_the_program_is_refused_with_the_missing_file() {
     let (mut world, client) = world_with_client().await;
     let files: &[(&str, &[u8])] = &[("headwater-client-2", b"#!/bin/sh\n")];
     let name = "headwater-client";

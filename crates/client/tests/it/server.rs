@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use headwater_api::policy::{EntryDocument, SelectorDocument, SourceDocument};
 use headwater_api::report::{ClassResult, Reason};
-use headwater_client::state::State;
+use headwater_client::data::State;
 use headwater_client::{DataFolder, Spool};
 use tokio::net::TcpListener;
 
@@ -50,13 +50,13 @@ async fn a_silent_only_source_is_waited_for_once() {
     world.publish_settings();
     // The policy that names the silent server still comes from the old one, and counts from the next class on.
     let report = update(&client).await;
-    let told = |class: &str| {
+    let message = |class: &str| {
         let attempt = report.attempts.iter().find(|attempt| attempt.class == class).unwrap();
         assert_eq!(attempt.reason, Some(Reason::Timeout), "{report:#?}");
         Duration::from_millis(attempt.duration_ms)
     };
     // To shake hands: 2 s, and then 1.25 s.
-    let (first, second) = (told("components"), told("programs"));
+    let (first, second) = (message("components"), message("programs"));
     assert!(first >= Duration::from_millis(1_990), "{first:?}");
     assert!(second >= Duration::from_millis(1_240) && second < Duration::from_millis(1_900), "{second:?}");
 }
@@ -73,11 +73,11 @@ async fn a_clock_set_back_does_not_stop_check_ins() {
         state.check_in_not_before =
             Some(headwater_client::os::now() + jiff::SignedDuration::from_secs(pause));
         state.save(&folder).unwrap();
-        world.heard(|heard| heard.check_ins.clear());
+        world.received(|received| received.check_ins.clear());
     };
     for (pause, expected) in [(3_000, 0), (400 * 24 * 3_600, 1)] {
         keep_away(pause);
         update(&client).await;
-        assert_eq!(world.heard(|heard| heard.check_ins.len()), expected, "after {pause} s");
+        assert_eq!(world.received(|received| received.check_ins.len()), expected, "after {pause} s");
     }
 }

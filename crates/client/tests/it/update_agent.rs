@@ -69,7 +69,7 @@ async fn it_holds_and_serves_what_it_shares_and_stops_when_the_role_is_taken() {
 }
 
 #[tokio::test]
-async fn beyond_its_quota_it_goes_on_serving_the_old_release_and_says_so() {
+async fn beyond_its_quota_it_keeps_serving_the_old_release_and_reports_it() {
     let mut world = World::new().await;
     let port = free_port();
     world.component("small", 1);
@@ -87,9 +87,9 @@ async fn beyond_its_quota_it_goes_on_serving_the_old_release_and_says_so() {
     });
     let report = daemon.update(RunOptions::default()).await.unwrap();
     assert_eq!(class(&report, "components").result, ClassResult::Updated, "it updates itself: {report:#?}");
-    let told = report.update_agent.as_ref().unwrap();
-    assert!(told.problems["components"].contains("update_agent_quota_mib"), "{told:#?}");
-    assert_eq!(headwater_client::narrate::exit_code(&report), 3, "it does not hold what it has");
+    let agent = report.update_agent.as_ref().unwrap();
+    assert!(agent.problems["components"].contains("update_agent_quota_mib"), "{agent:#?}");
+    assert_eq!(headwater_client::exit_code(&report), 3, "it does not hold what it has");
     let client = world.client("pc-1");
     world.site.unshare(headwater_policy::Class::Components);
     update(&client).await;
@@ -121,8 +121,8 @@ async fn what_is_damaged_on_the_shelf_is_fetched_again() {
         }
         let report = daemon.update(RunOptions::default()).await.unwrap();
         assert_eq!(class(&report, "components").result, ClassResult::Current);
-        let told = format!("{} files of class components held for others were damaged", held.len());
-        assert!(report.warnings.iter().any(|warning| warning.starts_with(&told)), "{report:#?}");
+        let expected = format!("{} files of class components held for others were damaged", held.len());
+        assert!(report.warnings.iter().any(|warning| warning.starts_with(&expected)), "{report:#?}");
         for path in &held {
             let bytes = std::fs::read(path).unwrap();
             let digest = headwater_repo::Digest::of(&bytes).to_string();
@@ -153,7 +153,7 @@ async fn settings_are_held_though_the_quota_is_full() {
     let report = update(&config).await.update_agent.unwrap();
     assert!(report.problems.is_empty(), "{report:#?}");
     assert!(report.serves["settings"] > before, "{report:#?}");
-    // What does not fit by itself is still too much.
+    // A class that does not fit alone is still too much.
     world.files.insert("big.txt".to_owned(), "x".repeat(2_000_000));
     world.publish_settings();
     let report = update(&config).await.update_agent.unwrap();
@@ -168,8 +168,8 @@ async fn a_port_in_use_is_named_in_the_report() {
     with_agent(&mut world, port, &["components"]);
     let daemon = agent(world.client("ua")).await;
     let report = daemon.update(RunOptions::default()).await.unwrap();
-    let told = format!("127.0.0.1:{port}");
-    assert!(report.warnings.iter().any(|warning| warning.contains(&told)), "{:?}", report.warnings);
+    let expected = format!("127.0.0.1:{port}");
+    assert!(report.warnings.iter().any(|warning| warning.contains(&expected)), "{:?}", report.warnings);
     daemon.stop().await;
 }
 
@@ -194,7 +194,7 @@ async fn a_port_that_is_taken_shows_in_the_status_and_is_used_once_it_is_free() 
 }
 
 #[tokio::test]
-async fn an_update_agent_without_an_address_of_its_own_says_that_it_listens_nowhere() {
+async fn an_update_agent_without_an_address_of_its_own_reports_that_it_listens_nowhere() {
     let mut world = World::new().await;
     with_agent(&mut world, free_port(), &["settings"]);
     let mut config = world.client("ua");
@@ -213,17 +213,17 @@ async fn who_looks_on_sees_the_holding_too() {
     let mut world = World::new().await;
     world.component("rules", 1);
     with_agent(&mut world, free_port(), &["components"]);
-    let told = Arc::new(Mutex::new(Vec::new()));
+    let calls = Arc::new(Mutex::new(Vec::new()));
     let progress_sink = ProgressSink::new({
-        let told = Arc::clone(&told);
+        let calls = Arc::clone(&calls);
         move |what, progress| {
-            told.lock().unwrap().push((what.to_owned(), progress.bytes_done, progress.bytes_total));
+            calls.lock().unwrap().push((what.to_owned(), progress.bytes_done, progress.bytes_total));
         }
     });
     let options = RunOptions { progress_sink, ..RunOptions::default() };
     run_once(&world.client("ua"), &options).await.unwrap();
-    let told = told.lock().unwrap();
-    let (held, done, total) = told.last().unwrap();
-    assert_eq!((held.as_str(), done), ("components for others", total), "{told:?}");
-    assert!(*total > 200_000, "{told:?}");
+    let calls = calls.lock().unwrap();
+    let (held, done, total) = calls.last().unwrap();
+    assert_eq!((held.as_str(), done), ("components for others", total), "{calls:?}");
+    assert!(*total > 200_000, "{calls:?}");
 }

@@ -27,7 +27,7 @@ async fn with_vendor() -> (World, Repository) {
     (world, vendor)
 }
 
-/// Serves a vendor's folder; says where.
+/// Serves a vendor's folder; returns its URL.
 async fn serve(folder: &std::path::Path) -> LocationDocument {
     let site = Site::new(ServeLimits::default());
     site.share(Class::Components, folder);
@@ -42,7 +42,7 @@ fn root_of(vendor: &Repository) -> Option<serde_json::Value> {
 }
 
 /// What a client has seen of a vendor source counts at every address of it, also after the policy named none for a
-/// while; another vendor begins anew.
+/// while; another vendor starts again from its root.
 #[tokio::test]
 async fn a_new_address_leads_nobody_backwards() {
     let (mut world, mut vendor) = with_vendor().await;
@@ -116,7 +116,7 @@ async fn a_silent_server_before_it_costs_no_more_than_three_seconds() {
     world.policy.mode = "customized".to_owned();
     world.policy.options.server_fallback.programs = false;
     world.policy.server.url = format!("https://{}", silent.local_addr().unwrap());
-    let vendor_root = headwater_client::state::State::load(&headwater_client::DataFolder::new(&client.data));
+    let vendor_root = headwater_client::data::State::load(&headwater_client::DataFolder::new(&client.data));
     world.publish_settings_with(vendor_root.unwrap().policy.unwrap().vendor_root);
     let begun = Instant::now();
     let report = update(&client).await;

@@ -29,7 +29,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::fleet::{Fleet, Heard};
+use crate::fleet::{Fleet, Received};
 
 /// One class's repository on the disk.
 pub struct Repository {
@@ -120,7 +120,7 @@ impl Repository {
         self.publish(draft);
     }
 
-    /// Publishes the newest release of a name anew, its manifest edited: as when deltas join.
+    /// Publishes the newest release of a name again, its manifest edited: as when deltas join.
     pub fn join(&mut self, name: &str, edit: impl FnOnce(&mut Manifest)) {
         let manifest = self.manifests.get_mut(name).unwrap();
         edit(manifest);
@@ -203,7 +203,7 @@ impl Repository {
     fn write(&self, path: &str, bytes: &[u8]) {
         let path = self.folder.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        headwater_client::os::write_atomic(&path, bytes).unwrap();
+        headwater_depot::files::replace(&path, bytes, headwater_depot::files::Access::Umask).unwrap();
     }
 }
 
@@ -379,8 +379,8 @@ impl World {
         config
     }
 
-    pub fn heard<T>(&self, look: impl FnOnce(&mut Heard) -> T) -> T {
-        look(&mut self.fleet.lock().heard)
+    pub fn received<T>(&self, look: impl FnOnce(&mut Received) -> T) -> T {
+        look(&mut self.fleet.lock().received)
     }
 
     /// From the next connection on the server shows what the fleet's keys are now.
@@ -422,7 +422,7 @@ pub fn words(command: &[&str]) -> Vec<String> {
 pub fn assert_no_leftovers(folder: &Path) {
     for entry in fs::read_dir(folder).unwrap().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        assert!(!name.starts_with(headwater_client::os::TEMPORARY_PREFIX), "{}", entry.path().display());
+        assert!(!name.starts_with(headwater_depot::files::TEMPORARY_PREFIX), "{}", entry.path().display());
         if entry.file_type().unwrap().is_dir() {
             assert_no_leftovers(&entry.path());
         }
@@ -432,14 +432,16 @@ pub fn assert_no_leftovers(folder: &Path) {
 /// As long as a test waits for a state that is to come.
 pub const WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// Looks until a state has come that nothing tells of; fails when it does not come.
+/// Polls until a state is reached that nothing announces; fails if it is not reached in time.
 pub async fn until(what: &str, mut has_come: impl FnMut() -> bool) {
     let looking = async {
         while !has_come() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(WAIT_MAX, looking).await.unwrap_or_else(|_| panic!("waited in vain: {what}"));
+    tokio::time::timeout(WAIT_MAX, looking)
+        .await
+        .unwrap_or_else(|_| panic!("did not happen in time: {what}"));
 }
 
 /// Bytes that do not repeat.

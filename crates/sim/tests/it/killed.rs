@@ -126,7 +126,7 @@ impl World {
             assert_eq!(known["identity"]["key"], own["identity"]["key"], "{id}");
             let update = process::run(id, self.client(&["update"], id)?, &self.path("clients.log"))?;
             assert_eq!(update.code, Some(0), "{id} is let in: {}", update.stdout);
-            assert_eq!(self.identity(id), ["certificate.pem", "key.pem", "seal.pem"], "{id}");
+            assert_eq!(self.identity(id), ["certificate.pem", "encryption-key.pem", "key.pem"], "{id}");
             assert_eq!(self.temporaries(id), Vec::<String>::new(), "{id}");
         }
         let clients = self.headwater("clients list")?;
@@ -142,7 +142,7 @@ impl World {
 const STATES: [fn(&Path) -> bool; 4] = [
     |client| client.join("bundle.json").exists(),
     |client| client.join("identity/key.pem").exists(),
-    |client| client.join("identity/seal.pem").exists(),
+    |client| client.join("identity/encryption-key.pem").exists(),
     |client| client.join("identity/certificate.pem").exists(),
 ];
 
@@ -271,7 +271,7 @@ fn who_was_let_in_and_did_not_hear_of_it_enrols_once() -> Result<()> {
         wait::until("the token to be spent", START_WAIT_MAX, || {
             Ok((world.uses_left()? == left).then_some(()))
         })?;
-        assert_eq!(world.identity(&id), ["key.pem", "seal.pem"], "it has not heard");
+        assert_eq!(world.identity(&id), ["encryption-key.pem", "key.pem"], "it has not heard");
         if kills_server {
             world.server = None;
             assert!(!enrolment.wait(START_WAIT_MAX)?.success());

@@ -1,0 +1,7 @@
+//! The enrolment bundle: what a client starts from. A copy of it lies in the data folder.
+
+mod choose;
+mod document;
+
+pub(crate) use choose::{BundleUse, adopt, refuse_without_token};
+pub(crate) use document::{Bundle, kept, strike_token};

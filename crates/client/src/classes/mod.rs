@@ -1,0 +1,10 @@
+//! One class of a run: plan → segments → sources → verify → update (P7, P8).
+//!
+//! A plan's steps are walked in order. The vendor source is another repository with its own root and its own metadata, so a
+//! plan consists of segments: consecutive steps on one repository. A segment that fails gives way to the next.
+
+mod outcome;
+mod run_class;
+mod segment;
+
+pub(crate) use run_class::run_class;

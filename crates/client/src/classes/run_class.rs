@@ -1,0 +1,121 @@
+//! Walks the segments of a class's plan.
+
+use std::net::IpAddr;
+
+use headwater_api::report::{ClassOutcome, ClassResult, Reason};
+use headwater_policy::{Class, SourceKey, Step, plan};
+use headwater_repo::error_chain;
+
+use crate::classes::outcome::outcome;
+use crate::classes::segment::run_segment;
+use crate::data::RepositoryOwner;
+use crate::error::Error;
+use crate::fetch::ContentError;
+use crate::session::{ClassFindings, Findings, Session, Timeout};
+
+/// Runs one class. The findings have its attempts even if it fails.
+pub(crate) async fn run_class(session: &mut Session, class: Class) -> Result<ClassOutcome, Error> {
+    session.findings.class = ClassFindings::default();
+    match walk_plan(session, class).await {
+        Ok(outcome) => {
+            let spared_bytes = session.findings.class.spared_bytes;
+            Ok(ClassOutcome { spared_bytes, ..outcome })
+        }
+        Err(error) => {
+            let ended = format!("the run ended early: {}", error_chain(&error));
+            let message = joined(finished_messages(session).chain([ended]));
+            session.findings.outcomes.push(outcome(class, ClassResult::Failed, None, message));
+            Err(error)
+        }
+    }
+}
+
+fn finished_messages(session: &mut Session) -> impl Iterator<Item = String> + use<> {
+    std::mem::take(&mut session.findings.class.finished).into_iter().map(|name| name.message)
+}
+
+fn joined(sentences: impl Iterator<Item = String>) -> String {
+    sentences.collect::<Vec<_>>().join("; ")
+}
+
+async fn walk_plan(session: &mut Session, class: Class) -> Result<ClassOutcome, Error> {
+    let effective = &session.context.effective;
+    let plan = plan(&effective.policy, &effective.client(), class);
+    if plan.steps.is_empty() {
+        let message = no_source(&effective.addresses);
+        return Ok(outcome(class, ClassResult::NoSource, None, message));
+    }
+    let segments: Vec<(RepositoryOwner, &[Step])> = segments(&plan.steps).collect();
+    let mut last = String::new();
+    // While another segment follows, a silent one gets only the short time-out. If all fail, those that were cut short are
+    // tried again with the full one. There are at most two rounds, so there is no endless loop (P7).
+    for round in [Timeout::Short, Timeout::Full] {
+        for (number, (owner, steps)) in segments.iter().enumerate() {
+            let is_last = number + 1 == segments.len();
+            let findings = &session.findings;
+            if round == Timeout::Full && (is_last || !was_cut_short(findings, class, steps)) {
+                continue;
+            }
+            let timeout = match round {
+                _ if had_full_time(findings, steps) => Timeout::Short,
+                Timeout::Short if !is_last => Timeout::Short,
+                Timeout::Short | Timeout::Full => Timeout::Full,
+            };
+            match run_segment(session, class, *owner, steps, timeout).await {
+                Ok(done) => return Ok(done),
+                Err(ContentError::Sources(message)) => last = message,
+                Err(ContentError::Run(error)) => return Err(error),
+            }
+            if timeout == Timeout::Full {
+                let late: Vec<SourceKey> =
+                    timed_out(&session.findings, class, steps).map(|step| step.source.clone()).collect();
+                session.findings.given_full_time.extend(late);
+            }
+        }
+    }
+    let failed = format!("every source failed; {last}");
+    let message = joined(std::iter::once(failed).chain(finished_messages(session)));
+    Ok(outcome(class, ClassResult::Failed, None, message))
+}
+
+fn no_source(addresses: &[IpAddr]) -> String {
+    if addresses.is_empty() {
+        return "the plan has no source for this class, because this computer has no address".to_owned();
+    }
+    let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    format!(
+        "the plan has no source for this class and the addresses {}; `headwater sources explain` shows why",
+        addresses.join(", ")
+    )
+}
+
+/// Whether a source of these steps timed out.
+fn was_cut_short(findings: &Findings, class: Class, steps: &[Step]) -> bool {
+    timed_out(findings, class, steps).next().is_some()
+}
+
+/// The steps whose source timed out.
+fn timed_out<'a>(findings: &'a Findings, class: Class, steps: &'a [Step]) -> impl Iterator<Item = &'a Step> {
+    steps.iter().filter(move |step| {
+        findings.attempts.iter().any(|attempt| {
+            attempt.class == class.as_str()
+                && matches!(attempt.reason, Some(Reason::Timeout | Reason::Silent))
+                && attempt.source == step.source.to_string()
+        })
+    })
+}
+
+/// Whether all these sources used up the full time-outs in an earlier class of this run (P9). Once a run is enough:
+/// otherwise a silent source would cost it minutes.
+fn had_full_time(findings: &Findings, steps: &[Step]) -> bool {
+    steps.iter().all(|step| findings.given_full_time.contains(&step.source))
+}
+
+/// Splits a plan where the repository changes.
+fn segments(steps: &[Step]) -> impl Iterator<Item = (RepositoryOwner, &[Step])> {
+    let owner = |step: &Step| match step.source {
+        SourceKey::Vendor => RepositoryOwner::Vendor,
+        SourceKey::UpdateAgent(_) | SourceKey::Url(_) | SourceKey::Server => RepositoryOwner::Organisation,
+    };
+    steps.chunk_by(move |a, b| owner(a) == owner(b)).map(move |chunk| (owner(&chunk[0]), chunk))
+}

@@ -1,0 +1,208 @@
+//! The loop of a daemon. It waits for the next of: the interval, a request, the signal to stop. It never spins: after any
+//! outcome the next poll is at least a second away.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use headwater_agent::{Listener, ServedTree};
+use headwater_api::report::Report;
+use headwater_repo::{Digest, error_chain};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use crate::config::Config;
+use crate::daemon::run_log::log_run;
+use crate::data::{DaemonFile, DataFolder};
+use crate::decide::poll_after;
+use crate::error::Error;
+use crate::limits::{ENROL_AGAIN, LISTEN_AGAIN, STOP_GRACE};
+use crate::options::RunOptions;
+use crate::os::{self, Lock};
+use crate::run::{CompletedRun, complete};
+use crate::{self_update, serving};
+
+/// How a daemon ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DaemonEnd {
+    /// It was stopped.
+    Stopped,
+    /// A newer client program was activated: this is the one to continue with.
+    Replaced(PathBuf),
+}
+
+/// A run that somebody waits for.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub options: RunOptions,
+    pub answer: oneshot::Sender<Result<Report, Error>>,
+}
+
+/// The addresses on which a daemon serves.
+pub(crate) type Serving = Arc<Mutex<Vec<SocketAddr>>>;
+
+pub(crate) struct Worker {
+    config: Config,
+    folder: DataFolder,
+    listener: Listener,
+    serving: Serving,
+    random: fastrand::Rng,
+    /// Problems of the listener, which the next report states.
+    problems: Vec<String>,
+    /// The content of `daemon.json`.
+    published: Option<DaemonFile>,
+    /// When the state was written from which the serving plan was last read.
+    state_applied: Option<SystemTime>,
+    _lock: Lock,
+}
+
+impl Worker {
+    pub(crate) fn new(config: Config, folder: DataFolder, lock: Lock, serving: Serving) -> Self {
+        let random = fastrand::Rng::with_seed(seed_of(config.id.as_str(), os::now().as_millisecond()));
+        Self {
+            listener: Listener::new(ServedTree::new(folder.served())),
+            serving,
+            random,
+            problems: Vec::new(),
+            published: None,
+            state_applied: None,
+            config,
+            folder,
+            _lock: lock,
+        }
+    }
+
+    pub(crate) async fn work(
+        mut self,
+        mut requests: mpsc::Receiver<Request>,
+        mut stop: watch::Receiver<bool>,
+    ) -> DaemonEnd {
+        let mut next = Instant::now();
+        let end = loop {
+            let request = tokio::select! {
+                () = stopped(&mut stop) => break DaemonEnd::Stopped,
+                Some(request) = requests.recv() => Some(request),
+                () = sleep_until(next) => None,
+                () = sleep(LISTEN_AGAIN), if self.serves_or_should() => {
+                    // A run beside the daemon may have brought another policy: clients that it revokes are refused now.
+                    if !self.problems.is_empty() || self.state_written() != self.state_applied {
+                        self.apply_serving_plan().await;
+                    }
+                    continue;
+                }
+            };
+            let (options, answer) = match request {
+                Some(Request { options, answer }) => (options, Some(answer)),
+                None => (RunOptions::default(), None),
+            };
+            let Some(done) = self.one_run(&options, &mut stop).await else { break DaemonEnd::Stopped };
+            let not_enrolled = done.as_ref().is_err_and(Error::is_not_enrolled);
+            let replaced = done.as_ref().ok().and_then(|done| done.replaced.clone());
+            if replaced.is_none() {
+                // Before the answer, so that the caller finds the listener as the run has left it.
+                self.apply_serving_plan().await;
+            }
+            if let Some(answer) = answer {
+                let _ = answer.send(done.map(|done| done.report));
+            }
+            if let Some(program) = replaced {
+                break DaemonEnd::Replaced(program);
+            }
+            let pause = poll_after(self.interval(), self.random.u64(..));
+            next = Instant::now() + if not_enrolled { pause.min(ENROL_AGAIN) } else { pause };
+        };
+        self.listener.stop().await;
+        self.set_serving();
+        tracing::info!("stopped");
+        end
+    }
+
+    /// One run; `None` if it was cut off because the daemon stops.
+    async fn one_run(
+        &mut self,
+        options: &RunOptions,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Option<Result<CompletedRun, Error>> {
+        let problems = std::mem::take(&mut self.problems);
+        let done = {
+            let mut run = std::pin::pin!(complete(&self.config, options, problems));
+            let done = tokio::select! {
+                done = &mut run => Some(done),
+                () = stopped(stop) => None,
+            };
+            match done {
+                Some(done) => Some(done),
+                None => timeout(STOP_GRACE, run).await.ok(),
+            }
+        }?;
+        log_run(done.as_ref().map(|done| &done.report));
+        Some(done.map(|done| self.confirm_program(done)))
+    }
+
+    /// Ends the probation of this program, if it is on probation.
+    fn confirm_program(&self, mut done: CompletedRun) -> CompletedRun {
+        let Some(own) = self.config.program.as_ref().filter(|_| done.replaced.is_none()) else { return done };
+        match self_update::confirm(&self.folder, own) {
+            Ok(replaced) => done.replaced = replaced,
+            Err(error) => {
+                tracing::error!(error = error_chain(&error), "cannot read or remove the start counter");
+            }
+        }
+        done
+    }
+
+    fn serves_or_should(&self) -> bool {
+        !self.problems.is_empty() || !self.listener.addresses().is_empty()
+    }
+
+    /// When the state was last written.
+    fn state_written(&self) -> Option<SystemTime> {
+        std::fs::metadata(self.folder.state()).and_then(|found| found.modified()).ok()
+    }
+
+    /// Serves what the policy on the disk states.
+    pub(crate) async fn apply_serving_plan(&mut self) {
+        self.state_applied = self.state_written();
+        match serving::serving_plan(&self.config, &self.folder) {
+            Ok(plan) => self.problems = self.listener.apply(&plan).await,
+            Err(error) => self.problems = vec![error_chain(&error)],
+        }
+        self.set_serving();
+        let current = DaemonFile { serving: self.listener.addresses(), problems: self.problems.clone() };
+        if self.published.as_ref() != Some(&current) {
+            self.publish(current);
+        }
+    }
+
+    /// Logs the problems once, and writes `daemon.json` for `headwater-client status`.
+    fn publish(&mut self, current: DaemonFile) {
+        for problem in &current.problems {
+            tracing::warn!("{problem}");
+        }
+        if let Err(error) = current.save(&self.folder) {
+            let error = error_chain(&error);
+            tracing::warn!(error, "cannot write daemon.json; `headwater-client status` shows an old state");
+        }
+        self.published = Some(current);
+    }
+
+    fn set_serving(&self) {
+        *self.serving.lock().unwrap_or_else(PoisonError::into_inner) = self.listener.addresses();
+    }
+
+    fn interval(&self) -> Duration {
+        self.config.poll_interval.unwrap_or_else(|| serving::poll_interval(&self.config, &self.folder))
+    }
+}
+
+/// Completes when the daemon is to stop (or its handle is gone).
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    drop(stop.wait_for(|stop| *stop).await);
+}
+
+/// A seed from the client's id and its start time, so that the clients of a site poll at different times.
+fn seed_of(id: &str, started_ms: i64) -> u64 {
+    let digest = Digest::of(format!("{id} {started_ms}").as_bytes());
+    digest.as_bytes().iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte))
+}

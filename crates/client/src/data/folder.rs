@@ -1,0 +1,183 @@
+//! The paths of a client's data folder.
+//!
+//! ```text
+//! client.lock               held during a run
+//! id                        the client's id
+//! identity/                 key, encryption key, certificate, domain keys; readable by the client only
+//! daemon.lock               held while a daemon runs
+//! daemon.json               where it serves, and what hinders it
+//! state.json                what is remembered between runs
+//! bundle.json               what the client started from
+//! metadata/{settings,components,programs,vendor}/
+//! store/                    stored bodies, deltas and targets, by digest
+//! served/CLASS/             what an update agent serves
+//! settings/                 a slot: the domain's settings
+//! components/NAME/          a slot for each component
+//! programs/NAME/            a slot for each program
+//! reports/                  reports not yet sent
+//! ```
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use headwater_api::report::Installed;
+use headwater_policy::Class;
+
+use crate::data::slot::Slot;
+use crate::error::Error;
+
+/// Who publishes a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RepositoryOwner {
+    /// The organisation: one repository for each class, at the server, its update agents and mirrors.
+    Organisation,
+    /// The vendor: one repository of components with its own root.
+    Vendor,
+}
+
+impl RepositoryOwner {
+    /// The name by which the client knows the repository of a class, in its data folder and in its state.
+    pub fn repository(self, class: Class) -> &'static str {
+        match self {
+            Self::Organisation => class.as_str(),
+            Self::Vendor => "vendor",
+        }
+    }
+}
+
+/// A client's data folder.
+#[derive(Debug, Clone)]
+pub struct DataFolder {
+    root: PathBuf,
+}
+
+impl DataFolder {
+    /// The folder at `root`; creates nothing.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The lock that a run holds.
+    pub fn lock(&self) -> PathBuf {
+        self.root.join("client.lock")
+    }
+
+    /// The lock that a daemon holds while it runs.
+    pub fn daemon_lock(&self) -> PathBuf {
+        self.root.join("daemon.lock")
+    }
+
+    /// Where the daemon serves, and what hinders it.
+    pub fn daemon(&self) -> PathBuf {
+        self.root.join("daemon.json")
+    }
+
+    /// The file of the client's id.
+    pub fn id(&self) -> PathBuf {
+        self.root.join("id")
+    }
+
+    /// A file of the client's identity: key, encryption key, certificate, or domain keys.
+    pub fn identity(&self, file: &str) -> PathBuf {
+        self.root.join("identity").join(file)
+    }
+
+    /// What is remembered between runs.
+    pub fn state(&self) -> PathBuf {
+        self.root.join("state.json")
+    }
+
+    /// What the client started from.
+    pub fn bundle(&self) -> PathBuf {
+        self.root.join("bundle.json")
+    }
+
+    /// Signed metadata of one repository, as received. The vendor has only one, of components.
+    pub fn metadata(&self, owner: RepositoryOwner, class: Class) -> PathBuf {
+        self.root.join("metadata").join(owner.repository(class))
+    }
+
+    /// Stored bodies, deltas and targets, by digest.
+    pub fn store(&self) -> PathBuf {
+        self.root.join("store")
+    }
+
+    /// What an update agent serves.
+    pub fn served(&self) -> PathBuf {
+        self.root.join("served")
+    }
+
+    /// Reports not yet sent.
+    pub fn reports(&self) -> PathBuf {
+        self.root.join("reports")
+    }
+
+    /// The slot of the domain's settings.
+    pub fn settings_slot(&self) -> Slot {
+        Slot::new(self.root.join("settings"))
+    }
+
+    /// The slot of one component or program.
+    pub fn slot(&self, class: Class, name: &str) -> Slot {
+        Slot::new(self.root.join(class.to_string()).join(name))
+    }
+
+    /// Every slot, with its class and name, in the order of a run.
+    ///
+    /// # Errors
+    ///
+    /// A folder cannot be read.
+    pub fn slots(&self) -> std::io::Result<Vec<(Class, String, Slot)>> {
+        let mut slots = vec![(Class::Settings, "settings".to_owned(), self.settings_slot())];
+        for class in [Class::Components, Class::Programs] {
+            for name in self.slot_names(class)? {
+                let slot = self.slot(class, &name);
+                slots.push((class, name, slot));
+            }
+        }
+        Ok(slots)
+    }
+
+    /// What is installed, by class and name, from the links.
+    ///
+    /// # Errors
+    ///
+    /// A folder, link or record cannot be read.
+    pub fn installed(&self) -> Result<BTreeMap<String, BTreeMap<String, Installed>>, Error> {
+        let at = || Error::file("reading", self.root());
+        let mut classes: BTreeMap<_, BTreeMap<_, _>> =
+            Class::ALL.map(|class| (class.to_string(), BTreeMap::new())).into();
+        for (class, name, slot) in self.slots().map_err(at())? {
+            if let Some((_, record)) = slot.installed().map_err(at())? {
+                let installed = Installed { sequence: record.sequence.get(), version: record.version };
+                classes.entry(class.to_string()).or_default().insert(name, installed);
+            }
+        }
+        Ok(classes)
+    }
+
+    /// The names of class components or programs that have a slot, in order.
+    pub(crate) fn slot_names(&self, class: Class) -> std::io::Result<Vec<String>> {
+        let entries = match std::fs::read_dir(self.root.join(class.as_str())) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            if entry.file_type()?.is_dir()
+                && let Ok(name) = entry.file_name().into_string()
+            {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+}

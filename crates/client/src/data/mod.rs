@@ -1,0 +1,16 @@
+//! What lies in a client's data folder: where each thing is, what a release slot is, and what is remembered between
+//! runs. This folder decides nothing.
+
+pub mod client_id;
+mod daemon_file;
+mod folder;
+pub mod policy;
+mod record;
+mod slot;
+mod state;
+
+pub use daemon_file::DaemonFile;
+pub use folder::{DataFolder, RepositoryOwner};
+pub use record::{CommandRecord, RecordFile, ReleaseRecord};
+pub use slot::{Slot, Trial};
+pub use state::{FailedRelease, State};

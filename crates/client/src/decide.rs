@@ -1,0 +1,218 @@
+//! What to do next, and why: pure decisions over values. No I/O, no clock, no chance.
+//!
+//! * [`decide`]: what to do about the release that a source offers of one name; [`decide_document`]: about a policy or
+//!   a domain's settings;
+//! * [`resume`]: what to do about a release whose probe was interrupted;
+//! * [`delta_path_to`]: which deltas make a missing file for the fewest bytes;
+//! * [`class_result`]: the result of a class, from those of its names;
+//! * [`launch`] and [`trial_verdict`]: whether a new `headwater-client` takes over;
+//! * [`poll_after`]: when the next run begins.
+//!
+//! The other folders carry the decisions out.
+
+use std::collections::{BTreeSet, HashSet};
+use std::time::Duration;
+
+use headwater_api::report::{ClassOutcome, ClassResult, Reason};
+use headwater_repo::{
+    Delta, DeltaFormat, DeltaPath, DeltaPaths, Digest, FileEntry, ReleaseList, Sequence, Step,
+};
+
+use crate::limits::{DELTA_MEMORY_MAX, POLL_JITTER_PERCENT, SELF_STARTS_MAX, TRIAL_STARTS_MAX};
+
+/// What is known of one name when a source offers it.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// The installed release.
+    pub installed: Option<Sequence>,
+    /// The source's signed release list.
+    pub list: &'a ReleaseList,
+    /// The releases that the organisation's last known list withdraws: more than `list` does where the source is
+    /// the vendor's.
+    pub withdrawn_by_organisation: &'a BTreeSet<Sequence>,
+    /// Why the list's current release failed here; `None` if it did not, or is to be tried again.
+    pub failed_before: Option<&'a str>,
+}
+
+/// What to do about one name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// The installed release is the list's current one.
+    UpToDate,
+    /// Install the list's current release.
+    Install,
+    /// Install the list's current release though it is older: the installed one was withdrawn by signature (P11).
+    RollBack {
+        /// The withdrawn release.
+        from: Sequence,
+    },
+    /// The list's current release failed here; keep what is installed until there is a newer one or an operator asks.
+    FailedBefore {
+        /// Why it failed.
+        why: String,
+    },
+    /// The list's current release is older and the installed one was not withdrawn: keep it (P11).
+    Backwards {
+        /// The installed release.
+        have: Sequence,
+    },
+    /// The organisation withdrew the list's current release: keep what is installed.
+    Withdrawn,
+}
+
+/// Decides about the release that a source offers of one name.
+pub fn decide(known: &Known<'_>) -> Decision {
+    let offered = known.list.current().sequence;
+    let decision = match (known.list.step(known.installed), known.installed) {
+        (Step::UpToDate, _) => return Decision::UpToDate,
+        (Step::Ahead, Some(have)) => return Decision::Backwards { have },
+        (Step::RollBack(_), Some(from)) => Decision::RollBack { from },
+        (Step::Forward(_) | Step::Ahead | Step::RollBack(_), _) => Decision::Install,
+    };
+    if known.withdrawn_by_organisation.contains(&offered) {
+        return Decision::Withdrawn;
+    }
+    match known.failed_before {
+        Some(why) => Decision::FailedBefore { why: why.to_owned() },
+        None => decision,
+    }
+}
+
+/// Decides about a document of class settings (the policy, or a domain's settings). It has no release list, so its own
+/// version orders it. `have` is the version in effect of the same policy or domain.
+pub fn decide_document(have: Option<Sequence>, offered: Sequence, failed_before: Option<&str>) -> Decision {
+    match (have, failed_before) {
+        (Some(have), _) if have > offered => Decision::Backwards { have },
+        (_, Some(why)) => Decision::FailedBefore { why: why.to_owned() },
+        (_, None) => Decision::Install,
+    }
+}
+
+/// The deltas that make a missing file for fewer bytes than its body; `None` if the body is cheapest.
+///
+/// * `is_local`: whether this endpoint has a file, in any release and under any name;
+/// * `stored`: whether a blob was fetched before, so that it costs nothing (P10);
+/// * `refused`: deltas that no source has or that failed.
+pub fn delta_path_to(
+    file: &FileEntry,
+    paths: &DeltaPaths<'_>,
+    is_local: &dyn Fn(&Digest) -> bool,
+    stored: &dyn Fn(&Digest) -> bool,
+    refused: &HashSet<Digest>,
+) -> Option<DeltaPath> {
+    let price = |delta: &Delta| {
+        let usable = delta.format == DeltaFormat::Headwater1
+            && delta.memory <= DELTA_MEMORY_MAX
+            && !refused.contains(&delta.sha256);
+        usable.then(|| if stored(&delta.sha256) { 0 } else { delta.size })
+    };
+    let full = if stored(&file.body.sha256) { 0 } else { file.body.size };
+    paths.cheapest(&file.sha256, full, is_local, &price)
+}
+
+/// What to do about a release whose trial was interrupted (a crash, a power loss).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resume {
+    /// Probe it again, starting with the install command.
+    ProbeAgain,
+    /// It was interrupted too often: revert.
+    Revert,
+}
+
+/// Decides about a trial that was started `starts` times.
+pub fn resume(starts: u32) -> Resume {
+    if starts >= TRIAL_STARTS_MAX { Resume::Revert } else { Resume::ProbeAgain }
+}
+
+/// The outcome of one name in a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameOutcome {
+    /// The name.
+    pub name: String,
+    /// The result.
+    pub result: ClassResult,
+    /// A sentence for people; empty where nothing happened.
+    pub message: String,
+    /// The reason that the report states if the fault was not a source's.
+    pub fault: Option<Reason>,
+}
+
+/// The result of a class: the worst of its names.
+pub fn class_result(names: &[NameOutcome]) -> ClassResult {
+    [ClassResult::Failed, ClassResult::Reverted, ClassResult::Updated]
+        .into_iter()
+        .find(|result| names.iter().any(|name| name.result == *result))
+        .unwrap_or(ClassResult::Current)
+}
+
+/// The message of a class, from those of its names.
+pub fn class_message(names: &[NameOutcome]) -> String {
+    let messages: Vec<&str> =
+        names.iter().filter(|name| !name.message.is_empty()).map(|name| name.message.as_str()).collect();
+    match (messages.is_empty(), names.len()) {
+        (false, _) => messages.join("; "),
+        (true, 0) => "nothing is published".to_owned(),
+        (true, 1) => format!("{} is current", names[0].name),
+        (true, 2) => format!("{} and {} are current", names[0].name, names[1].name),
+        (true, count) => format!("all {count} are current"),
+    }
+}
+
+/// Which program a starting daemon runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Launch {
+    /// The one that was started, because there is no release.
+    Own,
+    /// The release that `current` names. It has completed a run.
+    Current,
+    /// The release that `current` names. It is on probation: count this start first.
+    Probation,
+    /// The previous release: the current one completed no run in its starts.
+    Revert,
+}
+
+/// Decides which program a starting daemon runs. `probation` is the number of starts of a release on probation; `None` if
+/// none is.
+pub fn launch(has_current: bool, probation: Option<u32>) -> Launch {
+    match (has_current, probation) {
+        (false, _) => Launch::Own,
+        (true, None) => Launch::Current,
+        (true, Some(starts)) if starts >= SELF_STARTS_MAX => Launch::Revert,
+        (true, Some(_)) => Launch::Probation,
+    }
+}
+
+/// Whether a new `headwater-client` did as well in its trial run as the running one: a class that succeeded with the
+/// running one must not fail with the new one.
+///
+/// # Errors
+///
+/// What it did worse, as a sentence.
+pub fn trial_verdict(own: &[ClassOutcome], trial: &[ClassOutcome]) -> Result<(), String> {
+    for outcome in own {
+        if !succeeded(outcome.result) {
+            continue;
+        }
+        match trial.iter().find(|other| other.class == outcome.class) {
+            None => return Err(format!("its trial run did not reach class {}", outcome.class)),
+            Some(other) if !succeeded(other.result) => {
+                return Err(format!("its trial run failed for class {}: {}", outcome.class, other.message));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn succeeded(result: ClassResult) -> bool {
+    matches!(result, ClassResult::Updated | ClassResult::Current)
+}
+
+/// The time from one poll to the next: the interval, up to [`POLL_JITTER_PERCENT`] shorter or longer depending on the
+/// number `random`. Never less than a second.
+pub fn poll_after(interval: Duration, random: u64) -> Duration {
+    let interval_ms = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX / 200).min(u64::MAX / 200);
+    let spread = interval_ms * POLL_JITTER_PERCENT / 100;
+    let shifted = interval_ms - spread + random % (2 * spread + 1);
+    Duration::from_millis(shifted.max(1000))
+}

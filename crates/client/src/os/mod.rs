@@ -1,0 +1,204 @@
+//! What depends on the operating system, behind a small interface: links, durability, locks, processes, the host's name
+//! and addresses. Linux now; another system gets its own file beside `os/linux.rs`. Nothing here decides anything.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Write as _};
+use std::net::IpAddr;
+use std::path::Path;
+
+use headwater_depot::files::{folder_of, remove_if_present, sync_folder};
+use jiff::Timestamp;
+
+#[cfg(target_os = "linux")]
+#[path = "linux.rs"]
+mod system;
+
+pub use system::{
+    current_link, exec, free_bytes, host_name, in_own_process_group, is_storage_fault, kill_process_group,
+    open_file, set_mode, stop_signal, switch_link,
+};
+
+/// The clock, read at the entry points of the client only.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the client's one clock; everything below takes `now` as an argument"
+)]
+pub fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// A lock on a file, held until dropped; the system frees it when the process dies.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+/// The result of [`lock`].
+#[derive(Debug)]
+pub enum Locked {
+    /// This process has it.
+    Held(Lock),
+    /// Another process has it; its process id if it wrote one.
+    Busy(String),
+}
+
+/// Takes the lock on `path` without waiting, and writes our process id into it.
+///
+/// # Errors
+///
+/// The file cannot be created or locked.
+pub fn lock(path: &Path) -> io::Result<Locked> {
+    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    match file.try_lock() {
+        Ok(()) => {
+            // Only for people: a full disk must not stop a run before it can report that.
+            let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+            Ok(Locked::Held(Lock { _file: file }))
+        }
+        Err(TryLockError::WouldBlock) => Ok(Locked::Busy(holder(&mut file))),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// The content of a lock file. It is empty on a full disk, and between taking and writing the lock.
+fn holder(file: &mut File) -> String {
+    let mut holder = String::new();
+    let _ = file.take(32).read_to_string(&mut holder);
+    if holder.trim().is_empty() { "unknown".to_owned() } else { holder.trim().to_owned() }
+}
+
+/// The process that holds the lock on `path`; `None` if none does. Creates and writes nothing.
+///
+/// # Errors
+///
+/// The file cannot be opened, or its lock not tested.
+pub fn lock_holder(path: &Path) -> io::Result<Option<String>> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(None),
+        Err(TryLockError::WouldBlock) => Ok(Some(holder(&mut file))),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// The addresses of this host's interfaces, without loopback and link-local ones.
+///
+/// # Errors
+///
+/// The system refuses.
+pub fn interface_addresses() -> io::Result<Vec<IpAddr>> {
+    let mut addresses: Vec<IpAddr> = if_addrs::get_if_addrs()?
+        .into_iter()
+        .filter(|interface| !interface.is_loopback())
+        .map(|interface| interface.ip())
+        .filter(|address| match address {
+            IpAddr::V4(v4) => !v4.is_link_local() && !v4.is_unspecified(),
+            IpAddr::V6(v6) => !v6.is_unicast_link_local() && !v6.is_unspecified(),
+        })
+        .collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    Ok(addresses)
+}
+
+/// Makes a folder, its parents, and their names durable.
+///
+/// # Errors
+///
+/// A folder cannot be made or synced.
+pub fn create_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let above = folder_of(folder);
+    if above != folder {
+        create_folder(above)?;
+    }
+    match fs::create_dir(folder) {
+        Ok(()) => sync_folder(above),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes a whole tree durable: every file, every folder, the innermost first.
+///
+/// # Errors
+///
+/// Something in it cannot be opened or synced.
+pub fn sync_tree(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_tree(&entry.path())?;
+        } else {
+            File::open(entry.path())?.sync_all()?;
+        }
+    }
+    sync_folder(folder)
+}
+
+/// Removes a tree if it is there.
+///
+/// # Errors
+///
+/// It is there and cannot be removed.
+pub fn remove_tree(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
+/// Reads a file of at most `bytes_max` bytes; `None` if there is none.
+///
+/// # Errors
+///
+/// It cannot be read, or is longer.
+pub fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut bytes = Vec::new();
+    file.take(bytes_max + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("longer than {bytes_max} bytes")));
+    }
+    Ok(Some(bytes))
+}
+
+/// Removes every entry of `folder` whose name `keep` refuses.
+///
+/// # Errors
+///
+/// The folder cannot be read, or something cannot be removed.
+pub fn remove_but(folder: &Path, keep: impl Fn(&str) -> bool) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let entry = entry?;
+        if keep(&entry.file_name().to_string_lossy()) {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            remove_tree(&entry.path())?;
+        } else {
+            remove_if_present(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs work that waits for the disk where it delays nothing else.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.expect("disk work does not panic")
+}

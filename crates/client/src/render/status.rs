@@ -1,0 +1,86 @@
+//! A status: the client, what is installed, what failed, the plans with their reasons, and the last run.
+
+use std::fmt::Write as _;
+
+use headwater_policy::Class;
+
+use crate::render::report::{in_brackets, report};
+use crate::status::Status;
+
+/// Renders a status.
+pub fn status(status: &Status) -> String {
+    let mut out = String::new();
+    let addresses = if status.addresses.is_empty() { "none".to_owned() } else { status.addresses.join(", ") };
+    let _ = writeln!(
+        out,
+        "{} in domain {} (headwater-client {}), policy version {}, addresses: {addresses}",
+        status.client, status.domain, status.program, status.policy_version
+    );
+    render_identity(&mut out, status);
+    render_daemon(&mut out, status);
+    if !status.shares.is_empty() {
+        let _ = writeln!(out, "Update agent: shares {}", status.shares.join(", "));
+    }
+    for class in Class::ALL.map(Class::as_str) {
+        render_class(&mut out, status, class);
+    }
+    for failed in &status.failed {
+        let _ = writeln!(out, "\nNot tried again: {failed}");
+    }
+    match &status.last_run {
+        Some(last) => {
+            let started = last.started.strftime("%Y-%m-%d %H:%M:%S UTC");
+            let _ = write!(out, "\nLast run, at {started}:\n{}", report(last));
+        }
+        None => out.push_str("\nNo run yet.\n"),
+    }
+    out
+}
+
+fn render_identity(out: &mut String, status: &Status) {
+    let Some(identity) = &status.identity else {
+        out.push_str("Identity: not enrolled\n");
+        return;
+    };
+    let _ =
+        writeln!(out, "Identity: key {}, certificate valid until {}", identity.key, identity.certificate_end);
+    if let Some(why) = &identity.refused {
+        let _ = writeln!(out, "The server refused this client at the last check-in: {why}");
+    }
+}
+
+fn render_daemon(out: &mut String, status: &Status) {
+    let Some(daemon) = &status.daemon else {
+        out.push_str("Daemon: not running\n");
+        return;
+    };
+    let _ = write!(out, "Daemon: running (process {})", daemon.process);
+    if !daemon.serving.is_empty() {
+        let _ = write!(out, ", serves at {}", daemon.serving.join(", "));
+    }
+    out.push('\n');
+    for problem in &daemon.problems {
+        let _ = writeln!(out, "Warning: {problem}");
+    }
+}
+
+/// What is installed of a class, and its plan.
+fn render_class(out: &mut String, status: &Status, class: &str) {
+    let _ = writeln!(out, "\n{class}:");
+    let names = status.installed.get(class).into_iter().flatten();
+    for (name, installed) in names.clone() {
+        let _ = writeln!(out, "  {name} {} (release {})", installed.version, installed.sequence);
+    }
+    if names.count() == 0 {
+        let _ = writeln!(out, "  nothing installed");
+    }
+    if let Some(plan) = status.plans.get(class) {
+        for (number, step) in (1..).zip(&plan.steps) {
+            let entry = in_brackets(step.entry);
+            let _ = writeln!(out, "  {number}. {}{entry} at {}: {}", step.source, step.url, step.reason);
+        }
+        if plan.steps.is_empty() {
+            let _ = writeln!(out, "  no source");
+        }
+    }
+}

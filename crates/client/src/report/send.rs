@@ -1,0 +1,98 @@
+//! Sends reports to the server, the oldest first, on the route that answered the check-in or on any route.
+
+use headwater_api::report::{Report, ReportAnswer};
+use headwater_identity::Kind;
+
+use crate::error::Error;
+use crate::limits::{REPORT_SEND_WAIT_MAX, REPORT_SEND_WAIT_UNANSWERED, SPOOL_SEND_MAX};
+use crate::report::spool::Spool;
+use crate::server::{Route, SendError, ServerConnection};
+use crate::session::Session;
+
+/// Stores a report and sends the reports that wait.
+///
+/// # Errors
+///
+/// The spool cannot be read or written. An unreachable server is no error: the reports wait.
+pub(crate) async fn send(session: &Session, report: &Report) -> Result<(), Error> {
+    let context = &session.context;
+    let spool = Spool::open(context.folder.reports())?;
+    let kept = spool.keep(report);
+    let Some((identity, anchors)) = context.identity.clone() else {
+        // The server accepts it only after enrolment. It waits.
+        return kept.map(|_| ());
+    };
+    let server = ServerConnection::new(context.routes(), identity, anchors)?;
+    let mut sender = Sender { server, good: session.findings.answered.clone() };
+    if kept.is_err() {
+        // The server is to learn of a full disk all the same.
+        sender.send_unkept(&spool, report).await;
+    }
+    kept?;
+    sender.send_waiting(&spool).await
+}
+
+struct Sender {
+    server: ServerConnection,
+    /// The route that is known to work.
+    good: Option<Route>,
+}
+
+impl Sender {
+    /// Sends the reports that wait until one cannot be sent.
+    async fn send_waiting(&mut self, spool: &Spool) -> Result<(), Error> {
+        for path in spool.waiting()?.into_iter().take(SPOOL_SEND_MAX) {
+            let Some((number, bytes)) = spool.read(&path) else { continue };
+            let body = String::from_utf8_lossy(&bytes).into_owned();
+            match self.send_one(number, &body).await {
+                Ok(()) => spool.remove(&path)?,
+                // The server will never accept this one, and those behind it must not wait for it.
+                Err(SendError::Refused(status @ (400 | 413 | 422), why)) => {
+                    tracing::warn!(status, why, report = %path.display(), "the server refuses a report; removed");
+                    spool.remove(&path)?;
+                }
+                Err(error) => {
+                    tracing::info!(%error, "cannot send reports now; they stay on disk");
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a report that could not be stored; if that fails too it is lost.
+    async fn send_unkept(&mut self, spool: &Spool, report: &Report) {
+        let (Ok(body), Some(number)) = (serde_json::to_string(report), spool.number_unkept()) else { return };
+        let good = self.good.clone();
+        if let Err(error) = self.send_one(number, &body).await {
+            tracing::warn!(%error, "a report could be neither stored nor sent");
+        }
+        self.good = good;
+    }
+
+    /// Sends one report on the route that is known to work, or finds one.
+    async fn send_one(&mut self, number: u64, body: &str) -> Result<(), SendError> {
+        let wait = if self.good.is_some() { REPORT_SEND_WAIT_MAX } else { REPORT_SEND_WAIT_UNANSWERED };
+        let routes = match &self.good {
+            Some(good) => vec![good.clone()],
+            None => self.server.routes().to_vec(),
+        };
+        let mut last = SendError::Unanswered("there is no route to the server".to_owned());
+        for route in routes {
+            match self.server.exchange(&route, Kind::Report, number, body.to_owned(), wait).await {
+                Ok(answer) if has_taken(&answer, number) => {
+                    self.good = Some(route);
+                    return Ok(());
+                }
+                Ok(_) => last = SendError::Unanswered("the answer is about another report".to_owned()),
+                Err(refused @ SendError::Refused(400 | 413 | 422, _)) => return Err(refused),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+}
+
+fn has_taken(answer: &str, number: u64) -> bool {
+    serde_json::from_str::<ReportAnswer>(answer).is_ok_and(|answer| answer.taken == number)
+}

@@ -1,0 +1,127 @@
+//! The steps of a run, in order.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use headwater_api::report::Report;
+use headwater_policy::Class;
+use headwater_repo::error_chain;
+
+use crate::bundle::{self, BundleUse};
+use crate::classes::run_class;
+use crate::collect_garbage::collect_garbage;
+use crate::config::Config;
+use crate::data::{DataFolder, State, client_id};
+use crate::error::Error;
+use crate::install::recover;
+use crate::options::{RunOptions, Trigger};
+use crate::os::{self, Lock, Locked};
+use crate::run::identity;
+use crate::session::{Context, Findings, Session};
+use crate::{report, serving};
+
+/// A run that reached its end.
+#[derive(Debug, Clone)]
+pub struct CompletedRun {
+    pub report: Report,
+    /// The newer `headwater-client` that was activated.
+    pub replaced: Option<PathBuf>,
+}
+
+/// Makes one run over the three classes and returns its report, which is also sent to the server (or kept until it can
+/// be).
+///
+/// # Errors
+///
+/// The run could not start or could not continue: see [`Error`]. Failures of sources are in the report.
+pub async fn run_once(config: &Config, options: &RunOptions) -> Result<Report, Error> {
+    complete(config, options, Vec::new()).await.map(|completed| completed.report)
+}
+
+/// As [`run_once`]. `warnings` are added to those of the report.
+pub(crate) async fn complete(
+    config: &Config,
+    options: &RunOptions,
+    warnings: Vec<String>,
+) -> Result<CompletedRun, Error> {
+    let begun = Instant::now();
+    let folder = DataFolder::new(&config.data);
+    os::create_folder(folder.root()).map_err(Error::file("creating", folder.root()))?;
+    let _lock = if options.self_trial { None } else { Some(take_lock(&folder)?) };
+    let mut session = open(config, options, folder)?;
+    session.findings.warnings.extend(warnings);
+    session.state.run += 1;
+    let ended = run_steps(&mut session).await.err();
+    serving::finish(&mut session);
+    collect_garbage(&mut session);
+    session.findings.warnings.extend(ended.as_ref().map(|error| error_chain(error)));
+    let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let report = report::build(&session, duration_ms)?;
+    if options.self_trial {
+        // The trial proves what it did and leaves no other trace.
+        return ended.map_or(Ok(CompletedRun { report, replaced: None }), Err);
+    }
+    let stored = store_run(&mut session, &report);
+    let sent = report::send(&session, &report).await;
+    match ended.or(stored.and(sent).err()) {
+        Some(error) => Err(Error::Ended { report: Box::new(report), source: Box::new(error) }),
+        None => Ok(CompletedRun { report, replaced: session.findings.replaced }),
+    }
+}
+
+fn take_lock(folder: &DataFolder) -> Result<Lock, Error> {
+    let path = folder.lock();
+    match os::lock(&path).map_err(Error::file("locking", &path))? {
+        Locked::Held(lock) => Ok(lock),
+        Locked::Busy(holder) => Err(Error::Busy { holder, lock: path }),
+    }
+}
+
+/// Reads what a run starts from.
+fn open(config: &Config, options: &RunOptions, folder: DataFolder) -> Result<Session, Error> {
+    let (bundle, bundle_warning) = bundle::adopt(config, &folder, BundleUse::Start)?;
+    client_id::persist(&config.id, &folder)?;
+    let (state, state_warning) = State::load_or_reset(&folder)?;
+    let context = Context::open(config, options, folder, bundle, &state, os::now())?;
+    let warnings = state_warning.into_iter().chain(bundle_warning).collect();
+    Ok(Session { context, state, findings: Findings { warnings, ..Findings::default() } })
+}
+
+/// Everything that can end a run early; the report is made and sent all the same.
+async fn run_steps(session: &mut Session) -> Result<(), Error> {
+    if !session.context.options.self_trial {
+        // First of all: what a crash left behind may be what fills the disk.
+        recover(session).await?;
+        session.save_state()?;
+    }
+    identity::establish(session).await?;
+    identity::check_in_and_apply(session).await?;
+    for class in Class::ALL {
+        // Settings are followed whatever the trigger: they may allow it again.
+        if class != Class::Settings {
+            check_trigger(session)?;
+        }
+        let outcome = run_class(session, class).await?;
+        session.findings.outcomes.push(outcome);
+        if class == Class::Settings {
+            // The policy may name other CAs now, or give this client other addresses to serve at.
+            identity::refresh(session).await?;
+        }
+    }
+    session.findings.no_room.take().map_or(Ok(()), Err)
+}
+
+/// The domain may leave runs to the daemon (N4).
+fn check_trigger(session: &Session) -> Result<(), Error> {
+    let context = &session.context;
+    if context.options.trigger == Trigger::Person && !context.effective.settings.allow_manual_update {
+        return Err(Error::ManualNotAllowed(context.effective.domain.clone()));
+    }
+    Ok(())
+}
+
+fn store_run(session: &mut Session, report: &Report) -> Result<(), Error> {
+    session.state.back_off = serde_json::to_value(session.context.fetcher.back_off()).unwrap_or_default();
+    session.state.last_run = Some(report.clone());
+    session.save_state()
+}

@@ -1,0 +1,64 @@
+//! The identity of a run: enrolled at its start, renewed when due, and shown to a server that refuses this client.
+
+use headwater_policy::DomainPath;
+
+use crate::check_in::{check_in, clock_warning};
+use crate::enrol::{load_or_enrol, renew_if_due};
+use crate::error::Error;
+use crate::identity::domain_keys;
+use crate::session::Session;
+
+/// Enrols the client if it is not enrolled, and renews its certificate if that is due.
+pub(crate) async fn establish(session: &mut Session) -> Result<(), Error> {
+    let Session { context, state, .. } = session;
+    let identity = load_or_enrol(&context.config, &context.folder, &context.bundle, state).await?;
+    let anchors = context.bundle.trust_anchors(state)?;
+    context.set_identity(identity, anchors)?;
+    refresh(session).await
+}
+
+/// Applies the trust anchors that are in effect now, and renews the certificate if that is due.
+pub(crate) async fn refresh(session: &mut Session) -> Result<(), Error> {
+    let Some((identity, _)) = session.context.identity.clone() else { return Ok(()) };
+    let anchors = session.context.bundle.trust_anchors(&session.state)?;
+    session.context.set_identity(identity.clone(), anchors.clone())?;
+    if session.context.options.self_trial {
+        return Ok(());
+    }
+    if let Some(renewed) = renew_if_due(session, &identity, &anchors).await? {
+        session.context.set_identity(renewed, anchors)?;
+    }
+    Ok(())
+}
+
+/// Checks in and applies the answer. If the server refuses this client, its certificate is renewed and it checks in once
+/// more.
+pub(crate) async fn check_in_and_apply(session: &mut Session) -> Result<(), Error> {
+    let mut answered = check_in(session).await?;
+    if answered.is_none() && session.state.refused.is_some() {
+        refresh(session).await?;
+        if session.state.refused.is_none() {
+            answered = check_in(session).await?;
+        }
+        if answered.is_none()
+            && let Some(why) = &session.state.refused
+        {
+            let warning = format!("the server refuses this client: {why}. The client continues to check in");
+            session.findings.warnings.push(warning);
+        }
+    }
+    let Some((answer, route)) = answered else { return Ok(()) };
+    let Session { context, state, findings } = session;
+    let Some((identity, _)) = &context.identity else { return Ok(()) };
+    findings.answered = Some(route);
+    if !context.options.self_trial {
+        domain_keys::store(&context.folder, identity, &answer.domain_keys)?;
+    }
+    findings.warnings.extend(clock_warning(answer.server_time, context.now));
+    if answer.domain.parse::<DomainPath>().is_ok() {
+        context.effective.domain.clone_from(&answer.domain);
+        state.domain = Some(answer.domain);
+    }
+    findings.announced = answer.announced;
+    Ok(())
+}

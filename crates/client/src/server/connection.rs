@@ -1,0 +1,62 @@
+//! An exchange with the server. A client signs what it states and trusts only answers that the server signed, so that an
+//! update agent can carry both (I3, U5).
+
+use std::time::Duration;
+
+use headwater_identity::{Answer, Kind, Statement};
+
+use crate::error::Error;
+use crate::identity::{ClientIdentity, TrustAnchors};
+use crate::server::route::{Route, SendError, http_client};
+
+/// The routes to the server, and the identity that signs.
+#[derive(Debug, Clone)]
+pub struct ServerConnection {
+    http: reqwest::Client,
+    /// The direct route first, then update agents.
+    routes: Vec<Route>,
+    identity: ClientIdentity,
+    anchors: TrustAnchors,
+}
+
+impl ServerConnection {
+    /// A connection over these routes. Nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// The system provides no HTTP client.
+    pub(crate) fn new(
+        routes: Vec<Route>,
+        identity: ClientIdentity,
+        anchors: TrustAnchors,
+    ) -> Result<Self, Error> {
+        Ok(Self { http: http_client(identity.tls(&anchors)?)?, routes, identity, anchors })
+    }
+
+    /// The routes, in the order to try.
+    pub(crate) fn routes(&self) -> &[Route] {
+        &self.routes
+    }
+
+    /// Sends one signed statement over one route and returns the body of the verified answer.
+    pub(crate) async fn exchange(
+        &self,
+        route: &Route,
+        kind: Kind,
+        number: u64,
+        body: String,
+        wait: Duration,
+    ) -> Result<String, SendError> {
+        let endpoint = if kind == Kind::CheckIn { "check-in" } else { "report" };
+        let unanswered = |error: &dyn std::error::Error| SendError::Unanswered(error.to_string());
+        let (identity, anchors) = (&self.identity, &self.anchors);
+        // A body that is too long for a statement can never be sent.
+        let statement = Statement::sign(&identity.keys.key, &identity.id, kind, number, body)
+            .map_err(|error| SendError::Refused(413, error.to_string()))?;
+        let statement = serde_json::to_vec(&statement).map_err(|error| unanswered(&error))?;
+        let answer = route.post(&self.http, endpoint, statement, wait).await?;
+        let answer: Answer = serde_json::from_slice(&answer).map_err(|error| unanswered(&error))?;
+        let verified = answer.verify(&anchors.response_signing_keys, &identity.id, kind, number);
+        verified.map(|answer| answer.body().to_owned()).map_err(|error| unanswered(&error))
+    }
+}

@@ -1,0 +1,80 @@
+//! What is in effect for a client now, read from its data folder: for a run, for `status` and for the daemon alike.
+
+use std::net::IpAddr;
+
+use headwater_api::settings::{DomainDocument, EffectiveSettingsDocument};
+use headwater_policy::{ClassSet, Client, ClientId, EffectiveSettings, Policy, UpdateAgent};
+
+use crate::bundle::Bundle;
+use crate::config::Config;
+use crate::data::policy::policy_of;
+use crate::data::{DataFolder, State};
+use crate::error::Error;
+use crate::os;
+
+/// The client's id and addresses, and the domain, settings and policy in effect.
+pub struct Effective {
+    pub id: ClientId,
+    /// The addresses to plan with.
+    pub addresses: Vec<IpAddr>,
+    /// The domain that the server last stated; before that, the bundle's.
+    pub domain: String,
+    /// The domain's settings as installed; before that, the built-in defaults.
+    pub settings: EffectiveSettingsDocument,
+    /// The last signed policy; before that, the bundle's.
+    pub policy: Policy,
+}
+
+impl Effective {
+    /// Reads it. Writes nothing.
+    pub(crate) fn read(
+        config: &Config,
+        folder: &DataFolder,
+        bundle: &Bundle,
+        state: &State,
+    ) -> Result<Self, Error> {
+        let document = state.policy.as_ref().map_or(&bundle.policy, |signed| &signed.policy);
+        Ok(Self {
+            id: config.id.clone(),
+            addresses: addresses(config)?,
+            domain: state.domain.clone().unwrap_or_else(|| bundle.domain.clone()),
+            settings: settings(folder)?,
+            policy: policy_of(document)
+                .map_err(|problem| Error::Malformed { path: folder.state(), problem })?,
+        })
+    }
+
+    /// This client, in the form that plans are made for.
+    pub(crate) fn client(&self) -> Client {
+        Client::new(self.id.clone(), self.addresses.clone(), self.settings.download_from_vendor)
+    }
+
+    /// This client's entry as update agent; `None` if it is not one.
+    pub(crate) fn update_agent(&self) -> Option<&UpdateAgent> {
+        self.policy.update_agent(&self.id)
+    }
+
+    /// The classes that it shares as update agent.
+    pub(crate) fn shares(&self) -> ClassSet {
+        self.update_agent().map_or(ClassSet::NONE, UpdateAgent::classes)
+    }
+}
+
+/// The addresses to plan with: the configured ones, or those of the interfaces.
+pub(crate) fn addresses(config: &Config) -> Result<Vec<IpAddr>, Error> {
+    match &config.addresses {
+        Some(addresses) => Ok(addresses.clone()),
+        None => os::interface_addresses().map_err(|error| {
+            Error::Internal(format!("cannot read the addresses of the interfaces: {error}"))
+        }),
+    }
+}
+
+fn settings(folder: &DataFolder) -> Result<EffectiveSettingsDocument, Error> {
+    let slot = folder.settings_slot();
+    let installed = slot.installed().map_err(Error::file("reading", slot.folder()))?;
+    let document: Option<DomainDocument> = installed
+        .and_then(|(_, record)| record.document)
+        .and_then(|value| serde_json::from_value(value).ok());
+    Ok(document.map_or_else(|| EffectiveSettings::default().into(), |document| document.settings))
+}

@@ -1,0 +1,197 @@
+//! The settings of this client's domain. They are a release like any other: `settings/current/` holds `values.json` and the
+//! domain's files.
+
+use std::collections::BTreeSet;
+
+use headwater_api::report::{ClassResult, Reason};
+use headwater_api::settings::DomainDocument;
+use headwater_policy::Class;
+use headwater_repo::{Digest, FilePath, Sequence, TargetDescription, TargetName};
+
+use crate::data::{RecordFile, ReleaseRecord, Slot};
+use crate::decide::{Decision, NameOutcome, decide_document};
+use crate::error::Error;
+use crate::fetch::{ContentError, Verified, target, unusable};
+use crate::identity::domain_keys;
+use crate::install::{Hooks, ProbeOutcome, activate, remember_failure};
+use crate::os::blocking;
+use crate::session::Session;
+use crate::update::document::read_document;
+
+/// The file of a domain's values, beside its files.
+const VALUES: &str = "values.json";
+
+/// The name of the settings in the state and for hooks.
+const SETTINGS: &str = "settings";
+
+/// Brings the domain's settings up to date.
+pub(crate) async fn update_domain(
+    session: &mut Session,
+    verified: &Verified<'_>,
+) -> Result<NameOutcome, ContentError> {
+    let domain = session.context.effective.domain.clone();
+    let found = TargetName::new(format!("domains/{domain}.json"))
+        .ok()
+        .and_then(|name| verified.trusted.target(&name));
+    let Some((description, digest)) = found.and_then(|found| found.sha256.map(|digest| (found, digest)))
+    else {
+        let message =
+            format!("the signed settings have no domain {domain}; the previous settings stay in effect");
+        return Ok(outcome(&domain, ClassResult::Current, message, None));
+    };
+    let slot = session.context.folder.settings_slot();
+    let installed = slot.installed().map_err(Error::file("reading", slot.folder()))?;
+    if installed.as_ref().is_some_and(|(_, record)| record.manifest == digest) {
+        return Ok(outcome(&domain, ClassResult::Current, String::new(), None));
+    }
+    let (document, bytes) = match fetch_document(session, verified, &description, &domain).await {
+        Ok(fetched) => fetched,
+        Err(ContentError::Run(Error::Sealed(why))) => {
+            return Ok(outcome(&domain, ClassResult::Failed, why, None));
+        }
+        Err(error) => return Err(error),
+    };
+    let sequence = Sequence::new(document.version).map_err(unusable)?;
+    let of_this_domain = installed.filter(|(_, record)| domain_of(record) == Some(domain.as_str()));
+    let have = of_this_domain.map(|(_, record)| record.sequence);
+    let failed = session.state.failed_why(Class::Settings, SETTINGS, sequence, &digest);
+    let failed = failed.filter(|_| !session.context.options.retry_failed);
+    if let Some(kept) = kept_outcome(&domain, decide_document(have, sequence, failed), sequence) {
+        return Ok(kept);
+    }
+    install(session, &slot, document, &bytes, sequence, digest).await
+}
+
+fn outcome(domain: &str, result: ClassResult, message: String, fault: Option<Reason>) -> NameOutcome {
+    NameOutcome { name: format!("domain {domain}"), result, message, fault }
+}
+
+/// The outcome of a decision that changes nothing; `None` if the settings are to be installed.
+fn kept_outcome(domain: &str, decision: Decision, offered: Sequence) -> Option<NameOutcome> {
+    match decision {
+        Decision::Backwards { have } => {
+            let message = format!("kept settings {have} of {domain}; the source has the older {offered}");
+            Some(outcome(domain, ClassResult::Current, message, Some(Reason::Backwards)))
+        }
+        Decision::FailedBefore { why } => {
+            let message = format!(
+                "settings {offered} failed here and are not tried again before newer settings or \
+                 `update --retry-failed`: {why}"
+            );
+            Some(outcome(domain, ClassResult::Reverted, message, None))
+        }
+        _ => None,
+    }
+}
+
+/// The document of the domain, with its decrypted bytes.
+async fn fetch_document(
+    session: &Session,
+    verified: &Verified<'_>,
+    description: &TargetDescription,
+    domain: &str,
+) -> Result<(DomainDocument, Vec<u8>), ContentError> {
+    let bytes = target(&session.context, verified, description).await?;
+    let bytes = domain_keys::decrypted(&session.context.folder, &bytes)?;
+    let document: DomainDocument = read_document(&format!("the settings of {domain}"), &bytes)?;
+    if document.domain != domain {
+        return Err(unusable(format!("the settings of {domain} are those of {}", document.domain)));
+    }
+    Ok((document, bytes))
+}
+
+async fn install(
+    session: &mut Session,
+    slot: &Slot,
+    document: DomainDocument,
+    bytes: &[u8],
+    sequence: Sequence,
+    digest: Digest,
+) -> Result<NameOutcome, ContentError> {
+    let domain = document.domain.clone();
+    let files = files_of(&document).map_err(unusable)?;
+    let record = record_of(&document, bytes, sequence, digest, &files).map_err(unusable)?;
+    let release = assemble(slot, &record, files).await?;
+    let hooks = Hooks::of(&document.settings);
+    Ok(match activate(Class::Settings, SETTINGS, slot, &release, &hooks).await? {
+        ProbeOutcome::Kept(problem) => {
+            session.state.forget_failed(Class::Settings, SETTINGS, sequence);
+            session.context.effective.settings = document.settings;
+            let problem = problem.map_or_else(String::new, |problem| format!(", but {problem}"));
+            let message = format!("settings of {domain} updated to {sequence}{problem}");
+            outcome(&domain, ClassResult::Updated, message, None)
+        }
+        ProbeOutcome::Reverted(why) => {
+            let (state, now) = (&mut session.state, session.context.now);
+            remember_failure(state, now, Class::Settings, SETTINGS, &record, &why);
+            let message = format!("reverted after a trial of settings {sequence} of {domain}: {why}");
+            outcome(&domain, ClassResult::Reverted, message, Some(Reason::Install))
+        }
+    })
+}
+
+/// The domain whose settings a record holds.
+fn domain_of(record: &ReleaseRecord) -> Option<&str> {
+    record.document.as_ref()?.get("domain")?.as_str()
+}
+
+/// The files of `settings/current/`, or why they cannot exist.
+fn files_of(document: &DomainDocument) -> Result<Vec<(String, Vec<u8>)>, String> {
+    let values = serde_json::to_vec_pretty(&document.values).map_err(|error| error.to_string())?;
+    let mut files = vec![(VALUES.to_owned(), values)];
+    let names: BTreeSet<&str> = document.files.keys().map(String::as_str).chain([VALUES]).collect();
+    for (path, text) in &document.files {
+        let checked = FilePath::new(path.clone()).map_err(|error| error.to_string())?;
+        if path == VALUES || checked.folders().any(|folder| names.contains(folder)) {
+            return Err(format!("the file {path} has the path of another file"));
+        }
+        files.push((path.clone(), text.clone().into_bytes()));
+    }
+    Ok(files)
+}
+
+fn record_of(
+    document: &DomainDocument,
+    bytes: &[u8],
+    sequence: Sequence,
+    manifest: Digest,
+    files: &[(String, Vec<u8>)],
+) -> Result<ReleaseRecord, serde_json::Error> {
+    Ok(ReleaseRecord {
+        sequence,
+        version: document.version.to_string(),
+        manifest,
+        files: files
+            .iter()
+            .map(|(path, bytes)| RecordFile {
+                path: path.clone(),
+                sha256: Digest::of(bytes),
+                size: bytes.len() as u64,
+            })
+            .collect(),
+        install: None,
+        probe: None,
+        document: Some(serde_json::from_slice(bytes)?),
+    })
+}
+
+async fn assemble(
+    slot: &Slot,
+    record: &ReleaseRecord,
+    files: Vec<(String, Vec<u8>)>,
+) -> Result<String, Error> {
+    let at = slot.folder().to_owned();
+    let (slot, record) = (slot.clone(), record.clone());
+    let assembled = blocking(move || -> std::io::Result<String> {
+        let assembling = slot.begin(&record)?;
+        for (path, bytes) in &files {
+            let path = assembling.join(path);
+            if let Some(above) = path.parent() {
+                std::fs::create_dir_all(above)?;
+            }
+            std::fs::write(&path, bytes)?;
+        }
+        slot.finish(&assembling, &record)
+    });
+    assembled.await.map_err(Error::file("assembling in", &at))
+}

@@ -1,0 +1,246 @@
+//! Classes components and programs: for each name, what its signed release list requires here.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use headwater_api::report::{ClassResult, Reason};
+use headwater_policy::Class;
+use headwater_repo::{ComponentName, Manifest, ReleaseList, TargetDescription, layout};
+
+use crate::assemble::{AssembledRelease, assemble, record_of};
+use crate::data::{ReleaseRecord, RepositoryOwner};
+use crate::decide::{Decision, NameOutcome};
+use crate::error::Error;
+use crate::fetch::{ContentError, Verified, target, unusable};
+use crate::install::{Hooks, ProbeOutcome, activate, remember_failure};
+use crate::limits::NAMES_LISTED_MAX;
+use crate::self_update;
+use crate::session::Session;
+use crate::update::offer::{Offer, kept_outcome};
+
+/// Updates every name of the class. A name that no source has, or that does not fit on the disk, does not stop the names
+/// after it.
+pub(crate) async fn update_names(
+    session: &mut Session,
+    verified: &Verified<'_>,
+) -> Result<Vec<NameOutcome>, ContentError> {
+    let lists: Vec<(ComponentName, TargetDescription)> = verified
+        .trusted
+        .targets()
+        .filter_map(|(name, description)| Some((layout::component_of_release_list(&name)?, description)))
+        .collect();
+    let mut names = no_longer_published(session, verified, &lists)?;
+    let mut unavailable = Vec::new();
+    for (component, description) in lists {
+        match update_one(session, verified, &component, &description).await {
+            Ok(outcome) => names.push(outcome),
+            Err(ContentError::Sources(message)) => unavailable.push((component, message)),
+            Err(ContentError::Run(error @ Error::NoRoom { .. })) => {
+                names.push(too_large(&component, &error));
+                // Later names and classes continue; the run ends with this error.
+                session.findings.no_room.get_or_insert(error);
+            }
+            Err(ContentError::Run(error)) => {
+                finished(session, names);
+                return Err(error.into());
+            }
+        }
+    }
+    let Some(message) = unavailable_message(&unavailable) else { return Ok(names) };
+    finished(session, names);
+    Err(ContentError::Sources(message))
+}
+
+/// Keeps what was done before the class goes on elsewhere or fails.
+fn finished(session: &mut Session, names: Vec<NameOutcome>) {
+    let changed = names.into_iter().filter(|name| name.result != ClassResult::Current);
+    session.findings.class.finished.extend(changed);
+}
+
+fn too_large(component: &ComponentName, error: &Error) -> NameOutcome {
+    let message = format!("{component}: {error}");
+    let name = component.to_string();
+    NameOutcome { name, result: ClassResult::Failed, message, fault: Some(Reason::Disk) }
+}
+
+/// Why the first name is not available, and which others are not; `None` if all are.
+fn unavailable_message(unavailable: &[(ComponentName, String)]) -> Option<String> {
+    let [(first, why), more @ ..] = unavailable else { return None };
+    let mut message = format!("{first}: {why}");
+    if !more.is_empty() {
+        let names: Vec<&str> = more.iter().map(|(name, _)| name.as_str()).collect();
+        message.push_str(&format!("; also not available: {}", listed(&names)));
+    }
+    Some(message)
+}
+
+/// The first [`NAMES_LISTED_MAX`] of a list, and how many more there are.
+fn listed(all: &[&str]) -> String {
+    let shown = &all[..all.len().min(NAMES_LISTED_MAX)];
+    match all.len() - shown.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+/// What is installed and no longer published stays: nobody removes content from every endpoint by leaving it out. Every
+/// run reports it until it is published again or its folder is removed.
+fn no_longer_published(
+    session: &Session,
+    verified: &Verified<'_>,
+    lists: &[(ComponentName, TargetDescription)],
+) -> Result<Vec<NameOutcome>, Error> {
+    if verified.owner == RepositoryOwner::Vendor {
+        // The organisation decides what is published.
+        return Ok(Vec::new());
+    }
+    let folder = &session.context.folder;
+    let mut names = Vec::new();
+    for name in folder.slot_names(verified.class).map_err(Error::file("reading", folder.root()))? {
+        let slot = folder.slot(verified.class, &name);
+        let published = lists.iter().any(|(component, _)| component.as_str() == name);
+        let installed = slot.installed().map_err(Error::file("reading", slot.folder()))?;
+        if let Some((_, record)) = installed.filter(|_| !published) {
+            let message = format!(
+                "{name} is no longer published; {} stays installed (to remove it here, remove {})",
+                record.version,
+                slot.folder().display()
+            );
+            names.push(NameOutcome { name, result: ClassResult::Current, message, fault: None });
+        }
+    }
+    Ok(names)
+}
+
+async fn update_one(
+    session: &mut Session,
+    verified: &Verified<'_>,
+    component: &ComponentName,
+    description: &TargetDescription,
+) -> Result<NameOutcome, ContentError> {
+    let (class, name) = (verified.class, component.as_str());
+    let list = target(&session.context, verified, description).await?;
+    let list = ReleaseList::parse(&list).map_err(unusable)?;
+    if list.component() != component {
+        return Err(unusable(format!("the release list of {component} names {}", list.component())));
+    }
+    if verified.owner == RepositoryOwner::Organisation && class == Class::Components {
+        let withdrawn = list.withdrawn().iter().copied().collect();
+        session.state.withdrawn.insert(name.to_owned(), withdrawn);
+    }
+    let mut offer = Offer::of(verified.trusted, list).map_err(ContentError::Sources)?;
+    if session.state.any_failed(class, name, offer.sequence()) {
+        let manifest = target(&session.context, verified, &offer.manifest).await?;
+        offer.identify(&Manifest::parse(&manifest).map_err(unusable)?);
+    }
+    let (decision, installed) = offer.decide(&session.context, &session.state, verified.owner, class)?;
+    match decision {
+        Decision::Install => install(session, verified, &offer, installed, "updated").await,
+        Decision::RollBack { .. } => {
+            install(session, verified, &offer, installed, "rolled back by signature").await
+        }
+        kept => Ok(kept_outcome(&offer, kept)),
+    }
+}
+
+async fn install(
+    session: &mut Session,
+    verified: &Verified<'_>,
+    offer: &Offer,
+    installed: Option<ReleaseRecord>,
+    verb: &str,
+) -> Result<NameOutcome, ContentError> {
+    let (class, name) = (verified.class, offer.name());
+    let manifest = target(&session.context, verified, &offer.manifest).await?;
+    let manifest = Manifest::parse(&manifest).map_err(unusable)?;
+    let slot = session.context.folder.slot(class, name);
+    let record = record_of(&manifest);
+    let AssembledRelease { release, spared_bytes, delta_problems, changed } =
+        assemble(&session.context, verified.walk, &slot, &manifest, &record).await?;
+    let findings = &mut session.findings;
+    findings.class.spared_bytes += spared_bytes;
+    let problems = delta_problems.into_iter().map(|problem| format!("{name}: {problem}"));
+    findings.class.delta_problems.extend(problems);
+    findings.warnings.extend(changed_message(name, &changed));
+    let outcome = if self_update::is_own(&session.context, class, name) {
+        self_update::take_over(session, &slot, &release, &record).await?
+    } else {
+        let hooks = Hooks::of(&session.context.effective.settings);
+        activate(class, name, &slot, &release, &hooks).await?
+    };
+    let from = installed.map(|was| was.version);
+    Ok(installed_outcome(session, class, name, &record, from.as_deref(), outcome, verb))
+}
+
+/// Remembers how the trial ended, and describes it.
+fn installed_outcome(
+    session: &mut Session,
+    class: Class,
+    name: &str,
+    record: &ReleaseRecord,
+    from: Option<&str>,
+    outcome: ProbeOutcome,
+    verb: &str,
+) -> NameOutcome {
+    let to = &record.version;
+    let former = |word: &str| from.map_or_else(String::new, |from| format!(" {word} {from}"));
+    let (result, message, fault) = match outcome {
+        ProbeOutcome::Kept(problem) => {
+            session.state.forget_failed(class, name, record.sequence);
+            let problem = problem.map_or_else(String::new, |problem| format!(", but {problem}"));
+            let message = format!("{name} {verb}{} to {to}{problem}", former("from"));
+            (ClassResult::Updated, message, None)
+        }
+        ProbeOutcome::Reverted(why) => {
+            remember_failure(&mut session.state, session.context.now, class, name, record, &why);
+            let message = format!("{name}: reverted{} after a trial of {to}: {why}", former("to"));
+            (ClassResult::Reverted, message, Some(Reason::Install))
+        }
+    };
+    NameOutcome { name: name.to_owned(), result, message, fault }
+}
+
+/// Which installed files have changed; `None` if none has.
+fn changed_message(name: &str, changed: &BTreeSet<PathBuf>) -> Option<String> {
+    if changed.is_empty() {
+        return None;
+    }
+    let paths: Vec<String> = changed.iter().map(|path| path.display().to_string()).collect();
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    Some(format!(
+        "{name}: something on this computer changed or removed installed files: {}; the new release is made without \
+         them and needs more bytes",
+        listed(&paths)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NAMES_LISTED_MAX, changed_message, unavailable_message};
+
+    #[test]
+    fn changed_files_are_listed_up_to_a_limit() {
+        let message =
+            |count: usize| changed_message("rules", &(0..count).map(|n| format!("f{n:02}").into()).collect());
+        assert_eq!(message(0), None);
+        let most = message(NAMES_LISTED_MAX).unwrap();
+        assert!(most.contains(": f00, f01,") && most.contains(", f09; the new"), "{most}");
+        let more = message(NAMES_LISTED_MAX + 1).unwrap();
+        assert!(more.contains(", f09 and 1 more; the new"), "{more}");
+    }
+
+    #[test]
+    fn unavailable_names_are_listed_up_to_a_limit() {
+        let message = |count: usize| {
+            let names = (0..count).map(|n| (format!("c{n}").parse().unwrap(), format!("why {n}")));
+            unavailable_message(&names.collect::<Vec<_>>())
+        };
+        assert_eq!(message(0), None);
+        assert_eq!(message(1).unwrap(), "c0: why 0");
+        assert_eq!(message(3).unwrap(), "c0: why 0; also not available: c1, c2");
+        let most = message(1 + NAMES_LISTED_MAX).unwrap();
+        assert!(most.ends_with("c9, c10"), "{most}");
+        let more = message(2 + NAMES_LISTED_MAX).unwrap();
+        assert!(more.ends_with("c9, c10 and 1 more"), "{more}");
+    }
+}
