@@ -129,7 +129,7 @@ impl DomainTree {
         Ok(())
     }
 
-    /// What holds in a domain: for each setting the nearest explicit value, else the default (D1); none: there is no
+    /// What holds in a domain: for each setting the nearest explicit value, else the default (D1); `None` if there is no
     /// such domain.
     pub fn effective(&self, path: &DomainPath) -> Option<EffectiveSettings> {
         self.0.get(path)?;

@@ -2,8 +2,9 @@
 
 use crate::entry::Entry;
 use crate::limits::ENTRIES_MAX;
-use crate::policy::{Mode, Occasion, Options, Policy, check_source};
+use crate::options::{Mode, Options};
 use crate::problem::Problem;
+use crate::source_check::{Occasion, check_source};
 use crate::source_url::SourceUrl;
 use crate::update_agent::UpdateAgents;
 
@@ -180,13 +181,5 @@ impl Draft {
             check_source(number, selected, &entry.source, agents, vendor, Occasion::Save)
         };
         self.entries.numbered().flat_map(check).collect()
-    }
-
-    /// The policy, if it can be saved.
-    ///
-    /// # Errors
-    /// All of [`Draft::problems`].
-    pub fn into_policy(self) -> Result<Policy, Vec<Problem>> {
-        Policy::new(self)
     }
 }

@@ -41,7 +41,7 @@ impl fmt::Display for EntrySource {
 /// One line of the source list.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Entry {
-    /// Whom it selects.
+    /// Which clients it selects.
     pub selector: Selector,
     /// What it names.
     pub source: EntrySource,

@@ -1,4 +1,4 @@
-//! Which entries select whom: a client's addresses against the list, and the list against many addresses.
+//! Which entries select which clients: a client's addresses against the list, and the list against many addresses.
 
 use std::net::IpAddr;
 

@@ -85,7 +85,7 @@ pub struct Step {
     pub reason: StepReason,
 }
 
-/// Why an entry was passed over; tested in this order, the first that holds is told.
+/// Why an entry was passed over; tested in this order; the first that holds is the reason given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SkipReason {
     /// It selects none of the client's addresses (P1).

@@ -15,8 +15,9 @@ use crate::client::Client;
 use crate::draft::number_of;
 use crate::entry::EntrySource;
 use crate::matching::{Match, matches};
+use crate::options::{Mode, VendorFallback};
 use crate::plan::{Plan, Plans, SkipReason, Skipped, SourceKey, Step, StepReason};
-use crate::policy::{Mode, Policy, VendorFallback};
+use crate::policy::Policy;
 use crate::source_url::SourceUrl;
 use crate::update_agent::AgentUrls;
 
@@ -35,7 +36,7 @@ pub fn explain_address(policy: &Policy, addresses: &[IpAddr], download_from_vend
     let addresses: Vec<IpAddr> = addresses.iter().map(IpAddr::to_canonical).collect();
     let asker = Asker::new(None, &addresses, download_from_vendor);
     let planner = Planner::new(policy);
-    planner.plans_of(&asker, &planner.matches(&addresses), Tell::AllSkipped)
+    planner.plans_of(&asker, &planner.matches(&addresses), SkippedEntries::All)
 }
 
 /// A policy, ready to be asked for plans.
@@ -87,13 +88,13 @@ impl<'a> Asker<'a> {
     }
 }
 
-/// How much of what was passed over a plan tells.
+/// Which of the entries that were passed over a plan lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tell {
+pub(crate) enum SkippedEntries {
     /// Every entry.
-    AllSkipped,
+    All,
     /// Only entries that select the client: enough to count with, and much cheaper.
-    SelectedOnly,
+    Selected,
 }
 
 impl<'a> Planner<'a> {
@@ -121,13 +122,13 @@ impl<'a> Planner<'a> {
     /// The plan of one client for one class.
     pub fn plan(&self, client: &Client, class: Class) -> Plan {
         let matches = self.matches(client.addresses());
-        self.plan_of(&self.asker(client), &matches, class, Tell::AllSkipped)
+        self.plan_of(&self.asker(client), &matches, class, SkippedEntries::All)
     }
 
     /// The plans of one client for all classes.
     pub fn plans(&self, client: &Client) -> Plans {
         let matches = self.matches(client.addresses());
-        self.plans_of(&self.asker(client), &matches, Tell::AllSkipped)
+        self.plans_of(&self.asker(client), &matches, SkippedEntries::All)
     }
 
     pub(crate) fn policy(&self) -> &'a Policy {
@@ -144,9 +145,9 @@ impl<'a> Planner<'a> {
         Asker::new(agent, client.addresses(), client.download_from_vendor())
     }
 
-    pub(crate) fn plans_of(&self, asker: &Asker<'_>, matches: &[Match], tell: Tell) -> Plans {
+    pub(crate) fn plans_of(&self, asker: &Asker<'_>, matches: &[Match], listed: SkippedEntries) -> Plans {
         let [settings, components, programs] =
-            Class::ALL.map(|class| self.plan_of(asker, matches, class, tell));
+            Class::ALL.map(|class| self.plan_of(asker, matches, class, listed));
         Plans { settings, components, programs }
     }
 
@@ -156,10 +157,10 @@ impl<'a> Planner<'a> {
         self.policy.mode() == Mode::Customized && !server_only
     }
 
-    fn plan_of(&self, asker: &Asker<'_>, matches: &[Match], class: Class, tell: Tell) -> Plan {
+    fn plan_of(&self, asker: &Asker<'_>, matches: &[Match], class: Class, listed: SkippedEntries) -> Plan {
         let mut making = Making { plan: Plan::default(), taken: vec![false; self.keys] };
         let server_reason = if self.consults_list(asker) {
-            self.walk_list(asker, matches, class, tell, &mut making);
+            self.walk_list(asker, matches, class, listed, &mut making);
             self.policy.options().server_fallback.is_on(class).then_some(StepReason::ServerFallback)
         } else if self.policy.mode() == Mode::Standard {
             Some(StepReason::StandardMode)
@@ -176,12 +177,19 @@ impl<'a> Planner<'a> {
     }
 
     /// P1, P2 and P6: the matching entries in list order.
-    fn walk_list(&self, asker: &Asker<'_>, matches: &[Match], class: Class, tell: Tell, making: &mut Making) {
+    fn walk_list(
+        &self,
+        asker: &Asker<'_>,
+        matches: &[Match],
+        class: Class,
+        listed: SkippedEntries,
+        making: &mut Making,
+    ) {
         let own_circles = self.own_circles(asker, matches);
-        let mut next_untold = 0;
+        let mut next_unlisted = 0;
         for found in matches {
-            making.skip_unselected(next_untold..found.place, tell);
-            next_untold = found.place + 1;
+            making.skip_unselected(next_unlisted..found.place, listed);
+            next_unlisted = found.place + 1;
             match self.consider(asker, found, class, own_circles.as_ref(), &making.taken) {
                 Ok(step) => {
                     making.taken[self.sources[found.place].key_number] = true;
@@ -190,7 +198,7 @@ impl<'a> Planner<'a> {
                 Err(reason) => making.plan.skipped.push(Skipped { entry: number_of(found.place), reason }),
             }
         }
-        making.skip_unselected(next_untold..self.sources.len(), tell);
+        making.skip_unselected(next_unlisted..self.sources.len(), listed);
     }
 
     /// One entry that selects the client: a step, or why not, tested in the order of [`SkipReason`].
@@ -240,7 +248,7 @@ impl<'a> Planner<'a> {
         asker.shares_family(url).then(|| url.clone())
     }
 
-    /// P5: why the vendor source comes last in this plan; none: it does not.
+    /// P5: why the vendor source comes last in this plan; `None` if it does not.
     fn vendor_reason(&self, asker: &Asker<'_>, class: Class) -> Option<StepReason> {
         if class != Class::Components {
             return None;
@@ -291,8 +299,8 @@ struct Making {
 }
 
 impl Making {
-    fn skip_unselected(&mut self, places: std::ops::Range<usize>, tell: Tell) {
-        if tell == Tell::AllSkipped {
+    fn skip_unselected(&mut self, places: std::ops::Range<usize>, listed: SkippedEntries) {
+        if listed == SkippedEntries::All {
             let skip = |place| Skipped { entry: number_of(place), reason: SkipReason::Selector };
             self.plan.skipped.extend(places.map(skip));
         }

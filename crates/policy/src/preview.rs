@@ -10,9 +10,10 @@ use crate::draft::number_of;
 use crate::entry::{Entry, EntrySource};
 use crate::id::ClientId;
 use crate::limits::EXAMPLES_MAX;
+use crate::options::{Mode, VendorFallback};
 use crate::plan::{Plan, Plans, SkipReason, StepReason};
-use crate::planner::{Planner, Tell};
-use crate::policy::{Mode, Policy, VendorFallback};
+use crate::planner::{Planner, SkippedEntries};
+use crate::policy::Policy;
 use crate::shadow::shadowed;
 use crate::source_url::SourceUrl;
 use crate::update_agent::UpdateAgent;
@@ -28,7 +29,7 @@ pub enum WarningKind {
     NoClient,
     /// Clients that no entry selects.
     NotSelected,
-    /// The entry selects a family that its source lacks.
+    /// The entry selects a family that its source does not have.
     FamilyCannotMeet,
     /// The entry's update agent has lost the role (U6).
     Broken,
@@ -77,7 +78,7 @@ impl WarningKind {
 pub struct Warning {
     /// What it is about.
     pub kind: WarningKind,
-    /// The entry, from 1; none: it is not about one.
+    /// The entry, from 1; `None` if the problem is not about one.
     pub entry: Option<u32>,
     /// A sentence for people.
     pub message: String,
@@ -103,7 +104,7 @@ pub struct Preview {
     pub clients_changed: usize,
 }
 
-/// Looks at a policy before it is saved: by itself, with the clients that are known, and against the policy
+/// Looks at a policy before it is saved: alone, with the clients that are known, and against the policy
 /// that it replaces. 10,000 clients and a full list take seconds at most.
 pub fn preview(policy: &Policy, replaced: Option<&Policy>, clients: &[Client]) -> Preview {
     let planner = Planner::new(policy);
@@ -123,7 +124,7 @@ fn warning(kind: WarningKind, entry: impl Into<Option<u32>>, message: String) ->
     Warning { kind, entry: entry.into(), message }
 }
 
-/// What can be said of the entries without any client.
+/// The problems of entries that need no client to be seen.
 fn entry_warnings(policy: &Policy) -> Vec<Warning> {
     let mut warnings = Vec::new();
     for found in shadowed(policy) {
@@ -160,7 +161,7 @@ fn entry_warnings(policy: &Policy) -> Vec<Warning> {
             EntrySource::Vendor => {}
         }
         warnings.extend(family_warnings(policy, number, entry));
-        // Of an update agent that gives nothing it is told above that it is none.
+        // An update agent that gives nothing has its own problem above.
         let by_agent = matches!(entry.source, EntrySource::UpdateAgent(_));
         if policy.gives(&entry.source).is_empty() && !by_agent {
             let message = "its source gives no class, so the entry does nothing".to_owned();
@@ -170,7 +171,7 @@ fn entry_warnings(policy: &Policy) -> Vec<Warning> {
     warnings
 }
 
-/// Families that the entry selects and its source lacks: errors when a draft is saved, but update agents move later,
+/// Families that the entry selects and its source does not have: errors when a draft is saved, but update agents move later,
 /// and the vendor source stands elsewhere in the policy.
 fn family_warnings(policy: &Policy, number: u32, entry: &Entry) -> Vec<Warning> {
     let has = match &entry.source {
@@ -201,7 +202,7 @@ fn agent_warning(number: u32, agent: &UpdateAgent) -> Option<Warning> {
     Some(warning(WarningKind::LinkLocal, number, message))
 }
 
-/// What can be said of the policy as a whole.
+/// The problems of the policy as a whole.
 fn general_warnings(planner: &Planner<'_>, clients: usize) -> Vec<Warning> {
     let policy = planner.policy();
     let mut warnings = Vec::new();
@@ -284,7 +285,7 @@ impl Survey {
         if matches.is_empty() && planner.consults_list(&asker) {
             self.not_selected.add(client);
         }
-        let plans = planner.plans_of(&asker, &matches, Tell::SelectedOnly);
+        let plans = planner.plans_of(&asker, &matches, SkippedEntries::Selected);
         for class in Class::ALL {
             if plans.get(class).steps.is_empty() {
                 self.nobody_serves.entry(class).or_default().add(client);
@@ -300,7 +301,7 @@ impl Survey {
             self.loops.entry(entry).or_default().add(client);
         }
         let before = old.map(|old| {
-            old.plans_of(&old.asker(client), &old.matches(client.addresses()), Tell::SelectedOnly)
+            old.plans_of(&old.asker(client), &old.matches(client.addresses()), SkippedEntries::Selected)
         });
         if before.is_none_or(|before| !same_sources(&before, &plans)) {
             self.changed += 1;

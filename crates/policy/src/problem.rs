@@ -13,10 +13,10 @@ impl ParseError {
     }
 }
 
-/// One error in a policy or a client. All that are found are told at once; any of them blocks (S8).
+/// One error in a policy or a client. All that are found are reported at once; any of them blocks (S8).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
-    /// The entry of the source list it is about, from 1; none: it is not about an entry.
+    /// The entry of the source list it is about, from 1; `None` if it is not about an entry.
     pub entry: Option<u32>,
     /// What is wrong, and the hint.
     pub message: String,

@@ -21,7 +21,7 @@ pub enum SaveDecision<C = PolicyDiff> {
         base: u64,
         /// The version that is current.
         current: u64,
-        /// What changed in between; none: the base is not known any more.
+        /// What changed in between; `None` if the base is not known any more.
         changes: Option<C>,
     },
 }

@@ -1,4 +1,4 @@
-//! Selectors: whom an entry is for (S3, S4).
+//! Selectors: which clients an entry is for (S3, S4).
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

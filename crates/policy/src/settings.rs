@@ -32,7 +32,7 @@ pub struct Settings {
     pub update_agent_downloads_max: Option<u32>,
     /// Kibibytes a second that an update agent gives out in all; 0: no limit (U4, N5).
     pub update_agent_bandwidth_kib_per_second: Option<u64>,
-    /// The settings are for the domain's own clients: whoever carries them does not read them (I3).
+    /// The settings are for the domain's own clients: update agents that carry them cannot read them (I3).
     pub confidential: Option<bool>,
 }
 

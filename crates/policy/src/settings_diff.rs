@@ -1,6 +1,6 @@
 //! What changed in what a domain says explicitly, and whether a draft of it is saved (S7, D1).
 //!
-//! Values are compared and shown, never judged: whoever reads documents says what a value is.
+//! Values are compared and shown, never judged: readers of documents define what a value is.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -40,9 +40,9 @@ pub struct SettingChange<V> {
     pub part: SettingsPart,
     /// The key: a setting, the name of a value, the path of a file.
     pub key: String,
-    /// What was said; none: nothing.
+    /// The older value; `None` if there was none.
     pub before: Option<V>,
-    /// What is said now; none: nothing, so that the nearest domain above counts.
+    /// The present value; `None` if there is none, so that the nearest domain above counts.
     pub after: Option<V>,
 }
 
@@ -50,7 +50,7 @@ impl<V: fmt::Display> fmt::Display for SettingChange<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (part, key) = (self.part.as_str(), &self.key);
         match (&self.before, &self.after) {
-            // A file is too long to be told.
+            // A file is too long to be shown.
             (None, Some(_)) if self.part == SettingsPart::File => write!(f, "{part} {key} added"),
             (Some(_), None) if self.part == SettingsPart::File => write!(f, "{part} {key} removed"),
             (Some(_), Some(_)) if self.part == SettingsPart::File => write!(f, "{part} {key} changed"),
@@ -94,7 +94,7 @@ pub fn diff_settings<V: Clone + PartialEq>(old: &Explicit<V>, new: &Explicit<V>)
 /// Decides whether `draft`, begun from version `base` of what the same domain says, is saved over `current`. Versions
 /// that brought back what the base says count for nothing: nobody's work would be overwritten.
 ///
-/// `base_settings` is what version `base` said; none: it is not known any more.
+/// `base_settings` are those of version `base`; `None` if it is not known any more.
 pub fn decide_settings_save<V: Clone + PartialEq>(
     draft: &Explicit<V>,
     base: u64,

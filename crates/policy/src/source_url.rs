@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::address::{Family, FamilySet};
 use crate::limits::{HOST_BYTES_MAX, HOST_LABEL_BYTES_MAX, URL_BYTES_MAX};
 use crate::problem::ParseError;
-use crate::update_agent::Scheme;
+use crate::scheme::Scheme;
 
 /// The base URL of an update source: `http` or `https`, a host, perhaps a port and a path; no user
 /// information, query or fragment. Normalised by RFC 3986 section 6.2: case of scheme, host and percent-encoding,

@@ -1,61 +1,14 @@
 //! Update agents as the policy knows them (U1, U2).
 
-use std::fmt;
 use std::net::IpAddr;
-use std::str::FromStr;
 
 use crate::address::{Family, FamilySet};
 use crate::class::ClassSet;
 use crate::id::ClientId;
 use crate::limits::{ADDRESSES_MAX, UPDATE_AGENTS_MAX};
 use crate::problem::{ParseError, Problem};
+use crate::scheme::Scheme;
 use crate::source_url::SourceUrl;
-
-/// How a source is spoken to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Scheme {
-    /// Plain HTTP.
-    Http,
-    /// HTTP over TLS.
-    #[default]
-    Https,
-}
-
-impl Scheme {
-    /// The word in documents and URLs.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Https => "https",
-        }
-    }
-
-    /// The port that need not be written.
-    pub const fn default_port(self) -> u16 {
-        match self {
-            Self::Http => 80,
-            Self::Https => 443,
-        }
-    }
-}
-
-impl fmt::Display for Scheme {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for Scheme {
-    type Err = ParseError;
-
-    fn from_str(text: &str) -> Result<Self, ParseError> {
-        match text {
-            "http" => Ok(Self::Http),
-            "https" => Ok(Self::Https),
-            _ => Err(ParseError::new(format!("the scheme `{text}` must be http or https"))),
-        }
-    }
-}
 
 /// A client with the role of serving others, and where it is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,7 +14,7 @@ pub fn until<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Result<Op
             return Ok(found);
         }
         if started.elapsed() > limit {
-            bail!("waited {} s in vain for {what}", limit.as_secs());
+            bail!("waited {} s for {what}, which did not come", limit.as_secs());
         }
         pause(LOOK_AGAIN);
     }

@@ -125,7 +125,7 @@ impl World {
         self.server_process = None;
     }
 
-    /// Lets days pass while everything is off: the server is started anew, and so is to be whatever else shall go on.
+    /// Lets days pass while everything is off: the server is started again; start again also what else must go on.
     ///
     /// # Errors
     /// The server does not start.

@@ -48,19 +48,19 @@ fn edits() {
 /// S7: the fewest entries count as moved.
 #[test]
 fn differences() {
-    let told = |old: &[u8], new: &[u8]| {
+    let changes = |old: &[u8], new: &[u8]| {
         let changes = diff(list(old).as_slice(), list(new).as_slice());
         changes
             .iter()
             .map(|change| change.to_string().split(':').next().unwrap().to_owned())
             .collect::<Vec<_>>()
     };
-    assert_eq!(told(&[1, 2, 3], &[1, 2, 3]), Vec::<String>::new());
-    assert_eq!(told(&[1, 2, 3], &[1, 2, 3, 4]), ["entry 4 added"]);
-    assert_eq!(told(&[1, 2, 3], &[2, 3]), ["entry 1 removed"]);
-    assert_eq!(told(&[1, 2, 3, 4], &[2, 3, 4, 1]), ["entry 1 moved to 4"]);
-    assert_eq!(told(&[1, 2, 3], &[1, 9, 3]), ["entry 2 changed"]);
-    assert_eq!(told(&[1, 2, 3], &[8, 1, 9, 3]), ["entry 1 added", "entry 2 changed, now 3"]);
+    assert_eq!(changes(&[1, 2, 3], &[1, 2, 3]), Vec::<String>::new());
+    assert_eq!(changes(&[1, 2, 3], &[1, 2, 3, 4]), ["entry 4 added"]);
+    assert_eq!(changes(&[1, 2, 3], &[2, 3]), ["entry 1 removed"]);
+    assert_eq!(changes(&[1, 2, 3, 4], &[2, 3, 4, 1]), ["entry 1 moved to 4"]);
+    assert_eq!(changes(&[1, 2, 3], &[1, 9, 3]), ["entry 2 changed"]);
+    assert_eq!(changes(&[1, 2, 3], &[8, 1, 9, 3]), ["entry 1 added", "entry 2 changed, now 3"]);
 }
 
 fn policy(extra: &str) -> Policy {

@@ -8,7 +8,7 @@ use headwater_policy::{
 };
 
 /// (source, URL, entry) of each step, and (entry, reason) of each entry passed over.
-pub type Told = (Vec<(String, String, Option<u32>)>, Vec<(u32, &'static str)>);
+pub type Outcome = (Vec<(String, String, Option<u32>)>, Vec<(u32, &'static str)>);
 
 fn selects(selector: &Selector, addresses: &[IpAddr]) -> bool {
     addresses.iter().any(|address| match address {
@@ -73,7 +73,7 @@ fn meets(url: &SourceUrl, client: &Client) -> bool {
         .is_none_or(|family| client.addresses().iter().any(|address| Family::of(*address) == family))
 }
 
-/// Where `client`, whom an entry selects, reaches the update agent.
+/// Where `client`, which an entry selects, reaches the update agent.
 fn agent_url(agent: &UpdateAgent, client: &Client, selector: &Selector) -> Option<String> {
     let by: Vec<Family> = client
         .addresses()
@@ -92,8 +92,8 @@ fn agent_url(agent: &UpdateAgent, client: &Client, selector: &Selector) -> Optio
 }
 
 /// The plan by the rules.
-pub fn plan(policy: &Policy, client: &Client, class: Class) -> Told {
-    let (mut steps, mut skipped): Told = (Vec::new(), Vec::new());
+pub fn plan(policy: &Policy, client: &Client, class: Class) -> Outcome {
+    let (mut steps, mut skipped): Outcome = (Vec::new(), Vec::new());
     let agent = is_agent(policy, client.id().as_str());
     let options = policy.options();
     let by_list = policy.mode() == Mode::Customized && !(agent && options.update_agents_from_server_only);

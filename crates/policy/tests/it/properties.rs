@@ -10,7 +10,7 @@ use proptest::test_runner::Config;
 use crate::naive;
 use crate::world::{client, policy};
 
-fn told(plan: &Plan) -> naive::Told {
+fn outcome(plan: &Plan) -> naive::Outcome {
     let steps = plan.steps.iter();
     let skipped = plan.skipped.iter();
     (
@@ -36,11 +36,11 @@ proptest! {
     #[test]
     fn the_plan_is_that_of_the_rules(policy in policy(), client in client()) {
         for class in Class::ALL {
-            prop_assert_eq!(told(&plan(&policy, &client, class)), naive::plan(&policy, &client, class));
+            prop_assert_eq!(outcome(&plan(&policy, &client, class)), naive::plan(&policy, &client, class));
         }
     }
 
-    /// S4: the order of the plan is the order of the list, fallbacks last; every entry is a step or told as skipped.
+    /// S4: the order of the plan is the order of the list, fallbacks last; every entry is a step or listed as skipped.
     #[test]
     fn the_plan_has_the_order_of_the_list(policy in policy(), client in client()) {
         for class in Class::ALL {
@@ -92,7 +92,7 @@ proptest! {
         }
     }
 
-    /// P6: whoever follows the plans of update agents, each at the policy's addresses, never comes back.
+    /// P6: a walk along the plans of update agents, each at the policy's addresses, never returns to one.
     #[test]
     fn no_plan_leads_in_a_circle(policy in policy()) {
         let planner = Planner::new(&policy);
@@ -109,7 +109,7 @@ proptest! {
             }
             below.push((agent.id().to_string(), from));
         }
-        // Take away whoever depends on nobody left; in a circle somebody always does.
+        // Remove each update agent that depends on none that is left; in a circle one always does.
         while !below.is_empty() {
             let left: Vec<String> = below.iter().map(|(id, _)| id.clone()).collect();
             let before = below.len();

@@ -19,14 +19,14 @@ fn explicit(text: &str) -> Explicit<String> {
         .collect()
 }
 
-fn told(old: &str, new: &str) -> Vec<String> {
+fn changes(old: &str, new: &str) -> Vec<String> {
     diff_settings(&explicit(old), &explicit(new)).iter().map(ToString::to_string).collect()
 }
 
 #[test]
-fn a_difference_is_told_by_part_and_key() {
+fn a_difference_is_shown_by_part_and_key() {
     let check =
-        |old: &str, new: &str, expected: &[&str]| assert_eq!(told(old, new), expected, "{old} → {new}");
+        |old: &str, new: &str, expected: &[&str]| assert_eq!(changes(old, new), expected, "{old} → {new}");
     check("poll=5 value:a=1", "poll=5 value:a=1", &[]);
     check(
         "poll=5 idle=9 value:poll=1 file:a=x file:b=x",
@@ -44,10 +44,10 @@ fn a_difference_is_told_by_part_and_key() {
 }
 
 #[test]
-fn a_long_value_is_cut_where_it_is_told() {
+fn a_long_value_is_cut_where_it_is_shown() {
     let fits = "é".repeat(SHOWN_VALUE_CHARS_MAX);
-    assert_eq!(told("", &format!("value:a={fits}")), [format!("value a set to {fits}")]);
-    assert_eq!(told("", &format!("value:a={fits}é")), [format!("value a set to {fits}…")]);
+    assert_eq!(changes("", &format!("value:a={fits}")), [format!("value a set to {fits}")]);
+    assert_eq!(changes("", &format!("value:a={fits}é")), [format!("value a set to {fits}…")]);
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! Runs every story: the plans must be those that stand beside it. `UPDATE=1` writes them anew.
+//! Runs every story: the plans must be those that stand beside it. `UPDATE=1` writes them again.
 
 use std::path::Path;
 
-use crate::story::{read, tell};
+use crate::story::{read, render};
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "stories are files beside this test")]
@@ -13,14 +13,14 @@ fn every_story_ends_as_written() {
     for file in std::fs::read_dir(folder).unwrap() {
         let path = file.unwrap().path();
         let text = std::fs::read_to_string(&path).unwrap();
-        let (told, expected) = text.split_once("---\n").unwrap_or((&text, ""));
-        let found = tell(read(told));
+        let (story, expected) = text.split_once("---\n").unwrap_or((&text, ""));
+        let found = render(read(story));
         count += 1;
         if found == expected {
             continue;
         }
         if std::env::var_os("UPDATE").is_some() {
-            std::fs::write(&path, format!("{told}---\n{found}")).unwrap();
+            std::fs::write(&path, format!("{story}---\n{found}")).unwrap();
         } else {
             wrong.push(format!("{}: expected\n{expected}but found\n{found}", path.display()));
         }

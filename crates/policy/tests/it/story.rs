@@ -100,37 +100,37 @@ fn client(words: &[&str]) -> Client {
 }
 
 /// The plans of everybody, a class a paragraph, in the story.
-pub fn tell(story: Story) -> String {
+pub fn render(story: Story) -> String {
     let policy: Policy = match story.draft.into_policy() {
         Ok(policy) => policy,
         Err(problems) => return problems.iter().map(|problem| format!("refused: {problem}\n")).collect(),
     };
-    let mut told = String::new();
+    let mut text = String::new();
     for client in &story.clients {
-        writeln!(told, "{}", client.id()).unwrap();
+        writeln!(text, "{}", client.id()).unwrap();
         let plans = explain(&policy, client);
         for class in Class::ALL {
-            write!(told, "  {class}:").unwrap();
-            tell_plan(plans.get(class), &mut told);
+            write!(text, "  {class}:").unwrap();
+            render_plan(plans.get(class), &mut text);
         }
     }
-    told
+    text
 }
 
-fn tell_plan(plan: &Plan, told: &mut String) {
+fn render_plan(plan: &Plan, text: &mut String) {
     if plan.steps.is_empty() {
-        told.push_str(" nobody");
+        text.push_str(" nobody");
     }
     for step in &plan.steps {
         let entry = step.entry.map_or("-".to_owned(), |entry| entry.to_string());
         let key = step.source.to_string();
         let place = if key.starts_with("url:") { String::new() } else { format!(" at {}", step.url) };
-        write!(told, "\n    {entry} {key}{place}").unwrap();
+        write!(text, "\n    {entry} {key}{place}").unwrap();
     }
     let skipped: Vec<String> =
         plan.skipped.iter().map(|skipped| format!("{} {}", skipped.entry, skipped.reason)).collect();
     if !skipped.is_empty() {
-        write!(told, "\n    skipped: {}", skipped.join(", ")).unwrap();
+        write!(text, "\n    skipped: {}", skipped.join(", ")).unwrap();
     }
-    told.push('\n');
+    text.push('\n');
 }

@@ -7,7 +7,7 @@ use std::path::{Component, Path};
 
 use anyhow::{Context, Result, bail};
 
-use super::Upstream;
+use super::fault::Upstream;
 use crate::limits::HEAD_BYTES_MAX;
 
 /// What was asked for.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::Fault;
 use super::answer::Answer;
+use super::fault::Fault;
 use crate::limits::ENDLESS_BYTES_MAX;
 use crate::wait;
 

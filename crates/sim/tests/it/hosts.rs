@@ -18,7 +18,7 @@ use headwater_api::policy::{OptionsDocument, ServerFallbackDocument};
 /// Selects the site *Paris*, by IPv4.
 const PARIS: &str = "10.1.0.0-10.1.255.255";
 
-/// A file set that people would publish: small, and told apart by version.
+/// A file set that people would publish: small, and different in each version.
 fn rules(version: &str) -> Vec<(&'static str, Vec<u8>)> {
     let text = |name: &str| format!("{name} of version {version}\n").repeat(200).into_bytes();
     vec![("rules.txt", text("rules")), ("more/list.txt", text("list"))]

@@ -46,17 +46,17 @@ impl World {
 
     /// Starts the server where it was before; returns when it says that it listens.
     fn start(&mut self) -> Result<()> {
-        let told = self.path("server/listening.json");
-        let _ = fs::remove_file(&told);
+        let listening = self.path("server/listening.json");
+        let _ = fs::remove_file(&listening);
         let mut command = Command::new(process::program("headwater")?);
         command.args(["server", "--data", "server", "--console-listen", "127.0.0.1:0", "--fleet-listen"]);
         command.arg(&self.fleet).current_dir(self.folder.path());
         let mut server = Process::start("the server", command, &self.path("server.log"))?;
-        let told = wait::until("the server to listen", START_WAIT_MAX, || {
+        let listening = wait::until("the server to listen", START_WAIT_MAX, || {
             server.check_running()?;
-            Ok(fs::read(&told).ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok()))
+            Ok(fs::read(&listening).ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok()))
         })?;
-        let url = told["fleet"].as_str().context("it says where")?;
+        let url = listening["fleet"].as_str().context("it says where")?;
         self.fleet = url.trim_start_matches("https://").trim_end_matches('/').to_owned();
         self.server = Some(server);
         Ok(())
@@ -125,7 +125,7 @@ impl World {
             let own = self.status(id)?;
             assert_eq!(known["identity"]["key"], own["identity"]["key"], "{id}");
             let update = process::run(id, self.client(&["update"], id)?, &self.path("clients.log"))?;
-            assert_eq!(update.code, Some(0), "{id} is let in: {}", update.stdout);
+            assert_eq!(update.code, Some(0), "{id} is admitted: {}", update.stdout);
             assert_eq!(self.identity(id), ["certificate.pem", "encryption-key.pem", "key.pem"], "{id}");
             assert_eq!(self.temporaries(id), Vec::<String>::new(), "{id}");
         }
@@ -201,7 +201,7 @@ fn a_server_killed_while_a_client_enrols_lets_it_in_once() -> Result<()> {
         let enrolled = enrolment.wait(START_WAIT_MAX)?.success();
         world.start()?;
         let spent = USES - ids.len() - world.uses_left()?;
-        assert!(spent == 1 || !enrolled, "what a client was told is kept");
+        assert!(spent == 1 || !enrolled, "what a client received is kept");
         failed += usize::from(!enrolled);
         unheard += usize::from(spent == 1 && !enrolled);
         world.enrol(&id, BUNDLE)?;
@@ -271,7 +271,7 @@ fn who_was_let_in_and_did_not_hear_of_it_enrols_once() -> Result<()> {
         wait::until("the token to be spent", START_WAIT_MAX, || {
             Ok((world.uses_left()? == left).then_some(()))
         })?;
-        assert_eq!(world.identity(&id), ["encryption-key.pem", "key.pem"], "it has not heard");
+        assert_eq!(world.identity(&id), ["encryption-key.pem", "key.pem"], "it has not been notified");
         if kills_server {
             world.server = None;
             assert!(!enrolment.wait(START_WAIT_MAX)?.success());

@@ -62,8 +62,8 @@ fn check_demo(folder: &Path, limit: Duration, arguments: &[OsString]) {
     command.arg("--data").arg(folder.join("demo"));
     let log = folder.join("log");
     let ended = process::run_within(limit, "headwater demo", command, &log).unwrap();
-    let said = || fs::read_to_string(&log).unwrap_or_default();
-    assert_eq!(ended.code, Some(0), "{}\n{}", ended.stdout, said());
+    let log_text = || fs::read_to_string(&log).unwrap_or_default();
+    assert_eq!(ended.code, Some(0), "{}\n{}", ended.stdout, log_text());
     let result: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert!(result["clients"].as_u64() > Some(0), "{result}");
     assert_eq!(result["current"], result["clients"], "{result}");

@@ -1,4 +1,4 @@
-//! The server is lost, and made anew from its backup; the clients are where they were, and nobody goes to them (I2).
+//! The server is lost, and made again from its backup; the clients are where they were, and nobody goes to them (I2).
 
 use std::fs;
 
@@ -55,10 +55,10 @@ fn clients_of_after_the_backup_are_re_enrolled_and_nobody_goes_to_them() {
         assert_eq!(known.update()?.installed("rules"), "2");
         let refused = late.update()?;
         assert_eq!(refused.installed("rules"), "1");
-        let told = refused.report.warnings.join(" ");
+        let warnings = refused.report.warnings.join(" ");
         assert!(
-            told.contains("goes on asking") && told.contains("headwater clients re-enrol pc-late"),
-            "{told}"
+            warnings.contains("goes on asking") && warnings.contains("headwater clients re-enrol pc-late"),
+            "{warnings}"
         );
         // Its update agent gives it what is signed all the same.
         let refused = behind.update()?;
@@ -71,7 +71,7 @@ fn clients_of_after_the_backup_are_re_enrolled_and_nobody_goes_to_them() {
             let run = client.update()?;
             assert_eq!((run.code, run.installed("rules")), (Some(0), "2"), "{id}: {:?}", run.report.warnings);
             let now = identity(world, id)?;
-            assert_eq!(&now["key"], key, "{id} did not enrol anew");
+            assert_eq!(&now["key"], key, "{id} did not enrol again");
             assert_eq!((&now["reports_made"], &now["reports_taken"]), (&json!(3), &json!(3)), "{id}");
             assert_eq!(
                 now["report_gaps"],

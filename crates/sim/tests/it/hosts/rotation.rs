@@ -1,4 +1,4 @@
-//! Every key of the fleet is replaced, more than once, while clients are off; they catch up by themselves (I2, I3).
+//! Every key of the fleet is replaced, more than once, while clients are off; they catch up automatically (I2, I3).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -60,7 +60,7 @@ pub(super) fn identity(world: &World, id: &str) -> Result<Value> {
     Ok(world.headwater(&["clients", "show", id])?["identity"].clone())
 }
 
-/// It updates to a release from a source, and the server has heard of it all. Says whether its certificate had run out.
+/// It updates to a release from a source, and the server has all reports. Returns whether its certificate had expired.
 fn catches_up(world: &World, client: &Endpoint, id: &str, version: &str, source: &str) -> Result<bool> {
     let before = identity(world, id)?;
     let run = client.update()?;
@@ -68,9 +68,9 @@ fn catches_up(world: &World, client: &Endpoint, id: &str, version: &str, source:
     assert_eq!(run.installed("rules"), version, "{id}");
     assert_eq!(run.outcome("components"), format!("updated from {source}"), "{id}");
     let after = identity(world, id)?;
-    assert_eq!(after["key"], before["key"], "{id} did not enrol anew");
+    assert_eq!(after["key"], before["key"], "{id} did not enrol again");
     assert_eq!(after["reports_taken"], before["reports_taken"].as_u64().context("a number")? + 1, "{id}");
-    assert_eq!(after["reports_made"], after["reports_taken"], "{id} checked in, and said so");
+    assert_eq!(after["reports_made"], after["reports_taken"], "{id} checked in and reported it");
     let end = |identity: &Value| -> Result<Timestamp> {
         Ok(identity["certificate_end"].as_str().context("a time")?.parse()?)
     };
@@ -129,7 +129,7 @@ fn clients_that_missed_rotations_of_every_key_catch_up() {
         agent.start_daemon()?;
         assert!(catches_up(world, &behind, "pc-behind", "4", AGENT)?);
         let unknown = world.headwater(&["clients", "unknown"])?;
-        assert_eq!(unknown["items"], serde_json::json!([]), "nobody had to come anew");
+        assert_eq!(unknown["items"], serde_json::json!([]), "nobody had to enrol again");
         Ok(())
     });
 }
