@@ -10,10 +10,8 @@ const EXCUSED: &[(&str, &str)] = &[
     ("circles", "crates/delta/"),
     ("circles", "crates/depot/"),
     ("circles", "crates/identity/"),
-    ("circles", "crates/policy/"),
     ("circles", "crates/repo/"),
     ("circles", "crates/server/"),
-    ("circles", "crates/sim/"),
     ("rule_marks", "crates/cli/"),
     ("sql", "crates/server/tests/"),
     ("vocabulary", "crates/agent/"),
@@ -24,10 +22,8 @@ const EXCUSED: &[(&str, &str)] = &[
     ("vocabulary", "crates/delta/"),
     ("vocabulary", "crates/depot/"),
     ("vocabulary", "crates/identity/"),
-    ("vocabulary", "crates/policy/"),
     ("vocabulary", "crates/repo/"),
     ("vocabulary", "crates/server/"),
-    ("vocabulary", "crates/sim/"),
     ("vocabulary", "SECURITY.md"),
 ];
 
