@@ -8,8 +8,12 @@ use std::process::Stdio;
 use anyhow::{Context, Result, bail};
 
 use crate::command::{cargo, run, target_folder, workspace_root};
+use crate::postgres::Postgres;
 use crate::steps::Steps;
 use crate::{fuzz, tidy, tools};
+
+/// The second database: what is tested and linted has it, what is delivered does not.
+const POSTGRES: &str = "headwater-database/postgres";
 
 /// The options of `cargo xtask test`.
 #[derive(Default)]
@@ -41,7 +45,16 @@ pub fn lint(steps: &mut Steps) -> Result<()> {
     })?;
     steps.run("tidy", tidy::check_workspace)?;
     steps.run("clippy", || {
-        run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+        run(&mut cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--features",
+            POSTGRES,
+            "--",
+            "-D",
+            "warnings",
+        ]))
     })?;
     steps.run("licences and bans", || {
         tools::ensure_cargo_deny()?;
@@ -75,7 +88,9 @@ pub fn test(steps: &mut Steps, options: &TestOptions) -> Result<()> {
     })?;
     steps.run("tests", || {
         let profile = if options.quick { "quick" } else { "default" };
-        let mut command = cargo(&["nextest", "run", "--workspace", "--no-fail-fast", "--profile", profile]);
+        let others = ["--workspace", "--exclude", "headwater-database"];
+        let mut command = cargo(&["nextest", "run", "--no-fail-fast", "--profile", profile]);
+        command.args(others);
         if let Some(python) = &python {
             command.env("HEADWATER_PYTHON", python);
             command.env("HEADWATER_SCHEMATHESIS", python.with_file_name("schemathesis"));
@@ -88,6 +103,7 @@ pub fn test(steps: &mut Steps, options: &TestOptions) -> Result<()> {
         skipped(&record.unwrap_or_default()).iter().for_each(|(line, count)| println!("  {count} × {line}"));
         result
     })?;
+    steps.run("tests of the database", test_database)?;
     if has_doc_tests(&root)? {
         steps.run("doc tests", || run(&mut cargo(&["test", "--workspace", "--doc"])))?;
     }
@@ -95,6 +111,25 @@ pub fn test(steps: &mut Steps, options: &TestOptions) -> Result<()> {
         return Ok(());
     }
     fuzz::fuzz(steps, &fuzz::Options::default())
+}
+
+/// The tests of the crate `database`, on SQLite and on PostgreSQL.
+fn test_database() -> Result<()> {
+    let mut command = cargo(&["nextest", "run", "--no-fail-fast", "--package", "headwater-database"]);
+    command.args(["--features", POSTGRES]);
+    let mut server = None;
+    if std::env::var_os("HEADWATER_POSTGRES_URL").is_none() {
+        match Postgres::start() {
+            Ok(started) => {
+                command.env("HEADWATER_POSTGRES_URL", started.address());
+                server = Some(started);
+            }
+            Err(error) => println!("  SKIPPED: the tests on PostgreSQL: {error:#}"),
+        }
+    }
+    let result = run(&mut command);
+    drop(server);
+    result
 }
 
 /// Why tests skipped themselves, and how many for each reason: lines with `SKIPPED:` in nextest's record.

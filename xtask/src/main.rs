@@ -7,6 +7,7 @@ mod bench;
 mod checks;
 mod command;
 mod fuzz;
+mod postgres;
 mod steps;
 mod tidy;
 mod tools;
@@ -43,6 +44,7 @@ usage: cargo xtask COMMAND
 
 environment:
   HEADWATER_FEEDS               folder with real series: each folder a component, each file in it a release
+  HEADWATER_POSTGRES_URL        a PostgreSQL for the tests of the database, instead of one that `test` starts
   HEADWATER_REQUIRE_NAMESPACES  1: a machine that may not make network namespaces fails instead of skipping";
 
 fn main() -> ExitCode {

@@ -98,7 +98,8 @@ fn ensure_cargo_program(program: &str, crate_: &str) -> Result<()> {
     run(Command::new("cargo").args(["install", "--locked", crate_]))
 }
 
-fn install_packages(packages: &[&str]) -> Result<()> {
+/// Installs Debian packages.
+pub fn install_packages(packages: &[&str]) -> Result<()> {
     if !quiet(Command::new("test").args(["-w", "/var/lib/dpkg"])) || !is_there("apt-get") {
         bail!("only root on a Debian system installs packages");
     }

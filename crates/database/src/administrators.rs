@@ -7,14 +7,14 @@ use jiff::Timestamp;
 use sqlx::Row;
 
 use crate::error::{Error, Result};
-use crate::{Db, SqlRow, Tx, count, json, time, to_json};
+use crate::{Db, SqlRow, Tx, count, json, number, time, to_json};
 
-/// What an administrator may do. Each may all that the ones before may.
+/// What an administrator may do. Each role includes the ones before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
-    /// Sees everything but administrators, the audit log and what confidential domains keep to themselves.
+    /// Sees everything but administrators, the audit log and what confidential domains keep secret.
     Viewer,
-    /// Publishes, edits the source list, domains and clients: the day's work. No keys, no administrators.
+    /// Publishes, edits the source list, domains and clients. No keys, no administrators.
     Operator,
     /// Everything.
     Admin,
@@ -46,14 +46,14 @@ impl FromStr for Role {
     }
 }
 
-/// What the identity provider says of somebody who signed in there.
+/// What the identity provider states about somebody who signed in there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vouched {
     /// Which provider.
     pub issuer: String,
-    /// What it calls them, for good.
+    /// Its permanent name for them.
     pub subject: String,
-    /// What people call them.
+    /// The name that is shown.
     pub name: String,
     /// What they may.
     pub role: Role,
@@ -68,7 +68,7 @@ pub struct AdministratorRow {
     pub role: Role,
     /// argon2id, as a PHC string.
     pub password: String,
-    /// The password is good for one sign-in.
+    /// The next sign-in must set another password.
     pub one_time: bool,
     /// When they were added.
     pub made: Timestamp,
@@ -89,17 +89,17 @@ pub struct SessionRow {
     pub expires: Timestamp,
 }
 
-/// Whose a session is.
+/// The owner of a session.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Whose {
-    /// An administrator's of this server, by name; the role is the one they have at each request.
+    /// An administrator of this server, by name; the role is the one that they have at each request.
     Administrator(String),
-    /// Somebody's whom an identity provider vouched for.
+    /// Somebody who signed in at an identity provider.
     Vouched(Vouched),
 }
 
 impl Whose {
-    /// What the rows are found by. No administrator's name has a colon.
+    /// The key of its rows. No administrator's name has a colon.
     fn key(&self) -> String {
         match self {
             Self::Administrator(name) => name.clone(),
@@ -108,7 +108,7 @@ impl Whose {
     }
 }
 
-/// What the subjects of identity providers stand behind, where administrators' names stand.
+/// Precedes a provider's subject where the name of an administrator stands otherwise.
 const VOUCHED: &str = "oidc:";
 
 /// An API token.
@@ -118,7 +118,7 @@ pub struct TokenRow {
     pub name: String,
     /// Its hash.
     pub token: String,
-    /// Whose; none: made on the server's own machine.
+    /// Whose; `None` if it was made on the server's own machine.
     pub administrator: Option<String>,
     /// What it may.
     pub role: Role,
@@ -126,14 +126,14 @@ pub struct TokenRow {
     pub scopes: Vec<String>,
     /// When it was made.
     pub made: Timestamp,
-    /// From when on it does not count.
+    /// When it ends.
     pub expires: Timestamp,
 }
 
 impl Db {
     /// One administrator.
     pub async fn administrator(&self, name: &str) -> Result<Option<AdministratorRow>> {
-        let query = sqlx::query("SELECT * FROM administrators WHERE name = ?").bind(name);
+        let query = sqlx::query("SELECT * FROM administrators WHERE name = $1").bind(name);
         query.fetch_optional(self.read()).await?.as_ref().map(administrator).transpose()
     }
 
@@ -145,13 +145,13 @@ impl Db {
 
     /// The session of a hash.
     pub async fn session(&self, token: &str) -> Result<Option<SessionRow>> {
-        let query = sqlx::query("SELECT * FROM sessions WHERE token = ?").bind(token);
+        let query = sqlx::query("SELECT * FROM sessions WHERE token = $1").bind(token);
         query.fetch_optional(self.read()).await?.as_ref().map(session).transpose()
     }
 
     /// The token of a hash.
     pub async fn api_token(&self, token: &str) -> Result<Option<TokenRow>> {
-        let query = sqlx::query("SELECT * FROM api_tokens WHERE token = ?").bind(token);
+        let query = sqlx::query("SELECT * FROM api_tokens WHERE token = $1").bind(token);
         query.fetch_optional(self.read()).await?.as_ref().map(token_row).transpose()
     }
 
@@ -166,13 +166,13 @@ impl Db {
 pub async fn put(tx: &mut Tx, row: &AdministratorRow) -> Result<()> {
     sqlx::query(
         "INSERT INTO administrators (name, role, password, one_time, made, last_sign_in) \
-         VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET role = excluded.role, \
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (name) DO UPDATE SET role = excluded.role, \
          password = excluded.password, one_time = excluded.one_time, last_sign_in = excluded.last_sign_in",
     )
     .bind(&row.name)
     .bind(row.role.to_string())
     .bind(&row.password)
-    .bind(row.one_time)
+    .bind(i64::from(row.one_time))
     .bind(row.made.as_second())
     .bind(row.last_sign_in.map(Timestamp::as_second))
     .execute(tx.sql())
@@ -183,22 +183,23 @@ pub async fn put(tx: &mut Tx, row: &AdministratorRow) -> Result<()> {
 /// Removes an administrator, with tokens and sessions.
 pub async fn delete(tx: &mut Tx, name: &str) -> Result<()> {
     delete_sessions(tx, name).await?;
-    sqlx::query("DELETE FROM administrators WHERE name = ?").bind(name).execute(tx.sql()).await?;
+    sqlx::query("DELETE FROM administrators WHERE name = $1").bind(name).execute(tx.sql()).await?;
     Ok(())
 }
 
 /// Begins a session, and ends those that are over or too many.
 pub async fn insert_session(tx: &mut Tx, row: &SessionRow, at_once_max: u32) -> Result<()> {
-    sqlx::query("DELETE FROM sessions WHERE expires <= ?")
+    sqlx::query("DELETE FROM sessions WHERE expires <= $1")
         .bind(row.made.as_second())
         .execute(tx.sql())
         .await?;
     sqlx::query(
-        "DELETE FROM sessions WHERE token IN (SELECT token FROM sessions WHERE administrator = ? \
-         ORDER BY made DESC LIMIT -1 OFFSET ?)",
+        "DELETE FROM sessions WHERE token IN (SELECT token FROM sessions WHERE administrator = $1 \
+         ORDER BY made DESC LIMIT $2 OFFSET $3)",
     )
     .bind(row.whose.key())
-    .bind(at_once_max - 1)
+    .bind(number(u64::MAX))
+    .bind(i64::from(at_once_max.saturating_sub(1)))
     .execute(tx.sql())
     .await?;
     let vouched = match &row.whose {
@@ -207,7 +208,7 @@ pub async fn insert_session(tx: &mut Tx, row: &SessionRow, at_once_max: u32) -> 
     };
     sqlx::query(
         "INSERT INTO sessions (token, administrator, role, issuer, name, made, expires) \
-         VALUES (?, ?, ?, ?, ?, ?, ?)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
     )
     .bind(&row.token)
     .bind(row.whose.key())
@@ -223,13 +224,16 @@ pub async fn insert_session(tx: &mut Tx, row: &SessionRow, at_once_max: u32) -> 
 
 /// Ends a session.
 pub async fn delete_session(tx: &mut Tx, token: &str) -> Result<()> {
-    sqlx::query("DELETE FROM sessions WHERE token = ?").bind(token).execute(tx.sql()).await?;
+    sqlx::query("DELETE FROM sessions WHERE token = $1").bind(token).execute(tx.sql()).await?;
     Ok(())
 }
 
 /// Ends all sessions of an administrator.
 pub async fn delete_sessions(tx: &mut Tx, administrator: &str) -> Result<()> {
-    sqlx::query("DELETE FROM sessions WHERE administrator = ?").bind(administrator).execute(tx.sql()).await?;
+    sqlx::query("DELETE FROM sessions WHERE administrator = $1")
+        .bind(administrator)
+        .execute(tx.sql())
+        .await?;
     Ok(())
 }
 
@@ -237,7 +241,7 @@ pub async fn delete_sessions(tx: &mut Tx, administrator: &str) -> Result<()> {
 pub async fn insert_token(tx: &mut Tx, row: &TokenRow) -> Result<()> {
     sqlx::query(
         "INSERT INTO api_tokens (name, token, administrator, role, scopes, made, expires) \
-         VALUES (?, ?, ?, ?, ?, ?, ?)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
     )
     .bind(&row.name)
     .bind(&row.token)
@@ -253,7 +257,7 @@ pub async fn insert_token(tx: &mut Tx, row: &TokenRow) -> Result<()> {
 
 /// Revokes a token.
 pub async fn delete_token(tx: &mut Tx, name: &str) -> Result<()> {
-    sqlx::query("DELETE FROM api_tokens WHERE name = ?").bind(name).execute(tx.sql()).await?;
+    sqlx::query("DELETE FROM api_tokens WHERE name = $1").bind(name).execute(tx.sql()).await?;
     Ok(())
 }
 
@@ -267,7 +271,7 @@ fn administrator(row: &SqlRow) -> Result<AdministratorRow> {
         name: row.get("name"),
         role: role(row.get("role"))?,
         password: row.get("password"),
-        one_time: row.get("one_time"),
+        one_time: row.get::<i64, _>("one_time") != 0,
         made: time(row.get("made")),
         last_sign_in: row.get::<Option<i64>, _>("last_sign_in").map(time),
     })

@@ -1,8 +1,8 @@
 //! The audit log's records and their chain (R2, I4): pure.
 //!
-//! The hash of each record covers all of it and the hash of the one before, so nothing can be edited, taken out or
-//! put elsewhere without every later hash being wrong. That the chain was not made anew from some record on, or cut
-//! off at its end, is seen at its head: see [`Head`].
+//! The hash of each record covers all of it and the hash of the one before: if a record is edited, removed or moved, every
+//! later hash is wrong. A chain that was written again from some record on, or cut off at its end, is found by its head:
+//! see [`Head`].
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::limits::AUDIT_VALUE_BYTES_MAX;
 
-/// What the first record follows.
+/// The hash that the first record follows.
 pub const BEGINNING: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// One thing that was done; it has no place in the chain yet.
@@ -29,9 +29,9 @@ pub struct Record {
     pub action: String,
     /// What it was done to.
     pub subject: String,
-    /// How that was before; null where there is nothing to say.
+    /// The state before; null if there is none.
     pub before: Value,
-    /// How it is afterwards.
+    /// The state afterwards.
     pub after: Value,
 }
 
@@ -49,12 +49,12 @@ impl Record {
         }
     }
 
-    /// How it was before.
+    /// The state before.
     pub fn before(self, before: Value) -> Self {
         Self { before: bounded(before), ..self }
     }
 
-    /// How it is afterwards.
+    /// The state afterwards.
     pub fn after(self, after: Value) -> Self {
         Self { after: bounded(after), ..self }
     }
@@ -68,11 +68,11 @@ impl Record {
     }
 }
 
-/// What a record says that the server makes when it finds the log not as it left it.
+/// The action of the record that the server adds when the log is not as it left it.
 const BROKEN: &str = "audit.broken";
 
 impl Record {
-    /// The log was not as the server had left it: whatever is done about that, the log says so from here on.
+    /// That the log was not as the server had left it. Nothing that is done later removes this record.
     pub fn broken(time: Timestamp, finding: &str) -> Self {
         Self::by_server(time, BROKEN, "the audit log").after(json!({ "finding": finding }))
     }
@@ -84,13 +84,13 @@ impl Record {
     }
 }
 
-/// What a transaction says to the audit log when it is committed: there is no committing without it.
+/// The audit entry of a transaction: nothing is committed without one.
 #[derive(Debug)]
 #[must_use = "give it to the commit"]
 pub enum Audit {
     /// Somebody did this.
     Record(Record),
-    /// Nothing that anybody did; why not, for the reader of the code.
+    /// No entry; why none is needed, for the reader of the code.
     Exempt(&'static str),
 }
 
@@ -113,10 +113,10 @@ pub struct Chained {
     pub hash: String,
 }
 
-/// Where the chain ends: whoever knows an earlier head sees whether today's chain still goes through it.
+/// Where the chain ends. An earlier head shows whether today's chain still contains it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
-    /// Number of the last record; 0: there is none.
+    /// Number of the last record; 0 if there is none.
     pub number: u64,
     /// Its hash, hex.
     pub hash: String,

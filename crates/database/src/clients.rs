@@ -1,14 +1,13 @@
-//! Clients and their reports (P12).
+//! The client registry. What clients report: [`crate::reports`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use headwater_api::report::Report;
-use headwater_api::v1::StoredReport;
 use jiff::Timestamp;
 use sqlx::Row;
 
 use crate::error::Result;
-use crate::{Db, SqlRow, Tx, count, json, number, time, to_json};
+use crate::values::text;
+use crate::{Connection, Db, SqlRow, Tx, count, json, number, report_room, time, to_json};
 
 /// One client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,80 +24,69 @@ pub struct ClientRow {
     pub policy_version: u64,
     /// Content version by class.
     pub versions: BTreeMap<String, u64>,
-    /// When it was first heard of.
+    /// When it first appeared.
     pub first_seen: Timestamp,
-    /// When it last was.
+    /// When it last appeared.
     pub last_seen: Timestamp,
+}
+
+const COLUMNS: &str =
+    "SELECT id, domain, addresses, program, policy_version, versions, first_seen, last_seen FROM clients";
+
+impl Connection {
+    /// One client.
+    pub async fn client(&mut self, id: &str) -> Result<Option<ClientRow>> {
+        let statement = format!("{COLUMNS} WHERE id = $1");
+        let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(id);
+        query.fetch_optional(self.sql()).await?.as_ref().map(client).transpose()
+    }
+
+    /// How many clients there are.
+    pub async fn clients_count(&mut self) -> Result<u64> {
+        Ok(count(sqlx::query_scalar("SELECT count(*) FROM clients").fetch_one(self.sql()).await?))
+    }
 }
 
 impl Db {
     /// One client.
     pub async fn client(&self, id: &str) -> Result<Option<ClientRow>> {
-        let row =
-            sqlx::query("SELECT * FROM clients WHERE id = ?").bind(id).fetch_optional(self.read()).await?;
-        row.map(|row| client(&row)).transpose()
+        self.connection().await?.client(id).await
+    }
+
+    /// How many clients there are.
+    pub async fn clients_count(&self) -> Result<u64> {
+        self.connection().await?.clients_count().await
     }
 
     /// Clients after an id, in order of id, of one domain or of all.
     pub async fn clients(&self, domain: Option<&str>, after: &str, limit: u32) -> Result<Vec<ClientRow>> {
-        let rows = sqlx::query(
-            "SELECT * FROM clients WHERE (?1 IS NULL OR domain = ?1) AND id > ?2 ORDER BY id LIMIT ?3",
-        )
-        .bind(domain)
-        .bind(after)
-        .bind(limit)
-        .fetch_all(self.read())
-        .await?;
-        rows.iter().map(client).collect()
+        let filter = if domain.is_some() { "AND domain = $3" } else { "" };
+        let statement = format!("{COLUMNS} WHERE id > $1 {filter} ORDER BY id LIMIT $2");
+        let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(after).bind(i64::from(limit));
+        let query = if let Some(domain) = domain { query.bind(domain) } else { query };
+        query.fetch_all(self.read()).await?.iter().map(client).collect()
     }
 
-    /// Those whose key was revoked, or who never had one.
+    /// Ids of clients without a key: it was revoked, or there never was one.
     pub async fn clients_without_key(&self) -> Result<BTreeSet<String>> {
         let query = "SELECT id FROM clients WHERE id NOT IN (SELECT client FROM identities)";
         let ids: Vec<String> = sqlx::query_scalar(query).fetch_all(self.read()).await?;
         Ok(ids.into_iter().collect())
     }
-
-    /// How many clients there are.
-    pub async fn clients_count(&self) -> Result<u64> {
-        Ok(count(sqlx::query_scalar("SELECT count(*) FROM clients").fetch_one(self.read()).await?))
-    }
-
-    /// Reports older than `before`, newest first, of one client or of all.
-    pub async fn reports(&self, client: Option<&str>, before: u64, limit: u32) -> Result<Vec<StoredReport>> {
-        let rows = sqlx::query(
-            "SELECT number, received, body FROM reports WHERE (?1 IS NULL OR client = ?1) AND number < ?2 \
-             ORDER BY number DESC LIMIT ?3",
-        )
-        .bind(client)
-        .bind(number(before))
-        .bind(limit)
-        .fetch_all(self.read())
-        .await?;
-        rows.into_iter()
-            .map(|row| {
-                Ok(StoredReport {
-                    number: count(row.get("number")),
-                    received: time(row.get("received")),
-                    report: json("report", row.get("body"))?,
-                })
-            })
-            .collect()
-    }
 }
 
-/// Adds a client or notes what it says of itself now. Its domain and when it was first seen stay.
+/// Adds a client or notes its present state. Its domain and when it was first seen stay.
 pub async fn put(tx: &mut Tx, client: &ClientRow) -> Result<()> {
     sqlx::query(
         "INSERT INTO clients (id, domain, addresses, program, policy_version, versions, first_seen, last_seen) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET addresses = excluded.addresses, \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO UPDATE SET addresses = excluded.addresses, \
          program = excluded.program, policy_version = excluded.policy_version, versions = excluded.versions, \
          last_seen = excluded.last_seen",
     )
     .bind(&client.id)
     .bind(&client.domain)
     .bind(to_json(&client.addresses))
-    .bind(&client.program)
+    .bind(text(&client.program).into_owned())
     .bind(number(client.policy_version))
     .bind(to_json(&client.versions))
     .bind(client.first_seen.as_second())
@@ -108,56 +96,21 @@ pub async fn put(tx: &mut Tx, client: &ClientRow) -> Result<()> {
     Ok(())
 }
 
-/// Files a client under another domain.
+/// Moves a client to another domain.
 pub async fn set_domain(tx: &mut Tx, id: &str, domain: &str) -> Result<()> {
-    sqlx::query("UPDATE clients SET domain = ? WHERE id = ?").bind(domain).bind(id).execute(tx.sql()).await?;
+    sqlx::query("UPDATE clients SET domain = $1 WHERE id = $2")
+        .bind(domain)
+        .bind(id)
+        .execute(tx.sql())
+        .await?;
     Ok(())
 }
 
 /// Removes a client and its reports.
 pub async fn delete(tx: &mut Tx, id: &str) -> Result<()> {
-    sqlx::query("DELETE FROM reports WHERE client = ?").bind(id).execute(tx.sql()).await?;
-    sqlx::query("DELETE FROM clients WHERE id = ?").bind(id).execute(tx.sql()).await?;
+    report_room::forget_client(tx, id).await?;
+    sqlx::query("DELETE FROM clients WHERE id = $1").bind(id).execute(tx.sql()).await?;
     Ok(())
-}
-
-/// Stores a report, once however often it is sent.
-pub async fn insert_report(tx: &mut Tx, report: &Report, received: Timestamp) -> Result<()> {
-    sqlx::query(
-        "INSERT OR IGNORE INTO reports (client, run, started, received, body) VALUES (?, ?, ?, ?, ?)",
-    )
-    .bind(&report.client)
-    .bind(number(report.run))
-    .bind(report.started.to_string())
-    .bind(received.as_second())
-    .bind(to_json(report))
-    .execute(tx.sql())
-    .await?;
-    Ok(())
-}
-
-/// Deletes the oldest reports until all of them take at most so many bytes; says how many went.
-pub async fn delete_reports_over(tx: &mut Tx, bytes_max: u64) -> Result<u64> {
-    let mut removed = 0;
-    loop {
-        let bytes = sqlx::query_scalar("SELECT bytes FROM report_bytes").fetch_one(tx.sql()).await?;
-        if count(bytes) <= bytes_max {
-            return Ok(removed);
-        }
-        sqlx::query("DELETE FROM reports WHERE number = (SELECT min(number) FROM reports)")
-            .execute(tx.sql())
-            .await?;
-        removed += 1;
-    }
-}
-
-/// Deletes reports that came before a time; says how many.
-pub async fn delete_reports_before(tx: &mut Tx, before: Timestamp) -> Result<u64> {
-    let done = sqlx::query("DELETE FROM reports WHERE received < ?")
-        .bind(before.as_second())
-        .execute(tx.sql())
-        .await?;
-    Ok(done.rows_affected())
 }
 
 fn client(row: &SqlRow) -> Result<ClientRow> {

@@ -1,56 +1,81 @@
 //! A connection for reading, and a change that is committed with its entry in the audit log.
 
+use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex};
 
 use sqlx::pool::PoolConnection;
-use sqlx::{Sqlite, SqliteConnection, Transaction};
+use sqlx::{Any, AnyConnection, Transaction};
 
 use crate::audit::{Audit, Head};
-use crate::{AuditKey, Result, audit_log};
+use crate::audit_key::AuditKey;
+use crate::audit_log;
+use crate::dialect::Dialect;
+use crate::error::Result;
+
+/// What every connection of one database has in common.
+pub(crate) struct Shared {
+    /// The kind of database.
+    pub dialect: Dialect,
+    /// Seals the end of the audit log.
+    pub audit_key: AuditKey,
+    /// Where the audit log ended when the last change was made.
+    pub last_recorded: Mutex<Head>,
+    /// Bytes of all reports, as far as this process knows; `None` until it has counted.
+    pub report_bytes: Mutex<Option<u64>>,
+}
 
 /// A connection to the database: for reading, or the one of a change.
-#[derive(Debug)]
-pub struct Connection(Kind);
+pub struct Connection {
+    kind: Kind,
+    shared: Arc<Shared>,
+}
 
-#[derive(Debug)]
 enum Kind {
-    Reading(PoolConnection<Sqlite>),
-    Changing(Transaction<'static, Sqlite>),
+    Reading(PoolConnection<Any>),
+    Changing(Transaction<'static, Any>),
 }
 
 impl Connection {
     /// One that only reads.
-    pub(crate) fn reading(connection: PoolConnection<Sqlite>) -> Self {
-        Self(Kind::Reading(connection))
+    pub(crate) fn reading(connection: PoolConnection<Any>, shared: Arc<Shared>) -> Self {
+        Self { kind: Kind::Reading(connection), shared }
     }
 
     /// What statements are executed on.
-    pub(crate) fn sql(&mut self) -> &mut SqliteConnection {
-        match &mut self.0 {
+    pub(crate) fn sql(&mut self) -> &mut AnyConnection {
+        match &mut self.kind {
             Kind::Reading(connection) => connection,
             Kind::Changing(transaction) => transaction,
         }
+    }
+
+    /// The kind of database.
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.shared.dialect
+    }
+
+    /// What every connection of this database has in common.
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("dialect", &self.shared.dialect).finish_non_exhaustive()
     }
 }
 
 /// A change that is not yet made. Only [`Tx::commit`] makes it, and takes the entry for the audit log: a change without
 /// its entry does not compile. Dropped, it changes nothing.
 #[derive(Debug)]
-pub struct Tx {
-    connection: Connection,
-    audit_key: Arc<AuditKey>,
-    last_recorded: Arc<Mutex<Head>>,
-}
+pub struct Tx(Connection);
 
 impl Tx {
     /// A change that has begun.
-    pub(crate) fn new(
-        transaction: Transaction<'static, Sqlite>,
-        audit_key: Arc<AuditKey>,
-        last_recorded: Arc<Mutex<Head>>,
-    ) -> Self {
-        Self { connection: Connection(Kind::Changing(transaction)), audit_key, last_recorded }
+    pub(crate) fn new(transaction: Transaction<'static, Any>, shared: Arc<Shared>) -> Self {
+        Self(Connection { kind: Kind::Changing(transaction), shared })
     }
 
     /// Makes the change, and records it in the same transaction.
@@ -60,17 +85,18 @@ impl Tx {
     pub async fn commit(mut self, audit: impl Into<Audit>) -> Result<()> {
         let head = match audit.into() {
             Audit::Record(record) => {
-                let key = Arc::clone(&self.audit_key);
-                let last = self.last_recorded.lock().expect("nobody panics while holding this lock").clone();
-                Some(audit_log::append(&mut self, &key, &last, record).await?)
+                let shared = Arc::clone(&self.0.shared);
+                let last = lock(&shared.last_recorded).clone();
+                Some(audit_log::append(self.sql(), &shared.audit_key, &last, record).await?)
             }
             Audit::Exempt(_) => None,
         };
-        if let Kind::Changing(transaction) = self.connection.0 {
+        let Connection { kind, shared } = self.0;
+        if let Kind::Changing(transaction) = kind {
             transaction.commit().await?;
         }
         if let Some(head) = head {
-            let mut last = self.last_recorded.lock().expect("nobody panics while holding this lock");
+            let mut last = lock(&shared.last_recorded);
             // Another change may have been noted first that was committed after this one.
             if last.number < head.number {
                 *last = head;
@@ -80,16 +106,21 @@ impl Tx {
     }
 }
 
+/// Locks what nobody leaves half done.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().expect("nobody panics while holding this lock")
+}
+
 impl Deref for Tx {
     type Target = Connection;
 
     fn deref(&self) -> &Connection {
-        &self.connection
+        &self.0
     }
 }
 
 impl DerefMut for Tx {
     fn deref_mut(&mut self) -> &mut Connection {
-        &mut self.connection
+        &mut self.0
     }
 }

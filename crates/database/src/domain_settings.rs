@@ -7,7 +7,7 @@ use sqlx::Row;
 use crate::error::Result;
 use crate::{Db, SqlRow, Tx, count, json, number, time, to_json};
 
-/// One saved version, but for what it says.
+/// One saved version without its content.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VersionLine {
     /// From 1.
@@ -54,7 +54,7 @@ impl Db {
     /// One version of a domain.
     pub async fn domain_version(&self, path: &str, version: u64) -> Result<Option<StoredVersion>> {
         let row = sqlx::query(
-            "SELECT version, saved, comment, content FROM domain_versions WHERE path = ? AND version = ?",
+            "SELECT version, saved, comment, content FROM domain_versions WHERE path = $1 AND version = $2",
         )
         .bind(path)
         .bind(number(version))
@@ -71,10 +71,10 @@ impl Db {
         .transpose()
     }
 
-    /// The newest version ever saved at a path, of a domain that is there or was; 0: none.
+    /// The newest version ever saved at a path, of a present or former domain; 0 if there is none.
     pub async fn domain_version_last(&self, path: &str) -> Result<u64> {
         let row =
-            sqlx::query("SELECT coalesce(max(version), 0) AS version FROM domain_versions WHERE path = ?")
+            sqlx::query("SELECT coalesce(max(version), 0) AS version FROM domain_versions WHERE path = $1")
                 .bind(path)
                 .fetch_one(self.read())
                 .await?;
@@ -84,12 +84,12 @@ impl Db {
     /// Versions of a domain older than `before`, newest first.
     pub async fn domain_versions(&self, path: &str, before: u64, limit: u32) -> Result<Vec<VersionLine>> {
         let rows = sqlx::query(
-            "SELECT version, saved, comment, items FROM domain_versions WHERE path = ? AND version < ? \
-             ORDER BY version DESC LIMIT ?",
+            "SELECT version, saved, comment, items FROM domain_versions WHERE path = $1 AND version < $2 \
+             ORDER BY version DESC LIMIT $3",
         )
         .bind(path)
         .bind(number(before))
-        .bind(limit)
+        .bind(i64::from(limit))
         .fetch_all(self.read())
         .await?;
         let line = |row: &SqlRow| VersionLine {
@@ -105,7 +105,7 @@ impl Db {
     pub async fn settings_draft(&self, path: &str, name: &str) -> Result<Option<StoredSettingsDraft>> {
         let row = sqlx::query(
             "SELECT path, name, base_version, revision, edited, content FROM domain_drafts \
-             WHERE path = ? AND name = ?",
+             WHERE path = $1 AND name = $2",
         )
         .bind(path)
         .bind(name)
@@ -118,7 +118,7 @@ impl Db {
     pub async fn settings_drafts(&self, path: &str) -> Result<Vec<StoredSettingsDraft>> {
         let rows = sqlx::query(
             "SELECT path, name, base_version, revision, edited, content FROM domain_drafts \
-             WHERE path = ? ORDER BY name",
+             WHERE path = $1 ORDER BY name",
         )
         .bind(path)
         .fetch_all(self.read())
@@ -140,7 +140,7 @@ pub async fn insert_version(tx: &mut Tx, path: &str, version: &StoredVersion) ->
     let set = &version.set;
     let items = set.settings.len() + set.values.len() + set.files.len();
     sqlx::query(
-        "INSERT INTO domain_versions (path, version, saved, comment, content, items) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO domain_versions (path, version, saved, comment, content, items) VALUES ($1, $2, $3, $4, $5, $6)",
     )
     .bind(path)
     .bind(number(version.version))
@@ -156,8 +156,9 @@ pub async fn insert_version(tx: &mut Tx, path: &str, version: &StoredVersion) ->
 /// Stores a draft.
 pub async fn put_draft(tx: &mut Tx, draft: &StoredSettingsDraft) -> Result<()> {
     sqlx::query(
-        "INSERT OR REPLACE INTO domain_drafts (path, name, base_version, revision, edited, content) \
-         VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO domain_drafts (path, name, base_version, revision, edited, content) \
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (path, name) DO UPDATE SET base_version = excluded.base_version, \
+         revision = excluded.revision, edited = excluded.edited, content = excluded.content",
     )
     .bind(&draft.path)
     .bind(&draft.name)
@@ -170,9 +171,9 @@ pub async fn put_draft(tx: &mut Tx, draft: &StoredSettingsDraft) -> Result<()> {
     Ok(())
 }
 
-/// Removes a draft; says whether there was one.
+/// Removes a draft; returns whether there was one.
 pub async fn delete_draft(tx: &mut Tx, path: &str, name: &str) -> Result<bool> {
-    let done = sqlx::query("DELETE FROM domain_drafts WHERE path = ? AND name = ?")
+    let done = sqlx::query("DELETE FROM domain_drafts WHERE path = $1 AND name = $2")
         .bind(path)
         .bind(name)
         .execute(tx.sql())

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::Row;
 
 use crate::error::Result;
-use crate::{Db, Tx, count, json, number, to_json};
+use crate::{Connection, Db, Tx, count, json, number, to_json};
 
 /// One domain.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,19 +22,19 @@ pub struct DomainRow {
     pub set: DomainSettings,
 }
 
-/// The free part, as it is stored.
+/// Values and files, as they are stored.
 #[derive(Serialize, Deserialize)]
 struct Extras {
     values: BTreeMap<String, serde_json::Value>,
     files: BTreeMap<String, String>,
 }
 
-impl Db {
+impl Connection {
     /// Every domain, in order of path.
-    pub async fn domains(&self) -> Result<Vec<DomainRow>> {
+    pub async fn domains(&mut self) -> Result<Vec<DomainRow>> {
         let rows =
             sqlx::query("SELECT path, version, saved_version, settings, extras FROM domains ORDER BY path")
-                .fetch_all(self.read())
+                .fetch_all(self.sql())
                 .await?;
         rows.into_iter()
             .map(|row| {
@@ -48,6 +48,13 @@ impl Db {
                 })
             })
             .collect()
+    }
+}
+
+impl Db {
+    /// Every domain, in order of path.
+    pub async fn domains(&self) -> Result<Vec<DomainRow>> {
+        self.connection().await?.domains().await
     }
 
     /// Clients by domain; domains without any are left out.
@@ -63,7 +70,7 @@ impl Db {
 pub async fn put(tx: &mut Tx, domain: &DomainRow) -> Result<()> {
     let DomainSettings { settings, values, files } = domain.set.clone();
     sqlx::query(
-        "INSERT INTO domains (path, version, saved_version, settings, extras) VALUES (?, ?, ?, ?, ?) \
+        "INSERT INTO domains (path, version, saved_version, settings, extras) VALUES ($1, $2, $3, $4, $5) \
          ON CONFLICT (path) DO UPDATE SET version = excluded.version, saved_version = excluded.saved_version, \
          settings = excluded.settings, extras = excluded.extras",
     )
@@ -79,6 +86,6 @@ pub async fn put(tx: &mut Tx, domain: &DomainRow) -> Result<()> {
 
 /// Removes a domain.
 pub async fn delete(tx: &mut Tx, path: &str) -> Result<()> {
-    sqlx::query("DELETE FROM domains WHERE path = ?").bind(path).execute(tx.sql()).await?;
+    sqlx::query("DELETE FROM domains WHERE path = $1").bind(path).execute(tx.sql()).await?;
     Ok(())
 }

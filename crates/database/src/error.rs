@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::fault_codes;
+
 /// Why the database could not do what it was asked to do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -16,6 +18,26 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// The address names no database that this program can use.
+    #[error("the address of the database cannot be used: {reason}")]
+    Address {
+        /// Why.
+        reason: String,
+    },
+    /// The database was made by another version of this program.
+    #[error(
+        "the database has {}, and this program reads schema {expected}; start the version of the program that made it, or \
+         restore a backup that this version made", found_schema(*.found)
+    )]
+    Schema {
+        /// The schema that it has; 0 if it names none.
+        found: u64,
+        /// The schema of this program.
+        expected: u64,
+    },
+    /// What only one kind of database can do was asked of the other.
+    #[error("{0}")]
+    Unsupported(&'static str),
     /// A row that this program wrote itself cannot be read back.
     #[error("stored {what} cannot be read: {reason}")]
     Corrupt {
@@ -29,28 +51,28 @@ pub enum Error {
 /// Result of a statement.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// SQLite's primary result codes for a disk that is full or refuses (SQLITE_IOERR, SQLITE_FULL, SQLITE_CANTOPEN).
-const SQLITE_DISK_CODES: [u32; 3] = [10, 13, 14];
-
-/// SQLite's primary result codes for a file that is damaged or no database (SQLITE_CORRUPT, SQLITE_NOTADB).
-const SQLITE_DAMAGED_CODES: [u32; 2] = [11, 26];
-
 impl Error {
     /// The database is damaged.
     #[must_use]
     pub fn is_damaged(&self) -> bool {
-        self.has_sqlite_code(&SQLITE_DAMAGED_CODES)
+        self.has_code(fault_codes::is_damaged)
     }
 
     /// The database could not write because of the disk.
     #[must_use]
     pub fn is_disk_full(&self) -> bool {
-        matches!(self, Self::File { .. }) || self.has_sqlite_code(&SQLITE_DISK_CODES)
+        matches!(self, Self::File { .. }) || self.has_code(fault_codes::is_disk_full)
     }
 
-    fn has_sqlite_code(&self, codes: &[u32]) -> bool {
+    fn has_code(&self, is_such: fn(&str) -> bool) -> bool {
         let Self::Failed(sqlx::Error::Database(error)) = self else { return false };
-        let code = error.code().and_then(|code| code.parse::<u32>().ok());
-        code.is_some_and(|code| codes.contains(&(code & 0xff)))
+        error.code().is_some_and(|code| is_such(&code))
+    }
+}
+
+fn found_schema(found: u64) -> String {
+    match found {
+        0 => "tables of another program or of an unfinished version".to_owned(),
+        found => format!("schema {found}"),
     }
 }

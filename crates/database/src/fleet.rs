@@ -15,7 +15,7 @@ pub struct CaRow {
     pub certificate: String,
     /// The same key, signed by the CA before it (PEM).
     pub cross_signed: Option<String>,
-    /// It was stolen: its certificates are good for nothing but to be told to renew.
+    /// It was stolen. A client that shows a certificate of it is asked to renew, and admitted to nothing else.
     pub given_up: bool,
 }
 
@@ -31,7 +31,7 @@ pub async fn cas(db: &mut Connection) -> Result<Vec<CaRow>> {
             number: count(row.get("number")),
             certificate: row.get("certificate"),
             cross_signed: row.get("cross_signed"),
-            given_up: row.get("given_up"),
+            given_up: row.get::<i64, _>("given_up") != 0,
         })
         .collect())
 }
@@ -39,12 +39,12 @@ pub async fn cas(db: &mut Connection) -> Result<Vec<CaRow>> {
 /// Adds a CA.
 pub async fn insert_ca(db: &mut Connection, ca: &CaRow, now: Timestamp) -> Result<()> {
     sqlx::query(
-        "INSERT INTO fleet_cas (number, certificate, cross_signed, given_up, made) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO fleet_cas (number, certificate, cross_signed, given_up, made) VALUES ($1, $2, $3, $4, $5)",
     )
     .bind(number(ca.number))
     .bind(&ca.certificate)
     .bind(&ca.cross_signed)
-    .bind(ca.given_up)
+    .bind(i64::from(ca.given_up))
     .bind(now.as_second())
     .execute(db.sql())
     .await?;
@@ -53,28 +53,28 @@ pub async fn insert_ca(db: &mut Connection, ca: &CaRow, now: Timestamp) -> Resul
 
 /// When a CA was made.
 pub async fn ca_made(db: &mut Connection, ca: u64) -> Result<Timestamp> {
-    let made = sqlx::query_scalar("SELECT made FROM fleet_cas WHERE number = ?").bind(number(ca));
+    let made = sqlx::query_scalar("SELECT made FROM fleet_cas WHERE number = $1").bind(number(ca));
     Ok(time(made.fetch_one(db.sql()).await?))
 }
 
-/// Gives up the CAs before a number.
+/// Marks the CAs before a number as given up.
 pub async fn give_up_cas_before(db: &mut Connection, before: u64) -> Result<()> {
-    sqlx::query("UPDATE fleet_cas SET given_up = 1 WHERE number < ?")
+    sqlx::query("UPDATE fleet_cas SET given_up = 1 WHERE number < $1")
         .bind(number(before))
         .execute(db.sql())
         .await?;
     Ok(())
 }
 
-/// Forgets the CAs before a number.
+/// Deletes the CAs before a number.
 pub async fn delete_cas_before(db: &mut Connection, before: u64) -> Result<()> {
-    sqlx::query("DELETE FROM fleet_cas WHERE number < ?").bind(number(before)).execute(db.sql()).await?;
+    sqlx::query("DELETE FROM fleet_cas WHERE number < $1").bind(number(before)).execute(db.sql()).await?;
     Ok(())
 }
 
 /// The key of a domain, as text.
 pub async fn domain_key(db: &mut Connection, domain: &str) -> Result<Option<String>> {
-    let found = sqlx::query_scalar("SELECT secret FROM domain_keys WHERE domain = ?")
+    let found = sqlx::query_scalar("SELECT secret FROM domain_keys WHERE domain = $1")
         .bind(domain)
         .fetch_optional(db.sql())
         .await?;
@@ -84,7 +84,7 @@ pub async fn domain_key(db: &mut Connection, domain: &str) -> Result<Option<Stri
 /// Stores a domain's key in place of those it had.
 pub async fn put_domain_key(db: &mut Connection, domain: &str, key: &str, now: Timestamp) -> Result<()> {
     delete_domain_keys(db, domain).await?;
-    sqlx::query("INSERT INTO domain_keys (domain, secret, made) VALUES (?, ?, ?)")
+    sqlx::query("INSERT INTO domain_keys (domain, secret, made) VALUES ($1, $2, $3)")
         .bind(domain)
         .bind(key)
         .bind(now.as_second())
@@ -93,8 +93,8 @@ pub async fn put_domain_key(db: &mut Connection, domain: &str, key: &str, now: T
     Ok(())
 }
 
-/// Forgets a domain's keys.
+/// Deletes a domain's keys.
 pub async fn delete_domain_keys(db: &mut Connection, domain: &str) -> Result<()> {
-    sqlx::query("DELETE FROM domain_keys WHERE domain = ?").bind(domain).execute(db.sql()).await?;
+    sqlx::query("DELETE FROM domain_keys WHERE domain = $1").bind(domain).execute(db.sql()).await?;
     Ok(())
 }

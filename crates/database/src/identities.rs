@@ -1,7 +1,7 @@
-//! Clients' keys, what was taken from each, and the keys that are good no longer (I3).
+//! Clients' keys, the newest statements taken from each, and revoked keys (I3).
 //!
-//! Whoever decides by these rows reads them in the transaction that it writes in, so that two who come at once are one
-//! after the other.
+//! A decision by these rows reads them in the transaction that it writes in, so that two requests at once follow one
+//! another.
 
 use jiff::Timestamp;
 
@@ -27,11 +27,11 @@ pub struct IdentityRow {
     pub certificate_end: Timestamp,
     /// The newest statements taken from it.
     pub taken: Taken,
-    /// The newest report that it says it made.
+    /// Number of the newest report that its check-ins name.
     pub reports_made: u64,
 }
 
-/// Sequence of the newest statement taken, by kind; 0: none.
+/// Sequence of the newest statement taken, by kind; 0 if there is none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Taken {
     /// Check-ins.
@@ -42,7 +42,7 @@ pub struct Taken {
     pub renewal: u64,
 }
 
-/// A key that is good no longer.
+/// A revoked key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RevokedRow {
     /// Its fingerprint.
@@ -60,25 +60,25 @@ pub type Gap = (u64, u64);
 
 /// The key of a client.
 pub async fn of_client(db: &mut Connection, client: &str) -> Result<Option<IdentityRow>> {
-    let row = sqlx::query("SELECT * FROM identities WHERE client = ?")
+    let row = sqlx::query("SELECT * FROM identities WHERE client = $1")
         .bind(client)
         .fetch_optional(db.sql())
         .await?;
     Ok(row.map(|row| identity(&row)))
 }
 
-/// Whose key it is.
+/// The client that has a key.
 pub async fn of_key(db: &mut Connection, key: &str) -> Result<Option<IdentityRow>> {
     let row =
-        sqlx::query("SELECT * FROM identities WHERE key = ?").bind(key).fetch_optional(db.sql()).await?;
+        sqlx::query("SELECT * FROM identities WHERE key = $1").bind(key).fetch_optional(db.sql()).await?;
     Ok(row.map(|row| identity(&row)))
 }
 
-/// Stores a key in place of what the client had.
+/// Stores the key of a client, in place of a former one.
 pub async fn put(db: &mut Connection, identity: &IdentityRow) -> Result<()> {
     sqlx::query(
         "INSERT INTO identities (client, key, public_key, encryption_key, enrolled, certificate_end, check_in_taken, \
-         report_taken, renewal_taken, reports_made) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (client) DO \
+         report_taken, renewal_taken, reports_made) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (client) DO \
          UPDATE SET key = excluded.key, public_key = excluded.public_key, encryption_key = excluded.encryption_key, \
          enrolled = excluded.enrolled, certificate_end = excluded.certificate_end, \
          check_in_taken = excluded.check_in_taken, report_taken = excluded.report_taken, \
@@ -99,15 +99,15 @@ pub async fn put(db: &mut Connection, identity: &IdentityRow) -> Result<()> {
     Ok(())
 }
 
-/// Forgets a client's key, and what was missed of it.
+/// Deletes a client's key, and the gaps in its reports.
 pub async fn delete(db: &mut Connection, client: &str) -> Result<()> {
-    sqlx::query("DELETE FROM identities WHERE client = ?").bind(client).execute(db.sql()).await?;
+    sqlx::query("DELETE FROM identities WHERE client = $1").bind(client).execute(db.sql()).await?;
     Ok(())
 }
 
 /// The reports of a client that never arrived, in order.
 pub async fn gaps(db: &mut Connection, client: &str) -> Result<Vec<Gap>> {
-    let rows = sqlx::query("SELECT first, last FROM report_gaps WHERE client = ? ORDER BY first")
+    let rows = sqlx::query("SELECT first, last FROM report_gaps WHERE client = $1 ORDER BY first")
         .bind(client)
         .fetch_all(db.sql())
         .await?;
@@ -116,9 +116,9 @@ pub async fn gaps(db: &mut Connection, client: &str) -> Result<Vec<Gap>> {
 
 /// Stores which reports never arrived, in place of what was stored.
 pub async fn put_gaps(db: &mut Connection, client: &str, gaps: &[Gap]) -> Result<()> {
-    sqlx::query("DELETE FROM report_gaps WHERE client = ?").bind(client).execute(db.sql()).await?;
+    sqlx::query("DELETE FROM report_gaps WHERE client = $1").bind(client).execute(db.sql()).await?;
     for (first, last) in gaps {
-        sqlx::query("INSERT INTO report_gaps (client, first, last) VALUES (?, ?, ?)")
+        sqlx::query("INSERT INTO report_gaps (client, first, last) VALUES ($1, $2, $3)")
             .bind(client)
             .bind(number(*first))
             .bind(number(*last))
@@ -128,9 +128,9 @@ pub async fn put_gaps(db: &mut Connection, client: &str, gaps: &[Gap]) -> Result
     Ok(())
 }
 
-/// Whether a key is good no longer.
+/// Whether a key is revoked.
 pub async fn is_revoked(db: &mut Connection, key: &str) -> Result<bool> {
-    let found: i64 = sqlx::query_scalar("SELECT count(*) FROM revoked WHERE key = ?")
+    let found: i64 = sqlx::query_scalar("SELECT count(*) FROM revoked_keys WHERE key = $1")
         .bind(key)
         .fetch_one(db.sql())
         .await?;
@@ -138,42 +138,46 @@ pub async fn is_revoked(db: &mut Connection, key: &str) -> Result<bool> {
 }
 
 /// Notes that only a token for this client alone admits one of its id again.
-pub async fn shut_out(db: &mut Connection, client: &str, now: Timestamp) -> Result<()> {
-    sqlx::query("INSERT OR REPLACE INTO shut_out (client, since) VALUES (?, ?)")
-        .bind(client)
-        .bind(now.as_second())
-        .execute(db.sql())
-        .await?;
+pub async fn mark_client_revoked(db: &mut Connection, client: &str, now: Timestamp) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO revoked_clients (client, since) VALUES ($1, $2) \
+         ON CONFLICT (client) DO UPDATE SET since = excluded.since",
+    )
+    .bind(client)
+    .bind(now.as_second())
+    .execute(db.sql())
+    .await?;
     Ok(())
 }
 
 /// Whether only a token for this client alone admits one of its id.
-pub async fn is_shut_out(db: &mut Connection, client: &str) -> Result<bool> {
-    let found: i64 = sqlx::query_scalar("SELECT count(*) FROM shut_out WHERE client = ?")
+pub async fn is_client_revoked(db: &mut Connection, client: &str) -> Result<bool> {
+    let found: i64 = sqlx::query_scalar("SELECT count(*) FROM revoked_clients WHERE client = $1")
         .bind(client)
         .fetch_one(db.sql())
         .await?;
     Ok(found > 0)
 }
 
-/// Notes that a client was let in again by a token for it alone.
-pub async fn let_in_again(db: &mut Connection, client: &str) -> Result<()> {
-    sqlx::query("DELETE FROM shut_out WHERE client = ?").bind(client).execute(db.sql()).await?;
+/// Notes that a client was admitted again by a token for it alone.
+pub async fn unmark_client_revoked(db: &mut Connection, client: &str) -> Result<()> {
+    sqlx::query("DELETE FROM revoked_clients WHERE client = $1").bind(client).execute(db.sql()).await?;
     Ok(())
 }
 
-/// Whether any key of a client is good no longer.
+/// Whether any key of a client is revoked.
 pub async fn any_revoked(db: &mut Connection, client: &str) -> Result<bool> {
-    let found: i64 = sqlx::query_scalar("SELECT count(*) FROM revoked WHERE client = ?")
+    let found: i64 = sqlx::query_scalar("SELECT count(*) FROM revoked_keys WHERE client = $1")
         .bind(client)
         .fetch_one(db.sql())
         .await?;
     Ok(found > 0)
 }
 
-/// Notes that a key is good no longer.
+/// Revokes a key.
 pub async fn revoke(db: &mut Connection, revoked: &RevokedRow) -> Result<()> {
-    sqlx::query("INSERT OR REPLACE INTO revoked (key, client, revoked, until) VALUES (?, ?, ?, ?)")
+    sqlx::query("INSERT INTO revoked_keys (key, client, revoked, until) VALUES ($1, $2, $3, $4) ON CONFLICT (key) DO UPDATE SET \
+         client = excluded.client, revoked = excluded.revoked, until = excluded.until")
         .bind(&revoked.key)
         .bind(&revoked.client)
         .bind(revoked.revoked.as_second())
@@ -185,7 +189,8 @@ pub async fn revoke(db: &mut Connection, revoked: &RevokedRow) -> Result<()> {
 
 /// How many keys are revoked whose certificates have not run out.
 pub async fn count_revoked_still(db: &mut Connection, now: Timestamp) -> Result<u64> {
-    let row = sqlx::query("SELECT COUNT(*) AS count FROM revoked WHERE until > ?").bind(now.as_second());
+    let row =
+        sqlx::query("SELECT COUNT(*) AS count FROM revoked_keys WHERE until > $1").bind(now.as_second());
     let count: i64 = row.fetch_one(db.sql()).await?.get("count");
     Ok(u64::try_from(count).unwrap_or(0))
 }
@@ -193,9 +198,9 @@ pub async fn count_revoked_still(db: &mut Connection, now: Timestamp) -> Result<
 /// The keys that were revoked and whose certificates have not run out at `now`: at most `limit`, those that end last
 /// first.
 pub async fn revoked_still(db: &mut Connection, now: Timestamp, limit: u32) -> Result<Vec<RevokedRow>> {
-    let rows = sqlx::query("SELECT * FROM revoked WHERE until > ? ORDER BY until DESC, key LIMIT ?")
+    let rows = sqlx::query("SELECT * FROM revoked_keys WHERE until > $1 ORDER BY until DESC, key LIMIT $2")
         .bind(now.as_second())
-        .bind(limit)
+        .bind(i64::from(limit))
         .fetch_all(db.sql())
         .await?;
     let each = |row: SqlRow| RevokedRow {

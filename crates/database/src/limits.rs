@@ -1,6 +1,6 @@
 //! Limits of what is stored, with unit and reason. What callers are limited to stands in their own crates.
 
-/// Bytes of what an audit record says of before or after; a longer value is recorded by its digest. A whole source list
+/// Bytes of the state before or after in an audit record; a longer value is recorded by its digest. A whole source list
 /// is kept as a version of its own.
 pub const AUDIT_VALUE_BYTES_MAX: usize = 16 * 1024;
 

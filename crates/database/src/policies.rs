@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use sqlx::Row;
 
 use crate::error::{Error, Result};
-use crate::{Db, SqlRow, Tx, count, json, number, time, to_json};
+use crate::{Connection, Db, SqlRow, Tx, count, json, number, time, to_json};
 
 /// One saved version.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,26 +37,38 @@ pub struct StoredDraft {
     pub document: PolicyDocument,
 }
 
-impl Db {
-    /// The current version; none before first start is over.
-    pub async fn policy_latest(&self) -> Result<Option<Saved>> {
+impl Connection {
+    /// The current version; `None` before the first start is over.
+    pub async fn policy_latest(&mut self) -> Result<Option<Saved>> {
         let row = sqlx::query("SELECT version, saved, comment, document, vendor_root FROM policies ORDER BY version DESC LIMIT 1")
-            .fetch_optional(self.read())
+            .fetch_optional(self.sql())
             .await?;
         row.map(|row| saved(&row)).transpose()
     }
 
     /// The current version, which must be there.
-    pub async fn policy_now(&self) -> Result<Saved> {
+    pub async fn policy_now(&mut self) -> Result<Saved> {
         self.policy_latest()
             .await?
             .ok_or_else(|| Error::Corrupt { what: "policy", reason: "there is no version at all".to_owned() })
+    }
+}
+
+impl Db {
+    /// The current version; `None` before the first start is over.
+    pub async fn policy_latest(&self) -> Result<Option<Saved>> {
+        self.connection().await?.policy_latest().await
+    }
+
+    /// The current version, which must be there.
+    pub async fn policy_now(&self) -> Result<Saved> {
+        self.connection().await?.policy_now().await
     }
 
     /// One version.
     pub async fn policy(&self, version: u64) -> Result<Option<Saved>> {
         let row = sqlx::query(
-            "SELECT version, saved, comment, document, vendor_root FROM policies WHERE version = ?",
+            "SELECT version, saved, comment, document, vendor_root FROM policies WHERE version = $1",
         )
         .bind(number(version))
         .fetch_optional(self.read())
@@ -66,9 +78,9 @@ impl Db {
 
     /// Versions older than `before`, newest first.
     pub async fn policies(&self, before: u64, limit: u32) -> Result<Vec<Saved>> {
-        let rows = sqlx::query("SELECT version, saved, comment, document, vendor_root FROM policies WHERE version < ? ORDER BY version DESC LIMIT ?")
+        let rows = sqlx::query("SELECT version, saved, comment, document, vendor_root FROM policies WHERE version < $1 ORDER BY version DESC LIMIT $2")
             .bind(number(before))
-            .bind(limit)
+            .bind(i64::from(limit))
             .fetch_all(self.read())
             .await?;
         rows.iter().map(saved).collect()
@@ -77,7 +89,7 @@ impl Db {
     /// One draft.
     pub async fn draft(&self, name: &str) -> Result<Option<StoredDraft>> {
         let row =
-            sqlx::query("SELECT name, base_version, revision, edited, document FROM drafts WHERE name = ?")
+            sqlx::query("SELECT name, base_version, revision, edited, document FROM drafts WHERE name = $1")
                 .bind(name)
                 .fetch_optional(self.read())
                 .await?;
@@ -97,7 +109,7 @@ impl Db {
 /// Adds a version.
 pub async fn insert(tx: &mut Tx, policy: &Saved) -> Result<()> {
     sqlx::query(
-        "INSERT INTO policies (version, saved, comment, document, vendor_root) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO policies (version, saved, comment, document, vendor_root) VALUES ($1, $2, $3, $4, $5)",
     )
     .bind(number(policy.version))
     .bind(policy.saved.as_second())
@@ -111,7 +123,9 @@ pub async fn insert(tx: &mut Tx, policy: &Saved) -> Result<()> {
 
 /// Stores a draft.
 pub async fn put_draft(tx: &mut Tx, draft: &StoredDraft) -> Result<()> {
-    sqlx::query("INSERT OR REPLACE INTO drafts (name, base_version, revision, edited, document) VALUES (?, ?, ?, ?, ?)")
+    sqlx::query("INSERT INTO drafts (name, base_version, revision, edited, document) VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT (name) DO UPDATE SET base_version = excluded.base_version, revision = excluded.revision, \
+         edited = excluded.edited, document = excluded.document")
         .bind(&draft.name)
         .bind(number(draft.base_version))
         .bind(number(draft.revision))
@@ -122,9 +136,9 @@ pub async fn put_draft(tx: &mut Tx, draft: &StoredDraft) -> Result<()> {
     Ok(())
 }
 
-/// Removes a draft; says whether there was one.
+/// Removes a draft; returns whether there was one.
 pub async fn delete_draft(tx: &mut Tx, name: &str) -> Result<bool> {
-    let done = sqlx::query("DELETE FROM drafts WHERE name = ?").bind(name).execute(tx.sql()).await?;
+    let done = sqlx::query("DELETE FROM drafts WHERE name = $1").bind(name).execute(tx.sql()).await?;
     Ok(done.rows_affected() > 0)
 }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use sqlx::Row;
 
 use crate::error::{Error, Result};
-use crate::{Db, SqlRow, Tx, count, number};
+use crate::{Db, SqlRow, Tx, count, number, to_json};
 
 /// One component or program.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl Db {
 
     /// What there is in a class, by name.
     pub async fn components(&self, class: Class) -> Result<Vec<ComponentRow>> {
-        let rows = sqlx::query("SELECT name, from_vendor FROM components WHERE class = ? ORDER BY name")
+        let rows = sqlx::query("SELECT name, from_vendor FROM components WHERE class = $1 ORDER BY name")
             .bind(class.to_string())
             .fetch_all(self.read())
             .await?;
@@ -50,7 +50,7 @@ impl Db {
     /// Every release ever of a component, oldest first.
     pub async fn releases(&self, class: Class, name: &ComponentName) -> Result<Vec<ReleaseRow>> {
         let rows = sqlx::query(
-            "SELECT sequence, version FROM releases WHERE class = ? AND name = ? ORDER BY sequence",
+            "SELECT sequence, version FROM releases WHERE class = $1 AND name = $2 ORDER BY sequence",
         )
         .bind(class.to_string())
         .bind(name.as_str())
@@ -61,9 +61,9 @@ impl Db {
         Ok(rows.into_iter().map(release).collect())
     }
 
-    /// The sequence up to which none is given any more; 0 unless the server was restored.
+    /// No new release gets a sequence up to this one; 0 unless the server was restored.
     pub async fn sequence_floor(&self, class: Class) -> Result<u64> {
-        let floor: Option<i64> = sqlx::query_scalar("SELECT sequence FROM sequence_floors WHERE class = ?")
+        let floor: Option<i64> = sqlx::query_scalar("SELECT sequence FROM sequence_floors WHERE class = $1")
             .bind(class.to_string())
             .fetch_optional(self.read())
             .await?;
@@ -73,7 +73,7 @@ impl Db {
     /// The releases that need a blob: `name (release 3)`.
     pub async fn releases_with(&self, class: Class, blob: &Digest) -> Result<Vec<String>> {
         let rows = sqlx::query(
-            "SELECT name, sequence FROM release_blobs WHERE class = ? AND sha256 = ? ORDER BY name, sequence",
+            "SELECT name, sequence FROM release_blobs WHERE class = $1 AND sha256 = $2 ORDER BY name, sequence",
         )
         .bind(class.to_string())
         .bind(blob.to_string())
@@ -88,8 +88,8 @@ impl Db {
     /// Every blob that a release of a class needs, or needed a short while ago, deltas included.
     pub async fn blobs(&self, class: Class) -> Result<BTreeSet<Digest>> {
         let blobs: Vec<String> = sqlx::query_scalar(
-            "SELECT sha256 FROM release_blobs WHERE class = ?1 \
-             UNION SELECT sha256 FROM deltas WHERE class = ?1 AND sha256 IS NOT NULL",
+            "SELECT sha256 FROM release_blobs WHERE class = $1 \
+             UNION SELECT sha256 FROM deltas WHERE class = $1 AND sha256 IS NOT NULL",
         )
         .bind(class.to_string())
         .fetch_all(self.read())
@@ -104,15 +104,21 @@ impl Db {
     }
 }
 
-/// Lifts the floor of a class's sequences, over everything that is known, by so much.
-pub async fn raise_floor(tx: &mut Tx, class: Class, by: u64) -> Result<()> {
-    sqlx::query(
-        "INSERT OR REPLACE INTO sequence_floors (class, sequence) VALUES (?1, ?2 + max(\
-         coalesce((SELECT max(sequence) FROM releases WHERE class = ?1), 0), \
-         coalesce((SELECT sequence FROM sequence_floors WHERE class = ?1), 0)))",
+/// Lifts the floor of a class's sequences to so much above every known one.
+pub async fn lift_sequence_floor(tx: &mut Tx, class: Class, by: u64) -> Result<()> {
+    let highest: i64 = sqlx::query_scalar(
+        "SELECT coalesce(max(sequence), 0) FROM (SELECT sequence FROM releases WHERE class = $1 \
+         UNION ALL SELECT sequence FROM sequence_floors WHERE class = $1) AS known",
     )
     .bind(class.to_string())
-    .bind(number(by))
+    .fetch_one(tx.sql())
+    .await?;
+    sqlx::query(
+        "INSERT INTO sequence_floors (class, sequence) VALUES ($1, $2) \
+         ON CONFLICT (class) DO UPDATE SET sequence = excluded.sequence",
+    )
+    .bind(class.to_string())
+    .bind(highest.saturating_add(number(by)))
     .execute(tx.sql())
     .await?;
     Ok(())
@@ -120,12 +126,15 @@ pub async fn raise_floor(tx: &mut Tx, class: Class, by: u64) -> Result<()> {
 
 /// Notes where a component comes from.
 pub async fn put_component(tx: &mut Tx, class: Class, name: &ComponentName, from_vendor: bool) -> Result<()> {
-    sqlx::query("INSERT OR REPLACE INTO components (class, name, from_vendor) VALUES (?, ?, ?)")
-        .bind(class.to_string())
-        .bind(name.as_str())
-        .bind(i64::from(from_vendor))
-        .execute(tx.sql())
-        .await?;
+    sqlx::query(
+        "INSERT INTO components (class, name, from_vendor) VALUES ($1, $2, $3) \
+         ON CONFLICT (class, name) DO UPDATE SET from_vendor = excluded.from_vendor",
+    )
+    .bind(class.to_string())
+    .bind(name.as_str())
+    .bind(i64::from(from_vendor))
+    .execute(tx.sql())
+    .await?;
     Ok(())
 }
 
@@ -143,7 +152,7 @@ pub async fn insert_release(
     release: &ReleaseRow,
     blobs: &[Digest],
 ) -> Result<()> {
-    sqlx::query("INSERT INTO releases (class, name, sequence, version) VALUES (?, ?, ?, ?)")
+    sqlx::query("INSERT INTO releases (class, name, sequence, version) VALUES ($1, $2, $3, $4)")
         .bind(class.to_string())
         .bind(name.as_str())
         .bind(number(release.sequence))
@@ -163,17 +172,14 @@ pub async fn add_blobs(
     sequence: Sequence,
     blobs: &[Digest],
 ) -> Result<()> {
-    for blob in blobs {
-        sqlx::query(
-            "INSERT OR IGNORE INTO release_blobs (class, name, sequence, sha256) VALUES (?, ?, ?, ?)",
-        )
+    let digests: Vec<String> = blobs.iter().map(Digest::to_string).collect();
+    sqlx::query(tx.dialect().batches().release_blobs)
         .bind(class.to_string())
         .bind(name.as_str())
         .bind(number(sequence.get()))
-        .bind(blob.to_string())
+        .bind(to_json(&digests))
         .execute(tx.sql())
         .await?;
-    }
     Ok(())
 }
 
@@ -186,7 +192,7 @@ pub async fn drop_before(
     now: Timestamp,
 ) -> Result<()> {
     sqlx::query(
-        "UPDATE release_blobs SET dropped = ? WHERE class = ? AND name = ? AND sequence < ? AND dropped IS NULL",
+        "UPDATE release_blobs SET dropped = $1 WHERE class = $2 AND name = $3 AND sequence < $4 AND dropped IS NULL",
     )
     .bind(now.as_second())
     .bind(class.to_string())
@@ -199,7 +205,7 @@ pub async fn drop_before(
 
 /// Notes that no release is listed any more.
 pub async fn drop_all(tx: &mut Tx, class: Class, name: &ComponentName, now: Timestamp) -> Result<()> {
-    sqlx::query("UPDATE release_blobs SET dropped = ? WHERE class = ? AND name = ? AND dropped IS NULL")
+    sqlx::query("UPDATE release_blobs SET dropped = $1 WHERE class = $2 AND name = $3 AND dropped IS NULL")
         .bind(now.as_second())
         .bind(class.to_string())
         .bind(name.as_str())
@@ -208,9 +214,9 @@ pub async fn drop_all(tx: &mut Tx, class: Class, name: &ComponentName, now: Time
     Ok(())
 }
 
-/// Forgets the blobs of releases that left the list before a time.
+/// Deletes the blobs of releases that left the list before a time.
 pub async fn forget_blobs(tx: &mut Tx, before: Timestamp) -> Result<()> {
-    sqlx::query("DELETE FROM release_blobs WHERE dropped < ?")
+    sqlx::query("DELETE FROM release_blobs WHERE dropped < $1")
         .bind(before.as_second())
         .execute(tx.sql())
         .await?;

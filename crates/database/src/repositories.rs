@@ -1,4 +1,4 @@
-//! What is signed, a row a class.
+//! What is signed: one row for each class.
 
 use headwater_policy::Class;
 use sqlx::Row;
@@ -22,10 +22,10 @@ pub struct RepositoryRow {
 }
 
 impl Db {
-    /// What is signed in a class; none before first start is over.
+    /// What is signed in a class; `None` before the first start is over.
     pub async fn repository(&self, class: Class) -> Result<Option<RepositoryRow>> {
         let row = sqlx::query(
-            "SELECT root_version, snapshot_version, targets_version, timestamp FROM repositories WHERE class = ?",
+            "SELECT root_version, snapshot_version, targets_version, timestamp FROM repositories WHERE class = $1",
         )
         .bind(class.to_string())
         .fetch_optional(self.read())
@@ -43,8 +43,10 @@ impl Db {
 /// Notes what has been signed.
 pub async fn put(tx: &mut Tx, repository: &RepositoryRow) -> Result<()> {
     sqlx::query(
-        "INSERT OR REPLACE INTO repositories (class, root_version, snapshot_version, targets_version, timestamp) \
-         VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO repositories (class, root_version, snapshot_version, targets_version, timestamp) \
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (class) DO UPDATE SET root_version = excluded.root_version, \
+         snapshot_version = excluded.snapshot_version, targets_version = excluded.targets_version, \
+         timestamp = excluded.timestamp",
     )
     .bind(repository.class.to_string())
     .bind(number(repository.root_version))

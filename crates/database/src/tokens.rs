@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use sqlx::Row;
 
 use crate::error::Result;
-use crate::{Connection, SqlRow, count, number, time};
+use crate::{Connection, SqlRow, count, number, small, time};
 
-/// One token, without what it is.
+/// One token, by its digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenRow {
     /// Its number; 0 before it is stored.
@@ -30,7 +30,7 @@ pub struct TokenRow {
 
 /// The token of a digest.
 pub async fn of_digest(db: &mut Connection, digest: &str) -> Result<Option<TokenRow>> {
-    let row = sqlx::query("SELECT * FROM enrol_tokens WHERE digest = ?")
+    let row = sqlx::query("SELECT * FROM enrol_tokens WHERE digest = $1")
         .bind(digest)
         .fetch_optional(db.sql())
         .await?;
@@ -48,53 +48,54 @@ pub async fn how_many(db: &mut Connection) -> Result<u64> {
     Ok(count(sqlx::query_scalar("SELECT count(*) FROM enrol_tokens").fetch_one(db.sql()).await?))
 }
 
-/// Adds a token.
-pub async fn insert(db: &mut Connection, token: &TokenRow) -> Result<i64> {
-    let inserted = sqlx::query(
-        "INSERT INTO enrol_tokens (digest, domain, client, uses, uses_left, made, expires) VALUES (?, ?, ?, ?, ?, ?, ?)",
+/// Adds a token; returns its number.
+pub async fn insert(db: &mut Connection, token: &TokenRow) -> Result<u64> {
+    let inserted = sqlx::query_scalar(
+        "INSERT INTO enrol_tokens (digest, domain, client, uses, uses_left, made, expires) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING number",
     )
     .bind(&token.digest)
     .bind(&token.domain)
     .bind(&token.client)
-    .bind(token.uses)
-    .bind(token.uses_left)
+    .bind(i64::from(token.uses))
+    .bind(i64::from(token.uses_left))
     .bind(token.made.as_second())
     .bind(token.expires.as_second())
-    .execute(db.sql())
+    .fetch_one(db.sql())
     .await?;
-    Ok(inserted.last_insert_rowid())
+    Ok(count(inserted))
 }
 
 /// One use less.
 pub async fn use_once(db: &mut Connection, token: u64) -> Result<()> {
-    sqlx::query("UPDATE enrol_tokens SET uses_left = uses_left - 1 WHERE number = ?")
+    sqlx::query("UPDATE enrol_tokens SET uses_left = uses_left - 1 WHERE number = $1")
         .bind(number(token))
         .execute(db.sql())
         .await?;
     Ok(())
 }
 
-/// Removes a token; says whether there was one.
+/// Removes a token; returns whether there was one.
 pub async fn delete(db: &mut Connection, token: u64) -> Result<bool> {
-    let done = sqlx::query("DELETE FROM enrol_tokens WHERE number = ?")
+    let done = sqlx::query("DELETE FROM enrol_tokens WHERE number = $1")
         .bind(number(token))
         .execute(db.sql())
         .await?;
     Ok(done.rows_affected() > 0)
 }
 
-/// When the last token ends, of those that ended at none earlier than `now`.
+/// When the last of the tokens ends that have not ended at `now`.
 pub async fn last_end(db: &mut Connection, now: Timestamp) -> Result<Option<Timestamp>> {
-    let last: Option<i64> = sqlx::query_scalar("SELECT max(expires) FROM enrol_tokens WHERE expires >= ?")
+    let last: Option<i64> = sqlx::query_scalar("SELECT max(expires) FROM enrol_tokens WHERE expires >= $1")
         .bind(now.as_second())
         .fetch_one(db.sql())
         .await?;
     Ok(last.map(time))
 }
 
-/// Removes the tokens that ended before a time; says how many.
+/// Removes the tokens that ended before a time; returns how many.
 pub async fn delete_ended(db: &mut Connection, before: Timestamp) -> Result<u64> {
-    let done = sqlx::query("DELETE FROM enrol_tokens WHERE expires < ?")
+    let done = sqlx::query("DELETE FROM enrol_tokens WHERE expires < $1")
         .bind(before.as_second())
         .execute(db.sql())
         .await?;
@@ -107,8 +108,8 @@ fn token(row: &SqlRow) -> TokenRow {
         digest: row.get("digest"),
         domain: row.get("domain"),
         client: row.get("client"),
-        uses: row.get("uses"),
-        uses_left: row.get("uses_left"),
+        uses: small(row.get("uses")),
+        uses_left: small(row.get("uses_left")),
         made: time(row.get("made")),
         expires: time(row.get("expires")),
     }

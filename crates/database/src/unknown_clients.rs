@@ -1,4 +1,5 @@
-//! Who asks the fleet listener and is not known: bounded, the one that asked last longest ago gives way.
+//! Clients that ask the fleet listener and are not known: a bounded number; a new one replaces the one that has not asked
+//! for the longest time.
 
 use headwater_api::v1::UnknownClientView;
 use jiff::Timestamp;
@@ -8,14 +9,14 @@ use crate::error::Result;
 use crate::limits::{UNKNOWN_CLIENTS_MAX, UNKNOWN_CLIENTS_PROVEN_MAX};
 use crate::{Connection, SqlRow, count, number, time};
 
-/// One who asked.
+/// An unknown client that asked.
 #[derive(Debug, Clone, Copy)]
 pub struct UnknownClient<'a> {
-    /// The id that it says it has.
+    /// The id that it claims.
     pub client: &'a str,
     /// Fingerprint of the key that it showed, or nothing.
     pub key: &'a str,
-    /// Why it is none of us.
+    /// Why it is not admitted.
     pub reason: &'a str,
     /// What it has proven.
     pub proof: Option<&'a Proof>,
@@ -34,7 +35,7 @@ pub struct Proof {
     pub renewal: u64,
 }
 
-/// One who has proven a certificate.
+/// An unknown client that has proven a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proven {
     /// Its id.
@@ -55,9 +56,9 @@ pub async fn note(
     now: Timestamp,
 ) -> Result<()> {
     sqlx::query(
-        "INSERT INTO unknown_clients (client, key, reason, address, count, first_seen, last_seen) VALUES (?1, ?2, ?3, ?4, ?6, \
-         ?5, ?5) ON CONFLICT (client, key) DO UPDATE SET reason = excluded.reason, address = excluded.address, \
-         count = count + excluded.count, last_seen = excluded.last_seen",
+        "INSERT INTO unknown_clients (client, key, reason, address, count, first_seen, last_seen) VALUES ($1, $2, $3, $4, $6, \
+         $5, $5) ON CONFLICT (client, key) DO UPDATE SET reason = excluded.reason, address = excluded.address, \
+         count = unknown_clients.count + excluded.count, last_seen = excluded.last_seen",
     )
     .bind(unknown_client.client)
     .bind(unknown_client.key)
@@ -69,8 +70,9 @@ pub async fn note(
     .await?;
     if let Some(proof) = unknown_client.proof {
         sqlx::query(
-            "UPDATE unknown_clients SET public_key = ?, encryption_key = ?, certificate_end = ?, renewal = max(renewal, ?) \
-             WHERE client = ? AND key = ?",
+            "UPDATE unknown_clients SET public_key = $1, encryption_key = $2, certificate_end = $3, \
+             renewal = CASE WHEN renewal < $4 THEN $4 ELSE renewal END \
+             WHERE client = $5 AND key = $6",
         )
         .bind(&proof.public_key)
         .bind(&proof.encryption_key)
@@ -81,20 +83,21 @@ pub async fn note(
         .execute(db.sql())
         .await?;
     }
-    // Who has proven something is not pushed out by those who only ask.
+    // Clients that only ask do not push out those that have proven something.
     let is_proven = unknown_client.proof.is_some();
     sqlx::query(
-        "DELETE FROM unknown_clients WHERE (client, key) IN (SELECT client, key FROM unknown_clients WHERE (public_key <> '') = ? \
-         ORDER BY last_seen DESC, first_seen DESC LIMIT -1 OFFSET ?)",
+        "DELETE FROM unknown_clients WHERE (client, key) IN (SELECT client, key FROM unknown_clients WHERE (public_key <> '') = $1 \
+         ORDER BY last_seen DESC, first_seen DESC LIMIT $2 OFFSET $3)",
     )
     .bind(is_proven)
-    .bind(if is_proven { UNKNOWN_CLIENTS_PROVEN_MAX } else { UNKNOWN_CLIENTS_MAX })
+    .bind(number(u64::MAX))
+    .bind(i64::from(if is_proven { UNKNOWN_CLIENTS_PROVEN_MAX } else { UNKNOWN_CLIENTS_MAX }))
     .execute(db.sql())
     .await?;
     Ok(())
 }
 
-/// Those who have proven a certificate, by id.
+/// Unknown clients that have proven a certificate, by id.
 pub async fn proven(db: &mut Connection) -> Result<Vec<Proven>> {
     let rows = sqlx::query("SELECT * FROM unknown_clients WHERE public_key <> '' ORDER BY client, key");
     let each = |row: SqlRow| Proven {
@@ -110,7 +113,7 @@ pub async fn proven(db: &mut Connection) -> Result<Vec<Proven>> {
     Ok(rows.fetch_all(db.sql()).await?.into_iter().map(each).collect())
 }
 
-/// Everybody, who asked last first.
+/// All unknown clients, the newest request first.
 pub async fn all(db: &mut Connection) -> Result<Vec<UnknownClientView>> {
     let rows = sqlx::query("SELECT * FROM unknown_clients ORDER BY last_seen DESC, client")
         .fetch_all(db.sql())
@@ -130,9 +133,9 @@ pub async fn all(db: &mut Connection) -> Result<Vec<UnknownClientView>> {
         .collect())
 }
 
-/// Forgets a key or an id that is known from now on.
+/// Deletes a key or an id that is known from now on.
 pub async fn forget(db: &mut Connection, client: &str, key: &str) -> Result<()> {
-    sqlx::query("DELETE FROM unknown_clients WHERE client = ? OR (key <> '' AND key = ?)")
+    sqlx::query("DELETE FROM unknown_clients WHERE client = $1 OR (key <> '' AND key = $2)")
         .bind(client)
         .bind(key)
         .execute(db.sql())
@@ -140,64 +143,11 @@ pub async fn forget(db: &mut Connection, client: &str, key: &str) -> Result<()> 
     Ok(())
 }
 
-/// Forgets who has not asked since a time; says how many.
+/// Deletes those that have not asked since a time; returns how many.
 pub async fn delete_before(db: &mut Connection, before: Timestamp) -> Result<u64> {
-    let done = sqlx::query("DELETE FROM unknown_clients WHERE last_seen < ?")
+    let done = sqlx::query("DELETE FROM unknown_clients WHERE last_seen < $1")
         .bind(before.as_second())
         .execute(db.sql())
         .await?;
     Ok(done.rows_affected())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::AuditKey;
-    use crate::Db;
-
-    /// So many at once, and then one more as it comes in. How many are held then, without and with a proof.
-    async fn noted(db: &mut Connection, count: u32, proof: Option<&Proof>) -> (u32, u32) {
-        let public_key = proof.map_or("", |proof| &proof.public_key);
-        sqlx::query(
-            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) INSERT INTO unknown_clients (client, \
-             key, reason, address, count, first_seen, last_seen, public_key) SELECT 'pc-' || i || ?2, 'k', '', '', 1, 0, 0, \
-             ?2 FROM n",
-        )
-        .bind(count)
-        .bind(public_key)
-        .execute(db.sql())
-        .await
-        .unwrap();
-        let unknown_client = UnknownClient { client: "pc", key: public_key, reason: "unknown", proof };
-        note(db, &unknown_client, "10.0.0.1", 1, Timestamp::UNIX_EPOCH).await.unwrap();
-        let held: Vec<UnknownClientView> = all(db).await.unwrap();
-        let proven = held.iter().filter(|one| one.proven).count();
-        (u32::try_from(held.len() - proven).unwrap(), u32::try_from(proven).unwrap())
-    }
-
-    #[tokio::test]
-    async fn who_only_asks_does_not_push_out_who_has_proven_something() {
-        let folder = tempfile::tempdir().unwrap();
-        let key = AuditKey::new(&[1; 32]);
-        let db = Db::open(&folder.path().join("server.db"), key).await.unwrap();
-        let mut tx = db.begin().await.unwrap();
-        let proof = Proof {
-            public_key: "p".to_owned(),
-            encryption_key: "s".to_owned(),
-            certificate_end: Timestamp::UNIX_EPOCH,
-            renewal: 1,
-        };
-        assert_eq!(
-            noted(&mut tx, UNKNOWN_CLIENTS_PROVEN_MAX - 1, Some(&proof)).await,
-            (0, UNKNOWN_CLIENTS_PROVEN_MAX)
-        );
-        let both = (UNKNOWN_CLIENTS_MAX, UNKNOWN_CLIENTS_PROVEN_MAX);
-        assert_eq!(noted(&mut tx, UNKNOWN_CLIENTS_MAX, None).await, both);
-        let another = UnknownClient { client: "pc-0", key: "p", reason: "unknown", proof: Some(&proof) };
-        note(&mut tx, &another, "10.0.0.1", 1, Timestamp::UNIX_EPOCH).await.unwrap();
-        assert_eq!(
-            all(&mut tx).await.unwrap().len(),
-            (UNKNOWN_CLIENTS_MAX + UNKNOWN_CLIENTS_PROVEN_MAX) as usize
-        );
-    }
 }

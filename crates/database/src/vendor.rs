@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use sqlx::Row;
 
 use crate::error::Result;
-use crate::{Db, Tx, count, json, number, time, to_json};
+use crate::{Db, Tx, count, json, number, small, time, to_json};
 
 /// The vendor source, as set.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,11 +16,11 @@ pub struct VendorRow {
     pub root: String,
     /// The version of the newest root that a sync trusted.
     pub root_version: u64,
-    /// Minutes between syncs; 0: on demand only.
+    /// Minutes between syncs; 0 if only on demand.
     pub schedule_minutes: u32,
     /// When the last sync began.
     pub last_started: Option<Timestamp>,
-    /// What it came to.
+    /// Its result.
     pub last_sync: Option<SyncResult>,
 }
 
@@ -38,7 +38,7 @@ impl Db {
                 url: row.get("url"),
                 root: row.get("root"),
                 root_version: count(row.get("root_version")),
-                schedule_minutes: row.get("schedule_minutes"),
+                schedule_minutes: small(row.get("schedule_minutes")),
                 last_started: row.get::<Option<i64>, _>("last_started").map(time),
                 last_sync: last_sync.as_deref().map(|text| json("sync result", text)).transpose()?,
             })
@@ -50,13 +50,15 @@ impl Db {
 /// Stores the vendor source.
 pub async fn put(tx: &mut Tx, vendor: &VendorRow) -> Result<()> {
     sqlx::query(
-        "INSERT OR REPLACE INTO vendor (id, url, root, root_version, schedule_minutes, last_started, last_sync) \
-         VALUES (1, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO vendor (id, url, root, root_version, schedule_minutes, last_started, last_sync) \
+         VALUES (1, $1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO UPDATE SET url = excluded.url, root = excluded.root, \
+         root_version = excluded.root_version, schedule_minutes = excluded.schedule_minutes, \
+         last_started = excluded.last_started, last_sync = excluded.last_sync",
     )
     .bind(&vendor.url)
     .bind(&vendor.root)
     .bind(number(vendor.root_version))
-    .bind(vendor.schedule_minutes)
+    .bind(i64::from(vendor.schedule_minutes))
     .bind(vendor.last_started.map(|time| time.as_second()))
     .bind(vendor.last_sync.as_ref().map(to_json))
     .execute(tx.sql())
@@ -64,7 +66,7 @@ pub async fn put(tx: &mut Tx, vendor: &VendorRow) -> Result<()> {
     Ok(())
 }
 
-/// Forgets the vendor source.
+/// Deletes the vendor source.
 pub async fn delete(tx: &mut Tx) -> Result<()> {
     sqlx::query("DELETE FROM vendor").execute(tx.sql()).await?;
     Ok(())

@@ -183,7 +183,7 @@ impl Restore {
             return source_list.publish_restored(roots, step, made, audit_entry).await;
         }
         let mut tx = db.begin().await?;
-        releases::raise_floor(&mut tx, class, step).await?;
+        releases::lift_sequence_floor(&mut tx, class, step).await?;
         publishing.take_roots(class, roots, step, tx, |_| Ok(()), audit_entry).await
     }
 

@@ -25,7 +25,7 @@ pub struct Known<'a> {
     /// The key was revoked.
     pub revoked: bool,
     /// An administrator revoked a client of this id, and none was let in by a token of its own since.
-    pub shut_out: bool,
+    pub was_revoked: bool,
 }
 
 /// How somebody is let in.
@@ -74,7 +74,7 @@ pub fn admit(asking: Asking<'_>, known: Known<'_>, now: Timestamp) -> Result<Adm
     if let Some(other) = known.of_key {
         return Err(Refusal::KeyTaken(other.client.clone()));
     }
-    if known.shut_out && token.client.is_none() {
+    if known.was_revoked && token.client.is_none() {
         return Err(Refusal::WasRevoked(asking.client.to_owned()));
     }
     match known.of_client {
@@ -132,7 +132,7 @@ mod tests {
             of_client: of_client.as_ref(),
             of_key: of_key.as_ref(),
             revoked,
-            shut_out: false,
+            was_revoked: false,
         };
         check_known(known, expected);
     }
@@ -151,7 +151,7 @@ mod tests {
     fn who_was_revoked_comes_back_by_a_token_of_its_own_alone() {
         let check = |token: Option<TokenRow>, revoked: bool, expected: &str| {
             let known =
-                Known { token: token.as_ref(), of_client: None, of_key: None, revoked, shut_out: true };
+                Known { token: token.as_ref(), of_client: None, of_key: None, revoked, was_revoked: true };
             check_known(known, expected);
         };
         check(Some(token(None, 1, 60)), false, "client pc was revoked; to come back it enrols with");

@@ -59,7 +59,7 @@ impl Fleet {
         let mut rekeyed = Vec::new();
         if former == FormerCas::GivenUp {
             rows::give_up_cas_before(&mut tx, number).await?;
-            rekeyed.extend(self.db.domains().await?.into_iter().map(|row| row.path));
+            rekeyed.extend(tx.domains().await?.into_iter().map(|row| row.path));
         }
         let in_use = drop_oldest(&mut tx, former, now).await?;
         let keys = old.with_ca(new, &in_use, &self.config, &self.fleet_url, now)?;

@@ -11,9 +11,8 @@ use serde_json::{Map, json};
 
 use super::service::Fleet;
 use crate::caller::Caller;
-use crate::db::Tx;
 use crate::db::clients::{self as rows, ClientRow};
-use crate::db::identities;
+use crate::db::{Connection, Tx, identities, report_room, reports};
 use crate::error::{Refusal, Result};
 use crate::limits;
 use crate::request::{page, parse_each, refuse};
@@ -172,7 +171,7 @@ impl Fleet {
         Ok(client_view(row, &policy.document.update_agents))
     }
 
-    /// Stores what a client says of itself; says the domain that it is filed under.
+    /// Stores what a client states of itself; returns the domain that it is filed under.
     pub(crate) async fn note_client(
         &self,
         tx: &mut Tx,
@@ -181,40 +180,41 @@ impl Fleet {
         now: Timestamp,
     ) -> Result<String> {
         // Nothing here is signed, so the turn of those who sign is not waited for: the database is enough.
-        match self.db.client(&row.id).await? {
+        match tx.client(&row.id).await? {
             Some(known) => {
                 row.domain = known.domain;
                 if report.is_some() {
-                    // A report tells of the classes it tried; the others stay as they were.
-                    let told = std::mem::replace(&mut row.versions, known.versions);
-                    row.versions.extend(told);
+                    // A report names the classes that it tried; the others stay as they were.
+                    let reported = std::mem::replace(&mut row.versions, known.versions);
+                    row.versions.extend(reported);
                 }
             }
             None => {
-                self.refuse_more_clients().await?;
-                row.domain = self.source_list.nearest_domain(&row.domain).await?;
+                refuse_more_clients(tx).await?;
+                row.domain = self.source_list.nearest_domain(tx, &row.domain).await?;
             }
         }
         rows::put(tx, &row).await?;
         if let Some(report) = report {
-            rows::insert_report(tx, report, now).await?;
-            rows::delete_reports_over(tx, self.config.reports_bytes_max).await?;
+            reports::insert(tx, report, now).await?;
+            report_room::delete_over(tx, self.config.reports_bytes_max).await?;
         }
         Ok(row.domain)
     }
+}
 
-    pub(crate) async fn refuse_more_clients(&self) -> Result<()> {
-        if self.db.clients_count().await? < limits::CLIENTS_MAX {
-            return Ok(());
-        }
-        Err(Refusal::TooLarge {
-            what: "the number of clients".to_owned(),
-            limit: limits::CLIENTS_MAX,
-            unit: "clients",
-            hint: "remove clients that are gone",
-        }
-        .into())
+/// Refuses one more client if there are as many as there may be.
+pub(super) async fn refuse_more_clients(db: &mut Connection) -> Result<()> {
+    if db.clients_count().await? < limits::CLIENTS_MAX {
+        return Ok(());
     }
+    Err(Refusal::TooLarge {
+        what: "the number of clients".to_owned(),
+        limit: limits::CLIENTS_MAX,
+        unit: "clients",
+        hint: "remove clients that are gone",
+    }
+    .into())
 }
 
 /// What a check-in says of its client.

@@ -27,7 +27,7 @@ use crate::caller::Caller;
 use crate::db::clients::{self as client_rows, ClientRow};
 use crate::db::identities::{self as rows, IdentityRow, Taken};
 use crate::db::unknown_clients::{self, UnknownClient};
-use crate::db::{Tx, to_json, tokens};
+use crate::db::{Connection, Tx, to_json, tokens};
 use crate::error::{Error, Refusal, Result};
 use crate::limits::{ENROL_REFUSALS_CARRIED_MAX, ENROL_REFUSALS_MAX};
 
@@ -135,7 +135,7 @@ impl Fleet {
         let chain = self.issue(&keys, &signing.key(), client, now).await?;
         identity.certificate_end = chain.not_after();
         rows::put(&mut tx, &identity).await?;
-        let domain = self.domain_of(client).await?;
+        let domain = domain_of(&mut tx, client).await?;
         let caller = Caller::client(client.as_str(), from.to_canonical().to_string(), now);
         let told = json!({"key": identity.key, "until": identity.certificate_end});
         tx.commit(caller.audit_entry("client.renew", client).after(told)).await?;
@@ -170,11 +170,11 @@ impl Fleet {
         let mut identity = known.unwrap_or_else(|| new_identity(&request, now));
         identity.certificate_end = chain.not_after();
         // Whoever had the former key could open what its domain keeps to itself.
-        let left: Vec<String> = match self.db.client(request.client.as_str()).await? {
+        let left: Vec<String> = match tx.client(request.client.as_str()).await? {
             Some(former) => vec![former.domain],
             None => Vec::new(),
         };
-        let domain = self.let_in(&mut tx, &request, &admission, &identity, now).await?;
+        let domain = self.save_admission(&mut tx, &request, &admission, &identity, now).await?;
         let staged = match &admission {
             Admission::Instead(_) => self.source_list.stage_fleet(&mut tx, &left, now).await?,
             Admission::Again | Admission::New(_) => None,
@@ -206,15 +206,15 @@ impl Fleet {
             of_client: of_client.as_ref(),
             of_key: of_key.as_ref(),
             revoked: rows::is_revoked(tx, &key).await?,
-            shut_out: rows::is_shut_out(tx, request.client.as_str()).await?,
+            was_revoked: rows::is_client_revoked(tx, request.client.as_str()).await?,
         };
         let admission = admit(Asking { client: request.client.as_str() }, known, now)?;
         let same = matches!(admission, Admission::Again).then_some(of_key).flatten();
         Ok((admission, same))
     }
 
-    /// Saves what was decided; says the client's domain.
-    async fn let_in(
+    /// Saves what was decided; returns the client's domain.
+    async fn save_admission(
         &self,
         tx: &mut Tx,
         request: &Request,
@@ -226,7 +226,7 @@ impl Fleet {
         let token = match admission {
             Admission::Again => {
                 rows::put(tx, identity).await?;
-                return self.domain_of(&request.client).await;
+                return domain_of(tx, &request.client).await;
             }
             Admission::New(token) => token,
             Admission::Instead(token) => {
@@ -236,15 +236,15 @@ impl Fleet {
                 token
             }
         };
-        let domain = self.source_list.nearest_domain(&token.domain).await?;
+        let domain = self.source_list.nearest_domain(tx, &token.domain).await?;
         tokens::use_once(tx, token.number).await?;
         if token.client.is_some() {
-            rows::let_in_again(tx, client).await?;
+            rows::unmark_client_revoked(tx, client).await?;
         }
-        match self.db.client(client).await? {
+        match tx.client(client).await? {
             Some(_) => client_rows::set_domain(tx, client, &domain).await?,
             None => {
-                self.refuse_more_clients().await?;
+                clients::refuse_more_clients(tx).await?;
                 let row = ClientRow {
                     id: client.to_owned(),
                     domain: domain.clone(),
@@ -262,10 +262,11 @@ impl Fleet {
         unknown_clients::forget(tx, client, &identity.key).await?;
         Ok(domain)
     }
+}
 
-    async fn domain_of(&self, client: &ClientId) -> Result<String> {
-        Ok(self.known_client(client.as_str()).await?.domain)
-    }
+async fn domain_of(db: &mut Connection, client: &ClientId) -> Result<String> {
+    let row = db.client(client.as_str()).await?.ok_or_else(|| Refusal::no_client(client.as_str()))?;
+    Ok(row.domain)
 }
 
 fn open(keys: &FleetKeys, sealed: &Sealed) -> Result<Request> {

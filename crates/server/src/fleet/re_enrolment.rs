@@ -162,10 +162,10 @@ impl Fleet {
         let ReEnrolment::With(Proven { key, proof, .. }) = judge(client, proven, known)? else {
             return Ok(false);
         };
-        match self.db.client(client).await? {
+        match tx.client(client).await? {
             Some(_) => client_rows::set_domain(&mut tx, client, domain).await?,
             None => {
-                self.refuse_more_clients().await?;
+                super::clients::refuse_more_clients(&mut tx).await?;
                 client_rows::put(&mut tx, &unheard_of(client, domain, now)).await?;
             }
         }

@@ -26,7 +26,7 @@ impl Fleet {
         let mut tx = self.db.begin().await?;
         let identity = rows::of_client(&mut tx, id).await?.ok_or_else(|| Refusal::NoKey(id.to_owned()))?;
         let revoked = revoke(&mut tx, &identity, now).await?;
-        rows::shut_out(&mut tx, id, now).await?;
+        rows::mark_client_revoked(&mut tx, id, now).await?;
         let staged = self.source_list.stage_fleet(&mut tx, std::slice::from_ref(&client.domain), now).await?;
         let audit_entry = caller
             .audit_entry("client.revoke", id)
@@ -69,7 +69,7 @@ impl Fleet {
                 }
             }
             // It may be that the client was removed, or has another key since: the copy does not say.
-            rows::shut_out(&mut tx, &client, now).await?;
+            rows::mark_client_revoked(&mut tx, &client, now).await?;
             clients.push(client);
         }
         let audit_entry = Caller::server(now)

@@ -61,7 +61,7 @@ impl SourceList {
         left: &[String],
         now: Timestamp,
     ) -> Result<bool> {
-        let all = self.db.domains().await?;
+        let all = tx.domains().await?;
         let version = self.publishing.published(Class::Settings).version(Role::Targets) + 1;
         let mut any = false;
         for (row, document) in all.iter().zip(documents(&all)?) {

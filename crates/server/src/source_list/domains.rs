@@ -16,9 +16,9 @@ use super::service::SourceList;
 use super::withheld::seen_by;
 use crate::audit::Record;
 use crate::caller::{Caller, Role};
-use crate::db::Tx;
 use crate::db::domain_settings::insert_version;
 use crate::db::domains::{self as rows, DomainRow};
+use crate::db::{Connection, Tx};
 use crate::error::{Error, Refusal, Result};
 use crate::publishing::failed;
 
@@ -90,8 +90,8 @@ impl SourceList {
     }
 
     /// The domain itself, or the nearest above it that exists; the root if it is no domain at all.
-    pub(crate) async fn nearest_domain(&self, text: &str) -> Result<String> {
-        let domains = self.db.domains().await?;
+    pub(crate) async fn nearest_domain(&self, db: &mut Connection, text: &str) -> Result<String> {
+        let domains = db.domains().await?;
         let path = text.parse::<DomainPath>().unwrap_or_else(|_| DomainPath::root());
         let nearest = path.ancestry().find(|path| domains.iter().any(|row| row.path == path.as_str()));
         Ok(nearest.unwrap_or_else(DomainPath::root).to_string())

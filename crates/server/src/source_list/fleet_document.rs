@@ -43,7 +43,7 @@ impl SourceList {
         left: &[String],
         now: Timestamp,
     ) -> Result<Option<Staged>> {
-        let saved = self.db.policy_now().await?;
+        let saved = tx.policy_now().await?;
         let document = signed_policy(&saved, self.fleet_document(tx, now).await?);
         let signed = self.publishing.published(Class::Settings).target(&policy_target());
         let mut draft = self.publishing.draft(Class::Settings);

@@ -26,7 +26,7 @@ impl SourceList {
     ) -> Result<()> {
         let now = audit_entry.time;
         let mut tx = self.db.begin().await?;
-        let current = self.db.policy_now().await?;
+        let current = tx.policy_now().await?;
         let saved = Saved {
             version: current.version + step,
             saved: now,
@@ -34,7 +34,7 @@ impl SourceList {
             ..current
         };
         policies::insert(&mut tx, &saved).await?;
-        let mut rows = self.db.domains().await?;
+        let mut rows = tx.domains().await?;
         for row in &mut rows {
             row.version += step;
             domains::put(&mut tx, row).await?;

@@ -6,12 +6,12 @@ use serde_json::json;
 use super::service::Upkeep;
 use crate::audit::Audit;
 use crate::caller::Caller;
-use crate::db::{clients, tokens, unknown_clients};
+use crate::db::{report_room, tokens, unknown_clients};
 use crate::error::Result;
 use crate::limits::STRANGER_DAYS;
 
 impl Upkeep {
-    /// Deletes reports beyond their retention; says in a sentence how many.
+    /// Deletes reports beyond their retention; returns a sentence with their number.
     ///
     /// # Errors
     /// When the database fails.
@@ -19,7 +19,7 @@ impl Upkeep {
         let days = self.config.report_retention_days;
         let before = now - SignedDuration::from_hours(24 * i64::from(days));
         let mut tx = self.db.begin().await?;
-        let count = clients::delete_reports_before(&mut tx, before).await?;
+        let count = report_room::delete_before(&mut tx, before, now).await?;
         unknown_clients::delete_before(&mut tx, now - SignedDuration::from_hours(24 * STRANGER_DAYS)).await?;
         tokens::delete_ended(&mut tx, now).await?;
         tx.commit(if count == 0 {

@@ -1,5 +1,6 @@
 //! The audit log (R2): every change is recorded, and tampering is found.
 
+use headwater_database::testing::{Tampering, tamper, tamper_under_triggers};
 use serde_json::{Value, json};
 
 use crate::endpoint::Endpoint;
@@ -69,19 +70,15 @@ async fn an_enrolment_leads_to_who_made_its_token_and_a_draft_of_a_root_is_recor
     assert_eq!(of("keys.draft_root")["after"]["replace"], draft["replace"]);
 }
 
-/// Changes the database of a stopped server by hand, and says what its next start finds.
-async fn tampered(statements: &[&str]) -> Value {
+/// Tampers with the database of a stopped server; returns what its next start finds.
+async fn tampered(tampering: Tampering) -> Value {
     let server = Server::start().await;
     for number in 0..4 {
         server.ok("POST", "/api/v1/domains", Some(json!({"path": format!("root/d{number}")}))).await;
     }
     assert_eq!(server.get("/api/v1/audit/verify").await["intact"], true);
     let folder = server.stop().await;
-    let script = format!(
-        "DROP TRIGGER audit_keeps_what_it_says; DROP TRIGGER audit_keeps_its_records; {};",
-        statements.join("; ")
-    );
-    crate::harness::sql(&folder.path().join("server.db"), &script).await;
+    tamper(&folder.path().join("server.db"), tampering).await.unwrap();
     // The same ports as before are not to be had, and saying so would be a record: nothing is asked but to verify.
     let running = headwater_server::run(config(folder.path()), std::future::pending()).await.unwrap();
     let http = crate::harness::local(&running);
@@ -94,39 +91,30 @@ async fn tampered(statements: &[&str]) -> Value {
 
 #[tokio::test]
 async fn tampering_is_found() {
-    let check = async |statements: &[&str], expected: &str| {
-        let verified = tampered(statements).await;
-        assert_eq!(verified["intact"], false, "{statements:?}: {verified}");
+    for tampering in Tampering::ALL {
+        let expected = match tampering {
+            Tampering::ChangeRecord => "record 3 is not as it was written",
+            Tampering::RemoveRecord => "record 3 is missing",
+            Tampering::SwapRecords => "record 3",
+            Tampering::SpoilRecord => "cannot be read",
+            // Cut off at the end: by what is sealed, and if that is set back as well, by what was signed.
+            Tampering::RemoveLast | Tampering::RemoveAll => "the signed settings name record",
+            Tampering::SetBack => "without this server's seal",
+        };
+        let verified = tampered(tampering).await;
+        assert_eq!(verified["intact"], false, "{tampering:?}: {verified}");
         let findings = verified["findings"].to_string();
-        assert!(findings.contains(expected), "{statements:?}: {findings}");
-    };
-    let last = "(SELECT max(number) FROM audit)";
-    check(&["UPDATE audit SET who = 'eve' WHERE number = 3"], "record 3 is not as it was written").await;
-    check(&["DELETE FROM audit WHERE number = 3"], "record 3 is missing").await;
-    check(
-        &[
-            "UPDATE audit SET number = -1 WHERE number = 3",
-            "UPDATE audit SET number = 3 WHERE number = 4",
-            "UPDATE audit SET number = 4 WHERE number = -1",
-        ],
-        "record 3",
-    )
-    .await;
-    check(&["UPDATE audit SET before = 'not JSON' WHERE number = 3"], "cannot be read").await;
-    // Cut off at the end: by what is sealed, and if that is set back as well, by what was signed.
-    check(&[&format!("DELETE FROM audit WHERE number = {last}")], "the signed settings name record").await;
-    let back = "UPDATE audit_head SET (number, hash) = (SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1)";
-    check(&[&format!("DELETE FROM audit WHERE number > {last} - 2"), back], "without this server's seal")
-        .await;
-    check(&["DELETE FROM audit", "DELETE FROM audit_head"], "the signed settings name record").await;
+        assert!(findings.contains(expected), "{tampering:?}: {findings}");
+    }
 }
 
 #[tokio::test]
 async fn the_log_refuses_to_be_changed() {
     let server = Server::start().await;
     let folder = server.stop().await;
-    for statement in ["UPDATE audit SET who = 'eve'", "DELETE FROM audit"] {
-        let error = crate::harness::try_sql(&folder.path().join("server.db"), statement).await.unwrap_err();
+    for tampering in [Tampering::ChangeRecord, Tampering::RemoveRecord] {
+        let error = tamper_under_triggers(&folder.path().join("server.db"), tampering).await.unwrap_err();
+        let error = headwater_repo::error_chain(&error);
         assert!(error.contains("append-only"), "{error}");
     }
 }

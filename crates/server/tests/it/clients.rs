@@ -1,5 +1,6 @@
 //! Check-ins, reports, the registry, client bundles.
 
+use headwater_database::testing::{Rows, fill};
 use headwater_identity::Kind;
 use headwater_policy::ADDRESSES_MAX;
 use headwater_server::limits;
@@ -184,14 +185,8 @@ async fn all_reports_together_keep_to_their_room() {
 #[tokio::test]
 async fn the_registry_takes_no_more_clients_than_it_may() {
     let server = Server::start().await;
-    let database = format!("sqlite://{}", server.folder.path().join("server.db").display());
-    let pool = sqlx::SqlitePool::connect(&database).await.unwrap();
-    let fill = sqlx::query(
-        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) \
-         INSERT INTO clients SELECT 'pc-' || i, 'root', '[]', '', 0, '{}', 0, 0 FROM n",
-    );
-    fill.bind(i64::try_from(limits::CLIENTS_MAX).unwrap() - 1).execute(&pool).await.unwrap();
-    pool.close().await;
+    let database = server.folder.path().join("server.db");
+    fill(&database, Rows::Clients, limits::CLIENTS_MAX - 1).await.unwrap();
     server.check_in("last", "root", "10.0.0.1").await;
     let bundle = server.bundle(json!({})).await;
     let (status, answer) = Endpoint::new("one-more", &bundle).enrol(&bundle).await;

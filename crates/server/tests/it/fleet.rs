@@ -1,5 +1,6 @@
 //! Enrolment, statements and revocation on the fleet listener (I3, U5).
 
+use headwater_database::testing::{Rows, fill};
 use headwater_identity::{CaCertificate, Kind, Statement, tls};
 use headwater_policy::Class;
 use headwater_server::caller::Caller;
@@ -434,24 +435,10 @@ async fn tokens_and_signed_revocations_keep_to_their_number() {
     let server = Server::start().await;
     let pc = Endpoint::enrolled(&server, "pc-1", "root").await;
     let other = Endpoint::enrolled(&server, "pc-2", "root").await;
-    let database = format!("sqlite://{}", server.folder.path().join("server.db").display());
-    let pool = sqlx::SqlitePool::connect(&database).await.unwrap();
-    let numbers = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)";
-    let tokens = format!(
-        "{numbers} INSERT INTO enrol_tokens (digest, domain, uses, uses_left, made, expires) \
-         SELECT i, 'root', 1, 1, 0, 1 << 40 FROM n"
-    );
+    let database = server.folder.path().join("server.db");
     // Two were used, and are there until they end.
-    let fill = sqlx::query(sqlx::AssertSqlSafe(tokens));
-    fill.bind(i64::try_from(limits::ENROL_TOKENS_MAX).unwrap() - 3).execute(&pool).await.unwrap();
-    let revoked =
-        format!("{numbers} INSERT INTO revoked SELECT printf('%064d', i), 'pc-' || i, 0, 1 << 40 FROM n");
-    sqlx::query(sqlx::AssertSqlSafe(revoked))
-        .bind(limits::REVOKED_SIGNED_MAX - 1)
-        .execute(&pool)
-        .await
-        .unwrap();
-    pool.close().await;
+    fill(&database, Rows::EnrolTokens, limits::ENROL_TOKENS_MAX - 3).await.unwrap();
+    fill(&database, Rows::RevokedKeys, u64::from(limits::REVOKED_SIGNED_MAX) - 1).await.unwrap();
     server.bundle(json!({})).await;
     server.refused("POST", "/api/v1/enrol-tokens", Some(json!({})), 413, "too_large").await;
     let warned = async || server.get("/api/v1/status").await["warnings"].to_string();

@@ -331,18 +331,3 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
     }
     found
 }
-
-/// Changes the database of a server that does not run.
-pub async fn sql(path: &Path, script: &str) {
-    try_sql(path, script).await.unwrap();
-}
-
-/// Likewise; says why it was refused.
-pub async fn try_sql(path: &Path, script: &str) -> Result<(), String> {
-    use sqlx::Connection as _;
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
-    let mut connection = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
-    let done = sqlx::raw_sql(sqlx::AssertSqlSafe(script.to_owned())).execute(&mut connection).await;
-    connection.close().await.unwrap();
-    done.map(drop).map_err(|error| error.to_string())
-}

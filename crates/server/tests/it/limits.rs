@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use headwater_database::testing::{Rows, fill};
 use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, router};
 use headwater_policy::Class;
 use headwater_repo::{ComponentName, Draft, Expiry, KeyRing, Role, RootDraft, SecretKey, layout};
@@ -12,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixStream};
 
 use crate::endpoint::Endpoint;
-use crate::harness::{Server, answer, local, now, sql};
+use crate::harness::{Server, answer, local, now};
 
 /// Each listener has its places; one connection more is told to come back, and comes in once a place is free.
 #[tokio::test]
@@ -172,13 +173,9 @@ async fn there_are_so_many_administrators_and_tokens_and_no_more() {
     let (people, tokens) = (limits::ADMINISTRATORS_MAX, limits::TOKENS_MAX);
     let folder = Server::start().await.stop().await;
     // There is one of each: `admin`, and the harness's token.
-    let rows = format!(
-        "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < {people} - 1) \
-         INSERT INTO administrators SELECT 'p' || i, 'viewer', '', 0, 0, NULL FROM n; \
-         WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < {tokens} - 1) \
-         INSERT INTO api_tokens SELECT 't' || i, 'hash ' || i, NULL, 'viewer', '[]', 0, 9999999999 FROM n;"
-    );
-    sql(&folder.path().join("server.db"), &rows).await;
+    let database = folder.path().join("server.db");
+    fill(&database, Rows::Administrators, people - 2).await.unwrap();
+    fill(&database, Rows::ApiTokens, tokens - 2).await.unwrap();
     let config = crate::harness::config(folder.path());
     let server = Server::start_on(folder, config).await;
     let check = async |what: &str| {

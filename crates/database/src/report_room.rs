@@ -1,0 +1,138 @@
+//! How long reports are kept, and in how much room.
+//!
+//! The bytes of each day that is over are added up once (`report_days`); those since then are counted by an index. A
+//! process counts once, and adds what it stores: no row is changed by every report.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use sqlx::Row;
+
+use crate::connection::lock;
+use crate::error::Result;
+use crate::{Tx, count, installed, number};
+
+/// Seconds of a day.
+const DAY: i64 = 24 * 60 * 60;
+
+/// Runs that are deleted at once when the room is used up.
+const DELETED_AT_ONCE: i64 = 1000;
+
+/// Bytes of the runs received since a time: `$1`.
+pub(crate) const BYTES_SINCE: &str =
+    "SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) FROM runs WHERE received >= $1";
+
+/// Bytes of all reports.
+pub(crate) async fn bytes(tx: &mut Tx) -> Result<u64> {
+    let row = sqlx::query(
+        "SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) AS bytes, coalesce(max(day) + 1, 0) AS open FROM report_days",
+    )
+    .fetch_one(tx.sql())
+    .await?;
+    let since = row.get::<i64, _>("open") * DAY;
+    let open: i64 = sqlx::query_scalar(BYTES_SINCE).bind(since).fetch_one(tx.sql()).await?;
+    Ok(count(row.get("bytes")) + count(open))
+}
+
+/// Notes that a report of so many bytes was stored. If the change is dropped the count is too high until it is made
+/// again, which does not delete anything.
+pub(crate) async fn note_stored(tx: &mut Tx, stored: u64) -> Result<()> {
+    let known = *lock(&tx.shared().report_bytes);
+    let now = match known {
+        Some(known) => known.saturating_add(stored),
+        None => bytes(tx).await?,
+    };
+    *lock(&tx.shared().report_bytes) = Some(now);
+    Ok(())
+}
+
+/// Deletes the oldest reports until all of them take at most so many bytes; returns how many were deleted.
+pub async fn delete_over(tx: &mut Tx, bytes_max: u64) -> Result<u64> {
+    if lock(&tx.shared().report_bytes).is_some_and(|known| known <= bytes_max) {
+        return Ok(0);
+    }
+    let mut left = bytes(tx).await?;
+    let mut deleted = 0;
+    while left > bytes_max {
+        let rows = sqlx::query("SELECT number, received, bytes FROM runs ORDER BY number LIMIT $1")
+            .bind(DELETED_AT_ONCE)
+            .fetch_all(tx.sql())
+            .await?;
+        let mut by_day: BTreeMap<i64, i64> = BTreeMap::new();
+        let mut last = None;
+        for row in &rows {
+            let run_bytes: i64 = row.get("bytes");
+            *by_day.entry(row.get::<i64, _>("received").div_euclid(DAY)).or_default() += run_bytes;
+            last = Some(row.get::<i64, _>("number"));
+            left = left.saturating_sub(count(run_bytes));
+            if left <= bytes_max {
+                break;
+            }
+        }
+        let Some(last) = last else { break };
+        let done = sqlx::query("DELETE FROM runs WHERE number <= $1").bind(last).execute(tx.sql()).await?;
+        deleted += done.rows_affected();
+        for (day, gone) in by_day {
+            subtract(tx, day, gone).await?;
+        }
+    }
+    *lock(&tx.shared().report_bytes) = Some(left);
+    Ok(deleted)
+}
+
+/// Deletes reports that came before a time, and closes the days that are over; returns how many were deleted.
+pub async fn delete_before(tx: &mut Tx, before: Timestamp, now: Timestamp) -> Result<u64> {
+    let before = before.as_second();
+    let day = before.div_euclid(DAY);
+    let since = number(count(day.max(0))) * DAY;
+    let gone: i64 = sqlx::query_scalar(
+        "SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) FROM runs WHERE received >= $1 AND received < $2",
+    )
+    .bind(since)
+    .bind(before)
+    .fetch_one(tx.sql())
+    .await?;
+    let done = sqlx::query("DELETE FROM runs WHERE received < $1").bind(before).execute(tx.sql()).await?;
+    sqlx::query("DELETE FROM report_days WHERE day < $1").bind(day).execute(tx.sql()).await?;
+    subtract(tx, day, gone).await?;
+    close_days(tx, now).await?;
+    installed::delete_unused(tx).await?;
+    *lock(&tx.shared().report_bytes) = None;
+    Ok(done.rows_affected())
+}
+
+/// Before a client is removed: what its reports take is taken off the days that are over.
+pub(crate) async fn forget_client(tx: &mut Tx, client: &str) -> Result<()> {
+    let rows = sqlx::query(
+        "SELECT received / 86400 AS day, CAST(sum(bytes) AS BIGINT) AS bytes FROM runs WHERE client = $1 GROUP BY 1",
+    )
+    .bind(client)
+    .fetch_all(tx.sql())
+    .await?;
+    for row in rows {
+        subtract(tx, row.get("day"), row.get("bytes")).await?;
+    }
+    *lock(&tx.shared().report_bytes) = None;
+    Ok(())
+}
+
+/// Adds up each day that is over and was not added up yet.
+async fn close_days(tx: &mut Tx, now: Timestamp) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO report_days (day, bytes) SELECT received / 86400, CAST(sum(bytes) AS BIGINT) FROM runs \
+         WHERE received >= (SELECT coalesce(max(day) + 1, 0) * 86400 FROM report_days) AND received < $1 GROUP BY 1",
+    )
+    .bind(now.as_second().div_euclid(DAY) * DAY)
+    .execute(tx.sql())
+    .await?;
+    Ok(())
+}
+
+async fn subtract(tx: &mut Tx, day: i64, bytes: i64) -> Result<()> {
+    sqlx::query("UPDATE report_days SET bytes = bytes - $1 WHERE day = $2")
+        .bind(bytes)
+        .bind(day)
+        .execute(tx.sql())
+        .await?;
+    Ok(())
+}
