@@ -28,7 +28,7 @@ pub enum Actor {
         /// The token's name.
         name: String,
     },
-    /// Whoever may open the local socket, by number of the system's user.
+    /// A user who may open the local socket, by number of the system's user.
     Local(u32),
     /// A client, proven by its key.
     Client(String),
@@ -52,7 +52,7 @@ impl fmt::Display for Actor {
     }
 }
 
-/// Who somebody is here whom an identity provider vouched for.
+/// The actor for a person that an identity provider vouched for.
 impl From<&Vouched> for Actor {
     fn from(vouched: &Vouched) -> Self {
         Self::Vouched { subject: vouched.subject.clone(), name: vouched.name.clone() }

@@ -41,7 +41,7 @@ pub struct RawConfig {
     /// Whether class `components` is open to readers without a certificate, as plain mirrors are. Default: false.
     pub anonymous_components: Option<bool>,
     /// Names and addresses by which administrators reach the console; its certificate is good for them. The first stands
-    /// in the URL that the server tells. Default: none.
+    /// in the URL that the server prints. Default: none.
     pub console_names: Option<Vec<String>>,
     /// A file with the console's certificate (PEM, those that lead to its CA after it). Default: the fleet CA issues one
     /// where one is needed.
@@ -87,7 +87,7 @@ pub struct Config {
     pub fleet_listen: SocketAddr,
     /// Where the console listener binds.
     pub console_listen: SocketAddr,
-    /// Base URL by which clients reach the fleet listener; none: made from where it listens.
+    /// Base URL by which clients reach the fleet listener; `None` if it is made from where it listens.
     pub fleet_url: Option<SourceUrl>,
     /// Further names and addresses that the fleet listener's certificate is good for.
     pub fleet_names: Vec<ServedName>,

@@ -13,7 +13,7 @@
 //! | `vendor/` | metadata of the vendor source, as received |
 //! | `console-ca.pem` | what the console's certificate is verified with, where the fleet CA issues it |
 //! | `listening.json` | where the running server listens |
-//! | `console.sock` | the local socket: whoever may open it is an administrator; owner only |
+//! | `console.sock` | the local socket: a user who may open it is an administrator; owner only |
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -54,7 +54,7 @@ impl DataFolder {
             }
         })?;
         let data = Self { root: root.to_owned(), _lock: lock };
-        // Whoever waits for this file must not find that of an earlier run.
+        // A program that waits for this file must not find that of an earlier run.
         match fs::remove_file(data.listening()) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(error).doing(|| format!("cannot remove {}", data.listening().display()))?;
@@ -168,7 +168,7 @@ pub fn make_folder(path: &Path) -> Result<()> {
         .doing(|| format!("cannot make folder {}", path.display()))
 }
 
-/// Whoever may write in the folder may put another database or other keys in place, whatever their own modes are.
+/// A user who may write in the folder may put another database or other keys in place, whatever their own modes are.
 fn refuse_a_shared_folder(root: &Path) -> Result<()> {
     const GROUP_OR_OTHERS_WRITE: u32 = 0o022;
     let mode =

@@ -1,4 +1,4 @@
-//! What a use case fails with: a [`Refusal`] that tells the caller what to do, or a fault of the server itself.
+//! What a use case fails with: a [`Refusal`] that names what the caller can do, or a fault of the server itself.
 //!
 //! Statuses, codes and what outsiders learn stand in one table: `rest/errors.rs`.
 
@@ -121,7 +121,7 @@ impl Error {
 /// Result of a use case.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Says what was tried on the disk.
+/// Adds what was tried on the disk.
 pub trait Doing<T> {
     /// Turns an I/O error into [`Error::Disk`].
     fn doing(self, what: impl FnOnce() -> String) -> Result<T>;
@@ -142,7 +142,7 @@ pub fn summary(error: &Error) -> String {
     }
     let system = cause.downcast_ref::<std::io::Error>().filter(|cause| cause.raw_os_error().is_some());
     let system = system.map_or_else(String::new, |system| format!(": {system}"));
-    format!("{error}{system}; the server's log says more")
+    format!("{error}{system}; see the server's log")
 }
 
 /// A failure with a key or certificate of the fleet as the server's own.

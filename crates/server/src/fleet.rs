@@ -3,7 +3,7 @@
 //!
 //! Each decision is made apart ([`admission`], [`sequence`]) from rows that were read in the transaction that saves its
 //! outcome. What others must know of the fleet (CAs, response-signing keys, revoked keys) travels in the signed policy:
-//! whoever changes it signs that again in the same step (`SourceList::stage_fleet`).
+//! a change of it signs that again in the same step (`SourceList::stage_fleet`).
 
 mod admission;
 mod ca;

@@ -124,7 +124,7 @@ pub const SCRUB_BYTES: u64 = 4 << 30;
 /// Seconds between two collections of garbage and of old reports, and two looks for damaged blobs.
 pub const GARBAGE_INTERVAL_SECONDS: i64 = 60 * 60;
 
-/// Part of its life that signed metadata may have left before it is signed anew: a half, so that a weekend's
+/// Part of its life that signed metadata may have left before it is signed again: a half, so that a weekend's
 /// fault of the server is repaired before clients refuse it.
 pub const RESIGN_LIFE_LEFT_DIVISOR: i64 = 2;
 
@@ -175,7 +175,7 @@ pub const ENROL_AT_ONCE_MAX: usize = 8;
 /// address is a whole site.
 pub const ENROL_REFUSALS_MAX: u32 = 30;
 
-/// Likewise, brought by an update agent: one client that asks wrongly without end does not shut out its site.
+/// Likewise, brought by an update agent: one client that asks wrongly without end does not block its site.
 pub const ENROL_REFUSALS_CARRIED_MAX: u32 = 300;
 
 /// See [`ENROL_REFUSALS_MAX`].
@@ -184,7 +184,7 @@ pub const ENROL_WINDOW_SECONDS: i64 = 60;
 /// Seconds after which one that was refused too often may come again.
 pub const ENROL_RETRY_AFTER_SECONDS: u32 = 60;
 
-/// Addresses whose refusals are counted; beyond it the count begins anew.
+/// Addresses whose refusals are counted; beyond it the count begins again.
 pub const ENROL_ADDRESSES_MAX: usize = 4096;
 
 /// Tokens at once, ended ones counted until they are collected.
@@ -203,11 +203,11 @@ pub const ENROL_EXPIRES_SECONDS_MAX: u32 = 365 * 24 * 3600;
 /// Highest number of a statement: what JSON readers of every kind hold exactly.
 pub const SEQUENCE_MAX: u64 = 1 << 53;
 
-/// Gaps in a client's reports that are told apart.
+/// Gaps in a client's reports that are kept apart.
 pub const REPORT_GAPS_MAX: usize = 64;
 
-/// Clients that are re-enrolled by one request: every one is a change of its own, recorded by itself.
-pub const READMIT_AT_ONCE_MAX: usize = 10_000;
+/// Clients that are re-enrolled by one request: every one is a change of its own with a record of its own.
+pub const RE_ENROL_AT_ONCE_MAX: usize = 10_000;
 
 /// Seconds between two notes of the same unknown client: one that asks without end costs a write now and then.
 pub const STRANGER_PAUSE_SECONDS: i64 = 10;
@@ -334,7 +334,7 @@ pub const PROVIDER_REASON_CHARS_MAX: usize = 300;
 pub const PROVIDER_KEPT_SECONDS: i64 = 60 * 60;
 
 /// Seconds from when an identity provider was asked, and failed, until it is asked again: twice as long as it has to answer.
-/// Who comes meanwhile is told at once.
+/// A caller that comes meanwhile is refused at once.
 pub const PROVIDER_PAUSE_SECONDS: i64 = 10;
 
 /// Seconds between two times that its keys are fetched because a token names another: anybody can make one up.
@@ -352,7 +352,7 @@ pub const SIGN_INS_MAX: usize = 4096;
 /// See [`SIGN_INS_MAX`].
 pub const SIGN_INS_PER_ADDRESS_MAX: usize = 64;
 
-/// Hours that the identity provider's word counts: who is shut out there is shut out here after that.
+/// Hours that the identity provider's word counts: who is removed there is removed here after that.
 pub const VOUCHED_SESSION_HOURS: i64 = 4;
 
 /// Characters of a subject (OpenID Connect Core, 2), and of the name shown with it.

@@ -5,7 +5,7 @@ use headwater_policy::{ParseError, Problem};
 use crate::error::{Refusal, Result};
 use crate::limits;
 
-/// What the texts of `name` say; those that say nothing become problems.
+/// The texts of `name`, parsed; those that do not parse become problems.
 pub(crate) fn parse_each<T>(
     name: &str,
     texts: impl IntoIterator<Item: AsRef<str>>,

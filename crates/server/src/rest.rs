@@ -1,6 +1,6 @@
 //! HTTP in, HTTP out: each handler reads a request, calls one use case and writes its answer. Nothing is decided here.
 //!
-//! Two routers, for two listeners: [`fleet`] is the static layout and what clients say; [`console`] is `/api/v1` and
+//! Two routers, for two listeners: [`fleet`] is the static layout and what clients state; [`console`] is `/api/v1` and
 //! `/health`. Each is made from a table that says who may ask what; `docs/authorisation.md` shows both.
 
 mod admin;

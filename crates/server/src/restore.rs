@@ -1,8 +1,8 @@
-//! A server lost or stolen, made anew from a backup and the root keys; no client has to be visited (I2).
+//! A server lost or stolen, made again from a backup and the root keys; no client has to be visited (I2).
 //!
 //! 1. [`Restore::begin`]: the backup is unpacked beside the data folder and checked.
 //! 2. [`Restore::drafts`]: a root for each class that gives all online roles new keys; its holders sign it.
-//! 3. [`Restore::publish`]: everything is signed anew under it.
+//! 3. [`Restore::publish`]: everything is signed again under it.
 //! 4. [`Restore::finish`]: the folder gets its name. Until then there is no data folder that a server could start on.
 //!
 //! The backup is older than what clients have seen, and the lost server's keys may be in wrong hands. So what clients
@@ -67,7 +67,7 @@ impl Restore {
             (true, true) => read_listing(&folder)?,
             (true, false) => {
                 return Err(refused(format!(
-                    "a restore in {} waits for signed roots: bring them with --signed-root, or remove that folder to begin anew",
+                    "a restore in {} waits for signed roots: bring them with --signed-root, or remove that folder to begin again",
                     folder.display()
                 )));
             }
@@ -147,7 +147,7 @@ impl Restore {
     /// Publishes a class under its signed root.
     ///
     /// # Errors
-    /// Refusals for a root that lacks signatures or is none of [`Self::drafts`]; the disk.
+    /// Refusals for a root without enough signatures or is none of [`Self::drafts`]; the disk.
     pub async fn publish(
         &self,
         class: Class,

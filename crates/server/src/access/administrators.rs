@@ -85,8 +85,8 @@ impl Access {
         self.keep_an_admin(&row).await?;
         let mut tx = self.db.begin().await?;
         rows::delete(&mut tx, name).await?;
-        let told = json!({"role": row.role.to_string()});
-        Ok(tx.commit(caller.audit_entry("administrator.remove", name).before(told)).await?)
+        let details = json!({"role": row.role.to_string()});
+        Ok(tx.commit(caller.audit_entry("administrator.remove", name).before(details)).await?)
     }
 
     /// Gives an administrator another role, from the next request on.
@@ -154,8 +154,8 @@ impl Access {
         };
         let mut tx = self.db.begin().await?;
         rows::put(&mut tx, &row).await?;
-        let told = json!({"role": role.to_string()});
-        tx.commit(caller.audit_entry("administrator.add", &row.name).after(told)).await?;
+        let details = json!({"role": role.to_string()});
+        tx.commit(caller.audit_entry("administrator.add", &row.name).after(details)).await?;
         Ok((row, password))
     }
 

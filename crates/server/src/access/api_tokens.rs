@@ -1,6 +1,6 @@
 //! API tokens (I4): made and revoked by people, used by programs.
 //!
-//! A token may what its role and its scopes say, and never more than its administrator may at that moment. Tokens
+//! A token may do what its role and its scopes allow, and never more than its administrator may at that moment. Tokens
 //! make no tokens: one that was stolen ends when it ends.
 
 use std::collections::BTreeSet;
@@ -58,7 +58,7 @@ impl Access {
     /// Makes a token.
     ///
     /// # Errors
-    /// Refusals for a name that is taken, a role above one's own, unknown scopes, and for whoever has only a token.
+    /// Refusals for a name that is taken, a role above one's own, unknown scopes, and for a caller that has only a token.
     pub async fn make_api_token(
         &self,
         request: &ApiTokenRequest,
@@ -69,7 +69,7 @@ impl Access {
             Actor::Administrator(name) => Some(name.clone()),
             Actor::Vouched { .. } => {
                 return Err(Refusal::NotThisWay(
-                    "whoever signs in at the identity provider has no tokens; ask an admin to add you here",
+                    "a user of the identity provider has no tokens; ask an admin to add you here",
                 )
                 .into());
             }
@@ -110,8 +110,8 @@ impl Access {
             .into());
         }
         rows::insert_token(&mut tx, &row).await?;
-        let told = json!({"role": request.role, "scopes": row.scopes, "expires": row.expires});
-        tx.commit(caller.audit_entry("token.make", &row.name).after(told)).await?;
+        let details = json!({"role": request.role, "scopes": row.scopes, "expires": row.expires});
+        tx.commit(caller.audit_entry("token.make", &row.name).after(details)).await?;
         Ok((token, view(row)))
     }
 
@@ -130,8 +130,8 @@ impl Access {
         };
         let mut tx = self.db.begin().await?;
         rows::delete_token(&mut tx, name).await?;
-        let told = json!({"role": row.role.to_string(), "administrator": row.administrator});
-        Ok(tx.commit(caller.audit_entry("token.revoke", name).before(told)).await?)
+        let details = json!({"role": row.role.to_string(), "administrator": row.administrator});
+        Ok(tx.commit(caller.audit_entry("token.revoke", name).before(details)).await?)
     }
 }
 
@@ -199,11 +199,13 @@ mod tests {
         };
         let known = BTreeSet::from(["status"]);
         let check = |scopes: usize, days: u32, problem: Option<&str>| {
-            let said =
+            let checked =
                 super::check(&request("status", scopes, days), &known).map_err(|error| format!("{error:?}"));
             match problem {
-                None => assert_eq!(said, Ok(Role::Viewer)),
-                Some(problem) => assert!(said.as_ref().is_err_and(|said| said.contains(problem)), "{said:?}"),
+                None => assert_eq!(checked, Ok(Role::Viewer)),
+                Some(problem) => {
+                    assert!(checked.as_ref().is_err_and(|error| error.contains(problem)), "{checked:?}")
+                }
             }
         };
         let (scopes, days) = (limits::TOKEN_SCOPES_MAX, limits::TOKEN_DAYS_MAX);
@@ -212,11 +214,12 @@ mod tests {
         check(scopes + 1, days, Some("scopes: at most 64"));
         check(scopes, days + 1, Some("days: 3651 is outside 1 to 3650"));
         check(scopes, 0, Some("days: 0 is outside"));
-        let told = format!("{:?}", super::check(&request("moon", 1000 * scopes, days), &known).unwrap_err());
+        let refused =
+            format!("{:?}", super::check(&request("moon", 1000 * scopes, days), &known).unwrap_err());
         assert_eq!(
-            told.matches("`moon` is none").count(),
+            refused.matches("`moon` is none").count(),
             scopes,
-            "what is wrong is told of a bounded number"
+            "problems are listed of a bounded number"
         );
     }
 }

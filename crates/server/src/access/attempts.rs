@@ -39,7 +39,7 @@ pub struct Attempts {
 }
 
 impl Attempts {
-    /// Seconds that an attempt must wait; none: it may be made.
+    /// Seconds that an attempt must wait; `None` if it may be made.
     #[must_use]
     pub fn wait(&self, keys: &[Key], now: Timestamp) -> Option<u32> {
         let until = keys.iter().filter_map(|key| self.until(key)).max()?;
@@ -54,7 +54,7 @@ impl Attempts {
                 self.make_room(now);
             }
             let (count, last) = self.failed.entry(key.clone()).or_insert((0, now));
-            // Who was quiet for as long as the longest wait begins anew.
+            // Who was quiet for as long as the longest wait begins again.
             if now.duration_since(*last) > SignedDuration::from_secs(2 * key.wait_max()) {
                 *count = 0;
             }
@@ -62,7 +62,7 @@ impl Attempts {
         }
     }
 
-    /// One has succeeded: its account and its address begin anew.
+    /// One has succeeded: its account and its address begin again.
     pub fn succeed(&mut self, keys: &[Key]) {
         for key in keys {
             self.failed.remove(key);

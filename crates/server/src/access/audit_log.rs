@@ -2,8 +2,8 @@
 //!
 //! The chain shows what was edited, taken out or moved. That its end was cut off is seen at two places that name the
 //! last record: `audit_head` in the database, sealed with a key that is not there, and the target `audit.json` of the
-//! signed settings, which every client of the fleet has a copy of. Whoever has the server and all its keys can still
-//! make anew what came after the last copy that somebody else holds; what came before, nobody can.
+//! signed settings, which every client of the fleet has a copy of. A thief of the server and all its keys can still
+//! make again what came after the last copy that somebody else holds; what came before, nobody can.
 
 use headwater_api::v1::{AuditQuery, AuditRecord, AuditVerified};
 use jiff::Timestamp;
@@ -64,7 +64,7 @@ impl Access {
         Ok(verdict(follower.head(), anchor.map(|anchor| anchor.number), findings))
     }
 
-    /// Before anything is recorded or signed anew: sees whether the log still holds what was signed of it, and records
+    /// Before anything is recorded or signed again: sees whether the log still holds what was signed of it, and records
     /// if it does not.
     pub(crate) async fn check_audit_end(&self, now: Timestamp) -> Result<()> {
         let Some(anchor) = self.publishing.audit_anchor()? else { return Ok(()) };
@@ -82,7 +82,7 @@ impl Access {
         }
     }
 
-    /// Says whether all records follow one another.
+    /// Returns whether all records follow one another.
     async fn follow_all(
         &self,
         follower: &mut Follower,
@@ -135,7 +135,7 @@ fn verdict(last: &Head, signed: Option<u64>, mut findings: Vec<String>) -> Audit
 fn ending(last: &Head, head: Option<(&Head, bool)>) -> Option<String> {
     match head {
         None if last.number == 0 => None,
-        None => Some("what says where the log ends is missing".to_owned()),
+        None => Some("the mark of where the log ends is missing".to_owned()),
         Some((_, false)) => Some("the seal on the end of the log is not this server's".to_owned()),
         Some((head, true)) if head.number > last.number => {
             Some(format!("records {} to {} are missing: the end was cut off", last.number + 1, head.number))
@@ -196,7 +196,7 @@ mod tests {
             assert!(found.starts_with(expected) && found.is_empty() == expected.is_empty(), "{found}");
         };
         check(Some((last.clone(), true)), "");
-        check(None, "what says where the log ends is missing");
+        check(None, "the mark of where the log ends is missing");
         check(Some((last.clone(), false)), "the seal on the end");
         check(Some((at(7, "seven"), true)), "records 6 to 7 are missing");
         check(Some((at(4, "four"), true)), "the log goes on to record 5 beyond its sealed end, record 4");
@@ -205,11 +205,11 @@ mod tests {
     }
 
     #[test]
-    fn the_first_findings_are_told() {
-        let check = |found: usize, told: usize| {
+    fn the_first_findings_are_shown() {
+        let check = |found: usize, shown: usize| {
             let findings: Vec<String> = (0..found).map(|number| format!("finding {number}")).collect();
             let verified = verdict(&Head::beginning(), None, findings.clone());
-            assert_eq!(verified.findings, findings[..told]);
+            assert_eq!(verified.findings, findings[..shown]);
             assert_eq!(verified.intact, found == 0);
         };
         let max = limits::AUDIT_FINDINGS_MAX;

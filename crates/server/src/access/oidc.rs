@@ -1,8 +1,8 @@
 //! Signing in at the identity provider (I4): a browser is sent there, comes back with a code, and the token that the code is
 //! good for becomes a session.
 //!
-//! Every refusal is recorded, and counts against the address as a wrong password does. A provider that cannot be asked is
-//! nobody's fault here: it is told, and counts against nobody.
+//! Every refusal is recorded, and counts against the address as a wrong password does. A provider that cannot be
+//! asked counts against nobody.
 
 mod claims;
 mod http;
@@ -70,7 +70,7 @@ impl Oidc {
         Ok((leading.to, browser))
     }
 
-    /// Whom the provider vouches for, by what it sent the browser back with.
+    /// The person that the provider vouches for, by what it sent the browser back with.
     ///
     /// # Errors
     /// Refusals when the provider cannot be asked, and when its word is not taken.
@@ -87,7 +87,7 @@ impl Oidc {
         };
         // RFC 9207.
         if let Some(issuer) = answer.iss.filter(|issuer| *issuer != self.config.issuer) {
-            return Err(NotVouched::WrongIssuer(format!("it says it is {}", plain(&issuer))).into());
+            return Err(NotVouched::WrongIssuer(format!("it names {}", plain(&issuer))).into());
         }
         if let Some(error) = answer.error {
             return Err(NotVouched::Denied(plain(&error)).into());

@@ -32,7 +32,7 @@ impl Access {
         .await
     }
 
-    /// Whether a password is the one that this was stored of; none: of nobody.
+    /// Whether a password is the one that this was stored of; `None` if there is no such administrator.
     pub(crate) async fn is_password(&self, password: &SecretString, stored: Option<String>) -> Result<bool> {
         if password.expose_secret().len() > limits::PASSWORD_BYTES_MAX {
             return Ok(false);
@@ -48,7 +48,7 @@ impl Access {
     }
 
     async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-        let _place = self.hashing.acquire().await.expect("nobody closes it");
+        let _permit = self.hashing.acquire().await.expect("nobody closes it");
         tokio::task::spawn_blocking(work)
             .await
             .map_err(|error| Error::Corrupt { what: "password task", reason: error.to_string() })

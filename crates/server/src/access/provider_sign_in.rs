@@ -65,7 +65,7 @@ impl Access {
             Ok(vouched) => self.sign_in_vouched(vouched, caller).await,
             Err(refusal) => {
                 if let Refusal::NotVouched(why) = &refusal {
-                    let reason = json!({"why": why.code(), "told": why.to_string()});
+                    let reason = json!({"why": why.code(), "message": why.to_string()});
                     self.record_failure(caller, "somebody at the identity provider", reason).await?;
                 }
                 Err(refusal.into())

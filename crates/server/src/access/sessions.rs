@@ -35,10 +35,10 @@ impl Access {
         }
     }
 
-    /// Signs an administrator in; says the session's token.
+    /// Signs an administrator in; returns the session's token.
     ///
     /// # Errors
-    /// Refusals for a wrong name or password (which, is not said), one that is good for one sign-in without another
+    /// Refusals for a wrong name or password (never which of them), one that is good for one sign-in without another
     /// to follow it, and for who tries too often.
     pub async fn sign_in(
         &self,
@@ -81,7 +81,7 @@ impl Access {
         Ok((token, SessionView { name: row.name, role: role.to_string() }))
     }
 
-    /// Begins a session of somebody whom the identity provider vouches for.
+    /// Begins a session of a person that the identity provider vouches for.
     ///
     /// # Errors
     /// Only when the database fails.
@@ -92,10 +92,10 @@ impl Access {
     ) -> Result<(SecretString, SessionView)> {
         let caller = Caller { actor: Actor::from(&vouched), role: vouched.role, ..caller.clone() };
         let view = SessionView { name: caller.actor.to_string(), role: vouched.role.to_string() };
-        let told = json!({"issuer": vouched.issuer, "role": view.role});
+        let issued = json!({"issuer": vouched.issuer, "role": view.role});
         let mut tx = self.db.begin().await?;
         let token = begin(&mut tx, Whose::Vouched(vouched), caller.now).await?;
-        tx.commit(caller.audit_entry("session.begin", &caller.actor).after(told)).await?;
+        tx.commit(caller.audit_entry("session.begin", &caller.actor).after(issued)).await?;
         Ok((token, view))
     }
 
@@ -112,7 +112,7 @@ impl Access {
     /// Sets one's own password; every session of one's own ends.
     ///
     /// # Errors
-    /// Refusals for a wrong password, one that will not do, and for whoever has none here.
+    /// Refusals for a wrong password, one that will not do, and for a caller that has none here.
     pub async fn change_password(
         &self,
         password: &SecretString,
@@ -171,9 +171,9 @@ impl Access {
 
     /// Records a failed attempt, within what the log may grow by in an hour.
     pub(crate) async fn record_failure(&self, caller: &Caller, who: &str, why: Value) -> Result<()> {
-        let told = self.failures.lock().expect("nobody panics while holding this lock").fail(caller.now);
+        let recorded = self.failures.lock().expect("nobody panics while holding this lock").fail(caller.now);
         let audit_entry = Caller { actor: Actor::Anonymous, ..caller.clone() };
-        let who = match told {
+        let who = match recorded {
             FailureRecord::This => who,
             FailureRecord::NoMore => "many; those of the rest of this hour are not recorded",
             FailureRecord::Nothing => return Ok(()),

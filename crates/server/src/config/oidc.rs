@@ -1,7 +1,7 @@
 //! `[oidc]`: the identity provider whose word signs administrators in (I4).
 //!
-//! Left to others: asking the provider (`app/oidc/provider.rs`), and reading a role from what it says
-//! (`app/oidc/claims.rs`).
+//! Left to others: asking the provider (`access/oidc/provider.rs`), and reading a role from what it says
+//! (`access/oidc/claims.rs`).
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -19,7 +19,7 @@ use crate::limits;
 /// The path below the console's URL that the provider sends browsers back to.
 pub const CALLBACK_PATH: &str = "/api/v1/sign-in/oidc/callback";
 
-/// Claims that people may choose for themselves at many a provider: none of them may say a role.
+/// Claims that people may choose for themselves at many a provider: none of them may give a role.
 const CHOSEN_CLAIMS: [&str; 5] = ["preferred_username", "email", "name", "nickname", "given_name"];
 
 /// The section as written.
@@ -53,7 +53,7 @@ pub struct Oidc {
     pub client_id: String,
     /// The secret that goes with it.
     pub client_secret: SecretString,
-    /// Where the provider sends browsers back to; none: below the console's URL.
+    /// Where the provider sends browsers back to; `None` if that is below the console's URL.
     pub redirect_url: Option<Url>,
     /// What is asked for beside `openid`.
     pub scopes: Vec<String>,
@@ -103,7 +103,7 @@ impl TryFrom<RawOidc> for Oidc {
 
 fn required(key: &'static str, text: Option<String>) -> Result<String, ConfigError> {
     text.filter(|text| !text.is_empty()).ok_or_else(|| {
-        value(key, "is missing; the identity provider says it where this server is registered".to_owned())
+        value(key, "is missing; the identity provider shows it where this server is registered".to_owned())
     })
 }
 

@@ -80,7 +80,7 @@ pub enum Refusal {
     SettingsOutdated {
         /// The domain.
         domain: String,
-        /// The draft; none: an edit beside all drafts.
+        /// The draft; `None` if it was an edit beside all drafts.
         draft: Option<String>,
         /// Where it began.
         base_version: u64,
@@ -94,7 +94,7 @@ pub enum Refusal {
     DraftChanged {
         /// The draft.
         name: String,
-        /// The domain that it is of; none: it is of the source list.
+        /// The domain that it is of; `None` if it is of the source list.
         domain: Option<String>,
         /// Where it is.
         revision: u64,
@@ -143,7 +143,7 @@ pub enum Refusal {
         /// Why, and what would do.
         reason: String,
     },
-    /// A root that lacks signatures.
+    /// A root without enough signatures.
     #[error("class {class}: {reason}")]
     RootUnsigned {
         /// The class.
@@ -229,15 +229,15 @@ pub enum Refusal {
          `headwater clients enrol-bundle --client {0}`"
     )]
     ProvenTwice(String),
-    /// A client to be re-enrolled was shut out.
+    /// A client to be re-enrolled was revoked or removed.
     #[error(
         "client {0} was revoked or removed; to come back it enrols with a new key and a bundle made by `headwater clients \
          enrol-bundle --client {0}`"
     )]
-    WasShutOut(String),
-    /// The statement is not by the one that it says it is by.
-    #[error("the statement is not believed: {0}")]
-    Unbelieved(String),
+    WasRevokedOrRemoved(String),
+    /// The statement is not by the client that it names.
+    #[error("the statement is not accepted: {0}")]
+    StatementRejected(String),
     /// The statement was taken before, or a later one was.
     #[error("the newest statement of this kind that was taken is number {taken}; go on after it")]
     Replayed {
@@ -254,7 +254,7 @@ pub enum Refusal {
     CertificateNeeded,
     /// The certificate's CA was given up.
     #[error(
-        "this certificate is of a CA that the fleet has given up; the client gets another by itself, with its key"
+        "this certificate is of a CA that the fleet has given up; the client gets another automatically, with its key"
     )]
     CaGivenUp,
     /// Too many refused attempts from one address.
@@ -266,7 +266,7 @@ pub enum Refusal {
     /// The token is not one of ours, has expired or was revoked.
     #[error("this API token does not count here: it is unknown, revoked or expired; sign in again")]
     BadApiToken,
-    /// Name and password do not belong together, or there is no such administrator: which, nobody is told.
+    /// Name and password do not belong together, or there is no such administrator: which, the answer does not show.
     #[error("this name and password do not sign in; check both, or ask an admin to set a new password")]
     WrongPassword,
     /// The password was good for one sign-in.
@@ -300,7 +300,7 @@ pub enum Refusal {
     /// The token's scopes leave this out.
     #[error("this API token is not for {0}; make one whose scopes name it")]
     OutOfScope(&'static str),
-    /// What was asked is not done for whoever asked in this way.
+    /// What was asked is not done for a caller of this kind.
     #[error("{0}")]
     NotThisWay(&'static str),
     /// The last admin.

@@ -18,7 +18,7 @@ pub enum NotVouched {
     )]
     OtherBrowser,
     /// The provider signed nobody in.
-    #[error("the identity provider audit_entry not sign you in ({0}); try again, or ask whoever runs it")]
+    #[error("the identity provider did not sign you in ({0}); try again, or ask its administrators")]
     Denied(String),
     /// There is no code in the answer.
     #[error("the identity provider sent no code back; begin again")]
@@ -28,7 +28,7 @@ pub enum NotVouched {
     CodeRefused(String),
     /// The answer or its token comes from elsewhere.
     #[error(
-        "the answer is not by the identity provider of [oidc]: {0}; begin again, and tell an admin if it stays so"
+        "the answer is not by the identity provider of [oidc]: {0}; begin again, and report it to an admin if it stays so"
     )]
     WrongIssuer(String),
     /// The token is for another program.
@@ -56,14 +56,16 @@ pub enum NotVouched {
     )]
     WrongAlgorithm(String),
     /// What should be a token is none.
-    #[error("the identity provider's token cannot be read: {0}; tell whoever runs it")]
+    #[error(
+        "the identity provider's token cannot be read: {0}; report it to the administrators of the provider"
+    )]
     BadToken(String),
     /// The claims give no role.
     #[error(
         "{who} is signed in at the identity provider, and {why} in [oidc.roles]; ask an admin of this server"
     )]
     NoRole {
-        /// Whom the provider vouches for.
+        /// The person that the provider vouches for.
         who: String,
         /// What is wrong with the claim.
         why: String,
@@ -98,13 +100,13 @@ pub enum ProviderFault {
     /// It cannot be reached.
     #[error("the identity provider cannot be reached; sign in with a password, or try again later")]
     Down,
-    /// It says nothing.
+    /// It does not answer.
     #[error(
         "the identity provider has not answered within {} s; sign in with a password, or try again later",
         limits::PROVIDER_TIME_MAX.as_secs()
     )]
     Silent,
-    /// It says what an identity provider does not say.
+    /// Its answer is not one of an identity provider.
     #[error(
         "the identity provider answers what cannot be used: {0}; check [oidc], or sign in with a password"
     )]

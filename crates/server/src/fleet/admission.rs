@@ -24,11 +24,11 @@ pub struct Known<'a> {
     pub of_key: Option<&'a IdentityRow>,
     /// The key was revoked.
     pub revoked: bool,
-    /// An administrator revoked a client of this id, and none was let in by a token of its own since.
+    /// An administrator revoked a client of this id, and none was admitted by a token of its own since.
     pub was_revoked: bool,
 }
 
-/// How somebody is let in.
+/// How a client is admitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Admission {
     /// It is enrolled with this key already; the answer was lost on the way. No use of a token is spent.
@@ -53,7 +53,7 @@ impl Admission {
 /// Decides.
 ///
 /// # Errors
-/// A refusal with the hint. Who has no good token is told nothing of ids and keys.
+/// A refusal with the hint. A caller without a good token learns nothing of ids and keys.
 pub fn admit(asking: Asking<'_>, known: Known<'_>, now: Timestamp) -> Result<Admission, Refusal> {
     if known.of_key.is_some_and(|identity| identity.client == asking.client) {
         return Ok(Admission::Again);
@@ -138,13 +138,13 @@ mod tests {
     }
 
     fn check_known(known: Known<'_>, expected: &str) {
-        let told = match admit(Asking { client: "pc" }, known, NOW) {
+        let outcome = match admit(Asking { client: "pc" }, known, NOW) {
             Ok(Admission::Again) => "again".to_owned(),
             Ok(Admission::New(token)) => format!("new in {}", token.domain),
             Ok(Admission::Instead(_)) => "instead".to_owned(),
             Err(refusal) => refusal.to_string(),
         };
-        assert!(told.starts_with(expected), "{told}");
+        assert!(outcome.starts_with(expected), "{outcome}");
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::limits::FLEET_CAS_MAX;
 pub enum FormerCas {
     /// Their certificates stay good until they end.
     StayGood,
-    /// They were stolen: nobody lets in whom they certify. The new one is vouched for all the same, for clients that have
+    /// They were stolen: nobody admits the holders of their certificates. The new one is vouched for all the same, for clients that have
     /// not learnt of it, and these get another certificate by proving their key.
     GivenUp,
 }
@@ -40,7 +40,7 @@ impl Fleet {
         let now = caller.now;
         if self.config.fleet_ca.is_some() {
             return Err(Refusal::invalid(
-                "the fleet CA is handed in with fleet_ca; put another file there and start the server anew",
+                "the fleet CA is handed in with fleet_ca; put another file there and start the server again",
             )
             .into());
         }

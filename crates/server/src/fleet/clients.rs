@@ -1,6 +1,6 @@
 //! The client registry: check-ins, reports (P12), looking, moving, removing.
 //!
-//! What a client says of itself is taken as said, within limits: it decides nothing but what is shown and previewed.
+//! What a client states of itself is stored as it is, within limits: it decides nothing but what is shown and previewed.
 
 use headwater_api::checkin::{CheckIn, CheckInAnswer};
 use headwater_api::report::Report;

@@ -1,7 +1,7 @@
 //! The console's certificate: from the fleet CA, or from files that somebody else renews.
 //!
-//! The signing job looks after it. One that the fleet CA issued is issued anew at two thirds of its life and when the CA
-//! was rotated; files are read again, and shown once they differ. The key of an issued one is made anew at each start.
+//! The signing job looks after it. One that the fleet CA issued is issued again at two thirds of its life and when the CA
+//! was rotated; files are read again, and shown once they differ. The key of an issued one is made again at each start.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
@@ -46,7 +46,7 @@ impl PartialEq for Files {
 }
 
 impl ConsoleCertificate {
-    /// The first one; none where the console speaks plain HTTP.
+    /// The first one; `None` where the console speaks plain HTTP.
     ///
     /// # Errors
     /// When a file cannot be read or holds no certificate or key, or none can be issued.

@@ -43,7 +43,7 @@ struct Request {
 
 impl Fleet {
     /// Lets a client in, if its token says so, and gives it a certificate. The same client with the same key may ask
-    /// again: it has not heard the answer. Or whoever carried it asks again, so that changes nothing of what is known:
+    /// again: it has not received the answer. Or its carrier asks again, so that changes nothing of what is known:
     /// another encryption key comes by a renewal, which is signed and numbered. `shown` is the certificate of who brings it.
     ///
     /// # Errors
@@ -113,7 +113,7 @@ impl Fleet {
         let believed = self.believe(&mut self.db.connection().await?, statement, Kind::Renewal).await;
         let (statement, known) = match believed {
             Ok(believed) => believed,
-            Err(doubt) => return Err(self.doubted(doubt, from, now).await?),
+            Err(rejected) => return Err(self.reject(rejected, from, now).await?),
         };
         let mut tx = self.db.begin().await?;
         let present = rows::of_client(&mut tx, &known.client).await?;
@@ -137,8 +137,8 @@ impl Fleet {
         rows::put(&mut tx, &identity).await?;
         let domain = domain_of(&mut tx, client).await?;
         let caller = Caller::client(client.as_str(), from.to_canonical().to_string(), now);
-        let told = json!({"key": identity.key, "until": identity.certificate_end});
-        tx.commit(caller.audit_entry("client.renew", client).after(told)).await?;
+        let renewed = json!({"key": identity.key, "until": identity.certificate_end});
+        tx.commit(caller.audit_entry("client.renew", client).after(renewed)).await?;
         let body = answer_body(&keys, &identity, domain, chain.to_pem(), now);
         keys.answer(client, Kind::Renewal, statement.sequence(), body)
     }
@@ -169,7 +169,7 @@ impl Fleet {
         let chain = self.issue(&keys, &request.key, &request.client, now).await?;
         let mut identity = known.unwrap_or_else(|| new_identity(&request, now));
         identity.certificate_end = chain.not_after();
-        // Whoever had the former key could open what its domain keeps to itself.
+        // The holder of the former key could open what its domain keeps to itself.
         let left: Vec<String> = match tx.client(request.client.as_str()).await? {
             Some(former) => vec![former.domain],
             None => Vec::new(),

@@ -3,7 +3,7 @@
 //!
 //! The CA's file holds the newest one alone: an older one has nothing left to sign once it has vouched for its
 //! successor. Which CAs are in use stands in the database, with the cross_signed between them. The key of the listener's
-//! certificate is made anew at each start: it is nobody's identity.
+//! certificate is made again at each start: it is nobody's identity.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub struct FleetKeys {
     pub number: u64,
     /// Every CA in use, the newest first.
     pub cas: Vec<CaCertificate>,
-    /// Those that the fleet has given up: who shows a certificate of theirs is told to renew.
+    /// Those that the fleet has given up: a client that shows a certificate of theirs is asked to renew.
     given_up: Vec<CaCertificate>,
     /// From the newest CA to the oldest, newest first.
     pub cross_signed: Vec<CaCertificate>,
@@ -162,7 +162,7 @@ impl FleetKeys {
     /// # Errors
     /// When the TLS library refuses what it is given.
     pub fn tls(&self) -> Result<Arc<rustls::ServerConfig>> {
-        // Who has a certificate of a CA that was given up gets as far as being told so.
+        // A client with a certificate of a CA that was given up gets an answer that names the reason.
         let clients = [self.cas.as_slice(), &self.given_up].concat();
         tls::server_config(&self.chain, &self.server, &clients, tls::Anonymous::Allowed)
             .map_err(key_failed("setting up the fleet listener"))

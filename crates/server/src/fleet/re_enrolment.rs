@@ -1,7 +1,7 @@
 //! Clients that the server knows nothing of, though its fleet once did: they enrolled after the backup that it was
 //! restored from. Each proves that by a renewal that holds its certificate; who it was is noted among the unknown clients.
 //!
-//! They are taken in again by an administrator alone, never by themselves: a client that was removed or revoked after the
+//! They are taken in again by an administrator alone, never automatically: a client that was removed or revoked after the
 //! backup proves the same.
 
 use headwater_api::enrol::RenewalRequest;
@@ -17,10 +17,10 @@ use crate::db::clients::{self as client_rows, ClientRow};
 use crate::db::identities::{self as rows, IdentityRow, Taken};
 use crate::db::unknown_clients::{self, Proof, Proven};
 use crate::error::{Error, Refusal, Result};
-use crate::limits::{READMIT_AT_ONCE_MAX, SEQUENCE_MAX};
+use crate::limits::{RE_ENROL_AT_ONCE_MAX, SEQUENCE_MAX};
 
 /// What a renewal of a client that is not known proves, and the fingerprint of its key: one of these CAs has certified the
-/// key for that client, straight or over cross_signed, be it that this has run out since, and whoever made the statement has the key.
+/// key for that client, straight or over cross_signed, be it that this has run out since, and the maker of the statement has the key.
 pub(crate) fn proof(
     statement: Statement,
     client: &ClientId,
@@ -82,7 +82,7 @@ fn judge<'a>(
         };
     }
     if known.revoked {
-        return Err(Refusal::WasShutOut(client.to_owned()));
+        return Err(Refusal::WasRevokedOrRemoved(client.to_owned()));
     }
     let one = match proven {
         [] => return Err(Refusal::NotProven(client.to_owned())),
@@ -97,7 +97,7 @@ fn judge<'a>(
 }
 
 impl Fleet {
-    /// Takes clients in again under the key that each has proven. Each by itself: what became of it is in the answer.
+    /// Takes clients in again under the key that each has proven. Each is a change of its own; its outcome is in the answer.
     ///
     /// # Errors
     /// Refusals for an unknown domain, and a request that names nobody or too many; the database.
@@ -113,10 +113,10 @@ impl Fleet {
         }
         ids.sort();
         ids.dedup();
-        if ids.len() > READMIT_AT_ONCE_MAX {
+        if ids.len() > RE_ENROL_AT_ONCE_MAX {
             return Err(Refusal::TooLarge {
                 what: "the number of clients that are re-enrolled at once".to_owned(),
-                limit: READMIT_AT_ONCE_MAX as u64,
+                limit: RE_ENROL_AT_ONCE_MAX as u64,
                 unit: "clients",
                 hint: "name fewer",
             }
@@ -192,7 +192,7 @@ fn unheard_of(client: &str, domain: &str, now: Timestamp) -> ClientRow {
     }
 }
 
-/// What it said before was said to another: nothing of it was taken here, and the reports among it show as missing.
+/// What it stated before went to another server: nothing of it was taken here, and its reports show as missing.
 fn identity(client: &str, key: &str, proof: &Proof, now: Timestamp) -> IdentityRow {
     IdentityRow {
         client: client.to_owned(),
@@ -226,12 +226,12 @@ mod tests {
         let known_as = |client: &str, key: &str| identity(client, key, &one.proof, Timestamp::UNIX_EPOCH);
         let (pc, taken) = (known_as("pc", "other"), known_as("pc-2", "k"));
         let check = |proven: &[&Proven], known: Known<'_>, expected: &str| {
-            let told = match judge("pc", proven, known) {
+            let outcome = match judge("pc", proven, known) {
                 Ok(ReEnrolment::With(one)) => format!("re-enrolled with {}", one.key),
                 Ok(ReEnrolment::Already) => "enrolled already".to_owned(),
                 Err(refusal) => refusal.to_string(),
             };
-            assert!(told.starts_with(expected), "{told}");
+            assert!(outcome.starts_with(expected), "{outcome}");
         };
         check(&[&one], Known::default(), "re-enrolled with k");
         check(&[], Known::default(), "client pc has proven no certificate of this fleet");

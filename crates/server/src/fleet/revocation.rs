@@ -14,7 +14,7 @@ use crate::error::{Refusal, Result};
 use crate::limits::{REVOKED_SIGNED_MAX, REVOKED_WARNED_MIN};
 
 impl Fleet {
-    /// Revokes a client's key. The client stays in the registry, with its reports; to come back it enrols anew, by a
+    /// Revokes a client's key. The client stays in the registry, with its reports; to come back it enrols again, by a
     /// token for it alone.
     ///
     /// # Errors
@@ -68,7 +68,7 @@ impl Fleet {
                     rows::revoke(&mut tx, &row).await?;
                 }
             }
-            // It may be that the client was removed, or has another key since: the copy does not say.
+            // It may be that the client was removed, or has another key since: the copy does not show it.
             rows::mark_client_revoked(&mut tx, &client, now).await?;
             clients.push(client);
         }
@@ -93,9 +93,9 @@ fn warning(revoked: u64) -> Option<String> {
         return None;
     }
     let beyond = match revoked.saturating_sub(max) {
-        0 => "beyond that, update agents let in those whose certificates end first, until they do".to_owned(),
+        0 => "beyond that, update agents admit those whose certificates end first, until they do".to_owned(),
         left_out => format!(
-            "{left_out} are left out, those whose certificates end first, and update agents let them in until they do"
+            "{left_out} are left out, those whose certificates end first, and update agents admit them until they do"
         ),
     };
     Some(format!(
@@ -123,11 +123,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_room_for_revoked_keys_is_told_of_well_before_it_ends() {
+    fn the_room_for_revoked_keys_is_warned_of_well_before_it_ends() {
         let check = |revoked: u32, word: Option<&str>| {
-            let told = warning(revoked.into());
-            assert_eq!(told.is_some(), word.is_some(), "{revoked}: {told:?}");
-            assert!(told.unwrap_or_default().contains(word.unwrap_or_default()), "{revoked}");
+            let text = warning(revoked.into());
+            assert_eq!(text.is_some(), word.is_some(), "{revoked}: {text:?}");
+            assert!(text.unwrap_or_default().contains(word.unwrap_or_default()), "{revoked}");
         };
         check(0, None);
         check(REVOKED_WARNED_MIN - 1, None);

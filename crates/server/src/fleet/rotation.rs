@@ -1,7 +1,8 @@
 //! The key that answers are signed with and the one that enrolments are sealed to, replaced while clients and bundles of
 //! all ages go on.
 //!
-//! The new key is in its file before anything is told of it: what a crash leaves to tell, the signing job tells.
+//! The new key is in its file before anything is signed that names it: what a crash leaves unsigned, the signing job
+//! signs.
 
 use headwater_identity::limits::RESPONSE_SIGNING_KEYS_FORMER_MAX;
 use headwater_identity::{EncryptionKey, ResponseSigningKey};
@@ -30,7 +31,7 @@ impl Fleet {
             self.refuse_bundles_since(replaced, caller.now).await?;
         }
         let new = ResponseSigningKey::generate().map_err(key_failed("making a key"))?;
-        let told = new.public().to_string();
+        let public = new.public().to_string();
         former::keep_answer(&folder, &old.answer, caller.now)?;
         data::write_file(&folder.join("answer.pem"), new.to_pem().expose_secret().as_bytes())?;
         self.set_fleet_keys(old.with_answer(new, former::answers(&folder)?))?;
@@ -38,10 +39,10 @@ impl Fleet {
         let staged = self.source_list.stage_fleet(&mut tx, &[], caller.now).await?;
         let audit_entry = caller.audit_entry("fleet.rotate_response_signing_key", old.answer.fingerprint());
         self.publishing
-            .commit(tx, staged.into_iter().collect(), audit_entry.after(json!({"key": told})))
+            .commit(tx, staged.into_iter().collect(), audit_entry.after(json!({"key": public})))
             .await?;
-        tracing::info!(key = told, "the key that answers are signed with was replaced");
-        Ok(told)
+        tracing::info!(key = public, "the key that answers are signed with was replaced");
+        Ok(public)
     }
 
     /// Refuses to give up an response-signing key that was replaced at `replaced`, while bundles made before that admit somebody.
@@ -74,7 +75,7 @@ impl Fleet {
         let _change = self.publishing.change().await;
         let (old, folder) = (self.fleet_keys(), self.data.fleet_keys());
         let new = EncryptionKey::generate().map_err(key_failed("making a key"))?;
-        let told = new.public().to_string();
+        let public = new.public().to_string();
         let mut tx = self.db.begin().await?;
         if let Some(until) = tokens::last_end(&mut tx, caller.now).await? {
             former::keep_seal(&folder, &old.seal, until)?;
@@ -82,8 +83,8 @@ impl Fleet {
         data::write_file(&folder.join("seal.pem"), new.to_pem().expose_secret().as_bytes())?;
         self.set_fleet_keys(old.with_seal(new, former::seals(&folder, caller.now)?))?;
         let audit_entry = caller.audit_entry("fleet.rotate_enrolment_encryption_key", old.seal.public());
-        tx.commit(audit_entry.after(json!({"key": told}))).await?;
-        tracing::info!(key = told, "the key that enrolments are sealed to was replaced");
-        Ok(told)
+        tx.commit(audit_entry.after(json!({"key": public}))).await?;
+        tracing::info!(key = public, "the key that enrolments are sealed to was replaced");
+        Ok(public)
     }
 }

@@ -14,7 +14,7 @@ pub enum Arrival {
         /// Those that never arrived, in order.
         gaps: Vec<Gap>,
     },
-    /// It was taken before: its client has not heard so.
+    /// It was taken before: its client has not received the answer.
     Again,
 }
 
@@ -61,7 +61,7 @@ fn possible(sequence: u64) -> Result<(), Refusal> {
     Err(Refusal::invalid(format!("sequence: {sequence} is outside 1 to {SEQUENCE_MAX}")))
 }
 
-/// Too many gaps become fewer that say more than was missed: nothing that was missed is hidden by that.
+/// Too many gaps become fewer that cover more than was missed: nothing that was missed is hidden by that.
 fn bounded(mut gaps: Vec<Gap>) -> Vec<Gap> {
     while gaps.len() > REPORT_GAPS_MAX {
         let (_, last) = gaps.remove(1);
@@ -77,12 +77,12 @@ mod tests {
     #[test]
     fn gaps_show_until_they_are_filled() {
         let check = |newest: u64, gaps: &[Gap], sequence: u64, expected: &str| {
-            let told = match arrival(newest, gaps, sequence) {
+            let outcome = match arrival(newest, gaps, sequence) {
                 Ok(Arrival::Taken { newest, gaps }) => format!("{newest} {gaps:?}"),
                 Ok(Arrival::Again) => "again".to_owned(),
                 Err(_) => "refused".to_owned(),
             };
-            assert_eq!(told, expected, "{newest} {gaps:?} {sequence}");
+            assert_eq!(outcome, expected, "{newest} {gaps:?} {sequence}");
         };
         check(0, &[], 1, "1 []");
         check(7, &[], 8, "8 []");
@@ -108,7 +108,7 @@ mod tests {
             (newest, gaps) = (now, after);
         }
         assert_eq!(gaps.len(), REPORT_GAPS_MAX);
-        assert_eq!(gaps[0].0, 1, "the first that was missed is still told");
+        assert_eq!(gaps[0].0, 1, "the first that was missed is still shown");
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub struct Fleet {
     pub(super) tls: watch::Sender<Arc<rustls::ServerConfig>>,
     pub(super) console_certificate: Option<ConsoleCertificate>,
     pub(super) enrolments: Semaphore,
-    /// Refused enrolments, and refused renewals: whoever fills one up does not block the other.
+    /// Refused enrolments, and refused renewals: who fills one up does not block the other.
     pub(super) refused_enrolments: Mutex<Refusals>,
     pub(super) refused_renewals: Mutex<Refusals>,
     pub(super) unknown_requests: Mutex<UnknownRequests>,

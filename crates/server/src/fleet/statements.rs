@@ -1,4 +1,4 @@
-//! What clients state: verified by the key that is known of them, whoever brought it, and counted once (I3, U5).
+//! What clients state: verified by the key that is known of them, through whatever carrier, and counted once (I3, U5).
 
 use std::net::IpAddr;
 
@@ -18,16 +18,16 @@ use crate::db::{Tx, to_json};
 use crate::error::{Error, Refusal, Result};
 use crate::limits;
 
-/// Why a statement is not believed, and whose it says it is.
+/// A statement that is not accepted, and the client that it claims to be of.
 #[derive(Debug)]
-pub(crate) enum Doubt {
+pub(crate) enum RejectedStatement {
     /// It is somebody's who is to be noted as an unknown client.
     UnknownClient {
         /// The id that it claims.
         client: String,
         /// Why it is none of us.
         reason: &'static str,
-        /// What it is told.
+        /// The refusal that it gets.
         refusal: Refusal,
         /// What it has proven all the same, by which key.
         proof: Option<Box<(String, Proof)>>,
@@ -46,7 +46,7 @@ enum Shown {
     Proof((String, Proof)),
 }
 
-impl<E: Into<Error>> From<E> for Doubt {
+impl<E: Into<Error>> From<E> for RejectedStatement {
     fn from(error: E) -> Self {
         Self::Failed(error.into())
     }
@@ -68,7 +68,7 @@ impl Fleet {
         let (mut tx, statement, mut identity) = self.take(statement, Kind::CheckIn, peer, from, now).await?;
         rising(identity.taken.check_in, statement.sequence())?;
         let check_in: CheckIn = read(&statement)?;
-        said_of_itself(&statement, &check_in.client)?;
+        about_itself(&statement, &check_in.client)?;
         identity.taken.check_in = statement.sequence();
         identity.reports_made = identity.reports_made.max(check_in.reports_made.min(limits::SEQUENCE_MAX));
         let row = super::clients::row_of_check_in(check_in, now)?;
@@ -81,7 +81,7 @@ impl Fleet {
     }
 
     /// Stores a report that its client signed. One that was taken before is answered as if it were new: the client has
-    /// not heard that it was.
+    /// not received the answer.
     ///
     /// # Errors
     /// As [`Fleet::check_in`].
@@ -99,7 +99,7 @@ impl Fleet {
             arrival(identity.taken.report, &missing, statement.sequence())?
         {
             let report: Report = read(&statement)?;
-            said_of_itself(&statement, &report.client)?;
+            about_itself(&statement, &report.client)?;
             let row = super::clients::row_of_report(&report, now)?;
             self.note_client(&mut tx, row, Some(&report), now).await?;
             identity.taken.report = newest;
@@ -129,9 +129,9 @@ impl Fleet {
         let mut tx = self.db.begin().await?;
         match self.believe(&mut tx, statement, kind).await {
             Ok((statement, identity)) => Ok((tx, statement, identity)),
-            Err(doubt) => {
+            Err(rejected) => {
                 drop(tx);
-                Err(self.doubted(doubt, from, now).await?)
+                Err(self.reject(rejected, from, now).await?)
             }
         }
     }
@@ -142,14 +142,15 @@ impl Fleet {
         db: &mut crate::db::Connection,
         statement: Statement,
         kind: Kind,
-    ) -> std::result::Result<(VerifiedStatement, IdentityRow), Doubt> {
+    ) -> std::result::Result<(VerifiedStatement, IdentityRow), RejectedStatement> {
         let client = claimed(&statement)?;
-        let unknown_client = |reason, refusal, proof: Option<(String, Proof)>| Doubt::UnknownClient {
-            client: client.to_string(),
-            reason,
-            refusal,
-            proof: proof.map(Box::new),
-        };
+        let unknown_client =
+            |reason, refusal, proof: Option<(String, Proof)>| RejectedStatement::UnknownClient {
+                client: client.to_string(),
+                reason,
+                refusal,
+                proof: proof.map(Box::new),
+            };
         let Some(identity) = rows::of_client(db, client.as_str()).await? else {
             let shown = self.certificate_shown(statement, &client, kind);
             let proof = match shown {
@@ -176,13 +177,13 @@ impl Fleet {
             })?;
         match statement.clone().verify(&client, &key, kind) {
             Ok(verified) => Ok((verified, identity)),
-            Err(StatementVerifyError::Oversized(max)) => Err(Doubt::from(Refusal::TooLarge {
+            Err(StatementVerifyError::Oversized(max)) => Err(RejectedStatement::from(Refusal::TooLarge {
                 what: "the body of a statement".to_owned(),
                 limit: max as u64,
                 unit: "bytes",
-                hint: "no client that works has so much to say at once",
+                hint: "no working client states so much at once",
             })),
-            // Whoever says it hears the same, whatever certificate it shows: the list of unknown clients tells more.
+            // The answer is the same whatever certificate it shows: the list of unknown clients has the details.
             Err(verify_error) => {
                 let (reason, proof) = match self.certificate_shown(statement, &client, kind) {
                     Shown::Proof((key, _)) if rows::is_revoked(db, &key).await? => ("revoked", None),
@@ -190,7 +191,7 @@ impl Fleet {
                     Shown::Forgery => ("bad_proof", None),
                     Shown::Nothing => ("bad_statement", None),
                 };
-                Err(unknown_client(reason, Refusal::Unbelieved(verify_error.to_string()), proof))
+                Err(unknown_client(reason, Refusal::StatementRejected(verify_error.to_string()), proof))
             }
         }
     }
@@ -203,11 +204,16 @@ impl Fleet {
         proof(statement, client, &self.fleet_keys().cas).map_or(Shown::Forgery, Shown::Proof)
     }
 
-    /// Notes the unknown client, if that is what it was about; says what it is told.
-    pub(crate) async fn doubted(&self, doubt: Doubt, from: IpAddr, now: Timestamp) -> Result<Error> {
-        match doubt {
-            Doubt::Failed(error) => Ok(error),
-            Doubt::UnknownClient { client, reason, refusal, proof } => {
+    /// Notes the unknown client, if it is one; returns the refusal.
+    pub(crate) async fn reject(
+        &self,
+        rejected: RejectedStatement,
+        from: IpAddr,
+        now: Timestamp,
+    ) -> Result<Error> {
+        match rejected {
+            RejectedStatement::Failed(error) => Ok(error),
+            RejectedStatement::UnknownClient { client, reason, refusal, proof } => {
                 let (key, proof) = proof.map_or_else(|| (String::new(), None), |it| (it.0, Some(it.1)));
                 let unknown_client =
                     UnknownClient { client: &client, key: &key, reason, proof: proof.as_ref() };
@@ -228,7 +234,7 @@ fn read<T: serde::de::DeserializeOwned>(statement: &VerifiedStatement) -> Result
 }
 
 /// A client speaks of itself only.
-fn said_of_itself(statement: &VerifiedStatement, client: &str) -> Result<()> {
+fn about_itself(statement: &VerifiedStatement, client: &str) -> Result<()> {
     if statement.client().as_str() == client {
         return Ok(());
     }

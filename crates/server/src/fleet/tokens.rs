@@ -55,8 +55,8 @@ impl Fleet {
             .into());
         }
         let number = rows::insert(&mut tx, &row).await?;
-        let told = json!({"number": number, "client": row.client, "uses": uses, "expires": expires});
-        tx.commit(caller.audit_entry("enrol_token.make", &domain).after(told)).await?;
+        let made = json!({"number": number, "client": row.client, "uses": uses, "expires": expires});
+        tx.commit(caller.audit_entry("enrol_token.make", &domain).after(made)).await?;
         tracing::info!(domain, uses, %expires, "enrolment token made");
         self.bundle_with(domain, token, expires).await
     }

@@ -28,7 +28,7 @@ impl UnknownRequests {
             if is_over(self.new.0) {
                 self.new = (now, 0);
             }
-            // Whoever makes up an id for each request must not have a write for each.
+            // A caller that makes up an id for each request must not cause a write for each.
             if !is_proven {
                 if self.new.1 >= limits::STRANGERS_NEW_MAX {
                     return None;

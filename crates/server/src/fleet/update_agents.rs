@@ -156,7 +156,7 @@ fn read(request: &RoleRequest) -> Result<Role> {
     })
 }
 
-/// The update agent that a client becomes: what is not said stays as it was, or is what the client reported.
+/// The update agent that a client becomes: what the request leaves out stays as it was, or is what the client reported.
 fn agent(draft: &Draft, row: &ClientRow, role: &Role) -> Result<UpdateAgent> {
     let id: ClientId = row.id.parse().map_err(corrupt)?;
     let known = draft.update_agents.get(&id);

@@ -2,7 +2,7 @@
 //!
 //! Who asks is found, in this order, by the local socket, by an API token (`Authorization: Bearer hwa_…`) or by the
 //! cookie of a session. A browser sends the cookie with whatever a web page makes it ask, so with a cookie a request
-//! that changes something must also say that it comes from the console's own pages: by `Origin`, which the origin check has
+//! that changes something must also show that it comes from the console's own pages: by `Origin`, which the origin check has
 //! compared with `Host`, or by `Sec-Fetch-Site: same-origin`.
 
 use std::net::SocketAddr;
@@ -136,7 +136,7 @@ fn from(request: &Parts) -> String {
     }
 }
 
-/// Every handler behind the authorizer can say who asks.
+/// Every handler behind the authorizer can name the caller.
 impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = Error;
 

@@ -38,7 +38,7 @@ given_to_handlers!(
     Upkeep = upkeep
 );
 
-/// Whoever can connect.
+/// Everybody who can connect.
 const ANYONE: RequiredRole = RequiredRole::Anyone;
 const VIEWER: RequiredRole = RequiredRole::Role(Role::Viewer);
 const OPERATOR: RequiredRole = RequiredRole::Role(Role::Operator);
@@ -143,7 +143,7 @@ fn fleet_and_trust(table: Table<Services>) -> Table<Services> {
         .get("/api/v1/audit/verify", ADMIN, admin::verify_audit)
 }
 
-/// The console plane on the local socket: whoever may open that has every role.
+/// The console plane on the local socket: a user who may open that has every role.
 pub fn local_console(services: Services) -> Router {
     through(services, Transport::Plain)
 }

@@ -13,7 +13,7 @@ use crate::error::{Error, Refusal};
 use crate::limits;
 use headwater_repo::error_chain;
 
-/// What an outsider is told.
+/// The answer that an outsider gets.
 #[derive(Debug, Clone, PartialEq)]
 struct Row {
     status: StatusCode,
@@ -98,8 +98,8 @@ fn refused(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::NotReEnrolled(_) => (S::FORBIDDEN, "not_re_enrolled"),
         Refusal::NotProven(_) => (S::CONFLICT, "not_proven"),
         Refusal::ProvenTwice(_) => (S::CONFLICT, "proven_twice"),
-        Refusal::WasRevoked(_) | Refusal::WasShutOut(_) => (S::CONFLICT, "was_revoked"),
-        Refusal::Unbelieved(_) => (S::FORBIDDEN, "bad_statement"),
+        Refusal::WasRevoked(_) | Refusal::WasRevokedOrRemoved(_) => (S::CONFLICT, "was_revoked"),
+        Refusal::StatementRejected(_) => (S::FORBIDDEN, "bad_statement"),
         Refusal::Replayed { .. } => (S::CONFLICT, "replayed"),
         Refusal::NotACarrier(_) => (S::FORBIDDEN, "not_a_carrier"),
         Refusal::CertificateNeeded => (S::UNAUTHORIZED, "certificate_needed"),
@@ -197,11 +197,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_finds_the_server_busy_is_told_when_to_come_again() {
+    fn a_busy_server_answers_when_to_try_again() {
         let check = |refusal: Refusal, retry_after: Option<&str>| {
             let response = Error::from(refusal).into_response();
-            let told = response.headers().get(header::RETRY_AFTER).map(|value| value.to_str().unwrap());
-            assert_eq!(told, retry_after, "{}", response.status());
+            let retry_at = response.headers().get(header::RETRY_AFTER).map(|value| value.to_str().unwrap());
+            assert_eq!(retry_at, retry_after, "{}", response.status());
         };
         check(Refusal::Busy("two uploads are running"), Some("30"));
         check(Refusal::TooOften, Some("60"));

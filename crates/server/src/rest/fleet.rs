@@ -1,7 +1,7 @@
 //! The fleet listener: the static layout, enrolment, and what clients state.
 //!
-//! Its router is made from [`table`], as the console plane's is, so that there is no route without somebody having said
-//! who may ask it. That is asked at every request, not once a connection, so that a revocation counts at once.
+//! Its router is made from [`table`], as the console plane's is, so that no route exists without
+//! its callers. That is asked at every request, not once a connection, so that a revocation counts at once.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::limits;
 /// Who may ask something of the fleet listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AllowedCaller {
-    /// Whoever can connect: what is said proves itself.
+    /// Everybody who can connect: the message proves itself.
     Anyone,
     /// A client that is enrolled, by its certificate.
     Client,
@@ -72,7 +72,7 @@ pub fn rows() -> Vec<FleetRow> {
     table(&Site::new(ServeLimits::default())).into_iter().map(|(row, _)| row).collect()
 }
 
-/// The fleet plane: each row behind its check, before anything of the request's body is read. What is not there is told to
+/// The fleet plane: each row behind its check, before anything of the request's body is read. That a path is missing is answered to
 /// clients alone.
 pub fn fleet(fleet: Arc<Fleet>, site: &Site) -> Router {
     let check = |who| middleware::from_fn_with_state((fleet.clone(), who), pass);

@@ -57,7 +57,7 @@ pub async fn read<T: DeserializeOwned>(request: Request, max: usize) -> Result<T
     })
 }
 
-/// The body; none: it is over `max` bytes.
+/// The body; `None` if it is over `max` bytes.
 ///
 /// Most programs listen only when they have sent all: one that is answered before that, with its connection closed on
 /// what it still sends, sees a broken connection and not the answer. So the rest is read and dropped, within bounds.

@@ -1,6 +1,6 @@
-//! The local socket: the console plane for whoever may open a file in the data folder, signed in as `local:UID`.
+//! The local socket: the console plane for the users who may open a file in the data folder, signed in as `local:UID`.
 //!
-//! The system tells who is at the other end; the file's permissions (0600 in a folder of 0700) say who can be.
+//! The system names the user at the other end; the file's permissions (0600 in a folder of 0700) decide who that can be.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -59,7 +59,7 @@ pub async fn listen_locally(router: Router, local: LocalListener, shutdown: impl
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     loop {
-        // Beyond the places nobody is taken; to stop is heard all the same.
+        // Beyond the limit nobody is accepted; the shutdown is noticed all the same.
         let accept = async {
             let place = Arc::clone(&places).acquire_owned().await.expect("nobody closes it");
             (local.listener.accept().await, place)
@@ -83,7 +83,7 @@ pub async fn listen_locally(router: Router, local: LocalListener, shutdown: impl
     stopping.send_replace(true);
     let ended = async { while connections.join_next().await.is_some() {} };
     if timeout(limits::SHUTDOWN_GRACE, ended).await.is_err() {
-        tracing::info!("connections to the local socket are cut that audit_entry not end in time");
+        tracing::info!("connections to the local socket are cut that did not end in time");
     }
 }
 
@@ -95,7 +95,9 @@ async fn serve(
 ) {
     let peer = match stream.peer_cred() {
         Ok(peer) => LocalPeer(peer.uid()),
-        Err(error) => return tracing::warn!(%error, "the system does not say who opened the local socket"),
+        Err(error) => {
+            return tracing::warn!(%error, "the system does not name the user who opened the local socket");
+        }
     };
     let router = router.layer(axum::Extension(peer));
     serve_connection(router, stream, Actor::Local(peer.0), limits::LOCAL_HEADER_TIMEOUT, stopped).await;

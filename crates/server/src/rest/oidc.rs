@@ -1,4 +1,4 @@
-//! The console plane's routes for signing in at the identity provider. A browser walks them by itself.
+//! The console plane's routes for signing in at the identity provider. A browser follows them automatically.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::caller::Caller;
 use crate::error::Result;
 use crate::limits::{SIGN_IN_SECONDS, VOUCHED_SESSION_HOURS};
 
-/// The cookie of the session is for ways that begin here (`SameSite=Strict`), and whoever comes back from the provider is on
+/// The cookie of the session is for ways that begin here (`SameSite=Strict`), and a browser that comes back from the provider is on
 /// a way that began there; a redirect would go on it, without the cookie. A page of our own begins another.
 const ARRIVED: &str = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Headwater</title>\
     <meta http-equiv=\"refresh\" content=\"0;url=/\"></head><body><p>Signed in. <a href=\"/\">To the console</a></p>\

@@ -22,7 +22,7 @@ pub async fn receive(publishing: &Publishing, body: Body) -> Result<std::fs::Fil
         unit: "bytes",
         hint: "raise upload_mib_max in the server's configuration, or split it",
     };
-    // Said before a byte is taken, where the length was announced.
+    // Refused before a byte is taken, where the length was announced.
     if body.size_hint().lower() > max {
         return Err(too_large().into());
     }
@@ -38,7 +38,7 @@ pub async fn receive(publishing: &Publishing, body: Body) -> Result<std::fs::Fil
     finish(file).await.doing(|| format!("cannot write in {}", folder.display()))
 }
 
-/// The next bytes; none: it has ended.
+/// The next bytes; `None` if it has ended.
 async fn next(chunks: &mut BodyDataStream) -> Result<Option<Bytes>> {
     let next = tokio::time::timeout(limits::UPLOAD_IDLE_MAX, chunks.next()).await.map_err(|_| {
         Refusal::UploadBroken(format!("no byte came for {} s", limits::UPLOAD_IDLE_MAX.as_secs()))

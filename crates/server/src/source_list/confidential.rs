@@ -2,7 +2,7 @@
 //! to it alone (I3). Who carries them, update agents and mirrors, reads nothing.
 //!
 //! A client that leaves the domain, or is revoked, has the key: the domain gets a new one, and its settings are sealed
-//! and signed anew in the same step. What it could read before, it could read before.
+//! and signed again in the same step. What it could read before, it could read before.
 
 use headwater_api::checkin::SealedDomainKey;
 use headwater_api::settings::{DomainDocument, FORMAT, SealedBody, SealedDomainDocument};
@@ -19,7 +19,7 @@ use crate::db::{Tx, domains, fleet as rows, to_json};
 use crate::error::{Error, Refusal, Result, key_failed};
 use crate::publishing::failed;
 
-/// What a domain's target holds: open, or sealed where the settings say so.
+/// What a domain's target holds: open, or sealed where the settings are confidential.
 pub(super) async fn domain_bytes(tx: &mut Tx, document: &DomainDocument, now: Timestamp) -> Result<Vec<u8>> {
     if !document.settings.confidential {
         return Ok(to_json(document).into_bytes());

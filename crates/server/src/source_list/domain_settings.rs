@@ -43,9 +43,10 @@ pub(crate) fn apply(set: &DomainSettings, edit: SettingsEdit) -> Result<DomainSe
 
 /// Says what a setting must be, in words of people who do not know the program's own.
 fn unreadable(key: &str, value: &Value, error: &serde_json::Error) -> Refusal {
-    let told = error.to_string();
-    let Some((_, wanted)) = told.split_once(", expected ").filter(|_| !told.starts_with("unknown")) else {
-        return Refusal::invalid(format!("settings: {told}"));
+    let message = error.to_string();
+    let Some((_, wanted)) = message.split_once(", expected ").filter(|_| !message.starts_with("unknown"))
+    else {
+        return Refusal::invalid(format!("settings: {message}"));
     };
     let wanted = match wanted {
         "a sequence" => "a list of texts, as in [\"program\", \"argument\"]",

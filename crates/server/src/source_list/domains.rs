@@ -1,4 +1,4 @@
-//! The domain tree and what its clients get (D1, D2). Each domain has its own signed document, made anew when what its
+//! The domain tree and what its clients get (D1, D2). Each domain has its own signed document, made again when what its
 //! clients get has changed. What is set at one domain: `domain_settings` and `domain_drafts`.
 
 use std::collections::BTreeMap;
@@ -124,7 +124,7 @@ impl SourceList {
     ) -> Result<Vec<String>> {
         let Changed { before, mut after, comment } = changed;
         let now = audit_entry.time;
-        // One number for all documents that this change makes anew: it only ever grows, so that a domain that was
+        // One number for all documents that this change makes again: it only ever grows, so that a domain that was
         // removed and added again never seems older than it was.
         let version = self.publishing.published(Class::Settings).version(KeyRole::Targets) + 1;
         let old = documents(before)?;
@@ -145,9 +145,9 @@ impl SourceList {
         for row in &removed {
             draft.remove(&domain_target(&row.path));
         }
-        let anew: Vec<String> =
+        let changed: Vec<String> =
             after.iter().filter(|row| row.version == version).map(|row| row.path.clone()).collect();
-        let staged = match anew.is_empty() && removed.is_empty() {
+        let staged = match changed.is_empty() && removed.is_empty() {
             true => Vec::new(),
             false => vec![self.publishing.stage(Class::Settings, draft, now)?],
         };
@@ -168,7 +168,7 @@ impl SourceList {
             }
         }
         self.publishing.commit(tx, staged, audit_entry).await?;
-        Ok(anew)
+        Ok(changed)
     }
 }
 

@@ -35,8 +35,8 @@ impl SourceList {
         })
     }
 
-    /// Signs the policy with what `tx` says of the fleet, and the settings of confidential domains that somebody has
-    /// `left` with a new key; none: nothing differs. The caller holds [`Publishing::change`](crate::publishing::Publishing::change).
+    /// Signs the policy with what `tx` says of the fleet, and the settings of confidential domains that a client has
+    /// `left` with a new key; `None` if nothing differs. The caller holds [`crate::publishing::Publishing::change`].
     pub(crate) async fn stage_fleet(
         &self,
         tx: &mut Tx,
@@ -58,8 +58,8 @@ impl SourceList {
         self.publishing.stage(Class::Settings, draft, now).map(Some)
     }
 
-    /// Signs the policy anew if what it says of the fleet is no longer so: a revoked key's certificate has run out.
-    /// Says whether it was.
+    /// Signs the policy again if what it states of the fleet has changed: a revoked key's certificate has run out.
+    /// Returns whether it did.
     pub(crate) async fn sign_fleet(&self, now: Timestamp) -> Result<bool> {
         let _change = self.publishing.change().await;
         let mut tx = self.db.begin().await?;

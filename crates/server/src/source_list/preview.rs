@@ -211,7 +211,7 @@ where
                     let message = format!(
                         "the name in {url} has no {family} address, as seen from the server, but {family} clients are selected"
                     );
-                    warnings.push(finding("name_lacks_family", message));
+                    warnings.push(finding("name_without_family", message));
                 }
             }
         }
@@ -227,7 +227,7 @@ async fn families(url: SourceUrl) -> Option<FamilySet> {
     Some(families)
 }
 
-/// What a name server answers; none: it failed, or is silent for too long.
+/// What a name server answers; `None` if it failed, or is silent for too long.
 async fn in_time<T>(asked: impl Future<Output = std::io::Result<T>>) -> Option<T> {
     tokio::time::timeout(limits::RESOLVE_TIME_MAX, asked).await.ok()?.ok()
 }
@@ -270,10 +270,10 @@ mod tests {
         assert!(warnings[0].message.starts_with("100 of 100"), "{warnings:?}");
         let quick = |_| async { Some(FamilySet::default()) };
         let warnings = name_warnings(&policy, quick, Duration::from_secs(60)).await;
-        assert_eq!(warnings.len(), 100, "each lacks the family");
-        let told = |(at, warning): (usize, &Finding)| {
-            warning.code == "name_lacks_family" && warning.entry == u32::try_from(at + 1).ok()
+        assert_eq!(warnings.len(), 100, "none has the family");
+        let is_of_entry = |(at, warning): (usize, &Finding)| {
+            warning.code == "name_without_family" && warning.entry == u32::try_from(at + 1).ok()
         };
-        assert!(warnings.iter().enumerate().all(told), "{warnings:?}");
+        assert!(warnings.iter().enumerate().all(is_of_entry), "{warnings:?}");
     }
 }

@@ -42,7 +42,7 @@ impl SourceList {
         let mut targets =
             vec![(policy_target(), signed_policy(&saved, self.fleet_document(&mut tx, now).await?))];
         for document in documents(&rows)? {
-            // Whoever has the lost server has the keys of confidential domains: they get new ones.
+            // A thief of the lost server has the keys of confidential domains: they get new ones.
             fleet::delete_domain_keys(&mut tx, &document.domain).await?;
             let bytes = domain_bytes(&mut tx, &document, now).await?;
             targets.push((domain_target(&document.domain), bytes));

@@ -144,11 +144,11 @@ impl SourceList {
         .await
     }
 
-    /// Saves what an earlier version said as a new one (S7).
+    /// Saves an earlier version as a new one (S7).
     ///
     /// # Errors
     /// Refusals when that version is not there, when the saved version is not the expected one, and when a rule has
-    /// become stricter than what it said.
+    /// become stricter than that version.
     pub async fn restore_settings(
         &self,
         path: &str,

@@ -55,10 +55,10 @@ pub(crate) fn changes_without_values(
     mut diff: Vec<headwater_policy::SettingChange<Value>>,
 ) -> Vec<SettingChange> {
     for change in &mut diff {
-        let said = [&mut change.before, &mut change.after].into_iter().flatten();
+        let values = [&mut change.before, &mut change.after].into_iter().flatten();
         match change.part {
-            SettingsPart::Setting => said.for_each(withhold_command),
-            _ => said.for_each(|value| *value = Value::from(WITHHELD)),
+            SettingsPart::Setting => values.for_each(withhold_command),
+            _ => values.for_each(|value| *value = Value::from(WITHHELD)),
         }
     }
     changes(diff)

@@ -228,7 +228,7 @@ fn parse_listing(text: &[u8]) -> Result<Listing> {
     Ok(listing)
 }
 
-/// A member's name: a plain file below the folder, whoever wrote the tar.
+/// A member's name: a plain file below the folder, however the tar was made.
 fn member_name(path: &Path, kind: tar::EntryType) -> Result<String> {
     let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
     match path.to_str().filter(|_| plain && kind == tar::EntryType::Regular) {
@@ -322,12 +322,12 @@ mod tests {
     }
 
     #[test]
-    fn of_a_file_that_is_no_backup_nothing_is_told() {
+    fn nothing_of_a_file_that_is_no_backup_is_shown() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notes");
         fs::write(&path, "my secret is 4711\n".repeat(100)).unwrap();
-        let told = unpack(&path, &folder.path().join("new"), None).unwrap_err().to_string();
-        assert!(told.contains("is no backup") && !told.contains("secret"), "{told}");
+        let message = unpack(&path, &folder.path().join("new"), None).unwrap_err().to_string();
+        assert!(message.contains("is no backup") && !message.contains("secret"), "{message}");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use headwater_repo::error_chain;
 
 impl Upkeep {
-    /// Signs anew what is due at `now`.
+    /// Signs again what is due at `now`.
     pub async fn run_signing(&self, now: Timestamp) {
         let signed = self.sign_what_is_due(now).await;
         self.statuses.note("sign", now, signed);
@@ -86,7 +86,7 @@ impl Upkeep {
         Ok(if done.is_empty() {
             "nothing was due".to_owned()
         } else {
-            format!("signed anew: {}", done.join(", "))
+            format!("signed again: {}", done.join(", "))
         })
     }
 

@@ -46,7 +46,7 @@ async fn with_cookie(server: &Server, cookie: &str, method: Method, path: &str, 
 }
 
 #[tokio::test]
-async fn the_first_password_is_told_once_and_good_for_one_sign_in() {
+async fn the_first_password_is_given_once_and_good_for_one_sign_in() {
     let server = Server::start().await;
     let first = server.running.take_first_password().unwrap();
     assert!(server.running.take_first_password().is_none());
@@ -109,7 +109,7 @@ async fn a_session_ends_with_sign_out_and_with_its_administrator() {
     assert_eq!(status(&cookie).await, 401);
 }
 
-/// Sets the password of whoever has the session.
+/// Sets the password of who has the session.
 async fn change(server: &Server, cookie: &str, password: &str, new: &str) -> Response {
     let own = server.running.console_url.trim_end_matches('/').to_owned();
     let request = server.unknown_client(Method::PUT, "/api/v1/session/password").header(COOKIE, cookie);
@@ -118,7 +118,7 @@ async fn change(server: &Server, cookie: &str, password: &str, new: &str) -> Res
 }
 
 #[tokio::test]
-async fn who_changes_the_password_signs_in_anew_with_it_everywhere() {
+async fn who_changes_the_password_signs_in_again_with_it_everywhere() {
     let server = Server::start().await;
     let (here, new) = (added(&server, "ann", "viewer").await, "another horse battery");
     let elsewhere = cookie(&sign_in(&server, "ann", PASSWORD, None).await);
@@ -164,7 +164,7 @@ async fn who_fails_often_waits_and_nobody_learns_which_names_there_are() {
     }
     let (last, before) = codes.split_last().unwrap();
     assert!(
-        before.iter().all(|(told, wait)| *told == (401, "wrong_password".to_owned()) && !wait),
+        before.iter().all(|(reply, wait)| *reply == (401, "wrong_password".to_owned()) && !wait),
         "{codes:?}"
     );
     assert_eq!(*last, ((429, "too_many_attempts".to_owned()), true));
@@ -193,7 +193,7 @@ async fn the_last_admin_stays() {
 }
 
 #[tokio::test]
-async fn a_token_may_what_it_says_and_its_administrator_may() {
+async fn a_token_may_what_its_role_and_its_administrator_may() {
     let server = Server::start().await;
     let cookie = added(&server, "ann", "operator").await;
     let origin = server.running.console_url.trim_end_matches('/').to_owned();

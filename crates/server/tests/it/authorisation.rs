@@ -13,7 +13,7 @@ use self::table::{Cell, EVERYBODY, Line, console, differences, fleet, text};
 use crate::endpoint::Endpoint;
 use crate::harness::{Server, config};
 
-const WAY_OUT: &str = "look at who may ask, then run this test with HEADWATER_UPDATE=1 and commit the page";
+const HINT: &str = "look at who may ask, then run this test with HEADWATER_UPDATE=1 and commit the page";
 
 /// The page, from the routers' own tables.
 fn page() -> String {
@@ -58,11 +58,11 @@ fn the_page_has_every_route_and_is_current() {
     let (missing, gone) = differences(&copy, &lines.concat());
     assert!(
         missing.is_empty() && gone.is_empty(),
-        "docs/authorisation.md lacks\n{}\nand has, though the routers do not,\n{}\n{WAY_OUT}",
+        "docs/authorisation.md misses\n{}\nand has, though the routers do not,\n{}\n{HINT}",
         missing.join("\n"),
         gone.join("\n")
     );
-    assert!(copy == page(), "docs/authorisation.md is not current; {WAY_OUT}");
+    assert!(copy == page(), "docs/authorisation.md is not current; {HINT}");
 }
 
 #[test]
@@ -93,11 +93,11 @@ async fn check(everybody: &Everybody, expected: &[Line], ask: impl AsyncFn(&Some
     }
     let of = |line: &Line| expected.iter().find(|one| one.name() == line.name()).unwrap();
     let wrong: Vec<&Line> = found.iter().filter(|line| line.cells != of(line).cells).collect();
-    let told: Vec<String> = wrong
+    let reply: Vec<String> = wrong
         .iter()
         .map(|line| format!("{}\n{}  (expected)", line.text(Some(of(line))), of(line).text(None)))
         .collect();
-    assert!(wrong.is_empty(), "not as expected where a `!` is:\n{}\n{}", text(&[]), told.join("\n"));
+    assert!(wrong.is_empty(), "not as expected where a `!` is:\n{}\n{}", text(&[]), reply.join("\n"));
 }
 
 /// With a console over TLS by the fleet CA, as beyond loopback.
@@ -112,7 +112,7 @@ fn over_tls(folder: &Path) -> RawConfig {
 }
 
 #[tokio::test]
-async fn everybody_may_what_the_table_says_and_no_more() {
+async fn everybody_may_what_the_table_allows_and_no_more() {
     let server = Server::start_with(|folder| Config::try_from(over_tls(folder)).unwrap()).await;
     let everybody = Everybody::of(&server).await;
     let on_the_fleet_plane = async |who: &Somebody, line: &Line| everybody.ask_fleet(who, line).await;
@@ -134,7 +134,7 @@ async fn components_can_be_opened_to_everybody_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn on_the_console_methods_and_paths_that_are_not_there_tell_nothing() {
+async fn on_the_console_methods_and_paths_that_are_not_there_reveal_nothing() {
     let server = Server::start().await;
     let ask =
         async |method: Method, path: &str| server.unknown_client(method, path).send().await.unwrap().status();
@@ -148,7 +148,7 @@ async fn on_the_console_methods_and_paths_that_are_not_there_tell_nothing() {
 }
 
 #[tokio::test]
-async fn on_the_fleet_plane_methods_and_paths_that_are_not_there_are_told_to_clients_alone() {
+async fn on_the_fleet_plane_methods_and_paths_that_are_not_there_are_answered_to_clients_alone() {
     let server = Server::start_with(|folder| Config { anonymous_components: true, ..config(folder) }).await;
     let client = Endpoint::enrolled(&server, "pc-1", "root").await;
     let anonymous = Endpoint::new("pc-0", &server.bundle(serde_json::json!({})).await);

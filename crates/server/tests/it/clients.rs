@@ -45,7 +45,7 @@ async fn a_check_in_files_a_client_and_announces_what_is_newest() {
 async fn reports_are_stored_once_and_found_by_client() {
     let server = Server::start().await;
     for (client, run) in [("pc-1", 1), ("pc-1", 1), ("pc-1", 2), ("pc-2", 1)] {
-        assert_eq!(server.tell(Kind::Report, report(client, run)).await.0, 200);
+        assert_eq!(server.state_as_client(Kind::Report, report(client, run)).await.0, 200);
     }
     let of_one = server.get("/api/v1/reports?client=pc-1").await;
     let items = of_one["items"].as_array().unwrap().iter();
@@ -71,7 +71,7 @@ async fn reports_are_stored_once_and_found_by_client() {
 }
 
 #[tokio::test]
-async fn what_clients_say_is_bounded() {
+async fn what_clients_state_is_bounded() {
     let server = Server::start().await;
     let check_in = |key: &str, value: Value| {
         let mut body = json!({
@@ -108,7 +108,7 @@ async fn what_clients_say_is_bounded() {
         (with("classes", outcome), 400),
         (with("run", json!("1")), 400),
     ] {
-        let (got, answer) = server.tell(kind, body).await;
+        let (got, answer) = server.state_as_client(kind, body).await;
         assert_eq!(got, status, "{kind}: {answer}");
         assert!(answer["error"]["message"].is_string());
     }
@@ -119,7 +119,7 @@ async fn what_clients_say_is_bounded() {
         "nothing was taken"
     );
     let (kind, body) = check_in("addresses", json!(vec!["10.0.0.1"; ADDRESSES_MAX]));
-    assert_eq!(server.tell(kind, body).await.0, 200);
+    assert_eq!(server.state_as_client(kind, body).await.0, 200);
 }
 
 #[tokio::test]
@@ -174,7 +174,7 @@ async fn all_reports_together_keep_to_their_room() {
     for run in 1..=6 {
         let mut body = report("pc-1", run);
         body["attempts"][0]["detail"] = "é".repeat(400_000).into();
-        assert_eq!(server.tell(Kind::Report, body).await.0, 200);
+        assert_eq!(server.state_as_client(Kind::Report, body).await.0, 200);
     }
     let kept = server.get("/api/v1/reports?limit=10").await;
     let runs = kept["items"].as_array().unwrap().iter();

@@ -33,9 +33,9 @@ async fn signed(server: &Server) -> Value {
 
 /// What the client was given at a check-in: the ids of keys, and the keys as far as it can open them.
 async fn keys(endpoint: &Endpoint) -> Vec<DomainKey> {
-    let (status, said) = endpoint.state(Kind::CheckIn, &endpoint.check_in_body()).await;
-    assert_eq!(status, 200, "{said}");
-    let given = said["domain_keys"].as_array().cloned().unwrap_or_default();
+    let (status, reply) = endpoint.state(Kind::CheckIn, &endpoint.check_in_body()).await;
+    assert_eq!(status, 200, "{reply}");
+    let given = reply["domain_keys"].as_array().cloned().unwrap_or_default();
     given
         .iter()
         .map(|given| {

@@ -59,7 +59,7 @@ fn with_oidc(folder: &Path, section: &str) -> Result<Config, ConfigError> {
 }
 
 #[test]
-fn of_an_identity_provider_everything_that_matters_must_be_said() {
+fn of_an_identity_provider_everything_that_matters_must_be_configured() {
     let folder = tempfile::tempdir().unwrap();
     let check = |key: &str, line: &str, word: &str| {
         let max = limits::OIDC_SECRET_BYTES_MAX;
@@ -73,12 +73,12 @@ fn of_an_identity_provider_everything_that_matters_must_be_said() {
         let usual = ["issuer = 'https://id.example'", "client_id = 'x'", &file, "roles = { a = 'admin' }"];
         let others = usual.into_iter().filter(|other| !other.starts_with(&format!("{key} ")));
         let text: Vec<&str> = others.chain([line.as_str()]).collect();
-        let told = match with_oidc(folder.path(), &text.join("\n")) {
+        let reply = match with_oidc(folder.path(), &text.join("\n")) {
             Ok(config) => format!("taken {config:?}"),
             Err(error) => format!("{error} {:?}", std::error::Error::source(&error).map(ToString::to_string)),
         };
-        assert!(told.contains(word), "{line}: {told}");
-        assert!(!told.contains("sss"), "{told}");
+        assert!(reply.contains(word), "{line}: {reply}");
+        assert!(!reply.contains("sss"), "{reply}");
     };
     check("", "", "taken");
     for key in ["issuer", "client_id", "client_secret_file", "roles"] {

@@ -143,15 +143,15 @@ async fn a_certificate_handed_in_is_shown_and_read_again() {
     let http = browser(&server, &ca);
     let first = shown(&http, &url).await;
 
-    // Files that will not do are told of, and the one before stays.
+    // Files that will not do are reported, and the one before stays.
     fs::write(files.path().join("console.crt"), "no certificate").unwrap();
     server.running.services().upkeep.run_signing(now()).await;
     assert_eq!(first, shown(&http, &url).await);
     let client = crate::harness::local(&server.running);
     let status = client.get("http://localhost/api/v1/status").send().await.unwrap();
     let status = serde_json::from_str(&status.text().await.unwrap()).unwrap();
-    let told = signing(&status).to_string();
-    assert!(told.contains("a certificate in PEM"), "{told}");
+    let reply = signing(&status).to_string();
+    assert!(reply.contains("a certificate in PEM"), "{reply}");
 
     let ca = hand_in(files.path(), now());
     server.running.services().upkeep.run_signing(now()).await;

@@ -226,8 +226,8 @@ async fn deltas_lost_from_the_disk_show_so_and_are_made_again() {
     let mut flipped = whole.clone();
     flipped[0] ^= 1;
     std::fs::write(&path, flipped).unwrap();
-    let told = server.running.services().upkeep.scrub().await.unwrap();
-    assert!(told.contains("of components (a delta)"), "{told}");
+    let reply = server.running.services().upkeep.scrub().await.unwrap();
+    assert!(reply.contains("of components (a delta)"), "{reply}");
     make(&server).await;
     assert_eq!(std::fs::read(&path).unwrap(), whole, "changed");
     assert_eq!(shown().await, ["joined"]);
@@ -251,8 +251,8 @@ async fn a_component_whose_bodies_are_spoiled_keeps_no_other_from_its_deltas() {
         publish(&server, number).await;
     }
     server.running.services().publishing.resume_deltas();
-    let told = server.running.services().publishing.make_deltas(now()).await.unwrap_err();
-    assert!(told.to_string().contains("data.bin"), "{told}");
+    let reply = server.running.services().publishing.make_deltas(now()).await.unwrap_err();
+    assert!(reply.to_string().contains("data.bin"), "{reply}");
     update(&server, &manifest(&server).await, 1).await.expect("a way by deltas");
 }
 
@@ -282,12 +282,12 @@ async fn a_release_shows_its_deltas_and_how_far_they_are() {
     let view = server.get(RULES).await;
     let shown = |view: &Value| -> Vec<String> {
         let deltas = view["deltas"].as_array().unwrap().iter();
-        let told = deltas.map(|one| {
+        let reply = deltas.map(|one| {
             let size = if one["size"].as_u64() > Some(0) { "some" } else { "no" };
             let [from, to, path] = [&one["from"], &one["to"], &one["path"]];
             format!("{from} → {to} {path} {} {size} bytes", one["state"])
         });
-        told.collect()
+        reply.collect()
     };
     let queued = r#"1 → 3 "data.bin" "queued" no bytes"#;
     assert!(shown(&view).contains(&queued.to_owned()), "{view}");
@@ -311,7 +311,7 @@ async fn deltas_are_shown_by_file_and_from_the_nearest_release_on() {
         server.publish("components", "rules", &number.to_string(), &files).await;
     }
     let view = server.get(RULES).await;
-    let told: Vec<String> = view["deltas"]
+    let reply: Vec<String> = view["deltas"]
         .as_array()
         .unwrap()
         .iter()
@@ -319,7 +319,7 @@ async fn deltas_are_shown_by_file_and_from_the_nearest_release_on() {
         .map(|one| format!("{} {}", one["path"].as_str().unwrap(), one["from"]))
         .collect();
     let expected = ["a.bin", "b.bin", "c.bin"].map(|path| [3, 2, 1].map(|from| format!("{path} {from}")));
-    assert_eq!(told, expected.concat(), "{view}");
+    assert_eq!(reply, expected.concat(), "{view}");
 }
 
 #[tokio::test]
@@ -347,13 +347,13 @@ async fn a_server_that_is_stopped_waits_for_no_delta() {
     assert_eq!(blobs(&server), before, "nothing half made is left");
 }
 
-/// Waits until it is being made, and told of what.
+/// Waits until it is being made, and shown.
 async fn until_making(server: &Server) {
     loop {
         let making = &server.get("/api/v1/deltas").await["making"];
         if let Some(one) = making.as_array().unwrap().first() {
-            let told = [&one["class"], &one["name"], &one["path"]];
-            assert_eq!(told, ["components", "rules", "noise"], "{making}");
+            let reply = [&one["class"], &one["name"], &one["path"]];
+            assert_eq!(reply, ["components", "rules", "noise"], "{making}");
             return;
         }
     }

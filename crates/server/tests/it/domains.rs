@@ -30,7 +30,7 @@ async fn a_tree_grows_and_is_cut_only_where_empty() {
 }
 
 #[tokio::test]
-async fn the_nearest_explicit_value_counts_and_only_changed_domains_are_signed_anew() {
+async fn the_nearest_explicit_value_counts_and_only_changed_domains_are_signed_again() {
     let server = Server::start().await;
     for path in ["root/paris", "root/paris/lab", "root/rome"] {
         server.ok("POST", "/api/v1/domains", Some(json!({"path": path}))).await;

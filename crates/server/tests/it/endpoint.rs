@@ -61,9 +61,9 @@ impl Endpoint {
         if status != 200 {
             return (status, answer);
         }
-        let said = self.believed(answer, Kind::Enrolment, 0);
-        self.take_certificate(&said);
-        (status, said)
+        let reply = self.believed(answer, Kind::Enrolment, 0);
+        self.take_certificate(&reply);
+        (status, reply)
     }
 
     /// A sealed request to enrol, some of it `other`wise.
@@ -80,7 +80,7 @@ impl Endpoint {
         serde_json::to_value(sealed).unwrap()
     }
 
-    /// Goes on at a server that was started anew.
+    /// Goes on at a server that was started again.
     pub fn follow(&mut self, server: &Server) {
         self.base.clone_from(&server.running.fleet_url);
     }
@@ -102,9 +102,9 @@ impl Endpoint {
         if status != 200 {
             return (status, answer);
         }
-        let said = self.believed(answer, Kind::Renewal, sequence);
-        self.take_certificate(&said);
-        (status, said)
+        let reply = self.believed(answer, Kind::Renewal, sequence);
+        self.take_certificate(&reply);
+        (status, reply)
     }
 
     /// What it says when it asks for another certificate.
@@ -115,8 +115,8 @@ impl Endpoint {
         })
     }
 
-    fn take_certificate(&mut self, said: &Value) {
-        let chain = Chain::from_pem(said["certificate"].as_str().unwrap()).unwrap();
+    fn take_certificate(&mut self, reply: &Value) {
+        let chain = Chain::from_pem(reply["certificate"].as_str().unwrap()).unwrap();
         self.http = http(&self.cas, Some((&chain, &self.key)));
         self.chain = Some(chain);
     }

@@ -23,12 +23,12 @@ async fn fleet_part(server: &Server) -> Value {
 }
 
 #[tokio::test]
-async fn a_token_admits_a_client_into_its_domain_whatever_the_client_says() {
+async fn a_token_admits_a_client_into_its_domain_whatever_the_client_states() {
     let server = Server::start().await;
     server.ok("POST", "/api/v1/domains", Some(json!({"path": "root/paris"}))).await;
     let pc = Endpoint::enrolled(&server, "pc-1", "root/paris").await;
-    let (_, said) = pc.state(Kind::CheckIn, &pc.check_in_body()).await;
-    assert_eq!(said["domain"], "root/paris", "its check-in says root");
+    let (_, reply) = pc.state(Kind::CheckIn, &pc.check_in_body()).await;
+    assert_eq!(reply["domain"], "root/paris", "its check-in says root");
     let client = server.get("/api/v1/clients/pc-1").await;
     assert_eq!(client["identity"]["key"], pc.key.fingerprint().to_string());
     assert_eq!(client["domain"], "root/paris");
@@ -107,7 +107,7 @@ async fn who_is_refused_too_often_waits() {
 }
 
 #[tokio::test]
-async fn one_client_that_asks_wrongly_does_not_shut_out_the_site_of_its_update_agent() {
+async fn one_client_that_asks_wrongly_does_not_block_the_site_of_its_update_agent() {
     let server = Server::start().await;
     let carrier = Endpoint::enrolled(&server, "ua-1", "root").await;
     let role = json!({"classes": ["components"]});
@@ -161,8 +161,11 @@ async fn a_revoked_client_is_refused_at_once_on_an_open_connection_too() {
     assert_eq!(code(&pc.renew().await), (403, "not_enrolled"));
     let bundle = server.bundle(json!({})).await;
     assert_eq!(code(&pc.enrol(&bundle).await), (403, "revoked"), "a new token does not help the old key");
-    let told = server.refused("POST", "/api/v1/clients/pc-1/revoke", None, 404, "not_found").await;
-    assert_eq!(told["message"], "client pc-1 has no key to revoke: it was revoked before, or never enrolled");
+    let reply = server.refused("POST", "/api/v1/clients/pc-1/revoke", None, 404, "not_found").await;
+    assert_eq!(
+        reply["message"],
+        "client pc-1 has no key to revoke: it was revoked before, or never enrolled"
+    );
     let unknown_clients = server.get("/api/v1/unknown-clients").await["items"].clone();
     let noted = unknown_clients.as_array().unwrap().iter().find(|one| one["reason"] == "revoked").unwrap();
     assert_eq!((&noted["client"], &noted["key"]), (&json!("pc-1"), &json!(pc.key.fingerprint().to_string())));
@@ -171,8 +174,8 @@ async fn a_revoked_client_is_refused_at_once_on_an_open_connection_too() {
     let mut new = Endpoint::new("pc-1", &bundle);
     let refused = new.enrol(&bundle).await;
     assert_eq!(code(&refused), (409, "was_revoked"), "a shared token does not free the id");
-    let told = refused.1["error"]["message"].as_str().unwrap();
-    assert!(told.contains("headwater clients enrol-bundle --client pc-1"), "{told}");
+    let reply = refused.1["error"]["message"].as_str().unwrap();
+    assert!(reply.contains("headwater clients enrol-bundle --client pc-1"), "{reply}");
     let key = new.key.fingerprint().to_string();
     let unknown_clients = server.get("/api/v1/unknown-clients").await["items"].clone();
     assert!(
@@ -184,7 +187,7 @@ async fn a_revoked_client_is_refused_at_once_on_an_open_connection_too() {
     );
     let own = server.bundle(json!({"client": "pc-1"})).await;
     assert_eq!(new.enrol(&own).await.0, 200, "a token for it alone does");
-    // When its certificate has run out, nobody needs to be told any more.
+    // When its certificate has run out, nobody needs to be notified any more.
     server.running.services().upkeep.run_signing(now() + SignedDuration::from_hours(24 * 91)).await;
     let signed = std::fs::read_dir(server.repository(Class::Settings).join("targets")).unwrap();
     let texts = signed.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap_or_default());
@@ -211,7 +214,7 @@ async fn a_removed_client_is_revoked() {
 }
 
 #[tokio::test]
-async fn who_was_revoked_is_not_let_in_by_being_removed_and_is_free_once_it_came_back() {
+async fn a_revoked_client_is_not_admitted_by_being_removed_and_is_free_once_it_came_back() {
     let server = Server::start().await;
     let shared = server.bundle(json!({"uses": 3})).await;
     assert_eq!(Endpoint::new("pc-1", &shared).enrol(&shared).await.0, 200);
@@ -226,7 +229,7 @@ async fn who_was_revoked_is_not_let_in_by_being_removed_and_is_free_once_it_came
     assert_eq!(code(&comes(&shared).await), (409, "was_revoked"));
     assert_eq!(comes(&server.bundle(json!({"client": "pc-1"})).await).await.0, 200);
     server.ok("DELETE", "/api/v1/clients/pc-1", None).await;
-    assert_eq!(comes(&shared).await.0, 200, "it was let in since");
+    assert_eq!(comes(&shared).await.0, 200, "it was admitted since");
 }
 
 #[tokio::test]
@@ -244,8 +247,8 @@ async fn statements_count_once_and_what_is_missing_shows() {
     assert_eq!(code(&pc.state_as(Kind::CheckIn, 6, &of_other).await), (400, "invalid_request"));
 
     for (sequence, run) in [(1, 1), (2, 2), (2, 2), (5, 5), (4, 4)] {
-        let (status, said) = pc.state_as(Kind::Report, sequence, &report("pc-1", run)).await;
-        assert_eq!((status, &said["taken"]), (200, &json!(sequence)), "{said}");
+        let (status, reply) = pc.state_as(Kind::Report, sequence, &report("pc-1", run)).await;
+        assert_eq!((status, &reply["taken"]), (200, &json!(sequence)), "{reply}");
     }
     let mut made = check_in.clone();
     made["reports_made"] = json!(7);
@@ -318,8 +321,8 @@ async fn a_certificate_is_renewed_by_the_key_alone_and_has_an_update_agents_addr
     assert!(pc.chain.as_ref().unwrap().served_names().is_empty());
     let role = json!({"classes": ["components"], "addresses": ["10.0.0.9", "2001:db8::9"]});
     server.ok("PUT", "/api/v1/update-agents/ua-1", Some(role)).await;
-    let (status, said) = pc.renew().await;
-    assert_eq!((status, &said["taken"]["renewal"]), (200, &json!(1)), "{said}");
+    let (status, reply) = pc.renew().await;
+    assert_eq!((status, &reply["taken"]["renewal"]), (200, &json!(1)), "{reply}");
     assert_eq!(pc.chain.as_ref().unwrap().served_names(), ["10.0.0.9", "2001:db8::9"]);
     assert_eq!(pc.get("/components/metadata/timestamp.json").await.0, 200);
     let again = json!({"format": 1, "request": "x", "encryption_key": "x"});
@@ -346,7 +349,7 @@ async fn a_new_ca_is_believed_by_those_who_know_only_the_old_one() {
         2
     );
     assert_eq!(pc.get("/settings/metadata/timestamp.json").await.0, 200, "the old certificate is still good");
-    // The listener shows the new CA's; whoever trusts only the old one gets to it over the cross_signed.
+    // The listener shows the new CA's; who trusts only the old one gets to it over the cross_signed.
     let mut late = Endpoint::new("pc-2", &before);
     assert_eq!(late.enrol(&before).await.0, 200);
     assert_eq!(fleet_part(&server).await["ca"].as_array().unwrap().len(), 2);
@@ -403,7 +406,7 @@ async fn so_many_enrol_at_once_and_no_more() {
     for number in 0..limits::ENROL_AT_ONCE_MAX {
         bundles.push(server.bundle(json!({"client": format!("pc-{number}")})).await);
     }
-    // A token for one client may replace a key, so its enrolment waits for whoever changes the policy.
+    // A token for one client may replace a key, so its enrolment waits for who changes the policy.
     let changing = server.running.services().publishing.change().await;
     let enrolling: Vec<_> = bundles
         .into_iter()

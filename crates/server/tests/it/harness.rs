@@ -175,7 +175,7 @@ impl Server {
     }
 
     /// A client that is enrolled states something; who is named by no client's id is client `pc`.
-    pub async fn tell(&self, kind: Kind, body: Value) -> (u16, Value) {
+    pub async fn state_as_client(&self, kind: Kind, body: Value) -> (u16, Value) {
         let named = body["client"].as_str().filter(|id| id.parse::<ClientId>().is_ok());
         let client = self.client(named.unwrap_or("pc"), "root").await;
         client.state(kind, &body).await

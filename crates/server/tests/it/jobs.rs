@@ -1,4 +1,4 @@
-//! What the server does by itself, with the clock passed in.
+//! What the server does automatically, with the clock passed in.
 
 use headwater_policy::Class;
 use headwater_server::caller::Caller;
@@ -35,7 +35,7 @@ async fn metadata_is_signed_again_long_before_it_expires() {
 }
 
 #[tokio::test]
-async fn metadata_lives_as_long_as_the_configuration_says() {
+async fn metadata_lives_as_long_as_configured() {
     let folder = tempfile::tempdir().unwrap();
     let day = days(1).as_secs();
     let check = async |lives: [i64; 2], expected: [i64; 2]| {
@@ -73,7 +73,7 @@ async fn a_server_that_slept_for_years_renews_its_root_too() {
 }
 
 #[tokio::test]
-async fn what_was_saved_is_told_as_saved_though_the_disk_refuses_the_file_that_leads_to_it() {
+async fn what_was_saved_is_answered_as_saved_though_the_disk_refuses_the_file_that_leads_to_it() {
     let server = Server::start().await;
     let timestamp = server.repository(Class::Settings).join("metadata/timestamp.json");
     std::fs::remove_file(&timestamp).unwrap();
@@ -92,7 +92,7 @@ async fn what_was_saved_is_told_as_saved_though_the_disk_refuses_the_file_that_l
     );
     server.running.services().upkeep.run_signing(now()).await;
     let status = server.get("/api/v1/status").await;
-    assert!(status["jobs"][0]["error"].is_string(), "whoever looks is told: {status}");
+    assert!(status["jobs"][0]["error"].is_string(), "the status shows it: {status}");
     let before = server.trusted(Class::Components, now()).await.1.timestamp_version();
     server.running.services().upkeep.run_signing(now() + SignedDuration::from_hours(13)).await;
     let (_, components) = server.trusted(Class::Components, now()).await;
@@ -135,7 +135,7 @@ async fn reports_go_after_their_retention() {
         "duration_ms": 5, "addresses": [], "program": "1", "policy_version": 1, "classes": [], "attempts": [],
         "installed": {}
     });
-    assert_eq!(server.tell(headwater_identity::Kind::Report, report).await.0, 200);
+    assert_eq!(server.state_as_client(headwater_identity::Kind::Report, report).await.0, 200);
     let count = async || server.get("/api/v1/reports").await["items"].as_array().unwrap().len();
     server.running.services().upkeep.forget_reports(now() + days(89)).await.unwrap();
     assert_eq!(count().await, 1);
@@ -144,7 +144,7 @@ async fn reports_go_after_their_retention() {
 }
 
 #[tokio::test]
-async fn a_damaged_body_is_taken_away_and_the_status_says_how_it_comes_back() {
+async fn a_damaged_body_is_removed_and_the_status_shows_how_it_comes_back() {
     let server = Server::start().await;
     server.publish("components", "rules", "1", &[("a", b"content of a")]).await;
     let bodies = files(&server.repository(Class::Components).join("blobs"));

@@ -39,7 +39,7 @@ async fn submit(server: &Server, root: Value) -> Value {
     server.ok("POST", "/api/v1/keys/components/root", Some(root)).await
 }
 
-/// Moves the root key of class components offline, to holders of whom so many must sign.
+/// Moves the root key of class components offline, to holders so many of which must sign.
 async fn offline(server: &Server, keys: &[SecretKey], threshold: u32) {
     let request = json!({"root_keys": public(keys), "root_threshold": threshold});
     let draft = draft(server, request).await;
@@ -142,7 +142,7 @@ async fn roots_that_are_refused_change_nothing() {
     forged["root"]["signatures"].as_array_mut().unwrap().push(forgery);
     refused(forged, 422, "bad_root", "signed by enough").await;
 
-    // The server renews the root of programs by itself, whose key it has; then that is of the same version as ours.
+    // The server renews the root of programs automatically, whose key it has; then that is of the same version as ours.
     let other = server.ok("POST", "/api/v1/keys/programs/draft", Some(json!({}))).await;
     server.ok("POST", "/api/v1/keys/programs/root", Some(signed(&other, &[]))).await;
     let other = server.ok("POST", "/api/v1/keys/programs/draft", Some(json!({}))).await;
@@ -245,8 +245,8 @@ async fn an_offline_root_is_missed_long_before_it_expires() {
     let services = server.running.services();
     let later = |days: i64| now() + SignedDuration::from_hours(24 * days);
     assert!(services.publishing.keys_view(later(10)).to_do.is_empty());
-    let told = services.publishing.keys_view(later(250)).to_do;
-    assert!(told.len() == 1 && told[0].contains("headwater keys renew"), "{told:?}");
+    let reply = services.publishing.keys_view(later(250)).to_do;
+    assert!(reply.len() == 1 && reply[0].contains("headwater keys renew"), "{reply:?}");
     services.upkeep.run_signing(later(300)).await;
     let status = server.get("/api/v1/status").await;
     assert_eq!(status["jobs"][0]["error"], Value::Null, "what is online goes on: {status}");

@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixStream};
 use crate::endpoint::Endpoint;
 use crate::harness::{Server, answer, local, now};
 
-/// Each listener has its places; one connection more is told to come back, and comes in once a place is free.
+/// Each listener has its places; one connection more is asked to come back, and admitted once a place is free.
 #[tokio::test]
 async fn each_listener_takes_its_connections_and_no_more() {
     // Both ends of each connection are in this process.
@@ -40,7 +40,7 @@ async fn each_listener_takes_its_connections_and_no_more() {
     check(server.running.fleet_addr, limits::FLEET_CONNECTIONS_MAX, fleet, 401).await;
 }
 
-/// Opens as many connections as there may be; one more is told 503, and answered as usual once one is gone.
+/// Opens as many connections as there may be; one more gets 503, and answered as usual once one is gone.
 async fn check(address: SocketAddr, max: usize, ask: impl AsyncFn() -> Option<u16>, usual: u16) {
     let mut open = Vec::new();
     for number in 0..max {
@@ -89,7 +89,7 @@ async fn a_vendor_with_more_components_than_are_taken_is_refused_whole() {
     let max = limits::VENDOR_COMPONENTS_MAX;
     let refused = format!("it has {} components; at most {max} are taken", max + 1);
     assert_eq!(check(max + 1).await, refused);
-    // What it lists is no release list, so each is left out by itself.
+    // What it lists is no release list, so each is left out automatically.
     let taken = check(max).await;
     assert!(taken.contains("could not be taken whole"), "{taken}");
 }

@@ -1,4 +1,4 @@
-//! Signing in at an identity provider (I4): whom it lets in, and every way in which its word is not taken.
+//! Signing in at an identity provider (I4): who is admitted, and every way in which its word is not taken.
 
 use headwater_api::v1::{SessionView, VouchedQuery};
 use headwater_server::caller::{Actor, Caller, Role};
@@ -112,8 +112,8 @@ fn why(result: Result<(SecretString, SessionView), Error>) -> String {
 async fn a_claim_of_the_provider_gives_the_role() {
     let world = World::start().await;
     let check = async |groups: Value, expected: &str| {
-        let told = groups.clone();
-        let result = world.sign_in(&from("10.0.0.1"), |token| token.says(json!({"groups": told}))).await;
+        let reply = groups.clone();
+        let result = world.sign_in(&from("10.0.0.1"), |token| token.claims(json!({"groups": reply}))).await;
         assert_eq!(why(result), expected, "{groups}");
     };
     check(json!(["boss"]), "signed in: oidc:7 (ann) admin").await;
@@ -127,7 +127,7 @@ async fn a_claim_of_the_provider_gives_the_role() {
     let record = world.last_record().await;
     assert_eq!((&record["action"], &record["who"]), (&json!("session.begin"), &json!("oidc:7 (ann)")));
     assert_eq!(record["after"], json!({"issuer": world.provider.issuer, "role": "viewer"}));
-    // It ends by itself.
+    // It ends automatically.
     let has = async |seconds| {
         let now = now() + SignedDuration::from_secs(seconds);
         world.server.running.services().access.who_has_session(&token, now).await.is_ok()
@@ -137,23 +137,23 @@ async fn a_claim_of_the_provider_gives_the_role() {
 }
 
 #[tokio::test]
-async fn what_the_provider_did_not_say_for_this_sign_in_is_not_believed() {
+async fn what_the_provider_did_not_state_for_this_sign_in_is_not_accepted() {
     let world = World::start().await;
     let mut number = 0;
     let mut check = async |what: &str, change: &dyn Fn(&mut Token), expected: &str| {
         // Each from an address of its own: many refusals make one wait.
         number += 1;
         let caller = from(&format!("10.0.1.{number}"));
-        let told = why(world.sign_in(&caller, change).await);
-        assert_eq!(told, expected, "{what}");
-        if !told.starts_with("signed in") {
+        let reply = why(world.sign_in(&caller, change).await);
+        assert_eq!(reply, expected, "{what}");
+        if !reply.starts_with("signed in") {
             let record = world.last_record().await;
             assert_eq!((&record["action"], &record["from"]), (&json!("session.refuse"), &json!(caller.from)));
             assert_eq!(record["after"]["why"], expected, "{what}");
         }
     };
     let second = now().as_second();
-    let says = |claims: Value| move |token: &mut Token| token.says(claims.clone());
+    let says = |claims: Value| move |token: &mut Token| token.claims(claims.clone());
     let fine = "signed in: oidc:7 (ann) viewer";
     check("as usual", &|_| {}, fine).await;
     check("another nonce", &says(json!({"nonce": "x"})), "wrong_nonce").await;
@@ -184,7 +184,8 @@ async fn what_the_provider_did_not_say_for_this_sign_in_is_not_believed() {
         "wrong_signature",
     )
     .await;
-    check("a key that is not told", &|token| token.header["kid"] = json!("two"), "wrong_signature").await;
+    check("a key that is not published", &|token| token.header["kid"] = json!("two"), "wrong_signature")
+        .await;
     let unsigned = |algorithm: &'static str| {
         move |token: &mut Token| {
             token.header["alg"] = json!(algorithm);
@@ -212,8 +213,8 @@ async fn what_the_provider_did_not_say_for_this_sign_in_is_not_believed() {
 async fn a_token_from_the_future_is_not_believed() {
     let world = World::start().await;
     let check = async |what: &str, claims: Value, expected: &str| {
-        let told = why(world.sign_in(&from("10.0.0.1"), |token| token.says(claims)).await);
-        assert_eq!(told, expected, "{what}");
+        let reply = why(world.sign_in(&from("10.0.0.1"), |token| token.claims(claims)).await);
+        assert_eq!(reply, expected, "{what}");
     };
     let (second, ahead) = (now().as_second(), limits::PROVIDER_AHEAD_SECONDS_MAX);
     let fine = "signed in: oidc:7 (ann) viewer";
@@ -267,7 +268,10 @@ async fn who_is_refused_too_often_waits() {
     let world = World::start().await;
     let caller = from("10.0.0.1");
     for _ in 0..limits::ATTEMPTS_UNPUNISHED {
-        assert_eq!(why(world.sign_in(&caller, |token| token.says(json!({"groups": null}))).await), "no_role");
+        assert_eq!(
+            why(world.sign_in(&caller, |token| token.claims(json!({"groups": null}))).await),
+            "no_role"
+        );
     }
     let waits =
         |result: Result<(), Error>| matches!(result, Err(Error::Refused(Refusal::TooManyAttempts { .. })));
@@ -278,7 +282,7 @@ async fn who_is_refused_too_often_waits() {
 }
 
 #[tokio::test]
-async fn keys_are_kept_and_fetched_anew_when_the_provider_changes_them() {
+async fn keys_are_kept_and_fetched_again_when_the_provider_changes_them() {
     let world = World::start().await;
     let asked = || world.provider.asked("keys");
     let fine = "signed in: oidc:7 (ann) viewer";
@@ -306,7 +310,7 @@ async fn keys_are_kept_and_fetched_anew_when_the_provider_changes_them() {
 }
 
 #[tokio::test]
-async fn a_provider_that_answers_what_it_should_not_is_told_of() {
+async fn a_provider_that_answers_what_it_should_not_is_reported() {
     let check = async |what: &str, change: &dyn Fn(&Provider), expected: &str| {
         let world = World::start().await;
         change(&world.provider);
@@ -356,7 +360,7 @@ async fn a_provider_that_answers_what_it_should_not_is_told_of() {
     check("no such client", &answers("token", 401, r#"{"error":"invalid_client"}"#), "provider_broken").await;
 }
 
-/// Nobody is where the provider should be, or somebody who says nothing: that is told soon, and passwords work.
+/// Nobody is where the provider should be, or somebody who says nothing: that is answered soon, and passwords work.
 #[tokio::test]
 async fn a_provider_that_is_down_or_silent_keeps_nobody_out() {
     let check = async |listener: std::net::TcpListener, is_silent: bool, fault: ProviderFault| {
@@ -365,20 +369,20 @@ async fn a_provider_that_is_down_or_silent_keeps_nobody_out() {
         let server = Server::start_with(|folder| config(&issuer, folder)).await;
         let first = server.running.take_first_password().unwrap();
         let body = json!({"name": "admin", "password": first.expose_secret(), "new_password": "correct horse battery"});
-        let (told, signed_in) = tokio::join!(
+        let (reply, signed_in) = tokio::join!(
             server.unknown_client(Method::GET, "/api/v1/sign-in/oidc").send(),
             server.unknown_client(Method::POST, "/api/v1/sign-in").json(&body).send(),
         );
         assert_eq!(signed_in.unwrap().status(), 200);
-        let told = told.unwrap();
-        assert_eq!(told.headers()["retry-after"], limits::PROVIDER_PAUSE_SECONDS.to_string());
-        let (status, told) = answer(told).await;
-        assert_eq!((status, &told["error"]["code"]), (503, &json!(fault.code())));
-        assert_eq!(told["error"]["message"], fault.to_string());
-        assert!(told["error"]["message"].as_str().unwrap().contains("sign in with a password"));
-        // Whoever comes next is told at once: it is asked once.
+        let reply = reply.unwrap();
+        assert_eq!(reply.headers()["retry-after"], limits::PROVIDER_PAUSE_SECONDS.to_string());
+        let (status, reply) = answer(reply).await;
+        assert_eq!((status, &reply["error"]["code"]), (503, &json!(fault.code())));
+        assert_eq!(reply["error"]["message"], fault.to_string());
+        assert!(reply["error"]["message"].as_str().unwrap().contains("sign in with a password"));
+        // The next caller is refused at once: it is asked once.
         let (status, again) = server.ask("GET", "/api/v1/sign-in/oidc", None).await;
-        assert_eq!((status, again), (503, told));
+        assert_eq!((status, again), (503, reply));
         let Some(listener) = listener else { return };
         listener.set_nonblocking(true).unwrap();
         assert!(listener.accept().is_ok() && listener.accept().is_err(), "it was asked once");
@@ -386,8 +390,8 @@ async fn a_provider_that_is_down_or_silent_keeps_nobody_out() {
     let listener = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     check(listener(), false, ProviderFault::Down).await;
     check(listener(), true, ProviderFault::Silent).await;
-    let told = ProviderFault::Silent.to_string();
-    assert!(told.contains(&format!("{} s", limits::PROVIDER_TIME_MAX.as_secs())), "{told}");
+    let reply = ProviderFault::Silent.to_string();
+    assert!(reply.contains(&format!("{} s", limits::PROVIDER_TIME_MAX.as_secs())), "{reply}");
 }
 
 async fn send(server: &Server, path: &str, cookie: &str) -> Response {
@@ -412,7 +416,7 @@ async fn a_browser_is_led_there_and_back_and_is_signed_in() {
     let console = &world.server.running.console_url;
     assert_eq!(sent["redirect_uri"], format!("{console}/api/v1/sign-in/oidc/callback").as_str());
 
-    let code = world.provider.grant(&url, |token| token.says(json!({"groups": ["ops"]}))).replace(' ', "+");
+    let code = world.provider.grant(&url, |token| token.claims(json!({"groups": ["ops"]}))).replace(' ', "+");
     // A provider sends more than is asked for.
     let back = format!("/api/v1/sign-in/oidc/callback?state={}&code={code}&session_state=x", sent["state"]);
     let arrive = send(&world.server, &back, &cookie).await;
@@ -425,20 +429,20 @@ async fn a_browser_is_led_there_and_back_and_is_signed_in() {
     // The cookie is Strict: what leads to the console must be a page of its own.
     assert!(arrive.text().await.unwrap().contains(r#"<meta http-equiv="refresh" content="0;url=/">"#));
 
-    let (status, told) = answer(send(&world.server, "/api/v1/session", &session).await).await;
-    assert_eq!((status, told), (200, json!({"name": "oidc:7 (ann)", "role": "operator"})));
+    let (status, reply) = answer(send(&world.server, "/api/v1/session", &session).await).await;
+    assert_eq!((status, reply), (200, json!({"name": "oidc:7 (ann)", "role": "operator"})));
     assert_eq!(send(&world.server, "/api/v1/keys", &session).await.status(), 403);
-    let (status, told) = answer(send(&world.server, &back, &cookie).await).await;
-    assert_eq!((status, &told["error"]["code"]), (401, &json!("not_vouched")));
-    assert_eq!(told["error"]["details"], json!({"why": "not_begun"}));
+    let (status, reply) = answer(send(&world.server, &back, &cookie).await).await;
+    assert_eq!((status, &reply["error"]["code"]), (401, &json!("not_vouched")));
+    assert_eq!(reply["error"]["details"], json!({"why": "not_begun"}));
 }
 
-/// The name is only shown: whoever is called like an administrator of this server is somebody else.
+/// The name is only shown: who is called like an administrator of this server is somebody else.
 #[tokio::test]
 async fn a_namesake_of_an_administrator_is_somebody_else() {
     let world = World::start().await;
     let subject = |token: &mut Token| {
-        token.says(json!({"sub": "admin", "preferred_username": "admin", "groups": "ops"}));
+        token.claims(json!({"sub": "admin", "preferred_username": "admin", "groups": "ops"}));
     };
     let (session, view) = world.sign_in(&from("10.0.0.1"), subject).await.unwrap();
     assert_eq!((view.name.as_str(), view.role.as_str()), ("oidc:admin (admin)", "operator"));
@@ -447,8 +451,8 @@ async fn a_namesake_of_an_administrator_is_somebody_else() {
     let ask = async |method: Method, path: &str, body: Value| {
         let request =
             world.server.unknown_client(method, path).header(COOKIE, &cookie).header("origin", &origin);
-        let (status, told) = answer(request.json(&body).send().await.unwrap()).await;
-        (status, told["error"]["code"].as_str().unwrap_or_default().to_owned())
+        let (status, reply) = answer(request.json(&body).send().await.unwrap()).await;
+        (status, reply["error"]["code"].as_str().unwrap_or_default().to_owned())
     };
     let expected = (403, "not_this_way".to_owned());
     let token = json!({"name": "x", "role": "viewer"});
@@ -485,10 +489,10 @@ async fn the_word_of_a_provider_that_is_no_longer_asked_no_longer_counts() {
 }
 
 #[tokio::test]
-async fn without_a_provider_it_says_so() {
+async fn without_a_provider_the_answer_names_that() {
     let server = Server::start().await;
     for path in ["/api/v1/sign-in/oidc", "/api/v1/sign-in/oidc/callback?state=x&code=y"] {
-        let told = server.refused("GET", path, None, 404, "no_provider").await;
-        assert!(told["message"].as_str().unwrap().contains("[oidc]"), "{told}");
+        let reply = server.refused("GET", path, None, 404, "no_provider").await;
+        assert!(reply["message"].as_str().unwrap().contains("[oidc]"), "{reply}");
     }
 }

@@ -22,7 +22,7 @@ use url::Url;
 use crate::harness::now;
 
 pub const CLIENT_ID: &str = "headwater";
-pub const CLIENT_SECRET: &str = "told by the provider";
+pub const CLIENT_SECRET: &str = "given by the provider";
 
 /// A key that a provider signs with.
 #[derive(Clone)]
@@ -101,14 +101,14 @@ pub struct Token {
 /// Who signs it.
 pub enum Signed {
     By(Key),
-    /// Whoever knows this (HS256).
+    /// Who knows this (HS256).
     Knowing(Vec<u8>),
     Nobody,
 }
 
 impl Token {
     /// Changes claims; `null` takes one away.
-    pub fn says(&mut self, claims: Value) {
+    pub fn claims(&mut self, claims: Value) {
         for (name, value) in claims.as_object().unwrap() {
             if value.is_null() {
                 self.claims.as_object_mut().unwrap().remove(name);

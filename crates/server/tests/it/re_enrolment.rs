@@ -56,15 +56,18 @@ async fn a_client_that_enrolled_after_the_backup_is_re_enrolled_with_its_key() {
     })
     .await;
     pc.follow(&server);
-    let (status, said) = pc.state(Kind::CheckIn, &pc.check_in_body()).await;
-    assert_eq!((status, &said["error"]["code"]), (403, &json!("not_enrolled")));
-    assert!(said["error"]["message"].as_str().unwrap().contains("headwater clients re-enrol pc-1"), "{said}");
+    let (status, reply) = pc.state(Kind::CheckIn, &pc.check_in_body()).await;
+    assert_eq!((status, &reply["error"]["code"]), (403, &json!("not_enrolled")));
+    assert!(
+        reply["error"]["message"].as_str().unwrap().contains("headwater clients re-enrol pc-1"),
+        "{reply}"
+    );
     assert_eq!(pc.renew().await.0, 403);
     assert_eq!(unknown_client(&server, "pc-1").await["proven"], false, "it has shown no certificate");
     let nothing = server.ok("POST", READMIT, Some(json!({"all_proven": true, "domain": "root"}))).await;
     assert_eq!(nothing["re_enrolled"], json!([]));
 
-    assert_eq!(knocks(&mut pc, &server).await.0, 403, "nobody is let in by that alone");
+    assert_eq!(knocks(&mut pc, &server).await.0, 403, "nobody is admitted by that alone");
     let seen = unknown_client(&server, "pc-1").await;
     let key = pc.key.fingerprint().to_string();
     assert_eq!((&seen["proven"], &seen["key"]), (&json!(true), &json!(key)));
@@ -72,16 +75,16 @@ async fn a_client_that_enrolled_after_the_backup_is_re_enrolled_with_its_key() {
     assert_eq!(answer["re_enrolled"], json!(["pc-1"]), "{answer}");
     assert_eq!(unknown_client(&server, "pc-1").await, Value::Null);
     let again = server.ok("POST", READMIT, Some(json!({"clients": ["pc-1"], "domain": "root"}))).await;
-    let told = (&again["re_enrolled"], &again["enrolled_already"], &again["refused"]);
-    assert_eq!(told, (&json!([]), &json!(["pc-1"]), &json!([])), "{again}");
+    let reply = (&again["re_enrolled"], &again["enrolled_already"], &again["refused"]);
+    assert_eq!(reply, (&json!([]), &json!(["pc-1"]), &json!([])), "{again}");
 
-    let (status, said) = pc.state(Kind::CheckIn, &pc.check_in_body()).await;
-    assert_eq!((status, &said["domain"]), (200, &json!("root/paris")), "{said}");
-    assert_eq!(said["domain_keys"].as_array().map(Vec::len), Some(1), "what its domain keeps to itself");
+    let (status, reply) = pc.state(Kind::CheckIn, &pc.check_in_body()).await;
+    assert_eq!((status, &reply["domain"]), (200, &json!("root/paris")), "{reply}");
+    assert_eq!(reply["domain_keys"].as_array().map(Vec::len), Some(1), "what its domain keeps to itself");
     assert_eq!(pc.state(Kind::Report, &report("pc-1", 5)).await.0, 200);
     let known = server.get("/api/v1/clients/pc-1").await["identity"].clone();
     assert_eq!((&known["key"], &known["reports_taken"]), (&json!(key), &json!(5)));
-    assert_eq!(known["report_gaps"], json!([{"first": 1, "last": 4}]), "what the lost server took is said");
+    assert_eq!(known["report_gaps"], json!([{"first": 1, "last": 4}]), "what the lost server took is shown");
     assert_eq!(pc.renew().await.0, 200);
     let audit = server.get("/api/v1/audit").await.to_string();
     assert!(audit.contains(r#""action":"client.re_enrol""#) && audit.contains(&key), "{audit}");
@@ -153,7 +156,7 @@ async fn who_must_not_come_back_is_refused_by_name() {
     {
         server.refused("POST", READMIT, Some(wrong), 400, "invalid_request").await;
     }
-    let ids: Vec<String> = (0..=limits::READMIT_AT_ONCE_MAX).map(|number| format!("pc-{number}")).collect();
+    let ids: Vec<String> = (0..=limits::RE_ENROL_AT_ONCE_MAX).map(|number| format!("pc-{number}")).collect();
     let many = Some(json!({"clients": ids, "domain": "root"}));
     server.refused("POST", READMIT, many, 413, "too_large").await;
 }
@@ -166,17 +169,17 @@ fn forged(client: &Endpoint) -> headwater_identity::Chain {
 
 /// Whether the id is enrolled, the forger does not learn by it: it hears what it would hear without a certificate.
 #[tokio::test]
-async fn a_forged_certificate_is_told_of_here_and_to_nobody_else() {
+async fn a_forged_certificate_is_listed_here_and_shown_to_nobody_else() {
     let server = Server::start().await;
     Endpoint::enrolled(&server, "enrolled", "root").await;
     let bundle = server.bundle(json!({})).await;
     for id in ["enrolled", "unknown"] {
         let mut forger = Endpoint::new(id, &bundle);
         forger.chain = Some(forged(&forger));
-        let told = knocks(&mut forger, &server).await;
+        let reply = knocks(&mut forger, &server).await;
         let noted = unknown_client(&server, id).await;
-        assert_eq!((told.0, &noted["reason"], &noted["proven"]), (403, &json!("bad_proof"), &json!(false)));
-        assert_eq!(told, forger.renew().await, "{id}");
+        assert_eq!((reply.0, &noted["reason"], &noted["proven"]), (403, &json!("bad_proof"), &json!(false)));
+        assert_eq!(reply, forger.renew().await, "{id}");
     }
 }
 

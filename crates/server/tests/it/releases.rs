@@ -75,13 +75,13 @@ async fn hooks_travel_in_the_manifest() {
         (answer.status().as_u16(), answer.text().await.unwrap())
     };
     // What would fail on every client is refused here.
-    let (status, told) = publish("set-up", 0o755).await;
-    assert!(status == 400 && told.contains("./setup is none of the release's files"), "{status}: {told}");
-    let (status, told) = publish("setup", 0o644).await;
-    assert!(status == 400 && told.contains("./setup is not executable"), "{status}: {told}");
+    let (status, reply) = publish("set-up", 0o755).await;
+    assert!(status == 400 && reply.contains("./setup is none of the release's files"), "{status}: {reply}");
+    let (status, reply) = publish("setup", 0o644).await;
+    assert!(status == 400 && reply.contains("./setup is not executable"), "{status}: {reply}");
     // The probe's program may be what the install command makes.
-    let (status, told) = publish("setup", 0o755).await;
-    assert_eq!(status, 201, "{told}");
+    let (status, reply) = publish("setup", 0o755).await;
+    assert_eq!(status, 201, "{reply}");
     let manifest = server.target(Class::Programs, "fix/1.json").await.unwrap();
     assert_eq!((&manifest["install"], &manifest["probe"]), (&options["install"], &options["probe"]));
 }
@@ -157,10 +157,10 @@ async fn what_cannot_be_rolled_back_can_be_taken_out() {
     // What was removed is not there already, and its version is never used again.
     for (version, content) in [("1", &b"broken"[..]), ("1", b"mended")] {
         let upload = format!("{path}?version={version}");
-        let (status, told) = server.upload(&upload, tar(&[("a", content)])).await;
-        assert_eq!((status, &told["error"]["code"]), (409, &json!("version_used")), "{told}");
-        let told = told["error"]["message"].as_str().unwrap();
-        assert!(told.contains("was removed") && told.contains("another version"), "{told}");
+        let (status, reply) = server.upload(&upload, tar(&[("a", content)])).await;
+        assert_eq!((status, &reply["error"]["code"]), (409, &json!("version_used")), "{reply}");
+        let reply = reply["error"]["message"].as_str().unwrap();
+        assert!(reply.contains("was removed") && reply.contains("another version"), "{reply}");
     }
     // Published again it goes on where it stopped, so that clients that had the broken one go forward.
     let answer = server.publish("components", "rules", "2", &[("a", b"whole")]).await;
@@ -171,7 +171,7 @@ async fn what_cannot_be_rolled_back_can_be_taken_out() {
 
 /// A server that was restored without the bodies of releases gets them again (C1).
 #[tokio::test]
-async fn the_same_content_under_the_same_version_brings_back_what_lacks() {
+async fn the_same_content_under_the_same_version_brings_back_what_is_missing() {
     let server = Server::start().await;
     server.publish("components", "rules", "1", &[("a", b"first"), ("b", b"second")]).await;
     server.publish("components", "rules", "2", &[("a", b"third")]).await;

@@ -46,10 +46,10 @@ async fn a_ca_that_was_stolen_is_given_up_at_once_and_clients_prove_their_key() 
     );
     // On the connection that it has, and on a new one.
     assert_eq!(pc.get(TIMESTAMP).await, (401, "ca_given_up".to_owned()));
-    let (status, said) = pc.state(Kind::CheckIn, &pc.check_in_body()).await;
-    assert_eq!((status, &said["error"]["code"]), (401, &json!("ca_given_up")));
+    let (status, reply) = pc.state(Kind::CheckIn, &pc.check_in_body()).await;
+    assert_eq!((status, &reply["error"]["code"]), (401, &json!("ca_given_up")));
 
-    // Whoever has the stolen CA gets nowhere with what it signs.
+    // Who has the stolen CA gets nowhere with what it signs.
     let bundle = server.bundle(json!({})).await;
     let mut thief = Endpoint::new("pc-2", &bundle);
     let forged = stolen.issue_client(&thief.key.public(), &thief.id, &[], now()).unwrap();
@@ -93,7 +93,7 @@ async fn the_response_signing_key_is_replaced_and_clients_of_all_ages_believe_an
     for client in [&old, &new] {
         assert_eq!(client.state(Kind::CheckIn, &client.check_in_body()).await.0, 200);
     }
-    // Whoever missed more than that learns of the newest by the signed policy, which needs no answer.
+    // Who missed more than that learns of the newest by the signed policy, which needs no answer.
     server.ok("POST", "/api/v1/keys/response-signing/rotate", None).await;
     let number = old.next(Kind::CheckIn);
     let statement = old.statement(Kind::CheckIn, number, &old.check_in_body());
@@ -117,19 +117,19 @@ async fn the_response_signing_key_is_not_rotated_away_from_under_bundles() {
         "the oldest response-signing key still signs"
     );
     let keys = fleet_part(&server).await["response_signing_keys"].clone();
-    let told =
+    let reply =
         server.refused("POST", "/api/v1/keys/response-signing/rotate", None, 400, "invalid_request").await;
-    let told = told["message"].as_str().unwrap();
+    let reply = reply["message"].as_str().unwrap();
     assert!(
-        told.contains("rotate again after") && told.contains("headwater clients revoke-token 1"),
-        "{told}"
+        reply.contains("rotate again after") && reply.contains("headwater clients revoke-token 1"),
+        "{reply}"
     );
     assert_eq!(fleet_part(&server).await["response_signing_keys"], keys, "nothing was changed");
     let server = server.restart().await;
     let mut pc = Endpoint::new("pc-2", &bundle);
     pc.follow(&server);
     assert_eq!(pc.enrol(&bundle).await.0, 200);
-    // Whom the bundle lets in no more does not have to believe an answer.
+    // A client that the bundle no longer admits does not have to believe an answer.
     server.ok("DELETE", "/api/v1/enrol-tokens/1", None).await;
     server.ok("POST", "/api/v1/keys/response-signing/rotate", None).await;
 }
@@ -154,7 +154,7 @@ async fn bundles_stay_good_for_their_life_though_the_encryption_key_is_replaced(
     server.running.services().fleet.rotate_enrolment_encryption_key(&later).await.unwrap();
     let mut pc = Endpoint::new("pc-4", &bundle);
     pc.follow(&server);
-    let (status, said) = pc.enrol(&bundle).await;
-    assert_eq!(status, 400, "{said}");
-    assert!(said["error"]["message"].as_str().unwrap().contains("make a new bundle"), "{said}");
+    let (status, reply) = pc.enrol(&bundle).await;
+    assert_eq!(status, 400, "{reply}");
+    assert!(reply["error"]["message"].as_str().unwrap().contains("make a new bundle"), "{reply}");
 }

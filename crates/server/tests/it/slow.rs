@@ -75,7 +75,7 @@ async fn check(plane: &Plane, ask: impl AsyncFn() -> u16) {
                 break;
             }
         }
-        // It may have ended by itself.
+        // It may have ended automatically.
         let _ = attack.kill().await;
         eprintln!("{} {mode}: {answered} answers, {most} of {} places taken", plane.base, plane.places);
     }

@@ -118,7 +118,7 @@ async fn the_1025th_entry_is_refused_by_every_way_in() {
 }
 
 #[tokio::test]
-async fn every_problem_of_an_import_is_told_by_entry() {
+async fn every_problem_of_an_import_is_listed_by_entry() {
     let server = Server::start().await;
     let check = async |policy: &Value, entries: &[u64]| {
         let body = Some(json!({"policy": policy}));
@@ -138,7 +138,7 @@ async fn every_problem_of_an_import_is_told_by_entry() {
 }
 
 #[tokio::test]
-async fn what_an_import_does_not_take_is_said() {
+async fn what_an_import_does_not_take_is_noted() {
     let server = Server::start().await;
     let mut policy = document(&server, 1);
     policy["server"]["url"] = json!("https://elsewhere.example");
@@ -250,7 +250,7 @@ async fn a_draft_beyond_the_limit_is_refused() {
 }
 
 #[tokio::test]
-async fn an_edit_says_what_will_keep_the_draft_from_being_saved() {
+async fn an_edit_notes_what_will_keep_the_draft_from_being_saved() {
     let server = Server::start().await;
     let edits = json!({"edits": [
         add_edit("10.0.0.1", "http://10.0.0.9/"),

@@ -109,21 +109,21 @@ async fn what_is_in_the_data_folder_is_its_owners_alone() {
 }
 
 #[tokio::test]
-async fn an_address_that_cannot_be_listened_at_is_told_with_its_own_reason() {
+async fn an_address_that_cannot_be_listened_at_is_reported_with_its_own_reason() {
     let folder = tempfile::tempdir().unwrap();
-    let told = async |address: &str| {
+    let reply = async |address: &str| {
         let config = Config { fleet_listen: address.parse().unwrap(), ..config(folder.path()) };
         run(config, std::future::pending()).await.unwrap_err().to_string()
     };
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let error = told(&taken.local_addr().unwrap().to_string()).await;
+    let error = reply(&taken.local_addr().unwrap().to_string()).await;
     assert!(error.contains("another program has the port"), "{error}");
-    let error = told("203.0.113.9:8471").await;
+    let error = reply("203.0.113.9:8471").await;
     assert!(error.contains("203.0.113.9 is no address of this machine"), "{error}");
 }
 
 #[tokio::test]
-async fn what_was_lost_is_missed_and_not_made_anew() {
+async fn what_was_lost_is_missed_and_not_made_again() {
     let check = async |lost: &[&str], word: Option<&str>| {
         let server = Server::start().await;
         server.publish("components", "rules", "1", &[("a", b"one")]).await;
@@ -144,7 +144,7 @@ async fn what_was_lost_is_missed_and_not_made_anew() {
             (Err(error), None) => panic!("{lost:?}: {error:?}"),
         }
         for path in lost {
-            assert!(!folder.path().join(path).exists(), "{path} was made anew");
+            assert!(!folder.path().join(path).exists(), "{path} was made again");
         }
     };
     check(&["server.db"], Some("server.db is missing")).await;

@@ -64,11 +64,11 @@ async fn schemathesis_finds_no_fault_and_nothing_undocumented() {
         .kill_on_drop(true)
         .spawn()
         .unwrap();
-    let mut said = Vec::new();
+    let mut reply = Vec::new();
     let mut out = asking.stdout.take().unwrap();
-    tokio::io::AsyncReadExt::read_to_end(&mut out, &mut said).await.unwrap();
+    tokio::io::AsyncReadExt::read_to_end(&mut out, &mut reply).await.unwrap();
     let status = asking.wait().await.unwrap();
-    assert!(status.success(), "{}", String::from_utf8_lossy(&said));
+    assert!(status.success(), "{}", String::from_utf8_lossy(&reply));
     // It is still there, and nothing that was asked has taken our own token.
     assert_eq!(server.get("/health").await["status"], "ok");
     server.get("/api/v1/status").await;

@@ -254,7 +254,7 @@ async fn the_vendor_is_followed_back_to_a_release_that_was_passed_over() {
     };
     assert!(held(3) && !held(2) && !held(1));
 
-    // It cannot be had: nothing changes, and that is told.
+    // It cannot be had: nothing changes, and that is reported.
     vendor.roll_back(1);
     vendor.lose_body(1);
     let result = server.ok("POST", "/api/v1/vendor/sync", None).await;
@@ -284,7 +284,7 @@ async fn the_vendor_is_followed_back_to_a_release_that_was_passed_over() {
 }
 
 #[tokio::test]
-async fn a_vendor_that_goes_back_beyond_what_is_listed_here_is_told_of() {
+async fn a_vendor_that_goes_back_beyond_what_is_listed_here_is_reported() {
     let (mut vendor, server) = (Vendor::start().await, Server::start().await);
     vendor.is_vendor_of(&server).await;
     vendor.publish(&[2, 3], &[]);

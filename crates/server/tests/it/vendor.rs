@@ -54,7 +54,7 @@ async fn releases_keep_the_vendors_sequences_and_rollbacks() {
 
 /// What is whole is taken: one lost file of an old release keeps nobody from the current one.
 #[tokio::test]
-async fn an_old_release_that_lacks_a_body_is_told_and_keeps_the_current_one_from_nobody() {
+async fn an_old_release_without_a_body_is_reported_and_does_not_block_the_current_one() {
     let (vendor, server) = world().await;
     let noise = |seed: u8| {
         (0..40_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8 ^ seed).collect::<Vec<u8>>()
@@ -76,8 +76,8 @@ async fn an_old_release_that_lacks_a_body_is_told_and_keeps_the_current_one_from
         (&Value::Null, 3),
         "{result}"
     );
-    let told = result["skipped"][0].as_str().unwrap();
-    assert!(told.starts_with("rules v1 (release 1): data.bin could not be fetched"), "{result}");
+    let reply = result["skipped"][0].as_str().unwrap();
+    assert!(reply.starts_with("rules v1 (release 1): data.bin could not be fetched"), "{result}");
     assert_eq!(server.get(RULES).await["current"], 3);
 
     vendor.publish("components", "rules", "v4", &[("data.bin", &noise(4))]).await;
@@ -100,7 +100,7 @@ async fn the_root_travels_in_the_signed_policy() {
 }
 
 #[tokio::test]
-async fn names_belong_to_whoever_had_them_first() {
+async fn names_belong_to_their_first_publisher() {
     let (vendor, server) = world().await;
     vendor.publish("components", "theirs", "1", &[("a", b"1")]).await;
     vendor.publish("components", "ours", "1", &[("a", b"1")]).await;
@@ -150,7 +150,7 @@ async fn the_schedule_syncs_by_itself() {
 }
 
 #[tokio::test]
-async fn a_dead_vendor_is_told_and_shown() {
+async fn a_dead_vendor_is_reported_and_shown() {
     let (vendor, server) = world().await;
     vendor.stop().await;
     assert!(sync(&server).await["error"].is_string());
@@ -163,7 +163,7 @@ async fn a_dead_vendor_is_told_and_shown() {
 }
 
 #[tokio::test]
-async fn a_running_sync_says_how_far_it_is() {
+async fn a_running_sync_shows_how_far_it_is() {
     let (vendor, server) = (Server::start().await, Server::start().await);
     let content: Vec<u8> =
         (0..300_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();

@@ -1,4 +1,4 @@
-//! What a verified token says of somebody: who it is, and which role that gives. Pure.
+//! What a verified token claims: who it is, and which role that gives. Pure.
 
 use serde_json::{Map, Value};
 
@@ -65,14 +65,14 @@ mod tests {
         }
     }
 
-    fn told(subject: &str, claims: &Value) -> Result<Vouched, NotVouched> {
+    fn check_claims(subject: &str, claims: &Value) -> Result<Vouched, NotVouched> {
         vouched(&config(), subject, claims.as_object().unwrap())
     }
 
     #[test]
     fn the_highest_role_of_a_claims_values_counts() {
         let check = |groups: Value, expected: Result<Role, &str>| {
-            let got = told("7", &json!({"groups": groups}));
+            let got = check_claims("7", &json!({"groups": groups}));
             match expected {
                 Ok(role) => assert_eq!(got.map(|vouched| vouched.role), Ok(role), "{groups}"),
                 Err(word) => {
@@ -89,14 +89,14 @@ mod tests {
         check(json!("Boss"), Err("no value of the claim"));
         check(json!([]), Err("no value of the claim"));
         check(json!({"boss": true}), Err("no value of the claim"));
-        let absent = told("7", &json!({"roles": "boss"})).unwrap_err();
+        let absent = check_claims("7", &json!({"roles": "boss"})).unwrap_err();
         assert!(absent.to_string().contains("no claim `groups`"), "{absent}");
     }
 
     #[test]
     fn a_subject_is_short_ascii_and_a_name_is_only_shown() {
         let check = |subject: &str, taken: bool| {
-            assert_eq!(told(subject, &json!({"groups": "all"})).is_ok(), taken, "{subject}");
+            assert_eq!(check_claims(subject, &json!({"groups": "all"})).is_ok(), taken, "{subject}");
         };
         check("", false);
         check("248289761001", true);
@@ -107,7 +107,7 @@ mod tests {
         check(&"7".repeat(SUBJECT_CHARS_MAX + 1), false);
 
         let check = |name: Value, expected: &str| {
-            let vouched = told("7", &json!({"groups": "all", "preferred_username": name})).unwrap();
+            let vouched = check_claims("7", &json!({"groups": "all", "preferred_username": name})).unwrap();
             assert_eq!(Actor::from(&vouched).to_string(), format!("oidc:7 ({expected})"));
         };
         check(json!("ann@example.org"), "ann@example.org");

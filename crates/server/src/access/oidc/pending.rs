@@ -57,7 +57,7 @@ impl Pending {
     ) -> Result<Begun, NotVouched> {
         let begun = self.0.remove(&secret::hash(state)).filter(|begun| is_open(begun, now));
         let begun = begun.ok_or(NotVouched::NotBegun)?;
-        // Hashes are compared, so that the time it takes tells nothing of what is compared.
+        // Hashes are compared, so that the time it takes reveals nothing of what is compared.
         match browser {
             Some(browser) if secret::hash(browser) == secret::hash(&begun.browser) => Ok(begun),
             _ => Err(NotVouched::OtherBrowser),

@@ -1,9 +1,9 @@
-//! The identity provider: what it says of itself, where it signs people in, and whether a token is its own.
+//! The identity provider: its metadata, where it signs people in, and whether a token is its own.
 //!
 //! 1. It is asked for its endpoints and keys (discovery), which are kept for a while.
 //! 2. A browser is sent there, and comes back with a code.
 //! 3. The code is exchanged for a token; its signature, issuer, audience, time and nonce are verified. Where the keys at hand
-//!    do not verify it, they are fetched anew, once in a while.
+//!    do not verify it, they are fetched again, once in a while.
 //!
 //! Nothing else names the library that speaks the protocol; it reads the clock itself to see whether a token has expired.
 //! Which role the token gives is decided in `claims`.
@@ -57,7 +57,7 @@ pub struct Provider {
 /// What was learnt of it.
 #[derive(Debug, Default)]
 struct Known {
-    said: Option<(Arc<CoreProviderMetadata>, Timestamp)>,
+    metadata: Option<(Arc<CoreProviderMetadata>, Timestamp)>,
     failed: Option<(ProviderFault, Timestamp)>,
     keys_fetched: Option<Timestamp>,
 }
@@ -74,11 +74,11 @@ pub struct Leading {
     pub verifier: SecretString,
 }
 
-/// What a token says that was verified.
+/// The content of a token that was verified.
 pub struct Verified {
-    /// Whom it is about.
+    /// Who it is about.
     pub subject: String,
-    /// All that it says.
+    /// All its claims.
     pub claims: Map<String, Value>,
 }
 
@@ -96,9 +96,9 @@ impl Provider {
     /// # Errors
     /// When the provider cannot be asked for its endpoints.
     pub async fn lead(&self, config: &Oidc, back: &Url, now: Timestamp) -> Result<Leading, ProviderFault> {
-        let said = self.said(config, now).await?;
-        let client = CoreClient::new(client_id(config), said.issuer().clone(), said.jwks().clone())
-            .set_auth_uri(said.authorization_endpoint().clone())
+        let metadata = self.metadata(config, now).await?;
+        let client = CoreClient::new(client_id(config), metadata.issuer().clone(), metadata.jwks().clone())
+            .set_auth_uri(metadata.authorization_endpoint().clone())
             .set_redirect_uri(RedirectUrl::from_url(back.clone()));
         let (state, nonce, verifier) = (secret::random(""), secret::random(""), secret::random(""));
         let challenge = PkceCodeChallenge::from_code_verifier_sha256(&PkceCodeVerifier::new(
@@ -130,14 +130,14 @@ impl Provider {
         begun: &super::pending::Begun,
         now: Timestamp,
     ) -> Result<Verified, Refusal> {
-        let said = self.said(config, now).await?;
-        let answer = in_time(self.exchange(config, &said, back, code, &begun.verifier)).await??;
+        let metadata = self.metadata(config, now).await?;
+        let answer = in_time(self.exchange(config, &metadata, back, code, &begun.verifier)).await??;
         let no_token = || NotVouched::BadToken("there is none in its answer".to_owned());
         let token = answer.id_token().ok_or_else(no_token)?;
-        let verified = match verify(config, &said, token, &begun.nonce) {
+        let verified = match verify(config, &metadata, token, &begun.nonce) {
             Err(NotVouched::WrongSignature(_)) => {
-                let said = self.said_anew(config, &said, now).await?;
-                verify(config, &said, token, &begun.nonce)?
+                let metadata = self.metadata_again(config, &metadata, now).await?;
+                verify(config, &metadata, token, &begun.nonce)?
             }
             verified => verified?,
         };
@@ -148,18 +148,18 @@ impl Provider {
     async fn exchange(
         &self,
         config: &Oidc,
-        said: &CoreProviderMetadata,
+        metadata: &CoreProviderMetadata,
         back: &Url,
         code: &SecretString,
         verifier: &SecretString,
     ) -> Result<CoreTokenResponse, Refusal> {
-        let endpoint: TokenUrl = said
+        let endpoint: TokenUrl = metadata
             .token_endpoint()
             .cloned()
             .ok_or_else(|| ProviderFault::Broken("it names no token endpoint".to_owned()))?;
-        let client = CoreClient::new(client_id(config), said.issuer().clone(), said.jwks().clone())
+        let client = CoreClient::new(client_id(config), metadata.issuer().clone(), metadata.jwks().clone())
             .set_client_secret(ClientSecret::new(config.client_secret.expose_secret().to_owned()))
-            .set_auth_type(auth_type(said))
+            .set_auth_type(auth_type(metadata))
             .set_token_uri(endpoint)
             .set_redirect_uri(RedirectUrl::from_url(back.clone()));
         client
@@ -181,13 +181,19 @@ impl Provider {
             })
     }
 
-    /// What it says of itself, asked for if that is long ago.
-    async fn said(&self, config: &Oidc, now: Timestamp) -> Result<Arc<CoreProviderMetadata>, ProviderFault> {
+    /// Its metadata, asked for if that is long ago.
+    async fn metadata(
+        &self,
+        config: &Oidc,
+        now: Timestamp,
+    ) -> Result<Arc<CoreProviderMetadata>, ProviderFault> {
         let mut known = self.known.lock().await;
         let age = |since: Timestamp| now.duration_since(since);
-        match (&known.said, &known.failed) {
-            (Some((said, at)), _) if age(*at) < SignedDuration::from_secs(limits::PROVIDER_KEPT_SECONDS) => {
-                Ok(said.clone())
+        match (&known.metadata, &known.failed) {
+            (Some((metadata, at)), _)
+                if age(*at) < SignedDuration::from_secs(limits::PROVIDER_KEPT_SECONDS) =>
+            {
+                Ok(metadata.clone())
             }
             (_, Some((fault, at)))
                 if age(*at) < SignedDuration::from_secs(limits::PROVIDER_PAUSE_SECONDS) =>
@@ -198,9 +204,9 @@ impl Provider {
         }
     }
 
-    /// What it says of itself now, after its keys `before` did not verify a token; those again, where they were fetched of
+    /// Its metadata now, after its keys `before` did not verify a token; those again, where they were fetched of
     /// late.
-    async fn said_anew(
+    async fn metadata_again(
         &self,
         config: &Oidc,
         before: &Arc<CoreProviderMetadata>,
@@ -208,9 +214,9 @@ impl Provider {
     ) -> Result<Arc<CoreProviderMetadata>, ProviderFault> {
         let mut known = self.known.lock().await;
         let pause = SignedDuration::from_secs(limits::PROVIDER_KEYS_PAUSE_SECONDS);
-        match (&known.said, known.keys_fetched) {
-            (Some((said, _)), _) if !Arc::ptr_eq(said, before) => Ok(said.clone()),
-            (Some((said, _)), Some(at)) if now.duration_since(at) < pause => Ok(said.clone()),
+        match (&known.metadata, known.keys_fetched) {
+            (Some((metadata, _)), _) if !Arc::ptr_eq(metadata, before) => Ok(metadata.clone()),
+            (Some((metadata, _)), Some(at)) if now.duration_since(at) < pause => Ok(metadata.clone()),
             _ => {
                 known.keys_fetched = Some(now);
                 self.ask(&mut known, config, now).await
@@ -226,10 +232,10 @@ impl Provider {
     ) -> Result<Arc<CoreProviderMetadata>, ProviderFault> {
         let asked = in_time(self.discover(config)).await.and_then(|asked| asked);
         match asked {
-            Ok(said) => {
-                let said = Arc::new(said);
-                (known.said, known.failed) = (Some((said.clone(), now)), None);
-                Ok(said)
+            Ok(metadata) => {
+                let metadata = Arc::new(metadata);
+                (known.metadata, known.failed) = (Some((metadata.clone(), now)), None);
+                Ok(metadata)
             }
             Err(fault) => {
                 known.failed = Some((fault.clone(), now));
@@ -257,8 +263,8 @@ fn client_id(config: &Oidc) -> ClientId {
 }
 
 /// In a header, unless the provider takes it in the body alone.
-fn auth_type(said: &CoreProviderMetadata) -> AuthType {
-    let ways = said.token_endpoint_auth_methods_supported().map(Vec::as_slice).unwrap_or_default();
+fn auth_type(metadata: &CoreProviderMetadata) -> AuthType {
+    let ways = metadata.token_endpoint_auth_methods_supported().map(Vec::as_slice).unwrap_or_default();
     let takes = |way| ways.contains(&way);
     if takes(CoreClientAuthMethod::ClientSecretPost) && !takes(CoreClientAuthMethod::ClientSecretBasic) {
         return AuthType::RequestBody;
@@ -269,12 +275,12 @@ fn auth_type(said: &CoreProviderMetadata) -> AuthType {
 /// OpenID Connect Core, 3.1.3.7.
 fn verify(
     config: &Oidc,
-    said: &CoreProviderMetadata,
+    metadata: &CoreProviderMetadata,
     token: &CoreIdToken,
     nonce: &SecretString,
 ) -> Result<Verified, NotVouched> {
     let verifier =
-        CoreIdTokenVerifier::new_public_client(client_id(config), said.issuer().clone(), said.jwks().clone())
+        CoreIdTokenVerifier::new_public_client(client_id(config), metadata.issuer().clone(), metadata.jwks().clone())
             .set_allowed_algs(SIGNED);
     let nonce = Nonce::new(nonce.expose_secret().to_owned());
     let claims = token.claims(&verifier, &nonce).map_err(unverified)?;
@@ -330,7 +336,7 @@ mod tests {
     use crate::limits::PROVIDER_REASON_CHARS_MAX;
 
     #[test]
-    fn what_a_provider_says_is_short_and_of_one_line() {
+    fn what_a_provider_answers_is_short_and_of_one_line() {
         let check = |text: &str, expected: &str| assert_eq!(plain(text), expected);
         check("access_denied", "access_denied");
         check("a\nb\x1b[1m", "ab[1m");

@@ -37,7 +37,7 @@ pub struct Everybody {
 }
 
 impl Everybody {
-    /// Enrols, revokes and signs in whom it takes; the console speaks HTTPS by the fleet CA.
+    /// Enrols, revokes and signs in the users it needs; the console speaks HTTPS by the fleet CA.
     pub async fn of(server: &Server) -> Self {
         let bundle = server.bundle(json!({"uses": 100})).await;
         let mut endpoints = Vec::new();

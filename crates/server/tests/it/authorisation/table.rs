@@ -21,7 +21,7 @@ pub enum Caller {
     Token(Role),
     /// A program with an admin's API token for [`SCOPE`] alone.
     ScopedToken,
-    /// Whoever may open the local socket.
+    /// Who may open the local socket.
     Socket,
 }
 
@@ -69,7 +69,7 @@ pub enum Cell {
     No(u16),
     /// There is no connection.
     Unconnected,
-    /// The plane is not there for whom.
+    /// The plane is not there for.
     Elsewhere,
 }
 
@@ -123,8 +123,8 @@ impl Line {
     pub fn text(&self, expected: Option<&Self>) -> String {
         let cells = self.cells.iter().zip(EVERYBODY).enumerate().map(|(at, (cell, (_, heading)))| {
             let wrong = expected.is_some_and(|expected| expected.cells[at] != *cell);
-            let told = format!("{}{cell}", if wrong { "!" } else { "" });
-            format!("  {told:>width$}", width = heading.len())
+            let reply = format!("{}{cell}", if wrong { "!" } else { "" });
+            format!("  {reply:>width$}", width = heading.len())
         });
         format!("{:52}{}", self.name(), cells.collect::<String>())
     }
@@ -164,7 +164,7 @@ pub fn fleet(rows: Vec<FleetRow>, open: bool) -> Vec<Line> {
         let line = |asks| Line { method: row.method.clone(), path: row.path.to_owned(), asks, ..nothing() };
         let is_renewal = row.path == "/client/v1/renew";
         lines.push(line(Asks::Plainly).expecting(|caller| match (row.who, caller) {
-            // Whoever enrols comes with a new key; a renewal is by the key that was revoked.
+            // Who enrols comes with a new key; a renewal is by the key that was revoked.
             (AllowedCaller::Anyone, Caller::Revoked) if is_renewal => Cell::No(403),
             (AllowedCaller::Anyone, caller) => members(caller, Cell::Yes, Cell::Yes),
             (AllowedCaller::ClientOrReader, caller) if open => members(caller, Cell::Yes, Cell::No(403)),
