@@ -3,9 +3,12 @@
 //! `docs/server.example.toml` lists every key with its consequence. Flags of the command line are a second
 //! [`RawConfig`] that is laid over the file's.
 
+mod error;
 mod oidc;
 
-pub use oidc::{CALLBACK_PATH, Oidc, RawOidc};
+pub use self::error::ConfigError;
+use self::error::value;
+pub use self::oidc::{CALLBACK_PATH, Oidc, RawOidc};
 
 use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -136,35 +139,6 @@ pub enum ConsoleTls {
         certificate: PathBuf,
         /// Its key (PEM).
         key: PathBuf,
-    },
-}
-
-/// Why a configuration is refused.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("configuration file {path} cannot be read; check the path and its permissions")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file is not TOML, or has an unknown key.
-    #[error("configuration file {path} is not valid; docs/server.example.toml lists every key")]
-    Parse {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: Box<toml::de::Error>,
-    },
-    /// A value is not usable.
-    #[error("configuration key `{key}`: {reason}")]
-    Value {
-        /// The key.
-        key: &'static str,
-        /// What is wrong and what would do.
-        reason: String,
     },
 }
 
@@ -349,10 +323,6 @@ fn between(key: &'static str, number: u64, max: u64) -> Result<u64, ConfigError>
         return Err(value(key, format!("{number} is outside 1 to {max}")));
     }
     Ok(number)
-}
-
-fn value(key: &'static str, reason: String) -> ConfigError {
-    ConfigError::Value { key, reason }
 }
 
 /// The identity provider, where this program can ask one.

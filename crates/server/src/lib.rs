@@ -21,6 +21,7 @@ mod rest;
 pub mod restore;
 mod run;
 pub mod secret;
+mod services;
 pub mod source_list;
 mod start;
 pub mod upkeep;
@@ -31,7 +32,8 @@ pub use headwater_database::audit;
 pub use config::{Config, ConfigError, ConsoleTls, RawConfig, RawOidc};
 pub use rest::{AllowedCaller, FleetRow, RequiredRole, RouteRow};
 pub use run::{Running, StartError, run};
-pub use start::{Services, open};
+pub use services::Services;
+pub use start::open;
 
 /// The routes of the console plane, each with the least role that it takes.
 #[must_use]

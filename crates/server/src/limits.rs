@@ -16,7 +16,7 @@ pub const DROPPED_BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Time for that.
 pub const DROPPED_BODY_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// Bytes of a check-in. A client says its id, its addresses and three versions.
+/// Bytes of a check-in. A client states its id, its addresses and three versions.
 pub const CHECK_IN_BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// Bytes of a report. A run tries at most three classes over at most some dozens of sources.
@@ -64,7 +64,7 @@ pub const COMMENT_CHARS_MAX: usize = 1000;
 /// Items of a page, at most.
 pub const PAGE_ITEMS_MAX: u32 = 1000;
 
-/// Items of a page when nobody says how many.
+/// Items of a page when the request does not name how many.
 pub const PAGE_ITEMS_DEFAULT: u32 = 100;
 
 /// Bytes of all files of a release, unpacked: an archive of a few bytes can unpack to any number.
@@ -193,7 +193,7 @@ pub const ENROL_TOKENS_MAX: u64 = 10_000;
 /// Uses of one token: a fleet in one bundle.
 pub const ENROL_USES_MAX: u32 = 100_000;
 
-/// Seconds that a token lasts: at least, when nobody says (a week), and at most (a year).
+/// Seconds that a token lasts: at least, when the request does not name it (a week), and at most (a year).
 pub const ENROL_EXPIRES_SECONDS_MIN: u32 = 60;
 /// See [`ENROL_EXPIRES_SECONDS_MIN`].
 pub const ENROL_EXPIRES_SECONDS_DEFAULT: u32 = 7 * 24 * 3600;
@@ -210,18 +210,18 @@ pub const REPORT_GAPS_MAX: usize = 64;
 pub const RE_ENROL_AT_ONCE_MAX: usize = 10_000;
 
 /// Seconds between two notes of the same unknown client: one that asks without end costs a write now and then.
-pub const STRANGER_PAUSE_SECONDS: i64 = 10;
+pub const UNKNOWN_CLIENT_PAUSE_SECONDS: i64 = 10;
 
-/// UnknownClients that are noted for the first time within [`STRANGER_PAUSE_SECONDS`]: an id costs nothing to make up.
-pub const STRANGERS_NEW_MAX: u32 = 60;
+/// UnknownClients that are noted for the first time within [`UNKNOWN_CLIENT_PAUSE_SECONDS`]: an id costs nothing to make up.
+pub const UNKNOWN_CLIENTS_NEW_MAX: u32 = 60;
 
 /// Days that an unknown client is remembered that asks no more.
-pub const STRANGER_DAYS: i64 = 90;
+pub const UNKNOWN_CLIENT_DAYS: i64 = 90;
 
 /// Revoked keys in the signed policy, which every client fetches (a mebibyte); the server itself refuses all of them.
 pub const REVOKED_SIGNED_MAX: u32 = 8192;
 
-/// Revoked keys from which on the status says that their room in the signed policy ends: three quarters of it.
+/// Revoked keys from which on the status warns that their room in the signed policy ends: three quarters of it.
 pub const REVOKED_WARNED_MIN: u32 = REVOKED_SIGNED_MAX / 4 * 3;
 
 /// Names and addresses of the server's certificate beside the host of `fleet_url`.
@@ -237,7 +237,7 @@ pub const FLEET_CAS_MAX: usize = 4;
 /// that got the new timestamp before the new root goes on.
 pub const RETIRED_KEY_SECONDS: i64 = 7 * 24 * 60 * 60;
 
-/// Days before the root expires from which on the status says so: time to bring key holders together.
+/// Days before the root expires from which on the status warns: time to bring key holders together.
 pub const ROOT_WARNING_DAYS: i64 = 120;
 
 /// Members of a backup: every blob of 100 components with 15 releases of 100 files, and room.
@@ -272,7 +272,7 @@ pub const ADMINISTRATOR_NAME_CHARS_MAX: usize = 64;
 /// Scopes of one token: there are fewer parts of the API than that.
 pub const TOKEN_SCOPES_MAX: usize = 64;
 
-/// Days that an API token lives, at most and when nobody says how many.
+/// Days that an API token lives, at most and when the request does not name how many.
 pub const TOKEN_DAYS_MAX: u32 = 3650;
 /// See [`TOKEN_DAYS_MAX`].
 pub const TOKEN_DAYS_DEFAULT: u32 = 90;
@@ -307,7 +307,7 @@ pub const ATTEMPTS_KEYS_MAX: usize = 10_000;
 /// with many addresses must not fill the disk.
 pub const ATTEMPTS_RECORDED_MAX: u32 = 1000;
 
-/// Releases that the status names whose content is not here; of more it says how many.
+/// Releases that the status names whose content is not here; of more it shows the number.
 pub const MISSING_NAMED_MAX: usize = 8;
 
 /// Scopes and mapped values of `[oidc]`: what one organisation writes by hand.
@@ -330,7 +330,7 @@ pub const PROVIDER_ANSWER_BYTES_MAX: usize = 256 * 1024;
 /// Characters of a reason that the identity provider gives, or that its answers give cause for.
 pub const PROVIDER_REASON_CHARS_MAX: usize = 300;
 
-/// Seconds that what the identity provider says of itself, its keys included, is kept.
+/// Seconds that the metadata of the identity provider, its keys included, is kept.
 pub const PROVIDER_KEPT_SECONDS: i64 = 60 * 60;
 
 /// Seconds from when an identity provider was asked, and failed, until it is asked again: twice as long as it has to answer.

@@ -1,7 +1,7 @@
 //! HTTP in, HTTP out: each handler reads a request, calls one use case and writes its answer. Nothing is decided here.
 //!
 //! Two routers, for two listeners: [`fleet`] is the static layout and what clients state; [`console`] is `/api/v1` and
-//! `/health`. Each is made from a table that says who may ask what; `docs/authorisation.md` shows both.
+//! `/health`. Each is made from a table of who may ask what; `docs/authorisation.md` shows both.
 
 mod admin;
 mod authorizer;

@@ -27,7 +27,8 @@ use crate::data::{self, files_below, staging};
 use crate::db::releases;
 use crate::error::{Doing, Error, Result};
 use crate::publishing::{ONLINE_ROLES, bad_root, root_json};
-use crate::start::{Services, open_restored};
+use crate::services::Services;
+use crate::start::open_restored;
 use crate::upkeep::{Listing, unpack};
 use headwater_repo::error_chain;
 

@@ -18,7 +18,8 @@ use crate::config::{Config, ConsoleTls};
 use crate::data::DataFolder;
 use crate::error::Error;
 use crate::rest::{LocalListener, OriginCheck, Transport, listen_locally};
-use crate::start::{Services, open};
+use crate::services::Services;
+use crate::start::open;
 use crate::upkeep::Upkeep;
 use crate::{data, limits, rest};
 

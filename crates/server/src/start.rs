@@ -20,25 +20,9 @@ use crate::fleet::{Fleet, FleetKeys, FleetParts};
 use crate::publishing::{Publishing, refuse_without_database};
 use crate::rest;
 use crate::secret::load_or_make_audit_key;
+use crate::services::Services;
 use crate::source_list::SourceList;
 use crate::upkeep::{Upkeep, UpkeepParts};
-
-/// The services of a server, wired.
-#[derive(Debug, Clone)]
-pub struct Services {
-    /// Publishes: repositories, keys, releases, deltas, the vendor source's releases.
-    pub publishing: Arc<Publishing>,
-    /// Keeps the source list and the settings of domains.
-    pub source_list: Arc<SourceList>,
-    /// Knows who belongs to the fleet.
-    pub fleet: Arc<Fleet>,
-    /// Knows who administers.
-    pub access: Arc<Access>,
-    /// Keeps the server going.
-    pub upkeep: Arc<Upkeep>,
-    pub(crate) db: Db,
-    pub(crate) data: Arc<DataFolder>,
-}
 
 /// Opens the data folder and everything in it, making what is missing.
 ///

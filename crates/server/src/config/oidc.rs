@@ -1,6 +1,6 @@
 //! `[oidc]`: the identity provider whose word signs administrators in (I4).
 //!
-//! Left to others: asking the provider (`access/oidc/provider.rs`), and reading a role from what it says
+//! Left to others: asking the provider (`access/oidc/provider.rs`), and reading a role from its claims
 //! (`access/oidc/claims.rs`).
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
 
-use super::{ConfigError, value};
+use super::error::{ConfigError, value};
 use crate::caller::Role;
 use crate::limits;
 
@@ -36,9 +36,9 @@ pub struct RawOidc {
     pub redirect_url: Option<String>,
     /// What is asked for beside `openid`. Default: `["profile"]`.
     pub scopes: Option<Vec<String>>,
-    /// The claim that says who it is, for people to read. Default: `preferred_username`.
+    /// The claim with the name, for people to read. Default: `preferred_username`.
     pub name_claim: Option<String>,
-    /// The claim that says the role. Default: `groups`.
+    /// The claim with the role. Default: `groups`.
     pub role_claim: Option<String>,
     /// Which of its values give which role.
     pub roles: Option<BTreeMap<String, String>>,
@@ -57,9 +57,9 @@ pub struct Oidc {
     pub redirect_url: Option<Url>,
     /// What is asked for beside `openid`.
     pub scopes: Vec<String>,
-    /// The claim that says who it is, for people to read.
+    /// The claim with the name, for people to read.
     pub name_claim: String,
-    /// The claim that says the role.
+    /// The claim with the role.
     pub role_claim: String,
     /// The roles that its values give.
     pub roles: BTreeMap<String, Role>,

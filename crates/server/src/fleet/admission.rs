@@ -33,7 +33,7 @@ pub struct Known<'a> {
 pub enum Admission {
     /// It is enrolled with this key already; the answer was lost on the way. No use of a token is spent.
     Again,
-    /// It is new, or nobody has its id any more. Its domain is the token's, whatever it says (D1).
+    /// It is new, or nobody has its id any more. Its domain is the token's, whatever it states (D1).
     New(TokenRow),
     /// It comes with a new key, by a token for it alone: the former key is revoked.
     Instead(TokenRow),

@@ -32,7 +32,7 @@ impl Fleet {
     /// Makes a new fleet CA. Where those before are given up, so are the keys of confidential domains: the database that
     /// has them was stolen, too.
     ///
-    /// Says the number of the new one, which counts from 1.
+    /// Returns the number of the new one, which counts from 1.
     ///
     /// # Errors
     /// Refusals where the CA is handed in, or was rotated so often that certificates of the oldest are still about.
@@ -78,7 +78,7 @@ impl Fleet {
         Ok(number)
     }
 
-    /// Issues a client's certificate; an update agent's, if the saved policy says that it is one: that is good for the
+    /// Issues a client's certificate; an update agent's, if it is one by the saved policy: that is good for the
     /// addresses at which others reach it.
     pub(crate) async fn issue(
         &self,
@@ -101,7 +101,7 @@ impl Fleet {
     }
 }
 
-/// Keeps as many CAs as may be in use; says which are, the newest first. The oldest goes when every certificate that it
+/// Keeps as many CAs as may be in use; returns which are, the newest first. The oldest goes when every certificate that it
 /// issued has run out.
 async fn drop_oldest(tx: &mut crate::db::Tx, former: FormerCas, now: Timestamp) -> Result<Vec<CaRow>> {
     let mut in_use = rows::cas(tx).await?;

@@ -217,7 +217,7 @@ pub(super) async fn refuse_more_clients(db: &mut Connection) -> Result<()> {
     .into())
 }
 
-/// What a check-in says of its client.
+/// What a check-in states of its client.
 ///
 /// # Errors
 /// A refusal that names everything wrong with it.
@@ -240,7 +240,7 @@ pub(crate) fn row_of_check_in(check_in: CheckIn, now: Timestamp) -> Result<Clien
     Ok(row)
 }
 
-/// What a report says of its client.
+/// What a report states of its client.
 ///
 /// # Errors
 /// A refusal that names everything wrong with it.

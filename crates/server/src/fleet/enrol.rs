@@ -42,7 +42,7 @@ struct Request {
 }
 
 impl Fleet {
-    /// Lets a client in, if its token says so, and gives it a certificate. The same client with the same key may ask
+    /// Admits a client, if its token allows it, and gives it a certificate. The same client with the same key may ask
     /// again: it has not received the answer. Or its carrier asks again, so that changes nothing of what is known:
     /// another encryption key comes by a renewal, which is signed and numbered. `shown` is the certificate of who brings it.
     ///
@@ -94,7 +94,7 @@ impl Fleet {
                 return Err(Refusal::TooOften.into());
             }
         }
-        let _place = self
+        let _permit = self
             .enrolments
             .try_acquire()
             .map_err(|_| Refusal::Busy("many clients enrol or renew their certificates at once"))?;

@@ -49,7 +49,7 @@ impl Fleet {
         }
     }
 
-    /// Renews the listener's certificate at two thirds of its life; says whether it was.
+    /// Renews the listener's certificate at two thirds of its life; returns whether it was.
     pub(crate) fn renew_chain(&self, now: Timestamp) -> Result<bool> {
         let keys = self.fleet_keys();
         if !keys.chain.renewal_due(now) {

@@ -142,7 +142,7 @@ impl Fleet {
         Ok(answer)
     }
 
-    /// Says whether there was anything to be done.
+    /// Returns whether there was anything to be done.
     async fn re_enrol_one(
         &self,
         client: &str,
@@ -178,7 +178,7 @@ impl Fleet {
     }
 }
 
-/// A client of which nothing is known but that it is there. It says the rest when it checks in.
+/// A client of which nothing is known but that it is there. It states the rest when it checks in.
 fn unheard_of(client: &str, domain: &str, now: Timestamp) -> ClientRow {
     ClientRow {
         id: client.to_owned(),

@@ -43,7 +43,7 @@ impl Fleet {
 }
 
 impl Fleet {
-    /// Revokes the keys that a copy of the signed settings says were revoked since the backup that this server was
+    /// Revokes the keys that a copy of the signed settings lists as revoked since the backup that this server was
     /// restored from; returns the clients.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ use crate::error::{Refusal, Result, key_failed};
 
 impl Fleet {
     /// Replaces the key that answers are signed with. The signed policy names the new one alone; for those who have not got
-    /// that policy yet, answers are signed with the former ones, too. Says the new public key.
+    /// that policy yet, answers are signed with the former ones, too. Returns the new public key.
     ///
     /// # Errors
     /// A refusal while bundles admit clients that would not believe an answer any more; the disk, the database, or no

@@ -4,7 +4,7 @@ use crate::db::identities::Gap;
 use crate::error::Refusal;
 use crate::limits::{REPORT_GAPS_MAX, SEQUENCE_MAX};
 
-/// What a report's number says.
+/// What the number of a report means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Arrival {
     /// It is taken; this is the newest taken now, and these never arrived.

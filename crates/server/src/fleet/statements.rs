@@ -53,7 +53,7 @@ impl<E: Into<Error>> From<E> for RejectedStatement {
 }
 
 impl Fleet {
-    /// Notes a check-in that its client signed, and says what is newest.
+    /// Notes a check-in that its client signed, and answers what is newest.
     ///
     /// # Errors
     /// Refusals for one that is not believed, not new or wrong; for a carrier that may not carry.

@@ -28,7 +28,7 @@ impl Fleet {
             Some(id) => self.db.client(id).await?,
             None => None,
         };
-        // A client that comes back with a new key stays where it is, unless somebody says otherwise.
+        // A client that comes back with a new key stays where it is, unless the request names another.
         let domain = request.domain.or(known.map(|row| row.domain)).unwrap_or_else(|| "root".to_owned());
         let domain = self.source_list.known_domain(&domain).await?.to_string();
         let token = EnrolToken::generate().map_err(key_failed("making a token"))?;

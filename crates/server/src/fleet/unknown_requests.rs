@@ -19,9 +19,9 @@ pub(super) struct UnknownRequests {
 }
 
 impl UnknownRequests {
-    /// Counts one; says how many are to be written down now, if it is time.
+    /// Counts one; returns how many are to be written down now, if it is time.
     pub fn count(&mut self, client: &str, key: &str, is_proven: bool, now: Timestamp) -> Option<u64> {
-        let pause = SignedDuration::from_secs(limits::STRANGER_PAUSE_SECONDS);
+        let pause = SignedDuration::from_secs(limits::UNKNOWN_CLIENT_PAUSE_SECONDS);
         let is_over = |since: Timestamp| now.duration_since(since).abs() >= pause;
         let who = (client.to_owned(), key.to_owned(), is_proven);
         let Some((written, pending)) = self.by_key.get_mut(&who) else {
@@ -30,7 +30,7 @@ impl UnknownRequests {
             }
             // A caller that makes up an id for each request must not cause a write for each.
             if !is_proven {
-                if self.new.1 >= limits::STRANGERS_NEW_MAX {
+                if self.new.1 >= limits::UNKNOWN_CLIENTS_NEW_MAX {
                     return None;
                 }
                 self.new.1 += 1;
@@ -63,9 +63,9 @@ mod tests {
         assert_eq!(asked.count("pc", "k", false, at(1)), None);
         assert_eq!(asked.count("pc", "other", false, at(1)), Some(1));
         assert_eq!(asked.count("pc", "k", false, at(2)), None);
-        assert_eq!(asked.count("pc", "k", false, at(limits::STRANGER_PAUSE_SECONDS)), Some(3));
+        assert_eq!(asked.count("pc", "k", false, at(limits::UNKNOWN_CLIENT_PAUSE_SECONDS)), Some(3));
         for number in 0..2 * ASKED_MAX {
-            let now = at(number as i64 * limits::STRANGER_PAUSE_SECONDS);
+            let now = at(number as i64 * limits::UNKNOWN_CLIENT_PAUSE_SECONDS);
             assert_eq!(asked.count(&number.to_string(), "", false, now), Some(1));
             assert!(asked.by_key.len() <= ASKED_MAX);
         }
@@ -75,11 +75,11 @@ mod tests {
     fn who_makes_up_an_id_for_each_request_is_not_written_down_each_time() {
         let start = Timestamp::UNIX_EPOCH;
         let mut asked = UnknownRequests::default();
-        for number in 0..limits::STRANGERS_NEW_MAX {
+        for number in 0..limits::UNKNOWN_CLIENTS_NEW_MAX {
             assert_eq!(asked.count(&number.to_string(), "", false, start), Some(1));
         }
         assert_eq!(asked.count("one more", "", false, start), None);
-        let later = start + SignedDuration::from_secs(limits::STRANGER_PAUSE_SECONDS);
+        let later = start + SignedDuration::from_secs(limits::UNKNOWN_CLIENT_PAUSE_SECONDS);
         assert_eq!(asked.count("one more", "", false, later), Some(1));
     }
 }

@@ -16,7 +16,7 @@ use crate::error::{Error, Refusal, Result};
 use crate::request::{parse_each, refuse};
 use crate::source_list::{Current, invalid_list};
 
-/// Where an update agent listens unless somebody says otherwise.
+/// Where an update agent listens unless the request names another.
 const PORT_DEFAULT: u16 = 8472;
 
 /// A [`RoleRequest`], read.

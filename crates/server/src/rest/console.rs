@@ -16,8 +16,8 @@ use crate::access::Access;
 use crate::caller::Role;
 use crate::fleet::Fleet;
 use crate::publishing::Publishing;
+use crate::services::Services;
 use crate::source_list::SourceList;
-use crate::start::Services;
 use crate::upkeep::Upkeep;
 
 macro_rules! given_to_handlers {

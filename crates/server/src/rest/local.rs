@@ -54,20 +54,20 @@ impl Drop for LocalListener {
 
 /// Serves `router` on the socket until `shutdown` ends.
 pub async fn listen_locally(router: Router, local: LocalListener, shutdown: impl Future<Output = ()>) {
-    let places = Arc::new(Semaphore::new(limits::LOCAL_CONNECTIONS_MAX));
+    let permits = Arc::new(Semaphore::new(limits::LOCAL_CONNECTIONS_MAX));
     let (stopping, stopped) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     loop {
         // Beyond the limit nobody is accepted; the shutdown is noticed all the same.
         let accept = async {
-            let place = Arc::clone(&places).acquire_owned().await.expect("nobody closes it");
-            (local.listener.accept().await, place)
+            let permit = Arc::clone(&permits).acquire_owned().await.expect("nobody closes it");
+            (local.listener.accept().await, permit)
         };
-        let (stream, place) = tokio::select! {
+        let (stream, permit) = tokio::select! {
             () = &mut shutdown => break,
-            (accepted, place) = accept => match accepted {
-                Ok((stream, _)) => (stream, place),
+            (accepted, permit) = accept => match accepted {
+                Ok((stream, _)) => (stream, permit),
                 Err(error) => {
                     tracing::warn!(%error, "a connection to the local socket could not be accepted");
                     sleep(limits::ACCEPT_PAUSE).await;
@@ -77,7 +77,7 @@ pub async fn listen_locally(router: Router, local: LocalListener, shutdown: impl
         };
         // Collects what has ended, so that the set does not grow.
         while connections.try_join_next().is_some() {}
-        connections.spawn(serve(router.clone(), stream, stopped.clone(), place));
+        connections.spawn(serve(router.clone(), stream, stopped.clone(), permit));
     }
     drop(local);
     stopping.send_replace(true);
@@ -91,7 +91,7 @@ async fn serve(
     router: Router,
     stream: UnixStream,
     stopped: watch::Receiver<bool>,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 ) {
     let peer = match stream.peer_cred() {
         Ok(peer) => LocalPeer(peer.uid()),

@@ -18,8 +18,8 @@ use headwater_repo::error_chain;
 const WHENEVER: Timestamp = Timestamp::MIN;
 
 impl Restore {
-    /// Revokes what a copy of the settings in `folder` (with `settings/metadata` and `settings/targets` in it) says was
-    /// revoked since the backup; says which clients. To be called before the first class is published.
+    /// Revokes what a copy of the settings in `folder` (with `settings/metadata` and `settings/targets` in it) lists as
+    /// revoked since the backup; returns which clients. To be called before the first class is published.
     ///
     /// # Errors
     /// [`Error::Backup`] where the copy is not there or was not signed by this server; the database.

@@ -53,7 +53,7 @@ pub(super) async fn domain_bytes(tx: &mut Tx, document: &DomainDocument, now: Ti
 
 impl SourceList {
     /// Gives those of these domains that are confidential a new key, and adds their settings, sealed with it, to what is
-    /// to be signed. Says whether there were any.
+    /// to be signed. Returns whether there were any.
     pub(crate) async fn rekey(
         &self,
         tx: &mut Tx,

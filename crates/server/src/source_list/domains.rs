@@ -115,7 +115,7 @@ impl SourceList {
     }
 
     /// Saves a change of the tree or of what is set in it, and signs what clients get by it; `tx` may hold more of the
-    /// same change. The caller holds [`Publishing::change`](crate::publishing::Publishing::change). Says which domains' clients get something new.
+    /// same change. The caller holds [`Publishing::change`](crate::publishing::Publishing::change). Returns which domains' clients get something new.
     pub(crate) async fn save_domains(
         &self,
         mut tx: Tx,

@@ -1,7 +1,7 @@
-//! What the signed policy says of the fleet: CAs, the response-signing key, revoked keys.
+//! What the signed policy states of the fleet: CAs, the response-signing key, revoked keys.
 //!
 //! All of it but the key is read from the database, in the transaction that changes it. The key is `fleet`'s, which
-//! says here which one it is now.
+//! announces here which one it is now.
 
 use headwater_api::settings::{FleetDocument, RevokedDocument};
 use headwater_policy::Class;
@@ -18,7 +18,7 @@ use crate::limits::REVOKED_SIGNED_MAX;
 use crate::publishing::{Staged, failed};
 
 impl SourceList {
-    /// What the signed policy says of the fleet, as `db` has it.
+    /// What the signed policy states of the fleet, as `db` has it.
     pub(super) async fn fleet_document(&self, db: &mut Connection, now: Timestamp) -> Result<FleetDocument> {
         let cas = crate::db::fleet::cas(db).await?;
         let revoked = identities::revoked_still(db, now, REVOKED_SIGNED_MAX).await?;
@@ -35,7 +35,7 @@ impl SourceList {
         })
     }
 
-    /// Signs the policy with what `tx` says of the fleet, and the settings of confidential domains that a client has
+    /// Signs the policy with the fleet as it is in `tx`, and the settings of confidential domains that a client has
     /// `left` with a new key; `None` if nothing differs. The caller holds [`crate::publishing::Publishing::change`].
     pub(crate) async fn stage_fleet(
         &self,

@@ -85,7 +85,7 @@ impl SourceList {
     }
 
     /// Saves and signs what comes after `current`; `tx` may hold more of the same change. Nothing is done where nothing
-    /// differs. The caller holds [`Publishing::change`](crate::publishing::Publishing::change), and says what was done; before and after are added here. Says the
+    /// differs. The caller holds [`Publishing::change`](crate::publishing::Publishing::change), and passes the audit entry; before and after are added here. Says the
     /// version that is current afterwards.
     pub(crate) async fn save_policy(
         &self,

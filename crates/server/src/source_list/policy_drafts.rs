@@ -88,7 +88,7 @@ impl SourceList {
         self.store_draft(open, &current, notes, audit_entry).await
     }
 
-    /// Replaces what a draft says by a whole document.
+    /// Replaces the content of a draft by a whole document.
     ///
     /// # Errors
     /// A refusal with everything wrong in the document, by entry.

@@ -149,7 +149,7 @@ impl SourceList {
     }
 }
 
-/// A client as a plan sees it; none if what is stored of it makes no sense any more.
+/// A client as a plan sees it; `None` if what is stored of it makes no sense any more.
 fn planning_client(row: &ClientRow, vendor_allowed: &dyn Fn(&str) -> bool) -> Option<Client> {
     let id = row.id.parse().ok()?;
     let addresses = row.addresses.iter().filter_map(|text| parse_address(text).ok()).collect();

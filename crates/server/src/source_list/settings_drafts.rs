@@ -1,6 +1,6 @@
 //! Drafts and saved versions of what is set at a domain: edit, save, history, restore (S7).
 //!
-//! A version is of what one domain says explicitly, never of what its clients get: saving a domain makes new documents
+//! A version is of what is set at one domain explicitly, never of what its clients get: saving a domain makes new documents
 //! for those below it, and nobody's draft of theirs outdated by it.
 
 use headwater_api::v1::DomainSettings;

@@ -8,7 +8,7 @@ use crate::audit::Audit;
 use crate::caller::Caller;
 use crate::db::{report_room, tokens, unknown_clients};
 use crate::error::Result;
-use crate::limits::STRANGER_DAYS;
+use crate::limits::UNKNOWN_CLIENT_DAYS;
 
 impl Upkeep {
     /// Deletes reports beyond their retention; returns a sentence with their number.

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::limits::SCRUB_BYTES;
 
 impl Upkeep {
-    /// Verifies some of each class's blobs, the next of them each time; says in a sentence what was found.
+    /// Verifies some of each class's blobs, the next of them each time; returns a sentence with what was found.
     ///
     /// # Errors
     /// When the disk or the database fails.

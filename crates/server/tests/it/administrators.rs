@@ -138,7 +138,7 @@ async fn who_changes_the_password_signs_in_again_with_it_everywhere() {
 async fn a_change_of_the_password_brings_nobody_back_who_was_removed_meanwhile() {
     let server = Server::start().await;
     let cookie = added(&server, "ann", "admin").await;
-    let turn = server.running.services().publishing.change().await;
+    let turn = server.running.services().access.change().await;
     let mut removed = Box::pin(server.ok("DELETE", "/api/v1/administrators/ann", None));
     let mut changed = Box::pin(change(&server, &cookie, PASSWORD, "another horse battery"));
     // The removal waits for its turn; behind it, when the password is proven, the change.
