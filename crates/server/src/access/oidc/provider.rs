@@ -279,9 +279,12 @@ fn verify(
     token: &CoreIdToken,
     nonce: &SecretString,
 ) -> Result<Verified, NotVouched> {
-    let verifier =
-        CoreIdTokenVerifier::new_public_client(client_id(config), metadata.issuer().clone(), metadata.jwks().clone())
-            .set_allowed_algs(SIGNED);
+    let verifier = CoreIdTokenVerifier::new_public_client(
+        client_id(config),
+        metadata.issuer().clone(),
+        metadata.jwks().clone(),
+    )
+    .set_allowed_algs(SIGNED);
     let nonce = Nonce::new(nonce.expose_secret().to_owned());
     let claims = token.claims(&verifier, &nonce).map_err(unverified)?;
     // Clauses 4 and 5, which the library leaves out: who was given the token is this server.
