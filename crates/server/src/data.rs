@@ -28,7 +28,7 @@ use crate::error::{Doing, Error, Result};
 #[derive(Debug)]
 pub struct DataFolder {
     root: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl DataFolder {
@@ -53,7 +53,7 @@ impl DataFolder {
                 Error::Disk { doing: format!("cannot lock {}", lock_path.display()), source }
             }
         })?;
-        let data = Self { root: root.to_owned(), _lock: lock };
+        let data = Self { root: root.to_owned(), lock };
         // A program that waits for this file must not find that of an earlier run.
         match fs::remove_file(data.listening()) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -70,6 +70,14 @@ impl DataFolder {
             make_folder(&data.repository(class))?;
         }
         Ok(data)
+    }
+
+    /// Lets another server run on the folder: this one has ended, though a thread of it may still hold the folder.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn unlock(&self) -> std::io::Result<()> {
+        self.lock.unlock()
     }
 
     /// The folder itself.

@@ -86,6 +86,9 @@ impl Running {
             }
         }
         self.services.db.close().await;
+        if let Err(error) = self.services.data.unlock() {
+            tracing::error!(%error, "the data folder stays locked until this process ends");
+        }
     }
 }
 
