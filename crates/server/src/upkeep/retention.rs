@@ -20,7 +20,8 @@ impl Upkeep {
         let before = now - SignedDuration::from_hours(24 * i64::from(days));
         let mut tx = self.db.begin().await?;
         let count = report_room::delete_before(&mut tx, before, now).await?;
-        unknown_clients::delete_before(&mut tx, now - SignedDuration::from_hours(24 * STRANGER_DAYS)).await?;
+        unknown_clients::delete_before(&mut tx, now - SignedDuration::from_hours(24 * UNKNOWN_CLIENT_DAYS))
+            .await?;
         tokens::delete_ended(&mut tx, now).await?;
         tx.commit(if count == 0 {
             Audit::Exempt("nothing was old")
