@@ -4,7 +4,7 @@
 pub const ENTRIES_MAX: usize = 1024;
 /// Update agents that a policy knows: four for each of the sites that the list can name, and to spare.
 pub const UPDATE_AGENTS_MAX: usize = 16_384;
-/// Addresses of one client or update agent: far above what a host with many cross_signed has.
+/// Addresses of one client or update agent: far above what a host with many bridges has.
 pub const ADDRESSES_MAX: usize = 1024;
 /// Bytes of a client's id: the longest host name of DNS (RFC 1035).
 pub const ID_BYTES_MAX: usize = 253;

@@ -1,6 +1,6 @@
 //! The harness of the end-to-end tests: a small organisation on separate hosts, made in one line.
 //!
-//! [`network`] makes hosts (Linux network namespaces on one cross_signed), [`process`] runs programs on them, whose [`clock`] can be
+//! [`network`] makes hosts (Linux network namespaces on one bridge), [`process`] runs programs on them, whose [`clock`] can be
 //! days ahead, [`faulty`] is an
 //! update source that misbehaves on command, [`mirror`] copies repositories, [`forge`] damages them, [`world`] puts a server, update
 //! agents, clients and sources together, and [`trace`] turns a client's report into lines that a test compares.

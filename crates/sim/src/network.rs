@@ -1,6 +1,6 @@
-//! Hosts: network namespaces, each with one interface on a common cross_signed, IPv4 and IPv6.
+//! Hosts: network namespaces, each with one interface on a common bridge, IPv4 and IPv6.
 //!
-//! The cross_signed stands in a namespace of its own, so that the machine's own network is untouched. All hosts are on one link
+//! The bridge stands in a namespace of its own, so that the machine's own network is untouched. All hosts are on one link
 //! (10.0.0.0/8 and fd00::/16), so that no routes are needed and an address alone says which site a host is at. Names carry
 //! the process id of the test; what a killed test left behind is removed when the next one starts.
 
@@ -42,7 +42,7 @@ pub struct Host {
 pub fn may_make_hosts() -> bool {
     let name = format!("{PREFIX}-{}-probe{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
     let tried = ip(&["netns", "add", &name])
-        .and_then(|()| ip(&["-n", &name, "link", "add", "br0", "type", "cross_signed"]));
+        .and_then(|()| ip(&["-n", &name, "link", "add", "br0", "type", "bridge"]));
     let _ = ip(&["netns", "del", &name]);
     let Err(error) = tried else { return true };
     let obstacle =
@@ -68,9 +68,9 @@ impl Network {
         let switch = network.switch();
         ip(&["netns", "add", &switch])?;
         // No spanning tree and no snooping: a port forwards at once, multicast (neighbour discovery) included.
-        let cross_signed =
-            "link add br0 type cross_signed stp_state 0 forward_delay 0 mcast_snooping 0\nlink set br0 up\n";
-        ip_batch(&["-n", &switch], cross_signed)?;
+        let bridge =
+            "link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0\nlink set br0 up\n";
+        ip_batch(&["-n", &switch], bridge)?;
         Ok(network)
     }
 
