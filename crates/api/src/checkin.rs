@@ -22,7 +22,7 @@ pub struct CheckIn {
     pub policy_version: u64,
     /// Content version it has, by class.
     pub versions: BTreeMap<String, u64>,
-    /// Sequence of the newest report that it made: one that the server misses was kept from it. 0: none, or not told.
+    /// Sequence of the newest report that it made: one that the server misses was kept from it. 0: none, or unknown.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub reports_made: u64,
 }

@@ -1,4 +1,4 @@
-//! A JSON document as it was written, so that everything wrong with it can be told at once.
+//! A JSON document as it was written, so that all its problems can be reported at once.
 //!
 //! `serde` stops at the first fault and keeps one of two equal keys. Files that people write deserve better.
 
@@ -61,7 +61,7 @@ impl<'de> Visitor<'de> for JsonVisitor {
         Ok(Json::Whole(value))
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a negative number is only ever told to be wrong")]
+    #[expect(clippy::cast_precision_loss, reason = "a negative number is only ever reported as wrong")]
     fn visit_i64<E: Error>(self, value: i64) -> Result<Json, E> {
         Ok(Json::Number(value as f64))
     }

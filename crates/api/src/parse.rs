@@ -1,4 +1,4 @@
-//! From documents to the types of `headwater-policy`, and back. Everything found wrong is told at once, by entry.
+//! From documents to the types of `headwater-policy`, and back. All problems are reported at once, by entry.
 
 use headwater_policy::{
     Class, ClassSet, Client, Draft, EffectiveSettings, Entry, EntrySource, Occasion, Options, Plans, Policy,
@@ -41,7 +41,7 @@ impl PolicyDocument {
     /// Every problem found, each with the entry that it is about; see [`Occasion::Plan`].
     pub fn parse_for_plan(text: &str) -> Result<Policy, Vec<Problem>> {
         let json = from_text(text)?;
-        // Who must correct the file anyway is told what saving it would refuse, too.
+        // The file must be corrected anyway, so that what saving it would refuse is reported, too.
         match read_policy(&json, Check::For(Occasion::Plan)) {
             Ok(draft) => Ok(Policy::already_saved(draft)),
             Err(problems) => Err(read_policy(&json, Check::For(Occasion::Save)).err().unwrap_or(problems)),

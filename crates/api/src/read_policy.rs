@@ -1,6 +1,6 @@
 //! Turns a policy file into a policy, and tells every problem with the entry that it is about.
 //!
-//! 1. The pieces: every key, text and number, each by itself.
+//! 1. The pieces: every key, text and number, each alone.
 //! 2. How they fit together (S2, S5, U1). A piece that was unreadable raises no further problem there.
 
 use std::collections::{HashMap, HashSet};
@@ -41,7 +41,7 @@ pub(crate) fn read_client(json: &Json) -> Result<Client, Vec<Problem>> {
     reader.finish(client)
 }
 
-/// Reads one entry by itself; `number` is its place in the list, from 1.
+/// Reads one entry alone; `number` is its place in the list, from 1.
 pub(crate) fn read_entry(json: &Json, number: u32) -> Result<Entry, Vec<Problem>> {
     let mut reader = Reader::default();
     let entry = entry(&mut reader, json, &Spot::entry(number));
@@ -55,7 +55,7 @@ pub(crate) fn read_options(json: &Json) -> Result<Options, Vec<Problem>> {
     reader.finish(options)
 }
 
-/// Reads an update agent by itself.
+/// Reads an update agent alone.
 pub(crate) fn read_update_agent(json: &Json, id: &str) -> Result<UpdateAgent, Vec<Problem>> {
     let mut reader = Reader::default();
     let agent = update_agent(&mut reader, json, &Spot::named(format!("update agent {}", id.escape_debug())));
@@ -227,7 +227,7 @@ impl Directory {
             });
         }
         directory.readable = UpdateAgents::new(readable).unwrap_or_default();
-        // What two update agents claim is told once, above.
+        // What two update agents claim is reported once, above.
         if first_at.len() != items.len() {
             directory.agents = None;
         }

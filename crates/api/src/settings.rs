@@ -33,13 +33,13 @@ pub struct SignedPolicy {
 pub struct FleetDocument {
     /// Every certificate of the fleet CA that is in use (PEM), the newest first.
     pub ca: Vec<String>,
-    /// Certificates of CAs that the fleet has given up (PEM): theirs are good for nothing but to be told to renew.
+    /// Certificates of CAs that the fleet has given up (PEM): a client with one of theirs is only asked to renew.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub given_up_ca: Vec<String>,
     /// Public keys that the server signs its answers with, the newest first.
     #[serde(default)]
     pub response_signing_keys: Vec<String>,
-    /// Whom nobody answers any more; each until its certificate has run out.
+    /// Revoked clients, which nobody answers; each until its certificate has expired.
     #[serde(default)]
     pub revoked: Vec<RevokedDocument>,
     /// Update agents serve class `components` to those who show no certificate too.

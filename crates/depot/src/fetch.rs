@@ -11,12 +11,14 @@
 
 mod attempts;
 mod back_off;
+mod blob;
 mod body;
 mod fault;
 mod http;
 mod meter;
 mod queues;
 mod race;
+mod refreshed;
 mod resume;
 mod walk;
 
@@ -26,10 +28,11 @@ use std::time::Duration;
 use headwater_policy::FamilySet;
 
 pub use back_off::BackOff;
-pub use body::Blob;
+pub use blob::Blob;
 pub use fault::{Fault, FetchError};
 pub use meter::Progress;
-pub use walk::{Refreshed, Unable, Walk};
+pub use refreshed::{Refreshed, Unable};
+pub use walk::Walk;
 
 use crate::limits;
 

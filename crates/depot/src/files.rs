@@ -24,7 +24,7 @@ const NAME_PART_MAX: usize = 100;
 pub enum Access {
     /// Its owner alone: keys, tokens, state that names them.
     Owner,
-    /// Everyone whom the process's file mode mask admits.
+    /// Everyone that the process's file mode mask admits.
     Umask,
     /// Everyone, whatever the mask: files that another program serves.
     Everyone,

@@ -6,7 +6,7 @@
 //! * [`fetch`]: the only outgoing connections of the product for content;
 //! * [`serve`]: the static layout over HTTP, the same for server and update agent.
 //!
-//! Nothing here decides what is wanted or from whom (`policy`), nor what may be believed (`repo`); every byte that
+//! Nothing here decides what is wanted or from which source (`policy`), nor what is trusted (`repo`); every byte that
 //! is kept or handed on was verified by `repo` against signed metadata.
 
 pub mod fetch;

@@ -106,10 +106,10 @@ pub const SEND_TIMEOUT: Duration = Duration::from_secs(60);
 pub const CONNECTIONS_MAX: usize = 512;
 
 /// The part of a listener's connections that one address (IPv6: one /64) may have: a half. A site behind one address
-/// is served well, and whoever opens connections without end leaves the other half to the others.
+/// is served well, and a caller that opens connections without end leaves the other half to the others.
 pub const ADDRESS_SHARE_DIVISOR: usize = 2;
 
-/// Connections beyond that which are told so at once; the rest is dropped.
+/// Connections beyond that which get a 503 at once; the rest is dropped.
 pub const REFUSALS_MAX: usize = 64;
 
 /// Time for a refused connection to hear that it is refused.
@@ -125,7 +125,7 @@ pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 pub const DOWNLOADS_MAX: usize = 64;
 
 /// Bytes a second that each download is to have under a bandwidth limit; where they are not left, a further one is
-/// told to come back (U4). A client moves on below [`STALL_BYTES_MIN`] in [`SOFT_STALL`]; this is 16 times that.
+/// refused for now (U4). A client moves on below [`STALL_BYTES_MIN`] in [`SOFT_STALL`]; this is 16 times that.
 pub const BANDWIDTH_SHARE_MIN: u64 = 16 * 1024;
 
 /// What `Retry-After` says beyond the limits.

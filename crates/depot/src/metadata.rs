@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A new set is written beside the old one and made durable; then `current` is replaced in one step. A crash at any
-//! moment leaves the old set or the new one. What the bytes are worth is judged anew at each load, by `repo`.
+//! moment leaves the old set or the new one. What the bytes are worth is judged again at each load, by `repo`.
 //! Delegated roles are not kept: the snapshot is their floor, and a search fetches them.
 
 use std::fs::{self, File};
@@ -45,7 +45,7 @@ impl MetadataStore {
     /// None before the first [`MetadataStore::save`].
     ///
     /// # Errors
-    /// [`StoreError::Damaged`] where the kept roots do not verify. Damage below the roots only costs fetching anew.
+    /// [`StoreError::Damaged`] where the kept roots do not verify. Damage below the roots only costs another fetch.
     pub fn load(&self) -> Result<Option<Trusted>, StoreError> {
         let Some(number) = self.current()? else { return Ok(None) };
         let set = self.set(number);
@@ -109,7 +109,7 @@ impl MetadataStore {
         self.clear_but(Some(number))
     }
 
-    /// Forgets everything kept, so that the next load starts from a root given anew (a vendor source that was
+    /// Forgets everything kept, so that the next load starts from another given root (a vendor source that was
     /// replaced by another).
     pub fn forget(&self) -> Result<(), StoreError> {
         let current = self.dir.join(CURRENT);

@@ -12,7 +12,7 @@ mod handler;
 mod listen;
 mod pace;
 mod path;
-mod places;
+mod permits;
 mod range;
 
 use std::collections::BTreeMap;
@@ -43,7 +43,7 @@ impl Default for ServeLimits {
     }
 }
 
-/// What is shared with whom it concerns; clones are the same site.
+/// What is served, to admitted callers; clones share their state.
 #[derive(Debug, Clone)]
 pub struct Site {
     inner: Arc<Inner>,

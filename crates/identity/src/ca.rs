@@ -1,7 +1,7 @@
 //! The fleet CA: issues what the fleet's machines show one another, and is rotated with an overlap.
 //!
 //! A new CA is vouched for by the one before, with a *cross_signed*: a certificate of the new CA's key, signed by the old CA.
-//! Every chain carries the cross_signed that were there when it was issued, so that whoever trusts only an old CA still gets
+//! Every chain carries the cross-signed certificates of its time of issue, so that a reader that trusts only an old CA still gets
 //! from the leaf to it. Who trusts which CAs travels in the signed policy; a cross_signed only cross_signed the time until that
 //! arrives.
 
@@ -76,7 +76,7 @@ impl FleetCa {
         SecretString::from(format!("{}{}", self.key.to_pem().expose_secret(), self.certificate.to_pem()))
     }
 
-    /// Its own certificate, signed by itself: what others trust.
+    /// Its own, self-signed certificate: what others trust.
     pub fn certificate(&self) -> &CaCertificate {
         &self.certificate
     }

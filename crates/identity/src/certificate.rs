@@ -1,4 +1,4 @@
-//! Certificates: read, chained, written; and whom they name.
+//! Certificates: read, chained, written; and the clients that they name.
 
 use std::fmt;
 use std::str::FromStr as _;
@@ -16,7 +16,7 @@ use x509_parser::extensions::GeneralName;
 use crate::error::IdentityError;
 use crate::keys::{KeyFingerprint, PublicKey};
 use crate::limits::{CERTIFICATE_HEAD_START, CHAIN_CERTIFICATES_MAX, PEM_LENGTH_MAX};
-use crate::tls;
+use crate::tls_roots;
 
 const CHAIN_WANTED: &str = "a chain of certificates in PEM";
 const CA_WANTED: &str = "the certificate of a CA in PEM, its key on the curve P-256";
@@ -41,8 +41,8 @@ pub struct Chain {
     names: Vec<String>,
 }
 
-/// Whom a client's certificate names. That the fleet CA issued it is for the handshake to check; that it was not revoked,
-/// for whoever answers.
+/// The client that a certificate names. That the fleet CA issued it is for the handshake to check; that it was not revoked,
+/// for the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
     /// The client.
@@ -190,7 +190,7 @@ impl Chain {
         leads_to(&self.certificates[0], &self.certificates[1..], cas)
     }
 
-    /// Whom the leaf names.
+    /// The client that the leaf names.
     ///
     /// # Errors
     ///
@@ -217,7 +217,7 @@ impl fmt::Debug for Chain {
 }
 
 impl Peer {
-    /// Reads whom a certificate (DER) names, as it was presented in a handshake.
+    /// Reads which client a certificate (DER) names, as it was presented in a handshake.
     ///
     /// # Errors
     ///
@@ -244,7 +244,7 @@ impl Peer {
     }
 }
 
-/// Did one of these CAs issue a client's certificate (DER), itself and over no cross_signed? Asked of the moment when it was
+/// Did one of these CAs issue a client's certificate (DER), itself and over no cross-signed certificate? Asked of the moment when it was
 /// issued: it may have run out since.
 pub fn is_issued_by(leaf: &[u8], cas: &[CaCertificate]) -> bool {
     leads_to(leaf, &[], cas)
@@ -254,7 +254,7 @@ fn leads_to(leaf: &[u8], cross_signed: &[CertificateDer<'_>], cas: &[CaCertifica
     let Some(begins) = parse(leaf).map(|leaf| leaf.validity().not_before.timestamp()) else { return false };
     let issued = u64::try_from(begins).unwrap_or(0) + CERTIFICATE_HEAD_START.as_secs();
     let issued = UnixTime::since_unix_epoch(Duration::from_secs(issued));
-    tls::client_verifier(cas).is_ok_and(|verifier| {
+    tls_roots::client_verifier(cas.iter().map(CaCertificate::der)).is_ok_and(|verifier| {
         verifier.verify_client_cert(&CertificateDer::from(leaf), cross_signed, issued).is_ok()
     })
 }

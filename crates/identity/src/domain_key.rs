@@ -1,4 +1,4 @@
-//! The key of a domain's confidential settings: whoever carries them, only that domain's clients read them (I3).
+//! The key of a domain's confidential settings: only that domain's clients can read them (I3).
 
 use std::fmt;
 use std::str::FromStr;

@@ -2,7 +2,7 @@
 
 use headwater_policy::ClientId;
 
-use crate::statement::Kind;
+use crate::statement_kind::StatementKind;
 
 /// A key, certificate, token or sealed text that will not do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,14 +67,14 @@ pub enum StatementVerifyError {
     #[error("it is of kind {found}, and {wanted} was asked for")]
     Kind {
         /// What was asked for.
-        wanted: Kind,
+        wanted: StatementKind,
         /// What it says.
-        found: Kind,
+        found: StatementKind,
     },
     /// It is of another client.
     #[error("it is of client {found}, and {wanted} was asked for")]
     Client {
-        /// Whom it should be of.
+        /// The client that it should be of.
         wanted: ClientId,
         /// What it says, as text.
         found: String,

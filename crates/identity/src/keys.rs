@@ -1,6 +1,6 @@
 //! Signing keys: ECDSA on P-256, in PKCS#8 PEM files.
 //!
-//! One type for all who sign or speak TLS: what a signature is about is told apart by the bytes that are signed
+//! One type for all who sign or speak TLS: the signed bytes name the purpose of a signature
 //! (see [`crate::statement`]), so that one made for one purpose is never good for another.
 
 use std::fmt;
@@ -36,7 +36,7 @@ pub struct SecretKey(rcgen::KeyPair);
 pub type ClientKey = SecretKey;
 /// The key of the server's TLS certificate.
 pub type ServerKey = SecretKey;
-/// The key by which the server signs its answers, so that whoever carries them cannot lie.
+/// The key by which the server signs its answers, so that a carrier cannot change them.
 pub type ResponseSigningKey = SecretKey;
 
 /// An ECDSA P-256 public key. As text: its `SubjectPublicKeyInfo` in base64.
@@ -47,7 +47,7 @@ pub struct PublicKey([u8; SPKI_LENGTH]);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyFingerprint([u8; 32]);
 
-/// A signing request whose signature was checked: whoever sent it has the key.
+/// A signing request whose signature was checked: its sender has the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SigningRequest {
     key: PublicKey,

@@ -1,8 +1,8 @@
 //! Who is who in a fleet, and what they say to one another (I3, U5; ADR 9). Pure: no socket, no file, no clock.
 //!
-//! - [`FleetCa`] issues certificates ([`Chain`], [`CaCertificate`]); [`Peer`] is whom one names.
+//! - [`FleetCa`] issues certificates ([`Chain`], [`CaCertificate`]); [`Peer`] is the client that one names.
 //! - [`ClientKey`] is made on the endpoint; a [`SigningRequest`] proves that its sender has it.
-//! - [`Statement`] and [`Answer`] are signed envelopes, so that whoever carries them can neither forge nor change them.
+//! - [`Statement`] and [`Answer`] are signed envelopes, so that a carrier can neither forge nor change them.
 //! - [`EncryptionKey`] opens what was sealed to it; [`DomainKey`] is the key of a domain's confidential settings.
 //! - [`EnrolToken`] lets a client enrol.
 //! - [`tls`] makes the TLS library's configurations of these.
@@ -17,7 +17,9 @@ mod keys;
 pub mod limits;
 mod seal;
 mod statement;
+mod statement_kind;
 pub mod tls;
+mod tls_roots;
 mod token;
 
 pub use ca::{FleetCa, ServedName};
@@ -28,5 +30,6 @@ pub use keys::{
     ClientKey, KeyFingerprint, PublicKey, ResponseSigningKey, SecretKey, ServerKey, SigningRequest,
 };
 pub use seal::{EncryptionKey, EncryptionPublicKey, Purpose, Sealed};
-pub use statement::{Answer, FORMAT, Kind, Statement, VerifiedAnswer, VerifiedStatement};
+pub use statement::{Answer, FORMAT, Statement, VerifiedAnswer, VerifiedStatement};
+pub use statement_kind::StatementKind;
 pub use token::{EnrolToken, TokenDigest};

@@ -1,7 +1,7 @@
-//! Sealing: what only one reader opens, whoever carries it (I3, U5).
+//! Sealing: a text that only one reader can open (I3, U5).
 //!
-//! HPKE (RFC 9180) in base mode, X25519, HKDF-SHA256, AES-256-GCM, as the TLS library has it. What it is for and whom it
-//! concerns are bound to it: sealed for one purpose it cannot be opened for another.
+//! HPKE (RFC 9180) in base mode, X25519, HKDF-SHA256, AES-256-GCM, as the TLS library has it. Its purpose and its
+//! subject are bound to it: sealed for one purpose it cannot be opened for another.
 
 use std::fmt;
 use std::str::FromStr;

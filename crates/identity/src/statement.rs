@@ -1,10 +1,9 @@
-//! Signed envelopes: what a client states and what the server answers, whoever carries them (I3, U5).
+//! Signed envelopes: what a client states and what the server answers, independent of the carrier (I3, U5).
 //!
 //! The body is text and is signed as it stands, so that nothing depends on how two programs write JSON. What is signed
 //! begins with words that tell a statement from an answer, and holds the kind, the client and the number: a signature is
 //! good for one of them only. That a number was not seen before is for the one who keeps numbers to check.
 
-use std::fmt;
 use std::str::FromStr as _;
 
 use base64::Engine as _;
@@ -15,23 +14,10 @@ use serde::{Deserialize, Serialize};
 use crate::error::{IdentityError, StatementVerifyError};
 use crate::keys::{ClientKey, PublicKey, ResponseSigningKey};
 use crate::limits::{BODY_LENGTH_MAX, RESPONSE_SIGNING_KEYS_FORMER_MAX};
+use crate::statement_kind::StatementKind;
 
 /// The current format of [`Statement`] and [`Answer`].
 pub const FORMAT: u32 = 1;
-
-/// What a statement says, or an answer answers. Every kind has its own numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// A request to enrol, which is sealed and has number 0; only answers are of this kind.
-    Enrolment,
-    /// The client is there.
-    CheckIn,
-    /// What came of a run. Numbers without a gap: 1, 2, 3, …
-    Report,
-    /// The client asks for another certificate.
-    Renewal,
-}
 
 /// A client's signed envelope, as it travels.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +31,7 @@ pub struct Answer(Envelope);
 struct Envelope {
     format: u32,
     client: String,
-    kind: Kind,
+    kind: StatementKind,
     sequence: u64,
     body: String,
     signature: String,
@@ -58,7 +44,7 @@ struct Envelope {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedStatement {
     client: ClientId,
-    kind: Kind,
+    kind: StatementKind,
     sequence: u64,
     body: String,
 }
@@ -78,7 +64,7 @@ impl Statement {
     pub fn sign(
         key: &ClientKey,
         client: &ClientId,
-        kind: Kind,
+        kind: StatementKind,
         sequence: u64,
         body: String,
     ) -> Result<Self, IdentityError> {
@@ -109,7 +95,7 @@ impl Statement {
         self,
         client: &ClientId,
         key: &PublicKey,
-        kind: Kind,
+        kind: StatementKind,
     ) -> Result<VerifiedStatement, StatementVerifyError> {
         let envelope = self.0.verify(Maker::Client, client, std::slice::from_ref(key), kind)?;
         Ok(VerifiedStatement {
@@ -128,7 +114,7 @@ impl VerifiedStatement {
     }
 
     /// What kind it is.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> StatementKind {
         self.kind
     }
 
@@ -152,7 +138,7 @@ impl Answer {
     pub fn sign(
         key: &ResponseSigningKey,
         client: &ClientId,
-        kind: Kind,
+        kind: StatementKind,
         sequence: u64,
         body: String,
     ) -> Result<Self, IdentityError> {
@@ -187,7 +173,7 @@ impl Answer {
         self,
         keys: &[PublicKey],
         client: &ClientId,
-        kind: Kind,
+        kind: StatementKind,
         sequence: u64,
     ) -> Result<VerifiedAnswer, StatementVerifyError> {
         let envelope = self.0.verify(Maker::Server, client, keys, kind)?;
@@ -217,7 +203,7 @@ impl Envelope {
         maker: Maker,
         key: &crate::keys::SecretKey,
         client: &ClientId,
-        kind: Kind,
+        kind: StatementKind,
         sequence: u64,
         body: String,
     ) -> Result<Self, IdentityError> {
@@ -242,7 +228,7 @@ impl Envelope {
         maker: Maker,
         client: &ClientId,
         keys: &[PublicKey],
-        kind: Kind,
+        kind: StatementKind,
     ) -> Result<Self, StatementVerifyError> {
         if self.format != FORMAT {
             return Err(StatementVerifyError::Format(self.format));
@@ -269,7 +255,7 @@ impl Envelope {
 }
 
 /// What is signed: every part with its length before it, so that no two envelopes have the same bytes.
-fn signed_bytes(maker: Maker, client: &str, kind: Kind, sequence: u64, body: &str) -> Vec<u8> {
+fn signed_bytes(maker: Maker, client: &str, kind: StatementKind, sequence: u64, body: &str) -> Vec<u8> {
     let domain = match maker {
         Maker::Client => "headwater statement, format 1",
         Maker::Server => "headwater answer, format 1",
@@ -280,15 +266,4 @@ fn signed_bytes(maker: Maker, client: &str, kind: Kind, sequence: u64, body: &st
         bytes.extend_from_slice(part.as_bytes());
     }
     bytes
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Enrolment => "enrolment",
-            Self::CheckIn => "check_in",
-            Self::Report => "report",
-            Self::Renewal => "renewal",
-        })
-    }
 }

@@ -2,19 +2,18 @@
 
 use std::sync::Arc;
 
-use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ServerSessionMemoryCache, WebPkiClientVerifier};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, ServerConfig};
 
 use crate::certificate::{CaCertificate, Chain};
 use crate::error::IdentityError;
 use crate::keys::SecretKey;
 use crate::limits::{CHAIN_CERTIFICATES_MAX, PEM_LENGTH_MAX, TLS_SESSIONS_MAX};
+use crate::tls_roots::{provider, store, tls};
 
-/// Whether a listener lets in those who show no certificate. Who may then do what is for its routes to say.
+/// Whether a listener admits callers without a certificate. Its routes decide what such callers may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Anonymous {
     /// The handshake succeeds without a certificate, so that one can enrol.
@@ -35,8 +34,10 @@ pub fn server_config(
     anonymous: Anonymous,
 ) -> Result<Arc<ServerConfig>, IdentityError> {
     let provider = provider();
-    let verifier =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(store(clients)?), Arc::clone(&provider));
+    let verifier = WebPkiClientVerifier::builder_with_provider(
+        Arc::new(store(clients.iter().map(CaCertificate::der))?),
+        Arc::clone(&provider),
+    );
     let verifier = match anonymous {
         Anonymous::Allowed => verifier.allow_unauthenticated(),
         Anonymous::Refused => verifier,
@@ -85,7 +86,7 @@ pub fn one_sided_server_config(chain: &str, key: &str) -> Result<Arc<ServerConfi
     Ok(Arc::new(config))
 }
 
-/// TLS of whoever connects: servers must show a certificate of one of `servers`' CAs; `own` is shown to them.
+/// TLS of a client: servers must show a certificate of one of `servers`' CAs; `own` is shown to them.
 ///
 /// # Errors
 ///
@@ -97,34 +98,11 @@ pub fn client_config(
     let builder = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(tls)?
-        .with_root_certificates(store(servers)?);
+        .with_root_certificates(store(servers.iter().map(CaCertificate::der))?);
     let mut config = match own {
         Some((chain, key)) => builder.with_client_auth_cert(chain.der().to_vec(), key.der()).map_err(tls)?,
         None => builder.with_no_client_auth(),
     };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
-}
-
-/// Verifies clients' certificates as of one of these CAs.
-pub(crate) fn client_verifier(cas: &[CaCertificate]) -> Result<Arc<dyn ClientCertVerifier>, IdentityError> {
-    WebPkiClientVerifier::builder_with_provider(Arc::new(store(cas)?), provider())
-        .build()
-        .map_err(|error| IdentityError::Tls(error.to_string()))
-}
-
-fn store(cas: &[CaCertificate]) -> Result<RootCertStore, IdentityError> {
-    let mut store = RootCertStore::empty();
-    for ca in cas {
-        store.add(ca.der().clone()).map_err(tls)?;
-    }
-    Ok(store)
-}
-
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
-}
-
-fn tls(error: rustls::Error) -> IdentityError {
-    IdentityError::Tls(error.to_string())
 }

@@ -4,7 +4,7 @@
 //! BODY: bytes of the full body. The storage budget is the default one. On standard input a line for each age, the nearest first:
 //! `CLIENTS STRAIGHT HOP`, how many clients have that release, and the bytes of its deltas to the current release and to
 //! the one after it. Answered are a line for each age, `BYTES HOPS`, what its clients fetch and over how many deltas, and
-//! a last one, the bytes that all deltas take. The rounds are those of whoever makes deltas: [`needed_deltas`] knows the
+//! a last one, the bytes that all deltas take. The rounds are those of a maker of deltas: [`needed_deltas`] knows the
 //! sizes only of what was made, and estimates the others.
 
 use std::error::Error;
@@ -53,7 +53,7 @@ fn age(line: &str) -> Result<Age, Box<dyn Error>> {
     Ok(Age { clients, straight, hop })
 }
 
-/// Makes what lacks until nothing does.
+/// Makes what is missing until nothing is.
 fn made(current: &Manifest, earlier: &[Earlier<'_>], ages: &[Age]) -> Result<Manifest, Box<dyn Error>> {
     let number = |wanted: &Digest| (0..=ages.len()).find(|n| content(*n) == *wanted).ok_or("an unknown file");
     let mut inventory = Inventory::new();

@@ -1,5 +1,5 @@
-//! The ways to a file: from what a client has, over deltas, or by the full body. Pure; shared by whoever assembles
-//! (clients, servers that synchronise) and whoever decides which deltas there are.
+//! The ways to a file: from what a client has, over deltas, or by the full body. Pure; shared by the code that assembles files
+//! (clients, servers that synchronise) and the code that decides which deltas there are.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -93,7 +93,7 @@ impl<'a> DeltaPaths<'a> {
         None
     }
 
-    /// Every file that some way to `file` begins at or passes, whoever has it.
+    /// Every file that some way to `file` begins at or passes.
     pub fn bases(&self, file: &Digest) -> BTreeSet<Digest> {
         let mut found = BTreeSet::new();
         let mut open = vec![*file];

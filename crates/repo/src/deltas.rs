@@ -78,8 +78,8 @@ impl<'de> Deserialize<'de> for DeltaFormat {
         let word = String::deserialize(deserializer)?;
         let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_';
         if word.is_empty() || word.len() > DELTA_FORMAT_LENGTH_MAX || !word.bytes().all(plain) {
-            let told = "a delta's format is 1 to 32 lower-case letters, digits and _";
-            return Err(serde::de::Error::custom(told));
+            let message = "a delta's format is 1 to 32 lower-case letters, digits and _";
+            return Err(serde::de::Error::custom(message));
         }
         Ok(if word == HEADWATER_1 { Self::Headwater1 } else { Self::Other(word) })
     }

@@ -34,7 +34,7 @@ pub struct Draft {
     contents: BTreeMap<TargetName, Vec<u8>>,
 }
 
-/// Metadata that only lacks its signatures.
+/// Metadata that only needs its signatures.
 #[derive(Debug, Clone)]
 pub struct Unsigned {
     root: SignedRoot,
@@ -122,7 +122,7 @@ impl Draft {
 
     /// Lifts the versions of targets, snapshot and timestamp by so much more than one: beyond anything that a lost server
     /// can have signed since the state from which this one begins.
-    pub fn raise(&mut self, by: u64) {
+    pub fn bump_version(&mut self, by: u64) {
         self.raised = by;
     }
 

@@ -65,26 +65,6 @@ pub enum VerifyError {
     },
 }
 
-/// A name, path or number that the repository does not allow.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what} {text:?} is not allowed: {reason}")]
-pub struct NameError {
-    /// The kind of name.
-    pub what: &'static str,
-    /// The name, cut short where it is long.
-    pub text: String,
-    /// What is wrong, and what to write instead.
-    pub reason: &'static str,
-}
-
-impl NameError {
-    pub(crate) fn new(what: &'static str, text: &str, reason: &'static str) -> Self {
-        const SHOWN_MAX: usize = 80;
-        let text = text.chars().take(SHOWN_MAX).collect();
-        Self { what, text, reason }
-    }
-}
-
 /// A verified target whose content makes no sense: its publisher's mistake, not the source's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -94,7 +74,7 @@ pub enum ContentError {
     Unparsable {
         /// Release list or manifest.
         what: &'static str,
-        /// What the parser said.
+        /// The parser's message.
         reason: String,
     },
     /// Written by a later Headwater: this program has to be updated first.

@@ -24,6 +24,7 @@ pub mod layout;
 pub mod limits;
 mod lineage;
 mod manifest;
+mod name_error;
 mod names;
 mod needed_deltas;
 mod paths;
@@ -40,13 +41,15 @@ pub use delta_path::{DeltaPath, DeltaPaths, Hop};
 pub use deltas::{Delta, DeltaFormat, Intermediate};
 pub use digest::{Digest, DigestError, Hasher};
 pub use draft::{Draft, File, Signed, Unsigned};
-pub use error::{ContentError, NameError, VerifyError, WriteError, error_chain};
+pub use error::{ContentError, VerifyError, WriteError, error_chain};
 pub use expiry::Expiry;
 pub use keys::{KeyError, KeyId, KeyRing, PublicKey, SecretKey};
+pub use lineage::Earlier;
 pub use manifest::{Body, BodyFormat, FileEntry, Hook, Manifest};
+pub use name_error::NameError;
 pub use names::{ComponentName, Role, Sequence, TargetName, VersionText};
 pub use needed_deltas::{
-    DeltaPlan, Earlier, Inventory, InventoryItem, Makeable, MissingDelta, NeededDeltas, STORAGE_PERCENT,
+    DeltaPlan, Inventory, InventoryItem, Makeable, MissingDelta, NeededDeltas, STORAGE_PERCENT,
     expected_ages, needed_deltas,
 };
 pub use paths::FilePath;

@@ -14,7 +14,7 @@ pub const TARGETS_LENGTH_MAX: u64 = 5_000_000;
 pub const TARGET_LENGTH_MAX: u64 = 50_000_000;
 
 /// Root versions followed in one refresh: three years of monthly rotations missed by an endpoint in a drawer is 36;
-/// more than this is a source that makes roots up, or an endpoint to enrol anew.
+/// more than this is a source that makes roots up, or an endpoint that must enrol again.
 pub const ROOT_ROTATIONS_MAX: u32 = 256;
 /// Targets roles visited to find one target, the top one included. The verifying library's own client stops at 32,
 /// too few for a vendor who delegates by product; 256 files of [`TARGETS_LENGTH_MAX`] is the most that a holder of the

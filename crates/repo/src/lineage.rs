@@ -4,7 +4,15 @@ use std::collections::HashMap;
 
 use crate::digest::Digest;
 use crate::manifest::{FileEntry, Manifest};
-use crate::needed_deltas::Earlier;
+
+/// A release that clients may have who need the current one.
+#[derive(Debug, Clone, Copy)]
+pub struct Earlier<'a> {
+    /// Its manifest.
+    pub manifest: &'a Manifest,
+    /// How many clients are expected to have it, in any unit.
+    pub weight: u64,
+}
 
 /// A file of the past.
 #[derive(Debug, Clone, Copy)]

@@ -167,8 +167,8 @@ impl Manifest {
         let Self { component, sequence, version, files, install, probe, intermediates: _ } = &bare;
         let files: Vec<_> =
             files.iter().map(|file| (&file.path, file.mode, file.size, file.sha256)).collect();
-        let told = (component, sequence, version, files, install, probe);
-        Digest::of(&serde_json::to_vec(&told).expect("manifests are plain JSON"))
+        let content = (component, sequence, version, files, install, probe);
+        Digest::of(&serde_json::to_vec(&content).expect("manifests are plain JSON"))
     }
 
     /// Every blob of a delta that it names, with the size; the ones that most clients are expected to use first.

@@ -6,11 +6,11 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::error::NameError;
 use crate::limits::{
     COMPONENT_NAME_LENGTH_MAX, NUMBER_MAX, TARGET_NAME_LENGTH_MAX, TARGET_NAME_PART_LENGTH_MAX,
     VERSION_TEXT_LENGTH_MAX,
 };
+use crate::name_error::NameError;
 
 /// The four top-level roles of The Update Framework.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,7 +1,7 @@
 //! The deltas of a release (C1): which it names now, and which are still to be made. Pure.
 //!
 //! For each file of the release, what it was in the releases before makes its [`Past`]; [`choose`] chooses from the
-//! deltas that are in inventory and those that could be made, whose sizes are estimated. Whoever makes deltas goes round:
+//! deltas that are in inventory and those that could be made, whose sizes are estimated. A maker of deltas works in rounds:
 //! take the first that is missing in the [`DeltaPlan`], make it, put it in inventory, until nothing is missing. Each round knows
 //! one size more, so that it ends; and after every round the manifest is good to be published.
 
@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use crate::deltas::{Delta, Intermediate};
 use crate::digest::Digest;
 use crate::limits::{DELTA_NAMED_BYTES, DELTAS_OF_FILE_MAX};
-use crate::lineage::{Lineage, Node, nodes};
+use crate::lineage::{Earlier, Lineage, Node, nodes};
 use crate::manifest::{FileEntry, Manifest};
 use crate::selection::{Edge, Past, choose};
 
@@ -19,21 +19,12 @@ use crate::selection::{Edge, Past, choose};
 /// three times what its current release takes.
 pub const STORAGE_PERCENT: u64 = 200;
 
-/// A release that clients may have who need the current one.
-#[derive(Debug, Clone, Copy)]
-pub struct Earlier<'a> {
-    /// Its manifest.
-    pub manifest: &'a Manifest,
-    /// How many clients are expected to have it, in any unit.
-    pub weight: u64,
-}
-
 /// A delta that was made or taken from elsewhere, or came to nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InventoryItem {
     /// Made here: named where it pays, within the budget.
     Made(Delta),
-    /// Taken from whoever has files that are not here: named as long as it leads to the release.
+    /// Taken from a source that has files that are not here: named as long as it leads to the release.
     Taken(Delta),
     /// It was tried, and is no smaller than the body.
     Useless,
@@ -127,7 +118,7 @@ impl DeltaPlan {
         all
     }
 
-    /// Puts a delta in inventory, and decides anew for the files that it may lead to. Says how many these are.
+    /// Puts a delta in inventory, and decides again for the files that it may lead to. Returns how many these are.
     pub fn put(&mut self, (base, result): (Digest, Digest), item: InventoryItem) -> usize {
         self.inventory.insert((base, result), item);
         let to = self.places.get(&result).cloned().unwrap_or_default();

@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::error::NameError;
 use crate::limits::{FILE_PATH_LENGTH_MAX, FILE_PATH_PART_LENGTH_MAX};
+use crate::name_error::NameError;
 use crate::names::text_type;
 
 /// A relative path with `/` between its parts that cannot leave the folder that it is joined to.

@@ -116,7 +116,7 @@ impl Published {
         }
     }
 
-    /// When a role's metadata expires: what the job that signs anew plans by.
+    /// When a role's metadata expires: the job that signs again plans by it.
     pub fn expires(&self, role: Role) -> Timestamp {
         match role {
             Role::Root => self.root.expires(),

@@ -111,7 +111,7 @@ pub fn is_encrypted(pem: &str) -> bool {
     pem.trim_start().strip_prefix("-----BEGIN ").is_some_and(|rest| rest.starts_with(ENCRYPTED))
 }
 
-/// Encrypts any bytes so that whoever changes them is found out (AES-256-GCM): the keys of a backup.
+/// Encrypts any bytes so that any change is detected (AES-256-GCM): the keys of a backup.
 ///
 /// # Errors
 ///

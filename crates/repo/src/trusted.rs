@@ -107,7 +107,7 @@ impl Trusted {
 
     /// Takes the next root: signed by the trusted one's keys and by its own.
     ///
-    /// What was loaded below the root is verified anew under it; what its new keys did not sign is forgotten, and with it
+    /// What was loaded below the root is verified again under it; what its new keys did not sign is forgotten, and with it
     /// its rollback floor. That is how a repository recovers from a stolen key (specification 5.3.11).
     ///
     /// # Errors

@@ -96,7 +96,7 @@ fn junk() -> impl Strategy<Value = Value> {
 proptest! {
     #![proptest_config(proptest::test_runner::Config { cases: 1000, failure_persistence: None, ..Default::default() })]
 
-    /// Junk anywhere is never a panic. Junk in one entry is told with that entry, and no other is blamed. What is taken
+    /// Junk anywhere is never a panic. Junk in one entry is reported with that entry, and no other is blamed. What is taken
     /// all the same can be written and read again.
     #[test]
     fn junk_is_told_where_it_is(at in proptest::arbitrary::any::<Index>(), junk in junk()) {

@@ -1,4 +1,4 @@
-//! Bad files, and everything that must be told about them. `UPDATE=1` writes the latter anew.
+//! Bad files, and everything that must be reported about them. `UPDATE=1` writes the latter again.
 //!
 //! A file is `policy` (to be saved), `plan` (a policy to make plans from) or `client` on a line, the JSON, `---`, and the problems, one a line.
 

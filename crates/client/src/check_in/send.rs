@@ -1,7 +1,7 @@
 //! Sends a check-in over the direct route, then through update agents.
 
 use headwater_api::checkin::{CheckIn, CheckInAnswer};
-use headwater_identity::Kind;
+use headwater_identity::StatementKind;
 use headwater_policy::Class;
 use jiff::Timestamp;
 
@@ -82,7 +82,8 @@ async fn in_time(
     let on_each = async {
         for route in routes {
             let number = state.next_check_in(now);
-            let answer = server.exchange(route, Kind::CheckIn, number, body.clone(), CHECK_IN_WAIT_MAX).await;
+            let answer =
+                server.exchange(route, StatementKind::CheckIn, number, body.clone(), CHECK_IN_WAIT_MAX).await;
             let answer = answer.and_then(|answer| {
                 serde_json::from_str(&answer).map_err(|error| SendError::Unanswered(error.to_string()))
             });

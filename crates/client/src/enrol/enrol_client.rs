@@ -9,7 +9,7 @@
 //! A client that is killed at any moment asks again with the same keys, and the server recognises it.
 
 use headwater_api::enrol::{CertificateAnswer, EnrolRequest, FORMAT};
-use headwater_identity::{Chain, EncryptionPublicKey, Kind, Purpose, Sealed};
+use headwater_identity::{Chain, EncryptionPublicKey, Purpose, Sealed, StatementKind};
 use headwater_policy::{Client, EffectiveSettings, SourceUrl};
 
 use crate::bundle::{self, Bundle, BundleUse};
@@ -103,7 +103,7 @@ async fn request_certificate(
     let body = encrypted_request(config, bundle, keys)?;
     let http = http_client(anchors.anonymous_tls()?)?;
     let routes = routes(config, bundle)?;
-    let read = |answer: &[u8]| certificate(answer, &anchors, &config.id, Kind::Enrolment, 0);
+    let read = |answer: &[u8]| certificate(answer, &anchors, &config.id, StatementKind::Enrolment, 0);
     ask_with_retries(&http, &routes, &body, read)
         .await
         .map_err(|failed| Error::NotEnrolled(format!("{}. If that is not the cause, {hint}", failed.reasons)))

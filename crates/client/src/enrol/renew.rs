@@ -4,7 +4,7 @@
 //! certificate. To a server that has lost the key, the former certificate shows that this client was enrolled.
 
 use headwater_api::enrol::{CertificateAnswer, FORMAT, RenewalRequest};
-use headwater_identity::{Kind, Statement};
+use headwater_identity::{Statement, StatementKind};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::data::State;
@@ -88,11 +88,16 @@ async fn renew_over(
     context: &Context,
 ) -> Result<Result<CertificateAnswer, AskError>, Error> {
     let sequence = state.next_renewal(context.now);
-    let statement =
-        Statement::sign(&identity.keys.key, &identity.id, Kind::Renewal, sequence, request.to_owned())
-            .map_err(internal)?;
+    let statement = Statement::sign(
+        &identity.keys.key,
+        &identity.id,
+        StatementKind::Renewal,
+        sequence,
+        request.to_owned(),
+    )
+    .map_err(internal)?;
     let statement = serde_json::to_vec(&statement).map_err(|error| Error::Internal(error.to_string()))?;
-    let read = |answer: &[u8]| certificate(answer, anchors, &identity.id, Kind::Renewal, sequence);
+    let read = |answer: &[u8]| certificate(answer, anchors, &identity.id, StatementKind::Renewal, sequence);
     Ok(ask(http, std::slice::from_ref(route), "renew", &statement, read).await)
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use headwater_api::enrol::CertificateAnswer;
-use headwater_identity::{Answer, Kind};
+use headwater_identity::{Answer, StatementKind};
 use headwater_policy::ClientId;
 
 use crate::identity::TrustAnchors;
@@ -82,7 +82,7 @@ pub(crate) fn certificate(
     answer: &[u8],
     anchors: &TrustAnchors,
     client: &ClientId,
-    kind: Kind,
+    kind: StatementKind,
     sequence: u64,
 ) -> Result<CertificateAnswer, String> {
     let answer: Answer =

@@ -1,7 +1,7 @@
 //! Sends reports to the server, the oldest first, on the route that answered the check-in or on any route.
 
 use headwater_api::report::{Report, ReportAnswer};
-use headwater_identity::Kind;
+use headwater_identity::StatementKind;
 
 use crate::error::Error;
 use crate::limits::{REPORT_SEND_WAIT_MAX, REPORT_SEND_WAIT_UNANSWERED, SPOOL_SEND_MAX};
@@ -79,7 +79,7 @@ impl Sender {
         };
         let mut last = SendError::Unanswered("there is no route to the server".to_owned());
         for route in routes {
-            match self.server.exchange(&route, Kind::Report, number, body.to_owned(), wait).await {
+            match self.server.exchange(&route, StatementKind::Report, number, body.to_owned(), wait).await {
                 Ok(answer) if has_taken(&answer, number) => {
                     self.good = Some(route);
                     return Ok(());

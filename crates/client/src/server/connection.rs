@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use headwater_identity::{Answer, Kind, Statement};
+use headwater_identity::{Answer, Statement, StatementKind};
 
 use crate::error::Error;
 use crate::identity::{ClientIdentity, TrustAnchors};
@@ -42,12 +42,12 @@ impl ServerConnection {
     pub(crate) async fn exchange(
         &self,
         route: &Route,
-        kind: Kind,
+        kind: StatementKind,
         number: u64,
         body: String,
         wait: Duration,
     ) -> Result<String, SendError> {
-        let endpoint = if kind == Kind::CheckIn { "check-in" } else { "report" };
+        let endpoint = if kind == StatementKind::CheckIn { "check-in" } else { "report" };
         let unanswered = |error: &dyn std::error::Error| SendError::Unanswered(error.to_string());
         let (identity, anchors) = (&self.identity, &self.anchors);
         // A body that is too long for a statement can never be sent.

@@ -16,8 +16,9 @@ use headwater_api::settings::{FleetDocument, RevokedDocument};
 use headwater_depot::serve::PeerCertificate;
 use headwater_identity::tls::{self, Anonymous};
 use headwater_identity::{
-    Answer, CaCertificate, DomainKey, EncryptionKey, EncryptionPublicKey, EnrolToken, FleetCa, Kind, Peer,
+    Answer, CaCertificate, DomainKey, EncryptionKey, EncryptionPublicKey, EnrolToken, FleetCa, Peer,
     PublicKey, Purpose, ResponseSigningKey, Sealed, ServedName, ServerKey, SigningRequest, Statement,
+    StatementKind,
 };
 use headwater_policy::ClientId;
 use jiff::{SignedDuration, Timestamp};
@@ -187,18 +188,18 @@ impl Inner {
         }
     }
 
-    fn answer(&self, client: &ClientId, kind: Kind, number: u64, body: &impl Serialize) -> Response {
+    fn answer(&self, client: &ClientId, kind: StatementKind, number: u64, body: &impl Serialize) -> Response {
         if self.received.answers_lost {
             return StatusCode::BAD_GATEWAY.into_response();
         }
         let body = serde_json::to_string(body).unwrap();
         let answer = Answer::sign(&self.answer, client, kind, number, body).unwrap();
         let answer = serde_json::to_string(&answer).unwrap();
-        let bytes = if kind == Kind::CheckIn { self.received.answer_bytes } else { 0 };
+        let bytes = if kind == StatementKind::CheckIn { self.received.answer_bytes } else { 0 };
         format!("{answer}{}", " ".repeat(bytes.saturating_sub(answer.len()))).into_response()
     }
 
-    fn statement(&self, statement: Statement, kind: Kind) -> Option<(ClientId, u64, String)> {
+    fn statement(&self, statement: Statement, kind: StatementKind) -> Option<(ClientId, u64, String)> {
         let client = statement.claimed_client()?;
         let verified = statement.verify(&client, &self.known.get(client.as_str())?.key, kind).ok()?;
         Some((client, verified.sequence(), verified.body().to_owned()))
@@ -244,12 +245,12 @@ async fn enrol(State(fleet): State<Fleet>, Json(sealed): Json<Sealed>) -> Respon
     };
     inner.known.insert(client.to_string(), known.clone());
     let body = inner.certificate(&client, &known);
-    inner.answer(&client, Kind::Enrolment, 0, &body)
+    inner.answer(&client, StatementKind::Enrolment, 0, &body)
 }
 
 async fn renew(State(fleet): State<Fleet>, Json(statement): Json<Statement>) -> Response {
     let mut inner = fleet.lock();
-    let Some((client, number, body)) = inner.statement(statement, Kind::Renewal) else {
+    let Some((client, number, body)) = inner.statement(statement, StatementKind::Renewal) else {
         return StatusCode::UNAUTHORIZED.into_response();
     };
     let known = inner.known.get_mut(client.as_str()).unwrap();
@@ -260,12 +261,12 @@ async fn renew(State(fleet): State<Fleet>, Json(statement): Json<Statement>) -> 
     assert_eq!(SigningRequest::from_pem(&request.request).unwrap().key(), known.key);
     inner.received.renewals += 1;
     let body = inner.certificate(&client, &known);
-    inner.answer(&client, Kind::Renewal, number, &body)
+    inner.answer(&client, StatementKind::Renewal, number, &body)
 }
 
 async fn check_in(State(fleet): State<Fleet>, Json(statement): Json<Statement>) -> Response {
     let mut inner = fleet.lock();
-    let Some((client, number, body)) = inner.statement(statement, Kind::CheckIn) else {
+    let Some((client, number, body)) = inner.statement(statement, StatementKind::CheckIn) else {
         return StatusCode::FORBIDDEN.into_response();
     };
     let known = inner.known.get_mut(client.as_str()).unwrap();
@@ -285,7 +286,7 @@ async fn check_in(State(fleet): State<Fleet>, Json(statement): Json<Statement>) 
         server_time: now(),
         domain_keys: inner.domain_key.iter().map(key).collect(),
     };
-    inner.answer(&client, Kind::CheckIn, number, &answer)
+    inner.answer(&client, StatementKind::CheckIn, number, &answer)
 }
 
 async fn report(State(fleet): State<Fleet>, Json(statement): Json<Statement>) -> Response {
@@ -296,7 +297,7 @@ async fn report(State(fleet): State<Fleet>, Json(statement): Json<Statement>) ->
     if inner.received.deaf {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
-    let Some((client, number, body)) = inner.statement(statement, Kind::Report) else {
+    let Some((client, number, body)) = inner.statement(statement, StatementKind::Report) else {
         return StatusCode::UNAUTHORIZED.into_response();
     };
     let known = inner.known.get_mut(client.as_str()).unwrap();
@@ -305,5 +306,5 @@ async fn report(State(fleet): State<Fleet>, Json(statement): Json<Statement>) ->
         inner.received.reports.push(serde_json::from_str(&body).unwrap());
         inner.received.numbers.push(number);
     }
-    inner.answer(&client, Kind::Report, number, &ReportAnswer { taken: number })
+    inner.answer(&client, StatementKind::Report, number, &ReportAnswer { taken: number })
 }

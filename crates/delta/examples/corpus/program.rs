@@ -44,7 +44,7 @@ pub fn excerpt(file: &[u8]) -> Option<Vec<u8>> {
     let mut places = Vec::new();
     for (part, (skipped, bytes)) in parts.iter().zip(&kept) {
         place = place.next_multiple_of(ALIGNED);
-        // Each part is loaded by itself; what was cut off is there in memory, so that addresses lead to it.
+        // Each part is loaded alone; what was cut off is there in memory, so that addresses lead to it.
         let (address, in_memory) = (part.address + skipped, part.bytes.len() as u64 - skipped);
         let words = [place as u64, address, address, bytes.len() as u64, in_memory, ALIGNED as u64];
         made.extend([1u32.to_le_bytes(), 4u32.to_le_bytes()].concat());

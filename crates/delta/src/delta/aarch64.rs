@@ -3,7 +3,7 @@
 //! An instruction is a word of four bytes, some of whose bits encode an address. A far address takes two
 //! words: one encodes the page, relative to its own, and another, soon after, the place in that page.
 
-use super::fields::Kind;
+use super::field_kind::Kind;
 
 /// How a word encodes an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

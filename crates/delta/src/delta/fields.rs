@@ -8,6 +8,7 @@ use std::io;
 
 use super::ReadAt;
 use super::elf::{Layout, Machine, Section, u32_at, u64_at};
+use super::field_kind::Kind;
 use super::pages::Pages;
 use super::{aarch64, frames, go, x86};
 use crate::limits::FIELD_MEMORY;
@@ -22,38 +23,6 @@ pub(super) enum Origin {
     /// An instruction word encodes it (see `aarch64`); another, so many words on or back, encodes the rest.
     Word(u8),
 }
-
-/// What kind of field it is: fields of a kind are predicted equally well.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// The target of a call.
-    Call,
-    /// The target of a jump.
-    Jump,
-    /// An operand in memory.
-    Memory,
-    /// A whole address, the only field of eight bytes.
-    Pointer,
-    /// Of the tables for unwinding.
-    Frame,
-    /// Of Go's tables: into code.
-    Text,
-    /// Of Go's tables: into another table.
-    Table,
-    /// Into data.
-    Data,
-    /// The target of a jump that is taken or not.
-    Branch,
-    /// The page of an operand.
-    Page,
-    /// Where in its page an operand is.
-    InPage,
-    /// The same, where the page was not as predicted.
-    Astray,
-}
-
-/// Kinds of fields.
-pub(super) const KINDS: usize = Kind::Astray as usize + 1;
 
 /// Bytes that are an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,8 @@ use std::io;
 
 use super::ReadAt;
 use super::elf::{Section, u32_at};
-use super::fields::{Fields, Kind, Origin};
+use super::field_kind::Kind;
+use super::fields::{Fields, Origin};
 use super::pages::Pages;
 
 /// Adds the fields of the header: where `.eh_frame` is, and a table of functions and their frames.

@@ -7,7 +7,8 @@ use std::io;
 
 use super::ReadAt;
 use super::elf::{u32_at, u64_at};
-use super::fields::{Fields, Kind, Origin};
+use super::field_kind::Kind;
+use super::fields::{Fields, Origin};
 use super::pages::Pages;
 
 const MAGIC: u32 = 0xffff_fff1;

@@ -8,7 +8,8 @@ use std::io;
 use super::aarch64;
 use super::addresses::address;
 use super::elf::{Layout, u32_at, u64_at};
-use super::fields::{Field, Fields, Kind, Origin};
+use super::field_kind::Kind;
+use super::fields::{Field, Fields, Origin};
 use super::pages::Pages;
 use crate::limits::FIELDS_MAX;
 

@@ -11,6 +11,7 @@ mod container;
 mod context_slots;
 mod elf;
 mod encode;
+mod field_kind;
 mod fields;
 mod frames;
 mod go;

@@ -6,7 +6,8 @@ use super::ReadAt;
 use super::aarch64::Form;
 use super::addresses::{Addresses, Source};
 use super::elf::u32_at;
-use super::fields::{Field, Kind, Origin};
+use super::field_kind::Kind;
+use super::fields::{Field, Origin};
 use super::pages::Pages;
 
 /// A word of the base, and what it likely becomes.

@@ -1,7 +1,8 @@
 //! Residuals: whether a field is as predicted, and its difference to the prediction if it is not.
 
 use super::addresses::{SOURCES, Source};
-use super::fields::{Field, KINDS, Kind};
+use super::field_kind::{KINDS, Kind};
+use super::fields::Field;
 use super::mixing::Counter;
 use super::numbers::Number;
 use super::range_coder::BitCoder;
@@ -89,7 +90,8 @@ impl Residuals {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delta::fields::{Kind, Origin};
+    use crate::delta::field_kind::Kind;
+    use crate::delta::fields::Origin;
     use crate::delta::range_coder::{BitReader, BitWriter};
 
     #[test]

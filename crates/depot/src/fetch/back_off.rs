@@ -53,7 +53,7 @@ impl BackOff {
         memory.failing_until = Some(later(now, doubled.min(BACK_OFF_MAX)));
     }
 
-    /// The source said that it is busy for `wait`.
+    /// The source is busy for `wait`, as it answered.
     pub fn busy(&mut self, url: &str, wait: Duration, now: Timestamp) {
         self.memory(url, now).busy_until = Some(later(now, wait.min(BACK_OFF_MAX)));
     }

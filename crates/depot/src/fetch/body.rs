@@ -1,7 +1,7 @@
 //! Content and other files: from the chosen source, then from the others, going on at the byte where it stopped.
 //!
-//! Whose turn it is, `queues` says; one request of a turn is `resume`'s. Which source sent which byte does not matter: the
-//! digest of the whole decides, and a wrong one starts the file anew.
+//! `queues` gives the order of turns; `resume` makes one request of a turn. Which source sent which byte does not matter: the
+//! digest of the whole decides, and a wrong one starts the file again.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -12,25 +12,17 @@ use headwater_api::report::Reason;
 use headwater_repo::{Digest, VerifyError};
 use tokio::time::{Instant, sleep};
 
+use super::blob::Blob;
 use super::fault::{Fault, FetchError};
 use super::http::Activity;
 use super::meter::{Meter, Progress};
-use super::queues::{Next, Queues};
+use super::queues::{Next, Queues, Timeout};
 use super::walk::Walk;
 use crate::limits::{BLOB_SIZE_MAX, BUSY_RETRIES_MAX, TRIES};
 use crate::source::Source;
 use crate::store::{Partial, Store, StoreError};
 
-/// A blob to fetch, as a manifest pins it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Blob {
-    /// Digest of the stored bytes.
-    pub digest: Digest,
-    /// How many there are.
-    pub size: u64,
-}
-
-/// What a blob is to who reads the report.
+/// What a blob is to the reader of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Body,
@@ -169,9 +161,9 @@ impl Walk {
         let mut queues = Queues::new(self);
         let mut last = None;
         let mut blamed = HashSet::new();
-        while let Some(Next { source, patient }) = queues.next(self) {
+        while let Some(Next { source, timeout }) = queues.next(self) {
             if let Some(wait) = self.busy_for(source) {
-                if !patient {
+                if timeout == Timeout::Soft {
                     queues.postpone(source);
                     continue;
                 }
@@ -185,7 +177,10 @@ impl Walk {
                 sleep(wait).await;
             }
             let settings = self.fetcher.settings();
-            let patience = if patient { settings.idle_timeout } else { settings.soft_stall };
+            let patience = match timeout {
+                Timeout::Soft => settings.soft_stall,
+                Timeout::Full => settings.idle_timeout,
+            };
             match self.turns(source, turn, patience).await {
                 Ok(()) => {
                     self.log.gave(source, blamed.contains(&source));
@@ -198,7 +193,7 @@ impl Walk {
                     self.blame(source, &fault);
                     blamed.insert(source);
                     last = Some(fault);
-                    if !patient {
+                    if timeout == Timeout::Soft {
                         queues.postpone(source);
                     }
                 }
@@ -247,7 +242,7 @@ impl Walk {
         self.remember(source, fault);
         // A missing file says nothing of the next one.
         if fault.reason != Reason::Missing {
-            self.standing().poor[source] = true;
+            self.source_states().poor[source] = true;
         }
     }
 
@@ -306,7 +301,7 @@ impl Turn for BlobTurn<'_> {
         };
         let http = walk.fetcher.http(&walk.sources[source]);
         let moved = |length| self.meter.at(self.index, length);
-        let patient = patience >= walk.fetcher.settings().idle_timeout;
+        let is_full = patience >= walk.fetcher.settings().idle_timeout;
         let before = self.partial.length();
         let done = super::resume::resume(&http, &url, self.partial, patience, activity, &moved).await;
         if self.kind == Kind::Delta {
@@ -314,7 +309,7 @@ impl Turn for BlobTurn<'_> {
         }
         done.map_err(|trouble| match trouble {
             // Nobody is left to do better: then it is the idle time-out that ran out.
-            Trouble::Stalled if patient => {
+            Trouble::Stalled if is_full => {
                 let detail = format!("{url}: next to nothing in {} s", patience.as_secs_f32());
                 Fault::new(Reason::Timeout, detail).into()
             }

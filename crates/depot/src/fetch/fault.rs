@@ -1,4 +1,4 @@
-//! Why a source was unable (P9), from whatever the network and the verifier said.
+//! Why a source was unable (P9), from the errors of the network and of the verifier.
 
 use std::error::Error;
 use std::io;
@@ -27,7 +27,7 @@ pub struct Fault {
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// Every source was unable; the attempts say how.
-    #[error("no source could give {what}; the last said: {}", last.detail)]
+    #[error("no source could give {what}; the last error: {}", last.detail)]
     NoSource {
         /// What was to be fetched.
         what: String,

@@ -126,12 +126,12 @@ impl Http {
         if response.status() == StatusCode::SERVICE_UNAVAILABLE {
             return Err(busy(&response, url));
         }
-        // A bucket means by 403 that a file is not there; the fleet's own mean whoever asks.
+        // A bucket means by 403 that a file is not there; the fleet's own sources mean the caller.
         if self.tls_only && matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             let detail = format!(
-                "{url}: it answered {}: it lets this client in no longer; `headwater clients show ID` on the server says \
-                 whether it was revoked or removed, and `headwater-client enrol BUNDLE --new-key` lets it in again, with a \
-                 bundle of `headwater clients enrol-bundle --client ID` where it was revoked",
+                "{url}: it answered {}: it does not admit this client any more; `headwater clients show ID` on the server shows \
+                 whether it was revoked or removed, and `headwater-client enrol BUNDLE --new-key` re-enrols it, with a \
+                 bundle of `headwater clients enrol-bundle --client ID` if it was revoked",
                 response.status()
             );
             return Err(Fault::new(Reason::HttpStatus, detail));

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::body::Blob;
+use super::blob::Blob;
 
 /// How far fetching has come; what was there before counts as done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

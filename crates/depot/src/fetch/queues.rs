@@ -1,17 +1,25 @@
 //! Whose turn it is to give one file.
 //!
-//! Its sources stand in two queues. In the first, a source that brings nothing for two seconds gives way to the next and
-//! goes to the second queue, with all that failed earlier in the run; there each gets the whole idle time-out.
+//! The sources are in two queues. In the first, a source that brings nothing for two seconds is followed by the next and
+//! moves to the second queue, with all that failed earlier in the run; there each gets the whole idle time-out.
 
 use std::collections::VecDeque;
 
 use super::walk::Walk;
 
-/// What a source's next turn is.
+/// How long a source may bring nothing before its turn ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Timeout {
+    /// Two seconds: another source may do better.
+    Soft,
+    /// The whole idle time-out: no other source is left.
+    Full,
+}
+
+/// The next turn.
 pub(super) struct Next {
     pub(super) source: usize,
-    /// Nobody else is left: it gets the whole idle time-out.
-    pub(super) patient: bool,
+    pub(super) timeout: Timeout,
 }
 
 /// One file's sources that have not had their turn.
@@ -23,12 +31,12 @@ pub(super) struct Queues {
 }
 
 impl Queues {
-    /// The chosen source, then the others in order; apart from them, in order, those that have done badly.
+    /// The chosen source, then the others in order; the poor ones apart, in order.
     pub(super) fn new(walk: &Walk) -> Self {
-        let standing = walk.standing().clone();
-        let others = (0..walk.sources.len()).filter(|source| Some(*source) != standing.chosen);
-        let all = standing.chosen.into_iter().chain(others);
-        let (later, first) = all.partition(|source| standing.poor[*source]);
+        let source_states = walk.source_states().clone();
+        let others = (0..walk.sources.len()).filter(|source| Some(*source) != source_states.chosen);
+        let all = source_states.chosen.into_iter().chain(others);
+        let (later, first) = all.partition(|source| source_states.poor[*source]);
         Self { first, later, waits: vec![0; walk.sources.len()] }
     }
 
@@ -39,15 +47,15 @@ impl Queues {
 
     pub(super) fn next(&mut self, walk: &Walk) -> Option<Next> {
         while let Some(source) = self.first.pop_front() {
-            // Another file may have found it wanting meanwhile.
-            if walk.standing().poor[source] {
+            // Another file may have marked it as poor meanwhile.
+            if walk.source_states().poor[source] {
                 self.later.push_back(source);
                 continue;
             }
-            let patient = self.first.is_empty() && self.later.is_empty();
-            return Some(Next { source, patient });
+            let is_last = self.first.is_empty() && self.later.is_empty();
+            return Some(Next { source, timeout: if is_last { Timeout::Full } else { Timeout::Soft } });
         }
         let at = self.later.iter().position(|source| walk.busy_for(*source).is_none()).unwrap_or(0);
-        self.later.remove(at).map(|source| Next { source, patient: true })
+        self.later.remove(at).map(|source| Next { source, timeout: Timeout::Full })
     }
 }

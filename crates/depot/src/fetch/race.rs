@@ -18,14 +18,22 @@ use tokio::time::{Instant, sleep_until};
 
 use super::fault::Fault;
 use super::http::Activity;
-use super::walk::{Refreshed, Unable, Walk};
+use super::refreshed::{Refreshed, Unable};
+use super::walk::Walk;
 use crate::limits::BUSY_RETRIES_MAX;
 
-pub(super) async fn race(
-    walk: &Walk,
-    trusted: &Trusted,
-    announced: Option<u64>,
-) -> Result<Refreshed, Unable> {
+impl Walk {
+    /// Brings `trusted` up to date from the first source that can, and chooses that source for what follows.
+    ///
+    /// Sources are tried in order; one that is silent does not hold up the next, which is then asked beside it.
+    /// `announced`: the version that the server is known to have published; a source with an older one is *stale*
+    /// and is taken only if nobody has anything fresher.
+    pub async fn refresh(&self, trusted: &Trusted, announced: Option<u64>) -> Result<Refreshed, Unable> {
+        race(self, trusted, announced).await
+    }
+}
+
+async fn race(walk: &Walk, trusted: &Trusted, announced: Option<u64>) -> Result<Refreshed, Unable> {
     let mut race = Race {
         walk,
         trusted: trusted.clone(),
@@ -47,7 +55,7 @@ pub(super) async fn race(
                     race.waits[source] += 1;
                     race.start(source);
                 }
-                None => return race.settle(trusted),
+                None => return race.give_up(trusted),
             }
         }
         let silent_next = race.next_silence();
@@ -96,7 +104,7 @@ impl Race<'_> {
             let walk = self.walk;
             let busy = walk.fetcher.memory().busy_for(walk.sources[next].url(), walk.clock.now());
             match busy {
-                Some(wait) => self.busy(next, wait, "it said so before"),
+                Some(wait) => self.busy(next, wait, "it was busy before"),
                 None => self.start(next),
             }
         }
@@ -242,7 +250,7 @@ impl Race<'_> {
     }
 
     /// Every source has had its say and none is good: the best stale one, or none.
-    fn settle(mut self, before: &Trusted) -> Result<Refreshed, Unable> {
+    fn give_up(mut self, before: &Trusted) -> Result<Refreshed, Unable> {
         let stale = self.states.iter().enumerate().filter_map(|(source, state)| match state {
             State::Stale { version, .. } => Some((*version, std::cmp::Reverse(source))),
             _ => None,
@@ -252,7 +260,7 @@ impl Race<'_> {
         }
         let message = match &self.last {
             Some(last) => {
-                format!("none of {} sources could be used; the last said: {last}", self.states.len())
+                format!("none of {} sources could be used; the last error: {last}", self.states.len())
             }
             None => {
                 "there is no source; add one to the source list or switch the server's fallback on".to_owned()
@@ -282,18 +290,18 @@ impl Race<'_> {
                     let fault = Fault::new(Reason::Silent, "another source answered while it was silent");
                     walk.log.passed_over(source, fault.reason, &fault.detail);
                     walk.remember(source, &fault);
-                    walk.standing().poor[source] = true;
+                    walk.source_states().poor[source] = true;
                 }
                 State::Running { .. } => {
                     walk.log.passed_over(source, Reason::Overtaken, "an earlier source answered first");
                 }
-                State::Failed | State::Busy { .. } => walk.standing().poor[source] = true,
+                State::Failed | State::Busy { .. } => walk.source_states().poor[source] = true,
                 State::Waiting | State::Stale { .. } => {}
             }
         }
         let (trusted, version, stale) = taken.expect("only a source that answered is taken");
         walk.log.taken(winner, version, stale);
-        walk.standing().chosen = Some(winner);
+        walk.source_states().chosen = Some(winner);
         Refreshed { trusted: *trusted, source: winner, version, stale }
     }
 }

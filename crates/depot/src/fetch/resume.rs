@@ -17,7 +17,7 @@ use super::http::{Activity, Http, is_absent, wrong_status};
 use crate::limits::STALL_BYTES_MIN;
 use crate::store::Partial;
 
-/// Fetches from `url` what `partial` lacks. `moved` learns each new length.
+/// Fetches from `url` the rest of `partial`. `moved` is called with each new length.
 ///
 /// Less than [`STALL_BYTES_MIN`] in `patience` is a stall. What came stays in `partial`, unless it proved wrong.
 pub(super) async fn resume(
@@ -130,7 +130,7 @@ async fn append(
     Ok(())
 }
 
-/// A stretch of time in which something worth mentioning must come.
+/// A span of time in which enough bytes must come.
 struct Window {
     patience: Duration,
     ends: Instant,
@@ -172,6 +172,6 @@ mod tests {
         window.came(STALL_BYTES_MIN - 1);
         assert_eq!(window.ends, ends);
         window.came(1);
-        assert!(window.ends > ends && window.came == 0, "enough came: another stretch begins");
+        assert!(window.ends > ends && window.came == 0, "enough came: another span begins");
     }
 }

@@ -23,56 +23,30 @@ pub struct Walk {
     pub(super) sources: Vec<Source>,
     pub(super) clock: Clock,
     pub(super) log: Log,
-    standing: Mutex<Standing>,
+    source_states: Mutex<SourceStates>,
     names: Mutex<HashMap<Digest, String>>,
 }
 
 /// What this run has learnt of its sources.
 #[derive(Debug, Clone)]
-pub(super) struct Standing {
+pub(super) struct SourceStates {
     /// The source whose metadata was taken.
     pub(super) chosen: Option<usize>,
     /// Sources that failed or stalled: for the rest of the run, asked only when no other is left.
     pub(super) poor: Vec<bool>,
 }
 
-/// A refresh that succeeded.
-#[derive(Debug, Clone)]
-pub struct Refreshed {
-    /// What may be believed now; its received bytes are what [`crate::MetadataStore::save`] keeps.
-    pub trusted: Trusted,
-    /// The source taken, as an index into the walk's sources.
-    pub source: usize,
-    /// Version of the class's signed content there.
-    pub version: u64,
-    /// It is older than what was announced, and nobody had anything fresher (P9).
-    pub stale: bool,
-}
-
-/// No source's metadata could be taken; the walk's attempts say why for each.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct Unable {
-    /// For people.
-    pub message: String,
-    /// The last source's fault; none where the plan has no source.
-    pub last: Option<Fault>,
-    /// What is to be kept all the same: newer roots; from a plan's only source, also how far its metadata verified.
-    /// None where nothing new was learnt.
-    pub progress: Option<Box<Trusted>>,
-}
-
 impl Walk {
     /// A walk over `sources`, in order; `from_version`: of the signed content that the client has (0: none).
     pub fn new(fetcher: &Fetcher, sources: Vec<Source>, from_version: u64, now: Timestamp) -> Self {
         let clock = Clock::starting(now);
-        let standing = Standing { chosen: None, poor: vec![false; sources.len()] };
+        let source_states = SourceStates { chosen: None, poor: vec![false; sources.len()] };
         Self {
             fetcher: fetcher.clone(),
             sources,
             clock,
             log: Log::new(clock, from_version),
-            standing: Mutex::new(standing),
+            source_states: Mutex::new(source_states),
             names: Mutex::default(),
         }
     }
@@ -94,15 +68,6 @@ impl Walk {
 
     pub(super) fn blob_name(&self, digest: &Digest) -> Option<String> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
-    }
-
-    /// Brings `trusted` up to date from the first source that can, and chooses that source for what follows.
-    ///
-    /// Sources are tried in order; one that is silent does not hold up the next, which is then asked beside it.
-    /// `announced`: the version that the server is known to have published; a source with an older one is *stale*
-    /// and is taken only if nobody has anything fresher.
-    pub async fn refresh(&self, trusted: &Trusted, announced: Option<u64>) -> Result<Refreshed, Unable> {
-        super::race::race(self, trusted, announced).await
     }
 
     /// Searches a target, through delegated roles where there are any; their files come from the walk's sources.
@@ -243,8 +208,8 @@ impl Walk {
         found.ok_or_else(|| Fault::new(Reason::Missing, format!("{url}: it is not there")))
     }
 
-    pub(super) fn standing(&self) -> MutexGuard<'_, Standing> {
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn source_states(&self) -> MutexGuard<'_, SourceStates> {
+        self.source_states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The source failed in a way that is worth remembering.

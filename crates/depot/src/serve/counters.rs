@@ -1,4 +1,4 @@
-//! What was served to whom, for reports.
+//! What was served to which client, for reports.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -21,7 +21,7 @@ use headwater_repo::layout::BLOBS_FOLDER;
 
 use super::Site;
 use super::cache::{Cached, Stamp};
-use super::pace::Place;
+use super::pace::SendPermit;
 use super::path::{Kind, Refusal, Wanted, open_below, wanted};
 use super::range::{Portion, portion};
 use crate::limits::{
@@ -161,9 +161,9 @@ impl Asker {
                 finish(head, Body::from(cached.bytes.slice(from..to)))
             }
             Found::Large { file, .. } => match self.site.inner.pace.enter() {
-                Some(place) => {
+                Some(permit) => {
                     self.count(1, 0);
-                    finish(head, self.stream(file, first, length, place))
+                    finish(head, self.stream(file, first, length, permit))
                 }
                 None => {
                     let seconds = RETRY_AFTER_TIME.as_secs();
@@ -178,26 +178,26 @@ impl Asker {
         }
     }
 
-    fn stream(self, mut file: File, first: u64, length: u64, place: Place) -> Body {
+    fn stream(self, mut file: File, first: u64, length: u64, permit: SendPermit) -> Body {
         let begin = file.seek(SeekFrom::Start(first));
-        let begin = begin.map(|_| (self, file, length, place));
+        let begin = begin.map(|_| (self, file, length, permit));
         let chunks = stream::try_unfold(Some(begin), |state| async move {
             let Some(begin) = state else { return Ok(None) };
-            let (asker, mut file, left, place) = begin?;
+            let (asker, mut file, left, permit) = begin?;
             if left == 0 {
                 return Ok(None);
             }
-            let count = index(left.min(place.chunk_max() as u64));
+            let count = index(left.min(permit.chunk_max() as u64));
             let reading = tokio::task::spawn_blocking(move || {
                 let mut chunk = vec![0; count];
                 file.read_exact(&mut chunk).map(|()| (file, chunk))
             });
             let (file, chunk) = reading.await.expect("reading a file does not panic")?;
-            place.turn(count as u64).await;
+            permit.turn(count as u64).await;
             asker.count(0, count as u64);
             Ok::<_, std::io::Error>(Some((
                 Bytes::from(chunk),
-                Some(Ok((asker, file, left - count as u64, place))),
+                Some(Ok((asker, file, left - count as u64, permit))),
             )))
         });
         Body::from_stream(chunks)

@@ -22,13 +22,13 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use super::places::{Place, Places};
+use super::permits::{Permit, Permits};
 use crate::limits;
 
 /// What a listener stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListenLimits {
-    /// Connections at once, half of them for one address; one beyond is told 503 and closed.
+    /// Connections at once, half of them for one address; one beyond gets 503 and is closed.
     pub connections_max: usize,
     /// Time for the TLS handshake, where there is one.
     pub handshake_timeout: Duration,
@@ -93,7 +93,7 @@ async fn accept(
     limits: ListenLimits,
     shutdown: impl Future<Output = ()>,
 ) {
-    let places = Places::new(limits.connections_max);
+    let permits = Permits::new(limits.connections_max);
     let refusals = Arc::new(Semaphore::new(limits::REFUSALS_MAX));
     let (stopping, stopped) = watch::channel(false);
     let mut connections = JoinSet::new();
@@ -114,10 +114,10 @@ async fn accept(
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
         };
         let tls = tls.as_ref().map(|tls| TlsAcceptor::from(Arc::clone(&tls.borrow())));
-        if let Some(place) = places.take(peer.ip()) {
-            connections.spawn(meet(router.clone(), stream, tls, peer, limits, stopped.clone(), place));
-        } else if let Ok(place) = Arc::clone(&refusals).try_acquire_owned() {
-            connections.spawn(refuse(stream, tls, limits.refusal_time, place));
+        if let Some(permit) = permits.take(peer.ip()) {
+            connections.spawn(meet(router.clone(), stream, tls, peer, limits, stopped.clone(), permit));
+        } else if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
+            connections.spawn(refuse(stream, tls, limits.refusal_time, permit));
         }
     }
     drop(listener);
@@ -136,7 +136,7 @@ async fn meet(
     peer: SocketAddr,
     limits: ListenLimits,
     stopped: watch::Receiver<bool>,
-    _place: Place,
+    _permit: Permit,
 ) {
     // Small answers shall not wait for the next one.
     let _ = stream.set_nodelay(true);
@@ -161,7 +161,7 @@ async fn meet(
 /// Serves HTTP/1.1 on a connection until it ends or, once `stopped` says so, the answer under way has. `peer` is for the
 /// log.
 ///
-/// A request that was taken is worked to its end, though whoever sent it goes away meanwhile: it may be in the middle of a
+/// A request that was taken is worked to its end, though its sender goes away meanwhile: it may be in the middle of a
 /// change, which is made whole.
 pub async fn serve_connection(
     router: Router,

@@ -1,7 +1,7 @@
 //! How many bodies are sent at once, and how fast (U4).
 //!
 //! Under a bandwidth limit each chunk is given a moment at which it may leave; the moments follow one another at the
-//! limit's rate, whoever asks. A download is let in only while every one would still have a share worth having.
+//! limit's rate, for all callers together. A download is admitted only while every one would still have a useful share.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -24,9 +24,9 @@ struct State {
     free_at: Instant,
 }
 
-/// A body's place among those being sent; given back when dropped.
+/// A permit to send one body; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct SendPermit {
     pace: Pace,
 }
 
@@ -45,8 +45,8 @@ impl Pace {
         self.lock().downloads
     }
 
-    /// A place for one more body, if there is one.
-    pub(super) fn enter(&self) -> Option<Place> {
+    /// A permit for one more body, if there is one.
+    pub(super) fn enter(&self) -> Option<SendPermit> {
         let mut state = self.lock();
         let shares = match state.limits.bytes_per_second {
             Some(rate) => usize::try_from(rate / BANDWIDTH_SHARE_MIN).unwrap_or(usize::MAX).max(1),
@@ -56,10 +56,10 @@ impl Pace {
             return None;
         }
         state.downloads += 1;
-        Some(Place { pace: self.clone() })
+        Some(SendPermit { pace: self.clone() })
     }
 
-    /// Notes that `bytes` leave at once, beside the places: small files that nobody is made to wait for.
+    /// Notes that `bytes` leave at once, without a permit: small files that nobody is made to wait for.
     pub(super) fn sent(&self, bytes: u64) {
         self.lock().book(bytes);
     }
@@ -80,7 +80,7 @@ impl State {
     }
 }
 
-impl Place {
+impl SendPermit {
     /// Bytes to send next, at most: an eighth of a second's share under a bandwidth limit, so that bursts are
     /// small and nobody seems to stall.
     pub(super) fn chunk_max(&self) -> usize {
@@ -99,7 +99,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for SendPermit {
     fn drop(&mut self) {
         self.pace.lock().downloads -= 1;
     }
@@ -107,12 +107,12 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
-    use super::{Pace, Place};
+    use super::{Pace, SendPermit};
     use crate::limits::{BANDWIDTH_SHARE_MIN, DOWNLOADS_MAX, SERVE_CHUNK, SERVE_CHUNK_MIN};
     use crate::serve::ServeLimits;
 
-    /// Lets in as many as there are places for.
-    fn fill(limits: ServeLimits) -> Vec<Place> {
+    /// Takes as many permits as there are.
+    fn fill(limits: ServeLimits) -> Vec<SendPermit> {
         let pace = Pace::new(limits);
         std::iter::from_fn(|| pace.enter()).collect()
     }

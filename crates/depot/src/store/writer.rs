@@ -19,7 +19,7 @@ pub struct BlobWriter {
     reservation: Reservation,
 }
 
-/// A blob that is written and not yet durable; [`Store::settle`] makes it so. Dropped before, it leaves nothing.
+/// A blob that is written and not yet durable; [`Store::persist`] makes it so. Dropped before, it leaves nothing.
 #[derive(Debug)]
 pub struct Staged {
     written: Written,
@@ -68,13 +68,13 @@ impl BlobWriter {
     /// Makes the blob durable and says its digest and size. With `wanted`, any other digest is refused.
     pub fn finish(self, wanted: Option<Digest>) -> Result<(Digest, u64), StoreError> {
         let staged = self.stage(wanted)?;
-        let told = (staged.digest, staged.written.size);
+        let described = (staged.digest, staged.written.size);
         let store = staged.written.store.clone();
-        store.settle(vec![staged])?;
-        Ok(told)
+        store.persist(vec![staged])?;
+        Ok(described)
     }
 
-    /// Ends the writing of one of many blobs, which [`Store::settle`] then makes durable together. With `wanted`, any
+    /// Ends the writing of one of many blobs, which [`Store::persist`] then makes durable together. With `wanted`, any
     /// other digest is refused.
     pub fn stage(mut self, wanted: Option<Digest>) -> Result<Staged, StoreError> {
         let got = std::mem::take(&mut self.hasher).finish();
@@ -90,7 +90,7 @@ impl BlobWriter {
 impl Store {
     /// Makes blobs durable and whole in their places. Many at a time: a disk takes one flush after the other slowly,
     /// and many together in hardly more time than one.
-    pub fn settle(&self, staged: Vec<Staged>) -> Result<(), StoreError> {
+    pub fn persist(&self, staged: Vec<Staged>) -> Result<(), StoreError> {
         let _held: Vec<_> = staged.iter().map(|blob| self.hold(blob.digest)).collect();
         let mut new: BTreeMap<Digest, Written> = BTreeMap::new();
         for blob in staged {
@@ -116,7 +116,7 @@ impl Store {
     }
 }
 
-/// Does the same to all paths, on several threads; the first failure is told.
+/// Does the same to all paths, on several threads; the first failure is returned.
 fn at_once(
     paths: &[&Path],
     sync: impl Fn(&Path) -> Result<(), StoreError> + Copy + Send,

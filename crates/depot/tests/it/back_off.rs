@@ -35,7 +35,7 @@ fn busy_is_remembered_until_its_time_and_never_for_ever() {
     assert_eq!(memory.busy_for("u", after(30 * SECOND)), None);
     memory.busy("u", 1_000_000 * SECOND, now());
     assert_eq!(memory.busy_for("u", now()), Some(BACK_OFF_MAX));
-    // The clock was set back by a year: what it said then holds no source off.
+    // The clock was set back by a year: what was noted then holds no source off.
     let back = now().checked_sub(SignedDuration::from_hours(24 * 365)).unwrap();
     assert_eq!(memory.busy_for("u", back), None);
 }

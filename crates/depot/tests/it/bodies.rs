@@ -1,4 +1,4 @@
-//! Bodies: resumed at the same byte, verified, taken from whoever has them (P9, P10).
+//! Bodies: resumed at the same byte, verified, taken from any source that has them (P9, P10).
 
 use std::sync::Mutex;
 

@@ -17,9 +17,9 @@ fn every_played_repository_ends_as_the_specification_says() {
     };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/conformance.py");
     let output = Command::new(python).arg("-B").arg(script).arg(example()).output().expect("Python runs");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    println!("{}", said.lines().last().unwrap_or_default());
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{printed}\n{}", String::from_utf8_lossy(&output.stderr));
+    println!("{}", printed.lines().last().unwrap_or_default());
 }
 
 /// Cargo builds a package's examples with its tests, in a folder beside theirs.

@@ -116,8 +116,8 @@ async fn space_that_ends_in_the_middle_loses_nothing_and_blames_nobody() {
     let mut limited = child("trap '' XFSZ; ulimit -f 200;", "crashing::fetches_one_blob", folder.path());
     limited.env(SOURCE, &source.url);
     let output = tokio::task::spawn_blocking(move || limited.output().unwrap()).await.unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success() && said.contains("refused by the disk"), "{said}");
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && printed.contains("refused by the disk"), "{printed}");
 
     let store = Store::open(folder.path(), None).unwrap();
     let there = store.partial(blob().digest, blob().size).unwrap().length();

@@ -6,7 +6,7 @@ use headwater_api::report::{AttemptResult, Reason};
 use headwater_depot::{BackOff, FetchSettings, Fetcher};
 
 use crate::bad_source::{Act, BadSource};
-use crate::metadata_walk::{closed_port, told};
+use crate::metadata_walk::{closed_port, outcomes};
 use crate::world::{World, fetcher, settings, walk};
 
 /// A mirror that was copied but for its snapshot.
@@ -43,7 +43,7 @@ async fn a_half_synchronised_mirror_does_not_keep_older_ones_out_for_ever() {
     let refreshed = next.refresh(&kept, None).await.unwrap();
     assert_eq!((refreshed.source, refreshed.version), (1, 1));
     let want = [(AttemptResult::Failed, Some(Reason::Missing)), (AttemptResult::Used, None)];
-    assert_eq!(told(&next.attempts()), want);
+    assert_eq!(outcomes(&next.attempts()), want);
 }
 
 #[tokio::test]
@@ -67,7 +67,7 @@ async fn what_a_root_revoked_is_taken_from_nobody_once_a_source_has_shown_that_r
     let unable = walk.refresh(&world.trusted(), None).await.unwrap_err();
     assert_eq!(unable.progress.unwrap().root_version(), 2);
     let want = (AttemptResult::Failed, Some(Reason::WrongSignature));
-    assert_eq!(told(&walk.attempts()), [want, want]);
+    assert_eq!(outcomes(&walk.attempts()), [want, want]);
 }
 
 #[tokio::test]
@@ -88,5 +88,5 @@ async fn what_answered_well_is_judged_again_when_another_source_shows_a_newer_ro
     let attempts = walk.attempts();
     assert_eq!(attempts[1].to_version, 1, "it had answered: {attempts:?}");
     let want = (AttemptResult::Failed, Some(Reason::WrongSignature));
-    assert_eq!(told(&attempts), [want, want]);
+    assert_eq!(outcomes(&attempts), [want, want]);
 }

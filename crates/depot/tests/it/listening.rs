@@ -197,7 +197,7 @@ async fn so_many_connections_at_once_and_no_more() {
     assert_eq!(&status, b"HTTP/1.1 503", "all are taken");
 }
 
-/// Whoever floods a full listener is told so only so often: the rest is closed without a word.
+/// A caller that floods a full listener gets only so many refusals: the rest is closed without one.
 #[tokio::test]
 async fn so_many_are_refused_with_a_word_at_once_and_no_more() {
     let limits = ListenLimits {

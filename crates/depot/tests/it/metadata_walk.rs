@@ -14,7 +14,7 @@ use crate::world::{World, fetcher, long_ago, now, settings, target_name, walk};
 
 const TIMESTAMP: &str = "/timestamp.json";
 
-pub fn told(attempts: &[Attempt]) -> Vec<(AttemptResult, Option<Reason>)> {
+pub fn outcomes(attempts: &[Attempt]) -> Vec<(AttemptResult, Option<Reason>)> {
     attempts.iter().map(|attempt| (attempt.result, attempt.reason)).collect()
 }
 
@@ -60,7 +60,7 @@ async fn check_falls_through(
     let attempts = walk.attempts();
     assert_eq!(refreshed.source, 1, "{name}: {attempts:?}");
     let want = [(result, Some(reason)), (AttemptResult::Used, None)];
-    assert_eq!(told(&attempts), want, "{name}: {attempts:?}");
+    assert_eq!(outcomes(&attempts), want, "{name}: {attempts:?}");
     assert!(!attempts[0].detail.is_empty(), "{name}: a fault without a word");
     if reason == Reason::Expired {
         assert!(attempts[0].detail.contains("this computer's clock says 20"), "{name}: {attempts:?}");
@@ -145,7 +145,7 @@ async fn what_is_older_than_what_the_client_has_is_refused() {
     let refreshed = walk.refresh(&have, None).await.unwrap();
     assert_eq!((refreshed.source, refreshed.version), (1, 2));
     let want = [(AttemptResult::Failed, Some(Reason::Older)), (AttemptResult::Current, None)];
-    assert_eq!(told(&walk.attempts()), want);
+    assert_eq!(outcomes(&walk.attempts()), want);
 }
 
 #[tokio::test]
@@ -159,7 +159,7 @@ async fn a_stale_source_is_passed_and_taken_only_if_nobody_is_fresher() {
     let refreshed = fresher.refresh(&world.trusted(), Some(2)).await.unwrap();
     assert_eq!((refreshed.source, refreshed.version, refreshed.stale), (1, 2, false));
     let want = [(AttemptResult::Failed, Some(Reason::Stale)), (AttemptResult::Used, None)];
-    assert_eq!(told(&fresher.attempts()), want);
+    assert_eq!(outcomes(&fresher.attempts()), want);
 
     let alone = walk(&fetcher, &[&stale.url, &closed_port().await, &fresh.url]);
     let refreshed = alone.refresh(&world.trusted(), Some(3)).await.unwrap();
@@ -169,7 +169,7 @@ async fn a_stale_source_is_passed_and_taken_only_if_nobody_is_fresher() {
         (AttemptResult::Failed, Some(Reason::Connect)),
         (AttemptResult::Used, Some(Reason::Stale)),
     ];
-    assert_eq!(told(&alone.attempts()), want);
+    assert_eq!(outcomes(&alone.attempts()), want);
 }
 
 #[tokio::test]
@@ -207,7 +207,7 @@ async fn an_earlier_source_that_comes_back_in_time_is_taken_before_a_later_one()
     let refreshed = walk.refresh(&world.trusted(), None).await.unwrap();
     assert_eq!(refreshed.source, 0, "{:?}", walk.attempts());
     let want = [(AttemptResult::Used, None), (AttemptResult::PassedOver, Some(Reason::Overtaken))];
-    assert_eq!(told(&walk.attempts()), want);
+    assert_eq!(outcomes(&walk.attempts()), want);
 }
 
 #[tokio::test]
@@ -227,7 +227,7 @@ async fn a_later_source_that_answered_well_waits_while_an_earlier_one_shows_life
     let attempts = walk.attempts();
     assert_eq!(refreshed.source, 0, "{attempts:?}");
     let want = [(AttemptResult::Used, None), (AttemptResult::PassedOver, Some(Reason::Overtaken))];
-    assert_eq!(told(&attempts), want);
+    assert_eq!(outcomes(&attempts), want);
     assert_eq!(attempts[1].to_version, 1, "it had answered");
 }
 
@@ -251,7 +251,7 @@ async fn a_source_remembered_as_failing_gets_a_short_start_and_keeps_its_place()
     let began = Instant::now();
     assert_eq!(second.refresh(&world.trusted(), None).await.unwrap().source, 1);
     assert!(began.elapsed() < settings().soft_start, "took {:?}", began.elapsed());
-    assert_eq!(told(&second.attempts())[0], (AttemptResult::PassedOver, Some(Reason::Silent)));
+    assert_eq!(outcomes(&second.attempts())[0], (AttemptResult::PassedOver, Some(Reason::Silent)));
 }
 
 #[tokio::test]
@@ -264,7 +264,7 @@ async fn a_busy_source_is_waited_for_when_no_other_is_left_and_not_asked_again_b
     let alone = walk(&fetcher, &[&busy.url, &closed_port().await]);
     let refreshed = alone.refresh(&world.trusted(), None).await.unwrap();
     assert_eq!(refreshed.source, 0);
-    assert_eq!(told(&alone.attempts())[0], (AttemptResult::Used, None));
+    assert_eq!(outcomes(&alone.attempts())[0], (AttemptResult::Used, None));
 
     let long = BadSource::start(files).await.on("", Act::Busy(BUSY_WAIT_MAX.as_secs() + 1));
     walk(&fetcher, &[&long.url]).refresh(&world.trusted(), None).await.unwrap_err();
@@ -272,7 +272,7 @@ async fn a_busy_source_is_waited_for_when_no_other_is_left_and_not_asked_again_b
     let again = walk(&fetcher, &[&long.url, &busy.url]);
     assert_eq!(again.refresh(&world.trusted(), None).await.unwrap().source, 1);
     assert_eq!(long.sent().len(), asked, "asked again before its time");
-    assert_eq!(told(&again.attempts())[0], (AttemptResult::Failed, Some(Reason::Busy)));
+    assert_eq!(outcomes(&again.attempts())[0], (AttemptResult::Failed, Some(Reason::Busy)));
 }
 
 #[tokio::test]
@@ -286,7 +286,7 @@ async fn when_every_source_failed_the_walk_ends_and_says_so() {
     assert!(message.contains("2 sources"), "{message}");
     let want =
         [(AttemptResult::Failed, Some(Reason::Connect)), (AttemptResult::Failed, Some(Reason::Timeout))];
-    assert_eq!(told(&walk.attempts()), want);
+    assert_eq!(outcomes(&walk.attempts()), want);
 
     let nobody = Walk::new(&fetcher(), Vec::new(), 0, now());
     let unable = nobody.refresh(&world.trusted(), None).await.unwrap_err();

@@ -303,7 +303,7 @@ async fn the_bandwidth_limit_holds_for_all_together() {
     assert!(took > 0.7, "400000 bytes at 400000 a second took {took} s");
 
     shop.site.set_limits(ServeLimits { downloads_max: 10, bytes_per_second: Some(100_000) });
-    // Six shares of 16 KiB fit in 100 kB: the seventh is told to come back.
+    // Six shares of 16 KiB fit in 100 kB: the seventh is refused for now.
     let request = || Request::get(shop.blob_path()).body(Body::empty()).unwrap();
     let mut running = Vec::new();
     for number in 1..=7 {

@@ -215,7 +215,7 @@ fn many_blobs_are_settled_together_or_leave_nothing() {
     let mut staged: Vec<_> = texts.iter().map(|text| stage(text)).collect();
     staged.push(stage("blob 0"));
     assert_eq!(store.blobs().unwrap(), [], "nothing is there before it is durable");
-    store.settle(staged).unwrap();
+    store.persist(staged).unwrap();
     assert_eq!(store.blobs().unwrap().len(), count);
     assert!(texts.iter().all(|text| store.verify(&Digest::of(text.as_bytes())).unwrap()));
     let bytes: usize = texts.iter().map(String::len).sum();

@@ -22,7 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsConnector;
 
-use crate::metadata_walk::told;
+use crate::metadata_walk::outcomes;
 use crate::world::{World, fetcher, now, until};
 
 struct Ca(CertifiedIssuer<'static, KeyPair>);
@@ -49,11 +49,11 @@ impl Ca {
         store
     }
 
-    /// A server of this CA, that lets in its clients, and the nameless too where `nameless`.
-    fn server(&self, nameless: bool) -> Arc<ServerConfig> {
+    /// A server of this CA, that admits its clients, and anonymous callers too where `anonymous`.
+    fn server(&self, anonymous: bool) -> Arc<ServerConfig> {
         headwater_depot::http::install_tls_provider();
         let verifier = WebPkiClientVerifier::builder(Arc::new(self.store()));
-        let verifier = if nameless { verifier.allow_unauthenticated() } else { verifier };
+        let verifier = if anonymous { verifier.allow_unauthenticated() } else { verifier };
         let (chain, key) = self.issue();
         let config = ServerConfig::builder().with_client_cert_verifier(verifier.build().unwrap());
         Arc::new(config.with_single_cert(chain, key).unwrap())
@@ -137,7 +137,7 @@ async fn the_fleet_knows_each_other_and_strangers_are_a_tls_failure() {
             let refreshed = walk.refresh(&world.trusted(), None).await;
             assert_eq!(refreshed.is_ok(), wanted.is_none(), "{what}: {refreshed:?}");
             if wanted.is_some() {
-                assert_eq!(told(&walk.attempts()), [(AttemptResult::Failed, wanted)], "{what}");
+                assert_eq!(outcomes(&walk.attempts()), [(AttemptResult::Failed, wanted)], "{what}");
             }
         };
     let member = || Some(ca.client(Some(ca.issue())));
@@ -149,7 +149,7 @@ async fn the_fleet_knows_each_other_and_strangers_are_a_tls_failure() {
     check("another fleet's client", unknown_client, "server", "https", Some(Reason::Tls)).await;
     let misled = Some(other.client(Some(ca.issue())));
     check("another fleet's server", misled, "server", "https", Some(Reason::Tls)).await;
-    // A URL source is the public's: it is not told who we are, and the fleet's CA says nothing of it.
+    // A URL source is the public's: it does not learn who we are, and the fleet's CA says nothing of it.
     check("as a URL source", member(), "url:x", "https", Some(Reason::Tls)).await;
     check("before there is a fleet TLS", None, "server", "https", Some(Reason::Tls)).await;
 }
@@ -170,7 +170,7 @@ async fn a_member_that_is_refused_is_told_so_and_not_that_a_file_is_missing() {
         let walk = Walk::new(&fetcher, vec![source], 0, now());
         assert!(walk.refresh(&World::new().trusted(), None).await.is_err());
         let attempts = walk.attempts();
-        assert_eq!(told(&attempts), [(AttemptResult::Failed, Some(Reason::HttpStatus))], "{attempts:?}");
+        assert_eq!(outcomes(&attempts), [(AttemptResult::Failed, Some(Reason::HttpStatus))], "{attempts:?}");
         assert!(attempts[0].detail.contains("lets this client in no longer"), "{attempts:?}");
     }
 }
@@ -186,8 +186,8 @@ async fn who_shows_a_certificate_is_known_to_the_routes_and_resuming_is_cheap() 
     assert!(answer.ends_with("somebody"), "a resumed session has its certificate: {answer}");
     assert_eq!(kind, Some(HandshakeKind::Resumed));
     assert_eq!(server.accepted_with_certificate.load(Ordering::Relaxed), 2);
-    let nameless = Arc::new(ca.client(None));
-    assert!(server.ask(&nameless).await.unwrap().0.ends_with("nobody"));
+    let anonymous = Arc::new(ca.client(None));
+    assert!(server.ask(&anonymous).await.unwrap().0.ends_with("nobody"));
 }
 
 #[tokio::test]

@@ -136,7 +136,7 @@ pub async fn until(what: &str, has_come: impl AsyncFn() -> bool) {
         }
     };
     let bound = Duration::from_secs(60);
-    tokio::time::timeout(bound, looking).await.unwrap_or_else(|_| panic!("waited in vain: {what}"));
+    tokio::time::timeout(bound, looking).await.unwrap_or_else(|_| panic!("waited without success: {what}"));
 }
 
 /// Bytes that do not repeat.

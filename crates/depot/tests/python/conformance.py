@@ -158,7 +158,7 @@ class Client:
 
     def run(self, *arguments):
         result = subprocess.run([self.command, "--metadata-dir", self.metadata, *arguments], capture_output=True, text=True)
-        self.said = result.stderr
+        self.printed = result.stderr
         return result.returncode == 0
 
     def init(self):
@@ -211,7 +211,7 @@ def expect(got, wanted, what=""):
 
 
 def good(result, client):
-    assert result, f"refused: {client.said}"
+    assert result, f"refused: {client.printed}"
 
 
 def bad(result, what):
@@ -564,7 +564,7 @@ def root_chain(repo, client, versions):
         repo.publish("root")
     client.first_root.write_bytes(repo.files["root"][0][1])
     good(client.init(), client)
-    expect(client.refresh(), succeeds, client.said)
+    expect(client.refresh(), succeeds, client.printed)
     expect(client.bytes("root"), repo.files["root"][-1 if succeeds else -2][1], "the root that is kept")
 
 
@@ -587,7 +587,7 @@ def signed_role(repo, client, role, keys, threshold, signers, succeeds):
     repo.root.roles[role].threshold = threshold
     repo.signers[role] = [ED25519[number] for number in signers]
     repo.publish("root", "targets", "snapshot", "timestamp")
-    expect(client.refresh(), succeeds, client.said)
+    expect(client.refresh(), succeeds, client.printed)
     expect(client.version("root"), 2)
     expect(client.version(role), 2 if succeeds else 1)
 
@@ -710,7 +710,7 @@ def search_in_a_tree(repo, client, name, found, order):
     repo.add("D", "releases/z/z_v1.zip", b"z")
     repo.publish("A", "B", "C", "D", bump=False)
     repo.publish("targets", "snapshot", "timestamp")
-    expect(client.download(name), found, client.said)
+    expect(client.download(name), found, client.printed)
     expect([asked for asked in repo.asked[4:] if asked[0] != "target"], [(role, 1) for role in order])
     expect(client.downloaded(), [repo.artifacts[name][1]] if found else [])
 

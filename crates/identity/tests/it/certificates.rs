@@ -1,4 +1,4 @@
-//! Certificates: whom they name, how long they are good, and what is not signed.
+//! Certificates: which client they name, how long they are valid, and what is not signed.
 
 use headwater_identity::limits::{CERTIFICATE_NAMES_MAX, CHAIN_CERTIFICATES_MAX, PEM_LENGTH_MAX};
 use headwater_identity::{

@@ -33,7 +33,7 @@ fn client(ca: &FleetCa, cross_signed: &[CaCertificate], now: Timestamp) -> (Chai
     (ca.issue_client(&key.public(), &id("paris-01"), cross_signed, now).unwrap(), key)
 }
 
-/// Shakes hands; says whom the server sees, or what broke it off.
+/// Shakes hands; returns the client that the server sees, or the error.
 fn shake(
     server: &Server,
     server_trusts: &[CaCertificate],

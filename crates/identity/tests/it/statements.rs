@@ -2,14 +2,14 @@
 
 use headwater_identity::limits::{BODY_LENGTH_MAX, RESPONSE_SIGNING_KEYS_FORMER_MAX};
 use headwater_identity::{
-    Answer, ClientKey, IdentityError, Kind, ResponseSigningKey, Statement, StatementVerifyError,
+    Answer, ClientKey, IdentityError, ResponseSigningKey, Statement, StatementKind, StatementVerifyError,
 };
 use proptest::prelude::*;
 
 use crate::id;
 
 fn statement(key: &ClientKey) -> Statement {
-    Statement::sign(key, &id("paris-01"), Kind::Report, 7, r#"{"took_ms":12}"#.to_owned()).unwrap()
+    Statement::sign(key, &id("paris-01"), StatementKind::Report, 7, r#"{"took_ms":12}"#.to_owned()).unwrap()
 }
 
 /// The statement as JSON, with `change` done to it.
@@ -23,16 +23,16 @@ fn changed(key: &ClientKey, change: impl FnOnce(&mut serde_json::Value)) -> Stat
 fn an_answer_is_believed_by_whoever_knows_one_of_the_last_keys() {
     let keys: Vec<_> =
         (0..=RESPONSE_SIGNING_KEYS_FORMER_MAX + 1).map(|_| ResponseSigningKey::generate().unwrap()).collect();
-    let answer = Answer::sign(&keys[0], &id("a"), Kind::CheckIn, 7, "{}".to_owned()).unwrap();
+    let answer = Answer::sign(&keys[0], &id("a"), StatementKind::CheckIn, 7, "{}".to_owned()).unwrap();
     let answer = answer.also_by(keys[1..].iter()).unwrap();
     for (age, key) in keys.iter().enumerate() {
-        let believed = answer.clone().verify(&[key.public()], &id("a"), Kind::CheckIn, 7).is_ok();
+        let believed = answer.clone().verify(&[key.public()], &id("a"), StatementKind::CheckIn, 7).is_ok();
         assert_eq!(believed, age <= RESPONSE_SIGNING_KEYS_FORMER_MAX, "{age}");
     }
     let mut text = serde_json::to_value(&answer).unwrap();
     text["body"] = "{ }".into();
     let changed: Answer = serde_json::from_value(text).unwrap();
-    assert!(changed.verify(&[keys[1].public()], &id("a"), Kind::CheckIn, 7).is_err());
+    assert!(changed.verify(&[keys[1].public()], &id("a"), StatementKind::CheckIn, 7).is_err());
 }
 
 #[test]
@@ -41,16 +41,16 @@ fn what_a_client_signed_is_believed() {
     let travelled = serde_json::to_string(&statement(&key)).unwrap();
     let arrived: Statement = serde_json::from_str(&travelled).unwrap();
     assert_eq!(arrived.claimed_client(), Some(id("paris-01")));
-    let verified = arrived.verify(&id("paris-01"), &key.public(), Kind::Report).unwrap();
+    let verified = arrived.verify(&id("paris-01"), &key.public(), StatementKind::Report).unwrap();
     assert_eq!((verified.sequence(), verified.body()), (7, r#"{"took_ms":12}"#));
-    assert_eq!((verified.client(), verified.kind()), (&id("paris-01"), Kind::Report));
+    assert_eq!((verified.client(), verified.kind()), (&id("paris-01"), StatementKind::Report));
 }
 
 #[test]
 fn what_was_changed_on_the_way_is_not() {
     let key = ClientKey::generate().unwrap();
     let check = |what: &str, forged: Statement, wanted: StatementVerifyError| {
-        let found = forged.verify(&id("paris-01"), &key.public(), Kind::Report).unwrap_err();
+        let found = forged.verify(&id("paris-01"), &key.public(), StatementKind::Report).unwrap_err();
         assert_eq!(found, wanted, "{what}");
     };
     let other = ClientKey::generate().unwrap();
@@ -76,7 +76,7 @@ fn what_was_changed_on_the_way_is_not() {
     check(
         "another kind",
         changed(&key, |s| s["kind"] = "check_in".into()),
-        StatementVerifyError::Kind { wanted: Kind::Report, found: Kind::CheckIn },
+        StatementVerifyError::Kind { wanted: StatementKind::Report, found: StatementKind::CheckIn },
     );
     let found = "rome-01".to_owned();
     check(
@@ -93,12 +93,12 @@ fn a_kind_or_client_that_is_asked_for_wrongly_does_not_pass_for_it() {
     let key = ClientKey::generate().unwrap();
     let as_check_in = changed(&key, |s| s["kind"] = "check_in".into());
     assert_eq!(
-        as_check_in.verify(&id("paris-01"), &key.public(), Kind::CheckIn),
+        as_check_in.verify(&id("paris-01"), &key.public(), StatementKind::CheckIn),
         Err(StatementVerifyError::Signature)
     );
     let as_rome = changed(&key, |s| s["client"] = "rome-01".into());
     assert_eq!(
-        as_rome.verify(&id("rome-01"), &key.public(), Kind::Report),
+        as_rome.verify(&id("rome-01"), &key.public(), StatementKind::Report),
         Err(StatementVerifyError::Signature)
     );
 }
@@ -106,41 +106,41 @@ fn a_kind_or_client_that_is_asked_for_wrongly_does_not_pass_for_it() {
 #[test]
 fn an_answer_is_to_one_question_and_by_the_server() {
     let key = ClientKey::generate().unwrap();
-    let answer = || Answer::sign(&key, &id("paris-01"), Kind::CheckIn, 3, "{}".to_owned()).unwrap();
+    let answer = || Answer::sign(&key, &id("paris-01"), StatementKind::CheckIn, 3, "{}".to_owned()).unwrap();
     let other = ClientKey::generate().unwrap();
     let keys = [other.public(), key.public()];
-    assert_eq!(answer().verify(&keys, &id("paris-01"), Kind::CheckIn, 3).unwrap().body(), "{}");
+    assert_eq!(answer().verify(&keys, &id("paris-01"), StatementKind::CheckIn, 3).unwrap().body(), "{}");
     assert_eq!(
-        answer().verify(&keys, &id("paris-01"), Kind::CheckIn, 4),
+        answer().verify(&keys, &id("paris-01"), StatementKind::CheckIn, 4),
         Err(StatementVerifyError::Sequence { wanted: 4, found: 3 })
     );
-    let unknown = answer().verify(&[other.public()], &id("paris-01"), Kind::CheckIn, 3);
+    let unknown = answer().verify(&[other.public()], &id("paris-01"), StatementKind::CheckIn, 3);
     assert_eq!(unknown, Err(StatementVerifyError::Signature));
     assert!(matches!(
-        answer().verify(&keys, &id("rome"), Kind::CheckIn, 3),
+        answer().verify(&keys, &id("rome"), StatementKind::CheckIn, 3),
         Err(StatementVerifyError::Client { .. })
     ));
 }
 
 #[test]
 fn a_statement_is_no_answer() {
-    // The same key, the same words: told apart by what is signed.
+    // The same key, the same words: the signed bytes differ.
     let key = ClientKey::generate().unwrap();
     let as_answer: Answer = serde_json::from_value(serde_json::to_value(statement(&key)).unwrap()).unwrap();
-    let found = as_answer.verify(&[key.public()], &id("paris-01"), Kind::Report, 7);
+    let found = as_answer.verify(&[key.public()], &id("paris-01"), StatementKind::Report, 7);
     assert_eq!(found, Err(StatementVerifyError::Signature));
 }
 
 #[test]
 fn a_body_has_a_limit_on_both_sides() {
     let key = ClientKey::generate().unwrap();
-    let sign = |length| Statement::sign(&key, &id("a"), Kind::Report, 1, "x".repeat(length));
-    assert!(sign(BODY_LENGTH_MAX).unwrap().verify(&id("a"), &key.public(), Kind::Report).is_ok());
+    let sign = |length| Statement::sign(&key, &id("a"), StatementKind::Report, 1, "x".repeat(length));
+    assert!(sign(BODY_LENGTH_MAX).unwrap().verify(&id("a"), &key.public(), StatementKind::Report).is_ok());
     assert!(matches!(sign(BODY_LENGTH_MAX + 1), Err(IdentityError::Oversized { max: BODY_LENGTH_MAX, .. })));
     let mut long = serde_json::to_value(sign(10).unwrap()).unwrap();
     long["body"] = "x".repeat(BODY_LENGTH_MAX + 1).into();
     let long: Statement = serde_json::from_value(long).unwrap();
-    let found = long.verify(&id("a"), &key.public(), Kind::Report);
+    let found = long.verify(&id("a"), &key.public(), StatementKind::Report);
     assert_eq!(found, Err(StatementVerifyError::Oversized(BODY_LENGTH_MAX)));
 }
 
@@ -157,6 +157,6 @@ proptest! {
             signature[at] ^= 1 << bit;
             s["signature"] = STANDARD.encode(signature).into();
         });
-        prop_assert!(forged.verify(&id("paris-01"), &key.public(), Kind::Report).is_err());
+        prop_assert!(forged.verify(&id("paris-01"), &key.public(), StatementKind::Report).is_err());
     }
 }

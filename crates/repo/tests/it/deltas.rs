@@ -31,11 +31,11 @@ fn manifests_of_either_format_are_read_and_written_again_the_same() {
 
 #[test]
 fn a_manifest_says_nothing_impossible_of_deltas() {
-    let check = |from: &str, to: &str, told: &str| {
+    let check = |from: &str, to: &str, reason: &str| {
         let text = WITH_DELTAS.replacen(from, to, 1);
         assert_ne!(text, WITH_DELTAS, "{from}");
         let refused = Manifest::parse(text.as_bytes()).unwrap_err().to_string();
-        assert!(refused.contains(told), "{refused} does not say {told}");
+        assert!(refused.contains(reason), "{refused} does not state {reason}");
     };
     let (a, c, e) = ("a".repeat(64), "c".repeat(64), "e".repeat(64));
     check("\"format\":2", "\"format\":1", "has no deltas");
@@ -270,7 +270,7 @@ fn file(path: &str, content: String) -> FileEntry {
     }
 }
 
-/// Makes what lacks, round by round, as whoever makes deltas does; says how many were made.
+/// Makes what is missing, round by round, as a maker of deltas does; returns how many were made.
 fn make_all(
     current: &Manifest,
     earlier: &[Earlier<'_>],
@@ -370,8 +370,12 @@ fn one_delta_more_costs_one_decision_however_many_files_there_are() {
     }
     assert!(made >= 150, "{made}");
     assert_eq!(decided, made);
-    let anew = needed_deltas(current, &earlier, &inventory, &|_, _| true, 1_000);
-    assert_eq!((all.manifest(), anew.missing), (anew.manifest, Vec::new()), "as if decided for all at once");
+    let again = needed_deltas(current, &earlier, &inventory, &|_, _| true, 1_000);
+    assert_eq!(
+        (all.manifest(), again.missing),
+        (again.manifest, Vec::new()),
+        "as if decided for all at once"
+    );
 }
 
 fn series_next(series: &[Manifest]) -> Manifest {

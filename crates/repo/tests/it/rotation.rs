@@ -170,7 +170,7 @@ fn a_restored_repository_overtakes_what_the_lost_one_signed() {
     let restore = |raise: u64, online: [u8; 3]| {
         let mut source = lost.clone();
         let mut draft = Draft::next(&backup);
-        draft.raise(raise);
+        draft.bump_version(raise);
         draft.rotate_root(next_root(backup.root(), online, 2)).unwrap();
         let signed = draft.finish(day(2), &Expiry::default()).unwrap().sign(&ring(&online)).unwrap();
         source.write(&signed);

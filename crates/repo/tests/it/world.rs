@@ -144,7 +144,7 @@ pub fn signed_part(bytes: &[u8]) -> Value {
     serde_json::from_slice::<Value>(bytes).unwrap()["signed"].take()
 }
 
-/// Fields of a document put in place of others, and it signed anew.
+/// Fields of a document put in place of others, and it signed again.
 pub fn edited(bytes: &[u8], keys: &[u8], edit: impl FnOnce(&mut Value)) -> Vec<u8> {
     let mut document = signed_part(bytes);
     edit(&mut document);

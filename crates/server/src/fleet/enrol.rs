@@ -9,7 +9,8 @@ use std::sync::Mutex;
 
 use headwater_api::enrol::{CertificateAnswer, EnrolRequest, FORMAT, RenewalRequest, TakenSequences};
 use headwater_identity::{
-    Answer, EncryptionPublicKey, EnrolToken, Kind, PublicKey, Purpose, Sealed, SigningRequest, Statement,
+    Answer, EncryptionPublicKey, EnrolToken, PublicKey, Purpose, Sealed, SigningRequest, Statement,
+    StatementKind,
 };
 use headwater_policy::ClientId;
 use jiff::Timestamp;
@@ -110,7 +111,8 @@ impl Fleet {
     async fn renew_one(&self, statement: Statement, from: IpAddr, now: Timestamp) -> Result<Answer> {
         let keys = self.fleet_keys();
         // Anybody may ask: only who is believed has others wait for the one writer.
-        let believed = self.believe(&mut self.db.connection().await?, statement, Kind::Renewal).await;
+        let believed =
+            self.believe(&mut self.db.connection().await?, statement, StatementKind::Renewal).await;
         let (statement, known) = match believed {
             Ok(believed) => believed,
             Err(rejected) => return Err(self.reject(rejected, from, now).await?),
@@ -140,7 +142,7 @@ impl Fleet {
         let renewed = json!({"key": identity.key, "until": identity.certificate_end});
         tx.commit(caller.audit_entry("client.renew", client).after(renewed)).await?;
         let body = answer_body(&keys, &identity, domain, chain.to_pem(), now);
-        keys.answer(client, Kind::Renewal, statement.sequence(), body)
+        keys.answer(client, StatementKind::Renewal, statement.sequence(), body)
     }
 
     async fn enrol_one(&self, sealed: &Sealed, from: IpAddr, now: Timestamp) -> Result<Answer> {
@@ -186,7 +188,7 @@ impl Fleet {
         self.publishing.commit(tx, staged.into_iter().collect(), audit_entry).await?;
         tracing::info!(client = %request.client, key = identity.key, domain, "client enrolled");
         let body = answer_body(&keys, &identity, domain, chain.to_pem(), now);
-        keys.answer(&request.client, Kind::Enrolment, 0, body)
+        keys.answer(&request.client, StatementKind::Enrolment, 0, body)
     }
 
     /// Loads what is known, and decides. With the decision comes what is known of the same client with the same key.

@@ -9,8 +9,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use headwater_identity::{
-    Answer, CaCertificate, Chain, EncryptionKey, FleetCa, IdentityError, Kind, Purpose, ResponseSigningKey,
-    Sealed, ServedName, ServerKey, is_issued_by, tls,
+    Answer, CaCertificate, Chain, EncryptionKey, FleetCa, IdentityError, Purpose, ResponseSigningKey, Sealed,
+    ServedName, ServerKey, StatementKind, is_issued_by, tls,
 };
 use headwater_policy::{ClientId, SourceUrl};
 use jiff::Timestamp;
@@ -123,7 +123,13 @@ impl FleetKeys {
     ///
     /// # Errors
     /// When it is too long, or there is no randomness.
-    pub fn answer(&self, client: &ClientId, kind: Kind, sequence: u64, body: String) -> Result<Answer> {
+    pub fn answer(
+        &self,
+        client: &ClientId,
+        kind: StatementKind,
+        sequence: u64,
+        body: String,
+    ) -> Result<Answer> {
         Answer::sign(&self.answer, client, kind, sequence, body)
             .and_then(|answer| answer.also_by(self.former_answers.iter()))
             .map_err(key_failed("signing an answer"))

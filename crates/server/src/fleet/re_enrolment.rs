@@ -6,7 +6,7 @@
 
 use headwater_api::enrol::RenewalRequest;
 use headwater_api::v1::{ReEnrolAnswer, ReEnrolRefused, ReEnrolRequest};
-use headwater_identity::{CaCertificate, Chain, Kind, Statement};
+use headwater_identity::{CaCertificate, Chain, Statement, StatementKind};
 use headwater_policy::ClientId;
 use jiff::Timestamp;
 use serde_json::json;
@@ -32,7 +32,7 @@ pub(crate) fn proof(
     if !chain.leads_to(cas) {
         return None;
     }
-    let statement = statement.verify(client, &chain.key(), Kind::Renewal).ok()?;
+    let statement = statement.verify(client, &chain.key(), StatementKind::Renewal).ok()?;
     let encryption_key: headwater_identity::EncryptionPublicKey = claimed.encryption_key.parse().ok()?;
     let proof = Proof {
         public_key: chain.key().to_string(),

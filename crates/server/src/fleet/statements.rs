@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use headwater_api::checkin::{CheckIn, CheckInAnswer};
 use headwater_api::report::{Report, ReportAnswer};
-use headwater_identity::{Answer, Kind, Peer, PublicKey, Statement, StatementVerifyError, VerifiedStatement};
+use headwater_identity::{
+    Answer, Peer, PublicKey, Statement, StatementKind, StatementVerifyError, VerifiedStatement,
+};
 use headwater_policy::ClientId;
 use jiff::Timestamp;
 
@@ -65,7 +67,8 @@ impl Fleet {
         now: Timestamp,
     ) -> Result<Answer> {
         let keys = self.fleet_keys();
-        let (mut tx, statement, mut identity) = self.take(statement, Kind::CheckIn, peer, from, now).await?;
+        let (mut tx, statement, mut identity) =
+            self.take(statement, StatementKind::CheckIn, peer, from, now).await?;
         rising(identity.taken.check_in, statement.sequence())?;
         let check_in: CheckIn = read(&statement)?;
         about_itself(&statement, &check_in.client)?;
@@ -77,7 +80,7 @@ impl Fleet {
         let domain_keys = self.source_list.domain_keys_for(&mut tx, &identity, &domain).await?;
         tx.commit(Audit::Exempt("what a client says of itself is in the registry and its reports")).await?;
         let answer = CheckInAnswer { domain_keys, ..self.check_in_answer(domain, now) };
-        keys.answer(statement.client(), Kind::CheckIn, statement.sequence(), to_json(&answer))
+        keys.answer(statement.client(), StatementKind::CheckIn, statement.sequence(), to_json(&answer))
     }
 
     /// Stores a report that its client signed. One that was taken before is answered as if it were new: the client has
@@ -93,7 +96,8 @@ impl Fleet {
         now: Timestamp,
     ) -> Result<Answer> {
         let keys = self.fleet_keys();
-        let (mut tx, statement, mut identity) = self.take(statement, Kind::Report, peer, from, now).await?;
+        let (mut tx, statement, mut identity) =
+            self.take(statement, StatementKind::Report, peer, from, now).await?;
         let missing = rows::gaps(&mut tx, &identity.client).await?;
         if let Arrival::Taken { newest, gaps } =
             arrival(identity.taken.report, &missing, statement.sequence())?
@@ -112,14 +116,14 @@ impl Fleet {
                 .await?;
         }
         let answer = to_json(&ReportAnswer { taken: statement.sequence() });
-        keys.answer(statement.client(), Kind::Report, statement.sequence(), answer)
+        keys.answer(statement.client(), StatementKind::Report, statement.sequence(), answer)
     }
 
     /// Begins a change with a statement that is believed: its client brought it, or an update agent.
     async fn take(
         &self,
         statement: Statement,
-        kind: Kind,
+        kind: StatementKind,
         peer: &Peer,
         from: IpAddr,
         now: Timestamp,
@@ -141,7 +145,7 @@ impl Fleet {
         &self,
         db: &mut crate::db::Connection,
         statement: Statement,
-        kind: Kind,
+        kind: StatementKind,
     ) -> std::result::Result<(VerifiedStatement, IdentityRow), RejectedStatement> {
         let client = claimed(&statement)?;
         let unknown_client =
@@ -197,8 +201,8 @@ impl Fleet {
     }
 
     /// What certificate a statement shows that is not believed by a key that is known.
-    fn certificate_shown(&self, statement: Statement, client: &ClientId, kind: Kind) -> Shown {
-        if kind != Kind::Renewal || !shows_certificate(&statement) {
+    fn certificate_shown(&self, statement: Statement, client: &ClientId, kind: StatementKind) -> Shown {
+        if kind != StatementKind::Renewal || !shows_certificate(&statement) {
             return Shown::Nothing;
         }
         proof(statement, client, &self.fleet_keys().cas).map_or(Shown::Forgery, Shown::Proof)

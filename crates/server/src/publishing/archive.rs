@@ -115,7 +115,7 @@ pub fn store_archive(
         return Err(Refusal::Archive("it holds no file; a release has at least one".to_owned()).into());
     }
     let staged = release.staged.into_values().collect();
-    store.settle(staged).map_err(|error| store_failed(class, error))?;
+    store.persist(staged).map_err(|error| store_failed(class, error))?;
     release.files.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(release.files)
 }

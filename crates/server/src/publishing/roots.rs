@@ -162,7 +162,7 @@ impl Publishing {
     ) -> Result<()> {
         let now = audit_entry.time;
         let mut draft = self.draft(class);
-        draft.raise(raise);
+        draft.bump_version(raise);
         edit(&mut draft)?;
         self.reload_keys(class)?;
         if let Some(last) = roots.last() {

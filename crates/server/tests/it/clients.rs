@@ -1,7 +1,7 @@
 //! Check-ins, reports, the registry, client bundles.
 
 use headwater_database::testing::{Rows, fill};
-use headwater_identity::Kind;
+use headwater_identity::StatementKind;
 use headwater_policy::ADDRESSES_MAX;
 use headwater_server::limits;
 use serde_json::{Value, json};
@@ -45,7 +45,7 @@ async fn a_check_in_files_a_client_and_announces_what_is_newest() {
 async fn reports_are_stored_once_and_found_by_client() {
     let server = Server::start().await;
     for (client, run) in [("pc-1", 1), ("pc-1", 1), ("pc-1", 2), ("pc-2", 1)] {
-        assert_eq!(server.state_as_client(Kind::Report, report(client, run)).await.0, 200);
+        assert_eq!(server.state_as_client(StatementKind::Report, report(client, run)).await.0, 200);
     }
     let of_one = server.get("/api/v1/reports?client=pc-1").await;
     let items = of_one["items"].as_array().unwrap().iter();
@@ -78,12 +78,12 @@ async fn what_clients_state_is_bounded() {
             "client": "pc", "domain": "root", "addresses": [], "program": "1", "policy_version": 0, "versions": {}
         });
         body[key] = value;
-        (Kind::CheckIn, body)
+        (StatementKind::CheckIn, body)
     };
     let with = |key: &str, value: Value| {
         let mut body = report("pc", 1);
         body[key] = value;
-        (Kind::Report, body)
+        (StatementKind::Report, body)
     };
     let mut attempt = report("pc", 1)["attempts"][0].clone();
     attempt["url"] = json!("");
@@ -174,7 +174,7 @@ async fn all_reports_together_keep_to_their_room() {
     for run in 1..=6 {
         let mut body = report("pc-1", run);
         body["attempts"][0]["detail"] = "é".repeat(400_000).into();
-        assert_eq!(server.state_as_client(Kind::Report, body).await.0, 200);
+        assert_eq!(server.state_as_client(StatementKind::Report, body).await.0, 200);
     }
     let kept = server.get("/api/v1/reports?limit=10").await;
     let runs = kept["items"].as_array().unwrap().iter();

@@ -1,6 +1,6 @@
 //! Confidential settings (I3): sealed for the domain's clients, with a new key when one of them goes.
 
-use headwater_identity::{DomainKey, EncryptionKey, Kind, SealedSettings};
+use headwater_identity::{DomainKey, EncryptionKey, SealedSettings, StatementKind};
 use headwater_policy::Class;
 use headwater_repo::Passphrase;
 use headwater_server::restore::Restore;
@@ -33,7 +33,7 @@ async fn signed(server: &Server) -> Value {
 
 /// What the client was given at a check-in: the ids of keys, and the keys as far as it can open them.
 async fn keys(endpoint: &Endpoint) -> Vec<DomainKey> {
-    let (status, reply) = endpoint.state(Kind::CheckIn, &endpoint.check_in_body()).await;
+    let (status, reply) = endpoint.state(StatementKind::CheckIn, &endpoint.check_in_body()).await;
     assert_eq!(status, 200, "{reply}");
     let given = reply["domain_keys"].as_array().cloned().unwrap_or_default();
     given

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use headwater_api::bundle::EnrolBundle;
 use headwater_identity::{
-    Answer, CaCertificate, Chain, ClientKey, EncryptionKey, Kind, PublicKey, Purpose, Statement, tls,
+    Answer, CaCertificate, Chain, ClientKey, EncryptionKey, PublicKey, Purpose, Statement, StatementKind, tls,
 };
 use headwater_policy::ClientId;
 use secrecy::ExposeSecret as _;
@@ -23,7 +23,7 @@ pub struct Endpoint {
     response_signing_keys: Vec<PublicKey>,
     base: String,
     http: reqwest::Client,
-    sequences: Mutex<BTreeMap<Kind, u64>>,
+    sequences: Mutex<BTreeMap<StatementKind, u64>>,
 }
 
 impl Endpoint {
@@ -61,7 +61,7 @@ impl Endpoint {
         if status != 200 {
             return (status, answer);
         }
-        let reply = self.believed(answer, Kind::Enrolment, 0);
+        let reply = self.believed(answer, StatementKind::Enrolment, 0);
         self.take_certificate(&reply);
         (status, reply)
     }
@@ -94,15 +94,15 @@ impl Endpoint {
     pub async fn renew_with(&mut self, certificate: Option<String>) -> (u16, Value) {
         let mut body = self.renewal_body();
         body["certificate"] = certificate.into();
-        let sequence = self.next(Kind::Renewal);
-        let statement = self.statement(Kind::Renewal, sequence, &body);
+        let sequence = self.next(StatementKind::Renewal);
+        let statement = self.statement(StatementKind::Renewal, sequence, &body);
         let anonymous = http(&self.cas, None);
         let url = format!("{}/client/v1/renew", self.base);
         let (status, answer) = answer(anonymous.post(url).json(&statement).send().await.unwrap()).await;
         if status != 200 {
             return (status, answer);
         }
-        let reply = self.believed(answer, Kind::Renewal, sequence);
+        let reply = self.believed(answer, StatementKind::Renewal, sequence);
         self.take_certificate(&reply);
         (status, reply)
     }
@@ -122,13 +122,13 @@ impl Endpoint {
     }
 
     /// What the server says, if it is the server.
-    pub fn believed(&self, answer: Value, kind: Kind, sequence: u64) -> Value {
+    pub fn believed(&self, answer: Value, kind: StatementKind, sequence: u64) -> Value {
         let answer: Answer = serde_json::from_value(answer).unwrap();
         let answer = answer.verify(&self.response_signing_keys, &self.id, kind, sequence).unwrap();
         serde_json::from_str(answer.body()).unwrap()
     }
 
-    pub fn next(&self, kind: Kind) -> u64 {
+    pub fn next(&self, kind: StatementKind) -> u64 {
         let mut sequences = self.sequences.lock().unwrap();
         let sequence = sequences.entry(kind).or_default();
         *sequence += 1;
@@ -136,7 +136,7 @@ impl Endpoint {
     }
 
     /// A signed statement.
-    pub fn statement(&self, kind: Kind, sequence: u64, body: &Value) -> Value {
+    pub fn statement(&self, kind: StatementKind, sequence: u64, body: &Value) -> Value {
         let signed = Statement::sign(&self.key, &self.id, kind, sequence, body.to_string());
         let Ok(signed) = signed else {
             // Too long for a client that works: one that does not sends it all the same.
@@ -149,13 +149,13 @@ impl Endpoint {
     }
 
     /// States something new; the answer is verified and opened where it is one.
-    pub async fn state(&self, kind: Kind, body: &Value) -> (u16, Value) {
+    pub async fn state(&self, kind: StatementKind, body: &Value) -> (u16, Value) {
         let sequence = self.next(kind);
         self.state_as(kind, sequence, body).await
     }
 
     /// States something under a number.
-    pub async fn state_as(&self, kind: Kind, sequence: u64, body: &Value) -> (u16, Value) {
+    pub async fn state_as(&self, kind: StatementKind, sequence: u64, body: &Value) -> (u16, Value) {
         let (status, answer) = self.post(path(kind), &self.statement(kind, sequence, body)).await;
         match status {
             200 => (status, self.believed(answer, kind, sequence)),
@@ -209,12 +209,12 @@ impl Endpoint {
 }
 
 /// Where a kind of statement goes.
-pub fn path(kind: Kind) -> &'static str {
+pub fn path(kind: StatementKind) -> &'static str {
     match kind {
-        Kind::CheckIn => "/client/v1/check-in",
-        Kind::Report => "/client/v1/report",
-        Kind::Renewal => "/client/v1/renew",
-        Kind::Enrolment => "/client/v1/enrol",
+        StatementKind::CheckIn => "/client/v1/check-in",
+        StatementKind::Report => "/client/v1/report",
+        StatementKind::Renewal => "/client/v1/renew",
+        StatementKind::Enrolment => "/client/v1/enrol",
     }
 }
 

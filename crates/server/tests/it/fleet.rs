@@ -1,7 +1,7 @@
 //! Enrolment, statements and revocation on the fleet listener (I3, U5).
 
 use headwater_database::testing::{Rows, fill};
-use headwater_identity::{CaCertificate, Kind, Statement, tls};
+use headwater_identity::{CaCertificate, Statement, StatementKind, tls};
 use headwater_policy::Class;
 use headwater_server::caller::Caller;
 use headwater_server::fleet::FormerCas;
@@ -27,7 +27,7 @@ async fn a_token_admits_a_client_into_its_domain_whatever_the_client_states() {
     let server = Server::start().await;
     server.ok("POST", "/api/v1/domains", Some(json!({"path": "root/paris"}))).await;
     let pc = Endpoint::enrolled(&server, "pc-1", "root/paris").await;
-    let (_, reply) = pc.state(Kind::CheckIn, &pc.check_in_body()).await;
+    let (_, reply) = pc.state(StatementKind::CheckIn, &pc.check_in_body()).await;
     assert_eq!(reply["domain"], "root/paris", "its check-in says root");
     let client = server.get("/api/v1/clients/pc-1").await;
     assert_eq!(client["identity"]["key"], pc.key.fingerprint().to_string());
@@ -123,7 +123,8 @@ async fn one_client_that_asks_wrongly_does_not_block_the_site_of_its_update_agen
 async fn whose_renewals_are_refused_too_often_waits_and_others_enrol() {
     let server = Server::start().await;
     let mut pc = Endpoint::enrolled(&server, "pc-1", "root").await;
-    let wrong = pc.statement(Kind::Renewal, 1, &json!({"format": 1, "request": "x", "encryption_key": "x"}));
+    let wrong =
+        pc.statement(StatementKind::Renewal, 1, &json!({"format": 1, "request": "x", "encryption_key": "x"}));
     for _ in 0..limits::ENROL_REFUSALS_MAX {
         assert_eq!(pc.post("/client/v1/renew", &wrong).await.0, 400);
     }
@@ -141,8 +142,8 @@ async fn a_token_for_one_client_replaces_its_key() {
     assert_eq!(bundle.domain, "root/paris", "it stays where it is");
     let mut new = Endpoint::new("pc-1", &bundle);
     assert_eq!(new.enrol(&bundle).await.0, 200);
-    assert_eq!(new.state(Kind::CheckIn, &new.check_in_body()).await.0, 200);
-    assert_eq!(code(&old.state(Kind::CheckIn, &old.check_in_body()).await), (403, "revoked"));
+    assert_eq!(new.state(StatementKind::CheckIn, &new.check_in_body()).await.0, 200);
+    assert_eq!(code(&old.state(StatementKind::CheckIn, &old.check_in_body()).await), (403, "revoked"));
     let revoked = fleet_part(&server).await["revoked"].clone();
     assert_eq!(revoked, json!([{"client": "pc-1", "key": old.key.fingerprint().to_string()}]));
 }
@@ -157,7 +158,7 @@ async fn a_revoked_client_is_refused_at_once_on_an_open_connection_too() {
     server.ok("POST", "/api/v1/clients/pc-1/revoke", None).await;
     assert_eq!(server.get("/api/v1/clients").await["items"][0]["no_key"], true);
     assert_eq!(pc.get(timestamp).await, (403, "revoked".to_owned()));
-    assert_eq!(code(&pc.state(Kind::CheckIn, &pc.check_in_body()).await), (403, "revoked"));
+    assert_eq!(code(&pc.state(StatementKind::CheckIn, &pc.check_in_body()).await), (403, "revoked"));
     assert_eq!(code(&pc.renew().await), (403, "not_enrolled"));
     let bundle = server.bundle(json!({})).await;
     assert_eq!(code(&pc.enrol(&bundle).await), (403, "revoked"), "a new token does not help the old key");
@@ -238,21 +239,21 @@ async fn statements_count_once_and_what_is_missing_shows() {
     let pc = Endpoint::enrolled(&server, "pc-1", "root").await;
     let other = Endpoint::enrolled(&server, "pc-2", "root").await;
     let check_in = pc.check_in_body();
-    assert_eq!(pc.state_as(Kind::CheckIn, 5, &check_in).await.0, 200);
-    let replayed = pc.state_as(Kind::CheckIn, 5, &check_in).await;
+    assert_eq!(pc.state_as(StatementKind::CheckIn, 5, &check_in).await.0, 200);
+    let replayed = pc.state_as(StatementKind::CheckIn, 5, &check_in).await;
     assert_eq!((code(&replayed), &replayed.1["error"]["details"]), ((409, "replayed"), &json!({"taken": 5})));
-    assert_eq!(code(&pc.state_as(Kind::CheckIn, 4, &check_in).await), (409, "replayed"));
-    assert_eq!(code(&pc.state_as(Kind::CheckIn, 0, &check_in).await), (400, "invalid_request"));
+    assert_eq!(code(&pc.state_as(StatementKind::CheckIn, 4, &check_in).await), (409, "replayed"));
+    assert_eq!(code(&pc.state_as(StatementKind::CheckIn, 0, &check_in).await), (400, "invalid_request"));
     let of_other = other.check_in_body();
-    assert_eq!(code(&pc.state_as(Kind::CheckIn, 6, &of_other).await), (400, "invalid_request"));
+    assert_eq!(code(&pc.state_as(StatementKind::CheckIn, 6, &of_other).await), (400, "invalid_request"));
 
     for (sequence, run) in [(1, 1), (2, 2), (2, 2), (5, 5), (4, 4)] {
-        let (status, reply) = pc.state_as(Kind::Report, sequence, &report("pc-1", run)).await;
+        let (status, reply) = pc.state_as(StatementKind::Report, sequence, &report("pc-1", run)).await;
         assert_eq!((status, &reply["taken"]), (200, &json!(sequence)), "{reply}");
     }
     let mut made = check_in.clone();
     made["reports_made"] = json!(7);
-    assert_eq!(pc.state_as(Kind::CheckIn, 7, &made).await.0, 200);
+    assert_eq!(pc.state_as(StatementKind::CheckIn, 7, &made).await.0, 200);
     let identity = server.get("/api/v1/clients/pc-1").await["identity"].clone();
     assert_eq!(identity["report_gaps"], json!([{"first": 3, "last": 3}]));
     assert_eq!((&identity["reports_made"], &identity["reports_taken"]), (&json!(7), &json!(5)));
@@ -265,7 +266,7 @@ async fn what_is_forged_or_changed_is_not_believed() {
     let server = Server::start().await;
     let pc = Endpoint::enrolled(&server, "pc-1", "root").await;
     let thief = Endpoint::enrolled(&server, "pc-2", "root").await;
-    let statement = pc.statement(Kind::CheckIn, 1, &pc.check_in_body());
+    let statement = pc.statement(StatementKind::CheckIn, 1, &pc.check_in_body());
     let check = async |change: &dyn Fn(&mut Value), status: u16, expected: &str| {
         let mut changed = statement.clone();
         change(&mut changed);
@@ -284,7 +285,8 @@ async fn what_is_forged_or_changed_is_not_believed() {
     check(&|s| s["client"] = json!("a b"), 400, "invalid_request").await;
     check(&|s| s["client"] = json!("pc-2"), 403, "not_a_carrier").await;
     let forged =
-        Statement::sign(&thief.key, &pc.id, Kind::CheckIn, 1, pc.check_in_body().to_string()).unwrap();
+        Statement::sign(&thief.key, &pc.id, StatementKind::CheckIn, 1, pc.check_in_body().to_string())
+            .unwrap();
     let forged = serde_json::to_value(forged).unwrap();
     assert_eq!(code(&pc.post("/client/v1/check-in", &forged).await), (403, "bad_statement"));
     assert_eq!(pc.post("/client/v1/check-in", &statement).await.0, 200, "the true one is");
@@ -296,7 +298,7 @@ async fn an_update_agent_carries_and_nobody_else_does() {
     let pc = Endpoint::enrolled(&server, "pc-1", "root").await;
     let agent = Endpoint::enrolled(&server, "ua-1", "root").await;
     let carried = async |sequence: u64| {
-        let statement = pc.statement(Kind::CheckIn, sequence, &pc.check_in_body());
+        let statement = pc.statement(StatementKind::CheckIn, sequence, &pc.check_in_body());
         agent.post("/client/v1/check-in", &statement).await
     };
     assert_eq!(code(&carried(1).await), (403, "not_a_carrier"));
@@ -305,7 +307,7 @@ async fn an_update_agent_carries_and_nobody_else_does() {
     let (status, answer) = carried(1).await;
     assert_eq!(status, 200, "{answer}");
     assert_eq!(
-        pc.believed(answer, Kind::CheckIn, 1)["domain"],
+        pc.believed(answer, StatementKind::CheckIn, 1)["domain"],
         "root",
         "the carrier cannot lie about the answer"
     );
@@ -326,15 +328,15 @@ async fn a_certificate_is_renewed_by_the_key_alone_and_has_an_update_agents_addr
     assert_eq!(pc.chain.as_ref().unwrap().served_names(), ["10.0.0.9", "2001:db8::9"]);
     assert_eq!(pc.get("/components/metadata/timestamp.json").await.0, 200);
     let again = json!({"format": 1, "request": "x", "encryption_key": "x"});
-    let replayed = pc.statement(Kind::Renewal, 1, &again);
+    let replayed = pc.statement(StatementKind::Renewal, 1, &again);
     assert_eq!(code(&pc.post("/client/v1/renew", &replayed).await), (409, "replayed"));
-    let wrong = pc.statement(Kind::Renewal, 2, &again);
+    let wrong = pc.statement(StatementKind::Renewal, 2, &again);
     assert_eq!(code(&pc.post("/client/v1/renew", &wrong).await), (400, "invalid_request"));
     let other = headwater_identity::ClientKey::generate().unwrap();
     let of_other = json!({
         "format": 1, "request": other.signing_request(&pc.id).unwrap(), "encryption_key": pc.seal.public().to_string()
     });
-    let of_other = pc.statement(Kind::Renewal, 3, &of_other);
+    let of_other = pc.statement(StatementKind::Renewal, 3, &of_other);
     assert_eq!(code(&pc.post("/client/v1/renew", &of_other).await), (400, "invalid_request"));
 }
 
@@ -417,7 +419,7 @@ async fn so_many_enrol_at_once_and_no_more() {
             )
         })
         .collect();
-    let statement = unknown_client.statement(Kind::Renewal, 1, &json!({}));
+    let statement = unknown_client.statement(StatementKind::Renewal, 1, &json!({}));
     let begun = std::time::Instant::now();
     loop {
         let answer = unknown_client.post("/client/v1/renew", &statement).await;

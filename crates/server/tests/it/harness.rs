@@ -7,7 +7,7 @@ use std::sync::Arc;
 use headwater_api::bundle::EnrolBundle;
 use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, router};
 use headwater_depot::{BackOff, FetchSettings, Fetcher, Source, Walk};
-use headwater_identity::Kind;
+use headwater_identity::StatementKind;
 use headwater_policy::{Class, ClientId};
 use headwater_repo::{TargetName, Trusted};
 use headwater_server::{Config, RawConfig, Running, run};
@@ -175,7 +175,7 @@ impl Server {
     }
 
     /// A client that is enrolled states something; who is named by no client's id is client `pc`.
-    pub async fn state_as_client(&self, kind: Kind, body: Value) -> (u16, Value) {
+    pub async fn state_as_client(&self, kind: StatementKind, body: Value) -> (u16, Value) {
         let named = body["client"].as_str().filter(|id| id.parse::<ClientId>().is_ok());
         let client = self.client(named.unwrap_or("pc"), "root").await;
         client.state(kind, &body).await
@@ -216,7 +216,7 @@ impl Server {
             "client": id, "domain": domain, "addresses": [address], "program": "1", "policy_version": 0, "versions": {}
         });
         let client = self.client(id, domain).await;
-        let (status, answer) = client.state(Kind::CheckIn, &body).await;
+        let (status, answer) = client.state(StatementKind::CheckIn, &body).await;
         assert_eq!(status, 200, "{answer}");
         answer
     }

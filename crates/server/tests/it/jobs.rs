@@ -135,7 +135,7 @@ async fn reports_go_after_their_retention() {
         "duration_ms": 5, "addresses": [], "program": "1", "policy_version": 1, "classes": [], "attempts": [],
         "installed": {}
     });
-    assert_eq!(server.state_as_client(headwater_identity::Kind::Report, report).await.0, 200);
+    assert_eq!(server.state_as_client(headwater_identity::StatementKind::Report, report).await.0, 200);
     let count = async || server.get("/api/v1/reports").await["items"].as_array().unwrap().len();
     server.running.services().upkeep.forget_reports(now() + days(89)).await.unwrap();
     assert_eq!(count().await, 1);

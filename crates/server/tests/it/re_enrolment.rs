@@ -1,7 +1,7 @@
 //! Clients that enrolled after the backup that the server was restored from: they prove it, and are taken in again by an
 //! administrator alone (I2, I3).
 
-use headwater_identity::{FleetCa, Kind};
+use headwater_identity::{FleetCa, StatementKind};
 use headwater_server::limits;
 use serde_json::{Value, json};
 
@@ -50,13 +50,13 @@ async fn a_client_that_enrolled_after_the_backup_is_re_enrolled_with_its_key() {
     let (server, mut pc) = restored(server, async |server: &Server| {
         let pc = Endpoint::enrolled(server, "pc-1", "root").await;
         for run in 1..=4 {
-            assert_eq!(pc.state(Kind::Report, &report("pc-1", run)).await.0, 200);
+            assert_eq!(pc.state(StatementKind::Report, &report("pc-1", run)).await.0, 200);
         }
         pc
     })
     .await;
     pc.follow(&server);
-    let (status, reply) = pc.state(Kind::CheckIn, &pc.check_in_body()).await;
+    let (status, reply) = pc.state(StatementKind::CheckIn, &pc.check_in_body()).await;
     assert_eq!((status, &reply["error"]["code"]), (403, &json!("not_enrolled")));
     assert!(
         reply["error"]["message"].as_str().unwrap().contains("headwater clients re-enrol pc-1"),
@@ -78,10 +78,10 @@ async fn a_client_that_enrolled_after_the_backup_is_re_enrolled_with_its_key() {
     let reply = (&again["re_enrolled"], &again["enrolled_already"], &again["refused"]);
     assert_eq!(reply, (&json!([]), &json!(["pc-1"]), &json!([])), "{again}");
 
-    let (status, reply) = pc.state(Kind::CheckIn, &pc.check_in_body()).await;
+    let (status, reply) = pc.state(StatementKind::CheckIn, &pc.check_in_body()).await;
     assert_eq!((status, &reply["domain"]), (200, &json!("root/paris")), "{reply}");
     assert_eq!(reply["domain_keys"].as_array().map(Vec::len), Some(1), "what its domain keeps to itself");
-    assert_eq!(pc.state(Kind::Report, &report("pc-1", 5)).await.0, 200);
+    assert_eq!(pc.state(StatementKind::Report, &report("pc-1", 5)).await.0, 200);
     let known = server.get("/api/v1/clients/pc-1").await["identity"].clone();
     assert_eq!((&known["key"], &known["reports_taken"]), (&json!(key), &json!(5)));
     assert_eq!(known["report_gaps"], json!([{"first": 1, "last": 4}]), "what the lost server took is shown");

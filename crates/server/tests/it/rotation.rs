@@ -1,7 +1,7 @@
 //! Keys by which the fleet knows the server are replaced: a stolen CA at once, the response-signing key and the encryption key (I2, I3).
 
 use headwater_identity::limits::RESPONSE_SIGNING_KEYS_FORMER_MAX;
-use headwater_identity::{Answer, FleetCa, Kind};
+use headwater_identity::{Answer, FleetCa, StatementKind};
 use headwater_policy::Class;
 use headwater_server::caller::Caller;
 use headwater_server::limits::FLEET_CAS_MAX;
@@ -46,7 +46,7 @@ async fn a_ca_that_was_stolen_is_given_up_at_once_and_clients_prove_their_key() 
     );
     // On the connection that it has, and on a new one.
     assert_eq!(pc.get(TIMESTAMP).await, (401, "ca_given_up".to_owned()));
-    let (status, reply) = pc.state(Kind::CheckIn, &pc.check_in_body()).await;
+    let (status, reply) = pc.state(StatementKind::CheckIn, &pc.check_in_body()).await;
     assert_eq!((status, &reply["error"]["code"]), (401, &json!("ca_given_up")));
 
     // Who has the stolen CA gets nowhere with what it signs.
@@ -64,7 +64,7 @@ async fn a_ca_that_was_stolen_is_given_up_at_once_and_clients_prove_their_key() 
     assert_eq!(pc.renew().await.0, 200, "the key alone counts");
     assert_eq!(pc.key.fingerprint(), key);
     assert_eq!(pc.get(TIMESTAMP).await.0, 200);
-    assert_eq!(pc.state(Kind::CheckIn, &pc.check_in_body()).await.0, 200);
+    assert_eq!(pc.state(StatementKind::CheckIn, &pc.check_in_body()).await.0, 200);
     let server = server.restart().await;
     assert_eq!(fleet_part(&server).await["given_up_ca"], before, "also after a start");
     for _ in 0..=FLEET_CAS_MAX {
@@ -84,24 +84,24 @@ async fn the_response_signing_key_is_replaced_and_clients_of_all_ages_believe_an
             json!([rotated["key"]]),
             "round {round}"
         );
-        assert_eq!(old.state(Kind::CheckIn, &old.check_in_body()).await.0, 200, "round {round}");
+        assert_eq!(old.state(StatementKind::CheckIn, &old.check_in_body()).await.0, 200, "round {round}");
         assert_eq!(old.renew().await.0, 200, "round {round}");
     }
     let server = server.restart().await;
     old.follow(&server);
     let new = Endpoint::enrolled(&server, "pc-2", "root").await;
     for client in [&old, &new] {
-        assert_eq!(client.state(Kind::CheckIn, &client.check_in_body()).await.0, 200);
+        assert_eq!(client.state(StatementKind::CheckIn, &client.check_in_body()).await.0, 200);
     }
     // Who missed more than that learns of the newest by the signed policy, which needs no answer.
     server.ok("POST", "/api/v1/keys/response-signing/rotate", None).await;
-    let number = old.next(Kind::CheckIn);
-    let statement = old.statement(Kind::CheckIn, number, &old.check_in_body());
+    let number = old.next(StatementKind::CheckIn);
+    let statement = old.statement(StatementKind::CheckIn, number, &old.check_in_body());
     let (status, answer) = old.post("/client/v1/check-in", &statement).await;
     let answer: Answer = serde_json::from_value(answer).unwrap();
     let first = first[0].as_str().unwrap().parse().unwrap();
     assert_eq!(status, 200);
-    assert!(answer.verify(&[first], &old.id, Kind::CheckIn, number).is_err());
+    assert!(answer.verify(&[first], &old.id, StatementKind::CheckIn, number).is_err());
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use headwater_api::bundle::EnrolBundle;
-use headwater_identity::{CaCertificate, Kind, tls};
+use headwater_identity::{CaCertificate, StatementKind, tls};
 use headwater_server::caller::Role;
 use reqwest::header::{COOKIE, ORIGIN, SET_COOKIE};
 use reqwest::{Method, RequestBuilder};
@@ -142,17 +142,18 @@ impl Everybody {
             Asks::Carrying => &self.endpoints[3],
             Asks::Plainly | Asks::Nothing => &self.endpoints[who.speaks],
         };
-        let kind = [Kind::Enrolment, Kind::Renewal, Kind::CheckIn, Kind::Report]
-            .into_iter()
-            .find(|kind| path(*kind) == line.path)?;
+        let kind =
+            [StatementKind::Enrolment, StatementKind::Renewal, StatementKind::CheckIn, StatementKind::Report]
+                .into_iter()
+                .find(|kind| path(*kind) == line.path)?;
         let body = match kind {
-            Kind::Enrolment => {
+            StatementKind::Enrolment => {
                 let id = format!("new-{}", self.asked.fetch_add(1, Ordering::Relaxed));
                 return Some(Endpoint::new(&id, &self.bundle).enrolment(&self.bundle, json!({})));
             }
-            Kind::Renewal => speaker.renewal_body(),
-            Kind::CheckIn => speaker.check_in_body(),
-            Kind::Report => crate::clients::report(speaker.id.as_str(), 1),
+            StatementKind::Renewal => speaker.renewal_body(),
+            StatementKind::CheckIn => speaker.check_in_body(),
+            StatementKind::Report => crate::clients::report(speaker.id.as_str(), 1),
         };
         Some(speaker.statement(kind, speaker.next(kind), &body))
     }
