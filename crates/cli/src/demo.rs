@@ -24,7 +24,6 @@ use clap::Args;
 use headwater_api::plan::PlanDocument;
 use headwater_api::report::Report;
 use headwater_api::v1::Draft;
-use headwater_repo::FileEntry;
 use headwater_server::Running;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -38,7 +37,7 @@ use self::publications::{NewRelease, Publication};
 use self::sites::{Member, Site};
 use self::story::Story;
 use self::totals::{Expected, Totals};
-use self::vendor::{Making, Vendor};
+use self::vendor::{Making, Packed, Vendor};
 use crate::api_client::{ApiClient, ServerLocation};
 use crate::limits::{DEMO_CLIENTS_MAX, DEMO_DELTAS_WAIT, DEMO_UPDATE_AGENTS_MAX};
 use crate::server::start_in_process;
@@ -106,7 +105,7 @@ pub async fn run(arguments: DemoArguments, output: Output) -> Result<Exit, Failu
 }
 
 /// Releases being packed, each with its files once that is done.
-type Packing = Vec<JoinHandle<Result<(NewRelease, Vec<FileEntry>), Failure>>>;
+type Packing = Vec<JoinHandle<Result<(NewRelease, Packed), Failure>>>;
 
 /// The demo, set up.
 struct Demo {
@@ -225,7 +224,7 @@ impl Demo {
         for packed in std::mem::take(&mut self.packing) {
             let (release, files) =
                 packed.await.map_err(|error| Failure::failed(format!("packing broke down: {error}")))??;
-            let size = self.vendor.publish(&release, files, now())?;
+            let size = self.vendor.publish(&release, &files, now())?;
             told.push(format!("{} {} ({})", release.name, release.version, bytes(size)));
             sizes.push((size, release.name));
         }

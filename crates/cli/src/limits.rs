@@ -54,10 +54,6 @@ pub const LOGIN_NAME_LETTERS: usize = 8;
 /// Bytes of stdin that are read for passwords: two lines.
 pub const PASSWORD_INPUT_BYTES_MAX: u64 = 4096;
 
-/// Time after which deltas made so far join a release of a static repository whose others are still being made: each
-/// joining is a new version that every client reads.
-pub const DELTAS_JOIN_INTERVAL: Duration = Duration::from_secs(60);
-
 /// Time that the demo's clients leave the vendor source to make deltas before they look at a new publication: they
 /// would look at any moment, and deltas of what is small are there by then.
 pub const DEMO_DELTAS_WAIT: Duration = Duration::from_secs(2);

@@ -6,8 +6,7 @@
 pub mod apart;
 pub mod ceremony;
 pub mod deltas;
-pub mod folder;
-pub mod keys;
+pub mod failure;
 pub mod publish;
 pub mod show;
 pub mod verify;
@@ -17,37 +16,36 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use headwater_policy::Class;
-use headwater_repo::{Expiry, FileEntry, KeyRing, Published, Release, Role, layout};
+use headwater_publisher::folder::StaticFolder;
+use headwater_publisher::roll_back;
+use headwater_repo::{Expiry, Published, Role, layout};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use self::deltas::Standing;
-use self::folder::Folder;
-use self::keys::KeyFolder;
-use self::publish::{NewRelease, Outcome};
+use self::apart::open_key_folder;
+use self::deltas::DeltaFlags;
+use self::publish::component_name;
 use crate::limits::LIFE_DAYS_MAX;
-use crate::releases::package::Package;
-use crate::releases::publish::hooks;
 use crate::terminal::failure::{Exit, Failure};
-use crate::terminal::output::{Output, bytes, counted, time};
-use crate::terminal::stop::{Stop, until_told};
+use crate::terminal::output::{Output, time};
+use crate::terminal::stop::until_told;
 use crate::values::{class_parser, parse_seconds};
 
 const EXAMPLES: &str = "\
 Examples:
   headwater repo init ./public --keys ./keys
   headwater repo publish ./public --keys ./keys ./rules --name rules --version 2026.11.22
-  headwater repo deltas ./public --keys ./keys rules      go on where `publish` was stopped; or after a rollback
+  headwater repo deltas ./public --keys ./keys rules      continue where `publish` was stopped; or after a rollback
   headwater repo rollback ./public --keys ./keys rules --to 2026.11.21
-  headwater repo refresh ./public --keys ./keys          daily: signatures expire, so that nobody can hide news
+  headwater repo refresh ./public --keys ./keys          daily: signatures expire, so that nobody can withhold news
   headwater repo refresh ./public --keys ./keys --timestamp-days 30     for a stick that is carried once a month
   headwater repo rotate ./public --keys ./keys timestamp
   headwater repo show ./public
   headwater repo verify ./public
 
-Give out ./public as it is, by any web server or on a stick. Give clients or servers
-./public/components/metadata/1.root.json by a way that they trust. Keep ./keys to yourself, and the root
-key offline: it is needed for `rotate` only.";
+Serve ./public as it is, by any web server, or copy it to a stick. Give clients or servers
+./public/components/metadata/1.root.json over a channel that they trust. Keep ./keys to yourself, and the root
+key offline: it is needed for `rotate` only, and renews the root by `refresh` where it is at hand.";
 
 /// Make and maintain a static repository, with no server
 #[derive(Debug, Args)]
@@ -72,9 +70,9 @@ enum Command {
         #[arg(long, default_value_t = 1, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=16))]
         root_threshold: u32,
     },
-    /// Publish a folder or a file as the next release, whole at once; then make deltas, which join it
+    /// Publish a folder or a file as the next release, complete at once; then make deltas, which join it
     Publish(PublishArguments),
-    /// Make the deltas that the current release lacks
+    /// Make the deltas that are missing from the current release
     Deltas(DeltasArguments),
     /// Go back to an earlier release: every later one is withdrawn
     Rollback {
@@ -88,7 +86,7 @@ enum Command {
         #[arg(long, value_name = "RELEASE")]
         to: String,
     },
-    /// Sign anew before signatures expire: the timestamp always, the rest once half of its time is over
+    /// Sign again before signatures expire: the timestamp always, the rest once half of its life is over
     Refresh {
         #[command(flatten)]
         place: Place,
@@ -105,7 +103,7 @@ enum Command {
         #[arg(value_parser = role_parser())]
         role: Role,
     },
-    /// Show what is published and until when its signatures are good
+    /// Show what is published and until when its signatures are valid
     Show {
         #[command(flatten)]
         place: Place,
@@ -130,8 +128,8 @@ struct Place {
 }
 
 impl Place {
-    fn open(&self) -> Folder {
-        Folder::new(&self.folder, self.class.as_str())
+    fn folder(&self) -> StaticFolder {
+        StaticFolder::new(&self.folder, self.class.as_str())
     }
 }
 
@@ -144,19 +142,19 @@ struct Keys {
     lives: Lives,
 }
 
-/// How long what is signed now is good. Say the same with every command: a medium that travels needs longer ones.
+/// How long what is signed now is valid. Give the same with every command: a medium that travels needs longer lives.
 #[derive(Debug, Args)]
 struct Lives {
-    /// Days that the timestamp is good
+    /// Days that the timestamp is valid
     #[arg(long, value_name = "DAYS", default_value_t = 1, value_parser = days_parser())]
     timestamp_days: u32,
-    /// Days that the snapshot is good
+    /// Days that the snapshot is valid
     #[arg(long, value_name = "DAYS", default_value_t = 7, value_parser = days_parser())]
     snapshot_days: u32,
-    /// Days that the list of targets is good
+    /// Days that the list of targets is valid
     #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = days_parser())]
     targets_days: u32,
-    /// Days that a root is good
+    /// Days that a root is valid
     #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = days_parser())]
     root_days: u32,
 }
@@ -204,7 +202,7 @@ struct PublishArguments {
     #[arg(long)]
     keep_archive: bool,
     #[command(flatten)]
-    from: From,
+    deltas: DeltaFlags,
 }
 
 #[derive(Debug, Args)]
@@ -216,14 +214,7 @@ struct DeltasArguments {
     /// The component or program
     name: String,
     #[command(flatten)]
-    from: From,
-}
-
-#[derive(Debug, Args)]
-struct From {
-    /// Make deltas from so many releases before this one; from older ones clients go over several. 0 makes none
-    #[arg(long, value_name = "COUNT", default_value_t = 14, value_parser = clap::value_parser!(u32).range(0..=14))]
-    deltas: u32,
+    deltas: DeltaFlags,
 }
 
 /// One of the four roles.
@@ -239,187 +230,99 @@ pub async fn run(arguments: RepoArguments, output: Output) -> Result<Exit, Failu
     let now = Timestamp::now();
     match arguments.command {
         Command::Init { place, keys, root_keys, root_threshold } => {
-            let folder = place.open().with_expiry(keys.lives.expiry());
-            let keys = KeyFolder::open(&keys.folder, &place.folder, true)?;
-            ceremony::init(&folder, &keys, root_keys, root_threshold, now)?;
-            let root = folder.path(&layout::metadata(Role::Root, 1));
-            output.result(
-                &json!({"folder": place.folder, "class": place.class.as_str(), "root": root}),
-                |_| {
-                    format!(
-                        "made a repository of {} in {}\nits root: {}",
-                        place.class.as_str(),
-                        place.folder.display(),
-                        root.display()
-                    )
-                },
-            );
-            if !output.is_json() {
-                output.note("next: `headwater repo publish`; take the root key out of the key folder and keep it offline");
-            }
+            init(&place, &keys, (root_keys, root_threshold), now, output)?;
         }
         Command::Publish(arguments) => {
-            return until_told(move |stop| publish_release(&arguments, stop, now, output)).await;
+            return until_told(move |stop| publish::run(&arguments, stop, now, output)).await;
         }
         Command::Deltas(arguments) => {
-            return until_told(move |stop| go_on(&arguments, stop, now, output)).await;
+            return until_told(move |stop| deltas::run(&arguments, stop, now, output)).await;
         }
-        Command::Rollback { place, keys, name, to } => {
-            let ring = KeyFolder::open(&keys.folder, &place.folder, false)?;
-            let folder = place.open().with_expiry(keys.lives.expiry());
-            let list = publish::go_back(&folder, &ring.ring()?, &name, &to, now)?;
-            let current = list.current();
-            let withdrawn: Vec<u64> = list.withdrawn().iter().map(|sequence| sequence.get()).collect();
-            output.result(&json!({"name": name, "current": current.sequence.get(), "version": current.version.as_str(), "withdrawn": withdrawn}), |_| {
-                format!("{name} is back at {} (release {})", current.version, current.sequence)
-            });
-        }
-        Command::Refresh { place, keys } => {
-            let folder = place.open().with_expiry(keys.lives.expiry());
-            let keys = KeyFolder::open(&keys.folder, &place.folder, false)?;
-            let what = ceremony::refresh(&folder, &keys.ring()?, now)?;
-            let published = folder.published()?;
-            output.result(&json!({"signed": what, "expires": show::expiries(&published)}), |_| {
-                format!("signed {}; good until {}", what.join(", "), time(published.expires(Role::Timestamp)))
-            });
-            warn_of_root(&published, folder.expiry(), now, output);
-        }
+        Command::Rollback { place, keys, name, to } => rollback(&place, &keys, &name, &to, now, output)?,
+        Command::Refresh { place, keys } => refresh(&place, &keys, now, output)?,
         Command::Rotate { place, keys, role } => {
-            let folder = place.open().with_expiry(keys.lives.expiry());
-            let keys = KeyFolder::open(&keys.folder, &place.folder, false)?;
-            let version = ceremony::rotate(&folder, &keys, role, now)?;
+            let key_folder = open_key_folder(&keys.folder, &place.folder, false)?;
+            let version = ceremony::rotate(place.folder(), &key_folder, role, keys.lives.expiry(), now)?;
             output.result(&json!({"role": role.name(), "root_version": version}), |_| {
-                format!(
-                    "{} has a new key, by root version {version}; the old one is good for nothing any more",
-                    role
-                )
+                format!("{role} has a new key, by root version {version}; the old one is not valid any more")
             });
         }
         Command::Show { place } => {
-            output.result(&show::show(&place.open())?, show::show_text);
+            output.result(&show::show(&place.folder())?, show::show_text);
         }
-        Command::Verify { place, root } => return verify::run(&place.open(), root.as_deref(), now, output),
+        Command::Verify { place, root } => {
+            return verify::run(&place.folder(), root.as_deref(), now, output);
+        }
     }
     Ok(Exit::Done)
 }
 
-fn publish_release(
-    arguments: &PublishArguments,
-    stop: &Stop,
+fn init(
+    place: &Place,
+    keys: &Keys,
+    root_keys: (u32, u32),
     now: Timestamp,
     output: Output,
-) -> Result<Exit, Failure> {
-    if arguments.install.is_some() && arguments.place.class != Class::Programs {
-        return Err(Failure::bad_input("only programs are installed by a command")
-            .with_hint("give --class programs, or leave --install out"));
-    }
-    let options = hooks(arguments.install.as_deref(), arguments.probe.as_deref(), arguments.timeout)?;
-    let (given_out, keys) = (&arguments.place.folder, &arguments.keys.folder);
-    let ring = KeyFolder::open(keys, given_out, false)?.ring()?;
-    apart::refuse_content_of(keys, "the key folder", &arguments.path)?;
-    apart::refuse_content_of(given_out, "the repository", &arguments.path)?;
-    let package = Package::of(&arguments.path, arguments.keep_archive)?;
-    let progress = output.progress(&arguments.name, package.bytes);
-    let new = NewRelease { name: &arguments.name, version: &arguments.version, options: &options };
-    let folder = arguments.place.open().with_expiry(arguments.keys.lives.expiry());
-    folder.sweep()?;
-    let content = || publish::bodies(&folder, &package, &progress, stop);
-    let is_same = |files: &[FileEntry]| publish::is_same(&package, files, stop);
-    let outcome = publish::publish(&folder, &ring, &new, content, is_same, now);
-    progress.finish();
-    let release = match outcome? {
-        Outcome::New(release) => release,
-        Outcome::Again(release) => {
-            published_before(arguments, &release, output);
-            return Ok(Exit::Done);
-        }
-    };
+) -> Result<(), Failure> {
+    let key_folder = open_key_folder(&keys.folder, &place.folder, true)?;
+    ceremony::init(place.folder(), &key_folder, root_keys, keys.lives.expiry(), now)?;
+    let root = place.folder().path(&layout::metadata(Role::Root, 1));
+    let class = place.class.as_str();
+    output.result(&json!({"folder": place.folder, "class": class, "root": root}), |_| {
+        format!("made a repository of {class} in {}\nits root: {}", place.folder.display(), root.display())
+    });
     if !output.is_json() {
-        output.note(&format!(
-            "published {} {} as release {} ({} files, {})",
-            arguments.name,
-            release.version,
-            release.sequence,
-            release.files,
-            bytes(release.size)
-        ));
+        output.note(
+            "next: `headwater repo publish`; take the root key out of the key folder and keep it offline",
+        );
     }
-    let standing = make_deltas(&folder, &ring, &arguments.name, &arguments.from, stop, now, output)?;
-    let answer = json!({
-        "name": arguments.name,
-        "sequence": release.sequence.get(),
-        "version": release.version.as_str(),
-        "files": release.files,
-        "size": release.size,
-        "deltas": standing.deltas,
-        "delta_bytes": standing.delta_bytes,
-        "missing": standing.missing,
-    });
-    output.result(&answer, |_| {
-        let (count, size) = (standing.deltas, bytes(standing.delta_bytes));
-        format!("{} ({size}) joined it", counted(count, "delta"))
-    });
-    Ok(told(&standing, output))
+    Ok(())
 }
 
-/// As at a server: nothing is signed, and what lacked of the bodies is there again.
-fn published_before(arguments: &PublishArguments, release: &Release, output: Output) {
-    let answer = json!({
-        "name": arguments.name,
-        "sequence": release.sequence.get(),
-        "version": release.version.as_str(),
-        "files": release.files,
-        "size": release.size,
-        "again": true,
-    });
-    output.result(&answer, |_| {
-        let (name, version, sequence) = (&arguments.name, &release.version, release.sequence);
-        format!("{name} {version} was published before, as release {sequence} with the same content; nothing was signed, and its bodies are whole")
-    });
-}
-
-fn go_on(arguments: &DeltasArguments, stop: &Stop, now: Timestamp, output: Output) -> Result<Exit, Failure> {
-    let DeltasArguments { place, keys, name, from } = arguments;
-    let folder = place.open().with_expiry(keys.lives.expiry());
-    let ring = KeyFolder::open(&keys.folder, &place.folder, false)?.ring()?;
-    folder.sweep()?;
-    let standing = make_deltas(&folder, &ring, name, from, stop, now, output)?;
-    output.result(&standing, |standing| {
-        let (count, size) = (standing.deltas, bytes(standing.delta_bytes));
-        format!("{name} has {} ({size})", counted(count, "delta"))
-    });
-    Ok(told(&standing, output))
-}
-
-fn make_deltas(
-    folder: &Folder,
-    ring: &KeyRing,
+fn rollback(
+    place: &Place,
+    keys: &Keys,
     name: &str,
-    from: &From,
-    stop: &Stop,
+    to: &str,
     now: Timestamp,
     output: Output,
-) -> Result<Standing, Failure> {
-    let progress = output.progress("deltas", 0);
-    let component = publish::component_name(name)?;
-    let standing = deltas::make(folder, ring, &component, from.deltas as usize, (stop, &progress), now);
-    progress.finish();
-    standing
+) -> Result<(), Failure> {
+    let repository = deltas::open(place, keys)?;
+    let component = component_name(name)?;
+    let published = repository.folder().published()?;
+    let list = repository
+        .folder()
+        .release_list(&published, &component)?
+        .ok_or_else(|| headwater_publisher::Error::UnknownComponent(component.clone()))?;
+    let by_version = list.releases().iter().find(|release| release.version.as_str() == to);
+    let by_number = || list.releases().iter().find(|release| release.sequence.to_string() == to);
+    let Some(release) = by_version.or_else(by_number) else {
+        return Err(Failure::bad_input(format!("{component} has no release `{to}`"))
+            .with_hint("`headwater repo show` lists them"));
+    };
+    let list = roll_back(&repository, &component, release.sequence, now)?;
+    let current = list.current();
+    let withdrawn: Vec<u64> = list.withdrawn().iter().map(|sequence| sequence.get()).collect();
+    let answer = json!({
+        "name": name,
+        "current": current.sequence.get(),
+        "version": current.version.as_str(),
+        "withdrawn": withdrawn,
+    });
+    output
+        .result(&answer, |_| format!("{name} is back at {} (release {})", current.version, current.sequence));
+    Ok(())
 }
 
-/// Whether all was done, and how to go on where not.
-fn told(standing: &Standing, output: Output) -> Exit {
-    for why in &standing.left_out {
-        output.note(&format!("left out: {why}; `headwater repo verify` tells all that is wrong"));
-    }
-    if standing.missing == 0 {
-        return Exit::Done;
-    }
-    output.note(&format!(
-        "stopped with {} to be made; `headwater repo deltas` goes on. Clients that have none fetch full bodies",
-        counted(standing.missing, "delta")
-    ));
-    Exit::Partly
+fn refresh(place: &Place, keys: &Keys, now: Timestamp, output: Output) -> Result<(), Failure> {
+    let repository = deltas::open(place, keys)?;
+    let signed = ceremony::signed_from(repository.refresh(now)?);
+    let published = repository.folder().published()?;
+    output.result(&json!({"signed": signed, "expires": show::expiries(&published)}), |_| {
+        format!("signed {}; valid until {}", signed.join(", "), time(published.expires(Role::Timestamp)))
+    });
+    warn_of_root(&published, &keys.lives.expiry(), now, output);
+    Ok(())
 }
 
 fn warn_of_root(published: &Published, expiry: &Expiry, now: Timestamp, output: Output) {

@@ -1,6 +1,7 @@
 //! Bytes at rest and in motion: what is kept, fetched along a plan, and served.
 //!
 //! * [`store`]: blobs by the digest of their stored bytes, and what was fetched of those not whole yet;
+//! * [`objects`]: a repository's files by path, the seam for storage that is no folder;
 //! * [`metadata`]: a repository's signed metadata as received, replaced all at once;
 //! * [`files`]: files that are replaced whole; [`http`]: what every HTTP client of the product shares;
 //! * [`fetch`]: the only outgoing connections of the product for content;
@@ -14,6 +15,7 @@ pub mod files;
 pub mod http;
 pub mod limits;
 pub mod metadata;
+pub mod objects;
 pub mod serve;
 mod source;
 pub mod store;

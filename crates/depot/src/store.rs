@@ -45,6 +45,8 @@ pub struct Store {
 #[derive(Debug)]
 struct Inner {
     dir: PathBuf,
+    /// Holds `partial/` and `new/`.
+    scratch: PathBuf,
     state: Mutex<State>,
 }
 
@@ -132,16 +134,27 @@ impl Store {
     /// `quota`: bytes that it may hold; none: what the disk holds.
     pub fn open(dir: impl Into<PathBuf>, quota: Option<u64>) -> Result<Self, StoreError> {
         let dir = dir.into();
-        let new = dir.join("new");
+        Self::open_with_scratch(dir.clone(), quota, dir)
+    }
+
+    /// As [`Store::open`], with `partial/` and `new/` in a folder of their own on the same file system: where `dir` is
+    /// given out as it is.
+    pub fn open_with_scratch(
+        dir: impl Into<PathBuf>,
+        quota: Option<u64>,
+        scratch: impl Into<PathBuf>,
+    ) -> Result<Self, StoreError> {
+        let (dir, scratch) = (dir.into(), scratch.into());
+        let new = scratch.join("new");
         if new.exists() {
             fs::remove_dir_all(&new).map_err(disk("clear", &new))?;
         }
-        for folder in [&dir.join(layout::BLOBS_FOLDER), &dir.join("partial"), &new] {
+        for folder in [&dir.join(layout::BLOBS_FOLDER), &scratch.join("partial"), &new] {
             fs::create_dir_all(folder).map_err(disk("make folder", folder))?;
         }
         sync_folder(&dir)?;
-        let store =
-            Self { inner: Arc::new(Inner { dir, state: Mutex::new(State { quota, ..State::default() }) }) };
+        let state = Mutex::new(State { quota, ..State::default() });
+        let store = Self { inner: Arc::new(Inner { dir, scratch, state }) };
         let stored = store.files()?.iter().map(|file| file.size).sum();
         store.state().stored = stored;
         Ok(store)
@@ -294,7 +307,7 @@ impl Store {
     }
 
     fn partial_path(&self, digest: &Digest) -> PathBuf {
-        self.inner.dir.join("partial").join(digest.to_string())
+        self.inner.scratch.join("partial").join(digest.to_string())
     }
 
     /// Moves a finished file, already on the disk, to its place as a blob; says the folder, which is to be synced.
@@ -322,7 +335,7 @@ impl Store {
                 list(&folder, false, &mut found)?;
             }
         }
-        list(&self.inner.dir.join("partial"), true, &mut found)?;
+        list(&self.inner.scratch.join("partial"), true, &mut found)?;
         Ok(found)
     }
 }

@@ -90,20 +90,8 @@ pub const BLOB_GRACE_SECONDS: i64 = 60 * 60;
 /// has read the older `timestamp.json` still comes for them.
 pub const OLD_METADATA_GRACE_SECONDS: i64 = 24 * 60 * 60;
 
-/// Bytes of memory that making a delta takes for each byte of the two files: the files, a suffix array of the older,
-/// and the streams. What would take more than `deltas_memory_mib` is not made.
-pub const DELTA_ENCODER_MEMORY_FACTOR: u64 = 12;
-
-/// Bytes of memory that making a delta takes beside those (48 MiB): tables of the compressors, which short files do
-/// not need less of.
-pub const DELTA_ENCODER_MEMORY_FIXED: u64 = 48 * 1024 * 1024;
-
 /// Priority of the threads that make deltas, as `nice` counts: they take what nobody else wants.
 pub const DELTA_NICENESS: i32 = 15;
-
-/// Time after which deltas made so far join a release whose others are still being made: each joining is a new
-/// version that every client and update agent reads.
-pub const DELTAS_JOIN_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Time that making deltas waits at most after failures in a row: nobody else tells that a disk has space again.
 pub const DELTAS_RETRY_MAX: Duration = Duration::from_secs(10 * 60);
@@ -123,10 +111,6 @@ pub const SCRUB_BYTES: u64 = 4 << 30;
 
 /// Seconds between two collections of garbage and of old reports, and two looks for damaged blobs.
 pub const GARBAGE_INTERVAL_SECONDS: i64 = 60 * 60;
-
-/// Part of its life that signed metadata may have left before it is signed again: a half, so that a weekend's
-/// fault of the server is repaired before clients refuse it.
-pub const RESIGN_LIFE_LEFT_DIVISOR: i64 = 2;
 
 /// Minutes between two syncs of the vendor source at most: 90 days, as polling (N3).
 pub const VENDOR_SCHEDULE_MINUTES_MAX: u32 = 129_600;

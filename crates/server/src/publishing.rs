@@ -9,6 +9,8 @@
 mod anchor;
 mod archive;
 mod deltas;
+mod destination;
+mod failures;
 mod garbage;
 mod key_store;
 mod releases;
@@ -20,6 +22,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 
+use headwater_depot::files::Access;
+use headwater_depot::objects::{FolderStore, ObjectStore};
 use headwater_depot::store::Store;
 use headwater_policy::Class;
 use headwater_repo::{Expiry, Published, Role, layout};
@@ -27,11 +31,12 @@ use tokio::sync::{MutexGuard, Semaphore, SemaphorePermit};
 
 pub use self::anchor::AuditAnchor;
 pub use self::archive::Format;
-pub(crate) use self::archive::store_failed;
 use self::deltas::DeltaWorker;
+pub use self::destination::ClassDestination;
+pub(crate) use self::failures::store_failed;
 pub use self::key_store::ONLINE_ROLES;
 use self::key_store::{ClassKeys, KeyStore};
-pub use self::releases::{NewRelease, parse_name};
+pub use self::releases::{ReleaseRequest, parse_name};
 pub(crate) use self::roots::{bad_root, json as root_json};
 pub(crate) use self::signing::{Staged, failed};
 use self::vendor::VendorSync;
@@ -50,12 +55,13 @@ pub struct Publishing {
     expiry: Expiry,
     keys: RwLock<BTreeMap<Class, Arc<ClassKeys>>>,
     stores: BTreeMap<Class, Store>,
+    objects: BTreeMap<Class, FolderStore>,
     published: RwLock<BTreeMap<Class, Published>>,
     announced: RwLock<BTreeMap<String, u64>>,
     delta_worker: DeltaWorker,
     vendor_sync: VendorSync,
     uploads: Semaphore,
-    changing: tokio::sync::Mutex<()>,
+    changing: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// Held by whoever changes what is saved or signed.
@@ -70,6 +76,7 @@ impl Publishing {
         let announced = RwLock::new(db.announced().await?);
         let mut keys = BTreeMap::new();
         let mut stores = BTreeMap::new();
+        let mut objects = BTreeMap::new();
         for class in Class::ALL {
             let key_store = KeyStore::new(class, data.keys(class), config.keys_passphrase.clone());
             if db.repository(class).await?.is_none() {
@@ -79,6 +86,7 @@ impl Publishing {
             let store = Store::open(data.repository(class), Some(config.class_quota_bytes))
                 .map_err(|error| store_failed(class, error))?;
             stores.insert(class, store);
+            objects.insert(class, FolderStore::new(data.repository(class), Access::Owner));
         }
         Ok(Self {
             expiry: config.expiry,
@@ -87,12 +95,13 @@ impl Publishing {
             db,
             keys: RwLock::new(keys),
             stores,
+            objects,
             published: RwLock::default(),
             announced,
             delta_worker: DeltaWorker::default(),
             vendor_sync: VendorSync::default(),
             uploads: Semaphore::new(limits::UPLOADS_MAX),
-            changing: tokio::sync::Mutex::new(()),
+            changing: Arc::default(),
         })
     }
 
@@ -126,6 +135,12 @@ impl Publishing {
         published.get(&class).expect("every class is published once the server is open").clone()
     }
 
+    /// The version of a role's metadata that is signed now.
+    fn published_version(&self, class: Class, role: Role) -> u64 {
+        let published = self.published.read().expect("nobody panics while holding this lock");
+        published.get(&class).expect("every class is published once the server is open").version(role)
+    }
+
     /// The version of a class that clients are notified of as the newest.
     pub(crate) fn announced(&self, class: Class) -> u64 {
         let announced = self.announced.read().expect("nobody panics while holding this lock");
@@ -136,6 +151,11 @@ impl Publishing {
     fn note_announced(&self, class: Class, version: u64) {
         let mut announced = self.announced.write().expect("nobody panics while holding this lock");
         announced.insert(class.to_string(), version);
+    }
+
+    /// Metadata and targets of a class.
+    fn objects(&self, class: Class) -> &dyn ObjectStore {
+        &self.objects[&class]
     }
 
     /// The content of a class.

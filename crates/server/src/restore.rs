@@ -161,7 +161,7 @@ impl Restore {
             roots.last().cloned().unwrap_or_else(|| self.services.publishing.published(class).root().clone());
         let bytes = crate::db::to_json(root).into_bytes();
         let root = UnsignedRoot::from_bytes(&bytes, Some(&last))
-            .and_then(|unsigned| unsigned.sign_with(&self.services.publishing.keys(class).ring))
+            .and_then(|unsigned| unsigned.sign_with(&self.services.publishing.keys(class).signing.ring))
             .map_err(|error| bad_root(class, &error))?;
         if self.services.publishing.published(class).root().version() >= root.version() {
             return Ok(root.version());

@@ -288,13 +288,21 @@ async fn at_each_tick<F: Future<Output = ()>>(
     }
 }
 
-/// At each tick, and whenever something was published.
+/// At each tick, and whenever something was published. A delta that is being made is stopped at the end, and its threads are
+/// waited for: they use the data folder.
 async fn make_deltas(services: Services, stopped: impl Future<Output = ()>) {
     let mut stopped = std::pin::pin!(stopped);
     loop {
-        tokio::select! {
-            () = &mut stopped => return,
-            () = services.upkeep.run_deltas(now()) => {}
+        {
+            let mut making = std::pin::pin!(services.upkeep.run_deltas(now()));
+            tokio::select! {
+                () = &mut stopped => {
+                    services.publishing.pause_deltas();
+                    let _ = tokio::time::timeout(limits::SHUTDOWN_GRACE, making).await;
+                    return;
+                }
+                () = &mut making => {}
+            }
         }
         tokio::select! {
             () = &mut stopped => return,

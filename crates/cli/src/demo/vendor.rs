@@ -3,11 +3,15 @@
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use headwater_depot::Store;
 use headwater_depot::serve::{self, ListenLimits, ServeLimits};
 use headwater_policy::Class;
-use headwater_repo::{FileEntry, KeyRing};
+use headwater_publisher::deltas::{DeltaObserver, DeltaSettings, make};
+use headwater_publisher::folder::{KeyFolder, StaticFolder, StaticRepository};
+use headwater_publisher::{Content, Destination as _, Error, Outcome, StoredFile, publish};
+use headwater_repo::Expiry;
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -17,10 +21,7 @@ use super::publications::NewRelease;
 use crate::limits::DEMO_DELTAS_NICENESS;
 use crate::releases::package::Package;
 use crate::repository::ceremony::{first_root, init};
-use crate::repository::deltas;
-use crate::repository::folder::Folder;
-use crate::repository::keys::KeyFolder;
-use crate::repository::publish::{self, Outcome};
+use crate::repository::publish::{LocalContent, component_name, new_release};
 use crate::terminal::failure::Failure;
 use crate::terminal::progress::Progress;
 use crate::terminal::stop::Stop;
@@ -32,20 +33,29 @@ pub struct Vendor {
     pub url: String,
     /// Its root metadata.
     pub root: Value,
-    folder: Folder,
-    ring: KeyRing,
+    repository: StaticRepository,
     stop: Stop,
+}
+
+/// Files that are packed already.
+#[derive(Debug)]
+pub struct Packed(Mutex<Option<Vec<StoredFile>>>);
+
+impl Content for Packed {
+    fn store(&self, _store: &Store) -> Result<Vec<StoredFile>, Error> {
+        let files = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Ok(files.unwrap_or_default())
+    }
 }
 
 impl Vendor {
     /// Makes the repository in `data` and serves it at `address` until the process ends.
     pub async fn start(data: &Path, address: IpAddr, now: Timestamp) -> Result<Self, Failure> {
-        let base = data.join("vendor");
-        let folder = Folder::new(&base, "components");
-        let keys = KeyFolder::open(&data.join("vendor-keys"), &base, true)?;
-        init(&folder, &keys, 1, 1, now)?;
+        let folder = StaticFolder::new(&data.join("vendor"), Class::Components.as_str());
+        let keys = KeyFolder::open(&data.join("vendor-keys"), true)?;
+        init(folder.clone(), &keys, (1, 1), Expiry::default(), now)?;
         let site = serve::Site::new(ServeLimits::default());
-        site.share(Class::Components, folder.path(""));
+        site.share(Class::Components, folder.root());
         let unable = |error: io::Error| {
             Failure::failed(format!("the vendor source cannot listen at {address}: {error}"))
         };
@@ -57,47 +67,45 @@ impl Vendor {
             ListenLimits::default(),
             std::future::pending(),
         ));
-        let (root, ring) = (first_root(&folder)?, keys.ring()?);
-        Ok(Self { url: format!("http://{at}"), root, folder, ring, stop: Stop::default() })
+        let root = first_root(&folder)?;
+        let repository = StaticRepository::open(folder, keys.ring()?, Expiry::default())?;
+        Ok(Self { url: format!("http://{at}"), root, repository, stop: Stop::default() })
     }
 
-    /// Packs a release: the dear part of publishing, which may be done ahead.
-    pub fn pack(&self, release: &NewRelease) -> Result<Vec<FileEntry>, Failure> {
+    /// Packs a release: the costly part of publishing, which may be done ahead.
+    pub fn pack(&self, release: &NewRelease) -> Result<Packed, Failure> {
         let package = Package::of(&release.path, true)?;
-        publish::bodies(&self.folder, &package, &Progress::bytes(false, "", 0), &self.stop)
+        let hidden = Progress::bytes(false, "", 0);
+        let files = LocalContent::new(&package, &hidden, &self.stop)?.store(self.repository.store())?;
+        Ok(Packed(Mutex::new(Some(files))))
     }
 
-    /// Publishes a packed release of a component.
-    pub fn publish(
-        &self,
-        release: &NewRelease,
-        files: Vec<FileEntry>,
-        now: Timestamp,
-    ) -> Result<u64, Failure> {
+    /// Publishes a packed release of a component. Gives its bytes.
+    pub fn publish(&self, release: &NewRelease, files: &Packed, now: Timestamp) -> Result<u64, Failure> {
         let options = headwater_api::v1::PublishOptions::default();
-        let new = publish::NewRelease { name: &release.name, version: &release.version, options: &options };
-        let outcome = publish::publish(&self.folder, &self.ring, &new, || Ok(files), |_| Ok(false), now)?;
+        let new = new_release(&release.name, &release.version, &options)?;
+        let outcome = publish(&self.repository, &new, files, &DeltaSettings::default(), now)?;
         let (Outcome::New(published) | Outcome::Again(published)) = outcome;
-        Ok(published.size)
+        Ok(published.release.size)
     }
 
     /// Makes the deltas to current releases, one component after the other, from the release before alone: from
     /// older ones they lead over those made before.
     pub fn make_deltas(self: &Arc<Self>, names: Vec<String>, now: Timestamp) -> Result<Making, Failure> {
         let stop = Stop::default();
-        let (tell, ended) = oneshot::channel();
-        let (vendor, told) = (Arc::clone(self), stop.clone());
+        let (sender, ended) = oneshot::channel();
+        let (vendor, stopped) = (Arc::clone(self), stop.clone());
         // A thread of its own: what is made low in priority stays so until the thread ends, and nobody has to wait for it.
         let spawned = std::thread::Builder::new().name("deltas".to_owned()).spawn(move || {
             // Best effort: without it, it is only less polite.
             let _ = rustix::process::nice(DEMO_DELTAS_NICENESS);
-            let hidden = Progress::bytes(false, "", 0);
-            let one = |name: &String| {
-                let component = publish::component_name(name)?;
-                let watch = (&told, &hidden);
-                deltas::make(&vendor.folder, &vendor.ring, &component, 1, watch, now).map(drop)
+            let settings = DeltaSettings { made_from: 1, ..DeltaSettings::default() };
+            let one = |name: &String| -> Result<(), Failure> {
+                let component = component_name(name)?;
+                make(&vendor.repository, &component, &settings, &Stoppable(&stopped), now)?;
+                Ok(())
             };
-            let _ = tell.send(names.iter().try_for_each(one));
+            let _ = sender.send(names.iter().try_for_each(one));
         });
         spawned.map_err(|error| Failure::failed(format!("cannot start a thread: {error}")))?;
         Ok(Making { stop, ended })
@@ -106,8 +114,17 @@ impl Vendor {
     /// Ends packing, and publishing for as long as this process lives: nothing is written into the repository any more.
     pub fn close(&self) -> Result<(), Failure> {
         self.stop.tell();
-        std::mem::forget(self.folder.lock()?);
+        std::mem::forget(self.repository.lock()?);
         Ok(())
+    }
+}
+
+/// An encoding that is stopped with the demo.
+struct Stoppable<'a>(&'a Stop);
+
+impl DeltaObserver for Stoppable<'_> {
+    fn is_stopped(&self) -> bool {
+        self.0.is_told()
     }
 }
 

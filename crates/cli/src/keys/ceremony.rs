@@ -140,7 +140,7 @@ pub async fn import(
         for carried in roots::read(file)? {
             match merged.iter_mut().find(|have| have.class == carried.class) {
                 None => merged.push(carried),
-                Some(have) => have.root.merge(&carried.root).map_err(crate::repository::publish::refused)?,
+                Some(have) => have.root.merge(&carried.root).map_err(crate::repository::failure::refused)?,
             }
         }
     }

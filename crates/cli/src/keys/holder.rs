@@ -13,11 +13,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use headwater_policy::Class;
+use headwater_publisher::folder::private_folder;
 use headwater_repo::{Cost, Passphrase, PublicKey, SecretKey, SignedRoot, UnsignedRoot};
 use serde::{Deserialize, Serialize};
 
 use super::roots::Carried;
-use crate::repository::keys::private_folder;
 use crate::terminal::failure::{Exit, Failure};
 use crate::terminal::input::{read_json, read_text};
 use crate::terminal::private::write_private;

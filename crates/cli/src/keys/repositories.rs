@@ -7,6 +7,8 @@ use headwater_api::v1::{
     CaRotated, ClassKeysView, KeyRotated, KeysView, RoleKeysView, RootDraft, RootDraftRequest, RootRequest,
 };
 use headwater_policy::Class;
+use headwater_publisher::folder::{KeyFolder, StaticFolder};
+use headwater_publisher::roots::RootChange;
 use headwater_repo::{Expiry, PublicKey, Role};
 use jiff::Timestamp;
 use reqwest::Method;
@@ -14,8 +16,6 @@ use serde_json::Value;
 
 use super::roots::Carried;
 use crate::api_client::{ApiClient, ServerLocation};
-use crate::repository::folder::Folder;
-use crate::repository::keys::KeyFolder;
 use crate::repository::{apart, ceremony};
 use crate::terminal::failure::Failure;
 use crate::values::class_parser;
@@ -41,7 +41,7 @@ pub enum Repositories {
     /// The server, by its console listener.
     Server(ApiClient, Option<Class>),
     /// A static repository and its key folder.
-    Static(Folder, KeyFolder, Class),
+    Static(StaticFolder, KeyFolder, Class),
 }
 
 impl RepositoriesArguments {
@@ -50,8 +50,8 @@ impl RepositoriesArguments {
         match (&self.repository, &self.online_keys) {
             (Some(folder), Some(keys)) => {
                 let class = self.class.unwrap_or(Class::Components);
-                let keys = KeyFolder::open(keys, folder, false)?;
-                let folder = Folder::new(folder, class.as_str()).with_expiry(Expiry::default());
+                let keys = apart::open_key_folder(keys, folder, false)?;
+                let folder = StaticFolder::new(folder, class.as_str());
                 Ok(Repositories::Static(folder, keys, class))
             }
             _ => Ok(Repositories::Server(ApiClient::new(&self.server)?, self.class)),
@@ -110,23 +110,8 @@ impl Repositories {
                 Carried::read(&draft)
             }
             Self::Static(folder, keys, _) => {
-                let change = |mut draft: headwater_repo::RootDraft| {
-                    for name in &request.replace {
-                        let role = Role::ALL.into_iter().find(|role| role.name() == name);
-                        let role =
-                            role.ok_or_else(|| Failure::bad_input(format!("there is no role {name}")))?;
-                        draft = ceremony::replaced(draft, keys, role)?;
-                    }
-                    if let Some(root_keys) = &request.root_keys {
-                        let keys: Result<Vec<PublicKey>, _> =
-                            root_keys.iter().map(|key| key.parse()).collect();
-                        let keys = keys.map_err(|error| Failure::bad_input(error.to_string()))?;
-                        let threshold = request.root_threshold.unwrap_or(1) as usize;
-                        draft = draft.role(Role::Root, threshold, keys);
-                    }
-                    Ok(draft)
-                };
-                let root = ceremony::draft_root(folder, keys, change, now)?;
+                let change = root_change(keys, request)?;
+                let root = ceremony::next_root(folder, keys, &change, &Expiry::default(), now)?;
                 let previous = folder.published()?.root().clone();
                 Ok(Carried { class: self.only(), previous, root })
             }
@@ -151,10 +136,8 @@ impl Repositories {
                 }
                 // It must follow the root of the repository, not one that the file names.
                 let bytes = carried.root.to_bytes();
-                let present = folder.published()?;
-                let root = headwater_repo::UnsignedRoot::from_bytes(&bytes, Some(present.root()))
-                    .map_err(crate::repository::publish::refused)?;
-                ceremony::take_root(folder, keys, root, now)
+                let root = ceremony::read_root(folder, &bytes)?;
+                ceremony::replace_root(folder.clone(), keys, root, Expiry::default(), now)
             }
         }
     }
@@ -187,7 +170,23 @@ impl Repositories {
     }
 }
 
-fn static_view(folder: &Folder, keys: &KeyFolder, class: Class) -> Result<ClassKeysView, Failure> {
+/// What a request changes, with keys that wait in the key folder.
+fn root_change(keys: &KeyFolder, request: &RootDraftRequest) -> Result<RootChange, Failure> {
+    let mut change = RootChange::default();
+    for name in &request.replace {
+        let role = Role::ALL.into_iter().find(|role| role.name() == name);
+        let role = role.ok_or_else(|| Failure::bad_input(format!("there is no role {name}")))?;
+        change.replace.push((role, ceremony::replacement(keys, role)?));
+    }
+    if let Some(root_keys) = &request.root_keys {
+        let root_keys: Result<Vec<PublicKey>, _> = root_keys.iter().map(|key| key.parse()).collect();
+        change.root_keys = Some(root_keys.map_err(|error| Failure::bad_input(error.to_string()))?);
+    }
+    change.root_threshold = request.root_threshold.map(|threshold| threshold as usize);
+    Ok(change)
+}
+
+fn static_view(folder: &StaticFolder, keys: &KeyFolder, class: Class) -> Result<ClassKeysView, Failure> {
     let published = folder.published()?;
     let (root, ring) = (published.root(), keys.ring()?);
     let role_view = |role| RoleKeysView {
@@ -202,7 +201,7 @@ fn static_view(folder: &Folder, keys: &KeyFolder, class: Class) -> Result<ClassK
         class: class.to_string(),
         root_version: root.version(),
         root_expires: root.expires(),
-        renew_by: root.expires().checked_sub(folder.expiry().root / 2).unwrap_or(root.expires()),
+        renew_by: root.expires().checked_sub(Expiry::default().root / 2).unwrap_or(root.expires()),
         root_keys_here: ring.reaches(root.key_ids(Role::Root), root.threshold(Role::Root)),
         roles: Role::ALL.map(role_view).into(),
         retired: Vec::new(),

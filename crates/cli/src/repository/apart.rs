@@ -4,9 +4,16 @@ use std::io;
 use std::path::{self, Component, Path, PathBuf};
 
 use headwater_policy::Class;
+use headwater_publisher::folder::KeyFolder;
 use headwater_repo::layout;
 
 use crate::terminal::failure::Failure;
+
+/// Opens the folder of keys to what is published in `given_out`, apart from it; with `make`, makes it.
+pub fn open_key_folder(keys: &Path, given_out: &Path, make: bool) -> Result<KeyFolder, Failure> {
+    refuse_keys_in(given_out, keys)?;
+    Ok(KeyFolder::open(keys, make)?)
+}
 
 /// Refuses a key folder that is, holds or lies in the folder that is given out, or lies in any other repository.
 pub fn refuse_keys_in(given_out: &Path, keys: &Path) -> Result<(), Failure> {

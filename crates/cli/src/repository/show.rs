@@ -1,19 +1,18 @@
 //! What a static repository holds, and until when its signatures are good.
 
+use headwater_publisher::folder::StaticFolder;
 use headwater_repo::{Published, Role, Sequence, layout};
 use serde_json::{Value, json};
 
-use super::folder::Folder;
-use super::publish::release_list;
 use crate::terminal::failure::Failure;
 use crate::terminal::output::{bytes, table};
 
 /// What is published, by name.
-pub fn show(folder: &Folder) -> Result<Value, Failure> {
+pub fn show(folder: &StaticFolder) -> Result<Value, Failure> {
     let published = folder.published()?;
     let mut components = Vec::new();
     for name in published.targets().filter_map(|(name, _, _)| layout::component_of_release_list(&name)) {
-        let Some(list) = release_list(folder, &published, &name)? else { continue };
+        let Some(list) = folder.release_list(&published, &name)? else { continue };
         let releases: Vec<Value> = list
             .releases()
             .iter()

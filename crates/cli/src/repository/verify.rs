@@ -5,13 +5,13 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use headwater_publisher::folder::StaticFolder;
 use headwater_repo::{
     Digest, Hasher, Manifest, ReleaseList, Role, Sequence, TargetDescription, Trusted, VerifyError, layout,
 };
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::folder::Folder;
 use crate::terminal::failure::{Exit, Failure};
 use crate::terminal::input::read_text;
 use crate::terminal::output::{Output, bytes};
@@ -37,7 +37,12 @@ pub struct Verified {
 }
 
 /// Checks, tells, and fails where anything is wrong.
-pub fn run(folder: &Folder, root: Option<&Path>, now: Timestamp, output: Output) -> Result<Exit, Failure> {
+pub fn run(
+    folder: &StaticFolder,
+    root: Option<&Path>,
+    now: Timestamp,
+    output: Output,
+) -> Result<Exit, Failure> {
     let root = match root {
         Some(path) => read_text(path)?.into_bytes(),
         None => folder.read(&layout::metadata(Role::Root, 1))?,
@@ -63,7 +68,7 @@ pub fn run(folder: &Folder, root: Option<&Path>, now: Timestamp, output: Output)
 }
 
 /// Checks everything; problems of content are gathered, a broken chain of metadata ends it.
-pub fn verify(folder: &Folder, root: &[u8], now: Timestamp) -> Result<Verified, Failure> {
+pub fn verify(folder: &StaticFolder, root: &[u8], now: Timestamp) -> Result<Verified, Failure> {
     let trusted = metadata(folder, root, now)?;
     let mut verified = Verified {
         root_version: trusted.root_version(),
@@ -93,7 +98,7 @@ pub fn verify(folder: &Folder, root: &[u8], now: Timestamp) -> Result<Verified, 
 }
 
 /// Walks the metadata in the order of a client.
-fn metadata(folder: &Folder, root: &[u8], now: Timestamp) -> Result<Trusted, Failure> {
+fn metadata(folder: &StaticFolder, root: &[u8], now: Timestamp) -> Result<Trusted, Failure> {
     let wrong = |role: &str| {
         let role = role.to_owned();
         move |error: VerifyError| {
@@ -118,15 +123,15 @@ fn metadata(folder: &Folder, root: &[u8], now: Timestamp) -> Result<Trusted, Fai
     Ok(trusted)
 }
 
-fn target(folder: &Folder, description: &TargetDescription) -> Result<Vec<u8>, String> {
+fn target(folder: &StaticFolder, description: &TargetDescription) -> Result<Vec<u8>, String> {
     let path = format!("{}/{}", layout::TARGETS_FOLDER, description.path);
-    let content = folder.read(&path).map_err(|failure| failure.message)?;
+    let content = folder.read(&path).map_err(|error| error_chain(&error))?;
     description.check(&content).map_err(|error| format!("{path}: {}", error_chain(&error)))?;
     Ok(content)
 }
 
 fn releases(
-    folder: &Folder,
+    folder: &StaticFolder,
     trusted: &Trusted,
     content: &[u8],
     verified: &mut Verified,
@@ -149,7 +154,7 @@ fn releases(
 }
 
 fn manifest(
-    folder: &Folder,
+    folder: &StaticFolder,
     trusted: &Trusted,
     list: &ReleaseList,
     sequence: Sequence,
@@ -160,7 +165,7 @@ fn manifest(
         .map_err(|error| format!("{name}: {}", error_chain(&error)))
 }
 
-fn blob(folder: &Folder, digest: &Digest, size: u64) -> Result<(), String> {
+fn blob(folder: &StaticFolder, digest: &Digest, size: u64) -> Result<(), String> {
     let path = folder.path(&layout::blob(digest));
     let check = || -> io::Result<(Digest, u64)> {
         let mut file = File::open(&path)?;

@@ -91,7 +91,7 @@ impl Store {
     }
 
     fn apply_between(&self, hop: &Hop, base: &File, memory_max: u64) -> Result<NewFile, UnpackError> {
-        let path = self.inner.dir.join("new").join("between");
+        let path = self.inner.scratch.join("new").join("between");
         let mut made = NewFile::create(&path, Access::Umask).map_err(UnpackError::Write)?;
         let mut buffered = BufWriter::new(&mut made);
         self.apply(hop, base, memory_max, &mut buffered)?;

@@ -43,7 +43,7 @@ impl BlobWriter {
             state.writers += 1;
             state.writers
         };
-        let path = store.inner.dir.join("new").join(number.to_string());
+        let path = store.inner.scratch.join("new").join(number.to_string());
         let file = File::create_new(&path).map_err(disk("make", &path))?;
         let written = Written { store, path, size: 0, kept: false };
         Ok(Self { written, file, hasher: Hasher::new(), reservation })

@@ -13,6 +13,7 @@ mod half_there;
 mod listening;
 mod metadata_kept;
 mod metadata_walk;
+mod objects;
 mod serving;
 mod storing;
 mod tls;

@@ -5,16 +5,15 @@
 //! release's folder. Bodies stored before a refusal are collected as garbage.
 
 use std::cell::Cell;
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek};
 use std::rc::Rc;
 
 use flate2::read::MultiGzDecoder;
-use headwater_depot::store::{Held, Staged, Store, StoreError};
-use headwater_policy::Class;
+use headwater_depot::store::Store;
+use headwater_publisher::{Content, ContentLimits, Error as PublishError, Packer, StoredFile};
+use headwater_repo::FilePath;
 use headwater_repo::limits::FILES_MAX;
-use headwater_repo::{Digest, FilePath};
 
 use crate::error::{Error, Refusal, Result};
 use crate::limits::{RELEASE_BYTES_MAX, TAR_HEADER_BYTES_MAX};
@@ -46,7 +45,7 @@ impl Format {
         }
     }
 
-    fn told_from(first: [u8; 4]) -> Self {
+    fn of_first_bytes(first: [u8; 4]) -> Self {
         match first {
             [0x1f, 0x8b, ..] => Self::TarGzip,
             [b'P', b'K', 3, 4] | [b'P', b'K', 5, 6] => Self::Zip,
@@ -55,145 +54,73 @@ impl Format {
     }
 }
 
-/// One file of a release, its body stored.
+/// An uploaded archive, to be taken apart.
 #[derive(Debug)]
-pub struct StoredFile {
-    /// Its path in the release.
-    pub path: FilePath,
-    /// May it be executed?
-    pub executable: bool,
-    /// Digest of the file.
-    pub sha256: Digest,
-    /// Bytes of the file.
-    pub size: u64,
-    /// What it is stored as.
-    pub body: headwater_delta::Body,
-    /// Digest of that body.
-    pub body_sha256: Digest,
-    /// Keeps the body from being collected until the release is signed.
-    pub _held: Held,
-    /// The body was not stored before.
-    pub new: bool,
+pub struct Archive {
+    /// It.
+    pub file: File,
+    /// How it is packed. `None` if its first bytes show it.
+    pub format: Option<Format>,
+    /// What a release may have.
+    pub limits: ContentLimits,
 }
 
-/// What one release may have.
-#[derive(Debug, Clone, Copy)]
-pub struct ReleaseLimits {
-    /// Files.
-    pub files: usize,
-    /// Bytes of all files together.
-    pub bytes: u64,
-}
-
-impl Default for ReleaseLimits {
-    fn default() -> Self {
-        Self { files: FILES_MAX, bytes: RELEASE_BYTES_MAX }
+impl Content for Archive {
+    fn store(&self, store: &Store) -> std::result::Result<Vec<StoredFile>, PublishError> {
+        let files = self.take_apart(store)?;
+        fail::fail_point!("publishing::bodies_stored", |_| Err(PublishError::of_destination(
+            Error::Interrupted
+        )));
+        Ok(files)
     }
 }
 
-/// Takes an archive apart. Blocks: it reads, compresses and writes.
-///
-/// # Errors
-/// [`Refusal::Archive`] for what cannot be in a release, [`Refusal::TooLarge`], [`Refusal::Quota`], and disk errors.
-pub fn store_archive(
-    mut archive: File,
-    format: Option<Format>,
-    class: Class,
-    store: &Store,
-    limits: ReleaseLimits,
-) -> Result<Vec<StoredFile>> {
-    let mut first = [0; 4];
-    let _short_is_no_archive = archive.read(&mut first).map_err(unreadable)?;
-    archive.rewind().map_err(unreadable)?;
-    let mut release = Release { class, store, limits, files: Vec::new(), bytes: 0, staged: HashMap::new() };
-    match format.unwrap_or_else(|| Format::told_from(first)) {
-        Format::Tar => from_tar(BufReader::new(archive), &mut release)?,
-        Format::TarGzip => from_tar(MultiGzDecoder::new(BufReader::new(archive)), &mut release)?,
-        Format::Zip => from_zip(BufReader::new(archive), &mut release)?,
+impl Archive {
+    /// With the limits that every release has.
+    pub fn new(file: File, format: Option<Format>) -> Self {
+        let limits = ContentLimits { files: FILES_MAX, bytes: RELEASE_BYTES_MAX };
+        Self { file, format, limits }
     }
-    if release.files.is_empty() {
-        return Err(Refusal::Archive("it holds no file; a release has at least one".to_owned()).into());
+
+    /// Takes it apart. Blocks: it reads, compresses and writes.
+    fn take_apart(&self, store: &Store) -> Taken<Vec<StoredFile>> {
+        let mut archive = &self.file;
+        let mut first = [0; 4];
+        let _short_is_no_archive = archive.read(&mut first).map_err(unreadable)?;
+        archive.rewind().map_err(unreadable)?;
+        let mut release = Release { packer: Packer::new(store, self.limits), limits: self.limits };
+        match self.format.unwrap_or_else(|| Format::of_first_bytes(first)) {
+            Format::Tar => from_tar(BufReader::new(archive), &mut release)?,
+            Format::TarGzip => from_tar(MultiGzDecoder::new(BufReader::new(archive)), &mut release)?,
+            Format::Zip => from_zip(BufReader::new(archive), &mut release)?,
+        }
+        if release.packer.is_empty() {
+            return Err(refused("it holds no file; a release has at least one".to_owned()));
+        }
+        release.packer.finish()
     }
-    let staged = release.staged.into_values().collect();
-    store.persist(staged).map_err(|error| store_failed(class, error))?;
-    release.files.sort_by(|one, other| one.path.cmp(&other.path));
-    Ok(release.files)
 }
+
+type Taken<T> = std::result::Result<T, PublishError>;
 
 /// A release as far as it was read.
 struct Release<'a> {
-    class: Class,
-    store: &'a Store,
-    limits: ReleaseLimits,
-    files: Vec<StoredFile>,
-    bytes: u64,
-    /// Bodies that are not durable yet.
-    staged: HashMap<Digest, Staged>,
+    packer: Packer<'a>,
+    limits: ContentLimits,
 }
 
 impl Release<'_> {
-    fn add(&mut self, path: FilePath, executable: bool, size: u64, content: impl Read) -> Result<()> {
-        if self.files.len() >= self.limits.files {
-            return Err(too_large("the number of files", self.limits.files as u64, "files"));
-        }
-        self.bytes = self.bytes.saturating_add(size);
-        if self.bytes > self.limits.bytes {
-            return Err(too_large("the release", self.limits.bytes, "bytes"));
-        }
-        let mut writer = self.store.write(0).map_err(|error| self.store_failed(error))?;
-        let (body, decoded) =
-            headwater_delta::encode(content, size, headwater_delta::limits::LEVEL_DEFAULT, &mut writer)
-                .map_err(|error| self.encode_failed(&path, error))?;
-        let digest = Digest::from(body.sha256);
-        let held = self.store.hold(digest);
-        // One that the disk changed is replaced by the one at hand.
-        let there = self.store.verify(&digest).map_err(|error| self.store_failed(error))?;
-        let new = !there && !self.staged.contains_key(&digest);
-        let staged = writer.stage(Some(digest)).map_err(|error| self.store_failed(error))?;
-        if new {
-            self.staged.insert(digest, staged);
-        }
-        let sha256 = Digest::from(decoded.sha256);
-        self.files.push(StoredFile {
-            path,
-            executable,
-            sha256,
-            size,
-            body,
-            body_sha256: digest,
-            _held: held,
-            new,
-        });
-        Ok(())
-    }
-
-    fn encode_failed(&self, path: &FilePath, error: headwater_delta::EncodeError) -> Error {
-        match error {
-            headwater_delta::EncodeError::Io(source) => match source.downcast::<StoreError>() {
-                Ok(error) => self.store_failed(error),
-                Err(source) => Refusal::Archive(format!("{path}: cannot be read: {source}")).into(),
-            },
-            other => Refusal::Archive(format!("{path}: {other}")).into(),
-        }
-    }
-
-    fn store_failed(&self, error: StoreError) -> Error {
-        store_failed(self.class, error)
+    fn add(&mut self, path: FilePath, executable: bool, size: u64, content: impl Read) -> Taken<()> {
+        self.packer.add(path, executable, size, content)
     }
 }
 
-/// A store's failure as the server's.
-pub fn store_failed(class: Class, error: StoreError) -> Error {
-    match error {
-        StoreError::Quota { .. } => Refusal::Quota(class).into(),
-        other => Error::Disk {
-            doing: format!("cannot store content of class {class}"),
-            source: std::io::Error::other(other),
-        },
-    }
+/// What cannot be in a release.
+fn refused(reason: String) -> PublishError {
+    PublishError::of_destination(Error::from(Refusal::Archive(reason)))
 }
 
-fn from_tar(reader: impl Read, release: &mut Release<'_>) -> Result<()> {
+fn from_tar(reader: impl Read, release: &mut Release<'_>) -> Taken<()> {
     let meter = Meter::default();
     let mut archive = tar::Archive::new(Metered { reader, meter: meter.clone() });
     let mut entries = archive.entries().map_err(unreadable)?;
@@ -204,17 +131,14 @@ fn from_tar(reader: impl Read, release: &mut Release<'_>) -> Result<()> {
         let Some(entry) = entries.next() else { break };
         let entry = entry.map_err(unreadable)?;
         meter.left.set(u64::MAX);
-        entries_left = entries_left
-            .checked_sub(1)
-            .ok_or_else(|| too_large("the number of files", release.limits.files as u64, "files"))?;
+        entries_left = entries_left.checked_sub(1).ok_or_else(|| too_many_files(release.limits))?;
         add_from_tar(entry, release)?;
     }
-    if meter.ended.get() && !release.files.is_empty() {
-        return Err(Refusal::Archive(
-            "it ends without the mark that ends a tar, so a part of it may be missing; make it or copy it anew"
+    if meter.ended.get() && !release.packer.is_empty() {
+        return Err(refused(
+            "it ends without the mark that ends a tar, so a part of it may be missing; make it or copy it again"
                 .to_owned(),
-        )
-        .into());
+        ));
     }
     // To the end, for the checksum that stands there in gzip.
     meter.left.set(release.limits.bytes.saturating_add(TAR_HEADER_BYTES_MAX));
@@ -222,18 +146,17 @@ fn from_tar(reader: impl Read, release: &mut Release<'_>) -> Result<()> {
     Ok(())
 }
 
-fn add_from_tar(entry: tar::Entry<'_, impl Read>, release: &mut Release<'_>) -> Result<()> {
+fn add_from_tar(entry: tar::Entry<'_, impl Read>, release: &mut Release<'_>) -> Taken<()> {
     let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
     let kind = entry.header().entry_type();
     if kind.is_dir() || kind.is_pax_global_extensions() {
         return Ok(());
     }
     if !kind.is_file() {
-        return Err(Refusal::Archive(format!(
+        return Err(refused(format!(
             "{name}: it is {}, and a release has regular files only; leave it out",
             tar_kind(kind)
-        ))
-        .into());
+        )));
     }
     let path = file_path(&entry.path_bytes())?;
     let executable = entry.header().mode().is_ok_and(|mode| mode & 0o111 != 0);
@@ -278,10 +201,10 @@ fn tar_kind(kind: tar::EntryType) -> &'static str {
     }
 }
 
-fn from_zip(reader: impl Read + Seek, release: &mut Release<'_>) -> Result<()> {
+fn from_zip(reader: impl Read + Seek, release: &mut Release<'_>) -> Taken<()> {
     let mut archive = zip::ZipArchive::new(reader).map_err(bad_zip)?;
     if archive.len() > release.limits.files.saturating_mul(2) {
-        return Err(too_large("the number of files", release.limits.files as u64, "files"));
+        return Err(too_many_files(release.limits));
     }
     for index in 0..archive.len() {
         let file = archive.by_index(index).map_err(bad_zip)?;
@@ -290,11 +213,10 @@ fn from_zip(reader: impl Read + Seek, release: &mut Release<'_>) -> Result<()> {
         }
         let kind = file.unix_mode().map_or(REGULAR, |mode| mode & KIND);
         if kind != REGULAR && kind != 0 {
-            return Err(Refusal::Archive(format!(
+            return Err(refused(format!(
                 "{}: it is a symbolic link or a special file, and a release has regular files only; leave it out",
                 String::from_utf8_lossy(file.name_raw())
-            ))
-            .into());
+            )));
         }
         let path = file_path(file.name_raw())?;
         let executable = file.unix_mode().is_some_and(|mode| mode & 0o111 != 0);
@@ -308,31 +230,39 @@ fn from_zip(reader: impl Read + Seek, release: &mut Release<'_>) -> Result<()> {
 const KIND: u32 = 0o170_000;
 const REGULAR: u32 = 0o100_000;
 
-fn file_path(bytes: &[u8]) -> Result<FilePath> {
+fn file_path(bytes: &[u8]) -> Taken<FilePath> {
     let text = std::str::from_utf8(bytes).map_err(|_| {
-        Refusal::Archive(format!("{}: the name is not UTF-8; rename it", String::from_utf8_lossy(bytes)))
+        refused(format!("{}: the name is not UTF-8; rename it", String::from_utf8_lossy(bytes)))
     })?;
     let text = text.strip_prefix("./").unwrap_or(text);
-    Ok(FilePath::new(text).map_err(|error| Refusal::Archive(error.to_string()))?)
+    FilePath::new(text).map_err(|error| refused(error.to_string()))
 }
 
-fn unreadable(error: std::io::Error) -> Error {
-    Refusal::Archive(format!("it cannot be read: {error}; give a whole tar, tar.gz or zip")).into()
+fn unreadable(error: std::io::Error) -> PublishError {
+    refused(format!("it cannot be read: {error}; give a whole tar, tar.gz or zip"))
 }
 
-fn bad_zip(error: zip::result::ZipError) -> Error {
-    Refusal::Archive(format!("it cannot be read: {error}; give a whole tar, tar.gz or zip")).into()
+fn bad_zip(error: zip::result::ZipError) -> PublishError {
+    refused(format!("it cannot be read: {error}; give a whole tar, tar.gz or zip"))
 }
 
-fn too_large(what: &str, limit: u64, unit: &'static str) -> Error {
-    Refusal::TooLarge { what: what.to_owned(), limit, unit, hint: "split it into several components" }.into()
+fn too_many_files(limits: ContentLimits) -> PublishError {
+    PublishError::TooLarge { what: "the number of files", limit: limits.files as u64, unit: "files" }
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::{Seek, Write};
 
+    use headwater_policy::Class;
+
     use super::*;
+    use crate::publishing::failures::of_publisher;
+
+    fn store_archive(file: File, store: &Store, limits: ContentLimits) -> Result<Vec<StoredFile>> {
+        let archive = Archive { file, format: None, limits };
+        archive.store(store).map_err(|error| of_publisher(Class::Components, error))
+    }
 
     fn tar_bytes(files: &[(&str, usize)]) -> Vec<u8> {
         let mut builder = tar::Builder::new(Vec::new());
@@ -358,8 +288,8 @@ mod tests {
     fn refused(archive: &[u8], reason: &str) {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path(), None).unwrap();
-        let limits = ReleaseLimits { files: 2, bytes: 1 << 30 };
-        let error = store_archive(file_of(archive), None, Class::Components, &store, limits).unwrap_err();
+        let limits = ContentLimits { files: 2, bytes: 1 << 30 };
+        let error = store_archive(file_of(archive), &store, limits).unwrap_err();
         assert!(error.to_string().contains(reason), "{error}");
     }
 
@@ -403,8 +333,8 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let store = Store::open(folder.path(), None).unwrap();
             let archive = file_of(&[header.as_bytes().as_slice(), &[0; 512]].concat());
-            let all = ReleaseLimits::default();
-            let error = store_archive(archive, None, Class::Components, &store, all).unwrap_err();
+            let all = Archive::new(tempfile::tempfile().unwrap(), None).limits;
+            let error = store_archive(archive, &store, all).unwrap_err();
             assert!(error.to_string().contains(reason), "{size}: {error}");
         };
         check(RELEASE_BYTES_MAX + 1, "the release is over the limit of 68719476736 bytes");
@@ -438,8 +368,8 @@ mod tests {
         let check = |files: &[(&str, usize)], fits: bool| {
             let folder = tempfile::tempdir().unwrap();
             let store = Store::open(folder.path(), None).unwrap();
-            let limits = ReleaseLimits { files: 2, bytes: 10 };
-            let result = store_archive(tar_of(files), None, Class::Components, &store, limits);
+            let limits = ContentLimits { files: 2, bytes: 10 };
+            let result = store_archive(tar_of(files), &store, limits);
             match result {
                 Ok(_) => assert!(fits, "{files:?}"),
                 Err(Error::Refused(Refusal::TooLarge { .. })) => assert!(!fits, "{files:?}"),
@@ -455,9 +385,8 @@ mod tests {
     fn a_class_keeps_to_its_quota() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path(), Some(10)).unwrap();
-        let limits = ReleaseLimits { files: 2, bytes: 1000 };
-        let error =
-            store_archive(tar_of(&[("a", 100)]), None, Class::Components, &store, limits).unwrap_err();
+        let limits = ContentLimits { files: 2, bytes: 1000 };
+        let error = store_archive(tar_of(&[("a", 100)]), &store, limits).unwrap_err();
         assert!(matches!(error, Error::Refused(Refusal::Quota(Class::Components))), "{error}");
     }
 }

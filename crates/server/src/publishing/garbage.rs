@@ -2,18 +2,17 @@
 //! targets that are no longer current.
 
 use std::collections::{BTreeSet, HashSet};
-use std::fs;
-use std::path::Path;
 
+use headwater_depot::objects::ObjectInfo;
 use headwater_policy::Class;
 use headwater_repo::{Role, layout};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Publishing, archive};
+use super::Publishing;
+use super::failures::store_failed;
 use crate::audit::Audit;
-use crate::data::files_below;
 use crate::db::{deltas, releases};
-use crate::error::{Doing, Result};
+use crate::error::Result;
 use crate::limits::{BLOB_GRACE_SECONDS, OLD_METADATA_GRACE_SECONDS};
 
 impl Publishing {
@@ -38,7 +37,7 @@ impl Publishing {
             let collected = tokio::task::spawn_blocking(move || store.collect(&keep))
                 .await
                 .expect("collecting does not panic")
-                .map_err(|error| archive::store_failed(class, error))?;
+                .map_err(|error| store_failed(class, error))?;
             blobs += collected.removed;
             bytes += collected.bytes;
             files += self.collect_metadata(class, now)?;
@@ -52,19 +51,14 @@ impl Publishing {
             .map(|role| layout::metadata(role, published.version(role)))
             .into();
         keep.extend(published.targets().map(|(name, _, digest)| layout::target(&name, &digest)));
-        let folder = self.data.repository(class);
+        let objects = self.objects(class);
+        let failed = |error| store_failed(class, error);
         let mut removed = 0;
         for part in [layout::METADATA_FOLDER, layout::TARGETS_FOLDER] {
-            let below = folder.join(part);
-            if !below.exists() {
-                continue;
-            }
-            for path in files_below(&below).doing(|| format!("cannot list {}", below.display()))? {
-                let name = path.strip_prefix(&folder).expect("it is below").to_string_lossy().into_owned();
-                let root = name.ends_with(".root.json") && part == layout::METADATA_FOLDER;
-                if !root && !keep.contains(&name) && is_old(&path, now) {
-                    fs::remove_file(&path).doing(|| format!("cannot remove {}", path.display()))?;
-                    removed += 1;
+            for object in objects.list(&format!("{part}/")).map_err(failed)? {
+                let root = object.path.ends_with(".root.json") && part == layout::METADATA_FOLDER;
+                if !root && !keep.contains(&object.path) && is_old(&object, now) {
+                    removed += u64::from(objects.delete(&object.path).map_err(failed)?);
                 }
             }
         }
@@ -72,9 +66,7 @@ impl Publishing {
     }
 }
 
-fn is_old(path: &Path, now: Timestamp) -> bool {
-    let modified = fs::metadata(path).and_then(|data| data.modified()).ok();
-    modified
-        .and_then(|time| Timestamp::try_from(time).ok())
-        .is_some_and(|time| now.duration_since(time) > SignedDuration::from_secs(OLD_METADATA_GRACE_SECONDS))
+fn is_old(object: &ObjectInfo, now: Timestamp) -> bool {
+    let grace = SignedDuration::from_secs(OLD_METADATA_GRACE_SECONDS);
+    Timestamp::try_from(object.modified).is_ok_and(|stored| now.duration_since(stored) > grace)
 }

@@ -15,9 +15,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use headwater_policy::Class;
-use headwater_repo::{
-    Cost, KeyError, KeyId, KeyRing, Passphrase, PublicKey, Role, SecretKey, SignedRoot, sealed,
-};
+use headwater_publisher::SigningKeys;
+use headwater_repo::{Cost, KeyError, KeyId, Passphrase, PublicKey, Role, SecretKey, SignedRoot, sealed};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret as _;
 
@@ -39,10 +38,8 @@ pub struct KeyStore {
 /// The keys of one class, in memory.
 #[derive(Debug)]
 pub struct ClassKeys {
-    /// All of them.
-    pub ring: KeyRing,
-    /// The online keys in force and those retired lately, by role: see [`headwater_repo::Unsigned::sign_overlapping`].
-    pub held: Vec<(Role, KeyId)>,
+    /// All of them; the online keys in force and those retired lately sign.
+    pub signing: Arc<SigningKeys>,
     /// The root key that stands beside the others.
     pub root: Option<PublicKey>,
     /// Retired keys and until when they sign.
@@ -70,29 +67,29 @@ impl KeyStore {
     /// # Errors
     /// When a file cannot be read or is no key.
     pub fn load(&self) -> Result<ClassKeys> {
-        let mut keys = ClassKeys { ring: KeyRing::new(), held: Vec::new(), root: None, retired: Vec::new() };
+        let (mut signing, mut root_key, mut all_retired) = (SigningKeys::default(), None, Vec::new());
         for role in Role::ALL {
             if let Some(key) = self.read(&self.path(role))? {
                 match role {
-                    Role::Root => keys.root = Some(key.public()),
-                    _ => keys.held.push((role, key.id())),
+                    Role::Root => root_key = Some(key.public()),
+                    _ => signing.retired.push((role, key.id())),
                 }
-                keys.ring.add(key);
+                signing.ring.add(key);
             }
         }
         for role in ONLINE_ROLES {
             if let Some(key) = self.read(&self.pending_path(role))? {
-                keys.ring.add(key);
+                signing.ring.add(key);
             }
         }
         for (role, until, path) in self.retired()? {
             if let Some(key) = self.read(&path)? {
-                keys.held.push((role, key.id()));
-                keys.retired.push((role, key.id(), until));
-                keys.ring.add(key);
+                signing.retired.push((role, key.id()));
+                all_retired.push((role, key.id(), until));
+                signing.ring.add(key);
             }
         }
-        Ok(keys)
+        Ok(ClassKeys { signing: Arc::new(signing), root: root_key, retired: all_retired })
     }
 
     /// Says which online key is missing to sign under `root`, if one is.
@@ -101,7 +98,7 @@ impl KeyStore {
     /// [`Error::Repository`], naming the file.
     pub fn check(&self, keys: &ClassKeys, root: &SignedRoot) -> Result<()> {
         for role in ONLINE_ROLES {
-            if !keys.ring.reaches(root.key_ids(role), root.threshold(role)) {
+            if !keys.signing.ring.reaches(root.key_ids(role), root.threshold(role)) {
                 let path = self.path(role);
                 let what = if path.exists() { "is not the key that the root names" } else { "is missing" };
                 let reason = format!(

@@ -3,40 +3,35 @@
 //! The slow part, taking the archive apart, runs beside everything else; what it stored is held until the release is
 //! signed, and is garbage if it never is.
 
+use std::sync::Arc;
+
 use headwater_api::v1::{
     ComponentAnswer, ComponentView, Hook, ListedComponent, PublishOptions, Published, ReleaseView,
 };
 use headwater_policy::Class;
-use headwater_repo::{
-    Body, BodyFormat, ComponentName, Digest, FileEntry, Manifest, ReleaseList, Role, Sequence, TargetName,
-    VersionText, layout, remove_releases, roll_back, stage_release,
+use headwater_publisher::{
+    NewRelease, Outcome, PublishedRelease, missing_content, publish, release_list, remove, roll_back,
 };
-use serde_json::{Value, json};
+use headwater_repo::{ComponentName, ReleaseList, Sequence, VersionText};
+use serde_json::json;
 
 use super::Publishing;
-use super::archive::{Format, ReleaseLimits, StoredFile, store_archive};
-use super::signing::failed;
+use super::archive::{Archive, Format};
+use super::failures::{no_component, of_publisher};
 use crate::caller::Caller;
-use crate::db::releases::{self as rows, ReleaseRow};
 use crate::error::{Error, Refusal, Result};
 use crate::limits::MISSING_NAMED_MAX;
 
-/// A release about to be published, valid but for its files.
+/// A release about to be published in a class, valid but for its files.
 #[derive(Debug, Clone)]
-pub struct NewRelease {
+pub struct ReleaseRequest {
     /// Components or programs.
-    pub class: Class,
-    /// Whose release.
-    pub name: ComponentName,
-    /// Its version.
-    pub version: VersionText,
-    /// Installs it (programs).
-    pub install: Option<headwater_repo::Hook>,
-    /// Judges it.
-    pub probe: Option<headwater_repo::Hook>,
+    class: Class,
+    /// It.
+    release: NewRelease,
 }
 
-impl NewRelease {
+impl ReleaseRequest {
     /// From what came over the wire.
     ///
     /// # Errors
@@ -56,32 +51,7 @@ impl NewRelease {
         };
         let install = options.install.as_ref().map(signed);
         let probe = options.probe.as_ref().map(signed);
-        Ok(Self { class, name, version, install, probe })
-    }
-
-    fn manifest(&self, sequence: Sequence, files: &[StoredFile]) -> Manifest {
-        let entry = |file: &StoredFile| FileEntry {
-            path: file.path.clone(),
-            mode: if file.executable { 0o755 } else { 0o644 },
-            size: file.size,
-            sha256: file.sha256,
-            body: Body {
-                sha256: file.body_sha256,
-                size: file.body.size,
-                format: BodyFormat::Zstd,
-                memory: file.body.memory,
-            },
-            deltas: Vec::new(),
-        };
-        Manifest {
-            component: self.name.clone(),
-            sequence,
-            version: self.version.clone(),
-            files: files.iter().map(entry).collect(),
-            install: self.install.clone(),
-            probe: self.probe.clone(),
-            intermediates: Vec::new(),
-        }
+        Ok(Self { class, release: NewRelease { component: name, version, install, probe } })
     }
 }
 
@@ -106,151 +76,78 @@ impl Publishing {
     /// Publishes an archive as a new release.
     ///
     /// # Errors
-    /// Refusals for a bad archive, a version that was published with other content, a name of the vendor source; disk and signing errors. Nothing is
-    /// published then.
+    /// Refusals for a bad archive, a version that was published with other content, a name of the vendor source; disk and
+    /// signing errors. Nothing is published then.
     pub async fn publish(
-        &self,
-        release: NewRelease,
+        self: &Arc<Self>,
+        request: ReleaseRequest,
         archive: std::fs::File,
         format: Option<Format>,
         caller: &Caller,
     ) -> Result<Published> {
-        let now = caller.now;
-        self.turn(&release).await?;
-        let files = self.store_files(release.class, archive, format).await?;
-        fail::fail_point!("publishing::bodies_stored", |_| Err(Error::Interrupted));
-
-        let _change = self.change().await;
-        // Load, again: somebody may have been faster.
-        let sequence = match self.turn(&release).await? {
-            Turn::Next(sequence) => sequence,
-            Turn::Again(manifest) => return self.publish_again(&release, &manifest, &files, caller).await,
-        };
-        let list = self.release_list(release.class, &release.name)?;
-        let before = list.as_ref().map(current_of);
-        // Decide.
-        let manifest = release.manifest(sequence, &files);
-        if let Some(problem) = manifest.unstartable() {
-            return Err(Refusal::invalid(problem).into());
+        let ReleaseRequest { class, release } = request;
+        let (archive, deltas, now) = (Archive::new(archive, format), self.delta_settings(), caller.now);
+        let outcome = self.with_destination(class, caller, move |destination| {
+            publish(destination, &release, &archive, &deltas, now)
+        });
+        match outcome.await? {
+            Outcome::New(published) => Ok(published_view(class, &published, false)),
+            Outcome::Again(published) => self.published_again(class, &published, caller).await,
         }
-        let mut draft = self.draft(release.class);
-        let list = stage_release(&mut draft, list.as_ref(), &manifest, now)
-            .map_err(|error| refused_manifest(release.class, error))?;
-        // Save.
-        let staged = self.stage(release.class, draft, now)?;
-        let targets_version = staged.targets_version();
-        let mut tx = self.db.begin().await?;
-        let row = ReleaseRow { sequence: sequence.get(), version: release.version.to_string() };
-        rows::put_component(&mut tx, release.class, &release.name, false).await?;
-        let blobs: Vec<Digest> = files.iter().map(|file| file.body_sha256).collect();
-        rows::insert_release(&mut tx, release.class, &release.name, &row, &blobs).await?;
-        rows::drop_before(&mut tx, release.class, &release.name, list.releases()[0].sequence, now).await?;
-        let audit_entry =
-            caller.audit_entry("release.publish", format!("{}/{}", release.class, release.name));
-        self.commit(tx, vec![staged], audit_entry.before(json!(before)).after(current_of(&list))).await?;
-        self.delta_worker.wake();
-        // Answer.
-        tracing::info!(class = %release.class, name = %release.name, version = %release.version, "published");
-        Ok(published(release.class, &list, list.current(), &files, targets_version))
     }
 
-    /// Takes the content of a release that is published: a server that was restored without it has it again.
-    async fn publish_again(
+    /// Records that a release's content came again: a server that was restored without it has it again.
+    async fn published_again(
         &self,
-        release: &NewRelease,
-        manifest: &Manifest,
-        files: &[StoredFile],
+        class: Class,
+        published: &PublishedRelease,
         caller: &Caller,
     ) -> Result<Published> {
-        let (class, name) = (release.class, &release.name);
-        let sorted = |mut manifest: Manifest| {
-            manifest.files.sort_by(|a, b| a.path.cmp(&b.path));
-            manifest
-        };
-        if sorted(release.manifest(manifest.sequence, files)) != sorted(manifest.without_deltas()) {
-            return Err(version_exists(release));
-        }
-        let list = self.release_list(class, name)?.ok_or_else(|| no_component(class, name))?;
-        let known = list.release(manifest.sequence).ok_or_else(|| version_exists(release))?;
-        let version = self.published(class).version(Role::Targets);
-        let told = Published { again: true, ..published(class, &list, known, files, version) };
+        let (name, version) = (published.list.component(), &published.release.version);
+        let view = published_view(class, published, true);
         let audit_entry = caller.audit_entry("release.publish_again", format!("{class}/{name}"));
-        self.record(audit_entry.after(json!({"version": release.version.as_str(), "blobs": told.blobs_new})))
-            .await?;
-        // What could not be made for want of them can be.
+        self.record(audit_entry.after(json!({"version": version.as_str(), "blobs": view.blobs_new}))).await?;
+        // Deltas that could not be made without it can be.
         self.delta_worker.forget_done(class, name);
         self.delta_worker.wake();
-        tracing::info!(%class, %name, version = %release.version, blobs = told.blobs_new, "published before; its content is here");
-        Ok(told)
+        tracing::info!(%class, %name, %version, blobs = view.blobs_new, actor = %caller.actor, "published again");
+        Ok(view)
     }
 
     /// Makes an earlier release current again and withdraws the later ones (C5).
     ///
     /// # Errors
-    /// Refusals for a name or sequence that is not there or not earlier.
+    /// Refusals for a name or sequence that does not exist or is not earlier, and for a release whose content is not here.
     pub async fn roll_back(
-        &self,
+        self: &Arc<Self>,
         class: Class,
         name: &ComponentName,
         to: u64,
         caller: &Caller,
     ) -> Result<ComponentView> {
         let to = Sequence::new(to).map_err(|error| Refusal::invalid(error.to_string()))?;
-        let _change = self.change().await;
-        let list = self.release_list(class, name)?.ok_or_else(|| no_component(class, name))?;
+        let (component, now) = (name.clone(), caller.now);
+        let list = self
+            .with_destination(class, caller, move |destination| roll_back(destination, &component, to, now));
+        let list = list.await?;
         let from_vendor = self.db.component(class, name).await?.is_some_and(|row| row.from_vendor);
-        self.refuse_absent(class, &list, to)?;
-        let before = current_of(&list);
-        let mut draft = self.draft(class);
-        let list = roll_back(&mut draft, &list, to).map_err(|error| refused_manifest(class, error))?;
-        let staged = self.stage(class, draft, caller.now)?;
-        let audit_entry = caller.audit_entry("release.roll_back", format!("{class}/{name}"));
-        let audit_entry = audit_entry.before(before).after(current_of(&list));
-        self.commit(self.db.begin().await?, vec![staged], audit_entry).await?;
-        self.delta_worker.wake();
-        tracing::info!(%class, %name, to = to.get(), "rolled back");
         Ok(component_view(class, &list, from_vendor))
     }
 
-    /// Takes a component or program out of what is published, with every release: the hint where there is none to go back
-    /// to. Clients keep what they have. Its versions stay taken, and the next release goes on after its sequences.
+    /// Takes a component or program out of what is published, with every release, where there is none to go back to. Clients keep what they have. Its versions stay used, and the next release follows its sequences.
     ///
     /// # Errors
     /// Refusals for a name that is not published, and for one of the vendor source, which would bring it back.
-    pub async fn remove_component(&self, class: Class, name: &ComponentName, caller: &Caller) -> Result<()> {
-        let _change = self.change().await;
-        let list = self.release_list(class, name)?.ok_or_else(|| no_component(class, name))?;
-        if self.db.component(class, name).await?.is_some_and(|row| row.from_vendor) {
-            let told = format!(
-                "name: {name} comes from the vendor source, and the next sync would bring it back; go back to an earlier \
-                 release, or remove the vendor source first"
-            );
-            return Err(Refusal::invalid(told).into());
-        }
-        let mut draft = self.draft(class);
-        remove_releases(&mut draft, &list).map_err(failed(class, "removing a component"))?;
-        let staged = self.stage(class, draft, caller.now)?;
-        let mut tx = self.db.begin().await?;
-        rows::drop_all(&mut tx, class, name, caller.now).await?;
-        let audit_entry =
-            caller.audit_entry("release.remove", format!("{class}/{name}")).before(current_of(&list));
-        self.commit(tx, vec![staged], audit_entry).await?;
-        self.delta_worker.wake();
-        tracing::info!(%class, %name, "removed from what is published");
-        Ok(())
-    }
-
-    /// Refuses a release whose content is not here: of the vendor's releases between two syncs, only what clients need to
-    /// leave them is taken.
-    fn refuse_absent(&self, class: Class, list: &ReleaseList, sequence: Sequence) -> Result<()> {
-        if !self.misses_content(class, list, sequence)? {
-            return Ok(());
-        }
-        let told = format!(
-            "to: the content of release {sequence} is not here, because deltas made it unnecessary to take it from \
-             the vendor source; choose another release, or let the vendor go back to it and synchronise"
-        );
-        Err(Refusal::invalid(told).into())
+    pub async fn remove_component(
+        self: &Arc<Self>,
+        class: Class,
+        name: &ComponentName,
+        caller: &Caller,
+    ) -> Result<()> {
+        let (component, now) = (name.clone(), caller.now);
+        let removed =
+            self.with_destination(class, caller, move |destination| remove(destination, &component, now));
+        removed.await.map(drop)
     }
 
     /// All components and programs.
@@ -307,74 +204,16 @@ impl Publishing {
 
     /// Whether some of a release's bodies are not in the store.
     fn misses_content(&self, class: Class, list: &ReleaseList, sequence: Sequence) -> Result<bool> {
-        let Some(bytes) = self.target(class, &list.manifest(sequence))? else { return Ok(false) };
-        let manifest = Manifest::parse(&bytes)
-            .map_err(|error| Error::Corrupt { what: "release manifest", reason: error.to_string() })?;
-        let store = self.store(class);
-        Ok(!manifest.files.iter().all(|file| store.has_whole(&file.body.sha256, file.body.size)))
+        let (objects, store) = (self.objects(class), self.store(class));
+        let missing = missing_content(objects, store, &self.published(class), list, sequence);
+        Ok(!missing.map_err(|error| of_publisher(class, error))?.is_empty())
     }
 
     /// The release list as it is signed now.
     pub(crate) fn release_list(&self, class: Class, name: &ComponentName) -> Result<Option<ReleaseList>> {
-        let Some(bytes) = self.target(class, &layout::release_list(name))? else { return Ok(None) };
-        ReleaseList::parse(&bytes)
-            .map(Some)
-            .map_err(|error| Error::Corrupt { what: "release list", reason: error.to_string() })
+        let list = release_list(self.objects(class), &self.published(class), name);
+        list.map_err(|error| of_publisher(class, error))
     }
-
-    /// The bytes of a target that is signed now.
-    pub(crate) fn target(&self, class: Class, name: &TargetName) -> Result<Option<Vec<u8>>> {
-        let Some((_, digest)) = self.published(class).target(name) else { return Ok(None) };
-        self.data.read_repository(class, &layout::target(name, &digest)).map(Some)
-    }
-
-    async fn turn(&self, release: &NewRelease) -> Result<Turn> {
-        let (class, name) = (release.class, &release.name);
-        let component = self.db.component(class, name).await?;
-        if component.is_some_and(|row| row.from_vendor) {
-            return Err(Refusal::NameOfVendor(name.to_string()).into());
-        }
-        let known = self.db.releases(class, name).await?;
-        if let Some(row) = known.iter().find(|row| row.version == release.version.as_str()) {
-            let sequence =
-                Sequence::new(row.sequence).map_err(|error| Refusal::invalid(error.to_string()))?;
-            let Some(bytes) = self.target(class, &layout::manifest(name, sequence))? else {
-                let removed = self.release_list(class, name)?.is_none();
-                let (name, version) = (name.to_string(), row.version.clone());
-                let used = Refusal::VersionUsed { name, version, sequence: row.sequence, removed };
-                return Err(used.into());
-            };
-            let manifest = Manifest::parse(&bytes)
-                .map_err(|error| Error::Corrupt { what: "release manifest", reason: error.to_string() })?;
-            return Ok(Turn::Again(Box::new(manifest)));
-        }
-        let floor = self.db.sequence_floor(class).await?;
-        let next = known.last().map_or(0, |row| row.sequence).max(floor) + 1;
-        let next = Sequence::new(next).map_err(|error| Refusal::invalid(error.to_string()))?;
-        Ok(Turn::Next(next))
-    }
-
-    async fn store_files(
-        &self,
-        class: Class,
-        archive: std::fs::File,
-        format: Option<Format>,
-    ) -> Result<Vec<StoredFile>> {
-        let store = self.store(class).clone();
-        tokio::task::spawn_blocking(move || {
-            store_archive(archive, format, class, &store, ReleaseLimits::default())
-        })
-        .await
-        .map_err(|error| Error::Corrupt { what: "archive task", reason: error.to_string() })?
-    }
-}
-
-/// What a release that somebody wants to publish would be.
-enum Turn {
-    /// The next one, with this sequence.
-    Next(Sequence),
-    /// The one that has its version already, if the content is the same.
-    Again(Box<Manifest>),
 }
 
 /// The sentence alone.
@@ -397,61 +236,23 @@ fn missing_content_warning(own: &[String], theirs: &[String]) -> Option<String> 
     }
     (!ways.is_empty()).then(|| {
         format!(
-            "content of current releases is not on this server, and who lacks it cannot fetch it from here: {}",
+            "content of current releases is not on this server, and clients cannot fetch it from here: {}",
             ways.join("; ")
         )
     })
 }
 
-fn version_exists(release: &NewRelease) -> Error {
-    Refusal::Exists {
-        what: "version",
-        name: format!("{} of {}", release.version, release.name),
-        hint: "publish under a new version; one that was published never changes",
-    }
-    .into()
-}
-
-fn published(
-    class: Class,
-    list: &ReleaseList,
-    release: &headwater_repo::Release,
-    files: &[StoredFile],
-    targets_version: u64,
-) -> Published {
-    let new = || files.iter().filter(|file| file.new);
+fn published_view(class: Class, published: &PublishedRelease, again: bool) -> Published {
+    let new = || published.files.iter().filter(|file| file.new);
     Published {
         class: class.to_string(),
-        name: list.component().to_string(),
-        release: release_view(release),
+        name: published.list.component().to_string(),
+        release: release_view(&published.release),
         blobs_new: new().count() as u64,
-        blob_bytes_new: new().map(|file| file.body.size).sum(),
-        targets_version,
-        again: false,
+        blob_bytes_new: new().map(|file| file.entry.body.size).sum(),
+        targets_version: published.targets_version,
+        again,
     }
-}
-
-/// The current release, as the audit log tells of it.
-fn current_of(list: &ReleaseList) -> Value {
-    let current = list.current();
-    json!({"sequence": current.sequence.get(), "version": current.version.as_str()})
-}
-
-/// What `repo` refuses of a release is the publisher's to mend.
-fn refused_manifest(class: Class, error: headwater_repo::WriteError) -> Error {
-    match error {
-        headwater_repo::WriteError::Content(content) => Refusal::invalid(content.to_string()).into(),
-        other => failed(class, "release")(other),
-    }
-}
-
-fn no_component(class: Class, name: &ComponentName) -> Error {
-    Refusal::NotFound {
-        what: "component or program",
-        name: format!("{name} in class {class}"),
-        hint: "look at the list of releases, or publish it first",
-    }
-    .into()
 }
 
 pub(crate) fn component_view(class: Class, list: &ReleaseList, from_vendor: bool) -> ComponentView {
@@ -483,9 +284,9 @@ mod tests {
     fn so_many_releases_without_content_are_named_and_no_more() {
         let releases = |count: usize| (0..count).map(|number| format!("r{number}")).collect::<Vec<_>>();
         let check = |own: usize, theirs: usize, words: &[&str]| {
-            let told = missing_content_warning(&releases(own), &releases(theirs)).unwrap_or_default();
-            assert_eq!(told.is_empty(), words.is_empty(), "{told}");
-            assert!(words.iter().all(|word| told.contains(word)), "{told}");
+            let warning = missing_content_warning(&releases(own), &releases(theirs)).unwrap_or_default();
+            assert_eq!(warning.is_empty(), words.is_empty(), "{warning}");
+            assert!(words.iter().all(|word| warning.contains(word)), "{warning}");
         };
         check(0, 0, &[]);
         check(1, 0, &["publish r0 again"]);

@@ -13,13 +13,14 @@ use headwater_api::v1::{
     ClassKeysView, KeysView, RetiredKey, RoleKeysView, RootDraft as RootDraftAnswer, RootDraftRequest,
 };
 use headwater_policy::Class;
-use headwater_repo::{
-    Draft, PublicKey, Published, Role, RootDraft, SignedRoot, UnsignedRoot, WriteError, layout,
-};
+use headwater_publisher::Error as PublishError;
+use headwater_publisher::roots::{RootChange, draft_root};
+use headwater_repo::{Draft, PublicKey, Published, Role, SignedRoot, UnsignedRoot, WriteError, layout};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::Publishing;
+use super::failures::of_publisher;
 use super::key_store::{ClassKeys, KeyStore, ONLINE_ROLES};
 use super::signing::failed;
 use crate::audit::Record;
@@ -54,13 +55,13 @@ impl Publishing {
                 format!("expires at {first}; after that clients take nothing from anybody")
             };
             to_do.push(format!(
-                "the root of {} {what}: `headwater keys renew --root-keys FOLDER` signs it anew with the offline root keys",
+                "the root of {} {what}: `headwater keys renew --root-keys FOLDER` signs it again with the offline root keys",
                 classes.join(", ")
             ));
         }
         if self.any_root_key_here() {
             to_do.push(
-                "the root keys are in the data folder, and whoever reads it can sign anything: `headwater keys init --out \
+                "the root keys are in the data folder, and anyone who reads it can sign anything: `headwater keys init --out \
                  FOLDER` moves them offline"
                     .to_owned(),
             );
@@ -98,41 +99,37 @@ impl Publishing {
         request: &RootDraftRequest,
         now: Timestamp,
     ) -> Result<UnsignedRoot> {
-        let refused = |error: WriteError| bad_root(class, &error);
-        let mut draft = RootDraft::next(present).map_err(refused)?;
+        let mut change = RootChange::default();
         for name in &request.replace {
             let role = ONLINE_ROLES.into_iter().find(|role| role.name() == name).ok_or_else(|| {
                 Refusal::invalid(format!("replace: `{name}` is none of targets, snapshot, timestamp"))
             })?;
-            draft = draft.role(role, 1, [self.key_store(class).pending(role)?]);
+            change.replace.push((role, self.key_store(class).pending(role)?));
         }
-        if request.root_keys.is_some() || request.root_threshold.is_some() {
-            let keys: Vec<PublicKey> = match &request.root_keys {
-                None => present.keys(Role::Root).unwrap_or_default(),
-                Some(keys) => {
-                    keys.iter().map(|key| key.parse()).collect::<std::result::Result<_, _>>().map_err(
-                        |error: headwater_repo::KeyError| Refusal::invalid(format!("root_keys: {error}")),
-                    )?
-                }
-            };
-            let threshold =
-                request.root_threshold.map_or(present.threshold(Role::Root), |count| count as usize);
-            draft = draft.role(Role::Root, threshold, keys);
+        if let Some(keys) = &request.root_keys {
+            let keys: std::result::Result<Vec<PublicKey>, _> = keys.iter().map(|key| key.parse()).collect();
+            change.root_keys = Some(keys.map_err(|error: headwater_repo::KeyError| {
+                Refusal::invalid(format!("root_keys: {error}"))
+            })?);
         }
-        draft.finish(now, &self.expiry).map_err(refused)
+        change.root_threshold = request.root_threshold.map(|threshold| threshold as usize);
+        draft_root(present, &change, &self.expiry, now).map_err(|error| match error {
+            PublishError::Write(error) => bad_root(class, &error),
+            other => of_publisher(class, other),
+        })
     }
 
     /// Publishes a root that the root keys signed. Root keys that are still in the data folder sign it here.
     ///
     /// # Errors
-    /// Refusals for a root that is not the next one, lacks signatures, or names keys that this server does not hold.
+    /// Refusals for a root that is not the next one, has too few signatures, or names keys that this server does not hold.
     pub async fn submit_root(&self, class: Class, root: &Value, caller: &Caller) -> Result<ClassKeysView> {
         let now = caller.now;
         let _change = self.change().await;
         let published = self.published(class);
         let bytes = crate::db::to_json(root).into_bytes();
         let root = UnsignedRoot::from_bytes(&bytes, Some(published.root()))
-            .and_then(|unsigned| unsigned.sign_with(&self.keys(class).ring))
+            .and_then(|unsigned| unsigned.sign_with(&self.keys(class).signing.ring))
             .map_err(|error| bad_root(class, &error))?;
         if root.expires() <= now {
             let reason = format!("it expired at {}; draft a new one and have that signed", root.expires());
@@ -236,8 +233,8 @@ impl Publishing {
 
     fn check_held(&self, class: Class, root: &SignedRoot) -> Result<()> {
         let keys = self.keys(class);
-        let lacks = |role: &Role| !keys.ring.reaches(root.key_ids(*role), root.threshold(*role));
-        match ONLINE_ROLES.into_iter().find(lacks) {
+        let is_missing = |role: &Role| !keys.signing.ring.reaches(root.key_ids(*role), root.threshold(*role));
+        match ONLINE_ROLES.into_iter().find(is_missing) {
             None => Ok(()),
             Some(role) => {
                 let reason = format!(
@@ -260,8 +257,10 @@ impl Publishing {
             role: role_name(role),
             threshold: u32::try_from(root.threshold(role)).unwrap_or(u32::MAX),
             keys: root.key_ids(role).iter().map(ToString::to_string).collect(),
-            here: u32::try_from(root.key_ids(role).iter().filter(|id| keys.ring.get(id).is_some()).count())
-                .unwrap_or(u32::MAX),
+            here: u32::try_from(
+                root.key_ids(role).iter().filter(|id| keys.signing.ring.get(id).is_some()).count(),
+            )
+            .unwrap_or(u32::MAX),
             expires: published.expires(role),
         };
         ClassKeysView {
@@ -269,7 +268,7 @@ impl Publishing {
             root_version: root.version(),
             root_expires: root.expires(),
             renew_by: renew_by(&published, self.expiry.root),
-            root_keys_here: keys.ring.reaches(root.key_ids(Role::Root), root.threshold(Role::Root)),
+            root_keys_here: keys.signing.ring.reaches(root.key_ids(Role::Root), root.threshold(Role::Root)),
             roles: Role::ALL.map(role_view).into(),
             retired: keys
                 .retired
@@ -298,7 +297,7 @@ pub(crate) fn json(bytes: &[u8]) -> Result<Value> {
         .map_err(|error| Error::Corrupt { what: "root metadata", reason: error.to_string() })
 }
 
-/// What is wrong with a root, for whoever brought it.
+/// What is wrong with a root, for the caller that submitted it.
 pub(crate) fn bad_root(class: Class, error: &WriteError) -> Error {
     match error {
         WriteError::KeysMissing { found: 0, .. } => {

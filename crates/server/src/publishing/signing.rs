@@ -9,18 +9,20 @@
 //! A crash before 2 leaves files that the next publication of the same version overwrites and garbage collection
 //! removes; a crash after it loses nothing.
 
+use std::sync::Arc;
+
 use headwater_policy::Class;
-use headwater_repo::{Draft, Published, Role, RootDraft, Signed, SignedRoot, Unsigned, WriteError, layout};
-use jiff::{SignedDuration, Timestamp};
+use headwater_publisher::{Destination as _, Refresh, sign_again, stage};
+use headwater_repo::{Draft, Published, Role, RootDraft, SignedRoot, WriteError, layout};
+use jiff::Timestamp;
 
 use super::Publishing;
+use super::failures::{of_publisher, store_failed};
 use crate::audit::{Audit, Record};
 use crate::caller::Caller;
-use crate::data;
 use crate::db::repositories::{self, RepositoryRow};
 use crate::db::{Tx, deltas};
 use crate::error::{Error, Result};
-use crate::limits::RESIGN_LIFE_LEFT_DIVISOR;
 use headwater_repo::error_chain;
 
 /// Signed and written, but for the file that leads to it.
@@ -35,8 +37,13 @@ pub struct Staged {
 }
 
 impl Staged {
-    /// The same content as before, said otherwise (signed anew, or with more deltas): not announced to clients, so
-    /// that no source that lacks it is held to be stale.
+    /// What `headwater-publisher` staged for a class.
+    pub(super) fn new(class: Class, staged: headwater_publisher::Staged, news: bool) -> Self {
+        Self { class, published: staged.published, timestamp: staged.timestamp, news }
+    }
+
+    /// The same content as before, signed again or with more deltas: not announced to clients, so that no source without
+    /// it counts as stale.
     pub fn without_news(self) -> Self {
         Self { news: false, ..self }
     }
@@ -59,7 +66,10 @@ impl Publishing {
             self.add_audit_anchor(&mut draft)?;
         }
         let unsigned = draft.finish(now, &self.expiry).map_err(failed(class, "draft"))?;
-        self.write(class, &self.sign(class, unsigned)?)
+        let keys = Arc::clone(&self.keys(class).signing);
+        let staged =
+            stage(self.objects(class), &keys, unsigned).map_err(|error| of_publisher(class, error))?;
+        Ok(Staged::new(class, staged, true))
     }
 
     /// Saves, publishes and records: `tx` holds what the use case saves.
@@ -92,10 +102,10 @@ impl Publishing {
             Error::Interrupted
         ));
         for Staged { class, timestamp, .. } in &staged {
-            if let Err(error) = self.expose(*class, timestamp) {
-                // It is saved, and that is what is to be told. The signing job puts the file in place, and tells in the
+            if let Err(error) = self.publish_timestamp(*class, timestamp) {
+                // It is saved, and the caller learns that. The signing job puts the file in place, and shows in the
                 // status as long as it cannot.
-                tracing::error!(%class, error = error_chain(&error), "what was published is not yet to be had");
+                tracing::error!(%class, error = error_chain(&error), "what was published is not served yet");
             }
         }
         Ok(())
@@ -119,7 +129,7 @@ impl Publishing {
         )
         .map_err(failed(class, "reading what is signed"))?;
         self.published.write().expect("nobody panics while holding this lock").insert(class, published);
-        self.expose(class, &row.timestamp)?;
+        self.publish_timestamp(class, &row.timestamp)?;
         Ok(true)
     }
 
@@ -133,78 +143,35 @@ impl Publishing {
             .fold(RootDraft::first(), |draft, (role, key)| draft.role(role, 1, [key]));
         draft
             .finish(now, &self.expiry)
-            .and_then(|unsigned| unsigned.sign_with(&keys.ring))
+            .and_then(|unsigned| unsigned.sign_with(&keys.signing.ring))
             .map_err(failed(class, "making the root"))
     }
 
-    /// Signs anew whatever of a class has half of its life behind it; says what, if anything.
-    pub(crate) async fn sign_again(&self, class: Class, now: Timestamp) -> Result<Option<Role>> {
-        let _change = self.change().await;
-        let published = self.published(class);
-        let due = |role, life: SignedDuration| {
-            published.expires(role).duration_since(now) * (RESIGN_LIFE_LEFT_DIVISOR as i32) < life
-        };
-        let keys = self.keys(class);
-        let root = published.root();
-        let can_renew = keys.ring.reaches(root.key_ids(Role::Root), root.threshold(Role::Root));
-        let (role, unsigned) = if due(Role::Root, self.expiry.root) && can_renew {
-            let root = RootDraft::next(root)
-                .and_then(|draft| draft.finish(now, &self.expiry))
-                .and_then(|unsigned| unsigned.sign_with(&keys.ring))
-                .map_err(failed(class, "renewing the root"))?;
-            let mut draft = Draft::next(&published);
-            draft.rotate_root(root).map_err(failed(class, "renewing the root"))?;
-            (Role::Root, draft.finish(now, &self.expiry))
-        } else if due(Role::Targets, self.expiry.targets) {
-            (Role::Targets, Draft::next(&published).finish(now, &self.expiry))
-        } else if due(Role::Snapshot, self.expiry.snapshot) {
-            (Role::Snapshot, Unsigned::snapshot_again(&published, now, &self.expiry))
-        } else if due(Role::Timestamp, self.expiry.timestamp) {
-            (Role::Timestamp, Unsigned::timestamp_again(&published, now, &self.expiry))
-        } else {
+    /// Signs again whatever of a class has half of its life behind it. Gives the role that it began at.
+    pub(crate) async fn sign_again(self: &Arc<Self>, class: Class, now: Timestamp) -> Result<Option<Role>> {
+        let server = Caller::server(now);
+        let signed = self.with_destination(class, &server, move |destination| {
+            let lock = destination.lock()?;
+            sign_again(destination, &lock, &destination.published()?, Refresh::Due, now)
+        });
+        let signed = signed.await?;
+        if signed.is_none() {
             // A full disk may have kept the file from its place.
+            let _change = self.change().await;
             if let Some(row) = self.db.repository(class).await? {
-                self.expose(class, &row.timestamp)?;
-            }
-            return Ok(None);
-        };
-        let unsigned = unsigned.map_err(failed(class, "signing anew"))?;
-        let staged = self.write(class, &self.sign(class, unsigned)?)?;
-        let tx = self.db.begin().await?;
-        let audit = match role {
-            Role::Root | Role::Targets => {
-                Caller::server(now).audit_entry("repository.sign_again", format!("{role} of {class}")).into()
-            }
-            Role::Snapshot | Role::Timestamp => Audit::Exempt("daily routine, and it says nothing new"),
-        };
-        self.commit(tx, vec![staged.without_news()], audit).await?;
-        Ok(Some(role))
-    }
-
-    pub(crate) fn sign(&self, class: Class, unsigned: Unsigned) -> Result<Signed> {
-        let keys = self.keys(class);
-        unsigned.sign_overlapping(&keys.ring, &keys.held).map_err(failed(class, "signing"))
-    }
-
-    fn write(&self, class: Class, signed: &Signed) -> Result<Staged> {
-        let folder = self.data.repository(class);
-        let mut timestamp = Vec::new();
-        for file in signed.files() {
-            if file.path == layout::TIMESTAMP {
-                timestamp.clone_from(&file.bytes);
-            } else {
-                data::write_file(&folder.join(&file.path), &file.bytes)?;
+                self.publish_timestamp(class, &row.timestamp)?;
             }
         }
-        Ok(Staged { class, published: signed.published().clone(), timestamp, news: true })
+        Ok(signed)
     }
 
-    fn expose(&self, class: Class, timestamp: &[u8]) -> Result<()> {
-        let path = self.data.repository(class).join(layout::TIMESTAMP);
-        if std::fs::read(&path).is_ok_and(|present| present == timestamp) {
+    fn publish_timestamp(&self, class: Class, timestamp: &[u8]) -> Result<()> {
+        let objects = self.objects(class);
+        let failed = |error| store_failed(class, error);
+        if objects.get(layout::TIMESTAMP, None).map_err(failed)?.is_some_and(|present| present == timestamp) {
             return Ok(());
         }
-        data::write_file(&path, timestamp)
+        objects.replace(layout::TIMESTAMP, timestamp).map_err(failed)
     }
 }
 

@@ -12,6 +12,7 @@ use std::sync::Mutex;
 use headwater_api::v1::{SyncProgress, SyncResult, SyncedRelease, VendorView};
 use headwater_depot::{BackOff, FetchSettings, Fetcher, MetadataStore, Progress, Source, Walk};
 use headwater_policy::{Class, SourceKey, SourceUrl};
+use headwater_publisher::deltas::{ReleaseChain, name_deltas_at_hand};
 use headwater_repo::{
     ComponentName, Digest, Draft, Inventory, InventoryItem, Manifest, ReleaseList, Sequence, TargetName,
     Trusted, layout, roll_back, stage_release,
@@ -92,7 +93,7 @@ impl Publishing {
         };
         result.duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
         let _change = self.change().await;
-        // It may have been set anew meanwhile.
+        // It may have been replaced meanwhile.
         if let Some(present) = self.db.vendor().await?.filter(|present| present.url == vendor.url) {
             let row = VendorRow {
                 root_version,
@@ -197,7 +198,7 @@ impl Publishing {
 
         let _change = self.change().await;
         if self.db.vendor().await?.is_none_or(|present| present.url != visit.url) {
-            return Err(Stopped("the vendor source was set anew while it was read".to_owned()));
+            return Err(Stopped("the vendor source was replaced while it was read".to_owned()));
         }
         let mut tx = self.db.begin().await?;
         let mut inventory = self.present_inventory(class).await?;
@@ -205,7 +206,9 @@ impl Publishing {
         let is_ours = ours.as_ref().is_some_and(|list| list.release(whole.sequence).is_some());
         let joined = is_ours && taken.only_theirs.iter().any(|pair| !inventory.contains_key(pair));
         put_taken(&mut tx, class, &taken, &mut inventory).await?;
-        whole = self.named_from_stock(release_chain.as_ref(), &earlier, &whole, &inventory);
+        let known = release_chain.iter().flat_map(ReleaseChain::manifests);
+        let beside = known.chain(earlier.iter().copied()).collect();
+        whole = name_deltas_at_hand(&whole, beside, inventory, &self.delta_settings());
         let mut draft = self.draft(class);
         let changed = decide(&mut draft, ours, &manifests, &theirs, &whole)?;
         if changed.is_none() && !joined {

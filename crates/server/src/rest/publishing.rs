@@ -14,7 +14,7 @@ use super::json::{Body, Path, Query};
 use super::{json, now, upload};
 use crate::caller::Caller;
 use crate::error::{Error, Refusal, Result};
-use crate::publishing::{Format, NewRelease, Publishing, parse_name};
+use crate::publishing::{Format, Publishing, ReleaseRequest, parse_name};
 
 type Server = State<Arc<Publishing>>;
 
@@ -42,7 +42,7 @@ pub async fn publish(
         Some(text) => serde_json::from_str(text)
             .map_err(|error| Error::from(Refusal::invalid(format!("options: not what is taken: {error}"))))?,
     };
-    let release = NewRelease::parse(&class, &name, &query.version, &options)?;
+    let release = ReleaseRequest::parse(&class, &name, &query.version, &options)?;
     let format = query.format.as_deref().map(Format::parse).transpose()?;
     let _permit = publishing.permit_upload()?;
     let archive = upload::receive(&publishing, request.into_body()).await?;

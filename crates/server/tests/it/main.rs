@@ -22,6 +22,7 @@ mod limits;
 mod oidc;
 mod openapi;
 mod provider;
+mod publishing;
 mod re_enrolment;
 mod refusals;
 mod releases;

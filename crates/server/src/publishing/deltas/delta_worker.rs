@@ -1,29 +1,24 @@
-//! Where deltas are made: threads of low priority, that hear when to stop and say how far they are.
+//! What is remembered of making deltas: what is being made, what is done, what failed; and whether it is paused.
 
-use std::collections::{BTreeMap, HashMap};
-use std::io::Cursor;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use headwater_delta::{Control, Decoded, DeltaError, DeltaOptions, decode_delta, encode_delta};
-use headwater_depot::Store;
-use headwater_depot::store::Held;
 use headwater_policy::Class;
-use headwater_repo::{ComponentName, Delta, DeltaFormat, Digest, FileEntry, FilePath, MissingDelta};
+use headwater_publisher::deltas::{DeltaJob, DeltaObserver};
+use headwater_repo::{ComponentName, Digest};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use crate::error::{Error, Result};
 use crate::limits::{DELTA_NICENESS, DELTAS_RETRY_MAX, JOB_TICK};
-use crate::publishing::archive::store_failed;
 
-/// What is going on, and who may say that it is not to.
+/// What is going on, and whether it is paused.
 #[derive(Debug, Default)]
 pub struct DeltaWorker {
     running: tokio::sync::Mutex<()>,
     wake: Notify,
-    tell: Notify,
-    stop: Arc<AtomicBool>,
+    stop: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -35,7 +30,7 @@ pub(super) struct State {
     /// How many tries in a row failed, and until when the next one waits.
     failures: u32,
     rests_until: Option<Timestamp>,
-    pub working: Vec<Arc<Progress>>,
+    pub working: Vec<Working>,
 }
 
 /// A component that needs nothing, as long as it is signed so.
@@ -46,75 +41,38 @@ struct Done {
     too_large: Vec<String>,
 }
 
-/// A delta to be made.
-#[derive(Debug, Clone, Copy)]
-pub struct Job {
-    /// The older file.
-    pub base: Digest,
-    /// The newer one.
-    pub result: Digest,
-    /// Bytes of the full body that it is to be smaller than.
-    pub body: u64,
-}
-
-/// What came of a job.
+/// A delta being made, of a class.
 #[derive(Debug)]
-pub(super) enum Outcome {
-    /// It is stored, and kept from being collected until it is noted.
-    Made(Delta, Held),
-    /// It would not be smaller.
-    Useless,
-    /// Somebody said stop.
-    Stopped,
+pub(super) struct Working {
+    pub class: Class,
+    pub job: Arc<DeltaJob>,
 }
 
-/// A delta being made.
-#[derive(Debug)]
-pub(super) struct Progress {
-    pub job: Job,
-    pub component: (Class, ComponentName),
-    /// Of the newer file.
-    pub path: FilePath,
-    permille: AtomicU32,
-    stop: Arc<AtomicBool>,
-    obsolete: AtomicBool,
+/// Notes for the worker what is being made in a class.
+pub(super) struct Observer<'a> {
+    pub worker: &'a DeltaWorker,
+    pub class: Class,
 }
 
-impl Progress {
-    /// Of 1000 parts.
-    pub fn permille(&self) -> u32 {
-        self.permille.load(Ordering::Relaxed)
-    }
-}
-
-impl Control for Progress {
-    fn cancelled(&self) -> bool {
-        self.stop.load(Ordering::Relaxed) || self.obsolete.load(Ordering::Relaxed)
+impl DeltaObserver for Observer<'_> {
+    fn is_stopped(&self) -> bool {
+        self.worker.is_stopped()
     }
 
-    fn progress(&self, done: u32) {
-        self.permille.store(done, Ordering::Relaxed);
+    fn started(&self, job: &Arc<DeltaJob>) {
+        self.worker.state().working.push(Working { class: self.class, job: Arc::clone(job) });
+    }
+
+    fn ended(&self, job: &Arc<DeltaJob>) {
+        self.worker.state().working.retain(|working| !Arc::ptr_eq(&working.job, job));
     }
 }
 
 impl DeltaWorker {
-    /// Asks for a look at what lacks, for something was published.
+    /// Asks for missing deltas to be made, because something was published.
     pub fn wake(&self) {
         self.state().rests_until = None;
         self.wake.notify_one();
-        self.tell.notify_one();
-    }
-
-    /// Waits, while something is being made, until something is published.
-    pub(super) async fn told(&self) {
-        self.tell.notified().await;
-    }
-
-    /// Stops what is being made, but for what is still wanted.
-    pub(super) fn stop_but(&self, wanted: impl Fn(&Job) -> bool) {
-        for progress in self.state().working.iter().filter(|progress| !wanted(&progress.job)) {
-            progress.obsolete.store(true, Ordering::Relaxed);
-        }
     }
 
     /// Waits until somebody asks for a look.
@@ -203,105 +161,20 @@ impl DeltaWorker {
     pub fn rests(&self, now: Timestamp) -> bool {
         self.state().rests_until.is_some_and(|until| now < until)
     }
-
-    /// Makes deltas side by side. What came of each is told for itself: one that fails spoils no other.
-    pub(super) async fn make(
-        &self,
-        (class, name): (Class, &ComponentName),
-        store: &Store,
-        files: &HashMap<Digest, FileEntry>,
-        jobs: Vec<MissingDelta>,
-    ) -> Result<Vec<(Job, Result<Outcome>)>> {
-        let mut running = Vec::new();
-        for job in jobs.into_iter().map(Job::from) {
-            let (Some(base), Some(result)) = (files.get(&job.base), files.get(&job.result)) else { continue };
-            let progress = Arc::new(Progress {
-                job,
-                component: (class, name.clone()),
-                path: result.path.clone(),
-                permille: AtomicU32::new(0),
-                stop: Arc::clone(&self.stop),
-                obsolete: AtomicBool::new(false),
-            });
-            self.state().working.push(Arc::clone(&progress));
-            let (store, base, result) = (store.clone(), base.clone(), result.clone());
-            let told = politely(move || make_one(class, &store, &base, &result, &progress))?;
-            running.push((job, told));
-        }
-        let mut outcomes = Vec::new();
-        for (job, told) in running {
-            outcomes.push((job, told.await));
-        }
-        self.state().working.clear();
-        Ok(outcomes)
-    }
 }
 
-/// Does something in a thread of its own: what is made low in priority stays so until the thread ends.
-pub(super) fn politely<T: Send + 'static>(
+/// Does something in a thread of its own, of low priority, as are the threads that it starts.
+pub(super) fn in_background<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<impl Future<Output = T>> {
-    let (tell, told) = tokio::sync::oneshot::channel();
+    let (sender, done) = tokio::sync::oneshot::channel();
     let spawned = std::thread::Builder::new().name("delta".to_owned()).spawn(move || {
         // Best effort: without it, it is only less polite.
         let _ = rustix::process::nice(DELTA_NICENESS);
-        let _ = tell.send(work());
+        let _ = sender.send(work());
     });
     spawned.map_err(|source| Error::Disk { doing: "cannot start a thread".to_owned(), source })?;
-    Ok(async { told.await.expect("making deltas does not panic") })
-}
-
-fn make_one(
-    class: Class,
-    store: &Store,
-    base: &FileEntry,
-    result: &FileEntry,
-    progress: &Progress,
-) -> Result<Outcome> {
-    let (base, new) = (content(store, base)?, content(store, result)?);
-    let options = DeltaOptions::beside(progress.job.body);
-    let made = match encode_delta(&base, &new, &options, progress) {
-        Ok(Some(made)) => made,
-        Ok(None) => return Ok(Outcome::Useless),
-        Err(DeltaError::Cancelled) => return Ok(Outcome::Stopped),
-        Err(DeltaError::Io(source)) => {
-            return Err(Error::Disk { doing: "cannot make a delta".to_owned(), source });
-        }
-    };
-    let file = Decoded { sha256: *result.sha256.as_bytes(), size: result.size };
-    let decoded = decode_delta(
-        &mut Cursor::new(&made.bytes),
-        &made.body,
-        &base[..],
-        &file,
-        options.memory_max,
-        std::io::sink(),
-    );
-    if let Err(error) = decoded {
-        // Never named: the file is had another way.
-        tracing::error!(base = %progress.job.base, result = %progress.job.result, %error, "a delta that was made does not decode");
-        return Ok(Outcome::Useless);
-    }
-    let sha256 = Digest::from(made.body.sha256);
-    let held = store.hold(sha256);
-    store.put(&made.bytes).map_err(|error| store_failed(class, error))?;
-    let delta = Delta {
-        base: progress.job.base,
-        sha256,
-        size: made.body.size,
-        format: DeltaFormat::Headwater1,
-        memory: made.body.memory,
-    };
-    Ok(Outcome::Made(delta, held))
-}
-
-fn content(store: &Store, file: &FileEntry) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    store.unpack(file, &mut bytes).map_err(|error| Error::Disk {
-        doing: format!("cannot read {} from its body", file.path),
-        source: std::io::Error::other(error),
-    })?;
-    Ok(bytes)
+    Ok(async { done.await.expect("making deltas does not panic") })
 }
 
 #[cfg(test)]

@@ -1,14 +1,13 @@
 //! What administrators see of deltas: which there are, which are being made, which are still to be made.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use headwater_api::v1::{DeltaBeingMade, DeltaView, DeltasOfComponent, DeltasStanding, DeltasView};
 use headwater_policy::Class;
+use headwater_publisher::deltas::ReleaseChain;
 use headwater_repo::{ComponentName, Delta, Digest, Inventory, InventoryItem, Manifest, NeededDeltas};
 
-use super::delta_worker::Progress;
-use super::{ReleaseChain, too_large};
+use super::delta_worker::Working;
 use crate::error::Result;
 use crate::publishing::Publishing;
 
@@ -43,13 +42,13 @@ impl Publishing {
                 });
             }
         }
-        let being_made = |progress: &Arc<Progress>| DeltaBeingMade {
-            class: progress.component.0.to_string(),
-            name: progress.component.1.to_string(),
-            path: progress.path.to_string(),
-            base: progress.job.base.to_string(),
-            result: progress.job.result.to_string(),
-            permille: progress.permille(),
+        let being_made = |working: &Working| DeltaBeingMade {
+            class: working.class.to_string(),
+            name: working.job.component.to_string(),
+            path: working.job.path.to_string(),
+            base: working.job.base.to_string(),
+            result: working.job.result.to_string(),
+            permille: working.job.permille(),
         };
         let making = self.delta_worker.state().working.iter().map(being_made).collect();
         Ok(DeltasView { paused: self.delta_worker.is_stopped(), making, items })
@@ -66,8 +65,7 @@ impl Publishing {
         };
         let inventory = self.present_inventory(class).await?;
         let Look { needed_deltas, too_large } = self.look(class, name, &release_chain, &inventory).await?;
-        let being_made =
-            |progress: &Arc<Progress>| ((progress.job.base, progress.job.result), progress.permille());
+        let being_made = |working: &Working| ((working.job.base, working.job.result), working.job.permille());
         let making = self.delta_worker.state().working.iter().map(being_made).collect();
         let store = self.store(class);
         let there = |delta: &Delta| store.has_whole(&delta.sha256, delta.size);
@@ -87,8 +85,8 @@ impl Publishing {
         let Some(release_chain) = self.release_chain(class, name)? else { return standing("none", 0, 0) };
         let Look { needed_deltas: NeededDeltas { manifest, missing }, too_large } =
             self.look(class, name, &release_chain, inventory).await?;
-        let being_made = |progress: &Arc<Progress>| {
-            missing.iter().any(|it| (it.base, it.result) == (progress.job.base, progress.job.result))
+        let being_made = |working: &Working| {
+            missing.iter().any(|it| (it.base, it.result) == (working.job.base, working.job.result))
         };
         let (made, wanted) = (manifest.deltas().count() as u64, missing.len() as u64);
         let state = match (made, wanted) {
@@ -104,7 +102,7 @@ impl Publishing {
         standing(state, made, wanted)
     }
 
-    /// What there is and what lacks, as the job would find it now.
+    /// What there is and what is missing, as the job would find it now.
     async fn look(
         &self,
         class: Class,
@@ -118,10 +116,11 @@ impl Publishing {
             return Ok(Look { needed_deltas, too_large });
         }
         let known = self.db.clients_at(class, name).await?;
-        let delta_plan = self.delta_plan(release_chain, &known, inventory.clone());
+        let store = self.store(class);
+        let planned = release_chain.plan(store, inventory.clone(), &known, &self.delta_settings());
         let needed_deltas =
-            NeededDeltas { manifest: delta_plan.manifest(), missing: delta_plan.missing().collect() };
-        Ok(Look { needed_deltas, too_large: too_large(release_chain, &delta_plan) })
+            NeededDeltas { manifest: planned.plan.manifest(), missing: planned.plan.missing().collect() };
+        Ok(Look { needed_deltas, too_large: planned.too_large(release_chain) })
     }
 }
 
@@ -174,14 +173,14 @@ fn views(
         .iter()
         .filter(|(pair, _)| !joined.contains_key(pair))
         .map(|(pair, delta)| view(*pair, "made", 1000, Some(delta.size)));
-    let of_lacking = needed_deltas.missing.iter().map(|missing| {
+    let of_missing = needed_deltas.missing.iter().map(|missing| {
         let pair = (missing.base, missing.result);
         match making.get(&pair) {
             Some(permille) => view(pair, "making", *permille, None),
             None => view(pair, "queued", 0, None),
         }
     });
-    let mut views: Vec<DeltaView> = of_joined.chain(of_lost).chain(of_made).chain(of_lacking).collect();
+    let mut views: Vec<DeltaView> = of_joined.chain(of_lost).chain(of_made).chain(of_missing).collect();
     let current = release_chain.current.sequence.get();
     let away = |sequence: Option<u64>| sequence.map_or(u64::MAX, |sequence| sequence.abs_diff(current));
     views.sort_by_cached_key(|view| {

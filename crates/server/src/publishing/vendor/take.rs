@@ -3,7 +3,7 @@
 //! 1. The current release is made whole: files that are here already, then by deltas from files of our releases, then
 //!    by full bodies. A file made by a delta is packed here; its body is ours.
 //! 2. An earlier release that we lack is taken only as far as the vendor has no deltas from it: to go back to it, it is
-//!    fetched then. What the vendor does not give of it is told, and stops nothing.
+//!    fetched then. What the vendor does not serve of it is reported, and stops nothing.
 //! 3. The vendor's deltas from files that we do not have are taken, because we cannot make those ourselves. The others
 //!    are made here, later.
 
@@ -200,15 +200,12 @@ fn usable(delta: &Delta) -> bool {
 /// Makes a file of one that is here, and packs it.
 fn make(store: &Store, base: &FileEntry, file: &FileEntry, way: &DeltaPath) -> Result<(Body, Held), Stopped> {
     let folder = store.folder().join("new");
-    let mut at = tempfile::tempfile_in(&folder)?;
-    store.unpack(base, &mut at)?;
-    for hop in &way.hops {
-        let mut made = tempfile::tempfile_in(&folder)?;
-        store.apply(hop, &at, DELTA_MEMORY_MAX, &mut made)?;
-        made.flush()?;
-        at = made;
-    }
-    let (sha256, body) = pack(store, &mut at, file.size)?;
+    let mut from = tempfile::tempfile_in(&folder)?;
+    store.unpack(base, &mut from)?;
+    let mut made = tempfile::tempfile_in(&folder)?;
+    store.apply_path(&way.hops, &from, DELTA_MEMORY_MAX, &mut made)?;
+    made.flush()?;
+    let (sha256, body) = pack(store, &mut made, file.size)?;
     let held = store.hold(sha256);
     let body = Body { sha256, size: body.size, format: BodyFormat::Zstd, memory: body.memory };
     Ok((body, held))

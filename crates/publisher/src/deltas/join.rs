@@ -1,0 +1,39 @@
+//! Deltas join the release that they lead to: its manifest is signed again.
+
+use headwater_repo::{Draft, Manifest, WriteError};
+use jiff::Timestamp;
+
+use super::ReleaseChain;
+use crate::Result;
+use crate::destination::{Change, Destination, Purpose};
+use crate::stage::stage;
+
+/// Signs the current release's manifest with its deltas, if that is anything new. The other releases' deltas go, which
+/// nobody needs once the current one has its own: at once where an inventory is kept, else when all were made (`done`).
+/// `false` if something else was published meanwhile.
+pub(super) fn join(
+    destination: &dyn Destination,
+    chain: &ReleaseChain,
+    manifest: &Manifest,
+    done: bool,
+    now: Timestamp,
+) -> Result<bool> {
+    let others_go = done || destination.keeps_inventory();
+    let stale: Vec<&Manifest> = chain.others.iter().filter(|other| others_go && other.has_deltas()).collect();
+    if *manifest == chain.current && stale.is_empty() {
+        return chain.is_current(destination);
+    }
+    let lock = destination.lock()?;
+    if !chain.is_current(destination)? {
+        return Ok(false);
+    }
+    let mut draft = Draft::next(&destination.published()?);
+    for manifest in stale.into_iter().map(Manifest::without_deltas).chain([manifest.clone()]) {
+        let bytes = manifest.to_bytes().map_err(WriteError::from)?;
+        draft.add(chain.list.manifest(manifest.sequence), bytes)?;
+    }
+    let staged =
+        stage(destination.objects(), &*destination.keys()?, draft.finish(now, destination.expiry())?)?;
+    destination.commit(&lock, Change { staged, now, purpose: Purpose::JoinDeltas { list: &chain.list } })?;
+    Ok(true)
+}

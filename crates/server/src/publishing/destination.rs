@@ -1,0 +1,246 @@
+//! A class repository of this server as a place to publish: what is saved, what is signed and what is recorded are one
+//! step.
+//!
+//! `headwater-publisher` blocks, and so do the calls here: they run on threads for that, and wait there for the database.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use headwater_depot::Store;
+use headwater_depot::objects::ObjectStore;
+use headwater_policy::Class;
+use headwater_publisher::deltas::ReleaseChain;
+use headwater_publisher::{
+    Change, ChangeLock, Destination, Error as PublishError, History, Operation, Purpose, SigningKeys,
+};
+use headwater_repo::{
+    ComponentName, Digest, Expiry, Inventory, InventoryItem, Published, ReleaseList, Role, Sequence,
+    VersionText,
+};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::runtime::Handle;
+
+use super::Publishing;
+use super::failures::of_publisher;
+use super::signing::Staged;
+use crate::audit::Audit;
+use crate::caller::Caller;
+use crate::db::releases::{self as rows, ReleaseRow};
+use crate::db::{Tx, deltas};
+use crate::error::{Error, Refusal, Result};
+
+type Publish<T> = std::result::Result<T, PublishError>;
+
+/// A class repository, changed in somebody's name.
+#[derive(Debug)]
+pub struct ClassDestination {
+    publishing: Arc<Publishing>,
+    class: Class,
+    caller: Caller,
+    runtime: Handle,
+}
+
+impl Publishing {
+    /// A class repository, to be published into from a thread that may block.
+    #[must_use]
+    pub fn destination(self: &Arc<Self>, class: Class, caller: &Caller) -> ClassDestination {
+        let publishing = Arc::clone(self);
+        ClassDestination { publishing, class, caller: caller.clone(), runtime: Handle::current() }
+    }
+
+    /// Publishes on a thread that may block.
+    pub(super) async fn with_destination<T: Send + 'static>(
+        self: &Arc<Self>,
+        class: Class,
+        caller: &Caller,
+        work: impl FnOnce(&ClassDestination) -> Publish<T> + Send + 'static,
+    ) -> Result<T> {
+        let destination = self.destination(class, caller);
+        let done = tokio::task::spawn_blocking(move || work(&destination)).await;
+        done.expect("publishing does not panic").map_err(|error| of_publisher(class, error))
+    }
+
+    /// Saves with a publication what it means, and records it.
+    async fn commit_change(&self, class: Class, caller: &Caller, change: Change<'_>) -> Result<()> {
+        let Change { staged, now, purpose } = change;
+        let staged = Staged::new(class, staged, purpose.is_news());
+        let mut tx = self.db.begin().await?;
+        let audit = save_purpose(&mut tx, class, caller, now, purpose, self).await?;
+        self.commit(tx, vec![staged], audit).await?;
+        match purpose {
+            Purpose::Publish { list, .. } => {
+                let (name, version) = (list.component(), &list.current().version);
+                tracing::info!(%class, %name, %version, actor = %caller.actor, "published");
+            }
+            Purpose::RollBack { list, .. } => {
+                let (name, version) = (list.component(), &list.current().version);
+                tracing::info!(%class, %name, %version, actor = %caller.actor, "rolled back");
+            }
+            Purpose::Remove { before } => {
+                let name = before.component();
+                tracing::info!(%class, %name, actor = %caller.actor, "removed from what is published");
+            }
+            Purpose::JoinDeltas { list } => {
+                let (name, release) = (list.component(), list.current().sequence.get());
+                tracing::info!(%class, %name, release, "deltas joined");
+            }
+            Purpose::SignAgain(_) | Purpose::ReplaceRoot { .. } => {}
+        }
+        if matches!(purpose, Purpose::Publish { .. } | Purpose::RollBack { .. } | Purpose::Remove { .. }) {
+            self.delta_worker.wake();
+        }
+        Ok(())
+    }
+}
+
+/// What a publication changes in the database, and what the audit log says of it.
+async fn save_purpose(
+    tx: &mut Tx,
+    class: Class,
+    caller: &Caller,
+    now: Timestamp,
+    purpose: Purpose<'_>,
+    publishing: &Publishing,
+) -> Result<Audit> {
+    let subject = |name: &ComponentName| format!("{class}/{name}");
+    Ok(match purpose {
+        Purpose::Publish { before, list, bodies } => {
+            let (name, current) = (list.component(), list.current());
+            let row = ReleaseRow { sequence: current.sequence.get(), version: current.version.to_string() };
+            rows::put_component(tx, class, name, false).await?;
+            rows::insert_release(tx, class, name, &row, bodies).await?;
+            rows::drop_before(tx, class, name, list.releases()[0].sequence, now).await?;
+            let audit_entry = caller.audit_entry("release.publish", subject(name));
+            audit_entry.before(json!(before.map(current_of))).after(current_of(list)).into()
+        }
+        Purpose::RollBack { before, list } => {
+            let audit_entry = caller.audit_entry("release.roll_back", subject(list.component()));
+            audit_entry.before(current_of(before)).after(current_of(list)).into()
+        }
+        Purpose::Remove { before } => {
+            rows::drop_all(tx, class, before.component(), now).await?;
+            let audit_entry = caller.audit_entry("release.remove", subject(before.component()));
+            audit_entry.before(current_of(before)).into()
+        }
+        Purpose::JoinDeltas { list } => {
+            Caller::server(now).audit_entry("deltas.join", subject(list.component())).into()
+        }
+        Purpose::SignAgain(role @ (Role::Root | Role::Targets)) => {
+            Caller::server(now).audit_entry("repository.sign_again", format!("{role} of {class}")).into()
+        }
+        Purpose::SignAgain(Role::Snapshot | Role::Timestamp) => {
+            Audit::Exempt("daily routine, and it says nothing new")
+        }
+        Purpose::ReplaceRoot { version } => {
+            let before = publishing.published_version(class, Role::Root);
+            let audit_entry = caller.audit_entry("keys.root", class);
+            audit_entry.before(json!({"version": before})).after(json!({"version": version})).into()
+        }
+    })
+}
+
+/// The current release, as the audit log describes it.
+fn current_of(list: &ReleaseList) -> Value {
+    let current = list.current();
+    json!({"sequence": current.sequence.get(), "version": current.version.as_str()})
+}
+
+impl ClassDestination {
+    /// Waits for the server's own asynchronous work.
+    fn wait<T, E: Into<Error>>(&self, work: impl Future<Output = std::result::Result<T, E>>) -> Publish<T> {
+        self.runtime.block_on(work).map_err(|error| PublishError::of_destination(error.into()))
+    }
+}
+
+impl Destination for ClassDestination {
+    fn lock(&self) -> Publish<ChangeLock> {
+        let changing = Arc::clone(&self.publishing.changing);
+        Ok(ChangeLock::new(self.runtime.block_on(changing.lock_owned())))
+    }
+
+    fn published(&self) -> Publish<Published> {
+        Ok(self.publishing.published(self.class))
+    }
+
+    fn timestamp_version(&self) -> Publish<u64> {
+        Ok(self.publishing.published_version(self.class, Role::Timestamp))
+    }
+
+    fn objects(&self) -> &dyn ObjectStore {
+        self.publishing.objects(self.class)
+    }
+
+    fn store(&self) -> &Store {
+        self.publishing.store(self.class)
+    }
+
+    fn keys(&self) -> Publish<Arc<SigningKeys>> {
+        Ok(Arc::clone(&self.publishing.keys(self.class).signing))
+    }
+
+    fn expiry(&self) -> &Expiry {
+        &self.publishing.expiry
+    }
+
+    fn admit(&self, component: &ComponentName, operation: Operation) -> Publish<()> {
+        let row = self.wait(self.publishing.db.component(self.class, component))?;
+        if !row.is_some_and(|row| row.from_vendor) {
+            return Ok(());
+        }
+        let refusal = match operation {
+            Operation::Publish => Refusal::NameOfVendor(component.to_string()),
+            Operation::Remove => Refusal::invalid(format!(
+                "name: {component} comes from the vendor source, and the next sync would bring it back; go back to an \
+                 earlier release, or remove the vendor source first"
+            )),
+        };
+        Err(PublishError::of_destination(Error::from(refusal)))
+    }
+
+    fn history(&self, component: &ComponentName) -> Publish<History> {
+        let (class, db) = (self.class, &self.publishing.db);
+        let corrupt = |what: &'static str, reason: String| {
+            PublishError::of_destination(Error::Corrupt { what, reason })
+        };
+        let release = |row: ReleaseRow| {
+            let sequence =
+                Sequence::new(row.sequence).map_err(|error| corrupt("sequence", error.to_string()))?;
+            let version =
+                VersionText::new(row.version).map_err(|error| corrupt("version", error.to_string()))?;
+            Ok((sequence, version))
+        };
+        let releases = self.wait(db.releases(class, component))?;
+        let releases = releases.into_iter().map(release).collect::<Publish<_>>()?;
+        Ok(History { releases, sequence_floor: self.wait(db.sequence_floor(class))? })
+    }
+
+    fn inventory(&self, _chain: &ReleaseChain) -> Publish<Inventory> {
+        self.wait(self.publishing.db.inventory(self.class))
+    }
+
+    fn note_delta(&self, pair: (Digest, Digest), item: &InventoryItem) -> Publish<()> {
+        let (delta, is_taken) = match item {
+            InventoryItem::Made(delta) => (Some(delta), false),
+            InventoryItem::Taken(delta) => (Some(delta), true),
+            InventoryItem::Useless => (None, false),
+        };
+        self.wait(async {
+            let mut tx = self.publishing.db.begin().await?;
+            deltas::put(&mut tx, self.class, pair, is_taken, delta).await?;
+            tx.commit(Audit::Exempt("made from what was published; what is signed of it is recorded")).await
+        })
+    }
+
+    fn keeps_inventory(&self) -> bool {
+        true
+    }
+
+    fn clients_by_release(&self, component: &ComponentName) -> Publish<BTreeMap<u64, u64>> {
+        self.wait(self.publishing.db.clients_at(self.class, component))
+    }
+
+    fn commit(&self, _lock: &ChangeLock, change: Change<'_>) -> Publish<()> {
+        self.wait(self.publishing.commit_change(self.class, &self.caller, change))
+    }
+}
