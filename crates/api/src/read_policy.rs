@@ -48,7 +48,7 @@ pub(crate) fn read_entry(json: &Json, number: u32) -> Result<Entry, Vec<Problem>
     reader.finish(entry.whole())
 }
 
-/// Reads the options by themselves.
+/// Reads the options alone.
 pub(crate) fn read_options(json: &Json) -> Result<Options, Vec<Problem>> {
     let mut reader = Reader::default();
     let options = options(&mut reader, json);
@@ -301,7 +301,7 @@ impl ReadEntry {
     }
 }
 
-/// The entries as far as they could be read; none: there is no list.
+/// The entries as far as they could be read; `None` if there is no list.
 fn entries(reader: &mut Reader, fields: &Fields<'_>) -> Option<Vec<ReadEntry>> {
     let json = reader.required(fields, "entries", &Spot::default())?;
     let items = reader.list(json, &Spot::named("entries"))?;

@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_beyond_the_limit_is_told_by_its_digest() {
+    fn a_value_beyond_the_limit_is_shown_by_its_digest() {
         let long = Value::from("x".repeat(AUDIT_VALUE_BYTES_MAX));
         let record = Record::by_server(Timestamp::UNIX_EPOCH, "x", "y").after(long);
         assert_eq!(record.after["bytes"], AUDIT_VALUE_BYTES_MAX + 2);

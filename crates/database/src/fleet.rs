@@ -11,7 +11,7 @@ use crate::{Connection, count, number, time};
 pub struct CaRow {
     /// Counts rotations, from 1.
     pub number: u64,
-    /// Its certificate, signed by itself (PEM).
+    /// Its self-signed certificate (PEM).
     pub certificate: String,
     /// The same key, signed by the CA before it (PEM).
     pub cross_signed: Option<String>,

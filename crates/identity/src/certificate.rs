@@ -163,7 +163,7 @@ impl Chain {
         self.not_after
     }
 
-    /// The host names and addresses it is good for as a TLS server's, as text, sorted; none: it is a client's only.
+    /// The host names and addresses it is good for as a TLS server's, as text, sorted; `None` if it is a client's only.
     pub fn served_names(&self) -> &[String] {
         &self.names
     }

@@ -134,8 +134,8 @@ impl UnsignedRoot {
         self.envelope.to_bytes()
     }
 
-    /// Reads that file. `previous` is the repository's present root, taken from the repository and not from whoever
-    /// brought the file; none for a first root.
+    /// Reads that file. `previous` is the repository's present root, taken from the repository and not from the one who
+    /// brought the file; `None` for a first root.
     ///
     /// # Errors
     ///

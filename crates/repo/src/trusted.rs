@@ -169,8 +169,8 @@ impl Trusted {
         }
     }
 
-    /// Keeps the pins of a snapshot that is not the timestamp's any more, because a walk ended between the two: whoever
-    /// holds the online keys but not those of targets could otherwise break a walk off there in order to go back.
+    /// Keeps the pins of a snapshot that is not the timestamp's any more, because a walk ended between the two:
+    /// an attacker with the online keys but not those of targets could otherwise break a walk off there in order to go back.
     fn leave_behind(&mut self, bytes: &[u8]) {
         let Some(role) = self.set.root().role(Role::Snapshot.name()) else { return };
         let Ok(snapshot) = Metadata::<Snapshot>::from_slice(bytes) else { return };

@@ -99,7 +99,7 @@ proptest! {
     /// Junk anywhere is never a panic. Junk in one entry is reported with that entry, and no other is blamed. What is taken
     /// all the same can be written and read again.
     #[test]
-    fn junk_is_told_where_it_is(at in proptest::arbitrary::any::<Index>(), junk in junk()) {
+    fn junk_is_reported_where_it_is(at in proptest::arbitrary::any::<Index>(), junk in junk()) {
         let mut file: Value = serde_json::from_str(GOLDEN).unwrap();
         let mut all = Vec::new();
         pointers(&file, "", &mut all);

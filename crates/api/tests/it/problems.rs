@@ -7,7 +7,7 @@ use std::path::Path;
 use headwater_api::policy::{ClientDocument, PolicyDocument};
 
 #[test]
-fn every_problem_is_told() {
+fn every_problem_is_reported() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/problems");
     let mut wrong = Vec::new();
     let mut count = 0;

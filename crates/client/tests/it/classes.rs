@@ -74,7 +74,7 @@ async fn a_run_names_every_source_that_gave_of_a_class() {
     }];
     world.publish_settings();
     world.component("rules", 1);
-    // The mirror lacks one of the two bodies.
+    // The mirror does not have one of the two bodies.
     let (from, mirror) = (world.components().folder.clone(), world.folder.path().join("mirror"));
     copy_tree(&from, &mirror);
     let missing = world.components().blobs().into_iter().next().unwrap();

@@ -172,7 +172,7 @@ mod tests {
     const PLACE: u64 = 0x1_2344;
 
     #[test]
-    fn words_tell_addresses() {
+    fn words_hold_addresses() {
         let check = |name: &str, word: u32, kind: Kind, target: u64| {
             let form = Form::of(word).expect(name);
             assert_eq!((form.kind, form.target(word, PLACE)), (kind, target), "{name}");
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn other_words_tell_none() {
+    fn other_words_hold_none() {
         for (name, word) in [
             ("nop", 0xd503_201f),
             ("ret", 0xd65f_03c0),

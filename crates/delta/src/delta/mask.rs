@@ -14,7 +14,7 @@ use super::pages::Pages;
 use crate::limits::FIELDS_MAX;
 
 /// Bytes at the target of an address by which the target is recognised.
-const TOLD_BY: usize = 24;
+const RECOGNISED_BY: usize = 24;
 
 /// `file`, masked. What is no program stays as it is.
 pub(super) fn masked(file: &[u8]) -> io::Result<Vec<u8>> {
@@ -55,7 +55,7 @@ fn meaning(field: &Field, file: &[u8], masked: &[u8], fields: &Fields) -> u32 {
     };
     let Some(target) = layout.offset(origin.wrapping_add(value)) else { return 0 };
     let start = masked.len().min(target as usize);
-    let end = masked.len().min(start + TOLD_BY);
+    let end = masked.len().min(start + RECOGNISED_BY);
     masked[start..end]
         .iter()
         .fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))

@@ -179,7 +179,7 @@ impl Seek for Failing<'_> {
 }
 
 #[test]
-fn a_disk_that_cannot_be_read_is_told_as_that() {
+fn a_disk_that_cannot_be_read_is_reported_as_that() {
     for (base, new) in [(text(0..500), text(3..520)), (shuffled(0..80), shuffled(70..120))] {
         let Delta { bytes, body } = made(&base, &new);
         let decode = |reads: u32| {

@@ -20,7 +20,7 @@ fn changed(key: &ClientKey, change: impl FnOnce(&mut serde_json::Value)) -> Stat
 }
 
 #[test]
-fn an_answer_is_believed_by_whoever_knows_one_of_the_last_keys() {
+fn an_answer_is_believed_with_any_of_the_last_keys() {
     let keys: Vec<_> =
         (0..=RESPONSE_SIGNING_KEYS_FORMER_MAX + 1).map(|_| ResponseSigningKey::generate().unwrap()).collect();
     let answer = Answer::sign(&keys[0], &id("a"), StatementKind::CheckIn, 7, "{}".to_owned()).unwrap();
