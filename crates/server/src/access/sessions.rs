@@ -220,9 +220,9 @@ mod tests {
             tx.commit(Caller::server(now).audit_entry("session.begin", "ann")).await.unwrap();
         }
         let (first, rest) = tokens.split_first().unwrap();
-        assert_eq!(db.session(&secret::hash(&first)).await.unwrap(), None);
+        assert_eq!(db.session(&secret::hash(first)).await.unwrap(), None);
         for token in rest {
-            assert!(db.session(&secret::hash(&token)).await.unwrap().is_some());
+            assert!(db.session(&secret::hash(token)).await.unwrap().is_some());
         }
     }
 }
