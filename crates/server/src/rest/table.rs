@@ -1,5 +1,5 @@
 //! The table of routes: method, path, least role, handler. The router is made from it, so there is no route without
-//! somebody having said who may ask it; the test of authorisation walks it.
+//! a line on who may ask it; the test of authorisation walks it.
 
 use axum::Router;
 use axum::handler::Handler;

@@ -129,7 +129,7 @@ async fn a_restored_server_publishes_no_secret_in_the_open_and_has_new_keys() {
     let passphrase = Passphrase::new(passphrase.to_owned()).unwrap();
     let restore =
         Restore::begin(&backup, config(&data), Some(&passphrase), None, false, now()).await.unwrap();
-    // The root keys were never moved offline: they are in the backup, and sign by themselves.
+    // The root keys were never moved offline: they are in the backup, and sign automatically.
     for draft in restore.drafts(&[], now()).await.unwrap() {
         restore.publish(draft.class.parse().unwrap(), &draft.root, &[], now()).await.unwrap();
     }
@@ -168,7 +168,7 @@ async fn viewers_see_what_is_set_in_a_confidential_domain_and_not_to_what() {
     let server = world().await;
     set(&server, json!({"values": {"proxy": "s3cret too"}, "files": {"app.conf": "s3cret file"}})).await;
     let commands =
-        json!({"probe_command": ["check", "s3cret probe"], "after_command": ["tell", "s3cret after"]});
+        json!({"probe_command": ["check", "s3cret probe"], "after_command": ["notify", "s3cret after"]});
     set(&server, json!({"settings": commands})).await;
     let edit =
         json!({"edit": {"values": {"proxy": "s3cret draft"}, "settings": {"probe_command": ["s3cret new"]}}});

@@ -56,7 +56,7 @@ async fn a_ca_that_is_handed_in_issues_and_another_may_follow_it() {
 }
 
 #[tokio::test]
-async fn what_is_no_ca_is_refused_with_its_file_the_reason_and_the_way_out() {
+async fn what_is_no_ca_is_refused_with_its_file_the_reason_and_a_hint() {
     let files = tempfile::tempdir().unwrap();
     let (ca, other) = (FleetCa::make(now()).unwrap(), FleetCa::make(now()).unwrap());
     let ((key, certificate), (_, of_other)) = (parts(&ca), parts(&other));

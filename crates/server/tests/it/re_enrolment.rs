@@ -9,7 +9,7 @@ use crate::clients::report;
 use crate::endpoint::Endpoint;
 use crate::harness::{Server, config, now};
 
-const READMIT: &str = "/api/v1/unknown-clients/re-enrol";
+const RE_ENROL: &str = "/api/v1/unknown-clients/re-enrol";
 
 /// The same server with the database of before `since`, as if it were restored from a backup.
 async fn restored<T>(server: Server, since: impl AsyncFnOnce(&Server) -> T) -> (Server, T) {
@@ -64,17 +64,18 @@ async fn a_client_that_enrolled_after_the_backup_is_re_enrolled_with_its_key() {
     );
     assert_eq!(pc.renew().await.0, 403);
     assert_eq!(unknown_client(&server, "pc-1").await["proven"], false, "it has shown no certificate");
-    let nothing = server.ok("POST", READMIT, Some(json!({"all_proven": true, "domain": "root"}))).await;
+    let nothing = server.ok("POST", RE_ENROL, Some(json!({"all_proven": true, "domain": "root"}))).await;
     assert_eq!(nothing["re_enrolled"], json!([]));
 
     assert_eq!(knocks(&mut pc, &server).await.0, 403, "nobody is admitted by that alone");
     let seen = unknown_client(&server, "pc-1").await;
     let key = pc.key.fingerprint().to_string();
     assert_eq!((&seen["proven"], &seen["key"]), (&json!(true), &json!(key)));
-    let answer = server.ok("POST", READMIT, Some(json!({"clients": ["pc-1"], "domain": "root/paris"}))).await;
+    let answer =
+        server.ok("POST", RE_ENROL, Some(json!({"clients": ["pc-1"], "domain": "root/paris"}))).await;
     assert_eq!(answer["re_enrolled"], json!(["pc-1"]), "{answer}");
     assert_eq!(unknown_client(&server, "pc-1").await, Value::Null);
-    let again = server.ok("POST", READMIT, Some(json!({"clients": ["pc-1"], "domain": "root"}))).await;
+    let again = server.ok("POST", RE_ENROL, Some(json!({"clients": ["pc-1"], "domain": "root"}))).await;
     let reply = (&again["re_enrolled"], &again["enrolled_already"], &again["refused"]);
     assert_eq!(reply, (&json!([]), &json!(["pc-1"]), &json!([])), "{again}");
 
@@ -128,7 +129,7 @@ async fn who_must_not_come_back_is_refused_by_name() {
     assert_eq!(knocks(&mut thief, &server).await.0, 403);
 
     let ids = ["revoked", "again", "removed", "taken", "twice", "forged", "nobody"];
-    let answer = server.ok("POST", READMIT, Some(json!({"clients": ids, "domain": "root"}))).await;
+    let answer = server.ok("POST", RE_ENROL, Some(json!({"clients": ids, "domain": "root"}))).await;
     assert_eq!(answer["re_enrolled"], json!([]), "{answer}");
     let why = |id: &str| {
         let refused = answer["refused"].as_array().unwrap();
@@ -145,20 +146,20 @@ async fn who_must_not_come_back_is_refused_by_name() {
     ] {
         assert!(why(id).contains(word), "{id}: {}", why(id));
     }
-    let all = server.ok("POST", READMIT, Some(json!({"all_proven": true, "domain": "root"}))).await;
+    let all = server.ok("POST", RE_ENROL, Some(json!({"all_proven": true, "domain": "root"}))).await;
     assert_eq!(all["re_enrolled"], json!(["other"]), "{all}");
 
     server
-        .refused("POST", READMIT, Some(json!({"all_proven": true, "domain": "root/x"})), 404, "not_found")
+        .refused("POST", RE_ENROL, Some(json!({"all_proven": true, "domain": "root/x"})), 404, "not_found")
         .await;
     for wrong in
         [json!({"domain": "root"}), json!({"clients": ["other"], "all_proven": true, "domain": "root"})]
     {
-        server.refused("POST", READMIT, Some(wrong), 400, "invalid_request").await;
+        server.refused("POST", RE_ENROL, Some(wrong), 400, "invalid_request").await;
     }
     let ids: Vec<String> = (0..=limits::RE_ENROL_AT_ONCE_MAX).map(|number| format!("pc-{number}")).collect();
     let many = Some(json!({"clients": ids, "domain": "root"}));
-    server.refused("POST", READMIT, many, 413, "too_large").await;
+    server.refused("POST", RE_ENROL, many, 413, "too_large").await;
 }
 
 /// A certificate for a client's key by a CA that is not of its fleet.

@@ -38,7 +38,7 @@ impl Plane {
     }
 }
 
-/// Starts an attack by more connections than one address may have; none: the program is not here.
+/// Starts an attack by more connections than one address may have; `None` if the program is not here.
 fn attack(mode: &str, plane: &Plane) -> Option<Child> {
     let path = if mode == "-B" { plane.write } else { plane.read };
     let mut command = Command::new("slowhttptest");
