@@ -62,6 +62,11 @@ pub fn lint(steps: &mut Steps) -> Result<()> {
     })
 }
 
+/// Writes the reference of both programs from what their command lines define.
+pub fn write_reference() -> Result<()> {
+    run(&mut cargo(&["run", "-q", "-p", "headwater-cli", "--", "reference", "docs/reference"]))
+}
+
 /// Everything that is built, then every test, then what the fuzzer finds in its time.
 pub fn test(steps: &mut Steps, options: &TestOptions) -> Result<()> {
     let root = workspace_root();

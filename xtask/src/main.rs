@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test`, `ci`, `tidy`, `fuzz` and `bench`.
+//! The project's own commands: `cargo xtask test`, `ci`, `tidy`, `reference`, `fuzz` and `bench`.
 //!
 //! Each command is a list of named steps, each timed; the first that fails ends the run with what to do about it.
 //! `tools` installs what a step needs and the machine does not have.
@@ -28,6 +28,7 @@ usage: cargo xtask COMMAND
   tidy                     the project's own rules: dependency table, import circles, lengths, headers, words
   tidy words [FOLDER]      banned words: how many each crate has, or where they are in a folder
   tidy pending             what is excused for now, word by word in `tidy words`
+  reference                writes docs/reference, the command lines as Markdown; `test` checks that it is current
   fuzz [--seconds S] [--seed N]
                            broken deltas of real releases, and pairs of files: none may give a panic, a hang or a wrong file;
                            without --seconds (for each target) as many as `test` tries, --seed tries others
@@ -71,6 +72,7 @@ fn run(arguments: &[String]) -> Result<()> {
         ["tidy", "words"] => steps.run("words", || tidy::show_words(None)),
         ["tidy", "words", folder] => steps.run("words", || tidy::show_words(Some(folder))),
         ["tidy", "pending"] => steps.run("pending", tidy::show_pending),
+        ["reference"] => steps.run("reference", checks::write_reference),
         ["lint"] => checks::lint(&mut steps),
         ["ci"] => {
             checks::lint(&mut steps)?;

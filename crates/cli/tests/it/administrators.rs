@@ -13,7 +13,7 @@ fn login_from_elsewhere_with_the_first_password() {
     let world = World::new();
     let url = world.console();
     let first = world.first_password();
-    // Not signed in, and told how to be.
+    // Nobody is signed in; the hint names the command.
     let refused = headwater(world.path(), &["clients", "list", "--server", &url]);
     assert_eq!(refused.exit, 1, "{refused:?}");
     assert!(refused.stderr.contains("headwater login"), "{refused:?}");
@@ -24,8 +24,8 @@ fn login_from_elsewhere_with_the_first_password() {
     let input = format!("{first}\ncorrect horse battery\n");
     let done = headwater_with_input(world.path(), &["login", &url, "--json"], &input);
     assert_eq!(done.exit, 0, "{done:?}");
-    let told: Value = serde_json::from_str(&done.stdout).unwrap();
-    assert_eq!((&told["name"], &told["role"]), (&"admin".into(), &"admin".into()));
+    let login: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!((&login["name"], &login["role"]), (&"admin".into(), &"admin".into()));
     let kept = world.path().join("config/headwater/credentials.json");
     assert_eq!(
         std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&kept).unwrap().permissions()) & 0o777,
@@ -39,7 +39,7 @@ fn login_from_elsewhere_with_the_first_password() {
     assert_eq!(refused.exit, 1, "{refused:?}");
     // The token is revoked there too.
     assert_eq!(world.json("tokens list")["items"], Value::Array(Vec::new()));
-    // One that cannot be revoked is told of.
+    // A token that cannot be revoked is reported.
     let again = headwater_with_input(world.path(), &["login", &url], "correct horse battery\n");
     assert_eq!(again.exit, 0, "{again:?}");
     let name = world.json("tokens list")["items"][0]["name"].as_str().unwrap().to_owned();
@@ -55,7 +55,7 @@ fn login_over_tls_with_the_fleets_ca() {
     let url = world.console();
     assert!(url.starts_with("https://127.0.0.1:"), "{url}");
     let input = format!("{}\ncorrect horse battery\n", world.first_password());
-    // Nobody who is not vouched for is sent a password.
+    // A server with an unknown certificate gets no password.
     let unknown = headwater_with_input(world.path(), &["login", &url], &input);
     assert_eq!(unknown.exit, 1, "{unknown:?}");
     let login = ["login", &url, "--ca", "data/console-ca.pem"];
@@ -84,16 +84,16 @@ fn a_password_is_not_sent_in_the_clear() {
 }
 
 #[test]
-fn the_servers_code_of_a_refusal_is_told_to_programs() {
+fn the_servers_error_code_is_in_json() {
     let world = World::new();
     let api = world.console();
     let ran = headwater(world.path(), &["clients", "list", "--server", &api, "--json"]);
-    let told: Value = serde_json::from_str(&ran.stdout).unwrap();
-    assert_eq!((ran.exit, &told["error"]["code"]), (1, &"not_signed_in".into()), "{ran:?}");
+    let failure: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((ran.exit, &failure["error"]["code"]), (1, &"not_signed_in".into()), "{ran:?}");
 }
 
 #[test]
-fn administrators_tokens_and_what_the_log_says_of_them() {
+fn administrators_and_tokens_and_their_audit_records() {
     let world = World::new();
     world.check("administrators add ann --role operator", 0, &["added ann (operator)", "password"]);
     world.check("administrators add ann --role operator", 1, &["exists already"]);
@@ -126,10 +126,10 @@ fn administrators_tokens_and_what_the_log_says_of_them() {
     assert!(!exported.contains(token));
 }
 
-/// A secret that cannot be shown is good for nobody, and a command whose words are lost does not say that it went well.
+/// A secret that cannot be shown is useless, and a command whose output is lost does not report success.
 #[cfg(target_os = "linux")]
 #[test]
-fn what_stdout_does_not_take_is_told() {
+fn output_that_cannot_be_written_is_reported() {
     let world = World::new();
     let check = |command: &str, word: &str| {
         let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
@@ -140,9 +140,9 @@ fn what_stdout_does_not_take_is_told() {
             .stdout(full)
             .output()
             .unwrap();
-        let told = String::from_utf8(ran.stderr).unwrap();
-        assert_eq!(ran.status.code(), Some(4), "{command}: {told}");
-        assert!(told.contains("cannot write to stdout") && told.contains(word), "{command}: {told}");
+        let errors = String::from_utf8(ran.stderr).unwrap();
+        assert_eq!(ran.status.code(), Some(4), "{command}: {errors}");
+        assert!(errors.contains("cannot write to stdout") && errors.contains(word), "{command}: {errors}");
     };
     check("releases list", "check before");
     check("releases list --json", "check before");

@@ -1,4 +1,4 @@
-//! Bad input to every command: the exit code says so, the message names the thing, nothing is half done.
+//! Bad input to every command: the exit code shows it, the message names the input, nothing is done in part.
 
 use std::fs;
 
@@ -84,7 +84,7 @@ fn input_is_refused_before_a_server_is_asked() {
 }
 
 #[test]
-fn a_server_that_does_not_answer_is_named_with_the_way_out() {
+fn a_server_that_does_not_answer_is_named_with_a_hint() {
     let commands = [
         "publish text.txt --name x",
         "releases list",
@@ -159,8 +159,8 @@ fn with_json_wrong_usage_and_completions_are_one_object_too() {
         let ran = headwater(folder.path(), arguments);
         assert_eq!(ran.exit, exit, "{arguments:?}: {ran:?}");
         let object: Value = serde_json::from_str(&ran.stdout).unwrap();
-        let told = object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-        assert!(told.contains(word), "{arguments:?}: {object}");
+        let text = object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        assert!(text.contains(word), "{arguments:?}: {object}");
     };
     check(&["nonsense", "--json"], 2, "/error/message", "nonsense");
     check(&["--json", "sources", "move", "1"], 2, "/error/message", "required");

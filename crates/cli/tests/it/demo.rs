@@ -24,7 +24,7 @@ fn demo(arguments: &[&str]) -> (i32, Value, String) {
 }
 
 #[test]
-fn everybody_becomes_current_from_the_right_sources() {
+fn all_clients_become_current_from_the_right_sources() {
     let (exit, totals, stderr) = demo(&["--feed", "feed"]);
     assert_eq!(exit, 0, "{totals} {stderr}");
     assert_eq!((&totals["clients"], &totals["current"]), (&6.into(), &6.into()), "{stderr}");
@@ -62,9 +62,9 @@ fn a_timeout_that_is_too_short_ends_it_with_1() {
     assert!(totals["current"].as_u64() < Some(20), "{totals}");
 }
 
-/// Without `--exit` it goes on with its API open, until Ctrl-C; what `--data` names stays.
+/// Without `--exit` it continues until Ctrl-C with its API open; the folder of `--data` stays.
 #[test]
-fn it_goes_on_until_ctrl_c_and_tells_where_its_api_is() {
+fn it_continues_until_ctrl_c_and_names_its_api() {
     use std::io::{BufRead as _, BufReader};
     use std::process::{Command, Stdio};
 
@@ -77,8 +77,8 @@ fn it_goes_on_until_ctrl_c_and_tells_where_its_api_is() {
         .spawn()
         .unwrap();
     let lines = BufReader::new(demo.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let mut told = lines.skip_while(|line| !line.contains("Its API: "));
-    let line = told.next().expect("it tells where its API is");
+    let mut output = lines.skip_while(|line| !line.contains("Its API: "));
+    let line = output.next().expect("it names its API");
     let api = line.rsplit(' ').next().unwrap();
     let listed = headwater(folder.path(), &["clients", "list", "--server", api, "--json"]);
     assert_eq!(listed.exit, 0, "{listed:?}");
@@ -88,7 +88,7 @@ fn it_goes_on_until_ctrl_c_and_tells_where_its_api_is() {
     assert!(folder.path().join("kept").is_dir());
 }
 
-/// A delta that is being made holds up nobody who is told to stop.
+/// A delta in progress does not delay the end of the demo.
 #[test]
 fn it_stops_though_deltas_are_being_made() {
     use std::io::{BufRead as _, BufReader};
@@ -115,7 +115,7 @@ fn it_stops_though_deltas_are_being_made() {
     assert!(lines.take_while(|line| !line.starts_with("Publication 2 of 2")).count() > 0);
     let interrupt = Command::new("kill").args(["-INT", &demo.id().to_string()]).status().unwrap();
     assert!(interrupt.success());
-    assert!(demo.wait().unwrap().code().is_some(), "it ends by itself");
+    assert!(demo.wait().unwrap().code().is_some(), "it ends without a second signal");
     let newest = fs::read_dir(here.join("kept/vendor/components/targets/large")).unwrap();
     let manifests =
         newest.filter(|entry| entry.as_ref().unwrap().path().to_string_lossy().ends_with(".2.json"));

@@ -50,6 +50,13 @@ fn every_command_below_a_noun_shows_its_own_examples() {
     check(&headwater_cli::command(), "headwater");
 }
 
+/// `cargo xtask reference` writes the pages again.
+#[test]
+fn the_reference_in_docs_is_current() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference");
+    done(&folder, &["reference", ".", "--check"]);
+}
+
 #[test]
 fn the_arguments_do_not_contradict_one_another() {
     headwater_cli::command().debug_assert();

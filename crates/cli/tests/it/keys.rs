@@ -23,7 +23,7 @@ fn refused(here: &Path, command: &str, exit: i32, words: &[&str]) {
     let ran = keys(here, command);
     assert_eq!(ran.exit, exit, "{command}: {ran:?}");
     for word in words {
-        assert!(ran.stderr.contains(word), "{command} should say {word:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(word), "{command}: no {word:?} in {}", ran.stderr);
     }
 }
 
@@ -132,7 +132,7 @@ fn holders_sign_on_machines_of_their_own() {
     assert!(here.join("h/holder-3/roots/components/3.root.json").exists());
 }
 
-/// What would be ignored is refused by name: whoever gave it meant something by it.
+/// Flags without effect are refused by name, not ignored.
 #[test]
 fn the_fleets_own_keys_are_replaced_without_root_keys() {
     let folder = world();

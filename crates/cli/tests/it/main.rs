@@ -1,6 +1,6 @@
-//! The command line as a person or a script meets it: real processes, their exit codes and words.
+//! The command line as a person or a script uses it: real processes, their exit codes and output.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue fails with its place")]
 
 mod administrators;
 mod apart;

@@ -52,7 +52,7 @@ fn the_example_gives_the_plan_of_the_documentation() {
 }
 
 #[test]
-fn every_problem_is_told_with_its_entry() {
+fn every_problem_is_reported_with_its_entry() {
     let folder = tempfile::tempdir().unwrap();
     let policy = POLICY
         .replace("10.2.0.0-10.2.255.255", "10.2.255.255-10.2.0.0")

@@ -1,4 +1,4 @@
-//! Progress bars: for a person before a terminal, and for nobody else.
+//! Progress bars: only on a terminal.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -13,8 +13,8 @@ const SYNCING: &str = r#"{"url": "http://vendor.example", "root_version": 1, "sc
 const SYNCED: &str = r#"{"started": "2026-01-01T00:00:00Z", "duration_ms": 5, "releases": [], "bytes": 1000, "error": null,
     "skipped": []}"#;
 
-/// A console whose sync ends when its progress was asked for, or at once where nobody will ask. Says how often
-/// somebody asked.
+/// A console whose sync ends when its progress was requested, or at once if it will not be. Returns how often it was
+/// requested.
 fn console(watched: bool) -> (String, thread::JoinHandle<usize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

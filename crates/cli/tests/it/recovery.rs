@@ -216,7 +216,7 @@ fn lost() -> World {
 
 fn all_follow(world: &World) {
     let before = world.policy("seen");
-    // As it was installed; nobody is led backwards.
+    // As it was installed: no client goes back.
     assert_eq!(world.update("seen"), "rules 4");
     assert!(world.policy("seen") > before, "the restored policy overtakes the lost one");
     world.publish("5");
@@ -259,7 +259,7 @@ fn a_lost_server_is_restored_and_clients_of_all_ages_follow() {
     assert_eq!(world.update("new"), "rules 6");
     assert_eq!(fs::read(world.path("clients/new/identity/key.pem")).unwrap(), key);
 
-    // Had it been stolen: whoever has its keys has nothing any more, and everybody goes on.
+    // As if it had been stolen: its keys are useless, and all clients continue.
     world.follow("The server was stolen");
     world.publish("7");
     for id in ["eldest", "seen", "never", "new"] {
@@ -283,7 +283,7 @@ fn what_cannot_be_restored_is_refused_and_leaves_nothing() {
     let refused = |command: &str, exit: i32, word: &str| {
         let ran = world.run(command);
         assert_eq!(ran.exit, exit, "{command}: {ran:?}");
-        assert!(ran.stderr.contains(word), "{command} should say {word:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(word), "{command}: no {word:?} in {}", ran.stderr);
         assert!(!world.path("data").exists(), "{command}");
     };
     let restore = "restore backup/headwater.tar --data data";
@@ -361,7 +361,7 @@ fn a_backup_that_cannot_be_made_leaves_nothing() {
     assert_eq!(
         headwater(folder.path(), &["backup", "--out", "x"]).exit,
         2,
-        "with the keys or without: it is said"
+        "with the keys or without: it is reported"
     );
     assert!(!folder.path().join("x").exists());
 }
@@ -413,13 +413,13 @@ fn revocations_of_after_the_backup_come_from_a_copy_of_the_settings() {
     assert!(ran.exit == 1 && ran.stdout.contains("was revoked or removed"), "{ran:?}");
     world.ok("clients enrol-bundle --domain root --uses 2 --out shared.bundle");
     for id in ["before", "after"] {
-        let config = Config::new(world.path(&format!("anew/{id}")), id).unwrap();
+        let config = Config::new(world.path(&format!("again/{id}")), id).unwrap();
         let config = Config { bundle: Some(world.path("shared.bundle")), ..config };
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let told = runtime.block_on(headwater_client::enrol(&config)).unwrap_err().to_string();
+        let refusal = runtime.block_on(headwater_client::enrol(&config)).unwrap_err().to_string();
         assert!(
-            told.contains(&format!("client {id} was revoked")),
-            "a shared bundle admits them no more: {told}"
+            refusal.contains(&format!("client {id} was revoked")),
+            "a shared bundle no longer admits them: {refusal}"
         );
     }
 }

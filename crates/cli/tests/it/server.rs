@@ -43,13 +43,13 @@ impl World {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        let mut told = BufReader::new(server.stdout.as_mut().unwrap());
-        told.read_line(&mut line).unwrap();
+        let mut events = BufReader::new(server.stdout.as_mut().unwrap());
+        events.read_line(&mut line).unwrap();
         let event: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(event["event"], "listening");
         let console = event["console"].as_str().unwrap().trim_end_matches('/').to_owned();
         line.clear();
-        told.read_line(&mut line).unwrap();
+        events.read_line(&mut line).unwrap();
         let event: Value = serde_json::from_str(&line).unwrap();
         assert_eq!((&event["event"], &event["name"]), (&"first_password".into(), &"admin".into()));
         let first_password = event["password"].as_str().unwrap().to_owned();
@@ -61,7 +61,7 @@ impl World {
         self.console.clone()
     }
 
-    /// What its first start told once.
+    /// The password that its first start printed.
     pub fn first_password(&self) -> String {
         self.first_password.clone()
     }
@@ -96,7 +96,7 @@ impl World {
         runtime.block_on(run_once(&config, &RunOptions::default())).unwrap();
     }
 
-    /// Expects the exit code and the words, wherever they are told.
+    /// Expects the exit code, and the words on stdout or stderr.
     pub fn check(&self, command: &str, exit: i32, words: &[&str]) {
         let ran = self.run(command);
         assert_eq!(ran.exit, exit, "{command}: {ran:?}");
@@ -443,7 +443,7 @@ fn an_entry_whose_update_agent_lost_the_role_is_shown_as_broken() {
     world.check("update-agents take ua-paris --force", 0, &["nothing: broken"]);
     world.check("sources list", 0, &["broken: it is no update agent"]);
     world.check(
-        "sources --draft mine add --ipv4 10.0.0.1 --update-agent nobody",
+        "sources --draft mine add --ipv4 10.0.0.1 --update-agent absent",
         0,
         &["cannot be saved yet: entry 2"],
     );

@@ -34,7 +34,7 @@ fn files(world: &World) -> BTreeSet<PathBuf> {
 /// Starts the restore and kills it when it has written so many files that were not there before; how many it had, and
 /// whether it ended before that.
 fn kill_after(world: &World, written: usize) -> (usize, bool) {
-    // Those that are there before do not count, but what it unpacks anew does.
+    // Files that exist before do not count, but those that it unpacks again do.
     let _ = fs::remove_dir_all(world.path("data.restoring"));
     let before = files(world);
     let mut restore = Command::new(env!("CARGO_BIN_EXE_headwater"))
@@ -78,8 +78,8 @@ fn a_restore_that_is_killed_is_served_to_nobody_and_ends_when_it_is_run_again() 
         for folder in ["data", "data.restoring"] {
             let started = headwater_at(world.folder.path(), "", &["server", "--data", folder]);
             assert_ne!(started.exit, 0, "{started:?}");
-            let told = "data.restoring holds a restore that has not ended: run `headwater restore` again";
-            assert!(started.stderr.contains(told), "after {written} files: {started:?}");
+            let message = "data.restoring holds a restore that has not ended: run `headwater restore` again";
+            assert!(started.stderr.contains(message), "after {written} files: {started:?}");
         }
         assert!(!world.path("data").exists(), "nothing was made in its place");
     }
