@@ -1,4 +1,4 @@
-//! `headwater reference`: the command lines of both programs as Markdown and man pages, for docs/ and for packages.
+//! `headwater reference`: the command lines of both programs as Markdown for docs/, or as man pages for packages.
 //!
 //! Everything comes from clap, so that the pages say what `--help` says. One Markdown page for each noun, with its verbs;
 //! one man page for each command, as `man headwater-clients-list` looks for it.
@@ -21,9 +21,9 @@ const EXAMPLES: &str = "\
 Examples:
   headwater reference docs/reference
   headwater reference docs/reference --check     exit 1 if a page differs from what the programs say
-  headwater reference /usr/share --man           only the man pages, into /usr/share/man1";
+  headwater reference /usr/share/man --man       man pages, into /usr/share/man/man1";
 
-/// Write the reference of both programs as Markdown and man pages
+/// Write the reference of both programs as Markdown, or as man pages
 #[derive(Debug, Args)]
 #[command(hide = true, after_help = EXAMPLES)]
 pub struct ReferenceArguments {
@@ -33,7 +33,7 @@ pub struct ReferenceArguments {
     /// Compare the pages there instead of writing them
     #[arg(long)]
     check: bool,
-    /// Only man pages
+    /// Write man pages instead of Markdown
     #[arg(long)]
     man: bool,
 }
@@ -46,10 +46,11 @@ pub fn run(
 ) -> Result<Exit, Failure> {
     let programs = [built(headwater), built(headwater_client::arguments::Arguments::command())];
     let mut pages = BTreeMap::new();
-    for program in &programs {
-        add_man_pages(program, &mut pages)?;
-    }
-    if !arguments.man {
+    if arguments.man {
+        for program in &programs {
+            add_man_pages(program, &mut pages)?;
+        }
+    } else {
         for (name, text) in markdown::pages(&programs) {
             pages.insert(PathBuf::from(name), text.into_bytes());
         }
@@ -113,22 +114,15 @@ fn check(folder: &Path, pages: &BTreeMap<PathBuf, Vec<u8>>, output: Output) -> R
 /// Pages of the folder that belong to no command any more.
 fn surplus(folder: &Path, pages: &BTreeMap<PathBuf, Vec<u8>>) -> Result<Vec<PathBuf>, Failure> {
     let mut surplus = Vec::new();
-    for (below, extension) in [("", "md"), ("man1", "1")] {
-        if below.is_empty() && !pages.keys().any(|path| path.extension().is_some_and(|found| found == "md")) {
-            continue;
-        }
-        let Ok(entries) = fs::read_dir(folder.join(below)) else { continue };
-        for entry in entries {
-            let path = entry.map_err(|error| Failure::file("list", folder, &error))?.path();
-            let name = Path::new(below).join(path.file_name().unwrap_or_default());
-            let is_ours =
-                name.file_name().is_some_and(|name| name.to_string_lossy().starts_with("headwater"));
-            if is_ours
-                && path.extension().is_some_and(|found| found == extension)
-                && !pages.contains_key(&name)
-            {
-                surplus.push(path);
-            }
+    let Some(first) = pages.keys().next() else { return Ok(surplus) };
+    let (below, extension) = (first.parent().unwrap_or(Path::new("")), first.extension());
+    let Ok(entries) = fs::read_dir(folder.join(below)) else { return Ok(surplus) };
+    for entry in entries {
+        let path = entry.map_err(|error| Failure::file("list", folder, &error))?.path();
+        let name = below.join(path.file_name().unwrap_or_default());
+        let is_ours = name.file_name().is_some_and(|name| name.to_string_lossy().starts_with("headwater"));
+        if is_ours && path.extension() == extension && !pages.contains_key(&name) {
+            surplus.push(path);
         }
     }
     Ok(surplus)

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, listen_tls};
@@ -92,14 +93,25 @@ impl Running {
     }
 }
 
+/// A boxed future: a caller polls it through a pointer, and its crate does not compile the server again.
+pub type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
 /// Starts the server. It stops when `shutdown` ends or [`Running::stop`] is called.
 ///
 /// # Errors
 /// When a listener cannot be bound, or the data folder is in use, unreadable or full.
-pub async fn run(
-    mut config: Config,
+pub fn run(
+    config: Config,
     shutdown: impl Future<Output = ()> + Send + 'static,
-) -> Result<Running, StartError> {
+) -> Boxed<Result<Running, StartError>> {
+    start(config, Box::pin(shutdown))
+}
+
+fn start(config: Config, shutdown: Boxed<()>) -> Boxed<Result<Running, StartError>> {
+    Box::pin(bind_and_serve(config, shutdown))
+}
+
+async fn bind_and_serve(mut config: Config, shutdown: Boxed<()>) -> Result<Running, StartError> {
     let (fleet, fleet_addr) = bind("fleet", config.fleet_listen).await?;
     let (console, console_addr) = bind("console", config.console_listen).await?;
     let fleet_url = config.fleet_url.clone().unwrap_or_else(|| url_of(Scheme::Https, fleet_addr));

@@ -8,6 +8,7 @@ use headwater_repo::error_chain;
 use reqwest::StatusCode;
 use serde_json::Value;
 
+use crate::limits::CONNECT_TIMEOUT_SECONDS;
 use crate::terminal::failure::{Exit, Failure};
 
 const WRONG_LISTENER: &str =
@@ -18,23 +19,31 @@ pub(super) fn unreachable(name: &str, error: &reqwest::Error) -> Failure {
     if !error.is_connect() && !error.is_timeout() {
         return broken_off(name, error);
     }
-    let reason = match cause(error) {
-        Cause::Certificate(problem) => {
-            return Failure::failed(format!(
+    let (message, hint) = match cause(error) {
+        Cause::Certificate(problem) => (
+            format!(
                 "cannot reach {name}: its certificate is not signed by a CA that this program trusts ({problem})"
-            ))
-            .with_hint("copy console-ca.pem from the server's data folder, then `headwater login URL --ca console-ca.pem`");
-        }
-        Cause::Permission(reason) => {
-            return Failure::failed(format!("cannot reach {name}: {reason}")).with_hint(
-                "the local socket is for the server's own user and root: use sudo, or sign in with `headwater login URL`",
-            );
-        }
-        Cause::Other(reason) => reason,
+            ),
+            "copy console-ca.pem from the server's data folder, then `headwater login URL --ca console-ca.pem`",
+        ),
+        Cause::Permission(reason) => (
+            format!("cannot reach {name}: {reason}"),
+            "the local socket is for the server's own user and root: use sudo, or sign in with `headwater login URL`",
+        ),
+        Cause::Name(reason) => (
+            format!("cannot reach {name}: the host name has no address ({reason})"),
+            "check the host name in --server, HEADWATER_SERVER or `headwater login`",
+        ),
+        Cause::Other(_) if error.is_timeout() => (
+            format!("no server answers at {name} within {CONNECT_TIMEOUT_SECONDS} s"),
+            "check the address and port, and that no firewall is between",
+        ),
+        Cause::Other(reason) => (
+            format!("no server answers at {name}: {reason}"),
+            "start one with `headwater server --data DIR`, or name a running one with --data DIR, --server URL or HEADWATER_SERVER",
+        ),
     };
-    Failure::failed(format!("no server answers at {name}: {reason}")).with_hint(
-        "start one with `headwater server --data DIR`, or name a running one with --data DIR, --server URL or HEADWATER_SERVER",
-    )
+    Failure::failed(message).with_hint(hint)
 }
 
 /// The failure of an exchange that broke off.
@@ -72,25 +81,29 @@ pub(super) fn refusal(name: &str, status: StatusCode, body: &[u8]) -> Failure {
 enum Cause {
     Certificate(String),
     Permission(String),
+    Name(String),
     Other(String),
 }
 
 /// The innermost cause of a failed connection, without the layers above it.
 fn cause(error: &reqwest::Error) -> Cause {
-    let mut cause: &dyn Error = error;
+    let mut cause: &(dyn Error + 'static) = error;
+    let mut is_name = false;
     loop {
-        let io = cause.downcast_ref::<io::Error>();
-        // An I/O error hides what it wraps from `source`.
-        let wrapped = io.and_then(io::Error::get_ref).map(|inner| inner as &(dyn Error + 'static));
-        let tls = wrapped.and_then(|inner| inner.downcast_ref()).or_else(|| cause.downcast_ref());
-        if let Some(rustls::Error::InvalidCertificate(problem)) = tls {
+        if let Some(rustls::Error::InvalidCertificate(problem)) = cause.downcast_ref() {
             return Cause::Certificate(format!("{problem:?}"));
         }
+        let io = cause.downcast_ref::<io::Error>();
         if io.is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
             return Cause::Permission(cause.to_string());
         }
-        match cause.source() {
+        // The resolver's errors have no type of their own.
+        is_name |= cause.to_string().starts_with("dns error");
+        // An I/O error hides what it wraps from `source`.
+        let wrapped = io.and_then(io::Error::get_ref).map(|inner| inner as &(dyn Error + 'static));
+        match wrapped.or_else(|| cause.source()) {
             Some(deeper) => cause = deeper,
+            None if is_name => return Cause::Name(cause.to_string()),
             None => return Cause::Other(cause.to_string()),
         }
     }

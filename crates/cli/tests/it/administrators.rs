@@ -58,6 +58,7 @@ fn login_over_tls_with_the_fleets_ca() {
     // A server with an unknown certificate gets no password.
     let unknown = headwater_with_input(world.path(), &["login", &url], &input);
     assert_eq!(unknown.exit, 1, "{unknown:?}");
+    assert!(unknown.stderr.contains("CA") && unknown.stderr.contains("--ca console-ca.pem"), "{unknown:?}");
     let login = ["login", &url, "--ca", "data/console-ca.pem"];
     let done = headwater_with_input(world.path(), &login, &input);
     assert_eq!(done.exit, 0, "{done:?}");

@@ -6,28 +6,37 @@ use std::path::Path;
 use crate::run::headwater_with;
 use crate::server::World;
 
-/// The candidates of bash for the last word of a line.
-fn complete(folder: &Path, line: &str) -> Vec<String> {
+/// The candidates of bash for the last word of a line at a server, sorted and without flags.
+fn complete(folder: &Path, server: &str, line: &str) -> Vec<String> {
     let words: Vec<&str> = line.split(' ').collect();
     let index = (words.len() - 1).to_string();
-    let environment =
-        [("HEADWATER_COMPLETE", "bash"), ("_CLAP_IFS", "\n"), ("_CLAP_COMPLETE_INDEX", index.as_str())];
+    let environment = [
+        ("HEADWATER_SERVER", server),
+        ("HEADWATER_COMPLETE", "bash"),
+        ("_CLAP_IFS", "\n"),
+        ("_CLAP_COMPLETE_INDEX", index.as_str()),
+    ];
     let arguments: Vec<&str> = ["--"].into_iter().chain(words).collect();
     let ran = headwater_with(folder, &arguments, &environment, "");
     assert_eq!(ran.exit, 0, "{line}: {ran:?}");
-    ran.stdout.lines().map(str::to_owned).collect()
+    let mut candidates: Vec<String> =
+        ran.stdout.lines().filter(|word| !word.starts_with("--")).map(str::to_owned).collect();
+    candidates.sort();
+    candidates
 }
 
 #[test]
 fn words_of_the_command_line_are_completed() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("file"), "").unwrap();
-    let check = |line: &str, expected: &[&str]| assert_eq!(complete(folder.path(), line), expected, "{line}");
+    let check = |line: &str, expected: &[&str]| {
+        assert_eq!(complete(folder.path(), "http://127.0.0.1:9", line), expected, "{line}");
+    };
     check("headwater up", &["update-agents"]);
-    check("headwater clients rev", &["revoke-token", "revoke"]);
-    check("headwater sources mode ", &["standard", "customized"]);
-    check("headwater sources options --vendor-fallback ", &["documented", "privilege_only", "never"]);
-    check("headwater administrators add ann --role ", &["viewer", "operator", "admin"]);
+    check("headwater clients rev", &["revoke", "revoke-token"]);
+    check("headwater sources mode ", &["customized", "standard"]);
+    check("headwater sources options --vendor-fallback ", &["documented", "never", "privilege_only"]);
+    check("headwater administrators add ann --role ", &["admin", "operator", "viewer"]);
     check("headwater keys rotate t", &["targets", "timestamp"]);
     check("headwater completions b", &["bash"]);
     // Names are no files, and no server answers.
@@ -55,9 +64,7 @@ fn values_of_the_server_are_completed() {
         world.check(&format!("publish rules --name rules --version {version}"), 0, &[]);
     }
     let check = |line: &str, expected: &[&str]| {
-        let (program, rest) = line.split_once(' ').unwrap();
-        let line = format!("{program} --server unix:data/console.sock {rest}");
-        assert_eq!(complete(world.path(), &line), expected, "{line}");
+        assert_eq!(complete(world.path(), "unix:data/console.sock", line), expected, "{line}");
     };
     check("headwater clients show ", &["ua-paris"]);
     check("headwater clients list --domain root/p", &["root/paris"]);
@@ -65,9 +72,9 @@ fn values_of_the_server_are_completed() {
     check("headwater domains settings set root poll_i", &["poll_interval_minutes="]);
     check("headwater domains settings set root --unset poll_i", &["poll_interval_minutes"]);
     check("headwater sources add --update-agent ", &["ua-paris"]);
-    check("headwater sources list --draft ", &["default", "mine"]);
+    check("headwater sources list --draft ", &["mine"]);
     check("headwater releases show ", &["rules"]);
-    check("headwater releases rollback rules --to ", &["1.1", "1.0"]);
+    check("headwater releases rollback rules --to ", &["1.0", "1.1"]);
     check("headwater releases rollback other --to ", &[]);
     check("headwater tokens revoke ", &["ci"]);
     check("headwater administrators remove ", &["admin"]);
