@@ -21,15 +21,6 @@ pub const CONNECT_TIMEOUT_SECONDS: u64 = 10;
 /// Time between two requests for the progress of a sync, for a progress bar.
 pub const SYNC_POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Clients of one demo: all run in one process and share one disk.
-pub const DEMO_CLIENTS_MAX: u32 = 500;
-
-/// Update agents of one demo: each has a loopback network of its own, 127.N.0.0/16.
-pub const DEMO_UPDATE_AGENTS_MAX: u32 = 100;
-
-/// Clients of a demo that update at the same time: more would only wait for the same cores and disk.
-pub const DEMO_RUNS_AT_ONCE: usize = 8;
-
 /// Bytes of one chunk of an upload.
 pub const UPLOAD_CHUNK_BYTES: usize = 256 * 1024;
 
@@ -53,14 +44,6 @@ pub const LOGIN_NAME_LETTERS: usize = 8;
 
 /// Bytes of stdin that are read for passwords: two lines.
 pub const PASSWORD_INPUT_BYTES_MAX: u64 = 4096;
-
-/// Time that the demo's clients leave the vendor source to make deltas before they look at a new publication: they
-/// would look at any moment, and deltas of what is small are there by then.
-pub const DEMO_DELTAS_WAIT: Duration = Duration::from_secs(2);
-
-/// Priority of the thread on which the demo's vendor source makes deltas, as `nice` counts: it takes what nobody
-/// else wants.
-pub const DEMO_DELTAS_NICENESS: i32 = 15;
 
 /// Time that a completion may take: longer would seem like a shell that hangs.
 pub const COMPLETION_TIMEOUT: Duration = Duration::from_secs(1);

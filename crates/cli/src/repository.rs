@@ -28,7 +28,7 @@ use self::publish::component_name;
 use crate::limits::LIFE_DAYS_MAX;
 use crate::terminal::failure::{Exit, Failure};
 use crate::terminal::output::{Output, time};
-use crate::terminal::stop::until_told;
+use crate::terminal::stop::run_stoppable;
 use crate::values::{class_parser, parse_seconds};
 
 const EXAMPLES: &str = "\
@@ -233,10 +233,10 @@ pub async fn run(arguments: RepoArguments, output: Output) -> Result<Exit, Failu
             init(&place, &keys, (root_keys, root_threshold), now, output)?;
         }
         Command::Publish(arguments) => {
-            return until_told(move |stop| publish::run(&arguments, stop, now, output)).await;
+            return run_stoppable(move |stop| publish::run(&arguments, stop, now, output)).await;
         }
         Command::Deltas(arguments) => {
-            return until_told(move |stop| deltas::run(&arguments, stop, now, output)).await;
+            return run_stoppable(move |stop| deltas::run(&arguments, stop, now, output)).await;
         }
         Command::Rollback { place, keys, name, to } => rollback(&place, &keys, &name, &to, now, output)?,
         Command::Refresh { place, keys } => refresh(&place, &keys, now, output)?,

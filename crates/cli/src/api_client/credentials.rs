@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use crate::terminal::failure::Failure;
+use crate::terminal::private::write_private;
 
 /// All logins of a user.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -60,16 +60,11 @@ impl Credentials {
             return Err(Failure::failed("there is no folder to store the login in")
                 .with_hint("set HOME or XDG_CONFIG_HOME"));
         };
-        let failed = |error| Failure::file("write", &path, &error);
         let folder = path.parent().expect("the file stands in a folder");
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
-        let new = path.with_extension("new");
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.map_err(|error| Failure::file("write", &path, &error))?;
         let text = serde_json::to_vec_pretty(self).expect("strings always serialise");
-        // One that a broken run left may have other permissions.
-        let _ = fs::remove_file(&new);
-        let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new);
-        file.and_then(|mut file| file.write_all(&text).and_then(|()| file.sync_all())).map_err(failed)?;
-        fs::rename(&new, &path).map_err(failed)?;
+        write_private(&path, &text)?;
         Ok(path)
     }
 }

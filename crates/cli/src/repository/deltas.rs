@@ -91,7 +91,7 @@ struct Shown<'a> {
 
 impl DeltaObserver for Shown<'_> {
     fn is_stopped(&self) -> bool {
-        self.stop.is_told()
+        self.stop.is_requested()
     }
 
     fn advanced(&self, job: &DeltaJob) {

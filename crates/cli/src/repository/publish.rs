@@ -144,7 +144,7 @@ impl<'a> LocalContent<'a> {
             match content.read(&mut buffer) {
                 Ok(0) => return Ok(hasher.finish()),
                 Ok(count) => hasher.update(&buffer[..count]),
-                Err(_) if self.stop.is_told() => return Err(Error::Stopped),
+                Err(_) if self.stop.is_requested() => return Err(Error::Stopped),
                 Err(error) => return Err(Error::file("read", &file.path)(error)),
             }
         }
@@ -177,7 +177,7 @@ impl Content for LocalContent<'_> {
             let content = File::open(&file.path).map_err(Error::file("read", &file.path))?;
             let content = self.stop.reading(BufReader::new(content));
             let added = packer.add(path, file.executable, file.size, content);
-            added.map_err(|error| if self.stop.is_told() { Error::Stopped } else { error })?;
+            added.map_err(|error| if self.stop.is_requested() { Error::Stopped } else { error })?;
             self.progress.advance(file.size);
         }
         packer.finish()

@@ -6,42 +6,42 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::terminal::failure::{Exit, Failure};
 
-/// A word that can be said once, and is heard by whoever has a copy.
+/// A request to stop that all copies share.
 #[derive(Debug, Clone, Default)]
 pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    /// Says it.
-    pub fn tell(&self) {
+    /// Requests to stop.
+    pub fn request(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it was said.
-    pub fn is_told(&self) -> bool {
+    /// Whether to stop.
+    pub fn is_requested(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// What `from` gives, as long as it was not said; then an error.
+    /// Reads from `from` until a stop is requested, then fails.
     pub fn reading<R: Read>(&self, from: R) -> impl Read {
         Stoppable { from, stop: self.clone() }
     }
 }
 
-/// Does long work on a thread of its own, which hears when the process is told to stop; waits until it has ended.
-pub async fn until_told(
+/// Runs long work on its own thread; a stop signal to the process requests its stop. Waits until it has ended.
+pub async fn run_stoppable(
     work: impl FnOnce(&Stop) -> Result<Exit, Failure> + Send + 'static,
 ) -> Result<Exit, Failure> {
     let stop = Stop::default();
-    let heard = stop.clone();
-    let mut working = tokio::task::spawn_blocking(move || work(&heard));
+    let shared = stop.clone();
+    let mut working = tokio::task::spawn_blocking(move || work(&shared));
     let ended = tokio::select! {
         ended = &mut working => ended,
         () = stop_signal() => {
-            stop.tell();
+            stop.request();
             working.await
         }
     };
-    ended.map_err(|error| Failure::failed(format!("it broke down: {error}")))?
+    ended.map_err(|error| Failure::failed(format!("the work panicked: {error}")))?
 }
 
 /// Waits for Ctrl-C or the system's signal to terminate.
@@ -70,7 +70,7 @@ struct Stoppable<R> {
 
 impl<R: Read> Read for Stoppable<R> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        if self.stop.is_told() {
+        if self.stop.is_requested() {
             return Err(io::Error::other("it was stopped"));
         }
         self.from.read(bytes)
@@ -84,12 +84,12 @@ mod tests {
     use super::Stop;
 
     #[test]
-    fn reading_ends_with_an_error_once_it_is_told() {
+    fn reading_fails_once_a_stop_is_requested() {
         let stop = Stop::default();
         let mut from = stop.reading(&b"ab"[..]);
         let mut byte = [0];
         from.read_exact(&mut byte).unwrap();
-        stop.clone().tell();
+        stop.clone().request();
         assert_eq!(from.read(&mut byte).unwrap_err().to_string(), "it was stopped");
     }
 }

@@ -1,4 +1,4 @@
-//! Who is where in the demo: sites of loopback addresses, their update agents and clients. Pure.
+//! The sites of the demo: loopback addresses, update agents and clients. Pure.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -7,22 +7,22 @@ use headwater_api::policy::{EntryDocument, SelectorDocument, SourceDocument};
 /// Names of the first sites.
 const NAMES: [&str; 6] = ["paris", "oslo", "lima", "osaka", "accra", "quito"];
 
-/// A place with addresses of its own.
+/// An office with its own addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Site {
     /// Its name, and that of its domain below the root.
     pub name: String,
     /// The addresses of its clients.
     pub selector: SelectorDocument,
-    /// Its update agent; none: its entry names the vendor source.
-    pub agent: Option<Member>,
+    /// Its update agent; `None` if its entry names the vendor source.
+    pub agent: Option<DemoClient>,
     /// Its other clients.
-    pub clients: Vec<Member>,
+    pub clients: Vec<DemoClient>,
 }
 
 /// A client, with or without the role of an update agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
+pub struct DemoClient {
     /// Its id.
     pub id: String,
     /// Its domain.
@@ -32,8 +32,8 @@ pub struct Member {
 }
 
 impl Site {
-    /// Everybody there, the update agent first.
-    pub fn members(&self) -> impl Iterator<Item = &Member> {
+    /// All clients there, the update agent first.
+    pub fn all(&self) -> impl Iterator<Item = &DemoClient> {
         self.agent.iter().chain(&self.clients)
     }
 
@@ -48,7 +48,7 @@ impl Site {
 }
 
 /// One site for each update agent, 127.N.0.0/16, and one without: `::1`, or where there is no IPv6 one more
-/// of 127.N.0.0/16. The clients are dealt out in turn. Those at `::1` have an IPv4 address too, by which they
+/// of 127.N.0.0/16. The clients are distributed in turn. Those at `::1` have an IPv4 address too, by which they
 /// reach the server.
 pub fn sites(clients: u32, update_agents: u32, ipv6: bool) -> Vec<Site> {
     let last = update_agents + 1;
@@ -62,7 +62,7 @@ pub fn sites(clients: u32, update_agents: u32, ipv6: bool) -> Vec<Site> {
         let ipv6 = site.selector.ipv6.as_ref().map(|_| Ipv6Addr::LOCALHOST.into());
         let addresses = ipv6.into_iter().chain([own]).collect();
         let (id, domain) = (format!("{}-{place}", site.name), format!("root/{}", site.name));
-        site.clients.push(Member { id, domain, addresses });
+        site.clients.push(DemoClient { id, domain, addresses });
     }
     sites
 }
@@ -79,7 +79,7 @@ fn site(number: u32, has_agent: bool, ipv6: bool) -> Site {
     } else {
         SelectorDocument { ipv4: Some(format!("127.{number}.0.0-127.{number}.255.255")), ipv6: None }
     };
-    let agent = has_agent.then(|| Member {
+    let agent = has_agent.then(|| DemoClient {
         id: format!("ua-{name}"),
         domain: format!("root/{name}"),
         addresses: vec![ipv4(index, 0, 5)],
@@ -98,14 +98,14 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::sites;
-    use crate::limits::{DEMO_CLIENTS_MAX, DEMO_UPDATE_AGENTS_MAX};
+    use crate::limits::{CLIENTS_MAX, UPDATE_AGENTS_MAX};
 
     fn check(clients: u32, update_agents: u32, ipv6: bool, expected: &[&str]) {
-        let told: Vec<String> = sites(clients, update_agents, ipv6)
+        let described: Vec<String> = sites(clients, update_agents, ipv6)
             .iter()
             .map(|site| {
                 let members: Vec<String> = site
-                    .members()
+                    .all()
                     .map(|member| {
                         let addresses: Vec<String> =
                             member.addresses.iter().map(ToString::to_string).collect();
@@ -115,11 +115,11 @@ mod tests {
                 format!("{}: {}", site.name, members.join(" "))
             })
             .collect();
-        assert_eq!(told, expected);
+        assert_eq!(described, expected);
     }
 
     #[test]
-    fn clients_are_dealt_out_over_the_sites() {
+    fn clients_are_distributed_over_the_sites() {
         check(
             6,
             2,
@@ -136,9 +136,9 @@ mod tests {
 
     #[test]
     fn at_the_limits_every_client_has_its_own_id() {
-        let sites = sites(DEMO_CLIENTS_MAX, DEMO_UPDATE_AGENTS_MAX, true);
+        let sites = sites(CLIENTS_MAX, UPDATE_AGENTS_MAX, true);
         let ids: BTreeSet<&str> =
-            sites.iter().flat_map(|site| site.members()).map(|member| member.id.as_str()).collect();
-        assert_eq!(ids.len(), (DEMO_CLIENTS_MAX + DEMO_UPDATE_AGENTS_MAX) as usize);
+            sites.iter().flat_map(|site| site.all()).map(|member| member.id.as_str()).collect();
+        assert_eq!(ids.len(), (CLIENTS_MAX + UPDATE_AGENTS_MAX) as usize);
     }
 }

@@ -1,32 +1,32 @@
-//! The demo's words: what each client took, from where, and why. Pure: reports in, lines out.
+//! The text of the demo: what each client received, from which source, and why. Pure: reports in, lines out.
 
 use std::collections::BTreeMap;
 
 use headwater_api::plan::PlanDocument;
 use headwater_api::report::{Attempt, AttemptResult, ClassOutcome, ClassResult, Installed, Report};
 
-use super::sites::Site;
-use super::totals::Totals;
-use crate::terminal::output::{Paint, bytes, counted, word};
+use crate::sites::Site;
+use crate::text::{Paint, bytes, counted, word};
+use crate::totals::Totals;
 
-/// More clients than these are told of by site.
-const TOLD_SINGLY_MAX: usize = 12;
+/// With more clients than these, a line describes a whole site.
+const SINGLE_LINES_MAX: usize = 12;
 
-/// What is known for telling a round.
+/// What is known when a round is described.
 #[derive(Debug)]
 pub struct Story<'a> {
     /// Colours.
     pub paint: Paint,
-    /// Who is where.
+    /// The sites.
     pub sites: &'a [Site],
-    /// Each client's plans, for the reasons.
+    /// The plans of each client, for the reasons.
     pub plans: &'a BTreeMap<String, PlanDocument>,
-    /// What each client had installed before.
+    /// The previous report of each client.
     pub before: &'a BTreeMap<String, Report>,
 }
 
-/// What a run took from one source for one reason.
-struct Taken {
+/// What a run received from one source for one reason.
+struct Received {
     from: String,
     bytes: u64,
     news: Vec<String>,
@@ -35,15 +35,15 @@ struct Taken {
 impl Story<'_> {
     /// A round of runs, client by client or, where there are many, site by site.
     pub fn round(&self, reports: &[&Report], singly: bool) -> String {
-        let members: usize = self.sites.iter().map(|site| site.members().count()).sum();
+        let members: usize = self.sites.iter().map(|site| site.all().count()).sum();
         let mut lines = Vec::new();
         for site in self.sites {
             let here: Vec<&Report> = site
-                .members()
-                .flat_map(|member| reports.iter().filter(move |report| report.client == member.id))
+                .all()
+                .flat_map(|client| reports.iter().filter(move |report| report.client == client.id))
                 .copied()
                 .collect();
-            if singly && members <= TOLD_SINGLY_MAX {
+            if singly && members <= SINGLE_LINES_MAX {
                 lines.extend(here.into_iter().map(|report| self.run(report)));
             } else {
                 lines.extend(self.site(site, &here));
@@ -61,33 +61,37 @@ impl Story<'_> {
             text.push_str(&format!("  {who} {what}\n"));
             who = " ".repeat(20);
         };
-        for taken in self.taken(report) {
-            let from = self.paint.dim(&format!("from {:<34}", taken.from));
-            line(&format!("{:>8} {from} {}", bytes(taken.bytes), self.paint.green(&taken.news.join(", "))));
+        for received in self.received(report) {
+            let from = self.paint.dim(&format!("from {:<34}", received.from));
+            line(&format!(
+                "{:>10} {from} {}",
+                bytes(received.bytes),
+                self.paint.green(&received.news.join(", "))
+            ));
         }
         for failure in failures(&report.attempts) {
             line(&self.paint.yellow(&failure));
         }
-        for outcome in report.classes.iter().filter(|outcome| is_trouble(outcome.result)) {
-            let told = format!("{}: {}: {}", outcome.class, word(&outcome.result), outcome.message);
-            line(&self.paint.red(&told));
+        for outcome in report.classes.iter().filter(|outcome| is_problem(outcome.result)) {
+            let line_text = format!("{}: {}: {}", outcome.class, word(&outcome.result), outcome.message);
+            line(&self.paint.red(&line_text));
         }
         text.trim_end().to_owned()
     }
 
-    fn taken(&self, report: &Report) -> Vec<Taken> {
-        let mut all: Vec<Taken> = Vec::new();
+    fn received(&self, report: &Report) -> Vec<Received> {
+        let mut all: Vec<Received> = Vec::new();
         for outcome in report.classes.iter().filter(|outcome| outcome.result == ClassResult::Updated) {
             let from = self.from(report, outcome);
             let attempts = report.attempts.iter().filter(|attempt| attempt.class == outcome.class);
             let bytes: u64 = attempts.map(|attempt| attempt.bytes).sum();
             let news = self.news(report, &outcome.class);
-            match all.iter_mut().find(|taken| taken.from == from) {
-                Some(taken) => {
-                    taken.bytes += bytes;
-                    taken.news.push(news);
+            match all.iter_mut().find(|received| received.from == from) {
+                Some(received) => {
+                    received.bytes += bytes;
+                    received.news.push(news);
                 }
-                None => all.push(Taken { from, bytes, news: vec![news] }),
+                None => all.push(Received { from, bytes, news: vec![news] }),
             }
         }
         all
@@ -150,32 +154,33 @@ impl Story<'_> {
         };
         let updated =
             reports.iter().filter(|report| has(report, |result| result == ClassResult::Updated)).count();
-        let told = format!("  {:<10} {updated} of {} updated: {}", site.name, reports.len(), from.join(", "));
-        let failed = reports.iter().filter(|report| has(report, is_trouble));
-        std::iter::once(told).chain(failed.map(|report| self.run(report))).collect()
+        let summary =
+            format!("  {:<10} {updated} of {} updated: {}", site.name, reports.len(), from.join(", "));
+        let failed = reports.iter().filter(|report| has(report, is_problem));
+        std::iter::once(summary).chain(failed.map(|report| self.run(report))).collect()
     }
 }
 
-/// Whether a run changed anything, or went wrong otherwise than the one before it.
+/// Whether a run changed anything, or failed in another way than the previous one.
 pub fn is_news(report: &Report, before: Option<&Report>) -> bool {
     let updated = report.classes.iter().any(|outcome| outcome.result == ClassResult::Updated);
-    updated || before.is_none_or(|before| troubles(before) != troubles(report))
+    updated || before.is_none_or(|before| problems(before) != problems(report))
 }
 
-fn troubles(report: &Report) -> Vec<(&str, ClassResult)> {
-    let troubles = report.classes.iter().filter(|outcome| is_trouble(outcome.result));
-    troubles.map(|outcome| (outcome.class.as_str(), outcome.result)).collect()
+fn problems(report: &Report) -> Vec<(&str, ClassResult)> {
+    let problems = report.classes.iter().filter(|outcome| is_problem(outcome.result));
+    problems.map(|outcome| (outcome.class.as_str(), outcome.result)).collect()
 }
 
-fn is_trouble(result: ClassResult) -> bool {
+fn is_problem(result: ClassResult) -> bool {
     !matches!(result, ClassResult::Updated | ClassResult::Current)
 }
 
-/// How everything came out.
+/// The end of the demo in a few lines.
 pub fn ending(totals: &Totals, paint: Paint) -> String {
     let all = totals.bytes_from_server + totals.bytes_from_update_agents + totals.bytes_from_vendor;
-    let spared = totals.bytes_from_update_agents + totals.bytes_from_vendor;
-    let percent = (spared * 100).checked_div(all).unwrap_or_default();
+    let saved = totals.bytes_from_update_agents + totals.bytes_from_vendor;
+    let percent = (saved * 100).checked_div(all).unwrap_or_default();
     let current = format!(
         "{} of {} and {} of {} are current",
         totals.current,
@@ -183,9 +188,9 @@ pub fn ending(totals: &Totals, paint: Paint) -> String {
         totals.update_agents_current,
         counted(totals.update_agents, "update agent")
     );
-    let current = if totals.is_whole() { paint.green(&current) } else { paint.red(&current) };
+    let current = if totals.is_complete() { paint.green(&current) } else { paint.red(&current) };
     format!(
-        "{current} after {}, {:.1} s\n  {:>9} from the server\n  {:>9} from update agents\n  {:>9} from the vendor source\n  {:>9} of these by deltas, which spared {} more\nThe server sent {} in place of {}: {} spared",
+        "{current} after {}, {:.1} s\n  {:>11} from the server\n  {:>11} from update agents\n  {:>11} from the vendor source\n  {:>11} of these as deltas, which saved another {}\nThe server sent {} instead of {}: {} saved",
         counted(totals.publications, "publication"),
         totals.seconds,
         bytes(totals.bytes_from_server),
@@ -195,7 +200,7 @@ pub fn ending(totals: &Totals, paint: Paint) -> String {
         bytes(totals.bytes_spared_by_deltas),
         bytes(totals.bytes_from_server),
         bytes(all),
-        paint.bold(&format!("{} ({percent} %)", bytes(spared))),
+        paint.bold(&format!("{} ({percent} %)", bytes(saved))),
     )
 }
 
@@ -206,7 +211,7 @@ fn version_step(name: &str, from: Option<&Installed>, to: &Installed) -> String 
     }
 }
 
-/// The sources that failed: each once for a reason, with the classes and what it said first.
+/// The sources that failed: each once for a reason, with the classes and the first detail.
 fn failures(attempts: &[Attempt]) -> Vec<String> {
     let mut all: Vec<(String, Vec<&str>, &str)> = Vec::new();
     for attempt in attempts.iter().filter(|attempt| attempt.result == AttemptResult::Failed) {
@@ -218,11 +223,11 @@ fn failures(attempts: &[Attempt]) -> Vec<String> {
             None => all.push((failed, vec![&attempt.class], &attempt.detail)),
         }
     }
-    let told = |(failed, classes, detail): (String, Vec<&str>, &str)| {
+    let line = |(failed, classes, detail): (String, Vec<&str>, &str)| {
         let detail = if detail.is_empty() { String::new() } else { format!(": {detail}") };
         format!("{failed} ({}){detail}", classes.join(", "))
     };
-    all.into_iter().map(told).collect()
+    all.into_iter().map(line).collect()
 }
 
 fn source_words(source: &str) -> String {
@@ -243,8 +248,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::Story;
-    use crate::demo::sites::sites;
-    use crate::terminal::output::Paint;
+    use crate::sites::sites;
+    use crate::text::Paint;
 
     fn attempt(class: &str, source: &str, result: &str, reason: Value, bytes: u64) -> Value {
         json!({
@@ -274,14 +279,14 @@ mod tests {
         let sites = sites(1, 0, true);
         let story = Story { paint: Paint::PLAIN, sites: &sites, plans: &plans, before: &BTreeMap::new() };
         let expected = [
-            "  remote-1  ::1          2.5 kB from server (the list is exhausted)     source list 3, greet 1",
-            "                         1.0 MB from vendor source (entry 1)            rules b",
+            "  remote-1  ::1          2.44 KiB from server (the list is exhausted)     source list 3, greet 1",
+            "                       976.56 KiB from vendor source (entry 1)            rules b",
             "                       update agent u failed: connect (settings, programs)",
         ];
         assert_eq!(story.round(&[&report], true).lines().collect::<Vec<_>>(), expected);
         assert_eq!(
             story.round(&[&report], false),
-            "  remote     1 of 1 updated: 2.5 kB from server, 1.0 MB from vendor source"
+            "  remote     1 of 1 updated: 2.44 KiB from server, 976.56 KiB from vendor source"
         );
     }
 }

@@ -1,24 +1,24 @@
-//! What the demo publishes, one publication after another: a feed's folders, or what it makes itself.
+//! The publications of the demo, in order: the folders of a feed, or generated rules.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::feed::{RuleSet, write_program};
-use crate::terminal::failure::Failure;
+use crate::error::{Error, Result};
+use crate::feed::{RuleSet, write_program};
 
 /// Publications without a feed.
 const PUBLICATIONS: u32 = 2;
 /// Two demos publish the same bytes.
 const SEED: u64 = 20_261_122;
 
-/// What is published at once.
+/// Releases that are published together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Publication {
     /// New releases of components, by the vendor.
     pub components: Vec<NewRelease>,
-    /// New release of the program, by the server itself.
+    /// New release of the program, published at the server.
     pub program: Option<NewRelease>,
 }
 
@@ -33,16 +33,16 @@ pub struct NewRelease {
     pub path: PathBuf,
 }
 
-/// What is in the feed, or what the demo makes itself in `work`.
-pub fn plan(feed: Option<&Path>, work: &Path) -> Result<Vec<Publication>, Failure> {
+/// The publications of the feed, or generated ones in `work`.
+pub fn plan(feed: Option<&Path>, work: &Path) -> Result<Vec<Publication>> {
     let mut publications = match feed {
         Some(feed) => read_feed(feed)?,
-        None => make_feed(work).map_err(|error| Failure::file("write into", work, &error))?,
+        None => make_feed(work).map_err(|error| Error::file("write into", work, &error))?,
     };
     // A small program goes with the first and the second publication, whatever the feed.
     for (number, publication) in (1..=PUBLICATIONS).zip(&mut publications) {
         let path = work.join(format!("greet-{number}"));
-        write_program(&path, number).map_err(|error| Failure::file("write", &path, &error))?;
+        write_program(&path, number).map_err(|error| Error::file("write", &path, &error))?;
         publication.program =
             Some(NewRelease { name: "greet".to_owned(), version: number.to_string(), path });
     }
@@ -65,7 +65,7 @@ fn make_feed(work: &Path) -> io::Result<Vec<Publication>> {
 }
 
 /// Each folder is a component, each file or folder in it, in order of name, a release.
-fn read_feed(feed: &Path) -> Result<Vec<Publication>, Failure> {
+fn read_feed(feed: &Path) -> Result<Vec<Publication>> {
     let mut publications: Vec<Publication> = Vec::new();
     for folder in entries(feed)? {
         if !folder.is_dir() {
@@ -73,7 +73,7 @@ fn read_feed(feed: &Path) -> Result<Vec<Publication>, Failure> {
         }
         let name = name_of(&folder)?.to_lowercase();
         let paths = entries(&folder)?;
-        let versions = versions(paths.iter().map(|path| name_of(path)).collect::<Result<_, _>>()?);
+        let versions = versions(paths.iter().map(|path| name_of(path)).collect::<Result<_>>()?);
         for (index, (path, version)) in paths.into_iter().zip(versions).enumerate() {
             if publications.len() <= index {
                 publications.push(Publication::default());
@@ -82,13 +82,13 @@ fn read_feed(feed: &Path) -> Result<Vec<Publication>, Failure> {
         }
     }
     if publications.is_empty() {
-        return Err(Failure::bad_input(format!("the feed {} has no releases", feed.display()))
+        return Err(Error::bad_input(format!("the feed {} has no releases", feed.display()))
             .with_hint("each folder in it is a component, each file or folder in that a release"));
     }
     Ok(publications)
 }
 
-/// Names without the `NNN_` that puts them in order, where that leaves every one a name of its own.
+/// Names without the `NNN_` that orders them, if all of them stay different.
 fn versions(names: Vec<String>) -> Vec<String> {
     let shorter = |name: &String| {
         let (number, rest) = name.split_once('_')?;
@@ -101,12 +101,12 @@ fn versions(names: Vec<String>) -> Vec<String> {
 }
 
 /// The folder's entries in order of name, hidden ones left out.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let unreadable = |error: io::Error| match error.kind() {
         io::ErrorKind::NotADirectory => {
-            Failure::bad_input(format!("the feed {} is not a folder", folder.display()))
+            Error::bad_input(format!("the feed {} is not a folder", folder.display()))
         }
-        _ => Failure::file("read the feed", folder, &error),
+        _ => Error::file("read the feed", folder, &error),
     };
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).map_err(unreadable)? {
@@ -119,10 +119,10 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(paths)
 }
 
-fn name_of(path: &Path) -> Result<String, Failure> {
+fn name_of(path: &Path) -> Result<String> {
     let name = path.file_name().and_then(|name| name.to_str());
     name.map(str::to_owned)
-        .ok_or_else(|| Failure::bad_input(format!("the name of {} is not UTF-8", path.display())))
+        .ok_or_else(|| Error::bad_input(format!("the name of {} is not UTF-8", path.display())))
 }
 
 #[cfg(test)]
@@ -139,7 +139,7 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "content").unwrap();
         }
-        let told: Vec<String> = plan(Some(feed.path()), work.path())
+        let planned: Vec<String> = plan(Some(feed.path()), work.path())
             .unwrap()
             .iter()
             .map(|publication| {
@@ -149,7 +149,7 @@ mod tests {
                     .join(", ")
             })
             .collect();
-        assert_eq!(told, ["engine 1, psl a, greet 1", "psl b, greet 2"]);
+        assert_eq!(planned, ["engine 1, psl a, greet 1", "psl b, greet 2"]);
     }
 
     #[test]

@@ -1,29 +1,29 @@
-//! What the clients reported, as the server has it: each run once, oldest first.
+//! The reports of the clients, as the server has them: each run once, oldest first.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use headwater_api::report::Report;
 use headwater_api::v1::{ReportsAnswer, StoredReport};
 
-use crate::api_client::ApiClient;
-use crate::terminal::failure::Failure;
+use crate::error::Result;
+use crate::host::Api;
 
 /// The runs so far.
 #[derive(Debug, Default)]
 pub struct Journal {
-    /// Highest number that the server gave.
+    /// Highest report number of the server so far.
     last: u64,
     runs: BTreeSet<(String, u64)>,
     reports: Vec<StoredReport>,
 }
 
 impl Journal {
-    /// Takes what is new at the server, and what clients said that the server has not heard; gives the new ones.
-    pub async fn read(&mut self, api: &ApiClient, said: Vec<Report>) -> Result<Vec<Report>, Failure> {
+    /// Takes the new reports of the server, and those of clients that the server does not have; returns the new ones.
+    pub async fn read(&mut self, api: &Api, local: Vec<Report>) -> Result<Vec<Report>> {
         let mut fresh = self.fetch(api).await?;
         fresh.reverse();
         let known = fresh.len();
-        for report in said {
+        for report in local {
             let received = report.started;
             fresh.push(StoredReport { number: 0, received, report });
         }
@@ -56,7 +56,7 @@ impl Journal {
     }
 
     /// Newest first, page by page, until one is known.
-    async fn fetch(&self, api: &ApiClient) -> Result<Vec<StoredReport>, Failure> {
+    async fn fetch(&self, api: &Api) -> Result<Vec<StoredReport>> {
         let mut fresh = Vec::new();
         let mut path = "/api/v1/reports?limit=100".to_owned();
         loop {

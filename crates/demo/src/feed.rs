@@ -1,7 +1,7 @@
-//! A feed of rules that the demo makes itself, with the kind of edits that real rule sets get.
+//! A generated feed of rules, edited as real rule sets are.
 //!
-//! Everything follows from a seed, so two demos publish the same bytes. A release differs from the one
-//! before it as real ones do: a few rules arrive (most of them in the newest family), some get a new
+//! Everything follows from a seed, so that two demos publish the same bytes. A release differs from the previous one as real
+//! ones do: a few rules arrive (most of them in the newest family), some get a new
 //! revision in place, some retire; a small list of fresh indicators is mostly replaced; a sorted binary
 //! table takes insertions throughout; a header counts it all.
 
@@ -63,7 +63,7 @@ impl RuleSet {
         set
     }
 
-    /// Goes on to the next release.
+    /// Advances to the next release.
     pub fn advance(&mut self) {
         self.number += 1;
         let retired = self.rules.len() / 500;
@@ -93,7 +93,7 @@ impl RuleSet {
         self.replace_fresh(FRESH / 5);
     }
 
-    /// The release's version, as a person reads it.
+    /// The version of the release.
     pub fn version(&self) -> String {
         format!("2026.11.{}", self.number)
     }
@@ -156,8 +156,8 @@ impl RuleSet {
     }
 }
 
-/// Writes release `number` of the demo's small program: a shell script, its list of words, an installer.
-/// The installer runs in the release's own folder and changes nothing elsewhere.
+/// Writes release `number` of a small program: a shell script, its list of words, an installer. The installer runs in the
+/// folder of the release and changes nothing elsewhere.
 pub fn write_program(folder: &Path, number: u32) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     let tool = format!(
@@ -196,7 +196,7 @@ mod tests {
     use super::{RuleSet, write_program};
 
     #[test]
-    fn a_release_is_a_few_megabytes_and_mostly_what_the_one_before_was() {
+    fn a_release_is_a_few_megabytes_and_mostly_like_the_previous_one() {
         let mut set = RuleSet::new(7);
         let first = set.rules_text();
         set.advance();

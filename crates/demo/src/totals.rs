@@ -1,4 +1,4 @@
-//! What the demo came to: who is current, which bytes came from where. Pure.
+//! The result of the demo: which clients are current, and which bytes came from which source. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +24,7 @@ pub struct Totals {
     pub update_agents_current: usize,
     /// Publications so far.
     pub publications: usize,
-    /// By class and source: who took what from where.
+    /// What clients received, by class and source.
     pub by_source: BTreeMap<String, BTreeMap<String, FromSource>>,
     /// Bytes that the server sent.
     pub bytes_from_server: u64,
@@ -47,16 +47,16 @@ pub struct Totals {
 pub struct FromSource {
     /// Clients and update agents that asked it.
     pub clients: usize,
-    /// Runs in which it gave something new.
+    /// Runs that received something new from it.
     pub updates: usize,
     /// Bytes that it sent.
     pub bytes: u64,
 }
 
 impl Totals {
-    /// Adds up what the reports say.
+    /// Adds up the reports.
     pub fn add_up(&mut self, reports: &[StoredReport]) {
-        let mut askers: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
+        let mut clients_of: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
         for report in reports.iter().map(|stored| &stored.report) {
             self.bytes_spared_by_deltas +=
                 report.classes.iter().map(|outcome| outcome.spared_bytes).sum::<u64>();
@@ -70,28 +70,28 @@ impl Totals {
                     .or_default();
                 from.bytes += attempt.bytes;
                 from.updates += usize::from(attempt.result == AttemptResult::Used);
-                askers.entry((&attempt.class, &attempt.source)).or_default().insert(&report.client);
+                clients_of.entry((&attempt.class, &attempt.source)).or_default().insert(&report.client);
                 match attempt.source.as_str() {
                     "server" => self.bytes_from_server += attempt.bytes,
                     "vendor" => self.bytes_from_vendor += attempt.bytes,
                     agent if agent.starts_with("update_agent:") => {
                         self.bytes_from_update_agents += attempt.bytes;
                     }
-                    // A mirror that somebody added to the list: `by_source` tells of it.
+                    // A mirror that somebody added to the list: only `by_source` has it.
                     _ => {}
                 }
             }
             self.attempts.entry(report.client.clone()).or_default().extend(report.attempts.iter().cloned());
         }
-        for ((class, source), clients) in askers {
+        for ((class, source), clients) in clients_of {
             if let Some(from) = self.by_source.get_mut(class).and_then(|sources| sources.get_mut(source)) {
                 from.clients = clients.len();
             }
         }
     }
 
-    /// Everybody is current.
-    pub fn is_whole(&self) -> bool {
+    /// Whether all clients and update agents are current.
+    pub fn is_complete(&self) -> bool {
         self.current == self.clients && self.update_agents_current == self.update_agents
     }
 }
@@ -106,22 +106,22 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// What the server has.
+    /// What the server publishes now.
     pub fn new(policy_version: u64, releases: &ReleasesAnswer) -> Self {
         let current = |it: &ComponentView| (it.class.clone(), it.name.clone(), it.current);
         let releases = releases.items.iter().map(|item| current(&item.component)).collect();
         Self { policy_version, releases }
     }
 
-    /// Whether a client that reported this has it all.
+    /// Whether a client with this report has all of it.
     pub fn is_met(&self, report: &Report) -> bool {
         let has = |(class, name, sequence): &(String, String, u64)| {
             let installed = report.installed.get(class).and_then(|names| names.get(name));
             installed.is_some_and(|installed| installed.sequence == *sequence)
         };
-        let went_well = |result: ClassResult| matches!(result, ClassResult::Updated | ClassResult::Current);
+        let succeeded = |result: ClassResult| matches!(result, ClassResult::Updated | ClassResult::Current);
         report.policy_version == self.policy_version
-            && report.classes.iter().all(|outcome| went_well(outcome.result))
+            && report.classes.iter().all(|outcome| succeeded(outcome.result))
             && self.releases.iter().all(has)
     }
 }
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn current_is_who_has_everything() {
+    fn a_client_is_current_if_it_has_everything() {
         let has = report("a", json!([]));
         let check = |policy_version: u64, sequence: u64, expected: bool| {
             let releases = vec![("components".to_owned(), "rules".to_owned(), sequence)];
