@@ -15,6 +15,7 @@ mod fleet;
 mod host;
 mod journal;
 pub mod limits;
+mod options;
 mod publications;
 mod run;
 mod sites;
@@ -23,34 +24,16 @@ mod text;
 mod totals;
 mod vendor;
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
 pub use crate::error::{Error, ErrorKind, Result};
 pub use crate::host::{Host, Method, RequestBody, Transport};
+pub use crate::options::Options;
 pub use crate::story::ending;
 pub use crate::text::Paint;
 pub use crate::totals::{FromSource, Totals};
-
-/// What the demo shows.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Clients, update agents not counted.
-    pub clients: u32,
-    /// Update agents, each with a site of its own.
-    pub update_agents: u32,
-    /// Content to publish, instead of generated rules.
-    pub feed: Option<PathBuf>,
-    /// The folder to keep everything in; `None` for a temporary one.
-    pub data: Option<PathBuf>,
-    /// End when all clients are current.
-    pub exit: bool,
-    /// Time until all clients must be current.
-    pub timeout: Duration,
-}
 
 /// Runs the demo until it is complete or stopped.
 ///

@@ -16,13 +16,13 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::Options;
 use crate::data_folder::DemoFolder;
 use crate::error::{Error, Result};
 use crate::fleet::Fleet;
 use crate::host::{Api, Host};
 use crate::journal::Journal;
 use crate::limits::DELTAS_WAIT;
+use crate::options::Options;
 use crate::publications::{self, NewRelease, Publication};
 use crate::sites::{self, DemoClient, Site};
 use crate::story::{self, Story};

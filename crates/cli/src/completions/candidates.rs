@@ -108,9 +108,13 @@ fn from_server(
     ArgValueCompleter::new(move |current: &OsStr| {
         let Some(current) = current.to_str() else { return Vec::new() };
         let Some(answer) = ask(path) else { return Vec::new() };
-        let matching = values(&answer).into_iter().filter(|value| value.starts_with(current));
-        matching.take(COMPLETION_CANDIDATES_MAX).map(CompletionCandidate::new).collect()
+        matching(values(&answer), current).map(CompletionCandidate::new).collect()
     })
+}
+
+/// The values that begin with `current`, as many as a shell can show.
+fn matching(values: Vec<String>, current: &str) -> impl Iterator<Item = String> + use<'_> {
+    values.into_iter().filter(move |value| value.starts_with(current)).take(COMPLETION_CANDIDATES_MAX)
 }
 
 fn ask(path: &str) -> Option<Value> {
@@ -140,7 +144,8 @@ fn location(line: Vec<OsString>) -> ServerLocation {
 mod tests {
     use serde_json::json;
 
-    use super::{location, text};
+    use super::{location, matching, text};
+    use crate::limits::COMPLETION_CANDIDATES_MAX;
 
     #[test]
     fn the_server_is_the_one_that_the_line_names() {
@@ -157,6 +162,18 @@ mod tests {
             Some("d"),
         );
         check("headwater -- headwater clients show --server=unix:a x --data=d", Some("unix:a"), Some("d"));
+    }
+
+    #[test]
+    fn candidates_begin_with_the_word_and_are_limited() {
+        let check = |count: usize, expected: usize| {
+            let values =
+                (0..count).map(|number| format!("pc-{number}")).chain(["other".to_owned()]).collect();
+            assert_eq!(matching(values, "pc-").count(), expected);
+        };
+        check(2, 2);
+        check(COMPLETION_CANDIDATES_MAX, COMPLETION_CANDIDATES_MAX);
+        check(COMPLETION_CANDIDATES_MAX + 1, COMPLETION_CANDIDATES_MAX);
     }
 
     #[test]
