@@ -55,7 +55,7 @@ fn read_rows(
     let mut problems = Vec::new();
     for (number, record) in (1..).zip(records) {
         let record = record.map_err(|error| vec![error.to_string()])?;
-        let line = record.position().map_or(0, csv::Position::line);
+        let line = record.position().map_or(0, |at| first_line(text, at));
         let found = match entry(&record) {
             Ok(entry) => {
                 let found = check(&entry, number);
@@ -67,6 +67,13 @@ fn read_rows(
         problems.extend(found.into_iter().map(|problem| format!("line {line} (entry {number}): {problem}")));
     }
     if problems.is_empty() { Ok(entries) } else { Err(problems) }
+}
+
+/// The line that a record begins on; its position is before the empty lines above it.
+fn first_line(text: &str, position: &csv::Position) -> u64 {
+    let from = usize::try_from(position.byte()).ok().and_then(|byte| text.get(byte..)).unwrap_or_default();
+    let empty = from.chars().take_while(|character| matches!(character, '\r' | '\n'));
+    position.line() + empty.filter(|character| *character == '\n').count() as u64
 }
 
 fn entry(record: &StringRecord) -> Result<EntryDocument, String> {

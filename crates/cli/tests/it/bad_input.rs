@@ -58,7 +58,7 @@ fn usage_is_refused_with_the_argument() {
 fn input_is_refused_before_a_server_is_asked() {
     check("publish absent --name x", 2, &["cannot read absent", "check the path"]);
     check("publish empty --name x", 2, &["empty has no files"]);
-    check("publish text.txt --name x --probe '", 2, &["--probe", "a quote is not closed"]);
+    check("publish text.txt --name x --probe '", 2, &["--probe", "missing closing quote"]);
     check("sources add --vendor", 2, &["must select some clients", "--ipv4"]);
     check("sources add --ipv4 10.0.0.1", 2, &["must name a source", "--update-agent"]);
     check("sources import absent", 2, &["cannot read absent"]);

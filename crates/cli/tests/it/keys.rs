@@ -62,7 +62,7 @@ fn root_keys_move_offline_and_back_no_more() {
         here,
         &format!("init --out other --passphrase-file one {STATIC}"),
         1,
-        &["offline already", "rotate root"],
+        &["already offline", "rotate root"],
     );
 
     let rotate =

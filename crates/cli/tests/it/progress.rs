@@ -83,17 +83,17 @@ fn on_a_terminal(url: &str, more: &str) -> Option<String> {
 }
 
 #[test]
-fn a_sync_before_a_terminal_shows_how_far_it_is() {
+fn a_sync_on_a_terminal_shows_its_progress() {
     let (url, looks) = console(true);
     let Some(shown) = on_a_terminal(&url, "") else { return };
     assert!(shown.contains("rules (2 of 5) ["), "{shown}");
     assert!(shown.contains("400 B/1000 B"), "{shown}");
-    assert!(shown.contains("0 new releases"), "{shown}");
+    assert!(shown.contains("no new releases"), "{shown}");
     assert!(looks.join().unwrap() >= 2);
 }
 
 #[test]
-fn nobody_else_gets_a_bar() {
+fn without_a_terminal_there_is_no_bar() {
     let (url, looks) = console(false);
     if let Some(shown) = on_a_terminal(&url, "--json") {
         assert!(!shown.contains("rules") && shown.contains("\"bytes\": 1000"), "{shown}");
@@ -103,6 +103,6 @@ fn nobody_else_gets_a_bar() {
     let folder = tempfile::tempdir().unwrap();
     let ran = headwater(folder.path(), &["vendor", "sync", "--server", &url]);
     assert_eq!((ran.exit, ran.stderr.as_str()), (0, ""), "{ran:?}");
-    assert!(ran.stdout.contains("0 new releases"), "{ran:?}");
+    assert!(ran.stdout.contains("no new releases"), "{ran:?}");
     assert_eq!(looks.join().unwrap(), 0);
 }
