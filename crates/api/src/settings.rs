@@ -33,9 +33,9 @@ pub struct SignedPolicy {
 pub struct FleetDocument {
     /// Every certificate of the fleet CA that is in use (PEM), the newest first.
     pub ca: Vec<String>,
-    /// Certificates of CAs that the fleet has given up (PEM): a client with one of theirs is only asked to renew.
+    /// Certificates of CAs that were stolen, so that the fleet distrusts them (PEM): a client with one of theirs is only asked to renew.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub given_up_ca: Vec<String>,
+    pub distrusted_ca: Vec<String>,
     /// Public keys that the server signs its answers with, the newest first.
     #[serde(default)]
     pub response_signing_keys: Vec<String>,

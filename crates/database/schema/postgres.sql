@@ -8,7 +8,7 @@ CREATE TABLE schema_version (
     version BIGINT NOT NULL
 );
 
--- Whoever begins a change locks this row, so that changes follow one another.
+-- Every change locks this row when it begins, so that changes follow one another.
 CREATE TABLE writer (
     id BIGINT PRIMARY KEY CHECK (id = 1)
 );
@@ -318,14 +318,14 @@ CREATE TABLE unknown_clients (
 );
 CREATE INDEX unknown_clients_last_seen ON unknown_clients (last_seen);
 
--- Certificates of the fleet CA, one for each rotation. Their keys stand in the folder of keys. `given_up`: it was stolen;
--- who shows a certificate of it is asked to renew.
+-- Certificates of the fleet CA, one for each rotation. Their keys stand in the folder of keys. `distrusted`: it was
+-- stolen; a client that shows a certificate of it is asked to renew.
 CREATE TABLE fleet_cas (
     number       BIGINT PRIMARY KEY,
     certificate  TEXT COLLATE "C" NOT NULL, -- PEM
     cross_signed TEXT COLLATE "C",          -- the same key, signed by the CA before it (PEM); NULL: it is the first
     made         BIGINT NOT NULL,
-    given_up     BIGINT NOT NULL
+    distrusted   BIGINT NOT NULL
 );
 
 -- The key of each confidential domain. What an older one sealed is still held by update agents; the clients that it was
@@ -346,7 +346,7 @@ CREATE TABLE administrators (
     last_sign_in BIGINT
 );
 
--- Browsers that are signed in. For those whom an identity provider vouched for, `administrator` is `oidc:` and the
+-- Browsers that are signed in. For a session that an identity provider vouched for, `administrator` is `oidc:` and the
 -- provider's subject, `role` what it vouched for, `issuer` the provider and `name` what is shown; for the others the
 -- role is that of the administrator at the time of each request.
 CREATE TABLE sessions (

@@ -311,14 +311,14 @@ CREATE TABLE unknown_clients (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX unknown_clients_last_seen ON unknown_clients (last_seen);
 
--- Certificates of the fleet CA, one for each rotation. Their keys stand in the folder of keys. `given_up`: it was stolen;
--- who shows a certificate of it is asked to renew.
+-- Certificates of the fleet CA, one for each rotation. Their keys stand in the folder of keys. `distrusted`: it was
+-- stolen; a client that shows a certificate of it is asked to renew.
 CREATE TABLE fleet_cas (
     number       INTEGER PRIMARY KEY,
     certificate  TEXT NOT NULL, -- PEM
     cross_signed TEXT,          -- the same key, signed by the CA before it (PEM); NULL: it is the first
     made         INTEGER NOT NULL,
-    given_up     INTEGER NOT NULL
+    distrusted   INTEGER NOT NULL
 ) STRICT;
 
 -- The key of each confidential domain. What an older one sealed is still held by update agents; the clients that it was
@@ -339,7 +339,7 @@ CREATE TABLE administrators (
     last_sign_in INTEGER
 ) STRICT, WITHOUT ROWID;
 
--- Browsers that are signed in. For those whom an identity provider vouched for, `administrator` is `oidc:` and the
+-- Browsers that are signed in. For a session that an identity provider vouched for, `administrator` is `oidc:` and the
 -- provider's subject, `role` what it vouched for, `issuer` the provider and `name` what is shown; for the others the
 -- role is that of the administrator at the time of each request.
 CREATE TABLE sessions (

@@ -1,4 +1,4 @@
-//! What differs between SQLite and PostgreSQL: opening, beginning a change, copying, batches, fault codes. Every other
+//! What differs between SQLite and PostgreSQL: opening, beginning a change, copying, batches. Every other
 //! statement is one text for both: `$n` parameters, `ON CONFLICT`, no function that only one of them has, and flags as
 //! 0 and 1.
 

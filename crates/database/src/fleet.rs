@@ -16,22 +16,23 @@ pub struct CaRow {
     /// The same key, signed by the CA before it (PEM).
     pub cross_signed: Option<String>,
     /// It was stolen. A client that shows a certificate of it is asked to renew, and admitted to nothing else.
-    pub given_up: bool,
+    pub distrusted: bool,
 }
 
 /// Every CA, the newest first.
 pub async fn cas(db: &mut Connection) -> Result<Vec<CaRow>> {
-    let rows =
-        sqlx::query("SELECT number, certificate, cross_signed, given_up FROM fleet_cas ORDER BY number DESC")
-            .fetch_all(db.sql())
-            .await?;
+    let rows = sqlx::query(
+        "SELECT number, certificate, cross_signed, distrusted FROM fleet_cas ORDER BY number DESC",
+    )
+    .fetch_all(db.sql())
+    .await?;
     Ok(rows
         .into_iter()
         .map(|row| CaRow {
             number: count(row.get("number")),
             certificate: row.get("certificate"),
             cross_signed: row.get("cross_signed"),
-            given_up: row.get::<i64, _>("given_up") != 0,
+            distrusted: row.get::<i64, _>("distrusted") != 0,
         })
         .collect())
 }
@@ -39,12 +40,12 @@ pub async fn cas(db: &mut Connection) -> Result<Vec<CaRow>> {
 /// Adds a CA.
 pub async fn insert_ca(db: &mut Connection, ca: &CaRow, now: Timestamp) -> Result<()> {
     sqlx::query(
-        "INSERT INTO fleet_cas (number, certificate, cross_signed, given_up, made) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO fleet_cas (number, certificate, cross_signed, distrusted, made) VALUES ($1, $2, $3, $4, $5)",
     )
     .bind(number(ca.number))
     .bind(&ca.certificate)
     .bind(&ca.cross_signed)
-    .bind(i64::from(ca.given_up))
+    .bind(i64::from(ca.distrusted))
     .bind(now.as_second())
     .execute(db.sql())
     .await?;
@@ -57,9 +58,9 @@ pub async fn ca_made(db: &mut Connection, ca: u64) -> Result<Timestamp> {
     Ok(time(made.fetch_one(db.sql()).await?))
 }
 
-/// Marks the CAs before a number as given up.
-pub async fn give_up_cas_before(db: &mut Connection, before: u64) -> Result<()> {
-    sqlx::query("UPDATE fleet_cas SET given_up = 1 WHERE number < $1")
+/// Marks the CAs before a number as distrusted.
+pub async fn distrust_cas_before(db: &mut Connection, before: u64) -> Result<()> {
+    sqlx::query("UPDATE fleet_cas SET distrusted = 1 WHERE number < $1")
         .bind(number(before))
         .execute(db.sql())
         .await?;

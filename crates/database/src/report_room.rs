@@ -129,10 +129,13 @@ async fn close_days(tx: &mut Tx, now: Timestamp) -> Result<()> {
 }
 
 async fn subtract(tx: &mut Tx, day: i64, bytes: i64) -> Result<()> {
-    sqlx::query("UPDATE report_days SET bytes = bytes - $1 WHERE day = $2")
-        .bind(bytes)
-        .bind(day)
-        .execute(tx.sql())
-        .await?;
+    // A clock that was set back may have let reports into a day that was added up before: they are not in its sum.
+    sqlx::query(
+        "UPDATE report_days SET bytes = CASE WHEN bytes > $1 THEN bytes - $1 ELSE 0 END WHERE day = $2",
+    )
+    .bind(bytes)
+    .bind(day)
+    .execute(tx.sql())
+    .await?;
     Ok(())
 }

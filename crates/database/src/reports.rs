@@ -1,8 +1,8 @@
 //! What clients report of their runs: stored as rows, given back as reports.
 //!
-//! Storing a report takes these steps, all in the change of its statement: the run with its set of installed releases, its
-//! classes and attempts (one statement each), then the state of the client that follows from its newest run. How long and in how much room
-//! reports are kept: `report_room`.
+//! Storing a report takes these steps, all in the change of its statement: the run with its set of installed releases,
+//! its classes and attempts (one statement each), then the state of the client that follows from its newest run. How
+//! long and in how much room reports are kept: `report_room`.
 
 use std::collections::BTreeMap;
 

@@ -46,8 +46,8 @@ pub struct Proven {
     pub proof: Proof,
 }
 
-/// Notes that an unknown client asked, from where, and how often since it was last noted; keeps at most so many with and without a
-/// proof.
+/// Notes that an unknown client asked, from where, and how often since it was last noted; keeps at most so many with
+/// and without a proof.
 pub async fn note(
     db: &mut Connection,
     unknown_client: &UnknownClient<'_>,

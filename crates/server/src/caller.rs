@@ -1,4 +1,4 @@
-//! Who asks, and what they may (I4). Pure: signing in is done in `app`, the gate stands in `rest`.
+//! Who asks, and what they may (I4). Pure: signing in is done in `access`, the authorizer stands in `rest`.
 
 use std::fmt;
 

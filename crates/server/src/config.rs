@@ -273,7 +273,7 @@ fn expiry(raw: &RawConfig) -> Result<Expiry, ConfigError> {
     })
 }
 
-/// The first line of the file; none without a file.
+/// The first line of the file; `None` if no file is named.
 fn keys_passphrase(path: Option<&Path>) -> Result<Option<Arc<Passphrase>>, ConfigError> {
     let Some(path) = path.filter(|path| !path.as_os_str().is_empty()) else { return Ok(None) };
     let bad = |reason: String| value("keys_passphrase_file", format!("{}: {reason}", path.display()));

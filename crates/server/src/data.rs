@@ -7,7 +7,9 @@
 //! | `keys/audit.key` | seals the end of the audit log; owner only |
 //! | `keys/{class}/{role}.pem` | signing keys, root's too until it moves offline; owner only |
 //! | `keys/fleet/ca-{n}.pem` | the fleet CA, the newest alone (unless it is handed in); owner only |
-//! | `keys/fleet/{answer,seal}.pem` | what the server signs its answers with, and opens enrolments with; owner only |
+//! | `keys/fleet/response-signing.pem` | signs the server\'s answers; owner only |
+//! | `keys/fleet/enrolment-encryption.pem` | opens enrolments; owner only |
+//! | `keys/fleet/former/` | replaced ones of these two that are still of use; owner only |
 //! | `repository/{class}/` | what the fleet listener serves |
 //! | `uploads/` | archives being received; emptied at start |
 //! | `vendor/` | metadata of the vendor source, as received |

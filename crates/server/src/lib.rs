@@ -2,7 +2,7 @@
 //!
 //! [`run`] starts it in this process: two listeners (fleet and console), the jobs, the data folder. Layers, each
 //! calling only those after it: `rest` (HTTP in, HTTP out) → the services (use cases: load, decide, save, answer) →
-//! `database`, `policy`, `repo`, `delta`, `depot`.
+//! `publisher`, `database`, `policy`, `repo`, `identity`, `delta`, `depot`.
 //!
 //! What it leaves to others: deciding (`policy`), what may be believed (`repo`), bytes and sockets of content
 //! (`depot`). It never plans for a client and never installs anything.

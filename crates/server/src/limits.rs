@@ -10,7 +10,7 @@ pub const CONSOLE_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// time holds a connection no longer.
 pub const BODY_TIME_MAX: Duration = Duration::from_secs(120);
 
-/// Bytes of an over-long body that are read and dropped so that its sender hears why: what a person sends by mistake.
+/// Bytes of an over-long body that are read and dropped so that its sender can read why it is refused: what a person sends by mistake.
 pub const DROPPED_BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Time for that.
@@ -93,7 +93,7 @@ pub const OLD_METADATA_GRACE_SECONDS: i64 = 24 * 60 * 60;
 /// Priority of the threads that make deltas, as `nice` counts: they take what nobody else wants.
 pub const DELTA_NICENESS: i32 = 15;
 
-/// Time that making deltas waits at most after failures in a row: nobody else tells that a disk has space again.
+/// Time that making deltas waits at most after failures in a row: nothing else reports that a disk has space again.
 pub const DELTAS_RETRY_MAX: Duration = Duration::from_secs(10 * 60);
 
 /// Threads that make deltas at once, at most.
@@ -196,7 +196,7 @@ pub const RE_ENROL_AT_ONCE_MAX: usize = 10_000;
 /// Seconds between two notes of the same unknown client: one that asks without end costs a write now and then.
 pub const UNKNOWN_CLIENT_PAUSE_SECONDS: i64 = 10;
 
-/// UnknownClients that are noted for the first time within [`UNKNOWN_CLIENT_PAUSE_SECONDS`]: an id costs nothing to make up.
+/// Unknown clients that are noted for the first time within [`UNKNOWN_CLIENT_PAUSE_SECONDS`]: an id costs nothing to make up.
 pub const UNKNOWN_CLIENTS_NEW_MAX: u32 = 60;
 
 /// Days that an unknown client is remembered that asks no more.
@@ -213,8 +213,8 @@ pub const FLEET_NAMES_MAX: usize = 32;
 /// Likewise of the console's certificate, beside where it listens.
 pub const CONSOLE_NAMES_MAX: usize = 32;
 
-/// CAs in use at once: the newest and those that clients of all ages still trust. The cross_signed between them must fit
-/// into a chain of certificates.
+/// CAs in use at once: the newest and those that clients of all ages still trust. The cross-signed certificates between them
+/// must fit into a chain.
 pub const FLEET_CAS_MAX: usize = 4;
 
 /// Seconds that a replaced online key signs beside its successor: as long as a snapshot lives, so that a mirror or client
@@ -278,7 +278,7 @@ pub const PASSWORDS_AT_ONCE: usize = 2;
 /// Failed attempts to sign in that cost no wait: what a person mistypes.
 pub const ATTEMPTS_UNPUNISHED: u32 = 5;
 
-/// Seconds that an account waits at most after a failed attempt: an unknown client must not keep its owner out for long.
+/// Seconds that an account waits at most after a failed attempt: somebody else must not keep its owner out for long.
 pub const ATTEMPT_WAIT_ACCOUNT_MAX: i64 = 60;
 
 /// Seconds that an address waits at most.
@@ -287,7 +287,7 @@ pub const ATTEMPT_WAIT_ADDRESS_MAX: i64 = 15 * 60;
 /// Accounts and addresses whose failed attempts are remembered.
 pub const ATTEMPTS_KEYS_MAX: usize = 10_000;
 
-/// Failed attempts recorded in the audit log within an hour; the first that is not is recorded as such. An unknown client
+/// Failed attempts recorded in the audit log within an hour; the first that is not is recorded as such. A caller
 /// with many addresses must not fill the disk.
 pub const ATTEMPTS_RECORDED_MAX: u32 = 1000;
 
@@ -347,7 +347,7 @@ pub const VOUCHED_NAME_CHARS_MAX: usize = 64;
 /// Records of the audit log that are read at once when it is verified.
 pub const AUDIT_RECORDS_AT_ONCE: u32 = 1000;
 
-/// Findings that verifying the audit log tells: after the first the rest follows from it.
+/// Findings that verifying the audit log reports: after the first the rest follows from it.
 pub const AUDIT_FINDINGS_MAX: usize = 20;
 
 /// Seconds after which records that nothing signed names make the server sign where the audit log ends.

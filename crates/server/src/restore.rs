@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use headwater_api::v1::{RootDraft as RootDraftAnswer, RootDraftRequest};
 use headwater_policy::Class;
-use headwater_repo::{Passphrase, SignedRoot, UnsignedRoot};
+use headwater_repo::{Passphrase, SignedRoot, UnsignedRoot, error_chain};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -30,9 +30,8 @@ use crate::publishing::{ONLINE_ROLES, bad_root, root_json};
 use crate::services::Services;
 use crate::start::open_restored;
 use crate::upkeep::{Listing, unpack};
-use headwater_repo::error_chain;
 
-/// Holds that the drafts were given away to be signed, and for which backup.
+/// Present while drafts are out to be signed; holds the backup's listing.
 const WAITING: &str = "restore.json";
 
 /// A data folder in the making.

@@ -67,7 +67,7 @@ async fn wire(config: Config, fleet_url: SourceUrl, now: Timestamp) -> Result<Se
     let mut tx = db.begin().await?;
     let keys = FleetKeys::open(&data, &mut tx, &config, &fleet_url, now).await?;
     tx.commit(Audit::Exempt("keys are made before there is anybody who could do it")).await?;
-    let (response_signing_key, watched) = watch::channel(keys.answer.public().to_string());
+    let (response_signing_key, watched) = watch::channel(keys.response_signing_key.public().to_string());
     let source_list = Arc::new(SourceList::new(
         db.clone(),
         publishing.clone(),

@@ -49,7 +49,7 @@ fn agent_identity(
     // A text that is no fingerprint revokes no key.
     let revoked = fleet.revoked.iter().filter_map(|revoked| revoked.key.parse().ok()).collect();
     let retired_cas: Vec<_> =
-        fleet.given_up_ca.iter().filter_map(|pem| CaCertificate::from_pem(pem).ok()).collect();
+        fleet.distrusted_ca.iter().filter_map(|pem| CaCertificate::from_pem(pem).ok()).collect();
     Ok(Some(AgentIdentity {
         chain: identity.chain,
         key: identity.keys.key,

@@ -137,7 +137,7 @@ impl Fleet {
     pub fn document(&self) -> FleetDocument {
         let inner = self.lock();
         FleetDocument {
-            given_up_ca: Vec::new(),
+            distrusted_ca: Vec::new(),
             ca: inner.ca_certificates().iter().map(CaCertificate::to_pem).collect(),
             response_signing_keys: vec![inner.answer.public().to_string()],
             revoked: inner

@@ -160,14 +160,14 @@ async fn authorities_and_domain_keys_replace_one_another() {
         let mut tx = db.begin().await.unwrap();
         for number in 1..=3 {
             let cross_signed = (number > 1).then(|| "cross".to_owned());
-            let ca = CaRow { number, certificate: format!("ca {number}"), cross_signed, given_up: false };
+            let ca = CaRow { number, certificate: format!("ca {number}"), cross_signed, distrusted: false };
             fleet::insert_ca(&mut tx, &ca, at(5)).await.unwrap();
         }
-        fleet::give_up_cas_before(&mut tx, 3).await.unwrap();
+        fleet::distrust_cas_before(&mut tx, 3).await.unwrap();
         fleet::delete_cas_before(&mut tx, 2).await.unwrap();
         let cas = fleet::cas(&mut tx).await.unwrap();
         assert_eq!(
-            cas.iter().map(|ca| (ca.number, ca.given_up)).collect::<Vec<_>>(),
+            cas.iter().map(|ca| (ca.number, ca.distrusted)).collect::<Vec<_>>(),
             [(3, false), (2, true)]
         );
         assert_eq!(fleet::ca_made(&mut tx, 3).await.unwrap(), at(5));

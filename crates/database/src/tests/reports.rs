@@ -239,3 +239,20 @@ async fn a_report_of_a_change_that_was_dropped_takes_no_room() {
     })
     .await;
 }
+
+/// After a clock was set back, reports come into a day that was added up before.
+#[tokio::test]
+async fn reports_of_a_day_that_is_over_are_not_subtracted_from_it_below_zero() {
+    check(async |db| {
+        store(&db, &report("a", 1, "current", Some(1)), at(10)).await;
+        let mut tx = db.begin().await.unwrap();
+        report_room::delete_before(&mut tx, at(0), at(DAY + 20)).await.unwrap();
+        tx.commit(TEST).await.unwrap();
+        store(&db, &report("a", 2, "current", Some(1)), at(20)).await;
+        let mut tx = db.begin().await.unwrap();
+        clients::delete(&mut tx, "a").await.unwrap();
+        tx.commit(TEST).await.unwrap();
+        assert_eq!(bytes(&db).await, (0, 0));
+    })
+    .await;
+}

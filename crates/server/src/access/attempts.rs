@@ -1,7 +1,7 @@
 //! Failed attempts to sign in, by account and by address: each failure beyond the first few makes the next one wait
 //! twice as long. Pure.
 //!
-//! An account waits for a minute at most: an unknown client must not be able to keep its owner out for long. An address
+//! An account waits for a minute at most: somebody else must not be able to keep its owner out for long. An address
 //! waits up to a quarter of an hour.
 
 use std::cmp::Ordering;

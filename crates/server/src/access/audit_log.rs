@@ -6,6 +6,7 @@
 //! make again what came after the last copy that somebody else holds; what came before, nobody can.
 
 use headwater_api::v1::{AuditQuery, AuditRecord, AuditVerified};
+use headwater_repo::error_chain;
 use jiff::Timestamp;
 
 use super::service::Access;
@@ -14,7 +15,6 @@ use crate::error::{Refusal, Result};
 use crate::limits;
 use crate::publishing::AuditAnchor;
 use crate::request::page;
-use headwater_repo::error_chain;
 
 impl Access {
     /// Records of the log; and where the next page begins.

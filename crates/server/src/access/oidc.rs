@@ -1,8 +1,7 @@
-//! Signing in at the identity provider (I4): a browser is sent there, comes back with a code, and the token that the code is
-//! good for becomes a session.
+//! Speaking with the identity provider (I4): a browser is sent there, comes back with a code, and the token that the code
+//! is exchanged for names the person.
 //!
-//! Every refusal is recorded, and counts against the address as a wrong password does. A provider that cannot be
-//! asked counts against nobody.
+//! What is counted and recorded, and the session that comes of it, are `provider_sign_in`'s.
 
 mod claims;
 mod http;

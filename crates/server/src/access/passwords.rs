@@ -32,7 +32,7 @@ impl Access {
         .await
     }
 
-    /// Whether a password is the one that this was stored of; `None` if there is no such administrator.
+    /// Whether a password is the one that `stored` was made of, which is `None` if there is no such administrator.
     pub(crate) async fn is_password(&self, password: &SecretString, stored: Option<String>) -> Result<bool> {
         if password.expose_secret().len() > limits::PASSWORD_BYTES_MAX {
             return Ok(false);

@@ -66,7 +66,7 @@ pub struct Oidc {
 }
 
 impl Oidc {
-    /// Where browsers are sent back to, unless the file says it: below the console's URL.
+    /// Sets where browsers are sent back to, unless the file names it: below the console's URL.
     pub fn lead_back_to(&mut self, console_url: &str) {
         let below = || Url::parse(console_url).and_then(|url| url.join(CALLBACK_PATH));
         self.redirect_url = self.redirect_url.take().or_else(|| below().ok());

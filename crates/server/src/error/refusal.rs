@@ -252,11 +252,11 @@ pub enum Refusal {
     /// There is no client certificate.
     #[error("this needs a client certificate of the fleet; enrol first, or renew the one that has run out")]
     CertificateNeeded,
-    /// The certificate's CA was given up.
+    /// The certificate's CA is distrusted.
     #[error(
-        "this certificate is of a CA that the fleet has given up; the client gets another automatically, with its key"
+        "this certificate is of a CA that the fleet distrusts; the client gets another automatically, with its key"
     )]
-    CaGivenUp,
+    CaDistrusted,
     /// Too many refused attempts from one address.
     #[error("too many attempts from this address to enrol or to renew were refused; try again in a minute")]
     TooOften,

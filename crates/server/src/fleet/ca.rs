@@ -1,7 +1,7 @@
 //! Certificates of the fleet: issued, renewed for our own listener, and the CA itself rotated with an overlap.
 //!
 //! A new CA is vouched for by the one before, and both stand in the signed policy, so clients of every age go on: who
-//! has the policy trusts the new one, who has not gets to it over the cross_signed that every chain carries.
+//! has the policy trusts the new one, who has not gets to it over the cross-signed certificates that every chain carries.
 
 use headwater_identity::{Chain, FleetCa, PublicKey, ServedName};
 use headwater_policy::ClientId;
@@ -14,6 +14,7 @@ use super::keys::FleetKeys;
 use super::service::Fleet;
 use crate::caller::Caller;
 use crate::data;
+use crate::db::Connection;
 use crate::db::fleet::{self as rows, CaRow};
 use crate::error::{Error, Refusal, Result, key_failed};
 use crate::limits::FLEET_CAS_MAX;
@@ -23,13 +24,13 @@ use crate::limits::FLEET_CAS_MAX;
 pub enum FormerCas {
     /// Their certificates stay good until they end.
     StayGood,
-    /// They were stolen: nobody admits the holders of their certificates. The new one is vouched for all the same, for clients that have
-    /// not learnt of it, and these get another certificate by proving their key.
-    GivenUp,
+    /// They were stolen: nobody admits the holders of their certificates. The new one is vouched for all the same, for
+    /// clients that have not learnt of it, and these get another certificate by proving their key.
+    Distrusted,
 }
 
 impl Fleet {
-    /// Makes a new fleet CA. Where those before are given up, so are the keys of confidential domains: the database that
+    /// Makes a new fleet CA. Where those before are distrusted, so are the keys of confidential domains: the database that
     /// has them was stolen, too.
     ///
     /// Returns the number of the new one, which counts from 1.
@@ -53,26 +54,26 @@ impl Fleet {
         let folder = self.data.fleet_keys();
         let (certificate, cross_signed, private) =
             (new.certificate().to_pem(), Some(cross_signed.to_pem()), new.to_pem());
-        let row = CaRow { number, certificate, cross_signed, given_up: false };
+        let row = CaRow { number, certificate, cross_signed, distrusted: false };
         let mut tx = self.db.begin().await?;
         rows::insert_ca(&mut tx, &row, now).await?;
         let mut rekeyed = Vec::new();
-        if former == FormerCas::GivenUp {
-            rows::give_up_cas_before(&mut tx, number).await?;
+        if former == FormerCas::Distrusted {
+            rows::distrust_cas_before(&mut tx, number).await?;
             rekeyed.extend(tx.domains().await?.into_iter().map(|row| row.path));
         }
         let in_use = drop_oldest(&mut tx, former, now).await?;
         let keys = old.with_ca(new, &in_use, &self.config, &self.fleet_url, now)?;
         let staged = self.source_list.stage_fleet(&mut tx, &rekeyed, now).await?;
         let audit_entry = caller.audit_entry("fleet.rotate_ca", number).before(json!({"number": old.number}));
-        let audit_entry = audit_entry.after(json!({"former_given_up": former == FormerCas::GivenUp}));
+        let audit_entry = audit_entry.after(json!({"former_distrusted": former == FormerCas::Distrusted}));
         // Before it is believed anywhere, and not before everything else could be refused.
         data::write_file(&ca_file(&folder, number), private.expose_secret().as_bytes())?;
         self.publishing.commit(tx, staged.into_iter().collect(), audit_entry).await?;
         self.set_fleet_keys(keys)?;
-        let former = ca_file(&folder, old.number);
-        if let Err(error) = std::fs::remove_file(&former) {
-            tracing::warn!(%error, file = %former.display(), "the former fleet CA's key is of no more use; remove it");
+        let former_key = ca_file(&folder, old.number);
+        if let Err(error) = std::fs::remove_file(&former_key) {
+            tracing::warn!(%error, file = %former_key.display(), "the former fleet CA's key is of no more use; remove it");
         }
         tracing::info!(number, ?former, "fleet CA rotated");
         Ok(number)
@@ -82,12 +83,13 @@ impl Fleet {
     /// addresses at which others reach it.
     pub(crate) async fn issue(
         &self,
+        db: &mut Connection,
         keys: &FleetKeys,
         key: &PublicKey,
         client: &ClientId,
         now: Timestamp,
     ) -> Result<Chain> {
-        let agents = self.db.policy_now().await?.document.update_agents;
+        let agents = db.policy_now().await?.document.update_agents;
         let role = agents.into_iter().find(|agent| agent.id == client.as_str() && !agent.classes.is_empty());
         let addresses = role.map(|agent| agent.addresses).unwrap_or_default();
         let names = addresses
@@ -115,7 +117,7 @@ async fn drop_oldest(tx: &mut crate::db::Tx, former: FormerCas, now: Timestamp) 
     if now < made + life && former == FormerCas::StayGood {
         return Err(Refusal::invalid(format!(
             "the fleet CA was rotated {FLEET_CAS_MAX} times within the life of a certificate, and clients still show \
-             some of the oldest; rotate again after {}, or give up all CAs before the new one with `headwater keys rotate ca \
+             some of the oldest; rotate again after {}, or distrust all CAs before the new one with `headwater keys rotate ca \
              --at-once`: each client then gets another certificate by its key",
             made + life
         ))

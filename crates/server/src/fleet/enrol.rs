@@ -134,7 +134,7 @@ impl Fleet {
         identity.encryption_key = encryption_key(&request.encryption_key)?.to_string();
         identity.taken.renewal = statement.sequence();
         let client = statement.client();
-        let chain = self.issue(&keys, &signing.key(), client, now).await?;
+        let chain = self.issue(&mut tx, &keys, &signing.key(), client, now).await?;
         identity.certificate_end = chain.not_after();
         rows::put(&mut tx, &identity).await?;
         let domain = domain_of(&mut tx, client).await?;
@@ -168,7 +168,7 @@ impl Fleet {
             }
             Err(error) => return Err(error),
         };
-        let chain = self.issue(&keys, &request.key, &request.client, now).await?;
+        let chain = self.issue(&mut tx, &keys, &request.key, &request.client, now).await?;
         let mut identity = known.unwrap_or_else(|| new_identity(&request, now));
         identity.certificate_end = chain.not_after();
         // The holder of the former key could open what its domain keeps to itself.

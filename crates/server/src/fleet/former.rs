@@ -2,8 +2,8 @@
 //!
 //! | file | what |
 //! | --- | --- |
-//! | `answer-{second}.pem` | replaced then; signs answers for clients that have not learnt of the newer one |
-//! | `seal-until-{second}.pem` | opens enrolments by bundles that name it; the last of them ends then |
+//! | `response-signing-{second}.pem` | replaced then; signs answers for clients that have not learnt of the newer one |
+//! | `enrolment-encryption-until-{second}.pem` | opens enrolments by bundles that name it; the last of them ends then |
 
 use std::path::{Path, PathBuf};
 
@@ -16,12 +16,12 @@ use super::key_files::read_key;
 use crate::data;
 use crate::error::{Doing, Result};
 
-const ANSWER: &str = "answer-";
-const SEAL: &str = "seal-until-";
+const RESPONSE_SIGNING: &str = "response-signing-";
+const ENROLMENT_ENCRYPTION: &str = "enrolment-encryption-until-";
 
 /// The response-signing keys, the one replaced last first; files beyond their number are removed.
-pub fn answers(keys: &Path) -> Result<Vec<ResponseSigningKey>> {
-    let mut files = files(keys, ANSWER)?;
+pub fn response_signing_keys(keys: &Path) -> Result<Vec<ResponseSigningKey>> {
+    let mut files = files(keys, RESPONSE_SIGNING)?;
     files.sort_by_key(|(second, _)| std::cmp::Reverse(*second));
     for (_, path) in files.drain(files.len().min(RESPONSE_SIGNING_KEYS_FORMER_MAX)..) {
         remove(&path)?;
@@ -29,18 +29,19 @@ pub fn answers(keys: &Path) -> Result<Vec<ResponseSigningKey>> {
     files.iter().map(|(_, path)| read_key(path, ResponseSigningKey::from_pem)).collect()
 }
 
-/// When the response-signing key was replaced that one more rotation gives up; none as long as there is room for another.
-pub fn answer_given_up_next(keys: &Path) -> Result<Option<Timestamp>> {
-    let mut seconds: Vec<i64> = files(keys, ANSWER)?.into_iter().map(|(second, _)| second).collect();
+/// When the response-signing key was replaced that one more rotation drops; `None` as long as there is room for another.
+pub fn response_signing_key_dropped_next(keys: &Path) -> Result<Option<Timestamp>> {
+    let mut seconds: Vec<i64> =
+        files(keys, RESPONSE_SIGNING)?.into_iter().map(|(second, _)| second).collect();
     seconds.sort_by_key(|second| std::cmp::Reverse(*second));
     let oldest = seconds.get(RESPONSE_SIGNING_KEYS_FORMER_MAX - 1);
     Ok(oldest.and_then(|second| Timestamp::from_second(*second).ok()))
 }
 
 /// The encryption keys that bundles still name; files of the others are removed.
-pub fn seals(keys: &Path, now: Timestamp) -> Result<Vec<EncryptionKey>> {
+pub fn encryption_keys(keys: &Path, now: Timestamp) -> Result<Vec<EncryptionKey>> {
     let mut held = Vec::new();
-    for (until, path) in files(keys, SEAL)? {
+    for (until, path) in files(keys, ENROLMENT_ENCRYPTION)? {
         match until >= now.as_second() {
             true => held.push(read_key(&path, EncryptionKey::from_pem)?),
             false => remove(&path)?,
@@ -49,14 +50,14 @@ pub fn seals(keys: &Path, now: Timestamp) -> Result<Vec<EncryptionKey>> {
     Ok(held)
 }
 
-/// Keeps an response-signing key that is replaced now.
-pub fn keep_answer(keys: &Path, key: &ResponseSigningKey, now: Timestamp) -> Result<()> {
-    data::write_file(&unused(keys, ANSWER, now), key.to_pem().expose_secret().as_bytes())
+/// Keeps a response-signing key that is replaced now.
+pub fn keep_response_signing_key(keys: &Path, key: &ResponseSigningKey, now: Timestamp) -> Result<()> {
+    data::write_file(&unused(keys, RESPONSE_SIGNING, now), key.to_pem().expose_secret().as_bytes())
 }
 
-/// Keeps a encryption key until the last bundle that names it ends.
-pub fn keep_seal(keys: &Path, key: &EncryptionKey, until: Timestamp) -> Result<()> {
-    data::write_file(&unused(keys, SEAL, until), key.to_pem().expose_secret().as_bytes())
+/// Keeps an encryption key until the last bundle that names it ends.
+pub fn keep_encryption_key(keys: &Path, key: &EncryptionKey, until: Timestamp) -> Result<()> {
+    data::write_file(&unused(keys, ENROLMENT_ENCRYPTION, until), key.to_pem().expose_secret().as_bytes())
 }
 
 /// The path of a second; the next one if that is taken.

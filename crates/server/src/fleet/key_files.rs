@@ -12,6 +12,16 @@ pub(super) fn ca_file(folder: &Path, number: u64) -> std::path::PathBuf {
     folder.join(format!("ca-{number}.pem"))
 }
 
+/// Where the key that signs answers stands.
+pub(super) fn response_signing_file(folder: &Path) -> std::path::PathBuf {
+    folder.join("response-signing.pem")
+}
+
+/// Where the key that enrolments are sealed to stands.
+pub(super) fn encryption_file(folder: &Path) -> std::path::PathBuf {
+    folder.join("enrolment-encryption.pem")
+}
+
 /// Reads a key, or makes it and writes it.
 pub(super) fn load_or_make<K>(
     path: &Path,

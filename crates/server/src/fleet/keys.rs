@@ -1,8 +1,8 @@
-//! The keys by which the fleet knows the server and each other: the CA, what the server shows in a handshake, what it
-//! signs answers with, what enrolments are sealed to.
+//! The keys of the fleet: the CA, the certificate that the server shows in a handshake, the key that it signs answers
+//! with, and the key that enrolments are sealed to.
 //!
 //! The CA's file holds the newest one alone: an older one has nothing left to sign once it has vouched for its
-//! successor. Which CAs are in use stands in the database, with the cross_signed between them. The key of the listener's
+//! successor. Which CAs are in use stands in the database, with the cross-signed certificates between them. The key of the listener's
 //! certificate is made again at each start: it is nobody's identity.
 
 use std::path::Path;
@@ -17,13 +17,13 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretSlice};
 
 use super::former;
-use super::key_files::{ca_file, load_or_make, read_key};
+use super::key_files::{ca_file, encryption_file, load_or_make, read_key, response_signing_file};
 use crate::config::Config;
 use crate::data::DataFolder;
 use crate::db::fleet::{self as rows, CaRow};
 use crate::error::{Error, Result, key_failed};
 
-/// Everything of it.
+/// All keys and certificates of the fleet.
 #[derive(Debug, Clone)]
 pub struct FleetKeys {
     /// The newest CA, which issues.
@@ -32,18 +32,18 @@ pub struct FleetKeys {
     pub number: u64,
     /// Every CA in use, the newest first.
     pub cas: Vec<CaCertificate>,
-    /// Those that the fleet has given up: a client that shows a certificate of theirs is asked to renew.
-    given_up: Vec<CaCertificate>,
+    /// Those that the fleet distrusts, since they were stolen: a client that shows a certificate of theirs is asked to renew.
+    distrusted: Vec<CaCertificate>,
     /// From the newest CA to the oldest, newest first.
     pub cross_signed: Vec<CaCertificate>,
     /// Signs answers.
-    pub answer: Arc<ResponseSigningKey>,
+    pub response_signing_key: Arc<ResponseSigningKey>,
     /// Sign them, too, for those who have not learnt of the newer ones.
-    former_answers: Arc<[ResponseSigningKey]>,
+    former_response_signing_keys: Arc<[ResponseSigningKey]>,
     /// Opens enrolments.
-    pub seal: Arc<EncryptionKey>,
+    pub encryption_key: Arc<EncryptionKey>,
     /// Open those by older bundles.
-    former_seals: Arc<[EncryptionKey]>,
+    former_encryption_keys: Arc<[EncryptionKey]>,
     server: Arc<ServerKey>,
     /// What the listener shows.
     pub chain: Chain,
@@ -63,14 +63,14 @@ impl FleetKeys {
     ) -> Result<Self> {
         let folder = data.fleet_keys();
         let ca = open_ca(&folder, db, config.fleet_ca.as_deref(), now).await?;
-        let answer = load_or_make(
-            &folder.join("answer.pem"),
+        let response_signing_key = load_or_make(
+            &response_signing_file(&folder),
             ResponseSigningKey::from_pem,
             ResponseSigningKey::generate,
             |key| key.to_pem().expose_secret().to_owned(),
         )?;
-        let seal = load_or_make(
-            &folder.join("seal.pem"),
+        let encryption_key = load_or_make(
+            &encryption_file(&folder),
             EncryptionKey::from_pem,
             EncryptionKey::generate,
             |key| key.to_pem().expose_secret().to_owned(),
@@ -78,10 +78,10 @@ impl FleetKeys {
         let server = ServerKey::generate().map_err(key_failed("making the listener's key"))?;
         let in_use = rows::cas(db).await?;
         let secrets = Secrets {
-            answer: Arc::new(answer),
-            former_answers: former::answers(&folder)?.into(),
-            seal: Arc::new(seal),
-            former_seals: former::seals(&folder, now)?.into(),
+            response_signing_key: Arc::new(response_signing_key),
+            former_response_signing_keys: former::response_signing_keys(&folder)?.into(),
+            encryption_key: Arc::new(encryption_key),
+            former_encryption_keys: former::encryption_keys(&folder, now)?.into(),
             server: Arc::new(server),
         };
         Self::assemble(ca, &in_use, secrets, config, url, now)
@@ -100,23 +100,31 @@ impl FleetKeys {
         now: Timestamp,
     ) -> Result<Self> {
         let secrets = Secrets {
-            answer: Arc::clone(&self.answer),
-            former_answers: Arc::clone(&self.former_answers),
-            seal: Arc::clone(&self.seal),
-            former_seals: Arc::clone(&self.former_seals),
+            response_signing_key: Arc::clone(&self.response_signing_key),
+            former_response_signing_keys: Arc::clone(&self.former_response_signing_keys),
+            encryption_key: Arc::clone(&self.encryption_key),
+            former_encryption_keys: Arc::clone(&self.former_encryption_keys),
             server: Arc::clone(&self.server),
         };
         Self::assemble(Arc::new(ca), in_use, secrets, config, url, now)
     }
 
     /// The same with another key that signs answers.
-    pub fn with_answer(&self, answer: ResponseSigningKey, former: Vec<ResponseSigningKey>) -> Self {
-        Self { answer: Arc::new(answer), former_answers: former.into(), ..self.clone() }
+    pub fn with_response_signing_key(
+        &self,
+        key: ResponseSigningKey,
+        former: Vec<ResponseSigningKey>,
+    ) -> Self {
+        Self {
+            response_signing_key: Arc::new(key),
+            former_response_signing_keys: former.into(),
+            ..self.clone()
+        }
     }
 
     /// The same with another key that enrolments are sealed to.
-    pub fn with_seal(&self, seal: EncryptionKey, former: Vec<EncryptionKey>) -> Self {
-        Self { seal: Arc::new(seal), former_seals: former.into(), ..self.clone() }
+    pub fn with_encryption_key(&self, key: EncryptionKey, former: Vec<EncryptionKey>) -> Self {
+        Self { encryption_key: Arc::new(key), former_encryption_keys: former.into(), ..self.clone() }
     }
 
     /// Signs an answer, so that clients of all ages believe it.
@@ -130,8 +138,8 @@ impl FleetKeys {
         sequence: u64,
         body: String,
     ) -> Result<Answer> {
-        Answer::sign(&self.answer, client, kind, sequence, body)
-            .and_then(|answer| answer.also_by(self.former_answers.iter()))
+        Answer::sign(&self.response_signing_key, client, kind, sequence, body)
+            .and_then(|answer| answer.also_by(self.former_response_signing_keys.iter()))
             .map_err(key_failed("signing an answer"))
     }
 
@@ -144,14 +152,14 @@ impl FleetKeys {
         sealed: &Sealed,
         purpose: Purpose<'_>,
     ) -> std::result::Result<SecretSlice<u8>, IdentityError> {
-        let opened = self.seal.open(sealed, purpose);
-        let former = || self.former_seals.iter().find_map(|seal| seal.open(sealed, purpose).ok());
+        let opened = self.encryption_key.open(sealed, purpose);
+        let former = || self.former_encryption_keys.iter().find_map(|key| key.open(sealed, purpose).ok());
         opened.or_else(|error| former().ok_or(error))
     }
 
-    /// Whether a client's certificate (DER) is of a CA that the fleet has given up.
-    pub fn is_of_given_up_ca(&self, certificate: &[u8]) -> bool {
-        !self.given_up.is_empty() && !is_issued_by(certificate, &self.cas)
+    /// Whether a client's certificate (DER) is of a CA that the fleet distrusts.
+    pub fn is_of_distrusted_ca(&self, certificate: &[u8]) -> bool {
+        !self.distrusted.is_empty() && !is_issued_by(certificate, &self.cas)
     }
 
     /// The same with a new certificate for the listener.
@@ -168,8 +176,8 @@ impl FleetKeys {
     /// # Errors
     /// When the TLS library refuses what it is given.
     pub fn tls(&self) -> Result<Arc<rustls::ServerConfig>> {
-        // A client with a certificate of a CA that was given up gets an answer that names the reason.
-        let clients = [self.cas.as_slice(), &self.given_up].concat();
+        // A client with a certificate of a distrusted CA gets an answer that names the reason.
+        let clients = [self.cas.as_slice(), &self.distrusted].concat();
         tls::server_config(&self.chain, &self.server, &clients, tls::Anonymous::Allowed)
             .map_err(key_failed("setting up the fleet listener"))
     }
@@ -188,27 +196,33 @@ impl FleetKeys {
                 reason: error.to_string(),
             })
         };
-        let (mut cas, mut given_up) = (Vec::new(), Vec::new());
+        let (mut cas, mut distrusted) = (Vec::new(), Vec::new());
         for row in in_use {
-            let list = if row.given_up { &mut given_up } else { &mut cas };
+            let list = if row.distrusted { &mut distrusted } else { &mut cas };
             list.push(read(&row.certificate)?);
         }
         // A CA that nobody vouched for ends the way back.
         let cross_signed =
             in_use.iter().map_while(|row| row.cross_signed.as_ref()).map(read).collect::<Result<Vec<_>>>()?;
-        let Secrets { answer, former_answers, seal, former_seals, server } = secrets;
+        let Secrets {
+            response_signing_key,
+            former_response_signing_keys,
+            encryption_key,
+            former_encryption_keys,
+            server,
+        } = secrets;
         let chain = issue_chain(&ca, &server, &cross_signed, config, url, now)?;
         let number = in_use.first().map_or(1, |row| row.number);
         Ok(Self {
             ca,
             number,
             cas,
-            given_up,
+            distrusted,
             cross_signed,
-            answer,
-            former_answers,
-            seal,
-            former_seals,
+            response_signing_key,
+            former_response_signing_keys,
+            encryption_key,
+            former_encryption_keys,
             server,
             chain,
         })
@@ -217,10 +231,10 @@ impl FleetKeys {
 
 /// Keys that no CA depends on.
 struct Secrets {
-    answer: Arc<ResponseSigningKey>,
-    former_answers: Arc<[ResponseSigningKey]>,
-    seal: Arc<EncryptionKey>,
-    former_seals: Arc<[EncryptionKey]>,
+    response_signing_key: Arc<ResponseSigningKey>,
+    former_response_signing_keys: Arc<[ResponseSigningKey]>,
+    encryption_key: Arc<EncryptionKey>,
+    former_encryption_keys: Arc<[EncryptionKey]>,
     server: Arc<ServerKey>,
 }
 
@@ -256,11 +270,11 @@ async fn open_ca(
     match newest {
         Some(row) if row.certificate == certificate => {}
         None => {
-            rows::insert_ca(db, &CaRow { number: 1, certificate, cross_signed: None, given_up: false }, now)
+            rows::insert_ca(db, &CaRow { number: 1, certificate, cross_signed: None, distrusted: false }, now)
                 .await?
         }
         Some(row) => {
-            // Another one was handed in than before: its forerunner vouches for it, if it is still here.
+            // Another one was handed in than before: the one before vouches for it, if its key is still here.
             let cross_signed = match own.exists() {
                 true => Some(read_key(&own, FleetCa::from_pem)?),
                 false => None,
@@ -269,12 +283,12 @@ async fn open_ca(
             let cross_signed = cross_signed.map_err(key_failed("vouching for the CA that was handed in"))?;
             if cross_signed.is_none() {
                 tracing::warn!(
-                    "the fleet CA that was handed in has no forerunner here to vouch for it: clients that have not yet \
+                    "the former fleet CA is not here to vouch for the one that was handed in: clients that have not yet \
                      learnt of it from the signed policy trust the server again when an update agent has brought them that"
                 );
             }
             let cross_signed = cross_signed.map(|cross_signed| cross_signed.to_pem());
-            let row = CaRow { number: row.number + 1, certificate, cross_signed, given_up: false };
+            let row = CaRow { number: row.number + 1, certificate, cross_signed, distrusted: false };
             rows::insert_ca(db, &row, now).await?;
         }
     }

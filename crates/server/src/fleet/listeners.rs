@@ -20,7 +20,7 @@ impl Fleet {
     /// names the new response-signing key.
     pub(super) fn set_fleet_keys(&self, keys: FleetKeys) -> Result<()> {
         let tls = keys.tls()?;
-        self.response_signing_key.send_replace(keys.answer.public().to_string());
+        self.response_signing_key.send_replace(keys.response_signing_key.public().to_string());
         *self.keys.write().expect("nobody panics while holding this lock") = Arc::new(keys);
         self.tls.send_replace(tls);
         Ok(())

@@ -18,14 +18,14 @@ impl Fleet {
     /// that a revocation counts on open connections too.
     ///
     /// # Errors
-    /// [`Refusal::CertificateNeeded`], [`Refusal::CaGivenUp`], [`Refusal::KeyRevoked`], [`Refusal::NotEnrolled`].
+    /// [`Refusal::CertificateNeeded`], [`Refusal::CaDistrusted`], [`Refusal::KeyRevoked`], [`Refusal::NotEnrolled`].
     pub async fn known_peer(&self, certificate: &[u8], from: IpAddr, now: Timestamp) -> Result<Peer> {
         let peer = Peer::from_der(certificate).map_err(|_| Refusal::CertificateNeeded)?;
         if !peer.is_good_at(now) {
             return Err(Refusal::CertificateNeeded.into());
         }
-        if self.fleet_keys().is_of_given_up_ca(certificate) {
-            return Err(Refusal::CaGivenUp.into());
+        if self.fleet_keys().is_of_distrusted_ca(certificate) {
+            return Err(Refusal::CaDistrusted.into());
         }
         let key = peer.key.to_string();
         let mut db = self.db.connection().await?;

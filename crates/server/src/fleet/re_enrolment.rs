@@ -19,8 +19,9 @@ use crate::db::unknown_clients::{self, Proof, Proven};
 use crate::error::{Error, Refusal, Result};
 use crate::limits::{RE_ENROL_AT_ONCE_MAX, SEQUENCE_MAX};
 
-/// What a renewal of a client that is not known proves, and the fingerprint of its key: one of these CAs has certified the
-/// key for that client, straight or over cross_signed, be it that this has run out since, and the maker of the statement has the key.
+/// The fingerprint of the key of an unknown client, and what its renewal proves: one of these CAs has certified the key for
+/// that client, directly or over cross-signed certificates, even if the certificate has expired since; and who made the
+/// statement has the key.
 pub(crate) fn proof(
     statement: Statement,
     client: &ClientId,
@@ -166,7 +167,7 @@ impl Fleet {
             Some(_) => client_rows::set_domain(&mut tx, client, domain).await?,
             None => {
                 super::clients::refuse_more_clients(&mut tx).await?;
-                client_rows::put(&mut tx, &unheard_of(client, domain, now)).await?;
+                client_rows::put(&mut tx, &new_client(client, domain, now)).await?;
             }
         }
         rows::put(&mut tx, &identity(client, key, proof, now)).await?;
@@ -179,7 +180,7 @@ impl Fleet {
 }
 
 /// A client of which nothing is known but that it is there. It states the rest when it checks in.
-fn unheard_of(client: &str, domain: &str, now: Timestamp) -> ClientRow {
+fn new_client(client: &str, domain: &str, now: Timestamp) -> ClientRow {
     ClientRow {
         id: client.to_owned(),
         domain: domain.to_owned(),

@@ -11,6 +11,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use super::former;
+use super::key_files::{encryption_file, response_signing_file};
 use super::service::Fleet;
 use crate::caller::Caller;
 use crate::data;
@@ -27,17 +28,18 @@ impl Fleet {
     pub async fn rotate_response_signing_key(&self, caller: &Caller) -> Result<String> {
         let _change = self.publishing.change().await;
         let (old, folder) = (self.fleet_keys(), self.data.fleet_keys());
-        if let Some(replaced) = former::answer_given_up_next(&folder)? {
+        if let Some(replaced) = former::response_signing_key_dropped_next(&folder)? {
             self.refuse_bundles_since(replaced, caller.now).await?;
         }
         let new = ResponseSigningKey::generate().map_err(key_failed("making a key"))?;
         let public = new.public().to_string();
-        former::keep_answer(&folder, &old.answer, caller.now)?;
-        data::write_file(&folder.join("answer.pem"), new.to_pem().expose_secret().as_bytes())?;
-        self.set_fleet_keys(old.with_answer(new, former::answers(&folder)?))?;
+        former::keep_response_signing_key(&folder, &old.response_signing_key, caller.now)?;
+        data::write_file(&response_signing_file(&folder), new.to_pem().expose_secret().as_bytes())?;
+        self.set_fleet_keys(old.with_response_signing_key(new, former::response_signing_keys(&folder)?))?;
         let mut tx = self.db.begin().await?;
         let staged = self.source_list.stage_fleet(&mut tx, &[], caller.now).await?;
-        let audit_entry = caller.audit_entry("fleet.rotate_response_signing_key", old.answer.fingerprint());
+        let audit_entry =
+            caller.audit_entry("fleet.rotate_response_signing_key", old.response_signing_key.fingerprint());
         self.publishing
             .commit(tx, staged.into_iter().collect(), audit_entry.after(json!({"key": public})))
             .await?;
@@ -45,7 +47,7 @@ impl Fleet {
         Ok(public)
     }
 
-    /// Refuses to give up an response-signing key that was replaced at `replaced`, while bundles made before that admit somebody.
+    /// Refuses to drop a response-signing key that was replaced at `replaced`, while bundles made before that admit somebody.
     async fn refuse_bundles_since(&self, replaced: Timestamp, now: Timestamp) -> Result<()> {
         let mut admitting = self.tokens(now).await?;
         admitting.retain(|token| token.made <= replaced);
@@ -56,7 +58,7 @@ impl Fleet {
         };
         Err(Refusal::invalid(format!(
             "the key that answers are signed with was replaced {RESPONSE_SIGNING_KEYS_FORMER_MAX} times since enrolment token {} was \
-             made, and who enrols with its bundle would not believe one more; rotate again after {last}, or revoke the \
+             made, and clients that enrol with its bundle would reject answers after one more; rotate again after {last}, or revoke the \
              tokens made until {replaced} ({} of them: `headwater clients tokens`, `headwater clients revoke-token {}`) and \
              make new bundles",
             oldest.number,
@@ -66,8 +68,8 @@ impl Fleet {
         .into())
     }
 
-    /// Replaces the key that enrolments are sealed to. Bundles that name the former one are good until they end. Says the
-    /// new public key.
+    /// Replaces the key that enrolments are sealed to. Bundles that name the former one stay valid until they expire.
+    /// Returns the new public key.
     ///
     /// # Errors
     /// As [`Fleet::rotate_response_signing_key`].
@@ -78,11 +80,12 @@ impl Fleet {
         let public = new.public().to_string();
         let mut tx = self.db.begin().await?;
         if let Some(until) = tokens::last_end(&mut tx, caller.now).await? {
-            former::keep_seal(&folder, &old.seal, until)?;
+            former::keep_encryption_key(&folder, &old.encryption_key, until)?;
         }
-        data::write_file(&folder.join("seal.pem"), new.to_pem().expose_secret().as_bytes())?;
-        self.set_fleet_keys(old.with_seal(new, former::seals(&folder, caller.now)?))?;
-        let audit_entry = caller.audit_entry("fleet.rotate_enrolment_encryption_key", old.seal.public());
+        data::write_file(&encryption_file(&folder), new.to_pem().expose_secret().as_bytes())?;
+        self.set_fleet_keys(old.with_encryption_key(new, former::encryption_keys(&folder, caller.now)?))?;
+        let audit_entry =
+            caller.audit_entry("fleet.rotate_enrolment_encryption_key", old.encryption_key.public());
         tx.commit(audit_entry.after(json!({"key": public}))).await?;
         tracing::info!(key = public, "the key that enrolments are sealed to was replaced");
         Ok(public)

@@ -78,7 +78,7 @@ impl Fleet {
         let domain = self.note_client(&mut tx, row, None, now).await?;
         rows::put(&mut tx, &identity).await?;
         let domain_keys = self.source_list.domain_keys_for(&mut tx, &identity, &domain).await?;
-        tx.commit(Audit::Exempt("what a client says of itself is in the registry and its reports")).await?;
+        tx.commit(Audit::Exempt("what a client states of itself is in the registry and its reports")).await?;
         let answer = CheckInAnswer { domain_keys, ..self.check_in_answer(domain, now) };
         keys.answer(statement.client(), StatementKind::CheckIn, statement.sequence(), to_json(&answer))
     }
@@ -112,7 +112,7 @@ impl Fleet {
             if gaps != missing {
                 rows::put_gaps(&mut tx, &identity.client, &gaps).await?;
             }
-            tx.commit(Audit::Exempt("what a client says of itself is in the registry and its reports"))
+            tx.commit(Audit::Exempt("what a client states of itself is in the registry and its reports"))
                 .await?;
         }
         let answer = to_json(&ReportAnswer { taken: statement.sequence() });

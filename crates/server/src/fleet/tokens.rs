@@ -115,8 +115,8 @@ impl Fleet {
             server_urls: self.fleet_urls(),
             domain,
             ca: keys.cas.iter().map(headwater_identity::CaCertificate::to_pem).collect(),
-            encryption_key: keys.seal.public().to_string(),
-            response_signing_keys: vec![keys.answer.public().to_string()],
+            encryption_key: keys.encryption_key.public().to_string(),
+            response_signing_keys: vec![keys.response_signing_key.public().to_string()],
             roots: ClassRoots {
                 settings: root(Class::Settings)?,
                 components: root(Class::Components)?,

@@ -1,4 +1,4 @@
-//! How often unknown clients ask: the database is written now and then, not for each request. Pure.
+//! Counts requests of unknown clients, so that the database is written now and then and not for each request. Pure.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use crate::limits;
 /// As many as are written down.
 const ASKED_MAX: usize = (UNKNOWN_CLIENTS_MAX + UNKNOWN_CLIENTS_PROVEN_MAX) as usize;
 
-/// UnknownClients that asked since they were last written down, by id, key and whether they proved it: the database is not written for each request.
+/// Unknown clients that asked since they were last written down, by id, key and whether they proved it.
 #[derive(Debug, Default)]
 pub(super) struct UnknownRequests {
     by_key: HashMap<(String, String, bool), (Timestamp, u64)>,

@@ -141,8 +141,8 @@ pub async fn rotate_ca(
     caller: Caller,
     Query(query): Query<RotateCaQuery>,
 ) -> Result<Json<CaRotated>> {
-    let former = if query.at_once { FormerCas::GivenUp } else { FormerCas::StayGood };
-    let at_once = former == FormerCas::GivenUp;
+    let former = if query.at_once { FormerCas::Distrusted } else { FormerCas::StayGood };
+    let at_once = former == FormerCas::Distrusted;
     Ok(Json(CaRotated { number: fleet.rotate_ca(former, &caller).await?, at_once }))
 }
 

@@ -5,13 +5,12 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use headwater_api::v1::{ErrorAnswer, ErrorBody};
 use headwater_policy::Problem;
+use headwater_repo::error_chain;
 use serde_json::{Value, json};
 
 use crate::caller::Role;
-use crate::error::ProviderFault;
-use crate::error::{Error, Refusal};
+use crate::error::{Error, ProviderFault, Refusal};
 use crate::limits;
-use headwater_repo::error_chain;
 
 /// The answer that an outsider gets.
 #[derive(Debug, Clone, PartialEq)]
@@ -103,7 +102,7 @@ fn refused(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::Replayed { .. } => (S::CONFLICT, "replayed"),
         Refusal::NotACarrier(_) => (S::FORBIDDEN, "not_a_carrier"),
         Refusal::CertificateNeeded => (S::UNAUTHORIZED, "certificate_needed"),
-        Refusal::CaGivenUp => (S::UNAUTHORIZED, "ca_given_up"),
+        Refusal::CaDistrusted => (S::UNAUTHORIZED, "ca_distrusted"),
         Refusal::TooOften => (S::TOO_MANY_REQUESTS, "too_often"),
         Refusal::NotSignedIn => (S::UNAUTHORIZED, "not_signed_in"),
         Refusal::BadApiToken => (S::UNAUTHORIZED, "bad_api_token"),

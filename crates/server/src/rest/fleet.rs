@@ -72,8 +72,8 @@ pub fn rows() -> Vec<FleetRow> {
     table(&Site::new(ServeLimits::default())).into_iter().map(|(row, _)| row).collect()
 }
 
-/// The fleet plane: each row behind its check, before anything of the request's body is read. That a path is missing is answered to
-/// clients alone.
+/// The fleet plane: each row behind its check, before anything of the request's body is read. That a path is missing is
+/// answered to clients alone.
 pub fn fleet(fleet: Arc<Fleet>, site: &Site) -> Router {
     let check = |who| middleware::from_fn_with_state((fleet.clone(), who), pass);
     let router = table(site)

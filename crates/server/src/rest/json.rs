@@ -75,7 +75,7 @@ async fn collect(mut body: axum::body::Body, max: usize) -> Result<Option<Vec<u8
     Ok(Some(bytes))
 }
 
-/// Reads what a refused sender still sends, within bounds, so that it hears why.
+/// Reads what a refused sender still sends, within bounds, so that it can read the answer.
 pub async fn drop_rest(body: axum::body::Body) {
     // Whether all of the rest came in time makes no difference to the answer.
     let _ = tokio::time::timeout(limits::DROPPED_BODY_TIME_MAX, drop_bytes(body)).await;

@@ -17,8 +17,8 @@ use crate::caller::Caller;
 use crate::error::Result;
 use crate::limits::{SIGN_IN_SECONDS, VOUCHED_SESSION_HOURS};
 
-/// The cookie of the session is for ways that begin here (`SameSite=Strict`), and a browser that comes back from the provider is on
-/// a way that began there; a redirect would go on it, without the cookie. A page of our own begins another.
+/// A browser sends the session's cookie (`SameSite=Strict`) only with a navigation that begins here. One that comes back
+/// from the provider began there, and a redirect would continue it without the cookie: this page begins another.
 const ARRIVED: &str = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Headwater</title>\
     <meta http-equiv=\"refresh\" content=\"0;url=/\"></head><body><p>Signed in. <a href=\"/\">To the console</a></p>\
     </body></html>";
@@ -61,7 +61,7 @@ impl IntoResponse for Leave {
     }
 }
 
-/// Lets a browser in.
+/// Gives a browser its session, and a page that leads to the console.
 pub struct Arrive {
     cookies: [HeaderValue; 2],
 }

@@ -21,8 +21,8 @@ impl Transport {
         }
     }
 
-    /// The header that lets a browser be known again when the identity provider sends it back, which is a way here from
-    /// elsewhere: a cookie that is `Strict` would stay away.
+    /// The header by which a browser is recognised when the identity provider sends it back. That navigation begins
+    /// elsewhere, so the cookie is `Lax`: the browser would not send one that is `Strict`.
     pub fn set_sign_in_cookie(self, token: &str, seconds: i64) -> HeaderValue {
         let secure = if self == Self::Tls { "; Secure" } else { "" };
         let name = self.sign_in_cookie_name();

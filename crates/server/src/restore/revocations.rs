@@ -6,13 +6,12 @@ use std::path::Path;
 
 use headwater_api::settings::SignedPolicy;
 use headwater_policy::Class;
-use headwater_repo::{SignedRoot, TargetName, Trusted, VerifyError, Wanted};
+use headwater_repo::{SignedRoot, TargetName, Trusted, VerifyError, Wanted, error_chain};
 use jiff::Timestamp;
 
 use super::{Restore, refused};
 use crate::error::{Error, Result};
 use crate::source_list::policy_target;
-use headwater_repo::error_chain;
 
 /// Expiry is not looked at: what is read here is as old as the loss.
 const WHENEVER: Timestamp = Timestamp::MIN;

@@ -24,7 +24,7 @@ pub(super) fn saved_now(row: &DomainRow, comment: &str, now: Timestamp) -> Store
     }
 }
 
-/// What is set at a domain, as the audit log tells of it. Free values and files may hold secrets of the software on
+/// What is set at a domain, as the audit log records it. Free values and files may hold secrets of the software on
 /// the endpoint: their digests are recorded.
 pub(super) fn audit_value(version: u64, set: &DomainSettings) -> Value {
     let digest = |text: &str| Digest::of(text.as_bytes()).to_string();

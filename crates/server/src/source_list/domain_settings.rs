@@ -1,4 +1,4 @@
-//! What is set at one domain, as values: editing it, checking it, comparing it (D2, S7). Saving it: `domain_drafts`.
+//! What is set at one domain, as values: editing it, checking it, comparing it (D2, S7). Saving it: `settings_drafts`.
 
 use std::collections::BTreeMap;
 
@@ -41,7 +41,7 @@ pub(crate) fn apply(set: &DomainSettings, edit: SettingsEdit) -> Result<DomainSe
     Ok(set)
 }
 
-/// Says what a setting must be, in words of people who do not know the program's own.
+/// Describes what a setting must be, in words of people who do not know the program's own.
 fn unreadable(key: &str, value: &Value, error: &serde_json::Error) -> Refusal {
     let message = error.to_string();
     let Some((_, wanted)) = message.split_once(", expected ").filter(|_| !message.starts_with("unknown"))

@@ -1,5 +1,5 @@
 //! The domain tree and what its clients get (D1, D2). Each domain has its own signed document, made again when what its
-//! clients get has changed. What is set at one domain: `domain_settings` and `domain_drafts`.
+//! clients get has changed. What is set at one domain: `domain_settings` and `settings_drafts`.
 
 use std::collections::BTreeMap;
 
@@ -115,7 +115,8 @@ impl SourceList {
     }
 
     /// Saves a change of the tree or of what is set in it, and signs what clients get by it; `tx` may hold more of the
-    /// same change. The caller holds [`Publishing::change`](crate::publishing::Publishing::change). Returns which domains' clients get something new.
+    /// same change. The caller holds [`Publishing::change`](crate::publishing::Publishing::change). Returns which domains'
+    /// clients get something new.
     pub(crate) async fn save_domains(
         &self,
         mut tx: Tx,

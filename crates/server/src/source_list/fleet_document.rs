@@ -22,10 +22,10 @@ impl SourceList {
     pub(super) async fn fleet_document(&self, db: &mut Connection, now: Timestamp) -> Result<FleetDocument> {
         let cas = crate::db::fleet::cas(db).await?;
         let revoked = identities::revoked_still(db, now, REVOKED_SIGNED_MAX).await?;
-        let (given_up, in_use): (Vec<_>, Vec<_>) = cas.into_iter().partition(|row| row.given_up);
+        let (distrusted, in_use): (Vec<_>, Vec<_>) = cas.into_iter().partition(|row| row.distrusted);
         Ok(FleetDocument {
             ca: in_use.into_iter().map(|row| row.certificate).collect(),
-            given_up_ca: given_up.into_iter().map(|row| row.certificate).collect(),
+            distrusted_ca: distrusted.into_iter().map(|row| row.certificate).collect(),
             response_signing_keys: vec![self.response_signing_key.borrow().clone()],
             revoked: revoked
                 .into_iter()

@@ -85,8 +85,8 @@ impl SourceList {
     }
 
     /// Saves and signs what comes after `current`; `tx` may hold more of the same change. Nothing is done where nothing
-    /// differs. The caller holds [`Publishing::change`](crate::publishing::Publishing::change), and passes the audit entry; before and after are added here. Says the
-    /// version that is current afterwards.
+    /// differs. The caller holds [`Publishing::change`](crate::publishing::Publishing::change), and passes the audit entry;
+    /// before and after are added here. Returns the version that is current afterwards.
     pub(crate) async fn save_policy(
         &self,
         tx: Tx,

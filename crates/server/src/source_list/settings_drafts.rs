@@ -3,9 +3,8 @@
 //! A version is of what is set at one domain explicitly, never of what its clients get: saving a domain makes new documents
 //! for those below it, and nobody's draft of theirs outdated by it.
 
-use headwater_api::v1::DomainSettings;
 use headwater_api::v1::{
-    RestoreRequest, SaveRequest, SavedSettings, SettingChange, SettingsDraft, SettingsEdit,
+    DomainSettings, RestoreRequest, SaveRequest, SavedSettings, SettingChange, SettingsDraft, SettingsEdit,
     SettingsHistoryAnswer, SettingsHistoryItem, SettingsSaved, SettingsSetRequest,
 };
 use headwater_policy::{SaveDecision, decide_settings_save, diff_settings};
@@ -27,7 +26,7 @@ use crate::request::page;
 
 /// What is to be saved, and from where it began.
 struct Saving {
-    /// The draft that goes with it; none: one step beside all drafts.
+    /// The draft that it removes; `None` if it is one step beside all drafts.
     draft: Option<String>,
     base_version: u64,
     set: DomainSettings,
@@ -267,7 +266,7 @@ impl SourceList {
         if let Some(name) = &draft {
             rows::delete_draft(&mut tx, &row.path, name).await?;
         }
-        let before = self.db.domains().await?;
+        let before = tx.domains().await?;
         let mut after = before.clone();
         let audit_entry =
             audit_entry.before(audit_value(row.saved_version, &row.set)).after(audit_value(version, &set));

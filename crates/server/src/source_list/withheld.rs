@@ -15,8 +15,8 @@ use crate::error::Result;
 const WITHHELD: &str = "(confidential)";
 
 impl SourceList {
-    /// Whether values are kept from this reader: the domain is confidential, or one of these versions and drafts of it says
-    /// that it was or is to be.
+    /// Whether values are kept from this reader: the domain is confidential, or was so in one of these
+    /// versions, or is to be so by one of these drafts.
     pub(crate) async fn withholds(&self, reader: Role, path: &str, sets: &[&DomainSettings]) -> Result<bool> {
         if reader > Role::Viewer {
             return Ok(false);

@@ -42,7 +42,8 @@ impl Upkeep {
             true => repository("blobs").to_vec(),
             false => Vec::new(),
         };
-        // Bodies are many and never change: most are linked before anybody has to wait for it. What cannot be linked is reported below.
+        // Bodies are many and never change: most are linked before anybody has to wait for it. What cannot be linked is
+        // reported below.
         let _ = link_all(parts.clone(), |from, to| fs::hard_link(from, to)).await;
         parts.extend(repository(layout::METADATA_FOLDER));
         parts.extend(repository(layout::TARGETS_FOLDER));

@@ -6,13 +6,12 @@
 
 use headwater_api::v1::SyncResult;
 use headwater_policy::Class;
-use headwater_repo::Role;
+use headwater_repo::{Role, error_chain};
 use jiff::{SignedDuration, Timestamp};
 
 use super::service::Upkeep;
 use crate::caller::Caller;
 use crate::error::{Error, Result};
-use headwater_repo::error_chain;
 
 impl Upkeep {
     /// Signs again what is due at `now`.
@@ -26,7 +25,7 @@ impl Upkeep {
         match self.vendor_due(now).await {
             Ok(false) => {}
             Ok(true) => {
-                // It notes itself what came of it.
+                // It notes its outcome itself.
                 let _ = self.sync_vendor(&Caller::server(now)).await;
             }
             Err(error) => self.statuses.note("vendor", now, Err(error)),

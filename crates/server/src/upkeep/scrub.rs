@@ -17,13 +17,13 @@ impl Upkeep {
     pub async fn scrub(&self) -> Result<String> {
         let (mut read, mut damaged) = (0, Vec::new());
         for class in Class::ALL {
-            let (store, last) = (self.publishing.store(class).clone(), self.rounds.last(class));
+            let (store, last) = (self.publishing.store(class).clone(), self.scrub_progress.last(class));
             let scrubbed = tokio::task::spawn_blocking(move || store.scrub(last, SCRUB_BYTES))
                 .await
                 .expect("scrubbing does not panic")
                 .map_err(|error| crate::publishing::store_failed(class, error))?;
             if let Some(last) = scrubbed.last {
-                self.rounds.set(class, last);
+                self.scrub_progress.set(class, last);
             }
             read += scrubbed.read;
             for digest in scrubbed.damaged {

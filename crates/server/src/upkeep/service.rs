@@ -24,7 +24,7 @@ pub struct Upkeep {
     pub(super) fleet: Arc<Fleet>,
     pub(super) started: Timestamp,
     pub(super) statuses: JobStatuses,
-    pub(super) rounds: ScrubProgress,
+    pub(super) scrub_progress: ScrubProgress,
 }
 
 /// What the service is made of.
@@ -42,7 +42,7 @@ impl Upkeep {
     /// The service.
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { config, data, db, publishing, source_list, fleet, started } = parts;
-        let (statuses, rounds) = (JobStatuses::default(), ScrubProgress::default());
-        Self { config, data, db, publishing, source_list, fleet, started, statuses, rounds }
+        let (statuses, scrub_progress) = (JobStatuses::default(), ScrubProgress::default());
+        Self { config, data, db, publishing, source_list, fleet, started, statuses, scrub_progress }
     }
 }

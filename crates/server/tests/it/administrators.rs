@@ -15,7 +15,7 @@ const PASSWORD: &str = "correct horse battery";
 async fn sign_in(server: &Server, name: &str, password: &str, new: Option<&str>) -> Response {
     let body = json!({"name": name, "password": password, "new_password": new});
     let body = if new.is_none() { json!({"name": name, "password": password}) } else { body };
-    server.unknown_client(Method::POST, "/api/v1/sign-in").json(&body).send().await.unwrap()
+    server.anonymous(Method::POST, "/api/v1/sign-in").json(&body).send().await.unwrap()
 }
 
 fn cookie(response: &Response) -> String {
@@ -38,7 +38,7 @@ async fn added(server: &Server, name: &str, role: &str) -> String {
 }
 
 async fn with_cookie(server: &Server, cookie: &str, method: Method, path: &str, origin: Option<&str>) -> u16 {
-    let mut request = server.unknown_client(method, path).header(COOKIE, cookie);
+    let mut request = server.anonymous(method, path).header(COOKIE, cookie);
     if let Some(origin) = origin {
         request = request.header(ORIGIN, origin);
     }
@@ -112,7 +112,7 @@ async fn a_session_ends_with_sign_out_and_with_its_administrator() {
 /// Sets the password of who has the session.
 async fn change(server: &Server, cookie: &str, password: &str, new: &str) -> Response {
     let own = server.running.console_url.trim_end_matches('/').to_owned();
-    let request = server.unknown_client(Method::PUT, "/api/v1/session/password").header(COOKIE, cookie);
+    let request = server.anonymous(Method::PUT, "/api/v1/session/password").header(COOKIE, cookie);
     let body = json!({"password": password, "new_password": new});
     request.header(ORIGIN, own).json(&body).send().await.unwrap()
 }
@@ -198,11 +198,11 @@ async fn a_token_may_what_its_role_and_its_administrator_may() {
     let cookie = added(&server, "ann", "operator").await;
     let origin = server.running.console_url.trim_end_matches('/').to_owned();
     let make = async |body: Value| {
-        let request = server.unknown_client(Method::POST, "/api/v1/tokens").header(COOKIE, &cookie);
+        let request = server.anonymous(Method::POST, "/api/v1/tokens").header(COOKIE, &cookie);
         answer(request.header(ORIGIN, &origin).json(&body).send().await.unwrap()).await
     };
     let ask = async |token: &Value, method: Method, path: &str| {
-        let request = server.unknown_client(method, path).bearer_auth(token.as_str().unwrap());
+        let request = server.anonymous(method, path).bearer_auth(token.as_str().unwrap());
         request.send().await.unwrap().status().as_u16()
     };
     assert_eq!(make(json!({"name": "x", "role": "admin"})).await.0, 403);
@@ -218,7 +218,7 @@ async fn a_token_may_what_its_role_and_its_administrator_may() {
     assert_eq!(ask(token, Method::GET, "/api/v1/releases").await, 200);
     assert_eq!(ask(token, Method::GET, "/api/v1/status").await, 403);
     // It makes no other one.
-    let request = server.unknown_client(Method::POST, "/api/v1/tokens").bearer_auth(token.as_str().unwrap());
+    let request = server.anonymous(Method::POST, "/api/v1/tokens").bearer_auth(token.as_str().unwrap());
     let refused = request.json(&json!({"name": "y", "role": "viewer"})).send().await.unwrap();
     assert_eq!(code(refused).await, (403, "not_this_way".to_owned()));
     // It is listed without itself, and stored hashed.

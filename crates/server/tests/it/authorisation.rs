@@ -137,7 +137,7 @@ async fn components_can_be_opened_to_everybody_and_nothing_else() {
 async fn on_the_console_methods_and_paths_that_are_not_there_reveal_nothing() {
     let server = Server::start().await;
     let ask =
-        async |method: Method, path: &str| server.unknown_client(method, path).send().await.unwrap().status();
+        async |method: Method, path: &str| server.anonymous(method, path).send().await.unwrap().status();
     assert_eq!(ask(Method::DELETE, "/api/v1/status").await, 405);
     assert_eq!(ask(Method::GET, "/api/v1/status/").await, 404);
     assert_eq!(ask(Method::GET, "/api/v1//status").await, 404);

@@ -41,7 +41,7 @@ async fn keys(endpoint: &Endpoint) -> Vec<DomainKey> {
         .map(|given| {
             let sealed = serde_json::from_value(given["sealed"].clone()).unwrap();
             let domain = given["domain"].as_str().unwrap().parse().unwrap();
-            let key = DomainKey::open(&endpoint.seal, &sealed, &endpoint.id, &domain).unwrap();
+            let key = DomainKey::open(&endpoint.encryption_key, &sealed, &endpoint.id, &domain).unwrap();
             assert_eq!(key.id().to_string(), given["key_id"].as_str().unwrap());
             key
         })
@@ -155,7 +155,7 @@ async fn an_enrolment_that_is_replayed_sets_no_encryption_key_back() {
     let mut pc = Endpoint::new("pc-1", &bundle);
     let carried = pc.enrolment(&bundle, json!({}));
     assert_eq!(pc.enrol(&bundle).await.0, 200);
-    pc.seal = EncryptionKey::generate().unwrap();
+    pc.encryption_key = EncryptionKey::generate().unwrap();
     assert_eq!(pc.renew().await.0, 200);
     assert_eq!(keys(&pc).await.len(), 1);
     // The update agent that carried it sends it again.
@@ -191,7 +191,7 @@ async fn viewers_see_what_is_set_in_a_confidential_domain_and_not_to_what() {
         &then,
     ];
     let see = async |path: &str| {
-        let request = server.unknown_client(reqwest::Method::GET, path).bearer_auth(&viewer);
+        let request = server.anonymous(reqwest::Method::GET, path).bearer_auth(&viewer);
         answer(request.send().await.unwrap()).await
     };
     for path in paths {

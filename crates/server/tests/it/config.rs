@@ -44,7 +44,7 @@ fn the_example_file_lists_every_key_and_is_valid() {
     assert_eq!((oidc.name_claim, oidc.role_claim), (defaults.name_claim, defaults.role_claim));
 }
 
-/// A file that its owner alone may read; says its path.
+/// A file that its owner alone may read; returns its path.
 fn private(folder: &Path, name: &str, text: &str) -> String {
     let path = folder.join(name);
     std::fs::write(&path, text).unwrap();

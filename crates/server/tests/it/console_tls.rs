@@ -67,11 +67,11 @@ async fn beyond_loopback_the_fleet_ca_vouches_for_the_console() {
     let first = shown(&http, &url).await;
     assert_eq!(first, shown(&http, &format!("https://127.0.0.1:{port}")).await);
     // Who does not know the CA, comes by another name or without TLS gets nowhere.
-    let unknown_client = FleetCa::make(now()).unwrap().certificate().to_pem();
+    let other_ca = FleetCa::make(now()).unwrap().certificate().to_pem();
     let refused = async |http: &reqwest::Client, url: &str| {
         assert!(http.get(format!("{url}/health")).send().await.is_err(), "{url}");
     };
-    refused(&browser(&server, &unknown_client), &url).await;
+    refused(&browser(&server, &other_ca), &url).await;
     refused(&http, &format!("https://elsewhere.test:{port}")).await;
     refused(&http, &format!("http://127.0.0.1:{port}")).await;
 
@@ -114,7 +114,7 @@ async fn over_tls_a_session_is_for_the_consoles_own_pages_over_tls() {
     check("null", 403).await;
 }
 
-/// Writes a certificate and its key, as another CA issues them; says with what it is verified.
+/// Writes a certificate and its key, as another CA issues them; returns with what it is verified.
 fn hand_in(folder: &Path, now: Timestamp) -> String {
     let ca = FleetCa::make(now).unwrap();
     let key = ServerKey::generate().unwrap();

@@ -40,7 +40,7 @@ pub async fn manifest(server: &Server) -> Manifest {
     Manifest::parse(&serde_json::to_vec(&target).unwrap()).unwrap()
 }
 
-/// Makes the current release's data of release `number`'s, by deltas alone, and says how many bytes that took.
+/// Makes the current release's data of release `number`'s, by deltas alone, and returns how many bytes that took.
 pub async fn update(server: &Server, manifest: &Manifest, number: u64) -> Option<u64> {
     let file = manifest.files.iter().find(|file| file.path.as_str() == "data.bin").unwrap();
     let folder = tempfile::tempdir().unwrap();

@@ -17,7 +17,7 @@ use crate::harness::{Server, answer};
 pub struct Endpoint {
     pub id: ClientId,
     pub key: ClientKey,
-    pub seal: EncryptionKey,
+    pub encryption_key: EncryptionKey,
     pub chain: Option<Chain>,
     pub cas: Vec<CaCertificate>,
     response_signing_keys: Vec<PublicKey>,
@@ -35,7 +35,7 @@ impl Endpoint {
         Self {
             id: id.parse().unwrap(),
             key: ClientKey::generate().unwrap(),
-            seal: EncryptionKey::generate().unwrap(),
+            encryption_key: EncryptionKey::generate().unwrap(),
             chain: None,
             http: http(&cas, None),
             cas,
@@ -71,7 +71,7 @@ impl Endpoint {
         let token = bundle.token.as_ref().map(|token| token.expose_secret());
         let mut request = json!({
             "format": 1, "token": token, "client": self.id.as_str(),
-            "request": self.key.signing_request(&self.id).unwrap(), "encryption_key": self.seal.public().to_string(),
+            "request": self.key.signing_request(&self.id).unwrap(), "encryption_key": self.encryption_key.public().to_string(),
             "addresses": ["10.0.0.1"], "program": "1"
         });
         request.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());
@@ -107,11 +107,11 @@ impl Endpoint {
         (status, reply)
     }
 
-    /// What it says when it asks for another certificate.
+    /// What it states when it asks for another certificate.
     pub fn renewal_body(&self) -> Value {
         json!({
             "format": 1, "request": self.key.signing_request(&self.id).unwrap(),
-            "encryption_key": self.seal.public().to_string()
+            "encryption_key": self.encryption_key.public().to_string()
         })
     }
 
@@ -121,7 +121,7 @@ impl Endpoint {
         self.chain = Some(chain);
     }
 
-    /// What the server says, if it is the server.
+    /// What the server answers, if it is the server.
     pub fn believed(&self, answer: Value, kind: StatementKind, sequence: u64) -> Value {
         let answer: Answer = serde_json::from_value(answer).unwrap();
         let answer = answer.verify(&self.response_signing_keys, &self.id, kind, sequence).unwrap();
@@ -163,7 +163,7 @@ impl Endpoint {
         }
     }
 
-    /// What it says of itself when it checks in.
+    /// What it states of itself when it checks in.
     pub fn check_in_body(&self) -> Value {
         json!({
             "client": self.id.as_str(), "domain": "root", "addresses": ["10.0.0.1"], "program": "1",
@@ -182,13 +182,13 @@ impl Endpoint {
         builder.tls_backend_preconfigured(tls).https_only(true).build().unwrap()
     }
 
-    /// Fetches something by a connection that may fail; says the status.
+    /// Fetches something by a connection that may fail; returns the status.
     pub async fn status(&self, path: &str) -> Option<u16> {
         let response = self.http.get(format!("{}{path}", self.base)).send().await;
         response.ok().map(|response| response.status().as_u16())
     }
 
-    /// Asks something without a body; says the status.
+    /// Asks something without a body; returns the status.
     pub async fn ask(&self, method: reqwest::Method, path: &str) -> u16 {
         let response = self.http.request(method, format!("{}{path}", self.base)).send().await.unwrap();
         response.status().as_u16()
@@ -200,7 +200,7 @@ impl Endpoint {
         answer(self.http.post(format!("{}{path}", self.base)).body(body).send().await.unwrap()).await
     }
 
-    /// Fetches something; says the status, and the code of a refusal.
+    /// Fetches something; returns the status, and the code of a refusal.
     pub async fn get(&self, path: &str) -> (u16, String) {
         let response = self.http.get(format!("{}{path}", self.base)).send().await.unwrap();
         let (status, body) = answer(response).await;

@@ -334,7 +334,7 @@ async fn a_certificate_is_renewed_by_the_key_alone_and_has_an_update_agents_addr
     assert_eq!(code(&pc.post("/client/v1/renew", &wrong).await), (400, "invalid_request"));
     let other = headwater_identity::ClientKey::generate().unwrap();
     let of_other = json!({
-        "format": 1, "request": other.signing_request(&pc.id).unwrap(), "encryption_key": pc.seal.public().to_string()
+        "format": 1, "request": other.signing_request(&pc.id).unwrap(), "encryption_key": pc.encryption_key.public().to_string()
     });
     let of_other = pc.statement(StatementKind::Renewal, 3, &of_other);
     assert_eq!(code(&pc.post("/client/v1/renew", &of_other).await), (400, "invalid_request"));
@@ -351,7 +351,7 @@ async fn a_new_ca_is_believed_by_those_who_know_only_the_old_one() {
         2
     );
     assert_eq!(pc.get("/settings/metadata/timestamp.json").await.0, 200, "the old certificate is still good");
-    // The listener shows the new CA's; who trusts only the old one gets to it over the cross_signed.
+    // The listener shows the new CA's; who trusts only the old one gets to it over the cross-signed certificate.
     let mut late = Endpoint::new("pc-2", &before);
     assert_eq!(late.enrol(&before).await.0, 200);
     assert_eq!(fleet_part(&server).await["ca"].as_array().unwrap().len(), 2);
@@ -365,7 +365,11 @@ async fn a_new_ca_is_believed_by_those_who_know_only_the_old_one() {
     let keys = std::fs::read_dir(server.folder.path().join("keys/fleet")).unwrap();
     let mut names: Vec<_> = keys.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    assert_eq!(names, ["answer.pem", "ca-2.pem", "seal.pem"], "what has signed its last is gone");
+    assert_eq!(
+        names,
+        ["ca-2.pem", "enrolment-encryption.pem", "response-signing.pem"],
+        "what has signed its last is gone"
+    );
 }
 
 #[tokio::test]

@@ -127,7 +127,7 @@ impl Server {
         self.ok("GET", path, None).await
     }
 
-    /// Asks and expects a refusal; says what it says.
+    /// Asks and expects a refusal; returns its error.
     pub async fn refused(
         &self,
         method: &str,
@@ -189,11 +189,11 @@ impl Server {
 
     /// A request of an admin to the console plane, to be sent as it is.
     pub fn raw(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        self.unknown_client(method, path).bearer_auth(&self.token)
+        self.anonymous(method, path).bearer_auth(&self.token)
     }
 
-    /// A request of nobody's to the console plane.
-    pub fn unknown_client(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+    /// A request of nobody in particular to the console plane.
+    pub fn anonymous(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let base = self.running.console_url.trim_end_matches('/');
         self.http.request(method, format!("{base}{path}"))
     }

@@ -11,7 +11,7 @@ fn days(days: i64) -> SignedDuration {
     SignedDuration::from_hours(24 * days)
 }
 
-/// Lets the signing job look every six hours for so many days; says when that ended.
+/// Lets the signing job look every six hours for so many days; returns when that ended.
 async fn live(server: &Server, days_long: i64) -> Timestamp {
     let mut moment = now();
     let end = moment + days(days_long);

@@ -132,10 +132,10 @@ async fn roots_that_are_refused_change_nothing() {
     twice["root"]["signatures"].as_array_mut().unwrap().push(signature);
     refused(twice, 409, "root_unsigned", "2 of its keys, and 1").await;
 
-    let mut unknown_client = signed(&good, &[&keys[0]]);
-    let by_unknown_client = json!({"keyid": holders(1)[0].id().to_string(), "sig": "00".repeat(64)});
-    unknown_client["root"]["signatures"].as_array_mut().unwrap().push(by_unknown_client);
-    refused(unknown_client, 409, "root_unsigned", "2 of its keys, and 1").await;
+    let mut by_nobody = signed(&good, &[&keys[0]]);
+    let signature = json!({"keyid": holders(1)[0].id().to_string(), "sig": "00".repeat(64)});
+    by_nobody["root"]["signatures"].as_array_mut().unwrap().push(signature);
+    refused(by_nobody, 409, "root_unsigned", "2 of its keys, and 1").await;
 
     let mut forged = signed(&good, &[&keys[0]]);
     let forgery = json!({"keyid": keys[1].id().to_string(), "sig": "00".repeat(64)});
@@ -153,10 +153,11 @@ async fn roots_that_are_refused_change_nothing() {
 
     let mut foreign = good.clone();
     let online = foreign["root"]["signed"]["roles"]["timestamp"]["keyids"][0].as_str().unwrap().to_owned();
-    let unknown_client = holders(1).remove(0);
-    let text = foreign["root"].to_string().replace(&online, &unknown_client.id().to_string());
+    let other = holders(1).remove(0);
+    let text = foreign["root"].to_string().replace(&online, &other.id().to_string());
     foreign["root"] = serde_json::from_str(&text).unwrap();
-    foreign["root"]["signed"]["keys"][unknown_client.id().to_string()] = json!({"keytype": "ed25519", "scheme": "ed25519", "keyval": {"public": unknown_client.public().to_string()}});
+    foreign["root"]["signed"]["keys"][other.id().to_string()] =
+        json!({"keytype": "ed25519", "scheme": "ed25519", "keyval": {"public": other.public().to_string()}});
     refused(
         signed(&foreign, &[&keys[0], &keys[1]]),
         422,

@@ -94,7 +94,7 @@ async fn a_vendor_with_more_components_than_are_taken_is_refused_whole() {
     assert!(taken.contains("could not be taken whole"), "{taken}");
 }
 
-/// A signed repository of that many components, in name only; says its root.
+/// A signed repository of that many components, in name only; returns its root.
 fn sign(folder: &std::path::Path, components: usize) -> serde_json::Value {
     let (root_key, online) = (SecretKey::generate().unwrap(), SecretKey::generate().unwrap());
     let root = RootDraft::first().role(Role::Root, 1, [root_key.public()]);
@@ -127,7 +127,7 @@ async fn a_vendor_schedule_keeps_to_its_limit() {
     server.refused("PUT", "/api/v1/vendor", every(max + 1), 400, "invalid_request").await;
 }
 
-/// Asks over a connection to the local socket that stays open; says the beginning of the answer.
+/// Asks over a connection to the local socket that stays open; returns the beginning of the answer.
 async fn ask_locally(stream: &mut UnixStream) -> String {
     stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     let mut start = [0; 15];

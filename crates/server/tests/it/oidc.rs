@@ -297,8 +297,8 @@ async fn keys_are_kept_and_fetched_again_when_the_provider_changes_them() {
     assert_eq!(why(world.sign_in(&from("10.0.0.1"), |_| {}).await), fine);
     assert_eq!(asked(), 2);
     // Anybody can make up the name of a key: that makes nobody fetch keys all the time.
-    let unknown_client = |token: &mut Token| token.header["kid"] = json!("three");
-    assert_eq!(why(world.sign_in(&from("10.0.0.1"), unknown_client).await), "wrong_signature");
+    let unknown_key = |token: &mut Token| token.header["kid"] = json!("three");
+    assert_eq!(why(world.sign_in(&from("10.0.0.1"), unknown_key).await), "wrong_signature");
     assert_eq!(asked(), 2);
     rotate(Key::ecdsa("four"));
     assert_eq!(why(world.sign_in(&from("10.0.0.1"), |_| {}).await), "wrong_signature");
@@ -370,8 +370,8 @@ async fn a_provider_that_is_down_or_silent_keeps_nobody_out() {
         let first = server.running.take_first_password().unwrap();
         let body = json!({"name": "admin", "password": first.expose_secret(), "new_password": "correct horse battery"});
         let (reply, signed_in) = tokio::join!(
-            server.unknown_client(Method::GET, "/api/v1/sign-in/oidc").send(),
-            server.unknown_client(Method::POST, "/api/v1/sign-in").json(&body).send(),
+            server.anonymous(Method::GET, "/api/v1/sign-in/oidc").send(),
+            server.anonymous(Method::POST, "/api/v1/sign-in").json(&body).send(),
         );
         assert_eq!(signed_in.unwrap().status(), 200);
         let reply = reply.unwrap();
@@ -449,8 +449,7 @@ async fn a_namesake_of_an_administrator_is_somebody_else() {
     let cookie = format!("headwater_session={}", session.expose_secret());
     let origin = world.server.running.console_url.trim_end_matches('/').to_owned();
     let ask = async |method: Method, path: &str, body: Value| {
-        let request =
-            world.server.unknown_client(method, path).header(COOKIE, &cookie).header("origin", &origin);
+        let request = world.server.anonymous(method, path).header(COOKIE, &cookie).header("origin", &origin);
         let (status, reply) = answer(request.json(&body).send().await.unwrap()).await;
         (status, reply["error"]["code"].as_str().unwrap_or_default().to_owned())
     };

@@ -60,7 +60,7 @@ fn every_reference_leads_somewhere() {
 #[tokio::test]
 async fn the_server_gives_it_to_every_caller() {
     let server = Server::start().await;
-    let answer = server.unknown_client(reqwest::Method::GET, "/api/v1/openapi.json").send().await.unwrap();
+    let answer = server.anonymous(reqwest::Method::GET, "/api/v1/openapi.json").send().await.unwrap();
     assert_eq!(answer.status(), 200);
     assert_eq!(answer.text().await.unwrap(), headwater_server::openapi());
 }

@@ -143,7 +143,7 @@ pub struct Provider {
 pub struct Known {
     /// What it signs with.
     pub key: Key,
-    /// The keys that it tells.
+    /// The keys that it publishes.
     pub listed: Vec<Key>,
     /// What it says of itself.
     pub discovery: Value,
@@ -204,7 +204,7 @@ impl Provider {
         self.known().asked.get(path).copied().unwrap_or_default()
     }
 
-    /// Somebody who was sent to `url` has signed in; says the code that they go back with.
+    /// Somebody who was sent to `url` has signed in; returns the code that they go back with.
     pub fn grant(&self, url: &Url, change: impl FnOnce(&mut Token)) -> String {
         let asked: BTreeMap<_, _> = url.query_pairs().into_owned().collect();
         assert_eq!(asked["response_type"], "code");

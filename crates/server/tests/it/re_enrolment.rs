@@ -28,7 +28,7 @@ async fn restored<T>(server: Server, since: impl AsyncFnOnce(&Server) -> T) -> (
 }
 
 /// It is refused, and shows its certificate.
-async fn knocks(client: &mut Endpoint, server: &Server) -> (u16, Value) {
+async fn renew_with_own_certificate(client: &mut Endpoint, server: &Server) -> (u16, Value) {
     client.follow(server);
     let certificate = client.chain.as_ref().map(headwater_identity::Chain::to_pem);
     client.renew_with(certificate).await
@@ -67,7 +67,7 @@ async fn a_client_that_enrolled_after_the_backup_is_re_enrolled_with_its_key() {
     let nothing = server.ok("POST", RE_ENROL, Some(json!({"all_proven": true, "domain": "root"}))).await;
     assert_eq!(nothing["re_enrolled"], json!([]));
 
-    assert_eq!(knocks(&mut pc, &server).await.0, 403, "nobody is admitted by that alone");
+    assert_eq!(renew_with_own_certificate(&mut pc, &server).await.0, 403, "nobody is admitted by that alone");
     let seen = unknown_client(&server, "pc-1").await;
     let key = pc.key.fingerprint().to_string();
     assert_eq!((&seen["proven"], &seen["key"]), (&json!(true), &json!(key)));
@@ -114,19 +114,19 @@ async fn who_must_not_come_back_is_refused_by_name() {
     })
     .await;
     for client in &mut since {
-        assert_eq!(knocks(client, &server).await.0, 403, "{}", client.id);
+        assert_eq!(renew_with_own_certificate(client, &server).await.0, 403, "{}", client.id);
     }
     assert_eq!(unknown_client(&server, "taken").await["reason"], "other_key");
-    assert_eq!(knocks(&mut revoked, &server).await.1["error"]["code"], "revoked");
+    assert_eq!(renew_with_own_certificate(&mut revoked, &server).await.1["error"]["code"], "revoked");
 
     // Certificates that prove nothing: of a CA that is none of this fleet, and of another client.
     let bundle = server.bundle(json!({})).await;
     let mut forger = Endpoint::new("forged", &bundle);
     forger.chain = Some(forged(&forger));
-    assert_eq!(knocks(&mut forger, &server).await.0, 403);
+    assert_eq!(renew_with_own_certificate(&mut forger, &server).await.0, 403);
     let mut thief = Endpoint::new("other", &bundle);
     thief.chain.clone_from(&since[5].chain);
-    assert_eq!(knocks(&mut thief, &server).await.0, 403);
+    assert_eq!(renew_with_own_certificate(&mut thief, &server).await.0, 403);
 
     let ids = ["revoked", "again", "removed", "taken", "twice", "forged", "nobody"];
     let answer = server.ok("POST", RE_ENROL, Some(json!({"clients": ids, "domain": "root"}))).await;
@@ -168,7 +168,7 @@ fn forged(client: &Endpoint) -> headwater_identity::Chain {
     ca.issue_client(&client.key.public(), &client.id, &[], now()).unwrap()
 }
 
-/// Whether the id is enrolled, the forger does not learn by it: it hears what it would hear without a certificate.
+/// Whether the id is enrolled, the forger does not learn by it: the answer is the one that it gets without a certificate.
 #[tokio::test]
 async fn a_forged_certificate_is_listed_here_and_shown_to_nobody_else() {
     let server = Server::start().await;
@@ -177,7 +177,7 @@ async fn a_forged_certificate_is_listed_here_and_shown_to_nobody_else() {
     for id in ["enrolled", "unknown"] {
         let mut forger = Endpoint::new(id, &bundle);
         forger.chain = Some(forged(&forger));
-        let reply = knocks(&mut forger, &server).await;
+        let reply = renew_with_own_certificate(&mut forger, &server).await;
         let noted = unknown_client(&server, id).await;
         assert_eq!((reply.0, &noted["reason"], &noted["proven"]), (403, &json!("bad_proof"), &json!(false)));
         assert_eq!(reply, forger.renew().await, "{id}");
@@ -190,7 +190,7 @@ async fn a_key_that_another_took_the_place_of_proves_nothing_any_more() {
     let mut former = Endpoint::enrolled(&server, "pc-1", "root").await;
     let own = server.bundle(json!({"client": "pc-1"})).await;
     assert_eq!(Endpoint::new("pc-1", &own).enrol(&own).await.0, 200);
-    assert_eq!(knocks(&mut former, &server).await.0, 403);
+    assert_eq!(renew_with_own_certificate(&mut former, &server).await.0, 403);
     let noted = unknown_client(&server, "pc-1").await;
     assert_eq!((&noted["reason"], &noted["proven"]), (&json!("revoked"), &json!(false)), "{noted}");
 }

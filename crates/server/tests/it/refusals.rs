@@ -241,10 +241,9 @@ async fn of_bodies_that_are_too_long() {
     check(console, "/api/v1/domains", limit, "400").await;
     check(console, "/api/v1/domains", limit + 1, "413").await;
     check(console, "/api/v1/domains", 5 * limit, "413").await;
-    let mut unknown_client =
-        server.unknown_client(Method::POST, "/api/v1/domains").body(vec![b' '; 5 * limit]);
-    unknown_client = unknown_client.header("content-type", "application/json");
-    assert_eq!(unknown_client.send().await.unwrap().status(), 401);
+    let mut request = server.anonymous(Method::POST, "/api/v1/domains").body(vec![b' '; 5 * limit]);
+    request = request.header("content-type", "application/json");
+    assert_eq!(request.send().await.unwrap().status(), 401);
     let client = server.client("pc", "root").await;
     for (path, limit) in [
         ("/client/v1/check-in", limits::CHECK_IN_BODY_BYTES_MAX),

@@ -1,4 +1,5 @@
-//! Keys by which the fleet knows the server are replaced: a stolen CA at once, the response-signing key and the encryption key (I2, I3).
+//! Keys by which the fleet knows the server are replaced: a stolen CA at once, the response-signing key and the encryption
+//! key (I2, I3).
 
 use headwater_identity::limits::RESPONSE_SIGNING_KEYS_FORMER_MAX;
 use headwater_identity::{Answer, FleetCa, StatementKind};
@@ -24,7 +25,7 @@ async fn domain_key_id(server: &Server) -> Value {
 }
 
 #[tokio::test]
-async fn a_ca_that_was_stolen_is_given_up_at_once_and_clients_prove_their_key() {
+async fn a_ca_that_was_stolen_is_distrusted_at_once_and_clients_prove_their_key() {
     let server = Server::start().await;
     server.ok("POST", "/api/v1/domains", Some(json!({"path": "root/paris"}))).await;
     server.set("root/paris", json!({"settings": {"confidential": true}})).await;
@@ -38,16 +39,16 @@ async fn a_ca_that_was_stolen_is_given_up_at_once_and_clients_prove_their_key() 
     assert_eq!(server.ok("POST", AT_ONCE, None).await, json!({"number": 2, "at_once": true}));
     let fleet = fleet_part(&server).await;
     assert_eq!(fleet["ca"].as_array().unwrap().len(), 1, "the new one alone");
-    assert_eq!(fleet["given_up_ca"], before);
+    assert_eq!(fleet["distrusted_ca"], before);
     assert_ne!(
         domain_key_id(&server).await,
         key_id,
         "what was in the stolen database opens nothing any more"
     );
     // On the connection that it has, and on a new one.
-    assert_eq!(pc.get(TIMESTAMP).await, (401, "ca_given_up".to_owned()));
+    assert_eq!(pc.get(TIMESTAMP).await, (401, "ca_distrusted".to_owned()));
     let (status, reply) = pc.state(StatementKind::CheckIn, &pc.check_in_body()).await;
-    assert_eq!((status, &reply["error"]["code"]), (401, &json!("ca_given_up")));
+    assert_eq!((status, &reply["error"]["code"]), (401, &json!("ca_distrusted")));
 
     // Who has the stolen CA gets nowhere with what it signs.
     let bundle = server.bundle(json!({})).await;
@@ -66,7 +67,7 @@ async fn a_ca_that_was_stolen_is_given_up_at_once_and_clients_prove_their_key() 
     assert_eq!(pc.get(TIMESTAMP).await.0, 200);
     assert_eq!(pc.state(StatementKind::CheckIn, &pc.check_in_body()).await.0, 200);
     let server = server.restart().await;
-    assert_eq!(fleet_part(&server).await["given_up_ca"], before, "also after a start");
+    assert_eq!(fleet_part(&server).await["distrusted_ca"], before, "also after a start");
     for _ in 0..=FLEET_CAS_MAX {
         server.ok("POST", AT_ONCE, None).await;
     }

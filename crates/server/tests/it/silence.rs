@@ -41,7 +41,7 @@ async fn the_log_shows_no_secret_at_any_level() {
     let first = server.running.take_first_password().unwrap().expose_secret().to_owned();
     let (new, passphrase) = ("correct horse battery", "staple of the backup");
     let sign_in = json!({"name": "admin", "password": first, "new_password": new});
-    let request = server.unknown_client(reqwest::Method::POST, "/api/v1/sign-in").json(&sign_in);
+    let request = server.anonymous(reqwest::Method::POST, "/api/v1/sign-in").json(&sign_in);
     let answer = request.send().await.unwrap();
     assert_eq!(answer.status(), 200);
     let cookie = answer.headers()["set-cookie"].to_str().unwrap().to_owned();

@@ -52,20 +52,25 @@ fn is_data_folder(folder: &Path) -> bool {
     folder.join(SERVER_LOCK).is_file() && folder.join("keys").is_dir()
 }
 
-/// Whether a file is named like a key: `root.pem`, `root-0123456789ab.pem`, `seal-until-1795132800.pem`.
+/// Keys of a server's data folder that belong to no role and no class.
+const SERVER_KEYS: [&str; 3] = ["ca", "response-signing", "enrolment-encryption"];
+
+/// Whether a file is named like a key: `root.pem`, `root-0123456789ab.pem`, `enrolment-encryption-until-1795132800.pem`.
 fn has_name_of_a_key(path: &Path) -> bool {
     if path.extension().is_none_or(|extension| extension != "pem") {
         return false;
     }
     let Some(name) = path.file_stem().and_then(|name| name.to_str()) else { return false };
-    let mut parts = name.split('-');
-    let first = parts.next().unwrap_or_default();
-    let is_one = Role::ALL.iter().any(|role| role.name() == first)
-        || Class::ALL.iter().any(|class| class.as_str() == first)
-        || ["ca", "answer", "seal"].contains(&first);
+    let roles = Role::ALL.iter().map(|role| role.name());
+    let classes = Class::ALL.iter().map(|class| class.as_str());
+    let mut rests = roles.chain(classes).chain(SERVER_KEYS).filter_map(|key| name.strip_prefix(key));
     let is_id = |part: &str| part.len() == 12 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    is_one && parts.all(|part| part == "until" || is_id(part) || is_number(part))
+    let is_suffix = |part: &str| part == "until" || is_id(part) || is_number(part);
+    rests.any(|rest| {
+        let suffixes = rest.strip_prefix('-').map(|suffixes| suffixes.split('-').all(is_suffix));
+        suffixes.unwrap_or(rest.is_empty())
+    })
 }
 
 fn holds_a_private_key(file: &PackedFile) -> Result<bool, Failure> {
@@ -114,13 +119,19 @@ mod tests {
         check("snapshot-until-1795132800-0123456789ab.pem", &key, true);
         check("components.pem", &encrypted, true);
         check("ca-2.pem", &ca, true);
-        check("seal-until-1795132800.pem", &key, true);
+        check("response-signing.pem", &key, true);
+        check("response-signing-1795132800.pem", &key, true);
+        check("enrolment-encryption.pem", &key, true);
+        check("enrolment-encryption-until-1795132800.pem", &key, true);
         // An organisation may publish these.
         check("root.pem", certificate, false);
         check("ca-1.pem", certificate, false);
         check("root-ca.pem", &ca, false);
         check("proxy.pem", &key, false);
-        check("answer.txt", &key, false);
+        check("response-signing.txt", &key, false);
+        check("response-signing-new.pem", &key, false);
+        check("encryption.pem", &key, false);
+        check("rooted.pem", &key, false);
         check("targets.pem", "-----BEGIN PUBLIC KEY-----\nMCow\n-----END PUBLIC KEY-----\n", false);
         let room = usize::try_from(KEY_FILE_BYTES_MAX).unwrap() - key.len();
         check("root.pem", &format!("{}{key}", " ".repeat(room)), true);

@@ -3,11 +3,11 @@
 
 use std::pin::Pin;
 
+use headwater_repo::error_chain;
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse, http};
 
 use crate::error::ProviderFault;
 use crate::limits::{PROVIDER_ANSWER_BYTES_MAX, PROVIDER_CONNECT_TIME_MAX};
-use headwater_repo::error_chain;
 
 /// Asks one provider.
 #[derive(Debug)]

@@ -18,9 +18,9 @@ pub struct Begun {
     pub browser: SecretString,
     /// What the token must repeat.
     pub nonce: SecretString,
-    /// What the code is good with only (PKCE).
+    /// Without which the code is refused (PKCE).
     pub verifier: SecretString,
-    /// The address that it was begun from; of IPv6 its /64.
+    /// The network of the address that it was begun from.
     pub client_network: String,
     /// When.
     pub at: Timestamp,

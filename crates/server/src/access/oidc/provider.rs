@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use headwater_repo::error_chain;
 use jiff::{SignedDuration, Timestamp};
 use openidconnect::core::{
     CoreAuthenticationFlow, CoreClient, CoreClientAuthMethod, CoreErrorResponseType, CoreIdToken,
@@ -32,7 +33,6 @@ use crate::config::Oidc;
 use crate::error::{NotVouched, ProviderFault, Refusal};
 use crate::limits;
 use crate::secret;
-use headwater_repo::error_chain;
 
 /// What tokens may be signed with: nothing that this server's own secret, or nobody, could have made.
 const SIGNED: [Signed; 9] = [
@@ -70,7 +70,7 @@ pub struct Leading {
     pub state: SecretString,
     /// What the token repeats.
     pub nonce: SecretString,
-    /// What the code is good with only.
+    /// Without which the code is refused (PKCE).
     pub verifier: SecretString,
 }
 
@@ -117,7 +117,7 @@ impl Provider {
         Ok(Leading { to, state, nonce, verifier })
     }
 
-    /// The token that the code is good for, verified.
+    /// The token that the code is exchanged for, verified.
     ///
     /// # Errors
     /// When the provider cannot be asked, refuses the code, or gives a token that is not its own, not for this server, or

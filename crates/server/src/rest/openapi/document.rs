@@ -145,7 +145,7 @@ fn parameters(path: &str, known: &Operation<'_>) -> Vec<Value> {
     parameters
 }
 
-/// Success, and every refusal that the gate, the arguments and the use case can come to.
+/// Success, and every refusal that the authorizer, the arguments and the use case can come to.
 fn responses(row: &RouteRow, known: &Operation<'_>) -> Value {
     let (status, content) = &known.answer;
     let mut responses = json!({});

@@ -132,7 +132,7 @@ mod tests {
         let rows = crate::console_routes();
         for (key, _) in SUMMARIES {
             let there = rows.iter().any(|row| format!("{} {}", row.method, row.path) == *key);
-            assert!(there, "{key} is no route; remove its line from rest/summaries.rs");
+            assert!(there, "{key} is no route; remove its line from rest/openapi/summaries.rs");
         }
     }
 }

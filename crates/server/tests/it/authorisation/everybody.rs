@@ -19,7 +19,7 @@ const PASSWORD: &str = "correct horse battery";
 pub struct Somebody {
     caller: Caller,
     http: reqwest::Client,
-    /// A header that says who asks.
+    /// A header that names who asks.
     proof: Option<(reqwest::header::HeaderName, String)>,
     /// Whose statements they bring: their own, or those of a client.
     speaks: usize,
@@ -48,7 +48,7 @@ impl Everybody {
         server.ok("PUT", "/api/v1/update-agents/ua-1", Some(role)).await;
         server.ok("POST", "/api/v1/clients/pc-2/revoke", None).await;
         let elsewhere = Server::start().await;
-        let unknown_client = Endpoint::enrolled(&elsewhere, "pc-1", "root").await;
+        let foreign = Endpoint::enrolled(&elsewhere, "pc-1", "root").await;
 
         let cas: Vec<_> = bundle.ca.iter().map(|pem| CaCertificate::from_pem(pem).unwrap()).collect();
         let with = |own: Option<&Endpoint>| {
@@ -59,7 +59,7 @@ impl Everybody {
         let somebody = |caller, http, speaks| Somebody { caller, http, proof: None, speaks };
         let mut all = vec![
             somebody(Caller::Anonymous, with(None), 0),
-            somebody(Caller::UnknownClient, with(Some(&unknown_client)), 0),
+            somebody(Caller::Foreign, with(Some(&foreign)), 0),
             somebody(Caller::Client, with(Some(&endpoints[0])), 0),
             somebody(Caller::UpdateAgent, with(Some(&endpoints[1])), 1),
             somebody(Caller::Revoked, with(Some(&endpoints[2])), 2),
@@ -89,7 +89,7 @@ impl Everybody {
 
     /// Somebody asks the console plane.
     pub async fn ask_console(&self, who: &Somebody, line: &Line) -> Cell {
-        // What the gate lets pass must change nothing that the rest of the test needs.
+        // What the authorizer admits must change nothing that the rest of the test needs.
         let path =
             line.path.replace("{class}", "components").replace("{number}", "999").replace("{version}", "9");
         let parts = path.split('/').map(|part| if part.starts_with('{') { "nobody" } else { part });
@@ -179,7 +179,7 @@ async fn session(server: &Server, role: Role) -> String {
     let request = json!({"name": name, "role": role.to_string()});
     let made = server.ok("POST", "/api/v1/administrators", Some(request)).await;
     let body = json!({"name": name, "password": made["password"], "new_password": PASSWORD});
-    let response = server.unknown_client(Method::POST, "/api/v1/sign-in").json(&body).send().await.unwrap();
+    let response = server.anonymous(Method::POST, "/api/v1/sign-in").json(&body).send().await.unwrap();
     assert_eq!(response.status(), 200);
     response.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned()
 }

@@ -10,7 +10,7 @@ pub enum Caller {
     /// Shows no certificate and nothing else.
     Anonymous,
     /// Shows a certificate of another fleet.
-    UnknownClient,
+    Foreign,
     Client,
     UpdateAgent,
     /// A client whose key was revoked.
@@ -31,7 +31,7 @@ pub const SCOPE: &str = "status";
 /// Everybody, in the order of the columns, with their headings.
 pub const EVERYBODY: [(Caller, &str); 13] = [
     (Caller::Anonymous, "nobody"),
-    (Caller::UnknownClient, "strange"),
+    (Caller::Foreign, "foreign"),
     (Caller::Client, "client"),
     (Caller::UpdateAgent, "agent"),
     (Caller::Revoked, "revoked"),
@@ -51,7 +51,7 @@ impl Caller {
         match self {
             Self::Session(role) | Self::Token(role) => Some(role),
             Self::ScopedToken | Self::Socket => Some(Role::Admin),
-            Self::Anonymous | Self::UnknownClient | Self::Client | Self::UpdateAgent | Self::Revoked => None,
+            Self::Anonymous | Self::Foreign | Self::Client | Self::UpdateAgent | Self::Revoked => None,
         }
     }
 
@@ -185,7 +185,7 @@ pub fn fleet(rows: Vec<FleetRow>, open: bool) -> Vec<Line> {
 fn members(caller: Caller, cell: Cell, revoked: Cell) -> Cell {
     match caller {
         Caller::Revoked => revoked,
-        Caller::UnknownClient => Cell::Unconnected,
+        Caller::Foreign => Cell::Unconnected,
         Caller::Socket => Cell::Elsewhere,
         _ => cell,
     }
