@@ -30,7 +30,7 @@ fn page() -> String {
          status. `cut`: no connection. `-`: the caller cannot reach that plane.\n\n\
          | column | caller |\n| --- | --- |\n\
          | `nobody` | shows no certificate, session or token |\n\
-         | `strange` | shows a certificate of another fleet |\n\
+         | `foreign` | shows a certificate of another fleet |\n\
          | `client`, `agent`, `revoked` | show their certificates: a client, an update agent, a revoked client |\n\
          | `viewer`, `operator`, `admin` | signed in with a password, each in that role |\n\
          | `t.viewer`, `t.operator`, `t.admin` | programs with an API token of that role |\n\

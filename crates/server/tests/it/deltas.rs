@@ -163,7 +163,7 @@ async fn what_no_manifest_names_any_more_goes_and_what_is_named_stays() {
 }
 
 #[tokio::test]
-async fn rolled_back_clients_of_the_withdrawn_release_have_an_delta_too() {
+async fn rolled_back_clients_of_the_withdrawn_release_have_a_delta_too() {
     let server = Server::start().await;
     for number in 1..=3 {
         publish(&server, number).await;
@@ -323,7 +323,7 @@ async fn deltas_are_shown_by_file_and_from_the_nearest_release_on() {
 }
 
 #[tokio::test]
-async fn an_delta_that_is_being_made_is_shown_so() {
+async fn a_delta_that_is_being_made_is_shown_so() {
     let server = busy().await;
     loop {
         let view = server.get(RULES).await;
