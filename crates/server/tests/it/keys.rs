@@ -142,7 +142,7 @@ async fn roots_that_are_refused_change_nothing() {
     forged["root"]["signatures"].as_array_mut().unwrap().push(forgery);
     refused(forged, 422, "bad_root", "signed by enough").await;
 
-    // The server renews the root of programs automatically, whose key it has; then that is of the same version as ours.
+    // The server signs the root of programs with its own key; then that is of the same version as ours.
     let other = server.ok("POST", "/api/v1/keys/programs/draft", Some(json!({}))).await;
     server.ok("POST", "/api/v1/keys/programs/root", Some(signed(&other, &[]))).await;
     let other = server.ok("POST", "/api/v1/keys/programs/draft", Some(json!({}))).await;

@@ -89,7 +89,7 @@ async fn a_vendor_with_more_components_than_are_taken_is_refused_whole() {
     let max = limits::VENDOR_COMPONENTS_MAX;
     let refused = format!("it has {} components; at most {max} are taken", max + 1);
     assert_eq!(check(max + 1).await, refused);
-    // What it lists is no release list, so each is left out automatically.
+    // What it lists is no release list, so each is left out.
     let taken = check(max).await;
     assert!(taken.contains("could not be taken whole"), "{taken}");
 }

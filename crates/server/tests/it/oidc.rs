@@ -127,7 +127,7 @@ async fn a_claim_of_the_provider_gives_the_role() {
     let record = world.last_record().await;
     assert_eq!((&record["action"], &record["who"]), (&json!("session.begin"), &json!("oidc:7 (ann)")));
     assert_eq!(record["after"], json!({"issuer": world.provider.issuer, "role": "viewer"}));
-    // It ends automatically.
+    // It ends with its time.
     let has = async |seconds| {
         let now = now() + SignedDuration::from_secs(seconds);
         world.server.running.services().access.who_has_session(&token, now).await.is_ok()

@@ -75,7 +75,7 @@ async fn check(plane: &Plane, ask: impl AsyncFn() -> u16) {
                 break;
             }
         }
-        // It may have ended automatically.
+        // It may have ended already.
         let _ = attack.kill().await;
         eprintln!("{} {mode}: {answered} answers, {most} of {} places taken", plane.base, plane.places);
     }
