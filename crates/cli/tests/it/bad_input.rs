@@ -65,7 +65,7 @@ fn input_is_refused_before_a_server_is_asked() {
     check("sources import text.txt", 2, &["text.txt is not a source list"]);
     check("sources import bad.csv", 2, &["line 2 (entry 1)", "line 3 (entry 2)", "names no source"]);
     check("sources import binary", 2, &["binary is not UTF-8"]);
-    check("sources import long", 2, &["long is larger than", "the file you meant"]);
+    check("sources import long", 2, &["long is larger than", "the intended file"]);
     check("plan --policy long --client text.txt", 2, &["long is larger than"]);
     check("sources import empty", 2, &["empty is a folder"]);
     check("domains settings set root", 2, &["nothing to set at root", "KEY=VALUE"]);
@@ -75,7 +75,7 @@ fn input_is_refused_before_a_server_is_asked() {
     check("domains settings set root poll=1 --base-version 1", 2, &["--save"]);
     check("domains settings restore root", 2, &["VERSION"]);
     check("domains settings history root --limit 1001", 2, &["1001"]);
-    check("vendor set --url http://v --root text.txt", 2, &["text.txt is not the JSON"]);
+    check("vendor set --url http://v --root text.txt", 2, &["text.txt is not the expected JSON"]);
     check("plan --policy absent --client text.txt", 2, &["cannot read absent"]);
     check("demo --feed absent --exit", 2, &["cannot read the feed absent"]);
     check("demo --feed empty --exit", 2, &["empty has no releases"]);
