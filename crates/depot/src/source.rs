@@ -14,7 +14,7 @@ pub struct Source {
     class: String,
     metadata: String,
     targets: String,
-    /// What the layout's paths of blobs are relative to; none: there are none.
+    /// What the layout's paths of blobs are relative to; `None` if it has no blobs.
     base: Option<String>,
     fleet: bool,
 }

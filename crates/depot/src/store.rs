@@ -14,6 +14,7 @@
 //! Deciding what to keep is the caller's, and so is verifying who signed a digest.
 
 mod disk;
+mod error;
 mod pack;
 mod partial;
 mod scrub;
@@ -31,6 +32,8 @@ use headwater_repo::{Digest, TargetDescription, layout};
 use crate::limits::COPY_CHUNK;
 use disk::remove_if_present;
 pub(crate) use disk::sync_folder;
+pub use error::StoreError;
+pub(crate) use error::disk;
 pub use partial::Partial;
 pub use scrub::{Scrubbed, next_in_round};
 pub use unpack::{ApplyError, UnpackError};
@@ -63,50 +66,6 @@ struct State {
     fetching: HashMap<Digest, Arc<tokio::sync::Mutex<()>>>,
     /// Numbers the files in `new/`.
     writers: u64,
-}
-
-/// Storing or reading failed: the disk's doing or the quota's, never a source's.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The operating system refused: full, read-only, no permission, broken.
-    #[error("cannot {action} {}", path.display())]
-    Disk {
-        /// What was tried.
-        action: &'static str,
-        /// On which file or folder.
-        path: PathBuf,
-        /// The system's error.
-        #[source]
-        source: io::Error,
-    },
-    /// The bytes would not fit in the quota (U4).
-    #[error(
-        "{wanted} bytes do not fit: {used} of the quota of {quota} bytes are in use; raise the quota or free some"
-    )]
-    Quota {
-        /// Bytes asked for.
-        wanted: u64,
-        /// Bytes in use or promised.
-        used: u64,
-        /// Bytes allowed in all.
-        quota: u64,
-    },
-    /// What was kept is not what this program wrote.
-    #[error("{} is damaged: {reason}; remove it and start again from the client bundle", path.display())]
-    Damaged {
-        /// The file or folder.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The bytes are not the ones that the digest names.
-    #[error("bytes written for blob {wanted} have the digest {got}")]
-    WrongDigest {
-        /// The digest they were to have.
-        wanted: Digest,
-        /// The digest they have.
-        got: Digest,
-    },
 }
 
 /// What a store holds, in bytes and blobs.
@@ -209,24 +168,6 @@ impl Store {
         remove_if_present(&path)?;
         self.forget(size);
         Ok(false)
-    }
-
-    /// Starts a blob whose digest is not known yet, of at most `size_max` bytes, which must fit in the quota.
-    pub fn write(&self, size_max: u64) -> Result<BlobWriter, StoreError> {
-        BlobWriter::start(self.clone(), size_max)
-    }
-
-    /// Stores `bytes` as a blob and says its digest.
-    pub fn put(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
-        let mut writer = self.write(bytes.len() as u64)?;
-        writer.append(bytes)?;
-        writer.finish(None).map(|(digest, _)| digest)
-    }
-
-    /// Opens what was fetched of a blob of `size` bytes, to go on at its end. Fails with
-    /// [`StoreError::Quota`] before a byte is fetched if the rest does not fit.
-    pub fn partial(&self, digest: Digest, size: u64) -> Result<Partial, StoreError> {
-        Partial::open(self.clone(), digest, size)
     }
 
     /// Would all of these blobs (digest and size) fit, less what is there of them?
@@ -455,10 +396,4 @@ pub fn digest_of(reader: &mut impl Read) -> io::Result<(Digest, u64)> {
             Err(error) => return Err(error),
         }
     }
-}
-
-/// Names the action and the path of a failed system call.
-pub(crate) fn disk(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError + use<> {
-    let path = path.to_owned();
-    move |source| StoreError::Disk { action, path, source }
 }

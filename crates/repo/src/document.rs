@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::canonical::canonical;
 use crate::digest::Digest;
 use crate::error::VerifyError;
-use crate::keys::{KeyId, SecretKey};
+use crate::key_id::KeyId;
+use crate::keys::SecretKey;
 use crate::names::Role;
 
 /// The specification's version that we write.

@@ -9,11 +9,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pkcs8::der::zeroize::Zeroizing;
 use secrecy::SecretString;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::canonical::canonical_digest;
-use crate::digest::Digest;
 use crate::document::KeyDocument;
+use crate::key_id::KeyId;
 use crate::limits::KEY_PEM_LENGTH_MAX;
 
 const BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
@@ -66,10 +65,6 @@ pub struct SecretKey {
 /// An Ed25519 public key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicKey([u8; 32]);
-
-/// The id of a key as The Update Framework computes it: the SHA-256 of the key's canonical JSON.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct KeyId(Digest);
 
 impl SecretKey {
     /// Makes a new key.
@@ -148,7 +143,7 @@ impl fmt::Debug for SecretKey {
 impl PublicKey {
     /// The key's id.
     pub fn id(&self) -> KeyId {
-        KeyId(canonical_digest(&self.document()))
+        KeyId::new(canonical_digest(&self.document()))
     }
 
     /// The key's own 32 bytes.
@@ -180,36 +175,6 @@ impl FromStr for PublicKey {
         let mut bytes = [0; 32];
         hex::decode_to_slice(text, &mut bytes).map_err(|_| KeyError::NotPublic)?;
         Ok(Self(bytes))
-    }
-}
-
-impl KeyId {
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        text.parse().ok().map(Self)
-    }
-}
-
-impl fmt::Display for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl fmt::Debug for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KeyId({self})")
-    }
-}
-
-impl Serialize for KeyId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for KeyId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Digest::deserialize(deserializer).map(Self)
     }
 }
 

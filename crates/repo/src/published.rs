@@ -5,11 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::digest::Digest;
-use crate::document::{Envelope, PinsDocument, SPEC_VERSION, TargetDocument, TargetsDocument};
-use crate::draft::Unsigned;
+use crate::document::{Envelope, PinsDocument, TargetDocument, TargetsDocument};
 use crate::error::WriteError;
-use crate::expiry::Expiry;
-use crate::keys::KeyRing;
 use crate::names::{Role, TargetName};
 use crate::root::SignedRoot;
 use crate::trusted::Trusted;
@@ -65,40 +62,6 @@ impl Published {
         let present = |source| WriteError::Present { role: Role::Root, source };
         Trusted::from_root(root).and_then(|mut trusted| trusted.update_root(next)).map_err(present)?;
         Ok(Self { root: SignedRoot::from_bytes(next).map_err(present)?, ..published })
-    }
-
-    /// Reads a state whose timestamp is lost, as if version `assumed` of it were there: beyond any that readers can have
-    /// seen. A timestamp that `ring` signs stands in for it, so that the rest is verified as ever; it is for nobody else.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::read`]; [`WriteError::KeysMissing`].
-    pub fn read_without_timestamp(
-        root: &[u8],
-        snapshot: &[u8],
-        targets: &[u8],
-        assumed: u64,
-        ring: &KeyRing,
-        now: Timestamp,
-    ) -> Result<Self, WriteError> {
-        let present = |role: Role| move |source| WriteError::Present { role, source };
-        let unverified = Self {
-            root: SignedRoot::from_bytes(root).map_err(present(Role::Root))?,
-            targets: Envelope::parse(Role::Targets, targets).map_err(present(Role::Targets))?.signed,
-            targets_bytes: targets.to_vec(),
-            snapshot: Envelope::parse(Role::Snapshot, snapshot).map_err(present(Role::Snapshot))?.signed,
-            snapshot_bytes: snapshot.to_vec(),
-            timestamp: PinsDocument {
-                kind: Role::Timestamp.to_string(),
-                expires: now,
-                meta: BTreeMap::new(),
-                spec_version: SPEC_VERSION.to_owned(),
-                version: assumed,
-            },
-        };
-        let signed = Unsigned::timestamp_again(&unverified, now, &Expiry::default())?.sign(ring)?;
-        let stand_in = signed.files().last().expect("a timestamp was signed");
-        Self::read(root, &stand_in.bytes, snapshot, targets)
     }
 
     /// The root that it was signed under.

@@ -6,7 +6,6 @@
 use std::io::{ErrorKind, Read};
 use std::ops::Range;
 
-use super::ReadAt;
 use super::addresses::Addresses;
 use super::elf::{Layout, Segment, u32_at};
 use super::fields::Fields;
@@ -16,6 +15,7 @@ use super::operations::{Around, Op, OpModel};
 use super::packed::{Grain, Packed, dictionary};
 use super::pages::Pages;
 use super::range_coder::BitCoder;
+use super::read_at::ReadAt;
 use super::table::Table;
 use super::walk::{New, Program, Target, Walk};
 use crate::body::DecodeError;

@@ -2,8 +2,8 @@
 
 use std::io;
 
-use super::ReadAt;
 use super::pages::Pages;
+use super::read_at::ReadAt;
 use crate::limits::{ELF_SECTIONS_MAX, ELF_SEGMENTS_MAX};
 
 /// A part of the file that is loaded.

@@ -4,6 +4,7 @@ use std::io;
 use std::ops::Range;
 
 use super::container::{Content, Head, Plan, code};
+use super::control::{Control, DeltaError, DeltaOptions, go_on};
 use super::elf::{Layout, Machine, Segment};
 use super::fields::Fields;
 use super::matching::Index;
@@ -13,7 +14,7 @@ use super::pages::Pages;
 use super::range_coder::BitWriter;
 use super::table::Table;
 use super::walk::Target;
-use super::{Control, DeltaError, DeltaOptions, go_on, mask, matching, packed, prefixed, text_matching};
+use super::{mask, matching, packed, prefixed, text_matching};
 use crate::body::DecodeError;
 use crate::limits::{
     FIELDS_MAX, OPS_MAX, PACKED_MIN, PACKED_MIN_OF_PROGRAM, PACKED_WINDOW_MAX, PREFIXED_EFFORT_MAX,

@@ -6,10 +6,10 @@
 
 use std::io;
 
-use super::ReadAt;
 use super::elf::{Layout, Machine, Section, u32_at, u64_at};
 use super::field_kind::Kind;
 use super::pages::Pages;
+use super::read_at::ReadAt;
 use super::{aarch64, frames, go, x86};
 use crate::limits::FIELD_MEMORY;
 

@@ -2,11 +2,11 @@
 
 use std::io;
 
-use super::ReadAt;
 use super::elf::{Section, u32_at};
 use super::field_kind::Kind;
 use super::fields::{Fields, Origin};
 use super::pages::Pages;
+use super::read_at::ReadAt;
 
 /// Adds the fields of the header: where `.eh_frame` is, and a table of functions and their frames.
 pub(super) fn header(section: &Section, fields: &mut Fields) {

@@ -5,11 +5,11 @@
 
 use std::io;
 
-use super::ReadAt;
 use super::elf::{u32_at, u64_at};
 use super::field_kind::Kind;
 use super::fields::{Fields, Origin};
 use super::pages::Pages;
+use super::read_at::ReadAt;
 
 const MAGIC: u32 = 0xffff_fff1;
 /// Offsets in the module data.

@@ -5,8 +5,9 @@
 
 use std::ops::Range;
 
+use super::control::{Control, DeltaError, go_on};
 use super::operations::Op;
-use super::{Control, DeltaError, go_on, suffix_array};
+use super::suffix_array;
 
 /// Steps between two looks at whether the encoding was cancelled.
 pub(super) const STEPS_BETWEEN_LOOKS: usize = 1 << 12;

@@ -9,6 +9,7 @@ mod addresses;
 mod change_flags;
 mod container;
 mod context_slots;
+mod control;
 mod elf;
 mod encode;
 mod field_kind;
@@ -27,6 +28,7 @@ mod pages;
 mod predicted_words;
 mod prefixed;
 mod range_coder;
+mod read_at;
 mod residuals;
 mod substitutions;
 mod suffix_array;
@@ -36,81 +38,18 @@ mod walk;
 mod x86;
 
 use std::cell::RefCell;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 
 use aws_lc_rs::digest::{SHA256, digest};
+
+pub use self::control::{Control, DeltaError, DeltaOptions, Uncontrolled};
+pub use self::read_at::ReadAt;
 
 use self::container::Head;
 use self::packed::{Packed, Part, Unpacker};
 use self::range_coder::BitReader;
 use crate::body::{Body, Checked, DecodeError, Decoded, verify_stored};
-use crate::limits::{DELTA_FILE_MAX, DELTA_MEMORY_MAX};
-
-/// The base of a delta, read where the decoder wants it: a file, or bytes in memory.
-pub trait ReadAt {
-    /// Bytes there are.
-    fn size(&self) -> io::Result<u64>;
-
-    /// Fills `bytes` from `offset` on; fewer bytes than that is an error.
-    fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()>;
-}
-
-impl ReadAt for [u8] {
-    fn size(&self) -> io::Result<u64> {
-        Ok(self.len() as u64)
-    }
-
-    fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
-        let from = usize::try_from(offset).ok().and_then(|start| self.get(start..));
-        let part = from.and_then(|from| from.get(..bytes.len()));
-        bytes.copy_from_slice(part.ok_or(io::ErrorKind::UnexpectedEof)?);
-        Ok(())
-    }
-}
-
-/// What an encoder may cost its decoders and itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeltaOptions {
-    /// Bytes of memory that decoding may take, at most.
-    pub memory_max: u64,
-    /// Bytes of the full body: a delta must be smaller.
-    pub size_max: u64,
-}
-
-impl DeltaOptions {
-    /// What any client can decode, and is worth having beside a body of `full_size` bytes.
-    #[must_use]
-    pub fn beside(full_size: u64) -> Self {
-        Self { memory_max: DELTA_MEMORY_MAX, size_max: full_size }
-    }
-}
-
-/// Cancels a long encoding, and receives its progress.
-pub trait Control {
-    /// Whether to stop. After `true` the encoding ends without further calls. Called some times a second, except
-    /// while the base is sorted or taken in as a dictionary: each takes some seconds for 20 MB.
-    fn cancelled(&self) -> bool;
-
-    /// `done` of 1000 parts are done. Never goes back.
-    fn progress(&self, done: u32);
-}
-
-/// Ends an encoding that is not wanted any more.
-fn go_on(control: &dyn Control) -> Result<(), DeltaError> {
-    if control.cancelled() { Err(DeltaError::Cancelled) } else { Ok(()) }
-}
-
-/// A control that never stops and hears nothing.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Uncontrolled;
-
-impl Control for Uncontrolled {
-    fn cancelled(&self) -> bool {
-        false
-    }
-
-    fn progress(&self, _done: u32) {}
-}
+use crate::limits::DELTA_FILE_MAX;
 
 /// A delta, made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,17 +58,6 @@ pub struct Delta {
     pub bytes: Vec<u8>,
     /// Its description in the manifest.
     pub body: Body,
-}
-
-/// A delta could not be made.
-#[derive(Debug, thiserror::Error)]
-pub enum DeltaError {
-    /// The control cancelled it.
-    #[error("making a delta was stopped")]
-    Cancelled,
-    /// The compressor failed.
-    #[error("making a delta failed")]
-    Io(#[from] io::Error),
 }
 
 /// Makes the delta from `base` to `new`; `None` if it would not be smaller than the full body or would take

@@ -9,9 +9,10 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use lzma_rust2::{LzmaOptions, LzmaReader, LzmaWriter};
 
+use super::control::{Control, DeltaError, go_on};
 use super::operations::{Op, left_out};
 use super::pages::Pages;
-use super::{Control, DeltaError, ReadAt, go_on};
+use super::read_at::ReadAt;
 use crate::body::DecodeError;
 use crate::limits::{CHUNK, PACKED_WINDOW_MAX, PACKED_WINDOW_MIN};
 
@@ -158,7 +159,7 @@ impl<S: Read + Seek> Read for Part<'_, S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delta::Uncontrolled;
+    use crate::delta::control::Uncontrolled;
 
     #[test]
     fn a_window_has_room_for_new_bytes_and_dictionary_within_the_limits() {

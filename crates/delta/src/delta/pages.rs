@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::ReadAt;
+use super::read_at::ReadAt;
 use crate::limits::{PAGE, PAGES_KEPT};
 
 /// A base with some of its pages: of those whose numbers are alike modulo [`PAGES_KEPT`], the one used last.

@@ -2,13 +2,13 @@
 
 use std::io;
 
-use super::ReadAt;
 use super::aarch64::Form;
 use super::addresses::{Addresses, Source};
 use super::elf::u32_at;
 use super::field_kind::Kind;
 use super::fields::{Field, Origin};
 use super::pages::Pages;
+use super::read_at::ReadAt;
 
 /// A word of the base, and what it likely becomes.
 #[derive(Debug, Clone, Copy)]

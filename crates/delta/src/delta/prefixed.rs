@@ -7,7 +7,8 @@ use zstd::stream::raw::CParameter;
 use zstd::stream::read::Decoder;
 use zstd::stream::write::Encoder;
 
-use super::{Control, DeltaError, ReadAt, go_on};
+use super::control::{Control, DeltaError, go_on};
+use super::read_at::ReadAt;
 use crate::body::{DecodeError, Decoded, copy_checked};
 use crate::limits::{CHUNK, LEVEL_MAX, MEMORY_OVERHEAD, PREFIXED_CHAIN_LOG_MAX, WINDOW_LOG_MIN};
 
@@ -66,7 +67,7 @@ pub(super) fn decode(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delta::Uncontrolled;
+    use crate::delta::control::Uncontrolled;
 
     #[test]
     fn a_window_holds_the_file_and_memory_the_base_too() {

@@ -5,7 +5,7 @@
 //! one that is not is a *valley*. Valleys sorted, all others follow in two passes; to sort them, the pieces between
 //! them are named by rank, and the string of names is sorted in the same way. So the names are at most half as many.
 
-use super::{Control, DeltaError, go_on};
+use super::control::{Control, DeltaError, go_on};
 
 /// Steps between two looks at whether the sorting was cancelled.
 const STEPS_BETWEEN_LOOKS: usize = 1 << 20;
@@ -160,7 +160,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::delta::Uncontrolled;
+    use crate::delta::control::Uncontrolled;
 
     fn check(bytes: &[u8]) {
         let mut expected: Vec<u32> = (0..bytes.len() as u32).collect();

@@ -5,9 +5,9 @@
 
 use std::collections::HashMap;
 
+use super::control::{Control, DeltaError, go_on};
 use super::matching::{Index, STEPS_BETWEEN_LOOKS, alike};
 use super::operations::Op;
-use super::{Control, DeltaError, go_on};
 use crate::limits::TEXT_EFFORT_MAX;
 
 /// Bytes by which a place is looked up.

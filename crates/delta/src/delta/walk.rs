@@ -2,7 +2,6 @@
 
 use std::mem;
 
-use super::ReadAt;
 use super::addresses::{Addresses, Source};
 use super::change_flags::{BLOCK, Changes};
 use super::elf::{u32_at, u64_at};
@@ -12,6 +11,7 @@ use super::operations::{Around, Op, OpModel};
 use super::pages::Pages;
 use super::predicted_words::PredictedWord;
 use super::range_coder::BitCoder;
+use super::read_at::ReadAt;
 use super::residuals::Residuals;
 use super::substitutions::{Class, Place, Replaced};
 use crate::body::DecodeError;

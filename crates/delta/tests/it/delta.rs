@@ -12,7 +12,7 @@ use headwater_delta::{
 };
 use proptest::prelude::*;
 
-fn sha256(bytes: &[u8]) -> [u8; 32] {
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref().try_into().unwrap()
 }
 
@@ -40,14 +40,14 @@ pub(crate) fn noise(size: usize, seed: u64) -> Vec<u8> {
     (0..size).map(|_| next()).collect()
 }
 
-fn text(lines: std::ops::Range<u32>) -> Vec<u8> {
+pub(crate) fn text(lines: std::ops::Range<u32>) -> Vec<u8> {
     lines
         .flat_map(|i| format!("rule {i}: allow host-{}.example port {}\n", i * 7 % 1000, i % 97).into_bytes())
         .collect()
 }
 
 /// A text of lines without pattern.
-fn shuffled(lines: impl Iterator<Item = u64>) -> Vec<u8> {
+pub(crate) fn shuffled(lines: impl Iterator<Item = u64>) -> Vec<u8> {
     let letter = |byte: u8| b'A' + byte % 58;
     let line = |i| noise(60, i).into_iter().map(letter).chain([b'\n']).collect::<Vec<u8>>();
     lines.flat_map(line).collect()
@@ -60,7 +60,7 @@ fn this_program() -> Vec<u8> {
 }
 
 /// Ranges of addresses, each with a country.
-fn table(seed: u32) -> Vec<u8> {
+pub(crate) fn table(seed: u32) -> Vec<u8> {
     let mut records = Vec::new();
     let mut start = 0x0100_0000u32;
     for i in 0..1500u32 {

@@ -5,4 +5,6 @@ mod body;
 #[cfg(test)]
 mod delta;
 #[cfg(test)]
+mod format;
+#[cfg(test)]
 mod program;

@@ -6,13 +6,13 @@ use crate::delta::{check, made, noise, survives};
 const BASE: u64 = 0x40_0000;
 const HEADERS: usize = 64 + 56;
 /// The machine's number in a header.
-const MACHINE: usize = 18;
-const X86_64: u16 = 62;
+pub(crate) const MACHINE: usize = 18;
+pub(crate) const X86_64: u16 = 62;
 const AARCH64: u16 = 183;
 
 /// A program whose functions call one another and use data by page and place. `grown` words more are in some
 /// functions and some of the data, and `more` is before all code, so that everything else moves.
-fn program(grown: usize, more: &[u8]) -> Vec<u8> {
+pub(crate) fn program(grown: usize, more: &[u8]) -> Vec<u8> {
     const FUNCTIONS: usize = 300;
     let dice = noise(FUNCTIONS * 256, 5);
     let plain = |i: usize| 0x8b00_0000 | u32::from(dice[i]) << 16 | u32::from(dice[i + 1] & 31);

@@ -35,7 +35,7 @@ impl BackOff {
         self.sources.get(url).and_then(|memory| memory.failing_until).is_some_and(|until| now < until)
     }
 
-    /// How long the source wants to be left alone from `now` on; none: it may be asked.
+    /// How long the source wants to be left alone from `now` on; `None` if it may be asked.
     ///
     /// A time further off than [`BACK_OFF_MAX`] was remembered under a clock that has since been set back: it does
     /// not count.

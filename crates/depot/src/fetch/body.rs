@@ -17,38 +17,17 @@ use super::fault::{Fault, FetchError};
 use super::http::Activity;
 use super::meter::{Meter, Progress};
 use super::queues::{Next, Queues, Timeout};
+use super::trouble::Trouble;
 use super::walk::Walk;
 use crate::limits::{BLOB_SIZE_MAX, BUSY_RETRIES_MAX, TRIES};
 use crate::source::Source;
-use crate::store::{Partial, Store, StoreError};
+use crate::store::{Partial, Store};
 
 /// What a blob is to the reader of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Body,
     Delta,
-}
-
-/// Why one source's turn at a file ended without it.
-pub(super) enum Trouble {
-    /// Nothing came for a while, and another source may do better.
-    Stalled,
-    /// It was unable.
-    Fault(Fault),
-    /// Our own disk was.
-    Disk(StoreError),
-}
-
-impl From<Fault> for Trouble {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
-    }
-}
-
-impl From<StoreError> for Trouble {
-    fn from(error: StoreError) -> Self {
-        Self::Disk(error)
-    }
 }
 
 impl Walk {

@@ -18,8 +18,8 @@ use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, RANGE, RETRY_AFTER};
 use reqwest::{Client, ClientBuilder, Response, StatusCode, redirect};
 use tokio::time::{Instant, timeout};
 
-use super::FetchSettings;
 use super::fault::{Fault, Phase, ResolveError};
+use super::settings::FetchSettings;
 use crate::http::{BoundedBody, install_tls_provider};
 use crate::limits::{BACK_OFF_MAX, BUSY_WAIT_DEFAULT, BUSY_WAIT_MIN, REDIRECTS_MAX};
 

@@ -11,9 +11,9 @@ use reqwest::header::{CONTENT_RANGE, ETAG};
 use reqwest::{Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
-use super::body::Trouble;
 use super::fault::Fault;
 use super::http::{Activity, Http, is_absent, wrong_status};
+use super::trouble::Trouble;
 use crate::limits::STALL_BYTES_MIN;
 use crate::store::Partial;
 

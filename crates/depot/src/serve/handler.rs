@@ -19,11 +19,11 @@ use headwater_policy::Class;
 use headwater_repo::Digest;
 use headwater_repo::layout::BLOBS_FOLDER;
 
-use super::Site;
 use super::cache::{Cached, Stamp};
 use super::pace::SendPermit;
 use super::path::{Kind, Refusal, Wanted, open_below, wanted};
 use super::range::{Portion, portion};
+use super::shared_classes::SharedClasses;
 use crate::limits::{
     CACHED_FILE_MAX, CACHED_METADATA_MAX, RETRY_AFTER as RETRY_AFTER_TIME, TIMESTAMP_MAX_AGE_SECONDS,
 };
@@ -37,7 +37,7 @@ enum Found {
     Large { file: File, size: u64, digest: Digest },
 }
 
-pub(super) async fn answer(site: Site, class: Class, request: Request) -> Response {
+pub(super) async fn answer(shared: SharedClasses, class: Class, request: Request) -> Response {
     let head_only = match *request.method() {
         Method::GET => false,
         Method::HEAD => true,
@@ -47,9 +47,9 @@ pub(super) async fn answer(site: Site, class: Class, request: Request) -> Respon
             });
         }
     };
-    let Some(folder) = site.folder(class) else {
-        let say = |head: response::Builder| head.header(REASON_HEADER, "not-shared");
-        return refuse(StatusCode::NOT_FOUND, &format!("class {class} is not shared here"), say);
+    let Some(folder) = shared.folder(class) else {
+        let add_headers = |head: response::Builder| head.header(REASON_HEADER, "not-shared");
+        return refuse(StatusCode::NOT_FOUND, &format!("class {class} is not shared here"), add_headers);
     };
     // The raw path: what the router decoded has lost how it was written.
     let raw = request.uri().path();
@@ -57,11 +57,11 @@ pub(super) async fn answer(site: Site, class: Class, request: Request) -> Respon
     let wanted = match below.map_or(Err(Refusal::Bad), wanted) {
         Ok(wanted) => wanted,
         Err(Refusal::Bad) => {
-            return refuse(StatusCode::BAD_REQUEST, "that is no path of this site", |head| head);
+            return refuse(StatusCode::BAD_REQUEST, "that is no path of this shared", |head| head);
         }
         Err(Refusal::Elsewhere) => return missing(),
     };
-    let found = match find(&site, &folder, &wanted).await {
+    let found = match find(&shared, &folder, &wanted).await {
         Ok(Some(found)) => found,
         Ok(None) => return missing(),
         Err(error) => {
@@ -71,21 +71,26 @@ pub(super) async fn answer(site: Site, class: Class, request: Request) -> Respon
     };
     let address =
         request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
-    let asker = Asker { site, class, address, head_only };
+    let asker = Asker { shared, class, address, head_only };
     asker.send(request.headers(), found, wanted.kind)
 }
 
-async fn find(site: &Site, folder: &Path, wanted: &Wanted) -> std::io::Result<Option<Found>> {
+async fn find(shared: &SharedClasses, folder: &Path, wanted: &Wanted) -> std::io::Result<Option<Found>> {
     let path = folder.join(&wanted.path);
-    if let Some(cached) = site.inner.cache.get(&path) {
+    if let Some(cached) = shared.inner.cache.get(&path) {
         return Ok(Some(Found::Small(cached)));
     }
-    let (site, folder, wanted) = (site.clone(), folder.to_owned(), wanted.clone());
-    let reading = tokio::task::spawn_blocking(move || read(&site, &folder, &wanted, path));
+    let (shared, folder, wanted) = (shared.clone(), folder.to_owned(), wanted.clone());
+    let reading = tokio::task::spawn_blocking(move || read(&shared, &folder, &wanted, path));
     reading.await.expect("reading a file does not panic")
 }
 
-fn read(site: &Site, folder: &Path, wanted: &Wanted, path: PathBuf) -> std::io::Result<Option<Found>> {
+fn read(
+    shared: &SharedClasses,
+    folder: &Path,
+    wanted: &Wanted,
+    path: PathBuf,
+) -> std::io::Result<Option<Found>> {
     let Some(mut file) = open_below(folder, &wanted.path)? else { return Ok(None) };
     let metadata = file.metadata()?;
     let size = metadata.len();
@@ -106,12 +111,12 @@ fn read(site: &Site, folder: &Path, wanted: &Wanted, path: PathBuf) -> std::io::
         _ => Digest::of(&bytes),
     };
     let cached = Cached { bytes: Bytes::from(bytes), tag: tag(&digest) };
-    site.inner.cache.put(path, Stamp::of(&metadata), cached.clone());
+    shared.inner.cache.put(path, Stamp::of(&metadata), cached.clone());
     Ok(Some(Found::Small(cached)))
 }
 
 struct Asker {
-    site: Site,
+    shared: SharedClasses,
     class: Class,
     address: Option<IpAddr>,
     head_only: bool,
@@ -156,22 +161,22 @@ impl Asker {
         match found {
             Found::Small(cached) => {
                 self.count(1, length);
-                self.site.inner.pace.sent(length);
+                self.shared.inner.pace.sent(length);
                 let (from, to) = (index(first), index(first + length));
                 finish(head, Body::from(cached.bytes.slice(from..to)))
             }
-            Found::Large { file, .. } => match self.site.inner.pace.enter() {
+            Found::Large { file, .. } => match self.shared.inner.pace.enter() {
                 Some(permit) => {
                     self.count(1, 0);
                     finish(head, self.stream(file, first, length, permit))
                 }
                 None => {
                     let seconds = RETRY_AFTER_TIME.as_secs();
-                    let say = |head: response::Builder| head.header(RETRY_AFTER, seconds);
+                    let add_headers = |head: response::Builder| head.header(RETRY_AFTER, seconds);
                     refuse(
                         StatusCode::SERVICE_UNAVAILABLE,
                         "too many downloads at once; come back later",
-                        say,
+                        add_headers,
                     )
                 }
             },
@@ -204,7 +209,7 @@ impl Asker {
     }
 
     fn count(&self, requests: u64, bytes: u64) {
-        self.site.inner.counters.count(self.address, self.class, requests, bytes);
+        self.shared.inner.counters.count(self.address, self.class, requests, bytes);
     }
 }
 
@@ -234,13 +239,13 @@ fn missing() -> Response {
 fn refuse(
     status: StatusCode,
     message: &str,
-    say: impl FnOnce(response::Builder) -> response::Builder,
+    add_headers: impl FnOnce(response::Builder) -> response::Builder,
 ) -> Response {
     let head = Response::builder()
         .status(status)
         .header(CACHE_CONTROL, "no-store")
         .header(CONTENT_TYPE, "text/plain");
-    finish(say(head), Body::from(format!("{message}\n")))
+    finish(add_headers(head), Body::from(format!("{message}\n")))
 }
 
 fn finish(head: response::Builder, body: Body) -> Response {

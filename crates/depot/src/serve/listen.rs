@@ -200,15 +200,15 @@ async fn refuse(
 ) {
     let refusing = async {
         match tls {
-            Some(tls) => tell_busy(tls.accept(stream).await?).await,
-            None => tell_busy(stream).await,
+            Some(tls) => refuse_as_busy(tls.accept(stream).await?).await,
+            None => refuse_as_busy(stream).await,
         }
     };
     // Whether it listened makes no difference.
     let _ = timeout(time_max, refusing).await;
 }
 
-async fn tell_busy(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
+async fn refuse_as_busy(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
     let answer = format!(
         "HTTP/1.1 503 Service Unavailable\r\nRetry-After: {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
         limits::RETRY_AFTER.as_secs()

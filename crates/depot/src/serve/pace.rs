@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::ServeLimits;
+use super::serve_limits::ServeLimits;
 use crate::limits::{BANDWIDTH_SHARE_MIN, SERVE_CHUNK, SERVE_CHUNK_MIN};
 
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{StoreError, disk};
+use super::error::{StoreError, disk};
 use crate::files;
 
 /// Makes a folder's entries durable.

@@ -8,7 +8,8 @@ use headwater_delta::limits::LEVEL_DEFAULT;
 use headwater_delta::{EncodeError, encode};
 use headwater_repo::FileEntry;
 
-use super::{Store, StoreError, disk};
+use super::Store;
+use super::error::{StoreError, disk};
 
 impl Store {
     /// Packs the file at `path` and keeps the body, if it is the one that was signed for `entry`. Says whether it is: a

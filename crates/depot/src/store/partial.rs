@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use headwater_repo::{Digest, Hasher};
 
-use super::{Held, Reservation, Store, StoreError, disk, sync_folder};
+use super::disk::sync_folder;
+use super::error::{StoreError, disk};
+use super::{Held, Reservation, Store};
 
 /// What was fetched of a blob. Dropped, it stays on the disk to be gone on with.
 #[derive(Debug)]
@@ -22,8 +24,16 @@ pub struct Partial {
     _held: Held,
 }
 
+impl Store {
+    /// Opens what was fetched of a blob of `size` bytes, to go on at its end. Fails with
+    /// [`StoreError::Quota`] before a byte is fetched if the rest does not fit.
+    pub fn partial(&self, digest: Digest, size: u64) -> Result<Partial, StoreError> {
+        Partial::open(self.clone(), digest, size)
+    }
+}
+
 impl Partial {
-    pub(super) fn open(store: Store, digest: Digest, size: u64) -> Result<Self, StoreError> {
+    fn open(store: Store, digest: Digest, size: u64) -> Result<Self, StoreError> {
         let held = store.hold(digest);
         let path = store.partial_path(&digest);
         let mut file = OpenOptions::new()

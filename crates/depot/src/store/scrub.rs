@@ -8,7 +8,8 @@ use std::ops::Bound::{Excluded, Unbounded};
 
 use headwater_repo::Digest;
 
-use super::{Store, StoreError};
+use super::Store;
+use super::error::StoreError;
 
 /// What a look of [`Store::scrub`] found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use std::io::{self, BufWriter, Read as _, Seek as _, Write};
 use headwater_delta::{DecodeError, Decoded, ReadAt, decode, decode_delta};
 use headwater_repo::{Digest, FileEntry, Hop, limits::DECODER_MEMORY_MAX};
 
-use super::{Store, StoreError, disk};
+use super::Store;
+use super::error::{StoreError, disk};
 use crate::files::{Access, NewFile};
 
 /// A body could not become its file.

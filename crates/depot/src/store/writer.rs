@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use headwater_repo::{Digest, Hasher};
 
-use super::{Reservation, Store, StoreError, disk, sync_folder};
+use super::disk::sync_folder;
+use super::error::{StoreError, disk};
+use super::{Reservation, Store};
 use crate::limits::SYNCS_AT_ONCE;
 
 /// Takes bytes and makes a blob of them. Dropped before [`BlobWriter::finish`], it leaves nothing.
@@ -36,7 +38,7 @@ struct Written {
 }
 
 impl BlobWriter {
-    pub(super) fn start(store: Store, size_max: u64) -> Result<Self, StoreError> {
+    fn start(store: Store, size_max: u64) -> Result<Self, StoreError> {
         let reservation = store.reserve(size_max)?;
         let number = {
             let mut state = store.state();
@@ -88,6 +90,18 @@ impl BlobWriter {
 }
 
 impl Store {
+    /// Starts a blob whose digest is not known yet, of at most `size_max` bytes, which must fit in the quota.
+    pub fn write(&self, size_max: u64) -> Result<BlobWriter, StoreError> {
+        BlobWriter::start(self.clone(), size_max)
+    }
+
+    /// Stores `bytes` as a blob and returns its digest.
+    pub fn put(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
+        let mut writer = self.write(bytes.len() as u64)?;
+        writer.append(bytes)?;
+        writer.finish(None).map(|(digest, _)| digest)
+    }
+
     /// Makes blobs durable and whole in their places. Many at a time: a disk takes one flush after the other slowly,
     /// and many together in hardly more time than one.
     pub fn persist(&self, staged: Vec<Staged>) -> Result<(), StoreError> {

@@ -173,7 +173,7 @@ async fn when_nobody_has_it_the_error_names_it_and_what_came_is_kept() {
 }
 
 #[tokio::test]
-async fn what_an_earlier_run_left_is_gone_on_with_and_what_it_spoilt_is_fetched_anew() {
+async fn what_an_earlier_run_left_is_continued_and_what_it_spoilt_is_fetched_again() {
     for (left, ranges) in [
         (noise(SIZE)[..CUT].to_vec(), vec![(CUT, SIZE - CUT)]),
         (vec![0; CUT], vec![(CUT, SIZE - CUT), (0, SIZE)]),

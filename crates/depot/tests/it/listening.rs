@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::post;
 use headwater_depot::limits::{ADDRESS_SHARE_DIVISOR, CONNECTIONS_MAX, REFUSALS_MAX, REQUEST_HEAD_MAX};
-use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, router};
+use headwater_depot::serve::{ListenLimits, ServeLimits, SharedClasses, listen, router};
 use headwater_depot::{Blob, Store};
 use headwater_policy::Class;
 use headwater_repo::{Digest, layout};
@@ -23,7 +23,7 @@ use crate::world::{World, fetcher, noise, until, walk};
 struct Running {
     address: SocketAddr,
     folder: TempDir,
-    site: Site,
+    site: SharedClasses,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
@@ -31,7 +31,7 @@ struct Running {
 impl Running {
     async fn start(limits: ListenLimits) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let site = Site::new(ServeLimits::default());
+        let site = SharedClasses::new(ServeLimits::default());
         site.share(Class::Components, folder.path());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -131,7 +131,7 @@ async fn curl_goes_on_where_it_stopped() {
 }
 
 #[tokio::test]
-async fn what_was_asked_is_done_though_whoever_asked_has_gone() {
+async fn a_request_is_completed_though_its_sender_has_gone() {
     let (begun, ending) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (begin, end) = (Arc::clone(&begun), Arc::clone(&ending));
     let work = post(|| async move {
@@ -157,7 +157,7 @@ async fn what_was_asked_is_done_though_whoever_asked_has_gone() {
 }
 
 #[tokio::test]
-async fn a_connection_beyond_the_limit_is_told_503_at_once() {
+async fn a_connection_beyond_the_limit_gets_503_at_once() {
     let server = Running::start(ListenLimits { connections_max: 1, ..ListenLimits::default() }).await;
     server.put("metadata/timestamp.json", b"{}");
     let mut first = server.connect().await;

@@ -121,7 +121,7 @@ fn rename_last(folder: &Path) {
 }
 
 #[test]
-fn damage_below_the_roots_only_costs_fetching_and_damage_to_the_roots_is_said() {
+fn damage_below_the_roots_only_costs_fetching_and_damage_to_the_roots_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let mut world = World::new();
     world.publish("one");

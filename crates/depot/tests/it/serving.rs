@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use headwater_depot::limits::{
     CACHE_TOTAL_MAX, CACHED_FILE_MAX, CACHED_METADATA_MAX, COUNTED_ADDRESSES_MAX, REQUEST_PATH_MAX,
 };
-use headwater_depot::serve::{ServeLimits, Site, router};
+use headwater_depot::serve::{ServeLimits, SharedClasses, router};
 use headwater_policy::Class;
 use headwater_repo::{Digest, layout};
 use http_body_util::BodyExt;
@@ -24,7 +24,7 @@ const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 
 struct Shop {
     folder: TempDir,
-    site: Site,
+    site: SharedClasses,
     router: Router,
     blob: Digest,
 }
@@ -37,7 +37,7 @@ impl Shop {
 
     fn with(limits: ServeLimits, blob: &[u8]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let site = Site::new(limits);
+        let site = SharedClasses::new(limits);
         site.share(Class::Components, folder.path().join("shared"));
         let digest = Digest::of(blob);
         let shop = Self { router: router(site.clone()), site, folder, blob: digest };
@@ -235,7 +235,7 @@ fn link(to: &Path, from: &Path) {
 }
 
 #[tokio::test]
-async fn a_class_that_is_not_shared_is_told_from_a_file_that_is_not_there() {
+async fn a_class_that_is_not_shared_differs_from_a_file_that_is_missing() {
     let shop = Shop::new();
     let reason = async |path: &str| {
         let answer = shop.ask("GET", path, &[]).await;
@@ -275,7 +275,7 @@ async fn large_files_come_whole_in_chunks_and_are_counted_as_they_go() {
 }
 
 #[tokio::test]
-async fn downloads_beyond_the_limit_are_told_to_come_back_and_metadata_is_not() {
+async fn downloads_beyond_the_limit_are_put_off_and_metadata_is_not() {
     let limits = ServeLimits { downloads_max: 1, bytes_per_second: None };
     let shop = Shop::with(limits, &noise(2_000_000));
     let request = || Request::get(shop.blob_path()).body(Body::empty()).unwrap();

@@ -9,7 +9,7 @@ use axum::Extension;
 use axum::Router;
 use axum::routing::get;
 use headwater_api::report::{AttemptResult, Reason};
-use headwater_depot::serve::{ListenLimits, PeerCertificate, ServeLimits, Site, listen_tls, router};
+use headwater_depot::serve::{ListenLimits, PeerCertificate, ServeLimits, SharedClasses, listen_tls, router};
 use headwater_depot::{Source, Walk};
 use headwater_policy::Class;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -79,7 +79,7 @@ struct Running {
 impl Running {
     async fn start(tls: Arc<ServerConfig>, limits: ListenLimits) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let site = Site::new(ServeLimits::default());
+        let site = SharedClasses::new(ServeLimits::default());
         site.share(Class::Components, folder.path());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -155,7 +155,7 @@ async fn the_fleet_knows_each_other_and_strangers_are_a_tls_failure() {
 }
 
 #[tokio::test]
-async fn a_member_that_is_refused_is_told_so_and_not_that_a_file_is_missing() {
+async fn a_client_that_is_refused_learns_so_and_not_that_a_file_is_missing() {
     for status in [401_u16, 403] {
         let ca = Ca::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -171,7 +171,7 @@ async fn a_member_that_is_refused_is_told_so_and_not_that_a_file_is_missing() {
         assert!(walk.refresh(&World::new().trusted(), None).await.is_err());
         let attempts = walk.attempts();
         assert_eq!(outcomes(&attempts), [(AttemptResult::Failed, Some(Reason::HttpStatus))], "{attempts:?}");
-        assert!(attempts[0].detail.contains("lets this client in no longer"), "{attempts:?}");
+        assert!(attempts[0].detail.contains("does not admit this client any more"), "{attempts:?}");
     }
 }
 
