@@ -4,10 +4,10 @@ use std::fmt;
 use std::str::FromStr as _;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use headwater_policy::ClientId;
 use jiff::Timestamp;
+use pkcs8::LineEnding;
+use pkcs8::der::Document;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use x509_parser::certificate::X509Certificate;
@@ -298,16 +298,7 @@ fn read_pem(pem: &str, max: usize) -> Option<Vec<CertificateDer<'static>>> {
     (1..=max).contains(&certificates.len()).then_some(certificates)
 }
 
-/// Characters of a line of PEM (RFC 7468).
-const LINE_LENGTH: usize = 64;
-
 fn write_pem(der: &CertificateDer<'_>) -> String {
-    let base64 = STANDARD.encode(der);
-    let mut pem = "-----BEGIN CERTIFICATE-----\n".to_owned();
-    for line in base64.as_bytes().chunks(LINE_LENGTH) {
-        pem.push_str(std::str::from_utf8(line).expect("base64 is ASCII"));
-        pem.push('\n');
-    }
-    pem.push_str("-----END CERTIFICATE-----\n");
-    pem
+    let document = Document::try_from(der.as_ref()).expect("a certificate is DER");
+    document.to_pem("CERTIFICATE", LineEnding::LF).expect("the label is valid")
 }

@@ -10,6 +10,7 @@ use aws_lc_rs::agreement::{PrivateKey, UnparsedPublicKey, X25519, agree};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use headwater_policy::{ClientId, DomainPath};
+use pkcs8::{LineEnding, SecretDocument};
 use rustls::crypto::aws_lc_rs::hpke::DH_KEM_X25519_HKDF_SHA256_AES_256;
 use rustls::crypto::hpke::{EncapsulatedSecret, Hpke as _, HpkePrivateKey, HpkePublicKey};
 use secrecy::{SecretSlice, SecretString};
@@ -24,8 +25,7 @@ const PUBLIC_WANTED: &str = "a public key of the curve X25519 (its 32 bytes in b
 /// What stands before the 32 bytes of an X25519 key in PKCS#8 (RFC 8410).
 const PKCS8_PREFIX: [u8; 16] =
     [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x6e, 0x04, 0x22, 0x04, 0x20];
-const BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
-const END: &str = "-----END PRIVATE KEY-----";
+const LABEL: &str = "PRIVATE KEY";
 
 /// The key by which its owner opens what was sealed to it. It cannot be printed; [`Self::to_pem`] is the only hint.
 pub struct EncryptionKey {
@@ -82,12 +82,11 @@ impl EncryptionKey {
         if pem.len() > PEM_LENGTH_MAX {
             return Err(unreadable);
         }
-        let body = pem.trim().strip_prefix(BEGIN).and_then(|rest| rest.strip_suffix(END));
-        let base64: Zeroizing<String> =
-            Zeroizing::new(body.ok_or_else(|| unreadable.clone())?.split_ascii_whitespace().collect());
-        let der = Zeroizing::new(STANDARD.decode(base64.as_str()).map_err(|_| unreadable.clone())?);
-        let secret =
-            der.strip_prefix(PKCS8_PREFIX.as_slice()).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+        let (label, document) = SecretDocument::from_pem(pem.trim()).map_err(|_| unreadable.clone())?;
+        let der = Some(document.as_bytes()).filter(|_| label == LABEL);
+        let secret = der
+            .and_then(|der| der.strip_prefix(PKCS8_PREFIX.as_slice()))
+            .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
         secret.and_then(|secret| Self::new(Zeroizing::new(secret))).ok_or(unreadable)
     }
 
@@ -95,7 +94,9 @@ impl EncryptionKey {
     pub fn to_pem(&self) -> SecretString {
         let mut der = Zeroizing::new(PKCS8_PREFIX.to_vec());
         der.extend_from_slice(self.secret.as_slice());
-        SecretString::from(format!("{BEGIN}\n{}\n{END}\n", STANDARD.encode(der.as_slice())))
+        let document = SecretDocument::try_from(der.as_slice()).expect("PKCS#8 is DER");
+        let pem = document.to_pem(LABEL, LineEnding::LF).expect("a key is short and has a valid label");
+        SecretString::from(pem.as_str())
     }
 
     /// The public half.

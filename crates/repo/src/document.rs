@@ -8,11 +8,9 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::canonical::canonical;
 use crate::digest::Digest;
 use crate::error::VerifyError;
 use crate::key_id::KeyId;
-use crate::keys::SecretKey;
 use crate::names::Role;
 
 /// The specification's version that we write.
@@ -34,14 +32,6 @@ pub(crate) struct Signature {
 impl<T: Serialize + DeserializeOwned> Envelope<T> {
     pub(crate) fn unsigned(signed: T) -> Self {
         Self { signatures: Vec::new(), signed }
-    }
-
-    /// Adds the key's signature, in the place of an earlier one.
-    pub(crate) fn sign(&mut self, key: &SecretKey) {
-        let keyid = key.id().to_string();
-        self.signatures.retain(|signature| signature.keyid != keyid);
-        self.signatures.push(Signature { keyid, sig: key.sign(&canonical(&self.signed)) });
-        self.signatures.sort_by(|a, b| a.keyid.cmp(&b.keyid));
     }
 
     pub(crate) fn to_bytes(&self) -> Vec<u8> {

@@ -5,20 +5,20 @@ use std::fmt;
 use std::str::FromStr;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use pkcs8::der::pem;
 use pkcs8::der::zeroize::Zeroizing;
+use pkcs8::{LineEnding, SecretDocument};
 use secrecy::SecretString;
+use serde::Serialize;
 
-use crate::canonical::canonical_digest;
-use crate::document::KeyDocument;
+use crate::canonical::{canonical, canonical_digest};
+use crate::document::{Envelope, KeyDocument, Signature};
 use crate::key_id::KeyId;
 use crate::limits::KEY_PEM_LENGTH_MAX;
 
 const BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
 const END: &str = "-----END PRIVATE KEY-----";
-/// Characters of a line of PEM (RFC 7468).
-const LINE_LENGTH: usize = 64;
+const LABEL: &str = "PRIVATE KEY";
 
 /// A key that cannot be used. The text never holds key material.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -81,14 +81,15 @@ impl SecretKey {
     /// # Errors
     ///
     /// [`KeyError::NotPem`], [`KeyError::NotEd25519`].
-    pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
-        if pem.len() > KEY_PEM_LENGTH_MAX {
+    pub fn from_pem(text: &str) -> Result<Self, KeyError> {
+        if text.len() > KEY_PEM_LENGTH_MAX {
             return Err(KeyError::NotPem);
         }
-        let body =
-            pem.trim().strip_prefix(BEGIN).and_then(|rest| rest.strip_suffix(END)).ok_or(KeyError::NotPem)?;
-        let base64: String = body.split_ascii_whitespace().collect();
-        let der = STANDARD.decode(base64).map_err(|_| KeyError::NotPem)?;
+        let (label, der) = pem::decode_vec(text.trim().as_bytes()).map_err(|_| KeyError::NotPem)?;
+        let der = Zeroizing::new(der);
+        if label != LABEL {
+            return Err(KeyError::NotPem);
+        }
         Self::from_pkcs8(&der)
     }
 
@@ -103,15 +104,9 @@ impl SecretKey {
 
     /// The key's file: PKCS#8 in PEM. To be written readable for its owner alone.
     pub fn to_pem(&self) -> SecretString {
-        let base64 = STANDARD.encode(&*self.to_pkcs8());
-        let mut pem = format!("{BEGIN}\n");
-        for line in base64.as_bytes().chunks(LINE_LENGTH) {
-            pem.push_str(std::str::from_utf8(line).expect("base64 is ASCII"));
-            pem.push('\n');
-        }
-        pem.push_str(END);
-        pem.push('\n');
-        SecretString::from(pem)
+        let document = SecretDocument::try_from(self.to_pkcs8().as_slice()).expect("PKCS#8 is DER");
+        let pem = document.to_pem(LABEL, LineEnding::LF).expect("a key is short and has a valid label");
+        SecretString::from(pem.as_str())
     }
 
     /// The public half.
@@ -175,6 +170,16 @@ impl FromStr for PublicKey {
         let mut bytes = [0; 32];
         hex::decode_to_slice(text, &mut bytes).map_err(|_| KeyError::NotPublic)?;
         Ok(Self(bytes))
+    }
+}
+
+impl<T: Serialize> Envelope<T> {
+    /// Adds the key's signature, in the place of an earlier one.
+    pub(crate) fn sign(&mut self, key: &SecretKey) {
+        let keyid = key.id().to_string();
+        self.signatures.retain(|signature| signature.keyid != keyid);
+        self.signatures.push(Signature { keyid, sig: key.sign(&canonical(&self.signed)) });
+        self.signatures.sort_by(|a, b| a.keyid.cmp(&b.keyid));
     }
 }
 

@@ -13,6 +13,7 @@ mod control;
 mod elf;
 mod encode;
 mod field_kind;
+mod field_search;
 mod fields;
 mod frames;
 mod go;
