@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::middleware::from_fn_with_state;
-use headwater_depot::serve::{ListenLimits, ServeLimits, Site, Tls, listen_tls, router};
+use headwater_depot::serve::{ListenLimits, ServeLimits, SharedClasses, Tls, listen_tls, router};
 use headwater_identity::tls::{self, Anonymous};
 use headwater_identity::{CaCertificate, Chain, ClientKey, IdentityError};
 use headwater_policy::{Class, ClassSet};
@@ -53,7 +53,7 @@ pub struct AgentIdentity {
 /// The running listeners, one for each address, and what they share.
 #[derive(Debug)]
 pub struct Listener {
-    site: Site,
+    site: SharedClasses,
     tree: ServedTree,
     running: BTreeMap<SocketAddr, Running>,
     admission: Admission,
@@ -73,7 +73,7 @@ impl Listener {
     /// Listens nowhere yet.
     pub fn new(tree: ServedTree) -> Self {
         Self {
-            site: Site::new(ServeLimits::default()),
+            site: SharedClasses::new(ServeLimits::default()),
             tree,
             running: BTreeMap::new(),
             admission: Admission::default(),

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, listen_tls};
+use headwater_depot::serve::{ListenLimits, ServeLimits, SharedClasses, listen, listen_tls};
 use headwater_policy::{Class, Scheme, SourceUrl};
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -268,8 +268,8 @@ fn url_of(scheme: Scheme, address: SocketAddr) -> SourceUrl {
     SourceUrl::from_address(scheme, ip, address.port())
 }
 
-fn site(data: &DataFolder) -> Site {
-    let site = Site::new(ServeLimits::default());
+fn site(data: &DataFolder) -> SharedClasses {
+    let site = SharedClasses::new(ServeLimits::default());
     for class in Class::ALL {
         site.share(class, data.repository(class));
     }

@@ -3,7 +3,7 @@
 use headwater_api::policy::{EntryDocument, SelectorDocument, SourceDocument};
 use headwater_api::report::{AttemptResult, ClassResult, Reason};
 use headwater_client::{Error, RunOptions, exit_code, render, run_once};
-use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, router};
+use headwater_depot::serve::{ListenLimits, ServeLimits, SharedClasses, listen, router};
 use headwater_policy::Class;
 use tokio::net::TcpListener;
 
@@ -63,7 +63,7 @@ async fn an_unchanged_file_is_taken_from_the_installed_release() {
 #[tokio::test]
 async fn a_run_names_every_source_that_gave_of_a_class() {
     let mut world = World::new().await;
-    let site = Site::new(ServeLimits::default());
+    let site = SharedClasses::new(ServeLimits::default());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(listen(router(site.clone()), listener, ListenLimits::default(), std::future::pending()));

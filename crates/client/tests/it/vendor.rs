@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use headwater_api::policy::LocationDocument;
 use headwater_api::report::{ClassResult, Reason};
-use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, router};
+use headwater_depot::serve::{ListenLimits, ServeLimits, SharedClasses, listen, router};
 use headwater_policy::Class;
 use tokio::net::TcpListener;
 
@@ -29,7 +29,7 @@ async fn with_vendor() -> (World, Repository) {
 
 /// Serves a vendor's folder; returns its URL.
 async fn serve(folder: &std::path::Path) -> LocationDocument {
-    let site = Site::new(ServeLimits::default());
+    let site = SharedClasses::new(ServeLimits::default());
     site.share(Class::Components, folder);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

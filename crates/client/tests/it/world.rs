@@ -16,7 +16,7 @@ use headwater_api::settings::{
 use headwater_client::{Config, RunOptions, run_once};
 use headwater_delta::limits::LEVEL_DEFAULT;
 use headwater_delta::{DeltaOptions, Uncontrolled, encode_delta};
-use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, listen_tls, router};
+use headwater_depot::serve::{ListenLimits, ServeLimits, SharedClasses, listen, listen_tls, router};
 use headwater_identity::DomainKey;
 use headwater_policy::{Class, EffectiveSettings};
 use headwater_repo::{
@@ -215,7 +215,7 @@ pub struct World {
     pub files: BTreeMap<String, String>,
     version: u64,
     pub fleet: Fleet,
-    pub site: Site,
+    pub site: SharedClasses,
     /// The server's fleet listener.
     pub url: String,
     /// The same content for everybody, as a mirror has it.
@@ -227,7 +227,7 @@ pub struct World {
 impl World {
     pub async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let site = Site::new(ServeLimits::default());
+        let site = SharedClasses::new(ServeLimits::default());
         let mut repositories = BTreeMap::new();
         for class in Class::ALL {
             let at = folder.path().join("server").join(class.as_str());

@@ -12,7 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, post};
 use axum::{Extension, Json, Router, middleware};
-use headwater_depot::serve::{self, PeerCertificate, ServeLimits, Site};
+use headwater_depot::serve::{self, PeerCertificate, ServeLimits, SharedClasses};
 use headwater_identity::{Peer, Sealed, Statement};
 use headwater_policy::Class;
 
@@ -47,7 +47,7 @@ pub struct FleetRow {
 type Row = (FleetRow, MethodRouter<Arc<Fleet>>);
 
 /// Everything that clients and update agents may ask.
-fn table(site: &Site) -> Vec<Row> {
+fn table(site: &SharedClasses) -> Vec<Row> {
     let states = |path, who, handler: MethodRouter<Arc<Fleet>>| -> Row {
         (FleetRow { method: Method::POST, path, who }, handler.fallback(json::wrong_method))
     };
@@ -69,12 +69,12 @@ fn table(site: &Site) -> Vec<Row> {
 
 /// The rows of the table.
 pub fn rows() -> Vec<FleetRow> {
-    table(&Site::new(ServeLimits::default())).into_iter().map(|(row, _)| row).collect()
+    table(&SharedClasses::new(ServeLimits::default())).into_iter().map(|(row, _)| row).collect()
 }
 
 /// The fleet plane: each row behind its check, before anything of the request's body is read. That a path is missing is
 /// answered to clients alone.
-pub fn fleet(fleet: Arc<Fleet>, site: &Site) -> Router {
+pub fn fleet(fleet: Arc<Fleet>, site: &SharedClasses) -> Router {
     let check = |who| middleware::from_fn_with_state((fleet.clone(), who), pass);
     let router = table(site)
         .into_iter()

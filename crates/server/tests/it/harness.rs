@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use headwater_api::bundle::EnrolBundle;
-use headwater_depot::serve::{ListenLimits, ServeLimits, Site, listen, router};
+use headwater_depot::serve::{ListenLimits, ServeLimits, SharedClasses, listen, router};
 use headwater_depot::{BackOff, FetchSettings, Fetcher, Source, Walk};
 use headwater_identity::StatementKind;
 use headwater_policy::{Class, ClientId};
@@ -257,7 +257,7 @@ pub fn local(running: &Running) -> reqwest::Client {
 
 /// Gives out a server's repositories by plain HTTP, as any mirror does.
 async fn mirror(folder: &Path) -> (String, JoinHandle<()>) {
-    let site = Site::new(ServeLimits::default());
+    let site = SharedClasses::new(ServeLimits::default());
     for class in Class::ALL {
         site.share(class, folder.join("repository").join(class.to_string()));
     }
