@@ -6,7 +6,7 @@ use headwater_repo::{Draft, TargetName, layout};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::Publishing;
+use super::service::Publishing;
 use super::signing::failed;
 use crate::audit::{Audit, Head};
 use crate::db::to_json;

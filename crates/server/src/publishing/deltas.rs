@@ -17,8 +17,8 @@ use headwater_publisher::{Destination, Error as PublishError};
 use headwater_repo::{ComponentName, Delta, Inventory, InventoryItem};
 use jiff::{SignedDuration, Timestamp};
 
-use super::Publishing;
 use super::failures::of_publisher;
+use super::service::Publishing;
 use crate::audit::Audit;
 use crate::caller::Caller;
 use crate::db::deltas as rows;

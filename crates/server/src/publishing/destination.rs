@@ -21,8 +21,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
-use super::Publishing;
 use super::failures::of_publisher;
+use super::service::Publishing;
 use super::signing::Staged;
 use crate::audit::Audit;
 use crate::caller::Caller;

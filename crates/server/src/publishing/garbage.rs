@@ -8,8 +8,8 @@ use headwater_policy::Class;
 use headwater_repo::{Role, layout};
 use jiff::{SignedDuration, Timestamp};
 
-use super::Publishing;
 use super::failures::store_failed;
+use super::service::Publishing;
 use crate::audit::Audit;
 use crate::db::{deltas, releases};
 use crate::error::Result;

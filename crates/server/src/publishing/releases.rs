@@ -15,9 +15,9 @@ use headwater_publisher::{
 use headwater_repo::{ComponentName, ReleaseList, Sequence, VersionText};
 use serde_json::json;
 
-use super::Publishing;
 use super::archive::{Archive, Format};
 use super::failures::{no_component, of_publisher};
+use super::service::Publishing;
 use crate::caller::Caller;
 use crate::error::{Error, Refusal, Result};
 use crate::limits::MISSING_NAMED_MAX;

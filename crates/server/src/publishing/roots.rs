@@ -19,9 +19,9 @@ use headwater_repo::{Draft, PublicKey, Published, Role, SignedRoot, UnsignedRoot
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::Publishing;
 use super::failures::of_publisher;
 use super::key_store::{ClassKeys, KeyStore, ONLINE_ROLES};
+use super::service::Publishing;
 use super::signing::failed;
 use crate::audit::Record;
 use crate::caller::Caller;

@@ -16,8 +16,8 @@ use headwater_publisher::{Destination as _, Refresh, sign_again, stage};
 use headwater_repo::{Draft, Published, Role, RootDraft, SignedRoot, WriteError, layout};
 use jiff::Timestamp;
 
-use super::Publishing;
 use super::failures::{of_publisher, store_failed};
+use super::service::Publishing;
 use crate::audit::{Audit, Record};
 use crate::caller::Caller;
 use crate::db::repositories::{self, RepositoryRow};

@@ -5,9 +5,8 @@
 //! the other. One component is one publication: a sync that breaks off keeps what it has. What is fetched of it, and what
 //! is made here, is [`take`]'s.
 
+mod stopped;
 mod take;
-
-use std::sync::Mutex;
 
 use headwater_api::v1::{SyncProgress, SyncResult, SyncedRelease, VendorView};
 use headwater_depot::{BackOff, FetchSettings, Fetcher, MetadataStore, Progress, Source, Walk};
@@ -20,7 +19,8 @@ use headwater_repo::{
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::Publishing;
+use self::stopped::Stopped;
+use super::service::Publishing;
 use crate::audit::Audit;
 use crate::caller::Caller;
 use crate::db::releases::{self as release_rows, ReleaseRow};
@@ -28,24 +28,6 @@ use crate::db::vendor::{self as rows, VendorRow};
 use crate::db::{Tx, deltas};
 use crate::error::{Doing, Error, Refusal, Result};
 use crate::limits;
-use headwater_repo::error_chain;
-
-/// The sync that runs.
-#[derive(Debug, Default)]
-pub(super) struct VendorSync {
-    turn: tokio::sync::Mutex<()>,
-    progress: Mutex<Option<SyncProgress>>,
-}
-
-/// Why a sync, or one component of it, went no further: a sentence.
-#[derive(Debug)]
-struct Stopped(String);
-
-impl<E: std::error::Error + 'static> From<E> for Stopped {
-    fn from(error: E) -> Self {
-        Self(error_chain(&error))
-    }
-}
 
 /// One walk over the vendor source.
 struct Visit {
@@ -71,8 +53,7 @@ impl Publishing {
     pub async fn sync_vendor(&self, caller: &Caller) -> Result<SyncResult> {
         let now = caller.now;
         // One at a time; who asks meanwhile waits, and then finds most of it done.
-        let _only = self.vendor_sync.turn.lock().await;
-        let _shown = Shown::begin(&self.vendor_sync.progress);
+        let _running = self.vendor_sync.begin().await;
         let vendor = self.db.vendor().await?.ok_or(Refusal::NoVendor)?;
         let clock = std::time::Instant::now();
         let mut result = SyncResult {
@@ -143,9 +124,9 @@ impl Publishing {
             let max = limits::VENDOR_COMPONENTS_MAX;
             return Err(Stopped(format!("it has {} components; at most {max} are taken", names.len())));
         }
-        self.tell_sync(|progress| progress.components = names.len() as u64);
+        self.vendor_sync.show(|progress| progress.components = names.len() as u64);
         for (number, name) in (1..).zip(names) {
-            self.tell_sync(|progress| {
+            self.vendor_sync.show(|progress| {
                 *progress = SyncProgress {
                     component: name.to_string(),
                     number,
@@ -191,8 +172,8 @@ impl Publishing {
         let release_chain = self.release_chain(class, name)?;
         let here = release_chain.as_ref().map(|chain| chain.files.clone()).unwrap_or_default();
         let earlier = others(&manifests, current.sequence);
-        let tell = |fetched| self.tell_fetched(fetched);
-        let mut taken = take::take(self, &visit.walk, &current, &earlier, here, &tell).await?;
+        let show = |fetched| self.show_fetched(fetched);
+        let mut taken = take::take(self, &visit.walk, &current, &earlier, here, &show).await?;
         result.skipped.append(&mut taken.missing);
         let mut whole = taken.current.take().expect("what was taken is whole");
 
@@ -238,16 +219,8 @@ impl Publishing {
         Ok(())
     }
 
-    /// Changes what is shown of the sync that runs.
-    fn tell_sync(&self, change: impl FnOnce(&mut SyncProgress)) {
-        let mut shown = self.vendor_sync.progress.lock().expect("nobody panics while holding this lock");
-        if let Some(progress) = shown.as_mut() {
-            change(progress);
-        }
-    }
-
-    fn tell_fetched(&self, fetched: Progress) {
-        self.tell_sync(|progress| {
+    fn show_fetched(&self, fetched: Progress) {
+        self.vendor_sync.show(|progress| {
             (progress.bytes_done, progress.bytes_total) = (fetched.bytes_done, fetched.bytes_total);
         });
     }
@@ -258,7 +231,7 @@ impl Publishing {
             root_version: row.root_version,
             schedule_minutes: row.schedule_minutes,
             last_sync: row.last_sync,
-            syncing: self.vendor_sync.progress.lock().expect("nobody panics while holding this lock").clone(),
+            syncing: self.vendor_sync.progress(),
         }
     }
 
@@ -382,26 +355,4 @@ fn decide(
         changed = true;
     }
     Ok(changed.then_some(list))
-}
-
-/// A sync that is shown as running for as long as this lives: one whose asker hung up is dropped midway.
-struct Shown<'a>(&'a Mutex<Option<SyncProgress>>);
-
-impl<'a> Shown<'a> {
-    fn begin(shown: &'a Mutex<Option<SyncProgress>>) -> Self {
-        *shown.lock().expect("nobody panics while holding this lock") = Some(SyncProgress::default());
-        Self(shown)
-    }
-}
-
-impl Drop for Shown<'_> {
-    fn drop(&mut self) {
-        *self.0.lock().expect("nobody panics while holding this lock") = None;
-    }
-}
-
-impl From<Stopped> for Error {
-    fn from(stopped: Stopped) -> Self {
-        Self::Corrupt { what: "vendor source", reason: stopped.0 }
-    }
 }

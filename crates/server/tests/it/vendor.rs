@@ -139,7 +139,7 @@ async fn the_server_is_not_its_own_vendor() {
 }
 
 #[tokio::test]
-async fn the_schedule_syncs_by_itself() {
+async fn the_schedule_syncs_automatically() {
     let (vendor, server) = world().await;
     vendor.publish("components", "rules", "1", &[("a", b"1")]).await;
     let later = now() + jiff::SignedDuration::from_mins(11);

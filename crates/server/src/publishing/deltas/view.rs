@@ -9,7 +9,7 @@ use headwater_repo::{ComponentName, Delta, Digest, Inventory, InventoryItem, Man
 
 use super::delta_worker::Working;
 use crate::error::Result;
-use crate::publishing::Publishing;
+use crate::publishing::service::Publishing;
 
 impl Publishing {
     /// How far the deltas of every component and program are.

@@ -20,8 +20,8 @@ use headwater_repo::{
     Body, BodyFormat, Delta, DeltaFormat, DeltaPath, DeltaPaths, Digest, FileEntry, Manifest,
 };
 
-use super::Stopped;
-use crate::publishing::Publishing;
+use super::stopped::Stopped;
+use crate::publishing::service::Publishing;
 
 const CLASS: Class = Class::Components;
 
