@@ -26,7 +26,7 @@ use crate::caller::Caller;
 use crate::db::releases::{self as release_rows, ReleaseRow};
 use crate::db::vendor::{self as rows, VendorRow};
 use crate::db::{Tx, deltas};
-use crate::error::{Doing, Error, Refusal, Result};
+use crate::error::{Doing, Refusal, Result};
 use crate::limits;
 
 /// One walk over the vendor source.
