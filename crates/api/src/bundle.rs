@@ -1,29 +1,10 @@
-//! The client bundle: what a new client needs to start.
+//! The enrolment bundle: what a new client needs to start.
 
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::PolicyDocument;
-
-/// The current format of [`ClientBundle`].
-pub const FORMAT: u32 = 1;
-
-/// One file, made by the server, handed to a new client.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct ClientBundle {
-    /// [`FORMAT`].
-    pub format: u32,
-    /// Base URL of the server's fleet listener.
-    pub server_url: String,
-    /// The domain the client joins.
-    pub domain: String,
-    /// The root metadata of each class repository.
-    pub roots: ClassRoots,
-    /// The saved policy, by which a client that cannot reach the server finds its update agent.
-    pub policy: PolicyDocument,
-}
 
 /// Root metadata by class, as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +18,7 @@ pub struct ClassRoots {
     pub programs: serde_json::Value,
 }
 
-/// The current format of [`EnrolBundle`]: that of format 1, [`ClientBundle`], knew neither keys nor tokens.
+/// The current format of [`EnrolBundle`]. Format 1 had neither keys nor tokens.
 pub const ENROL_FORMAT: u32 = 2;
 
 /// One file, made by the server, with which clients enrol. Its holder can enrol as often as its token allows: keep

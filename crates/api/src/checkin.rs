@@ -7,22 +7,22 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// A client says that it is there.
+/// A client announces that it is there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckIn {
     /// The client's id.
     pub client: String,
-    /// The domain it believes it is in; a new client is filed there.
+    /// The domain it takes itself to be in; a new client is filed there.
     pub domain: String,
     /// Its own addresses.
     pub addresses: Vec<String>,
     /// Version of the client program.
     pub program: String,
-    /// The saved version of the policy it has; 0: none yet.
+    /// The saved version of the policy it has; 0 if it has none yet.
     pub policy_version: u64,
     /// Content version it has, by class.
     pub versions: BTreeMap<String, u64>,
-    /// Sequence of the newest report that it made: one that the server misses was kept from it. 0: none, or unknown.
+    /// Sequence of the newest report that it made: a gap in what the server has shows a report that was withheld. 0 if none, or unknown.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub reports_made: u64,
 }
@@ -36,7 +36,8 @@ pub struct CheckInAnswer {
     pub announced: BTreeMap<String, u64>,
     /// The server's clock, so that a client can warn of its own.
     pub server_time: Timestamp,
-    /// The keys that open the settings of the client's domain, sealed to the client; none where they are not confidential.
+    /// The keys that open the settings of the client's domain, sealed to the client; empty if they
+    /// are not confidential.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub domain_keys: Vec<SealedDomainKey>,
 }
@@ -46,7 +47,7 @@ pub struct CheckInAnswer {
 pub struct SealedDomainKey {
     /// The domain.
     pub domain: String,
-    /// Names the key; the signed document says which one it needs.
+    /// Names the key; the signed document names the one it needs.
     pub key_id: String,
     /// The key, sealed to the client's encryption key.
     pub sealed: serde_json::Value,

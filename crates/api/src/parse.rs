@@ -56,7 +56,7 @@ impl PolicyDocument {
         read_policy(&as_written(self), Check::Pieces)
     }
 
-    /// The document that says the same.
+    /// The same as a document.
     pub fn of(draft: &Draft) -> Self {
         Self {
             mode: draft.mode.to_string(),
@@ -78,7 +78,7 @@ impl OptionsDocument {
         read_options(&as_written(self))
     }
 
-    /// The document that says the same.
+    /// The same as a document.
     pub fn of(options: &Options) -> Self {
         Self {
             server_fallback: ServerFallbackDocument {
@@ -101,7 +101,7 @@ impl UpdateAgentDocument {
         read_update_agent(&as_written(self), &self.id)
     }
 
-    /// The document that says the same.
+    /// The same as a document.
     pub fn of(agent: &UpdateAgent) -> Self {
         Self {
             id: agent.id().to_string(),
@@ -122,7 +122,7 @@ impl EntryDocument {
         read_entry(&as_written(self), number)
     }
 
-    /// The document that says the same.
+    /// The same as a document.
     pub fn of(entry: &Entry) -> Self {
         Self {
             clients: SelectorDocument {
@@ -158,7 +158,7 @@ impl ClientDocument {
         read_client(&as_written(self))
     }
 
-    /// The document that says the same.
+    /// The same as a document.
     pub fn of(client: &Client) -> Self {
         Self {
             id: client.id().to_string(),

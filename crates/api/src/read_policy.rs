@@ -1,4 +1,4 @@
-//! Turns a policy file into a policy, and tells every problem with the entry that it is about.
+//! Turns a policy file into a policy, and reports every problem with the entry that it is about.
 //!
 //! 1. The pieces: every key, text and number, each alone.
 //! 2. How they fit together (S2, S5, U1). A piece that was unreadable raises no further problem there.
@@ -152,7 +152,7 @@ fn classes(reader: &mut Reader, json: &Json, spot: &Spot) -> Option<ClassSet> {
     Some(classes.into_iter().collect())
 }
 
-/// The classes that a URL gives: none would make an entry that does nothing.
+/// The classes that a URL gives: an empty list would make an entry that does nothing.
 fn given_classes(reader: &mut Reader, json: &Json, spot: &Spot) -> Option<ClassSet> {
     let classes = classes(reader, json, spot)?;
     if classes.is_empty() {
@@ -179,7 +179,7 @@ struct Directory {
     agents: Option<Vec<UpdateAgent>>,
     /// Those that could be, each id once.
     readable: UpdateAgents,
-    /// Ids of those that could not be; none: not even that is known.
+    /// Ids of those that could not be; `None` if not even these are known.
     unreadable: Option<HashSet<String>>,
 }
 

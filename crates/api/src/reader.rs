@@ -175,7 +175,7 @@ impl Reader {
         self.parsed(json, &spot.field(key))
     }
 
-    /// A list of texts, each turned into something; none if any of them cannot be.
+    /// A list of texts, each turned into something; `None` if any of them cannot be.
     pub fn all_made<T, E: Display>(
         &mut self,
         json: &Json,

@@ -1,4 +1,4 @@
-//! What a client says of a run (P12): every attempt, and the state it left.
+//! A client's report of a run (P12): every attempt, and the state it left.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ pub struct Report {
     pub format: u32,
     /// Who reports.
     pub client: String,
-    /// The domain the client believes it is in.
+    /// The domain the client takes itself to be in.
     pub domain: String,
     /// Counts the client's runs, from 1; with `client` it names the run.
     pub run: u64,
@@ -47,7 +47,7 @@ pub struct Report {
 
 impl Report {
     /// The sources that a class came from, in the order in which they were asked: that of its metadata, and those that
-    /// brought some of its content to the end. None if none served.
+    /// brought some of its content to the end. Empty if none served.
     pub fn sources<'a>(&'a self, outcome: &'a ClassOutcome) -> Vec<&'a str> {
         let Some(first) = outcome.source.as_deref() else { return Vec::new() };
         let mut sources = Vec::new();
@@ -61,11 +61,11 @@ impl Report {
     }
 }
 
-/// The server has taken a report.
+/// The server has accepted a report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReportAnswer {
-    /// Its sequence. A client forgets a report only when the server itself says so.
+    /// Its sequence. A client forgets a report only when the server itself confirms it.
     pub taken: u64,
 }
 

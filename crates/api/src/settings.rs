@@ -27,7 +27,7 @@ pub struct SignedPolicy {
     pub fleet: Option<FleetDocument>,
 }
 
-/// By what clients and update agents know each other and the server.
+/// What clients and update agents authenticate each other and the server by.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FleetDocument {
@@ -148,7 +148,7 @@ pub struct EffectiveSettingsDocument {
     pub confidential: bool,
 }
 
-/// The typed settings that one domain says explicitly; what is absent comes from above.
+/// The typed settings that one domain sets explicitly; what is absent comes from above.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
@@ -168,10 +168,10 @@ pub struct SettingsDocument {
     /// Likewise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_timeout_seconds: Option<u32>,
-    /// Likewise; an empty one says that there is none, whatever stands above.
+    /// Likewise; an empty one means that there is none, whatever applies above.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probe_command: Option<Vec<String>>,
-    /// Likewise; an empty one says that there is none, whatever stands above.
+    /// Likewise; an empty one means that there is none, whatever applies above.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after_command: Option<Vec<String>>,
     /// Likewise.

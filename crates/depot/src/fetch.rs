@@ -2,10 +2,10 @@
 //!
 //! A [`Walk`] is one class of one run over the sources of its plan. Its steps, in order:
 //!
-//! 1. [`Walk::refresh`]: which source is taken, and what may be believed (P7, P9);
+//! 1. [`Walk::refresh`]: which source is used, and what is trusted (P7, P9);
 //! 2. [`Walk::target`]: small signed files;
 //! 3. [`Walk::blobs`]: content, four at once, resumed at the same byte from the next source (P10);
-//! 4. [`Walk::attempts`]: what a report says of it (P12).
+//! 4. [`Walk::attempts`]: the walk as a report has it (P12).
 //!
 //! What to fetch, and what to do with it, is the caller's; making the plan is `policy`'s.
 

@@ -11,7 +11,7 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Silence after which the next source is asked for metadata beside a source: a site that lost its update agent
-/// shall not feel it.
+/// must not notice it.
 pub const SOFT_START: Duration = Duration::from_secs(1);
 
 /// The same for a source that is remembered as failing: time enough for a round trip at a site, no more.
@@ -94,11 +94,11 @@ pub const REQUEST_HEAD_MAX: usize = 8192;
 /// Time for a request's head to arrive, also for the next one on a kept connection.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Time for the TLS handshake of a connection: a few round trips over a slow line. It holds a place of
-/// [`CONNECTIONS_MAX`] meanwhile.
+/// Time for the TLS handshake of a connection: a few round trips over a slow line. It holds one of
+/// [`CONNECTIONS_MAX`] permits meanwhile.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Time without progress after which a client that does not read is cut off, and its place given to another.
+/// Time without progress after which a client that does not read is cut off, and its permit given to another.
 pub const SEND_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Connections at once: an update agent's site of some hundred clients, a few connections each, well below
@@ -112,7 +112,7 @@ pub const ADDRESS_SHARE_DIVISOR: usize = 2;
 /// Connections beyond that which get a 503 at once; the rest is dropped.
 pub const REFUSALS_MAX: usize = 64;
 
-/// Time for a refused connection to hear that it is refused.
+/// Time for a refused connection to read its 503.
 pub const REFUSAL_TIME: Duration = Duration::from_secs(1);
 
 /// Pause after a connection could not be accepted, most often because file handles ran out.
@@ -128,7 +128,7 @@ pub const DOWNLOADS_MAX: usize = 64;
 /// refused for now (U4). A client moves on below [`STALL_BYTES_MIN`] in [`SOFT_STALL`]; this is 16 times that.
 pub const BANDWIDTH_SHARE_MIN: u64 = 16 * 1024;
 
-/// What `Retry-After` says beyond the limits.
+/// `Retry-After` of an answer beyond the limits.
 pub const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Client addresses that bytes are counted for; those beyond are counted together.

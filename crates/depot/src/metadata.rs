@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! {dir}/set-N/{1.root.json, 2.root.json, …, timestamp.json, snapshot.json, targets.json}
-//! {dir}/current           one line: the name of the set in force
+//! {dir}/current           one line: the name of the current set
 //! ```
 //!
 //! A new set is written beside the old one and made durable; then `current` is replaced in one step. A crash at any
-//! moment leaves the old set or the new one. What the bytes are worth is judged again at each load, by `repo`.
+//! moment leaves the old set or the new one. `repo` verifies the bytes again at each load.
 //! Delegated roles are not kept: the snapshot is their floor, and a search fetches them.
 
 use std::fs::{self, File};
@@ -42,7 +42,7 @@ impl MetadataStore {
     }
 
     /// What was kept, verified but for its age: the roots, and the floor below which nothing is accepted.
-    /// None before the first [`MetadataStore::save`].
+    /// `None` before the first [`MetadataStore::save`].
     ///
     /// # Errors
     /// [`StoreError::Damaged`] where the kept roots do not verify. Damage below the roots only costs another fetch.
@@ -68,7 +68,7 @@ impl MetadataStore {
         Ok(Some(trusted))
     }
 
-    /// What was kept, or, before the first save, a start from `root` (from the client bundle or the signed policy).
+    /// What was kept, or, before the first save, a start from `root` (from the enrolment bundle or the signed policy).
     /// A kept chain that does not contain this root's trust is kept all the same: only newer roots lead on.
     pub fn load_or_start(&self, root: &[u8]) -> Result<Trusted, StoreError> {
         match self.load()? {

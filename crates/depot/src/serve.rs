@@ -4,7 +4,7 @@
 //! [`listen`] runs any router on a listener with limits that hold off the slow and the many.
 //!
 //! Only files below a shared class's three folders are served, never a listing, never through a link that leads
-//! out. What the files say is the caller's: it puts nothing there that was not verified.
+//! out. What the files contain is the caller's: it puts nothing there that was not verified.
 
 mod cache;
 mod counters;

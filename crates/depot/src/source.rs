@@ -22,7 +22,7 @@ pub struct Source {
 impl Source {
     /// The source `key` (as in a plan) whose static layout begins at `base`, named by the entry numbered `entry`.
     ///
-    /// The server and update agents are of the fleet; any other source is the public's.
+    /// The server and update agents are the fleet's own; any other source is public.
     pub fn new(key: impl fmt::Display, base: &SourceUrl, entry: Option<u32>, class: Class) -> Self {
         let key = key.to_string();
         let url = base.as_str().trim_end_matches('/').to_owned();

@@ -75,7 +75,7 @@ pub struct Usage {
     pub stored: u64,
     /// Bytes promised to running fetches.
     pub reserved: u64,
-    /// Bytes allowed in all; none: what the disk holds.
+    /// Bytes allowed in all; `None` means what the disk holds.
     pub quota: Option<u64>,
 }
 
@@ -90,7 +90,7 @@ pub struct Collected {
 
 impl Store {
     /// Opens the store in `dir`, making it if it is not there, and clears what a crash left half-written.
-    /// `quota`: bytes that it may hold; none: what the disk holds.
+    /// `quota`: bytes that it may hold; `None` means what the disk holds.
     pub fn open(dir: impl Into<PathBuf>, quota: Option<u64>) -> Result<Self, StoreError> {
         let dir = dir.into();
         Self::open_with_scratch(dir.clone(), quota, dir)
@@ -134,7 +134,7 @@ impl Store {
         self.path(digest).is_file()
     }
 
-    /// Opens a blob for reading; none if it is not there. It is not collected while it is open.
+    /// Opens a blob for reading; `None` if it is not there. It is not collected while it is open.
     pub fn read(&self, digest: &Digest) -> Result<Option<BlobReader>, StoreError> {
         let held = self.hold(*digest);
         let path = self.path(digest);
@@ -145,7 +145,7 @@ impl Store {
         }
     }
 
-    /// A target that was put here, if it is the one described; none if it is not there.
+    /// A target that was put here, if it is the one described; `None` if it is not there.
     pub fn target(&self, description: &TargetDescription) -> Result<Option<Vec<u8>>, StoreError> {
         let Some(digest) = &description.sha256 else { return Ok(None) };
         let Some(kept) = self.read(digest)? else { return Ok(None) };
@@ -156,8 +156,8 @@ impl Store {
         Ok(description.check(&bytes).is_ok().then_some(bytes))
     }
 
-    /// Reads the blob and removes it if it is not what its name says (a disk that lies) or cannot be read: `true` if it is whole.
-    /// Not there counts as not whole.
+    /// Reads the blob and removes it if its digest is not its name (the disk changed it) or it cannot be read: `true` if it
+    /// is whole. Not there counts as not whole.
     pub fn verify(&self, digest: &Digest) -> Result<bool, StoreError> {
         let Some(mut reader) = self.read(digest)? else { return Ok(false) };
         let path = self.path(digest);
@@ -251,7 +251,7 @@ impl Store {
         self.inner.scratch.join("partial").join(digest.to_string())
     }
 
-    /// Moves a finished file, already on the disk, to its place as a blob; says the folder, which is to be synced.
+    /// Moves a finished file, already on the disk, to its place as a blob; returns the folder, which the caller must sync.
     fn adopt(&self, from: &Path, digest: &Digest) -> Result<PathBuf, StoreError> {
         let path = self.path(digest);
         let folder = path.parent().expect("a blob lies in a folder of its first two digits");
@@ -380,7 +380,7 @@ fn list(folder: &Path, partial: bool, found: &mut Vec<Found>) -> Result<(), Stor
 ///
 /// # Errors
 ///
-/// What the reader says.
+/// The reader's own.
 pub fn digest_of(reader: &mut impl Read) -> io::Result<(Digest, u64)> {
     let mut hasher = headwater_repo::Hasher::new();
     let mut size = 0;

@@ -1,9 +1,9 @@
 //! The fleet CA: issues what the fleet's machines show one another, and is rotated with an overlap.
 //!
-//! A new CA is vouched for by the one before, with a *cross_signed*: a certificate of the new CA's key, signed by the old CA.
-//! Every chain carries the cross-signed certificates of its time of issue, so that a reader that trusts only an old CA still gets
-//! from the leaf to it. Who trusts which CAs travels in the signed policy; a cross_signed only cross_signed the time until that
-//! arrives.
+//! The CA before vouches for a new one with a *cross-signed certificate*: of the new CA's key, signed by the old CA.
+//! Every chain carries the cross-signed certificates of its time of issue, so that a reader that trusts only an old CA
+//! still gets from the leaf to it. Who trusts which CAs travels in the signed policy; a cross-signed certificate only
+//! covers the time until that arrives.
 
 use std::fmt;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use crate::limits::{
     PEM_LENGTH_MAX,
 };
 
-/// The CA of a fleet: its key and its own certificate. It cannot be printed; [`Self::to_pem`] is the only hint.
+/// The CA of a fleet: its key and its own certificate. It cannot be printed; only [`Self::to_pem`] gives it away.
 pub struct FleetCa {
     key: SecretKey,
     certificate: CaCertificate,
@@ -81,8 +81,8 @@ impl FleetCa {
         &self.certificate
     }
 
-    /// Issues a client's certificate: good for 90 days, to show itself and nothing else. `cross_signed` lead from this CA to
-    /// older ones, newest first.
+    /// Issues a client's certificate: good for 90 days, to show itself and nothing else. The certificates `cross_signed`
+    /// lead from this CA to older ones, newest first.
     ///
     /// # Errors
     ///
@@ -101,7 +101,7 @@ impl FleetCa {
     ///
     /// # Errors
     ///
-    /// [`IdentityError::NoRandomness`]; [`IdentityError::Names`]: more names than are taken.
+    /// [`IdentityError::NoRandomness`]; [`IdentityError::Names`]: more names than one certificate may have.
     pub fn issue_update_agent(
         &self,
         key: &PublicKey,
@@ -134,7 +134,7 @@ impl FleetCa {
         self.issue(key, "Headwater server", None, names, usages, cross_signed, now)
     }
 
-    /// Vouches for a newer CA: signs a certificate of its key with this CA's.
+    /// Vouches for a newer CA: signs a certificate of its key with this CA's key.
     ///
     /// # Errors
     ///
@@ -176,11 +176,9 @@ impl FleetCa {
             client.into_iter().chain(names.iter().map(|name| name.0.clone())).collect();
         let leaf =
             params.signed_by(&public(key)?, &self.issuer()?).map_err(|_| IdentityError::NoRandomness)?;
-        let cross_signed = cross_signed
-            .iter()
-            .map(|cross_signed| cross_signed.der().clone())
-            .take(CHAIN_CERTIFICATES_MAX - 1);
-        Chain::new(std::iter::once(leaf.into()).chain(cross_signed).collect())
+        let above =
+            cross_signed.iter().map(|certificate| certificate.der().clone()).take(CHAIN_CERTIFICATES_MAX - 1);
+        Chain::new(std::iter::once(leaf.into()).chain(above).collect())
     }
 
     fn issuer(&self) -> Result<Issuer<'_, &rcgen::KeyPair>, IdentityError> {

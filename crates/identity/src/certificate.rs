@@ -23,7 +23,7 @@ const CA_WANTED: &str = "the certificate of a CA in PEM, its key on the curve P-
 /// What the URI that names a client in its certificate begins with.
 pub(crate) const CLIENT_URI: &str = "headwater:client:";
 
-/// The certificate of a fleet CA, its own or a cross_signed: nothing secret.
+/// The certificate of a fleet CA, its own or a cross-signed one. Nothing secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CaCertificate {
     der: CertificateDer<'static>,
@@ -31,7 +31,8 @@ pub struct CaCertificate {
     not_after: Timestamp,
 }
 
-/// A leaf certificate, and the cross_signed from its issuer to older CAs: what is shown in a handshake. Nothing secret.
+/// A leaf certificate, and the cross-signed certificates from its issuer to older CAs: what is shown in a handshake.
+/// Nothing secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Chain {
     certificates: Vec<CertificateDer<'static>>,
@@ -85,7 +86,7 @@ impl CaCertificate {
         write_pem(&self.der)
     }
 
-    /// The fingerprint of the CA's key: one name for its own certificate and for every cross_signed to it.
+    /// The fingerprint of the CA's key: one name for its own certificate and for every cross-signed certificate of it.
     pub fn fingerprint(&self) -> KeyFingerprint {
         self.key.fingerprint()
     }
@@ -163,18 +164,18 @@ impl Chain {
         self.not_after
     }
 
-    /// The host names and addresses it is good for as a TLS server's, as text, sorted; `None` if it is a client's only.
+    /// The host names and addresses it is good for as a TLS server's, as text, sorted; empty if it is a client's only.
     pub fn served_names(&self) -> &[String] {
         &self.names
     }
 
-    /// Is it time for another? At two thirds of its life (I3).
+    /// Whether it is time for another: after two thirds of its life (I3).
     pub fn renewal_due(&self, now: Timestamp) -> bool {
         let life = self.not_after.duration_since(self.not_before);
         now >= self.not_before + life * 2 / 3
     }
 
-    /// Did one of these CAs issue the leaf? See [`is_issued_by`].
+    /// Whether one of these CAs issued the leaf. See [`is_issued_by`].
     pub fn is_issued_by(&self, cas: &[CaCertificate]) -> bool {
         is_issued_by(&self.certificates[0], cas)
     }
@@ -184,8 +185,8 @@ impl Chain {
         &self.certificates[0]
     }
 
-    /// Does it lead from the leaf to one of these CAs, straight or over its cross_signed? Asked of the moment when the leaf was
-    /// issued.
+    /// Whether it leads from the leaf to one of these CAs, directly or over its cross-signed certificates, as of the
+    /// moment when the leaf was issued.
     pub fn leads_to(&self, cas: &[CaCertificate]) -> bool {
         leads_to(&self.certificates[0], &self.certificates[1..], cas)
     }
@@ -238,14 +239,14 @@ impl Peer {
         Ok(Self { client, key, not_after })
     }
 
-    /// Has the certificate not run out? A TLS session that was resumed may have begun while it was good.
+    /// Whether the certificate has not run out. A TLS session that was resumed may have begun while it was good.
     pub fn is_good_at(&self, now: Timestamp) -> bool {
         now < self.not_after
     }
 }
 
-/// Did one of these CAs issue a client's certificate (DER), itself and over no cross-signed certificate? Asked of the moment when it was
-/// issued: it may have run out since.
+/// Whether one of these CAs issued a client's certificate (DER), directly and over no cross-signed certificate, as of the
+/// moment when it was issued: it may have run out since.
 pub fn is_issued_by(leaf: &[u8], cas: &[CaCertificate]) -> bool {
     leads_to(leaf, &[], cas)
 }

@@ -18,7 +18,7 @@ use crate::seal::{EncryptionKey, EncryptionPublicKey, Purpose, Sealed};
 
 const KEY_WANTED: &str = "the key of a domain's settings (32 bytes in base64)";
 
-/// A random key of 256 bits. It cannot be printed; [`Self::to_text`] is the only hint.
+/// A random key of 256 bits. It cannot be printed; only [`Self::to_text`] gives it away.
 #[derive(Clone)]
 pub struct DomainKey(Zeroizing<[u8; 32]>);
 

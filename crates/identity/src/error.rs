@@ -17,12 +17,12 @@ pub enum IdentityError {
     /// A key, and a certificate of another key.
     #[error("the key in it is not that of the certificate in it")]
     OtherKey,
-    /// More than is taken.
+    /// Longer than the limit.
     #[error("{what} has more than {max} bytes")]
     Oversized {
         /// What is too long.
         what: &'static str,
-        /// What is taken.
+        /// The limit, in bytes.
         max: usize,
     },
     /// More names than one certificate has.
@@ -37,7 +37,8 @@ pub enum IdentityError {
     /// A certificate that is not a fleet client's.
     #[error("the certificate names no client of a Headwater fleet")]
     NoClient,
-    /// A CA handed in whose name cannot be written again as it is, so that no cross_signed to it can be made.
+    /// A CA handed in whose name cannot be written again as it is, so that no cross-signed certificate of it can be
+    /// made.
     #[error(
         "the CA's subject is not a plain common name; hand in a CA whose only name is a common name in UTF-8"
     )]
@@ -53,22 +54,22 @@ pub enum IdentityError {
     Tls(String),
 }
 
-/// A statement or answer that is not believed.
+/// Why a statement or answer did not pass verification.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StatementVerifyError {
     /// A format of a later program.
     #[error("it has format {0}; this program reads format 1")]
     Format(u32),
-    /// More than is taken.
+    /// Longer than the limit.
     #[error("its body has more than {0} bytes")]
     Oversized(usize),
-    /// It says it is something else than was asked for.
+    /// It claims to be of another kind than was asked for.
     #[error("it is of kind {found}, and {wanted} was asked for")]
     Kind {
         /// What was asked for.
         wanted: StatementKind,
-        /// What it says.
+        /// What it claims.
         found: StatementKind,
     },
     /// It is of another client.
@@ -76,7 +77,7 @@ pub enum StatementVerifyError {
     Client {
         /// The client that it should be of.
         wanted: ClientId,
-        /// What it says, as text.
+        /// What it claims, as text.
         found: String,
     },
     /// It answers another statement.

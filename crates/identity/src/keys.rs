@@ -29,7 +29,7 @@ const SPKI_PREFIX: [u8; 26] = [
 ];
 const SPKI_LENGTH: usize = SPKI_PREFIX.len() + 65;
 
-/// An ECDSA P-256 private key. It cannot be printed; [`Self::to_pem`] is the only hint.
+/// An ECDSA P-256 private key. It cannot be printed; only [`Self::to_pem`] gives it away.
 pub struct SecretKey(rcgen::KeyPair);
 
 /// A client's key: made on the endpoint, never leaves it (I3).
@@ -97,7 +97,7 @@ impl SecretKey {
     }
 
     /// Asks for a certificate for this key (PKCS #10, PEM). Who it is issued to is the issuer's decision; the name in
-    /// the request only tells people what they look at.
+    /// the request is only for people who read it.
     ///
     /// # Errors
     ///
@@ -208,8 +208,8 @@ impl FromStr for KeyFingerprint {
 }
 
 impl SigningRequest {
-    /// Reads a signing request and checks that it is signed by the key it is for. Whatever else it asks for (names,
-    /// usages) is passed over: the issuer decides that.
+    /// Reads a signing request and checks that it is signed by the key it is for. What else it asks for (names,
+    /// usages) is ignored: the issuer decides that.
     ///
     /// # Errors
     ///

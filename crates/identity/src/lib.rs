@@ -1,4 +1,4 @@
-//! Who is who in a fleet, and what they say to one another (I3, U5; ADR 9). Pure: no socket, no file, no clock.
+//! Who is who in a fleet, and what its members send one another (I3, U5; ADR 9). Pure: no socket, no file, no clock.
 //!
 //! - [`FleetCa`] issues certificates ([`Chain`], [`CaCertificate`]); [`Peer`] is the client that one names.
 //! - [`ClientKey`] is made on the endpoint; a [`SigningRequest`] proves that its sender has it.
@@ -7,7 +7,7 @@
 //! - [`EnrolToken`] lets a client enrol.
 //! - [`tls`] makes the TLS library's configurations of these.
 //!
-//! Where keys are kept, who was revoked, which number was seen and who may do what is for others to say.
+//! Left to others: where keys are kept, who was revoked, which number was seen, and who may do what.
 
 mod ca;
 mod certificate;

@@ -14,7 +14,7 @@ pub const CERTIFICATE_HEAD_START: Duration = Duration::from_secs(HOUR);
 pub const CA_LIFE: Duration = Duration::from_secs(10 * 365 * DAY);
 /// Bytes of one PEM text read here: a chain of [`CHAIN_CERTIFICATES_MAX`] with room to spare.
 pub const PEM_LENGTH_MAX: usize = 65_536;
-/// Certificates of a chain: a leaf and five cross_signed. The verifying library follows at most six issuers.
+/// Certificates of a chain: a leaf and five cross-signed ones. The verifying library follows at most six issuers.
 pub const CHAIN_CERTIFICATES_MAX: usize = 6;
 /// Names and addresses of a server's or update agent's certificate: more than any machine has interfaces.
 pub const CERTIFICATE_NAMES_MAX: usize = 64;

@@ -27,7 +27,7 @@ const PKCS8_PREFIX: [u8; 16] =
     [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x6e, 0x04, 0x22, 0x04, 0x20];
 const LABEL: &str = "PRIVATE KEY";
 
-/// The key by which its owner opens what was sealed to it. It cannot be printed; [`Self::to_pem`] is the only hint.
+/// The key by which its owner opens what was sealed to it. It cannot be printed; only [`Self::to_pem`] gives it away.
 pub struct EncryptionKey {
     secret: Zeroizing<[u8; 32]>,
     public: EncryptionPublicKey,

@@ -1,8 +1,8 @@
 //! Signed envelopes: what a client states and what the server answers, independent of the carrier (I3, U5).
 //!
 //! The body is text and is signed as it stands, so that nothing depends on how two programs write JSON. What is signed
-//! begins with words that tell a statement from an answer, and holds the kind, the client and the number: a signature is
-//! good for one of them only. That a number was not seen before is for the one who keeps numbers to check.
+//! begins with words that distinguish a statement from an answer, and holds the kind, the client and the number: a signature is
+//! good for one of them only. Whether a number was seen before is for the keeper of the numbers to check.
 
 use std::str::FromStr as _;
 
@@ -35,7 +35,7 @@ struct Envelope {
     sequence: u64,
     body: String,
     signature: String,
-    /// The same, signed by keys that were replaced: for those who believe only these.
+    /// The same, signed by keys that were replaced: for clients that trust only these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     also: Vec<String>,
 }
@@ -71,17 +71,17 @@ impl Statement {
         Envelope::sign(Maker::Client, key, client, kind, sequence, body).map(Self)
     }
 
-    /// Whose statement it says it is, to find the key to verify it with. Not to be believed before that.
+    /// Whose statement it claims to be, to find the key to verify it with. Do not trust it before that.
     pub fn claimed_client(&self) -> Option<ClientId> {
         ClientId::from_str(&self.0.client).ok()
     }
 
-    /// The number it says it has. Not to be believed before it is verified.
+    /// The number it claims to have. Do not trust it before it is verified.
     pub fn claimed_sequence(&self) -> u64 {
         self.0.sequence
     }
 
-    /// What it says, to find a key in it to verify it with. Not to be believed before that.
+    /// Its body, to find a key in it to verify it with. Do not trust it before that.
     pub fn claimed_body(&self) -> &str {
         &self.0.body
     }
@@ -123,7 +123,7 @@ impl VerifiedStatement {
         self.sequence
     }
 
-    /// What it says, JSON.
+    /// Its body, JSON.
     pub fn body(&self) -> &str {
         &self.body
     }
@@ -164,7 +164,8 @@ impl Answer {
         Ok(self)
     }
 
-    /// Verifies that the server, by one of its response-signing keys, answered this client's statement of that kind and number.
+    /// Verifies that the server, by one of its response-signing keys, answered this client's statement of that kind and
+    /// number.
     ///
     /// # Errors
     ///
@@ -185,7 +186,7 @@ impl Answer {
 }
 
 impl VerifiedAnswer {
-    /// What it says, JSON.
+    /// Its body, JSON.
     pub fn body(&self) -> &str {
         &self.body
     }

@@ -12,7 +12,7 @@ pub enum StatementKind {
     Enrolment,
     /// The client is there.
     CheckIn,
-    /// What came of a run. Numbers without a gap: 1, 2, 3, …
+    /// The outcome of a run. Numbers without a gap: 1, 2, 3, …
     Report,
     /// The client asks for another certificate.
     Renewal,

@@ -10,7 +10,7 @@ use rustls::server::danger::ClientCertVerifier;
 
 use crate::error::IdentityError;
 
-/// Verifies clients' certificates as of one of these CAs.
+/// The verifier of clients' certificates: each must lead to one of these CAs.
 pub(crate) fn client_verifier<'a>(
     cas: impl IntoIterator<Item = &'a CertificateDer<'static>>,
 ) -> Result<Arc<dyn ClientCertVerifier>, IdentityError> {

@@ -1,4 +1,4 @@
-//! The token by which a client enrols once (I3).
+//! The token by which clients enrol (I3). How often one may be used is the server's to count.
 
 use std::fmt;
 use std::str::FromStr;

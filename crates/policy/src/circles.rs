@@ -85,7 +85,7 @@ impl Reached {
         self.bits[from * self.words + to / 64] & (1 << (to % 64)) != 0
     }
 
-    /// Adds the edge, unless it closes a circle; says whether it did not.
+    /// Adds the edge, unless it closes a circle; returns whether it was added.
     fn join(&mut self, from: usize, to: usize) -> bool {
         if from == to || self.has(to, from) {
             return false;

@@ -44,7 +44,7 @@ pub enum DomainRefusal {
     Full,
 }
 
-/// All domains with what each says explicitly. The root is always there.
+/// All domains with what each sets explicitly. The root is always there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DomainTree(BTreeMap<DomainPath, Settings>);
 
@@ -99,7 +99,7 @@ impl DomainTree {
         Ok(())
     }
 
-    /// Replaces what a domain says explicitly.
+    /// Replaces what a domain sets explicitly.
     ///
     /// # Errors
     /// It is not there.

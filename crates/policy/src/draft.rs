@@ -65,7 +65,7 @@ impl SourceList {
         self.place(number).ok().map(|place| &self.0[place])
     }
 
-    /// Adds an entry at the end and says its number.
+    /// Adds an entry at the end and returns its number.
     ///
     /// # Errors
     /// The list is full (S2).
@@ -114,7 +114,7 @@ impl SourceList {
         Ok(())
     }
 
-    /// Moves an entry one step up and says its new number; the first stays.
+    /// Moves an entry one step up and returns its new number; the first stays.
     ///
     /// # Errors
     /// There is no such entry.
@@ -122,7 +122,7 @@ impl SourceList {
         self.move_to(number, number.saturating_sub(1).max(1))
     }
 
-    /// Moves an entry one step down and says its new number; the last stays.
+    /// Moves an entry one step down and returns its new number; the last stays.
     ///
     /// # Errors
     /// There is no such entry.
@@ -131,7 +131,7 @@ impl SourceList {
         self.move_to(number, number.saturating_add(1).min(number_of(self.0.len()) - 1))
     }
 
-    /// Moves an entry so that it has the number `to`, and says that; those between move by one.
+    /// Moves an entry so that it has the number `to`, and returns that; those between move by one.
     ///
     /// # Errors
     /// There is no such entry, or no such place.
@@ -164,7 +164,7 @@ pub struct Draft {
     pub options: Options,
     /// The organisation's own server.
     pub server: SourceUrl,
-    /// The vendor source; none: in no plan.
+    /// The vendor source; `None` if there is none, so that it is in no plan.
     pub vendor: Option<SourceUrl>,
     /// The update agents that entries may name (U1).
     pub update_agents: UpdateAgents,

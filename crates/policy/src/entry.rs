@@ -20,7 +20,7 @@ pub enum EntrySource {
         /// What it gives.
         classes: ClassSet,
     },
-    /// The vendor source, wherever the policy says that it is.
+    /// The vendor source, wherever the policy has it.
     Vendor,
 }
 

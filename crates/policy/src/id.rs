@@ -66,7 +66,7 @@ impl DomainPath {
         !self.0.contains('/')
     }
 
-    /// The domain above; none above the root.
+    /// The domain above; `None` above the root.
     pub fn parent(&self) -> Option<Self> {
         self.0.rsplit_once('/').map(|(parent, _)| Self(parent.to_owned()))
     }

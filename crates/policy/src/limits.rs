@@ -36,7 +36,7 @@ pub const COMMAND_ARGUMENT_BYTES_MAX: usize = 4_096;
 pub const UPDATE_AGENT_QUOTA_MIB_MAX: u64 = 1 << 30;
 /// Downloads that an update agent serves at once, at most: its open files allow no more (U4).
 pub const UPDATE_AGENT_DOWNLOADS_MAX: u32 = 10_000;
-/// Clients named as examples in one warning: people look at a few, the number says the rest.
+/// Clients named as examples in one warning: people look at a few, the number covers the rest.
 pub const EXAMPLES_MAX: usize = 10;
-/// Characters of a domain's value in a line that tells a change: a line is read at a glance, the value may be a MiB.
+/// Characters of a domain's value in a line that describes a change: a line is read at a glance, the value may be a MiB.
 pub const SHOWN_VALUE_CHARS_MAX: usize = 100;

@@ -79,7 +79,7 @@ pub struct Step {
     pub source: SourceKey,
     /// Where this client reaches it.
     pub url: SourceUrl,
-    /// The entry that names it, from 1; none: no entry does.
+    /// The entry that names it, from 1; `None` if no entry does.
     pub entry: Option<u32>,
     /// Why it is in the plan.
     pub reason: StepReason,

@@ -233,7 +233,7 @@ impl<'a> Planner<'a> {
         Ok(Step { source: source.key.clone(), url, entry: Some(number_of(found.place)), reason })
     }
 
-    /// Where the client reaches the entry's source; none: they share no family.
+    /// Where the client reaches the entry's source; `None` if they share no family.
     fn reach(&self, asker: &Asker<'_>, found: &Match) -> Option<SourceUrl> {
         let source = &self.sources[found.place];
         if let Some((_, urls)) = &source.agent {
@@ -272,7 +272,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Does any entry, whomever it selects, name the vendor source?
+    /// Whether any entry names the vendor source, for any clients.
     pub(crate) fn vendor_is_listed(&self) -> bool {
         self.sources.iter().any(|source| source.key_number == VENDOR)
     }

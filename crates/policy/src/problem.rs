@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A text that is not what it should be; says what was read, why it will not do, and what will.
+/// A text that is not what it should be: what was read, why it will not do, and what will.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ParseError(pub(crate) String);
@@ -18,7 +18,7 @@ impl ParseError {
 pub struct Problem {
     /// The entry of the source list it is about, from 1; `None` if it is not about an entry.
     pub entry: Option<u32>,
-    /// What is wrong, and the hint.
+    /// What is wrong, and what to do.
     pub message: String,
 }
 

@@ -13,7 +13,7 @@ pub enum SaveDecision<C = PolicyDiff> {
         /// What it changes.
         changes: C,
     },
-    /// It says what the current version says: nothing to do.
+    /// It equals the current version: nothing to do.
     Unchanged,
     /// Somebody else saved since the draft was begun. Nobody is overwritten silently.
     Outdated {
@@ -27,7 +27,7 @@ pub enum SaveDecision<C = PolicyDiff> {
 }
 
 /// Decides whether `draft`, begun from version `base` (0: none yet), is saved over `current`. `base_policy` is the
-/// policy at `base`, for telling what changed since.
+/// policy at `base`, to show what changed since.
 pub fn decide_save(
     draft: &Policy,
     base: u64,

@@ -7,7 +7,7 @@ use crate::limits::{
 };
 use crate::problem::Problem;
 
-/// What one domain says explicitly; what it does not say comes from the nearest domain above that does (D1).
+/// What one domain sets explicitly; anything else comes from the nearest domain above that sets it (D1).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Settings {
     /// Minutes between polls, 1–129600 (N3).
@@ -20,9 +20,9 @@ pub struct Settings {
     pub connect_timeout_seconds: Option<u32>,
     /// Seconds without a byte before a source is given up (P9).
     pub idle_timeout_seconds: Option<u32>,
-    /// Command that judges a new release; an empty one says that there is none.
+    /// Command that tests a new release before it is kept; an empty one means that there is none.
     pub probe_command: Option<Vec<String>>,
-    /// Command run after a release was kept; an empty one says that there is none.
+    /// Command run after a release was kept; an empty one means that there is none.
     pub after_command: Option<Vec<String>>,
     /// Seconds that a hook or an install command may take.
     pub hook_timeout_seconds: Option<u32>,
@@ -30,7 +30,7 @@ pub struct Settings {
     pub update_agent_quota_mib: Option<u64>,
     /// Downloads that an update agent serves at once (U4).
     pub update_agent_downloads_max: Option<u32>,
-    /// Kibibytes a second that an update agent gives out in all; 0: no limit (U4, N5).
+    /// Kibibytes a second that an update agent serves in total; 0 means no limit (U4, N5).
     pub update_agent_bandwidth_kib_per_second: Option<u64>,
     /// The settings are for the domain's own clients: update agents that carry them cannot read them (I3).
     pub confidential: Option<bool>,
@@ -49,9 +49,9 @@ pub struct EffectiveSettings {
     pub connect_timeout_seconds: u32,
     /// See [`Settings::idle_timeout_seconds`].
     pub idle_timeout_seconds: u32,
-    /// See [`Settings::probe_command`]; none: no probe.
+    /// See [`Settings::probe_command`]; `None` if there is no probe.
     pub probe_command: Option<Vec<String>>,
-    /// See [`Settings::after_command`]; none: no command.
+    /// See [`Settings::after_command`]; `None` if there is no command.
     pub after_command: Option<Vec<String>>,
     /// See [`Settings::hook_timeout_seconds`].
     pub hook_timeout_seconds: u32,
@@ -66,7 +66,7 @@ pub struct EffectiveSettings {
 }
 
 impl Default for EffectiveSettings {
-    /// What holds where no domain says anything. The time-outs are P9's.
+    /// What holds where no domain sets anything. The time-outs are P9's.
     fn default() -> Self {
         Self {
             poll_interval_minutes: 60,
@@ -184,6 +184,6 @@ fn command_fault(command: &[String]) -> Option<String> {
     if command.iter().any(|argument| argument.contains('\0')) {
         return Some("an argument has a NUL character, which no command line can carry".to_owned());
     }
-    let nameless = command.first().is_some_and(String::is_empty);
-    nameless.then(|| "the name of the program is empty".to_owned())
+    let no_program = command.first().is_some_and(String::is_empty);
+    no_program.then(|| "the name of the program is empty".to_owned())
 }

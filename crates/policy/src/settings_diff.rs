@@ -1,6 +1,6 @@
-//! What changed in what a domain says explicitly, and whether a draft of it is saved (S7, D1).
+//! What changed in what a domain sets explicitly, and whether a draft of it is saved (S7, D1).
 //!
-//! Values are compared and shown, never judged: readers of documents define what a value is.
+//! Values are compared and shown, never validated: readers of documents define what a value is.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,7 +30,7 @@ impl SettingsPart {
     }
 }
 
-/// Everything that a domain says explicitly, by part and key; nothing of what stands above it.
+/// Everything that a domain sets explicitly, by part and key; nothing of what stands above it.
 pub type Explicit<V> = BTreeMap<(SettingsPart, String), V>;
 
 /// One key that differs.
@@ -91,8 +91,8 @@ pub fn diff_settings<V: Clone + PartialEq>(old: &Explicit<V>, new: &Explicit<V>)
     changes
 }
 
-/// Decides whether `draft`, begun from version `base` of what the same domain says, is saved over `current`. Versions
-/// that brought back what the base says count for nothing: nobody's work would be overwritten.
+/// Decides whether `draft`, begun from version `base` of what the same domain sets, is saved over `current`. Versions
+/// that equal the base count for nothing: nobody's work would be overwritten.
 ///
 /// `base_settings` are those of version `base`; `None` if it is not known any more.
 pub fn decide_settings_save<V: Clone + PartialEq>(

@@ -38,7 +38,7 @@ pub(crate) fn shadowed(policy: &Policy) -> Vec<Shadowed> {
     found
 }
 
-/// The first selectors that cover each family of `selector`; none: one is not covered.
+/// The first selectors that cover each family of `selector`; `None` if one is not covered.
 fn covered(
     selector: &Selector,
     earlier: impl Iterator<Item = (u32, Selector)> + Clone,

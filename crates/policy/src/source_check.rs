@@ -17,8 +17,8 @@ pub enum Occasion {
 }
 
 /// What is wrong with the source of an entry that selects clients of the families `selected`: it does not exist, or
-/// those clients can never reach it (S5). A name may have both families; the vendor source named as such stands where
-/// the policy says, so its families are a warning only (see `preview`).
+/// those clients can never reach it (S5). A name may have both families; the vendor source named as such is where
+/// the policy has it, so its families are a warning only (see `preview`).
 pub fn check_source(
     number: u32,
     selected: FamilySet,

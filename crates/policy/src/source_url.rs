@@ -252,7 +252,7 @@ fn check_name(name: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Percent-encoding in capitals, unreserved characters decoded (RFC 3986 section 6.2.2); none: broken.
+/// Percent-encoding in capitals, unreserved characters decoded (RFC 3986 section 6.2.2); `None` if it is broken.
 fn decode_unreserved(text: &str) -> Option<String> {
     let mut normal = String::with_capacity(text.len());
     let mut rest = text;

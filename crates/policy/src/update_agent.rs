@@ -1,4 +1,4 @@
-//! Update agents as the policy knows them (U1, U2).
+//! Update agents as the policy has them (U1, U2).
 
 use std::net::IpAddr;
 
@@ -118,7 +118,7 @@ pub(crate) struct AgentUrls {
 
 impl AgentUrls {
     /// Where a client with the families `client` that was selected by the families `matched` reaches it: its first
-    /// address of a matched family, else its first of any that the client has; none: they do not meet.
+    /// address of a matched family, else its first of any that the client has; `None` if they share no family.
     pub fn reach(&self, client: FamilySet, matched: FamilySet) -> Option<&SourceUrl> {
         self.first_in(matched).or_else(|| self.first_in(client))
     }

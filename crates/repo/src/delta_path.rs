@@ -40,14 +40,14 @@ pub struct DeltaPath {
 }
 
 impl<'a> DeltaPaths<'a> {
-    /// The ways that a manifest knows.
+    /// The ways that a manifest names.
     pub fn of(manifest: &'a Manifest) -> Self {
         let files = manifest.files.iter().map(|file| (file.sha256, file.size, &file.deltas));
         let between = manifest.intermediates.iter().map(|file| (file.sha256, file.size, &file.deltas));
         let mut to: HashMap<Digest, Made<'a>> = HashMap::new();
         for (sha256, size, deltas) in files.chain(between) {
             let made = Made { size, deltas };
-            // Two files of equal content: the one that names deltas speaks for both.
+            // Two files of equal content: the one that names deltas counts for both.
             to.entry(sha256)
                 .and_modify(|known| *known = if known.deltas.is_empty() { made } else { *known })
                 .or_insert(made);
@@ -55,9 +55,9 @@ impl<'a> DeltaPaths<'a> {
         Self { to }
     }
 
-    /// The cheapest way to `file` that costs less than `full`, the price of its body; none, if the body is cheapest.
+    /// The cheapest way to `file` that costs less than `full`, the price of its body; `None` if the body is cheapest.
     ///
-    /// `at_hand`: files that ways may begin at. `price`: what a delta costs; none, if it cannot be used. Among ways
+    /// `at_hand`: files that ways may begin at. `price`: what a delta costs; `None` if it cannot be used. Among ways
     /// that cost the same the one with fewer hops is taken; the same input gives the same way.
     pub fn cheapest(
         &self,

@@ -40,7 +40,7 @@ pub struct Intermediate {
     pub deltas: Vec<Delta>,
 }
 
-/// How a delta is decoded. A program passes over deltas in a format that it does not know.
+/// How a delta is decoded. A program ignores deltas in a format that it does not know.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DeltaFormat {
     /// The first container format of `headwater-delta`.

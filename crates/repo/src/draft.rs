@@ -30,7 +30,7 @@ pub struct Draft {
     root: SignedRoot,
     new_roots: Vec<SignedRoot>,
     present: Option<Published>,
-    raised: u64,
+    version_bump: u64,
     targets: BTreeMap<String, TargetDocument>,
     contents: BTreeMap<TargetName, Vec<u8>>,
 }
@@ -85,7 +85,7 @@ impl Draft {
             new_roots: vec![root.clone()],
             root,
             present: None,
-            raised: 0,
+            version_bump: 0,
             targets: BTreeMap::new(),
             contents: BTreeMap::new(),
         }
@@ -96,7 +96,7 @@ impl Draft {
         Self {
             root: present.root.clone(),
             new_roots: Vec::new(),
-            raised: 0,
+            version_bump: 0,
             targets: present.target_documents().clone(),
             present: Some(present.clone()),
             contents: BTreeMap::new(),
@@ -124,7 +124,7 @@ impl Draft {
     /// Lifts the versions of targets, snapshot and timestamp by so much more than one: beyond anything that a lost server
     /// can have signed since the state from which this one begins.
     pub fn bump_version(&mut self, by: u64) {
-        self.raised = by;
+        self.version_bump = by;
     }
 
     /// Adds a target, or gives it new content.
@@ -144,7 +144,7 @@ impl Draft {
         Ok(())
     }
 
-    /// Takes a target out. Its file may stay; nothing leads to it any more. Says whether it was there.
+    /// Takes a target out. Its file may stay; nothing leads to it any more. Returns whether it was there.
     pub fn remove(&mut self, name: &TargetName) -> bool {
         self.contents.remove(name);
         self.targets.remove(name.as_str()).is_some()
@@ -155,7 +155,7 @@ impl Draft {
         self.targets.get(name.as_str()).map(|target| (target.length, target.hashes.sha256))
     }
 
-    /// Ends the draft: new versions of targets, snapshot and timestamp, which expire as `expiry` says from `now` on.
+    /// Ends the draft: new versions of targets, snapshot and timestamp, which expire as `expiry` sets, from `now` on.
     ///
     /// # Errors
     ///
@@ -166,12 +166,18 @@ impl Draft {
             expires: expiry.expires(Role::Targets, now)?,
             spec_version: SPEC_VERSION.to_owned(),
             targets: self.targets,
-            version: version_after(self.present.as_ref(), Role::Targets, self.raised)?,
+            version: version_after(self.present.as_ref(), Role::Targets, self.version_bump)?,
         };
         Ok(Unsigned {
             targets: Step::New(document),
-            snapshot: Step::New(unpinned(self.present.as_ref(), Role::Snapshot, self.raised, now, expiry)?),
-            timestamp: unpinned(self.present.as_ref(), Role::Timestamp, self.raised, now, expiry)?,
+            snapshot: Step::New(unpinned(
+                self.present.as_ref(),
+                Role::Snapshot,
+                self.version_bump,
+                now,
+                expiry,
+            )?),
+            timestamp: unpinned(self.present.as_ref(), Role::Timestamp, self.version_bump, now, expiry)?,
             root: self.root,
             new_roots: self.new_roots,
             contents: self.contents,
@@ -271,20 +277,20 @@ impl Unpinned {
     }
 }
 
-fn version_after(present: Option<&Published>, role: Role, raised: u64) -> Result<u64, WriteError> {
+fn version_after(present: Option<&Published>, role: Role, version_bump: u64) -> Result<u64, WriteError> {
     present.map_or(Ok(1), |present| {
-        next_version(role, present.version(role).saturating_add(raised).min(NUMBER_MAX))
+        next_version(role, present.version(role).saturating_add(version_bump).min(NUMBER_MAX))
     })
 }
 
 fn unpinned(
     present: Option<&Published>,
     role: Role,
-    raised: u64,
+    version_bump: u64,
     now: Timestamp,
     expiry: &Expiry,
 ) -> Result<Unpinned, WriteError> {
-    Ok(Unpinned { version: version_after(present, role, raised)?, expires: expiry.expires(role, now)? })
+    Ok(Unpinned { version: version_after(present, role, version_bump)?, expires: expiry.expires(role, now)? })
 }
 
 /// Who signs a publication.

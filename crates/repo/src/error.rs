@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::names::Role;
 
-/// Metadata that may not be believed. Which file it was and from which source is the caller's to add.
+/// Metadata that did not pass verification. Which file it was and from which source is the caller's to add.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum VerifyError {
@@ -113,7 +113,7 @@ pub enum WriteError {
         /// How many of its keys signed.
         found: usize,
     },
-    /// This key has no say here.
+    /// This key signs neither root.
     #[error("key {key} does not belong to the root role, neither before nor after this change")]
     ForeignKey {
         /// The key's id.

@@ -56,7 +56,7 @@ pub enum KeyError {
     NoRandomness,
 }
 
-/// An Ed25519 private key. It cannot be printed; [`Self::to_pem`] is the only hint.
+/// An Ed25519 private key. It cannot be printed; only [`Self::to_pem`] gives it away.
 pub struct SecretKey {
     pair: Ed25519KeyPair,
     public: PublicKey,

@@ -1,4 +1,4 @@
-//! Where things stand under `{base}/{class}/`, the same at every source: relative paths with `/`, not yet
+//! Where files are under `{base}/{class}/`, the same at every source: relative paths with `/`, not yet
 //! percent-encoded (see [`url_path`]).
 
 use crate::digest::Digest;

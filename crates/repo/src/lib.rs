@@ -2,8 +2,8 @@
 //!
 //! Two directions, which share nothing but names and digests:
 //!
-//! * reading: [`Trusted`] takes the bytes that some source sent and answers what may be believed (I1);
-//!   [`ReleaseList`] and [`Manifest`] are what a class repository's targets say;
+//! * reading: [`Trusted`] takes the bytes that some source sent and answers what is trusted (I1);
+//!   [`ReleaseList`] and [`Manifest`] are the content of a class repository's targets;
 //! * writing: [`RootDraft`] → [`UnsignedRoot`] → [`SignedRoot`] and [`Draft`] → [`Unsigned`] → [`Signed`];
 //!   nothing else can be published.
 //!

@@ -189,7 +189,7 @@ impl Sequence {
         self.0.get()
     }
 
-    /// The number after this one; none after the last.
+    /// The number after this one; `None` after the last.
     pub fn next(self) -> Option<Self> {
         Self::new(self.get() + 1).ok()
     }

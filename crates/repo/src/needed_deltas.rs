@@ -1,8 +1,8 @@
 //! The deltas of a release (C1): which it names now, and which are still to be made. Pure.
 //!
 //! For each file of the release, what it was in the releases before makes its [`Past`]; [`choose`] chooses from the
-//! deltas that are in inventory and those that could be made, whose sizes are estimated. A maker of deltas works in rounds:
-//! take the first that is missing in the [`DeltaPlan`], make it, put it in inventory, until nothing is missing. Each round knows
+//! deltas that are in the inventory and those that could be made, whose sizes are estimated. A maker of deltas works in rounds:
+//! take the first that is missing in the [`DeltaPlan`], make it, put it in the inventory, until nothing is missing. Each round knows
 //! one size more, so that it ends; and after every round the manifest is good to be published.
 
 use std::cmp::Reverse;
@@ -15,7 +15,7 @@ use crate::lineage::{Earlier, Lineage, Node, nodes};
 use crate::manifest::{FileEntry, Manifest};
 use crate::selection::{Edge, Past, choose};
 
-/// Storage for the deltas to a file, in percent of its full body, where nobody says otherwise: a component takes up to
+/// Storage for the deltas to a file, in percent of its full body, unless configured otherwise: a component takes up to
 /// three times what its current release takes.
 pub const STORAGE_PERCENT: u64 = 200;
 
@@ -50,7 +50,7 @@ pub struct MissingDelta {
 /// What is named now, and what is still to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NeededDeltas {
-    /// The release with the deltas that are in inventory and chosen.
+    /// The release with the deltas that are in the inventory and chosen.
     pub manifest: Manifest,
     /// What to make, the most missing first.
     pub missing: Vec<MissingDelta>,
@@ -118,7 +118,7 @@ impl DeltaPlan {
         all
     }
 
-    /// Puts a delta in inventory, and decides again for the files that it may lead to. Returns how many these are.
+    /// Puts a delta in the inventory, and decides again for the files that it may lead to. Returns how many these are.
     pub fn put(&mut self, (base, result): (Digest, Digest), item: InventoryItem) -> usize {
         self.inventory.insert((base, result), item);
         let to = self.places.get(&result).cloned().unwrap_or_default();
@@ -136,7 +136,7 @@ impl DeltaPlan {
         self.missing.values().filter(move |missing| seen.insert((missing.base, missing.result))).cloned()
     }
 
-    /// By base and result: what could pay, is not makeable here, and is not in inventory.
+    /// By base and result: what could pay, is not makeable here, and is not in the inventory.
     pub fn not_makeable(&self) -> impl Iterator<Item = (Digest, Digest)> + '_ {
         let files = self.files.iter().filter(|file| file.body > DELTA_NAMED_BYTES);
         let pairs = files.flat_map(|file| {
@@ -145,7 +145,7 @@ impl DeltaPlan {
         pairs.filter(|pair| !self.inventory.contains_key(pair))
     }
 
-    /// The release with the deltas that are in inventory and chosen.
+    /// The release with the deltas that are in the inventory and chosen.
     pub fn manifest(&self) -> Manifest {
         let mut named: BTreeSet<(Digest, Digest)> = BTreeSet::new();
         let chosen = self.files.iter().flat_map(|file| &file.named);
@@ -225,7 +225,7 @@ impl File {
         (self.digest(edge.from), self.digest(edge.to))
     }
 
-    /// The edges in inventory; with them those that could be made, as `makeable` says.
+    /// The edges in the inventory; with them those of `makeable`, which could be made.
     fn past(&self, inventory: &Inventory, makeable: &[(usize, usize)]) -> Past {
         let mut edges = Vec::new();
         for from in 1..=self.nodes.len() {
@@ -249,7 +249,7 @@ impl File {
         Past { body: self.body, weights, edges }
     }
 
-    /// Bytes that a delta over one release is expected to have: the median of what those in inventory say.
+    /// Bytes that a delta over one release is expected to have: the median of those in the inventory.
     fn unit(&self, edges: &[Edge]) -> f64 {
         let mut units: Vec<f64> =
             edges.iter().map(|edge| edge.size as f64 / growth(edge.to.abs_diff(edge.from))).collect();
@@ -278,7 +278,7 @@ fn leading_taken(
             into.entry(*result).or_default().push(*base);
         }
     }
-    // Sizes of intermediates that no release here has are those that the manifest already says.
+    // Sizes of intermediates that no release here has are those that the manifest already has.
     sizes.extend(current.intermediates.iter().map(|file| (file.sha256, file.size)));
     let mut open: Vec<Digest> = current.files.iter().map(|file| file.sha256).collect();
     let (mut seen, mut found) = (HashSet::new(), Vec::new());

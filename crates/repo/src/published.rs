@@ -1,4 +1,4 @@
-//! What a repository of ours says at present, read back in order to say the next thing.
+//! The present state of a repository of ours, read back in order to publish the next.
 
 use std::collections::BTreeMap;
 

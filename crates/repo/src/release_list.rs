@@ -13,7 +13,7 @@ use crate::names::{ComponentName, Sequence, TargetName, VersionText};
 pub const FORMAT: u64 = 1;
 const WHAT: &str = "release list";
 
-/// The releases of one component that are still to be had, and which of them clients should have.
+/// The releases of one component that are still available, and which of them clients should have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseList {
     component: ComponentName,
@@ -242,10 +242,10 @@ impl ReleaseList {
             format!("its current release {} was withdrawn", self.current)
         } else if !self.withdrawn.is_sorted_by(|a, b| a < b) {
             "its withdrawn releases are not in order of sequence".to_owned()
-        } else if let Some(stranger) =
+        } else if let Some(unknown) =
             self.withdrawn.iter().find(|sequence| self.release(**sequence).is_none())
         {
-            format!("the withdrawn release {stranger} is not in it")
+            format!("the withdrawn release {unknown} is not in it")
         } else if let Some(release) = self.releases.iter().find(|release| !release.is_possible()) {
             format!("release {} is larger than releases may be", release.sequence)
         } else {

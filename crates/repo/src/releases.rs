@@ -14,7 +14,7 @@ use crate::release_list::{Release, ReleaseList};
 /// Adds a release to `draft` as its component's current one: its manifest and the new release list become targets, and
 /// manifests of releases that fell off the list (see [`RELEASES_MAX`](crate::limits::RELEASES_MAX)) are taken out.
 ///
-/// `list` is the component's list as published; none for the first release.
+/// `list` is the component's list as published; `None` for the first release.
 ///
 /// # Errors
 ///
@@ -48,7 +48,7 @@ pub fn stage_release(
     Ok(next)
 }
 
-/// Makes an earlier release current again and withdraws all later ones: clients that have one of those go back (C5, P11).
+/// Makes an earlier release current again and withdraws all later ones: clients that have one of those roll back (C5, P11).
 ///
 /// # Errors
 ///

@@ -1,6 +1,6 @@
 //! The root ceremony: who signs for what, agreed by the holders of the root keys, at machines without a network.
 //!
-//! [`RootDraft`] says which keys and thresholds → [`UnsignedRoot`] goes from key holder to key holder as a file and
+//! [`RootDraft`] names keys and thresholds → [`UnsignedRoot`] goes from key holder to key holder as a file and
 //! gathers signatures → [`SignedRoot`] exists only once the thresholds of the new root role, and of the one before it,
 //! are met (specification 5.3.4).
 
@@ -172,7 +172,7 @@ impl UnsignedRoot {
         Ok(())
     }
 
-    /// Adds the signatures of all keys of `ring` that have a say, then completes.
+    /// Adds the signatures of all keys of `ring` that belong to this root or the one before, then completes.
     ///
     /// # Errors
     ///
@@ -205,7 +205,7 @@ impl UnsignedRoot {
         }
         let bytes = self.envelope.to_bytes();
         let present = |source| WriteError::Present { role: Role::Root, source };
-        // The judge is the code that every client runs.
+        // It is verified by the code that every client runs.
         match &self.previous {
             Some(previous) => {
                 Trusted::from_root(&previous.bytes).and_then(|mut trusted| trusted.update_root(&bytes))
@@ -256,7 +256,7 @@ impl UnsignedRoot {
         &self.envelope.signed.role(role).keyids
     }
 
-    /// The ids under which there are signatures. Whether they are good says [`Self::complete`].
+    /// The ids under which there are signatures. [`Self::complete`] decides whether they are good.
     pub fn signers(&self) -> BTreeSet<KeyId> {
         self.envelope.signatures.iter().filter_map(|signature| KeyId::parse(&signature.keyid)).collect()
     }
@@ -305,7 +305,7 @@ impl SignedRoot {
         &self.document.role(role).keyids
     }
 
-    /// A role's keys; none if one of them is not Ed25519.
+    /// A role's keys; `None` if one of them is not Ed25519.
     pub fn keys(&self, role: Role) -> Option<Vec<PublicKey>> {
         let public = |id: &KeyId| self.document.keys.get(id)?.ed25519_public()?.parse().ok();
         self.key_ids(role).iter().map(public).collect()

@@ -29,7 +29,7 @@ pub struct Past {
     pub body: u64,
     /// How many clients are expected to have each older file, in any unit: nodes 1, 2 … in order.
     pub weights: Vec<u64>,
-    /// The deltas to choose from. Those that do not lead from an older to a newer node are passed over.
+    /// The deltas to choose from. Those that do not lead from an older to a newer node are ignored.
     pub edges: Vec<Edge>,
 }
 
@@ -45,7 +45,7 @@ pub fn choose(past: &Past, budget: u64) -> Vec<usize> {
     best.map_or_else(Vec::new, |(_, edges)| edges)
 }
 
-/// What a choice is judged by, the first before the second: bytes over the budget, and the clients' bytes.
+/// What choices are compared by, the first before the second: bytes over the budget, and the clients' bytes.
 type Score = (u64, u128);
 
 struct Search<'a> {

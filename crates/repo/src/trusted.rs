@@ -1,4 +1,4 @@
-//! What a client may believe of one repository, built from bytes that anybody may have sent (I1).
+//! What a client trusts of one repository, built from bytes that anybody may have sent (I1).
 //!
 //! The walk of The Update Framework, section 5 of its specification, in steps that fetch nothing:
 //!
@@ -53,7 +53,7 @@ pub struct Received {
 pub struct Wanted {
     /// The file's name in the source's folder of metadata, percent-encoded where that is needed.
     pub file: String,
-    /// The version that it must have; none for `timestamp.json`.
+    /// The version that it must have; `None` for `timestamp.json`.
     pub version: Option<u64>,
     /// Bytes that it may have: more is an endless or a wrong file.
     pub length_max: u64,
@@ -149,7 +149,7 @@ impl Trusted {
     /// Loads what was kept of an earlier run, expired or not, as the floor below which nothing is accepted.
     ///
     /// It is verified like anything else but for its age; a file that fails, and those that hang on it, are left out:
-    /// they will be fetched. Nothing loaded so is usable before [`Self::authorised`] says so. Call it after the kept
+    /// they will be fetched. Nothing loaded so is usable before [`Self::authorised`] allows it. Call it after the kept
     /// roots; later roots keep the floor (see [`Self::update_root`]).
     pub fn load_floor(&mut self, timestamp: Option<&[u8]>, snapshot: Option<&[u8]>, targets: Option<&[u8]>) {
         // Nothing has expired at the beginning of time, and versions are compared all the same.
@@ -226,7 +226,7 @@ impl Trusted {
         self.set.timestamp().map(|timestamp| timestamp.version)
     }
 
-    /// The snapshot to fetch; none where the trusted one is the one that the timestamp pins, and still good at `now`.
+    /// The snapshot to fetch; `None` if the trusted one is the one that the timestamp pins, and still good at `now`.
     ///
     /// # Errors
     ///
@@ -261,7 +261,7 @@ impl Trusted {
         Ok(())
     }
 
-    /// The top targets metadata to fetch; none where the trusted one is the one that the snapshot pins, and good at `now`.
+    /// The top targets metadata to fetch; `None` if the trusted one is the one that the snapshot pins, and good at `now`.
     ///
     /// # Errors
     ///
@@ -291,7 +291,7 @@ impl Trusted {
         Ok(())
     }
 
-    /// The trusted targets metadata's version: what a notice announces and what *stale* is measured by (P9).
+    /// The trusted targets metadata's version: what the server announces, and what *stale* is measured by (P9).
     pub fn targets_version(&self) -> Option<u64> {
         self.set.targets_role("targets").map(|targets| targets.version)
     }
@@ -317,7 +317,7 @@ impl Trusted {
         })
     }
 
-    /// What the top targets metadata says of a target, without searching delegated roles
+    /// A target as the top targets metadata describes it, without searching delegated roles
     /// (see [`Self::lookup`](Self::lookup) for that). Ask [`Self::authorised`] first.
     pub fn target(&self, name: &TargetName) -> Option<TargetDescription> {
         let file = self.set.targets_role("targets")?.target(name.as_str())?;
@@ -423,11 +423,11 @@ pub(crate) fn incomplete(role: &str) -> VerifyError {
 pub(crate) fn unpinned(role: &str, child: &str) -> VerifyError {
     VerifyError::Unparsable {
         role: role.to_owned(),
-        reason: format!("it does not say which {child} metadata is current"),
+        reason: format!("it does not name the current {child} metadata"),
     }
 }
 
-/// The library's errors in our words: by what the caller does next.
+/// The library's errors as this crate's: by what the caller does next.
 pub(crate) fn verify_error(role: &str, error: Error) -> VerifyError {
     let role = role.to_owned();
     match error {

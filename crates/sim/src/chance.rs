@@ -9,7 +9,7 @@ pub struct Chance {
 }
 
 impl Chance {
-    /// From a seed, so that a run can be had again.
+    /// From a seed, so that a run can be repeated.
     pub fn new(seed: u64) -> Self {
         // The state must not be zero; neighbouring seeds shall not begin alike.
         Self { state: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1 }

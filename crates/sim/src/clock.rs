@@ -33,7 +33,7 @@ impl Clock {
     }
 }
 
-/// Can days pass on this machine? If not, a word about it goes to stderr, and the test that asked is to be skipped.
+/// Can days pass on this machine? If not, a message goes to stderr, and the test that asked is to be skipped.
 ///
 /// # Panics
 /// If they cannot and `HEADWATER_REQUIRE_NAMESPACES` is 1.

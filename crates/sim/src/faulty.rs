@@ -31,7 +31,7 @@ pub struct Request {
     pub path: String,
     /// First byte asked for, if a range was.
     pub range_start: Option<u64>,
-    /// Status answered; 0: none was.
+    /// Status answered; 0 if none was.
     pub status: u16,
     /// Bytes of content sent.
     pub bytes: u64,

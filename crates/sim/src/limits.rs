@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Longest wait for a program to say that it listens: debug builds on two busy cores take seconds.
+/// Longest wait for a program to listen: debug builds on two busy cores take seconds.
 pub const START_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// Longest run of a command or of a client's one update; the scenarios take a few seconds.

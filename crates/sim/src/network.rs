@@ -35,7 +35,7 @@ pub struct Host {
     clock: Clock,
 }
 
-/// May this machine make hosts? If not, a word about it goes to stderr, and the test that asked is to be skipped.
+/// May this machine make hosts? If not, a message goes to stderr, and the test that asked is to be skipped.
 ///
 /// # Panics
 /// If it may not and `HEADWATER_REQUIRE_NAMESPACES` is 1.
@@ -135,7 +135,7 @@ impl Host {
         command
     }
 
-    /// Pulls the plug: packets to and from the host are lost, without a word to anybody.
+    /// Pulls the plug: packets to and from the host are lost silently.
     ///
     /// # Errors
     /// The interface cannot be switched.

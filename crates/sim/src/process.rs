@@ -24,7 +24,7 @@ pub struct Process {
 /// How a command ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// Its exit status; none: a signal ended it.
+    /// Its exit status; `None` if a signal ended it.
     pub code: Option<i32>,
     /// What it wrote to stdout.
     pub stdout: String,

@@ -4,7 +4,7 @@ use headwater_api::report::{Attempt, ClassOutcome, Report};
 
 /// The attempts of one class in the order they began: `source result reason`, one a line.
 ///
-/// An attempt that only adds bytes to what the line before says is not repeated.
+/// An attempt that only adds bytes to the line before is not repeated.
 pub fn attempts(report: &Report, class: &str) -> String {
     let mut lines: Vec<String> = of_class(report, class).map(line).collect();
     lines.dedup();
@@ -23,7 +23,7 @@ pub fn outcome(report: &Report, class: &str) -> String {
     of_class.join("\n")
 }
 
-/// The installed version of a component or program; empty: none.
+/// The installed version of a component or program; empty if none is installed.
 pub fn installed<'a>(report: &'a Report, class: &str, name: &str) -> &'a str {
     let found = report.installed.get(class).and_then(|of_class| of_class.get(name));
     found.map_or("", |installed| &installed.version)

@@ -45,7 +45,7 @@ pub struct Setup {
     pub server_by_ipv6: bool,
 }
 
-/// Runs a scenario in a world of its own; where no hosts can be made it is skipped with a word about it.
+/// Runs a scenario in a world of its own; where no hosts can be made it is skipped with a message.
 ///
 /// # Panics
 /// When the scenario fails; the logs of all programs are shown before. Also when it would be skipped and
@@ -158,7 +158,7 @@ impl World {
     /// Runs `headwater … --json` on the server's host.
     ///
     /// # Errors
-    /// It fails; its words are in the error.
+    /// It fails; its output is in the error.
     pub fn headwater(&self, arguments: &[&str]) -> Result<Value> {
         let mut command = self.server_host.command(&process::program("headwater")?);
         command.args(arguments).arg("--json").env("HEADWATER_DATA", self.server_data());

@@ -104,7 +104,7 @@ pub struct AdministratorsAnswer {
     pub items: Vec<AdministratorView>,
 }
 
-/// What the identity provider sends a browser back with (RFC 6749, 4.1.2; RFC 9207). What else it sends is passed over.
+/// What the identity provider sends a browser back with (RFC 6749, 4.1.2; RFC 9207). Anything else is ignored.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VouchedQuery {
@@ -234,7 +234,7 @@ pub struct NewApiToken {
     #[serde(serialize_with = "crate::secret::serialize")]
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub token: SecretString,
-    /// Further remarks.
+    /// The token as it is listed.
     pub details: ApiTokenView,
 }
 

@@ -129,7 +129,7 @@ pub struct RoleRequest {
     /// TCP port. Default: unchanged, at first 8472.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
-    /// `http` or `https`. Default: unchanged, at first `http`.
+    /// Only `https`, which is the default: update agents speak TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheme: Option<String>,
     /// Remove the role although entries name the client.

@@ -130,7 +130,7 @@ pub struct ReEnrolAnswer {
 pub struct ReEnrolRefused {
     /// Its id.
     pub client: String,
-    /// The reason, and a hint.
+    /// The reason, and what to do.
     pub reason: String,
 }
 

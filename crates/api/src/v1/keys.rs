@@ -1,6 +1,7 @@
-//! Signing keys: what there is, what has to be done by when, and the way of a new root (I2).
+//! Signing keys: what there is, what has to be done by when, and how a new root comes about (I2).
 
 use jiff::Timestamp;
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -101,26 +102,18 @@ pub struct RootRequest {
 }
 
 /// What a backup contains beside the database and all signed metadata.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BackupRequest {
     /// The passphrase that encrypts the keys. Without it they are left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub passphrase: Option<String>,
+    #[serde(serialize_with = "crate::secret::serialize_option")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub passphrase: Option<SecretString>,
     /// The bodies of releases too.
     #[serde(default)]
     pub bodies: bool,
-}
-
-impl std::fmt::Debug for BackupRequest {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let passphrase = self.passphrase.as_ref().map(|_| "…");
-        f.debug_struct("BackupRequest")
-            .field("passphrase", &passphrase)
-            .field("bodies", &self.bodies)
-            .finish()
-    }
 }
 
 /// How the fleet CA is to be replaced.

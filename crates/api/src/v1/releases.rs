@@ -18,7 +18,7 @@ pub struct PublishQuery {
     pub options: Option<String>,
 }
 
-/// What a release says beside its files.
+/// The commands of a release.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
@@ -26,7 +26,7 @@ pub struct PublishOptions {
     /// Class `programs` only: runs in the release's verified folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub install: Option<Hook>,
-    /// Judges the release before it is kept; a failure sends the client back to its last good release.
+    /// Tests the release before it is kept; if it fails, the client reverts to its last good release.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probe: Option<Hook>,
 }
@@ -54,7 +54,7 @@ pub struct Published {
     pub release: ReleaseView,
     /// Blobs that were not stored before.
     pub blobs_new: u64,
-    /// Bytes used.
+    /// Bytes of these blobs.
     pub blob_bytes_new: u64,
     /// Version of the class's targets metadata that first contains it.
     pub targets_version: u64,
@@ -225,7 +225,7 @@ pub struct DeltasOfComponent {
     pub version: String,
     /// Deltas that its signed manifest names.
     pub deltas: u64,
-    /// Bytes used.
+    /// Bytes of these deltas.
     pub delta_bytes: u64,
     /// Bytes of its full bodies.
     pub body_bytes: u64,

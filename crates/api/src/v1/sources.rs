@@ -171,7 +171,7 @@ pub enum Edit {
     Edit {
         /// Which.
         number: u32,
-        /// Actor.
+        /// The new entry.
         entry: EntryDocument,
     },
     /// Remove entries, all at once.

@@ -17,7 +17,7 @@ pub struct ErrorAnswer {
 pub struct ErrorBody {
     /// A stable snake_case word for programs.
     pub code: String,
-    /// The thing, the reason and the hint, for people.
+    /// What failed, why, and what to do, for people.
     pub message: String,
     /// More, by code: `invalid_list` and `invalid_request` have `{"problems": [{"entry", "message"}]}`,
     /// `draft_outdated` has `{"saved_version", "changes": [`[`Change`](super::Change)`]}`,
@@ -89,7 +89,7 @@ pub struct ClassStatus {
     pub names: u64,
     /// Content blobs stored.
     pub blobs: u64,
-    /// Bytes used.
+    /// Bytes of these blobs.
     pub blob_bytes: u64,
 }
 

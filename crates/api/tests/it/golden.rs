@@ -41,7 +41,6 @@ type Check = fn(&str) -> Result<(), String>;
 
 /// Every message there is, by the name of its golden files.
 const MESSAGES: &[(&str, Check)] = &[
-    ("bundle", check::<bundle::ClientBundle>),
     ("check_in", check::<checkin::CheckIn>),
     ("check_in_answer", check::<checkin::CheckInAnswer>),
     ("certificate_answer", check::<enrol::CertificateAnswer>),

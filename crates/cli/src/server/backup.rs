@@ -6,6 +6,7 @@ use clap::{Args, ValueHint};
 use headwater_api::v1::BackupRequest;
 use headwater_repo::{Digest, Hasher};
 use reqwest::Method;
+use secrecy::SecretString;
 use serde_json::json;
 
 use crate::api_client::{ApiClient, ServerLocation};
@@ -45,7 +46,8 @@ pub struct BackupArguments {
 
 /// Backs up.
 pub async fn backup(arguments: BackupArguments, output: Output) -> Result<Exit, Failure> {
-    let passphrase = arguments.keys_passphrase_file.as_deref().map(first_line).transpose()?;
+    let passphrase =
+        arguments.keys_passphrase_file.as_deref().map(first_line).transpose()?.map(SecretString::from);
     let request = BackupRequest { passphrase, bodies: arguments.bodies };
     let api = ApiClient::new(&arguments.server)?;
     let mut chunks = api.download(Method::POST, "/api/v1/backup", &request).await?;

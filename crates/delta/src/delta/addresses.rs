@@ -17,7 +17,7 @@ pub(super) enum Source {
     Learned,
 }
 
-/// DeltaPaths in which a prediction comes about.
+/// How many [`Source`]s there are.
 pub(super) const SOURCES: usize = Source::Learned as usize + 1;
 
 /// Slots of what was learned.

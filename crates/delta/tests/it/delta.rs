@@ -116,7 +116,7 @@ fn files_come_back_in_few_bytes() {
 }
 
 #[test]
-fn an_delta_no_smaller_than_the_body_is_none() {
+fn a_delta_no_smaller_than_the_body_is_none() {
     let (base, new) = (noise(5000, 1), noise(5000, 2));
     let made = encode_delta(&base, &new, &DeltaOptions::beside(5000), &Uncontrolled).unwrap();
     assert_eq!(made, None);

@@ -111,7 +111,7 @@ impl Log {
         });
     }
 
-    /// The attempts so far, as a report tells them.
+    /// The attempts so far, as a report has them.
     pub(crate) fn attempts(&self, sources: &[Source]) -> Vec<Attempt> {
         self.lock().iter().map(|record| self.attempt(record, &sources[record.source])).collect()
     }

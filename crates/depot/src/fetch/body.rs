@@ -53,8 +53,8 @@ impl Walk {
             .await
     }
 
-    /// As [`Self::blobs`], for deltas: one that no source gives does not end it, because there are other ways. Says
-    /// which these are.
+    /// As [`Self::blobs`], for deltas: one that no source gives does not end it, because there are other ways.
+    /// Returns those that are missing.
     ///
     /// # Errors
     /// The disk, or a plan without sources.
@@ -156,11 +156,11 @@ impl Walk {
                 sleep(wait).await;
             }
             let settings = self.fetcher.settings();
-            let patience = match timeout {
+            let stall_timeout = match timeout {
                 Timeout::Soft => settings.soft_stall,
                 Timeout::Full => settings.idle_timeout,
             };
-            match self.turns(source, turn, patience).await {
+            match self.turns(source, turn, stall_timeout).await {
                 Ok(()) => {
                     self.log.gave(source, blamed.contains(&source));
                     self.fetcher.memory().succeeded(self.sources[source].url());
@@ -194,12 +194,17 @@ impl Walk {
     }
 
     /// One source's turn, with the one retry that P9 gives.
-    async fn turns(&self, source: usize, turn: &mut impl Turn, patience: Duration) -> Result<(), Trouble> {
+    async fn turns(
+        &self,
+        source: usize,
+        turn: &mut impl Turn,
+        stall_timeout: Duration,
+    ) -> Result<(), Trouble> {
         let activity = self.log.begin(source);
         let mut tried = 1;
         loop {
             let before = turn.length();
-            let trouble = match turn.take(self, source, patience, &activity).await {
+            let trouble = match turn.take(self, source, stall_timeout, &activity).await {
                 Err(Trouble::Fault(fault)) => fault,
                 other => return other,
             };
@@ -232,7 +237,7 @@ impl Walk {
 
 /// One file's way through its sources' turns.
 trait Turn {
-    /// What it is, where its address does not tell.
+    /// What it is, if its address does not show that.
     fn name(&self) -> Option<&str> {
         None
     }
@@ -245,7 +250,7 @@ trait Turn {
         &mut self,
         walk: &Walk,
         source: usize,
-        patience: Duration,
+        stall_timeout: Duration,
         activity: &Activity,
     ) -> impl Future<Output = Result<(), Trouble>> + Send;
 }
@@ -272,7 +277,7 @@ impl Turn for BlobTurn<'_> {
         &mut self,
         walk: &Walk,
         source: usize,
-        patience: Duration,
+        stall_timeout: Duration,
         activity: &Activity,
     ) -> Result<(), Trouble> {
         let Some(url) = walk.sources[source].blob(&self.blob.digest) else {
@@ -280,16 +285,16 @@ impl Turn for BlobTurn<'_> {
         };
         let http = walk.fetcher.http(&walk.sources[source]);
         let moved = |length| self.meter.at(self.index, length);
-        let is_full = patience >= walk.fetcher.settings().idle_timeout;
+        let is_full = stall_timeout >= walk.fetcher.settings().idle_timeout;
         let before = self.partial.length();
-        let done = super::resume::resume(&http, &url, self.partial, patience, activity, &moved).await;
+        let done = super::resume::resume(&http, &url, self.partial, stall_timeout, activity, &moved).await;
         if self.kind == Kind::Delta {
             activity.were_of_delta(self.partial.length().saturating_sub(before));
         }
         done.map_err(|trouble| match trouble {
             // Nobody is left to do better: then it is the idle time-out that ran out.
             Trouble::Stalled if is_full => {
-                let detail = format!("{url}: next to nothing in {} s", patience.as_secs_f32());
+                let detail = format!("{url}: next to nothing in {} s", stall_timeout.as_secs_f32());
                 Fault::new(Reason::Timeout, detail).into()
             }
             other => other,
@@ -318,7 +323,7 @@ where
         &mut self,
         walk: &Walk,
         source: usize,
-        patience: Duration,
+        stall_timeout: Duration,
         activity: &Activity,
     ) -> Result<(), Trouble> {
         let url = (self.url)(&walk.sources[source]);
@@ -327,7 +332,7 @@ where
         let fetching = http.small(&url, self.length_max, activity);
         let bytes = tokio::select! {
             bytes = fetching => bytes?,
-            () = silence(activity, patience) => return Err(Trouble::Stalled),
+            () = silence(activity, stall_timeout) => return Err(Trouble::Stalled),
         };
         let bytes = bytes.ok_or_else(|| Fault::new(Reason::Missing, format!("{url}: it is not there")))?;
         self.found = Some((self.check)(&bytes).map_err(|error| Fault::of_metadata(&error, &url))?);
@@ -335,10 +340,10 @@ where
     }
 }
 
-/// Ends when nothing has come for `patience`.
-async fn silence(activity: &Activity, patience: Duration) {
+/// Ends when nothing has come for `stall_timeout`.
+async fn silence(activity: &Activity, stall_timeout: Duration) {
     loop {
-        let from = activity.last() + patience;
+        let from = activity.last() + stall_timeout;
         if from <= Instant::now() {
             return;
         }

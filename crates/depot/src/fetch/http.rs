@@ -2,7 +2,7 @@
 //!
 //! Decided here: no proxy but what the source's own URL says (a client that inherits a proxy from the environment
 //! would leave its site by it); identity encoding only, and nothing decoded (digests are of the bytes sent); a few
-//! redirects, never from https to http; no cookies, no referrer, no retry behind our back.
+//! redirects, never from https to http; no cookies, no referrer, no retry that the HTTP library makes on its own.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use super::settings::FetchSettings;
 use crate::http::{BoundedBody, install_tls_provider};
 use crate::limits::{BACK_OFF_MAX, BUSY_WAIT_DEFAULT, BUSY_WAIT_MIN, REDIRECTS_MAX};
 
-/// The one hint of this process.
+/// The one way by which this process makes requests for content.
 #[derive(Debug, Clone)]
 pub(crate) struct Http {
     client: Client,
@@ -146,7 +146,7 @@ impl Http {
         Ok(response)
     }
 
-    /// The next bytes of a body; none at its end.
+    /// The next bytes of a body; `None` at its end.
     pub(crate) async fn chunk(
         &self,
         response: &mut Response,
@@ -166,7 +166,7 @@ impl Http {
         }
     }
 
-    /// A small file, whole; none where the source says that it is not there. Longer than `length_max` is a fault.
+    /// A small file, whole; `None` if the source answers that it is not there. Longer than `length_max` is a fault.
     pub(crate) async fn small(
         &self,
         url: &str,
@@ -241,7 +241,7 @@ fn redirected(attempt: redirect::Attempt) -> redirect::Action {
     }
 }
 
-/// The system's resolver, with our words for its failures and only families that this computer has.
+/// The system's resolver, with this crate's errors and only families that this computer has.
 struct Resolver {
     families: FamilySet,
 }
@@ -275,7 +275,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_a_busy_source_says_is_bounded() {
+    fn the_wait_that_a_busy_source_asks_for_is_bounded() {
         assert_eq!(busy_wait(Some(0)), BUSY_WAIT_MIN);
         assert_eq!(busy_wait(None), BUSY_WAIT_DEFAULT);
         assert_eq!(busy_wait(Some(BACK_OFF_MAX.as_secs())), BACK_OFF_MAX);

@@ -164,12 +164,12 @@ impl Race<'_> {
         if self.states.len() == 1 {
             self.trusted = shown.clone();
         } else if shown.root_version() > self.trusted.root_version() && self.trusted.follow(shown).is_ok() {
-            self.judge_again();
+            self.verify_again();
         }
     }
 
     /// Under a newer root, what answered well may be signed by nobody any more.
-    fn judge_again(&mut self) {
+    fn verify_again(&mut self) {
         for source in 0..self.states.len() {
             if let State::Good { trusted, version } | State::Stale { trusted, version } = &self.states[source]
             {
@@ -249,7 +249,7 @@ impl Race<'_> {
         waiting.min_by_key(|(_, until)| *until)
     }
 
-    /// Every source has had its say and none is good: the best stale one, or none.
+    /// Every source has answered or failed, and none is good: takes the best stale one, or gives up.
     fn give_up(mut self, before: &Trusted) -> Result<Refreshed, Unable> {
         let stale = self.states.iter().enumerate().filter_map(|(source, state)| match state {
             State::Stale { version, .. } => Some((*version, std::cmp::Reverse(source))),

@@ -7,7 +7,7 @@ use super::fault::Fault;
 /// A refresh that succeeded.
 #[derive(Debug, Clone)]
 pub struct Refreshed {
-    /// What may be believed now; its received bytes are what [`crate::MetadataStore::save`] keeps.
+    /// What is trusted now; its received bytes are what [`crate::MetadataStore::save`] keeps.
     pub trusted: Trusted,
     /// The source taken, as an index into the walk's sources.
     pub source: usize,
@@ -23,9 +23,9 @@ pub struct Refreshed {
 pub struct Unable {
     /// For people.
     pub message: String,
-    /// The last source's fault; none where the plan has no source.
+    /// The last source's fault; `None` if the plan has no source.
     pub last: Option<Fault>,
-    /// What is to be kept all the same: newer roots; from a plan's only source, also how far its metadata verified.
-    /// None where nothing new was learnt.
+    /// What must be kept all the same: newer roots; from a plan's only source, also how far its metadata verified.
+    /// `None` if nothing new was learnt.
     pub progress: Option<Box<Trusted>>,
 }

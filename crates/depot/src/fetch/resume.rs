@@ -1,7 +1,7 @@
 //! One request for the rest of one blob.
 //!
 //! The blob's name is its digest, so any server's bytes fit any other's: a range is asked for without conditions,
-//! and a server that knows our entity tags is believed only in so far as they agree. A server that ignores the range
+//! and the tag of a server that uses our entity tags must agree. A server that ignores the range
 //! and sends everything is read past what is there.
 
 use std::time::Duration;
@@ -19,12 +19,12 @@ use crate::store::Partial;
 
 /// Fetches from `url` the rest of `partial`. `moved` is called with each new length.
 ///
-/// Less than [`STALL_BYTES_MIN`] in `patience` is a stall. What came stays in `partial`, unless it proved wrong.
+/// Less than [`STALL_BYTES_MIN`] in `stall_timeout` is a stall. What came stays in `partial`, unless it proved wrong.
 pub(super) async fn resume(
     http: &Http,
     url: &str,
     partial: &mut Partial,
-    patience: Duration,
+    stall_timeout: Duration,
     activity: &Activity,
     moved: &(dyn Fn(u64) + Sync),
 ) -> Result<(), Trouble> {
@@ -37,10 +37,10 @@ pub(super) async fn resume(
         moved(0);
     }
     let offset = partial.length();
-    let head = timeout_at(Instant::now() + patience, http.get(url, offset, activity)).await;
+    let head = timeout_at(Instant::now() + stall_timeout, http.get(url, offset, activity)).await;
     let response = head.map_err(|_| Trouble::Stalled)??;
     let begins_at = first_byte(&response, url, partial, offset)?;
-    let outcome = append(http, response, partial, offset - begins_at, patience, activity, moved).await;
+    let outcome = append(http, response, partial, offset - begins_at, stall_timeout, activity, moved).await;
     match &outcome {
         Err(Trouble::Fault(fault)) if matches!(fault.reason, Reason::WrongDigest | Reason::Oversized) => {
             partial.restart()?;
@@ -93,12 +93,12 @@ async fn append(
     mut response: Response,
     partial: &mut Partial,
     mut skip: u64,
-    patience: Duration,
+    stall_timeout: Duration,
     activity: &Activity,
     moved: &(dyn Fn(u64) + Sync),
 ) -> Result<(), Trouble> {
     let url = response.url().to_string();
-    let mut window = Window::new(patience);
+    let mut window = Window::new(stall_timeout);
     loop {
         let mut bytes = match timeout_at(window.ends, http.chunk(&mut response, activity)).await {
             Ok(chunk) => match chunk? {
@@ -132,20 +132,20 @@ async fn append(
 
 /// A span of time in which enough bytes must come.
 struct Window {
-    patience: Duration,
+    stall_timeout: Duration,
     ends: Instant,
     came: u64,
 }
 
 impl Window {
-    fn new(patience: Duration) -> Self {
-        Self { patience, ends: Instant::now() + patience, came: 0 }
+    fn new(stall_timeout: Duration) -> Self {
+        Self { stall_timeout, ends: Instant::now() + stall_timeout, came: 0 }
     }
 
     fn came(&mut self, bytes: u64) {
         self.came += bytes;
         if self.came >= STALL_BYTES_MIN {
-            *self = Self::new(self.patience);
+            *self = Self::new(self.stall_timeout);
         }
     }
 }

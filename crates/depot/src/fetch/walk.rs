@@ -56,12 +56,12 @@ impl Walk {
         &self.sources
     }
 
-    /// What a report says of the walk so far: one attempt for each source asked, in the order they began.
+    /// The walk so far, as a report has it: one attempt for each source asked, in the order they began.
     pub fn attempts(&self) -> Vec<Attempt> {
         self.log.attempts(&self.sources)
     }
 
-    /// What attempts and errors call these blobs, whose addresses tell nobody what they are for.
+    /// What attempts and errors call these blobs, whose addresses do not show what they are for.
     pub fn name_blobs(&self, names: impl IntoIterator<Item = (Digest, String)>) {
         self.names.lock().unwrap_or_else(PoisonError::into_inner).extend(names);
     }

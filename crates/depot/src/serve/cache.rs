@@ -1,7 +1,7 @@
 //! Small files in memory: metadata and manifests, asked for by everybody all the time.
 //!
 //! What is cached is checked against the file's identity, size and time on each request, so that a file replaced on the
-//! disk is seen at once and nobody has to say so.
+//! disk is seen at once without any signal.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::{self, Metadata};

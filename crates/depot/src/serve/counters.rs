@@ -11,7 +11,7 @@ use crate::limits::COUNTED_ADDRESSES_MAX;
 /// What one client address was served of one class.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Served {
-    /// The client's address; none for those that are too many to count apart, or whose address is not known.
+    /// The client's address; `None` for those that are too many to count apart, or whose address is not known.
     pub address: Option<IpAddr>,
     /// The class.
     pub class: Class,

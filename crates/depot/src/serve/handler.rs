@@ -28,7 +28,7 @@ use crate::limits::{
     CACHED_FILE_MAX, CACHED_METADATA_MAX, RETRY_AFTER as RETRY_AFTER_TIME, TIMESTAMP_MAX_AGE_SECONDS,
 };
 
-/// Tells a class that is not shared from a file that is not there; both are 404.
+/// Distinguishes a class that is not shared from a file that is not there; both are 404.
 const REASON_HEADER: &str = "headwater-reason";
 
 /// A file ready to be sent.
@@ -235,7 +235,7 @@ fn missing() -> Response {
     refuse(StatusCode::NOT_FOUND, "there is no such file", |head| head.header(REASON_HEADER, "missing"))
 }
 
-/// A refusal with a word for people. Never cached: what is missing now may be published in a second.
+/// A refusal with a message for people. Never cached: what is missing now may be published in a second.
 fn refuse(
     status: StatusCode,
     message: &str,

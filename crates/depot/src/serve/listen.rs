@@ -36,7 +36,7 @@ pub struct ListenLimits {
     pub header_timeout: Duration,
     /// Time without progress in sending after which a connection is cut.
     pub send_timeout: Duration,
-    /// Time for a refused connection to hear that it is refused.
+    /// Time for a refused connection to read its 503.
     pub refusal_time: Duration,
     /// Time for running answers to end at shutdown.
     pub shutdown_grace: Duration,
@@ -158,7 +158,7 @@ async fn meet(
     serve_connection(router, stream, peer, limits.header_timeout, stopped).await;
 }
 
-/// Serves HTTP/1.1 on a connection until it ends or, once `stopped` says so, the answer under way has. `peer` is for the
+/// Serves HTTP/1.1 on a connection until it ends or, once `stopped` is true, the answer under way has. `peer` is for the
 /// log.
 ///
 /// A request that was taken is worked to its end, though its sender goes away meanwhile: it may be in the middle of a
@@ -191,12 +191,12 @@ pub async fn serve_connection(
     }
 }
 
-/// Tells a connection beyond the limit to come back, and reads a little so that it hears it before the reset.
+/// Answers 503 to a connection beyond the limit, and reads a little so that the answer arrives before the reset.
 async fn refuse(
     stream: TcpStream,
     tls: Option<TlsAcceptor>,
     time_max: Duration,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 ) {
     let refusing = async {
         match tls {
@@ -204,7 +204,7 @@ async fn refuse(
             None => refuse_as_busy(stream).await,
         }
     };
-    // Whether it listened makes no difference.
+    // Whether the answer arrived makes no difference.
     let _ = timeout(time_max, refusing).await;
 }
 

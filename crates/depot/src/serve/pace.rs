@@ -70,7 +70,7 @@ impl Pace {
 }
 
 impl State {
-    /// Books the line for `bytes` and says when they may leave; none: at once.
+    /// Books the line for `bytes` and returns when they may leave; `None` if at once.
     fn book(&mut self, bytes: u64) -> Option<Instant> {
         let rate = self.limits.bytes_per_second?;
         let now = Instant::now();

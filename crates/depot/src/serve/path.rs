@@ -64,7 +64,7 @@ pub(super) fn wanted(raw: &str) -> Result<Wanted, Refusal> {
     Ok(Wanted { path, kind })
 }
 
-/// Decodes one part, once. None where it holds what no part of ours does: a separator, a control character, an
+/// Decodes one part, once; `None` if it holds what no part of ours does: a separator, a control character, an
 /// escape of a character that needs none (the way to write `..` or a name twice), or bytes that are not UTF-8.
 fn decode(part: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(part.len());
@@ -87,7 +87,7 @@ fn decode(part: &str) -> Option<String> {
     (!text.chars().any(|c| c.is_control() || c == '\\' || c == '/')).then_some(text)
 }
 
-/// Opens a file below `folder`; none where it is not there, is no plain file, or is reached by a link that leads
+/// Opens a file below `folder`; `None` if it is not there, is no plain file, or is reached by a link that leads
 /// out of `folder`.
 pub(super) fn open_below(folder: &Path, path: &str) -> io::Result<Option<File>> {
     let found = folder.join(path).canonicalize().and_then(|real| Ok((real, folder.canonicalize()?)));

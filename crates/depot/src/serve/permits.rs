@@ -22,7 +22,7 @@ struct InUse {
     by_network: HashMap<ClientNetwork, usize>,
 }
 
-/// A place; free again when this is dropped.
+/// One connection's permit; free again when this is dropped.
 #[derive(Debug)]
 pub struct Permit {
     permits: Arc<Permits>,
@@ -35,7 +35,7 @@ impl Permits {
         Arc::new(Self { max, in_use: Mutex::default() })
     }
 
-    /// A place for a connection from `address`; none: all are taken, or all of its share.
+    /// A permit for a connection from `address`; `None` if all are taken, or all of its network's share.
     pub fn take(self: &Arc<Self>, address: IpAddr) -> Option<Permit> {
         let network = ClientNetwork::of(address);
         let mut in_use = self.in_use();

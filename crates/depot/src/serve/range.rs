@@ -50,7 +50,7 @@ fn parse(range: &str, size: u64) -> Portion {
     if first >= end { Portion::Outside } else { Portion::Part { first, length: end - first } }
 }
 
-/// Empty: `Some(None)`. Digits: the number, or the largest where they say more. Anything else: none.
+/// Empty: `Some(None)`. Digits: the number, or the largest that there is if it is larger. Anything else: `None`.
 fn number(text: &str) -> Option<Option<u64>> {
     if text.is_empty() {
         return Some(None);

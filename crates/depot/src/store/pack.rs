@@ -12,7 +12,7 @@ use super::Store;
 use super::error::{StoreError, disk};
 
 impl Store {
-    /// Packs the file at `path` and keeps the body, if it is the one that was signed for `entry`. Says whether it is: a
+    /// Packs the file at `path` and keeps the body, if it is the one that was signed for `entry`. Returns whether it is: a
     /// publisher may have packed otherwise, and the file may have been changed. Blocks: it reads, compresses and writes.
     ///
     /// # Errors

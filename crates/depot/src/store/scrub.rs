@@ -1,6 +1,7 @@
 //! Finding what the disk changed: nothing that is there is fetched or made again, so it would stay bad for ever.
 //!
-//! A wrong size is seen at every look ([`Store::has_whole`]). Digests are verified in rounds, a bounded number of bytes at a time.
+//! A wrong size is seen at every look ([`Store::has_whole`]). Digests are verified in rounds, a bounded number of bytes at
+//! a time.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,7 +17,7 @@ use super::error::StoreError;
 pub struct Scrubbed {
     /// Blobs read.
     pub read: u64,
-    /// Blobs that were not what their names say, and are gone.
+    /// Blobs whose digest was not their name; they are gone.
     pub damaged: Vec<Digest>,
     /// The last one: where the next look goes on.
     pub last: Option<Digest>,
@@ -28,7 +29,8 @@ impl Store {
         fs::metadata(self.path(digest)).is_ok_and(|found| found.is_file() && found.len() == size)
     }
 
-    /// Reads the blobs after `last`, at most `bytes_max` and the blob that crosses them, and removes those that are damaged.
+    /// Reads the blobs after `last`, at most `bytes_max` and the blob that crosses them, and removes those that are
+    /// damaged.
     ///
     /// # Errors
     ///
@@ -49,8 +51,8 @@ impl Store {
     }
 }
 
-/// What a look reads of a round: those after `last`, and from the first again after the last one; at most `bytes_max` and the blob
-/// that crosses them.
+/// What a look reads of a round: those after `last`, and from the first again after the last one; at most `bytes_max`
+/// and the blob that crosses them.
 pub fn next_in_round(there: &BTreeMap<Digest, u64>, last: Option<Digest>, bytes_max: u64) -> Vec<Digest> {
     let after = last.map_or(Unbounded, Excluded);
     let mut round = there.range((after, Unbounded)).chain(last.iter().flat_map(|last| there.range(..=last)));

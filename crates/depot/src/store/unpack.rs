@@ -13,7 +13,7 @@ use crate::files::{Access, NewFile};
 /// A body could not become its file.
 #[derive(Debug, thiserror::Error)]
 pub enum UnpackError {
-    /// The body is not in the store, or was not what its name says and has been removed: fetch it (again).
+    /// The body is not in the store, or its digest was not its name and it has been removed: fetch it (again).
     #[error("the body of {0} is not in the store; fetch it again")]
     NotThere(String),
     /// The disk refused.
@@ -128,7 +128,7 @@ impl Store {
                 self.verify(&delta.sha256)?;
                 Err(UnpackError::NotThere(name()))
             }
-            // The base is shorter than the delta says: it is another.
+            // The base is shorter than the delta assumes: it is another.
             Err(DecodeError::Read(error)) if error.kind() != io::ErrorKind::UnexpectedEof => {
                 Err(disk("read", &self.path(&delta.sha256))(error).into())
             }

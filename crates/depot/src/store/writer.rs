@@ -67,7 +67,7 @@ impl BlobWriter {
         Ok(())
     }
 
-    /// Makes the blob durable and says its digest and size. With `wanted`, any other digest is refused.
+    /// Makes the blob durable and returns its digest and size. With `wanted`, any other digest is refused.
     pub fn finish(self, wanted: Option<Digest>) -> Result<(Digest, u64), StoreError> {
         let staged = self.stage(wanted)?;
         let described = (staged.digest, staged.written.size);

@@ -86,7 +86,7 @@ async fn what_the_first_source_has_not_comes_from_the_second_at_the_same_byte() 
 }
 
 #[tokio::test]
-async fn a_source_whose_head_tells_the_lie_sends_no_body_for_it() {
+async fn a_source_whose_head_shows_the_lie_sends_no_body_for_it() {
     for (act, reason) in [(Act::Longer, Reason::Oversized), (Act::WrongTag, Reason::WrongDigest)] {
         let scene = Scene::new().await;
         scene.first.script("/blobs/", act.clone(), usize::MAX);
@@ -132,7 +132,7 @@ async fn a_range_that_was_not_asked_for_is_refused() {
 }
 
 #[tokio::test]
-async fn a_stalled_source_is_asked_again_with_patience_when_no_other_is_left() {
+async fn a_stalled_source_is_asked_again_with_the_full_timeout_when_no_other_is_left() {
     let scene = Scene::new().await;
     scene.first.script("/blobs/", Act::Stall(CUT), 1);
     scene.second.script("/blobs/", Act::Status(500), usize::MAX);

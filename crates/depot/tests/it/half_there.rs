@@ -71,19 +71,19 @@ async fn what_a_root_revoked_is_taken_from_nobody_once_a_source_has_shown_that_r
 }
 
 #[tokio::test]
-async fn what_answered_well_is_judged_again_when_another_source_shows_a_newer_root() {
+async fn what_answered_well_is_verified_again_when_another_source_shows_a_newer_root() {
     let mut world = World::new();
     let revoked = BadSource::start(world.publish("one")).await;
     world.revoke_timestamp_key();
     let half = half(&world).await;
     // The first: silent until 600, then alive, and failed at 1200. The second: begun at 400, done long before that.
     let soft_start = Duration::from_millis(400);
-    let patient = FetchSettings { soft_start, metadata_slow: Duration::from_secs(5), ..settings() };
+    let full_timeout = FetchSettings { soft_start, metadata_slow: Duration::from_secs(5), ..settings() };
     half.script("root.json", Act::Late(Duration::from_millis(600)), 1);
     half.script("3.root.json", Act::Late(Duration::from_millis(300)), 1);
     half.script("timestamp.json", Act::Late(Duration::from_millis(300)), 1);
     revoked.script("timestamp.json", Act::Late(Duration::from_millis(400)), 1);
-    let walk = walk(&Fetcher::new(patient, BackOff::default()).unwrap(), &[&half.url, &revoked.url]);
+    let walk = walk(&Fetcher::new(full_timeout, BackOff::default()).unwrap(), &[&half.url, &revoked.url]);
     walk.refresh(&world.trusted(), None).await.unwrap_err();
     let attempts = walk.attempts();
     assert_eq!(attempts[1].to_version, 1, "it had answered: {attempts:?}");

@@ -199,7 +199,7 @@ async fn so_many_connections_at_once_and_no_more() {
 
 /// A caller that floods a full listener gets only so many refusals: the rest is closed without one.
 #[tokio::test]
-async fn so_many_are_refused_with_a_word_at_once_and_no_more() {
+async fn so_many_are_refused_with_an_answer_at_once_and_no_more() {
     let limits = ListenLimits {
         connections_max: 0,
         refusal_time: Duration::from_secs(600),

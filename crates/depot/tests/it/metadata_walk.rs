@@ -215,14 +215,14 @@ async fn a_later_source_that_answered_well_waits_while_an_earlier_one_shows_life
     let mut world = World::new();
     let files = world.publish("one");
     let soft_start = Duration::from_millis(600);
-    let patient = FetchSettings { soft_start, metadata_slow: Duration::from_secs(5), ..settings() };
+    let full_timeout = FetchSettings { soft_start, metadata_slow: Duration::from_secs(5), ..settings() };
     // The first: silent until 900, a sign of life, done at 1300. The second: begun at 600, done at 1100.
     let first = BadSource::start(files.clone()).await;
     first.script("root.json", Act::Late(Duration::from_millis(900)), 1);
     first.script(TIMESTAMP, Act::Late(Duration::from_millis(400)), 1);
     let second = BadSource::start(files).await;
     second.script("root.json", Act::Late(Duration::from_millis(500)), 1);
-    let walk = walk(&Fetcher::new(patient, BackOff::default()).unwrap(), &[&first.url, &second.url]);
+    let walk = walk(&Fetcher::new(full_timeout, BackOff::default()).unwrap(), &[&first.url, &second.url]);
     let refreshed = walk.refresh(&world.trusted(), None).await.unwrap();
     let attempts = walk.attempts();
     assert_eq!(refreshed.source, 0, "{attempts:?}");
@@ -276,7 +276,7 @@ async fn a_busy_source_is_waited_for_when_no_other_is_left_and_not_asked_again_b
 }
 
 #[tokio::test]
-async fn when_every_source_failed_the_walk_ends_and_says_so() {
+async fn when_every_source_failed_the_walk_ends_and_reports_it() {
     let mut world = World::new();
     let silent = BadSource::start(world.publish("one")).await.on("", Act::Silent);
     let walk = walk(&fetcher(), &[&closed_port().await, &silent.url]);
@@ -322,12 +322,12 @@ async fn no_more_roots_are_followed_than_the_limit() {
         world.rotate_root();
     }
     let source = BadSource::start(world.files.clone()).await;
-    let patient = FetchSettings {
+    let full_timeout = FetchSettings {
         metadata_slow: Duration::from_secs(60),
         metadata_total: Duration::from_secs(60),
         ..settings()
     };
-    let fetcher = Fetcher::new(patient, BackOff::default()).unwrap();
+    let fetcher = Fetcher::new(full_timeout, BackOff::default()).unwrap();
     let refreshed = walk(&fetcher, &[&source.url]).refresh(&world.trusted(), None).await.unwrap();
     assert_eq!(refreshed.trusted.root_version(), u64::from(ROOT_ROTATIONS_MAX) + 1);
 }

@@ -202,7 +202,7 @@ fn a_body_is_unpacked_to_the_file_that_was_packed_and_to_no_other() {
 }
 
 #[test]
-fn many_blobs_are_settled_together_or_leave_nothing() {
+fn many_blobs_are_persisted_together_or_leave_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path(), None).unwrap();
     let stage = |text: &str| {
@@ -220,7 +220,7 @@ fn many_blobs_are_settled_together_or_leave_nothing() {
     assert!(texts.iter().all(|text| store.verify(&Digest::of(text.as_bytes())).unwrap()));
     let bytes: usize = texts.iter().map(String::len).sum();
     assert_eq!(store.usage().stored, bytes as u64, "the one that came twice is counted once");
-    drop(stage("never settled"));
+    drop(stage("never persisted"));
     assert_eq!(store.usage().stored, bytes as u64);
     assert_eq!(std::fs::read_dir(folder.path().join("new")).unwrap().count(), 0);
 }

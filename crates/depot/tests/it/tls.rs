@@ -121,7 +121,7 @@ impl Running {
 }
 
 #[tokio::test]
-async fn the_fleet_knows_each_other_and_strangers_are_a_tls_failure() {
+async fn the_fleet_authenticates_each_other_and_other_fleets_are_a_tls_failure() {
     let (ca, other) = (Ca::new(), Ca::new());
     let mut world = World::new();
     world.publish("one");
@@ -145,8 +145,8 @@ async fn the_fleet_knows_each_other_and_strangers_are_a_tls_failure() {
     check("a member at an update agent", member(), "update_agent:a", "https", None).await;
     check("in the clear", member(), "server", "http", Some(Reason::Tls)).await;
     check("no certificate of ours", Some(ca.client(None)), "server", "https", Some(Reason::Tls)).await;
-    let unknown_client = Some(ca.client(Some(other.issue())));
-    check("another fleet's client", unknown_client, "server", "https", Some(Reason::Tls)).await;
+    let of_other_fleet = Some(ca.client(Some(other.issue())));
+    check("another fleet's client", of_other_fleet, "server", "https", Some(Reason::Tls)).await;
     let misled = Some(other.client(Some(ca.issue())));
     check("another fleet's server", misled, "server", "https", Some(Reason::Tls)).await;
     // A URL source is the public's: it does not learn who we are, and the fleet's CA says nothing of it.

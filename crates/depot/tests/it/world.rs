@@ -128,7 +128,7 @@ pub fn walk(fetcher: &Fetcher, bases: &[&str]) -> Walk {
     Walk::new(fetcher, sources(bases), 0, now())
 }
 
-/// Looks until a state has come that nothing tells of; fails when it does not come.
+/// Looks until a state has come that nothing announces; fails when it does not come.
 pub async fn until(what: &str, has_come: impl AsyncFn() -> bool) {
     let looking = async {
         while !has_come().await {

@@ -536,7 +536,7 @@ def fast_forward_recovery(repo, client, role):
 
 ROOTS = {
     "rotated": [([1], 1, [1]), ([2], 1, [2, 1]), ([2], 1, [2])],
-    "rotated, strangers signed too": [([1], 1, [3, 1, 4]), ([2], 1, [3, 2, 1, 4]), ([2], 1, [3, 2, 4])],
+    "rotated, unknown keys signed too": [([1], 1, [3, 1, 4]), ([2], 1, [3, 2, 1, 4]), ([2], 1, [3, 2, 4])],
     "3 of 5 in turns": [([0, 1, 2, 3, 4], 3, [0, 2, 4]), ([0, 1, 2, 3, 4], 3, [0, 4, 1]), ([0, 1, 2, 3, 4], 3, [0, 1, 3])],
     "one of five replaced": [([0, 1, 2, 3, 4], 3, [0, 2, 4]), ([0, 1, 3, 4, 5], 3, [0, 2, 4, 5]), ([0, 1, 3, 4, 5], 3, [0, 4, 5])],
     "all replaced": [([0, 1, 2], 2, [0, 2]), ([5, 6, 7], 2, [0, 2, 5, 6]), ([5, 6, 7], 2, [6, 7])],
@@ -570,10 +570,10 @@ def root_chain(repo, client, versions):
 
 SIGNED = {
     "another key": ([2], 1, [2], True),
-    "strangers signed too": ([1], 1, [3, 1, 4], True),
+    "unknown keys signed too": ([1], 1, [3, 1, 4], True),
     "3 of 5": ([0, 1, 2, 3, 4], 3, [2, 3, 4], True),
     "not by the new key": ([2], 1, [1, 3, 4], False),
-    "3 of 5, one a stranger": ([0, 1, 3, 4, 5], 3, [0, 2, 4], False),
+    "3 of 5, one unknown": ([0, 1, 3, 4, 5], 3, [0, 2, 4], False),
     "2 of 5": ([0, 1, 3, 4, 5], 3, [0, 4], False),
     "nobody": ([1], 1, [], False),
 }

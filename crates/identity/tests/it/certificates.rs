@@ -57,14 +57,14 @@ fn no_certificate_outlives_its_ca() {
 }
 
 #[test]
-fn a_name_that_is_none_is_refused() {
+fn what_is_no_name_or_address_is_refused() {
     for text in ["", "a b", "http://x", "10.0.0.7:80", "ex*mple", "[::1"] {
         assert!(matches!(ServedName::parse(text), Err(IdentityError::Name(_))), "{text}");
     }
 }
 
 #[test]
-fn what_a_request_asks_for_is_passed_over_and_what_is_not_proven_is_refused() {
+fn what_a_request_asks_for_is_ignored_and_what_is_not_proven_is_refused() {
     // It asks to be a CA for another name; it gets what the issuer gives.
     let pair = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(vec!["server.example".to_owned()]).unwrap();
@@ -116,7 +116,7 @@ fn chains_and_names_have_limits() {
 }
 
 #[test]
-fn who_issued_a_certificate_is_asked_of_the_moment_when_it_was() {
+fn who_issued_a_certificate_is_checked_as_of_the_moment_of_issue() {
     let (old, other) = (FleetCa::make(now()).unwrap(), FleetCa::make(now()).unwrap());
     let new = FleetCa::make(later(10)).unwrap();
     let cross_signed = old.cross_sign(new.certificate(), later(10)).unwrap();
@@ -135,7 +135,7 @@ fn who_issued_a_certificate_is_asked_of_the_moment_when_it_was() {
 }
 
 #[test]
-fn a_bridge_is_to_a_ca_whose_name_can_be_written_again() {
+fn only_a_ca_whose_name_can_be_written_again_is_cross_signed() {
     let ca = FleetCa::make(now()).unwrap();
     let pair = KeyPair::generate().unwrap();
     let mut params = CertificateParams::default();

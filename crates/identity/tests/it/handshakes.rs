@@ -78,7 +78,7 @@ fn both_sides_of_one_fleet_know_each_other() {
 }
 
 #[test]
-fn who_shows_nothing_is_let_in_where_that_is_allowed() {
+fn a_caller_without_a_certificate_is_admitted_where_that_is_allowed() {
     let ca = FleetCa::make(today()).unwrap();
     let trust = [ca.certificate().clone()];
     let server = server(&ca, &[], today());
@@ -87,7 +87,7 @@ fn who_shows_nothing_is_let_in_where_that_is_allowed() {
 }
 
 #[test]
-fn strangers_and_the_expired_are_refused() {
+fn other_fleets_and_expired_certificates_are_refused() {
     let (ca, other) = (FleetCa::make(today()).unwrap(), FleetCa::make(today()).unwrap());
     let trust = [ca.certificate().clone()];
     let good = (server(&ca, &[], today()), client(&ca, &[], today()));
@@ -104,10 +104,10 @@ fn strangers_and_the_expired_are_refused() {
     check("an expired client", &server(&old_ca, &[], today()), &client(&old_ca, &[], long_ago), &old_trust);
     // A client's certificate is no server's.
     let (chain, key) = client(&ca, &[], today());
-    check("a client that plays the server", &Server { chain, key }, &good.1, &trust);
+    check("a client that poses as the server", &Server { chain, key }, &good.1, &trust);
     // And the server's is no client's.
     let posing = server(&ca, &[], today());
-    check("a server that plays a client", &good.0, &(posing.chain, posing.key), &trust);
+    check("a server that poses as a client", &good.0, &(posing.chain, posing.key), &trust);
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn a_client_that_missed_three_rotations_still_knows_the_server_and_is_known() {
     // The other way round: an update agent that missed them, and a client of today.
     let new_client = client(&cas[3], &cross_signed, today());
     shake(&server, &oldest, Some(&new_client), &newest, Anonymous::Refused).unwrap();
-    // Without the cross_signed it fails: they are what does it.
+    // Without the cross-signed certificates it fails: they are what does it.
     let bare = crate::handshakes::server(&cas[3], &[], today());
     assert!(shake(&bare, &all, Some(&old_client), &oldest, Anonymous::Refused).is_err());
 }

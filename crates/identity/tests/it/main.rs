@@ -1,4 +1,4 @@
-//! Tests of the crate from outside: what is believed, and what is not.
+//! Tests of the crate from outside: what passes verification, and what does not.
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod certificates;

@@ -80,7 +80,7 @@ fn keys_come_back_from_their_files() {
 }
 
 #[test]
-fn a_encryption_key_to_which_nothing_can_be_sealed_is_refused() {
+fn an_encryption_key_to_which_nothing_can_be_sealed_is_refused() {
     // Points of low order (RFC 7748, section 6.1): 0, 1, and one of order 8.
     let of_order_eight = [
         0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda,

@@ -20,14 +20,14 @@ fn changed(key: &ClientKey, change: impl FnOnce(&mut serde_json::Value)) -> Stat
 }
 
 #[test]
-fn an_answer_is_believed_with_any_of_the_last_keys() {
+fn an_answer_passes_with_any_of_the_last_keys() {
     let keys: Vec<_> =
         (0..=RESPONSE_SIGNING_KEYS_FORMER_MAX + 1).map(|_| ResponseSigningKey::generate().unwrap()).collect();
     let answer = Answer::sign(&keys[0], &id("a"), StatementKind::CheckIn, 7, "{}".to_owned()).unwrap();
     let answer = answer.also_by(keys[1..].iter()).unwrap();
     for (age, key) in keys.iter().enumerate() {
-        let believed = answer.clone().verify(&[key.public()], &id("a"), StatementKind::CheckIn, 7).is_ok();
-        assert_eq!(believed, age <= RESPONSE_SIGNING_KEYS_FORMER_MAX, "{age}");
+        let passes = answer.clone().verify(&[key.public()], &id("a"), StatementKind::CheckIn, 7).is_ok();
+        assert_eq!(passes, age <= RESPONSE_SIGNING_KEYS_FORMER_MAX, "{age}");
     }
     let mut text = serde_json::to_value(&answer).unwrap();
     text["body"] = "{ }".into();
@@ -36,7 +36,7 @@ fn an_answer_is_believed_with_any_of_the_last_keys() {
 }
 
 #[test]
-fn what_a_client_signed_is_believed() {
+fn what_a_client_signed_passes() {
     let key = ClientKey::generate().unwrap();
     let travelled = serde_json::to_string(&statement(&key)).unwrap();
     let arrived: Statement = serde_json::from_str(&travelled).unwrap();
@@ -47,7 +47,7 @@ fn what_a_client_signed_is_believed() {
 }
 
 #[test]
-fn what_was_changed_on_the_way_is_not() {
+fn what_was_changed_in_transit_does_not() {
     let key = ClientKey::generate().unwrap();
     let check = |what: &str, forged: Statement, wanted: StatementVerifyError| {
         let found = forged.verify(&id("paris-01"), &key.public(), StatementKind::Report).unwrap_err();

@@ -148,7 +148,7 @@ proptest! {
         }
     }
 
-    /// S7: what a diff tells is enough to know which entries came, went, moved and changed.
+    /// S7: a diff is enough to know which entries came, went, moved and changed.
     #[test]
     fn a_diff_accounts_for_every_entry(old in policy(), new in policy()) {
         use headwater_policy::Change;

@@ -6,7 +6,7 @@ fn path(text: &str) -> DomainPath {
     text.parse().unwrap()
 }
 
-/// D1: the nearest explicit value; D2: an empty command says that there is none.
+/// D1: the nearest explicit value; D2: an empty command means that there is none.
 #[test]
 fn the_nearest_explicit_value_holds() {
     let hook = Some(vec!["/bin/true".to_owned()]);

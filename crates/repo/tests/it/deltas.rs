@@ -154,9 +154,9 @@ fn what_may_not_be_used_is_gone_round() {
     assert_eq!(ways.cheapest(&node(0), 100, &|digest| *digest == node(2), &stored).unwrap().hops.len(), 1);
 }
 
-/// What a set of edges comes to: over the budget by, and the clients' bytes; none where somebody is left without a way
+/// What a set of edges comes to: over the budget by, and the clients' bytes; `None` if somebody is left without a way
 /// who could have one.
-fn judged(past: &Past, set: &[&Edge], budget: u64) -> Option<(u64, u128)> {
+fn score(past: &Past, set: &[&Edge], budget: u64) -> Option<(u64, u128)> {
     let far = |edges: &[&Edge]| {
         let mut far = vec![0_u64];
         for node in 1..=past.weights.len() {
@@ -201,10 +201,10 @@ proptest! {
             .filter_map(|set| {
                 let set: Vec<&Edge> =
                     (0..count).filter(|place| set >> place & 1 == 1).map(|place| &past.edges[place]).collect();
-                judged(&past, &set, budget)
+                score(&past, &set, budget)
             })
             .min();
-        prop_assert_eq!(judged(&past, &mine, budget), every);
+        prop_assert_eq!(score(&past, &mine, budget), every);
     }
 }
 
@@ -293,7 +293,7 @@ fn make_all(
 }
 
 #[test]
-fn clients_at_each_of_the_last_14_releases_get_an_delta() {
+fn clients_at_each_of_the_last_14_releases_get_a_delta() {
     let series = series(20);
     let (current, older) = series.split_last().unwrap();
     let weights = expected_ages(&[0; 14]);
@@ -392,13 +392,13 @@ fn what_is_useless_is_not_made_again_and_what_was_taken_is_kept() {
     for (base, result) in [(3, 4), (2, 4), (1, 4), (2, 3), (1, 2)] {
         inventory.insert((file(base), file(result)), InventoryItem::Useless);
     }
-    let unknown_client = Digest::of(b"a release that only the vendor has");
-    inventory.insert((unknown_client, file(4)), InventoryItem::Taken(delta(unknown_client, 9_000)));
-    inventory.insert((file(2), unknown_client), InventoryItem::Taken(delta(file(2), 7)));
+    let elsewhere = Digest::of(b"a release that only the vendor has");
+    inventory.insert((elsewhere, file(4)), InventoryItem::Taken(delta(elsewhere, 9_000)));
+    inventory.insert((file(2), elsewhere), InventoryItem::Taken(delta(file(2), 7)));
     let NeededDeltas { manifest, missing } =
         needed_deltas(&series[3], &earlier, &inventory, &|_, _| true, 300);
     assert_eq!(missing, []);
-    assert_eq!(manifest.files[0].deltas, [delta(unknown_client, 9_000)]);
+    assert_eq!(manifest.files[0].deltas, [delta(elsewhere, 9_000)]);
     assert_eq!(manifest.intermediates, [], "of a file whose size nobody says here no intermediate is made");
     let nothing = needed_deltas(&series[3], &earlier, &Inventory::new(), &|_, _| false, 300);
     assert_eq!(nothing.missing, [], "what cannot be made is not asked for");

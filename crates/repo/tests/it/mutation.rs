@@ -1,4 +1,4 @@
-//! Whatever byte of whatever signed file is changed: it is refused, or it says the same as before.
+//! A change of any byte of any signed file: the file is refused, or it means the same as before.
 
 use headwater_repo::{Manifest, ReleaseList, Trusted};
 use proptest::prelude::{ProptestConfig, any, prop_assert_eq, proptest};

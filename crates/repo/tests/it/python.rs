@@ -1,4 +1,4 @@
-//! The same repositories in the eyes of an unknown client: python-tuf reads ours, we read python-tuf's.
+//! The same repositories in the eyes of another implementation: python-tuf reads ours, we read python-tuf's.
 //!
 //! Needs a Python with the package `tuf` in `HEADWATER_PYTHON`; `cargo xtask test` sees to that. Without it these tests
 //! say that they were skipped.
@@ -21,7 +21,7 @@ fn now() -> Timestamp {
     Timestamp::now()
 }
 
-/// Runs one of `tests/python`, or says that it was skipped and gives false.
+/// Runs one of `tests/python`, or reports that it was skipped and returns false.
 fn run(script: &str, arguments: &[&str]) -> bool {
     let Some(python) = std::env::var_os("HEADWATER_PYTHON") else {
         eprintln!(

@@ -1,4 +1,4 @@
-//! Release lists and manifests: what publishers may say, and what clients do with it (C1, C5, P11).
+//! Release lists and manifests: what publishers may write, and what clients do with it (C1, C5, P11).
 
 use std::cmp::Ordering;
 
@@ -57,7 +57,7 @@ fn a_manifest_is_written_and_read() {
     assert_eq!(shuffled.to_bytes().unwrap(), bytes, "order of input does not show");
 }
 
-/// What reading the manifest says after `edit`.
+/// The result of reading the manifest after `edit`.
 fn refusal(edit: impl FnOnce(&mut Value)) -> ContentError {
     let mut document: Value = serde_json::from_slice(&manifest(7).to_bytes().unwrap()).unwrap();
     edit(&mut document);

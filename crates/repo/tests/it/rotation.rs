@@ -58,8 +58,8 @@ fn root_keys_change_hands_and_old_clients_follow() {
     for hand in hands {
         let root = RootDraft::next(present.root()).unwrap().role(Role::Root, 2, hand.map(public));
         let unsigned = root.finish(start(), &Expiry::default()).unwrap();
-        let unknown_clients = unsigned.clone().sign_with(&ring(&[61, 62])).unwrap_err();
-        assert!(matches!(unknown_clients, WriteError::KeysMissing { found: 0, .. }));
+        let not_its_keys = unsigned.clone().sign_with(&ring(&[61, 62])).unwrap_err();
+        assert!(matches!(not_its_keys, WriteError::KeysMissing { found: 0, .. }));
         let root = unsigned.sign_with(&ring(&[&before[..], &hand[..]].concat())).unwrap();
         let mut draft = Draft::next(&present);
         draft.rotate_root(root).unwrap();
@@ -73,7 +73,7 @@ fn root_keys_change_hands_and_old_clients_follow() {
 }
 
 #[test]
-fn a_root_of_another_repository_is_a_strangers() {
+fn a_root_of_another_repository_is_refused() {
     let ours = root();
     let others = RootDraft::first()
         .role(Role::Root, 1, [public(50)])
@@ -167,10 +167,10 @@ fn a_restored_repository_overtakes_what_the_lost_one_signed() {
     let mut seen = client();
     lost.refresh(&mut seen, day(1)).unwrap();
 
-    let restore = |raise: u64, online: [u8; 3]| {
+    let restore = |bump: u64, online: [u8; 3]| {
         let mut source = lost.clone();
         let mut draft = Draft::next(&backup);
-        draft.bump_version(raise);
+        draft.bump_version(bump);
         draft.rotate_root(next_root(backup.root(), online, 2)).unwrap();
         let signed = draft.finish(day(2), &Expiry::default()).unwrap().sign(&ring(&online)).unwrap();
         source.write(&signed);
@@ -179,11 +179,11 @@ fn a_restored_repository_overtakes_what_the_lost_one_signed() {
     let same = restore(0, ONLINE_KEYS).0.refresh(&mut seen.clone(), day(2));
     assert!(matches!(same, Err(VerifyError::Older { .. })), "the floor holds while the keys are the same");
     // Either suffices: new keys (5.3.11 of the specification), or versions beyond.
-    for (raise, online) in [(0, [31, 32, 33]), (1000, ONLINE_KEYS), (1000, [31, 32, 33])] {
-        let (mut source, published) = restore(raise, online);
+    for (bump, online) in [(0, [31, 32, 33]), (1000, ONLINE_KEYS), (1000, [31, 32, 33])] {
+        let (mut source, published) = restore(bump, online);
         let mut following = seen.clone();
-        assert_eq!(source.refresh(&mut following, day(2)), Ok(()), "{raise} {online:?}");
-        assert_eq!(following.targets_version(), Some(2 + raise));
+        assert_eq!(source.refresh(&mut following, day(2)), Ok(()), "{bump} {online:?}");
+        assert_eq!(following.targets_version(), Some(2 + bump));
         let mut draft = Draft::next(&published);
         draft.add(name("new.txt"), b"new".to_vec()).unwrap();
         source.write(&draft.finish(day(2), &Expiry::default()).unwrap().sign(&ring(&online)).unwrap());

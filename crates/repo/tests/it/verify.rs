@@ -9,7 +9,7 @@ use crate::world::{
     key_document, name, public, publish_more, published, ring, root, sign, signed_part, start,
 };
 
-/// What a refresh at `now` says after `change` was made to what the source has.
+/// The result of a refresh at `now` after `change` was made to what the source has.
 fn check(now: Timestamp, change: impl FnOnce(&mut Source)) -> VerifyError {
     let (mut source, _) = published();
     change(&mut source);
@@ -55,7 +55,7 @@ macro_rules! assert_error {
 }
 
 #[test]
-fn a_good_repository_is_believed() {
+fn a_good_repository_is_trusted() {
     let (source, _) = published();
     let mut trusted = client();
     source.refresh(&mut trusted, start()).unwrap();
@@ -166,7 +166,7 @@ fn check_threshold(threshold: u64, keys: &[u8], signers: &[u8]) -> Result<(), Ve
 #[test]
 fn thresholds_count_distinct_keys() {
     assert_eq!(check_threshold(2, &[21, 22, 23], &[21, 23]), Ok(()));
-    assert_eq!(check_threshold(2, &[21, 22, 23], &[21, 99, 23]), Ok(()), "unknown clients do not harm");
+    assert_eq!(check_threshold(2, &[21, 22, 23], &[21, 99, 23]), Ok(()), "unknown keys do no harm");
     let refused: [(u64, &[u8], &[u8]); 6] = [
         (2, &[21, 22], &[21]),
         (2, &[21, 22], &[21, 21]),
@@ -458,7 +458,7 @@ fn equal_keys_in_json_are_one() {
 }
 
 #[test]
-fn strangers_in_the_online_ring_change_nothing() {
+fn unknown_keys_in_the_online_ring_change_nothing() {
     let (mut source, present) = published();
     let numbers = [&ONLINE_KEYS[..], &[55, 56]].concat();
     let signed = headwater_repo::Draft::next(&present).finish(start(), &Expiry::default()).unwrap();

@@ -120,7 +120,7 @@ pub fn publish_more(source: &mut Source, present: &Published, target: &str, now:
     signed.published().clone()
 }
 
-/// A client that knows the root and nothing else.
+/// A client that has the root and nothing else.
 pub fn client() -> Trusted {
     Trusted::from_root(root().bytes()).unwrap()
 }

@@ -7,6 +7,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use headwater_api::v1::BackupRequest;
 use headwater_repo::Passphrase;
+use secrecy::ExposeSecret as _;
 use tokio::sync::mpsc;
 
 use crate::caller::Caller;
@@ -18,7 +19,7 @@ use crate::upkeep::{Upkeep, write_backup};
 pub async fn backup(upkeep: &Upkeep, request: BackupRequest, caller: &Caller) -> Result<Response> {
     let passphrase = request
         .passphrase
-        .map(Passphrase::for_new)
+        .map(|passphrase| Passphrase::for_new(passphrase.expose_secret().to_owned()))
         .transpose()
         .map_err(|error| Refusal::invalid(format!("passphrase: {error}")))?;
     let folder = upkeep.catch_backup(passphrase, request.bodies, caller).await?;

@@ -31,7 +31,7 @@ pub struct Answer {
     pub body: Box<dyn Read>,
 }
 
-/// Reads up to the empty line; none if the connection was closed before anything came.
+/// Reads up to the empty line; `None` if the connection was closed before anything came.
 pub fn read_head(connection: &mut impl Read) -> Result<Option<String>> {
     let mut head = Vec::new();
     let mut byte = [0];

@@ -50,7 +50,7 @@ pub enum Fault {
     Status {
         /// The HTTP status.
         code: u16,
-        /// Seconds to say in Retry-After.
+        /// Seconds of `Retry-After`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_after_seconds: Option<u32>,
     },

@@ -105,7 +105,7 @@ fn send_on_and_on(connection: &mut TcpStream, sent: &mut Sent) -> Result<()> {
     Ok(())
 }
 
-/// Says nothing until the client closes the connection.
+/// Sends nothing until the client closes the connection.
 pub fn hold(connection: &mut TcpStream) -> Result<()> {
     let mut rest = [0; 1024];
     while connection.read(&mut rest)? > 0 {}

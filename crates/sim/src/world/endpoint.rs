@@ -29,7 +29,7 @@ pub struct Endpoint {
 /// One update, as it ended.
 #[derive(Debug)]
 pub struct Run {
-    /// Exit code; none: a signal ended it.
+    /// Exit code; `None` if a signal ended it.
     pub code: Option<i32>,
     /// What the client reported.
     pub report: Report,
@@ -67,7 +67,7 @@ impl Endpoint {
         &self.host
     }
 
-    /// Becomes a member of the fleet; the exit code.
+    /// Enrols in the fleet; returns the exit code.
     ///
     /// # Errors
     /// It could not be started.
@@ -131,7 +131,7 @@ impl Endpoint {
         self.daemon = None;
     }
 
-    /// A file of the installed release of a component; none: not there.
+    /// A file of the installed release of a component; `None` if it is not there.
     pub fn installed_file(&self, name: &str, path: &str) -> Option<Vec<u8>> {
         fs::read(self.data.join("components").join(name).join("current").join(path)).ok()
     }

@@ -1,4 +1,4 @@
-//! The faulty source does what its script says, and nothing worse.
+//! The faulty source does what its script demands, and nothing worse.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};

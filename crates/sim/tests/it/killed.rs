@@ -44,7 +44,7 @@ impl World {
         self.folder.path().join(below)
     }
 
-    /// Starts the server where it was before; returns when it says that it listens.
+    /// Starts the server where it was before; returns when it listens.
     fn start(&mut self) -> Result<()> {
         let listening = self.path("server/listening.json");
         let _ = fs::remove_file(&listening);
@@ -102,7 +102,7 @@ impl World {
         Ok(usize::try_from(left)?)
     }
 
-    /// Whatever is in a client's identity folder.
+    /// What is in a client's identity folder.
     fn identity(&self, id: &str) -> Vec<String> {
         let entries = fs::read_dir(self.path(id).join("identity")).into_iter().flatten().flatten();
         let mut names: Vec<_> =
@@ -170,7 +170,7 @@ fn ids(world: &World) -> Result<(Vec<String>, Duration)> {
 fn a_client_killed_while_it_enrols_enrols_once() -> Result<()> {
     let world = World::new()?;
     let (mut ids, span) = ids(&world)?;
-    let mut unheard = 0;
+    let mut unanswered = 0;
     for kill in 0..KILLS {
         let id = format!("pc-{kill}");
         let mut enrolment = world.start_enrolment(&id, BUNDLE)?;
@@ -180,19 +180,21 @@ fn a_client_killed_while_it_enrols_enrols_once() -> Result<()> {
         assert!(spent <= 1);
         let has_certificate = world.identity(&id).iter().any(|name| name == "certificate.pem");
         assert!(spent == 1 || !has_certificate, "no certificate but for a use of the token");
-        unheard += usize::from(spent == 1 && !has_certificate);
+        unanswered += usize::from(spent == 1 && !has_certificate);
         world.enrol(&id, BUNDLE)?;
         ids.push(id);
     }
-    eprintln!("{unheard} of {KILLS} were killed after the server had let them in and before they knew");
+    eprintln!(
+        "{unanswered} of {KILLS} were killed after the server had admitted them and before they got the answer"
+    );
     world.check(&ids)
 }
 
 #[test]
-fn a_server_killed_while_a_client_enrols_lets_it_in_once() -> Result<()> {
+fn a_server_killed_while_a_client_enrols_admits_it_once() -> Result<()> {
     let mut world = World::new()?;
     let (mut ids, span) = ids(&world)?;
-    let (mut failed, mut unheard) = (0, 0);
+    let (mut failed, mut unanswered) = (0, 0);
     for kill in 0..KILLS {
         let id = format!("pc-{kill}");
         let mut enrolment = world.start_enrolment(&id, BUNDLE)?;
@@ -203,16 +205,16 @@ fn a_server_killed_while_a_client_enrols_lets_it_in_once() -> Result<()> {
         let spent = USES - ids.len() - world.uses_left()?;
         assert!(spent == 1 || !enrolled, "what a client received is kept");
         failed += usize::from(!enrolled);
-        unheard += usize::from(spent == 1 && !enrolled);
+        unanswered += usize::from(spent == 1 && !enrolled);
         world.enrol(&id, BUNDLE)?;
         ids.push(id);
     }
-    eprintln!("{failed} of {KILLS} failed, {unheard} of them after the server had let them in");
+    eprintln!("{failed} of {KILLS} failed, {unanswered} of them after the server had admitted them");
     assert!(failed > 0, "every kill came too late");
     world.check(&ids)
 }
 
-/// Stands before the server. On the first connection it keeps back everything that the server says after the handshake;
+/// Stands before the server. On the first connection it keeps back everything that the server sends after the handshake;
 /// the others pass.
 fn keeping_back(server: &str) -> Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
@@ -257,7 +259,7 @@ fn pass(client: TcpStream, server: TcpStream, keeps_back: bool) -> std::io::Resu
 }
 
 #[test]
-fn who_was_let_in_and_did_not_hear_of_it_enrols_once() -> Result<()> {
+fn a_client_that_was_admitted_and_got_no_answer_enrols_once() -> Result<()> {
     let mut world = World::new()?;
     let mut ids = Vec::new();
     for (number, kills_server) in [false, true, false, true].into_iter().enumerate() {
@@ -271,7 +273,7 @@ fn who_was_let_in_and_did_not_hear_of_it_enrols_once() -> Result<()> {
         wait::until("the token to be spent", START_WAIT_MAX, || {
             Ok((world.uses_left()? == left).then_some(()))
         })?;
-        assert_eq!(world.identity(&id), ["encryption-key.pem", "key.pem"], "it has not been notified");
+        assert_eq!(world.identity(&id), ["encryption-key.pem", "key.pem"], "it has no answer yet");
         if kills_server {
             world.server = None;
             assert!(!enrolment.wait(START_WAIT_MAX)?.success());

@@ -153,7 +153,7 @@ fn a_source_that_lies_in_deltas_costs_the_client_nothing_but_the_lie() {
 }
 
 #[test]
-fn killed_at_any_moment_of_an_delta_the_old_or_the_new_release_is_there_whole() {
+fn killed_at_any_moment_of_a_delta_the_old_or_the_new_release_is_there_whole() {
     let seed = Chance::seed();
     eprintln!("HEADWATER_SEED={seed}");
     scenario(|world| {

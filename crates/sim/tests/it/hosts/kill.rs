@@ -18,7 +18,7 @@ fn publish(world: &World, version: u32) -> Result<()> {
     world.publish("rules", &version.to_string(), &files)
 }
 
-/// The installed version, after looking that every file is of it; 0: none.
+/// The installed version, after looking that every file is of it; 0 if there is none.
 fn installed(client: &Endpoint) -> Result<u32> {
     let mut versions = BTreeSet::new();
     for name in FILES {

@@ -1,4 +1,5 @@
-//! A plain web server is as good as a server (P4): Debian's nginx over a copied folder; and resuming by an unknown client.
+//! A plain web server is as good as a server (P4): Debian's nginx over a copied folder; and `curl`, which
+//! resumes from every kind of source.
 
 use std::path::Path;
 
@@ -69,17 +70,17 @@ fn curl_resumes_from_everybody() {
 }
 
 /// The fleet CA's certificate, as a bundle brought it.
-fn fleet_ca(member: &Endpoint) -> Result<String> {
+fn fleet_ca(client: &Endpoint) -> Result<String> {
     let bundle: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(member.data().join("bundle.json"))?)?;
+        serde_json::from_slice(&std::fs::read(client.data().join("bundle.json"))?)?;
     Ok(bundle["ca"][0].as_str().unwrap_or_default().to_owned())
 }
 
-/// Runs `curl -C -` as a member of the fleet; the answer's status.
-fn resume(host: &Host, member: &Endpoint, ca: &Path, url: &str, file: &Path) -> Result<String> {
+/// Runs `curl -C -` as a client of the fleet; the answer's status.
+fn resume(host: &Host, client: &Endpoint, ca: &Path, url: &str, file: &Path) -> Result<String> {
     let mut curl = host.command(Path::new("curl"));
     curl.arg("--cacert").arg(ca);
-    curl.arg("--cert").arg(member.identity("certificate.pem")).arg("--key").arg(member.identity("key.pem"));
+    curl.arg("--cert").arg(client.identity("certificate.pem")).arg("--key").arg(client.identity("key.pem"));
     curl.args(["--silent", "--show-error", "--max-time", "20", "-C", "-", "-w", "%{http_code}", url, "-o"])
         .arg(file);
     let output = curl.output()?;
