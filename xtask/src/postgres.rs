@@ -43,7 +43,7 @@ impl Postgres {
         if is_root()? {
             run(Command::new("chown").arg("postgres").arg(&self.folder))?;
         }
-        // Not the order of bytes: a column that should have that order must say so.
+        // Not the order of bytes: a column that should have that order must declare it.
         let order = ["--encoding=UTF8", "--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en"];
         output(
             self.program("initdb")?

@@ -10,11 +10,11 @@ use anyhow::{Context, Result, bail};
 
 use crate::command::{cargo, output, run, target_folder, workspace_root};
 
-/// The peer that reads what we publish and writes what we read, what it signs with, and the unknown client that asks our REST
+/// The peer that reads what we publish and writes what we read, what it signs with, and the tool that asks our REST
 /// interface whatever its document allows.
 const PYTHON_PACKAGES: [&str; 3] = ["tuf>=7,<8", "securesystemslib[crypto]>=1,<2", "schemathesis>=4.32,<5"];
 
-/// Programs of the tests between hosts and of those with slow unknown clients, and the Debian packages that bring them.
+/// Programs of the tests between hosts and of those with slow connections, and the Debian packages that bring them.
 const HOST_TOOLS: [(&str, &str); 5] = [
     ("ip", "iproute2"),
     ("nginx", "nginx-light"),
@@ -120,7 +120,7 @@ pub fn install_packages(packages: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// The program of a crate's example, built for release.
+/// The program of a crate's example, built with a profile.
 pub fn example(package: &str, example: &str, profile: Profile) -> Result<PathBuf> {
     let (folder, name) = match profile {
         Profile::Debug => ("debug/examples", "dev"),

@@ -20,7 +20,7 @@ use crate::os;
 pub struct RawConfig {
     /// The data folder.
     pub data: Option<PathBuf>,
-    /// The client bundle to start from.
+    /// The enrolment bundle to start from.
     pub bundle: Option<PathBuf>,
     /// The client's id.
     pub id: Option<String>,
@@ -33,7 +33,7 @@ pub struct RawConfig {
 pub struct Config {
     /// The data folder; an absolute path.
     pub data: PathBuf,
-    /// The client bundle to start from; needed until it is copied into the data folder.
+    /// The enrolment bundle to start from; needed until it is copied into the data folder.
     pub bundle: Option<PathBuf>,
     /// The client's id. The default is the id in the data folder, and before there is one the host's name.
     pub id: ClientId,

@@ -71,7 +71,7 @@ pub const SELF_STARTS_MAX: u32 = 3;
 /// Longest trial run of a new `headwater-client`: a complete run with nothing new to fetch.
 pub const SELF_TRIAL_TIME_MAX: Duration = Duration::from_secs(120);
 
-/// Difference between the server's clock and ours from which the client warns: half a day already expires valid metadata.
+/// Difference between the server's clock and this computer's from which the client warns: with half a day valid metadata looks expired.
 pub const CLOCK_SKEW_WARN: Duration = Duration::from_secs(15 * 60);
 
 /// Longest `state.json` that is read, in bytes.
@@ -80,7 +80,7 @@ pub const STATE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Longest file of the client's id that is read, in bytes: an id and a line end, with a margin.
 pub const ID_FILE_BYTES_MAX: u64 = 1024;
 
-/// Longest client bundle that is read, in bytes: 1024 entries, and roots.
+/// Longest enrolment bundle that is read, in bytes: 1024 entries, and roots.
 pub const BUNDLE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Longest configuration file that is read, in bytes.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use headwater_depot::Progress;
 
-type Report = dyn Fn(&str, Progress) + Send + Sync;
+type ReportProgress = dyn Fn(&str, Progress) + Send + Sync;
 
 /// Receives what is being fetched and how far it is. The default discards it.
 #[derive(Clone, Default)]
-pub struct ProgressSink(Option<Arc<Report>>);
+pub struct ProgressSink(Option<Arc<ReportProgress>>);
 
 impl ProgressSink {
     /// `report` is called often, with the component or program (or the class that is held for others, U4), and the

@@ -25,7 +25,7 @@ fn replace_measured(page: &str, measured: &str) -> Option<String> {
     Some([before, MEASURED[0], "\n", measured, MEASURED[1], after].concat())
 }
 
-/// Processes that ran or waited for a core in the last minute, on average, where the system says so.
+/// Processes that ran or waited for a core in the last minute, on average, where the system reports it.
 pub fn processes() -> Option<f64> {
     fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
 }

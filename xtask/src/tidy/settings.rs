@@ -13,7 +13,7 @@ pub fn check(sources: &[Source]) -> Vec<String> {
     let names = names(text(CODE));
     if names.is_empty() {
         return vec![format!(
-            "{CODE}: has no `pub struct Settings`; tell xtask/src/tidy/settings.rs where it is now"
+            "{CODE}: has no `pub struct Settings`; change xtask/src/tidy/settings.rs to where it is now"
         )];
     }
     let rows: Vec<&str> = text(PAGE).lines().filter(|line| line.starts_with("| `")).collect();

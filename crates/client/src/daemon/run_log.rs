@@ -2,9 +2,9 @@
 
 use headwater_api::report::{Attempt, ClassOutcome, ClassResult, Report};
 use headwater_repo::error_chain;
-use indicatif::HumanBytes;
 
 use crate::error::Error;
+use crate::render;
 
 /// Logs a run.
 pub(crate) fn log_run(run: Result<&Report, &Error>) {
@@ -44,7 +44,7 @@ fn updated_line(report: &Report, class: &ClassOutcome) -> String {
         class.class,
         class.message,
         report.sources(class).join(", then "),
-        HumanBytes(bytes),
+        render::bytes(bytes),
         seconds(duration_ms)
     )
 }

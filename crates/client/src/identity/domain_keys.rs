@@ -104,7 +104,6 @@ mod tests {
     use std::sync::Arc;
 
     use headwater_identity::{ClientKey, EncryptionKey, FleetCa};
-
     use headwater_policy::ClientId;
 
     use super::*;

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use headwater_api::report::{Attempt, AttemptResult, ClassOutcome, ClassResult, Report, UpdateAgentReport};
-use indicatif::HumanBytes;
+
+use crate::render::bytes;
 
 /// Renders a run.
 pub fn report(report: &Report) -> String {
@@ -31,7 +32,7 @@ fn render_class(out: &mut String, report: &Report, class: &ClassOutcome) {
     let _ = writeln!(out, "\n{}: {}{from}", class.class, result(class.result));
     let _ = writeln!(out, "  {}", class.message);
     if class.spared_bytes > 0 {
-        let _ = writeln!(out, "  deltas saved {}", HumanBytes(class.spared_bytes));
+        let _ = writeln!(out, "  deltas saved {}", bytes(class.spared_bytes));
     }
     for attempt in report.attempts.iter().filter(|attempt| attempt.class == class.class) {
         let _ = writeln!(out, "  - {}", attempt_line(attempt));
@@ -45,8 +46,8 @@ fn render_update_agent(out: &mut String, agent: &UpdateAgentReport) {
     let _ = writeln!(
         out,
         "\nUpdate agent: serves {serves}; holds {} of {}.",
-        HumanBytes(agent.bytes_held),
-        HumanBytes(agent.bytes_quota)
+        bytes(agent.bytes_held),
+        bytes(agent.bytes_quota)
     );
     for (class, problem) in &agent.problems {
         let _ = writeln!(out, "  {class}: {problem}");
@@ -70,7 +71,7 @@ fn attempt_line(attempt: &Attempt) -> String {
             from => write!(line, "; content version {from} to {}", attempt.to_version),
         };
     }
-    let _ = write!(line, "; {}, {} ms", HumanBytes(attempt.bytes), attempt.duration_ms);
+    let _ = write!(line, "; {}, {} ms", bytes(attempt.bytes), attempt.duration_ms);
     line
 }
 

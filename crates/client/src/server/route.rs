@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use headwater_depot::http::{install_tls_provider, read_body};
 use headwater_policy::{Class, Client, Policy, SourceKey, plan};
+use headwater_repo::error_chain;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use serde::Deserialize;
 
 use crate::error::Error;
 use crate::limits::{ANSWER_BYTES_MAX, CARRIERS_MAX};
-use headwater_repo::error_chain;
 
 /// One route to the server.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -33,14 +33,16 @@ impl Effective {
         bundle: &Bundle,
         state: &State,
     ) -> Result<Self, Error> {
-        let document = state.policy.as_ref().map_or(&bundle.policy, |signed| &signed.policy);
+        let (document, path) = match &state.policy {
+            Some(signed) => (&signed.policy, folder.state()),
+            None => (&bundle.policy, folder.bundle()),
+        };
         Ok(Self {
             id: config.id.clone(),
             addresses: addresses(config)?,
             domain: state.domain.clone().unwrap_or_else(|| bundle.domain.clone()),
             settings: settings(folder)?,
-            policy: policy_of(document)
-                .map_err(|problem| Error::Malformed { path: folder.state(), problem })?,
+            policy: policy_of(document).map_err(|problem| Error::Malformed { path, problem })?,
         })
     }
 

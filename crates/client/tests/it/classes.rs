@@ -61,7 +61,7 @@ async fn an_unchanged_file_is_taken_from_the_installed_release() {
 }
 
 #[tokio::test]
-async fn a_run_names_every_source_that_gave_of_a_class() {
+async fn a_run_names_every_source_of_a_class() {
     let mut world = World::new().await;
     let site = SharedClasses::new(ServeLimits::default());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -226,7 +226,7 @@ async fn the_domain_may_forbid_people_to_start_runs() {
 }
 
 #[tokio::test]
-async fn settings_are_in_force_for_the_classes_that_follow_and_hooks_know_what_they_judge() {
+async fn settings_are_in_effect_for_the_classes_that_follow_and_hooks_know_what_they_judge() {
     let mut world = World::new().await;
     world.component("rules", 1);
     let client = world.client("pc-1");
@@ -361,7 +361,7 @@ async fn progress_is_reported() {
     assert!(calls.last().is_some_and(|(_, done, total)| done == total && *total > 200_000), "{calls:?}");
 }
 
-/// What a run did before the disk ended it is calls.
+/// The report of a run that the disk ended states what the run had done before.
 #[tokio::test]
 async fn a_run_that_the_disk_ends_reports_what_it_had_updated() {
     let mut world = World::new().await;
@@ -370,10 +370,10 @@ async fn a_run_that_the_disk_ends_reports_what_it_had_updated() {
     let client = world.client("pc-1");
     std::fs::create_dir_all(client.data.join("components")).unwrap();
     std::fs::write(client.data.join("components/second"), "no folder").unwrap();
-    let ended = headwater_client::run_once(&client, &Default::default()).await.unwrap_err();
-    let headwater_client::Error::Ended { report, .. } = ended else { panic!("{ended}") };
-    let components = crate::world::class(&report, "components");
-    assert_eq!(components.result, headwater_api::report::ClassResult::Failed);
+    let ended = run_once(&client, &RunOptions::default()).await.unwrap_err();
+    let Error::Ended { report, .. } = ended else { panic!("{ended}") };
+    let components = class(&report, "components");
+    assert_eq!(components.result, ClassResult::Failed);
     assert!(
         components.message.contains("first") && components.message.contains("; the run ended early: "),
         "{report:#?}"

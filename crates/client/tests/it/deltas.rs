@@ -87,7 +87,7 @@ async fn at_release(world: &mut World, number: u64) -> Config {
 }
 
 #[tokio::test]
-async fn an_delta_is_taken_in_place_of_the_body() {
+async fn a_delta_is_taken_in_place_of_the_body() {
     let mut world = World::new().await;
     let client = at_release(&mut world, 1).await;
     release(&mut world, 2);
@@ -134,7 +134,7 @@ async fn what_moved_between_paths_and_names_is_not_fetched() {
 }
 
 #[tokio::test]
-async fn what_no_source_has_or_what_is_spoilt_gives_delta_path_to_the_body() {
+async fn a_delta_that_no_source_has_or_that_is_spoilt_gives_way_to_the_body() {
     for spoil in [true, false] {
         let mut world = World::new().await;
         let client = at_release(&mut world, 1).await;
@@ -153,18 +153,18 @@ async fn what_no_source_has_or_what_is_spoilt_gives_delta_path_to_the_body() {
         let reason = if spoil { Reason::WrongDigest } else { Reason::Missing };
         assert!(bytes(&report).0 > 300_000, "the body came");
         assert_eq!(class(&report, "components").spared_bytes, 0);
-        let message = |attempt: &Attempt| {
+        let is_failed = |attempt: &Attempt| {
             (attempt.class.as_str(), attempt.reason, attempt.result)
                 == ("components", Some(reason), AttemptResult::Failed)
         };
-        let message = report.attempts.iter().find(|attempt| message(attempt)).unwrap();
+        let failed = report.attempts.iter().find(|attempt| is_failed(attempt)).unwrap();
         let named = ["rules: delta to data.bin from components/rules/", "/data.bin", "full body", "/blobs/"];
-        assert!(named.iter().all(|part| message.detail.contains(part)), "{message:#?}");
+        assert!(named.iter().all(|part| failed.detail.contains(part)), "{failed:#?}");
     }
 }
 
 #[tokio::test]
-async fn an_delta_that_was_signed_and_makes_something_else_gives_delta_path_to_another_way() {
+async fn a_signed_delta_that_makes_something_else_gives_way_to_another_path() {
     let mut world = World::new().await;
     let client = at_release(&mut world, 1).await;
     release(&mut world, 2);
@@ -185,7 +185,7 @@ async fn an_delta_that_was_signed_and_makes_something_else_gives_delta_path_to_a
 }
 
 #[tokio::test]
-async fn after_a_few_ways_that_came_to_nothing_the_body_is_taken() {
+async fn after_a_few_paths_that_failed_the_body_is_taken() {
     // The file with some bytes changed: another base, from which a delta is the larger the more changed.
     let base = |number: usize, changed: usize| {
         let mut base = content(1);

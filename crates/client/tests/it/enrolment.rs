@@ -172,8 +172,8 @@ async fn a_revoked_client_comes_back_after_the_roots_changed_and_a_refused_one_k
     fs::copy(client.bundle.as_ref().unwrap(), refused.bundle.as_ref().unwrap()).unwrap();
     let message = re_enrol(&refused).await.unwrap_err().to_string();
     assert!(message.contains("403"), "{message}");
-    let unknown_clients = World::new().await;
-    let other = Config { bundle: Some(unknown_clients.bundle()), ..client.clone() };
+    let other_fleet = World::new().await;
+    let other = Config { bundle: Some(other_fleet.bundle()), ..client.clone() };
     let message = re_enrol(&other).await.unwrap_err().to_string();
     assert!(message.contains("other roots"), "{message}");
     assert_eq!(identity(), former);
@@ -260,7 +260,7 @@ async fn a_client_that_cannot_reach_the_server_enrols_checks_in_and_reports_by_a
 }
 
 #[tokio::test]
-async fn an_update_agent_serves_members_alone_and_not_the_revoked() {
+async fn an_update_agent_serves_enrolled_clients_alone_and_not_the_revoked() {
     let mut world = World::new().await;
     world.component("rules", 1);
     let (agent_config, agent) = with_agent(&mut world).await;
@@ -361,7 +361,7 @@ async fn a_client_that_missed_three_rotations_of_the_ca_catches_up() {
     world.publish_settings();
     let report = update(&client).await;
     assert_eq!(class(&report, "settings").result, ClassResult::Updated, "{report:#?}");
-    // What it has now is the newest CA's word.
+    // The policy that it has now names the newest CA.
     let kept = fs::read_to_string(client.data.join("state.json")).unwrap();
     let newest = world.fleet.lock().ca_certificates()[0].to_pem();
     assert!(kept.contains(&serde_json::to_string(&newest).unwrap()));
@@ -383,8 +383,8 @@ async fn reports_are_counted_without_a_gap_and_one_that_is_dropped_shows() {
     world.received(|received| received.deaf = false);
     update(&client).await;
     assert_eq!(world.received(|received| received.numbers.clone()), [1, 3, 4]);
-    let message = world.received(|received| received.check_ins.last().unwrap().reports_made);
-    assert_eq!(message, 3, "a check-in tells how many there were");
+    let reports_made = world.received(|received| received.check_ins.last().unwrap().reports_made);
+    assert_eq!(reports_made, 3, "a check-in states how many there were");
 }
 
 #[test]
@@ -424,8 +424,11 @@ async fn confidential_settings_are_opened_with_the_key_of_the_check_in_alone() {
     // The check-in is not answered: no key yet.
     world.received(|received| received.answers_lost = true);
     let report = update(&client).await;
-    let message = class(&report, "settings");
-    assert!(message.message.contains("confidential") && message.message.contains("check-in"), "{message:#?}");
+    let settings = class(&report, "settings");
+    assert!(
+        settings.message.contains("confidential") && settings.message.contains("check-in"),
+        "{settings:#?}"
+    );
     assert!(!client.data.join("settings/current/values.json").exists());
     world.received(|received| received.answers_lost = false);
     // The failed check-in is remembered for a minute; this is after it.

@@ -25,7 +25,7 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 
-/// What the server was message, and whether it takes reports.
+/// What the server received, and how it answers.
 #[derive(Default)]
 pub struct Received {
     pub check_ins: Vec<CheckIn>,
@@ -33,9 +33,10 @@ pub struct Received {
     /// Numbers of the reports, as they came.
     pub numbers: Vec<u64>,
     pub enrolments: usize,
-    /// Enrolments that are message to come again in a second.
+    /// Enrolments that are asked to come again in a second.
     pub busy: usize,
     pub renewals: usize,
+    /// Refuses reports (503).
     pub deaf: bool,
     /// Takes reports and never answers.
     pub silent: bool,
@@ -49,7 +50,7 @@ pub struct Received {
 #[derive(Clone)]
 pub struct Known {
     pub key: PublicKey,
-    pub seal: EncryptionPublicKey,
+    pub encryption_key: EncryptionPublicKey,
     pub taken: TakenSequences,
 }
 
@@ -62,8 +63,8 @@ pub struct Inner {
     cas: Vec<FleetCa>,
     /// Newest first.
     cross_signed: Vec<CaCertificate>,
-    pub seal: EncryptionKey,
-    pub answer: ResponseSigningKey,
+    pub encryption_key: EncryptionKey,
+    pub response_signing_key: ResponseSigningKey,
     pub server_key: ServerKey,
     pub token: EnrolToken,
     pub known: BTreeMap<String, Known>,
@@ -86,8 +87,8 @@ impl Fleet {
         Self(Arc::new(Mutex::new(Inner {
             cas: vec![FleetCa::make(now() - SignedDuration::from_hours(24 * 400)).unwrap()],
             cross_signed: Vec::new(),
-            seal: EncryptionKey::generate().unwrap(),
-            answer: ResponseSigningKey::generate().unwrap(),
+            encryption_key: EncryptionKey::generate().unwrap(),
+            response_signing_key: ResponseSigningKey::generate().unwrap(),
             server_key: ServerKey::generate().unwrap(),
             token: EnrolToken::generate().unwrap(),
             known: BTreeMap::new(),
@@ -139,7 +140,7 @@ impl Fleet {
         FleetDocument {
             distrusted_ca: Vec::new(),
             ca: inner.ca_certificates().iter().map(CaCertificate::to_pem).collect(),
-            response_signing_keys: vec![inner.answer.public().to_string()],
+            response_signing_keys: vec![inner.response_signing_key.public().to_string()],
             revoked: inner
                 .revoked
                 .iter()
@@ -149,10 +150,10 @@ impl Fleet {
         }
     }
 
-    /// What a server answers beside its content; the content needs a member's certificate.
+    /// What a server answers beside its content; the content needs an enrolled client's certificate.
     pub fn routes(&self, content: Router) -> Router {
-        let member = from_fn_with_state(self.clone(), members_only);
-        let says = Router::new()
+        let enrolled = from_fn_with_state(self.clone(), enrolled_only);
+        let statements = Router::new()
             .route("/client/v1/check-in", post(check_in))
             .route("/client/v1/report", post(report))
             .with_state(self.clone());
@@ -160,7 +161,7 @@ impl Fleet {
             .route("/client/v1/enrol", post(enrol))
             .route("/client/v1/renew", post(renew))
             .with_state(self.clone());
-        content.merge(says).layer(member).merge(open)
+        content.merge(statements).layer(enrolled).merge(open)
     }
 }
 
@@ -193,7 +194,7 @@ impl Inner {
             return StatusCode::BAD_GATEWAY.into_response();
         }
         let body = serde_json::to_string(body).unwrap();
-        let answer = Answer::sign(&self.answer, client, kind, number, body).unwrap();
+        let answer = Answer::sign(&self.response_signing_key, client, kind, number, body).unwrap();
         let answer = serde_json::to_string(&answer).unwrap();
         let bytes = if kind == StatementKind::CheckIn { self.received.answer_bytes } else { 0 };
         format!("{answer}{}", " ".repeat(bytes.saturating_sub(answer.len()))).into_response()
@@ -206,18 +207,18 @@ impl Inner {
     }
 }
 
-async fn members_only(
+async fn enrolled_only(
     State(fleet): State<Fleet>,
     shown: Option<Extension<PeerCertificate>>,
     request: Request,
     next: Next,
 ) -> Response {
     let peer = shown.and_then(|Extension(shown)| Peer::from_der(&shown.0).ok());
-    let is_member = peer.is_some_and(|peer| {
+    let is_enrolled = peer.is_some_and(|peer| {
         let known = fleet.lock().known.get(peer.client.as_str()).map(|known| known.key.fingerprint());
         peer.is_good_at(now()) && known == Some(peer.key)
     });
-    if is_member { next.run(request).await } else { StatusCode::UNAUTHORIZED.into_response() }
+    if is_enrolled { next.run(request).await } else { StatusCode::UNAUTHORIZED.into_response() }
 }
 
 async fn enrol(State(fleet): State<Fleet>, Json(sealed): Json<Sealed>) -> Response {
@@ -227,7 +228,7 @@ async fn enrol(State(fleet): State<Fleet>, Json(sealed): Json<Sealed>) -> Respon
         return (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "1")], "many enrol").into_response();
     }
     inner.received.enrolments += 1;
-    let Ok(opened) = inner.seal.open(&sealed, Purpose::Enrolment) else {
+    let Ok(opened) = inner.encryption_key.open(&sealed, Purpose::Enrolment) else {
         return StatusCode::BAD_REQUEST.into_response();
     };
     let request: EnrolRequest = serde_json::from_slice(opened.expose_secret()).unwrap();
@@ -239,9 +240,11 @@ async fn enrol(State(fleet): State<Fleet>, Json(sealed): Json<Sealed>) -> Respon
     let known = match inner.known.get(client.as_str()) {
         Some(known) if known.key == key => known.clone(),
         Some(_) => return StatusCode::CONFLICT.into_response(),
-        None => {
-            Known { key, seal: request.encryption_key.parse().unwrap(), taken: TakenSequences::default() }
-        }
+        None => Known {
+            key,
+            encryption_key: request.encryption_key.parse().unwrap(),
+            taken: TakenSequences::default(),
+        },
     };
     inner.known.insert(client.to_string(), known.clone());
     let body = inner.certificate(&client, &known);
@@ -272,13 +275,13 @@ async fn check_in(State(fleet): State<Fleet>, Json(statement): Json<Statement>) 
     let known = inner.known.get_mut(client.as_str()).unwrap();
     assert!(number > known.taken.check_in, "numbers of check-ins rise");
     known.taken.check_in = number;
-    let seal = known.seal;
+    let encryption_key = known.encryption_key;
     inner.received.check_ins.push(serde_json::from_str(&body).unwrap());
     let root = "root".parse().unwrap();
     let key = |key: &DomainKey| SealedDomainKey {
         domain: "root".to_owned(),
         key_id: key.id().to_string(),
-        sealed: serde_json::to_value(key.seal_to(&seal, &client, &root).unwrap()).unwrap(),
+        sealed: serde_json::to_value(key.seal_to(&encryption_key, &client, &root).unwrap()).unwrap(),
     };
     let answer = CheckInAnswer {
         domain: "root".to_owned(),

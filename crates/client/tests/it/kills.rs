@@ -24,7 +24,7 @@ fn update(client: &Config) -> Command {
     command
 }
 
-/// The current release is whole: every file has the digest that was published. Says its sequence.
+/// The current release is whole: every file has the digest that was published. Returns its sequence.
 fn whole(slot: &Path) -> Option<u64> {
     let (name, record) = Slot::new(slot.to_owned()).installed().unwrap()?;
     for file in &record.files {

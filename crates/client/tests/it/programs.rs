@@ -35,7 +35,7 @@ async fn an_install_command_runs_in_its_release_and_a_failing_one_brings_the_for
         let expected = if sequence == 1 { ClassResult::Updated } else { ClassResult::Reverted };
         assert_eq!(class(&report, "programs").result, expected, "{report:#?}");
         assert_eq!(current(&client, "programs/fix/current/version"), "1");
-        assert_eq!(std::fs::read_to_string(&installed).unwrap(), "1", "put in force again");
+        assert_eq!(std::fs::read_to_string(&installed).unwrap(), "1", "activated again");
     }
 }
 

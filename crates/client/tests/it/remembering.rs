@@ -174,7 +174,7 @@ async fn damaged_metadata_is_fetched_again() {
 /// A bundle of another organisation leads nowhere; the right one, given next, takes its place. Once something was
 /// verified, no other does.
 #[tokio::test]
-async fn a_bundle_that_led_nowhere_gives_delta_path_to_the_right_one() {
+async fn a_bundle_that_led_nowhere_gives_way_to_the_right_one() {
     let (mut right, other) = (World::new().await, World::new().await);
     right.component("rules", 1);
     let client = right.client("pc-1");

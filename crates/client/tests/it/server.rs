@@ -1,4 +1,4 @@
-//! The server at check-in and report: a hint and a letter box, never something that a run waits for (P1, P12).
+//! The server at check-in and report: a hint and a receiver of reports, never something that a run waits for (P1, P12).
 
 use std::time::{Duration, Instant};
 
@@ -50,13 +50,13 @@ async fn a_silent_only_source_is_waited_for_once() {
     world.publish_settings();
     // The policy that names the silent server still comes from the old one, and counts from the next class on.
     let report = update(&client).await;
-    let message = |class: &str| {
+    let waited = |class: &str| {
         let attempt = report.attempts.iter().find(|attempt| attempt.class == class).unwrap();
         assert_eq!(attempt.reason, Some(Reason::Timeout), "{report:#?}");
         Duration::from_millis(attempt.duration_ms)
     };
     // To shake hands: 2 s, and then 1.25 s.
-    let (first, second) = (message("components"), message("programs"));
+    let (first, second) = (waited("components"), waited("programs"));
     assert!(first >= Duration::from_millis(1_990), "{first:?}");
     assert!(second >= Duration::from_millis(1_240) && second < Duration::from_millis(1_900), "{second:?}");
 }

@@ -28,7 +28,7 @@ async fn what_is_installed_leaves_the_store_though_another_class_fails() {
 }
 
 #[tokio::test]
-async fn what_went_back_leaves_it_too() {
+async fn what_was_reverted_leaves_it_too() {
     let mut world = World::new().await;
     let probe = Some((words(&["false"]), 10));
     let files: &[(&str, &[u8])] = &[("a.txt", b"1")];

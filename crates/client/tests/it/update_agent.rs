@@ -3,8 +3,7 @@
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
-use headwater_api::policy::UpdateAgentDocument;
-use headwater_api::policy::{EntryDocument, SelectorDocument, SourceDocument};
+use headwater_api::policy::{EntryDocument, SelectorDocument, SourceDocument, UpdateAgentDocument};
 use headwater_api::report::ClassResult;
 use headwater_client::{Config, Daemon, DaemonStatus, ProgressSink, RunOptions, run_once, status};
 
@@ -99,7 +98,7 @@ async fn beyond_its_quota_it_keeps_serving_the_old_release_and_reports_it() {
 
 /// What the disk changed is not handed out for ever: it is found and fetched again, though nothing newer is published.
 #[tokio::test]
-async fn what_is_damaged_on_the_shelf_is_fetched_again() {
+async fn what_is_damaged_in_the_served_tree_is_fetched_again() {
     let mut world = World::new().await;
     world.component("rules", 1);
     let port = free_port();
@@ -209,7 +208,7 @@ fn status_of(config: &Config) -> Option<DaemonStatus> {
 }
 
 #[tokio::test]
-async fn who_looks_on_sees_the_holding_too() {
+async fn progress_of_holding_for_others_is_reported_too() {
     let mut world = World::new().await;
     world.component("rules", 1);
     with_agent(&mut world, free_port(), &["components"]);

@@ -125,11 +125,9 @@ impl Repository {
         let manifest = self.manifests.get_mut(name).unwrap();
         edit(manifest);
         let target = layout::manifest(&manifest.component, manifest.sequence);
-        let mut draft = match &self.present {
-            Some(present) => Draft::next(present),
-            None => Draft::first(self.root.clone()),
-        };
-        draft.add(target, manifest.to_bytes().unwrap()).unwrap();
+        let bytes = manifest.to_bytes().unwrap();
+        let mut draft = self.draft();
+        draft.add(target, bytes).unwrap();
         self.publish(draft);
     }
 
@@ -355,7 +353,7 @@ impl World {
             server_urls: vec![self.url.clone()],
             domain: "root".to_owned(),
             ca: fleet.ca,
-            encryption_key: inner.seal.public().to_string(),
+            encryption_key: inner.encryption_key.public().to_string(),
             response_signing_keys: fleet.response_signing_keys,
             roots: ClassRoots {
                 settings: root(Class::Settings),

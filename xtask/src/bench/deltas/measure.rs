@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_time_says_is_understood() {
+    fn the_output_of_time_is_parsed() {
         assert_eq!(Cost::parse("1.25 0.50 1024\n"), Some(Cost { seconds: 1.75, memory: 1 << 20 }));
         assert_eq!(Cost::parse("Command exited with non-zero status 1\n1.25 0.50 1024\n"), None);
     }

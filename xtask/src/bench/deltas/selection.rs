@@ -72,17 +72,17 @@ fn choose(program: &Path, series: &str, body: u64, ages: &[Age], p: f64) -> Resu
         bail!("`{}` ended with {}", program.display(), output.status);
     }
     let text = String::from_utf8_lossy(&output.stdout);
-    let (stored, ways) =
+    let (stored, paths) =
         read(&text).with_context(|| format!("unexpected output of `{}`: `{text}`", program.display()))?;
     let all_straight =
         ages.iter().enumerate().map(|(behind, age)| (behind + 1, age.straight as f64)).collect();
-    let sizes = ways.iter().enumerate().map(|(behind, (bytes, _))| (behind + 1, *bytes as f64)).collect();
+    let sizes = paths.iter().enumerate().map(|(behind, (bytes, _))| (behind + 1, *bytes as f64)).collect();
     Ok(Choice {
         series: series.to_owned(),
         p,
         stored,
         stored_straight: ages.iter().map(|age| age.straight).sum(),
-        straight: ways.iter().filter(|(_, hops)| *hops == 1).count(),
+        straight: paths.iter().filter(|(_, hops)| *hops == 1).count(),
         expected: expected_bytes(&sizes, p).context("no release")?,
         expected_straight: expected_bytes(&all_straight, p).context("no release")?,
     })
@@ -93,10 +93,11 @@ fn read(text: &str) -> Option<(u64, Vec<(u64, u64)>)> {
     let numbers =
         |line: &str| line.split_whitespace().map(|word| word.parse().ok()).collect::<Option<Vec<_>>>();
     let lines = text.lines().map(numbers).collect::<Option<Vec<_>>>()?;
-    let (stored, ways) = lines.split_last()?;
-    let ways = ways.iter().map(|way| if let [bytes, hops] = way[..] { Some((bytes, hops)) } else { None });
-    let ([stored], ways) = (stored.as_slice(), ways.collect::<Option<Vec<_>>>()?) else { return None };
-    (ways.len() == RELEASES_BEHIND).then_some((*stored, ways))
+    let (stored, paths) = lines.split_last()?;
+    let paths =
+        paths.iter().map(|path| if let [bytes, hops] = path[..] { Some((bytes, hops)) } else { None });
+    let ([stored], paths) = (stored.as_slice(), paths.collect::<Option<Vec<_>>>()?) else { return None };
+    (paths.len() == RELEASES_BEHIND).then_some((*stored, paths))
 }
 
 #[cfg(test)]

@@ -110,7 +110,7 @@ impl Answer {
     }
 }
 
-/// `bytes=0-9,20-29` as starts and ends within a file of `length` bytes; none where one is not in it.
+/// `bytes=0-9,20-29` as starts and ends within a file of `length` bytes; `None` if one is not in it.
 fn parse_ranges(text: &str, length: usize) -> Option<Vec<(usize, usize)>> {
     let parse = |range: &str| {
         let (from, last) = range.trim().split_once('-')?;

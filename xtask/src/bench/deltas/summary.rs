@@ -150,7 +150,7 @@ impl Results {
     }
 }
 
-/// None of nothing.
+/// `None` if there are no values.
 pub fn geometric_mean(values: &[f64]) -> Option<f64> {
     let sum: f64 = values.iter().map(|value| value.ln()).sum();
     (!values.is_empty()).then(|| (sum / values.len() as f64).exp())
