@@ -5,85 +5,26 @@
 //! published meanwhile, what is being made is stopped unless it is missing still. A delta that came to nothing is noted,
 //! and not tried again. One failure stops no other: what was made has joined before it is reported.
 
-mod chain;
+pub(crate) mod chain;
+pub(crate) mod current;
 mod encode;
 mod join;
+mod observer;
+pub(crate) mod settings;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use headwater_repo::{ComponentName, Digest, Inventory, InventoryItem, STORAGE_PERCENT, limits};
+use headwater_repo::{ComponentName, Digest, Inventory, InventoryItem};
 use jiff::{SignedDuration, Timestamp};
 
-use self::chain::plan_for;
-pub(crate) use self::chain::with_deltas_at_hand;
-pub use self::chain::{ChainState, ReleaseChain};
-pub use self::chain::{Planned, name_deltas_at_hand, retain_stored};
-pub use self::encode::DeltaJob;
+pub use self::chain::{ChainState, Planned, ReleaseChain, name_deltas_at_hand, retain_stored};
+use self::current::{is_current, load, plan_for, state_now};
 use self::encode::{Made, make_side_by_side};
+pub use self::observer::{DeltaJob, DeltaObserver, Unobserved};
+pub use self::settings::DeltaSettings;
 use crate::destination::Destination;
-use crate::limits::{DELTAS_JOIN_INTERVAL, ENCODER_MEMORY_MIB_DEFAULT};
 use crate::{Error, Result};
-
-/// Which deltas there shall be, and what they may take.
-#[derive(Debug, Clone, Copy)]
-pub struct DeltaSettings {
-    /// Releases beside the current one that clients may come from, the nearest first.
-    pub releases: usize,
-    /// Of these, the ones that deltas are made from; from the others clients go over several.
-    pub made_from: usize,
-    /// Storage for the deltas to one file, in percent of its body.
-    pub storage_percent: u64,
-    /// Bytes of memory that making one delta may take.
-    pub memory_bytes_max: u64,
-    /// Deltas that are made at once.
-    pub threads: usize,
-    /// Time after which what was made joins though something is missing still.
-    pub join_interval: Duration,
-}
-
-impl Default for DeltaSettings {
-    fn default() -> Self {
-        Self {
-            releases: limits::RELEASES_MAX - 1,
-            made_from: limits::RELEASES_MAX - 1,
-            storage_percent: STORAGE_PERCENT,
-            memory_bytes_max: ENCODER_MEMORY_MIB_DEFAULT << 20,
-            threads: 1,
-            join_interval: DELTAS_JOIN_INTERVAL,
-        }
-    }
-}
-
-/// Who watches deltas being made, and may stop them.
-pub trait DeltaObserver: Sync {
-    /// Whether to stop. What was made is kept.
-    fn is_stopped(&self) -> bool {
-        false
-    }
-
-    /// A delta is being made.
-    fn started(&self, job: &Arc<DeltaJob>) {
-        let _ = job;
-    }
-
-    /// It is further: [`DeltaJob::permille`].
-    fn advanced(&self, job: &DeltaJob) {
-        let _ = job;
-    }
-
-    /// It is no longer being made.
-    fn ended(&self, job: &Arc<DeltaJob>) {
-        let _ = job;
-    }
-}
-
-/// An observer that sees nothing and stops nothing.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Unobserved;
-
-impl DeltaObserver for Unobserved {}
 
 /// How far the deltas of a component's current release are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -124,7 +65,7 @@ pub fn make(
     let mut making = Making { destination, settings, observer, tried: Inventory::new(), report };
     loop {
         // Load and decide.
-        let chain = ReleaseChain::load(destination, component, settings.releases)?
+        let chain = load(destination, component, settings.releases)?
             .ok_or_else(|| Error::UnknownComponent(component.clone()))?;
         let mut planned = plan_for(destination, &chain, &making.tried, settings)?;
         // Make.
@@ -148,7 +89,7 @@ pub fn make(
             let mut report = making.report;
             report.too_large = planned.too_large(&chain);
             report.left_out.extend(planned.no_body);
-            report.state = chain.state_now(destination)?;
+            report.state = state_now(destination, &chain)?;
             report.deltas = manifest.deltas().count();
             report.delta_bytes = manifest.deltas().map(|delta| delta.size).sum();
             report.missing = missing;
@@ -175,7 +116,7 @@ impl Making<'_> {
         while failed.is_none()
             && !self.observer.is_stopped()
             && round.elapsed() < self.settings.join_interval
-            && chain.is_current(self.destination)?
+            && is_current(self.destination, chain)?
         {
             let missing: Vec<_> = planned.plan.missing().take(self.settings.threads.max(1)).collect();
             if missing.is_empty() {

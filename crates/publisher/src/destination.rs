@@ -8,14 +8,15 @@ use std::sync::Arc;
 use headwater_depot::Store;
 use headwater_depot::objects::ObjectStore;
 use headwater_repo::{
-    ComponentName, Digest, Expiry, Inventory, InventoryItem, KeyId, KeyRing, Manifest, Published,
-    ReleaseList, Role, Sequence, TargetName, VersionText, WriteError, layout,
+    ComponentName, Digest, Expiry, Inventory, InventoryItem, Published, ReleaseList, Role, Sequence,
+    VersionText,
 };
 use jiff::Timestamp;
 
-use crate::deltas::ReleaseChain;
+use crate::Result;
+use crate::deltas::chain::ReleaseChain;
+use crate::signing_keys::SigningKeys;
 use crate::stage::Staged;
-use crate::{Error, Result};
 
 /// A class repository and what keeps it. Calls block.
 pub trait Destination: Sync {
@@ -125,34 +126,6 @@ pub enum Operation {
     Remove,
 }
 
-/// Keys at hand.
-#[derive(Debug, Default)]
-pub struct SigningKeys {
-    /// All of them.
-    pub ring: KeyRing,
-    /// Keys that had a role until lately, and sign beside their successors: see
-    /// [`headwater_repo::Unsigned::sign_overlapping`].
-    pub retired: Vec<(Role, KeyId)>,
-}
-
-impl SigningKeys {
-    /// Refuses keys that cannot sign the next publication, before anything is done for it.
-    ///
-    /// # Errors
-    /// [`WriteError::KeysMissing`].
-    pub fn check(&self, published: &Published) -> Result<()> {
-        let root = published.root();
-        for role in [Role::Targets, Role::Snapshot, Role::Timestamp] {
-            let (ids, threshold) = (root.key_ids(role), root.threshold(role));
-            if !self.ring.reaches(ids, threshold) {
-                let found = ids.iter().filter(|id| self.ring.get(id).is_some()).count();
-                return Err(WriteError::KeysMissing { role, threshold, found }.into());
-            }
-        }
-        Ok(())
-    }
-}
-
 /// What there was of a component.
 #[derive(Debug, Clone, Default)]
 pub struct History {
@@ -222,51 +195,4 @@ impl Purpose<'_> {
             Self::JoinDeltas { .. } | Self::SignAgain(_) => false,
         }
     }
-}
-
-/// Reads and checks a target that the present metadata pins. `None` if it pins no such target.
-///
-/// # Errors
-/// The file is missing or not what was signed.
-pub fn target(
-    objects: &dyn ObjectStore,
-    published: &Published,
-    name: &TargetName,
-) -> Result<Option<Vec<u8>>> {
-    let Some((length, digest)) = published.target(name) else { return Ok(None) };
-    let path = layout::target(name, &digest);
-    let Some(bytes) = objects.get(&path, None)? else { return Err(Error::Missing(path.into())) };
-    if bytes.len() as u64 != length || Digest::of(&bytes) != digest {
-        return Err(Error::Damaged(path.into()));
-    }
-    Ok(Some(bytes))
-}
-
-/// The release list of a component, as signed. `None` if the component is not published.
-///
-/// # Errors
-/// As [`target`].
-pub fn release_list(
-    objects: &dyn ObjectStore,
-    published: &Published,
-    component: &ComponentName,
-) -> Result<Option<ReleaseList>> {
-    let name = layout::release_list(component);
-    let Some(bytes) = target(objects, published, &name)? else { return Ok(None) };
-    ReleaseList::parse(&bytes).map(Some).map_err(|source| Error::Unreadable { name, source })
-}
-
-/// The manifest of a listed release.
-///
-/// # Errors
-/// As [`target`]; [`Error::NotPublished`].
-pub fn manifest(
-    objects: &dyn ObjectStore,
-    published: &Published,
-    component: &ComponentName,
-    sequence: Sequence,
-) -> Result<Manifest> {
-    let name = layout::manifest(component, sequence);
-    let bytes = target(objects, published, &name)?.ok_or_else(|| Error::NotPublished(name.clone()))?;
-    Manifest::parse(&bytes).map_err(|source| Error::Unreadable { name, source })
 }

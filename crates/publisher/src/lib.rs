@@ -16,19 +16,21 @@ mod destination;
 mod error;
 pub mod folder;
 pub mod limits;
+mod read;
 mod release;
 mod resign;
 pub mod roots;
+mod signing_keys;
 mod stage;
 mod withdraw;
 
 pub use content::{Content, ContentLimits, Packer, StoredFile};
-pub use destination::{
-    Change, ChangeLock, Destination, History, Operation, Purpose, SigningKeys, manifest, release_list, target,
-};
+pub use destination::{Change, ChangeLock, Destination, History, Operation, Purpose};
 pub use error::Error;
+pub use read::{manifest, release_list, target};
 pub use release::{NewRelease, Outcome, PublishedRelease, publish};
 pub use resign::{Refresh, sign_again};
+pub use signing_keys::SigningKeys;
 pub use stage::{Staged, stage};
 pub use withdraw::{missing_content, remove, roll_back};
 

@@ -14,8 +14,10 @@ use headwater_repo::{
 use jiff::Timestamp;
 
 use crate::content::{Content, StoredFile};
-use crate::deltas::{DeltaSettings, with_deltas_at_hand};
-use crate::destination::{Change, Destination, Operation, Purpose, manifest, release_list};
+use crate::deltas::current::with_deltas_at_hand;
+use crate::deltas::settings::DeltaSettings;
+use crate::destination::{Change, Destination, Operation, Purpose};
+use crate::read::{manifest, release_list};
 use crate::stage::stage;
 use crate::{Error, Result};
 

@@ -4,8 +4,9 @@ use headwater_repo::{Draft, Expiry, Published, Role, RootDraft, Unsigned};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::Result;
-use crate::destination::{Change, Destination, Purpose, SigningKeys};
+use crate::destination::{Change, Destination, Purpose};
 use crate::limits::RESIGN_LIFE_LEFT_DIVISOR;
+use crate::signing_keys::SigningKeys;
 use crate::stage::stage;
 
 /// From which role on something is signed again, at the least.

@@ -4,7 +4,7 @@ use headwater_depot::objects::ObjectStore;
 use headwater_repo::{Published, Role, Unsigned, layout};
 
 use crate::Result;
-use crate::destination::SigningKeys;
+use crate::signing_keys::SigningKeys;
 
 /// Metadata and targets that are signed and written; nothing leads to them before `timestamp.json` is replaced.
 #[derive(Debug)]

@@ -5,7 +5,8 @@ use headwater_depot::objects::ObjectStore;
 use headwater_repo::{ComponentName, Draft, FileEntry, Published, ReleaseList, Sequence};
 use jiff::Timestamp;
 
-use crate::destination::{Change, Destination, Operation, Purpose, manifest, release_list};
+use crate::destination::{Change, Destination, Operation, Purpose};
+use crate::read::{manifest, release_list};
 use crate::stage::stage;
 use crate::{Error, Result};
 

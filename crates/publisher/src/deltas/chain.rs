@@ -1,4 +1,5 @@
-//! A component as it is signed now, with the releases that clients may come from, and what is decided for it.
+//! A component as it is signed now, with the releases that clients may come from, and what is decided for it. Nothing here
+//! changes anything.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -10,9 +11,9 @@ use headwater_repo::{
     ReleaseList, expected_ages, layout,
 };
 
-use super::DeltaSettings;
-use crate::destination::{Destination, manifest, release_list};
+use super::settings::DeltaSettings;
 use crate::limits::{ENCODER_MEMORY_FACTOR, ENCODER_MEMORY_FIXED};
+use crate::read::{manifest, release_list};
 use crate::{Error, Result};
 
 /// What is signed of a component: the digests of its release list and of its current release's manifest.
@@ -34,19 +35,6 @@ pub struct ReleaseChain {
 }
 
 impl ReleaseChain {
-    /// Reads a component of a destination with at most `releases` others. `None` if it is not published.
-    ///
-    /// # Errors
-    /// A signed file cannot be read; the destination's own.
-    pub fn load(
-        destination: &dyn Destination,
-        component: &ComponentName,
-        releases: usize,
-    ) -> Result<Option<Self>> {
-        let published = destination.published()?;
-        Self::read(destination.objects(), destination.store(), &published, component, releases)
-    }
-
     /// Reads a component as `published` has it, with at most `releases` others. `None` if it is not published.
     ///
     /// # Errors
@@ -74,22 +62,6 @@ impl ReleaseChain {
     /// All of its manifests.
     pub fn manifests(&self) -> impl Iterator<Item = &Manifest> {
         self.others.iter().chain([&self.current])
-    }
-
-    /// Whether the component is still what it was.
-    ///
-    /// # Errors
-    /// The destination's own.
-    pub fn is_current(&self, destination: &dyn Destination) -> Result<bool> {
-        Ok(self.state_now(destination)? == Some(self.state))
-    }
-
-    /// What is signed of the component now. `None` if its present release is not.
-    ///
-    /// # Errors
-    /// The destination's own.
-    pub fn state_now(&self, destination: &dyn Destination) -> Result<Option<ChainState>> {
-        Ok(Self::state_of(&destination.published()?, &self.list))
     }
 
     /// The deltas that its manifests name.
@@ -162,20 +134,6 @@ pub fn retain_stored(inventory: &mut Inventory, store: &Store) {
         }
         InventoryItem::Useless => true,
     });
-}
-
-/// What is decided for a component of a destination.
-pub(super) fn plan_for(
-    destination: &dyn Destination,
-    chain: &ReleaseChain,
-    tried: &Inventory,
-    settings: &DeltaSettings,
-) -> Result<Planned> {
-    let clients = destination.clients_by_release(chain.list.component())?;
-    let mut inventory = destination.inventory(chain)?;
-    retain_stored(&mut inventory, destination.store());
-    inventory.extend(tried.iter().map(|(pair, item)| (*pair, item.clone())));
-    Ok(chain.plan(destination.store(), inventory, &clients, settings))
 }
 
 fn files_there<'a>(
@@ -251,25 +209,4 @@ pub fn name_deltas_at_hand(
     let earlier: Vec<Earlier<'_>> =
         others.into_iter().zip(weights).map(|(manifest, weight)| Earlier { manifest, weight }).collect();
     DeltaPlan::of(current, &earlier, inventory, &|_, _| false, settings.storage_percent).manifest()
-}
-
-/// As [`name_deltas_at_hand`], for a release after those that are published.
-pub(crate) fn with_deltas_at_hand(
-    destination: &dyn Destination,
-    published: &Published,
-    list: Option<&ReleaseList>,
-    new: Manifest,
-    settings: &DeltaSettings,
-) -> Result<Manifest> {
-    let Some(list) = list.filter(|_| settings.releases > 0 && settings.storage_percent > 0) else {
-        return Ok(new);
-    };
-    let Some(chain) = ReleaseChain::load(destination, list.component(), settings.releases)? else {
-        return Ok(new);
-    };
-    debug_assert_eq!(ReleaseChain::state_of(published, list), Some(chain.state), "the lock is held");
-    let mut inventory = destination.inventory(&chain)?;
-    retain_stored(&mut inventory, destination.store());
-    let others = chain.manifests().collect();
-    Ok(name_deltas_at_hand(&new, others, inventory, settings))
 }

@@ -9,42 +9,15 @@ use std::thread;
 use headwater_delta::{Control, Decoded, DeltaError, DeltaOptions, decode_delta, encode_delta};
 use headwater_depot::Store;
 use headwater_depot::store::{Held, UnpackError};
-use headwater_repo::{
-    ComponentName, Delta, DeltaFormat, Digest, FileEntry, FilePath, Inventory, MissingDelta, error_chain,
-};
+use headwater_repo::{Delta, DeltaFormat, Digest, FileEntry, Inventory, MissingDelta, error_chain};
 
-use super::chain::{ReleaseChain, body_problem, plan_for};
-use super::{DeltaObserver, DeltaSettings};
+use super::chain::{ReleaseChain, body_problem};
+use super::current::{is_current, load, plan_for};
+use super::observer::{DeltaJob, DeltaObserver};
+use super::settings::DeltaSettings;
 use crate::destination::Destination;
 use crate::limits::PUBLISHED_LOOK_INTERVAL;
 use crate::{Error, Result};
-
-/// A delta being made.
-#[derive(Debug)]
-pub struct DeltaJob {
-    /// Whose.
-    pub component: ComponentName,
-    /// The newer file's path.
-    pub path: FilePath,
-    /// Bytes of the newer file.
-    pub size: u64,
-    /// The older file.
-    pub base: Digest,
-    /// The newer one.
-    pub result: Digest,
-    /// Bytes of the full body that it is to be smaller than.
-    body: u64,
-    permille: AtomicU32,
-    obsolete: AtomicBool,
-}
-
-impl DeltaJob {
-    /// How far it is, of 1000 parts.
-    #[must_use]
-    pub fn permille(&self) -> u32 {
-        self.permille.load(Ordering::Relaxed)
-    }
-}
 
 /// What came of a job.
 #[derive(Debug)]
@@ -150,10 +123,10 @@ fn stop_obsolete(
     jobs: &[Arc<DeltaJob>],
     settings: &DeltaSettings,
 ) -> Result<()> {
-    if chain.is_current(destination)? {
+    if is_current(destination, chain)? {
         return Ok(());
     }
-    let now = ReleaseChain::load(destination, chain.list.component(), settings.releases)?;
+    let now = load(destination, chain.list.component(), settings.releases)?;
     let planned = match &now {
         None => None,
         Some(now) => Some(plan_for(destination, now, &Inventory::new(), settings)?),

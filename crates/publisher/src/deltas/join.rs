@@ -3,7 +3,8 @@
 use headwater_repo::{Draft, Manifest, WriteError};
 use jiff::Timestamp;
 
-use super::ReleaseChain;
+use super::chain::ReleaseChain;
+use super::current::is_current;
 use crate::Result;
 use crate::destination::{Change, Destination, Purpose};
 use crate::stage::stage;
@@ -21,10 +22,10 @@ pub(super) fn join(
     let others_go = done || destination.keeps_inventory();
     let stale: Vec<&Manifest> = chain.others.iter().filter(|other| others_go && other.has_deltas()).collect();
     if *manifest == chain.current && stale.is_empty() {
-        return chain.is_current(destination);
+        return is_current(destination, chain);
     }
     let lock = destination.lock()?;
-    if !chain.is_current(destination)? {
+    if !is_current(destination, chain)? {
         return Ok(false);
     }
     let mut draft = Draft::next(&destination.published()?);

@@ -11,7 +11,7 @@ use headwater_repo::{
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::destination::{release_list, target};
+use crate::read::{release_list, target};
 use crate::{ChangeLock, Error, Result};
 
 /// The folder of one class.

@@ -15,10 +15,11 @@ use jiff::Timestamp;
 use super::keys::KeyFolder;
 use super::read::StaticFolder;
 use super::scratch::Scratch;
-use crate::deltas::ReleaseChain;
-use crate::destination::{Change, ChangeLock, Destination, History, Purpose, SigningKeys};
+use crate::deltas::chain::ReleaseChain;
+use crate::destination::{Change, ChangeLock, Destination, History, Purpose};
 use crate::resign::{Refresh, sign_again};
 use crate::roots::replace_root;
+use crate::signing_keys::SigningKeys;
 use crate::stage::stage;
 use crate::{Error, Result};
 

@@ -108,9 +108,10 @@ impl Publishing {
         let (this, name, settings) = (Arc::clone(self), name.clone(), self.delta_settings());
         let made = in_background(move || {
             let destination: &dyn Destination = &destination;
-            let Some(chain) = ReleaseChain::load(destination, &name, settings.releases)? else {
-                return Ok(None);
-            };
+            let (objects, store) = (destination.objects(), destination.store());
+            let chain =
+                ReleaseChain::read(objects, store, &destination.published()?, &name, settings.releases)?;
+            let Some(chain) = chain else { return Ok(None) };
             if this.done(class, &name, &chain).is_some() {
                 return Ok(None);
             }

@@ -211,11 +211,7 @@ impl Publishing {
             .after(json!({"sequence": whole.sequence.get(), "version": whole.version.as_str()}));
         self.commit(tx, vec![staged], audit_entry).await?;
         self.delta_worker.wake();
-        result.releases.extend(manifests.iter().map(|(manifest, _)| SyncedRelease {
-            name: name.to_string(),
-            sequence: manifest.sequence.get(),
-            version: manifest.version.to_string(),
-        }));
+        result.releases.extend(manifests.iter().map(|(manifest, _)| synced(manifest)));
         Ok(())
     }
 
@@ -248,6 +244,14 @@ impl Publishing {
 /// The releases beside one.
 fn others(manifests: &[(Manifest, Timestamp)], current: Sequence) -> Vec<&Manifest> {
     manifests.iter().map(|(manifest, _)| manifest).filter(|manifest| manifest.sequence != current).collect()
+}
+
+fn synced(manifest: &Manifest) -> SyncedRelease {
+    SyncedRelease {
+        name: manifest.component.to_string(),
+        sequence: manifest.sequence.get(),
+        version: manifest.version.to_string(),
+    }
 }
 
 /// Puts what was taken in inventory.
