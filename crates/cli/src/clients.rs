@@ -214,7 +214,7 @@ fn reports_text(answer: &ReportsAnswer) -> String {
     )
 }
 
-/// One run: the outcome of each class, then every attempt (P12).
+/// One run: the outcome of each class, then every attempt.
 pub fn report_text(report: &Report) -> String {
     let outcomes = report.classes.iter().map(|outcome| {
         let sources = report.sources(outcome).join(", ");

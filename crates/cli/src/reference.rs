@@ -82,7 +82,7 @@ fn built(command: clap::Command) -> clap::Command {
 }
 
 fn add_man_pages(command: &clap::Command, pages: &mut BTreeMap<PathBuf, Vec<u8>>) -> Result<(), Failure> {
-    for verb in visible(command) {
+    for verb in markdown::visible(command) {
         add_man_pages(verb, pages)?;
     }
     let page = Man::new(command.clone());
@@ -90,10 +90,6 @@ fn add_man_pages(command: &clap::Command, pages: &mut BTreeMap<PathBuf, Vec<u8>>
     page.render(&mut text).map_err(|error| Failure::failed(format!("cannot render a man page: {error}")))?;
     pages.insert(Path::new("man1").join(page.get_filename()), text);
     Ok(())
-}
-
-fn visible(command: &clap::Command) -> impl Iterator<Item = &clap::Command> {
-    command.get_subcommands().filter(|verb| !verb.is_hide_set())
 }
 
 fn check(folder: &Path, pages: &BTreeMap<PathBuf, Vec<u8>>, output: Output) -> Result<Exit, Failure> {

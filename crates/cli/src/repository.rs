@@ -1,9 +1,10 @@
 //! `headwater repo`: a static repository without a server, for vendors and air gaps.
 //!
-//! What it makes is a plain folder that any web server, bucket or USB stick can give out; clients believe its
-//! signatures, not its keeper. The keys stay in a folder of their own.
+//! The result is a plain folder that any web server, bucket or USB stick can serve; clients trust its
+//! signatures, not its keeper. The keys stay in their own folder.
 
 pub mod apart;
+mod arguments;
 pub mod ceremony;
 pub mod deltas;
 pub mod failure;
@@ -13,23 +14,19 @@ pub mod verify;
 
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Subcommand};
-use headwater_policy::Class;
-use headwater_publisher::folder::StaticFolder;
+use clap::{Args, Subcommand, ValueHint};
 use headwater_publisher::roll_back;
 use headwater_repo::{Expiry, Published, Role, layout};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::json;
 
 use self::apart::open_key_folder;
-use self::deltas::DeltaFlags;
-use self::publish::component_name;
-use crate::limits::LIFE_DAYS_MAX;
+use self::arguments::{
+    DeltasArguments, KeyArguments, PublishArguments, RepositoryArguments, component_name, role_parser,
+};
 use crate::terminal::failure::{Exit, Failure};
 use crate::terminal::output::{Output, time};
 use crate::terminal::stop::run_stoppable;
-use crate::values::{class_parser, parse_seconds};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -45,7 +42,7 @@ Examples:
 
 Serve ./public as it is, by any web server, or copy it to a stick. Give clients or servers
 ./public/components/metadata/1.root.json over a channel that they trust. Keep ./keys to yourself, and the root
-key offline: it is needed for `rotate` only, and renews the root by `refresh` where it is at hand.";
+key offline: `rotate` needs it, and `refresh` renews the root if it is there.";
 
 /// Make and maintain a static repository, with no server
 #[derive(Debug, Args)]
@@ -60,9 +57,9 @@ enum Command {
     /// Make a new repository and its keys
     Init {
         #[command(flatten)]
-        place: Place,
+        repository: RepositoryArguments,
         #[command(flatten)]
-        keys: Keys,
+        keys: KeyArguments,
         /// Root keys to make
         #[arg(long, default_value_t = 1, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=16))]
         root_keys: u32,
@@ -77,28 +74,29 @@ enum Command {
     /// Go back to an earlier release: every later one is withdrawn
     Rollback {
         #[command(flatten)]
-        place: Place,
+        repository: RepositoryArguments,
         #[command(flatten)]
-        keys: Keys,
+        keys: KeyArguments,
         /// The component or program
+        #[arg(value_hint = ValueHint::Other)]
         name: String,
         /// The release to go back to: its number or its version
-        #[arg(long, value_name = "RELEASE")]
+        #[arg(long, value_name = "RELEASE", value_hint = ValueHint::Other)]
         to: String,
     },
     /// Sign again before signatures expire: the timestamp always, the rest once half of its life is over
     Refresh {
         #[command(flatten)]
-        place: Place,
+        repository: RepositoryArguments,
         #[command(flatten)]
-        keys: Keys,
+        keys: KeyArguments,
     },
     /// Replace a role's keys by a new one; needs the root key
     Rotate {
         #[command(flatten)]
-        place: Place,
+        repository: RepositoryArguments,
         #[command(flatten)]
-        keys: Keys,
+        keys: KeyArguments,
         /// The role
         #[arg(value_parser = role_parser())]
         role: Role,
@@ -106,122 +104,16 @@ enum Command {
     /// Show what is published and until when its signatures are valid
     Show {
         #[command(flatten)]
-        place: Place,
+        repository: RepositoryArguments,
     },
     /// Check everything as a client would, every blob included
     Verify {
         #[command(flatten)]
-        place: Place,
+        repository: RepositoryArguments,
         /// The root metadata to start from [default: the repository's own first one]
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
         root: Option<PathBuf>,
     },
-}
-
-#[derive(Debug, Args)]
-struct Place {
-    /// The folder that is given out
-    folder: PathBuf,
-    /// The class; a vendor source has components
-    #[arg(long, default_value = "components", value_parser = class_parser())]
-    class: Class,
-}
-
-impl Place {
-    fn folder(&self) -> StaticFolder {
-        StaticFolder::new(&self.folder, self.class.as_str())
-    }
-}
-
-#[derive(Debug, Args)]
-struct Keys {
-    /// The folder of keys, apart from what is given out
-    #[arg(id = "keys", long = "keys", value_name = "FOLDER")]
-    folder: PathBuf,
-    #[command(flatten)]
-    lives: Lives,
-}
-
-/// How long what is signed now is valid. Give the same with every command: a medium that travels needs longer lives.
-#[derive(Debug, Args)]
-struct Lives {
-    /// Days that the timestamp is valid
-    #[arg(long, value_name = "DAYS", default_value_t = 1, value_parser = days_parser())]
-    timestamp_days: u32,
-    /// Days that the snapshot is valid
-    #[arg(long, value_name = "DAYS", default_value_t = 7, value_parser = days_parser())]
-    snapshot_days: u32,
-    /// Days that the list of targets is valid
-    #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = days_parser())]
-    targets_days: u32,
-    /// Days that a root is valid
-    #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = days_parser())]
-    root_days: u32,
-}
-
-impl Lives {
-    fn expiry(&self) -> Expiry {
-        let days = |days: u32| SignedDuration::from_hours(24 * i64::from(days));
-        Expiry {
-            timestamp: days(self.timestamp_days),
-            snapshot: days(self.snapshot_days),
-            targets: days(self.targets_days),
-            root: days(self.root_days),
-        }
-    }
-}
-
-fn days_parser() -> impl TypedValueParser<Value = u32> {
-    clap::value_parser!(u32).range(1..=i64::from(LIFE_DAYS_MAX))
-}
-
-#[derive(Debug, Args)]
-struct PublishArguments {
-    #[command(flatten)]
-    place: Place,
-    #[command(flatten)]
-    keys: Keys,
-    /// What to publish
-    path: PathBuf,
-    /// The component or program it is a release of
-    #[arg(long)]
-    name: String,
-    /// The release's version, unique within its name
-    #[arg(long)]
-    version: String,
-    /// Command that installs it (class programs)
-    #[arg(long, value_name = "COMMAND")]
-    install: Option<String>,
-    /// Command that judges it before it is kept
-    #[arg(long, value_name = "COMMAND")]
-    probe: Option<String>,
-    /// How long either command may take, in seconds, or with s, m, h
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_seconds)]
-    timeout: u32,
-    /// Publish an archive as a file
-    #[arg(long)]
-    keep_archive: bool,
-    #[command(flatten)]
-    deltas: DeltaFlags,
-}
-
-#[derive(Debug, Args)]
-struct DeltasArguments {
-    #[command(flatten)]
-    place: Place,
-    #[command(flatten)]
-    keys: Keys,
-    /// The component or program
-    name: String,
-    #[command(flatten)]
-    deltas: DeltaFlags,
-}
-
-/// One of the four roles.
-pub fn role_parser() -> impl TypedValueParser<Value = Role> {
-    let role = |word: String| Role::ALL.into_iter().find(|role| role.name() == word);
-    PossibleValuesParser::new(Role::ALL.map(Role::name))
-        .map(move |word| role(word).expect("a role's own name is one"))
 }
 
 /// Runs one of the commands.
@@ -229,8 +121,8 @@ pub async fn run(arguments: RepoArguments, output: Output) -> Result<Exit, Failu
     #[expect(clippy::disallowed_methods, reason = "signatures are of the moment of the command")]
     let now = Timestamp::now();
     match arguments.command {
-        Command::Init { place, keys, root_keys, root_threshold } => {
-            init(&place, &keys, (root_keys, root_threshold), now, output)?;
+        Command::Init { repository, keys, root_keys, root_threshold } => {
+            init(&repository, &keys, (root_keys, root_threshold), now, output)?;
         }
         Command::Publish(arguments) => {
             return run_stoppable(move |stop| publish::run(&arguments, stop, now, output)).await;
@@ -238,38 +130,45 @@ pub async fn run(arguments: RepoArguments, output: Output) -> Result<Exit, Failu
         Command::Deltas(arguments) => {
             return run_stoppable(move |stop| deltas::run(&arguments, stop, now, output)).await;
         }
-        Command::Rollback { place, keys, name, to } => rollback(&place, &keys, &name, &to, now, output)?,
-        Command::Refresh { place, keys } => refresh(&place, &keys, now, output)?,
-        Command::Rotate { place, keys, role } => {
-            let key_folder = open_key_folder(&keys.folder, &place.folder, false)?;
-            let version = ceremony::rotate(place.folder(), &key_folder, role, keys.lives.expiry(), now)?;
+        Command::Rollback { repository, keys, name, to } => {
+            rollback(&repository, &keys, &name, &to, now, output)?
+        }
+        Command::Refresh { repository, keys } => refresh(&repository, &keys, now, output)?,
+        Command::Rotate { repository, keys, role } => {
+            let key_folder = open_key_folder(&keys.folder, &repository.folder, false)?;
+            let version =
+                ceremony::rotate(repository.folder(), &key_folder, role, keys.lifetimes.expiry(), now)?;
             output.result(&json!({"role": role.name(), "root_version": version}), |_| {
                 format!("{role} has a new key, by root version {version}; the old one is not valid any more")
             });
         }
-        Command::Show { place } => {
-            output.result(&show::show(&place.folder())?, show::show_text);
+        Command::Show { repository } => {
+            output.result(&show::show(&repository.folder())?, show::show_text);
         }
-        Command::Verify { place, root } => {
-            return verify::run(&place.folder(), root.as_deref(), now, output);
+        Command::Verify { repository, root } => {
+            return verify::run(&repository.folder(), root.as_deref(), now, output);
         }
     }
     Ok(Exit::Done)
 }
 
 fn init(
-    place: &Place,
-    keys: &Keys,
+    repository: &RepositoryArguments,
+    keys: &KeyArguments,
     root_keys: (u32, u32),
     now: Timestamp,
     output: Output,
 ) -> Result<(), Failure> {
-    let key_folder = open_key_folder(&keys.folder, &place.folder, true)?;
-    ceremony::init(place.folder(), &key_folder, root_keys, keys.lives.expiry(), now)?;
-    let root = place.folder().path(&layout::metadata(Role::Root, 1));
-    let class = place.class.as_str();
-    output.result(&json!({"folder": place.folder, "class": class, "root": root}), |_| {
-        format!("made a repository of {class} in {}\nits root: {}", place.folder.display(), root.display())
+    let key_folder = open_key_folder(&keys.folder, &repository.folder, true)?;
+    ceremony::init(repository.folder(), &key_folder, root_keys, keys.lifetimes.expiry(), now)?;
+    let root = repository.folder().path(&layout::metadata(Role::Root, 1));
+    let class = repository.class.as_str();
+    output.result(&json!({"folder": repository.folder, "class": class, "root": root}), |_| {
+        format!(
+            "made a repository of {class} in {}\nits root: {}",
+            repository.folder.display(),
+            root.display()
+        )
     });
     if !output.is_json() {
         output.note(
@@ -280,14 +179,14 @@ fn init(
 }
 
 fn rollback(
-    place: &Place,
-    keys: &Keys,
+    repository: &RepositoryArguments,
+    keys: &KeyArguments,
     name: &str,
     to: &str,
     now: Timestamp,
     output: Output,
 ) -> Result<(), Failure> {
-    let repository = deltas::open(place, keys)?;
+    let repository = deltas::open(repository, keys)?;
     let component = component_name(name)?;
     let published = repository.folder().published()?;
     let list = repository
@@ -314,14 +213,19 @@ fn rollback(
     Ok(())
 }
 
-fn refresh(place: &Place, keys: &Keys, now: Timestamp, output: Output) -> Result<(), Failure> {
-    let repository = deltas::open(place, keys)?;
+fn refresh(
+    repository: &RepositoryArguments,
+    keys: &KeyArguments,
+    now: Timestamp,
+    output: Output,
+) -> Result<(), Failure> {
+    let repository = deltas::open(repository, keys)?;
     let signed = ceremony::signed_from(repository.refresh(now)?);
     let published = repository.folder().published()?;
     output.result(&json!({"signed": signed, "expires": show::expiries(&published)}), |_| {
         format!("signed {}; valid until {}", signed.join(", "), time(published.expires(Role::Timestamp)))
     });
-    warn_of_root(&published, &keys.lives.expiry(), now, output);
+    warn_of_root(&published, &keys.lifetimes.expiry(), now, output);
     Ok(())
 }
 

@@ -2,8 +2,6 @@
 
 use clap::{Arg, Command};
 
-use super::visible;
-
 /// The pages, each with its file name: an index, one for each noun, and one for each program without nouns.
 pub fn pages(programs: &[Command]) -> Vec<(String, String)> {
     let mut pages = Vec::new();
@@ -68,6 +66,11 @@ fn section(command: &Command, level: usize, text: &mut String) {
     if level == 1 || !has_verbs {
         text.push_str(&after(command));
     }
+}
+
+/// The commands directly below a command that `--help` shows.
+pub fn visible(command: &Command) -> impl Iterator<Item = &Command> {
+    command.get_subcommands().filter(|verb| !verb.is_hide_set())
 }
 
 fn about(command: &Command) -> String {

@@ -1,42 +1,17 @@
 //! `headwater repo deltas`: deltas of a static repository, made and joined as at a server, and what is shown of it.
 
-use clap::Args;
-use headwater_publisher::deltas::{DeltaJob, DeltaObserver, DeltaReport, DeltaSettings, make};
+use headwater_publisher::deltas::{DeltaJob, DeltaObserver, DeltaReport, make};
 use headwater_publisher::folder::StaticRepository;
-use headwater_publisher::limits::ENCODER_MEMORY_MIB_DEFAULT;
 use headwater_repo::ComponentName;
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::apart::open_key_folder;
-use super::publish::component_name;
-use super::{DeltasArguments, Keys, Place};
+use super::arguments::{DeltaFlags, DeltasArguments, KeyArguments, RepositoryArguments, component_name};
 use crate::terminal::failure::{Exit, Failure};
 use crate::terminal::output::{Output, bytes, counted};
 use crate::terminal::progress::Progress;
 use crate::terminal::stop::Stop;
-
-// No documentation: clap would show it as the command's.
-#[derive(Debug, Args)]
-pub(super) struct DeltaFlags {
-    /// Make deltas from so many releases before this one; from older ones clients go over several. 0 makes none
-    #[arg(long, value_name = "COUNT", default_value_t = 14, value_parser = clap::value_parser!(u32).range(0..=14))]
-    deltas: u32,
-    /// Mebibytes of memory that making one delta may take; larger files get none
-    #[arg(long, value_name = "MIB", default_value_t = ENCODER_MEMORY_MIB_DEFAULT, value_parser = clap::value_parser!(u64).range(64..=1 << 20))]
-    deltas_memory_mib: u64,
-}
-
-impl DeltaFlags {
-    /// What they mean.
-    pub(super) fn settings(&self) -> DeltaSettings {
-        DeltaSettings {
-            made_from: self.deltas as usize,
-            memory_bytes_max: self.deltas_memory_mib << 20,
-            ..DeltaSettings::default()
-        }
-    }
-}
 
 /// Makes what is missing.
 pub(super) fn run(
@@ -45,8 +20,8 @@ pub(super) fn run(
     now: Timestamp,
     output: Output,
 ) -> Result<Exit, Failure> {
-    let DeltasArguments { place, keys, name, deltas } = arguments;
-    let repository = open(place, keys)?;
+    let DeltasArguments { repository, keys, name, deltas } = arguments;
+    let repository = open(repository, keys)?;
     let report = make_deltas(&repository, &component_name(name)?, deltas, stop, now, output)?;
     let answer = json!({
         "deltas": report.deltas,
@@ -63,12 +38,15 @@ pub(super) fn run(
 }
 
 /// The repository, to be published into.
-pub(super) fn open(place: &Place, keys: &Keys) -> Result<StaticRepository, Failure> {
-    let key_folder = open_key_folder(&keys.folder, &place.folder, false)?;
-    Ok(StaticRepository::open(place.folder(), key_folder.ring()?, keys.lives.expiry())?)
+pub(super) fn open(
+    repository: &RepositoryArguments,
+    keys: &KeyArguments,
+) -> Result<StaticRepository, Failure> {
+    let key_folder = open_key_folder(&keys.folder, &repository.folder, false)?;
+    Ok(StaticRepository::open(repository.folder(), key_folder.ring()?, keys.lifetimes.expiry())?)
 }
 
-/// Makes deltas before a person's eyes.
+/// Makes deltas, with a progress bar on a terminal.
 pub(super) fn make_deltas(
     repository: &StaticRepository,
     component: &ComponentName,

@@ -8,13 +8,14 @@ use headwater_depot::Store;
 use headwater_policy::Class;
 use headwater_publisher::folder::StaticRepository;
 use headwater_publisher::{Content, ContentLimits, Error, NewRelease, Outcome, Packer, StoredFile, publish};
-use headwater_repo::{ComponentName, Digest, FileEntry, FilePath, Hasher, Hook, Release, VersionText};
+use headwater_repo::{Digest, FileEntry, FilePath, Hasher, Hook, Release, VersionText};
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::apart;
+use super::apart::open_key_folder;
+use super::arguments::{PublishArguments, component_name};
 use super::deltas::{make_deltas, report_end};
-use super::{PublishArguments, apart::open_key_folder};
 use crate::limits::RELEASE_FILES_MAX;
 use crate::releases::package::{Package, PackedFile};
 use crate::releases::publish::hooks;
@@ -33,19 +34,19 @@ pub(super) fn run(
     now: Timestamp,
     output: Output,
 ) -> Result<Exit, Failure> {
-    if arguments.install.is_some() && arguments.place.class != Class::Programs {
+    if arguments.install.is_some() && arguments.repository.class != Class::Programs {
         return Err(Failure::bad_input("only programs are installed by a command")
             .with_hint("give --class programs, or leave --install out"));
     }
     let options = hooks(arguments.install.as_deref(), arguments.probe.as_deref(), arguments.timeout)?;
     let new = new_release(&arguments.name, &arguments.version, &options)?;
-    let (given_out, keys) = (&arguments.place.folder, &arguments.keys.folder);
-    let key_folder = open_key_folder(keys, given_out, false)?;
+    let (repository_folder, keys) = (&arguments.repository.folder, &arguments.keys.folder);
+    let key_folder = open_key_folder(keys, repository_folder, false)?;
     apart::refuse_content_of(keys, "the key folder", &arguments.path)?;
-    apart::refuse_content_of(given_out, "the repository", &arguments.path)?;
+    apart::refuse_content_of(repository_folder, "the repository", &arguments.path)?;
     let package = Package::of(&arguments.path, arguments.keep_archive)?;
-    let expiry = arguments.keys.lives.expiry();
-    let repository = StaticRepository::open(arguments.place.folder(), key_folder.ring()?, expiry)?;
+    let expiry = arguments.keys.lifetimes.expiry();
+    let repository = StaticRepository::open(arguments.repository.folder(), key_folder.ring()?, expiry)?;
     let progress = output.progress(&arguments.name, package.bytes);
     let content = LocalContent::new(&package, &progress, stop)?;
     let outcome = publish(&repository, &new, &content, &arguments.deltas.settings(), now);
@@ -95,11 +96,6 @@ pub fn new_release(name: &str, version: &str, options: &PublishOptions) -> Resul
         .map_err(|error| Failure::bad_input(format!("version `{version}`: {error}")))?;
     let (install, probe) = (options.install.as_ref().map(signed), options.probe.as_ref().map(signed));
     Ok(NewRelease { component: component_name(name)?, version, install, probe })
-}
-
-/// A name, or why it will not do.
-pub fn component_name(name: &str) -> Result<ComponentName, Failure> {
-    ComponentName::new(name).map_err(|error| Failure::bad_input(format!("name `{name}`: {error}")))
 }
 
 /// As at a server: nothing is signed, and what was missing of the bodies is there again.

@@ -87,7 +87,7 @@ fn entries(rows: Vec<Vec<String>>, when_empty: &str) -> String {
     table(&["#", "IPv4 clients", "IPv6 clients", "source", "classes"], rows, when_empty)
 }
 
-/// An entry; broken if the update agent that it names has lost the role (U6).
+/// An entry; broken if the update agent that it names has lost the role.
 fn row_in(policy: &PolicyDocument, number: u32, entry: &EntryDocument) -> Vec<String> {
     let mut row = row(number, entry);
     if let (SourceDocument::UpdateAgent(id), Some(classes)) = (&entry.source, row.last_mut()) {

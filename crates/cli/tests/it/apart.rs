@@ -1,4 +1,4 @@
-//! Keys and what is given out stay apart, whoever mixes up the folders.
+//! Keys and the repository stay apart, even if somebody mixes up the folders.
 
 use std::fs;
 use std::path::Path;

@@ -65,7 +65,7 @@ fn answer(mut stream: TcpStream, body: &str) {
     let _ = stream.read(&mut [0]);
 }
 
-/// What a terminal shows of `headwater vendor sync`; none: there is no `script` here to make one.
+/// What a terminal shows of `headwater vendor sync`; `None` if this machine has no `script` to make one.
 fn on_a_terminal(url: &str, more: &str) -> Option<String> {
     let program = env!("CARGO_BIN_EXE_headwater");
     let command = format!("'{program}' vendor sync --server {url} {more}");

@@ -41,7 +41,7 @@ fn repository() -> tempfile::TempDir {
 
 /// The timestamp of a repository is what everything hangs on, and the one file that is overwritten.
 #[test]
-fn a_timestamp_that_is_lost_or_damaged_is_signed_anew_beyond_any_that_a_mirror_has() {
+fn a_timestamp_that_is_lost_or_damaged_is_signed_again_beyond_any_that_a_mirror_has() {
     let (folder, other) = (repository(), repository());
     let here = folder.path();
     let path = here.join("public/components/metadata/timestamp.json");
@@ -174,7 +174,7 @@ fn flip(folder: &Path) {
     }
 }
 
-/// As at a server: what lacks of it is written again, and nothing is signed.
+/// As at a server: missing bodies are written again, and nothing is signed.
 #[test]
 fn the_same_content_under_the_same_version_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
@@ -227,7 +227,7 @@ fn keys_are_for_their_owner_alone() {
 }
 
 #[test]
-fn signatures_live_as_long_as_they_are_told_to() {
+fn signatures_are_valid_as_long_as_the_flags_set() {
     let folder = repository();
     let refresh = ["repo", "refresh", "public", "--keys", "keys"];
     let check = |lives: &[&str], role: &str, days: i64| {
@@ -283,16 +283,16 @@ fn what_is_published_is_whole_before_its_deltas_are_made() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut told = BufReader::new(publish.stderr.take().unwrap());
+    let mut errors = BufReader::new(publish.stderr.take().unwrap());
     let mut line = String::new();
-    told.read_line(&mut line).unwrap();
+    errors.read_line(&mut line).unwrap();
     assert!(line.starts_with("published engine 2 as release 2"), "{line}");
     let verified = json(here, &["repo", "verify", "public"]);
     assert_eq!(verified["problems"], serde_json::json!([]), "whole while deltas are being made");
     let interrupt = Command::new("kill").args(["-INT", &publish.id().to_string()]).status().unwrap();
     assert!(interrupt.success());
     let mut rest = String::new();
-    told.read_to_string(&mut rest).unwrap();
+    errors.read_to_string(&mut rest).unwrap();
     assert_eq!(publish.wait().unwrap().code(), Some(3), "{rest}");
     assert!(rest.contains("stopped with 1 delta to be made"), "{rest}");
 
