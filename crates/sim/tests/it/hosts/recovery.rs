@@ -57,7 +57,7 @@ fn clients_of_after_the_backup_are_re_enrolled_and_nobody_goes_to_them() {
         assert_eq!(refused.installed("rules"), "1");
         let warnings = refused.report.warnings.join(" ");
         assert!(
-            warnings.contains("goes on asking") && warnings.contains("headwater clients re-enrol pc-late"),
+            warnings.contains("continues to check in") && warnings.contains("headwater clients re-enrol pc-late"),
             "{warnings}"
         );
         // Its update agent gives it what is signed all the same.
@@ -65,7 +65,7 @@ fn clients_of_after_the_backup_are_re_enrolled_and_nobody_goes_to_them() {
         assert_eq!(refused.installed("rules"), "2");
         assert!(refused.report.warnings.join(" ").contains("headwater clients re-enrol pc-behind"));
 
-        let re_enrolled = world.headwater(&["clients", "re_enrol", "--all-proven", "--domain", "root"])?;
+        let re_enrolled = world.headwater(&["clients", "re-enrol", "--all-proven", "--domain", "root"])?;
         assert_eq!(re_enrolled["re_enrolled"], json!(["pc-behind", "pc-late"]), "{re_enrolled}");
         for (client, id, key) in [(&late, "pc-late", &keys[0]), (&behind, "pc-behind", &keys[1])] {
             let run = client.update()?;
