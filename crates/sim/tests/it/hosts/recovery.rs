@@ -57,7 +57,8 @@ fn clients_of_after_the_backup_are_re_enrolled_and_nobody_goes_to_them() {
         assert_eq!(refused.installed("rules"), "1");
         let warnings = refused.report.warnings.join(" ");
         assert!(
-            warnings.contains("continues to check in") && warnings.contains("headwater clients re-enrol pc-late"),
+            warnings.contains("continues to check in")
+                && warnings.contains("headwater clients re-enrol pc-late"),
             "{warnings}"
         );
         // Its update agent gives it what is signed all the same.
