@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 impl Upkeep {
     /// Signs again what is due at `now`.
     pub async fn run_signing(&self, now: Timestamp) {
+        let _pass = self.signing.lock().await;
         let signed = self.sign_what_is_due(now).await;
         self.statuses.note("sign", now, signed);
     }

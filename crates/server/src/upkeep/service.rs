@@ -25,6 +25,8 @@ pub struct Upkeep {
     pub(super) started: Timestamp,
     pub(super) statuses: JobStatuses,
     pub(super) scrub_progress: ScrubProgress,
+    /// One signing pass at a time: an earlier one never notes its outcome over a later one's.
+    pub(super) signing: tokio::sync::Mutex<()>,
 }
 
 /// What the service is made of.
@@ -43,6 +45,7 @@ impl Upkeep {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { config, data, db, publishing, source_list, fleet, started } = parts;
         let (statuses, scrub_progress) = (JobStatuses::default(), ScrubProgress::default());
-        Self { config, data, db, publishing, source_list, fleet, started, statuses, scrub_progress }
+        let signing = tokio::sync::Mutex::new(());
+        Self { config, data, db, publishing, source_list, fleet, started, statuses, scrub_progress, signing }
     }
 }
