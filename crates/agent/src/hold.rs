@@ -158,12 +158,7 @@ async fn needed(request: &HoldRequest<'_>) -> Result<Needed, HoldError> {
 
 /// The bytes of a target: from the store, or fetched and stored.
 async fn target(request: &HoldRequest<'_>, description: &TargetDescription) -> Result<Vec<u8>, HoldError> {
-    if let Some(kept) = request.store.target(description)? {
-        return Ok(kept);
-    }
-    let bytes = request.walk.target(description).await?;
-    request.store.put(&bytes)?;
-    Ok(bytes)
+    Ok(request.walk.stored_target(request.store, description).await?)
 }
 
 /// What holding takes, and what quota and disk allow. Settings come first: other classes do not count against them, because

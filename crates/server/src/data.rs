@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 
 use headwater_depot::files::{self, Access};
 use headwater_policy::Class;
+use headwater_repo::layout;
 
 use crate::error::{Doing, Error, Result};
 
@@ -63,6 +64,7 @@ impl DataFolder {
             }
             _ => {}
         }
+        data.remove_temporaries().doing(|| format!("cannot clean {}", root.display()))?;
         let uploads = data.uploads();
         if uploads.exists() {
             fs::remove_dir_all(&uploads).doing(|| format!("cannot empty {}", uploads.display()))?;
@@ -72,6 +74,17 @@ impl DataFolder {
             make_folder(&data.repository(class))?;
         }
         Ok(data)
+    }
+
+    /// Removes the temporary files that a crash left where this program replaces files.
+    fn remove_temporaries(&self) -> std::io::Result<()> {
+        let metadata = |class| self.repository(class).join(layout::METADATA_FOLDER);
+        let keys = Class::ALL.map(|class| self.keys(class));
+        let folders = [self.root.clone(), self.all_keys(), self.fleet_keys()].into_iter();
+        folders
+            .chain(keys)
+            .chain(Class::ALL.map(metadata))
+            .try_for_each(|folder| files::remove_temporaries(&folder))
     }
 
     /// Lets another server run on the folder: this one has ended, though a thread of it may still hold the folder.
@@ -244,6 +257,22 @@ pub fn staging(data: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_crash_left_of_replaced_files_is_removed_at_the_next_start() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        drop(DataFolder::open(folder.path()).unwrap());
+        let keys = folder.path().join("keys").join(Class::Settings.to_string());
+        make_folder(&keys).unwrap();
+        let left = [folder.path().join("listening.json"), keys.join("root.pem")]
+            .map(|path| files::temporary_beside(&path));
+        left.iter().for_each(|path| fs::write(path, "half").unwrap());
+        fs::write(keys.join("root.pem"), "whole").unwrap();
+        drop(DataFolder::open(folder.path()).unwrap());
+        assert!(left.iter().all(|path| !path.exists()));
+        assert!(keys.join("root.pem").exists());
+    }
 
     #[test]
     fn the_staging_folder_stands_beside_the_data_folder() {

@@ -11,12 +11,7 @@ pub(crate) async fn target(
     verified: &Verified<'_>,
     description: &TargetDescription,
 ) -> Result<Vec<u8>, ContentError> {
-    if let Some(kept) = context.store.target(description)? {
-        return Ok(kept);
-    }
-    let bytes = verified.walk.target(description).await?;
-    context.store.put(&bytes)?;
-    Ok(bytes)
+    Ok(verified.walk.stored_target(&context.store, description).await?)
 }
 
 /// Signed content in a form that this program does not know. No other source has another.

@@ -3,6 +3,7 @@
 
 use std::pin::Pin;
 
+use headwater_depot::http::{BodyError, read_body};
 use headwater_repo::error_chain;
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse, http};
 
@@ -38,14 +39,13 @@ impl Client {
         if response.status().is_server_error() {
             return Err(ProviderFault::Broken(format!("HTTP status {}", response.status())));
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| fault(&error))? {
-            if body.len() + chunk.len() > PROVIDER_ANSWER_BYTES_MAX {
-                let reason = format!("an answer of more than {PROVIDER_ANSWER_BYTES_MAX} bytes");
-                return Err(ProviderFault::Broken(reason));
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let body =
+            read_body(&mut response, PROVIDER_ANSWER_BYTES_MAX).await.map_err(|error| match error {
+                BodyError::Connection(error) => fault(&error),
+                BodyError::TooLong { bytes_max } => {
+                    ProviderFault::Broken(format!("an answer of more than {bytes_max} bytes"))
+                }
+            })?;
         let mut answer = http::Response::new(body);
         *answer.status_mut() = response.status();
         *answer.headers_mut() = std::mem::take(response.headers_mut());
