@@ -117,14 +117,18 @@ impl Listener {
                     .to_owned(),
             );
         }
-        let listens = tls.is_some() && !plan.classes.is_empty();
-        let wanted: Vec<SocketAddr> = plan.addresses.iter().copied().filter(|_| listens).collect();
+        // It listens nowhere without a certificate, or with nothing to share.
+        let wanted: Vec<(SocketAddr, Tls)> = match tls.filter(|_| !plan.classes.is_empty()) {
+            Some(tls) => plan.addresses.iter().map(|address| (*address, tls.clone())).collect(),
+            None => Vec::new(),
+        };
+        let is_wanted = |address: &SocketAddr| wanted.iter().any(|(wanted, _)| wanted == address);
         let unwanted: Vec<SocketAddr> =
-            self.running.keys().copied().filter(|address| !wanted.contains(address)).collect();
+            self.running.keys().copied().filter(|address| !is_wanted(address)).collect();
         for address in unwanted {
             self.stop_one(address).await;
         }
-        for (address, tls) in wanted.into_iter().zip(std::iter::repeat(tls).flatten()) {
+        for (address, tls) in wanted {
             if self.running.get(&address).is_some_and(|running| !running.task.is_finished()) {
                 continue;
             }

@@ -62,10 +62,7 @@ impl ServedTree {
         for first in [folder.join(layout::TIMESTAMP), folder.join(CURRENT)] {
             files::remove_if_present(&first)?;
         }
-        match fs::remove_dir_all(&folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            done => done,
-        }
+        files::remove_tree(&folder)
     }
 
     /// Whether a file is in the tree.
@@ -141,7 +138,7 @@ impl ServedTree {
         files::replace(&folder.join(CURRENT), &bytes, Access::Umask)?;
         files::remove_temporaries(&folder)?;
         for below in [layout::METADATA_FOLDER, layout::TARGETS_FOLDER, layout::BLOBS_FOLDER] {
-            remove_but(&folder, below, &|path| path == layout::TIMESTAMP || kept.contains(path))?;
+            files::remove_files_but(&folder, below, &|path| path == layout::TIMESTAMP || kept.contains(path))?;
         }
         Ok(())
     }
@@ -164,25 +161,6 @@ impl ServedTree {
 struct CurrentContent {
     version: u64,
     files: BTreeSet<String>,
-}
-
-/// Removes every file below `root/below` that `keep` refuses. `keep` receives the path relative to `root`.
-fn remove_but(root: &Path, below: &str, keep: &dyn Fn(&str) -> bool) -> io::Result<()> {
-    let entries = match fs::read_dir(root.join(below)) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    for entry in entries {
-        let entry = entry?;
-        let path = format!("{below}/{}", entry.file_name().to_string_lossy());
-        if entry.file_type()?.is_dir() {
-            remove_but(root, &path, keep)?;
-        } else if !keep(&path) {
-            files::remove_if_present(&entry.path())?;
-        }
-    }
-    Ok(())
 }
 
 fn bytes_below(folder: &Path) -> u64 {

@@ -20,7 +20,6 @@ use headwater_repo::{Digest, Manifest, ReleaseList, TargetDescription, Trusted, 
 use crate::data::{DataFolder, RepositoryOwner};
 use crate::decide::Decision;
 use crate::error::Error;
-use crate::os;
 use crate::session::{Context, Session};
 use crate::update::Offer;
 
@@ -45,7 +44,7 @@ fn remove_secrets(folder: &DataFolder) -> Result<(), Error> {
     let identity = folder.identity("");
     files::remove_temporaries(&identity).map_err(Error::file("cleaning", &identity))?;
     let is_bundle = |name: &str| name.starts_with(files::TEMPORARY_PREFIX) && name.ends_with("-bundle.json");
-    os::remove_but(folder.root(), |name| !is_bundle(name)).map_err(Error::file("cleaning", folder.root()))
+    files::remove_entries_but(folder.root(), |name| !is_bundle(name)).map_err(Error::file("cleaning", folder.root()))
 }
 
 fn collect(session: &Session) -> Result<(), Error> {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use headwater_repo::limits::COMMAND_TIMEOUT_SECONDS_MAX;
+
 /// Longest time that a check-in may delay a run: it is a hint, and the plan needs no server (P1).
 pub const CHECK_IN_WAIT_MAX: Duration = Duration::from_secs(1);
 
@@ -56,8 +58,8 @@ pub const SPOOL_SEND_MAX: usize = 64;
 /// Output of a hook or an install command that is kept, in bytes: the end states why it failed.
 pub const COMMAND_OUTPUT_BYTES_MAX: usize = 4 * 1024;
 
-/// Longest time limit of a hook or an install command, whatever a manifest states.
-pub const COMMAND_TIME_MAX: Duration = Duration::from_secs(3600);
+/// Longest time limit of a hook or an install command: the one that a manifest, and a domain, may give.
+pub const COMMAND_TIME_MAX: Duration = Duration::from_secs(COMMAND_TIMEOUT_SECONDS_MAX);
 
 /// Releases remembered as failed, for one name: what is no longer offered need not be remembered.
 pub const FAILED_REMEMBERED_MAX: usize = 16;
@@ -79,6 +81,9 @@ pub const STATE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Longest file of the client's id that is read, in bytes: an id and a line end, with a margin.
 pub const ID_FILE_BYTES_MAX: u64 = 1024;
+
+/// Longest file that holds one number which is read, in bytes: reports made, starts of a program on probation.
+pub const NUMBER_FILE_BYTES_MAX: u64 = 64;
 
 /// Longest enrolment bundle that is read, in bytes: 1024 entries, and roots.
 pub const BUNDLE_BYTES_MAX: u64 = 16 * 1024 * 1024;

@@ -8,10 +8,16 @@
 //! with [`TEMPORARY_PREFIX`]; the owner of a folder calls [`remove_temporaries`] at its next start, while nobody else
 //! writes there.
 
+mod removal;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+
+pub use removal::{
+    remove_entries_but, remove_files_but, remove_if_present, remove_temporaries, remove_temporaries_below, remove_tree,
+};
 
 /// How the names of temporary files and folders begin.
 pub const TEMPORARY_PREFIX: &str = ".tmp-";
@@ -133,41 +139,6 @@ pub fn temporary_beside(path: &Path) -> PathBuf {
         begin += 1;
     }
     folder_of(path).join(format!("{TEMPORARY_PREFIX}{}-{number}-{}", std::process::id(), &name[begin..]))
-}
-
-/// Removes the temporary files and folders that a crash left in `folder` itself. A missing folder holds none.
-///
-/// # Errors
-/// The folder cannot be listed, or an entry cannot be removed.
-pub fn remove_temporaries(folder: &Path) -> io::Result<()> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    for entry in entries {
-        let entry = entry?;
-        if !entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX) {
-            continue;
-        }
-        if entry.file_type()?.is_dir() {
-            fs::remove_dir_all(entry.path())?;
-        } else {
-            remove_if_present(&entry.path())?;
-        }
-    }
-    Ok(())
-}
-
-/// Removes a file; a missing one counts as removed.
-///
-/// # Errors
-/// The file is there and cannot be removed.
-pub fn remove_if_present(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        done => done,
-    }
 }
 
 /// Makes the names in a folder durable.

@@ -40,7 +40,7 @@ pub async fn read_body(response: &mut Response, bytes_max: usize) -> Result<Vec<
     Ok(body.bytes)
 }
 
-/// A body as it arrives, never longer than allowed.
+/// A body as it arrives, never longer than allowed: of a response, or of a request at the server.
 #[derive(Debug)]
 pub struct BoundedBody {
     bytes: Vec<u8>,

@@ -153,7 +153,12 @@ impl Store {
         kept.take(description.length + 1)
             .read_to_end(&mut bytes)
             .map_err(|error| disk("read", &self.path(digest))(error))?;
-        Ok(description.check(&bytes).is_ok().then_some(bytes))
+        if description.check(&bytes).is_ok() {
+            return Ok(Some(bytes));
+        }
+        // Goes if the disk spoiled it, so that the one that is fetched takes its place.
+        self.verify(digest)?;
+        Ok(None)
     }
 
     /// Reads the blob and removes it if its digest is not its name (the disk changed it) or it cannot be read: `true` if it

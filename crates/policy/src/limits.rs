@@ -26,8 +26,8 @@ pub const POLL_INTERVAL_MINUTES_MAX: u32 = 129_600;
 pub const CONNECT_TIMEOUT_SECONDS_MAX: u32 = 300;
 /// Seconds without a byte, at most: slower links than this do not finish an update.
 pub const IDLE_TIMEOUT_SECONDS_MAX: u32 = 3_600;
-/// Seconds that a hook or an install command may take, at most: one day.
-pub const HOOK_TIMEOUT_SECONDS_MAX: u32 = 86_400;
+/// Seconds that a hook or an install command may take, at most: one hour, in which no other update is installed.
+pub const HOOK_TIMEOUT_SECONDS_MAX: u32 = 3_600;
 /// Arguments of a hook's command, the program included.
 pub const COMMAND_ARGUMENTS_MAX: usize = 64;
 /// Bytes of one argument of a hook's command: below the kernel's own limit of 128 KiB.

@@ -22,6 +22,19 @@ pub enum Error {
         /// The release that has it.
         sequence: Sequence,
     },
+    /// A listed release has the version, and was withdrawn.
+    #[error(
+        "{component} {version}, release {sequence}, was withdrawn and stays withdrawn: no client goes to it, whatever is \
+         published under that version"
+    )]
+    VersionWithdrawn {
+        /// The component.
+        component: ComponentName,
+        /// The version.
+        version: VersionText,
+        /// The release that has it.
+        sequence: Sequence,
+    },
     /// A release had the version that is not listed any more.
     #[error("{component} had a release {version}, number {sequence}, which is not listed any more")]
     VersionUsed {

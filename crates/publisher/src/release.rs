@@ -5,7 +5,7 @@
 //! 3. under the lock: look again, decide, stage, commit.
 //!
 //! The same content under the same version is no error: what the disk lost or changed of it is there again, and nothing is
-//! signed.
+//! signed. A version that was withdrawn is refused: its release never comes back.
 
 use headwater_repo::{
     ComponentName, Digest, Draft, FileEntry, Hook, Manifest, Published, Release, ReleaseList, Role, Sequence,
@@ -68,7 +68,7 @@ enum Turn {
 /// `deltas`: which ones are named.
 ///
 /// # Errors
-/// A version that is taken or was used; what the destination does not admit; the content's, the disk's, the keys'.
+/// A version that is taken, was used or was withdrawn; what the destination does not admit; the content's, the disk's, the keys'.
 pub fn publish(
     destination: &dyn Destination,
     new: &NewRelease,
@@ -120,6 +120,11 @@ fn turn(destination: &dyn Destination, published: &Published, new: &NewRelease) 
     let list = release_list(destination.objects(), published, component)?;
     let listed = list.iter().flat_map(|list| list.releases());
     if let Some(taken) = listed.clone().find(|release| release.version == *version) {
+        let sequence = taken.sequence;
+        if list.iter().any(|list| list.withdrawn().contains(&sequence)) {
+            let (component, version) = (component.clone(), version.clone());
+            return Err(Error::VersionWithdrawn { component, version, sequence });
+        }
         let known = manifest(destination.objects(), published, component, taken.sequence)?;
         return Ok(Turn::Again(Box::new(known)));
     }

@@ -59,8 +59,8 @@ pub const DECODER_MEMORY_MAX: u64 = 256 << 20;
 pub const COMMAND_WORDS_MAX: usize = 64;
 /// Bytes of one word of an install or probe command.
 pub const COMMAND_WORD_LENGTH_MAX: usize = 4096;
-/// Seconds that an install or probe command may be given: one day.
-pub const COMMAND_TIMEOUT_SECONDS_MAX: u64 = 86_400;
+/// Seconds that an install or probe command may be given: one hour, as a domain's settings allow.
+pub const COMMAND_TIMEOUT_SECONDS_MAX: u64 = 3_600;
 
 /// Keys of one role.
 pub const ROLE_KEYS_MAX: usize = 32;

@@ -58,17 +58,11 @@ impl DataFolder {
         })?;
         let data = Self { root: root.to_owned(), lock };
         // A program that waits for this file must not find that of an earlier run.
-        match fs::remove_file(data.listening()) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(error).doing(|| format!("cannot remove {}", data.listening().display()))?;
-            }
-            _ => {}
-        }
+        files::remove_if_present(&data.listening())
+            .doing(|| format!("cannot remove {}", data.listening().display()))?;
         data.remove_temporaries().doing(|| format!("cannot clean {}", root.display()))?;
         let uploads = data.uploads();
-        if uploads.exists() {
-            fs::remove_dir_all(&uploads).doing(|| format!("cannot empty {}", uploads.display()))?;
-        }
+        files::remove_tree(&uploads).doing(|| format!("cannot empty {}", uploads.display()))?;
         make_folder(&uploads)?;
         for class in Class::ALL {
             make_folder(&data.repository(class))?;
@@ -76,15 +70,17 @@ impl DataFolder {
         Ok(data)
     }
 
-    /// Removes the temporary files that a crash left where this program replaces files.
+    /// Removes the temporary files that a crash left where this program replaces files. A store clears its own.
     fn remove_temporaries(&self) -> std::io::Result<()> {
-        let metadata = |class| self.repository(class).join(layout::METADATA_FOLDER);
-        let keys = Class::ALL.map(|class| self.keys(class));
-        let folders = [self.root.clone(), self.all_keys(), self.fleet_keys()].into_iter();
-        folders
-            .chain(keys)
-            .chain(Class::ALL.map(metadata))
-            .try_for_each(|folder| files::remove_temporaries(&folder))
+        files::remove_temporaries(&self.root)?;
+        files::remove_temporaries_below(&self.all_keys())?;
+        let parts = |class| {
+            [layout::METADATA_FOLDER, layout::TARGETS_FOLDER].map(|part| self.repository(class).join(part))
+        };
+        Class::ALL
+            .into_iter()
+            .flat_map(parts)
+            .try_for_each(|folder| files::remove_temporaries_below(&folder))
     }
 
     /// Lets another server run on the folder: this one has ended, though a thread of it may still hold the folder.
@@ -264,8 +260,9 @@ mod tests {
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
         drop(DataFolder::open(folder.path()).unwrap());
         let keys = folder.path().join("keys").join(Class::Settings.to_string());
-        make_folder(&keys).unwrap();
-        let left = [folder.path().join("listening.json"), keys.join("root.pem")]
+        let targets = folder.path().join("repository/components/targets/rules");
+        [&keys, &targets].map(|folder| make_folder(folder).unwrap());
+        let left = [folder.path().join("listening.json"), keys.join("root.pem"), targets.join("1.json")]
             .map(|path| files::temporary_beside(&path));
         left.iter().for_each(|path| fs::write(path, "half").unwrap());
         fs::write(keys.join("root.pem"), "whole").unwrap();

@@ -16,6 +16,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use headwater_api::v1::{RootDraft as RootDraftAnswer, RootDraftRequest};
+use headwater_depot::files;
 use headwater_policy::Class;
 use headwater_repo::{Passphrase, SignedRoot, UnsignedRoot, error_chain};
 use jiff::Timestamp;
@@ -77,9 +78,7 @@ impl Restore {
                 ));
             }
             (false, false) => {
-                if folder.exists() {
-                    fs::remove_dir_all(&folder).doing(|| format!("cannot remove {}", folder.display()))?;
-                }
+                files::remove_tree(&folder).doing(|| format!("cannot remove {}", folder.display()))?;
                 unpack(backup, &folder, passphrase)?
             }
         };

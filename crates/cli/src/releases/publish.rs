@@ -78,14 +78,18 @@ pub async fn run(arguments: PublishArguments, output: Output) -> Result<Exit, Fa
     output.result(&published, |published| {
         let release = &published.release;
         if published.again {
-            return format!(
-                "{} {} is published already, as release {} of {} with the same content; {} of it was missing on the server and is stored again",
-                published.name,
-                release.version,
-                release.sequence,
-                published.class,
-                bytes(published.blob_bytes_new),
+            let (name, class) = (&published.name, &published.class);
+            let already = format!(
+                "{name} {} is published already, as release {} of {class} with the same content",
+                release.version, release.sequence,
             );
+            return match published.blob_bytes_new {
+                0 => format!("{already}; nothing was changed"),
+                missing => format!(
+                    "{already}; {} of it were missing on the server and are stored again",
+                    bytes(missing)
+                ),
+            };
         }
         format!(
             "published {} {} as release {} of {} ({}, {}; {} new to the server)",

@@ -16,7 +16,7 @@ impl From<Error> for Failure {
             Error::UnknownComponent(_) => {
                 Self::bad_input(message).with_hint("`headwater repo show` lists what is published")
             }
-            Error::VersionTaken { .. } | Error::VersionUsed { .. } => {
+            Error::VersionTaken { .. } | Error::VersionUsed { .. } | Error::VersionWithdrawn { .. } => {
                 Self::failed(message).with_hint("give another --version")
             }
             Error::ContentMissing { .. } => Self::failed(message)

@@ -134,6 +134,7 @@ fn releases_are_published_listed_and_rolled_back() {
     world.check("publish rules --name Rules", 2, &["Rules"]);
     world.check("releases list", 0, &["rules", "1.1", "here"]);
     world.check("releases rollback rules --to 1.0", 0, &["withdrawn", "current"]);
+    world.check("publish rules --name rules --version 1.1", 1, &["withdrawn", "under another version"]);
     world.check("releases rollback rules --to 9", 2, &["no release `9`", "1.1, 1.0"]);
     assert_eq!(world.json("releases show rules")["current"], json!(1));
     world.check("publish rules --name tool --program --version 1", 0, &["of programs"]);

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use headwater_depot::files;
 use headwater_depot::store::{ApplyError, UnpackError};
 use headwater_depot::{Blob, Store};
-use headwater_repo::{DeltaPath, DeltaPaths, Digest, FileEntry, FilePath};
+use headwater_repo::{DeltaPath, DeltaPaths, Digest, FileEntry, FilePath, error_chain};
 
 use crate::assemble::assembly::Assembly;
 use crate::assemble::disk_space;
@@ -193,6 +193,6 @@ fn apply(store: &Store, task: &DeltaTask, to: &Path) -> Result<Result<(), (Diges
         }
         Err(ApplyError { source: UnpackError::Write(error), .. }) => Err(Error::file("writing", to)(error)),
         Err(ApplyError { source: UnpackError::Store(error), .. }) => Err(error.into()),
-        Err(ApplyError { delta, source }) => Ok(Err((delta, source.to_string()))),
+        Err(ApplyError { delta, source }) => Ok(Err((delta, error_chain(&source)))),
     }
 }

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use headwater_depot::files;
 use headwater_depot::store::UnpackError;
 use headwater_depot::{Blob, Store, Walk};
 use headwater_repo::{FileEntry, Manifest};
@@ -77,7 +78,7 @@ pub(crate) async fn assemble(
     match &mut done {
         Ok(assembled) => assembled.changed.extend(changed),
         // Fetched bytes stay in the store; only the incomplete folder is removed.
-        Err(_) => drop(os::remove_tree(&folder)),
+        Err(_) => drop(files::remove_tree(&folder)),
     }
     done
 }
@@ -117,7 +118,7 @@ fn begin(
     });
     if started.is_err() {
         // On a full disk above all, an incomplete folder must not remain.
-        let _ = os::remove_tree(&folder);
+        let _ = files::remove_tree(&folder);
     }
     started
 }
@@ -168,7 +169,7 @@ fn unpack(store: &Store, file: &FileEntry, folder: &Path) -> Result<(), ContentE
     store.unpack(file, &mut written).map_err(|error| match error {
         UnpackError::Write(error) => ContentError::Run(Error::file("writing", &path)(error)),
         UnpackError::Store(error) => ContentError::Run(error.into()),
-        wrong @ (UnpackError::Wrong { .. } | UnpackError::NotThere(_)) => {
+        wrong @ (UnpackError::Wrong { .. } | UnpackError::NotThere(_) | UnpackError::Base(_)) => {
             // A body that the disk damaged is removed, so that the next run fetches it again.
             let _ = store.verify(&file.body.sha256);
             ContentError::Sources(wrong.to_string())

@@ -99,7 +99,7 @@ fn replace(folder: &DataFolder, bytes: &[u8], purpose: BundleUse) -> Result<(), 
     // Metadata of other roots no longer counts.
     for class in Class::ALL.into_iter().filter(|_| !has_verified(folder)) {
         let metadata = folder.metadata(RepositoryOwner::Organisation, class);
-        os::remove_tree(&metadata).map_err(Error::file("removing", &metadata))?;
+        files::remove_tree(&metadata).map_err(Error::file("removing", &metadata))?;
     }
     if purpose == BundleUse::ReEnrol {
         // These keys belong to another token: the server may have accepted and revoked them since.

@@ -100,7 +100,7 @@ impl Slot {
     pub fn begin(&self, record: &ReleaseRecord) -> io::Result<PathBuf> {
         os::create_folder(&self.releases())?;
         let assembling = files::temporary_beside(&self.release_folder(&record.folder_name()));
-        os::remove_tree(&assembling)?;
+        files::remove_tree(&assembling)?;
         fs::create_dir(&assembling)?;
         Ok(assembling)
     }
@@ -115,7 +115,7 @@ impl Slot {
         let name = record.folder_name();
         let bytes = serde_json::to_vec(record).map_err(io::Error::other)?;
         let folder = self.release_folder(&name);
-        os::remove_tree(&folder)?;
+        files::remove_tree(&folder)?;
         files::replace(&self.record_path(&name), &bytes, Access::Umask)?;
         fs::rename(assembling, &folder)?;
         files::sync_folder(&self.releases())?;
@@ -195,7 +195,7 @@ impl Slot {
             kept.extend(self.link_name(link)?);
         }
         files::remove_temporaries(&self.folder)?;
-        os::remove_but(&self.releases(), |name| {
+        files::remove_entries_but(&self.releases(), |name| {
             kept.iter().any(|kept| name == kept || name.strip_suffix(".json") == Some(kept))
         })
     }

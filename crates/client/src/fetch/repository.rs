@@ -1,5 +1,6 @@
 //! The stored metadata of one repository, as the start of the next refresh.
 
+use headwater_depot::files;
 use headwater_depot::{MetadataStore, StoreError};
 use headwater_policy::Class;
 use headwater_repo::Trusted;
@@ -31,7 +32,7 @@ pub(crate) fn open_repository(
                 "stored metadata was damaged ({}: {reason}) and is fetched again",
                 path.display()
             ));
-            os::remove_tree(&folder).map_err(Error::file("removing", &folder))?;
+            files::remove_tree(&folder).map_err(Error::file("removing", &folder))?;
             os::create_folder(&folder).map_err(Error::file("creating", &folder))?;
             Ok(open()?)
         }

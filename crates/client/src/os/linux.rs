@@ -6,9 +6,8 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, symlink};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 
-use headwater_depot::files::{remove_if_present, sync_folder, temporary_beside};
+use headwater_depot::files::{remove_if_present, remove_tree, sync_folder, temporary_beside};
 
-use super::remove_tree;
 
 /// Points `link` at `target` (a path relative to the link's folder) in one step: a new link is created beside it and
 /// renamed over it, and the folder is synced. After a power loss it is the old or the new one. A folder in its place (made

@@ -6,7 +6,7 @@ use std::io::{self, Read as _, Write as _};
 use std::net::IpAddr;
 use std::path::Path;
 
-use headwater_depot::files::{folder_of, remove_if_present, sync_folder};
+use headwater_depot::files::{folder_of, sync_folder};
 use jiff::Timestamp;
 
 #[cfg(target_os = "linux")]
@@ -142,18 +142,6 @@ pub fn sync_tree(folder: &Path) -> io::Result<()> {
     sync_folder(folder)
 }
 
-/// Removes a tree if it is there.
-///
-/// # Errors
-///
-/// It is there and cannot be removed.
-pub fn remove_tree(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        done => done,
-    }
-}
-
 /// Reads a file of at most `bytes_max` bytes; `None` if there is none.
 ///
 /// # Errors
@@ -171,31 +159,6 @@ pub fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> 
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("longer than {bytes_max} bytes")));
     }
     Ok(Some(bytes))
-}
-
-/// Removes every entry of `folder` whose name `keep` refuses.
-///
-/// # Errors
-///
-/// The folder cannot be read, or something cannot be removed.
-pub fn remove_but(folder: &Path, keep: impl Fn(&str) -> bool) -> io::Result<()> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    for entry in entries {
-        let entry = entry?;
-        if keep(&entry.file_name().to_string_lossy()) {
-            continue;
-        }
-        if entry.file_type()?.is_dir() {
-            remove_tree(&entry.path())?;
-        } else {
-            remove_if_present(&entry.path())?;
-        }
-    }
-    Ok(())
 }
 
 /// Runs work that waits for the disk where it delays nothing else.

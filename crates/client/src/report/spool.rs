@@ -12,7 +12,7 @@ use headwater_api::report::Report;
 use headwater_depot::files::{self, Access};
 
 use crate::error::Error;
-use crate::limits::{SPOOL_BYTES_MAX, SPOOL_REPORTS_MAX};
+use crate::limits::{NUMBER_FILE_BYTES_MAX, SPOOL_BYTES_MAX, SPOOL_REPORTS_MAX};
 use crate::os;
 
 /// The file with the number of reports made.
@@ -42,7 +42,7 @@ impl Spool {
     /// The folder cannot be read.
     pub fn made(&self) -> Result<u64, Error> {
         let path = self.folder.join(MADE);
-        let counted = os::read_bounded(&path, 64).map_err(Error::file("reading", &path))?;
+        let counted = os::read_bounded(&path, NUMBER_FILE_BYTES_MAX).map_err(Error::file("reading", &path))?;
         let counted =
             counted.and_then(|bytes| String::from_utf8_lossy(&bytes).trim().parse().ok()).unwrap_or(0);
         let highest = self.waiting()?.last().map_or(0, |path| number(path));

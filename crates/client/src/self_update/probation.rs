@@ -8,6 +8,7 @@ use headwater_policy::Class;
 use crate::data::{DataFolder, FailedRelease, ReleaseRecord, Slot, State, Trial};
 use crate::decide::{Launch, launch};
 use crate::error::Error;
+use crate::limits::NUMBER_FILE_BYTES_MAX;
 use crate::os;
 use crate::self_update::trial::{NAME, starts_path};
 
@@ -82,7 +83,7 @@ pub(crate) fn confirm(folder: &DataFolder, own: &Path) -> Result<Option<PathBuf>
 }
 
 fn read_starts(slot: &Slot) -> std::io::Result<Option<u32>> {
-    let bytes = os::read_bounded(&starts_path(slot), 64)?;
+    let bytes = os::read_bounded(&starts_path(slot), NUMBER_FILE_BYTES_MAX)?;
     // An unreadable counter counts as spent: reverting is the safe choice.
     Ok(bytes.map(|bytes| {
         std::str::from_utf8(&bytes).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(u32::MAX)

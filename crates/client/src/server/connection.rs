@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use headwater_identity::{Answer, Statement, StatementKind};
+use headwater_repo::error_chain;
 
 use crate::error::Error;
 use crate::identity::{ClientIdentity, TrustAnchors};
@@ -48,11 +49,11 @@ impl ServerConnection {
         wait: Duration,
     ) -> Result<String, SendError> {
         let endpoint = if kind == StatementKind::CheckIn { "check-in" } else { "report" };
-        let unanswered = |error: &dyn std::error::Error| SendError::Unanswered(error.to_string());
+        let unanswered = |error: &dyn std::error::Error| SendError::Unanswered(error_chain(error));
         let (identity, anchors) = (&self.identity, &self.anchors);
         // A body that is too long for a statement can never be sent.
         let statement = Statement::sign(&identity.keys.key, &identity.id, kind, number, body)
-            .map_err(|error| SendError::Refused(413, error.to_string()))?;
+            .map_err(|error| SendError::Refused(413, error_chain(&error)))?;
         let statement = serde_json::to_vec(&statement).map_err(|error| unanswered(&error))?;
         let answer = route.post(&self.http, endpoint, statement, wait).await?;
         let answer: Answer = serde_json::from_slice(&answer).map_err(|error| unanswered(&error))?;

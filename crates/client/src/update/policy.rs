@@ -5,6 +5,7 @@ use std::path::Path;
 use headwater_api::report::{ClassResult, Reason};
 use headwater_api::settings::SignedPolicy;
 use headwater_depot::MetadataStore;
+use headwater_depot::files;
 use headwater_policy::Class;
 use headwater_repo::{Sequence, TargetName, Trusted};
 
@@ -13,7 +14,6 @@ use crate::data::policy::policy_of;
 use crate::decide::{Decision, NameOutcome, decide_document};
 use crate::error::Error;
 use crate::fetch::{ContentError, Verified, target, unusable};
-use crate::os;
 use crate::session::Session;
 use crate::update::document::read_document;
 
@@ -69,7 +69,7 @@ fn forget_another_vendor(folder: &Path, root: &serde_json::Value) -> Result<(), 
     // Damaged metadata is repaired where it is used.
     let Ok(Some(kept)) = kept else { return Ok(()) };
     if !is_same_chain(kept, root) {
-        os::remove_tree(folder).map_err(Error::file("removing", folder))?;
+        files::remove_tree(folder).map_err(Error::file("removing", folder))?;
     }
     Ok(())
 }

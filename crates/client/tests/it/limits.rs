@@ -133,6 +133,12 @@ async fn a_long_absence_does_not_become_one_long_burst() {
     assert_eq!(spool.waiting().unwrap().len(), 0);
 }
 
+#[test]
+fn a_domain_may_give_commands_as_long_as_the_client_allows() {
+    let of_domains = Duration::from_secs(headwater_policy::limits::HOOK_TIMEOUT_SECONDS_MAX.into());
+    assert_eq!(of_domains, COMMAND_TIME_MAX, "what can be saved has an effect");
+}
+
 /// The clock of this test advances automatically while all tasks wait, so an hour takes no time.
 #[tokio::test(start_paused = true)]
 async fn no_command_takes_longer_than_any_may() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use headwater_api::report::{Attempt, Reason};
 use headwater_repo::limits::{ROLES_VISITED_MAX, ROOT_ROTATIONS_MAX, TARGET_LENGTH_MAX};
-use headwater_repo::{Digest, Lookup, TargetDescription, TargetName, Trusted};
+use headwater_repo::{Digest, Lookup, TargetDescription, TargetName, Trusted, VerifyError};
 use jiff::Timestamp;
 
 use super::Fetcher;
@@ -101,7 +101,8 @@ impl Walk {
                 }
             }
         }
-        Ok(None)
+        // The lookup refuses as many roles; a search that ends here found no answer, which is not "absent".
+        Err(refused(VerifyError::TooManyRoles { visited_max: ROLES_VISITED_MAX }))
     }
 
     /// Fetches a target, small enough for memory, and verifies it.

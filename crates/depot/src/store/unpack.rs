@@ -1,5 +1,6 @@
 //! From a stored body or delta to the file it makes: the only ways in which content becomes files (I1).
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufWriter, Read as _, Seek as _, Write};
 
@@ -19,6 +20,9 @@ pub enum UnpackError {
     /// The disk refused.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The file that a delta is applied to cannot be read: the fault of this computer's disk, and not of the delta.
+    #[error("the file that the delta is applied to could not be read")]
+    Base(#[source] io::Error),
     /// The file could not be written.
     #[error("the unpacked file could not be written")]
     Write(#[source] io::Error),
@@ -122,13 +126,15 @@ impl Store {
             memory: delta.memory,
         };
         let file = Decoded { sha256: *hop.sha256.as_bytes(), size: hop.size };
-        match decode_delta(&mut stored, &pinned, &OpenFile(base), &file, memory_max, out) {
+        let base = OpenFile { file: base, failed: Cell::new(false) };
+        match decode_delta(&mut stored, &pinned, &base, &file, memory_max, out) {
             Ok(()) => Ok(()),
             Err(DecodeError::WrongBody) => {
                 self.verify(&delta.sha256)?;
                 Err(UnpackError::NotThere(name()))
             }
             // The base is shorter than the delta assumes: it is another.
+            Err(DecodeError::Read(error)) if base.failed.get() => Err(UnpackError::Base(error)),
             Err(DecodeError::Read(error)) if error.kind() != io::ErrorKind::UnexpectedEof => {
                 Err(disk("read", &self.path(&delta.sha256))(error).into())
             }
@@ -139,16 +145,26 @@ impl Store {
 }
 
 /// A file as a delta's base. One decoder reads it at a time.
-struct OpenFile<'a>(&'a File);
+struct OpenFile<'a> {
+    file: &'a File,
+    /// Whether the system refused a read. A file that is shorter than the delta assumes is another one and no failure.
+    failed: Cell<bool>,
+}
+
+impl OpenFile<'_> {
+    fn noting_failure<T>(&self, read: io::Result<T>) -> io::Result<T> {
+        read.inspect_err(|error| self.failed.set(error.kind() != io::ErrorKind::UnexpectedEof))
+    }
+}
 
 impl ReadAt for OpenFile<'_> {
     fn size(&self) -> io::Result<u64> {
-        self.0.metadata().map(|metadata| metadata.len())
+        self.noting_failure(self.file.metadata().map(|metadata| metadata.len()))
     }
 
     fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
-        let mut file = self.0;
-        file.seek(io::SeekFrom::Start(offset))?;
-        file.read_exact(bytes)
+        let mut file = self.file;
+        let read = file.seek(io::SeekFrom::Start(offset)).and_then(|_| file.read_exact(bytes));
+        self.noting_failure(read)
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use headwater_api::report::{Attempt, AttemptResult, Reason};
 use headwater_depot::limits::{BUSY_WAIT_MAX, DETAIL_LENGTH_MAX, REDIRECTS_MAX};
-use headwater_depot::{BackOff, FetchSettings, Fetcher, Refreshed, Source, Unable, Walk};
+use headwater_depot::{BackOff, FetchSettings, Fetcher, Refreshed, Source, Store, Unable, Walk};
 use headwater_policy::{Class, FamilySet};
 use headwater_repo::limits::ROOT_ROTATIONS_MAX;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -352,4 +352,26 @@ async fn any_repository_is_read_from_its_two_urls() {
     let mut trusted = walk.refresh(&world.trusted(), None).await.unwrap().trusted;
     let description = walk.find(&mut trusted, &target_name()).await.unwrap().unwrap();
     assert_eq!(walk.target(&description).await.unwrap(), b"one");
+}
+
+#[tokio::test]
+async fn a_target_is_fetched_once_and_then_read_from_the_store() {
+    let mut world = World::new();
+    let server = BadSource::start(world.publish("one")).await;
+    let walk = walk(&fetcher(), &[&server.url]);
+    let trusted = walk.refresh(&world.trusted(), None).await.unwrap().trusted;
+    let description = trusted.target(&target_name()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), None).unwrap();
+    for _ in 0..2 {
+        assert_eq!(walk.stored_target(&store, &description).await.unwrap(), b"one");
+    }
+    assert_eq!(server.ranges("targets/").len(), 1, "the second came from the store");
+
+    let kept = store.path(&description.sha256.unwrap());
+    std::fs::write(kept, "0ne").unwrap();
+    for _ in 0..2 {
+        assert_eq!(walk.stored_target(&store, &description).await.unwrap(), b"one");
+    }
+    assert_eq!(server.ranges("targets/").len(), 2, "a spoiled one is fetched once, and then kept");
 }

@@ -1,13 +1,15 @@
 //! The store: whole or not at all, within its quota, and nothing collected that is in use.
 
 use std::collections::HashSet;
-use std::fs;
+use std::fs::{self, File};
 use std::io::Read;
 
+use headwater_delta::limits::DELTA_MEMORY_MAX;
+use headwater_delta::{DeltaOptions, Uncontrolled, encode_delta};
 use headwater_depot::store::UnpackError;
 use headwater_depot::{Store, StoreError};
 use headwater_repo::limits::DECODER_MEMORY_MAX;
-use headwater_repo::{Body, BodyFormat, Digest, FileEntry, FilePath};
+use headwater_repo::{Body, BodyFormat, Delta, DeltaFormat, Digest, FileEntry, FilePath, Hop};
 use tempfile::TempDir;
 
 use crate::world::noise;
@@ -223,4 +225,57 @@ fn many_blobs_are_persisted_together_or_leave_nothing() {
     drop(stage("never persisted"));
     assert_eq!(store.usage().stored, bytes as u64);
     assert_eq!(std::fs::read_dir(folder.path().join("new")).unwrap().count(), 0);
+}
+
+/// A delta that makes `new` of `base`, with its blob in the store.
+fn hop(store: &Store, base: &[u8], new: &[u8]) -> Hop {
+    let made = encode_delta(base, new, &DeltaOptions::beside(u64::MAX), &Uncontrolled).unwrap().unwrap();
+    let sha256 = store.put(&made.bytes).unwrap();
+    let (size, memory) = (made.body.size, made.body.memory);
+    let delta = Delta { base: Digest::of(base), sha256, size, format: DeltaFormat::Headwater1, memory };
+    Hop { delta, sha256: Digest::of(new), size: new.len() as u64 }
+}
+
+#[test]
+fn a_path_of_deltas_makes_the_file_at_its_end_and_leaves_nothing_between() {
+    let (folder, store) = store(None);
+    let first = noise(20_000);
+    let second = [&first[..], b"second"].concat();
+    let third = [b"third", &second[..]].concat();
+    let hops = [hop(&store, &first, &second), hop(&store, &second, &third)];
+    let path = folder.path().join("first");
+    fs::write(&path, &first).unwrap();
+    let base = File::open(&path).unwrap();
+    let mut made = Vec::new();
+    store.apply_path(&hops, &base, DELTA_MEMORY_MAX, &mut made).unwrap();
+    assert!(made == third);
+    assert_eq!(fs::read_dir(folder.path().join("new")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_path_of_deltas_names_the_delta_that_fails_and_removes_it_where_the_disk_spoiled_it() {
+    let (folder, store) = store(None);
+    let (first, third) = (noise(20_000), noise(22_000));
+    let second = [&first[..], b"second"].concat();
+    let hops = [hop(&store, &first, &second), hop(&store, &second, &third)];
+    let path = folder.path().join("base");
+    let apply = |base: &[u8]| {
+        fs::write(&path, base).unwrap();
+        store.apply_path(&hops, &File::open(&path).unwrap(), DELTA_MEMORY_MAX, &mut Vec::new()).unwrap_err()
+    };
+    let failed = apply(&noise(20_001)[1..]);
+    assert_eq!(failed.delta, hops[0].delta.sha256, "the base is another file");
+    assert!(matches!(failed.source, UnpackError::Wrong { .. }), "{failed}");
+    assert!(store.has(&failed.delta), "the delta itself is good");
+
+    let spoiled = store.path(&hops[1].delta.sha256);
+    let mut bytes = fs::read(&spoiled).unwrap();
+    bytes[50] ^= 1;
+    fs::write(&spoiled, bytes).unwrap();
+    let failed = apply(&first);
+    assert_eq!(failed.delta, hops[1].delta.sha256);
+    assert!(matches!(failed.source, UnpackError::NotThere(_)), "{failed}");
+    assert!(!store.has(&failed.delta), "it will be fetched again");
+    assert!(store.has(&hops[0].delta.sha256));
+    assert_eq!(fs::read_dir(folder.path().join("new")).unwrap().count(), 0);
 }

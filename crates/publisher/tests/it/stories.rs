@@ -264,6 +264,8 @@ pub fn an_earlier_release_is_current_again(to: &dyn Destination, now: Timestamp)
     assert_eq!((list.current().sequence, list.withdrawn()), (sequence(2), &[sequence(3)][..]));
     make_all(to, now);
     assert!(update(to, 1).is_some() && update(to, 3).is_some(), "deltas lead back");
+    let withdrawn = try_publish(to, 3, "3", now).unwrap_err();
+    assert!(matches!(withdrawn, Error::VersionWithdrawn { .. }), "its version stays used: {withdrawn}");
     let newer = roll_back(to, &rules(), sequence(3), now).unwrap_err();
     assert!(matches!(newer, Error::Write(_)), "{newer}");
     let published = to.published().unwrap();

@@ -38,6 +38,19 @@ pub enum Refusal {
         /// What would help.
         hint: &'static str,
     },
+    /// The version is that of a release which was withdrawn.
+    #[error(
+        "{name} {version} was published as release {sequence} and withdrawn; it stays withdrawn, and no client goes to it. \
+         Publish the content under another version"
+    )]
+    VersionWithdrawn {
+        /// The component or program.
+        name: String,
+        /// The version.
+        version: String,
+        /// Which release it is.
+        sequence: u64,
+    },
     /// The version was that of a release which is no longer published.
     #[error(
         "{name} {version} was published as release {sequence} and {}, and a version is never used again; publish under another \

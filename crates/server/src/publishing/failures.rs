@@ -22,6 +22,10 @@ pub(super) fn of_publisher(class: Class, error: PublishError) -> Error {
             hint: "publish under a new version; one that was published never changes",
         }
         .into(),
+        PublishError::VersionWithdrawn { component, version, sequence } => {
+            let (name, version) = (component.to_string(), version.to_string());
+            Refusal::VersionWithdrawn { name, version, sequence: sequence.get() }.into()
+        }
         PublishError::VersionUsed { component, version, sequence, removed } => {
             let (name, version) = (component.to_string(), version.to_string());
             Refusal::VersionUsed { name, version, sequence: sequence.get(), removed }.into()

@@ -175,8 +175,9 @@ impl Publishing {
         let (deltas, too_large) = self.deltas_of_release(class, name).await?;
         let mut missing = Vec::new();
         for release in list.releases().iter().rev() {
-            // Of the vendor's earlier releases only what clients need is taken.
-            let wanted = !from_vendor || release.sequence == list.current().sequence;
+            // Of the vendor's earlier releases only what clients need is taken, and a withdrawn one never comes back.
+            let withdrawn = list.withdrawn().contains(&release.sequence);
+            let wanted = !withdrawn && (!from_vendor || release.sequence == list.current().sequence);
             if wanted && self.misses_content(class, &list, release.sequence)? {
                 missing.push(release.sequence.get());
             }

@@ -9,6 +9,7 @@ mod stopped;
 mod take;
 
 use headwater_api::v1::{SyncProgress, SyncResult, SyncedRelease, VendorView};
+use headwater_depot::files;
 use headwater_depot::{BackOff, FetchSettings, Fetcher, MetadataStore, Progress, Source, Walk};
 use headwater_policy::{Class, SourceKey, SourceUrl};
 use headwater_publisher::deltas::{ReleaseChain, name_deltas_at_hand};
@@ -234,10 +235,7 @@ impl Publishing {
     /// Removes what is kept of the metadata of the vendor source.
     pub(crate) fn forget_vendor_metadata(&self) -> Result<()> {
         let folder = self.data.vendor();
-        match std::fs::remove_dir_all(&folder) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            done => done.doing(|| format!("cannot remove {}", folder.display())),
-        }
+        files::remove_tree(&folder).doing(|| format!("cannot remove {}", folder.display()))
     }
 }
 

@@ -74,6 +74,7 @@ fn refused(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::NotFound { .. } | Refusal::NoKey(_) => (S::NOT_FOUND, "not_found"),
         Refusal::NoVendor => (S::NOT_FOUND, "no_vendor"),
         Refusal::Exists { .. } => (S::CONFLICT, "exists"),
+        Refusal::VersionWithdrawn { .. } => (S::CONFLICT, "version_withdrawn"),
         Refusal::VersionUsed { .. } => (S::CONFLICT, "version_used"),
         Refusal::NameOfVendor(_) => (S::CONFLICT, "name_of_vendor"),
         Refusal::DraftOutdated { .. } | Refusal::SettingsOutdated { .. } => (S::CONFLICT, "draft_outdated"),
@@ -176,9 +177,10 @@ impl IntoResponse for Error {
         if let Some(seconds) = wait {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if row.status == StatusCode::UNAUTHORIZED
-            && !matches!(self, Self::Refused(Refusal::CertificateNeeded))
-        {
+        // Clients prove who they are by a certificate: on the fleet plane no HTTP authentication would help.
+        let by_certificate =
+            matches!(self, Self::Refused(Refusal::CertificateNeeded | Refusal::CaDistrusted));
+        if row.status == StatusCode::UNAUTHORIZED && !by_certificate {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
@@ -206,5 +208,18 @@ mod tests {
         check(Refusal::TooOften, Some("60"));
         check(ProviderFault::Silent.into(), Some("10"));
         check(Refusal::NoVendor, None);
+    }
+
+    #[test]
+    fn only_the_console_plane_asks_for_http_authentication() {
+        let check = |refusal: Refusal, asks: bool| {
+            let response = Error::from(refusal).into_response();
+            assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+            assert_eq!(response.headers().contains_key(header::WWW_AUTHENTICATE), asks);
+        };
+        check(Refusal::NotSignedIn, true);
+        check(Refusal::BadApiToken, true);
+        check(Refusal::CertificateNeeded, false);
+        check(Refusal::CaDistrusted, false);
     }
 }

@@ -4,6 +4,7 @@ use axum::extract::{self, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use headwater_depot::http::BoundedBody;
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 
@@ -57,22 +58,21 @@ pub async fn read<T: DeserializeOwned>(request: Request, max: usize) -> Result<T
     })
 }
 
-/// The body; `None` if it is over `max` bytes.
+/// The body of a request, for both planes; `None` if it is over `max` bytes.
 ///
 /// Most programs listen only when they have sent all: one that is answered before that, with its connection closed on
 /// what it still sends, sees a broken connection and not the answer. So the rest is read and dropped, within bounds.
 async fn collect(mut body: axum::body::Body, max: usize) -> Result<Option<Vec<u8>>, axum::Error> {
-    let mut bytes = Vec::new();
+    let mut bounded = BoundedBody::new(max);
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame?.into_data() else { continue };
-        if bytes.len() + data.len() > max {
-            drop(bytes);
+        if bounded.append(&data).is_err() {
+            drop(bounded);
             drop_rest(body).await;
             return Ok(None);
         }
-        bytes.extend_from_slice(&data);
     }
-    Ok(Some(bytes))
+    Ok(Some(bounded.into_bytes()))
 }
 
 /// Reads what a refused sender still sends, within bounds, so that it can read the answer.
