@@ -138,7 +138,9 @@ impl ServedTree {
         files::replace(&folder.join(CURRENT), &bytes, Access::Umask)?;
         files::remove_temporaries(&folder)?;
         for below in [layout::METADATA_FOLDER, layout::TARGETS_FOLDER, layout::BLOBS_FOLDER] {
-            files::remove_files_but(&folder, below, &|path| path == layout::TIMESTAMP || kept.contains(path))?;
+            files::remove_files_but(&folder, below, &|path| {
+                path == layout::TIMESTAMP || kept.contains(path)
+            })?;
         }
         Ok(())
     }

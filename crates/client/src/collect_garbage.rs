@@ -44,7 +44,8 @@ fn remove_secrets(folder: &DataFolder) -> Result<(), Error> {
     let identity = folder.identity("");
     files::remove_temporaries(&identity).map_err(Error::file("cleaning", &identity))?;
     let is_bundle = |name: &str| name.starts_with(files::TEMPORARY_PREFIX) && name.ends_with("-bundle.json");
-    files::remove_entries_but(folder.root(), |name| !is_bundle(name)).map_err(Error::file("cleaning", folder.root()))
+    files::remove_entries_but(folder.root(), |name| !is_bundle(name))
+        .map_err(Error::file("cleaning", folder.root()))
 }
 
 fn collect(session: &Session) -> Result<(), Error> {

@@ -16,7 +16,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use removal::{
-    remove_entries_but, remove_files_but, remove_if_present, remove_temporaries, remove_temporaries_below, remove_tree,
+    remove_entries_but, remove_files_but, remove_if_present, remove_temporaries, remove_temporaries_below,
+    remove_tree,
 };
 
 /// How the names of temporary files and folders begin.

@@ -77,10 +77,7 @@ impl DataFolder {
         let parts = |class| {
             [layout::METADATA_FOLDER, layout::TARGETS_FOLDER].map(|part| self.repository(class).join(part))
         };
-        Class::ALL
-            .into_iter()
-            .flat_map(parts)
-            .try_for_each(|folder| files::remove_temporaries_below(&folder))
+        Class::ALL.into_iter().flat_map(parts).try_for_each(|folder| files::remove_temporaries_below(&folder))
     }
 
     /// Lets another server run on the folder: this one has ended, though a thread of it may still hold the folder.
@@ -261,7 +258,9 @@ mod tests {
         drop(DataFolder::open(folder.path()).unwrap());
         let keys = folder.path().join("keys").join(Class::Settings.to_string());
         let targets = folder.path().join("repository/components/targets/rules");
-        [&keys, &targets].map(|folder| make_folder(folder).unwrap());
+        for folder in [&keys, &targets] {
+            make_folder(folder).unwrap();
+        }
         let left = [folder.path().join("listening.json"), keys.join("root.pem"), targets.join("1.json")]
             .map(|path| files::temporary_beside(&path));
         left.iter().for_each(|path| fs::write(path, "half").unwrap());

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use headwater_depot::files::{remove_if_present, remove_tree, sync_folder, temporary_beside};
 
-
 /// Points `link` at `target` (a path relative to the link's folder) in one step: a new link is created beside it and
 /// renamed over it, and the folder is synced. After a power loss it is the old or the new one. A folder in its place (made
 /// by a copy that follows links) is removed.

@@ -42,7 +42,8 @@ impl Spool {
     /// The folder cannot be read.
     pub fn made(&self) -> Result<u64, Error> {
         let path = self.folder.join(MADE);
-        let counted = os::read_bounded(&path, NUMBER_FILE_BYTES_MAX).map_err(Error::file("reading", &path))?;
+        let counted =
+            os::read_bounded(&path, NUMBER_FILE_BYTES_MAX).map_err(Error::file("reading", &path))?;
         let counted =
             counted.and_then(|bytes| String::from_utf8_lossy(&bytes).trim().parse().ok()).unwrap_or(0);
         let highest = self.waiting()?.last().map_or(0, |path| number(path));

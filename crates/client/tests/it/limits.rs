@@ -135,7 +135,7 @@ async fn a_long_absence_does_not_become_one_long_burst() {
 
 #[test]
 fn a_domain_may_give_commands_as_long_as_the_client_allows() {
-    let of_domains = Duration::from_secs(headwater_policy::limits::HOOK_TIMEOUT_SECONDS_MAX.into());
+    let of_domains = Duration::from_secs(headwater_policy::HOOK_TIMEOUT_SECONDS_MAX.into());
     assert_eq!(of_domains, COMMAND_TIME_MAX, "what can be saved has an effect");
 }
 

@@ -78,7 +78,7 @@ fn manifests_that_are_refused() {
         ("/install", "time limit is 0", json!({"command": ["a"], "timeout_seconds": 0})),
         (
             "/probe",
-            "time limit is 86401",
+            "time limit is 3601",
             json!({"command": ["a"], "timeout_seconds": limits::COMMAND_TIMEOUT_SECONDS_MAX + 1}),
         ),
         (
