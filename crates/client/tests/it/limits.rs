@@ -7,8 +7,8 @@ use headwater_client::command::{self, CommandEnd};
 use headwater_client::data::State;
 use headwater_client::limits::{
     ANSWER_BYTES_MAX, CERTIFICATE_WAIT_MAX, CHECK_IN_WAIT_MAX, COMMAND_TIME_MAX, DAEMON_FILE_BYTES_MAX,
-    ID_FILE_BYTES_MAX, IDENTITY_FILE_BYTES_MAX, REPORT_SEND_WAIT_MAX, SPOOL_BYTES_MAX, SPOOL_SEND_MAX,
-    STATE_BYTES_MAX,
+    ID_FILE_BYTES_MAX, IDENTITY_FILE_BYTES_MAX, NUMBER_FILE_BYTES_MAX, REPORT_SEND_WAIT_MAX, SPOOL_BYTES_MAX,
+    SPOOL_SEND_MAX, STATE_BYTES_MAX,
 };
 use headwater_client::{Config, Daemon, DataFolder, RunOptions, Spool, enrol, status};
 
@@ -131,6 +131,19 @@ async fn a_long_absence_does_not_become_one_long_burst() {
     assert_eq!(spool.waiting().unwrap().len(), 2, "the rest, and this run's, go with the next");
     update(&client).await;
     assert_eq!(spool.waiting().unwrap().len(), 0);
+}
+
+#[test]
+fn the_number_of_reports_made_has_a_longest() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = Spool::open(folder.path().to_owned()).unwrap();
+    let path = folder.path().join("made");
+    std::fs::write(&path, "7").unwrap();
+    lengthen(&path, NUMBER_FILE_BYTES_MAX);
+    assert_eq!(spool.made().unwrap(), 7);
+    lengthen(&path, NUMBER_FILE_BYTES_MAX + 1);
+    let error = anyhow::Error::from(spool.made().unwrap_err());
+    assert!(format!("{error:#}").contains("longer than"), "{error:#}");
 }
 
 #[test]
