@@ -99,7 +99,7 @@ pub const FIELD_MEMORY: usize = 8;
 /// Most copies of a delta that codes them before all else.
 pub const OPS_MAX: usize = 400_000;
 
-/// Bytes that a decoder takes for each: the copy, and the way of addresses through it, twice while it is found; before
+/// Bytes that a decoder takes for each: the copy, and where it moves addresses, twice while that is found; before
 /// that, what the copies leave out.
 pub const OP_MEMORY: usize = 64;
 

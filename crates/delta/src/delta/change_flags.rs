@@ -5,7 +5,7 @@
 
 use super::mixing::{Counter, Mixer, Slot, filled, squash, stretch};
 use super::range_coder::BitCoder;
-use super::substitutions::Place;
+use super::substitutions::ByteContext;
 
 /// Bytes of a copy whose flag is coded together.
 pub(super) const BLOCK: usize = 32;
@@ -45,16 +45,16 @@ impl Changes {
         dirty
     }
 
-    /// Codes whether the byte at `place` is another than expected; `near` is where in eight bytes it is.
+    /// Codes whether a byte is another than expected; `near` is where in eight bytes it is.
     pub(super) fn byte(
         &mut self,
         coder: &mut impl BitCoder,
-        place: &Place,
+        byte_context: &ByteContext,
         near: usize,
         changed: bool,
     ) -> bool {
         let since = self.since.min(7) as u64;
-        let (expected, before) = (place.expected, place.last);
+        let (expected, before) = (byte_context.expected, byte_context.last);
         let contexts = [
             since | (expected & 0xff) << 8,
             expected & 0xff_ffff,

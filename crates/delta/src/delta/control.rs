@@ -36,7 +36,7 @@ pub(super) fn go_on(control: &dyn Control) -> Result<(), DeltaError> {
     if control.cancelled() { Err(DeltaError::Cancelled) } else { Ok(()) }
 }
 
-/// A control that never stops and hears nothing.
+/// A control that never stops, and ignores progress.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Uncontrolled;
 

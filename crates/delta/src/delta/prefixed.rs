@@ -44,7 +44,7 @@ pub(super) fn encode(base: &[u8], new: &[u8], control: &dyn Control) -> Result<V
     Ok(encoder.finish()?)
 }
 
-/// Writes the file of which `stored` is the frame behind `base`, within `memory` bytes.
+/// Writes the file of which `stored` is the frame behind `base`, within the bytes of memory that it states.
 pub(super) fn decode(
     stored: impl Read,
     base: &(impl ReadAt + ?Sized),

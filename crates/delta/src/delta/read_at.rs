@@ -5,9 +5,15 @@ use std::io;
 /// The base of a delta, read at any offset: a file, or bytes in memory.
 pub trait ReadAt {
     /// Bytes there are.
+    ///
+    /// # Errors
+    /// The file cannot be asked.
     fn size(&self) -> io::Result<u64>;
 
-    /// Fills `bytes` from `offset` on; fewer bytes than that is an error.
+    /// Fills `bytes` from `offset` on.
+    ///
+    /// # Errors
+    /// There are fewer bytes than that; the file cannot be read.
     fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()>;
 }
 

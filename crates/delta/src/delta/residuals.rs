@@ -42,14 +42,14 @@ impl Residuals {
         if self.right(coder, field.kind, source, actual == predicted) {
             return predicted;
         }
-        let shift = actual.wrapping_sub(predicted) as i64;
+        let residual = actual.wrapping_sub(predicted) as i64;
         let kind_and_source = (field.kind as usize * SOURCES + source as usize) as u64;
-        let low = self.residuals.code_signed(coder, [kind_and_source], shift as i32);
+        let low = self.residuals.code_signed(coder, [kind_and_source], residual as i32);
         let new = predicted.wrapping_add(i64::from(low) as u64);
         if field.width() == 4 {
             return new;
         }
-        let high = (shift.wrapping_sub(i64::from(low)) >> 32) as i32;
+        let high = (residual.wrapping_sub(i64::from(low)) >> 32) as i32;
         if self.fits.code(coder, high == 0, 250) {
             return new;
         }
@@ -72,30 +72,28 @@ impl Residuals {
         right
     }
 
-    /// Codes the residual of the number that a word encodes; `None` if the word differs in
-    /// other ways.
+    /// Codes the residual of the number that a word encodes; `None` if the word differs in other ways.
     pub(super) fn number(
         &mut self,
         coder: &mut impl BitCoder,
         kind: Kind,
         source: Source,
-        shift: Option<i32>,
+        residual: Option<i32>,
     ) -> Option<i32> {
         let kind_and_source = kind as usize * SOURCES + source as usize;
-        let same = self.same[kind_and_source].code(coder, shift.is_some(), 250);
-        same.then(|| self.residuals.code_signed(coder, [kind_and_source as u64], shift.unwrap_or(0)))
+        let same = self.same[kind_and_source].code(coder, residual.is_some(), 250);
+        same.then(|| self.residuals.code_signed(coder, [kind_and_source as u64], residual.unwrap_or(0)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delta::field_kind::Kind;
     use crate::delta::fields::Origin;
     use crate::delta::range_coder::{BitReader, BitWriter};
 
     #[test]
-    fn an_address_may_be_any_number_from_where_it_was_foreseen() {
+    fn an_address_may_differ_from_its_prediction_by_any_number() {
         let field = Field { at: 0, kind: Kind::Pointer, origin: Origin::Listed(0) };
         let check = |predicted: u64, actual: u64| {
             let mut writer = BitWriter::new();

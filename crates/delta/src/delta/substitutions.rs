@@ -12,9 +12,9 @@ const ROWS: usize = 2;
 /// Inputs mixed: the rows, the expected byte, the differences of late.
 const INPUTS: usize = 5;
 
-/// Where a byte stands.
+/// What is known of a byte before it is coded.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Place {
+pub(super) struct ByteContext {
     /// What kind of byte it is.
     pub(super) class: Class,
     /// The bytes the base has from here on, first lowest.
@@ -86,9 +86,9 @@ impl Replaced {
         }
     }
 
-    fn contexts(place: &Place) -> [u32; ROWS] {
-        let (e, before, last) = (place.expected, place.expected_before, place.last);
-        let class = place.class as u64;
+    fn contexts(byte_context: &ByteContext) -> [u32; ROWS] {
+        let (e, before, last) = (byte_context.expected, byte_context.expected_before, byte_context.last);
+        let class = byte_context.class as u64;
         let same = u64::from(before & 0xff == last & 0xff) | u64::from(before & 0xff00 == last & 0xff00) << 1;
         [
             hash(3, e & 0xff_ffff | same << 24 | class << 32),
@@ -97,11 +97,11 @@ impl Replaced {
     }
 
     /// Codes `byte`, and learns it.
-    pub(super) fn code(&mut self, coder: &mut impl BitCoder, byte: u8, place: &Place) -> u8 {
-        let contexts = Self::contexts(place);
-        let class = place.class as usize;
-        let e = (place.expected & 0xff) as u32;
-        let before = usize::from((place.last as u8).wrapping_sub(place.expected_before as u8));
+    pub(super) fn code(&mut self, coder: &mut impl BitCoder, byte: u8, byte_context: &ByteContext) -> u8 {
+        let contexts = Self::contexts(byte_context);
+        let class = byte_context.class as usize;
+        let e = (byte_context.expected & 0xff) as u32;
+        let before = usize::from((byte_context.last as u8).wrapping_sub(byte_context.expected_before as u8));
         let differences = self.differences[before];
         let mut rows = self.rows.first(&contexts);
         let mut partial = 1u32;
@@ -159,8 +159,12 @@ mod tests {
         for _ in 0..1000 {
             random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let expected = (random >> 24) as u8;
-            let place = Place { class: Class::Changed, expected: u64::from(expected), ..Place::default() };
-            replaced.code(&mut writer, expected.wrapping_add(7), &place);
+            let byte_context = ByteContext {
+                class: Class::Changed,
+                expected: u64::from(expected),
+                ..ByteContext::default()
+            };
+            replaced.code(&mut writer, expected.wrapping_add(7), &byte_context);
         }
         let size = writer.finish().len();
         assert!(size < 100, "{size}");

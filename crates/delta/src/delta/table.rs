@@ -20,7 +20,7 @@ const SAMPLE: usize = 1 << 18;
 impl Table {
     /// The table that both files are, if they are.
     ///
-    /// In a table a byte is alike the one a record before more often than those at any other distance.
+    /// In a table a byte equals the one a record before more often than those at any other distance.
     pub(super) fn of(base: &[u8], new: &[u8]) -> Option<Self> {
         let start = (base.len() / 2).saturating_sub(SAMPLE / 2);
         let sample = &base[start..base.len().min(start + SAMPLE)];

@@ -13,7 +13,7 @@ use super::predicted_words::PredictedWord;
 use super::range_coder::BitCoder;
 use super::read_at::ReadAt;
 use super::residuals::Residuals;
-use super::substitutions::{Class, Place, Replaced};
+use super::substitutions::{ByteContext, Class, Replaced};
 use crate::body::DecodeError;
 
 /// Bytes walked between two deliveries.
@@ -181,7 +181,7 @@ impl<'a, B: ReadAt + ?Sized> Walk<'a, B> {
             let byte = if let New::Coded(new) = &mut self.new {
                 new.code(coder, byte, at, u64_at(&around, i + MARGIN))
             } else {
-                self.replaced.code(coder, byte, &place(Class::New, &around, i + MARGIN, self.last))
+                self.replaced.code(coder, byte, &byte_context(Class::New, &around, i + MARGIN, self.last))
             };
             self.push(byte);
         }
@@ -279,13 +279,13 @@ impl<'a, B: ReadAt + ?Sized> Walk<'a, B> {
     }
 
     fn plain_byte(&mut self, coder: &mut impl BitCoder, around: &[u8], i: usize, known: Option<&[u8]>) {
-        let place = place(Class::Changed, around, i + MARGIN, self.last);
+        let byte_context = byte_context(Class::Changed, around, i + MARGIN, self.last);
         let expected = around[i + MARGIN];
         let byte = known.map_or(0, |known| known[i]);
         let near = (self.at as usize + i) & 7;
         let mut made = expected;
-        if self.changes.byte(coder, &place, near, byte != expected) {
-            made = self.replaced.code(coder, byte, &place);
+        if self.changes.byte(coder, &byte_context, near, byte != expected) {
+            made = self.replaced.code(coder, byte, &byte_context);
         }
         self.push(made);
     }
@@ -417,7 +417,13 @@ fn is_dirty(known: &[u8], expected: &[u8], base: i64, fields: &[Field]) -> bool 
     from < known.len() && known[from..] != expected[from..]
 }
 
+/// The context of the byte at `at` of `around`.
 #[inline]
-fn place(class: Class, around: &[u8], at: usize, last: u64) -> Place {
-    Place { class, expected: u64_at(around, at), expected_before: u64_at(around, at - 8).swap_bytes(), last }
+fn byte_context(class: Class, around: &[u8], at: usize, last: u64) -> ByteContext {
+    ByteContext {
+        class,
+        expected: u64_at(around, at),
+        expected_before: u64_at(around, at - 8).swap_bytes(),
+        last,
+    }
 }
