@@ -84,7 +84,7 @@ pub fn make(
         if let Some(error) = failed {
             return Err(error);
         }
-        // Else something else was published meanwhile.
+        // Otherwise something else was published meanwhile: look again.
         if joined && (done || stopped) {
             let mut report = making.report;
             report.too_large = planned.too_large(&chain);

@@ -24,6 +24,3 @@ pub const PUBLISHED_LOOK_INTERVAL: Duration = Duration::from_millis(200);
 /// Part of its life that signed metadata may have left before it is signed again: a half, so that a weekend's fault of
 /// the publisher is repaired before clients refuse it.
 pub const RESIGN_LIFE_LEFT_DIVISOR: i32 = 2;
-
-/// Bytes that are read at once of a file that is compared.
-pub const READ_BYTES: usize = 64 * 1024;

@@ -4,7 +4,7 @@
 //! after the other. Saving and signing are one step (see [`signing`]): nothing is saved that is not signed, nor signed
 //! that is not saved.
 //!
-//! What it leaves to others: what the settings class says (`source_list` and `fleet` compose it and stage it here).
+//! What it leaves to others: the content of the settings class (`source_list` and `fleet` compose it and stage it here).
 
 mod anchor;
 mod archive;
@@ -28,5 +28,5 @@ pub use self::key_store::ONLINE_ROLES;
 pub use self::releases::{ReleaseRequest, parse_name};
 pub(crate) use self::roots::{bad_root, json as root_json};
 pub(crate) use self::service::refuse_without_database;
-pub use self::service::{Change, Publishing};
+pub use self::service::{ChangeGuard, Publishing};
 pub(crate) use self::signing::{Staged, failed};

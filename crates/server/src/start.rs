@@ -115,7 +115,7 @@ async fn begin(services: &Services, now: Timestamp) -> Result<()> {
                 }
             }
         }
-        publishing.settle_keys(class, now)?;
+        publishing.activate_keys(class, now)?;
         if let Err(error) = publishing.resume_root(class, now).await {
             // The signing job tries it again, and the status shows it.
             tracing::error!(%class, error = error_chain(&error), "an interrupted change of keys is not completed");

@@ -183,7 +183,8 @@ fn make_one(
     };
     if let Err(error) = prove(&made, &old, result, options.memory_max) {
         // Never named: clients have the full body.
-        tracing::error!(base = %job.base, result = %job.result, %error, "a delta that was made does not decode");
+        let error = error_chain(&error);
+        tracing::error!(base = %job.base, result = %job.result, error, "a delta that was made does not decode");
         return Ok(Made::Useless);
     }
     let sha256 = Digest::from(made.body.sha256);

@@ -77,7 +77,7 @@ impl StaticFolder {
         Err(Error::NoRepository(self.root.clone()))
     }
 
-    /// What the repository says at present.
+    /// What is signed now.
     ///
     /// # Errors
     /// There is no repository; its timestamp is missing; nothing can be built upon it.
@@ -103,8 +103,8 @@ impl StaticFolder {
         published.map_err(|error| self.unusable(&error_chain(&error)))
     }
 
-    /// What the repository says though its timestamp is lost or damaged. `None` if the timestamp is not what is wrong. The
-    /// next one has a version beyond any that a mirror can have: the milliseconds since 1970.
+    /// What is signed though the timestamp is lost or damaged. `None` if the timestamp is not what is wrong. The next one
+    /// has a version beyond any that a mirror can have: the milliseconds since 1970.
     ///
     /// # Errors
     /// Something else is lost, too; keys are missing.

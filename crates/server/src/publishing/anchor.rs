@@ -2,10 +2,11 @@
 //! the fleet has a copy that shows if the log is cut off later. Verifying the log against it is `access`'s.
 
 use headwater_policy::Class;
-use headwater_repo::{Draft, TargetName, layout};
+use headwater_repo::{Draft, TargetName};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::failures::of_publisher;
 use super::service::Publishing;
 use super::signing::failed;
 use crate::audit::{Audit, Head};
@@ -36,7 +37,7 @@ impl Publishing {
         draft.add(target(), to_json(&anchor).into_bytes()).map_err(failed(Class::Settings, "audit log"))
     }
 
-    /// Signs where the log ends, if records have waited for that for a day. Says whether it did.
+    /// Signs where the log ends, if records have waited for that for a day. Returns whether it did.
     pub(crate) async fn sign_audit_anchor(&self, now: Timestamp) -> Result<bool> {
         let _change = self.change().await;
         let signed = self.audit_anchor()?.map_or(0, |anchor| anchor.number);
@@ -53,13 +54,11 @@ impl Publishing {
 
     /// Where the log ended when the signed settings were signed.
     pub(crate) fn audit_anchor(&self) -> Result<Option<AuditAnchor>> {
-        let Some((_, digest)) = self.published(Class::Settings).target(&target()) else { return Ok(None) };
-        let bytes = self.data.read_repository(Class::Settings, &layout::target(&target(), &digest))?;
-        let corrupt = |reason: String| Error::Corrupt { what: TARGET, reason };
-        if headwater_repo::Digest::of(&bytes) != digest {
-            return Err(corrupt("it is not what was signed".to_owned()));
-        }
-        serde_json::from_slice(&bytes).map(Some).map_err(|error| corrupt(error.to_string()))
+        let class = Class::Settings;
+        let signed = headwater_publisher::target(self.objects(class), &self.published(class), &target());
+        let Some(bytes) = signed.map_err(|error| of_publisher(class, error))? else { return Ok(None) };
+        let corrupt = |error: serde_json::Error| Error::Corrupt { what: TARGET, reason: error.to_string() };
+        serde_json::from_slice(&bytes).map(Some).map_err(corrupt)
     }
 }
 

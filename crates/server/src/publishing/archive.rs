@@ -11,7 +11,9 @@ use std::rc::Rc;
 
 use flate2::read::MultiGzDecoder;
 use headwater_depot::store::Store;
-use headwater_publisher::{Content, ContentLimits, Error as PublishError, Packer, StoredFile};
+use headwater_publisher::{
+    Content, ContentLimits, Error as PublishError, Packer, Result as PublishResult, StoredFile,
+};
 use headwater_repo::FilePath;
 use headwater_repo::limits::FILES_MAX;
 
@@ -66,7 +68,7 @@ pub struct Archive {
 }
 
 impl Content for Archive {
-    fn store(&self, store: &Store) -> std::result::Result<Vec<StoredFile>, PublishError> {
+    fn store(&self, store: &Store) -> PublishResult<Vec<StoredFile>> {
         let files = self.take_apart(store)?;
         fail::fail_point!("publishing::bodies_stored", |_| Err(PublishError::of_destination(
             Error::Interrupted
@@ -83,7 +85,7 @@ impl Archive {
     }
 
     /// Takes it apart. Blocks: it reads, compresses and writes.
-    fn take_apart(&self, store: &Store) -> Taken<Vec<StoredFile>> {
+    fn take_apart(&self, store: &Store) -> PublishResult<Vec<StoredFile>> {
         let mut archive = &self.file;
         let mut first = [0; 4];
         let _short_is_no_archive = archive.read(&mut first).map_err(unreadable)?;
@@ -101,8 +103,6 @@ impl Archive {
     }
 }
 
-type Taken<T> = std::result::Result<T, PublishError>;
-
 /// A release as far as it was read.
 struct Release<'a> {
     packer: Packer<'a>,
@@ -110,7 +110,7 @@ struct Release<'a> {
 }
 
 impl Release<'_> {
-    fn add(&mut self, path: FilePath, executable: bool, size: u64, content: impl Read) -> Taken<()> {
+    fn add(&mut self, path: FilePath, executable: bool, size: u64, content: impl Read) -> PublishResult<()> {
         self.packer.add(path, executable, size, content)
     }
 }
@@ -120,7 +120,7 @@ fn refused(reason: String) -> PublishError {
     PublishError::of_destination(Error::from(Refusal::Archive(reason)))
 }
 
-fn from_tar(reader: impl Read, release: &mut Release<'_>) -> Taken<()> {
+fn from_tar(reader: impl Read, release: &mut Release<'_>) -> PublishResult<()> {
     let meter = Meter::default();
     let mut archive = tar::Archive::new(Metered { reader, meter: meter.clone() });
     let mut entries = archive.entries().map_err(unreadable)?;
@@ -146,7 +146,7 @@ fn from_tar(reader: impl Read, release: &mut Release<'_>) -> Taken<()> {
     Ok(())
 }
 
-fn add_from_tar(entry: tar::Entry<'_, impl Read>, release: &mut Release<'_>) -> Taken<()> {
+fn add_from_tar(entry: tar::Entry<'_, impl Read>, release: &mut Release<'_>) -> PublishResult<()> {
     let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
     let kind = entry.header().entry_type();
     if kind.is_dir() || kind.is_pax_global_extensions() {
@@ -201,7 +201,7 @@ fn tar_kind(kind: tar::EntryType) -> &'static str {
     }
 }
 
-fn from_zip(reader: impl Read + Seek, release: &mut Release<'_>) -> Taken<()> {
+fn from_zip(reader: impl Read + Seek, release: &mut Release<'_>) -> PublishResult<()> {
     let mut archive = zip::ZipArchive::new(reader).map_err(bad_zip)?;
     if archive.len() > release.limits.files.saturating_mul(2) {
         return Err(too_many_files(release.limits));
@@ -230,7 +230,7 @@ fn from_zip(reader: impl Read + Seek, release: &mut Release<'_>) -> Taken<()> {
 const KIND: u32 = 0o170_000;
 const REGULAR: u32 = 0o100_000;
 
-fn file_path(bytes: &[u8]) -> Taken<FilePath> {
+fn file_path(bytes: &[u8]) -> PublishResult<FilePath> {
     let text = std::str::from_utf8(bytes).map_err(|_| {
         refused(format!("{}: the name is not UTF-8; rename it", String::from_utf8_lossy(bytes)))
     })?;

@@ -14,7 +14,7 @@ use std::time::Instant;
 use headwater_policy::Class;
 use headwater_publisher::deltas::{DeltaSettings, ReleaseChain, make, retain_stored};
 use headwater_publisher::{Destination, Error as PublishError};
-use headwater_repo::{ComponentName, Delta, Inventory, InventoryItem};
+use headwater_repo::{ComponentName, Delta, Inventory, InventoryItem, error_chain};
 use jiff::{SignedDuration, Timestamp};
 
 use super::failures::of_publisher;
@@ -53,7 +53,7 @@ impl Publishing {
                 match looked {
                     Ok(count) => made += count,
                     Err(error) => {
-                        tracing::warn!(%class, %name, %error, "no deltas could be made");
+                        tracing::warn!(%class, %name, error = error_chain(&error), "no deltas could be made");
                         failed.get_or_insert(error);
                     }
                 }
@@ -65,7 +65,7 @@ impl Publishing {
         Ok(format!("{made} deltas made; {components} components and programs looked at"))
     }
 
-    /// The setting that says that none are made here.
+    /// The setting that switches them off. `None` if they are made here.
     pub(crate) fn deltas_off(&self) -> Option<&'static str> {
         let config = &self.config;
         let releases = (config.deltas_releases == 0).then_some("deltas_releases");

@@ -11,7 +11,8 @@ use headwater_depot::objects::ObjectStore;
 use headwater_policy::Class;
 use headwater_publisher::deltas::ReleaseChain;
 use headwater_publisher::{
-    Change, ChangeLock, Destination, Error as PublishError, History, Operation, Purpose, SigningKeys,
+    Change, ChangeLock, Destination, Error as PublishError, History, Operation, Purpose,
+    Result as PublishResult, SigningKeys,
 };
 use headwater_repo::{
     ComponentName, Digest, Expiry, Inventory, InventoryItem, Published, ReleaseList, Role, Sequence,
@@ -29,8 +30,6 @@ use crate::caller::Caller;
 use crate::db::releases::{self as rows, ReleaseRow};
 use crate::db::{Tx, deltas};
 use crate::error::{Error, Refusal, Result};
-
-type Publish<T> = std::result::Result<T, PublishError>;
 
 /// A class repository, changed in somebody's name.
 #[derive(Debug)]
@@ -54,7 +53,7 @@ impl Publishing {
         self: &Arc<Self>,
         class: Class,
         caller: &Caller,
-        work: impl FnOnce(&ClassDestination) -> Publish<T> + Send + 'static,
+        work: impl FnOnce(&ClassDestination) -> PublishResult<T> + Send + 'static,
     ) -> Result<T> {
         let destination = self.destination(class, caller);
         let done = tokio::task::spawn_blocking(move || work(&destination)).await;
@@ -148,22 +147,25 @@ fn current_of(list: &ReleaseList) -> Value {
 
 impl ClassDestination {
     /// Waits for the server's own asynchronous work.
-    fn wait<T, E: Into<Error>>(&self, work: impl Future<Output = std::result::Result<T, E>>) -> Publish<T> {
+    fn wait<T, E: Into<Error>>(
+        &self,
+        work: impl Future<Output = std::result::Result<T, E>>,
+    ) -> PublishResult<T> {
         self.runtime.block_on(work).map_err(|error| PublishError::of_destination(error.into()))
     }
 }
 
 impl Destination for ClassDestination {
-    fn lock(&self) -> Publish<ChangeLock> {
+    fn lock(&self) -> PublishResult<ChangeLock> {
         let changing = Arc::clone(&self.publishing.changing);
         Ok(ChangeLock::new(self.runtime.block_on(changing.lock_owned())))
     }
 
-    fn published(&self) -> Publish<Published> {
+    fn published(&self) -> PublishResult<Published> {
         Ok(self.publishing.published(self.class))
     }
 
-    fn timestamp_version(&self) -> Publish<u64> {
+    fn timestamp_version(&self) -> PublishResult<u64> {
         Ok(self.publishing.published_version(self.class, Role::Timestamp))
     }
 
@@ -175,7 +177,7 @@ impl Destination for ClassDestination {
         self.publishing.store(self.class)
     }
 
-    fn keys(&self) -> Publish<Arc<SigningKeys>> {
+    fn keys(&self) -> PublishResult<Arc<SigningKeys>> {
         Ok(Arc::clone(&self.publishing.keys(self.class).signing))
     }
 
@@ -183,7 +185,7 @@ impl Destination for ClassDestination {
         &self.publishing.expiry
     }
 
-    fn admit(&self, component: &ComponentName, operation: Operation) -> Publish<()> {
+    fn admit(&self, component: &ComponentName, operation: Operation) -> PublishResult<()> {
         let row = self.wait(self.publishing.db.component(self.class, component))?;
         if !row.is_some_and(|row| row.from_vendor) {
             return Ok(());
@@ -198,7 +200,7 @@ impl Destination for ClassDestination {
         Err(PublishError::of_destination(Error::from(refusal)))
     }
 
-    fn history(&self, component: &ComponentName) -> Publish<History> {
+    fn history(&self, component: &ComponentName) -> PublishResult<History> {
         let (class, db) = (self.class, &self.publishing.db);
         let corrupt = |what: &'static str, reason: String| {
             PublishError::of_destination(Error::Corrupt { what, reason })
@@ -211,15 +213,15 @@ impl Destination for ClassDestination {
             Ok((sequence, version))
         };
         let releases = self.wait(db.releases(class, component))?;
-        let releases = releases.into_iter().map(release).collect::<Publish<_>>()?;
+        let releases = releases.into_iter().map(release).collect::<PublishResult<_>>()?;
         Ok(History { releases, sequence_floor: self.wait(db.sequence_floor(class))? })
     }
 
-    fn inventory(&self, _chain: &ReleaseChain) -> Publish<Inventory> {
+    fn inventory(&self, _chain: &ReleaseChain) -> PublishResult<Inventory> {
         self.wait(self.publishing.db.inventory(self.class))
     }
 
-    fn note_delta(&self, pair: (Digest, Digest), item: &InventoryItem) -> Publish<()> {
+    fn note_delta(&self, pair: (Digest, Digest), item: &InventoryItem) -> PublishResult<()> {
         let (delta, is_taken) = match item {
             InventoryItem::Made(delta) => (Some(delta), false),
             InventoryItem::Taken(delta) => (Some(delta), true),
@@ -236,11 +238,11 @@ impl Destination for ClassDestination {
         true
     }
 
-    fn clients_by_release(&self, component: &ComponentName) -> Publish<BTreeMap<u64, u64>> {
+    fn clients_by_release(&self, component: &ComponentName) -> PublishResult<BTreeMap<u64, u64>> {
         self.wait(self.publishing.db.clients_at(self.class, component))
     }
 
-    fn commit(&self, _lock: &ChangeLock, change: Change<'_>) -> Publish<()> {
+    fn commit(&self, _lock: &ChangeLock, change: Change<'_>) -> PublishResult<()> {
         self.wait(self.publishing.commit_change(self.class, &self.caller, change))
     }
 }

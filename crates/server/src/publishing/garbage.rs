@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::limits::{BLOB_GRACE_SECONDS, OLD_METADATA_GRACE_SECONDS};
 
 impl Publishing {
-    /// Collects garbage; says in a sentence what went.
+    /// Collects garbage; returns a sentence with what was removed.
     ///
     /// # Errors
     /// When the database or the disk fails.
@@ -56,8 +56,8 @@ impl Publishing {
         let mut removed = 0;
         for part in [layout::METADATA_FOLDER, layout::TARGETS_FOLDER] {
             for object in objects.list(&format!("{part}/")).map_err(failed)? {
-                let root = object.path.ends_with(".root.json") && part == layout::METADATA_FOLDER;
-                if !root && !keep.contains(&object.path) && is_old(&object, now) {
+                let is_root = object.path.ends_with(".root.json") && part == layout::METADATA_FOLDER;
+                if !is_root && !keep.contains(&object.path) && is_old(&object, now) {
                     removed += u64::from(objects.delete(&object.path).map_err(failed)?);
                 }
             }

@@ -7,7 +7,7 @@
 //! | `pending/{role}.pem` | a key made for a root that the root keys have yet to sign |
 //! | `retired/{role}-until-{second}-{id}.pem` | signs beside its successor until then |
 //!
-//! A new root is in force at the moment of its publication. [`KeyStore::settle`] moves the files after it, and does at the
+//! A new root is in force at the moment of its publication. [`KeyStore::activate`] moves the files after it, and does at the
 //! next start what a crash kept it from.
 
 use std::fs;
@@ -72,6 +72,7 @@ impl KeyStore {
             if let Some(key) = self.read(&self.path(role))? {
                 match role {
                     Role::Root => root_key = Some(key.public()),
+                    // Under a new root this one has lost its role, and signs beside its successor.
                     _ => signing.retired.push((role, key.id())),
                 }
                 signing.ring.add(key);
@@ -92,7 +93,7 @@ impl KeyStore {
         Ok(ClassKeys { signing: Arc::new(signing), root: root_key, retired: all_retired })
     }
 
-    /// Says which online key is missing to sign under `root`, if one is.
+    /// Refuses keys of which an online one is missing to sign under `root`.
     ///
     /// # Errors
     /// [`Error::Repository`], naming the file.
@@ -125,7 +126,7 @@ impl KeyStore {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn settle(&self, root: &SignedRoot, now: Timestamp) -> Result<()> {
+    pub fn activate(&self, root: &SignedRoot, now: Timestamp) -> Result<()> {
         for role in ONLINE_ROLES {
             let (path, pending) = (self.path(role), self.pending_path(role));
             let Some(next) = self.read(&pending)? else { continue };

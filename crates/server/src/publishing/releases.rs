@@ -134,7 +134,8 @@ impl Publishing {
         Ok(component_view(class, &list, from_vendor))
     }
 
-    /// Takes a component or program out of what is published, with every release, where there is none to go back to. Clients keep what they have. Its versions stay used, and the next release follows its sequences.
+    /// Takes a component or program out of what is published, with every release, where there is none to go back to.
+    /// Clients keep what they have. Its versions stay used, and the next release follows its sequences.
     ///
     /// # Errors
     /// Refusals for a name that is not published, and for one of the vendor source, which would bring it back.
@@ -225,20 +226,20 @@ fn missing_content_warning(own: &[String], theirs: &[String]) -> Option<String> 
         let more = if more == 0 { String::new() } else { format!(" and {more} more") };
         format!("{}{more}", first.join(", "))
     };
-    let mut ways = Vec::new();
+    let mut hints = Vec::new();
     if !own.is_empty() {
-        ways.push(format!(
+        hints.push(format!(
             "publish {} again, the same content under the same version or a new release",
             named(own)
         ));
     }
     if !theirs.is_empty() {
-        ways.push(format!("take {} again with `headwater vendor sync`", named(theirs)));
+        hints.push(format!("take {} again with `headwater vendor sync`", named(theirs)));
     }
-    (!ways.is_empty()).then(|| {
+    (!hints.is_empty()).then(|| {
         format!(
             "content of current releases is not on this server, and clients cannot fetch it from here: {}",
-            ways.join("; ")
+            hints.join("; ")
         )
     })
 }

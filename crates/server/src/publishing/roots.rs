@@ -1,11 +1,11 @@
-//! Keys and roots: what there is, what has to be done by when, and the way of a new root (I2).
+//! Keys and roots: what there is, what has to be done by when, and how a root is replaced (I2).
 //!
-//! 1. [`Publishing::draft_root`] says which root to sign. Keys for online roles are made now and wait (`pending`).
+//! 1. [`Publishing::draft_root`] drafts the root to sign. Keys for online roles are made now and wait (`pending`).
 //! 2. The holders of the root keys sign it, on whatever machine.
 //! 3. [`Publishing::submit_root`] publishes it together with everything signed under it, then the key files are moved.
 //!
-//! Signing under the root key is nothing that this process can do once that key is offline. A crash after the root was
-//! written and before it was published is made good by [`Publishing::resume_root`], at the next start or look of the signing job.
+//! Once the root key is offline, this process cannot sign a root. If it crashes after a root was written and before it was
+//! published, [`Publishing::resume_root`] publishes it, at the next start or run of the signing job.
 
 use std::sync::Arc;
 
@@ -15,7 +15,9 @@ use headwater_api::v1::{
 use headwater_policy::Class;
 use headwater_publisher::Error as PublishError;
 use headwater_publisher::roots::{RootChange, draft_root};
-use headwater_repo::{Draft, PublicKey, Published, Role, SignedRoot, UnsignedRoot, WriteError, layout};
+use headwater_repo::{
+    Draft, PublicKey, Published, Role, SignedRoot, UnsignedRoot, WriteError, error_chain, layout,
+};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -28,7 +30,6 @@ use crate::caller::Caller;
 use crate::db::Tx;
 use crate::error::{Error, Refusal, Result};
 use crate::limits::ROOT_WARNING_DAYS;
-use headwater_repo::error_chain;
 
 impl Publishing {
     /// The keys of all classes.
@@ -82,8 +83,8 @@ impl Publishing {
         let _change = self.change().await;
         let published = self.published(class);
         let unsigned = self.root_after(class, published.root(), request, caller.now)?;
-        let asked = serde_json::to_value(request).expect("wire messages have string keys only");
-        self.record(caller.audit_entry("keys.draft_root", class).after(asked)).await?;
+        let requested = serde_json::to_value(request).expect("wire messages have string keys only");
+        self.record(caller.audit_entry("keys.draft_root", class).after(requested)).await?;
         Ok(RootDraftAnswer {
             class: class.to_string(),
             previous: json(published.root().bytes())?,
@@ -146,20 +147,20 @@ impl Publishing {
         Ok(self.class_keys_view(class))
     }
 
-    /// Publishes under the last of `roots`, with versions raised by so much, and moves the key files; `tx` holds what is
-    /// saved with it. The caller holds [`Publishing::change`].
+    /// Publishes under the last of `roots`, with versions higher by `version_bump` than the next, and moves the key files;
+    /// `tx` holds what is saved with it. The caller holds [`Publishing::change`].
     pub(crate) async fn take_roots(
         &self,
         class: Class,
         roots: Vec<SignedRoot>,
-        raise: u64,
+        version_bump: u64,
         tx: Tx,
         edit: impl FnOnce(&mut Draft) -> Result<()>,
         audit_entry: Record,
     ) -> Result<()> {
         let now = audit_entry.time;
         let mut draft = self.draft(class);
-        draft.bump_version(raise);
+        draft.bump_version(version_bump);
         edit(&mut draft)?;
         self.reload_keys(class)?;
         if let Some(last) = roots.last() {
@@ -170,10 +171,11 @@ impl Publishing {
         }
         let staged = self.stage(class, draft, now)?;
         self.commit(tx, vec![staged], audit_entry).await?;
-        self.settle_keys(class, now)
+        self.activate_keys(class, now)
     }
 
-    /// Publishes under a root that was written before a crash or a full disk, and by then served. Says whether it did.
+    /// Publishes under a root that was written, and that a crash or a full disk kept from being published: it is served
+    /// already. Returns whether there was one.
     pub(crate) async fn resume_root(&self, class: Class, now: Timestamp) -> Result<bool> {
         let present = self.published(class);
         let next = layout::metadata(Role::Root, present.root().version() + 1);
@@ -199,14 +201,14 @@ impl Publishing {
         let _change = self.change().await;
         let resumed = self.resume_root(class, now).await?;
         if !resumed && self.keys(class).retired.iter().any(|(_, _, until)| *until <= now) {
-            self.settle_keys(class, now)?;
+            self.activate_keys(class, now)?;
         }
         Ok(resumed)
     }
 
     /// Puts the key files where they belong under the published root, and reads them.
-    pub(crate) fn settle_keys(&self, class: Class, now: Timestamp) -> Result<()> {
-        self.key_store(class).settle(self.published(class).root(), now)?;
+    pub(crate) fn activate_keys(&self, class: Class, now: Timestamp) -> Result<()> {
+        self.key_store(class).activate(self.published(class).root(), now)?;
         self.reload_keys(class)
     }
 

@@ -40,7 +40,7 @@ pub struct Publishing {
 }
 
 /// Held by a change of what is saved or signed.
-pub type Change<'a> = MutexGuard<'a, ()>;
+pub type ChangeGuard<'a> = MutexGuard<'a, ()>;
 
 impl Publishing {
     /// Opens keys and stores, making what is missing; publishes nothing.
@@ -81,7 +81,7 @@ impl Publishing {
     }
 
     /// Waits for its turn to change something.
-    pub async fn change(&self) -> Change<'_> {
+    pub async fn change(&self) -> ChangeGuard<'_> {
         self.changing.lock().await
     }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use headwater_policy::Class;
 use headwater_publisher::{Destination as _, Refresh, sign_again, stage};
-use headwater_repo::{Draft, Published, Role, RootDraft, SignedRoot, WriteError, layout};
+use headwater_repo::{Draft, Published, Role, RootDraft, SignedRoot, WriteError, error_chain, layout};
 use jiff::Timestamp;
 
 use super::failures::{of_publisher, store_failed};
@@ -23,7 +23,6 @@ use crate::caller::Caller;
 use crate::db::repositories::{self, RepositoryRow};
 use crate::db::{Tx, deltas};
 use crate::error::{Error, Result};
-use headwater_repo::error_chain;
 
 /// Signed and written, but for the file that leads to it.
 #[derive(Debug)]
@@ -116,8 +115,8 @@ impl Publishing {
         Ok(self.db.begin().await?.commit(record).await?)
     }
 
-    /// Reads what is signed, and puts `timestamp.json` in place where a crash kept it from being so.
-    /// Says whether the class has been published at all.
+    /// Reads what is signed, and puts `timestamp.json` in place where a crash kept it from being so. Returns whether the
+    /// class has been published at all.
     pub(crate) async fn open_repository(&self, class: Class) -> Result<bool> {
         let Some(row) = self.db.repository(class).await? else { return Ok(false) };
         let read = |role, version| self.data.read_repository(class, &layout::metadata(role, version));

@@ -252,7 +252,7 @@ fn synced(manifest: &Manifest) -> SyncedRelease {
     }
 }
 
-/// Puts what was taken in inventory.
+/// Notes the deltas that were taken in the inventory.
 async fn put_taken(
     tx: &mut Tx,
     class: Class,
@@ -327,7 +327,7 @@ impl Visit {
     }
 }
 
-/// Puts their new releases into our draft, and goes back where they went back. None: nothing is new.
+/// Puts their new releases into our draft, and goes back where they went back. `None` if nothing is new.
 fn decide(
     draft: &mut Draft,
     ours: Option<ReleaseList>,

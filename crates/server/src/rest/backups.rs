@@ -22,7 +22,7 @@ pub async fn backup(upkeep: &Upkeep, request: BackupRequest, caller: &Caller) ->
         .map(|passphrase| Passphrase::for_new(passphrase.expose_secret().to_owned()))
         .transpose()
         .map_err(|error| Refusal::invalid(format!("passphrase: {error}")))?;
-    let folder = upkeep.catch_backup(passphrase, request.bodies, caller).await?;
+    let folder = upkeep.capture_backup(passphrase, request.bodies, caller).await?;
     let now = caller.now;
     let (sender, receiver) = mpsc::channel(BACKUP_CHUNKS_WAITING_MAX);
     tokio::task::spawn_blocking(move || {

@@ -1,4 +1,4 @@
-//! A backup of the running server, at one moment: nothing is published or saved while it is caught, which takes no longer
+//! A backup of the running server, at one moment: nothing is published or saved while it is captured, which takes no longer
 //! than copying the database and looking what new files there are, because files are immutable and only linked. Writing it
 //! out goes on beside everything.
 
@@ -17,11 +17,11 @@ use crate::data::{files_below, make_folder};
 use crate::error::{Doing, Result};
 
 impl Upkeep {
-    /// Catches everything that a backup holds in a folder of its own, which goes when it is dropped.
+    /// Captures everything that a backup holds in a folder of its own, which is removed when it is dropped.
     ///
     /// # Errors
     /// When the database or the disk fails.
-    pub async fn catch_backup(
+    pub async fn capture_backup(
         &self,
         passphrase: Option<Passphrase>,
         bodies: bool,
@@ -38,20 +38,20 @@ impl Upkeep {
             let below = |class: Class| Path::new("repository").join(class.as_str()).join(part);
             Class::ALL.map(|class| (self.data.repository(class).join(part), folder.path().join(below(class))))
         };
-        let mut parts = match bodies {
+        let mut folders = match bodies {
             true => repository("blobs").to_vec(),
             false => Vec::new(),
         };
         // Bodies are many and never change: most are linked before anybody has to wait for it. What cannot be linked is
         // reported below.
-        let _ = link_all(parts.clone(), |from, to| fs::hard_link(from, to)).await;
-        parts.extend(repository(layout::METADATA_FOLDER));
-        parts.extend(repository(layout::TARGETS_FOLDER));
-        parts.push((self.data.vendor(), folder.path().join("vendor")));
+        let _ = link_all(folders.clone(), |from, to| fs::hard_link(from, to)).await;
+        folders.extend(repository(layout::METADATA_FOLDER));
+        folders.extend(repository(layout::TARGETS_FOLDER));
+        folders.push((self.data.vendor(), folder.path().join("vendor")));
         let keys = {
             let _change = self.publishing.change().await;
             self.db.copy_to(&folder.path().join("server.db")).await?;
-            link_all(parts, link_or_copy).await?;
+            link_all(folders, link_or_copy).await?;
             match passphrase {
                 Some(passphrase) => Some((pack_keys(&self.data.all_keys())?, passphrase)),
                 None => None,
@@ -67,13 +67,13 @@ impl Upkeep {
     }
 }
 
-/// Folders to be caught, each with where to.
-type Parts = Vec<(PathBuf, PathBuf)>;
+/// Folders to be captured, each with where to.
+type Folders = Vec<(PathBuf, PathBuf)>;
 
 /// The same files in other folders of the same disk, off the threads that answer.
-async fn link_all(parts: Parts, link: fn(&Path, &Path) -> io::Result<()>) -> Result<()> {
+async fn link_all(folders: Folders, link: fn(&Path, &Path) -> io::Result<()>) -> Result<()> {
     let linking = tokio::task::spawn_blocking(move || {
-        parts.iter().try_for_each(|(from, to)| link_below(from, to, link))
+        folders.iter().try_for_each(|(from, to)| link_below(from, to, link))
     });
     linking.await.expect("linking does not panic")
 }

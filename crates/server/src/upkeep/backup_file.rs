@@ -285,16 +285,17 @@ mod tests {
 
     /// A backup of these files, with a key of so many bytes.
     fn backup(folder: &Path, files: usize, key_bytes: u64) -> PathBuf {
-        let (keys, caught) = (folder.join("keys-now"), folder.join("caught"));
+        let (keys, captured) = (folder.join("keys-now"), folder.join("captured"));
         fs::create_dir_all(&keys).unwrap();
-        fs::create_dir_all(&caught).unwrap();
+        fs::create_dir_all(&captured).unwrap();
         fs::write(keys.join("root.pem"), vec![7; usize::try_from(key_bytes).unwrap()]).unwrap();
-        fs::write(caught.join(KEYS), seal_keys(&pack_keys(&keys).unwrap(), &passphrase()).unwrap()).unwrap();
+        fs::write(captured.join(KEYS), seal_keys(&pack_keys(&keys).unwrap(), &passphrase()).unwrap())
+            .unwrap();
         for number in 1..files {
-            fs::write(caught.join(format!("file{number}")), "content").unwrap();
+            fs::write(captured.join(format!("file{number}")), "content").unwrap();
         }
         let path = folder.join("backup.tar");
-        write_backup(&caught, Timestamp::UNIX_EPOCH, false, File::create(&path).unwrap()).unwrap();
+        write_backup(&captured, Timestamp::UNIX_EPOCH, false, File::create(&path).unwrap()).unwrap();
         path
     }
 

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::error::{Result, summary};
 use crate::limits::GARBAGE_INTERVAL_SECONDS;
 
-/// The jobs, in the order in which they run.
+/// The jobs, in the order in which the status lists them.
 const NAMES: [&str; 6] = ["sign", "vendor", "deltas", "retention", "garbage", "scrub"];
 
 /// The outcome of each job.

@@ -1,5 +1,5 @@
-//! What the server does automatically: signing again before anything expires, the vendor source's schedule, garbage,
-//! retention, scrubbing.
+//! What the server does automatically: signing again before anything expires, the vendor source's schedule, deltas,
+//! retention, garbage, scrubbing.
 //!
 //! The clock is read in the loops ([`crate::run`]'s) only. A job that fails is logged, shown in the status, and tried
 //! again at the next tick.

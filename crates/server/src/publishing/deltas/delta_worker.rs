@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use headwater_policy::Class;
-use headwater_publisher::deltas::{DeltaJob, DeltaObserver};
-use headwater_repo::{ComponentName, Digest};
+use headwater_publisher::deltas::{ChainState, DeltaJob, DeltaObserver};
+use headwater_repo::ComponentName;
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
@@ -22,7 +22,7 @@ pub struct DeltaWorker {
     state: Mutex<State>,
 }
 
-/// Which components need nothing, as they were then; which could not be made something for; and what is being made.
+/// Which components need nothing, as they were then; for which making deltas failed; and what is being made.
 #[derive(Debug, Default)]
 pub(super) struct State {
     done: BTreeMap<(Class, ComponentName), Done>,
@@ -36,7 +36,7 @@ pub(super) struct State {
 /// A component that needs nothing, as long as it is signed so.
 #[derive(Debug)]
 struct Done {
-    state: (Digest, Digest),
+    state: ChainState,
     /// Files to which there is nothing for lack of memory.
     too_large: Vec<String>,
 }
@@ -105,12 +105,7 @@ impl DeltaWorker {
     }
 
     /// Where nothing is to be done for a component as it is signed: the files that are too large.
-    pub(super) fn done(
-        &self,
-        class: Class,
-        name: &ComponentName,
-        state: (Digest, Digest),
-    ) -> Option<Vec<String>> {
+    pub(super) fn done(&self, class: Class, name: &ComponentName, state: ChainState) -> Option<Vec<String>> {
         let all = self.state();
         let done = all.done.get(&(class, name.clone()))?;
         (done.state == state).then(|| done.too_large.clone())
@@ -120,7 +115,7 @@ impl DeltaWorker {
         &self,
         class: Class,
         name: &ComponentName,
-        state: (Digest, Digest),
+        state: ChainState,
         too_large: Vec<String>,
     ) {
         self.state().done.insert((class, name.clone()), Done { state, too_large });

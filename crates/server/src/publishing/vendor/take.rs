@@ -2,14 +2,14 @@
 //!
 //! 1. The current release is made whole: files that are here already, then by deltas from files of our releases, then
 //!    by full bodies. A file made by a delta is packed here; its body is ours.
-//! 2. An earlier release that we lack is taken only as far as the vendor has no deltas from it: to go back to it, it is
+//! 2. An earlier release that is not here is taken only as far as the vendor has no deltas from it: to go back to it, it is
 //!    fetched then. What the vendor does not serve of it is reported, and stops nothing.
 //! 3. The vendor's deltas from files that we do not have are taken, because we cannot make those ourselves. The others
 //!    are made here, later.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{Seek as _, Write as _};
 
 use headwater_delta::limits::{DELTA_MEMORY_MAX, LEVEL_DEFAULT};
 use headwater_depot::fetch::Blob;
@@ -53,24 +53,24 @@ pub(super) async fn take(
     for manifest in earlier.iter().chain([&current]) {
         walk.name_blobs(manifest.files.iter().map(|file| (file.body.sha256, named(manifest, file))));
     }
-    let ways = DeltaPaths::of(current);
-    let chosen = choose(store, current, &ways, &here);
-    let hops = chosen.iter().flat_map(|(_, way)| &way.hops);
+    let paths = DeltaPaths::of(current);
+    let chosen = choose(store, current, &paths, &here);
+    let hops = chosen.iter().flat_map(|(_, path)| &path.hops);
     let wanted: Vec<Blob> = hops.map(|hop| Blob { digest: hop.delta.sha256, size: hop.delta.size }).collect();
     taken._held.extend(wanted.iter().map(|blob| store.hold(blob.digest)));
     let unavailable = walk.deltas(store, &wanted, progress).await?;
-    for (file, way) in chosen {
-        if way.hops.iter().any(|hop| unavailable.contains(&hop.delta.sha256)) {
+    for (file, path) in chosen {
+        if path.hops.iter().any(|hop| unavailable.contains(&hop.delta.sha256)) {
             continue;
         }
-        let (store, base, entry) = (store.clone(), here[&way.hops[0].delta.base].clone(), file.clone());
-        let hops = way.clone();
+        let (store, base, entry) = (store.clone(), here[&path.hops[0].delta.base].clone(), file.clone());
+        let hops = path.clone();
         let made = tokio::task::spawn_blocking(move || make(&store, &base, &entry, &hops)).await;
         match made.expect("applying deltas does not panic") {
             Ok((body, held)) => {
                 taken._held.push(held);
                 here.insert(file.sha256, FileEntry { body, ..file.clone() });
-                for hop in way.hops {
+                for hop in path.hops {
                     taken.deltas.insert((hop.delta.base, hop.sha256), hop.delta);
                 }
             }
@@ -81,7 +81,7 @@ pub(super) async fn take(
         }
     }
 
-    let bases: BTreeSet<Digest> = current.files.iter().flat_map(|file| ways.bases(&file.sha256)).collect();
+    let bases: BTreeSet<Digest> = current.files.iter().flat_map(|file| paths.bases(&file.sha256)).collect();
     let now: HashSet<Digest> = current.files.iter().map(|file| file.sha256).collect();
     let needed = |file: &&FileEntry| !bases.contains(&file.sha256) && !now.contains(&file.sha256);
     let missing: Vec<&FileEntry> =
@@ -119,7 +119,7 @@ async fn take_earlier(
     let missing: Vec<&FileEntry> = old.filter(|file| !here.contains_key(&file.sha256)).collect();
     let blobs = bodies(&missing);
     taken._held.extend(blobs.iter().map(|blob| store.hold(blob.digest)));
-    // Like a delta, an old body is one way of several for the clients that need it: it may lack.
+    // An old body, like a delta, is one of several paths for the clients that need it: it may be missing.
     let unavailable = walk.deltas(store, &blobs, progress).await?;
     let there = missing.into_iter().filter(|file| !unavailable.contains(&file.body.sha256));
     here.extend(there.map(|file| (file.sha256, file.clone())));
@@ -176,7 +176,7 @@ async fn take_theirs(
 fn choose<'a>(
     store: &Store,
     current: &'a Manifest,
-    ways: &DeltaPaths<'_>,
+    paths: &DeltaPaths<'_>,
     here: &HashMap<Digest, FileEntry>,
 ) -> Vec<(&'a FileEntry, DeltaPath)> {
     let price = |delta: &Delta| usable(delta).then(|| if store.has(&delta.sha256) { 0 } else { delta.size });
@@ -187,8 +187,8 @@ fn choose<'a>(
         .filter(|file| !here.contains_key(&file.sha256) && seen.insert(file.sha256))
         .filter_map(|file| {
             let full = if store.has(&file.body.sha256) { 0 } else { file.body.size };
-            let way = ways.cheapest(&file.sha256, full, &|base| here.contains_key(base), &price)?;
-            Some((file, way))
+            let path = paths.cheapest(&file.sha256, full, &|base| here.contains_key(base), &price)?;
+            Some((file, path))
         })
         .collect()
 }
@@ -198,12 +198,17 @@ fn usable(delta: &Delta) -> bool {
 }
 
 /// Makes a file of one that is here, and packs it.
-fn make(store: &Store, base: &FileEntry, file: &FileEntry, way: &DeltaPath) -> Result<(Body, Held), Stopped> {
+fn make(
+    store: &Store,
+    base: &FileEntry,
+    file: &FileEntry,
+    path: &DeltaPath,
+) -> Result<(Body, Held), Stopped> {
     let folder = store.folder().join("new");
     let mut from = tempfile::tempfile_in(&folder)?;
     store.unpack(base, &mut from)?;
     let mut made = tempfile::tempfile_in(&folder)?;
-    store.apply_path(&way.hops, &from, DELTA_MEMORY_MAX, &mut made)?;
+    store.apply_path(&path.hops, &from, DELTA_MEMORY_MAX, &mut made)?;
     made.flush()?;
     let (sha256, body) = pack(store, &mut made, file.size)?;
     let held = store.hold(sha256);
@@ -212,7 +217,6 @@ fn make(store: &Store, base: &FileEntry, file: &FileEntry, way: &DeltaPath) -> R
 }
 
 fn pack(store: &Store, file: &mut File, size: u64) -> Result<(Digest, headwater_delta::Body), Stopped> {
-    use std::io::Seek as _;
     file.rewind()?;
     let mut writer = store.write(0)?;
     let (body, _) = headwater_delta::encode(file, size, LEVEL_DEFAULT, &mut writer)?;
