@@ -134,10 +134,12 @@ mod tests {
         let check =
             |rules: &AdmissionRules, peer: Option<&Peer>, path: &str, now: Timestamp, expected: &str| {
                 let verdict = match judge(rules, peer.map(|peer| (peer, der)), path, now) {
-                    AdmissionVerdict::Enrolled => "enrolled",
-                    AdmissionVerdict::Anonymous => "anonymous",
-                    AdmissionVerdict::Refused(why) => why,
+                    AdmissionVerdict::Enrolled => "enrolled".to_owned(),
+                    AdmissionVerdict::Anonymous => "anonymous".to_owned(),
+                    AdmissionVerdict::Refused(why) => format!("refused: {why}"),
                 };
+                let expects_refusal = !["enrolled", "anonymous"].contains(&expected);
+                assert_eq!(verdict.starts_with("refused: "), expects_refusal, "{path}: {verdict}");
                 assert!(verdict.contains(expected), "{path}: {verdict}, expected {expected}");
             };
         let (timestamp, other) = ("/components/metadata/timestamp.json", "/settings/metadata/timestamp.json");

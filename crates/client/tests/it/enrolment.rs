@@ -73,8 +73,8 @@ async fn an_answer_that_is_lost_is_asked_for_again_with_the_same_key() {
     let world = World::new().await;
     let client = world.client("pc-1");
     world.received(|received| received.answers_lost = true);
-    let message = enrol(&client).await.unwrap_err();
-    assert!(matches!(message, Error::NotEnrolled(_)), "{message}");
+    let error = enrol(&client).await.unwrap_err();
+    assert!(matches!(error, Error::NotEnrolled(_)), "{error}");
     assert!(!client.data.join("identity/certificate.pem").exists());
     let key = fs::read(client.data.join("identity/key.pem")).unwrap();
     // The bundle in the folder is enough, and the token in it is still there.
@@ -85,7 +85,7 @@ async fn an_answer_that_is_lost_is_asked_for_again_with_the_same_key() {
 }
 
 #[tokio::test]
-async fn a_busy_server_is_asked_again_when_it_states() {
+async fn a_busy_server_is_asked_again_after_the_time_that_it_names() {
     let world = World::new().await;
     world.received(|received| received.busy = 2);
     let begun = std::time::Instant::now();
@@ -120,8 +120,8 @@ async fn a_refused_token_is_reported_with_a_hint() {
     let world = World::new().await;
     let client = world.client("pc-1");
     world.fleet.lock().token = headwater_identity::EnrolToken::generate().unwrap();
-    let message = run_once(&client, &RunOptions::default()).await.unwrap_err();
-    assert!(message.is_not_enrolled(), "{message}");
+    let error = run_once(&client, &RunOptions::default()).await.unwrap_err();
+    assert!(error.is_not_enrolled(), "{error}");
     let message = enrol(&client).await.unwrap_err().to_string();
     assert!(message.contains("403") && message.contains("enrol-bundle"), "{message}");
     // Another bundle, with a token that is good.
@@ -252,7 +252,7 @@ async fn a_client_that_cannot_reach_the_server_enrols_checks_in_and_reports_by_a
     assert_eq!(class(&report, "components").source.as_deref(), Some("update_agent:ua"), "{report:#?}");
     let (check_ins, reports) = world.received(|received| {
         let reports = received.reports.iter().map(|report| report.client.clone()).collect::<Vec<_>>();
-        (received.check_ins.iter().map(|message| message.client.clone()).collect::<Vec<_>>(), reports)
+        (received.check_ins.iter().map(|check_in| check_in.client.clone()).collect::<Vec<_>>(), reports)
     });
     assert_eq!((check_ins, reports), (vec!["pc-1".to_owned()], vec!["pc-1".to_owned()]));
     assert_eq!(Spool::open(client.data.join("reports")).unwrap().waiting().unwrap().len(), 0);

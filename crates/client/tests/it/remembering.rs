@@ -71,12 +71,13 @@ fn the_oldest_failure_is_forgotten_at_the_limit() {
         };
         state.remember_failed(Class::Components, "rules", failed);
     }
-    let why = |number| {
+    let is_remembered = |number| {
         state
             .failed_why(Class::Components, "rules", Sequence::new(number).unwrap(), &Digest::of(b"m"))
             .is_some()
     };
-    assert_eq!((why(1), why(2), why(FAILED_REMEMBERED_MAX as u64 + 1)), (false, true, true));
+    let newest = FAILED_REMEMBERED_MAX as u64 + 1;
+    assert_eq!([1, 2, newest].map(is_remembered), [false, true, true]);
 }
 
 #[tokio::test]
@@ -230,7 +231,7 @@ async fn a_slot_that_was_tampered_with_is_put_right() {
         &|| to_file(&current_link),
         &|| to_folder(&current_link),
         &|| to_folder(&previous),
-        &|| to_file(&current_link),
+        &|| to_file(&previous),
         &|| std::fs::write(slot.join("trial.json"), "nonsense").unwrap(),
     ];
     let mut published = 2;

@@ -1,4 +1,4 @@
-//! The server at check-in and report: a hint and a receiver of reports, never something that a run waits for (P1, P12).
+//! The server at check-in and report: a signal and a receiver of reports, never something that a run waits for (P1, P12).
 
 use std::time::{Duration, Instant};
 

@@ -258,7 +258,7 @@ async fn a_client_that_does_not_read_gives_its_place_back() {
 }
 
 #[tokio::test]
-async fn shutdown_ends_idle_connections_and_then_all() {
+async fn shutdown_ends_idle_connections_and_after_its_grace_all() {
     let limits = ListenLimits { shutdown_grace: Duration::from_millis(300), ..ListenLimits::default() };
     let server = Running::start(limits).await;
     server.put("metadata/timestamp.json", b"{}");
@@ -266,8 +266,22 @@ async fn shutdown_ends_idle_connections_and_then_all() {
     idle.write_all(GET.replace("connection: close\r\n", "").as_bytes()).await.unwrap();
     let mut byte = [0];
     idle.read_exact(&mut byte).await.unwrap();
+    // More than the buffers of both sockets take: this download does not end before somebody reads it.
+    let bytes = noise(30_000_000);
+    let path = layout::blob(&Digest::of(&bytes));
+    server.put(&path, &bytes);
+    let mut stalled = server.connect().await;
+    stalled
+        .write_all(format!("GET /components/{path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes())
+        .await
+        .unwrap();
+    stalled.read_exact(&mut byte).await.unwrap();
     server.stop.send(()).unwrap();
+    idle.read_to_end(&mut Vec::new()).await.unwrap();
     tokio::time::timeout(Duration::from_secs(5), server.task).await.unwrap().unwrap();
+    let mut rest = Vec::new();
+    let _ = stalled.read_to_end(&mut rest).await;
+    assert!(rest.len() < bytes.len(), "the download was cut");
     let refused = TcpStream::connect(server.address).await;
     assert!(refused.is_err(), "it still listens");
 }

@@ -24,12 +24,12 @@ async fn every_change_is_recorded_with_who_what_and_from_where() {
     server.ok("POST", "/api/v1/drafts/mine/save", Some(json!({"comment": "why"}))).await;
     server.ok("DELETE", "/api/v1/domains/root%2Fparis", None).await;
     let new = records(&server).await.split_off(before);
-    let reply: Vec<(&str, &str)> = new
+    let actions: Vec<(&str, &str)> = new
         .iter()
         .map(|record| (record["action"].as_str().unwrap(), record["subject"].as_str().unwrap()))
         .collect();
     assert_eq!(
-        reply,
+        actions,
         [
             ("release.publish", "components/rules"),
             ("release.publish", "components/rules"),

@@ -93,11 +93,11 @@ async fn check(everybody: &Everybody, expected: &[Line], ask: impl AsyncFn(&Some
     }
     let of = |line: &Line| expected.iter().find(|one| one.name() == line.name()).unwrap();
     let wrong: Vec<&Line> = found.iter().filter(|line| line.cells != of(line).cells).collect();
-    let reply: Vec<String> = wrong
+    let shown: Vec<String> = wrong
         .iter()
         .map(|line| format!("{}\n{}  (expected)", line.text(Some(of(line))), of(line).text(None)))
         .collect();
-    assert!(wrong.is_empty(), "not as expected where a `!` is:\n{}\n{}", text(&[]), reply.join("\n"));
+    assert!(wrong.is_empty(), "not as expected where a `!` is:\n{}\n{}", text(&[]), shown.join("\n"));
 }
 
 /// With a console over TLS by the fleet CA, as beyond loopback.

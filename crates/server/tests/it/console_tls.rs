@@ -150,8 +150,8 @@ async fn a_certificate_handed_in_is_shown_and_read_again() {
     let client = crate::harness::local(&server.running);
     let status = client.get("http://localhost/api/v1/status").send().await.unwrap();
     let status = serde_json::from_str(&status.text().await.unwrap()).unwrap();
-    let reply = signing(&status).to_string();
-    assert!(reply.contains("a certificate in PEM"), "{reply}");
+    let job = signing(&status).to_string();
+    assert!(job.contains("a certificate in PEM"), "{job}");
 
     let ca = hand_in(files.path(), now());
     server.running.services().upkeep.run_signing(now()).await;

@@ -47,25 +47,25 @@ pub async fn update(server: &Server, manifest: &Manifest, number: u64) -> Option
     let store = Store::open(folder.path().join("store"), None).unwrap();
     let had = content(number);
     let price = |delta: &Delta| Some(delta.size);
-    let way = DeltaPaths::of(manifest).cheapest(
+    let path = DeltaPaths::of(manifest).cheapest(
         &file.sha256,
         file.body.size,
         &|base| *base == Digest::of(&had),
         &price,
     )?;
     let wanted: Vec<Blob> =
-        way.hops.iter().map(|hop| Blob { digest: hop.delta.sha256, size: hop.delta.size }).collect();
+        path.hops.iter().map(|hop| Blob { digest: hop.delta.sha256, size: hop.delta.size }).collect();
     let (walk, _) = server.trusted(Class::Components, now()).await;
     assert!(walk.deltas(&store, &wanted, &|_| {}).await.unwrap().is_empty());
     let base = folder.path().join("base");
     std::fs::write(&base, had).unwrap();
-    for hop in &way.hops {
+    for hop in &path.hops {
         let mut made = Vec::new();
         store.apply(hop, &File::open(&base).unwrap(), 56 << 20, &mut made).unwrap();
         std::fs::write(&base, made).unwrap();
     }
     assert_eq!(Digest::of(&std::fs::read(&base).unwrap()), file.sha256);
-    Some(way.cost)
+    Some(path.cost)
 }
 
 fn blobs(server: &Server) -> BTreeSet<String> {
@@ -87,7 +87,7 @@ async fn a_release_is_there_at_once_and_its_deltas_join_it() {
     let manifest = manifest(&server).await;
     assert_eq!(manifest.sequence.get(), 4);
     for number in 1..=3 {
-        let bytes = update(&server, &manifest, number).await.expect("a way by deltas");
+        let bytes = update(&server, &manifest, number).await.expect("a path by deltas");
         assert!(bytes < 10_000, "{bytes} from release {number}");
     }
     let version = manifest.files.iter().find(|file| file.path.as_str() == "VERSION").unwrap();
@@ -158,7 +158,7 @@ async fn what_no_manifest_names_any_more_goes_and_what_is_named_stays() {
     let gone: Vec<&String> = old.difference(&still).collect();
     assert!(!gone.is_empty() && gone.iter().all(|blob| !left.contains(*blob)), "{gone:?}");
     for number in 1..=3 {
-        update(&server, &current, number).await.expect("a way by deltas");
+        update(&server, &current, number).await.expect("a path by deltas");
     }
 }
 
@@ -174,7 +174,7 @@ async fn rolled_back_clients_of_the_withdrawn_release_have_a_delta_too() {
     let manifest = manifest(&server).await;
     assert_eq!(manifest.sequence.get(), 2);
     for number in [1, 3] {
-        update(&server, &manifest, number).await.expect("a way by deltas");
+        update(&server, &manifest, number).await.expect("a path by deltas");
     }
 }
 
@@ -226,8 +226,8 @@ async fn deltas_lost_from_the_disk_show_so_and_are_made_again() {
     let mut flipped = whole.clone();
     flipped[0] ^= 1;
     std::fs::write(&path, flipped).unwrap();
-    let reply = server.running.services().upkeep.scrub().await.unwrap();
-    assert!(reply.contains("of components (a delta)"), "{reply}");
+    let done = server.running.services().upkeep.scrub().await.unwrap();
+    assert!(done.contains("of components (a delta)"), "{done}");
     make(&server).await;
     assert_eq!(std::fs::read(&path).unwrap(), whole, "changed");
     assert_eq!(shown().await, ["joined"]);
@@ -251,9 +251,9 @@ async fn a_component_whose_bodies_are_spoiled_keeps_no_other_from_its_deltas() {
         publish(&server, number).await;
     }
     server.running.services().publishing.resume_deltas();
-    let reply = server.running.services().publishing.make_deltas(now()).await.unwrap_err();
-    assert!(reply.to_string().contains("data.bin"), "{reply}");
-    update(&server, &manifest(&server).await, 1).await.expect("a way by deltas");
+    let failed = server.running.services().publishing.make_deltas(now()).await.unwrap_err();
+    assert!(failed.to_string().contains("data.bin"), "{failed}");
+    update(&server, &manifest(&server).await, 1).await.expect("a path by deltas");
 }
 
 /// Noise that takes a while to compare with other noise, and comes to nothing.
@@ -282,12 +282,12 @@ async fn a_release_shows_its_deltas_and_how_far_they_are() {
     let view = server.get(RULES).await;
     let shown = |view: &Value| -> Vec<String> {
         let deltas = view["deltas"].as_array().unwrap().iter();
-        let reply = deltas.map(|one| {
+        let lines = deltas.map(|one| {
             let size = if one["size"].as_u64() > Some(0) { "some" } else { "no" };
             let [from, to, path] = [&one["from"], &one["to"], &one["path"]];
             format!("{from} → {to} {path} {} {size} bytes", one["state"])
         });
-        reply.collect()
+        lines.collect()
     };
     let queued = r#"1 → 3 "data.bin" "queued" no bytes"#;
     assert!(shown(&view).contains(&queued.to_owned()), "{view}");
@@ -311,7 +311,7 @@ async fn deltas_are_shown_by_file_and_from_the_nearest_release_on() {
         server.publish("components", "rules", &number.to_string(), &files).await;
     }
     let view = server.get(RULES).await;
-    let reply: Vec<String> = view["deltas"]
+    let lines: Vec<String> = view["deltas"]
         .as_array()
         .unwrap()
         .iter()
@@ -319,7 +319,7 @@ async fn deltas_are_shown_by_file_and_from_the_nearest_release_on() {
         .map(|one| format!("{} {}", one["path"].as_str().unwrap(), one["from"]))
         .collect();
     let expected = ["a.bin", "b.bin", "c.bin"].map(|path| [3, 2, 1].map(|from| format!("{path} {from}")));
-    assert_eq!(reply, expected.concat(), "{view}");
+    assert_eq!(lines, expected.concat(), "{view}");
 }
 
 #[tokio::test]
@@ -352,8 +352,8 @@ async fn until_making(server: &Server) {
     loop {
         let making = &server.get("/api/v1/deltas").await["making"];
         if let Some(one) = making.as_array().unwrap().first() {
-            let reply = [&one["class"], &one["name"], &one["path"]];
-            assert_eq!(reply, ["components", "rules", "noise"], "{making}");
+            let of = [&one["class"], &one["name"], &one["path"]];
+            assert_eq!(of, ["components", "rules", "noise"], "{making}");
             return;
         }
     }

@@ -50,8 +50,8 @@ async fn edits_gather_until_save_and_no_client_sees_any_of_it() {
     let more = json!({"values": {"level": 3}, "files": {"etc/motd": "hi"}});
     let draft = edit(&server, "root/paris", "default", more).await;
     assert_eq!((&draft["revision"], &draft["base_version"]), (&json!(2), &json!(1)));
-    let reply = ["setting poll_interval_minutes set to 5", "value level set to 3", "file etc/motd added"];
-    assert_eq!(texts(&draft["changes"]), reply);
+    let changes = ["setting poll_interval_minutes set to 5", "value level set to 3", "file etc/motd added"];
+    assert_eq!(texts(&draft["changes"]), changes);
     assert_eq!(signed(&server, "root/paris").await, before);
     let view = server.get(PARIS).await;
     assert_eq!((&view["settings"], &view["drafts"]), (&json!({}), &json!(["default"])));
@@ -61,7 +61,7 @@ async fn edits_gather_until_save_and_no_client_sees_any_of_it() {
     assert_eq!((&after["revision"], &after["changes"]), (&draft["revision"], &draft["changes"]));
 
     let saved = save(&server, "root/paris", "default").await;
-    assert_eq!((&saved["version"], texts(&saved["changes"])), (&json!(2), reply.to_vec()));
+    assert_eq!((&saved["version"], texts(&saved["changes"])), (&json!(2), changes.to_vec()));
     assert_eq!(saved["domains"], json!(["root/paris", "root/paris/lab"]));
     for domain in ["root/paris", "root/paris/lab"] {
         let document = signed(&server, domain).await;

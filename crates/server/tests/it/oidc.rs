@@ -112,8 +112,8 @@ fn why(result: Result<(SecretString, SessionView), Error>) -> String {
 async fn a_claim_of_the_provider_gives_the_role() {
     let world = World::start().await;
     let check = async |groups: Value, expected: &str| {
-        let reply = groups.clone();
-        let result = world.sign_in(&from("10.0.0.1"), |token| token.claims(json!({"groups": reply}))).await;
+        let claims = json!({"groups": groups});
+        let result = world.sign_in(&from("10.0.0.1"), |token| token.claims(claims)).await;
         assert_eq!(why(result), expected, "{groups}");
     };
     check(json!(["boss"]), "signed in: oidc:7 (ann) admin").await;
@@ -144,9 +144,9 @@ async fn what_the_provider_did_not_state_for_this_sign_in_is_not_accepted() {
         // Each from an address of its own: many refusals make one wait.
         number += 1;
         let caller = from(&format!("10.0.1.{number}"));
-        let reply = why(world.sign_in(&caller, change).await);
-        assert_eq!(reply, expected, "{what}");
-        if !reply.starts_with("signed in") {
+        let outcome = why(world.sign_in(&caller, change).await);
+        assert_eq!(outcome, expected, "{what}");
+        if !outcome.starts_with("signed in") {
             let record = world.last_record().await;
             assert_eq!((&record["action"], &record["from"]), (&json!("session.refuse"), &json!(caller.from)));
             assert_eq!(record["after"]["why"], expected, "{what}");
@@ -213,8 +213,8 @@ async fn what_the_provider_did_not_state_for_this_sign_in_is_not_accepted() {
 async fn a_token_from_the_future_is_not_believed() {
     let world = World::start().await;
     let check = async |what: &str, claims: Value, expected: &str| {
-        let reply = why(world.sign_in(&from("10.0.0.1"), |token| token.claims(claims)).await);
-        assert_eq!(reply, expected, "{what}");
+        let outcome = why(world.sign_in(&from("10.0.0.1"), |token| token.claims(claims)).await);
+        assert_eq!(outcome, expected, "{what}");
     };
     let (second, ahead) = (now().as_second(), limits::PROVIDER_AHEAD_SECONDS_MAX);
     let fine = "signed in: oidc:7 (ann) viewer";
@@ -390,8 +390,8 @@ async fn a_provider_that_is_down_or_silent_keeps_nobody_out() {
     let listener = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     check(listener(), false, ProviderFault::Down).await;
     check(listener(), true, ProviderFault::Silent).await;
-    let reply = ProviderFault::Silent.to_string();
-    assert!(reply.contains(&format!("{} s", limits::PROVIDER_TIME_MAX.as_secs())), "{reply}");
+    let message = ProviderFault::Silent.to_string();
+    assert!(message.contains(&format!("{} s", limits::PROVIDER_TIME_MAX.as_secs())), "{message}");
 }
 
 async fn send(server: &Server, path: &str, cookie: &str) -> Response {

@@ -199,7 +199,7 @@ impl Provider {
         self.state.lock().unwrap()
     }
 
-    /// How often it was asked what it says of itself.
+    /// How often a path was asked.
     pub fn asked(&self, path: &'static str) -> usize {
         self.known().asked.get(path).copied().unwrap_or_default()
     }

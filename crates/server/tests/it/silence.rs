@@ -59,9 +59,9 @@ async fn the_log_shows_no_secret_at_any_level() {
         secrets.extend(private.flat_map(|part| part.lines().skip(1).take(1)).map(str::to_owned));
     }
     assert!(secrets.len() > 8, "there are keys: {}", secrets.len());
-    let reply = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
-    assert!(reply.contains("listening") && reply.contains("TRACE"), "the log has a lot");
+    let text = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
+    assert!(text.contains("listening") && text.contains("TRACE"), "the log has a lot");
     for secret in secrets {
-        assert!(secret.len() > 8 && !reply.contains(&secret), "the log shows {secret}");
+        assert!(secret.len() > 8 && !text.contains(&secret), "the log shows {secret}");
     }
 }

@@ -40,9 +40,9 @@ async fn first_start_makes_everything() {
         json!({"event": "listening", "fleet": fleet, "console": console, "socket": socket})
     );
     assert_eq!(mode(&socket), 0o600);
-    let status = server.get("/api/v1/status").await;
-    let warnings = status["warnings"].to_string();
-    assert!(!warnings.contains("no sign-in"), "{warnings}");
+    let warnings = server.get("/api/v1/status").await["warnings"].clone();
+    assert_eq!(warnings.as_array().map(Vec::len), Some(1), "{warnings}");
+    assert!(warnings[0].as_str().unwrap().contains("headwater keys init"), "{warnings}");
 }
 
 #[tokio::test]
@@ -111,14 +111,14 @@ async fn what_is_in_the_data_folder_is_its_owners_alone() {
 #[tokio::test]
 async fn an_address_that_cannot_be_listened_at_is_reported_with_its_own_reason() {
     let folder = tempfile::tempdir().unwrap();
-    let reply = async |address: &str| {
+    let failure = async |address: &str| {
         let config = Config { fleet_listen: address.parse().unwrap(), ..config(folder.path()) };
         run(config, std::future::pending()).await.unwrap_err().to_string()
     };
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let error = reply(&taken.local_addr().unwrap().to_string()).await;
+    let error = failure(&taken.local_addr().unwrap().to_string()).await;
     assert!(error.contains("another program has the port"), "{error}");
-    let error = reply("203.0.113.9:8471").await;
+    let error = failure("203.0.113.9:8471").await;
     assert!(error.contains("203.0.113.9 is no address of this machine"), "{error}");
 }
 

@@ -167,7 +167,7 @@ async fn the_vendors_own_example_is_followed_without_one_full_download() {
     // The server at 171, holding 169 … 159.
     vendor.publish(&every_second(159, 171), &[]);
     sync(&server).await;
-    // The source at 175, with deltas from 147, 149 … 173, and not one body that the server has not.
+    // The source at 175, with deltas from 147, 149 … 173, and not one body that the server does not have.
     let (bases, numbers) = (every_second(147, 173), every_second(147, 175));
     let sizes: BTreeMap<u64, u64> = bases.iter().map(|base| (*base, vendor.delta(*base, 175).size)).collect();
     vendor.publish(&numbers, &bases);
@@ -176,7 +176,7 @@ async fn the_vendors_own_example_is_followed_without_one_full_download() {
     }
     let result = sync(&server).await;
 
-    // It took 171→175 and the seven it lacked: 147 … 157 and 173.
+    // It took 171→175 and the seven from files that it does not have: 147 … 157 and 173.
     let taken: Vec<u64> =
         bases.iter().copied().filter(|base| *base == 171 || !(159..=171).contains(base)).collect();
     assert_eq!(taken.len(), 8);
@@ -196,7 +196,7 @@ async fn the_vendors_own_example_is_followed_without_one_full_download() {
     let manifest = manifest(&server).await;
     assert_eq!(manifest.sequence.get(), 175);
     for base in &bases {
-        let cost = update(&server, &manifest, *base).await.expect("a way by deltas");
+        let cost = update(&server, &manifest, *base).await.expect("a path by deltas");
         assert!(cost < 20_000, "{cost} from {base}");
     }
     assert!(blob_names(&server.repository(Class::Components)).len() >= 7 + 1 + 14);
@@ -209,7 +209,7 @@ async fn the_vendors_own_example_is_followed_without_one_full_download() {
 }
 
 #[tokio::test]
-async fn an_delta_that_comes_to_nothing_gives_way_to_the_body() {
+async fn a_delta_that_no_longer_exists_gives_way_to_the_body() {
     let (mut vendor, server) = (Vendor::start().await, Server::start().await);
     vendor.is_vendor_of(&server).await;
     vendor.publish(&[1], &[]);
@@ -221,7 +221,7 @@ async fn an_delta_that_comes_to_nothing_gives_way_to_the_body() {
     assert!(result["bytes"].as_u64().unwrap() > 60_000, "the body: {result}");
     make(&server).await;
     let manifest = manifest(&server).await;
-    update(&server, &manifest, 1).await.expect("what lacked is made here");
+    update(&server, &manifest, 1).await.expect("the missing one is made here");
 }
 
 #[tokio::test]
@@ -272,7 +272,7 @@ async fn the_vendor_is_followed_back_to_a_release_that_was_passed_over() {
     make(&server).await;
     let manifest = manifest(&server).await;
     assert_eq!(manifest.sequence.get(), 1);
-    update(&server, &manifest, 3).await.expect("a way by deltas");
+    update(&server, &manifest, 3).await.expect("a path by deltas");
     let services = server.running.services();
     services.publishing.collect_garbage(now()).await.unwrap();
     services.publishing.collect_garbage(now() + SignedDuration::from_hours(2)).await.unwrap();

@@ -76,8 +76,8 @@ async fn an_old_release_without_a_body_is_reported_and_does_not_block_the_curren
         (&Value::Null, 3),
         "{result}"
     );
-    let reply = result["skipped"][0].as_str().unwrap();
-    assert!(reply.starts_with("rules v1 (release 1): data.bin could not be fetched"), "{result}");
+    let skipped = result["skipped"][0].as_str().unwrap();
+    assert!(skipped.starts_with("rules v1 (release 1): data.bin could not be fetched"), "{result}");
     assert_eq!(server.get(RULES).await["current"], 3);
 
     vendor.publish("components", "rules", "v4", &[("data.bin", &noise(4))]).await;

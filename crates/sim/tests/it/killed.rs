@@ -159,7 +159,8 @@ fn come_to(client: &Path, enrolment: &mut Process, kill: usize, span: Duration) 
     );
 }
 
-fn ids(world: &World) -> Result<(Vec<String>, Duration)> {
+/// Enrols the first client; returns the ids of those that are enrolled, and how long an enrolment takes from the keys on.
+fn enrol_first(world: &World) -> Result<(Vec<String>, Duration)> {
     let begun = Instant::now();
     world.enrol("first", BUNDLE)?;
     // From the keys on it is less than half of the whole.
@@ -169,7 +170,7 @@ fn ids(world: &World) -> Result<(Vec<String>, Duration)> {
 #[test]
 fn a_client_killed_while_it_enrols_enrols_once() -> Result<()> {
     let world = World::new()?;
-    let (mut ids, span) = ids(&world)?;
+    let (mut ids, span) = enrol_first(&world)?;
     let mut unanswered = 0;
     for kill in 0..KILLS {
         let id = format!("pc-{kill}");
@@ -193,7 +194,7 @@ fn a_client_killed_while_it_enrols_enrols_once() -> Result<()> {
 #[test]
 fn a_server_killed_while_a_client_enrols_admits_it_once() -> Result<()> {
     let mut world = World::new()?;
-    let (mut ids, span) = ids(&world)?;
+    let (mut ids, span) = enrol_first(&world)?;
     let (mut failed, mut unanswered) = (0, 0);
     for kill in 0..KILLS {
         let id = format!("pc-{kill}");

@@ -123,8 +123,8 @@ impl Line {
     pub fn text(&self, expected: Option<&Self>) -> String {
         let cells = self.cells.iter().zip(EVERYBODY).enumerate().map(|(at, (cell, (_, heading)))| {
             let wrong = expected.is_some_and(|expected| expected.cells[at] != *cell);
-            let reply = format!("{}{cell}", if wrong { "!" } else { "" });
-            format!("  {reply:>width$}", width = heading.len())
+            let shown = format!("{}{cell}", if wrong { "!" } else { "" });
+            format!("  {shown:>width$}", width = heading.len())
         });
         format!("{:52}{}", self.name(), cells.collect::<String>())
     }

@@ -161,7 +161,7 @@ fn an_update_agent_loses_its_disk_space() {
     });
 }
 
-/// Do the files under a folder take at least so many bytes?
+/// Whether the files under a folder take at least so many bytes.
 fn holds_at_least(folder: &Path, bytes: u64) -> Result<bool> {
     let (mut folders, mut held) = (vec![folder.to_owned()], 0);
     while let Some(folder) = folders.pop() {

@@ -1,4 +1,4 @@
-//! Programs of others against the server: `schemathesis` asks what the OpenAPI document says can be asked, and more.
+//! A program of others against the server: `schemathesis` asks what the OpenAPI document says can be asked, and more.
 //!
 //! Needs `HEADWATER_SCHEMATHESIS`, the path of that program; `cargo xtask test` sees to it. Without it the test says that
 //! it was skipped.
@@ -64,11 +64,11 @@ async fn schemathesis_finds_no_fault_and_nothing_undocumented() {
         .kill_on_drop(true)
         .spawn()
         .unwrap();
-    let mut reply = Vec::new();
-    let mut out = asking.stdout.take().unwrap();
-    tokio::io::AsyncReadExt::read_to_end(&mut out, &mut reply).await.unwrap();
+    let mut output = Vec::new();
+    let mut stdout = asking.stdout.take().unwrap();
+    tokio::io::AsyncReadExt::read_to_end(&mut stdout, &mut output).await.unwrap();
     let status = asking.wait().await.unwrap();
-    assert!(status.success(), "{}", String::from_utf8_lossy(&reply));
+    assert!(status.success(), "{}", String::from_utf8_lossy(&output));
     // It is still there, and nothing that was asked has taken our own token.
     assert_eq!(server.get("/health").await["status"], "ok");
     server.get("/api/v1/status").await;
