@@ -94,6 +94,8 @@ fn warning(revoked: u64) -> Option<String> {
     }
     let beyond = match revoked.saturating_sub(max) {
         0 => "beyond that, update agents admit those whose certificates end first, until they do".to_owned(),
+        1 => "1 is left out, the one whose certificate ends first, and update agents admit it until it does"
+            .to_owned(),
         left_out => format!(
             "{left_out} are left out, those whose certificates end first, and update agents admit them until they do"
         ),
@@ -133,6 +135,7 @@ mod tests {
         check(REVOKED_WARNED_MIN - 1, None);
         check(REVOKED_WARNED_MIN, Some("6144 revoked keys"));
         check(REVOKED_SIGNED_MAX, Some("beyond that"));
-        check(REVOKED_SIGNED_MAX + 1, Some("1 are left out"));
+        check(REVOKED_SIGNED_MAX + 1, Some("1 is left out"));
+        check(REVOKED_SIGNED_MAX + 2, Some("2 are left out"));
     }
 }

@@ -63,8 +63,11 @@ impl JobStatuses {
             Err(error) => Some(summary(error)),
         };
         let message = match (&failure, synced) {
-            (None, Ok(result)) if result.releases.len() == 1 => "1 new release".to_owned(),
-            (None, Ok(result)) => format!("{} new releases", result.releases.len()),
+            (None, Ok(result)) => match result.releases.len() {
+                0 => "no new releases".to_owned(),
+                1 => "1 new release".to_owned(),
+                count => format!("{count} new releases"),
+            },
             _ => "failed".to_owned(),
         };
         self.set("vendor", now, message, failure);

@@ -24,7 +24,7 @@ impl Upkeep {
             .await?;
         tokens::delete_ended(&mut tx, now).await?;
         tx.commit(if count == 0 {
-            Audit::Exempt("nothing was old")
+            Audit::Exempt("no report was old; unknown clients and enrolment tokens end at their time")
         } else {
             Caller::server(now)
                 .audit_entry("reports.forget", format!("older than {days} days"))
@@ -32,6 +32,10 @@ impl Upkeep {
                 .into()
         })
         .await?;
-        Ok(format!("{count} reports older than {days} days removed"))
+        Ok(match count {
+            0 => format!("no reports older than {days} days"),
+            1 => format!("1 report older than {days} days removed"),
+            _ => format!("{count} reports older than {days} days removed"),
+        })
     }
 }

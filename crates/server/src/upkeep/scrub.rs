@@ -34,7 +34,11 @@ impl Upkeep {
             }
         }
         if damaged.is_empty() {
-            return Ok(format!("{read} blobs read, all whole"));
+            return Ok(match read {
+                0 => "no blobs to read".to_owned(),
+                1 => "1 blob read, and it is whole".to_owned(),
+                _ => format!("{read} blobs read, all whole"),
+            });
         }
         self.publishing.request_deltas();
         Ok(format!(

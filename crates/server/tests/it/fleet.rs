@@ -462,5 +462,5 @@ async fn tokens_and_signed_revocations_keep_to_their_number() {
     server.ok("POST", "/api/v1/clients/pc-2/revoke", None).await;
     assert_eq!(signed().await, limits::REVOKED_SIGNED_MAX as usize);
     assert_eq!(other.get("/settings/metadata/timestamp.json").await, (403, "revoked".to_owned()));
-    assert!(warned().await.contains("1 are left out"), "{}", warned().await);
+    assert!(warned().await.contains("1 is left out"), "{}", warned().await);
 }

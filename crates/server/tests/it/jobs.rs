@@ -137,9 +137,12 @@ async fn reports_go_after_their_retention() {
     });
     assert_eq!(server.state_as_client(headwater_identity::StatementKind::Report, report).await.0, 200);
     let count = async || server.get("/api/v1/reports").await["items"].as_array().unwrap().len();
-    server.running.services().upkeep.forget_reports(now() + days(89)).await.unwrap();
+    let forget = async |days_later: i64| {
+        server.running.services().upkeep.forget_reports(now() + days(days_later)).await.unwrap()
+    };
+    assert_eq!(forget(89).await, "no reports older than 90 days");
     assert_eq!(count().await, 1);
-    server.running.services().upkeep.forget_reports(now() + days(91)).await.unwrap();
+    assert_eq!(forget(91).await, "1 report older than 90 days removed");
     assert_eq!(count().await, 0);
 }
 
