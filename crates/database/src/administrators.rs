@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use sqlx::Row;
 
 use crate::error::{Error, Result};
-use crate::{Db, SqlRow, Tx, count, json, number, time, to_json};
+use crate::{Connection, Db, SqlRow, Tx, count, json, number, time, to_json};
 
 /// What an administrator may do. Each role includes the ones before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -130,17 +130,35 @@ pub struct TokenRow {
     pub expires: Timestamp,
 }
 
+impl Connection {
+    /// One administrator.
+    pub async fn administrator(&mut self, name: &str) -> Result<Option<AdministratorRow>> {
+        let query = sqlx::query("SELECT * FROM administrators WHERE name = $1").bind(name);
+        query.fetch_optional(self.sql()).await?.as_ref().map(administrator).transpose()
+    }
+
+    /// All administrators, in order of name.
+    pub async fn administrators(&mut self) -> Result<Vec<AdministratorRow>> {
+        let rows = sqlx::query("SELECT * FROM administrators ORDER BY name").fetch_all(self.sql()).await?;
+        rows.iter().map(administrator).collect()
+    }
+
+    /// All tokens, in order of name.
+    pub async fn api_tokens(&mut self) -> Result<Vec<TokenRow>> {
+        let rows = sqlx::query("SELECT * FROM api_tokens ORDER BY name").fetch_all(self.sql()).await?;
+        rows.iter().map(token_row).collect()
+    }
+}
+
 impl Db {
     /// One administrator.
     pub async fn administrator(&self, name: &str) -> Result<Option<AdministratorRow>> {
-        let query = sqlx::query("SELECT * FROM administrators WHERE name = $1").bind(name);
-        query.fetch_optional(self.read()).await?.as_ref().map(administrator).transpose()
+        self.connection().await?.administrator(name).await
     }
 
     /// All administrators, in order of name.
     pub async fn administrators(&self) -> Result<Vec<AdministratorRow>> {
-        let rows = sqlx::query("SELECT * FROM administrators ORDER BY name").fetch_all(self.read()).await?;
-        rows.iter().map(administrator).collect()
+        self.connection().await?.administrators().await
     }
 
     /// The session of a hash.
@@ -157,8 +175,7 @@ impl Db {
 
     /// All tokens, in order of name.
     pub async fn api_tokens(&self) -> Result<Vec<TokenRow>> {
-        let rows = sqlx::query("SELECT * FROM api_tokens ORDER BY name").fetch_all(self.read()).await?;
-        rows.iter().map(token_row).collect()
+        self.connection().await?.api_tokens().await
     }
 }
 

@@ -5,6 +5,7 @@ use sqlx::Row;
 
 use crate::audit::{Chained, Head, Record};
 use crate::audit_log;
+use crate::connection::Connection;
 use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::values::{SqlRow, json, number};
@@ -21,12 +22,19 @@ pub struct SealedHead {
 const COLUMNS: &str =
     "SELECT number, time, who, origin, action, subject, before, after, previous, hash FROM audit";
 
+impl Connection {
+    /// Records after a number, the oldest first.
+    pub async fn audit_after(&mut self, after: u64, limit: u32) -> Result<Vec<Chained>> {
+        let statement = format!("{COLUMNS} WHERE number > $1 ORDER BY number LIMIT $2");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(number(after)).bind(i64::from(limit));
+        rows.fetch_all(self.sql()).await?.iter().map(chained).collect()
+    }
+}
+
 impl Db {
     /// Records after a number, the oldest first.
     pub async fn audit_after(&self, after: u64, limit: u32) -> Result<Vec<Chained>> {
-        let statement = format!("{COLUMNS} WHERE number > $1 ORDER BY number LIMIT $2");
-        let rows = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(number(after)).bind(i64::from(limit));
-        rows.fetch_all(self.read()).await?.iter().map(chained).collect()
+        self.connection().await?.audit_after(after, limit).await
     }
 
     /// Records before a number, the newest first.

@@ -45,6 +45,15 @@ impl Connection {
     pub async fn clients_count(&mut self) -> Result<u64> {
         Ok(count(sqlx::query_scalar("SELECT count(*) FROM clients").fetch_one(self.sql()).await?))
     }
+
+    /// Clients after an id, in order of id, of one domain or of all.
+    pub async fn clients(&mut self, domain: Option<&str>, after: &str, limit: u32) -> Result<Vec<ClientRow>> {
+        let filter = if domain.is_some() { "AND domain = $3" } else { "" };
+        let statement = format!("{COLUMNS} WHERE id > $1 {filter} ORDER BY id LIMIT $2");
+        let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(after).bind(i64::from(limit));
+        let query = if let Some(domain) = domain { query.bind(domain) } else { query };
+        query.fetch_all(self.sql()).await?.iter().map(client).collect()
+    }
 }
 
 impl Db {
@@ -60,11 +69,7 @@ impl Db {
 
     /// Clients after an id, in order of id, of one domain or of all.
     pub async fn clients(&self, domain: Option<&str>, after: &str, limit: u32) -> Result<Vec<ClientRow>> {
-        let filter = if domain.is_some() { "AND domain = $3" } else { "" };
-        let statement = format!("{COLUMNS} WHERE id > $1 {filter} ORDER BY id LIMIT $2");
-        let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(after).bind(i64::from(limit));
-        let query = if let Some(domain) = domain { query.bind(domain) } else { query };
-        query.fetch_all(self.read()).await?.iter().map(client).collect()
+        self.connection().await?.clients(domain, after, limit).await
     }
 
     /// Ids of clients without a key: it was revoked, or there never was one.

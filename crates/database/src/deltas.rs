@@ -8,16 +8,16 @@ use jiff::Timestamp;
 use sqlx::Row;
 
 use crate::error::{Error, Result};
-use crate::{Db, Tx, count, number};
+use crate::{Connection, Db, Tx, count, number};
 
-impl Db {
+impl Connection {
     /// Every delta of a class in inventory.
-    pub async fn inventory(&self, class: Class) -> Result<Inventory> {
+    pub async fn inventory(&mut self, class: Class) -> Result<Inventory> {
         let rows = sqlx::query(
             "SELECT base, result, taken, sha256, size, memory, format FROM deltas WHERE class = $1",
         )
         .bind(class.to_string())
-        .fetch_all(self.read())
+        .fetch_all(self.sql())
         .await?;
         let digest = |text: &str| {
             let corrupt = |error: headwater_repo::DigestError| Error::Corrupt {
@@ -52,6 +52,13 @@ impl Db {
             inventory.insert((base, result), item);
         }
         Ok(inventory)
+    }
+}
+
+impl Db {
+    /// Every delta of a class in inventory.
+    pub async fn inventory(&self, class: Class) -> Result<Inventory> {
+        self.connection().await?.inventory(class).await
     }
 
     /// The announced version of each class that was published.

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use sqlx::Row;
 
 use crate::error::Result;
-use crate::{Db, SqlRow, Tx, count, json, number, time, to_json};
+use crate::{Connection, Db, SqlRow, Tx, count, json, number, time, to_json};
 
 /// One saved version without its content.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,15 +50,15 @@ pub struct StoredSettingsDraft {
     pub set: DomainSettings,
 }
 
-impl Db {
+impl Connection {
     /// One version of a domain.
-    pub async fn domain_version(&self, path: &str, version: u64) -> Result<Option<StoredVersion>> {
+    pub async fn domain_version(&mut self, path: &str, version: u64) -> Result<Option<StoredVersion>> {
         let row = sqlx::query(
             "SELECT version, saved, comment, content FROM domain_versions WHERE path = $1 AND version = $2",
         )
         .bind(path)
         .bind(number(version))
-        .fetch_optional(self.read())
+        .fetch_optional(self.sql())
         .await?;
         row.map(|row| {
             Ok(StoredVersion {
@@ -72,13 +72,43 @@ impl Db {
     }
 
     /// The newest version ever saved at a path, of a present or former domain; 0 if there is none.
-    pub async fn domain_version_last(&self, path: &str) -> Result<u64> {
+    pub async fn domain_version_last(&mut self, path: &str) -> Result<u64> {
         let row =
             sqlx::query("SELECT coalesce(max(version), 0) AS version FROM domain_versions WHERE path = $1")
                 .bind(path)
-                .fetch_one(self.read())
+                .fetch_one(self.sql())
                 .await?;
         Ok(count(row.get("version")))
+    }
+
+    /// One draft.
+    pub async fn settings_draft(&mut self, path: &str, name: &str) -> Result<Option<StoredSettingsDraft>> {
+        let row = sqlx::query(
+            "SELECT path, name, base_version, revision, edited, content FROM domain_drafts \
+             WHERE path = $1 AND name = $2",
+        )
+        .bind(path)
+        .bind(name)
+        .fetch_optional(self.sql())
+        .await?;
+        row.map(|row| draft(&row)).transpose()
+    }
+
+    /// How many drafts are stored: of one domain, or of all.
+    pub async fn settings_drafts_count(&mut self, path: Option<&str>) -> Result<u64> {
+        let of_one = "SELECT count(*) FROM domain_drafts WHERE path = $1";
+        let query = match path {
+            Some(path) => sqlx::query_scalar(of_one).bind(path),
+            None => sqlx::query_scalar("SELECT count(*) FROM domain_drafts"),
+        };
+        Ok(count(query.fetch_one(self.sql()).await?))
+    }
+}
+
+impl Db {
+    /// One version of a domain.
+    pub async fn domain_version(&self, path: &str, version: u64) -> Result<Option<StoredVersion>> {
+        self.connection().await?.domain_version(path, version).await
     }
 
     /// Versions of a domain older than `before`, newest first.
@@ -99,19 +129,6 @@ impl Db {
             items: count(row.get("items")),
         };
         Ok(rows.iter().map(line).collect())
-    }
-
-    /// One draft.
-    pub async fn settings_draft(&self, path: &str, name: &str) -> Result<Option<StoredSettingsDraft>> {
-        let row = sqlx::query(
-            "SELECT path, name, base_version, revision, edited, content FROM domain_drafts \
-             WHERE path = $1 AND name = $2",
-        )
-        .bind(path)
-        .bind(name)
-        .fetch_optional(self.read())
-        .await?;
-        row.map(|row| draft(&row)).transpose()
     }
 
     /// The drafts of a domain, by name.

@@ -49,6 +49,12 @@ impl Connection {
             })
             .collect()
     }
+
+    /// Clients of one domain, those of its sub-domains not counted.
+    pub async fn clients_in_domain(&mut self, path: &str) -> Result<u64> {
+        let query = sqlx::query_scalar("SELECT count(*) FROM clients WHERE domain = $1").bind(path);
+        Ok(count(query.fetch_one(self.sql()).await?))
+    }
 }
 
 impl Db {

@@ -52,6 +52,32 @@ impl Connection {
             .await?
             .ok_or_else(|| Error::Corrupt { what: "policy", reason: "there is no version at all".to_owned() })
     }
+
+    /// One version.
+    pub async fn policy(&mut self, version: u64) -> Result<Option<Saved>> {
+        let row = sqlx::query(
+            "SELECT version, saved, comment, document, vendor_root FROM policies WHERE version = $1",
+        )
+        .bind(number(version))
+        .fetch_optional(self.sql())
+        .await?;
+        row.map(|row| saved(&row)).transpose()
+    }
+
+    /// One draft.
+    pub async fn draft(&mut self, name: &str) -> Result<Option<StoredDraft>> {
+        let row =
+            sqlx::query("SELECT name, base_version, revision, edited, document FROM drafts WHERE name = $1")
+                .bind(name)
+                .fetch_optional(self.sql())
+                .await?;
+        row.map(|row| draft(&row)).transpose()
+    }
+
+    /// How many drafts are stored.
+    pub async fn drafts_count(&mut self) -> Result<u64> {
+        Ok(count(sqlx::query_scalar("SELECT count(*) FROM drafts").fetch_one(self.sql()).await?))
+    }
 }
 
 impl Db {
@@ -67,13 +93,7 @@ impl Db {
 
     /// One version.
     pub async fn policy(&self, version: u64) -> Result<Option<Saved>> {
-        let row = sqlx::query(
-            "SELECT version, saved, comment, document, vendor_root FROM policies WHERE version = $1",
-        )
-        .bind(number(version))
-        .fetch_optional(self.read())
-        .await?;
-        row.map(|row| saved(&row)).transpose()
+        self.connection().await?.policy(version).await
     }
 
     /// Versions older than `before`, newest first.
@@ -84,16 +104,6 @@ impl Db {
             .fetch_all(self.read())
             .await?;
         rows.iter().map(saved).collect()
-    }
-
-    /// One draft.
-    pub async fn draft(&self, name: &str) -> Result<Option<StoredDraft>> {
-        let row =
-            sqlx::query("SELECT name, base_version, revision, edited, document FROM drafts WHERE name = $1")
-                .bind(name)
-                .fetch_optional(self.read())
-                .await?;
-        row.map(|row| draft(&row)).transpose()
     }
 
     /// Every draft, by name.

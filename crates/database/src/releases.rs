@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use sqlx::Row;
 
 use crate::error::{Error, Result};
-use crate::{Db, SqlRow, Tx, count, number, to_json};
+use crate::{Connection, Db, SqlRow, Tx, count, number, to_json};
 
 /// One component or program.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,21 @@ pub struct ReleaseRow {
     pub version: String,
 }
 
+impl Connection {
+    /// What there is in a class, by name.
+    pub async fn components(&mut self, class: Class) -> Result<Vec<ComponentRow>> {
+        let rows = sqlx::query("SELECT name, from_vendor FROM components WHERE class = $1 ORDER BY name")
+            .bind(class.to_string())
+            .fetch_all(self.sql())
+            .await?;
+        let component = |row: SqlRow| ComponentRow {
+            name: row.get("name"),
+            from_vendor: row.get::<i64, _>("from_vendor") != 0,
+        };
+        Ok(rows.into_iter().map(component).collect())
+    }
+}
+
 impl Db {
     /// One component.
     pub async fn component(&self, class: Class, name: &ComponentName) -> Result<Option<ComponentRow>> {
@@ -36,15 +51,7 @@ impl Db {
 
     /// What there is in a class, by name.
     pub async fn components(&self, class: Class) -> Result<Vec<ComponentRow>> {
-        let rows = sqlx::query("SELECT name, from_vendor FROM components WHERE class = $1 ORDER BY name")
-            .bind(class.to_string())
-            .fetch_all(self.read())
-            .await?;
-        let component = |row: SqlRow| ComponentRow {
-            name: row.get("name"),
-            from_vendor: row.get::<i64, _>("from_vendor") != 0,
-        };
-        Ok(rows.into_iter().map(component).collect())
+        self.connection().await?.components(class).await
     }
 
     /// Every release ever of a component, oldest first.

@@ -4,7 +4,7 @@ use headwater_policy::Class;
 use sqlx::Row;
 
 use crate::error::Result;
-use crate::{Db, Tx, count, number};
+use crate::{Connection, Db, Tx, count, number};
 
 /// What is signed in one class: enough to find its four files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,14 +21,14 @@ pub struct RepositoryRow {
     pub timestamp: Vec<u8>,
 }
 
-impl Db {
+impl Connection {
     /// What is signed in a class; `None` before the first start is over.
-    pub async fn repository(&self, class: Class) -> Result<Option<RepositoryRow>> {
+    pub async fn repository(&mut self, class: Class) -> Result<Option<RepositoryRow>> {
         let row = sqlx::query(
             "SELECT root_version, snapshot_version, targets_version, timestamp FROM repositories WHERE class = $1",
         )
         .bind(class.to_string())
-        .fetch_optional(self.read())
+        .fetch_optional(self.sql())
         .await?;
         Ok(row.map(|row| RepositoryRow {
             class,
@@ -37,6 +37,13 @@ impl Db {
             targets_version: count(row.get("targets_version")),
             timestamp: row.get("timestamp"),
         }))
+    }
+}
+
+impl Db {
+    /// What is signed in a class; `None` before the first start is over.
+    pub async fn repository(&self, class: Class) -> Result<Option<RepositoryRow>> {
+        self.connection().await?.repository(class).await
     }
 }
 

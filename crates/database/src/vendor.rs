@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use sqlx::Row;
 
 use crate::error::Result;
-use crate::{Db, Tx, count, json, number, small, time, to_json};
+use crate::{Connection, Db, Tx, count, json, number, small, time, to_json};
 
 /// The vendor source, as set.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,13 +24,13 @@ pub struct VendorRow {
     pub last_sync: Option<SyncResult>,
 }
 
-impl Db {
+impl Connection {
     /// The vendor source.
-    pub async fn vendor(&self) -> Result<Option<VendorRow>> {
+    pub async fn vendor(&mut self) -> Result<Option<VendorRow>> {
         let row = sqlx::query(
             "SELECT url, root, root_version, schedule_minutes, last_started, last_sync FROM vendor",
         )
-        .fetch_optional(self.read())
+        .fetch_optional(self.sql())
         .await?;
         row.map(|row| {
             let last_sync: Option<String> = row.get("last_sync");
@@ -44,6 +44,13 @@ impl Db {
             })
         })
         .transpose()
+    }
+}
+
+impl Db {
+    /// The vendor source.
+    pub async fn vendor(&self) -> Result<Option<VendorRow>> {
+        self.connection().await?.vendor().await
     }
 }
 

@@ -17,6 +17,7 @@ mod listeners;
 mod peers;
 mod re_enrolment;
 mod refusals;
+mod registry;
 mod revocation;
 mod rotation;
 mod sequence;

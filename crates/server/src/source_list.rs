@@ -20,5 +20,5 @@ mod vendor_source;
 mod withheld;
 
 pub use self::policies::Current;
-pub(crate) use self::policies::{invalid_list, policy_target};
+pub(crate) use self::policies::{current, invalid_list, policy_target};
 pub use self::service::SourceList;

@@ -40,14 +40,18 @@ pub fn check(sources: &[Source]) -> Vec<String> {
     findings
 }
 
-struct Function {
-    name: String,
-    line: usize,
-    lines: usize,
+/// A function with a body.
+pub(super) struct Function {
+    /// Its name.
+    pub name: String,
+    /// The line of its `fn`, from 1.
+    pub line: usize,
+    /// Its lines.
+    pub lines: usize,
 }
 
 /// Functions with a body, by counting braces in text without comments and literals.
-fn functions(code: &str) -> Vec<Function> {
+pub(super) fn functions(code: &str) -> Vec<Function> {
     let mut functions = Vec::new();
     // Functions whose body is open: index of their record and the depth outside the body.
     let mut open: Vec<(Function, usize)> = Vec::new();

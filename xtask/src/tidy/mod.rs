@@ -2,8 +2,8 @@
 //!
 //! A rule takes the text of files and returns findings; a finding names the place and what to do. Each rule is a module:
 //! `table` (which crate may use which), `circles` (between files of a crate), `services` and `sql` (what the server's
-//! services and other crates may name), `lengths`, `limits`, `security`, `settings` (docs/settings.md), `words`,
-//! `vocabulary`, `rule_marks`. What clippy can check is left to it.
+//! services and other crates may name), `transactions` (a change reads in its own), `lengths`, `limits`, `security`,
+//! `settings` (docs/settings.md), `words`, `vocabulary`, `rule_marks`. What clippy can check is left to it.
 
 mod circles;
 mod code;
@@ -18,6 +18,7 @@ mod services;
 mod settings;
 mod sql;
 mod table;
+mod transactions;
 mod vocabulary;
 mod words;
 mod workspace;
@@ -61,6 +62,7 @@ fn findings() -> Result<Vec<(&'static str, String)>> {
         ("services", services::check(&sources)),
         ("settings", settings::check(&sources)),
         ("sql", sql::check(&sources)),
+        ("transactions", transactions::check(&sources)),
         ("lints", inherits_lints(&root, &members)?),
     ];
     Ok(rules.into_iter().flat_map(|(rule, found)| found.into_iter().map(move |it| (rule, it))).collect())

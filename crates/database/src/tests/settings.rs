@@ -44,7 +44,7 @@ async fn saved_policies_and_drafts_are_found_by_version_and_name() {
         assert_eq!(db.policy(2).await.unwrap().unwrap().vendor_root, Some(json!({"signed": {}})));
         let page: Vec<u64> = db.policies(3, 10).await.unwrap().iter().map(|saved| saved.version).collect();
         assert_eq!(page, [2, 1]);
-        assert_eq!(db.draft("b").await.unwrap(), Some(draft));
+        assert_eq!(db.connection().await.unwrap().draft("b").await.unwrap(), Some(draft));
         let names: Vec<String> = db.drafts().await.unwrap().into_iter().map(|draft| draft.name).collect();
         assert_eq!(names, ["a", "b"]);
         let mut tx = db.begin().await.unwrap();
@@ -84,11 +84,11 @@ async fn versions_of_a_domain_outlive_it_and_drafts_keep_it() {
         tx.commit(TEST).await.unwrap();
         assert_eq!(db.domains().await.unwrap()[1], DomainRow { version: 4, ..row.clone() });
         assert_eq!(db.domain_version(&row.path, 2).await.unwrap().unwrap().set, set);
-        assert_eq!(db.domain_version_last(&row.path).await.unwrap(), 2);
-        assert_eq!(db.domain_version_last("root").await.unwrap(), 0);
+        assert_eq!(db.connection().await.unwrap().domain_version_last(&row.path).await.unwrap(), 2);
+        assert_eq!(db.connection().await.unwrap().domain_version_last("root").await.unwrap(), 0);
         let lines = db.domain_versions(&row.path, 2, 9).await.unwrap();
         assert_eq!((lines.len(), lines[0].version, lines[0].items), (1, 1, 4));
-        assert_eq!(db.settings_draft(&row.path, "mine").await.unwrap(), Some(draft.clone()));
+        assert_eq!(db.connection().await.unwrap().settings_draft(&row.path, "mine").await.unwrap(), Some(draft.clone()));
         assert_eq!(db.settings_drafts(&row.path).await.unwrap(), [draft]);
         assert_eq!(db.settings_draft_names().await.unwrap(), [(row.path.clone(), "mine".to_owned())]);
         let mut tx = db.begin().await.unwrap();
@@ -98,7 +98,7 @@ async fn versions_of_a_domain_outlive_it_and_drafts_keep_it() {
         assert!(domain_settings::delete_draft(&mut tx, &row.path, "mine").await.unwrap());
         domains::delete(&mut tx, &row.path).await.unwrap();
         tx.commit(TEST).await.unwrap();
-        assert_eq!(db.domain_version_last(&row.path).await.unwrap(), 2, "its numbers are not used again");
+        assert_eq!(db.connection().await.unwrap().domain_version_last(&row.path).await.unwrap(), 2, "its numbers are not used again");
     })
     .await;
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::service::Access;
 use crate::caller::{Caller, Role};
 use crate::db::administrators::{self as rows, AdministratorRow};
+use crate::db::{Connection, Tx};
 use crate::error::{Error, Refusal, Result};
 use crate::limits;
 use crate::request::refuse;
@@ -24,7 +25,9 @@ impl Access {
         if !self.db.administrators().await?.is_empty() {
             return Ok(());
         }
-        let (_, password) = self.insert(FIRST.to_owned(), Role::Admin, &Caller::server(now)).await?;
+        let (password, stored) = self.new_password().await?;
+        let tx = self.db.begin().await?;
+        insert(tx, FIRST.to_owned(), Role::Admin, stored, &Caller::server(now)).await?;
         *self.first_password.lock().expect("nobody panics while holding this lock") = Some(password);
         Ok(())
     }
@@ -56,8 +59,10 @@ impl Access {
         }
         refuse(problems)?;
         let role = role.expect("every problem was refused");
+        let (password, stored) = self.new_password().await?;
         let _change = self.change().await;
-        let known = self.db.administrators().await?;
+        let mut tx = self.db.begin().await?;
+        let known = tx.administrators().await?;
         if known.iter().any(|row| row.name == request.name) {
             let hint = "take another name, or set this one's role or password";
             return Err(Refusal::Exists { what: "administrator", name: request.name, hint }.into());
@@ -71,7 +76,7 @@ impl Access {
             }
             .into());
         }
-        let (row, password) = self.insert(request.name, role, caller).await?;
+        let row = insert(tx, request.name, role, stored, caller).await?;
         Ok((view(row), password))
     }
 
@@ -81,9 +86,9 @@ impl Access {
     /// Refusals when there is none of that name, and for the last admin.
     pub async fn remove_administrator(&self, name: &str, caller: &Caller) -> Result<()> {
         let _change = self.change().await;
-        let row = self.known_administrator(name).await?;
-        self.keep_an_admin(&row).await?;
         let mut tx = self.db.begin().await?;
+        let row = known_administrator(&mut tx, name).await?;
+        keep_an_admin(&mut tx, &row).await?;
         rows::delete(&mut tx, name).await?;
         let details = json!({"role": row.role.to_string()});
         Ok(tx.commit(caller.audit_entry("administrator.remove", name).before(details)).await?)
@@ -101,13 +106,13 @@ impl Access {
     ) -> Result<AdministratorView> {
         let role: Role = role.parse().map_err(|problem| Refusal::invalid(format!("role: {problem}")))?;
         let _change = self.change().await;
-        let row = self.known_administrator(name).await?;
+        let mut tx = self.db.begin().await?;
+        let row = known_administrator(&mut tx, name).await?;
         if role != Role::Admin {
-            self.keep_an_admin(&row).await?;
+            keep_an_admin(&mut tx, &row).await?;
         }
         let before = json!({"role": row.role.to_string()});
         let row = AdministratorRow { role, ..row };
-        let mut tx = self.db.begin().await?;
         rows::put(&mut tx, &row).await?;
         let audit_entry = caller.audit_entry("administrator.set_role", name).before(before);
         tx.commit(audit_entry.after(json!({"role": role.to_string()}))).await?;
@@ -123,58 +128,55 @@ impl Access {
         name: &str,
         caller: &Caller,
     ) -> Result<(AdministratorView, SecretString)> {
-        self.known_administrator(name).await?;
-        let password = secret::random_password();
-        let stored = self.hash_password(&password).await?;
+        known_administrator(&mut self.db.connection().await?, name).await?;
+        let (password, stored) = self.new_password().await?;
         let _change = self.change().await;
-        let row = self.known_administrator(name).await?;
-        let row = AdministratorRow { password: stored, one_time: true, ..row };
         let mut tx = self.db.begin().await?;
+        let row = known_administrator(&mut tx, name).await?;
+        let row = AdministratorRow { password: stored, one_time: true, ..row };
         rows::put(&mut tx, &row).await?;
         rows::delete_sessions(&mut tx, name).await?;
         tx.commit(caller.audit_entry("administrator.set_password", name)).await?;
         Ok((view(row), password))
     }
 
-    async fn insert(
-        &self,
-        name: String,
-        role: Role,
-        caller: &Caller,
-    ) -> Result<(AdministratorRow, SecretString)> {
+    /// A random password, and what is stored of it: made before the change begins, because it takes a while.
+    async fn new_password(&self) -> Result<(SecretString, String)> {
         let password = secret::random_password();
         let stored = self.hash_password(&password).await?;
-        let row = AdministratorRow {
-            name,
-            role,
-            password: stored,
-            one_time: true,
-            made: caller.now,
-            last_sign_in: None,
-        };
-        let mut tx = self.db.begin().await?;
-        rows::put(&mut tx, &row).await?;
-        let details = json!({"role": role.to_string()});
-        tx.commit(caller.audit_entry("administrator.add", &row.name).after(details)).await?;
-        Ok((row, password))
+        Ok((password, stored))
     }
+}
 
-    async fn known_administrator(&self, name: &str) -> Result<AdministratorRow> {
-        self.db.administrator(name).await?.ok_or_else(|| {
-            let name = name.escape_debug().to_string();
-            let hint = "look at the list of administrators";
-            Error::from(Refusal::NotFound { what: "administrator", name, hint })
-        })
-    }
+async fn insert(
+    mut tx: Tx,
+    name: String,
+    role: Role,
+    password: String,
+    caller: &Caller,
+) -> Result<AdministratorRow> {
+    let row = AdministratorRow { name, role, password, one_time: true, made: caller.now, last_sign_in: None };
+    rows::put(&mut tx, &row).await?;
+    let details = json!({"role": role.to_string()});
+    tx.commit(caller.audit_entry("administrator.add", &row.name).after(details)).await?;
+    Ok(row)
+}
 
-    async fn keep_an_admin(&self, row: &AdministratorRow) -> Result<()> {
-        let others = self.db.administrators().await?;
-        let other = |other: &AdministratorRow| other.role == Role::Admin && other.name != row.name;
-        if row.role == Role::Admin && !others.iter().any(other) {
-            return Err(Refusal::LastAdmin(row.name.clone()).into());
-        }
-        Ok(())
+async fn known_administrator(db: &mut Connection, name: &str) -> Result<AdministratorRow> {
+    db.administrator(name).await?.ok_or_else(|| {
+        let name = name.escape_debug().to_string();
+        let hint = "look at the list of administrators";
+        Error::from(Refusal::NotFound { what: "administrator", name, hint })
+    })
+}
+
+async fn keep_an_admin(db: &mut Connection, row: &AdministratorRow) -> Result<()> {
+    let others = db.administrators().await?;
+    let other = |other: &AdministratorRow| other.role == Role::Admin && other.name != row.name;
+    if row.role == Role::Admin && !others.iter().any(other) {
+        return Err(Refusal::LastAdmin(row.name.clone()).into());
     }
+    Ok(())
 }
 
 /// Why a name will not do, or nothing.

@@ -96,10 +96,10 @@ impl Access {
             expires: caller.now + SignedDuration::from_hours(24 * i64::from(days)),
         };
         let _change = self.change().await;
-        if self.db.api_tokens().await?.iter().any(|known| known.name == row.name) {
+        let mut tx = self.db.begin().await?;
+        if tx.api_tokens().await?.iter().any(|known| known.name == row.name) {
             return Err(Refusal::Exists { what: "token", name: row.name, hint: "take another name" }.into());
         }
-        let mut tx = self.db.begin().await?;
         if rows::count_tokens(&mut tx).await? >= limits::TOKENS_MAX {
             return Err(Refusal::TooLarge {
                 what: "the number of tokens".to_owned(),
@@ -121,14 +121,14 @@ impl Access {
     /// A refusal when there is none of that name, or it is somebody else's.
     pub async fn revoke_api_token(&self, name: &str, caller: &Caller) -> Result<()> {
         let _change = self.change().await;
-        let known = self.db.api_tokens().await?.into_iter().find(|row| row.name == name);
+        let mut tx = self.db.begin().await?;
+        let known = tx.api_tokens().await?.into_iter().find(|row| row.name == name);
         let may = |row: &TokenRow| is_own(row, caller) || caller.role == Role::Admin;
         let Some(row) = known.filter(may) else {
             let name = name.escape_debug().to_string();
             let hint = "look at the list of tokens; those of others are an admin's";
             return Err(Refusal::NotFound { what: "token", name, hint }.into());
         };
-        let mut tx = self.db.begin().await?;
         rows::delete_token(&mut tx, name).await?;
         let details = json!({"role": row.role.to_string(), "administrator": row.administrator});
         Ok(tx.commit(caller.audit_entry("token.revoke", name).before(details)).await?)

@@ -59,9 +59,9 @@ impl Access {
             None => None,
         };
         let _change = self.change().await;
-        let row = self.still(row).await?;
-        let role = row.role;
         let mut tx = self.db.begin().await?;
+        let row = still(&mut tx, row).await?;
+        let role = row.role;
         let changed = stored.is_some();
         if changed {
             rows::delete_sessions(&mut tx, &row.name).await?;
@@ -128,8 +128,8 @@ impl Access {
         let row = self.prove(name, password, caller).await?;
         let stored = self.hash_password(new).await?;
         let _change = self.change().await;
-        let row = self.still(row).await?;
         let mut tx = self.db.begin().await?;
+        let row = still(&mut tx, row).await?;
         rows::put(&mut tx, &AdministratorRow { password: stored, one_time: false, ..row }).await?;
         rows::delete_sessions(&mut tx, name).await?;
         Ok(tx.commit(caller.audit_entry("administrator.change_password", name)).await?)
@@ -161,14 +161,6 @@ impl Access {
         Err(Refusal::WrongPassword.into())
     }
 
-    /// The administrator as they are now, whose password was proven before it was one's turn: it may have been changed
-    /// since, they removed, or their role taken. The caller holds [`Access::change`].
-    async fn still(&self, proven: AdministratorRow) -> Result<AdministratorRow> {
-        let now = self.db.administrator(&proven.name).await?;
-        let same = now.filter(|now| now.password == proven.password);
-        Ok(same.ok_or(Refusal::WrongPassword)?)
-    }
-
     /// Records a failed attempt, within what the log may grow by in an hour.
     pub(crate) async fn record_failure(&self, caller: &Caller, who: &str, why: Value) -> Result<()> {
         let recorded = self.failures.lock().expect("nobody panics while holding this lock").fail(caller.now);
@@ -180,6 +172,14 @@ impl Access {
         };
         self.record(audit_entry.audit_entry("session.refuse", who).after(why)).await
     }
+}
+
+/// The administrator as they are now, whose password was proven before it was one's turn: it may have been changed
+/// since, they removed, or their role taken.
+async fn still(tx: &mut crate::db::Tx, proven: AdministratorRow) -> Result<AdministratorRow> {
+    let now = tx.administrator(&proven.name).await?;
+    let same = now.filter(|now| now.password == proven.password);
+    Ok(same.ok_or(Refusal::WrongPassword)?)
 }
 
 async fn begin(tx: &mut crate::db::Tx, whose: Whose, now: Timestamp) -> Result<SecretString> {

@@ -9,6 +9,7 @@ use headwater_policy::{ADDRESSES_MAX, Class, ClientId, Problem, parse_address};
 use jiff::Timestamp;
 use serde_json::{Map, json};
 
+use super::registry::{known_client, refuse_more_clients};
 use super::service::Fleet;
 use crate::caller::Caller;
 use crate::db::clients::{self as rows, ClientRow};
@@ -30,7 +31,7 @@ impl Fleet {
     /// # Errors
     /// A refusal when it is not known.
     pub async fn client_view(&self, id: &str) -> Result<ClientView> {
-        let row = self.known_client(id).await?;
+        let row = known_client(&mut self.db.connection().await?, id).await?;
         let report = self.db.reports(Some(id), u64::MAX, 1).await?.pop();
         let mut view = self.view(row).await?;
         view.last_report = report.map(|stored| stored.report);
@@ -54,7 +55,7 @@ impl Fleet {
         limit: Option<u32>,
     ) -> Result<(Vec<ClientView>, Option<String>)> {
         if let Some(domain) = domain {
-            self.source_list.known_domain(domain).await?;
+            self.source_list.known_domain(&mut self.db.connection().await?, domain).await?;
         }
         let limit = page(limit)?;
         let rows = self.db.clients(domain, after.unwrap_or_default(), limit).await?;
@@ -88,18 +89,18 @@ impl Fleet {
             .into());
         }
         let _change = self.publishing.change().await;
-        let domain = self.source_list.known_domain(domain).await?;
+        let mut tx = self.db.begin().await?;
+        let domain = self.source_list.known_domain(&mut tx, domain).await?;
         let (mut moved, mut left) = (Vec::new(), Vec::new());
         let mut before = Map::new();
         for id in ids {
-            let row = self.known_client(id).await?;
+            let row = known_client(&mut tx, id).await?;
             if row.domain != domain.as_str() && !left.contains(&row.domain) {
                 left.push(row.domain.clone());
             }
             before.insert(row.id.clone(), row.domain.clone().into());
             moved.push(ClientRow { domain: domain.to_string(), ..row });
         }
-        let mut tx = self.db.begin().await?;
         for row in &moved {
             rows::set_domain(&mut tx, &row.id, domain.as_str()).await?;
         }
@@ -117,8 +118,9 @@ impl Fleet {
     /// Refusals when it is not known, or is an update agent.
     pub async fn remove_client(&self, id: &str, caller: &Caller) -> Result<()> {
         let _change = self.publishing.change().await;
-        let row = self.known_client(id).await?;
-        let policy = self.db.policy_now().await?;
+        let mut tx = self.db.begin().await?;
+        let row = known_client(&mut tx, id).await?;
+        let policy = tx.policy_now().await?;
         if policy.document.update_agents.iter().any(|agent| agent.id == row.id) {
             return Err(Refusal::Exists {
                 what: "update agent",
@@ -127,7 +129,6 @@ impl Fleet {
             }
             .into());
         }
-        let mut tx = self.db.begin().await?;
         let staged = match identities::of_client(&mut tx, id).await? {
             Some(identity) => {
                 super::revocation::revoke(&mut tx, &identity, caller.now).await?;
@@ -154,16 +155,12 @@ impl Fleet {
     ) -> Result<(Vec<StoredReport>, Option<u64>)> {
         let limit = page(limit)?;
         if let Some(id) = client {
-            self.known_client(id).await?;
+            known_client(&mut self.db.connection().await?, id).await?;
         }
         let reports = self.db.reports(client, before.unwrap_or(u64::MAX), limit).await?;
         let next =
             (reports.len() == limit as usize).then(|| reports.last().map(|report| report.number)).flatten();
         Ok((reports, next))
-    }
-
-    pub(super) async fn known_client(&self, id: &str) -> Result<ClientRow> {
-        Ok(self.db.client(id).await?.ok_or_else(|| Refusal::no_client(id))?)
     }
 
     async fn view(&self, row: ClientRow) -> Result<ClientView> {
@@ -201,20 +198,6 @@ impl Fleet {
         }
         Ok(row.domain)
     }
-}
-
-/// Refuses one more client if there are as many as there may be.
-pub(super) async fn refuse_more_clients(db: &mut Connection) -> Result<()> {
-    if db.clients_count().await? < limits::CLIENTS_MAX {
-        return Ok(());
-    }
-    Err(Refusal::TooLarge {
-        what: "the number of clients".to_owned(),
-        limit: limits::CLIENTS_MAX,
-        unit: "clients",
-        hint: "remove clients that are gone",
-    }
-    .into())
 }
 
 /// What a check-in states of its client.

@@ -246,7 +246,7 @@ impl Fleet {
         match tx.client(client).await? {
             Some(_) => client_rows::set_domain(tx, client, &domain).await?,
             None => {
-                clients::refuse_more_clients(tx).await?;
+                registry::refuse_more_clients(tx).await?;
                 let row = ClientRow {
                     id: client.to_owned(),
                     domain: domain.clone(),

@@ -103,8 +103,10 @@ impl Fleet {
     /// # Errors
     /// Refusals for an unknown domain, and a request that names nobody or too many; the database.
     pub async fn re_enrol(&self, request: ReEnrolRequest, caller: &Caller) -> Result<ReEnrolAnswer> {
-        let domain = self.source_list.known_domain(&request.domain).await?.to_string();
-        let proven = unknown_clients::proven(&mut self.db.connection().await?).await?;
+        let mut db = self.db.connection().await?;
+        let domain = self.source_list.known_domain(&mut db, &request.domain).await?.to_string();
+        let proven = unknown_clients::proven(&mut db).await?;
+        drop(db);
         let mut ids = request.clients;
         if ids.is_empty() != request.all_proven {
             return Err(Refusal::invalid("name clients, or all_proven: one of the two").into());
@@ -166,7 +168,7 @@ impl Fleet {
         match tx.client(client).await? {
             Some(_) => client_rows::set_domain(&mut tx, client, domain).await?,
             None => {
-                super::clients::refuse_more_clients(&mut tx).await?;
+                super::registry::refuse_more_clients(&mut tx).await?;
                 client_rows::put(&mut tx, &new_client(client, domain, now)).await?;
             }
         }

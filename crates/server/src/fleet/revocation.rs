@@ -6,6 +6,7 @@ use headwater_identity::KeyFingerprint;
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::registry::known_client;
 use super::service::Fleet;
 use crate::caller::Caller;
 use crate::db::Tx;
@@ -22,8 +23,8 @@ impl Fleet {
     pub async fn revoke_client(&self, id: &str, caller: &Caller) -> Result<RevokedView> {
         let now = caller.now;
         let _change = self.publishing.change().await;
-        let client = self.known_client(id).await?;
         let mut tx = self.db.begin().await?;
+        let client = known_client(&mut tx, id).await?;
         let identity = rows::of_client(&mut tx, id).await?.ok_or_else(|| Refusal::NoKey(id.to_owned()))?;
         let revoked = revoke(&mut tx, &identity, now).await?;
         rows::mark_client_revoked(&mut tx, id, now).await?;

@@ -13,9 +13,10 @@ use serde_json::json;
 use super::former;
 use super::key_files::{encryption_file, response_signing_file};
 use super::service::Fleet;
+use super::tokens::admitting;
 use crate::caller::Caller;
 use crate::data;
-use crate::db::tokens;
+use crate::db::{Connection, tokens};
 use crate::error::{Refusal, Result, key_failed};
 
 impl Fleet {
@@ -27,16 +28,16 @@ impl Fleet {
     /// randomness.
     pub async fn rotate_response_signing_key(&self, caller: &Caller) -> Result<String> {
         let _change = self.publishing.change().await;
+        let mut tx = self.db.begin().await?;
         let (old, folder) = (self.fleet_keys(), self.data.fleet_keys());
         if let Some(replaced) = former::response_signing_key_dropped_next(&folder)? {
-            self.refuse_bundles_since(replaced, caller.now).await?;
+            refuse_bundles_since(&mut tx, replaced, caller.now).await?;
         }
         let new = ResponseSigningKey::generate().map_err(key_failed("making a key"))?;
         let public = new.public().to_string();
         former::keep_response_signing_key(&folder, &old.response_signing_key, caller.now)?;
         data::write_file(&response_signing_file(&folder), new.to_pem().expose_secret().as_bytes())?;
         self.set_fleet_keys(old.with_response_signing_key(new, former::response_signing_keys(&folder)?))?;
-        let mut tx = self.db.begin().await?;
         let staged = self.source_list.stage_fleet(&mut tx, &[], caller.now).await?;
         let audit_entry =
             caller.audit_entry("fleet.rotate_response_signing_key", old.response_signing_key.fingerprint());
@@ -45,27 +46,6 @@ impl Fleet {
             .await?;
         tracing::info!(key = public, "the key that answers are signed with was replaced");
         Ok(public)
-    }
-
-    /// Refuses to drop a response-signing key that was replaced at `replaced`, while bundles made before that admit somebody.
-    async fn refuse_bundles_since(&self, replaced: Timestamp, now: Timestamp) -> Result<()> {
-        let mut admitting = self.tokens(now).await?;
-        admitting.retain(|token| token.made <= replaced);
-        let (Some(oldest), Some(last)) =
-            (admitting.last(), admitting.iter().map(|token| token.expires).max())
-        else {
-            return Ok(());
-        };
-        Err(Refusal::invalid(format!(
-            "the key that answers are signed with was replaced {RESPONSE_SIGNING_KEYS_FORMER_MAX} times since enrolment token {} was \
-             made, and clients that enrol with its bundle would reject answers after one more; rotate again after {last}, or revoke the \
-             tokens made until {replaced} ({} of them: `headwater clients tokens`, `headwater clients revoke-token {}`) and \
-             make new bundles",
-            oldest.number,
-            admitting.len(),
-            oldest.number,
-        ))
-        .into())
     }
 
     /// Replaces the key that enrolments are sealed to. Bundles that name the former one stay valid until they expire.
@@ -90,4 +70,23 @@ impl Fleet {
         tracing::info!(key = public, "the key that enrolments are sealed to was replaced");
         Ok(public)
     }
+}
+
+/// Refuses to drop a response-signing key that was replaced at `replaced`, while bundles made before that admit somebody.
+async fn refuse_bundles_since(db: &mut Connection, replaced: Timestamp, now: Timestamp) -> Result<()> {
+    let mut tokens = admitting(db, now).await?;
+    tokens.retain(|token| token.made <= replaced);
+    let (Some(oldest), Some(last)) = (tokens.last(), tokens.iter().map(|token| token.expires).max()) else {
+        return Ok(());
+    };
+    Err(Refusal::invalid(format!(
+        "the key that answers are signed with was replaced {RESPONSE_SIGNING_KEYS_FORMER_MAX} times since enrolment token {} was \
+         made, and clients that enrol with its bundle would reject answers after one more; rotate again after {last}, or revoke the \
+         tokens made until {replaced} ({} of them: `headwater clients tokens`, `headwater clients revoke-token {}`) and \
+         make new bundles",
+        oldest.number,
+        tokens.len(),
+        oldest.number,
+    ))
+    .into())
 }

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::service::Fleet;
 use crate::caller::Caller;
+use crate::db::Connection;
 use crate::db::tokens::{self as rows, TokenRow};
 use crate::error::{Error, Refusal, Result, key_failed};
 use crate::limits;
@@ -24,13 +25,14 @@ impl Fleet {
         let uses = request.uses.unwrap_or(1);
         let seconds = request.expires_seconds.unwrap_or(limits::ENROL_EXPIRES_SECONDS_DEFAULT);
         check(&request, uses, seconds)?;
+        let mut tx = self.db.begin().await?;
         let known = match &request.client {
-            Some(id) => self.db.client(id).await?,
+            Some(id) => tx.client(id).await?,
             None => None,
         };
         // A client that comes back with a new key stays where it is, unless the request names another.
         let domain = request.domain.or(known.map(|row| row.domain)).unwrap_or_else(|| "root".to_owned());
-        let domain = self.source_list.known_domain(&domain).await?.to_string();
+        let domain = self.source_list.known_domain(&mut tx, &domain).await?.to_string();
         let token = EnrolToken::generate().map_err(key_failed("making a token"))?;
         let expires = now + SignedDuration::from_secs(seconds.into());
         let row = TokenRow {
@@ -43,7 +45,6 @@ impl Fleet {
             made: now,
             expires,
         };
-        let mut tx = self.db.begin().await?;
         rows::delete_ended(&mut tx, now).await?;
         if rows::how_many(&mut tx).await? >= limits::ENROL_TOKENS_MAX {
             return Err(Refusal::TooLarge {
@@ -66,17 +67,7 @@ impl Fleet {
     /// # Errors
     /// Only when the database fails.
     pub async fn tokens(&self, now: Timestamp) -> Result<Vec<TokenView>> {
-        let rows = rows::all(&mut self.db.connection().await?).await?;
-        let view = |row: TokenRow| TokenView {
-            number: row.number,
-            domain: row.domain,
-            client: row.client,
-            uses: row.uses,
-            uses_left: row.uses_left,
-            made: row.made,
-            expires: row.expires,
-        };
-        Ok(rows.into_iter().filter(|row| row.uses_left > 0 && row.expires > now).map(view).collect())
+        admitting(&mut self.db.connection().await?, now).await
     }
 
     /// Revokes a token: nobody enrols with it any more. Who has, stays.
@@ -127,6 +118,21 @@ impl Fleet {
             policy: current.saved.document,
         })
     }
+}
+
+/// The tokens that still admit somebody, the newest first, as `db` has them.
+pub(super) async fn admitting(db: &mut Connection, now: Timestamp) -> Result<Vec<TokenView>> {
+    let view = |row: TokenRow| TokenView {
+        number: row.number,
+        domain: row.domain,
+        client: row.client,
+        uses: row.uses,
+        uses_left: row.uses_left,
+        made: row.made,
+        expires: row.expires,
+    };
+    let rows = rows::all(db).await?;
+    Ok(rows.into_iter().filter(|row| row.uses_left > 0 && row.expires > now).map(view).collect())
 }
 
 fn check(request: &EnrolBundleRequest, uses: u32, seconds: u32) -> std::result::Result<(), Refusal> {

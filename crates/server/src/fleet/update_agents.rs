@@ -8,13 +8,15 @@ use headwater_policy::{
     UpdateAgent, give_role, give_role_to_domain, parse_address, take_role,
 };
 
+use super::registry::known_client;
 use super::service::Fleet;
 use crate::audit::Record;
 use crate::caller::Caller;
+use crate::db::Tx;
 use crate::db::clients::ClientRow;
 use crate::error::{Error, Refusal, Result};
 use crate::request::{parse_each, refuse};
-use crate::source_list::{Current, invalid_list};
+use crate::source_list::{self, Current, invalid_list};
 
 /// Where an update agent listens unless the request names another.
 const PORT_DEFAULT: u16 = 8472;
@@ -65,19 +67,20 @@ impl Fleet {
         let id: ClientId = id.parse().map_err(|error: ParseError| Refusal::invalid(error.to_string()))?;
         let comment;
         let _change = self.publishing.change().await;
-        let current = self.source_list.current().await?;
+        let mut tx = self.db.begin().await?;
+        let current = source_list::current(&mut tx).await?;
         let mut draft = current.policy.to_draft();
         if role.classes.is_empty() {
             take_role(&mut draft, &id, role.force).map_err(refused)?;
             comment = format!("update agent role taken from {id}");
         } else {
-            let row = self.known_client(id.as_str()).await?;
+            let row = known_client(&mut tx, id.as_str()).await?;
             let agent = agent(&draft, &row, &role)?;
             give_role(&mut draft, agent).map_err(refused)?;
             comment = format!("update agent role of {id} set");
         }
         let action = if role.classes.is_empty() { "update_agent.take" } else { "update_agent.give" };
-        self.save_roles(&current, draft, comment, caller.audit_entry(action, &id)).await
+        self.save_roles(tx, &current, draft, comment, caller.audit_entry(action, &id)).await
     }
 
     /// Gives every client of a domain the role, changes it, or takes it (no class). Never for the root (U1).
@@ -96,17 +99,18 @@ impl Fleet {
                 Refusal::invalid("addresses: a whole domain has none in common; leave them out").into()
             );
         }
-        let domain = self.source_list.known_domain(path).await?;
+        let _change = self.publishing.change().await;
+        let mut tx = self.db.begin().await?;
+        let domain = self.source_list.known_domain(&mut tx, path).await?;
         if domain.is_root() {
             return Err(Refusal::NotForRoot(
                 "the role is not given to or taken from all its clients; choose a domain, or single clients",
             )
             .into());
         }
-        let _change = self.publishing.change().await;
-        let current = self.source_list.current().await?;
+        let current = source_list::current(&mut tx).await?;
         let mut draft = current.policy.to_draft();
-        let rows = self.db.clients(Some(domain.as_str()), "", u32::MAX).await?;
+        let rows = tx.clients(Some(domain.as_str()), "", u32::MAX).await?;
         let comment = if role.classes.is_empty() {
             for row in rows {
                 let id: ClientId = row.id.parse().map_err(corrupt)?;
@@ -121,11 +125,12 @@ impl Fleet {
             format!("update agent role given to the clients of {domain}")
         };
         let action = if role.classes.is_empty() { "update_agent.take" } else { "update_agent.give" };
-        self.save_roles(&current, draft, comment, caller.audit_entry(action, &domain)).await
+        self.save_roles(tx, &current, draft, comment, caller.audit_entry(action, &domain)).await
     }
 
     async fn save_roles(
         &self,
+        tx: Tx,
         current: &Current,
         draft: Draft,
         comment: String,
@@ -133,9 +138,7 @@ impl Fleet {
     ) -> Result<UpdateAgentsAnswer> {
         let next = draft.into_policy().map_err(invalid_list)?;
         let root = current.saved.vendor_root.clone();
-        self.source_list
-            .save_policy(self.db.begin().await?, current, &next, root, comment, audit_entry)
-            .await?;
+        self.source_list.save_policy(tx, current, &next, root, comment, audit_entry).await?;
         self.update_agents().await
     }
 }

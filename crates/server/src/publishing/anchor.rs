@@ -41,14 +41,15 @@ impl Publishing {
     pub(crate) async fn sign_audit_anchor(&self, now: Timestamp) -> Result<bool> {
         let _change = self.change().await;
         let signed = self.audit_anchor()?.map_or(0, |anchor| anchor.number);
-        let waiting = self.db.audit_after(signed, 1).await?;
+        let mut tx = self.db.begin().await?;
+        let waiting = tx.audit_after(signed, 1).await?;
         let wait = SignedDuration::from_secs(limits::AUDIT_ANCHOR_SECONDS);
         if waiting.first().is_none_or(|first| now.duration_since(first.record.time) < wait) {
             return Ok(false);
         }
         let staged = self.stage(Class::Settings, self.draft(Class::Settings), now)?;
         let exempt = Audit::Exempt("it signs where the log ends, and would be the next to be signed");
-        self.commit(self.db.begin().await?, vec![staged.without_news()], exempt).await?;
+        self.commit(tx, vec![staged.without_news()], exempt).await?;
         Ok(true)
     }
 

@@ -21,7 +21,7 @@ use super::failures::of_publisher;
 use super::service::Publishing;
 use crate::audit::Audit;
 use crate::caller::Caller;
-use crate::db::deltas as rows;
+use crate::db::{Connection, deltas as rows};
 use crate::error::{Error, Result, summary};
 pub use delta_worker::DeltaWorker;
 use delta_worker::{Observer, in_background};
@@ -166,8 +166,8 @@ impl Publishing {
     }
 
     /// The inventory of a class, without what was lost from the disk.
-    pub(super) async fn present_inventory(&self, class: Class) -> Result<Inventory> {
-        let mut inventory = self.db.inventory(class).await?;
+    pub(super) async fn present_inventory(&self, db: &mut Connection, class: Class) -> Result<Inventory> {
+        let mut inventory = db.inventory(class).await?;
         retain_stored(&mut inventory, self.store(class));
         Ok(inventory)
     }
@@ -178,15 +178,15 @@ impl Publishing {
             return Ok(());
         }
         let mut named = BTreeSet::new();
-        for row in self.db.components(class).await? {
+        let mut tx = self.db.begin().await?;
+        for row in tx.components(class).await? {
             let Ok(name) = ComponentName::new(row.name) else { continue };
             let Some(chain) = self.release_chain(class, &name)? else { continue };
             for manifest in chain.manifests() {
                 named.extend(manifest.deltas().map(|delta| delta.sha256));
             }
         }
-        let inventory = self.db.inventory(class).await?;
-        let mut tx = self.db.begin().await?;
+        let inventory = tx.inventory(class).await?;
         for (pair, item) in &inventory {
             let is_named = match item {
                 InventoryItem::Made(delta) | InventoryItem::Taken(delta) => named.contains(&delta.sha256),

@@ -155,7 +155,7 @@ impl Publishing {
     pub async fn components(&self) -> Result<Vec<ListedComponent>> {
         let mut views = Vec::new();
         for class in [Class::Components, Class::Programs] {
-            let inventory = self.present_inventory(class).await?;
+            let inventory = self.present_inventory(&mut self.db.connection().await?, class).await?;
             for row in self.db.components(class).await? {
                 let name = ComponentName::new(row.name)
                     .map_err(|error| Error::Corrupt { what: "component name", reason: error.to_string() })?;

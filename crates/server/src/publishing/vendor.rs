@@ -76,14 +76,14 @@ impl Publishing {
         result.duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
         let _change = self.change().await;
         // It may have been replaced meanwhile.
-        if let Some(present) = self.db.vendor().await?.filter(|present| present.url == vendor.url) {
+        let mut tx = self.db.begin().await?;
+        if let Some(present) = tx.vendor().await?.filter(|present| present.url == vendor.url) {
             let row = VendorRow {
                 root_version,
                 last_started: Some(now),
                 last_sync: Some(result.clone()),
                 ..present
             };
-            let mut tx = self.db.begin().await?;
             rows::put(&mut tx, &row).await?;
             tx.commit(Audit::Exempt("what was taken is recorded with each component")).await?;
         }
@@ -179,11 +179,11 @@ impl Publishing {
         let mut whole = taken.current.take().expect("what was taken is whole");
 
         let _change = self.change().await;
-        if self.db.vendor().await?.is_none_or(|present| present.url != visit.url) {
+        let mut tx = self.db.begin().await?;
+        if tx.vendor().await?.is_none_or(|present| present.url != visit.url) {
             return Err(Stopped("the vendor source was replaced while it was read".to_owned()));
         }
-        let mut tx = self.db.begin().await?;
-        let mut inventory = self.present_inventory(class).await?;
+        let mut inventory = self.present_inventory(&mut tx, class).await?;
         // Deltas of theirs that are new join the release; ours the deltas job joins.
         let is_ours = ours.as_ref().is_some_and(|list| list.release(whole.sequence).is_some());
         let joined = is_ours && taken.only_theirs.iter().any(|pair| !inventory.contains_key(pair));

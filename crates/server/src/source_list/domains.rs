@@ -40,7 +40,7 @@ impl SourceList {
     /// # Errors
     /// A refusal when there is none.
     pub async fn domain_view(&self, path: &str, reader: Role) -> Result<DomainView> {
-        let path = self.known_domain(path).await?;
+        let path = self.known_domain(&mut self.db.connection().await?, path).await?;
         let views = self.domain_views(reader).await?;
         views.into_iter().find(|view| view.path == path.as_str()).ok_or_else(|| no_domain(path.as_str()))
     }
@@ -53,14 +53,14 @@ impl SourceList {
         let path = parse_domain(path)?;
         {
             let _change = self.publishing.change().await;
-            let before = self.db.domains().await?;
+            let mut tx = self.db.begin().await?;
+            let before = tx.domains().await?;
             tree(&before)?.add(path.clone(), Default::default()).map_err(refused)?;
             let mut domain = empty_domain(&path);
-            domain.saved_version += self.db.domain_version_last(path.as_str()).await?;
+            domain.saved_version += tx.domain_version_last(path.as_str()).await?;
             let mut after = before.clone();
             after.push(domain);
             after.sort_by(|one, other| one.path.cmp(&other.path));
-            let tx = self.db.begin().await?;
             let comment = "domain added".to_owned();
             let audit_entry = caller.audit_entry("domain.add", &path);
             self.save_domains(tx, Changed { before: &before, after, comment }, audit_entry).await?;
@@ -75,14 +75,13 @@ impl SourceList {
     pub async fn remove_domain(&self, path: &str, caller: &Caller) -> Result<()> {
         let path = parse_domain(path)?;
         let _change = self.publishing.change().await;
-        let before = self.db.domains().await?;
-        let clients = self.db.clients_by_domain().await?.get(path.as_str()).copied().unwrap_or(0);
-        let drafts = self.db.settings_drafts(path.as_str()).await?.len();
-        tree(&before)?
-            .remove(&path, usize::try_from(clients).unwrap_or(usize::MAX), drafts)
-            .map_err(refused)?;
+        let mut tx = self.db.begin().await?;
+        let before = tx.domains().await?;
+        let clients = tx.clients_in_domain(path.as_str()).await?;
+        let drafts = tx.settings_drafts_count(Some(path.as_str())).await?;
+        let many = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+        tree(&before)?.remove(&path, many(clients), many(drafts)).map_err(refused)?;
         let after = before.iter().filter(|row| row.path != path.as_str()).cloned().collect();
-        let tx = self.db.begin().await?;
         let comment = "domain removed".to_owned();
         let audit_entry = caller.audit_entry("domain.remove", &path);
         self.save_domains(tx, Changed { before: &before, after, comment }, audit_entry).await?;
@@ -97,10 +96,10 @@ impl SourceList {
         Ok(nearest.unwrap_or_else(DomainPath::root).to_string())
     }
 
-    /// A domain that exists.
-    pub(crate) async fn known_domain(&self, path: &str) -> Result<DomainPath> {
+    /// A domain that exists, as `db` has it.
+    pub(crate) async fn known_domain(&self, db: &mut Connection, path: &str) -> Result<DomainPath> {
         let path = parse_domain(path)?;
-        let known = self.db.domains().await?.iter().any(|row| row.path == path.as_str());
+        let known = db.domains().await?.iter().any(|row| row.path == path.as_str());
         if known { Ok(path) } else { Err(no_domain(path.as_str())) }
     }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::audit::Record;
 use crate::caller::Caller;
-use crate::db::{Db, Tx};
+use crate::db::{Connection, Tx};
 use crate::error::{Refusal, Result};
 use crate::limits;
 
@@ -54,9 +54,9 @@ pub(super) trait Subject {
     /// The domain; `None` if the subject is the source list.
     fn domain(&self) -> Option<&str>;
     /// Reads a stored draft.
-    async fn load(&self, db: &Db, name: &str) -> Result<Option<Draft<Self::Content>>>;
+    async fn load(&self, db: &mut Connection, name: &str) -> Result<Option<Draft<Self::Content>>>;
     /// How many are stored, of all subjects of this kind.
-    async fn count(db: &Db) -> Result<u64>;
+    async fn count(db: &mut Connection) -> Result<u64>;
     /// Stores a draft.
     async fn put(&self, tx: &mut Tx, draft: &Draft<Self::Content>) -> Result<()>;
     /// Deletes a stored draft; returns whether there was one.
@@ -72,7 +72,11 @@ pub(super) trait Subject {
 ///
 /// # Errors
 /// A refusal for a bad name.
-pub(super) async fn open<S: Subject>(db: &Db, subject: &S, name: &str) -> Result<Draft<S::Content>> {
+pub(super) async fn open<S: Subject>(
+    db: &mut Connection,
+    subject: &S,
+    name: &str,
+) -> Result<Draft<S::Content>> {
     check_name(name)?;
     if let Some(stored) = subject.load(db, name).await? {
         return Ok(stored);
@@ -100,17 +104,17 @@ pub(super) fn expect_revision<S: Subject>(
     }
 }
 
-/// Stores a draft that was edited, as its next revision.
+/// Stores a draft that was edited, as its next revision; it was opened in `tx`.
 ///
 /// # Errors
 /// A refusal when there are too many drafts.
 pub(super) async fn store<S: Subject>(
-    db: &Db,
+    mut tx: Tx,
     subject: &S,
     mut draft: Draft<S::Content>,
     audit_entry: Record,
 ) -> Result<Draft<S::Content>> {
-    if draft.revision == 0 && S::count(db).await? >= S::DRAFTS_MAX {
+    if draft.revision == 0 && S::count(&mut tx).await? >= S::DRAFTS_MAX {
         return Err(Refusal::TooLarge {
             what: S::DRAFTS.to_owned(),
             limit: S::DRAFTS_MAX,
@@ -121,7 +125,6 @@ pub(super) async fn store<S: Subject>(
     }
     draft.revision += 1;
     draft.edited = audit_entry.time;
-    let mut tx = db.begin().await?;
     subject.put(&mut tx, &draft).await?;
     tx.commit(audit_entry).await?;
     Ok(draft)
@@ -131,9 +134,8 @@ pub(super) async fn store<S: Subject>(
 ///
 /// # Errors
 /// A refusal when there is none.
-pub(super) async fn discard<S: Subject>(db: &Db, subject: &S, name: &str, caller: &Caller) -> Result<()> {
+pub(super) async fn discard<S: Subject>(mut tx: Tx, subject: &S, name: &str, caller: &Caller) -> Result<()> {
     check_name(name)?;
-    let mut tx = db.begin().await?;
     let label = subject.label(name);
     if !subject.delete(&mut tx, name).await? {
         return Err(Refusal::NotFound { what: "draft", name: label, hint: S::MISSING_HINT }.into());

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::service::SourceList;
 use crate::audit::Record;
 use crate::db::policies::{self as rows, Saved};
-use crate::db::{Tx, to_json};
+use crate::db::{Connection, Tx, to_json};
 use crate::error::{Error, Refusal, Result};
 use crate::publishing::{Staged, failed};
 use crate::request::page;
@@ -31,7 +31,7 @@ pub struct Current {
 impl SourceList {
     /// The policy as it is saved now.
     pub(crate) async fn current(&self) -> Result<Current> {
-        read_saved(self.db.policy_now().await?)
+        current(&mut self.db.connection().await?).await
     }
 
     /// The policy as it is saved now, for showing.
@@ -47,7 +47,7 @@ impl SourceList {
     /// # Errors
     /// A refusal when there is none of that number.
     pub async fn saved_then(&self, version: u64) -> Result<SavedPolicy> {
-        Ok(saved_view(self.saved_version(version).await?))
+        Ok(saved_view(saved_version(&mut self.db.connection().await?, version).await?))
     }
 
     /// Saved versions, newest first; and where the next page begins.
@@ -70,18 +70,6 @@ impl SourceList {
             entries: u32::try_from(saved.document.entries.len()).unwrap_or(u32::MAX),
         };
         Ok((saved.into_iter().map(item).collect(), next))
-    }
-
-    /// One saved version.
-    pub(crate) async fn saved_version(&self, version: u64) -> Result<Saved> {
-        self.db.policy(version).await?.ok_or_else(|| {
-            Refusal::NotFound {
-                what: "version",
-                name: version.to_string(),
-                hint: "look at the history of the source list",
-            }
-            .into()
-        })
     }
 
     /// Saves and signs what comes after `current`; `tx` may hold more of the same change. Nothing is done where nothing
@@ -132,6 +120,23 @@ impl SourceList {
         draft.add(policy_target(), signed_policy(saved, fleet)).map_err(failed(Class::Settings, "policy"))?;
         self.publishing.stage(Class::Settings, draft, now)
     }
+}
+
+/// The policy as it is saved now, as `db` has it: a change reads it in its own transaction.
+pub(crate) async fn current(db: &mut Connection) -> Result<Current> {
+    read_saved(db.policy_now().await?)
+}
+
+/// One saved version.
+pub(super) async fn saved_version(db: &mut Connection, version: u64) -> Result<Saved> {
+    db.policy(version).await?.ok_or_else(|| {
+        Refusal::NotFound {
+            what: "version",
+            name: version.to_string(),
+            hint: "look at the history of the source list",
+        }
+        .into()
+    })
 }
 
 /// The name of the policy's target.

@@ -9,12 +9,12 @@ use headwater_policy::{Draft, EditRefusal, Policy, Problem, SaveDecision, decide
 use serde_json::json;
 
 use super::drafts::{self, Subject, check_comment};
-use super::policies::{Current, changes, invalid_list, read_saved};
+use super::policies::{self, Current, changes, invalid_list, read_saved, saved_version};
 use super::service::SourceList;
 use crate::audit::Record;
 use crate::caller::Caller;
 use crate::db::policies::{self as rows, StoredDraft};
-use crate::db::{Db, Tx};
+use crate::db::{Connection, Tx};
 use crate::error::{Refusal, Result};
 use crate::limits;
 
@@ -33,8 +33,9 @@ impl SourceList {
     /// # Errors
     /// A refusal for a bad name.
     pub async fn draft_view(&self, name: &str) -> Result<DraftView> {
-        let current = self.current().await?;
-        let open = self.open_draft(name, &current).await?;
+        let mut db = self.db.connection().await?;
+        let current = policies::current(&mut db).await?;
+        let open = open_draft(&mut db, name, &current).await?;
         Ok(view(&open, &current, Vec::new()))
     }
 
@@ -76,8 +77,9 @@ impl SourceList {
             .into());
         }
         let _change = self.publishing.change().await;
-        let current = self.current().await?;
-        let mut open = self.open_draft(name, &current).await?;
+        let mut tx = self.db.begin().await?;
+        let current = policies::current(&mut tx).await?;
+        let mut open = open_draft(&mut tx, name, &current).await?;
         drafts::expect_revision(&Drafted(&current), &open.stored, expected_revision)?;
         let audit_entry = caller.audit_entry("draft.edit", name).after(json!({"edits": edits}));
         for edit in edits {
@@ -85,7 +87,7 @@ impl SourceList {
         }
         let notes =
             open.draft.problems().iter().map(|problem| format!("cannot be saved yet: {problem}")).collect();
-        self.store_draft(open, &current, notes, audit_entry).await
+        store_draft(tx, open, &current, notes, audit_entry).await
     }
 
     /// Replaces the content of a draft by a whole document.
@@ -100,8 +102,9 @@ impl SourceList {
         caller: &Caller,
     ) -> Result<DraftView> {
         let _change = self.publishing.change().await;
-        let current = self.current().await?;
-        let mut open = self.open_draft(name, &current).await?;
+        let mut tx = self.db.begin().await?;
+        let current = policies::current(&mut tx).await?;
+        let mut open = open_draft(&mut tx, name, &current).await?;
         drafts::expect_revision(&Drafted(&current), &open.stored, expected_revision)?;
         let imported = document.read().map_err(invalid_list)?;
         let notes = not_taken(&current.policy, &imported);
@@ -114,7 +117,7 @@ impl SourceList {
         }
         let audit_entry =
             caller.audit_entry("draft.import", name).after(json!({"entries": open.draft.entries.len()}));
-        self.store_draft(open, &current, notes, audit_entry).await
+        store_draft(tx, open, &current, notes, audit_entry).await
     }
 
     /// Throws a draft away.
@@ -123,8 +126,9 @@ impl SourceList {
     /// A refusal when there is none.
     pub async fn discard_draft(&self, name: &str, caller: &Caller) -> Result<()> {
         let _change = self.publishing.change().await;
-        let current = self.current().await?;
-        drafts::discard(&self.db, &Drafted(&current), name, caller).await
+        let mut tx = self.db.begin().await?;
+        let current = policies::current(&mut tx).await?;
+        drafts::discard(tx, &Drafted(&current), name, caller).await
     }
 
     /// Publishes a draft as one new signed version (S7).
@@ -141,10 +145,11 @@ impl SourceList {
         let comment = check_comment(comment)?;
         let warnings = self.preview(name).await?.warnings;
         let _change = self.publishing.change().await;
-        let current = self.current().await?;
-        let open = self.open_draft(name, &current).await?;
+        let mut tx = self.db.begin().await?;
+        let current = policies::current(&mut tx).await?;
+        let open = open_draft(&mut tx, name, &current).await?;
         let next = open.draft.clone().into_policy().map_err(invalid_list)?;
-        let base = self.base(&open.stored, &current, over_version).await?;
+        let base = base(&mut tx, &open.stored, &current, over_version).await?;
         let base_policy = base.as_ref().map(|base| &base.policy);
         let base_version = base.as_ref().map_or(0, |base| base.saved.version);
         match decide_save(&next, base_version, base_policy, Some((current.saved.version, &current.policy))) {
@@ -155,7 +160,6 @@ impl SourceList {
             }
             .into()),
             SaveDecision::Unchanged => {
-                let mut tx = self.db.begin().await?;
                 rows::delete_draft(&mut tx, name).await?;
                 tx.commit(caller.audit_entry("draft.discard", name)).await?;
                 Ok(SavedAnswer {
@@ -166,7 +170,6 @@ impl SourceList {
                 })
             }
             SaveDecision::Publish { changes: diff, .. } => {
-                let mut tx = self.db.begin().await?;
                 rows::delete_draft(&mut tx, name).await?;
                 let root = current.saved.vendor_root.clone();
                 let audit_entry = caller.audit_entry("sources.save", name);
@@ -190,64 +193,64 @@ impl SourceList {
     ) -> Result<SavedAnswer> {
         let comment = check_comment(comment)?;
         let _change = self.publishing.change().await;
-        let current = self.current().await?;
+        let mut tx = self.db.begin().await?;
+        let current = policies::current(&mut tx).await?;
         if current.saved.version != expected_version {
             let refusal =
                 Refusal::VersionMoved { saved_version: current.saved.version, expected: expected_version };
             return Err(refusal.into());
         }
-        let earlier = self.saved_version(version).await?;
+        let earlier = saved_version(&mut tx, version).await?;
         let next = over(&current.policy, &earlier.document)?.into_policy().map_err(invalid_list)?;
         let diff = diff_policies(&current.policy, &next);
         let comment = if comment.is_empty() { format!("version {version} restored") } else { comment };
         let root = current.saved.vendor_root.clone();
-        let tx = self.db.begin().await?;
         let audit_entry = caller.audit_entry("sources.restore", format!("version {version}"));
         let saved = self.save_policy(tx, &current, &next, root, comment, audit_entry).await?;
         let unchanged = saved == current.saved.version;
         Ok(SavedAnswer { version: saved, unchanged, changes: changes(&diff), warnings: Vec::new() })
     }
+}
 
-    /// A draft as it is stored, or a new one over the saved policy.
-    pub(super) async fn open_draft(&self, name: &str, current: &Current) -> Result<Open> {
-        let stored = drafts::open(&self.db, &Drafted(current), name).await?;
-        let draft = over(&current.policy, &stored.content)?;
-        Ok(Open { stored, draft })
-    }
+/// A draft as it is stored, or a new one over the saved policy.
+pub(super) async fn open_draft(db: &mut Connection, name: &str, current: &Current) -> Result<Open> {
+    let stored = drafts::open(db, &Drafted(current), name).await?;
+    let draft = over(&current.policy, &stored.content)?;
+    Ok(Open { stored, draft })
+}
 
-    async fn store_draft(
-        &self,
-        mut open: Open,
-        current: &Current,
-        notes: Vec<String>,
-        audit_entry: Record,
-    ) -> Result<DraftView> {
-        open.stored.content = PolicyDocument::of(&open.draft);
-        let audit_entry = audit_entry.before(json!({"revision": open.stored.revision}));
-        open.stored = drafts::store(&self.db, &Drafted(current), open.stored, audit_entry).await?;
-        Ok(view(&open, current, notes))
-    }
+async fn store_draft(
+    tx: Tx,
+    mut open: Open,
+    current: &Current,
+    notes: Vec<String>,
+    audit_entry: Record,
+) -> Result<DraftView> {
+    open.stored.content = PolicyDocument::of(&open.draft);
+    let audit_entry = audit_entry.before(json!({"revision": open.stored.revision}));
+    open.stored = drafts::store(tx, &Drafted(current), open.stored, audit_entry).await?;
+    Ok(view(&open, current, notes))
+}
 
-    /// The version that a draft began from; the current one where nothing that a draft is of differs, or where the
-    /// administrator has seen it.
-    async fn base(
-        &self,
-        stored: &drafts::Draft<PolicyDocument>,
-        current: &Current,
-        over_version: Option<u64>,
-    ) -> Result<Option<Current>> {
-        if stored.base_version == current.saved.version || over_version == Some(current.saved.version) {
-            return Ok(Some(current.clone()));
-        }
-        let Some(base) = self.db.policy(stored.base_version).await? else { return Ok(None) };
-        let part = |document: &PolicyDocument| {
-            (document.mode.clone(), document.options.clone(), document.entries.clone())
-        };
-        if part(&base.document) == part(&current.saved.document) {
-            return Ok(Some(current.clone()));
-        }
-        read_saved(base).map(Some)
+/// The version that a draft began from; the current one where nothing that a draft is of differs, or where the
+/// administrator has seen it.
+async fn base(
+    db: &mut Connection,
+    stored: &drafts::Draft<PolicyDocument>,
+    current: &Current,
+    over_version: Option<u64>,
+) -> Result<Option<Current>> {
+    if stored.base_version == current.saved.version || over_version == Some(current.saved.version) {
+        return Ok(Some(current.clone()));
     }
+    let Some(base) = db.policy(stored.base_version).await? else { return Ok(None) };
+    let part = |document: &PolicyDocument| {
+        (document.mode.clone(), document.options.clone(), document.entries.clone())
+    };
+    if part(&base.document) == part(&current.saved.document) {
+        return Ok(Some(current.clone()));
+    }
+    read_saved(base).map(Some)
 }
 
 /// The source list as a subject of drafts.
@@ -269,12 +272,12 @@ impl Subject for Drafted<'_> {
         None
     }
 
-    async fn load(&self, db: &Db, name: &str) -> Result<Option<drafts::Draft<PolicyDocument>>> {
+    async fn load(&self, db: &mut Connection, name: &str) -> Result<Option<drafts::Draft<PolicyDocument>>> {
         Ok(db.draft(name).await?.map(of_row))
     }
 
-    async fn count(db: &Db) -> Result<u64> {
-        Ok(db.drafts().await?.len() as u64)
+    async fn count(db: &mut Connection) -> Result<u64> {
+        Ok(db.drafts_count().await?)
     }
 
     async fn put(&self, tx: &mut Tx, draft: &drafts::Draft<PolicyDocument>) -> Result<()> {

@@ -12,7 +12,8 @@ use headwater_policy::{
     explain_address, parse_address,
 };
 
-use super::policies::{changes, invalid_list, read_saved};
+use super::policies::{self, changes, invalid_list, read_saved, saved_version};
+use super::policy_drafts::open_draft;
 use super::service::SourceList;
 use crate::db::clients::ClientRow;
 use crate::error::{Error, Refusal, Result};
@@ -26,7 +27,7 @@ impl SourceList {
     /// Only for a bad name, or when the database fails: what is wrong with the draft is part of the answer.
     pub async fn preview(&self, name: &str) -> Result<Preview> {
         let current = self.current().await?;
-        let open = self.open_draft(name, &current).await?;
+        let open = open_draft(&mut self.db.connection().await?, name, &current).await?;
         let clients = self.planning_clients().await?;
         let known = clients.len() as u64;
         let next = match open.draft.into_policy() {
@@ -79,17 +80,18 @@ impl SourceList {
     /// # Errors
     /// Refusals for versions that are not there, and a draft that has errors in it.
     pub async fn diff(&self, from: u64, to: Option<u64>, draft: Option<&str>) -> Result<Vec<Change>> {
-        let before = read_saved(self.saved_version(from).await?)?.policy;
+        let mut db = self.db.connection().await?;
+        let before = read_saved(saved_version(&mut db, from).await?)?.policy;
         let after = match (to, draft) {
             (Some(_), Some(_)) => {
                 return Err(Refusal::invalid("to and draft exclude each other; give one of them").into());
             }
-            (Some(to), None) => read_saved(self.saved_version(to).await?)?.policy,
+            (Some(to), None) => read_saved(saved_version(&mut db, to).await?)?.policy,
             (None, Some(name)) => {
-                let current = self.current().await?;
-                self.open_draft(name, &current).await?.draft.into_policy().map_err(invalid_list)?
+                let current = policies::current(&mut db).await?;
+                open_draft(&mut db, name, &current).await?.draft.into_policy().map_err(invalid_list)?
             }
-            (None, None) => self.current().await?.policy,
+            (None, None) => policies::current(&mut db).await?.policy,
         };
         Ok(changes(&diff_policies(&before, &after)))
     }
@@ -108,7 +110,7 @@ impl SourceList {
         let (policy, policy_version) = match draft {
             None => (current.policy, current.saved.version),
             Some(name) => {
-                let open = self.open_draft(name, &current).await?;
+                let open = open_draft(&mut self.db.connection().await?, name, &current).await?;
                 (open.draft.into_policy().map_err(invalid_list)?, open.stored.base_version)
             }
         };

@@ -19,7 +19,7 @@ use crate::audit::Record;
 use crate::caller::{Caller, Role};
 use crate::db::domain_settings::{self as rows, StoredSettingsDraft, StoredVersion, VersionLine};
 use crate::db::domains::DomainRow;
-use crate::db::{Db, Tx};
+use crate::db::{Connection, Tx};
 use crate::error::{Refusal, Result};
 use crate::limits;
 use crate::request::page;
@@ -41,8 +41,10 @@ impl SourceList {
     /// # Errors
     /// Refusals for an unknown domain and a bad name.
     pub async fn settings_draft(&self, path: &str, name: &str, reader: Role) -> Result<SettingsDraft> {
-        let row = self.domain_row(path).await?;
-        let draft = drafts::open(&self.db, &Drafted(&row), name).await?;
+        let mut db = self.db.connection().await?;
+        let row = domain_row(&mut db, path).await?;
+        let draft = drafts::open(&mut db, &Drafted(&row), name).await?;
+        drop(db);
         self.seen_draft(draft, &row, reader).await
     }
 
@@ -72,14 +74,15 @@ impl SourceList {
         caller: &Caller,
     ) -> Result<SettingsDraft> {
         let _change = self.publishing.change().await;
-        let row = self.domain_row(path).await?;
-        let mut draft = drafts::open(&self.db, &Drafted(&row), name).await?;
+        let mut tx = self.db.begin().await?;
+        let row = domain_row(&mut tx, path).await?;
+        let mut draft = drafts::open(&mut tx, &Drafted(&row), name).await?;
         drafts::expect_revision(&Drafted(&row), &draft, expected_revision)?;
         let before = audit_value(draft.base_version, &draft.content);
         draft.content = apply(&draft.content, edit)?;
         let audit_entry = caller.audit_entry("settings_draft.edit", Drafted(&row).label(name));
         let audit_entry = audit_entry.before(before).after(audit_value(draft.base_version, &draft.content));
-        let draft = drafts::store(&self.db, &Drafted(&row), draft, audit_entry).await?;
+        let draft = drafts::store(tx, &Drafted(&row), draft, audit_entry).await?;
         Ok(view(draft, &row))
     }
 
@@ -89,8 +92,9 @@ impl SourceList {
     /// A refusal when there is none.
     pub async fn discard_settings_draft(&self, path: &str, name: &str, caller: &Caller) -> Result<()> {
         let _change = self.publishing.change().await;
-        let row = self.domain_row(path).await?;
-        drafts::discard(&self.db, &Drafted(&row), name, caller).await
+        let mut tx = self.db.begin().await?;
+        let row = domain_row(&mut tx, path).await?;
+        drafts::discard(tx, &Drafted(&row), name, caller).await
     }
 
     /// Saves a draft as one new version, and publishes what clients get by it (S7).
@@ -106,8 +110,9 @@ impl SourceList {
     ) -> Result<SettingsSaved> {
         let comment = check_comment(request.comment)?;
         let _change = self.publishing.change().await;
-        let row = self.domain_row(path).await?;
-        let draft = drafts::open(&self.db, &Drafted(&row), name).await?;
+        let mut tx = self.db.begin().await?;
+        let row = domain_row(&mut tx, path).await?;
+        let draft = drafts::open(&mut tx, &Drafted(&row), name).await?;
         let seen = request.over_version.filter(|version| *version == row.saved_version);
         let base_version = seen.unwrap_or(draft.base_version);
         let saving = Saving {
@@ -117,7 +122,7 @@ impl SourceList {
             comment,
             audit_entry: caller.audit_entry("settings.save", path),
         };
-        self.save_settings(&row, saving).await
+        self.save_settings(tx, &row, saving).await
     }
 
     /// Edits and saves in one step, beside all drafts.
@@ -132,15 +137,13 @@ impl SourceList {
     ) -> Result<SettingsSaved> {
         let comment = check_comment(request.comment)?;
         let _change = self.publishing.change().await;
-        let row = self.domain_row(path).await?;
-        let base = self.settings_version(&row, request.base_version).await?;
+        let mut tx = self.db.begin().await?;
+        let row = domain_row(&mut tx, path).await?;
+        let base = settings_version(&mut tx, &row, request.base_version).await?;
         let set = apply(&base.set, request.edit)?;
         let audit_entry = caller.audit_entry("settings.set", path);
-        self.save_settings(
-            &row,
-            Saving { draft: None, base_version: base.version, set, comment, audit_entry },
-        )
-        .await
+        let saving = Saving { draft: None, base_version: base.version, set, comment, audit_entry };
+        self.save_settings(tx, &row, saving).await
     }
 
     /// Saves an earlier version as a new one (S7).
@@ -157,19 +160,17 @@ impl SourceList {
         let RestoreRequest { version, expected_version: expected, comment } = request;
         let comment = check_comment(comment)?;
         let _change = self.publishing.change().await;
-        let row = self.domain_row(path).await?;
+        let mut tx = self.db.begin().await?;
+        let row = domain_row(&mut tx, path).await?;
         let saved_version = row.saved_version;
         if saved_version != expected {
             return Err(Refusal::VersionMoved { saved_version, expected }.into());
         }
-        let set = self.settings_version(&row, version).await?.set;
+        let set = settings_version(&mut tx, &row, version).await?.set;
         let comment = if comment.is_empty() { format!("version {version} restored") } else { comment };
         let audit_entry = caller.audit_entry("settings.restore", format!("{path} version {version}"));
-        self.save_settings(
-            &row,
-            Saving { draft: None, base_version: saved_version, set, comment, audit_entry },
-        )
-        .await
+        let saving = Saving { draft: None, base_version: saved_version, set, comment, audit_entry };
+        self.save_settings(tx, &row, saving).await
     }
 
     /// Saved versions of a domain, newest first.
@@ -200,8 +201,10 @@ impl SourceList {
     /// # Errors
     /// Refusals for an unknown domain and a version that is not there.
     pub async fn settings_then(&self, path: &str, version: u64, reader: Role) -> Result<SavedSettings> {
-        let row = self.domain_row(path).await?;
-        let StoredVersion { version, saved, comment, set } = self.settings_version(&row, version).await?;
+        let mut db = self.db.connection().await?;
+        let row = domain_row(&mut db, path).await?;
+        let StoredVersion { version, saved, comment, set } = settings_version(&mut db, &row, version).await?;
+        drop(db);
         let set = match self.withholds(reader, &row.path, &[&set]).await? {
             true => without_values(set),
             false => set,
@@ -221,16 +224,18 @@ impl SourceList {
         draft: Option<&str>,
         reader: Role,
     ) -> Result<Vec<SettingChange>> {
-        let row = self.domain_row(path).await?;
-        let before = self.settings_version(&row, from).await?.set;
+        let mut db = self.db.connection().await?;
+        let row = domain_row(&mut db, path).await?;
+        let before = settings_version(&mut db, &row, from).await?.set;
         let after = match (to, draft) {
             (Some(_), Some(_)) => {
                 return Err(Refusal::invalid("to and draft exclude each other; give one of them").into());
             }
-            (Some(to), None) => self.settings_version(&row, to).await?.set,
-            (None, Some(name)) => drafts::open(&self.db, &Drafted(&row), name).await?.content,
+            (Some(to), None) => settings_version(&mut db, &row, to).await?.set,
+            (None, Some(name)) => drafts::open(&mut db, &Drafted(&row), name).await?.content,
             (None, None) => row.set,
         };
+        drop(db);
         let diff = diff_settings(&explicit(&before), &explicit(&after));
         Ok(match self.withholds(reader, &row.path, &[&before, &after]).await? {
             true => changes_without_values(diff),
@@ -239,12 +244,12 @@ impl SourceList {
     }
 
     /// The one way to a new version; the caller holds [`Publishing::change`](crate::publishing::Publishing::change).
-    async fn save_settings(&self, row: &DomainRow, saving: Saving) -> Result<SettingsSaved> {
+    async fn save_settings(&self, mut tx: Tx, row: &DomainRow, saving: Saving) -> Result<SettingsSaved> {
         let Saving { draft, base_version, set, comment, audit_entry } = saving;
         check(&set)?;
         let base = match base_version == row.saved_version {
             true => Some(explicit(&row.set)),
-            false => self.db.domain_version(&row.path, base_version).await?.map(|base| explicit(&base.set)),
+            false => tx.domain_version(&row.path, base_version).await?.map(|base| explicit(&base.set)),
         };
         let now_set = (row.saved_version, &explicit(&row.set));
         let (version, diff) =
@@ -262,7 +267,6 @@ impl SourceList {
                 SaveDecision::Unchanged => (row.saved_version, Vec::new()),
                 SaveDecision::Publish { version, changes } => (version, changes),
             };
-        let mut tx = self.db.begin().await?;
         if let Some(name) = &draft {
             rows::delete_draft(&mut tx, &row.path, name).await?;
         }
@@ -299,22 +303,26 @@ impl SourceList {
         })
     }
 
-    async fn settings_version(&self, row: &DomainRow, version: u64) -> Result<StoredVersion> {
-        self.db.domain_version(&row.path, version).await?.ok_or_else(|| {
-            Refusal::NotFound {
-                what: "version",
-                name: format!("{version} of {}", row.path),
-                hint: "look at the history of the domain's settings",
-            }
-            .into()
-        })
-    }
-
     async fn domain_row(&self, path: &str) -> Result<DomainRow> {
-        let path = parse_domain(path)?;
-        let found = self.db.domains().await?.into_iter().find(|row| row.path == path.as_str());
-        found.ok_or_else(|| no_domain(path.as_str()))
+        domain_row(&mut self.db.connection().await?, path).await
     }
+}
+
+async fn settings_version(db: &mut Connection, row: &DomainRow, version: u64) -> Result<StoredVersion> {
+    db.domain_version(&row.path, version).await?.ok_or_else(|| {
+        Refusal::NotFound {
+            what: "version",
+            name: format!("{version} of {}", row.path),
+            hint: "look at the history of the domain's settings",
+        }
+        .into()
+    })
+}
+
+async fn domain_row(db: &mut Connection, path: &str) -> Result<DomainRow> {
+    let path = parse_domain(path)?;
+    let found = db.domains().await?.into_iter().find(|row| row.path == path.as_str());
+    found.ok_or_else(|| no_domain(path.as_str()))
 }
 
 /// The settings of one domain as a subject of drafts.
@@ -336,12 +344,12 @@ impl Subject for Drafted<'_> {
         Some(&self.0.path)
     }
 
-    async fn load(&self, db: &Db, name: &str) -> Result<Option<Draft<DomainSettings>>> {
+    async fn load(&self, db: &mut Connection, name: &str) -> Result<Option<Draft<DomainSettings>>> {
         Ok(db.settings_draft(&self.0.path, name).await?.map(of_row))
     }
 
-    async fn count(db: &Db) -> Result<u64> {
-        Ok(db.settings_draft_names().await?.len() as u64)
+    async fn count(db: &mut Connection) -> Result<u64> {
+        Ok(db.settings_drafts_count(None).await?)
     }
 
     async fn put(&self, tx: &mut Tx, draft: &Draft<DomainSettings>) -> Result<()> {

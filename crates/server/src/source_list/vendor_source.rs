@@ -4,7 +4,7 @@ use headwater_api::v1::{VendorRequest, VendorView};
 use headwater_policy::{ParseError, SourceUrl};
 use headwater_repo::Trusted;
 
-use super::policies::invalid_list;
+use super::policies::{self, invalid_list};
 use super::service::SourceList;
 use crate::caller::Caller;
 use crate::db::releases as release_rows;
@@ -24,7 +24,8 @@ impl SourceList {
         let url: SourceUrl =
             request.url.parse().map_err(|error: ParseError| Refusal::invalid(format!("url: {error}")))?;
         let _change = self.publishing.change().await;
-        let known = self.db.vendor().await?;
+        let mut tx = self.db.begin().await?;
+        let known = tx.vendor().await?;
         let root = match (&request.root, &known) {
             (Some(root), _) => crate::db::to_json(root),
             (None, Some(known)) => known.root.clone(),
@@ -58,7 +59,7 @@ impl SourceList {
             last_sync: known.filter(|_| same).and_then(|known| known.last_sync),
             root,
         };
-        let current = self.current().await?;
+        let current = policies::current(&mut tx).await?;
         if url == *current.policy.server() {
             return Err(Refusal::invalid(
                 "url: it is this server's own; the vendor source is the repository of another publisher",
@@ -73,7 +74,6 @@ impl SourceList {
         if known_root.is_some_and(|known| known != row.root) {
             self.publishing.forget_vendor_metadata()?;
         }
-        let mut tx = self.db.begin().await?;
         rows::put(&mut tx, &row).await?;
         let audit_entry = caller.audit_entry("vendor.set", &row.url);
         self.save_policy(
@@ -94,13 +94,13 @@ impl SourceList {
     /// Refusals when there is none, and while entries name it.
     pub async fn remove_vendor(&self, caller: &Caller) -> Result<()> {
         let _change = self.publishing.change().await;
-        let Some(vendor) = self.db.vendor().await? else { return Err(Refusal::NoVendor.into()) };
-        let current = self.current().await?;
+        let mut tx = self.db.begin().await?;
+        let Some(vendor) = tx.vendor().await? else { return Err(Refusal::NoVendor.into()) };
+        let current = policies::current(&mut tx).await?;
         let mut draft = current.policy.to_draft();
         draft.vendor = None;
         let next = draft.into_policy().map_err(invalid_list)?;
         self.publishing.forget_vendor_metadata()?;
-        let mut tx = self.db.begin().await?;
         rows::delete(&mut tx).await?;
         release_rows::release_vendor_names(&mut tx).await?;
         let audit_entry = caller.audit_entry("vendor.remove", vendor.url);

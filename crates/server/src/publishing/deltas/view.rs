@@ -19,7 +19,7 @@ impl Publishing {
     pub async fn deltas_view(&self) -> Result<DeltasView> {
         let mut items = Vec::new();
         for class in [Class::Components, Class::Programs] {
-            let inventory = self.present_inventory(class).await?;
+            let inventory = self.present_inventory(&mut self.db.connection().await?, class).await?;
             for row in self.db.components(class).await? {
                 let Ok(name) = ComponentName::new(row.name) else { continue };
                 let Some(release_chain) = self.release_chain(class, &name)? else { continue };
@@ -63,7 +63,7 @@ impl Publishing {
         let Some(release_chain) = self.release_chain(class, name)? else {
             return Ok((Vec::new(), Vec::new()));
         };
-        let inventory = self.present_inventory(class).await?;
+        let inventory = self.present_inventory(&mut self.db.connection().await?, class).await?;
         let Look { needed_deltas, too_large } = self.look(class, name, &release_chain, &inventory).await?;
         let being_made = |working: &Working| ((working.job.base, working.job.result), working.job.permille());
         let making = self.delta_worker.state().working.iter().map(being_made).collect();
