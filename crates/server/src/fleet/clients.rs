@@ -13,7 +13,7 @@ use super::registry::{known_client, refuse_more_clients};
 use super::service::Fleet;
 use crate::caller::Caller;
 use crate::db::clients::{self as rows, ClientRow};
-use crate::db::{Connection, Tx, identities, report_room, reports};
+use crate::db::{Tx, identities, report_room, reports};
 use crate::error::{Refusal, Result};
 use crate::limits;
 use crate::request::{page, parse_each, refuse};

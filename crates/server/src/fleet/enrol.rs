@@ -21,6 +21,7 @@ use super::admission::{Admission, Asking, Known, admit};
 use super::clients;
 use super::keys::FleetKeys;
 use super::refusals::Refusals;
+use super::registry::refuse_more_clients;
 use super::revocation::revoke;
 use super::sequence::rising;
 use super::service::Fleet;
@@ -246,7 +247,7 @@ impl Fleet {
         match tx.client(client).await? {
             Some(_) => client_rows::set_domain(tx, client, &domain).await?,
             None => {
-                registry::refuse_more_clients(tx).await?;
+                refuse_more_clients(tx).await?;
                 let row = ClientRow {
                     id: client.to_owned(),
                     domain: domain.clone(),
