@@ -12,10 +12,10 @@
 pub mod bundle;
 pub mod checkin;
 pub mod enrol;
-mod json;
 pub mod parse;
 pub mod plan;
 pub mod policy;
+mod raw_policy;
 mod read_policy;
 mod reader;
 pub mod report;

@@ -5,25 +5,24 @@ use headwater_policy::{
     Problem, Scheme, Settings, UpdateAgent,
 };
 use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 
-use crate::json::Json;
 use crate::plan::{ClassPlanDocument, PlanDocument, SkippedDocument, StepDocument};
 use crate::policy::{
     ClientDocument, EntryDocument, LocationDocument, OptionsDocument, PolicyDocument, SelectorDocument,
     ServerFallbackDocument, SourceDocument, UpdateAgentDocument,
 };
-use crate::read_policy::{Check, read_client, read_entry, read_options, read_policy, read_update_agent};
+use crate::read_policy::{Check, read_client, read_entry, read_options, read_policy};
 use crate::settings::{EffectiveSettingsDocument, SettingsDocument};
 
-fn from_text(text: &str) -> Result<Json, Vec<Problem>> {
+fn from_text(text: &str) -> Result<&RawValue, Vec<Problem>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     serde_json::from_str(text).map_err(|error| vec![Problem::general(format!("this is no JSON: {error}"))])
 }
 
 /// What a person would have written to get this message, so that there is one reader for both.
-fn as_written(message: &impl Serialize) -> Json {
-    let text = serde_json::to_string(message).expect("a wire message always serialises");
-    serde_json::from_str(&text).expect("what was just serialised is JSON")
+fn as_written(message: &impl Serialize) -> Box<RawValue> {
+    to_raw_value(message).expect("a wire message always serialises")
 }
 
 impl PolicyDocument {
@@ -32,7 +31,7 @@ impl PolicyDocument {
     /// # Errors
     /// Every problem found, each with the entry that it is about (S2, S3, S5).
     pub fn parse(text: &str) -> Result<Policy, Vec<Problem>> {
-        Policy::new(read_policy(&from_text(text)?, Check::For(Occasion::Save))?)
+        Policy::new(read_policy(from_text(text)?, Check::For(Occasion::Save))?)
     }
 
     /// Reads a policy file to make plans from: it may have been saved long ago, and addresses change.
@@ -42,9 +41,9 @@ impl PolicyDocument {
     pub fn parse_for_plan(text: &str) -> Result<Policy, Vec<Problem>> {
         let json = from_text(text)?;
         // The file must be corrected anyway, so that what saving it would refuse is reported, too.
-        match read_policy(&json, Check::For(Occasion::Plan)) {
+        match read_policy(json, Check::For(Occasion::Plan)) {
             Ok(draft) => Ok(Policy::already_saved(draft)),
-            Err(problems) => Err(read_policy(&json, Check::For(Occasion::Save)).err().unwrap_or(problems)),
+            Err(problems) => Err(read_policy(json, Check::For(Occasion::Save)).err().unwrap_or(problems)),
         }
     }
 
@@ -93,14 +92,6 @@ impl OptionsDocument {
 }
 
 impl UpdateAgentDocument {
-    /// The update agent as written.
-    ///
-    /// # Errors
-    /// Everything that cannot be read.
-    pub fn read(&self) -> Result<UpdateAgent, Vec<Problem>> {
-        read_update_agent(&as_written(self), &self.id)
-    }
-
     /// The same as a document.
     pub fn of(agent: &UpdateAgent) -> Self {
         Self {
@@ -147,15 +138,7 @@ impl ClientDocument {
     /// # Errors
     /// Every problem found.
     pub fn parse(text: &str) -> Result<Client, Vec<Problem>> {
-        read_client(&from_text(text)?)
-    }
-
-    /// The client as written.
-    ///
-    /// # Errors
-    /// Everything that cannot be read.
-    pub fn read(&self) -> Result<Client, Vec<Problem>> {
-        read_client(&as_written(self))
+        read_client(from_text(text)?)
     }
 
     /// The same as a document.

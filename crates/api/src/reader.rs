@@ -1,11 +1,16 @@
-//! Takes a [`Json`] document apart and notes every problem on the way.
+//! Reads typed documents with `serde`, and notes every problem on the way.
+//!
+//! `serde` stops at the first fault. Files that people write deserve better: [`Reader::object`] reads each key of an
+//! object alone, so that no fault hides another, and then what is left of the object as a whole.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::str::FromStr;
 
 use headwater_policy::Problem;
-
-use crate::json::Json;
+use serde::de::value::MapDeserializer;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use serde_path_to_error::{Path, Segment};
 
 /// A spot of a document, for messages.
 #[derive(Debug, Clone, Default)]
@@ -37,16 +42,74 @@ impl Spot {
     pub fn item(&self, place: usize) -> Self {
         Self { entry: self.entry, path: format!("{}[{}]", self.path, place + 1) }
     }
+
+    /// The spot that a path leads to from here.
+    fn along(&self, path: &Path) -> Self {
+        path.iter().fold(self.clone(), |spot, segment| match segment {
+            Segment::Seq { index } => spot.item(*index),
+            Segment::Map { key } => spot.field(&key.escape_debug().to_string()),
+            Segment::Enum { .. } | Segment::Unknown => spot,
+        })
+    }
 }
 
-/// An object's fields, each key once, `null` taken as absent.
-pub(crate) struct Fields<'j>(Vec<(&'j str, &'j Json)>);
+/// A text that stands for something else.
+pub(crate) struct Text<T>(pub T);
 
-impl<'j> Fields<'j> {
-    /// The value of a key that may be absent.
-    pub fn get(&self, key: &str) -> Option<&'j Json> {
-        self.0.iter().find(|(name, _)| *name == key).map(|(_, value)| *value)
+impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Text<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map(Self).map_err(Error::custom)
     }
+}
+
+/// Where an object stands, and which of its keys have a fault that was noted.
+pub(crate) struct Keys {
+    /// Where the object stands.
+    pub spot: Spot,
+    faulty: Vec<String>,
+}
+
+impl Keys {
+    /// Whether the key is there, with or without a fault.
+    pub fn has<V>(&self, key: &str, value: Option<&V>) -> bool {
+        value.is_some() || self.has_fault(key)
+    }
+
+    /// Whether a fault of the key was noted.
+    pub fn has_fault(&self, key: &str) -> bool {
+        self.faulty.iter().any(|faulty| faulty == key)
+    }
+}
+
+/// The keys and values of an object, in their order, also keys that come twice.
+struct Pairs<'j>(Vec<(String, &'j RawValue)>);
+
+impl<'de> Deserialize<'de> for Pairs<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct PairsVisitor;
+
+        impl<'de> Visitor<'de> for PairsVisitor {
+            type Value = Pairs<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs<'de>, A::Error> {
+                let pairs = std::iter::from_fn(|| map.next_entry().transpose());
+                pairs.collect::<Result<_, _>>().map(Pairs)
+            }
+        }
+
+        deserializer.deserialize_map(PairsVisitor)
+    }
+}
+
+fn read_pairs<'j, T: Deserialize<'j>>(
+    pairs: &[(String, &'j RawValue)],
+) -> Result<T, serde_path_to_error::Error<serde_json::Error>> {
+    let pairs = pairs.iter().map(|(key, value)| (key.as_str(), *value));
+    serde_path_to_error::deserialize(MapDeserializer::new(pairs))
 }
 
 /// Reads, and notes problems.
@@ -80,72 +143,45 @@ impl Reader {
         }
     }
 
-    fn wrong_kind(&mut self, spot: &Spot, wanted: &str, json: &Json) {
-        self.problem(spot, format!("must be {wanted}, and is {}", json.kind()));
+    /// A value of any type but an object; its first fault is noted.
+    pub fn value<'j, T: Deserialize<'j>>(&mut self, json: &'j RawValue, spot: &Spot) -> Option<T> {
+        let read = serde_path_to_error::deserialize(json);
+        read.map_err(|error| self.fault(spot, error)).ok()
     }
 
-    /// An object with some of the `known` keys, and no others.
-    pub fn object<'j>(&mut self, json: &'j Json, spot: &Spot, known: &[&str]) -> Option<Fields<'j>> {
-        let Json::Object(all) = json else {
-            self.wrong_kind(spot, "an object", json);
-            return None;
-        };
-        let mut fields: Vec<(&str, &Json)> = Vec::with_capacity(all.len());
-        for (key, value) in all {
-            let shown = key.escape_debug();
-            if !known.contains(&key.as_str()) {
-                self.problem(spot, format!("the key `{shown}` is unknown; known are {}", known.join(", ")));
-            } else if fields.iter().any(|(name, _)| name == key) {
-                self.problem(spot, format!("the key `{shown}` comes twice"));
+    /// Each item of a list; `None` if one of them has a fault.
+    pub fn items<'j, T: Deserialize<'j>>(&mut self, items: &[&'j RawValue], spot: &Spot) -> Option<Vec<T>> {
+        let items = items.iter().enumerate();
+        let read: Vec<Option<T>> = items.map(|(place, item)| self.value(item, &spot.item(place))).collect();
+        read.into_iter().collect()
+    }
+
+    /// An object of type `T`, whose fields are all optional: what has a fault is left out, and `null` is taken as absent.
+    pub fn object<'j, T: Deserialize<'j>>(&mut self, json: &'j RawValue, spot: &Spot) -> Option<(T, Keys)> {
+        let Pairs(all) = self.value(json, spot)?;
+        let mut good: Vec<(String, &RawValue)> = Vec::with_capacity(all.len());
+        let mut faulty = Vec::new();
+        for pair in all {
+            let key = pair.0.clone();
+            if good.iter().any(|(known, _)| *known == key) || faulty.contains(&key) {
+                self.problem(spot, format!("the key `{}` comes twice", key.escape_debug()));
+            } else if let Err(error) = read_pairs::<T>(std::slice::from_ref(&pair)) {
+                self.fault(spot, error);
+                faulty.push(key);
             } else {
-                fields.push((key, value));
+                good.push(pair);
             }
         }
-        fields.retain(|(_, value)| **value != Json::Null);
-        Some(Fields(fields))
+        let object = read_pairs(&good).expect("optional fields that were read alone are read together");
+        Some((object, Keys { spot: spot.clone(), faulty }))
     }
 
     /// The value of a key that must be there.
-    pub fn required<'j>(&mut self, fields: &Fields<'j>, key: &str, spot: &Spot) -> Option<&'j Json> {
-        let value = fields.get(key);
-        if value.is_none() {
-            self.problem(spot, format!("the key `{key}` is missing"));
+    pub fn required<V>(&mut self, keys: &Keys, key: &str, value: Option<V>) -> Option<V> {
+        if !keys.has(key, value.as_ref()) {
+            self.problem(&keys.spot, format!("the key `{key}` is missing"));
         }
         value
-    }
-
-    /// The items of a list.
-    pub fn list<'j>(&mut self, json: &'j Json, spot: &Spot) -> Option<&'j [Json]> {
-        let Json::List(items) = json else {
-            self.wrong_kind(spot, "a list", json);
-            return None;
-        };
-        Some(items)
-    }
-
-    /// A text.
-    pub fn text<'j>(&mut self, json: &'j Json, spot: &Spot) -> Option<&'j str> {
-        let Json::Text(text) = json else {
-            self.wrong_kind(spot, "a text", json);
-            return None;
-        };
-        Some(text)
-    }
-
-    /// A text that is turned into something.
-    pub fn parsed<T: FromStr<Err: Display>>(&mut self, json: &Json, spot: &Spot) -> Option<T> {
-        self.made(json, spot, T::from_str)
-    }
-
-    /// A text that `make` turns into something.
-    pub fn made<T, E: Display>(
-        &mut self,
-        json: &Json,
-        spot: &Spot,
-        make: impl FnOnce(&str) -> Result<T, E>,
-    ) -> Option<T> {
-        let made = make(self.text(json, spot)?);
-        self.kept(made, spot)
     }
 
     /// What was made, or the problem of it.
@@ -153,51 +189,30 @@ impl Reader {
         made.map_err(|error| self.problem(spot, error)).ok()
     }
 
-    /// `true` or `false` at a key that must be there.
-    pub fn required_bool(&mut self, fields: &Fields<'_>, key: &str, spot: &Spot) -> Option<bool> {
-        match self.required(fields, key, spot)? {
-            Json::Bool(value) => Some(*value),
-            other => {
-                self.wrong_kind(&spot.field(key), "true or false", other);
-                None
-            }
-        }
+    fn fault(&mut self, spot: &Spot, error: serde_path_to_error::Error<serde_json::Error>) {
+        let spot = spot.along(error.path());
+        self.problem(&spot, reason(&error.into_inner()));
     }
+}
 
-    /// A text at a key that must be there, turned into something.
-    pub fn required_parsed<T: FromStr<Err: Display>>(
-        &mut self,
-        fields: &Fields<'_>,
-        key: &str,
-        spot: &Spot,
-    ) -> Option<T> {
-        let json = self.required(fields, key, spot)?;
-        self.parsed(json, &spot.field(key))
+/// What serde says of a value, without the value: it may be long, a secret, or meant for a terminal.
+fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    // The position counts from the beginning of the value, which nobody can see.
+    let position = format!(" at line {} column {}", error.line(), error.column());
+    let text = text.strip_suffix(&position).unwrap_or(&text);
+    if error.is_syntax() {
+        return format!("this is no JSON: {text}");
     }
-
-    /// A list of texts, each turned into something; `None` if any of them cannot be.
-    pub fn all_made<T, E: Display>(
-        &mut self,
-        json: &Json,
-        spot: &Spot,
-        make: impl Fn(&str) -> Result<T, E>,
-    ) -> Option<Vec<T>> {
-        let items = self.list(json, spot)?;
-        let made: Vec<Option<T>> =
-            items.iter().enumerate().map(|(place, item)| self.made(item, &spot.item(place), &make)).collect();
-        made.into_iter().collect()
-    }
-
-    /// A TCP port.
-    pub fn port(&mut self, json: &Json, spot: &Spot) -> Option<u16> {
-        let Json::Whole(number) = json else {
-            self.wrong_kind(spot, "a whole number from 1 to 65535", json);
-            return None;
-        };
-        let port = u16::try_from(*number).ok().filter(|port| *port > 0);
-        if port.is_none() {
-            self.problem(spot, format!("{number} is no port; give a number from 1 to 65535"));
-        }
-        port
+    let Some((found, expected)) = text.rsplit_once(", expected ") else { return text.to_owned() };
+    let expected = expected.replace("a sequence", "an array");
+    if let Some(found) = found.strip_prefix("invalid type: ") {
+        let kind = found.split(['`', '"']).next().unwrap_or_default().trim_end();
+        let kind = kind.replace("sequence", "array").replace("map", "object");
+        format!("expected {expected}, found {kind}")
+    } else if found.starts_with("unknown field ") {
+        format!("this key is unknown; expected {expected}")
+    } else {
+        text.to_owned()
     }
 }

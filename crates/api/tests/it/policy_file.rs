@@ -53,6 +53,8 @@ fn a_client_has_not_endless_addresses() {
 #[test]
 fn the_text_itself() {
     assert!(PolicyDocument::parse(&format!("\u{feff}{GOLDEN}")).is_ok());
+    let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+    assert_eq!(PolicyDocument::parse(&deep).unwrap_err().len(), 1, "however deep it is");
     let problems = PolicyDocument::parse(&GOLDEN[..GOLDEN.len() / 2]).unwrap_err();
     assert!(problems.len() == 1 && problems[0].message.contains("line"), "{problems:?}");
 }
