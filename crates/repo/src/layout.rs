@@ -1,6 +1,8 @@
 //! Where files are under `{base}/{class}/`, the same at every source: relative paths with `/`, not yet
 //! percent-encoded (see [`url_path`]).
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 use crate::digest::Digest;
 use crate::names::{ComponentName, Role, Sequence, TargetName};
 
@@ -60,24 +62,18 @@ pub fn component_of_release_list(name: &TargetName) -> Option<ComponentName> {
     name.as_str().strip_suffix("/releases.json").and_then(|component| ComponentName::new(component).ok())
 }
 
+/// Every byte but RFC 3986's unreserved ones.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// The same, with `/` between the parts of a path.
+const PATH: &AsciiSet = &SEGMENT.remove(b'/');
+
 /// A path as it stands in a URL: every byte but RFC 3986's unreserved ones and `/` percent-encoded.
 pub fn url_path(path: &str) -> String {
-    path.split('/').map(percent_encoded).collect::<Vec<_>>().join("/")
+    utf8_percent_encode(path, PATH).to_string()
 }
 
-/// A delegated role's name as one part of a path: `N.STEM.json` is its file at the source. The name may be any text.
+/// A delegated role's name as one part of a path, percent-encoded, `/` too: `N.STEM.json` is its file at the source. The
+/// name may be any text.
 pub fn role_file_stem(role: &str) -> String {
-    percent_encoded(role)
-}
-
-/// Every byte but RFC 3986's unreserved ones percent-encoded, `/` too: safe as one part of a path.
-pub(crate) fn percent_encoded(text: &str) -> String {
-    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-        out
-    })
+    utf8_percent_encode(role, SEGMENT).to_string()
 }

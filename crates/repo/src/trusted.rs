@@ -359,7 +359,7 @@ impl Trusted {
     }
 
     pub(crate) fn wanted(&self, role: &str, version: u64, pinned: Option<u64>, length_max: u64) -> Wanted {
-        let name = layout::percent_encoded(role);
+        let name = layout::role_file_stem(role);
         let file = if self.consistent_snapshot() {
             format!("{version}.{name}.json")
         } else {
