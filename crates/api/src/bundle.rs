@@ -18,8 +18,8 @@ pub struct ClassRoots {
     pub programs: serde_json::Value,
 }
 
-/// The current format of [`EnrolBundle`]. Format 1 had neither keys nor tokens.
-pub const ENROL_FORMAT: u32 = 2;
+/// The current format of [`EnrolBundle`].
+pub const ENROL_FORMAT: u32 = 1;
 
 /// One file, made by the server, with which clients enrol. Its holder can enrol as often as its token allows: keep
 /// it like a password until it is used up.

@@ -22,9 +22,8 @@ pub struct SignedPolicy {
     /// The vendor source's root metadata, if there is a vendor source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vendor_root: Option<serde_json::Value>,
-    /// Who belongs to the fleet; absent in what was signed before there was enrolment.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fleet: Option<FleetDocument>,
+    /// Who belongs to the fleet.
+    pub fleet: FleetDocument,
 }
 
 /// What clients and update agents authenticate each other and the server by.

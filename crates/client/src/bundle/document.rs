@@ -78,7 +78,7 @@ impl Bundle {
         TrustAnchors::read(&self.fleet.ca, &self.fleet.response_signing_keys)
     }
 
-    /// The trust anchors in effect: those of the last signed policy, or if it states none, those of the bundle.
+    /// The trust anchors in effect: those of the last signed policy, or if there are none, those of the bundle.
     pub(crate) fn trust_anchors(&self, state: &State) -> Result<TrustAnchors, Error> {
         TrustAnchors::of_policy(state)?.map_or_else(|| self.own_trust_anchors(), Ok)
     }
@@ -141,9 +141,6 @@ fn understood(bytes: &[u8]) -> Result<Bundle, String> {
     };
     match serde_json::from_slice::<Head>(bytes).map_err(hint)?.format {
         ENROL_FORMAT => serde_json::from_slice::<EnrolBundle>(bytes).map(Bundle::from).map_err(hint),
-        format if format < ENROL_FORMAT => Err(format!(
-            "it has format {format}, which has no enrolment; make one with `headwater clients enrol-bundle`"
-        )),
         format => Err(format!("it has format {format}; use a newer headwater-client")),
     }
 }

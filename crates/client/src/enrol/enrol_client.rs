@@ -9,6 +9,7 @@
 //! A client that is killed at any moment asks again with the same keys, and the server recognises it.
 
 use headwater_api::enrol::{CertificateAnswer, EnrolRequest, FORMAT};
+use headwater_api::settings::FleetDocument;
 use headwater_identity::{Chain, EncryptionPublicKey, Purpose, Sealed, StatementKind};
 use headwater_policy::{Client, EffectiveSettings, SourceUrl};
 
@@ -151,7 +152,7 @@ fn forget_former_fleet(folder: &DataFolder, state: &mut State, certificate: &str
         return Ok(());
     }
     if let Some(policy) = &mut state.policy {
-        policy.fleet = None;
+        policy.fleet = FleetDocument::default();
     }
     state.policy_digest = None;
     state.save(folder)

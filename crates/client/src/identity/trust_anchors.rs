@@ -17,9 +17,9 @@ pub struct TrustAnchors {
 }
 
 impl TrustAnchors {
-    /// Those of the last signed policy; `None` if it states none.
+    /// Those of the last signed policy; `None` if there is none yet, or it no longer counts after an enrolment.
     pub(crate) fn of_policy(state: &State) -> Result<Option<Self>, Error> {
-        let signed = state.policy.as_ref().and_then(|policy| policy.fleet.as_ref());
+        let signed = state.policy.as_ref().map(|policy| &policy.fleet);
         let signed = signed.filter(|fleet| !fleet.ca.is_empty());
         signed
             .map(|FleetDocument { ca, response_signing_keys, .. }| Self::read(ca, response_signing_keys))

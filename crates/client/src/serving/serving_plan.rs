@@ -45,7 +45,7 @@ fn agent_identity(
     let (bundle, state) = (bundle::kept(folder)?, State::load(folder)?);
     let Some(identity) = ClientIdentity::load(folder, &config.id)? else { return Ok(None) };
     let anchors = bundle.trust_anchors(&state)?;
-    let fleet = state.policy.and_then(|policy| policy.fleet).unwrap_or_default();
+    let fleet = state.policy.map(|policy| policy.fleet).unwrap_or_default();
     // A text that is no fingerprint revokes no key.
     let revoked = fleet.revoked.iter().filter_map(|revoked| revoked.key.parse().ok()).collect();
     let retired_cas: Vec<_> =

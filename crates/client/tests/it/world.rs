@@ -288,7 +288,7 @@ impl World {
             version: self.version,
             policy: self.policy.clone(),
             vendor_root,
-            fleet: Some(self.fleet.document()),
+            fleet: self.fleet.document(),
         };
         let domain = DomainDocument {
             format: 1,
@@ -318,7 +318,7 @@ impl World {
             version: self.version,
             policy: self.policy.clone(),
             vendor_root: None,
-            fleet: Some(self.fleet.document()),
+            fleet: self.fleet.document(),
         };
         let mut signed = serde_json::to_value(signed).unwrap();
         change(&mut signed);

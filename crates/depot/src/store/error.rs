@@ -32,7 +32,7 @@ pub enum StoreError {
         quota: u64,
     },
     /// What was kept is not what this program wrote.
-    #[error("{} is damaged: {reason}; remove it and start again from the client bundle", path.display())]
+    #[error("{} is damaged: {reason}; remove it and start again from the enrolment bundle", path.display())]
     Damaged {
         /// The file or folder.
         path: PathBuf,

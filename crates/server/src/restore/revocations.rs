@@ -30,7 +30,7 @@ impl Restore {
     ) -> Result<Vec<String>> {
         let settings = folder.join(Class::Settings.as_str());
         let policy = self.newer_policy(&settings, newer)?;
-        let revoked = policy.fleet.map(|fleet| fleet.revoked).unwrap_or_default();
+        let revoked = policy.fleet.revoked;
         self.services.fleet.take_revocations(revoked, now).await
     }
 

@@ -151,7 +151,7 @@ pub(crate) fn signed_policy(saved: &Saved, fleet: FleetDocument) -> Vec<u8> {
         version: saved.version,
         policy: saved.document.clone(),
         vendor_root: saved.vendor_root.clone(),
-        fleet: Some(fleet),
+        fleet,
     };
     to_json(&signed).into_bytes()
 }

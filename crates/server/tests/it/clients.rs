@@ -1,4 +1,4 @@
-//! Check-ins, reports, the registry, client bundles.
+//! Check-ins, reports, the registry, enrolment bundles.
 
 use headwater_database::testing::{Rows, fill};
 use headwater_identity::StatementKind;
