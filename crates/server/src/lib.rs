@@ -35,7 +35,7 @@ pub use run::{Running, StartError, run};
 pub use services::Services;
 pub use start::open;
 
-/// The routes of the console plane, each with the least role that it takes.
+/// The routes of the console plane, each with the role that it requires.
 #[must_use]
 pub fn console_routes() -> Vec<RouteRow> {
     rest::console_table().rows()

@@ -42,7 +42,7 @@ use jiff::Timestamp;
 /// The parts of the API that a token can be for.
 pub fn scopes() -> BTreeSet<&'static str> {
     let rows = console_table().rows().into_iter();
-    rows.filter(|row| row.least != RequiredRole::Anyone).map(|row| row.scope()).collect()
+    rows.filter(|row| row.required_role != RequiredRole::Anyone).map(|row| row.scope()).collect()
 }
 
 /// The clock, read once a request.

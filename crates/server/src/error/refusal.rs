@@ -305,7 +305,7 @@ pub enum Refusal {
     /// The role does not suffice.
     #[error("this needs the role {needs}, and yours is {has}; ask an admin")]
     Forbidden {
-        /// The least that suffices.
+        /// The required role.
         needs: Role,
         /// What they have.
         has: Role,

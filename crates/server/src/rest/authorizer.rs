@@ -68,15 +68,15 @@ pub async fn pass(State(authorizer): State<RouteAuthorizer>, request: Request, n
 async fn admit(authorizer: &RouteAuthorizer, request: &Parts) -> Result<Caller> {
     let from = from(request);
     let now = now();
-    let RequiredRole::Role(least) = authorizer.row.least else {
+    let RequiredRole::Role(required) = authorizer.row.required_role else {
         return Ok(Caller { actor: Actor::Anonymous, role: Role::Viewer, from, now });
     };
     let signed_in = match request.extensions.get::<LocalPeer>() {
         Some(LocalPeer(uid)) => SignedIn::whole(Actor::Local(*uid), Role::Admin),
         None => authorizer.authorizer.who((&request.method, &request.headers), now).await?,
     };
-    if signed_in.role < least {
-        return Err(Refusal::Forbidden { needs: least, has: signed_in.role }.into());
+    if signed_in.role < required {
+        return Err(Refusal::Forbidden { needs: required, has: signed_in.role }.into());
     }
     let scope = authorizer.row.scope();
     if !signed_in.has_scope(scope) {

@@ -44,7 +44,7 @@ const VIEWER: RequiredRole = RequiredRole::Role(Role::Viewer);
 const OPERATOR: RequiredRole = RequiredRole::Role(Role::Operator);
 const ADMIN: RequiredRole = RequiredRole::Role(Role::Admin);
 
-/// Everything that administrators may ask of the console plane, and the least role that it takes.
+/// Everything that administrators may ask of the console plane, and the role that it requires.
 pub fn table() -> Table<Services> {
     fleet_and_trust(content(Table::new()))
 }

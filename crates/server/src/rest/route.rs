@@ -22,7 +22,7 @@ pub struct RouteRow {
     /// The path, parts in braces.
     pub path: &'static str,
     /// Who may ask.
-    pub least: RequiredRole,
+    pub required_role: RequiredRole,
     /// Writes down what its handler takes and answers.
     #[cfg_attr(not(feature = "openapi"), expect(dead_code, reason = "only the document reads it"))]
     pub(super) description: Description,

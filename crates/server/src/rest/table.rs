@@ -1,4 +1,4 @@
-//! The table of routes: method, path, least role, handler. The router is made from it, so there is no route without
+//! The table of routes: method, path, required role, handler. The router is made from it, so there is no route without
 //! a line on who may ask it; the test of authorisation walks it.
 
 use axum::Router;
@@ -27,60 +27,60 @@ impl<S: Clone + Send + Sync + 'static> Table<S> {
     pub fn get<T: 'static, H: Handler<T, S> + Described<T>>(
         self,
         path: &'static str,
-        least: RequiredRole,
+        required_role: RequiredRole,
         handler: H,
     ) -> Self {
-        self.row((Method::GET, path), least, on(MethodFilter::GET, handler), H::description())
+        self.row((Method::GET, path), required_role, on(MethodFilter::GET, handler), H::description())
     }
 
     /// A row for POST.
     pub fn post<T: 'static, H: Handler<T, S> + Described<T>>(
         self,
         path: &'static str,
-        least: RequiredRole,
+        required_role: RequiredRole,
         handler: H,
     ) -> Self {
-        self.row((Method::POST, path), least, on(MethodFilter::POST, handler), H::description())
+        self.row((Method::POST, path), required_role, on(MethodFilter::POST, handler), H::description())
     }
 
     /// A row for PUT.
     pub fn put<T: 'static, H: Handler<T, S> + Described<T>>(
         self,
         path: &'static str,
-        least: RequiredRole,
+        required_role: RequiredRole,
         handler: H,
     ) -> Self {
-        self.row((Method::PUT, path), least, on(MethodFilter::PUT, handler), H::description())
+        self.row((Method::PUT, path), required_role, on(MethodFilter::PUT, handler), H::description())
     }
 
     /// A row for PATCH.
     pub fn patch<T: 'static, H: Handler<T, S> + Described<T>>(
         self,
         path: &'static str,
-        least: RequiredRole,
+        required_role: RequiredRole,
         handler: H,
     ) -> Self {
-        self.row((Method::PATCH, path), least, on(MethodFilter::PATCH, handler), H::description())
+        self.row((Method::PATCH, path), required_role, on(MethodFilter::PATCH, handler), H::description())
     }
 
     /// A row for DELETE.
     pub fn delete<T: 'static, H: Handler<T, S> + Described<T>>(
         self,
         path: &'static str,
-        least: RequiredRole,
+        required_role: RequiredRole,
         handler: H,
     ) -> Self {
-        self.row((Method::DELETE, path), least, on(MethodFilter::DELETE, handler), H::description())
+        self.row((Method::DELETE, path), required_role, on(MethodFilter::DELETE, handler), H::description())
     }
 
     fn row(
         mut self,
         (method, path): (Method, &'static str),
-        least: RequiredRole,
+        required_role: RequiredRole,
         handler: MethodRouter<S>,
         description: Description,
     ) -> Self {
-        self.rows.push((RouteRow { method, path, least, description }, handler));
+        self.rows.push((RouteRow { method, path, required_role, description }, handler));
         self
     }
 

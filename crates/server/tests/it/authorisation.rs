@@ -73,7 +73,7 @@ fn a_route_without_a_row_is_found() {
     assert_eq!(differences(&page, &known).0, Vec::<String>::new());
     // A new one, and one that more may ask.
     routes[3].path = "/api/v1/new";
-    let was = std::mem::replace(&mut routes[5].least, RequiredRole::Anyone);
+    let was = std::mem::replace(&mut routes[5].required_role, RequiredRole::Anyone);
     assert_ne!(was, RequiredRole::Anyone);
     let (missing, gone) = differences(&page, &console(routes));
     assert!(missing.len() == 2 && missing[0].contains("/api/v1/new"), "{missing:#?}");

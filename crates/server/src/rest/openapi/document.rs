@@ -103,11 +103,11 @@ fn operation(row: &RouteRow, schemas: &mut Schemas) -> Value {
     if let Some((kind, schema)) = &known.body {
         operation["requestBody"] = json!({ "required": true, "content": { *kind: { "schema": schema } } });
     }
-    match row.least {
+    match row.required_role {
         RequiredRole::Anyone => operation["security"] = json!([]),
         RequiredRole::Role(role) => {
             operation["description"] = json!(format!("Needs the role `{role}`."));
-            operation["x-least-role"] = json!(role.to_string());
+            operation["x-required-role"] = json!(role.to_string());
         }
     }
     operation
@@ -158,7 +158,7 @@ fn responses(row: &RouteRow, known: &Operation<'_>) -> Value {
     };
     // A request under a foreign name or from a foreign page is refused on every path.
     let mut statuses = BTreeSet::from([403]);
-    if row.least != RequiredRole::Anyone {
+    if row.required_role != RequiredRole::Anyone {
         statuses.extend([401, 500]);
     }
     if !known.path.is_empty() || known.query.is_some() || known.body.is_some() {
@@ -175,7 +175,7 @@ fn responses(row: &RouteRow, known: &Operation<'_>) -> Value {
         if row.method != Method::GET {
             statuses.extend([409, 413, 422, 507]);
         }
-        if row.least == RequiredRole::Anyone {
+        if row.required_role == RequiredRole::Anyone {
             statuses.extend([401, 429]);
         }
         if known.body.as_ref().is_some_and(|(kind, _)| *kind != "application/json") {

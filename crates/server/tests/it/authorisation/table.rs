@@ -144,10 +144,10 @@ pub fn console(rows: Vec<RouteRow>) -> Vec<Line> {
         // Neither signing in again nor a password is for programs.
         let makes_tokens = (&row.method, row.path) == (&Method::POST, "/api/v1/tokens");
         let sets_password = row.path == "/api/v1/session/password";
-        line.expecting(|caller| match (row.least, caller.role()) {
+        line.expecting(|caller| match (row.required_role, caller.role()) {
             (RequiredRole::Anyone, _) => Cell::Yes,
             (RequiredRole::Role(_), None) => Cell::No(401),
-            (RequiredRole::Role(least), Some(role)) if role < least => Cell::No(403),
+            (RequiredRole::Role(required), Some(role)) if role < required => Cell::No(403),
             _ if caller == Caller::ScopedToken && scope != SCOPE => Cell::No(403),
             _ if caller.is_token() && (makes_tokens || sets_password) => Cell::No(403),
             _ if caller == Caller::Socket && sets_password => Cell::No(403),
