@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 
+use crate::candidates;
 use crate::config::{Config, ConfigError, RawConfig};
 
 const ENROL_EXAMPLES: &str = "\
 Examples:
-  headwater-client enrol /etc/headwater/client-bundle.json --data /var/lib/headwater-client
+  headwater-client enrol /etc/headwater/enrol-bundle.json --data /var/lib/headwater-client
   headwater-client enrol new-bundle.json --new-key --data /var/lib/headwater-client";
 
 const RUN_EXAMPLES: &str = "\
@@ -28,8 +29,12 @@ Examples:
   headwater-client status --data /var/lib/headwater-client --json";
 
 const COMPLETIONS_EXAMPLES: &str = "\
-Example:
-  headwater-client completions bash > /etc/bash_completion.d/headwater-client";
+Examples:
+  headwater-client completions bash > /etc/bash_completion.d/headwater-client
+  headwater-client completions zsh > ~/.zfunc/_headwater-client
+
+The script calls `headwater-client` for each completion. The id comes from the data folder that the line names, or else
+is the host's name; addresses are those of the interfaces.";
 
 /// Keeps this endpoint up to date from the sources that its organisation's policy names, and serves other endpoints if
 /// the policy makes it an update agent.
@@ -49,7 +54,7 @@ pub enum Command {
     /// Enrol in the fleet: generate a key, and get a certificate for it with the bundle's token.
     #[command(after_help = ENROL_EXAMPLES)]
     Enrol {
-        /// The bundle that `headwater clients enrol-bundle` made.
+        /// The enrolment bundle that `headwater clients enrol-bundle` made.
         #[arg(value_name = "BUNDLE", value_hint = ValueHint::FilePath)]
         enrol_with: PathBuf,
         /// Generate new keys, because the former ones were revoked or stolen. Needs a bundle of
@@ -62,13 +67,13 @@ pub enum Command {
     },
     /// Poll and update until stopped; serve other endpoints if this is an update agent.
     #[command(after_help = RUN_EXAMPLES)]
-    Run(Common),
+    Run(Start),
     /// Make one run now and print what it did.
     #[command(after_help = UPDATE_EXAMPLES)]
     Update {
-        /// The common options.
+        /// The options of a run.
         #[command(flatten)]
-        common: Common,
+        start: Start,
         /// Try releases again that failed here.
         #[arg(long)]
         retry_failed: bool,
@@ -101,13 +106,33 @@ impl Command {
     /// The common options; `None` if the command has none.
     pub fn common(&self) -> Option<&Common> {
         match self {
-            Self::Run(common)
-            | Self::Enrol { common, .. }
-            | Self::Update { common, .. }
-            | Self::Status(common)
-            | Self::Trial { common, .. } => Some(common),
+            Self::Run(start) | Self::Update { start, .. } => Some(&start.common),
+            Self::Enrol { common, .. } | Self::Status(common) | Self::Trial { common, .. } => Some(common),
             Self::Completions { .. } => None,
         }
+    }
+}
+
+/// The options of a run: it enrols first if that has not happened.
+#[derive(Debug, Clone, Args)]
+pub struct Start {
+    /// The common options.
+    #[command(flatten)]
+    pub common: Common,
+    /// The enrolment bundle; needed once, then the data folder has a copy.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub bundle: Option<PathBuf>,
+}
+
+impl Start {
+    /// The configuration of these flags and the file that they name.
+    ///
+    /// # Errors
+    ///
+    /// See [`Common::config`].
+    pub fn config(&self) -> Result<Config, ConfigError> {
+        let config = self.common.config()?;
+        Ok(Config { bundle: self.bundle.clone().or(config.bundle), ..config })
     }
 }
 
@@ -117,17 +142,14 @@ pub struct Common {
     /// The data folder.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub data: Option<PathBuf>,
-    /// The enrolment bundle; needed once, then the data folder has a copy.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub bundle: Option<PathBuf>,
     /// The client's id; stored in the data folder at the first start [default: the host's name].
-    #[arg(long, value_hint = ValueHint::Other)]
+    #[arg(long, add = candidates::client_id())]
     pub id: Option<String>,
     /// A configuration file (docs/client.example.toml lists every key).
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,
     /// An address to plan with, instead of those of the interfaces; may be repeated.
-    #[arg(long = "address", value_name = "IP", value_hint = ValueHint::Other)]
+    #[arg(long = "address", value_name = "IP", add = candidates::addresses())]
     pub addresses: Vec<IpAddr>,
     /// Print one JSON object on stdout, also for a failure; `run` writes its log to stderr as JSON lines.
     #[arg(long)]
@@ -147,7 +169,7 @@ impl Common {
         };
         let flags = RawConfig {
             data: self.data.clone(),
-            bundle: self.bundle.clone(),
+            bundle: None,
             id: self.id.clone(),
             addresses: (!self.addresses.is_empty())
                 .then(|| self.addresses.iter().map(ToString::to_string).collect()),

@@ -28,7 +28,7 @@ pub enum Error {
         folder: PathBuf,
     },
     /// There is no bundle to start from.
-    #[error("the data folder {} has no bundle yet; pass one once with --bundle FILE (`headwater clients enrol-bundle` makes it)", .0.display())]
+    #[error("the data folder {} has no enrolment bundle yet; enrol with `headwater-client enrol BUNDLE`, or pass one once to `run` or `update` with --bundle FILE (`headwater clients enrol-bundle` makes it)", .0.display())]
     NoBundle(PathBuf),
     /// The bundle that was passed does not exist.
     #[error("the bundle {} does not exist; make it with `headwater clients enrol-bundle`", .0.display())]

@@ -14,6 +14,7 @@
 pub mod arguments;
 mod assemble;
 mod bundle;
+mod candidates;
 mod check_in;
 mod classes;
 mod collect_garbage;

@@ -90,6 +90,9 @@ fn with_json_a_failure_is_one_object_on_stdout() {
     check(&["update", "--data", "new", "--id", "pc-1"], 2, "--bundle");
     check(&["update", "--data", "new", "--id", "pc-1", "--bundle", "."], 2, "it is a folder");
     check(&["status", "--data", "new", "--id", "pc-1"], 2, "--bundle");
+    // Only a run takes a bundle by a flag: `enrol` has it as its argument, and `status` changes nothing.
+    check(&["enrol", "b.json", "--data", "new", "--bundle", "b.json"], 2, "'--bundle'");
+    check(&["status", "--data", "new", "--bundle", "b.json"], 2, "'--bundle'");
     check(&["run", "--data", "new", "--id", "pc 1"], 2, "pc 1");
     check(&["upgrade"], 2, "upgrade");
     check(&["update", "--address", "10.1.2"], 2, "10.1.2");

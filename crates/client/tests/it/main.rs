@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
 mod classes;
+mod completions;
 mod configuration;
 mod decisions;
 mod deltas;

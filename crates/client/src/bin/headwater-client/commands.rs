@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use headwater_client::arguments::{Command, Common};
+use headwater_client::arguments::{Command, Common, Start};
 use headwater_client::self_update::{self, Proof};
 use headwater_client::{
     Config, DaemonEnd, EnrolOutcome, Error, ProgressSink, RunOptions, Trigger, os, render,
@@ -17,11 +17,11 @@ use crate::progress_bar::progress_bar;
 /// Runs a command; returns the exit code.
 pub(crate) fn run(command: Command) -> anyhow::Result<u8> {
     match command {
-        Command::Run(common) => daemon(&common),
+        Command::Run(start) => daemon(&start),
         Command::Enrol { enrol_with, new_key, common } => enrol(enrol_with, new_key, &common),
-        Command::Update { common, retry_failed } => update(&common, retry_failed),
+        Command::Update { start, retry_failed } => update(&start, retry_failed),
         Command::Status(common) => status(&common),
-        Command::Completions { shell } => print(&completions::script(shell)).map(|()| 0),
+        Command::Completions { shell } => print(&completions::script(shell)?).map(|()| 0),
         Command::Trial { common, proof, word } => trial(&common, &proof, &word),
     }
 }
@@ -30,8 +30,8 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
 }
 
-fn daemon(common: &Common) -> anyhow::Result<u8> {
-    let config = common.config()?;
+fn daemon(start: &Start) -> anyhow::Result<u8> {
+    let config = start.config()?;
     if std::env::var_os(self_update::LAUNCHED).is_none() {
         match self_update::choose(&config.data) {
             Ok(Some(program)) => become_program(&program),
@@ -96,13 +96,11 @@ fn enrol(bundle: PathBuf, new_key: bool, common: &Common) -> anyhow::Result<u8> 
     Ok(0)
 }
 
-fn update(common: &Common, retry_failed: bool) -> anyhow::Result<u8> {
-    let config = common.config()?;
-    let progress_sink = if common.json || !std::io::stderr().is_terminal() {
-        ProgressSink::default()
-    } else {
-        progress_bar()
-    };
+fn update(start: &Start, retry_failed: bool) -> anyhow::Result<u8> {
+    let config = start.config()?;
+    let json = start.common.json;
+    let progress_sink =
+        if json || !std::io::stderr().is_terminal() { ProgressSink::default() } else { progress_bar() };
     let options =
         RunOptions { trigger: Trigger::Person, retry_failed, progress_sink, ..RunOptions::default() };
     let run = async {
@@ -118,7 +116,7 @@ fn update(common: &Common, retry_failed: bool) -> anyhow::Result<u8> {
         Err(Error::Ended { report, source }) => (*report, Some(source)),
         Err(error) => return Err(error.into()),
     };
-    if common.json {
+    if json {
         print(&format!("{}\n", serde_json::to_string(&report)?))?;
     } else {
         print(&render::report(&report))?;

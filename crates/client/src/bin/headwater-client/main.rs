@@ -14,6 +14,7 @@ use headwater_client::arguments::Arguments;
 use crate::output::StdoutError;
 
 fn main() -> ExitCode {
+    completions::answer_shell();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
