@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
@@ -37,7 +37,7 @@ impl TestOptions {
     }
 }
 
-/// Format, lints, the project's own rules, licences and bans.
+/// Format, the project's own rules, lints, the pages of the reference, licences and bans.
 pub fn lint(steps: &mut Steps) -> Result<()> {
     steps.run("format", || {
         let mut command = cargo(&["fmt", "--all", "--check"]);
@@ -56,6 +56,7 @@ pub fn lint(steps: &mut Steps) -> Result<()> {
             "warnings",
         ]))
     })?;
+    steps.run("reference", || reference(&["--check"]))?;
     steps.run("licences and bans", || {
         tools::ensure_cargo_deny()?;
         run(&mut cargo(&["deny", "check", "bans", "licenses", "sources"]))
@@ -64,7 +65,16 @@ pub fn lint(steps: &mut Steps) -> Result<()> {
 
 /// Writes the reference of both programs from what their command lines define.
 pub fn write_reference() -> Result<()> {
-    run(&mut cargo(&["run", "-q", "-p", "headwater-cli", "--", "reference", "docs/reference"]))
+    reference(&[])
+}
+
+/// `headwater reference` on docs/reference. It is a step of its own, because `tidy` reads files and compiles nothing. The
+/// program is built as `test` builds it, so that nothing is compiled twice.
+fn reference(flags: &[&str]) -> Result<()> {
+    run(&mut cargo(&["build", "--quiet", "--workspace", "--bin", "headwater"]))?;
+    let root = workspace_root();
+    let mut command = Command::new(target_folder(&root).join("debug/headwater"));
+    run(command.args(["reference", "docs/reference"]).args(flags).current_dir(root))
 }
 
 /// Everything that is built, then every test, then what the fuzzer finds in its time.

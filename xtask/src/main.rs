@@ -28,7 +28,7 @@ usage: cargo xtask COMMAND
   tidy                     the project's own rules: dependency table, import circles, lengths, headers, words
   tidy words [FOLDER]      banned words: how many each crate has, or where they are in a folder
   tidy pending             what is excused for now, word by word in `tidy words`
-  reference                writes docs/reference, the command lines as Markdown; `test` checks that it is current
+  reference                writes docs/reference, the command lines as Markdown; `lint` checks that it is current
   fuzz [--seconds S] [--seed N]
                            broken deltas of real releases, and pairs of files: none may give a panic, a hang or a wrong file;
                            without --seconds (for each target) as many as `test` tries, --seed tries others

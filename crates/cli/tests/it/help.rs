@@ -1,8 +1,9 @@
 //! Help, version and completions.
 
+use std::fs;
 use std::path::Path;
 
-use crate::run::done;
+use crate::run::{done, headwater};
 
 #[test]
 fn every_command_has_help_with_examples() {
@@ -50,11 +51,23 @@ fn every_command_below_a_noun_shows_its_own_examples() {
     check(&headwater_cli::command(), "headwater");
 }
 
-/// `cargo xtask reference` writes the pages again.
+/// `cargo xtask lint` checks docs/reference by this.
 #[test]
-fn the_reference_in_docs_is_current() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference");
-    done(&folder, &["reference", ".", "--check"]);
+fn a_page_of_the_reference_that_is_not_current_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |expected: &str| {
+        let ran = headwater(folder.path(), &["reference", ".", "--check"]);
+        assert_eq!(ran.exit, 1, "{ran:?}");
+        assert!(ran.stderr.contains(expected) && ran.stderr.contains("cargo xtask reference"), "{ran:?}");
+    };
+    refused("headwater-clients.md");
+    done(folder.path(), &["reference", "."]);
+    done(folder.path(), &["reference", ".", "--check"]);
+    fs::write(folder.path().join("headwater-gone.md"), "").unwrap();
+    refused("headwater-gone.md");
+    fs::remove_file(folder.path().join("headwater-gone.md")).unwrap();
+    fs::write(folder.path().join("headwater-clients.md"), "other").unwrap();
+    refused("headwater-clients.md");
 }
 
 #[test]
