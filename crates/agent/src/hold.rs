@@ -189,7 +189,8 @@ fn write(
 ) -> io::Result<()> {
     let HoldRequest { class, tree, store, .. } = *request;
     for digest in new {
-        tree.put_file(class, &layout::blob(digest), &store.path(digest))?;
+        let file = store.file(digest).expect("the store of an update agent is a folder");
+        tree.put_file(class, &layout::blob(digest), &file)?;
     }
     let mut files: BTreeSet<String> = blobs.iter().map(layout::blob).collect();
     for (path, bytes) in &needed.targets {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyConnection, Transaction};
 
-use crate::audit::{Audit, Head};
+use crate::audit::{Audit, Head, Record};
 use crate::audit_key::AuditKey;
 use crate::audit_log;
 use crate::dialect::Dialect;
@@ -78,16 +78,18 @@ impl Tx {
         Self(Connection { kind: Kind::Changing(transaction), shared })
     }
 
-    /// Makes the change, and records it in the same transaction.
+    /// Makes the change, and records it in the same transaction. Then the log shows who changed what: this is the one place
+    /// that says it.
     ///
     /// # Errors
     /// When the database fails; nothing is changed then.
     pub async fn commit(mut self, audit: impl Into<Audit>) -> Result<()> {
-        let head = match audit.into() {
+        let recorded = match audit.into() {
             Audit::Record(record) => {
                 let shared = Arc::clone(&self.0.shared);
                 let last = lock(&shared.last_recorded).clone();
-                Some(audit_log::append(self.sql(), &shared.audit_key, &last, record).await?)
+                let head = audit_log::append(self.sql(), &shared.audit_key, &last, record.clone()).await?;
+                Some((head, record))
             }
             Audit::Exempt(_) => None,
         };
@@ -95,7 +97,9 @@ impl Tx {
         if let Kind::Changing(transaction) = kind {
             transaction.commit().await?;
         }
-        if let Some(head) = head {
+        if let Some((head, record)) = recorded {
+            let Record { who, from, action, subject, .. } = record;
+            tracing::info!(who, from, action, subject, entry = head.number, "recorded in the audit log");
             let mut last = lock(&shared.last_recorded);
             // Another change may have been noted first that was committed after this one.
             if last.number < head.number {

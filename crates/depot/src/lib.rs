@@ -10,6 +10,7 @@
 //! Nothing here decides what is wanted or from which source (`policy`), nor what is trusted (`repo`); every byte that
 //! is kept or handed on was verified by `repo` against signed metadata.
 
+mod at_once;
 pub mod fetch;
 pub mod files;
 pub mod http;
@@ -19,6 +20,7 @@ pub mod objects;
 pub mod serve;
 mod source;
 pub mod store;
+mod store_error;
 
 pub use fetch::{BackOff, Blob, FetchError, FetchSettings, Fetcher, Progress, Refreshed, Unable, Walk};
 pub use metadata::MetadataStore;

@@ -19,7 +19,8 @@ use headwater_repo::limits::{
 use headwater_repo::{Received, Trusted};
 
 use crate::files::{self, Access};
-use crate::store::{StoreError, disk, sync_folder};
+use crate::store::sync_folder;
+use crate::store_error::{StoreError, disk};
 
 const CURRENT: &str = "current";
 const SET: &str = "set-";

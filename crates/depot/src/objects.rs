@@ -1,20 +1,23 @@
 //! Objects of a repository at rest: bodies, targets and metadata by their path, wherever the bytes lie.
 //!
-//! [`ObjectStore`] is the seam: publishers and garbage collection use these calls only, so that a repository can lie
-//! elsewhere than in a folder. [`FolderStore`] is the folder. A path is relative, with `/`, as
+//! [`ObjectStore`] is the seam: publishing, serving, garbage collection and scrubbing use these calls only, so that a
+//! repository can lie elsewhere than in a folder. [`FolderStore`] is the folder. A path is relative, with `/`, as
 //! [`layout`](headwater_repo::layout) gives it. Calls block.
 //!
-//! What it leaves to others: keeping two writers of one repository apart, and verifying what is read.
+//! What it leaves to others: keeping two writers of one repository apart, and verifying what is read. A
+//! [`Store`](crate::Store) keeps its whole blobs here.
+
+mod folder;
 
 use std::fmt::Debug;
-use std::fs::{self, File};
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io::{Read, Seek};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::files::{self, Access, TEMPORARY_PREFIX};
-use crate::store::{StoreError, disk};
+pub use folder::FolderStore;
+
+use crate::store_error::StoreError;
 
 /// Objects by path.
 pub trait ObjectStore: Debug + Send + Sync {
@@ -24,6 +27,15 @@ pub trait ObjectStore: Debug + Send + Sync {
     /// # Errors
     /// The storage refuses; nothing is stored then.
     fn put_new(&self, path: &str, content: Content<'_>) -> Result<bool, StoreError>;
+
+    /// Stores files under paths that are new, durably; each as with [`Self::put_new`]. Many together take hardly longer
+    /// than one.
+    ///
+    /// # Errors
+    /// The storage refuses; some of them may be stored then.
+    fn put_new_files(&self, files: &[(String, PathBuf)]) -> Result<(), StoreError> {
+        files.iter().try_for_each(|(path, file)| self.put_new(path, Content::File(file)).map(drop))
+    }
 
     /// Stores an object in place of any other, durably. Readers see the old one or the new one, whole.
     ///
@@ -36,6 +48,19 @@ pub trait ObjectStore: Debug + Send + Sync {
     /// # Errors
     /// The storage refuses.
     fn get(&self, path: &str, range: Option<Range<u64>>) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Opens an object to be read in pieces. `None` if there is no such object. One that is deleted or replaced meanwhile is
+    /// read as it was, or reading fails.
+    ///
+    /// # Errors
+    /// The storage refuses.
+    fn open(&self, path: &str) -> Result<Option<OpenObject>, StoreError>;
+
+    /// What is different once an object was replaced. `None` if there is no such object.
+    ///
+    /// # Errors
+    /// The storage refuses.
+    fn stamp(&self, path: &str) -> Result<Option<Stamp>, StoreError>;
 
     /// The bytes that an object has. `None` if there is no such object.
     ///
@@ -54,6 +79,38 @@ pub trait ObjectStore: Debug + Send + Sync {
     /// # Errors
     /// The storage refuses.
     fn delete(&self, path: &str) -> Result<bool, StoreError>;
+
+    /// Where an object is or would be, in messages for people.
+    fn location(&self, path: &str) -> String;
+
+    /// The file that an object is or would be; `None` if objects are no files here.
+    fn file(&self, path: &str) -> Option<PathBuf> {
+        let _ = path;
+        None
+    }
+}
+
+/// An object that is being read.
+#[derive(Debug)]
+pub struct OpenObject {
+    /// Its bytes.
+    pub size: u64,
+    /// Reads them, from any place on.
+    pub reader: Box<dyn ObjectReader>,
+}
+
+/// Reads an object.
+pub trait ObjectReader: Read + Seek + Debug + Send {}
+
+impl<R: Read + Seek + Debug + Send> ObjectReader for R {}
+
+/// What is different once an object was replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp {
+    /// The bytes of the object.
+    pub size: u64,
+    /// Another one with each replacement, such as the entity tag of an object store.
+    pub tag: String,
 }
 
 /// What becomes an object.
@@ -74,136 +131,4 @@ pub struct ObjectInfo {
     pub size: u64,
     /// When it was stored.
     pub modified: SystemTime,
-}
-
-/// Objects as files of a folder: what a web server can serve as it is.
-#[derive(Debug, Clone)]
-pub struct FolderStore {
-    root: PathBuf,
-    access: Access,
-}
-
-impl FolderStore {
-    /// The objects in `root`; folders are made as they are needed. `access`: who may read a new file.
-    pub fn new(root: impl Into<PathBuf>, access: Access) -> Self {
-        Self { root: root.into(), access }
-    }
-
-    /// The file of an object, whether it is there or not.
-    #[must_use]
-    pub fn path(&self, object: &str) -> PathBuf {
-        self.root.join(object)
-    }
-
-    fn make_folder_of(path: &Path) -> Result<(), StoreError> {
-        let folder = files::folder_of(path);
-        if folder.is_dir() {
-            return Ok(());
-        }
-        fs::create_dir_all(folder).map_err(disk("make folder", folder))?;
-        let above = files::folder_of(folder);
-        files::sync_folder(above).map_err(disk("sync", above))
-    }
-
-    fn list_below(&self, folder: &Path, found: &mut Vec<ObjectInfo>) -> Result<(), StoreError> {
-        let entries = match fs::read_dir(folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(disk("list", folder)(error)),
-        };
-        for entry in entries {
-            let entry = entry.map_err(disk("list", folder))?;
-            let path = entry.path();
-            if entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX) {
-                continue;
-            }
-            let metadata = match entry.metadata() {
-                Ok(metadata) => metadata,
-                // Removed since the folder was listed.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(disk("look at", &path)(error)),
-            };
-            if metadata.is_dir() {
-                self.list_below(&path, found)?;
-            } else if metadata.is_file() {
-                let below = path.strip_prefix(&self.root).expect("it was found below the root");
-                found.push(ObjectInfo {
-                    path: below.to_string_lossy().into_owned(),
-                    size: metadata.len(),
-                    modified: metadata.modified().map_err(disk("look at", &path))?,
-                });
-            }
-        }
-        Ok(())
-    }
-}
-
-impl ObjectStore for FolderStore {
-    fn put_new(&self, path: &str, content: Content<'_>) -> Result<bool, StoreError> {
-        let path = self.path(path);
-        if path.exists() {
-            return Ok(false);
-        }
-        Self::make_folder_of(&path)?;
-        match content {
-            Content::Bytes(bytes) => {
-                files::replace(&path, bytes, self.access).map_err(disk("write", &path))?;
-            }
-            Content::File(file) => {
-                fs::rename(file, &path).map_err(disk("name", &path))?;
-                let folder = files::folder_of(&path);
-                files::sync_folder(folder).map_err(disk("sync", folder))?;
-            }
-        }
-        Ok(true)
-    }
-
-    fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        let path = self.path(path);
-        Self::make_folder_of(&path)?;
-        files::replace(&path, bytes, self.access).map_err(disk("write", &path))
-    }
-
-    fn get(&self, path: &str, range: Option<Range<u64>>) -> Result<Option<Vec<u8>>, StoreError> {
-        let path = self.path(path);
-        let mut file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(disk("read", &path)(error)),
-        };
-        let mut bytes = Vec::new();
-        let read = match range {
-            None => file.read_to_end(&mut bytes),
-            Some(range) => file
-                .seek(SeekFrom::Start(range.start))
-                .and_then(|_| file.take(range.end.saturating_sub(range.start)).read_to_end(&mut bytes)),
-        };
-        read.map_err(disk("read", &path))?;
-        Ok(Some(bytes))
-    }
-
-    fn size(&self, path: &str) -> Result<Option<u64>, StoreError> {
-        let path = self.path(path);
-        match fs::metadata(&path) {
-            Ok(found) => Ok(found.is_file().then_some(found.len())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(disk("look at", &path)(error)),
-        }
-    }
-
-    fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, StoreError> {
-        let mut found = Vec::new();
-        self.list_below(&self.path(prefix), &mut found)?;
-        found.sort_by(|one, other| one.path.cmp(&other.path));
-        Ok(found)
-    }
-
-    fn delete(&self, path: &str) -> Result<bool, StoreError> {
-        let path = self.path(path);
-        match fs::remove_file(&path) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(disk("remove", &path)(error)),
-        }
-    }
 }

@@ -3,8 +3,8 @@
 //! [`SharedClasses`] says what is shared, counts what is served and keeps to limits; [`router`] answers requests for it;
 //! [`listen`] runs any router on a listener with limits that hold off the slow and the many.
 //!
-//! Only files below a shared class's three folders are served, never a listing, never through a link that leads
-//! out. What the files contain is the caller's: it puts nothing there that was not verified.
+//! Only objects below a shared class's three folders are served, never a listing, and of a folder never through a link
+//! that leads out. What the files contain is the caller's: it puts nothing there that was not verified.
 
 mod cache;
 mod counters;

@@ -8,13 +8,13 @@
 //! ```
 //!
 //! A blob appears in `blobs/` in one step (written elsewhere → fsync → rename → fsync of the folder), so that
-//! after any crash it is there whole or not at all. `blobs/` is a class's `blobs/` as it is served.
+//! after any crash it is there whole or not at all. `blobs/` is a class's `blobs/` as it is served, and is reached as
+//! [`objects`](crate::objects) alone: it need not be a folder. The rest is always a folder of this computer.
 //! One process opens a store at a time; the caller holds the lock that makes sure of it.
 //!
 //! Deciding what to keep is the caller's, and so is verifying who signed a digest.
 
 mod disk;
-mod error;
 mod pack;
 mod partial;
 mod scrub;
@@ -22,18 +22,20 @@ mod unpack;
 mod writer;
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use headwater_repo::{Digest, TargetDescription, layout};
 
+use crate::files::{self, Access};
 use crate::limits::COPY_CHUNK;
+use crate::objects::{FolderStore, ObjectReader, ObjectStore};
+pub use crate::store_error::StoreError;
+use crate::store_error::disk;
 use disk::remove_if_present;
 pub(crate) use disk::sync_folder;
-pub use error::StoreError;
-pub(crate) use error::disk;
 pub use partial::Partial;
 pub use scrub::{Scrubbed, next_in_round};
 pub use unpack::{ApplyError, UnpackError};
@@ -47,7 +49,8 @@ pub struct Store {
 
 #[derive(Debug)]
 struct Inner {
-    dir: PathBuf,
+    /// Has the whole blobs.
+    objects: Arc<dyn ObjectStore>,
     /// Holds `partial/` and `new/`.
     scratch: PathBuf,
     state: Mutex<State>,
@@ -103,46 +106,69 @@ impl Store {
         quota: Option<u64>,
         scratch: impl Into<PathBuf>,
     ) -> Result<Self, StoreError> {
-        let (dir, scratch) = (dir.into(), scratch.into());
+        let dir = dir.into();
+        let blobs = dir.join(layout::BLOBS_FOLDER);
+        fs::create_dir_all(&blobs).map_err(disk("make folder", &blobs))?;
+        sync_folder(&dir)?;
+        Self::open_over(Arc::new(FolderStore::new(dir, Access::Umask)), quota, scratch)
+    }
+
+    /// As [`Store::open`], with the whole blobs below `blobs/` of `objects`, and `partial/` and `new/` in a folder of this
+    /// computer. If the objects are files, that is on the same file system.
+    pub fn open_over(
+        objects: Arc<dyn ObjectStore>,
+        quota: Option<u64>,
+        scratch: impl Into<PathBuf>,
+    ) -> Result<Self, StoreError> {
+        let scratch = scratch.into();
         let new = scratch.join("new");
-        if new.exists() {
-            fs::remove_dir_all(&new).map_err(disk("clear", &new))?;
-        }
-        for folder in [&dir.join(layout::BLOBS_FOLDER), &scratch.join("partial"), &new] {
+        files::remove_tree(&new).map_err(disk("clear", &new))?;
+        for folder in [&scratch.join("partial"), &new] {
             fs::create_dir_all(folder).map_err(disk("make folder", folder))?;
         }
-        sync_folder(&dir)?;
+        sync_folder(&scratch)?;
         let state = Mutex::new(State { quota, ..State::default() });
-        let store = Self { inner: Arc::new(Inner { dir, scratch, state }) };
+        let store = Self { inner: Arc::new(Inner { objects, scratch, state }) };
         let stored = store.files()?.iter().map(|file| file.size).sum();
         store.state().stored = stored;
         Ok(store)
     }
 
-    /// The folder that holds the store.
-    pub fn folder(&self) -> &Path {
-        &self.inner.dir
+    /// The folder of this computer for files that are being made.
+    pub fn scratch_folder(&self) -> PathBuf {
+        self.inner.scratch.join("new")
     }
 
-    /// Where the blob is or would be.
-    pub fn path(&self, digest: &Digest) -> PathBuf {
-        self.inner.dir.join(layout::blob(digest))
+    /// Where the blob is or would be, in messages for people.
+    pub fn location(&self, digest: &Digest) -> String {
+        self.inner.objects.location(&layout::blob(digest))
+    }
+
+    /// The file that the blob is or would be; `None` if blobs are no files in this store.
+    pub fn file(&self, digest: &Digest) -> Option<PathBuf> {
+        self.inner.objects.file(&layout::blob(digest))
     }
 
     /// Is the blob there, whole?
     pub fn has(&self, digest: &Digest) -> bool {
-        self.path(digest).is_file()
+        self.size(digest).is_some()
     }
 
     /// Opens a blob for reading; `None` if it is not there. It is not collected while it is open.
     pub fn read(&self, digest: &Digest) -> Result<Option<BlobReader>, StoreError> {
         let held = self.hold(*digest);
-        let path = self.path(digest);
-        match File::open(&path) {
-            Ok(file) => Ok(Some(BlobReader { file, _held: held })),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(disk("open", &path)(error)),
-        }
+        let opened = self.inner.objects.open(&layout::blob(digest))?;
+        Ok(opened.map(|object| BlobReader { reader: object.reader, _held: held }))
+    }
+
+    /// The bytes of the blob as it lies there; `None` if it is not there or the storage does not tell.
+    fn size(&self, digest: &Digest) -> Option<u64> {
+        self.inner.objects.size(&layout::blob(digest)).ok().flatten()
+    }
+
+    /// A read that failed.
+    fn unreadable(&self, digest: &Digest) -> impl FnOnce(io::Error) -> StoreError + use<> {
+        disk("read", Path::new(&self.location(digest)))
     }
 
     /// A target that was put here, if it is the one described; `None` if it is not there.
@@ -150,9 +176,7 @@ impl Store {
         let Some(digest) = &description.sha256 else { return Ok(None) };
         let Some(kept) = self.read(digest)? else { return Ok(None) };
         let mut bytes = Vec::new();
-        kept.take(description.length + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|error| disk("read", &self.path(digest))(error))?;
+        kept.take(description.length + 1).read_to_end(&mut bytes).map_err(self.unreadable(digest))?;
         if description.check(&bytes).is_ok() {
             return Ok(Some(bytes));
         }
@@ -165,13 +189,10 @@ impl Store {
     /// is whole. Not there counts as not whole.
     pub fn verify(&self, digest: &Digest) -> Result<bool, StoreError> {
         let Some(mut reader) = self.read(digest)? else { return Ok(false) };
-        let path = self.path(digest);
         if digest_of(&mut reader).is_ok_and(|(got, _)| got == *digest) {
             return Ok(true);
         }
-        let size = fs::metadata(&path).map_or(0, |found| found.len());
-        remove_if_present(&path)?;
-        self.forget(size);
+        self.remove(digest)?;
         Ok(false)
     }
 
@@ -211,7 +232,10 @@ impl Store {
             if keep.contains(&file.digest) || state.held.contains_key(&file.digest) {
                 continue;
             }
-            remove_if_present(&file.path)?;
+            match &file.kept {
+                Kept::Whole(path) => drop(self.inner.objects.delete(path)?),
+                Kept::Partial(path) => remove_if_present(path)?,
+            }
             state.stored = state.stored.saturating_sub(file.size);
             collected.removed += 1;
             collected.bytes += file.size;
@@ -227,7 +251,7 @@ impl Store {
 
     /// The digests of all whole blobs.
     pub fn blobs(&self) -> Result<Vec<Digest>, StoreError> {
-        Ok(self.files()?.into_iter().filter(|file| !file.partial).map(|file| file.digest).collect())
+        Ok(self.files()?.into_iter().filter(Found::is_whole).map(|file| file.digest).collect())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -256,32 +280,31 @@ impl Store {
         self.inner.scratch.join("partial").join(digest.to_string())
     }
 
-    /// Moves a finished file, already on the disk, to its place as a blob; returns the folder, which the caller must sync.
-    fn adopt(&self, from: &Path, digest: &Digest) -> Result<PathBuf, StoreError> {
-        let path = self.path(digest);
-        let folder = path.parent().expect("a blob lies in a folder of its first two digits");
-        if !folder.is_dir() {
-            fs::create_dir_all(folder).map_err(disk("make folder", folder))?;
-            sync_folder(&self.inner.dir.join(layout::BLOBS_FOLDER))?;
+    /// Removes a whole blob, if it is there.
+    fn remove(&self, digest: &Digest) -> Result<(), StoreError> {
+        let size = self.size(digest).unwrap_or(0);
+        if self.inner.objects.delete(&layout::blob(digest))? {
+            self.forget(size);
         }
-        // One that is damaged is replaced.
-        let replaced = fs::metadata(&path).map_or(0, |found| found.len());
-        fs::rename(from, &path).map_err(disk("name", &path))?;
-        self.forget(replaced);
-        Ok(folder.to_owned())
+        Ok(())
+    }
+
+    /// Makes blobs of finished files that are already on the disk, durably. One that is there and damaged is replaced.
+    fn adopt(&self, files: Vec<(Digest, PathBuf)>) -> Result<(), StoreError> {
+        files.iter().try_for_each(|(digest, _)| self.remove(digest))?;
+        let files: Vec<_> = files.into_iter().map(|(digest, path)| (layout::blob(&digest), path)).collect();
+        self.inner.objects.put_new_files(&files)
     }
 
     /// Every blob and partial file. What is not named by a digest is not ours and is left alone.
     fn files(&self) -> Result<Vec<Found>, StoreError> {
-        let mut found = Vec::new();
-        let blobs = self.inner.dir.join(layout::BLOBS_FOLDER);
-        for folder in fs::read_dir(&blobs).map_err(disk("list", &blobs))? {
-            let folder = folder.map_err(disk("list", &blobs))?.path();
-            if folder.is_dir() {
-                list(&folder, false, &mut found)?;
+        let mut found = partial_files(&self.inner.scratch.join("partial"))?;
+        for object in self.inner.objects.list(&format!("{}/", layout::BLOBS_FOLDER))? {
+            let name = object.path.rsplit('/').next().and_then(|name| name.parse().ok());
+            if let Some(digest) = name {
+                found.push(Found { digest, kept: Kept::Whole(object.path), size: object.size });
             }
         }
-        list(&self.inner.scratch.join("partial"), true, &mut found)?;
         Ok(found)
     }
 }
@@ -289,19 +312,19 @@ impl Store {
 /// An open blob; it is not collected while this lives.
 #[derive(Debug)]
 pub struct BlobReader {
-    file: File,
+    reader: Box<dyn ObjectReader>,
     _held: Held,
 }
 
 impl Read for BlobReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.file.read(buffer)
+        self.reader.read(buffer)
     }
 }
 
 impl io::Seek for BlobReader {
     fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
-        self.file.seek(to)
+        self.reader.seek(to)
     }
 }
 
@@ -358,19 +381,33 @@ impl Drop for Reservation {
 
 struct Found {
     digest: Digest,
-    path: PathBuf,
+    kept: Kept,
     size: u64,
-    partial: bool,
 }
 
-fn list(folder: &Path, partial: bool, found: &mut Vec<Found>) -> Result<(), StoreError> {
+/// Where something is kept.
+enum Kept {
+    /// An object, by its path.
+    Whole(String),
+    /// A file of this computer.
+    Partial(PathBuf),
+}
+
+impl Found {
+    fn is_whole(&self) -> bool {
+        matches!(self.kept, Kept::Whole(_))
+    }
+}
+
+fn partial_files(folder: &Path) -> Result<Vec<Found>, StoreError> {
+    let mut found = Vec::new();
     for entry in fs::read_dir(folder).map_err(disk("list", folder))? {
         let entry = entry.map_err(disk("list", folder))?;
         let path = entry.path();
         let Some(digest) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
         match entry.metadata() {
             Ok(metadata) if metadata.is_file() => {
-                found.push(Found { digest, path, size: metadata.len(), partial })
+                found.push(Found { digest, kept: Kept::Partial(path), size: metadata.len() });
             }
             Ok(_) => {}
             // Removed while we looked.
@@ -378,7 +415,7 @@ fn list(folder: &Path, partial: bool, found: &mut Vec<Found>) -> Result<(), Stor
             Err(error) => return Err(disk("look at", &path)(error)),
         }
     }
-    Ok(())
+    Ok(found)
 }
 
 /// Digest and length of all that `reader` gives.

@@ -136,20 +136,6 @@ impl DataFolder {
         self.root.join("repository").join(class.to_string())
     }
 
-    /// Reads a file of a class repository that must be there.
-    ///
-    /// # Errors
-    /// It is not there, or the disk refuses.
-    pub fn read_repository(&self, class: Class, path: &str) -> Result<Vec<u8>> {
-        let file = self.repository(class).join(path);
-        match std::fs::read(&file) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                Err(Error::Lost { path: format!("repository/{class}/{path}") })
-            }
-            read => read.doing(|| format!("cannot read {}", file.display())),
-        }
-    }
-
     /// Archives being received.
     #[must_use]
     pub fn uploads(&self) -> PathBuf {

@@ -16,8 +16,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, ConsoleTls};
-use crate::data::DataFolder;
 use crate::error::Error;
+use crate::publishing::Publishing;
 use crate::rest::{LocalListener, OriginCheck, Transport, listen_locally};
 use crate::services::Services;
 use crate::start::open;
@@ -90,6 +90,7 @@ impl Running {
         if let Err(error) = self.services.data.unlock() {
             tracing::error!(%error, "the data folder stays locked until this process ends");
         }
+        tracing::info!(data = %self.services.data.root().display(), "stopped");
     }
 }
 
@@ -225,7 +226,7 @@ fn listen_to_fleet(
     stopped: impl Future<Output = ()> + Send + 'static,
 ) -> JoinHandle<()> {
     let limits = listen_limits(limits::FLEET_CONNECTIONS_MAX);
-    let router = rest::fleet(services.fleet.clone(), &site(&services.data));
+    let router = rest::fleet(services.fleet.clone(), &site(&services.publishing));
     tokio::spawn(listen_tls(router, listener, services.fleet.fleet_tls(), limits, stopped))
 }
 
@@ -268,10 +269,10 @@ fn url_of(scheme: Scheme, address: SocketAddr) -> SourceUrl {
     SourceUrl::from_address(scheme, ip, address.port())
 }
 
-fn site(data: &DataFolder) -> SharedClasses {
+fn site(publishing: &Publishing) -> SharedClasses {
     let site = SharedClasses::new(ServeLimits::default());
     for class in Class::ALL {
-        site.share(class, data.repository(class));
+        site.share_objects(class, publishing.served_objects(class));
     }
     site
 }

@@ -9,7 +9,7 @@ use headwater_repo::VerifyError;
 use jiff::Timestamp;
 
 use crate::limits::DETAIL_LENGTH_MAX;
-use crate::store::StoreError;
+use crate::store_error::StoreError;
 
 /// One source was unable to give something.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,7 +1,7 @@
 //! Why the turn of a source ends without the file.
 
 use super::fault::Fault;
-use crate::store::StoreError;
+use crate::store_error::StoreError;
 
 /// Why one source's turn at a file ended without it.
 pub(super) enum Trouble {

@@ -1,32 +1,25 @@
 //! Small files in memory: metadata and manifests, asked for by everybody all the time.
 //!
-//! What is cached is checked against the file's identity, size and time on each request, so that a file replaced on the
-//! disk is seen at once without any signal.
+//! What is cached is checked against the object's [`Stamp`] on each request, so that one that was replaced is seen at once
+//! without any signal.
 
 use std::collections::{HashMap, VecDeque};
-use std::fs::{self, Metadata};
-use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
 
 use bytes::Bytes;
+use headwater_policy::Class;
 
 use crate::limits::CACHE_TOTAL_MAX;
+use crate::objects::Stamp;
+
+/// An object of a class, by its path.
+pub(super) type Key = (Class, String);
 
 /// A small file and its entity tag.
 #[derive(Debug, Clone)]
 pub(super) struct Cached {
     pub(super) bytes: Bytes,
     pub(super) tag: String,
-}
-
-/// What must be as it was for a cached file to hold good.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Stamp {
-    size: u64,
-    modified: Option<SystemTime>,
-    identity: (u64, u64),
-    changed: (i64, i64),
 }
 
 #[derive(Debug, Default)]
@@ -36,27 +29,26 @@ pub(super) struct Cache {
 
 #[derive(Debug, Default)]
 struct State {
-    files: HashMap<PathBuf, (Stamp, Cached)>,
+    files: HashMap<Key, (Stamp, Cached)>,
     /// Oldest first.
-    order: VecDeque<PathBuf>,
+    order: VecDeque<Key>,
     total: u64,
 }
 
 impl Cache {
-    /// The file as cached, if the one on the disk is still the same.
-    pub(super) fn get(&self, path: &Path) -> Option<Cached> {
-        let stamp = Stamp::of(&fs::metadata(path).ok()?);
+    /// The object as cached, if the one at rest still has this stamp.
+    pub(super) fn get(&self, key: &Key, stamp: &Stamp) -> Option<Cached> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.files.get(path).filter(|(known, _)| *known == stamp).map(|(_, cached)| cached.clone())
+        state.files.get(key).filter(|(known, _)| known == stamp).map(|(_, cached)| cached.clone())
     }
 
-    /// Keeps a file that had this stamp before it was read.
-    pub(super) fn put(&self, path: PathBuf, stamp: Stamp, cached: Cached) {
+    /// Keeps an object that had this stamp before it was read.
+    pub(super) fn put(&self, key: Key, stamp: Stamp, cached: Cached) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let size = cached.bytes.len() as u64;
-        match state.files.insert(path.clone(), (stamp, cached)) {
+        match state.files.insert(key.clone(), (stamp, cached)) {
             Some((_, old)) => state.total -= old.bytes.len() as u64,
-            None => state.order.push_back(path),
+            None => state.order.push_back(key),
         }
         state.total += size;
         while state.total > CACHE_TOTAL_MAX
@@ -66,18 +58,5 @@ impl Cache {
                 state.total -= old.bytes.len() as u64;
             }
         }
-    }
-}
-
-impl Stamp {
-    pub(super) fn of(metadata: &Metadata) -> Self {
-        #[cfg(unix)]
-        let (identity, changed) = {
-            use std::os::unix::fs::MetadataExt;
-            ((metadata.dev(), metadata.ino()), (metadata.ctime(), metadata.ctime_nsec()))
-        };
-        #[cfg(not(unix))]
-        let (identity, changed) = ((0, 0), (0, 0));
-        Self { size: metadata.len(), modified: metadata.modified().ok(), identity, changed }
     }
 }

@@ -1,9 +1,9 @@
 //! One request for one file.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
@@ -16,17 +16,19 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
 use headwater_policy::Class;
-use headwater_repo::Digest;
 use headwater_repo::layout::BLOBS_FOLDER;
+use headwater_repo::{Digest, error_chain};
 
-use super::cache::{Cached, Stamp};
+use super::cache::Cached;
 use super::pace::SendPermit;
-use super::path::{Kind, Refusal, Wanted, open_below, wanted};
+use super::path::{Kind, Refusal, Wanted, wanted};
 use super::range::{Portion, portion};
 use super::shared_classes::SharedClasses;
 use crate::limits::{
     CACHED_FILE_MAX, CACHED_METADATA_MAX, RETRY_AFTER as RETRY_AFTER_TIME, TIMESTAMP_MAX_AGE_SECONDS,
 };
+use crate::objects::{ObjectReader, ObjectStore, OpenObject};
+use crate::store_error::{StoreError, disk};
 
 /// Distinguishes a class that is not shared from a file that is not there; both are 404.
 const REASON_HEADER: &str = "headwater-reason";
@@ -34,7 +36,7 @@ const REASON_HEADER: &str = "headwater-reason";
 /// A file ready to be sent.
 enum Found {
     Small(Cached),
-    Large { file: File, size: u64, digest: Digest },
+    Large { object: OpenObject, digest: Digest },
 }
 
 pub(super) async fn answer(shared: SharedClasses, class: Class, request: Request) -> Response {
@@ -47,7 +49,7 @@ pub(super) async fn answer(shared: SharedClasses, class: Class, request: Request
             });
         }
     };
-    let Some(folder) = shared.folder(class) else {
+    let Some(objects) = shared.objects(class) else {
         let add_headers = |head: response::Builder| head.header(REASON_HEADER, "not-shared");
         return refuse(StatusCode::NOT_FOUND, &format!("class {class} is not shared here"), add_headers);
     };
@@ -61,11 +63,11 @@ pub(super) async fn answer(shared: SharedClasses, class: Class, request: Request
         }
         Err(Refusal::Elsewhere) => return missing(),
     };
-    let found = match find(&shared, &folder, &wanted).await {
+    let found = match find(&shared, class, objects, &wanted).await {
         Ok(Some(found)) => found,
         Ok(None) => return missing(),
         Err(error) => {
-            tracing::error!(class = %class, path = %wanted.path, error = %error, "a file could not be read");
+            tracing::error!(class = %class, path = %wanted.path, error = error_chain(&error), "a file could not be read");
             return refuse(StatusCode::INTERNAL_SERVER_ERROR, "the file could not be read", |head| head);
         }
     };
@@ -75,43 +77,50 @@ pub(super) async fn answer(shared: SharedClasses, class: Class, request: Request
     asker.send(request.headers(), found, wanted.kind)
 }
 
-async fn find(shared: &SharedClasses, folder: &Path, wanted: &Wanted) -> std::io::Result<Option<Found>> {
-    let path = folder.join(&wanted.path);
-    if let Some(cached) = shared.inner.cache.get(&path) {
-        return Ok(Some(Found::Small(cached)));
-    }
-    let (shared, folder, wanted) = (shared.clone(), folder.to_owned(), wanted.clone());
-    let reading = tokio::task::spawn_blocking(move || read(&shared, &folder, &wanted, path));
+async fn find(
+    shared: &SharedClasses,
+    class: Class,
+    objects: Arc<dyn ObjectStore>,
+    wanted: &Wanted,
+) -> Result<Option<Found>, StoreError> {
+    let (shared, wanted) = (shared.clone(), wanted.clone());
+    let reading = tokio::task::spawn_blocking(move || read(&shared, class, &*objects, &wanted));
     reading.await.expect("reading a file does not panic")
 }
 
 fn read(
     shared: &SharedClasses,
-    folder: &Path,
+    class: Class,
+    objects: &dyn ObjectStore,
     wanted: &Wanted,
-    path: PathBuf,
-) -> std::io::Result<Option<Found>> {
-    let Some(mut file) = open_below(folder, &wanted.path)? else { return Ok(None) };
-    let metadata = file.metadata()?;
-    let size = metadata.len();
+) -> Result<Option<Found>, StoreError> {
+    // Before it is opened: what is replaced between the two is read again at the next request.
+    let Some(stamp) = objects.stamp(&wanted.path)? else { return Ok(None) };
+    let key = (class, wanted.path.clone());
+    if let Some(cached) = shared.inner.cache.get(&key, &stamp) {
+        return Ok(Some(Found::Small(cached)));
+    }
+    let Some(mut object) = objects.open(&wanted.path)? else { return Ok(None) };
+    let size = object.size;
     match wanted.kind {
         Kind::Content(digest) if size > CACHED_FILE_MAX || wanted.path.starts_with(BLOBS_FOLDER) => {
-            return Ok(Some(Found::Large { file, size, digest }));
+            return Ok(Some(Found::Large { object, digest }));
         }
         Kind::Metadata | Kind::Timestamp if size > CACHED_METADATA_MAX => {
-            tracing::error!(path = %path.display(), size, "metadata that no client would take is not served");
+            tracing::error!(path = wanted.path, size, "metadata that no client would take is not served");
             return Ok(None);
         }
         _ => {}
     }
     let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
+    let location = objects.location(&wanted.path);
+    object.reader.read_to_end(&mut bytes).map_err(disk("read", Path::new(&location)))?;
     let digest = match wanted.kind {
         Kind::Content(digest) => digest,
         _ => Digest::of(&bytes),
     };
     let cached = Cached { bytes: Bytes::from(bytes), tag: tag(&digest) };
-    shared.inner.cache.put(path, Stamp::of(&metadata), cached.clone());
+    shared.inner.cache.put(key, stamp, cached.clone());
     Ok(Some(Found::Small(cached)))
 }
 
@@ -126,7 +135,7 @@ impl Asker {
     fn send(self, headers: &HeaderMap, found: Found, kind: Kind) -> Response {
         let (size, tag) = match &found {
             Found::Small(cached) => (cached.bytes.len() as u64, cached.tag.clone()),
-            Found::Large { size, digest, .. } => (*size, tag(digest)),
+            Found::Large { object, digest } => (object.size, tag(digest)),
         };
         // RFC 9110, section 14.2: a range means something with GET alone.
         let portion = match portion(headers, size, &tag) {
@@ -165,10 +174,10 @@ impl Asker {
                 let (from, to) = (index(first), index(first + length));
                 finish(head, Body::from(cached.bytes.slice(from..to)))
             }
-            Found::Large { file, .. } => match self.shared.inner.pace.enter() {
+            Found::Large { object, .. } => match self.shared.inner.pace.enter() {
                 Some(permit) => {
                     self.count(1, 0);
-                    finish(head, self.stream(file, first, length, permit))
+                    finish(head, self.stream(object.reader, first, length, permit))
                 }
                 None => {
                     let seconds = RETRY_AFTER_TIME.as_secs();
@@ -183,7 +192,7 @@ impl Asker {
         }
     }
 
-    fn stream(self, mut file: File, first: u64, length: u64, permit: SendPermit) -> Body {
+    fn stream(self, mut file: Box<dyn ObjectReader>, first: u64, length: u64, permit: SendPermit) -> Body {
         let begin = file.seek(SeekFrom::Start(first));
         let begin = begin.map(|_| (self, file, length, permit));
         let chunks = stream::try_unfold(Some(begin), |state| async move {

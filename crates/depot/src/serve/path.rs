@@ -1,15 +1,11 @@
-//! From a request's path to a file below a shared folder, and to nothing else.
-
-use std::fs::File;
-use std::io;
-use std::path::Path;
+//! From a request's path to an object of a shared class, and to nothing else.
 
 use headwater_repo::Digest;
 use headwater_repo::layout::{BLOBS_FOLDER, METADATA_FOLDER, TARGETS_FOLDER, TIMESTAMP};
 
 use crate::limits::REQUEST_PATH_MAX;
 
-/// A path below a class's folder that may be served if it is there.
+/// A path of a class's objects that may be served if it is there.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Wanted {
     /// Relative, with `/`, decoded.
@@ -85,29 +81,4 @@ fn decode(part: &str) -> Option<String> {
     }
     let text = String::from_utf8(bytes).ok()?;
     (!text.chars().any(|c| c.is_control() || c == '\\' || c == '/')).then_some(text)
-}
-
-/// Opens a file below `folder`; `None` if it is not there, is no plain file, or is reached by a link that leads
-/// out of `folder`.
-pub(super) fn open_below(folder: &Path, path: &str) -> io::Result<Option<File>> {
-    let found = folder.join(path).canonicalize().and_then(|real| Ok((real, folder.canonicalize()?)));
-    let (real, folder) = match found {
-        Ok(found) => found,
-        Err(error) => return if is_absent(&error) { Ok(None) } else { Err(error) },
-    };
-    if !real.starts_with(&folder) || !real.is_file() {
-        return Ok(None);
-    }
-    match File::open(&real) {
-        Ok(file) => Ok(Some(file)),
-        Err(error) if is_absent(&error) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-fn is_absent(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename
-    )
 }

@@ -10,6 +10,8 @@ use super::cache::Cache;
 use super::counters::{Counters, Served};
 use super::pace::Pace;
 use super::serve_limits::ServeLimits;
+use crate::files::Access;
+use crate::objects::{FolderStore, ObjectStore};
 
 /// What is served, to admitted callers; clones share their state.
 #[derive(Debug, Clone)]
@@ -19,7 +21,7 @@ pub struct SharedClasses {
 
 #[derive(Debug)]
 pub(super) struct Inner {
-    shared: RwLock<BTreeMap<Class, PathBuf>>,
+    shared: RwLock<BTreeMap<Class, Arc<dyn ObjectStore>>>,
     pub(super) cache: Cache,
     pub(super) pace: Pace,
     pub(super) counters: Counters,
@@ -40,7 +42,12 @@ impl SharedClasses {
 
     /// Shares a class: `folder` holds its `metadata/`, `targets/` and `blobs/`. Takes effect at the next request.
     pub fn share(&self, class: Class, folder: impl Into<PathBuf>) {
-        self.inner.shared.write().unwrap_or_else(PoisonError::into_inner).insert(class, folder.into());
+        self.share_objects(class, Arc::new(FolderStore::confined(folder, Access::Umask)));
+    }
+
+    /// Shares a class: `objects` has its `metadata/`, `targets/` and `blobs/`. Takes effect at the next request.
+    pub fn share_objects(&self, class: Class, objects: Arc<dyn ObjectStore>) {
+        self.inner.shared.write().unwrap_or_else(PoisonError::into_inner).insert(class, objects);
     }
 
     /// Shares a class no longer.
@@ -63,7 +70,7 @@ impl SharedClasses {
         self.inner.pace.downloads()
     }
 
-    pub(super) fn folder(&self, class: Class) -> Option<PathBuf> {
+    pub(super) fn objects(&self, class: Class) -> Option<Arc<dyn ObjectStore>> {
         self.inner.shared.read().unwrap_or_else(PoisonError::into_inner).get(&class).cloned()
     }
 }

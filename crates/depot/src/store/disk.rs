@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::error::{StoreError, disk};
 use crate::files;
+use crate::store_error::{StoreError, disk};
 
 /// Makes a folder's entries durable.
 pub(crate) fn sync_folder(folder: &Path) -> Result<(), StoreError> {

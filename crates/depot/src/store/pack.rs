@@ -9,7 +9,7 @@ use headwater_delta::{EncodeError, encode};
 use headwater_repo::FileEntry;
 
 use super::Store;
-use super::error::{StoreError, disk};
+use crate::store_error::{StoreError, disk};
 
 impl Store {
     /// Packs the file at `path` and keeps the body, if it is the one that was signed for `entry`. Returns whether it is: a

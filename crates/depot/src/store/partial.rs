@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use headwater_repo::{Digest, Hasher};
 
-use super::disk::sync_folder;
-use super::error::{StoreError, disk};
+use super::disk::remove_if_present;
 use super::{Held, Reservation, Store};
+use crate::store_error::{StoreError, disk};
 
 /// What was fetched of a blob. Dropped, it stays on the disk to be gone on with.
 #[derive(Debug)]
@@ -113,8 +113,13 @@ impl Partial {
             return Err(StoreError::WrongDigest { wanted: self.digest, got });
         }
         self.file.sync_all().map_err(disk("sync", &self.path))?;
-        let folder = self.store.adopt(&self.path, &self.digest)?;
-        sync_folder(&folder)
+        if self.store.has_whole(&self.digest, self.size) {
+            // Another way brought it meanwhile.
+            remove_if_present(&self.path)?;
+            self.store.forget(self.length);
+            return Ok(());
+        }
+        self.store.adopt(vec![(self.digest, self.path)])
     }
 }
 

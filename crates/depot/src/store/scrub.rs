@@ -4,13 +4,12 @@
 //! a time.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::ops::Bound::{Excluded, Unbounded};
 
 use headwater_repo::Digest;
 
-use super::Store;
-use super::error::StoreError;
+use super::{Found, Store};
+use crate::store_error::StoreError;
 
 /// What a look of [`Store::scrub`] found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,7 +25,7 @@ pub struct Scrubbed {
 impl Store {
     /// Is the blob there, with all of its `size` bytes? Another size is the disk's doing, and is as good as not there.
     pub fn has_whole(&self, digest: &Digest, size: u64) -> bool {
-        fs::metadata(self.path(digest)).is_ok_and(|found| found.is_file() && found.len() == size)
+        self.size(digest) == Some(size)
     }
 
     /// Reads the blobs after `last`, at most `bytes_max` and the blob that crosses them, and removes those that are
@@ -36,7 +35,7 @@ impl Store {
     ///
     /// The folder cannot be listed, or a damaged blob not be removed.
     pub fn scrub(&self, last: Option<Digest>, bytes_max: u64) -> Result<Scrubbed, StoreError> {
-        let whole = self.files()?.into_iter().filter(|file| !file.partial);
+        let whole = self.files()?.into_iter().filter(Found::is_whole);
         let there = whole.map(|file| (file.digest, file.size)).collect();
         let mut scrubbed = Scrubbed { last, ..Scrubbed::default() };
         for digest in next_in_round(&there, last, bytes_max) {

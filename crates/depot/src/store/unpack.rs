@@ -8,8 +8,8 @@ use headwater_delta::{DecodeError, Decoded, ReadAt, decode, decode_delta};
 use headwater_repo::{Digest, FileEntry, Hop, limits::DECODER_MEMORY_MAX};
 
 use super::Store;
-use super::error::{StoreError, disk};
 use crate::files::{Access, NewFile};
+use crate::store_error::StoreError;
 
 /// A body could not become its file.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +63,7 @@ impl Store {
                 self.verify(&body.sha256)?;
                 Err(UnpackError::NotThere(path()))
             }
-            Err(DecodeError::Read(error)) => Err(disk("read", &self.path(&body.sha256))(error).into()),
+            Err(DecodeError::Read(error)) => Err(self.unreadable(&body.sha256)(error).into()),
             Err(DecodeError::Write(error)) => Err(UnpackError::Write(error)),
             Err(other) => Err(UnpackError::Wrong { path: path(), reason: other.to_string() }),
         }
@@ -136,7 +136,7 @@ impl Store {
             // The base is shorter than the delta assumes: it is another.
             Err(DecodeError::Read(error)) if base.failed.get() => Err(UnpackError::Base(error)),
             Err(DecodeError::Read(error)) if error.kind() != io::ErrorKind::UnexpectedEof => {
-                Err(disk("read", &self.path(&delta.sha256))(error).into())
+                Err(self.unreadable(&delta.sha256)(error).into())
             }
             Err(DecodeError::Write(error)) => Err(UnpackError::Write(error)),
             Err(other) => Err(UnpackError::Wrong { path: name(), reason: other.to_string() }),

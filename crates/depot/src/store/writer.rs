@@ -1,16 +1,15 @@
 //! A blob whose digest is known only at its end: what a publisher writes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use headwater_repo::{Digest, Hasher};
 
-use super::disk::sync_folder;
-use super::error::{StoreError, disk};
 use super::{Reservation, Store};
-use crate::limits::SYNCS_AT_ONCE;
+use crate::at_once::at_once;
+use crate::store_error::{StoreError, disk};
 
 /// Takes bytes and makes a blob of them. Dropped before [`BlobWriter::finish`], it leaves nothing.
 #[derive(Debug)]
@@ -120,32 +119,14 @@ impl Store {
                 .and_then(|file| file.sync_all())
                 .map_err(disk("sync", path))
         })?;
-        let mut folders = BTreeSet::new();
-        for (digest, mut written) in new {
-            folders.insert(self.adopt(&written.path, &digest)?);
-            written.kept = true;
+        let stored =
+            self.adopt(new.iter().map(|(digest, written)| (*digest, written.path.clone())).collect());
+        for written in new.values_mut() {
+            // Also where some of them were stored before the storage refused.
+            written.kept = !written.path.exists();
         }
-        let folders: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
-        at_once(&folders, sync_folder)
+        stored
     }
-}
-
-/// Does the same to all paths, on several threads; the first failure is returned.
-fn at_once(
-    paths: &[&Path],
-    sync: impl Fn(&Path) -> Result<(), StoreError> + Copy + Send,
-) -> Result<(), StoreError> {
-    let share = paths.len().div_ceil(SYNCS_AT_ONCE).max(1);
-    if paths.len() <= 1 {
-        return paths.iter().try_for_each(|path| sync(path));
-    }
-    std::thread::scope(|scope| {
-        let parts: Vec<_> = paths
-            .chunks(share)
-            .map(|part| scope.spawn(move || part.iter().try_for_each(|path| sync(path))))
-            .collect();
-        parts.into_iter().try_for_each(|part| part.join().expect("syncing does not panic"))
-    })
 }
 
 impl Drop for Written {

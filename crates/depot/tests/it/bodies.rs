@@ -220,7 +220,7 @@ async fn the_quota_is_checked_before_a_byte_is_fetched_and_is_nobody_elses_fault
 async fn a_disk_that_refuses_ends_it_and_blames_no_source() {
     let scene = Scene::new().await;
     // Stands where the blob's folder must be: root may write anywhere, but not into a file.
-    let path = scene.store.path(&scene.blob.digest);
+    let path = scene.store.file(&scene.blob.digest).unwrap();
     std::fs::write(path.parent().unwrap(), b"").unwrap();
     let error = scene.fetch().await.unwrap_err();
     assert_eq!(error.reason(), Reason::Disk, "{error}");

@@ -50,7 +50,7 @@ fn writes_for_ever() {
             partial.append(chunk).unwrap();
         }
         partial.finish().unwrap();
-        std::fs::remove_file(store.path(&Digest::of(&bytes))).unwrap();
+        std::fs::remove_file(store.file(&Digest::of(&bytes)).unwrap()).unwrap();
         println!("done {number}");
     }
 }

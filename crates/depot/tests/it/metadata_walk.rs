@@ -368,7 +368,7 @@ async fn a_target_is_fetched_once_and_then_read_from_the_store() {
     }
     assert_eq!(server.ranges("targets/").len(), 1, "the second came from the store");
 
-    let kept = store.path(&description.sha256.unwrap());
+    let kept = store.file(&description.sha256.unwrap()).unwrap();
     std::fs::write(kept, "0ne").unwrap();
     for _ in 0..2 {
         assert_eq!(walk.stored_target(&store, &description).await.unwrap(), b"one");

@@ -1,9 +1,23 @@
-//! Objects in a folder: what each call promises.
+//! Objects in a folder: what each call promises. And a store and its serving over objects that are no files.
 
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
+use std::io::{Cursor, Read as _, Seek as _, SeekFrom};
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
+use axum::body::Body;
+use axum::extract::Request;
 use headwater_depot::files::Access;
-use headwater_depot::objects::{Content, FolderStore, ObjectStore};
+use headwater_depot::objects::{Content, FolderStore, ObjectInfo, ObjectStore, OpenObject, Stamp};
+use headwater_depot::serve::{ServeLimits, SharedClasses, router};
+use headwater_depot::{Store, StoreError};
+use headwater_policy::Class;
+use headwater_repo::{Digest, layout};
+use http_body_util::BodyExt as _;
+use tower::ServiceExt as _;
 
 fn paths(store: &dyn ObjectStore, prefix: &str) -> Vec<String> {
     store.list(prefix).unwrap().into_iter().map(|object| object.path).collect()
@@ -58,4 +72,140 @@ fn objects_are_listed_by_path_and_deleted_once() {
     assert!(store.delete("targets/b").unwrap());
     assert!(!store.delete("targets/b").unwrap());
     assert_eq!((store.size("targets/b").unwrap(), store.size("targets").unwrap()), (None, None));
+}
+
+#[test]
+fn an_object_is_opened_at_any_place_and_has_another_stamp_once_it_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FolderStore::new(folder.path(), Access::Everyone);
+    store.replace("targets/x", b"0123456789").unwrap();
+    let before = store.stamp("targets/x").unwrap().unwrap();
+    assert_eq!(store.stamp("targets/x").unwrap().unwrap(), before);
+    let mut opened = store.open("targets/x").unwrap().unwrap();
+    store.replace("targets/x", b"9876543210").unwrap();
+    assert_ne!(store.stamp("targets/x").unwrap().unwrap(), before);
+    opened.reader.seek(SeekFrom::Start(7)).unwrap();
+    let mut rest = String::new();
+    opened.reader.read_to_string(&mut rest).unwrap();
+    assert_eq!((opened.size, rest.as_str()), (10, "789"), "as it was when it was opened");
+    assert!(store.open("targets").unwrap().is_none() && store.stamp("targets").unwrap().is_none());
+    assert!(store.open("targets/x/y").unwrap().is_none() && store.stamp("targets/x/y").unwrap().is_none());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_confined_folder_opens_nothing_through_a_link_that_leads_out() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("secret"), "secret").unwrap();
+    fs::create_dir_all(folder.path().join("shared/targets")).unwrap();
+    std::os::unix::fs::symlink("../../secret", folder.path().join("shared/targets/x")).unwrap();
+    let root = folder.path().join("shared");
+    assert!(FolderStore::new(&root, Access::Umask).open("targets/x").unwrap().is_some());
+    assert!(FolderStore::confined(&root, Access::Umask).open("targets/x").unwrap().is_none());
+}
+
+/// Objects in memory: what a storage that is no folder has to do.
+#[derive(Debug, Default)]
+struct Memory(Mutex<BTreeMap<String, Vec<u8>>>);
+
+impl ObjectStore for Memory {
+    fn put_new(&self, path: &str, content: Content<'_>) -> Result<bool, StoreError> {
+        if self.size(path)?.is_some() {
+            return Ok(false);
+        }
+        let bytes = match content {
+            Content::Bytes(bytes) => bytes.to_vec(),
+            Content::File(file) => {
+                let bytes = fs::read(file).unwrap();
+                fs::remove_file(file).unwrap();
+                bytes
+            }
+        };
+        self.0.lock().unwrap().insert(path.to_owned(), bytes);
+        Ok(true)
+    }
+
+    fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        self.0.lock().unwrap().insert(path.to_owned(), bytes.to_vec());
+        Ok(())
+    }
+
+    fn get(&self, path: &str, range: Option<Range<u64>>) -> Result<Option<Vec<u8>>, StoreError> {
+        assert_eq!(range, None, "not asked for here");
+        Ok(self.0.lock().unwrap().get(path).cloned())
+    }
+
+    fn open(&self, path: &str) -> Result<Option<OpenObject>, StoreError> {
+        let open =
+            |bytes: Vec<u8>| OpenObject { size: bytes.len() as u64, reader: Box::new(Cursor::new(bytes)) };
+        Ok(self.get(path, None)?.map(open))
+    }
+
+    fn stamp(&self, path: &str) -> Result<Option<Stamp>, StoreError> {
+        let stamp = |bytes: Vec<u8>| Stamp { size: bytes.len() as u64, tag: Digest::of(&bytes).to_string() };
+        Ok(self.get(path, None)?.map(stamp))
+    }
+
+    fn size(&self, path: &str) -> Result<Option<u64>, StoreError> {
+        Ok(self.stamp(path)?.map(|stamp| stamp.size))
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, StoreError> {
+        let objects = self.0.lock().unwrap();
+        let listed = objects.iter().filter(|(path, _)| path.starts_with(prefix));
+        let info = |(path, bytes): (&String, &Vec<u8>)| ObjectInfo {
+            path: path.clone(),
+            size: bytes.len() as u64,
+            modified: SystemTime::UNIX_EPOCH,
+        };
+        Ok(listed.map(info).collect())
+    }
+
+    fn delete(&self, path: &str) -> Result<bool, StoreError> {
+        Ok(self.0.lock().unwrap().remove(path).is_some())
+    }
+
+    fn location(&self, path: &str) -> String {
+        format!("memory:{path}")
+    }
+}
+
+#[tokio::test]
+async fn bodies_are_stored_verified_collected_and_served_over_objects_that_are_no_files() {
+    let scratch = tempfile::tempdir().unwrap();
+    let objects = Arc::new(Memory::default());
+    let over = || Store::open_over(objects.clone(), Some(100), scratch.path()).unwrap();
+    let store = over();
+    let (kept, waste) = (store.put(b"kept").unwrap(), store.put(b"waste").unwrap());
+    let mut partial = store.partial(Digest::of(b"fetched"), 7).unwrap();
+    partial.append(b"fetched").unwrap();
+    partial.finish().unwrap();
+    assert_eq!(store.usage().stored, 16);
+    assert_eq!(store.file(&kept), None::<PathBuf>);
+    assert_eq!(store.location(&kept), format!("memory:{}", layout::blob(&kept)));
+    for folder in ["new", "partial"] {
+        assert_eq!(fs::read_dir(scratch.path().join(folder)).unwrap().count(), 0, "{folder}");
+    }
+
+    objects.replace(&layout::blob(&waste), b"wasted").unwrap();
+    let scrubbed = store.scrub(None, u64::MAX).unwrap();
+    assert_eq!((scrubbed.read, scrubbed.damaged), (3, vec![waste]));
+    let collected = store.collect(&HashSet::from([kept])).unwrap();
+    assert_eq!((collected.removed, collected.bytes), (1, 7));
+    assert_eq!(over().blobs().unwrap(), [kept], "another process finds the same");
+
+    objects.replace(layout::TIMESTAMP, b"{}").unwrap();
+    let site = SharedClasses::new(ServeLimits::default());
+    site.share_objects(Class::Components, objects.clone());
+    let get = async |path: &str| {
+        let request = Request::get(format!("/components/{path}")).body(Body::empty()).unwrap();
+        let answer = router(site.clone()).oneshot(request).await.unwrap();
+        let status = answer.status().as_u16();
+        (status, answer.into_body().collect().await.unwrap().to_bytes().to_vec())
+    };
+    assert_eq!(get(&layout::blob(&kept)).await, (200, b"kept".to_vec()));
+    assert_eq!(get(layout::TIMESTAMP).await, (200, b"{}".to_vec()));
+    objects.replace(layout::TIMESTAMP, b"{ }").unwrap();
+    assert_eq!(get(layout::TIMESTAMP).await, (200, b"{ }".to_vec()), "a replaced one is seen at once");
+    assert_eq!(get(&layout::blob(&waste)).await.0, 404);
 }

@@ -31,7 +31,7 @@ fn what_was_put_is_read_back_under_its_digest() {
     let mut read = Vec::new();
     store.read(&digest).unwrap().unwrap().read_to_end(&mut read).unwrap();
     assert_eq!(read, bytes);
-    assert!(store.path(&digest).ends_with(format!("blobs/{}/{digest}", &digest.to_string()[..2])));
+    assert!(store.file(&digest).unwrap().ends_with(format!("blobs/{}/{digest}", &digest.to_string()[..2])));
     assert!(store.read(&Digest::of(b"another")).unwrap().is_none());
 }
 
@@ -119,7 +119,7 @@ fn collecting_spares_what_is_kept_held_read_or_fetched() {
 fn a_blob_that_the_disk_changed_is_found_and_removed() {
     let (_folder, store) = store(None);
     let digest = store.put(b"good").unwrap();
-    fs::write(store.path(&digest), b"evil").unwrap();
+    fs::write(store.file(&digest).unwrap(), b"evil").unwrap();
     assert!(!store.verify(&digest).unwrap());
     assert!(!store.has(&digest));
     assert_eq!(store.usage().stored, 0);
@@ -131,9 +131,9 @@ fn a_look_for_damage_reads_a_bounded_part_and_goes_on_where_it_stopped() {
     let mut digests: Vec<_> = (1..=5).map(|number| store.put(&noise(100 + number)).unwrap()).collect();
     digests.sort();
     for damaged in [digests[1], digests[4]] {
-        let mut bytes = fs::read(store.path(&damaged)).unwrap();
+        let mut bytes = fs::read(store.file(&damaged).unwrap()).unwrap();
         bytes[50] ^= 1;
-        fs::write(store.path(&damaged), bytes).unwrap();
+        fs::write(store.file(&damaged).unwrap(), bytes).unwrap();
     }
     let first = store.scrub(None, 200).unwrap();
     assert_eq!((first.read, first.last, first.damaged), (2, Some(digests[1]), vec![digests[1]]));
@@ -148,7 +148,7 @@ fn a_look_for_damage_reads_a_bounded_part_and_goes_on_where_it_stopped() {
 fn a_blob_that_was_cut_short_is_not_whole_and_is_replaced() {
     let (_folder, store) = store(None);
     let digest = store.put(&noise(100)).unwrap();
-    fs::write(store.path(&digest), [0; 60]).unwrap();
+    fs::write(store.file(&digest).unwrap(), [0; 60]).unwrap();
     assert!(store.has(&digest) && !store.has_whole(&digest, 100));
     store.put(&noise(100)).unwrap();
     assert!(store.verify(&digest).unwrap());
@@ -189,7 +189,7 @@ fn a_body_is_unpacked_to_the_file_that_was_packed_and_to_no_other() {
         assert!(matches!(error, UnpackError::Wrong { .. }), "{error}");
     }
 
-    let path = store.path(&entry.body.sha256);
+    let path = store.file(&entry.body.sha256).unwrap();
     let mut damaged = fs::read(&path).unwrap();
     damaged[50] ^= 1;
     fs::write(&path, damaged).unwrap();
@@ -268,7 +268,7 @@ fn a_path_of_deltas_names_the_delta_that_fails_and_removes_it_where_the_disk_spo
     assert!(matches!(failed.source, UnpackError::Wrong { .. }), "{failed}");
     assert!(store.has(&failed.delta), "the delta itself is good");
 
-    let spoiled = store.path(&hops[1].delta.sha256);
+    let spoiled = store.file(&hops[1].delta.sha256).unwrap();
     let mut bytes = fs::read(&spoiled).unwrap();
     bytes[50] ^= 1;
     fs::write(&spoiled, bytes).unwrap();

@@ -183,9 +183,9 @@ fn no_body(store: &Store, chain: &ReleaseChain, file: &Digest) -> Option<String>
 
 /// What is wrong with a body that cannot be used.
 pub(super) fn body_problem(store: &Store, entry: &FileEntry) -> String {
-    let path = store.path(&entry.body.sha256);
-    let problem = if path.exists() { "is not what was signed" } else { "is not there" };
-    format!("{}, a body of {}, {problem}", path.display(), entry.path)
+    let digest = &entry.body.sha256;
+    let problem = if store.has(digest) { "is not what was signed" } else { "is not there" };
+    format!("{}, a body of {}, {problem}", store.location(digest), entry.path)
 }
 
 fn expected_clients(others: &[Manifest], known: &BTreeMap<u64, u64>) -> Vec<u64> {

@@ -217,16 +217,16 @@ fn prove(
 /// A file from its stored body, or why that cannot be used.
 fn content(store: &Store, file: &FileEntry) -> Result<std::result::Result<Vec<u8>, String>> {
     let mut bytes = Vec::new();
-    let path = store.path(&file.body.sha256);
-    let was_there = path.exists();
+    let location = store.location(&file.body.sha256);
+    let was_there = store.has(&file.body.sha256);
     match store.unpack(file, &mut bytes) {
         Ok(()) => Ok(Ok(bytes)),
         // A damaged one is removed when it is found.
         Err(UnpackError::NotThere(_)) if was_there => {
-            Ok(Err(format!("{}, a body of {}, is not what was signed", path.display(), file.path)))
+            Ok(Err(format!("{location}, a body of {}, is not what was signed", file.path)))
         }
         Err(UnpackError::NotThere(_)) => Ok(Err(body_problem(store, file))),
         Err(UnpackError::Store(error)) => Err(error.into()),
-        Err(error) => Ok(Err(format!("{}: {}", path.display(), error_chain(&error)))),
+        Err(error) => Ok(Err(format!("{location}: {}", error_chain(&error)))),
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use headwater_depot::objects::{Content as ObjectContent, ObjectInfo, ObjectStore};
+use headwater_depot::objects::{Content as ObjectContent, ObjectInfo, ObjectStore, OpenObject, Stamp};
 use headwater_depot::{Store, StoreError};
 use headwater_publisher::deltas::{
     DeltaJob, DeltaObserver, DeltaReport, DeltaSettings, ReleaseChain, Unobserved, make,
@@ -118,7 +118,7 @@ fn update(to: &dyn Destination, number: u64) -> Option<u64> {
 }
 
 fn body(to: &dyn Destination, file: &FileEntry) -> PathBuf {
-    to.store().path(&file.body.sha256)
+    to.store().file(&file.body.sha256).unwrap()
 }
 
 pub fn a_release_is_complete_at_once(to: &dyn Destination, now: Timestamp) {
@@ -193,7 +193,7 @@ pub fn a_lost_delta_is_made_again(to: &dyn Destination, now: Timestamp) {
     publish_all(to, 1..=2, now);
     make_all(to, now);
     let before = current(to);
-    let path = to.store().path(&before.deltas().next().unwrap().sha256);
+    let path = to.store().file(&before.deltas().next().unwrap().sha256).unwrap();
     let whole = fs::read(&path).unwrap();
     fs::remove_file(&path).unwrap();
     make_all(to, now);
@@ -385,6 +385,18 @@ impl ObjectStore for FailingObjects<'_> {
 
     fn get(&self, path: &str, range: Option<std::ops::Range<u64>>) -> Result<Option<Vec<u8>>, StoreError> {
         self.inner.get(path, range)
+    }
+
+    fn open(&self, path: &str) -> Result<Option<OpenObject>, StoreError> {
+        self.inner.open(path)
+    }
+
+    fn stamp(&self, path: &str) -> Result<Option<Stamp>, StoreError> {
+        self.inner.stamp(path)
+    }
+
+    fn location(&self, path: &str) -> String {
+        self.inner.location(path)
     }
 
     fn size(&self, path: &str) -> Result<Option<u64>, StoreError> {

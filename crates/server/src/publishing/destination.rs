@@ -70,15 +70,15 @@ impl Publishing {
         match purpose {
             Purpose::Publish { list, .. } => {
                 let (name, version) = (list.component(), &list.current().version);
-                tracing::info!(%class, %name, %version, actor = %caller.actor, "published");
+                tracing::info!(%class, %name, %version, "published");
             }
             Purpose::RollBack { list, .. } => {
                 let (name, version) = (list.component(), &list.current().version);
-                tracing::info!(%class, %name, %version, actor = %caller.actor, "rolled back");
+                tracing::info!(%class, %name, %version, "rolled back");
             }
             Purpose::Remove { before } => {
                 let name = before.component();
-                tracing::info!(%class, %name, actor = %caller.actor, "removed from what is published");
+                tracing::info!(%class, %name, "removed from what is published");
             }
             Purpose::JoinDeltas { list } => {
                 let (name, release) = (list.component(), list.current().sequence.get());

@@ -110,7 +110,7 @@ impl Publishing {
         // Deltas that could not be made without it can be.
         self.delta_worker.forget_done(class, name);
         self.delta_worker.wake();
-        tracing::info!(%class, %name, %version, blobs = view.blobs_new, actor = %caller.actor, "published again");
+        tracing::info!(%class, %name, %version, blobs = view.blobs_new, "published again");
         Ok(view)
     }
 

@@ -183,7 +183,7 @@ impl Publishing {
         if !path.exists() {
             return Ok(false);
         }
-        let bytes = self.data.read_repository(class, &next)?;
+        let bytes = self.read_object(class, &next)?;
         let root = UnsignedRoot::from_bytes(&bytes, Some(present.root()))
             .and_then(|unsigned| unsigned.complete())
             .map_err(failed(class, "a root that was written and not published"))?;

@@ -30,7 +30,7 @@ pub struct Publishing {
     pub(super) expiry: Expiry,
     pub(super) keys: RwLock<BTreeMap<Class, Arc<ClassKeys>>>,
     pub(super) stores: BTreeMap<Class, Store>,
-    pub(super) objects: BTreeMap<Class, FolderStore>,
+    pub(super) objects: BTreeMap<Class, Arc<dyn ObjectStore>>,
     pub(super) published: RwLock<BTreeMap<Class, Published>>,
     pub(super) announced: RwLock<BTreeMap<String, u64>>,
     pub(super) delta_worker: DeltaWorker,
@@ -51,17 +51,19 @@ impl Publishing {
         let announced = RwLock::new(db.announced().await?);
         let mut keys = BTreeMap::new();
         let mut stores = BTreeMap::new();
-        let mut objects = BTreeMap::new();
+        let mut all_objects = BTreeMap::new();
         for class in Class::ALL {
             let key_store = KeyStore::new(class, data.keys(class), config.keys_passphrase.clone());
             if db.repository(class).await?.is_none() {
                 key_store.make()?;
             }
             keys.insert(class, Arc::new(key_store.load()?));
-            let store = Store::open(data.repository(class), Some(config.class_quota_bytes))
+            let folder = data.repository(class);
+            let objects: Arc<dyn ObjectStore> = Arc::new(FolderStore::confined(&folder, Access::Owner));
+            let store = Store::open_over(Arc::clone(&objects), Some(config.class_quota_bytes), folder)
                 .map_err(|error| store_failed(class, error))?;
             stores.insert(class, store);
-            objects.insert(class, FolderStore::new(data.repository(class), Access::Owner));
+            all_objects.insert(class, objects);
         }
         Ok(Self {
             expiry: config.expiry,
@@ -70,7 +72,7 @@ impl Publishing {
             db,
             keys: RwLock::new(keys),
             stores,
-            objects,
+            objects: all_objects,
             published: RwLock::default(),
             announced,
             delta_worker: DeltaWorker::default(),
@@ -129,9 +131,23 @@ impl Publishing {
         announced.insert(class.to_string(), version);
     }
 
-    /// Metadata and targets of a class.
+    /// Everything that is published of a class.
     pub(super) fn objects(&self, class: Class) -> &dyn ObjectStore {
-        &self.objects[&class]
+        &*self.objects[&class]
+    }
+
+    /// The same, to be served as it is.
+    pub(crate) fn served_objects(&self, class: Class) -> Arc<dyn ObjectStore> {
+        Arc::clone(&self.objects[&class])
+    }
+
+    /// Reads an object of a class that must be there.
+    ///
+    /// # Errors
+    /// It is not there, or the disk refuses.
+    pub(super) fn read_object(&self, class: Class, path: &str) -> Result<Vec<u8>> {
+        let read = self.objects(class).get(path, None).map_err(|error| store_failed(class, error))?;
+        read.ok_or_else(|| Error::Lost { path: format!("repository/{class}/{path}") })
     }
 
     /// The content of a class.

@@ -119,7 +119,7 @@ impl Publishing {
     /// class has been published at all.
     pub(crate) async fn open_repository(&self, class: Class) -> Result<bool> {
         let Some(row) = self.db.repository(class).await? else { return Ok(false) };
-        let read = |role, version| self.data.read_repository(class, &layout::metadata(role, version));
+        let read = |role, version| self.read_object(class, &layout::metadata(role, version));
         let published = Published::read(
             &read(Role::Root, row.root_version)?,
             &row.timestamp,

@@ -1,4 +1,5 @@
-//! The log at its most talkative, through enrolment, sign-in, tokens, keys and a backup, and none of the secrets in it.
+//! The log at its most talkative, through enrolment, sign-in, tokens, keys and a backup: who changed what is in it, and none
+//! of the secrets.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -33,7 +34,7 @@ impl<'a> MakeWriter<'a> for Log {
 }
 
 #[tokio::test]
-async fn the_log_shows_no_secret_at_any_level() {
+async fn the_log_shows_who_changed_what_and_no_secret_at_any_level() {
     let log = Log::default();
     tracing_subscriber::fmt().with_env_filter("trace").with_writer(log.clone()).with_ansi(false).init();
     let server = Server::start().await;
@@ -59,8 +60,18 @@ async fn the_log_shows_no_secret_at_any_level() {
         secrets.extend(private.flat_map(|part| part.lines().skip(1).take(1)).map(str::to_owned));
     }
     assert!(secrets.len() > 8, "there are keys: {}", secrets.len());
+    server.running.stop();
+    server.running.ended().await;
     let text = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
     assert!(text.contains("listening") && text.contains("TRACE"), "the log has a lot");
+    let shows = |parts: &[&str]| {
+        let line = |line: &str| line.contains(" INFO ") && parts.iter().all(|part| line.contains(part));
+        let recorded: Vec<_> = text.lines().filter(|line| line.contains("recorded in")).collect();
+        assert!(text.lines().any(line), "{parts:?} is not in {recorded:#?}");
+    };
+    shows(&["(token harness)\"", "action=\"keys.draft_root\"", "subject=\"components\"", "entry="]);
+    shows(&["who=\"client:pc\"", "action=\"client.enrol\""]);
+    shows(&["stopped", "data="]);
     for secret in secrets {
         assert!(secret.len() > 8 && !text.contains(&secret), "the log shows {secret}");
     }

@@ -204,7 +204,7 @@ fn make(
     file: &FileEntry,
     path: &DeltaPath,
 ) -> Result<(Body, Held), Stopped> {
-    let folder = store.folder().join("new");
+    let folder = store.scratch_folder();
     let mut from = tempfile::tempfile_in(&folder)?;
     store.unpack(base, &mut from)?;
     let mut made = tempfile::tempfile_in(&folder)?;
