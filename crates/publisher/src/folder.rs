@@ -9,12 +9,12 @@
 //! the old state or the new one. Who changes something holds the folder's lock from reading to commit.
 
 mod create;
-mod keys;
+mod key_folder;
 mod read;
 mod repository;
 mod scratch;
 
 pub use self::create::create;
-pub use self::keys::{KeyFolder, private_folder};
+pub use self::key_folder::{KeyFolder, private_folder};
 pub use self::read::StaticFolder;
 pub use self::repository::StaticRepository;

@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::data::{DataFolder, refuse_unfinished};
 use crate::db::Db;
 use crate::error::{Error, Result};
-use crate::fleet::{Fleet, FleetKeys, FleetParts};
+use crate::fleet::{Fleet, FleetKeys, FleetParts, FleetSettings};
 use crate::publishing::{Publishing, refuse_without_database};
 use crate::rest;
 use crate::secret::load_or_make_audit_key;
@@ -65,7 +65,8 @@ async fn wire(config: Config, fleet_url: SourceUrl, now: Timestamp) -> Result<Se
     let publishing = Arc::new(Publishing::open(config.clone(), data.clone(), db.clone()).await?);
     let access = Access::new(&config, db.clone(), publishing.clone(), rest::scopes())?;
     let mut tx = db.begin().await?;
-    let keys = FleetKeys::open(&data, &mut tx, &config, &fleet_url, now).await?;
+    let fleet_settings = FleetSettings::from(&*config);
+    let keys = FleetKeys::open(&data, &mut tx, &fleet_settings, &fleet_url, now).await?;
     tx.commit(Audit::Exempt("keys are made before there is anybody who could do it")).await?;
     let (response_signing_key, watched) = watch::channel(keys.response_signing_key.public().to_string());
     let source_list = Arc::new(SourceList::new(
@@ -76,7 +77,7 @@ async fn wire(config: Config, fleet_url: SourceUrl, now: Timestamp) -> Result<Se
         watched,
     ));
     let fleet = FleetParts {
-        config: config.clone(),
+        settings: fleet_settings,
         data: data.clone(),
         db: db.clone(),
         publishing: publishing.clone(),
@@ -87,7 +88,7 @@ async fn wire(config: Config, fleet_url: SourceUrl, now: Timestamp) -> Result<Se
     };
     let fleet = Arc::new(Fleet::new(fleet, now)?);
     let upkeep = UpkeepParts {
-        config,
+        settings: (&*config).into(),
         data: data.clone(),
         db: db.clone(),
         publishing: publishing.clone(),

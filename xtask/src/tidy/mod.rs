@@ -16,6 +16,7 @@ mod rule_marks;
 mod security;
 mod services;
 mod settings;
+mod sleeps;
 mod sql;
 mod table;
 mod transactions;
@@ -61,6 +62,7 @@ fn findings() -> Result<Vec<(&'static str, String)>> {
         ("security", security::check(&sources)),
         ("services", services::check(&sources)),
         ("settings", settings::check(&sources)),
+        ("sleeps", sleeps::check(&sources)),
         ("sql", sql::check(&sources)),
         ("transactions", transactions::check(&sources)),
         ("lints", inherits_lints(&root, &members)?),

@@ -152,6 +152,7 @@ async fn answer(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<
         (act, state.files.get(&path).cloned())
     };
     if let Act::Late(time) = act {
+        // Slow on purpose: it answers late.
         tokio::time::sleep(time).await;
     }
     let mut reply = Reply { stream: &mut stream, state, path: &path, from };
@@ -211,6 +212,7 @@ impl Reply<'_> {
             Act::Drip => {
                 for byte in &file[first..] {
                     self.body(std::slice::from_ref(byte)).await?;
+                    // Slow on purpose: it drips.
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
                 Ok(())

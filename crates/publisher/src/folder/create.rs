@@ -3,7 +3,7 @@
 use headwater_repo::{Expiry, KeyRing, Role, RootDraft};
 use jiff::Timestamp;
 
-use super::keys::KeyFolder;
+use super::key_folder::KeyFolder;
 use super::read::StaticFolder;
 use super::repository::StaticRepository;
 use crate::{Error, Result};

@@ -12,7 +12,7 @@ use headwater_repo::{
 };
 use jiff::Timestamp;
 
-use super::keys::KeyFolder;
+use super::key_folder::KeyFolder;
 use super::read::StaticFolder;
 use super::scratch::Scratch;
 use crate::deltas::chain::ReleaseChain;

@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
+use super::fleet_keys::FleetKeys;
 use super::key_files::ca_file;
-use super::keys::FleetKeys;
 use super::service::Fleet;
 use crate::caller::Caller;
 use crate::data;
@@ -39,7 +39,7 @@ impl Fleet {
     /// Refusals where the CA is handed in, or was rotated so often that certificates of the oldest are still about.
     pub async fn rotate_ca(&self, former: FormerCas, caller: &Caller) -> Result<u64> {
         let now = caller.now;
-        if self.config.fleet_ca.is_some() {
+        if self.settings.ca.is_some() {
             return Err(Refusal::invalid(
                 "the fleet CA is handed in with fleet_ca; put another file there and start the server again",
             )
@@ -63,7 +63,7 @@ impl Fleet {
             rekeyed.extend(tx.domains().await?.into_iter().map(|row| row.path));
         }
         let in_use = drop_oldest(&mut tx, former, now).await?;
-        let keys = old.with_ca(new, &in_use, &self.config, &self.fleet_url, now)?;
+        let keys = old.with_ca(new, &in_use, &self.settings, &self.fleet_url, now)?;
         let staged = self.source_list.stage_fleet(&mut tx, &rekeyed, now).await?;
         let audit_entry = caller.audit_entry("fleet.rotate_ca", number).before(json!({"number": old.number}));
         let audit_entry = audit_entry.after(json!({"former_distrusted": former == FormerCas::Distrusted}));

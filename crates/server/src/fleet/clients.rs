@@ -194,7 +194,7 @@ impl Fleet {
         rows::put(tx, &row).await?;
         if let Some(report) = report {
             reports::insert(tx, report, now).await?;
-            report_room::delete_over(tx, self.config.reports_bytes_max).await?;
+            report_room::delete_over(tx, self.settings.reports_bytes_max).await?;
         }
         Ok(row.domain)
     }

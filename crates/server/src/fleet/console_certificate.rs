@@ -13,8 +13,9 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::watch;
 
-use super::keys::FleetKeys;
-use crate::config::{Config, ConsoleTls};
+use super::fleet_keys::FleetKeys;
+use super::settings::ConsoleSettings;
+use crate::config::ConsoleTls;
 use crate::data::{self, DataFolder};
 use crate::error::{Doing as _, Result, key_failed};
 
@@ -51,16 +52,16 @@ impl ConsoleCertificate {
     /// # Errors
     /// When a file cannot be read or holds no certificate or key, or none can be issued.
     pub fn open(
-        config: &Config,
+        settings: &ConsoleSettings,
         data: &DataFolder,
         fleet: &FleetKeys,
         now: Timestamp,
     ) -> Result<Option<Self>> {
-        let shown = match &config.console_tls {
+        let shown = match &settings.tls {
             ConsoleTls::Plain => return Ok(None),
             ConsoleTls::FleetCa => {
                 let key = ServerKey::generate().map_err(key_failed("making the console's key"))?;
-                issue(config, data, fleet, Arc::new(key), now)?
+                issue(settings, data, fleet, Arc::new(key), now)?
             }
             ConsoleTls::Files { certificate, key } => Shown::Files(read(certificate, key)?),
         };
@@ -101,17 +102,17 @@ impl ConsoleCertificate {
     /// Shows another certificate where that is due; returns whether it does.
     pub(super) fn renew(
         &self,
-        config: &Config,
+        settings: &ConsoleSettings,
         data: &DataFolder,
         fleet: &FleetKeys,
         now: Timestamp,
     ) -> Result<bool> {
-        let next = match (self.shown(), &config.console_tls) {
+        let next = match (self.shown(), &settings.tls) {
             (Shown::Issued { chain, key, ca }, _) => {
                 if ca == fleet.number && !chain.renewal_due(now) {
                     return Ok(false);
                 }
-                issue(config, data, fleet, key, now)?
+                issue(settings, data, fleet, key, now)?
             }
             (Shown::Files(shown), ConsoleTls::Files { certificate, key }) => {
                 let there = read(certificate, key)?;
@@ -129,7 +130,7 @@ impl ConsoleCertificate {
 
 /// Issues one, and writes for administrators what it is verified with.
 fn issue(
-    config: &Config,
+    settings: &ConsoleSettings,
     data: &DataFolder,
     fleet: &FleetKeys,
     key: Arc<ServerKey>,
@@ -137,7 +138,7 @@ fn issue(
 ) -> Result<Shown> {
     let chain = fleet
         .ca
-        .issue_server(&key.public(), &names(config), &fleet.cross_signed, now)
+        .issue_server(&key.public(), &names(settings), &fleet.cross_signed, now)
         .map_err(key_failed("issuing the console's certificate"))?;
     let cas: String = fleet.cas.iter().map(headwater_identity::CaCertificate::to_pem).collect();
     data::write_file(&data.console_ca(), cas.as_bytes())?;
@@ -146,8 +147,8 @@ fn issue(
 
 /// By what the console is reached: what was configured, and where it listens. Of every address nobody knows which they
 /// are: there it is the loopback.
-fn names(config: &Config) -> Vec<ServedName> {
-    let ip = config.console_listen.ip();
+fn names(settings: &ConsoleSettings) -> Vec<ServedName> {
+    let ip = settings.ip;
     let own = if ip.is_unspecified() || ip.is_loopback() {
         let localhost = ServedName::parse("localhost").expect("it is a host name");
         let loopback: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
@@ -156,7 +157,7 @@ fn names(config: &Config) -> Vec<ServedName> {
     } else {
         vec![ip.into()]
     };
-    let mut names = config.console_names.clone();
+    let mut names = settings.names.clone();
     for name in own {
         if !names.contains(&name) {
             names.push(name);

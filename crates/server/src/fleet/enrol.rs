@@ -19,7 +19,7 @@ use serde_json::json;
 
 use super::admission::{Admission, Asking, Known, admit};
 use super::clients;
-use super::keys::FleetKeys;
+use super::fleet_keys::FleetKeys;
 use super::refusals::Refusals;
 use super::registry::refuse_more_clients;
 use super::revocation::revoke;

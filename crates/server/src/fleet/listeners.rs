@@ -6,7 +6,7 @@ use headwater_depot::serve::Tls;
 use headwater_policy::SourceUrl;
 use jiff::Timestamp;
 
-use super::keys::FleetKeys;
+use super::fleet_keys::FleetKeys;
 use super::service::Fleet;
 use crate::error::Result;
 
@@ -33,7 +33,7 @@ impl Fleet {
 
     /// Whether class `components` is open to readers without a certificate.
     pub(crate) fn anonymous_components(&self) -> bool {
-        self.config.anonymous_components
+        self.settings.anonymous_components
     }
 
     /// What the console listener speaks, now and later; `None` if it speaks plain HTTP.
@@ -44,7 +44,7 @@ impl Fleet {
     /// Shows another certificate on the console where that is due; returns whether it does.
     pub(crate) fn renew_console_certificate(&self, now: Timestamp) -> Result<bool> {
         match &self.console_certificate {
-            Some(console) => console.renew(&self.config, &self.data, &self.fleet_keys(), now),
+            Some(console) => console.renew(&self.settings.console, &self.data, &self.fleet_keys(), now),
             None => Ok(false),
         }
     }
@@ -55,7 +55,7 @@ impl Fleet {
         if !keys.chain.renewal_due(now) {
             return Ok(false);
         }
-        self.set_fleet_keys(keys.with_new_chain(&self.config, &self.fleet_url, now)?)?;
+        self.set_fleet_keys(keys.with_new_chain(&self.settings, &self.fleet_url, now)?)?;
         Ok(true)
     }
 
@@ -65,7 +65,7 @@ impl Fleet {
         let bracketed = |host: String| if host.contains(':') { format!("[{host}]") } else { host };
         let after = &rest[bracketed(self.fleet_url.host().to_owned()).len()..];
         let mut urls = vec![self.fleet_url.to_string()];
-        for name in &self.config.fleet_names {
+        for name in &self.settings.names {
             let url = format!("{scheme}://{}{after}", bracketed(name.to_string()));
             if !urls.contains(&url) {
                 urls.push(url);

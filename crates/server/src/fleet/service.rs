@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
 
 use super::console_certificate::ConsoleCertificate;
-use super::keys::FleetKeys;
+use super::fleet_keys::FleetKeys;
 use super::refusals::Refusals;
+use super::settings::FleetSettings;
 use super::unknown_requests::UnknownRequests;
-use crate::config::Config;
 use crate::data::DataFolder;
 use crate::db::Db;
 use crate::error::Result;
@@ -21,7 +21,7 @@ use crate::source_list::SourceList;
 /// The service that knows who belongs to the fleet.
 #[derive(Debug)]
 pub struct Fleet {
-    pub(super) config: Arc<Config>,
+    pub(super) settings: FleetSettings,
     pub(super) data: Arc<DataFolder>,
     pub(super) db: Db,
     pub(super) publishing: Arc<Publishing>,
@@ -41,7 +41,7 @@ pub struct Fleet {
 
 /// What the service is made of.
 pub(crate) struct Parts {
-    pub config: Arc<Config>,
+    pub settings: FleetSettings,
     pub data: Arc<DataFolder>,
     pub db: Db,
     pub publishing: Arc<Publishing>,
@@ -57,11 +57,11 @@ impl Fleet {
     /// # Errors
     /// When the console's certificate cannot be read or issued.
     pub(crate) fn new(parts: Parts, now: Timestamp) -> Result<Self> {
-        let Parts { config, data, db, publishing, source_list, fleet_url, keys, response_signing_key } =
+        let Parts { settings, data, db, publishing, source_list, fleet_url, keys, response_signing_key } =
             parts;
         Ok(Self {
-            console_certificate: ConsoleCertificate::open(&config, &data, &keys, now)?,
-            config,
+            console_certificate: ConsoleCertificate::open(&settings.console, &data, &keys, now)?,
+            settings,
             data,
             db,
             publishing,

@@ -22,7 +22,7 @@ use crate::source_list::{self, Current, invalid_list};
 const PORT_DEFAULT: u16 = 8472;
 
 /// A [`RoleRequest`], read.
-struct Role {
+struct UpdateAgentRole {
     classes: ClassSet,
     addresses: Option<Vec<std::net::IpAddr>>,
     port: Option<u16>,
@@ -143,14 +143,14 @@ impl Fleet {
     }
 }
 
-fn read(request: &RoleRequest) -> Result<Role> {
+fn read(request: &RoleRequest) -> Result<UpdateAgentRole> {
     let mut problems = Vec::new();
     let classes = parse_each("classes", &request.classes, Class::from_str, &mut problems);
     let addresses = request.addresses.as_ref();
     let addresses = addresses.map(|texts| parse_each("addresses", texts, parse_address, &mut problems));
     let scheme = parse_each("scheme", &request.scheme, Scheme::from_str, &mut problems).pop();
     refuse(problems)?;
-    Ok(Role {
+    Ok(UpdateAgentRole {
         classes: classes.into_iter().collect(),
         addresses,
         port: request.port,
@@ -160,7 +160,7 @@ fn read(request: &RoleRequest) -> Result<Role> {
 }
 
 /// The update agent that a client becomes: what the request leaves out stays as it was, or is what the client reported.
-fn agent(draft: &Draft, row: &ClientRow, role: &Role) -> Result<UpdateAgent> {
+fn agent(draft: &Draft, row: &ClientRow, role: &UpdateAgentRole) -> Result<UpdateAgent> {
     let id: ClientId = row.id.parse().map_err(corrupt)?;
     let known = draft.update_agents.get(&id);
     let reported = || row.addresses.iter().filter_map(|text| parse_address(text).ok()).collect();

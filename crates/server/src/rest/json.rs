@@ -172,6 +172,7 @@ mod tests {
     async fn a_body_that_comes_a_byte_at_a_time_is_given_up() {
         let begun = tokio::time::Instant::now();
         let byte = |()| async {
+            // Slow on purpose: a byte a second, by the clock of the test.
             tokio::time::sleep(Duration::from_secs(1)).await;
             Some((Ok::<_, Infallible>(" "), ()))
         };

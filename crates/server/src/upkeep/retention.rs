@@ -16,7 +16,7 @@ impl Upkeep {
     /// # Errors
     /// When the database fails.
     pub async fn forget_reports(&self, now: Timestamp) -> Result<String> {
-        let days = self.config.report_retention_days;
+        let days = self.settings.report_retention_days;
         let before = now - SignedDuration::from_hours(24 * i64::from(days));
         let mut tx = self.db.begin().await?;
         let count = report_room::delete_before(&mut tx, before, now).await?;

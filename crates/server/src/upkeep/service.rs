@@ -16,7 +16,7 @@ use crate::source_list::SourceList;
 /// The service that keeps a server going.
 #[derive(Debug)]
 pub struct Upkeep {
-    pub(super) config: Arc<Config>,
+    pub(super) settings: UpkeepSettings,
     pub(super) data: Arc<DataFolder>,
     pub(super) db: Db,
     pub(super) publishing: Arc<Publishing>,
@@ -29,9 +29,28 @@ pub struct Upkeep {
     pub(super) signing: tokio::sync::Mutex<()>,
 }
 
+/// What the service needs of the configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct UpkeepSettings {
+    /// Days that reports are kept.
+    pub report_retention_days: u32,
+    /// The console listens on every address, and no name of it is configured.
+    pub is_console_nameless: bool,
+}
+
+impl From<&Config> for UpkeepSettings {
+    fn from(config: &Config) -> Self {
+        Self {
+            report_retention_days: config.report_retention_days,
+            is_console_nameless: config.console_listen.ip().is_unspecified()
+                && config.console_names.is_empty(),
+        }
+    }
+}
+
 /// What the service is made of.
 pub(crate) struct Parts {
-    pub config: Arc<Config>,
+    pub settings: UpkeepSettings,
     pub data: Arc<DataFolder>,
     pub db: Db,
     pub publishing: Arc<Publishing>,
@@ -43,9 +62,20 @@ pub(crate) struct Parts {
 impl Upkeep {
     /// The service.
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { config, data, db, publishing, source_list, fleet, started } = parts;
+        let Parts { settings, data, db, publishing, source_list, fleet, started } = parts;
         let (statuses, scrub_progress) = (JobStatuses::default(), ScrubProgress::default());
         let signing = tokio::sync::Mutex::new(());
-        Self { config, data, db, publishing, source_list, fleet, started, statuses, scrub_progress, signing }
+        Self {
+            settings,
+            data,
+            db,
+            publishing,
+            source_list,
+            fleet,
+            started,
+            statuses,
+            scrub_progress,
+            signing,
+        }
     }
 }

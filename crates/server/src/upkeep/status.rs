@@ -40,8 +40,7 @@ impl Upkeep {
     /// What an administrator should know at every start.
     pub(crate) fn warnings(&self, now: Timestamp) -> Vec<String> {
         let mut warnings = self.publishing.keys_to_do(now);
-        let is_everywhere = self.config.console_listen.ip().is_unspecified();
-        if is_everywhere && self.config.console_names.is_empty() {
+        if self.settings.is_console_nameless {
             warnings.push(
                 "the console listens on every address and console_names is empty, so its name is refused and its \
                  certificate is good for the loopback alone; list the names that administrators use"

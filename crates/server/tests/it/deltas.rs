@@ -10,7 +10,7 @@ use headwater_server::{Config, open};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use crate::harness::{Server, config, now};
+use crate::harness::{Server, config, now, until};
 
 pub const RULES: &str = "/api/v1/releases/components/rules";
 
@@ -325,21 +325,20 @@ async fn deltas_are_shown_by_file_and_from_the_nearest_release_on() {
 #[tokio::test]
 async fn a_delta_that_is_being_made_is_shown_so() {
     let server = busy().await;
-    loop {
+    until("the delta is being made", async || {
         let view = server.get(RULES).await;
         let one = &view["deltas"][0];
         assert_eq!((&one["from"], &one["to"], &one["size"]), (&json!(1), &json!(2), &Value::Null), "{view}");
-        if one["state"] == "making" && one["permille"].as_u64() > Some(0) {
-            break;
-        }
-    }
+        one["state"] == "making" && one["permille"].as_u64() > Some(0)
+    })
+    .await;
     server.stop().await;
 }
 
 #[tokio::test]
 async fn a_server_that_is_stopped_waits_for_no_delta() {
     let server = busy().await;
-    while server.get("/api/v1/deltas").await["making"] == json!([]) {}
+    until_making_any(&server).await;
     let before = blobs(&server);
     let server = server.restart().await;
     let view = server.get(RULES).await;
@@ -349,19 +348,22 @@ async fn a_server_that_is_stopped_waits_for_no_delta() {
 
 /// Waits until it is being made, and shown.
 async fn until_making(server: &Server) {
-    loop {
-        let making = &server.get("/api/v1/deltas").await["making"];
-        if let Some(one) = making.as_array().unwrap().first() {
-            let of = [&one["class"], &one["name"], &one["path"]];
-            assert_eq!(of, ["components", "rules", "noise"], "{making}");
-            return;
-        }
+    until_making_any(server).await;
+    let making = &server.get("/api/v1/deltas").await["making"];
+    if let Some(one) = making.as_array().unwrap().first() {
+        let of = [&one["class"], &one["name"], &one["path"]];
+        assert_eq!(of, ["components", "rules", "noise"], "{making}");
     }
+}
+
+async fn until_making_any(server: &Server) {
+    let making = async || server.get("/api/v1/deltas").await["making"] != json!([]);
+    until("a delta is being made", making).await;
 }
 
 /// Waits until nothing is being made any more. Making is paused then.
 async fn until_idle(server: &Server) {
-    while server.get("/api/v1/deltas").await["making"] != json!([]) {}
+    until("no delta is being made", async || server.get("/api/v1/deltas").await["making"] == json!([])).await;
     server.ok("POST", "/api/v1/deltas/pause", None).await;
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use headwater_api::bundle::EnrolBundle;
 use headwater_depot::serve::{ListenLimits, ServeLimits, SharedClasses, listen, router};
@@ -330,4 +331,15 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
         }
     }
     found
+}
+
+/// Looks until a state has come that nothing announces; fails when it does not come.
+pub async fn until(what: &str, mut has_come: impl AsyncFnMut() -> bool) {
+    let looking = async {
+        while !has_come().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let bound = Duration::from_secs(60);
+    tokio::time::timeout(bound, looking).await.unwrap_or_else(|_| panic!("waited without success: {what}"));
 }

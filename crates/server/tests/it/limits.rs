@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixStream};
 
 use crate::endpoint::Endpoint;
-use crate::harness::{Server, answer, local, now};
+use crate::harness::{Server, answer, local, now, until};
 
 /// Each listener has its places; one connection more is asked to come back, and admitted once a place is free.
 #[tokio::test]
@@ -51,9 +51,7 @@ async fn check(address: SocketAddr, max: usize, ask: impl AsyncFn() -> Option<u1
     }
     assert_eq!(ask().await, Some(503), "{address}");
     open.pop();
-    while ask().await != Some(usual) {
-        tokio::task::yield_now().await;
-    }
+    until("the next one has its place", async || ask().await == Some(usual)).await;
 }
 
 /// As many files as a test of many connections opens; false: this system does not let it.

@@ -6,7 +6,7 @@ use headwater_policy::Class;
 use serde_json::json;
 use tar::EntryType as E;
 
-use crate::harness::{Server, add, files, now, tar};
+use crate::harness::{Server, add, files, now, tar, until};
 
 /// An admin begins an upload of 100,000 bytes.
 fn upload_head(server: &Server) -> String {
@@ -299,11 +299,16 @@ async fn so_many_uploads_at_once_and_no_more() {
     // One that is not even an archive is refused for that until the others have their places; while it has one itself,
     // it is one of the others that is refused.
     let answer = async || server.upload(UPLOAD, Vec::new()).await.0;
-    while answer().await != 503 {
-        open.push(begin().await);
-    }
+    until("no more uploads are taken", async || {
+        let is_busy = answer().await == 503;
+        if !is_busy {
+            open.push(begin().await);
+        }
+        is_busy
+    })
+    .await;
     drop(open);
-    while answer().await != 422 {}
+    until("uploads are taken again", async || answer().await == 422).await;
 }
 
 /// What a killed server leaves is either the old state or the new one, and the next start is whole.

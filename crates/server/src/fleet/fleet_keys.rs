@@ -18,7 +18,7 @@ use secrecy::{ExposeSecret as _, SecretSlice};
 
 use super::former;
 use super::key_files::{ca_file, encryption_file, load_or_make, read_key, response_signing_file};
-use crate::config::Config;
+use super::settings::FleetSettings;
 use crate::data::DataFolder;
 use crate::db::fleet::{self as rows, CaRow};
 use crate::error::{Error, Result, key_failed};
@@ -57,12 +57,12 @@ impl FleetKeys {
     pub async fn open(
         data: &DataFolder,
         db: &mut crate::db::Connection,
-        config: &Config,
+        settings: &FleetSettings,
         url: &SourceUrl,
         now: Timestamp,
     ) -> Result<Self> {
         let folder = data.fleet_keys();
-        let ca = open_ca(&folder, db, config.fleet_ca.as_deref(), now).await?;
+        let ca = open_ca(&folder, db, settings.ca.as_deref(), now).await?;
         let response_signing_key = load_or_make(
             &response_signing_file(&folder),
             ResponseSigningKey::from_pem,
@@ -84,7 +84,7 @@ impl FleetKeys {
             former_encryption_keys: former::encryption_keys(&folder, now)?.into(),
             server: Arc::new(server),
         };
-        Self::assemble(ca, &in_use, secrets, config, url, now)
+        Self::assemble(ca, &in_use, secrets, settings, url, now)
     }
 
     /// The same with the CAs as they are now, and a new certificate for the listener.
@@ -95,7 +95,7 @@ impl FleetKeys {
         &self,
         ca: FleetCa,
         in_use: &[CaRow],
-        config: &Config,
+        settings: &FleetSettings,
         url: &SourceUrl,
         now: Timestamp,
     ) -> Result<Self> {
@@ -106,7 +106,7 @@ impl FleetKeys {
             former_encryption_keys: Arc::clone(&self.former_encryption_keys),
             server: Arc::clone(&self.server),
         };
-        Self::assemble(Arc::new(ca), in_use, secrets, config, url, now)
+        Self::assemble(Arc::new(ca), in_use, secrets, settings, url, now)
     }
 
     /// The same with another key that signs answers.
@@ -166,8 +166,8 @@ impl FleetKeys {
     ///
     /// # Errors
     /// When none can be issued.
-    pub fn with_new_chain(&self, config: &Config, url: &SourceUrl, now: Timestamp) -> Result<Self> {
-        let chain = issue_chain(&self.ca, &self.server, &self.cross_signed, config, url, now)?;
+    pub fn with_new_chain(&self, settings: &FleetSettings, url: &SourceUrl, now: Timestamp) -> Result<Self> {
+        let chain = issue_chain(&self.ca, &self.server, &self.cross_signed, settings, url, now)?;
         Ok(Self { chain, ..self.clone() })
     }
 
@@ -186,7 +186,7 @@ impl FleetKeys {
         ca: Arc<FleetCa>,
         in_use: &[CaRow],
         secrets: Secrets,
-        config: &Config,
+        settings: &FleetSettings,
         url: &SourceUrl,
         now: Timestamp,
     ) -> Result<Self> {
@@ -211,7 +211,7 @@ impl FleetKeys {
             former_encryption_keys,
             server,
         } = secrets;
-        let chain = issue_chain(&ca, &server, &cross_signed, config, url, now)?;
+        let chain = issue_chain(&ca, &server, &cross_signed, settings, url, now)?;
         let number = in_use.first().map_or(1, |row| row.number);
         Ok(Self {
             ca,
@@ -316,13 +316,13 @@ fn issue_chain(
     ca: &FleetCa,
     key: &ServerKey,
     cross_signed: &[CaCertificate],
-    config: &Config,
+    settings: &FleetSettings,
     url: &SourceUrl,
     now: Timestamp,
 ) -> Result<Chain> {
     let host = ServedName::parse(url.host()).map_err(key_failed("reading the host of fleet_url"))?;
     let mut names = vec![host];
-    for name in &config.fleet_names {
+    for name in &settings.names {
         if !names.contains(name) {
             names.push(name.clone());
         }
