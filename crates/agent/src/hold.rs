@@ -132,6 +132,11 @@ async fn needed(request: &HoldRequest<'_>) -> Result<Needed, HoldError> {
             put(&mut needed, &description, bytes);
             continue;
         }
+        if layout::is_tombstone(&name) {
+            let bytes = target(request, &description).await?;
+            put(&mut needed, &description, bytes);
+            continue;
+        }
         if layout::component_of_release_list(&name).is_none() {
             continue;
         }

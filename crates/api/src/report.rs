@@ -233,6 +233,12 @@ pub enum Reason {
     Install,
     /// Its release would go backwards without a signed rollback.
     Backwards,
+    /// What is installed is in no list of the present keys. Not the source's fault.
+    Unconfirmed,
+    /// The same number was signed with other content.
+    OtherContent,
+    /// Its metadata is under an older root than was named to the client.
+    StaleRoot,
     /// A delta is as signed and does not make the signed file, so the client fetched another way. Not the source's
     /// fault.
     Delta,

@@ -118,8 +118,8 @@ pub use identity::{
     TokenView, TokensAnswer, UnknownClientView, UnknownClientsAnswer,
 };
 pub use keys::{
-    BackupRequest, CaRotated, ClassKeysView, KeyRotated, KeysView, RetiredKey, RoleKeysView, RootDraft,
-    RootDraftRequest, RootRequest, RotateCaQuery,
+    BackupRequest, CaRotated, ClassKeysView, KeyReplacement, KeyRotated, KeysView, RetiredKey, RoleKeysView,
+    RootDraft, RootDraftRequest, RootRequest, RotateCaQuery,
 };
 pub use releases::{
     ComponentAnswer, ComponentView, DeltaBeingMade, DeltaView, DeltasOfComponent, DeltasStanding, DeltasView,

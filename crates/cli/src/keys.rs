@@ -21,9 +21,11 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use self::arguments::{Holders, InitArguments, NewRoots, Rotated};
+use self::ceremony::Change;
 use self::repositories::RepositoriesArguments;
 use crate::terminal::failure::{Exit, Failure};
 use crate::terminal::output::Output;
+use crate::values::Because;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -31,8 +33,8 @@ Examples:
   headwater keys init --out ./holders --holders 3 --threshold 2
   headwater keys show                                       the keys of each role, and what is due
   headwater keys renew --root-keys /media/stick/root-keys   before the root expires
-  headwater keys rotate timestamp --root-keys /media/stick/root-keys
-  headwater keys rotate online --root-keys /media/stick/root-keys
+  headwater keys rotate timestamp --because planned --root-keys /media/stick/root-keys
+  headwater keys rotate online --because compromised --root-keys /media/stick/root-keys
   headwater keys rotate ca                                  with --at-once, if it was stolen
   headwater keys rotate response-signing
   headwater keys export-root --out roots.json               for holders on other machines
@@ -73,6 +75,9 @@ enum Command {
         /// With `ca`, if it was stolen: certificates of the previous CA are only accepted for renewal
         #[arg(long)]
         at_once: bool,
+        /// Why the keys of a repository are replaced. The new root states it, and endpoints obey it
+        #[arg(long, value_name = "WHY")]
+        because: Option<Because>,
         #[command(flatten)]
         repositories: RepositoriesArguments,
         #[command(flatten)]
@@ -88,6 +93,9 @@ enum Command {
         /// Online keys to replace
         #[arg(long, value_name = "WHAT")]
         rotate: Vec<Rotated>,
+        /// Why keys are replaced. The new root states it, and endpoints obey it
+        #[arg(long, value_name = "WHY")]
+        because: Option<Because>,
         #[command(flatten)]
         repositories: RepositoriesArguments,
         #[command(flatten)]
@@ -122,23 +130,26 @@ pub async fn run(arguments: KeysArguments, output: Output) -> Result<Exit, Failu
             output.result(&view, show::text);
         }
         Command::Renew { repositories, holders } => {
-            ceremony::change(&repositories, &holders, &[], None, now, output).await?;
+            ceremony::change(&repositories, &holders, Change::default(), now, output).await?;
         }
-        Command::Rotate { what, at_once, repositories, holders, new_roots } => {
-            check_rotated(&what, at_once, &new_roots)?;
+        Command::Rotate { what, at_once, because, repositories, holders, new_roots } => {
+            check_rotated(&what, at_once, because, &new_roots)?;
             match what.iter().find(|what| what.is_of_fleet()) {
                 Some(key) => {
                     refuse_ignored(&repositories, &holders)?;
                     fleet::rotate(&repositories.open()?, *key, at_once, output).await?;
                 }
                 None => {
-                    ceremony::change(&repositories, &holders, &what, Some(&new_roots), now, output).await?;
+                    let change = Change { what: &what, new_roots: Some(&new_roots), because };
+                    ceremony::change(&repositories, &holders, change, now, output).await?;
                 }
             }
         }
-        Command::ExportRoot { out, rotate, repositories, new_roots } => {
-            let drafted =
-                ceremony::draft(&repositories, &repositories.open()?, &rotate, Some(&new_roots), now).await?;
+        Command::ExportRoot { out, rotate, because, repositories, new_roots } => {
+            let replaces = !rotate.is_empty() || !new_roots.new_root_keys.is_empty();
+            check_because(replaces, because, "export-root")?;
+            let change = Change { what: &rotate, new_roots: Some(&new_roots), because };
+            let drafted = ceremony::draft(&repositories, &repositories.open()?, change, now).await?;
             roots::write(&out, &drafted)?;
             ceremony::report(&drafted, output, &json!({"file": out}));
             if !output.is_json() {
@@ -157,7 +168,12 @@ pub async fn run(arguments: KeysArguments, output: Output) -> Result<Exit, Failu
 }
 
 /// Refuses combinations of keys that no single command can replace.
-fn check_rotated(what: &[Rotated], at_once: bool, new_roots: &NewRoots) -> Result<(), Failure> {
+fn check_rotated(
+    what: &[Rotated],
+    at_once: bool,
+    because: Option<Because>,
+    new_roots: &NewRoots,
+) -> Result<(), Failure> {
     if what.contains(&Rotated::Root) == new_roots.new_root_keys.is_empty() {
         return Err(Failure::bad_input("`rotate root` and --new-root-keys go together").with_hint(
             "make the new keys with `headwater keys init --offline --out FOLDER`, then pass that folder",
@@ -173,7 +189,22 @@ fn check_rotated(what: &[Rotated], at_once: bool, new_roots: &NewRoots) -> Resul
     if at_once && !of_fleet {
         return Err(Failure::bad_input("--at-once goes only with `rotate ca`"));
     }
-    Ok(())
+    check_because(!of_fleet, because, "rotate")
+}
+
+/// Whoever replaces keys of a repository states why, and nobody else does: there is no safe default.
+fn check_because(replaces: bool, because: Option<Because>, command: &str) -> Result<(), Failure> {
+    match (replaces, because) {
+        (true, None) => Err(Failure::bad_input(format!("`{command}` needs --because when it replaces keys")).with_hint(
+            "--because compromised if somebody else may have them: endpoints then replace what only these keys signed; \
+             otherwise --because planned",
+        )),
+        (false, Some(_)) => Err(Failure::bad_input(
+            "--because goes only with the keys of a repository: targets, snapshot, timestamp, online, root",
+        )
+        .with_hint("leave it out")),
+        _ => Ok(()),
+    }
 }
 
 /// Refuses flags that the keys of the fleet have no use for, rather than ignore them.

@@ -27,6 +27,7 @@ use self::arguments::{
 use crate::terminal::failure::{Exit, Failure};
 use crate::terminal::output::{Output, time};
 use crate::terminal::stop::run_stoppable;
+use crate::values::Because;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,7 +37,7 @@ Examples:
   headwater repo rollback ./public --keys ./keys rules --to 2026.11.21
   headwater repo refresh ./public --keys ./keys          daily: signatures expire, so that nobody can withhold news
   headwater repo refresh ./public --keys ./keys --timestamp-days 30     for a stick that is carried once a month
-  headwater repo rotate ./public --keys ./keys timestamp
+  headwater repo rotate ./public --keys ./keys timestamp --because planned
   headwater repo show ./public
   headwater repo verify ./public
 
@@ -100,6 +101,9 @@ enum Command {
         /// The role
         #[arg(value_parser = role_parser())]
         role: Role,
+        /// Why its keys are replaced. The new root states it, and endpoints obey it
+        #[arg(long, value_name = "WHY")]
+        because: Because,
     },
     /// Show what is published and until when its signatures are valid
     Show {
@@ -134,10 +138,11 @@ pub async fn run(arguments: RepoArguments, output: Output) -> Result<Exit, Failu
             rollback(&repository, &keys, &name, &to, now, output)?
         }
         Command::Refresh { repository, keys } => refresh(&repository, &keys, now, output)?,
-        Command::Rotate { repository, keys, role } => {
+        Command::Rotate { repository, keys, role, because } => {
             let key_folder = open_key_folder(&keys.folder, &repository.folder, false)?;
+            let replaced = (role, because.into());
             let version =
-                ceremony::rotate(repository.folder(), &key_folder, role, keys.lifetimes.expiry(), now)?;
+                ceremony::rotate(repository.folder(), &key_folder, replaced, keys.lifetimes.expiry(), now)?;
             output.result(&json!({"role": role.name(), "root_version": version}), |_| {
                 format!("{role} has a new key, by root version {version}; the old one is not valid any more")
             });

@@ -1,5 +1,6 @@
 //! Values of arguments that several commands take: enumerated words, times, switches.
 
+use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use headwater_policy::{Class, Mode, VendorFallback};
 use jiff::{Span, SpanRelativeTo, Unit};
@@ -92,6 +93,33 @@ mod tests {
         check("4294967295", u32::MAX);
         for bad in ["", "s", "0", "0s", "-1s", "1s ago", "1y", "2mo", "4294967295h", "5ü"] {
             assert!(parse_seconds(bad).is_err(), "{bad}");
+        }
+    }
+}
+
+/// Why keys are replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Because {
+    /// Somebody else may have them: endpoints replace what only these keys signed
+    Compromised,
+    /// Routine or loss: endpoints keep what they have until you publish something newer
+    Planned,
+}
+
+impl From<Because> for headwater_api::v1::KeyReplacement {
+    fn from(because: Because) -> Self {
+        match because {
+            Because::Compromised => Self::Compromised,
+            Because::Planned => Self::Planned,
+        }
+    }
+}
+
+impl From<Because> for headwater_repo::KeyReplacement {
+    fn from(because: Because) -> Self {
+        match because {
+            Because::Compromised => Self::Compromised,
+            Because::Planned => Self::Planned,
         }
     }
 }

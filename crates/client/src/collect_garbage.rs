@@ -86,12 +86,12 @@ fn keep(
             continue;
         }
         let list = stored(context, &description)?.and_then(|bytes| ReleaseList::parse(&bytes).ok());
-        let Some(mut offer) = list.and_then(|list| Offer::of(trusted, list).ok()) else { continue };
+        let Some(offer) = list.and_then(|list| Offer::of(trusted, list).ok()) else { continue };
         let manifest = stored(context, &offer.manifest)?.and_then(|bytes| Manifest::parse(&bytes).ok());
         let Some(manifest) = manifest else { continue };
-        offer.identify(&manifest);
-        let (decision, _) = offer.decide(context, &session.state, owner, class)?;
-        let to_install = matches!(decision, Decision::Install | Decision::RollBack { .. });
+        let (decision, _) = offer.decide(context, &session.state, (owner, class), trusted)?;
+        let to_install =
+            matches!(decision, Decision::Install | Decision::RollBack { .. } | Decision::Replace { .. });
         let bodies = manifest.files.iter().map(|file| file.body.sha256);
         let blobs = bodies.chain(manifest.deltas().map(|delta| delta.sha256));
         kept.extend(blobs.filter(|blob| to_install || (shares && !tree.has(class, &layout::blob(blob)))));

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use headwater_api::report::{ClassOutcome, ClassResult, Reason};
 use headwater_repo::{
-    Delta, DeltaFormat, DeltaPath, DeltaPaths, Digest, FileEntry, ReleaseList, Sequence, Step,
+    Delta, DeltaFormat, DeltaPath, DeltaPaths, Digest, FileEntry, ReleaseList, Sequence, Standing, Step,
 };
 
 use crate::limits::{DELTA_MEMORY_MAX, POLL_JITTER_PERCENT, SELF_STARTS_MAX, TRIAL_STARTS_MAX};
@@ -24,7 +24,7 @@ use crate::limits::{DELTA_MEMORY_MAX, POLL_JITTER_PERCENT, SELF_STARTS_MAX, TRIA
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
     /// The installed release.
-    pub installed: Option<Sequence>,
+    pub installed: Option<InstalledRelease>,
     /// The source's signed release list.
     pub list: &'a ReleaseList,
     /// The releases that the organisation's last known list withdraws: more than `list` does where the source is
@@ -32,6 +32,21 @@ pub struct Known<'a> {
     pub withdrawn_by_organisation: &'a BTreeSet<Sequence>,
     /// Why the list's current release failed here; `None` if it did not, or is to be tried again.
     pub failed_before: Option<&'a str>,
+    /// The list's current release when the installed one was first found without confirmation.
+    pub kept_instead_of: Option<Sequence>,
+}
+
+/// An installed release, and what its number is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InstalledRelease {
+    /// Its number.
+    pub sequence: Sequence,
+    /// Its content.
+    pub identity: Digest,
+    /// What the keys that vouch for it are worth under the present root.
+    pub standing: Standing,
+    /// It is the organisation's, and the list is the vendor's.
+    pub outranks_list: bool,
 }
 
 /// What to do about one name.
@@ -46,6 +61,16 @@ pub enum Decision {
         /// The withdrawn release.
         from: Sequence,
     },
+    /// Install the list's current release though it is not newer: what is installed is not what was signed (I2a, I2c).
+    Replace {
+        /// The installed release.
+        have: Sequence,
+        /// Why it must go.
+        why: Replaced,
+    },
+    /// Leave nothing installed: only keys that were compromised vouch for what is installed, and the organisation
+    /// withdrew the list's current release.
+    Deactivate,
     /// The list's current release failed here; keep what is installed until there is a newer one or an operator asks.
     FailedBefore {
         /// Why it failed.
@@ -56,30 +81,84 @@ pub enum Decision {
         /// The installed release.
         have: Sequence,
     },
+    /// No list of the present keys has the installed release, and its keys were replaced as planned: keep it (I2a).
+    Unconfirmed {
+        /// The installed release.
+        have: Sequence,
+    },
+    /// The vendor has other content under the number of the organisation's installed release: keep it (I2c).
+    OtherContent {
+        /// The installed release.
+        have: Sequence,
+    },
     /// The organisation withdrew the list's current release: keep what is installed.
     Withdrawn,
 }
 
+/// Why an installed release is replaced by one that is not newer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replaced {
+    /// The signed list has other content under its number.
+    OtherContent,
+    /// Only keys that were compromised vouch for it.
+    Compromised,
+}
+
 /// Decides about the release that a source offers of one name.
 pub fn decide(known: &Known<'_>) -> Decision {
-    let offered = known.list.current().sequence;
-    let decision = match (known.list.step(known.installed), known.installed) {
-        (Step::UpToDate, _) => return Decision::UpToDate,
-        (Step::Ahead, Some(have)) => return Decision::Backwards { have },
-        (Step::RollBack(_), Some(from)) => Decision::RollBack { from },
-        (Step::Forward(_) | Step::Ahead | Step::RollBack(_), _) => Decision::Install,
+    let decision = match &known.installed {
+        None => Decision::Install,
+        Some(installed) => about_installed(known, installed),
     };
-    if known.withdrawn_by_organisation.contains(&offered) {
-        return Decision::Withdrawn;
+    if !matches!(decision, Decision::Install | Decision::RollBack { .. } | Decision::Replace { .. }) {
+        return decision;
     }
+    let is_condemned = known.installed.is_some_and(|installed| is_condemned(known.list, &installed));
+    if known.withdrawn_by_organisation.contains(&known.list.current().sequence) {
+        return if is_condemned { Decision::Deactivate } else { Decision::Withdrawn };
+    }
+    // What must not stay gives way to a release that failed here once: that is tried again, and if it fails again,
+    // nothing is left installed (P11).
     match known.failed_before {
-        Some(why) => Decision::FailedBefore { why: why.to_owned() },
-        None => decision,
+        Some(why) if !is_condemned && !matches!(decision, Decision::RollBack { .. }) => {
+            Decision::FailedBefore { why: why.to_owned() }
+        }
+        _ => decision,
     }
 }
 
+/// A number orders releases only as long as what set it holds: the keys that vouch for it, or the list itself.
+fn about_installed(known: &Known<'_>, installed: &InstalledRelease) -> Decision {
+    let InstalledRelease { sequence: have, identity, standing, outranks_list } = *installed;
+    let (list, offered) = (known.list, known.list.current());
+    match list.step(Some(have)) {
+        Step::UpToDate if identity == offered.identity => Decision::UpToDate,
+        Step::UpToDate if is_condemned(list, installed) => {
+            Decision::Replace { have, why: Replaced::Compromised }
+        }
+        Step::UpToDate if outranks_list => Decision::OtherContent { have },
+        Step::UpToDate => Decision::Replace { have, why: Replaced::OtherContent },
+        Step::Forward(_) => Decision::Install,
+        Step::RollBack(_) => Decision::RollBack { from: have },
+        Step::Ahead if standing == Standing::Holds || list.confirms(have, &identity) => {
+            Decision::Backwards { have }
+        }
+        Step::Ahead if standing == Standing::Compromised => {
+            Decision::Replace { have, why: Replaced::Compromised }
+        }
+        Step::Ahead if known.kept_instead_of.is_some_and(|seen| offered.sequence > seen) => Decision::Install,
+        Step::Ahead => Decision::Unconfirmed { have },
+    }
+}
+
+/// Whether an installed release must go: only keys that were compromised vouch for it. It must not come back either.
+pub fn is_condemned(list: &ReleaseList, installed: &InstalledRelease) -> bool {
+    installed.standing == Standing::Compromised && !list.confirms(installed.sequence, &installed.identity)
+}
+
 /// Decides about a document of class settings (the policy, or a domain's settings). It has no release list, so its own
-/// version orders it. `have` is the version in effect of the same policy or domain.
+/// version orders it. `have` is the version in effect of the same policy or domain; `None` also where the keys that vouch
+/// for it do not reach their threshold any more.
 pub fn decide_document(have: Option<Sequence>, offered: Sequence, failed_before: Option<&str>) -> Decision {
     match (have, failed_before) {
         (Some(have), _) if have > offered => Decision::Backwards { have },

@@ -1,6 +1,6 @@
 //! Replacing keys: a root is drafted, signed by the root keys wherever they are, and published.
 
-use headwater_repo::{Draft, Expiry, PublicKey, Role, RootDraft, SignedRoot, UnsignedRoot};
+use headwater_repo::{Draft, Expiry, KeyReplacement, PublicKey, Role, RootDraft, SignedRoot, UnsignedRoot};
 use jiff::Timestamp;
 
 use crate::Result;
@@ -16,6 +16,8 @@ pub struct RootChange {
     pub root_keys: Option<Vec<PublicKey>>,
     /// How many of the root keys must sign. `None` if it stays.
     pub root_threshold: Option<usize>,
+    /// Why keys are replaced. `None` if none are.
+    pub because: Option<KeyReplacement>,
 }
 
 /// The root after `present`, to be signed.
@@ -37,6 +39,9 @@ pub fn draft_root(
         let keys = keys.unwrap_or_else(|| present.keys(Role::Root).unwrap_or_default());
         let threshold = change.root_threshold.unwrap_or_else(|| present.threshold(Role::Root));
         draft = draft.role(Role::Root, threshold, keys);
+    }
+    if let Some(why) = change.because {
+        draft = draft.because(why);
     }
     Ok(draft.finish(now, expiry)?)
 }

@@ -38,8 +38,8 @@ pub fn roll_back(
     Ok(list)
 }
 
-/// Takes a component out of what is published, with every release. Clients keep what they have. Its versions and sequences
-/// stay used.
+/// Takes a component out of what is published, with every release; its tombstone stays. Clients keep what they have. Its
+/// versions and sequences stay used.
 ///
 /// # Errors
 /// No such component; one that the destination does not let go.
@@ -54,7 +54,7 @@ pub fn remove(
         .ok_or_else(|| Error::UnknownComponent(component.clone()))?;
     destination.admit(component, Operation::Remove)?;
     let mut draft = Draft::next(&published);
-    headwater_repo::remove_releases(&mut draft, &before)?;
+    headwater_repo::remove_releases(&mut draft, &before, now)?;
     let staged =
         stage(destination.objects(), &*destination.keys()?, draft.finish(now, destination.expiry())?)?;
     destination.commit(&lock, Change { staged, now, purpose: Purpose::Remove { before: &before } })?;

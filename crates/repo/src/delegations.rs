@@ -6,10 +6,12 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use sigstore_tuf::Targets;
 
 use crate::error::VerifyError;
 use crate::limits::{ROLES_VISITED_MAX, TARGETS_LENGTH_MAX};
 use crate::names::{Role, TargetName};
+use crate::signers::check_distinct;
 use crate::trusted::{TargetDescription, Trusted, Wanted, check_length, verify_error};
 
 /// Where a search for a target has come to.
@@ -65,6 +67,9 @@ impl Trusted {
                         // The same role may be reached through others, with other keys.
                         let verified = self.set.verify_delegated_targets(&role, &delegator, now);
                         verified.map_err(|error| verify_error(&role, error))?;
+                        if let Some(bytes) = self.received().delegated.get(&role) {
+                            self.check_delegated(&role, &delegator, bytes)?;
+                        }
                     }
                 }
             }
@@ -94,11 +99,25 @@ impl Trusted {
         now: Timestamp,
     ) -> Result<(), VerifyError> {
         check_length(bytes, TARGETS_LENGTH_MAX, &role.name)?;
-        self.set
-            .update_delegated_targets(bytes, &role.name, &role.delegator, now)
+        let mut set = self.set.clone();
+        set.update_delegated_targets(bytes, &role.name, &role.delegator, now)
             .map_err(|error| verify_error(&role.name, error))?;
+        self.check_delegated(&role.name, &role.delegator, bytes)?;
+        self.set = set;
         self.received_mut().delegated.insert(role.name.clone(), bytes.into());
         Ok(())
+    }
+
+    /// Counts every key once, whatever ids the delegating role lists it under.
+    fn check_delegated(&self, role: &str, delegator: &str, bytes: &[u8]) -> Result<(), VerifyError> {
+        let delegations = self.set.targets_role(delegator).and_then(|targets| targets.delegations.as_ref());
+        let Some(delegations) = delegations else { return Ok(()) };
+        match delegations.roles.iter().find(|delegated| delegated.name == role) {
+            Some(delegated) => {
+                check_distinct::<Targets>(bytes, &delegations.keys, &delegated.role_keys(), role)
+            }
+            None => Ok(()),
+        }
     }
 
     fn delegated_wanted(&self, role: &str) -> Option<Wanted> {

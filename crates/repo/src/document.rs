@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::digest::Digest;
 use crate::error::VerifyError;
 use crate::key_id::KeyId;
+use crate::key_replacement::KeyReplacement;
 use crate::names::Role;
 
 /// The specification's version that we write.
@@ -89,6 +90,9 @@ pub(crate) struct RootDocument {
     pub(crate) roles: BTreeMap<String, RoleKeys>,
     pub(crate) spec_version: String,
     pub(crate) version: u64,
+    /// Not the specification's: other readers ignore it.
+    #[serde(rename = "x-headwater-key-replacement", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key_replacement: Option<KeyReplacement>,
 }
 
 impl RootDocument {

@@ -57,9 +57,19 @@ pub fn manifest(component: &ComponentName, sequence: Sequence) -> TargetName {
     TargetName::new(format!("{component}/{sequence}.json")).expect("component names are target name parts")
 }
 
+/// The target that stays of a component that was removed: `NAME/removed.json`.
+pub fn tombstone(component: &ComponentName) -> TargetName {
+    TargetName::new(format!("{component}/removed.json")).expect("component names are target name parts")
+}
+
 /// The component whose release list has this name, if it is one.
 pub fn component_of_release_list(name: &TargetName) -> Option<ComponentName> {
     name.as_str().strip_suffix("/releases.json").and_then(|component| ComponentName::new(component).ok())
+}
+
+/// Whether a target is the tombstone of a component.
+pub fn is_tombstone(name: &TargetName) -> bool {
+    name.as_str().strip_suffix("/removed.json").is_some_and(|component| ComponentName::new(component).is_ok())
 }
 
 /// Every byte but RFC 3986's unreserved ones.

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::digest::Digest;
 use crate::error::ContentError;
 use crate::layout;
 use crate::limits::{FILE_SIZE_MAX, FILES_MAX, RELEASES_MAX};
@@ -31,6 +32,8 @@ pub struct Release {
     pub version: VersionText,
     /// When it was published.
     pub published: Timestamp,
+    /// Which content it is: [`Manifest::identity`](crate::Manifest::identity). The number alone orders releases.
+    pub identity: Digest,
     /// Bytes of its files, unpacked.
     pub size: u64,
     /// How many files it has.
@@ -67,6 +70,7 @@ struct RawRelease {
     version: VersionText,
     published: Timestamp,
     manifest: String,
+    identity: Digest,
     size: u64,
     files: u64,
 }
@@ -109,6 +113,7 @@ impl ReleaseList {
             version: release.version.clone(),
             published: release.published,
             manifest: layout::manifest(&self.component, release.sequence).to_string(),
+            identity: release.identity,
             size: release.size,
             files: release.files,
         };
@@ -150,6 +155,11 @@ impl ReleaseList {
     /// The release with that sequence.
     pub fn release(&self, sequence: Sequence) -> Option<&Release> {
         self.releases.iter().find(|release| release.sequence == sequence)
+    }
+
+    /// Whether the list has this content under this number (I2c).
+    pub fn confirms(&self, sequence: Sequence, identity: &Digest) -> bool {
+        self.release(sequence).is_some_and(|release| release.identity == *identity)
     }
 
     /// The releases beside the current one, the nearest first: distance counts releases, not numbers. Of two as near, the
@@ -263,8 +273,8 @@ impl Release {
 
 impl From<RawRelease> for Release {
     fn from(raw: RawRelease) -> Self {
-        let RawRelease { sequence, version, published, manifest: _, size, files } = raw;
-        Self { sequence, version, published, size, files }
+        let RawRelease { sequence, version, published, manifest: _, identity, size, files } = raw;
+        Self { sequence, version, published, identity, size, files }
     }
 }
 

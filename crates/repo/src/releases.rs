@@ -10,6 +10,7 @@ use crate::layout;
 use crate::manifest::Manifest;
 use crate::names::{ComponentName, Sequence};
 use crate::release_list::{Release, ReleaseList};
+use crate::tombstone::Tombstone;
 
 /// Adds a release to `draft` as its component's current one: its manifest and the new release list become targets, and
 /// manifests of releases that fell off the list (see [`RELEASES_MAX`](crate::limits::RELEASES_MAX)) are taken out.
@@ -32,6 +33,7 @@ pub fn stage_release(
         sequence: manifest.sequence,
         version: manifest.version.clone(),
         published,
+        identity: manifest.identity(),
         size: manifest.size(),
         files: manifest.files.len() as u64,
     };
@@ -42,6 +44,7 @@ pub fn stage_release(
     };
     draft.add(layout::manifest(component, manifest.sequence), bytes)?;
     draft.add(layout::release_list(component), next.to_bytes())?;
+    draft.remove(&layout::tombstone(component));
     for release in dropped {
         draft.remove(&layout::manifest(component, release.sequence));
     }
@@ -60,19 +63,19 @@ pub fn roll_back(draft: &mut Draft, list: &ReleaseList, to: Sequence) -> Result<
     Ok(next)
 }
 
-/// Takes a component out of what is published, with every release: clients keep what they have. Its sequences are used
-/// up: the next release of that name must have a higher one.
+/// Takes a component out of what is published, with every release: clients keep what they have. Its tombstone stays. Its
+/// sequences are used up: the next release of that name must have a higher one.
 ///
 /// # Errors
 ///
 /// `list` is not the one in the draft. The draft is unchanged then.
-pub fn remove_releases(draft: &mut Draft, list: &ReleaseList) -> Result<(), WriteError> {
+pub fn remove_releases(draft: &mut Draft, list: &ReleaseList, now: Timestamp) -> Result<(), WriteError> {
     check_present(draft, list.component(), Some(list))?;
     for release in list.releases() {
         draft.remove(&list.manifest(release.sequence));
     }
     draft.remove(&layout::release_list(list.component()));
-    Ok(())
+    draft.add(layout::tombstone(list.component()), Tombstone::of(list, now).to_bytes())
 }
 
 /// Two publishers who start from the same list must not overwrite each other silently.

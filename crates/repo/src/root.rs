@@ -12,6 +12,7 @@ use crate::document::{Envelope, RoleKeys, RootDocument, SPEC_VERSION};
 use crate::error::{VerifyError, WriteError};
 use crate::expiry::Expiry;
 use crate::key_id::KeyId;
+use crate::key_replacement::KeyReplacement;
 use crate::keys::{KeyRing, PublicKey, SecretKey};
 use crate::layout;
 use crate::limits::{NUMBER_MAX, ROLE_KEYS_MAX, ROOT_LENGTH_MAX};
@@ -23,6 +24,7 @@ use crate::trusted::Trusted;
 pub struct RootDraft {
     previous: Option<SignedRoot>,
     roles: BTreeMap<Role, (usize, Vec<PublicKey>)>,
+    key_replacement: Option<KeyReplacement>,
 }
 
 /// A root that gathers signatures.
@@ -42,7 +44,7 @@ pub struct SignedRoot {
 impl RootDraft {
     /// The first root of a new repository. Every role needs its keys: [`Self::role`].
     pub fn first() -> Self {
-        Self { previous: None, roles: BTreeMap::new() }
+        Self { previous: None, roles: BTreeMap::new(), key_replacement: None }
     }
 
     /// The root after `previous`, so far with the same keys and thresholds.
@@ -60,13 +62,20 @@ impl RootDraft {
             })?;
             roles.insert(role, (previous.threshold(role), keys));
         }
-        Ok(Self { previous: Some(previous.clone()), roles })
+        Ok(Self { previous: Some(previous.clone()), roles, key_replacement: None })
     }
 
     /// Gives `role` these keys, of which `threshold` must sign, in place of those it had.
     #[must_use]
     pub fn role(mut self, role: Role, threshold: usize, keys: impl IntoIterator<Item = PublicKey>) -> Self {
         self.roles.insert(role, (threshold, keys.into_iter().collect()));
+        self
+    }
+
+    /// States why the root replaces keys.
+    #[must_use]
+    pub fn because(mut self, why: KeyReplacement) -> Self {
+        self.key_replacement = Some(why);
         self
     }
 
@@ -93,8 +102,16 @@ impl RootDraft {
         self.check_offline()?;
         let expires = expiry.expires(Role::Root, now)?;
         let (kind, spec_version) = (Role::Root.to_string(), SPEC_VERSION.to_owned());
-        let document =
-            RootDocument { kind, consistent_snapshot: true, expires, keys, roles, spec_version, version };
+        let document = RootDocument {
+            kind,
+            consistent_snapshot: true,
+            expires,
+            keys,
+            roles,
+            spec_version,
+            version,
+            key_replacement: self.key_replacement,
+        };
         Ok(UnsignedRoot { previous: self.previous, envelope: Envelope::unsigned(document) })
     }
 
@@ -244,6 +261,11 @@ impl UnsignedRoot {
     /// When it will expire.
     pub fn expires(&self) -> Timestamp {
         self.envelope.signed.expires
+    }
+
+    /// Why it replaces keys, if it says so.
+    pub fn key_replacement(&self) -> Option<KeyReplacement> {
+        self.envelope.signed.key_replacement
     }
 
     /// How many of a role's keys must sign.

@@ -16,13 +16,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use sigstore_tuf::{Error, Metadata, Role as _, Snapshot, TrustedMetadataSet};
+use sigstore_tuf::{Error, Metadata, Role as _, Root, Snapshot, Targets, TrustedMetadataSet};
 
 use crate::digest::Digest;
 use crate::error::{VerifyError, error_chain};
 use crate::layout;
 use crate::limits::{ROOT_LENGTH_MAX, SNAPSHOT_LENGTH_MAX, TARGETS_LENGTH_MAX, TIMESTAMP_LENGTH_MAX};
 use crate::names::{Role, TargetName};
+use crate::signers::check_distinct;
 
 /// The verified metadata of one repository. Cloning is how several sources are tried side by side.
 #[derive(Debug, Clone)]
@@ -83,6 +84,8 @@ impl Trusted {
         check_length(bytes, ROOT_LENGTH_MAX, "root")?;
         let set = TrustedMetadataSet::from_root(bytes).map_err(|error| verify_error("root", error))?;
         check_roles(&set)?;
+        check_signed::<Root>(&set, bytes, Role::Root)?;
+        check_version(Role::Root, set.root().version)?;
         let roots = BTreeMap::from([(set.root().version, Arc::from(bytes))]);
         Ok(Self { set, received: Received { roots, ..Received::default() }, left_behind: BTreeMap::new() })
     }
@@ -118,6 +121,8 @@ impl Trusted {
         let mut next = self.clone();
         next.set.update_root(bytes).map_err(|error| verify_error("root", error))?;
         check_roles(&next.set)?;
+        check_signed::<Root>(&self.set, bytes, Role::Root)?;
+        check_signed::<Root>(&next.set, bytes, Role::Root)?;
         let before = std::mem::take(&mut next.received);
         next.left_behind.clear();
         next.received.roots = before.roots;
@@ -174,7 +179,8 @@ impl Trusted {
     fn leave_behind(&mut self, bytes: &[u8]) {
         let Some(role) = self.set.root().role(Role::Snapshot.name()) else { return };
         let Ok(snapshot) = Metadata::<Snapshot>::from_slice(bytes) else { return };
-        if snapshot.verify_threshold(&self.set.root().keys, role, Role::Snapshot.name()).is_ok() {
+        let is_signed = snapshot.verify_threshold(&self.set.root().keys, role, Role::Snapshot.name()).is_ok();
+        if is_signed && check_signed::<Snapshot>(&self.set, bytes, Role::Snapshot).is_ok() {
             self.left_behind =
                 snapshot.signed().meta.iter().map(|(name, pin)| (name.clone(), pin.version)).collect();
             self.received.snapshot = Some(Arc::from(bytes));
@@ -211,8 +217,12 @@ impl Trusted {
     /// [`VerifyError::Older`] also where it pins an older snapshot than the trusted one does.
     pub fn update_timestamp(&mut self, bytes: &[u8], now: Timestamp) -> Result<(), VerifyError> {
         check_length(bytes, TIMESTAMP_LENGTH_MAX, "timestamp")?;
-        match self.set.update_timestamp(bytes, now) {
+        check_signed::<sigstore_tuf::Timestamp>(&self.set, bytes, Role::Timestamp)?;
+        let mut set = self.set.clone();
+        match set.update_timestamp(bytes, now) {
             Ok(()) => {
+                check_version(Role::Timestamp, set.timestamp().expect("it was taken just now").version)?;
+                self.set = set;
                 self.received.timestamp = Some(Arc::from(bytes));
                 Ok(())
             }
@@ -252,6 +262,8 @@ impl Trusted {
         timestamp.snapshot_meta().ok_or_else(|| unpinned("timestamp", "snapshot"))?;
         let mut set = self.set.clone();
         set.update_snapshot(bytes, now).map_err(|error| verify_error("snapshot", error))?;
+        check_signed::<Snapshot>(&set, bytes, Role::Snapshot)?;
+        check_version(Role::Snapshot, set.snapshot().expect("it was taken just now").version)?;
         self.check_left_behind(set.snapshot().expect("it was taken just now"))?;
         self.set = set;
         self.left_behind.clear();
@@ -286,7 +298,11 @@ impl Trusted {
         check_length(bytes, TARGETS_LENGTH_MAX, "targets")?;
         let snapshot = self.set.snapshot().ok_or_else(|| incomplete("snapshot"))?;
         snapshot.meta.get("targets.json").ok_or_else(|| unpinned("snapshot", "targets"))?;
-        self.set.update_targets(bytes, now).map_err(|error| verify_error("targets", error))?;
+        let mut set = self.set.clone();
+        let version = set.update_targets(bytes, now).map_err(|error| verify_error("targets", error))?.version;
+        check_signed::<Targets>(&set, bytes, Role::Targets)?;
+        check_version(Role::Targets, version)?;
+        self.set = set;
         self.received.targets = Some(Arc::from(bytes));
         Ok(())
     }
@@ -331,6 +347,17 @@ impl Trusted {
         targets.filter_map(|(name, file)| {
             TargetName::new(name.as_str()).ok().map(|parsed| (parsed, self.description(name, file)))
         })
+    }
+
+    /// Release lists of names that no component may have: [`Self::targets`] or
+    /// [`layout::component_of_release_list`] leave them out.
+    pub fn unusable_release_lists(&self) -> Vec<&str> {
+        let targets = self.set.targets_role("targets").into_iter().flat_map(|role| &role.targets);
+        let named = targets.filter_map(|(name, _)| Some((name, name.strip_suffix("/releases.json")?)));
+        let is_unusable = |name: &str| {
+            TargetName::new(name).ok().is_none_or(|name| layout::component_of_release_list(&name).is_none())
+        };
+        named.filter(|(name, _)| is_unusable(name)).map(|(_, component)| component).collect()
     }
 
     /// The bytes of everything that is trusted, as they came.
@@ -414,6 +441,27 @@ fn check_roles(set: &TrustedMetadataSet) -> Result<(), VerifyError> {
             Err(VerifyError::Unparsable { role: "root".to_owned(), reason })
         }
     }
+}
+
+/// Counts every key once, whatever ids a root lists it under. The library has verified the signatures under `set`'s root.
+fn check_signed<T: sigstore_tuf::Role>(
+    set: &TrustedMetadataSet,
+    bytes: &[u8],
+    role: Role,
+) -> Result<(), VerifyError> {
+    match set.root().role(role.name()) {
+        Some(keys) => check_distinct::<T>(bytes, &set.root().keys, keys, role.name()),
+        None => Ok(()),
+    }
+}
+
+/// Versions begin at 1 (specification 4.3 and after: an integer greater than zero).
+fn check_version(role: Role, version: u64) -> Result<(), VerifyError> {
+    if version > 0 {
+        return Ok(());
+    }
+    let reason = "its version is 0, and versions begin at 1".to_owned();
+    Err(VerifyError::Unparsable { role: role.to_string(), reason })
 }
 
 pub(crate) fn incomplete(role: &str) -> VerifyError {

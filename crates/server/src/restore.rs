@@ -15,7 +15,7 @@ mod revocations;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use headwater_api::v1::{RootDraft as RootDraftAnswer, RootDraftRequest};
+use headwater_api::v1::{KeyReplacement, RootDraft as RootDraftAnswer, RootDraftRequest};
 use headwater_depot::files;
 use headwater_policy::Class;
 use headwater_repo::{Passphrase, SignedRoot, UnsignedRoot, error_chain};
@@ -107,16 +107,22 @@ impl Restore {
     }
 
     /// The roots to be signed. `newer` are root files of any class that the lost server published after the backup; they
-    /// are taken as far as they follow.
+    /// are taken as far as they follow. `because`: whether the lost server's keys may be in wrong hands.
     ///
     /// # Errors
     /// The disk.
-    pub async fn drafts(&self, newer: &[(Class, Vec<u8>)], now: Timestamp) -> Result<Vec<RootDraftAnswer>> {
+    pub async fn drafts(
+        &self,
+        newer: &[(Class, Vec<u8>)],
+        because: KeyReplacement,
+        now: Timestamp,
+    ) -> Result<Vec<RootDraftAnswer>> {
         let mut drafts = Vec::new();
         for class in Class::ALL {
             let roots = self.follow(class, newer);
             let request = RootDraftRequest {
                 replace: ONLINE_ROLES.map(|role| role.name().to_owned()).into(),
+                because: Some(because),
                 ..RootDraftRequest::default()
             };
             let last = roots

@@ -64,6 +64,17 @@ pub struct RetiredKey {
     pub until: Timestamp,
 }
 
+/// Why a root replaces keys. Clients obey it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum KeyReplacement {
+    /// Somebody else may have them: endpoints replace what they alone signed.
+    Compromised,
+    /// Routine or loss: endpoints keep what they signed until something newer is published.
+    Planned,
+}
+
 /// Asks for a root to be signed: the present one with a new expiry and with these changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -78,6 +89,9 @@ pub struct RootDraftRequest {
     /// Number of root keys that must sign. Default: unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root_threshold: Option<u32>,
+    /// Why keys are replaced. Default: `planned`, if any are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<KeyReplacement>,
 }
 
 /// A root to be signed, and the one that it follows.

@@ -14,19 +14,30 @@ use super::repositories::{Repositories, RepositoriesArguments};
 use super::roots::{self, Carried};
 use crate::terminal::failure::Failure;
 use crate::terminal::output::Output;
+use crate::values::Because;
+
+/// What the next roots change.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Change<'a> {
+    /// The keys to replace.
+    pub what: &'a [Rotated],
+    /// Other root keys.
+    pub new_roots: Option<&'a NewRoots>,
+    /// Why keys are replaced. `None` if none are.
+    pub because: Option<Because>,
+}
 
 /// Drafts roots, signs them with the given holders' keys, and publishes under them.
 pub async fn change(
     arguments: &RepositoriesArguments,
     holders: &Holders,
-    what: &[Rotated],
-    new_roots: Option<&NewRoots>,
+    change: Change<'_>,
     now: Timestamp,
     output: Output,
 ) -> Result<(), Failure> {
     let repositories = arguments.open()?;
     let mut signers = holders.open()?;
-    if let Some(new_roots) = new_roots {
+    if let Some(new_roots) = change.new_roots {
         let new = new_roots.new_root_keys.iter().filter(|path| path.is_dir());
         for (index, path) in new.enumerate() {
             let folder = HolderFolder::new(path);
@@ -34,7 +45,7 @@ pub async fn change(
             signers.push((folder, passphrase));
         }
     }
-    let mut drafted = draft(arguments, &repositories, what, new_roots, now).await?;
+    let mut drafted = draft(arguments, &repositories, change, now).await?;
     for carried in &mut drafted {
         sign(carried, &signers)?;
     }
@@ -50,10 +61,10 @@ pub async fn change(
 pub async fn draft(
     arguments: &RepositoriesArguments,
     repositories: &Repositories,
-    what: &[Rotated],
-    new_roots: Option<&NewRoots>,
+    change: Change<'_>,
     now: Timestamp,
 ) -> Result<Vec<Carried>, Failure> {
+    let Change { what, new_roots, because } = change;
     let mut replace: Vec<String> =
         what.iter().flat_map(|what| what.roles()).map(|role| role.name().to_owned()).collect();
     replace.sort();
@@ -64,7 +75,9 @@ pub async fn draft(
         .unwrap_or_default();
     let mut drafted = Vec::new();
     for class in arguments.classes() {
-        let mut request = RootDraftRequest { replace: replace.clone(), ..RootDraftRequest::default() };
+        let because = because.map(Into::into);
+        let mut request =
+            RootDraftRequest { replace: replace.clone(), because, ..RootDraftRequest::default() };
         if !new.is_empty() {
             let keys = new.iter().map(|keys| keys.of(class)).collect::<Result<Vec<_>, _>>()?;
             request.root_keys = Some(keys.iter().map(ToString::to_string).collect());

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 use headwater_api::v1::{
-    CaRotated, ClassKeysView, KeyRotated, KeysView, RoleKeysView, RootDraft, RootDraftRequest, RootRequest,
+    CaRotated, ClassKeysView, KeyReplacement as WhyReplaced, KeyRotated, KeysView, RoleKeysView, RootDraft,
+    RootDraftRequest, RootRequest,
 };
 use headwater_policy::Class;
 use headwater_publisher::folder::{KeyFolder, StaticFolder};
 use headwater_publisher::roots::RootChange;
-use headwater_repo::{Expiry, PublicKey, Role};
+use headwater_repo::{Expiry, KeyReplacement, PublicKey, Role};
 use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::Value;
@@ -183,6 +184,10 @@ fn root_change(keys: &KeyFolder, request: &RootDraftRequest) -> Result<RootChang
         change.root_keys = Some(root_keys.map_err(|error| Failure::bad_input(error.to_string()))?);
     }
     change.root_threshold = request.root_threshold.map(|threshold| threshold as usize);
+    change.because = request.because.map(|because| match because {
+        WhyReplaced::Compromised => KeyReplacement::Compromised,
+        WhyReplaced::Planned => KeyReplacement::Planned,
+    });
     Ok(change)
 }
 

@@ -95,6 +95,9 @@ impl Carried {
             self.root.version(),
             time(self.root.expires())
         )];
+        if let Some(why) = self.root.key_replacement() {
+            lines.push(format!("  replaces keys: {why}"));
+        }
         for role in Role::ALL {
             let before: BTreeSet<&KeyId> = self.previous.key_ids(role).iter().collect();
             let after: BTreeSet<&KeyId> = self.root.key_ids(role).iter().collect();

@@ -2,7 +2,7 @@
 
 use headwater_publisher::folder::{KeyFolder, StaticFolder, StaticRepository, create};
 use headwater_publisher::roots::{RootChange, draft_root};
-use headwater_repo::{Expiry, Role, UnsignedRoot, error_chain, layout};
+use headwater_repo::{Expiry, KeyReplacement, Role, UnsignedRoot, error_chain, layout};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -37,11 +37,11 @@ pub fn signed_from(role: Role) -> Vec<&'static str> {
     all.into_iter().skip_while(|one| *one != role).map(Role::name).collect()
 }
 
-/// Replaces a role's keys by one new key, under a new root that the root keys in the key folder sign.
+/// Replaces a role's keys by one new key, under a new root that the root keys in the key folder sign and that states why.
 pub fn rotate(
     folder: StaticFolder,
     keys: &KeyFolder,
-    role: Role,
+    (role, why): (Role, KeyReplacement),
     expiry: Expiry,
     now: Timestamp,
 ) -> Result<u64, Failure> {
@@ -52,7 +52,8 @@ pub fn rotate(
             "bring the root key into the folder of --keys, or use `headwater keys rotate` with --root-keys",
         ));
     }
-    let change = RootChange { replace: vec![(role, replacement(keys, role)?)], ..RootChange::default() };
+    let replace = vec![(role, replacement(keys, role)?)];
+    let change = RootChange { replace, because: Some(why), ..RootChange::default() };
     let root = next_root(&folder, keys, &change, &expiry, now)?;
     replace_root(folder, keys, root, expiry, now)
 }

@@ -17,10 +17,12 @@ use crate::keys::passphrase::first_line;
 use crate::keys::roots::{self, Carried};
 use crate::terminal::failure::{Exit, Failure};
 use crate::terminal::output::{Output, time};
+use crate::values::Because;
 
 const EXAMPLES: &str = "\
 Examples:
   headwater restore headwater.tar --data /var/lib/headwater --root-keys /media/stick/root-keys
+  headwater restore headwater.tar --data /var/lib/headwater --root-keys ./root-keys --because compromised
   headwater restore headwater.tar --data /var/lib/headwater --export-root roots.json      for holders elsewhere
   headwater restore headwater.tar --data /var/lib/headwater --signed-root roots.json
   headwater restore headwater.tar --data /var/lib/headwater --root-keys ./root-keys --newer-roots /mnt/mirror
@@ -53,6 +55,9 @@ pub struct RestoreArguments {
     /// root keys. If it has a copy of the settings, clients that were revoked after the backup are revoked again
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     newer_roots: Vec<PathBuf>,
+    /// Whether somebody else may have the lost server's keys: endpoints then replace what only these keys signed
+    #[arg(long, value_name = "WHY", default_value = "planned", conflicts_with = "signed_root")]
+    because: Because,
     /// Write the roots to sign into a file, for holders on other machines
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "signed_root")]
     export_root: Option<PathBuf>,
@@ -90,7 +95,10 @@ pub async fn restore(arguments: RestoreArguments, output: Output) -> Result<Exit
             carried
         }
         None => {
-            let drafts = restore.drafts(&newer, now).await.map_err(|error| failed(&error))?;
+            let drafts = restore
+                .drafts(&newer, arguments.because.into(), now)
+                .await
+                .map_err(|error| failed(&error))?;
             drafts.iter().map(Carried::read).collect::<Result<Vec<_>, _>>()?
         }
     };

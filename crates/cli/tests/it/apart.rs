@@ -26,7 +26,7 @@ fn keys_are_never_given_out() {
     {
         refused(&format!("repo {command} --keys public/keys"), "are not apart");
     }
-    for command in ["refresh public", "rotate public timestamp"] {
+    for command in ["refresh public", "rotate public timestamp --because planned"] {
         refused(&format!("repo {command} --keys public/keys"), "are not apart");
     }
     refused("keys show --repository public --online-keys public/keys", "are not apart");

@@ -65,11 +65,20 @@ fn root_keys_move_offline_and_back_no_more() {
         &["already offline", "rotate root"],
     );
 
-    let rotate =
-        |what: &str, rest: &str| format!("rotate {what} --root-keys root --passphrase-file {rest} {STATIC}");
+    let rotate = |what: &str, rest: &str| {
+        format!("rotate {what} --because planned --root-keys root --passphrase-file {rest} {STATIC}")
+    };
     refused(here, &rotate("timestamp", "wrong"), 2, &["passphrase is wrong"]);
-    refused(here, &format!("rotate timestamp {STATIC}"), 1, &["1 of its keys, and 0"]);
-    refused(here, &format!("rotate timestamp --root-keys nowhere {STATIC}"), 2, &["no root keys in nowhere"]);
+    refused(here, &format!("rotate timestamp {STATIC}"), 2, &["--because compromised if"]);
+    refused(here, &format!("export-root --out x --rotate online {STATIC}"), 2, &["--because planned"]);
+    refused(here, &format!("export-root --out x --because planned {STATIC}"), 2, &["leave it out"]);
+    refused(here, &format!("rotate timestamp --because planned {STATIC}"), 1, &["1 of its keys, and 0"]);
+    refused(
+        here,
+        &format!("rotate timestamp --because planned --root-keys nowhere {STATIC}"),
+        2,
+        &["no root keys in nowhere"],
+    );
     assert_eq!(verified(here), 2);
     ok(here, &rotate("timestamp", "one"));
     ok(here, &rotate("online", "one"));
@@ -80,11 +89,10 @@ fn root_keys_move_offline_and_back_no_more() {
 
     ok(here, "init --offline --out next --passphrase-file two");
     refused(here, &rotate("root", "one"), 2, &["--new-root-keys"]);
-    let both =
-        "rotate root --root-keys root --new-root-keys next --passphrase-file one --passphrase-file two";
+    let both = "rotate root --because planned --root-keys root --new-root-keys next --passphrase-file one --passphrase-file two";
     ok(here, &format!("{both} {STATIC}"));
     refused(here, &rotate("timestamp", "one"), 1, &["1 of its keys, and 0"]);
-    ok(here, &format!("rotate timestamp --root-keys next --passphrase-file two {STATIC}"));
+    ok(here, &format!("rotate timestamp --because planned --root-keys next --passphrase-file two {STATIC}"));
     assert_eq!(verified(here), 7);
     let view = ok(here, &format!("show {STATIC}"));
     assert_eq!(
@@ -99,7 +107,7 @@ fn holders_sign_on_machines_of_their_own() {
     let here = folder.path();
     ok(here, &format!("init --out h --holders 3 --threshold 2 --passphrase-file one {STATIC}"));
     ok(here, "init --offline --out foreign --passphrase-file one");
-    ok(here, &format!("export-root --out roots.json --rotate snapshot {STATIC}"));
+    ok(here, &format!("export-root --out roots.json --rotate snapshot --because planned {STATIC}"));
     let sign =
         |holder: &str, file: &str| format!("sign-root {file} --root-keys {holder} --passphrase-file one");
 
@@ -140,6 +148,7 @@ fn the_fleets_own_keys_are_replaced_without_root_keys() {
         let flag = |flag: &str| format!("rotate {what} {flag}");
         refused(folder.path(), &flag("--root-keys root"), 2, &["--root-keys", "leave it out"]);
         refused(folder.path(), &flag("--passphrase-file one"), 2, &["--passphrase-file", "leave it out"]);
+        refused(folder.path(), &flag("--because planned"), 2, &["--because", "leave it out"]);
         refused(folder.path(), &flag("--class programs"), 2, &["--class", "leave it out"]);
     }
 }
@@ -148,7 +157,7 @@ fn the_fleets_own_keys_are_replaced_without_root_keys() {
 #[test]
 fn a_rotation_that_crashed_is_ended_by_the_next_command() {
     for (name, command) in [
-        ("again", "repo rotate public --keys online timestamp"),
+        ("again", "repo rotate public --keys online timestamp --because planned"),
         ("refresh", "repo refresh public --keys online"),
         ("publish", "repo publish public --keys online rules --name rules --version 1"),
     ] {
@@ -164,7 +173,10 @@ fn a_rotation_that_crashed_is_ended_by_the_next_command() {
                 names.filter(|path| path.is_file()).collect::<Vec<_>>()
             };
             let keys_before = key_files();
-            done(here, &["repo", "rotate", "public", "--keys", "online", "timestamp"]);
+            done(
+                here,
+                &["repo", "rotate", "public", "--keys", "online", "timestamp", "--because", "planned"],
+            );
             // Back to where it was after so many files: root, targets, snapshot; the timestamp is the last.
             fs::write(metadata.join("timestamp.json"), before).unwrap();
             for (number, file) in ["2.targets.json", "2.snapshot.json"].into_iter().enumerate() {
@@ -179,7 +191,7 @@ fn a_rotation_that_crashed_is_ended_by_the_next_command() {
 
             done(here, &command.split_whitespace().collect::<Vec<_>>());
             assert_eq!(verified(here), if name == "again" { 3 } else { 2 }, "{name} {kept}");
-            done(here, &["repo", "rotate", "public", "--keys", "online", "snapshot"]);
+            done(here, &["repo", "rotate", "public", "--keys", "online", "snapshot", "--because", "planned"]);
             verified(here);
         }
     }

@@ -95,7 +95,7 @@ fn what_is_published_verifies_through_rollback_rotation_and_refresh() {
     let here = folder.path();
     done(here, &["repo", "rollback", "public", "--keys", "keys", "rules", "--to", "1.0"]);
     for role in ["timestamp", "snapshot", "targets", "root"] {
-        done(here, &["repo", "rotate", "public", "--keys", "keys", role]);
+        done(here, &["repo", "rotate", "public", "--keys", "keys", role, "--because", "planned"]);
     }
     let refreshed = json(here, &["repo", "refresh", "public", "--keys", "keys"]);
     assert_eq!(refreshed["signed"], serde_json::json!(["timestamp"]));
@@ -155,7 +155,11 @@ fn refusals_leave_the_repository_as_it_was() {
             fs::rename(&key, here.join("offline.pem")).unwrap();
         }
     }
-    check(&["repo", "rotate", "public", "--keys", "keys", "timestamp"], 1, "root key");
+    check(
+        &["repo", "rotate", "public", "--keys", "keys", "timestamp", "--because", "planned"],
+        1,
+        "root key",
+    );
     assert_eq!(fs::read(here.join("public/components/metadata/timestamp.json")).unwrap(), before);
     done(here, &["repo", "verify", "public"]);
 }

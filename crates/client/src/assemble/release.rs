@@ -14,7 +14,7 @@ use crate::assemble::assembly::Assembly;
 use crate::assemble::deltas::{self, DeltaResult};
 use crate::assemble::disk_space;
 use crate::assemble::local_files::{LocalFiles, copy_local, has_digest, local_files};
-use crate::data::{CommandRecord, RecordFile, ReleaseRecord, Slot};
+use crate::data::{CommandRecord, RecordFile, ReleaseRecord, Slot, Voucher};
 use crate::error::Error;
 use crate::fetch::ContentError;
 use crate::os::{self, blocking};
@@ -32,8 +32,8 @@ pub struct AssembledRelease {
     pub changed: BTreeSet<PathBuf>,
 }
 
-/// The record of a release, from its manifest.
-pub(crate) fn record_of(manifest: &Manifest) -> ReleaseRecord {
+/// The record of a release, from its manifest and what vouches for it.
+pub(crate) fn record_of(manifest: &Manifest, voucher: Voucher) -> ReleaseRecord {
     let command = |command: &[String], timeout_seconds: u64| CommandRecord {
         command: command.to_vec(),
         timeout_seconds,
@@ -42,6 +42,7 @@ pub(crate) fn record_of(manifest: &Manifest) -> ReleaseRecord {
         sequence: manifest.sequence,
         version: manifest.version.to_string(),
         manifest: manifest.identity(),
+        voucher,
         files: manifest
             .files
             .iter()

@@ -22,12 +22,14 @@ use std::path::{Path, PathBuf};
 
 use headwater_api::report::Installed;
 use headwater_policy::Class;
+use serde::{Deserialize, Serialize};
 
 use crate::data::slot::Slot;
 use crate::error::Error;
 
 /// Who publishes a repository.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RepositoryOwner {
     /// The organisation: one repository for each class, at the server, its update agents and mirrors.
     Organisation,

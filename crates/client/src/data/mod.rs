@@ -11,6 +11,6 @@ mod state;
 
 pub use daemon_file::DaemonFile;
 pub use folder::{DataFolder, RepositoryOwner};
-pub use record::{CommandRecord, RecordFile, ReleaseRecord};
+pub use record::{CommandRecord, RecordFile, ReleaseRecord, Voucher};
 pub use slot::{Slot, Trial};
 pub use state::{FailedRelease, State};

@@ -1,7 +1,9 @@
 //! The record of a release in a slot: `releases/SEQ-DIGEST.json`.
 
-use headwater_repo::{Digest, Sequence};
+use headwater_repo::{Digest, Evidence, Sequence};
 use serde::{Deserialize, Serialize};
+
+use crate::data::folder::RepositoryOwner;
 
 /// What a release in a slot is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -12,6 +14,8 @@ pub struct ReleaseRecord {
     pub version: String,
     /// Which release it is: the identity of its signed manifest, or the digest of its signed document.
     pub manifest: Digest,
+    /// What vouches for it; renewed whenever a list of later keys names it.
+    pub voucher: Voucher,
     /// Its files.
     pub files: Vec<RecordFile>,
     /// The command that activates it, run in its folder.
@@ -23,6 +27,15 @@ pub struct ReleaseRecord {
     /// The domain document, for the slot of the settings.
     #[serde(default)]
     pub document: Option<serde_json::Value>,
+}
+
+/// What vouches for a release: whose signed list names it, and the keys that signed that list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Voucher {
+    /// Whose list it is.
+    pub owner: RepositoryOwner,
+    /// The keys.
+    pub evidence: Evidence,
 }
 
 /// One file of a release.

@@ -79,6 +79,44 @@ impl Slot {
         self.linked("previous")
     }
 
+    /// The release to revert to once `release` is current: the installed one, or the one before that, whichever comes first
+    /// that `may_return` allows.
+    ///
+    /// # Errors
+    ///
+    /// As [`Slot::installed`].
+    pub fn returnable(
+        &self,
+        release: &str,
+        may_return: &(dyn Fn(&ReleaseRecord) -> bool + Sync),
+    ) -> io::Result<Option<String>> {
+        let held = self.installed()?.into_iter().chain(self.previous()?);
+        let mut allowed = held.filter(|(name, record)| name != release && may_return(record));
+        Ok(allowed.next().map(|(name, _)| name))
+    }
+
+    /// Replaces the record of a release that is there whole.
+    ///
+    /// # Errors
+    ///
+    /// The disk is full or refuses; the former record stays.
+    pub fn replace_record(&self, name: &str, record: &ReleaseRecord) -> io::Result<()> {
+        let bytes = serde_json::to_vec(record).map_err(io::Error::other)?;
+        files::replace(&self.record_path(name), &bytes, Access::Umask)
+    }
+
+    /// Leaves no release installed, and none to revert to.
+    ///
+    /// # Errors
+    ///
+    /// The disk refuses.
+    pub fn deactivate(&self) -> io::Result<()> {
+        files::remove_if_present(&self.current())?;
+        files::remove_if_present(&self.folder.join("previous"))?;
+        files::remove_if_present(&self.trial_path())?;
+        files::sync_folder(&self.folder)
+    }
+
     /// The record of a release; `None` if the release is not there whole.
     ///
     /// # Errors

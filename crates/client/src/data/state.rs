@@ -9,7 +9,7 @@ use headwater_api::report::Report;
 use headwater_api::settings::SignedPolicy;
 use headwater_depot::files::{self, Access};
 use headwater_policy::Class;
-use headwater_repo::{Digest, Sequence};
+use headwater_repo::{Digest, Evidence, Sequence};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -37,12 +37,19 @@ pub struct State {
     /// The digest of the last signed `policy.json`, so that an unchanged one is not fetched again (P10).
     #[serde(default)]
     pub policy_digest: Option<Digest>,
+    /// What vouches for the policy: its version is a minimum as long as this holds (I2a).
+    #[serde(default)]
+    pub policy_evidence: Option<Evidence>,
     /// Releases that failed here, by class and name.
     #[serde(default)]
     pub failed: BTreeMap<String, BTreeMap<String, Vec<FailedRelease>>>,
-    /// Releases that the organisation withdrew, by component, from its last known list.
+    /// Releases that the organisation withdrew, by class and name, from its last known lists.
     #[serde(default)]
-    pub withdrawn: BTreeMap<String, BTreeSet<Sequence>>,
+    pub withdrawn: BTreeMap<String, BTreeMap<String, BTreeSet<Sequence>>>,
+    /// The current release of the list that first did not confirm an installed release, by class and name: what is
+    /// published after it is newer, whatever number the installed one has.
+    #[serde(default)]
+    pub kept_instead_of: BTreeMap<String, BTreeMap<String, Sequence>>,
     /// Content version of each repository (class, or `vendor`) that was applied in full.
     #[serde(default)]
     pub versions: BTreeMap<String, u64>,
@@ -102,8 +109,10 @@ impl Default for State {
             domain: None,
             policy: None,
             policy_digest: None,
+            policy_evidence: None,
             failed: BTreeMap::new(),
             withdrawn: BTreeMap::new(),
+            kept_instead_of: BTreeMap::new(),
             versions: BTreeMap::new(),
             back_off: serde_json::Value::Null,
             check_in_failures: 0,
@@ -182,10 +191,33 @@ impl State {
         files::replace(&path, &bytes, Access::Umask).map_err(Error::file("writing the state", &path))
     }
 
-    /// Whether any release of that sequence failed here.
-    pub fn any_failed(&self, class: Class, name: &str, sequence: Sequence) -> bool {
-        let failed = self.failed.get(&class.to_string()).and_then(|names| names.get(name));
-        failed.is_some_and(|failed| failed.iter().any(|failed| failed.sequence == sequence))
+    /// Whether the organisation withdrew a release, as far as its last known list says.
+    pub fn was_withdrawn(&self, class: Class, name: &str, sequence: Sequence) -> bool {
+        self.withdrawn_of(class, name).is_some_and(|withdrawn| withdrawn.contains(&sequence))
+    }
+
+    /// The releases of a name that the organisation withdrew; `None` if no list of its is known.
+    pub fn withdrawn_of(&self, class: Class, name: &str) -> Option<&BTreeSet<Sequence>> {
+        self.withdrawn.get(class.as_str())?.get(name)
+    }
+
+    /// Records which releases of a name the organisation withdrew.
+    pub fn note_withdrawn(&mut self, class: Class, name: &str, withdrawn: BTreeSet<Sequence>) {
+        self.withdrawn.entry(class.to_string()).or_default().insert(name.to_owned(), withdrawn);
+    }
+
+    /// What was offered when an installed release was first found without confirmation.
+    pub fn kept_instead_of(&self, class: Class, name: &str) -> Option<Sequence> {
+        self.kept_instead_of.get(class.as_str())?.get(name).copied()
+    }
+
+    /// Records what was offered when an installed release was first found without confirmation, or that it is over.
+    pub(crate) fn note_kept(&mut self, class: Class, name: &str, instead_of: Option<Sequence>) {
+        let names = self.kept_instead_of.entry(class.to_string()).or_default();
+        match instead_of {
+            Some(offered) => drop(names.entry(name.to_owned()).or_insert(offered)),
+            None => drop(names.remove(name)),
+        }
     }
 
     /// The number of the next check-in. Numbers also rise with the clock, so that a client that lost its state does

@@ -4,7 +4,7 @@ use headwater_depot::{FetchError, StoreError, Walk};
 use headwater_policy::Class;
 use headwater_repo::Trusted;
 
-use crate::data::RepositoryOwner;
+use crate::data::{RepositoryOwner, Voucher};
 use crate::error::Error;
 
 /// One repository as verified from one segment, with the walk over its sources.
@@ -13,6 +13,19 @@ pub struct Verified<'a> {
     pub class: Class,
     pub trusted: &'a Trusted,
     pub walk: &'a Walk,
+}
+
+impl Verified<'_> {
+    /// What vouches for what its metadata names.
+    ///
+    /// # Errors
+    ///
+    /// The metadata is not whole, which a refresh does not leave behind.
+    pub(crate) fn voucher(&self) -> Result<Voucher, Error> {
+        let incomplete = || Error::Internal("verified metadata has no targets".to_owned());
+        let evidence = self.trusted.evidence().ok_or_else(incomplete)?;
+        Ok(Voucher { owner: self.owner, evidence })
+    }
 }
 
 /// Why content is not available.

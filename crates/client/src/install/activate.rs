@@ -17,18 +17,29 @@ pub enum ProbeOutcome {
     Kept(Option<String>),
     /// The client reverted to the previous release; why.
     Reverted(String),
+    /// There is no release that it may revert to, so none is installed now; why.
+    Removed(String),
 }
 
-/// Makes an assembled release current and probes it.
+impl ProbeOutcome {
+    /// The outcome of a trial that did not end well.
+    fn failed(trial: &Trial, why: String) -> Self {
+        if trial.previous.is_some() { Self::Reverted(why) } else { Self::Removed(why) }
+    }
+}
+
+/// Makes an assembled release current and probes it. If that fails, the client reverts to a release that `may_return`
+/// allows (P11).
 pub(crate) async fn activate(
     class: Class,
     name: &str,
     slot: &Slot,
     release: &str,
     hooks: &Hooks,
+    may_return: &(dyn Fn(&ReleaseRecord) -> bool + Sync),
 ) -> Result<ProbeOutcome, Error> {
     let at = || Error::file("switching", slot.folder());
-    let previous = slot.installed().map_err(at())?.map(|(name, _)| name);
+    let previous = slot.returnable(release, may_return).map_err(at())?;
     let trial = Trial { release: release.to_owned(), previous, starts: 1 };
     slot.switch(&trial).map_err(at())?;
     probe(class, name, slot, &trial, hooks).await
@@ -45,7 +56,7 @@ pub(crate) async fn probe(
     let at = || Error::file("probing in", slot.folder());
     let Some(record) = slot.record(&trial.release).map_err(at())? else {
         slot.revert(trial).map_err(at())?;
-        return Ok(ProbeOutcome::Reverted("its record cannot be read".to_owned()));
+        return Ok(ProbeOutcome::failed(trial, "its record cannot be read".to_owned()));
     };
     let folder = slot.release_folder(&trial.release);
     let variables = variables(class, name, slot, &record, &folder, trial.previous.as_deref());
@@ -62,7 +73,7 @@ pub(crate) async fn probe(
         let outcome = command::run(&words, &folder, &variables, limit).await;
         if !outcome.succeeded() {
             let problem = revert(class, name, slot, trial, hooks).await?;
-            return Ok(ProbeOutcome::Reverted(format!("its {what} {outcome}{problem}")));
+            return Ok(ProbeOutcome::failed(trial, format!("its {what} {outcome}{problem}")));
         }
     }
     slot.keep(trial).map_err(at())?;

@@ -59,10 +59,10 @@ async fn recover_trial(
             .findings
             .warnings
             .push(format!("{name}: a release that was activated before a crash was probed again and kept")),
-        (ProbeOutcome::Reverted(why), Some(record)) => {
+        (ProbeOutcome::Reverted(why) | ProbeOutcome::Removed(why), Some(record)) => {
             remember_failure(&mut session.state, session.context.now, class, name, &record, &why);
         }
-        (ProbeOutcome::Reverted(_), None) => {}
+        (ProbeOutcome::Reverted(_) | ProbeOutcome::Removed(_), None) => {}
     }
     Ok(())
 }

@@ -52,10 +52,12 @@ fn revert(
     starts: u32,
 ) -> Result<Option<String>, Error> {
     let at = || Error::file("reading", slot.folder());
-    let previous = slot.previous().map_err(at())?.map(|(name, _)| name).filter(|previous| *previous != name);
+    let (mut state, _) = State::load_or_reset(folder)?;
+    let may_return = |record: &ReleaseRecord| !state.was_withdrawn(Class::Programs, NAME, record.sequence);
+    let previous = slot.previous().map_err(at())?.filter(|(previous, _)| *previous != name);
+    let previous = previous.filter(|(_, record)| may_return(record)).map(|(previous, _)| previous);
     let trial = Trial { release: name, previous: previous.clone(), starts: 0 };
     slot.revert(&trial).map_err(at())?;
-    let (mut state, _) = State::load_or_reset(folder)?;
     let why = format!("it completed no run as daemon in {starts} starts");
     let failed = FailedRelease { sequence: record.sequence, manifest: record.manifest, why, at: os::now() };
     state.remember_failed(Class::Programs, NAME, failed);

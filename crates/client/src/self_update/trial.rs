@@ -48,12 +48,13 @@ pub(crate) fn is_own(context: &Context, class: Class, name: &str) -> bool {
     class == Class::Programs && name == NAME && context.config.program.is_some()
 }
 
-/// Tries an assembled release and switches to it.
+/// Tries an assembled release and switches to it. Its probation may end with one that `may_return` allows.
 pub(crate) async fn take_over(
     session: &mut Session,
     slot: &Slot,
     release: &str,
     record: &ReleaseRecord,
+    may_return: &(dyn Fn(&ReleaseRecord) -> bool + Sync),
 ) -> Result<ProbeOutcome, ContentError> {
     if session.context.options.self_trial {
         return Ok(ProbeOutcome::Reverted("a trial run does not update the program itself".to_owned()));
@@ -68,7 +69,7 @@ pub(crate) async fn take_over(
         return Ok(ProbeOutcome::Reverted(why));
     }
     let at = || Error::file("switching", slot.folder());
-    let previous = slot.installed().map_err(at())?.map(|(name, _)| name);
+    let previous = slot.returnable(release, may_return).map_err(at())?;
     let trial = Trial { release: release.to_owned(), previous, starts: 0 };
     files::replace(&starts_path(slot), b"0", Access::Umask).map_err(at())?;
     slot.switch(&trial).map_err(at())?;

@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use headwater_api::report::{ClassResult, Reason};
 use headwater_api::settings::DomainDocument;
 use headwater_policy::Class;
-use headwater_repo::{Digest, FilePath, Sequence, TargetDescription, TargetName};
+use headwater_repo::{Digest, FilePath, Sequence, Standing, TargetDescription, TargetName};
 
-use crate::data::{RecordFile, ReleaseRecord, Slot};
+use crate::data::{RecordFile, ReleaseRecord, Slot, Voucher};
 use crate::decide::{Decision, NameOutcome, decide_document};
 use crate::error::Error;
 use crate::fetch::{ContentError, Verified, target, unusable};
@@ -17,6 +17,7 @@ use crate::install::{Hooks, ProbeOutcome, activate, remember_failure};
 use crate::os::blocking;
 use crate::session::Session;
 use crate::update::document::read_document;
+use crate::update::voucher::renew_voucher;
 
 /// The file of a domain's values, beside its files.
 const VALUES: &str = "values.json";
@@ -41,7 +42,9 @@ pub(crate) async fn update_domain(
     };
     let slot = session.context.folder.settings_slot();
     let installed = slot.installed().map_err(Error::file("reading", slot.folder()))?;
-    if installed.as_ref().is_some_and(|(_, record)| record.manifest == digest) {
+    let worth = |record: &ReleaseRecord| verified.trusted.standing(&record.voucher.evidence);
+    if let Some((release, record)) = installed.as_ref().filter(|(_, record)| record.manifest == digest) {
+        renew_voucher(session, verified, &slot, release, record.clone(), worth(record))?;
         return Ok(outcome(&domain, ClassResult::Current, String::new(), None));
     }
     let (document, bytes) = match fetch_document(session, verified, &description, &domain).await {
@@ -53,13 +56,16 @@ pub(crate) async fn update_domain(
     };
     let sequence = Sequence::new(document.version).map_err(unusable)?;
     let of_this_domain = installed.filter(|(_, record)| domain_of(record) == Some(domain.as_str()));
-    let have = of_this_domain.map(|(_, record)| record.sequence);
+    // A version that only replaced keys vouch for is no minimum (I2a).
+    let vouched = of_this_domain.filter(|(_, record)| worth(record) == Standing::Holds);
+    let have = vouched.map(|(_, record)| record.sequence);
     let failed = session.state.failed_why(Class::Settings, SETTINGS, sequence, &digest);
     let failed = failed.filter(|_| !session.context.options.retry_failed);
     if let Some(kept) = kept_outcome(&domain, decide_document(have, sequence, failed), sequence) {
         return Ok(kept);
     }
-    install(session, &slot, document, &bytes, sequence, digest).await
+    let voucher = verified.voucher()?;
+    install(session, &slot, document, &bytes, (sequence, digest, voucher)).await
 }
 
 fn outcome(domain: &str, result: ClassResult, message: String, fault: Option<Reason>) -> NameOutcome {
@@ -105,15 +111,15 @@ async fn install(
     slot: &Slot,
     document: DomainDocument,
     bytes: &[u8],
-    sequence: Sequence,
-    digest: Digest,
+    signed: (Sequence, Digest, Voucher),
 ) -> Result<NameOutcome, ContentError> {
     let domain = document.domain.clone();
+    let sequence = signed.0;
     let files = files_of(&document).map_err(unusable)?;
-    let record = record_of(&document, bytes, sequence, digest, &files).map_err(unusable)?;
+    let record = record_of(&document, bytes, signed, &files).map_err(unusable)?;
     let release = assemble(slot, &record, files).await?;
     let hooks = Hooks::of(&document.settings);
-    Ok(match activate(Class::Settings, SETTINGS, slot, &release, &hooks).await? {
+    Ok(match activate(Class::Settings, SETTINGS, slot, &release, &hooks, &|_| true).await? {
         ProbeOutcome::Kept(problem) => {
             session.state.forget_failed(Class::Settings, SETTINGS, sequence);
             session.context.effective.settings = document.settings;
@@ -126,6 +132,13 @@ async fn install(
             remember_failure(state, now, Class::Settings, SETTINGS, &record, &why);
             let message = format!("reverted after a trial of settings {sequence} of {domain}: {why}");
             outcome(&domain, ClassResult::Reverted, message, Some(Reason::Install))
+        }
+        ProbeOutcome::Removed(why) => {
+            let (state, now) = (&mut session.state, session.context.now);
+            remember_failure(state, now, Class::Settings, SETTINGS, &record, &why);
+            let message =
+                format!("no settings are installed after a trial of settings {sequence} of {domain}: {why}");
+            outcome(&domain, ClassResult::Failed, message, Some(Reason::Install))
         }
     })
 }
@@ -153,14 +166,14 @@ fn files_of(document: &DomainDocument) -> Result<Vec<(String, Vec<u8>)>, String>
 fn record_of(
     document: &DomainDocument,
     bytes: &[u8],
-    sequence: Sequence,
-    manifest: Digest,
+    (sequence, manifest, voucher): (Sequence, Digest, Voucher),
     files: &[(String, Vec<u8>)],
 ) -> Result<ReleaseRecord, serde_json::Error> {
     Ok(ReleaseRecord {
         sequence,
         version: document.version.to_string(),
         manifest,
+        voucher,
         files: files
             .iter()
             .map(|(path, bytes)| RecordFile {

@@ -7,6 +7,8 @@ mod names;
 mod offer;
 mod policy;
 mod settings;
+mod unlisted;
+mod voucher;
 
 pub(crate) use names::update_names;
 pub(crate) use offer::Offer;

@@ -5,18 +5,20 @@ use std::path::PathBuf;
 
 use headwater_api::report::{ClassResult, Reason};
 use headwater_policy::Class;
-use headwater_repo::{ComponentName, Manifest, ReleaseList, TargetDescription, layout};
+use headwater_repo::{ComponentName, Manifest, ReleaseList, Sequence, TargetDescription, layout};
 
 use crate::assemble::{AssembledRelease, assemble, record_of};
-use crate::data::{ReleaseRecord, RepositoryOwner};
-use crate::decide::{Decision, NameOutcome};
+use crate::data::{ReleaseRecord, RepositoryOwner, Slot};
+use crate::decide::{Decision, NameOutcome, Replaced, is_condemned};
 use crate::error::Error;
 use crate::fetch::{ContentError, Verified, target, unusable};
 use crate::install::{Hooks, ProbeOutcome, activate, remember_failure};
 use crate::limits::NAMES_LISTED_MAX;
 use crate::self_update;
 use crate::session::Session;
-use crate::update::offer::{Offer, kept_outcome};
+use crate::update::offer::{Offer, installed_release, kept_outcome, standing};
+use crate::update::unlisted::unlisted_names;
+use crate::update::voucher::renew_voucher;
 
 /// Updates every name of the class. A name that no source has, or that does not fit on the disk, does not stop the names
 /// after it.
@@ -29,7 +31,9 @@ pub(crate) async fn update_names(
         .targets()
         .filter_map(|(name, description)| Some((layout::component_of_release_list(&name)?, description)))
         .collect();
-    let mut names = no_longer_published(session, verified, &lists)?;
+    let listed = |name: &str| lists.iter().any(|(component, _)| component.as_str() == name);
+    let mut names = unlisted_names(session, verified, &listed).await?;
+    note_unusable_names(session, verified);
     let mut unavailable = Vec::new();
     for (component, description) in lists {
         match update_one(session, verified, &component, &description).await {
@@ -83,35 +87,6 @@ fn listed(all: &[&str]) -> String {
     }
 }
 
-/// What is installed and no longer published stays: nobody removes content from every endpoint by leaving it out. Every
-/// run reports it until it is published again or its folder is removed.
-fn no_longer_published(
-    session: &Session,
-    verified: &Verified<'_>,
-    lists: &[(ComponentName, TargetDescription)],
-) -> Result<Vec<NameOutcome>, Error> {
-    if verified.owner == RepositoryOwner::Vendor {
-        // The organisation decides what is published.
-        return Ok(Vec::new());
-    }
-    let folder = &session.context.folder;
-    let mut names = Vec::new();
-    for name in folder.slot_names(verified.class).map_err(Error::file("reading", folder.root()))? {
-        let slot = folder.slot(verified.class, &name);
-        let published = lists.iter().any(|(component, _)| component.as_str() == name);
-        let installed = slot.installed().map_err(Error::file("reading", slot.folder()))?;
-        if let Some((_, record)) = installed.filter(|_| !published) {
-            let message = format!(
-                "{name} is no longer published; {} stays installed (to remove it here, remove {})",
-                record.version,
-                slot.folder().display()
-            );
-            names.push(NameOutcome { name, result: ClassResult::Current, message, fault: None });
-        }
-    }
-    Ok(names)
-}
-
 async fn update_one(
     session: &mut Session,
     verified: &Verified<'_>,
@@ -124,22 +99,91 @@ async fn update_one(
     if list.component() != component {
         return Err(unusable(format!("the release list of {component} names {}", list.component())));
     }
-    if verified.owner == RepositoryOwner::Organisation && class == Class::Components {
-        let withdrawn = list.withdrawn().iter().copied().collect();
-        session.state.withdrawn.insert(name.to_owned(), withdrawn);
+    if verified.owner == RepositoryOwner::Organisation {
+        session.state.note_withdrawn(class, name, list.withdrawn().iter().copied().collect());
     }
-    let mut offer = Offer::of(verified.trusted, list).map_err(ContentError::Sources)?;
-    if session.state.any_failed(class, name, offer.sequence()) {
-        let manifest = target(&session.context, verified, &offer.manifest).await?;
-        offer.identify(&Manifest::parse(&manifest).map_err(unusable)?);
+    let offer = Offer::of(verified.trusted, list).map_err(ContentError::Sources)?;
+    let (decision, installed) =
+        offer.decide(&session.context, &session.state, (verified.owner, class), verified.trusted)?;
+    if let Some((release, record)) = &installed
+        && offer.list.confirms(record.sequence, &record.manifest)
+    {
+        let slot = session.context.folder.slot(class, name);
+        let of = (verified.owner, class);
+        let standing = standing(&session.context, of, verified.trusted, &record.voucher);
+        renew_voucher(session, verified, &slot, release, record.clone(), standing)?;
     }
-    let (decision, installed) = offer.decide(&session.context, &session.state, verified.owner, class)?;
+    let kept_instead_of = matches!(decision, Decision::Unconfirmed { .. }).then(|| offer.sequence());
+    session.state.note_kept(class, name, kept_instead_of);
+    let installed = installed.map(|(_, record)| record);
     match decision {
-        Decision::Install => install(session, verified, &offer, installed, "updated").await,
+        Decision::Install => install(session, verified, &offer, installed, ("updated", None)).await,
         Decision::RollBack { .. } => {
-            install(session, verified, &offer, installed, "rolled back by signature").await
+            install(session, verified, &offer, installed, ("rolled back by signature", None)).await
         }
+        Decision::Replace { have, why } => {
+            let outcome = install(session, verified, &offer, installed, replaced(why)).await?;
+            Ok(replaced_outcome(outcome, have, why))
+        }
+        Decision::Deactivate => deactivate(session, class, name, &offer),
         kept => Ok(kept_outcome(&offer, kept)),
+    }
+}
+
+/// The verb of a replacement, and the finding that it is.
+fn replaced(why: Replaced) -> (&'static str, Option<Reason>) {
+    match why {
+        Replaced::OtherContent => ("replaced", Some(Reason::OtherContent)),
+        Replaced::Compromised => ("replaced", Some(Reason::Unconfirmed)),
+    }
+}
+
+/// Adds to an outcome why the installed release was replaced by one that is not newer.
+fn replaced_outcome(mut outcome: NameOutcome, have: Sequence, why: Replaced) -> NameOutcome {
+    let why = match why {
+        Replaced::OtherContent => format!("the signed list has other content as release {have}"),
+        Replaced::Compromised => {
+            format!("only keys that were compromised vouch for release {have}")
+        }
+    };
+    outcome.message.push_str(&format!(" ({why})"));
+    outcome
+}
+
+/// Leaves nothing of a name installed.
+fn deactivate(
+    session: &Session,
+    class: Class,
+    name: &str,
+    offer: &Offer,
+) -> Result<NameOutcome, ContentError> {
+    if !session.context.options.self_trial {
+        let slot = session.context.folder.slot(class, name);
+        slot.deactivate().map_err(Error::file("deactivating", slot.folder()))?;
+    }
+    let message = format!(
+        "{name}: deactivated, because only keys that were compromised vouch for what was installed and the organisation \
+         has withdrawn release {}",
+        offer.sequence()
+    );
+    Ok(NameOutcome {
+        name: name.to_owned(),
+        result: ClassResult::Failed,
+        message,
+        fault: Some(Reason::Unconfirmed),
+    })
+}
+
+/// Reports release lists that this program leaves out because no component may have their names.
+fn note_unusable_names(session: &mut Session, verified: &Verified<'_>) {
+    let names = verified.trusted.unusable_release_lists();
+    if !names.is_empty() {
+        let warning = format!(
+            "class {}: names that no component may have were left out: {}",
+            verified.class,
+            listed(&names)
+        );
+        session.findings.warnings.push(warning);
     }
 }
 
@@ -148,13 +192,19 @@ async fn install(
     verified: &Verified<'_>,
     offer: &Offer,
     installed: Option<ReleaseRecord>,
-    verb: &str,
+    (verb, finding): (&str, Option<Reason>),
 ) -> Result<NameOutcome, ContentError> {
     let (class, name) = (verified.class, offer.name());
     let manifest = target(&session.context, verified, &offer.manifest).await?;
     let manifest = Manifest::parse(&manifest).map_err(unusable)?;
+    if manifest.identity() != offer.list.current().identity {
+        let sequence = offer.sequence();
+        return Err(unusable(format!(
+            "the manifest of {name} release {sequence} is not what its list names"
+        )));
+    }
     let slot = session.context.folder.slot(class, name);
-    let record = record_of(&manifest);
+    let record = record_of(&manifest, verified.voucher()?);
     let AssembledRelease { release, spared_bytes, delta_problems, changed } =
         assemble(&session.context, verified.walk, &slot, &manifest, &record).await?;
     let findings = &mut session.findings;
@@ -162,14 +212,37 @@ async fn install(
     let problems = delta_problems.into_iter().map(|problem| format!("{name}: {problem}"));
     findings.class.delta_problems.extend(problems);
     findings.warnings.extend(changed_message(name, &changed));
+    let returnable = returnable(session, verified, &slot, offer)?;
+    let may_return = |record: &ReleaseRecord| returnable.contains(&record.folder_name());
     let outcome = if self_update::is_own(&session.context, class, name) {
-        self_update::take_over(session, &slot, &release, &record).await?
+        self_update::take_over(session, &slot, &release, &record, &may_return).await?
     } else {
         let hooks = Hooks::of(&session.context.effective.settings);
-        activate(class, name, &slot, &release, &hooks).await?
+        activate(class, name, &slot, &release, &hooks, &may_return).await?
     };
     let from = installed.map(|was| was.version);
-    Ok(installed_outcome(session, class, name, &record, from.as_deref(), outcome, verb))
+    let outcome = installed_outcome(session, class, name, &record, from.as_deref(), outcome, verb);
+    Ok(NameOutcome { fault: outcome.fault.or(finding), ..outcome })
+}
+
+/// The held releases to which a failed probe may lead back: not withdrawn, and not vouched for by compromised keys alone.
+fn returnable(
+    session: &Session,
+    verified: &Verified<'_>,
+    slot: &Slot,
+    offer: &Offer,
+) -> Result<BTreeSet<String>, Error> {
+    let at = || Error::file("reading", slot.folder());
+    let held = slot.installed().map_err(at())?.into_iter().chain(slot.previous().map_err(at())?);
+    let of = (verified.owner, verified.class);
+    let may_return = |record: &ReleaseRecord| {
+        let standing = standing(&session.context, of, verified.trusted, &record.voucher);
+        let installed = installed_release(record, standing, verified.owner);
+        !offer.list.withdrawn().contains(&record.sequence)
+            && !session.state.was_withdrawn(verified.class, offer.name(), record.sequence)
+            && !is_condemned(&offer.list, &installed)
+    };
+    Ok(held.filter(|(_, record)| may_return(record)).map(|(name, _)| name).collect())
 }
 
 /// Remembers how the trial ended, and describes it.
@@ -195,6 +268,14 @@ fn installed_outcome(
             remember_failure(&mut session.state, session.context.now, class, name, record, &why);
             let message = format!("{name}: reverted{} after a trial of {to}: {why}", former("to"));
             (ClassResult::Reverted, message, Some(Reason::Install))
+        }
+        ProbeOutcome::Removed(why) => {
+            remember_failure(&mut session.state, session.context.now, class, name, record, &why);
+            let message = format!(
+                "{name}: nothing is installed after a trial of {to}, because no earlier release is here that may come \
+                 back: {why}"
+            );
+            (ClassResult::Failed, message, Some(Reason::Install))
         }
     };
     NameOutcome { name: name.to_owned(), result, message, fault }

@@ -3,22 +3,22 @@
 use std::collections::BTreeSet;
 
 use headwater_api::report::{ClassResult, Reason};
+use headwater_depot::MetadataStore;
 use headwater_policy::Class;
-use headwater_repo::{Digest, Manifest, ReleaseList, Sequence, TargetDescription, Trusted};
+use headwater_repo::{ReleaseList, Sequence, Standing, TargetDescription, Trusted};
 
-use crate::data::{ReleaseRecord, RepositoryOwner, State};
-use crate::decide::{Decision, Known, NameOutcome, decide};
+use crate::data::{ReleaseRecord, RepositoryOwner, State, Voucher};
+use crate::decide::{Decision, InstalledRelease, Known, NameOutcome, decide};
 use crate::error::Error;
 use crate::session::Context;
 
 /// The release that a source offers of one name.
 pub struct Offer {
-    list: ReleaseList,
-    /// The target that is its manifest.
+    /// The source's signed release list.
+    pub list: ReleaseList,
+    /// The target that is its manifest. Its own digest does not state which release it is, because deltas that join a
+    /// release change that digest; the list's identity does.
     pub manifest: TargetDescription,
-    /// Which release it is, if that is known: a sequence may be published again with other content. The manifest's own
-    /// digest does not state it, because deltas that join a release change that digest.
-    identity: Option<Digest>,
 }
 
 impl Offer {
@@ -34,39 +34,35 @@ impl Offer {
         if manifest.sha256.is_none() {
             return Err(format!("the manifest {name} has no SHA-256"));
         }
-        Ok(Self { list, manifest, identity: None })
+        Ok(Self { list, manifest })
     }
 
-    /// Sets which release it is, from its manifest. Needed where a release of this sequence failed before.
-    pub(crate) fn identify(&mut self, manifest: &Manifest) {
-        self.identity = Some(manifest.identity());
-    }
-
-    /// What to do about it, and the record of what is installed.
+    /// What to do about it, and what is installed.
     pub(crate) fn decide(
         &self,
         context: &Context,
         state: &State,
-        owner: RepositoryOwner,
-        class: Class,
-    ) -> Result<(Decision, Option<ReleaseRecord>), Error> {
+        (owner, class): (RepositoryOwner, Class),
+        trusted: &Trusted,
+    ) -> Result<(Decision, Option<(String, ReleaseRecord)>), Error> {
         let slot = context.folder.slot(class, self.name());
         let installed = slot.installed().map_err(Error::file("reading", slot.folder()))?;
-        let installed = installed.map(|(_, record)| record);
         let none = BTreeSet::new();
         let withdrawn = match owner {
             // This list itself states what was withdrawn.
             RepositoryOwner::Organisation => None,
-            RepositoryOwner::Vendor => state.withdrawn.get(self.name()),
+            RepositoryOwner::Vendor => state.withdrawn_of(class, self.name()),
         };
-        let failed = self
-            .identity
-            .and_then(|identity| state.failed_why(class, self.name(), self.sequence(), &identity));
+        let failed = state.failed_why(class, self.name(), self.sequence(), &self.list.current().identity);
+        let known = installed.as_ref().map(|(_, record)| {
+            installed_release(record, standing(context, (owner, class), trusted, &record.voucher), owner)
+        });
         let decision = decide(&Known {
-            installed: installed.as_ref().map(|record| record.sequence),
+            installed: known,
             list: &self.list,
             withdrawn_by_organisation: withdrawn.unwrap_or(&none),
             failed_before: failed.filter(|_| !context.options.retry_failed),
+            kept_instead_of: state.kept_instead_of(class, self.name()),
         });
         Ok((decision, installed))
     }
@@ -77,6 +73,42 @@ impl Offer {
 
     pub(crate) fn sequence(&self) -> Sequence {
         self.list.current().sequence
+    }
+}
+
+/// What a decision has to know of a record.
+pub(crate) fn installed_release(
+    record: &ReleaseRecord,
+    standing: Standing,
+    list_of: RepositoryOwner,
+) -> InstalledRelease {
+    InstalledRelease {
+        sequence: record.sequence,
+        identity: record.manifest,
+        standing,
+        outranks_list: list_of == RepositoryOwner::Vendor
+            && record.voucher.owner == RepositoryOwner::Organisation,
+    }
+}
+
+/// What a voucher is worth under the present root of the repository whose keys it names. `trusted` is that of `of`; another
+/// repository's is read from the disk. One that is not there any more vouches for nothing.
+pub(crate) fn standing(
+    context: &Context,
+    (owner, class): (RepositoryOwner, Class),
+    trusted: &Trusted,
+    voucher: &Voucher,
+) -> Standing {
+    if voucher.owner == owner {
+        return trusted.standing(&voucher.evidence);
+    }
+    let folder = context.folder.metadata(voucher.owner, class);
+    if !folder.is_dir() {
+        return Standing::Replaced;
+    }
+    match MetadataStore::open(folder).and_then(|metadata| metadata.load()) {
+        Ok(Some(other)) => other.standing(&voucher.evidence),
+        Ok(None) | Err(_) => Standing::Replaced,
     }
 }
 
@@ -97,14 +129,29 @@ pub(crate) fn kept_outcome(offer: &Offer, decision: Decision) -> NameOutcome {
             );
             (ClassResult::Current, message, Some(Reason::Backwards))
         }
+        Decision::Unconfirmed { have } => {
+            let message = format!(
+                "{name}: kept release {have}, which no list of the present keys confirms; the next release that is \
+                 published replaces it"
+            );
+            (ClassResult::Current, message, Some(Reason::Unconfirmed))
+        }
+        Decision::OtherContent { have } => {
+            let message = format!(
+                "{name}: kept release {have} of the organisation; the vendor source has other content under the same number"
+            );
+            (ClassResult::Failed, message, Some(Reason::OtherContent))
+        }
         Decision::Withdrawn => {
             let message =
                 format!("{name}: the organisation has withdrawn release {offered}, so it is not installed");
             (ClassResult::Current, message, None)
         }
-        Decision::UpToDate | Decision::Install | Decision::RollBack { .. } => {
-            (ClassResult::Current, String::new(), None)
-        }
+        Decision::UpToDate
+        | Decision::Install
+        | Decision::RollBack { .. }
+        | Decision::Replace { .. }
+        | Decision::Deactivate => (ClassResult::Current, String::new(), None),
     };
     NameOutcome { name: name.to_owned(), result, message, fault }
 }

@@ -7,7 +7,7 @@ use headwater_api::settings::SignedPolicy;
 use headwater_depot::MetadataStore;
 use headwater_depot::files;
 use headwater_policy::Class;
-use headwater_repo::{Sequence, TargetName, Trusted};
+use headwater_repo::{Sequence, Standing, TargetName, Trusted};
 
 use crate::data::RepositoryOwner;
 use crate::data::policy::policy_of;
@@ -32,7 +32,14 @@ pub(crate) async fn update_policy(
     let Some(description) = verified.trusted.target(&name) else {
         return Ok(current(String::new()));
     };
+    // The version is a minimum as long as the keys that vouch for it reach their threshold (I2a).
+    let vouched = session.state.policy_evidence.as_ref();
+    let holds = vouched.is_some_and(|evidence| verified.trusted.standing(evidence) == Standing::Holds);
     if description.sha256.is_some() && description.sha256 == session.state.policy_digest {
+        if !holds {
+            session.state.policy_evidence = verified.trusted.evidence();
+            session.save_state()?;
+        }
         return Ok(current(String::new()));
     }
     let bytes = target(&session.context, verified, &description).await?;
@@ -40,7 +47,7 @@ pub(crate) async fn update_policy(
     let policy = policy_of(&signed.policy).map_err(unusable)?;
     let offered = Sequence::new(signed.version).map_err(unusable)?;
     let had = session.state.policy.as_ref();
-    let have = had.and_then(|had| Sequence::new(had.version).ok());
+    let have = had.filter(|_| holds).and_then(|had| Sequence::new(had.version).ok());
     if let Decision::Backwards { have } = decide_document(have, offered, None) {
         let message = format!("kept policy version {have}; the source has the older {offered}");
         return Ok(NameOutcome { fault: Some(Reason::Backwards), ..current(message) });
@@ -55,6 +62,7 @@ pub(crate) async fn update_policy(
     session.context.effective.policy = policy;
     session.state.policy = Some(signed);
     session.state.policy_digest = description.sha256;
+    session.state.policy_evidence = verified.trusted.evidence();
     session.save_state()?;
     Ok(NameOutcome { result: ClassResult::Updated, ..current(message) })
 }

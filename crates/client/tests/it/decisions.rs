@@ -5,12 +5,23 @@ use std::time::Duration;
 
 use headwater_api::report::{ClassOutcome, ClassResult};
 use headwater_client::decide::{
-    Decision, Known, Launch, NameOutcome, Resume, class_result, decide, decide_document, launch, poll_after,
-    resume, trial_verdict,
+    Decision, InstalledRelease, Known, Launch, NameOutcome, Replaced, Resume, class_result, decide,
+    decide_document, launch, poll_after, resume, trial_verdict,
 };
 use headwater_client::limits::{SELF_STARTS_MAX, TRIAL_STARTS_MAX};
 use headwater_client::render::bytes;
-use headwater_repo::{ComponentName, Release, ReleaseList, Sequence, VersionText};
+use headwater_repo::{ComponentName, Digest, Release, ReleaseList, Sequence, Standing, VersionText};
+
+/// The content of a release of [`list`].
+fn content(number: u64) -> Digest {
+    Digest::of(&number.to_be_bytes())
+}
+
+/// A release that was installed from a list of the present keys.
+fn installed(number: u64) -> InstalledRelease {
+    let standing = Standing::Holds;
+    InstalledRelease { sequence: sequence(number), identity: content(number), standing, outranks_list: false }
+}
 
 fn sequence(number: u64) -> Sequence {
     Sequence::new(number).unwrap()
@@ -22,6 +33,7 @@ fn list(rolled_back_to: Option<u64>) -> ReleaseList {
         sequence: sequence(number),
         version: VersionText::new(format!("v{number}")).unwrap(),
         published: "2026-05-01T12:00:00Z".parse().unwrap(),
+        identity: content(number),
         size: 1,
         files: 1,
     };
@@ -37,14 +49,15 @@ fn list(rolled_back_to: Option<u64>) -> ReleaseList {
 fn what_to_do_about_an_offered_release() {
     // installed, list rolled back to, withdrawn by the organisation, failed before
     let check =
-        |installed: Option<u64>, rolled: Option<u64>, withdrawn: &[u64], failed: bool, expected: Decision| {
+        |have: Option<u64>, rolled: Option<u64>, withdrawn: &[u64], failed: bool, expected: Decision| {
             let list = list(rolled);
             let withdrawn: BTreeSet<Sequence> = withdrawn.iter().copied().map(sequence).collect();
             let known = Known {
-                installed: installed.map(sequence),
+                installed: have.map(installed),
                 list: &list,
                 withdrawn_by_organisation: &withdrawn,
                 failed_before: failed.then_some("probe"),
+                kept_instead_of: None,
             };
             assert_eq!(decide(&known), expected, "{known:?}");
         };
@@ -58,10 +71,77 @@ fn what_to_do_about_an_offered_release() {
     check(Some(4), Some(2), &[], false, Decision::RollBack { from: sequence(4) });
     check(Some(1), Some(2), &[], false, Decision::Install);
     check(Some(3), None, &[], true, failed());
-    check(Some(4), Some(2), &[], true, failed());
+    // What was withdrawn gives way even to a release that failed once (P11).
+    check(Some(4), Some(2), &[], true, Decision::RollBack { from: sequence(4) });
     check(Some(3), None, &[4], false, Decision::Withdrawn);
     check(Some(4), None, &[4], false, Decision::UpToDate);
     check(None, None, &[3], false, Decision::Install);
+}
+
+/// I2a, I2c: a number is worth what the keys behind it are worth, and it does not state the content.
+#[test]
+fn what_to_do_about_a_release_that_nothing_good_vouches_for() {
+    use Standing::{Compromised, Holds, Replaced as Planned};
+    // installed, its content, standing, of the organisation in a vendor's list, failed before, kept instead of
+    let check_list = |list: &ReleaseList,
+                      (have, is_listed): (u64, bool),
+                      standing: Standing,
+                      (outranks_list, failed, kept): (bool, bool, Option<u64>),
+                      expected: Decision| {
+        let identity = if is_listed { content(have) } else { Digest::of(b"other") };
+        let installed = InstalledRelease { sequence: sequence(have), identity, standing, outranks_list };
+        let known = Known {
+            installed: Some(installed),
+            list,
+            withdrawn_by_organisation: &BTreeSet::new(),
+            failed_before: failed.then_some("probe"),
+            kept_instead_of: kept.map(sequence),
+        };
+        assert_eq!(decide(&known), expected, "{known:?}");
+    };
+    let plain = (false, false, None);
+    let all = list(None);
+    let max = headwater_repo::limits::NUMBER_MAX;
+    let compromised = |have| Decision::Replace { have: sequence(have), why: Replaced::Compromised };
+    let other = |have| Decision::Replace { have: sequence(have), why: Replaced::OtherContent };
+    let check = |have, standing, how, expected| check_list(&all, have, standing, how, expected);
+    check((max, false), Holds, plain, Decision::Backwards { have: sequence(max) });
+    check((max, false), Compromised, plain, compromised(max));
+    check((max, false), Planned, plain, Decision::Unconfirmed { have: sequence(max) });
+    // Published after it was found without confirmation: newer, whatever number it has.
+    check((max, false), Planned, (false, false, Some(3)), Decision::Install);
+    check((max, false), Planned, (false, false, Some(4)), Decision::Unconfirmed { have: sequence(max) });
+    // The same number, other content: never current.
+    check((4, false), Holds, plain, other(4));
+    check((4, false), Planned, plain, other(4));
+    check((4, false), Compromised, plain, compromised(4));
+    check((4, false), Holds, (true, false, None), Decision::OtherContent { have: sequence(4) });
+    // A list of the present keys confirms it by digest.
+    check((4, true), Compromised, plain, Decision::UpToDate);
+    check((3, true), Compromised, (false, true, None), Decision::FailedBefore { why: "probe".to_owned() });
+    check((3, true), Compromised, plain, Decision::Install);
+    // What must go gives way even to a release that failed once.
+    check((3, false), Compromised, (false, true, None), Decision::Install);
+    check((max, false), Compromised, (false, true, None), compromised(max));
+    check((3, false), Planned, (false, true, None), Decision::FailedBefore { why: "probe".to_owned() });
+    // Withdrawn by number, with whatever content.
+    let back = list(Some(2));
+    check_list(&back, (4, false), Planned, plain, Decision::RollBack { from: sequence(4) });
+
+    let withdrawn = BTreeSet::from([sequence(4)]);
+    let gone = |standing| {
+        let identity = Digest::of(b"other");
+        let installed = InstalledRelease { sequence: sequence(3), identity, standing, outranks_list: false };
+        decide(&Known {
+            installed: Some(installed),
+            list: &all,
+            withdrawn_by_organisation: &withdrawn,
+            failed_before: None,
+            kept_instead_of: None,
+        })
+    };
+    assert_eq!(gone(Compromised), Decision::Deactivate, "nothing may stay, and nothing may come");
+    assert_eq!(gone(Planned), Decision::Withdrawn);
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod remembering;
 mod self_update;
 mod server;
 mod store;
+mod theft;
 mod update_agent;
 mod vendor;
 mod world;

@@ -21,8 +21,8 @@ use headwater_identity::DomainKey;
 use headwater_policy::{Class, EffectiveSettings};
 use headwater_repo::{
     Body, BodyFormat, ComponentName, Delta, DeltaFormat, Digest, Draft, Expiry, FileEntry, FilePath, Hook,
-    KeyRing, Manifest, Published, ReleaseList, Role, RootDraft, SecretKey, Sequence, SignedRoot, TargetName,
-    VersionText, layout, roll_back, stage_release,
+    KeyReplacement, KeyRing, Manifest, Published, ReleaseList, Role, RootDraft, SecretKey, Sequence,
+    SignedRoot, TargetName, VersionText, layout, remove_releases, roll_back, stage_release,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use tempfile::TempDir;
@@ -52,6 +52,14 @@ pub struct NewRelease<'a> {
     pub probe: Option<(Vec<String>, u64)>,
 }
 
+/// A state of a repository.
+#[derive(Clone)]
+pub struct Remembered {
+    present: Option<Published>,
+    lists: BTreeMap<String, ReleaseList>,
+    manifests: BTreeMap<String, Manifest>,
+}
+
 impl Repository {
     pub fn new(folder: PathBuf) -> Self {
         let (root_key, online) = (SecretKey::generate().unwrap(), SecretKey::generate().unwrap());
@@ -77,10 +85,16 @@ impl Repository {
 
     /// Another root key and other online keys, vouched for by the root key before.
     pub fn rotate_root(&mut self) {
+        self.replace_keys(&[Role::Timestamp, Role::Snapshot, Role::Targets], KeyReplacement::Planned);
+    }
+
+    /// Another root key and another online key for these roles.
+    pub fn replace_keys(&mut self, roles: &[Role], why: KeyReplacement) {
         let (root_key, online) = (SecretKey::generate().unwrap(), SecretKey::generate().unwrap());
-        let mut draft = RootDraft::next(&self.root).unwrap().role(Role::Root, 1, [root_key.public()]);
-        for role in [Role::Timestamp, Role::Snapshot, Role::Targets] {
-            draft = draft.role(role, 1, [online.public()]);
+        let draft = RootDraft::next(&self.root).unwrap().role(Role::Root, 1, [root_key.public()]);
+        let mut draft = draft.because(why);
+        for role in roles {
+            draft = draft.role(*role, 1, [online.public()]);
         }
         for key in [root_key, online] {
             self.ring.add(key);
@@ -158,6 +172,30 @@ impl Repository {
         self.publish(draft);
     }
 
+    /// What is published and what is known of it, to which [`Self::put_back`] leads back: what a thief publishes between the
+    /// two is unknown to the organisation.
+    pub fn remembered(&self) -> Remembered {
+        Remembered {
+            present: self.present.clone(),
+            lists: self.lists.clone(),
+            manifests: self.manifests.clone(),
+        }
+    }
+
+    /// Goes on from an earlier state, of which clients may have seen later versions.
+    pub fn put_back(&mut self, remembered: Remembered) {
+        let Remembered { present, lists, manifests } = remembered;
+        (self.present, self.lists, self.manifests) = (present, lists, manifests);
+    }
+
+    /// Removes a name, as the organisation does: its tombstone stays.
+    pub fn remove(&mut self, name: &str) {
+        let mut draft = self.draft();
+        let list = self.lists.remove(name).unwrap();
+        remove_releases(&mut draft, &list, headwater_client::os::now()).unwrap();
+        self.publish(draft);
+    }
+
     /// Forgets the releases of a name: the next one begins a list of its own, as after a restored backup.
     pub fn forget(&mut self, name: &str) {
         self.lists.remove(name);
@@ -211,7 +249,7 @@ pub struct World {
     pub policy: PolicyDocument,
     pub settings: EffectiveSettingsDocument,
     pub files: BTreeMap<String, String>,
-    version: u64,
+    pub version: u64,
     pub fleet: Fleet,
     pub site: SharedClasses,
     /// The server's fleet listener.

@@ -35,7 +35,15 @@ fn manifest(number: u64) -> Manifest {
 
 fn release(number: u64) -> headwater_repo::Release {
     let version = VersionText::new(format!("2026.{number}")).unwrap();
-    headwater_repo::Release { sequence: sequence(number), version, published: start(), size: 20, files: 2 }
+    let identity = manifest(number).identity();
+    headwater_repo::Release {
+        sequence: sequence(number),
+        version,
+        published: start(),
+        identity,
+        size: 20,
+        files: 2,
+    }
 }
 
 /// The component's list after so many releases.

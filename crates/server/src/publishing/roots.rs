@@ -10,13 +10,15 @@
 use std::sync::Arc;
 
 use headwater_api::v1::{
-    ClassKeysView, KeysView, RetiredKey, RoleKeysView, RootDraft as RootDraftAnswer, RootDraftRequest,
+    ClassKeysView, KeyReplacement as WhyReplaced, KeysView, RetiredKey, RoleKeysView,
+    RootDraft as RootDraftAnswer, RootDraftRequest,
 };
 use headwater_policy::Class;
 use headwater_publisher::Error as PublishError;
 use headwater_publisher::roots::{RootChange, draft_root};
 use headwater_repo::{
-    Draft, PublicKey, Published, Role, SignedRoot, UnsignedRoot, WriteError, error_chain, layout,
+    Draft, KeyReplacement, PublicKey, Published, Role, SignedRoot, UnsignedRoot, WriteError, error_chain,
+    layout,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -114,6 +116,16 @@ impl Publishing {
             })?);
         }
         change.root_threshold = request.root_threshold.map(|threshold| threshold as usize);
+        let replaces = !change.replace.is_empty() || change.root_keys.is_some();
+        change.because = match request.because {
+            Some(WhyReplaced::Compromised) if replaces => Some(KeyReplacement::Compromised),
+            Some(WhyReplaced::Planned) | None if replaces => Some(KeyReplacement::Planned),
+            None => None,
+            Some(_) => {
+                let reason = "because: this root replaces no key; leave it out, or state which to replace";
+                return Err(Refusal::invalid(reason).into());
+            }
+        };
         draft_root(present, &change, &self.expiry, now).map_err(|error| match error {
             PublishError::Write(error) => bad_root(class, &error),
             other => of_publisher(class, other),

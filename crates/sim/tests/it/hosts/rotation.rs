@@ -45,10 +45,13 @@ impl RootKeys {
         self.ceremonies += 1;
         let pass = ["--passphrase-file", &self.passphrase];
         world.headwater(&[&["keys", "init", "--offline", "--out", &new][..], &pass].concat())?;
-        let rotate = ["keys", "rotate", "root", "--root-keys", &old, "--new-root-keys", &new];
+        let rotate =
+            ["keys", "rotate", "root", "--because", "planned", "--root-keys", &old, "--new-root-keys", &new];
         world.headwater(&[&rotate[..], &pass].concat())?;
         for role in ["targets", "snapshot", "timestamp"] {
-            world.headwater(&[&["keys", "rotate", role, "--root-keys", &new][..], &pass].concat())?;
+            world.headwater(
+                &[&["keys", "rotate", role, "--because", "planned", "--root-keys", &new][..], &pass].concat(),
+            )?;
         }
         world.headwater(&["keys", "rotate", "ca"])?;
         Ok(())
