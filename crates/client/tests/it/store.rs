@@ -35,7 +35,7 @@ async fn what_was_reverted_leaves_it_too() {
     world.components().release(&NewRelease { name: "rules", sequence: 1, files, probe, install: None });
     let client = world.client("pc-1");
     let report = update(&client).await;
-    assert_eq!(class(&report, "components").result, ClassResult::Reverted, "{report:#?}");
+    assert_eq!(class(&report, "components").result, ClassResult::Failed, "{report:#?}");
     assert_eq!(bodies(world.components(), &client), 0);
 }
 
