@@ -192,7 +192,7 @@ fn check_rotated(
     check_because(!of_fleet, because, "rotate")
 }
 
-/// Whoever replaces keys of a repository states why, and nobody else does: there is no safe default.
+/// A replacement of a repository's keys states why, and no other change does: there is no safe default.
 fn check_because(replaces: bool, because: Option<Because>, command: &str) -> Result<(), Failure> {
     match (replaces, because) {
         (true, None) => Err(Failure::bad_input(format!("`{command}` needs --because when it replaces keys")).with_hint(

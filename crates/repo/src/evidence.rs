@@ -12,7 +12,7 @@ use crate::names::Role;
 use crate::signers::{key_digests, signers};
 use crate::trusted::Trusted;
 
-/// The keys that signed the targets metadata which said something, and the root under which they were enough.
+/// The keys that signed the targets metadata which names something, and the root under which they were enough.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
     /// Version of that root.

@@ -22,30 +22,10 @@ use std::path::{Path, PathBuf};
 
 use headwater_api::report::Installed;
 use headwater_policy::Class;
-use serde::{Deserialize, Serialize};
 
+use crate::data::repository_owner::RepositoryOwner;
 use crate::data::slot::Slot;
 use crate::error::Error;
-
-/// Who publishes a repository.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RepositoryOwner {
-    /// The organisation: one repository for each class, at the server, its update agents and mirrors.
-    Organisation,
-    /// The vendor: one repository of components with its own root.
-    Vendor,
-}
-
-impl RepositoryOwner {
-    /// The name by which the client knows the repository of a class, in its data folder and in its state.
-    pub fn repository(self, class: Class) -> &'static str {
-        match self {
-            Self::Organisation => class.as_str(),
-            Self::Vendor => "vendor",
-        }
-    }
-}
 
 /// A client's data folder.
 #[derive(Debug, Clone)]

@@ -6,11 +6,13 @@ mod daemon_file;
 mod folder;
 pub mod policy;
 mod record;
+mod repository_owner;
 mod slot;
 mod state;
 
 pub use daemon_file::DaemonFile;
-pub use folder::{DataFolder, RepositoryOwner};
+pub use folder::DataFolder;
 pub use record::{CommandRecord, RecordFile, ReleaseRecord, Voucher};
+pub use repository_owner::RepositoryOwner;
 pub use slot::{Slot, Trial};
 pub use state::{FailedRelease, State};

@@ -3,7 +3,7 @@
 use headwater_repo::{Digest, Evidence, Sequence};
 use serde::{Deserialize, Serialize};
 
-use crate::data::folder::RepositoryOwner;
+use crate::data::repository_owner::RepositoryOwner;
 
 /// What a release in a slot is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
