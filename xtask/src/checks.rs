@@ -161,7 +161,7 @@ fn skipped(record: &str) -> BTreeMap<String, usize> {
     counts
 }
 
-/// Is there code in a doc comment? Without any, building every crate's documentation tests is time for nothing.
+/// Whether there is code in a doc comment. Without any, building the documentation tests of every crate is a waste of time.
 fn has_doc_tests(root: &Path) -> Result<bool> {
     for member in tidy::members()?.iter().filter(|member| member.has_library) {
         let sources = tidy::sources(&root.join(&member.folder).join("src"))?;

@@ -31,7 +31,7 @@ const MEMORY_MAX_MIB: u32 = 160;
 pub struct Options {
     /// Seconds for each target.
     seconds: Option<u32>,
-    /// Which of the endless rows of inputs is tried.
+    /// Selects the sequence of inputs that is tried.
     seed: Option<u32>,
     /// A target and the one input that it is run with.
     again: Option<(String, PathBuf)>,
@@ -139,11 +139,11 @@ fn watched(mut command: Command, target: &str, folder: &Path) -> Result<()> {
 /// What matters of a target's log.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Outcome {
-    /// How far it came: inputs, and parts of the code that they reached.
+    /// Progress: inputs, and parts of the code that they reached.
     progress: String,
     /// What it found.
     finding: String,
-    /// Where the input is that did it.
+    /// The file with the input that caused it.
     input: Option<String>,
 }
 

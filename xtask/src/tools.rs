@@ -145,7 +145,7 @@ pub fn sha256(path: &Path) -> Result<String> {
     Ok(line.split_whitespace().next().unwrap_or_default().to_owned())
 }
 
-/// Is the program on the path, or where only root's path looks?
+/// Whether the program is on the path, or in a folder that only root's path has.
 pub fn is_there(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();

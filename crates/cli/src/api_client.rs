@@ -71,19 +71,11 @@ impl ApiClient {
 
     /// Refuses to send a secret that others on the way could read.
     pub fn refuse_in_the_clear(&self, what: &str) -> Result<(), Failure> {
-        if !self.base.starts_with("http://") || self.is_loopback() {
+        if !self.base.starts_with("http://") || is_loopback(&self.base) {
             return Ok(());
         }
         Err(Failure::bad_input(format!("{} would carry {what} in the clear", self.base))
             .with_hint("use https://, or a tunnel to the server's loopback"))
-    }
-
-    /// Whether what is sent stays on this machine.
-    fn is_loopback(&self) -> bool {
-        let url = reqwest::Url::parse(&self.base).ok();
-        let host = url.as_ref().and_then(|url| url.host_str()).unwrap_or_default();
-        let literal = host.trim_start_matches('[').trim_end_matches(']');
-        host == "localhost" || literal.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 
     /// GET a message.
@@ -179,6 +171,13 @@ impl Download {
     }
 }
 
+/// Whether a URL names this machine, so that what is sent there stays here.
+pub fn is_loopback(url: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(url) else { return false };
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
 /// Makes the TLS library usable; every later call does nothing.
 pub fn install_tls_provider() {
     // It fails only if a provider is in place already.
@@ -203,7 +202,7 @@ fn build(http: reqwest::ClientBuilder) -> Result<reqwest::Client, Failure> {
     http.build().map_err(|error| Failure::failed(format!("cannot set up HTTP: {}", error_chain(&error))))
 }
 
-/// A segment that is nothing, or that stands for this or the upper folder: the URL would be another thing's.
+/// The first segment that is empty or names this or the upper folder: the URL would name something else.
 fn invalid_segment(path: &str) -> Option<&str> {
     let path = path.split('?').next().unwrap_or_default();
     path.split('/').skip(1).find(|segment| matches!(*segment, "" | "." | ".."))
@@ -219,7 +218,7 @@ pub fn segment(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{ApiClient, invalid_segment, segment};
+    use super::{ApiClient, invalid_segment, is_loopback, segment};
 
     #[test]
     fn every_spelling_of_a_server_gives_one_url_and_one_origin() {
@@ -239,6 +238,18 @@ mod tests {
         check("http://[::1]:8470", "http://[::1]:8470", "http://[::1]:8470");
         check("https://headwater.example/console/", "https://headwater.example/console", plain);
         assert!(ApiClient::anonymous("headwater.example:8470", None).is_err());
+    }
+
+    #[test]
+    fn only_a_url_of_this_machine_is_loopback() {
+        let check = |url: &str, expected: bool| assert_eq!(is_loopback(url), expected, "{url}");
+        check("http://127.9.8.7:8470", true);
+        check("http://[::1]:8470", true);
+        check("http://localhost", true);
+        check("http://localhost.example", false);
+        check("http://10.0.0.1", false);
+        check("http://[2001:db8::1]", false);
+        check("127.0.0.1", false);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 pub mod enrolment;
 
 use clap::{Args, Subcommand, ValueHint};
-use headwater_api::report::{Attempt, AttemptResult, ClassResult, Reason, Report};
+use headwater_api::report::{Attempt, AttemptResult, Reason, Report};
 use headwater_api::v1::{ClientView, ClientsAnswer, MoveRequest, ReportsAnswer};
 use reqwest::Method;
 use serde_json::json;
@@ -165,7 +165,7 @@ fn clients_text(answer: &ClientsAnswer) -> String {
         ]
     });
     let empty = "no client has checked in yet\nnext: `headwater clients enrol-bundle --out FILE`, then `headwater-client enrol FILE`";
-    table(&["id", "domain", "addresses", "role", "key", "has", "last seen"], rows.collect(), empty)
+    table(&["id", "domain", "addresses", "role", "key", "versions", "last seen"], rows.collect(), empty)
 }
 
 fn client_text(client: &ClientView) -> String {
@@ -254,9 +254,4 @@ fn versions(attempt: &Attempt) -> String {
         AttemptResult::Failed => "-".to_owned(),
         _ => format!("{} → {}", attempt.from_version, attempt.to_version),
     }
-}
-
-/// Whether every class of a run ended well.
-pub fn is_whole(report: &Report) -> bool {
-    report.classes.iter().all(|outcome| matches!(outcome.result, ClassResult::Updated | ClassResult::Current))
 }

@@ -36,7 +36,7 @@ pub const LIST_AFTER_EDIT_MAX: usize = 20;
 /// Entries shown on each side of an edited one, in a longer list.
 pub const ENTRIES_BESIDE_AN_EDIT: u32 = 2;
 
-/// Days that a signature of `headwater repo` may be valid: an attacker can hide updates from a client for that long.
+/// Days that a signature of `headwater repo` may be valid, ten years: an attacker can hide updates from a client for that long.
 pub const LIFE_DAYS_MAX: u32 = 3650;
 
 /// Letters and digits in the name of a login's token, after `login-`.
@@ -48,5 +48,5 @@ pub const PASSWORD_INPUT_BYTES_MAX: u64 = 4096;
 /// Time that a completion may take: longer would seem like a shell that hangs.
 pub const COMPLETION_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Values that one completion offers: shells ask before they list more than a hundred.
+/// Values that one completion offers: one page of the server's lists.
 pub const COMPLETION_CANDIDATES_MAX: usize = 1000;

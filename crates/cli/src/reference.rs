@@ -13,8 +13,7 @@ use clap::{Args, CommandFactory as _, ValueHint};
 use clap_mangen::Man;
 use serde_json::json;
 
-use crate::terminal::failure::Exit;
-use crate::terminal::failure::Failure;
+use crate::terminal::failure::{Exit, Failure};
 use crate::terminal::output::{Output, counted};
 
 const EXAMPLES: &str = "\
@@ -102,7 +101,8 @@ fn check(folder: &Path, pages: &BTreeMap<PathBuf, Vec<u8>>, output: Output) -> R
         output.result(&json!({"current": true}), |_| format!("{} is current", folder.display()));
         return Ok(Exit::Done);
     }
-    Err(Failure::failed(format!("{} in {} not current", counted(problems.len(), "page"), folder.display()))
+    let count = counted(problems.len(), "page");
+    Err(Failure::failed(format!("the reference in {} is not current: {count} to write", folder.display()))
         .with_problems(problems)
         .with_hint("write them again with `cargo xtask reference`"))
 }

@@ -35,7 +35,7 @@ Examples:
   headwater repo publish ./public --keys ./keys ./rules --name rules --version 2026.11.22
   headwater repo deltas ./public --keys ./keys rules      continue where `publish` was stopped; or after a rollback
   headwater repo rollback ./public --keys ./keys rules --to 2026.11.21
-  headwater repo refresh ./public --keys ./keys          daily: signatures expire, so that nobody can withhold news
+  headwater repo refresh ./public --keys ./keys          daily: signatures expire, so that nobody can withhold updates
   headwater repo refresh ./public --keys ./keys --timestamp-days 30     for a stick that is carried once a month
   headwater repo rotate ./public --keys ./keys timestamp --because planned
   headwater repo show ./public
@@ -45,7 +45,7 @@ Serve ./public as it is, by any web server, or copy it to a stick. Give clients 
 ./public/components/metadata/1.root.json over a channel that they trust. Keep ./keys to yourself, and the root
 key offline: `rotate` needs it, and `refresh` renews the root if it is there.";
 
-/// Make and maintain a static repository, with no server
+/// Make and maintain a static repository, without a server
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct RepoArguments {
@@ -68,7 +68,7 @@ enum Command {
         #[arg(long, default_value_t = 1, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=16))]
         root_threshold: u32,
     },
-    /// Publish a folder or a file as the next release, complete at once; then make deltas, which join it
+    /// Publish a folder or a file as the next release, then make its deltas and add them
     Publish(PublishArguments),
     /// Make the deltas that are missing from the current release
     Deltas(DeltasArguments),
@@ -110,7 +110,7 @@ enum Command {
         #[command(flatten)]
         repository: RepositoryArguments,
     },
-    /// Check everything as a client would, every blob included
+    /// Verify everything as a client does, every blob included
     Verify {
         #[command(flatten)]
         repository: RepositoryArguments,
@@ -144,7 +144,7 @@ pub async fn run(arguments: RepoArguments, output: Output) -> Result<Exit, Failu
             let version =
                 ceremony::rotate(repository.folder(), &key_folder, replaced, keys.lifetimes.expiry(), now)?;
             output.result(&json!({"role": role.name(), "root_version": version}), |_| {
-                format!("{role} has a new key, by root version {version}; the old one is not valid any more")
+                format!("{role} has a new key, by root version {version}; the old one is no longer valid")
             });
         }
         Command::Show { repository } => {

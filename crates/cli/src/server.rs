@@ -1,4 +1,4 @@
-//! `headwater server`: starts the organisation's server, here and for the demo.
+//! `headwater server`: starts the organisation's server.
 
 pub mod backup;
 pub mod openapi;
@@ -6,11 +6,12 @@ pub mod restore;
 pub mod status;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
+use headwater_repo::error_chain;
 use headwater_server::error::Error;
-use headwater_server::{Config, RawConfig, Running, StartError, run as run_server};
+use headwater_server::{Config, RawConfig, StartError, run as run_server};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
@@ -18,7 +19,6 @@ use tracing_subscriber::EnvFilter;
 use crate::terminal::failure::{Exit, Failure};
 use crate::terminal::output::Output;
 use crate::terminal::stop::stop_signal;
-use headwater_repo::error_chain;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,7 +27,7 @@ Examples:
   headwater server --data ./data --fleet-listen 127.0.0.1:0 --console-listen 127.0.0.1:0 --json
 
 The first start creates the folder. The first line of output names the addresses that the server listens on;
-listening.json in its folder has them, too. The log goes to stderr; RUST_LOG sets its level (default: info).";
+listening.json in the data folder has them, too. The log goes to stderr; RUST_LOG sets its level (default: info).";
 
 /// Start the server
 #[derive(Debug, Args)]
@@ -83,19 +83,6 @@ pub async fn run(arguments: ServerArguments, output: Output) -> Result<Exit, Fai
     }
     running.ended().await;
     Ok(Exit::Done)
-}
-
-/// Starts a server in this process, on ports that are free.
-pub async fn start_in_process(data: &Path) -> Result<Running, Failure> {
-    let free = SocketAddr::from(([127, 0, 0, 1], 0));
-    let raw = RawConfig {
-        data: Some(data.to_owned()),
-        fleet_listen: Some(free),
-        console_listen: Some(free),
-        ..RawConfig::default()
-    };
-    let config = Config::try_from(raw).map_err(|error| Failure::failed(error_chain(&error)))?;
-    run_server(config, std::future::pending()).await.map_err(|error| not_started(&error))
 }
 
 fn not_started(error: &StartError) -> Failure {

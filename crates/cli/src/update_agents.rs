@@ -34,7 +34,6 @@ enum Command {
     /// List the update agents
     List,
     /// Give the role to a client or to every client of a domain, or change what it shares
-    #[command(visible_alias = "set")]
     Give {
         #[command(flatten)]
         subject: Subject,

@@ -1,4 +1,4 @@
-//! Values of arguments that several commands take: enumerated words, times, switches.
+//! Values of arguments that several commands take: enumerated words, times, switches, names of drafts.
 
 use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -51,6 +51,11 @@ pub fn switch_parser() -> impl TypedValueParser<Value = bool> {
         PossibleValue::new("off").alias("false").alias("no"),
     ])
     .map(|word| matches!(word.as_str(), "on" | "true" | "yes"))
+}
+
+/// The flag that names a draft in the commands of a hint; empty for the default draft.
+pub fn draft_flag(draft: &str) -> String {
+    if draft == "default" { String::new() } else { format!(" --draft {draft}") }
 }
 
 /// A time as people write it, in whole seconds: `90`, `90s`, `5m`, `1h 30m`, `7d`.

@@ -122,7 +122,7 @@ fn sync_step(progress: &SyncProgress) -> String {
 fn vendor_text(vendor: &VendorView) -> String {
     let schedule = match vendor.schedule_minutes {
         0 => "on demand only".to_owned(),
-        minutes => format!("every {minutes} minutes"),
+        minutes => format!("every {}", counted(minutes as usize, "minute")),
     };
     let last = vendor.last_sync.as_ref().map_or_else(|| "not synced yet".to_owned(), sync_text);
     let running = vendor.syncing.as_ref().map_or_else(String::new, |progress| {

@@ -1,9 +1,9 @@
 //! A generated feed of rules, edited as real rule sets are.
 //!
 //! Everything follows from a seed, so that two demos publish the same bytes. A release differs from the previous one as real
-//! ones do: a few rules arrive (most of them in the newest family), some get a new
-//! revision in place, some retire; a small list of fresh indicators is mostly replaced; a sorted binary
-//! table takes insertions throughout; a header counts it all.
+//! ones do: a few rules are added (most of them in the newest family), some get a new revision in place, some are removed;
+//! a small list of fresh indicators is mostly replaced; a sorted binary table has insertions throughout; a header has the
+//! counts.
 
 use std::fmt::Write as _;
 use std::fs;

@@ -105,6 +105,7 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let unreadable = |error: io::Error| match error.kind() {
         io::ErrorKind::NotADirectory => {
             Error::bad_input(format!("the feed {} is not a folder", folder.display()))
+                .with_hint("each folder in it is a component, each file or folder in that a release")
         }
         _ => Error::file("read the feed", folder, &error),
     };

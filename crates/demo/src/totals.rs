@@ -10,7 +10,7 @@ use serde::Serialize;
 /// The demo's one JSON object.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Totals {
-    /// Password of the demo's administrator `admin`, good for one sign-in.
+    /// Password of the demo's administrator `admin`, valid for one sign-in.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[serde(serialize_with = "headwater_api::secret::serialize_option")]
     pub first_password: Option<SecretString>,

@@ -1,7 +1,5 @@
 //! `headwater audit`: the log of changes: who, what, when, from where (R2).
 
-use std::fs::File;
-use std::io::{BufWriter, Write as _};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
@@ -11,6 +9,7 @@ use serde_json::json;
 use crate::api_client::{ApiClient, ServerLocation};
 use crate::terminal::failure::{Exit, Failure};
 use crate::terminal::output::{Output, counted, one_line, table, time};
+use crate::terminal::private::PrivateFile;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -52,7 +51,7 @@ enum Command {
     },
     /// Write the whole log as JSON lines, oldest record first
     Export {
-        /// The file to write [default: stdout]
+        /// The file to write; only you can read it [default: stdout]
         #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
         out: Option<PathBuf>,
     },
@@ -89,28 +88,27 @@ async fn verify(api: &ApiClient, expect: Option<&str>, output: Output) -> Result
 }
 
 async fn export(api: &ApiClient, out: Option<PathBuf>, output: Output) -> Result<Exit, Failure> {
-    let mut file: Box<dyn std::io::Write> = match &out {
-        Some(path) => Box::new(BufWriter::new(
-            File::create(path).map_err(|error| Failure::file("write", path, &error))?,
-        )),
-        None => Box::new(std::io::stdout().lock()),
-    };
-    let path = out.clone().unwrap_or_else(|| PathBuf::from("stdout"));
+    // The log is for admins: other users of this machine cannot read the file, which gets its name when it is whole.
+    let mut file = out.as_deref().map(PrivateFile::new).transpose()?;
     let mut after = 0;
     let mut count = 0_usize;
     loop {
         let page: AuditAnswer = api.get(&format!("/api/v1/audit?after={after}&limit={EXPORT_PAGE}")).await?;
+        let mut lines = String::new();
         for record in &page.items {
-            let line = serde_json::to_string(record).expect("a wire message always serialises");
-            writeln!(file, "{line}").map_err(|error| Failure::file("write", &path, &error))?;
+            lines.push_str(&serde_json::to_string(record).expect("a wire message always serialises"));
+            lines.push('\n');
+        }
+        match &mut file {
+            Some(file) => file.add(lines.as_bytes())?,
+            None => output.raw(lines.as_bytes()),
         }
         count += page.items.len();
         let Some(next) = page.next else { break };
         after = next;
     }
-    file.flush().map_err(|error| Failure::file("write", &path, &error))?;
-    drop(file);
-    if let Some(path) = out {
+    if let (Some(file), Some(path)) = (file, out) {
+        file.keep()?;
         output.result(&json!({"written": path, "records": count}), |_| {
             format!("wrote {} to {}", counted(count, "record"), path.display())
         });

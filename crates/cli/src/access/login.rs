@@ -16,6 +16,7 @@ use crate::api_client::credentials::{Credentials, Login};
 use crate::api_client::{ApiClient, ServerLocation, check_url, segment};
 use crate::limits::{LOGIN_NAME_LETTERS, PASSWORD_INPUT_BYTES_MAX};
 use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::input::read_text;
 use crate::terminal::output::{Output, time};
 
 const EXAMPLES: &str = "\
@@ -60,14 +61,11 @@ pub struct LogoutArguments {
 
 /// Signs in.
 pub async fn run(arguments: LoginArguments, output: Output) -> Result<Exit, Failure> {
-    let ca = match &arguments.ca {
-        None => None,
-        Some(path) => {
-            Some(std::fs::read_to_string(path).map_err(|error| Failure::file("read", path, &error))?)
-        }
-    };
+    let ca = arguments.ca.as_deref().map(read_text).transpose()?;
     let api = ApiClient::anonymous(&arguments.url, ca.as_deref())?;
     api.refuse_in_the_clear("the password")?;
+    // A damaged file of logins is found before there is a token to lose.
+    let mut credentials = Credentials::read()?;
     let mut input = Input::new()?;
     let password = input.secret("password: ")?;
     let mut request = SignInRequest { name: arguments.name, password, new_password: None };
@@ -85,7 +83,6 @@ pub async fn run(arguments: LoginArguments, output: Output) -> Result<Exit, Fail
     let ended = api.receive::<()>(out).await;
     let made = made?;
     ended?;
-    let mut credentials = Credentials::read()?;
     let base = api.base().to_owned();
     let login = Login { token: made.token.expose_secret().to_owned(), name: made.details.name, ca };
     credentials.servers.insert(base.clone(), login);
@@ -107,7 +104,7 @@ pub async fn run_logout(arguments: LogoutArguments, output: Output) -> Result<Ex
     let mut credentials = Credentials::read()?;
     let named = arguments.url.as_deref().map(check_url).transpose()?;
     let Some(base) = named.or_else(|| credentials.default.clone()) else {
-        return Err(Failure::bad_input("there is no stored login"));
+        return Err(Failure::bad_input("there is no stored login, so there is nothing to do"));
     };
     let Some(login) = credentials.servers.get(&base) else {
         return Err(Failure::bad_input(format!("there is no stored login for {base}")));
@@ -138,6 +135,7 @@ async fn sign_in(api: &ApiClient, request: &SignInRequest) -> Result<Session, Fa
     let cookie = cookie.and_then(|text| text.split(';').next()).unwrap_or_default().to_owned();
     let view = response.json().await.map_err(|error| {
         Failure::failed(format!("the server's answer to the sign-in cannot be read: {error}"))
+            .with_hint("check that the URL is that of the console listener")
     })?;
     Ok(Session { view, cookie })
 }

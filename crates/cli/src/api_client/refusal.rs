@@ -6,10 +6,12 @@ use std::io;
 use headwater_api::v1::ErrorAnswer;
 use headwater_repo::error_chain;
 use reqwest::StatusCode;
+use rustls::CertificateError;
 use serde_json::Value;
 
 use crate::limits::CONNECT_TIMEOUT_SECONDS;
 use crate::terminal::failure::{Exit, Failure};
+use crate::values::draft_flag;
 
 const WRONG_LISTENER: &str =
     "check that --server names the console listener, and that both programs have the same version";
@@ -20,12 +22,10 @@ pub(super) fn unreachable(name: &str, error: &reqwest::Error) -> Failure {
         return broken_off(name, error);
     }
     let (message, hint) = match cause(error) {
-        Cause::Certificate(problem) => (
-            format!(
-                "cannot reach {name}: its certificate is not signed by a CA that this program trusts ({problem})"
-            ),
-            "copy console-ca.pem from the server's data folder, then `headwater login URL --ca console-ca.pem`",
-        ),
+        Cause::Certificate(problem) => {
+            let (reason, hint) = certificate(&problem);
+            (format!("cannot reach {name}: its certificate {reason} ({problem})"), hint)
+        }
         Cause::Permission(reason) => (
             format!("cannot reach {name}: {reason}"),
             "the local socket is for the server's own user and root: use sudo, or sign in with `headwater login URL`",
@@ -79,10 +79,34 @@ pub(super) fn refusal(name: &str, status: StatusCode, body: &[u8]) -> Failure {
 
 /// Why no connection came about.
 enum Cause {
-    Certificate(String),
+    Certificate(CertificateError),
     Permission(String),
     Name(String),
     Other(String),
+}
+
+/// What is wrong with the server's certificate, and what to do about it.
+fn certificate(problem: &CertificateError) -> (&'static str, &'static str) {
+    match problem {
+        CertificateError::UnknownIssuer => (
+            "is not signed by a CA that this program trusts",
+            "copy console-ca.pem from the server's data folder, then `headwater login URL --ca console-ca.pem`",
+        ),
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => (
+            "is for another name",
+            "use a name that the certificate has, or add this one to `console_names` in the server's configuration",
+        ),
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            ("has expired", "check the clock of this machine; if it is right, renew the server's certificate")
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            ("is not valid yet", "check the clocks of this machine and of the server")
+        }
+        _ => (
+            "is not valid",
+            "check the certificate of the console listener, and the CA that `headwater login URL --ca FILE` stored",
+        ),
+    }
 }
 
 /// The innermost cause of a failed connection, without the layers above it.
@@ -91,7 +115,7 @@ fn cause(error: &reqwest::Error) -> Cause {
     let mut is_name = false;
     loop {
         if let Some(rustls::Error::InvalidCertificate(problem)) = cause.downcast_ref() {
-            return Cause::Certificate(format!("{problem:?}"));
+            return Cause::Certificate(problem.clone());
         }
         let io = cause.downcast_ref::<io::Error>();
         if io.is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
@@ -119,7 +143,7 @@ fn hint(code: &str, details: Option<&Value>) -> String {
         ("draft_outdated", Some(domain)) => match detail("draft") {
             None => format!("look at what changed; if you still want your change, run the command again with --base-version {}", version(details)),
             Some(draft) => {
-                let named = if draft == "default" { String::new() } else { format!(" --draft {draft}") };
+                let named = draft_flag(&draft);
                 format!("look at what changed; then `headwater domains settings save {domain}{named} --over-version {}` publishes your draft over it, `headwater domains settings discard {domain}{named}` drops your draft", version(details))
             }
         },
@@ -174,7 +198,22 @@ fn problems(details: Option<&Value>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::without_problems;
+    use rustls::CertificateError;
+
+    use super::{certificate, without_problems};
+
+    #[test]
+    fn each_problem_of_a_certificate_has_its_own_hint() {
+        let check = |problem: CertificateError, word: &str| {
+            let (reason, hint) = certificate(&problem);
+            assert!(hint.contains(word), "{problem:?}: {reason}: {hint}");
+        };
+        check(CertificateError::UnknownIssuer, "--ca console-ca.pem");
+        check(CertificateError::NotValidForName, "console_names");
+        check(CertificateError::Expired, "clock of this machine");
+        check(CertificateError::NotValidYet, "clocks");
+        check(CertificateError::BadEncoding, "--ca FILE");
+    }
 
     #[test]
     fn a_problem_is_reported_once() {

@@ -12,7 +12,7 @@ use headwater_api::v1::{
 use reqwest::Method;
 use serde_json::json;
 
-use crate::api_client::{ApiClient, segment};
+use crate::api_client::{ApiClient, is_loopback, segment};
 use crate::completions::candidates;
 use crate::terminal::failure::{Exit, Failure};
 use crate::terminal::output::{Output, one_line, table, time};
@@ -99,13 +99,6 @@ async fn is_unknown(api: &ApiClient, id: &str) -> Result<bool, Failure> {
         Err(failure) if failure.code.as_deref() == Some("not_found") => Ok(true),
         Err(failure) => Err(failure),
     }
-}
-
-/// Whether a URL names this machine.
-fn is_loopback(url: &str) -> bool {
-    let Ok(url) = reqwest::Url::parse(url) else { return false };
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Lists the enrolment tokens that are still valid.

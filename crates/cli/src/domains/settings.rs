@@ -22,6 +22,7 @@ use crate::api_client::{ApiClient, segment};
 use crate::completions::candidates;
 use crate::terminal::failure::Failure;
 use crate::terminal::output::Output;
+use crate::values::draft_flag;
 
 /// Show, edit and publish what is set at a domain
 #[derive(Debug, Args)]
@@ -224,7 +225,7 @@ impl SettingsDraftClient {
         let draft: SettingsDraft = self.api.call(Method::POST, &address, &request).await?;
         self.output.result(&draft, show::draft);
         if !self.output.is_json() {
-            let flag = show::draft_flag(&self.draft);
+            let flag = draft_flag(&self.draft);
             self.output.note(&format!(
                 "next: `headwater domains settings save {path}{flag}` publishes it, `headwater domains settings \
                  discard {path}{flag}` discards it"

@@ -1,4 +1,4 @@
-//! The offline folder of one holder of root keys: a key a class, encrypted, and the roots that they have signed.
+//! The offline folder of one holder of root keys: an encrypted key for each class, and the roots that these have signed.
 //!
 //! | file | what |
 //! | --- | --- |
@@ -18,7 +18,7 @@ use headwater_repo::{Cost, Passphrase, PublicKey, SecretKey, SignedRoot, Unsigne
 use serde::{Deserialize, Serialize};
 
 use super::roots::Carried;
-use crate::terminal::failure::{Exit, Failure};
+use crate::terminal::failure::Failure;
 use crate::terminal::input::{read_json, read_text};
 use crate::terminal::private::write_private;
 
@@ -83,7 +83,7 @@ impl HolderFolder {
         let pem = read_text(&path)?;
         SecretKey::read(&pem, Some(passphrase))
             .map(Some)
-            .map_err(|error| Failure::new(Exit::BadInput, format!("{}: {error}", path.display())))
+            .map_err(|error| Failure::bad_input(format!("{}: {error}", path.display())))
     }
 
     /// Stores a signed root beside the keys.

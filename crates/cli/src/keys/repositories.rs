@@ -62,8 +62,8 @@ impl RepositoriesArguments {
     /// Refuses a folder of keys inside a published folder.
     pub fn refuse_keys_in(&self, keys: &Path) -> Result<(), Failure> {
         match &self.repository {
-            Some(given_out) => apart::refuse_keys_in(given_out, keys),
-            None => apart::refuse_keys_given_out(keys),
+            Some(served) => apart::refuse_keys_in(served, keys),
+            None => apart::refuse_keys_in_repository(keys),
         }
     }
 

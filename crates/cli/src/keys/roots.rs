@@ -5,7 +5,7 @@ use std::path::Path;
 
 use headwater_api::v1::RootDraft;
 use headwater_policy::Class;
-use headwater_repo::{KeyId, Role, SecretKey, SignedRoot, UnsignedRoot, WriteError};
+use headwater_repo::{KeyId, Role, SecretKey, SignedRoot, UnsignedRoot, WriteError, error_chain};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,7 +14,6 @@ use crate::terminal::failure::Failure;
 use crate::terminal::input::read_json;
 use crate::terminal::output::time;
 use crate::terminal::private::write_private;
-use headwater_repo::error_chain;
 
 const FORMAT: u32 = 1;
 
@@ -109,7 +108,7 @@ impl Carried {
                 ids.iter().map(|id| id.to_string()[..12].to_owned()).collect::<Vec<_>>().join(" ")
             };
             lines.push(format!(
-                "  {role}: new [{}], gone [{}], {} of {} must sign",
+                "  {role}: new [{}], removed [{}], {} of {} must sign",
                 names(after.difference(&before).collect()),
                 names(before.difference(&after).collect()),
                 thresholds.1,

@@ -4,7 +4,7 @@ use headwater_api::v1::KeysView;
 
 use crate::terminal::output::{table, time};
 
-/// A row a role, then what has to be done.
+/// One row for each role, then what has to be done.
 pub fn text(view: &KeysView) -> String {
     let rows = view.classes.iter().flat_map(|class| {
         class.roles.iter().map(move |role| {

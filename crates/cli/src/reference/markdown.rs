@@ -84,14 +84,14 @@ fn arguments<'a>(heading: &str, arguments: impl Iterator<Item = &'a Arg>) -> Str
 }
 
 fn is_shown(argument: &Arg) -> bool {
-    !argument.is_hide_set() && !matches!(argument.get_id().as_str(), "help" | "version" | "json")
-        || argument.get_id() == "json" && argument.get_help().is_some() && argument.is_global_set()
+    !argument.is_hide_set() && !matches!(argument.get_id().as_str(), "help" | "version")
 }
 
 fn line(argument: &Arg) -> String {
     let help = argument.get_long_help().or_else(|| argument.get_help());
     let mut text = format!("- `{argument}`: {}", help.map(ToString::to_string).unwrap_or_default());
-    let values: Vec<String> = if argument.get_num_args().is_some_and(|count| count.takes_values()) {
+    let takes_values = argument.get_num_args().is_some_and(|count| count.takes_values());
+    let values: Vec<String> = if takes_values {
         let possible = argument.get_possible_values();
         possible
             .iter()
@@ -106,9 +106,7 @@ fn line(argument: &Arg) -> String {
     }
     let defaults: Vec<String> =
         argument.get_default_values().iter().map(|value| value.to_string_lossy().into_owned()).collect();
-    if !defaults.is_empty()
-        && !values.is_empty() | argument.get_num_args().is_some_and(|count| count.takes_values())
-    {
+    if takes_values && !defaults.is_empty() {
         text.push_str(&format!(" [default: `{}`]", defaults.join(",")));
     }
     if let Some(variable) = argument.get_env() {

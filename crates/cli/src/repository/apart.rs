@@ -1,4 +1,4 @@
-//! Keeps keys and what is given out apart: a folder that a web server serves is given out with all that lies in it.
+//! Keeps keys out of what is served: a web server that serves a folder serves everything in it.
 
 use std::io;
 use std::path::{self, Component, Path, PathBuf};
@@ -9,46 +9,46 @@ use headwater_repo::layout;
 
 use crate::terminal::failure::Failure;
 
-/// Opens the folder of keys to what is published in `given_out`, apart from it; with `make`, makes it.
-pub fn open_key_folder(keys: &Path, given_out: &Path, make: bool) -> Result<KeyFolder, Failure> {
-    refuse_keys_in(given_out, keys)?;
+/// Opens the folder of the keys that sign what is published in `served`; with `make`, makes it. It must be apart from `served`.
+pub fn open_key_folder(keys: &Path, served: &Path, make: bool) -> Result<KeyFolder, Failure> {
+    refuse_keys_in(served, keys)?;
     Ok(KeyFolder::open(keys, make)?)
 }
 
-/// Refuses a key folder that is, holds or lies in the folder that is given out, or lies in any other repository.
-pub fn refuse_keys_in(given_out: &Path, keys: &Path) -> Result<(), Failure> {
-    if overlap(given_out, keys)? { Err(not_apart(given_out, keys)) } else { refuse_keys_given_out(keys) }
+/// Refuses a key folder that is, contains or lies in the folder `served`, or lies in any other repository.
+pub fn refuse_keys_in(served: &Path, keys: &Path) -> Result<(), Failure> {
+    if overlap(served, keys)? { Err(not_apart(served, keys)) } else { refuse_keys_in_repository(keys) }
 }
 
-/// Refuses a key folder that lies in a repository, a server's too.
-pub fn refuse_keys_given_out(keys: &Path) -> Result<(), Failure> {
+/// Refuses a key folder that lies in a repository, also in one of a server.
+pub fn refuse_keys_in_repository(keys: &Path) -> Result<(), Failure> {
     let place = resolved(keys).map_err(|error| Failure::file("find", keys, &error))?;
     let is_repository = |folder: &&Path| {
         Class::ALL.iter().any(|class| folder.join(class.as_str()).join(layout::TIMESTAMP).is_file())
     };
-    place.ancestors().find(is_repository).map_or(Ok(()), |given_out| Err(not_apart(given_out, keys)))
+    place.ancestors().find(is_repository).map_or(Ok(()), |served| Err(not_apart(served, keys)))
 }
 
-fn not_apart(given_out: &Path, keys: &Path) -> Failure {
+fn not_apart(served: &Path, keys: &Path) -> Failure {
     Failure::bad_input(format!(
-        "the key folder {} and {}, which is given out, are not apart: one is in the other",
+        "the key folder {} and {}, which is served to others, are not apart: one is in the other",
         keys.display(),
-        given_out.display()
+        served.display()
     ))
     .with_hint(
-        "keep keys in a folder of their own, as ./keys beside ./public; if keys were given out already, move them \
+        "keep keys in a folder of their own, such as ./keys beside ./public; if keys were served already, move them \
          there, then replace each with `headwater repo rotate`",
     )
 }
 
-/// Refuses to publish what is, holds or lies in `folder`, which is `what`.
+/// Refuses to publish what is, contains or lies in `folder`, which is `what`.
 pub fn refuse_content_of(folder: &Path, what: &str, content: &Path) -> Result<(), Failure> {
     if !overlap(folder, content)? {
         return Ok(());
     }
     let (content, folder) = (content.display(), folder.display());
-    Err(Failure::bad_input(format!("{content} is, holds or lies in {folder}, which is {what}"))
-        .with_hint("publish a folder that has only what clients are to get"))
+    Err(Failure::bad_input(format!("{content} is, contains or lies in {folder}, which is {what}"))
+        .with_hint("publish a folder that contains only what clients should get"))
 }
 
 fn overlap(one: &Path, other: &Path) -> Result<bool, Failure> {
@@ -57,7 +57,7 @@ fn overlap(one: &Path, other: &Path) -> Result<bool, Failure> {
     Ok(one.starts_with(&other) || other.starts_with(&one))
 }
 
-/// Where a path leads, through links, also where its end is yet to be made.
+/// Where a path leads, through links; its last parts may not exist yet.
 fn resolved(path: &Path) -> io::Result<PathBuf> {
     let mut resolved = PathBuf::new();
     for part in path::absolute(path)?.components() {
@@ -78,7 +78,7 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
 
-    use super::{overlap, refuse_keys_given_out};
+    use super::{overlap, refuse_keys_in_repository};
 
     #[test]
     fn no_repository_holds_keys() {
@@ -86,7 +86,7 @@ mod tests {
         let (there, metadata) =
             (folder.path().join("repository"), folder.path().join("repository/settings/metadata"));
         fs::create_dir_all(&metadata).unwrap();
-        let refused = |keys: &str| refuse_keys_given_out(&folder.path().join(keys)).is_err();
+        let refused = |keys: &str| refuse_keys_in_repository(&folder.path().join(keys)).is_err();
         assert!(!refused("repository/new/keys"), "it is not one yet");
         fs::write(metadata.join("timestamp.json"), "").unwrap();
         for keys in ["repository", "repository/new/keys", "keys/../repository/settings"] {
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_that_share_a_place_are_found_by_any_path() {
+    fn folders_that_overlap_are_found_by_any_path() {
         let folder = tempfile::tempdir().unwrap();
         let here = folder.path();
         fs::create_dir_all(here.join("public/components")).unwrap();

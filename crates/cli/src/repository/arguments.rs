@@ -148,7 +148,7 @@ impl DeltaFlags {
     }
 }
 
-/// A name, or why it will not do.
+/// Parses a name.
 pub fn component_name(name: &str) -> Result<ComponentName, Failure> {
     ComponentName::new(name).map_err(|error| Failure::bad_input(format!("name `{name}`: {error}")))
 }

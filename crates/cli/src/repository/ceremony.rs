@@ -2,9 +2,8 @@
 
 use headwater_publisher::folder::{KeyFolder, StaticFolder, StaticRepository, create};
 use headwater_publisher::roots::{RootChange, draft_root};
-use headwater_repo::{Expiry, KeyReplacement, Role, UnsignedRoot, error_chain, layout};
+use headwater_repo::{Expiry, KeyReplacement, Role, UnsignedRoot};
 use jiff::Timestamp;
-use serde_json::Value;
 
 use super::failure::refused;
 use crate::terminal::failure::Failure;
@@ -24,14 +23,7 @@ pub fn init(
     Ok(create(folder, keys, (root_keys, root_threshold), expiry, now)?)
 }
 
-/// The root metadata that a new client or server is given.
-pub fn first_root(folder: &StaticFolder) -> Result<Value, Failure> {
-    let bytes = folder.read(&layout::metadata(Role::Root, 1))?;
-    serde_json::from_slice(&bytes)
-        .map_err(|error| Failure::failed(format!("1.root.json is not JSON: {}", error_chain(&error))))
-}
-
-/// The roles that are signed if signing begins at one.
+/// The roles that are signed if signing begins at `role`.
 pub fn signed_from(role: Role) -> Vec<&'static str> {
     let all = [Role::Root, Role::Targets, Role::Snapshot, Role::Timestamp];
     all.into_iter().skip_while(|one| *one != role).map(Role::name).collect()
@@ -48,8 +40,8 @@ pub fn rotate(
     let present = folder.published()?;
     let root = present.root();
     if !keys.ring()?.reaches(root.key_ids(Role::Root), root.threshold(Role::Root)) {
-        return Err(Failure::failed("only the root key can replace keys, and it is not at hand").with_hint(
-            "bring the root key into the folder of --keys, or use `headwater keys rotate` with --root-keys",
+        return Err(Failure::failed("only the root key can replace keys, and it is not in the key folder").with_hint(
+            "copy the root key into the folder of --keys, or use `headwater keys rotate` with --root-keys",
         ));
     }
     let replace = vec![(role, replacement(keys, role)?)];
@@ -58,12 +50,12 @@ pub fn rotate(
     replace_root(folder, keys, root, expiry, now)
 }
 
-/// The key that is to replace a role's; it waits in the key folder.
+/// The key that will replace a role's; it waits in the key folder.
 pub fn replacement(keys: &KeyFolder, role: Role) -> Result<headwater_repo::PublicKey, Failure> {
     Ok(keys.pending(role)?.public())
 }
 
-/// The root after the present one, with changes, to be signed.
+/// Drafts the root after the present one, with changes; it still needs signatures.
 pub fn next_root(
     folder: &StaticFolder,
     keys: &KeyFolder,
@@ -72,12 +64,12 @@ pub fn next_root(
     now: Timestamp,
 ) -> Result<UnsignedRoot, Failure> {
     let present = folder.published()?;
-    // What broke off after its root was written is in force by that root.
+    // A change that was interrupted after its root was written is effective by that root.
     keys.activate(present.root())?;
     Ok(draft_root(present.root(), change, expiry, now)?)
 }
 
-/// Publishes under a new root. Root keys in the key folder sign it here. Gives its version.
+/// Publishes under a new root. Root keys in the key folder sign it here. Returns its version.
 pub fn replace_root(
     folder: StaticFolder,
     keys: &KeyFolder,

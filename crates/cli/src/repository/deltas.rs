@@ -1,4 +1,4 @@
-//! `headwater repo deltas`: deltas of a static repository, made and joined as at a server, and what is shown of it.
+//! `headwater repo deltas`: makes the deltas of a static repository and adds them as a server does; shows progress and result.
 
 use headwater_publisher::deltas::{DeltaJob, DeltaObserver, DeltaReport, make};
 use headwater_publisher::folder::StaticRepository;
@@ -13,7 +13,7 @@ use crate::terminal::output::{Output, bytes, counted};
 use crate::terminal::progress::Progress;
 use crate::terminal::stop::Stop;
 
-/// Makes what is missing.
+/// Makes the missing deltas.
 pub(super) fn run(
     arguments: &DeltasArguments,
     stop: &Stop,
@@ -37,7 +37,7 @@ pub(super) fn run(
     Ok(report_end(&report, output))
 }
 
-/// The repository, to be published into.
+/// Opens the repository for publishing.
 pub(super) fn open(
     repository: &RepositoryArguments,
     keys: &KeyArguments,
@@ -61,7 +61,7 @@ pub(super) fn make_deltas(
     Ok(made?)
 }
 
-/// Shows how far a delta is, and passes the word to stop on.
+/// Shows the progress of each delta, and passes a request to stop to the encoder.
 struct Shown<'a> {
     stop: &'a Stop,
     progress: &'a Progress,
@@ -79,7 +79,7 @@ impl DeltaObserver for Shown<'_> {
     }
 }
 
-/// Whether all was done, and how to go on if not.
+/// Notes what was left out or is missing, and how to continue; partly done if something is missing.
 pub(super) fn report_end(report: &DeltaReport, output: Output) -> Exit {
     for reason in report.left_out.iter().chain(&report.damaged) {
         output.note(&format!("left out: {reason}; `headwater repo verify` reports all that is wrong"));
@@ -94,7 +94,7 @@ pub(super) fn report_end(report: &DeltaReport, output: Output) -> Exit {
         return Exit::Done;
     }
     output.note(&format!(
-        "stopped with {} to be made; `headwater repo deltas` goes on. Clients that have none fetch full bodies",
+        "stopped with {} to be made; `headwater repo deltas` continues. Until then clients fetch full bodies instead",
         counted(report.missing, "delta")
     ));
     Exit::Partly

@@ -35,7 +35,7 @@ impl From<Error> for Failure {
                 Self::bad_input(message).with_hint("give --keys the folder that `headwater repo init` made")
             }
             Error::KeysInUse(_) => {
-                Self::failed(message).with_hint("wait until it has ended, then run this again")
+                Self::failed(message).with_hint("wait until it has ended, then run the command again")
             }
             Error::KeysOfAnother(_) => Self::bad_input(message).with_hint("give --keys a folder of its own"),
             Error::Keys(_) | Error::BadPath { .. } | Error::Unstartable(_) | Error::TooLarge { .. } => {
@@ -46,13 +46,12 @@ impl From<Error> for Failure {
     }
 }
 
-/// A refusal to sign or stage: most often a key that is not at hand.
+/// A refusal to sign or stage: most often because a key is missing.
 pub fn refused(error: WriteError) -> Failure {
     let failure = Failure::failed(error_chain(&error));
     match error {
-        WriteError::KeysMissing { role, .. } => {
-            failure.with_hint(format!("bring the {role} key into the folder of --keys, then run this again"))
-        }
+        WriteError::KeysMissing { role, .. } => failure
+            .with_hint(format!("copy the {role} key into the folder of --keys, then run the command again")),
         WriteError::Content(_) | WriteError::Invalid(_) => Failure::bad_input(failure.message),
         _ => failure,
     }

@@ -12,8 +12,7 @@ use headwater_repo::{Digest, FileEntry, FilePath, Hasher, Hook, Release, Version
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::apart;
-use super::apart::open_key_folder;
+use super::apart::{open_key_folder, refuse_content_of};
 use super::arguments::{PublishArguments, component_name};
 use super::deltas::{make_deltas, report_end};
 use crate::limits::RELEASE_FILES_MAX;
@@ -42,8 +41,8 @@ pub(super) fn run(
     let new = new_release(&arguments.name, &arguments.version, &options)?;
     let (repository_folder, keys) = (&arguments.repository.folder, &arguments.keys.folder);
     let key_folder = open_key_folder(keys, repository_folder, false)?;
-    apart::refuse_content_of(keys, "the key folder", &arguments.path)?;
-    apart::refuse_content_of(repository_folder, "the repository", &arguments.path)?;
+    refuse_content_of(keys, "the key folder", &arguments.path)?;
+    refuse_content_of(repository_folder, "the repository", &arguments.path)?;
     let package = Package::of(&arguments.path, arguments.keep_archive)?;
     let expiry = arguments.keys.lifetimes.expiry();
     let repository = StaticRepository::open(arguments.repository.folder(), key_folder.ring()?, expiry)?;
@@ -60,11 +59,11 @@ pub(super) fn run(
     };
     if !output.is_json() {
         output.note(&format!(
-            "published {} {} as release {} ({} files, {})",
+            "published {} {} as release {} ({}, {})",
             new.component,
             release.version,
             release.sequence,
-            release.files,
+            counted(usize::try_from(release.files).unwrap_or(usize::MAX), "file"),
             bytes(release.size)
         ));
     }
@@ -81,12 +80,12 @@ pub(super) fn run(
     });
     output.result(&answer, |_| {
         let (count, size) = (report.deltas, bytes(report.delta_bytes));
-        format!("{} ({size}) joined it", counted(count, "delta"))
+        format!("added {} to it ({size})", counted(count, "delta"))
     });
     Ok(report_end(&report, output))
 }
 
-/// A release by what the command line gives of it.
+/// A release, from the arguments of the command line.
 pub fn new_release(name: &str, version: &str, options: &PublishOptions) -> Result<NewRelease, Failure> {
     let signed = |hook: &headwater_api::v1::Hook| Hook {
         command: hook.command.clone(),
@@ -98,7 +97,7 @@ pub fn new_release(name: &str, version: &str, options: &PublishOptions) -> Resul
     Ok(NewRelease { component: component_name(name)?, version, install, probe })
 }
 
-/// As at a server: nothing is signed, and what was missing of the bodies is there again.
+/// Reports a release that was published before, as a server does: nothing is signed, and missing bodies are stored again.
 fn report_again(new: &NewRelease, release: &Release, output: Output) {
     let answer = json!({
         "name": new.component.as_str(),
@@ -123,10 +122,10 @@ pub struct LocalContent<'a> {
 }
 
 impl<'a> LocalContent<'a> {
-    /// The files, unless they are in an archive.
+    /// The files of a package; an archive is refused.
     pub fn new(package: &'a Package, progress: &'a Progress, stop: &'a Stop) -> Result<Self, Failure> {
         let Some(files) = package.files() else {
-            return Err(Failure::bad_input("an archive is not unpacked here").with_hint(
+            return Err(Failure::bad_input("`headwater repo publish` does not unpack archives").with_hint(
                 "unpack it and publish the folder, or give --keep-archive to publish it as a file",
             ));
         };

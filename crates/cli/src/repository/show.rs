@@ -1,4 +1,4 @@
-//! What a static repository holds, and until when its signatures are good.
+//! What a static repository contains, and until when its signatures are valid.
 
 use headwater_publisher::folder::StaticFolder;
 use headwater_repo::{Published, Role, Sequence, layout};
@@ -27,7 +27,7 @@ pub fn show(folder: &StaticFolder) -> Result<Value, Failure> {
     Ok(json!({"names": components, "versions": versions, "expires": expiries(&published)}))
 }
 
-/// The same for people.
+/// The same as text.
 pub fn show_text(view: &Value) -> String {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -66,7 +66,7 @@ pub fn show_text(view: &Value) -> String {
     format!("{releases}\n\n{}", table(&["role", "version", "expires"], roles.collect(), ""))
 }
 
-/// Until when each role's signature is good.
+/// Until when each role's signature is valid.
 pub fn expiries(published: &Published) -> Value {
     Role::ALL
         .iter()

@@ -1,4 +1,4 @@
-//! `headwater repo verify`: the whole repository as a client would judge it, every blob included.
+//! `headwater repo verify`: verifies the whole repository as a client does, every blob included.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -7,26 +7,26 @@ use std::path::Path;
 
 use headwater_publisher::folder::StaticFolder;
 use headwater_repo::{
-    Digest, Hasher, Manifest, ReleaseList, Role, Sequence, TargetDescription, Trusted, VerifyError, layout,
+    Digest, Hasher, Manifest, ReleaseList, Role, Sequence, TargetDescription, Trusted, VerifyError,
+    error_chain, layout,
 };
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::terminal::failure::{Exit, Failure};
 use crate::terminal::input::read_text;
-use crate::terminal::output::{Output, bytes};
-use headwater_repo::error_chain;
+use crate::terminal::output::{Output, bytes, counted};
 
 /// What was checked.
 #[derive(Debug, Default, Serialize)]
 pub struct Verified {
-    /// Version of the root in force.
+    /// Version of the effective root.
     pub root_version: u64,
     /// Version of the targets metadata.
     pub targets_version: u64,
     /// Signed targets.
     pub targets: u64,
-    /// Releases that clients may take.
+    /// Releases that clients may install.
     pub releases: u64,
     /// Blobs of those.
     pub blobs: u64,
@@ -36,7 +36,7 @@ pub struct Verified {
     pub problems: Vec<String>,
 }
 
-/// Checks, tells, and fails where anything is wrong.
+/// Verifies everything and reports it; the exit code is 1 if anything is wrong.
 pub fn run(
     folder: &StaticFolder,
     root: Option<&Path>,
@@ -49,14 +49,15 @@ pub fn run(
     };
     let verified = verify(folder, &root, now)?;
     let whole = verified.problems.is_empty();
+    let of = |count: u64, noun: &str| counted(usize::try_from(count).unwrap_or(usize::MAX), noun);
     output.result(&verified, |verified| {
         let mut text = format!(
-            "root version {}, targets version {}: {} targets, {} releases, {} blobs ({})",
+            "root version {}, targets version {}: {}, {}, {} ({})",
             verified.root_version,
             verified.targets_version,
-            verified.targets,
-            verified.releases,
-            verified.blobs,
+            of(verified.targets, "target"),
+            of(verified.releases, "release"),
+            of(verified.blobs, "blob"),
             bytes(verified.blob_bytes)
         );
         for problem in &verified.problems {
@@ -67,7 +68,7 @@ pub fn run(
     Ok(if whole { Exit::Done } else { Exit::Failed })
 }
 
-/// Checks everything; problems of content are gathered, a broken chain of metadata ends it.
+/// Verifies everything. Problems of content are collected; a broken chain of metadata is a failure at once.
 pub fn verify(folder: &StaticFolder, root: &[u8], now: Timestamp) -> Result<Verified, Failure> {
     let trusted = metadata(folder, root, now)?;
     let mut verified = Verified {
@@ -102,7 +103,7 @@ fn metadata(folder: &StaticFolder, root: &[u8], now: Timestamp) -> Result<Truste
     let wrong = |role: &str| {
         let role = role.to_owned();
         move |error: VerifyError| {
-            Failure::failed(format!("the {role} metadata is not good: {}", error_chain(&error)))
+            Failure::failed(format!("the {role} metadata is not valid: {}", error_chain(&error)))
         }
     };
     let mut trusted = Trusted::from_root(root).map_err(wrong("root"))?;
@@ -160,7 +161,7 @@ fn manifest(
     sequence: Sequence,
 ) -> Result<Manifest, String> {
     let name = list.manifest(sequence);
-    let description = trusted.target(&name).ok_or_else(|| format!("{name} is listed and not signed"))?;
+    let description = trusted.target(&name).ok_or_else(|| format!("{name} is listed but not signed"))?;
     Manifest::parse(&target(folder, &description)?)
         .map_err(|error| format!("{name}: {}", error_chain(&error)))
 }

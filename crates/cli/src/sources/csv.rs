@@ -6,6 +6,8 @@
 use csv::{ReaderBuilder, StringRecord, Trim, Writer};
 use headwater_api::policy::{EntryDocument, SelectorDocument, SourceDocument};
 
+use crate::terminal::output::counted;
+
 /// The first line.
 pub const HEADER: &str = "ipv4,ipv6,source,classes";
 
@@ -79,7 +81,7 @@ fn first_line(text: &str, position: &csv::Position) -> u64 {
 fn entry(record: &StringRecord) -> Result<EntryDocument, String> {
     let fields: Vec<&str> = record.iter().collect();
     let [ipv4, ipv6, source, classes] = fields[..] else {
-        return Err(format!("it has {} fields instead of 4", fields.len()));
+        return Err(format!("it has {} instead of 4", counted(fields.len(), "field")));
     };
     let given = |field: &str| Some(field.to_owned()).filter(|field| !field.is_empty());
     let clients = SelectorDocument { ipv4: given(ipv4), ipv6: given(ipv6) };
@@ -157,7 +159,7 @@ mod tests {
             .unwrap_err();
         let begins: Vec<&str> = problems.iter().filter_map(|problem| problem.get(..16)).collect();
         assert_eq!(begins, ["line 2 (entry 1)", "line 3 (entry 2)", "line 4 (entry 3)"], "{problems:?}");
-        check("\"10.0.0.1,,vendor,\n", &["line 2 (entry 1): it has 1 fields instead of 4"]);
+        check("\"10.0.0.1,,vendor,\n", &["line 2 (entry 1): it has 1 field instead of 4"]);
         let problems = read(&format!("{HEADER}\n\"10.0.0.1\"x,,vendor,")).unwrap_err();
         assert!(problems.iter().all(|problem| problem.starts_with("line 2 (entry 1): ")), "{problems:?}");
         assert!(!problems.is_empty());

@@ -9,6 +9,7 @@ use super::show;
 use crate::api_client::{ApiClient, segment};
 use crate::terminal::failure::{Exit, Failure};
 use crate::terminal::output::Output;
+use crate::values::draft_flag;
 
 /// One draft at one server.
 #[derive(Debug)]
@@ -44,7 +45,7 @@ impl DraftClient {
 
     /// The flag that names the draft in other commands; empty for the default one.
     pub fn flag(&self) -> String {
-        if self.name == "default" { String::new() } else { format!(" --draft {}", self.name) }
+        draft_flag(&self.name)
     }
 
     /// Shows what saving would do; bad input if it would be refused.

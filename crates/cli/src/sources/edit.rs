@@ -9,6 +9,7 @@ use super::draft_client::DraftClient;
 use super::show;
 use crate::completions::candidates;
 use crate::terminal::failure::Failure;
+use crate::terminal::output::counted;
 use crate::values::{class_words, switch_parser, vendor_fallback_words};
 
 /// Arguments of `sources add`.
@@ -162,9 +163,9 @@ pub async fn edit(draft_client: &DraftClient, arguments: EditArguments) -> Resul
     let draft = draft_client.draft().await?;
     let index = usize::try_from(arguments.number).ok().and_then(|number| number.checked_sub(1));
     let Some(mut entry) = index.and_then(|index| draft.policy.entries.get(index)).cloned() else {
-        let last = draft.policy.entries.len();
+        let count = counted(draft.policy.entries.len(), "entry");
         return Err(Failure::bad_input(format!(
-            "there is no entry {}: the list has {last}",
+            "there is no entry {}: the list has {count}",
             arguments.number
         ))
         .with_hint("`headwater sources list` shows the numbers"));

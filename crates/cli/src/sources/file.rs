@@ -14,7 +14,7 @@ use super::draft_client::DraftClient;
 use super::edit::show_after_edit;
 use crate::terminal::failure::Failure;
 use crate::terminal::input::read_text;
-use crate::terminal::output::Output;
+use crate::terminal::output::{Output, counted};
 
 /// How the list is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -82,7 +82,7 @@ pub fn export(
     let text = if format == Format::Csv { csv::write(&policy.entries) } else { json() + "\n" };
     fs::write(path, text).map_err(|error| Failure::file("write", path, &error))?;
     output.result(&json!({"written": path, "entries": policy.entries.len()}), |_| {
-        format!("wrote {} entries to {}", policy.entries.len(), path.display())
+        format!("wrote {} to {}", counted(policy.entries.len(), "entry"), path.display())
     });
     Ok(())
 }

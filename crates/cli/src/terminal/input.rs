@@ -20,6 +20,7 @@ pub fn read_text(path: &Path) -> Result<String, Failure> {
         file.take(INPUT_FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| match error.kind() {
             io::ErrorKind::IsADirectory => {
                 Failure::bad_input(format!("{} is a folder, not a file", path.display()))
+                    .with_hint("give a file")
             }
             _ => unreadable(error),
         })?;
@@ -31,12 +32,17 @@ pub fn read_text(path: &Path) -> Result<String, Failure> {
         ))
         .with_hint("check that it is the intended file"));
     }
-    String::from_utf8(bytes).map_err(|_| Failure::bad_input(format!("{} is not UTF-8 text", path.display())))
+    String::from_utf8(bytes).map_err(|_| {
+        Failure::bad_input(format!("{} is not UTF-8 text", path.display()))
+            .with_hint("check that it is the intended file")
+    })
 }
 
 /// Reads a JSON file.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Failure> {
     let text = read_text(path)?;
-    serde_json::from_str(&text)
-        .map_err(|error| Failure::bad_input(format!("{} is not the expected JSON: {error}", path.display())))
+    serde_json::from_str(&text).map_err(|error| {
+        Failure::bad_input(format!("{} is not the expected JSON: {error}", path.display()))
+            .with_hint("check that it is the intended file")
+    })
 }

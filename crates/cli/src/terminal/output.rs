@@ -174,10 +174,13 @@ pub fn bytes(count: u64) -> String {
     HumanBytes(count).to_string()
 }
 
-/// A count with its noun: `1 client`, `2 clients`.
+/// A count with its noun: `1 client`, `2 clients`, `2 entries`.
 pub fn counted(count: usize, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{plural}")
+    match (count, noun.strip_suffix("ry")) {
+        (1, _) => format!("1 {noun}"),
+        (_, Some(stem)) => format!("{count} {stem}ries"),
+        (_, None) => format!("{count} {noun}s"),
+    }
 }
 
 #[cfg(test)]
@@ -202,5 +205,9 @@ mod tests {
         assert_eq!(table(&["name", "n"], rows, ""), "NAME  N\na\nbcd   x");
         assert_eq!(table(&["name"], vec![], "nobody"), "nobody");
         assert_eq!((counted(1, "site"), counted(2, "site")), ("1 site".to_owned(), "2 sites".to_owned()));
+        assert_eq!(
+            (counted(1, "entry"), counted(0, "entry")),
+            ("1 entry".to_owned(), "0 entries".to_owned())
+        );
     }
 }

@@ -22,7 +22,8 @@ impl PrivateFile {
         // Replacing a device or a pipe would remove it; as root, that of the whole machine.
         if fs::symlink_metadata(path).is_ok_and(|there| !there.is_file() && !there.is_symlink()) {
             let path = path.display();
-            return Err(Failure::bad_input(format!("{path} is not a file; name one that may be replaced")));
+            return Err(Failure::bad_input(format!("{path} is not a file"))
+                .with_hint("give the path of a new file, or of one that may be replaced"));
         }
         let new = NewFile::create(path, Access::Owner).map_err(|error| unwritable(path, &error))?;
         Ok(Self { path: path.to_owned(), new })
@@ -33,7 +34,7 @@ impl PrivateFile {
         self.new.write_all(bytes).map_err(|error| unwritable(&self.path, &error))
     }
 
-    /// Puts it in place, durably.
+    /// Moves it to its path, durably.
     pub fn keep(self) -> Result<(), Failure> {
         let Self { path, new } = self;
         new.commit().map_err(|error| unwritable(&path, &error))

@@ -71,7 +71,7 @@ struct Stoppable<R> {
 impl<R: Read> Read for Stoppable<R> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         if self.stop.is_requested() {
-            return Err(io::Error::other("it was stopped"));
+            return Err(io::Error::other("the command was stopped"));
         }
         self.from.read(bytes)
     }
@@ -90,6 +90,6 @@ mod tests {
         let mut byte = [0];
         from.read_exact(&mut byte).unwrap();
         stop.clone().request();
-        assert_eq!(from.read(&mut byte).unwrap_err().to_string(), "it was stopped");
+        assert_eq!(from.read(&mut byte).unwrap_err().to_string(), "the command was stopped");
     }
 }

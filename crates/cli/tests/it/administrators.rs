@@ -121,7 +121,11 @@ fn administrators_and_tokens_and_their_audit_records() {
     world.check("audit verify --expect 1:00", 1, &["record 1"]);
     world.check("audit verify --expect x", 2, &["--expect"]);
     world.check("audit export --out log.jsonl", 0, &["wrote"]);
-    let exported = fs::read_to_string(world.path().join("log.jsonl")).unwrap();
+    let log = world.path().join("log.jsonl");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&log).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600, "viewers and operators may not read it");
+    let exported = fs::read_to_string(&log).unwrap();
+    assert_eq!(world.run("audit export").stdout.lines().next(), exported.lines().next());
     let last: Value = serde_json::from_str(exported.lines().last().unwrap()).unwrap();
     assert_eq!((&last["action"], &last["subject"]), (&"domain.add".into(), &"root/x".into()));
     assert!(!exported.contains(token));
@@ -150,6 +154,7 @@ fn output_that_cannot_be_written_is_reported() {
     check("--help", "check before");
     check("completions bash", "check before");
     check("openapi", "check before");
+    check("audit export", "check before");
     check("administrators add ann --role viewer", "set-password ann");
     check("tokens create ci --role viewer", "is revoked");
     assert_eq!(world.json("tokens list")["items"], Value::Array(Vec::new()));

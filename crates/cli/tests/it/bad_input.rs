@@ -64,10 +64,10 @@ fn input_is_refused_before_a_server_is_asked() {
     check("sources import absent", 2, &["cannot read absent"]);
     check("sources import text.txt", 2, &["text.txt is not a source list"]);
     check("sources import bad.csv", 2, &["line 2 (entry 1)", "line 3 (entry 2)", "names no source"]);
-    check("sources import binary", 2, &["binary is not UTF-8"]);
+    check("sources import binary", 2, &["binary is not UTF-8", "the intended file"]);
     check("sources import long", 2, &["long is larger than", "the intended file"]);
     check("plan --policy long --client text.txt", 2, &["long is larger than"]);
-    check("sources import empty", 2, &["empty is a folder"]);
+    check("sources import empty", 2, &["empty is a folder", "give a file"]);
     check("domains settings set root", 2, &["nothing to set at root", "KEY=VALUE"]);
     check("domains settings set root poll", 2, &["`poll` is not KEY=VALUE"]);
     check("domains settings set root --file a=absent", 2, &["cannot read absent"]);
@@ -86,10 +86,29 @@ fn input_is_refused_before_a_server_is_asked() {
 #[test]
 fn a_server_that_does_not_answer_is_named_with_a_hint() {
     let commands = [
+        "status",
         "publish text.txt --name x",
+        "deltas status",
+        "deltas pause",
+        "deltas resume",
+        "backup --out backup.tar --without-keys",
+        "keys show",
+        "administrators list",
+        "administrators add ann --role viewer",
+        "administrators set-role ann viewer",
+        "administrators set-password ann",
+        "administrators remove ann",
+        "tokens list",
+        "tokens create ci --role viewer",
+        "tokens revoke ci",
+        "audit list",
+        "audit verify",
+        "audit export",
+        "audit export --out log.jsonl",
         "releases list",
         "releases show x",
         "releases rollback x --to 1",
+        "releases remove x",
         "sources list",
         "sources list --saved",
         "sources add --vendor --ipv4 10.0.0.1",
@@ -117,6 +136,7 @@ fn a_server_that_does_not_answer_is_named_with_a_hint() {
         "clients revoke-token 1",
         "clients revoke x",
         "clients unknown",
+        "clients re-enrol x --domain root",
         "clients reports",
         "domains list",
         "domains add root/x",

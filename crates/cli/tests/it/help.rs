@@ -8,26 +8,11 @@ use crate::run::{done, headwater};
 #[test]
 fn every_command_has_help_with_examples() {
     let here = Path::new(".");
-    let commands = [
-        "server",
-        "publish",
-        "releases",
-        "sources",
-        "clients",
-        "domains",
-        "update-agents",
-        "vendor",
-        "administrators",
-        "tokens",
-        "audit",
-        "login",
-        "logout",
-        "repo",
-        "plan",
-        "demo",
-        "completions",
-    ];
     let all = done(here, &["--help"]);
+    let commands = headwater_cli::command();
+    let commands: Vec<&str> =
+        commands.get_subcommands().filter(|command| !command.is_hide_set()).map(|it| it.get_name()).collect();
+    assert!(commands.contains(&"status") && commands.contains(&"restore"), "{commands:?}");
     for command in commands {
         assert!(all.contains(&format!("\n  {command} ")), "{command} is not in the list:\n{all}");
         let help = done(here, &[command, "--help"]);

@@ -1,4 +1,4 @@
-//! docs/recovery.md, line by line, with clients of several ages that go on updating (I2).
+//! docs/recovery.md, line by line, with clients of several ages that continue to update (I2).
 
 mod killed;
 
@@ -62,7 +62,7 @@ impl World {
         self.server = Some(server);
     }
 
-    /// The machine burns.
+    /// The machine is lost, with everything on it.
     fn lose(&mut self) {
         let mut server = self.server.take().unwrap();
         server.kill().unwrap();
@@ -114,12 +114,12 @@ impl World {
         self.ok(&format!("publish rules --name rules --version {version}"));
     }
 
-    /// A client that starts from what the server hands out now.
+    /// Writes a bundle of the server as it is now, for a client that enrols at its first run.
     fn enrol(&self, id: &str) {
         self.ok(&format!("clients enrol-bundle --domain root --out {id}.bundle"));
     }
 
-    /// Updates a client. Says the rules that it has then.
+    /// Updates a client. Returns the rules that it then has.
     fn update(&self, id: &str) -> String {
         let report = self.run_client(id);
         let results: BTreeMap<&str, &str> = report["classes"]
@@ -144,7 +144,7 @@ impl World {
         };
         headwater_depot::http::install_tls_provider();
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        // As `headwater-client update` does: who asks again need not wait.
+        // As `headwater-client update` does: a person who asks again does not have to wait.
         let options = RunOptions { trigger: Trigger::Person, ..RunOptions::default() };
         let report = runtime.block_on(run_once(&config, &options)).unwrap();
         serde_json::to_value(report).unwrap()
@@ -246,7 +246,7 @@ fn a_lost_server_is_restored_and_clients_of_all_ages_follow() {
     for id in ["eldest", "seen"] {
         assert_eq!(world.update(id), "rules 6", "{id}");
     }
-    // Who enrolled after the backup is not known to it, and proves that the lost one knew it.
+    // A client that enrolled after the backup is unknown to it, and proves that the lost server knew it.
     let key = fs::read(world.path("clients/new/identity/key.pem")).unwrap();
     for id in ["new", "never"] {
         let refused = world.run_client(id);

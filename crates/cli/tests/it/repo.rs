@@ -1,4 +1,4 @@
-//! `headwater repo`: a static repository from its making to its keys' rotation, judged as a client would.
+//! `headwater repo`: a static repository from its making to its keys' rotation, verified as a client does.
 
 use std::fs;
 use std::path::Path;
@@ -47,9 +47,9 @@ fn a_timestamp_that_is_lost_or_damaged_is_signed_again_beyond_any_that_a_mirror_
     let path = here.join("public/components/metadata/timestamp.json");
     let refresh = ["repo", "refresh", "public", "--keys", "keys"];
     let good = fs::read(&path).unwrap();
-    let unknown_clients = fs::read(other.path().join("public/components/metadata/timestamp.json")).unwrap();
+    let foreign = fs::read(other.path().join("public/components/metadata/timestamp.json")).unwrap();
     let root = fs::read(here.join("public/components/metadata/1.root.json")).unwrap();
-    for damage in [None, Some(&b""[..]), Some(&good[..good.len() / 2]), Some(&unknown_clients)] {
+    for damage in [None, Some(&b""[..]), Some(&good[..good.len() / 2]), Some(&foreign)] {
         let before = fs::read(&path).unwrap();
         match damage {
             None => fs::remove_file(&path).unwrap(),
@@ -60,13 +60,13 @@ fn a_timestamp_that_is_lost_or_damaged_is_signed_again_beyond_any_that_a_mirror_
         let refreshed = json(here, &refresh);
         assert_eq!(refreshed["signed"], serde_json::json!(["targets", "snapshot", "timestamp"]));
         assert_eq!(json(here, &["repo", "verify", "public"])["problems"], serde_json::json!([]));
-        // Who has seen the one before goes on.
+        // A reader that has seen the one before accepts this one.
         let mut reader = headwater_repo::Trusted::from_root(&root).unwrap();
         reader.update_timestamp(&before, jiff::Timestamp::MIN).unwrap();
         reader.update_timestamp(&fs::read(&path).unwrap(), jiff::Timestamp::MIN).unwrap();
         assert!(version(&path) > version_of(&before).max(1_700_000_000));
     }
-    // What else is missing is not made good by a timestamp.
+    // A new timestamp does not replace anything else that is missing.
     let snapshots = || {
         let found = fs::read_dir(here.join("public/components/metadata")).unwrap();
         let found = found.map(|entry| entry.unwrap().path());
@@ -77,7 +77,7 @@ fn a_timestamp_that_is_lost_or_damaged_is_signed_again_beyond_any_that_a_mirror_
     fs::remove_file(snapshots().unwrap()).unwrap();
     let newest = snapshots().unwrap();
     let refused = headwater(here, &refresh);
-    assert_eq!(refused.exit, 2, "an older snapshot is there, and is not led back to: {refused:?}");
+    assert_eq!(refused.exit, 2, "an older snapshot is there, and does not become current again: {refused:?}");
     assert_eq!(snapshots().unwrap(), newest, "nothing was signed");
 }
 
@@ -266,7 +266,7 @@ fn noise(seed: u8) -> Vec<u8> {
     (0..30_000).flat_map(|number| *block(number).as_bytes()).collect()
 }
 
-/// Stopped while it makes deltas, it has published; what is there is whole, and another command goes on (C1).
+/// Stopped while it makes deltas, it has published; what is there is whole, and another command continues (C1).
 #[test]
 fn what_is_published_is_whole_before_its_deltas_are_made() {
     use std::io::{BufRead as _, BufReader, Read as _};
@@ -337,7 +337,7 @@ fn after_a_rollback_deltas_lead_back() {
     assert_eq!(problems(), serde_json::json!([]));
 }
 
-/// What cannot be read keeps nobody from the rest of the work, in this run or the next.
+/// A body that cannot be read does not stop the rest of the work, in this run or the next.
 #[test]
 fn one_body_that_cannot_be_read_keeps_no_other_delta_from_joining() {
     let folder = tempfile::tempdir().unwrap();
@@ -378,7 +378,7 @@ fn one_body_that_cannot_be_read_keeps_no_other_delta_from_joining() {
     assert_eq!(json(here, &deltas)["deltas"], 3, "it is there again");
 }
 
-/// Half a body, of a run that was killed while it wrote, is given out for ever if nobody removes it.
+/// Half a body, of a run that was killed while it wrote, is served for ever if nobody removes it.
 #[test]
 fn what_a_killed_run_left_half_written_is_removed_by_the_next() {
     let folder = repository();
@@ -454,12 +454,13 @@ fn a_release_is_published_with_deltas_from_those_before() {
         publish(number, "14");
     }
     let current = manifest(4);
-    let ways = headwater_repo::DeltaPaths::of(&current);
+    let paths = headwater_repo::DeltaPaths::of(&current);
     for number in 1..=3 {
         let had = headwater_repo::Digest::of(rules(number).as_bytes());
         let file = &current.files[0];
-        let way = ways.cheapest(&file.sha256, file.body.size, &|base| *base == had, &|made| Some(made.size));
-        assert!(way.expect("a way from every release").cost < file.body.size / 5, "{number}");
+        let path =
+            paths.cheapest(&file.sha256, file.body.size, &|base| *base == had, &|made| Some(made.size));
+        assert!(path.expect("a path from every release").cost < file.body.size / 5, "{number}");
     }
     assert!(!manifest(3).has_deltas(), "only the current release names deltas");
     publish(5, "1");

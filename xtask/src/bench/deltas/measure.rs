@@ -72,7 +72,7 @@ impl Row {
         })
     }
 
-    /// Was this measured with the same tool, the same snippets and the same files?
+    /// Whether this was measured with the same tool, the same snippets and the same files.
     fn answers(&self, other: &Self) -> bool {
         let key = |row: &Self| {
             [&row.peer, &row.version, &row.encode, &row.decode, &row.from, &row.to].map(String::clone)

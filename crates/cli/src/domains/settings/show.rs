@@ -50,7 +50,7 @@ pub fn domain(domain: &DomainView) -> String {
 fn file(text: &str) -> String {
     match text {
         "(confidential)" => text.to_owned(),
-        text => format!("{} bytes", text.len()),
+        text => counted(text.len(), "byte"),
     }
 }
 
@@ -82,11 +82,6 @@ pub fn draft(draft: &SettingsDraft) -> String {
         ),
     };
     format!("{heading}\n{}", changes(&draft.changes))
-}
-
-/// The flag that names a draft in other commands; empty for the default one.
-pub fn draft_flag(draft: &str) -> String {
-    if draft == "default" { String::new() } else { format!(" --draft {draft}") }
 }
 
 /// What changed.
