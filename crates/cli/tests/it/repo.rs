@@ -414,7 +414,7 @@ fn keys_of_another_repository_are_refused_before_anything_is_made() {
     for command in ["publish public rules --version 1.2 --name rules", "deltas public rules"] {
         let command = format!("repo {command} --keys other-keys");
         let ran = headwater(here, &command.split(' ').collect::<Vec<_>>());
-        assert!(ran.exit == 1 && ran.stderr.contains("bring the targets key"), "{ran:?}");
+        assert!(ran.exit == 1 && ran.stderr.contains("copy the targets key"), "{ran:?}");
     }
     assert_eq!(blobs(), before, "nothing was packed");
 }
