@@ -5,7 +5,7 @@
 //! 3. under the lock: look again, decide, stage, commit.
 //!
 //! The same content under the same version is no error: what the disk lost or changed of it is there again, and nothing is
-//! signed. A version that was withdrawn is refused: its release never comes back.
+//! signed. A version that was withdrawn stays withdrawn: its lost bodies are restored, and anything else is refused.
 
 use headwater_repo::{
     ComponentName, Digest, Draft, FileEntry, Hook, Manifest, Published, Release, ReleaseList, Role, Sequence,
@@ -82,7 +82,8 @@ pub fn publish(
     if let Turn::Again(known) = turn(destination, &published, new)?
         && (!has_hooks_of(new, &known) || content.differs_from(&known.files)?)
     {
-        return Err(version_taken(new, known.sequence));
+        let list = release_list(destination.objects(), &published, &new.component)?;
+        return Err(version_taken(new, known.sequence, list.as_ref()));
     }
     let files = content.store(destination.store())?;
 
@@ -120,11 +121,6 @@ fn turn(destination: &dyn Destination, published: &Published, new: &NewRelease) 
     let list = release_list(destination.objects(), published, component)?;
     let listed = list.iter().flat_map(|list| list.releases());
     if let Some(taken) = listed.clone().find(|release| release.version == *version) {
-        let sequence = taken.sequence;
-        if list.iter().any(|list| list.withdrawn().contains(&sequence)) {
-            let (component, version) = (component.clone(), version.clone());
-            return Err(Error::VersionWithdrawn { component, version, sequence });
-        }
         let known = manifest(destination.objects(), published, component, taken.sequence)?;
         return Ok(Turn::Again(Box::new(known)));
     }
@@ -139,7 +135,7 @@ fn turn(destination: &dyn Destination, published: &Published, new: &NewRelease) 
     next.map(Turn::Next).ok_or_else(|| Error::SequencesUsedUp(component.clone()))
 }
 
-/// Nothing is signed: the release is there.
+/// Nothing is signed: the release is there. One that was withdrawn is published again only to restore bodies.
 fn again(
     new: &NewRelease,
     known: &Manifest,
@@ -153,12 +149,13 @@ fn again(
     };
     let is_same = sorted(manifest_of(new, known.sequence, &files)) == sorted(known.without_deltas());
     let release = list.as_ref().and_then(|list| list.release(known.sequence)).cloned();
-    match (is_same, list, release) {
+    let is_useful = !is_withdrawn(list.as_ref(), known.sequence) || files.iter().any(|file| file.new);
+    match (is_same && is_useful, list, release) {
         (true, Some(list), Some(release)) => {
             let targets_version = published.version(Role::Targets);
             Ok(Outcome::Again(PublishedRelease { list, release, files, targets_version }))
         }
-        _ => Err(version_taken(new, known.sequence)),
+        (_, list, _) => Err(version_taken(new, known.sequence, list.as_ref())),
     }
 }
 
@@ -166,8 +163,17 @@ fn has_hooks_of(new: &NewRelease, known: &Manifest) -> bool {
     (&new.install, &new.probe) == (&known.install, &known.probe)
 }
 
-fn version_taken(new: &NewRelease, sequence: Sequence) -> Error {
-    Error::VersionTaken { component: new.component.clone(), version: new.version.clone(), sequence }
+fn version_taken(new: &NewRelease, sequence: Sequence, list: Option<&ReleaseList>) -> Error {
+    let (component, version) = (new.component.clone(), new.version.clone());
+    if is_withdrawn(list, sequence) {
+        Error::VersionWithdrawn { component, version, sequence }
+    } else {
+        Error::VersionTaken { component, version, sequence }
+    }
+}
+
+fn is_withdrawn(list: Option<&ReleaseList>, sequence: Sequence) -> bool {
+    list.is_some_and(|list| list.withdrawn().contains(&sequence))
 }
 
 fn manifest_of(new: &NewRelease, sequence: Sequence, files: &[StoredFile]) -> Manifest {
