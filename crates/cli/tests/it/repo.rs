@@ -361,8 +361,8 @@ fn one_body_that_cannot_be_read_keeps_no_other_delta_from_joining() {
     fs::create_dir(&bodies[0]).unwrap();
     let standing = headwater(here, &deltas);
     assert!(
-        standing.exit == 0 && standing.stderr.contains("a body of base, is not what was"),
-        "{standing:?}"
+        standing.exit == 0 && standing.stderr.contains("a body of base, is not there"),
+        "a folder in its place is no body: {standing:?}"
     );
     fs::remove_dir(&bodies[0]).unwrap();
     fs::write(&bodies[0], "damaged").unwrap();
