@@ -41,6 +41,8 @@ pub struct HoldRequest<'a> {
     pub quota_bytes: u64,
     /// Bytes free on the disk.
     pub free_bytes: u64,
+    /// Files that can still be made on the disk; `None` if it has no such limit.
+    pub free_files: Option<u64>,
 }
 
 /// What a class needs.
@@ -171,18 +173,21 @@ async fn target(request: &HoldRequest<'_>, description: &TargetDescription) -> R
 fn room(request: &HoldRequest<'_>, needed: &Needed, missing: &[Blob]) -> Room {
     let HoldRequest { class, tree, store, .. } = *request;
     let new_targets = needed.targets.iter().filter(|(path, _)| !tree.has(class, path));
-    let targets: u64 = new_targets.map(|(_, bytes)| bytes.len() as u64).sum();
+    let (targets, new_files) =
+        new_targets.fold((0, 0), |(bytes, files), (_, target)| (bytes + target.len() as u64, files + 1));
     let bodies: u64 = missing.iter().map(|blob| blob.size).sum();
-    let to_fetch = missing.iter().filter(|blob| !store.has(&blob.digest));
+    let to_fetch: Vec<&Blob> = missing.iter().filter(|blob| !store.has(&blob.digest)).collect();
     Room {
         wanted: bodies + targets,
-        to_store: to_fetch.map(|blob| blob.size).sum(),
+        to_store: to_fetch.iter().map(|blob| blob.size).sum(),
         held: match class {
             Class::Settings => tree.bytes_held_of(class),
             Class::Components | Class::Programs => tree.bytes_held(),
         },
         quota: request.quota_bytes,
         free: request.free_bytes,
+        files: new_files + to_fetch.len() as u64,
+        free_files: request.free_files,
     }
 }
 

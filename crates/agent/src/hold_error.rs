@@ -34,6 +34,19 @@ pub enum HoldError {
         /// Of these, bytes that must stay free.
         reserve: u64,
     },
+    /// The disk can take no more files.
+    #[error(
+        "holding it takes {wanted} more files; the disk has {free} free inodes, of which {reserve} stay free for this computer's own \
+         work. Remove files that are not needed (`df -i` shows the inodes), or share fewer classes"
+    )]
+    NoInodes {
+        /// Files more.
+        wanted: u64,
+        /// Files that can still be made.
+        free: u64,
+        /// Of these, files that must stay free.
+        reserve: u64,
+    },
     /// No source has what is missing.
     #[error("cannot fetch what is missing")]
     Fetch(#[from] FetchError),

@@ -5,6 +5,9 @@ use std::time::Duration;
 /// Free space that holding for others leaves on the disk, in bytes: the endpoint's own work comes first.
 pub const FREE_BYTES_MIN: u64 = 64 * 1024 * 1024;
 
+/// Files and folders (inodes) that holding for others leaves to the disk: the endpoint's own work comes first.
+pub const FREE_FILES_MIN: u64 = 1024;
+
 /// Bytes of one class that a run reads from the served tree to verify them: a second of a small computer's time. A few GiB
 /// take a few dozen runs.
 pub const SCRUB_BYTES: u64 = 256 * 1024 * 1024;

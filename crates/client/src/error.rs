@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use headwater_depot::StoreError;
 
-use crate::limits::FREE_BYTES_MIN;
+use crate::limits::{FREE_BYTES_MIN, FREE_FILES_MIN};
 use crate::os;
 
 /// Why the client could not continue.
@@ -82,6 +82,18 @@ pub enum Error {
         /// Bytes that are free.
         free: u64,
     },
+    /// What is to be installed has more files than the disk can take (P9). Nothing of it was fetched.
+    #[error(
+        "the disk has too few inodes for this release: {} needs {wanted} files and folders, {FREE_FILES_MIN} must stay free, {free}          are free, however many bytes are. Nothing was changed. Remove files that are not needed (`df -i` shows the inodes), or put          the data folder on a disk with more of them; the next run tries again", folder.display()
+    )]
+    NoInodes {
+        /// Where it was to be assembled.
+        folder: PathBuf,
+        /// Files and folders that it takes.
+        wanted: u64,
+        /// Files and folders that can still be made.
+        free: u64,
+    },
     /// The disk is full or refuses (P9). Nothing was left half changed, and the run ended.
     #[error(
         "{what} {} failed: the disk is full, or permission is missing. Nothing was left half changed. Free some space, or let \
@@ -149,10 +161,16 @@ impl Error {
         }
     }
 
+    /// Whether a release does not fit on the disk: what needs less still may.
+    pub fn is_no_room(&self) -> bool {
+        matches!(self, Self::NoRoom { .. } | Self::NoInodes { .. })
+    }
+
     /// Whether it is the disk's or the permissions' fault (exit code 4).
     pub fn is_storage(&self) -> bool {
         match self {
-            Self::Storage { .. } | Self::NoRoom { .. } => true,
+            Self::Storage { .. } => true,
+            other if other.is_no_room() => true,
             Self::Ended { source, .. } => source.is_storage(),
             _ => false,
         }

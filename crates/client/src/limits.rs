@@ -105,6 +105,10 @@ pub const DELTA_ROUNDS_MAX: u32 = 3;
 /// Free space that an install leaves on the disk, in bytes, for the endpoint's own needs.
 pub const FREE_BYTES_MIN: u64 = 16 * 1024 * 1024;
 
+/// Files and folders (inodes) that an install leaves to the disk, for the endpoint's own needs: a small disk of 32 MiB has
+/// 8192 in all.
+pub const FREE_FILES_MIN: u64 = 512;
+
 /// Time that a run gets to end when the daemon stops. If it is cut off, it leaves old or new releases whole.
 pub const STOP_GRACE: Duration = Duration::from_secs(5);
 

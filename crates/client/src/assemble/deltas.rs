@@ -136,7 +136,8 @@ async fn fetch(assembly: &Assembly<'_>, tasks: &[DeltaTask]) -> Result<HashSet<D
     let wanted: Vec<Blob> =
         hops().map(|hop| Blob { digest: hop.delta.sha256, size: hop.delta.size }).collect();
     let context = assembly.context;
-    disk_space::check_blobs(context, assembly.folder, &wanted, hops().map(|hop| hop.size).sum())?;
+    let to_write = disk_space::Size { bytes: hops().map(|hop| hop.size).sum(), files: hops().count() as u64 };
+    disk_space::check_blobs(context, assembly.folder, &wanted, to_write)?;
     let (name, progress_sink) = (assembly.name(), context.options.progress_sink.clone());
     assembly.walk.name_blobs(tasks.iter().flat_map(|task| {
         let DeltaTask { file, from, .. } = task;

@@ -112,7 +112,7 @@ fn begin(
         return Ok(Start::Whole(name));
     }
     let folder = slot.begin(record).map_err(at())?;
-    let started = disk_space::check(&folder, files.iter().map(|file| file.size).sum()).and_then(|()| {
+    let started = disk_space::check(&folder, size_of(&files)).and_then(|()| {
         let mut local = local_files(slot, others).map_err(at())?;
         let (missing, changed) = copy_local(&mut local, &folder, files).map_err(at())?;
         Ok(Start::Partial { folder: folder.clone(), missing, local, changed })
@@ -122,6 +122,10 @@ fn begin(
         let _ = files::remove_tree(&folder);
     }
     started
+}
+
+fn size_of(files: &[FileEntry]) -> disk_space::Size {
+    disk_space::Size::of(files.iter().map(|file| (file.path.as_str(), file.size)))
 }
 
 fn is_whole(folder: &Path, record: &ReleaseRecord) -> bool {
@@ -156,7 +160,7 @@ async fn fetch_bodies(assembly: &Assembly<'_>, missing: &[FileEntry]) -> Result<
     let Assembly { context, walk, folder, .. } = *assembly;
     let wanted: Vec<Blob> =
         missing.iter().map(|file| Blob { digest: file.body.sha256, size: file.body.size }).collect();
-    disk_space::check_blobs(context, folder, &wanted, missing.iter().map(|file| file.size).sum())?;
+    disk_space::check_blobs(context, folder, &wanted, size_of(missing))?;
     let (name, progress_sink) = (assembly.name(), context.options.progress_sink.clone());
     walk.name_blobs(missing.iter().map(|file| (file.body.sha256, format!("{name}: {}", file.path))));
     walk.blobs(&context.store, &wanted, &move |progress| progress_sink.report(&name, progress)).await?;

@@ -82,6 +82,16 @@ pub fn free_bytes(folder: &Path) -> io::Result<u64> {
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
+/// Files and folders that may still be made on the disk of `folder`; `None` if it has no such limit.
+///
+/// # Errors
+///
+/// The system refuses.
+pub fn free_files(folder: &Path) -> io::Result<Option<u64>> {
+    let disk = rustix::fs::statvfs(folder)?;
+    Ok((disk.f_files > 0).then_some(disk.f_favail))
+}
+
 /// This host's name.
 pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()

@@ -14,8 +14,8 @@ use jiff::Timestamp;
 mod system;
 
 pub use system::{
-    current_link, exec, free_bytes, host_name, in_own_process_group, is_storage_fault, kill_process_group,
-    open_file, set_mode, stop_signal, switch_link,
+    current_link, exec, free_bytes, free_files, host_name, in_own_process_group, is_storage_fault,
+    kill_process_group, open_file, set_mode, stop_signal, switch_link,
 };
 
 /// The clock, read at the entry points of the client only.

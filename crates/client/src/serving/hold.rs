@@ -28,6 +28,7 @@ pub(crate) async fn hold_class(session: &mut Session, verified: &Verified<'_>) {
         files: &files,
         quota_bytes: quota_bytes(context),
         free_bytes: os::free_bytes(context.folder.root()).unwrap_or(u64::MAX),
+        free_files: os::free_files(context.folder.root()).unwrap_or_default(),
     };
     let progress_sink = context.options.progress_sink.clone();
     let what = format!("{class} for others");

@@ -39,7 +39,7 @@ pub(crate) async fn update_names(
         match update_one(session, verified, &component, &description).await {
             Ok(outcome) => names.push(outcome),
             Err(ContentError::Sources(message)) => unavailable.push((component, message)),
-            Err(ContentError::Run(error @ Error::NoRoom { .. })) => {
+            Err(ContentError::Run(error)) if error.is_no_room() => {
                 names.push(too_large(&component, &error));
                 // Later names and classes continue; the run ends with this error.
                 session.findings.no_room.get_or_insert(error);

@@ -24,6 +24,10 @@ struct Disk {
 impl Disk {
     /// `None` where a user may have no namespaces; the test then prints that it is skipped.
     async fn new(folder: PathBuf) -> Option<Self> {
+        Self::with(folder, &format!("size={DISK_MIB}m")).await
+    }
+
+    async fn with(folder: PathBuf, options: &str) -> Option<Self> {
         std::fs::create_dir_all(&folder).unwrap();
         let mut shell = Command::new("unshare")
             .args(["--map-root-user", "--mount", "sh"])
@@ -36,7 +40,7 @@ impl Disk {
         let commands = shell.stdin.take().unwrap();
         let answers = BufReader::new(shell.stdout.take().unwrap()).lines();
         let mut disk = Self { _shell: shell, commands, answers, folder };
-        let mount = format!("mount -t tmpfs -o size={DISK_MIB}m tmpfs '{}'", disk.folder.display());
+        let mount = format!("mount -t tmpfs -o {options} tmpfs '{}'", disk.folder.display());
         if disk.sh(&mount).await == Some(0) {
             return Some(disk);
         }
@@ -147,4 +151,33 @@ async fn what_is_too_large_does_not_hold_up_what_comes_after_it() {
             && disk.output().contains("components/big")
     );
     assert_eq!(disk.file("client/components/rules/current/rules/changing.txt").await, "release 1\n");
+}
+
+/// A release of more files than the disk has inodes, though it has bytes enough: it fails itself, says so and says what to
+/// do, and nothing after it is held up, in its class or the next. Nothing of it is left behind.
+#[tokio::test]
+async fn what_has_too_many_files_does_not_hold_up_what_comes_after_it() {
+    let mut world = World::new().await;
+    let paths: Vec<String> = (0..1500).map(|number| format!("{}/file-{number}", number % 40)).collect();
+    let files: Vec<(&str, &[u8])> = paths.iter().map(|path| (path.as_str(), path.as_bytes())).collect();
+    let many = NewRelease { name: "many", sequence: 1, files: &files, ..NewRelease::default() };
+    world.components().release(&many);
+    world.component("rules", 1);
+    let inodes = 1800;
+    let options = format!("size=256m,nr_inodes={inodes}");
+    let Some(mut disk) = Disk::with(world.folder.path().join("disk"), &options).await else { return };
+    let mut client = world.client("pc-1");
+    client.data = disk.folder.join("client");
+    assert_eq!(disk.update(&client).await, Some(4), "{}", disk.output());
+    let output = disk.output();
+    assert!(output.contains("too few inodes for this release") && output.contains("df -i"), "{output}");
+    assert!(output.contains("components/many"), "{output}");
+    assert_eq!(disk.file("client/components/rules/current/rules/changing.txt").await, "release 1\n");
+    let count = format!("test $(find '{}' | wc -l) -lt 300", disk.folder.display());
+    assert_eq!(disk.sh(&count).await, Some(0), "files of it were left behind");
+    // With room for its files it is installed.
+    let remount = format!("mount -o remount,nr_inodes=9000 '{}'", disk.folder.display());
+    assert_eq!(disk.sh(&remount).await, Some(0));
+    assert_eq!(disk.update(&client).await, Some(0), "{}", disk.output());
+    assert_eq!(disk.file("client/components/many/current/7/file-7").await, "7/file-7");
 }
