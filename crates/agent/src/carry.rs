@@ -3,19 +3,22 @@
 //! A statement is signed by its client or encrypted to the server, and an answer is signed by the server. Nothing here
 //! reads, changes or keeps them. Size, number and time are bounded.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use headwater_depot::http::read_body;
+use headwater_depot::http::{Addresses, read_body};
+use headwater_depot::serve::{Holder, Permits};
+use headwater_policy::ClientNetwork;
 use headwater_repo::error_chain;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::admission::AdmissionVerdict;
@@ -31,14 +34,16 @@ pub(crate) struct Upstream {
     pub server: String,
     /// With the fleet's TLS and this update agent's certificate.
     pub http: reqwest::Client,
+    /// The addresses of the server's name.
+    pub addresses: Addresses,
 }
 
 /// The server now, and the permits for messages.
 #[derive(Debug, Clone)]
 struct Carrier {
     upstream: watch::Receiver<Option<Upstream>>,
-    enrolled: Arc<Semaphore>,
-    anonymous: Arc<Semaphore>,
+    enrolled: Arc<Permits>,
+    anonymous: Arc<Permits>,
     limits: TimeLimits,
 }
 
@@ -63,8 +68,8 @@ pub(crate) fn routes(upstream: watch::Receiver<Option<Upstream>>) -> Router {
 fn routes_with(upstream: watch::Receiver<Option<Upstream>>, limits: TimeLimits) -> Router {
     let carrier = Carrier {
         upstream,
-        enrolled: Arc::new(Semaphore::new(CARRIED_AT_ONCE_MAX)),
-        anonymous: Arc::new(Semaphore::new(CARRIED_ANONYMOUS_AT_ONCE_MAX)),
+        enrolled: Permits::new(CARRIED_AT_ONCE_MAX),
+        anonymous: Permits::new(CARRIED_ANONYMOUS_AT_ONCE_MAX),
         limits,
     };
     ["enrol", "renew", "check-in", "report"]
@@ -79,7 +84,7 @@ async fn carry(
     request: Request,
 ) -> Response {
     let permits = if verdict == AdmissionVerdict::Enrolled { &carrier.enrolled } else { &carrier.anonymous };
-    let Ok(_permit) = permits.try_acquire() else {
+    let Some(_permit) = permits.take_for(holder_of(&request)) else {
         let wait = [(header::RETRY_AFTER, CARRIED_RETRY_AFTER_SECONDS.to_string())];
         return (
             StatusCode::SERVICE_UNAVAILABLE,
@@ -110,10 +115,22 @@ async fn carry(
     }
 }
 
+/// Who sent it: no client and no network takes all permits.
+fn holder_of(request: &Request) -> Holder {
+    let address = || request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+    let network = || address().map_or(Holder::Unknown, |address| Holder::Network(ClientNetwork::of(address)));
+    request.extensions().get::<Holder>().cloned().unwrap_or_else(network)
+}
+
 async fn ask(upstream: &Upstream, path: &str, body: axum::body::Bytes) -> Result<Response, String> {
     let url = format!("{}{path}", upstream.server.trim_end_matches('/'));
-    let request = upstream.http.post(url).header(header::CONTENT_TYPE, "application/json").body(body);
-    let mut response = request.send().await.map_err(|error| error_chain(&error))?;
+    let url = reqwest::Url::parse(&url).map_err(|error| error_chain(&error))?;
+    upstream.addresses.choose(&url).await.map_err(|error| error_chain(&error))?;
+    let request = upstream.http.post(url.clone()).header(header::CONTENT_TYPE, "application/json").body(body);
+    let mut response = request.send().await.map_err(|error| {
+        upstream.addresses.forget(&url);
+        error_chain(&error)
+    })?;
     let mut answer = Response::builder().status(response.status());
     for kept in [header::CONTENT_TYPE, header::RETRY_AFTER] {
         if let Some(value) = response.headers().get(&kept) {
@@ -127,6 +144,7 @@ async fn ask(upstream: &Upstream, path: &str, body: axum::body::Bytes) -> Result
 
 #[cfg(test)]
 mod tests {
+    use headwater_depot::limits::{ADDRESS_SHARE_DIVISOR, CLIENT_SHARE_DIVISOR};
     use tokio::net::TcpListener;
     use tower::ServiceExt as _;
 
@@ -153,12 +171,23 @@ mod tests {
             std::future::pending(),
         ));
         headwater_depot::http::install_tls_provider();
-        watch::channel(Some(Upstream { server, http: reqwest::Client::new() })).1
+        let addresses = Addresses::new(headwater_policy::FamilySet::BOTH, CARRIED_ANSWER_TIME_MAX);
+        watch::channel(Some(Upstream { server, http: reqwest::Client::new(), addresses })).1
     }
 
     async fn post_report(routes: &Router, who: AdmissionVerdict, body: Body) -> (u16, Option<String>) {
+        post_report_of(routes, who, Holder::Unknown, body).await
+    }
+
+    async fn post_report_of(
+        routes: &Router,
+        who: AdmissionVerdict,
+        holder: Holder,
+        body: Body,
+    ) -> (u16, Option<String>) {
         let mut request = Request::post("/client/v1/report").body(body).unwrap();
         request.extensions_mut().insert(who);
+        request.extensions_mut().insert(holder);
         let answer = routes.clone().oneshot(request).await.unwrap();
         let wait = answer.headers().get(header::RETRY_AFTER).map(|wait| wait.to_str().unwrap().to_owned());
         (answer.status().as_u16(), wait)
@@ -185,10 +214,15 @@ mod tests {
     }
 
     /// Takes permits until none is left; returns their number, and the answer to the next message.
-    async fn fill(routes: &Router, who: AdmissionVerdict) -> (usize, (u16, Option<String>)) {
+    async fn fill(
+        routes: &Router,
+        who: AdmissionVerdict,
+        holder: impl Fn(usize) -> Holder,
+    ) -> (usize, (u16, Option<String>)) {
         for held in 0.. {
-            let routes = routes.clone();
-            let mut sent = tokio::spawn(async move { post_report(&routes, who, Body::empty()).await });
+            let (routes, holder) = (routes.clone(), holder(held));
+            let mut sent =
+                tokio::spawn(async move { post_report_of(&routes, who, holder, Body::empty()).await });
             // A message with a permit waits for the server without end.
             if let Ok(answer) = timeout(Duration::from_millis(100), &mut sent).await {
                 return (held, answer.unwrap());
@@ -198,15 +232,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn anonymous_callers_do_not_take_the_permits_of_enrolled_clients() {
+    async fn no_caller_takes_the_permits_of_the_others() {
         let limits = TimeLimits { body: Duration::from_secs(60), answer: Duration::from_secs(60) };
         let routes = routes_with(server(None).await, limits);
         let full = (503, Some(CARRIED_RETRY_AFTER_SECONDS.to_string()));
+        let client = |number: usize| Holder::Client(format!("pc-{number}").into());
+        let network = |number: usize| {
+            Holder::Network(ClientNetwork::of([10, 0, 0, u8::try_from(number).unwrap()].into()))
+        };
+        let one_network = fill(&routes, AdmissionVerdict::Anonymous, |_| network(0)).await;
         assert_eq!(
-            fill(&routes, AdmissionVerdict::Anonymous).await,
-            (CARRIED_ANONYMOUS_AT_ONCE_MAX, full.clone())
+            one_network,
+            (CARRIED_ANONYMOUS_AT_ONCE_MAX.div_ceil(ADDRESS_SHARE_DIVISOR), full.clone())
         );
-        assert_eq!(fill(&routes, AdmissionVerdict::Enrolled).await, (CARRIED_AT_ONCE_MAX, full));
+        let rest = CARRIED_ANONYMOUS_AT_ONCE_MAX - one_network.0;
+        let others = fill(&routes, AdmissionVerdict::Anonymous, |number| network(number + 1)).await;
+        assert_eq!(others, (rest, full.clone()));
+        let one_client = fill(&routes, AdmissionVerdict::Enrolled, |_| client(0)).await;
+        assert_eq!(one_client, (CARRIED_AT_ONCE_MAX.div_ceil(CLIENT_SHARE_DIVISOR), full.clone()));
+        let others = fill(&routes, AdmissionVerdict::Enrolled, |number| client(number + 1)).await;
+        assert_eq!(others, (CARRIED_AT_ONCE_MAX - one_client.0, full));
     }
 
     #[tokio::test]

@@ -7,10 +7,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::middleware::from_fn_with_state;
+use headwater_depot::http::Addresses;
+use headwater_depot::limits::CONNECT_TIMEOUT;
 use headwater_depot::serve::{ListenLimits, ServeLimits, SharedClasses, Tls, listen_tls, router};
-use headwater_identity::tls::{self, Anonymous};
+use headwater_identity::tls::{self, Anonymous, client_of};
 use headwater_identity::{CaCertificate, Chain, ClientKey, IdentityError};
-use headwater_policy::{Class, ClassSet};
+use headwater_policy::{Class, ClassSet, FamilySet};
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -197,7 +199,8 @@ impl Listener {
         let routes = router(self.site.clone())
             .merge(carry::routes(self.upstream.subscribe()))
             .layer(from_fn_with_state(self.admission.clone(), admit));
-        let task = tokio::spawn(listen_tls(routes, listener, tls, ListenLimits::default(), shutdown));
+        let task =
+            tokio::spawn(listen_tls(routes, listener, tls, client_of, ListenLimits::default(), shutdown));
         self.running.insert(address, Running { stop, task });
     }
 
@@ -212,14 +215,16 @@ impl Listener {
 /// The server, reached with this update agent's certificate.
 fn upstream(identity: &AgentIdentity) -> Result<Upstream, IdentityError> {
     let tls = tls::client_config(&identity.cas, Some((&identity.chain, &identity.key)))?;
+    let addresses = Addresses::new(FamilySet::BOTH, CONNECT_TIMEOUT);
     let http = reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
+        .dns_resolver(Arc::new(addresses.clone()))
         .tls_backend_preconfigured(tls)
         .https_only(true)
         .build()
         .map_err(|error| IdentityError::Tls(error.to_string()))?;
-    Ok(Upstream { server: identity.server.clone(), http })
+    Ok(Upstream { server: identity.server.clone(), http, addresses })
 }
 
 /// Those of the policy's addresses that this computer has, with the port.

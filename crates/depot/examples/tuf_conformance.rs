@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
-use headwater_depot::{BackOff, FetchSettings, Fetcher, Source, Walk};
+use headwater_depot::{FetchSettings, Fetcher, Source, SourceMemory, Walk};
 use headwater_repo::{TargetName, Trusted, layout};
 use jiff::Timestamp;
 
@@ -89,7 +89,7 @@ async fn run(arguments: Arguments) -> Result<()> {
     let targets_url = arguments.target_base_url.as_deref().unwrap_or(metadata_url);
     // Fails if there is one already, which serves as well.
     headwater_depot::http::install_tls_provider();
-    let fetcher = Fetcher::new(FetchSettings::default(), BackOff::default())?;
+    let fetcher = Fetcher::new(FetchSettings::default(), SourceMemory::default())?;
     let trusted = load(folder)?;
     let sources = vec![Source::of_repository(metadata_url, targets_url)];
     let walk = Walk::new(&fetcher, sources, trusted.targets_version().unwrap_or(0), now);

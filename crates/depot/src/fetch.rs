@@ -10,7 +10,6 @@
 //! What to fetch, and what to do with it, is the caller's; making the plan is `policy`'s.
 
 mod attempts;
-mod back_off;
 mod blob;
 mod body;
 mod fault;
@@ -18,20 +17,23 @@ mod http;
 mod meter;
 mod queues;
 mod race;
+mod rate;
 mod refreshed;
 mod resume;
 mod settings;
+mod source_memory;
+mod timeout;
 mod trouble;
 mod walk;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-pub use back_off::BackOff;
 pub use blob::Blob;
 pub use fault::{Fault, FetchError};
 pub use meter::Progress;
 pub use refreshed::{Refreshed, Unable};
 pub use settings::FetchSettings;
+pub use source_memory::{HeadStarts, Pace, SourceMemory};
 pub use walk::Walk;
 
 /// The outgoing side of this process: connections kept alive, and what is remembered of sources. Clones share both.
@@ -47,7 +49,7 @@ struct Inner {
     /// To the fleet's own, once its TLS is known.
     fleet: RwLock<Option<http::Http>>,
     settings: FetchSettings,
-    back_off: Mutex<BackOff>,
+    memory: Mutex<SourceMemory>,
 }
 
 /// The system gave no HTTP client: most often, it has no store of certificate authorities.
@@ -57,10 +59,10 @@ pub struct FetcherError(#[from] reqwest::Error);
 
 impl Fetcher {
     /// A fetcher with what an earlier run remembered of sources.
-    pub fn new(settings: FetchSettings, back_off: BackOff) -> Result<Self, FetcherError> {
+    pub fn new(settings: FetchSettings, memory: SourceMemory) -> Result<Self, FetcherError> {
         let public = http::Http::new(&settings)?;
-        let (fleet, back_off) = (RwLock::new(None), Mutex::new(back_off));
-        Ok(Self { inner: Arc::new(Inner { public, fleet, settings, back_off }) })
+        let (fleet, memory) = (RwLock::new(None), Mutex::new(memory));
+        Ok(Self { inner: Arc::new(Inner { public, fleet, settings, memory }) })
     }
 
     /// Speaks to the fleet's own sources ([`Source::is_fleet`](crate::Source::is_fleet)) by this TLS from now on, and by
@@ -77,12 +79,12 @@ impl Fetcher {
     }
 
     /// What is remembered of sources now, to be kept for the next run.
-    pub fn back_off(&self) -> BackOff {
+    pub fn source_memory(&self) -> SourceMemory {
         self.memory().clone()
     }
 
-    fn memory(&self) -> MutexGuard<'_, BackOff> {
-        self.inner.back_off.lock().unwrap_or_else(PoisonError::into_inner)
+    fn memory(&self) -> MutexGuard<'_, SourceMemory> {
+        self.inner.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn settings(&self) -> &FetchSettings {

@@ -1,8 +1,13 @@
-//! What every HTTP client of the product shares: one TLS provider, and bodies of bounded length.
+//! What every HTTP client of the product shares: one TLS provider, the choice among a name's addresses, and bodies of
+//! bounded length.
+
+mod addresses;
 
 use std::sync::Once;
 
 use reqwest::Response;
+
+pub use addresses::{AddressError, Addresses};
 
 /// Makes aws-lc-rs the TLS provider of this process, once. Programs call it before their first connection; a library
 /// that makes an HTTP client calls it as well, because a test or an example may not have.

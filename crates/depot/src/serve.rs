@@ -9,11 +9,13 @@
 mod cache;
 mod counters;
 mod handler;
+mod holder;
 mod listen;
 mod pace;
 mod path;
 mod permits;
 mod range;
+mod send_rate;
 mod serve_limits;
 mod shared_classes;
 
@@ -22,7 +24,9 @@ use axum::routing::{MethodRouter, any};
 use headwater_policy::Class;
 
 pub use counters::Served;
+pub use holder::{Holder, Identify, nobody};
 pub use listen::{ListenLimits, PeerCertificate, Tls, listen, listen_tls, serve_connection};
+pub use permits::{Permit, Permits};
 pub use serve_limits::ServeLimits;
 pub use shared_classes::SharedClasses;
 

@@ -7,11 +7,16 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ServerSessionMemoryCache, WebPkiClientVerifier};
 use rustls::{ClientConfig, ServerConfig};
 
-use crate::certificate::{CaCertificate, Chain};
+use crate::certificate::{CaCertificate, Chain, Peer};
 use crate::error::IdentityError;
 use crate::keys::SecretKey;
 use crate::limits::{CHAIN_CERTIFICATES_MAX, PEM_LENGTH_MAX, TLS_SESSIONS_MAX};
 use crate::tls_roots::{provider, store, tls};
+
+/// The client that a certificate names, as a handshake showed it; `None` if it names none.
+pub fn client_of(certificate: &CertificateDer<'_>) -> Option<String> {
+    Peer::from_der(certificate).ok().map(|peer| peer.client.to_string())
+}
 
 /// Whether a listener admits callers without a certificate. Its routes decide what such callers may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use headwater_depot::serve::{ListenLimits, ServeLimits, SharedClasses, listen, listen_tls};
+use headwater_depot::serve::{ListenLimits, ServeLimits, SharedClasses, listen, listen_tls, nobody};
+use headwater_identity::tls::client_of;
 use headwater_policy::{Class, Scheme, SourceUrl};
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -227,7 +228,7 @@ fn listen_to_fleet(
 ) -> JoinHandle<()> {
     let limits = listen_limits(limits::FLEET_CONNECTIONS_MAX);
     let router = rest::fleet(services.fleet.clone(), &site(&services.publishing));
-    tokio::spawn(listen_tls(router, listener, services.fleet.fleet_tls(), limits, stopped))
+    tokio::spawn(listen_tls(router, listener, services.fleet.fleet_tls(), client_of, limits, stopped))
 }
 
 fn listen_to_console(
@@ -242,7 +243,7 @@ fn listen_to_console(
     let transport = if tls.is_some() { Transport::Tls } else { Transport::Plain };
     let router = rest::console(services.clone(), OriginCheck { transport, names, address });
     match tls {
-        Some(tls) => tokio::spawn(listen_tls(router, listener, tls, limits, stopped)),
+        Some(tls) => tokio::spawn(listen_tls(router, listener, tls, nobody, limits, stopped)),
         None => tokio::spawn(listen(router, listener, limits, stopped)),
     }
 }

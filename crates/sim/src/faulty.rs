@@ -16,11 +16,13 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 pub use self::fault::{Fault, Rule, Upstream};
+use crate::wait;
 
 /// One request, as it ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,6 +128,9 @@ impl Source {
         };
         let asked = answer::Asked::parse(&head)?;
         let fault = self.fault_for(&asked.path)?;
+        if let Some(Fault::Late { milliseconds }) = fault {
+            wait::pause(Duration::from_millis(milliseconds));
+        }
         let mut sent = relay::Sent::default();
         let result = match fault {
             Some(Fault::Silent) => Ok(relay::Afterwards::Hold),
@@ -133,8 +138,13 @@ impl Source {
                 sent.status = code;
                 relay::status(&mut connection, code, retry_after_seconds)
             }
+            Some(Fault::OfRange { code, .. }) if asked.range.is_some() && code >= 400 => {
+                sent.status = code;
+                relay::status(&mut connection, code, None)
+            }
             fault => match answer::open(&self.settings.upstream, &asked, &mut connection) {
-                Ok(answer) => {
+                Ok(mut answer) => {
+                    answer.change_range(fault.as_ref());
                     relay::relay(&mut connection, answer, fault.as_ref(), asked.method == "HEAD", &mut sent)
                 }
                 Err(_) => {

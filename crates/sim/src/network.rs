@@ -6,7 +6,7 @@
 
 use std::io::Write as _;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -14,6 +14,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::clock::Clock;
 
+/// Where `ip netns` has the files of each namespace's /etc.
+const NAMES_FOLDER: &str = "/etc/netns";
 const PREFIX: &str = "headwater";
 static COUNTER: AtomicU32 = AtomicU32::new(0);
 
@@ -143,6 +145,22 @@ impl Host {
         ip(&["-n", &self.switch, "link", "set", &self.port, "down"])
     }
 
+    /// Lets programs on this host resolve names: one line `ADDRESS NAME` for each address.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn set_names(&self, lines: &str) -> Result<()> {
+        // `ip netns exec` shows this folder's files in /etc.
+        let folder = self.names_folder();
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(folder.join("hosts"), format!("127.0.0.1 localhost\n::1 localhost\n{lines}\n"))?;
+        Ok(())
+    }
+
+    fn names_folder(&self) -> PathBuf {
+        Path::new(NAMES_FOLDER).join(&self.namespace)
+    }
+
     /// Puts the plug back.
     ///
     /// # Errors
@@ -156,6 +174,7 @@ impl Drop for Host {
     fn drop(&mut self) {
         let _ = ip(&["-n", &self.switch, "link", "del", &self.port]);
         let _ = ip(&["netns", "del", &self.namespace]);
+        let _ = std::fs::remove_dir_all(self.names_folder());
     }
 }
 
@@ -173,6 +192,7 @@ fn remove_leftovers() {
         if owner.is_some_and(|owner| !Path::new("/proc").join(owner).exists()) {
             // Two tests may start at once and both remove it: one fails, and need not care.
             let _ = ip(&["netns", "del", &name]);
+            let _ = std::fs::remove_dir_all(Path::new(NAMES_FOLDER).join(&name));
         }
     }
 }

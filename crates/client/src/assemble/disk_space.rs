@@ -77,6 +77,8 @@ mod tests {
         assert!(fits(10, FREE_BYTES_MIN + 10, FREE_BYTES_MIN));
         assert!(!fits(10, FREE_BYTES_MIN + 9, FREE_BYTES_MIN));
         assert!(fits(0, 0, FREE_BYTES_MIN), "what is there already takes none");
+        assert!(fits(10, FREE_FILES_MIN + 10, FREE_FILES_MIN));
+        assert!(!fits(10, FREE_FILES_MIN + 9, FREE_FILES_MIN));
         assert!(!fits(u64::MAX, u64::MAX - 1, FREE_BYTES_MIN));
     }
 

@@ -53,9 +53,9 @@ pub struct State {
     /// Content version of each repository (class, or `vendor`) that was applied in full.
     #[serde(default)]
     pub versions: BTreeMap<String, u64>,
-    /// Sources that failed recently, in the form of `headwater_depot::BackOff`.
+    /// What is remembered of sources, in the form of `headwater_depot::SourceMemory`.
     #[serde(default)]
-    pub back_off: serde_json::Value,
+    pub sources: serde_json::Value,
     /// Consecutive failed check-ins.
     #[serde(default)]
     pub check_in_failures: u32,
@@ -114,7 +114,7 @@ impl Default for State {
             withdrawn: BTreeMap::new(),
             kept_instead_of: BTreeMap::new(),
             versions: BTreeMap::new(),
-            back_off: serde_json::Value::Null,
+            sources: serde_json::Value::Null,
             check_in_failures: 0,
             check_in_not_before: None,
             carried_not_before: None,

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::identity::{ClientIdentity, TrustAnchors, internal};
 use crate::limits::RENEWAL_BACK_OFF;
 use crate::options::Trigger;
-use crate::server::{Route, http_client};
+use crate::server::{FleetHttp, Route, http_client};
 use crate::session::{Context, Effective, Session};
 
 /// Renews the certificate if it is due or the server refused this client; returns the new identity. A failure is no error:
@@ -79,7 +79,7 @@ fn request(identity: &ClientIdentity) -> Result<String, Error> {
 
 /// Asks over one route, with a new sequence number.
 async fn renew_over(
-    http: &reqwest::Client,
+    http: &FleetHttp,
     route: &Route,
     request: &str,
     identity: &ClientIdentity,

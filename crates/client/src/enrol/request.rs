@@ -8,7 +8,7 @@ use headwater_policy::ClientId;
 
 use crate::identity::TrustAnchors;
 use crate::limits::{CERTIFICATE_WAIT_MAX, ENROL_TRIES_MAX, ENROL_WAIT_MAX};
-use crate::server::{Route, SendError};
+use crate::server::{FleetHttp, Route, SendError};
 
 /// Why no route led to a certificate.
 pub(crate) struct AskError {
@@ -20,7 +20,7 @@ pub(crate) struct AskError {
 
 /// Asks to be enrolled; waits and asks again if the server is busy.
 pub(crate) async fn ask_with_retries<T>(
-    http: &reqwest::Client,
+    http: &FleetHttp,
     routes: &[Route],
     body: &[u8],
     read: impl Fn(&[u8]) -> Result<T, String>,
@@ -49,7 +49,7 @@ fn pause(retry_after: Option<Duration>, tries: u32) -> Option<Duration> {
 
 /// Asks over one route after the other until an answer is valid.
 pub(crate) async fn ask<T>(
-    http: &reqwest::Client,
+    http: &FleetHttp,
     routes: &[Route],
     endpoint: &str,
     body: &[u8],

@@ -121,7 +121,7 @@ fn check_trigger(session: &Session) -> Result<(), Error> {
 }
 
 fn store_run(session: &mut Session, report: &Report) -> Result<(), Error> {
-    session.state.back_off = serde_json::to_value(session.context.fetcher.back_off()).unwrap_or_default();
+    session.state.sources = serde_json::to_value(session.context.fetcher.source_memory()).unwrap_or_default();
     session.state.last_run = Some(report.clone());
     session.save_state()
 }

@@ -8,12 +8,12 @@ use headwater_repo::error_chain;
 
 use crate::error::Error;
 use crate::identity::{ClientIdentity, TrustAnchors};
-use crate::server::route::{Route, SendError, http_client};
+use crate::server::route::{FleetHttp, Route, SendError, http_client};
 
 /// The routes to the server, and the identity that signs.
 #[derive(Debug, Clone)]
 pub struct ServerConnection {
-    http: reqwest::Client,
+    http: FleetHttp,
     /// The direct route first, then update agents.
     routes: Vec<Route>,
     identity: ClientIdentity,

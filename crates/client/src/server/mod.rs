@@ -4,4 +4,4 @@ mod connection;
 mod route;
 
 pub(crate) use connection::ServerConnection;
-pub(crate) use route::{Route, SendError, http_client, over_tls};
+pub(crate) use route::{FleetHttp, Route, SendError, http_client, over_tls};

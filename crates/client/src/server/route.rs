@@ -1,13 +1,16 @@
 //! Routes to the server: direct, or through an update agent that carries what a client states (U5).
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use headwater_depot::http::{install_tls_provider, read_body};
-use headwater_policy::{Class, Client, Policy, SourceKey, plan};
+use headwater_depot::http::{Addresses, install_tls_provider, read_body};
+use headwater_depot::limits::CONNECT_TIMEOUT;
+use headwater_policy::{Class, Client, FamilySet, Policy, SourceKey, plan};
 use headwater_repo::error_chain;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use serde::Deserialize;
+use tokio::time::{Instant, timeout_at};
 
 use crate::error::Error;
 use crate::limits::{ANSWER_BYTES_MAX, CARRIERS_MAX};
@@ -66,14 +69,18 @@ impl Route {
     /// Posts a message to an endpoint of the fleet plane and returns the answer's body.
     pub(crate) async fn post(
         &self,
-        http: &reqwest::Client,
+        http: &FleetHttp,
         endpoint: &str,
         body: Vec<u8>,
         wait: Duration,
     ) -> Result<Vec<u8>, SendError> {
         let unanswered = |error: reqwest::Error| SendError::Unanswered(error_chain(&error));
         let url = format!("{}/client/v1/{endpoint}", self.base);
-        let asked = http.post(url).timeout(wait).header(CONTENT_TYPE, "application/json").body(body).send();
+        let ends = Instant::now() + wait;
+        http.choose_address(&url, ends).await?;
+        let left = ends.saturating_duration_since(Instant::now());
+        let asked =
+            http.client.post(url).timeout(left).header(CONTENT_TYPE, "application/json").body(body).send();
         let mut response = asked.await.map_err(unanswered)?;
         let body = read_body(&mut response, ANSWER_BYTES_MAX).await;
         let bytes = body.map_err(|error| SendError::Unanswered(error_chain(&error)))?;
@@ -96,17 +103,38 @@ impl std::fmt::Display for Route {
     }
 }
 
+/// What sends to the fleet plane: an HTTP client, and the addresses of the names to which it connects.
+#[derive(Debug, Clone)]
+pub(crate) struct FleetHttp {
+    client: reqwest::Client,
+    addresses: Addresses,
+}
+
+impl FleetHttp {
+    /// Of a name with several addresses, finds one that answers, in the time that there is.
+    async fn choose_address(&self, url: &str, ends: Instant) -> Result<(), SendError> {
+        // What is no URL fails when it is sent.
+        let Ok(url) = url.parse() else { return Ok(()) };
+        match timeout_at(ends, self.addresses.choose(&url)).await {
+            Ok(chosen) => chosen.map_err(|error| SendError::Unanswered(error_chain(&error))),
+            Err(_) => Err(SendError::Unanswered(format!("no address of {url} answered in time"))),
+        }
+    }
+}
+
 /// An HTTP client that uses the fleet's TLS configuration and nothing weaker.
-pub(crate) fn http_client(tls: rustls::ClientConfig) -> Result<reqwest::Client, Error> {
+pub(crate) fn http_client(tls: rustls::ClientConfig) -> Result<FleetHttp, Error> {
     install_tls_provider();
+    let addresses = Addresses::new(FamilySet::BOTH, CONNECT_TIMEOUT);
     let builder = reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
+        .dns_resolver(Arc::new(addresses.clone()))
         .user_agent(concat!("headwater-client/", env!("CARGO_PKG_VERSION")))
         .tls_backend_preconfigured(tls)
         .https_only(true);
     let failed = |error| Error::Internal(format!("cannot create an HTTP client: {error}"));
-    builder.build().map_err(failed)
+    Ok(FleetHttp { client: builder.build().map_err(failed)?, addresses })
 }
 
 /// The URL with scheme `https`. Update agents serve TLS only, but an old policy may name them with `http`.

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use headwater_depot::{BackOff, FetchSettings, Fetcher, Store};
+use headwater_depot::{FetchSettings, Fetcher, SourceMemory, Store};
 use jiff::Timestamp;
 
 use crate::bundle::Bundle;
@@ -62,8 +62,8 @@ impl Context {
             ..FetchSettings::default()
         };
         headwater_depot::http::install_tls_provider();
-        let back_off: BackOff = serde_json::from_value(state.back_off.clone()).unwrap_or_default();
-        let fetcher = Fetcher::new(fetch_settings.clone(), back_off)
+        let memory: SourceMemory = serde_json::from_value(state.sources.clone()).unwrap_or_default();
+        let fetcher = Fetcher::new(fetch_settings.clone(), memory)
             .map_err(|error| Error::Internal(error.to_string()))?;
         let store = Store::open(folder.store(), None)?;
         Ok(Self {
@@ -88,7 +88,7 @@ impl Context {
             settings.connect_timeout = settings.connect_timeout.min(SHORT_TIMEOUT);
             settings.idle_timeout = settings.idle_timeout.min(SHORT_TIMEOUT);
         }
-        self.fetcher = Fetcher::new(settings, self.fetcher.back_off())
+        self.fetcher = Fetcher::new(settings, self.fetcher.source_memory())
             .map_err(|error| Error::Internal(error.to_string()))?;
         self.apply_tls()
     }

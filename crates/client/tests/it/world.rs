@@ -18,6 +18,7 @@ use headwater_delta::limits::LEVEL_DEFAULT;
 use headwater_delta::{DeltaOptions, Uncontrolled, encode_delta};
 use headwater_depot::serve::{ListenLimits, ServeLimits, SharedClasses, listen, listen_tls, router};
 use headwater_identity::DomainKey;
+use headwater_identity::tls::client_of;
 use headwater_policy::{Class, EffectiveSettings};
 use headwater_repo::{
     Body, BodyFormat, ComponentName, Delta, DeltaFormat, Digest, Draft, Expiry, FileEntry, FilePath, Hook,
@@ -280,7 +281,14 @@ impl World {
         let url = format!("https://{}", listener.local_addr().unwrap());
         let routes = fleet.routes(router(site.clone()));
         let shutdown = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
-        tokio::spawn(listen_tls(routes, listener, tls.subscribe(), ListenLimits::default(), shutdown));
+        tokio::spawn(listen_tls(
+            routes,
+            listener,
+            tls.subscribe(),
+            client_of,
+            ListenLimits::default(),
+            shutdown,
+        ));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mirror = format!("http://{}", listener.local_addr().unwrap());
         let content = router(site.clone());

@@ -16,10 +16,12 @@ use super::blob::Blob;
 use super::fault::{Fault, FetchError};
 use super::http::Activity;
 use super::meter::{Meter, Progress};
-use super::queues::{Next, Queues, Timeout};
+use super::queues::{Next, Queues};
+use super::resume::{Request, resume};
+use super::timeout::Timeout;
 use super::trouble::Trouble;
-use super::walk::Walk;
-use crate::limits::{BLOB_SIZE_MAX, BUSY_RETRIES_MAX, TRIES};
+use super::walk::{Timeouts, Walk};
+use crate::limits::{BLOB_SIZE_MAX, BUSY_RETRIES_MAX, TIMEOUTS_MAX, TRIES};
 use crate::source::Source;
 use crate::store::{Partial, Store};
 
@@ -155,15 +157,19 @@ impl Walk {
                 }
                 sleep(wait).await;
             }
-            let settings = self.fetcher.settings();
-            let stall_timeout = match timeout {
-                Timeout::Soft => settings.soft_stall,
-                Timeout::Full => settings.idle_timeout,
-            };
-            match self.turns(source, turn, stall_timeout).await {
+            if self.is_given_up(source) {
+                let url = self.sources[source].url();
+                let detail =
+                    format!("{url}: it timed out {TIMEOUTS_MAX} times, and is not asked again in this run");
+                last = Some(Fault::new(Reason::Timeout, detail));
+                continue;
+            }
+            let began = Instant::now();
+            match self.turns(source, turn, timeout).await {
                 Ok(()) => {
                     self.log.gave(source, blamed.contains(&source));
-                    self.fetcher.memory().succeeded(self.sources[source].url());
+                    self.fetcher.memory().gave(self.sources[source].url());
+                    self.source_states().timeouts[source] = Timeouts::default();
                     return Ok(());
                 }
                 Err(Trouble::Disk(error)) => return Err(error.into()),
@@ -177,6 +183,9 @@ impl Walk {
                     }
                 }
                 Err(Trouble::Fault(fault)) => {
+                    if fault.reason == Reason::Timeout {
+                        self.source_states().timeouts[source].count(began);
+                    }
                     self.blame(source, &turn.name().map_or_else(|| fault.clone(), |name| fault.over(name)));
                     blamed.insert(source);
                     if fault.reason == Reason::Busy {
@@ -194,17 +203,12 @@ impl Walk {
     }
 
     /// One source's turn, with the one retry that P9 gives.
-    async fn turns(
-        &self,
-        source: usize,
-        turn: &mut impl Turn,
-        stall_timeout: Duration,
-    ) -> Result<(), Trouble> {
+    async fn turns(&self, source: usize, turn: &mut impl Turn, timeout: Timeout) -> Result<(), Trouble> {
         let activity = self.log.begin(source);
         let mut tried = 1;
         loop {
             let before = turn.length();
-            let trouble = match turn.take(self, source, stall_timeout, &activity).await {
+            let trouble = match turn.take(self, source, timeout, &activity).await {
                 Err(Trouble::Fault(fault)) => fault,
                 other => return other,
             };
@@ -230,6 +234,20 @@ impl Walk {
         }
     }
 
+    /// In how much time enough must come.
+    fn span(&self, timeout: Timeout) -> Duration {
+        let settings = self.fetcher.settings();
+        match timeout {
+            Timeout::Soft => settings.soft_stall,
+            Timeout::Full => settings.idle_timeout,
+        }
+    }
+
+    /// Has it timed out so often that more of the run is not to be spent on it?
+    fn is_given_up(&self, source: usize) -> bool {
+        self.source_states().timeouts[source].in_a_row >= TIMEOUTS_MAX
+    }
+
     pub(super) fn busy_for(&self, source: usize) -> Option<Duration> {
         self.fetcher.memory().busy_for(self.sources[source].url(), self.clock.now())
     }
@@ -250,7 +268,7 @@ trait Turn {
         &mut self,
         walk: &Walk,
         source: usize,
-        stall_timeout: Duration,
+        timeout: Timeout,
         activity: &Activity,
     ) -> impl Future<Output = Result<(), Trouble>> + Send;
 }
@@ -277,7 +295,7 @@ impl Turn for BlobTurn<'_> {
         &mut self,
         walk: &Walk,
         source: usize,
-        stall_timeout: Duration,
+        timeout: Timeout,
         activity: &Activity,
     ) -> Result<(), Trouble> {
         let Some(url) = walk.sources[source].blob(&self.blob.digest) else {
@@ -285,20 +303,14 @@ impl Turn for BlobTurn<'_> {
         };
         let http = walk.fetcher.http(&walk.sources[source]);
         let moved = |length| self.meter.at(self.index, length);
-        let is_full = stall_timeout >= walk.fetcher.settings().idle_timeout;
+        let span = walk.span(timeout);
         let before = self.partial.length();
-        let done = super::resume::resume(&http, &url, self.partial, stall_timeout, activity, &moved).await;
+        let request = Request { http: &http, url: &url, span, timeout, activity, moved: &moved };
+        let done = resume(&request, self.partial).await;
         if self.kind == Kind::Delta {
             activity.were_of_delta(self.partial.length().saturating_sub(before));
         }
-        done.map_err(|trouble| match trouble {
-            // Nobody is left to do better: then it is the idle time-out that ran out.
-            Trouble::Stalled if is_full => {
-                let detail = format!("{url}: next to nothing in {} s", stall_timeout.as_secs_f32());
-                Fault::new(Reason::Timeout, detail).into()
-            }
-            other => other,
-        })
+        done.map_err(|trouble| trouble.at_last(timeout, &url, span))
     }
 }
 
@@ -323,31 +335,21 @@ where
         &mut self,
         walk: &Walk,
         source: usize,
-        stall_timeout: Duration,
+        timeout: Timeout,
         activity: &Activity,
     ) -> Result<(), Trouble> {
         let url = (self.url)(&walk.sources[source]);
-        activity.came(0);
         let http = walk.fetcher.http(&walk.sources[source]);
-        let fetching = http.small(&url, self.length_max, activity);
-        let bytes = tokio::select! {
-            bytes = fetching => bytes?,
-            () = silence(activity, stall_timeout) => return Err(Trouble::Stalled),
+        let span = walk.span(timeout);
+        let fetching = async {
+            let head = tokio::time::timeout(span, http.get(&url, 0, activity)).await;
+            let response = head.map_err(|_| Trouble::Stalled)??;
+            http.read_small(response, &url, self.length_max, span, activity).await
         };
+        let bytes = fetching.await.map_err(|trouble| trouble.at_last(timeout, &url, span))?;
         let bytes = bytes.ok_or_else(|| Fault::new(Reason::Missing, format!("{url}: it is not there")))?;
         self.found = Some((self.check)(&bytes).map_err(|error| Fault::of_metadata(&error, &url))?);
         Ok(())
-    }
-}
-
-/// Ends when nothing has come for `stall_timeout`.
-async fn silence(activity: &Activity, stall_timeout: Duration) {
-    loop {
-        let from = activity.last() + stall_timeout;
-        if from <= Instant::now() {
-            return;
-        }
-        tokio::time::sleep_until(from).await;
     }
 }
 

@@ -8,7 +8,8 @@ use headwater_api::report::Reason;
 use headwater_repo::VerifyError;
 use jiff::Timestamp;
 
-use crate::limits::DETAIL_LENGTH_MAX;
+use crate::http::AddressError;
+use crate::limits::{DETAIL_LENGTH_MAX, STALL_BYTES_MIN};
 use crate::store_error::StoreError;
 
 /// One source was unable to give something.
@@ -71,6 +72,19 @@ impl Fault {
         Self::new(reason, format!("{url}: {}", innermost(error)))
     }
 
+    /// No address of the source could be connected to.
+    pub(crate) fn of_address(error: &AddressError, url: &str) -> Self {
+        Self::new(reason_of_address(error), format!("{url}: {error}"))
+    }
+
+    /// What came was too little to wait for more.
+    pub(crate) fn too_slow(url: &str, span: Duration) -> Self {
+        let span = span.as_secs_f32();
+        let detail =
+            format!("{url}: it sends next to nothing: less than {STALL_BYTES_MIN} bytes in {span} s");
+        Self::new(Reason::Timeout, detail)
+    }
+
     /// Metadata from `url` was refused.
     pub(crate) fn of_metadata(error: &VerifyError, url: &str) -> Self {
         let reason = match error {
@@ -108,27 +122,21 @@ pub(crate) enum Phase {
     Body,
 }
 
-/// A name that resolves to nothing that this computer can reach; made by our resolver, found again in the chain.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ResolveError {
-    #[error("the name {name} is not resolved: {source}")]
-    Unknown { name: String, source: io::Error },
-    #[error("the name {name} has no address of a family that this computer has")]
-    NoCommonFamily { name: String },
+fn reason_of_address(error: &AddressError) -> Reason {
+    match error {
+        AddressError::Unknown { .. } | AddressError::NoAnswer { .. } => Reason::Name,
+        AddressError::NoCommonFamily { .. } => Reason::NoCommonFamily,
+        AddressError::Unreachable { all_failed: true, .. } => Reason::Connect,
+        AddressError::Unreachable { all_failed: false, .. } => Reason::Timeout,
+    }
 }
 
 fn reason_of(error: &reqwest::Error, phase: Phase) -> Reason {
     // A connection that closes is a file that ends early only once the file has begun.
     let ended = if phase == Phase::Body { Reason::Truncated } else { Reason::Connect };
-    if error.is_redirect() {
-        return Reason::HttpStatus;
-    }
     for cause in chain(error) {
-        if let Some(resolve) = cause.downcast_ref::<ResolveError>() {
-            return match resolve {
-                ResolveError::Unknown { .. } => Reason::Name,
-                ResolveError::NoCommonFamily { .. } => Reason::NoCommonFamily,
-            };
+        if let Some(address) = cause.downcast_ref::<AddressError>() {
+            return reason_of_address(address);
         }
         if cause.downcast_ref::<rustls::Error>().is_some() {
             return Reason::Tls;

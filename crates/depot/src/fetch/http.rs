@@ -4,31 +4,33 @@
 //! would leave its site by it); identity encoding only, and nothing decoded (digests are of the bytes sent); a few
 //! redirects, never from https to http; no cookies, no referrer, no retry that the HTTP library makes on its own.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use headwater_api::report::Reason;
-use headwater_policy::{Family, FamilySet};
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, RANGE, RETRY_AFTER};
-use reqwest::{Client, ClientBuilder, Response, StatusCode, redirect};
-use tokio::time::{Instant, timeout};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, LOCATION, RANGE, RETRY_AFTER};
+use reqwest::{Client, ClientBuilder, Response, StatusCode, Url, redirect};
+use tokio::time::{Instant, timeout, timeout_at};
 
-use super::fault::{Fault, Phase, ResolveError};
+use super::fault::{Fault, Phase};
+use super::rate::MinimumRate;
 use super::settings::FetchSettings;
-use crate::http::{BoundedBody, install_tls_provider};
+use super::source_memory::Pace;
+use super::trouble::Trouble;
+use crate::http::{Addresses, BoundedBody, install_tls_provider};
 use crate::limits::{BACK_OFF_MAX, BUSY_WAIT_DEFAULT, BUSY_WAIT_MIN, REDIRECTS_MAX};
 
 /// The one way by which this process makes requests for content.
 #[derive(Debug, Clone)]
 pub(crate) struct Http {
     client: Client,
+    addresses: Addresses,
     head_timeout: Duration,
     idle_timeout: Duration,
+    small_total: Duration,
     /// TLS or nothing.
     tls_only: bool,
 }
@@ -39,18 +41,36 @@ pub(crate) struct Activity {
     bytes: AtomicU64,
     /// Of these, bytes of deltas.
     of_deltas: AtomicU64,
-    last: Mutex<Instant>,
+    silence: Mutex<Silence>,
+}
+
+#[derive(Debug)]
+struct Silence {
+    began: Instant,
+    last: Instant,
+    longest: Duration,
 }
 
 impl Activity {
     pub(crate) fn new() -> Self {
-        Self { bytes: AtomicU64::new(0), of_deltas: AtomicU64::new(0), last: Mutex::new(Instant::now()) }
+        let now = Instant::now();
+        let silence = Mutex::new(Silence { began: now, last: now, longest: Duration::ZERO });
+        Self { bytes: AtomicU64::new(0), of_deltas: AtomicU64::new(0), silence }
+    }
+
+    /// Something is asked for: silence is measured from now on.
+    pub(crate) fn begin(&self) {
+        let now = Instant::now();
+        *self.silence() = Silence { began: now, last: now, longest: Duration::ZERO };
     }
 
     /// `count` bytes came; a head counts as a sign of life.
     pub(crate) fn came(&self, count: u64) {
         self.bytes.fetch_add(count, Ordering::Relaxed);
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        let now = Instant::now();
+        let mut silence = self.silence();
+        silence.longest = silence.longest.max(now - silence.last);
+        silence.last = now;
     }
 
     /// `count` of the bytes that came are a delta's.
@@ -66,24 +86,35 @@ impl Activity {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// When the last byte came, or when it all began.
+    /// When the last byte came, or when it was asked for.
     pub(crate) fn last(&self) -> Instant {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+        self.silence().last
+    }
+
+    /// How long the source has needed since it was asked: for the next sign of life at the longest, and in all.
+    pub(crate) fn pace(&self) -> Pace {
+        let silence = self.silence();
+        Pace { silence: silence.longest, total: silence.last - silence.began }
+    }
+
+    fn silence(&self) -> MutexGuard<'_, Silence> {
+        self.silence.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Http {
     pub(crate) fn new(settings: &FetchSettings) -> Result<Self, reqwest::Error> {
         install_tls_provider();
-        let client = match builder(settings).build() {
+        let addresses = Addresses::new(settings.families, settings.connect_timeout);
+        let client = match builder(settings, &addresses).build() {
             Ok(client) => client,
             // A small system without certificate authorities: plain HTTP is as good, everything being signed.
             Err(error) => {
                 tracing::warn!(%error, "no certificate authority is known here: https sources will fail");
-                builder(settings).tls_certs_only([]).build()?
+                builder(settings, &addresses).tls_certs_only([]).build()?
             }
         };
-        Ok(Self::with(client, settings))
+        Ok(Self::with(client, addresses, settings))
     }
 
     /// To the fleet's own sources: by their TLS and nothing else.
@@ -91,15 +122,18 @@ impl Http {
         settings: &FetchSettings,
         tls: rustls::ClientConfig,
     ) -> Result<Self, reqwest::Error> {
-        let client = builder(settings).tls_backend_preconfigured(tls).https_only(true).build()?;
-        Ok(Self { tls_only: true, ..Self::with(client, settings) })
+        let addresses = Addresses::new(settings.families, settings.connect_timeout);
+        let client = builder(settings, &addresses).tls_backend_preconfigured(tls).https_only(true).build()?;
+        Ok(Self { tls_only: true, ..Self::with(client, addresses, settings) })
     }
 
-    fn with(client: Client, settings: &FetchSettings) -> Self {
+    fn with(client: Client, addresses: Addresses, settings: &FetchSettings) -> Self {
         Self {
             client,
+            addresses,
             head_timeout: settings.connect_timeout + settings.idle_timeout,
             idle_timeout: settings.idle_timeout,
+            small_total: settings.metadata_total,
             tls_only: false,
         }
     }
@@ -110,13 +144,8 @@ impl Http {
             let detail = format!("{url}: the server and update agents are spoken to by TLS only");
             return Err(Fault::new(Reason::Tls, detail));
         }
-        let mut request = self.client.get(url).header(ACCEPT_ENCODING, "identity");
-        if offset > 0 {
-            request = request.header(RANGE, format!("bytes={offset}-"));
-        }
-        let response = match timeout(self.head_timeout, request.send()).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(Fault::of_request(&error, url, Phase::Head)),
+        let response = match timeout(self.head_timeout, self.follow(url, offset)).await {
+            Ok(answered) => answered?,
             Err(_) => {
                 let detail = format!("{url}: no answer in {} s", self.head_timeout.as_secs_f32());
                 return Err(Fault::new(Reason::Timeout, detail));
@@ -146,23 +175,47 @@ impl Http {
         Ok(response)
     }
 
-    /// The next bytes of a body; `None` at its end.
-    pub(crate) async fn chunk(
+    /// Sends the request, and follows a few redirects.
+    async fn follow(&self, url: &str, offset: u64) -> Result<Response, Fault> {
+        let wrong = |why: String| Fault::new(Reason::HttpStatus, format!("{url}: {why}"));
+        let mut at = Url::parse(url).map_err(|error| wrong(error.to_string()))?;
+        for _ in 0..=REDIRECTS_MAX {
+            self.addresses.choose(&at).await.map_err(|error| Fault::of_address(&error, url))?;
+            let mut request = self.client.get(at.clone()).header(ACCEPT_ENCODING, "identity");
+            if offset > 0 {
+                request = request.header(RANGE, format!("bytes={offset}-"));
+            }
+            let response = request.send().await.map_err(|error| {
+                self.addresses.forget(&at);
+                Fault::of_request(&error, url, Phase::Head)
+            })?;
+            let Some(location) = redirected(&response) else { return Ok(response) };
+            let next =
+                at.join(&location).map_err(|error| wrong(format!("a redirect to nowhere: {error}")))?;
+            if !may_redirect(&at, &next) {
+                return Err(wrong("a redirect from https to something weaker".to_owned()));
+            }
+            at = next;
+        }
+        Err(wrong(format!("more than {REDIRECTS_MAX} redirects")))
+    }
+
+    /// The next bytes of a body that keeps to `rate`; `None` at its end.
+    pub(super) async fn chunk(
         &self,
         response: &mut Response,
+        rate: &mut MinimumRate,
         activity: &Activity,
-    ) -> Result<Option<Bytes>, Fault> {
-        match timeout(self.idle_timeout, response.chunk()).await {
+    ) -> Result<Option<Bytes>, Trouble> {
+        match timeout_at(rate.deadline(), response.chunk()).await {
             Ok(Ok(Some(bytes))) => {
                 activity.came(bytes.len() as u64);
+                rate.came(bytes.len() as u64);
                 Ok(Some(bytes))
             }
             Ok(Ok(None)) => Ok(None),
-            Ok(Err(error)) => Err(Fault::of_request(&error, response.url().as_str(), Phase::Body)),
-            Err(_) => {
-                let detail = format!("{}: no byte in {} s", response.url(), self.idle_timeout.as_secs_f32());
-                Err(Fault::new(Reason::Timeout, detail))
-            }
+            Ok(Err(error)) => Err(Fault::of_request(&error, response.url().as_str(), Phase::Body).into()),
+            Err(_) => Err(Trouble::Stalled),
         }
     }
 
@@ -173,35 +226,53 @@ impl Http {
         length_max: u64,
         activity: &Activity,
     ) -> Result<Option<Vec<u8>>, Fault> {
-        let mut response = self.get(url, 0, activity).await?;
+        let response = self.get(url, 0, activity).await?;
+        let read = self.read_small(response, url, length_max, self.idle_timeout, activity).await;
+        read.map_err(|trouble| match trouble {
+            Trouble::Fault(fault) => fault,
+            _ => Fault::too_slow(url, self.idle_timeout),
+        })
+    }
+
+    /// The body of a small file; in each `span` enough of it must come.
+    pub(super) async fn read_small(
+        &self,
+        mut response: Response,
+        url: &str,
+        length_max: u64,
+        span: Duration,
+        activity: &Activity,
+    ) -> Result<Option<Vec<u8>>, Trouble> {
         if is_absent(response.status()) {
             return Ok(None);
         }
         if response.status() != StatusCode::OK {
-            return Err(wrong_status(response.status(), url));
+            return Err(wrong_status(response.status(), url).into());
         }
         let oversized =
             || Fault::new(Reason::Oversized, format!("{url}: longer than the {length_max} bytes allowed"));
         let announced = response.content_length();
         if announced.is_some_and(|length| length > length_max) {
-            return Err(oversized());
+            return Err(oversized().into());
         }
+        let mut rate = MinimumRate::within(span, self.small_total);
         let mut body = BoundedBody::new(usize::try_from(length_max).unwrap_or(usize::MAX));
-        while let Some(chunk) = self.chunk(&mut response, activity).await? {
+        while let Some(chunk) = self.chunk(&mut response, &mut rate, activity).await? {
             body.append(&chunk).map_err(|_| oversized())?;
         }
         Ok(Some(body.into_bytes()))
     }
 }
 
-fn builder(settings: &FetchSettings) -> ClientBuilder {
+fn builder(settings: &FetchSettings, addresses: &Addresses) -> ClientBuilder {
     Client::builder()
         .user_agent(&settings.user_agent)
         .no_proxy()
         .referer(false)
         .retry(reqwest::retry::never())
-        .redirect(redirect::Policy::custom(redirected))
-        .dns_resolver(Arc::new(Resolver { families: settings.families }))
+        // Followed here, so that the address is chosen for each of them.
+        .redirect(redirect::Policy::none())
+        .dns_resolver(Arc::new(addresses.clone()))
         .connect_timeout(settings.connect_timeout)
 }
 
@@ -229,50 +300,35 @@ fn busy_wait(seconds: Option<u64>) -> Duration {
     seconds.map_or(BUSY_WAIT_DEFAULT, Duration::from_secs).clamp(BUSY_WAIT_MIN, BACK_OFF_MAX)
 }
 
-fn redirected(attempt: redirect::Attempt) -> redirect::Action {
-    if attempt.previous().len() > REDIRECTS_MAX {
-        return attempt.error(format!("more than {REDIRECTS_MAX} redirects"));
-    }
-    let was_secure = attempt.previous().iter().any(|url| url.scheme() == "https");
-    match attempt.url().scheme() {
-        "https" => attempt.follow(),
-        "http" if !was_secure => attempt.follow(),
-        _ => attempt.error("a redirect from https to something weaker"),
-    }
+/// Where an answer sends us, if it is a redirect.
+fn redirected(response: &Response) -> Option<String> {
+    let status = response.status();
+    let redirects = [
+        StatusCode::MOVED_PERMANENTLY,
+        StatusCode::FOUND,
+        StatusCode::SEE_OTHER,
+        StatusCode::TEMPORARY_REDIRECT,
+        StatusCode::PERMANENT_REDIRECT,
+    ];
+    let location = response.headers().get(LOCATION).filter(|_| redirects.contains(&status))?;
+    Some(location.to_str().ok()?.to_owned())
 }
 
-/// The system's resolver, with this crate's errors and only families that this computer has.
-struct Resolver {
-    families: FamilySet,
-}
-
-impl Resolve for Resolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let families = self.families;
-        Box::pin(async move {
-            let name = name.as_str().to_owned();
-            let looked_up = tokio::net::lookup_host((name.as_str(), 0)).await.map(Iterator::collect);
-            let found: Vec<SocketAddr> = match looked_up {
-                Ok(found) => found,
-                Err(source) => return Err(ResolveError::Unknown { name, source }.into()),
-            };
-            let reachable: Vec<SocketAddr> =
-                found.into_iter().filter(|address| families.contains(family_of(address))).collect();
-            if reachable.is_empty() {
-                return Err(ResolveError::NoCommonFamily { name }.into());
-            }
-            Ok(Box::new(reachable.into_iter()) as Addrs)
-        })
-    }
-}
-
-fn family_of(address: &SocketAddr) -> Family {
-    if address.is_ipv4() { Family::V4 } else { Family::V6 }
+fn may_redirect(from: &Url, to: &Url) -> bool {
+    to.scheme() == "https" || (to.scheme() == "http" && from.scheme() == "http")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_redirect_never_leads_to_something_weaker() {
+        let may = |from: &str, to: &str| may_redirect(&from.parse().unwrap(), &to.parse().unwrap());
+        assert!(may("http://a/", "http://b/") && may("http://a/", "https://b/"));
+        assert!(may("https://a/", "https://b/"));
+        assert!(!may("https://a/", "http://a/") && !may("http://a/", "file:///etc/passwd"));
+    }
 
     #[test]
     fn the_wait_that_a_busy_source_asks_for_is_bounded() {

@@ -5,16 +5,8 @@
 
 use std::collections::VecDeque;
 
+use super::timeout::Timeout;
 use super::walk::Walk;
-
-/// How long a source may bring nothing before its turn ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Timeout {
-    /// Two seconds: another source may do better.
-    Soft,
-    /// The whole idle time-out: no other source is left.
-    Full,
-}
 
 /// The next turn.
 pub(super) struct Next {

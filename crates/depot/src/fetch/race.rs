@@ -1,6 +1,7 @@
 //! Metadata: the sources in order, gently raced, so that a silent one costs a second and the order still holds.
 //!
-//! A source is started when every one before it has failed, is stale, or is silent. One that answered well is taken
+//! A source is started when every one before it has failed, is stale, or is silent for longer than its head start
+//! (`source_memory`). One that answered well is taken
 //! as soon as the same is true of every one before it. So the earliest that answers well wins, unless it keeps
 //! everybody waiting.
 //!
@@ -19,6 +20,7 @@ use tokio::time::{Instant, sleep_until};
 use super::fault::Fault;
 use super::http::Activity;
 use super::refreshed::{Refreshed, Unable};
+use super::source_memory::Pace;
 use super::walk::Walk;
 use crate::limits::BUSY_RETRIES_MAX;
 
@@ -80,7 +82,7 @@ struct Race<'a> {
 
 enum State {
     Waiting,
-    Running { activity: Arc<Activity>, started: Instant, head_start: Duration },
+    Running { activity: Arc<Activity>, started: Instant, head_start: Pace },
     Failed,
     Busy { until: Instant },
     Stale { trusted: Box<Trusted>, version: u64 },
@@ -91,6 +93,7 @@ struct Done {
     source: usize,
     trusted: Trusted,
     outcome: Result<u64, Fault>,
+    pace: Pace,
 }
 
 impl Race<'_> {
@@ -112,24 +115,29 @@ impl Race<'_> {
 
     fn start(&mut self, source: usize) {
         let walk = self.walk;
-        let failing = walk.fetcher.memory().is_failing(walk.sources[source].url(), walk.clock.now());
-        let settings = walk.fetcher.settings();
-        let head_start = if failing { settings.soft_start_failing } else { settings.soft_start };
+        let head_starts = &walk.fetcher.settings().head_starts;
+        let url = walk.sources[source].url();
+        let head_start = walk.fetcher.memory().head_start(url, head_starts, walk.clock.now());
         let activity = walk.log.begin(source);
-        activity.came(0);
+        activity.begin();
         self.states[source] =
             State::Running { activity: Arc::clone(&activity), started: Instant::now(), head_start };
         let mut trusted = self.trusted.clone();
         self.running.push(Box::pin(async move {
             let outcome = walk.metadata(source, &mut trusted, &activity).await;
-            Done { source, trusted, outcome }
+            Done { source, trusted, outcome, pace: activity.pace() }
         }));
     }
 
-    fn done(&mut self, Done { source, trusted, outcome }: Done) {
+    fn done(&mut self, Done { source, trusted, outcome, pace }: Done) {
         self.learn(&trusted);
         match outcome {
-            Ok(version) => self.answered(source, trusted, version),
+            Ok(version) => {
+                if self.answered(source, trusted, version) {
+                    let url = self.walk.sources[source].url();
+                    self.walk.fetcher.memory().answered(url, pace, self.walk.clock.now());
+                }
+            }
             Err(fault) => {
                 self.walk.remember(source, &fault);
                 match fault.retry_after {
@@ -140,13 +148,13 @@ impl Race<'_> {
         }
     }
 
-    fn answered(&mut self, source: usize, mut trusted: Trusted, version: u64) {
+    /// `false`: not under the latest root.
+    fn answered(&mut self, source: usize, mut trusted: Trusted, version: u64) -> bool {
         if let Err(fault) = self.under_latest_root(source, &mut trusted) {
             self.walk.remember(source, &fault);
             self.out(source, fault);
-            return;
+            return false;
         }
-        self.walk.fetcher.memory().succeeded(self.walk.sources[source].url());
         self.walk.log.answered(source, version);
         let trusted = Box::new(trusted);
         match self.announced.filter(|announced| version < *announced) {
@@ -157,6 +165,7 @@ impl Race<'_> {
             }
             None => self.states[source] = State::Good { trusted, version },
         }
+        true
     }
 
     /// Takes over the roots that a source showed; from the plan's only source, all that verified.
@@ -222,8 +231,7 @@ impl Race<'_> {
     /// When a running source counts as silent, if nothing more comes.
     fn silent_from(&self, source: usize) -> Option<Instant> {
         let State::Running { activity, started, head_start } = &self.states[source] else { return None };
-        let slow = *started + self.walk.fetcher.settings().metadata_slow;
-        Some((activity.last() + *head_start).min(slow))
+        Some((activity.last() + head_start.silence).min(*started + head_start.total))
     }
 
     /// The next moment at which a source that is not silent yet will be.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use headwater_policy::FamilySet;
 
+use super::source_memory::{HeadStarts, Pace};
 use crate::limits;
 
 /// The times and numbers that fetching goes by. The default is the product's.
@@ -13,13 +14,9 @@ pub struct FetchSettings {
     pub connect_timeout: Duration,
     /// Time without a byte before a source is given up (P9).
     pub idle_timeout: Duration,
-    /// Silence after which the next source is asked for metadata beside a source.
-    pub soft_start: Duration,
-    /// The same for a source remembered as failing.
-    pub soft_start_failing: Duration,
-    /// Time after which metadata that is still coming counts as silence.
-    pub metadata_slow: Duration,
-    /// Time for the whole metadata of one source.
+    /// How long a source may keep the next one waiting for metadata.
+    pub head_starts: HeadStarts,
+    /// Time for the whole metadata of one source, and for one target.
     pub metadata_total: Duration,
     /// Silence after which a body goes on at another source.
     pub soft_stall: Duration,
@@ -38,15 +35,24 @@ impl Default for FetchSettings {
         Self {
             connect_timeout: limits::CONNECT_TIMEOUT,
             idle_timeout: limits::IDLE_TIMEOUT,
-            soft_start: limits::SOFT_START,
-            soft_start_failing: limits::SOFT_START_FAILING,
-            metadata_slow: limits::METADATA_SLOW,
+            head_starts: HeadStarts::default(),
             metadata_total: limits::METADATA_TOTAL,
             soft_stall: limits::SOFT_STALL,
             busy_wait_max: limits::BUSY_WAIT_MAX,
             blobs_at_once: limits::BLOBS_AT_ONCE,
             families: FamilySet::BOTH,
             user_agent: concat!("headwater/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+impl Default for HeadStarts {
+    fn default() -> Self {
+        Self {
+            first: Pace { silence: limits::HEAD_START, total: limits::METADATA_SLOW },
+            dead: limits::HEAD_START_DEAD,
+            min: limits::HEAD_START_MIN,
+            max: Pace { silence: limits::HEAD_START_MAX, total: limits::METADATA_SLOW_MAX },
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Why the turn of a source ends without the file.
 
+use std::time::Duration;
+
 use super::fault::Fault;
+use super::timeout::Timeout;
 use crate::store_error::StoreError;
 
 /// Why one source's turn at a file ended without it.
@@ -11,6 +14,16 @@ pub(super) enum Trouble {
     Fault(Fault),
     /// Our own disk was.
     Disk(StoreError),
+}
+
+impl Trouble {
+    /// Where nobody is left to do better, a stall is the idle time-out that ran out: the source's fault.
+    pub(super) fn at_last(self, timeout: Timeout, url: &str, span: Duration) -> Self {
+        match self {
+            Self::Stalled if timeout == Timeout::Full => Fault::too_slow(url, span).into(),
+            other => other,
+        }
+    }
 }
 
 impl From<Fault> for Trouble {

@@ -8,6 +8,7 @@ use headwater_api::report::{Attempt, Reason};
 use headwater_repo::limits::{ROLES_VISITED_MAX, ROOT_ROTATIONS_MAX, TARGET_LENGTH_MAX};
 use headwater_repo::{Digest, Lookup, TargetDescription, TargetName, Trusted, VerifyError};
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::Fetcher;
 use super::attempts::{Clock, Log};
@@ -34,13 +35,35 @@ pub(super) struct SourceStates {
     pub(super) chosen: Option<usize>,
     /// Sources that failed or stalled: for the rest of the run, asked only when no other is left.
     pub(super) poor: Vec<bool>,
+    pub(super) timeouts: Vec<Timeouts>,
+}
+
+/// How often a source used up the whole time-out since it last gave something.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Timeouts {
+    pub(super) in_a_row: u32,
+    last: Option<Instant>,
+}
+
+impl Timeouts {
+    /// Counts a turn that began then. Turns that ran at the same time count as one.
+    pub(super) fn count(&mut self, began: Instant) {
+        if self.last.is_none_or(|last| last <= began) {
+            self.in_a_row += 1;
+            self.last = Some(Instant::now());
+        }
+    }
 }
 
 impl Walk {
     /// A walk over `sources`, in order; `from_version`: of the signed content that the client has (0: none).
     pub fn new(fetcher: &Fetcher, sources: Vec<Source>, from_version: u64, now: Timestamp) -> Self {
         let clock = Clock::starting(now);
-        let source_states = SourceStates { chosen: None, poor: vec![false; sources.len()] };
+        let source_states = SourceStates {
+            chosen: None,
+            poor: vec![false; sources.len()],
+            timeouts: vec![Timeouts::default(); sources.len()],
+        };
         Self {
             fetcher: fetcher.clone(),
             sources,
@@ -224,6 +247,8 @@ impl Walk {
             }
             // Says something of the class or of our own wishes, not of how the source answers.
             Reason::NotShared | Reason::Stale | Reason::Overtaken => {}
+            // Slower than others is no failure (P9).
+            Reason::Silent => self.fetcher.memory().lost(url, now),
             _ => self.fetcher.memory().failed(url, now),
         }
     }

@@ -1,6 +1,6 @@
 //! One request for one file.
 
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -15,11 +15,12 @@ use axum::http::{HeaderMap, Method, StatusCode, response};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
-use headwater_policy::Class;
+use headwater_policy::{Class, ClientNetwork};
 use headwater_repo::layout::BLOBS_FOLDER;
 use headwater_repo::{Digest, error_chain};
 
 use super::cache::Cached;
+use super::holder::Holder;
 use super::pace::SendPermit;
 use super::path::{Kind, Refusal, Wanted, wanted};
 use super::range::{Portion, portion};
@@ -73,7 +74,10 @@ pub(super) async fn answer(shared: SharedClasses, class: Class, request: Request
     };
     let address =
         request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
-    let asker = Asker { shared, class, address, head_only };
+    let holder = request.extensions().get::<Holder>().cloned().unwrap_or_else(|| {
+        address.map_or(Holder::Unknown, |address| Holder::Network(ClientNetwork::of(address)))
+    });
+    let asker = Asker { shared, class, address, holder, head_only };
     asker.send(request.headers(), found, wanted.kind)
 }
 
@@ -128,6 +132,7 @@ struct Asker {
     shared: SharedClasses,
     class: Class,
     address: Option<IpAddr>,
+    holder: Holder,
     head_only: bool,
 }
 
@@ -174,7 +179,7 @@ impl Asker {
                 let (from, to) = (index(first), index(first + length));
                 finish(head, Body::from(cached.bytes.slice(from..to)))
             }
-            Found::Large { object, .. } => match self.shared.inner.pace.enter() {
+            Found::Large { object, .. } => match self.shared.inner.pace.enter(self.holder.clone()) {
                 Some(permit) => {
                     self.count(1, 0);
                     finish(head, self.stream(object.reader, first, length, permit))
@@ -201,6 +206,10 @@ impl Asker {
             if left == 0 {
                 return Ok(None);
             }
+            if permit.is_ended() {
+                tracing::debug!(caller = ?asker.holder, "a download was ended in favour of a caller that has fewer");
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
             let count = index(left.min(permit.chunk_max() as u64));
             let reading = tokio::task::spawn_blocking(move || {
                 let mut chunk = vec![0; count];
@@ -209,7 +218,7 @@ impl Asker {
             let (file, chunk) = reading.await.expect("reading a file does not panic")?;
             permit.turn(count as u64).await;
             asker.count(0, count as u64);
-            Ok::<_, std::io::Error>(Some((
+            Ok::<_, io::Error>(Some((
                 Bytes::from(chunk),
                 Some(Ok((asker, file, left - count as u64, permit))),
             )))

@@ -19,22 +19,25 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use super::holder::Identify;
 use super::permits::{Permit, Permits};
+use super::send_rate::SendRate;
 use crate::limits;
 
 /// What a listener stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListenLimits {
-    /// Connections at once, half of them for one address; one beyond gets 503 and is closed.
+    /// Connections at once, half of them for one address, an eighth for one client; one beyond gets 503 and is closed.
     pub connections_max: usize,
     /// Time for the TLS handshake, where there is one.
     pub handshake_timeout: Duration,
     /// Time for a request's head, also for the next one on a kept connection.
     pub header_timeout: Duration,
-    /// Time without progress in sending after which a connection is cut.
+    /// Time of waiting for the other side to take what we send, in which it must take
+    /// [`SEND_BYTES_MIN`](crate::limits::SEND_BYTES_MIN), or the connection is cut.
     pub send_timeout: Duration,
     /// Time for a refused connection to read its 503.
     pub refusal_time: Duration,
@@ -75,21 +78,23 @@ pub async fn listen(
     accept(router, listener, None, limits, shutdown).await;
 }
 
-/// As [`listen`], over TLS. Requests carry a [`PeerCertificate`] where one was shown.
+/// As [`listen`], over TLS. Requests carry a [`PeerCertificate`] where one was shown, and the [`Holder`](super::Holder) that they count for;
+/// `identify` says whose certificate it is.
 pub async fn listen_tls(
     router: Router,
     listener: TcpListener,
     tls: Tls,
+    identify: Identify,
     limits: ListenLimits,
     shutdown: impl Future<Output = ()>,
 ) {
-    accept(router, listener, Some(tls), limits, shutdown).await;
+    accept(router, listener, Some((tls, identify)), limits, shutdown).await;
 }
 
 async fn accept(
     router: Router,
     listener: TcpListener,
-    tls: Option<Tls>,
+    tls: Option<(Tls, Identify)>,
     limits: ListenLimits,
     shutdown: impl Future<Output = ()>,
 ) {
@@ -113,10 +118,12 @@ async fn accept(
             // Collects what has ended, so that the set does not grow.
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
         };
-        let tls = tls.as_ref().map(|tls| TlsAcceptor::from(Arc::clone(&tls.borrow())));
+        let tls =
+            tls.as_ref().map(|(tls, identify)| (TlsAcceptor::from(Arc::clone(&tls.borrow())), *identify));
         if let Some(permit) = permits.take(peer.ip()) {
             connections.spawn(meet(router.clone(), stream, tls, peer, limits, stopped.clone(), permit));
         } else if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
+            let tls = tls.map(|(tls, _)| tls);
             connections.spawn(refuse(stream, tls, limits.refusal_time, permit));
         }
     }
@@ -132,17 +139,17 @@ async fn accept(
 async fn meet(
     router: Router,
     stream: TcpStream,
-    tls: Option<TlsAcceptor>,
+    tls: Option<(TlsAcceptor, Identify)>,
     peer: SocketAddr,
     limits: ListenLimits,
     stopped: watch::Receiver<bool>,
-    _permit: Permit,
+    mut permit: Permit,
 ) {
     // Small answers shall not wait for the next one.
     let _ = stream.set_nodelay(true);
     let router = router.layer(axum::Extension(ConnectInfo(peer)));
     let stream = Guarded::new(stream, limits.send_timeout);
-    let Some(tls) = tls else {
+    let Some((tls, identify)) = tls else {
         return serve_connection(router, stream, peer, limits.header_timeout, stopped).await;
     };
     let stream = match timeout(limits.handshake_timeout, tls.accept(stream)).await {
@@ -150,11 +157,20 @@ async fn meet(
         Ok(Err(error)) => return tracing::debug!(%peer, %error, "a TLS handshake failed"),
         Err(_) => return tracing::debug!(%peer, "a TLS handshake did not end in time"),
     };
-    let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-    let router = match shown {
-        Some(leaf) => router.layer(axum::Extension(PeerCertificate(leaf.clone().into_owned()))),
-        None => router,
+    let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).cloned();
+    let Some(leaf) = shown else {
+        return serve_connection(router, stream, peer, limits.header_timeout, stopped).await;
     };
+    if let Some(client) = identify(&leaf)
+        && !permit.pass_to(&client)
+    {
+        tracing::debug!(%peer, client, "a client has as many connections as one client may have");
+        let _ = timeout(limits.refusal_time, refuse_as_busy(stream)).await;
+        return;
+    }
+    let router = router
+        .layer(axum::Extension(permit.holder().clone()))
+        .layer(axum::Extension(PeerCertificate(leaf.into_owned())));
     serve_connection(router, stream, peer, limits.header_timeout, stopped).await;
 }
 
@@ -220,29 +236,47 @@ async fn refuse_as_busy(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::
     Ok(())
 }
 
-/// A connection that is cut when the other side does not take what we send.
+/// A connection that is cut when the other side takes too little of what we send.
 struct Guarded {
     stream: TcpStream,
-    send_timeout: Duration,
-    deadline: Option<Pin<Box<Sleep>>>,
+    rate: SendRate,
+    waiting: Option<Waiting>,
+}
+
+struct Waiting {
+    since: Instant,
+    ends: Pin<Box<Sleep>>,
 }
 
 impl Guarded {
     fn new(stream: TcpStream, send_timeout: Duration) -> Self {
-        Self { stream, send_timeout, deadline: None }
+        Self { stream, rate: SendRate::new(send_timeout), waiting: None }
     }
 
-    fn guard<T>(&mut self, context: &mut Context<'_>, sent: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if sent.is_ready() {
-            self.deadline = None;
-            return sent;
-        }
-        let limit = self.send_timeout;
-        let deadline =
-            self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + limit)));
-        match deadline.as_mut().poll(context) {
-            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-            Poll::Pending => Poll::Pending,
+    fn guard<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        sent: Poll<io::Result<T>>,
+        bytes: impl FnOnce(&T) -> usize,
+    ) -> Poll<io::Result<T>> {
+        match sent {
+            Poll::Ready(Ok(sent)) => {
+                let waited = self.waiting.take().map_or(Duration::ZERO, |waiting| waiting.since.elapsed());
+                self.rate.took(bytes(&sent) as u64, waited);
+                Poll::Ready(Ok(sent))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => {
+                let left = self.rate.left();
+                let waiting = self.waiting.get_or_insert_with(|| {
+                    let since = Instant::now();
+                    Waiting { since, ends: Box::pin(sleep_until(since + left)) }
+                });
+                match waiting.ends.as_mut().poll(context) {
+                    Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+                    Poll::Pending => Poll::Pending,
+                }
+            }
         }
     }
 }
@@ -260,7 +294,7 @@ impl AsyncRead for Guarded {
 impl AsyncWrite for Guarded {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let sent = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.guard(cx, sent)
+        self.guard(cx, sent, |sent| *sent)
     }
 
     fn poll_write_vectored(
@@ -269,7 +303,7 @@ impl AsyncWrite for Guarded {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let sent = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.guard(cx, sent)
+        self.guard(cx, sent, |sent| *sent)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -278,11 +312,11 @@ impl AsyncWrite for Guarded {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
-        self.guard(cx, flushed)
+        self.guard(cx, flushed, |()| 0)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let shut = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.guard(cx, shut)
+        self.guard(cx, shut, |()| 0)
     }
 }

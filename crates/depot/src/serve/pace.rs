@@ -1,13 +1,20 @@
-//! How many bodies are sent at once, and how fast (U4).
+//! How many bodies are sent at once, to each caller and in all, and how fast (U4).
+//!
+//! One caller may use all that nobody else wants. Once everything is in use, a caller that has less than another takes a
+//! place from the one that has most: that one's newest download ends early, and goes on at the same byte later. So nobody's
+//! downloads keep another from its own, whether they are read or not.
 //!
 //! Under a bandwidth limit each chunk is given a moment at which it may leave; the moments follow one another at the
 //! limit's rate, for all callers together. A download is admitted only while every one would still have a useful share.
 
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::holder::Holder;
 use super::serve_limits::ServeLimits;
 use crate::limits::{BANDWIDTH_SHARE_MIN, SERVE_CHUNK, SERVE_CHUNK_MIN};
 
@@ -19,6 +26,8 @@ pub(super) struct Pace {
 #[derive(Debug)]
 struct State {
     limits: ServeLimits,
+    /// Each holder's downloads, the newest last; whether each was ended in favour of another.
+    running: HashMap<Holder, Vec<Arc<AtomicBool>>>,
     downloads: usize,
     /// When the line is free again.
     free_at: Instant,
@@ -28,11 +37,14 @@ struct State {
 #[derive(Debug)]
 pub(super) struct SendPermit {
     pace: Pace,
+    holder: Holder,
+    ended: Arc<AtomicBool>,
 }
 
 impl Pace {
     pub(super) fn new(limits: ServeLimits) -> Self {
-        Self { state: Arc::new(Mutex::new(State { limits, downloads: 0, free_at: Instant::now() })) }
+        let (running, free_at) = (HashMap::new(), Instant::now());
+        Self { state: Arc::new(Mutex::new(State { limits, running, downloads: 0, free_at })) }
     }
 
     pub(super) fn set(&self, limits: ServeLimits) {
@@ -45,18 +57,17 @@ impl Pace {
         self.lock().downloads
     }
 
-    /// A permit for one more body, if there is one.
-    pub(super) fn enter(&self) -> Option<SendPermit> {
+    /// A permit for one more body, if there is one, or another holder has more than its part.
+    pub(super) fn enter(&self, holder: Holder) -> Option<SendPermit> {
         let mut state = self.lock();
-        let shares = match state.limits.bytes_per_second {
-            Some(rate) => usize::try_from(rate / BANDWIDTH_SHARE_MIN).unwrap_or(usize::MAX).max(1),
-            None => usize::MAX,
-        };
-        if state.downloads >= state.limits.downloads_max.min(shares) {
+        if state.downloads >= state.downloads_max() && !state.make_room_for(&holder) {
             return None;
         }
+        let ended = Arc::new(AtomicBool::new(false));
         state.downloads += 1;
-        Some(SendPermit { pace: self.clone() })
+        state.running.entry(holder.clone()).or_default().push(Arc::clone(&ended));
+        drop(state);
+        Some(SendPermit { pace: self.clone(), holder, ended })
     }
 
     /// Notes that `bytes` leave at once, without a permit: small files that nobody is made to wait for.
@@ -70,6 +81,27 @@ impl Pace {
 }
 
 impl State {
+    fn downloads_max(&self) -> usize {
+        let shares = match self.limits.bytes_per_second {
+            Some(rate) => usize::try_from(rate / BANDWIDTH_SHARE_MIN).unwrap_or(usize::MAX).max(1),
+            None => usize::MAX,
+        };
+        self.limits.downloads_max.min(shares)
+    }
+
+    /// Ends the newest download of the holder that has most, if that one still has as many as `holder` afterwards.
+    fn make_room_for(&mut self, holder: &Holder) -> bool {
+        let own = self.running.get(holder).map_or(0, Vec::len);
+        let most = self.running.iter_mut().max_by_key(|(_, downloads)| downloads.len());
+        let Some((_, downloads)) = most.filter(|(_, downloads)| downloads.len() > own + 1) else {
+            return false;
+        };
+        let Some(newest) = downloads.pop() else { return false };
+        newest.store(true, Ordering::Relaxed);
+        self.downloads -= 1;
+        true
+    }
+
     /// Books the line for `bytes` and returns when they may leave; `None` if at once.
     fn book(&mut self, bytes: u64) -> Option<Instant> {
         let rate = self.limits.bytes_per_second?;
@@ -81,6 +113,11 @@ impl State {
 }
 
 impl SendPermit {
+    /// Was the download ended in favour of another caller?
+    pub(super) fn is_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+
     /// Bytes to send next, at most: an eighth of a second's share under a bandwidth limit, so that bursts are
     /// small and nobody seems to stall.
     pub(super) fn chunk_max(&self) -> usize {
@@ -101,20 +138,64 @@ impl SendPermit {
 
 impl Drop for SendPermit {
     fn drop(&mut self) {
-        self.pace.lock().downloads -= 1;
+        let mut state = self.pace.lock();
+        let state = &mut *state;
+        let Some(downloads) = state.running.get_mut(&self.holder) else { return };
+        let before = downloads.len();
+        downloads.retain(|download| !Arc::ptr_eq(download, &self.ended));
+        // One that was ended is counted no longer.
+        state.downloads -= before - downloads.len();
+        if downloads.is_empty() {
+            state.running.remove(&self.holder);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Pace, SendPermit};
+    use super::{Holder, Pace, SendPermit};
     use crate::limits::{BANDWIDTH_SHARE_MIN, DOWNLOADS_MAX, SERVE_CHUNK, SERVE_CHUNK_MIN};
     use crate::serve::ServeLimits;
 
     /// Takes as many permits as there are.
     fn fill(limits: ServeLimits) -> Vec<SendPermit> {
         let pace = Pace::new(limits);
-        std::iter::from_fn(|| pace.enter()).collect()
+        std::iter::from_fn(|| pace.enter(Holder::Unknown)).collect()
+    }
+
+    fn client(name: &str) -> Holder {
+        Holder::Client(name.into())
+    }
+
+    #[test]
+    fn a_caller_that_took_everything_leaves_each_other_its_part() {
+        let pace = Pace::new(ServeLimits::default());
+        let greedy: Vec<SendPermit> = std::iter::from_fn(|| pace.enter(client("greedy"))).collect();
+        assert_eq!(greedy.len(), DOWNLOADS_MAX);
+        let mut others = Vec::new();
+        for name in ["a", "b", "c"] {
+            others.extend(std::iter::from_fn(|| pace.enter(client(name))).take(4));
+        }
+        assert_eq!(others.len(), 12);
+        assert!(greedy[..DOWNLOADS_MAX - 12].iter().all(|permit| !permit.is_ended()));
+        assert!(greedy[DOWNLOADS_MAX - 12..].iter().all(SendPermit::is_ended), "its newest end");
+        assert_eq!(pace.downloads(), DOWNLOADS_MAX);
+        drop(greedy);
+        assert_eq!(pace.downloads(), 12, "those that were ended are not given back twice");
+        drop(others);
+        assert_eq!((pace.downloads(), pace.lock().running.len()), (0, 0));
+    }
+
+    #[test]
+    fn among_equals_nobody_is_ended() {
+        let pace = Pace::new(ServeLimits { downloads_max: 4, bytes_per_second: None });
+        let held: Vec<_> = ["a", "a", "b", "b"].map(|name| pace.enter(client(name)).unwrap()).into();
+        assert!(pace.enter(client("a")).is_none(), "it has as many as the other");
+        let third = pace.enter(client("c")).expect("it has none");
+        assert!(pace.enter(client("c")).is_none(), "it would have more than one of the others");
+        assert_eq!(held.iter().filter(|permit| permit.is_ended()).count(), 1);
+        drop((held, third));
+        assert_eq!(pace.downloads(), 0);
     }
 
     fn slow(bytes_per_second: u64) -> ServeLimits {

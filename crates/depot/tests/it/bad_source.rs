@@ -22,6 +22,11 @@ pub enum Act {
     HangUp,
     /// A byte now and then.
     Drip,
+    /// So many bytes at a time.
+    Rate {
+        bytes: usize,
+        every: Duration,
+    },
     /// Send up to this byte of the file, then nothing.
     Stall(usize),
     /// Promise all, close at this byte of the file.
@@ -39,6 +44,16 @@ pub enum Act {
     Busy(u64),
     IgnoreRange,
     WrongRange,
+    /// To a request for a range: this status, with this header of the range (`""`: none), and all bytes from that one on.
+    OfRange {
+        status: u16,
+        header: String,
+        from: usize,
+    },
+    /// To a request for a range: closes without an answer.
+    HangUpOnRange,
+    /// To a request for a range: no answer.
+    SilentOnRange,
     WrongTag,
     Redirect(String),
     Encoded,
@@ -97,6 +112,11 @@ impl BadSource {
     pub fn on(self, part: &str, act: Act) -> Self {
         self.script(part, act, usize::MAX);
         self
+    }
+
+    /// Forgets what it was to do.
+    pub fn clear(&self) {
+        self.state.lock().unwrap().script.clear();
     }
 
     /// The same, for the first `times` such requests.
@@ -159,6 +179,14 @@ async fn answer(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<
     match (act, file) {
         (Act::Silent, _) => wait_for_ever().await,
         (Act::HangUp, _) => Ok(()),
+        (Act::HangUpOnRange, _) if from > 0 => Ok(()),
+        (Act::SilentOnRange, _) if from > 0 => wait_for_ever().await,
+        (Act::OfRange { status, header, from: first }, Some(file)) if from > 0 => {
+            let mut headers = vec![("content-length", (file.len() - first).to_string())];
+            headers.extend((!header.is_empty()).then_some(("content-range", header)));
+            reply.head(status, &headers).await?;
+            reply.body(&file[first..]).await
+        }
         (Act::Status(status), _) => reply.head(status, &[("content-length", "0".into())]).await,
         (Act::Busy(seconds), _) => {
             reply.head(503, &[("retry-after", seconds.to_string()), ("content-length", "0".into())]).await
@@ -214,6 +242,14 @@ impl Reply<'_> {
                     self.body(std::slice::from_ref(byte)).await?;
                     // Slow on purpose: it drips.
                     tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                Ok(())
+            }
+            Act::Rate { bytes, every } => {
+                for chunk in file[first..].chunks(bytes) {
+                    self.body(chunk).await?;
+                    // Slow on purpose: the source sends at this rate.
+                    tokio::time::sleep(every).await;
                 }
                 Ok(())
             }

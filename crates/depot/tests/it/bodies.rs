@@ -121,14 +121,57 @@ async fn a_server_without_ranges_is_read_past_what_is_there() {
     assert!(scene.store.verify(&scene.blob.digest).unwrap());
 }
 
+/// One source that broke off, and from then on answers requests for a range like this: it gives the whole file.
+async fn check_of_range(act: Act) {
+    let mut world = World::new();
+    world.publish("one");
+    let blob = world.add_blob(&noise(SIZE));
+    let source = BadSource::start(world.files.clone()).await;
+    source.script("/blobs/", Act::Truncate(CUT), 1);
+    source.script("/blobs/", act.clone(), usize::MAX);
+    let walk = walk(&fetcher(), &[&source.url]);
+    walk.refresh(&world.trusted(), None).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), None).unwrap();
+    walk.blobs(&store, &[blob], &|_| {}).await.unwrap_or_else(|error| panic!("{act:?}: {error}"));
+    assert!(store.verify(&blob.digest).unwrap(), "{act:?}");
+    let asked: Vec<usize> = source.ranges("/blobs/").iter().map(|(from, _)| *from).collect();
+    assert_eq!(asked, [0, CUT, 0], "{act:?}: once without success, then for all of it");
+    assert_eq!(walk.attempts()[0].result, AttemptResult::Used, "{act:?}");
+}
+
 #[tokio::test]
-async fn a_range_that_was_not_asked_for_is_refused() {
+async fn a_source_that_cannot_serve_the_rest_is_asked_for_the_whole() {
+    for status in [400, 403, 404, 405, 412, 416, 500, 501, 502] {
+        check_of_range(Act::OfRange { status, header: String::new(), from: SIZE }).await;
+    }
+    let rest = format!("bytes {CUT}-{}/{SIZE}", SIZE - 1);
+    for (status, header, from) in [
+        (206, String::new(), CUT),
+        (206, String::new(), 0),
+        (206, "nonsense".to_owned(), CUT),
+        (206, format!("bytes {}-{}/{SIZE}", CUT - 1, SIZE - 1), CUT - 1),
+        (206, format!("bytes {CUT}-{}/{}", SIZE - 1, SIZE + 1), CUT),
+        (206, format!("bytes {CUT}-{}/{SIZE}", CUT + 9), CUT),
+        (200, rest.clone(), CUT),
+        (200, rest.clone(), 0),
+        (416, format!("bytes */{SIZE}"), SIZE),
+    ] {
+        check_of_range(Act::OfRange { status, header, from }).await;
+    }
+    check_of_range(Act::HangUpOnRange).await;
+    check_of_range(Act::SilentOnRange).await;
+}
+
+#[tokio::test]
+async fn what_is_there_stays_when_the_whole_is_asked_for_and_breaks_off_too() {
     let scene = Scene::new().await;
     scene.first.script("/blobs/", Act::Truncate(CUT), 1);
-    scene.first.script("/blobs/", Act::WrongRange, usize::MAX);
+    scene.first.script("/blobs/", Act::Status(501), 1);
+    scene.first.script("/blobs/", Act::Truncate(CUT / 2), usize::MAX);
     scene.fetch().await.unwrap();
-    assert_eq!(scene.attempt(0), Some((AttemptResult::Failed, Some(Reason::HttpStatus))));
-    assert_eq!(scene.second.ranges("/blobs/"), [(CUT, SIZE - CUT)]);
+    assert_eq!(scene.first.ranges("/blobs/"), [(0, CUT), (CUT, 0), (0, CUT / 2)]);
+    assert_eq!(scene.second.ranges("/blobs/"), [(CUT, SIZE - CUT)], "the next goes on at the same byte");
 }
 
 #[tokio::test]

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use headwater_api::report::{AttemptResult, Reason};
-use headwater_depot::{BackOff, FetchSettings, Fetcher};
+use headwater_depot::{FetchSettings, Fetcher, SourceMemory};
 
 use crate::bad_source::{Act, BadSource};
 use crate::metadata_walk::{closed_port, outcomes};
-use crate::world::{World, fetcher, settings, walk};
+use crate::world::{World, fetcher, head_starts, settings, walk};
 
 /// A mirror that was copied but for its snapshot.
 async fn half(world: &World) -> BadSource {
@@ -77,13 +77,15 @@ async fn what_answered_well_is_verified_again_when_another_source_shows_a_newer_
     world.revoke_timestamp_key();
     let half = half(&world).await;
     // The first: silent until 600, then alive, and failed at 1200. The second: begun at 400, done long before that.
-    let soft_start = Duration::from_millis(400);
-    let full_timeout = FetchSettings { soft_start, metadata_slow: Duration::from_secs(5), ..settings() };
+    let mut head_starts = head_starts(400);
+    head_starts.first.total = Duration::from_secs(5);
+    let full_timeout = FetchSettings { head_starts, ..settings() };
     half.script("root.json", Act::Late(Duration::from_millis(600)), 1);
     half.script("3.root.json", Act::Late(Duration::from_millis(300)), 1);
     half.script("timestamp.json", Act::Late(Duration::from_millis(300)), 1);
     revoked.script("timestamp.json", Act::Late(Duration::from_millis(400)), 1);
-    let walk = walk(&Fetcher::new(full_timeout, BackOff::default()).unwrap(), &[&half.url, &revoked.url]);
+    let walk =
+        walk(&Fetcher::new(full_timeout, SourceMemory::default()).unwrap(), &[&half.url, &revoked.url]);
     walk.refresh(&world.trusted(), None).await.unwrap_err();
     let attempts = walk.attempts();
     assert_eq!(attempts[1].to_version, 1, "it had answered: {attempts:?}");

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::post;
-use headwater_depot::limits::{ADDRESS_SHARE_DIVISOR, CONNECTIONS_MAX, REFUSALS_MAX, REQUEST_HEAD_MAX};
+use headwater_depot::limits::{
+    ADDRESS_SHARE_DIVISOR, CONNECTIONS_MAX, DOWNLOADS_MAX, REFUSALS_MAX, REQUEST_HEAD_MAX,
+};
 use headwater_depot::serve::{ListenLimits, ServeLimits, SharedClasses, listen, router};
 use headwater_depot::{Blob, Store};
 use headwater_policy::Class;
@@ -255,6 +257,37 @@ async fn a_client_that_does_not_read_gives_its_place_back() {
     assert_eq!(&answer, b"HTTP/1.1 200");
     until("the download that stalls is ended", async || server.site.downloads() == 0).await;
     drop(stream);
+}
+
+/// One address takes all downloads and reads none of them; another gets its own, each time.
+#[tokio::test]
+async fn downloads_that_are_not_read_leave_others_theirs() {
+    let server = Running::start(ListenLimits::default()).await;
+    let bytes = noise(12_000_000);
+    let blob = layout::blob(&Digest::of(&bytes));
+    server.put(&blob, &bytes);
+    let request = format!("GET /components/{blob} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let status = async |own: &str| {
+        let mut stream = server.connect_from(own).await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.unwrap();
+        (String::from_utf8_lossy(&answer).into_owned(), stream)
+    };
+    let mut unread = Vec::new();
+    for number in 0..=DOWNLOADS_MAX {
+        let (answer, stream) = status("127.0.0.1").await;
+        assert_eq!(answer == "HTTP/1.1 200", number < DOWNLOADS_MAX, "{number}: {answer}");
+        unread.push(stream);
+    }
+    for number in 0..20 {
+        let (answer, mut stream) = status("127.0.0.2").await;
+        assert_eq!(answer, "HTTP/1.1 200", "{number}");
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).await.unwrap();
+        assert!(rest.len() > bytes.len(), "{number}: {} bytes", rest.len());
+    }
+    assert!(server.site.downloads() <= DOWNLOADS_MAX);
 }
 
 #[tokio::test]

@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
-mod back_off;
 mod bad_source;
 mod bodies;
 mod conformance;
@@ -15,6 +14,7 @@ mod metadata_kept;
 mod metadata_walk;
 mod objects;
 mod serving;
+mod source_memory;
 mod storing;
 mod tls;
 mod world;

@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 use headwater_api::report::{Attempt, AttemptResult, Reason};
-use headwater_depot::limits::{BUSY_WAIT_MAX, DETAIL_LENGTH_MAX, REDIRECTS_MAX};
-use headwater_depot::{BackOff, FetchSettings, Fetcher, Refreshed, Source, Store, Unable, Walk};
+use headwater_depot::limits::{BUSY_WAIT_MAX, DETAIL_LENGTH_MAX, REDIRECTS_MAX, TIMEOUTS_MAX};
+use headwater_depot::{FetchSettings, Fetcher, Refreshed, Source, SourceMemory, Store, Unable, Walk};
 use headwater_policy::{Class, FamilySet};
 use headwater_repo::limits::ROOT_ROTATIONS_MAX;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::bad_source::{Act, BadSource};
-use crate::world::{World, fetcher, long_ago, now, settings, target_name, walk};
+use crate::world::{World, fetcher, head_starts, long_ago, now, settings, target_name, walk};
 
 const TIMESTAMP: &str = "/timestamp.json";
 
@@ -197,7 +197,7 @@ async fn the_first_that_answers_well_is_taken_and_nobody_else_is_asked() {
 async fn an_earlier_source_that_comes_back_in_time_is_taken_before_a_later_one() {
     let mut world = World::new();
     let files = world.publish("one");
-    let late = settings().soft_start + Duration::from_millis(100);
+    let late = settings().head_starts.first.silence + Duration::from_millis(100);
     let first = BadSource::start(files.clone()).await;
     first.script("2.root.json", Act::Late(late), 1);
     let second = BadSource::start(files).await;
@@ -214,15 +214,17 @@ async fn an_earlier_source_that_comes_back_in_time_is_taken_before_a_later_one()
 async fn a_later_source_that_answered_well_waits_while_an_earlier_one_shows_life() {
     let mut world = World::new();
     let files = world.publish("one");
-    let soft_start = Duration::from_millis(600);
-    let full_timeout = FetchSettings { soft_start, metadata_slow: Duration::from_secs(5), ..settings() };
+    let mut head_starts = head_starts(600);
+    head_starts.first.total = Duration::from_secs(5);
+    let full_timeout = FetchSettings { head_starts, ..settings() };
     // The first: silent until 900, a sign of life, done at 1300. The second: begun at 600, done at 1100.
     let first = BadSource::start(files.clone()).await;
     first.script("root.json", Act::Late(Duration::from_millis(900)), 1);
     first.script(TIMESTAMP, Act::Late(Duration::from_millis(400)), 1);
     let second = BadSource::start(files).await;
     second.script("root.json", Act::Late(Duration::from_millis(500)), 1);
-    let walk = walk(&Fetcher::new(full_timeout, BackOff::default()).unwrap(), &[&first.url, &second.url]);
+    let walk =
+        walk(&Fetcher::new(full_timeout, SourceMemory::default()).unwrap(), &[&first.url, &second.url]);
     let refreshed = walk.refresh(&world.trusted(), None).await.unwrap();
     let attempts = walk.attempts();
     assert_eq!(refreshed.source, 0, "{attempts:?}");
@@ -231,27 +233,91 @@ async fn a_later_source_that_answered_well_waits_while_an_earlier_one_shows_life
     assert_eq!(attempts[1].to_version, 1, "it had answered");
 }
 
+/// The first head start in the tests of what is remembered, in milliseconds.
+const FIRST_MS: u64 = 600;
+
+/// One run: which source is taken, what became of the first, and what is remembered for the next run.
+async fn run(
+    memory: &SourceMemory,
+    world: &World,
+    bases: &[&str],
+) -> (usize, (AttemptResult, Option<Reason>), SourceMemory) {
+    // As between two runs of the client.
+    let memory: SourceMemory = serde_json::from_str(&serde_json::to_string(memory).unwrap()).unwrap();
+    let settings = FetchSettings { head_starts: head_starts(FIRST_MS), ..settings() };
+    let fetcher = Fetcher::new(settings, memory).unwrap();
+    let walk = walk(&fetcher, bases);
+    let source = walk.refresh(&world.trusted(), None).await.unwrap().source;
+    (source, outcomes(&walk.attempts())[0], fetcher.source_memory())
+}
+
 #[tokio::test]
-async fn a_source_remembered_as_failing_gets_a_short_start_and_keeps_its_place() {
+async fn a_silent_source_is_remembered_as_dead_after_two_runs_and_keeps_its_place() {
     let mut world = World::new();
     let files = world.publish("one");
     let silent = BadSource::start(files.clone()).await.on("", Act::Silent);
     let good = BadSource::start(files).await;
-    let fetcher = fetcher();
-    let first = walk(&fetcher, &[&silent.url, &good.url]);
-    first.refresh(&world.trusted(), None).await.unwrap();
-    let memory = fetcher.back_off();
-    assert!(memory.is_failing(first.sources()[0].url(), now()));
-    assert!(!memory.is_failing(first.sources()[1].url(), now()));
-
-    // The memory survives as JSON, as between two runs of the client.
-    let memory: BackOff = serde_json::from_str(&serde_json::to_string(&memory).unwrap()).unwrap();
-    let fetcher = Fetcher::new(settings(), memory).unwrap();
-    let second = walk(&fetcher, &[&silent.url, &good.url]);
+    let bases = [silent.url.as_str(), good.url.as_str()];
+    let mut memory = SourceMemory::default();
+    let passed_over = (AttemptResult::PassedOver, Some(Reason::Silent));
+    for number in 1..=2 {
+        assert!(!memory.is_dead(bases[0], now()), "before run {number}");
+        let (taken, first, after) = run(&memory, &world, &bases).await;
+        assert_eq!((taken, first), (1, passed_over), "run {number}");
+        memory = after;
+    }
+    assert!(memory.is_dead(bases[0], now()) && !memory.is_dead(bases[1], now()));
     let began = Instant::now();
-    assert_eq!(second.refresh(&world.trusted(), None).await.unwrap().source, 1);
-    assert!(began.elapsed() < settings().soft_start, "took {:?}", began.elapsed());
-    assert_eq!(outcomes(&second.attempts())[0], (AttemptResult::PassedOver, Some(Reason::Silent)));
+    let (taken, first, _) = run(&memory, &world, &bases).await;
+    assert_eq!((taken, first), (1, passed_over));
+    assert!(began.elapsed() < Duration::from_millis(FIRST_MS), "took {:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_slow_first_source_that_was_once_slower_is_used_again_in_the_next_run() {
+    let mut world = World::new();
+    let files = world.publish("one");
+    let usual = Duration::from_millis(FIRST_MS / 5);
+    let slow = BadSource::start(files.clone()).await;
+    let good = BadSource::start(files).await;
+    let bases = [slow.url.as_str(), good.url.as_str()];
+    slow.script("", Act::Late(usual), usize::MAX);
+    let mut memory = SourceMemory::default();
+    for number in 1..=3 {
+        let (taken, _, after) = run(&memory, &world, &bases).await;
+        assert_eq!(taken, 0, "run {number}");
+        memory = after;
+    }
+    slow.clear();
+    slow.script("", Act::Late(6 * usual), usize::MAX);
+    let (taken, first, memory) = run(&memory, &world, &bases).await;
+    assert_eq!(
+        (taken, first),
+        (1, (AttemptResult::PassedOver, Some(Reason::Silent))),
+        "it was too slow once"
+    );
+    slow.clear();
+    slow.script("", Act::Late(usual), usize::MAX);
+    let (taken, first, _) = run(&memory, &world, &bases).await;
+    assert_eq!((taken, first), (0, (AttemptResult::Used, None)), "and is as it was");
+}
+
+/// As by satellite: it never answers within the first head start, and is used from the second run on.
+#[tokio::test]
+async fn a_source_that_is_always_slow_is_learnt() {
+    let mut world = World::new();
+    let files = world.publish("one");
+    let slow = BadSource::start(files.clone())
+        .await
+        .on("2.root.json", Act::Late(Duration::from_millis(FIRST_MS + 150)));
+    let good = BadSource::start(files).await;
+    let bases = [slow.url.as_str(), good.url.as_str()];
+    let mut memory = SourceMemory::default();
+    for (number, expected) in [1, 0, 0, 0].into_iter().enumerate() {
+        let (taken, first, after) = run(&memory, &world, &bases).await;
+        assert_eq!(taken, expected, "run {}: {first:?}", number + 1);
+        memory = after;
+    }
 }
 
 #[tokio::test]
@@ -298,11 +364,70 @@ async fn metadata_that_does_not_come_to_an_end_is_given_up() {
     let mut world = World::new();
     let drip = BadSource::start(world.publish("one")).await.on("", Act::Drip);
     let impatient = FetchSettings { metadata_total: Duration::from_millis(500), ..settings() };
-    let walk = walk(&Fetcher::new(impatient, BackOff::default()).unwrap(), &[&drip.url]);
+    let walk = walk(&Fetcher::new(impatient, SourceMemory::default()).unwrap(), &[&drip.url]);
     let unable = walk.refresh(&world.trusted(), None).await.unwrap_err();
     let last = unable.last.unwrap();
     assert_eq!(last.reason, Reason::Timeout, "{last}");
     assert!(walk.attempts()[0].bytes > 0);
+}
+
+/// A target a byte at a time: with another source it is passed after a moment; alone, it ends with the time-outs.
+#[tokio::test]
+async fn a_target_that_drips_holds_nobody() {
+    let mut world = World::new();
+    let files = world.publish(&"content ".repeat(500));
+    let drip = BadSource::start(files.clone()).await.on("/targets/", Act::Drip);
+    let good = BadSource::start(files).await;
+    for (bases, fetched) in [(vec![&drip.url, &good.url], true), (vec![&drip.url], false)] {
+        let bases: Vec<&str> = bases.into_iter().map(String::as_str).collect();
+        let walk = walk(&fetcher(), &bases);
+        let trusted = walk.refresh(&world.trusted(), None).await.unwrap().trusted;
+        let description = trusted.target(&target_name()).unwrap();
+        let began = Instant::now();
+        let outcome = walk.target(&description).await;
+        let longest = settings().idle_timeout + Duration::from_secs(1);
+        assert!(began.elapsed() < longest, "{bases:?}: took {:?}", began.elapsed());
+        assert_eq!(outcome.as_ref().is_ok(), fetched, "{bases:?}: {outcome:?}");
+        if let Err(error) = outcome {
+            assert_eq!(error.reason(), Reason::Timeout, "{error}");
+            assert!(error.to_string().contains("next to nothing"), "{error}");
+        }
+    }
+}
+
+/// Just fast enough not to stall, and without end: the total holds.
+#[tokio::test]
+async fn a_target_that_takes_too_long_as_a_whole_is_given_up() {
+    let mut world = World::new();
+    let source = BadSource::start(world.publish(&"content ".repeat(60_000))).await;
+    let source = source.on("/targets/", Act::Rate { bytes: 4096, every: Duration::from_millis(100) });
+    let impatient = FetchSettings { metadata_total: Duration::from_millis(2500), ..settings() };
+    let walk = walk(&Fetcher::new(impatient, SourceMemory::default()).unwrap(), &[&source.url]);
+    let trusted = walk.refresh(&world.trusted(), None).await.unwrap().trusted;
+    let began = Instant::now();
+    let error = walk.target(&trusted.target(&target_name()).unwrap()).await.unwrap_err();
+    assert_eq!(error.reason(), Reason::Timeout, "{error}");
+    assert!(began.elapsed() < Duration::from_secs(5), "took {:?}", began.elapsed());
+}
+
+/// Many targets of one source that lets every time-out run out: not each of them costs one.
+#[tokio::test]
+async fn a_source_that_times_out_again_and_again_is_not_asked_again_in_the_run() {
+    let mut world = World::new();
+    let drip = BadSource::start(world.publish(&"content ".repeat(500))).await.on("/targets/", Act::Drip);
+    let hurried = FetchSettings { idle_timeout: Duration::from_millis(200), ..settings() };
+    let walk = walk(&Fetcher::new(hurried, SourceMemory::default()).unwrap(), &[&drip.url]);
+    let trusted = walk.refresh(&world.trusted(), None).await.unwrap().trusted;
+    let description = trusted.target(&target_name()).unwrap();
+    for number in 0..2 * TIMEOUTS_MAX {
+        let error = walk.target(&description).await.unwrap_err();
+        assert_eq!(
+            error.to_string().contains("not asked again"),
+            number >= TIMEOUTS_MAX,
+            "{number}: {error}"
+        );
+    }
+    assert_eq!(drip.ranges("/targets/").len(), TIMEOUTS_MAX as usize);
 }
 
 #[tokio::test]
@@ -322,12 +447,10 @@ async fn no_more_roots_are_followed_than_the_limit() {
         world.rotate_root();
     }
     let source = BadSource::start(world.files.clone()).await;
-    let full_timeout = FetchSettings {
-        metadata_slow: Duration::from_secs(60),
-        metadata_total: Duration::from_secs(60),
-        ..settings()
-    };
-    let fetcher = Fetcher::new(full_timeout, BackOff::default()).unwrap();
+    let mut head_starts = head_starts(300);
+    head_starts.first.total = Duration::from_secs(60);
+    let full_timeout = FetchSettings { head_starts, metadata_total: Duration::from_secs(60), ..settings() };
+    let fetcher = Fetcher::new(full_timeout, SourceMemory::default()).unwrap();
     let refreshed = walk(&fetcher, &[&source.url]).refresh(&world.trusted(), None).await.unwrap();
     assert_eq!(refreshed.trusted.root_version(), u64::from(ROOT_ROTATIONS_MAX) + 1);
 }
@@ -336,7 +459,7 @@ async fn no_more_roots_are_followed_than_the_limit() {
 async fn a_name_without_an_address_of_our_families_is_no_common_family() {
     let world = World::new();
     let no_family = FetchSettings { families: FamilySet::NONE, ..settings() };
-    let fetcher = Fetcher::new(no_family, BackOff::default()).unwrap();
+    let fetcher = Fetcher::new(no_family, SourceMemory::default()).unwrap();
     let walk = walk(&fetcher, &["http://localhost:1"]);
     let unable = walk.refresh(&world.trusted(), None).await.unwrap_err();
     assert_eq!(unable.last.unwrap().reason, Reason::NoCommonFamily);

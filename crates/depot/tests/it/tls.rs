@@ -9,7 +9,10 @@ use axum::Extension;
 use axum::Router;
 use axum::routing::get;
 use headwater_api::report::{AttemptResult, Reason};
-use headwater_depot::serve::{ListenLimits, PeerCertificate, ServeLimits, SharedClasses, listen_tls, router};
+use headwater_depot::limits::CLIENT_SHARE_DIVISOR;
+use headwater_depot::serve::{
+    Identify, ListenLimits, PeerCertificate, ServeLimits, SharedClasses, listen_tls, nobody, router,
+};
 use headwater_depot::{Source, Walk};
 use headwater_policy::Class;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -91,7 +94,7 @@ impl Running {
             async move { peer.map_or("nobody", |_| "somebody") }
         };
         let routes = router(site).merge(Router::new().route("/who", get(who)));
-        tokio::spawn(listen_tls(routes, listener, spoken, limits, std::future::pending()));
+        tokio::spawn(listen_tls(routes, listener, spoken, nobody, limits, std::future::pending()));
         Self { address, folder, tls, accepted_with_certificate }
     }
 
@@ -163,7 +166,14 @@ async fn a_client_that_is_refused_learns_so_and_not_that_a_file_is_missing() {
         let (_tls, spoken) = watch::channel(ca.server(false));
         let refuse = async move || axum::http::StatusCode::from_u16(status).unwrap();
         let routes = Router::new().fallback(refuse);
-        tokio::spawn(listen_tls(routes, listener, spoken, ListenLimits::default(), std::future::pending()));
+        tokio::spawn(listen_tls(
+            routes,
+            listener,
+            spoken,
+            nobody,
+            ListenLimits::default(),
+            std::future::pending(),
+        ));
         let fetcher = fetcher();
         fetcher.set_fleet_tls(ca.client(Some(ca.issue()))).unwrap();
         let source = Source::new("server", &base, None, Class::Components);
@@ -173,6 +183,40 @@ async fn a_client_that_is_refused_learns_so_and_not_that_a_file_is_missing() {
         assert_eq!(outcomes(&attempts), [(AttemptResult::Failed, Some(Reason::HttpStatus))], "{attempts:?}");
         assert!(attempts[0].detail.contains("does not admit this client any more"), "{attempts:?}");
     }
+}
+
+/// With its certificate a client counts for itself, from whichever addresses it comes; others at them still get in.
+#[tokio::test]
+async fn one_client_has_its_share_of_connections_from_all_its_addresses() {
+    let ca = Ca::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (_tls, spoken) = watch::channel(ca.server(true));
+    let limits = ListenLimits { connections_max: 16, ..ListenLimits::default() };
+    let routes = Router::new().route("/", get(|| async { "hello" }));
+    let identify: Identify = |_| Some("pc-1".to_owned());
+    tokio::spawn(listen_tls(routes, listener, spoken, identify, limits, std::future::pending()));
+    let open = async |own: &str, config: Arc<ClientConfig>| {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(format!("{own}:0").parse().unwrap()).unwrap();
+        let stream = socket.connect(address).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut stream = TlsConnector::from(config).connect(name, stream).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).await.unwrap();
+        (String::from_utf8_lossy(&status[9..]).into_owned(), stream)
+    };
+    let mut held = Vec::new();
+    for number in 1..=6_usize {
+        let (status, stream) =
+            open(&format!("127.0.0.{number}"), Arc::new(ca.client(Some(ca.issue())))).await;
+        let expected = if number <= 16_usize.div_ceil(CLIENT_SHARE_DIVISOR) { "200" } else { "503" };
+        assert_eq!(status, expected, "connection {number}");
+        held.push(stream);
+    }
+    let (status, _stream) = open("127.0.0.1", Arc::new(ca.client(None))).await;
+    assert_eq!(status, "200", "somebody else at the same address");
 }
 
 #[tokio::test]

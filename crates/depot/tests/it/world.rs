@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use headwater_depot::{BackOff, FetchSettings, Fetcher, Source, Walk};
+use headwater_depot::fetch::{HeadStarts, Pace};
+use headwater_depot::{FetchSettings, Fetcher, Source, SourceMemory, Walk};
 use headwater_policy::Class;
 use headwater_repo::{
     Digest, Draft, Expiry, KeyRing, Published, Role, RootDraft, SecretKey, SignedRoot, TargetName, Trusted,
@@ -95,14 +96,23 @@ pub fn long_ago() -> Timestamp {
     now().checked_sub(SignedDuration::from_hours(24 * 5)).unwrap()
 }
 
+/// Head starts in proportion to the product's, for a first one of so many milliseconds.
+pub fn head_starts(millis: u64) -> HeadStarts {
+    let of_first = |percent| Duration::from_millis(millis * percent / 100);
+    HeadStarts {
+        first: Pace { silence: of_first(100), total: of_first(200) },
+        dead: of_first(17),
+        min: of_first(50),
+        max: Pace { silence: of_first(300), total: of_first(400) },
+    }
+}
+
 /// Times in proportion to the product's, and long against what a loaded machine adds.
 pub fn settings() -> FetchSettings {
     FetchSettings {
         connect_timeout: Duration::from_secs(1),
         idle_timeout: Duration::from_millis(1500),
-        soft_start: Duration::from_millis(300),
-        soft_start_failing: Duration::from_millis(50),
-        metadata_slow: Duration::from_millis(600),
+        head_starts: head_starts(300),
         metadata_total: Duration::from_secs(5),
         soft_stall: Duration::from_millis(400),
         busy_wait_max: Duration::from_secs(1),
@@ -111,7 +121,7 @@ pub fn settings() -> FetchSettings {
 }
 
 pub fn fetcher() -> Fetcher {
-    Fetcher::new(settings(), BackOff::default()).unwrap()
+    Fetcher::new(settings(), SourceMemory::default()).unwrap()
 }
 
 /// Sources as a plan would have them: entries 1, 2, … at these base URLs.

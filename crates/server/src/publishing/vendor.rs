@@ -10,7 +10,7 @@ mod take;
 
 use headwater_api::v1::{SyncProgress, SyncResult, SyncedRelease, VendorView};
 use headwater_depot::files;
-use headwater_depot::{BackOff, FetchSettings, Fetcher, MetadataStore, Progress, Source, Walk};
+use headwater_depot::{FetchSettings, Fetcher, MetadataStore, Progress, Source, SourceMemory, Walk};
 use headwater_policy::{Class, SourceKey, SourceUrl};
 use headwater_publisher::deltas::{ReleaseChain, name_deltas_at_hand};
 use headwater_repo::{
@@ -65,7 +65,12 @@ impl Publishing {
             error: None,
             skipped: Vec::new(),
         };
-        let root_version = match self.sync_from(&vendor, &mut result, caller).await {
+        let stopped = self.vendor_sync.stopped();
+        let outcome = tokio::select! {
+            outcome = self.sync_from(&vendor, &mut result, caller) => outcome,
+            () = stopped => Err(Stopped("the vendor source was removed or replaced meanwhile".to_owned())),
+        };
+        let root_version = match outcome {
             Ok(version) => version,
             Err(Stopped(reason)) => {
                 tracing::warn!(url = vendor.url, reason, "vendor source: sync failed");
@@ -101,7 +106,7 @@ impl Publishing {
         let url: SourceUrl = vendor.url.parse()?;
         let source = Source::new(SourceKey::Vendor, &url, None, Class::Components);
         // Nothing is remembered of failures: the schedule is the back-off.
-        let fetcher = Fetcher::new(FetchSettings::default(), BackOff::default())?;
+        let fetcher = Fetcher::new(FetchSettings::default(), SourceMemory::default())?;
         let walk = Walk::new(&fetcher, vec![source], trusted.targets_version().unwrap_or(0), caller.now);
         let refreshed = walk.refresh(&trusted, None).await;
         let trusted = match refreshed {
@@ -214,6 +219,12 @@ impl Publishing {
         self.delta_worker.wake();
         result.releases.extend(manifests.iter().map(|(manifest, _)| synced(manifest)));
         Ok(())
+    }
+
+    /// Stops the sync that runs, because its source is no longer the vendor source. The caller holds the lock of changes,
+    /// so that the sync is not in the middle of one.
+    pub(crate) fn stop_vendor_sync(&self) {
+        self.vendor_sync.stop();
     }
 
     fn show_fetched(&self, fetched: Progress) {

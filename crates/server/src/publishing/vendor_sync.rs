@@ -3,13 +3,15 @@
 use std::sync::{Mutex, MutexGuard as Guard};
 
 use headwater_api::v1::SyncProgress;
-use tokio::sync::MutexGuard;
+use tokio::sync::futures::Notified;
+use tokio::sync::{MutexGuard, Notify};
 
 /// One sync at a time.
 #[derive(Debug, Default)]
 pub(super) struct VendorSync {
     turn: tokio::sync::Mutex<()>,
     progress: Mutex<Option<SyncProgress>>,
+    stop: Notify,
 }
 
 impl VendorSync {
@@ -18,6 +20,16 @@ impl VendorSync {
         let turn = self.turn.lock().await;
         *self.lock() = Some(SyncProgress::default());
         Running { sync: self, _turn: turn }
+    }
+
+    /// Ends when [`Self::stop`] is called after this was.
+    pub fn stopped(&self) -> Notified<'_> {
+        self.stop.notified()
+    }
+
+    /// Stops the sync that runs.
+    pub fn stop(&self) {
+        self.stop.notify_waiters();
     }
 
     /// How far the sync is; `None` if none runs.

@@ -85,6 +85,9 @@ impl SourceList {
             audit_entry,
         )
         .await?;
+        if !same {
+            self.publishing.stop_vendor_sync();
+        }
         Ok(self.publishing.vendor_shown(row))
     }
 
@@ -105,6 +108,7 @@ impl SourceList {
         release_rows::release_vendor_names(&mut tx).await?;
         let audit_entry = caller.audit_entry("vendor.remove", vendor.url);
         self.save_policy(tx, &current, &next, None, "vendor source removed".to_owned(), audit_entry).await?;
+        self.publishing.stop_vendor_sync();
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use headwater_api::bundle::EnrolBundle;
 use headwater_depot::serve::{ListenLimits, ServeLimits, SharedClasses, listen, router};
-use headwater_depot::{BackOff, FetchSettings, Fetcher, Source, Walk};
+use headwater_depot::{FetchSettings, Fetcher, Source, SourceMemory, Walk};
 use headwater_identity::StatementKind;
 use headwater_policy::{Class, ClientId};
 use headwater_repo::{TargetName, Trusted};
@@ -225,7 +225,7 @@ impl Server {
     /// What a client would believe of a class, fetched over HTTP and verified from the first root on.
     pub async fn trusted(&self, class: Class, now: Timestamp) -> (Walk, Trusted) {
         let root = std::fs::read(self.repository(class).join("metadata/1.root.json")).unwrap();
-        let fetcher = Fetcher::new(FetchSettings::default(), BackOff::default()).unwrap();
+        let fetcher = Fetcher::new(FetchSettings::default(), SourceMemory::default()).unwrap();
         let base = self.mirror_url.parse().unwrap();
         let walk = Walk::new(&fetcher, vec![Source::new("server", &base, None, class)], 0, now);
         let trusted = walk.refresh(&Trusted::from_root(&root).unwrap(), None).await.unwrap().trusted;

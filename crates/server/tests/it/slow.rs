@@ -1,13 +1,16 @@
 //! `slowhttptest` in its four modes against both planes: it opens connections and keeps them busy with next to nothing,
-//! from one address; others are answered all the while.
+//! from one address; others are answered all the while, metadata and bodies. And one client that takes all the bodies it can
+//! get and reads none of them.
 //!
-//! Needs the Debian package `slowhttptest`; `cargo xtask test` sees to it. Without it these tests say that they were
+//! The first needs the Debian package `slowhttptest`; `cargo xtask test` sees to it. Without it these tests say that they were
 //! skipped.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use headwater_depot::limits::ADDRESS_SHARE_DIVISOR;
+use headwater_depot::limits::{ADDRESS_SHARE_DIVISOR, DOWNLOADS_MAX};
+use headwater_policy::Class;
 use headwater_server::{Config, limits};
 use tokio::process::{Child, Command};
 
@@ -113,6 +116,7 @@ async fn on_the_fleet_plane_others_are_answered() {
     let server = Server::start_with(|folder| Config { anonymous_components: true, ..config(folder) }).await;
     server.publish("components", "name", "1", &[("a", &[7; 100_000])]).await;
     let endpoint = Endpoint::enrolled(&server, "pc", "root").await;
+    let body = body_path(&server);
     let base = server.running.fleet_url.trim_end_matches('/').to_owned();
     let plane = Plane {
         base,
@@ -122,7 +126,69 @@ async fn on_the_fleet_plane_others_are_answered() {
         write: "/client/v1/enrol",
     };
     let http = endpoint.http_with(other());
-    let url = format!("{}/settings/metadata/timestamp.json", plane.base);
-    let ask = async || http.get(&url).send().await.unwrap().status().as_u16();
+    let urls = ["/settings/metadata/timestamp.json", &body].map(|path| format!("{}{path}", plane.base));
+    let ask = async || {
+        for url in &urls {
+            let answer = http.get(url).send().await.unwrap();
+            if answer.status() != 200 || answer.bytes().await.is_err() {
+                return 0;
+            }
+        }
+        200
+    };
     check(&plane, ask).await;
+}
+
+/// The path of the only body that the server has.
+fn body_path(server: &Server) -> String {
+    let blobs = server.repository(Class::Components).join("blobs");
+    let only = |folder: &Path| std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+    let path = only(&only(&blobs));
+    let names: Vec<String> =
+        path.iter().rev().take(3).map(|name| name.to_string_lossy().into_owned()).collect();
+    format!("/components/{}/{}/{}", names[2], names[1], names[0])
+}
+
+/// One enrolled client opens as many downloads as it can, reads nothing of them, and opens new ones again and again; another
+/// gets each body that it asks for.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_client_leaves_others_their_bodies() {
+    let server = Server::start_with(|folder| Config { upload_bytes_max: 32 << 20, ..config(folder) }).await;
+    // More than the buffers of both sockets take.
+    server.publish("components", "name", "1", &[("a", &noise(12_000_000))]).await;
+    let greedy = Endpoint::enrolled(&server, "greedy", "root").await;
+    let modest = Endpoint::enrolled(&server, "modest", "root").await;
+    let url = format!("{}{}", server.running.fleet_url.trim_end_matches('/'), body_path(&server));
+    let take = async |http: &reqwest::Client| http.get(&url).send().await.ok();
+    let one_connection_each = || reqwest::Client::builder().pool_max_idle_per_host(0);
+    let taker = greedy.http_with(one_connection_each());
+    let asker = modest.http_with(one_connection_each());
+    let mut unread = Vec::new();
+    for round in 0..3 {
+        for _ in 0..DOWNLOADS_MAX + 10 {
+            // Once it has all that it can have, it is refused: that is its own affair.
+            unread.extend(take(&taker).await.filter(|answer| answer.status() == 200));
+        }
+        for number in 0..20 {
+            let answer = take(&asker).await.expect("it is answered");
+            assert_eq!(answer.status(), 200, "request {number} of round {round}, {} unread", unread.len());
+        }
+        // All of a body, not only its head.
+        let answer = take(&asker).await.expect("it is answered");
+        assert_eq!(answer.bytes().await.map(|body| body.len() >= 12_000_000).ok(), Some(true));
+        let half = unread.len() / 2;
+        unread.truncate(half);
+    }
+}
+
+/// Bytes that do not compress.
+fn noise(size: usize) -> Vec<u8> {
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    std::iter::repeat_with(next).flatten().take(size).collect()
 }

@@ -87,6 +87,60 @@ async fn an_old_release_without_a_body_is_reported_and_does_not_block_the_curren
     assert_eq!(server.get(RULES).await["current"], 3);
 }
 
+/// A vendor that sends its targets a byte at a time: the sync ends when the vendor source is removed, at once, and by its
+/// time-outs otherwise.
+#[tokio::test]
+async fn a_sync_ends_when_its_source_is_removed() {
+    let (vendor, server) = (Server::start().await, Arc::new(Server::start().await));
+    vendor.publish("components", "rules", "1", &[("a", b"1")]).await;
+    let asked = Arc::new(Notify::new());
+    let url = dripping(vendor.mirror_url.clone(), Arc::clone(&asked)).await;
+    let settings = json!({"url": url, "root": vendor.root(Class::Components), "schedule_minutes": 0});
+    server.ok("PUT", "/api/v1/vendor", Some(settings)).await;
+    let syncing = {
+        let server = Arc::clone(&server);
+        tokio::spawn(async move { sync(&server).await })
+    };
+    asked.notified().await;
+    server.ok("DELETE", "/api/v1/vendor", None).await;
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(10), syncing).await;
+    let result = ended.expect("it does not wait for the time-outs").unwrap();
+    assert!(result["error"].as_str().unwrap().contains("removed or replaced"), "{result}");
+}
+
+/// A mirror of a mirror that sends targets a byte at a time; tells when one is asked for.
+async fn dripping(mirror: String, asked: Arc<Notify>) -> String {
+    let answer = move |request: axum::extract::Request| {
+        let (url, asked) = (format!("{mirror}{}", request.uri().path()), Arc::clone(&asked));
+        async move {
+            let answer = reqwest::get(&url).await.unwrap();
+            let (status, bytes) = (answer.status(), answer.bytes().await.unwrap());
+            let mut response = axum::response::Response::new(Body::from(bytes));
+            *response.status_mut() = status;
+            if url.contains("/targets/") {
+                asked.notify_one();
+                let drip = stream::repeat(()).then(|()| async {
+                    // Slow on purpose: this is what the vendor does wrong.
+                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                    Ok::<_, Infallible>(" ")
+                });
+                *response.body_mut() = Body::from_stream(drip);
+            }
+            response
+        }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let routes = axum::Router::new().fallback(answer);
+    tokio::spawn(headwater_depot::serve::listen(
+        routes,
+        listener,
+        headwater_depot::serve::ListenLimits::default(),
+        std::future::pending(),
+    ));
+    url
+}
+
 #[tokio::test]
 async fn the_root_travels_in_the_signed_policy() {
     let (vendor, server) = world().await;

@@ -7,7 +7,7 @@ use std::path::{Component, Path};
 
 use anyhow::{Context, Result, bail};
 
-use super::fault::Upstream;
+use super::fault::{Fault, Upstream};
 use crate::limits::HEAD_BYTES_MAX;
 
 /// What was asked for.
@@ -60,6 +60,20 @@ impl Asked {
         });
         let length = header(head, "content-length").map_or(Ok(0), str::parse)?;
         Ok(Self { method, path, range, head: head.to_owned(), length })
+    }
+}
+
+impl Answer {
+    /// Answers a request for a range as the fault says.
+    pub fn change_range(&mut self, fault: Option<&Fault>) {
+        let Some(Fault::OfRange { code, content_range }) = fault else { return };
+        if self.status != 206 {
+            return;
+        }
+        self.status = *code;
+        let other = |line: &&str| !line.to_ascii_lowercase().starts_with("content-range:");
+        self.headers = self.headers.lines().filter(other).map(|line| format!("{line}\r\n")).collect();
+        self.headers.extend(content_range.iter().map(|range| format!("Content-Range: {range}\r\n")));
     }
 }
 

@@ -24,6 +24,19 @@ pub struct Rule {
 pub enum Fault {
     /// Accept, read the request, never answer.
     Silent,
+    /// Answer honestly, after this time.
+    Late {
+        /// Milliseconds.
+        milliseconds: u64,
+    },
+    /// Answer a request for a range like this, with all bytes from its first on; other requests honestly.
+    OfRange {
+        /// The HTTP status; from 400 on without content.
+        code: u16,
+        /// `Content-Range`; `None` if there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        content_range: Option<String>,
+    },
     /// Send the file up to this byte, then nothing, and keep the connection.
     Stall {
         /// The first byte not sent.

@@ -80,6 +80,65 @@ fn first_source_silent() {
     });
 }
 
+/// A mirror that usually takes 0.4 s and took 1.5 s once: passed over then, and used again in the next run.
+#[test]
+fn first_source_slow_once() {
+    scenario(|world| {
+        let mirror = with_mirror(world)?;
+        let client = world.client("pc-1", &["10.1.0.11"])?;
+        let late = |milliseconds| [Fault::Late { milliseconds }.on("")];
+        mirror.set(&late(400))?;
+        assert_eq!(client.update()?.attempts("components"), "url:http://10.1.0.9 used");
+        assert_eq!(client.update()?.attempts("components"), "url:http://10.1.0.9 current");
+        mirror.set(&late(1500))?;
+        let run = client.update()?;
+        assert!(run.attempts("settings").starts_with("url:http://10.1.0.9 passed_over silent\nserver"));
+        mirror.set(&late(400))?;
+        for number in 1..=3 {
+            let run = client.update()?;
+            assert_eq!(run.attempts("components"), "url:http://10.1.0.9 current", "run {number} after it");
+        }
+        Ok(())
+    });
+}
+
+/// A mirror that always takes longer than the first head start: used from the second run on.
+#[test]
+fn first_source_always_slow() {
+    scenario(|world| {
+        let mirror = with_mirror(world)?;
+        let client = world.client("pc-1", &["10.1.0.11"])?;
+        mirror.set(&[Fault::Late { milliseconds: 1200 }.on(".root.json")])?;
+        client.update()?;
+        for number in 2..=3 {
+            let run = client.update()?;
+            assert_eq!(run.attempts("settings"), "url:http://10.1.0.9 current", "run {number}");
+        }
+        Ok(())
+    });
+}
+
+/// A name with addresses at which nobody is: each costs a quarter of a second once, not its share of the time to connect in
+/// each class.
+#[test]
+fn a_name_with_dead_addresses() {
+    scenario(|world| {
+        world.publish("rules", "1", &rules("1"))?;
+        let _mirror = world.faulty_source("mirror", "10.9.0.9")?;
+        world.save(&format!("{PARIS} url:http://mirror.example"), OptionsDocument::default())?;
+        let client = world.client("pc-1", &["10.1.0.11"])?;
+        // The nearest to the client's own address come first.
+        let names = ["10.1.0.10", "10.1.0.9", "10.9.0.9"].map(|address| format!("{address} mirror.example"));
+        client.host().set_names(&names.join("\n"))?;
+        let run = client.update()?;
+        assert_eq!(run.code, Some(0));
+        assert_eq!(run.attempts("components"), "url:http://mirror.example used");
+        assert_eq!(run.attempts("settings"), "url:http://mirror.example used");
+        assert!(run.report.duration_ms < 4000, "{} ms", run.report.duration_ms);
+        Ok(())
+    });
+}
+
 /// It falls silent in the middle of a body: the next source goes on, and again no more than 3 s are lost.
 #[test]
 fn first_source_falls_silent_in_a_body() {

@@ -87,3 +87,38 @@ fn the_next_run_goes_on_at_the_same_byte() {
         Ok(())
     });
 }
+
+/// A source that broke off and cannot serve the rest is asked for the whole: a partial file blocks nothing, for a client in
+/// the next run and for the server's vendor sync alike.
+#[test]
+fn a_source_that_cannot_serve_the_rest() {
+    let of_range = |code, content_range: Option<&str>| Fault::OfRange {
+        code,
+        content_range: content_range.map(str::to_owned),
+    };
+    scenario(|world| {
+        let source = world.faulty_source("source", "10.1.0.9")?;
+        world.save(&format!("{PARIS} url:http://10.1.0.9 components"), fallback(true, false, false))?;
+        let client = world.client("pc-1", &["10.1.0.11"])?;
+        for (number, fault) in [
+            of_range(416, None),
+            of_range(501, None),
+            of_range(206, None),
+            of_range(206, Some("bytes 7-9/10")),
+            of_range(200, Some("bytes 1500000-2999999/3000000")),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let content = Chance::new(10 + number as u64).bytes(BODY_BYTES);
+            world.publish("rules", &format!("{number}"), &[("rules.bin", content.clone())])?;
+            source.set(&[Fault::Truncate { at: 1_500_000 }.on("/blobs/")])?;
+            assert_eq!(client.update()?.outcome("components"), "failed", "{fault:?}");
+            source.set(&[fault.clone().on("/blobs/")])?;
+            let run = client.update()?;
+            assert_eq!(run.code, Some(0), "{fault:?}: {}", run.attempts("components"));
+            assert_eq!(client.installed_file("rules", "rules.bin"), Some(content), "{fault:?}");
+        }
+        Ok(())
+    });
+}
