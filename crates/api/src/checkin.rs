@@ -34,12 +34,22 @@ pub struct CheckInAnswer {
     pub domain: String,
     /// Newest content version the server has published, by class (P9, *stale*).
     pub announced: BTreeMap<String, u64>,
+    /// The version of each class's root: under an older one nothing new is installed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub roots: BTreeMap<String, u64>,
     /// The server's clock, so that a client can warn of its own.
     pub server_time: Timestamp,
     /// The keys that open the settings of the client's domain, sealed to the client; empty if they
     /// are not confidential.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub domain_keys: Vec<SealedDomainKey>,
+}
+
+/// The server's signed answer to a statement whose number it has taken before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenAnswer {
+    /// The newest number of this kind that it has taken: the client continues after it.
+    pub taken: u64,
 }
 
 /// A domain's key, sealed to one client.

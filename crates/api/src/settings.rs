@@ -41,6 +41,9 @@ pub struct FleetDocument {
     /// Revoked clients, which nobody answers; each until its certificate has expired.
     #[serde(default)]
     pub revoked: Vec<RevokedDocument>,
+    /// The version of each class's root: under an older one nothing new is installed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub roots: BTreeMap<String, u64>,
     /// Update agents serve class `components` to those who show no certificate too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub anonymous_components: bool,

@@ -36,9 +36,6 @@ pub const LIST_AFTER_EDIT_MAX: usize = 20;
 /// Entries shown on each side of an edited one, in a longer list.
 pub const ENTRIES_BESIDE_AN_EDIT: u32 = 2;
 
-/// Days that a signature of `headwater repo` may be valid, ten years: an attacker can hide updates from a client for that long.
-pub const LIFE_DAYS_MAX: u32 = 3650;
-
 /// Letters and digits in the name of a login's token, after `login-`.
 pub const LOGIN_NAME_LETTERS: usize = 8;
 

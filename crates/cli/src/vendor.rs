@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
-use headwater_api::v1::{SyncProgress, SyncResult, VendorRequest, VendorView};
+use headwater_api::v1::{SyncProgress, SyncResult, SyncedRelease, VendorRequest, VendorView};
 use reqwest::Method;
 use serde_json::json;
 
@@ -154,6 +154,9 @@ fn sync_text(result: &SyncResult) -> String {
             .iter()
             .map(|release| vec![release.name.clone(), release.sequence.to_string(), release.version.clone()]);
         text.push_str(&format!("\n{}", table(&["name", "release", "version"], rows.collect(), "")));
+    }
+    for SyncedRelease { name, sequence, version } in &result.rolled_back {
+        text.push_str(&format!("\nwent back: {name} to release {sequence}, {version}"));
     }
     for skipped in &result.skipped {
         text.push_str(&format!("\nskipped: {skipped}"));

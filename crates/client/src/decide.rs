@@ -6,6 +6,7 @@
 //! * [`delta_path_to`]: which deltas make a missing file for the fewest bytes;
 //! * [`class_result`]: the result of a class, from those of its names;
 //! * [`launch`] and [`trial_verdict`]: whether a new `headwater-client` takes over;
+//! * [`root_look_is_due`]: when every source is asked for newer roots;
 //! * [`poll_after`]: when the next run begins.
 //!
 //! The other folders carry the decisions out.
@@ -17,8 +18,12 @@ use headwater_api::report::{ClassOutcome, ClassResult, Reason};
 use headwater_repo::{
     Delta, DeltaFormat, DeltaPath, DeltaPaths, Digest, FileEntry, ReleaseList, Sequence, Standing, Step,
 };
+use jiff::Timestamp;
 
-use crate::limits::{DELTA_MEMORY_MAX, POLL_JITTER_PERCENT, SELF_STARTS_MAX, TRIAL_STARTS_MAX};
+use crate::limits::{
+    DELTA_MEMORY_MAX, POLL_JITTER_PERCENT, ROOT_LOOK_AGAIN, ROOT_LOOK_INTERVAL, SELF_STARTS_MAX,
+    TRIAL_STARTS_MAX,
+};
 
 /// What is known of one name when a source offers it.
 #[derive(Debug, Clone, Copy)]
@@ -235,6 +240,14 @@ pub fn class_message(names: &[NameOutcome]) -> String {
         (true, 2) => format!("{} and {} are current", names[0].name, names[1].name),
         (true, count) => format!("all {count} are current"),
     }
+}
+
+/// Whether to ask every source for newer roots at `now`. `asked`: when they were last asked, and whether that settled it.
+/// A time in the future was noted under a clock that was ahead.
+pub fn root_look_is_due(asked: Option<(Timestamp, bool)>, now: Timestamp) -> bool {
+    let Some((at, is_settled)) = asked else { return true };
+    let interval = if is_settled { ROOT_LOOK_INTERVAL } else { ROOT_LOOK_AGAIN };
+    Duration::try_from(now.duration_since(at)).ok().is_none_or(|elapsed| elapsed >= interval)
 }
 
 /// Which program a starting daemon runs.

@@ -22,6 +22,16 @@ pub const CARRIERS_MAX: usize = 3;
 /// Longest time for an enrolment or renewal over one route: they are rare, and the server may be busy with many.
 pub const CERTIFICATE_WAIT_MAX: Duration = Duration::from_secs(15);
 
+/// Longest time that one source is asked for newer roots: all are asked at once, so a silent one delays one run a day by as
+/// much.
+pub const ROOT_LOOK_WAIT_MAX: Duration = Duration::from_secs(3);
+
+/// Time after which every source is asked for newer roots again: below a day, so that hourly and daily polls do it daily.
+pub const ROOT_LOOK_INTERVAL: Duration = Duration::from_secs(20 * 3600);
+
+/// The same if a source did not answer, or a newer root was named than any source had.
+pub const ROOT_LOOK_AGAIN: Duration = Duration::from_secs(3600);
+
 /// Tries of an enrolment while the server is busy: many clients may be set up at once.
 pub const ENROL_TRIES_MAX: u32 = 4;
 

@@ -2,7 +2,7 @@
 //!
 //! A [`Walk`] is one class of one run over the sources of its plan. Its steps, in order:
 //!
-//! 1. [`Walk::refresh`]: which source is used, and what is trusted (P7, P9);
+//! 1. [`Walk::look_for_roots`], once a day: newer roots from all of them; [`Walk::refresh`]: which source is used, and what is trusted (P7, P9);
 //! 2. [`Walk::target`]: small signed files;
 //! 3. [`Walk::blobs`]: content, four at once, resumed at the same byte from the next source (P10);
 //! 4. [`Walk::attempts`]: the walk as a report has it (P12).
@@ -12,6 +12,7 @@
 mod attempts;
 mod blob;
 mod body;
+mod expected;
 mod fault;
 mod http;
 mod meter;
@@ -20,6 +21,7 @@ mod race;
 mod rate;
 mod refreshed;
 mod resume;
+mod roots;
 mod settings;
 mod source_memory;
 mod timeout;
@@ -29,9 +31,11 @@ mod walk;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 pub use blob::Blob;
+pub use expected::Expected;
 pub use fault::{Fault, FetchError};
 pub use meter::Progress;
 pub use refreshed::{Refreshed, Unable};
+pub use roots::RootLook;
 pub use settings::FetchSettings;
 pub use source_memory::{HeadStarts, Pace, SourceMemory};
 pub use walk::Walk;

@@ -22,7 +22,9 @@ mod source;
 pub mod store;
 mod store_error;
 
-pub use fetch::{Blob, FetchError, FetchSettings, Fetcher, Progress, Refreshed, SourceMemory, Unable, Walk};
+pub use fetch::{
+    Blob, Expected, FetchError, FetchSettings, Fetcher, Progress, Refreshed, RootLook, SourceMemory, Unable, Walk,
+};
 pub use metadata::MetadataStore;
 pub use source::Source;
 pub use store::{Store, StoreError};

@@ -32,6 +32,20 @@ pub enum VerifyError {
         /// When.
         expired_at: Timestamp,
     },
+    /// Signed well, but first seen here so long ago that it counts as expired, whatever it states.
+    #[error(
+        "{role} metadata version {version} was first seen here at {first_seen}: after {days_max} days it counts as expired"
+    )]
+    SeenTooLongAgo {
+        /// The role.
+        role: String,
+        /// Its version.
+        version: u64,
+        /// When it was first seen.
+        first_seen: Timestamp,
+        /// Days that it counts as fresh.
+        days_max: u32,
+    },
     /// Signed well, but older than what is already trusted (rollback protection, P11).
     #[error("{role} metadata is version {got}, older than the trusted version {have}")]
     Older {

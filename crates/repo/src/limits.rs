@@ -13,6 +13,16 @@ pub const TARGETS_LENGTH_MAX: u64 = 5_000_000;
 /// Bytes of one target that this crate parses: a manifest with [`FILES_MAX`] entries fits.
 pub const TARGET_LENGTH_MAX: u64 = 50_000_000;
 
+/// Days that a timestamp may be good, and that a reader takes a version of it for fresh: half a year, for media that are
+/// carried to a site.
+pub const TIMESTAMP_LIFE_DAYS_MAX: u32 = 180;
+/// Likewise of the snapshot.
+pub const SNAPSHOT_LIFE_DAYS_MAX: u32 = 180;
+/// Likewise of the targets: two years, for a vendor that publishes seldom.
+pub const TARGETS_LIFE_DAYS_MAX: u32 = 730;
+/// Likewise of a root: ten years. Its keys are offline, so a thief of a server cannot make it last.
+pub const ROOT_LIFE_DAYS_MAX: u32 = 3650;
+
 /// Root versions followed in one refresh: three years of monthly rotations missed by an endpoint in a drawer is 36;
 /// more than this is a source that makes roots up, or an endpoint that must enrol again.
 pub const ROOT_ROTATIONS_MAX: u32 = 256;

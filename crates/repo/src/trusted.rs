@@ -312,6 +312,18 @@ impl Trusted {
         self.set.targets_role("targets").map(|targets| targets.version)
     }
 
+    /// The version of each role that is loaded.
+    pub fn versions(&self) -> Vec<(Role, u64)> {
+        let snapshot = self.set.snapshot().map(|snapshot| snapshot.version);
+        let lower = [
+            (Role::Timestamp, self.timestamp_version()),
+            (Role::Snapshot, snapshot),
+            (Role::Targets, self.targets_version()),
+        ];
+        let lower = lower.into_iter().filter_map(|(role, version)| Some((role, version?)));
+        std::iter::once((Role::Root, self.root_version())).chain(lower).collect()
+    }
+
     /// May the loaded targets be used at `now`? The whole chain is there, hangs together, and nothing in it has expired.
     ///
     /// # Errors

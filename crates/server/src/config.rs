@@ -18,7 +18,7 @@ use std::sync::Arc;
 use headwater_identity::ServedName;
 use headwater_policy::SourceUrl;
 use headwater_repo::limits::PASSPHRASE_LENGTH_MAX;
-use headwater_repo::{Expiry, Passphrase, STORAGE_PERCENT};
+use headwater_repo::{Expiry, Passphrase, Role, STORAGE_PERCENT, life_days_max};
 use jiff::SignedDuration;
 use serde::Deserialize;
 
@@ -259,17 +259,17 @@ fn deltas_storage_percent(percent: Option<u64>) -> Result<u64, ConfigError> {
 }
 
 fn expiry(raw: &RawConfig) -> Result<Expiry, ConfigError> {
-    let life = |key, days: Option<u32>, default: SignedDuration| {
+    let life = |key, role: Role, days: Option<u32>, default: SignedDuration| {
         let Some(days) = days else { return Ok(default) };
-        between(key, days.into(), limits::LIFE_DAYS_MAX.into())?;
+        between(key, days.into(), life_days_max(role).into())?;
         Ok(SignedDuration::from_hours(24 * i64::from(days)))
     };
     let default = Expiry::default();
     Ok(Expiry {
-        timestamp: life("timestamp_life_days", raw.timestamp_life_days, default.timestamp)?,
-        snapshot: life("snapshot_life_days", raw.snapshot_life_days, default.snapshot)?,
-        targets: life("targets_life_days", raw.targets_life_days, default.targets)?,
-        root: life("root_life_days", raw.root_life_days, default.root)?,
+        timestamp: life("timestamp_life_days", Role::Timestamp, raw.timestamp_life_days, default.timestamp)?,
+        snapshot: life("snapshot_life_days", Role::Snapshot, raw.snapshot_life_days, default.snapshot)?,
+        targets: life("targets_life_days", Role::Targets, raw.targets_life_days, default.targets)?,
+        root: life("root_life_days", Role::Root, raw.root_life_days, default.root)?,
     })
 }
 

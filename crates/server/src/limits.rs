@@ -138,8 +138,8 @@ pub const RESOLVE_AT_ONCE: usize = 16;
 /// See [`RESOLVE_AT_ONCE`].
 pub const RESOLVE_TIME_MAX: Duration = Duration::from_secs(2);
 
-/// Days that metadata may be made to live: what is hidden from a client for ten years is hidden for good.
-pub const LIFE_DAYS_MAX: u32 = 3650;
+/// Characters of a vendor's name that are shown where no component may have it.
+pub const VENDOR_NAME_SHOWN_MAX: usize = 80;
 
 /// Bytes of an enrolment: a signing request, a token, some addresses, sealed, in base64 twice.
 pub const ENROL_BODY_BYTES_MAX: usize = 64 * 1024;

@@ -61,6 +61,9 @@ pub struct SyncResult {
     pub duration_ms: u64,
     /// The releases that are new here.
     pub releases: Vec<SyncedRelease>,
+    /// Earlier releases that the vendor went back to and that are current here again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rolled_back: Vec<SyncedRelease>,
     /// Bytes fetched.
     pub bytes: u64,
     /// Why it failed. `None` if it did not.

@@ -8,10 +8,9 @@ use headwater_policy::Class;
 use headwater_publisher::deltas::DeltaSettings;
 use headwater_publisher::folder::StaticFolder;
 use headwater_publisher::limits::ENCODER_MEMORY_MIB_DEFAULT;
-use headwater_repo::{ComponentName, Expiry, Role};
+use headwater_repo::{ComponentName, Expiry, Role, life_days_max};
 use jiff::SignedDuration;
 
-use crate::limits::LIFE_DAYS_MAX;
 use crate::terminal::failure::Failure;
 use crate::values::{class_parser, parse_seconds};
 
@@ -45,16 +44,16 @@ pub struct KeyArguments {
 #[derive(Debug, Args)]
 pub struct Lifetimes {
     /// Days that the timestamp is valid
-    #[arg(long, value_name = "DAYS", default_value_t = 1, value_parser = days_parser())]
+    #[arg(long, value_name = "DAYS", default_value_t = 1, value_parser = days_parser(Role::Timestamp))]
     pub timestamp_days: u32,
     /// Days that the snapshot is valid
-    #[arg(long, value_name = "DAYS", default_value_t = 7, value_parser = days_parser())]
+    #[arg(long, value_name = "DAYS", default_value_t = 7, value_parser = days_parser(Role::Snapshot))]
     pub snapshot_days: u32,
     /// Days that the list of targets is valid
-    #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = days_parser())]
+    #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = days_parser(Role::Targets))]
     pub targets_days: u32,
     /// Days that a root is valid
-    #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = days_parser())]
+    #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = days_parser(Role::Root))]
     pub root_days: u32,
 }
 
@@ -71,8 +70,8 @@ impl Lifetimes {
     }
 }
 
-fn days_parser() -> impl TypedValueParser<Value = u32> {
-    clap::value_parser!(u32).range(1..=i64::from(LIFE_DAYS_MAX))
+fn days_parser(role: Role) -> impl TypedValueParser<Value = u32> {
+    clap::value_parser!(u32).range(1..=i64::from(life_days_max(role)))
 }
 
 #[derive(Debug, Args)]

@@ -47,9 +47,11 @@ fn usage_is_refused_with_the_argument() {
     check("demo --clients 501", 2, &["--clients", "500"]);
     check("demo --update-agents 101", 2, &["--update-agents", "100"]);
     check("repo refresh x --keys k --timestamp-days 0", 2, &["--timestamp-days", "0"]);
-    let max = headwater_cli::limits::LIFE_DAYS_MAX;
-    let too_long = format!("repo refresh x --keys k --root-days {}", max + 1);
-    check(&too_long, 2, &["--root-days", &max.to_string()]);
+    for role in headwater_repo::Role::ALL {
+        let max = headwater_repo::life_days_max(role);
+        let too_long = format!("repo refresh x --keys k --{role}-days {}", max + 1);
+        check(&too_long, 2, &[&format!("--{role}-days"), &max.to_string()]);
+    }
     check("completions tcsh", 2, &["tcsh", "bash"]);
     check("plan --policy text.txt", 2, &["--client"]);
 }

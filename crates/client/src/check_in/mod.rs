@@ -9,4 +9,4 @@ mod clock;
 mod send;
 
 pub(crate) use clock::clock_warning;
-pub(crate) use send::check_in;
+pub(crate) use send::{check_in, renumbered};

@@ -20,11 +20,17 @@ use crate::session::{Context, Session};
 ///
 /// The spool cannot be read, or the system provides no HTTP client.
 pub(crate) async fn check_in(session: &mut Session) -> Result<Option<(CheckInAnswer, Route)>, Error> {
-    let Session { context, state, .. } = session;
+    let Session { context, state, findings } = session;
     let Some((identity, anchors)) = context.identity.clone() else { return Ok(None) };
     let message = message(context, state)?;
     let server = ServerConnection::new(context.routes(), identity, anchors)?;
-    Ok(over_all_routes(&server, &message, state, context.now).await)
+    let before = state.check_in_number;
+    let mut refused = None;
+    let answered = over_all_routes(&server, &message, state, &mut refused, context.now).await;
+    if let Some(taken) = refused {
+        findings.warnings.push(renumbered("a check-in", before, taken));
+    }
+    Ok(answered)
 }
 
 fn message(context: &Context, state: &State) -> Result<CheckIn, Error> {
@@ -43,17 +49,26 @@ fn message(context: &Context, state: &State) -> Result<CheckIn, Error> {
     })
 }
 
+/// What an operator is to know of a number that the server had taken before.
+pub(crate) fn renumbered(what: &str, used: u64, taken: u64) -> String {
+    format!(
+        "the server refused {what}: it had taken number {taken} before, and this client was at {used}. Its clock was ahead once, \
+         or its data folder was put back or copied; it continues after {taken}"
+    )
+}
+
 /// The direct route first. Both kinds of routes pause after a failure.
 async fn over_all_routes(
     server: &ServerConnection,
     message: &CheckIn,
     state: &mut State,
+    refused: &mut Option<u64>,
     now: Timestamp,
 ) -> Option<(CheckInAnswer, Route)> {
     let (direct, carried): (Vec<&Route>, Vec<&Route>) =
         server.routes().iter().partition(|route| route.carrier.is_none());
     if !is_pausing(state.check_in_not_before, now) {
-        if let Some(answered) = in_time(server, &direct, message, state, now).await {
+        if let Some(answered) = in_time(server, &direct, message, state, refused, now).await {
             state.reset_check_in_pauses();
             return Some(answered);
         }
@@ -62,7 +77,7 @@ async fn over_all_routes(
     if carried.is_empty() || is_pausing(state.carried_not_before, now) {
         return None;
     }
-    let answered = in_time(server, &carried, message, state, now).await;
+    let answered = in_time(server, &carried, message, state, refused, now).await;
     match answered {
         Some(_) => state.carried_not_before = None,
         None => pause_carried(state, now),
@@ -76,14 +91,23 @@ async fn in_time(
     routes: &[&Route],
     message: &CheckIn,
     state: &mut State,
+    refused: &mut Option<u64>,
     now: Timestamp,
 ) -> Option<(CheckInAnswer, Route)> {
     let body = serde_json::to_string(message).expect("a message is written as JSON");
     let on_each = async {
         for route in routes {
             let number = state.next_check_in(now);
-            let answer =
-                server.exchange(route, StatementKind::CheckIn, number, body.clone(), CHECK_IN_WAIT_MAX).await;
+            let send = |number| {
+                server.exchange(route, StatementKind::CheckIn, number, body.clone(), CHECK_IN_WAIT_MAX)
+            };
+            let mut answer = send(number).await;
+            if let Err(SendError::Taken(taken)) = answer {
+                // The numbers of a clock that was ahead, or of a copy of this folder, are used up.
+                *refused = Some(taken);
+                state.check_in_number = state.check_in_number.max(taken);
+                answer = send(state.next_check_in(now)).await;
+            }
             let answer = answer.and_then(|answer| {
                 serde_json::from_str(&answer).map_err(|error| SendError::Unanswered(error.to_string()))
             });

@@ -4,7 +4,9 @@
 //! plan consists of segments: consecutive steps on one repository. A segment that fails gives way to the next.
 
 mod outcome;
+mod roots;
 mod run_class;
 mod segment;
 
+pub(crate) use roots::look_for_roots;
 pub(crate) use run_class::run_class;

@@ -7,7 +7,7 @@ use headwater_policy::{Class, SourceKey, Step, plan};
 use headwater_repo::error_chain;
 
 use crate::classes::outcome::outcome;
-use crate::classes::segment::run_segment;
+use crate::classes::segment::{owner, run_segment};
 use crate::data::RepositoryOwner;
 use crate::error::Error;
 use crate::fetch::ContentError;
@@ -113,9 +113,5 @@ fn had_full_time(findings: &Findings, steps: &[Step]) -> bool {
 
 /// Splits a plan where the repository changes.
 fn segments(steps: &[Step]) -> impl Iterator<Item = (RepositoryOwner, &[Step])> {
-    let owner = |step: &Step| match step.source {
-        SourceKey::Vendor => RepositoryOwner::Vendor,
-        SourceKey::UpdateAgent(_) | SourceKey::Url(_) | SourceKey::Server => RepositoryOwner::Organisation,
-    };
     steps.chunk_by(move |a, b| owner(a) == owner(b)).map(move |chunk| (owner(&chunk[0]), chunk))
 }

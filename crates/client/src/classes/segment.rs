@@ -1,7 +1,7 @@
 //! One segment of a plan: refresh the metadata, update this client, hold the class for others, and note every attempt.
 
 use headwater_api::report::{Attempt, AttemptResult, ClassOutcome, ClassResult, Reason};
-use headwater_depot::{MetadataStore, Source, Walk};
+use headwater_depot::{Expected, MetadataStore, Source, Walk};
 use headwater_policy::{Class, SourceKey, Step};
 use headwater_repo::error_chain;
 use jiff::Timestamp;
@@ -29,9 +29,11 @@ pub(crate) async fn run_segment(
     let from = session.state.versions.get(repository).copied().unwrap_or(0);
     // The server announces the organisation's content only; the vendor's repository has another name.
     let announced = session.findings.announced.get(repository).copied();
+    let first_seen = session.state.first_seen.get(repository).cloned().unwrap_or_default();
+    let expected = Expected { announced, root: session.root_named(owner, class), first_seen };
     let now = session.context.now;
     let walk = Walk::new(&session.context.fetcher, sources, from, now);
-    let refreshed = match walk.refresh(&trusted, announced).await {
+    let refreshed = match walk.refresh_as(&trusted, &expected).await {
         Ok(refreshed) => refreshed,
         Err(unable) => {
             session.findings.attempts.extend(walk.attempts());
@@ -41,6 +43,8 @@ pub(crate) async fn run_segment(
             return Err(ContentError::Sources(unable.message));
         }
     };
+    note_stale_root(session, class, owner, refreshed.trusted.root_version());
+    session.state.first_seen.entry(repository.to_owned()).or_default().note(&refreshed.trusted, now);
     let verified = Verified { owner, class, trusted: &refreshed.trusted, walk: &walk };
     let applied = apply(session, &metadata, &verified).await;
     let findings = &mut session.findings;
@@ -68,8 +72,28 @@ pub(crate) async fn run_segment(
     Ok(outcome(class, result, Some(source), message))
 }
 
+/// Reports that class settings is under an older root than the server named. It is used all the same: see
+/// [`Session::root_named`].
+fn note_stale_root(session: &mut Session, class: Class, owner: RepositoryOwner, root: u64) {
+    let named = session.findings.roots.get(class.as_str()).copied().filter(|named| root < *named);
+    if let Some(named) = named.filter(|_| owner == RepositoryOwner::Organisation && class == Class::Settings)
+    {
+        session.findings.warnings.push(format!(
+            "stale root: every source has class {class} under root {root}, and the server named root {named}"
+        ));
+    }
+}
+
+/// Who publishes the repository that a step's source has.
+pub(crate) fn owner(step: &Step) -> RepositoryOwner {
+    match step.source {
+        SourceKey::Vendor => RepositoryOwner::Vendor,
+        SourceKey::UpdateAgent(_) | SourceKey::Url(_) | SourceKey::Server => RepositoryOwner::Organisation,
+    }
+}
+
 /// A step's source. The scheme of an update agent is always `https`.
-fn source(step: &Step, class: Class) -> Source {
+pub(crate) fn source(step: &Step, class: Class) -> Source {
     let url = match &step.source {
         SourceKey::UpdateAgent(_) => over_tls(step.url.as_str()).parse().ok(),
         _ => None,

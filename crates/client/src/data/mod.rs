@@ -15,4 +15,4 @@ pub use folder::DataFolder;
 pub use record::{CommandRecord, RecordFile, ReleaseRecord, Voucher};
 pub use repository_owner::RepositoryOwner;
 pub use slot::{Slot, Trial};
-pub use state::{FailedRelease, State};
+pub use state::{FailedRelease, RootsAsked, State};

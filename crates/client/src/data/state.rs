@@ -5,11 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use headwater_api::enrol::TakenSequences;
 use headwater_api::report::Report;
 use headwater_api::settings::SignedPolicy;
 use headwater_depot::files::{self, Access};
 use headwater_policy::Class;
-use headwater_repo::{Digest, Evidence, Sequence};
+use headwater_repo::{Digest, Evidence, FirstSeen, Sequence};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +51,12 @@ pub struct State {
     /// published after it is newer, whatever number the installed one has.
     #[serde(default)]
     pub kept_instead_of: BTreeMap<String, BTreeMap<String, Sequence>>,
+    /// When each repository's sources were last asked for newer roots.
+    #[serde(default)]
+    pub roots_asked: BTreeMap<String, RootsAsked>,
+    /// When the present version of each role was first seen, by repository.
+    #[serde(default)]
+    pub first_seen: BTreeMap<String, FirstSeen>,
     /// Content version of each repository (class, or `vendor`) that was applied in full.
     #[serde(default)]
     pub versions: BTreeMap<String, u64>,
@@ -88,6 +95,15 @@ struct Format {
     format: u32,
 }
 
+/// When the sources of a repository were asked for newer roots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootsAsked {
+    /// The time.
+    pub at: Timestamp,
+    /// Every one of them answered.
+    pub all_answered: bool,
+}
+
 /// A release that failed here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailedRelease {
@@ -113,6 +129,8 @@ impl Default for State {
             failed: BTreeMap::new(),
             withdrawn: BTreeMap::new(),
             kept_instead_of: BTreeMap::new(),
+            roots_asked: BTreeMap::new(),
+            first_seen: BTreeMap::new(),
             versions: BTreeMap::new(),
             sources: serde_json::Value::Null,
             check_in_failures: 0,
@@ -231,6 +249,14 @@ impl State {
     pub(crate) fn next_renewal(&mut self, now: Timestamp) -> u64 {
         self.renewal_number = number_after(self.renewal_number, now);
         self.renewal_number
+    }
+
+    /// Continues after the numbers that the server has taken of this client. Returns whether that changes anything.
+    pub(crate) fn continue_after(&mut self, taken: &TakenSequences) -> bool {
+        let before = (self.check_in_number, self.renewal_number);
+        self.check_in_number = self.check_in_number.max(taken.check_in);
+        self.renewal_number = self.renewal_number.max(taken.renewal);
+        before != (self.check_in_number, self.renewal_number)
     }
 
     /// Ends every pause between check-ins: the next one tries every route.

@@ -139,6 +139,9 @@ fn accept(
     forget_former_fleet(folder, state, &answer.certificate)?;
     let identity = ClientIdentity::store(folder, &config.id, keys, &answer.certificate)?;
     Spool::open(folder.reports())?.renumber(answer.taken.report)?;
+    if state.continue_after(&answer.taken) {
+        state.save(folder)?;
+    }
     bundle::strike_token(folder)?;
     tracing::info!(client = %config.id, key = %keys.key.fingerprint(), "enrolled");
     Ok(identity)

@@ -7,13 +7,14 @@ use headwater_api::enrol::{CertificateAnswer, FORMAT, RenewalRequest};
 use headwater_identity::{Statement, StatementKind};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::check_in::renumbered;
 use crate::data::State;
 use crate::enrol::request::{AskError, ask, certificate};
 use crate::error::Error;
 use crate::identity::{ClientIdentity, TrustAnchors, internal};
 use crate::limits::RENEWAL_BACK_OFF;
 use crate::options::Trigger;
-use crate::server::{FleetHttp, Route, http_client};
+use crate::server::{FleetHttp, Route, SendError, http_client, taken};
 use crate::session::{Context, Effective, Session};
 
 /// Renews the certificate if it is due or the server refused this client; returns the new identity. A failure is no error:
@@ -27,7 +28,7 @@ pub(crate) async fn renew_if_due(
     identity: &ClientIdentity,
     anchors: &TrustAnchors,
 ) -> Result<Option<ClientIdentity>, Error> {
-    let Session { context, state, .. } = session;
+    let Session { context, state, findings } = session;
     let wanted = is_due(identity, anchors, &context.effective, context.now) || state.refused.is_some();
     // A person who asks again has probably removed the cause.
     let ignores_pause = context.options.trigger == Trigger::Person;
@@ -38,7 +39,15 @@ pub(crate) async fn renew_if_due(
     let http = http_client(anchors.anonymous_tls()?)?;
     let mut last = String::new();
     for route in &context.routes() {
-        match renew_over(&http, route, &request, identity, anchors, state, context).await? {
+        let mut answered = renew_over(&http, route, &request, identity, anchors, state, context).await?;
+        if let Some(taken) =
+            answered.as_mut().err().and_then(|failed| taken_before(failed, state, identity, anchors))
+        {
+            findings.warnings.push(renumbered("a renewal", state.renewal_number, taken));
+            state.renewal_number = state.renewal_number.max(taken);
+            answered = renew_over(&http, route, &request, identity, anchors, state, context).await?;
+        }
+        match answered {
             Ok(answer) => {
                 // If the server refused this client although its certificate is valid, another one will not help soon.
                 state.renewal_tried = state.refused.take().map(|_| context.now);
@@ -60,6 +69,20 @@ pub(crate) async fn renew_if_due(
         ),
     }
     Ok(None)
+}
+
+/// The number that the server has taken before, if that is why it refused the last one.
+fn taken_before(
+    failed: &mut AskError,
+    state: &State,
+    identity: &ClientIdentity,
+    anchors: &TrustAnchors,
+) -> Option<u64> {
+    let asked = (StatementKind::Renewal, state.renewal_number);
+    match taken(*failed.replayed.take()?, anchors, &identity.id, asked, String::new()) {
+        SendError::Taken(taken) => Some(taken),
+        _ => None,
+    }
 }
 
 fn is_pausing(state: &State, now: Timestamp) -> bool {

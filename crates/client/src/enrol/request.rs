@@ -16,6 +16,8 @@ pub(crate) struct AskError {
     pub reasons: String,
     /// When to try again, if a route stated that.
     retry_after: Option<Duration>,
+    /// The server's unverified answer that it has taken the number before.
+    pub replayed: Option<Box<Answer>>,
 }
 
 /// Asks to be enrolled; waits and asks again if the server is busy.
@@ -55,7 +57,7 @@ pub(crate) async fn ask<T>(
     body: &[u8],
     read: impl Fn(&[u8]) -> Result<T, String>,
 ) -> Result<T, AskError> {
-    let (mut reasons, mut retry_after) = (Vec::new(), None::<Duration>);
+    let (mut reasons, mut retry_after, mut replayed) = (Vec::new(), None::<Duration>, None);
     for route in routes {
         let answered = route.post(http, endpoint, body.to_vec(), CERTIFICATE_WAIT_MAX).await;
         match answered.and_then(|answer| read(&answer).map_err(SendError::Unanswered)) {
@@ -65,6 +67,9 @@ pub(crate) async fn ask<T>(
                     retry_after = Some(retry_after.map_or(wait, |shortest| shortest.min(wait)));
                 }
                 reasons.push(format!("{route}: {error}"));
+                if let SendError::Replayed(answer, _) = error {
+                    replayed = Some(answer);
+                }
             }
         }
     }
@@ -74,7 +79,7 @@ pub(crate) async fn ask<T>(
                 .to_owned(),
         );
     }
-    Err(AskError { reasons: reasons.join("; "), retry_after })
+    Err(AskError { reasons: reasons.join("; "), retry_after, replayed })
 }
 
 /// The certificate in an answer that the server signed for this request.

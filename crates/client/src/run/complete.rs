@@ -8,7 +8,7 @@ use headwater_policy::Class;
 use headwater_repo::error_chain;
 
 use crate::bundle::{self, BundleUse};
-use crate::classes::run_class;
+use crate::classes::{look_for_roots, run_class};
 use crate::collect_garbage::collect_garbage;
 use crate::config::Config;
 use crate::data::{DataFolder, State, client_id};
@@ -96,6 +96,7 @@ async fn run_steps(session: &mut Session) -> Result<(), Error> {
     }
     identity::establish(session).await?;
     identity::check_in_and_apply(session).await?;
+    look_for_roots(session).await?;
     for class in Class::ALL {
         // Settings are followed whatever the trigger: they may allow it again.
         if class != Class::Settings {

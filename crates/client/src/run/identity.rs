@@ -60,5 +60,6 @@ pub(crate) async fn check_in_and_apply(session: &mut Session) -> Result<(), Erro
         state.domain = Some(answer.domain);
     }
     findings.announced = answer.announced;
+    findings.roots = answer.roots;
     Ok(())
 }

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
+use headwater_api::checkin::TakenAnswer;
 use headwater_identity::{Answer, Statement, StatementKind};
+use headwater_policy::ClientId;
 use headwater_repo::error_chain;
 
 use crate::error::Error;
@@ -55,9 +57,27 @@ impl ServerConnection {
         let statement = Statement::sign(&identity.keys.key, &identity.id, kind, number, body)
             .map_err(|error| SendError::Refused(413, error_chain(&error)))?;
         let statement = serde_json::to_vec(&statement).map_err(|error| unanswered(&error))?;
-        let answer = route.post(&self.http, endpoint, statement, wait).await?;
+        let answer = match route.post(&self.http, endpoint, statement, wait).await {
+            Err(SendError::Replayed(answer, why)) => {
+                return Err(taken(*answer, anchors, &identity.id, (kind, number), why));
+            }
+            other => other?,
+        };
         let answer: Answer = serde_json::from_slice(&answer).map_err(|error| unanswered(&error))?;
         let verified = answer.verify(&anchors.response_signing_keys, &identity.id, kind, number);
         verified.map(|answer| answer.body().to_owned()).map_err(|error| unanswered(&error))
     }
+}
+
+/// Where the server says to continue after it refused a number, if it is the server that says so.
+pub(crate) fn taken(
+    answer: Answer,
+    anchors: &TrustAnchors,
+    client: &ClientId,
+    (kind, number): (StatementKind, u64),
+    why: String,
+) -> SendError {
+    let verified = answer.verify(&anchors.response_signing_keys, client, kind, number).ok();
+    let taken = verified.and_then(|answer| serde_json::from_str::<TakenAnswer>(answer.body()).ok());
+    taken.map_or(SendError::Refused(409, why), |answer| SendError::Taken(answer.taken))
 }

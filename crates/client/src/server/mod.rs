@@ -3,5 +3,5 @@
 mod connection;
 mod route;
 
-pub(crate) use connection::ServerConnection;
+pub(crate) use connection::{ServerConnection, taken};
 pub(crate) use route::{FleetHttp, Route, SendError, http_client, over_tls};

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use headwater_depot::http::{Addresses, install_tls_provider, read_body};
 use headwater_depot::limits::CONNECT_TIMEOUT;
+use headwater_identity::Answer;
 use headwater_policy::{Class, Client, FamilySet, Policy, SourceKey, plan};
 use headwater_repo::error_chain;
 use reqwest::StatusCode;
@@ -31,6 +32,10 @@ pub enum SendError {
     Unanswered(String),
     /// The server, or a host in front of it, refuses it.
     Refused(u16, String),
+    /// The server, by its unverified answer, has taken this number or a later one before.
+    Replayed(Box<Answer>, String),
+    /// The server has taken this number or a later one before: the client continues after this one.
+    Taken(u64),
     /// The server is busy; it states when to try again (429 or 503 with `Retry-After`).
     Busy(Duration, String),
 }
@@ -40,6 +45,8 @@ impl std::fmt::Display for SendError {
         match self {
             Self::Unanswered(why) => f.write_str(why),
             Self::Refused(status, why) => write!(f, "HTTP status {status}: {why}"),
+            Self::Replayed(_, why) => write!(f, "HTTP status 409: {why}"),
+            Self::Taken(taken) => write!(f, "the server has taken number {taken} before"),
             Self::Busy(wait, why) => write!(f, "busy, to be tried again in {} s: {why}", wait.as_secs()),
         }
     }
@@ -89,7 +96,12 @@ impl Route {
             (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, Some(wait)) => {
                 Err(SendError::Busy(wait, message(&bytes)))
             }
-            (status, _) => Err(SendError::Refused(status.as_u16(), message(&bytes))),
+            (status, _) => Err(match replayed(&bytes) {
+                Some(answer) if status == StatusCode::CONFLICT => {
+                    SendError::Replayed(Box::new(answer), message(&bytes))
+                }
+                _ => SendError::Refused(status.as_u16(), message(&bytes)),
+            }),
         }
     }
 }
@@ -147,6 +159,23 @@ pub(crate) fn over_tls(url: &str) -> String {
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
     Some(Duration::from_secs(seconds))
+}
+
+/// The server's signed answer in the refusal of a number that it has taken; nothing in it is verified yet.
+fn replayed(body: &[u8]) -> Option<Answer> {
+    #[derive(Deserialize)]
+    struct Refusal {
+        error: Inner,
+    }
+    #[derive(Deserialize)]
+    struct Inner {
+        details: Details,
+    }
+    #[derive(Deserialize)]
+    struct Details {
+        answer: Answer,
+    }
+    serde_json::from_slice::<Refusal>(body).ok().map(|refusal| refusal.error.details.answer)
 }
 
 /// The message of a refusal.

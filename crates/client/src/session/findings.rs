@@ -23,6 +23,8 @@ pub struct Findings {
     pub update_agent: Option<UpdateAgentReport>,
     /// The content versions that the server announced, by class.
     pub announced: BTreeMap<String, u64>,
+    /// The root versions that the server named, by class.
+    pub roots: BTreeMap<String, u64>,
     /// The route on which the server answered the check-in of this run.
     pub answered: Option<Route>,
     /// Sources that did not answer within the full time-outs.

@@ -9,7 +9,9 @@ pub(crate) use context::{Context, Timeout};
 pub(crate) use effective::{Effective, addresses};
 pub(crate) use findings::{ClassFindings, Findings};
 
-use crate::data::State;
+use headwater_policy::Class;
+
+use crate::data::{RepositoryOwner, State};
 use crate::error::Error;
 
 /// One run.
@@ -20,6 +22,18 @@ pub struct Session {
 }
 
 impl Session {
+    /// The newest root version of a repository that the policy or the server's answer in this run named; `None` if none
+    /// did. Class settings has no such minimum: the policy that ends the trust in a stolen response-signing key must come
+    /// through whatever that key names.
+    pub(crate) fn root_named(&self, owner: RepositoryOwner, class: Class) -> Option<u64> {
+        if owner == RepositoryOwner::Vendor || class == Class::Settings {
+            return None;
+        }
+        let policy = self.state.policy.as_ref();
+        let of_policy = policy.and_then(|policy| policy.fleet.roots.get(class.as_str()));
+        of_policy.max(self.findings.roots.get(class.as_str())).copied()
+    }
+
     /// Writes the state. A trial run stores nothing.
     pub(crate) fn save_state(&self) -> Result<(), Error> {
         if self.context.options.self_trial { Ok(()) } else { self.state.save(&self.context.folder) }

@@ -42,6 +42,10 @@ pub(crate) async fn update_policy(
         }
         return Ok(current(String::new()));
     }
+    if !holds && let Some(policy) = &mut session.state.policy {
+        // Root versions that it names are minimums like its own.
+        policy.fleet.roots.clear();
+    }
     let bytes = target(&session.context, verified, &description).await?;
     let signed: SignedPolicy = read_document("the policy", &bytes)?;
     let policy = policy_of(&signed.policy).map_err(unusable)?;

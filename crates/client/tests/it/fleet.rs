@@ -9,7 +9,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Extension, Json, Router};
-use headwater_api::checkin::{CheckIn, CheckInAnswer, SealedDomainKey};
+use headwater_api::checkin::{CheckIn, CheckInAnswer, SealedDomainKey, TakenAnswer};
 use headwater_api::enrol::{CertificateAnswer, EnrolRequest, RenewalRequest, TakenSequences};
 use headwater_api::report::{Report, ReportAnswer};
 use headwater_api::settings::{FleetDocument, RevokedDocument};
@@ -44,6 +44,10 @@ pub struct Received {
     pub answer_bytes: usize,
     /// Answers are lost on the way: what was asked is done all the same.
     pub answers_lost: bool,
+    /// Statements that were refused because their number was taken.
+    pub replayed: usize,
+    /// Who carries that refusal signs it with a key of its own.
+    pub carrier_lies: bool,
 }
 
 /// A client, as the server knows it.
@@ -73,6 +77,10 @@ pub struct Inner {
     pub agents: BTreeMap<String, Vec<String>>,
     pub domain_key: Option<DomainKey>,
     pub anonymous_components: bool,
+    /// Root versions that the policy names.
+    pub roots_of_policy: BTreeMap<String, u64>,
+    /// Root versions that answers to check-ins name.
+    pub roots_answered: BTreeMap<String, u64>,
     /// How long ago certificates are issued.
     pub issued_before: SignedDuration,
     pub received: Received,
@@ -96,6 +104,8 @@ impl Fleet {
             agents: BTreeMap::new(),
             domain_key: None,
             anonymous_components: false,
+            roots_of_policy: BTreeMap::new(),
+            roots_answered: BTreeMap::new(),
             issued_before: SignedDuration::ZERO,
             received: Received::default(),
         })))
@@ -146,6 +156,7 @@ impl Fleet {
                 .iter()
                 .map(|(client, key)| RevokedDocument { client: client.clone(), key: key.clone() })
                 .collect(),
+            roots: inner.roots_of_policy.clone(),
             anonymous_components: inner.anonymous_components,
         }
     }
@@ -198,6 +209,18 @@ impl Inner {
         let answer = serde_json::to_string(&answer).unwrap();
         let bytes = if kind == StatementKind::CheckIn { self.received.answer_bytes } else { 0 };
         format!("{answer}{}", " ".repeat(bytes.saturating_sub(answer.len()))).into_response()
+    }
+
+    /// The refusal of a number that was taken, as the server makes it.
+    fn replayed(&mut self, client: &ClientId, kind: StatementKind, number: u64, taken: u64) -> Response {
+        self.received.replayed += 1;
+        let body = serde_json::to_string(&TakenAnswer { taken }).unwrap();
+        let other = ResponseSigningKey::generate().unwrap();
+        let key = if self.received.carrier_lies { &other } else { &self.response_signing_key };
+        let answer = Answer::sign(key, client, kind, number, body).unwrap();
+        let details = serde_json::json!({"taken": taken, "answer": answer});
+        let error = serde_json::json!({"code": "replayed", "message": "taken", "details": details});
+        (StatusCode::CONFLICT, Json(serde_json::json!({"error": error}))).into_response()
     }
 
     fn statement(&self, statement: Statement, kind: StatementKind) -> Option<(ClientId, u64, String)> {
@@ -257,7 +280,10 @@ async fn renew(State(fleet): State<Fleet>, Json(statement): Json<Statement>) -> 
         return StatusCode::UNAUTHORIZED.into_response();
     };
     let known = inner.known.get_mut(client.as_str()).unwrap();
-    assert!(number > known.taken.renewal, "numbers of renewals rise");
+    if number <= known.taken.renewal {
+        let taken = known.taken.renewal;
+        return inner.replayed(&client, StatementKind::Renewal, number, taken);
+    }
     known.taken.renewal = number;
     let known = known.clone();
     let request: RenewalRequest = serde_json::from_str(&body).unwrap();
@@ -273,7 +299,10 @@ async fn check_in(State(fleet): State<Fleet>, Json(statement): Json<Statement>) 
         return StatusCode::FORBIDDEN.into_response();
     };
     let known = inner.known.get_mut(client.as_str()).unwrap();
-    assert!(number > known.taken.check_in, "numbers of check-ins rise");
+    if number <= known.taken.check_in {
+        let taken = known.taken.check_in;
+        return inner.replayed(&client, StatementKind::CheckIn, number, taken);
+    }
     known.taken.check_in = number;
     let encryption_key = known.encryption_key;
     inner.received.check_ins.push(serde_json::from_str(&body).unwrap());
@@ -286,6 +315,7 @@ async fn check_in(State(fleet): State<Fleet>, Json(statement): Json<Statement>) 
     let answer = CheckInAnswer {
         domain: "root".to_owned(),
         announced: BTreeMap::new(),
+        roots: inner.roots_answered.clone(),
         server_time: now(),
         domain_keys: inner.domain_key.iter().map(key).collect(),
     };

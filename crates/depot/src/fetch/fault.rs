@@ -90,7 +90,7 @@ impl Fault {
         let reason = match error {
             VerifyError::Unparsable { .. } => Reason::Unparsable,
             VerifyError::WrongSignature { .. } => Reason::WrongSignature,
-            VerifyError::Expired { .. } => Reason::Expired,
+            VerifyError::Expired { .. } | VerifyError::SeenTooLongAgo { .. } => Reason::Expired,
             VerifyError::Older { .. } => Reason::Older,
             VerifyError::Mismatch { .. } => Reason::WrongDigest,
             _ => Reason::Missing,

@@ -17,6 +17,7 @@ use headwater_api::report::Reason;
 use headwater_repo::{Trusted, VerifyError};
 use tokio::time::{Instant, sleep_until};
 
+use super::expected::Expected;
 use super::fault::Fault;
 use super::http::Activity;
 use super::refreshed::{Refreshed, Unable};
@@ -31,15 +32,21 @@ impl Walk {
     /// `announced`: the version that the server is known to have published; a source with an older one is *stale*
     /// and is taken only if nobody has anything fresher.
     pub async fn refresh(&self, trusted: &Trusted, announced: Option<u64>) -> Result<Refreshed, Unable> {
-        race(self, trusted, announced).await
+        self.refresh_as(trusted, &Expected { announced, ..Expected::default() }).await
+    }
+
+    /// As [`Self::refresh`], with more that is known: a source under an older root than was named, or whose versions were
+    /// first seen too long ago, is unable (I2b).
+    pub async fn refresh_as(&self, trusted: &Trusted, expected: &Expected) -> Result<Refreshed, Unable> {
+        race(self, trusted, expected).await
     }
 }
 
-async fn race(walk: &Walk, trusted: &Trusted, announced: Option<u64>) -> Result<Refreshed, Unable> {
+async fn race(walk: &Walk, trusted: &Trusted, expected: &Expected) -> Result<Refreshed, Unable> {
     let mut race = Race {
         walk,
         trusted: trusted.clone(),
-        announced,
+        expected,
         states: (0..walk.sources.len()).map(|_| State::Waiting).collect(),
         waits: vec![0; walk.sources.len()],
         running: FuturesUnordered::new(),
@@ -72,7 +79,7 @@ struct Race<'a> {
     walk: &'a Walk,
     /// Where each source begins: what the client has, and the roots that sources have shown since.
     trusted: Trusted,
-    announced: Option<u64>,
+    expected: &'a Expected,
     states: Vec<State>,
     /// How often each busy source was waited for.
     waits: Vec<u32>,
@@ -148,16 +155,18 @@ impl Race<'_> {
         }
     }
 
-    /// `false`: not under the latest root.
+    /// `false`: not under the latest root, or not what was expected.
     fn answered(&mut self, source: usize, mut trusted: Trusted, version: u64) -> bool {
-        if let Err(fault) = self.under_latest_root(source, &mut trusted) {
+        let good =
+            self.under_latest_root(source, &mut trusted).and_then(|()| self.as_expected(source, &trusted));
+        if let Err(fault) = good {
             self.walk.remember(source, &fault);
             self.out(source, fault);
             return false;
         }
         self.walk.log.answered(source, version);
         let trusted = Box::new(trusted);
-        match self.announced.filter(|announced| version < *announced) {
+        match self.expected.announced.filter(|announced| version < *announced) {
             Some(announced) => {
                 let detail = format!("it has version {version}, and {announced} was announced");
                 self.failed(source, Fault::new(Reason::Stale, detail));
@@ -198,6 +207,18 @@ impl Race<'_> {
             Fault::new(if expired { Reason::Expired } else { Reason::WrongSignature }, detail)
                 .by_clock(self.walk.clock.now())
         })
+    }
+
+    /// Is its root the one that was named, or newer, and were its versions not first seen long ago?
+    fn as_expected(&self, source: usize, trusted: &Trusted) -> Result<(), Fault> {
+        let (url, root) = (self.walk.sources[source].url(), trusted.root_version());
+        if let Some(named) = self.expected.root.filter(|named| root < *named) {
+            let detail = format!("{url}: its metadata is under root {root}, and root {named} was named");
+            return Err(Fault::new(Reason::StaleRoot, detail));
+        }
+        let now = self.walk.clock.now();
+        let seen = self.expected.first_seen.check(trusted, now);
+        seen.map_err(|error| Fault::of_metadata(&error, url).by_clock(now))
     }
 
     /// The source was unable.

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use headwater_api::report::{Attempt, Reason};
-use headwater_repo::limits::{ROLES_VISITED_MAX, ROOT_ROTATIONS_MAX, TARGET_LENGTH_MAX};
+use headwater_repo::limits::{ROLES_VISITED_MAX, TARGET_LENGTH_MAX};
 use headwater_repo::{Digest, Lookup, TargetDescription, TargetName, Trusted, VerifyError};
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -178,22 +178,15 @@ impl Walk {
 
     async fn metadata_steps(
         &self,
-        source: usize,
+        index: usize,
         trusted: &mut Trusted,
         activity: &Activity,
     ) -> Result<u64, Fault> {
-        let source = &self.sources[source];
+        let source = &self.sources[index];
         let http = self.fetcher.http(source);
         let refused =
             |file: &str, error| Fault::of_metadata(&error, &source.metadata(file)).by_clock(self.clock.now());
-        for _ in 0..ROOT_ROTATIONS_MAX {
-            let wanted = trusted.root_wanted();
-            let Some(bytes) = http.small(&source.metadata(&wanted.file), wanted.length_max, activity).await?
-            else {
-                break;
-            };
-            trusted.update_root(&bytes).map_err(|error| refused(&wanted.file, error))?;
-        }
+        self.follow_roots(index, trusted, activity).await?;
         trusted.check_root(self.clock.now()).map_err(|error| refused("root", error))?;
 
         let wanted = trusted.timestamp_wanted();
@@ -246,7 +239,7 @@ impl Walk {
                 self.fetcher.memory().busy(url, wait, now);
             }
             // Says something of the class or of our own wishes, not of how the source answers.
-            Reason::NotShared | Reason::Stale | Reason::Overtaken => {}
+            Reason::NotShared | Reason::Stale | Reason::StaleRoot | Reason::Overtaken => {}
             // Slower than others is no failure (P9).
             Reason::Silent => self.fetcher.memory().lost(url, now),
             _ => self.fetcher.memory().failed(url, now),

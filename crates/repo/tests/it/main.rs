@@ -22,5 +22,6 @@ mod rotation;
     reason = "the crate is pure; OpenSSL, which reads the same key files, is a process"
 )]
 mod sealed;
+mod theft;
 mod verify;
 mod world;

@@ -252,10 +252,12 @@ pub enum Refusal {
     #[error("the statement is not accepted: {0}")]
     StatementRejected(String),
     /// The statement was taken before, or a later one was.
-    #[error("the newest statement of this kind that was taken is number {taken}; go on after it")]
+    #[error("the newest statement of this kind that was taken is number {taken}; continue after it")]
     Replayed {
         /// The newest taken.
         taken: u64,
+        /// The same as the server's signed answer to the statement.
+        answer: Option<Box<headwater_identity::Answer>>,
     },
     /// Who brings a statement of another is no update agent.
     #[error(

@@ -23,7 +23,14 @@ impl Fleet {
     pub(crate) fn check_in_answer(&self, domain: String, now: Timestamp) -> CheckInAnswer {
         let announced =
             Class::ALL.into_iter().map(|class| (class.to_string(), self.publishing.announced(class)));
-        CheckInAnswer { domain, announced: announced.collect(), server_time: now, domain_keys: Vec::new() }
+        let roots = self.publishing.root_versions();
+        CheckInAnswer {
+            domain,
+            announced: announced.collect(),
+            roots,
+            server_time: now,
+            domain_keys: Vec::new(),
+        }
     }
 
     /// One client with its latest report.

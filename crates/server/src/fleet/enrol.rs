@@ -25,6 +25,7 @@ use super::registry::refuse_more_clients;
 use super::revocation::revoke;
 use super::sequence::rising;
 use super::service::Fleet;
+use super::statements::with_answer;
 use crate::caller::Caller;
 use crate::db::clients::{self as client_rows, ClientRow};
 use crate::db::identities::{self as rows, IdentityRow, Taken};
@@ -123,7 +124,8 @@ impl Fleet {
         let Some(mut identity) = present.filter(|identity| identity.key == known.key) else {
             return Err(Refusal::NotEnrolled(known.client).into());
         };
-        rising(identity.taken.renewal, statement.sequence())?;
+        rising(identity.taken.renewal, statement.sequence())
+            .or_else(|refusal| Err(with_answer(&keys, &statement, StatementKind::Renewal, refusal)?))?;
         let request: RenewalRequest = read(statement.body())?;
         let signing = signing_request(&request.request)?;
         if signing.key().fingerprint().to_string() != identity.key {

@@ -24,7 +24,7 @@ pub enum Arrival {
 /// It was taken before, or is no number that a client reaches.
 pub fn rising(taken: u64, sequence: u64) -> Result<(), Refusal> {
     possible(sequence)?;
-    if sequence > taken { Ok(()) } else { Err(Refusal::Replayed { taken }) }
+    if sequence > taken { Ok(()) } else { Err(Refusal::Replayed { taken, answer: None }) }
 }
 
 /// Reports: every one counts. Numbers that were left out are gaps, until a report of that number comes all the same.
@@ -115,7 +115,7 @@ mod tests {
     fn what_was_taken_is_not_taken_again() {
         assert_eq!(rising(3, 4), Ok(()));
         assert_eq!(rising(3, 9), Ok(()));
-        assert_eq!(rising(3, 3), Err(Refusal::Replayed { taken: 3 }));
+        assert_eq!(rising(3, 3), Err(Refusal::Replayed { taken: 3, answer: None }));
         assert!(rising(0, 0).is_err());
         assert!(rising(0, SEQUENCE_MAX + 1).is_err());
     }

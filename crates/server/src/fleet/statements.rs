@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use headwater_api::checkin::{CheckIn, CheckInAnswer};
+use headwater_api::checkin::{CheckIn, CheckInAnswer, TakenAnswer};
 use headwater_api::report::{Report, ReportAnswer};
 use headwater_identity::{
     Answer, Peer, PublicKey, Statement, StatementKind, StatementVerifyError, VerifiedStatement,
@@ -10,6 +10,7 @@ use headwater_identity::{
 use headwater_policy::ClientId;
 use jiff::Timestamp;
 
+use super::fleet_keys::FleetKeys;
 use super::re_enrolment::{proof, shows_certificate};
 use super::sequence::{Arrival, arrival, rising};
 use super::service::Fleet;
@@ -69,7 +70,8 @@ impl Fleet {
         let keys = self.fleet_keys();
         let (mut tx, statement, mut identity) =
             self.take(statement, StatementKind::CheckIn, peer, from, now).await?;
-        rising(identity.taken.check_in, statement.sequence())?;
+        rising(identity.taken.check_in, statement.sequence())
+            .or_else(|refusal| Err(with_answer(&keys, &statement, StatementKind::CheckIn, refusal)?))?;
         let check_in: CheckIn = read(&statement)?;
         about_itself(&statement, &check_in.client)?;
         identity.taken.check_in = statement.sequence();
@@ -226,6 +228,20 @@ impl Fleet {
             }
         }
     }
+}
+
+/// Signs the refusal of a number that was taken: a client continues where the server is only by the server's own word,
+/// because a carrier that made it use up its numbers would shut it out for ever.
+pub(super) fn with_answer(
+    keys: &FleetKeys,
+    statement: &VerifiedStatement,
+    kind: StatementKind,
+    refusal: Refusal,
+) -> Result<Error> {
+    let Refusal::Replayed { taken, .. } = refusal else { return Ok(refusal.into()) };
+    let body = to_json(&TakenAnswer { taken });
+    let answer = keys.answer(statement.client(), kind, statement.sequence(), body)?;
+    Ok(Refusal::Replayed { taken, answer: Some(Box::new(answer)) }.into())
 }
 
 fn claimed(statement: &Statement) -> std::result::Result<ClientId, Refusal> {

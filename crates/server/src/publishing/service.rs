@@ -112,6 +112,14 @@ impl Publishing {
         published.get(&class).expect("every class is published once the server is open").clone()
     }
 
+    /// The version of each class's root; 1 of a class that is published for the first time.
+    pub(crate) fn root_versions(&self) -> BTreeMap<String, u64> {
+        let published = self.published.read().expect("nobody panics while holding this lock");
+        let version =
+            |class: &Class| published.get(class).map_or(1, |published| published.version(Role::Root));
+        Class::ALL.iter().map(|class| (class.to_string(), version(class))).collect()
+    }
+
     /// The version of a role's metadata that is signed now.
     pub(super) fn published_version(&self, class: Class, role: Role) -> u64 {
         let published = self.published.read().expect("nobody panics while holding this lock");

@@ -61,6 +61,7 @@ impl Publishing {
             started: now,
             duration_ms: 0,
             releases: Vec::new(),
+            rolled_back: Vec::new(),
             bytes: 0,
             error: None,
             skipped: Vec::new(),
@@ -120,6 +121,8 @@ impl Publishing {
         };
         kept.save(trusted.received())?;
         let root_version = trusted.root_version();
+        let unusable = trusted.unusable_release_lists();
+        result.skipped.extend(unusable.iter().map(|name| left_out(name)));
         let visit = Visit { url: vendor.url.clone(), walk, trusted };
         let names: Vec<_> = visit
             .trusted
@@ -173,6 +176,18 @@ impl Publishing {
             return Err(Stopped("its release list is another component's".to_owned()));
         }
         let ours = self.release_list(class, name)?;
+        let before = ours.as_ref().map(|list| list.current().sequence);
+        if let Some(other) = ours.as_ref().and_then(|ours| other_content(ours, &theirs)) {
+            let reason = format!(
+                "release {other} has other content than what was taken under that number; clients keep what they have of it. \
+                 Have the vendor publish it under a new number"
+            );
+            if other == theirs.current().sequence {
+                return Err(Stopped(reason));
+            }
+            result.skipped.push(format!("{name}: {reason}"));
+            result.error.get_or_insert(format!("{name}: {reason}"));
+        }
         let manifests = visit.newer(&theirs, ours.as_ref()).await?;
         let current = visit.manifest(&theirs, theirs.current().sequence).await?;
         let release_chain = self.release_chain(class, name)?;
@@ -205,6 +220,15 @@ impl Publishing {
         let mut staged = self.stage(class, draft, now)?;
         release_rows::put_component(&mut tx, class, name, true).await?;
         note_releases(&mut tx, class, &manifests, &whole).await?;
+        if let Some(current) = changed.as_ref().map(ReleaseList::current)
+            && before.is_some_and(|before| current.sequence < before)
+        {
+            result.rolled_back.push(SyncedRelease {
+                name: name.to_string(),
+                sequence: current.sequence.get(),
+                version: current.version.to_string(),
+            });
+        }
         match changed {
             Some(list) => {
                 let oldest = list.releases()[0].sequence;
@@ -248,6 +272,23 @@ impl Publishing {
         let folder = self.data.vendor();
         files::remove_tree(&folder).doing(|| format!("cannot remove {}", folder.display()))
     }
+}
+
+/// What an operator reads of a release list that no component may have the name of.
+fn left_out(name: &str) -> String {
+    let shown: String = name.chars().take(limits::VENDOR_NAME_SHOWN_MAX).collect();
+    format!(
+        "{shown:?}: no component may have this name, so it was left out; clients that use the vendor source leave it out, too"
+    )
+}
+
+/// The newest release that both lists have under one number and with different content (I2c).
+fn other_content(ours: &ReleaseList, theirs: &ReleaseList) -> Option<Sequence> {
+    let differs = |sequence: &Sequence| {
+        let (here, there) = (ours.release(*sequence), theirs.release(*sequence));
+        here.zip(there).is_some_and(|(here, there)| here.identity != there.identity)
+    };
+    theirs.releases().iter().rev().map(|release| release.sequence).find(differs)
 }
 
 /// The releases beside one.
@@ -328,6 +369,9 @@ impl Visit {
         {
             return Err(Stopped(format!("the manifest of release {sequence} is not one of it")));
         }
+        if !list.confirms(sequence, &manifest.identity()) {
+            return Err(Stopped(format!("the manifest of release {sequence} is not what its list names")));
+        }
         Ok(manifest)
     }
 
@@ -347,17 +391,24 @@ fn decide(
     current: &Manifest,
 ) -> std::result::Result<Option<ReleaseList>, Stopped> {
     let mut list = ours;
-    let mut changed = false;
+    let mut changed = follow_withdrawal(draft, &mut list, theirs)?;
     for (manifest, published) in manifests {
         // Of the others our clients need no deltas, and theirs are not here.
         let other = manifest.without_deltas();
         let manifest = if manifest.sequence == current.sequence { current } else { &other };
         list = Some(stage_release(draft, list.as_ref(), manifest, *published)?);
+        follow_withdrawal(draft, &mut list, theirs)?;
         changed = true;
     }
     let Some(mut list) = list else { return Ok(None) };
     let (current, stays): (Sequence, Sequence) = (theirs.current().sequence, list.current().sequence);
     if stays > current {
+        if !theirs.withdrawn().contains(&stays) {
+            return Err(Stopped(format!(
+                "it went back to release {current} without withdrawing release {stays}; clients stay at release {stays} \
+                 until it publishes a newer one or withdraws it"
+            )));
+        }
         if list.release(current).is_none() {
             return Err(Stopped(format!(
                 "it went back to release {current}, which is older than all that are listed here; clients stay at \
@@ -368,4 +419,26 @@ fn decide(
         changed = true;
     }
     Ok(changed.then_some(list))
+}
+
+/// Withdraws our current release where they did, before what they published after it: a client whose probe of that fails
+/// must not go back to what was withdrawn (P11). Says whether it did.
+fn follow_withdrawal(
+    draft: &mut Draft,
+    list: &mut Option<ReleaseList>,
+    theirs: &ReleaseList,
+) -> std::result::Result<bool, Stopped> {
+    let Some(ours) = list.as_ref() else { return Ok(false) };
+    let current = ours.current().sequence;
+    if !theirs.withdrawn().contains(&current) {
+        return Ok(false);
+    }
+    let is_good = |sequence: &Sequence| {
+        *sequence < current && !theirs.withdrawn().contains(sequence) && !ours.withdrawn().contains(sequence)
+    };
+    let Some(to) = ours.releases().iter().rev().map(|release| release.sequence).find(is_good) else {
+        return Ok(false);
+    };
+    *list = Some(roll_back(draft, ours, to)?);
+    Ok(true)
 }

@@ -135,7 +135,7 @@ fn details(refusal: &Refusal) -> Option<Value> {
         Refusal::VersionMoved { saved_version, .. } => json!({ "saved_version": saved_version }),
         Refusal::NamedByEntries { entries, .. } => json!({ "entries": entries }),
         Refusal::TooLarge { limit, .. } => json!({ "limit": limit }),
-        Refusal::Replayed { taken } => json!({ "taken": taken }),
+        Refusal::Replayed { taken, answer } => json!({ "taken": taken, "answer": answer }),
         Refusal::NotVouched(why) => json!({ "why": why.code() }),
         Refusal::TooManyAttempts { seconds } => json!({ "seconds": seconds }),
         Refusal::Forbidden { needs, .. } => needed(*needs),

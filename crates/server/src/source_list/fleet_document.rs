@@ -31,6 +31,7 @@ impl SourceList {
                 .into_iter()
                 .map(|row| RevokedDocument { client: row.client, key: row.key })
                 .collect(),
+            roots: self.publishing.root_versions(),
             anonymous_components: self.anonymous_components,
         })
     }

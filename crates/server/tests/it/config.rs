@@ -4,6 +4,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use headwater_repo::{Role, life_days_max};
 use headwater_server::{Config, ConfigError, RawConfig, limits};
 
 #[test]
@@ -142,9 +143,10 @@ fn what_will_not_do_is_refused_by_name() {
     check(&format!("data = '/x'\nreport_retention_days = {days}"), "report_retention_days");
     check("data = '/x'\nupload_mib_max = 0", "upload_mib_max");
     check("data = '/x'\nreports_mib_max = 0", "reports_mib_max");
-    for key in ["timestamp_life_days", "snapshot_life_days", "targets_life_days", "root_life_days"] {
-        check(&format!("data = '/x'\n{key} = 0"), key);
-        check(&format!("data = '/x'\n{key} = {}", limits::LIFE_DAYS_MAX + 1), key);
+    for role in Role::ALL {
+        let key = format!("{role}_life_days");
+        check(&format!("data = '/x'\n{key} = 0"), &key);
+        check(&format!("data = '/x'\n{key} = {}", life_days_max(role) + 1), &key);
     }
     check("data = '/x'\ndeltas_releases = 15", "deltas_releases");
     check("data = '/x'\ndeltas_memory_mib = 0", "deltas_memory_mib");

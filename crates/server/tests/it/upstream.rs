@@ -70,19 +70,48 @@ impl Vendor {
             if number == numbers.last().unwrap() {
                 files[0].deltas = from.iter().map(|base| self.delta(*base, *number)).collect();
             }
-            let manifest = Manifest {
-                component: name.clone(),
-                sequence: Sequence::new(*number).unwrap(),
-                version: VersionText::new(number.to_string()).unwrap(),
-                files,
-                install: None,
-                probe: None,
-                intermediates: Vec::new(),
-            };
+            let manifest = self.release(*number, files);
             list = Some(stage_release(&mut draft, list.as_ref(), &manifest, now()).unwrap());
         }
         self.list = list;
         self.sign(draft);
+    }
+
+    /// Publishes a list with one release that has the content of another number.
+    fn publish_with_content_of(&mut self, number: u64, content: u64) {
+        let mut draft = Draft::next(self.present.as_ref().unwrap());
+        let name = ComponentName::new("rules").unwrap();
+        draft.remove(&layout::release_list(&name));
+        let manifest = self.release(number, vec![self.file(content)]);
+        self.list = Some(stage_release(&mut draft, None, &manifest, now()).unwrap());
+        self.sign(draft);
+    }
+
+    /// Publishes one more release.
+    fn publish_next(&mut self, number: u64) {
+        let mut draft = Draft::next(self.present.as_ref().unwrap());
+        let manifest = self.release(number, vec![self.file(number)]);
+        self.list = Some(stage_release(&mut draft, self.list.as_ref(), &manifest, now()).unwrap());
+        self.sign(draft);
+    }
+
+    /// Adds a target of any name.
+    fn add(&mut self, name: &str) {
+        let mut draft = Draft::next(self.present.as_ref().unwrap());
+        draft.add(name.parse().unwrap(), b"{}".to_vec()).unwrap();
+        self.sign(draft);
+    }
+
+    fn release(&self, number: u64, files: Vec<FileEntry>) -> Manifest {
+        Manifest {
+            component: ComponentName::new("rules").unwrap(),
+            sequence: Sequence::new(number).unwrap(),
+            version: VersionText::new(number.to_string()).unwrap(),
+            files,
+            install: None,
+            probe: None,
+            intermediates: Vec::new(),
+        }
     }
 
     /// Withdraws every release after one.
@@ -294,4 +323,74 @@ async fn a_vendor_that_goes_back_beyond_what_is_listed_here_is_reported() {
     let error = result["error"].as_str().unwrap();
     assert!(error.contains("went back to release 1") && error.contains("stay at release 3"), "{error}");
     assert_eq!(server.get(RULES).await["current"], 3);
+}
+
+/// I2c: the number says nothing of the content.
+#[tokio::test]
+async fn other_content_under_a_number_that_was_taken_is_reported_and_not_taken() {
+    let (mut vendor, server) = (Vendor::start().await, Server::start().await);
+    vendor.is_vendor_of(&server).await;
+    vendor.publish(&[1, 2], &[]);
+    sync(&server).await;
+    let before = manifest(&server).await;
+    vendor.publish_with_content_of(2, 7);
+    let result = server.ok("POST", "/api/v1/vendor/sync", None).await;
+    let error = result["error"].as_str().unwrap();
+    assert!(error.contains("release 2 has other content"), "{result}");
+    assert_eq!(manifest(&server).await.identity(), before.identity());
+    // A newer release is taken, and the difference is still reported.
+    vendor.publish_next(3);
+    let result = server.ok("POST", "/api/v1/vendor/sync", None).await;
+    assert!(result["error"].as_str().unwrap().contains("release 2 has other content"), "{result}");
+    assert_eq!(
+        (server.get(RULES).await["current"].clone(), &result["releases"][0]["sequence"]),
+        (json!(3), &json!(3))
+    );
+}
+
+#[tokio::test]
+async fn a_vendor_that_goes_back_without_withdrawing_is_reported() {
+    let (mut vendor, server) = (Vendor::start().await, Server::start().await);
+    vendor.is_vendor_of(&server).await;
+    vendor.publish(&[1, 2, 3], &[]);
+    sync(&server).await;
+    vendor.publish(&[1, 2], &[]);
+    let result = server.ok("POST", "/api/v1/vendor/sync", None).await;
+    let error = result["error"].as_str().unwrap();
+    assert!(error.contains("went back to release 2 without withdrawing release 3"), "{result}");
+    assert_eq!(server.get(RULES).await["current"], 3);
+    vendor.publish(&[1, 2, 3], &[]);
+    vendor.roll_back(2);
+    let result = sync(&server).await;
+    assert_eq!(result["rolled_back"], json!([{"name": "rules", "sequence": 2, "version": "2"}]), "{result}");
+    assert_eq!(server.get(RULES).await["current"], 2);
+}
+
+/// P11: what the vendor withdrew before its next release is withdrawn here, too.
+#[tokio::test]
+async fn a_withdrawal_before_the_next_release_is_followed() {
+    let (mut vendor, server) = (Vendor::start().await, Server::start().await);
+    vendor.is_vendor_of(&server).await;
+    vendor.publish(&[26, 27], &[]);
+    sync(&server).await;
+    vendor.roll_back(26);
+    vendor.publish_next(28);
+    sync(&server).await;
+    let view = server.get(RULES).await;
+    assert_eq!((&view["current"], &view["withdrawn"]), (&json!(28), &json!([27])), "{view}");
+}
+
+#[tokio::test]
+async fn a_name_that_no_component_may_have_is_reported() {
+    let (mut vendor, server) = (Vendor::start().await, Server::start().await);
+    vendor.is_vendor_of(&server).await;
+    vendor.publish(&[1], &[]);
+    vendor.add("Rules of Theirs/releases.json");
+    let result = sync(&server).await;
+    let skipped = result["skipped"][0].as_str().unwrap();
+    assert!(
+        skipped.contains("Rules of Theirs") && skipped.contains("no component may have this name"),
+        "{result}"
+    );
+    assert_eq!(server.get(RULES).await["current"], 1);
 }
