@@ -125,9 +125,10 @@ pub fn client() -> Trusted {
     Trusted::from_root(root().bytes()).unwrap()
 }
 
-/// Any document, signed by these keys. Its strings must be plain ASCII, so that serde_json's order is canonical.
+/// Any document, signed by these keys. Its strings must be plain ASCII, so that serde_json's order is canonical; line ends
+/// stand for themselves in canonical JSON.
 pub fn sign(signed: &Value, keys: &[u8]) -> Vec<u8> {
-    let bytes = serde_json::to_vec(signed).unwrap();
+    let bytes = serde_json::to_string(signed).unwrap().replace("\\n", "\n").into_bytes();
     let signatures: Vec<Value> = keys
         .iter()
         .map(|number| {
