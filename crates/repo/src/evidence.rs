@@ -52,6 +52,11 @@ impl Trusted {
         if self.was_compromised_after(evidence.root) { Standing::Compromised } else { Standing::Replaced }
     }
 
+    /// Whether a root that was followed says that it replaces keys because they were compromised.
+    pub fn has_replaced_compromised_keys(&self) -> bool {
+        self.was_compromised_after(0)
+    }
+
     /// Whether a root after that version says that it replaces keys because they were compromised.
     fn was_compromised_after(&self, version: u64) -> bool {
         let later = self.received().roots.range(version.saturating_add(1)..);

@@ -142,6 +142,12 @@ impl ReleaseList {
         self.releases.last().expect("checked: there is at least one release")
     }
 
+    /// The newest release that was not withdrawn.
+    fn newest_good(&self) -> Option<Sequence> {
+        let good = |release: &&Release| !self.withdrawn.contains(&release.sequence);
+        self.releases.iter().rfind(good).map(|release| release.sequence)
+    }
+
     /// All releases, newest last.
     pub fn releases(&self) -> &[Release] {
         &self.releases
@@ -190,21 +196,24 @@ impl ReleaseList {
         }
     }
 
-    /// The list with `release` added as the current one, and the releases that fell off its end.
+    /// The list with `release` added as the current one, and the releases that fell off its end. A withdrawn release may
+    /// have a higher sequence: a thief of keys gave it, and the list goes on below it.
     ///
     /// # Errors
     ///
-    /// Its sequence is not higher than that of every release there was.
+    /// Its sequence is listed, or not higher than that of every release that was not withdrawn.
     pub fn with(&self, release: Release) -> Result<(Self, Vec<Release>), ContentError> {
-        if release.sequence <= self.newest().sequence {
-            let (got, newest) = (release.sequence, self.newest().sequence);
+        let got = release.sequence;
+        let newest = self.newest_good().unwrap_or(self.current);
+        if got <= newest || self.release(got).is_some() {
             return Err(invalid(format!(
                 "release {got} cannot follow release {newest}: sequences must grow"
             )));
         }
         let mut next = self.clone();
         next.current = release.sequence;
-        next.releases.push(release);
+        let at = next.releases.partition_point(|listed| listed.sequence < got);
+        next.releases.insert(at, release);
         let dropped: Vec<_> =
             next.releases.drain(..next.releases.len().saturating_sub(RELEASES_MAX)).collect();
         let oldest = next.releases[0].sequence;

@@ -219,6 +219,12 @@ fn sequences_only_grow() {
     let (next, _) = list.with(release(4)).unwrap();
     assert_eq!(next.current().sequence, sequence(4));
     assert_eq!(next.withdrawn(), [sequence(2), sequence(3)], "what was withdrawn stays so");
+    // Below a number that a thief gave and that was withdrawn, the list goes on.
+    let stolen = list.with(release(limits::NUMBER_MAX)).unwrap().0.rolled_back(sequence(1)).unwrap();
+    assert!(stolen.with(release(1)).is_err());
+    let (goes_on, _) = stolen.with(release(5)).unwrap();
+    assert_eq!((goes_on.current().sequence, goes_on.newest().sequence.get()), (sequence(5), limits::NUMBER_MAX));
+    assert_eq!(ReleaseList::parse(&goes_on.to_bytes()).unwrap(), goes_on);
     let last = list.with(release(limits::NUMBER_MAX)).unwrap().0;
     assert_eq!(last.newest().sequence.next(), None);
 }

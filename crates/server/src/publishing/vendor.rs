@@ -14,7 +14,7 @@ use headwater_depot::{FetchSettings, Fetcher, MetadataStore, Progress, Source, S
 use headwater_policy::{Class, SourceKey, SourceUrl};
 use headwater_publisher::deltas::{ReleaseChain, name_deltas_at_hand};
 use headwater_repo::{
-    ComponentName, Digest, Draft, Inventory, InventoryItem, Manifest, ReleaseList, Sequence, TargetName,
+    ComponentName, Digest, Draft, Inventory, InventoryItem, Manifest, Release, ReleaseList, Sequence, TargetName,
     Trusted, layout, roll_back, stage_release,
 };
 use jiff::Timestamp;
@@ -35,6 +35,13 @@ struct Visit {
     url: String,
     walk: Walk,
     trusted: Trusted,
+}
+
+/// A vendor's release list.
+struct VendorList {
+    list: ReleaseList,
+    /// A root of the vendor says that it replaced keys because they were compromised.
+    robbed: bool,
 }
 
 impl Publishing {
@@ -188,8 +195,10 @@ impl Publishing {
             result.skipped.push(format!("{name}: {reason}"));
             result.error.get_or_insert(format!("{name}: {reason}"));
         }
+        let theirs = VendorList { list: theirs, robbed: visit.trusted.has_replaced_compromised_keys() };
         let manifests = visit.newer(&theirs, ours.as_ref()).await?;
-        let current = visit.manifest(&theirs, theirs.current().sequence).await?;
+        let theirs = &theirs;
+        let current = visit.manifest(&theirs.list, theirs.list.current().sequence).await?;
         let release_chain = self.release_chain(class, name)?;
         let here = release_chain.as_ref().map(|chain| chain.files.clone()).unwrap_or_default();
         let earlier = others(&manifests, current.sequence);
@@ -212,7 +221,7 @@ impl Publishing {
         let beside = known.chain(earlier.iter().copied()).collect();
         whole = name_deltas_at_hand(&whole, beside, inventory, &self.delta_settings());
         let mut draft = self.draft(class);
-        let changed = decide(&mut draft, ours, &manifests, &theirs, &whole)?;
+        let changed = decide(&mut draft, ours, &manifests, theirs, &whole)?;
         if changed.is_none() && !joined {
             return Ok(());
         }
@@ -344,14 +353,17 @@ impl Visit {
     /// The manifests of the vendor's releases that are newer than every one of ours.
     async fn newer(
         &self,
-        theirs: &ReleaseList,
+        theirs: &VendorList,
         ours: Option<&ReleaseList>,
     ) -> std::result::Result<Vec<(Manifest, Timestamp)>, Stopped> {
-        let newest = ours.map(|list| list.newest().sequence);
-        let is_new = |sequence: Sequence| newest.is_none_or(|newest| sequence > newest);
+        let newest = ours.and_then(|list| theirs.newest_kept(list));
+        let is_new = |sequence: Sequence| {
+            newest.is_none_or(|newest| sequence > newest)
+                && ours.is_none_or(|list| list.release(sequence).is_none())
+        };
         let mut manifests = Vec::new();
-        for release in theirs.releases().iter().filter(|release| is_new(release.sequence)) {
-            manifests.push((self.manifest(theirs, release.sequence).await?, release.published));
+        for release in theirs.list.releases().iter().filter(|release| is_new(release.sequence)) {
+            manifests.push((self.manifest(&theirs.list, release.sequence).await?, release.published));
         }
         Ok(manifests)
     }
@@ -387,7 +399,7 @@ fn decide(
     draft: &mut Draft,
     ours: Option<ReleaseList>,
     manifests: &[(Manifest, Timestamp)],
-    theirs: &ReleaseList,
+    theirs: &VendorList,
     current: &Manifest,
 ) -> std::result::Result<Option<ReleaseList>, Stopped> {
     let mut list = ours;
@@ -401,9 +413,9 @@ fn decide(
         changed = true;
     }
     let Some(mut list) = list else { return Ok(None) };
-    let (current, stays): (Sequence, Sequence) = (theirs.current().sequence, list.current().sequence);
+    let (current, stays) = (theirs.list.current().sequence, list.current().sequence);
     if stays > current {
-        if !theirs.withdrawn().contains(&stays) {
+        if !theirs.drops(list.current()) {
             return Err(Stopped(format!(
                 "it went back to release {current} without withdrawing release {stays}; clients stay at release {stays} \
                  until it publishes a newer one or withdraws it"
@@ -426,19 +438,32 @@ fn decide(
 fn follow_withdrawal(
     draft: &mut Draft,
     list: &mut Option<ReleaseList>,
-    theirs: &ReleaseList,
+    theirs: &VendorList,
 ) -> std::result::Result<bool, Stopped> {
-    let Some(ours) = list.as_ref() else { return Ok(false) };
-    let current = ours.current().sequence;
-    if !theirs.withdrawn().contains(&current) {
-        return Ok(false);
+    let Some(ours) = list.as_ref().filter(|ours| theirs.drops(ours.current())) else { return Ok(false) };
+    match theirs.newest_kept(ours).filter(|kept| *kept < ours.current().sequence) {
+        None => Ok(false),
+        Some(to) => {
+            *list = Some(roll_back(draft, ours, to)?);
+            Ok(true)
+        }
     }
-    let is_good = |sequence: &Sequence| {
-        *sequence < current && !theirs.withdrawn().contains(sequence) && !ours.withdrawn().contains(sequence)
-    };
-    let Some(to) = ours.releases().iter().rev().map(|release| release.sequence).find(is_good) else {
-        return Ok(false);
-    };
-    *list = Some(roll_back(draft, ours, to)?);
-    Ok(true)
+}
+
+impl VendorList {
+    /// Whether clients must leave a release that was taken: it is withdrawn, or the vendor's keys were stolen and its present
+    /// keys do not confirm it (I2a).
+    fn drops(&self, release: &Release) -> bool {
+        let Release { sequence, identity, .. } = release;
+        self.list.withdrawn().contains(sequence) || (self.robbed && !self.list.confirms(*sequence, identity))
+    }
+
+    /// The newest of our releases that clients need not leave. One that fell off the vendor's list is kept, unless its keys
+    /// were stolen since.
+    fn newest_kept(&self, ours: &ReleaseList) -> Option<Sequence> {
+        let is_kept = |release: &&Release| {
+            !ours.withdrawn().contains(&release.sequence) && !self.drops(release)
+        };
+        ours.releases().iter().rfind(is_kept).map(|release| release.sequence)
+    }
 }

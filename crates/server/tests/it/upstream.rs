@@ -8,7 +8,7 @@ use headwater_delta::{DeltaOptions, Uncontrolled, encode, encode_delta};
 use headwater_depot::serve::{ListenLimits, ServeLimits, SharedClasses, listen, router};
 use headwater_policy::Class;
 use headwater_repo::{
-    Body, BodyFormat, ComponentName, Delta, DeltaFormat, Digest, Draft, Expiry, FileEntry, FilePath, KeyRing,
+    Body, BodyFormat, ComponentName, Delta, DeltaFormat, Digest, Draft, Expiry, FileEntry, FilePath, KeyReplacement, KeyRing,
     Manifest, Published, ReleaseList, Role, RootDraft, SecretKey, Sequence, SignedRoot, VersionText, layout,
     roll_back, stage_release,
 };
@@ -92,6 +92,21 @@ impl Vendor {
         let mut draft = Draft::next(self.present.as_ref().unwrap());
         let manifest = self.release(number, vec![self.file(number)]);
         self.list = Some(stage_release(&mut draft, self.list.as_ref(), &manifest, now()).unwrap());
+        self.sign(draft);
+    }
+
+    /// Goes on from an earlier state under new online keys, because the former were stolen.
+    fn recover(&mut self, present: Published, list: ReleaseList) {
+        let online = SecretKey::generate().unwrap();
+        let draft = RootDraft::next(&self.root).unwrap().because(KeyReplacement::Compromised);
+        let draft = [Role::Timestamp, Role::Snapshot, Role::Targets]
+            .into_iter()
+            .fold(draft, |draft, role| draft.role(role, 1, [online.public()]));
+        self.ring.add(online);
+        self.root = draft.finish(now(), &Expiry::default()).unwrap().sign_with(&self.ring).unwrap();
+        let mut draft = Draft::next(&present);
+        draft.rotate_root(self.root.clone()).unwrap();
+        self.list = Some(list);
         self.sign(draft);
     }
 
@@ -393,4 +408,25 @@ async fn a_name_that_no_component_may_have_is_reported() {
         "{result}"
     );
     assert_eq!(server.get(RULES).await["current"], 1);
+}
+
+/// I2a: a thief of the vendor's keys raised the number; the vendor replaced them and goes on below it.
+#[tokio::test]
+async fn a_number_that_a_thief_of_the_vendors_keys_raised_is_left_again() {
+    let (mut vendor, server) = (Vendor::start().await, Server::start().await);
+    vendor.is_vendor_of(&server).await;
+    vendor.publish(&[1, 2], &[]);
+    sync(&server).await;
+    let honest = (vendor.present.clone().unwrap(), vendor.list.clone().unwrap());
+    let stolen = headwater_repo::limits::NUMBER_MAX;
+    vendor.publish_next(stolen);
+    sync(&server).await;
+    assert_eq!(server.get(RULES).await["current"], stolen);
+    vendor.recover(honest.0, honest.1);
+    let result = sync(&server).await;
+    assert_eq!(result["rolled_back"][0]["sequence"], 2, "{result}");
+    vendor.publish_next(3);
+    sync(&server).await;
+    let view = server.get(RULES).await;
+    assert_eq!((&view["current"], &view["withdrawn"]), (&json!(3), &json!([stolen])), "{view}");
 }
