@@ -223,7 +223,10 @@ fn sequences_only_grow() {
     let stolen = list.with(release(limits::NUMBER_MAX)).unwrap().0.rolled_back(sequence(1)).unwrap();
     assert!(stolen.with(release(1)).is_err());
     let (goes_on, _) = stolen.with(release(5)).unwrap();
-    assert_eq!((goes_on.current().sequence, goes_on.newest().sequence.get()), (sequence(5), limits::NUMBER_MAX));
+    assert_eq!(
+        (goes_on.current().sequence, goes_on.newest().sequence.get()),
+        (sequence(5), limits::NUMBER_MAX)
+    );
     assert_eq!(ReleaseList::parse(&goes_on.to_bytes()).unwrap(), goes_on);
     let last = list.with(release(limits::NUMBER_MAX)).unwrap().0;
     assert_eq!(last.newest().sequence.next(), None);

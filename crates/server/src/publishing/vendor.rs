@@ -14,8 +14,8 @@ use headwater_depot::{FetchSettings, Fetcher, MetadataStore, Progress, Source, S
 use headwater_policy::{Class, SourceKey, SourceUrl};
 use headwater_publisher::deltas::{ReleaseChain, name_deltas_at_hand};
 use headwater_repo::{
-    ComponentName, Digest, Draft, Inventory, InventoryItem, Manifest, Release, ReleaseList, Sequence, TargetName,
-    Trusted, layout, roll_back, stage_release,
+    ComponentName, Digest, Draft, Inventory, InventoryItem, Manifest, Release, ReleaseList, Sequence,
+    TargetName, Trusted, layout, roll_back, stage_release,
 };
 use jiff::Timestamp;
 use serde_json::json;
@@ -461,9 +461,8 @@ impl VendorList {
     /// The newest of our releases that clients need not leave. One that fell off the vendor's list is kept, unless its keys
     /// were stolen since.
     fn newest_kept(&self, ours: &ReleaseList) -> Option<Sequence> {
-        let is_kept = |release: &&Release| {
-            !ours.withdrawn().contains(&release.sequence) && !self.drops(release)
-        };
+        let is_kept =
+            |release: &&Release| !ours.withdrawn().contains(&release.sequence) && !self.drops(release);
         ours.releases().iter().rfind(is_kept).map(|release| release.sequence)
     }
 }

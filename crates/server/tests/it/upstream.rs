@@ -8,9 +8,9 @@ use headwater_delta::{DeltaOptions, Uncontrolled, encode, encode_delta};
 use headwater_depot::serve::{ListenLimits, ServeLimits, SharedClasses, listen, router};
 use headwater_policy::Class;
 use headwater_repo::{
-    Body, BodyFormat, ComponentName, Delta, DeltaFormat, Digest, Draft, Expiry, FileEntry, FilePath, KeyReplacement, KeyRing,
-    Manifest, Published, ReleaseList, Role, RootDraft, SecretKey, Sequence, SignedRoot, VersionText, layout,
-    roll_back, stage_release,
+    Body, BodyFormat, ComponentName, Delta, DeltaFormat, Digest, Draft, Expiry, FileEntry, FilePath,
+    KeyReplacement, KeyRing, Manifest, Published, ReleaseList, Role, RootDraft, SecretKey, Sequence,
+    SignedRoot, VersionText, layout, roll_back, stage_release,
 };
 use jiff::SignedDuration;
 use serde_json::{Value, json};
