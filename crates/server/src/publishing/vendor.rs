@@ -178,26 +178,13 @@ impl Publishing {
                 .push(format!("{name}: a component of this name is published by hand; it stays as it is"));
             return Ok(());
         }
-        let theirs = ReleaseList::parse(&visit.target(&layout::release_list(name)).await?)?;
-        if theirs.component() != name {
-            return Err(Stopped("its release list is another component's".to_owned()));
-        }
+        let theirs = &visit.release_list(name).await?;
         let ours = self.release_list(class, name)?;
         let before = ours.as_ref().map(|list| list.current().sequence);
-        if let Some(other) = ours.as_ref().and_then(|ours| other_content(ours, &theirs)) {
-            let reason = format!(
-                "release {other} has other content than what was taken under that number; clients keep what they have of it. \
-                 Have the vendor publish it under a new number"
-            );
-            if other == theirs.current().sequence {
-                return Err(Stopped(reason));
-            }
-            result.skipped.push(format!("{name}: {reason}"));
-            result.error.get_or_insert(format!("{name}: {reason}"));
+        if let Some(ours) = &ours {
+            note_other_content(ours, &theirs.list, result)?;
         }
-        let theirs = VendorList { list: theirs, robbed: visit.trusted.has_replaced_compromised_keys() };
-        let manifests = visit.newer(&theirs, ours.as_ref()).await?;
-        let theirs = &theirs;
+        let manifests = visit.newer(theirs, ours.as_ref()).await?;
         let current = visit.manifest(&theirs.list, theirs.list.current().sequence).await?;
         let release_chain = self.release_chain(class, name)?;
         let here = release_chain.as_ref().map(|chain| chain.files.clone()).unwrap_or_default();
@@ -229,15 +216,7 @@ impl Publishing {
         let mut staged = self.stage(class, draft, now)?;
         release_rows::put_component(&mut tx, class, name, true).await?;
         note_releases(&mut tx, class, &manifests, &whole).await?;
-        if let Some(current) = changed.as_ref().map(ReleaseList::current)
-            && before.is_some_and(|before| current.sequence < before)
-        {
-            result.rolled_back.push(SyncedRelease {
-                name: name.to_string(),
-                sequence: current.sequence.get(),
-                version: current.version.to_string(),
-            });
-        }
+        let went_back = changed.as_ref().filter(|list| before > Some(list.current().sequence)).map(went_back);
         match changed {
             Some(list) => {
                 let oldest = list.releases()[0].sequence;
@@ -250,6 +229,7 @@ impl Publishing {
             .after(json!({"sequence": whole.sequence.get(), "version": whole.version.as_str()}));
         self.commit(tx, vec![staged], audit_entry).await?;
         self.delta_worker.wake();
+        result.rolled_back.extend(went_back);
         result.releases.extend(manifests.iter().map(|(manifest, _)| synced(manifest)));
         Ok(())
     }
@@ -289,6 +269,39 @@ fn left_out(name: &str) -> String {
     format!(
         "{shown:?}: no component may have this name, so it was left out; clients that use the vendor source leave it out, too"
     )
+}
+
+/// Reports content that is not what was taken under the same number.
+///
+/// # Errors
+/// It is the vendor's current release: nothing can be taken then.
+fn note_other_content(
+    ours: &ReleaseList,
+    theirs: &ReleaseList,
+    result: &mut SyncResult,
+) -> std::result::Result<(), Stopped> {
+    let Some(other) = other_content(ours, theirs) else { return Ok(()) };
+    let reason = format!(
+        "release {other} has other content than what was taken under that number; clients keep what they have of it. Have \
+         the vendor publish it under a new number"
+    );
+    if other == theirs.current().sequence {
+        return Err(Stopped(reason));
+    }
+    let reason = format!("{}: {reason}", theirs.component());
+    result.skipped.push(reason.clone());
+    result.error.get_or_insert(reason);
+    Ok(())
+}
+
+/// The earlier release that is current again.
+fn went_back(list: &ReleaseList) -> SyncedRelease {
+    let current = list.current();
+    SyncedRelease {
+        name: list.component().to_string(),
+        sequence: current.sequence.get(),
+        version: current.version.to_string(),
+    }
 }
 
 /// The newest release that both lists have under one number and with different content (I2c).
@@ -350,6 +363,15 @@ async fn note_releases(
 }
 
 impl Visit {
+    /// The vendor's list of a component.
+    async fn release_list(&self, name: &ComponentName) -> std::result::Result<VendorList, Stopped> {
+        let list = ReleaseList::parse(&self.target(&layout::release_list(name)).await?)?;
+        if list.component() != name {
+            return Err(Stopped("its release list is another component's".to_owned()));
+        }
+        Ok(VendorList { list, robbed: self.trusted.has_replaced_compromised_keys() })
+    }
+
     /// The manifests of the vendor's releases that are newer than every one of ours.
     async fn newer(
         &self,
@@ -464,5 +486,17 @@ impl VendorList {
         let is_kept =
             |release: &&Release| !ours.withdrawn().contains(&release.sequence) && !self.drops(release);
         ours.releases().iter().rfind(is_kept).map(|release| release.sequence)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_name_that_no_component_may_have_so_much_is_shown() {
+        let shown = |length: usize| left_out(&"X".repeat(length)).matches('X').count();
+        assert_eq!(shown(limits::VENDOR_NAME_SHOWN_MAX), limits::VENDOR_NAME_SHOWN_MAX);
+        assert_eq!(shown(limits::VENDOR_NAME_SHOWN_MAX + 1), limits::VENDOR_NAME_SHOWN_MAX);
     }
 }
