@@ -89,8 +89,13 @@ impl Vendor {
 
     /// Publishes one more release.
     fn publish_next(&mut self, number: u64) {
+        self.publish_next_with_content_of(number, number);
+    }
+
+    /// Publishes one more release that has the content of another number.
+    fn publish_next_with_content_of(&mut self, number: u64, content: u64) {
         let mut draft = Draft::next(self.present.as_ref().unwrap());
-        let manifest = self.release(number, vec![self.file(number)]);
+        let manifest = self.release(number, vec![self.file(content)]);
         self.list = Some(stage_release(&mut draft, self.list.as_ref(), &manifest, now()).unwrap());
         self.sign(draft);
     }
@@ -419,7 +424,7 @@ async fn a_number_that_a_thief_of_the_vendors_keys_raised_is_left_again() {
     sync(&server).await;
     let honest = (vendor.present.clone().unwrap(), vendor.list.clone().unwrap());
     let stolen = headwater_repo::limits::NUMBER_MAX;
-    vendor.publish_next(stolen);
+    vendor.publish_next_with_content_of(stolen, 9);
     sync(&server).await;
     assert_eq!(server.get(RULES).await["current"], stolen);
     vendor.recover(honest.0, honest.1);
