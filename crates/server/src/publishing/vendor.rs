@@ -169,8 +169,7 @@ impl Publishing {
         result: &mut SyncResult,
         caller: &Caller,
     ) -> std::result::Result<(), Stopped> {
-        let now = caller.now;
-        let class = Class::Components;
+        let (now, class) = (caller.now, Class::Components);
         let own = self.db.component(class, name).await?;
         if own.is_some_and(|row| !row.from_vendor) {
             result
