@@ -109,9 +109,25 @@ pub struct ClassOutcome {
     pub source: Option<String>,
     /// A message for people.
     pub message: String,
+    /// The names that failed or were reverted, where the class was not without any source. Of class settings: the
+    /// policy and the domain.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<NameOutcome>,
     /// Bytes of full bodies that deltas made unnecessary, less the deltas' own.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub spared_bytes: u64,
+}
+
+/// How a run ended for one name of a class.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct NameOutcome {
+    /// The component or program.
+    pub name: String,
+    /// `failed` or `reverted`.
+    pub result: ClassResult,
+    /// A message for people.
+    pub message: String,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]

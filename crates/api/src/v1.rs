@@ -104,8 +104,9 @@ pub use administrators::{
     NewPassword, PasswordRequest, SessionView, SignInRequest, VouchedQuery,
 };
 pub use clients::{
-    ClientView, ClientsAnswer, ClientsQuery, ForceQuery, MoveRequest, ReportsAnswer, ReportsQuery,
-    RoleRequest, StoredReport, UpdateAgentView, UpdateAgentsAnswer,
+    ClientCounts, ClientDayView, ClientRelease, ClientState, ClientView, ClientsAnswer, ClientsQuery,
+    ForceQuery, MoveRequest, ReportsAnswer, ReportsQuery, RoleRequest, StoredReport, UpdateAgentView,
+    UpdateAgentsAnswer,
 };
 pub use domain_settings::{
     DomainSettings, SavedSettings, SettingChange, SettingsDiffAnswer, SettingsDraft, SettingsDraftsAnswer,
@@ -123,8 +124,8 @@ pub use keys::{
 };
 pub use releases::{
     ComponentAnswer, ComponentView, DeltaBeingMade, DeltaView, DeltasOfComponent, DeltasStanding, DeltasView,
-    Hook, ListedComponent, PublishOptions, PublishQuery, Published, ReleaseView, ReleasesAnswer,
-    RollbackRequest,
+    Hook, ListedComponent, PublishOptions, PublishQuery, Published, ReleaseClients, ReleaseView,
+    ReleasesAnswer, RollbackRequest,
 };
 pub use sources::{
     Change, DiffAnswer, DiffQuery, Draft, DraftsAnswer, Edit, EditsRequest, ExplainQuery, Explained, Finding,

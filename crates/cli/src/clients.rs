@@ -1,10 +1,13 @@
 //! `headwater clients`: the clients of the fleet, what they have installed and reported; enrolment and revocation.
 
 pub mod enrolment;
+mod list;
+
+pub use self::list::counts_text;
 
 use clap::{Args, Subcommand, ValueHint};
 use headwater_api::report::{Attempt, AttemptResult, Reason, Report};
-use headwater_api::v1::{ClientView, ClientsAnswer, MoveRequest, ReportsAnswer};
+use headwater_api::v1::{ClientDayView, ClientView, ClientsAnswer, MoveRequest, ReportsAnswer};
 use reqwest::Method;
 use serde_json::json;
 
@@ -23,6 +26,8 @@ Examples:
   headwater clients unknown
   headwater clients re-enrol pc-17 pc-18 --domain root/paris
   headwater clients list --domain root/paris
+  headwater clients list --failed --reverted --silent 2d
+  headwater clients list --release rules=2026.11.22
   headwater clients show pc-17
   headwater clients reports pc-17 --limit 5
   headwater clients move pc-17 pc-18 --domain root/paris
@@ -40,12 +45,8 @@ pub struct ClientsArguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List the clients
-    List {
-        /// Only the clients of this domain, without its sub-domains
-        #[arg(long, value_hint = ValueHint::Other, add = candidates::domains())]
-        domain: Option<String>,
-    },
+    /// List the clients: how each stands, since when and why
+    List(list::ListArguments),
     /// Show one client with its last run
     Show {
         /// The client's id
@@ -103,9 +104,9 @@ enum Command {
 pub async fn run(arguments: ClientsArguments, output: Output) -> Result<Exit, Failure> {
     let api = ApiClient::new(&arguments.server)?;
     match arguments.command {
-        Command::List { domain } => {
-            let clients = list(&api, domain.as_deref()).await?;
-            output.result(&clients, clients_text);
+        Command::List(wanted) => {
+            let answer = list::list(&api, &wanted).await?;
+            output.result(&answer, |answer| list::list_text(answer, &wanted));
         }
         Command::Show { id } => {
             let client: ClientView = api.get(&format!("/api/v1/clients/{}", segment(&id))).await?;
@@ -114,7 +115,7 @@ pub async fn run(arguments: ClientsArguments, output: Output) -> Result<Exit, Fa
         Command::Move { ids, domain } => {
             let request = MoveRequest { clients: ids, domain };
             let moved: ClientsAnswer = api.call(Method::POST, "/api/v1/clients/move", &request).await?;
-            output.result(&moved, clients_text);
+            output.result(&moved, |moved| list::table_of(&moved.items, None));
         }
         Command::Remove { id } => {
             let (): () = api.ask(Method::DELETE, &format!("/api/v1/clients/{}", segment(&id))).await?;
@@ -135,45 +136,13 @@ pub async fn run(arguments: ClientsArguments, output: Output) -> Result<Exit, Fa
     Ok(Exit::Done)
 }
 
-/// All clients, page by page.
-pub async fn list(api: &ApiClient, domain: Option<&str>) -> Result<ClientsAnswer, Failure> {
-    let domain = domain.map(|domain| format!("&domain={}", segment(domain))).unwrap_or_default();
-    let mut all: ClientsAnswer = api.get(&format!("/api/v1/clients?limit=1000{domain}")).await?;
-    while let Some(after) = all.next.take() {
-        let page: ClientsAnswer =
-            api.get(&format!("/api/v1/clients?limit=1000{domain}&after={}", segment(&after))).await?;
-        all.items.extend(page.items);
-        all.next = page.next;
-    }
-    Ok(all)
-}
-
-fn clients_text(answer: &ClientsAnswer) -> String {
-    let rows = answer.items.iter().map(|client| {
-        let role = if client.update_agent { "update agent" } else { "" };
-        let key = if client.no_key { "none: rejected" } else { "valid" };
-        let versions: Vec<String> =
-            client.versions.iter().map(|(class, version)| format!("{class} {version}")).collect();
-        vec![
-            client.id.clone(),
-            client.domain.clone(),
-            client.addresses.join(" "),
-            role.to_owned(),
-            key.to_owned(),
-            versions.join(", "),
-            time(client.last_seen),
-        ]
-    });
-    let empty = "no client has checked in yet\nnext: `headwater clients enrol-bundle --out FILE`, then `headwater-client enrol FILE`";
-    table(&["id", "domain", "addresses", "role", "key", "versions", "last seen"], rows.collect(), empty)
-}
-
 fn client_text(client: &ClientView) -> String {
     let role = if client.update_agent { ", an update agent" } else { "" };
     let mut text = format!(
-        "{} in {}{role}\naddresses   {}\nprogram     {}\npolicy      version {}\nfirst seen  {}\nlast seen   {}",
+        "{} in {}{role}\nstate       {}\naddresses   {}\nprogram     {}\npolicy      version {}\nfirst seen  {}\nlast seen   {}",
         one_line(&client.id),
         one_line(&client.domain),
+        one_line(&list::standing(client)),
         client.addresses.join(" "),
         one_line(&client.program),
         client.policy_version,
@@ -182,11 +151,27 @@ fn client_text(client: &ClientView) -> String {
     );
     text.push('\n');
     text.push_str(&enrolment::identity_text(client.identity.as_ref()));
+    if !client.releases.is_empty() {
+        text.push_str(&format!("\n\n{}", list::releases_table(std::slice::from_ref(client))));
+    }
+    if !client.days.is_empty() {
+        text.push_str(&format!("\n\n{}", days_table(client)));
+    }
     match &client.last_report {
         Some(report) => text.push_str(&format!("\n\n{}", report_text(report))),
         None => text.push_str("\nno run reported yet"),
     }
     text
+}
+
+/// What a client had from where, by day.
+fn days_table(client: &ClientView) -> String {
+    let row = |day: &ClientDayView| {
+        let date = day.day.strftime("%Y-%m-%d").to_string();
+        vec![date, day.class.clone(), day.source.clone(), day.runs.to_string(), bytes(day.bytes)]
+    };
+    let rows = client.days.iter().map(row).collect();
+    table(&["day", "class", "source", "runs", "received"], rows, "no runs")
 }
 
 fn reports_text(answer: &ReportsAnswer) -> String {

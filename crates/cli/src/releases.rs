@@ -7,8 +7,8 @@ pub mod publish;
 
 use clap::{Args, Subcommand, ValueHint};
 use headwater_api::v1::{
-    ComponentAnswer, ComponentView, DeltaView, DeltasStanding, ListedComponent, ReleasesAnswer,
-    RollbackRequest,
+    ComponentAnswer, ComponentView, DeltaView, DeltasStanding, ListedComponent, ReleaseClients,
+    ReleasesAnswer, RollbackRequest,
 };
 use reqwest::Method;
 use serde_json::json;
@@ -89,7 +89,7 @@ pub async fn run(arguments: ReleasesArguments, output: Output) -> Result<Exit, F
             let request = RollbackRequest { to: find(&answer.component, &to)? };
             let path = format!("{}/rollback", named.path());
             let component: ComponentView = api.call(Method::POST, &path, &request).await?;
-            output.result(&component, |component| component_text(component, &[]));
+            output.result(&component, |component| component_text(component, &[], &[]));
             if !output.is_json() {
                 output.note("next: clients go back at their next update; a newly published release replaces this one again");
             }
@@ -166,8 +166,9 @@ fn standing(standing: &DeltasStanding) -> String {
     }
 }
 
-/// The releases of a component; `missing` are those whose content is not whole on the server.
-fn component_text(component: &ComponentView, missing: &[u64]) -> String {
+/// The releases of a component; `missing` are those whose content is not whole on the server, `clients` how many have
+/// which.
+fn component_text(component: &ComponentView, missing: &[u64], clients: &[ReleaseClients]) -> String {
     let rows = component.releases.iter().map(|release| {
         let state = match release.sequence {
             sequence if sequence == component.current => "current",
@@ -182,13 +183,43 @@ fn component_text(component: &ComponentView, missing: &[u64]) -> String {
             bytes(release.size),
             time(release.published),
             content.to_owned(),
+            clients.iter().find(|it| it.sequence == Some(release.sequence)).map_or_else(none, clients_cell),
             state.to_owned(),
         ]
     });
     let heading = format!("{} {}", component.class, component.name);
-    let headings = ["release", "version", "files", "size", "published", "content", "state"];
+    let headings = ["release", "version", "files", "size", "published", "content", "clients", "state"];
     let body = table(&headings, rows.collect(), "no releases");
-    format!("{heading}\n{body}")
+    format!("{heading}\n{body}{}", others_text(component, clients))
+}
+
+fn none() -> String {
+    "0".to_owned()
+}
+
+/// How many clients have a release, and how many of them by failure or reversion.
+fn clients_cell(counted: &ReleaseClients) -> String {
+    let parts = [(counted.failed, "failed"), (counted.reverted, "reverted")];
+    let parts: Vec<String> =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+    match parts.is_empty() {
+        true => counted.clients.to_string(),
+        false => format!("{} ({})", counted.clients, parts.join(", ")),
+    }
+}
+
+/// A line for clients with a release that is not listed any more, and one for those without any.
+fn others_text(component: &ComponentView, clients: &[ReleaseClients]) -> String {
+    let is_listed =
+        |sequence: Option<u64>| component.releases.iter().any(|release| Some(release.sequence) == sequence);
+    let others = clients.iter().filter(|counted| !is_listed(counted.sequence));
+    let line = |counted: &ReleaseClients| match counted.sequence {
+        Some(_) => {
+            format!("\nclients with {}, which is not listed: {}", counted.version, clients_cell(counted))
+        }
+        None => format!("\nclients without any release: {}", clients_cell(counted)),
+    };
+    others.map(line).collect()
 }
 
 /// A line for each file that is too large for deltas.
@@ -219,7 +250,7 @@ fn answer_text(answer: &ComponentAnswer) -> String {
     };
     let rows = answer.deltas.iter().map(row).collect();
     let deltas = table(&["from", "to", "file", "size", "state"], rows, "none");
-    let component = component_text(&answer.component, &answer.missing);
+    let component = component_text(&answer.component, &answer.missing, &answer.clients);
     let missing = match (answer.missing.is_empty(), answer.component.from_vendor) {
         (true, _) => "",
         (false, true) => {

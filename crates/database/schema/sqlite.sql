@@ -121,6 +121,8 @@ CREATE TABLE domain_drafts (
     PRIMARY KEY (path, name)
 ) STRICT, WITHOUT ROWID;
 
+-- `state`: how a client stands by its newest run and by what it should have (`client_states`); silence is a matter of
+-- time, and is not in it.
 CREATE TABLE clients (
     id             TEXT PRIMARY KEY,
     domain         TEXT NOT NULL REFERENCES domains (path),
@@ -129,9 +131,13 @@ CREATE TABLE clients (
     policy_version INTEGER NOT NULL,
     versions       TEXT NOT NULL, -- JSON object: content version by class
     first_seen     INTEGER NOT NULL,
-    last_seen      INTEGER NOT NULL
+    last_seen      INTEGER NOT NULL,
+    state          TEXT NOT NULL DEFAULT 'unknown', -- api::v1::ClientState
+    state_since    INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX clients_domain ON clients (domain, id);
+CREATE INDEX clients_domain ON clients (domain, state, last_seen, id);
+CREATE INDEX clients_state ON clients (state, last_seen, id);
+CREATE INDEX clients_policy ON clients (policy_version, last_seen, id);
 
 -- Sets of installed releases. A fleet has few different ones, and most runs change nothing: a run names its set.
 CREATE TABLE installed_sets (
@@ -150,7 +156,9 @@ CREATE TABLE installed_releases (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX installed_releases_name ON installed_releases (class, name, sequence, installed);
 
--- One reported run. `started` is in microseconds since 1970. `bytes`: how much room its report takes.
+-- One reported run: the newest of each client, and those with news. The others are counted in `client_days`
+-- alone. `started` is in microseconds since 1970. `bytes`: how much room its report takes. `kept`: 1 if it stays when the
+-- client's next one comes.
 CREATE TABLE runs (
     number         INTEGER PRIMARY KEY AUTOINCREMENT,
     client         TEXT NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
@@ -166,6 +174,7 @@ CREATE TABLE runs (
     update_agent   TEXT,          -- api::report::UpdateAgentReport
     warnings       TEXT NOT NULL, -- JSON array
     bytes          INTEGER NOT NULL,
+    kept           INTEGER NOT NULL,
     UNIQUE (client, run, started)
 ) STRICT;
 CREATE INDEX runs_client ON runs (client, number);
@@ -180,6 +189,7 @@ CREATE TABLE run_classes (
     result       TEXT NOT NULL, -- api::report::ClassResult
     source       TEXT,
     message      TEXT NOT NULL,
+    names        TEXT NOT NULL, -- JSON array of api::report::NameOutcome
     spared_bytes INTEGER NOT NULL,
     PRIMARY KEY (run, nth)
 ) STRICT, WITHOUT ROWID;
@@ -224,6 +234,54 @@ CREATE TABLE client_classes (
     PRIMARY KEY (client, class)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX client_classes_result ON client_classes (class, result, client);
+
+-- What each client has of each name since its newest run, and how the newest attempt to change that ended. `sequence` 0:
+-- it has none, and one is published.
+CREATE TABLE client_releases (
+    client   TEXT NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
+    class    TEXT NOT NULL,
+    name     TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    version  TEXT NOT NULL,
+    result   TEXT NOT NULL, -- api::report::ClassResult: current, failed or reverted
+    since    INTEGER NOT NULL,
+    reason   TEXT NOT NULL,
+    PRIMARY KEY (client, class, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX client_releases_name ON client_releases (class, name, version, sequence, result, client);
+
+-- What each client should have of each component and program: the current release. What it should have of the settings
+-- stands in `domains` and `policies`.
+CREATE TABLE wanted_releases (
+    class    TEXT NOT NULL,
+    name     TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    version  TEXT NOT NULL,
+    PRIMARY KEY (class, name)
+) STRICT, WITHOUT ROWID;
+
+-- What each client had from each source on each day (days since 1970, by when the reports came): of every run, whether
+-- it is kept or not.
+CREATE TABLE client_days (
+    client TEXT NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
+    day    INTEGER NOT NULL,
+    class  TEXT NOT NULL,
+    source TEXT NOT NULL,
+    runs   INTEGER NOT NULL,
+    bytes  INTEGER NOT NULL,
+    PRIMARY KEY (client, day, class, source)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX client_days_day ON client_days (day, source, class, runs, bytes);
+
+-- The same of all clients, for each day that is over.
+CREATE TABLE source_days (
+    day    INTEGER NOT NULL,
+    source TEXT NOT NULL,
+    class  TEXT NOT NULL,
+    runs   INTEGER NOT NULL,
+    bytes  INTEGER NOT NULL,
+    PRIMARY KEY (day, source, class)
+) STRICT, WITHOUT ROWID;
 
 -- Bytes of the reports that came on each day that is over (days since 1970), so that no report changes a common row.
 CREATE TABLE report_days (

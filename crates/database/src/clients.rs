@@ -1,6 +1,6 @@
 //! The client registry. What clients report: [`crate::reports`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use sqlx::Row;
@@ -30,13 +30,14 @@ pub struct ClientRow {
     pub last_seen: Timestamp,
 }
 
-const COLUMNS: &str =
-    "SELECT id, domain, addresses, program, policy_version, versions, first_seen, last_seen FROM clients";
+/// The columns of a client.
+pub(crate) const COLUMNS: &str =
+    "id, domain, addresses, program, policy_version, versions, first_seen, last_seen";
 
 impl Connection {
     /// One client.
     pub async fn client(&mut self, id: &str) -> Result<Option<ClientRow>> {
-        let statement = format!("{COLUMNS} WHERE id = $1");
+        let statement = format!("SELECT {COLUMNS} FROM clients WHERE id = $1");
         let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(id);
         query.fetch_optional(self.sql()).await?.as_ref().map(client).transpose()
     }
@@ -49,7 +50,7 @@ impl Connection {
     /// Clients after an id, in order of id, of one domain or of all.
     pub async fn clients(&mut self, domain: Option<&str>, after: &str, limit: u32) -> Result<Vec<ClientRow>> {
         let filter = if domain.is_some() { "AND domain = $3" } else { "" };
-        let statement = format!("{COLUMNS} WHERE id > $1 {filter} ORDER BY id LIMIT $2");
+        let statement = format!("SELECT {COLUMNS} FROM clients WHERE id > $1 {filter} ORDER BY id LIMIT $2");
         let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(after).bind(i64::from(limit));
         let query = if let Some(domain) = domain { query.bind(domain) } else { query };
         query.fetch_all(self.sql()).await?.iter().map(client).collect()
@@ -71,13 +72,6 @@ impl Db {
     pub async fn clients(&self, domain: Option<&str>, after: &str, limit: u32) -> Result<Vec<ClientRow>> {
         self.connection().await?.clients(domain, after, limit).await
     }
-
-    /// Ids of clients without a key: it was revoked, or there never was one.
-    pub async fn clients_without_key(&self) -> Result<BTreeSet<String>> {
-        let query = "SELECT id FROM clients WHERE id NOT IN (SELECT client FROM identities)";
-        let ids: Vec<String> = sqlx::query_scalar(query).fetch_all(self.read()).await?;
-        Ok(ids.into_iter().collect())
-    }
 }
 
 /// Adds a client or notes its present state. Its domain and when it was first seen stay.
@@ -98,6 +92,7 @@ pub async fn put(tx: &mut Tx, client: &ClientRow) -> Result<()> {
     .bind(client.last_seen.as_second())
     .execute(tx.sql())
     .await?;
+    tx.stale().note_client(&client.id, Some(client.last_seen));
     Ok(())
 }
 
@@ -108,6 +103,7 @@ pub async fn set_domain(tx: &mut Tx, id: &str, domain: &str) -> Result<()> {
         .bind(id)
         .execute(tx.sql())
         .await?;
+    tx.stale().note_client(id, None);
     Ok(())
 }
 
@@ -118,7 +114,8 @@ pub async fn delete(tx: &mut Tx, id: &str) -> Result<()> {
     Ok(())
 }
 
-fn client(row: &SqlRow) -> Result<ClientRow> {
+/// A row with [`COLUMNS`].
+pub(crate) fn client(row: &SqlRow) -> Result<ClientRow> {
     Ok(ClientRow {
         id: row.get("id"),
         domain: row.get("domain"),

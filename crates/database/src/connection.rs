@@ -10,6 +10,7 @@ use sqlx::{Any, AnyConnection, Transaction};
 use crate::audit::{Audit, Head, Record};
 use crate::audit_key::AuditKey;
 use crate::audit_log;
+use crate::client_states::{self, Stale};
 use crate::dialect::Dialect;
 use crate::error::Result;
 
@@ -70,12 +71,21 @@ impl fmt::Debug for Connection {
 /// A change that is not yet made. Only [`Tx::commit`] makes it, and takes the entry for the audit log: a change without
 /// its entry does not compile. Dropped, it changes nothing.
 #[derive(Debug)]
-pub struct Tx(Connection);
+pub struct Tx {
+    connection: Connection,
+    stale: Stale,
+}
 
 impl Tx {
     /// A change that has begun.
     pub(crate) fn new(transaction: Transaction<'static, Any>, shared: Arc<Shared>) -> Self {
-        Self(Connection { kind: Kind::Changing(transaction), shared })
+        let connection = Connection { kind: Kind::Changing(transaction), shared };
+        Self { connection, stale: Stale::default() }
+    }
+
+    /// Whose state may differ after this change. Committing sets it.
+    pub(crate) fn stale(&mut self) -> &mut Stale {
+        &mut self.stale
     }
 
     /// Makes the change, and records it in the same transaction. Then the log shows who changed what: this is the one place
@@ -84,16 +94,24 @@ impl Tx {
     /// # Errors
     /// When the database fails; nothing is changed then.
     pub async fn commit(mut self, audit: impl Into<Audit>) -> Result<()> {
-        let recorded = match audit.into() {
+        let audit = audit.into();
+        let now = match &audit {
+            Audit::Record(record) => Some(record.time),
+            Audit::Exempt(_) => None,
+        };
+        let stale = std::mem::take(&mut self.stale);
+        let dialect = self.dialect();
+        client_states::refresh(self.sql(), dialect, stale, now).await?;
+        let recorded = match audit {
             Audit::Record(record) => {
-                let shared = Arc::clone(&self.0.shared);
+                let shared = Arc::clone(&self.connection.shared);
                 let last = lock(&shared.last_recorded).clone();
                 let head = audit_log::append(self.sql(), &shared.audit_key, &last, record.clone()).await?;
                 Some((head, record))
             }
             Audit::Exempt(_) => None,
         };
-        let Connection { kind, shared } = self.0;
+        let Connection { kind, shared } = self.connection;
         if let Kind::Changing(transaction) = kind {
             transaction.commit().await?;
         }
@@ -119,12 +137,12 @@ impl Deref for Tx {
     type Target = Connection;
 
     fn deref(&self) -> &Connection {
-        &self.0
+        &self.connection
     }
 }
 
 impl DerefMut for Tx {
     fn deref_mut(&mut self) -> &mut Connection {
-        &mut self.0
+        &mut self.connection
     }
 }

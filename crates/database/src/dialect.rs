@@ -53,10 +53,20 @@ impl Dialect {
     /// The fragment `… IN (…)` that a list of numbers stands for, given as JSON in `$1`.
     pub fn numbers(self) -> &'static str {
         match self {
-            Self::Sqlite => sqlite::NUMBERS,
+            Self::Sqlite => sqlite::LIST,
             #[cfg(feature = "postgres")]
             Self::Postgres => postgres::NUMBERS,
         }
+    }
+
+    /// The fragment `… IN (…)` that a list of texts stands for, given as JSON in this parameter.
+    pub fn texts(self, parameter: usize) -> String {
+        let list = match self {
+            Self::Sqlite => sqlite::LIST,
+            #[cfg(feature = "postgres")]
+            Self::Postgres => postgres::TEXTS,
+        };
+        list.replace("$1", &format!("${parameter}"))
     }
 
     /// Begins a transaction on a connection of its own.

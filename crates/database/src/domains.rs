@@ -87,6 +87,7 @@ pub async fn put(tx: &mut Tx, domain: &DomainRow) -> Result<()> {
     .bind(to_json(&Extras { values, files }))
     .execute(tx.sql())
     .await?;
+    tx.stale().note_all(None);
     Ok(())
 }
 

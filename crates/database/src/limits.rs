@@ -10,3 +10,14 @@ pub const UNKNOWN_CLIENTS_MAX: u32 = 1000;
 /// Unknown clients that are remembered beside them because they have proven a certificate of this fleet: the clients that
 /// enrolled since the last backup, a hundred sites at once. Those that find no room come again.
 pub const UNKNOWN_CLIENTS_PROVEN_MAX: u32 = 10_000;
+
+/// Rows for each client and day of what came from which source: three classes from eight sources. More sources are
+/// counted together.
+pub const CLIENT_DAY_ROWS_MAX: usize = 24;
+
+/// Characters of a source's name under which its bytes are counted: longer than any that a plan has, URLs excepted.
+pub const CLIENT_DAY_SOURCE_CHARS_MAX: usize = 200;
+
+/// Bytes from one source for a class that are counted for a client and day (1 TiB): a client that states more breaks no
+/// sum over the fleet.
+pub const CLIENT_DAY_BYTES_MAX: u64 = 1 << 40;

@@ -128,6 +128,7 @@ pub async fn insert(tx: &mut Tx, policy: &Saved) -> Result<()> {
     .bind(policy.vendor_root.as_ref().map(to_json))
     .execute(tx.sql())
     .await?;
+    tx.stale().note_all(Some(policy.saved));
     Ok(())
 }
 

@@ -10,10 +10,8 @@ use sqlx::Row;
 
 use crate::connection::lock;
 use crate::error::Result;
+use crate::report_days::{self, DAY};
 use crate::{Tx, count, installed, number};
-
-/// Seconds of a day.
-const DAY: i64 = 24 * 60 * 60;
 
 /// Runs that are deleted at once when the room is used up.
 const DELETED_AT_ONCE: i64 = 1000;
@@ -43,6 +41,15 @@ pub(crate) async fn note_stored(tx: &mut Tx, stored: u64) -> Result<()> {
         None => bytes(tx).await?,
     };
     *lock(&tx.shared().report_bytes) = Some(now);
+    Ok(())
+}
+
+/// Notes that a report was deleted: when it was received, and its bytes.
+pub(crate) async fn note_deleted(tx: &mut Tx, received: i64, bytes: i64) -> Result<()> {
+    subtract(tx, received.div_euclid(DAY), bytes).await?;
+    if let Some(known) = lock(&tx.shared().report_bytes).as_mut() {
+        *known = known.saturating_sub(count(bytes));
+    }
     Ok(())
 }
 
@@ -80,22 +87,24 @@ pub async fn delete_over(tx: &mut Tx, bytes_max: u64) -> Result<u64> {
     Ok(deleted)
 }
 
-/// Deletes reports that came before a time, and closes the days that are over; returns how many were deleted.
+/// Bytes of the runs received in a span: from `$1`, before `$2`.
+pub(crate) const BYTES_BETWEEN: &str =
+    "SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) FROM runs WHERE received >= $1 AND received < $2";
+
+/// Deletes reports that came before a time and the counts of the days before, and closes the days that are over; returns
+/// how many reports were deleted.
 pub async fn delete_before(tx: &mut Tx, before: Timestamp, now: Timestamp) -> Result<u64> {
     let before = before.as_second();
     let day = before.div_euclid(DAY);
     let since = number(count(day.max(0))) * DAY;
-    let gone: i64 = sqlx::query_scalar(
-        "SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) FROM runs WHERE received >= $1 AND received < $2",
-    )
-    .bind(since)
-    .bind(before)
-    .fetch_one(tx.sql())
-    .await?;
+    let between = sqlx::query_scalar(BYTES_BETWEEN).bind(since).bind(before);
+    let gone: i64 = between.fetch_one(tx.sql()).await?;
     let done = sqlx::query("DELETE FROM runs WHERE received < $1").bind(before).execute(tx.sql()).await?;
     sqlx::query("DELETE FROM report_days WHERE day < $1").bind(day).execute(tx.sql()).await?;
     subtract(tx, day, gone).await?;
     close_days(tx, now).await?;
+    report_days::delete_before(tx, day).await?;
+    report_days::close(tx, now).await?;
     installed::delete_unused(tx).await?;
     *lock(&tx.shared().report_bytes) = None;
     Ok(done.rows_affected())

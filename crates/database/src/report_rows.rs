@@ -12,7 +12,7 @@ use sqlx::Row;
 
 use crate::error::{Error, Result};
 use crate::values::text;
-use crate::{Connection, SqlRow, count, number, small, to_json};
+use crate::{Connection, SqlRow, count, json, number, small, to_json};
 
 /// A class of a run, as the batch statement takes it.
 #[derive(Serialize)]
@@ -22,6 +22,7 @@ pub(crate) struct ClassRow<'a> {
     result: String,
     source: Option<Cow<'a, str>>,
     message: Cow<'a, str>,
+    names: String,
     spared_bytes: i64,
 }
 
@@ -33,6 +34,7 @@ impl<'a> From<(i64, &'a ClassOutcome)> for ClassRow<'a> {
             result: word(&outcome.result),
             source: outcome.source.as_deref().map(text),
             message: text(&outcome.message),
+            names: text(&to_json(&outcome.names)).into_owned(),
             spared_bytes: number(outcome.spared_bytes),
         }
     }
@@ -80,7 +82,8 @@ impl<'a> From<(i64, &'a Attempt)> for AttemptRow<'a> {
 
 /// The classes of these runs, by run.
 pub(crate) async fn classes(db: &mut Connection, runs: &[i64]) -> Result<BTreeMap<i64, Vec<ClassOutcome>>> {
-    let rows = of_runs(db, "run, nth, class, result, source, message, spared_bytes FROM run_classes", runs);
+    let rows =
+        of_runs(db, "run, nth, class, result, source, message, names, spared_bytes FROM run_classes", runs);
     let mut classes: BTreeMap<i64, Vec<ClassOutcome>> = BTreeMap::new();
     for row in rows.await? {
         classes.entry(row.get("run")).or_default().push(ClassOutcome {
@@ -88,6 +91,7 @@ pub(crate) async fn classes(db: &mut Connection, runs: &[i64]) -> Result<BTreeMa
             result: parse("result of a class", row.get("result"))?,
             source: row.get("source"),
             message: row.get("message"),
+            names: json("names of a class", row.get("names"))?,
             spared_bytes: count(row.get("spared_bytes")),
         });
     }
@@ -133,7 +137,7 @@ pub(crate) fn word<T: Serialize>(variant: &T) -> String {
     }
 }
 
-fn parse<T: DeserializeOwned>(what: &'static str, word: &str) -> Result<T> {
+pub(crate) fn parse<T: DeserializeOwned>(what: &'static str, word: &str) -> Result<T> {
     let parsed = serde_json::from_value(Value::from(word));
     parsed.map_err(|error| Error::Corrupt { what, reason: error.to_string() })
 }

@@ -1,8 +1,9 @@
 //! What clients report of their runs: stored as rows, given back as reports.
 //!
 //! Storing a report takes these steps, all in the change of its statement: the run with its set of installed releases,
-//! its classes and attempts (one statement each), then the state of the client that follows from its newest run. How
-//! long and in how much room reports are kept: `report_room`.
+//! its classes and attempts (one statement each), the counts of its day (`report_days`), then the state of the client
+//! that follows from its newest run. The run that was the newest before goes, unless it is to be kept. How long and in
+//! how much room reports are kept: `report_room`.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,9 @@ use sqlx::Row;
 use crate::error::Result;
 use crate::report_rows::{self as rows, AttemptRow, ClassRow};
 use crate::values::text;
-use crate::{Db, SqlRow, Tx, count, installed, json, number, report_room, time, to_json};
+use crate::{
+    Db, SqlRow, Tx, client_releases, count, installed, json, number, report_days, report_room, time, to_json,
+};
 
 macro_rules! page_of_runs {
     ($condition:literal) => {
@@ -32,6 +35,15 @@ pub(crate) const OF_ALL: &str = page_of_runs!("number < $1");
 
 /// Reports of one client: `$3` its id.
 pub(crate) const OF_CLIENT: &str = page_of_runs!("number < $1 AND client = $3");
+
+/// What is done with a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Storing {
+    /// It stays when the next one comes: it has news.
+    pub kept: bool,
+    /// It is the newest of its client. Otherwise a later one came before it.
+    pub newest: bool,
+}
 
 /// How the newest run of a client ended for a class.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,12 +140,13 @@ impl Parts {
 }
 
 /// Stores a report of a client that is known, once however often it is sent.
-pub async fn insert(tx: &mut Tx, report: &Report, received: Timestamp) -> Result<()> {
+pub async fn insert(tx: &mut Tx, report: &Report, storing: Storing, received: Timestamp) -> Result<()> {
     let bytes = to_json(report).len() as u64;
     let installed = installed::number_of(tx, &report.installed).await?;
     let run = sqlx::query_scalar(
         "INSERT INTO runs (client, run, started, received, duration_ms, domain, addresses, program, policy_version, \
-         installed, update_agent, warnings, bytes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
+         installed, update_agent, warnings, bytes, kept) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
          ON CONFLICT (client, run, started) DO NOTHING RETURNING number",
     )
     .bind(&report.client)
@@ -149,17 +162,47 @@ pub async fn insert(tx: &mut Tx, report: &Report, received: Timestamp) -> Result
     .bind(report.update_agent.as_ref().map(to_json))
     .bind(to_json(&report.warnings))
     .bind(number(bytes))
+    .bind(i64::from(storing.kept))
     .fetch_optional(tx.sql())
     .await?;
     let Some(run) = run else { return Ok(()) };
     let run: i64 = run;
+    report_days::add(tx, report, received).await?;
+    if !storing.kept && !storing.newest {
+        // It was counted, and nobody looks at it.
+        return delete(tx, run).await;
+    }
     let classes: Vec<ClassRow<'_>> = (0..).zip(&report.classes).map(ClassRow::from).collect();
     let attempts: Vec<AttemptRow<'_>> = (0..).zip(&report.attempts).map(AttemptRow::from).collect();
     let batches = tx.dialect().batches();
     sqlx::query(batches.run_classes).bind(run).bind(to_json(&classes)).execute(tx.sql()).await?;
     sqlx::query(batches.run_attempts).bind(run).bind(to_json(&attempts)).execute(tx.sql()).await?;
     report_room::note_stored(tx, bytes).await?;
+    if !storing.newest {
+        return Ok(());
+    }
+    forget_newest_before(tx, &report.client).await?;
     note_newest(tx, report, run, installed, received).await
+}
+
+async fn delete(tx: &mut Tx, run: i64) -> Result<()> {
+    sqlx::query("DELETE FROM runs WHERE number = $1").bind(run).execute(tx.sql()).await?;
+    Ok(())
+}
+
+/// Deletes the run of a client that was the newest until now, unless it is kept.
+async fn forget_newest_before(tx: &mut Tx, client: &str) -> Result<()> {
+    let gone = sqlx::query(
+        "DELETE FROM runs WHERE number = (SELECT run FROM client_runs WHERE client = $1) AND kept = 0 \
+         RETURNING received, bytes",
+    )
+    .bind(client)
+    .fetch_optional(tx.sql())
+    .await?;
+    match gone {
+        Some(row) => report_room::note_deleted(tx, row.get("received"), row.get("bytes")).await,
+        None => Ok(()),
+    }
 }
 
 /// Notes that this is the newest run of its client, and how it ended.
@@ -197,5 +240,7 @@ async fn note_newest(
         .execute(tx.sql())
         .await?;
     }
+    client_releases::note(tx, report, received).await?;
+    tx.stale().note_client(&report.client, Some(received));
     Ok(())
 }

@@ -5,8 +5,10 @@
 mod access;
 mod audit;
 mod fleet;
+mod fleet_view;
 mod plans;
 mod publishing;
+mod report_days;
 mod reports;
 mod schema;
 mod settings;

@@ -352,3 +352,19 @@ pub const AUDIT_FINDINGS_MAX: usize = 20;
 
 /// Seconds after which records that nothing signed names make the server sign where the audit log ends.
 pub const AUDIT_ANCHOR_SECONDS: i64 = 24 * 60 * 60;
+
+/// Seconds without a word after which a client is silent, unless somebody asks otherwise: a day, many times what clients
+/// wait between two check-ins unless their domain says otherwise.
+pub const SILENT_SECONDS_DEFAULT: u32 = 24 * 60 * 60;
+
+/// The fewest that may be asked for: clients check in no more often than each minute.
+pub const SILENT_SECONDS_MIN: u32 = 60;
+
+/// The most that may be asked for: a year.
+pub const SILENT_SECONDS_MAX: u32 = 366 * 24 * 60 * 60;
+
+/// Clients of a page that has everything that each has installed: each may have a thousand names.
+pub const CLIENTS_WITH_RELEASES_MAX: u32 = 100;
+
+/// Days of which a client's sources are shown with it.
+pub const CLIENT_DAYS_SHOWN: i64 = 7;

@@ -131,6 +131,25 @@ pub struct ComponentAnswer {
     /// Paths of files without deltas, because making them takes more memory than `deltas_memory_mib`.
     #[serde(default)]
     pub too_large: Vec<String>,
+    /// How many clients have which release, the newest first; those that have none last.
+    #[serde(default)]
+    pub clients: Vec<ReleaseClients>,
+}
+
+/// How many clients have a release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ReleaseClients {
+    /// Its sequence. `None`: these clients have no release of the name.
+    pub sequence: Option<u64>,
+    /// Its version. Empty if they have none.
+    pub version: String,
+    /// Clients that have it.
+    pub clients: u64,
+    /// Clients among these whose newest run failed to change that.
+    pub failed: u64,
+    /// Clients among these that reverted to it.
+    pub reverted: u64,
 }
 
 /// One delta: the data that turns one file into another.

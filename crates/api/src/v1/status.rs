@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::ClientCounts;
+
 /// The body of every 4xx and 5xx answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -63,6 +65,8 @@ pub struct Status {
     pub policy_version: u64,
     /// Clients in the registry.
     pub clients: u64,
+    /// How these stand.
+    pub client_counts: ClientCounts,
     /// Update agents among them.
     pub update_agents: u64,
     /// The three class repositories, in run order.

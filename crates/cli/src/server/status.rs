@@ -4,6 +4,7 @@ use clap::Args;
 use headwater_api::v1::{ClassStatus, JobStatus, Status};
 
 use crate::api_client::{ApiClient, ServerLocation};
+use crate::clients::counts_text;
 use crate::terminal::failure::{Exit, Failure};
 use crate::terminal::output::{Output, bytes, table, time};
 
@@ -51,12 +52,12 @@ fn text(status: &Status) -> String {
     );
     let jobs = table(&["job", "last run", "result"], status.jobs.iter().map(job).collect(), "no jobs");
     let mut text = format!(
-        "headwater {} at {}, since {}; server time {}\nclients {}, update agents {}, policy version {}\n\n{classes}\n\n{jobs}",
+        "headwater {} at {}, since {}; server time {}\n{}\nupdate agents {}, policy version {}\n\n{classes}\n\n{jobs}",
         status.program,
         status.fleet_url,
         time(status.started),
         time(status.server_time),
-        status.clients,
+        counts_text(&status.client_counts, status.policy_version),
         status.update_agents,
         status.policy_version,
     );

@@ -10,5 +10,5 @@ pub(crate) fn outcome(
     source: Option<String>,
     message: String,
 ) -> ClassOutcome {
-    ClassOutcome { class: class.to_string(), result, source, message, spared_bytes: 0 }
+    ClassOutcome { class: class.to_string(), result, source, message, names: Vec::new(), spared_bytes: 0 }
 }

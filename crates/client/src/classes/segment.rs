@@ -69,7 +69,18 @@ pub(crate) async fn run_segment(
         message.push_str("; the source is older than what the server announced, and no source is newer");
     }
     let source = walk.sources()[refreshed.source].key().to_owned();
-    Ok(outcome(class, result, Some(source), message))
+    Ok(ClassOutcome { names: in_trouble(&names), ..outcome(class, result, Some(source), message) })
+}
+
+/// The names that failed or were reverted, as reports state them.
+fn in_trouble(names: &[NameOutcome]) -> Vec<headwater_api::report::NameOutcome> {
+    let trouble = |name: &&NameOutcome| matches!(name.result, ClassResult::Failed | ClassResult::Reverted);
+    let stated = |name: &NameOutcome| headwater_api::report::NameOutcome {
+        name: name.name.clone(),
+        result: name.result,
+        message: name.message.clone(),
+    };
+    names.iter().filter(trouble).map(stated).collect()
 }
 
 /// Reports that class settings is under an older root than the server named. It is used all the same: see

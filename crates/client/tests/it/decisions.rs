@@ -200,6 +200,7 @@ fn a_new_program_must_do_what_the_old_one_did() {
             result: *result,
             source: None,
             message: String::new(),
+            names: Vec::new(),
             spared_bytes: 0,
         };
         results.iter().map(outcome).collect()

@@ -9,6 +9,10 @@ pub(crate) struct Batches {
     pub run_attempts: &'static str,
     /// `$1` the set, `$2` its releases.
     pub installed_releases: &'static str,
+    /// `$1` the client, `$2` the day, `$3` bytes by class and source of one run, `$4` the most for a day.
+    pub client_days: &'static str,
+    /// `$1` the client, `$2` now, `$3` what it has by class and name.
+    pub client_releases: &'static str,
     /// `$1` class, `$2` component, `$3` sequence, `$4` digests.
     pub release_blobs: &'static str,
 }

@@ -13,8 +13,8 @@ use crate::error::{Error, Result};
 /// Counts the tables of a name.
 pub const TABLE_COUNT: &str = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = $1";
 
-/// A list of numbers, given as JSON in `$1`.
-pub const NUMBERS: &str = "SELECT value FROM json_each($1)";
+/// A list of numbers or texts, given as JSON in `$1`.
+pub const LIST: &str = "SELECT value FROM json_each($1)";
 
 /// The one writer from the first statement on.
 pub const BEGIN: &str = "BEGIN IMMEDIATE";
@@ -29,9 +29,9 @@ const SETTINGS: [&str; 4] = [
 
 /// See [`Batches`].
 pub const BATCHES: Batches = Batches {
-    run_classes: "INSERT INTO run_classes (run, nth, class, result, source, message, spared_bytes) \
+    run_classes: "INSERT INTO run_classes (run, nth, class, result, source, message, names, spared_bytes) \
         SELECT $1, value ->> 'nth', value ->> 'class', value ->> 'result', value ->> 'source', value ->> 'message', \
-        value ->> 'spared_bytes' FROM json_each($2)",
+        value ->> 'names', value ->> 'spared_bytes' FROM json_each($2)",
     run_attempts: "INSERT INTO run_attempts (run, nth, class, source, url, entry, result, reason, detail, bytes, \
         delta_bytes, started, duration_ms, from_version, to_version) \
         SELECT $1, value ->> 'nth', value ->> 'class', value ->> 'source', value ->> 'url', value ->> 'entry', \
@@ -40,6 +40,18 @@ pub const BATCHES: Batches = Batches {
         FROM json_each($2)",
     installed_releases: "INSERT INTO installed_releases (installed, class, name, sequence, version) \
         SELECT $1, value ->> 'class', value ->> 'name', value ->> 'sequence', value ->> 'version' FROM json_each($2)",
+    client_days: "INSERT INTO client_days (client, day, class, source, runs, bytes) \
+        SELECT $1, $2, value ->> 'class', value ->> 'source', 1, value ->> 'bytes' FROM json_each($3) WHERE true \
+        ON CONFLICT (client, day, class, source) \
+        DO UPDATE SET runs = client_days.runs + 1, bytes = CASE \
+        WHEN client_days.bytes + excluded.bytes > $4 THEN $4 ELSE client_days.bytes + excluded.bytes END",
+    client_releases: "INSERT INTO client_releases (client, class, name, sequence, version, result, since, reason) \
+        SELECT $1, value ->> 'class', value ->> 'name', value ->> 'sequence', value ->> 'version', \
+        value ->> 'result', $2, value ->> 'reason' FROM json_each($3) WHERE true \
+        ON CONFLICT (client, class, name) DO UPDATE SET \
+        since = CASE WHEN client_releases.sequence = excluded.sequence AND client_releases.result = excluded.result \
+        THEN client_releases.since ELSE excluded.since END, sequence = excluded.sequence, \
+        version = excluded.version, result = excluded.result, reason = excluded.reason",
     release_blobs: "INSERT INTO release_blobs (class, name, sequence, sha256) \
         SELECT $1, $2, $3, value FROM json_each($4) WHERE true ON CONFLICT DO NOTHING",
 };

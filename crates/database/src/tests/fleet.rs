@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::{TEST, at, check, put_domain};
 use crate::clients::{self, ClientRow};
 use crate::fleet::{self, CaRow};
+use crate::fleet_view::Filter;
 use crate::identities::{self as keys, IdentityRow, RevokedRow, Taken};
 use crate::limits::{UNKNOWN_CLIENTS_MAX, UNKNOWN_CLIENTS_PROVEN_MAX};
 use crate::tokens::{self, TokenRow};
@@ -75,7 +76,9 @@ async fn clients_are_listed_in_order_counted_and_moved() {
         clients::delete(&mut tx, "B").await.unwrap();
         tx.commit(TEST).await.unwrap();
         assert_eq!(db.clients_by_domain().await.unwrap(), BTreeMap::from([("root".to_owned(), 2)]));
-        assert_eq!(db.clients_without_key().await.unwrap().into_iter().collect::<Vec<_>>(), ["b"]);
+        let fleet = db.fleet_page(&Filter::default(), at(0), "", 10, false).await.unwrap();
+        let with_key: Vec<_> = fleet.iter().map(|row| (row.client.id.as_str(), row.has_key)).collect();
+        assert_eq!(with_key, [("a", true), ("b", false)]);
     })
     .await;
 }

@@ -10,10 +10,14 @@ use serde_json::json;
 
 use super::fleet::client;
 use super::{TEST, at, check, put_domain};
+use crate::reports::Storing;
 use crate::{Db, Tx, clients, report_room, reports, to_json};
 
 /// A day.
-const DAY: i64 = 86_400;
+pub const DAY: i64 = 86_400;
+
+/// Of a report that stays.
+pub const KEPT: Storing = Storing { kept: true, newest: true };
 
 pub fn report(client: &str, run: u64, result: &str, sequence: Option<u64>) -> Report {
     let installed = match sequence {
@@ -50,16 +54,16 @@ pub fn report(client: &str, run: u64, result: &str, sequence: Option<u64>) -> Re
 async fn store(db: &Db, report: &Report, received: Timestamp) {
     let mut tx = db.begin().await.unwrap();
     add_client(&mut tx, &report.client).await;
-    reports::insert(&mut tx, report, received).await.unwrap();
+    reports::insert(&mut tx, report, KEPT, received).await.unwrap();
     tx.commit(TEST).await.unwrap();
 }
 
-async fn add_client(tx: &mut Tx, id: &str) {
+pub async fn add_client(tx: &mut Tx, id: &str) {
     put_domain(tx, "root").await;
     clients::put(tx, &client(id, "root")).await.unwrap();
 }
 
-async fn runs_of(db: &Db, client: Option<&str>) -> Vec<(String, u64)> {
+pub async fn runs_of(db: &Db, client: Option<&str>) -> Vec<(String, u64)> {
     let stored = db.reports(client, u64::MAX, 100).await.unwrap();
     stored.into_iter().map(|one| (one.report.client, one.report.run)).collect()
 }
@@ -173,7 +177,7 @@ async fn reports_are_deleted_by_age_and_with_them_sets_that_no_run_names() {
 }
 
 /// Bytes that reports take, counted as the server does and row by row.
-async fn bytes(db: &Db) -> (u64, u64) {
+pub async fn bytes(db: &Db) -> (u64, u64) {
     let all: i64 = sqlx::query_scalar("SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) FROM runs")
         .fetch_one(db.read())
         .await
@@ -230,7 +234,7 @@ async fn a_report_of_a_change_that_was_dropped_takes_no_room() {
         store(&db, &report("a", 1, "current", Some(1)), at(10)).await;
         let (one, _) = bytes(&db).await;
         let mut tx = db.begin().await.unwrap();
-        reports::insert(&mut tx, &report("a", 2, "current", Some(1)), at(10)).await.unwrap();
+        reports::insert(&mut tx, &report("a", 2, "current", Some(1)), KEPT, at(10)).await.unwrap();
         drop(tx);
         let mut tx = db.begin().await.unwrap();
         assert_eq!(report_room::delete_over(&mut tx, one).await.unwrap(), 0);

@@ -1,22 +1,33 @@
-//! The client registry: check-ins, reports (P12), looking, moving, removing.
+//! The client registry: check-ins, reports (P12), moving, removing. Looking at clients: `fleet_view`.
 //!
 //! What a client states of itself is stored as it is, within limits: it decides nothing but what is shown and previewed.
 
 use headwater_api::checkin::{CheckIn, CheckInAnswer};
 use headwater_api::report::Report;
-use headwater_api::v1::{ClientView, IdentityView, ReportGap, StoredReport};
+use headwater_api::v1::{ClientView, StoredReport};
 use headwater_policy::{ADDRESSES_MAX, Class, ClientId, Problem, parse_address};
 use jiff::Timestamp;
 use serde_json::{Map, json};
 
+use super::kept_reports::is_kept;
 use super::registry::{known_client, refuse_more_clients};
 use super::service::Fleet;
 use crate::caller::Caller;
 use crate::db::clients::{self as rows, ClientRow};
-use crate::db::{Tx, identities, report_room, reports};
+use crate::db::reports::{self, Storing};
+use crate::db::{Tx, identities, report_room};
 use crate::error::{Refusal, Result};
 use crate::limits;
 use crate::request::{page, parse_each, refuse};
+
+/// A report that came.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reported<'a> {
+    /// As the client sent it.
+    pub report: &'a Report,
+    /// None that the client made later has come.
+    pub newest: bool,
+}
 
 impl Fleet {
     /// What a check-in is answered.
@@ -31,49 +42,6 @@ impl Fleet {
             server_time: now,
             domain_keys: Vec::new(),
         }
-    }
-
-    /// One client with its latest report.
-    ///
-    /// # Errors
-    /// A refusal when it is not known.
-    pub async fn client_view(&self, id: &str) -> Result<ClientView> {
-        let row = known_client(&mut self.db.connection().await?, id).await?;
-        let report = self.db.reports(Some(id), u64::MAX, 1).await?.pop();
-        let mut view = self.view(row).await?;
-        view.last_report = report.map(|stored| stored.report);
-        let mut db = self.db.connection().await?;
-        if let Some(identity) = identities::of_client(&mut db, id).await? {
-            let gaps = identities::gaps(&mut db, id).await?;
-            view.identity = Some(identity_view(identity, gaps));
-        }
-        view.no_key = view.identity.is_none();
-        Ok(view)
-    }
-
-    /// Clients after an id, in order of id, of one domain or of all; and where the next page begins.
-    ///
-    /// # Errors
-    /// A refusal when the domain does not exist.
-    pub async fn client_views(
-        &self,
-        domain: Option<&str>,
-        after: Option<&str>,
-        limit: Option<u32>,
-    ) -> Result<(Vec<ClientView>, Option<String>)> {
-        if let Some(domain) = domain {
-            self.source_list.known_domain(&mut self.db.connection().await?, domain).await?;
-        }
-        let limit = page(limit)?;
-        let rows = self.db.clients(domain, after.unwrap_or_default(), limit).await?;
-        let next = (rows.len() == limit as usize).then(|| rows.last().map(|row| row.id.clone())).flatten();
-        let policy = self.db.policy_now().await?;
-        let keyless = self.db.clients_without_key().await?;
-        let view = |row: ClientRow| {
-            let no_key = keyless.contains(&row.id);
-            ClientView { no_key, ..client_view(row, &policy.document.update_agents) }
-        };
-        Ok((rows.into_iter().map(view).collect(), next))
     }
 
     /// Files clients under another domain: all or none.
@@ -98,25 +66,21 @@ impl Fleet {
         let _change = self.publishing.change().await;
         let mut tx = self.db.begin().await?;
         let domain = self.source_list.known_domain(&mut tx, domain).await?;
-        let (mut moved, mut left) = (Vec::new(), Vec::new());
+        let mut left = Vec::new();
         let mut before = Map::new();
         for id in ids {
             let row = known_client(&mut tx, id).await?;
             if row.domain != domain.as_str() && !left.contains(&row.domain) {
                 left.push(row.domain.clone());
             }
-            before.insert(row.id.clone(), row.domain.clone().into());
-            moved.push(ClientRow { domain: domain.to_string(), ..row });
-        }
-        for row in &moved {
             rows::set_domain(&mut tx, &row.id, domain.as_str()).await?;
+            before.insert(row.id, row.domain.into());
         }
         let staged = self.source_list.stage_fleet(&mut tx, &left, caller.now).await?;
         let audit_entry = caller.audit_entry("client.move", format!("{} clients", ids.len()));
         let audit_entry = audit_entry.before(before.into()).after(json!({"domain": domain.as_str()}));
         self.publishing.commit(tx, staged.into_iter().collect(), audit_entry).await?;
-        let policy = self.db.policy_now().await?;
-        Ok(moved.into_iter().map(|row| client_view(row, &policy.document.update_agents)).collect())
+        self.views_of(ids, caller.now).await
     }
 
     /// Removes a client and its reports, and revokes its key. An update agent keeps its role until that is taken from it.
@@ -170,27 +134,28 @@ impl Fleet {
         Ok((reports, next))
     }
 
-    async fn view(&self, row: ClientRow) -> Result<ClientView> {
-        let policy = self.db.policy_now().await?;
-        Ok(client_view(row, &policy.document.update_agents))
-    }
-
     /// Stores what a client states of itself; returns the domain that it is filed under.
-    pub(crate) async fn note_client(
+    pub(super) async fn note_client(
         &self,
         tx: &mut Tx,
         mut row: ClientRow,
-        report: Option<&Report>,
+        reported: Option<Reported<'_>>,
         now: Timestamp,
     ) -> Result<String> {
         // Nothing here is signed, so the turn of those who sign is not waited for: the database is enough.
         match tx.client(&row.id).await? {
             Some(known) => {
-                row.domain = known.domain;
-                if report.is_some() {
-                    // A report names the classes that it tried; the others stay as they were.
-                    let reported = std::mem::replace(&mut row.versions, known.versions);
-                    row.versions.extend(reported);
+                match reported {
+                    None => row.domain = known.domain,
+                    Some(Reported { newest: false, .. }) => {
+                        row = ClientRow { last_seen: row.last_seen, ..known }
+                    }
+                    Some(Reported { newest: true, .. }) => {
+                        row.domain = known.domain;
+                        // A report names the classes that it tried; the others stay as they were.
+                        let tried = std::mem::replace(&mut row.versions, known.versions);
+                        row.versions.extend(tried);
+                    }
                 }
             }
             None => {
@@ -199,8 +164,9 @@ impl Fleet {
             }
         }
         rows::put(tx, &row).await?;
-        if let Some(report) = report {
-            reports::insert(tx, report, now).await?;
+        if let Some(Reported { report, newest }) = reported {
+            let storing = Storing { kept: is_kept(report), newest };
+            reports::insert(tx, report, storing, now).await?;
             report_room::delete_over(tx, self.settings.reports_bytes_max).await?;
         }
         Ok(row.domain)
@@ -253,34 +219,6 @@ pub(crate) fn row_of_report(report: &Report, now: Timestamp) -> Result<ClientRow
     };
     refuse(problems)?;
     Ok(row)
-}
-
-fn client_view(row: ClientRow, agents: &[headwater_api::policy::UpdateAgentDocument]) -> ClientView {
-    ClientView {
-        update_agent: agents.iter().any(|agent| agent.id == row.id),
-        id: row.id,
-        domain: row.domain,
-        addresses: row.addresses,
-        program: row.program,
-        policy_version: row.policy_version,
-        versions: row.versions,
-        first_seen: row.first_seen,
-        last_seen: row.last_seen,
-        identity: None,
-        no_key: false,
-        last_report: None,
-    }
-}
-
-fn identity_view(identity: identities::IdentityRow, gaps: Vec<identities::Gap>) -> IdentityView {
-    IdentityView {
-        key: identity.key,
-        enrolled: identity.enrolled,
-        certificate_end: identity.certificate_end,
-        reports_made: identity.reports_made,
-        reports_taken: identity.taken.report,
-        report_gaps: gaps.into_iter().map(|(first, last)| ReportGap { first, last }).collect(),
-    }
 }
 
 pub(crate) fn client_id(text: &str, problems: &mut Vec<Problem>) -> String {

@@ -10,6 +10,7 @@ use headwater_identity::{
 use headwater_policy::ClientId;
 use jiff::Timestamp;
 
+use super::clients::Reported;
 use super::fleet_keys::FleetKeys;
 use super::re_enrolment::{proof, shows_certificate};
 use super::sequence::{Arrival, arrival, rising};
@@ -107,7 +108,8 @@ impl Fleet {
             let report: Report = read(&statement)?;
             about_itself(&statement, &report.client)?;
             let row = super::clients::row_of_report(&report, now)?;
-            self.note_client(&mut tx, row, Some(&report), now).await?;
+            let reported = Reported { report: &report, newest: newest == statement.sequence() };
+            self.note_client(&mut tx, row, Some(reported), now).await?;
             identity.taken.report = newest;
             identity.reports_made = identity.reports_made.max(newest);
             rows::put(&mut tx, &identity).await?;

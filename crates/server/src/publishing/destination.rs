@@ -28,7 +28,7 @@ use super::signing::Staged;
 use crate::audit::Audit;
 use crate::caller::Caller;
 use crate::db::releases::{self as rows, ReleaseRow};
-use crate::db::{Tx, deltas};
+use crate::db::{Tx, client_releases, deltas};
 use crate::error::{Error, Refusal, Result};
 
 /// A class repository, changed in somebody's name.
@@ -110,15 +110,18 @@ async fn save_purpose(
             rows::put_component(tx, class, name, false).await?;
             rows::insert_release(tx, class, name, &row, bodies).await?;
             rows::drop_before(tx, class, name, list.releases()[0].sequence, now).await?;
+            want_current(tx, class, list, now).await?;
             let audit_entry = caller.audit_entry("release.publish", subject(name));
             audit_entry.before(json!(before.map(current_of))).after(current_of(list)).into()
         }
         Purpose::RollBack { before, list } => {
+            want_current(tx, class, list, now).await?;
             let audit_entry = caller.audit_entry("release.roll_back", subject(list.component()));
             audit_entry.before(current_of(before)).after(current_of(list)).into()
         }
         Purpose::Remove { before } => {
             rows::drop_all(tx, class, before.component(), now).await?;
+            client_releases::unwant(tx, class, before.component(), now).await?;
             let audit_entry = caller.audit_entry("release.remove", subject(before.component()));
             audit_entry.before(current_of(before)).into()
         }
@@ -137,6 +140,18 @@ async fn save_purpose(
             audit_entry.before(json!({"version": before})).after(json!({"version": version})).into()
         }
     })
+}
+
+/// Clients should have the current release from now on.
+pub(super) async fn want_current(
+    tx: &mut Tx,
+    class: Class,
+    list: &ReleaseList,
+    now: Timestamp,
+) -> Result<()> {
+    let (name, current) = (list.component(), list.current());
+    let version = current.version.as_str();
+    Ok(client_releases::want(tx, class, name, current.sequence.get(), version, now).await?)
 }
 
 /// The current release, as the audit log describes it.

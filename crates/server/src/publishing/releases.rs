@@ -5,8 +5,10 @@
 
 use std::sync::Arc;
 
+use headwater_api::report::ClassResult;
 use headwater_api::v1::{
-    ComponentAnswer, ComponentView, Hook, ListedComponent, PublishOptions, Published, ReleaseView,
+    ComponentAnswer, ComponentView, Hook, ListedComponent, PublishOptions, Published, ReleaseClients,
+    ReleaseView,
 };
 use headwater_policy::Class;
 use headwater_publisher::{
@@ -19,6 +21,7 @@ use super::archive::{Archive, Format};
 use super::failures::{no_component, of_publisher};
 use super::service::Publishing;
 use crate::caller::Caller;
+use crate::db::client_releases::ReleaseCount;
 use crate::error::{Error, Refusal, Result};
 use crate::limits::MISSING_NAMED_MAX;
 
@@ -184,7 +187,8 @@ impl Publishing {
             }
         }
         let component = component_view(class, &list, from_vendor);
-        Ok(ComponentAnswer { component, deltas, missing, too_large })
+        let clients = release_clients(self.db.release_counts(class, name).await?);
+        Ok(ComponentAnswer { component, deltas, missing, too_large, clients })
     }
 
     /// What is to be known of current releases whose content is not all here: after a restore from a backup without bodies.
@@ -266,6 +270,27 @@ pub(crate) fn component_view(class: Class, list: &ReleaseList, from_vendor: bool
         withdrawn: list.withdrawn().iter().map(|sequence| sequence.get()).collect(),
         releases: list.releases().iter().rev().map(release_view).collect(),
     }
+}
+
+/// Counts by release and result as counts by release.
+fn release_clients(counts: Vec<ReleaseCount>) -> Vec<ReleaseClients> {
+    let mut releases: Vec<ReleaseClients> = Vec::new();
+    for ReleaseCount { sequence, version, result, clients } in counts {
+        let sequence = (sequence > 0).then_some(sequence);
+        let known = releases.iter().position(|it| it.sequence == sequence && it.version == version);
+        let index = known.unwrap_or_else(|| {
+            releases.push(ReleaseClients { sequence, version, clients: 0, failed: 0, reverted: 0 });
+            releases.len() - 1
+        });
+        let release = &mut releases[index];
+        release.clients += clients;
+        match result {
+            ClassResult::Failed => release.failed += clients,
+            ClassResult::Reverted => release.reverted += clients,
+            _ => {}
+        }
+    }
+    releases
 }
 
 fn release_view(release: &headwater_repo::Release) -> ReleaseView {

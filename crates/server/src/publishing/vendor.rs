@@ -21,6 +21,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use self::stopped::Stopped;
+use super::destination::want_current;
 use super::service::Publishing;
 use crate::audit::Audit;
 use crate::caller::Caller;
@@ -220,6 +221,7 @@ impl Publishing {
             Some(list) => {
                 let oldest = list.releases()[0].sequence;
                 release_rows::drop_before(&mut tx, class, name, oldest, now).await?;
+                want_current(&mut tx, class, &list, now).await?;
             }
             None => staged = staged.without_news(),
         }

@@ -40,9 +40,7 @@ pub async fn take_domain(
 }
 
 pub async fn clients(State(fleet): Server, Query(query): Query<ClientsQuery>) -> Result<Json<ClientsAnswer>> {
-    let (items, next) =
-        fleet.client_views(query.domain.as_deref(), query.after.as_deref(), query.limit).await?;
-    Ok(Json(ClientsAnswer { items, next }))
+    Ok(Json(fleet.client_views(&query, now()).await?))
 }
 
 pub async fn move_clients(
@@ -51,11 +49,11 @@ pub async fn move_clients(
     Body(request): Body<MoveRequest>,
 ) -> Result<Json<ClientsAnswer>> {
     let items = fleet.move_clients(&request.clients, &request.domain, &caller).await?;
-    Ok(Json(ClientsAnswer { items, next: None }))
+    Ok(Json(ClientsAnswer { items, next: None, counts: None, policy_version: None }))
 }
 
 pub async fn client(State(fleet): Server, Path(id): Path<String>) -> Result<Json<ClientView>> {
-    Ok(Json(fleet.client_view(&id).await?))
+    Ok(Json(fleet.client_view(&id, now()).await?))
 }
 
 pub async fn remove_client(

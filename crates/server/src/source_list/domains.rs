@@ -103,6 +103,21 @@ impl SourceList {
         if known { Ok(path) } else { Err(no_domain(path.as_str())) }
     }
 
+    /// A domain that exists and those below it; `None` for the root, below which every domain is.
+    pub(crate) async fn domain_and_below(
+        &self,
+        db: &mut Connection,
+        path: &str,
+    ) -> Result<Option<Vec<String>>> {
+        let path = self.known_domain(db, path).await?;
+        if path.is_root() {
+            return Ok(None);
+        }
+        let below = format!("{path}/");
+        let domains = db.domains().await?.into_iter().map(|row| row.path);
+        Ok(Some(domains.filter(|other| other == path.as_str() || other.starts_with(&below)).collect()))
+    }
+
     /// Whether the clients of a domain may download from the vendor source (P5).
     pub(crate) async fn vendor_allowed(&self) -> Result<impl Fn(&str) -> bool + use<>> {
         let documents = documents(&self.db.domains().await?)?;

@@ -23,13 +23,15 @@ impl Upkeep {
         let mut warnings = self.warnings(now);
         warnings.extend(self.fleet.revoked_warning(now).await?);
         warnings.extend(self.publishing.missing_content_warning().await?);
+        let client_counts = self.fleet.client_counts(now).await?;
         Ok(Status {
             program: env!("CARGO_PKG_VERSION").to_owned(),
             started: self.started,
             server_time: now,
             fleet_url: self.fleet.fleet_url().to_string(),
             policy_version: current.saved.version,
-            clients: self.db.clients_count().await?,
+            clients: client_counts.clients,
+            client_counts,
             update_agents: agents as u64,
             classes,
             jobs: self.statuses.all(),

@@ -15,6 +15,7 @@ mod domains;
 mod endpoint;
 mod fleet;
 mod fleet_ca;
+mod fleet_view;
 mod harness;
 mod jobs;
 mod keys;
