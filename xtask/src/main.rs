@@ -42,6 +42,9 @@ usage: cargo xtask COMMAND
                            a release build of `headwater` from nothing, and a debug build after a change: seconds, CPU
                            seconds, of each package too; --write replaces the figures of docs/benchmarks/build.md.
                            --package: what one package takes for release, in the usual target folder
+  bench database [--clients N] [--days N] [--debug] [--write]
+                           what a server asks of the database of a large fleet, on SQLite and on the empty PostgreSQL that
+                           HEADWATER_POSTGRES_URL names; --write replaces the figures of docs/benchmarks/database.md
 
 environment:
   HEADWATER_FEEDS               folder with real series: each folder a component, each file in it a release
@@ -87,6 +90,10 @@ fn run(arguments: &[String]) -> Result<()> {
         ["bench", "build", words @ ..] => {
             let options = bench::build::Options::parse(words)?;
             steps.run("bench build", || bench::build::run(&options))
+        }
+        ["bench", "database", words @ ..] => {
+            let options = bench::database::Options::parse(words)?;
+            steps.run("bench database", || bench::database::run(&options))
         }
         _ => bail!("unknown command `{}`\n{USAGE}", words.join(" ")),
     }?;

@@ -1,6 +1,8 @@
 //! What the server's tests do to a database behind the server's back: filling it up to a limit, and tampering with the
 //! audit log. No product has this module.
 
+pub mod fleet;
+
 use std::path::Path;
 
 use sqlx::{AnyConnection, Connection as _};

@@ -1,5 +1,6 @@
-//! `cargo xtask bench`: what deltas and the build cost.
+//! `cargo xtask bench`: what deltas, a large fleet and the build cost.
 
 pub mod build;
+pub mod database;
 pub mod deltas;
 mod page;

@@ -1,56 +1,23 @@
-//! That what is asked often is looked up by an index, however many reports there are.
+//! That what is asked often is looked up by an index, however large the fleet and its history.
 
+use std::collections::BTreeSet;
+
+use headwater_api::v1::ClientState;
 use sqlx::Row;
 
-use super::fleet::client;
-use super::reports::report;
-use super::{TEST, at, check, put_domain};
+use super::check;
 use crate::dialect::Dialect;
-use crate::{Db, clients, installed, report_room, reports};
+use crate::fleet_view::{self, Filter, Statement, Value};
+use crate::report_days::DAY;
+use crate::testing::fleet::{FleetSize, fill};
+use crate::{Db, client_releases, client_states, installed, report_days, report_room, reports};
 
-/// Clients and reports of each in the large database.
-const CLIENTS: i64 = 100;
-/// See [`CLIENTS`].
-const RUNS: i64 = 100;
+/// Many times more runs than clients.
+const SIZE: FleetSize = FleetSize { clients: 400, days: 30 };
 
-/// Copies one stored report for many clients and days: tens of thousands of rows in a few statements.
-async fn fill(db: &Db) {
-    let mut tx = db.begin().await.unwrap();
-    put_domain(&mut tx, "root").await;
-    clients::put(&mut tx, &client("pc", "root")).await.unwrap();
-    reports::insert(&mut tx, &report("pc", 1, "current", Some(1)), at(10)).await.unwrap();
-    let numbers =
-        "WITH RECURSIVE n (i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < $1)";
-    let columns =
-        "duration_ms, domain, addresses, program, policy_version, installed, update_agent, warnings, bytes";
-    let statements = [
-        format!(
-            "{numbers} INSERT INTO clients SELECT 'pc-' || i, domain, addresses, program, policy_version, versions, \
-             first_seen, last_seen FROM clients, n WHERE i < $2"
-        ),
-        format!(
-            "{numbers} INSERT INTO runs (client, run, started, received, {columns}) \
-             SELECT clients.id, i, i, i * 86400, {columns_of_run} FROM clients, n, runs WHERE runs.number = \
-             (SELECT min(number) FROM runs) AND i < $2",
-            columns_of_run =
-                columns.split(", ").map(|column| format!("runs.{column}")).collect::<Vec<_>>().join(", ")
-        ),
-        format!(
-            "{numbers} INSERT INTO run_attempts SELECT runs.number, nth, class, source, url, entry, result, reason, detail, \
-             run_attempts.bytes, delta_bytes, run_attempts.started, run_attempts.duration_ms, from_version, to_version \
-             FROM runs, run_attempts, n WHERE i = 1 AND i < $2 AND runs.number > run_attempts.run"
-        ),
-        format!(
-            "{numbers} INSERT INTO client_runs SELECT client, max(number), 0, max(installed) FROM runs, n \
-             WHERE i = 1 AND i < $2 AND client <> 'pc' GROUP BY client"
-        ),
-    ];
-    for (statement, many) in statements.into_iter().zip([CLIENTS, RUNS, 2, 2]) {
-        let statement = sqlx::AssertSqlSafe(statement);
-        sqlx::query(statement).bind(many).bind(i64::MAX).execute(tx.sql()).await.unwrap();
-    }
-    tx.commit(TEST).await.unwrap();
-}
+/// What a plan may read whole: a list that was given, few rows that were found by an index, one row for each name.
+const READ_WHOLE: [&str; 7] =
+    ["json_each", "SCAN list", "SCAN judged", "SCAN used", "(subquery", "CONSTANT ROW", "SCAN wanted"];
 
 /// How the database would execute a statement, in its own words.
 async fn plan(db: &Db, statement: &str) -> String {
@@ -67,62 +34,133 @@ async fn plan(db: &Db, statement: &str) -> String {
 
 /// A statement with values in place of its parameters: what is planned is what is asked.
 fn with_values(statement: &str, values: &[&str]) -> String {
-    let each = values.iter().enumerate();
+    let each = values.iter().enumerate().rev();
     each.fold(statement.to_owned(), |text, (index, value)| text.replace(&format!("${}", index + 1), value))
 }
 
+fn written(statement: &Statement) -> String {
+    let value = |value: &Value| match value {
+        Value::Number(number) => number.to_string(),
+        Value::Text(text) => format!("'{text}'"),
+    };
+    let values: Vec<String> = statement.values.iter().map(value).collect();
+    let values: Vec<&str> = values.iter().map(String::as_str).collect();
+    with_values(&statement.text, &values)
+}
+
+fn reads_whole(plan: &str) -> bool {
+    let is_allowed = |line: &str| READ_WHOLE.iter().any(|allowed| line.contains(allowed));
+    let reads = |line: &str| line.contains("SCAN") || line.contains("Seq Scan on");
+    plan.lines().any(|line| reads(line) && !is_allowed(line))
+}
+
+/// Fails where a plan reads a table whole, or sorts what an index has in order.
+async fn check_plan(db: &Db, statement: &str, values: &[&str]) {
+    let statement = with_values(statement, values);
+    let plan = plan(db, &statement).await;
+    assert!(!reads_whole(&plan), "{statement}\n{plan}");
+    assert!(!plan.contains("TEMP B-TREE FOR ORDER BY"), "{statement}\n{plan}");
+}
+
 #[tokio::test]
-async fn what_is_asked_often_is_looked_up_by_an_index() {
+async fn what_is_asked_of_reports_is_looked_up_by_an_index() {
     check(async |db| {
-        fill(&db).await;
-        let mut connection = db.connection().await.unwrap();
+        fill(&db, SIZE, |_| ()).await.unwrap();
+        let connection = db.connection().await.unwrap();
         let is_sqlite = connection.dialect() == Dialect::Sqlite;
         let list = connection.dialect().numbers();
-        let runs: i64 =
-            sqlx::query_scalar("SELECT count(*) FROM runs").fetch_one(connection.sql()).await.unwrap();
-        assert_eq!(runs, (CLIENTS + 1) * RUNS + 1);
-        sqlx::query("ANALYZE").execute(connection.sql()).await.unwrap();
         drop(connection);
+        let today = (SIZE.end().as_second() / DAY).to_string();
         let attempts = format!("SELECT nth FROM run_attempts WHERE run IN ({list}) ORDER BY run, nth");
-        let check = async |statement: &str, values: &[&str]| {
-            let statement = with_values(statement, values);
-            let plan = plan(&db, &statement).await;
-            let reads_all = if is_sqlite { "SCAN" } else { "Seq Scan on" };
-            let allowed = ["SCAN json_each", "SCAN list"];
-            let full: Vec<&str> = plan
-                .lines()
-                .filter(|line| {
-                    line.contains(reads_all) && !allowed.iter().any(|allowed| line.contains(allowed))
-                })
-                .collect();
-            assert!(full.is_empty(), "{statement}\n{plan}");
-            assert!(!plan.contains("TEMP B-TREE FOR ORDER BY"), "{statement}\n{plan}");
-        };
-        check(reports::OF_CLIENT, &["1000000", "1", "'pc-7'"]).await;
+        let check = async |statement: &str, values: &[&str]| check_plan(&db, statement, values).await;
+        check(reports::OF_CLIENT, &["1000000", "1", "'pc-1000007'"]).await;
+        check(reports::OF_ALL, &["1000000", "1"]).await;
         check(reports::IN_STATE, &["'components'", "'failed'", "''", "100"]).await;
-        check(report_room::BYTES_SINCE, &["8640000"]).await;
+        check(report_room::BYTES_SINCE, &["1730000000"]).await;
+        check(report_room::BYTES_BETWEEN, &["1730000000", "1730086400"]).await;
+        check(report_days::OF_CLIENT_DAY, &["'pc-1000007'", &today]).await;
+        check(report_days::OF_CLIENT, &["'pc-1000007'", &today]).await;
+        check(report_days::OPEN_DAY, &[]).await;
         check(&attempts, &["'[1, 2, 3]'"]).await;
-        check("SELECT 1 FROM runs WHERE received < $1", &["86400"]).await;
+        check("DELETE FROM runs WHERE received < $1", &["1728000001"]).await;
+        check("DELETE FROM client_days WHERE day < $1", &["20001"]).await;
         check("SELECT 1 FROM runs WHERE client = $1 AND run = $2 AND started = $3", &["'pc-7'", "3", "3"])
             .await;
         if is_sqlite {
             // PostgreSQL reads small tables whole, which these are.
-            check(installed::CLIENTS_AT, &["'components'", "'rules-1.x'"]).await;
+            check(report_days::BY_SOURCE, &[&today, &today]).await;
+            check(installed::CLIENTS_AT, &["'components'", "'rules-1'"]).await;
         }
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_page_of_reports_is_read_from_among_many() {
+async fn what_is_asked_of_the_fleet_is_looked_up_by_an_index() {
     check(async |db| {
-        fill(&db).await;
-        let page = db.reports(Some("pc-7"), u64::MAX, 10).await.unwrap();
+        fill(&db, FleetSize { days: 2, ..SIZE }, |_| ()).await.unwrap();
+        let connection = db.connection().await.unwrap();
+        if connection.dialect() != Dialect::Sqlite {
+            // PostgreSQL reads small tables whole, which these are.
+            return;
+        }
+        let now = SIZE.end();
+        let domains = ["root/d3".to_owned()];
+        let all = || Filter::default();
+        let of = |states: &[ClientState]| Filter { states: states.iter().copied().collect(), ..all() };
+        let filters = [
+            all(),
+            of(&[ClientState::Failed]),
+            of(&[ClientState::Silent, ClientState::Outdated]),
+            Filter { domains: Some(&domains), ..all() },
+            Filter { release: Some(("rules-1", "v99")), ..all() },
+            Filter { policy_before: Some(1), ..all() },
+        ];
+        let mut plans = Vec::new();
+        for filter in &filters {
+            let page = written(&fleet_view::page(&connection, filter, now, "pc-1000100", 10));
+            plans.push(page);
+            let filter = Filter { states: BTreeSet::new(), ..filter.clone() };
+            for silent in [false, true] {
+                let counts = written(&fleet_view::counts(&connection, &filter, now, silent));
+                let plan = plan(&db, &counts).await;
+                assert!(!reads_whole(&plan), "{counts}\n{plan}");
+            }
+            let behind = written(&fleet_view::policy_behind(&connection, &filter, now, 1));
+            let plan = plan(&db, &behind).await;
+            assert!(!reads_whole(&plan), "{behind}\n{plan}");
+        }
+        let ids = ["'[\"pc-1000007\"]'"];
+        check_plan(&db, &fleet_view::problems_of(&connection), &ids).await;
+        for all in [false, true] {
+            check_plan(&db, &client_releases::statement_of_facts(&connection, all), &ids).await;
+        }
+        check_plan(&db, client_releases::COUNTS, &["'components'", "'rules-1'"]).await;
+        let one = client_states::statement("c.id IN (SELECT value FROM json_each($2))");
+        check_plan(&db, &one, &["1", ids[0]]).await;
+        check_plan(&db, &client_states::statement(client_states::UNFAILED), &["1"]).await;
+        drop(connection);
+        for page in plans {
+            let plan = plan(&db, &page).await;
+            assert!(!reads_whole(&plan), "{page}\n{plan}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn pages_are_read_from_among_many() {
+    check(async |db| {
+        fill(&db, SIZE, |_| ()).await.unwrap();
+        let page = db.reports(Some("pc-1000007"), u64::MAX, 10).await.unwrap();
         assert_eq!(page.len(), 10);
-        assert!(page.iter().all(|one| one.report.client == "pc-7" && one.report.attempts.len() == 2));
-        let name = headwater_repo::ComponentName::new("rules-1.x").unwrap();
+        assert!(page.iter().all(|one| one.report.client == "pc-1000007" && one.report.attempts.len() == 3));
+        let name = headwater_repo::ComponentName::new("rules-1").unwrap();
         let at = db.clients_at(headwater_policy::Class::Components, &name).await.unwrap();
-        assert_eq!(at.into_values().sum::<u64>(), u64::try_from(CLIENTS).unwrap() + 1);
+        assert_eq!(at.into_values().sum::<u64>(), SIZE.clients);
+        let counts = db.fleet_counts(&Filter::default(), crate::time(0), 1).await.unwrap();
+        let expected = [(ClientState::Current, 376), (ClientState::Outdated, 20), (ClientState::Failed, 4)];
+        assert_eq!(counts.by_state, expected.into());
     })
     .await;
 }
