@@ -87,7 +87,9 @@ pub async fn run(arguments: ServerArguments, output: Output) -> Result<Exit, Fai
 
 fn not_started(error: &StartError) -> Failure {
     let exit = match error {
-        StartError::Open(Error::Disk { .. } | Error::FolderShared { .. }) => Exit::Disk,
+        StartError::Open(Error::Disk { .. } | Error::FolderShared { .. } | Error::OwnedByAnother(_)) => {
+            Exit::Disk
+        }
         StartError::Bind { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
             Exit::Disk
         }

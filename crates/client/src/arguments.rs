@@ -173,6 +173,7 @@ impl Common {
             id: self.id.clone(),
             addresses: (!self.addresses.is_empty())
                 .then(|| self.addresses.iter().map(ToString::to_string).collect()),
+            confidential_group: None,
         };
         let mut config = Config::try_from(raw.overridden_by(flags))?;
         config.program = std::env::current_exe().ok();

@@ -26,6 +26,8 @@ pub struct RawConfig {
     pub id: Option<String>,
     /// Addresses to plan with, instead of those of the interfaces.
     pub addresses: Option<Vec<String>>,
+    /// The group that may read the settings of a confidential domain: a name or a number.
+    pub confidential_group: Option<String>,
 }
 
 /// The validated configuration.
@@ -39,6 +41,9 @@ pub struct Config {
     pub id: ClientId,
     /// Addresses to plan with; `None` for those of the interfaces, read at each run.
     pub addresses: Option<Vec<IpAddr>>,
+    /// The number of the group that may read the settings of a confidential domain; `None` for the group that the system
+    /// gives new files.
+    pub confidential_group: Option<u32>,
     /// Time between polls, instead of the domain's (for demonstrations and tests).
     pub poll_interval: Option<Duration>,
     /// The program that a self-update replaces; `None` if this client is part of another program and never replaces
@@ -102,6 +107,7 @@ impl RawConfig {
             bundle: over.bundle.or(self.bundle),
             id: over.id.or(self.id),
             addresses: over.addresses.or(self.addresses),
+            confidential_group: over.confidential_group.or(self.confidential_group),
         }
     }
 }
@@ -129,7 +135,7 @@ impl TryFrom<RawConfig> for Config {
             problem: format!("is not a folder: {error}"),
         })?;
         // A folder whose id cannot be read is refused when it is opened.
-        let kept = || client_id::read(&DataFolder::new(&data)).ok().flatten();
+        let kept = || client_id::known(&DataFolder::new(&data)).ok().flatten();
         let id = raw.id.or_else(|| Some(kept()?.to_string())).unwrap_or_else(os::host_name);
         let id = id.parse().map_err(|problem| ConfigError::Value {
             key: "id",
@@ -144,8 +150,19 @@ impl TryFrom<RawConfig> for Config {
             let problem = "has no address; remove the key to use those of the interfaces".to_owned();
             return Err(ConfigError::Value { key: "addresses", value: "[]".to_owned(), problem });
         }
-        Ok(Self { data, bundle: raw.bundle, id, addresses, poll_interval: None, program: None })
+        let confidential_group = raw.confidential_group.as_deref().map(group).transpose()?;
+        let bundle = raw.bundle;
+        Ok(Self { data, bundle, id, addresses, confidential_group, poll_interval: None, program: None })
     }
+}
+
+fn group(text: &str) -> Result<u32, ConfigError> {
+    os::group_number(text).ok_or_else(|| ConfigError::Value {
+        key: "confidential_group",
+        value: text.to_owned(),
+        problem: "is not a group in /etc/group; write its number if it is from a directory service"
+            .to_owned(),
+    })
 }
 
 fn address(text: &str) -> Result<IpAddr, ConfigError> {

@@ -7,22 +7,23 @@
 //! * [`class_result`]: the result of a class, from those of its names;
 //! * [`launch`] and [`trial_verdict`]: whether a new `headwater-client` takes over;
 //! * [`root_look_is_due`]: when every source is asked for newer roots;
-//! * [`poll_after`]: when the next run begins.
+//! * [`poll_after`], [`pause_after`] and [`network_is_new`]: when the next run begins, and whether it starts afresh.
 //!
 //! The other folders carry the decisions out.
 
 use std::collections::{BTreeSet, HashSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
-use headwater_api::report::{ClassOutcome, ClassResult, Reason};
+use headwater_api::report::{Attempt, AttemptResult, ClassOutcome, ClassResult, Reason, Report};
 use headwater_repo::{
     Delta, DeltaFormat, DeltaPath, DeltaPaths, Digest, FileEntry, ReleaseList, Sequence, Standing, Step,
 };
 use jiff::Timestamp;
 
 use crate::limits::{
-    DELTA_MEMORY_MAX, POLL_JITTER_PERCENT, ROOT_LOOK_AGAIN, ROOT_LOOK_INTERVAL, SELF_STARTS_MAX,
-    TRIAL_STARTS_MAX,
+    DELTA_MEMORY_MAX, ENROL_AGAIN, NETWORK_RETRY_MIN, POLL_JITTER_PERCENT, ROOT_LOOK_AGAIN, ROOT_LOOK_INTERVAL,
+    SELF_STARTS_MAX, TRIAL_STARTS_MAX,
 };
 
 /// What is known of one name when a source offers it.
@@ -307,4 +308,57 @@ pub fn poll_after(interval: Duration, random: u64) -> Duration {
     let spread = interval_ms * POLL_JITTER_PERCENT / 100;
     let shifted = interval_ms - spread + random % (2 * spread + 1);
     Duration::from_millis(shifted.max(1000))
+}
+
+/// How a run of the daemon ended, as far as the time of the next one depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunEnd {
+    /// Somebody answered, or something else than the network was the problem.
+    Complete,
+    /// Nobody could be reached, or this computer has no address (N7).
+    NoNetwork,
+    /// The client is not enrolled yet.
+    NotEnrolled,
+}
+
+/// How a run ended: without network if this computer had no address, or if no source could be reached.
+pub fn run_end(report: &Report) -> RunEnd {
+    let unreachable = |attempt: &Attempt| {
+        let reason = attempt.reason;
+        attempt.result == AttemptResult::Failed
+            && matches!(
+                reason,
+                Some(
+                    Reason::Name
+                        | Reason::Connect
+                        | Reason::Timeout
+                        | Reason::Silent
+                        | Reason::NoCommonFamily
+                )
+            )
+    };
+    let nobody = !report.attempts.is_empty() && report.attempts.iter().all(unreachable);
+    if report.addresses.is_empty() || nobody { RunEnd::NoNetwork } else { RunEnd::Complete }
+}
+
+/// The time to the next run, after `tries` runs that ended like this one before it. `poll` is the time to the next regular
+/// poll; no retry is later. Retries begin after seconds and back off, so that neither a laptop that wakes up nor a site
+/// whose line is back waits for a whole interval (N7).
+pub fn pause_after(end: RunEnd, tries: u32, poll: Duration, random: u64) -> Duration {
+    let longest = match end {
+        RunEnd::Complete => return poll,
+        RunEnd::NoNetwork => poll,
+        RunEnd::NotEnrolled => poll.min(ENROL_AGAIN),
+    };
+    let back_off = NETWORK_RETRY_MIN.saturating_mul(1 << tries.min(16));
+    poll_after(back_off, random).min(longest)
+}
+
+/// Whether the network is another one than in the last run, so that its failures say nothing any more: nobody could be
+/// reached then, or this computer had other addresses.
+pub fn network_is_new(last_run: Option<&Report>, addresses: &[IpAddr]) -> bool {
+    last_run.is_some_and(|last| {
+        let same = last.addresses.iter().cloned().eq(addresses.iter().map(ToString::to_string));
+        run_end(last) == RunEnd::NoNetwork || !same
+    })
 }

@@ -27,6 +27,9 @@ pub enum Error {
         /// The data folder.
         folder: PathBuf,
     },
+    /// Root was asked to write in the data folder of another user.
+    #[error(transparent)]
+    OwnedByAnother(#[from] headwater_depot::files::OwnedByAnother),
     /// There is no bundle to start from.
     #[error("the data folder {} has no enrolment bundle yet; enrol with `headwater-client enrol BUNDLE`, or pass one once to `run` or `update` with --bundle FILE (`headwater clients enrol-bundle` makes it)", .0.display())]
     NoBundle(PathBuf),
@@ -169,7 +172,7 @@ impl Error {
     /// Whether it is the disk's or the permissions' fault (exit code 4).
     pub fn is_storage(&self) -> bool {
         match self {
-            Self::Storage { .. } => true,
+            Self::Storage { .. } | Self::OwnedByAnother(_) => true,
             other if other.is_no_room() => true,
             Self::Ended { source, .. } => source.is_storage(),
             _ => false,

@@ -44,6 +44,9 @@ pub const RENEWAL_BACK_OFF: Duration = Duration::from_secs(600);
 /// Longest pause before a daemon that is not enrolled tries again.
 pub const ENROL_AGAIN: Duration = Duration::from_secs(15);
 
+/// First pause after a run that found no network; doubles up to the poll interval.
+pub const NETWORK_RETRY_MIN: Duration = Duration::from_secs(2);
+
 /// Keys of confidential settings that are kept: those of the last changes of a few domains.
 pub const DOMAIN_KEYS_KEPT_MAX: usize = 16;
 
@@ -122,9 +125,9 @@ pub const FREE_FILES_MIN: u64 = 512;
 /// Time that a run gets to end when the daemon stops. If it is cut off, it leaves old or new releases whole.
 pub const STOP_GRACE: Duration = Duration::from_secs(5);
 
-/// Pause before an update agent tries again to listen (the port may be free now), and checks whether a run beside it has
-/// brought another policy.
-pub const LISTEN_AGAIN: Duration = Duration::from_secs(5);
+/// Pause after which a daemon looks whether its addresses have changed, and an update agent tries again to listen (the port
+/// may be free now) and checks whether a run beside it has brought another policy.
+pub const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// Time in which a starting daemon retries to take its lock: `headwater-client status` takes it for a moment, too.
 pub const DAEMON_LOCK_WAIT: Duration = Duration::from_millis(500);

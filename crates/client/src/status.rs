@@ -6,6 +6,7 @@ use headwater_api::parse::plan_document;
 use headwater_api::plan::PlanDocument;
 use headwater_api::report::{Installed, Report};
 use headwater_policy::Planner;
+use headwater_repo::error_chain;
 use serde::Serialize;
 
 use crate::config::Config;
@@ -24,6 +25,8 @@ pub struct Status {
     pub domain: String,
     /// Version of this program.
     pub program: String,
+    /// Parts of the data folder that are damaged, and what that means: sentences.
+    pub damaged: Vec<String>,
     /// Its identity in the fleet; `None` if it is not enrolled.
     pub identity: Option<IdentityStatus>,
     /// The addresses it plans with.
@@ -76,14 +79,20 @@ pub struct DaemonStatus {
 pub fn status(config: &Config) -> Result<Status, Error> {
     let folder = DataFolder::new(&config.data);
     client_id::check(&config.id, &folder)?;
-    let bundle = bundle::kept(&folder)?;
+    let (bundle, bundle_problem) = bundle::kept_or_recovered(&folder)?;
+    let id_problem = client_id::read(&folder).err().map(|error| error_chain(&error));
+    let (identity, identity_problem) = match ClientIdentity::load(&folder, &config.id) {
+        Ok(identity) => (identity, None),
+        Err(error) => (None, Some(error_chain(&error))),
+    };
     let state = State::load(&folder)?;
     let effective = Effective::read(config, &folder, &bundle, &state)?;
     Ok(Status {
         client: effective.id.to_string(),
         domain: effective.domain.clone(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
-        identity: ClientIdentity::load(&folder, &config.id)?.map(|identity| IdentityStatus {
+        damaged: [id_problem, bundle_problem, identity_problem].into_iter().flatten().collect(),
+        identity: identity.map(|identity| IdentityStatus {
             key: identity.keys.key.fingerprint().to_string(),
             refused: state.refused.clone(),
             certificate_end: identity.chain.not_after().to_string(),

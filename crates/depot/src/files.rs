@@ -8,6 +8,7 @@
 //! with [`TEMPORARY_PREFIX`]; the owner of a folder calls [`remove_temporaries`] at its next start, while nobody else
 //! writes there.
 
+mod owner;
 mod removal;
 
 use std::fs::{self, File, OpenOptions};
@@ -15,6 +16,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub use owner::{OwnedByAnother, refuse_root_in_folder_of_another};
 pub use removal::{
     remove_entries_but, remove_files_but, remove_if_present, remove_temporaries, remove_temporaries_below,
     remove_tree,

@@ -4,11 +4,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use headwater_depot::StoreError;
+use headwater_depot::files::OwnedByAnother;
 use headwater_repo::{ComponentName, ContentError, FilePath, Sequence, TargetName, VersionText, WriteError};
 
 /// Nothing was published.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// Root in a folder of another user.
+    #[error(transparent)]
+    OwnedByAnother(#[from] OwnedByAnother),
     /// There is no such component or program.
     #[error("nothing named {0} is published")]
     UnknownComponent(ComponentName),

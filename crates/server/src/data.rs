@@ -38,8 +38,10 @@ impl DataFolder {
     /// Makes the folder if it is missing, locks it, and clears what an earlier run left half done.
     ///
     /// # Errors
-    /// When the folder cannot be made, others may write in it, or another server runs on it.
+    /// When the folder cannot be made, root runs this in another user's, others may write in it, or another server runs on
+    /// it.
     pub fn open(root: &Path) -> Result<Self> {
+        files::refuse_root_in_folder_of_another(root)?;
         make_folder(root)?;
         refuse_a_shared_folder(root)?;
         let lock_path = root.join("server.lock");

@@ -32,6 +32,9 @@ pub enum Error {
         /// The folder.
         folder: PathBuf,
     },
+    /// Root runs this in the data folder of another user.
+    #[error(transparent)]
+    OwnedByAnother(#[from] headwater_depot::files::OwnedByAnother),
     /// Others than its owner may write in the data folder.
     #[error(
         "others than its owner may write in {} (mode {mode:o}), and so could put other keys in place; \

@@ -12,13 +12,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use headwater_depot::files::refuse_root_in_folder_of_another;
 use headwater_policy::Class;
 use headwater_publisher::folder::private_folder;
 use headwater_repo::{Cost, Passphrase, PublicKey, SecretKey, SignedRoot, UnsignedRoot};
 use serde::{Deserialize, Serialize};
 
 use super::roots::Carried;
-use crate::terminal::failure::Failure;
+use crate::terminal::failure::{Exit, Failure};
 use crate::terminal::input::{read_json, read_text};
 use crate::terminal::private::write_private;
 
@@ -57,6 +58,8 @@ impl HolderFolder {
 
     /// Makes the keys of `classes`. An existing key stays, if the passphrase opens it.
     pub fn make(&self, classes: &[Class], passphrase: &Passphrase) -> Result<HolderKeys, Failure> {
+        refuse_root_in_folder_of_another(&self.path)
+            .map_err(|refused| Failure::new(Exit::Disk, refused.to_string()))?;
         private_folder()
             .create(&self.path)
             .map_err(|error| Failure::file("make the key folder", &self.path, &error))?;

@@ -4,7 +4,7 @@ use headwater_depot::StoreError;
 use headwater_publisher::Error;
 use headwater_repo::{WriteError, error_chain};
 
-use crate::terminal::failure::Failure;
+use crate::terminal::failure::{Exit, Failure};
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
@@ -37,6 +37,7 @@ impl From<Error> for Failure {
             Error::KeysInUse(_) => {
                 Self::failed(message).with_hint("wait until it has ended, then run the command again")
             }
+            Error::OwnedByAnother(_) => Self::new(Exit::Disk, message),
             Error::KeysOfAnother(_) => Self::bad_input(message).with_hint("give --keys a folder of its own"),
             Error::Keys(_) | Error::BadPath { .. } | Error::Unstartable(_) | Error::TooLarge { .. } => {
                 Self::bad_input(message)

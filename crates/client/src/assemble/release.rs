@@ -14,7 +14,7 @@ use crate::assemble::assembly::Assembly;
 use crate::assemble::deltas::{self, DeltaResult};
 use crate::assemble::disk_space;
 use crate::assemble::local_files::{LocalFiles, copy_local, has_digest, local_files};
-use crate::data::{CommandRecord, RecordFile, ReleaseRecord, Slot, Voucher};
+use crate::data::{CommandRecord, Readers, RecordFile, ReleaseRecord, Slot, Voucher, set_modes};
 use crate::error::Error;
 use crate::fetch::ContentError;
 use crate::os::{self, blocking};
@@ -46,11 +46,17 @@ pub(crate) fn record_of(manifest: &Manifest, voucher: Voucher) -> ReleaseRecord 
         files: manifest
             .files
             .iter()
-            .map(|file| RecordFile { path: file.path.to_string(), sha256: file.sha256, size: file.size })
+            .map(|file| RecordFile {
+                path: file.path.to_string(),
+                sha256: file.sha256,
+                size: file.size,
+                mode: file.mode & 0o777,
+            })
             .collect(),
         install: manifest.install.as_ref().map(|install| command(&install.command, install.timeout_seconds)),
         probe: manifest.probe.as_ref().map(|probe| command(&probe.command, probe.timeout_seconds)),
         document: None,
+        readers: Readers::Everyone,
     }
 }
 
@@ -109,6 +115,7 @@ fn begin(
     if slot.record(&name).map_err(at())?.as_ref() == Some(record)
         && is_whole(&slot.release_folder(&name), record)
     {
+        set_modes(&slot.release_folder(&name), record).map_err(at())?;
         return Ok(Start::Whole(name));
     }
     let folder = slot.begin(record).map_err(at())?;

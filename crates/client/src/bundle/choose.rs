@@ -10,12 +10,12 @@ use headwater_depot::MetadataStore;
 use headwater_depot::files::{self, Access};
 use headwater_policy::Class;
 
-use crate::bundle::document::{Bundle, Parsed, found, parse};
+use crate::bundle::document::{Bundle, Parsed, parse};
+use crate::bundle::recovered::found;
 use crate::config::Config;
 use crate::data::{DataFolder, RepositoryOwner, State};
 use crate::error::Error;
 use crate::identity::{ClientIdentity, ClientKeys};
-use crate::os;
 
 /// What a bundle is read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,8 @@ pub enum BundleUse {
 /// * the client is not enrolled (or re-enrols), and the passed bundle has another token of the same fleet. The roots with
 ///   which content was verified stay.
 ///
-/// Also returns a warning if the passed bundle leads elsewhere and is not used.
+/// Also returns a warning if the passed bundle leads elsewhere and is not used, and if the copy is damaged and the last
+/// signed policy stands in for it.
 ///
 /// # Errors
 ///
@@ -45,7 +46,7 @@ pub fn adopt(
 ) -> Result<(Bundle, Option<String>), Error> {
     let kept = parse(&folder.bundle());
     let Some(path) = &config.bundle else {
-        return Ok((found(kept, folder)?, None));
+        return found(kept, folder);
     };
     let (bytes, bundle) = match choose(kept, parse(path), path, config, folder, purpose)? {
         Choice::Keep(bundle, warning) => return Ok((bundle, warning)),
@@ -75,8 +76,11 @@ fn choose(
         (Ok(Some((_, kept))), _) => return Ok(Choice::Keep(kept, None)),
         (Err(error @ Error::Storage { .. }), _) => return Err(error),
         (Ok(None) | Err(_), Ok(Some(passed))) => return Ok(Choice::Replace(passed)),
-        (Ok(None) | Err(_), Ok(None)) => return Err(Error::BundleMissing(path.to_owned())),
-        (Ok(None) | Err(_), Err(error)) => return Err(error),
+        (kept @ (Ok(None) | Err(_)), unusable) => {
+            let error = unusable.err().unwrap_or_else(|| Error::BundleMissing(path.to_owned()));
+            let (bundle, warning) = found(kept, folder).map_err(|_| error)?;
+            return Ok(Choice::Keep(bundle, warning));
+        }
     };
     let enrolled = purpose == BundleUse::Start
         && ClientIdentity::load(folder, &config.id).is_ok_and(|identity| identity.is_some());
@@ -95,7 +99,7 @@ fn choose(
 
 /// Replaces the copy, and removes what only counts with the former one.
 fn replace(folder: &DataFolder, bytes: &[u8], purpose: BundleUse) -> Result<(), Error> {
-    os::create_folder(folder.root()).map_err(Error::file("creating", folder.root()))?;
+    folder.prepare()?;
     // Metadata of other roots no longer counts.
     for class in Class::ALL.into_iter().filter(|_| !has_verified(folder)) {
         let metadata = folder.metadata(RepositoryOwner::Organisation, class);

@@ -87,27 +87,6 @@ impl Bundle {
 /// A bundle with its bytes.
 pub(crate) type Parsed = (Vec<u8>, Bundle);
 
-/// Reads the bundle in the data folder. Writes nothing.
-///
-/// # Errors
-///
-/// There is none, or it cannot be read or understood.
-pub fn kept(folder: &DataFolder) -> Result<Bundle, Error> {
-    found(parse(&folder.bundle()), folder)
-}
-
-/// The bundle of the data folder, or the error that states how to get one.
-pub(crate) fn found(parsed: Result<Option<Parsed>, Error>, folder: &DataFolder) -> Result<Bundle, Error> {
-    match parsed {
-        Ok(Some((_, bundle))) => Ok(bundle),
-        Ok(None) => Err(Error::NoBundle(folder.root().to_owned())),
-        Err(Error::Malformed { path, problem }) if path == folder.bundle() => {
-            Err(Error::Malformed { path, problem: format!("{problem}, and pass it once with --bundle FILE") })
-        }
-        Err(error) => Err(error),
-    }
-}
-
 /// Reads a bundle; `None` if there is no such file.
 pub(crate) fn parse(path: &Path) -> Result<Option<Parsed>, Error> {
     let malformed = |problem: String| Error::Malformed { path: path.to_owned(), problem };

@@ -2,6 +2,8 @@
 
 mod choose;
 mod document;
+mod recovered;
 
 pub(crate) use choose::{BundleUse, adopt, refuse_without_token};
-pub(crate) use document::{Bundle, kept, strike_token};
+pub(crate) use document::{Bundle, strike_token};
+pub(crate) use recovered::{kept, kept_or_recovered};

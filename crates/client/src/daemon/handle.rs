@@ -36,7 +36,9 @@ impl Daemon {
     /// The data folder cannot be used, or there is no bundle.
     pub async fn start(config: Config) -> Result<Self, Error> {
         let folder = DataFolder::new(&config.data);
+        folder.refuse_root()?;
         bundle::adopt(&config, &folder, BundleUse::Start)?;
+        folder.prepare()?;
         client_id::persist(&config.id, &folder)?;
         let lock = take_lock(&folder).await?;
         let (requests, waiting) = mpsc::channel(16);

@@ -1,7 +1,7 @@
-//! The loop of a daemon. It waits for the next of: the interval, a request, the signal to stop. It never spins: after any
-//! outcome the next poll is at least a second away.
+//! The loop of a daemon. It waits for the next of: the interval, a request, the signal to stop; every few seconds it looks
+//! at its addresses and its listener. It never spins: after any outcome the next poll is at least a second away.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -15,13 +15,13 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use crate::config::Config;
 use crate::daemon::run_log::log_run;
 use crate::data::{DaemonFile, DataFolder};
-use crate::decide::poll_after;
+use crate::decide::{RunEnd, pause_after, poll_after, run_end};
 use crate::error::Error;
-use crate::limits::{ENROL_AGAIN, LISTEN_AGAIN, STOP_GRACE};
+use crate::limits::{LOOK_AGAIN, STOP_GRACE};
 use crate::options::RunOptions;
 use crate::os::{self, Lock};
 use crate::run::{CompletedRun, complete};
-use crate::{self_update, serving};
+use crate::{self_update, serving, session};
 
 /// How a daemon ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +54,14 @@ pub(crate) struct Worker {
     published: Option<DaemonFile>,
     /// When the state was written from which the serving plan was last read.
     state_applied: Option<SystemTime>,
+    /// The addresses at the last run.
+    addresses: Vec<IpAddr>,
+    /// Runs without network since the last other one.
+    runs_without_network: u32,
+    /// Runs because of other addresses since the last other one.
+    runs_for_addresses: u32,
+    /// The next run is because of other addresses.
+    is_for_addresses: bool,
     _lock: Lock,
 }
 
@@ -67,6 +75,10 @@ impl Worker {
             problems: Vec::new(),
             published: None,
             state_applied: None,
+            addresses: Vec::new(),
+            runs_without_network: 0,
+            runs_for_addresses: 0,
+            is_for_addresses: false,
             config,
             folder,
             _lock: lock,
@@ -84,10 +96,10 @@ impl Worker {
                 () = stopped(&mut stop) => break DaemonEnd::Stopped,
                 Some(request) = requests.recv() => Some(request),
                 () = sleep_until(next) => None,
-                () = sleep(LISTEN_AGAIN), if self.serves_or_should() => {
-                    // A run beside the daemon may have brought another policy: clients that it revokes are refused now.
-                    if !self.problems.is_empty() || self.state_written() != self.state_applied {
-                        self.apply_serving_plan().await;
+                () = sleep(LOOK_AGAIN) => {
+                    self.look_at_listener().await;
+                    if let Some(sooner) = self.pause_for_addresses() {
+                        next = next.min(Instant::now() + sooner);
                     }
                     continue;
                 }
@@ -97,7 +109,7 @@ impl Worker {
                 None => (RunOptions::default(), None),
             };
             let Some(done) = self.one_run(&options, &mut stop).await else { break DaemonEnd::Stopped };
-            let not_enrolled = done.as_ref().is_err_and(Error::is_not_enrolled);
+            let pause = self.pause_after(done.as_ref().map(|done| &done.report));
             let replaced = done.as_ref().ok().and_then(|done| done.replaced.clone());
             if replaced.is_none() {
                 // Before the answer, so that the caller finds the listener as the run has left it.
@@ -109,8 +121,7 @@ impl Worker {
             if let Some(program) = replaced {
                 break DaemonEnd::Replaced(program);
             }
-            let pause = poll_after(self.interval(), self.random.u64(..));
-            next = Instant::now() + if not_enrolled { pause.min(ENROL_AGAIN) } else { pause };
+            next = Instant::now() + pause;
         };
         self.listener.stop().await;
         self.set_serving();
@@ -125,6 +136,10 @@ impl Worker {
         stop: &mut watch::Receiver<bool>,
     ) -> Option<Result<CompletedRun, Error>> {
         let problems = std::mem::take(&mut self.problems);
+        self.addresses = session::addresses(&self.config).unwrap_or_default();
+        if !std::mem::take(&mut self.is_for_addresses) {
+            self.runs_for_addresses = 0;
+        }
         let done = {
             let mut run = std::pin::pin!(complete(&self.config, options, problems));
             let done = tokio::select! {
@@ -150,6 +165,55 @@ impl Worker {
             }
         }
         done
+    }
+
+    /// The time to the next run, after a run that ended so.
+    fn pause_after(&mut self, done: Result<&Report, &Error>) -> Duration {
+        let end = match done {
+            Ok(report) => run_end(report),
+            Err(error) if error.is_not_enrolled() => RunEnd::NotEnrolled,
+            Err(_) => RunEnd::Complete,
+        };
+        let poll = poll_after(self.interval(), self.random.u64(..));
+        let pause = pause_after(end, self.runs_without_network, poll, self.random.u64(..));
+        self.runs_without_network = match end {
+            RunEnd::Complete => 0,
+            RunEnd::NoNetwork | RunEnd::NotEnrolled => self.runs_without_network.saturating_add(1),
+        };
+        match end {
+            RunEnd::Complete => {}
+            RunEnd::NoNetwork => {
+                tracing::info!("there is no network; the next run is in {} s", pause.as_secs())
+            }
+            RunEnd::NotEnrolled => tracing::info!("the next try to enrol is in {} s", pause.as_secs()),
+        }
+        pause
+    }
+
+    /// When a run is due because this computer has other addresses than at the last one; `None` if it has not. An address
+    /// that comes and goes starts runs ever less often.
+    fn pause_for_addresses(&mut self) -> Option<Duration> {
+        let addresses = session::addresses(&self.config).ok()?;
+        if addresses == self.addresses {
+            return None;
+        }
+        tracing::info!(
+            "the addresses of this computer have changed to {addresses:?}; the next run is in seconds"
+        );
+        self.addresses = addresses;
+        let poll = self.interval();
+        let pause = pause_after(RunEnd::NoNetwork, self.runs_for_addresses, poll, self.random.u64(..));
+        self.runs_for_addresses = self.runs_for_addresses.saturating_add(1);
+        self.is_for_addresses = true;
+        Some(pause)
+    }
+
+    /// A run beside the daemon may have brought another policy: clients that it revokes are refused now.
+    async fn look_at_listener(&mut self) {
+        let pending = !self.problems.is_empty() || self.state_written() != self.state_applied;
+        if self.serves_or_should() && pending {
+            self.apply_serving_plan().await;
+        }
     }
 
     fn serves_or_should(&self) -> bool {

@@ -39,6 +39,6 @@ impl DaemonFile {
     pub fn save(&self, folder: &DataFolder) -> Result<(), Error> {
         let path = folder.daemon();
         let bytes = serde_json::to_vec(self).map_err(|error| Error::Internal(error.to_string()))?;
-        files::replace(&path, &bytes, Access::Umask).map_err(Error::file("writing", &path))
+        files::replace(&path, &bytes, Access::Owner).map_err(Error::file("writing", &path))
     }
 }

@@ -1,5 +1,8 @@
 //! The paths of a client's data folder.
 //!
+//! Everyone may pass through the data folder ([`DATA_FOLDER_MODE`]) to the slots, which are for the software on the
+//! endpoint. Everything else is for the client alone. No mode depends on the umask.
+//!
 //! ```text
 //! client.lock               held during a run
 //! id                        the client's id
@@ -21,11 +24,22 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use headwater_api::report::Installed;
+use headwater_depot::files::refuse_root_in_folder_of_another;
 use headwater_policy::Class;
 
 use crate::data::repository_owner::RepositoryOwner;
-use crate::data::slot::Slot;
+use crate::data::slot::{SLOT_FOLDER_MODE, Slot};
 use crate::error::Error;
+use crate::os;
+
+/// The file of the certificate in `identity/`.
+pub const CERTIFICATE: &str = "certificate.pem";
+
+/// Mode of the data folder: others pass through it and cannot list it.
+pub const DATA_FOLDER_MODE: u32 = 0o711;
+
+/// Mode of the folders that are for the client alone.
+const PRIVATE_FOLDER_MODE: u32 = 0o700;
 
 /// A client's data folder.
 #[derive(Debug, Clone)]
@@ -37,6 +51,34 @@ impl DataFolder {
     /// The folder at `root`; creates nothing.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
+    }
+
+    /// Makes the folder, its private parts and those of the slots, with their modes. Called before anything is written.
+    ///
+    /// # Errors
+    ///
+    /// Root runs this in the folder of another user; or the disk refuses.
+    pub fn prepare(&self) -> Result<(), Error> {
+        self.refuse_root()?;
+        os::ensure_folder(&self.root, DATA_FOLDER_MODE).map_err(Error::file("creating", &self.root))?;
+        for part in ["identity", "metadata", "store", "served", "reports"] {
+            let part = self.root.join(part);
+            os::ensure_folder(&part, PRIVATE_FOLDER_MODE).map_err(Error::file("creating", &part))?;
+        }
+        for class in [Class::Components, Class::Programs] {
+            let slots = self.root.join(class.as_str());
+            os::ensure_folder(&slots, SLOT_FOLDER_MODE).map_err(Error::file("creating", &slots))?;
+        }
+        Ok(())
+    }
+
+    /// Refuses root where another user owns the folder.
+    ///
+    /// # Errors
+    ///
+    /// Root runs this in the folder of another user.
+    pub fn refuse_root(&self) -> Result<(), Error> {
+        Ok(refuse_root_in_folder_of_another(&self.root)?)
     }
 
     /// The folder itself.

@@ -11,8 +11,9 @@ mod slot;
 mod state;
 
 pub use daemon_file::DaemonFile;
-pub use folder::DataFolder;
-pub use record::{CommandRecord, RecordFile, ReleaseRecord, Voucher};
+pub use folder::{CERTIFICATE, DataFolder};
+pub use record::{CommandRecord, Readers, RecordFile, ReleaseRecord, Voucher};
 pub use repository_owner::RepositoryOwner;
+pub(crate) use slot::set_modes;
 pub use slot::{Slot, Trial};
 pub use state::{FailedRelease, RootsAsked, State};

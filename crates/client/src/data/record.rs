@@ -1,5 +1,7 @@
 //! The record of a release in a slot: `releases/SEQ-DIGEST.json`.
 
+use std::collections::BTreeSet;
+
 use headwater_repo::{Digest, Evidence, Sequence};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +29,47 @@ pub struct ReleaseRecord {
     /// The domain document, for the slot of the settings.
     #[serde(default)]
     pub document: Option<serde_json::Value>,
+    /// Who may read it.
+    #[serde(default)]
+    pub readers: Readers,
+}
+
+/// Who may read the content of a release.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Readers {
+    /// Everyone on the endpoint.
+    #[default]
+    Everyone,
+    /// The owner of the data folder and one group: the configured one, or if none is, the one that the system gives. The
+    /// settings of a confidential domain.
+    Group(Option<u32>),
+}
+
+impl Readers {
+    /// The mode of the release's folders.
+    pub fn folder_mode(self) -> u32 {
+        match self {
+            Self::Everyone => 0o755,
+            Self::Group(_) => 0o750,
+        }
+    }
+
+    /// The mode of a file to which no manifest gives one.
+    pub fn file_mode(self) -> u32 {
+        match self {
+            Self::Everyone => 0o644,
+            Self::Group(_) => 0o640,
+        }
+    }
+
+    /// The group that its files and folders are given to; `None` to leave it as the system gives it.
+    pub fn group(self) -> Option<u32> {
+        match self {
+            Self::Everyone => None,
+            Self::Group(group) => group,
+        }
+    }
 }
 
 /// What vouches for a release: whose signed list names it, and the keys that signed that list.
@@ -47,6 +90,8 @@ pub struct RecordFile {
     pub sha256: Digest,
     /// Bytes of its content.
     pub size: u64,
+    /// Its permission bits.
+    pub mode: u32,
 }
 
 /// A command with its time limit.
@@ -63,5 +108,11 @@ impl ReleaseRecord {
     pub fn folder_name(&self) -> String {
         let digest = self.manifest.to_string();
         format!("{}-{}", self.sequence, &digest[..12])
+    }
+
+    /// The folders below its own that its files are in, each once, those above first.
+    pub fn folders(&self) -> BTreeSet<&str> {
+        let above = |path: &'_ str| path.match_indices('/').map(|(at, _)| at).collect::<Vec<_>>();
+        self.files.iter().flat_map(|file| above(&file.path).into_iter().map(|at| &file.path[..at])).collect()
     }
 }

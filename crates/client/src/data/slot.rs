@@ -23,6 +23,12 @@ use crate::data::record::ReleaseRecord;
 use crate::limits::STATE_BYTES_MAX;
 use crate::os;
 
+/// Mode of a slot and of its folder of releases: anybody finds `current`.
+pub const SLOT_FOLDER_MODE: u32 = 0o755;
+
+/// Mode of a release while it is being assembled.
+const ASSEMBLING_MODE: u32 = 0o700;
+
 /// A release on trial: it was switched to, and is neither kept nor reverted yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trial {
@@ -136,25 +142,28 @@ impl Slot {
     ///
     /// The disk is full or refuses.
     pub fn begin(&self, record: &ReleaseRecord) -> io::Result<PathBuf> {
-        os::create_folder(&self.releases())?;
+        for folder in [self.folder.as_path(), &self.releases()] {
+            os::ensure_folder(folder, SLOT_FOLDER_MODE)?;
+        }
         let assembling = files::temporary_beside(&self.release_folder(&record.folder_name()));
         files::remove_tree(&assembling)?;
-        fs::create_dir(&assembling)?;
+        os::ensure_folder(&assembling, ASSEMBLING_MODE)?;
         Ok(assembling)
     }
 
-    /// Syncs an assembled release and renames it to its final name. `current` is untouched.
+    /// Sets the modes of an assembled release, syncs it and renames it to its final name. `current` is untouched.
     ///
     /// # Errors
     ///
     /// The disk is full or refuses; then the release does not exist.
     pub fn finish(&self, assembling: &Path, record: &ReleaseRecord) -> io::Result<String> {
+        set_modes(assembling, record)?;
         os::sync_tree(assembling)?;
         let name = record.folder_name();
         let bytes = serde_json::to_vec(record).map_err(io::Error::other)?;
         let folder = self.release_folder(&name);
         files::remove_tree(&folder)?;
-        files::replace(&self.record_path(&name), &bytes, Access::Umask)?;
+        files::replace(&self.record_path(&name), &bytes, Access::Owner)?;
         fs::rename(assembling, &folder)?;
         files::sync_folder(&self.releases())?;
         Ok(name)
@@ -177,7 +186,7 @@ impl Slot {
     /// The disk is full or refuses.
     pub fn note_trial(&self, trial: &Trial) -> io::Result<()> {
         let bytes = serde_json::to_vec(trial).map_err(io::Error::other)?;
-        files::replace(&self.trial_path(), &bytes, Access::Umask)
+        files::replace(&self.trial_path(), &bytes, Access::Owner)
     }
 
     /// The trial that is going on or was interrupted.
@@ -259,4 +268,24 @@ impl Slot {
     fn trial_path(&self) -> PathBuf {
         self.folder.join("trial.json")
     }
+}
+
+/// Gives the files and folders of a release the modes of its record, whatever the umask, and the group of its readers.
+pub(crate) fn set_modes(folder: &Path, record: &ReleaseRecord) -> io::Result<()> {
+    let readers = record.readers;
+    let set = |path: &Path, mode: u32| {
+        if let Some(group) = readers.group() {
+            os::set_group(path, group)?;
+        }
+        os::set_mode(path, mode)
+    };
+    // Those above first: the mode of a folder decides whether what is in it can be reached.
+    set(folder, readers.folder_mode())?;
+    for below in record.folders() {
+        set(&folder.join(below), readers.folder_mode())?;
+    }
+    for file in &record.files {
+        set(&folder.join(&file.path), file.mode)?;
+    }
+    Ok(())
 }

@@ -206,7 +206,7 @@ impl State {
         let path = folder.state();
         let bytes = serde_json::to_vec_pretty(self)
             .map_err(|error| Error::Internal(format!("the state cannot be written as JSON: {error}")))?;
-        files::replace(&path, &bytes, Access::Umask).map_err(Error::file("writing the state", &path))
+        files::replace(&path, &bytes, Access::Owner).map_err(Error::file("writing the state", &path))
     }
 
     /// Whether the organisation withdrew a release, as far as its last known list says.

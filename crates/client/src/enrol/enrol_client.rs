@@ -20,7 +20,6 @@ use crate::data::{DataFolder, State, client_id};
 use crate::enrol::request::{ask_with_retries, certificate};
 use crate::error::Error;
 use crate::identity::{ClientIdentity, ClientKeys, TrustAnchors, internal};
-use crate::os;
 use crate::report::Spool;
 use crate::server::{Route, http_client};
 use crate::session::addresses;
@@ -41,7 +40,7 @@ pub enum EnrolOutcome {
 /// It could not enrol, or the disk refuses.
 pub async fn enrol(config: &Config) -> Result<EnrolOutcome, Error> {
     let folder = DataFolder::new(&config.data);
-    os::create_folder(folder.root()).map_err(Error::file("creating", folder.root()))?;
+    folder.prepare()?;
     let (bundle, _) = bundle::adopt(config, &folder, BundleUse::Start)?;
     client_id::persist(&config.id, &folder)?;
     if ClientIdentity::load(&folder, &config.id)?.is_some() {
@@ -60,7 +59,7 @@ pub async fn enrol(config: &Config) -> Result<EnrolOutcome, Error> {
 pub async fn re_enrol(config: &Config) -> Result<(), Error> {
     let folder = DataFolder::new(&config.data);
     bundle::refuse_without_token(config)?;
-    os::create_folder(folder.root()).map_err(Error::file("creating", folder.root()))?;
+    folder.prepare()?;
     let (bundle, _) = bundle::adopt(config, &folder, BundleUse::ReEnrol)?;
     client_id::persist(&config.id, &folder)?;
     let keys = ClientKeys::load_or_generate_next(&folder)?;

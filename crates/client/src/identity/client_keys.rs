@@ -9,13 +9,12 @@ use std::sync::Arc;
 use headwater_depot::files;
 use headwater_identity::{ClientKey, EncryptionKey};
 
-use crate::data::DataFolder;
+use crate::data::{CERTIFICATE, DataFolder};
 use crate::error::Error;
 use crate::identity::files::{generate, load};
 
 const KEY: &str = "key.pem";
 const ENCRYPTION_KEY: &str = "encryption-key.pem";
-const CERTIFICATE: &str = "certificate.pem";
 /// Keys that the server has not accepted yet.
 const NEXT_KEY: &str = "key.next.pem";
 const NEXT_ENCRYPTION_KEY: &str = "encryption-key.next.pem";

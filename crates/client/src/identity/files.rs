@@ -32,8 +32,7 @@ pub(crate) fn generate<T>(
 ) -> Result<T, Error> {
     let key = generate().map_err(internal)?;
     if let Some(folder) = path.parent() {
-        os::create_folder(folder).map_err(Error::file("creating", folder))?;
-        os::set_mode(folder, 0o700).map_err(Error::file("setting the mode of", folder))?;
+        os::ensure_folder(folder, 0o700).map_err(Error::file("creating", folder))?;
     }
     files::replace(path, to_pem(&key).expose_secret().as_bytes(), Access::Owner)
         .map_err(Error::file("writing the key", path))?;

@@ -63,6 +63,11 @@ pub fn open_file(path: &Path) -> io::Result<fs::File> {
     }
 }
 
+/// Makes new files readable and writable for their owner alone.
+pub fn owner_only(options: &mut fs::OpenOptions) -> &mut fs::OpenOptions {
+    options.mode(0o600)
+}
+
 /// Sets a file's permission bits.
 ///
 /// # Errors
@@ -70,6 +75,33 @@ pub fn open_file(path: &Path) -> io::Result<fs::File> {
 /// The system refuses.
 pub fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o777))
+}
+
+/// The permission bits of something, of a link itself.
+pub fn mode_of(found: &fs::Metadata) -> u32 {
+    found.permissions().mode() & 0o777
+}
+
+/// Gives a file or folder to a group.
+///
+/// # Errors
+///
+/// The system refuses.
+pub fn set_group(path: &Path, group: u32) -> io::Result<()> {
+    std::os::unix::fs::chown(path, None, Some(group))
+}
+
+/// The number of a group, given by that or by its name in `/etc/group`; `None` if there is no such group.
+pub fn group_number(group: &str) -> Option<u32> {
+    if let Ok(number) = group.parse() {
+        return Some(number);
+    }
+    let groups = fs::read_to_string("/etc/group").ok()?;
+    groups.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (name, number) = (fields.next()?, fields.nth(1)?);
+        if name == group { number.parse().ok() } else { None }
+    })
 }
 
 /// Bytes that an ordinary process may still write to the disk of `folder`.

@@ -14,8 +14,9 @@ use jiff::Timestamp;
 mod system;
 
 pub use system::{
-    current_link, exec, free_bytes, free_files, host_name, in_own_process_group, is_storage_fault,
-    kill_process_group, open_file, set_mode, stop_signal, switch_link,
+    current_link, exec, free_bytes, free_files, group_number, host_name, in_own_process_group,
+    is_storage_fault, kill_process_group, mode_of, open_file, owner_only, set_group, set_mode, stop_signal,
+    switch_link,
 };
 
 /// The clock, read at the entry points of the client only.
@@ -48,7 +49,9 @@ pub enum Locked {
 ///
 /// The file cannot be created or locked.
 pub fn lock(path: &Path) -> io::Result<Locked> {
-    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    let mut file = owner_only(&mut options).open(path)?;
     match file.try_lock() {
         Ok(()) => {
             // Only for people: a full disk must not stop a run before it can report that.
@@ -123,6 +126,16 @@ pub fn create_folder(folder: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// As [`create_folder`], and gives the folder itself this mode, whatever the umask and whatever it was before.
+///
+/// # Errors
+///
+/// It cannot be made, or its mode cannot be set.
+pub fn ensure_folder(folder: &Path, mode: u32) -> io::Result<()> {
+    create_folder(folder)?;
+    if mode_of(&fs::metadata(folder)?) == mode { Ok(()) } else { set_mode(folder, mode) }
 }
 
 /// Makes a whole tree durable: every file, every folder, the innermost first.

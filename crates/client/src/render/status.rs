@@ -16,6 +16,9 @@ pub fn status(status: &Status) -> String {
         "{} in domain {} (headwater-client {}), policy version {}, addresses: {addresses}",
         status.client, status.domain, status.program, status.policy_version
     );
+    for damaged in &status.damaged {
+        let _ = writeln!(out, "Damaged: {damaged}");
+    }
     render_identity(&mut out, status);
     render_daemon(&mut out, status);
     if !status.shares.is_empty() {

@@ -60,7 +60,7 @@ impl Spool {
             .map_err(|error| Error::Internal(format!("cannot write the report as JSON: {error}")))?;
         let number = self.made()? + 1;
         let path = self.file(number);
-        files::replace(&path, &bytes, Access::Umask).map_err(Error::file("writing the report", &path))?;
+        files::replace(&path, &bytes, Access::Owner).map_err(Error::file("writing the report", &path))?;
         self.count(number)?;
         self.trim()?;
         Ok(number)

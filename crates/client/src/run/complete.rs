@@ -12,6 +12,7 @@ use crate::classes::{look_for_roots, run_class};
 use crate::collect_garbage::collect_garbage;
 use crate::config::Config;
 use crate::data::{DataFolder, State, client_id};
+use crate::decide::network_is_new;
 use crate::error::Error;
 use crate::install::recover;
 use crate::options::{RunOptions, Trigger};
@@ -46,7 +47,10 @@ pub(crate) async fn complete(
 ) -> Result<CompletedRun, Error> {
     let begun = Instant::now();
     let folder = DataFolder::new(&config.data);
-    os::create_folder(folder.root()).map_err(Error::file("creating", folder.root()))?;
+    if config.bundle.is_none() && !folder.root().exists() {
+        return Err(Error::NoBundle(config.data.clone()));
+    }
+    folder.prepare()?;
     let _lock = if options.self_trial { None } else { Some(take_lock(&folder)?) };
     let mut session = open(config, options, folder)?;
     session.findings.warnings.extend(warnings);
@@ -80,10 +84,13 @@ fn take_lock(folder: &DataFolder) -> Result<Lock, Error> {
 /// Reads what a run starts from.
 fn open(config: &Config, options: &RunOptions, folder: DataFolder) -> Result<Session, Error> {
     let (bundle, bundle_warning) = bundle::adopt(config, &folder, BundleUse::Start)?;
-    client_id::persist(&config.id, &folder)?;
-    let (state, state_warning) = State::load_or_reset(&folder)?;
+    let id_warning = client_id::persist(&config.id, &folder)?;
+    let (mut state, state_warning) = State::load_or_reset(&folder)?;
     let context = Context::open(config, options, folder, bundle, &state, os::now())?;
-    let warnings = state_warning.into_iter().chain(bundle_warning).collect();
+    if network_is_new(state.last_run.as_ref(), &context.effective.addresses) {
+        state.reset_check_in_pauses();
+    }
+    let warnings = state_warning.into_iter().chain(bundle_warning).chain(id_warning).collect();
     Ok(Session { context, state, findings: Findings { warnings, ..Findings::default() } })
 }
 

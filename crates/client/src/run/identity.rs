@@ -1,6 +1,7 @@
 //! The identity of a run: enrolled at its start, renewed when due, and shown to a server that refuses this client.
 
 use headwater_policy::DomainPath;
+use headwater_repo::error_chain;
 
 use crate::check_in::{check_in, clock_warning};
 use crate::enrol::{load_or_enrol, renew_if_due};
@@ -8,10 +9,21 @@ use crate::error::Error;
 use crate::identity::domain_keys;
 use crate::session::Session;
 
-/// Enrols the client if it is not enrolled, and renews its certificate if that is due.
+/// Enrols the client if it is not enrolled, and renews its certificate if that is due. A client whose identity is damaged
+/// or lost continues without: sources that need no certificate still serve it.
 pub(crate) async fn establish(session: &mut Session) -> Result<(), Error> {
-    let Session { context, state, .. } = session;
-    let identity = load_or_enrol(&context.config, &context.folder, &context.bundle, state).await?;
+    let Session { context, state, findings } = session;
+    let established = load_or_enrol(&context.config, &context.folder, &context.bundle, state).await;
+    let identity = match established {
+        Err(error @ (Error::Malformed { .. } | Error::NotEnrolled(_))) if state.policy.is_some() => {
+            let why = error_chain(&error);
+            findings
+                .warnings
+                .push(format!("{why}. Until then only sources that need no certificate serve this client"));
+            return Ok(());
+        }
+        established => established?,
+    };
     let anchors = context.bundle.trust_anchors(state)?;
     context.set_identity(identity, anchors)?;
     refresh(session).await

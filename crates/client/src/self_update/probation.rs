@@ -23,6 +23,7 @@ pub const LAUNCHED: &str = "HEADWATER_LAUNCHED";
 /// The data folder cannot be read or written.
 pub fn choose(data: &Path) -> Result<Option<PathBuf>, Error> {
     let folder = DataFolder::new(data);
+    files::refuse_root_in_folder_of_another(data)?;
     let slot = folder.slot(Class::Programs, NAME);
     let at = || Error::file("reading", slot.folder());
     let installed = slot.installed().map_err(at())?;
@@ -33,7 +34,7 @@ pub fn choose(data: &Path) -> Result<Option<PathBuf>, Error> {
         (Launch::Current, Some((name, _))) => Ok(Some(program(&name))),
         (Launch::Probation, Some((name, _))) => {
             let count = (starts.unwrap_or(0) + 1).to_string();
-            files::replace(&starts_path(&slot), count.as_bytes(), Access::Umask).map_err(at())?;
+            files::replace(&starts_path(&slot), count.as_bytes(), Access::Owner).map_err(at())?;
             Ok(Some(program(&name)))
         }
         (Launch::Revert, Some((name, record))) => {

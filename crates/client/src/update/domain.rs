@@ -8,7 +8,7 @@ use headwater_api::settings::DomainDocument;
 use headwater_policy::Class;
 use headwater_repo::{Digest, FilePath, Sequence, Standing, TargetDescription, TargetName};
 
-use crate::data::{RecordFile, ReleaseRecord, Slot, Voucher};
+use crate::data::{Readers, RecordFile, ReleaseRecord, Slot, Voucher};
 use crate::decide::{Decision, NameOutcome, decide_document};
 use crate::error::Error;
 use crate::fetch::{ContentError, Verified, target, unusable};
@@ -116,7 +116,12 @@ async fn install(
     let domain = document.domain.clone();
     let sequence = signed.0;
     let files = files_of(&document).map_err(unusable)?;
-    let record = record_of(&document, bytes, signed, &files).map_err(unusable)?;
+    let readers = if document.settings.confidential {
+        Readers::Group(session.context.config.confidential_group)
+    } else {
+        Readers::Everyone
+    };
+    let record = record_of(&document, bytes, signed, &files, readers).map_err(unusable)?;
     let release = assemble(slot, &record, files).await?;
     let hooks = Hooks::of(&document.settings);
     Ok(match activate(Class::Settings, SETTINGS, slot, &release, &hooks, &|_| true).await? {
@@ -168,6 +173,7 @@ fn record_of(
     bytes: &[u8],
     (sequence, manifest, voucher): (Sequence, Digest, Voucher),
     files: &[(String, Vec<u8>)],
+    readers: Readers,
 ) -> Result<ReleaseRecord, serde_json::Error> {
     Ok(ReleaseRecord {
         sequence,
@@ -180,11 +186,13 @@ fn record_of(
                 path: path.clone(),
                 sha256: Digest::of(bytes),
                 size: bytes.len() as u64,
+                mode: readers.file_mode(),
             })
             .collect(),
         install: None,
         probe: None,
         document: Some(serde_json::from_slice(bytes)?),
+        readers,
     })
 }
 

@@ -12,9 +12,11 @@ fn the_example_file_is_understood_and_shows_every_key() {
     let raw = RawConfig::parse(text).unwrap();
     let config = Config::try_from(raw.clone()).unwrap();
     assert_eq!(config.id.as_str(), "pc-17");
-    let RawConfig { data, bundle, id, addresses } = raw;
-    let shown = [data.is_some(), bundle.is_some(), id.is_some(), addresses.is_some()];
-    assert_eq!(shown, [true; 4]);
+    assert_eq!(config.confidential_group, Some(0));
+    let RawConfig { data, bundle, id, addresses, confidential_group } = raw;
+    let shown =
+        [data.is_some(), bundle.is_some(), id.is_some(), addresses.is_some(), confidential_group.is_some()];
+    assert_eq!(shown, [true; 5]);
 }
 
 #[test]
@@ -32,6 +34,7 @@ fn wrong_configurations_are_refused_by_name() {
     check("data = \"d\"\nid = \"a b\"", "id: `a b`");
     check("data = \"d\"\nid = \"a\"\naddresses = [\"10.1.2\"]", "is not an IP address");
     check("data = \"d\"\nid = \"a\"\naddresses = []", "has no address");
+    check("data = \"d\"\nid = \"a\"\nconfidential_group = \"no-such-group\"", "is not a group");
 }
 
 #[test]

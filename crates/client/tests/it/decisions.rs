@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use headwater_api::report::{ClassOutcome, ClassResult};
 use headwater_client::decide::{
-    Decision, InstalledRelease, Known, Launch, NameOutcome, Replaced, Resume, class_result, decide,
-    decide_document, launch, poll_after, resume, trial_verdict,
+    Decision, InstalledRelease, Known, Launch, NameOutcome, Replaced, Resume, RunEnd, class_result, decide,
+    decide_document, launch, network_is_new, pause_after, poll_after, resume, run_end, trial_verdict,
 };
-use headwater_client::limits::{SELF_STARTS_MAX, TRIAL_STARTS_MAX};
+use headwater_client::limits::{ENROL_AGAIN, NETWORK_RETRY_MIN, SELF_STARTS_MAX, TRIAL_STARTS_MAX};
 use headwater_client::render::bytes;
 use headwater_repo::{ComponentName, Digest, Release, ReleaseList, Sequence, Standing, VersionText};
 
@@ -231,3 +231,61 @@ fn bytes_are_shown_in_binary_units() {
     check(1_024, "1.00 KiB");
     check(12_582_912, "12.00 MiB");
 }
+
+/// N7: retries after seconds, ever later, never later than the poll.
+#[test]
+fn a_run_without_network_is_tried_again_in_seconds() {
+    let poll = Duration::from_secs(3600);
+    let pause = |end, tries| pause_after(end, tries, poll, 0).as_secs_f64();
+    assert_eq!(pause(RunEnd::Complete, 9), 3600.0);
+    let pauses: Vec<f64> = (0..4).map(|tries| pause(RunEnd::NoNetwork, tries)).collect();
+    assert_eq!(pauses, [1.8, 3.6, 7.2, 14.4].map(|pause| pause * NETWORK_RETRY_MIN.as_secs_f64() / 2.0));
+    assert_eq!(pause(RunEnd::NoNetwork, 60), 3600.0);
+    assert_eq!(pause(RunEnd::NotEnrolled, 60), ENROL_AGAIN.as_secs_f64());
+    assert_eq!(pause_after(RunEnd::NoNetwork, 9, Duration::from_secs(1), 0), Duration::from_secs(1));
+}
+
+#[test]
+fn a_run_had_no_network_if_nobody_was_reached() {
+    use headwater_api::report::{Attempt, AttemptResult, Reason, Report};
+    let report = |addresses: &[&str], attempts: &[(AttemptResult, Option<Reason>)]| {
+        let attempt = |(result, reason): &(AttemptResult, Option<Reason>)| Attempt {
+            source: "server".to_owned(),
+            url: String::new(),
+            entry: None,
+            class: "settings".to_owned(),
+            result: *result,
+            reason: *reason,
+            detail: String::new(),
+            bytes: 0,
+            delta_bytes: 0,
+            started: "2026-05-01T12:00:00Z".parse().unwrap(),
+            duration_ms: 0,
+            from_version: 0,
+            to_version: 0,
+        };
+        let mut report: Report = serde_json::from_str(EMPTY_REPORT).unwrap();
+        report.addresses = addresses.iter().map(|it| (*it).to_owned()).collect();
+        report.attempts = attempts.iter().map(attempt).collect();
+        report
+    };
+    let failed = |reason| (AttemptResult::Failed, Some(reason));
+    let end = |addresses: &[&str], attempts: &[_]| run_end(&report(addresses, attempts));
+    let here: &[&str] = &["10.1.0.5"];
+    assert_eq!(end(here, &[failed(Reason::Connect), failed(Reason::Name)]), RunEnd::NoNetwork);
+    assert_eq!(end(&[], &[]), RunEnd::NoNetwork);
+    assert_eq!(end(here, &[]), RunEnd::Complete, "the plan may have no source");
+    assert_eq!(end(here, &[failed(Reason::Connect), failed(Reason::Expired)]), RunEnd::Complete);
+    assert_eq!(end(here, &[failed(Reason::Timeout), (AttemptResult::Current, None)]), RunEnd::Complete);
+
+    let reached = report(here, &[(AttemptResult::Current, None)]);
+    let address = ["10.1.0.5".parse().unwrap()];
+    assert!(!network_is_new(None, &address));
+    assert!(!network_is_new(Some(&reached), &address));
+    assert!(network_is_new(Some(&reached), &["10.1.0.6".parse().unwrap()]));
+    assert!(network_is_new(Some(&report(here, &[failed(Reason::Connect)])), &address));
+}
+
+const EMPTY_REPORT: &str = r#"{"format": 1, "client": "pc-1", "domain": "root", "run": 1,
+    "started": "2026-05-01T12:00:00Z", "duration_ms": 1, "addresses": [], "program": "1", "policy_version": 1,
+    "classes": [], "attempts": [], "installed": {}}"#;

@@ -5,6 +5,7 @@
 mod classes;
 mod completions;
 mod configuration;
+mod damaged_parts;
 mod decisions;
 mod deltas;
 mod enrolment;
@@ -12,6 +13,7 @@ mod fleet;
 mod full_disk;
 mod kills;
 mod limits;
+mod modes;
 mod numbers;
 mod programs;
 mod remembering;

@@ -194,13 +194,6 @@ async fn a_bundle_that_led_nowhere_gives_way_to_the_right_one() {
     assert!(message.contains("wrong.json names other roots and is not used"), "{message}");
     assert_eq!(status(&mistaken).unwrap().last_run.unwrap().warnings, report.warnings);
 
-    let kept = DataFolder::new(&client.data).bundle();
-    std::fs::write(&kept, "{\"format\": 1").unwrap();
-    let without = Config { bundle: None, ..client.clone() };
-    let message = run_once(&without, &RunOptions::default()).await.unwrap_err().to_string();
-    assert!(message.contains("pass it once with --bundle FILE"), "{message}");
-    assert_eq!(class(&update(&client).await, "components").result, ClassResult::Current);
-
     let absent = Config { bundle: Some("absent.json".into()), ..right.client("pc-2") };
     let message = run_once(&absent, &RunOptions::default()).await.unwrap_err().to_string();
     assert!(message.contains("absent.json does not exist"), "{message}");

@@ -23,6 +23,7 @@ impl KeyFolder {
     /// # Errors
     /// There is none; another run uses it; the disk refuses.
     pub fn open(path: &Path, make: bool) -> Result<Self> {
+        files::refuse_root_in_folder_of_another(path)?;
         if make {
             private_folder().create(path).map_err(Error::file("make the key folder", path))?;
         } else if !path.is_dir() {

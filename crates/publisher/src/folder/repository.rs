@@ -43,6 +43,7 @@ impl StaticRepository {
     /// # Errors
     /// There is no repository; the disk refuses.
     pub fn open(folder: StaticFolder, ring: KeyRing, expiry: Expiry) -> Result<Self> {
+        files::refuse_root_in_folder_of_another(folder.root())?;
         let lock = folder.lock()?;
         clear(folder.root())?;
         let scratch = Scratch::make(folder.root())?;
@@ -98,6 +99,7 @@ impl StaticRepository {
 
     /// A repository that is being made: it has no timestamp and no root yet.
     pub(super) fn of_new_folder(folder: StaticFolder, ring: KeyRing, expiry: Expiry) -> Result<Self> {
+        files::refuse_root_in_folder_of_another(folder.root())?;
         fs::create_dir_all(folder.root()).map_err(Error::file("make", folder.root()))?;
         let scratch = Scratch::make(folder.root())?;
         let store = Store::open_with_scratch(folder.root(), None, scratch.path())?;

@@ -49,7 +49,7 @@ fn table(error: &Error) -> Row {
         }
         Error::Interrupted => internal("interrupted", "the server was interrupted; start it again"),
         Error::Backup { .. } | Error::BackupPassphrase(_) => internal("backup", &error.to_string()),
-        Error::FolderInUse { .. } | Error::FolderShared { .. } => {
+        Error::FolderInUse { .. } | Error::FolderShared { .. } | Error::OwnedByAnother(_) => {
             internal("data_folder", "the server cannot work on its data folder; its log says why")
         }
     }
