@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
+use headwater_policy::judge_addresses;
 
 use crate::config::{Config, RawConfig};
 use crate::os;
@@ -23,8 +24,9 @@ pub(crate) fn client_id() -> ArgValueCompleter {
 /// The addresses of the interfaces.
 pub(crate) fn addresses() -> ArgValueCompleter {
     beginning(|| {
-        let addresses = os::interface_addresses().unwrap_or_default();
-        addresses.iter().map(ToString::to_string).collect()
+        let judged = judge_addresses(&os::interfaces().unwrap_or_default());
+        let offered = judged.iter().filter(|judged| judged.verdict.counts());
+        offered.map(|judged| judged.address.to_string()).collect()
     })
 }
 

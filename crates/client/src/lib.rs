@@ -51,4 +51,4 @@ pub use options::{RunOptions, Trigger};
 pub use progress_sink::ProgressSink;
 pub use report::{Spool, exit_code};
 pub use run::run_once;
-pub use status::{DaemonStatus, IdentityStatus, Status, status};
+pub use status::{AddressStatus, DaemonStatus, IdentityStatus, Status, status};

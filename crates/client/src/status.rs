@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use headwater_api::parse::plan_document;
 use headwater_api::plan::PlanDocument;
 use headwater_api::report::{Installed, Report};
-use headwater_policy::Planner;
+use headwater_policy::{JudgedAddress, Planner};
 use headwater_repo::error_chain;
 use serde::Serialize;
 
@@ -14,7 +14,7 @@ use crate::data::{DaemonFile, DataFolder, State, client_id};
 use crate::error::Error;
 use crate::identity::ClientIdentity;
 use crate::session::Effective;
-use crate::{bundle, os};
+use crate::{bundle, os, session};
 
 /// What a client is, has and would do.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -31,6 +31,8 @@ pub struct Status {
     pub identity: Option<IdentityStatus>,
     /// The addresses it plans with.
     pub addresses: Vec<String>,
+    /// Every address of the interfaces, whether it counts, and why.
+    pub interfaces: Vec<AddressStatus>,
     /// The saved version of its policy; 0 if it has only the bundle's.
     pub policy_version: u64,
     /// The classes that it shares as update agent; empty if it is not one.
@@ -58,6 +60,19 @@ pub struct IdentityStatus {
     pub refused: Option<String>,
     /// The names and addresses for which its certificate is valid as update agent.
     pub serves_at: Vec<String>,
+}
+
+/// An address of an interface.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AddressStatus {
+    /// The interface.
+    pub interface: String,
+    /// The address.
+    pub address: String,
+    /// Whether it counts for selectors and as the address of an update agent.
+    pub counts: bool,
+    /// Why it counts or not.
+    pub reason: String,
 }
 
 /// A running daemon.
@@ -99,6 +114,10 @@ pub fn status(config: &Config) -> Result<Status, Error> {
             serves_at: identity.chain.served_names().to_vec(),
         }),
         addresses: effective.addresses.iter().map(ToString::to_string).collect(),
+        interfaces: session::judged_addresses()?
+            .iter()
+            .map(|judged| address_status(judged, config))
+            .collect(),
         policy_version: state.policy.as_ref().map_or(0, |policy| policy.version),
         shares: effective.shares().iter().map(|class| class.to_string()).collect(),
         daemon: daemon(&folder)?,
@@ -107,6 +126,18 @@ pub fn status(config: &Config) -> Result<Status, Error> {
         plans: plan_document(&Planner::new(&effective.policy).plans(&effective.client())),
         last_run: state.last_run,
     })
+}
+
+fn address_status(judged: &JudgedAddress, config: &Config) -> AddressStatus {
+    let (counts, reason) = match &config.addresses {
+        None => (judged.verdict.counts(), judged.verdict.to_string()),
+        Some(configured) if configured.contains(&judged.address) => {
+            (true, "counts: it is configured".to_owned())
+        }
+        Some(_) => (false, "ignored: other addresses are configured".to_owned()),
+    };
+    let (interface, address) = (judged.interface.clone(), judged.address.to_string());
+    AddressStatus { interface, address, counts, reason }
 }
 
 fn daemon(folder: &DataFolder) -> Result<Option<DaemonStatus>, Error> {

@@ -6,6 +6,7 @@
 //!
 //! - [`Draft`] → [`Policy`]: edits gather (S6, S7), then everything is checked (S2, S3, S5);
 //! - [`plan`], [`Planner`], [`explain`]: P1–P6, S10;
+//! - [`judge_addresses`]: which addresses of a computer count, U4b;
 //! - [`preview`]: the warnings of S8; [`diff`], [`decide_save`]: S7;
 //! - [`DomainTree`], [`Settings`]: D1, D2; [`diff_settings`], [`decide_settings_save`]: S7 for them; [`take_role`] and its like: U1, U2, U6.
 //!
@@ -20,6 +21,7 @@ mod domain;
 mod draft;
 mod entry;
 mod id;
+mod interfaces;
 mod limits;
 mod matching;
 mod options;
@@ -47,6 +49,7 @@ pub use domain::{DomainRefusal, DomainTree};
 pub use draft::{Draft, EditRefusal, SourceList};
 pub use entry::{Entry, EntrySource};
 pub use id::{ClientId, DomainPath};
+pub use interfaces::{AddressVerdict, Interface, JudgedAddress, judge_addresses};
 pub use limits::*;
 pub use options::{Mode, Options, ServerFallback, VendorFallback};
 pub use plan::{Plan, Plans, SkipReason, Skipped, SourceKey, Step, StepReason};

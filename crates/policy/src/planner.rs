@@ -13,7 +13,7 @@ use crate::circles::Circles;
 use crate::class::{Class, ClassSet};
 use crate::client::Client;
 use crate::draft::number_of;
-use crate::entry::EntrySource;
+use crate::entry::Entry;
 use crate::matching::{Match, matches};
 use crate::options::{Mode, VendorFallback};
 use crate::plan::{Plan, Plans, SkipReason, Skipped, SourceKey, Step, StepReason};
@@ -101,21 +101,22 @@ impl<'a> Planner<'a> {
     /// Gets a policy ready.
     pub fn new(policy: &'a Policy) -> Self {
         let mut numbers = HashMap::from([(SourceKey::Server, SERVER), (SourceKey::Vendor, VENDOR)]);
-        let mut resolve = |source: &EntrySource| {
+        let mut resolve = |entry: &Entry| {
+            let source = &entry.source;
             let key = policy.source_key(source);
             let next = numbers.len();
             let key_number = *numbers.entry(key.clone()).or_insert(next);
             let agent = match &key {
                 SourceKey::UpdateAgent(id) => {
                     let position = policy.update_agents().position(id);
-                    position.map(|position| (position, policy.update_agents().as_slice()[position].urls()))
+                    let agents = policy.update_agents().as_slice();
+                    position.map(|position| (position, agents[position].urls(&entry.selector)))
                 }
                 _ => None,
             };
             Source { key, key_number, gives: policy.gives(source), agent }
         };
-        let sources: Vec<Source> =
-            policy.entries().as_slice().iter().map(|entry| resolve(&entry.source)).collect();
+        let sources: Vec<Source> = policy.entries().as_slice().iter().map(&mut resolve).collect();
         Self { policy, sources, keys: numbers.len(), circles: OnceLock::new() }
     }
 

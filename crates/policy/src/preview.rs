@@ -49,6 +49,8 @@ pub enum WarningKind {
     NotNamed,
     /// Server and vendor source are the same URL.
     SameUrl,
+    /// Clients of the entry cannot tell which address of the update agent is theirs (U4b).
+    SeveralAddresses,
 }
 
 impl WarningKind {
@@ -69,6 +71,7 @@ impl WarningKind {
             Self::UpdateAgentByUrl => "update_agent_by_url",
             Self::NotNamed => "not_named",
             Self::SameUrl => "same_url",
+            Self::SeveralAddresses => "several_addresses",
         }
     }
 }
@@ -141,7 +144,10 @@ fn entry_warnings(policy: &Policy) -> Vec<Warning> {
     for (number, entry) in policy.entries().numbered() {
         match &entry.source {
             EntrySource::UpdateAgent(id) => match policy.update_agents().get(id) {
-                Some(agent) if agent.is_active() => warnings.extend(agent_warning(number, agent)),
+                Some(agent) if agent.is_active() => {
+                    warnings.extend(agent_warning(number, agent));
+                    warnings.extend(address_warnings(number, entry, agent));
+                }
                 Some(_) | None => warnings.push(broken(number, id)),
             },
             EntrySource::Url { url, .. } => {
@@ -200,6 +206,22 @@ fn agent_warning(number: u32, agent: &UpdateAgent) -> Option<Warning> {
         "update agent {id} has the link-local address {address}: only clients on its own link reach it"
     );
     Some(warning(WarningKind::LinkLocal, number, message))
+}
+
+/// Several addresses of which any could be the one for the clients of the entry.
+fn address_warnings(number: u32, entry: &Entry, agent: &UpdateAgent) -> Vec<Warning> {
+    let warn = |family| {
+        let candidates = agent.candidates(&entry.selector, family);
+        let (first, id) = (candidates.first()?, agent.id());
+        let all: Vec<String> = candidates.iter().map(ToString::to_string).collect();
+        let message = format!(
+            "update agent {id} has several {family} addresses that clients of this entry could reach it at ({}); they use \
+             {first}. If that is another one, give {id} the role again with that address first",
+            all.join(", ")
+        );
+        Some(warning(WarningKind::SeveralAddresses, number, message))
+    };
+    entry.selector.families().iter().filter_map(warn).collect()
 }
 
 /// The problems of the policy as a whole.

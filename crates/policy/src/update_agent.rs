@@ -8,6 +8,7 @@ use crate::id::ClientId;
 use crate::limits::{ADDRESSES_MAX, UPDATE_AGENTS_MAX};
 use crate::problem::{ParseError, Problem};
 use crate::scheme::Scheme;
+use crate::selector::Selector;
 use crate::source_url::SourceUrl;
 
 /// A client with the role of serving others, and where it is reached.
@@ -94,10 +95,14 @@ impl UpdateAgent {
         self
     }
 
-    /// Its URLs, made once for many clients.
-    pub(crate) fn urls(&self) -> AgentUrls {
+    /// Its URLs for clients that `selector` selects, made once for many: an address in the selector is where they are, so
+    /// it goes before the others (U4b).
+    pub(crate) fn urls(&self, selector: &Selector) -> AgentUrls {
+        let (inside, others): (Vec<IpAddr>, Vec<IpAddr>) =
+            self.addresses.iter().copied().partition(|address| selector.contains(*address));
         let first = |families: FamilySet| {
-            let address = self.addresses.iter().find(|address| families.contains(Family::of(**address)))?;
+            let has = |address: &&IpAddr| families.contains(Family::of(**address));
+            let address = inside.iter().find(has).or_else(|| others.iter().find(has))?;
             Some(SourceUrl::from_address(self.scheme, *address, self.port))
         };
         AgentUrls {
@@ -106,9 +111,19 @@ impl UpdateAgent {
             any: first(FamilySet::BOTH),
         }
     }
+
+    /// The addresses of a family between which clients that `selector` selects cannot tell: several are in it, or none is
+    /// and there are several. Empty if there is one right one (U4b).
+    pub(crate) fn candidates(&self, selector: &Selector, family: Family) -> Vec<IpAddr> {
+        let of_family = self.addresses.iter().copied().filter(|address| Family::of(*address) == family);
+        let (inside, others): (Vec<IpAddr>, Vec<IpAddr>) =
+            of_family.partition(|address| selector.contains(*address));
+        let candidates = if inside.is_empty() { others } else { inside };
+        if candidates.len() > 1 { candidates } else { Vec::new() }
+    }
 }
 
-/// The URLs of an update agent: by its first address of each family, and by its first address.
+/// The URLs of an update agent for the clients of one entry: by its best address of each family, and by its best address.
 #[derive(Debug)]
 pub(crate) struct AgentUrls {
     v4: Option<SourceUrl>,
@@ -117,8 +132,8 @@ pub(crate) struct AgentUrls {
 }
 
 impl AgentUrls {
-    /// Where a client with the families `client` that was selected by the families `matched` reaches it: its first
-    /// address of a matched family, else its first of any that the client has; `None` if they share no family.
+    /// Where a client with the families `client` that was selected by the families `matched` reaches it: its best
+    /// address of a matched family, else its best of any that the client has; `None` if they share no family.
     pub fn reach(&self, client: FamilySet, matched: FamilySet) -> Option<&SourceUrl> {
         self.first_in(matched).or_else(|| self.first_in(client))
     }

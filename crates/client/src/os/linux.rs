@@ -82,6 +82,37 @@ pub fn mode_of(found: &fs::Metadata) -> u32 {
     found.permissions().mode() & 0o777
 }
 
+/// The names of the interfaces over which a default route leads, by IPv4 or IPv6; empty if the system does not show them.
+pub fn default_route_interfaces() -> Vec<String> {
+    const UP_NOT_REJECTED: (u32, u32) = (0x1, 0x200);
+    let is_used = |flags: &str| {
+        u32::from_str_radix(flags, 16)
+            .is_ok_and(|flags| flags & UP_NOT_REJECTED.0 != 0 && flags & UP_NOT_REJECTED.1 == 0)
+    };
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let mut names = Vec::new();
+    for line in read("/proc/net/route").lines().skip(1) {
+        // Interface, destination, gateway, flags, …, mask.
+        let words: Vec<&str> = line.split_whitespace().collect();
+        if let [name, "00000000", _, flags, _, _, _, "00000000", ..] = words[..]
+            && is_used(flags)
+        {
+            names.push(name.to_owned());
+        }
+    }
+    for line in read("/proc/net/ipv6_route").lines() {
+        // Destination, its prefix length, six more, flags, interface.
+        let words: Vec<&str> = line.split_whitespace().collect();
+        if let [destination, "00", .., flags, name] = words[..]
+            && destination.bytes().all(|byte| byte == b'0')
+            && is_used(flags)
+        {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
 /// Gives a file or folder to a group.
 ///
 /// # Errors

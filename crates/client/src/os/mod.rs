@@ -3,10 +3,10 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
-use std::net::IpAddr;
 use std::path::Path;
 
 use headwater_depot::files::{folder_of, sync_folder};
+use headwater_policy::Interface;
 use jiff::Timestamp;
 
 #[cfg(target_os = "linux")]
@@ -14,7 +14,8 @@ use jiff::Timestamp;
 mod system;
 
 pub use system::{
-    current_link, exec, free_bytes, free_files, group_number, host_name, in_own_process_group,
+    current_link, default_route_interfaces, exec, free_bytes, free_files, group_number, host_name,
+    in_own_process_group,
     is_storage_fault, kill_process_group, mode_of, open_file, owner_only, set_group, set_mode, stop_signal,
     switch_link,
 };
@@ -88,24 +89,29 @@ pub fn lock_holder(path: &Path) -> io::Result<Option<String>> {
     }
 }
 
-/// The addresses of this host's interfaces, without loopback and link-local ones.
+/// The interfaces of this host. Which of their addresses count is decided elsewhere.
 ///
 /// # Errors
 ///
 /// The system refuses.
-pub fn interface_addresses() -> io::Result<Vec<IpAddr>> {
-    let mut addresses: Vec<IpAddr> = if_addrs::get_if_addrs()?
-        .into_iter()
-        .filter(|interface| !interface.is_loopback())
-        .map(|interface| interface.ip())
-        .filter(|address| match address {
-            IpAddr::V4(v4) => !v4.is_link_local() && !v4.is_unspecified(),
-            IpAddr::V6(v6) => !v6.is_unicast_link_local() && !v6.is_unspecified(),
-        })
-        .collect();
-    addresses.sort_unstable();
-    addresses.dedup();
-    Ok(addresses)
+pub fn interfaces() -> io::Result<Vec<Interface>> {
+    let mut interfaces: Vec<Interface> = Vec::new();
+    let routed = default_route_interfaces();
+    for found in if_addrs::get_if_addrs()? {
+        let address = found.ip();
+        if let Some(known) = interfaces.iter_mut().find(|known| known.name == found.name) {
+            known.addresses.push(address);
+            continue;
+        }
+        interfaces.push(Interface {
+            addresses: vec![address],
+            is_up: found.is_oper_up(),
+            is_loopback: found.is_loopback(),
+            has_default_route: routed.contains(&found.name),
+            name: found.name,
+        });
+    }
+    Ok(interfaces)
 }
 
 /// Makes a folder, its parents, and their names durable.

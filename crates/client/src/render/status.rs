@@ -16,6 +16,9 @@ pub fn status(status: &Status) -> String {
         "{} in domain {} (headwater-client {}), policy version {}, addresses: {addresses}",
         status.client, status.domain, status.program, status.policy_version
     );
+    for address in &status.interfaces {
+        let _ = writeln!(out, "  {} on {}: {}", address.address, address.interface, address.reason);
+    }
     for damaged in &status.damaged {
         let _ = writeln!(out, "Damaged: {damaged}");
     }

@@ -12,7 +12,7 @@ use crate::data::{DataFolder, State};
 use crate::error::Error;
 use crate::identity::ClientIdentity;
 use crate::limits::POLL_INTERVAL_DEFAULT;
-use crate::session::Effective;
+use crate::session::{self, Effective};
 
 /// What the listener is to serve, where, and which clients it admits.
 pub(crate) fn serving_plan(config: &Config, folder: &DataFolder) -> Result<ServingPlan, Error> {
@@ -25,10 +25,11 @@ pub(crate) fn serving_plan(config: &Config, folder: &DataFolder) -> Result<Servi
             kib => Some(kib.saturating_mul(1024)),
         },
     };
+    let own = session::own_addresses(config)?;
     Ok(ServingPlan {
         addresses: effective
             .update_agent()
-            .map(|agent| own_addresses(agent.addresses(), &effective.addresses, agent.port()))
+            .map(|agent| own_addresses(agent.addresses(), &own, agent.port()))
             .unwrap_or_default(),
         classes: effective.shares(),
         limits,

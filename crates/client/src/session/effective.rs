@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 
 use headwater_api::settings::{DomainDocument, EffectiveSettingsDocument};
-use headwater_policy::{ClassSet, Client, ClientId, EffectiveSettings, Policy, UpdateAgent};
+use headwater_policy::{
+    ClassSet, Client, ClientId, EffectiveSettings, JudgedAddress, Policy, UpdateAgent, judge_addresses,
+};
 
 use crate::bundle::Bundle;
 use crate::config::Config;
@@ -62,14 +64,31 @@ impl Effective {
     }
 }
 
-/// The addresses to plan with: the configured ones, or those of the interfaces.
+/// The addresses to plan with: the configured ones, or those of the interfaces that count (U4b).
 pub(crate) fn addresses(config: &Config) -> Result<Vec<IpAddr>, Error> {
     match &config.addresses {
         Some(addresses) => Ok(addresses.clone()),
-        None => os::interface_addresses().map_err(|error| {
-            Error::Internal(format!("cannot read the addresses of the interfaces: {error}"))
-        }),
+        None => Ok(judged_addresses()?
+            .into_iter()
+            .filter(|judged| judged.verdict.counts())
+            .map(|judged| judged.address)
+            .collect()),
     }
+}
+
+/// Every address of this computer, whether it counts or not: the policy may name any for an update agent.
+pub(crate) fn own_addresses(config: &Config) -> Result<Vec<IpAddr>, Error> {
+    match &config.addresses {
+        Some(addresses) => Ok(addresses.clone()),
+        None => Ok(judged_addresses()?.into_iter().map(|judged| judged.address).collect()),
+    }
+}
+
+/// Every address of this computer, with why it counts or not.
+pub(crate) fn judged_addresses() -> Result<Vec<JudgedAddress>, Error> {
+    let interfaces = os::interfaces()
+        .map_err(|error| Error::Internal(format!("cannot read the addresses of the interfaces: {error}")))?;
+    Ok(judge_addresses(&interfaces))
 }
 
 fn settings(folder: &DataFolder) -> Result<EffectiveSettingsDocument, Error> {

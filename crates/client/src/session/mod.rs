@@ -6,7 +6,7 @@ mod effective;
 mod findings;
 
 pub(crate) use context::{Context, Timeout};
-pub(crate) use effective::{Effective, addresses};
+pub(crate) use effective::{Effective, addresses, judged_addresses, own_addresses};
 pub(crate) use findings::{ClassFindings, Findings};
 
 use headwater_policy::Class;

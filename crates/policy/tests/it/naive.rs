@@ -82,8 +82,11 @@ fn agent_url(agent: &UpdateAgent, client: &Client, selector: &Selector) -> Optio
         .map(|address| Family::of(*address))
         .collect();
     let has: Vec<Family> = client.addresses().iter().map(|address| Family::of(*address)).collect();
-    let first =
-        |families: &[Family]| agent.addresses().iter().find(|at| families.contains(&Family::of(**at)));
+    let first = |families: &[Family]| {
+        let has = |at: &&IpAddr| families.contains(&Family::of(**at));
+        let inside = agent.addresses().iter().find(|at| has(at) && selects(selector, &[**at]));
+        inside.or_else(|| agent.addresses().iter().find(has))
+    };
     let address = first(&by).or_else(|| first(&has))?;
     let host = if address.is_ipv6() { format!("[{address}]") } else { address.to_string() };
     let scheme = agent.scheme().as_str();

@@ -126,6 +126,26 @@ impl Endpoint {
         Ok(())
     }
 
+    /// The daemon of a client that is no update agent.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start_polling(&mut self) -> Result<()> {
+        self.daemon = Some(Process::start(&self.id, self.command("run")?, &self.log)?);
+        Ok(())
+    }
+
+    /// What `headwater-client status` says.
+    ///
+    /// # Errors
+    /// It printed no JSON.
+    pub fn status(&self) -> Result<serde_json::Value> {
+        let mut command = self.host.command(&process::program("headwater-client")?);
+        command.arg("status").arg("--data").arg(&self.data).arg("--json");
+        let ended = process::run(&self.id, command, &self.log)?;
+        serde_json::from_str(&ended.stdout).with_context(|| format!("no status: {:?}", ended.stdout))
+    }
+
     /// Kills the daemon.
     pub fn stop_daemon(&mut self) {
         self.daemon = None;

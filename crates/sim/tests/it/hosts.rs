@@ -1,5 +1,6 @@
 //! Scenarios on separate hosts, each asserted from the clients' reports.
 
+mod addresses;
 mod agents;
 mod deltas;
 mod failover;
