@@ -15,9 +15,8 @@ mod system;
 
 pub use system::{
     current_link, default_route_interfaces, exec, free_bytes, free_files, group_number, host_name,
-    in_own_process_group,
-    is_storage_fault, kill_process_group, mode_of, open_file, owner_only, set_group, set_mode, stop_signal,
-    switch_link,
+    in_own_process_group, is_storage_fault, kill_process_group, mode_of, open_file, owner_only, set_group,
+    set_mode, stop_signal, switch_link,
 };
 
 /// The clock, read at the entry points of the client only.
