@@ -215,6 +215,7 @@ pub fn plan_document(plans: &Plans) -> PlanDocument {
                 .iter()
                 .map(|skipped| SkippedDocument { entry: skipped.entry, reason: skipped.reason.to_string() })
                 .collect(),
+            unserved: plan.unserved.as_ref().map(ToString::to_string),
         }
     };
     Class::ALL.into_iter().map(|class| (class.to_string(), class_plan(class))).collect()

@@ -15,6 +15,9 @@ pub struct ClassPlanDocument {
     pub steps: Vec<StepDocument>,
     /// The entries passed over, in list order.
     pub skipped: Vec<SkippedDocument>,
+    /// Why there is no source, and what to do. Absent if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unserved: Option<String>,
 }
 
 /// One source of a plan.

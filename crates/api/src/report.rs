@@ -39,8 +39,8 @@ pub struct Report {
     /// What it holds for others, if it is an update agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub update_agent: Option<UpdateAgentReport>,
-    /// Warnings about this endpoint that made no class fail: a clock that is far off, a listener that could not be
-    /// opened. Each is a sentence.
+    /// Findings about this endpoint beside the failures of its classes: a clock that is far off, a listener that could
+    /// not be opened, a class without any source. Each is a sentence.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
@@ -148,8 +148,8 @@ pub enum ClassResult {
     Failed,
     /// A newer release was tried and failed its probe; the client reverted to the last good one.
     Reverted,
-    /// The plan has no source for this class.
-    NoSource,
+    /// The plan has no source for this class; a warning of the report states why and what to do (P4a).
+    Unserved,
 }
 
 /// One attempt at one source, for one class.

@@ -230,7 +230,8 @@ pub fn report_text(report: &Report) -> String {
         attempts.collect(),
         "no source was tried",
     );
-    format!("{heading}\n{outcomes}\n\n{attempts}")
+    let warnings: String = report.warnings.iter().map(|warning| format!("\nwarning: {warning}")).collect();
+    format!("{heading}\n{outcomes}\n\n{attempts}{warnings}")
 }
 
 /// The versions of an attempt; a failed one has none.

@@ -6,7 +6,7 @@ use clap::{Args, ValueHint};
 use headwater_api::parse::plan_document;
 use headwater_api::plan::PlanDocument;
 use headwater_api::policy::{ClientDocument, PolicyDocument};
-use headwater_policy::{Problem, WarningKind, explain, preview};
+use headwater_policy::{Class, Problem, WarningKind, explain, preview};
 
 use crate::terminal::failure::{Exit, Failure};
 use crate::terminal::input::read_text;
@@ -56,7 +56,13 @@ fn plans(policy_file: &Path, client_file: &Path, output: Output) -> Result<PlanD
                     output.note(&format!("warning: {warning}"));
                 }
             }
-            Ok(plan_document(&explain(&policy, &client)))
+            let plans = explain(&policy, &client);
+            for class in Class::ALL {
+                if let Some(why) = &plans.get(class).unserved {
+                    output.note(&format!("warning: no source for class {class}: {why}"));
+                }
+            }
+            Ok(plan_document(&plans))
         }
         (policy, client) => {
             let lines = |file: &Path, problems: Vec<Problem>| {

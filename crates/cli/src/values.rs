@@ -28,9 +28,12 @@ pub fn mode_words() -> PossibleValuesParser {
 pub fn vendor_fallback_words() -> PossibleValuesParser {
     let word = |when: VendorFallback, help: &'static str| PossibleValue::new(when.as_str()).help(help);
     PossibleValuesParser::new([
-        word(VendorFallback::Documented, "if the domain allows it, or no entry names the vendor source"),
+        word(
+            VendorFallback::Documented,
+            "if the domain allows it; also where the server is no fallback and no entry names the vendor source",
+        ),
         word(VendorFallback::PrivilegeOnly, "only if the domain allows it"),
-        word(VendorFallback::Never, "never"),
+        word(VendorFallback::Never, "never, whatever the domain allows"),
     ])
 }
 

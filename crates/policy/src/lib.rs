@@ -39,6 +39,7 @@ mod settings_diff;
 mod shadow;
 mod source_check;
 mod source_url;
+mod unserved;
 mod update_agent;
 
 pub use address::{ClientNetwork, Family, FamilySet, is_link_local, parse_address};
@@ -65,4 +66,5 @@ pub use settings::{EffectiveSettings, Settings};
 pub use settings_diff::{Explicit, SettingChange, SettingsPart, decide_settings_save, diff_settings};
 pub use source_check::{Occasion, check_source};
 pub use source_url::SourceUrl;
+pub use unserved::Unserved;
 pub use update_agent::{UpdateAgent, UpdateAgents};

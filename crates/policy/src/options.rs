@@ -43,15 +43,17 @@ impl FromStr for Mode {
     }
 }
 
-/// When clients fall back to the vendor source though components do not fall back to the server (P5).
+/// When clients fall back to the vendor source, in every mode (P5). An entry that names it is no fallback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum VendorFallback {
-    /// If the domain allows it, or the vendor source is not on the list: what OfficeScan documents.
+    /// If the domain allows it. Where it does not, still if components do not fall back to the server and the vendor source
+    /// is not on the list, and for an update agent that follows no list, if the vendor source is the list's first entry:
+    /// what OfficeScan documents.
     #[default]
     Documented,
     /// Only if the domain allows it.
     PrivilegeOnly,
-    /// Never.
+    /// Never, whatever the domain allows.
     Never,
 }
 

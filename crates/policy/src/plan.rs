@@ -7,6 +7,7 @@ use crate::class::Class;
 use crate::id::ClientId;
 use crate::selector::Selector;
 use crate::source_url::SourceUrl;
+use crate::unserved::Unserved;
 
 /// Which source: two steps with the same key are the same source.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,11 +49,11 @@ pub enum StepReason {
     StandardMode,
     /// Update agents go to the server alone (P3).
     UpdateAgentsFromServerOnly,
-    /// The domain lets its clients download from the vendor source (P5).
+    /// The domain lets its clients download from the vendor source, and `vendor_fallback` is not `never` (P5).
     VendorAllowed,
     /// The vendor source is not on the list, and `vendor_fallback` is `documented` (P5).
     VendorNotListed,
-    /// The client is an update agent and the vendor source is the list's first entry (P5).
+    /// The client is an update agent, the vendor source is the list's first entry, and `vendor_fallback` is `documented` (P5).
     VendorFirstEntry,
 }
 
@@ -67,7 +68,9 @@ impl fmt::Display for StepReason {
             Self::VendorNotListed => f.write_str(
                 "no server fallback for components, and the vendor source is not on the list (vendor_fallback is documented)",
             ),
-            Self::VendorFirstEntry => f.write_str("an update agent, and the vendor source is the list's first entry"),
+            Self::VendorFirstEntry => f.write_str(
+                "an update agent, and the vendor source is the list's first entry (vendor_fallback is documented)",
+            ),
         }
     }
 }
@@ -150,6 +153,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// The entries passed over, in list order; empty where the list is not consulted (P3).
     pub skipped: Vec<Skipped>,
+    /// Why there is no step; `None` if there is one (P4a).
+    pub unserved: Option<Unserved>,
 }
 
 /// A client's plans for all classes (S10).

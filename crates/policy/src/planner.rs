@@ -19,6 +19,7 @@ use crate::options::{Mode, VendorFallback};
 use crate::plan::{Plan, Plans, SkipReason, Skipped, SourceKey, Step, StepReason};
 use crate::policy::Policy;
 use crate::source_url::SourceUrl;
+use crate::unserved::Unserved;
 use crate::update_agent::AgentUrls;
 
 /// The plan of one client for one class (P1–P6).
@@ -168,11 +169,15 @@ impl<'a> Planner<'a> {
         } else {
             Some(StepReason::UpdateAgentsFromServerOnly)
         };
+        let to_server = server_reason.is_some();
         if let Some(reason) = server_reason {
             making.fall_back(asker, SERVER, SourceKey::Server, self.policy.server(), reason);
         }
         if let (Some(url), Some(reason)) = (self.policy.vendor(), self.vendor_reason(asker, class)) {
             making.fall_back(asker, VENDOR, SourceKey::Vendor, url, reason);
+        }
+        if making.plan.steps.is_empty() {
+            making.plan.unserved = Some(self.unserved(asker, class, to_server));
         }
         making.plan
     }
@@ -255,21 +260,32 @@ impl<'a> Planner<'a> {
             return None;
         }
         let allowed = asker.download_from_vendor.then_some(StepReason::VendorAllowed);
-        let options = self.policy.options();
+        match self.policy.options().vendor_fallback {
+            VendorFallback::Documented => allowed.or_else(|| self.documented_vendor_reason(asker)),
+            VendorFallback::PrivilegeOnly => allowed,
+            VendorFallback::Never => None,
+        }
+    }
+
+    /// P5: why `documented` sends a client to the vendor source although its domain does not allow it.
+    fn documented_vendor_reason(&self, asker: &Asker<'_>) -> Option<StepReason> {
         if !self.consults_list(asker) {
             let is_vendor = |source: &Source| source.key_number == VENDOR;
             let first = asker.agent.is_some() && self.sources.first().is_some_and(is_vendor);
-            return allowed.or(first.then_some(StepReason::VendorFirstEntry));
+            return first.then_some(StepReason::VendorFirstEntry);
         }
-        if options.server_fallback.is_on(Class::Components) {
-            return allowed;
-        }
-        match options.vendor_fallback {
-            VendorFallback::Documented => {
-                allowed.or((!self.vendor_is_listed()).then_some(StepReason::VendorNotListed))
-            }
-            VendorFallback::PrivilegeOnly => allowed,
-            VendorFallback::Never => None,
+        let falls_back = self.policy.options().server_fallback.is_on(Class::Components);
+        (!falls_back && !self.vendor_is_listed()).then_some(StepReason::VendorNotListed)
+    }
+
+    /// P4a: why a plan without a step has none; `to_server` if it should have ended at the server.
+    fn unserved(&self, asker: &Asker<'_>, class: Class, to_server: bool) -> Unserved {
+        if asker.addresses.is_empty() {
+            Unserved::NoAddress
+        } else if to_server {
+            Unserved::ServerFamily(self.policy.server().clone())
+        } else {
+            Unserved::NoEntry(class)
         }
     }
 

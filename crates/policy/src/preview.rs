@@ -313,7 +313,8 @@ impl Survey {
                 self.nobody_serves.entry(class).or_default().add(client);
             }
         }
-        if plans.components.steps.iter().any(|step| step.reason == StepReason::VendorNotListed) {
+        let documented = [StepReason::VendorNotListed, StepReason::VendorFirstEntry];
+        if plans.components.steps.iter().any(|step| documented.contains(&step.reason)) {
             self.sent_to_vendor.add(client);
         }
         let mut loops: Vec<u32> = Class::ALL.iter().flat_map(|class| looped(plans.get(*class))).collect();
@@ -348,7 +349,8 @@ impl Survey {
             warnings.push(warning(WarningKind::NotSelected, None, message));
         }
         for (class, group) in &self.nobody_serves {
-            let message = format!("nobody serves {class} to {group}");
+            let message =
+                format!("no source gives {class} to {group}: their runs end as unserved, with exit code 3");
             warnings.push(warning(WarningKind::NobodyServes, None, message));
         }
         if self.sent_to_vendor.count > 0 {

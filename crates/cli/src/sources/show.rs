@@ -261,11 +261,11 @@ fn class_plan(plan: &ClassPlanDocument) -> String {
         let entry = step.entry.map_or_else(|| "-".to_owned(), |entry| entry.to_string());
         vec![format!("  {place}."), step.source.clone(), step.url.clone(), entry, step.reason.clone()]
     });
-    let mut text = table(
-        &["", "source", "url", "entry", "why"],
-        rows.collect(),
-        "  no source: the client keeps what it has",
-    );
+    let unserved = match &plan.unserved {
+        Some(why) => format!("  unserved, so the client keeps what it has: {why}"),
+        None => "  no source".to_owned(),
+    };
+    let mut text = table(&["", "source", "url", "entry", "why"], rows.collect(), &unserved);
     let mut reasons: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
     for skipped in &plan.skipped {
         reasons.entry(&skipped.reason).or_default().push(skipped.entry);

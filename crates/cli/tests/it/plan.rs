@@ -51,6 +51,19 @@ fn the_example_gives_the_plan_of_the_documentation() {
     assert_eq!(plans, expected);
 }
 
+/// P4a: the plan says so, for programs and for people.
+#[test]
+fn an_unserved_class_is_named_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let (exit, stdout, stderr) = plan(folder.path(), POLICY, &CLIENT.replace("10.1.3.4", "10.2.3.4"));
+    assert_eq!(exit, 0);
+    let plans: Value = serde_json::from_str(&stdout).unwrap();
+    let why = plans["programs"]["unserved"].as_str().unwrap();
+    assert!(why.contains("--server-fallback-programs on"), "{why}");
+    assert_eq!(stderr.trim_end(), format!("warning: no source for class programs: {why}"));
+    assert_eq!(plans["components"].get("unserved"), None);
+}
+
 #[test]
 fn every_problem_is_reported_with_its_entry() {
     let folder = tempfile::tempdir().unwrap();

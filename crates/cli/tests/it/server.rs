@@ -240,6 +240,7 @@ fn the_list_is_edited_in_a_draft_and_published_by_save() {
         0,
         &["http://a.example", "entry", "does not apply"],
     );
+    world.check("sources explain --address 10.9.9.9", 0, &["unserved", "--server-fallback-programs on"]);
     world.check("sources remove 2 1", 0, &["no entries"]);
     world.check("sources diff", 0, &["removed"]);
     world.check("sources discard", 0, &["discarded"]);

@@ -41,9 +41,10 @@ fn joined(sentences: impl Iterator<Item = String>) -> String {
 async fn walk_plan(session: &mut Session, class: Class) -> Result<ClassOutcome, Error> {
     let effective = &session.context.effective;
     let plan = plan(&effective.policy, &effective.client(), class);
-    if plan.steps.is_empty() {
+    if let Some(unserved) = &plan.unserved {
         let message = no_source(&effective.addresses);
-        return Ok(outcome(class, ClassResult::NoSource, None, message));
+        session.findings.warnings.push(format!("no source for class {class}: {unserved}"));
+        return Ok(outcome(class, ClassResult::Unserved, None, message));
     }
     let segments: Vec<(RepositoryOwner, &[Step])> = segments(&plan.steps).collect();
     let mut last = String::new();
@@ -84,7 +85,8 @@ fn no_source(addresses: &[IpAddr]) -> String {
     }
     let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     format!(
-        "the plan has no source for this class and the addresses {}; `headwater sources explain` shows why",
+        "the plan has no source for this class and the addresses {}; `headwater sources explain` shows each entry that was \
+         passed over",
         addresses.join(", ")
     )
 }

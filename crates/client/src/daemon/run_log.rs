@@ -25,10 +25,9 @@ fn log_classes(report: &Report) {
     for class in &report.classes {
         match class.result {
             ClassResult::Updated => tracing::info!("{}", updated_line(report, class)),
-            ClassResult::Failed | ClassResult::Reverted => {
+            ClassResult::Failed | ClassResult::Reverted | ClassResult::Unserved => {
                 tracing::warn!("{}: {}", class.class, class.message);
             }
-            ClassResult::NoSource => tracing::info!("{}: {}", class.class, class.message),
             ClassResult::Current => {}
         }
     }

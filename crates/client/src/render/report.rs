@@ -95,6 +95,6 @@ fn result(result: ClassResult) -> &'static str {
         ClassResult::Current => "current",
         ClassResult::Failed => "failed",
         ClassResult::Reverted => "reverted",
-        ClassResult::NoSource => "no source",
+        ClassResult::Unserved => "unserved",
     }
 }

@@ -85,8 +85,8 @@ fn render_class(out: &mut String, status: &Status, class: &str) {
             let entry = in_brackets(step.entry);
             let _ = writeln!(out, "  {number}. {}{entry} at {}: {}", step.source, step.url, step.reason);
         }
-        if plan.steps.is_empty() {
-            let _ = writeln!(out, "  no source");
+        if let Some(why) = &plan.unserved {
+            let _ = writeln!(out, "  unserved: {why}");
         }
     }
 }

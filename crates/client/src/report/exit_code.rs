@@ -2,19 +2,20 @@
 
 use headwater_api::report::{Attempt, AttemptResult, ClassResult, Report};
 
-/// The exit code for a report: 0 updated or current, 1 failed or without any source, 3 partly failed (a class, or
-/// holding it for others).
+/// The exit code for a report: 0 updated or current, 1 failed, 3 partly failed (a class, or holding it for others) or
+/// unserved (P4a).
 pub fn exit_code(report: &Report) -> u8 {
     let failed = |result| matches!(result, ClassResult::Failed | ClassResult::Reverted);
     let good = |result| matches!(result, ClassResult::Updated | ClassResult::Current);
-    // A class may intentionally have no source, but a client without any source is not up to date.
-    if !report.classes.iter().any(|class| good(class.result)) {
+    let any = |which: fn(ClassResult) -> bool| report.classes.iter().any(|class| which(class.result));
+    let unserved = any(|result| result == ClassResult::Unserved);
+    if !any(good) && (any(failed) || !unserved) {
         return 1;
     }
     let all_held = report.update_agent.as_ref().is_none_or(|agent| {
         agent.problems.keys().all(|class| agent.serves.get(class) >= content_version(report, class).as_ref())
     });
-    if report.classes.iter().any(|class| failed(class.result)) || !all_held { 3 } else { 0 }
+    if any(failed) || unserved || !all_held { 3 } else { 0 }
 }
 
 /// The content version that a run applied or found.

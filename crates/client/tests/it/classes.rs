@@ -1,8 +1,8 @@
 //! A run over the classes: what comes in, what is kept, what is refused (P7–P12, D2).
 
 use headwater_api::policy::{EntryDocument, SelectorDocument, SourceDocument};
-use headwater_api::report::{AttemptResult, ClassResult, Reason};
-use headwater_client::{Error, RunOptions, exit_code, render, run_once};
+use headwater_api::report::{AttemptResult, ClassResult, Reason, Report};
+use headwater_client::{Error, RunOptions, exit_code, render, run_once, status};
 use headwater_depot::serve::{ListenLimits, ServeLimits, SharedClasses, listen, router};
 use headwater_policy::Class;
 use tokio::net::TcpListener;
@@ -286,9 +286,13 @@ async fn what_was_done_before_the_sources_failed_is_reported_with_its_own_class(
     assert_eq!(report.installed["components"]["good"].sequence, 1);
 }
 
-/// A class may be meant to have none; a client without any is not up to date.
+/// P4a: unserved is exit code 3, a warning that says what to do, and never current.
 #[tokio::test]
-async fn a_client_without_any_source_fails_and_names_its_addresses() {
+async fn a_class_without_any_source_is_unserved_and_the_report_states_what_to_do() {
+    let unserved = |report: &Report| -> Vec<String> {
+        let warnings = report.warnings.iter().filter(|warning| warning.starts_with("no source for class"));
+        warnings.cloned().collect()
+    };
     let mut world = World::new().await;
     world.component("rules", 1);
     let mut client = world.client("pc-1");
@@ -296,16 +300,28 @@ async fn a_client_without_any_source_fails_and_names_its_addresses() {
     client.addresses = Some(vec!["2001:db8::1".parse().unwrap()]);
     let report = update(&client).await;
     let outcome = class(&report, "components");
-    assert_eq!(outcome.result, ClassResult::NoSource);
+    assert_eq!(outcome.result, ClassResult::Unserved);
     assert!(outcome.message.contains("2001:db8::1"), "{}", outcome.message);
-    assert_eq!(exit_code(&report), 1);
+    assert_eq!((unserved(&report).len(), exit_code(&report)), (3, 3), "{report:#?}");
+    assert!(unserved(&report)[0].contains("of a family that the client does not have"), "{report:#?}");
 
     world.policy.mode = "customized".to_owned();
     world.policy.options.server_fallback.programs = false;
     world.publish_settings();
-    let report = update(&world.client("pc-2")).await;
-    assert_eq!(class(&report, "programs").result, ClassResult::NoSource);
-    assert_eq!(exit_code(&report), 0);
+    let client = world.client("pc-2");
+    let report = update(&client).await;
+    assert_eq!(class(&report, "programs").result, ClassResult::Unserved);
+    let [warning] = &unserved(&report)[..] else { panic!("{report:#?}") };
+    assert!(
+        warning.starts_with("no source for class programs: no entry gives it to the client"),
+        "{warning}"
+    );
+    assert!(warning.contains("--server-fallback-programs on"), "{warning}");
+    assert_eq!(exit_code(&report), 3);
+    let shown = render::status(&status(&client).unwrap());
+    assert!(shown.contains("unserved: no entry gives it to the client"), "{shown}");
+    // A second run has one finding again, not two.
+    assert_eq!(unserved(&update(&client).await).len(), 1);
 }
 
 #[tokio::test]

@@ -8,9 +8,11 @@ use headwater_client::decide::{
     Decision, InstalledRelease, Known, Launch, NameOutcome, Replaced, Resume, RunEnd, class_result, decide,
     decide_document, launch, network_is_new, pause_after, poll_after, resume, run_end, trial_verdict,
 };
+use headwater_client::exit_code;
 use headwater_client::limits::{ENROL_AGAIN, NETWORK_RETRY_MIN, SELF_STARTS_MAX, TRIAL_STARTS_MAX};
 use headwater_client::render::bytes;
 use headwater_repo::{ComponentName, Digest, Release, ReleaseList, Sequence, Standing, VersionText};
+use serde_json::json;
 
 /// The content of a release of [`list`].
 fn content(number: u64) -> Digest {
@@ -193,7 +195,7 @@ fn a_new_program_has_its_starts_and_no_more() {
 
 #[test]
 fn a_new_program_must_do_what_the_old_one_did() {
-    use ClassResult::{Current, Failed, NoSource};
+    use ClassResult::{Current, Failed, Unserved};
     let outcomes = |results: &[(&str, ClassResult)]| -> Vec<ClassOutcome> {
         let outcome = |(class, result): &(&str, ClassResult)| ClassOutcome {
             class: (*class).to_owned(),
@@ -212,7 +214,30 @@ fn a_new_program_must_do_what_the_old_one_did() {
     check(&[("settings", Current)], &[("settings", Failed)], false);
     check(&[("settings", Current)], &[], false);
     check(&[("settings", Failed)], &[("settings", Failed)], true);
-    check(&[("settings", NoSource)], &[("settings", NoSource)], true);
+    check(&[("settings", Unserved)], &[("settings", Unserved)], true);
+}
+
+/// P4a: a class without a source is not done, whatever the others did.
+#[test]
+fn exit_codes() {
+    use ClassResult::{Current, Failed, Reverted, Unserved, Updated};
+    let check = |results: &[ClassResult], expected: u8| {
+        let outcome = |result: &ClassResult| json!({"class": "components", "result": result, "source": null, "message": ""});
+        let classes: Vec<_> = results.iter().map(outcome).collect();
+        let report = json!({
+            "format": 1, "client": "pc-1", "domain": "root", "run": 1, "started": "2026-11-22T12:00:00Z", "duration_ms": 5,
+            "addresses": [], "program": "0.1.0", "policy_version": 1, "classes": classes, "attempts": [], "installed": {},
+        });
+        assert_eq!(exit_code(&serde_json::from_value(report).unwrap()), expected, "{results:?}");
+    };
+    check(&[Updated, Current, Current], 0);
+    check(&[Updated, Current, Unserved], 3);
+    check(&[Current, Failed, Current], 3);
+    check(&[Current, Reverted, Unserved], 3);
+    check(&[Failed, Failed, Failed], 1);
+    check(&[Failed, Failed, Unserved], 1);
+    check(&[Unserved, Unserved, Unserved], 3);
+    check(&[], 1);
 }
 
 #[test]

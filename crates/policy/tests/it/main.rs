@@ -11,4 +11,5 @@ mod settings_diff;
 mod stories;
 mod story;
 mod tree;
+mod unserved;
 mod world;

@@ -179,13 +179,10 @@ fn vendor_last(policy: &Policy, client: &Client, by_list: bool, agent: bool) -> 
     let allowed = client.download_from_vendor();
     let listed = entries.iter().any(|entry| names_vendor(policy, &entry.source));
     let first = entries.first().is_some_and(|entry| names_vendor(policy, &entry.source));
-    match (by_list, agent, options.server_fallback.is_on(Class::Components)) {
-        (true, _, true) | (false, false, _) => allowed,
-        (false, true, _) => allowed || first,
-        (true, _, false) => match options.vendor_fallback {
-            VendorFallback::Documented => allowed || !listed,
-            VendorFallback::PrivilegeOnly => allowed,
-            VendorFallback::Never => false,
-        },
+    match (options.vendor_fallback, by_list, agent, options.server_fallback.is_on(Class::Components)) {
+        (VendorFallback::Never, ..) => false,
+        (VendorFallback::PrivilegeOnly, ..) | (_, true, _, true) | (_, false, false, _) => allowed,
+        (VendorFallback::Documented, false, true, _) => allowed || first,
+        (VendorFallback::Documented, true, _, false) => allowed || !listed,
     }
 }

@@ -64,6 +64,15 @@ fn warnings() {
          client a 10.0.0.1",
         &["sends_to_vendor"],
     );
+    let first_entry = "standard
+         vendor https://vendor.example/
+         agent ua 10.0.0.5
+         entry 10.0.0.5-10.0.0.5 -> vendor
+         entry 10.0.0.5-10.0.0.5 -> ua
+         client ua 10.0.0.5";
+    check(first_entry, &["sends_to_vendor"]);
+    check(&format!("vendor_fallback privilege_only\n{first_entry}"), &[]);
+    check(&format!("vendor_fallback never\n{first_entry}"), &[]);
     check(
         "agent a 10.0.0.1\nagent b 10.0.0.2\nagent gone 10.0.0.3 shares
          entry 10.0.0.0-10.0.0.9 -> a\nentry 10.0.0.0-10.0.0.9 -> b\nentry 10.0.0.0-10.0.0.9 -> gone
