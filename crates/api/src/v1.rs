@@ -132,4 +132,4 @@ pub use sources::{
     HistoryAnswer, HistoryItem, ImportRequest, Preview, RestoreRequest, SaveRequest, Saved, SavedPolicy,
 };
 pub use status::{ClassStatus, ErrorAnswer, ErrorBody, Health, JobStatus, PageQuery, Status};
-pub use vendor::{SyncProgress, SyncResult, SyncedRelease, VendorRequest, VendorView};
+pub use vendor::{RejectedRelease, SyncProgress, SyncResult, SyncedRelease, VendorRequest, VendorView};

@@ -161,6 +161,9 @@ fn sync_text(result: &SyncResult) -> String {
     for skipped in &result.skipped {
         text.push_str(&format!("\nskipped: {skipped}"));
     }
+    for rejected in &result.rejected {
+        text.push_str(&format!("\nrejected: {rejected}"));
+    }
     if let Some(error) = &result.error {
         text.push_str(&format!("\nfailed: {error}"));
     }

@@ -225,11 +225,20 @@ impl Store {
 
     /// Removes every blob and partial file that is neither in `keep` nor held.
     pub fn collect(&self, keep: &HashSet<Digest>) -> Result<Collected, StoreError> {
+        self.remove_unless_held(|digest| !keep.contains(digest))
+    }
+
+    /// Removes those of `unwanted`, whole or partial, that are not held.
+    pub fn discard(&self, unwanted: &HashSet<Digest>) -> Result<Collected, StoreError> {
+        self.remove_unless_held(|digest| unwanted.contains(digest))
+    }
+
+    fn remove_unless_held(&self, unwanted: impl Fn(&Digest) -> bool) -> Result<Collected, StoreError> {
         let mut collected = Collected::default();
         for file in self.files()? {
             // Looked up for each file, and held until it is gone: a reader that comes later finds no file.
             let mut state = self.state();
-            if keep.contains(&file.digest) || state.held.contains_key(&file.digest) {
+            if !unwanted(&file.digest) || state.held.contains_key(&file.digest) {
                 continue;
             }
             match &file.kept {

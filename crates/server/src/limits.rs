@@ -74,6 +74,13 @@ pub const RELEASE_BYTES_MAX: u64 = 64 << 30;
 /// compressed archive of a few MiB can hold GiB of them. Real ones are a few KiB.
 pub const TAR_HEADER_BYTES_MAX: u64 = 1024 * 1024;
 
+/// Bytes that an entry of a tar takes beside its content, at most on average: headers, a long name, times, padding.
+pub const TAR_OVERHEAD_BYTES: u64 = 4 * 1024;
+
+/// Bytes that may be read of a zip to learn what is in it: the list is read into memory. One of 100,000 files with names of 200
+/// bytes takes 30 MiB.
+pub const ZIP_DIRECTORY_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
 /// Uploads at once: each takes a core for compression and disk for its archive.
 pub const UPLOADS_MAX: usize = 2;
 
@@ -117,6 +124,9 @@ pub const VENDOR_SCHEDULE_MINUTES_MAX: u32 = 129_600;
 
 /// Components taken from the vendor source.
 pub const VENDOR_COMPONENTS_MAX: usize = 1000;
+
+/// Rejected releases of the vendor source that one message names.
+pub const REJECTED_NAMED_MAX: usize = 8;
 
 /// Days that reports are kept, at most: ten years.
 pub const REPORT_RETENTION_DAYS_MAX: u32 = 3650;

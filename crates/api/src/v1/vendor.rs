@@ -70,6 +70,36 @@ pub struct SyncResult {
     pub error: Option<String>,
     /// What was left out and why (a name that is already published by hand, …), each a sentence.
     pub skipped: Vec<String>,
+    /// Releases that are not published here because their content is not what their manifest states. Each is tried again
+    /// at the next sync.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rejected: Vec<RejectedRelease>,
+}
+
+/// A release of the vendor source whose content is not what its manifest states.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RejectedRelease {
+    /// The component.
+    pub name: String,
+    /// The vendor's sequence number.
+    pub sequence: u64,
+    /// Its version.
+    pub version: String,
+    /// The first file that is wrong, by its path. Absent if it is the release as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// What is wrong, for people.
+    pub reason: String,
+}
+
+impl std::fmt::Display for RejectedRelease {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { name, sequence, version, file, reason } = self;
+        write!(f, "{name} {version} (release {sequence}): ")?;
+        file.iter().try_for_each(|file| write!(f, "{file}: "))?;
+        f.write_str(reason)
+    }
 }
 
 /// One release taken from the vendor source.

@@ -2,11 +2,13 @@
 //!
 //! A tar (plain or gzip) or zip is read entry by entry; each regular file becomes one body in the class's store.
 //! Anything that is neither a regular file nor a folder is refused by name, as is any path that could leave the
-//! release's folder. Bodies stored before a refusal are collected as garbage.
+//! release's folder, any name that is there twice, and entries that share bytes. Limits count what comes out while it is
+//! decoded, whatever the headers say. Bodies stored before a refusal are collected as garbage.
 
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::fs::File;
-use std::io::{BufReader, Read, Seek};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::rc::Rc;
 
 use flate2::read::MultiGzDecoder;
@@ -18,7 +20,7 @@ use headwater_repo::FilePath;
 use headwater_repo::limits::FILES_MAX;
 
 use crate::error::{Error, Refusal, Result};
-use crate::limits::{RELEASE_BYTES_MAX, TAR_HEADER_BYTES_MAX};
+use crate::limits::{RELEASE_BYTES_MAX, TAR_HEADER_BYTES_MAX, TAR_OVERHEAD_BYTES, ZIP_DIRECTORY_BYTES_MAX};
 
 /// How an archive is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,12 +123,23 @@ fn refused(reason: String) -> PublishError {
 }
 
 fn from_tar(reader: impl Read, release: &mut Release<'_>) -> PublishResult<()> {
-    let meter = Meter::default();
-    let mut archive = tar::Archive::new(Metered { reader, meter: meter.clone() });
+    let limits = release.limits;
+    // Twice as many entries as files, for folders: each has headers, extensions and padding.
+    let entries = limits.files.saturating_mul(2) as u64;
+    let overhead = entries.saturating_mul(TAR_OVERHEAD_BYTES).saturating_add(2 * TAR_HEADER_BYTES_MAX);
+    let meter = Meter::of(limits.bytes.saturating_add(overhead));
+    let taken = entries_of_tar(Metered { inner: reader, meter: meter.clone() }, &meter, release);
+    // Also what is passed over comes out of a decoder, which works for it.
+    if meter.left_in_all.get() == 0 { Err(too_large(limits)) } else { taken }
+}
+
+fn entries_of_tar(reader: impl Read, meter: &Meter, release: &mut Release<'_>) -> PublishResult<()> {
+    let mut archive = tar::Archive::new(reader);
     let mut entries = archive.entries().map_err(unreadable)?;
     let mut entries_left = release.limits.files.saturating_mul(2);
     loop {
-        // The headers of an entry, long names and extensions included, are read whole into memory.
+        // The headers of an entry, long names and extensions included, are read whole into memory. What is passed over of
+        // the entry before them counts with them.
         meter.left.set(TAR_HEADER_BYTES_MAX);
         let Some(entry) = entries.next() else { break };
         let entry = entry.map_err(unreadable)?;
@@ -141,7 +154,7 @@ fn from_tar(reader: impl Read, release: &mut Release<'_>) -> PublishResult<()> {
         ));
     }
     // To the end, for the checksum that stands there in gzip.
-    meter.left.set(release.limits.bytes.saturating_add(TAR_HEADER_BYTES_MAX));
+    meter.left.set(u64::MAX);
     std::io::copy(&mut archive.into_inner(), &mut std::io::sink()).map_err(unreadable)?;
     Ok(())
 }
@@ -164,30 +177,49 @@ fn add_from_tar(entry: tar::Entry<'_, impl Read>, release: &mut Release<'_>) -> 
     release.add(path, executable, size, entry)
 }
 
-/// What may still be read of an archive at this point of it, and whether it has come to its end.
+/// What may still be read of an archive, and whether it has come to its end.
 #[derive(Debug, Clone, Default)]
 struct Meter {
+    /// At this point of it.
     left: Rc<Cell<u64>>,
+    /// In all.
+    left_in_all: Rc<Cell<u64>>,
     ended: Rc<Cell<bool>>,
+}
+
+impl Meter {
+    fn of(bytes: u64) -> Self {
+        let meter = Self::default();
+        meter.left.set(u64::MAX);
+        meter.left_in_all.set(bytes);
+        meter
+    }
 }
 
 /// A reader that keeps to its meter.
 struct Metered<R> {
-    reader: R,
+    inner: R,
     meter: Meter,
 }
 
 impl<R: Read> Read for Metered<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let left = self.meter.left.get();
-        if left == 0 && !buffer.is_empty() {
+        let (left, in_all) = (self.meter.left.get(), self.meter.left_in_all.get());
+        if left.min(in_all) == 0 && !buffer.is_empty() {
             return Err(std::io::Error::other("a name, an extension or the padding in it is too long"));
         }
-        let wanted = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        let got = self.reader.read(&mut buffer[..wanted])?;
+        let wanted = buffer.len().min(usize::try_from(left.min(in_all)).unwrap_or(usize::MAX));
+        let got = self.inner.read(&mut buffer[..wanted])?;
         self.meter.left.set(left - got as u64);
+        self.meter.left_in_all.set(in_all - got as u64);
         self.meter.ended.set(got == 0 && !buffer.is_empty());
         Ok(got)
+    }
+}
+
+impl<R: Seek> Seek for Metered<R> {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        self.inner.seek(to)
     }
 }
 
@@ -202,9 +234,26 @@ fn tar_kind(kind: tar::EntryType) -> &'static str {
 }
 
 fn from_zip(reader: impl Read + Seek, release: &mut Release<'_>) -> PublishResult<()> {
-    let mut archive = zip::ZipArchive::new(reader).map_err(bad_zip)?;
+    // The list of what is in it is read whole into memory.
+    let meter = Meter::of(ZIP_DIRECTORY_BYTES_MAX);
+    let mut archive = match zip::ZipArchive::new(Metered { inner: reader, meter: meter.clone() }) {
+        Err(_) if meter.left_in_all.get() == 0 => return Err(too_many_files(release.limits)),
+        opened => opened.map_err(bad_zip)?,
+    };
+    meter.left_in_all.set(u64::MAX);
     if archive.len() > release.limits.files.saturating_mul(2) {
         return Err(too_many_files(release.limits));
+    }
+    if archive.has_duplicate_names() {
+        let start = archive.central_directory_start();
+        let name = name_there_twice(archive.into_inner(), start).map_err(unreadable)?;
+        return Err(refused(format!("{name}: the name is in it twice; make it again with each name once")));
+    }
+    if archive.has_overlapping_entries().map_err(bad_zip)? {
+        return Err(refused(
+            "some of its entries share their bytes, as in an archive made to unpack to far more than it is; make it again"
+                .to_owned(),
+        ));
     }
     for index in 0..archive.len() {
         let file = archive.by_index(index).map_err(bad_zip)?;
@@ -224,6 +273,29 @@ fn from_zip(reader: impl Read + Seek, release: &mut Release<'_>) -> PublishResul
         release.add(path, executable, size, file)?;
     }
     Ok(())
+}
+
+/// The first name that the list of what is in a zip has twice; the list begins at `start`.
+fn name_there_twice(mut zip: impl Read + Seek, start: u64) -> std::io::Result<String> {
+    /// Bytes of an entry before its name, and where in them the lengths of the name, the extra fields and the comment are.
+    const HEADER: usize = 46;
+    const LENGTHS: [usize; 3] = [28, 30, 32];
+    zip.seek(SeekFrom::Start(start))?;
+    let mut zip = BufReader::new(zip);
+    let mut seen = HashSet::new();
+    loop {
+        let mut header = [0; HEADER];
+        zip.read_exact(&mut header)?;
+        let [name, extra, comment] =
+            LENGTHS.map(|at| u64::from(u16::from_le_bytes([header[at], header[at + 1]])));
+        let mut bytes = Vec::new();
+        zip.by_ref().take(name).read_to_end(&mut bytes)?;
+        std::io::copy(&mut zip.by_ref().take(extra + comment), &mut std::io::sink())?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if !seen.insert(bytes) {
+            return Ok(text);
+        }
+    }
 }
 
 /// The bits of a Unix mode that say what kind of file it is, and those of a regular file.
@@ -246,147 +318,13 @@ fn bad_zip(error: zip::result::ZipError) -> PublishError {
     refused(format!("it cannot be read: {error}; give a whole tar, tar.gz or zip"))
 }
 
+fn too_large(limits: ContentLimits) -> PublishError {
+    PublishError::TooLarge { what: "the release", limit: limits.bytes, unit: "bytes" }
+}
+
 fn too_many_files(limits: ContentLimits) -> PublishError {
     PublishError::TooLarge { what: "the number of files", limit: limits.files as u64, unit: "files" }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::{Seek, Write};
-
-    use headwater_policy::Class;
-
-    use super::*;
-    use crate::publishing::failures::of_publisher;
-
-    fn store_archive(file: File, store: &Store, limits: ContentLimits) -> Result<Vec<StoredFile>> {
-        let archive = Archive { file, format: None, limits };
-        archive.store(store).map_err(|error| of_publisher(Class::Components, error))
-    }
-
-    fn tar_bytes(files: &[(&str, usize)]) -> Vec<u8> {
-        let mut builder = tar::Builder::new(Vec::new());
-        for (path, size) in files {
-            let mut header = tar::Header::new_ustar();
-            header.set_size(*size as u64);
-            builder.append_data(&mut header, path, vec![7; *size].as_slice()).unwrap();
-        }
-        builder.into_inner().unwrap()
-    }
-
-    fn file_of(bytes: &[u8]) -> File {
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(bytes).unwrap();
-        file.rewind().unwrap();
-        file
-    }
-
-    fn tar_of(files: &[(&str, usize)]) -> File {
-        file_of(&tar_bytes(files))
-    }
-
-    fn refused(archive: &[u8], reason: &str) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path(), None).unwrap();
-        let limits = ContentLimits { files: 2, bytes: 1 << 30 };
-        let error = store_archive(file_of(archive), &store, limits).unwrap_err();
-        assert!(error.to_string().contains(reason), "{error}");
-    }
-
-    fn gzip(bytes: &[u8]) -> Vec<u8> {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        encoder.write_all(bytes).unwrap();
-        encoder.finish().unwrap()
-    }
-
-    #[test]
-    fn the_headers_of_an_entry_keep_to_their_limit() {
-        let check = |kind: tar::EntryType, excess: usize| {
-            let content = vec![b'a'; usize::try_from(TAR_HEADER_BYTES_MAX).unwrap() + excess];
-            let mut header = tar::Header::new_gnu();
-            header.set_entry_type(kind);
-            header.set_size(content.len() as u64);
-            header.set_path("long").unwrap();
-            header.set_cksum();
-            let mut builder = tar::Builder::new(Vec::new());
-            builder.append(&header, content.as_slice()).unwrap();
-            let mut archive = builder.into_inner().unwrap();
-            archive.truncate(archive.len() - 1024);
-            archive.extend(tar_bytes(&[("a", 1)]));
-            refused(&gzip(&archive), "too long");
-        };
-        check(tar::EntryType::GNULongName, 0);
-        check(tar::EntryType::GNULongLink, 1 << 20);
-        check(tar::EntryType::XHeader, 1 << 20);
-        check(tar::EntryType::XGlobalHeader, 1 << 20);
-    }
-
-    /// The size that an entry gives itself counts, before a byte of it is read.
-    #[test]
-    fn no_release_is_larger_than_any_may_be() {
-        let check = |size: u64, reason: &str| {
-            let mut header = tar::Header::new_gnu();
-            header.set_path("large").unwrap();
-            header.set_entry_type(tar::EntryType::Regular);
-            header.set_size(size);
-            header.set_cksum();
-            let folder = tempfile::tempdir().unwrap();
-            let store = Store::open(folder.path(), None).unwrap();
-            let archive = file_of(&[header.as_bytes().as_slice(), &[0; 512]].concat());
-            let all = Archive::new(tempfile::tempfile().unwrap(), None).limits;
-            let error = store_archive(archive, &store, all).unwrap_err();
-            assert!(error.to_string().contains(reason), "{size}: {error}");
-        };
-        check(RELEASE_BYTES_MAX + 1, "the release is over the limit of 68719476736 bytes");
-        check(RELEASE_BYTES_MAX, "it changed while it was read");
-    }
-
-    #[test]
-    fn folders_without_end_are_refused() {
-        let mut builder = tar::Builder::new(Vec::new());
-        for _ in 0..5 {
-            builder.append_dir("folder", ".").unwrap();
-        }
-        refused(&builder.into_inner().unwrap(), "the number of files is over the limit of 2");
-    }
-
-    #[test]
-    fn an_archive_that_was_cut_or_damaged_is_refused() {
-        let whole = tar_bytes(&[("a", 5), ("b", 5)]);
-        refused(&whole[..1024], "it ends without the mark");
-        refused(&whole[..2048], "it ends without the mark");
-        refused(&whole[..1500], "it cannot be read");
-        let mut damaged = gzip(&whole);
-        let checksum = damaged.len() - 8;
-        damaged[checksum] ^= 1;
-        refused(&damaged, "it cannot be read");
-        refused(&gzip(&whole)[..checksum], "it cannot be read");
-    }
-
-    #[test]
-    fn a_release_keeps_to_its_limits() {
-        let check = |files: &[(&str, usize)], fits: bool| {
-            let folder = tempfile::tempdir().unwrap();
-            let store = Store::open(folder.path(), None).unwrap();
-            let limits = ContentLimits { files: 2, bytes: 10 };
-            let result = store_archive(tar_of(files), &store, limits);
-            match result {
-                Ok(_) => assert!(fits, "{files:?}"),
-                Err(Error::Refused(Refusal::TooLarge { .. })) => assert!(!fits, "{files:?}"),
-                Err(other) => panic!("{files:?}: {other}"),
-            }
-        };
-        check(&[("a", 5), ("b", 5)], true);
-        check(&[("a", 5), ("b", 6)], false);
-        check(&[("a", 1), ("b", 1), ("c", 1)], false);
-    }
-
-    #[test]
-    fn a_class_keeps_to_its_quota() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path(), Some(10)).unwrap();
-        let limits = ContentLimits { files: 2, bytes: 1000 };
-        let error = store_archive(tar_of(&[("a", 100)]), &store, limits).unwrap_err();
-        assert!(matches!(error, Error::Refused(Refusal::Quota(Class::Components))), "{error}");
-    }
-}
+mod tests;

@@ -1,12 +1,17 @@
 //! The vendor source (C2): taking its releases. Setting it changes the policy, which is the source list's.
 //!
-//! A sync refreshes the vendor's metadata from where it was (never backwards), fetches what is new and verifies it, and
+//! A sync refreshes the vendor's metadata from where it was (never backwards), fetches what is new and verifies it in full, and
 //! signs it as our own component, with the vendor's sequence numbers so that a client may change from one source to
 //! the other. One component is one publication: a sync that breaks off keeps what it has. What is fetched of it, and what
-//! is made here, is [`take`]'s.
+//! is made here, is [`take`]'s; whether it is right, [`verify`]'s. A release that is not is rejected: it is named in the result,
+//! what it brought is removed, and the next sync tries it again.
 
+mod rejected;
 mod stopped;
 mod take;
+mod verify;
+
+use std::collections::HashMap;
 
 use headwater_api::v1::{SyncProgress, SyncResult, SyncedRelease, VendorView};
 use headwater_depot::files;
@@ -14,8 +19,8 @@ use headwater_depot::{FetchSettings, Fetcher, MetadataStore, Progress, Source, S
 use headwater_policy::{Class, SourceKey, SourceUrl};
 use headwater_publisher::deltas::{ReleaseChain, name_deltas_at_hand};
 use headwater_repo::{
-    ComponentName, Digest, Draft, Inventory, InventoryItem, Manifest, Release, ReleaseList, Sequence,
-    TargetName, Trusted, layout, roll_back, stage_release,
+    ComponentName, Digest, Draft, FileEntry, Inventory, InventoryItem, Manifest, Release, ReleaseList,
+    Sequence, TargetName, Trusted, layout, roll_back, stage_release,
 };
 use jiff::Timestamp;
 use serde_json::json;
@@ -73,6 +78,7 @@ impl Publishing {
             bytes: 0,
             error: None,
             skipped: Vec::new(),
+            rejected: Vec::new(),
         };
         let stopped = self.vendor_sync.stopped();
         let outcome = tokio::select! {
@@ -87,6 +93,8 @@ impl Publishing {
                 vendor.root_version
             }
         };
+        rejected::note_in_error(&mut result);
+        self.discard_rejected().await?;
         result.duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
         let _change = self.change().await;
         // It may have been replaced meanwhile.
@@ -188,11 +196,9 @@ impl Publishing {
         let current = visit.manifest(&theirs.list, theirs.list.current().sequence).await?;
         let release_chain = self.release_chain(class, name)?;
         let here = release_chain.as_ref().map(|chain| chain.files.clone()).unwrap_or_default();
+        let taken = self.take_content(visit, &current, manifests, here, result).await?;
+        let Some((taken, mut whole, manifests)) = taken else { return Ok(()) };
         let earlier = others(&manifests, current.sequence);
-        let show = |fetched| self.show_fetched(fetched);
-        let mut taken = take::take(self, &visit.walk, &current, &earlier, here, &show).await?;
-        result.skipped.append(&mut taken.missing);
-        let mut whole = taken.current.take().expect("what was taken is whole");
 
         let _change = self.change().await;
         let mut tx = self.db.begin().await?;
@@ -233,6 +239,29 @@ impl Publishing {
         result.rolled_back.extend(went_back);
         result.releases.extend(manifests.iter().map(|(manifest, _)| synced(manifest)));
         Ok(())
+    }
+
+    /// Takes the content of a component's current release and of its new ones. Gives what was taken, the current release with
+    /// its bodies here, and the new releases that are right. `None` if the current one is rejected.
+    async fn take_content(
+        &self,
+        visit: &Visit,
+        current: &Manifest,
+        mut manifests: Vec<(Manifest, Timestamp)>,
+        here: HashMap<Digest, FileEntry>,
+        result: &mut SyncResult,
+    ) -> std::result::Result<Option<(take::Taken, Manifest, Vec<(Manifest, Timestamp)>)>, Stopped> {
+        let earlier = others(&manifests, current.sequence);
+        let show = |fetched| self.show_fetched(fetched);
+        let mut taken = take::take(self, &visit.walk, current, &earlier, here, &show).await?;
+        self.vendor_sync.note_rejected(taken.unwanted.drain());
+        result.skipped.append(&mut taken.missing);
+        let is_rejected = |manifest: &Manifest| {
+            taken.rejected.iter().any(|rejected| rejected.sequence == manifest.sequence.get())
+        };
+        manifests.retain(|(manifest, _)| !is_rejected(manifest));
+        result.rejected.append(&mut taken.rejected);
+        Ok(taken.current.take().map(|whole| (taken, whole, manifests)))
     }
 
     /// Stops the sync that runs, because its source is no longer the vendor source. The caller holds the lock of changes,

@@ -1,10 +1,14 @@
 //! The sync with the vendor source that runs, and how far it is.
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, MutexGuard as Guard};
 
 use headwater_api::v1::SyncProgress;
+use headwater_repo::{ComponentName, Digest};
 use tokio::sync::futures::Notified;
 use tokio::sync::{MutexGuard, Notify};
+
+use crate::limits::VENDOR_COMPONENTS_MAX;
 
 /// One sync at a time.
 #[derive(Debug, Default)]
@@ -12,6 +16,17 @@ pub(super) struct VendorSync {
     turn: tokio::sync::Mutex<()>,
     progress: Mutex<Option<SyncProgress>>,
     stop: Notify,
+    content: Mutex<Content>,
+}
+
+/// What syncs learnt of content.
+#[derive(Debug, Default)]
+struct Content {
+    /// The manifest, deltas apart, of each component's release that was verified in full last: decoding it in every sync again
+    /// would find nothing else.
+    verified: BTreeMap<ComponentName, Digest>,
+    /// Blobs that rejected releases brought.
+    rejected: HashSet<Digest>,
 }
 
 impl VendorSync {
@@ -42,6 +57,34 @@ impl VendorSync {
         if let Some(progress) = self.lock().as_mut() {
             change(progress);
         }
+    }
+
+    /// Whether this was the component's release that was verified last.
+    pub fn is_verified(&self, name: &ComponentName, manifest: &Digest) -> bool {
+        self.content().verified.get(name) == Some(manifest)
+    }
+
+    /// Notes that a release was verified in full.
+    pub fn note_verified(&self, name: ComponentName, manifest: Digest) {
+        let mut content = self.content();
+        if content.verified.len() >= VENDOR_COMPONENTS_MAX && !content.verified.contains_key(&name) {
+            content.verified.clear();
+        }
+        content.verified.insert(name, manifest);
+    }
+
+    /// Notes what a rejected release brought.
+    pub fn note_rejected(&self, blobs: impl IntoIterator<Item = Digest>) {
+        self.content().rejected.extend(blobs);
+    }
+
+    /// What rejected releases brought since this was called last.
+    pub fn take_rejected(&self) -> HashSet<Digest> {
+        std::mem::take(&mut self.content().rejected)
+    }
+
+    fn content(&self) -> Guard<'_, Content> {
+        self.content.lock().expect("nobody panics while holding this lock")
     }
 
     fn lock(&self) -> Guard<'_, Option<SyncProgress>> {

@@ -63,11 +63,10 @@ impl JobStatuses {
             Err(error) => Some(summary(error)),
         };
         let message = match (&failure, synced) {
-            (None, Ok(result)) => match result.releases.len() {
-                0 => "no new releases".to_owned(),
-                1 => "1 new release".to_owned(),
-                count => format!("{count} new releases"),
-            },
+            (None, Ok(result)) => new_releases(result.releases.len()),
+            (Some(_), Ok(result)) if !result.rejected.is_empty() => {
+                format!("{}, {} rejected", new_releases(result.releases.len()), result.rejected.len())
+            }
             _ => "failed".to_owned(),
         };
         self.set("vendor", now, message, failure);
@@ -81,5 +80,13 @@ impl JobStatuses {
 
     fn jobs(&self) -> MutexGuard<'_, Vec<JobStatus>> {
         self.0.lock().expect("nobody panics while holding this lock")
+    }
+}
+
+fn new_releases(count: usize) -> String {
+    match count {
+        0 => "no new releases".to_owned(),
+        1 => "1 new release".to_owned(),
+        count => format!("{count} new releases"),
     }
 }

@@ -26,6 +26,7 @@ mod provider;
 mod publishing;
 mod re_enrolment;
 mod refusals;
+mod rejected;
 mod releases;
 mod roles;
 mod rotation;

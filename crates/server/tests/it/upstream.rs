@@ -21,7 +21,7 @@ use crate::deltas::{RULES, content, make, manifest, update};
 use crate::harness::{Server, now};
 
 /// A vendor's static repository, served over HTTP.
-struct Vendor {
+pub(crate) struct Vendor {
     folder: TempDir,
     ring: KeyRing,
     root: SignedRoot,
@@ -31,7 +31,7 @@ struct Vendor {
 }
 
 impl Vendor {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         headwater_depot::http::install_tls_provider();
         let folder = tempfile::tempdir().unwrap();
         let (root_key, online) = (SecretKey::generate().unwrap(), SecretKey::generate().unwrap());
@@ -50,19 +50,30 @@ impl Vendor {
         Self { folder, ring, root, present: None, list: None, url }
     }
 
-    fn write(&self, path: &str, bytes: &[u8]) {
+    pub(crate) fn write(&self, path: &str, bytes: &[u8]) {
         let path = self.folder.path().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, bytes).unwrap();
     }
 
     /// Publishes a list of releases by their numbers, the last of them current and with deltas from those of `from`.
-    fn publish(&mut self, numbers: &[u64], from: &[u64]) {
+    pub(crate) fn publish(&mut self, numbers: &[u64], from: &[u64]) {
+        self.publish_as("rules", numbers, from, |_| {});
+    }
+
+    /// The same under another name, each manifest changed before it is signed.
+    pub(crate) fn publish_as(
+        &mut self,
+        name: &str,
+        numbers: &[u64],
+        from: &[u64],
+        change: impl Fn(&mut Manifest),
+    ) {
         let mut draft = match &self.present {
             Some(present) => Draft::next(present),
             None => Draft::first(self.root.clone()),
         };
-        let name = ComponentName::new("rules").unwrap();
+        let name = ComponentName::new(name).unwrap();
         draft.remove(&layout::release_list(&name));
         let mut list = None;
         for number in numbers {
@@ -70,7 +81,8 @@ impl Vendor {
             if number == numbers.last().unwrap() {
                 files[0].deltas = from.iter().map(|base| self.delta(*base, *number)).collect();
             }
-            let manifest = self.release(*number, files);
+            let mut manifest = Manifest { component: name.clone(), ..self.release(*number, files) };
+            change(&mut manifest);
             list = Some(stage_release(&mut draft, list.as_ref(), &manifest, now()).unwrap());
         }
         self.list = list;
@@ -151,7 +163,7 @@ impl Vendor {
         self.present = Some(signed.published().clone());
     }
 
-    fn file(&self, number: u64) -> FileEntry {
+    pub(crate) fn file(&self, number: u64) -> FileEntry {
         let (content, mut stored) = (content(number), Vec::new());
         let (body, _) = encode(&content[..], content.len() as u64, LEVEL_DEFAULT, &mut stored).unwrap();
         let sha256 = Digest::from(body.sha256);
@@ -166,7 +178,7 @@ impl Vendor {
         }
     }
 
-    fn delta(&self, base: u64, number: u64) -> Delta {
+    pub(crate) fn delta(&self, base: u64, number: u64) -> Delta {
         let (base, options) = (content(base), DeltaOptions::beside(u64::MAX));
         let made = encode_delta(&base, &content(number), &options, &Uncontrolled).unwrap().unwrap();
         let sha256 = Digest::from(made.body.sha256);
@@ -185,7 +197,7 @@ impl Vendor {
         std::fs::remove_file(self.folder.path().join(blob)).unwrap();
     }
 
-    async fn is_vendor_of(&self, server: &Server) {
+    pub(crate) async fn is_vendor_of(&self, server: &Server) {
         let root: Value = serde_json::from_slice(self.root.bytes()).unwrap();
         let vendor = json!({"url": self.url, "root": root, "schedule_minutes": 0});
         server.ok("PUT", "/api/v1/vendor", Some(vendor)).await;
@@ -198,7 +210,7 @@ async fn sync(server: &Server) -> Value {
     result
 }
 
-fn blob_names(folder: &Path) -> BTreeSet<PathBuf> {
+pub(crate) fn blob_names(folder: &Path) -> BTreeSet<PathBuf> {
     let blobs = crate::harness::files(&folder.join("blobs"));
     blobs.iter().map(|path| path.strip_prefix(folder).unwrap().to_owned()).collect()
 }
