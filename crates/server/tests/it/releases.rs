@@ -352,3 +352,39 @@ async fn killed_after_staging() {
 async fn killed_after_saving() {
     check_crash("publishing::saved", true).await;
 }
+
+/// What an archive is made to unpack to, and not what it seems to be (C2).
+#[tokio::test]
+async fn a_zip_that_unpacks_to_more_than_it_is_is_refused() {
+    let server = Server::start().await;
+    let zeros = vec![0; 1 << 20];
+    let zip = || {
+        let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        for name in ["rules", "ruled"] {
+            writer.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+            writer.write_all(&zeros).unwrap();
+        }
+        writer.finish().unwrap().into_inner()
+    };
+    let positions = |bytes: &[u8], wanted: &[u8]| -> Vec<usize> {
+        (0..bytes.len() - wanted.len()).filter(|at| bytes[*at..].starts_with(wanted)).collect()
+    };
+    let (mut twice, mut overlapping, mut lying) = (zip(), zip(), zip());
+    for at in positions(&twice, b"ruled") {
+        twice[at + 4] = b's';
+    }
+    let second = positions(&overlapping, b"PK\x01\x02")[1];
+    overlapping[second + 42..second + 46].fill(0);
+    for at in positions(&lying, &(1_u32 << 20).to_le_bytes()) {
+        lying[at..at + 4].copy_from_slice(&[1, 0, 0, 0]);
+    }
+    for (archive, words) in [
+        (twice, "the name is in it twice"),
+        (overlapping, "share their bytes"),
+        (lying, "announced as 1 bytes"),
+    ] {
+        let (status, answer) = server.upload(UPLOAD, archive).await;
+        assert_eq!(status, 400, "{answer}");
+        assert!(answer.to_string().contains(words), "{answer}");
+    }
+}
