@@ -50,6 +50,9 @@ struct VendorList {
     robbed: bool,
 }
 
+/// New releases of a component, the oldest first, and when they were published.
+type NewReleases = Vec<(Manifest, Timestamp)>;
+
 impl Publishing {
     /// The vendor source, as set.
     ///
@@ -247,10 +250,10 @@ impl Publishing {
         &self,
         visit: &Visit,
         current: &Manifest,
-        mut manifests: Vec<(Manifest, Timestamp)>,
+        mut manifests: NewReleases,
         here: HashMap<Digest, FileEntry>,
         result: &mut SyncResult,
-    ) -> std::result::Result<Option<(take::Taken, Manifest, Vec<(Manifest, Timestamp)>)>, Stopped> {
+    ) -> std::result::Result<Option<(take::Taken, Manifest, NewReleases)>, Stopped> {
         let earlier = others(&manifests, current.sequence);
         let show = |fetched| self.show_fetched(fetched);
         let mut taken = take::take(self, &visit.walk, current, &earlier, here, &show).await?;

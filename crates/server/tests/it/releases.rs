@@ -381,7 +381,7 @@ async fn a_zip_that_unpacks_to_more_than_it_is_is_refused() {
     for (archive, words) in [
         (twice, "the name is in it twice"),
         (overlapping, "share their bytes"),
-        (lying, "announced as 1 bytes"),
+        (lying, "larger than its declared uncompressed size"),
     ] {
         let (status, answer) = server.upload(UPLOAD, archive).await;
         assert_eq!(status, 400, "{answer}");
