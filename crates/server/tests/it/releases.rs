@@ -384,7 +384,7 @@ async fn a_zip_that_unpacks_to_more_than_it_is_is_refused() {
         (lying, "larger than its declared uncompressed size"),
     ] {
         let (status, answer) = server.upload(UPLOAD, archive).await;
-        assert_eq!(status, 400, "{answer}");
+        assert_eq!(status, 422, "{answer}");
         assert!(answer.to_string().contains(words), "{answer}");
     }
 }
