@@ -64,9 +64,9 @@ fn is_tested(member: &Member, name: &str, tests: &[(&Source, String)]) -> bool {
     })
 }
 
-/// The lines of a file that are test code: all of it below `tests/`, else what follows `#[cfg(test)]`; no comments.
+/// The lines of a file that are test code: all of it below `tests/` and in a `tests.rs`, else what follows `#[cfg(test)]`; no comments.
 fn test_code(source: &Source) -> String {
-    let code = match source.path.contains("/tests/") {
+    let code = match source.path.contains("/tests/") || source.path.ends_with("/tests.rs") {
         true => source.text.as_str(),
         false => source.text.split_once("\n#[cfg(test)]\nmod ").map_or("", |(_, tests)| tests),
     };

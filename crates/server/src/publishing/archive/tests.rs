@@ -173,7 +173,7 @@ fn entries_of_a_zip_that_share_their_bytes_are_refused() {
 
 /// The size that a header gives is not what is decoded.
 #[test]
-fn what_comes_out_of_a_zip_counts_and_not_what_its_headers_say() {
+fn what_comes_out_of_a_zip_counts_and_not_what_its_headers_declare() {
     let content = vec![0; 64 << 20];
     let mut archive = zip_of(&[("bomb", &content)]);
     let size = u32::try_from(content.len()).unwrap().to_le_bytes();
