@@ -148,7 +148,7 @@ pub enum ClassResult {
     Failed,
     /// A newer release was tried and failed its probe; the client reverted to the last good one.
     Reverted,
-    /// The plan has no source for this class; a warning of the report states why and what to do (P4a).
+    /// The plan has no source for this class; a warning of the report states why and what to do.
     Unserved,
 }
 
