@@ -39,7 +39,7 @@ is the host's name; addresses are those of the interfaces.";
 /// Keeps this endpoint up to date from the sources that its organisation's policy names, and serves other endpoints if
 /// the policy makes it an update agent.
 ///
-/// Exit status: 0 updated or current, 1 failed, 2 bad usage, 3 some classes failed, 4 the disk is full or refuses.
+/// Exit codes: 0 done, 1 failed, 2 bad input, 3 partly done, 4 disk or permission.
 #[derive(Debug, Parser)]
 #[command(name = "headwater-client", version)]
 pub struct Arguments {

@@ -1,6 +1,6 @@
 //! The reference as Markdown. Pure: commands in, pages out.
 
-use clap::{Arg, Command};
+use clap::{Arg, ArgAction, Command};
 
 /// The pages, each with its file name: an index, one for each noun, and one for each program without nouns.
 pub fn pages(programs: &[Command]) -> Vec<(String, String)> {
@@ -83,8 +83,11 @@ fn arguments<'a>(heading: &str, arguments: impl Iterator<Item = &'a Arg>) -> Str
     if lines.is_empty() { String::new() } else { format!("\n{heading}:\n\n{}\n", lines.join("\n")) }
 }
 
+/// All but hidden ones and the two that clap adds. These are known by what they do: `--version` of `publish` is an option
+/// like any other.
 fn is_shown(argument: &Arg) -> bool {
-    !argument.is_hide_set() && !matches!(argument.get_id().as_str(), "help" | "version")
+    use ArgAction::{Help, HelpLong, HelpShort, Version};
+    !argument.is_hide_set() && !matches!(argument.get_action(), Help | HelpLong | HelpShort | Version)
 }
 
 fn line(argument: &Arg) -> String {
@@ -148,6 +151,7 @@ mod tests {
             .about("List them")
             .arg(Arg::new("kind").long("kind").help("Which").value_parser(["a", "b"]).default_value("a"))
             .arg(Arg::new("id").help("The id"))
+            .arg(Arg::new("version").long("version").help("Of the thing"))
             .after_help("Examples:\n  tool things list\n\nNothing else.");
         let hidden = Command::new("secret").hide(true);
         let mut tool = Command::new("tool").about("A tool").disable_help_subcommand(true);
@@ -160,7 +164,7 @@ mod tests {
         );
         let expected = "# `tool things`\n\nThings\n\n    tool things [COMMAND]\n\n## `tool things list`\n\nList them\n\n    \
                         tool things list [OPTIONS] [id]\n\nArguments:\n\n- `[id]`: The id\n\nOptions:\n\n- `--kind <kind>`: Which \
-                        [values: `a`, `b`] [default: `a`]\n\nExamples:\n\n    tool things list\n\nNothing else.\n";
+                        [values: `a`, `b`] [default: `a`]\n- `--version <version>`: Of the thing\n\nExamples:\n\n    tool things list\n\nNothing else.\n";
         assert_eq!(pages[0].1, expected);
     }
 }

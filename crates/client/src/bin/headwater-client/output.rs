@@ -38,7 +38,7 @@ pub(crate) fn print_error(error: &anyhow::Error) {
     let _ = writeln!(std::io::stderr(), "error: {error:#}");
 }
 
-/// The exit code for an error: 2 bad usage, 4 disk or permissions, 1 anything else.
+/// The exit code for an error: 2 bad input, 4 disk or permission, 1 anything else.
 pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
     if error.downcast_ref::<ConfigError>().is_some() {
         return 2;
