@@ -109,7 +109,6 @@ async fn save_purpose(
             let row = ReleaseRow { sequence: current.sequence.get(), version: current.version.to_string() };
             rows::put_component(tx, class, name, false).await?;
             rows::insert_release(tx, class, name, &row, bodies).await?;
-            rows::drop_before(tx, class, name, list.releases()[0].sequence, now).await?;
             want_current(tx, class, list, now).await?;
             let audit_entry = caller.audit_entry("release.publish", subject(name));
             audit_entry.before(json!(before.map(current_of))).after(current_of(list)).into()
@@ -142,7 +141,7 @@ async fn save_purpose(
     })
 }
 
-/// Clients should have the current release from now on.
+/// Clients should have the current release from now on, and what left the list goes a while later.
 pub(super) async fn want_current(
     tx: &mut Tx,
     class: Class,
@@ -150,6 +149,7 @@ pub(super) async fn want_current(
     now: Timestamp,
 ) -> Result<()> {
     let (name, current) = (list.component(), list.current());
+    rows::drop_before(tx, class, name, list.releases()[0].sequence, now).await?;
     let version = current.version.as_str();
     Ok(client_releases::want(tx, class, name, current.sequence.get(), version, now).await?)
 }

@@ -228,8 +228,6 @@ impl Publishing {
         let went_back = changed.as_ref().filter(|list| before > Some(list.current().sequence)).map(went_back);
         match changed {
             Some(list) => {
-                let oldest = list.releases()[0].sequence;
-                release_rows::drop_before(&mut tx, class, name, oldest, now).await?;
                 want_current(&mut tx, class, &list, now).await?;
             }
             None => staged = staged.without_news(),
