@@ -82,7 +82,7 @@ async fn a_client_stands_as_its_newest_run_left_it_since_that_began() {
             ("failed", 3, ClientState::Failed, 12),
             ("failed", 2, ClientState::Failed, 12),
             ("reverted", 2, ClientState::Reverted, 14),
-            ("no_source", 3, ClientState::Outdated, 15),
+            ("unserved", 3, ClientState::Outdated, 15),
             ("current", 2, ClientState::Outdated, 15),
             ("updated", 3, ClientState::Current, 17),
         ];

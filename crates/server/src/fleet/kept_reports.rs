@@ -51,7 +51,7 @@ mod tests {
         check("current", &[("used", 4)], true);
         check("current", &[("failed", 0), ("current", 3)], true);
         check("current", &[("passed_over", 3), ("current", 3)], true);
-        for result in ["updated", "failed", "reverted", "no_source"] {
+        for result in ["updated", "failed", "reverted", "unserved"] {
             check(result, &[("used", 3)], true);
         }
     }
