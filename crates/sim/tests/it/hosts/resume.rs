@@ -34,7 +34,7 @@ fn the_next_source_goes_on_at_the_same_byte() {
             let second = world.faulty_source("second", "10.1.0.9")?;
             let entries =
                 format!("{PARIS} url:http://10.1.0.8 components\n{PARIS} url:http://10.1.0.9 components");
-            world.save(&entries, fallback(true, true, true))?;
+            world.save(&entries, fallback(true, false, true))?;
             first.set(&[fault.clone().on("/blobs/")])?;
             let client = world.client("pc-1", &["10.1.0.11"])?;
             let run = client.update()?;
@@ -62,7 +62,7 @@ fn the_next_run_goes_on_at_the_same_byte() {
         let content = Chance::new(4).bytes(BODY_BYTES);
         world.publish("rules", "1", &[("rules.bin", content.clone())])?;
         let source = world.faulty_source("source", "10.1.0.9")?;
-        world.save(&format!("{PARIS} url:http://10.1.0.9 components"), fallback(true, true, true))?;
+        world.save(&format!("{PARIS} url:http://10.1.0.9 components"), fallback(true, false, true))?;
         source.set(&[Fault::Stall { at: 1_500_000 }.on("/blobs/")])?;
         let client = world.client("pc-1", &["10.1.0.11"])?;
         let mut update = client.start_update()?;
@@ -98,7 +98,7 @@ fn a_source_that_cannot_serve_the_rest() {
     };
     scenario(|world| {
         let source = world.faulty_source("source", "10.1.0.9")?;
-        world.save(&format!("{PARIS} url:http://10.1.0.9 components"), fallback(true, true, true))?;
+        world.save(&format!("{PARIS} url:http://10.1.0.9 components"), fallback(true, false, true))?;
         let client = world.client("pc-1", &["10.1.0.11"])?;
         for (number, fault) in [
             of_range(416, None),
