@@ -1,5 +1,5 @@
-//! Holds one class: everything that a site's clients need of its current releases, whole, before anything of it is served
-//! (U4).
+//! Holds one repository: everything that a site's clients need of it now, whole, before anything of it is served (U4). An
+//! update agent holds the policy whatever it shares (P5a).
 //!
 //! 1. Verified metadata names what is needed: targets, the bodies of the current releases, and their deltas.
 //! 2. Damaged blobs in the served tree are removed ([`scrub`](crate::scrub)).
@@ -14,7 +14,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use headwater_depot::{Blob, Progress, Store, Walk};
-use headwater_policy::Class;
+use headwater_policy::{Class, Repository};
 use headwater_repo::{Delta, Digest, FileEntry, Manifest, ReleaseList, TargetDescription, Trusted, layout};
 
 use crate::hold_error::HoldError;
@@ -25,8 +25,8 @@ use crate::served_tree::ServedTree;
 /// What to hold, from where and up to which size.
 #[derive(Debug, Clone, Copy)]
 pub struct HoldRequest<'a> {
-    /// The class.
-    pub class: Class,
+    /// The repository.
+    pub repository: Repository,
     /// Its repository as verified in this run.
     pub trusted: &'a Trusted,
     /// The walk of this run, from which to fetch.
@@ -37,7 +37,7 @@ pub struct HoldRequest<'a> {
     pub tree: &'a ServedTree,
     /// Files of this client's own releases, by digest.
     pub files: &'a BTreeMap<Digest, PathBuf>,
-    /// Bytes that may be held for all classes.
+    /// Bytes that may be held for all repositories.
     pub quota_bytes: u64,
     /// Bytes free on the disk.
     pub free_bytes: u64,
@@ -45,7 +45,7 @@ pub struct HoldRequest<'a> {
     pub free_files: Option<u64>,
 }
 
-/// What a class needs.
+/// What a repository needs.
 #[derive(Default)]
 struct Needed {
     /// Targets: path in the served tree, and bytes.
@@ -56,7 +56,7 @@ struct Needed {
     deltas: BTreeSet<(usize, Digest, u64)>,
 }
 
-/// The result for a class that was brought up to date.
+/// The result for a repository that was brought up to date.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct HoldOutcome {
     /// Deltas for which quota or disk had no room, or that no source has: clients fetch them elsewhere.
@@ -65,7 +65,7 @@ pub struct HoldOutcome {
     pub damaged: usize,
 }
 
-/// Brings one class in the served tree up to date. `progress` is called often during downloads.
+/// Brings one repository in the served tree up to date. `progress` is called often during downloads.
 ///
 /// # Errors
 ///
@@ -76,7 +76,7 @@ pub async fn hold(
 ) -> Result<HoldOutcome, HoldError> {
     let needed = needed(request).await?;
     let damaged = scrubbed(request, &needed).await?;
-    let in_tree = |digest: &Digest| request.tree.has(request.class, &layout::blob(digest));
+    let in_tree = |digest: &Digest| request.tree.has(request.repository, &layout::blob(digest));
     let missing: Vec<Blob> = needed
         .bodies
         .iter()
@@ -97,7 +97,7 @@ pub async fn hold(
 
     let new: Vec<Digest> = missing.iter().chain(&fetched).map(|blob| blob.digest).collect();
     let blobs = needed.bodies.keys().copied().chain(there.iter().chain(&fetched).map(|blob| blob.digest));
-    let tree = |source| HoldError::Tree { class: request.class, source };
+    let tree = |source| HoldError::Tree { repository: request.repository, source };
     write(request, &needed, &new, blobs.collect()).map_err(tree)?;
     Ok(outcome)
 }
@@ -106,9 +106,9 @@ pub async fn hold(
 async fn scrubbed(request: &HoldRequest<'_>, needed: &Needed) -> Result<usize, HoldError> {
     let bodies = needed.bodies.iter().map(|(digest, file)| (*digest, file.body.size));
     let blobs = bodies.chain(needed.deltas.iter().map(|(_, digest, size)| (*digest, *size))).collect();
-    let (tree, store, class) = (request.tree.clone(), request.store.clone(), request.class);
-    let scrubbed = tokio::task::spawn_blocking(move || scrub(&tree, &store, class, &blobs)).await;
-    scrubbed.expect("scrubbing does not panic").map_err(|source| HoldError::Tree { class, source })
+    let (tree, store, repository) = (request.tree.clone(), request.store.clone(), request.repository);
+    let scrubbed = tokio::task::spawn_blocking(move || scrub(&tree, &store, repository, &blobs)).await;
+    scrubbed.expect("scrubbing does not panic").map_err(|source| HoldError::Tree { repository, source })
 }
 
 /// Packs the bodies that the client has only as files.
@@ -129,7 +129,7 @@ async fn needed(request: &HoldRequest<'_>) -> Result<Needed, HoldError> {
         needed.targets.insert(format!("{}/{}", layout::TARGETS_FOLDER, description.path), bytes);
     };
     for (name, description) in request.trusted.targets() {
-        if request.class == Class::Settings {
+        if has_documents_only(request.repository) {
             let bytes = target(request, &description).await?;
             put(&mut needed, &description, bytes);
             continue;
@@ -168,11 +168,16 @@ async fn target(request: &HoldRequest<'_>, description: &TargetDescription) -> R
     Ok(request.walk.stored_target(request.store, description).await?)
 }
 
-/// What holding takes, and what quota and disk allow. Settings come first: other classes do not count against them, because
-/// a site without new settings cannot be configured to hold less.
+/// Whether every target of a repository is held: signed documents, and no releases.
+fn has_documents_only(repository: Repository) -> bool {
+    matches!(repository, Repository::Policy | Repository::Class(Class::Settings))
+}
+
+/// What holding takes, and what quota and disk allow. Policy and settings come first: other repositories do not count
+/// against them, because a site without new settings cannot be configured to hold less.
 fn room(request: &HoldRequest<'_>, needed: &Needed, missing: &[Blob]) -> Room {
-    let HoldRequest { class, tree, store, .. } = *request;
-    let new_targets = needed.targets.iter().filter(|(path, _)| !tree.has(class, path));
+    let HoldRequest { repository, tree, store, .. } = *request;
+    let new_targets = needed.targets.iter().filter(|(path, _)| !tree.has(repository, path));
     let (targets, new_files) =
         new_targets.fold((0, 0), |(bytes, files), (_, target)| (bytes + target.len() as u64, files + 1));
     let bodies: u64 = missing.iter().map(|blob| blob.size).sum();
@@ -180,10 +185,7 @@ fn room(request: &HoldRequest<'_>, needed: &Needed, missing: &[Blob]) -> Room {
     Room {
         wanted: bodies + targets,
         to_store: to_fetch.iter().map(|blob| blob.size).sum(),
-        held: match class {
-            Class::Settings => tree.bytes_held_of(class),
-            Class::Components | Class::Programs => tree.bytes_held(),
-        },
+        held: if has_documents_only(repository) { tree.bytes_held_of(repository) } else { tree.bytes_held() },
         quota: request.quota_bytes,
         free: request.free_bytes,
         files: new_files + to_fetch.len() as u64,
@@ -197,43 +199,43 @@ fn write(
     new: &[Digest],
     blobs: BTreeSet<Digest>,
 ) -> io::Result<()> {
-    let HoldRequest { class, tree, store, .. } = *request;
+    let HoldRequest { repository, tree, store, .. } = *request;
     for digest in new {
         let file = store.file(digest).expect("the store of an update agent is a folder");
-        tree.put_file(class, &layout::blob(digest), &file)?;
+        tree.put_file(repository, &layout::blob(digest), &file)?;
     }
     let mut files: BTreeSet<String> = blobs.iter().map(layout::blob).collect();
     for (path, bytes) in &needed.targets {
-        put_once(tree, class, path, bytes)?;
+        put_once(tree, repository, path, bytes)?;
         files.insert(path.clone());
     }
     let received = request.trusted.received();
     for (number, bytes) in &received.roots {
         let path = format!("{}/{number}.root.json", layout::METADATA_FOLDER);
-        put_once(tree, class, &path, bytes)?;
+        put_once(tree, repository, &path, bytes)?;
         files.insert(path);
     }
     for (role, bytes) in [("targets", &received.targets), ("snapshot", &received.snapshot)] {
         let Some(bytes) = bytes else { continue };
         let path = format!("{}/{}.{role}.json", layout::METADATA_FOLDER, version_of(bytes)?);
-        put_once(tree, class, &path, bytes)?;
+        put_once(tree, repository, &path, bytes)?;
         files.insert(path);
     }
     let timestamp =
         received.timestamp.as_deref().ok_or_else(|| io::Error::other("the metadata has no timestamp"))?;
     let version = request.trusted.targets_version().unwrap_or(0);
-    let current = tree.folder(class).join(layout::TIMESTAMP);
-    if tree.version(class) == Some(version) && same(&current, timestamp) {
+    let current = tree.folder(repository).join(layout::TIMESTAMP);
+    if tree.version(repository) == Some(version) && same(&current, timestamp) {
         return Ok(());
     }
-    tree.switch(class, version, files, timestamp)
+    tree.switch(repository, version, files, timestamp)
 }
 
-fn put_once(tree: &ServedTree, class: Class, path: &str, bytes: &[u8]) -> io::Result<()> {
-    if same(&tree.folder(class).join(path), bytes) {
+fn put_once(tree: &ServedTree, repository: Repository, path: &str, bytes: &[u8]) -> io::Result<()> {
+    if same(&tree.folder(repository).join(path), bytes) {
         return Ok(());
     }
-    tree.put_bytes(class, path, bytes)
+    tree.put_bytes(repository, path, bytes)
 }
 
 fn same(path: &Path, bytes: &[u8]) -> bool {

@@ -1,11 +1,11 @@
-//! Why a class cannot be held.
+//! Why a repository cannot be held.
 
 use std::io;
 
 use headwater_depot::{FetchError, StoreError};
-use headwater_policy::Class;
+use headwater_policy::Repository;
 
-/// Why a class cannot be held now. The former content is still served.
+/// Why a repository cannot be held now. The former content is still served.
 #[derive(Debug, thiserror::Error)]
 pub enum HoldError {
     /// It would be more than the quota allows (U4).
@@ -16,7 +16,7 @@ pub enum HoldError {
     Quota {
         /// Bytes more.
         wanted: u64,
-        /// Bytes held for all classes.
+        /// Bytes held for all repositories.
         held: u64,
         /// Bytes that may be held.
         quota: u64,
@@ -54,10 +54,10 @@ pub enum HoldError {
     #[error("the disk refuses")]
     Store(#[from] StoreError),
     /// The served tree cannot be written.
-    #[error("cannot write the served folder of class {class}")]
+    #[error("cannot write the served folder of {repository}")]
     Tree {
-        /// The class.
-        class: Class,
+        /// The repository.
+        repository: Repository,
         /// The system's error.
         #[source]
         source: io::Error,

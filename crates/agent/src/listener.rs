@@ -9,10 +9,10 @@ use std::sync::Arc;
 use axum::middleware::from_fn_with_state;
 use headwater_depot::http::Addresses;
 use headwater_depot::limits::CONNECT_TIMEOUT;
-use headwater_depot::serve::{ListenLimits, ServeLimits, SharedClasses, Tls, listen_tls, router};
+use headwater_depot::serve::{ListenLimits, ServeLimits, SharedRepositories, Tls, listen_tls, router};
 use headwater_identity::tls::{self, Anonymous, client_of};
 use headwater_identity::{CaCertificate, Chain, ClientKey, IdentityError};
-use headwater_policy::{Class, ClassSet, FamilySet};
+use headwater_policy::{ClassSet, FamilySet, Repository};
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -35,6 +35,16 @@ pub struct ServingPlan {
     pub identity: Option<AgentIdentity>,
 }
 
+impl ServingPlan {
+    /// Whether it serves a repository: a class that it shares, and with any class the policy (P5a).
+    fn serves(&self, repository: Repository) -> bool {
+        match repository.class() {
+            Some(class) => self.classes.contains(class),
+            None => !self.classes.is_empty(),
+        }
+    }
+}
+
 /// The identity of an update agent, and its admission rules.
 #[derive(Debug, Clone)]
 pub struct AgentIdentity {
@@ -55,7 +65,7 @@ pub struct AgentIdentity {
 /// The running listeners, one for each address, and what they share.
 #[derive(Debug)]
 pub struct Listener {
-    site: SharedClasses,
+    site: SharedRepositories,
     tree: ServedTree,
     running: BTreeMap<SocketAddr, Running>,
     admission: Admission,
@@ -75,7 +85,7 @@ impl Listener {
     /// Listens nowhere yet.
     pub fn new(tree: ServedTree) -> Self {
         Self {
-            site: SharedClasses::new(ServeLimits::default()),
+            site: SharedRepositories::new(ServeLimits::default()),
             tree,
             running: BTreeMap::new(),
             admission: Admission::default(),
@@ -94,11 +104,11 @@ impl Listener {
     /// else is done.
     pub async fn apply(&mut self, plan: &ServingPlan) -> Vec<String> {
         self.site.set_limits(plan.limits);
-        for class in Class::ALL {
-            if plan.classes.contains(class) && self.tree.version(class).is_some() {
-                self.site.share(class, self.tree.folder(class));
+        for repository in Repository::ALL {
+            if plan.serves(repository) && self.tree.version(repository).is_some() {
+                self.site.share(repository, self.tree.folder(repository));
             } else {
-                self.site.unshare(class);
+                self.site.unshare(repository);
             }
         }
         let mut problems = Vec::new();

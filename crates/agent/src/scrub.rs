@@ -9,7 +9,7 @@ use std::io;
 
 use headwater_depot::Store;
 use headwater_depot::store::{digest_of, next_in_round};
-use headwater_policy::Class;
+use headwater_policy::Repository;
 use headwater_repo::{Digest, layout};
 
 use crate::limits::SCRUB_BYTES;
@@ -19,33 +19,33 @@ use crate::served_tree::ServedTree;
 pub(crate) fn scrub(
     tree: &ServedTree,
     store: &Store,
-    class: Class,
+    repository: Repository,
     blobs: &BTreeMap<Digest, u64>,
 ) -> io::Result<usize> {
     let mut damaged = Vec::new();
     let mut there = BTreeMap::new();
     for (digest, size) in blobs {
-        match tree.size(class, &layout::blob(digest)) {
+        match tree.size(repository, &layout::blob(digest)) {
             Some(found) if found == *size => _ = there.insert(*digest, *size),
             Some(_) => damaged.push(*digest),
             None => {}
         }
     }
-    let round = next_in_round(&there, tree.scrubbed(class), SCRUB_BYTES);
+    let round = next_in_round(&there, tree.scrubbed(repository), SCRUB_BYTES);
     for digest in &round {
-        let read = tree.open(class, &layout::blob(digest)).and_then(|mut file| digest_of(&mut file));
+        let read = tree.open(repository, &layout::blob(digest)).and_then(|mut file| digest_of(&mut file));
         // A blob that cannot be read is damaged, too.
         if !read.is_ok_and(|(got, _)| got == *digest) {
             damaged.push(*digest);
         }
     }
     for digest in &damaged {
-        tracing::warn!(%class, %digest, "a blob held for others is damaged on the disk; it is fetched again");
-        tree.remove_file(class, &layout::blob(digest))?;
+        tracing::warn!(%repository, %digest, "a blob held for others is damaged on the disk; it is fetched again");
+        tree.remove_file(repository, &layout::blob(digest))?;
         store.verify(digest).map_err(io::Error::other)?;
     }
     if let Some(last) = round.last() {
-        tree.set_scrubbed(class, last)?;
+        tree.set_scrubbed(repository, last)?;
     }
     Ok(damaged.len())
 }

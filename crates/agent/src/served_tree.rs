@@ -1,4 +1,4 @@
-//! What an update agent serves: `served/CLASS/{metadata,targets,blobs}/`, the same layout as the server's.
+//! What an update agent serves: `served/REPOSITORY/{metadata,targets,blobs}/`, the same layout as the server's.
 //!
 //! Everything but `timestamp.json` is named by version or digest and never changes. So new content is written beside the
 //! old, and replacing `timestamp.json` is the one step that switches. Files of the former content stay until the next
@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use headwater_depot::files::{self, Access, NewFile};
-use headwater_policy::Class;
+use headwater_policy::Repository;
 use headwater_repo::{Digest, layout};
 
 /// What an update agent serves.
@@ -31,33 +31,33 @@ impl ServedTree {
         Self { root }
     }
 
-    /// The folder of a class, as a source of the static layout.
-    pub fn folder(&self, class: Class) -> PathBuf {
-        self.root.join(class.as_str())
+    /// The folder of a repository, as a source of the static layout.
+    pub fn folder(&self, repository: impl Into<Repository>) -> PathBuf {
+        self.root.join(repository.into().as_str())
     }
 
-    /// Version of the signed content that is served of a class; `None` if none is whole.
-    pub fn version(&self, class: Class) -> Option<u64> {
-        Some(self.current(class)?.version)
+    /// Version of the signed content that is served of a repository; `None` if none is whole.
+    pub fn version(&self, repository: impl Into<Repository>) -> Option<u64> {
+        Some(self.current(repository.into())?.version)
     }
 
-    /// Bytes held for all classes.
+    /// Bytes held for all repositories.
     pub fn bytes_held(&self) -> u64 {
-        Class::ALL.into_iter().map(|class| self.bytes_held_of(class)).sum()
+        Repository::ALL.into_iter().map(|repository| self.bytes_held_of(repository)).sum()
     }
 
-    /// Bytes held of one class.
-    pub fn bytes_held_of(&self, class: Class) -> u64 {
-        bytes_below(&self.folder(class))
+    /// Bytes held of one repository.
+    pub fn bytes_held_of(&self, repository: impl Into<Repository>) -> u64 {
+        bytes_below(&self.folder(repository))
     }
 
-    /// Removes what is held of a class.
+    /// Removes what is held of a repository.
     ///
     /// # Errors
     ///
     /// Something cannot be removed.
-    pub fn remove(&self, class: Class) -> io::Result<()> {
-        let folder = self.folder(class);
+    pub fn remove(&self, repository: impl Into<Repository>) -> io::Result<()> {
+        let folder = self.folder(repository);
         // First what makes it a source, so that no client finds half of it.
         for first in [folder.join(layout::TIMESTAMP), folder.join(CURRENT)] {
             files::remove_if_present(&first)?;
@@ -66,40 +66,40 @@ impl ServedTree {
     }
 
     /// Whether a file is in the tree.
-    pub fn has(&self, class: Class, path: &str) -> bool {
-        self.folder(class).join(path).is_file()
+    pub fn has(&self, repository: impl Into<Repository>, path: &str) -> bool {
+        self.folder(repository).join(path).is_file()
     }
 
     /// Bytes of a file in the tree; `None` if it is not there.
-    pub(crate) fn size(&self, class: Class, path: &str) -> Option<u64> {
-        let found = fs::metadata(self.folder(class).join(path)).ok()?;
+    pub(crate) fn size(&self, repository: Repository, path: &str) -> Option<u64> {
+        let found = fs::metadata(self.folder(repository).join(path)).ok()?;
         found.is_file().then_some(found.len())
     }
 
     /// Opens a file in the tree.
-    pub(crate) fn open(&self, class: Class, path: &str) -> io::Result<File> {
-        File::open(self.folder(class).join(path))
+    pub(crate) fn open(&self, repository: Repository, path: &str) -> io::Result<File> {
+        File::open(self.folder(repository).join(path))
     }
 
     /// Removes a file from the tree.
-    pub(crate) fn remove_file(&self, class: Class, path: &str) -> io::Result<()> {
-        files::remove_if_present(&self.folder(class).join(path))
+    pub(crate) fn remove_file(&self, repository: Repository, path: &str) -> io::Result<()> {
+        files::remove_if_present(&self.folder(repository).join(path))
     }
 
     /// The blob that was verified last.
-    pub(crate) fn scrubbed(&self, class: Class) -> Option<Digest> {
-        fs::read_to_string(self.folder(class).join(SCRUBBED)).ok()?.parse().ok()
+    pub(crate) fn scrubbed(&self, repository: Repository) -> Option<Digest> {
+        fs::read_to_string(self.folder(repository).join(SCRUBBED)).ok()?.parse().ok()
     }
 
     /// Stores which blob was verified last.
-    pub(crate) fn set_scrubbed(&self, class: Class, last: &Digest) -> io::Result<()> {
-        self.put_bytes(class, SCRUBBED, last.to_string().as_bytes())
+    pub(crate) fn set_scrubbed(&self, repository: Repository, last: &Digest) -> io::Result<()> {
+        self.put_bytes(repository, SCRUBBED, last.to_string().as_bytes())
     }
 
     /// Adds a file that never changes, unless it is there: a hard link to `from` if the file system allows it, so that
     /// nothing is stored twice, otherwise a copy.
-    pub(crate) fn put_file(&self, class: Class, path: &str, from: &Path) -> io::Result<()> {
-        let target = self.prepare(class, path)?;
+    pub(crate) fn put_file(&self, repository: Repository, path: &str, from: &Path) -> io::Result<()> {
+        let target = self.prepare(repository, path)?;
         if target.is_file() {
             return Ok(());
         }
@@ -116,23 +116,23 @@ impl ServedTree {
     }
 
     /// Writes a file whole or not at all.
-    pub(crate) fn put_bytes(&self, class: Class, path: &str, bytes: &[u8]) -> io::Result<()> {
-        let target = self.prepare(class, path)?;
+    pub(crate) fn put_bytes(&self, repository: Repository, path: &str, bytes: &[u8]) -> io::Result<()> {
+        let target = self.prepare(repository, path)?;
         files::replace(&target, bytes, Access::Umask)
     }
 
     /// Switches to the content that consists of `files`, and removes what neither it nor the former content needs.
     pub(crate) fn switch(
         &self,
-        class: Class,
+        repository: Repository,
         version: u64,
         files: BTreeSet<String>,
         timestamp: &[u8],
     ) -> io::Result<()> {
-        let before = self.current(class).map(|current| current.files).unwrap_or_default();
-        self.put_bytes(class, layout::TIMESTAMP, timestamp)?;
+        let before = self.current(repository).map(|current| current.files).unwrap_or_default();
+        self.put_bytes(repository, layout::TIMESTAMP, timestamp)?;
         let kept: BTreeSet<&str> = files.iter().chain(&before).map(String::as_str).collect();
-        let folder = self.folder(class);
+        let folder = self.folder(repository);
         let current = CurrentContent { version, files: files.clone() };
         let bytes = serde_json::to_vec(&current).map_err(io::Error::other)?;
         files::replace(&folder.join(CURRENT), &bytes, Access::Umask)?;
@@ -145,13 +145,13 @@ impl ServedTree {
         Ok(())
     }
 
-    fn current(&self, class: Class) -> Option<CurrentContent> {
-        let bytes = fs::read(self.folder(class).join(CURRENT)).ok()?;
+    fn current(&self, repository: Repository) -> Option<CurrentContent> {
+        let bytes = fs::read(self.folder(repository).join(CURRENT)).ok()?;
         serde_json::from_slice(&bytes).ok()
     }
 
-    fn prepare(&self, class: Class, path: &str) -> io::Result<PathBuf> {
-        let target = self.folder(class).join(path);
+    fn prepare(&self, repository: Repository, path: &str) -> io::Result<PathBuf> {
+        let target = self.folder(repository).join(path);
         if let Some(above) = target.parent() {
             fs::create_dir_all(above)?;
         }

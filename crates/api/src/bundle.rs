@@ -6,10 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::policy::PolicyDocument;
 
-/// Root metadata by class, as JSON.
+/// Root metadata of each repository, as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct ClassRoots {
+pub struct RepositoryRoots {
+    /// Root of the policy.
+    pub policy: serde_json::Value,
     /// Root of class `settings`.
     pub settings: serde_json::Value,
     /// Root of class `components`.
@@ -38,8 +40,8 @@ pub struct EnrolBundle {
     pub encryption_key: String,
     /// Public keys that the server signs its answers with, the newest first.
     pub response_signing_keys: Vec<String>,
-    /// The root metadata of each class repository.
-    pub roots: ClassRoots,
+    /// The root metadata of each repository.
+    pub roots: RepositoryRoots,
     /// What admits a client. Absent once it was used and removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(serialize_with = "crate::secret::serialize_option")]

@@ -20,7 +20,7 @@ pub struct CheckIn {
     pub program: String,
     /// The saved version of the policy it has; 0 if it has none yet.
     pub policy_version: u64,
-    /// Content version it has, by class.
+    /// Content version it has, by repository: a class, or `policy`.
     pub versions: BTreeMap<String, u64>,
     /// Sequence of the newest report that it made: a gap in what the server has shows a report that was withheld. 0 if none, or unknown.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -32,9 +32,9 @@ pub struct CheckIn {
 pub struct CheckInAnswer {
     /// The domain the server files the client under.
     pub domain: String,
-    /// Newest content version the server has published, by class (P9, *stale*).
+    /// Newest content version that the server has published, by repository: a class (P9, *stale*), or `policy` (P5a).
     pub announced: BTreeMap<String, u64>,
-    /// The version of each class's root: under an older one nothing new is installed.
+    /// The version of each repository's root: under an older one nothing new is installed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub roots: BTreeMap<String, u64>,
     /// The server's clock, so that a client can warn of its own.

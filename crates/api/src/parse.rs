@@ -2,7 +2,7 @@
 
 use headwater_policy::{
     Class, ClassSet, Client, Draft, EffectiveSettings, Entry, EntrySource, Occasion, Options, Plans, Policy,
-    Problem, Scheme, Settings, UpdateAgent,
+    Problem, Repository, Scheme, Settings, UpdateAgent,
 };
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -197,8 +197,8 @@ impl From<EffectiveSettings> for EffectiveSettingsDocument {
 
 /// A client's plans as a document.
 pub fn plan_document(plans: &Plans) -> PlanDocument {
-    let class_plan = |class| {
-        let plan = plans.get(class);
+    let class_plan = |repository| {
+        let plan = plans.get(repository);
         ClassPlanDocument {
             steps: plan
                 .steps
@@ -218,7 +218,7 @@ pub fn plan_document(plans: &Plans) -> PlanDocument {
             unserved: plan.unserved.as_ref().map(ToString::to_string),
         }
     };
-    Class::ALL.into_iter().map(|class| (class.to_string(), class_plan(class))).collect()
+    Repository::ALL.into_iter().map(|repository| (repository.to_string(), class_plan(repository))).collect()
 }
 
 fn class_words(classes: ClassSet) -> Vec<String> {

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The plans of one client: by class (`components`, `settings`, `programs`).
+/// The plans of one client: by class (`components`, `settings`, `programs`), and for `policy`.
 pub type PlanDocument = BTreeMap<String, ClassPlanDocument>;
 
-/// The plan of one client for one class.
+/// The plan of one client for one class, or for the policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClassPlanDocument {

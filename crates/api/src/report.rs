@@ -30,7 +30,7 @@ pub struct Report {
     pub program: String,
     /// The saved version of the policy from which the plans were made. 0 if there is none yet.
     pub policy_version: u64,
-    /// The outcome of each class, in run order.
+    /// The outcome for the policy and for each class, in run order.
     pub classes: Vec<ClassOutcome>,
     /// Every attempt, in the order they began.
     pub attempts: Vec<Attempt>,
@@ -73,7 +73,7 @@ pub struct ReportAnswer {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UpdateAgentReport {
-    /// Content version that it serves, by shared class; a class that is not whole yet is not in it.
+    /// Content version that it serves, by shared class and of `policy`; what is not whole yet is not in it.
     pub serves: BTreeMap<String, u64>,
     /// Bytes it holds for others.
     pub bytes_held: u64,
@@ -100,7 +100,7 @@ pub struct Installed {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClassOutcome {
-    /// `settings`, `components` or `programs`.
+    /// `policy`, `settings`, `components` or `programs`.
     pub class: String,
     /// The outcome.
     pub result: ClassResult,

@@ -1,4 +1,5 @@
-//! The signed documents of class `settings`: the policy and each domain's effective settings.
+//! The signed documents of the policy's repository (the policy, each domain's typed settings), and of class `settings`
+//! (each domain's values and files).
 
 use std::collections::BTreeMap;
 
@@ -6,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::policy::PolicyDocument;
 
-/// The current format of [`SignedPolicy`] and [`DomainDocument`].
+/// The current format of [`SignedPolicy`], [`TypedSettingsDocument`] and [`FreeSettingsDocument`].
 pub const FORMAT: u32 = 1;
 
-/// The target `policy.json`: what every client decides from.
+/// The target `policy.json` of the policy's repository: what every client decides from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SignedPolicy {
@@ -41,7 +42,7 @@ pub struct FleetDocument {
     /// Revoked clients, which nobody answers; each until its certificate has expired.
     #[serde(default)]
     pub revoked: Vec<RevokedDocument>,
-    /// The version of each class's root: under an older one nothing new is installed.
+    /// The version of each repository's root: under an older one nothing new is installed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub roots: BTreeMap<String, u64>,
     /// Update agents serve class `components` to those who show no certificate too.
@@ -59,27 +60,38 @@ pub struct RevokedDocument {
     pub key: String,
 }
 
-/// The target `domains/PATH.json`: the effective settings of one domain.
+/// The target `settings/PATH.json` of the policy's repository: the typed settings of one domain, which Headwater itself
+/// obeys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct DomainDocument {
+pub struct TypedSettingsDocument {
     /// [`FORMAT`].
     pub format: u32,
     /// The domain, `root` or `root/…`.
     pub domain: String,
-    /// The domain's own release number, from 1.
+    /// Version of these settings of the domain.
     pub version: u64,
-    /// The typed settings, which Headwater itself obeys.
+    /// The settings.
     pub settings: EffectiveSettingsDocument,
-    /// Values for the software on the endpoint.
-    #[serde(default)]
+}
+
+/// The target `domains/PATH.json` of class `settings`: what one domain sets for the software on the endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct FreeSettingsDocument {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The domain, `root` or `root/…`.
+    pub domain: String,
+    /// Version of this document of the domain.
+    pub version: u64,
+    /// Values: name to JSON.
     pub values: BTreeMap<String, serde_json::Value>,
-    /// Files for the software on the endpoint: relative path to text.
-    #[serde(default)]
+    /// Files: relative path to text.
     pub files: BTreeMap<String, String>,
 }
 
-/// The target `domains/PATH.json` of a confidential domain: a [`DomainDocument`], sealed with the domain's key.
+/// A [`TypedSettingsDocument`] or a [`FreeSettingsDocument`] of a confidential domain, sealed with the domain's key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SealedDomainDocument {
@@ -87,7 +99,7 @@ pub struct SealedDomainDocument {
     pub format: u32,
     /// The domain, `root` or `root/…`.
     pub domain: String,
-    /// The domain's own release number, from 1.
+    /// Version of the document.
     pub version: u64,
     /// The document.
     pub sealed: SealedBody,
@@ -105,15 +117,36 @@ pub struct SealedBody {
     pub body: String,
 }
 
-/// What stands in a domain's target: open, or for those with the key alone.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What the clients of a domain get: both of its documents, for showing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(untagged)]
-pub enum SignedDomain {
-    /// For those who have the domain's key.
-    Sealed(SealedDomainDocument),
-    /// For everybody.
-    Open(Box<DomainDocument>),
+pub struct DomainDocument {
+    /// The domain, `root` or `root/…`.
+    pub domain: String,
+    /// Version of what it gives to the software on the endpoint.
+    pub version: u64,
+    /// Version of its typed settings.
+    pub typed_version: u64,
+    /// The typed settings, which Headwater itself obeys.
+    pub settings: EffectiveSettingsDocument,
+    /// Values for the software on the endpoint.
+    pub values: BTreeMap<String, serde_json::Value>,
+    /// Files for the software on the endpoint: relative path to text.
+    pub files: BTreeMap<String, String>,
+}
+
+impl DomainDocument {
+    /// The part that travels with the policy.
+    pub fn typed(&self) -> TypedSettingsDocument {
+        let Self { domain, typed_version: version, settings, .. } = self.clone();
+        TypedSettingsDocument { format: FORMAT, domain, version, settings }
+    }
+
+    /// The part for the software on the endpoint.
+    pub fn free(&self) -> FreeSettingsDocument {
+        let Self { domain, version, values, files, .. } = self.clone();
+        FreeSettingsDocument { format: FORMAT, domain, version, values, files }
+    }
 }
 
 /// The typed settings, all decided.

@@ -64,8 +64,8 @@
 //! | POST `/api/v1/enrol-tokens` | [`EnrolBundleRequest`] | 201 [`EnrolBundle`](crate::bundle::EnrolBundle) |
 //! | DELETE `/api/v1/enrol-tokens/{number}` | – | 204 |
 //! | GET `/api/v1/keys` | – | [`KeysView`] |
-//! | POST `/api/v1/keys/{class}/draft` | [`RootDraftRequest`] | [`RootDraft`] |
-//! | POST `/api/v1/keys/{class}/root` | [`RootRequest`] | [`ClassKeysView`] |
+//! | POST `/api/v1/keys/{repository}/draft` | [`RootDraftRequest`] | [`RootDraft`] |
+//! | POST `/api/v1/keys/{repository}/root` | [`RootRequest`] | [`RepositoryKeysView`] |
 //! | POST `/api/v1/keys/ca/rotate` | [`RotateCaQuery`] | [`CaRotated`] |
 //! | POST `/api/v1/keys/response-signing/rotate` | – | [`KeyRotated`] |
 //! | POST `/api/v1/keys/enrolment-encryption/rotate` | – | [`KeyRotated`] |
@@ -119,8 +119,8 @@ pub use identity::{
     TokenView, TokensAnswer, UnknownClientView, UnknownClientsAnswer,
 };
 pub use keys::{
-    BackupRequest, CaRotated, ClassKeysView, KeyReplacement, KeyRotated, KeysView, RetiredKey, RoleKeysView,
-    RootDraft, RootDraftRequest, RootRequest, RotateCaQuery,
+    BackupRequest, CaRotated, KeyReplacement, KeyRotated, KeysView, RepositoryKeysView, RetiredKey,
+    RoleKeysView, RootDraft, RootDraftRequest, RootRequest, RotateCaQuery,
 };
 pub use releases::{
     ComponentAnswer, ComponentView, DeltaBeingMade, DeltaView, DeltasOfComponent, DeltasStanding, DeltasView,
@@ -131,5 +131,5 @@ pub use sources::{
     Change, DiffAnswer, DiffQuery, Draft, DraftsAnswer, Edit, EditsRequest, ExplainQuery, Explained, Finding,
     HistoryAnswer, HistoryItem, ImportRequest, Preview, RestoreRequest, SaveRequest, Saved, SavedPolicy,
 };
-pub use status::{ClassStatus, ErrorAnswer, ErrorBody, Health, JobStatus, PageQuery, Status};
+pub use status::{ErrorAnswer, ErrorBody, Health, JobStatus, PageQuery, RepositoryStatus, Status};
 pub use vendor::{RejectedRelease, SyncProgress, SyncResult, SyncedRelease, VendorRequest, VendorView};

@@ -212,11 +212,11 @@ fn refuse_ignored(repositories: &RepositoriesArguments, holders: &Holders) -> Re
     let given = [
         ("--root-keys", !holders.root_keys.is_empty()),
         ("--passphrase-file", holders.passphrases.is_given()),
-        ("--class", repositories.names_class()),
+        ("--only", repositories.names_one()),
     ];
     match given.into_iter().find(|(_, given)| *given) {
         Some((flag, _)) => Err(Failure::bad_input(format!(
-            "{flag} does not go with `rotate ca`, `response-signing` and `enrolment-encryption`: these keys belong to no class, and no root key signs them"
+            "{flag} does not go with `rotate ca`, `response-signing` and `enrolment-encryption`: these keys belong to no repository, and no root key signs them"
         ))
         .with_hint("leave it out")),
         None => Ok(()),

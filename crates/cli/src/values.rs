@@ -2,12 +2,18 @@
 
 use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use headwater_policy::{Class, Mode, VendorFallback};
+use headwater_policy::{Class, Mode, Repository, VendorFallback};
 use jiff::{Span, SpanRelativeTo, Unit};
 
 /// One of the three classes.
 pub fn class_parser() -> impl TypedValueParser<Value = Class> {
     class_words().map(|word| word.parse().expect("a class's own name is a class"))
+}
+
+/// The policy's repository or that of a class.
+pub fn repository_parser() -> impl TypedValueParser<Value = Repository> {
+    let words = PossibleValuesParser::new(Repository::ALL.map(Repository::as_str));
+    words.map(|word| word.parse().expect("a repository's own name is a repository"))
 }
 
 /// The word of one of the three classes.

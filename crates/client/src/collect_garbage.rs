@@ -14,7 +14,7 @@ use std::collections::HashSet;
 use headwater_agent::ServedTree;
 use headwater_depot::MetadataStore;
 use headwater_depot::files;
-use headwater_policy::Class;
+use headwater_policy::{Class, Repository};
 use headwater_repo::{Digest, Manifest, ReleaseList, TargetDescription, Trusted, error_chain, layout};
 
 use crate::data::{DataFolder, RepositoryOwner};
@@ -50,9 +50,10 @@ fn remove_secrets(folder: &DataFolder) -> Result<(), Error> {
 
 fn collect(session: &Session) -> Result<(), Error> {
     let mut kept = HashSet::new();
-    let organisation = Class::ALL.map(|class| (RepositoryOwner::Organisation, class));
-    for (owner, class) in organisation.into_iter().chain([(RepositoryOwner::Vendor, Class::Components)]) {
-        let folder = session.context.folder.metadata(owner, class);
+    let organisation = Repository::ALL.map(|repository| (RepositoryOwner::Organisation, repository));
+    let vendor = (RepositoryOwner::Vendor, Class::Components.into());
+    for (owner, repository) in organisation.into_iter().chain([vendor]) {
+        let folder = session.context.folder.metadata(owner, repository);
         if !folder.is_dir() {
             continue;
         }
@@ -63,7 +64,7 @@ fn collect(session: &Session) -> Result<(), Error> {
             // A refresh stopped between timestamp and targets: what is needed is not known now.
             return Ok(());
         }
-        keep(session, owner, class, &trusted, &mut kept)?;
+        keep(session, owner, repository, &trusted, &mut kept)?;
     }
     session.context.store.collect(&kept)?;
     Ok(())
@@ -73,16 +74,21 @@ fn collect(session: &Session) -> Result<(), Error> {
 fn keep(
     session: &Session,
     owner: RepositoryOwner,
-    class: Class,
+    repository: Repository,
     trusted: &Trusted,
     kept: &mut HashSet<Digest>,
 ) -> Result<(), Error> {
+    let Some(class) = repository.class().filter(|class| *class != Class::Settings) else {
+        // Every target is a document.
+        kept.extend(trusted.targets().filter_map(|(_, description)| description.sha256));
+        return Ok(());
+    };
     let context = &session.context;
     let tree = ServedTree::new(context.folder.served());
     let shares = owner == RepositoryOwner::Organisation && context.effective.shares().contains(class);
     for (name, description) in trusted.targets() {
         kept.extend(description.sha256);
-        if class == Class::Settings || layout::component_of_release_list(&name).is_none() {
+        if layout::component_of_release_list(&name).is_none() {
             continue;
         }
         let list = stored(context, &description)?.and_then(|bytes| ReleaseList::parse(&bytes).ok());

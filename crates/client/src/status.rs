@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use headwater_api::parse::plan_document;
 use headwater_api::plan::PlanDocument;
 use headwater_api::report::{Installed, Report};
-use headwater_policy::{JudgedAddress, Planner};
+use headwater_policy::{JudgedAddress, Planner, Plans};
 use headwater_repo::error_chain;
 use serde::Serialize;
 
@@ -43,7 +43,7 @@ pub struct Status {
     pub installed: BTreeMap<String, BTreeMap<String, Installed>>,
     /// Releases that failed here and are not tried again: sentences.
     pub failed: Vec<String>,
-    /// The plan of each class.
+    /// The plan of each class, and of the policy.
     pub plans: PlanDocument,
     /// The last run, if there was one.
     pub last_run: Option<Report>,
@@ -123,9 +123,16 @@ pub fn status(config: &Config) -> Result<Status, Error> {
         daemon: daemon(&folder)?,
         installed: folder.installed()?,
         failed: state.failed_sentences(),
-        plans: plan_document(&Planner::new(&effective.policy).plans(&effective.client())),
+        plans: plans(&effective, &state),
         last_run: state.last_run,
     })
+}
+
+/// The plans, with the sources of the policy that this client remembers.
+fn plans(effective: &Effective, state: &State) -> PlanDocument {
+    let (planner, client) = (Planner::new(&effective.policy), effective.client());
+    let policy = planner.policy_plan(&client, &state.former_sources());
+    plan_document(&Plans { policy, ..planner.plans(&client) })
 }
 
 fn address_status(judged: &JudgedAddress, config: &Config) -> AddressStatus {

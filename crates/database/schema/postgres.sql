@@ -14,10 +14,10 @@ CREATE TABLE writer (
 );
 INSERT INTO writer (id) VALUES (1);
 
--- One row for each class: what is signed. The bytes of timestamp.json stand here first: the transaction that writes them
+-- One row for the policy and for each class: what is signed. The bytes of timestamp.json stand here first: the transaction that writes them
 -- is the moment of publication, the file is a copy of it.
 CREATE TABLE repositories (
-    class            TEXT COLLATE "C" PRIMARY KEY,
+    repository       TEXT COLLATE "C" PRIMARY KEY,
     root_version     BIGINT NOT NULL,
     snapshot_version BIGINT NOT NULL,
     targets_version  BIGINT NOT NULL,
@@ -73,10 +73,10 @@ CREATE TABLE deltas (
     PRIMARY KEY (class, base, result)
 );
 
--- The version of a class's targets at which its content last changed: it is announced to clients. Later versions are
+-- The version of a repository's targets at which its content last changed: it is announced to clients. Later versions are
 -- signed again, or name deltas that joined; a source that does not have those is not stale.
 CREATE TABLE announced (
-    class           TEXT COLLATE "C" PRIMARY KEY,
+    repository      TEXT COLLATE "C" PRIMARY KEY,
     targets_version BIGINT NOT NULL
 );
 
@@ -100,7 +100,8 @@ CREATE TABLE drafts (
 -- `version` is that of the signed document, `saved_version` that of what is set here.
 CREATE TABLE domains (
     path          TEXT COLLATE "C" PRIMARY KEY,
-    version       BIGINT NOT NULL,
+    version       BIGINT NOT NULL, -- of its document in class settings
+    typed_version BIGINT NOT NULL, -- of its document in the policy's repository
     saved_version BIGINT NOT NULL,
     settings      TEXT COLLATE "C" NOT NULL, -- explicit values only, JSON
     extras        TEXT COLLATE "C" NOT NULL  -- {"values", "files"}, explicit only
@@ -136,7 +137,7 @@ CREATE TABLE clients (
     addresses      TEXT COLLATE "C" NOT NULL, -- JSON array
     program        TEXT COLLATE "C" NOT NULL,
     policy_version BIGINT NOT NULL,
-    versions       TEXT COLLATE "C" NOT NULL, -- JSON object: content version by class
+    versions       TEXT COLLATE "C" NOT NULL, -- JSON object: content version by repository
     first_seen     BIGINT NOT NULL,
     last_seen      BIGINT NOT NULL,
     state          TEXT COLLATE "C" NOT NULL DEFAULT 'unknown', -- api::v1::ClientState

@@ -7,10 +7,10 @@ CREATE TABLE schema_version (
     version INTEGER NOT NULL
 ) STRICT;
 
--- One row for each class: what is signed. The bytes of timestamp.json stand here first: the transaction that writes them
+-- One row for the policy and for each class: what is signed. The bytes of timestamp.json stand here first: the transaction that writes them
 -- is the moment of publication, the file is a copy of it.
 CREATE TABLE repositories (
-    class            TEXT PRIMARY KEY,
+    repository       TEXT PRIMARY KEY,
     root_version     INTEGER NOT NULL,
     snapshot_version INTEGER NOT NULL,
     targets_version  INTEGER NOT NULL,
@@ -66,10 +66,10 @@ CREATE TABLE deltas (
     PRIMARY KEY (class, base, result)
 ) STRICT, WITHOUT ROWID;
 
--- The version of a class's targets at which its content last changed: it is announced to clients. Later versions are
+-- The version of a repository's targets at which its content last changed: it is announced to clients. Later versions are
 -- signed again, or name deltas that joined; a source that does not have those is not stale.
 CREATE TABLE announced (
-    class           TEXT PRIMARY KEY,
+    repository      TEXT PRIMARY KEY,
     targets_version INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
@@ -93,7 +93,8 @@ CREATE TABLE drafts (
 -- `version` is that of the signed document, `saved_version` that of what is set here.
 CREATE TABLE domains (
     path          TEXT PRIMARY KEY,
-    version       INTEGER NOT NULL,
+    version       INTEGER NOT NULL, -- of its document in class settings
+    typed_version INTEGER NOT NULL, -- of its document in the policy's repository
     saved_version INTEGER NOT NULL,
     settings      TEXT NOT NULL, -- explicit values only, JSON
     extras        TEXT NOT NULL  -- {"values", "files"}, explicit only
@@ -129,7 +130,7 @@ CREATE TABLE clients (
     addresses      TEXT NOT NULL, -- JSON array
     program        TEXT NOT NULL,
     policy_version INTEGER NOT NULL,
-    versions       TEXT NOT NULL, -- JSON object: content version by class
+    versions       TEXT NOT NULL, -- JSON object: content version by repository
     first_seen     INTEGER NOT NULL,
     last_seen      INTEGER NOT NULL,
     state          TEXT NOT NULL DEFAULT 'unknown', -- api::v1::ClientState

@@ -22,7 +22,7 @@ pub struct ClientRow {
     pub program: String,
     /// The policy version it has.
     pub policy_version: u64,
-    /// Content version by class.
+    /// Content version by repository.
     pub versions: BTreeMap<String, u64>,
     /// When it first appeared.
     pub first_seen: Timestamp,

@@ -1,8 +1,8 @@
-//! Deltas in inventory, and the version of each class that is announced.
+//! Deltas in inventory, and the version of each repository that is announced.
 
 use std::collections::BTreeMap;
 
-use headwater_policy::Class;
+use headwater_policy::{Class, Repository};
 use headwater_repo::{Delta, DeltaFormat, Digest, Inventory, InventoryItem};
 use jiff::Timestamp;
 use sqlx::Row;
@@ -61,10 +61,11 @@ impl Db {
         self.connection().await?.inventory(class).await
     }
 
-    /// The announced version of each class that was published.
+    /// The announced version of each repository that was published.
     pub async fn announced(&self) -> Result<BTreeMap<String, u64>> {
-        let rows = sqlx::query("SELECT class, targets_version FROM announced").fetch_all(self.read()).await?;
-        Ok(rows.into_iter().map(|row| (row.get("class"), count(row.get("targets_version")))).collect())
+        let rows =
+            sqlx::query("SELECT repository, targets_version FROM announced").fetch_all(self.read()).await?;
+        Ok(rows.into_iter().map(|row| (row.get("repository"), count(row.get("targets_version")))).collect())
     }
 }
 
@@ -124,13 +125,13 @@ pub async fn forget(tx: &mut Tx, before: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// Notes the version at which a class's content changed.
-pub async fn announce(tx: &mut Tx, class: Class, targets_version: u64) -> Result<()> {
+/// Notes the version at which a repository's content changed.
+pub async fn announce(tx: &mut Tx, repository: Repository, targets_version: u64) -> Result<()> {
     sqlx::query(
-        "INSERT INTO announced (class, targets_version) VALUES ($1, $2) \
-         ON CONFLICT (class) DO UPDATE SET targets_version = excluded.targets_version",
+        "INSERT INTO announced (repository, targets_version) VALUES ($1, $2) \
+         ON CONFLICT (repository) DO UPDATE SET targets_version = excluded.targets_version",
     )
-    .bind(class.to_string())
+    .bind(repository.to_string())
     .bind(number(targets_version))
     .execute(tx.sql())
     .await?;

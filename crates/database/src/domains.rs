@@ -14,8 +14,10 @@ use crate::{Connection, Db, Tx, count, json, number, to_json};
 pub struct DomainRow {
     /// `root` or `root/…`.
     pub path: String,
-    /// Version of its signed document.
+    /// Version of its signed document in class settings.
     pub version: u64,
+    /// Version of its signed document in the policy's repository.
+    pub typed_version: u64,
     /// Version of what is set here (S7).
     pub saved_version: u64,
     /// What is set here, explicitly.
@@ -32,10 +34,11 @@ struct Extras {
 impl Connection {
     /// Every domain, in order of path.
     pub async fn domains(&mut self) -> Result<Vec<DomainRow>> {
-        let rows =
-            sqlx::query("SELECT path, version, saved_version, settings, extras FROM domains ORDER BY path")
-                .fetch_all(self.sql())
-                .await?;
+        let rows = sqlx::query(
+            "SELECT path, version, typed_version, saved_version, settings, extras FROM domains ORDER BY path",
+        )
+        .fetch_all(self.sql())
+        .await?;
         rows.into_iter()
             .map(|row| {
                 let Extras { values, files } = json("domain extras", row.get("extras"))?;
@@ -43,6 +46,7 @@ impl Connection {
                 Ok(DomainRow {
                     path: row.get("path"),
                     version: count(row.get("version")),
+                    typed_version: count(row.get("typed_version")),
                     saved_version: count(row.get("saved_version")),
                     set: DomainSettings { settings, values, files },
                 })
@@ -76,12 +80,14 @@ impl Db {
 pub async fn put(tx: &mut Tx, domain: &DomainRow) -> Result<()> {
     let DomainSettings { settings, values, files } = domain.set.clone();
     sqlx::query(
-        "INSERT INTO domains (path, version, saved_version, settings, extras) VALUES ($1, $2, $3, $4, $5) \
-         ON CONFLICT (path) DO UPDATE SET version = excluded.version, saved_version = excluded.saved_version, \
+        "INSERT INTO domains (path, version, typed_version, saved_version, settings, extras) \
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (path) DO UPDATE SET version = excluded.version, \
+         typed_version = excluded.typed_version, saved_version = excluded.saved_version, \
          settings = excluded.settings, extras = excluded.extras",
     )
     .bind(&domain.path)
     .bind(number(domain.version))
+    .bind(number(domain.typed_version))
     .bind(number(domain.saved_version))
     .bind(to_json(&settings))
     .bind(to_json(&Extras { values, files }))

@@ -1,16 +1,16 @@
-//! What is signed: one row for each class.
+//! What is signed: one row for each repository.
 
-use headwater_policy::Class;
+use headwater_policy::Repository;
 use sqlx::Row;
 
 use crate::error::Result;
 use crate::{Connection, Db, Tx, count, number};
 
-/// What is signed in one class: enough to find its four files.
+/// What is signed in one repository: enough to find its four files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RepositoryRow {
-    /// The class.
-    pub class: Class,
+    /// The repository.
+    pub repository: Repository,
     /// Version of `root`.
     pub root_version: u64,
     /// Version of `snapshot`.
@@ -22,16 +22,16 @@ pub struct RepositoryRow {
 }
 
 impl Connection {
-    /// What is signed in a class; `None` before the first start is over.
-    pub async fn repository(&mut self, class: Class) -> Result<Option<RepositoryRow>> {
+    /// What is signed in a repository; `None` before the first start is over.
+    pub async fn repository(&mut self, repository: Repository) -> Result<Option<RepositoryRow>> {
         let row = sqlx::query(
-            "SELECT root_version, snapshot_version, targets_version, timestamp FROM repositories WHERE class = $1",
+            "SELECT root_version, snapshot_version, targets_version, timestamp FROM repositories WHERE repository = $1",
         )
-        .bind(class.to_string())
+        .bind(repository.to_string())
         .fetch_optional(self.sql())
         .await?;
         Ok(row.map(|row| RepositoryRow {
-            class,
+            repository,
             root_version: count(row.get("root_version")),
             snapshot_version: count(row.get("snapshot_version")),
             targets_version: count(row.get("targets_version")),
@@ -41,21 +41,21 @@ impl Connection {
 }
 
 impl Db {
-    /// What is signed in a class; `None` before the first start is over.
-    pub async fn repository(&self, class: Class) -> Result<Option<RepositoryRow>> {
-        self.connection().await?.repository(class).await
+    /// What is signed in a repository; `None` before the first start is over.
+    pub async fn repository(&self, repository: Repository) -> Result<Option<RepositoryRow>> {
+        self.connection().await?.repository(repository).await
     }
 }
 
 /// Notes what has been signed.
 pub async fn put(tx: &mut Tx, repository: &RepositoryRow) -> Result<()> {
     sqlx::query(
-        "INSERT INTO repositories (class, root_version, snapshot_version, targets_version, timestamp) \
-         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (class) DO UPDATE SET root_version = excluded.root_version, \
+        "INSERT INTO repositories (repository, root_version, snapshot_version, targets_version, timestamp) \
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (repository) DO UPDATE SET root_version = excluded.root_version, \
          snapshot_version = excluded.snapshot_version, targets_version = excluded.targets_version, \
          timestamp = excluded.timestamp",
     )
-    .bind(repository.class.to_string())
+    .bind(repository.repository.to_string())
     .bind(number(repository.root_version))
     .bind(number(repository.snapshot_version))
     .bind(number(repository.targets_version))

@@ -96,7 +96,13 @@ async fn run_script(tx: &mut Tx, script: &str) -> sqlx::Result<()> {
 
 /// A domain, for what refers to one.
 async fn put_domain(tx: &mut Tx, path: &str) {
-    let row = DomainRow { path: path.to_owned(), version: 1, saved_version: 1, set: Default::default() };
+    let row = DomainRow {
+        path: path.to_owned(),
+        version: 1,
+        typed_version: 1,
+        saved_version: 1,
+        set: Default::default(),
+    };
     domains::put(tx, &row).await.unwrap();
 }
 

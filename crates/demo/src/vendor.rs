@@ -54,7 +54,7 @@ impl Vendor {
         let folder = StaticFolder::new(&data.join("vendor"), Class::Components.as_str());
         let keys = KeyFolder::open(&data.join("vendor-keys"), true).map_err(|error| failed(&error))?;
         create(folder.clone(), &keys, (1, 1), Expiry::default(), now).map_err(|error| failed(&error))?;
-        let site = serve::SharedClasses::new(ServeLimits::default());
+        let site = serve::SharedRepositories::new(ServeLimits::default());
         site.share(Class::Components, folder.root());
         let unable = |error: io::Error| {
             Error::failed(format!("the vendor source cannot listen at {address}: {error}"))

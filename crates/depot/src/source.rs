@@ -2,16 +2,16 @@
 
 use std::fmt;
 
-use headwater_policy::{Class, SourceUrl};
+use headwater_policy::{Repository, SourceUrl};
 use headwater_repo::{Digest, layout};
 
-/// One source of a plan, for one class; or any repository of The Update Framework by its two base URLs.
+/// One source of a plan, for one repository of the organisation; or any repository of The Update Framework by its two base URLs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     key: String,
     url: String,
     entry: Option<u32>,
-    class: String,
+    repository: String,
     metadata: String,
     targets: String,
     /// What the layout's paths of blobs are relative to; `None` if it has no blobs.
@@ -23,15 +23,21 @@ impl Source {
     /// The source `key` (as in a plan) whose static layout begins at `base`, named by the entry numbered `entry`.
     ///
     /// The server and update agents are the fleet's own; any other source is public.
-    pub fn new(key: impl fmt::Display, base: &SourceUrl, entry: Option<u32>, class: Class) -> Self {
+    pub fn new(
+        key: impl fmt::Display,
+        base: &SourceUrl,
+        entry: Option<u32>,
+        repository: impl Into<Repository>,
+    ) -> Self {
+        let repository = repository.into();
         let key = key.to_string();
         let url = base.as_str().trim_end_matches('/').to_owned();
-        let base = format!("{url}/{class}");
+        let base = format!("{url}/{repository}");
         Self {
             fleet: key == "server" || key.starts_with("update_agent:"),
             key,
             entry,
-            class: class.to_string(),
+            repository: repository.to_string(),
             metadata: format!("{base}/{}", layout::METADATA_FOLDER),
             targets: format!("{base}/{}", layout::TARGETS_FOLDER),
             base: Some(base),
@@ -39,14 +45,14 @@ impl Source {
         }
     }
 
-    /// Any repository of The Update Framework: no class, no blobs, its folders where they are.
+    /// Any repository of The Update Framework: no name, no blobs, its folders where they are.
     pub fn of_repository(metadata_url: &str, targets_url: &str) -> Self {
         let trimmed = |url: &str| url.trim_end_matches('/').to_owned();
         Self {
             key: format!("url:{metadata_url}"),
             url: trimmed(metadata_url),
             entry: None,
-            class: String::new(),
+            repository: String::new(),
             metadata: trimmed(metadata_url),
             targets: trimmed(targets_url),
             base: None,
@@ -75,9 +81,9 @@ impl Source {
         self.entry
     }
 
-    /// The class asked for; empty for a repository that has none.
-    pub fn class(&self) -> &str {
-        &self.class
+    /// The repository asked for: a class, or `policy`; empty for a repository that has no such name.
+    pub fn repository(&self) -> &str {
+        &self.repository
     }
 
     /// `file`: as in `headwater_repo::Wanted`, already percent-encoded.

@@ -5,7 +5,7 @@
 //! [`Ipv4Range`], …), and a [`Policy`] exists only if every rule about it holds.
 //!
 //! - [`Draft`] → [`Policy`]: edits gather (S6, S7), then everything is checked (S2, S3, S5);
-//! - [`plan`], [`Planner`], [`explain`]: P1–P6, S10;
+//! - [`plan`], [`Planner`], [`explain`]: P1–P6, S10; [`policy_plan`]: P5a;
 //! - [`judge_addresses`]: which addresses of a computer count, U4b;
 //! - [`preview`]: the warnings of S8; [`diff`], [`decide_save`]: S7;
 //! - [`DomainTree`], [`Settings`]: D1, D2; [`diff_settings`], [`decide_settings_save`]: S7 for them; [`take_role`] and its like: U1, U2, U6.
@@ -28,8 +28,10 @@ mod options;
 mod plan;
 mod planner;
 mod policy;
+mod policy_plan;
 mod preview;
 mod problem;
+mod repository;
 mod role;
 mod save;
 mod scheme;
@@ -56,8 +58,10 @@ pub use options::{Mode, Options, ServerFallback, VendorFallback};
 pub use plan::{Plan, Plans, SkipReason, Skipped, SourceKey, Step, StepReason};
 pub use planner::{Planner, explain, explain_address, plan};
 pub use policy::Policy;
+pub use policy_plan::{FormerSource, is_former, is_last_resort, policy_plan, remembered};
 pub use preview::{Preview, Warning, WarningKind, preview};
 pub use problem::{ParseError, Problem};
+pub use repository::Repository;
 pub use role::{Force, RoleRefusal, give_role, give_role_to_domain, take_role};
 pub use save::{SaveDecision, decide_save};
 pub use scheme::Scheme;

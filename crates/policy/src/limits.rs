@@ -2,6 +2,8 @@
 
 /// Entries that a source list holds (S2; OfficeScan's own limit).
 pub const ENTRIES_MAX: usize = 1024;
+/// Sources of an earlier plan that a client remembers for the policy: more than fail at once, few enough to try in a run.
+pub const FORMER_SOURCES_MAX: usize = 16;
 /// Update agents that a policy knows: four for each of the sites that the list can name, and to spare.
 pub const UPDATE_AGENTS_MAX: usize = 16_384;
 /// Addresses of one client or update agent: far above what a host with many bridges has.

@@ -2,9 +2,12 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::str::FromStr;
 
 use crate::class::Class;
 use crate::id::ClientId;
+use crate::problem::ParseError;
+use crate::repository::Repository;
 use crate::selector::Selector;
 use crate::source_url::SourceUrl;
 use crate::unserved::Unserved;
@@ -33,6 +36,20 @@ impl fmt::Display for SourceKey {
     }
 }
 
+impl FromStr for SourceKey {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        match text.split_once(':') {
+            Some(("update_agent", id)) => id.parse().map(Self::UpdateAgent),
+            Some(("url", url)) => url.parse().map(Self::Url),
+            None if text == "server" => Ok(Self::Server),
+            None if text == "vendor" => Ok(Self::Vendor),
+            _ => Err(ParseError::new(format!("`{}` is no source of a plan", text.escape_debug()))),
+        }
+    }
+}
+
 /// Why a source is in a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StepReason {
@@ -55,6 +72,10 @@ pub enum StepReason {
     VendorNotListed,
     /// The client is an update agent, the vendor source is the list's first entry, and `vendor_fallback` is `documented` (P5).
     VendorFirstEntry,
+    /// Of the policy's plan: by an earlier list, this client got the policy from a plan with this source (P5a).
+    Former,
+    /// Of the policy's plan: the server, asked if a signed answer names a newer policy than the others gave (P5a).
+    LastResort,
 }
 
 impl fmt::Display for StepReason {
@@ -71,6 +92,10 @@ impl fmt::Display for StepReason {
             Self::VendorFirstEntry => f.write_str(
                 "an update agent, and the vendor source is the list's first entry (vendor_fallback is documented)",
             ),
+            Self::Former => f.write_str("this client got the policy by an earlier list with this source"),
+            Self::LastResort => {
+                f.write_str("last resort: asked if it names, at a check-in, a newer policy than the others gave")
+            }
         }
     }
 }
@@ -93,7 +118,7 @@ pub struct Step {
 pub enum SkipReason {
     /// It selects none of the client's addresses (P1).
     Selector,
-    /// Its source does not give the class (P4).
+    /// Its source does not give the class (P4), or not the policy.
     Class,
     /// Its source has no address of a family that the client has (P6).
     Family,
@@ -146,7 +171,7 @@ pub struct Skipped {
     pub reason: SkipReason,
 }
 
-/// The sources that one client tries for one class, in order.
+/// The sources that one client tries for one repository, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
     /// What to try, first to last.
@@ -157,9 +182,11 @@ pub struct Plan {
     pub unserved: Option<Unserved>,
 }
 
-/// A client's plans for all classes (S10).
+/// A client's plans for all repositories (S10).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plans {
+    /// For the policy (P5a).
+    pub policy: Plan,
     /// For class settings.
     pub settings: Plan,
     /// For class components.
@@ -169,12 +196,13 @@ pub struct Plans {
 }
 
 impl Plans {
-    /// The plan for one class.
-    pub const fn get(&self, class: Class) -> &Plan {
-        match class {
-            Class::Settings => &self.settings,
-            Class::Components => &self.components,
-            Class::Programs => &self.programs,
+    /// The plan for one repository.
+    pub fn get(&self, repository: impl Into<Repository>) -> &Plan {
+        match repository.into() {
+            Repository::Policy => &self.policy,
+            Repository::Class(Class::Settings) => &self.settings,
+            Repository::Class(Class::Components) => &self.components,
+            Repository::Class(Class::Programs) => &self.programs,
         }
     }
 }

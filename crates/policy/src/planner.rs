@@ -1,4 +1,4 @@
-//! Makes plans (P1–P6).
+//! Makes plans (P1–P6), for each class of content and for the policy (P5a).
 //!
 //! A [`Planner`] is made once for a policy and asked for any number of clients. For each it finds the entries that
 //! select the client, walks them in list order, and adds the fallbacks. Circles are looked for only when an update
@@ -18,16 +18,17 @@ use crate::matching::{Match, matches};
 use crate::options::{Mode, VendorFallback};
 use crate::plan::{Plan, Plans, SkipReason, Skipped, SourceKey, Step, StepReason};
 use crate::policy::Policy;
+use crate::repository::Repository;
 use crate::source_url::SourceUrl;
 use crate::unserved::Unserved;
 use crate::update_agent::AgentUrls;
 
-/// The plan of one client for one class (P1–P6).
-pub fn plan(policy: &Policy, client: &Client, class: Class) -> Plan {
-    Planner::new(policy).plan(client, class)
+/// The plan of one client for one repository (P1–P6, P5a).
+pub fn plan(policy: &Policy, client: &Client, repository: impl Into<Repository>) -> Plan {
+    Planner::new(policy).plan(client, repository)
 }
 
-/// The plans of one client for all classes, with every entry passed over and why (S10).
+/// The plans of one client for all repositories, with every entry passed over and why (S10).
 pub fn explain(policy: &Policy, client: &Client) -> Plans {
     Planner::new(policy).plans(client)
 }
@@ -61,6 +62,17 @@ struct Source {
 }
 
 impl Source {
+    /// The first class of a run that it gives the repository along with; `None` if it does not give it. It gives a class
+    /// or not; the policy comes with any class, and with no class from an update agent that has the role.
+    fn gives_with(&self, repository: Repository) -> Option<Class> {
+        match repository {
+            Repository::Class(class) => self.gives.contains(class).then_some(class),
+            Repository::Policy if self.key_number == VENDOR => None,
+            Repository::Policy if self.agent.is_some() && !self.gives.is_empty() => Some(Class::Settings),
+            Repository::Policy => self.gives.iter().next(),
+        }
+    }
+
     fn agent_position(&self) -> Option<usize> {
         self.agent.as_ref().map(|(position, _)| *position)
     }
@@ -121,13 +133,13 @@ impl<'a> Planner<'a> {
         Self { policy, sources, keys: numbers.len(), circles: OnceLock::new() }
     }
 
-    /// The plan of one client for one class.
-    pub fn plan(&self, client: &Client, class: Class) -> Plan {
+    /// The plan of one client for one repository.
+    pub fn plan(&self, client: &Client, repository: impl Into<Repository>) -> Plan {
         let matches = self.matches(client.addresses());
-        self.plan_of(&self.asker(client), &matches, class, SkippedEntries::All)
+        self.plan_of(&self.asker(client), &matches, repository.into(), SkippedEntries::All)
     }
 
-    /// The plans of one client for all classes.
+    /// The plans of one client for all repositories.
     pub fn plans(&self, client: &Client) -> Plans {
         let matches = self.matches(client.addresses());
         self.plans_of(&self.asker(client), &matches, SkippedEntries::All)
@@ -148,9 +160,9 @@ impl<'a> Planner<'a> {
     }
 
     pub(crate) fn plans_of(&self, asker: &Asker<'_>, matches: &[Match], listed: SkippedEntries) -> Plans {
-        let [settings, components, programs] =
-            Class::ALL.map(|class| self.plan_of(asker, matches, class, listed));
-        Plans { settings, components, programs }
+        let [policy, settings, components, programs] =
+            Repository::ALL.map(|repository| self.plan_of(asker, matches, repository, listed));
+        Plans { policy, settings, components, programs }
     }
 
     /// Does the list decide for this client (P2), or the server alone (P3)?
@@ -159,27 +171,44 @@ impl<'a> Planner<'a> {
         self.policy.mode() == Mode::Customized && !server_only
     }
 
-    fn plan_of(&self, asker: &Asker<'_>, matches: &[Match], class: Class, listed: SkippedEntries) -> Plan {
-        let mut making = Making { plan: Plan::default(), taken: vec![false; self.keys] };
+    fn plan_of(
+        &self,
+        asker: &Asker<'_>,
+        matches: &[Match],
+        repository: Repository,
+        listed: SkippedEntries,
+    ) -> Plan {
+        let mut making = Making { plan: Plan::default(), ranks: Vec::new(), taken: vec![false; self.keys] };
         let server_reason = if self.consults_list(asker) {
-            self.walk_list(asker, matches, class, listed, &mut making);
-            self.policy.options().server_fallback.is_on(class).then_some(StepReason::ServerFallback)
+            self.walk_list(asker, matches, repository, listed, &mut making);
+            self.server_fallback(repository).map(|class| (StepReason::ServerFallback, class))
         } else if self.policy.mode() == Mode::Standard {
-            Some(StepReason::StandardMode)
+            Some((StepReason::StandardMode, Class::Settings))
         } else {
-            Some(StepReason::UpdateAgentsFromServerOnly)
+            Some((StepReason::UpdateAgentsFromServerOnly, Class::Settings))
         };
-        let to_server = server_reason.is_some();
-        if let Some(reason) = server_reason {
-            making.fall_back(asker, SERVER, SourceKey::Server, self.policy.server(), reason);
+        let to_server = server_reason.is_some() || repository == Repository::Policy;
+        if let Some((reason, class)) = server_reason {
+            making.fall_back(asker, SERVER, SourceKey::Server, self.policy.server(), reason, class);
         }
-        if let (Some(url), Some(reason)) = (self.policy.vendor(), self.vendor_reason(asker, class)) {
-            making.fall_back(asker, VENDOR, SourceKey::Vendor, url, reason);
+        if let (Some(url), Some(reason)) = (self.policy.vendor(), self.vendor_reason(asker, repository)) {
+            making.fall_back(asker, VENDOR, SourceKey::Vendor, url, reason, Class::Components);
+        }
+        if repository == Repository::Policy {
+            making.order_by_class();
+            let reason = StepReason::LastResort;
+            making.fall_back(asker, SERVER, SourceKey::Server, self.policy.server(), reason, Class::Programs);
         }
         if making.plan.steps.is_empty() {
-            making.plan.unserved = Some(self.unserved(asker, class, to_server));
+            making.plan.unserved = Some(self.unserved(asker, repository, to_server));
         }
         making.plan
+    }
+
+    /// The first class of the repository's that falls back to the server (P2); the policy does with any class.
+    fn server_fallback(&self, repository: Repository) -> Option<Class> {
+        let is_on = |class: &Class| self.policy.options().server_fallback.is_on(*class);
+        Class::ALL.into_iter().filter(|class| repository.class().is_none_or(|of| of == *class)).find(is_on)
     }
 
     /// P1, P2 and P6: the matching entries in list order.
@@ -187,7 +216,7 @@ impl<'a> Planner<'a> {
         &self,
         asker: &Asker<'_>,
         matches: &[Match],
-        class: Class,
+        repository: Repository,
         listed: SkippedEntries,
         making: &mut Making,
     ) {
@@ -196,10 +225,10 @@ impl<'a> Planner<'a> {
         for found in matches {
             making.skip_unselected(next_unlisted..found.place, listed);
             next_unlisted = found.place + 1;
-            match self.consider(asker, found, class, own_circles.as_ref(), &making.taken) {
-                Ok(step) => {
+            match self.consider(asker, found, repository, own_circles.as_ref(), &making.taken) {
+                Ok((step, class)) => {
                     making.taken[self.sources[found.place].key_number] = true;
-                    making.plan.steps.push(step);
+                    making.push(step, class);
                 }
                 Err(reason) => making.plan.skipped.push(Skipped { entry: number_of(found.place), reason }),
             }
@@ -207,19 +236,18 @@ impl<'a> Planner<'a> {
         making.skip_unselected(next_unlisted..self.sources.len(), listed);
     }
 
-    /// One entry that selects the client: a step, or why not, tested in the order of [`SkipReason`].
+    /// One entry that selects the client: a step and the class that it comes with, or why not, tested in the order of
+    /// [`SkipReason`].
     fn consider(
         &self,
         asker: &Asker<'_>,
         found: &Match,
-        class: Class,
+        repository: Repository,
         own_circles: Option<&Circles>,
         taken: &[bool],
-    ) -> Result<Step, SkipReason> {
+    ) -> Result<(Step, Class), SkipReason> {
         let source = &self.sources[found.place];
-        if !source.gives.contains(class) {
-            return Err(SkipReason::Class);
-        }
+        let class = source.gives_with(repository).ok_or(SkipReason::Class)?;
         let url = self.reach(asker, found).ok_or(SkipReason::Family)?;
         let to = source.agent_position();
         if to.is_some() && to == asker.agent {
@@ -236,7 +264,8 @@ impl<'a> Planner<'a> {
         }
         let selector = self.policy.entries().as_slice()[found.place].selector;
         let reason = StepReason::Selected { address: found.address, selector };
-        Ok(Step { source: source.key.clone(), url, entry: Some(number_of(found.place)), reason })
+        let step = Step { source: source.key.clone(), url, entry: Some(number_of(found.place)), reason };
+        Ok((step, class))
     }
 
     /// Where the client reaches the entry's source; `None` if they share no family.
@@ -255,8 +284,8 @@ impl<'a> Planner<'a> {
     }
 
     /// P5: why the vendor source comes last in this plan; `None` if it does not.
-    fn vendor_reason(&self, asker: &Asker<'_>, class: Class) -> Option<StepReason> {
-        if class != Class::Components {
+    fn vendor_reason(&self, asker: &Asker<'_>, repository: Repository) -> Option<StepReason> {
+        if repository != Repository::Class(Class::Components) {
             return None;
         }
         let allowed = asker.download_from_vendor.then_some(StepReason::VendorAllowed);
@@ -279,13 +308,11 @@ impl<'a> Planner<'a> {
     }
 
     /// P4a: why a plan without a step has none; `to_server` if it should have ended at the server.
-    fn unserved(&self, asker: &Asker<'_>, class: Class, to_server: bool) -> Unserved {
-        if asker.addresses.is_empty() {
-            Unserved::NoAddress
-        } else if to_server {
-            Unserved::ServerFamily(self.policy.server().clone())
-        } else {
-            Unserved::NoEntry(class)
+    fn unserved(&self, asker: &Asker<'_>, repository: Repository, to_server: bool) -> Unserved {
+        match repository.class() {
+            _ if asker.addresses.is_empty() => Unserved::NoAddress,
+            Some(class) if !to_server => Unserved::NoEntry(class),
+            _ => Unserved::ServerFamily(self.policy.server().clone()),
         }
     }
 
@@ -311,6 +338,8 @@ impl<'a> Planner<'a> {
 /// A plan in the making.
 struct Making {
     plan: Plan,
+    /// The class that each step comes with.
+    ranks: Vec<Class>,
     /// By key number: is the source in the plan?
     taken: Vec<bool>,
 }
@@ -330,10 +359,25 @@ impl Making {
         key: SourceKey,
         url: &SourceUrl,
         reason: StepReason,
+        class: Class,
     ) {
         if !self.taken[number] && asker.shares_family(url) {
             self.taken[number] = true;
-            self.plan.steps.push(Step { source: key, url: url.clone(), entry: None, reason });
+            self.push(Step { source: key, url: url.clone(), entry: None, reason }, class);
         }
+    }
+
+    fn push(&mut self, step: Step, class: Class) {
+        self.plan.steps.push(step);
+        self.ranks.push(class);
+    }
+
+    /// The sources of class settings first, then what other classes add: a source of settings is likelier to have the
+    /// policy than a mirror of components.
+    fn order_by_class(&mut self) {
+        let mut ranked: Vec<(Class, Step)> =
+            std::mem::take(&mut self.ranks).into_iter().zip(std::mem::take(&mut self.plan.steps)).collect();
+        ranked.sort_by_key(|(class, _)| *class);
+        (self.ranks, self.plan.steps) = ranked.into_iter().unzip();
     }
 }

@@ -11,9 +11,11 @@ use crate::entry::{Entry, EntrySource};
 use crate::id::ClientId;
 use crate::limits::EXAMPLES_MAX;
 use crate::options::{Mode, VendorFallback};
-use crate::plan::{Plan, Plans, SkipReason, StepReason};
+use crate::plan::{Plan, Plans, SkipReason, SourceKey, StepReason};
 use crate::planner::{Planner, SkippedEntries};
 use crate::policy::Policy;
+use crate::policy_plan::is_last_resort;
+use crate::repository::Repository;
 use crate::shadow::shadowed;
 use crate::source_url::SourceUrl;
 use crate::update_agent::UpdateAgent;
@@ -51,6 +53,8 @@ pub enum WarningKind {
     SameUrl,
     /// Clients of the entry cannot tell which address of the update agent is theirs (U4b).
     SeveralAddresses,
+    /// Clients for which at most one source of the list has the policy (P5a).
+    PolicyFromOne,
 }
 
 impl WarningKind {
@@ -72,6 +76,7 @@ impl WarningKind {
             Self::NotNamed => "not_named",
             Self::SameUrl => "same_url",
             Self::SeveralAddresses => "several_addresses",
+            Self::PolicyFromOne => "policy_from_one_source",
         }
     }
 }
@@ -282,6 +287,8 @@ struct Survey {
     not_selected: Group,
     nobody_serves: BTreeMap<Class, Group>,
     sent_to_vendor: Group,
+    /// By the one source of the list that has the policy for them; `None` if none has.
+    policy_from: BTreeMap<Option<SourceKey>, Group>,
     loops: BTreeMap<u32, Group>,
     changed: usize,
 }
@@ -293,6 +300,7 @@ impl Survey {
             not_selected: Group::default(),
             nobody_serves: BTreeMap::new(),
             sent_to_vendor: Group::default(),
+            policy_from: BTreeMap::new(),
             loops: BTreeMap::new(),
             changed: 0,
         }
@@ -316,6 +324,15 @@ impl Survey {
         let documented = [StepReason::VendorNotListed, StepReason::VendorFirstEntry];
         if plans.components.steps.iter().any(|step| documented.contains(&step.reason)) {
             self.sent_to_vendor.add(client);
+        }
+        let mut listed = plans.policy.steps.iter().filter(|step| !is_last_resort(step));
+        match (listed.next(), listed.next()) {
+            (None, _) => self.policy_from.entry(None).or_default().add(client),
+            // Who goes to the server alone depends on it for everything.
+            (Some(only), None) if only.source != SourceKey::Server => {
+                self.policy_from.entry(Some(only.source.clone())).or_default().add(client);
+            }
+            _ => {}
         }
         let mut loops: Vec<u32> = Class::ALL.iter().flat_map(|class| looped(plans.get(*class))).collect();
         loops.sort_unstable();
@@ -353,6 +370,17 @@ impl Survey {
                 format!("no source gives {class} to {group}: their runs end as unserved, with exit code 3");
             warnings.push(warning(WarningKind::NobodyServes, None, message));
         }
+        for (only, group) in &self.policy_from {
+            let from = match only {
+                Some(source) => format!("only one source of the list, {source}, gives the policy to {group}"),
+                None => format!("no source of the list gives the policy to {group}"),
+            };
+            let message = format!(
+                "{from}; a later correction of this list reaches them otherwise only while they reach the server or a \
+                 source of the list before. Name a second source, or switch a fallback to the server on"
+            );
+            warnings.push(warning(WarningKind::PolicyFromOne, None, message));
+        }
         if self.sent_to_vendor.count > 0 {
             let message = format!(
                 "vendor_fallback `documented` sends {} to the vendor source, on the Internet, last; `privilege_only` or \
@@ -371,8 +399,8 @@ fn looped(plan: &Plan) -> impl Iterator<Item = u32> + '_ {
 
 /// Would the client notice no difference?
 fn same_sources(before: &Plans, after: &Plans) -> bool {
-    Class::ALL.into_iter().all(|class| {
-        let (before, after) = (&before.get(class).steps, &after.get(class).steps);
+    Repository::ALL.into_iter().all(|repository| {
+        let (before, after) = (&before.get(repository).steps, &after.get(repository).steps);
         before.len() == after.len()
             && before.iter().zip(after).all(|(a, b)| a.source == b.source && a.url == b.url)
     })

@@ -5,12 +5,12 @@
 //! | `server.lock` | held while a server runs on this folder |
 //! | `server.db` | the database, and beside it its log and its index; owner only |
 //! | `keys/audit.key` | seals the end of the audit log; owner only |
-//! | `keys/{class}/{role}.pem` | signing keys, root's too until it moves offline; owner only |
+//! | `keys/{repository}/{role}.pem` | signing keys, root's too until it moves offline; owner only |
 //! | `keys/fleet/ca-{n}.pem` | the fleet CA, the newest alone (unless it is handed in); owner only |
 //! | `keys/fleet/response-signing.pem` | signs the server\'s answers; owner only |
 //! | `keys/fleet/enrolment-encryption.pem` | opens enrolments; owner only |
 //! | `keys/fleet/former/` | replaced ones of these two that are still of use; owner only |
-//! | `repository/{class}/` | what the fleet listener serves |
+//! | `repository/{repository}/` | what the fleet listener serves |
 //! | `uploads/` | archives being received; emptied at start |
 //! | `vendor/` | metadata of the vendor source, as received |
 //! | `console-ca.pem` | what the console's certificate is verified with, where the fleet CA issues it |
@@ -22,7 +22,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use headwater_depot::files::{self, Access};
-use headwater_policy::Class;
+use headwater_policy::Repository;
 use headwater_repo::layout;
 
 use crate::error::{Doing, Error, Result};
@@ -66,8 +66,8 @@ impl DataFolder {
         let uploads = data.uploads();
         files::remove_tree(&uploads).doing(|| format!("cannot empty {}", uploads.display()))?;
         make_folder(&uploads)?;
-        for class in Class::ALL {
-            make_folder(&data.repository(class))?;
+        for repository in Repository::ALL {
+            make_folder(&data.repository(repository))?;
         }
         Ok(data)
     }
@@ -76,10 +76,14 @@ impl DataFolder {
     fn remove_temporaries(&self) -> std::io::Result<()> {
         files::remove_temporaries(&self.root)?;
         files::remove_temporaries_below(&self.all_keys())?;
-        let parts = |class| {
-            [layout::METADATA_FOLDER, layout::TARGETS_FOLDER].map(|part| self.repository(class).join(part))
+        let parts = |repository| {
+            [layout::METADATA_FOLDER, layout::TARGETS_FOLDER]
+                .map(|part| self.repository(repository).join(part))
         };
-        Class::ALL.into_iter().flat_map(parts).try_for_each(|folder| files::remove_temporaries_below(&folder))
+        Repository::ALL
+            .into_iter()
+            .flat_map(parts)
+            .try_for_each(|folder| files::remove_temporaries_below(&folder))
     }
 
     /// Lets another server run on the folder: this one has ended, though a thread of it may still hold the folder.
@@ -102,10 +106,10 @@ impl DataFolder {
         self.root.join("server.db")
     }
 
-    /// The folder of a class's signing keys.
+    /// The folder of a repository's signing keys.
     #[must_use]
-    pub fn keys(&self, class: Class) -> PathBuf {
-        self.root.join("keys").join(class.to_string())
+    pub fn keys(&self, repository: Repository) -> PathBuf {
+        self.root.join("keys").join(repository.as_str())
     }
 
     /// The folder of the keys by which the fleet knows the server.
@@ -132,10 +136,10 @@ impl DataFolder {
         self.root.join("console.sock")
     }
 
-    /// The folder of a class repository.
+    /// The folder of a repository.
     #[must_use]
-    pub fn repository(&self, class: Class) -> PathBuf {
-        self.root.join("repository").join(class.to_string())
+    pub fn repository(&self, repository: impl Into<Repository>) -> PathBuf {
+        self.root.join("repository").join(repository.into().as_str())
     }
 
     /// Archives being received.
@@ -244,7 +248,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
         drop(DataFolder::open(folder.path()).unwrap());
-        let keys = folder.path().join("keys").join(Class::Settings.to_string());
+        let keys = folder.path().join("keys").join(Repository::Policy.as_str());
         let targets = folder.path().join("repository/components/targets/rules");
         for folder in [&keys, &targets] {
             make_folder(folder).unwrap();

@@ -59,10 +59,10 @@ pub enum Error {
     #[error(transparent)]
     Database(headwater_database::Error),
     /// Metadata could not be made or signed.
-    #[error("repository of class {class}: {doing}: {reason}")]
+    #[error("repository {repository}: {doing}: {reason}")]
     Repository {
-        /// The class.
-        class: headwater_policy::Class,
+        /// The repository.
+        repository: headwater_policy::Repository,
         /// What was tried.
         doing: &'static str,
         /// Why it failed.

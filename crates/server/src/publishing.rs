@@ -1,10 +1,11 @@
-//! Publishing: the class repositories, their keys and signing, releases, deltas, the vendor source's releases, garbage.
+//! Publishing: the repositories, their keys and signing, releases, deltas, the vendor source's releases, garbage.
 //!
 //! A change of what is saved or signed holds [`Publishing::change`] from load to save, so two administrators are one
 //! after the other. Saving and signing are one step (see [`signing`]): nothing is saved that is not signed, nor signed
 //! that is not saved.
 //!
-//! What it leaves to others: the content of the settings class (`source_list` and `fleet` compose it and stage it here).
+//! What it leaves to others: the content of the policy and of class settings (`source_list` and `fleet` compose them and
+//! stage them here).
 
 mod anchor;
 mod archive;
@@ -22,7 +23,7 @@ mod vendor_sync;
 
 pub use self::anchor::AuditAnchor;
 pub use self::archive::Format;
-pub use self::destination::ClassDestination;
+pub use self::destination::RepositoryDestination;
 pub(crate) use self::failures::store_failed;
 pub use self::key_store::ONLINE_ROLES;
 pub use self::releases::{ReleaseRequest, parse_name};

@@ -1,7 +1,7 @@
 //! A server lost or stolen, made again from a backup and the root keys; no client has to be visited (I2).
 //!
 //! 1. [`Restore::begin`]: the backup is unpacked beside the data folder and checked.
-//! 2. [`Restore::drafts`]: a root for each class that gives all online roles new keys; its holders sign it.
+//! 2. [`Restore::drafts`]: a root for each repository that gives all online roles new keys; its holders sign it.
 //! 3. [`Restore::publish`]: everything is signed again under it.
 //! 4. [`Restore::finish`]: the folder gets its name. Until then there is no data folder that a server could start on.
 //!
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use headwater_api::v1::{KeyReplacement, RootDraft as RootDraftAnswer, RootDraftRequest};
 use headwater_depot::files;
-use headwater_policy::Class;
+use headwater_policy::{Class, Repository};
 use headwater_repo::{Passphrase, SignedRoot, UnsignedRoot, error_chain};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -106,20 +106,20 @@ impl Restore {
         self.listing.bodies
     }
 
-    /// The roots to be signed. `newer` are root files of any class that the lost server published after the backup; they
-    /// are taken as far as they follow. `because`: whether the lost server's keys may be in wrong hands.
+    /// The roots to be signed. `newer` are root files of any repository that the lost server published after the backup;
+    /// they are taken as far as they follow. `because`: whether the lost server's keys may be in wrong hands.
     ///
     /// # Errors
     /// The disk.
     pub async fn drafts(
         &self,
-        newer: &[(Class, Vec<u8>)],
+        newer: &[(Repository, Vec<u8>)],
         because: KeyReplacement,
         now: Timestamp,
     ) -> Result<Vec<RootDraftAnswer>> {
         let mut drafts = Vec::new();
-        for class in Class::ALL {
-            let roots = self.follow(class, newer);
+        for repository in Repository::ALL {
+            let roots = self.follow(repository, newer);
             let request = RootDraftRequest {
                 replace: ONLINE_ROLES.map(|role| role.name().to_owned()).into(),
                 because: Some(because),
@@ -128,10 +128,10 @@ impl Restore {
             let last = roots
                 .last()
                 .cloned()
-                .unwrap_or_else(|| self.services.publishing.published(class).root().clone());
-            let unsigned = self.services.publishing.root_after(class, &last, &request, now)?;
+                .unwrap_or_else(|| self.services.publishing.published(repository).root().clone());
+            let unsigned = self.services.publishing.root_after(repository, &last, &request, now)?;
             drafts.push(RootDraftAnswer {
-                class: class.to_string(),
+                repository: repository.to_string(),
                 previous: root_json(last.bytes())?,
                 root: root_json(&unsigned.to_bytes())?,
             });
@@ -149,47 +149,59 @@ impl Restore {
         Ok(self.folder)
     }
 
-    /// Publishes a class under its signed root.
+    /// Publishes a repository under its signed root.
     ///
     /// # Errors
     /// Refusals for a root without enough signatures or is none of [`Self::drafts`]; the disk.
     pub async fn publish(
         &self,
-        class: Class,
+        repository: Repository,
         root: &Value,
-        newer: &[(Class, Vec<u8>)],
+        newer: &[(Repository, Vec<u8>)],
         now: Timestamp,
     ) -> Result<u64> {
-        let mut roots = self.follow(class, newer);
-        let last =
-            roots.last().cloned().unwrap_or_else(|| self.services.publishing.published(class).root().clone());
+        let mut roots = self.follow(repository, newer);
+        let published = self.services.publishing.published(repository);
+        let last = roots.last().cloned().unwrap_or_else(|| published.root().clone());
         let bytes = crate::db::to_json(root).into_bytes();
         let root = UnsignedRoot::from_bytes(&bytes, Some(&last))
-            .and_then(|unsigned| unsigned.sign_with(&self.services.publishing.keys(class).signing.ring))
-            .map_err(|error| bad_root(class, &error))?;
-        if self.services.publishing.published(class).root().version() >= root.version() {
+            .and_then(|unsigned| unsigned.sign_with(&self.services.publishing.keys(repository).signing.ring))
+            .map_err(|error| bad_root(repository, &error))?;
+        if published.root().version() >= root.version() {
             return Ok(root.version());
         }
         let version = root.version();
         roots.push(root);
-        self.publish_class(class, roots, now).await?;
+        self.publish_repository(repository, roots, now).await?;
         Ok(version)
     }
 
-    /// Publishes a class under new roots, beyond anything that the lost server can have signed.
-    async fn publish_class(&self, class: Class, roots: Vec<SignedRoot>, now: Timestamp) -> Result<()> {
+    /// Publishes a repository under new roots, beyond anything that the lost server can have signed.
+    async fn publish_repository(
+        &self,
+        repository: Repository,
+        roots: Vec<SignedRoot>,
+        now: Timestamp,
+    ) -> Result<()> {
         let Services { publishing, source_list, db, .. } = &self.services;
         let _change = publishing.change().await;
         let step = version_step(now);
         let made = self.listing.made;
-        let audit_entry =
-            Caller::server(now).audit_entry("repository.restore", class).after(json!({"backup_of": made}));
-        if class == Class::Settings {
-            return source_list.publish_restored(roots, step, made, audit_entry).await;
-        }
+        let audit_entry = Caller::server(now)
+            .audit_entry("repository.restore", repository)
+            .after(json!({"backup_of": made}));
+        let class = match repository {
+            Repository::Policy => {
+                return source_list.publish_restored_policy(roots, step, made, audit_entry).await;
+            }
+            Repository::Class(Class::Settings) => {
+                return source_list.publish_restored_settings(roots, step, audit_entry).await;
+            }
+            Repository::Class(class) => class,
+        };
         let mut tx = db.begin().await?;
         releases::lift_sequence_floor(&mut tx, class, step).await?;
-        publishing.take_roots(class, roots, step, tx, |_| Ok(()), audit_entry).await
+        publishing.take_roots(repository, roots, step, tx, |_| Ok(()), audit_entry).await
     }
 
     /// Gives the folder its name.
@@ -210,12 +222,12 @@ impl Restore {
         fs::rename(&folder, &data).doing(|| format!("cannot move {} to {}", folder.display(), data.display()))
     }
 
-    /// The newer roots of a class, as far as each follows from the one before.
-    fn follow(&self, class: Class, newer: &[(Class, Vec<u8>)]) -> Vec<SignedRoot> {
-        let mut last = self.services.publishing.published(class).root().clone();
+    /// The newer roots of a repository, as far as each follows from the one before.
+    fn follow(&self, repository: Repository, newer: &[(Repository, Vec<u8>)]) -> Vec<SignedRoot> {
+        let mut last = self.services.publishing.published(repository).root().clone();
         let mut roots = Vec::new();
         loop {
-            let next = newer.iter().filter(|(of, _)| *of == class).find_map(|(_, bytes)| {
+            let next = newer.iter().filter(|(of, _)| *of == repository).find_map(|(_, bytes)| {
                 UnsignedRoot::from_bytes(bytes, Some(&last)).and_then(|root| root.complete()).ok()
             });
             let Some(next) = next else { return roots };

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use headwater_depot::serve::{ListenLimits, ServeLimits, SharedClasses, listen, listen_tls, nobody};
+use headwater_depot::serve::{ListenLimits, ServeLimits, SharedRepositories, listen, listen_tls, nobody};
 use headwater_identity::tls::client_of;
-use headwater_policy::{Class, Scheme, SourceUrl};
+use headwater_policy::{Repository, Scheme, SourceUrl};
 use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
@@ -270,10 +270,10 @@ fn url_of(scheme: Scheme, address: SocketAddr) -> SourceUrl {
     SourceUrl::from_address(scheme, ip, address.port())
 }
 
-fn site(publishing: &Publishing) -> SharedClasses {
-    let site = SharedClasses::new(ServeLimits::default());
-    for class in Class::ALL {
-        site.share_objects(class, publishing.served_objects(class));
+fn site(publishing: &Publishing) -> SharedRepositories {
+    let site = SharedRepositories::new(ServeLimits::default());
+    for repository in Repository::ALL {
+        site.share_objects(repository, publishing.served_objects(repository));
     }
     site
 }

@@ -1,7 +1,7 @@
-//! The source list and everything else of the settings class: policy, domains and their typed settings, their drafts and
+//! The source list and everything else of the policy and of class settings: options, domains and their typed settings, their drafts and
 //! histories, preview and explanation.
 //!
-//! It composes the content of class `settings` and stages it with `publishing`; planning and comparing are `policy`'s.
+//! It composes the content of the policy's repository and of class `settings` and stages it with `publishing`; planning and comparing are `policy`'s.
 
 mod confidential;
 mod domain_documents;

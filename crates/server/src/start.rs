@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use headwater_policy::{Class, SourceUrl};
+use headwater_policy::{Class, Repository, SourceUrl};
 use headwater_repo::{Draft, error_chain};
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -50,8 +50,8 @@ pub(crate) async fn open_restored(config: Config, now: Timestamp) -> Result<Serv
         reason: error.to_string(),
     })?;
     let services = wire(config, url, now).await?;
-    for class in Class::ALL {
-        services.publishing.open_repository(class).await?;
+    for repository in Repository::ALL {
+        services.publishing.open_repository(repository).await?;
     }
     Ok(services)
 }
@@ -104,24 +104,25 @@ async fn wire(config: Config, fleet_url: SourceUrl, now: Timestamp) -> Result<Se
 async fn begin(services: &Services, now: Timestamp) -> Result<()> {
     let Services { publishing, source_list, access, db, .. } = services;
     let _change = publishing.change().await;
-    for class in Class::ALL {
-        if !publishing.open_repository(class).await? {
-            match class {
-                Class::Settings => source_list.publish_first(now).await?,
-                Class::Components | Class::Programs => {
-                    let draft = Draft::first(publishing.first_root(class, now)?);
-                    let staged = publishing.stage(class, draft, now)?;
-                    let audit_entry = Caller::server(now).audit_entry("repository.begin", class);
+    for repository in Repository::ALL {
+        if !publishing.open_repository(repository).await? {
+            match repository {
+                Repository::Policy => source_list.publish_first_policy(now).await?,
+                Repository::Class(Class::Settings) => source_list.publish_first_settings(now).await?,
+                Repository::Class(Class::Components | Class::Programs) => {
+                    let draft = Draft::first(publishing.first_root(repository, now)?);
+                    let staged = publishing.stage(repository, draft, now)?;
+                    let audit_entry = Caller::server(now).audit_entry("repository.begin", repository);
                     publishing.commit(db.begin().await?, vec![staged], audit_entry).await?;
                 }
             }
         }
-        publishing.activate_keys(class, now)?;
-        if let Err(error) = publishing.resume_root(class, now).await {
+        publishing.activate_keys(repository, now)?;
+        if let Err(error) = publishing.resume_root(repository, now).await {
             // The signing job tries it again, and the status shows it.
-            tracing::error!(%class, error = error_chain(&error), "an interrupted change of keys is not completed");
+            tracing::error!(%repository, error = error_chain(&error), "an interrupted change of keys is not completed");
         }
-        publishing.check_keys(class)?;
+        publishing.check_keys(repository)?;
     }
     access.check_audit_end(now).await?;
     source_list.follow_fleet_url(now).await

@@ -151,7 +151,7 @@ pub struct ClientView {
     pub program: String,
     /// The saved version of the policy that it has. 0 if it has none.
     pub policy_version: u64,
-    /// Content version that it has, by class.
+    /// Content version that it has, by repository: a class, or `policy`.
     pub versions: BTreeMap<String, u64>,
     /// It has the update agent role.
     pub update_agent: bool,

@@ -5,22 +5,22 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The keys of all classes.
+/// The keys of all repositories.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct KeysView {
-    /// By class.
-    pub classes: Vec<ClassKeysView>,
+    /// By repository.
+    pub repositories: Vec<RepositoryKeysView>,
     /// What an administrator has to do, most urgent first. Empty if nothing.
     pub to_do: Vec<String>,
 }
 
-/// The keys of one class.
+/// The keys of one repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct ClassKeysView {
-    /// The class.
-    pub class: String,
+pub struct RepositoryKeysView {
+    /// The repository: `policy` or a class.
+    pub repository: String,
     /// Version of its root.
     pub root_version: u64,
     /// When its root expires.
@@ -98,8 +98,8 @@ pub struct RootDraftRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RootDraft {
-    /// The class.
-    pub class: String,
+    /// The repository: `policy` or a class.
+    pub repository: String,
     /// The current root. Its keys must sign too.
     pub previous: Value,
     /// The new root, with the signatures so far.

@@ -69,20 +69,20 @@ pub struct Status {
     pub client_counts: ClientCounts,
     /// Update agents among them.
     pub update_agents: u64,
-    /// The three class repositories, in run order.
-    pub classes: Vec<ClassStatus>,
+    /// The policy's repository and the three of the classes, in run order.
+    pub repositories: Vec<RepositoryStatus>,
     /// The background jobs.
     pub jobs: Vec<JobStatus>,
     /// Warnings for an administrator, each a sentence (a key that expires soon, …).
     pub warnings: Vec<String>,
 }
 
-/// One class repository.
+/// One repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct ClassStatus {
-    /// The class.
-    pub class: String,
+pub struct RepositoryStatus {
+    /// The repository: `policy` or a class.
+    pub repository: String,
     /// Version of its targets metadata, which is announced to clients as newest.
     pub targets_version: u64,
     /// Version of its root metadata.

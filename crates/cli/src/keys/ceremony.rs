@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use headwater_api::v1::RootDraftRequest;
-use headwater_policy::Class;
+use headwater_policy::Repository;
 use headwater_repo::KeyId;
 use jiff::Timestamp;
 use serde_json::json;
@@ -57,7 +57,7 @@ pub async fn change(
     Ok(())
 }
 
-/// The drafts of the next roots, one for each class.
+/// The drafts of the next roots, one for each repository.
 pub async fn draft(
     arguments: &RepositoriesArguments,
     repositories: &Repositories,
@@ -74,16 +74,16 @@ pub async fn draft(
         .transpose()?
         .unwrap_or_default();
     let mut drafted = Vec::new();
-    for class in arguments.classes() {
+    for repository in arguments.repositories() {
         let because = because.map(Into::into);
         let mut request =
             RootDraftRequest { replace: replace.clone(), because, ..RootDraftRequest::default() };
         if !new.is_empty() {
-            let keys = new.iter().map(|keys| keys.of(class)).collect::<Result<Vec<_>, _>>()?;
+            let keys = new.iter().map(|keys| keys.of(repository)).collect::<Result<Vec<_>, _>>()?;
             request.root_keys = Some(keys.iter().map(ToString::to_string).collect());
             request.root_threshold = Some(new_roots.and_then(|new| new.new_threshold).unwrap_or(1));
         }
-        drafted.push(repositories.draft(class, &request, now).await?);
+        drafted.push(repositories.draft(repository, &request, now).await?);
     }
     Ok(drafted)
 }
@@ -93,7 +93,7 @@ pub fn sign(carried: &mut Carried, signers: &[Signer]) -> Result<Vec<KeyId>, Fai
     let mut foreign_keys = Vec::new();
     for (folder, passphrase) in signers {
         folder.check_not_behind(carried)?;
-        if let Some(key) = folder.key(carried.class, passphrase)?
+        if let Some(key) = folder.key(carried.repository, passphrase)?
             && !carried.sign(&key)?
         {
             foreign_keys.push(key.id());
@@ -106,8 +106,8 @@ pub fn sign(carried: &mut Carried, signers: &[Signer]) -> Result<Vec<KeyId>, Fai
 pub fn keep(carried: &Carried, signers: &[Signer]) -> Result<(), Failure> {
     let Ok(root) = carried.root.complete() else { return Ok(()) };
     for (folder, _) in signers {
-        folder.keep_root(carried.class, &carried.previous)?;
-        folder.keep_root(carried.class, &root)?;
+        folder.keep_root(carried.repository, &carried.previous)?;
+        folder.keep_root(carried.repository, &root)?;
     }
     Ok(())
 }
@@ -151,19 +151,19 @@ pub async fn import(
     let mut merged: Vec<Carried> = Vec::new();
     for file in files {
         for carried in roots::read(file)? {
-            match merged.iter_mut().find(|have| have.class == carried.class) {
+            match merged.iter_mut().find(|have| have.repository == carried.repository) {
                 None => merged.push(carried),
                 Some(have) => have.root.merge(&carried.root).map_err(crate::repository::failure::refused)?,
             }
         }
     }
-    let classes: Vec<Class> = arguments.classes();
-    merged.retain(|carried| classes.contains(&carried.class));
+    let only: Vec<Repository> = arguments.repositories();
+    merged.retain(|carried| only.contains(&carried.repository));
     let repositories = arguments.open()?;
     // A second run after a failure continues with the roots that were not taken.
     let present = repositories.view().await?;
     let is_taken = |carried: &Carried| {
-        let view = present.classes.iter().find(|view| view.class == carried.class.as_str());
+        let view = present.repositories.iter().find(|view| view.repository == carried.repository.as_str());
         view.is_some_and(|view| view.root_version == carried.root.version())
     };
     for carried in merged.iter().filter(|carried| !is_taken(carried)) {
@@ -177,7 +177,7 @@ pub async fn import(
 pub fn report(carried: &[Carried], output: Output, more: &serde_json::Value) {
     let one = |carried: &Carried| {
         json!({
-            "class": carried.class.as_str(),
+            "repository": carried.repository.as_str(),
             "root_version": carried.root.version(),
             "expires": carried.root.expires(),
             "missing": carried.missing().ok().flatten(),

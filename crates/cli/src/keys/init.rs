@@ -1,6 +1,6 @@
 //! `headwater keys init`: makes root keys, encrypted, and moves the roots to them.
 
-use headwater_api::v1::{ClassKeysView, KeyReplacement, RootDraftRequest};
+use headwater_api::v1::{KeyReplacement, RepositoryKeysView, RootDraftRequest};
 use headwater_repo::{PublicKey, Role};
 use jiff::Timestamp;
 use serde_json::json;
@@ -32,14 +32,14 @@ pub async fn init(arguments: &InitArguments, now: Timestamp, output: Output) -> 
     let repositories = arguments.repositories.open()?;
     let present = repositories.view().await?;
     let mut published = Vec::new();
-    for class in arguments.repositories.classes() {
-        let keys = public.iter().map(|keys| keys.of(class)).collect::<Result<Vec<_>, _>>()?;
-        let view = present.classes.iter().find(|view| view.class == class.as_str());
+    for repository in arguments.repositories.repositories() {
+        let keys = public.iter().map(|keys| keys.of(repository)).collect::<Result<Vec<_>, _>>()?;
+        let view = present.repositories.iter().find(|view| view.repository == repository.as_str());
         if view.is_some_and(|view| is_held_by(view, &keys, arguments.threshold)) {
             continue;
         }
         if view.is_some_and(|view| !view.root_keys_here) {
-            return Err(Failure::failed(format!("the root keys of {class} are already offline")).with_hint(
+            return Err(Failure::failed(format!("the root keys of {repository} are already offline")).with_hint(
                 "make new ones with --offline, then `headwater keys rotate root --root-keys OLD --new-root-keys NEW`",
             ));
         }
@@ -49,15 +49,15 @@ pub async fn init(arguments: &InitArguments, now: Timestamp, output: Output) -> 
             root_threshold: Some(arguments.threshold),
             because: Some(KeyReplacement::Planned),
         };
-        let mut carried = repositories.draft(class, &request, now).await?;
+        let mut carried = repositories.draft(repository, &request, now).await?;
         ceremony::sign(&mut carried, &signers)?;
         let version = repositories.submit(&carried, now).await?;
         // The draft of the next root names the present one, with the signature that the repository added.
-        let root = repositories.draft(class, &RootDraftRequest::default(), now).await?.previous;
+        let root = repositories.draft(repository, &RootDraftRequest::default(), now).await?.previous;
         for (folder, _) in &signers {
-            folder.keep_root(class, &root)?;
+            folder.keep_root(repository, &root)?;
         }
-        published.push(json!({"class": class.as_str(), "root_version": version}));
+        published.push(json!({"repository": repository.as_str(), "root_version": version}));
     }
     let result = json!({"folders": paths, "threshold": arguments.threshold, "roots": published});
     output.result(&result, |_| {
@@ -79,7 +79,7 @@ pub async fn init(arguments: &InitArguments, now: Timestamp, output: Output) -> 
 /// The holders' folders with their keys; existing keys stay.
 fn make_keys(arguments: &InitArguments) -> Result<(Vec<Signer>, Vec<HolderKeys>), Failure> {
     arguments.repositories.refuse_keys_in(&arguments.out)?;
-    let classes = arguments.repositories.classes();
+    let names = arguments.repositories.repositories();
     let (mut signers, mut public) = (Vec::new(), Vec::new());
     for index in 0..arguments.holders as usize {
         let folder = match arguments.holders {
@@ -91,14 +91,14 @@ fn make_keys(arguments: &InitArguments) -> Result<(Vec<Signer>, Vec<HolderKeys>)
         } else {
             arguments.passphrases.chosen(index, folder.path())?
         };
-        public.push(folder.make(&classes, &passphrase)?);
+        public.push(folder.make(&names, &passphrase)?);
         signers.push((folder, passphrase));
     }
     Ok((signers, public))
 }
 
-/// Whether these keys are the root keys of a class already.
-fn is_held_by(view: &ClassKeysView, keys: &[PublicKey], threshold: u32) -> bool {
+/// Whether these keys are the root keys of a repository already.
+fn is_held_by(view: &RepositoryKeysView, keys: &[PublicKey], threshold: u32) -> bool {
     let mut ids: Vec<String> = keys.iter().map(|key| key.id().to_string()).collect();
     ids.sort();
     let root = view.roles.iter().find(|role| role.role == Role::Root.name());

@@ -1,13 +1,13 @@
-//! The repositories whose roots a command changes: the server's three, or a static one. The ceremony is the same.
+//! The repositories whose roots a command changes: the server's four, or a static one. The ceremony is the same.
 
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 use headwater_api::v1::{
-    CaRotated, ClassKeysView, KeyReplacement as WhyReplaced, KeyRotated, KeysView, RoleKeysView, RootDraft,
-    RootDraftRequest, RootRequest,
+    CaRotated, KeyReplacement as WhyReplaced, KeyRotated, KeysView, RepositoryKeysView, RoleKeysView,
+    RootDraft, RootDraftRequest, RootRequest,
 };
-use headwater_policy::Class;
+use headwater_policy::{Class, Repository};
 use headwater_publisher::folder::{KeyFolder, StaticFolder};
 use headwater_publisher::roots::RootChange;
 use headwater_repo::{Expiry, KeyReplacement, PublicKey, Role};
@@ -19,7 +19,7 @@ use super::roots::Carried;
 use crate::api_client::{ApiClient, ServerLocation};
 use crate::repository::{apart, ceremony};
 use crate::terminal::failure::Failure;
-use crate::values::class_parser;
+use crate::values::repository_parser;
 
 /// The server, or a static repository.
 #[derive(Debug, Args)]
@@ -32,17 +32,20 @@ pub struct RepositoriesArguments {
     /// The folder of the static repository's online keys
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath, requires = "repository")]
     online_keys: Option<PathBuf>,
-    /// Only this class [default: all classes of the server; components of a static repository]
-    #[arg(long, value_parser = class_parser())]
-    class: Option<Class>,
+    /// Only this repository [default: all of the server; components of a static repository]
+    #[arg(long, value_parser = repository_parser())]
+    only: Option<Repository>,
 }
+
+/// What a static repository holds by default.
+const COMPONENTS: Repository = Repository::Class(Class::Components);
 
 /// Opened repositories.
 pub enum Repositories {
     /// The server, by its console listener.
-    Server(ApiClient, Option<Class>),
+    Server(ApiClient, Option<Repository>),
     /// A static repository and its key folder.
-    Static(StaticFolder, KeyFolder, Class),
+    Static(StaticFolder, KeyFolder, Repository),
 }
 
 impl RepositoriesArguments {
@@ -50,12 +53,12 @@ impl RepositoriesArguments {
     pub fn open(&self) -> Result<Repositories, Failure> {
         match (&self.repository, &self.online_keys) {
             (Some(folder), Some(keys)) => {
-                let class = self.class.unwrap_or(Class::Components);
+                let repository = self.only.unwrap_or(COMPONENTS);
                 let keys = apart::open_key_folder(keys, folder, false)?;
-                let folder = StaticFolder::new(folder, class.as_str());
-                Ok(Repositories::Static(folder, keys, class))
+                let folder = StaticFolder::new(folder, repository.as_str());
+                Ok(Repositories::Static(folder, keys, repository))
             }
-            _ => Ok(Repositories::Server(ApiClient::new(&self.server)?, self.class)),
+            _ => Ok(Repositories::Server(ApiClient::new(&self.server)?, self.only)),
         }
     }
 
@@ -67,17 +70,17 @@ impl RepositoriesArguments {
         }
     }
 
-    /// Whether --class is given.
-    pub fn names_class(&self) -> bool {
-        self.class.is_some()
+    /// Whether --only is given.
+    pub fn names_one(&self) -> bool {
+        self.only.is_some()
     }
 
-    /// The classes of these repositories.
-    pub fn classes(&self) -> Vec<Class> {
-        match (self.class, &self.repository) {
-            (Some(class), _) => vec![class],
-            (None, Some(_)) => vec![Class::Components],
-            (None, None) => Class::ALL.to_vec(),
+    /// Which repositories these are.
+    pub fn repositories(&self) -> Vec<Repository> {
+        match (self.only, &self.repository) {
+            (Some(only), _) => vec![only],
+            (None, Some(_)) => vec![COMPONENTS],
+            (None, None) => Repository::ALL.to_vec(),
         }
     }
 }
@@ -88,11 +91,12 @@ impl Repositories {
         match self {
             Self::Server(api, only) => {
                 let mut view: KeysView = api.get("/api/v1/keys").await?;
-                view.classes.retain(|class| only.is_none_or(|only| only.as_str() == class.class));
+                view.repositories.retain(|view| only.is_none_or(|only| only.as_str() == view.repository));
                 Ok(view)
             }
-            Self::Static(folder, keys, class) => {
-                Ok(KeysView { classes: vec![static_view(folder, keys, *class)?], to_do: Vec::new() })
+            Self::Static(folder, keys, repository) => {
+                let repositories = vec![static_view(folder, keys, *repository)?];
+                Ok(KeysView { repositories, to_do: Vec::new() })
             }
         }
     }
@@ -100,13 +104,13 @@ impl Repositories {
     /// The root to sign.
     pub async fn draft(
         &self,
-        class: Class,
+        repository: Repository,
         request: &RootDraftRequest,
         now: Timestamp,
     ) -> Result<Carried, Failure> {
         match self {
             Self::Server(api, _) => {
-                let path = format!("/api/v1/keys/{class}/draft");
+                let path = format!("/api/v1/keys/{repository}/draft");
                 let draft: RootDraft = api.call(Method::POST, &path, request).await?;
                 Carried::read(&draft)
             }
@@ -114,7 +118,7 @@ impl Repositories {
                 let change = root_change(keys, request)?;
                 let root = ceremony::next_root(folder, keys, &change, &Expiry::default(), now)?;
                 let previous = folder.published()?.root().clone();
-                Ok(Carried { class: self.only(), previous, root })
+                Ok(Carried { repository: self.only(), previous, root })
             }
         }
     }
@@ -124,15 +128,15 @@ impl Repositories {
         match self {
             Self::Server(api, _) => {
                 let root: Value = carried.draft().root;
-                let path = format!("/api/v1/keys/{}/root", carried.class);
-                let view: ClassKeysView = api.call(Method::POST, &path, &RootRequest { root }).await?;
+                let path = format!("/api/v1/keys/{}/root", carried.repository);
+                let view: RepositoryKeysView = api.call(Method::POST, &path, &RootRequest { root }).await?;
                 Ok(view.root_version)
             }
-            Self::Static(folder, keys, class) => {
-                if carried.class != *class {
+            Self::Static(folder, keys, repository) => {
+                if carried.repository != *repository {
                     return Err(Failure::bad_input(format!(
-                        "this is a root of {}, but the repository is one of {class}",
-                        carried.class
+                        "this is a root of {}, but the repository is one of {repository}",
+                        carried.repository
                     )));
                 }
                 // It must follow the root of the repository, not one that the file names.
@@ -163,10 +167,10 @@ impl Repositories {
         }
     }
 
-    fn only(&self) -> Class {
+    fn only(&self) -> Repository {
         match self {
-            Self::Static(_, _, class) => *class,
-            Self::Server(_, class) => class.unwrap_or(Class::Components),
+            Self::Static(_, _, repository) => *repository,
+            Self::Server(_, only) => only.unwrap_or(COMPONENTS),
         }
     }
 }
@@ -191,7 +195,11 @@ fn root_change(keys: &KeyFolder, request: &RootDraftRequest) -> Result<RootChang
     Ok(change)
 }
 
-fn static_view(folder: &StaticFolder, keys: &KeyFolder, class: Class) -> Result<ClassKeysView, Failure> {
+fn static_view(
+    folder: &StaticFolder,
+    keys: &KeyFolder,
+    repository: Repository,
+) -> Result<RepositoryKeysView, Failure> {
     let published = folder.published()?;
     let (root, ring) = (published.root(), keys.ring()?);
     let role_view = |role| RoleKeysView {
@@ -202,8 +210,8 @@ fn static_view(folder: &StaticFolder, keys: &KeyFolder, class: Class) -> Result<
             .unwrap_or(u32::MAX),
         expires: published.expires(role),
     };
-    Ok(ClassKeysView {
-        class: class.to_string(),
+    Ok(RepositoryKeysView {
+        repository: repository.to_string(),
         root_version: root.version(),
         root_expires: root.expires(),
         renew_by: root.expires().checked_sub(Expiry::default().root / 2).unwrap_or(root.expires()),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use headwater_api::v1::RootDraft;
-use headwater_policy::Class;
+use headwater_policy::Repository;
 use headwater_repo::{KeyId, Role, SecretKey, SignedRoot, UnsignedRoot, WriteError, error_chain};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -27,8 +27,8 @@ struct File {
 /// A root that collects signatures.
 #[derive(Debug)]
 pub struct Carried {
-    /// Its class.
-    pub class: Class,
+    /// Its repository.
+    pub repository: Repository,
     /// The root that it follows.
     pub previous: SignedRoot,
     /// The root, with the signatures so far.
@@ -38,25 +38,25 @@ pub struct Carried {
 impl Carried {
     /// Reads the draft of a server or repository.
     pub fn read(draft: &RootDraft) -> Result<Self, Failure> {
-        let class: Class = draft
-            .class
+        let repository: Repository = draft
+            .repository
             .parse()
             .map_err(|error: headwater_policy::ParseError| Failure::bad_input(error.to_string()))?;
         let wrong = |error: &dyn std::error::Error| {
-            Failure::bad_input(format!("the root of {class} cannot be read: {}", error_chain(error)))
+            Failure::bad_input(format!("the root of {repository} cannot be read: {}", error_chain(error)))
         };
         let bytes = |value: &Value| serde_json::to_vec(value).expect("JSON is JSON");
         let previous = SignedRoot::from_bytes(&bytes(&draft.previous)).map_err(|error| wrong(&error))?;
         let root =
             UnsignedRoot::from_bytes(&bytes(&draft.root), Some(&previous)).map_err(|error| wrong(&error))?;
-        Ok(Self { class, previous, root })
+        Ok(Self { repository, previous, root })
     }
 
     /// The draft, for the wire.
     pub fn draft(&self) -> RootDraft {
         let value = |bytes: &[u8]| serde_json::from_slice(bytes).expect("our own documents are JSON");
         RootDraft {
-            class: self.class.to_string(),
+            repository: self.repository.to_string(),
             previous: value(self.previous.bytes()),
             root: value(&self.root.to_bytes()),
         }
@@ -79,7 +79,7 @@ impl Carried {
                 Ok(Some(format!("{found} of {threshold} signatures")))
             }
             Err(error) => {
-                Err(Failure::failed(format!("the root of {}: {}", self.class, error_chain(&error)))
+                Err(Failure::failed(format!("the root of {}: {}", self.repository, error_chain(&error)))
                     .with_hint("the file was changed: write it again with `headwater keys export-root`"))
             }
         }
@@ -89,7 +89,7 @@ impl Carried {
     pub fn description(&self) -> Vec<String> {
         let mut lines = vec![format!(
             "{}: root {} → {}, valid until {}",
-            self.class,
+            self.repository,
             self.previous.version(),
             self.root.version(),
             time(self.root.expires())
@@ -121,7 +121,7 @@ impl Carried {
     /// Refuses an expired root.
     pub fn check_life(&self, now: Timestamp) -> Result<(), Failure> {
         if self.root.expires() <= now {
-            return Err(Failure::bad_input(format!("the root of {} has expired already", self.class))
+            return Err(Failure::bad_input(format!("the root of {} has expired already", self.repository))
                 .with_hint("draft it again with `headwater keys export-root`"));
         }
         Ok(())

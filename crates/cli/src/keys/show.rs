@@ -6,8 +6,8 @@ use crate::terminal::output::{table, time};
 
 /// One row for each role, then what has to be done.
 pub fn text(view: &KeysView) -> String {
-    let rows = view.classes.iter().flat_map(|class| {
-        class.roles.iter().map(move |role| {
+    let rows = view.repositories.iter().flat_map(|repository| {
+        repository.roles.iter().map(move |role| {
             let ids: Vec<&str> = role.keys.iter().map(|key| key.get(..12).unwrap_or(key)).collect();
             let location = match (role.here as usize, role.keys.len()) {
                 (0, _) => "offline".to_owned(),
@@ -15,7 +15,7 @@ pub fn text(view: &KeysView) -> String {
                 (here, all) => format!("{here} of {all} here"),
             };
             vec![
-                class.class.clone(),
+                repository.repository.clone(),
                 role.role.clone(),
                 format!("{} of {}", role.threshold, role.keys.len()),
                 ids.join(" "),
@@ -25,16 +25,16 @@ pub fn text(view: &KeysView) -> String {
         })
     });
     let mut text =
-        table(&["class", "role", "sign", "keys", "where", "valid until"], rows.collect(), "no keys");
-    for class in &view.classes {
+        table(&["repository", "role", "sign", "keys", "where", "valid until"], rows.collect(), "no keys");
+    for repository in &view.repositories {
         text.push_str(&format!(
             "\nroot {} of {}: {} {}",
-            class.root_version,
-            class.class,
-            if class.root_keys_here { "renewed automatically about" } else { "to renew by" },
-            time(class.renew_by)
+            repository.root_version,
+            repository.repository,
+            if repository.root_keys_here { "renewed automatically about" } else { "to renew by" },
+            time(repository.renew_by)
         ));
-        for retired in &class.retired {
+        for retired in &repository.retired {
             text.push_str(&format!(
                 "\n  the previous {} key {} still signs beside its successor until {}",
                 retired.role,

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{self, Component, Path, PathBuf};
 
-use headwater_policy::Class;
+use headwater_policy::Repository;
 use headwater_publisher::folder::KeyFolder;
 use headwater_repo::layout;
 
@@ -24,7 +24,8 @@ pub fn refuse_keys_in(served: &Path, keys: &Path) -> Result<(), Failure> {
 pub fn refuse_keys_in_repository(keys: &Path) -> Result<(), Failure> {
     let place = resolved(keys).map_err(|error| Failure::file("find", keys, &error))?;
     let is_repository = |folder: &&Path| {
-        Class::ALL.iter().any(|class| folder.join(class.as_str()).join(layout::TIMESTAMP).is_file())
+        let has = |name: &str| folder.join(name).join(layout::TIMESTAMP).is_file();
+        Repository::ALL.into_iter().any(|repository| has(repository.as_str()))
     };
     place.ancestors().find(is_repository).map_or(Ok(()), |served| Err(not_apart(served, keys)))
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
-use headwater_policy::Class;
+use headwater_policy::Repository;
 use headwater_repo::{Passphrase, error_chain};
 use headwater_server::error::Error;
 use headwater_server::restore::Restore;
@@ -52,7 +52,7 @@ pub struct RestoreArguments {
     #[command(flatten)]
     holders: Holders,
     /// A folder that may have newer roots than the backup: a mirror, the folder that an update agent serves, the roots beside
-    /// root keys. If it has a copy of the settings, clients that were revoked after the backup are revoked again
+    /// root keys. If it has a copy of the policy, clients that were revoked after the backup are revoked again
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     newer_roots: Vec<PathBuf>,
     /// Whether somebody else may have the lost server's keys: endpoints then replace what only these keys signed
@@ -91,7 +91,7 @@ pub async fn restore(arguments: RestoreArguments, output: Output) -> Result<Exit
     let mut carried = match &arguments.signed_root {
         Some(file) => {
             let carried = roots::read(file)?;
-            newer.extend(carried.iter().map(|root| (root.class, root.previous.bytes().to_vec())));
+            newer.extend(carried.iter().map(|root| (root.repository, root.previous.bytes().to_vec())));
             carried
         }
         None => {
@@ -117,9 +117,9 @@ pub async fn restore(arguments: RestoreArguments, output: Output) -> Result<Exit
     for root in &carried {
         let value = root.draft().root;
         let version =
-            restore.publish(root.class, &value, &newer, now).await.map_err(|error| failed(&error))?;
+            restore.publish(root.repository, &value, &newer, now).await.map_err(|error| failed(&error))?;
         ceremony::keep(root, &signers)?;
-        published.push(json!({"class": root.class.as_str(), "root_version": version}));
+        published.push(json!({"repository": root.repository.as_str(), "root_version": version}));
     }
     let (made, has_bodies) = (restore.made(), restore.has_bodies());
     restore.finish().await.map_err(|error| failed(&error))?;
@@ -128,16 +128,16 @@ pub async fn restore(arguments: RestoreArguments, output: Output) -> Result<Exit
     Ok(Exit::Done)
 }
 
-/// Takes over the revocations in newer copies of the signed settings; notes each copy that it cannot read.
+/// Takes over the revocations in newer copies of the signed policy; notes each copy that it cannot read.
 async fn newer_revocations(
     restore: &Restore,
     arguments: &RestoreArguments,
-    newer: &[(Class, Vec<u8>)],
+    newer: &[(Repository, Vec<u8>)],
     output: Output,
     now: Timestamp,
 ) -> Vec<String> {
     let mut revoked = Vec::new();
-    for folder in arguments.newer_roots.iter().filter(|folder| folder.join("settings/targets").is_dir()) {
+    for folder in arguments.newer_roots.iter().filter(|folder| folder.join("policy/targets").is_dir()) {
         match restore.take_revocations(folder, newer, now).await {
             Ok(clients) => revoked.extend(clients),
             Err(error) => output.note(&format!(
@@ -179,11 +179,14 @@ fn report(
 }
 
 /// Roots beside the root keys, and in the folders of --newer-roots.
-fn newer_roots(arguments: &RestoreArguments, signers: &[Signer]) -> Result<Vec<(Class, Vec<u8>)>, Failure> {
+fn newer_roots(
+    arguments: &RestoreArguments,
+    signers: &[Signer],
+) -> Result<Vec<(Repository, Vec<u8>)>, Failure> {
     let mut newer = Vec::new();
     for (folder, _) in signers {
-        for class in Class::ALL {
-            newer.extend(folder.roots(class)?.into_iter().map(|root| (class, root)));
+        for repository in Repository::ALL {
+            newer.extend(folder.roots(repository)?.into_iter().map(|root| (repository, root)));
         }
     }
     for folder in &arguments.newer_roots {
@@ -202,24 +205,24 @@ fn config(arguments: &RestoreArguments) -> Result<Config, Failure> {
 }
 
 /// Roots in the layout of a source, of an update agent's folder, or of a key holder's `roots`.
-fn roots_in(folder: &Path) -> Result<Vec<(Class, Vec<u8>)>, Failure> {
+fn roots_in(folder: &Path) -> Result<Vec<(Repository, Vec<u8>)>, Failure> {
     let mut roots = Vec::new();
-    for class in Class::ALL {
-        let below = folder.join(class.as_str());
+    for repository in Repository::ALL {
+        let below = folder.join(repository.as_str());
         for metadata in [below.join("metadata"), below] {
             let Ok(entries) = std::fs::read_dir(&metadata) else { continue };
             for entry in entries {
                 let path = entry.map_err(|error| Failure::file("list", &metadata, &error))?.path();
                 if path.to_string_lossy().ends_with(".root.json") {
                     let bytes = std::fs::read(&path).map_err(|error| Failure::file("read", &path, &error))?;
-                    roots.push((class, bytes));
+                    roots.push((repository, bytes));
                 }
             }
         }
     }
     if roots.is_empty() {
         return Err(Failure::bad_input(format!("there are no roots in {}", folder.display())).with_hint(
-            "give the folder that contains settings/metadata, components/metadata and programs/metadata",
+            "give the folder that contains policy/metadata, settings/metadata, components/metadata and programs/metadata",
         ));
     }
     Ok(roots)

@@ -1,7 +1,7 @@
 //! `headwater status`: the state of the server, its repositories and its jobs, and what an administrator should do.
 
 use clap::Args;
-use headwater_api::v1::{ClassStatus, JobStatus, Status};
+use headwater_api::v1::{JobStatus, RepositoryStatus, Status};
 
 use crate::api_client::{ApiClient, ServerLocation};
 use crate::clients::counts_text;
@@ -29,14 +29,14 @@ pub async fn run(arguments: StatusArguments, output: Output) -> Result<Exit, Fai
 }
 
 fn text(status: &Status) -> String {
-    let class = |class: &ClassStatus| {
+    let row = |status: &RepositoryStatus| {
         vec![
-            class.class.clone(),
-            class.names.to_string(),
-            class.targets_version.to_string(),
-            class.root_version.to_string(),
-            time(class.expires),
-            format!("{} in {} blobs", bytes(class.blob_bytes), class.blobs),
+            status.repository.clone(),
+            status.names.to_string(),
+            status.targets_version.to_string(),
+            status.root_version.to_string(),
+            time(status.expires),
+            format!("{} in {} blobs", bytes(status.blob_bytes), status.blobs),
         ]
     };
     let job = |job: &JobStatus| {
@@ -45,14 +45,14 @@ fn text(status: &Status) -> String {
             job.error.as_ref().map_or_else(|| job.message.clone(), |error| format!("failed: {error}"));
         vec![job.name.clone(), last, outcome]
     };
-    let classes = table(
-        &["class", "names", "version", "root", "signed until", "content"],
-        status.classes.iter().map(class).collect(),
+    let repositories = table(
+        &["repository", "names", "version", "root", "signed until", "content"],
+        status.repositories.iter().map(row).collect(),
         "none",
     );
     let jobs = table(&["job", "last run", "result"], status.jobs.iter().map(job).collect(), "no jobs");
     let mut text = format!(
-        "headwater {} at {}, since {}; server time {}\n{}\nupdate agents {}, policy version {}\n\n{classes}\n\n{jobs}",
+        "headwater {} at {}, since {}; server time {}\n{}\nupdate agents {}, policy version {}\n\n{repositories}\n\n{jobs}",
         status.program,
         status.fleet_url,
         time(status.started),

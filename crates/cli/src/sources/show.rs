@@ -7,7 +7,7 @@ use headwater_api::policy::{EntryDocument, OptionsDocument, PolicyDocument, Sour
 use headwater_api::v1::{
     Change, Draft, DraftsAnswer, Explained, Finding, HistoryAnswer, Preview, Saved, SavedPolicy,
 };
-use headwater_policy::parse_address;
+use headwater_policy::{Repository, parse_address};
 use serde_json::json;
 
 use crate::limits::{ENTRIES_BESIDE_AN_EDIT, FINDINGS_ALIKE_MAX, LIST_AFTER_EDIT_MAX};
@@ -248,15 +248,15 @@ pub fn explained(explained: &Explained) -> String {
     let name = if client.id.is_empty() { "a client".to_owned() } else { client.id.clone() };
     let mut text =
         format!("{name} at {}, policy version {}", client.addresses.join(" "), explained.policy_version);
-    for class in ["settings", "components", "programs"] {
-        if let Some(plan) = explained.plans.get(class) {
-            text.push_str(&format!("\n\n{class}\n{}", class_plan(plan)));
+    for repository in Repository::ALL.map(Repository::as_str) {
+        if let Some(plan) = explained.plans.get(repository) {
+            text.push_str(&format!("\n\n{repository}\n{}", plan_table(plan)));
         }
     }
     text
 }
 
-fn class_plan(plan: &ClassPlanDocument) -> String {
+fn plan_table(plan: &ClassPlanDocument) -> String {
     let rows = plan.steps.iter().zip(1_u32..).map(|(step, place)| {
         let entry = step.entry.map_or_else(|| "-".to_owned(), |entry| entry.to_string());
         vec![format!("  {place}."), step.source.clone(), step.url.clone(), entry, step.reason.clone()]

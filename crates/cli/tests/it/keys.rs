@@ -53,7 +53,7 @@ fn root_keys_move_offline_and_back_no_more() {
     let folder = world();
     let here = folder.path();
     let made = ok(here, &format!("init --out root --passphrase-file one {STATIC}"));
-    assert_eq!(made["roots"], json!([{"class": "components", "root_version": 2}]));
+    assert_eq!(made["roots"], json!([{"repository": "components", "root_version": 2}]));
     let pem = fs::read_to_string(here.join("root/components.pem")).unwrap();
     assert!(pem.contains("ENCRYPTED PRIVATE KEY"));
     // Run again: nothing is left to do.
@@ -96,7 +96,7 @@ fn root_keys_move_offline_and_back_no_more() {
     assert_eq!(verified(here), 7);
     let view = ok(here, &format!("show {STATIC}"));
     assert_eq!(
-        (&view["classes"][0]["roles"][0]["here"], &view["classes"][0]["root_version"]),
+        (&view["repositories"][0]["roles"][0]["here"], &view["repositories"][0]["root_version"]),
         (&json!(0), &json!(7))
     );
 }
@@ -117,7 +117,7 @@ fn holders_sign_on_machines_of_their_own() {
     assert_eq!(ok(here, &sign("h/holder-2", "roots.json"))["roots"][0]["missing"], "1 of 2 signatures");
     assert_eq!(ok(here, &sign("h/holder-2", "roots.json"))["roots"][0]["missing"], "1 of 2 signatures");
     refused(here, &format!("import-root roots.json {STATIC}"), 1, &["2 of its keys, and 1"]);
-    let of_other_class = format!("import-root roots.json {STATIC} --class programs");
+    let of_other_class = format!("import-root roots.json {STATIC} --only programs");
     assert_ne!(keys(here, &of_other_class).exit, 0);
 
     // Side by side: two copies, brought together at the end.
@@ -149,7 +149,7 @@ fn the_fleets_own_keys_are_replaced_without_root_keys() {
         refused(folder.path(), &flag("--root-keys root"), 2, &["--root-keys", "leave it out"]);
         refused(folder.path(), &flag("--passphrase-file one"), 2, &["--passphrase-file", "leave it out"]);
         refused(folder.path(), &flag("--because planned"), 2, &["--because", "leave it out"]);
-        refused(folder.path(), &flag("--class programs"), 2, &["--class", "leave it out"]);
+        refused(folder.path(), &flag("--only programs"), 2, &["--only", "leave it out"]);
     }
 }
 

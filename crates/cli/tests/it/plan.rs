@@ -34,8 +34,8 @@ fn the_example_gives_the_plan_of_the_documentation() {
     let (exit, stdout, stderr) = plan(folder.path(), POLICY, CLIENT);
     assert_eq!((exit, stderr.as_str()), (0, ""));
     let mut plans: Value = serde_json::from_str(&stdout).unwrap();
-    for class in ["components", "settings", "programs"] {
-        for step in plans[class]["steps"].as_array_mut().unwrap() {
+    for repository in ["policy", "components", "settings", "programs"] {
+        for step in plans[repository]["steps"].as_array_mut().unwrap() {
             let reason = step.as_object_mut().unwrap().remove("reason").unwrap();
             assert!(reason.as_str().is_some_and(|reason| !reason.is_empty()));
         }
@@ -44,6 +44,7 @@ fn the_example_gives_the_plan_of_the_documentation() {
     let server = json!({"source": "server", "url": "https://hq.example:8471", "entry": null});
     let skipped = json!([{"entry": 2, "reason": "selector"}, {"entry": 3, "reason": "selector"}]);
     let expected = json!({
+        "policy": {"steps": [agent, server], "skipped": skipped},
         "components": {"steps": [agent, server], "skipped": skipped},
         "settings": {"steps": [agent, server], "skipped": skipped},
         "programs": {"steps": [agent], "skipped": skipped},

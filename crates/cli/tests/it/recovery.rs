@@ -228,7 +228,7 @@ fn all_follow(world: &World) {
     let shown = world.run("keys show --json");
     let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
     // Its first root, that of the offline key, that of the change after the backup, the restored one.
-    assert_eq!(shown["classes"][1]["root_version"], 4, "{shown}");
+    assert_eq!(shown["repositories"][2]["root_version"], 4, "{shown}");
     assert_eq!(shown["to_do"], serde_json::json!([]));
 }
 
@@ -367,7 +367,7 @@ fn a_backup_that_cannot_be_made_leaves_nothing() {
 }
 
 #[test]
-fn revocations_of_after_the_backup_come_from_a_copy_of_the_settings() {
+fn revocations_of_after_the_backup_come_from_a_copy_of_the_policy() {
     let mut world = World::new();
     for id in ["before", "after", "stays"] {
         world.enrol(id);
@@ -388,7 +388,7 @@ fn revocations_of_after_the_backup_come_from_a_copy_of_the_settings() {
     let forged = Command::new("cp").arg("-r").arg(world.path("mirror")).arg(world.path("forged")).status();
     assert!(forged.unwrap().success());
     let targets =
-        fs::read_dir(world.path("forged/settings/targets")).unwrap().map(|entry| entry.unwrap().path());
+        fs::read_dir(world.path("forged/policy/targets")).unwrap().map(|entry| entry.unwrap().path());
     for target in targets.filter(|path| path.is_file()) {
         let text = fs::read_to_string(&target).unwrap().replace(r#""client":"after""#, r#""client":"stays""#);
         fs::write(target, text).unwrap();

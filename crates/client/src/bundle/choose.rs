@@ -4,11 +4,11 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use headwater_api::bundle::{ClassRoots, EnrolBundle};
+use headwater_api::bundle::{EnrolBundle, RepositoryRoots};
 use headwater_api::secret::is_same;
 use headwater_depot::MetadataStore;
 use headwater_depot::files::{self, Access};
-use headwater_policy::Class;
+use headwater_policy::Repository;
 
 use crate::bundle::document::{Bundle, Parsed, parse};
 use crate::bundle::recovered::found;
@@ -101,8 +101,8 @@ fn choose(
 fn replace(folder: &DataFolder, bytes: &[u8], purpose: BundleUse) -> Result<(), Error> {
     folder.prepare()?;
     // Metadata of other roots no longer counts.
-    for class in Class::ALL.into_iter().filter(|_| !has_verified(folder)) {
-        let metadata = folder.metadata(RepositoryOwner::Organisation, class);
+    for repository in Repository::ALL.into_iter().filter(|_| !has_verified(folder)) {
+        let metadata = folder.metadata(RepositoryOwner::Organisation, repository);
         files::remove_tree(&metadata).map_err(Error::file("removing", &metadata))?;
     }
     if purpose == BundleUse::ReEnrol {
@@ -147,18 +147,18 @@ fn was_wrong(kept: &Bundle, passed: &Bundle, new_token: bool, folder: &DataFolde
 /// Whether each root of the passed bundle is signed by a key that may sign one that this client has: then it is a later or
 /// earlier root of the same fleet. No content is trusted because of this; it only detects a bundle passed by mistake.
 fn is_of_one_fleet(kept: &Bundle, passed: &Bundle, folder: &DataFolder) -> bool {
-    Class::ALL.into_iter().all(|class| {
-        let verified = MetadataStore::open(folder.metadata(RepositoryOwner::Organisation, class))
+    Repository::ALL.into_iter().all(|repository| {
+        let verified = MetadataStore::open(folder.metadata(RepositoryOwner::Organisation, repository))
             .and_then(|store| store.load())
             .ok()
             .flatten();
         let held =
             verified.iter().flat_map(|trusted| trusted.received().roots.values().map(|root| root.to_vec()));
         let known: HashSet<String> = held
-            .chain([kept.root(class)])
+            .chain([kept.root(repository)])
             .flat_map(|root| key_ids(&root, "/signed/roles/root/keyids"))
             .collect();
-        let passed = passed.root(class);
+        let passed = passed.root(repository);
         let mut signers = key_ids(&passed, "/signed/roles/root/keyids");
         signers.extend(key_ids(&passed, "/signatures"));
         signers.iter().any(|signer| known.contains(signer))
@@ -174,7 +174,7 @@ fn key_ids(root: &[u8], at: &str) -> Vec<String> {
 }
 
 /// The same bundle with other roots.
-fn with_roots(bytes: &[u8], roots: ClassRoots) -> Parsed {
+fn with_roots(bytes: &[u8], roots: RepositoryRoots) -> Parsed {
     let bundle: EnrolBundle = serde_json::from_slice(bytes).expect("it was understood before");
     let bundle = EnrolBundle { roots, ..bundle };
     let bytes = serde_json::to_vec(&bundle).expect("what was JSON is written as JSON");

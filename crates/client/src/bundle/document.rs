@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use headwater_api::bundle::{ClassRoots, ENROL_FORMAT, EnrolBundle};
+use headwater_api::bundle::{ENROL_FORMAT, EnrolBundle, RepositoryRoots};
 use headwater_api::policy::PolicyDocument;
 use headwater_depot::files::{self, Access};
-use headwater_policy::Class;
+use headwater_policy::{Class, Repository};
 use headwater_repo::Trusted;
 use secrecy::SecretString;
 
@@ -23,8 +23,8 @@ pub struct Bundle {
     pub server_urls: Vec<String>,
     /// The domain that it was made for.
     pub domain: String,
-    /// The root metadata of each class repository.
-    pub roots: ClassRoots,
+    /// The root metadata of each repository.
+    pub roots: RepositoryRoots,
     /// The saved policy when the bundle was made.
     pub policy: PolicyDocument,
     /// What enrolment needs.
@@ -63,12 +63,13 @@ impl From<EnrolBundle> for Bundle {
 }
 
 impl Bundle {
-    /// The root metadata that verification of a class starts from.
-    pub(crate) fn root(&self, class: Class) -> Vec<u8> {
-        let root = match class {
-            Class::Settings => &self.roots.settings,
-            Class::Components => &self.roots.components,
-            Class::Programs => &self.roots.programs,
+    /// The root metadata that verification of a repository starts from.
+    pub(crate) fn root(&self, repository: Repository) -> Vec<u8> {
+        let root = match repository {
+            Repository::Policy => &self.roots.policy,
+            Repository::Class(Class::Settings) => &self.roots.settings,
+            Repository::Class(Class::Components) => &self.roots.components,
+            Repository::Class(Class::Programs) => &self.roots.programs,
         };
         serde_json::to_vec(root).expect("a JSON value is written as JSON")
     }
@@ -99,10 +100,10 @@ pub(crate) fn parse(path: &Path) -> Result<Option<Parsed>, Error> {
     let Some(bytes) = read else { return Ok(None) };
     let bundle = understood(&bytes).map_err(malformed)?;
     policy_of(&bundle.policy).map_err(malformed)?;
-    for class in Class::ALL {
-        Trusted::from_root(&bundle.root(class)).map_err(|error| {
+    for repository in Repository::ALL {
+        Trusted::from_root(&bundle.root(repository)).map_err(|error| {
             malformed(format!(
-                "its root for {class}: {error}; make the bundle again with `headwater clients enrol-bundle`"
+                "its root for {repository}: {error}; make the bundle again with `headwater clients enrol-bundle`"
             ))
         })?;
     }

@@ -2,7 +2,7 @@
 
 use headwater_api::checkin::{CheckIn, CheckInAnswer};
 use headwater_identity::StatementKind;
-use headwater_policy::Class;
+use headwater_policy::Repository;
 use jiff::Timestamp;
 
 use crate::check_in::back_off::{is_pausing, pause_carried, pause_direct};
@@ -41,9 +41,10 @@ fn message(context: &Context, state: &State) -> Result<CheckIn, Error> {
         addresses: effective.addresses.iter().map(ToString::to_string).collect(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
         policy_version: state.policy.as_ref().map_or(0, |policy| policy.version),
-        versions: Class::ALL
+        versions: Repository::ALL
             .iter()
-            .filter_map(|class| Some((class.to_string(), *state.versions.get(class.as_str())?)))
+            .map(|repository| repository.as_str())
+            .filter_map(|name| Some((name.to_owned(), *state.versions.get(name)?)))
             .collect(),
         reports_made: Spool::open(context.folder.reports())?.made()?,
     })

@@ -1,14 +1,15 @@
-//! The outcome of a class, as reports state it.
+//! The outcome of a class or of the policy, as reports state it.
 
 use headwater_api::report::{ClassOutcome, ClassResult};
-use headwater_policy::Class;
+use headwater_policy::Repository;
 
-/// The outcome of a class.
+/// The outcome of a class, or of the policy.
 pub(crate) fn outcome(
-    class: Class,
+    repository: impl Into<Repository>,
     result: ClassResult,
     source: Option<String>,
     message: String,
 ) -> ClassOutcome {
-    ClassOutcome { class: class.to_string(), result, source, message, names: Vec::new(), spared_bytes: 0 }
+    let class = repository.into().to_string();
+    ClassOutcome { class, result, source, message, names: Vec::new(), spared_bytes: 0 }
 }

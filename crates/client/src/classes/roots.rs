@@ -6,7 +6,7 @@
 
 use futures_util::future::join_all;
 use headwater_depot::{MetadataStore, RootLook, Source, Walk};
-use headwater_policy::{Class, SourceKey, Step, plan};
+use headwater_policy::{Class, Repository, SourceKey, Step, is_last_resort, plan, policy_plan};
 use headwater_repo::Trusted;
 
 use crate::classes::segment::{owner, source};
@@ -35,10 +35,10 @@ pub(crate) async fn look_for_roots(session: &mut Session) -> Result<(), Error> {
         return Ok(());
     }
     let mut looks = Vec::new();
-    for class in Class::ALL {
-        for of in [RepositoryOwner::Organisation, RepositoryOwner::Vendor] {
-            looks.extend(due(session, of, class)?);
-        }
+    let organisation = Repository::ALL.map(|repository| (RepositoryOwner::Organisation, repository));
+    let vendor = (RepositoryOwner::Vendor, Class::Components.into());
+    for (of, repository) in organisation.into_iter().chain([vendor]) {
+        looks.extend(due(session, of, repository)?);
     }
     let all = looks.iter().map(|look| look.walk.look_for_roots(&look.trusted, ROOT_LOOK_WAIT_MAX));
     let found = join_all(all).await;
@@ -49,13 +49,13 @@ pub(crate) async fn look_for_roots(session: &mut Session) -> Result<(), Error> {
 }
 
 /// What to look for in a repository; `None` if nothing is due, or no source has it.
-fn due(session: &mut Session, of: RepositoryOwner, class: Class) -> Result<Option<Look>, Error> {
-    let sources = sources(session, of, class);
+fn due(session: &mut Session, of: RepositoryOwner, repository: Repository) -> Result<Option<Look>, Error> {
+    let sources = sources(session, of, repository);
     if sources.is_empty() {
         return Ok(None);
     }
-    let repository = of.repository(class);
-    let opened = match open_repository(session, class, of) {
+    let name = of.name_of(repository);
+    let opened = match open_repository(session, repository, of) {
         Ok(opened) => opened,
         // There is no root of the vendor source yet.
         Err(ContentError::Sources(_)) => return Ok(None),
@@ -63,33 +63,36 @@ fn due(session: &mut Session, of: RepositoryOwner, class: Class) -> Result<Optio
     };
     let (metadata, trusted) = opened;
     let now = session.context.now;
-    let is_behind = session.root_named(of, class).is_some_and(|named| trusted.root_version() < named);
-    let asked = session.state.roots_asked.get(repository).copied();
+    let is_behind = session.root_named(of, repository).is_some_and(|named| trusted.root_version() < named);
+    let asked = session.state.roots_asked.get(name).copied();
     if asked.is_none() && !is_behind {
         // The first walk takes the roots of the source that it uses; the others are asked a day later.
-        session.state.roots_asked.insert(repository.to_owned(), RootsAsked { at: now, all_answered: true });
+        session.state.roots_asked.insert(name.to_owned(), RootsAsked { at: now, all_answered: true });
         return Ok(None);
     }
     if !root_look_is_due(asked.map(|asked| (asked.at, asked.all_answered && !is_behind)), now) {
         return Ok(None);
     }
     let walk = Walk::new(&session.context.fetcher, sources, trusted.targets_version().unwrap_or(0), now);
-    Ok(Some(Look { repository, metadata, trusted, walk }))
+    Ok(Some(Look { repository: name, metadata, trusted, walk }))
 }
 
 /// The sources of the plan that have a repository, and the server if it answered this run.
-fn sources(session: &Session, of: RepositoryOwner, class: Class) -> Vec<Source> {
+fn sources(session: &Session, of: RepositoryOwner, repository: Repository) -> Vec<Source> {
     let effective = &session.context.effective;
-    if of == RepositoryOwner::Vendor && class != Class::Components {
-        return Vec::new();
-    }
-    let plan = plan(&effective.policy, &effective.client(), class);
+    let client = effective.client();
+    let mut plan = match repository {
+        Repository::Policy => policy_plan(&effective.policy, &client, &session.state.former_sources()),
+        Repository::Class(class) => plan(&effective.policy, &client, class),
+    };
+    // Asked below, if it answered.
+    plan.steps.retain(|step| !is_last_resort(step));
     let steps: Vec<&Step> = plan.steps.iter().filter(|step| owner(step) == of).collect();
-    let mut sources: Vec<Source> = steps.iter().map(|step| source(step, class)).collect();
+    let mut sources: Vec<Source> = steps.iter().map(|step| source(step, repository)).collect();
     let answered = session.findings.answered.as_ref().is_some_and(|route| route.carrier.is_none());
     let is_planned = steps.iter().any(|step| step.source == SourceKey::Server);
     if of == RepositoryOwner::Organisation && answered && !is_planned {
-        sources.push(Source::new(SourceKey::Server, effective.policy.server(), None, class));
+        sources.push(Source::new(SourceKey::Server, effective.policy.server(), None, repository));
     }
     sources
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use headwater_api::report::{ClassOutcome, ClassResult, Reason};
-use headwater_policy::{Class, SourceKey, Step, plan};
+use headwater_policy::{Class, Repository, SourceKey, Step, plan};
 use headwater_repo::error_chain;
 
 use crate::classes::outcome::outcome;
@@ -62,15 +62,13 @@ async fn walk_plan(session: &mut Session, class: Class) -> Result<ClassOutcome, 
                 Timeout::Short if !is_last => Timeout::Short,
                 Timeout::Short | Timeout::Full => Timeout::Full,
             };
-            match run_segment(session, class, *owner, steps, timeout).await {
-                Ok(done) => return Ok(done),
+            match run_segment(session, class.into(), *owner, steps, timeout).await {
+                Ok(served) => return Ok(served.outcome),
                 Err(ContentError::Sources(message)) => last = message,
                 Err(ContentError::Run(error)) => return Err(error),
             }
             if timeout == Timeout::Full {
-                let late: Vec<SourceKey> =
-                    timed_out(&session.findings, class, steps).map(|step| step.source.clone()).collect();
-                session.findings.given_full_time.extend(late);
+                note_full_time(session, class, steps);
             }
         }
     }
@@ -97,20 +95,32 @@ fn was_cut_short(findings: &Findings, class: Class, steps: &[Step]) -> bool {
 }
 
 /// The steps whose source timed out.
-fn timed_out<'a>(findings: &'a Findings, class: Class, steps: &'a [Step]) -> impl Iterator<Item = &'a Step> {
+fn timed_out<'a>(
+    findings: &'a Findings,
+    repository: impl Into<Repository>,
+    steps: &'a [Step],
+) -> impl Iterator<Item = &'a Step> {
+    let repository = repository.into();
     steps.iter().filter(move |step| {
         findings.attempts.iter().any(|attempt| {
-            attempt.class == class.as_str()
+            attempt.class == repository.as_str()
                 && matches!(attempt.reason, Some(Reason::Timeout | Reason::Silent))
                 && attempt.source == step.source.to_string()
         })
     })
 }
 
-/// Whether all these sources used up the full time-outs in an earlier class of this run (P9). Once a run is enough:
+/// Whether all these sources used up the full time-outs earlier in this run (P9). Once a run is enough:
 /// otherwise a silent source would cost it minutes.
-fn had_full_time(findings: &Findings, steps: &[Step]) -> bool {
+pub(super) fn had_full_time(findings: &Findings, steps: &[Step]) -> bool {
     steps.iter().all(|step| findings.given_full_time.contains(&step.source))
+}
+
+/// Notes which of these sources used up the full time-outs.
+pub(super) fn note_full_time(session: &mut Session, repository: impl Into<Repository>, steps: &[Step]) {
+    let late: Vec<SourceKey> =
+        timed_out(&session.findings, repository, steps).map(|step| step.source.clone()).collect();
+    session.findings.given_full_time.extend(late);
 }
 
 /// Splits a plan where the repository changes.

@@ -1,8 +1,9 @@
-//! One segment of a plan: refresh the metadata, update this client, hold the class for others, and note every attempt.
+//! One segment of a plan: refresh the metadata, update this client, hold the repository for others, and note every
+//! attempt.
 
 use headwater_api::report::{Attempt, AttemptResult, ClassOutcome, ClassResult, Reason};
 use headwater_depot::{Expected, MetadataStore, Source, Walk};
-use headwater_policy::{Class, SourceKey, Step};
+use headwater_policy::{Class, Repository, SourceKey, Step};
 use headwater_repo::error_chain;
 use jiff::Timestamp;
 
@@ -14,23 +15,33 @@ use crate::server::over_tls;
 use crate::session::{Session, Timeout};
 use crate::{serving, update};
 
+/// A segment that served.
+pub(crate) struct Served {
+    /// The outcome of the class, or of the policy.
+    pub outcome: ClassOutcome,
+    /// The step whose metadata was used.
+    pub step: usize,
+    /// Whether it is older than what the server announced.
+    pub stale: bool,
+}
+
 /// Runs one segment.
 pub(crate) async fn run_segment(
     session: &mut Session,
-    class: Class,
+    repository: Repository,
     owner: RepositoryOwner,
     steps: &[Step],
     timeout: Timeout,
-) -> Result<ClassOutcome, ContentError> {
+) -> Result<Served, ContentError> {
     session.context.set_timeout(timeout)?;
-    let (metadata, trusted) = open_repository(session, class, owner)?;
-    let sources = steps.iter().map(|step| source(step, class)).collect::<Vec<_>>();
-    let repository = owner.repository(class);
-    let from = session.state.versions.get(repository).copied().unwrap_or(0);
+    let (metadata, trusted) = open_repository(session, repository, owner)?;
+    let sources = steps.iter().map(|step| source(step, repository)).collect::<Vec<_>>();
+    let name = owner.name_of(repository);
+    let from = session.state.versions.get(name).copied().unwrap_or(0);
     // The server announces the organisation's content only; the vendor's repository has another name.
-    let announced = session.findings.announced.get(repository).copied();
-    let first_seen = session.state.first_seen.get(repository).cloned().unwrap_or_default();
-    let expected = Expected { announced, root: session.root_named(owner, class), first_seen };
+    let announced = session.findings.announced.get(name).copied();
+    let first_seen = session.state.first_seen.get(name).cloned().unwrap_or_default();
+    let expected = Expected { announced, root: session.root_named(owner, repository), first_seen };
     let now = session.context.now;
     let walk = Walk::new(&session.context.fetcher, sources, from, now);
     let refreshed = match walk.refresh_as(&trusted, &expected).await {
@@ -43,9 +54,9 @@ pub(crate) async fn run_segment(
             return Err(ContentError::Sources(unable.message));
         }
     };
-    note_stale_root(session, class, owner, refreshed.trusted.root_version());
-    session.state.first_seen.entry(repository.to_owned()).or_default().note(&refreshed.trusted, now);
-    let verified = Verified { owner, class, trusted: &refreshed.trusted, walk: &walk };
+    note_stale_root(session, repository, owner, refreshed.trusted.root_version());
+    session.state.first_seen.entry(name.to_owned()).or_default().note(&refreshed.trusted, now);
+    let verified = Verified { owner, repository, trusted: &refreshed.trusted, walk: &walk };
     let applied = apply(session, &metadata, &verified).await;
     let findings = &mut session.findings;
     findings.attempts.extend(walk.attempts());
@@ -57,19 +68,21 @@ pub(crate) async fn run_segment(
         findings.attempts.push(fault(Reason::Disk, error_chain(error)));
     }
     let names = applied?;
-    for name in &names {
-        findings.attempts.extend(name.fault.map(|reason| fault(reason, name.message.clone())));
+    for done in &names {
+        findings.attempts.extend(done.fault.map(|reason| fault(reason, done.message.clone())));
     }
     let result = class_result(&names);
     if matches!(result, ClassResult::Updated | ClassResult::Current) {
-        session.state.versions.insert(repository.to_owned(), refreshed.version);
+        session.state.versions.insert(name.to_owned(), refreshed.version);
     }
     let mut message = class_message(&names);
     if refreshed.stale {
         message.push_str("; the source is older than what the server announced, and no source is newer");
     }
     let source = walk.sources()[refreshed.source].key().to_owned();
-    Ok(ClassOutcome { names: in_trouble(&names), ..outcome(class, result, Some(source), message) })
+    let outcome = outcome(repository, result, Some(source), message);
+    let outcome = ClassOutcome { names: in_trouble(&names), ..outcome };
+    Ok(Served { outcome, step: refreshed.source, stale: refreshed.stale })
 }
 
 /// The names that failed or were reverted, as reports state them.
@@ -83,14 +96,15 @@ fn in_trouble(names: &[NameOutcome]) -> Vec<headwater_api::report::NameOutcome> 
     names.iter().filter(trouble).map(stated).collect()
 }
 
-/// Reports that class settings is under an older root than the server named. It is used all the same: see
+/// Reports that the policy is under an older root than the server named. It is used all the same: see
 /// [`Session::root_named`].
-fn note_stale_root(session: &mut Session, class: Class, owner: RepositoryOwner, root: u64) {
-    let named = session.findings.roots.get(class.as_str()).copied().filter(|named| root < *named);
-    if let Some(named) = named.filter(|_| owner == RepositoryOwner::Organisation && class == Class::Settings)
+fn note_stale_root(session: &mut Session, repository: Repository, owner: RepositoryOwner, root: u64) {
+    let named = session.findings.roots.get(repository.as_str()).copied().filter(|named| root < *named);
+    if let Some(named) =
+        named.filter(|_| owner == RepositoryOwner::Organisation && repository == Repository::Policy)
     {
         session.findings.warnings.push(format!(
-            "stale root: every source has class {class} under root {root}, and the server named root {named}"
+            "stale root: every source has {repository} under root {root}, and the server named root {named}"
         ));
     }
 }
@@ -104,12 +118,12 @@ pub(crate) fn owner(step: &Step) -> RepositoryOwner {
 }
 
 /// A step's source. The scheme of an update agent is always `https`.
-pub(crate) fn source(step: &Step, class: Class) -> Source {
+pub(crate) fn source(step: &Step, repository: Repository) -> Source {
     let url = match &step.source {
         SourceKey::UpdateAgent(_) => over_tls(step.url.as_str()).parse().ok(),
         _ => None,
     };
-    Source::new(&step.source, url.as_ref().unwrap_or(&step.url), step.entry, class)
+    Source::new(&step.source, url.as_ref().unwrap_or(&step.url), step.entry, repository)
 }
 
 /// Brings this client to what was verified, and holds it for others.
@@ -119,12 +133,13 @@ async fn apply(
     verified: &Verified<'_>,
 ) -> Result<Vec<NameOutcome>, ContentError> {
     metadata.save(verified.trusted.received())?;
-    let mut names = match verified.class {
-        Class::Settings => update::update_settings(session, verified).await?,
-        Class::Components | Class::Programs => update::update_names(session, verified).await?,
+    let mut names = match verified.repository {
+        Repository::Policy => update::update_policy(session, verified).await?,
+        Repository::Class(Class::Settings) => vec![update::update_domain(session, verified).await?],
+        Repository::Class(class) => update::update_names(session, verified, class).await?,
     };
     if verified.owner == RepositoryOwner::Organisation {
-        serving::hold_class(session, verified).await;
+        serving::hold_for_others(session, verified).await;
     }
     names.append(&mut session.findings.class.finished);
     Ok(names)
@@ -136,7 +151,7 @@ fn local_fault(source: &Source, now: Timestamp, reason: Reason, detail: String, 
         source: source.key().to_owned(),
         url: source.url().to_owned(),
         entry: source.entry(),
-        class: source.class().to_owned(),
+        class: source.repository().to_owned(),
         result: AttemptResult::Failed,
         reason: Some(reason),
         detail,

@@ -11,10 +11,10 @@
 //! daemon.json               where it serves, and what hinders it
 //! state.json                what is remembered between runs
 //! bundle.json               what the client started from
-//! metadata/{settings,components,programs,vendor}/
+//! metadata/{policy,settings,components,programs,vendor}/
 //! store/                    stored bodies, deltas and targets, by digest
-//! served/CLASS/             what an update agent serves
-//! settings/                 a slot: the domain's settings
+//! served/REPOSITORY/        what an update agent serves
+//! settings/                 a slot: what the domain sets for the software on this endpoint
 //! components/NAME/          a slot for each component
 //! programs/NAME/            a slot for each program
 //! reports/                  reports not yet sent
@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 
 use headwater_api::report::Installed;
 use headwater_depot::files::refuse_root_in_folder_of_another;
-use headwater_policy::Class;
+use headwater_policy::{Class, Repository};
 
 use crate::data::repository_owner::RepositoryOwner;
 use crate::data::slot::{SLOT_FOLDER_MODE, Slot};
@@ -122,8 +122,8 @@ impl DataFolder {
     }
 
     /// Signed metadata of one repository, as received. The vendor has only one, of components.
-    pub fn metadata(&self, owner: RepositoryOwner, class: Class) -> PathBuf {
-        self.root.join("metadata").join(owner.repository(class))
+    pub fn metadata(&self, owner: RepositoryOwner, repository: impl Into<Repository>) -> PathBuf {
+        self.root.join("metadata").join(owner.name_of(repository))
     }
 
     /// Stored bodies, deltas and targets, by digest.
@@ -141,7 +141,7 @@ impl DataFolder {
         self.root.join("reports")
     }
 
-    /// The slot of the domain's settings.
+    /// The slot of what the domain sets for the software on this endpoint.
     pub fn settings_slot(&self) -> Slot {
         Slot::new(self.root.join("settings"))
     }

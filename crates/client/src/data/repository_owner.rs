@@ -1,23 +1,23 @@
 //! Whose repository it is.
 
-use headwater_policy::Class;
+use headwater_policy::Repository;
 use serde::{Deserialize, Serialize};
 
 /// Who publishes a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RepositoryOwner {
-    /// The organisation: one repository for each class, at the server, its update agents and mirrors.
+    /// The organisation: the policy and one repository for each class, at the server, its update agents and mirrors.
     Organisation,
     /// The vendor: one repository of components with its own root.
     Vendor,
 }
 
 impl RepositoryOwner {
-    /// The name by which the client knows the repository of a class, in its data folder and in its state.
-    pub fn repository(self, class: Class) -> &'static str {
+    /// The name by which the client knows a repository, in its data folder and in its state.
+    pub fn name_of(self, repository: impl Into<Repository>) -> &'static str {
         match self {
-            Self::Organisation => class.as_str(),
+            Self::Organisation => repository.into().as_str(),
             Self::Vendor => "vendor",
         }
     }

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use headwater_api::enrol::TakenSequences;
 use headwater_api::report::Report;
-use headwater_api::settings::SignedPolicy;
+use headwater_api::settings::{SignedPolicy, TypedSettingsDocument};
 use headwater_depot::files::{self, Access};
-use headwater_policy::Class;
+use headwater_policy::{Class, FormerSource};
 use headwater_repo::{Digest, Evidence, FirstSeen, Sequence};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,18 @@ pub struct State {
     /// What vouches for the policy: its version is a minimum as long as this holds (I2a).
     #[serde(default)]
     pub policy_evidence: Option<Evidence>,
+    /// The last signed settings of this client's domain (D2); `None` if the built-in defaults apply.
+    #[serde(default)]
+    pub settings: Option<TypedSettingsDocument>,
+    /// The digest of their target, so that unchanged ones are not fetched again (P10).
+    #[serde(default)]
+    pub settings_digest: Option<Digest>,
+    /// What vouches for them: their version is a minimum as long as this holds (I2a).
+    #[serde(default)]
+    pub settings_evidence: Option<Evidence>,
+    /// The sources of the last plan of which one gave the policy (P5a).
+    #[serde(default)]
+    pub policy_sources: Vec<RememberedSource>,
     /// Releases that failed here, by class and name.
     #[serde(default)]
     pub failed: BTreeMap<String, BTreeMap<String, Vec<FailedRelease>>>,
@@ -57,7 +69,7 @@ pub struct State {
     /// When the present version of each role was first seen, by repository.
     #[serde(default)]
     pub first_seen: BTreeMap<String, FirstSeen>,
-    /// Content version of each repository (class, or `vendor`) that was applied in full.
+    /// Content version of each repository (`policy`, a class, or `vendor`) that was applied in full.
     #[serde(default)]
     pub versions: BTreeMap<String, u64>,
     /// What is remembered of sources, in the form of `headwater_depot::SourceMemory`.
@@ -87,6 +99,15 @@ pub struct State {
     /// The last run.
     #[serde(default)]
     pub last_run: Option<Report>,
+}
+
+/// A source of the policy, as it stands in the state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RememberedSource {
+    /// As in a plan: `update_agent:ID`, `url:…`, `server`.
+    pub source: String,
+    /// Where this client reached it.
+    pub url: String,
 }
 
 /// The part that every format of the state has.
@@ -126,6 +147,10 @@ impl Default for State {
             policy: None,
             policy_digest: None,
             policy_evidence: None,
+            settings: None,
+            settings_digest: None,
+            settings_evidence: None,
+            policy_sources: Vec::new(),
             failed: BTreeMap::new(),
             withdrawn: BTreeMap::new(),
             kept_instead_of: BTreeMap::new(),
@@ -207,6 +232,24 @@ impl State {
         let bytes = serde_json::to_vec_pretty(self)
             .map_err(|error| Error::Internal(format!("the state cannot be written as JSON: {error}")))?;
         files::replace(&path, &bytes, Access::Owner).map_err(Error::file("writing the state", &path))
+    }
+
+    /// The remembered sources of the policy. What cannot be read is left out.
+    pub(crate) fn former_sources(&self) -> Vec<FormerSource> {
+        let read = |remembered: &RememberedSource| {
+            let (source, url) = (remembered.source.parse().ok()?, remembered.url.parse().ok()?);
+            Some(FormerSource { source, url })
+        };
+        self.policy_sources.iter().filter_map(read).collect()
+    }
+
+    /// Remembers the sources of the policy.
+    pub(crate) fn remember_policy_sources(&mut self, sources: &[FormerSource]) {
+        let remember = |former: &FormerSource| RememberedSource {
+            source: former.source.to_string(),
+            url: former.url.to_string(),
+        };
+        self.policy_sources = sources.iter().map(remember).collect();
     }
 
     /// Whether the organisation withdrew a release, as far as its last known list says.

@@ -1,7 +1,7 @@
 //! A repository as verified from one segment, and why its content is not available.
 
 use headwater_depot::{FetchError, StoreError, Walk};
-use headwater_policy::Class;
+use headwater_policy::Repository;
 use headwater_repo::Trusted;
 
 use crate::data::{RepositoryOwner, Voucher};
@@ -10,7 +10,7 @@ use crate::error::Error;
 /// One repository as verified from one segment, with the walk over its sources.
 pub struct Verified<'a> {
     pub owner: RepositoryOwner,
-    pub class: Class,
+    pub repository: Repository,
     pub trusted: &'a Trusted,
     pub walk: &'a Walk,
 }

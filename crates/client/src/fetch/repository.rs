@@ -2,7 +2,7 @@
 
 use headwater_depot::files;
 use headwater_depot::{MetadataStore, StoreError};
-use headwater_policy::Class;
+use headwater_policy::Repository;
 use headwater_repo::Trusted;
 
 use crate::data::RepositoryOwner;
@@ -14,11 +14,11 @@ use crate::session::Session;
 /// Loads the metadata of a repository, or starts from its root. Damaged metadata is removed, so that it is fetched again.
 pub(crate) fn open_repository(
     session: &mut Session,
-    class: Class,
+    repository: Repository,
     owner: RepositoryOwner,
 ) -> Result<(MetadataStore, Trusted), ContentError> {
-    let root = root(session, class, owner)?;
-    let folder = session.context.folder.metadata(owner, class);
+    let root = root(session, repository, owner)?;
+    let folder = session.context.folder.metadata(owner, repository);
     let open = || -> Result<(MetadataStore, Trusted), StoreError> {
         let metadata = MetadataStore::open(&folder)?;
         let trusted = metadata.load_or_start(&root)?;
@@ -41,9 +41,9 @@ pub(crate) fn open_repository(
 }
 
 /// The root metadata that verification starts from.
-fn root(session: &Session, class: Class, owner: RepositoryOwner) -> Result<Vec<u8>, ContentError> {
+fn root(session: &Session, repository: Repository, owner: RepositoryOwner) -> Result<Vec<u8>, ContentError> {
     if owner == RepositoryOwner::Organisation {
-        return Ok(session.context.bundle.root(class));
+        return Ok(session.context.bundle.root(repository));
     }
     let signed = session.state.policy.as_ref().and_then(|policy| policy.vendor_root.as_ref());
     let Some(root) = signed else {

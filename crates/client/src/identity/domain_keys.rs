@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use headwater_api::checkin::SealedDomainKey;
-use headwater_api::settings::{SealedDomainDocument, SignedDomain};
+use headwater_api::settings::SealedDomainDocument;
 use headwater_depot::files::{self, Access};
 use headwater_identity::{DomainKey, SealedSettings};
 use headwater_policy::DomainPath;
@@ -55,7 +55,9 @@ pub(crate) fn store(
 
 /// The bytes of a domain's document; confidential ones are decrypted with their key.
 pub(crate) fn decrypted(folder: &DataFolder, bytes: &[u8]) -> Result<Vec<u8>, Error> {
-    let Ok(SignedDomain::Sealed(document)) = serde_json::from_slice(bytes) else { return Ok(bytes.to_vec()) };
+    let Ok(document) = serde_json::from_slice::<SealedDomainDocument>(bytes) else {
+        return Ok(bytes.to_vec());
+    };
     let domain = &document.domain;
     let unreadable = |why| {
         Error::Sealed(format!(

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use headwater_policy::Class;
+use headwater_policy::Repository;
 
 use crate::render::report::{in_brackets, report};
 use crate::status::Status;
@@ -27,8 +27,8 @@ pub fn status(status: &Status) -> String {
     if !status.shares.is_empty() {
         let _ = writeln!(out, "Update agent: shares {}", status.shares.join(", "));
     }
-    for class in Class::ALL.map(Class::as_str) {
-        render_class(&mut out, status, class);
+    for repository in Repository::ALL {
+        render_repository(&mut out, status, repository);
     }
     for failed in &status.failed {
         let _ = writeln!(out, "\nNot tried again: {failed}");
@@ -70,17 +70,23 @@ fn render_daemon(out: &mut String, status: &Status) {
     }
 }
 
-/// What is installed of a class, and its plan.
-fn render_class(out: &mut String, status: &Status, class: &str) {
-    let _ = writeln!(out, "\n{class}:");
-    let names = status.installed.get(class).into_iter().flatten();
+/// What is installed of a class, or the version of the policy, and the plan.
+fn render_repository(out: &mut String, status: &Status, repository: Repository) {
+    let name = repository.as_str();
+    let _ = writeln!(out, "\n{name}:");
+    let names = status.installed.get(name).into_iter().flatten();
     for (name, installed) in names.clone() {
         let _ = writeln!(out, "  {name} {} (release {})", installed.version, installed.sequence);
     }
-    if names.count() == 0 {
+    if repository == Repository::Policy {
+        let _ = match status.policy_version {
+            0 => writeln!(out, "  that of the bundle"),
+            version => writeln!(out, "  version {version}"),
+        };
+    } else if names.count() == 0 {
         let _ = writeln!(out, "  nothing installed");
     }
-    if let Some(plan) = status.plans.get(class) {
+    if let Some(plan) = status.plans.get(name) {
         for (number, step) in (1..).zip(&plan.steps) {
             let entry = in_brackets(step.entry);
             let _ = writeln!(out, "  {number}. {}{entry} at {}: {}", step.source, step.url, step.reason);

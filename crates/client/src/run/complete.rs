@@ -8,7 +8,7 @@ use headwater_policy::Class;
 use headwater_repo::error_chain;
 
 use crate::bundle::{self, BundleUse};
-use crate::classes::{look_for_roots, run_class};
+use crate::classes::{look_for_roots, run_class, run_policy};
 use crate::collect_garbage::collect_garbage;
 use crate::config::Config;
 use crate::data::{DataFolder, State, client_id};
@@ -29,7 +29,7 @@ pub struct CompletedRun {
     pub replaced: Option<PathBuf>,
 }
 
-/// Makes one run over the three classes and returns its report, which is also sent to the server (or kept until it can
+/// Makes one run over the policy and the three classes and returns its report, which is also sent to the server (or kept until it can
 /// be).
 ///
 /// # Errors
@@ -104,19 +104,17 @@ async fn run_steps(session: &mut Session) -> Result<(), Error> {
     identity::establish(session).await?;
     identity::check_in_and_apply(session).await?;
     look_for_roots(session).await?;
+    let outcome = run_policy(session).await;
+    session.findings.outcomes.push(outcome);
+    // The policy may name other CAs now, or give this client other addresses to serve at.
+    identity::refresh(session).await?;
+    // The policy is followed whatever the trigger: it may allow it again.
+    check_trigger(session)?;
     for class in Class::ALL {
-        // Settings are followed whatever the trigger: they may allow it again.
-        if class != Class::Settings {
-            check_trigger(session)?;
-        }
         let outcome = run_class(session, class).await?;
         session.findings.outcomes.push(outcome);
-        if class == Class::Settings {
-            // The policy may name other CAs now, or give this client other addresses to serve at.
-            identity::refresh(session).await?;
-        }
     }
-    session.findings.no_room.take().map_or(Ok(()), Err)
+    session.findings.deferred.take().map_or(Ok(()), Err)
 }
 
 /// The domain may leave runs to the daemon (N4).

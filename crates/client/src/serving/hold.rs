@@ -1,8 +1,9 @@
-//! After a class was updated, holds for others what the signed policy lets this client share.
+//! After a repository was updated, holds for others what the signed policy lets this client share, and with any class
+//! the policy itself (P5a).
 
 use headwater_agent::{HoldOutcome, HoldRequest, ServedTree, hold};
 use headwater_api::report::UpdateAgentReport;
-use headwater_policy::Class;
+use headwater_policy::Repository;
 use headwater_repo::error_chain;
 
 use crate::assemble::installed_files;
@@ -10,17 +11,17 @@ use crate::fetch::Verified;
 use crate::os;
 use crate::session::{Context, Findings, Session};
 
-/// Holds a class for others, if this client shares it.
-pub(crate) async fn hold_class(session: &mut Session, verified: &Verified<'_>) {
+/// Holds a repository for others, if this client serves it.
+pub(crate) async fn hold_for_others(session: &mut Session, verified: &Verified<'_>) {
     let Session { context, findings, .. } = session;
-    let class = verified.class;
-    if context.options.self_trial || !context.effective.shares().contains(class) {
+    let repository = verified.repository;
+    if context.options.self_trial || !context.effective.serves(repository) {
         return;
     }
     let tree = ServedTree::new(context.folder.served());
     let files = installed_files(&context.folder).unwrap_or_default();
     let request = HoldRequest {
-        class,
+        repository,
         trusted: verified.trusted,
         walk: verified.walk,
         store: &context.store,
@@ -31,23 +32,23 @@ pub(crate) async fn hold_class(session: &mut Session, verified: &Verified<'_>) {
         free_files: os::free_files(context.folder.root()).unwrap_or_default(),
     };
     let progress_sink = context.options.progress_sink.clone();
-    let what = format!("{class} for others");
+    let what = format!("{repository} for others");
     match hold(&request, &move |progress| progress_sink.report(&what, progress)).await {
-        Ok(outcome) => note(findings, class, outcome),
+        Ok(outcome) => note(findings, repository, outcome),
         Err(error) => {
             let problem = error_chain(&error);
-            tracing::warn!(%class, problem, "cannot hold the class for others; the previous content stays");
-            report(findings).problems.insert(class.to_string(), problem);
+            tracing::warn!(%repository, problem, "cannot hold it for others; the previous content stays");
+            report(findings).problems.insert(repository.to_string(), problem);
         }
     }
 }
 
-/// Reports what an operator is to know about a class that is held.
-fn note(findings: &mut Findings, class: Class, outcome: HoldOutcome) {
+/// Reports what an operator is to know about a repository that is held.
+fn note(findings: &mut Findings, repository: Repository, outcome: HoldOutcome) {
     if outcome.damaged > 0 {
         let damaged = match outcome.damaged {
-            1 => format!("1 file of class {class} held for others was"),
-            count => format!("{count} files of class {class} held for others were"),
+            1 => format!("1 file of {repository} held for others was"),
+            count => format!("{count} files of {repository} held for others were"),
         };
         findings.warnings.push(format!("{damaged} damaged on the disk and fetched again; check the disk"));
     }
@@ -60,7 +61,7 @@ fn note(findings: &mut Findings, class: Class, outcome: HoldOutcome) {
             "{deltas} not held, because of the size or because no source has it. Clients fetch from their next source \
              (update_agent_quota_mib and the free disk space decide what fits)"
         );
-        report(findings).problems.insert(class.to_string(), problem);
+        report(findings).problems.insert(repository.to_string(), problem);
     }
 }
 
@@ -70,22 +71,23 @@ pub(crate) fn finish(session: &mut Session) {
     if context.options.self_trial {
         return;
     }
-    let shared = context.effective.shares();
     let tree = ServedTree::new(context.folder.served());
-    for class in Class::ALL {
-        if !shared.contains(class)
-            && let Err(error) = tree.remove(class)
+    for repository in Repository::ALL {
+        if !context.effective.serves(repository)
+            && let Err(error) = tree.remove(repository)
         {
             findings
                 .warnings
-                .push(format!("cannot remove class {class}, which is no longer held for others: {error}"));
+                .push(format!("cannot remove {repository}, which is no longer held for others: {error}"));
         }
     }
-    if shared.is_empty() {
+    if context.effective.update_agent().is_none() {
         findings.update_agent = None;
         return;
     }
-    let serves = shared.iter().filter_map(|class| Some((class.to_string(), tree.version(class)?))).collect();
+    let serves = Repository::ALL.into_iter().filter(|repository| context.effective.serves(*repository));
+    let serves = serves.filter_map(|repository| Some((repository.to_string(), tree.version(repository)?)));
+    let serves = serves.collect();
     let report = report(findings);
     *report = UpdateAgentReport {
         serves,

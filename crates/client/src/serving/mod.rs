@@ -5,5 +5,5 @@
 mod hold;
 mod serving_plan;
 
-pub(crate) use hold::{finish, hold_class};
+pub(crate) use hold::{finish, hold_for_others};
 pub(crate) use serving_plan::{poll_interval, serving_plan};

@@ -1,6 +1,6 @@
 //! What the steps of a run read: configuration, data folder, what is in effect, identity, fetcher and time.
 //!
-//! Only few steps change it: the settings class replaces policy and settings, enrolment and renewal set the identity,
+//! Only few steps change it: the policy's step replaces policy and settings, enrolment and renewal set the identity,
 //! and each segment of a plan sets the time-outs.
 
 use std::time::Duration;

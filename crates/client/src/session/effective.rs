@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
-use headwater_api::settings::{DomainDocument, EffectiveSettingsDocument};
+use headwater_api::settings::EffectiveSettingsDocument;
 use headwater_policy::{
-    ClassSet, Client, ClientId, EffectiveSettings, JudgedAddress, Policy, UpdateAgent, judge_addresses,
+    ClassSet, Client, ClientId, EffectiveSettings, JudgedAddress, Policy, Repository, UpdateAgent,
+    judge_addresses,
 };
 
 use crate::bundle::Bundle;
@@ -21,7 +22,7 @@ pub struct Effective {
     pub addresses: Vec<IpAddr>,
     /// The domain that the server last stated; before that, the bundle's.
     pub domain: String,
-    /// The domain's settings as installed; before that, the built-in defaults.
+    /// The last signed settings of the domain; before that, the built-in defaults.
     pub settings: EffectiveSettingsDocument,
     /// The last signed policy; before that, the bundle's.
     pub policy: Policy,
@@ -43,7 +44,7 @@ impl Effective {
             id: config.id.clone(),
             addresses: addresses(config)?,
             domain: state.domain.clone().unwrap_or_else(|| bundle.domain.clone()),
-            settings: settings(folder)?,
+            settings: settings(state),
             policy: policy_of(document).map_err(|problem| Error::Malformed { path, problem })?,
         })
     }
@@ -56,6 +57,14 @@ impl Effective {
     /// This client's entry as update agent; `None` if it is not one.
     pub(crate) fn update_agent(&self) -> Option<&UpdateAgent> {
         self.policy.update_agent(&self.id)
+    }
+
+    /// Whether it serves a repository as update agent: a class that it shares, and with any class the policy (P5a).
+    pub(crate) fn serves(&self, repository: Repository) -> bool {
+        match repository.class() {
+            Some(class) => self.shares().contains(class),
+            None => self.update_agent().is_some(),
+        }
     }
 
     /// The classes that it shares as update agent.
@@ -91,11 +100,7 @@ pub(crate) fn judged_addresses() -> Result<Vec<JudgedAddress>, Error> {
     Ok(judge_addresses(&interfaces))
 }
 
-fn settings(folder: &DataFolder) -> Result<EffectiveSettingsDocument, Error> {
-    let slot = folder.settings_slot();
-    let installed = slot.installed().map_err(Error::file("reading", slot.folder()))?;
-    let document: Option<DomainDocument> = installed
-        .and_then(|(_, record)| record.document)
-        .and_then(|value| serde_json::from_value(value).ok());
-    Ok(document.map_or_else(|| EffectiveSettings::default().into(), |document| document.settings))
+fn settings(state: &State) -> EffectiveSettingsDocument {
+    let signed = state.settings.as_ref().map(|document| document.settings.clone());
+    signed.unwrap_or_else(|| EffectiveSettings::default().into())
 }

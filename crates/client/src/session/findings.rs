@@ -21,7 +21,7 @@ pub struct Findings {
     pub outcomes: Vec<ClassOutcome>,
     /// What this client holds for others, if it is an update agent.
     pub update_agent: Option<UpdateAgentReport>,
-    /// The content versions that the server announced, by class.
+    /// The content versions that the server announced, by repository.
     pub announced: BTreeMap<String, u64>,
     /// The root versions that the server named, by class.
     pub roots: BTreeMap<String, u64>,
@@ -31,8 +31,9 @@ pub struct Findings {
     pub given_full_time: BTreeSet<SourceKey>,
     /// What the current class has found so far.
     pub class: ClassFindings,
-    /// The first content that needs more space than is free. The run continues and ends with this error.
-    pub no_room: Option<Error>,
+    /// The first error of this computer that stops neither later names nor later classes: content that needs more space
+    /// than is free, or what hinders the policy's step. The run ends with it.
+    pub deferred: Option<Error>,
     /// The newer `headwater-client` that was activated.
     pub replaced: Option<PathBuf>,
 }

@@ -9,7 +9,7 @@ pub(crate) use context::{Context, Timeout};
 pub(crate) use effective::{Effective, addresses, judged_addresses, own_addresses};
 pub(crate) use findings::{ClassFindings, Findings};
 
-use headwater_policy::Class;
+use headwater_policy::Repository;
 
 use crate::data::{RepositoryOwner, State};
 use crate::error::Error;
@@ -23,15 +23,16 @@ pub struct Session {
 
 impl Session {
     /// The newest root version of a repository that the policy or the server's answer in this run named; `None` if none
-    /// did. Class settings has no such minimum: the policy that ends the trust in a stolen response-signing key must come
-    /// through whatever that key names.
-    pub(crate) fn root_named(&self, owner: RepositoryOwner, class: Class) -> Option<u64> {
-        if owner == RepositoryOwner::Vendor || class == Class::Settings {
+    /// did. The policy has no such minimum: the one that ends the trust in a stolen response-signing key must come through
+    /// whatever that key names.
+    pub(crate) fn root_named(&self, owner: RepositoryOwner, repository: Repository) -> Option<u64> {
+        if owner == RepositoryOwner::Vendor || repository == Repository::Policy {
             return None;
         }
+        let name = repository.as_str();
         let policy = self.state.policy.as_ref();
-        let of_policy = policy.and_then(|policy| policy.fleet.roots.get(class.as_str()));
-        of_policy.max(self.findings.roots.get(class.as_str())).copied()
+        let of_policy = policy.and_then(|policy| policy.fleet.roots.get(name));
+        of_policy.max(self.findings.roots.get(name)).copied()
     }
 
     /// Writes the state. A trial run stores nothing.

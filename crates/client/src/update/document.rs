@@ -1,4 +1,4 @@
-//! Signed documents of class settings.
+//! Signed documents of the policy and of class settings.
 
 use headwater_api::settings::FORMAT;
 use serde::Deserialize;

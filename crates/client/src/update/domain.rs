@@ -1,10 +1,10 @@
-//! The settings of this client's domain. They are a release like any other: `settings/current/` holds `values.json` and the
+//! What this client's domain sets for the software on the endpoint (D2). It is a release like any other: `settings/current/` holds `values.json` and the
 //! domain's files.
 
 use std::collections::BTreeSet;
 
 use headwater_api::report::{ClassResult, Reason};
-use headwater_api::settings::DomainDocument;
+use headwater_api::settings::FreeSettingsDocument;
 use headwater_policy::Class;
 use headwater_repo::{Digest, FilePath, Sequence, Standing, TargetDescription, TargetName};
 
@@ -25,7 +25,7 @@ const VALUES: &str = "values.json";
 /// The name of the settings in the state and for hooks.
 const SETTINGS: &str = "settings";
 
-/// Brings the domain's settings up to date.
+/// Brings what the domain sets up to date.
 pub(crate) async fn update_domain(
     session: &mut Session,
     verified: &Verified<'_>,
@@ -96,10 +96,10 @@ async fn fetch_document(
     verified: &Verified<'_>,
     description: &TargetDescription,
     domain: &str,
-) -> Result<(DomainDocument, Vec<u8>), ContentError> {
+) -> Result<(FreeSettingsDocument, Vec<u8>), ContentError> {
     let bytes = target(&session.context, verified, description).await?;
     let bytes = domain_keys::decrypted(&session.context.folder, &bytes)?;
-    let document: DomainDocument = read_document(&format!("the settings of {domain}"), &bytes)?;
+    let document: FreeSettingsDocument = read_document(&format!("the settings of {domain}"), &bytes)?;
     if document.domain != domain {
         return Err(unusable(format!("the settings of {domain} are those of {}", document.domain)));
     }
@@ -109,7 +109,7 @@ async fn fetch_document(
 async fn install(
     session: &mut Session,
     slot: &Slot,
-    document: DomainDocument,
+    document: FreeSettingsDocument,
     bytes: &[u8],
     signed: (Sequence, Digest, Voucher),
 ) -> Result<NameOutcome, ContentError> {
@@ -123,11 +123,10 @@ async fn install(
     };
     let record = record_of(&document, bytes, signed, &files, readers).map_err(unusable)?;
     let release = assemble(slot, &record, files).await?;
-    let hooks = Hooks::of(&document.settings);
+    let hooks = Hooks::of(&session.context.effective.settings);
     Ok(match activate(Class::Settings, SETTINGS, slot, &release, &hooks, &|_| true).await? {
         ProbeOutcome::Kept(problem) => {
             session.state.forget_failed(Class::Settings, SETTINGS, sequence);
-            session.context.effective.settings = document.settings;
             let problem = problem.map_or_else(String::new, |problem| format!(", but {problem}"));
             let message = format!("settings of {domain} updated to {sequence}{problem}");
             outcome(&domain, ClassResult::Updated, message, None)
@@ -154,7 +153,7 @@ fn domain_of(record: &ReleaseRecord) -> Option<&str> {
 }
 
 /// The files of `settings/current/`, or why they cannot exist.
-fn files_of(document: &DomainDocument) -> Result<Vec<(String, Vec<u8>)>, String> {
+fn files_of(document: &FreeSettingsDocument) -> Result<Vec<(String, Vec<u8>)>, String> {
     let values = serde_json::to_vec_pretty(&document.values).map_err(|error| error.to_string())?;
     let mut files = vec![(VALUES.to_owned(), values)];
     let names: BTreeSet<&str> = document.files.keys().map(String::as_str).chain([VALUES]).collect();
@@ -169,7 +168,7 @@ fn files_of(document: &DomainDocument) -> Result<Vec<(String, Vec<u8>)>, String>
 }
 
 fn record_of(
-    document: &DomainDocument,
+    document: &FreeSettingsDocument,
     bytes: &[u8],
     (sequence, manifest, voucher): (Sequence, Digest, Voucher),
     files: &[(String, Vec<u8>)],

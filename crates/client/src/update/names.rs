@@ -25,6 +25,7 @@ use crate::update::voucher::renew_voucher;
 pub(crate) async fn update_names(
     session: &mut Session,
     verified: &Verified<'_>,
+    class: Class,
 ) -> Result<Vec<NameOutcome>, ContentError> {
     let lists: Vec<(ComponentName, TargetDescription)> = verified
         .trusted
@@ -32,17 +33,17 @@ pub(crate) async fn update_names(
         .filter_map(|(name, description)| Some((layout::component_of_release_list(&name)?, description)))
         .collect();
     let listed = |name: &str| lists.iter().any(|(component, _)| component.as_str() == name);
-    let mut names = unlisted_names(session, verified, &listed).await?;
-    note_unusable_names(session, verified);
+    let mut names = unlisted_names(session, verified, class, &listed).await?;
+    note_unusable_names(session, verified, class);
     let mut unavailable = Vec::new();
     for (component, description) in lists {
-        match update_one(session, verified, &component, &description).await {
+        match update_one(session, verified, class, &component, &description).await {
             Ok(outcome) => names.push(outcome),
             Err(ContentError::Sources(message)) => unavailable.push((component, message)),
             Err(ContentError::Run(error)) if error.is_no_room() => {
                 names.push(too_large(&component, &error));
                 // Later names and classes continue; the run ends with this error.
-                session.findings.no_room.get_or_insert(error);
+                session.findings.deferred.get_or_insert(error);
             }
             Err(ContentError::Run(error)) => {
                 finished(session, names);
@@ -90,10 +91,11 @@ fn listed(all: &[&str]) -> String {
 async fn update_one(
     session: &mut Session,
     verified: &Verified<'_>,
+    class: Class,
     component: &ComponentName,
     description: &TargetDescription,
 ) -> Result<NameOutcome, ContentError> {
-    let (class, name) = (verified.class, component.as_str());
+    let name = component.as_str();
     let list = target(&session.context, verified, description).await?;
     let list = ReleaseList::parse(&list).map_err(unusable)?;
     if list.component() != component {
@@ -117,12 +119,12 @@ async fn update_one(
     session.state.note_kept(class, name, kept_instead_of);
     let installed = installed.map(|(_, record)| record);
     match decision {
-        Decision::Install => install(session, verified, &offer, installed, ("updated", None)).await,
+        Decision::Install => install(session, verified, class, &offer, installed, ("updated", None)).await,
         Decision::RollBack { .. } => {
-            install(session, verified, &offer, installed, ("rolled back by signature", None)).await
+            install(session, verified, class, &offer, installed, ("rolled back by signature", None)).await
         }
         Decision::Replace { have, why } => {
-            let outcome = install(session, verified, &offer, installed, replaced(why)).await?;
+            let outcome = install(session, verified, class, &offer, installed, replaced(why)).await?;
             Ok(replaced_outcome(outcome, have, why))
         }
         Decision::Deactivate => deactivate(session, class, name, &offer),
@@ -175,14 +177,11 @@ fn deactivate(
 }
 
 /// Reports release lists that this program leaves out because no component may have their names.
-fn note_unusable_names(session: &mut Session, verified: &Verified<'_>) {
+fn note_unusable_names(session: &mut Session, verified: &Verified<'_>, class: Class) {
     let names = verified.trusted.unusable_release_lists();
     if !names.is_empty() {
-        let warning = format!(
-            "class {}: names that no component may have were left out: {}",
-            verified.class,
-            listed(&names)
-        );
+        let warning =
+            format!("class {class}: names that no component may have were left out: {}", listed(&names));
         session.findings.warnings.push(warning);
     }
 }
@@ -190,11 +189,12 @@ fn note_unusable_names(session: &mut Session, verified: &Verified<'_>) {
 async fn install(
     session: &mut Session,
     verified: &Verified<'_>,
+    class: Class,
     offer: &Offer,
     installed: Option<ReleaseRecord>,
     (verb, finding): (&str, Option<Reason>),
 ) -> Result<NameOutcome, ContentError> {
-    let (class, name) = (verified.class, offer.name());
+    let name = offer.name();
     let manifest = target(&session.context, verified, &offer.manifest).await?;
     let manifest = Manifest::parse(&manifest).map_err(unusable)?;
     if manifest.identity() != offer.list.current().identity {
@@ -212,7 +212,7 @@ async fn install(
     let problems = delta_problems.into_iter().map(|problem| format!("{name}: {problem}"));
     findings.class.delta_problems.extend(problems);
     findings.warnings.extend(changed_message(name, &changed));
-    let returnable = returnable(session, verified, &slot, offer)?;
+    let returnable = returnable(session, verified, class, &slot, offer)?;
     let may_return = |record: &ReleaseRecord| returnable.contains(&record.folder_name());
     let outcome = if self_update::is_own(&session.context, class, name) {
         self_update::take_over(session, &slot, &release, &record, &may_return).await?
@@ -229,17 +229,18 @@ async fn install(
 fn returnable(
     session: &Session,
     verified: &Verified<'_>,
+    class: Class,
     slot: &Slot,
     offer: &Offer,
 ) -> Result<BTreeSet<String>, Error> {
     let at = || Error::file("reading", slot.folder());
     let held = slot.installed().map_err(at())?.into_iter().chain(slot.previous().map_err(at())?);
-    let of = (verified.owner, verified.class);
+    let of = (verified.owner, class);
     let may_return = |record: &ReleaseRecord| {
         let standing = standing(&session.context, of, verified.trusted, &record.voucher);
         let installed = installed_release(record, standing, verified.owner);
         !offer.list.withdrawn().contains(&record.sequence)
-            && !session.state.was_withdrawn(verified.class, offer.name(), record.sequence)
+            && !session.state.was_withdrawn(class, offer.name(), record.sequence)
             && !is_condemned(&offer.list, &installed)
     };
     Ok(held.filter(|(_, record)| may_return(record)).map(|(name, _)| name).collect())

@@ -1,4 +1,5 @@
-//! The signed policy. It is in effect from here on, for the plans of the classes that follow in the same run.
+//! The signed policy, and with it the typed settings of this client's domain. Both are in effect from here on, for the
+//! classes that follow in the same run.
 
 use std::path::Path;
 
@@ -16,9 +17,19 @@ use crate::error::Error;
 use crate::fetch::{ContentError, Verified, target, unusable};
 use crate::session::Session;
 use crate::update::document::read_document;
+use crate::update::typed_settings::update_typed_settings;
 
-/// Brings the policy up to date.
+/// Brings policy and typed settings up to date.
 pub(crate) async fn update_policy(
+    session: &mut Session,
+    verified: &Verified<'_>,
+) -> Result<Vec<NameOutcome>, ContentError> {
+    let policy = update_document(session, verified).await?;
+    let settings = update_typed_settings(session, verified).await?;
+    Ok(vec![policy, settings])
+}
+
+async fn update_document(
     session: &mut Session,
     verified: &Verified<'_>,
 ) -> Result<NameOutcome, ContentError> {

@@ -5,6 +5,7 @@
 //! stays (I2a); the rest is deactivated.
 
 use headwater_api::report::{ClassResult, Reason};
+use headwater_policy::Class;
 use headwater_repo::{ComponentName, Standing, Tombstone, layout};
 
 use crate::data::{ReleaseRecord, RepositoryOwner, Slot};
@@ -19,6 +20,7 @@ use crate::update::voucher::renew_voucher;
 pub(crate) async fn unlisted_names(
     session: &mut Session,
     verified: &Verified<'_>,
+    class: Class,
     listed: &(dyn Fn(&str) -> bool + Sync),
 ) -> Result<Vec<NameOutcome>, ContentError> {
     if verified.owner == RepositoryOwner::Vendor {
@@ -27,11 +29,11 @@ pub(crate) async fn unlisted_names(
     }
     let folder = session.context.folder.clone();
     let mut names = Vec::new();
-    for name in folder.slot_names(verified.class).map_err(Error::file("reading", folder.root()))? {
-        let slot = folder.slot(verified.class, &name);
+    for name in folder.slot_names(class).map_err(Error::file("reading", folder.root()))? {
+        let slot = folder.slot(class, &name);
         let installed = slot.installed().map_err(Error::file("reading", slot.folder()))?;
         if let Some((release, record)) = installed.filter(|_| !listed(&name)) {
-            names.push(unlisted(session, verified, &slot, name, &release, record).await?);
+            names.push(unlisted(session, verified, class, &slot, name, &release, record).await?);
         }
     }
     Ok(names)
@@ -40,6 +42,7 @@ pub(crate) async fn unlisted_names(
 async fn unlisted(
     session: &Session,
     verified: &Verified<'_>,
+    class: Class,
     slot: &Slot,
     name: String,
     release: &str,
@@ -47,8 +50,7 @@ async fn unlisted(
 ) -> Result<NameOutcome, ContentError> {
     let tombstone = tombstone(session, verified, &name).await?;
     let confirmed = tombstone.is_some_and(|tombstone| tombstone.confirms(record.sequence, &record.manifest));
-    let standing =
-        standing(&session.context, (verified.owner, verified.class), verified.trusted, &record.voucher);
+    let standing = standing(&session.context, (verified.owner, class), verified.trusted, &record.voucher);
     let version = record.version.clone();
     if confirmed {
         renew_voucher(session, verified, slot, release, record, standing)?;

@@ -3,7 +3,7 @@
 use headwater_api::policy::{EntryDocument, SelectorDocument, SourceDocument};
 use headwater_api::report::{AttemptResult, ClassResult, Reason, Report};
 use headwater_client::{Error, RunOptions, exit_code, render, run_once, status};
-use headwater_depot::serve::{ListenLimits, ServeLimits, SharedClasses, listen, router};
+use headwater_depot::serve::{ListenLimits, ServeLimits, SharedRepositories, listen, router};
 use headwater_policy::Class;
 use tokio::net::TcpListener;
 
@@ -20,6 +20,7 @@ async fn a_first_run_installs_everything_and_a_second_fetches_nothing() {
     let results: Vec<_> =
         first.classes.iter().map(|outcome| (outcome.class.as_str(), outcome.result)).collect();
     let expected = [
+        ("policy", ClassResult::Updated),
         ("settings", ClassResult::Updated),
         ("components", ClassResult::Updated),
         ("programs", ClassResult::Current),
@@ -63,7 +64,7 @@ async fn an_unchanged_file_is_taken_from_the_installed_release() {
 #[tokio::test]
 async fn a_run_names_every_source_of_a_class() {
     let mut world = World::new().await;
-    let site = SharedClasses::new(ServeLimits::default());
+    let site = SharedRepositories::new(ServeLimits::default());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(listen(router(site.clone()), listener, ListenLimits::default(), std::future::pending()));
@@ -188,7 +189,7 @@ async fn one_class_failing_does_not_stop_the_next() {
     let report = update(&client).await;
     assert_eq!(class(&report, "settings").result, ClassResult::Failed);
     assert_eq!(class(&report, "components").result, ClassResult::Updated);
-    let attempt = &report.attempts[0];
+    let attempt = &report.attempts[1];
     assert_eq!((attempt.result, attempt.class.as_str()), (AttemptResult::Failed, "settings"), "{attempt:?}");
 }
 
@@ -217,8 +218,8 @@ async fn the_domain_may_forbid_people_to_start_runs() {
         panic!("it ran whole")
     };
     assert!(matches!(*source, Error::ManualNotAllowed(_)), "{source}");
-    assert_eq!(report.classes.len(), 1, "settings alone: {report:#?}");
-    // The settings class is followed all the same, so it can be allowed again.
+    assert_eq!(report.classes.len(), 1, "the policy alone: {report:#?}");
+    // The policy is followed all the same, so it can be allowed again.
     world.settings.allow_manual_update = true;
     world.publish_settings();
     let report = run_once(&client, &person).await.unwrap();
@@ -334,10 +335,10 @@ async fn a_policy_that_a_newer_server_wrote_is_not_half_obeyed() {
         world.publish_policy_of_tomorrow(change);
         world.component("rules", 2);
         let report = update(&client).await;
-        let settings = class(&report, "settings");
-        assert_eq!(settings.result, ClassResult::Failed, "{expected}: {settings:#?}");
+        let policy = class(&report, "policy");
+        assert_eq!(policy.result, ClassResult::Failed, "{expected}: {policy:#?}");
         for word in [expected, "the previous version stays in effect", "update headwater-client"] {
-            assert!(settings.message.contains(word), "{word}: {}", settings.message);
+            assert!(policy.message.contains(word), "{word}: {}", policy.message);
         }
         assert_eq!(report.policy_version, 1, "{expected}: the last policy is kept");
         assert_eq!(class(&report, "components").result, ClassResult::Updated, "{report:#?}");
@@ -346,7 +347,7 @@ async fn a_policy_that_a_newer_server_wrote_is_not_half_obeyed() {
 
         world.publish_settings();
         let report = update(&client).await;
-        assert_eq!((class(&report, "settings").result, report.policy_version), (ClassResult::Updated, 3));
+        assert_eq!((class(&report, "policy").result, report.policy_version), (ClassResult::Updated, 3));
     };
     let later_format = |signed: &mut serde_json::Value| {
         signed["format"] = 2.into();

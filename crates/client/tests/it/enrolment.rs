@@ -182,9 +182,7 @@ async fn a_revoked_client_comes_back_after_the_roots_changed_and_a_refused_one_k
 
     // Revoked, and all keys of the repositories are others by now.
     world.fleet.revoke("pc-1");
-    for class in Class::ALL {
-        world.repositories.get_mut(&class).unwrap().rotate_root();
-    }
+    world.repositories.values_mut().for_each(|repository| repository.rotate_root());
     world.component("rules", 2);
     re_enrol(&world.client("pc-1")).await.unwrap();
     assert!(identity().iter().zip(&former).all(|(now, former)| now != former));

@@ -81,6 +81,8 @@ pub struct Inner {
     pub roots_of_policy: BTreeMap<String, u64>,
     /// Root versions that answers to check-ins name.
     pub roots_answered: BTreeMap<String, u64>,
+    /// What answers to check-ins name as the newest.
+    pub announced: BTreeMap<String, u64>,
     /// How long ago certificates are issued.
     pub issued_before: SignedDuration,
     pub received: Received,
@@ -106,6 +108,7 @@ impl Fleet {
             anonymous_components: false,
             roots_of_policy: BTreeMap::new(),
             roots_answered: BTreeMap::new(),
+            announced: BTreeMap::new(),
             issued_before: SignedDuration::ZERO,
             received: Received::default(),
         })))
@@ -314,7 +317,7 @@ async fn check_in(State(fleet): State<Fleet>, Json(statement): Json<Statement>) 
     };
     let answer = CheckInAnswer {
         domain: "root".to_owned(),
-        announced: BTreeMap::new(),
+        announced: inner.announced.clone(),
         roots: inner.roots_answered.clone(),
         server_time: now(),
         domain_keys: inner.domain_key.iter().map(key).collect(),

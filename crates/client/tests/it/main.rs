@@ -15,6 +15,7 @@ mod kills;
 mod limits;
 mod modes;
 mod numbers;
+mod policy;
 mod programs;
 mod remembering;
 mod roots;

@@ -8,8 +8,8 @@ use headwater_api::report::{ClassResult, Reason, Report};
 use headwater_client::decide::root_look_is_due;
 use headwater_client::limits::{ROOT_LOOK_AGAIN, ROOT_LOOK_INTERVAL, ROOT_LOOK_WAIT_MAX};
 use headwater_client::{Config, DataFolder};
-use headwater_depot::serve::{ListenLimits, ServeLimits, SharedClasses, listen, router};
-use headwater_policy::Class;
+use headwater_depot::serve::{ListenLimits, ServeLimits, SharedRepositories, listen, router};
+use headwater_policy::{Class, Repository};
 use headwater_repo::limits::{NUMBER_MAX, TIMESTAMP_LIFE_DAYS_MAX};
 use headwater_repo::{KeyReplacement, Role};
 use jiff::{SignedDuration, Timestamp};
@@ -27,7 +27,7 @@ async fn frozen(why: KeyReplacement) -> (World, Config) {
     world.component("rules", 1);
     let copy = world.folder.path().join("mirror");
     copy_folder(&world.components().folder.clone(), &copy);
-    let site = SharedClasses::new(ServeLimits::default());
+    let site = SharedRepositories::new(ServeLimits::default());
     site.share(Class::Components, copy);
     let url = serve(site).await;
     entries(&mut world, &[&url]);
@@ -51,7 +51,7 @@ fn entries(world: &mut World, mirrors: &[&str]) {
     world.publish_settings();
 }
 
-async fn serve(site: SharedClasses) -> String {
+async fn serve(site: SharedRepositories) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(listen(router(site), listener, ListenLimits::default(), std::future::pending()));
@@ -140,7 +140,7 @@ async fn under_an_older_root_than_was_named_nothing_new_is_installed() {
     world.component("rules", 1);
     let client = world.client("pc-1");
     update(&client).await;
-    world.fleet.lock().roots_answered = [("components".to_owned(), 9), ("settings".to_owned(), 9)].into();
+    world.fleet.lock().roots_answered = [("components".to_owned(), 9), ("policy".to_owned(), 9)].into();
     world.component("rules", 2);
     world.publish_settings();
     let version = world.version;
@@ -162,7 +162,8 @@ async fn a_root_version_that_a_thief_named_falls_with_the_policy() {
     world.component("rules", 1);
     let client = world.client("pc-1");
     update(&client).await;
-    let (honest, version) = (world.repositories[&Class::Settings].remembered(), world.version);
+    let both = [Repository::Policy, Class::Settings.into()];
+    let (honest, version) = (both.map(|name| world.repositories[&name].remembered()), world.version);
     world.fleet.lock().roots_of_policy = [("components".to_owned(), NUMBER_MAX)].into();
     world.version = NUMBER_MAX - 1;
     world.publish_settings();
@@ -171,9 +172,11 @@ async fn a_root_version_that_a_thief_named_falls_with_the_policy() {
     assert_eq!(reasons(&report, "server"), [Reason::StaleRoot], "{report:#?}");
     world.fleet.lock().roots_of_policy.clear();
     world.version = version;
-    let settings = world.repositories.get_mut(&Class::Settings).unwrap();
-    settings.put_back(honest);
-    settings.replace_keys(&ONLINE, KeyReplacement::Compromised);
+    for (name, honest) in both.iter().zip(honest) {
+        let repository = world.repositories.get_mut(name).unwrap();
+        repository.put_back(honest);
+        repository.replace_keys(&ONLINE, KeyReplacement::Compromised);
+    }
     let report = update(&client).await;
     assert_eq!(current(&client, RULES), "release 2\n", "{report:#?}");
 }

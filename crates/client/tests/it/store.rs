@@ -6,10 +6,10 @@ use headwater_depot::Store;
 use headwater_policy::Class;
 use headwater_repo::{Digest, layout};
 
-use crate::world::{NewRelease, Repository, World, class, update, words};
+use crate::world::{NewRelease, TestRepository, World, class, update, words};
 
 /// How many of a repository's bodies are in the client's store.
-pub fn bodies(repository: &Repository, client: &Config) -> usize {
+pub fn bodies(repository: &TestRepository, client: &Config) -> usize {
     let store = Store::open(DataFolder::new(&client.data).store(), None).unwrap();
     let stored: Vec<Digest> = store.blobs().unwrap();
     stored.iter().filter(|digest| repository.folder.join(layout::blob(digest)).exists()).count()

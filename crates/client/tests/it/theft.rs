@@ -3,7 +3,7 @@
 use headwater_api::report::{ClassResult, Reason, Report};
 use headwater_client::Config;
 use headwater_client::data::ReleaseRecord;
-use headwater_policy::Class;
+use headwater_policy::{Class, Repository};
 use headwater_repo::limits::NUMBER_MAX;
 use headwater_repo::{KeyReplacement, Role};
 
@@ -140,15 +140,19 @@ async fn a_policy_and_settings_of_the_highest_version_fall_with_the_keys() {
         let mut world = World::new().await;
         let client = world.client("pc-1");
         update(&client).await;
-        let (honest, version) = (world.repositories[&Class::Settings].remembered(), world.version);
+        let both = [Repository::Policy, Class::Settings.into()];
+        let (honest, version) = (both.map(|name| world.repositories[&name].remembered()), world.version);
         world.version = NUMBER_MAX - 1;
         world.settings.poll_interval_minutes = 999;
         world.publish_settings();
         assert_eq!(update(&client).await.policy_version, NUMBER_MAX);
-        world.repositories.get_mut(&Class::Settings).unwrap().put_back(honest);
+        for (name, honest) in both.iter().zip(honest) {
+            let repository = world.repositories.get_mut(name).unwrap();
+            repository.put_back(honest);
+            repository.replace_keys(&ONLINE, why);
+        }
         world.version = version;
         world.settings.poll_interval_minutes = 7;
-        world.repositories.get_mut(&Class::Settings).unwrap().replace_keys(&ONLINE, why);
         let report = update(&client).await;
         assert_eq!(report.policy_version, version, "{why}: {report:#?}");
         world.publish_settings();

@@ -120,7 +120,7 @@ async fn what_is_damaged_in_the_served_tree_is_fetched_again() {
         }
         let report = daemon.update(RunOptions::default()).await.unwrap();
         assert_eq!(class(&report, "components").result, ClassResult::Current);
-        let expected = format!("{} files of class components held for others were damaged", held.len());
+        let expected = format!("{} files of components held for others were damaged", held.len());
         assert!(report.warnings.iter().any(|warning| warning.starts_with(&expected)), "{report:#?}");
         for path in &held {
             let bytes = std::fs::read(path).unwrap();

@@ -4,17 +4,17 @@ use std::time::{Duration, Instant};
 
 use headwater_api::policy::LocationDocument;
 use headwater_api::report::{ClassResult, Reason};
-use headwater_depot::serve::{ListenLimits, ServeLimits, SharedClasses, listen, router};
+use headwater_depot::serve::{ListenLimits, ServeLimits, SharedRepositories, listen, router};
 use headwater_policy::Class;
 use tokio::net::TcpListener;
 
 use crate::store::bodies;
-use crate::world::{NewRelease, Repository, World, class, current, update};
+use crate::world::{NewRelease, TestRepository, World, class, current, update};
 
 /// A vendor's repository with one component, served; and a world whose clients may use it.
-async fn with_vendor() -> (World, Repository) {
+async fn with_vendor() -> (World, TestRepository) {
     let mut world = World::new().await;
-    let mut vendor = Repository::new(world.folder.path().join("vendor"));
+    let mut vendor = TestRepository::new(world.folder.path().join("vendor"));
     vendor.release(&NewRelease {
         name: "rules",
         sequence: 5,
@@ -29,7 +29,7 @@ async fn with_vendor() -> (World, Repository) {
 
 /// Serves a vendor's folder; returns its URL.
 async fn serve(folder: &std::path::Path) -> LocationDocument {
-    let site = SharedClasses::new(ServeLimits::default());
+    let site = SharedRepositories::new(ServeLimits::default());
     site.share(Class::Components, folder);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -37,7 +37,7 @@ async fn serve(folder: &std::path::Path) -> LocationDocument {
     LocationDocument { url }
 }
 
-fn root_of(vendor: &Repository) -> Option<serde_json::Value> {
+fn root_of(vendor: &TestRepository) -> Option<serde_json::Value> {
     Some(serde_json::from_slice(vendor.root.bytes()).unwrap())
 }
 
@@ -71,7 +71,7 @@ async fn a_new_address_leads_nobody_backwards() {
     assert_eq!(attempt.reason, Some(Reason::Older), "{report:#?}");
     assert_eq!(current(&client, "components/rules/current/a.txt"), "new");
 
-    let mut other = Repository::new(world.folder.path().join("other"));
+    let mut other = TestRepository::new(world.folder.path().join("other"));
     other.release(&release(7));
     world.policy.vendor = Some(serve(&other.folder).await);
     world.publish_settings_with(root_of(&other));

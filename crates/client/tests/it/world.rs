@@ -1,4 +1,4 @@
-//! An organisation in a temporary folder: three signed repositories, a server that serves them and takes check-ins
+//! An organisation in a temporary folder: its four signed repositories, a server that serves them and takes check-ins
 //! and reports, and clients.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,19 +7,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use headwater_api::bundle::{ClassRoots, ENROL_FORMAT, EnrolBundle};
+use headwater_api::bundle::{ENROL_FORMAT, EnrolBundle, RepositoryRoots};
 use headwater_api::policy::{LocationDocument, OptionsDocument, PolicyDocument};
 use headwater_api::report::{ClassOutcome, Report};
 use headwater_api::settings::{
-    DomainDocument, EffectiveSettingsDocument, SealedBody, SealedDomainDocument, SignedPolicy,
+    EffectiveSettingsDocument, FreeSettingsDocument, SealedBody, SealedDomainDocument, SignedPolicy,
+    TypedSettingsDocument,
 };
 use headwater_client::{Config, RunOptions, run_once};
 use headwater_delta::limits::LEVEL_DEFAULT;
 use headwater_delta::{DeltaOptions, Uncontrolled, encode_delta};
-use headwater_depot::serve::{ListenLimits, ServeLimits, SharedClasses, listen, listen_tls, router};
+use headwater_depot::serve::{ListenLimits, ServeLimits, SharedRepositories, listen, listen_tls, router};
 use headwater_identity::DomainKey;
 use headwater_identity::tls::client_of;
-use headwater_policy::{Class, EffectiveSettings};
+use headwater_policy::{Class, EffectiveSettings, Repository};
 use headwater_repo::{
     Body, BodyFormat, ComponentName, Delta, DeltaFormat, Digest, Draft, Expiry, FileEntry, FilePath, Hook,
     KeyReplacement, KeyRing, Manifest, Published, ReleaseList, Role, RootDraft, SecretKey, Sequence,
@@ -32,8 +33,8 @@ use tokio::sync::watch;
 
 use crate::fleet::{Fleet, Received};
 
-/// One class's repository on the disk.
-pub struct Repository {
+/// One repository on the disk.
+pub struct TestRepository {
     ring: KeyRing,
     pub root: SignedRoot,
     present: Option<Published>,
@@ -61,7 +62,7 @@ pub struct Remembered {
     manifests: BTreeMap<String, Manifest>,
 }
 
-impl Repository {
+impl TestRepository {
     pub fn new(folder: PathBuf) -> Self {
         let (root_key, online) = (SecretKey::generate().unwrap(), SecretKey::generate().unwrap());
         let mut draft = RootDraft::first().role(Role::Root, 1, [root_key.public()]);
@@ -114,6 +115,10 @@ impl Repository {
             self.write(&file.path, &file.bytes);
         }
         self.present = Some(signed.published().clone());
+    }
+
+    fn content_version(&self) -> u64 {
+        self.present.as_ref().map_or(0, |present| present.version(Role::Targets))
     }
 
     pub fn release(&mut self, new: &NewRelease<'_>) {
@@ -246,13 +251,13 @@ impl Repository {
 
 pub struct World {
     pub folder: TempDir,
-    pub repositories: BTreeMap<Class, Repository>,
+    pub repositories: BTreeMap<Repository, TestRepository>,
     pub policy: PolicyDocument,
     pub settings: EffectiveSettingsDocument,
     pub files: BTreeMap<String, String>,
     pub version: u64,
     pub fleet: Fleet,
-    pub site: SharedClasses,
+    pub site: SharedRepositories,
     /// The server's fleet listener.
     pub url: String,
     /// The same content for everybody, as a mirror has it.
@@ -264,15 +269,15 @@ pub struct World {
 impl World {
     pub async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let site = SharedClasses::new(ServeLimits::default());
+        let site = SharedRepositories::new(ServeLimits::default());
         let mut repositories = BTreeMap::new();
-        for class in Class::ALL {
-            let at = folder.path().join("server").join(class.as_str());
-            site.share(class, at.clone());
-            let mut repository = Repository::new(at);
+        for name in Repository::ALL {
+            let at = folder.path().join("server").join(name.as_str());
+            site.share(name, at.clone());
+            let mut repository = TestRepository::new(at);
             let first = repository.draft();
             repository.publish(first);
-            repositories.insert(class, repository);
+            repositories.insert(name, repository);
         }
         let fleet = Fleet::new();
         let (stop, mut stopped) = watch::channel(false);
@@ -336,23 +341,36 @@ impl World {
             vendor_root,
             fleet: self.fleet.document(),
         };
-        let domain = DomainDocument {
+        let (domain, version) = ("root".to_owned(), self.version);
+        let typed = TypedSettingsDocument {
             format: 1,
-            domain: "root".to_owned(),
-            version: self.version,
+            domain: domain.clone(),
+            version,
             settings: self.settings.clone(),
-            values: BTreeMap::from([("proxy".to_owned(), serde_json::json!("none"))]),
-            files: self.files.clone(),
         };
-        let domain = serde_json::to_vec(&domain).unwrap();
-        let domain = match &self.fleet.lock().domain_key {
-            None => domain,
-            Some(key) => sealed(key, self.version, &domain),
-        };
-        let repository = self.repositories.get_mut(&Class::Settings).unwrap();
+        let values = BTreeMap::from([("proxy".to_owned(), serde_json::json!("none"))]);
+        let free = FreeSettingsDocument { format: 1, domain, version, values, files: self.files.clone() };
+        let (typed, free) = (self.document(&typed), self.document(&free));
+        let policy = serde_json::to_vec(&signed).unwrap();
+        self.sign(Repository::Policy, &[("policy.json", policy), ("settings/root.json", typed)]);
+        self.sign(Class::Settings, &[("domains/root.json", free)]);
+    }
+
+    /// A domain's document: open, or sealed with its key.
+    fn document(&self, document: &impl serde::Serialize) -> Vec<u8> {
+        let document = serde_json::to_vec(document).unwrap();
+        match &self.fleet.lock().domain_key {
+            None => document,
+            Some(key) => sealed(key, self.version, &document),
+        }
+    }
+
+    fn sign(&mut self, repository: impl Into<Repository>, targets: &[(&str, Vec<u8>)]) {
+        let repository = self.repositories.get_mut(&repository.into()).unwrap();
         let mut draft = repository.draft();
-        draft.add(TargetName::new("policy.json").unwrap(), serde_json::to_vec(&signed).unwrap()).unwrap();
-        draft.add(TargetName::new("domains/root.json").unwrap(), domain).unwrap();
+        for (name, bytes) in targets {
+            draft.add(TargetName::new(*name).unwrap(), bytes.clone()).unwrap();
+        }
         repository.publish(draft);
     }
 
@@ -368,18 +386,37 @@ impl World {
         };
         let mut signed = serde_json::to_value(signed).unwrap();
         change(&mut signed);
-        let repository = self.repositories.get_mut(&Class::Settings).unwrap();
-        let mut draft = repository.draft();
-        draft.add(TargetName::new("policy.json").unwrap(), serde_json::to_vec(&signed).unwrap()).unwrap();
-        repository.publish(draft);
+        self.sign(Repository::Policy, &[("policy.json", serde_json::to_vec(&signed).unwrap())]);
     }
 
-    pub fn components(&mut self) -> &mut Repository {
-        self.repositories.get_mut(&Class::Components).unwrap()
+    /// The newest content version of a repository.
+    pub fn content_version(&self, repository: Repository) -> u64 {
+        self.repositories[&repository].content_version()
     }
 
-    pub fn programs(&mut self) -> &mut Repository {
-        self.repositories.get_mut(&Class::Programs).unwrap()
+    /// Copies what is published now to a folder that is not there yet.
+    pub fn copy_to(&self, folder: &Path) {
+        let from = self.folder.path().join("server");
+        let copied = std::process::Command::new("cp").arg("-r").arg(from).arg(folder).status();
+        assert!(copied.unwrap().success());
+    }
+
+    /// A mirror of a folder.
+    pub async fn mirror_of(folder: &Path) -> String {
+        let site = SharedRepositories::new(ServeLimits::default());
+        Repository::ALL.iter().for_each(|name| site.share(*name, folder.join(name.as_str())));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(listen(router(site), listener, ListenLimits::default(), std::future::pending()));
+        url
+    }
+
+    pub fn components(&mut self) -> &mut TestRepository {
+        self.repositories.get_mut(&Class::Components.into()).unwrap()
+    }
+
+    pub fn programs(&mut self) -> &mut TestRepository {
+        self.repositories.get_mut(&Class::Programs.into()).unwrap()
     }
 
     /// A new component release of a few files, all of the same content but for the number in one of them.
@@ -391,7 +428,7 @@ impl World {
     }
 
     pub fn bundle(&self) -> PathBuf {
-        let root = |class| serde_json::from_slice(self.repositories[&class].root.bytes()).unwrap();
+        let root = |name: Repository| serde_json::from_slice(self.repositories[&name].root.bytes()).unwrap();
         let fleet = self.fleet.document();
         let inner = self.fleet.lock();
         let bundle = EnrolBundle {
@@ -401,10 +438,11 @@ impl World {
             ca: fleet.ca,
             encryption_key: inner.encryption_key.public().to_string(),
             response_signing_keys: fleet.response_signing_keys,
-            roots: ClassRoots {
-                settings: root(Class::Settings),
-                components: root(Class::Components),
-                programs: root(Class::Programs),
+            roots: RepositoryRoots {
+                policy: root(Repository::Policy),
+                settings: root(Class::Settings.into()),
+                components: root(Class::Components.into()),
+                programs: root(Class::Programs.into()),
             },
             token: Some(SecretString::from(inner.token.to_text().expose_secret())),
             token_expires: None,

@@ -89,7 +89,7 @@ async fn execute(tx: &mut Tx, statement: String, values: &[i64]) -> Result<()> {
 async fn clients(tx: &mut Tx, size: FleetSize) -> Result<()> {
     let paths = (0..DOMAINS).map(|number| format!("root/d{number}"));
     for path in std::iter::once("root".to_owned()).chain(paths) {
-        let row = DomainRow { path, version: 1, saved_version: 1, set: Default::default() };
+        let row = DomainRow { path, version: 1, typed_version: 1, saved_version: 1, set: Default::default() };
         domains::put(tx, &row).await?;
     }
     let count = number(size.clients);

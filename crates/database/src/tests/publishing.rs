@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use headwater_policy::Class;
+use headwater_policy::{Class, Repository};
 use headwater_repo::{ComponentName, Delta, DeltaFormat, Digest, InventoryItem, Sequence};
 
 use super::{TEST, at, check};
@@ -116,9 +116,10 @@ async fn a_floor_is_above_everything_known() {
 #[tokio::test]
 async fn what_is_signed_and_announced_and_the_vendor_source_replace_what_was() {
     check(async |db| {
-        assert_eq!(db.repository(CLASS).await.unwrap(), None);
+        let repository = Repository::Policy;
+        assert_eq!(db.repository(repository).await.unwrap(), None);
         let mut row = RepositoryRow {
-            class: CLASS,
+            repository,
             root_version: 1,
             snapshot_version: 2,
             targets_version: 3,
@@ -137,11 +138,11 @@ async fn what_is_signed_and_announced_and_the_vendor_source_replace_what_was() {
             source.last_started = Some(at(5));
             let mut tx = db.begin().await.unwrap();
             repositories::put(&mut tx, &row).await.unwrap();
-            announce(&mut tx, CLASS, version).await.unwrap();
+            announce(&mut tx, repository, version).await.unwrap();
             vendor::put(&mut tx, &source).await.unwrap();
             tx.commit(TEST).await.unwrap();
-            assert_eq!(db.repository(CLASS).await.unwrap(), Some(row.clone()));
-            assert_eq!(db.announced().await.unwrap()[CLASS.as_str()], version);
+            assert_eq!(db.repository(repository).await.unwrap(), Some(row.clone()));
+            assert_eq!(db.announced().await.unwrap()[repository.as_str()], version);
             assert_eq!(db.vendor().await.unwrap(), Some(source.clone()));
         }
         let mut tx = db.begin().await.unwrap();

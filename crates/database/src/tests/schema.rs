@@ -120,7 +120,7 @@ async fn changes_follow_one_another() {
             let mut tx = db.begin().await.unwrap();
             let known: i64 =
                 sqlx::query_scalar("SELECT count(*) FROM announced").fetch_one(tx.sql()).await.unwrap();
-            let insert = sqlx::query("INSERT INTO announced (class, targets_version) VALUES ($1, 1)");
+            let insert = sqlx::query("INSERT INTO announced (repository, targets_version) VALUES ($1, 1)");
             insert.bind(format!("class {known}")).execute(tx.sql()).await.unwrap();
             tx.commit(TEST).await.unwrap();
         };

@@ -61,7 +61,7 @@ async fn versions_of_a_domain_outlive_it_and_drafts_keep_it() {
             "settings": {"poll_interval_minutes": 5}, "values": {"a": [1, null], "b": true}, "files": {"c": "d"}
         }))
         .unwrap();
-        let row = DomainRow { path: "root/paris".to_owned(), version: 3, saved_version: 1, set: set.clone() };
+        let row = DomainRow { path: "root/paris".to_owned(), version: 3, typed_version: 2, saved_version: 1, set: set.clone() };
         let mut tx = db.begin().await.unwrap();
         put_domain(&mut tx, "root").await;
         domains::put(&mut tx, &row).await.unwrap();

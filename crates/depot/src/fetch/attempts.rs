@@ -136,7 +136,7 @@ impl Log {
             source: source.key().to_owned(),
             url: source.url().to_owned(),
             entry: source.entry(),
-            class: source.class().to_owned(),
+            class: source.repository().to_owned(),
             result,
             reason,
             detail,

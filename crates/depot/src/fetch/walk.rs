@@ -192,10 +192,7 @@ impl Walk {
         let wanted = trusted.timestamp_wanted();
         let url = source.metadata(&wanted.file);
         let bytes = http.small(&url, wanted.length_max, activity).await?.ok_or_else(|| {
-            Fault::new(
-                Reason::NotShared,
-                format!("{url}: it is not there; the source does not share this class"),
-            )
+            Fault::new(Reason::NotShared, format!("{url}: it is not there; the source does not share it"))
         })?;
         trusted.update_timestamp(&bytes, self.clock.now()).map_err(|error| refused(&wanted.file, error))?;
 

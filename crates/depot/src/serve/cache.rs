@@ -7,13 +7,13 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
-use headwater_policy::Class;
+use headwater_policy::Repository;
 
 use crate::limits::CACHE_TOTAL_MAX;
 use crate::objects::Stamp;
 
 /// An object of a class, by its path.
-pub(super) type Key = (Class, String);
+pub(super) type Key = (Repository, String);
 
 /// A small file and its entity tag.
 #[derive(Debug, Clone)]

@@ -15,7 +15,7 @@ use axum::http::{HeaderMap, Method, StatusCode, response};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
-use headwater_policy::{Class, ClientNetwork};
+use headwater_policy::{ClientNetwork, Repository};
 use headwater_repo::layout::BLOBS_FOLDER;
 use headwater_repo::{Digest, error_chain};
 
@@ -24,14 +24,14 @@ use super::holder::Holder;
 use super::pace::SendPermit;
 use super::path::{Kind, Refusal, Wanted, wanted};
 use super::range::{Portion, portion};
-use super::shared_classes::SharedClasses;
+use super::shared_repositories::SharedRepositories;
 use crate::limits::{
     CACHED_FILE_MAX, CACHED_METADATA_MAX, RETRY_AFTER as RETRY_AFTER_TIME, TIMESTAMP_MAX_AGE_SECONDS,
 };
 use crate::objects::{ObjectReader, ObjectStore, OpenObject};
 use crate::store_error::{StoreError, disk};
 
-/// Distinguishes a class that is not shared from a file that is not there; both are 404.
+/// Distinguishes a repository that is not shared from a file that is not there; both are 404.
 const REASON_HEADER: &str = "headwater-reason";
 
 /// A file ready to be sent.
@@ -40,7 +40,7 @@ enum Found {
     Large { object: OpenObject, digest: Digest },
 }
 
-pub(super) async fn answer(shared: SharedClasses, class: Class, request: Request) -> Response {
+pub(super) async fn answer(shared: SharedRepositories, repository: Repository, request: Request) -> Response {
     let head_only = match *request.method() {
         Method::GET => false,
         Method::HEAD => true,
@@ -50,13 +50,14 @@ pub(super) async fn answer(shared: SharedClasses, class: Class, request: Request
             });
         }
     };
-    let Some(objects) = shared.objects(class) else {
+    let Some(objects) = shared.objects(repository) else {
         let add_headers = |head: response::Builder| head.header(REASON_HEADER, "not-shared");
-        return refuse(StatusCode::NOT_FOUND, &format!("class {class} is not shared here"), add_headers);
+        return refuse(StatusCode::NOT_FOUND, &format!("{repository} is not shared here"), add_headers);
     };
     // The raw path: what the router decoded has lost how it was written.
     let raw = request.uri().path();
-    let below = raw.strip_prefix('/').and_then(|path| path.strip_prefix(class.as_str())?.strip_prefix('/'));
+    let below =
+        raw.strip_prefix('/').and_then(|path| path.strip_prefix(repository.as_str())?.strip_prefix('/'));
     let wanted = match below.map_or(Err(Refusal::Bad), wanted) {
         Ok(wanted) => wanted,
         Err(Refusal::Bad) => {
@@ -64,11 +65,11 @@ pub(super) async fn answer(shared: SharedClasses, class: Class, request: Request
         }
         Err(Refusal::Elsewhere) => return missing(),
     };
-    let found = match find(&shared, class, objects, &wanted).await {
+    let found = match find(&shared, repository, objects, &wanted).await {
         Ok(Some(found)) => found,
         Ok(None) => return missing(),
         Err(error) => {
-            tracing::error!(class = %class, path = %wanted.path, error = error_chain(&error), "a file could not be read");
+            tracing::error!(%repository, path = %wanted.path, error = error_chain(&error), "a file could not be read");
             return refuse(StatusCode::INTERNAL_SERVER_ERROR, "the file could not be read", |head| head);
         }
     };
@@ -77,30 +78,30 @@ pub(super) async fn answer(shared: SharedClasses, class: Class, request: Request
     let holder = request.extensions().get::<Holder>().cloned().unwrap_or_else(|| {
         address.map_or(Holder::Unknown, |address| Holder::Network(ClientNetwork::of(address)))
     });
-    let asker = Asker { shared, class, address, holder, head_only };
+    let asker = Asker { shared, repository, address, holder, head_only };
     asker.send(request.headers(), found, wanted.kind)
 }
 
 async fn find(
-    shared: &SharedClasses,
-    class: Class,
+    shared: &SharedRepositories,
+    repository: Repository,
     objects: Arc<dyn ObjectStore>,
     wanted: &Wanted,
 ) -> Result<Option<Found>, StoreError> {
     let (shared, wanted) = (shared.clone(), wanted.clone());
-    let reading = tokio::task::spawn_blocking(move || read(&shared, class, &*objects, &wanted));
+    let reading = tokio::task::spawn_blocking(move || read(&shared, repository, &*objects, &wanted));
     reading.await.expect("reading a file does not panic")
 }
 
 fn read(
-    shared: &SharedClasses,
-    class: Class,
+    shared: &SharedRepositories,
+    repository: Repository,
     objects: &dyn ObjectStore,
     wanted: &Wanted,
 ) -> Result<Option<Found>, StoreError> {
     // Before it is opened: what is replaced between the two is read again at the next request.
     let Some(stamp) = objects.stamp(&wanted.path)? else { return Ok(None) };
-    let key = (class, wanted.path.clone());
+    let key = (repository, wanted.path.clone());
     if let Some(cached) = shared.inner.cache.get(&key, &stamp) {
         return Ok(Some(Found::Small(cached)));
     }
@@ -129,8 +130,8 @@ fn read(
 }
 
 struct Asker {
-    shared: SharedClasses,
-    class: Class,
+    shared: SharedRepositories,
+    repository: Repository,
     address: Option<IpAddr>,
     holder: Holder,
     head_only: bool,
@@ -227,7 +228,7 @@ impl Asker {
     }
 
     fn count(&self, requests: u64, bytes: u64) {
-        self.shared.inner.counters.count(self.address, self.class, requests, bytes);
+        self.shared.inner.counters.count(self.address, self.repository, requests, bytes);
     }
 }
 

@@ -9,7 +9,7 @@ use axum::routing::post;
 use headwater_depot::limits::{
     ADDRESS_SHARE_DIVISOR, CONNECTIONS_MAX, DOWNLOADS_MAX, REFUSALS_MAX, REQUEST_HEAD_MAX,
 };
-use headwater_depot::serve::{ListenLimits, ServeLimits, SharedClasses, listen, router};
+use headwater_depot::serve::{ListenLimits, ServeLimits, SharedRepositories, listen, router};
 use headwater_depot::{Blob, Store};
 use headwater_policy::Class;
 use headwater_repo::{Digest, layout};
@@ -25,7 +25,7 @@ use crate::world::{World, fetcher, noise, until, walk};
 struct Running {
     address: SocketAddr,
     folder: TempDir,
-    site: SharedClasses,
+    site: SharedRepositories,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
@@ -33,7 +33,7 @@ struct Running {
 impl Running {
     async fn start(limits: ListenLimits) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let site = SharedClasses::new(ServeLimits::default());
+        let site = SharedRepositories::new(ServeLimits::default());
         site.share(Class::Components, folder.path());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -12,7 +12,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use headwater_depot::files::Access;
 use headwater_depot::objects::{Content, FolderStore, ObjectInfo, ObjectStore, OpenObject, Stamp};
-use headwater_depot::serve::{ServeLimits, SharedClasses, router};
+use headwater_depot::serve::{ServeLimits, SharedRepositories, router};
 use headwater_depot::{Store, StoreError};
 use headwater_policy::Class;
 use headwater_repo::{Digest, layout};
@@ -195,7 +195,7 @@ async fn bodies_are_stored_verified_collected_and_served_over_objects_that_are_n
     assert_eq!(over().blobs().unwrap(), [kept], "another process finds the same");
 
     objects.replace(layout::TIMESTAMP, b"{}").unwrap();
-    let site = SharedClasses::new(ServeLimits::default());
+    let site = SharedRepositories::new(ServeLimits::default());
     site.share_objects(Class::Components, objects.clone());
     let get = async |path: &str| {
         let request = Request::get(format!("/components/{path}")).body(Body::empty()).unwrap();

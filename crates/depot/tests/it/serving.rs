@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use headwater_depot::limits::{
     CACHE_TOTAL_MAX, CACHED_FILE_MAX, CACHED_METADATA_MAX, COUNTED_ADDRESSES_MAX, REQUEST_PATH_MAX,
 };
-use headwater_depot::serve::{ServeLimits, SharedClasses, router};
+use headwater_depot::serve::{ServeLimits, SharedRepositories, router};
 use headwater_policy::Class;
 use headwater_repo::{Digest, layout};
 use http_body_util::BodyExt;
@@ -24,7 +24,7 @@ const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 
 struct Shop {
     folder: TempDir,
-    site: SharedClasses,
+    site: SharedRepositories,
     router: Router,
     blob: Digest,
 }
@@ -37,7 +37,7 @@ impl Shop {
 
     fn with(limits: ServeLimits, blob: &[u8]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let site = SharedClasses::new(limits);
+        let site = SharedRepositories::new(limits);
         site.share(Class::Components, folder.path().join("shared"));
         let digest = Digest::of(blob);
         let shop = Self { router: router(site.clone()), site, folder, blob: digest };
@@ -270,7 +270,7 @@ async fn large_files_come_whole_in_chunks_and_are_counted_as_they_go() {
     shop.ask("GET", "/components/metadata/timestamp.json", &[]).await;
     let served = shop.site.served();
     assert_eq!(served.len(), 1);
-    assert_eq!((served[0].class, served[0].requests), (Class::Components, 2));
+    assert_eq!((served[0].repository, served[0].requests), (Class::Components.into(), 2));
     assert_eq!(served[0].bytes, bytes.len() as u64 - 300_000 + 2);
 }
 

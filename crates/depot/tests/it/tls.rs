@@ -11,7 +11,7 @@ use axum::routing::get;
 use headwater_api::report::{AttemptResult, Reason};
 use headwater_depot::limits::CLIENT_SHARE_DIVISOR;
 use headwater_depot::serve::{
-    Identify, ListenLimits, PeerCertificate, ServeLimits, SharedClasses, listen_tls, nobody, router,
+    Identify, ListenLimits, PeerCertificate, ServeLimits, SharedRepositories, listen_tls, nobody, router,
 };
 use headwater_depot::{Source, Walk};
 use headwater_policy::Class;
@@ -82,7 +82,7 @@ struct Running {
 impl Running {
     async fn start(tls: Arc<ServerConfig>, limits: ListenLimits) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let site = SharedClasses::new(ServeLimits::default());
+        let site = SharedRepositories::new(ServeLimits::default());
         site.share(Class::Components, folder.path());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

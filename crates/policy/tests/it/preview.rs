@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use headwater_policy::{Client, Policy, preview};
+use headwater_policy::{Client, Policy, WarningKind, preview};
 
 use crate::story;
 
@@ -23,7 +23,7 @@ fn check(story: &str, expected: &[&str]) {
 
 #[test]
 fn warnings() {
-    check("entry 10.0.0.0-10.0.0.9 -> http://m.example/\nclient a 10.0.0.1", &[]);
+    check("entry 10.0.0.0-10.0.0.9 -> http://m.example/\nclient a 10.0.0.1", &["policy_from_one_source"]);
     check(
         "entry 10.0.0.0-10.0.0.9 -> http://m.example/
          entry 10.0.0.0-10.0.0.9 -> http://m.example:80
@@ -36,11 +36,18 @@ fn warnings() {
         "entry 10.0.0.0-10.0.0.9 -> http://m.example/ components
          entry 10.0.0.0-10.0.0.9 -> http://m.example/
          client a 10.0.0.1",
-        &[],
+        &["policy_from_one_source"],
     );
     check(
         "entry 10.0.0.0-10.0.0.9 -> http://m.example/\nclient a 10.0.0.1\nclient b 10.9.9.9",
-        &["client_matches_none", "nobody_serves", "nobody_serves", "nobody_serves"],
+        &[
+            "client_matches_none",
+            "nobody_serves",
+            "nobody_serves",
+            "nobody_serves",
+            "policy_from_one_source",
+            "policy_from_one_source",
+        ],
     );
     check(
         "fallback components settings programs
@@ -77,7 +84,42 @@ fn warnings() {
         "agent a 10.0.0.1\nagent b 10.0.0.2\nagent gone 10.0.0.3 shares
          entry 10.0.0.0-10.0.0.9 -> a\nentry 10.0.0.0-10.0.0.9 -> b\nentry 10.0.0.0-10.0.0.9 -> gone
          client a 10.0.0.1\nclient c 10.0.0.8\nclient b 10.0.0.2",
-        &["2 loop", "3 broken", "nobody_serves", "nobody_serves", "nobody_serves"],
+        &[
+            "2 loop",
+            "3 broken",
+            "nobody_serves",
+            "nobody_serves",
+            "nobody_serves",
+            "policy_from_one_source",
+            "policy_from_one_source",
+        ],
+    );
+}
+
+/// P5a: who would get the policy from one source of the list at most, and who depends on no single one.
+#[test]
+fn one_source_of_the_policy_is_warned_of() {
+    let check = |story: &str, expected: &[&str]| {
+        let read = story::read(story);
+        let found = preview(&read.draft.into_policy().unwrap(), None, &read.clients).warnings;
+        let about = found.into_iter().filter(|warning| warning.kind == WarningKind::PolicyFromOne);
+        let messages: Vec<String> = about.map(|warning| warning.message).collect();
+        assert_eq!(messages.len(), expected.len(), "{messages:?}");
+        let begins = messages.iter().zip(expected).all(|(message, start)| message.starts_with(start));
+        assert!(begins, "{messages:?}");
+    };
+    let two = "agent ua 10.0.0.5 shares programs\nentry 10.0.0.0-10.0.0.9 -> ua\n";
+    let client = "\nclient pc-1 10.0.0.1";
+    check(&format!("{two}entry 10.0.0.0-10.0.0.9 -> http://m.example/ components{client}"), &[]);
+    check(&format!("fallback programs\n{two}{client}"), &[]);
+    check(&format!("standard{client}"), &[]);
+    check(
+        &format!("{two}{client}"),
+        &["only one source of the list, update_agent:ua, gives the policy to 1 client (pc-1)"],
+    );
+    check(
+        &format!("vendor http://v.example/\nentry 10.0.0.0-10.0.0.9 -> vendor{client}"),
+        &["no source of the list gives the policy to 1 client (pc-1)"],
     );
 }
 

@@ -19,8 +19,8 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use headwater_policy::{
-    Class, ClassSet, Client, Draft, Entry, EntrySource, Mode, Options, Plan, Policy, Scheme, Selector,
-    ServerFallback, SourceList, UpdateAgent, UpdateAgents, explain, parse_address,
+    Class, ClassSet, Client, Draft, Entry, EntrySource, Mode, Options, Plan, Policy, Repository, Scheme,
+    Selector, ServerFallback, SourceList, UpdateAgent, UpdateAgents, explain, parse_address,
 };
 
 /// A story, read.
@@ -109,9 +109,9 @@ pub fn render(story: Story) -> String {
     for client in &story.clients {
         writeln!(text, "{}", client.id()).unwrap();
         let plans = explain(&policy, client);
-        for class in Class::ALL {
-            write!(text, "  {class}:").unwrap();
-            render_plan(plans.get(class), &mut text);
+        for repository in Repository::ALL {
+            write!(text, "  {repository}:").unwrap();
+            render_plan(plans.get(repository), &mut text);
         }
     }
     text

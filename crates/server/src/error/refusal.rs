@@ -149,18 +149,18 @@ pub enum Refusal {
     #[error("domain root: {0}")]
     NotForRoot(&'static str),
     /// A root that will not do.
-    #[error("class {class}: this root cannot be taken: {reason}")]
+    #[error("{repository}: this root cannot be taken: {reason}")]
     Root {
-        /// The class.
-        class: headwater_policy::Class,
+        /// The repository.
+        repository: headwater_policy::Repository,
         /// Why, and what would do.
         reason: String,
     },
     /// A root without enough signatures.
-    #[error("class {class}: {reason}")]
+    #[error("{repository}: {reason}")]
     RootUnsigned {
-        /// The class.
-        class: headwater_policy::Class,
+        /// The repository.
+        repository: headwater_policy::Repository,
         /// Whose.
         reason: String,
     },
@@ -321,9 +321,9 @@ pub enum Refusal {
     /// The last admin.
     #[error("{0} is the last admin; give somebody else the role first")]
     LastAdmin(String),
-    /// The class is full.
-    #[error("class {0} has reached its quota on disk; raise class_quota_mib or give less")]
-    Quota(headwater_policy::Class),
+    /// The repository is full.
+    #[error("{0} has reached its quota on disk; raise class_quota_mib or give less")]
+    Quota(headwater_policy::Repository),
 }
 
 impl Refusal {

@@ -69,7 +69,7 @@ impl Fleet {
         let audit_entry = audit_entry.after(json!({"former_distrusted": former == FormerCas::Distrusted}));
         // Before it is believed anywhere, and not before everything else could be refused.
         data::write_file(&ca_file(&folder, number), private.expose_secret().as_bytes())?;
-        self.publishing.commit(tx, staged.into_iter().collect(), audit_entry).await?;
+        self.publishing.commit(tx, staged, audit_entry).await?;
         self.set_fleet_keys(keys)?;
         let former_key = ca_file(&folder, old.number);
         if let Err(error) = std::fs::remove_file(&former_key) {

@@ -5,7 +5,7 @@
 use headwater_api::checkin::{CheckIn, CheckInAnswer};
 use headwater_api::report::Report;
 use headwater_api::v1::{ClientView, StoredReport};
-use headwater_policy::{ADDRESSES_MAX, Class, ClientId, Problem, parse_address};
+use headwater_policy::{ADDRESSES_MAX, ClientId, Problem, Repository, parse_address};
 use jiff::Timestamp;
 use serde_json::{Map, json};
 
@@ -33,11 +33,11 @@ impl Fleet {
     /// What a check-in is answered.
     pub(crate) fn check_in_answer(&self, domain: String, now: Timestamp) -> CheckInAnswer {
         let announced =
-            Class::ALL.into_iter().map(|class| (class.to_string(), self.publishing.announced(class)));
+            Repository::ALL.map(|repository| (repository.to_string(), self.publishing.announced(repository)));
         let roots = self.publishing.root_versions();
         CheckInAnswer {
             domain,
-            announced: announced.collect(),
+            announced: announced.into(),
             roots,
             server_time: now,
             domain_keys: Vec::new(),
@@ -79,7 +79,7 @@ impl Fleet {
         let staged = self.source_list.stage_fleet(&mut tx, &left, caller.now).await?;
         let audit_entry = caller.audit_entry("client.move", format!("{} clients", ids.len()));
         let audit_entry = audit_entry.before(before.into()).after(json!({"domain": domain.as_str()}));
-        self.publishing.commit(tx, staged.into_iter().collect(), audit_entry).await?;
+        self.publishing.commit(tx, staged, audit_entry).await?;
         self.views_of(ids, caller.now).await
     }
 
@@ -105,13 +105,11 @@ impl Fleet {
                 super::revocation::revoke(&mut tx, &identity, caller.now).await?;
                 self.source_list.stage_fleet(&mut tx, std::slice::from_ref(&row.domain), caller.now).await?
             }
-            None => None,
+            None => Vec::new(),
         };
         rows::delete(&mut tx, id).await?;
         let before = json!({"domain": row.domain, "addresses": row.addresses, "first_seen": row.first_seen});
-        self.publishing
-            .commit(tx, staged.into_iter().collect(), caller.audit_entry("client.remove", id).before(before))
-            .await
+        self.publishing.commit(tx, staged, caller.audit_entry("client.remove", id).before(before)).await
     }
 
     /// Reports, newest first; and where the next page begins.
@@ -189,8 +187,11 @@ pub(crate) fn row_of_check_in(check_in: CheckIn, now: Timestamp) -> Result<Clien
         first_seen: now,
         last_seen: now,
     };
-    if let Some(class) = row.versions.keys().find(|class| class.parse::<Class>().is_err()) {
-        problems.push(Problem::general(format!("versions: `{}` is no class", class.escape_debug())));
+    if let Some(name) = row.versions.keys().find(|name| name.parse::<Repository>().is_err()) {
+        problems.push(Problem::general(format!(
+            "versions: `{}` is neither a class nor `policy`",
+            name.escape_debug()
+        )));
     }
     refuse(problems)?;
     Ok(row)
@@ -211,7 +212,7 @@ pub(crate) fn row_of_report(report: &Report, now: Timestamp) -> Result<ClientRow
         versions: report
             .attempts
             .iter()
-            .filter(|attempt| attempt.class.parse::<Class>().is_ok())
+            .filter(|attempt| attempt.class.parse::<Repository>().is_ok())
             .map(|attempt| (attempt.class.clone(), attempt.to_version.max(attempt.from_version)))
             .collect(),
         first_seen: now,
@@ -272,11 +273,11 @@ fn check_report(report: &Report) -> Vec<Problem> {
         let max = limits::REPORT_INSTALLED_MAX;
         problems.push(Problem::general(format!("installed: there are {installed}, at most {max} are taken")));
     }
-    let class = |text: &str| text.parse::<Class>().is_err().then(|| text.escape_debug().to_string());
+    let class = |text: &str| text.parse::<Repository>().is_err().then(|| text.escape_debug().to_string());
     let classes =
         report.classes.iter().map(|outcome| &outcome.class).chain(report.attempts.iter().map(|a| &a.class));
     if let Some(wrong) = classes.filter_map(|text| class(text)).next() {
-        problems.push(Problem::general(format!("`{wrong}` is no class")));
+        problems.push(Problem::general(format!("`{wrong}` is neither a class nor `policy`")));
     }
     problems
 }

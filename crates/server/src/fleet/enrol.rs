@@ -182,13 +182,13 @@ impl Fleet {
         let domain = self.save_admission(&mut tx, &request, &admission, &identity, now).await?;
         let staged = match &admission {
             Admission::Instead(_) => self.source_list.stage_fleet(&mut tx, &left, now).await?,
-            Admission::Again | Admission::New(_) => None,
+            Admission::Again | Admission::New(_) => Vec::new(),
         };
         let caller = Caller::client(request.client.as_str(), from.to_canonical().to_string(), now);
         let audit_entry = caller.audit_entry("client.enrol", &request.client);
         let token = admission.token().map(|token| token.number);
         let audit_entry = audit_entry.after(json!({"key": identity.key, "domain": domain, "token": token}));
-        self.publishing.commit(tx, staged.into_iter().collect(), audit_entry).await?;
+        self.publishing.commit(tx, staged, audit_entry).await?;
         tracing::info!(client = %request.client, key = identity.key, domain, "client enrolled");
         let body = answer_body(&keys, &identity, domain, chain.to_pem(), now);
         keys.answer(&request.client, StatementKind::Enrolment, 0, body)

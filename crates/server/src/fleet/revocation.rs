@@ -32,7 +32,7 @@ impl Fleet {
         let audit_entry = caller
             .audit_entry("client.revoke", id)
             .before(json!({"key": revoked.key, "until": revoked.until}));
-        self.publishing.commit(tx, staged.into_iter().collect(), audit_entry).await?;
+        self.publishing.commit(tx, staged, audit_entry).await?;
         tracing::info!(client = client.id, key = revoked.key, "client revoked");
         Ok(RevokedView {
             client: revoked.client,

@@ -41,9 +41,7 @@ impl Fleet {
         let staged = self.source_list.stage_fleet(&mut tx, &[], caller.now).await?;
         let audit_entry =
             caller.audit_entry("fleet.rotate_response_signing_key", old.response_signing_key.fingerprint());
-        self.publishing
-            .commit(tx, staged.into_iter().collect(), audit_entry.after(json!({"key": public})))
-            .await?;
+        self.publishing.commit(tx, staged, audit_entry.after(json!({"key": public}))).await?;
         tracing::info!(key = public, "the key that answers are signed with was replaced");
         Ok(public)
     }

@@ -1,9 +1,9 @@
 //! Enrolment bundles and their tokens: made, listed, revoked.
 
-use headwater_api::bundle::{ClassRoots, ENROL_FORMAT, EnrolBundle};
+use headwater_api::bundle::{ENROL_FORMAT, EnrolBundle, RepositoryRoots};
 use headwater_api::v1::{EnrolBundleRequest, TokenView};
 use headwater_identity::EnrolToken;
-use headwater_policy::{Class, ClientId, ParseError};
+use headwater_policy::{Class, ClientId, ParseError, Repository};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
@@ -97,8 +97,8 @@ impl Fleet {
     ) -> Result<EnrolBundle> {
         let keys = self.fleet_keys();
         let current = self.source_list.current().await?;
-        let root = |class| {
-            serde_json::from_slice(self.publishing.published(class).root().bytes())
+        let root = |repository: Repository| {
+            serde_json::from_slice(self.publishing.published(repository).root().bytes())
                 .map_err(|error| Error::Corrupt { what: "root metadata", reason: error.to_string() })
         };
         Ok(EnrolBundle {
@@ -108,10 +108,11 @@ impl Fleet {
             ca: keys.cas.iter().map(headwater_identity::CaCertificate::to_pem).collect(),
             encryption_key: keys.encryption_key.public().to_string(),
             response_signing_keys: vec![keys.response_signing_key.public().to_string()],
-            roots: ClassRoots {
-                settings: root(Class::Settings)?,
-                components: root(Class::Components)?,
-                programs: root(Class::Programs)?,
+            roots: RepositoryRoots {
+                policy: root(Repository::Policy)?,
+                settings: root(Class::Settings.into())?,
+                components: root(Class::Components.into())?,
+                programs: root(Class::Programs.into())?,
             },
             token: Some(SecretString::from(token.to_text().expose_secret())),
             token_expires: Some(expires),

@@ -1,7 +1,7 @@
 //! The end of the audit log in the signed settings: the target `audit.json` names the last record, so every client of
 //! the fleet has a copy that shows if the log is cut off later. Verifying the log against it is `access`'s.
 
-use headwater_policy::Class;
+use headwater_policy::Repository;
 use headwater_repo::{Draft, TargetName};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -34,7 +34,7 @@ impl Publishing {
     pub(super) fn add_audit_anchor(&self, draft: &mut Draft) -> Result<()> {
         let Head { number, hash } = self.db.last_recorded();
         let anchor = AuditAnchor { format: FORMAT, number, hash };
-        draft.add(target(), to_json(&anchor).into_bytes()).map_err(failed(Class::Settings, "audit log"))
+        draft.add(target(), to_json(&anchor).into_bytes()).map_err(failed(Repository::Policy, "audit log"))
     }
 
     /// Signs where the log ends, if records have waited for that for a day. Returns whether it did.
@@ -47,7 +47,7 @@ impl Publishing {
         if waiting.first().is_none_or(|first| now.duration_since(first.record.time) < wait) {
             return Ok(false);
         }
-        let staged = self.stage(Class::Settings, self.draft(Class::Settings), now)?;
+        let staged = self.stage(Repository::Policy, self.draft(Repository::Policy), now)?;
         let exempt = Audit::Exempt("it signs where the log ends, and would be the next to be signed");
         self.commit(tx, vec![staged.without_news()], exempt).await?;
         Ok(true)
@@ -55,9 +55,10 @@ impl Publishing {
 
     /// Where the log ended when the signed settings were signed.
     pub(crate) fn audit_anchor(&self) -> Result<Option<AuditAnchor>> {
-        let class = Class::Settings;
-        let signed = headwater_publisher::target(self.objects(class), &self.published(class), &target());
-        let Some(bytes) = signed.map_err(|error| of_publisher(class, error))? else { return Ok(None) };
+        let repository = Repository::Policy;
+        let signed =
+            headwater_publisher::target(self.objects(repository), &self.published(repository), &target());
+        let Some(bytes) = signed.map_err(|error| of_publisher(repository, error))? else { return Ok(None) };
         let corrupt = |error: serde_json::Error| Error::Corrupt { what: TARGET, reason: error.to_string() };
         serde_json::from_slice(&bytes).map(Some).map_err(corrupt)
     }

@@ -1,4 +1,4 @@
-//! A class repository of this server as a place to publish: what is saved, what is signed and what is recorded are one
+//! A repository of this server as a place to publish: what is saved, what is signed and what is recorded are one
 //! step.
 //!
 //! `headwater-publisher` blocks, and so do the calls here: they run on threads for that, and wait there for the database.
@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use headwater_depot::Store;
 use headwater_depot::objects::ObjectStore;
-use headwater_policy::Class;
+use headwater_policy::{Class, Repository};
 use headwater_publisher::deltas::ReleaseChain;
 use headwater_publisher::{
     Change, ChangeLock, Destination, Error as PublishError, History, Operation, Purpose,
@@ -31,58 +31,63 @@ use crate::db::releases::{self as rows, ReleaseRow};
 use crate::db::{Tx, client_releases, deltas};
 use crate::error::{Error, Refusal, Result};
 
-/// A class repository, changed in somebody's name.
+/// A repository, changed in somebody's name.
 #[derive(Debug)]
-pub struct ClassDestination {
+pub struct RepositoryDestination {
     publishing: Arc<Publishing>,
-    class: Class,
+    repository: Repository,
     caller: Caller,
     runtime: Handle,
 }
 
 impl Publishing {
-    /// A class repository, to be published into from a thread that may block.
+    /// A repository, to be published into from a thread that may block.
     #[must_use]
-    pub fn destination(self: &Arc<Self>, class: Class, caller: &Caller) -> ClassDestination {
-        let publishing = Arc::clone(self);
-        ClassDestination { publishing, class, caller: caller.clone(), runtime: Handle::current() }
+    pub fn destination(
+        self: &Arc<Self>,
+        repository: impl Into<Repository>,
+        caller: &Caller,
+    ) -> RepositoryDestination {
+        let (publishing, repository) = (Arc::clone(self), repository.into());
+        RepositoryDestination { publishing, repository, caller: caller.clone(), runtime: Handle::current() }
     }
 
     /// Publishes on a thread that may block.
     pub(super) async fn with_destination<T: Send + 'static>(
         self: &Arc<Self>,
-        class: Class,
+        repository: impl Into<Repository>,
         caller: &Caller,
-        work: impl FnOnce(&ClassDestination) -> PublishResult<T> + Send + 'static,
+        work: impl FnOnce(&RepositoryDestination) -> PublishResult<T> + Send + 'static,
     ) -> Result<T> {
-        let destination = self.destination(class, caller);
+        let repository = repository.into();
+        let destination = self.destination(repository, caller);
         let done = tokio::task::spawn_blocking(move || work(&destination)).await;
-        done.expect("publishing does not panic").map_err(|error| of_publisher(class, error))
+        done.expect("publishing does not panic").map_err(|error| of_publisher(repository, error))
     }
 
     /// Saves with a publication what it means, and records it.
-    async fn commit_change(&self, class: Class, caller: &Caller, change: Change<'_>) -> Result<()> {
+    async fn commit_change(&self, repository: Repository, caller: &Caller, change: Change<'_>) -> Result<()> {
         let Change { staged, now, purpose } = change;
-        let staged = Staged::new(class, staged, purpose.is_news());
+        let staged = Staged::new(repository, staged, purpose.is_news());
         let mut tx = self.db.begin().await?;
-        let audit = save_purpose(&mut tx, class, caller, now, purpose, self).await?;
+        let audit = save_purpose(&mut tx, repository, caller, now, purpose, self).await?;
         self.commit(tx, vec![staged], audit).await?;
         match purpose {
             Purpose::Publish { list, .. } => {
                 let (name, version) = (list.component(), &list.current().version);
-                tracing::info!(%class, %name, %version, "published");
+                tracing::info!(class = %repository, %name, %version, "published");
             }
             Purpose::RollBack { list, .. } => {
                 let (name, version) = (list.component(), &list.current().version);
-                tracing::info!(%class, %name, %version, "rolled back");
+                tracing::info!(class = %repository, %name, %version, "rolled back");
             }
             Purpose::Remove { before } => {
                 let name = before.component();
-                tracing::info!(%class, %name, "removed from what is published");
+                tracing::info!(class = %repository, %name, "removed from what is published");
             }
             Purpose::JoinDeltas { list } => {
                 let (name, release) = (list.component(), list.current().sequence.get());
-                tracing::info!(%class, %name, release, "deltas joined");
+                tracing::info!(class = %repository, %name, release, "deltas joined");
             }
             Purpose::SignAgain(_) | Purpose::ReplaceRoot { .. } => {}
         }
@@ -96,16 +101,17 @@ impl Publishing {
 /// What a publication changes in the database, and what the audit log says of it.
 async fn save_purpose(
     tx: &mut Tx,
-    class: Class,
+    repository: Repository,
     caller: &Caller,
     now: Timestamp,
     purpose: Purpose<'_>,
     publishing: &Publishing,
 ) -> Result<Audit> {
-    let subject = |name: &ComponentName| format!("{class}/{name}");
+    let subject = |name: &ComponentName| format!("{repository}/{name}");
     Ok(match purpose {
         Purpose::Publish { before, list, bodies } => {
             let (name, current) = (list.component(), list.current());
+            let class = class_of(repository)?;
             let row = ReleaseRow { sequence: current.sequence.get(), version: current.version.to_string() };
             rows::put_component(tx, class, name, false).await?;
             rows::insert_release(tx, class, name, &row, bodies).await?;
@@ -114,11 +120,12 @@ async fn save_purpose(
             audit_entry.before(json!(before.map(current_of))).after(current_of(list)).into()
         }
         Purpose::RollBack { before, list } => {
-            want_current(tx, class, list, now).await?;
+            want_current(tx, class_of(repository)?, list, now).await?;
             let audit_entry = caller.audit_entry("release.roll_back", subject(list.component()));
             audit_entry.before(current_of(before)).after(current_of(list)).into()
         }
         Purpose::Remove { before } => {
+            let class = class_of(repository)?;
             rows::drop_all(tx, class, before.component(), now).await?;
             client_releases::unwant(tx, class, before.component(), now).await?;
             let audit_entry = caller.audit_entry("release.remove", subject(before.component()));
@@ -128,17 +135,23 @@ async fn save_purpose(
             Caller::server(now).audit_entry("deltas.join", subject(list.component())).into()
         }
         Purpose::SignAgain(role @ (Role::Root | Role::Targets)) => {
-            Caller::server(now).audit_entry("repository.sign_again", format!("{role} of {class}")).into()
+            Caller::server(now).audit_entry("repository.sign_again", format!("{role} of {repository}")).into()
         }
         Purpose::SignAgain(Role::Snapshot | Role::Timestamp) => {
             Audit::Exempt("daily routine, and it says nothing new")
         }
         Purpose::ReplaceRoot { version } => {
-            let before = publishing.published_version(class, Role::Root);
-            let audit_entry = caller.audit_entry("keys.root", class);
+            let before = publishing.published_version(repository, Role::Root);
+            let audit_entry = caller.audit_entry("keys.root", repository);
             audit_entry.before(json!({"version": before})).after(json!({"version": version})).into()
         }
     })
+}
+
+/// The class of a repository that has releases.
+fn class_of(repository: Repository) -> Result<Class> {
+    let reason = || "the policy has no releases".to_owned();
+    repository.class().ok_or_else(|| Error::Corrupt { what: "publication", reason: reason() })
 }
 
 /// Clients should have the current release from now on, and what left the list goes a while later.
@@ -160,7 +173,12 @@ fn current_of(list: &ReleaseList) -> Value {
     json!({"sequence": current.sequence.get(), "version": current.version.as_str()})
 }
 
-impl ClassDestination {
+impl RepositoryDestination {
+    /// The class whose releases are published here.
+    fn class(&self) -> PublishResult<Class> {
+        class_of(self.repository).map_err(PublishError::of_destination)
+    }
+
     /// Waits for the server's own asynchronous work.
     fn wait<T, E: Into<Error>>(
         &self,
@@ -170,30 +188,30 @@ impl ClassDestination {
     }
 }
 
-impl Destination for ClassDestination {
+impl Destination for RepositoryDestination {
     fn lock(&self) -> PublishResult<ChangeLock> {
         let changing = Arc::clone(&self.publishing.changing);
         Ok(ChangeLock::new(self.runtime.block_on(changing.lock_owned())))
     }
 
     fn published(&self) -> PublishResult<Published> {
-        Ok(self.publishing.published(self.class))
+        Ok(self.publishing.published(self.repository))
     }
 
     fn timestamp_version(&self) -> PublishResult<u64> {
-        Ok(self.publishing.published_version(self.class, Role::Timestamp))
+        Ok(self.publishing.published_version(self.repository, Role::Timestamp))
     }
 
     fn objects(&self) -> &dyn ObjectStore {
-        self.publishing.objects(self.class)
+        self.publishing.objects(self.repository)
     }
 
     fn store(&self) -> &Store {
-        self.publishing.store(self.class)
+        self.publishing.store(self.repository)
     }
 
     fn keys(&self) -> PublishResult<Arc<SigningKeys>> {
-        Ok(Arc::clone(&self.publishing.keys(self.class).signing))
+        Ok(Arc::clone(&self.publishing.keys(self.repository).signing))
     }
 
     fn expiry(&self) -> &Expiry {
@@ -201,7 +219,7 @@ impl Destination for ClassDestination {
     }
 
     fn admit(&self, component: &ComponentName, operation: Operation) -> PublishResult<()> {
-        let row = self.wait(self.publishing.db.component(self.class, component))?;
+        let row = self.wait(self.publishing.db.component(self.class()?, component))?;
         if !row.is_some_and(|row| row.from_vendor) {
             return Ok(());
         }
@@ -216,7 +234,7 @@ impl Destination for ClassDestination {
     }
 
     fn history(&self, component: &ComponentName) -> PublishResult<History> {
-        let (class, db) = (self.class, &self.publishing.db);
+        let (class, db) = (self.class()?, &self.publishing.db);
         let corrupt = |what: &'static str, reason: String| {
             PublishError::of_destination(Error::Corrupt { what, reason })
         };
@@ -233,7 +251,7 @@ impl Destination for ClassDestination {
     }
 
     fn inventory(&self, _chain: &ReleaseChain) -> PublishResult<Inventory> {
-        self.wait(self.publishing.db.inventory(self.class))
+        self.wait(self.publishing.db.inventory(self.class()?))
     }
 
     fn note_delta(&self, pair: (Digest, Digest), item: &InventoryItem) -> PublishResult<()> {
@@ -242,9 +260,10 @@ impl Destination for ClassDestination {
             InventoryItem::Taken(delta) => (Some(delta), true),
             InventoryItem::Useless => (None, false),
         };
+        let class = self.class()?;
         self.wait(async {
             let mut tx = self.publishing.db.begin().await?;
-            deltas::put(&mut tx, self.class, pair, is_taken, delta).await?;
+            deltas::put(&mut tx, class, pair, is_taken, delta).await?;
             tx.commit(Audit::Exempt("made from what was published; what is signed of it is recorded")).await
         })
     }
@@ -254,10 +273,10 @@ impl Destination for ClassDestination {
     }
 
     fn clients_by_release(&self, component: &ComponentName) -> PublishResult<BTreeMap<u64, u64>> {
-        self.wait(self.publishing.db.clients_at(self.class, component))
+        self.wait(self.publishing.db.clients_at(self.class()?, component))
     }
 
     fn commit(&self, _lock: &ChangeLock, change: Change<'_>) -> PublishResult<()> {
-        self.wait(self.publishing.commit_change(self.class, &self.caller, change))
+        self.wait(self.publishing.commit_change(self.repository, &self.caller, change))
     }
 }

@@ -1,21 +1,22 @@
 //! What a failure to publish means at this server: a refusal that the caller can do something about, or a fault.
 
 use headwater_depot::store::StoreError;
-use headwater_policy::Class;
+use headwater_policy::Repository;
 use headwater_publisher::Error as PublishError;
 use headwater_repo::{ComponentName, WriteError, error_chain};
 
 use crate::error::{Error, Refusal};
 
-/// A failure to publish in a class as the server's own.
-pub(super) fn of_publisher(class: Class, error: PublishError) -> Error {
+/// A failure to publish in a repository as the server's own.
+pub(super) fn of_publisher(repository: impl Into<Repository>, error: PublishError) -> Error {
+    let repository = repository.into();
     let reason = error_chain(&error);
     match error {
         PublishError::Destination(own) => match own.downcast::<Error>() {
             Ok(own) => *own,
             Err(_) => Error::Corrupt { what: "publication", reason },
         },
-        PublishError::UnknownComponent(name) => no_component(class, &name),
+        PublishError::UnknownComponent(name) => no_component(repository, &name),
         PublishError::VersionTaken { component, version, .. } => Refusal::Exists {
             what: "version",
             name: format!("{version} of {component}"),
@@ -36,10 +37,10 @@ pub(super) fn of_publisher(class: Class, error: PublishError) -> Error {
              same content, or, if it is the vendor's, let the vendor go back to it and synchronise"
         ))
         .into(),
-        PublishError::Missing(path) => Error::Lost { path: format!("repository/{class}/{}", path.display()) },
+        PublishError::Missing(path) => Error::Lost { path: format!("repository/{repository}/{}", path.display()) },
         PublishError::Write(WriteError::Content(content)) => Refusal::invalid(content.to_string()).into(),
-        PublishError::Write(_) => Error::Repository { class, doing: "signing", reason },
-        PublishError::Store(error) => store_failed(class, error),
+        PublishError::Write(_) => Error::Repository { repository, doing: "signing", reason },
+        PublishError::Store(error) => store_failed(repository, error),
         PublishError::File { doing, path, source } => {
             Error::Disk { doing: format!("cannot {doing} {}", path.display()), source }
         }
@@ -56,21 +57,23 @@ pub(super) fn of_publisher(class: Class, error: PublishError) -> Error {
 }
 
 /// A store's failure as the server's.
-pub(crate) fn store_failed(class: Class, error: StoreError) -> Error {
+pub(crate) fn store_failed(repository: impl Into<Repository>, error: StoreError) -> Error {
+    let repository = repository.into();
     match error {
-        StoreError::Quota { .. } => Refusal::Quota(class).into(),
+        StoreError::Quota { .. } => Refusal::Quota(repository).into(),
         other => Error::Disk {
-            doing: format!("cannot store content of class {class}"),
+            doing: format!("cannot store content of {repository}"),
             source: std::io::Error::other(other),
         },
     }
 }
 
 /// There is no such component or program.
-pub(super) fn no_component(class: Class, name: &ComponentName) -> Error {
+pub(super) fn no_component(repository: impl Into<Repository>, name: &ComponentName) -> Error {
+    let repository = repository.into();
     Refusal::NotFound {
         what: "component or program",
-        name: format!("{name} in class {class}"),
+        name: format!("{name} in class {repository}"),
         hint: "look at the list of releases, or publish it first",
     }
     .into()

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use headwater_depot::objects::ObjectInfo;
-use headwater_policy::Class;
+use headwater_policy::{Class, Repository};
 use headwater_repo::{Role, layout};
 use jiff::{SignedDuration, Timestamp};
 
@@ -31,28 +31,31 @@ impl Publishing {
         deltas::forget(&mut tx, before).await?;
         tx.commit(Audit::Exempt("nothing that a release list leads to")).await?;
         let (mut blobs, mut bytes, mut files) = (0, 0, 0);
-        for class in Class::ALL {
-            let keep: HashSet<_> = self.db.blobs(class).await?.into_iter().collect();
-            let store = self.store(class).clone();
+        for repository in Repository::ALL {
+            let keep: HashSet<_> = match repository.class() {
+                Some(class) => self.db.blobs(class).await?.into_iter().collect(),
+                None => HashSet::new(),
+            };
+            let store = self.store(repository).clone();
             let collected = tokio::task::spawn_blocking(move || store.collect(&keep))
                 .await
                 .expect("collecting does not panic")
-                .map_err(|error| store_failed(class, error))?;
+                .map_err(|error| store_failed(repository, error))?;
             blobs += collected.removed;
             bytes += collected.bytes;
-            files += self.collect_metadata(class, now)?;
+            files += self.collect_metadata(repository, now)?;
         }
         Ok(format!("{blobs} blobs ({bytes} bytes) and {files} old metadata files removed"))
     }
 
-    fn collect_metadata(&self, class: Class, now: Timestamp) -> Result<u64> {
-        let published = self.published(class);
+    fn collect_metadata(&self, repository: Repository, now: Timestamp) -> Result<u64> {
+        let published = self.published(repository);
         let mut keep: BTreeSet<String> = [Role::Timestamp, Role::Snapshot, Role::Targets]
             .map(|role| layout::metadata(role, published.version(role)))
             .into();
         keep.extend(published.targets().map(|(name, _, digest)| layout::target(&name, &digest)));
-        let objects = self.objects(class);
-        let failed = |error| store_failed(class, error);
+        let objects = self.objects(repository);
+        let failed = |error| store_failed(repository, error);
         let mut removed = 0;
         for part in [layout::METADATA_FOLDER, layout::TARGETS_FOLDER] {
             for object in objects.list(&format!("{part}/")).map_err(failed)? {

@@ -1,6 +1,6 @@
-//! The signing keys of a class: files that only the owner may read, plain or encrypted with one passphrase for all.
+//! The signing keys of a repository: files that only the owner may read, plain or encrypted with one passphrase for all.
 //!
-//! | file in `keys/{class}/` | what |
+//! | file in `keys/{repository}/` | what |
 //! | --- | --- |
 //! | `targets.pem`, `snapshot.pem`, `timestamp.pem` | the online keys in force |
 //! | `root.pem` | the root key, until `headwater keys init` moves it offline |
@@ -14,7 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use headwater_policy::Class;
+use headwater_policy::Repository;
 use headwater_publisher::SigningKeys;
 use headwater_repo::{Cost, KeyError, KeyId, Passphrase, PublicKey, Role, SecretKey, SignedRoot, sealed};
 use jiff::{SignedDuration, Timestamp};
@@ -27,17 +27,17 @@ use crate::limits::RETIRED_KEY_SECONDS;
 /// The roles whose keys the server holds.
 pub const ONLINE_ROLES: [Role; 3] = [Role::Targets, Role::Snapshot, Role::Timestamp];
 
-/// The folder of a class's keys.
+/// The folder of a repository's keys.
 #[derive(Debug, Clone)]
 pub struct KeyStore {
-    class: Class,
+    repository: Repository,
     folder: PathBuf,
     passphrase: Option<Arc<Passphrase>>,
 }
 
-/// The keys of one class, in memory.
+/// The keys of one repository, in memory.
 #[derive(Debug)]
-pub struct ClassKeys {
+pub struct RepositoryKeys {
     /// All of them; the online keys in force and those retired lately sign.
     pub signing: Arc<SigningKeys>,
     /// The root key that stands beside the others.
@@ -47,12 +47,12 @@ pub struct ClassKeys {
 }
 
 impl KeyStore {
-    /// The keys of `class` in `folder`.
-    pub fn new(class: Class, folder: PathBuf, passphrase: Option<Arc<Passphrase>>) -> Self {
-        Self { class, folder, passphrase }
+    /// The keys of `repository` in `folder`.
+    pub fn new(repository: Repository, folder: PathBuf, passphrase: Option<Arc<Passphrase>>) -> Self {
+        Self { repository, folder, passphrase }
     }
 
-    /// Makes the keys of a class that was never published; those that are there stay. Root's is among them, so that a
+    /// Makes the keys of a repository that was never published; those that are there stay. Root's is among them, so that a
     /// first start needs no ceremony.
     ///
     /// # Errors
@@ -66,7 +66,7 @@ impl KeyStore {
     ///
     /// # Errors
     /// When a file cannot be read or is no key.
-    pub fn load(&self) -> Result<ClassKeys> {
+    pub fn load(&self) -> Result<RepositoryKeys> {
         let (mut signing, mut root_key, mut all_retired) = (SigningKeys::default(), None, Vec::new());
         for role in Role::ALL {
             if let Some(key) = self.read(&self.path(role))? {
@@ -90,14 +90,14 @@ impl KeyStore {
                 signing.ring.add(key);
             }
         }
-        Ok(ClassKeys { signing: Arc::new(signing), root: root_key, retired: all_retired })
+        Ok(RepositoryKeys { signing: Arc::new(signing), root: root_key, retired: all_retired })
     }
 
     /// Refuses keys of which an online one is missing to sign under `root`.
     ///
     /// # Errors
     /// [`Error::Repository`], naming the file.
-    pub fn check(&self, keys: &ClassKeys, root: &SignedRoot) -> Result<()> {
+    pub fn check(&self, keys: &RepositoryKeys, root: &SignedRoot) -> Result<()> {
         for role in ONLINE_ROLES {
             if !keys.signing.ring.reaches(root.key_ids(role), root.threshold(role)) {
                 let path = self.path(role);
@@ -107,7 +107,7 @@ impl KeyStore {
                      `headwater restore` a backup with new keys",
                     path.display()
                 );
-                return Err(Error::Repository { class: self.class, doing: "signing key", reason });
+                return Err(Error::Repository { repository: self.repository, doing: "signing key", reason });
             }
         }
         Ok(())
@@ -231,7 +231,7 @@ impl KeyStore {
             _ => "",
         };
         let reason = format!("{}: {reason}{hint}", path.display());
-        Error::Repository { class: self.class, doing: "signing key", reason }
+        Error::Repository { repository: self.repository, doing: "signing key", reason }
     }
 }
 

@@ -10,10 +10,10 @@
 use std::sync::Arc;
 
 use headwater_api::v1::{
-    ClassKeysView, KeyReplacement as WhyReplaced, KeysView, RetiredKey, RoleKeysView,
+    KeyReplacement as WhyReplaced, KeysView, RepositoryKeysView, RetiredKey, RoleKeysView,
     RootDraft as RootDraftAnswer, RootDraftRequest,
 };
-use headwater_policy::Class;
+use headwater_policy::Repository;
 use headwater_publisher::Error as PublishError;
 use headwater_publisher::roots::{RootChange, draft_root};
 use headwater_repo::{
@@ -24,7 +24,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::failures::of_publisher;
-use super::key_store::{ClassKeys, KeyStore, ONLINE_ROLES};
+use super::key_store::{KeyStore, ONLINE_ROLES, RepositoryKeys};
 use super::service::Publishing;
 use super::signing::failed;
 use crate::audit::Record;
@@ -34,24 +34,24 @@ use crate::error::{Error, Refusal, Result};
 use crate::limits::ROOT_WARNING_DAYS;
 
 impl Publishing {
-    /// The keys of all classes.
+    /// The keys of all repositories.
     pub fn keys_view(&self, now: Timestamp) -> KeysView {
-        let classes = Class::ALL.into_iter().map(|class| self.class_keys_view(class)).collect();
-        KeysView { classes, to_do: self.keys_to_do(now) }
+        let repositories = Repository::ALL.map(|repository| self.repository_keys_view(repository)).into();
+        KeysView { repositories, to_do: self.keys_to_do(now) }
     }
 
     /// What has to be done about keys, the most urgent first.
     pub(crate) fn keys_to_do(&self, now: Timestamp) -> Vec<String> {
         let mut to_do = Vec::new();
-        let views = Class::ALL.map(|class| self.class_keys_view(class));
+        let views = Repository::ALL.map(|repository| self.repository_keys_view(repository));
         let soon = now + SignedDuration::from_hours(24 * ROOT_WARNING_DAYS);
-        let is_near = |view: &&ClassKeysView| {
+        let is_near = |view: &&RepositoryKeysView| {
             let root_is_due = view.renew_by <= now || view.root_expires <= soon;
             !view.root_keys_here && root_is_due
         };
-        let near: Vec<&ClassKeysView> = views.iter().filter(is_near).collect();
+        let near: Vec<&RepositoryKeysView> = views.iter().filter(is_near).collect();
         if let Some(first) = near.iter().map(|view| view.root_expires).min() {
-            let classes: Vec<&str> = near.iter().map(|view| view.class.as_str()).collect();
+            let names: Vec<&str> = near.iter().map(|view| view.repository.as_str()).collect();
             let what = if first <= now {
                 format!("has expired at {first}, and clients take nothing from anybody")
             } else {
@@ -59,7 +59,7 @@ impl Publishing {
             };
             to_do.push(format!(
                 "the root of {} {what}: `headwater keys renew --root-keys FOLDER` signs it again with the offline root keys",
-                classes.join(", ")
+                names.join(", ")
             ));
         }
         if self.any_root_key_here() {
@@ -78,17 +78,17 @@ impl Publishing {
     /// A refusal for what makes no root; the disk.
     pub async fn draft_root(
         &self,
-        class: Class,
+        repository: Repository,
         request: &RootDraftRequest,
         caller: &Caller,
     ) -> Result<RootDraftAnswer> {
         let _change = self.change().await;
-        let published = self.published(class);
-        let unsigned = self.root_after(class, published.root(), request, caller.now)?;
+        let published = self.published(repository);
+        let unsigned = self.root_after(repository, published.root(), request, caller.now)?;
         let requested = serde_json::to_value(request).expect("wire messages have string keys only");
-        self.record(caller.audit_entry("keys.draft_root", class).after(requested)).await?;
+        self.record(caller.audit_entry("keys.draft_root", repository).after(requested)).await?;
         Ok(RootDraftAnswer {
-            class: class.to_string(),
+            repository: repository.to_string(),
             previous: json(published.root().bytes())?,
             root: json(&unsigned.to_bytes())?,
         })
@@ -97,7 +97,7 @@ impl Publishing {
     /// The root after `present`.
     pub(crate) fn root_after(
         &self,
-        class: Class,
+        repository: Repository,
         present: &SignedRoot,
         request: &RootDraftRequest,
         now: Timestamp,
@@ -107,7 +107,7 @@ impl Publishing {
             let role = ONLINE_ROLES.into_iter().find(|role| role.name() == name).ok_or_else(|| {
                 Refusal::invalid(format!("replace: `{name}` is none of targets, snapshot, timestamp"))
             })?;
-            change.replace.push((role, self.key_store(class).pending(role)?));
+            change.replace.push((role, self.key_store(repository).pending(role)?));
         }
         if let Some(keys) = &request.root_keys {
             let keys: std::result::Result<Vec<PublicKey>, _> = keys.iter().map(|key| key.parse()).collect();
@@ -127,8 +127,8 @@ impl Publishing {
             }
         };
         draft_root(present, &change, &self.expiry, now).map_err(|error| match error {
-            PublishError::Write(error) => bad_root(class, &error),
-            other => of_publisher(class, other),
+            PublishError::Write(error) => bad_root(repository, &error),
+            other => of_publisher(repository, other),
         })
     }
 
@@ -136,34 +136,39 @@ impl Publishing {
     ///
     /// # Errors
     /// Refusals for a root that is not the next one, has too few signatures, or names keys that this server does not hold.
-    pub async fn submit_root(&self, class: Class, root: &Value, caller: &Caller) -> Result<ClassKeysView> {
+    pub async fn submit_root(
+        &self,
+        repository: Repository,
+        root: &Value,
+        caller: &Caller,
+    ) -> Result<RepositoryKeysView> {
         let now = caller.now;
         let _change = self.change().await;
-        let published = self.published(class);
+        let published = self.published(repository);
         let bytes = crate::db::to_json(root).into_bytes();
         let root = UnsignedRoot::from_bytes(&bytes, Some(published.root()))
-            .and_then(|unsigned| unsigned.sign_with(&self.keys(class).signing.ring))
-            .map_err(|error| bad_root(class, &error))?;
+            .and_then(|unsigned| unsigned.sign_with(&self.keys(repository).signing.ring))
+            .map_err(|error| bad_root(repository, &error))?;
         if root.expires() <= now {
             let reason = format!("it expired at {}; draft a new one and have that signed", root.expires());
-            return Err(Refusal::Root { class, reason }.into());
+            return Err(Refusal::Root { repository, reason }.into());
         }
         let tx = self.db.begin().await?;
         let version = root.version();
-        let audit_entry = caller.audit_entry("keys.root", class);
+        let audit_entry = caller.audit_entry("keys.root", repository);
         let audit_entry = audit_entry
             .before(json!({"version": published.root().version()}))
             .after(json!({"version": version}));
-        self.take_roots(class, vec![root], 0, tx, |_| Ok(()), audit_entry).await?;
-        tracing::info!(%class, version, "new root published");
-        Ok(self.class_keys_view(class))
+        self.take_roots(repository, vec![root], 0, tx, |_| Ok(()), audit_entry).await?;
+        tracing::info!(%repository, version, "new root published");
+        Ok(self.repository_keys_view(repository))
     }
 
     /// Publishes under the last of `roots`, with versions higher by `version_bump` than the next, and moves the key files;
     /// `tx` holds what is saved with it. The caller holds [`Publishing::change`].
     pub(crate) async fn take_roots(
         &self,
-        class: Class,
+        repository: Repository,
         roots: Vec<SignedRoot>,
         version_bump: u64,
         tx: Tx,
@@ -171,82 +176,83 @@ impl Publishing {
         audit_entry: Record,
     ) -> Result<()> {
         let now = audit_entry.time;
-        let mut draft = self.draft(class);
+        let mut draft = self.draft(repository);
         draft.bump_version(version_bump);
         edit(&mut draft)?;
-        self.reload_keys(class)?;
+        self.reload_keys(repository)?;
         if let Some(last) = roots.last() {
-            self.check_held(class, last)?;
+            self.check_held(repository, last)?;
         }
         for root in roots {
-            draft.rotate_root(root).map_err(|error| bad_root(class, &error))?;
+            draft.rotate_root(root).map_err(|error| bad_root(repository, &error))?;
         }
-        let staged = self.stage(class, draft, now)?;
+        let staged = self.stage(repository, draft, now)?;
         self.commit(tx, vec![staged], audit_entry).await?;
-        self.activate_keys(class, now)
+        self.activate_keys(repository, now)
     }
 
     /// Publishes under a root that was written, and that a crash or a full disk kept from being published: it is served
     /// already. Returns whether there was one.
-    pub(crate) async fn resume_root(&self, class: Class, now: Timestamp) -> Result<bool> {
-        let present = self.published(class);
+    pub(crate) async fn resume_root(&self, repository: Repository, now: Timestamp) -> Result<bool> {
+        let present = self.published(repository);
         let next = layout::metadata(Role::Root, present.root().version() + 1);
-        let path = self.data.repository(class).join(&next);
+        let path = self.data.repository(repository).join(&next);
         if !path.exists() {
             return Ok(false);
         }
-        let bytes = self.read_object(class, &next)?;
+        let bytes = self.read_object(repository, &next)?;
         let root = UnsignedRoot::from_bytes(&bytes, Some(present.root()))
             .and_then(|unsigned| unsigned.complete())
-            .map_err(failed(class, "a root that was written and not published"))?;
+            .map_err(failed(repository, "a root that was written and not published"))?;
         let tx = self.db.begin().await?;
-        let audit_entry =
-            Caller::server(now).audit_entry("keys.root", class).after(json!({"version": root.version()}));
-        self.take_roots(class, vec![root], 0, tx, |_| Ok(()), audit_entry).await?;
-        tracing::warn!(%class, file = next, "a change of keys that had broken off was completed");
+        let audit_entry = Caller::server(now)
+            .audit_entry("keys.root", repository)
+            .after(json!({"version": root.version()}));
+        self.take_roots(repository, vec![root], 0, tx, |_| Ok(()), audit_entry).await?;
+        tracing::warn!(%repository, file = next, "a change of keys that had broken off was completed");
         Ok(true)
     }
 
     /// What the signing job does about keys: ends a change of keys that a full disk broke off, and forgets retired keys
     /// whose time is over.
-    pub(crate) async fn end_broken_rotation(&self, class: Class, now: Timestamp) -> Result<bool> {
+    pub(crate) async fn end_broken_rotation(&self, repository: Repository, now: Timestamp) -> Result<bool> {
         let _change = self.change().await;
-        let resumed = self.resume_root(class, now).await?;
-        if !resumed && self.keys(class).retired.iter().any(|(_, _, until)| *until <= now) {
-            self.activate_keys(class, now)?;
+        let resumed = self.resume_root(repository, now).await?;
+        if !resumed && self.keys(repository).retired.iter().any(|(_, _, until)| *until <= now) {
+            self.activate_keys(repository, now)?;
         }
         Ok(resumed)
     }
 
     /// Puts the key files where they belong under the published root, and reads them.
-    pub(crate) fn activate_keys(&self, class: Class, now: Timestamp) -> Result<()> {
-        self.key_store(class).activate(self.published(class).root(), now)?;
-        self.reload_keys(class)
+    pub(crate) fn activate_keys(&self, repository: Repository, now: Timestamp) -> Result<()> {
+        self.key_store(repository).activate(self.published(repository).root(), now)?;
+        self.reload_keys(repository)
     }
 
     /// Whether everything that the published root asks of this server can be signed.
-    pub(crate) fn check_keys(&self, class: Class) -> Result<()> {
-        self.key_store(class).check(&self.keys(class), self.published(class).root())
+    pub(crate) fn check_keys(&self, repository: Repository) -> Result<()> {
+        self.key_store(repository).check(&self.keys(repository), self.published(repository).root())
     }
 
-    /// The files of a class's keys.
-    pub(crate) fn key_store(&self, class: Class) -> KeyStore {
-        KeyStore::new(class, self.data.keys(class), self.config.keys_passphrase.clone())
+    /// The files of a repository's keys.
+    pub(crate) fn key_store(&self, repository: Repository) -> KeyStore {
+        KeyStore::new(repository, self.data.keys(repository), self.config.keys_passphrase.clone())
     }
 
-    /// The keys of a class.
-    pub(crate) fn keys(&self, class: Class) -> Arc<ClassKeys> {
-        self.keys.read().expect("nobody panics while holding this lock")[&class].clone()
+    /// The keys of a repository.
+    pub(crate) fn keys(&self, repository: Repository) -> Arc<RepositoryKeys> {
+        self.keys.read().expect("nobody panics while holding this lock")[&repository].clone()
     }
 
-    fn reload_keys(&self, class: Class) -> Result<()> {
-        let keys = Arc::new(self.key_store(class).load()?);
-        self.keys.write().expect("nobody panics while holding this lock").insert(class, keys);
+    fn reload_keys(&self, repository: Repository) -> Result<()> {
+        let keys = Arc::new(self.key_store(repository).load()?);
+        self.keys.write().expect("nobody panics while holding this lock").insert(repository, keys);
         Ok(())
     }
 
-    fn check_held(&self, class: Class, root: &SignedRoot) -> Result<()> {
-        let keys = self.keys(class);
+    fn check_held(&self, repository: Repository, root: &SignedRoot) -> Result<()> {
+        let keys = self.keys(repository);
         let is_missing = |role: &Role| !keys.signing.ring.reaches(root.key_ids(*role), root.threshold(*role));
         match ONLINE_ROLES.into_iter().find(is_missing) {
             None => Ok(()),
@@ -254,18 +260,18 @@ impl Publishing {
                 let reason = format!(
                     "it names a {role} key that this server does not hold; draft a new one here and have that signed"
                 );
-                Err(Refusal::Root { class, reason }.into())
+                Err(Refusal::Root { repository, reason }.into())
             }
         }
     }
 
     fn any_root_key_here(&self) -> bool {
-        Class::ALL.into_iter().any(|class| self.keys(class).root.is_some())
+        Repository::ALL.into_iter().any(|repository| self.keys(repository).root.is_some())
     }
 
-    fn class_keys_view(&self, class: Class) -> ClassKeysView {
-        let published = self.published(class);
-        let keys = self.keys(class);
+    fn repository_keys_view(&self, repository: Repository) -> RepositoryKeysView {
+        let published = self.published(repository);
+        let keys = self.keys(repository);
         let root = published.root();
         let role_view = |role| RoleKeysView {
             role: role_name(role),
@@ -277,8 +283,8 @@ impl Publishing {
             .unwrap_or(u32::MAX),
             expires: published.expires(role),
         };
-        ClassKeysView {
-            class: class.to_string(),
+        RepositoryKeysView {
+            repository: repository.to_string(),
             root_version: root.version(),
             root_expires: root.expires(),
             renew_by: renew_by(&published, self.expiry.root),
@@ -312,14 +318,16 @@ pub(crate) fn json(bytes: &[u8]) -> Result<Value> {
 }
 
 /// What is wrong with a root, for the caller that submitted it.
-pub(crate) fn bad_root(class: Class, error: &WriteError) -> Error {
+pub(crate) fn bad_root(repository: Repository, error: &WriteError) -> Error {
     match error {
         WriteError::KeysMissing { found: 0, .. } => {
             let reason =
-                format!("{}; none of them signed it, so it may be another class's", error_chain(error));
-            Refusal::RootUnsigned { class, reason }.into()
+                format!("{}; none of them signed it, so it may be another repository's", error_chain(error));
+            Refusal::RootUnsigned { repository, reason }.into()
         }
-        WriteError::KeysMissing { .. } => Refusal::RootUnsigned { class, reason: error_chain(error) }.into(),
-        error => Refusal::Root { class, reason: error_chain(error) }.into(),
+        WriteError::KeysMissing { .. } => {
+            Refusal::RootUnsigned { repository, reason: error_chain(error) }.into()
+        }
+        error => Refusal::Root { repository, reason: error_chain(error) }.into(),
     }
 }

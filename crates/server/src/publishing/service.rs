@@ -7,13 +7,13 @@ use std::sync::{Arc, RwLock};
 use headwater_depot::files::Access;
 use headwater_depot::objects::{FolderStore, ObjectStore};
 use headwater_depot::store::Store;
-use headwater_policy::Class;
+use headwater_policy::Repository;
 use headwater_repo::{Expiry, Published, Role, layout};
 use tokio::sync::{MutexGuard, Semaphore, SemaphorePermit};
 
 use super::deltas::DeltaWorker;
 use super::failures::store_failed;
-use super::key_store::{ClassKeys, KeyStore};
+use super::key_store::{KeyStore, RepositoryKeys};
 use super::vendor_sync::VendorSync;
 use crate::config::Config;
 use crate::data::DataFolder;
@@ -28,10 +28,10 @@ pub struct Publishing {
     pub(super) data: Arc<DataFolder>,
     pub(super) db: Db,
     pub(super) expiry: Expiry,
-    pub(super) keys: RwLock<BTreeMap<Class, Arc<ClassKeys>>>,
-    pub(super) stores: BTreeMap<Class, Store>,
-    pub(super) objects: BTreeMap<Class, Arc<dyn ObjectStore>>,
-    pub(super) published: RwLock<BTreeMap<Class, Published>>,
+    pub(super) keys: RwLock<BTreeMap<Repository, Arc<RepositoryKeys>>>,
+    pub(super) stores: BTreeMap<Repository, Store>,
+    pub(super) objects: BTreeMap<Repository, Arc<dyn ObjectStore>>,
+    pub(super) published: RwLock<BTreeMap<Repository, Published>>,
     pub(super) announced: RwLock<BTreeMap<String, u64>>,
     pub(super) delta_worker: DeltaWorker,
     pub(super) vendor_sync: VendorSync,
@@ -52,18 +52,18 @@ impl Publishing {
         let mut keys = BTreeMap::new();
         let mut stores = BTreeMap::new();
         let mut all_objects = BTreeMap::new();
-        for class in Class::ALL {
-            let key_store = KeyStore::new(class, data.keys(class), config.keys_passphrase.clone());
-            if db.repository(class).await?.is_none() {
+        for repository in Repository::ALL {
+            let key_store = KeyStore::new(repository, data.keys(repository), config.keys_passphrase.clone());
+            if db.repository(repository).await?.is_none() {
                 key_store.make()?;
             }
-            keys.insert(class, Arc::new(key_store.load()?));
-            let folder = data.repository(class);
+            keys.insert(repository, Arc::new(key_store.load()?));
+            let folder = data.repository(repository);
             let objects: Arc<dyn ObjectStore> = Arc::new(FolderStore::confined(&folder, Access::Owner));
             let store = Store::open_over(Arc::clone(&objects), Some(config.class_quota_bytes), folder)
-                .map_err(|error| store_failed(class, error))?;
-            stores.insert(class, store);
-            all_objects.insert(class, objects);
+                .map_err(|error| store_failed(repository, error))?;
+            stores.insert(repository, store);
+            all_objects.insert(repository, objects);
         }
         Ok(Self {
             expiry: config.expiry,
@@ -106,69 +106,78 @@ impl Publishing {
         self.config.upload_bytes_max
     }
 
-    /// What is signed in a class now.
-    pub(crate) fn published(&self, class: Class) -> Published {
+    /// What is signed in a repository now.
+    pub(crate) fn published(&self, repository: impl Into<Repository>) -> Published {
         let published = self.published.read().expect("nobody panics while holding this lock");
-        published.get(&class).expect("every class is published once the server is open").clone()
+        published
+            .get(&repository.into())
+            .expect("every repository is published once the server is open")
+            .clone()
     }
 
-    /// The version of each class's root; 1 of a class that is published for the first time.
+    /// The version of each repository's root; 1 of one that is published for the first time.
     pub(crate) fn root_versions(&self) -> BTreeMap<String, u64> {
         let published = self.published.read().expect("nobody panics while holding this lock");
-        let version =
-            |class: &Class| published.get(class).map_or(1, |published| published.version(Role::Root));
-        Class::ALL.iter().map(|class| (class.to_string(), version(class))).collect()
+        let version = |repository: &Repository| {
+            published.get(repository).map_or(1, |published| published.version(Role::Root))
+        };
+        Repository::ALL.iter().map(|repository| (repository.to_string(), version(repository))).collect()
     }
 
     /// The version of a role's metadata that is signed now.
-    pub(super) fn published_version(&self, class: Class, role: Role) -> u64 {
+    pub(super) fn published_version(&self, repository: impl Into<Repository>, role: Role) -> u64 {
         let published = self.published.read().expect("nobody panics while holding this lock");
-        published.get(&class).expect("every class is published once the server is open").version(role)
+        published
+            .get(&repository.into())
+            .expect("every repository is published once the server is open")
+            .version(role)
     }
 
-    /// The version of a class that clients are notified of as the newest.
-    pub(crate) fn announced(&self, class: Class) -> u64 {
+    /// The version of a repository that clients are notified of as the newest.
+    pub(crate) fn announced(&self, repository: Repository) -> u64 {
         let announced = self.announced.read().expect("nobody panics while holding this lock");
-        let version = announced.get(class.as_str()).copied();
-        version.unwrap_or_else(|| self.published(class).version(Role::Targets))
+        let version = announced.get(repository.as_str()).copied();
+        version.unwrap_or_else(|| self.published(repository).version(Role::Targets))
     }
 
-    /// Notes the version of a class that clients are notified of.
-    pub(super) fn note_announced(&self, class: Class, version: u64) {
+    /// Notes the version of a repository that clients are notified of.
+    pub(super) fn note_announced(&self, repository: Repository, version: u64) {
         let mut announced = self.announced.write().expect("nobody panics while holding this lock");
-        announced.insert(class.to_string(), version);
+        announced.insert(repository.to_string(), version);
     }
 
-    /// Everything that is published of a class.
-    pub(super) fn objects(&self, class: Class) -> &dyn ObjectStore {
-        &*self.objects[&class]
+    /// Everything that is published of a repository.
+    pub(super) fn objects(&self, repository: impl Into<Repository>) -> &dyn ObjectStore {
+        &*self.objects[&repository.into()]
     }
 
     /// The same, to be served as it is.
-    pub(crate) fn served_objects(&self, class: Class) -> Arc<dyn ObjectStore> {
-        Arc::clone(&self.objects[&class])
+    pub(crate) fn served_objects(&self, repository: Repository) -> Arc<dyn ObjectStore> {
+        Arc::clone(&self.objects[&repository])
     }
 
-    /// Reads an object of a class that must be there.
+    /// Reads an object of a repository that must be there.
     ///
     /// # Errors
     /// It is not there, or the disk refuses.
-    pub(super) fn read_object(&self, class: Class, path: &str) -> Result<Vec<u8>> {
-        let read = self.objects(class).get(path, None).map_err(|error| store_failed(class, error))?;
-        read.ok_or_else(|| Error::Lost { path: format!("repository/{class}/{path}") })
+    pub(super) fn read_object(&self, repository: Repository, path: &str) -> Result<Vec<u8>> {
+        let read =
+            self.objects(repository).get(path, None).map_err(|error| store_failed(repository, error))?;
+        read.ok_or_else(|| Error::Lost { path: format!("repository/{repository}/{path}") })
     }
 
-    /// The content of a class.
-    pub(crate) fn store(&self, class: Class) -> &Store {
-        &self.stores[&class]
+    /// The content of a repository.
+    pub(crate) fn store(&self, repository: impl Into<Repository>) -> &Store {
+        &self.stores[&repository.into()]
     }
 }
 
 /// Refuses a folder with signed repositories and no database: a new database would begin at version 1 again, which no
 /// client accepts that has seen a later one.
 pub(crate) fn refuse_without_database(data: &DataFolder) -> Result<()> {
-    let published = |class: &Class| data.repository(*class).join(layout::metadata(Role::Root, 1)).exists();
-    if data.database().exists() || !Class::ALL.iter().any(published) {
+    let published =
+        |repository: &Repository| data.repository(*repository).join(layout::metadata(Role::Root, 1)).exists();
+    if data.database().exists() || !Repository::ALL.iter().any(published) {
         return Ok(());
     }
     Err(Error::Corrupt {

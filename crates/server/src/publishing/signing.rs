@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use headwater_policy::Class;
+use headwater_policy::Repository;
 use headwater_publisher::{Destination as _, Refresh, sign_again, stage};
 use headwater_repo::{Draft, Published, Role, RootDraft, SignedRoot, WriteError, error_chain, layout};
 use jiff::Timestamp;
@@ -28,7 +28,7 @@ use crate::error::{Error, Result};
 #[derive(Debug)]
 #[must_use = "what is staged is published by `commit` only"]
 pub struct Staged {
-    class: Class,
+    repository: Repository,
     published: Published,
     timestamp: Vec<u8>,
     /// Whether there is anything new in it for clients.
@@ -36,9 +36,9 @@ pub struct Staged {
 }
 
 impl Staged {
-    /// What `headwater-publisher` staged for a class.
-    pub(super) fn new(class: Class, staged: headwater_publisher::Staged, news: bool) -> Self {
-        Self { class, published: staged.published, timestamp: staged.timestamp, news }
+    /// What `headwater-publisher` staged for a repository.
+    pub(super) fn new(repository: Repository, staged: headwater_publisher::Staged, news: bool) -> Self {
+        Self { repository, published: staged.published, timestamp: staged.timestamp, news }
     }
 
     /// The same content as before, signed again or with more deltas: not announced to clients, so that no source without
@@ -54,21 +54,27 @@ impl Staged {
 }
 
 impl Publishing {
-    /// The next publication of a class, so far as it is now.
-    pub(crate) fn draft(&self, class: Class) -> Draft {
-        Draft::next(&self.published(class))
+    /// The next publication of a repository, so far as it is now.
+    pub(crate) fn draft(&self, repository: impl Into<Repository>) -> Draft {
+        Draft::next(&self.published(repository))
     }
 
     /// Signs a draft and writes all of it but `timestamp.json`.
-    pub(crate) fn stage(&self, class: Class, mut draft: Draft, now: Timestamp) -> Result<Staged> {
-        if class == Class::Settings {
+    pub(crate) fn stage(
+        &self,
+        repository: impl Into<Repository>,
+        mut draft: Draft,
+        now: Timestamp,
+    ) -> Result<Staged> {
+        let repository = repository.into();
+        if repository == Repository::Policy {
             self.add_audit_anchor(&mut draft)?;
         }
-        let unsigned = draft.finish(now, &self.expiry).map_err(failed(class, "draft"))?;
-        let keys = Arc::clone(&self.keys(class).signing);
-        let staged =
-            stage(self.objects(class), &keys, unsigned).map_err(|error| of_publisher(class, error))?;
-        Ok(Staged::new(class, staged, true))
+        let unsigned = draft.finish(now, &self.expiry).map_err(failed(repository, "draft"))?;
+        let keys = Arc::clone(&self.keys(repository).signing);
+        let staged = stage(self.objects(repository), &keys, unsigned)
+            .map_err(|error| of_publisher(repository, error))?;
+        Ok(Staged::new(repository, staged, true))
     }
 
     /// Saves, publishes and records: `tx` holds what the use case saves.
@@ -84,27 +90,27 @@ impl Publishing {
         for staged in &staged {
             repositories::put(&mut tx, &row(staged)).await?;
             if staged.news {
-                deltas::announce(&mut tx, staged.class, staged.targets_version()).await?;
+                deltas::announce(&mut tx, staged.repository, staged.targets_version()).await?;
             }
         }
         tx.commit(audit).await?;
         {
             let mut published = self.published.write().expect("nobody panics while holding this lock");
             for staged in &staged {
-                published.insert(staged.class, staged.published.clone());
+                published.insert(staged.repository, staged.published.clone());
                 if staged.news {
-                    self.note_announced(staged.class, staged.targets_version());
+                    self.note_announced(staged.repository, staged.targets_version());
                 }
             }
         }
         fail::fail_point!("publishing::saved", staged.iter().any(|staged| staged.news), |_| Err(
             Error::Interrupted
         ));
-        for Staged { class, timestamp, .. } in &staged {
-            if let Err(error) = self.publish_timestamp(*class, timestamp) {
+        for Staged { repository, timestamp, .. } in &staged {
+            if let Err(error) = self.publish_timestamp(*repository, timestamp) {
                 // It is saved, and the caller learns that. The signing job puts the file in place, and shows in the
                 // status as long as it cannot.
-                tracing::error!(%class, error = error_chain(&error), "what was published is not served yet");
+                tracing::error!(%repository, error = error_chain(&error), "what was published is not served yet");
             }
         }
         Ok(())
@@ -116,40 +122,44 @@ impl Publishing {
     }
 
     /// Reads what is signed, and puts `timestamp.json` in place where a crash kept it from being so. Returns whether the
-    /// class has been published at all.
-    pub(crate) async fn open_repository(&self, class: Class) -> Result<bool> {
-        let Some(row) = self.db.repository(class).await? else { return Ok(false) };
-        let read = |role, version| self.read_object(class, &layout::metadata(role, version));
+    /// repository has been published at all.
+    pub(crate) async fn open_repository(&self, repository: Repository) -> Result<bool> {
+        let Some(row) = self.db.repository(repository).await? else { return Ok(false) };
+        let read = |role, version| self.read_object(repository, &layout::metadata(role, version));
         let published = Published::read(
             &read(Role::Root, row.root_version)?,
             &row.timestamp,
             &read(Role::Snapshot, row.snapshot_version)?,
             &read(Role::Targets, row.targets_version)?,
         )
-        .map_err(failed(class, "reading what is signed"))?;
-        self.published.write().expect("nobody panics while holding this lock").insert(class, published);
-        self.publish_timestamp(class, &row.timestamp)?;
+        .map_err(failed(repository, "reading what is signed"))?;
+        self.published.write().expect("nobody panics while holding this lock").insert(repository, published);
+        self.publish_timestamp(repository, &row.timestamp)?;
         Ok(true)
     }
 
-    /// The first root of a class.
-    pub(crate) fn first_root(&self, class: Class, now: Timestamp) -> Result<SignedRoot> {
-        let keys = self.keys(class);
+    /// The first root of a repository.
+    pub(crate) fn first_root(&self, repository: Repository, now: Timestamp) -> Result<SignedRoot> {
+        let keys = self.keys(repository);
         let draft = self
-            .key_store(class)
+            .key_store(repository)
             .make()?
             .into_iter()
             .fold(RootDraft::first(), |draft, (role, key)| draft.role(role, 1, [key]));
         draft
             .finish(now, &self.expiry)
             .and_then(|unsigned| unsigned.sign_with(&keys.signing.ring))
-            .map_err(failed(class, "making the root"))
+            .map_err(failed(repository, "making the root"))
     }
 
-    /// Signs again whatever of a class has half of its life behind it. Gives the role that it began at.
-    pub(crate) async fn sign_again(self: &Arc<Self>, class: Class, now: Timestamp) -> Result<Option<Role>> {
+    /// Signs again whatever of a repository has half of its life behind it. Gives the role that it began at.
+    pub(crate) async fn sign_again(
+        self: &Arc<Self>,
+        repository: Repository,
+        now: Timestamp,
+    ) -> Result<Option<Role>> {
         let server = Caller::server(now);
-        let signed = self.with_destination(class, &server, move |destination| {
+        let signed = self.with_destination(repository, &server, move |destination| {
             let lock = destination.lock()?;
             sign_again(destination, &lock, &destination.published()?, Refresh::Due, now)
         });
@@ -157,16 +167,16 @@ impl Publishing {
         if signed.is_none() {
             // A full disk may have kept the file from its place.
             let _change = self.change().await;
-            if let Some(row) = self.db.repository(class).await? {
-                self.publish_timestamp(class, &row.timestamp)?;
+            if let Some(row) = self.db.repository(repository).await? {
+                self.publish_timestamp(repository, &row.timestamp)?;
             }
         }
         Ok(signed)
     }
 
-    fn publish_timestamp(&self, class: Class, timestamp: &[u8]) -> Result<()> {
-        let objects = self.objects(class);
-        let failed = |error| store_failed(class, error);
+    fn publish_timestamp(&self, repository: Repository, timestamp: &[u8]) -> Result<()> {
+        let objects = self.objects(repository);
+        let failed = |error| store_failed(repository, error);
         if objects.get(layout::TIMESTAMP, None).map_err(failed)?.is_some_and(|present| present == timestamp) {
             return Ok(());
         }
@@ -176,7 +186,7 @@ impl Publishing {
 
 fn row(staged: &Staged) -> RepositoryRow {
     RepositoryRow {
-        class: staged.class,
+        repository: staged.repository,
         root_version: staged.published.version(Role::Root),
         snapshot_version: staged.published.version(Role::Snapshot),
         targets_version: staged.published.version(Role::Targets),
@@ -185,6 +195,10 @@ fn row(staged: &Staged) -> RepositoryRow {
 }
 
 /// A failure to write metadata as the server's own.
-pub(crate) fn failed(class: Class, doing: &'static str) -> impl FnOnce(WriteError) -> Error {
-    move |error| Error::Repository { class, doing, reason: error_chain(&error) }
+pub(crate) fn failed(
+    repository: impl Into<Repository>,
+    doing: &'static str,
+) -> impl FnOnce(WriteError) -> Error {
+    let repository = repository.into();
+    move |error| Error::Repository { repository, doing, reason: error_chain(&error) }
 }

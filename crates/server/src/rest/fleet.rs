@@ -12,9 +12,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, post};
 use axum::{Extension, Json, Router, middleware};
-use headwater_depot::serve::{self, PeerCertificate, ServeLimits, SharedClasses};
+use headwater_depot::serve::{self, PeerCertificate, ServeLimits, SharedRepositories};
 use headwater_identity::{Peer, Sealed, Statement};
-use headwater_policy::Class;
+use headwater_policy::{Class, Repository};
 
 use super::{json, now};
 use crate::error::{Error, Refusal, Result};
@@ -47,7 +47,7 @@ pub struct FleetRow {
 type Row = (FleetRow, MethodRouter<Arc<Fleet>>);
 
 /// Everything that clients and update agents may ask.
-fn table(site: &SharedClasses) -> Vec<Row> {
+fn table(site: &SharedRepositories) -> Vec<Row> {
     let states = |path, who, handler: MethodRouter<Arc<Fleet>>| -> Row {
         (FleetRow { method: Method::POST, path, who }, handler.fallback(json::wrong_method))
     };
@@ -57,10 +57,12 @@ fn table(site: &SharedClasses) -> Vec<Row> {
         states("/client/v1/check-in", AllowedCaller::Client, post(check_in)),
         states("/client/v1/report", AllowedCaller::Client, post(report)),
     ];
-    rows.extend(serve::routes(site).map(|(class, path, files)| {
-        let who = match class {
-            Class::Components => AllowedCaller::ClientOrReader,
-            Class::Settings | Class::Programs => AllowedCaller::Client,
+    rows.extend(serve::routes(site).map(|(repository, path, files)| {
+        let who = match repository {
+            Repository::Class(Class::Components) => AllowedCaller::ClientOrReader,
+            Repository::Policy | Repository::Class(Class::Settings | Class::Programs) => {
+                AllowedCaller::Client
+            }
         };
         (FleetRow { method: Method::GET, path, who }, files)
     }));
@@ -69,12 +71,12 @@ fn table(site: &SharedClasses) -> Vec<Row> {
 
 /// The rows of the table.
 pub fn rows() -> Vec<FleetRow> {
-    table(&SharedClasses::new(ServeLimits::default())).into_iter().map(|(row, _)| row).collect()
+    table(&SharedRepositories::new(ServeLimits::default())).into_iter().map(|(row, _)| row).collect()
 }
 
 /// The fleet plane: each row behind its check, before anything of the request's body is read. That a path is missing is
 /// answered to clients alone.
-pub fn fleet(fleet: Arc<Fleet>, site: &SharedClasses) -> Router {
+pub fn fleet(fleet: Arc<Fleet>, site: &SharedRepositories) -> Router {
     let check = |who| middleware::from_fn_with_state((fleet.clone(), who), pass);
     let router = table(site)
         .into_iter()

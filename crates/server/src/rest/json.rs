@@ -133,8 +133,8 @@ pub async fn wrong_method() -> Response {
     answer(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", message, None).into_response()
 }
 
-/// A class named in a path.
-pub fn class(text: &str) -> crate::error::Result<headwater_policy::Class> {
+/// A repository named in a path.
+pub fn repository(text: &str) -> crate::error::Result<headwater_policy::Repository> {
     text.parse().map_err(|error: headwater_policy::ParseError| {
         crate::error::Refusal::invalid(error.to_string()).into()
     })

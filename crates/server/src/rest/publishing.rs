@@ -6,8 +6,9 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use headwater_api::v1::{
-    ClassKeysView, ComponentAnswer, ComponentView, DeltasView, KeysView, PublishOptions, PublishQuery,
-    Published, ReleasesAnswer, RollbackRequest, RootDraft, RootDraftRequest, RootRequest, VendorView,
+    ComponentAnswer, ComponentView, DeltasView, KeysView, PublishOptions, PublishQuery, Published,
+    ReleasesAnswer, RepositoryKeysView, RollbackRequest, RootDraft, RootDraftRequest, RootRequest,
+    VendorView,
 };
 
 use super::json::{Body, Path, Query};
@@ -96,17 +97,17 @@ pub async fn keys(State(publishing): Server) -> Json<KeysView> {
 pub async fn draft_root(
     State(publishing): Server,
     caller: Caller,
-    Path(class): Path<String>,
+    Path(repository): Path<String>,
     Body(request): Body<RootDraftRequest>,
 ) -> Result<Json<RootDraft>> {
-    Ok(Json(publishing.draft_root(json::class(&class)?, &request, &caller).await?))
+    Ok(Json(publishing.draft_root(json::repository(&repository)?, &request, &caller).await?))
 }
 
 pub async fn take_root(
     State(publishing): Server,
     caller: Caller,
-    Path(class): Path<String>,
+    Path(repository): Path<String>,
     Body(request): Body<RootRequest>,
-) -> Result<Json<ClassKeysView>> {
-    Ok(Json(publishing.submit_root(json::class(&class)?, &request.root, &caller).await?))
+) -> Result<Json<RepositoryKeysView>> {
+    Ok(Json(publishing.submit_root(json::repository(&repository)?, &request.root, &caller).await?))
 }

@@ -1,11 +1,11 @@
-//! Revocations that the backup does not know of, from a copy of the lost server's signed settings: at a mirror, or in what an
+//! Revocations that the backup does not know of, from a copy of the lost server's signed policy: at a mirror, or in what an
 //! update agent serves. The keys of the time signed it, so its freshness is nobody's word: what it revokes is revoked.
 
 use std::fs;
 use std::path::Path;
 
 use headwater_api::settings::SignedPolicy;
-use headwater_policy::Class;
+use headwater_policy::Repository;
 use headwater_repo::{SignedRoot, TargetName, Trusted, VerifyError, Wanted, error_chain};
 use jiff::Timestamp;
 
@@ -17,44 +17,39 @@ use crate::source_list::policy_target;
 const WHENEVER: Timestamp = Timestamp::MIN;
 
 impl Restore {
-    /// Revokes what a copy of the settings in `folder` (with `settings/metadata` and `settings/targets` in it) lists as
-    /// revoked since the backup; returns which clients. To be called before the first class is published.
+    /// Revokes what a copy of the policy in `folder` (with `policy/metadata` and `policy/targets` in it) lists as
+    /// revoked since the backup; returns which clients. To be called before the first repository is published.
     ///
     /// # Errors
     /// [`Error::Backup`] where the copy is not there or was not signed by this server; the database.
     pub async fn take_revocations(
         &self,
         folder: &Path,
-        newer: &[(Class, Vec<u8>)],
+        newer: &[(Repository, Vec<u8>)],
         now: Timestamp,
     ) -> Result<Vec<String>> {
-        let settings = folder.join(Class::Settings.as_str());
-        let policy = self.newer_policy(&settings, newer)?;
+        let policy = self.newer_policy(&folder.join(Repository::Policy.as_str()), newer)?;
         let revoked = policy.fleet.revoked;
         self.services.fleet.take_revocations(revoked, now).await
     }
 
     /// The policy in a copy that was signed under any of the roots, the newest first: it may be of before a restore.
-    fn newer_policy(&self, settings: &Path, newer: &[(Class, Vec<u8>)]) -> Result<SignedPolicy> {
-        let roots = self.follow(Class::Settings, newer);
-        let mut read = self.policy_under(settings, &roots);
+    fn newer_policy(&self, copy: &Path, newer: &[(Repository, Vec<u8>)]) -> Result<SignedPolicy> {
+        let roots = self.follow(Repository::Policy, newer);
+        let mut read = self.policy_under(copy, &roots);
         for count in (0..roots.len()).rev() {
-            read = read.or_else(|error| self.policy_under(settings, &roots[..count]).map_err(|_| error));
+            read = read.or_else(|error| self.policy_under(copy, &roots[..count]).map_err(|_| error));
         }
         read
     }
 
-    fn policy_under(&self, settings: &Path, roots: &[SignedRoot]) -> Result<SignedPolicy> {
+    fn policy_under(&self, copy: &Path, roots: &[SignedRoot]) -> Result<SignedPolicy> {
         let unsigned = |error: VerifyError| {
-            refused(format!(
-                "{} is no copy of this server's settings: {}",
-                settings.display(),
-                error_chain(&error)
-            ))
+            refused(format!("{} is no copy of this server's policy: {}", copy.display(), error_chain(&error)))
         };
-        let metadata = settings.join("metadata");
+        let metadata = copy.join("metadata");
         let mut trusted =
-            Trusted::from_root(self.services.publishing.published(Class::Settings).root().bytes())
+            Trusted::from_root(self.services.publishing.published(Repository::Policy).root().bytes())
                 .map_err(unsigned)?;
         for root in roots {
             trusted.update_root(root.bytes()).map_err(unsigned)?;
@@ -70,10 +65,10 @@ impl Restore {
         }
         let name: TargetName = policy_target();
         let Some(target) = trusted.target(&name) else {
-            return Err(refused(format!("{} has no {name}", settings.display())));
+            return Err(refused(format!("{} has no {name}", copy.display())));
         };
         let wanted = Wanted { file: target.path.clone(), version: None, length_max: target.length };
-        let policy = read(&settings.join("targets"), &wanted)?;
+        let policy = read(&copy.join("targets"), &wanted)?;
         target.check(&policy).map_err(unsigned)?;
         serde_json::from_slice(&policy)
             .map_err(|error| Error::Corrupt { what: "signed policy", reason: error.to_string() })

@@ -1,5 +1,6 @@
 //! Confidential settings: sealed with the domain's key, which each of the domain's clients is given at its check-in, sealed
-//! to it alone (I3). Who carries them, update agents and mirrors, reads nothing.
+//! to it alone (I3). So are both of its documents, in the policy's repository and in class `settings`. Who carries them,
+//! update agents and mirrors, reads nothing.
 //!
 //! A client that leaves the domain, or is revoked, has the key: the domain gets a new one, and its settings are sealed
 //! and signed again in the same step. What it could read before, it could read before.
@@ -7,12 +8,12 @@
 use headwater_api::checkin::SealedDomainKey;
 use headwater_api::settings::{DomainDocument, FORMAT, SealedBody, SealedDomainDocument};
 use headwater_identity::{DomainKey, EncryptionPublicKey, IdentityError};
-use headwater_policy::{Class, ClientId, DomainPath};
-use headwater_repo::{Draft, Role};
+use headwater_policy::{ClientId, DomainPath};
+use headwater_repo::Draft;
 use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 
-use super::domain_documents::{documents, domain_target};
+use super::domain_documents::{Part, documents};
 use super::service::SourceList;
 use crate::db::identities::IdentityRow;
 use crate::db::{Tx, domains, fleet as rows, to_json};
@@ -20,16 +21,22 @@ use crate::error::{Error, Refusal, Result, key_failed};
 use crate::publishing::failed;
 
 /// What a domain's target holds: open, or sealed where the settings are confidential.
-pub(super) async fn domain_bytes(tx: &mut Tx, document: &DomainDocument, now: Timestamp) -> Result<Vec<u8>> {
+pub(super) async fn domain_bytes(
+    tx: &mut Tx,
+    part: Part,
+    document: &DomainDocument,
+    now: Timestamp,
+) -> Result<Vec<u8>> {
+    let (open, version) = (part.to_json(document), part.version(document));
     if !document.settings.confidential {
-        return Ok(to_json(document).into_bytes());
+        return Ok(open.into_bytes());
     }
     let domain = path(&document.domain)?;
     let key = match rows::domain_key(tx, &document.domain).await? {
         Some(text) => read(&text)?,
         None => new_key(tx, &document.domain, now).await?,
     };
-    let sealed = match key.seal_settings(&domain, document.version, to_json(document).as_bytes()) {
+    let sealed = match key.seal_settings(&domain, version, open.as_bytes()) {
         Err(IdentityError::Oversized { max, .. }) => {
             return Err(Refusal::TooLarge {
                 what: format!("what the clients of the confidential domain {domain} get"),
@@ -42,37 +49,34 @@ pub(super) async fn domain_bytes(tx: &mut Tx, document: &DomainDocument, now: Ti
         sealed => sealed.map_err(key_failed("sealing a domain's settings"))?,
     };
     let sealed = SealedBody { key_id: sealed.key_id, nonce: sealed.nonce, body: sealed.body };
-    let sealed = SealedDomainDocument {
-        format: FORMAT,
-        domain: document.domain.clone(),
-        version: document.version,
-        sealed,
-    };
+    let sealed = SealedDomainDocument { format: FORMAT, domain: document.domain.clone(), version, sealed };
     Ok(to_json(&sealed).into_bytes())
 }
 
 impl SourceList {
     /// Gives those of these domains that are confidential a new key, and adds their settings, sealed with it, to what is
-    /// to be signed. Returns whether there were any.
+    /// to be signed: `typed` with the policy, `free` in class settings. Returns whether there were any.
     pub(crate) async fn rekey(
         &self,
         tx: &mut Tx,
-        draft: &mut Draft,
+        (typed, free): (&mut Draft, &mut Draft),
         left: &[String],
         now: Timestamp,
     ) -> Result<bool> {
         let all = tx.domains().await?;
-        let version = self.publishing.published(Class::Settings).version(Role::Targets) + 1;
+        let version = self.next_settings_version();
         let mut any = false;
         for (row, document) in all.iter().zip(documents(&all)?) {
             if !document.settings.confidential || !left.contains(&row.path) {
                 continue;
             }
             new_key(tx, &row.path, now).await?;
-            let document = DomainDocument { version, ..document };
-            let bytes = domain_bytes(tx, &document, now).await?;
-            draft.add(domain_target(&row.path), bytes).map_err(failed(Class::Settings, "domain"))?;
-            domains::put(tx, &domains::DomainRow { version, ..row.clone() }).await?;
+            let document = DomainDocument { version, typed_version: version, ..document };
+            for (part, draft) in [(Part::Typed, &mut *typed), (Part::Free, &mut *free)] {
+                let bytes = domain_bytes(tx, part, &document, now).await?;
+                draft.add(part.target(&row.path), bytes).map_err(failed(part.repository(), "domain"))?;
+            }
+            domains::put(tx, &domains::DomainRow { version, typed_version: version, ..row.clone() }).await?;
             any = true;
         }
         Ok(any)

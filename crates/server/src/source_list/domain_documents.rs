@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use headwater_api::settings::{DomainDocument, FORMAT};
+use headwater_api::settings::DomainDocument;
 use headwater_api::v1::DomainSettings;
-use headwater_policy::{DomainPath, DomainTree};
+use headwater_policy::{Class, DomainPath, DomainTree, Repository};
 use headwater_repo::{Digest, TargetName};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::domain_settings::document;
 use crate::db::domain_settings::StoredVersion;
 use crate::db::domains::DomainRow;
+use crate::db::to_json;
 use crate::error::{Error, Refusal, Result};
 
 /// What is set at a domain as a version of its history.
@@ -40,7 +41,8 @@ pub(super) fn audit_value(version: u64, set: &DomainSettings) -> Value {
 
 /// A domain at which nothing is set.
 pub(super) fn empty_domain(path: &DomainPath) -> DomainRow {
-    DomainRow { path: path.to_string(), version: 0, saved_version: 1, set: DomainSettings::default() }
+    let (path, set) = (path.to_string(), DomainSettings::default());
+    DomainRow { path, version: 0, typed_version: 0, saved_version: 1, set }
 }
 
 /// What the clients of each domain get: the nearest explicit value of everything, in the order of the rows.
@@ -59,9 +61,9 @@ pub(super) fn documents(rows: &[DomainRow]) -> Result<Vec<DomainDocument>> {
             }
             let settings = tree.effective(&path).ok_or_else(|| no_domain(path.as_str()))?;
             Ok(DomainDocument {
-                format: FORMAT,
                 domain: row.path.clone(),
                 version: row.version,
+                typed_version: row.typed_version,
                 settings: settings.into(),
                 values: free.values,
                 files: free.files,
@@ -70,16 +72,60 @@ pub(super) fn documents(rows: &[DomainRow]) -> Result<Vec<DomainDocument>> {
         .collect()
 }
 
-/// The name of a domain's target.
-pub(super) fn domain_target(path: &str) -> TargetName {
-    TargetName::new(format!("domains/{path}.json")).expect("domain paths are target name parts")
+/// The two signed documents of a domain, each in a repository of its own (D2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// What Headwater itself obeys: it travels with the policy.
+    Typed,
+    /// What is for the software on the endpoint.
+    Free,
 }
 
-pub(super) fn same_content(one: &DomainDocument, other: &DomainDocument) -> bool {
-    one.domain == other.domain
-        && one.settings == other.settings
-        && one.values == other.values
-        && one.files == other.files
+impl Part {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Typed, Self::Free];
+
+    /// Where it is signed.
+    pub fn repository(self) -> Repository {
+        match self {
+            Self::Typed => Repository::Policy,
+            Self::Free => Class::Settings.into(),
+        }
+    }
+
+    /// The name of its target.
+    pub fn target(self, domain: &str) -> TargetName {
+        let folder = match self {
+            Self::Typed => "settings",
+            Self::Free => "domains",
+        };
+        TargetName::new(format!("{folder}/{domain}.json")).expect("domain paths are target name parts")
+    }
+
+    /// Its version.
+    pub fn version(self, document: &DomainDocument) -> u64 {
+        match self {
+            Self::Typed => document.typed_version,
+            Self::Free => document.version,
+        }
+    }
+
+    /// The document as JSON.
+    pub fn to_json(self, document: &DomainDocument) -> String {
+        match self {
+            Self::Typed => to_json(&document.typed()),
+            Self::Free => to_json(&document.free()),
+        }
+    }
+
+    /// Whether it is the same in both, and as open to read.
+    pub fn is_same(self, one: &DomainDocument, other: &DomainDocument) -> bool {
+        let same = match self {
+            Self::Typed => one.settings == other.settings,
+            Self::Free => one.values == other.values && one.files == other.files,
+        };
+        same && one.domain == other.domain && one.settings.confidential == other.settings.confidential
+    }
 }
 
 pub(super) fn tree(rows: &[DomainRow]) -> Result<DomainTree> {

@@ -1,17 +1,16 @@
-//! The domain tree and what its clients get (D1, D2). Each domain has its own signed document, made again when what its
-//! clients get has changed. What is set at one domain: `domain_settings` and `settings_drafts`.
+//! The domain tree and what its clients get (D1, D2). Each domain has two signed documents, the typed settings with the
+//! policy and the rest in class settings; each is made again when what it states has changed. What is set at one domain: `domain_settings` and `settings_drafts`.
 
 use std::collections::BTreeMap;
 
 use headwater_api::settings::DomainDocument;
 use headwater_api::v1::{DomainSettings, DomainView};
-use headwater_policy::{Class, DOMAINS_MAX, DomainPath, DomainRefusal};
+use headwater_policy::{DOMAINS_MAX, DomainPath, DomainRefusal};
 use headwater_repo::Role as KeyRole;
+use jiff::Timestamp;
 
 use super::confidential::domain_bytes;
-use super::domain_documents::{
-    documents, domain_target, empty_domain, no_domain, parse_domain, same_content, saved_now, tree,
-};
+use super::domain_documents::{Part, documents, empty_domain, no_domain, parse_domain, saved_now, tree};
 use super::service::SourceList;
 use super::withheld::seen_by;
 use crate::audit::Record;
@@ -20,7 +19,7 @@ use crate::db::domain_settings::insert_version;
 use crate::db::domains::{self as rows, DomainRow};
 use crate::db::{Connection, Tx};
 use crate::error::{Error, Refusal, Result};
-use crate::publishing::failed;
+use crate::publishing::{Staged, failed};
 
 impl SourceList {
     /// Every domain as `reader` sees it, the root first.
@@ -139,33 +138,26 @@ impl SourceList {
     ) -> Result<Vec<String>> {
         let Changed { before, mut after, comment } = changed;
         let now = audit_entry.time;
-        // One number for all documents that this change makes again: it only ever grows, so that a domain that was
-        // removed and added again never seems older than it was.
-        let version = self.publishing.published(Class::Settings).version(KeyRole::Targets) + 1;
-        let old = documents(before)?;
-        let new = documents(&after)?;
+        let version = self.next_settings_version();
+        let (old, new) = (documents(before)?, documents(&after)?);
         for (row, document) in after.iter_mut().zip(&new) {
-            let unchanged = old.iter().any(|old| same_content(old, document));
-            if !unchanged {
+            let is_same = |part: Part| old.iter().any(|old| part.is_same(old, document));
+            if !is_same(Part::Typed) {
+                row.typed_version = version;
+            }
+            if !is_same(Part::Free) {
                 row.version = version;
             }
         }
-        let mut draft = self.publishing.draft(Class::Settings);
-        for document in documents(&after)?.iter().filter(|document| document.version == version) {
-            let bytes = domain_bytes(&mut tx, document, now).await?;
-            draft.add(domain_target(&document.domain), bytes).map_err(failed(Class::Settings, "domain"))?;
-        }
+        let is_changed = |row: &&DomainRow| row.version == version || row.typed_version == version;
+        let changed: Vec<String> = after.iter().filter(is_changed).map(|row| row.path.clone()).collect();
         let removed: Vec<_> =
             before.iter().filter(|row| !after.iter().any(|other| other.path == row.path)).collect();
-        for row in &removed {
-            draft.remove(&domain_target(&row.path));
+        let new = documents(&after)?;
+        let mut staged = Vec::new();
+        for part in Part::ALL {
+            staged.extend(self.stage_part(&mut tx, part, (&old, &new), now).await?);
         }
-        let changed: Vec<String> =
-            after.iter().filter(|row| row.version == version).map(|row| row.path.clone()).collect();
-        let staged = match changed.is_empty() && removed.is_empty() {
-            true => Vec::new(),
-            false => vec![self.publishing.stage(Class::Settings, draft, now)?],
-        };
         for row in &removed {
             rows::delete(&mut tx, &row.path).await?;
             crate::db::fleet::delete_domain_keys(&mut tx, &row.path).await?;
@@ -184,6 +176,42 @@ impl SourceList {
         }
         self.publishing.commit(tx, staged, audit_entry).await?;
         Ok(changed)
+    }
+}
+
+impl SourceList {
+    /// The version of whatever this change makes again of the settings of domains. Every change is signed in one of the
+    /// two repositories or in both, so that this number only ever grows: a domain that was removed and added again never
+    /// seems older than it was.
+    pub(super) fn next_settings_version(&self) -> u64 {
+        let signed = |part: Part| self.publishing.published(part.repository()).version(KeyRole::Targets);
+        Part::ALL.into_iter().map(signed).sum::<u64>() + 1
+    }
+
+    /// Signs one of the two documents of each domain for which it differs; `None` if it does for none.
+    async fn stage_part(
+        &self,
+        tx: &mut Tx,
+        part: Part,
+        (old, new): (&[DomainDocument], &[DomainDocument]),
+        now: Timestamp,
+    ) -> Result<Option<Staged>> {
+        let is_changed = |document: &&DomainDocument| !old.iter().any(|old| part.is_same(old, document));
+        let changed: Vec<_> = new.iter().filter(is_changed).collect();
+        let is_removed = |document: &&DomainDocument| !new.iter().any(|new| new.domain == document.domain);
+        let removed: Vec<_> = old.iter().filter(is_removed).collect();
+        if changed.is_empty() && removed.is_empty() {
+            return Ok(None);
+        }
+        let mut draft = self.publishing.draft(part.repository());
+        for document in changed {
+            let bytes = domain_bytes(tx, part, document, now).await?;
+            draft.add(part.target(&document.domain), bytes).map_err(failed(part.repository(), "domain"))?;
+        }
+        for document in removed {
+            draft.remove(&part.target(&document.domain));
+        }
+        self.publishing.stage(part.repository(), draft, now).map(Some)
     }
 }
 

@@ -1,26 +1,27 @@
-//! The first publication of class `settings`, and the server's own address in the policy.
+//! The first publication of the policy and of class `settings`, and the server's own address in the policy.
 
 use headwater_api::policy::PolicyDocument;
 use headwater_policy::{
-    Class, DomainPath, Draft as PolicyDraft, Mode, Options, Policy, SourceList as Entries, SourceUrl,
+    DomainPath, Draft as PolicyDraft, Mode, Options, Policy, Repository, SourceList as Entries, SourceUrl,
     UpdateAgents,
 };
 use headwater_repo::Draft;
 use jiff::Timestamp;
 
-use super::domain_documents::{documents, domain_target, empty_domain, saved_now};
+use super::domain_documents::{Part, documents, empty_domain, saved_now};
 use super::policies::{invalid_list, policy_target, signed_policy};
 use super::service::SourceList;
 use crate::caller::Caller;
+use crate::db::domains::DomainRow;
 use crate::db::policies::Saved;
-use crate::db::{domain_settings, domains, policies, to_json};
+use crate::db::{domain_settings, domains, policies};
 use crate::error::Result;
 use crate::publishing::failed;
 
 impl SourceList {
     /// Publishes the first policy and the root domain. The caller holds the turn of those who publish.
-    pub(crate) async fn publish_first(&self, now: Timestamp) -> Result<()> {
-        let mut draft = Draft::first(self.publishing.first_root(Class::Settings, now)?);
+    pub(crate) async fn publish_first_policy(&self, now: Timestamp) -> Result<()> {
+        let mut draft = Draft::first(self.publishing.first_root(Repository::Policy, now)?);
         let mut tx = self.db.begin().await?;
         let policy = first_policy(&self.fleet_url)?;
         let saved = Saved {
@@ -31,21 +32,29 @@ impl SourceList {
             vendor_root: None,
         };
         let mut root = empty_domain(&DomainPath::root());
-        root.version = 1;
+        (root.version, root.typed_version) = (1, 1);
         let fleet = self.fleet_document(&mut tx, now).await?;
         draft
             .add(policy_target(), signed_policy(&saved, fleet))
-            .map_err(failed(Class::Settings, "policy"))?;
-        for document in documents(std::slice::from_ref(&root))? {
-            let target = domain_target(&document.domain);
-            draft.add(target, to_json(&document).into_bytes()).map_err(failed(Class::Settings, "domain"))?;
-        }
+            .map_err(failed(Repository::Policy, "policy"))?;
+        add_documents(&mut draft, Part::Typed, std::slice::from_ref(&root))?;
         policies::insert(&mut tx, &saved).await?;
         domains::put(&mut tx, &root).await?;
         let first = saved_now(&root, &saved.comment, now);
         domain_settings::insert_version(&mut tx, &root.path, &first).await?;
-        let staged = self.publishing.stage(Class::Settings, draft, now)?;
-        let audit_entry = Caller::server(now).audit_entry("repository.begin", Class::Settings);
+        let staged = self.publishing.stage(Repository::Policy, draft, now)?;
+        let audit_entry = Caller::server(now).audit_entry("repository.begin", Repository::Policy);
+        self.publishing.commit(tx, vec![staged], audit_entry).await
+    }
+
+    /// Publishes the first of class `settings`: what the domains that there are set for the software on the endpoint.
+    pub(crate) async fn publish_first_settings(&self, now: Timestamp) -> Result<()> {
+        let settings = Part::Free.repository();
+        let mut draft = Draft::first(self.publishing.first_root(settings, now)?);
+        let tx = self.db.begin().await?;
+        add_documents(&mut draft, Part::Free, &self.db.domains().await?)?;
+        let staged = self.publishing.stage(settings, draft, now)?;
+        let audit_entry = Caller::server(now).audit_entry("repository.begin", settings);
         self.publishing.commit(tx, vec![staged], audit_entry).await
     }
 
@@ -63,6 +72,14 @@ impl SourceList {
         self.save_policy(self.db.begin().await?, &current, &next, root, comment, audit_entry).await?;
         Ok(())
     }
+}
+
+fn add_documents(draft: &mut Draft, part: Part, rows: &[DomainRow]) -> Result<()> {
+    for document in documents(rows)? {
+        let (target, json) = (part.target(&document.domain), part.to_json(&document));
+        draft.add(target, json.into_bytes()).map_err(failed(part.repository(), "domain"))?;
+    }
+    Ok(())
 }
 
 fn first_policy(server: &SourceUrl) -> Result<Policy> {

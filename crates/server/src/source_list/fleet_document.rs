@@ -4,7 +4,7 @@
 //! announces here which one it is now.
 
 use headwater_api::settings::{FleetDocument, RevokedDocument};
-use headwater_policy::Class;
+use headwater_policy::{Class, Repository};
 use headwater_repo::Digest;
 use jiff::Timestamp;
 
@@ -37,26 +37,31 @@ impl SourceList {
     }
 
     /// Signs the policy with the fleet as it is in `tx`, and the settings of confidential domains that a client has
-    /// `left` with a new key; `None` if nothing differs. The caller holds [`crate::publishing::Publishing::change`].
+    /// `left` with a new key; nothing if nothing differs. The caller holds [`crate::publishing::Publishing::change`].
     pub(crate) async fn stage_fleet(
         &self,
         tx: &mut Tx,
         left: &[String],
         now: Timestamp,
-    ) -> Result<Option<Staged>> {
+    ) -> Result<Vec<Staged>> {
         let saved = tx.policy_now().await?;
         let document = signed_policy(&saved, self.fleet_document(tx, now).await?);
-        let signed = self.publishing.published(Class::Settings).target(&policy_target());
-        let mut draft = self.publishing.draft(Class::Settings);
+        let signed = self.publishing.published(Repository::Policy).target(&policy_target());
+        let mut draft = self.publishing.draft(Repository::Policy);
+        let mut free = self.publishing.draft(Class::Settings);
         let same = signed.is_some_and(|(_, digest)| digest == Digest::of(&document));
         if !same {
-            draft.add(policy_target(), document).map_err(failed(Class::Settings, "policy"))?;
+            draft.add(policy_target(), document).map_err(failed(Repository::Policy, "policy"))?;
         }
-        let rekeyed = self.rekey(tx, &mut draft, left, now).await?;
-        if same && !rekeyed {
-            return Ok(None);
+        let rekeyed = self.rekey(tx, (&mut draft, &mut free), left, now).await?;
+        let mut staged = Vec::new();
+        if !same || rekeyed {
+            staged.push(self.publishing.stage(Repository::Policy, draft, now)?);
         }
-        self.publishing.stage(Class::Settings, draft, now).map(Some)
+        if rekeyed {
+            staged.push(self.publishing.stage(Class::Settings, free, now)?);
+        }
+        Ok(staged)
     }
 
     /// Signs the policy again if what it states of the fleet has changed: a revoked key's certificate has run out.
@@ -65,12 +70,12 @@ impl SourceList {
         let _change = self.publishing.change().await;
         let mut tx = self.db.begin().await?;
         let staged = self.stage_fleet(&mut tx, &[], now).await?;
-        let signed = staged.is_some();
+        let signed = !staged.is_empty();
         let audit = match signed {
             true => Caller::server(now).audit_entry("fleet.sign", "the signed policy").into(),
             false => Audit::Exempt("nothing is signed"),
         };
-        self.publishing.commit(tx, staged.into_iter().collect(), audit).await?;
+        self.publishing.commit(tx, staged, audit).await?;
         Ok(signed)
     }
 }

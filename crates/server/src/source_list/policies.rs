@@ -3,7 +3,7 @@
 use headwater_api::policy::PolicyDocument;
 use headwater_api::settings::{FORMAT, FleetDocument, SignedPolicy};
 use headwater_api::v1::{Change, HistoryItem, SavedPolicy};
-use headwater_policy::{Class, Policy, PolicyDiff, Problem, diff_policies};
+use headwater_policy::{Policy, PolicyDiff, Problem, Repository, diff_policies};
 use headwater_repo::TargetName;
 use jiff::Timestamp;
 use serde_json::json;
@@ -116,9 +116,11 @@ impl SourceList {
     }
 
     fn stage_policy(&self, saved: &Saved, fleet: FleetDocument, now: Timestamp) -> Result<Staged> {
-        let mut draft = self.publishing.draft(Class::Settings);
-        draft.add(policy_target(), signed_policy(saved, fleet)).map_err(failed(Class::Settings, "policy"))?;
-        self.publishing.stage(Class::Settings, draft, now)
+        let mut draft = self.publishing.draft(Repository::Policy);
+        draft
+            .add(policy_target(), signed_policy(saved, fleet))
+            .map_err(failed(Repository::Policy, "policy"))?;
+        self.publishing.stage(Repository::Policy, draft, now)
     }
 }
 

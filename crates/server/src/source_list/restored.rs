@@ -1,23 +1,25 @@
-//! Class `settings` of a server that was restored: everything that clients compare goes beyond the lost server's.
+//! Policy and class `settings` of a server that was restored: everything that clients compare goes beyond the lost
+//! server's.
 
-use headwater_policy::Class;
-use headwater_repo::SignedRoot;
+use headwater_policy::Repository;
+use headwater_repo::{Draft, SignedRoot};
 use jiff::Timestamp;
 
 use super::confidential::domain_bytes;
-use super::domain_documents::{documents, domain_target};
+use super::domain_documents::{Part, documents};
 use super::policies::{policy_target, signed_policy};
 use super::service::SourceList;
 use crate::audit::Record;
+use crate::db::domains::DomainRow;
 use crate::db::policies::Saved;
-use crate::db::{domains, fleet, policies};
+use crate::db::{Tx, domains, fleet, policies};
 use crate::error::Result;
 use crate::publishing::failed;
 
 impl SourceList {
-    /// Publishes the settings of a backup made at `made` under new roots, with every version raised by `step`. The caller
-    /// holds the turn of those who publish.
-    pub(crate) async fn publish_restored(
+    /// Publishes the policy of a backup made at `made` under new roots, with every version raised by `step`; class
+    /// settings comes after it. The caller holds the turn of those who publish.
+    pub(crate) async fn publish_restored_policy(
         &self,
         roots: Vec<SignedRoot>,
         step: u64,
@@ -37,21 +39,53 @@ impl SourceList {
         let mut rows = tx.domains().await?;
         for row in &mut rows {
             row.version += step;
+            row.typed_version += step;
             domains::put(&mut tx, row).await?;
-        }
-        let mut targets =
-            vec![(policy_target(), signed_policy(&saved, self.fleet_document(&mut tx, now).await?))];
-        for document in documents(&rows)? {
             // A thief of the lost server has the keys of confidential domains: they get new ones.
-            fleet::delete_domain_keys(&mut tx, &document.domain).await?;
-            let bytes = domain_bytes(&mut tx, &document, now).await?;
-            targets.push((domain_target(&document.domain), bytes));
+            fleet::delete_domain_keys(&mut tx, &row.path).await?;
         }
-        let edit = |draft: &mut headwater_repo::Draft| {
-            targets.into_iter().try_for_each(|(target, bytes)| {
-                draft.add(target, bytes).map_err(failed(Class::Settings, "restoring"))
-            })
+        let policy = signed_policy(&saved, self.fleet_document(&mut tx, now).await?);
+        let targets = targets(&mut tx, Part::Typed, &rows, now).await?;
+        let edit = |draft: &mut Draft| {
+            draft.add(policy_target(), policy).map_err(failed(Repository::Policy, "restoring"))?;
+            add(draft, Part::Typed, targets)
         };
-        self.publishing.take_roots(Class::Settings, roots, step, tx, edit, audit_entry).await
+        self.publishing.take_roots(Repository::Policy, roots, step, tx, edit, audit_entry).await
     }
+
+    /// Publishes class `settings` under new roots, after the policy.
+    pub(crate) async fn publish_restored_settings(
+        &self,
+        roots: Vec<SignedRoot>,
+        step: u64,
+        audit_entry: Record,
+    ) -> Result<()> {
+        let now = audit_entry.time;
+        let mut tx = self.db.begin().await?;
+        let rows = tx.domains().await?;
+        let targets = targets(&mut tx, Part::Free, &rows, now).await?;
+        let edit = |draft: &mut Draft| add(draft, Part::Free, targets);
+        self.publishing.take_roots(Part::Free.repository(), roots, step, tx, edit, audit_entry).await
+    }
+}
+
+/// What stands in the target of each domain.
+async fn targets(
+    tx: &mut Tx,
+    part: Part,
+    rows: &[DomainRow],
+    now: Timestamp,
+) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut targets = Vec::new();
+    for document in documents(rows)? {
+        let bytes = domain_bytes(tx, part, &document, now).await?;
+        targets.push((document.domain, bytes));
+    }
+    Ok(targets)
+}
+
+fn add(draft: &mut Draft, part: Part, targets: Vec<(String, Vec<u8>)>) -> Result<()> {
+    targets.into_iter().try_for_each(|(domain, bytes)| {
+        draft.add(part.target(&domain), bytes).map_err(failed(part.repository(), "restoring"))
+    })
 }

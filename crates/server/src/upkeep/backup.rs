@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use headwater_policy::Class;
+use headwater_policy::Repository;
 use headwater_repo::{Passphrase, layout};
 use serde_json::json;
 use tempfile::TempDir;
@@ -35,8 +35,10 @@ impl Upkeep {
             .tempdir_in(&uploads)
             .doing(|| format!("cannot write in {}", uploads.display()))?;
         let repository = |part: &str| {
-            let below = |class: Class| Path::new("repository").join(class.as_str()).join(part);
-            Class::ALL.map(|class| (self.data.repository(class).join(part), folder.path().join(below(class))))
+            Repository::ALL.map(|repository| {
+                let below = Path::new("repository").join(repository.as_str()).join(part);
+                (self.data.repository(repository).join(part), folder.path().join(below))
+            })
         };
         let mut folders = match bodies {
             true => repository("blobs").to_vec(),

@@ -5,7 +5,7 @@
 //! again at the next tick.
 
 use headwater_api::v1::SyncResult;
-use headwater_policy::Class;
+use headwater_policy::Repository;
 use headwater_repo::{Role, error_chain};
 use jiff::{SignedDuration, Timestamp};
 
@@ -67,8 +67,8 @@ impl Upkeep {
     async fn sign_what_is_due(&self, now: Timestamp) -> Result<String> {
         // Nothing that fails hinders what comes after it.
         let mut steps = Vec::new();
-        for class in Class::ALL {
-            steps.push(self.sign_class(class, now).await);
+        for repository in Repository::ALL {
+            steps.push(self.sign_repository(repository, now).await);
         }
         let signed = |what: &str, done: Result<bool>| done.map(|done| done.then(|| what.to_owned()));
         steps
@@ -90,12 +90,12 @@ impl Upkeep {
         })
     }
 
-    async fn sign_class(&self, class: Class, now: Timestamp) -> Result<Option<String>> {
-        let resumed = self.publishing.end_broken_rotation(class, now).await?;
-        let role = self.publishing.sign_again(class, now).await?;
+    async fn sign_repository(&self, repository: Repository, now: Timestamp) -> Result<Option<String>> {
+        let resumed = self.publishing.end_broken_rotation(repository, now).await?;
+        let role = self.publishing.sign_again(repository, now).await?;
         let root = resumed.then_some(Role::Root);
         let signed: Vec<String> =
-            root.into_iter().chain(role).map(|role| format!("{role} of {class}")).collect();
+            root.into_iter().chain(role).map(|role| format!("{role} of {repository}")).collect();
         Ok((!signed.is_empty()).then(|| signed.join(", ")))
     }
 

@@ -1,7 +1,7 @@
 //! The state of the server, for administrators.
 
-use headwater_api::v1::{ClassStatus, Status};
-use headwater_policy::Class;
+use headwater_api::v1::{RepositoryStatus, Status};
+use headwater_policy::{Class, Repository};
 use headwater_repo::{Role, layout};
 use jiff::Timestamp;
 
@@ -16,9 +16,9 @@ impl Upkeep {
     pub async fn status(&self, now: Timestamp) -> Result<Status> {
         let current = self.source_list.current().await?;
         let agents = current.policy.update_agents().iter().filter(|agent| agent.is_active()).count();
-        let mut classes = Vec::new();
-        for class in Class::ALL {
-            classes.push(self.class_status(class).await?);
+        let mut repositories = Vec::new();
+        for repository in Repository::ALL {
+            repositories.push(self.repository_status(repository).await?);
         }
         let mut warnings = self.warnings(now);
         warnings.extend(self.fleet.revoked_warning(now).await?);
@@ -33,7 +33,7 @@ impl Upkeep {
             clients: client_counts.clients,
             client_counts,
             update_agents: agents as u64,
-            classes,
+            repositories,
             jobs: self.statuses.all(),
             warnings,
         })
@@ -52,21 +52,24 @@ impl Upkeep {
         warnings
     }
 
-    async fn class_status(&self, class: Class) -> Result<ClassStatus> {
-        let published = self.publishing.published(class);
-        let names = match class {
-            Class::Settings => self.db.domains().await?.len(),
+    async fn repository_status(&self, repository: Repository) -> Result<RepositoryStatus> {
+        let published = self.publishing.published(repository);
+        let names = match repository {
+            Repository::Policy | Repository::Class(Class::Settings) => self.db.domains().await?.len(),
             _ => published
                 .targets()
                 .filter(|(name, ..)| layout::component_of_release_list(name).is_some())
                 .count(),
         };
-        let store = self.publishing.store(class);
-        let blobs = self.db.blobs(class).await?.len();
+        let store = self.publishing.store(repository);
+        let blobs = match repository.class() {
+            Some(class) => self.db.blobs(class).await?.len(),
+            None => 0,
+        };
         let expires =
             Role::ALL.map(|role| published.expires(role)).into_iter().min().unwrap_or(Timestamp::MIN);
-        Ok(ClassStatus {
-            class: class.to_string(),
+        Ok(RepositoryStatus {
+            repository: repository.to_string(),
             targets_version: published.version(Role::Targets),
             root_version: published.version(Role::Root),
             expires,

@@ -132,7 +132,7 @@ async fn a_restored_server_publishes_no_secret_in_the_open_and_has_new_keys() {
         Restore::begin(&backup, config(&data), Some(&passphrase), None, false, now()).await.unwrap();
     // The root keys were never moved offline: they are in the backup, and sign automatically.
     for draft in restore.drafts(&[], KeyReplacement::Planned, now()).await.unwrap() {
-        restore.publish(draft.class.parse().unwrap(), &draft.root, &[], now()).await.unwrap();
+        restore.publish(draft.repository.parse().unwrap(), &draft.root, &[], now()).await.unwrap();
     }
     restore.finish().await.unwrap();
     let targets = files(&data.join("repository/settings/targets"));

@@ -1,6 +1,5 @@
 //! Drafts of what is set at a domain: two administrators, history, diff, restore, crashes (S7).
 
-use headwater_policy::Class;
 use headwater_server::limits;
 use serde_json::{Value, json};
 
@@ -35,7 +34,7 @@ async fn save(server: &Server, domain: &str, draft: &str) -> Value {
 }
 
 async fn signed(server: &Server, domain: &str) -> Value {
-    server.target(Class::Settings, &format!("domains/{domain}.json")).await.unwrap()
+    server.domain(domain).await.unwrap()
 }
 
 fn texts(changes: &Value) -> Vec<&str> {

@@ -1,6 +1,5 @@
 //! The domain tree and what its clients get (D1, D2).
 
-use headwater_policy::Class;
 use headwater_server::limits;
 use serde_json::json;
 
@@ -19,7 +18,7 @@ async fn a_tree_grows_and_is_cut_only_where_empty() {
     server.ok("POST", "/api/v1/domains", add("root/paris/lab")).await;
     server.refused("DELETE", PARIS, None, 409, "domain_not_empty").await;
     server.ok("DELETE", "/api/v1/domains/root%2Fparis%2Flab", None).await;
-    assert!(server.target(Class::Settings, "domains/root/paris/lab.json").await.is_none());
+    assert!(server.domain("root/paris/lab").await.is_none());
     server.check_in("pc-1", "root/paris", "10.0.0.1").await;
     server.refused("DELETE", PARIS, None, 409, "domain_not_empty").await;
     let to_root = json!({"clients": ["pc-1"], "domain": "root"});
@@ -35,8 +34,7 @@ async fn the_nearest_explicit_value_counts_and_only_changed_domains_are_signed_a
     for path in ["root/paris", "root/paris/lab", "root/rome"] {
         server.ok("POST", "/api/v1/domains", Some(json!({"path": path}))).await;
     }
-    let signed =
-        async |path: &str| server.target(Class::Settings, &format!("domains/{path}.json")).await.unwrap();
+    let signed = async |path: &str| server.domain(path).await.unwrap();
     let (lab, rome) = (signed("root/paris/lab").await, signed("root/rome").await);
     let edit = json!({
         "settings": {"poll_interval_minutes": 5}, "values": {"level": 3}, "files": {"etc/motd": "hi"}
@@ -62,6 +60,17 @@ async fn the_nearest_explicit_value_counts_and_only_changed_domains_are_signed_a
     let minutes = &lab["settings"]["poll_interval_minutes"];
     assert_eq!((minutes, &lab["values"]["level"], &lab["files"]), (&json!(7), &json!(4), &json!({})));
     assert_eq!(signed("root/paris").await["settings"]["poll_interval_minutes"], 60);
+
+    // Each of the two documents keeps its version while it stays the same.
+    let before = signed("root/rome").await;
+    server.set("root/rome", json!({"settings": {"poll_interval_minutes": 9}})).await;
+    let typed = signed("root/rome").await;
+    assert_eq!(typed["version"], before["version"]);
+    assert!(typed["typed_version"].as_u64() > before["typed_version"].as_u64());
+    server.set("root/rome", json!({"values": {"level": 1}})).await;
+    let free = signed("root/rome").await;
+    assert_eq!(free["typed_version"], typed["typed_version"]);
+    assert!(free["version"].as_u64() > typed["typed_version"].as_u64());
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use headwater_database::testing::{Rows, fill};
 use headwater_identity::{CaCertificate, Statement, StatementKind, tls};
-use headwater_policy::Class;
+use headwater_policy::Repository;
 use headwater_server::caller::Caller;
 use headwater_server::fleet::FormerCas;
 use headwater_server::limits;
@@ -19,7 +19,7 @@ fn code(answer: &(u16, Value)) -> (u16, &str) {
 }
 
 async fn fleet_part(server: &Server) -> Value {
-    server.target(Class::Settings, "policy.json").await.unwrap()["fleet"].clone()
+    server.target(Repository::Policy, "policy.json").await.unwrap()["fleet"].clone()
 }
 
 #[tokio::test]
@@ -190,7 +190,7 @@ async fn a_revoked_client_is_refused_at_once_on_an_open_connection_too() {
     assert_eq!(new.enrol(&own).await.0, 200, "a token for it alone does");
     // When its certificate has run out, nobody needs to be notified any more.
     server.running.services().upkeep.run_signing(now() + SignedDuration::from_hours(24 * 91)).await;
-    let signed = std::fs::read_dir(server.repository(Class::Settings).join("targets")).unwrap();
+    let signed = std::fs::read_dir(server.repository(Repository::Policy).join("targets")).unwrap();
     let texts = signed.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap_or_default());
     assert!(
         texts

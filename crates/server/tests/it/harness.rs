@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_api::bundle::EnrolBundle;
-use headwater_depot::serve::{ListenLimits, ServeLimits, SharedClasses, listen, router};
+use headwater_depot::serve::{ListenLimits, ServeLimits, SharedRepositories, listen, router};
 use headwater_depot::{FetchSettings, Fetcher, Source, SourceMemory, Walk};
 use headwater_identity::StatementKind;
-use headwater_policy::{Class, ClientId};
+use headwater_policy::{Class, ClientId, Repository};
 use headwater_repo::{TargetName, Trusted};
 use headwater_server::{Config, RawConfig, Running, run};
 use jiff::Timestamp;
@@ -104,8 +104,8 @@ impl Server {
         self.folder
     }
 
-    pub fn repository(&self, class: Class) -> PathBuf {
-        self.folder.path().join("repository").join(class.to_string())
+    pub fn repository(&self, repository: impl Into<Repository>) -> PathBuf {
+        self.folder.path().join("repository").join(repository.into().as_str())
     }
 
     /// Asks the console plane; a body is sent as JSON.
@@ -182,9 +182,9 @@ impl Server {
         client.state(kind, &body).await
     }
 
-    /// The first root of a class, as anybody who is to believe it is handed it.
-    pub fn root(&self, class: Class) -> Value {
-        let path = self.repository(class).join("metadata/1.root.json");
+    /// The first root of a repository, as anybody who is to believe it is handed it.
+    pub fn root(&self, repository: impl Into<Repository>) -> Value {
+        let path = self.repository(repository).join("metadata/1.root.json");
         serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
     }
 
@@ -223,18 +223,38 @@ impl Server {
     }
 
     /// What a client would believe of a class, fetched over HTTP and verified from the first root on.
-    pub async fn trusted(&self, class: Class, now: Timestamp) -> (Walk, Trusted) {
-        let root = std::fs::read(self.repository(class).join("metadata/1.root.json")).unwrap();
+    pub async fn trusted(&self, repository: impl Into<Repository>, now: Timestamp) -> (Walk, Trusted) {
+        let repository = repository.into();
+        let root = std::fs::read(self.repository(repository).join("metadata/1.root.json")).unwrap();
         let fetcher = Fetcher::new(FetchSettings::default(), SourceMemory::default()).unwrap();
         let base = self.mirror_url.parse().unwrap();
-        let walk = Walk::new(&fetcher, vec![Source::new("server", &base, None, class)], 0, now);
+        let walk = Walk::new(&fetcher, vec![Source::new("server", &base, None, repository)], 0, now);
         let trusted = walk.refresh(&Trusted::from_root(&root).unwrap(), None).await.unwrap().trusted;
         (walk, trusted)
     }
 
+    /// What the clients of a domain get, of both of its documents.
+    pub async fn domain(&self, path: &str) -> Option<Value> {
+        let typed = self.target(Repository::Policy, &format!("settings/{path}.json")).await;
+        let free = self.target(Class::Settings, &format!("domains/{path}.json")).await;
+        assert_eq!(typed.is_some(), free.is_some(), "{path}: both documents or none");
+        let (mut both, free) = (typed?, free?);
+        let (values, files) = (free["values"].clone(), free["files"].clone());
+        let (version, typed_version) = (free["version"].clone(), both["version"].clone());
+        let fields = both.as_object_mut().unwrap();
+        fields.remove("format");
+        fields.extend([
+            ("values".to_owned(), values),
+            ("files".to_owned(), files),
+            ("version".to_owned(), version),
+            ("typed_version".to_owned(), typed_version),
+        ]);
+        Some(both)
+    }
+
     /// A signed JSON target, as a client gets it.
-    pub async fn target(&self, class: Class, name: &str) -> Option<Value> {
-        let (walk, trusted) = self.trusted(class, now()).await;
+    pub async fn target(&self, repository: impl Into<Repository>, name: &str) -> Option<Value> {
+        let (walk, trusted) = self.trusted(repository, now()).await;
         let description = trusted.target(&TargetName::new(name).unwrap())?;
         Some(serde_json::from_slice(&walk.target(&description).await.unwrap()).unwrap())
     }
@@ -258,9 +278,9 @@ pub fn local(running: &Running) -> reqwest::Client {
 
 /// Gives out a server's repositories by plain HTTP, as any mirror does.
 async fn mirror(folder: &Path) -> (String, JoinHandle<()>) {
-    let site = SharedClasses::new(ServeLimits::default());
-    for class in Class::ALL {
-        site.share(class, folder.join("repository").join(class.to_string()));
+    let site = SharedRepositories::new(ServeLimits::default());
+    for name in Repository::ALL {
+        site.share(name, folder.join("repository").join(name.as_str()));
     }
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -1,6 +1,6 @@
 //! What the server does automatically, with the clock passed in.
 
-use headwater_policy::Class;
+use headwater_policy::{Class, Repository};
 use headwater_server::caller::Caller;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -63,19 +63,19 @@ async fn a_server_that_slept_for_years_renews_its_root_too() {
     let server = Server::start().await;
     let later = now() + days(3 * 365);
     server.running.services().upkeep.run_signing(later).await;
-    for class in Class::ALL {
-        let (_, trusted) = server.trusted(class, later).await;
-        assert_eq!(trusted.root_version(), 2, "{class}");
+    for repository in Repository::ALL {
+        let (_, trusted) = server.trusted(repository, later).await;
+        assert_eq!(trusted.root_version(), 2, "{repository}");
     }
     let status = server.get("/api/v1/status").await;
-    assert_eq!(status["classes"][0]["root_version"], 2);
+    assert_eq!(status["repositories"][0]["root_version"], 2);
     assert_eq!(status["jobs"][0]["error"], Value::Null);
 }
 
 #[tokio::test]
 async fn what_was_saved_is_answered_as_saved_though_the_disk_refuses_the_file_that_leads_to_it() {
     let server = Server::start().await;
-    let timestamp = server.repository(Class::Settings).join("metadata/timestamp.json");
+    let timestamp = server.repository(Repository::Policy).join("metadata/timestamp.json");
     std::fs::remove_file(&timestamp).unwrap();
     // A folder in its place, which no file replaces.
     std::fs::create_dir(&timestamp).unwrap();
@@ -99,7 +99,7 @@ async fn what_was_saved_is_answered_as_saved_though_the_disk_refuses_the_file_th
     assert!(components.timestamp_version() > before, "the other classes go on");
     std::fs::remove_dir(&timestamp).unwrap();
     server.running.services().upkeep.run_signing(now()).await;
-    assert!(server.target(Class::Settings, "domains/root/paris.json").await.is_some());
+    assert!(server.domain("root/paris").await.is_some());
     assert_eq!(
         server
             .running

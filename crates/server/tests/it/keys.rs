@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use headwater_policy::Class;
+use headwater_policy::{Class, Repository};
 use headwater_repo::{Passphrase, SecretKey, UnsignedRoot};
 use headwater_server::caller::Caller;
 use headwater_server::run;
@@ -65,8 +65,8 @@ async fn root_keys_move_offline_and_the_server_goes_on() {
     offline(&server, &keys, 2).await;
     assert_eq!(key_files(&server), ["snapshot.pem", "targets.pem", "timestamp.pem"]);
     let view = server.get("/api/v1/keys").await;
-    let components = &view["classes"][1];
-    assert_eq!((&components["class"], &components["root_version"]), (&json!("components"), &json!(2)));
+    let components = &view["repositories"][2];
+    assert_eq!((&components["repository"], &components["root_version"]), (&json!("components"), &json!(2)));
     assert_eq!(components["root_keys_here"], false);
     let (root, targets) = (&components["roles"][0], &components["roles"][2]);
     assert_eq!(
@@ -90,7 +90,7 @@ async fn online_keys_are_replaced_and_clients_of_all_ages_follow() {
     offline(&server, &keys, 1).await;
     for round in 0..3 {
         let all = json!({"replace": ["targets", "snapshot", "timestamp"]});
-        let before = server.get("/api/v1/keys").await["classes"][1]["roles"].clone();
+        let before = server.get("/api/v1/keys").await["repositories"][2]["roles"].clone();
         let first = draft(&server, all.clone()).await;
         let again = draft(&server, all).await;
         let keys_of = |draft: &Value| draft["root"]["signed"]["keys"].clone();
@@ -123,7 +123,7 @@ async fn roots_that_are_refused_change_nothing() {
         let message = error["message"].as_str().unwrap();
         assert!(message.contains(word), "{message}");
     };
-    refused(signed(&good, &[]), 409, "root_unsigned", "another class's").await;
+    refused(signed(&good, &[]), 409, "root_unsigned", "another repository's").await;
     refused(signed(&good, &[&keys[0]]), 409, "root_unsigned", "2 of its keys, and 1").await;
     refused(signed(&good, &[&keys[1], &keys[1]]), 409, "root_unsigned", "2 of its keys, and 1").await;
 
@@ -170,7 +170,11 @@ async fn roots_that_are_refused_change_nothing() {
         .running
         .services()
         .publishing
-        .draft_root(CLASS, &Default::default(), &Caller::server(now() - SignedDuration::from_hours(24 * 400)))
+        .draft_root(
+            CLASS.into(),
+            &Default::default(),
+            &Caller::server(now() - SignedDuration::from_hours(24 * 400)),
+        )
         .await;
     let old = serde_json::to_value(old.unwrap()).unwrap();
     refused(signed(&old, &[&keys[0], &keys[1]]), 422, "bad_root", "it expired").await;
@@ -237,8 +241,8 @@ async fn a_full_disk_in_a_change_of_keys_is_made_good_by_the_signing_job() {
 async fn an_offline_root_is_missed_long_before_it_expires() {
     let server = Server::start().await;
     let keys = holders(1);
-    for class in ["settings", "components", "programs"] {
-        let path = format!("/api/v1/keys/{class}");
+    for repository in Repository::ALL {
+        let path = format!("/api/v1/keys/{repository}");
         let request = json!({"root_keys": public(&keys), "root_threshold": 1});
         let draft = server.ok("POST", &format!("{path}/draft"), Some(request)).await;
         server.ok("POST", &format!("{path}/root"), Some(signed(&draft, &[&keys[0]]))).await;
@@ -257,11 +261,11 @@ async fn an_offline_root_is_missed_long_before_it_expires() {
     // Expired, and renewed: clients that slept through it follow.
     let draft = services
         .publishing
-        .draft_root(CLASS, &Default::default(), &Caller::server(later(400)))
+        .draft_root(CLASS.into(), &Default::default(), &Caller::server(later(400)))
         .await
         .unwrap();
     let root = signed(&serde_json::to_value(draft).unwrap(), &[&keys[0]]);
-    services.publishing.submit_root(CLASS, &root["root"], &Caller::server(later(400))).await.unwrap();
+    services.publishing.submit_root(CLASS.into(), &root["root"], &Caller::server(later(400))).await.unwrap();
     services.upkeep.run_signing(later(400)).await;
     assert_eq!(server.trusted(CLASS, later(400)).await.1.root_version(), 3);
 }
@@ -290,6 +294,9 @@ async fn online_keys_are_encrypted_once_there_is_a_passphrase() {
     let server = Server::start_on(folder, config).await;
     server.publish("components", "rules", "1", &[("a", b"1")]).await;
     assert_eq!(server.trusted(CLASS, now()).await.1.targets_version(), Some(2));
-    let classes = server.running.services().publishing.keys_view(now()).classes;
-    assert!(classes.iter().all(|class| class.root_keys_here), "the root keys are opened too: {classes:?}");
+    let repositories = server.running.services().publishing.keys_view(now()).repositories;
+    assert!(
+        repositories.iter().all(|view| view.root_keys_here),
+        "the root keys are opened too: {repositories:?}"
+    );
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use headwater_database::testing::{Rows, fill};
-use headwater_depot::serve::{ListenLimits, ServeLimits, SharedClasses, listen, router};
+use headwater_depot::serve::{ListenLimits, ServeLimits, SharedRepositories, listen, router};
 use headwater_policy::Class;
 use headwater_repo::{ComponentName, Draft, Expiry, KeyRing, Role, RootDraft, SecretKey, layout};
 use headwater_server::limits;
@@ -74,7 +74,7 @@ async fn a_vendor_with_more_components_than_are_taken_is_refused_whole() {
     let check = async |components: usize| {
         let folder = tempfile::tempdir().unwrap();
         let root = sign(folder.path(), components);
-        let site = SharedClasses::new(ServeLimits::default());
+        let site = SharedRepositories::new(ServeLimits::default());
         site.share(Class::Components, folder.path());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

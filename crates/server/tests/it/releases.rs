@@ -149,7 +149,8 @@ async fn what_cannot_be_rolled_back_can_be_taken_out() {
     assert!(server.target(Class::Components, "rules/releases.json").await.is_none());
     assert!(server.target(Class::Components, "rules/1.json").await.is_none());
     let status = server.get("/api/v1/status").await;
-    let names = status["classes"].as_array().unwrap().iter().find(|class| class["class"] == "components");
+    let repositories = status["repositories"].as_array().unwrap();
+    let names = repositories.iter().find(|status| status["repository"] == "components");
     assert_eq!(names.unwrap()["names"], 1, "{status}");
     let services = server.running.services();
     services.publishing.collect_garbage(now() + jiff::SignedDuration::from_hours(2)).await.unwrap();
@@ -246,7 +247,7 @@ fn bad_archives() -> Vec<(&'static str, Vec<u8>, &'static str)> {
 #[tokio::test]
 async fn bad_archives_are_refused_by_name_and_leave_nothing() {
     let server = Server::start().await;
-    let version = async || server.get("/api/v1/status").await["classes"][1]["targets_version"].clone();
+    let version = async || server.get("/api/v1/status").await["repositories"][2]["targets_version"].clone();
     let before = version().await;
     for (name, archive, word) in bad_archives() {
         let (status, answer) = server.upload(UPLOAD, archive).await;

@@ -1,6 +1,6 @@
 //! Update agents: giving and taking the role (U1, U2, U6).
 
-use headwater_policy::Class;
+use headwater_policy::Repository;
 use serde_json::{Value, json};
 
 use crate::harness::Server;
@@ -20,7 +20,7 @@ fn classes(classes: &[&str]) -> Option<Value> {
 }
 
 async fn signed(server: &Server) -> Value {
-    server.target(Class::Settings, "policy.json").await.unwrap()["policy"]["update_agents"].clone()
+    server.target(Repository::Policy, "policy.json").await.unwrap()["policy"]["update_agents"].clone()
 }
 
 #[tokio::test]

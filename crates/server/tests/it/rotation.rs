@@ -3,7 +3,7 @@
 
 use headwater_identity::limits::RESPONSE_SIGNING_KEYS_FORMER_MAX;
 use headwater_identity::{Answer, FleetCa, StatementKind};
-use headwater_policy::Class;
+use headwater_policy::{Class, Repository};
 use headwater_server::caller::Caller;
 use headwater_server::limits::FLEET_CAS_MAX;
 use jiff::SignedDuration;
@@ -16,7 +16,7 @@ const TIMESTAMP: &str = "/settings/metadata/timestamp.json";
 const AT_ONCE: &str = "/api/v1/keys/ca/rotate?at_once=true";
 
 async fn fleet_part(server: &Server) -> Value {
-    server.target(Class::Settings, "policy.json").await.unwrap()["fleet"].clone()
+    server.target(Repository::Policy, "policy.json").await.unwrap()["fleet"].clone()
 }
 
 async fn domain_key_id(server: &Server) -> Value {

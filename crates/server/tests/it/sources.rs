@@ -1,6 +1,6 @@
 //! The source list: drafts, two administrators, the limit, preview, history, explain (S2, S6–S10).
 
-use headwater_policy::Class;
+use headwater_policy::Repository;
 use serde_json::{Value, json};
 
 use crate::harness::{Server, add_edit, entry};
@@ -19,7 +19,7 @@ async fn save(server: &Server, draft: &str) -> Value {
 }
 
 async fn signed(server: &Server) -> Value {
-    server.target(Class::Settings, "policy.json").await.unwrap()
+    server.target(Repository::Policy, "policy.json").await.unwrap()
 }
 
 fn urls(policy: &Value) -> Vec<&str> {

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use headwater_policy::Class;
+use headwater_policy::{Class, Repository};
 use headwater_server::{Config, run};
 use serde_json::{Value, json};
 
@@ -14,10 +14,10 @@ async fn first_start_makes_everything() {
     let server = Server::start().await;
     assert_eq!(server.get("/health").await, json!({"status": "ok"}));
 
-    let policy = server.target(Class::Settings, "policy.json").await.unwrap();
+    let policy = server.target(Repository::Policy, "policy.json").await.unwrap();
     assert_eq!((&policy["version"], &policy["policy"]["mode"]), (&json!(1), &json!("standard")));
     assert_eq!(policy["policy"]["server"]["url"], server.running.fleet_url.as_str());
-    let root = server.target(Class::Settings, "domains/root.json").await.unwrap();
+    let root = server.domain("root").await.unwrap();
     assert_eq!((&root["version"], &root["settings"]["poll_interval_minutes"]), (&json!(1), &json!(60)));
     for class in [Class::Components, Class::Programs] {
         let (_, trusted) = server.trusted(class, now()).await;
@@ -27,8 +27,8 @@ async fn first_start_makes_everything() {
     let folder = server.folder.path();
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let keys = files(&folder.join("keys"));
-    // Four roles of three classes; the fleet's CA, response-signing key and encryption key; the seal of the audit log.
-    assert_eq!(keys.len(), 4 * 3 + 3 + 1);
+    // Four roles of four repositories; the fleet's CA, response-signing key and encryption key; the seal of the audit log.
+    assert_eq!(keys.len(), 4 * 4 + 3 + 1);
     assert!(keys.iter().all(|path| mode(path) == 0o600));
     assert_eq!(mode(&folder.join("keys")), 0o700);
     let listening: Value =
@@ -69,7 +69,7 @@ async fn a_restart_keeps_everything() {
     let (_, again) = server.trusted(Class::Components, now()).await;
     assert_eq!(trusted.targets_version(), again.targets_version());
     // The ports are others, so the policy says where the server is now, signed.
-    let policy = server.target(Class::Settings, "policy.json").await.unwrap();
+    let policy = server.target(Repository::Policy, "policy.json").await.unwrap();
     assert_eq!(policy["policy"]["server"]["url"], server.running.fleet_url.as_str());
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use headwater_delta::limits::LEVEL_DEFAULT;
 use headwater_delta::{DeltaOptions, Uncontrolled, encode, encode_delta};
-use headwater_depot::serve::{ListenLimits, ServeLimits, SharedClasses, listen, router};
+use headwater_depot::serve::{ListenLimits, ServeLimits, SharedRepositories, listen, router};
 use headwater_policy::Class;
 use headwater_repo::{
     Body, BodyFormat, ComponentName, Delta, DeltaFormat, Digest, Draft, Expiry, FileEntry, FilePath,
@@ -42,7 +42,7 @@ impl Vendor {
             });
         let ring: KeyRing = [root_key, online].into_iter().collect();
         let root = draft.finish(now(), &Expiry::default()).unwrap().sign_with(&ring).unwrap();
-        let site = SharedClasses::new(ServeLimits::default());
+        let site = SharedRepositories::new(ServeLimits::default());
         site.share(Class::Components, folder.path().to_owned());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

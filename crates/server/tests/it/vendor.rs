@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use futures_util::{StreamExt, stream};
-use headwater_policy::Class;
+use headwater_policy::{Class, Repository};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -144,11 +144,11 @@ async fn dripping(mirror: String, asked: Arc<Notify>) -> String {
 #[tokio::test]
 async fn the_root_travels_in_the_signed_policy() {
     let (vendor, server) = world().await;
-    let policy = server.target(Class::Settings, "policy.json").await.unwrap();
+    let policy = server.target(Repository::Policy, "policy.json").await.unwrap();
     assert_eq!(policy["policy"]["vendor"]["url"], vendor.mirror_url.as_str());
     assert_eq!(policy["vendor_root"], settings(&vendor).await["root"]);
     server.ok("DELETE", "/api/v1/vendor", None).await;
-    let policy = server.target(Class::Settings, "policy.json").await.unwrap();
+    let policy = server.target(Repository::Policy, "policy.json").await.unwrap();
     assert_eq!((&policy["policy"]["vendor"], &policy["vendor_root"]), (&Value::Null, &Value::Null));
     server.refused("GET", "/api/v1/vendor", None, 404, "no_vendor").await;
 }

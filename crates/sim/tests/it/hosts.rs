@@ -9,6 +9,7 @@ mod kill;
 mod lying;
 mod mirror;
 mod network;
+mod policy;
 mod recovery;
 mod resume;
 mod rotation;

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use headwater_policy::Class;
+use headwater_policy::Repository;
 use headwater_repo::Role;
 
 use super::file::PackedFile;
@@ -52,7 +52,7 @@ fn is_data_folder(folder: &Path) -> bool {
     folder.join(SERVER_LOCK).is_file() && folder.join("keys").is_dir()
 }
 
-/// Keys of a server's data folder that belong to no role and no class.
+/// Keys of a server's data folder that belong to no role and no repository.
 const SERVER_KEYS: [&str; 3] = ["ca", "response-signing", "enrolment-encryption"];
 
 /// Whether a file is named like a key: `root.pem`, `root-0123456789ab.pem`, `enrolment-encryption-until-1795132800.pem`.
@@ -62,8 +62,8 @@ fn has_name_of_a_key(path: &Path) -> bool {
     }
     let Some(name) = path.file_stem().and_then(|name| name.to_str()) else { return false };
     let roles = Role::ALL.iter().map(|role| role.name());
-    let classes = Class::ALL.iter().map(|class| class.as_str());
-    let mut rests = roles.chain(classes).chain(SERVER_KEYS).filter_map(|key| name.strip_prefix(key));
+    let repositories = Repository::ALL.map(Repository::as_str).into_iter();
+    let mut rests = roles.chain(repositories).chain(SERVER_KEYS).filter_map(|key| name.strip_prefix(key));
     let is_id = |part: &str| part.len() == 12 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let is_suffix = |part: &str| part == "until" || is_id(part) || is_number(part);

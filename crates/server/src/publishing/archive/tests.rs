@@ -2,14 +2,16 @@
 
 use std::io::{Seek, Write};
 
-use headwater_policy::Class;
+use headwater_policy::{Class, Repository};
 
 use super::*;
 use crate::publishing::failures::of_publisher;
 
+const COMPONENTS: Repository = Repository::Class(Class::Components);
+
 fn store_archive(file: File, store: &Store, limits: ContentLimits) -> Result<Vec<StoredFile>> {
     let archive = Archive { file, format: None, limits };
-    archive.store(store).map_err(|error| of_publisher(Class::Components, error))
+    archive.store(store).map_err(|error| of_publisher(COMPONENTS, error))
 }
 
 fn tar_bytes(files: &[(&str, usize)]) -> Vec<u8> {
@@ -135,7 +137,7 @@ fn a_class_keeps_to_its_quota() {
     let store = Store::open(folder.path(), Some(10)).unwrap();
     let limits = ContentLimits { files: 2, bytes: 1000 };
     let error = store_archive(tar_of(&[("a", 100)]), &store, limits).unwrap_err();
-    assert!(matches!(error, Error::Refused(Refusal::Quota(Class::Components))), "{error}");
+    assert!(matches!(error, Error::Refused(Refusal::Quota(COMPONENTS))), "{error}");
 }
 
 fn zip_of(files: &[(&str, &[u8])]) -> Vec<u8> {

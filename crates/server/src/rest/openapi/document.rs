@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use axum::http::{Method, StatusCode};
 use headwater_api::v1::ErrorAnswer;
-use headwater_policy::Class;
+use headwater_policy::{Class, Repository};
 use serde_json::{Map, Value, json};
 
 use super::operation::{Operation, Schemas};
@@ -123,8 +123,12 @@ fn operation_id(row: &RouteRow) -> String {
 fn parameters(path: &str, known: &Operation<'_>) -> Vec<Value> {
     let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     let of_path = names.zip(&known.path).map(|(name, schema)| {
-        let classes = || json!({ "type": "string", "enum": Class::ALL.map(|class| class.to_string()) });
-        let schema = if name == "class" { classes() } else { schema.clone() };
+        let word = |words: &[&str]| json!({ "type": "string", "enum": words });
+        let schema = match name {
+            "class" => word(&Class::ALL.map(Class::as_str)),
+            "repository" => word(&Repository::ALL.map(Repository::as_str)),
+            _ => schema.clone(),
+        };
         json!({ "name": name, "in": "path", "required": true, "schema": schema })
     });
     let mut parameters: Vec<Value> = of_path.collect();
