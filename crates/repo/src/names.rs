@@ -95,6 +95,9 @@ fn target_name_problem(text: &str) -> Option<&'static str> {
     })
 }
 
+/// What no component is called: reports and folders name a repository so.
+const RESERVED: &str = "policy";
+
 /// The name of a component or program: lower-case letters, digits, `.`, `_` and `-`, a letter or digit first.
 ///
 /// It is a folder's name on every endpoint and a part of target names.
@@ -106,8 +109,8 @@ impl ComponentName {
     ///
     /// # Errors
     ///
-    /// Another character, another first character, `.` at the end, or a length outside 1 to
-    /// [`COMPONENT_NAME_LENGTH_MAX`] bytes.
+    /// Another character, another first character, `.` at the end, a length outside 1 to [`COMPONENT_NAME_LENGTH_MAX`]
+    /// bytes, or `policy`: in reports and folders that names a repository.
     pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
         let text = text.into();
         let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
@@ -117,6 +120,8 @@ impl ComponentName {
             "only the letters a to z, digits, \".\", \"_\" and \"-\" are allowed"
         } else if !text.starts_with(|first: char| first.is_ascii_alphanumeric()) || text.ends_with('.') {
             "it must begin with a letter or digit and not end with \".\""
+        } else if text == RESERVED {
+            "it is reserved for the policy; choose another name"
         } else {
             return Ok(Self(text));
         };

@@ -69,8 +69,8 @@ fn target_names() {
 fn component_names() {
     let longest = "x".repeat(limits::COMPONENT_NAME_LENGTH_MAX);
     check::<ComponentName>(
-        &["a", "virus-patterns", "7zip", "a.b_c", &longest],
-        &["", ".", "..", ".a", "-a", "_a", "a.", "A", "a/b", "a b", "é", &format!("{longest}x")],
+        &["a", "virus-patterns", "7zip", "a.b_c", "policy-2", &longest],
+        &["", ".", "..", ".a", "-a", "_a", "a.", "A", "a/b", "a b", "é", "policy", &format!("{longest}x")],
     );
 }
 
