@@ -1,9 +1,9 @@
 //! What stands in for a bundle whose copy in the data folder is damaged or gone: what was verified with it. A client that
-//! had a signed policy and metadata of every class needs no bundle any more, except to enrol again.
+//! had a signed policy and metadata of every repository needs no bundle any more, except to enrol again.
 
-use headwater_api::bundle::ClassRoots;
+use headwater_api::bundle::RepositoryRoots;
 use headwater_depot::MetadataStore;
-use headwater_policy::Class;
+use headwater_policy::{Class, Repository};
 
 use crate::bundle::document::{Bundle, BundleFleet, Parsed, parse};
 use crate::data::policy::policy_of;
@@ -62,7 +62,8 @@ fn recovered(folder: &DataFolder) -> Option<Bundle> {
     Some(Bundle {
         server_urls: vec![server],
         domain: state.domain.or_else(|| Some(state.last_run?.domain))?,
-        roots: ClassRoots {
+        roots: RepositoryRoots {
+            policy: newest_root(folder, Repository::Policy)?,
             settings: newest_root(folder, Class::Settings)?,
             components: newest_root(folder, Class::Components)?,
             programs: newest_root(folder, Class::Programs)?,
@@ -77,9 +78,9 @@ fn recovered(folder: &DataFolder) -> Option<Bundle> {
     })
 }
 
-/// The newest root of a class that was verified.
-fn newest_root(folder: &DataFolder, class: Class) -> Option<serde_json::Value> {
-    let metadata = folder.metadata(RepositoryOwner::Organisation, class);
+/// The newest root of a repository that was verified.
+fn newest_root(folder: &DataFolder, repository: impl Into<Repository>) -> Option<serde_json::Value> {
+    let metadata = folder.metadata(RepositoryOwner::Organisation, repository);
     if !metadata.is_dir() {
         return None;
     }

@@ -47,14 +47,14 @@ pub(crate) async fn update_domain(
         renew_voucher(session, verified, &slot, release, record.clone(), worth(record))?;
         return Ok(outcome(&domain, ClassResult::Current, String::new(), None));
     }
-    let (document, bytes) = match fetch_document(session, verified, &description, &domain).await {
+    let fetched = match fetch_document(session, verified, &description, &domain).await {
         Ok(fetched) => fetched,
         Err(ContentError::Run(Error::Sealed(why))) => {
             return Ok(outcome(&domain, ClassResult::Failed, why, None));
         }
         Err(error) => return Err(error),
     };
-    let sequence = Sequence::new(document.version).map_err(unusable)?;
+    let sequence = Sequence::new(fetched.document.version).map_err(unusable)?;
     let of_this_domain = installed.filter(|(_, record)| domain_of(record) == Some(domain.as_str()));
     // A version that only replaced keys vouch for is no minimum (I2a).
     let vouched = of_this_domain.filter(|(_, record)| worth(record) == Standing::Holds);
@@ -65,7 +65,7 @@ pub(crate) async fn update_domain(
         return Ok(kept);
     }
     let voucher = verified.voucher()?;
-    install(session, &slot, document, &bytes, (sequence, digest, voucher)).await
+    install(session, &slot, fetched, (sequence, digest, voucher)).await
 }
 
 fn outcome(domain: &str, result: ClassResult, message: String, fault: Option<Reason>) -> NameOutcome {
@@ -90,38 +90,45 @@ fn kept_outcome(domain: &str, decision: Decision, offered: Sequence) -> Option<N
     }
 }
 
-/// The document of the domain, with its decrypted bytes.
+/// The document of the domain.
+struct Fetched {
+    document: FreeSettingsDocument,
+    /// Its decrypted bytes.
+    bytes: Vec<u8>,
+    /// Whether it came sealed: then not everyone on this endpoint may read it.
+    sealed: bool,
+}
+
 async fn fetch_document(
     session: &Session,
     verified: &Verified<'_>,
     description: &TargetDescription,
     domain: &str,
-) -> Result<(FreeSettingsDocument, Vec<u8>), ContentError> {
-    let bytes = target(&session.context, verified, description).await?;
-    let bytes = domain_keys::decrypted(&session.context.folder, &bytes)?;
+) -> Result<Fetched, ContentError> {
+    let signed = target(&session.context, verified, description).await?;
+    let bytes = domain_keys::decrypted(&session.context.folder, &signed)?;
     let document: FreeSettingsDocument = read_document(&format!("the settings of {domain}"), &bytes)?;
     if document.domain != domain {
         return Err(unusable(format!("the settings of {domain} are those of {}", document.domain)));
     }
-    Ok((document, bytes))
+    Ok(Fetched { document, sealed: bytes != signed, bytes })
 }
 
 async fn install(
     session: &mut Session,
     slot: &Slot,
-    document: FreeSettingsDocument,
-    bytes: &[u8],
+    Fetched { document, bytes, sealed }: Fetched,
     signed: (Sequence, Digest, Voucher),
 ) -> Result<NameOutcome, ContentError> {
     let domain = document.domain.clone();
     let sequence = signed.0;
     let files = files_of(&document).map_err(unusable)?;
-    let readers = if document.settings.confidential {
+    let readers = if sealed || session.context.effective.settings.confidential {
         Readers::Group(session.context.config.confidential_group)
     } else {
         Readers::Everyone
     };
-    let record = record_of(&document, bytes, signed, &files, readers).map_err(unusable)?;
+    let record = record_of(&document, &bytes, signed, &files, readers).map_err(unusable)?;
     let release = assemble(slot, &record, files).await?;
     let hooks = Hooks::of(&session.context.effective.settings);
     Ok(match activate(Class::Settings, SETTINGS, slot, &release, &hooks, &|_| true).await? {
