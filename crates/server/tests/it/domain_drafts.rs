@@ -124,12 +124,12 @@ async fn an_edit_in_one_step_is_checked_against_the_version_that_was_seen() {
 async fn a_save_above_or_below_makes_no_draft_outdated() {
     let server = start().await;
     edit(&server, "root/paris", "ann", poll(5)).await;
-    let before = signed(&server, "root/paris").await["version"].as_u64();
+    let before = signed(&server, "root/paris").await["typed_version"].as_u64();
     server.set("root", json!({"settings": {"idle_timeout_seconds": 9}})).await;
     server.set("root/paris/lab", poll(7)).await;
-    assert!(signed(&server, "root/paris").await["version"].as_u64() > before);
+    assert!(signed(&server, "root/paris").await["typed_version"].as_u64() > before);
     let saved = save(&server, "root/paris", "ann").await;
-    assert_eq!((&saved["version"], &saved["domains"]), (&json!(2), &json!(["root/paris"])));
+    assert_eq!((&saved["typed_version"], &saved["domains"]), (&json!(2), &json!(["root/paris"])));
     let document = signed(&server, "root/paris").await["settings"].clone();
     assert_eq!(
         (&document["poll_interval_minutes"], &document["idle_timeout_seconds"]),
