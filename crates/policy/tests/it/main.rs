@@ -5,6 +5,7 @@ mod draft;
 mod limits;
 mod naive;
 mod pieces;
+mod policy_plan;
 mod preview;
 mod properties;
 mod settings_diff;

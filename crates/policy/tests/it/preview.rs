@@ -80,6 +80,10 @@ fn warnings() {
     check(first_entry, &["sends_to_vendor"]);
     check(&format!("vendor_fallback privilege_only\n{first_entry}"), &[]);
     check(&format!("vendor_fallback never\n{first_entry}"), &[]);
+}
+
+#[test]
+fn warnings_of_update_agents() {
     check(
         "agent a 10.0.0.1\nagent b 10.0.0.2\nagent gone 10.0.0.3 shares
          entry 10.0.0.0-10.0.0.9 -> a\nentry 10.0.0.0-10.0.0.9 -> b\nentry 10.0.0.0-10.0.0.9 -> gone

@@ -51,8 +51,8 @@ impl SourceList {
     pub(crate) async fn publish_first_settings(&self, now: Timestamp) -> Result<()> {
         let settings = Part::Free.repository();
         let mut draft = Draft::first(self.publishing.first_root(settings, now)?);
-        let tx = self.db.begin().await?;
-        add_documents(&mut draft, Part::Free, &self.db.domains().await?)?;
+        let mut tx = self.db.begin().await?;
+        add_documents(&mut draft, Part::Free, &tx.domains().await?)?;
         let staged = self.publishing.stage(settings, draft, now)?;
         let audit_entry = Caller::server(now).audit_entry("repository.begin", settings);
         self.publishing.commit(tx, vec![staged], audit_entry).await
