@@ -129,7 +129,7 @@ async fn a_save_above_or_below_makes_no_draft_outdated() {
     server.set("root/paris/lab", poll(7)).await;
     assert!(signed(&server, "root/paris").await["typed_version"].as_u64() > before);
     let saved = save(&server, "root/paris", "ann").await;
-    assert_eq!((&saved["typed_version"], &saved["domains"]), (&json!(2), &json!(["root/paris"])));
+    assert_eq!((&saved["version"], &saved["domains"]), (&json!(2), &json!(["root/paris"])));
     let document = signed(&server, "root/paris").await["settings"].clone();
     assert_eq!(
         (&document["poll_interval_minutes"], &document["idle_timeout_seconds"]),
