@@ -7,7 +7,7 @@
 //! * [`class_result`]: the result of a class, from those of its names;
 //! * [`launch`] and [`trial_verdict`]: whether a new `headwater-client` takes over;
 //! * [`root_look_is_due`]: when every source is asked for newer roots;
-//! * [`poll_after`], [`pause_after`] and [`network_is_new`]: when the next run begins, and whether it starts afresh.
+//! * [`next_wake`], [`poll_after`], [`pause_after`] and [`network_is_new`]: when the next run begins, and whether it starts afresh.
 //!
 //! The other folders carry the decisions out.
 
@@ -22,7 +22,7 @@ use headwater_repo::{
 use jiff::Timestamp;
 
 use crate::limits::{
-    DELTA_MEMORY_MAX, ENROL_AGAIN, NETWORK_RETRY_MIN, POLL_JITTER_PERCENT, ROOT_LOOK_AGAIN,
+    DELTA_MEMORY_MAX, ENROL_AGAIN, NETWORK_RETRY_MIN, POLICY_LOOK_MAX, POLL_JITTER_PERCENT, ROOT_LOOK_AGAIN,
     ROOT_LOOK_INTERVAL, SELF_STARTS_MAX, TRIAL_STARTS_MAX,
 };
 
@@ -308,6 +308,25 @@ pub fn poll_after(interval: Duration, random: u64) -> Duration {
     let spread = interval_ms * POLL_JITTER_PERCENT / 100;
     let shifted = interval_ms - spread + random % (2 * spread + 1);
     Duration::from_millis(shifted.max(1000))
+}
+
+/// What a daemon does when its pause ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wake {
+    /// A run over all classes.
+    Run,
+    /// A look for a newer policy alone.
+    PolicyLook,
+}
+
+/// How long a daemon pauses whose next poll is `to_poll` away, and what it does then. It looks for a newer policy at least
+/// daily, however long the interval is (P5a).
+pub fn next_wake(to_poll: Duration, random: u64) -> (Duration, Wake) {
+    if to_poll <= POLICY_LOOK_MAX {
+        return (to_poll.max(Duration::from_secs(1)), Wake::Run);
+    }
+    let jitter = u32::try_from(POLL_JITTER_PERCENT).unwrap_or(0);
+    (poll_after(POLICY_LOOK_MAX * 100 / (100 + jitter), random), Wake::PolicyLook)
 }
 
 /// How a run of the daemon ended, as far as the time of the next one depends on it.

@@ -107,6 +107,10 @@ pub const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
 /// Share of the poll interval, in percent, by which a poll comes earlier or later, so that a site's clients spread out.
 pub const POLL_JITTER_PERCENT: u64 = 10;
 
+/// Longest time between two looks of a daemon for a newer policy: a day, so that no wrong polling interval outlives its
+/// correction for long (P5a).
+pub const POLICY_LOOK_MAX: Duration = Duration::from_secs(24 * 3600);
+
 /// Memory that decoding a delta may take, in bytes: with the program itself an update stays under 64 MiB. A delta that
 /// needs more is skipped for another delta or the full body.
 pub const DELTA_MEMORY_MAX: u64 = 56 * 1024 * 1024;

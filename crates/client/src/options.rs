@@ -8,6 +8,8 @@ pub enum Trigger {
     /// The daemon's poll, a notification, or the program that contains this client.
     #[default]
     Poll,
+    /// The daemon, between polls that are more than a day apart: it looks for a newer policy and runs no class (P5a).
+    PolicyLook,
     /// A person on the endpoint (N4); refused where the domain does not allow it.
     Person,
 }

@@ -15,10 +15,10 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use crate::config::Config;
 use crate::daemon::run_log::log_run;
 use crate::data::{DaemonFile, DataFolder};
-use crate::decide::{RunEnd, pause_after, poll_after, run_end};
+use crate::decide::{RunEnd, Wake, next_wake, pause_after, poll_after, run_end};
 use crate::error::Error;
 use crate::limits::{LOOK_AGAIN, STOP_GRACE};
-use crate::options::RunOptions;
+use crate::options::{RunOptions, Trigger};
 use crate::os::{self, Lock};
 use crate::run::{CompletedRun, complete};
 use crate::{self_update, serving, session};
@@ -62,6 +62,10 @@ pub(crate) struct Worker {
     runs_for_addresses: u32,
     /// The next run is because of other addresses.
     is_for_addresses: bool,
+    /// When the last run over all classes ended.
+    polled: Instant,
+    /// When the next one is due.
+    poll_due: Instant,
     _lock: Lock,
 }
 
@@ -79,6 +83,8 @@ impl Worker {
             runs_without_network: 0,
             runs_for_addresses: 0,
             is_for_addresses: false,
+            polled: Instant::now(),
+            poll_due: Instant::now(),
             config,
             folder,
             _lock: lock,
@@ -90,7 +96,7 @@ impl Worker {
         mut requests: mpsc::Receiver<Request>,
         mut stop: watch::Receiver<bool>,
     ) -> DaemonEnd {
-        let mut next = Instant::now();
+        let (mut next, mut wake) = (Instant::now(), Wake::Run);
         let end = loop {
             let request = tokio::select! {
                 () = stopped(&mut stop) => break DaemonEnd::Stopped,
@@ -98,15 +104,17 @@ impl Worker {
                 () = sleep_until(next) => None,
                 () = sleep(LOOK_AGAIN) => {
                     self.look_at_listener().await;
-                    if let Some(sooner) = self.pause_for_addresses() {
-                        next = next.min(Instant::now() + sooner);
+                    if let Some(sooner) = self.pause_for_addresses().map(|pause| Instant::now() + pause)
+                        && sooner < next
+                    {
+                        (next, wake) = (sooner, Wake::Run);
                     }
                     continue;
                 }
             };
             let (options, answer) = match request {
                 Some(Request { options, answer }) => (options, Some(answer)),
-                None => (RunOptions::default(), None),
+                None => (options_of(wake), None),
             };
             let Some(done) = self.one_run(&options, &mut stop).await else { break DaemonEnd::Stopped };
             let pause = self.pause_after(done.as_ref().map(|done| &done.report));
@@ -121,12 +129,25 @@ impl Worker {
             if let Some(program) = replaced {
                 break DaemonEnd::Replaced(program);
             }
-            next = Instant::now() + pause;
+            (next, wake) = self.schedule(pause, options.trigger);
         };
         self.listener.stop().await;
         self.set_serving();
         tracing::info!("stopped");
         end
+    }
+
+    /// When the daemon wakes after a run, and for what. After a look for the policy the interval may be another one.
+    fn schedule(&mut self, pause: Duration, trigger: Trigger) -> (Instant, Wake) {
+        let now = Instant::now();
+        if trigger == Trigger::PolicyLook {
+            self.poll_due = self.poll_due.min(self.polled + pause);
+        } else {
+            (self.polled, self.poll_due) = (now, now + pause);
+        }
+        let to_poll = self.poll_due.saturating_duration_since(now);
+        let (pause, wake) = next_wake(to_poll, self.random.u64(..));
+        (now + pause, wake)
     }
 
     /// One run; `None` if it was cut off because the daemon stops.
@@ -258,6 +279,14 @@ impl Worker {
     fn interval(&self) -> Duration {
         self.config.poll_interval.unwrap_or_else(|| serving::poll_interval(&self.config, &self.folder))
     }
+}
+
+fn options_of(wake: Wake) -> RunOptions {
+    let trigger = match wake {
+        Wake::Run => Trigger::Poll,
+        Wake::PolicyLook => Trigger::PolicyLook,
+    };
+    RunOptions { trigger, ..RunOptions::default() }
 }
 
 /// Completes when the daemon is to stop (or its handle is gone).

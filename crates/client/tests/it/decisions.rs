@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use headwater_api::report::{ClassOutcome, ClassResult};
 use headwater_client::decide::{
-    Decision, InstalledRelease, Known, Launch, NameOutcome, Replaced, Resume, RunEnd, class_result, decide,
-    decide_document, launch, network_is_new, pause_after, poll_after, resume, run_end, trial_verdict,
+    Decision, InstalledRelease, Known, Launch, NameOutcome, Replaced, Resume, RunEnd, Wake, class_result,
+    decide, decide_document, launch, network_is_new, next_wake, pause_after, poll_after, resume, run_end,
+    trial_verdict,
 };
 use headwater_client::exit_code;
-use headwater_client::limits::{ENROL_AGAIN, NETWORK_RETRY_MIN, SELF_STARTS_MAX, TRIAL_STARTS_MAX};
+use headwater_client::limits::{
+    ENROL_AGAIN, NETWORK_RETRY_MIN, POLICY_LOOK_MAX, SELF_STARTS_MAX, TRIAL_STARTS_MAX,
+};
 use headwater_client::render::bytes;
 use headwater_repo::{ComponentName, Digest, Release, ReleaseList, Sequence, Standing, VersionText};
 use serde_json::json;
@@ -246,6 +249,18 @@ fn polls_spread_around_the_interval() {
     assert_eq!(poll_after(hour, 0), Duration::from_secs(3240));
     assert_eq!(poll_after(hour, 720_000), Duration::from_secs(3960));
     assert_eq!(poll_after(Duration::ZERO, 7), Duration::from_secs(1));
+}
+
+/// P5a: the policy is looked for at least daily, however far apart polls are.
+#[test]
+fn polls_that_are_far_apart_have_looks_for_the_policy_between_them() {
+    assert_eq!(next_wake(POLICY_LOOK_MAX, 5), (POLICY_LOOK_MAX, Wake::Run));
+    assert_eq!(next_wake(Duration::ZERO, 5), (Duration::from_secs(1), Wake::Run));
+    for random in [0, 1, u64::MAX / 2, u64::MAX] {
+        let (pause, wake) = next_wake(POLICY_LOOK_MAX + Duration::from_secs(1), random);
+        assert_eq!(wake, Wake::PolicyLook);
+        assert!(pause <= POLICY_LOOK_MAX && pause > POLICY_LOOK_MAX / 2, "{pause:?}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use headwater_api::policy::{EntryDocument, SelectorDocument, SourceDocument};
 use headwater_api::report::{ClassResult, Report};
 use headwater_client::data::State;
-use headwater_client::{DataFolder, RunOptions, exit_code, status};
+use headwater_client::{DataFolder, RunOptions, Trigger, exit_code, run_once, status};
 use headwater_policy::{Class, Repository};
 
 use crate::update_agent::{agent, free_port, with_agent};
@@ -146,4 +146,22 @@ async fn a_source_that_is_behind_the_named_policy_gives_way_to_the_server() {
     assert_eq!(asked(&report), [format!("url:{mirror}"), "server".to_owned()], "{report:#?}");
     assert_eq!(class(&report, "policy").source.as_deref(), Some("server"));
     assert_eq!(report.policy_version, 3);
+}
+
+#[tokio::test]
+async fn a_daily_look_takes_the_policy_and_runs_no_class() {
+    let mut world = World::new().await;
+    world.component("rules", 1);
+    let client = world.client("pc-1");
+    update(&client).await;
+    world.component("rules", 2);
+    world.settings.poll_interval_minutes = 7;
+    world.publish_settings();
+    let look = RunOptions { trigger: Trigger::PolicyLook, ..RunOptions::default() };
+    let report = run_once(&client, &look).await.unwrap();
+    assert_eq!(report.classes.len(), 1, "{report:#?}");
+    assert_eq!(class(&report, "policy").result, ClassResult::Updated);
+    assert_eq!(report.installed["components"]["rules"].sequence, 1);
+    let state = State::load(&DataFolder::new(&client.data)).unwrap();
+    assert_eq!(state.settings.unwrap().settings.poll_interval_minutes, 7);
 }
