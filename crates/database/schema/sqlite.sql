@@ -136,9 +136,10 @@ CREATE TABLE clients (
     state          TEXT NOT NULL DEFAULT 'unknown', -- api::v1::ClientState
     state_since    INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX clients_domain ON clients (domain, state, last_seen, id);
-CREATE INDEX clients_state ON clients (state, last_seen, id);
-CREATE INDEX clients_policy ON clients (policy_version, last_seen, id);
+CREATE INDEX clients_domain ON clients (domain, id);
+CREATE INDEX clients_state ON clients (state, id);
+CREATE INDEX clients_policy ON clients (policy_version, id);
+CREATE INDEX clients_last_seen ON clients (last_seen, state, id);
 
 -- Sets of installed releases. A fleet has few different ones, and most runs change nothing: a run names its set.
 CREATE TABLE installed_sets (

@@ -137,33 +137,48 @@ pub(crate) fn page(
     page
 }
 
-/// How many clients of a filter are in which stored state and were in contact since `silent_before`, or were not.
-pub(crate) fn counts(
-    db: &Connection,
-    filter: &Filter<'_>,
-    silent_before: Timestamp,
-    is_silent: bool,
-) -> Statement {
-    let mut counts = Statement::new("SELECT state, count(*) AS clients FROM clients WHERE ");
-    stored_states(&mut counts, &STORED, silent_before, is_silent);
+/// How many clients of a filter are in which stored state: all of them, or those of them that are silent. The silent
+/// ones are few, so that the others are counted by subtracting them: each count reads one index.
+pub(crate) fn counts(db: &Connection, filter: &Filter<'_>, silent_before: Option<Timestamp>) -> Statement {
+    // Text is appended where another index than that by state finds the clients: it would be read whole for its order.
+    let by_another = silent_before.is_some() || filter.domains.is_some();
+    let state = if by_another { "state || ''" } else { "state" };
+    let mut counts =
+        Statement::new(&format!("SELECT {state} AS state, count(*) AS clients FROM clients WHERE "));
+    match silent_before {
+        Some(before) => silent(&mut counts, before),
+        None if filter.domains.is_some() => counts.text.push_str("1 = 1"),
+        None => {
+            let states: Vec<String> = STORED.iter().map(|state| format!("'{}'", word(state))).collect();
+            counts.text.push_str(&format!("state IN ({})", states.join(", ")));
+        }
+    }
     narrow(db, &mut counts, filter);
-    counts.text.push_str(" GROUP BY state");
+    counts.text.push_str(&format!(" GROUP BY {state}"));
     counts
 }
 
-/// How many clients of a filter have an older policy than `newest` and are not silent.
+/// How many clients of a filter have an older policy than `newest`: all of them, or those of them that are silent.
 pub(crate) fn policy_behind(
     db: &Connection,
     filter: &Filter<'_>,
-    silent_before: Timestamp,
+    silent_before: Option<Timestamp>,
     newest: u64,
 ) -> Statement {
     let mut counts = Statement::new("SELECT count(*) AS clients FROM clients WHERE ");
     let newest = counts.value(Value::Number(number(newest)));
-    let since = counts.value(Value::Number(silent_before.as_second()));
-    counts.text.push_str(&format!("policy_version < ${newest} AND last_seen >= ${since}"));
+    counts.text.push_str(&format!("policy_version < ${newest}"));
+    if let Some(before) = silent_before {
+        counts.text.push_str(" AND ");
+        silent(&mut counts, before);
+    }
     narrow(db, &mut counts, filter);
     counts
+}
+
+fn silent(statement: &mut Statement, before: Timestamp) {
+    let before = statement.value(Value::Number(before.as_second()));
+    statement.text.push_str(&format!("last_seen < ${before}"));
 }
 
 /// The conditions of a filter but that of the states.
@@ -201,27 +216,27 @@ fn in_states(statement: &mut Statement, states: &BTreeSet<ClientState>, silent_b
     statement.text.push_str(" AND (");
     if !stored.is_empty() {
         statement.text.push('(');
-        stored_states(statement, &stored, silent_before, false);
+        in_contact(statement, &stored, silent_before);
         statement.text.push(')');
     }
     if with_silent {
         statement.text.push_str(if stored.is_empty() { "(" } else { " OR (" });
-        stored_states(statement, &STORED, silent_before, true);
+        silent(statement, silent_before);
         statement.text.push(')');
     }
     statement.text.push(')');
 }
 
-fn stored_states(
-    statement: &mut Statement,
-    states: &[ClientState],
-    silent_before: Timestamp,
-    is_silent: bool,
-) {
+/// In one of these stored states, and not silent.
+fn in_contact(statement: &mut Statement, states: &[ClientState], silent_before: Timestamp) {
     let words: Vec<String> = states.iter().map(|state| format!("'{}'", word(state))).collect();
     let before = statement.value(Value::Number(silent_before.as_second()));
-    let comparison = if is_silent { "<" } else { ">=" };
-    statement.text.push_str(&format!("state IN ({}) AND last_seen {comparison} ${before}", words.join(", ")));
+    let states = match words.as_slice() {
+        // By the index that has the clients of one state in order of id.
+        [one] => format!("state = {one}"),
+        several => format!("state IN ({})", several.join(", ")),
+    };
+    statement.text.push_str(&format!("{states} AND last_seen >= ${before}"));
 }
 
 impl Db {
@@ -250,21 +265,31 @@ impl Db {
         newest_policy: u64,
     ) -> Result<Counts> {
         let mut db = self.connection().await?;
-        let mut by_state = BTreeMap::new();
-        for is_silent in [false, true] {
-            let statement = counts(&db, filter, silent_before, is_silent);
-            for row in statement.query().fetch_all(db.sql()).await? {
-                let state = match is_silent {
-                    true => ClientState::Silent,
-                    false => parse("state of a client", row.get("state"))?,
-                };
-                *by_state.entry(state).or_default() += count(row.get("clients"));
-            }
+        let silent = Some(silent_before);
+        let (all, silent_ones) = (counts(&db, filter, None), counts(&db, filter, silent));
+        let mut by_state = count_by_state(&mut db, &all).await?;
+        let all_silent = count_by_state(&mut db, &silent_ones).await?;
+        for (state, silent) in &all_silent {
+            let others = by_state.entry(*state).or_default();
+            *others = others.saturating_sub(*silent);
         }
-        let statement = policy_behind(&db, filter, silent_before, newest_policy);
-        let behind = statement.query().fetch_one(db.sql()).await?;
-        Ok(Counts { by_state, policy_behind: count(behind.get("clients")) })
+        by_state.insert(ClientState::Silent, all_silent.values().sum());
+        by_state.retain(|_, clients| *clients > 0);
+        let mut behind = [0; 2];
+        for (count_of, silent) in behind.iter_mut().zip([None, silent]) {
+            let statement = policy_behind(&db, filter, silent, newest_policy);
+            *count_of = count(statement.query().fetch_one(db.sql()).await?.get("clients"));
+        }
+        Ok(Counts { by_state, policy_behind: behind[0].saturating_sub(behind[1]) })
     }
+}
+
+async fn count_by_state(db: &mut Connection, statement: &Statement) -> Result<BTreeMap<ClientState, u64>> {
+    let mut by_state = BTreeMap::new();
+    for row in statement.query().fetch_all(db.sql()).await? {
+        by_state.insert(parse("state of a client", row.get("state"))?, count(row.get("clients")));
+    }
+    Ok(by_state)
 }
 
 fn fleet_row(row: &SqlRow, silent_before: Timestamp) -> Result<FleetRow> {

@@ -61,7 +61,7 @@ pub(crate) const OPEN_DAY: &str = "SELECT coalesce(max(day) + 1, 0) FROM source_
 /// What came from each source: `$1` since which day, `$2` since which day that is not added up.
 pub(crate) const BY_SOURCE: &str = "SELECT source, class, CAST(sum(runs) AS BIGINT) AS runs, \
     CAST(sum(bytes) AS BIGINT) AS bytes FROM (SELECT source, class, runs, bytes FROM source_days WHERE day >= $1 \
-    UNION ALL SELECT source, class, sum(runs), sum(bytes) FROM client_days WHERE day >= $2 GROUP BY source, class) \
+    UNION ALL SELECT source, class, sum(runs), sum(bytes) FROM client_days WHERE day >= $2 GROUP BY day, source, class) \
     AS used GROUP BY source, class ORDER BY source, class";
 
 /// The days of one client, the newest first: `$1` its id, `$2` since which day.
@@ -177,10 +177,13 @@ pub(crate) async fn close(tx: &mut Tx, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// Deletes the counts of the days before a day.
-pub(crate) async fn delete_before(tx: &mut Tx, day: i64) -> Result<()> {
-    for statement in ["DELETE FROM client_days WHERE day < $1", "DELETE FROM source_days WHERE day < $1"] {
-        sqlx::query(statement).bind(day).execute(tx.sql()).await?;
-    }
-    Ok(())
+/// Deletes counts of the days before a day: `$1`, at most `$2` of them.
+pub(crate) const DELETE_BEFORE: &str = "DELETE FROM client_days WHERE (client, day, class, source) IN \
+    (SELECT client, day, class, source FROM client_days WHERE day < $1 LIMIT $2)";
+
+/// Deletes the counts of the days before a day, at most so many of clients; returns whether more are left.
+pub(crate) async fn delete_before(tx: &mut Tx, day: i64, limit: i64) -> Result<bool> {
+    let done = sqlx::query(DELETE_BEFORE).bind(day).bind(limit).execute(tx.sql()).await?;
+    sqlx::query("DELETE FROM source_days WHERE day < $1").bind(day).execute(tx.sql()).await?;
+    Ok(done.rows_affected() >= count(limit))
 }

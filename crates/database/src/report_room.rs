@@ -11,10 +11,10 @@ use sqlx::Row;
 use crate::connection::lock;
 use crate::error::Result;
 use crate::report_days::{self, DAY};
-use crate::{Tx, count, installed, number};
+use crate::{Tx, count, installed, to_json};
 
-/// Runs that are deleted at once when the room is used up.
-const DELETED_AT_ONCE: i64 = 1000;
+/// Runs, or rows of counts, that are deleted in one change.
+pub(crate) const DELETED_AT_ONCE: i64 = 1000;
 
 /// Bytes of the runs received since a time: `$1`.
 pub(crate) const BYTES_SINCE: &str =
@@ -87,27 +87,51 @@ pub async fn delete_over(tx: &mut Tx, bytes_max: u64) -> Result<u64> {
     Ok(deleted)
 }
 
-/// Bytes of the runs received in a span: from `$1`, before `$2`.
-pub(crate) const BYTES_BETWEEN: &str =
-    "SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) FROM runs WHERE received >= $1 AND received < $2";
+/// The oldest runs that came before a time: `$1`, `$2` how many.
+pub(crate) const BEFORE: &str =
+    "SELECT number, received, bytes FROM runs WHERE received < $1 ORDER BY received LIMIT $2";
 
-/// Deletes reports that came before a time and the counts of the days before, and closes the days that are over; returns
-/// how many reports were deleted.
-pub async fn delete_before(tx: &mut Tx, before: Timestamp, now: Timestamp) -> Result<u64> {
+/// What one part of a deletion did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deleted {
+    /// Reports that were deleted.
+    pub reports: u64,
+    /// Something is left to be deleted, by another change: one that deletes a day of a large fleet would keep every
+    /// report waiting for seconds.
+    pub is_part: bool,
+}
+
+/// Deletes reports that came before a time and the counts of the days before, as many as one change may; the last part
+/// closes the days that are over.
+pub async fn delete_before(tx: &mut Tx, before: Timestamp, now: Timestamp) -> Result<Deleted> {
     let before = before.as_second();
     let day = before.div_euclid(DAY);
-    let since = number(count(day.max(0))) * DAY;
-    let between = sqlx::query_scalar(BYTES_BETWEEN).bind(since).bind(before);
-    let gone: i64 = between.fetch_one(tx.sql()).await?;
-    let done = sqlx::query("DELETE FROM runs WHERE received < $1").bind(before).execute(tx.sql()).await?;
+    let rows = sqlx::query(BEFORE).bind(before).bind(DELETED_AT_ONCE).fetch_all(tx.sql()).await?;
+    let mut by_day: BTreeMap<i64, i64> = BTreeMap::new();
+    for row in &rows {
+        *by_day.entry(row.get::<i64, _>("received").div_euclid(DAY)).or_default() +=
+            row.get::<i64, _>("bytes");
+    }
+    let numbers: Vec<i64> = rows.iter().map(|row| row.get("number")).collect();
+    if !numbers.is_empty() {
+        let statement = format!("DELETE FROM runs WHERE number IN ({})", tx.dialect().numbers());
+        let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(to_json(&numbers));
+        query.execute(tx.sql()).await?;
+    }
+    for (day, gone) in by_day {
+        subtract(tx, day, gone).await?;
+    }
+    *lock(&tx.shared().report_bytes) = None;
+    let reports = numbers.len() as u64;
+    let days_left = report_days::delete_before(tx, day, DELETED_AT_ONCE).await?;
+    if reports >= count(DELETED_AT_ONCE) || days_left {
+        return Ok(Deleted { reports, is_part: true });
+    }
     sqlx::query("DELETE FROM report_days WHERE day < $1").bind(day).execute(tx.sql()).await?;
-    subtract(tx, day, gone).await?;
     close_days(tx, now).await?;
-    report_days::delete_before(tx, day).await?;
     report_days::close(tx, now).await?;
     installed::delete_unused(tx).await?;
-    *lock(&tx.shared().report_bytes) = None;
-    Ok(done.rows_affected())
+    Ok(Deleted { reports, is_part: false })
 }
 
 /// Before a client is removed: what its reports take is taken off the days that are over.

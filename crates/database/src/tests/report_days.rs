@@ -7,7 +7,9 @@ use super::reports::{DAY, KEPT, add_client, bytes, report, runs_of};
 use super::{TEST, at, check};
 use crate::limits::{CLIENT_DAY_BYTES_MAX, CLIENT_DAY_ROWS_MAX, CLIENT_DAY_SOURCE_CHARS_MAX};
 use crate::report_days::OTHER_SOURCES;
+use crate::report_room::DELETED_AT_ONCE;
 use crate::reports::{self, Storing};
+use crate::testing::fleet::{FleetSize, fill};
 use crate::{Db, clients, report_room};
 
 const COUNTED: Storing = Storing { kept: false, newest: true };
@@ -124,6 +126,34 @@ async fn a_client_that_invents_sources_fills_no_table_and_breaks_no_sum() {
         assert!(used.iter().all(|(_, _, bytes)| *bytes == CLIENT_DAY_BYTES_MAX), "{used:?}");
         tidy_up(&db, 0, DAY + 20).await;
         assert_eq!(db.bytes_by_source(at(0)).await.unwrap().len(), CLIENT_DAY_ROWS_MAX + 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_old_is_deleted_in_parts() {
+    check(async |db| {
+        let size = FleetSize { clients: u64::try_from(DELETED_AT_ONCE).unwrap() + 1, days: 2 };
+        fill(&db, size, |_| ()).await.unwrap();
+        let before = size.end() - jiff::SignedDuration::from_hours(24) + jiff::SignedDuration::from_secs(1);
+        let mut parts = Vec::new();
+        loop {
+            let mut tx = db.begin().await.unwrap();
+            let deleted = report_room::delete_before(&mut tx, before, size.end()).await.unwrap();
+            tx.commit(TEST).await.unwrap();
+            parts.push(deleted.reports);
+            if !deleted.is_part {
+                break;
+            }
+            assert!(parts.len() < 9, "{parts:?}");
+        }
+        // Three rows of counts for each report.
+        assert_eq!(parts, [size.clients - 1, 1, 0, 0]);
+        let (counted, stored) = bytes(&db).await;
+        assert_eq!(counted, stored);
+        let left: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM client_days").fetch_one(db.read()).await.unwrap();
+        assert_eq!(u64::try_from(left).unwrap(), 3 * size.clients);
     })
     .await;
 }

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::fleet::client;
 use super::{TEST, at, check, put_domain};
+use crate::report_room::Deleted;
 use crate::reports::Storing;
 use crate::{Db, Tx, clients, report_room, reports, to_json};
 
@@ -164,7 +165,7 @@ async fn reports_are_deleted_by_age_and_with_them_sets_that_no_run_names() {
         let mut tx = db.begin().await.unwrap();
         let deleted = report_room::delete_before(&mut tx, at(3 * DAY + 5), at(4 * DAY + 20)).await.unwrap();
         tx.commit(TEST).await.unwrap();
-        assert_eq!(deleted, 3);
+        assert_eq!(deleted, Deleted { reports: 3, is_part: false });
         assert_eq!(runs_of(&db, None).await, [("a".to_owned(), 5), ("a".to_owned(), 4)]);
         assert_eq!(sets().await, 2);
         for table in ["run_classes", "run_attempts"] {

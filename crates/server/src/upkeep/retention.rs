@@ -18,8 +18,17 @@ impl Upkeep {
     pub async fn forget_reports(&self, now: Timestamp) -> Result<String> {
         let days = self.settings.report_retention_days;
         let before = now - SignedDuration::from_hours(24 * i64::from(days));
+        let mut count = 0;
         let mut tx = self.db.begin().await?;
-        let count = report_room::delete_before(&mut tx, before, now).await?;
+        loop {
+            let deleted = report_room::delete_before(&mut tx, before, now).await?;
+            count += deleted.reports;
+            if !deleted.is_part {
+                break;
+            }
+            tx.commit(Audit::Exempt("the last part is recorded, with the number of all")).await?;
+            tx = self.db.begin().await?;
+        }
         unknown_clients::delete_before(&mut tx, now - SignedDuration::from_hours(24 * UNKNOWN_CLIENT_DAYS))
             .await?;
         tokens::delete_ended(&mut tx, now).await?;
