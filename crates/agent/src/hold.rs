@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use headwater_depot::{Blob, Progress, Store, Walk};
+use headwater_depot::{Blob, FetchProgress, Store, Walk};
 use headwater_policy::{Class, Repository};
 use headwater_repo::{Delta, Digest, FileEntry, Manifest, ReleaseList, TargetDescription, Trusted, layout};
 
@@ -72,7 +72,7 @@ pub struct HoldOutcome {
 /// See [`HoldError`]; the former content is still served.
 pub async fn hold(
     request: &HoldRequest<'_>,
-    progress: &(dyn Fn(Progress) + Send + Sync),
+    progress: &(dyn Fn(FetchProgress) + Send + Sync),
 ) -> Result<HoldOutcome, HoldError> {
     let needed = needed(request).await?;
     let damaged = scrubbed(request, &needed).await?;

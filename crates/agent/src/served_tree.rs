@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use headwater_depot::files::{self, Access, NewFile};
+use headwater_depot::files::{self, FileAccess, NewFile};
 use headwater_policy::Repository;
 use headwater_repo::{Digest, layout};
 
@@ -107,7 +107,7 @@ impl ServedTree {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(_) => {
-                let mut new = NewFile::create(&target, Access::Umask)?;
+                let mut new = NewFile::create(&target, FileAccess::Umask)?;
                 io::copy(&mut File::open(from)?, &mut new)?;
                 return new.commit();
             }
@@ -118,7 +118,7 @@ impl ServedTree {
     /// Writes a file whole or not at all.
     pub(crate) fn put_bytes(&self, repository: Repository, path: &str, bytes: &[u8]) -> io::Result<()> {
         let target = self.prepare(repository, path)?;
-        files::replace(&target, bytes, Access::Umask)
+        files::replace(&target, bytes, FileAccess::Umask)
     }
 
     /// Switches to the content that consists of `files`, and removes what neither it nor the former content needs.
@@ -135,7 +135,7 @@ impl ServedTree {
         let folder = self.folder(repository);
         let current = CurrentContent { version, files: files.clone() };
         let bytes = serde_json::to_vec(&current).map_err(io::Error::other)?;
-        files::replace(&folder.join(CURRENT), &bytes, Access::Umask)?;
+        files::replace(&folder.join(CURRENT), &bytes, FileAccess::Umask)?;
         files::remove_temporaries(&folder)?;
         for below in [layout::METADATA_FOLDER, layout::TARGETS_FOLDER, layout::BLOBS_FOLDER] {
             files::remove_files_but(&folder, below, &|path| {

@@ -1,8 +1,8 @@
 //! From documents to the types of `headwater-policy`, and back. All problems are reported at once, by entry.
 
 use headwater_policy::{
-    Class, ClassSet, Client, Draft, EffectiveSettings, Entry, EntrySource, Occasion, Options, Plans, Policy,
-    Problem, Repository, Scheme, Settings, UpdateAgent,
+    Class, ClassSet, Client, EffectiveSettings, Entry, EntrySource, Occasion, Options, Plans, Policy,
+    PolicyDraft, Problem, Repository, Scheme, Settings, UpdateAgent,
 };
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -47,16 +47,16 @@ impl PolicyDocument {
         }
     }
 
-    /// The policy as written. How its pieces fit together is checked by [`Draft::into_policy`].
+    /// The policy as written. How its pieces fit together is checked by [`PolicyDraft::into_policy`].
     ///
     /// # Errors
     /// Everything that cannot be read, with the number of the entry it stands in.
-    pub fn read(&self) -> Result<Draft, Vec<Problem>> {
+    pub fn read(&self) -> Result<PolicyDraft, Vec<Problem>> {
         read_policy(&as_written(self), Check::Pieces)
     }
 
     /// The same as a document.
-    pub fn of(draft: &Draft) -> Self {
+    pub fn of(draft: &PolicyDraft) -> Self {
         Self {
             mode: draft.mode.to_string(),
             options: OptionsDocument::of(&draft.options),

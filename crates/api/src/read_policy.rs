@@ -9,8 +9,8 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use headwater_policy::{
-    ADDRESSES_MAX, Class, ClassSet, Client, ClientId, Draft, ENTRIES_MAX, Entry, EntrySource, Family,
-    FamilySet, Occasion, Options, Problem, Scheme, Selector, ServerFallback, SourceList, SourceUrl,
+    ADDRESSES_MAX, Class, ClassSet, Client, ClientId, ENTRIES_MAX, Entry, EntrySource, Family, FamilySet,
+    Occasion, Options, PolicyDraft, Problem, Scheme, Selector, ServerFallback, SourceList, SourceUrl,
     UpdateAgent, UpdateAgents, check_source,
 };
 use serde_json::value::RawValue;
@@ -31,7 +31,7 @@ pub(crate) enum Check {
 }
 
 /// Reads a policy.
-pub(crate) fn read_policy(json: &RawValue, check: Check) -> Result<Draft, Vec<Problem>> {
+pub(crate) fn read_policy(json: &RawValue, check: Check) -> Result<PolicyDraft, Vec<Problem>> {
     let mut reader = Reader::default();
     let draft = policy(&mut reader, json, check);
     reader.finish(draft)
@@ -69,7 +69,7 @@ fn client(reader: &mut Reader, json: &RawValue) -> Option<Client> {
     Some(Client::new(id?.0, addresses?, raw.download_from_vendor.unwrap_or_default()))
 }
 
-fn policy(reader: &mut Reader, json: &RawValue, check: Check) -> Option<Draft> {
+fn policy(reader: &mut Reader, json: &RawValue, check: Check) -> Option<PolicyDraft> {
     let (raw, keys) = reader.object::<RawPolicy<'_>>(json, &Spot::default())?;
     let mode = reader.required(&keys, "mode", raw.mode);
     let options = reader.required(&keys, "options", raw.options).and_then(|json| options(reader, json));
@@ -85,7 +85,7 @@ fn policy(reader: &mut Reader, json: &RawValue, check: Check) -> Option<Draft> {
         }
     }
     let entries: Vec<Entry> = entries?.into_iter().map(ReadEntry::whole).collect::<Option<_>>()?;
-    Some(Draft {
+    Some(PolicyDraft {
         mode: mode?.0,
         options: options?,
         server: server?,

@@ -10,7 +10,7 @@
 //! | GET `/api/v1/status` | – | [`Status`] |
 //! | GET `/api/v1/releases` | – | [`ReleasesAnswer`] |
 //! | GET `/api/v1/releases/{class}/{name}` | – | [`ComponentAnswer`] |
-//! | POST `/api/v1/releases/{class}/{name}` | [`PublishQuery`]; body: the archive, streamed | 201 [`Published`] |
+//! | POST `/api/v1/releases/{class}/{name}` | [`PublishQuery`]; body: the archive, streamed | 201 [`PublishedAnswer`] |
 //! | POST `/api/v1/releases/{class}/{name}/rollback` | [`RollbackRequest`] | [`ComponentView`] |
 //! | DELETE `/api/v1/releases/{class}/{name}` | – | 204 |
 //! | GET `/api/v1/deltas` | – | [`DeltasView`] |
@@ -20,14 +20,14 @@
 //! | GET `/api/v1/sources/history` | [`PageQuery`] | [`HistoryAnswer`] |
 //! | GET `/api/v1/sources/history/{version}` | – | [`SavedPolicy`] |
 //! | GET `/api/v1/sources/diff` | [`DiffQuery`] | [`DiffAnswer`] |
-//! | POST `/api/v1/sources/restore` | [`RestoreRequest`] | [`Saved`] |
+//! | POST `/api/v1/sources/restore` | [`RestoreRequest`] | [`SavedAnswer`] |
 //! | GET `/api/v1/drafts` | – | [`DraftsAnswer`] |
-//! | GET `/api/v1/drafts/{name}` | – | [`Draft`] |
-//! | PUT `/api/v1/drafts/{name}` | [`ImportRequest`] | [`Draft`] |
+//! | GET `/api/v1/drafts/{name}` | – | [`DraftView`] |
+//! | PUT `/api/v1/drafts/{name}` | [`ImportRequest`] | [`DraftView`] |
 //! | DELETE `/api/v1/drafts/{name}` | – | 204 |
-//! | POST `/api/v1/drafts/{name}/edits` | [`EditsRequest`] | [`Draft`] |
-//! | POST `/api/v1/drafts/{name}/preview` | – | [`Preview`] |
-//! | POST `/api/v1/drafts/{name}/save` | [`SaveRequest`] | [`Saved`] |
+//! | POST `/api/v1/drafts/{name}/edits` | [`EditsRequest`] | [`DraftView`] |
+//! | POST `/api/v1/drafts/{name}/preview` | – | [`PreviewAnswer`] |
+//! | POST `/api/v1/drafts/{name}/save` | [`SaveRequest`] | [`SavedAnswer`] |
 //! | GET `/api/v1/explain` | [`ExplainQuery`] | [`Explained`] |
 //! | GET `/api/v1/domains` | – | [`DomainsAnswer`] |
 //! | POST `/api/v1/domains` | [`DomainRequest`] | 201 [`DomainView`] |
@@ -64,7 +64,7 @@
 //! | POST `/api/v1/enrol-tokens` | [`EnrolBundleRequest`] | 201 [`EnrolBundle`](crate::bundle::EnrolBundle) |
 //! | DELETE `/api/v1/enrol-tokens/{number}` | – | 204 |
 //! | GET `/api/v1/keys` | – | [`KeysView`] |
-//! | POST `/api/v1/keys/{repository}/draft` | [`RootDraftRequest`] | [`RootDraft`] |
+//! | POST `/api/v1/keys/{repository}/draft` | [`RootDraftRequest`] | [`RootDraftAnswer`] |
 //! | POST `/api/v1/keys/{repository}/root` | [`RootRequest`] | [`RepositoryKeysView`] |
 //! | POST `/api/v1/keys/ca/rotate` | [`RotateCaQuery`] | [`CaRotated`] |
 //! | POST `/api/v1/keys/response-signing/rotate` | – | [`KeyRotated`] |
@@ -109,9 +109,9 @@ pub use clients::{
     UpdateAgentsAnswer,
 };
 pub use domain_settings::{
-    DomainSettings, SavedSettings, SettingChange, SettingsDiffAnswer, SettingsDraft, SettingsDraftsAnswer,
-    SettingsEdit, SettingsEditRequest, SettingsHistoryAnswer, SettingsHistoryItem, SettingsSaved,
-    SettingsSetRequest,
+    DomainSettings, SavedSettings, SettingChangeView, SettingsDiffAnswer, SettingsDraft,
+    SettingsDraftsAnswer, SettingsEdit, SettingsEditRequest, SettingsHistoryAnswer, SettingsHistoryItem,
+    SettingsSaved, SettingsSetRequest,
 };
 pub use domains::{DomainRequest, DomainView, DomainsAnswer};
 pub use identity::{
@@ -119,17 +119,18 @@ pub use identity::{
     TokenView, TokensAnswer, UnknownClientView, UnknownClientsAnswer,
 };
 pub use keys::{
-    BackupRequest, CaRotated, KeyReplacement, KeyRotated, KeysView, RepositoryKeysView, RetiredKey,
-    RoleKeysView, RootDraft, RootDraftRequest, RootRequest, RotateCaQuery,
+    BackupRequest, CaRotated, KeyRotated, KeysView, ReplacementReason, RepositoryKeysView, RetiredKey,
+    RoleKeysView, RootDraftAnswer, RootDraftRequest, RootRequest, RotateCaQuery,
 };
 pub use releases::{
     ComponentAnswer, ComponentView, DeltaBeingMade, DeltaView, DeltasOfComponent, DeltasStanding, DeltasView,
-    Hook, ListedComponent, PublishOptions, PublishQuery, Published, ReleaseClients, ReleaseView,
+    Hook, ListedComponent, PublishOptions, PublishQuery, PublishedAnswer, ReleaseClients, ReleaseView,
     ReleasesAnswer, RollbackRequest,
 };
 pub use sources::{
-    Change, DiffAnswer, DiffQuery, Draft, DraftsAnswer, Edit, EditsRequest, ExplainQuery, Explained, Finding,
-    HistoryAnswer, HistoryItem, ImportRequest, Preview, RestoreRequest, SaveRequest, Saved, SavedPolicy,
+    ChangeView, DiffAnswer, DiffQuery, DraftView, DraftsAnswer, Edit, EditsRequest, ExplainQuery, Explained,
+    Finding, HistoryAnswer, HistoryItem, ImportRequest, PreviewAnswer, RestoreRequest, SaveRequest,
+    SavedAnswer, SavedPolicy,
 };
 pub use status::{ErrorAnswer, ErrorBody, Health, JobStatus, PageQuery, RepositoryStatus, Status};
 pub use vendor::{RejectedRelease, SyncProgress, SyncResult, SyncedRelease, VendorRequest, VendorView};

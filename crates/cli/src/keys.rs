@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use self::arguments::{Holders, InitArguments, NewRoots, Rotated};
-use self::ceremony::Change;
+use self::ceremony::RootsChange;
 use self::repositories::RepositoriesArguments;
 use crate::terminal::failure::{Exit, Failure};
 use crate::terminal::output::Output;
@@ -130,7 +130,7 @@ pub async fn run(arguments: KeysArguments, output: Output) -> Result<Exit, Failu
             output.result(&view, show::text);
         }
         Command::Renew { repositories, holders } => {
-            ceremony::change(&repositories, &holders, Change::default(), now, output).await?;
+            ceremony::change(&repositories, &holders, RootsChange::default(), now, output).await?;
         }
         Command::Rotate { what, at_once, because, repositories, holders, new_roots } => {
             check_rotated(&what, at_once, because, &new_roots)?;
@@ -140,7 +140,7 @@ pub async fn run(arguments: KeysArguments, output: Output) -> Result<Exit, Failu
                     fleet::rotate(&repositories.open()?, *key, at_once, output).await?;
                 }
                 None => {
-                    let change = Change { what: &what, new_roots: Some(&new_roots), because };
+                    let change = RootsChange { what: &what, new_roots: Some(&new_roots), because };
                     ceremony::change(&repositories, &holders, change, now, output).await?;
                 }
             }
@@ -148,7 +148,7 @@ pub async fn run(arguments: KeysArguments, output: Output) -> Result<Exit, Failu
         Command::ExportRoot { out, rotate, because, repositories, new_roots } => {
             let replaces = !rotate.is_empty() || !new_roots.new_root_keys.is_empty();
             check_because(replaces, because, "export-root")?;
-            let change = Change { what: &rotate, new_roots: Some(&new_roots), because };
+            let change = RootsChange { what: &rotate, new_roots: Some(&new_roots), because };
             let drafted = ceremony::draft(&repositories, &repositories.open()?, change, now).await?;
             roots::write(&out, &drafted)?;
             ceremony::report(&drafted, output, &json!({"file": out}));

@@ -120,7 +120,7 @@ pub enum Because {
     Planned,
 }
 
-impl From<Because> for headwater_api::v1::KeyReplacement {
+impl From<Because> for headwater_api::v1::ReplacementReason {
     fn from(because: Because) -> Self {
         match because {
             Because::Compromised => Self::Compromised,

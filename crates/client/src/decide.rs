@@ -17,7 +17,8 @@ use std::time::Duration;
 
 use headwater_api::report::{Attempt, AttemptResult, ClassOutcome, ClassResult, Reason, Report};
 use headwater_repo::{
-    Delta, DeltaFormat, DeltaPath, DeltaPaths, Digest, FileEntry, ReleaseList, Sequence, Standing, Step,
+    Delta, DeltaFormat, DeltaPath, DeltaPaths, Digest, FileEntry, ReleaseList, ReleaseStep, Sequence,
+    Standing,
 };
 use jiff::Timestamp;
 
@@ -138,22 +139,24 @@ fn about_installed(known: &Known<'_>, installed: &InstalledRelease) -> Decision 
     let InstalledRelease { sequence: have, identity, standing, outranks_list } = *installed;
     let (list, offered) = (known.list, known.list.current());
     match list.step(Some(have)) {
-        Step::UpToDate if identity == offered.identity => Decision::UpToDate,
-        Step::UpToDate if is_condemned(list, installed) => {
+        ReleaseStep::UpToDate if identity == offered.identity => Decision::UpToDate,
+        ReleaseStep::UpToDate if is_condemned(list, installed) => {
             Decision::Replace { have, why: Replaced::Compromised }
         }
-        Step::UpToDate if outranks_list => Decision::OtherContent { have },
-        Step::UpToDate => Decision::Replace { have, why: Replaced::OtherContent },
-        Step::Forward(_) => Decision::Install,
-        Step::RollBack(_) => Decision::RollBack { from: have },
-        Step::Ahead if standing == Standing::Holds || list.confirms(have, &identity) => {
+        ReleaseStep::UpToDate if outranks_list => Decision::OtherContent { have },
+        ReleaseStep::UpToDate => Decision::Replace { have, why: Replaced::OtherContent },
+        ReleaseStep::Forward(_) => Decision::Install,
+        ReleaseStep::RollBack(_) => Decision::RollBack { from: have },
+        ReleaseStep::Ahead if standing == Standing::Holds || list.confirms(have, &identity) => {
             Decision::Backwards { have }
         }
-        Step::Ahead if standing == Standing::Compromised => {
+        ReleaseStep::Ahead if standing == Standing::Compromised => {
             Decision::Replace { have, why: Replaced::Compromised }
         }
-        Step::Ahead if known.kept_instead_of.is_some_and(|seen| offered.sequence > seen) => Decision::Install,
-        Step::Ahead => Decision::Unconfirmed { have },
+        ReleaseStep::Ahead if known.kept_instead_of.is_some_and(|seen| offered.sequence > seen) => {
+            Decision::Install
+        }
+        ReleaseStep::Ahead => Decision::Unconfirmed { have },
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{Connection, Db, SqlRow, Tx, count, json, number, time, to_json};
 
 /// What an administrator may do. Each role includes the ones before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Role {
+pub enum AdministratorRole {
     /// Sees everything but administrators, the audit log and what confidential domains keep secret.
     Viewer,
     /// Publishes, edits the source list, domains and clients. No keys, no administrators.
@@ -20,12 +20,12 @@ pub enum Role {
     Admin,
 }
 
-impl Role {
+impl AdministratorRole {
     /// All roles, the least first.
     pub const ALL: [Self; 3] = [Self::Viewer, Self::Operator, Self::Admin];
 }
 
-impl fmt::Display for Role {
+impl fmt::Display for AdministratorRole {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Viewer => "viewer",
@@ -35,7 +35,7 @@ impl fmt::Display for Role {
     }
 }
 
-impl FromStr for Role {
+impl FromStr for AdministratorRole {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
@@ -56,7 +56,7 @@ pub struct Vouched {
     /// The name that is shown.
     pub name: String,
     /// What they may.
-    pub role: Role,
+    pub role: AdministratorRole,
 }
 
 /// An administrator of this server.
@@ -65,7 +65,7 @@ pub struct AdministratorRow {
     /// Lower case.
     pub name: String,
     /// What they may.
-    pub role: Role,
+    pub role: AdministratorRole,
     /// argon2id, as a PHC string.
     pub password: String,
     /// The next sign-in must set another password.
@@ -113,7 +113,7 @@ const VOUCHED: &str = "oidc:";
 
 /// An API token.
 #[derive(Debug, Clone, PartialEq)]
-pub struct TokenRow {
+pub struct ApiTokenRow {
     /// Its name.
     pub name: String,
     /// Its hash.
@@ -121,7 +121,7 @@ pub struct TokenRow {
     /// Whose; `None` if it was made on the server's own machine.
     pub administrator: Option<String>,
     /// What it may.
-    pub role: Role,
+    pub role: AdministratorRole,
     /// The parts of the API that it is for; empty: all.
     pub scopes: Vec<String>,
     /// When it was made.
@@ -144,7 +144,7 @@ impl Connection {
     }
 
     /// All tokens, in order of name.
-    pub async fn api_tokens(&mut self) -> Result<Vec<TokenRow>> {
+    pub async fn api_tokens(&mut self) -> Result<Vec<ApiTokenRow>> {
         let rows = sqlx::query("SELECT * FROM api_tokens ORDER BY name").fetch_all(self.sql()).await?;
         rows.iter().map(token_row).collect()
     }
@@ -168,13 +168,13 @@ impl Db {
     }
 
     /// The token of a hash.
-    pub async fn api_token(&self, token: &str) -> Result<Option<TokenRow>> {
+    pub async fn api_token(&self, token: &str) -> Result<Option<ApiTokenRow>> {
         let query = sqlx::query("SELECT * FROM api_tokens WHERE token = $1").bind(token);
         query.fetch_optional(self.read()).await?.as_ref().map(token_row).transpose()
     }
 
     /// All tokens, in order of name.
-    pub async fn api_tokens(&self) -> Result<Vec<TokenRow>> {
+    pub async fn api_tokens(&self) -> Result<Vec<ApiTokenRow>> {
         self.connection().await?.api_tokens().await
     }
 }
@@ -255,7 +255,7 @@ pub async fn delete_sessions(tx: &mut Tx, administrator: &str) -> Result<()> {
 }
 
 /// Adds a token.
-pub async fn insert_token(tx: &mut Tx, row: &TokenRow) -> Result<()> {
+pub async fn insert_token(tx: &mut Tx, row: &ApiTokenRow) -> Result<()> {
     sqlx::query(
         "INSERT INTO api_tokens (name, token, administrator, role, scopes, made, expires) \
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -313,8 +313,8 @@ fn session(row: &SqlRow) -> Result<SessionRow> {
     })
 }
 
-fn token_row(row: &SqlRow) -> Result<TokenRow> {
-    Ok(TokenRow {
+fn token_row(row: &SqlRow) -> Result<ApiTokenRow> {
+    Ok(ApiTokenRow {
         name: row.get("name"),
         token: row.get("token"),
         administrator: row.get("administrator"),
@@ -325,6 +325,6 @@ fn token_row(row: &SqlRow) -> Result<TokenRow> {
     })
 }
 
-fn role(text: &str) -> Result<Role> {
-    Role::from_str(text).map_err(|reason| Error::Corrupt { what: "role", reason })
+fn role(text: &str) -> Result<AdministratorRole> {
+    AdministratorRole::from_str(text).map_err(|reason| Error::Corrupt { what: "role", reason })
 }

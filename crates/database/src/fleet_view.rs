@@ -81,12 +81,12 @@ pub(crate) enum Value {
 
 /// A statement with its values, in the order of their numbers.
 #[derive(Debug, Clone)]
-pub(crate) struct Statement {
+pub(crate) struct SqlStatement {
     pub text: String,
     pub values: Vec<Value>,
 }
 
-impl Statement {
+impl SqlStatement {
     fn new(text: &str) -> Self {
         Self { text: text.to_owned(), values: Vec::new() }
     }
@@ -122,8 +122,8 @@ pub(crate) fn page(
     silent_before: Timestamp,
     after: &str,
     limit: u32,
-) -> Statement {
-    let mut page = Statement::new("SELECT ");
+) -> SqlStatement {
+    let mut page = SqlStatement::new("SELECT ");
     page.text.push_str(clients::COLUMNS);
     page.text.push_str(
         ", state, state_since, EXISTS (SELECT 1 FROM identities WHERE client = clients.id) AS has_key FROM clients",
@@ -139,12 +139,12 @@ pub(crate) fn page(
 
 /// How many clients of a filter are in which stored state: all of them, or those of them that are silent. The silent
 /// ones are few, so that the others are counted by subtracting them: each count reads one index.
-pub(crate) fn counts(db: &Connection, filter: &Filter<'_>, silent_before: Option<Timestamp>) -> Statement {
+pub(crate) fn counts(db: &Connection, filter: &Filter<'_>, silent_before: Option<Timestamp>) -> SqlStatement {
     // Text is appended where another index than that by state finds the clients: it would be read whole for its order.
     let by_another = silent_before.is_some() || filter.domains.is_some();
     let state = if by_another { "state || ''" } else { "state" };
     let mut counts =
-        Statement::new(&format!("SELECT {state} AS state, count(*) AS clients FROM clients WHERE "));
+        SqlStatement::new(&format!("SELECT {state} AS state, count(*) AS clients FROM clients WHERE "));
     match silent_before {
         Some(before) => silent(&mut counts, before),
         None if filter.domains.is_some() => counts.text.push_str("1 = 1"),
@@ -164,8 +164,8 @@ pub(crate) fn policy_behind(
     filter: &Filter<'_>,
     silent_before: Option<Timestamp>,
     newest: u64,
-) -> Statement {
-    let mut counts = Statement::new("SELECT count(*) AS clients FROM clients WHERE ");
+) -> SqlStatement {
+    let mut counts = SqlStatement::new("SELECT count(*) AS clients FROM clients WHERE ");
     let newest = counts.value(Value::Number(number(newest)));
     counts.text.push_str(&format!("policy_version < ${newest}"));
     if let Some(before) = silent_before {
@@ -176,13 +176,13 @@ pub(crate) fn policy_behind(
     counts
 }
 
-fn silent(statement: &mut Statement, before: Timestamp) {
+fn silent(statement: &mut SqlStatement, before: Timestamp) {
     let before = statement.value(Value::Number(before.as_second()));
     statement.text.push_str(&format!("last_seen < ${before}"));
 }
 
 /// The conditions of a filter but that of the states.
-fn narrow(db: &Connection, statement: &mut Statement, filter: &Filter<'_>) {
+fn narrow(db: &Connection, statement: &mut SqlStatement, filter: &Filter<'_>) {
     if let Some(ids) = filter.ids {
         let list = statement.value(Value::Text(to_json(&ids)));
         statement.text.push_str(&format!(" AND id IN ({})", db.dialect().texts(list)));
@@ -206,7 +206,7 @@ fn narrow(db: &Connection, statement: &mut Statement, filter: &Filter<'_>) {
 }
 
 /// The condition of the states: any of them, where none is named.
-fn in_states(statement: &mut Statement, states: &BTreeSet<ClientState>, silent_before: Timestamp) {
+fn in_states(statement: &mut SqlStatement, states: &BTreeSet<ClientState>, silent_before: Timestamp) {
     let stored: Vec<ClientState> =
         states.iter().copied().filter(|state| *state != ClientState::Silent).collect();
     let with_silent = stored.len() < states.len();
@@ -228,7 +228,7 @@ fn in_states(statement: &mut Statement, states: &BTreeSet<ClientState>, silent_b
 }
 
 /// In one of these stored states, and not silent.
-fn in_contact(statement: &mut Statement, states: &[ClientState], silent_before: Timestamp) {
+fn in_contact(statement: &mut SqlStatement, states: &[ClientState], silent_before: Timestamp) {
     let words: Vec<String> = states.iter().map(|state| format!("'{}'", word(state))).collect();
     let before = statement.value(Value::Number(silent_before.as_second()));
     let states = match words.as_slice() {
@@ -284,7 +284,7 @@ impl Db {
     }
 }
 
-async fn count_by_state(db: &mut Connection, statement: &Statement) -> Result<BTreeMap<ClientState, u64>> {
+async fn count_by_state(db: &mut Connection, statement: &SqlStatement) -> Result<BTreeMap<ClientState, u64>> {
     let mut by_state = BTreeMap::new();
     for row in statement.query().fetch_all(db.sql()).await? {
         by_state.insert(parse("state of a client", row.get("state"))?, count(row.get("clients")));

@@ -26,14 +26,14 @@ pub struct IdentityRow {
     /// When its newest certificate ends.
     pub certificate_end: Timestamp,
     /// The newest statements taken from it.
-    pub taken: Taken,
+    pub taken: NewestStatements,
     /// Number of the newest report that its check-ins name.
     pub reports_made: u64,
 }
 
 /// Sequence of the newest statement taken, by kind; 0 if there is none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Taken {
+pub struct NewestStatements {
     /// Check-ins.
     pub check_in: u64,
     /// Reports.
@@ -220,7 +220,7 @@ fn identity(row: &SqlRow) -> IdentityRow {
         encryption_key: row.get("encryption_key"),
         enrolled: time(row.get("enrolled")),
         certificate_end: time(row.get("certificate_end")),
-        taken: Taken {
+        taken: NewestStatements {
             check_in: count(row.get("check_in_taken")),
             report: count(row.get("report_taken")),
             renewal: count(row.get("renewal_taken")),

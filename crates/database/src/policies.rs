@@ -9,7 +9,7 @@ use crate::{Connection, Db, SqlRow, Tx, count, json, number, time, to_json};
 
 /// One saved version.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Saved {
+pub struct PolicyRow {
     /// From 1.
     pub version: u64,
     /// When.
@@ -39,7 +39,7 @@ pub struct StoredDraft {
 
 impl Connection {
     /// The current version; `None` before the first start is over.
-    pub async fn policy_latest(&mut self) -> Result<Option<Saved>> {
+    pub async fn policy_latest(&mut self) -> Result<Option<PolicyRow>> {
         let row = sqlx::query("SELECT version, saved, comment, document, vendor_root FROM policies ORDER BY version DESC LIMIT 1")
             .fetch_optional(self.sql())
             .await?;
@@ -47,14 +47,14 @@ impl Connection {
     }
 
     /// The current version, which must be there.
-    pub async fn policy_now(&mut self) -> Result<Saved> {
+    pub async fn policy_now(&mut self) -> Result<PolicyRow> {
         self.policy_latest()
             .await?
             .ok_or_else(|| Error::Corrupt { what: "policy", reason: "there is no version at all".to_owned() })
     }
 
     /// One version.
-    pub async fn policy(&mut self, version: u64) -> Result<Option<Saved>> {
+    pub async fn policy(&mut self, version: u64) -> Result<Option<PolicyRow>> {
         let row = sqlx::query(
             "SELECT version, saved, comment, document, vendor_root FROM policies WHERE version = $1",
         )
@@ -82,22 +82,22 @@ impl Connection {
 
 impl Db {
     /// The current version; `None` before the first start is over.
-    pub async fn policy_latest(&self) -> Result<Option<Saved>> {
+    pub async fn policy_latest(&self) -> Result<Option<PolicyRow>> {
         self.connection().await?.policy_latest().await
     }
 
     /// The current version, which must be there.
-    pub async fn policy_now(&self) -> Result<Saved> {
+    pub async fn policy_now(&self) -> Result<PolicyRow> {
         self.connection().await?.policy_now().await
     }
 
     /// One version.
-    pub async fn policy(&self, version: u64) -> Result<Option<Saved>> {
+    pub async fn policy(&self, version: u64) -> Result<Option<PolicyRow>> {
         self.connection().await?.policy(version).await
     }
 
     /// Versions older than `before`, newest first.
-    pub async fn policies(&self, before: u64, limit: u32) -> Result<Vec<Saved>> {
+    pub async fn policies(&self, before: u64, limit: u32) -> Result<Vec<PolicyRow>> {
         let rows = sqlx::query("SELECT version, saved, comment, document, vendor_root FROM policies WHERE version < $1 ORDER BY version DESC LIMIT $2")
             .bind(number(before))
             .bind(i64::from(limit))
@@ -117,7 +117,7 @@ impl Db {
 }
 
 /// Adds a version.
-pub async fn insert(tx: &mut Tx, policy: &Saved) -> Result<()> {
+pub async fn insert(tx: &mut Tx, policy: &PolicyRow) -> Result<()> {
     sqlx::query(
         "INSERT INTO policies (version, saved, comment, document, vendor_root) VALUES ($1, $2, $3, $4, $5)",
     )
@@ -153,9 +153,9 @@ pub async fn delete_draft(tx: &mut Tx, name: &str) -> Result<bool> {
     Ok(done.rows_affected() > 0)
 }
 
-fn saved(row: &SqlRow) -> Result<Saved> {
+fn saved(row: &SqlRow) -> Result<PolicyRow> {
     let root: Option<String> = row.get("vendor_root");
-    Ok(Saved {
+    Ok(PolicyRow {
         version: count(row.get("version")),
         saved: time(row.get("saved")),
         comment: row.get("comment"),

@@ -9,7 +9,7 @@ use crate::{Connection, SqlRow, count, number, small, time};
 
 /// One token, by its digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenRow {
+pub struct EnrolmentTokenRow {
     /// Its number; 0 before it is stored.
     pub number: u64,
     /// SHA-256 of it, hexadecimal.
@@ -29,7 +29,7 @@ pub struct TokenRow {
 }
 
 /// The token of a digest.
-pub async fn of_digest(db: &mut Connection, digest: &str) -> Result<Option<TokenRow>> {
+pub async fn of_digest(db: &mut Connection, digest: &str) -> Result<Option<EnrolmentTokenRow>> {
     let row = sqlx::query("SELECT * FROM enrol_tokens WHERE digest = $1")
         .bind(digest)
         .fetch_optional(db.sql())
@@ -38,7 +38,7 @@ pub async fn of_digest(db: &mut Connection, digest: &str) -> Result<Option<Token
 }
 
 /// Every token, the newest first.
-pub async fn all(db: &mut Connection) -> Result<Vec<TokenRow>> {
+pub async fn all(db: &mut Connection) -> Result<Vec<EnrolmentTokenRow>> {
     let rows = sqlx::query("SELECT * FROM enrol_tokens ORDER BY number DESC").fetch_all(db.sql()).await?;
     Ok(rows.iter().map(token).collect())
 }
@@ -49,7 +49,7 @@ pub async fn how_many(db: &mut Connection) -> Result<u64> {
 }
 
 /// Adds a token; returns its number.
-pub async fn insert(db: &mut Connection, token: &TokenRow) -> Result<u64> {
+pub async fn insert(db: &mut Connection, token: &EnrolmentTokenRow) -> Result<u64> {
     let inserted = sqlx::query_scalar(
         "INSERT INTO enrol_tokens (digest, domain, client, uses, uses_left, made, expires) \
          VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING number",
@@ -102,8 +102,8 @@ pub async fn delete_ended(db: &mut Connection, before: Timestamp) -> Result<u64>
     Ok(done.rows_affected())
 }
 
-fn token(row: &SqlRow) -> TokenRow {
-    TokenRow {
+fn token(row: &SqlRow) -> EnrolmentTokenRow {
+    EnrolmentTokenRow {
         number: count(row.get("number")),
         digest: row.get("digest"),
         domain: row.get("domain"),

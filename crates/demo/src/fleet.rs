@@ -11,8 +11,8 @@ use headwater_api::bundle::EnrolBundle;
 use headwater_api::plan::PlanDocument;
 use headwater_api::report::Report;
 use headwater_api::v1::{
-    DomainRequest, DomainView, Draft, Edit, EditsRequest, EnrolBundleRequest, Explained, Hook,
-    PublishOptions, ReleasesAnswer, RoleRequest, SaveRequest, Saved, SavedPolicy, SyncResult,
+    DomainRequest, DomainView, DraftView, Edit, EditsRequest, EnrolBundleRequest, Explained, Hook,
+    PublishOptions, ReleasesAnswer, RoleRequest, SaveRequest, SavedAnswer, SavedPolicy, SyncResult,
     UpdateAgentsAnswer, VendorRequest, VendorView,
 };
 use headwater_client::{Config, Daemon, RunOptions, run_once};
@@ -24,10 +24,10 @@ use tokio::task::JoinSet;
 use crate::error::{Error, Result};
 use crate::host::{Api, Method};
 use crate::limits::RUNS_AT_ONCE;
-use crate::publications::NewRelease;
+use crate::publications::FeedRelease;
 use crate::sites::{DemoClient, Site};
 use crate::totals::Expected;
-use headwater_depot::files::{self, Access};
+use headwater_depot::files::{self, FileAccess};
 use headwater_repo::error_chain;
 
 /// The demo decides when its clients run; they do not poll in its time.
@@ -35,7 +35,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 
 /// The server's API, the update agents and the clients.
 #[derive(Debug)]
-pub struct Fleet {
+pub struct DemoFleet {
     /// The server's API.
     pub api: Api,
     data: PathBuf,
@@ -44,7 +44,7 @@ pub struct Fleet {
     runs_at_once: Arc<Semaphore>,
 }
 
-impl Fleet {
+impl DemoFleet {
     /// An empty fleet at a running server.
     pub fn new(api: Api, data: &Path) -> Self {
         let runs_at_once = Arc::new(Semaphore::new(RUNS_AT_ONCE));
@@ -70,7 +70,7 @@ impl Fleet {
     }
 
     /// Publishes a program, with its install command.
-    pub async fn publish_program(&self, program: &NewRelease) -> Result<()> {
+    pub async fn publish_program(&self, program: &FeedRelease) -> Result<()> {
         let install =
             Hook { command: vec!["/bin/sh".to_owned(), "install.sh".to_owned()], timeout_seconds: 60 };
         let options = PublishOptions { install: Some(install), probe: None };
@@ -104,7 +104,7 @@ impl Fleet {
         let bundle: EnrolBundle = self.api.call(Method::Post, "/api/v1/enrol-tokens", &request).await?;
         let text = serde_json::to_vec(&bundle).expect("a wire message always serialises");
         let path = self.bundle(&site.name);
-        files::replace(&path, &text, Access::Owner).map_err(|error| Error::file("write", &path, &error))
+        files::replace(&path, &text, FileAccess::Owner).map_err(|error| Error::file("write", &path, &error))
     }
 
     /// Prepares the clients: they enrol at their first run.
@@ -146,15 +146,15 @@ impl Fleet {
     }
 
     /// Publishes the source list: one entry for each site.
-    pub async fn save_list(&self, sites: &[Site]) -> Result<Draft> {
+    pub async fn save_list(&self, sites: &[Site]) -> Result<DraftView> {
         let mode = Edit::SetMode { mode: "customized".to_owned() };
         let entries = sites.iter().map(|site| Edit::Add { entry: site.entry(), at: None });
         let request =
             EditsRequest { edits: std::iter::once(mode).chain(entries).collect(), expected_revision: None };
-        let draft: Draft = self.api.call(Method::Post, "/api/v1/drafts/default/edits", &request).await?;
+        let draft: DraftView = self.api.call(Method::Post, "/api/v1/drafts/default/edits", &request).await?;
         let comment = Some("one update source for each site".to_owned());
         let save = SaveRequest { comment, over_version: None };
-        let _: Saved = self.api.call(Method::Post, "/api/v1/drafts/default/save", &save).await?;
+        let _: SavedAnswer = self.api.call(Method::Post, "/api/v1/drafts/default/save", &save).await?;
         Ok(draft)
     }
 

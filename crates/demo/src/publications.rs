@@ -17,14 +17,14 @@ const SEED: u64 = 20_261_122;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Publication {
     /// New releases of components, by the vendor.
-    pub components: Vec<NewRelease>,
+    pub components: Vec<FeedRelease>,
     /// New release of the program, published at the server.
-    pub program: Option<NewRelease>,
+    pub program: Option<FeedRelease>,
 }
 
 /// A release to publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewRelease {
+pub struct FeedRelease {
     /// The component or program.
     pub name: String,
     /// Its version.
@@ -44,7 +44,7 @@ pub fn plan(feed: Option<&Path>, work: &Path) -> Result<Vec<Publication>> {
         let path = work.join(format!("greet-{number}"));
         write_program(&path, number).map_err(|error| Error::file("write", &path, &error))?;
         publication.program =
-            Some(NewRelease { name: "greet".to_owned(), version: number.to_string(), path });
+            Some(FeedRelease { name: "greet".to_owned(), version: number.to_string(), path });
     }
     Ok(publications)
 }
@@ -58,7 +58,7 @@ fn make_feed(work: &Path) -> io::Result<Vec<Publication>> {
         }
         let path = work.join(format!("rules-{number}"));
         rules.write(&path)?;
-        let release = NewRelease { name: "rules".to_owned(), version: rules.version(), path };
+        let release = FeedRelease { name: "rules".to_owned(), version: rules.version(), path };
         publications.push(Publication { components: vec![release], program: None });
     }
     Ok(publications)
@@ -78,7 +78,7 @@ fn read_feed(feed: &Path) -> Result<Vec<Publication>> {
             if publications.len() <= index {
                 publications.push(Publication::default());
             }
-            publications[index].components.push(NewRelease { name: name.clone(), version, path });
+            publications[index].components.push(FeedRelease { name: name.clone(), version, path });
         }
     }
     if publications.is_empty() {

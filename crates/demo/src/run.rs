@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use headwater_api::plan::PlanDocument;
 use headwater_api::report::Report;
-use headwater_api::v1::{DeltasView, Draft};
+use headwater_api::v1::{DeltasView, DraftView};
 use headwater_repo::error_chain;
 use headwater_server::{Config, RawConfig, Running};
 use jiff::Timestamp;
@@ -18,12 +18,12 @@ use tokio::task::JoinHandle;
 
 use crate::data_folder::DemoFolder;
 use crate::error::{Error, Result};
-use crate::fleet::Fleet;
+use crate::fleet::DemoFleet;
 use crate::host::{Api, Host};
 use crate::journal::Journal;
 use crate::limits::DELTAS_WAIT;
 use crate::options::Options;
-use crate::publications::{self, NewRelease, Publication};
+use crate::publications::{self, FeedRelease, Publication};
 use crate::sites::{self, DemoClient, Site};
 use crate::story::{self, Story};
 use crate::text::{bytes, counted};
@@ -52,7 +52,7 @@ pub async fn run(options: Options, host: Arc<dyn Host>) -> Result<Totals> {
 }
 
 /// Releases being packed, each with its files once that is done.
-type Packing = Vec<JoinHandle<Result<(NewRelease, Packed)>>>;
+type Packing = Vec<JoinHandle<Result<(FeedRelease, Packed)>>>;
 
 /// The demo, set up.
 struct Demo {
@@ -61,7 +61,7 @@ struct Demo {
     server: Running,
     first_password: Option<SecretString>,
     vendor: Arc<Vendor>,
-    fleet: Fleet,
+    fleet: DemoFleet,
     sites: Vec<Site>,
     publications: Vec<Publication>,
     published: usize,
@@ -86,7 +86,7 @@ impl Demo {
         let vendor = Vendor::start(data, vendor_address, now()).await?;
         let server = start_server(&data.join("server")).await?;
         let first_password = server.take_first_password();
-        let fleet = Fleet::new(Api::new(host.connect(&server.socket)?), data);
+        let fleet = DemoFleet::new(Api::new(host.connect(&server.socket)?), data);
         // The vendor brings its deltas; making more would take the processors from all others here.
         let _: DeltasView = fleet.api.post("/api/v1/deltas/pause").await?;
         fleet.set_vendor(&vendor.url, vendor.root.clone()).await?;
@@ -152,7 +152,7 @@ impl Demo {
             .get(number)
             .map(|publication| publication.components.clone())
             .unwrap_or_default();
-        let pack = |release: NewRelease| {
+        let pack = |release: FeedRelease| {
             let vendor = Arc::clone(&self.vendor);
             tokio::task::spawn_blocking(move || vendor.pack(&release).map(|files| (release, files)))
         };
@@ -228,7 +228,7 @@ impl Demo {
         }
     }
 
-    fn introduce(&self, draft: &Draft) {
+    fn introduce(&self, draft: &DraftView) {
         let paint = self.host.paint();
         let password = self.first_password.as_ref().map_or_else(
             || "with the passwords set before".to_owned(),

@@ -14,7 +14,7 @@ use headwater_policy::Class;
 use headwater_publisher::deltas::{DeltaObserver, DeltaSettings, make};
 use headwater_publisher::folder::{KeyFolder, StaticFolder, StaticRepository, create};
 use headwater_publisher::{
-    Content, ContentLimits, Destination as _, NewRelease as PublishedAs, Outcome, Packer, StoredFile, publish,
+    ContentLimits, Destination as _, NewRelease, Outcome, Packer, ReleaseContent, StoredFile, publish,
 };
 use headwater_repo::{ComponentName, Expiry, FilePath, Role, VersionText, error_chain, layout};
 use jiff::Timestamp;
@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 
 use crate::error::{Error, Result};
 use crate::limits::DELTAS_NICENESS;
-use crate::publications::NewRelease;
+use crate::publications::FeedRelease;
 
 /// The vendor source.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub struct Vendor {
 #[derive(Debug)]
 pub struct Packed(Mutex<Option<Vec<StoredFile>>>);
 
-impl Content for Packed {
+impl ReleaseContent for Packed {
     fn store(&self, _store: &Store) -> headwater_publisher::Result<Vec<StoredFile>> {
         let files = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         Ok(files.unwrap_or_default())
@@ -77,7 +77,7 @@ impl Vendor {
     }
 
     /// Packs a release: the costly part of publishing, which may be done ahead.
-    pub fn pack(&self, release: &NewRelease) -> Result<Packed> {
+    pub fn pack(&self, release: &FeedRelease) -> Result<Packed> {
         let mut packer = Packer::new(self.repository.store(), ContentLimits::default());
         for (path, name) in files(&release.path)? {
             if self.stopped.load(Ordering::Relaxed) {
@@ -97,9 +97,9 @@ impl Vendor {
     }
 
     /// Publishes a packed release of a component. Returns its size in bytes.
-    pub fn publish(&self, release: &NewRelease, files: &Packed, now: Timestamp) -> Result<u64> {
+    pub fn publish(&self, release: &FeedRelease, files: &Packed, now: Timestamp) -> Result<u64> {
         let invalid = |error: &dyn std::error::Error| Error::bad_input(error.to_string());
-        let new = PublishedAs {
+        let new = NewRelease {
             component: ComponentName::new(&release.name).map_err(|error| invalid(&error))?,
             version: VersionText::new(&release.version).map_err(|error| invalid(&error))?,
             install: None,

@@ -33,11 +33,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 pub use blob::Blob;
 pub use expected::Expected;
 pub use fault::{Fault, FetchError};
-pub use meter::Progress;
+pub use meter::FetchProgress;
 pub use refreshed::{Refreshed, Unable};
 pub use roots::RootLook;
 pub use settings::FetchSettings;
-pub use source_memory::{HeadStarts, Pace, SourceMemory};
+pub use source_memory::{HeadStarts, SourceMemory, SourcePace};
 pub use walk::Walk;
 
 /// The outgoing side of this process: connections kept alive, and what is remembered of sources. Clones share both.

@@ -30,7 +30,7 @@ const NAME_PART_MAX: usize = 100;
 
 /// Who may read a new file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
+pub enum FileAccess {
     /// Its owner alone: keys, tokens, state that names them.
     Owner,
     /// Everyone that the process's file mode mask admits.
@@ -43,7 +43,7 @@ pub enum Access {
 ///
 /// # Errors
 /// A step fails; the old file is then untouched and no temporary file is left.
-pub fn replace(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
+pub fn replace(path: &Path, bytes: &[u8], access: FileAccess) -> io::Result<()> {
     let mut new = NewFile::create(path, access)?;
     new.write_all(bytes)?;
     new.commit()
@@ -62,7 +62,7 @@ impl NewFile {
     ///
     /// # Errors
     /// The folder is missing or refuses.
-    pub fn create(path: &Path, access: Access) -> io::Result<Self> {
+    pub fn create(path: &Path, access: FileAccess) -> io::Result<Self> {
         loop {
             let temporary = temporary_beside(path);
             match options(access).open(&temporary) {
@@ -164,31 +164,31 @@ pub fn folder_of(path: &Path) -> &Path {
 }
 
 #[cfg(unix)]
-fn options(access: Access) -> OpenOptions {
+fn options(access: FileAccess) -> OpenOptions {
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true);
-    options.mode(if access == Access::Owner { 0o600 } else { 0o666 });
+    options.mode(if access == FileAccess::Owner { 0o600 } else { 0o666 });
     options
 }
 
 #[cfg(not(unix))]
-fn options(_: Access) -> OpenOptions {
+fn options(_: FileAccess) -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true);
     options
 }
 
 #[cfg(unix)]
-fn make_readable(file: &File, access: Access) -> io::Result<()> {
+fn make_readable(file: &File, access: FileAccess) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     match access {
-        Access::Everyone => file.set_permissions(fs::Permissions::from_mode(0o644)),
-        Access::Owner | Access::Umask => Ok(()),
+        FileAccess::Everyone => file.set_permissions(fs::Permissions::from_mode(0o644)),
+        FileAccess::Owner | FileAccess::Umask => Ok(()),
     }
 }
 
 #[cfg(not(unix))]
-fn make_readable(_: &File, _: Access) -> io::Result<()> {
+fn make_readable(_: &File, _: FileAccess) -> io::Result<()> {
     Ok(())
 }

@@ -23,8 +23,8 @@ pub mod store;
 mod store_error;
 
 pub use fetch::{
-    Blob, Expected, FetchError, FetchSettings, Fetcher, Progress, Refreshed, RootLook, SourceMemory, Unable,
-    Walk,
+    Blob, Expected, FetchError, FetchProgress, FetchSettings, Fetcher, Refreshed, RootLook, SourceMemory,
+    Unable, Walk,
 };
 pub use metadata::MetadataStore;
 pub use source::Source;

@@ -18,7 +18,7 @@ use headwater_repo::limits::{
 };
 use headwater_repo::{Received, Trusted};
 
-use crate::files::{self, Access};
+use crate::files::{self, FileAccess};
 use crate::store::sync_folder;
 use crate::store_error::{StoreError, disk};
 
@@ -105,7 +105,7 @@ impl MetadataStore {
         sync_folder(&set)?;
         sync_folder(&self.dir)?;
         let current = self.dir.join(CURRENT);
-        files::replace(&current, format!("{SET}{number}\n").as_bytes(), Access::Umask)
+        files::replace(&current, format!("{SET}{number}\n").as_bytes(), FileAccess::Umask)
             .map_err(disk("replace", &current))?;
         self.clear_but(Some(number))
     }

@@ -26,7 +26,7 @@ pub trait ObjectStore: Debug + Send + Sync {
     ///
     /// # Errors
     /// The storage refuses; nothing is stored then.
-    fn put_new(&self, path: &str, content: Content<'_>) -> Result<bool, StoreError>;
+    fn put_new(&self, path: &str, content: ObjectContent<'_>) -> Result<bool, StoreError>;
 
     /// Stores files under paths that are new, durably; each as with [`Self::put_new`]. Many together take hardly longer
     /// than one.
@@ -34,7 +34,7 @@ pub trait ObjectStore: Debug + Send + Sync {
     /// # Errors
     /// The storage refuses; some of them may be stored then.
     fn put_new_files(&self, files: &[(String, PathBuf)]) -> Result<(), StoreError> {
-        files.iter().try_for_each(|(path, file)| self.put_new(path, Content::File(file)).map(drop))
+        files.iter().try_for_each(|(path, file)| self.put_new(path, ObjectContent::File(file)).map(drop))
     }
 
     /// Stores an object in place of any other, durably. Readers see the old one or the new one, whole.
@@ -115,7 +115,7 @@ pub struct Stamp {
 
 /// What becomes an object.
 #[derive(Debug, Clone, Copy)]
-pub enum Content<'a> {
+pub enum ObjectContent<'a> {
     /// These bytes.
     Bytes(&'a [u8]),
     /// A file, complete and synced to the disk, which is used up if it becomes the object.

@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use headwater_repo::{Digest, TargetDescription, layout};
 
-use crate::files::{self, Access};
+use crate::files::{self, FileAccess};
 use crate::limits::COPY_CHUNK;
 use crate::objects::{FolderStore, ObjectReader, ObjectStore};
 pub use crate::store_error::StoreError;
@@ -39,7 +39,7 @@ pub(crate) use disk::sync_folder;
 pub use partial::Partial;
 pub use scrub::{Scrubbed, next_in_round};
 pub use unpack::{ApplyError, UnpackError};
-pub use writer::{BlobWriter, Staged};
+pub use writer::{BlobWriter, StagedBlob};
 
 /// A store; clones share it.
 #[derive(Debug, Clone)]
@@ -110,7 +110,7 @@ impl Store {
         let blobs = dir.join(layout::BLOBS_FOLDER);
         fs::create_dir_all(&blobs).map_err(disk("make folder", &blobs))?;
         sync_folder(&dir)?;
-        Self::open_over(Arc::new(FolderStore::new(dir, Access::Umask)), quota, scratch)
+        Self::open_over(Arc::new(FolderStore::new(dir, FileAccess::Umask)), quota, scratch)
     }
 
     /// As [`Store::open`], with the whole blobs below `blobs/` of `objects`, and `partial/` and `new/` in a folder of this

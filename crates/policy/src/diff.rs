@@ -10,7 +10,7 @@ use crate::source_url::SourceUrl;
 
 /// One change of a list. Numbers count from 1, `from` in the old list and `to` in the new.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
+pub enum EntryChange {
     /// A new entry.
     Added {
         /// Its number.
@@ -47,7 +47,7 @@ pub enum Change {
     },
 }
 
-impl fmt::Display for Change {
+impl fmt::Display for EntryChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Added { to, entry } => write!(f, "entry {to} added: {entry}"),
@@ -65,7 +65,7 @@ impl fmt::Display for Change {
 
 /// What turns `old` into `new`, in the order of the new list where there is one. As many entries as possible are
 /// taken as unmoved.
-pub fn diff(old: &[Entry], new: &[Entry]) -> Vec<Change> {
+pub fn diff(old: &[Entry], new: &[Entry]) -> Vec<EntryChange> {
     let (mut gone, mut come) = unmatched(old, new);
     let mut changes = Vec::new();
     // The same entry gone here and come there was moved.
@@ -75,7 +75,7 @@ pub fn diff(old: &[Entry], new: &[Entry]) -> Vec<Change> {
         };
         let (from, _) = gone.remove(at);
         let entry = new[*to].clone();
-        changes.push((*to, Change::Moved { from: number_of(from), to: number_of(*to), entry }));
+        changes.push((*to, EntryChange::Moved { from: number_of(from), to: number_of(*to), entry }));
         false
     });
     // One gone and one come between the same unmoved neighbours is one edited.
@@ -85,16 +85,15 @@ pub fn diff(old: &[Entry], new: &[Entry]) -> Vec<Change> {
         };
         let (from, _) = gone.remove(at);
         let (before, after) = (old[from].clone(), new[*to].clone());
-        changes.push((*to, Change::Edited { from: number_of(from), to: number_of(*to), before, after }));
+        changes.push((*to, EntryChange::Edited { from: number_of(from), to: number_of(*to), before, after }));
         false
     });
     changes.extend(
-        come.iter().map(|(to, _)| (*to, Change::Added { to: number_of(*to), entry: new[*to].clone() })),
+        come.iter().map(|(to, _)| (*to, EntryChange::Added { to: number_of(*to), entry: new[*to].clone() })),
     );
-    changes.extend(
-        gone.iter()
-            .map(|(from, _)| (*from, Change::Removed { from: number_of(*from), entry: old[*from].clone() })),
-    );
+    changes.extend(gone.iter().map(|(from, _)| {
+        (*from, EntryChange::Removed { from: number_of(*from), entry: old[*from].clone() })
+    }));
     changes.sort_by_key(|(place, _)| *place);
     changes.into_iter().map(|(_, change)| change).collect()
 }
@@ -139,7 +138,7 @@ pub struct PolicyDiff {
     /// Mode, options, server, vendor source and update agents: one line each.
     pub options: Vec<String>,
     /// The source list.
-    pub entries: Vec<Change>,
+    pub entries: Vec<EntryChange>,
 }
 
 impl PolicyDiff {

@@ -157,7 +157,7 @@ pub(crate) fn number_of(place: usize) -> u32 {
 
 /// A policy that is being edited: its pieces are sound, how they fit together is not checked yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Draft {
+pub struct PolicyDraft {
     /// Whether the source list is consulted (S1).
     pub mode: Mode,
     /// The options beside the list (S9).
@@ -172,7 +172,7 @@ pub struct Draft {
     pub entries: SourceList,
 }
 
-impl Draft {
+impl PolicyDraft {
     /// Everything that keeps the draft from being saved, by entry (S5, U1).
     pub fn problems(&self) -> Vec<Problem> {
         let (agents, vendor) = (&self.update_agents, self.vendor.as_ref());

@@ -4,7 +4,7 @@
 //! and nothing of signatures. Text is turned into its types at the edge ([`ClientId`], [`SourceUrl`],
 //! [`Ipv4Range`], …), and a [`Policy`] exists only if every rule about it holds.
 //!
-//! - [`Draft`] → [`Policy`]: edits gather (S6, S7), then everything is checked (S2, S3, S5);
+//! - [`PolicyDraft`] → [`Policy`]: edits gather (S6, S7), then everything is checked (S2, S3, S5);
 //! - [`plan`], [`Planner`], [`explain`]: P1–P6, S10; [`policy_plan`]: P5a;
 //! - [`judge_addresses`]: which addresses of a computer count, U4b;
 //! - [`preview`]: the warnings of S8; [`diff`], [`decide_save`]: S7;
@@ -47,9 +47,9 @@ mod update_agent;
 pub use address::{ClientNetwork, Family, FamilySet, is_link_local, parse_address};
 pub use class::{Class, ClassSet};
 pub use client::Client;
-pub use diff::{Change, PolicyDiff, diff, diff_policies};
+pub use diff::{EntryChange, PolicyDiff, diff, diff_policies};
 pub use domain::{DomainRefusal, DomainTree};
-pub use draft::{Draft, EditRefusal, SourceList};
+pub use draft::{EditRefusal, PolicyDraft, SourceList};
 pub use entry::{Entry, EntrySource};
 pub use id::{ClientId, DomainPath};
 pub use interfaces::{AddressVerdict, Interface, JudgedAddress, judge_addresses};

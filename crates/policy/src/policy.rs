@@ -1,7 +1,7 @@
 //! A policy for which every rule holds: source list, options, and what the entries refer to.
 
 use crate::class::{Class, ClassSet};
-use crate::draft::{Draft, SourceList};
+use crate::draft::{PolicyDraft, SourceList};
 use crate::entry::EntrySource;
 use crate::id::ClientId;
 use crate::options::{Mode, Options};
@@ -10,11 +10,11 @@ use crate::problem::Problem;
 use crate::source_url::SourceUrl;
 use crate::update_agent::{UpdateAgent, UpdateAgents};
 
-impl Draft {
+impl PolicyDraft {
     /// The policy, if it can be saved.
     ///
     /// # Errors
-    /// All of [`Draft::problems`].
+    /// All of [`PolicyDraft::problems`].
     pub fn into_policy(self) -> Result<Policy, Vec<Problem>> {
         Policy::new(self)
     }
@@ -22,14 +22,14 @@ impl Draft {
 
 /// A policy that could be saved: every entry names something that exists and can be reached (S2, S3, S5).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Policy(Draft);
+pub struct Policy(PolicyDraft);
 
 impl Policy {
     /// Checks a draft.
     ///
     /// # Errors
-    /// All of [`Draft::problems`].
-    pub fn new(draft: Draft) -> Result<Self, Vec<Problem>> {
+    /// All of [`PolicyDraft::problems`].
+    pub fn new(draft: PolicyDraft) -> Result<Self, Vec<Problem>> {
         let problems = draft.problems();
         if problems.is_empty() { Ok(Self(draft)) } else { Err(problems) }
     }
@@ -37,12 +37,12 @@ impl Policy {
     /// Takes a draft that was checked when it was saved, as the signed settings carry it. Update agents move, and one
     /// that has lost a family, or is gone, must not make a whole policy useless to a client: the planner passes over
     /// its entries (`family`, `class`), and the preview warns of them. Never use this on what a person wrote.
-    pub fn already_saved(draft: Draft) -> Self {
+    pub fn already_saved(draft: PolicyDraft) -> Self {
         Self(draft)
     }
 
     /// A draft that begins as this policy (S7).
-    pub fn to_draft(&self) -> Draft {
+    pub fn to_draft(&self) -> PolicyDraft {
         self.0.clone()
     }
 

@@ -1,7 +1,7 @@
 //! Giving and taking the role of update agent (U1, U2, U6).
 
 use crate::class::ClassSet;
-use crate::draft::Draft;
+use crate::draft::PolicyDraft;
 use crate::entry::EntrySource;
 use crate::id::{ClientId, DomainPath};
 use crate::limits::UPDATE_AGENTS_MAX;
@@ -51,7 +51,7 @@ fn list(entries: &[u32]) -> String {
 ///
 /// # Errors
 /// It would share nothing, or there are too many.
-pub fn give_role(draft: &mut Draft, agent: UpdateAgent) -> Result<(), RoleRefusal> {
+pub fn give_role(draft: &mut PolicyDraft, agent: UpdateAgent) -> Result<(), RoleRefusal> {
     if !agent.is_active() {
         return Err(RoleRefusal::NoClasses(agent.id().clone()));
     }
@@ -68,7 +68,7 @@ pub fn give_role(draft: &mut Draft, agent: UpdateAgent) -> Result<(), RoleRefusa
 /// # Errors
 /// The domain is the root, or one of the clients is refused.
 pub fn give_role_to_domain(
-    draft: &mut Draft,
+    draft: &mut PolicyDraft,
     domain: &DomainPath,
     agents: Vec<UpdateAgent>,
 ) -> Result<(), RoleRefusal> {
@@ -88,7 +88,7 @@ pub fn give_role_to_domain(
 ///
 /// # Errors
 /// It has no role, or entries still name it and `force` is not given.
-pub fn take_role(draft: &mut Draft, id: &ClientId, force: Force) -> Result<(), RoleRefusal> {
+pub fn take_role(draft: &mut PolicyDraft, id: &ClientId, force: Force) -> Result<(), RoleRefusal> {
     let known = draft.update_agents.get(id).cloned();
     let entries: Vec<u32> = draft
         .entries

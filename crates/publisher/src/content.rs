@@ -5,14 +5,14 @@ use std::io::Read;
 
 use headwater_delta::EncodeError;
 use headwater_delta::limits::LEVEL_DEFAULT;
-use headwater_depot::store::{Held, Staged, Store, StoreError};
+use headwater_depot::store::{Held, StagedBlob, Store, StoreError};
 use headwater_repo::limits::FILES_MAX;
 use headwater_repo::{Body, BodyFormat, Digest, FileEntry, FilePath};
 
 use crate::{Error, Result};
 
 /// What a release is made of.
-pub trait Content {
+pub trait ReleaseContent {
     /// Whether these are other files than its own, as far as that can be seen before anything is stored.
     ///
     /// # Errors
@@ -63,7 +63,7 @@ pub struct Packer<'a> {
     files: Vec<StoredFile>,
     bytes: u64,
     /// Bodies that are not durable yet.
-    staged: HashMap<Digest, Staged>,
+    staged: HashMap<Digest, StagedBlob>,
 }
 
 impl<'a> Packer<'a> {

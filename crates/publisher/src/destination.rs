@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use crate::Result;
 use crate::deltas::chain::ReleaseChain;
 use crate::signing_keys::SigningKeys;
-use crate::stage::Staged;
+use crate::stage::StagedMetadata;
 
 /// A class repository and what keeps it. Calls block.
 pub trait Destination: Sync {
@@ -96,7 +96,7 @@ pub trait Destination: Sync {
     ///
     /// # Errors
     /// The destination's own; nothing is published then.
-    fn commit(&self, lock: &ChangeLock, change: Change<'_>) -> Result<()>;
+    fn commit(&self, lock: &ChangeLock, change: StagedChange<'_>) -> Result<()>;
 }
 
 /// Held from loading to commit; one at a time.
@@ -137,9 +137,9 @@ pub struct History {
 
 /// Staged metadata with what it is for.
 #[derive(Debug)]
-pub struct Change<'a> {
+pub struct StagedChange<'a> {
     /// What is signed and written.
-    pub staged: Staged,
+    pub staged: StagedMetadata,
     /// The moment of the change.
     pub now: Timestamp,
     /// What it is for.

@@ -24,14 +24,14 @@ mod signing_keys;
 mod stage;
 mod withdraw;
 
-pub use content::{Content, ContentLimits, Packer, StoredFile};
-pub use destination::{Change, ChangeLock, Destination, History, Operation, Purpose};
+pub use content::{ContentLimits, Packer, ReleaseContent, StoredFile};
+pub use destination::{ChangeLock, Destination, History, Operation, Purpose, StagedChange};
 pub use error::Error;
 pub use read::{manifest, release_list, target};
 pub use release::{NewRelease, Outcome, PublishedRelease, publish};
 pub use resign::{Refresh, sign_again};
 pub use signing_keys::SigningKeys;
-pub use stage::{Staged, stage};
+pub use stage::{StagedMetadata, stage};
 pub use withdraw::{missing_content, remove, roll_back};
 
 /// The result of publishing.

@@ -8,15 +8,15 @@
 //! signed. A version that was withdrawn stays withdrawn: its lost bodies are restored, and anything else is refused.
 
 use headwater_repo::{
-    ComponentName, Digest, Draft, FileEntry, Hook, Manifest, Published, Release, ReleaseList, Role, Sequence,
-    VersionText, stage_release,
+    ComponentName, Digest, FileEntry, Hook, Manifest, Published, Release, ReleaseList, Role, Sequence,
+    TargetsDraft, VersionText, stage_release,
 };
 use jiff::Timestamp;
 
-use crate::content::{Content, StoredFile};
+use crate::content::{ReleaseContent, StoredFile};
 use crate::deltas::current::with_deltas_at_hand;
 use crate::deltas::settings::DeltaSettings;
-use crate::destination::{Change, Destination, Operation, Purpose};
+use crate::destination::{Destination, Operation, Purpose, StagedChange};
 use crate::read::{manifest, release_list};
 use crate::stage::stage;
 use crate::{Error, Result};
@@ -72,7 +72,7 @@ enum Turn {
 pub fn publish(
     destination: &dyn Destination,
     new: &NewRelease,
-    content: &dyn Content,
+    content: &dyn ReleaseContent,
     deltas: &DeltaSettings,
     now: Timestamp,
 ) -> Result<Outcome> {
@@ -102,7 +102,7 @@ pub fn publish(
         return Err(Error::Unstartable(problem));
     }
     let manifest = with_deltas_at_hand(destination, &published, list.as_ref(), manifest, deltas)?;
-    let mut draft = Draft::next(&published);
+    let mut draft = TargetsDraft::next(&published);
     let next = stage_release(&mut draft, list.as_ref(), &manifest, now)?;
     // Save.
     let staged =
@@ -110,7 +110,7 @@ pub fn publish(
     let targets_version = staged.targets_version();
     let bodies: Vec<Digest> = files.iter().map(|file| file.entry.body.sha256).collect();
     let purpose = Purpose::Publish { before: list.as_ref(), list: &next, bodies: &bodies };
-    destination.commit(&lock, Change { staged, now, purpose })?;
+    destination.commit(&lock, StagedChange { staged, now, purpose })?;
     // Answer.
     let release = next.current().clone();
     Ok(Outcome::New(PublishedRelease { list: next, release, files, targets_version }))

@@ -1,10 +1,10 @@
 //! Signing again before signatures expire.
 
-use headwater_repo::{Draft, Expiry, Published, Role, RootDraft, Unsigned};
+use headwater_repo::{Expiry, Published, Role, RootDraft, TargetsDraft, Unsigned};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::Result;
-use crate::destination::{Change, Destination, Purpose};
+use crate::destination::{Destination, Purpose, StagedChange};
 use crate::limits::RESIGN_LIFE_LEFT_DIVISOR;
 use crate::signing_keys::SigningKeys;
 use crate::stage::stage;
@@ -37,7 +37,7 @@ pub fn sign_again(
     let Some(role) = due(published, &keys, destination.expiry(), least, now) else { return Ok(None) };
     let unsigned = unsigned(published, &keys, destination.expiry(), role, now)?;
     let staged = stage(destination.objects(), &keys, unsigned)?;
-    destination.commit(lock, Change { staged, now, purpose: Purpose::SignAgain(role) })?;
+    destination.commit(lock, StagedChange { staged, now, purpose: Purpose::SignAgain(role) })?;
     Ok(Some(role))
 }
 
@@ -77,11 +77,11 @@ fn unsigned(
     Ok(match role {
         Role::Root => {
             let root = RootDraft::next(published.root())?.finish(now, expiry)?.sign_with(&keys.ring)?;
-            let mut draft = Draft::next(published);
+            let mut draft = TargetsDraft::next(published);
             draft.rotate_root(root)?;
             draft.finish(now, expiry)?
         }
-        Role::Targets => Draft::next(published).finish(now, expiry)?,
+        Role::Targets => TargetsDraft::next(published).finish(now, expiry)?,
         Role::Snapshot => Unsigned::snapshot_again(published, now, expiry)?,
         Role::Timestamp => Unsigned::timestamp_again(published, now, expiry)?,
     })

@@ -1,10 +1,12 @@
 //! Replacing keys: a root is drafted, signed by the root keys wherever they are, and published.
 
-use headwater_repo::{Draft, Expiry, KeyReplacement, PublicKey, Role, RootDraft, SignedRoot, UnsignedRoot};
+use headwater_repo::{
+    Expiry, KeyReplacement, PublicKey, Role, RootDraft, SignedRoot, TargetsDraft, UnsignedRoot,
+};
 use jiff::Timestamp;
 
 use crate::Result;
-use crate::destination::{Change, ChangeLock, Destination, Purpose};
+use crate::destination::{ChangeLock, Destination, Purpose, StagedChange};
 use crate::stage::stage;
 
 /// What a new root changes.
@@ -60,10 +62,10 @@ pub fn replace_root(
     let keys = destination.keys()?;
     let published = destination.published()?;
     let root = root.sign_with(&keys.ring)?;
-    let mut draft = Draft::next(&published);
+    let mut draft = TargetsDraft::next(&published);
     draft.rotate_root(root.clone())?;
     let staged = stage(destination.objects(), &keys, draft.finish(now, destination.expiry())?)?;
     let purpose = Purpose::ReplaceRoot { version: root.version() };
-    destination.commit(lock, Change { staged, now, purpose })?;
+    destination.commit(lock, StagedChange { staged, now, purpose })?;
     Ok(root)
 }

@@ -9,14 +9,14 @@ use crate::signing_keys::SigningKeys;
 /// Metadata and targets that are signed and written; nothing leads to them before `timestamp.json` is replaced.
 #[derive(Debug)]
 #[must_use = "what is staged is published by a commit only"]
-pub struct Staged {
+pub struct StagedMetadata {
     /// The state once it is committed.
     pub published: Published,
     /// The new `timestamp.json`.
     pub timestamp: Vec<u8>,
 }
 
-impl Staged {
+impl StagedMetadata {
     /// Version of the targets metadata once it is committed.
     #[must_use]
     pub fn targets_version(&self) -> u64 {
@@ -29,7 +29,7 @@ impl Staged {
 ///
 /// # Errors
 /// Keys are missing; the disk refuses.
-pub fn stage(objects: &dyn ObjectStore, keys: &SigningKeys, unsigned: Unsigned) -> Result<Staged> {
+pub fn stage(objects: &dyn ObjectStore, keys: &SigningKeys, unsigned: Unsigned) -> Result<StagedMetadata> {
     let signed = unsigned.sign_overlapping(&keys.ring, &keys.retired)?;
     let mut timestamp = Vec::new();
     for file in signed.files() {
@@ -39,5 +39,5 @@ pub fn stage(objects: &dyn ObjectStore, keys: &SigningKeys, unsigned: Unsigned) 
             objects.replace(&file.path, &file.bytes)?;
         }
     }
-    Ok(Staged { published: signed.published().clone(), timestamp })
+    Ok(StagedMetadata { published: signed.published().clone(), timestamp })
 }

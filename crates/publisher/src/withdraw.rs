@@ -2,10 +2,10 @@
 
 use headwater_depot::Store;
 use headwater_depot::objects::ObjectStore;
-use headwater_repo::{ComponentName, Draft, FileEntry, Published, ReleaseList, Sequence};
+use headwater_repo::{ComponentName, FileEntry, Published, ReleaseList, Sequence, TargetsDraft};
 use jiff::Timestamp;
 
-use crate::destination::{Change, Destination, Operation, Purpose};
+use crate::destination::{Destination, Operation, Purpose, StagedChange};
 use crate::read::{manifest, release_list};
 use crate::stage::stage;
 use crate::{Error, Result};
@@ -29,12 +29,12 @@ pub fn roll_back(
     {
         return Err(Error::ContentMissing { component: component.clone(), sequence: to });
     }
-    let mut draft = Draft::next(&published);
+    let mut draft = TargetsDraft::next(&published);
     let list = headwater_repo::roll_back(&mut draft, &before, to)?;
     let staged =
         stage(destination.objects(), &*destination.keys()?, draft.finish(now, destination.expiry())?)?;
     let purpose = Purpose::RollBack { before: &before, list: &list };
-    destination.commit(&lock, Change { staged, now, purpose })?;
+    destination.commit(&lock, StagedChange { staged, now, purpose })?;
     Ok(list)
 }
 
@@ -53,11 +53,11 @@ pub fn remove(
     let before = release_list(destination.objects(), &published, component)?
         .ok_or_else(|| Error::UnknownComponent(component.clone()))?;
     destination.admit(component, Operation::Remove)?;
-    let mut draft = Draft::next(&published);
+    let mut draft = TargetsDraft::next(&published);
     headwater_repo::remove_releases(&mut draft, &before, now)?;
     let staged =
         stage(destination.objects(), &*destination.keys()?, draft.finish(now, destination.expiry())?)?;
-    destination.commit(&lock, Change { staged, now, purpose: Purpose::Remove { before: &before } })?;
+    destination.commit(&lock, StagedChange { staged, now, purpose: Purpose::Remove { before: &before } })?;
     Ok(before)
 }
 

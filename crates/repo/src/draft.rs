@@ -1,5 +1,5 @@
-//! Publishing in types: a [`Draft`] of targets becomes [`Unsigned`] metadata becomes [`Signed`] files, and nothing else
-//! can be written to a repository.
+//! Publishing in types: a [`TargetsDraft`] of targets becomes [`Unsigned`] metadata becomes [`Signed`] files, and
+//! nothing else can be written to a repository.
 //!
 //! The same input gives the same bytes, whenever and wherever it is signed: Ed25519 is deterministic, maps are sorted,
 //! and the time is an argument.
@@ -26,7 +26,7 @@ use crate::root::{SignedRoot, next_version};
 
 /// The targets that shall be published next.
 #[derive(Debug, Clone)]
-pub struct Draft {
+pub struct TargetsDraft {
     root: SignedRoot,
     new_roots: Vec<SignedRoot>,
     present: Option<Published>,
@@ -78,7 +78,7 @@ pub struct File {
     pub bytes: Vec<u8>,
 }
 
-impl Draft {
+impl TargetsDraft {
     /// The first publication of a new repository.
     pub fn first(root: SignedRoot) -> Self {
         Self {

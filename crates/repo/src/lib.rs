@@ -4,7 +4,7 @@
 //!
 //! * reading: [`Trusted`] takes the bytes that some source sent and answers what is trusted (I1);
 //!   [`ReleaseList`] and [`Manifest`] are the content of a class repository's targets;
-//! * writing: [`RootDraft`] → [`UnsignedRoot`] → [`SignedRoot`] and [`Draft`] → [`Unsigned`] → [`Signed`];
+//! * writing: [`RootDraft`] → [`UnsignedRoot`] → [`SignedRoot`] and [`TargetsDraft`] → [`Unsigned`] → [`Signed`];
 //!   nothing else can be published.
 //!
 //! This crate never opens a socket or a file, never reads a clock, and knows nothing of source lists, plans or
@@ -46,7 +46,7 @@ pub use delegations::{DelegatedRole, Lookup};
 pub use delta_path::{DeltaPath, DeltaPaths, Hop};
 pub use deltas::{Delta, DeltaFormat, Intermediate};
 pub use digest::{Digest, DigestError, Hasher};
-pub use draft::{Draft, File, Signed, Unsigned};
+pub use draft::{File, Signed, TargetsDraft, Unsigned};
 pub use error::{ContentError, VerifyError, WriteError, error_chain};
 pub use evidence::{Evidence, Standing};
 pub use expiry::Expiry;
@@ -64,7 +64,7 @@ pub use needed_deltas::{
 };
 pub use paths::FilePath;
 pub use published::Published;
-pub use release_list::{Release, ReleaseList, Step};
+pub use release_list::{Release, ReleaseList, ReleaseStep};
 pub use releases::{remove_releases, roll_back, stage_release};
 pub use root::{RootDraft, SignedRoot, UnsignedRoot};
 pub use sealed::{Cost, Passphrase};

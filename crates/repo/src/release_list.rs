@@ -42,7 +42,7 @@ pub struct Release {
 
 /// What a client with some release installed should do. Each is an answer; none is an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step<'a> {
+pub enum ReleaseStep<'a> {
     /// The current release is installed.
     UpToDate,
     /// Install the current release: it is newer, or nothing is installed.
@@ -185,14 +185,14 @@ impl ReleaseList {
     }
 
     /// What a client should do that has `installed`.
-    pub fn step(&self, installed: Option<Sequence>) -> Step<'_> {
+    pub fn step(&self, installed: Option<Sequence>) -> ReleaseStep<'_> {
         match installed {
-            Some(installed) if installed == self.current => Step::UpToDate,
+            Some(installed) if installed == self.current => ReleaseStep::UpToDate,
             Some(installed) if installed > self.current => match self.withdrawn.contains(&installed) {
-                true => Step::RollBack(self.current()),
-                false => Step::Ahead,
+                true => ReleaseStep::RollBack(self.current()),
+                false => ReleaseStep::Ahead,
             },
-            Some(_) | None => Step::Forward(self.current()),
+            Some(_) | None => ReleaseStep::Forward(self.current()),
         }
     }
 

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use crate::digest::Digest;
-use crate::draft::Draft;
+use crate::draft::TargetsDraft;
 use crate::error::{ContentError, WriteError};
 use crate::layout;
 use crate::manifest::Manifest;
@@ -22,7 +22,7 @@ use crate::tombstone::Tombstone;
 /// `list` is another component's or not the one in the draft; the release's sequence is not the highest; the manifest
 /// breaks a limit. The draft is unchanged then.
 pub fn stage_release(
-    draft: &mut Draft,
+    draft: &mut TargetsDraft,
     list: Option<&ReleaseList>,
     manifest: &Manifest,
     published: Timestamp,
@@ -56,7 +56,11 @@ pub fn stage_release(
 /// # Errors
 ///
 /// `list` is not the one in the draft, or has no such earlier release. The draft is unchanged then.
-pub fn roll_back(draft: &mut Draft, list: &ReleaseList, to: Sequence) -> Result<ReleaseList, WriteError> {
+pub fn roll_back(
+    draft: &mut TargetsDraft,
+    list: &ReleaseList,
+    to: Sequence,
+) -> Result<ReleaseList, WriteError> {
     check_present(draft, list.component(), Some(list))?;
     let next = list.rolled_back(to)?;
     draft.add(layout::release_list(next.component()), next.to_bytes())?;
@@ -69,7 +73,11 @@ pub fn roll_back(draft: &mut Draft, list: &ReleaseList, to: Sequence) -> Result<
 /// # Errors
 ///
 /// `list` is not the one in the draft. The draft is unchanged then.
-pub fn remove_releases(draft: &mut Draft, list: &ReleaseList, now: Timestamp) -> Result<(), WriteError> {
+pub fn remove_releases(
+    draft: &mut TargetsDraft,
+    list: &ReleaseList,
+    now: Timestamp,
+) -> Result<(), WriteError> {
     check_present(draft, list.component(), Some(list))?;
     for release in list.releases() {
         draft.remove(&list.manifest(release.sequence));
@@ -80,7 +88,7 @@ pub fn remove_releases(draft: &mut Draft, list: &ReleaseList, now: Timestamp) ->
 
 /// Two publishers who start from the same list must not overwrite each other silently.
 fn check_present(
-    draft: &Draft,
+    draft: &TargetsDraft,
     component: &ComponentName,
     list: Option<&ReleaseList>,
 ) -> Result<(), WriteError> {

@@ -14,4 +14,4 @@ mod provider_sign_in;
 mod service;
 mod sessions;
 
-pub use self::service::Access;
+pub use self::service::AccessService;

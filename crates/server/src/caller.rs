@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde_json::Value;
 
-pub use headwater_database::administrators::{Role, Vouched};
+pub use headwater_database::administrators::{AdministratorRole, Vouched};
 
 use crate::audit::Record;
 
@@ -65,7 +65,7 @@ pub struct SignedIn {
     /// Who.
     pub actor: Actor,
     /// What they may.
-    pub role: Role,
+    pub role: AdministratorRole,
     /// Parts of the API that they may ask; empty: all.
     pub scopes: Vec<String>,
 }
@@ -73,7 +73,7 @@ pub struct SignedIn {
 impl SignedIn {
     /// Signed in for all parts of the API.
     #[must_use]
-    pub fn whole(actor: Actor, role: Role) -> Self {
+    pub fn whole(actor: Actor, role: AdministratorRole) -> Self {
         Self { actor, role, scopes: Vec::new() }
     }
 
@@ -91,7 +91,7 @@ pub struct Caller {
     /// Who.
     pub actor: Actor,
     /// What they may.
-    pub role: Role,
+    pub role: AdministratorRole,
     /// Address that the request came from, or `local`.
     pub from: String,
     /// When the request came.
@@ -102,13 +102,13 @@ impl Caller {
     /// The server itself.
     #[must_use]
     pub fn server(now: Timestamp) -> Self {
-        Self { actor: Actor::Server, role: Role::Admin, from: "local".to_owned(), now }
+        Self { actor: Actor::Server, role: AdministratorRole::Admin, from: "local".to_owned(), now }
     }
 
     /// A client that has proven its key.
     #[must_use]
     pub fn client(id: &str, from: String, now: Timestamp) -> Self {
-        Self { actor: Actor::Client(id.to_owned()), role: Role::Viewer, from, now }
+        Self { actor: Actor::Client(id.to_owned()), role: AdministratorRole::Viewer, from, now }
     }
 
     /// The record that this was done: an action such as `domain.add`, and what it was done to.
@@ -131,10 +131,13 @@ mod tests {
 
     #[test]
     fn each_role_may_what_the_ones_before_may() {
-        assert!(Role::Viewer < Role::Operator && Role::Operator < Role::Admin);
-        for role in Role::ALL {
+        assert!(
+            AdministratorRole::Viewer < AdministratorRole::Operator
+                && AdministratorRole::Operator < AdministratorRole::Admin
+        );
+        for role in AdministratorRole::ALL {
             assert_eq!(role.to_string().parse(), Ok(role));
         }
-        assert!("root".parse::<Role>().unwrap_err().contains("viewer, operator and admin"));
+        assert!("root".parse::<AdministratorRole>().unwrap_err().contains("viewer, operator and admin"));
     }
 }

@@ -8,7 +8,7 @@ mod oidc;
 
 pub use self::error::ConfigError;
 use self::error::value;
-pub use self::oidc::{CALLBACK_PATH, Oidc, RawOidc};
+pub use self::oidc::{CALLBACK_PATH, OidcConfig, RawOidc};
 
 use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -123,7 +123,7 @@ pub struct Config {
     /// The passphrase of the online keys.
     pub keys_passphrase: Option<Arc<Passphrase>>,
     /// The identity provider at which administrators may sign in.
-    pub oidc: Option<Oidc>,
+    pub oidc: Option<OidcConfig>,
 }
 
 /// Where the console's certificate comes from.
@@ -326,9 +326,9 @@ fn between(key: &'static str, number: u64, max: u64) -> Result<u64, ConfigError>
 }
 
 /// The identity provider, where this program can ask one.
-fn supported_oidc(raw: RawOidc) -> Result<Oidc, ConfigError> {
+fn supported_oidc(raw: RawOidc) -> Result<OidcConfig, ConfigError> {
     if cfg!(feature = "oidc") {
-        return Oidc::try_from(raw);
+        return OidcConfig::try_from(raw);
     }
     Err(value(
         "oidc",

@@ -21,7 +21,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use headwater_depot::files::{self, Access};
+use headwater_depot::files::{self, FileAccess};
 use headwater_policy::Repository;
 use headwater_repo::layout;
 
@@ -191,7 +191,7 @@ fn refuse_a_shared_folder(root: &Path) -> Result<()> {
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().expect("files of the data folder stand in a folder");
     make_folder(folder)?;
-    files::replace(path, bytes, Access::Owner).doing(|| format!("cannot write {}", path.display()))
+    files::replace(path, bytes, FileAccess::Owner).doing(|| format!("cannot write {}", path.display()))
 }
 
 /// All files below a folder, in order of name.

@@ -3,7 +3,7 @@
 //!
 //! Each decision is made apart ([`admission`], [`sequence`]) from rows that were read in the transaction that saves its
 //! outcome. What others must know of the fleet (CAs, response-signing keys, revoked keys) travels in the signed policy:
-//! a change of it signs that again in the same step (`SourceList::stage_fleet`).
+//! a change of it signs that again in the same step (`SourceListService::stage_fleet`).
 
 mod admission;
 mod ca;
@@ -32,6 +32,6 @@ mod update_agents;
 
 pub use self::ca::FormerCas;
 pub(crate) use self::fleet_keys::FleetKeys;
-pub use self::service::Fleet;
+pub use self::service::FleetService;
 pub(crate) use self::service::Parts as FleetParts;
 pub(crate) use self::settings::FleetSettings;

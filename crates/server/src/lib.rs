@@ -30,7 +30,7 @@ use headwater_database as db;
 pub use headwater_database::audit;
 
 pub use config::{Config, ConfigError, ConsoleTls, RawConfig, RawOidc};
-pub use rest::{AllowedCaller, FleetRow, RequiredRole, RouteRow};
+pub use rest::{AllowedCaller, FleetRoute, RequiredRole, RouteRow};
 pub use run::{Running, StartError, run};
 pub use services::Services;
 pub use start::open;
@@ -43,7 +43,7 @@ pub fn console_routes() -> Vec<RouteRow> {
 
 /// The routes of the fleet plane, each with who may ask it.
 #[must_use]
-pub fn fleet_routes() -> Vec<FleetRow> {
+pub fn fleet_routes() -> Vec<FleetRoute> {
     rest::fleet_rows()
 }
 

@@ -1,8 +1,8 @@
 //! Publishing: the repositories, their keys and signing, releases, deltas, the vendor source's releases, garbage.
 //!
-//! A change of what is saved or signed holds [`Publishing::change`] from load to save, so two administrators are one
-//! after the other. Saving and signing are one step (see [`signing`]): nothing is saved that is not signed, nor signed
-//! that is not saved.
+//! A change of what is saved or signed holds [`PublishingService::change`] from load to save, so two administrators
+//! are one after the other. Saving and signing are one step (see [`signing`]): nothing is saved that is not signed,
+//! nor signed that is not saved.
 //!
 //! What it leaves to others: the content of the policy and of class settings (`source_list` and `fleet` compose them and
 //! stage them here).
@@ -29,5 +29,5 @@ pub use self::key_store::ONLINE_ROLES;
 pub use self::releases::{ReleaseRequest, parse_name};
 pub(crate) use self::roots::{bad_root, json as root_json};
 pub(crate) use self::service::refuse_without_database;
-pub use self::service::{ChangeGuard, Publishing};
-pub(crate) use self::signing::{Staged, failed};
+pub use self::service::{ChangeGuard, PublishingService};
+pub(crate) use self::signing::{StagedPublication, failed};

@@ -26,7 +26,7 @@ mod upkeep;
 mod upload;
 
 pub use console::{console, local_console, table as console_table};
-pub use fleet::{AllowedCaller, FleetRow, fleet, rows as fleet_rows};
+pub use fleet::{AllowedCaller, FleetRoute, fleet, rows as fleet_rows};
 pub use local::{LocalListener, listen_locally};
 pub use openapi::DOCUMENT as OPENAPI;
 #[cfg(feature = "openapi")]

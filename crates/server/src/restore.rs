@@ -15,7 +15,7 @@ mod revocations;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use headwater_api::v1::{KeyReplacement, RootDraft as RootDraftAnswer, RootDraftRequest};
+use headwater_api::v1::{ReplacementReason, RootDraftAnswer, RootDraftRequest};
 use headwater_depot::files;
 use headwater_policy::{Class, Repository};
 use headwater_repo::{Passphrase, SignedRoot, UnsignedRoot, error_chain};
@@ -114,7 +114,7 @@ impl Restore {
     pub async fn drafts(
         &self,
         newer: &[(Repository, Vec<u8>)],
-        because: KeyReplacement,
+        because: ReplacementReason,
         now: Timestamp,
     ) -> Result<Vec<RootDraftAnswer>> {
         let mut drafts = Vec::new();

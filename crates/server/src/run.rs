@@ -18,11 +18,11 @@ use tokio::task::JoinHandle;
 
 use crate::config::{Config, ConsoleTls};
 use crate::error::Error;
-use crate::publishing::Publishing;
+use crate::publishing::PublishingService;
 use crate::rest::{LocalListener, OriginCheck, Transport, listen_locally};
 use crate::services::Services;
 use crate::start::open;
-use crate::upkeep::Upkeep;
+use crate::upkeep::UpkeepService;
 use crate::{data, limits, rest};
 
 /// Why the server did not start.
@@ -270,7 +270,7 @@ fn url_of(scheme: Scheme, address: SocketAddr) -> SourceUrl {
     SourceUrl::from_address(scheme, ip, address.port())
 }
 
-fn site(publishing: &Publishing) -> SharedRepositories {
+fn site(publishing: &PublishingService) -> SharedRepositories {
     let site = SharedRepositories::new(ServeLimits::default());
     for repository in Repository::ALL {
         site.share_objects(repository, publishing.served_objects(repository));
@@ -283,9 +283,9 @@ fn listen_limits(connections_max: usize) -> ListenLimits {
 }
 
 async fn at_each_tick<F: Future<Output = ()>>(
-    upkeep: Arc<Upkeep>,
+    upkeep: Arc<UpkeepService>,
     stopped: impl Future<Output = ()>,
-    work: impl Fn(Arc<Upkeep>) -> F,
+    work: impl Fn(Arc<UpkeepService>) -> F,
 ) {
     let mut stopped = std::pin::pin!(stopped);
     let mut tick = tokio::time::interval(limits::JOB_TICK);

@@ -2,27 +2,27 @@
 
 use std::sync::Arc;
 
-use crate::access::Access;
+use crate::access::AccessService;
 use crate::data::DataFolder;
 use crate::db::Db;
-use crate::fleet::Fleet;
-use crate::publishing::Publishing;
-use crate::source_list::SourceList;
-use crate::upkeep::Upkeep;
+use crate::fleet::FleetService;
+use crate::publishing::PublishingService;
+use crate::source_list::SourceListService;
+use crate::upkeep::UpkeepService;
 
 /// The services of a server, wired.
 #[derive(Debug, Clone)]
 pub struct Services {
     /// Publishes: repositories, keys, releases, deltas, the vendor source's releases.
-    pub publishing: Arc<Publishing>,
+    pub publishing: Arc<PublishingService>,
     /// Keeps the source list and the settings of domains.
-    pub source_list: Arc<SourceList>,
+    pub source_list: Arc<SourceListService>,
     /// Knows who belongs to the fleet.
-    pub fleet: Arc<Fleet>,
+    pub fleet: Arc<FleetService>,
     /// Knows who administers.
-    pub access: Arc<Access>,
+    pub access: Arc<AccessService>,
     /// Keeps the server going.
-    pub upkeep: Arc<Upkeep>,
+    pub upkeep: Arc<UpkeepService>,
     pub(crate) db: Db,
     pub(crate) data: Arc<DataFolder>,
 }

@@ -21,4 +21,4 @@ mod withheld;
 
 pub use self::policies::Current;
 pub(crate) use self::policies::{current, invalid_list, policy_target};
-pub use self::service::SourceList;
+pub use self::service::SourceListService;

@@ -5,24 +5,24 @@
 use std::sync::Arc;
 
 use headwater_policy::{Class, Repository, SourceUrl};
-use headwater_repo::{Draft, error_chain};
+use headwater_repo::{TargetsDraft, error_chain};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::access::Access;
+use crate::access::AccessService;
 use crate::audit::Audit;
 use crate::caller::Caller;
 use crate::config::Config;
 use crate::data::{DataFolder, refuse_unfinished};
 use crate::db::Db;
 use crate::error::{Error, Result};
-use crate::fleet::{Fleet, FleetKeys, FleetParts, FleetSettings};
-use crate::publishing::{Publishing, refuse_without_database};
+use crate::fleet::{FleetKeys, FleetParts, FleetService, FleetSettings};
+use crate::publishing::{PublishingService, refuse_without_database};
 use crate::rest;
 use crate::secret::load_or_make_audit_key;
 use crate::services::Services;
-use crate::source_list::SourceList;
-use crate::upkeep::{Upkeep, UpkeepParts};
+use crate::source_list::SourceListService;
+use crate::upkeep::{UpkeepParts, UpkeepService};
 
 /// Opens the data folder and everything in it, making what is missing.
 ///
@@ -62,14 +62,14 @@ async fn wire(config: Config, fleet_url: SourceUrl, now: Timestamp) -> Result<Se
     refuse_without_database(&data)?;
     let db = Db::open(&data.database(), load_or_make_audit_key(&data.audit_key())?).await?;
     let config = Arc::new(config);
-    let publishing = Arc::new(Publishing::open(config.clone(), data.clone(), db.clone()).await?);
-    let access = Access::new(&config, db.clone(), publishing.clone(), rest::scopes())?;
+    let publishing = Arc::new(PublishingService::open(config.clone(), data.clone(), db.clone()).await?);
+    let access = AccessService::new(&config, db.clone(), publishing.clone(), rest::scopes())?;
     let mut tx = db.begin().await?;
     let fleet_settings = FleetSettings::from(&*config);
     let keys = FleetKeys::open(&data, &mut tx, &fleet_settings, &fleet_url, now).await?;
     tx.commit(Audit::Exempt("keys are made before there is anybody who could do it")).await?;
     let (response_signing_key, watched) = watch::channel(keys.response_signing_key.public().to_string());
-    let source_list = Arc::new(SourceList::new(
+    let source_list = Arc::new(SourceListService::new(
         db.clone(),
         publishing.clone(),
         fleet_url.clone(),
@@ -86,7 +86,7 @@ async fn wire(config: Config, fleet_url: SourceUrl, now: Timestamp) -> Result<Se
         keys,
         response_signing_key,
     };
-    let fleet = Arc::new(Fleet::new(fleet, now)?);
+    let fleet = Arc::new(FleetService::new(fleet, now)?);
     let upkeep = UpkeepParts {
         settings: (&*config).into(),
         data: data.clone(),
@@ -96,7 +96,7 @@ async fn wire(config: Config, fleet_url: SourceUrl, now: Timestamp) -> Result<Se
         fleet: fleet.clone(),
         started: now,
     };
-    let upkeep = Arc::new(Upkeep::new(upkeep));
+    let upkeep = Arc::new(UpkeepService::new(upkeep));
     Ok(Services { publishing, source_list, fleet, access: Arc::new(access), upkeep, db, data })
 }
 
@@ -110,7 +110,7 @@ async fn begin(services: &Services, now: Timestamp) -> Result<()> {
                 Repository::Policy => source_list.publish_first_policy(now).await?,
                 Repository::Class(Class::Settings) => source_list.publish_first_settings(now).await?,
                 Repository::Class(Class::Components | Class::Programs) => {
-                    let draft = Draft::first(publishing.first_root(repository, now)?);
+                    let draft = TargetsDraft::first(publishing.first_root(repository, now)?);
                     let staged = publishing.stage(repository, draft, now)?;
                     let audit_entry = Caller::server(now).audit_entry("repository.begin", repository);
                     publishing.commit(db.begin().await?, vec![staged], audit_entry).await?;

@@ -15,4 +15,4 @@ mod status;
 pub(crate) use self::backup_file::write_backup;
 pub use self::backup_file::{Listing, Member, unpack};
 pub(crate) use self::service::Parts as UpkeepParts;
-pub use self::service::Upkeep;
+pub use self::service::UpkeepService;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use headwater_repo::{
-    Draft, Expiry, KeyRing, Published, Role, RootDraft, SecretKey, Signed, Unsigned, layout,
+    Expiry, KeyRing, Published, Role, RootDraft, SecretKey, Signed, TargetsDraft, Unsigned, layout,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -34,7 +34,7 @@ pub fn sign_with_another_key(class_folder: &Path) -> Result<()> {
         ring.add(key);
     }
     let root = root.finish(now(), &Expiry::default())?.sign_with(&ring)?;
-    let signed = Draft::first(root).finish(now(), &Expiry::default())?.sign(&ring)?;
+    let signed = TargetsDraft::first(root).finish(now(), &Expiry::default())?.sign(&ring)?;
     write(class_folder, &signed)
 }
 

@@ -1,4 +1,4 @@
-//! The server's services know one another by their facades: `crate::fleet::Fleet`, and nothing that lies deeper.
+//! The server's services know one another by their facades: `crate::fleet::FleetService`, and nothing that lies deeper.
 
 use std::collections::BTreeSet;
 

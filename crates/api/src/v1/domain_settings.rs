@@ -88,13 +88,13 @@ pub struct SettingsDraft {
     #[serde(flatten)]
     pub set: DomainSettings,
     /// The difference that saving it would make to the present saved version.
-    pub changes: Vec<SettingChange>,
+    pub changes: Vec<SettingChangeView>,
 }
 
 /// One key that differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct SettingChange {
+pub struct SettingChangeView {
     /// `setting`, `value` or `file`.
     pub part: String,
     /// The setting, the name of the value, the path of the file.
@@ -155,7 +155,7 @@ pub struct SettingsHistoryItem {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SettingsDiffAnswer {
     /// The changes. Empty if there are none.
-    pub changes: Vec<SettingChange>,
+    pub changes: Vec<SettingChangeView>,
 }
 
 /// A version was saved and, where clients get something new, signed.
@@ -169,7 +169,7 @@ pub struct SettingsSaved {
     /// Nothing changed, so nothing was saved.
     pub unchanged: bool,
     /// What changed.
-    pub changes: Vec<SettingChange>,
+    pub changes: Vec<SettingChangeView>,
     /// The domains whose clients get new values: this one or some below it. Empty if every changed value is
     /// overridden below, or equals the one from above.
     pub domains: Vec<String>,

@@ -68,7 +68,7 @@ pub struct RetiredKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
-pub enum KeyReplacement {
+pub enum ReplacementReason {
     /// Somebody else may have them: endpoints replace what they alone signed.
     Compromised,
     /// Routine or loss: endpoints keep what they signed until something newer is published.
@@ -91,13 +91,13 @@ pub struct RootDraftRequest {
     pub root_threshold: Option<u32>,
     /// Why keys are replaced. Default: `planned`, if any are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub because: Option<KeyReplacement>,
+    pub because: Option<ReplacementReason>,
 }
 
 /// A root to be signed, and the one that it follows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct RootDraft {
+pub struct RootDraftAnswer {
     /// The repository: `policy` or a class.
     pub repository: String,
     /// The current root. Its keys must sign too.

@@ -45,7 +45,7 @@ pub struct Hook {
 /// A release was published.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Published {
+pub struct PublishedAnswer {
     /// The class.
     pub class: String,
     /// The component or program.

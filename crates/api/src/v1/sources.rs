@@ -66,13 +66,13 @@ pub struct DiffQuery {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DiffAnswer {
     /// The changes. Empty if there are none.
-    pub changes: Vec<Change>,
+    pub changes: Vec<ChangeView>,
 }
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Change {
+pub struct ChangeView {
     /// `added`, `removed`, `moved`, `changed` (an entry), or `option` (mode, options, server, vendor, update agents).
     pub kind: String,
     /// The entry's number before, from 1.
@@ -105,13 +105,13 @@ pub struct RestoreRequest {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DraftsAnswer {
     /// By name.
-    pub items: Vec<Draft>,
+    pub items: Vec<DraftView>,
 }
 
 /// A draft. One that nobody has edited equals the saved version, with `revision` 0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Draft {
+pub struct DraftView {
     /// Its name. Default: `default`.
     pub name: String,
     /// The saved version on which it is based.
@@ -211,9 +211,9 @@ pub enum Edit {
 /// What saving a draft would do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Preview {
+pub struct PreviewAnswer {
     /// What changes against the saved version.
-    pub changes: Vec<Change>,
+    pub changes: Vec<ChangeView>,
     /// The errors that block saving.
     pub errors: Vec<Finding>,
     /// Warnings. They never block saving.
@@ -253,13 +253,13 @@ pub struct SaveRequest {
 /// A version was saved and signed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Saved {
+pub struct SavedAnswer {
     /// The new version; the current one if nothing changed.
     pub version: u64,
     /// Nothing changed, so nothing was saved.
     pub unchanged: bool,
     /// What changed.
-    pub changes: Vec<Change>,
+    pub changes: Vec<ChangeView>,
     /// As in the preview.
     pub warnings: Vec<Finding>,
 }

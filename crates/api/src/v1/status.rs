@@ -22,7 +22,7 @@ pub struct ErrorBody {
     /// What failed, why, and what to do, for people.
     pub message: String,
     /// More, by code: `invalid_list` and `invalid_request` have `{"problems": [{"entry", "message"}]}`,
-    /// `draft_outdated` has `{"saved_version", "changes": [`[`Change`](super::Change)`]}`,
+    /// `draft_outdated` has `{"saved_version", "changes": [`[`ChangeView`](super::ChangeView)`]}`,
     /// `named_by_entries` has `{"entries": [1, …]}`; absent elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<serde_json::Value>,

@@ -18,7 +18,7 @@ use crate::values::Because;
 
 /// What the next roots change.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Change<'a> {
+pub struct RootsChange<'a> {
     /// The keys to replace.
     pub what: &'a [Rotated],
     /// Other root keys.
@@ -31,7 +31,7 @@ pub struct Change<'a> {
 pub async fn change(
     arguments: &RepositoriesArguments,
     holders: &Holders,
-    change: Change<'_>,
+    change: RootsChange<'_>,
     now: Timestamp,
     output: Output,
 ) -> Result<(), Failure> {
@@ -61,10 +61,10 @@ pub async fn change(
 pub async fn draft(
     arguments: &RepositoriesArguments,
     repositories: &Repositories,
-    change: Change<'_>,
+    change: RootsChange<'_>,
     now: Timestamp,
 ) -> Result<Vec<Carried>, Failure> {
-    let Change { what, new_roots, because } = change;
+    let RootsChange { what, new_roots, because } = change;
     let mut replace: Vec<String> =
         what.iter().flat_map(|what| what.roles()).map(|role| role.name().to_owned()).collect();
     replace.sort();

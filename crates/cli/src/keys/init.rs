@@ -1,6 +1,6 @@
 //! `headwater keys init`: makes root keys, encrypted, and moves the roots to them.
 
-use headwater_api::v1::{KeyReplacement, RepositoryKeysView, RootDraftRequest};
+use headwater_api::v1::{ReplacementReason, RepositoryKeysView, RootDraftRequest};
 use headwater_repo::{PublicKey, Role};
 use jiff::Timestamp;
 use serde_json::json;
@@ -47,7 +47,7 @@ pub async fn init(arguments: &InitArguments, now: Timestamp, output: Output) -> 
             replace: Vec::new(),
             root_keys: Some(keys.iter().map(ToString::to_string).collect()),
             root_threshold: Some(arguments.threshold),
-            because: Some(KeyReplacement::Planned),
+            because: Some(ReplacementReason::Planned),
         };
         let mut carried = repositories.draft(repository, &request, now).await?;
         ceremony::sign(&mut carried, &signers)?;

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 use headwater_api::v1::{
-    CaRotated, KeyReplacement as WhyReplaced, KeyRotated, KeysView, RepositoryKeysView, RoleKeysView,
-    RootDraft, RootDraftRequest, RootRequest,
+    CaRotated, KeyRotated, KeysView, ReplacementReason, RepositoryKeysView, RoleKeysView, RootDraftAnswer,
+    RootDraftRequest, RootRequest,
 };
 use headwater_policy::{Class, Repository};
 use headwater_publisher::folder::{KeyFolder, StaticFolder};
@@ -111,7 +111,7 @@ impl Repositories {
         match self {
             Self::Server(api, _) => {
                 let path = format!("/api/v1/keys/{repository}/draft");
-                let draft: RootDraft = api.call(Method::POST, &path, request).await?;
+                let draft: RootDraftAnswer = api.call(Method::POST, &path, request).await?;
                 Carried::read(&draft)
             }
             Self::Static(folder, keys, _) => {
@@ -189,8 +189,8 @@ fn root_change(keys: &KeyFolder, request: &RootDraftRequest) -> Result<RootChang
     }
     change.root_threshold = request.root_threshold.map(|threshold| threshold as usize);
     change.because = request.because.map(|because| match because {
-        WhyReplaced::Compromised => KeyReplacement::Compromised,
-        WhyReplaced::Planned => KeyReplacement::Planned,
+        ReplacementReason::Compromised => KeyReplacement::Compromised,
+        ReplacementReason::Planned => KeyReplacement::Planned,
     });
     Ok(change)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use headwater_api::v1::RootDraft;
+use headwater_api::v1::RootDraftAnswer;
 use headwater_policy::Repository;
 use headwater_repo::{KeyId, Role, SecretKey, SignedRoot, UnsignedRoot, WriteError, error_chain};
 use jiff::Timestamp;
@@ -21,7 +21,7 @@ const FORMAT: u32 = 1;
 #[serde(deny_unknown_fields)]
 struct File {
     format: u32,
-    roots: Vec<RootDraft>,
+    roots: Vec<RootDraftAnswer>,
 }
 
 /// A root that collects signatures.
@@ -37,7 +37,7 @@ pub struct Carried {
 
 impl Carried {
     /// Reads the draft of a server or repository.
-    pub fn read(draft: &RootDraft) -> Result<Self, Failure> {
+    pub fn read(draft: &RootDraftAnswer) -> Result<Self, Failure> {
         let repository: Repository = draft
             .repository
             .parse()
@@ -53,9 +53,9 @@ impl Carried {
     }
 
     /// The draft, for the wire.
-    pub fn draft(&self) -> RootDraft {
+    pub fn draft(&self) -> RootDraftAnswer {
         let value = |bytes: &[u8]| serde_json::from_slice(bytes).expect("our own documents are JSON");
-        RootDraft {
+        RootDraftAnswer {
             repository: self.repository.to_string(),
             previous: value(self.previous.bytes()),
             root: value(&self.root.to_bytes()),

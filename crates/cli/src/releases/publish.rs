@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
-use headwater_api::v1::{Hook, PublishOptions, Published};
+use headwater_api::v1::{Hook, PublishOptions, PublishedAnswer};
 use jiff::Timestamp;
 
 use crate::api_client::{ApiClient, ServerLocation, segment};
@@ -60,7 +60,7 @@ pub async fn run(arguments: PublishArguments, output: Output) -> Result<Exit, Fa
     let options = hooks(arguments.install.as_deref(), arguments.probe.as_deref(), arguments.timeout)?;
     #[expect(clippy::disallowed_methods, reason = "the default version is the moment of the command")]
     let version = arguments.version.clone().unwrap_or_else(|| version_of(Timestamp::now()));
-    let release = Release {
+    let release = ReleaseUpload {
         class: if arguments.program { "programs" } else { "components" },
         name: &arguments.name,
         version: &version,
@@ -110,7 +110,7 @@ pub async fn run(arguments: PublishArguments, output: Output) -> Result<Exit, Fa
 
 /// A release to upload, apart from its content.
 #[derive(Debug, Clone, Copy)]
-pub struct Release<'a> {
+pub struct ReleaseUpload<'a> {
     /// `components` or `programs`.
     pub class: &'a str,
     /// The component or program.
@@ -124,10 +124,10 @@ pub struct Release<'a> {
 /// Sends a package to the server. The server answers when the release is signed.
 pub async fn upload(
     api: &ApiClient,
-    release: &Release<'_>,
+    release: &ReleaseUpload<'_>,
     package: Package,
     output: Output,
-) -> Result<Published, Failure> {
+) -> Result<PublishedAnswer, Failure> {
     let mut query = vec![("version", release.version.to_owned()), ("format", package.format().to_owned())];
     if *release.options != PublishOptions::default() {
         query.push((

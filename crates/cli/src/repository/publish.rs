@@ -7,7 +7,9 @@ use headwater_api::v1::PublishOptions;
 use headwater_depot::Store;
 use headwater_policy::Class;
 use headwater_publisher::folder::StaticRepository;
-use headwater_publisher::{Content, ContentLimits, Error, NewRelease, Outcome, Packer, StoredFile, publish};
+use headwater_publisher::{
+    ContentLimits, Error, NewRelease, Outcome, Packer, ReleaseContent, StoredFile, publish,
+};
 use headwater_repo::{Digest, FileEntry, FilePath, Hasher, Hook, Release, VersionText};
 use jiff::Timestamp;
 use serde_json::json;
@@ -146,7 +148,7 @@ impl<'a> LocalContent<'a> {
     }
 }
 
-impl Content for LocalContent<'_> {
+impl ReleaseContent for LocalContent<'_> {
     fn differs_from(&self, files: &[FileEntry]) -> Result<bool, Error> {
         if self.files.len() != files.len() {
             return Ok(true);

@@ -19,7 +19,7 @@ use crate::terminal::output::{Output, bytes, counted};
 
 /// What was checked.
 #[derive(Debug, Default, Serialize)]
-pub struct Verified {
+pub struct VerifyReport {
     /// Version of the effective root.
     pub root_version: u64,
     /// Version of the targets metadata.
@@ -69,12 +69,12 @@ pub fn run(
 }
 
 /// Verifies everything. Problems of content are collected; a broken chain of metadata is a failure at once.
-pub fn verify(folder: &StaticFolder, root: &[u8], now: Timestamp) -> Result<Verified, Failure> {
+pub fn verify(folder: &StaticFolder, root: &[u8], now: Timestamp) -> Result<VerifyReport, Failure> {
     let trusted = metadata(folder, root, now)?;
-    let mut verified = Verified {
+    let mut verified = VerifyReport {
         root_version: trusted.root_version(),
         targets_version: trusted.targets_version().unwrap_or_default(),
-        ..Verified::default()
+        ..VerifyReport::default()
     };
     let mut blobs = BTreeSet::new();
     for (name, description) in trusted.targets() {
@@ -135,7 +135,7 @@ fn releases(
     folder: &StaticFolder,
     trusted: &Trusted,
     content: &[u8],
-    verified: &mut Verified,
+    verified: &mut VerifyReport,
     blobs: &mut BTreeSet<(Digest, u64)>,
 ) {
     let list = match ReleaseList::parse(content) {

@@ -1,7 +1,7 @@
 //! One draft of the source list at one server: requests and their results as text.
 
 use headwater_api::v1::{
-    DiffAnswer, Draft, Explained, Preview, RestoreRequest, SaveRequest, Saved, SavedPolicy,
+    DiffAnswer, DraftView, Explained, PreviewAnswer, RestoreRequest, SaveRequest, SavedAnswer, SavedPolicy,
 };
 use reqwest::Method;
 
@@ -26,7 +26,7 @@ pub struct DraftClient {
 
 impl DraftClient {
     /// The draft as it is now.
-    pub async fn draft(&self) -> Result<Draft, Failure> {
+    pub async fn draft(&self) -> Result<DraftView, Failure> {
         self.api.get(&self.path).await
     }
 
@@ -50,14 +50,15 @@ impl DraftClient {
 
     /// Shows what saving would do; bad input if it would be refused.
     pub async fn preview(&self) -> Result<Exit, Failure> {
-        let preview: Preview = self.api.ask(Method::POST, &format!("{}/preview", self.path)).await?;
+        let preview: PreviewAnswer = self.api.ask(Method::POST, &format!("{}/preview", self.path)).await?;
         self.output.result(&preview, |preview| show::preview(preview, &self.flag()));
         Ok(if preview.errors.is_empty() { Exit::Done } else { Exit::BadInput })
     }
 
     /// Publishes the draft.
     pub async fn save(&self, request: SaveRequest) -> Result<(), Failure> {
-        let saved: Saved = self.api.call(Method::POST, &format!("{}/save", self.path), &request).await?;
+        let saved: SavedAnswer =
+            self.api.call(Method::POST, &format!("{}/save", self.path), &request).await?;
         self.output.result(&saved, show::published);
         Ok(())
     }
@@ -79,7 +80,7 @@ impl DraftClient {
     pub async fn restore(&self, version: u64, comment: Option<String>) -> Result<(), Failure> {
         let expected_version = self.saved().await?.version;
         let request = RestoreRequest { version, expected_version, comment };
-        let saved: Saved = self.api.call(Method::POST, "/api/v1/sources/restore", &request).await?;
+        let saved: SavedAnswer = self.api.call(Method::POST, "/api/v1/sources/restore", &request).await?;
         self.output.result(&saved, show::published);
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueHint};
 use headwater_api::policy::{EntryDocument, OptionsDocument, SelectorDocument, SourceDocument};
-use headwater_api::v1::{Draft, Edit, EditsRequest};
+use headwater_api::v1::{DraftView, Edit, EditsRequest};
 use reqwest::Method;
 
 use super::draft_client::DraftClient;
@@ -218,7 +218,7 @@ async fn apply(
     expected_revision: Option<u64>,
 ) -> Result<(), Failure> {
     let request = EditsRequest { edits: vec![edit], expected_revision };
-    let draft: Draft =
+    let draft: DraftView =
         draft_client.api.call(Method::POST, &format!("{}/edits", draft_client.path), &request).await?;
     let last = u32::try_from(draft.policy.entries.len()).unwrap_or(u32::MAX);
     show_after_edit(draft_client, &draft, &positions(&request.edits, last));
@@ -245,7 +245,7 @@ fn positions(edits: &[Edit], last: u32) -> Vec<u32> {
 }
 
 /// Shows the draft after an edit of the entries at `positions`, and the next step.
-pub fn show_after_edit(draft_client: &DraftClient, draft: &Draft, positions: &[u32]) {
+pub fn show_after_edit(draft_client: &DraftClient, draft: &DraftView, positions: &[u32]) {
     draft_client.output.result(draft, |draft| show::edited(draft, positions, &draft_client.flag()));
     draft_client.next_after_edit();
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::ValueEnum;
 use headwater_api::policy::PolicyDocument;
-use headwater_api::v1::{Draft, ImportRequest};
+use headwater_api::v1::{DraftView, ImportRequest};
 use reqwest::Method;
 use serde_json::json;
 
@@ -59,7 +59,7 @@ pub async fn import(draft_client: &DraftClient, path: &Path, format: Option<Form
         }
     };
     let request = ImportRequest { policy, expected_revision };
-    let draft: Draft = draft_client.api.call(Method::PUT, &draft_client.path, &request).await?;
+    let draft: DraftView = draft_client.api.call(Method::PUT, &draft_client.path, &request).await?;
     show_after_edit(draft_client, &draft, &[]);
     Ok(())
 }

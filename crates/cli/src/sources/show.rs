@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use headwater_api::plan::ClassPlanDocument;
 use headwater_api::policy::{EntryDocument, OptionsDocument, PolicyDocument, SourceDocument};
 use headwater_api::v1::{
-    Change, Draft, DraftsAnswer, Explained, Finding, HistoryAnswer, Preview, Saved, SavedPolicy,
+    ChangeView, DraftView, DraftsAnswer, Explained, Finding, HistoryAnswer, PreviewAnswer, SavedAnswer,
+    SavedPolicy,
 };
 use headwater_policy::{Repository, parse_address};
 use serde_json::json;
@@ -15,13 +16,13 @@ use crate::terminal::failure::Failure;
 use crate::terminal::output::{Output, table, time};
 
 /// A draft, and how it relates to the saved list.
-pub fn draft(draft: &Draft) -> String {
+pub fn draft(draft: &DraftView) -> String {
     with_heading(draft, &policy(&draft.policy))
 }
 
 /// A draft after an edit of the entries `edited` (numbers of the list as it is now). Of a long list only the entries near
 /// them; `flag` names the draft.
-pub fn edited(draft: &Draft, edited: &[u32], flag: &str) -> String {
+pub fn edited(draft: &DraftView, edited: &[u32], flag: &str) -> String {
     let count = draft.policy.entries.len();
     if count <= LIST_AFTER_EDIT_MAX {
         return self::draft(draft);
@@ -43,7 +44,7 @@ pub fn edited(draft: &Draft, edited: &[u32], flag: &str) -> String {
     )
 }
 
-fn with_heading(draft: &Draft, body: &str) -> String {
+fn with_heading(draft: &DraftView, body: &str) -> String {
     let heading = match (draft.revision, draft.base_version == draft.saved_version) {
         (0, _) => format!("source list, version {} (no unsaved edits)", draft.saved_version),
         (_, true) => format!("draft {} of version {}, not saved yet", draft.name, draft.base_version),
@@ -130,7 +131,7 @@ pub fn options(options: &OptionsDocument) -> String {
 }
 
 /// The entries that select an address.
-pub fn find(draft: &Draft, address: &str, output: Output) -> Result<(), Failure> {
+pub fn find(draft: &DraftView, address: &str, output: Output) -> Result<(), Failure> {
     let parsed = parse_address(address).map_err(|error| Failure::bad_input(error.to_string()))?;
     let selects = |number: u32, entry: &EntryDocument| {
         entry.read(number).is_ok_and(|entry| entry.selector.contains(parsed))
@@ -147,7 +148,7 @@ pub fn find(draft: &Draft, address: &str, output: Output) -> Result<(), Failure>
 }
 
 /// What changed.
-pub fn changes(changes: &[Change]) -> String {
+pub fn changes(changes: &[ChangeView]) -> String {
     if changes.is_empty() {
         return "nothing differs".to_owned();
     }
@@ -156,7 +157,7 @@ pub fn changes(changes: &[Change]) -> String {
 }
 
 /// What saving would do; `draft` is the flag that names the draft.
-pub fn preview(preview: &Preview, draft: &str) -> String {
+pub fn preview(preview: &PreviewAnswer, draft: &str) -> String {
     let nothing = preview.changes.is_empty() && !preview.errors.is_empty();
     let mut text = if nothing {
         "cannot be compared until the errors are corrected".to_owned()
@@ -197,7 +198,7 @@ fn findings(heading: &str, findings: &[Finding]) -> String {
 }
 
 /// A newly published version.
-pub fn published(saved: &Saved) -> String {
+pub fn published(saved: &SavedAnswer) -> String {
     if saved.unchanged {
         return format!("nothing differs from version {}, so nothing was saved", saved.version);
     }
@@ -294,7 +295,7 @@ mod tests {
     fn a_long_list_is_shown_around_an_edit() {
         let check = |count: usize, at: &[u32], numbers: &[&str]| {
             let entry = serde_json::json!({"clients": {"ipv4": "10.0.0.1"}, "source": "vendor"});
-            let draft: Draft = serde_json::from_value(serde_json::json!({
+            let draft: DraftView = serde_json::from_value(serde_json::json!({
                 "name": "default", "base_version": 1, "saved_version": 1, "revision": 3, "edited": null,
                 "policy": {"mode": "customized", "server": {"url": "http://hq"}, "entries": vec![entry; count]},
                 "notes": []

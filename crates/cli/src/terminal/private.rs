@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use headwater_depot::files::{Access, NewFile};
+use headwater_depot::files::{FileAccess, NewFile};
 
 use crate::terminal::failure::Failure;
 
@@ -25,7 +25,7 @@ impl PrivateFile {
             return Err(Failure::bad_input(format!("{path} is not a file"))
                 .with_hint("give the path of a new file, or of one that may be replaced"));
         }
-        let new = NewFile::create(path, Access::Owner).map_err(|error| unwritable(path, &error))?;
+        let new = NewFile::create(path, FileAccess::Owner).map_err(|error| unwritable(path, &error))?;
         Ok(Self { path: path.to_owned(), new })
     }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use headwater_api::bundle::{EnrolBundle, RepositoryRoots};
 use headwater_api::secret::is_same;
 use headwater_depot::MetadataStore;
-use headwater_depot::files::{self, Access};
+use headwater_depot::files::{self, FileAccess};
 use headwater_policy::Repository;
 
 use crate::bundle::document::{Bundle, Parsed, parse};
@@ -113,7 +113,7 @@ fn replace(folder: &DataFolder, bytes: &[u8], purpose: BundleUse) -> Result<(), 
     }
     let path = folder.bundle();
     // It may hold a token.
-    files::replace(&path, bytes, Access::Owner).map_err(Error::file("writing the bundle", &path))
+    files::replace(&path, bytes, FileAccess::Owner).map_err(Error::file("writing the bundle", &path))
 }
 
 /// Refuses a passed bundle that has no token.

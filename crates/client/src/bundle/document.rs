@@ -4,7 +4,7 @@ use std::path::Path;
 
 use headwater_api::bundle::{ENROL_FORMAT, EnrolBundle, RepositoryRoots};
 use headwater_api::policy::PolicyDocument;
-use headwater_depot::files::{self, Access};
+use headwater_depot::files::{self, FileAccess};
 use headwater_policy::{Class, Repository};
 use headwater_repo::Trusted;
 use secrecy::SecretString;
@@ -136,5 +136,5 @@ pub fn strike_token(folder: &DataFolder) -> Result<(), Error> {
         return Ok(());
     }
     let bytes = serde_json::to_vec(&bundle).expect("what was JSON is written as JSON");
-    files::replace(&path, &bytes, Access::Owner).map_err(Error::file("writing the bundle", &path))
+    files::replace(&path, &bytes, FileAccess::Owner).map_err(Error::file("writing the bundle", &path))
 }

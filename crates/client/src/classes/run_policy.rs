@@ -12,7 +12,7 @@ use headwater_repo::error_chain;
 
 use crate::classes::outcome::outcome;
 use crate::classes::run_class::{had_full_time, note_full_time};
-use crate::classes::segment::{Served, run_segment};
+use crate::classes::segment::{ServedSegment, run_segment};
 use crate::data::RepositoryOwner;
 use crate::error::Error;
 use crate::fetch::ContentError;
@@ -70,7 +70,7 @@ async fn look(session: &mut Session, plan: &Plan) -> Result<ClassOutcome, Error>
 
 /// Walks steps on the organisation's repository; silent ones get the short time-out if others `wait`, or if they have had
 /// the full one in this run.
-async fn walk(session: &mut Session, steps: &[Step], wait: bool) -> Result<Served, ContentError> {
+async fn walk(session: &mut Session, steps: &[Step], wait: bool) -> Result<ServedSegment, ContentError> {
     let short = wait || had_full_time(&session.findings, steps);
     let timeout = if short { Timeout::Short } else { Timeout::Full };
     let walked = run_segment(session, POLICY, RepositoryOwner::Organisation, steps, timeout).await;

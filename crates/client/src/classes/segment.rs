@@ -10,13 +10,13 @@ use jiff::Timestamp;
 use crate::classes::outcome::outcome;
 use crate::data::RepositoryOwner;
 use crate::decide::{NameOutcome, class_message, class_result};
-use crate::fetch::{ContentError, Verified, open_repository};
+use crate::fetch::{ContentError, VerifiedRepository, open_repository};
 use crate::server::over_tls;
 use crate::session::{Session, Timeout};
 use crate::{serving, update};
 
 /// A segment that served.
-pub(crate) struct Served {
+pub(crate) struct ServedSegment {
     /// The outcome of the class, or of the policy.
     pub outcome: ClassOutcome,
     /// The step whose metadata was used.
@@ -32,7 +32,7 @@ pub(crate) async fn run_segment(
     owner: RepositoryOwner,
     steps: &[Step],
     timeout: Timeout,
-) -> Result<Served, ContentError> {
+) -> Result<ServedSegment, ContentError> {
     session.context.set_timeout(timeout)?;
     let (metadata, trusted) = open_repository(session, repository, owner)?;
     let sources = steps.iter().map(|step| source(step, repository)).collect::<Vec<_>>();
@@ -56,7 +56,7 @@ pub(crate) async fn run_segment(
     };
     note_stale_root(session, repository, owner, refreshed.trusted.root_version());
     session.state.first_seen.entry(name.to_owned()).or_default().note(&refreshed.trusted, now);
-    let verified = Verified { owner, repository, trusted: &refreshed.trusted, walk: &walk };
+    let verified = VerifiedRepository { owner, repository, trusted: &refreshed.trusted, walk: &walk };
     let applied = apply(session, &metadata, &verified).await;
     let findings = &mut session.findings;
     findings.attempts.extend(walk.attempts());
@@ -82,7 +82,7 @@ pub(crate) async fn run_segment(
     let source = walk.sources()[refreshed.source].key().to_owned();
     let outcome = outcome(repository, result, Some(source), message);
     let outcome = ClassOutcome { names: in_trouble(&names), ..outcome };
-    Ok(Served { outcome, step: refreshed.source, stale: refreshed.stale })
+    Ok(ServedSegment { outcome, step: refreshed.source, stale: refreshed.stale })
 }
 
 /// The names that failed or were reverted, as reports state them.
@@ -130,7 +130,7 @@ pub(crate) fn source(step: &Step, repository: Repository) -> Source {
 async fn apply(
     session: &mut Session,
     metadata: &MetadataStore,
-    verified: &Verified<'_>,
+    verified: &VerifiedRepository<'_>,
 ) -> Result<Vec<NameOutcome>, ContentError> {
     metadata.save(verified.trusted.received())?;
     let mut names = match verified.repository {

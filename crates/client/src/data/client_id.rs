@@ -2,7 +2,7 @@
 //! `--id` (or after a change of the host's name) becomes another client for the server. If the file is damaged, the
 //! certificate and the last report name the client all the same.
 
-use headwater_depot::files::{self, Access};
+use headwater_depot::files::{self, FileAccess};
 use headwater_identity::Chain;
 use headwater_policy::ClientId;
 use headwater_repo::error_chain;
@@ -73,7 +73,7 @@ pub fn persist(id: &ClientId, folder: &DataFolder) -> Result<Option<String>, Err
         Ok(None) => None,
         Err(damage) => Some(damage),
     };
-    let written = files::replace(&path, format!("{id}\n").as_bytes(), Access::Owner);
+    let written = files::replace(&path, format!("{id}\n").as_bytes(), FileAccess::Owner);
     let Some(damage) = damage else {
         return written.map(|()| None).map_err(Error::file("writing the id", &path));
     };

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use headwater_depot::files::{self, Access};
+use headwater_depot::files::{self, FileAccess};
 use serde::{Deserialize, Serialize};
 
 use crate::data::folder::DataFolder;
@@ -39,6 +39,6 @@ impl DaemonFile {
     pub fn save(&self, folder: &DataFolder) -> Result<(), Error> {
         let path = folder.daemon();
         let bytes = serde_json::to_vec(self).map_err(|error| Error::Internal(error.to_string()))?;
-        files::replace(&path, &bytes, Access::Owner).map_err(Error::file("writing", &path))
+        files::replace(&path, &bytes, FileAccess::Owner).map_err(Error::file("writing", &path))
     }
 }

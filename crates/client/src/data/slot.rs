@@ -16,7 +16,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use headwater_depot::files::{self, Access};
+use headwater_depot::files::{self, FileAccess};
 use serde::{Deserialize, Serialize};
 
 use crate::data::record::ReleaseRecord;
@@ -108,7 +108,7 @@ impl Slot {
     /// The disk is full or refuses; the former record stays.
     pub fn replace_record(&self, name: &str, record: &ReleaseRecord) -> io::Result<()> {
         let bytes = serde_json::to_vec(record).map_err(io::Error::other)?;
-        files::replace(&self.record_path(name), &bytes, Access::Umask)
+        files::replace(&self.record_path(name), &bytes, FileAccess::Umask)
     }
 
     /// Leaves no release installed, and none to revert to.
@@ -163,7 +163,7 @@ impl Slot {
         let bytes = serde_json::to_vec(record).map_err(io::Error::other)?;
         let folder = self.release_folder(&name);
         files::remove_tree(&folder)?;
-        files::replace(&self.record_path(&name), &bytes, Access::Owner)?;
+        files::replace(&self.record_path(&name), &bytes, FileAccess::Owner)?;
         fs::rename(assembling, &folder)?;
         files::sync_folder(&self.releases())?;
         Ok(name)
@@ -186,7 +186,7 @@ impl Slot {
     /// The disk is full or refuses.
     pub fn note_trial(&self, trial: &Trial) -> io::Result<()> {
         let bytes = serde_json::to_vec(trial).map_err(io::Error::other)?;
-        files::replace(&self.trial_path(), &bytes, Access::Owner)
+        files::replace(&self.trial_path(), &bytes, FileAccess::Owner)
     }
 
     /// The trial that is going on or was interrupted.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use headwater_api::enrol::TakenSequences;
 use headwater_api::report::Report;
 use headwater_api::settings::{SignedPolicy, TypedSettingsDocument};
-use headwater_depot::files::{self, Access};
+use headwater_depot::files::{self, FileAccess};
 use headwater_policy::{Class, FormerSource};
 use headwater_repo::{Digest, Evidence, FirstSeen, Sequence};
 use jiff::Timestamp;
@@ -231,7 +231,7 @@ impl State {
         let path = folder.state();
         let bytes = serde_json::to_vec_pretty(self)
             .map_err(|error| Error::Internal(format!("the state cannot be written as JSON: {error}")))?;
-        files::replace(&path, &bytes, Access::Owner).map_err(Error::file("writing the state", &path))
+        files::replace(&path, &bytes, FileAccess::Owner).map_err(Error::file("writing the state", &path))
     }
 
     /// The remembered sources of the policy. What cannot be read is left out.

@@ -8,14 +8,14 @@ use crate::data::{RepositoryOwner, Voucher};
 use crate::error::Error;
 
 /// One repository as verified from one segment, with the walk over its sources.
-pub struct Verified<'a> {
+pub struct VerifiedRepository<'a> {
     pub owner: RepositoryOwner,
     pub repository: Repository,
     pub trusted: &'a Trusted,
     pub walk: &'a Walk,
 }
 
-impl Verified<'_> {
+impl VerifiedRepository<'_> {
     /// What vouches for what its metadata names.
     ///
     /// # Errors

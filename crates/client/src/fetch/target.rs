@@ -2,13 +2,13 @@
 
 use headwater_repo::TargetDescription;
 
-use crate::fetch::content::{ContentError, Verified};
+use crate::fetch::content::{ContentError, VerifiedRepository};
 use crate::session::Context;
 
 /// The bytes of a target: from the store, or fetched and stored (P10).
 pub(crate) async fn target(
     context: &Context,
-    verified: &Verified<'_>,
+    verified: &VerifiedRepository<'_>,
     description: &TargetDescription,
 ) -> Result<Vec<u8>, ContentError> {
     Ok(verified.walk.stored_target(&context.store, description).await?)

@@ -1,6 +1,6 @@
 //! An enrolled client: its id, its keys and the certificate that the server issued for them.
 
-use headwater_depot::files::{self, Access};
+use headwater_depot::files::{self, FileAccess};
 use headwater_identity::{Chain, tls};
 use headwater_policy::ClientId;
 
@@ -50,7 +50,7 @@ impl ClientIdentity {
             return Err(refused("it is for another client or another key".to_owned()));
         }
         let path = certificate_path(folder);
-        files::replace(&path, chain.to_pem().as_bytes(), Access::Owner)
+        files::replace(&path, chain.to_pem().as_bytes(), FileAccess::Owner)
             .map_err(Error::file("writing the certificate", &path))?;
         Ok(Self { id: id.clone(), keys: keys.clone(), chain })
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use headwater_api::checkin::SealedDomainKey;
 use headwater_api::settings::SealedDomainDocument;
-use headwater_depot::files::{self, Access};
+use headwater_depot::files::{self, FileAccess};
 use headwater_identity::{DomainKey, SealedSettings};
 use headwater_policy::DomainPath;
 use secrecy::ExposeSecret as _;
@@ -50,7 +50,7 @@ pub(crate) fn store(
     }
     let path = folder.identity(FILE);
     let bytes = serde_json::to_vec(&kept).expect("strings are written as JSON");
-    files::replace(&path, &bytes, Access::Owner).map_err(Error::file("writing the domain keys", &path))
+    files::replace(&path, &bytes, FileAccess::Owner).map_err(Error::file("writing the domain keys", &path))
 }
 
 /// The bytes of a domain's document; confidential ones are decrypted with their key.

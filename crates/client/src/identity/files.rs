@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use headwater_depot::files::{self, Access};
+use headwater_depot::files::{self, FileAccess};
 use headwater_identity::IdentityError;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -34,7 +34,7 @@ pub(crate) fn generate<T>(
     if let Some(folder) = path.parent() {
         os::ensure_folder(folder, 0o700).map_err(Error::file("creating", folder))?;
     }
-    files::replace(path, to_pem(&key).expose_secret().as_bytes(), Access::Owner)
+    files::replace(path, to_pem(&key).expose_secret().as_bytes(), FileAccess::Owner)
         .map_err(Error::file("writing the key", path))?;
     Ok(key)
 }

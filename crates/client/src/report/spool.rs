@@ -9,7 +9,7 @@ use std::io::{Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use headwater_api::report::Report;
-use headwater_depot::files::{self, Access};
+use headwater_depot::files::{self, FileAccess};
 
 use crate::error::Error;
 use crate::limits::{NUMBER_FILE_BYTES_MAX, SPOOL_BYTES_MAX, SPOOL_REPORTS_MAX};
@@ -60,7 +60,7 @@ impl Spool {
             .map_err(|error| Error::Internal(format!("cannot write the report as JSON: {error}")))?;
         let number = self.made()? + 1;
         let path = self.file(number);
-        files::replace(&path, &bytes, Access::Owner).map_err(Error::file("writing the report", &path))?;
+        files::replace(&path, &bytes, FileAccess::Owner).map_err(Error::file("writing the report", &path))?;
         self.count(number)?;
         self.trim()?;
         Ok(number)

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use headwater_depot::files::{self, Access};
+use headwater_depot::files::{self, FileAccess};
 use headwater_policy::Class;
 
 use crate::data::{DataFolder, FailedRelease, ReleaseRecord, Slot, State, Trial};
@@ -34,7 +34,7 @@ pub fn choose(data: &Path) -> Result<Option<PathBuf>, Error> {
         (Launch::Current, Some((name, _))) => Ok(Some(program(&name))),
         (Launch::Probation, Some((name, _))) => {
             let count = (starts.unwrap_or(0) + 1).to_string();
-            files::replace(&starts_path(&slot), count.as_bytes(), Access::Owner).map_err(at())?;
+            files::replace(&starts_path(&slot), count.as_bytes(), FileAccess::Owner).map_err(at())?;
             Ok(Some(program(&name)))
         }
         (Launch::Revert, Some((name, record))) => {

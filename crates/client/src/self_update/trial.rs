@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use headwater_api::report::{ClassOutcome, Report};
-use headwater_depot::files::{self, Access};
+use headwater_depot::files::{self, FileAccess};
 use headwater_policy::Class;
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
@@ -39,7 +39,7 @@ impl Proof {
     pub fn write(path: &Path, word: &str, report: &Report) -> Result<(), Error> {
         let proof = Self { word: word.to_owned(), classes: report.classes.clone() };
         let bytes = serde_json::to_vec(&proof).map_err(|error| Error::Internal(error.to_string()))?;
-        files::replace(path, &bytes, Access::Owner).map_err(Error::file("writing the proof", path))
+        files::replace(path, &bytes, FileAccess::Owner).map_err(Error::file("writing the proof", path))
     }
 }
 
@@ -71,7 +71,7 @@ pub(crate) async fn take_over(
     let at = || Error::file("switching", slot.folder());
     let previous = slot.returnable(release, may_return).map_err(at())?;
     let trial = Trial { release: release.to_owned(), previous, starts: 0 };
-    files::replace(&starts_path(slot), b"0", Access::Owner).map_err(at())?;
+    files::replace(&starts_path(slot), b"0", FileAccess::Owner).map_err(at())?;
     slot.switch(&trial).map_err(at())?;
     slot.keep(&trial).map_err(at())?;
     tracing::info!(version = %record.version, "switched to a newer headwater-client");

@@ -7,12 +7,12 @@ use headwater_policy::Repository;
 use headwater_repo::error_chain;
 
 use crate::assemble::installed_files;
-use crate::fetch::Verified;
+use crate::fetch::VerifiedRepository;
 use crate::os;
 use crate::session::{Context, Findings, Session};
 
 /// Holds a repository for others, if this client serves it.
-pub(crate) async fn hold_for_others(session: &mut Session, verified: &Verified<'_>) {
+pub(crate) async fn hold_for_others(session: &mut Session, verified: &VerifiedRepository<'_>) {
     let Session { context, findings, .. } = session;
     let repository = verified.repository;
     if context.options.self_trial || !context.effective.serves(repository) {

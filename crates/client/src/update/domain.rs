@@ -11,7 +11,7 @@ use headwater_repo::{Digest, FilePath, Sequence, Standing, TargetDescription, Ta
 use crate::data::{Readers, RecordFile, ReleaseRecord, Slot, Voucher};
 use crate::decide::{Decision, NameOutcome, decide_document};
 use crate::error::Error;
-use crate::fetch::{ContentError, Verified, target, unusable};
+use crate::fetch::{ContentError, VerifiedRepository, target, unusable};
 use crate::identity::domain_keys;
 use crate::install::{Hooks, ProbeOutcome, activate, remember_failure};
 use crate::os::blocking;
@@ -28,7 +28,7 @@ const SETTINGS: &str = "settings";
 /// Brings what the domain sets up to date.
 pub(crate) async fn update_domain(
     session: &mut Session,
-    verified: &Verified<'_>,
+    verified: &VerifiedRepository<'_>,
 ) -> Result<NameOutcome, ContentError> {
     let domain = session.context.effective.domain.clone();
     let found = TargetName::new(format!("domains/{domain}.json"))
@@ -101,7 +101,7 @@ struct Fetched {
 
 async fn fetch_document(
     session: &Session,
-    verified: &Verified<'_>,
+    verified: &VerifiedRepository<'_>,
     description: &TargetDescription,
     domain: &str,
 ) -> Result<Fetched, ContentError> {

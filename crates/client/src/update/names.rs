@@ -11,7 +11,7 @@ use crate::assemble::{AssembledRelease, assemble, record_of};
 use crate::data::{ReleaseRecord, RepositoryOwner, Slot};
 use crate::decide::{Decision, NameOutcome, Replaced, is_condemned};
 use crate::error::Error;
-use crate::fetch::{ContentError, Verified, target, unusable};
+use crate::fetch::{ContentError, VerifiedRepository, target, unusable};
 use crate::install::{Hooks, ProbeOutcome, activate, remember_failure};
 use crate::limits::NAMES_LISTED_MAX;
 use crate::self_update;
@@ -24,7 +24,7 @@ use crate::update::voucher::renew_voucher;
 /// after it.
 pub(crate) async fn update_names(
     session: &mut Session,
-    verified: &Verified<'_>,
+    verified: &VerifiedRepository<'_>,
     class: Class,
 ) -> Result<Vec<NameOutcome>, ContentError> {
     let lists: Vec<(ComponentName, TargetDescription)> = verified
@@ -90,7 +90,7 @@ fn listed(all: &[&str]) -> String {
 
 async fn update_one(
     session: &mut Session,
-    verified: &Verified<'_>,
+    verified: &VerifiedRepository<'_>,
     class: Class,
     component: &ComponentName,
     description: &TargetDescription,
@@ -177,7 +177,7 @@ fn deactivate(
 }
 
 /// Reports release lists that this program leaves out because no component may have their names.
-fn note_unusable_names(session: &mut Session, verified: &Verified<'_>, class: Class) {
+fn note_unusable_names(session: &mut Session, verified: &VerifiedRepository<'_>, class: Class) {
     let names = verified.trusted.unusable_release_lists();
     if !names.is_empty() {
         let warning =
@@ -188,7 +188,7 @@ fn note_unusable_names(session: &mut Session, verified: &Verified<'_>, class: Cl
 
 async fn install(
     session: &mut Session,
-    verified: &Verified<'_>,
+    verified: &VerifiedRepository<'_>,
     class: Class,
     offer: &Offer,
     installed: Option<ReleaseRecord>,
@@ -228,7 +228,7 @@ async fn install(
 /// The held releases to which a failed probe may lead back: not withdrawn, and not vouched for by compromised keys alone.
 fn returnable(
     session: &Session,
-    verified: &Verified<'_>,
+    verified: &VerifiedRepository<'_>,
     class: Class,
     slot: &Slot,
     offer: &Offer,

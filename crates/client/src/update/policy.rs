@@ -14,7 +14,7 @@ use crate::data::RepositoryOwner;
 use crate::data::policy::policy_of;
 use crate::decide::{Decision, NameOutcome, decide_document};
 use crate::error::Error;
-use crate::fetch::{ContentError, Verified, target, unusable};
+use crate::fetch::{ContentError, VerifiedRepository, target, unusable};
 use crate::session::Session;
 use crate::update::document::read_document;
 use crate::update::typed_settings::update_typed_settings;
@@ -22,7 +22,7 @@ use crate::update::typed_settings::update_typed_settings;
 /// Brings policy and typed settings up to date.
 pub(crate) async fn update_policy(
     session: &mut Session,
-    verified: &Verified<'_>,
+    verified: &VerifiedRepository<'_>,
 ) -> Result<Vec<NameOutcome>, ContentError> {
     let policy = update_document(session, verified).await?;
     let settings = update_typed_settings(session, verified).await?;
@@ -31,7 +31,7 @@ pub(crate) async fn update_policy(
 
 async fn update_document(
     session: &mut Session,
-    verified: &Verified<'_>,
+    verified: &VerifiedRepository<'_>,
 ) -> Result<NameOutcome, ContentError> {
     let current = |message: String| NameOutcome {
         name: "policy".to_owned(),

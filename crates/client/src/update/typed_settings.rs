@@ -7,7 +7,7 @@ use headwater_repo::{Sequence, Standing, TargetName};
 
 use crate::decide::{Decision, NameOutcome, decide_document};
 use crate::error::Error;
-use crate::fetch::{ContentError, Verified, target, unusable};
+use crate::fetch::{ContentError, VerifiedRepository, target, unusable};
 use crate::identity::domain_keys;
 use crate::session::Session;
 use crate::update::document::read_document;
@@ -15,7 +15,7 @@ use crate::update::document::read_document;
 /// Brings the typed settings of the domain up to date.
 pub(crate) async fn update_typed_settings(
     session: &mut Session,
-    verified: &Verified<'_>,
+    verified: &VerifiedRepository<'_>,
 ) -> Result<NameOutcome, ContentError> {
     let domain = session.context.effective.domain.clone();
     let outcome = |result, message, fault| NameOutcome {

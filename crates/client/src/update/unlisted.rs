@@ -11,7 +11,7 @@ use headwater_repo::{ComponentName, Standing, Tombstone, layout};
 use crate::data::{ReleaseRecord, RepositoryOwner, Slot};
 use crate::decide::NameOutcome;
 use crate::error::Error;
-use crate::fetch::{ContentError, Verified, target, unusable};
+use crate::fetch::{ContentError, VerifiedRepository, target, unusable};
 use crate::session::Session;
 use crate::update::offer::standing;
 use crate::update::voucher::renew_voucher;
@@ -19,7 +19,7 @@ use crate::update::voucher::renew_voucher;
 /// Looks at every installed name of the class that is not `listed`.
 pub(crate) async fn unlisted_names(
     session: &mut Session,
-    verified: &Verified<'_>,
+    verified: &VerifiedRepository<'_>,
     class: Class,
     listed: &(dyn Fn(&str) -> bool + Sync),
 ) -> Result<Vec<NameOutcome>, ContentError> {
@@ -41,7 +41,7 @@ pub(crate) async fn unlisted_names(
 
 async fn unlisted(
     session: &Session,
-    verified: &Verified<'_>,
+    verified: &VerifiedRepository<'_>,
     class: Class,
     slot: &Slot,
     name: String,
@@ -83,7 +83,7 @@ async fn unlisted(
 /// What the signed metadata says of a name that was removed.
 async fn tombstone(
     session: &Session,
-    verified: &Verified<'_>,
+    verified: &VerifiedRepository<'_>,
     name: &str,
 ) -> Result<Option<Tombstone>, ContentError> {
     let Ok(component) = ComponentName::new(name) else { return Ok(None) };

@@ -4,13 +4,13 @@ use headwater_repo::Standing;
 
 use crate::data::{ReleaseRecord, RepositoryOwner, Slot};
 use crate::error::Error;
-use crate::fetch::Verified;
+use crate::fetch::VerifiedRepository;
 use crate::session::Session;
 
 /// Has the verified list vouch for a release that it confirms, if the former keys do not any more, or were the vendor's.
 pub(crate) fn renew_voucher(
     session: &Session,
-    verified: &Verified<'_>,
+    verified: &VerifiedRepository<'_>,
     slot: &Slot,
     release: &str,
     record: ReleaseRecord,

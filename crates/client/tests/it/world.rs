@@ -22,9 +22,9 @@ use headwater_identity::DomainKey;
 use headwater_identity::tls::client_of;
 use headwater_policy::{Class, EffectiveSettings, Repository};
 use headwater_repo::{
-    Body, BodyFormat, ComponentName, Delta, DeltaFormat, Digest, Draft, Expiry, FileEntry, FilePath, Hook,
+    Body, BodyFormat, ComponentName, Delta, DeltaFormat, Digest, Expiry, FileEntry, FilePath, Hook,
     KeyReplacement, KeyRing, Manifest, Published, ReleaseList, Role, RootDraft, SecretKey, Sequence,
-    SignedRoot, TargetName, VersionText, layout, remove_releases, roll_back, stage_release,
+    SignedRoot, TargetName, TargetsDraft, VersionText, layout, remove_releases, roll_back, stage_release,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use tempfile::TempDir;
@@ -78,10 +78,10 @@ impl TestRepository {
         repository
     }
 
-    pub fn draft(&self) -> Draft {
+    pub fn draft(&self) -> TargetsDraft {
         match &self.present {
-            Some(present) => Draft::next(present),
-            None => Draft::first(self.root.clone()),
+            Some(present) => TargetsDraft::next(present),
+            None => TargetsDraft::first(self.root.clone()),
         }
     }
 
@@ -108,7 +108,7 @@ impl TestRepository {
         self.publish(draft);
     }
 
-    pub fn publish(&mut self, draft: Draft) {
+    pub fn publish(&mut self, draft: TargetsDraft) {
         let now = headwater_client::os::now();
         let signed = draft.finish(now, &Expiry::default()).unwrap().sign(&self.ring).unwrap();
         for file in signed.files() {
@@ -245,7 +245,7 @@ impl TestRepository {
     fn write(&self, path: &str, bytes: &[u8]) {
         let path = self.folder.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        headwater_depot::files::replace(&path, bytes, headwater_depot::files::Access::Umask).unwrap();
+        headwater_depot::files::replace(&path, bytes, headwater_depot::files::FileAccess::Umask).unwrap();
     }
 }
 

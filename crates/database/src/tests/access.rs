@@ -1,12 +1,14 @@
 //! Administrators, sessions, API tokens.
 
 use super::{TEST, at, check};
-use crate::administrators::{self as rows, AdministratorRow, Role, SessionRow, TokenRow, Vouched, Whose};
+use crate::administrators::{
+    self as rows, AdministratorRole, AdministratorRow, ApiTokenRow, SessionRow, Vouched, Whose,
+};
 
 fn administrator(name: &str) -> AdministratorRow {
     AdministratorRow {
         name: name.to_owned(),
-        role: Role::Operator,
+        role: AdministratorRole::Operator,
         password: "$argon2id$".to_owned(),
         one_time: true,
         made: at(1),
@@ -25,23 +27,23 @@ async fn administrators_are_changed_and_removed_with_their_sessions_and_tokens()
         rows::put(&mut tx, &administrator("bob")).await.unwrap();
         rows::put(&mut tx, &administrator("ann")).await.unwrap();
         let changed = AdministratorRow {
-            role: Role::Admin,
+            role: AdministratorRole::Admin,
             one_time: false,
             last_sign_in: Some(at(7)),
             ..administrator("ann")
         };
         rows::put(&mut tx, &changed).await.unwrap();
-        let token = TokenRow {
+        let token = ApiTokenRow {
             name: "backup".to_owned(),
             token: "hash".to_owned(),
             administrator: Some("ann".to_owned()),
-            role: Role::Viewer,
+            role: AdministratorRole::Viewer,
             scopes: vec!["clients".to_owned()],
             made: at(1),
             expires: at(9),
         };
         rows::insert_token(&mut tx, &token).await.unwrap();
-        let of_machine = TokenRow {
+        let of_machine = ApiTokenRow {
             name: "local".to_owned(),
             token: "other".to_owned(),
             administrator: None,
@@ -72,7 +74,7 @@ async fn the_oldest_session_ends_when_there_are_too_many() {
             issuer: "https://idp".to_owned(),
             subject: "7".to_owned(),
             name: "Ann".to_owned(),
-            role: Role::Viewer,
+            role: AdministratorRole::Viewer,
         });
         let mut tx = db.begin().await.unwrap();
         let of_bob = session("bob", Whose::Administrator("bob".to_owned()), 1);

@@ -8,9 +8,9 @@ use super::{TEST, at, check, put_domain};
 use crate::clients::{self, ClientRow};
 use crate::fleet::{self, CaRow};
 use crate::fleet_view::Filter;
-use crate::identities::{self as keys, IdentityRow, RevokedRow, Taken};
+use crate::identities::{self as keys, IdentityRow, NewestStatements, RevokedRow};
 use crate::limits::{UNKNOWN_CLIENTS_MAX, UNKNOWN_CLIENTS_PROVEN_MAX};
-use crate::tokens::{self, TokenRow};
+use crate::tokens::{self, EnrolmentTokenRow};
 use crate::unknown_clients::{self, Proof, UnknownClient};
 use crate::{Connection, Tx, count, number};
 
@@ -43,7 +43,7 @@ fn identity(client: &str, key: &str) -> IdentityRow {
         encryption_key: "e".to_owned(),
         enrolled: at(1),
         certificate_end: at(100),
-        taken: Taken { check_in: 1, report: 2, renewal: 3 },
+        taken: NewestStatements { check_in: 1, report: 2, renewal: 3 },
         reports_made: 4,
     }
 }
@@ -127,7 +127,7 @@ async fn keys_are_replaced_revoked_and_their_gaps_go_with_them() {
 #[tokio::test]
 async fn enrolment_tokens_are_numbered_used_and_end() {
     check(async |db| {
-        let token = |digest: &str, expires| TokenRow {
+        let token = |digest: &str, expires| EnrolmentTokenRow {
             number: 0,
             digest: digest.to_owned(),
             domain: "root".to_owned(),

@@ -7,7 +7,7 @@ use sqlx::Row;
 
 use super::check;
 use crate::dialect::Dialect;
-use crate::fleet_view::{self, Filter, Statement, Value};
+use crate::fleet_view::{self, Filter, SqlStatement, Value};
 use crate::report_days::DAY;
 use crate::testing::fleet::{FleetSize, fill};
 use crate::{Db, client_releases, client_states, installed, report_days, report_room, reports};
@@ -38,7 +38,7 @@ fn with_values(statement: &str, values: &[&str]) -> String {
     each.fold(statement.to_owned(), |text, (index, value)| text.replace(&format!("${}", index + 1), value))
 }
 
-fn written(statement: &Statement) -> String {
+fn written(statement: &SqlStatement) -> String {
     let value = |value: &Value| match value {
         Value::Number(number) => number.to_string(),
         Value::Text(text) => format!("'{text}'"),

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{TEST, at, check, put_domain};
 use crate::domain_settings::{self, StoredSettingsDraft, StoredVersion};
 use crate::domains::{self, DomainRow};
-use crate::policies::{self, Saved, StoredDraft};
+use crate::policies::{self, PolicyRow, StoredDraft};
 
 fn document() -> PolicyDocument {
     serde_json::from_value(json!({
@@ -25,7 +25,7 @@ async fn saved_policies_and_drafts_are_found_by_version_and_name() {
         for version in 1..=3 {
             let vendor_root = (version == 2).then(|| json!({"signed": {}}));
             let comment = format!("version {version}");
-            let saved = Saved { version, saved: at(5), comment, document: document(), vendor_root };
+            let saved = PolicyRow { version, saved: at(5), comment, document: document(), vendor_root };
             policies::insert(&mut tx, &saved).await.unwrap();
         }
         assert_eq!(tx.policy_now().await.unwrap().version, 3, "a change reads what it wrote");

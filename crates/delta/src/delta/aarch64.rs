@@ -3,12 +3,12 @@
 //! An instruction is a word of four bytes, some of whose bits encode an address. A far address takes two
 //! words: one encodes the page, relative to its own, and another, soon after, the place in that page.
 
-use super::field_kind::Kind;
+use super::field_kind::FieldKind;
 
 /// How a word encodes an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Form {
-    pub(super) kind: Kind,
+    pub(super) kind: FieldKind,
     unit: Unit,
     /// The bits that encode it, unless they are those of [`Unit::split`].
     low: u32,
@@ -45,20 +45,20 @@ impl Form {
         let in_page = |scale| {
             let bits = PAGE_LOG - scale;
             if word >> 10 & 0xfff < 1_u32 << bits {
-                form(Kind::InPage, Unit::InPage(scale), 10, bits)
+                form(FieldKind::InPage, Unit::InPage(scale), 10, bits)
             } else {
                 None
             }
         };
         match word >> 24 {
-            0x94..=0x97 => form(Kind::Call, Unit::Words, 0, 26),
-            0x14..=0x17 => form(Kind::Jump, Unit::Words, 0, 26),
-            0x54 if word & 0x10 == 0 => form(Kind::Branch, Unit::Words, 5, 19),
-            0x34 | 0x35 | 0xb4 | 0xb5 => form(Kind::Branch, Unit::Words, 5, 19),
-            0x36 | 0x37 | 0xb6 | 0xb7 => form(Kind::Branch, Unit::Words, 5, 14),
-            0x18 | 0x58 | 0x98 | 0x1c | 0x5c | 0x9c => form(Kind::Memory, Unit::Words, 5, 19),
-            0x10 | 0x30 | 0x50 | 0x70 => form(Kind::Memory, Unit::Bytes, 5, 19),
-            0x90 | 0xb0 | 0xd0 | 0xf0 => form(Kind::Page, Unit::Pages, 5, 19),
+            0x94..=0x97 => form(FieldKind::Call, Unit::Words, 0, 26),
+            0x14..=0x17 => form(FieldKind::Jump, Unit::Words, 0, 26),
+            0x54 if word & 0x10 == 0 => form(FieldKind::Branch, Unit::Words, 5, 19),
+            0x34 | 0x35 | 0xb4 | 0xb5 => form(FieldKind::Branch, Unit::Words, 5, 19),
+            0x36 | 0x37 | 0xb6 | 0xb7 => form(FieldKind::Branch, Unit::Words, 5, 14),
+            0x18 | 0x58 | 0x98 | 0x1c | 0x5c | 0x9c => form(FieldKind::Memory, Unit::Words, 5, 19),
+            0x10 | 0x30 | 0x50 | 0x70 => form(FieldKind::Memory, Unit::Bytes, 5, 19),
+            0x90 | 0xb0 | 0xd0 | 0xf0 => form(FieldKind::Page, Unit::Pages, 5, 19),
             // ADD of 64 bits, its immediate not shifted.
             0x91 if word & 0x40_0000 == 0 => in_page(0),
             // Load and store with an unsigned offset, which counts what is loaded.
@@ -130,7 +130,7 @@ pub(super) struct Sweep {
 /// A word that encodes an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Found {
-    pub(super) kind: Kind,
+    pub(super) kind: FieldKind,
     /// Words back to the one that encodes the page of this place.
     pub(super) back: Option<u8>,
 }
@@ -141,16 +141,16 @@ impl Sweep {
         let form = Form::of(word);
         let register = |low: u32| (word >> low & 31) as usize;
         let found = match form.map(|form| form.kind) {
-            Some(Kind::InPage) => {
+            Some(FieldKind::InPage) => {
                 let back = self.pages[register(5)].map(|page| nth - page).filter(|back| *back <= REACH);
-                back.map(|back| Found { kind: Kind::InPage, back: Some(back as u8) })
+                back.map(|back| Found { kind: FieldKind::InPage, back: Some(back as u8) })
             }
             kind => kind.map(|kind| Found { kind, back: None }),
         };
         match found.map(|found| found.kind) {
-            Some(Kind::Call) => self.pages = [None; 32],
-            Some(Kind::Jump | Kind::Branch) => {}
-            Some(Kind::Page) => self.pages[register(0)] = Some(nth),
+            Some(FieldKind::Call) => self.pages = [None; 32],
+            Some(FieldKind::Jump | FieldKind::Branch) => {}
+            Some(FieldKind::Page) => self.pages[register(0)] = Some(nth),
             // Most others write the register that the lowest bits name.
             _ => self.pages[register(0)] = None,
         }
@@ -173,32 +173,32 @@ mod tests {
 
     #[test]
     fn words_hold_addresses() {
-        let check = |name: &str, word: u32, kind: Kind, target: u64| {
+        let check = |name: &str, word: u32, kind: FieldKind, target: u64| {
             let form = Form::of(word).expect(name);
             assert_eq!((form.kind, form.target(word, PLACE)), (kind, target), "{name}");
             assert_ne!(blanked(word), word, "{name}");
             assert_eq!(form.with(blanked(word), form.number_of(target, PLACE)), word, "{name}");
         };
-        check("bl .+4", 0x9400_0001, Kind::Call, PLACE + 4);
-        check("bl .-4", 0x97ff_ffff, Kind::Call, PLACE - 4);
-        check("b .+64", 0x1400_0010, Kind::Jump, PLACE + 64);
-        check("b.ne .+8", 0x5400_0041, Kind::Branch, PLACE + 8);
-        check("cbz x3, .-8", 0xb4ff_ffc3, Kind::Branch, PLACE - 8);
-        check("cbnz w3, .+8", 0x3500_0043, Kind::Branch, PLACE + 8);
-        check("tbz w3, #1, .+8", 0x3608_0043, Kind::Branch, PLACE + 8);
-        check("tbnz x3, #33, .-8", 0xb70f_ffc3, Kind::Branch, PLACE - 8);
-        check("ldr x3, .+16", 0x5800_0083, Kind::Memory, PLACE + 16);
-        check("ldr q3, .-16", 0x9cff_ff83, Kind::Memory, PLACE - 16);
-        check("adr x3, .+7", 0x7000_0023, Kind::Memory, PLACE + 7);
-        check("adr x3, .-1", 0x70ff_ffe3, Kind::Memory, PLACE - 1);
-        check("adrp x3, this page + 5", 0xb000_0023, Kind::Page, 0x1_7000);
-        check("adrp x3, this page - 1", 0xf0ff_ffe3, Kind::Page, 0x1_1000);
-        check("add x3, x4, #0x123", 0x9104_8c83, Kind::InPage, 0x123);
-        check("ldrb w3, [x4, #0x123]", 0x3944_8c83, Kind::InPage, 0x123);
-        check("strh w3, [x4, #6]", 0x7900_0c83, Kind::InPage, 6);
-        check("ldr s3, [x4, #12]", 0xbd40_0c83, Kind::InPage, 12);
-        check("ldr x3, [x4, #0xff8]", 0xf947_fc83, Kind::InPage, 0xff8);
-        check("str q3, [x4, #0x20]", 0x3d80_0883, Kind::InPage, 0x20);
+        check("bl .+4", 0x9400_0001, FieldKind::Call, PLACE + 4);
+        check("bl .-4", 0x97ff_ffff, FieldKind::Call, PLACE - 4);
+        check("b .+64", 0x1400_0010, FieldKind::Jump, PLACE + 64);
+        check("b.ne .+8", 0x5400_0041, FieldKind::Branch, PLACE + 8);
+        check("cbz x3, .-8", 0xb4ff_ffc3, FieldKind::Branch, PLACE - 8);
+        check("cbnz w3, .+8", 0x3500_0043, FieldKind::Branch, PLACE + 8);
+        check("tbz w3, #1, .+8", 0x3608_0043, FieldKind::Branch, PLACE + 8);
+        check("tbnz x3, #33, .-8", 0xb70f_ffc3, FieldKind::Branch, PLACE - 8);
+        check("ldr x3, .+16", 0x5800_0083, FieldKind::Memory, PLACE + 16);
+        check("ldr q3, .-16", 0x9cff_ff83, FieldKind::Memory, PLACE - 16);
+        check("adr x3, .+7", 0x7000_0023, FieldKind::Memory, PLACE + 7);
+        check("adr x3, .-1", 0x70ff_ffe3, FieldKind::Memory, PLACE - 1);
+        check("adrp x3, this page + 5", 0xb000_0023, FieldKind::Page, 0x1_7000);
+        check("adrp x3, this page - 1", 0xf0ff_ffe3, FieldKind::Page, 0x1_1000);
+        check("add x3, x4, #0x123", 0x9104_8c83, FieldKind::InPage, 0x123);
+        check("ldrb w3, [x4, #0x123]", 0x3944_8c83, FieldKind::InPage, 0x123);
+        check("strh w3, [x4, #6]", 0x7900_0c83, FieldKind::InPage, 6);
+        check("ldr s3, [x4, #12]", 0xbd40_0c83, FieldKind::InPage, 12);
+        check("ldr x3, [x4, #0xff8]", 0xf947_fc83, FieldKind::InPage, 0xff8);
+        check("str q3, [x4, #0x20]", 0x3d80_0883, FieldKind::InPage, 0x20);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 /// The kind of a field: fields of a kind are predicted equally well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FieldKind {
     /// The target of a call.
     Call,
     /// The target of a jump.
@@ -30,4 +30,4 @@ pub(super) enum Kind {
 }
 
 /// Kinds of fields.
-pub(super) const KINDS: usize = Kind::Astray as usize + 1;
+pub(super) const FIELD_KINDS: usize = FieldKind::Astray as usize + 1;

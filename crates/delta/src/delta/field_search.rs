@@ -3,7 +3,7 @@
 use std::io;
 
 use super::elf::{Layout, Machine, Section, u32_at, u64_at};
-use super::field_kind::Kind;
+use super::field_kind::FieldKind;
 use super::fields::{Fields, Origin};
 use super::pages::Pages;
 use super::read_at::ReadAt;
@@ -48,7 +48,7 @@ impl Fields {
             for at in (0..SWEPT.min((end - start) as usize)).step_by(8) {
                 let value = u64_at(&chunk, at);
                 if value >= 4096 && self.layout().contains(value) {
-                    self.add(start + at as u64, Kind::Pointer, Origin::Listed(0));
+                    self.add(start + at as u64, FieldKind::Pointer, Origin::Listed(0));
                 }
             }
             start += SWEPT as u64;
@@ -104,11 +104,11 @@ impl Fields {
 /// Bytes of a section that are swept at a time.
 const SWEPT: usize = 4096;
 
-fn kind_of(code: &[u8], relative: usize, length: usize) -> Kind {
+fn kind_of(code: &[u8], relative: usize, length: usize) -> FieldKind {
     match code[relative - 1] {
-        0xe8 if relative == 1 => Kind::Call,
-        0xe9 if relative == 1 => Kind::Jump,
-        0x80..=0x8f if relative == 2 && length == 6 && code[0] == 0x0f => Kind::Jump,
-        _ => Kind::Memory,
+        0xe8 if relative == 1 => FieldKind::Call,
+        0xe9 if relative == 1 => FieldKind::Jump,
+        0x80..=0x8f if relative == 2 && length == 6 && code[0] == 0x0f => FieldKind::Jump,
+        _ => FieldKind::Memory,
     }
 }

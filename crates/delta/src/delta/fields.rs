@@ -5,7 +5,7 @@
 //! a field that is none, or one overlooked, costs some bytes and no more, because both sides find the same ones.
 
 use super::elf::Layout;
-use super::field_kind::Kind;
+use super::field_kind::FieldKind;
 use crate::limits::FIELD_MEMORY;
 
 /// What a field's value is relative to.
@@ -24,7 +24,7 @@ pub(super) enum Origin {
 pub(super) struct Field {
     /// Offset in the base.
     pub(super) at: u32,
-    pub(super) kind: Kind,
+    pub(super) kind: FieldKind,
     pub(super) origin: Origin,
 }
 
@@ -33,7 +33,7 @@ const _: () = assert!(size_of::<Field>() == FIELD_MEMORY);
 impl Field {
     /// Bytes it has.
     pub(super) fn width(self) -> usize {
-        if self.kind == Kind::Pointer { 8 } else { 4 }
+        if self.kind == FieldKind::Pointer { 8 } else { 4 }
     }
 
     /// The offset after it.
@@ -79,7 +79,7 @@ impl Fields {
     }
 
     /// Notes a field, unless there are too many.
-    pub(super) fn add(&mut self, at: u64, kind: Kind, origin: Origin) {
+    pub(super) fn add(&mut self, at: u64, kind: FieldKind, origin: Origin) {
         if self.has_room() {
             self.found.push(Field { at: at as u32, kind, origin });
         }
@@ -147,7 +147,7 @@ mod tests {
     fn no_more_fields_than_the_limit_are_kept() {
         let mut fields = Fields::empty(Layout::default(), FIELDS_MAX);
         for at in 0..FIELDS_MAX as u64 + 1 {
-            fields.add(at * 4, Kind::Call, Origin::Itself(4));
+            fields.add(at * 4, FieldKind::Call, Origin::Itself(4));
         }
         assert_eq!(fields.all().len(), FIELDS_MAX);
     }

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::elf::{Section, u32_at};
-use super::field_kind::Kind;
+use super::field_kind::FieldKind;
 use super::fields::{Fields, Origin};
 use super::pages::Pages;
 use super::read_at::ReadAt;
@@ -12,9 +12,9 @@ use super::read_at::ReadAt;
 pub(super) fn header(section: &Section, fields: &mut Fields) {
     // Version, three encodings, the address of .eh_frame, the count; then pairs relative to the section.
     let origin = fields.add_origin(section.address);
-    fields.add(section.offset + 4, Kind::Frame, Origin::Itself(0));
+    fields.add(section.offset + 4, FieldKind::Frame, Origin::Itself(0));
     for at in (section.offset + 12..(section.offset + section.size).saturating_sub(3)).step_by(4) {
-        fields.add(at, Kind::Frame, origin);
+        fields.add(at, FieldKind::Frame, origin);
     }
 }
 
@@ -35,9 +35,9 @@ pub(super) fn frames<B: ReadAt + ?Sized>(
         }
         // An entry with 0 here is a common one; others are functions: start (relative), size, augmentation.
         if u32_at(&entry, 4) != 0 {
-            fields.add(at + 8, Kind::Frame, Origin::Itself(0));
+            fields.add(at + 8, FieldKind::Frame, Origin::Itself(0));
             if entry[16] == 4 {
-                fields.add(at + 17, Kind::Data, Origin::Itself(0));
+                fields.add(at + 17, FieldKind::Data, Origin::Itself(0));
             }
         }
         at += 4 + length;

@@ -6,7 +6,7 @@
 use std::io;
 
 use super::elf::{u32_at, u64_at};
-use super::field_kind::Kind;
+use super::field_kind::FieldKind;
 use super::fields::{Fields, Origin};
 use super::pages::Pages;
 use super::read_at::ReadAt;
@@ -60,7 +60,7 @@ pub(super) fn find<B: ReadAt + ?Sized>(fields: &mut Fields, pages: &mut Pages<'_
     if let Some(links) = fields.layout().section(b".typelink").cloned() {
         let types = fields.add_origin(u64_at(&module, MODULE_TYPES));
         for at in (links.offset..(links.offset + links.size).saturating_sub(3)).step_by(4) {
-            fields.add(at, Kind::Data, types);
+            fields.add(at, FieldKind::Data, types);
         }
     }
     functions(&tables, pages, fields)
@@ -102,19 +102,19 @@ fn functions<B: ReadAt + ?Sized>(
         }
         let mut pair = [0; 8];
         pages.read(at as i64, &mut pair)?;
-        fields.add(at, Kind::Text, tables.text);
-        fields.add(at + 4, Kind::Table, tables.entries);
+        fields.add(at, FieldKind::Text, tables.text);
+        fields.add(at + 4, FieldKind::Table, tables.entries);
         let function = tables.at + u64::from(u32_at(&pair, 4));
         if function + ENTRY_SIZE as u64 > tables.end {
             continue;
         }
         let mut entry = [0; ENTRY_SIZE + 4 * LISTED_MAX];
         pages.read(function as i64, &mut entry)?;
-        fields.add(function, Kind::Text, tables.text);
-        fields.add(function + 4, Kind::Table, tables.names);
+        fields.add(function, FieldKind::Text, tables.text);
+        fields.add(function + 4, FieldKind::Table, tables.names);
         // Stack sizes, files and lines by counter; then the lists of counters and of data.
         for at in [16, 20, 24].into_iter().filter(|at| u32_at(&entry, *at) != 0) {
-            fields.add(function + at as u64, Kind::Table, tables.counters);
+            fields.add(function + at as u64, FieldKind::Table, tables.counters);
         }
         let counters = (u32_at(&entry, 28) as usize).min(LISTED_MAX);
         let data = usize::from(entry[43]).min(LISTED_MAX - counters);
@@ -122,9 +122,9 @@ fn functions<B: ReadAt + ?Sized>(
             let at = ENTRY_SIZE + i * 4;
             let value = u32_at(&entry, at);
             if i < counters && value != 0 {
-                fields.add(function + at as u64, Kind::Table, tables.counters);
+                fields.add(function + at as u64, FieldKind::Table, tables.counters);
             } else if i >= counters && value != u32::MAX {
-                fields.add(function + at as u64, Kind::Data, tables.funcdata);
+                fields.add(function + at as u64, FieldKind::Data, tables.funcdata);
             }
         }
     }

@@ -8,7 +8,7 @@ use std::io;
 use super::aarch64;
 use super::addresses::address;
 use super::elf::{Layout, u32_at, u64_at};
-use super::field_kind::Kind;
+use super::field_kind::FieldKind;
 use super::fields::{Field, Fields, Origin};
 use super::pages::Pages;
 use crate::limits::FIELDS_MAX;
@@ -41,7 +41,9 @@ pub(super) fn masked(file: &[u8]) -> io::Result<Vec<u8>> {
 
 fn meaning(field: &Field, file: &[u8], masked: &[u8], fields: &Fields) -> u32 {
     let layout = fields.layout();
-    if field.end() > file.len() as u64 || matches!(field.kind, Kind::Call | Kind::Jump | Kind::Memory) {
+    if field.end() > file.len() as u64
+        || matches!(field.kind, FieldKind::Call | FieldKind::Jump | FieldKind::Memory)
+    {
         return 0;
     }
     let at = field.at as usize;

@@ -5,7 +5,7 @@ use std::io;
 use super::aarch64::Form;
 use super::addresses::{Addresses, Source};
 use super::elf::u32_at;
-use super::field_kind::Kind;
+use super::field_kind::FieldKind;
 use super::fields::{Field, Origin};
 use super::pages::Pages;
 use super::read_at::ReadAt;
@@ -14,7 +14,7 @@ use super::read_at::ReadAt;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PredictedWord {
     pub(super) word: u32,
-    pub(super) kind: Kind,
+    pub(super) kind: FieldKind,
     pub(super) source: Source,
     form: Form,
     /// What the old word leads to.
@@ -38,23 +38,24 @@ impl PredictedWord {
         let apart = u64::from(words) * 4;
         let mut target = form.target(old, place);
         let mut from = Some(new_place);
-        if field.kind == Kind::Page {
+        if field.kind == FieldKind::Page {
             from = None;
             if apart > 0 {
-                let rest = encoded_target(word_at(pages, at + apart)?, Kind::InPage, 0);
+                let rest = encoded_target(word_at(pages, at + apart)?, FieldKind::InPage, 0);
                 target = target.wrapping_add(rest.unwrap_or(0));
             }
-        } else if field.kind == Kind::InPage {
-            let page = encoded_target(word_at(pages, at - apart)?, Kind::Page, place.wrapping_sub(apart));
+        } else if field.kind == FieldKind::InPage {
+            let page =
+                encoded_target(word_at(pages, at - apart)?, FieldKind::Page, place.wrapping_sub(apart));
             target = target.wrapping_add(page.unwrap_or(0));
             let before = made.len().checked_sub(apart as usize).map(|before| u32_at(made, before));
-            from =
-                before.and_then(|before| encoded_target(before, Kind::Page, new_place.wrapping_sub(apart)));
+            from = before
+                .and_then(|before| encoded_target(before, FieldKind::Page, new_place.wrapping_sub(apart)));
         }
         let (new_target, source) = addresses.follow(target);
         let astray =
-            field.kind == Kind::InPage && from.is_some_and(|page| new_target.wrapping_sub(page) >= 4096);
-        let kind = if astray { Kind::Astray } else { field.kind };
+            field.kind == FieldKind::InPage && from.is_some_and(|page| new_target.wrapping_sub(page) >= 4096);
+        let kind = if astray { FieldKind::Astray } else { field.kind };
         let word = form.with(old, form.number_of(new_target, new_place));
         Ok(Some(Self { word, kind, source, form, target, from }))
     }
@@ -73,14 +74,14 @@ impl PredictedWord {
     /// Learns that it became `word`.
     pub(super) fn learn(&self, addresses: &mut Addresses, word: u32) {
         if let Some(from) = self.from {
-            let start = if matches!(self.kind, Kind::InPage | Kind::Astray) { from } else { 0 };
+            let start = if matches!(self.kind, FieldKind::InPage | FieldKind::Astray) { from } else { 0 };
             addresses.moved(self.target, start.wrapping_add(self.form.target(word, from)));
         }
     }
 }
 
 /// What the `word` at `place` leads to, if it encodes an address in that way.
-fn encoded_target(word: u32, kind: Kind, place: u64) -> Option<u64> {
+fn encoded_target(word: u32, kind: FieldKind, place: u64) -> Option<u64> {
     Form::of(word).filter(|form| form.kind == kind).map(|form| form.target(word, place))
 }
 

@@ -1,7 +1,7 @@
 //! Residuals: whether a field is as predicted, and its difference to the prediction if it is not.
 
 use super::addresses::{SOURCES, Source};
-use super::field_kind::{KINDS, Kind};
+use super::field_kind::{FIELD_KINDS, FieldKind};
 use super::fields::Field;
 use super::mixing::Counter;
 use super::numbers::Number;
@@ -12,7 +12,7 @@ use super::range_coder::BitCoder;
 pub(super) struct Residuals {
     right: Vec<Counter>,
     /// Whether each of the last four fields of a kind was as predicted.
-    outcomes: [usize; KINDS],
+    outcomes: [usize; FIELD_KINDS],
     residuals: Number<1>,
     fits: Counter,
     /// Whether a word that is not as predicted is at least the same instruction.
@@ -22,11 +22,11 @@ pub(super) struct Residuals {
 impl Residuals {
     pub(super) fn new() -> Self {
         Self {
-            right: vec![Counter::at(60000); KINDS * SOURCES * 16],
-            outcomes: [15; KINDS],
+            right: vec![Counter::at(60000); FIELD_KINDS * SOURCES * 16],
+            outcomes: [15; FIELD_KINDS],
             residuals: Number::new(),
             fits: Counter::default(),
-            same: vec![Counter::default(); KINDS * SOURCES],
+            same: vec![Counter::default(); FIELD_KINDS * SOURCES],
         }
     }
 
@@ -61,7 +61,7 @@ impl Residuals {
     pub(super) fn right(
         &mut self,
         coder: &mut impl BitCoder,
-        kind: Kind,
+        kind: FieldKind,
         source: Source,
         right: bool,
     ) -> bool {
@@ -76,7 +76,7 @@ impl Residuals {
     pub(super) fn number(
         &mut self,
         coder: &mut impl BitCoder,
-        kind: Kind,
+        kind: FieldKind,
         source: Source,
         residual: Option<i32>,
     ) -> Option<i32> {
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn an_address_may_differ_from_its_prediction_by_any_number() {
-        let field = Field { at: 0, kind: Kind::Pointer, origin: Origin::Listed(0) };
+        let field = Field { at: 0, kind: FieldKind::Pointer, origin: Origin::Listed(0) };
         let check = |predicted: u64, actual: u64| {
             let mut writer = BitWriter::new();
             Residuals::new().code(&mut writer, &field, Source::Copied, predicted, actual);

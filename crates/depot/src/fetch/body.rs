@@ -15,10 +15,10 @@ use tokio::time::{Instant, sleep};
 use super::blob::Blob;
 use super::fault::{Fault, FetchError};
 use super::http::Activity;
-use super::meter::{Meter, Progress};
+use super::meter::{FetchProgress, Meter};
 use super::queues::{Next, Queues};
 use super::resume::{Request, resume};
-use super::timeout::Timeout;
+use super::timeout::IdleTimeout;
 use super::trouble::Trouble;
 use super::walk::{Timeouts, Walk};
 use crate::limits::{BLOB_SIZE_MAX, BUSY_RETRIES_MAX, TIMEOUTS_MAX, TRIES};
@@ -43,7 +43,7 @@ impl Walk {
         &self,
         store: &Store,
         wanted: &[Blob],
-        progress: &(dyn Fn(Progress) + Send + Sync),
+        progress: &(dyn Fn(FetchProgress) + Send + Sync),
     ) -> Result<(), FetchError> {
         let wanted = &once_each(wanted);
         store.room_for(wanted.iter().map(|blob| (blob.digest, blob.size)))?;
@@ -64,7 +64,7 @@ impl Walk {
         &self,
         store: &Store,
         wanted: &[Blob],
-        progress: &(dyn Fn(Progress) + Send + Sync),
+        progress: &(dyn Fn(FetchProgress) + Send + Sync),
     ) -> Result<HashSet<Digest>, FetchError> {
         let wanted = &once_each(wanted);
         store.room_for(wanted.iter().map(|blob| (blob.digest, blob.size)))?;
@@ -144,7 +144,7 @@ impl Walk {
         let mut blamed = HashSet::new();
         while let Some(Next { source, timeout }) = queues.next(self) {
             if let Some(wait) = self.busy_for(source) {
-                if timeout == Timeout::Soft {
+                if timeout == IdleTimeout::Soft {
                     queues.postpone(source);
                     continue;
                 }
@@ -178,7 +178,7 @@ impl Walk {
                     self.blame(source, &fault);
                     blamed.insert(source);
                     last = Some(fault);
-                    if timeout == Timeout::Soft {
+                    if timeout == IdleTimeout::Soft {
                         queues.postpone(source);
                     }
                 }
@@ -203,7 +203,7 @@ impl Walk {
     }
 
     /// One source's turn, with the one retry that P9 gives.
-    async fn turns(&self, source: usize, turn: &mut impl Turn, timeout: Timeout) -> Result<(), Trouble> {
+    async fn turns(&self, source: usize, turn: &mut impl Turn, timeout: IdleTimeout) -> Result<(), Trouble> {
         let activity = self.log.begin(source);
         let mut tried = 1;
         loop {
@@ -235,11 +235,11 @@ impl Walk {
     }
 
     /// In how much time enough must come.
-    fn span(&self, timeout: Timeout) -> Duration {
+    fn span(&self, timeout: IdleTimeout) -> Duration {
         let settings = self.fetcher.settings();
         match timeout {
-            Timeout::Soft => settings.soft_stall,
-            Timeout::Full => settings.idle_timeout,
+            IdleTimeout::Soft => settings.soft_stall,
+            IdleTimeout::Full => settings.idle_timeout,
         }
     }
 
@@ -268,7 +268,7 @@ trait Turn {
         &mut self,
         walk: &Walk,
         source: usize,
-        timeout: Timeout,
+        timeout: IdleTimeout,
         activity: &Activity,
     ) -> impl Future<Output = Result<(), Trouble>> + Send;
 }
@@ -295,7 +295,7 @@ impl Turn for BlobTurn<'_> {
         &mut self,
         walk: &Walk,
         source: usize,
-        timeout: Timeout,
+        timeout: IdleTimeout,
         activity: &Activity,
     ) -> Result<(), Trouble> {
         let Some(url) = walk.sources[source].blob(&self.blob.digest) else {
@@ -335,7 +335,7 @@ where
         &mut self,
         walk: &Walk,
         source: usize,
-        timeout: Timeout,
+        timeout: IdleTimeout,
         activity: &Activity,
     ) -> Result<(), Trouble> {
         let url = (self.url)(&walk.sources[source]);

@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::fault::{Fault, Phase};
 use super::rate::MinimumRate;
 use super::settings::FetchSettings;
-use super::source_memory::Pace;
+use super::source_memory::SourcePace;
 use super::trouble::Trouble;
 use crate::http::{Addresses, BoundedBody, install_tls_provider};
 use crate::limits::{BACK_OFF_MAX, BUSY_WAIT_DEFAULT, BUSY_WAIT_MIN, REDIRECTS_MAX};
@@ -92,9 +92,9 @@ impl Activity {
     }
 
     /// How long the source has needed since it was asked: for the next sign of life at the longest, and in all.
-    pub(crate) fn pace(&self) -> Pace {
+    pub(crate) fn pace(&self) -> SourcePace {
         let silence = self.silence();
-        Pace { silence: silence.longest, total: silence.last - silence.began }
+        SourcePace { silence: silence.longest, total: silence.last - silence.began }
     }
 
     fn silence(&self) -> MutexGuard<'_, Silence> {

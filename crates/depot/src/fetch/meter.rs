@@ -6,7 +6,7 @@ use super::blob::Blob;
 
 /// How far fetching has come; what was there before counts as done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
+pub struct FetchProgress {
     /// Bytes on the disk.
     pub bytes_done: u64,
     /// Bytes wanted.
@@ -19,14 +19,14 @@ pub struct Progress {
 
 /// Adds up several files' progress.
 pub(super) struct Meter<'a> {
-    total: Progress,
+    total: FetchProgress,
     state: Mutex<(Vec<u64>, usize)>,
-    report: &'a (dyn Fn(Progress) + Send + Sync),
+    report: &'a (dyn Fn(FetchProgress) + Send + Sync),
 }
 
 impl<'a> Meter<'a> {
-    pub(super) fn new(wanted: &[Blob], report: &'a (dyn Fn(Progress) + Send + Sync)) -> Self {
-        let total = Progress {
+    pub(super) fn new(wanted: &[Blob], report: &'a (dyn Fn(FetchProgress) + Send + Sync)) -> Self {
+        let total = FetchProgress {
             bytes_done: 0,
             bytes_total: wanted.iter().map(|blob| blob.size).sum(),
             blobs_done: 0,
@@ -48,7 +48,7 @@ impl<'a> Meter<'a> {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             state.0[index] = length;
             state.1 += whole;
-            Progress { bytes_done: state.0.iter().sum(), blobs_done: state.1, ..self.total }
+            FetchProgress { bytes_done: state.0.iter().sum(), blobs_done: state.1, ..self.total }
         };
         (self.report)(progress);
     }

@@ -5,13 +5,13 @@
 
 use std::collections::VecDeque;
 
-use super::timeout::Timeout;
+use super::timeout::IdleTimeout;
 use super::walk::Walk;
 
 /// The next turn.
 pub(super) struct Next {
     pub(super) source: usize,
-    pub(super) timeout: Timeout,
+    pub(super) timeout: IdleTimeout,
 }
 
 /// One file's sources that have not had their turn.
@@ -45,9 +45,12 @@ impl Queues {
                 continue;
             }
             let is_last = self.first.is_empty() && self.later.is_empty();
-            return Some(Next { source, timeout: if is_last { Timeout::Full } else { Timeout::Soft } });
+            return Some(Next {
+                source,
+                timeout: if is_last { IdleTimeout::Full } else { IdleTimeout::Soft },
+            });
         }
         let at = self.later.iter().position(|source| walk.busy_for(*source).is_none()).unwrap_or(0);
-        self.later.remove(at).map(|source| Next { source, timeout: Timeout::Full })
+        self.later.remove(at).map(|source| Next { source, timeout: IdleTimeout::Full })
     }
 }

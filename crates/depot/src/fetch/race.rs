@@ -21,7 +21,7 @@ use super::expected::Expected;
 use super::fault::Fault;
 use super::http::Activity;
 use super::refreshed::{Refreshed, Unable};
-use super::source_memory::Pace;
+use super::source_memory::SourcePace;
 use super::walk::Walk;
 use crate::limits::BUSY_RETRIES_MAX;
 
@@ -89,7 +89,7 @@ struct Race<'a> {
 
 enum State {
     Waiting,
-    Running { activity: Arc<Activity>, started: Instant, head_start: Pace },
+    Running { activity: Arc<Activity>, started: Instant, head_start: SourcePace },
     Failed,
     Busy { until: Instant },
     Stale { trusted: Box<Trusted>, version: u64 },
@@ -100,7 +100,7 @@ struct Done {
     source: usize,
     trusted: Trusted,
     outcome: Result<u64, Fault>,
-    pace: Pace,
+    pace: SourcePace,
 }
 
 impl Race<'_> {

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::fault::Fault;
 use super::http::{Activity, Http, is_absent, wrong_status};
 use super::rate::MinimumRate;
-use super::timeout::Timeout;
+use super::timeout::IdleTimeout;
 use super::trouble::Trouble;
 use crate::store::Partial;
 
@@ -25,7 +25,7 @@ pub(super) struct Request<'a> {
     pub(super) url: &'a str,
     /// In which enough must come.
     pub(super) span: Duration,
-    pub(super) timeout: Timeout,
+    pub(super) timeout: IdleTimeout,
     pub(super) activity: &'a Activity,
     /// Called with each new length of the partial file.
     pub(super) moved: &'a (dyn Fn(u64) + Sync),
@@ -66,10 +66,10 @@ pub(super) async fn resume(request: &Request<'_>, partial: &mut Partial) -> Resu
 }
 
 /// Does the answer to a range leave it open whether the source would give the whole file?
-fn may_lack_ranges(trouble: &Trouble, timeout: Timeout) -> bool {
+fn may_lack_ranges(trouble: &Trouble, timeout: IdleTimeout) -> bool {
     match trouble {
         // It may have no idea what to do with a range; but while others are left, they are asked first.
-        Trouble::Stalled => timeout == Timeout::Full,
+        Trouble::Stalled => timeout == IdleTimeout::Full,
         Trouble::Fault(fault) => !matches!(
             fault.reason,
             Reason::Busy | Reason::Name | Reason::NoCommonFamily | Reason::Tls | Reason::Timeout

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use headwater_policy::FamilySet;
 
-use super::source_memory::{HeadStarts, Pace};
+use super::source_memory::{HeadStarts, SourcePace};
 use crate::limits;
 
 /// The times and numbers that fetching goes by. The default is the product's.
@@ -49,10 +49,10 @@ impl Default for FetchSettings {
 impl Default for HeadStarts {
     fn default() -> Self {
         Self {
-            first: Pace { silence: limits::HEAD_START, total: limits::METADATA_SLOW },
+            first: SourcePace { silence: limits::HEAD_START, total: limits::METADATA_SLOW },
             dead: limits::HEAD_START_DEAD,
             min: limits::HEAD_START_MIN,
-            max: Pace { silence: limits::HEAD_START_MAX, total: limits::METADATA_SLOW_MAX },
+            max: SourcePace { silence: limits::HEAD_START_MAX, total: limits::METADATA_SLOW_MAX },
         }
     }
 }

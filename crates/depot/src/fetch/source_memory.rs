@@ -47,7 +47,7 @@ struct Remembered {
     busy_until: Option<Timestamp>,
     /// What it usually needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    usual: Option<Pace>,
+    usual: Option<SourcePace>,
     /// When something was last learnt of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     learnt: Option<Timestamp>,
@@ -55,7 +55,7 @@ struct Remembered {
 
 /// How fast a source answers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pace {
+pub struct SourcePace {
     /// The longest time without a byte, from the first request on.
     pub silence: Duration,
     /// The whole time.
@@ -66,20 +66,20 @@ pub struct Pace {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeadStarts {
     /// For a source of which nothing is known.
-    pub first: Pace,
+    pub first: SourcePace,
     /// For one that is dead: silence.
     pub dead: Duration,
     /// The shortest for one that has answered: silence.
     pub min: Duration,
     /// The longest for any.
-    pub max: Pace,
+    pub max: SourcePace,
 }
 
 impl SourceMemory {
     /// How long a source may keep the next one waiting.
-    pub fn head_start(&self, url: &str, head_starts: &HeadStarts, now: Timestamp) -> Pace {
+    pub fn head_start(&self, url: &str, head_starts: &HeadStarts, now: Timestamp) -> SourcePace {
         let HeadStarts { first, dead, min, max } = *head_starts;
-        let dead = Pace { silence: dead, total: first.total };
+        let dead = SourcePace { silence: dead, total: first.total };
         let Some(source) = self.sources.get(url).filter(|source| !source.has_faded(now)) else {
             return first;
         };
@@ -88,12 +88,12 @@ impl SourceMemory {
         if source.is_dead(now) || lost_now {
             return dead;
         }
-        let base = source.usual.map_or(first, |usual| Pace {
+        let base = source.usual.map_or(first, |usual| SourcePace {
             silence: (usual.silence * 2).max(min),
             total: (usual.total * 2).max(first.total),
         });
         let doubled = if source.races_lost > 0 && !source.lost_now { 2 } else { 1 };
-        Pace {
+        SourcePace {
             silence: (base.silence * doubled).min(max.silence),
             total: (base.total * doubled).min(max.total),
         }
@@ -115,7 +115,7 @@ impl SourceMemory {
     }
 
     /// The source answered well, in that time: nothing is held against it.
-    pub fn answered(&mut self, url: &str, pace: Pace, now: Timestamp) {
+    pub fn answered(&mut self, url: &str, pace: SourcePace, now: Timestamp) {
         let source = self.source(url, now);
         let usual = source.usual.map_or(pace, |usual| usual.towards(pace));
         *source = Remembered { usual: Some(usual), learnt: Some(now), ..Remembered::default() };
@@ -205,7 +205,7 @@ impl Remembered {
     }
 }
 
-impl Pace {
+impl SourcePace {
     /// A part of the way to what was seen last: one slow answer does not make a slow source.
     fn towards(self, seen: Self) -> Self {
         let mean = |usual: Duration, seen: Duration| (usual * (USUAL_WEIGHT - 1) + seen) / USUAL_WEIGHT;

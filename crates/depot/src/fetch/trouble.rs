@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::fault::Fault;
-use super::timeout::Timeout;
+use super::timeout::IdleTimeout;
 use crate::store_error::StoreError;
 
 /// Why one source's turn at a file ended without it.
@@ -18,9 +18,9 @@ pub(super) enum Trouble {
 
 impl Trouble {
     /// Where nobody is left to do better, a stall is the idle time-out that ran out: the source's fault.
-    pub(super) fn at_last(self, timeout: Timeout, url: &str, span: Duration) -> Self {
+    pub(super) fn at_last(self, timeout: IdleTimeout, url: &str, span: Duration) -> Self {
         match self {
-            Self::Stalled if timeout == Timeout::Full => Fault::too_slow(url, span).into(),
+            Self::Stalled if timeout == IdleTimeout::Full => Fault::too_slow(url, span).into(),
             other => other,
         }
     }

@@ -6,28 +6,28 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::{Content, ObjectInfo, ObjectStore, OpenObject, Stamp};
+use super::{ObjectContent, ObjectInfo, ObjectStore, OpenObject, Stamp};
 use crate::at_once::at_once;
-use crate::files::{self, Access, TEMPORARY_PREFIX};
+use crate::files::{self, FileAccess, TEMPORARY_PREFIX};
 use crate::store_error::{StoreError, disk};
 
 /// Objects as files of a folder: what a web server can serve as it is.
 #[derive(Debug, Clone)]
 pub struct FolderStore {
     root: PathBuf,
-    access: Access,
+    access: FileAccess,
     /// Nothing is opened through a link that leads out of the folder.
     is_confined: bool,
 }
 
 impl FolderStore {
     /// The objects in `root`; folders are made as they are needed. `access`: who may read a new file.
-    pub fn new(root: impl Into<PathBuf>, access: Access) -> Self {
+    pub fn new(root: impl Into<PathBuf>, access: FileAccess) -> Self {
         Self { root: root.into(), access, is_confined: false }
     }
 
     /// As [`Self::new`], for a folder that is served: no object is opened through a link that leads out of it.
-    pub fn confined(root: impl Into<PathBuf>, access: Access) -> Self {
+    pub fn confined(root: impl Into<PathBuf>, access: FileAccess) -> Self {
         Self { is_confined: true, ..Self::new(root, access) }
     }
 
@@ -102,17 +102,17 @@ impl FolderStore {
 }
 
 impl ObjectStore for FolderStore {
-    fn put_new(&self, path: &str, content: Content<'_>) -> Result<bool, StoreError> {
+    fn put_new(&self, path: &str, content: ObjectContent<'_>) -> Result<bool, StoreError> {
         let path = self.path(path);
         if path.exists() {
             return Ok(false);
         }
         Self::make_folder_of(&path)?;
         match content {
-            Content::Bytes(bytes) => {
+            ObjectContent::Bytes(bytes) => {
                 files::replace(&path, bytes, self.access).map_err(disk("write", &path))?;
             }
-            Content::File(file) => {
+            ObjectContent::File(file) => {
                 fs::rename(file, &path).map_err(disk("name", &path))?;
                 let folder = files::folder_of(&path);
                 files::sync_folder(folder).map_err(disk("sync", folder))?;

@@ -22,7 +22,7 @@ use headwater_repo::{Digest, error_chain};
 use super::cache::Cached;
 use super::holder::Holder;
 use super::pace::SendPermit;
-use super::path::{Kind, Refusal, Wanted, wanted};
+use super::path::{PathKind, PathRefusal, Wanted, wanted};
 use super::range::{Portion, portion};
 use super::shared_repositories::SharedRepositories;
 use crate::limits::{
@@ -58,12 +58,12 @@ pub(super) async fn answer(shared: SharedRepositories, repository: Repository, r
     let raw = request.uri().path();
     let below =
         raw.strip_prefix('/').and_then(|path| path.strip_prefix(repository.as_str())?.strip_prefix('/'));
-    let wanted = match below.map_or(Err(Refusal::Bad), wanted) {
+    let wanted = match below.map_or(Err(PathRefusal::Bad), wanted) {
         Ok(wanted) => wanted,
-        Err(Refusal::Bad) => {
+        Err(PathRefusal::Bad) => {
             return refuse(StatusCode::BAD_REQUEST, "that is no path of this shared", |head| head);
         }
-        Err(Refusal::Elsewhere) => return missing(),
+        Err(PathRefusal::Elsewhere) => return missing(),
     };
     let found = match find(&shared, repository, objects, &wanted).await {
         Ok(Some(found)) => found,
@@ -108,10 +108,10 @@ fn read(
     let Some(mut object) = objects.open(&wanted.path)? else { return Ok(None) };
     let size = object.size;
     match wanted.kind {
-        Kind::Content(digest) if size > CACHED_FILE_MAX || wanted.path.starts_with(BLOBS_FOLDER) => {
+        PathKind::Content(digest) if size > CACHED_FILE_MAX || wanted.path.starts_with(BLOBS_FOLDER) => {
             return Ok(Some(Found::Large { object, digest }));
         }
-        Kind::Metadata | Kind::Timestamp if size > CACHED_METADATA_MAX => {
+        PathKind::Metadata | PathKind::Timestamp if size > CACHED_METADATA_MAX => {
             tracing::error!(path = wanted.path, size, "metadata that no client would take is not served");
             return Ok(None);
         }
@@ -121,7 +121,7 @@ fn read(
     let location = objects.location(&wanted.path);
     object.reader.read_to_end(&mut bytes).map_err(disk("read", Path::new(&location)))?;
     let digest = match wanted.kind {
-        Kind::Content(digest) => digest,
+        PathKind::Content(digest) => digest,
         _ => Digest::of(&bytes),
     };
     let cached = Cached { bytes: Bytes::from(bytes), tag: tag(&digest) };
@@ -138,7 +138,7 @@ struct Asker {
 }
 
 impl Asker {
-    fn send(self, headers: &HeaderMap, found: Found, kind: Kind) -> Response {
+    fn send(self, headers: &HeaderMap, found: Found, kind: PathKind) -> Response {
         let (size, tag) = match &found {
             Found::Small(cached) => (cached.bytes.len() as u64, cached.tag.clone()),
             Found::Large { object, digest } => (object.size, tag(digest)),
@@ -236,17 +236,17 @@ fn tag(digest: &Digest) -> String {
     format!("\"sha256-{digest}\"")
 }
 
-fn cache_control(kind: Kind) -> String {
+fn cache_control(kind: PathKind) -> String {
     match kind {
-        Kind::Timestamp => format!("public, max-age={TIMESTAMP_MAX_AGE_SECONDS}"),
-        Kind::Metadata | Kind::Content(_) => "public, max-age=31536000, immutable".to_owned(),
+        PathKind::Timestamp => format!("public, max-age={TIMESTAMP_MAX_AGE_SECONDS}"),
+        PathKind::Metadata | PathKind::Content(_) => "public, max-age=31536000, immutable".to_owned(),
     }
 }
 
-fn content_type(kind: Kind) -> &'static str {
+fn content_type(kind: PathKind) -> &'static str {
     match kind {
-        Kind::Timestamp | Kind::Metadata => "application/json",
-        Kind::Content(_) => "application/octet-stream",
+        PathKind::Timestamp | PathKind::Metadata => "application/json",
+        PathKind::Content(_) => "application/octet-stream",
     }
 }
 

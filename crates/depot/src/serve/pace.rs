@@ -19,7 +19,7 @@ use super::serve_limits::ServeLimits;
 use crate::limits::{BANDWIDTH_SHARE_MIN, SERVE_CHUNK, SERVE_CHUNK_MIN};
 
 #[derive(Debug, Clone)]
-pub(super) struct Pace {
+pub(super) struct SendPace {
     state: Arc<Mutex<State>>,
 }
 
@@ -36,12 +36,12 @@ struct State {
 /// A permit to send one body; given back when dropped.
 #[derive(Debug)]
 pub(super) struct SendPermit {
-    pace: Pace,
+    pace: SendPace,
     holder: Holder,
     ended: Arc<AtomicBool>,
 }
 
-impl Pace {
+impl SendPace {
     pub(super) fn new(limits: ServeLimits) -> Self {
         let (running, free_at) = (HashMap::new(), Instant::now());
         Self { state: Arc::new(Mutex::new(State { limits, running, downloads: 0, free_at })) }
@@ -153,13 +153,13 @@ impl Drop for SendPermit {
 
 #[cfg(test)]
 mod tests {
-    use super::{Holder, Pace, SendPermit};
+    use super::{Holder, SendPace, SendPermit};
     use crate::limits::{BANDWIDTH_SHARE_MIN, DOWNLOADS_MAX, SERVE_CHUNK, SERVE_CHUNK_MIN};
     use crate::serve::ServeLimits;
 
     /// Takes as many permits as there are.
     fn fill(limits: ServeLimits) -> Vec<SendPermit> {
-        let pace = Pace::new(limits);
+        let pace = SendPace::new(limits);
         std::iter::from_fn(|| pace.enter(Holder::Unknown)).collect()
     }
 
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_caller_that_took_everything_leaves_each_other_its_part() {
-        let pace = Pace::new(ServeLimits::default());
+        let pace = SendPace::new(ServeLimits::default());
         let greedy: Vec<SendPermit> = std::iter::from_fn(|| pace.enter(client("greedy"))).collect();
         assert_eq!(greedy.len(), DOWNLOADS_MAX);
         let mut others = Vec::new();
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn among_equals_nobody_is_ended() {
-        let pace = Pace::new(ServeLimits { downloads_max: 4, bytes_per_second: None });
+        let pace = SendPace::new(ServeLimits { downloads_max: 4, bytes_per_second: None });
         let held: Vec<_> = ["a", "a", "b", "b"].map(|name| pace.enter(client(name)).unwrap()).into();
         assert!(pace.enter(client("a")).is_none(), "it has as many as the other");
         let third = pace.enter(client("c")).expect("it has none");

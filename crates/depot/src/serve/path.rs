@@ -10,12 +10,12 @@ use crate::limits::REQUEST_PATH_MAX;
 pub(super) struct Wanted {
     /// Relative, with `/`, decoded.
     pub(super) path: String,
-    pub(super) kind: Kind,
+    pub(super) kind: PathKind,
 }
 
 /// What kind of file a path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Kind {
+pub(super) enum PathKind {
     /// `timestamp.json`: the only file that changes.
     Timestamp,
     /// Metadata named by version.
@@ -26,7 +26,7 @@ pub(super) enum Kind {
 
 /// Why a path is not one of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum PathRefusal {
     /// Longer than any path of ours, or encoded to deceive.
     Bad,
     /// Well formed, and not part of the layout.
@@ -34,28 +34,28 @@ pub(super) enum Refusal {
 }
 
 /// Reads the raw path below `/{class}/`.
-pub(super) fn wanted(raw: &str) -> Result<Wanted, Refusal> {
+pub(super) fn wanted(raw: &str) -> Result<Wanted, PathRefusal> {
     if raw.len() > REQUEST_PATH_MAX {
-        return Err(Refusal::Bad);
+        return Err(PathRefusal::Bad);
     }
-    let parts = raw.split('/').map(decode).collect::<Option<Vec<String>>>().ok_or(Refusal::Bad)?;
+    let parts = raw.split('/').map(decode).collect::<Option<Vec<String>>>().ok_or(PathRefusal::Bad)?;
     if parts.iter().any(|part| part.is_empty() || part.starts_with('.')) {
-        return Err(Refusal::Bad);
+        return Err(PathRefusal::Bad);
     }
     let path = parts.join("/");
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     let kind = match parts.as_slice() {
-        [METADATA_FOLDER, _] if path == TIMESTAMP => Kind::Timestamp,
-        [METADATA_FOLDER, name] if name.ends_with(".json") => Kind::Metadata,
+        [METADATA_FOLDER, _] if path == TIMESTAMP => PathKind::Timestamp,
+        [METADATA_FOLDER, name] if name.ends_with(".json") => PathKind::Metadata,
         [TARGETS_FOLDER, .., name] => match name.split_once('.').map(|(digest, _)| digest.parse()) {
-            Some(Ok(digest)) => Kind::Content(digest),
-            _ => return Err(Refusal::Elsewhere),
+            Some(Ok(digest)) => PathKind::Content(digest),
+            _ => return Err(PathRefusal::Elsewhere),
         },
         [BLOBS_FOLDER, folder, name] => match name.parse() {
-            Ok(digest) if name.starts_with(folder) && folder.len() == 2 => Kind::Content(digest),
-            _ => return Err(Refusal::Elsewhere),
+            Ok(digest) if name.starts_with(folder) && folder.len() == 2 => PathKind::Content(digest),
+            _ => return Err(PathRefusal::Elsewhere),
         },
-        _ => return Err(Refusal::Elsewhere),
+        _ => return Err(PathRefusal::Elsewhere),
     };
     Ok(Wanted { path, kind })
 }

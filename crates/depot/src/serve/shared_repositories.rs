@@ -8,9 +8,9 @@ use headwater_policy::Repository;
 
 use super::cache::Cache;
 use super::counters::{Counters, Served};
-use super::pace::Pace;
+use super::pace::SendPace;
 use super::serve_limits::ServeLimits;
-use crate::files::Access;
+use crate::files::FileAccess;
 use crate::objects::{FolderStore, ObjectStore};
 
 /// What is served, to admitted callers; clones share their state.
@@ -23,7 +23,7 @@ pub struct SharedRepositories {
 pub(super) struct Inner {
     shared: RwLock<BTreeMap<Repository, Arc<dyn ObjectStore>>>,
     pub(super) cache: Cache,
-    pub(super) pace: Pace,
+    pub(super) pace: SendPace,
     pub(super) counters: Counters,
 }
 
@@ -34,7 +34,7 @@ impl SharedRepositories {
             inner: Arc::new(Inner {
                 shared: RwLock::default(),
                 cache: Cache::default(),
-                pace: Pace::new(limits),
+                pace: SendPace::new(limits),
                 counters: Counters::default(),
             }),
         }
@@ -42,7 +42,7 @@ impl SharedRepositories {
 
     /// Shares a repository: `folder` holds its `metadata/`, `targets/` and `blobs/`. Takes effect at the next request.
     pub fn share(&self, repository: impl Into<Repository>, folder: impl Into<PathBuf>) {
-        self.share_objects(repository, Arc::new(FolderStore::confined(folder, Access::Umask)));
+        self.share_objects(repository, Arc::new(FolderStore::confined(folder, FileAccess::Umask)));
     }
 
     /// Shares a repository: `objects` has its `metadata/`, `targets/` and `blobs/`. Takes effect at the next request.

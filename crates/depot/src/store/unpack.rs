@@ -8,7 +8,7 @@ use headwater_delta::{DecodeError, Decoded, ReadAt, decode, decode_delta};
 use headwater_repo::{Digest, FileEntry, Hop, limits::DECODER_MEMORY_MAX};
 
 use super::Store;
-use crate::files::{Access, NewFile};
+use crate::files::{FileAccess, NewFile};
 use crate::store_error::StoreError;
 
 /// A body could not become its file.
@@ -97,7 +97,7 @@ impl Store {
 
     fn apply_between(&self, hop: &Hop, base: &File, memory_max: u64) -> Result<NewFile, UnpackError> {
         let path = self.inner.scratch.join("new").join("between");
-        let mut made = NewFile::create(&path, Access::Umask).map_err(UnpackError::Write)?;
+        let mut made = NewFile::create(&path, FileAccess::Umask).map_err(UnpackError::Write)?;
         let mut buffered = BufWriter::new(&mut made);
         self.apply(hop, base, memory_max, &mut buffered)?;
         buffered.flush().map_err(UnpackError::Write)?;

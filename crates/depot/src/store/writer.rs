@@ -22,7 +22,7 @@ pub struct BlobWriter {
 
 /// A blob that is written and not yet durable; [`Store::persist`] makes it so. Dropped before, it leaves nothing.
 #[derive(Debug)]
-pub struct Staged {
+pub struct StagedBlob {
     written: Written,
     digest: Digest,
 }
@@ -77,14 +77,14 @@ impl BlobWriter {
 
     /// Ends the writing of one of many blobs, which [`Store::persist`] then makes durable together. With `wanted`, any
     /// other digest is refused.
-    pub fn stage(mut self, wanted: Option<Digest>) -> Result<Staged, StoreError> {
+    pub fn stage(mut self, wanted: Option<Digest>) -> Result<StagedBlob, StoreError> {
         let got = std::mem::take(&mut self.hasher).finish();
         if let Some(wanted) = wanted
             && wanted != got
         {
             return Err(StoreError::WrongDigest { wanted, got });
         }
-        Ok(Staged { written: self.written, digest: got })
+        Ok(StagedBlob { written: self.written, digest: got })
     }
 }
 
@@ -103,7 +103,7 @@ impl Store {
 
     /// Makes blobs durable and whole in their places. Many at a time: a disk takes one flush after the other slowly,
     /// and many together in hardly more time than one.
-    pub fn persist(&self, staged: Vec<Staged>) -> Result<(), StoreError> {
+    pub fn persist(&self, staged: Vec<StagedBlob>) -> Result<(), StoreError> {
         let _held: Vec<_> = staged.iter().map(|blob| self.hold(blob.digest)).collect();
         let mut new: BTreeMap<Digest, Written> = BTreeMap::new();
         for blob in staged {

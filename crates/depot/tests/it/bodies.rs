@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use headwater_api::report::{AttemptResult, Reason};
 use headwater_depot::limits::{BLOB_SIZE_MAX, BLOBS_AT_ONCE, BUSY_RETRIES_MAX};
-use headwater_depot::{Blob, FetchError, Progress, Store, StoreError, Walk};
+use headwater_depot::{Blob, FetchError, FetchProgress, Store, StoreError, Walk};
 use headwater_repo::{Digest, layout};
 use tempfile::TempDir;
 
@@ -289,7 +289,7 @@ async fn no_more_blobs_are_fetched_at_once_than_the_limit_and_progress_adds_up()
     walk.blobs(&store, &blobs, &|progress| seen.lock().unwrap().push(progress)).await.unwrap();
     assert_eq!(source.at_once_max(), BLOBS_AT_ONCE);
     let total = blobs.iter().map(|blob| blob.size).sum();
-    let last = Progress { bytes_done: total, bytes_total: total, blobs_done: 12, blobs_total: 12 };
+    let last = FetchProgress { bytes_done: total, bytes_total: total, blobs_done: 12, blobs_total: 12 };
     assert_eq!(seen.lock().unwrap().last(), Some(&last));
 }
 

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use headwater_depot::files::{
-    Access, NewFile, TEMPORARY_PREFIX, remove_temporaries, replace, temporary_beside,
+    FileAccess, NewFile, TEMPORARY_PREFIX, remove_temporaries, replace, temporary_beside,
 };
 
 fn names(folder: &Path) -> Vec<String> {
@@ -21,12 +21,14 @@ fn names(folder: &Path) -> Vec<String> {
 fn a_file_is_replaced_whole() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.json");
-    for (bytes, access) in [(b"old", Access::Umask), (b"new", Access::Owner), (b"all", Access::Everyone)] {
+    for (bytes, access) in
+        [(b"old", FileAccess::Umask), (b"new", FileAccess::Owner), (b"all", FileAccess::Everyone)]
+    {
         replace(&path, bytes, access).unwrap();
         assert_eq!(fs::read(&path).unwrap(), bytes);
         assert_eq!(names(folder.path()), ["state.json"]);
     }
-    let error = replace(&folder.path().join("none/state.json"), b"x", Access::Umask).unwrap_err();
+    let error = replace(&folder.path().join("none/state.json"), b"x", FileAccess::Umask).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
 }
 
@@ -34,8 +36,8 @@ fn a_file_is_replaced_whole() {
 fn a_file_that_is_not_committed_leaves_the_old_one_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.json");
-    replace(&path, b"old", Access::Umask).unwrap();
-    let mut new = NewFile::create(&path, Access::Umask).unwrap();
+    replace(&path, b"old", FileAccess::Umask).unwrap();
+    let mut new = NewFile::create(&path, FileAccess::Umask).unwrap();
     new.write_all(b"new").unwrap();
     assert_eq!(names(folder.path()).len(), 2);
     drop(new);
@@ -47,11 +49,11 @@ fn a_file_that_is_not_committed_leaves_the_old_one_and_nothing_else() {
 fn what_a_crash_left_is_recognised_and_removed_and_nothing_else_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.json");
-    replace(&path, b"kept", Access::Umask).unwrap();
+    replace(&path, b"kept", FileAccess::Umask).unwrap();
     fs::write(temporary_beside(&path), "half").unwrap();
     fs::create_dir_all(temporary_beside(&path).join("below")).unwrap();
     let long = folder.path().join("é".repeat(120));
-    replace(&long, b"kept", Access::Umask).unwrap();
+    replace(&long, b"kept", FileAccess::Umask).unwrap();
     let left = temporary_beside(&long);
     assert!(left.file_name().unwrap().to_string_lossy().starts_with(TEMPORARY_PREFIX));
     fs::write(left, "half").unwrap();
@@ -71,15 +73,15 @@ fn permissions_are_those_asked_for_from_the_first_byte_and_links_are_not_followe
     fs::write(&elsewhere, "theirs").unwrap();
     symlink(&elsewhere, &path).unwrap();
     let mode = |path: &Path| fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777;
-    let new = NewFile::create(&path, Access::Owner).unwrap();
+    let new = NewFile::create(&path, FileAccess::Owner).unwrap();
     let temporary = names(folder.path()).into_iter().find(|name| name.starts_with(TEMPORARY_PREFIX)).unwrap();
     assert_eq!(mode(&folder.path().join(temporary)), 0o600);
     new.commit().unwrap();
     assert!(fs::symlink_metadata(&path).unwrap().is_file());
     assert_eq!(fs::read(&elsewhere).unwrap(), b"theirs");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-    replace(&path, b"secret", Access::Owner).unwrap();
+    replace(&path, b"secret", FileAccess::Owner).unwrap();
     assert_eq!(mode(&path), 0o600);
-    replace(&path, b"public", Access::Everyone).unwrap();
+    replace(&path, b"public", FileAccess::Everyone).unwrap();
     assert_eq!(mode(&path), 0o644);
 }

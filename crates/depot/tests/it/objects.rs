@@ -10,8 +10,8 @@ use std::time::SystemTime;
 
 use axum::body::Body;
 use axum::extract::Request;
-use headwater_depot::files::Access;
-use headwater_depot::objects::{Content, FolderStore, ObjectInfo, ObjectStore, OpenObject, Stamp};
+use headwater_depot::files::FileAccess;
+use headwater_depot::objects::{FolderStore, ObjectContent, ObjectInfo, ObjectStore, OpenObject, Stamp};
 use headwater_depot::serve::{ServeLimits, SharedRepositories, router};
 use headwater_depot::{Store, StoreError};
 use headwater_policy::Class;
@@ -26,15 +26,15 @@ fn paths(store: &dyn ObjectStore, prefix: &str) -> Vec<String> {
 #[test]
 fn an_object_that_is_there_is_never_replaced_by_a_new_one() {
     let folder = tempfile::tempdir().unwrap();
-    let store = FolderStore::new(folder.path(), Access::Everyone);
-    assert!(store.put_new("blobs/aa/one", Content::Bytes(b"first")).unwrap());
-    assert!(!store.put_new("blobs/aa/one", Content::Bytes(b"second")).unwrap());
+    let store = FolderStore::new(folder.path(), FileAccess::Everyone);
+    assert!(store.put_new("blobs/aa/one", ObjectContent::Bytes(b"first")).unwrap());
+    assert!(!store.put_new("blobs/aa/one", ObjectContent::Bytes(b"second")).unwrap());
     let file = folder.path().join("file");
     fs::write(&file, "third").unwrap();
-    assert!(!store.put_new("blobs/aa/one", Content::File(&file)).unwrap());
+    assert!(!store.put_new("blobs/aa/one", ObjectContent::File(&file)).unwrap());
     assert!(file.exists(), "a file that did not become an object stays");
     assert_eq!(store.get("blobs/aa/one", None).unwrap().unwrap(), b"first");
-    assert!(store.put_new("blobs/bb/two", Content::File(&file)).unwrap());
+    assert!(store.put_new("blobs/bb/two", ObjectContent::File(&file)).unwrap());
     assert!(!file.exists());
     store.replace("blobs/aa/one", b"fourth").unwrap();
     assert_eq!(store.get("blobs/aa/one", None).unwrap().unwrap(), b"fourth");
@@ -43,7 +43,7 @@ fn an_object_that_is_there_is_never_replaced_by_a_new_one() {
 #[test]
 fn a_range_gives_as_much_as_there_is() {
     let folder = tempfile::tempdir().unwrap();
-    let store = FolderStore::new(folder.path(), Access::Everyone);
+    let store = FolderStore::new(folder.path(), FileAccess::Everyone);
     store.replace("targets/x", b"0123456789").unwrap();
     let check = |range: std::ops::Range<u64>, expected: &[u8]| {
         assert_eq!(store.get("targets/x", Some(range.clone())).unwrap().unwrap(), expected, "{range:?}");
@@ -59,7 +59,7 @@ fn a_range_gives_as_much_as_there_is() {
 #[test]
 fn objects_are_listed_by_path_and_deleted_once() {
     let folder = tempfile::tempdir().unwrap();
-    let store = FolderStore::new(folder.path(), Access::Everyone);
+    let store = FolderStore::new(folder.path(), FileAccess::Everyone);
     for path in ["metadata/2.root.json", "metadata/1.root.json", "targets/rules/a", "targets/b"] {
         store.replace(path, b"content").unwrap();
     }
@@ -77,7 +77,7 @@ fn objects_are_listed_by_path_and_deleted_once() {
 #[test]
 fn an_object_is_opened_at_any_place_and_has_another_stamp_once_it_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
-    let store = FolderStore::new(folder.path(), Access::Everyone);
+    let store = FolderStore::new(folder.path(), FileAccess::Everyone);
     store.replace("targets/x", b"0123456789").unwrap();
     let before = store.stamp("targets/x").unwrap().unwrap();
     assert_eq!(store.stamp("targets/x").unwrap().unwrap(), before);
@@ -100,8 +100,8 @@ fn a_confined_folder_opens_nothing_through_a_link_that_leads_out() {
     fs::create_dir_all(folder.path().join("shared/targets")).unwrap();
     std::os::unix::fs::symlink("../../secret", folder.path().join("shared/targets/x")).unwrap();
     let root = folder.path().join("shared");
-    assert!(FolderStore::new(&root, Access::Umask).open("targets/x").unwrap().is_some());
-    assert!(FolderStore::confined(&root, Access::Umask).open("targets/x").unwrap().is_none());
+    assert!(FolderStore::new(&root, FileAccess::Umask).open("targets/x").unwrap().is_some());
+    assert!(FolderStore::confined(&root, FileAccess::Umask).open("targets/x").unwrap().is_none());
 }
 
 /// Objects in memory: what a storage that is no folder has to do.
@@ -109,13 +109,13 @@ fn a_confined_folder_opens_nothing_through_a_link_that_leads_out() {
 struct Memory(Mutex<BTreeMap<String, Vec<u8>>>);
 
 impl ObjectStore for Memory {
-    fn put_new(&self, path: &str, content: Content<'_>) -> Result<bool, StoreError> {
+    fn put_new(&self, path: &str, content: ObjectContent<'_>) -> Result<bool, StoreError> {
         if self.size(path)?.is_some() {
             return Ok(false);
         }
         let bytes = match content {
-            Content::Bytes(bytes) => bytes.to_vec(),
-            Content::File(file) => {
+            ObjectContent::Bytes(bytes) => bytes.to_vec(),
+            ObjectContent::File(file) => {
                 let bytes = fs::read(file).unwrap();
                 fs::remove_file(file).unwrap();
                 bytes

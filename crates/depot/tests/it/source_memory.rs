@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use headwater_depot::SourceMemory;
-use headwater_depot::fetch::{HeadStarts, Pace};
+use headwater_depot::fetch::{HeadStarts, SourcePace};
 use headwater_depot::limits::{
     BACK_OFF_MAX, BACK_OFF_MIN, HEAD_START, HEAD_START_DEAD, HEAD_START_MAX, HEAD_START_MIN, MEMORY_KEPT,
     METADATA_SLOW, METADATA_SLOW_MAX, RACES_LOST_MAX, SOURCES_REMEMBERED_MAX,
@@ -18,8 +18,8 @@ fn after(time: Duration) -> Timestamp {
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn silence(millis: u64) -> Pace {
-    Pace { silence: Duration::from_millis(millis), total: Duration::from_millis(2 * millis) }
+fn silence(millis: u64) -> SourcePace {
+    SourcePace { silence: Duration::from_millis(millis), total: Duration::from_millis(2 * millis) }
 }
 
 fn head_start(memory: &SourceMemory, at: Timestamp) -> Duration {

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use headwater_depot::fetch::{HeadStarts, Pace};
+use headwater_depot::fetch::{HeadStarts, SourcePace};
 use headwater_depot::{FetchSettings, Fetcher, Source, SourceMemory, Walk};
 use headwater_policy::Class;
 use headwater_repo::{
-    Digest, Draft, Expiry, KeyRing, Published, Role, RootDraft, SecretKey, SignedRoot, TargetName, Trusted,
-    layout,
+    Digest, Expiry, KeyRing, Published, Role, RootDraft, SecretKey, SignedRoot, TargetName, TargetsDraft,
+    Trusted, layout,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -48,8 +48,8 @@ impl World {
 
     pub fn publish_at(&mut self, content: &str, at: Timestamp) -> Files {
         let mut draft = match &self.present {
-            Some(present) => Draft::next(present),
-            None => Draft::first(self.root.clone()),
+            Some(present) => TargetsDraft::next(present),
+            None => TargetsDraft::first(self.root.clone()),
         };
         draft.add(target_name(), content.as_bytes().to_vec()).unwrap();
         let signed = draft.finish(at, &Expiry::default()).unwrap().sign(&self.ring).unwrap();
@@ -100,10 +100,10 @@ pub fn long_ago() -> Timestamp {
 pub fn head_starts(millis: u64) -> HeadStarts {
     let of_first = |percent| Duration::from_millis(millis * percent / 100);
     HeadStarts {
-        first: Pace { silence: of_first(100), total: of_first(200) },
+        first: SourcePace { silence: of_first(100), total: of_first(200) },
         dead: of_first(17),
         min: of_first(50),
-        max: Pace { silence: of_first(300), total: of_first(400) },
+        max: SourcePace { silence: of_first(300), total: of_first(400) },
     }
 }
 

@@ -151,14 +151,14 @@ proptest! {
     /// S7: a diff is enough to know which entries came, went, moved and changed.
     #[test]
     fn a_diff_accounts_for_every_entry(old in policy(), new in policy()) {
-        use headwater_policy::Change;
+        use headwater_policy::EntryChange;
         let (old, new) = (old.entries().as_slice(), new.entries().as_slice());
         let (mut gone, mut come) = (vec![false; old.len()], vec![false; new.len()]);
         for change in headwater_policy::diff(old, new) {
             let (from, to) = match &change {
-                Change::Added { to, entry } => { prop_assert_eq!(entry, &new[*to as usize - 1]); (None, Some(*to)) }
-                Change::Removed { from, entry } => { prop_assert_eq!(entry, &old[*from as usize - 1]); (Some(*from), None) }
-                Change::Moved { from, to, .. } | Change::Edited { from, to, .. } => (Some(*from), Some(*to)),
+                EntryChange::Added { to, entry } => { prop_assert_eq!(entry, &new[*to as usize - 1]); (None, Some(*to)) }
+                EntryChange::Removed { from, entry } => { prop_assert_eq!(entry, &old[*from as usize - 1]); (Some(*from), None) }
+                EntryChange::Moved { from, to, .. } | EntryChange::Edited { from, to, .. } => (Some(*from), Some(*to)),
             };
             from.into_iter().for_each(|from| gone[from as usize - 1] = true);
             to.into_iter().for_each(|to| come[to as usize - 1] = true);

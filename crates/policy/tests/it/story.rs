@@ -19,13 +19,13 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use headwater_policy::{
-    Class, ClassSet, Client, Draft, Entry, EntrySource, Mode, Options, Plan, Policy, Repository, Scheme,
-    Selector, ServerFallback, SourceList, UpdateAgent, UpdateAgents, explain, parse_address,
+    Class, ClassSet, Client, Entry, EntrySource, Mode, Options, Plan, Policy, PolicyDraft, Repository,
+    Scheme, Selector, ServerFallback, SourceList, UpdateAgent, UpdateAgents, explain, parse_address,
 };
 
 /// A story, read.
 pub struct Story {
-    pub draft: Draft,
+    pub draft: PolicyDraft,
     pub clients: Vec<Client>,
 }
 
@@ -33,7 +33,7 @@ pub struct Story {
 pub fn read(text: &str) -> Story {
     let options =
         Options { server_fallback: ServerFallback { classes: ClassSet::NONE }, ..Options::default() };
-    let mut draft = Draft {
+    let mut draft = PolicyDraft {
         mode: Mode::Customized,
         options,
         server: "https://hq.example:8471".parse().unwrap(),

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use headwater_policy::{
-    Class, ClassSet, Client, Draft, Entry, EntrySource, Ipv4Range, Ipv6Prefix, Mode, Occasion, Options,
-    Policy, Scheme, Selector, ServerFallback, SourceList, SourceUrl, UpdateAgent, UpdateAgents,
+    Class, ClassSet, Client, Entry, EntrySource, Ipv4Range, Ipv6Prefix, Mode, Occasion, Options, Policy,
+    PolicyDraft, Scheme, Selector, ServerFallback, SourceList, SourceUrl, UpdateAgent, UpdateAgents,
     VendorFallback, check_source,
 };
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
@@ -115,7 +115,7 @@ pub fn policy() -> impl Strategy<Value = Policy> {
                         .is_empty()
                 };
                 let entries = SourceList::new(entries.into_iter().filter(fits).collect()).unwrap();
-                Policy::already_saved(Draft { mode, options, server, vendor, update_agents, entries })
+                Policy::already_saved(PolicyDraft { mode, options, server, vendor, update_agents, entries })
             },
         )
     })

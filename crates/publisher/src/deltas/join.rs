@@ -1,12 +1,12 @@
 //! Deltas join the release that they lead to: its manifest is signed again.
 
-use headwater_repo::{Draft, Manifest, WriteError};
+use headwater_repo::{Manifest, TargetsDraft, WriteError};
 use jiff::Timestamp;
 
 use super::chain::ReleaseChain;
 use super::current::is_current;
 use crate::Result;
-use crate::destination::{Change, Destination, Purpose};
+use crate::destination::{Destination, Purpose, StagedChange};
 use crate::stage::stage;
 
 /// Signs the current release's manifest with its deltas, if that is anything new. The other releases' deltas go, which
@@ -28,13 +28,14 @@ pub(super) fn join(
     if !is_current(destination, chain)? {
         return Ok(false);
     }
-    let mut draft = Draft::next(&destination.published()?);
+    let mut draft = TargetsDraft::next(&destination.published()?);
     for manifest in stale.into_iter().map(Manifest::without_deltas).chain([manifest.clone()]) {
         let bytes = manifest.to_bytes().map_err(WriteError::from)?;
         draft.add(chain.list.manifest(manifest.sequence), bytes)?;
     }
     let staged =
         stage(destination.objects(), &*destination.keys()?, draft.finish(now, destination.expiry())?)?;
-    destination.commit(&lock, Change { staged, now, purpose: Purpose::JoinDeltas { list: &chain.list } })?;
+    destination
+        .commit(&lock, StagedChange { staged, now, purpose: Purpose::JoinDeltas { list: &chain.list } })?;
     Ok(true)
 }

@@ -4,7 +4,7 @@
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
-use headwater_depot::files::{self, Access};
+use headwater_depot::files::{self, FileAccess};
 use headwater_repo::{KeyRing, Role, SecretKey, SignedRoot, sealed};
 use secrecy::ExposeSecret as _;
 
@@ -134,7 +134,8 @@ fn generate() -> Result<SecretKey> {
 
 fn write(path: &Path, key: &SecretKey) -> Result<()> {
     let pem = key.to_pem();
-    files::replace(path, pem.expose_secret().as_bytes(), Access::Owner).map_err(Error::file("write", path))
+    files::replace(path, pem.expose_secret().as_bytes(), FileAccess::Owner)
+        .map_err(Error::file("write", path))
 }
 
 /// A plain key. `None` if there is no file, or an encrypted one.

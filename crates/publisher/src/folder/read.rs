@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use headwater_depot::files::Access;
+use headwater_depot::files::FileAccess;
 use headwater_depot::objects::{FolderStore, ObjectStore as _};
 use headwater_repo::{
     ComponentName, KeyRing, Published, ReleaseList, Role, Sequence, TargetName, Trusted, error_chain, layout,
@@ -26,7 +26,7 @@ impl StaticFolder {
     #[must_use]
     pub fn new(base: &Path, class: &str) -> Self {
         let root = base.join(class);
-        Self { objects: FolderStore::new(&root, Access::Everyone), root }
+        Self { objects: FolderStore::new(&root, FileAccess::Everyone), root }
     }
 
     /// The folder itself.

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use headwater_depot::objects::ObjectStore;
 use headwater_depot::{Store, files};
 use headwater_repo::{
-    ComponentName, Digest, Draft, Expiry, Inventory, InventoryItem, KeyRing, Published, Role, SignedRoot,
-    UnsignedRoot, layout,
+    ComponentName, Digest, Expiry, Inventory, InventoryItem, KeyRing, Published, Role, SignedRoot,
+    TargetsDraft, UnsignedRoot, layout,
 };
 use jiff::Timestamp;
 
@@ -16,7 +16,7 @@ use super::key_folder::KeyFolder;
 use super::read::StaticFolder;
 use super::scratch::Scratch;
 use crate::deltas::chain::ReleaseChain;
-use crate::destination::{Change, ChangeLock, Destination, History, Purpose};
+use crate::destination::{ChangeLock, Destination, History, Purpose, StagedChange};
 use crate::resign::{Refresh, sign_again};
 use crate::roots::replace_root;
 use crate::signing_keys::SigningKeys;
@@ -92,7 +92,7 @@ impl StaticRepository {
 
     /// Publishes the first state under the first root.
     pub(super) fn begin(&self, root: SignedRoot, now: Timestamp) -> Result<()> {
-        let unsigned = Draft::first(root).finish(now, &self.expiry)?;
+        let unsigned = TargetsDraft::first(root).finish(now, &self.expiry)?;
         let staged = stage(self.folder.objects(), &self.keys, unsigned)?;
         Ok(self.folder.objects().replace(layout::TIMESTAMP, &staged.timestamp)?)
     }
@@ -162,7 +162,7 @@ impl Destination for StaticRepository {
         false
     }
 
-    fn commit(&self, _lock: &ChangeLock, change: Change<'_>) -> Result<()> {
+    fn commit(&self, _lock: &ChangeLock, change: StagedChange<'_>) -> Result<()> {
         self.folder.objects().replace(layout::TIMESTAMP, &change.staged.timestamp)?;
         match change.purpose {
             Purpose::Publish { list, .. } | Purpose::RollBack { list, .. } => {

@@ -6,15 +6,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use headwater_depot::objects::{Content as ObjectContent, ObjectInfo, ObjectStore, OpenObject, Stamp};
+use headwater_depot::objects::{ObjectContent, ObjectInfo, ObjectStore, OpenObject, Stamp};
 use headwater_depot::{Store, StoreError};
 use headwater_publisher::deltas::{
     DeltaJob, DeltaObserver, DeltaReport, DeltaSettings, ReleaseChain, Unobserved, make,
 };
 use headwater_publisher::roots::{RootChange, draft_root, replace_root};
 use headwater_publisher::{
-    Change, ChangeLock, Content, ContentLimits, Destination, Error, History, NewRelease, Operation, Outcome,
-    Packer, Refresh, SigningKeys, StoredFile, manifest, publish, release_list, remove, roll_back, sign_again,
+    ChangeLock, ContentLimits, Destination, Error, History, NewRelease, Operation, Outcome, Packer, Refresh,
+    ReleaseContent, SigningKeys, StagedChange, StoredFile, manifest, publish, release_list, remove,
+    roll_back, sign_again,
 };
 use headwater_repo::{
     ComponentName, Delta, DeltaPaths, Digest, Expiry, FileEntry, FilePath, Inventory, InventoryItem,
@@ -25,7 +26,7 @@ use jiff::{SignedDuration, Timestamp};
 /// Files of a release, in memory.
 struct Files(Vec<(&'static str, Vec<u8>)>);
 
-impl Content for Files {
+impl ReleaseContent for Files {
     fn store(&self, store: &Store) -> Result<Vec<StoredFile>, Error> {
         let mut packer = Packer::new(store, ContentLimits::default());
         for (path, bytes) in &self.0 {
@@ -471,7 +472,7 @@ impl Destination for Failing<'_> {
         self.to.clients_by_release(component)
     }
 
-    fn commit(&self, lock: &ChangeLock, change: Change<'_>) -> Result<(), Error> {
+    fn commit(&self, lock: &ChangeLock, change: StagedChange<'_>) -> Result<(), Error> {
         self.to.commit(lock, change)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use headwater_repo::{Draft, Expiry, Published, Role, Unsigned, WriteError, limits};
+use headwater_repo::{Expiry, Published, Role, TargetsDraft, Unsigned, WriteError, limits};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::world::{
@@ -18,7 +18,7 @@ fn read_back(source: &Source, version: u64) -> Result<Published, WriteError> {
 
 #[test]
 fn what_is_pointed_at_is_written_before_what_points() {
-    let mut draft = Draft::first(root());
+    let mut draft = TargetsDraft::first(root());
     draft.add(name("a/one.txt"), b"one".to_vec()).unwrap();
     draft.add(name("two.txt"), b"two".to_vec()).unwrap();
     let signed = draft.finish(start(), &Expiry::default()).unwrap().sign(&ring(&ONLINE_KEYS)).unwrap();
@@ -41,7 +41,7 @@ fn a_reader_between_two_writes_sees_a_whole_state() {
     let (old, present) = published();
     let mut new = old.clone();
     publish_more(&mut new, &present, "b.txt", start());
-    let mut draft = Draft::next(&present);
+    let mut draft = TargetsDraft::next(&present);
     draft.add(name("b.txt"), b"b.txt".to_vec()).unwrap();
     let signed = draft.finish(start(), &Expiry::default()).unwrap().sign(&ring(&ONLINE_KEYS)).unwrap();
     for written in 0..=signed.files().len() {
@@ -95,7 +95,7 @@ fn the_published_state_is_read_back() {
 #[test]
 fn targets_come_change_and_go() {
     let (mut source, present) = published();
-    let mut draft = Draft::next(&present);
+    let mut draft = TargetsDraft::next(&present);
     draft.add(name("a/one.txt"), b"uno".to_vec()).unwrap();
     draft.add(name("gone.txt"), Vec::new()).unwrap();
     assert!(draft.remove(&name("gone.txt")));
@@ -135,7 +135,7 @@ fn every_role_needs_its_key() {
         [(TARGETS_KEY, Role::Targets), (SNAPSHOT_KEY, Role::Snapshot), (TIMESTAMP_KEY, Role::Timestamp)]
     {
         let numbers: Vec<u8> = ONLINE_KEYS.into_iter().filter(|number| *number != missing).collect();
-        let unsigned = Draft::first(root()).finish(start(), &Expiry::default()).unwrap();
+        let unsigned = TargetsDraft::first(root()).finish(start(), &Expiry::default()).unwrap();
         let error = unsigned.sign(&ring(&numbers)).unwrap_err();
         assert_eq!(error, WriteError::KeysMissing { role, threshold: 1, found: 0 });
     }
@@ -146,18 +146,18 @@ fn lives_that_are_none() {
     let with = |timestamp: SignedDuration| Expiry { timestamp, ..Expiry::default() };
     for expiry in [with(SignedDuration::ZERO), with(-SignedDuration::from_secs(5)), with(SignedDuration::MAX)]
     {
-        assert!(Draft::first(root()).finish(start(), &expiry).is_err(), "{expiry:?}");
+        assert!(TargetsDraft::first(root()).finish(start(), &expiry).is_err(), "{expiry:?}");
     }
-    assert!(Draft::first(root()).finish(Timestamp::MAX, &Expiry::default()).is_err());
+    assert!(TargetsDraft::first(root()).finish(Timestamp::MAX, &Expiry::default()).is_err());
 }
 
 #[test]
 fn what_clients_would_refuse_is_not_published() {
-    let mut draft = Draft::first(root());
+    let mut draft = TargetsDraft::first(root());
     let longest = usize::try_from(limits::TARGET_LENGTH_MAX).unwrap();
     assert!(draft.add(name("a"), vec![0; longest + 1]).is_err());
     assert!(draft.add(name("a"), vec![0; longest]).is_ok());
-    let mut draft = Draft::first(root());
+    let mut draft = TargetsDraft::first(root());
     // Each takes more than 1000 bytes of metadata: together more than the limit by a little.
     for number in 0..limits::TARGETS_LENGTH_MAX / 1000 {
         let long = vec!["x".repeat(169); 6].join("/");
@@ -171,7 +171,7 @@ fn what_clients_would_refuse_is_not_published() {
 fn names_outside_ascii_are_signed_as_they_are() {
     // The same letter in two forms of Unicode: two names, both verifiable.
     let names: BTreeSet<_> = ["domains/\u{e9}.json", "domains/e\u{301}.json"].into_iter().collect();
-    let mut draft = Draft::first(root());
+    let mut draft = TargetsDraft::first(root());
     // A combining mark is no letter: that form cannot be a name of ours.
     let allowed: Vec<_> =
         names.iter().filter_map(|text| headwater_repo::TargetName::new(*text).ok()).collect();

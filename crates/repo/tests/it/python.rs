@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 use std::thread;
 
-use headwater_repo::{Digest, Draft, Expiry, Lookup, RootDraft, Trusted, Unsigned};
+use headwater_repo::{Digest, Expiry, Lookup, RootDraft, TargetsDraft, Trusted, Unsigned};
 use jiff::Timestamp;
 
 use crate::world::{ONLINE_KEYS, ROOT_KEYS, Source, name, ring, root_at};
@@ -80,7 +80,7 @@ fn check_python_reads(source: &Source, first_root: &[u8], targets: &[(&str, &[u8
 #[test]
 fn python_tuf_reads_what_we_publish() {
     let first = root_at(now());
-    let mut draft = Draft::first(first.clone());
+    let mut draft = TargetsDraft::first(first.clone());
     draft.add(name("a/one.txt"), b"one".to_vec()).unwrap();
     draft.add(name("deep/er/policy.json"), b"{}".to_vec()).unwrap();
     let signed = draft.finish(now(), &Expiry::default()).unwrap().sign(&ring(&ONLINE_KEYS)).unwrap();
@@ -100,7 +100,7 @@ fn python_tuf_reads_what_we_publish() {
     let rotated = rotated.role(headwater_repo::Role::Root, 2, [4, 5].map(crate::world::public));
     let all_roots = [&ROOT_KEYS[..], &[4, 5]].concat();
     let second = rotated.finish(now(), &Expiry::default()).unwrap().sign_with(&ring(&all_roots)).unwrap();
-    let mut draft = Draft::next(signed.published());
+    let mut draft = TargetsDraft::next(signed.published());
     draft.rotate_root(second).unwrap();
     draft.add(name("a/one.txt"), b"uno".to_vec()).unwrap();
     let signed = draft.finish(now(), &Expiry::default()).unwrap().sign(&ring(&[31, 32, 33])).unwrap();

@@ -3,8 +3,9 @@
 use std::cmp::Ordering;
 
 use headwater_repo::{
-    Body, BodyFormat, ComponentName, ContentError, Digest, Draft, Expiry, FileEntry, FilePath, Hook,
-    Manifest, ReleaseList, Sequence, Step, VersionText, WriteError, layout, limits, roll_back, stage_release,
+    Body, BodyFormat, ComponentName, ContentError, Digest, Expiry, FileEntry, FilePath, Hook, Manifest,
+    ReleaseList, ReleaseStep, Sequence, TargetsDraft, VersionText, WriteError, layout, limits, roll_back,
+    stage_release,
 };
 use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 use serde_json::{Value, json};
@@ -248,14 +249,14 @@ fn what_a_client_does_with_what_it_has() {
     let forward = list(3);
     let back = forward.rolled_back(sequence(2)).unwrap();
     let cases = [
-        (&forward, None, Step::Forward(forward.current())),
-        (&forward, Some(1), Step::Forward(forward.current())),
-        (&forward, Some(3), Step::UpToDate),
-        (&forward, Some(9), Step::Ahead),
-        (&back, Some(3), Step::RollBack(back.current())),
-        (&back, Some(2), Step::UpToDate),
-        (&back, Some(1), Step::Forward(back.current())),
-        (&back, Some(9), Step::Ahead),
+        (&forward, None, ReleaseStep::Forward(forward.current())),
+        (&forward, Some(1), ReleaseStep::Forward(forward.current())),
+        (&forward, Some(3), ReleaseStep::UpToDate),
+        (&forward, Some(9), ReleaseStep::Ahead),
+        (&back, Some(3), ReleaseStep::RollBack(back.current())),
+        (&back, Some(2), ReleaseStep::UpToDate),
+        (&back, Some(1), ReleaseStep::Forward(back.current())),
+        (&back, Some(9), ReleaseStep::Ahead),
     ];
     for (list, installed, expected) in cases {
         assert_eq!(list.step(installed.map(sequence)), expected, "installed: {installed:?}");
@@ -264,7 +265,7 @@ fn what_a_client_does_with_what_it_has() {
 
 #[test]
 fn releases_are_staged_in_a_draft() {
-    let mut draft = Draft::first(root());
+    let mut draft = TargetsDraft::first(root());
     let mut current = None;
     for number in 1..=16 {
         current = Some(stage_release(&mut draft, current.as_ref(), &manifest(number), start()).unwrap());
@@ -290,7 +291,7 @@ fn releases_are_staged_in_a_draft() {
 
 #[test]
 fn a_stale_list_is_not_built_upon() {
-    let mut draft = Draft::first(root());
+    let mut draft = TargetsDraft::first(root());
     let first = stage_release(&mut draft, None, &manifest(1), start()).unwrap();
     stage_release(&mut draft, Some(&first), &manifest(2), start()).unwrap();
     let before = draft.target(&layout::release_list(first.component()));
@@ -322,9 +323,9 @@ proptest! {
             ever_current.push(list.current().sequence);
             for installed in &ever_current {
                 let expected = match installed.cmp(&list.current().sequence) {
-                    Ordering::Equal => Step::UpToDate,
-                    Ordering::Less => Step::Forward(list.current()),
-                    Ordering::Greater => Step::RollBack(list.current()),
+                    Ordering::Equal => ReleaseStep::UpToDate,
+                    Ordering::Less => ReleaseStep::Forward(list.current()),
+                    Ordering::Greater => ReleaseStep::RollBack(list.current()),
                 };
                 prop_assert_eq!(list.step(Some(*installed)), expected);
             }

@@ -1,7 +1,7 @@
 //! The root ceremony: who may start it, who must sign, what clients make of it (I2).
 
 use headwater_repo::{
-    Draft, Expiry, Role, RootDraft, SignedRoot, Trusted, UnsignedRoot, VerifyError, WriteError, limits,
+    Expiry, Role, RootDraft, SignedRoot, TargetsDraft, Trusted, UnsignedRoot, VerifyError, WriteError, limits,
 };
 use jiff::SignedDuration;
 use serde_json::json;
@@ -167,7 +167,7 @@ fn online_keys_are_replaced_through_the_root() {
         .role(Role::Snapshot, 1, [public(32)])
         .role(Role::Timestamp, 1, [public(33)]);
     let second = finish(second).unwrap().sign_with(&ring(&ROOT_KEYS)).unwrap();
-    let mut draft = Draft::next(&present);
+    let mut draft = TargetsDraft::next(&present);
     draft.rotate_root(second.clone()).unwrap();
     assert!(draft.rotate_root(second).is_err(), "a root is not its own successor");
     draft.add(name("b.txt"), b"b".to_vec()).unwrap();

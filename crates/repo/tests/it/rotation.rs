@@ -1,7 +1,8 @@
 //! Keys replaced while clients of all ages go on updating (I2), and a repository restored from an older state.
 
 use headwater_repo::{
-    Draft, Expiry, Published, Role, RootDraft, SignedRoot, Trusted, UnsignedRoot, VerifyError, WriteError,
+    Expiry, Published, Role, RootDraft, SignedRoot, TargetsDraft, Trusted, UnsignedRoot, VerifyError,
+    WriteError,
 };
 
 use crate::world::{
@@ -20,7 +21,7 @@ fn next_root(present: &SignedRoot, online: [u8; 3], days: i64) -> SignedRoot {
 }
 
 fn rotated(source: &mut Source, present: &Published, online: [u8; 3], days: i64) -> Published {
-    let mut draft = Draft::next(present);
+    let mut draft = TargetsDraft::next(present);
     draft.rotate_root(next_root(present.root(), online, days)).unwrap();
     let signed = draft.finish(day(days), &Expiry::default()).unwrap().sign(&ring(&online)).unwrap();
     source.write(&signed);
@@ -61,7 +62,7 @@ fn root_keys_change_hands_and_old_clients_follow() {
         let not_its_keys = unsigned.clone().sign_with(&ring(&[61, 62])).unwrap_err();
         assert!(matches!(not_its_keys, WriteError::KeysMissing { found: 0, .. }));
         let root = unsigned.sign_with(&ring(&[&before[..], &hand[..]].concat())).unwrap();
-        let mut draft = Draft::next(&present);
+        let mut draft = TargetsDraft::next(&present);
         draft.rotate_root(root).unwrap();
         let signed = draft.finish(start(), &Expiry::default()).unwrap().sign(&ring(&ONLINE_KEYS)).unwrap();
         source.write(&signed);
@@ -113,7 +114,7 @@ fn holders_sign_copies_side_by_side() {
 fn a_retired_key_helps_those_that_have_not_seen_the_new_root() {
     let (mut source, present) = published();
     let online = [31, 32, 33];
-    let mut draft = Draft::next(&present);
+    let mut draft = TargetsDraft::next(&present);
     draft.rotate_root(next_root(present.root(), online, 0)).unwrap();
     let unsigned = draft.finish(day(1), &Expiry::default()).unwrap();
     let retired: Vec<_> =
@@ -148,7 +149,7 @@ fn a_change_of_keys_that_broke_off_is_ended() {
     assert!(Published::read(next.bytes(), timestamp, snapshot, targets).is_err());
     let between =
         Published::read_between(present.root().bytes(), next.bytes(), timestamp, snapshot, targets).unwrap();
-    let unsigned = Draft::next(&between).finish(start(), &Expiry::default()).unwrap();
+    let unsigned = TargetsDraft::next(&between).finish(start(), &Expiry::default()).unwrap();
     source.write(&unsigned.sign(&ring(&[31, 32, 33])).unwrap());
     assert_eq!(source.refresh(&mut client(), start()), Ok(()));
     let foreign = next_root(&next, [31, 32, 33], 0);
@@ -169,7 +170,7 @@ fn a_restored_repository_overtakes_what_the_lost_one_signed() {
 
     let restore = |bump: u64, online: [u8; 3]| {
         let mut source = lost.clone();
-        let mut draft = Draft::next(&backup);
+        let mut draft = TargetsDraft::next(&backup);
         draft.bump_version(bump);
         draft.rotate_root(next_root(backup.root(), online, 2)).unwrap();
         let signed = draft.finish(day(2), &Expiry::default()).unwrap().sign(&ring(&online)).unwrap();
@@ -184,7 +185,7 @@ fn a_restored_repository_overtakes_what_the_lost_one_signed() {
         let mut following = seen.clone();
         assert_eq!(source.refresh(&mut following, day(2)), Ok(()), "{bump} {online:?}");
         assert_eq!(following.targets_version(), Some(2 + bump));
-        let mut draft = Draft::next(&published);
+        let mut draft = TargetsDraft::next(&published);
         draft.add(name("new.txt"), b"new".to_vec()).unwrap();
         source.write(&draft.finish(day(2), &Expiry::default()).unwrap().sign(&ring(&online)).unwrap());
         assert_eq!(source.refresh(&mut following, day(2)), Ok(()));

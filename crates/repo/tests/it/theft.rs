@@ -4,8 +4,8 @@ use headwater_repo::limits::{
     ROOT_LIFE_DAYS_MAX, SNAPSHOT_LIFE_DAYS_MAX, TARGETS_LIFE_DAYS_MAX, TIMESTAMP_LIFE_DAYS_MAX,
 };
 use headwater_repo::{
-    Draft, Evidence, Expiry, FirstSeen, KeyReplacement, Role, RootDraft, Standing, Trusted, UnsignedRoot,
-    VerifyError, life_days_max,
+    Evidence, Expiry, FirstSeen, KeyReplacement, Role, RootDraft, Standing, TargetsDraft, Trusted,
+    UnsignedRoot, VerifyError, life_days_max,
 };
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ fn followed(roots: &[(&[u8], usize, Option<KeyReplacement>)]) -> (Trusted, Vec<E
         let draft = draft.role(Role::Targets, *threshold, keys.iter().map(|number| public(*number)));
         let draft = why.map_or(draft.clone(), |why| draft.because(why));
         let root = draft.finish(start(), &Expiry::default()).unwrap().sign_with(&ring(&ROOT_KEYS)).unwrap();
-        let mut draft = Draft::next(&present);
+        let mut draft = TargetsDraft::next(&present);
         draft.rotate_root(root).unwrap();
         let all = ring(&[&ONLINE_KEYS[..], keys].concat());
         let signed = draft.finish(start(), &Expiry::default()).unwrap().sign(&all).unwrap();

@@ -461,7 +461,7 @@ fn equal_keys_in_json_are_one() {
 fn unknown_keys_in_the_online_ring_change_nothing() {
     let (mut source, present) = published();
     let numbers = [&ONLINE_KEYS[..], &[55, 56]].concat();
-    let signed = headwater_repo::Draft::next(&present).finish(start(), &Expiry::default()).unwrap();
+    let signed = headwater_repo::TargetsDraft::next(&present).finish(start(), &Expiry::default()).unwrap();
     source.write(&signed.sign(&ring(&numbers)).unwrap());
     assert_eq!(source.refresh(&mut client(), start()), Ok(()));
 }

@@ -6,8 +6,8 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use headwater_repo::{
-    Draft, Expiry, KeyRing, PublicKey, Published, Role, RootDraft, SecretKey, Signed, SignedRoot, TargetName,
-    Trusted, VerifyError,
+    Expiry, KeyRing, PublicKey, Published, Role, RootDraft, SecretKey, Signed, SignedRoot, TargetName,
+    TargetsDraft, Trusted, VerifyError,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -103,7 +103,7 @@ impl Source {
 
 /// A repository with the target `a/one.txt`, published at [`start`].
 pub fn published() -> (Source, Published) {
-    let mut draft = Draft::first(root());
+    let mut draft = TargetsDraft::first(root());
     draft.add(name("a/one.txt"), b"one".to_vec()).unwrap();
     let signed = draft.finish(start(), &Expiry::default()).unwrap().sign(&ring(&ONLINE_KEYS)).unwrap();
     let mut source = Source::default();
@@ -113,7 +113,7 @@ pub fn published() -> (Source, Published) {
 
 /// The next publication: one target more.
 pub fn publish_more(source: &mut Source, present: &Published, target: &str, now: Timestamp) -> Published {
-    let mut draft = Draft::next(present);
+    let mut draft = TargetsDraft::next(present);
     draft.add(name(target), target.as_bytes().to_vec()).unwrap();
     let signed = draft.finish(now, &Expiry::default()).unwrap().sign(&ring(&ONLINE_KEYS)).unwrap();
     source.write(&signed);

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::service::Access;
-use crate::caller::{Caller, Role};
+use super::service::AccessService;
+use crate::caller::{AdministratorRole, Caller};
 use crate::db::administrators::{self as rows, AdministratorRow};
 use crate::db::{Connection, Tx};
 use crate::error::{Error, Refusal, Result};
@@ -18,7 +18,7 @@ use crate::secret;
 /// Who is made at the first start.
 const FIRST: &str = "admin";
 
-impl Access {
+impl AccessService {
     /// Makes the first administrator where there is none; the password, which is good for one sign-in, waits for
     /// [`Self::take_first_password`].
     pub(crate) async fn make_first_administrator(&self, now: Timestamp) -> Result<()> {
@@ -27,7 +27,7 @@ impl Access {
         }
         let (password, stored) = self.new_password().await?;
         let tx = self.db.begin().await?;
-        insert(tx, FIRST.to_owned(), Role::Admin, stored, &Caller::server(now)).await?;
+        insert(tx, FIRST.to_owned(), AdministratorRole::Admin, stored, &Caller::server(now)).await?;
         *self.first_password.lock().expect("nobody panics while holding this lock") = Some(password);
         Ok(())
     }
@@ -53,7 +53,7 @@ impl Access {
         if let Err(problem) = check_name(&request.name) {
             problems.push(Problem::general(format!("name: {problem}")));
         }
-        let role = request.role.parse::<Role>();
+        let role = request.role.parse::<AdministratorRole>();
         if let Err(problem) = &role {
             problems.push(Problem::general(format!("role: {problem}")));
         }
@@ -104,11 +104,12 @@ impl Access {
         role: &str,
         caller: &Caller,
     ) -> Result<AdministratorView> {
-        let role: Role = role.parse().map_err(|problem| Refusal::invalid(format!("role: {problem}")))?;
+        let role: AdministratorRole =
+            role.parse().map_err(|problem| Refusal::invalid(format!("role: {problem}")))?;
         let _change = self.change().await;
         let mut tx = self.db.begin().await?;
         let row = known_administrator(&mut tx, name).await?;
-        if role != Role::Admin {
+        if role != AdministratorRole::Admin {
             keep_an_admin(&mut tx, &row).await?;
         }
         let before = json!({"role": row.role.to_string()});
@@ -151,7 +152,7 @@ impl Access {
 async fn insert(
     mut tx: Tx,
     name: String,
-    role: Role,
+    role: AdministratorRole,
     password: String,
     caller: &Caller,
 ) -> Result<AdministratorRow> {
@@ -172,8 +173,8 @@ async fn known_administrator(db: &mut Connection, name: &str) -> Result<Administ
 
 async fn keep_an_admin(db: &mut Connection, row: &AdministratorRow) -> Result<()> {
     let others = db.administrators().await?;
-    let other = |other: &AdministratorRow| other.role == Role::Admin && other.name != row.name;
-    if row.role == Role::Admin && !others.iter().any(other) {
+    let other = |other: &AdministratorRow| other.role == AdministratorRole::Admin && other.name != row.name;
+    if row.role == AdministratorRole::Admin && !others.iter().any(other) {
         return Err(Refusal::LastAdmin(row.name.clone()).into());
     }
     Ok(())

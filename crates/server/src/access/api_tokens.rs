@@ -11,9 +11,9 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::service::Access;
-use crate::caller::{Actor, Caller, Role, SignedIn};
-use crate::db::administrators::{self as rows, TokenRow};
+use super::service::AccessService;
+use crate::caller::{Actor, AdministratorRole, Caller, SignedIn};
+use crate::db::administrators::{self as rows, ApiTokenRow};
 use crate::error::{Refusal, Result};
 use crate::limits;
 use crate::request::refuse;
@@ -22,7 +22,7 @@ use crate::secret;
 /// What every API token begins with.
 const PREFIX: &str = "hwa_";
 
-impl Access {
+impl AccessService {
     /// Who has this token.
     ///
     /// # Errors
@@ -50,7 +50,7 @@ impl Access {
         let rows = self.db.api_tokens().await?;
         Ok(rows
             .into_iter()
-            .filter(|row| is_own(row, caller) || caller.role == Role::Admin)
+            .filter(|row| is_own(row, caller) || caller.role == AdministratorRole::Admin)
             .map(view)
             .collect())
     }
@@ -86,7 +86,7 @@ impl Access {
         }
         let days = request.days.unwrap_or(limits::TOKEN_DAYS_DEFAULT);
         let token = secret::random(PREFIX);
-        let row = TokenRow {
+        let row = ApiTokenRow {
             name: request.name.clone(),
             token: secret::hash(&token),
             administrator,
@@ -123,7 +123,7 @@ impl Access {
         let _change = self.change().await;
         let mut tx = self.db.begin().await?;
         let known = tx.api_tokens().await?.into_iter().find(|row| row.name == name);
-        let may = |row: &TokenRow| is_own(row, caller) || caller.role == Role::Admin;
+        let may = |row: &ApiTokenRow| is_own(row, caller) || caller.role == AdministratorRole::Admin;
         let Some(row) = known.filter(may) else {
             let name = name.escape_debug().to_string();
             let hint = "look at the list of tokens; those of others are an admin's";
@@ -136,7 +136,7 @@ impl Access {
 }
 
 /// Of one's own; a token has itself alone.
-fn is_own(row: &TokenRow, caller: &Caller) -> bool {
+fn is_own(row: &ApiTokenRow, caller: &Caller) -> bool {
     match &caller.actor {
         Actor::Administrator(name) => row.administrator.as_ref() == Some(name),
         Actor::Token { name, .. } => row.name == *name,
@@ -144,12 +144,12 @@ fn is_own(row: &TokenRow, caller: &Caller) -> bool {
     }
 }
 
-fn check(request: &ApiTokenRequest, known: &BTreeSet<&str>) -> Result<Role> {
+fn check(request: &ApiTokenRequest, known: &BTreeSet<&str>) -> Result<AdministratorRole> {
     let mut problems = Vec::new();
     if let Err(problem) = super::administrators::check_name(&request.name) {
         problems.push(Problem::general(format!("name: {problem}")));
     }
-    let role = request.role.parse::<Role>();
+    let role = request.role.parse::<AdministratorRole>();
     if let Err(problem) = &role {
         problems.push(Problem::general(format!("role: {problem}")));
     }
@@ -174,7 +174,7 @@ fn check(request: &ApiTokenRequest, known: &BTreeSet<&str>) -> Result<Role> {
     Ok(role.expect("every problem was refused"))
 }
 
-fn view(row: TokenRow) -> ApiTokenView {
+fn view(row: ApiTokenRow) -> ApiTokenView {
     ApiTokenView {
         name: row.name,
         administrator: row.administrator,
@@ -202,7 +202,7 @@ mod tests {
             let checked =
                 super::check(&request("status", scopes, days), &known).map_err(|error| format!("{error:?}"));
             match problem {
-                None => assert_eq!(checked, Ok(Role::Viewer)),
+                None => assert_eq!(checked, Ok(AdministratorRole::Viewer)),
                 Some(problem) => {
                     assert!(checked.as_ref().is_err_and(|error| error.contains(problem)), "{checked:?}")
                 }

@@ -9,14 +9,14 @@ use headwater_api::v1::{AuditQuery, AuditRecord, AuditVerified};
 use headwater_repo::error_chain;
 use jiff::Timestamp;
 
-use super::service::Access;
+use super::service::AccessService;
 use crate::audit::{Chained, Follower, Head, Record};
 use crate::error::{Refusal, Result};
 use crate::limits;
 use crate::publishing::AuditAnchor;
 use crate::request::page;
 
-impl Access {
+impl AccessService {
     /// Records of the log; and where the next page begins.
     ///
     /// # Errors

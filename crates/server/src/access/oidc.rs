@@ -25,7 +25,7 @@ use crate::secret;
 /// Everything about the identity provider.
 #[derive(Debug)]
 pub struct Oidc {
-    config: config::Oidc,
+    config: config::OidcConfig,
     back: Url,
     provider: Provider,
     pending: Mutex<Pending>,

@@ -5,7 +5,7 @@ use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::service::Access;
+use super::service::AccessService;
 use crate::error::{Error, Refusal, Result};
 use crate::limits;
 use crate::secret::random_bytes;
@@ -14,7 +14,7 @@ use crate::secret::random_bytes;
 const NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-impl Access {
+impl AccessService {
     /// What is stored of a password.
     ///
     /// # Errors

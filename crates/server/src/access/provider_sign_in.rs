@@ -9,12 +9,12 @@ use serde_json::json;
 use url::Url;
 
 use super::attempts::Key;
-use super::service::Access;
+use super::service::AccessService;
 use crate::caller::Caller;
 use crate::client_network::client_network;
 use crate::error::{Refusal, Result};
 
-impl Access {
+impl AccessService {
     /// Whether this provider is the one whose word counts.
     pub(super) fn asks(&self, issuer: &str) -> bool {
         self.oidc.as_ref().is_some_and(|oidc| oidc.is_issuer(issuer))

@@ -13,13 +13,13 @@ use crate::config::Config;
 use crate::db::Db;
 use crate::error::Result;
 use crate::limits;
-use crate::publishing::Publishing;
+use crate::publishing::PublishingService;
 
 /// The service that knows who administers.
 #[derive(Debug)]
-pub struct Access {
+pub struct AccessService {
     pub(super) db: Db,
-    pub(super) publishing: Arc<Publishing>,
+    pub(super) publishing: Arc<PublishingService>,
     /// The parts of the API that a token can be for.
     pub(super) scopes: BTreeSet<&'static str>,
     pub(super) hashing: Semaphore,
@@ -31,7 +31,7 @@ pub struct Access {
     changing: tokio::sync::Mutex<()>,
 }
 
-impl Access {
+impl AccessService {
     /// The service; `scopes` are the parts of the API that a token can be for.
     ///
     /// # Errors
@@ -39,7 +39,7 @@ impl Access {
     pub(crate) fn new(
         config: &Config,
         db: Db,
-        publishing: Arc<Publishing>,
+        publishing: Arc<PublishingService>,
         scopes: BTreeSet<&'static str>,
     ) -> Result<Self> {
         Ok(Self {

@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
 use super::attempts::{FailureRecord, Key};
-use super::service::Access;
+use super::service::AccessService;
 use crate::caller::{Actor, Caller, SignedIn, Vouched};
 use crate::client_network::client_network;
 use crate::db::administrators::{self as rows, AdministratorRow, SessionRow, Whose};
@@ -14,7 +14,7 @@ use crate::error::{Refusal, Result};
 use crate::limits;
 use crate::secret;
 
-impl Access {
+impl AccessService {
     /// Who has this session. The role is that of the administrator now.
     ///
     /// # Errors

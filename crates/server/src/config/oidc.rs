@@ -13,7 +13,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::error::{ConfigError, value};
-use crate::caller::Role;
+use crate::caller::AdministratorRole;
 use crate::limits;
 
 /// The path below the console's URL that the provider sends browsers back to.
@@ -46,7 +46,7 @@ pub struct RawOidc {
 
 /// The section, valid.
 #[derive(Debug, Clone)]
-pub struct Oidc {
+pub struct OidcConfig {
     /// The provider's URL, letter by letter as it names itself.
     pub issuer: String,
     /// By which the provider knows this server.
@@ -62,10 +62,10 @@ pub struct Oidc {
     /// The claim with the role.
     pub role_claim: String,
     /// The roles that its values give.
-    pub roles: BTreeMap<String, Role>,
+    pub roles: BTreeMap<String, AdministratorRole>,
 }
 
-impl Oidc {
+impl OidcConfig {
     /// Sets where browsers are sent back to, unless the file names it: below the console's URL.
     pub fn lead_back_to(&mut self, console_url: &str) {
         let below = || Url::parse(console_url).and_then(|url| url.join(CALLBACK_PATH));
@@ -73,7 +73,7 @@ impl Oidc {
     }
 }
 
-impl TryFrom<RawOidc> for Oidc {
+impl TryFrom<RawOidc> for OidcConfig {
     type Error = ConfigError;
 
     fn try_from(raw: RawOidc) -> Result<Self, ConfigError> {
@@ -148,7 +148,7 @@ fn scopes(scopes: Option<Vec<String>>) -> Result<Vec<String>, ConfigError> {
     }
 }
 
-fn roles(roles: BTreeMap<String, String>) -> Result<BTreeMap<String, Role>, ConfigError> {
+fn roles(roles: BTreeMap<String, String>) -> Result<BTreeMap<String, AdministratorRole>, ConfigError> {
     let max = limits::OIDC_ROLES_MAX;
     if roles.is_empty() || roles.len() > max {
         return Err(value(

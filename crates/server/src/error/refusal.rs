@@ -1,10 +1,10 @@
 //! Refusals: what a caller can do something about.
 
-use headwater_api::v1::{Change, SettingChange};
+use headwater_api::v1::{ChangeView, SettingChangeView};
 use headwater_policy::Problem;
 
 use super::sign_in::{NotVouched, ProviderFault};
-use crate::caller::Role;
+use crate::caller::AdministratorRole;
 
 /// A refusal: the request is understood and not done; nothing has changed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -81,7 +81,7 @@ pub enum Refusal {
         /// The saved version now.
         saved_version: u64,
         /// What was saved since.
-        changes: Vec<Change>,
+        changes: Vec<ChangeView>,
     },
     /// Somebody saved what is set at the domain since (S7).
     #[error(
@@ -100,7 +100,7 @@ pub enum Refusal {
         /// The saved version now.
         saved_version: u64,
         /// What was saved since.
-        changes: Vec<SettingChange>,
+        changes: Vec<SettingChangeView>,
     },
     /// Somebody edited the same draft.
     #[error("the draft {name} is at revision {revision}, not {expected}; read it again")]
@@ -308,9 +308,9 @@ pub enum Refusal {
     #[error("this needs the role {needs}, and yours is {has}; ask an admin")]
     Forbidden {
         /// The required role.
-        needs: Role,
+        needs: AdministratorRole,
         /// What they have.
-        has: Role,
+        has: AdministratorRole,
     },
     /// The token's scopes leave this out.
     #[error("this API token is not for {0}; make one whose scopes name it")]

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::db::identities::IdentityRow;
-use crate::db::tokens::TokenRow;
+use crate::db::tokens::EnrolmentTokenRow;
 use crate::error::Refusal;
 
 /// Who asks to enrol.
@@ -17,7 +17,7 @@ pub struct Asking<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
     /// The token that it showed, if there is such a one.
-    pub token: Option<&'a TokenRow>,
+    pub token: Option<&'a EnrolmentTokenRow>,
     /// Who has the id.
     pub of_client: Option<&'a IdentityRow>,
     /// Whose key it is.
@@ -34,15 +34,15 @@ pub enum Admission {
     /// It is enrolled with this key already; the answer was lost on the way. No use of a token is spent.
     Again,
     /// It is new, or nobody has its id any more. Its domain is the token's, whatever it states (D1).
-    New(TokenRow),
+    New(EnrolmentTokenRow),
     /// It comes with a new key, by a token for it alone: the former key is revoked.
-    Instead(TokenRow),
+    Instead(EnrolmentTokenRow),
 }
 
 impl Admission {
     /// The token that admits.
     #[must_use]
-    pub fn token(&self) -> Option<&TokenRow> {
+    pub fn token(&self) -> Option<&EnrolmentTokenRow> {
         match self {
             Self::Again => None,
             Self::New(token) | Self::Instead(token) => Some(token),
@@ -89,12 +89,12 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
-    use crate::db::identities::Taken;
+    use crate::db::identities::NewestStatements;
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
-    fn token(client: Option<&str>, uses_left: u32, seconds: i64) -> TokenRow {
-        TokenRow {
+    fn token(client: Option<&str>, uses_left: u32, seconds: i64) -> EnrolmentTokenRow {
+        EnrolmentTokenRow {
             number: 1,
             digest: String::new(),
             domain: "root/paris".to_owned(),
@@ -114,14 +114,14 @@ mod tests {
             encryption_key: String::new(),
             enrolled: NOW,
             certificate_end: NOW,
-            taken: Taken::default(),
+            taken: NewestStatements::default(),
             reports_made: 0,
         }
     }
 
     /// `pc` asks with key `k`.
     fn check(
-        token: Option<TokenRow>,
+        token: Option<EnrolmentTokenRow>,
         of_client: Option<IdentityRow>,
         of_key: Option<IdentityRow>,
         revoked: bool,
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn who_was_revoked_comes_back_by_a_token_of_its_own_alone() {
-        let check = |token: Option<TokenRow>, revoked: bool, expected: &str| {
+        let check = |token: Option<EnrolmentTokenRow>, revoked: bool, expected: &str| {
             let known =
                 Known { token: token.as_ref(), of_client: None, of_key: None, revoked, was_revoked: true };
             check_known(known, expected);

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::fleet_keys::FleetKeys;
 use super::key_files::ca_file;
-use super::service::Fleet;
+use super::service::FleetService;
 use crate::caller::Caller;
 use crate::data;
 use crate::db::Connection;
@@ -29,7 +29,7 @@ pub enum FormerCas {
     Distrusted,
 }
 
-impl Fleet {
+impl FleetService {
     /// Makes a new fleet CA. Where those before are distrusted, so are the keys of confidential domains: the database that
     /// has them was stolen, too.
     ///

@@ -11,7 +11,7 @@ use serde_json::{Map, json};
 
 use super::kept_reports::is_kept;
 use super::registry::{known_client, refuse_more_clients};
-use super::service::Fleet;
+use super::service::FleetService;
 use crate::caller::Caller;
 use crate::db::clients::{self as rows, ClientRow};
 use crate::db::reports::{self, Storing};
@@ -29,7 +29,7 @@ pub(super) struct Reported<'a> {
     pub newest: bool,
 }
 
-impl Fleet {
+impl FleetService {
     /// What a check-in is answered.
     pub(crate) fn check_in_answer(&self, domain: String, now: Timestamp) -> CheckInAnswer {
         let announced =

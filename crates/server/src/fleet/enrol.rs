@@ -24,11 +24,11 @@ use super::refusals::Refusals;
 use super::registry::refuse_more_clients;
 use super::revocation::revoke;
 use super::sequence::rising;
-use super::service::Fleet;
+use super::service::FleetService;
 use super::statements::with_answer;
 use crate::caller::Caller;
 use crate::db::clients::{self as client_rows, ClientRow};
-use crate::db::identities::{self as rows, IdentityRow, Taken};
+use crate::db::identities::{self as rows, IdentityRow, NewestStatements};
 use crate::db::unknown_clients::{self, UnknownClient};
 use crate::db::{Connection, Tx, to_json, tokens};
 use crate::error::{Error, Refusal, Result};
@@ -44,7 +44,7 @@ struct Request {
     program: String,
 }
 
-impl Fleet {
+impl FleetService {
     /// Admits a client, if its token allows it, and gives it a certificate. The same client with the same key may ask
     /// again: it has not received the answer. Or its carrier asks again, so that changes nothing of what is known:
     /// another encryption key comes by a renewal, which is signed and numbered. `shown` is the certificate of who brings it.
@@ -331,7 +331,7 @@ fn new_identity(request: &Request, now: Timestamp) -> IdentityRow {
         encryption_key: request.encryption_key.to_string(),
         enrolled: now,
         certificate_end: now,
-        taken: Taken::default(),
+        taken: NewestStatements::default(),
         reports_made: 0,
     }
 }
@@ -343,7 +343,7 @@ fn answer_body(
     certificate: String,
     now: Timestamp,
 ) -> String {
-    let Taken { check_in, report, renewal } = identity.taken;
+    let NewestStatements { check_in, report, renewal } = identity.taken;
     to_json(&CertificateAnswer {
         format: FORMAT,
         client: identity.client.clone(),

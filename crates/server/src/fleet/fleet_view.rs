@@ -15,11 +15,11 @@ use headwater_policy::Problem;
 use jiff::{SignedDuration, Timestamp};
 
 use super::registry::known_client;
-use super::service::Fleet;
+use super::service::FleetService;
 use crate::db::client_releases::ReleaseFact;
 use crate::db::fleet_view::{ClassProblem, Counts, Filter, FleetRow};
 use crate::db::identities;
-use crate::db::policies::Saved;
+use crate::db::policies::PolicyRow;
 use crate::error::Result;
 use crate::limits;
 use crate::request::{page, refuse};
@@ -36,7 +36,7 @@ struct Wanted {
     limit: u32,
 }
 
-impl Fleet {
+impl FleetService {
     /// Clients in order of id, and on the first page how many stand how.
     ///
     /// # Errors
@@ -158,7 +158,7 @@ fn read(query: &ClientsQuery) -> Result<Wanted> {
     Ok(Wanted { states, release, silent, limit })
 }
 
-fn view(row: FleetRow, policy: &Saved) -> ClientView {
+fn view(row: FleetRow, policy: &PolicyRow) -> ClientView {
     let reason = reason(&row, policy.version);
     let is_agent = |agent: &UpdateAgentDocument| agent.id == row.client.id;
     ClientView {

@@ -7,10 +7,10 @@ use headwater_policy::SourceUrl;
 use jiff::Timestamp;
 
 use super::fleet_keys::FleetKeys;
-use super::service::Fleet;
+use super::service::FleetService;
 use crate::error::Result;
 
-impl Fleet {
+impl FleetService {
     /// The keys as they are now.
     pub(super) fn fleet_keys(&self) -> Arc<FleetKeys> {
         Arc::clone(&self.keys.read().expect("nobody panics while holding this lock"))

@@ -7,13 +7,13 @@ use headwater_identity::Peer;
 use headwater_policy::ClientId;
 use jiff::Timestamp;
 
-use super::service::Fleet;
+use super::service::FleetService;
 use crate::audit::Audit;
 use crate::db::unknown_clients::UnknownClient;
 use crate::db::{identities, unknown_clients};
 use crate::error::{Error, Refusal, Result};
 
-impl Fleet {
+impl FleetService {
     /// The client that showed this certificate (DER), if it is known and was not revoked. Asked for each request, so
     /// that a revocation counts on open connections too.
     ///

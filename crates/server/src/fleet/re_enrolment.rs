@@ -11,10 +11,10 @@ use headwater_policy::ClientId;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::service::Fleet;
+use super::service::FleetService;
 use crate::caller::Caller;
 use crate::db::clients::{self as client_rows, ClientRow};
-use crate::db::identities::{self as rows, IdentityRow, Taken};
+use crate::db::identities::{self as rows, IdentityRow, NewestStatements};
 use crate::db::unknown_clients::{self, Proof, Proven};
 use crate::error::{Error, Refusal, Result};
 use crate::limits::{RE_ENROL_AT_ONCE_MAX, SEQUENCE_MAX};
@@ -97,7 +97,7 @@ fn judge<'a>(
     }
 }
 
-impl Fleet {
+impl FleetService {
     /// Takes clients in again under the key that each has proven. Each is a change of its own; its outcome is in the answer.
     ///
     /// # Errors
@@ -204,7 +204,7 @@ fn identity(client: &str, key: &str, proof: &Proof, now: Timestamp) -> IdentityR
         encryption_key: proof.encryption_key.clone(),
         enrolled: now,
         certificate_end: proof.certificate_end,
-        taken: Taken { renewal: proof.renewal, ..Taken::default() },
+        taken: NewestStatements { renewal: proof.renewal, ..NewestStatements::default() },
         reports_made: 0,
     }
 }

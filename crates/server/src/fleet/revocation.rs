@@ -7,14 +7,14 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::registry::known_client;
-use super::service::Fleet;
+use super::service::FleetService;
 use crate::caller::Caller;
 use crate::db::Tx;
 use crate::db::identities::{self as rows, IdentityRow, RevokedRow};
 use crate::error::{Refusal, Result};
 use crate::limits::{REVOKED_SIGNED_MAX, REVOKED_WARNED_MIN};
 
-impl Fleet {
+impl FleetService {
     /// Revokes a client's key. The client stays in the registry, with its reports; to come back it enrols again, by a
     /// token for it alone.
     ///
@@ -43,7 +43,7 @@ impl Fleet {
     }
 }
 
-impl Fleet {
+impl FleetService {
     /// Revokes the keys that a copy of the signed settings lists as revoked since the backup that this server was
     /// restored from; returns the clients.
     ///

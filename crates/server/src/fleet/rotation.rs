@@ -12,14 +12,14 @@ use serde_json::json;
 
 use super::former;
 use super::key_files::{encryption_file, response_signing_file};
-use super::service::Fleet;
+use super::service::FleetService;
 use super::tokens::admitting;
 use crate::caller::Caller;
 use crate::data;
 use crate::db::{Connection, tokens};
 use crate::error::{Refusal, Result, key_failed};
 
-impl Fleet {
+impl FleetService {
     /// Replaces the key that answers are signed with. The signed policy names the new one alone; for those who have not got
     /// that policy yet, answers are signed with the former ones, too. Returns the new public key.
     ///
@@ -50,7 +50,7 @@ impl Fleet {
     /// Returns the new public key.
     ///
     /// # Errors
-    /// As [`Fleet::rotate_response_signing_key`].
+    /// As [`FleetService::rotate_response_signing_key`].
     pub async fn rotate_enrolment_encryption_key(&self, caller: &Caller) -> Result<String> {
         let _change = self.publishing.change().await;
         let (old, folder) = (self.fleet_keys(), self.data.fleet_keys());

@@ -15,17 +15,17 @@ use crate::data::DataFolder;
 use crate::db::Db;
 use crate::error::Result;
 use crate::limits;
-use crate::publishing::Publishing;
-use crate::source_list::SourceList;
+use crate::publishing::PublishingService;
+use crate::source_list::SourceListService;
 
 /// The service that knows who belongs to the fleet.
 #[derive(Debug)]
-pub struct Fleet {
+pub struct FleetService {
     pub(super) settings: FleetSettings,
     pub(super) data: Arc<DataFolder>,
     pub(super) db: Db,
-    pub(super) publishing: Arc<Publishing>,
-    pub(super) source_list: Arc<SourceList>,
+    pub(super) publishing: Arc<PublishingService>,
+    pub(super) source_list: Arc<SourceListService>,
     pub(super) fleet_url: SourceUrl,
     pub(super) keys: RwLock<Arc<FleetKeys>>,
     /// Which key signs answers, for the signed policy.
@@ -44,14 +44,14 @@ pub(crate) struct Parts {
     pub settings: FleetSettings,
     pub data: Arc<DataFolder>,
     pub db: Db,
-    pub publishing: Arc<Publishing>,
-    pub source_list: Arc<SourceList>,
+    pub publishing: Arc<PublishingService>,
+    pub source_list: Arc<SourceListService>,
     pub fleet_url: SourceUrl,
     pub keys: FleetKeys,
     pub response_signing_key: watch::Sender<String>,
 }
 
-impl Fleet {
+impl FleetService {
     /// The service over opened keys.
     ///
     /// # Errors

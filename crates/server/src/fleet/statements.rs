@@ -14,7 +14,7 @@ use super::clients::Reported;
 use super::fleet_keys::FleetKeys;
 use super::re_enrolment::{proof, shows_certificate};
 use super::sequence::{Arrival, arrival, rising};
-use super::service::Fleet;
+use super::service::FleetService;
 use crate::audit::Audit;
 use crate::db::identities::{self as rows, IdentityRow};
 use crate::db::unknown_clients::{Proof, UnknownClient};
@@ -56,7 +56,7 @@ impl<E: Into<Error>> From<E> for RejectedStatement {
     }
 }
 
-impl Fleet {
+impl FleetService {
     /// Notes a check-in that its client signed, and answers what is newest.
     ///
     /// # Errors
@@ -90,7 +90,7 @@ impl Fleet {
     /// not received the answer.
     ///
     /// # Errors
-    /// As [`Fleet::check_in`].
+    /// As [`FleetService::check_in`].
     pub async fn take_report(
         &self,
         statement: Statement,

@@ -8,14 +8,14 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 
-use super::service::Fleet;
+use super::service::FleetService;
 use crate::caller::Caller;
 use crate::db::Connection;
-use crate::db::tokens::{self as rows, TokenRow};
+use crate::db::tokens::{self as rows, EnrolmentTokenRow};
 use crate::error::{Error, Refusal, Result, key_failed};
 use crate::limits;
 
-impl Fleet {
+impl FleetService {
     /// Makes an enrolment bundle with a token of its own. The token stands in it alone: here its digest is kept.
     ///
     /// # Errors
@@ -35,7 +35,7 @@ impl Fleet {
         let domain = self.source_list.known_domain(&mut tx, &domain).await?.to_string();
         let token = EnrolToken::generate().map_err(key_failed("making a token"))?;
         let expires = now + SignedDuration::from_secs(seconds.into());
-        let row = TokenRow {
+        let row = EnrolmentTokenRow {
             number: 0,
             digest: token.digest().to_string(),
             domain: domain.clone(),
@@ -123,7 +123,7 @@ impl Fleet {
 
 /// The tokens that still admit somebody, the newest first, as `db` has them.
 pub(super) async fn admitting(db: &mut Connection, now: Timestamp) -> Result<Vec<TokenView>> {
-    let view = |row: TokenRow| TokenView {
+    let view = |row: EnrolmentTokenRow| TokenView {
         number: row.number,
         domain: row.domain,
         client: row.client,

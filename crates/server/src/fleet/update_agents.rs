@@ -4,12 +4,12 @@ use std::str::FromStr;
 
 use headwater_api::v1::{RoleRequest, UpdateAgentView, UpdateAgentsAnswer};
 use headwater_policy::{
-    Class, ClassSet, ClientId, Draft, EntrySource, Force, ParseError, Policy, RoleRefusal, Scheme,
+    Class, ClassSet, ClientId, EntrySource, Force, ParseError, Policy, PolicyDraft, RoleRefusal, Scheme,
     UpdateAgent, give_role, give_role_to_domain, parse_address, take_role,
 };
 
 use super::registry::known_client;
-use super::service::Fleet;
+use super::service::FleetService;
 use crate::audit::Record;
 use crate::caller::Caller;
 use crate::db::Tx;
@@ -30,7 +30,7 @@ struct UpdateAgentRole {
     force: Force,
 }
 
-impl Fleet {
+impl FleetService {
     /// The update agents.
     ///
     /// # Errors
@@ -86,7 +86,7 @@ impl Fleet {
     /// Gives every client of a domain the role, changes it, or takes it (no class). Never for the root (U1).
     ///
     /// # Errors
-    /// As [`Fleet::set_role`]; all or none.
+    /// As [`FleetService::set_role`]; all or none.
     pub async fn set_role_of_domain(
         &self,
         path: &str,
@@ -132,7 +132,7 @@ impl Fleet {
         &self,
         tx: Tx,
         current: &Current,
-        draft: Draft,
+        draft: PolicyDraft,
         comment: String,
         audit_entry: Record,
     ) -> Result<UpdateAgentsAnswer> {
@@ -160,7 +160,7 @@ fn read(request: &RoleRequest) -> Result<UpdateAgentRole> {
 }
 
 /// The update agent that a client becomes: what the request leaves out stays as it was, or is what the client reported.
-fn agent(draft: &Draft, row: &ClientRow, role: &UpdateAgentRole) -> Result<UpdateAgent> {
+fn agent(draft: &PolicyDraft, row: &ClientRow, role: &UpdateAgentRole) -> Result<UpdateAgent> {
     let id: ClientId = row.id.parse().map_err(corrupt)?;
     let known = draft.update_agents.get(&id);
     let reported = || row.addresses.iter().filter_map(|text| parse_address(text).ok()).collect();

@@ -2,12 +2,12 @@
 //! the fleet has a copy that shows if the log is cut off later. Verifying the log against it is `access`'s.
 
 use headwater_policy::Repository;
-use headwater_repo::{Draft, TargetName};
+use headwater_repo::{TargetName, TargetsDraft};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::failures::of_publisher;
-use super::service::Publishing;
+use super::service::PublishingService;
 use super::signing::failed;
 use crate::audit::{Audit, Head};
 use crate::db::to_json;
@@ -29,9 +29,9 @@ pub struct AuditAnchor {
     pub hash: String,
 }
 
-impl Publishing {
+impl PublishingService {
     /// Puts into a draft of the settings where the log ends.
-    pub(super) fn add_audit_anchor(&self, draft: &mut Draft) -> Result<()> {
+    pub(super) fn add_audit_anchor(&self, draft: &mut TargetsDraft) -> Result<()> {
         let Head { number, hash } = self.db.last_recorded();
         let anchor = AuditAnchor { format: FORMAT, number, hash };
         draft.add(target(), to_json(&anchor).into_bytes()).map_err(failed(Repository::Policy, "audit log"))

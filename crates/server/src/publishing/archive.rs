@@ -14,7 +14,7 @@ use std::rc::Rc;
 use flate2::read::MultiGzDecoder;
 use headwater_depot::store::Store;
 use headwater_publisher::{
-    Content, ContentLimits, Error as PublishError, Packer, Result as PublishResult, StoredFile,
+    ContentLimits, Error as PublishError, Packer, ReleaseContent, Result as PublishResult, StoredFile,
 };
 use headwater_repo::FilePath;
 use headwater_repo::limits::FILES_MAX;
@@ -69,7 +69,7 @@ pub struct Archive {
     pub limits: ContentLimits,
 }
 
-impl Content for Archive {
+impl ReleaseContent for Archive {
     fn store(&self, store: &Store) -> PublishResult<Vec<StoredFile>> {
         let files = self.take_apart(store)?;
         fail::fail_point!("publishing::bodies_stored", |_| Err(PublishError::of_destination(

@@ -18,7 +18,7 @@ use headwater_repo::{ComponentName, Delta, Inventory, InventoryItem, error_chain
 use jiff::{SignedDuration, Timestamp};
 
 use super::failures::of_publisher;
-use super::service::Publishing;
+use super::service::PublishingService;
 use crate::audit::Audit;
 use crate::caller::Caller;
 use crate::db::{Connection, deltas as rows};
@@ -26,7 +26,7 @@ use crate::error::{Error, Result, summary};
 pub use delta_worker::DeltaWorker;
 use delta_worker::{Observer, in_background};
 
-impl Publishing {
+impl PublishingService {
     /// Makes every missing delta, as far as nobody stops it, and reports in a sentence. A failure for one component or program
     /// stops no other.
     ///

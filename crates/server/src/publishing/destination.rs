@@ -11,8 +11,8 @@ use headwater_depot::objects::ObjectStore;
 use headwater_policy::{Class, Repository};
 use headwater_publisher::deltas::ReleaseChain;
 use headwater_publisher::{
-    Change, ChangeLock, Destination, Error as PublishError, History, Operation, Purpose,
-    Result as PublishResult, SigningKeys,
+    ChangeLock, Destination, Error as PublishError, History, Operation, Purpose, Result as PublishResult,
+    SigningKeys, StagedChange,
 };
 use headwater_repo::{
     ComponentName, Digest, Expiry, Inventory, InventoryItem, Published, ReleaseList, Role, Sequence,
@@ -23,8 +23,8 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
 use super::failures::of_publisher;
-use super::service::Publishing;
-use super::signing::Staged;
+use super::service::PublishingService;
+use super::signing::StagedPublication;
 use crate::audit::Audit;
 use crate::caller::Caller;
 use crate::db::releases::{self as rows, ReleaseRow};
@@ -34,13 +34,13 @@ use crate::error::{Error, Refusal, Result};
 /// A repository, changed in somebody's name.
 #[derive(Debug)]
 pub struct RepositoryDestination {
-    publishing: Arc<Publishing>,
+    publishing: Arc<PublishingService>,
     repository: Repository,
     caller: Caller,
     runtime: Handle,
 }
 
-impl Publishing {
+impl PublishingService {
     /// A repository, to be published into from a thread that may block.
     #[must_use]
     pub fn destination(
@@ -66,9 +66,14 @@ impl Publishing {
     }
 
     /// Saves with a publication what it means, and records it.
-    async fn commit_change(&self, repository: Repository, caller: &Caller, change: Change<'_>) -> Result<()> {
-        let Change { staged, now, purpose } = change;
-        let staged = Staged::new(repository, staged, purpose.is_news());
+    async fn commit_change(
+        &self,
+        repository: Repository,
+        caller: &Caller,
+        change: StagedChange<'_>,
+    ) -> Result<()> {
+        let StagedChange { staged, now, purpose } = change;
+        let staged = StagedPublication::new(repository, staged, purpose.is_news());
         let mut tx = self.db.begin().await?;
         let audit = save_purpose(&mut tx, repository, caller, now, purpose, self).await?;
         self.commit(tx, vec![staged], audit).await?;
@@ -105,7 +110,7 @@ async fn save_purpose(
     caller: &Caller,
     now: Timestamp,
     purpose: Purpose<'_>,
-    publishing: &Publishing,
+    publishing: &PublishingService,
 ) -> Result<Audit> {
     let subject = |name: &ComponentName| format!("{repository}/{name}");
     Ok(match purpose {
@@ -276,7 +281,7 @@ impl Destination for RepositoryDestination {
         self.wait(self.publishing.db.clients_at(self.class()?, component))
     }
 
-    fn commit(&self, _lock: &ChangeLock, change: Change<'_>) -> PublishResult<()> {
+    fn commit(&self, _lock: &ChangeLock, change: StagedChange<'_>) -> PublishResult<()> {
         self.wait(self.publishing.commit_change(self.repository, &self.caller, change))
     }
 }

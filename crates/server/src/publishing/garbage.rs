@@ -9,13 +9,13 @@ use headwater_repo::{Role, layout};
 use jiff::{SignedDuration, Timestamp};
 
 use super::failures::store_failed;
-use super::service::Publishing;
+use super::service::PublishingService;
 use crate::audit::Audit;
 use crate::db::{deltas, releases};
 use crate::error::Result;
 use crate::limits::{BLOB_GRACE_SECONDS, OLD_METADATA_GRACE_SECONDS};
 
-impl Publishing {
+impl PublishingService {
     /// Collects garbage; returns a sentence with what was removed.
     ///
     /// # Errors

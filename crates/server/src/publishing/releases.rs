@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use headwater_api::report::ClassResult;
 use headwater_api::v1::{
-    ComponentAnswer, ComponentView, Hook, ListedComponent, PublishOptions, Published, ReleaseClients,
+    ComponentAnswer, ComponentView, Hook, ListedComponent, PublishOptions, PublishedAnswer, ReleaseClients,
     ReleaseView,
 };
 use headwater_policy::Class;
@@ -19,7 +19,7 @@ use serde_json::json;
 
 use super::archive::{Archive, Format};
 use super::failures::{no_component, of_publisher};
-use super::service::Publishing;
+use super::service::PublishingService;
 use crate::caller::Caller;
 use crate::db::client_releases::ReleaseCount;
 use crate::error::{Error, Refusal, Result};
@@ -75,7 +75,7 @@ pub fn parse_name(class: &str, name: &str) -> Result<(Class, ComponentName)> {
     Ok((class, name))
 }
 
-impl Publishing {
+impl PublishingService {
     /// Publishes an archive as a new release.
     ///
     /// # Errors
@@ -87,7 +87,7 @@ impl Publishing {
         archive: std::fs::File,
         format: Option<Format>,
         caller: &Caller,
-    ) -> Result<Published> {
+    ) -> Result<PublishedAnswer> {
         let ReleaseRequest { class, release } = request;
         let (archive, deltas, now) = (Archive::new(archive, format), self.delta_settings(), caller.now);
         let outcome = self.with_destination(class, caller, move |destination| {
@@ -105,7 +105,7 @@ impl Publishing {
         class: Class,
         published: &PublishedRelease,
         caller: &Caller,
-    ) -> Result<Published> {
+    ) -> Result<PublishedAnswer> {
         let (name, version) = (published.list.component(), &published.release.version);
         let view = published_view(class, published, true);
         let audit_entry = caller.audit_entry("release.publish_again", format!("{class}/{name}"));
@@ -248,9 +248,9 @@ fn missing_content_warning(own: &[String], theirs: &[String]) -> Option<String> 
     })
 }
 
-fn published_view(class: Class, published: &PublishedRelease, again: bool) -> Published {
+fn published_view(class: Class, published: &PublishedRelease, again: bool) -> PublishedAnswer {
     let new = || published.files.iter().filter(|file| file.new);
-    Published {
+    PublishedAnswer {
         class: class.to_string(),
         name: published.list.component().to_string(),
         release: release_view(&published.release),

@@ -1,31 +1,33 @@
 //! Keys and roots: what there is, what has to be done by when, and how a root is replaced (I2).
 //!
-//! 1. [`Publishing::draft_root`] drafts the root to sign. Keys for online roles are made now and wait (`pending`).
+//! 1. [`PublishingService::draft_root`] drafts the root to sign. Keys for online roles are made now and wait
+//!    (`pending`).
 //! 2. The holders of the root keys sign it, on whatever machine.
-//! 3. [`Publishing::submit_root`] publishes it together with everything signed under it, then the key files are moved.
+//! 3. [`PublishingService::submit_root`] publishes it together with everything signed under it, then the key files are
+//!    moved.
 //!
 //! Once the root key is offline, this process cannot sign a root. If it crashes after a root was written and before it was
-//! published, [`Publishing::resume_root`] publishes it, at the next start or run of the signing job.
+//! published, [`PublishingService::resume_root`] publishes it, at the next start or run of the signing job.
 
 use std::sync::Arc;
 
 use headwater_api::v1::{
-    KeyReplacement as WhyReplaced, KeysView, RepositoryKeysView, RetiredKey, RoleKeysView,
-    RootDraft as RootDraftAnswer, RootDraftRequest,
+    KeysView, ReplacementReason, RepositoryKeysView, RetiredKey, RoleKeysView, RootDraftAnswer,
+    RootDraftRequest,
 };
 use headwater_policy::Repository;
 use headwater_publisher::Error as PublishError;
 use headwater_publisher::roots::{RootChange, draft_root};
 use headwater_repo::{
-    Draft, KeyReplacement, PublicKey, Published, Role, SignedRoot, UnsignedRoot, WriteError, error_chain,
-    layout,
+    KeyReplacement, PublicKey, Published, Role, SignedRoot, TargetsDraft, UnsignedRoot, WriteError,
+    error_chain, layout,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::failures::of_publisher;
 use super::key_store::{KeyStore, ONLINE_ROLES, RepositoryKeys};
-use super::service::Publishing;
+use super::service::PublishingService;
 use super::signing::failed;
 use crate::audit::Record;
 use crate::caller::Caller;
@@ -33,7 +35,7 @@ use crate::db::Tx;
 use crate::error::{Error, Refusal, Result};
 use crate::limits::ROOT_WARNING_DAYS;
 
-impl Publishing {
+impl PublishingService {
     /// The keys of all repositories.
     pub fn keys_view(&self, now: Timestamp) -> KeysView {
         let repositories = Repository::ALL.map(|repository| self.repository_keys_view(repository)).into();
@@ -118,8 +120,8 @@ impl Publishing {
         change.root_threshold = request.root_threshold.map(|threshold| threshold as usize);
         let replaces = !change.replace.is_empty() || change.root_keys.is_some();
         change.because = match request.because {
-            Some(WhyReplaced::Compromised) if replaces => Some(KeyReplacement::Compromised),
-            Some(WhyReplaced::Planned) | None if replaces => Some(KeyReplacement::Planned),
+            Some(ReplacementReason::Compromised) if replaces => Some(KeyReplacement::Compromised),
+            Some(ReplacementReason::Planned) | None if replaces => Some(KeyReplacement::Planned),
             None => None,
             Some(_) => {
                 let reason = "because: this root replaces no key; leave it out, or state which to replace";
@@ -165,14 +167,14 @@ impl Publishing {
     }
 
     /// Publishes under the last of `roots`, with versions higher by `version_bump` than the next, and moves the key files;
-    /// `tx` holds what is saved with it. The caller holds [`Publishing::change`].
+    /// `tx` holds what is saved with it. The caller holds [`PublishingService::change`].
     pub(crate) async fn take_roots(
         &self,
         repository: Repository,
         roots: Vec<SignedRoot>,
         version_bump: u64,
         tx: Tx,
-        edit: impl FnOnce(&mut Draft) -> Result<()>,
+        edit: impl FnOnce(&mut TargetsDraft) -> Result<()>,
         audit_entry: Record,
     ) -> Result<()> {
         let now = audit_entry.time;

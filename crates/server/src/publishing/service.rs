@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 
-use headwater_depot::files::Access;
+use headwater_depot::files::FileAccess;
 use headwater_depot::objects::{FolderStore, ObjectStore};
 use headwater_depot::store::Store;
 use headwater_policy::Repository;
@@ -23,7 +23,7 @@ use crate::limits;
 
 /// The service that publishes.
 #[derive(Debug)]
-pub struct Publishing {
+pub struct PublishingService {
     pub(super) config: Arc<Config>,
     pub(super) data: Arc<DataFolder>,
     pub(super) db: Db,
@@ -42,7 +42,7 @@ pub struct Publishing {
 /// Held by a change of what is saved or signed.
 pub type ChangeGuard<'a> = MutexGuard<'a, ()>;
 
-impl Publishing {
+impl PublishingService {
     /// Opens keys and stores, making what is missing; publishes nothing.
     ///
     /// # Errors
@@ -59,7 +59,7 @@ impl Publishing {
             }
             keys.insert(repository, Arc::new(key_store.load()?));
             let folder = data.repository(repository);
-            let objects: Arc<dyn ObjectStore> = Arc::new(FolderStore::confined(&folder, Access::Owner));
+            let objects: Arc<dyn ObjectStore> = Arc::new(FolderStore::confined(&folder, FileAccess::Owner));
             let store = Store::open_over(Arc::clone(&objects), Some(config.class_quota_bytes), folder)
                 .map_err(|error| store_failed(repository, error))?;
             stores.insert(repository, store);

@@ -1,10 +1,11 @@
 //! Saving and signing as one step.
 //!
-//! 1. [`Publishing::stage`]: targets, then `N.targets.json`, then `N.snapshot.json` are written. Nothing leads to them yet.
-//! 2. [`Publishing::commit`]: one database transaction holds what the use case saves *and* the bytes of the new
+//! 1. [`PublishingService::stage`]: targets, then `N.targets.json`, then `N.snapshot.json` are written. Nothing leads
+//!    to them yet.
+//! 2. [`PublishingService::commit`]: one database transaction holds what the use case saves *and* the bytes of the new
 //!    `timestamp.json`. This is the moment of publication.
-//! 3. The same function copies those bytes to the file. A crash between is repaired by [`Publishing::open_repository`]
-//!    at the next start, a full disk by the signing job.
+//! 3. The same function copies those bytes to the file. A crash between is repaired by
+//!    [`PublishingService::open_repository`] at the next start, a full disk by the signing job.
 //!
 //! A crash before 2 leaves files that the next publication of the same version overwrites and garbage collection
 //! removes; a crash after it loses nothing.
@@ -13,11 +14,11 @@ use std::sync::Arc;
 
 use headwater_policy::Repository;
 use headwater_publisher::{Destination as _, Refresh, sign_again, stage};
-use headwater_repo::{Draft, Published, Role, RootDraft, SignedRoot, WriteError, error_chain, layout};
+use headwater_repo::{Published, Role, RootDraft, SignedRoot, TargetsDraft, WriteError, error_chain, layout};
 use jiff::Timestamp;
 
 use super::failures::{of_publisher, store_failed};
-use super::service::Publishing;
+use super::service::PublishingService;
 use crate::audit::{Audit, Record};
 use crate::caller::Caller;
 use crate::db::repositories::{self, RepositoryRow};
@@ -27,7 +28,7 @@ use crate::error::{Error, Result};
 /// Signed and written, but for the file that leads to it.
 #[derive(Debug)]
 #[must_use = "what is staged is published by `commit` only"]
-pub struct Staged {
+pub struct StagedPublication {
     repository: Repository,
     published: Published,
     timestamp: Vec<u8>,
@@ -35,9 +36,13 @@ pub struct Staged {
     news: bool,
 }
 
-impl Staged {
+impl StagedPublication {
     /// What `headwater-publisher` staged for a repository.
-    pub(super) fn new(repository: Repository, staged: headwater_publisher::Staged, news: bool) -> Self {
+    pub(super) fn new(
+        repository: Repository,
+        staged: headwater_publisher::StagedMetadata,
+        news: bool,
+    ) -> Self {
         Self { repository, published: staged.published, timestamp: staged.timestamp, news }
     }
 
@@ -53,19 +58,19 @@ impl Staged {
     }
 }
 
-impl Publishing {
+impl PublishingService {
     /// The next publication of a repository, so far as it is now.
-    pub(crate) fn draft(&self, repository: impl Into<Repository>) -> Draft {
-        Draft::next(&self.published(repository))
+    pub(crate) fn draft(&self, repository: impl Into<Repository>) -> TargetsDraft {
+        TargetsDraft::next(&self.published(repository))
     }
 
     /// Signs a draft and writes all of it but `timestamp.json`.
     pub(crate) fn stage(
         &self,
         repository: impl Into<Repository>,
-        mut draft: Draft,
+        mut draft: TargetsDraft,
         now: Timestamp,
-    ) -> Result<Staged> {
+    ) -> Result<StagedPublication> {
         let repository = repository.into();
         if repository == Repository::Policy {
             self.add_audit_anchor(&mut draft)?;
@@ -74,14 +79,14 @@ impl Publishing {
         let keys = Arc::clone(&self.keys(repository).signing);
         let staged = stage(self.objects(repository), &keys, unsigned)
             .map_err(|error| of_publisher(repository, error))?;
-        Ok(Staged::new(repository, staged, true))
+        Ok(StagedPublication::new(repository, staged, true))
     }
 
     /// Saves, publishes and records: `tx` holds what the use case saves.
     pub(crate) async fn commit(
         &self,
         mut tx: Tx,
-        staged: Vec<Staged>,
+        staged: Vec<StagedPublication>,
         audit: impl Into<Audit>,
     ) -> Result<()> {
         fail::fail_point!("publishing::staged", staged.iter().any(|staged| staged.news), |_| Err(
@@ -106,7 +111,7 @@ impl Publishing {
         fail::fail_point!("publishing::saved", staged.iter().any(|staged| staged.news), |_| Err(
             Error::Interrupted
         ));
-        for Staged { repository, timestamp, .. } in &staged {
+        for StagedPublication { repository, timestamp, .. } in &staged {
             if let Err(error) = self.publish_timestamp(*repository, timestamp) {
                 // It is saved, and the caller learns that. The signing job puts the file in place, and shows in the
                 // status as long as it cannot.
@@ -184,7 +189,7 @@ impl Publishing {
     }
 }
 
-fn row(staged: &Staged) -> RepositoryRow {
+fn row(staged: &StagedPublication) -> RepositoryRow {
     RepositoryRow {
         repository: staged.repository,
         root_version: staged.published.version(Role::Root),

@@ -15,19 +15,19 @@ use std::collections::HashMap;
 
 use headwater_api::v1::{SyncProgress, SyncResult, SyncedRelease, VendorView};
 use headwater_depot::files;
-use headwater_depot::{FetchSettings, Fetcher, MetadataStore, Progress, Source, SourceMemory, Walk};
+use headwater_depot::{FetchProgress, FetchSettings, Fetcher, MetadataStore, Source, SourceMemory, Walk};
 use headwater_policy::{Class, SourceKey, SourceUrl};
 use headwater_publisher::deltas::{ReleaseChain, name_deltas_at_hand};
 use headwater_repo::{
-    ComponentName, Digest, Draft, FileEntry, Inventory, InventoryItem, Manifest, Release, ReleaseList,
-    Sequence, TargetName, Trusted, layout, roll_back, stage_release,
+    ComponentName, Digest, FileEntry, Inventory, InventoryItem, Manifest, Release, ReleaseList, Sequence,
+    TargetName, TargetsDraft, Trusted, layout, roll_back, stage_release,
 };
 use jiff::Timestamp;
 use serde_json::json;
 
 use self::stopped::Stopped;
 use super::destination::want_current;
-use super::service::Publishing;
+use super::service::PublishingService;
 use crate::audit::Audit;
 use crate::caller::Caller;
 use crate::db::releases::{self as release_rows, ReleaseRow};
@@ -53,7 +53,7 @@ struct VendorList {
 /// New releases of a component, the oldest first, and when they were published.
 type NewReleases = Vec<(Manifest, Timestamp)>;
 
-impl Publishing {
+impl PublishingService {
     /// The vendor source, as set.
     ///
     /// # Errors
@@ -271,7 +271,7 @@ impl Publishing {
         self.vendor_sync.stop();
     }
 
-    fn show_fetched(&self, fetched: Progress) {
+    fn show_fetched(&self, fetched: FetchProgress) {
         self.vendor_sync.show(|progress| {
             (progress.bytes_done, progress.bytes_total) = (fetched.bytes_done, fetched.bytes_total);
         });
@@ -449,7 +449,7 @@ impl Visit {
 
 /// Puts their new releases into our draft, and goes back where they went back. `None` if nothing is new.
 fn decide(
-    draft: &mut Draft,
+    draft: &mut TargetsDraft,
     ours: Option<ReleaseList>,
     manifests: &[(Manifest, Timestamp)],
     theirs: &VendorList,
@@ -489,7 +489,7 @@ fn decide(
 /// Withdraws our current release where they did, before what they published after it: a client whose probe of that fails
 /// must not go back to what was withdrawn (P11). Says whether it did.
 fn follow_withdrawal(
-    draft: &mut Draft,
+    draft: &mut TargetsDraft,
     list: &mut Option<ReleaseList>,
     theirs: &VendorList,
 ) -> std::result::Result<bool, Stopped> {

@@ -17,12 +17,12 @@ use super::authorizer::cookie;
 use super::json::{Body, Path, Query};
 use super::responses::WithHeader;
 use super::transport::Transport;
-use crate::access::Access;
+use crate::access::AccessService;
 use crate::caller::Caller;
 use crate::error::Result;
 use crate::limits::SESSION_HOURS;
 
-type Server = State<Arc<Access>>;
+type Server = State<Arc<AccessService>>;
 
 pub async fn sign_in(
     State(access): Server,

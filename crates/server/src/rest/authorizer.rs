@@ -18,8 +18,8 @@ use secrecy::SecretString;
 use super::route::{RequiredRole, RouteRow};
 use super::transport::Transport;
 use super::{json, now};
-use crate::access::Access;
-use crate::caller::{Actor, Caller, Role, SignedIn};
+use crate::access::AccessService;
+use crate::caller::{Actor, AdministratorRole, Caller, SignedIn};
 use crate::error::{Error, Refusal, Result};
 
 /// The system's user at the other end of the local socket.
@@ -30,7 +30,7 @@ pub struct LocalPeer(pub u32);
 #[derive(Debug, Clone)]
 pub struct Authorizer {
     /// Knows sessions and tokens.
-    pub access: Arc<Access>,
+    pub access: Arc<AccessService>,
     /// How the listener is reached.
     pub transport: Transport,
 }
@@ -69,10 +69,10 @@ async fn admit(authorizer: &RouteAuthorizer, request: &Parts) -> Result<Caller> 
     let from = from(request);
     let now = now();
     let RequiredRole::Role(required) = authorizer.row.required_role else {
-        return Ok(Caller { actor: Actor::Anonymous, role: Role::Viewer, from, now });
+        return Ok(Caller { actor: Actor::Anonymous, role: AdministratorRole::Viewer, from, now });
     };
     let signed_in = match request.extensions.get::<LocalPeer>() {
-        Some(LocalPeer(uid)) => SignedIn::whole(Actor::Local(*uid), Role::Admin),
+        Some(LocalPeer(uid)) => SignedIn::whole(Actor::Local(*uid), AdministratorRole::Admin),
         None => authorizer.authorizer.who((&request.method, &request.headers), now).await?,
     };
     if signed_in.role < required {

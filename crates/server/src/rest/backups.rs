@@ -13,10 +13,10 @@ use tokio::sync::mpsc;
 use crate::caller::Caller;
 use crate::error::{Refusal, Result};
 use crate::limits::BACKUP_CHUNKS_WAITING_MAX;
-use crate::upkeep::{Upkeep, write_backup};
+use crate::upkeep::{UpkeepService, write_backup};
 
 /// Catches a backup and streams it.
-pub async fn backup(upkeep: &Upkeep, request: BackupRequest, caller: &Caller) -> Result<Response> {
+pub async fn backup(upkeep: &UpkeepService, request: BackupRequest, caller: &Caller) -> Result<Response> {
     let passphrase = request
         .passphrase
         .map(|passphrase| Passphrase::for_new(passphrase.expose_secret().to_owned()))

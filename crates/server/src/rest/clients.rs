@@ -16,9 +16,9 @@ use super::json::{Body, Path, Query};
 use super::now;
 use crate::caller::Caller;
 use crate::error::Result;
-use crate::fleet::{Fleet, FormerCas};
+use crate::fleet::{FleetService, FormerCas};
 
-type Server = State<Arc<Fleet>>;
+type Server = State<Arc<FleetService>>;
 
 pub async fn give_domain(
     State(fleet): Server,

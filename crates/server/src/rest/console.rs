@@ -12,13 +12,13 @@ use super::route::RequiredRole;
 use super::table::Table;
 use super::transport::Transport;
 use super::{admin, clients, domains, oidc, openapi, publishing, sources, upkeep};
-use crate::access::Access;
-use crate::caller::Role;
-use crate::fleet::Fleet;
-use crate::publishing::Publishing;
+use crate::access::AccessService;
+use crate::caller::AdministratorRole;
+use crate::fleet::FleetService;
+use crate::publishing::PublishingService;
 use crate::services::Services;
-use crate::source_list::SourceList;
-use crate::upkeep::Upkeep;
+use crate::source_list::SourceListService;
+use crate::upkeep::UpkeepService;
 
 macro_rules! given_to_handlers {
     ($($service:ty = $field:ident),*) => {
@@ -31,18 +31,18 @@ macro_rules! given_to_handlers {
 }
 
 given_to_handlers!(
-    Publishing = publishing,
-    SourceList = source_list,
-    Fleet = fleet,
-    Access = access,
-    Upkeep = upkeep
+    PublishingService = publishing,
+    SourceListService = source_list,
+    FleetService = fleet,
+    AccessService = access,
+    UpkeepService = upkeep
 );
 
 /// Everybody who can connect.
 const ANYONE: RequiredRole = RequiredRole::Anyone;
-const VIEWER: RequiredRole = RequiredRole::Role(Role::Viewer);
-const OPERATOR: RequiredRole = RequiredRole::Role(Role::Operator);
-const ADMIN: RequiredRole = RequiredRole::Role(Role::Admin);
+const VIEWER: RequiredRole = RequiredRole::Role(AdministratorRole::Viewer);
+const OPERATOR: RequiredRole = RequiredRole::Role(AdministratorRole::Operator);
+const ADMIN: RequiredRole = RequiredRole::Role(AdministratorRole::Admin);
 
 /// Everything that administrators may ask of the console plane, and the role that it requires.
 pub fn table() -> Table<Services> {

@@ -14,9 +14,9 @@ use headwater_api::v1::{
 use super::json::{Body, Path, Query};
 use crate::caller::Caller;
 use crate::error::Result;
-use crate::source_list::SourceList;
+use crate::source_list::SourceListService;
 
-type Server = State<Arc<SourceList>>;
+type Server = State<Arc<SourceListService>>;
 
 pub async fn domains(State(source_list): Server, caller: Caller) -> Result<Json<DomainsAnswer>> {
     Ok(Json(DomainsAnswer { items: source_list.domain_views(caller.role).await? }))

@@ -8,7 +8,7 @@ use headwater_policy::Problem;
 use headwater_repo::error_chain;
 use serde_json::{Value, json};
 
-use crate::caller::Role;
+use crate::caller::AdministratorRole;
 use crate::error::{Error, ProviderFault, Refusal};
 use crate::limits;
 
@@ -151,7 +151,7 @@ fn provider_status(fault: &ProviderFault) -> StatusCode {
     }
 }
 
-fn needed(role: Role) -> Value {
+fn needed(role: AdministratorRole) -> Value {
     json!({ "needs": role.to_string() })
 }
 

@@ -18,7 +18,7 @@ use headwater_policy::{Class, Repository};
 
 use super::{json, now};
 use crate::error::{Error, Refusal, Result};
-use crate::fleet::Fleet;
+use crate::fleet::FleetService;
 use crate::limits;
 
 /// Who may ask something of the fleet listener.
@@ -34,7 +34,7 @@ pub enum AllowedCaller {
 
 /// One row of the table of the fleet plane's routes, without its handler.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FleetRow {
+pub struct FleetRoute {
     /// The method.
     pub method: Method,
     /// The path, parts in braces.
@@ -44,12 +44,12 @@ pub struct FleetRow {
 }
 
 /// A row of the table, with its handler.
-type Row = (FleetRow, MethodRouter<Arc<Fleet>>);
+type Row = (FleetRoute, MethodRouter<Arc<FleetService>>);
 
 /// Everything that clients and update agents may ask.
 fn table(site: &SharedRepositories) -> Vec<Row> {
-    let states = |path, who, handler: MethodRouter<Arc<Fleet>>| -> Row {
-        (FleetRow { method: Method::POST, path, who }, handler.fallback(json::wrong_method))
+    let states = |path, who, handler: MethodRouter<Arc<FleetService>>| -> Row {
+        (FleetRoute { method: Method::POST, path, who }, handler.fallback(json::wrong_method))
     };
     let mut rows = vec![
         states("/client/v1/enrol", AllowedCaller::Anyone, post(enrol)),
@@ -64,19 +64,19 @@ fn table(site: &SharedRepositories) -> Vec<Row> {
                 AllowedCaller::Client
             }
         };
-        (FleetRow { method: Method::GET, path, who }, files)
+        (FleetRoute { method: Method::GET, path, who }, files)
     }));
     rows
 }
 
 /// The rows of the table.
-pub fn rows() -> Vec<FleetRow> {
+pub fn rows() -> Vec<FleetRoute> {
     table(&SharedRepositories::new(ServeLimits::default())).into_iter().map(|(row, _)| row).collect()
 }
 
 /// The fleet plane: each row behind its check, before anything of the request's body is read. That a path is missing is
 /// answered to clients alone.
-pub fn fleet(fleet: Arc<Fleet>, site: &SharedRepositories) -> Router {
+pub fn fleet(fleet: Arc<FleetService>, site: &SharedRepositories) -> Router {
     let check = |who| middleware::from_fn_with_state((fleet.clone(), who), pass);
     let router = table(site)
         .into_iter()
@@ -87,7 +87,7 @@ pub fn fleet(fleet: Arc<Fleet>, site: &SharedRepositories) -> Router {
 
 /// Lets a request through that may ask; which client it is of goes with it.
 async fn pass(
-    State((fleet, who)): State<(Arc<Fleet>, AllowedCaller)>,
+    State((fleet, who)): State<(Arc<FleetService>, AllowedCaller)>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     mut request: Request,
     next: Next,
@@ -111,7 +111,7 @@ async fn pass(
 }
 
 async fn enrol(
-    State(fleet): State<Arc<Fleet>>,
+    State(fleet): State<Arc<FleetService>>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
@@ -125,7 +125,7 @@ async fn enrol(
 }
 
 async fn renew(
-    State(fleet): State<Arc<Fleet>>,
+    State(fleet): State<Arc<FleetService>>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
@@ -138,7 +138,7 @@ async fn renew(
 }
 
 async fn check_in(
-    State(fleet): State<Arc<Fleet>>,
+    State(fleet): State<Arc<FleetService>>,
     Extension(peer): Extension<Peer>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     request: Request,
@@ -150,7 +150,7 @@ async fn check_in(
 }
 
 async fn report(
-    State(fleet): State<Arc<Fleet>>,
+    State(fleet): State<Arc<FleetService>>,
     Extension(peer): Extension<Peer>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     request: Request,

@@ -12,7 +12,7 @@ use secrecy::ExposeSecret as _;
 use super::authorizer::cookie;
 use super::json::Query;
 use super::transport::Transport;
-use crate::access::Access;
+use crate::access::AccessService;
 use crate::caller::Caller;
 use crate::error::Result;
 use crate::limits::{SIGN_IN_SECONDS, VOUCHED_SESSION_HOURS};
@@ -24,7 +24,7 @@ const ARRIVED: &str = "<!doctype html><html lang=\"en\"><head><meta charset=\"ut
     </body></html>";
 
 pub async fn begin(
-    State(access): State<Arc<Access>>,
+    State(access): State<Arc<AccessService>>,
     caller: Caller,
     Extension(transport): Extension<Transport>,
 ) -> Result<Leave> {
@@ -36,7 +36,7 @@ pub async fn begin(
 }
 
 pub async fn end(
-    State(access): State<Arc<Access>>,
+    State(access): State<Arc<AccessService>>,
     caller: Caller,
     Extension(transport): Extension<Transport>,
     headers: HeaderMap,

@@ -6,8 +6,8 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use headwater_api::v1::{
-    ComponentAnswer, ComponentView, DeltasView, KeysView, PublishOptions, PublishQuery, Published,
-    ReleasesAnswer, RepositoryKeysView, RollbackRequest, RootDraft, RootDraftRequest, RootRequest,
+    ComponentAnswer, ComponentView, DeltasView, KeysView, PublishOptions, PublishQuery, PublishedAnswer,
+    ReleasesAnswer, RepositoryKeysView, RollbackRequest, RootDraftAnswer, RootDraftRequest, RootRequest,
     VendorView,
 };
 
@@ -15,9 +15,9 @@ use super::json::{Body, Path, Query};
 use super::{json, now, upload};
 use crate::caller::Caller;
 use crate::error::{Error, Refusal, Result};
-use crate::publishing::{Format, Publishing, ReleaseRequest, parse_name};
+use crate::publishing::{Format, PublishingService, ReleaseRequest, parse_name};
 
-type Server = State<Arc<Publishing>>;
+type Server = State<Arc<PublishingService>>;
 
 pub async fn releases(State(publishing): Server) -> Result<Json<ReleasesAnswer>> {
     Ok(Json(ReleasesAnswer { items: publishing.components().await? }))
@@ -37,7 +37,7 @@ pub async fn publish(
     Path((class, name)): Path<(String, String)>,
     Query(query): Query<PublishQuery>,
     request: Request,
-) -> Result<(StatusCode, Json<Published>)> {
+) -> Result<(StatusCode, Json<PublishedAnswer>)> {
     let options: PublishOptions = match &query.options {
         None => PublishOptions::default(),
         Some(text) => serde_json::from_str(text)
@@ -99,7 +99,7 @@ pub async fn draft_root(
     caller: Caller,
     Path(repository): Path<String>,
     Body(request): Body<RootDraftRequest>,
-) -> Result<Json<RootDraft>> {
+) -> Result<Json<RootDraftAnswer>> {
     Ok(Json(publishing.draft_root(json::repository(&repository)?, &request, &caller).await?))
 }
 

@@ -3,7 +3,7 @@
 use axum::http::Method;
 
 use super::openapi::Description;
-use crate::caller::Role;
+use crate::caller::AdministratorRole;
 
 /// Who may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub enum RequiredRole {
     /// Anyone who can connect.
     Anyone,
     /// An administrator with this role, or with one that may do more.
-    Role(Role),
+    Role(AdministratorRole),
 }
 
 /// One row, without its handler.

@@ -6,17 +6,17 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use headwater_api::v1::{
-    DiffAnswer, DiffQuery, Draft, DraftsAnswer, EditsRequest, ExplainQuery, Explained, HistoryAnswer,
-    ImportRequest, PageQuery, Preview, RestoreRequest, SaveRequest, Saved, SavedPolicy, VendorRequest,
-    VendorView,
+    DiffAnswer, DiffQuery, DraftView, DraftsAnswer, EditsRequest, ExplainQuery, Explained, HistoryAnswer,
+    ImportRequest, PageQuery, PreviewAnswer, RestoreRequest, SaveRequest, SavedAnswer, SavedPolicy,
+    VendorRequest, VendorView,
 };
 
 use super::json::{Body, Path, Query};
 use crate::caller::Caller;
 use crate::error::Result;
-use crate::source_list::SourceList;
+use crate::source_list::SourceListService;
 
-type Server = State<Arc<SourceList>>;
+type Server = State<Arc<SourceListService>>;
 
 pub async fn sources(State(source_list): Server) -> Result<Json<SavedPolicy>> {
     Ok(Json(source_list.saved_now().await?))
@@ -45,7 +45,7 @@ pub async fn restore(
     State(source_list): Server,
     caller: Caller,
     Body(request): Body<RestoreRequest>,
-) -> Result<Json<Saved>> {
+) -> Result<Json<SavedAnswer>> {
     let RestoreRequest { version, expected_version, comment } = request;
     Ok(Json(source_list.restore(version, expected_version, comment, &caller).await?))
 }
@@ -54,7 +54,7 @@ pub async fn drafts(State(source_list): Server) -> Result<Json<DraftsAnswer>> {
     Ok(Json(DraftsAnswer { items: source_list.draft_views().await? }))
 }
 
-pub async fn draft(State(source_list): Server, Path(name): Path<String>) -> Result<Json<Draft>> {
+pub async fn draft(State(source_list): Server, Path(name): Path<String>) -> Result<Json<DraftView>> {
     Ok(Json(source_list.draft_view(&name).await?))
 }
 
@@ -63,7 +63,7 @@ pub async fn import(
     caller: Caller,
     Path(name): Path<String>,
     Body(request): Body<ImportRequest>,
-) -> Result<Json<Draft>> {
+) -> Result<Json<DraftView>> {
     Ok(Json(source_list.import_draft(&name, &request.policy, request.expected_revision, &caller).await?))
 }
 
@@ -81,11 +81,11 @@ pub async fn edit(
     caller: Caller,
     Path(name): Path<String>,
     Body(request): Body<EditsRequest>,
-) -> Result<Json<Draft>> {
+) -> Result<Json<DraftView>> {
     Ok(Json(source_list.edit_draft(&name, request.edits, request.expected_revision, &caller).await?))
 }
 
-pub async fn preview(State(source_list): Server, Path(name): Path<String>) -> Result<Json<Preview>> {
+pub async fn preview(State(source_list): Server, Path(name): Path<String>) -> Result<Json<PreviewAnswer>> {
     Ok(Json(source_list.preview(&name).await?))
 }
 
@@ -94,7 +94,7 @@ pub async fn save(
     caller: Caller,
     Path(name): Path<String>,
     Body(request): Body<SaveRequest>,
-) -> Result<Json<Saved>> {
+) -> Result<Json<SavedAnswer>> {
     Ok(Json(source_list.save_draft(&name, request.comment, request.over_version, &caller).await?))
 }
 

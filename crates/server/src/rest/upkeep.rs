@@ -11,9 +11,9 @@ use super::responses::Tar;
 use super::{backups, now};
 use crate::caller::Caller;
 use crate::error::Result;
-use crate::upkeep::Upkeep;
+use crate::upkeep::UpkeepService;
 
-type Server = State<Arc<Upkeep>>;
+type Server = State<Arc<UpkeepService>>;
 
 pub async fn status(State(upkeep): Server) -> Result<Json<Status>> {
     Ok(Json(upkeep.status(now()).await?))

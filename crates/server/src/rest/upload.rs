@@ -8,10 +8,10 @@ use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 
 use crate::error::{Doing, Refusal, Result};
 use crate::limits;
-use crate::publishing::Publishing;
+use crate::publishing::PublishingService;
 
 /// Receives the body as a file without a name: whatever happens, nothing of it stays.
-pub async fn receive(publishing: &Publishing, body: Body) -> Result<std::fs::File> {
+pub async fn receive(publishing: &PublishingService, body: Body) -> Result<std::fs::File> {
     let folder = publishing.upload_folder();
     let file = tempfile::tempfile_in(&folder).doing(|| format!("cannot write in {}", folder.display()))?;
     let mut file = tokio::fs::File::from_std(file);

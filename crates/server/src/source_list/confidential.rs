@@ -9,12 +9,12 @@ use headwater_api::checkin::SealedDomainKey;
 use headwater_api::settings::{DomainDocument, FORMAT, SealedBody, SealedDomainDocument};
 use headwater_identity::{DomainKey, EncryptionPublicKey, IdentityError};
 use headwater_policy::{ClientId, DomainPath};
-use headwater_repo::Draft;
+use headwater_repo::TargetsDraft;
 use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 
 use super::domain_documents::{Part, documents};
-use super::service::SourceList;
+use super::service::SourceListService;
 use crate::db::identities::IdentityRow;
 use crate::db::{Tx, domains, fleet as rows, to_json};
 use crate::error::{Error, Refusal, Result, key_failed};
@@ -53,13 +53,13 @@ pub(super) async fn domain_bytes(
     Ok(to_json(&sealed).into_bytes())
 }
 
-impl SourceList {
+impl SourceListService {
     /// Gives those of these domains that are confidential a new key, and adds their settings, sealed with it, to what is
     /// to be signed: `typed` with the policy, `free` in class settings. Returns whether there were any.
     pub(crate) async fn rekey(
         &self,
         tx: &mut Tx,
-        (typed, free): (&mut Draft, &mut Draft),
+        (typed, free): (&mut TargetsDraft, &mut TargetsDraft),
         left: &[String],
         now: Timestamp,
     ) -> Result<bool> {

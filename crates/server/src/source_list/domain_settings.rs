@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use headwater_api::settings::SettingsDocument;
-use headwater_api::v1::{DomainSettings, SettingChange, SettingsEdit};
+use headwater_api::v1::{DomainSettings, SettingChangeView, SettingsEdit};
 use headwater_policy::{Explicit, Problem, SettingsPart, diff_settings};
 use headwater_repo::FilePath;
 use serde_json::{Value, json};
@@ -87,13 +87,13 @@ pub(crate) fn explicit(set: &DomainSettings) -> Explicit<Value> {
 }
 
 /// What turns `old` into `new`, as wire messages.
-pub(crate) fn changes_between(old: &DomainSettings, new: &DomainSettings) -> Vec<SettingChange> {
+pub(crate) fn changes_between(old: &DomainSettings, new: &DomainSettings) -> Vec<SettingChangeView> {
     changes(diff_settings(&explicit(old), &explicit(new)))
 }
 
 /// A difference as wire messages.
-pub(crate) fn changes(diff: Vec<headwater_policy::SettingChange<Value>>) -> Vec<SettingChange> {
-    let wire = |change: headwater_policy::SettingChange<Value>| SettingChange {
+pub(crate) fn changes(diff: Vec<headwater_policy::SettingChange<Value>>) -> Vec<SettingChangeView> {
+    let wire = |change: headwater_policy::SettingChange<Value>| SettingChangeView {
         text: change.to_string(),
         part: change.part.as_str().to_owned(),
         key: change.key,

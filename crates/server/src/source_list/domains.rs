@@ -6,27 +6,27 @@ use std::collections::BTreeMap;
 use headwater_api::settings::DomainDocument;
 use headwater_api::v1::{DomainSettings, DomainView};
 use headwater_policy::{DOMAINS_MAX, DomainPath, DomainRefusal};
-use headwater_repo::Role as KeyRole;
+use headwater_repo::Role;
 use jiff::Timestamp;
 
 use super::confidential::domain_bytes;
 use super::domain_documents::{Part, documents, empty_domain, no_domain, parse_domain, saved_now, tree};
-use super::service::SourceList;
+use super::service::SourceListService;
 use super::withheld::seen_by;
 use crate::audit::Record;
-use crate::caller::{Caller, Role};
+use crate::caller::{AdministratorRole, Caller};
 use crate::db::domain_settings::insert_version;
 use crate::db::domains::{self as rows, DomainRow};
 use crate::db::{Connection, Tx};
 use crate::error::{Error, Refusal, Result};
-use crate::publishing::{Staged, failed};
+use crate::publishing::{StagedPublication, failed};
 
-impl SourceList {
+impl SourceListService {
     /// Every domain as `reader` sees it, the root first.
     ///
     /// # Errors
     /// Only when the database fails.
-    pub async fn domain_views(&self, reader: Role) -> Result<Vec<DomainView>> {
+    pub async fn domain_views(&self, reader: AdministratorRole) -> Result<Vec<DomainView>> {
         let rows = self.db.domains().await?;
         let clients = self.db.clients_by_domain().await?;
         let drafts = self.db.settings_draft_names().await?;
@@ -38,7 +38,7 @@ impl SourceList {
     ///
     /// # Errors
     /// A refusal when there is none.
-    pub async fn domain_view(&self, path: &str, reader: Role) -> Result<DomainView> {
+    pub async fn domain_view(&self, path: &str, reader: AdministratorRole) -> Result<DomainView> {
         let path = self.known_domain(&mut self.db.connection().await?, path).await?;
         let views = self.domain_views(reader).await?;
         views.into_iter().find(|view| view.path == path.as_str()).ok_or_else(|| no_domain(path.as_str()))
@@ -128,8 +128,8 @@ impl SourceList {
     }
 
     /// Saves a change of the tree or of what is set in it, and signs what clients get by it; `tx` may hold more of the
-    /// same change. The caller holds [`Publishing::change`](crate::publishing::Publishing::change). Returns which domains'
-    /// clients get something new.
+    /// same change. The caller holds [`PublishingService::change`](crate::publishing::PublishingService::change).
+    /// Returns which domains' clients get something new.
     pub(crate) async fn save_domains(
         &self,
         mut tx: Tx,
@@ -179,12 +179,12 @@ impl SourceList {
     }
 }
 
-impl SourceList {
+impl SourceListService {
     /// The version of whatever this change makes again of the settings of domains. Every change is signed in one of the
     /// two repositories or in both, so that this number only ever grows: a domain that was removed and added again never
     /// seems older than it was.
     pub(super) fn next_settings_version(&self) -> u64 {
-        let signed = |part: Part| self.publishing.published(part.repository()).version(KeyRole::Targets);
+        let signed = |part: Part| self.publishing.published(part.repository()).version(Role::Targets);
         Part::ALL.into_iter().map(signed).sum::<u64>() + 1
     }
 
@@ -195,7 +195,7 @@ impl SourceList {
         part: Part,
         (old, new): (&[DomainDocument], &[DomainDocument]),
         now: Timestamp,
-    ) -> Result<Option<Staged>> {
+    ) -> Result<Option<StagedPublication>> {
         let is_changed = |document: &&DomainDocument| !old.iter().any(|old| part.is_same(old, document));
         let changed: Vec<_> = new.iter().filter(is_changed).collect();
         let is_removed = |document: &&DomainDocument| !new.iter().any(|new| new.domain == document.domain);

@@ -14,7 +14,7 @@ use crate::limits;
 
 /// A draft.
 #[derive(Debug, Clone)]
-pub(super) struct Draft<C> {
+pub(super) struct NamedDraft<C> {
     /// Its name.
     pub name: String,
     /// The saved version that it began from.
@@ -27,7 +27,7 @@ pub(super) struct Draft<C> {
     pub content: C,
 }
 
-impl<C> Draft<C> {
+impl<C> NamedDraft<C> {
     /// When it was last edited; `None` if it is not stored.
     pub fn last_edited(&self) -> Option<Timestamp> {
         (self.revision > 0).then_some(self.edited)
@@ -54,11 +54,11 @@ pub(super) trait Subject {
     /// The domain; `None` if the subject is the source list.
     fn domain(&self) -> Option<&str>;
     /// Reads a stored draft.
-    async fn load(&self, db: &mut Connection, name: &str) -> Result<Option<Draft<Self::Content>>>;
+    async fn load(&self, db: &mut Connection, name: &str) -> Result<Option<NamedDraft<Self::Content>>>;
     /// How many are stored, of all subjects of this kind.
     async fn count(db: &mut Connection) -> Result<u64>;
     /// Stores a draft.
-    async fn put(&self, tx: &mut Tx, draft: &Draft<Self::Content>) -> Result<()>;
+    async fn put(&self, tx: &mut Tx, draft: &NamedDraft<Self::Content>) -> Result<()>;
     /// Deletes a stored draft; returns whether there was one.
     async fn delete(&self, tx: &mut Tx, name: &str) -> Result<bool>;
 
@@ -76,13 +76,19 @@ pub(super) async fn open<S: Subject>(
     db: &mut Connection,
     subject: &S,
     name: &str,
-) -> Result<Draft<S::Content>> {
+) -> Result<NamedDraft<S::Content>> {
     check_name(name)?;
     if let Some(stored) = subject.load(db, name).await? {
         return Ok(stored);
     }
     let (base_version, content) = subject.saved();
-    Ok(Draft { name: name.to_owned(), base_version, revision: 0, edited: Timestamp::UNIX_EPOCH, content })
+    Ok(NamedDraft {
+        name: name.to_owned(),
+        base_version,
+        revision: 0,
+        edited: Timestamp::UNIX_EPOCH,
+        content,
+    })
 }
 
 /// Refuses an edit of a draft that somebody else edited since.
@@ -91,7 +97,7 @@ pub(super) async fn open<S: Subject>(
 /// [`Refusal::DraftChanged`].
 pub(super) fn expect_revision<S: Subject>(
     subject: &S,
-    draft: &Draft<S::Content>,
+    draft: &NamedDraft<S::Content>,
     expected: Option<u64>,
 ) -> Result<()> {
     match expected {
@@ -111,9 +117,9 @@ pub(super) fn expect_revision<S: Subject>(
 pub(super) async fn store<S: Subject>(
     mut tx: Tx,
     subject: &S,
-    mut draft: Draft<S::Content>,
+    mut draft: NamedDraft<S::Content>,
     audit_entry: Record,
-) -> Result<Draft<S::Content>> {
+) -> Result<NamedDraft<S::Content>> {
     if draft.revision == 0 && S::count(&mut tx).await? >= S::DRAFTS_MAX {
         return Err(Refusal::TooLarge {
             what: S::DRAFTS.to_owned(),

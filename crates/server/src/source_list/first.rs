@@ -2,29 +2,28 @@
 
 use headwater_api::policy::PolicyDocument;
 use headwater_policy::{
-    DomainPath, Draft as PolicyDraft, Mode, Options, Policy, Repository, SourceList as Entries, SourceUrl,
-    UpdateAgents,
+    DomainPath, Mode, Options, Policy, PolicyDraft, Repository, SourceList, SourceUrl, UpdateAgents,
 };
-use headwater_repo::Draft;
+use headwater_repo::TargetsDraft;
 use jiff::Timestamp;
 
 use super::domain_documents::{Part, documents, empty_domain, saved_now};
 use super::policies::{invalid_list, policy_target, signed_policy};
-use super::service::SourceList;
+use super::service::SourceListService;
 use crate::caller::Caller;
 use crate::db::domains::DomainRow;
-use crate::db::policies::Saved;
+use crate::db::policies::PolicyRow;
 use crate::db::{domain_settings, domains, policies};
 use crate::error::Result;
 use crate::publishing::failed;
 
-impl SourceList {
+impl SourceListService {
     /// Publishes the first policy and the root domain. The caller holds the turn of those who publish.
     pub(crate) async fn publish_first_policy(&self, now: Timestamp) -> Result<()> {
-        let mut draft = Draft::first(self.publishing.first_root(Repository::Policy, now)?);
+        let mut draft = TargetsDraft::first(self.publishing.first_root(Repository::Policy, now)?);
         let mut tx = self.db.begin().await?;
         let policy = first_policy(&self.fleet_url)?;
-        let saved = Saved {
+        let saved = PolicyRow {
             version: 1,
             saved: now,
             comment: "first start".to_owned(),
@@ -50,7 +49,7 @@ impl SourceList {
     /// Publishes the first of class `settings`: what the domains that there are set for the software on the endpoint.
     pub(crate) async fn publish_first_settings(&self, now: Timestamp) -> Result<()> {
         let settings = Part::Free.repository();
-        let mut draft = Draft::first(self.publishing.first_root(settings, now)?);
+        let mut draft = TargetsDraft::first(self.publishing.first_root(settings, now)?);
         let mut tx = self.db.begin().await?;
         add_documents(&mut draft, Part::Free, &tx.domains().await?)?;
         let staged = self.publishing.stage(settings, draft, now)?;
@@ -74,7 +73,7 @@ impl SourceList {
     }
 }
 
-fn add_documents(draft: &mut Draft, part: Part, rows: &[DomainRow]) -> Result<()> {
+fn add_documents(draft: &mut TargetsDraft, part: Part, rows: &[DomainRow]) -> Result<()> {
     for document in documents(rows)? {
         let (target, json) = (part.target(&document.domain), part.to_json(&document));
         draft.add(target, json.into_bytes()).map_err(failed(part.repository(), "domain"))?;
@@ -89,7 +88,7 @@ fn first_policy(server: &SourceUrl) -> Result<Policy> {
         server: server.clone(),
         vendor: None,
         update_agents: UpdateAgents::default(),
-        entries: Entries::default(),
+        entries: SourceList::default(),
     };
     draft.into_policy().map_err(invalid_list)
 }

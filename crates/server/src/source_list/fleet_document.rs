@@ -9,15 +9,15 @@ use headwater_repo::Digest;
 use jiff::Timestamp;
 
 use super::policies::{policy_target, signed_policy};
-use super::service::SourceList;
+use super::service::SourceListService;
 use crate::audit::Audit;
 use crate::caller::Caller;
 use crate::db::{Connection, Tx, identities};
 use crate::error::Result;
 use crate::limits::REVOKED_SIGNED_MAX;
-use crate::publishing::{Staged, failed};
+use crate::publishing::{StagedPublication, failed};
 
-impl SourceList {
+impl SourceListService {
     /// What the signed policy states of the fleet, as `db` has it.
     pub(super) async fn fleet_document(&self, db: &mut Connection, now: Timestamp) -> Result<FleetDocument> {
         let cas = crate::db::fleet::cas(db).await?;
@@ -37,13 +37,14 @@ impl SourceList {
     }
 
     /// Signs the policy with the fleet as it is in `tx`, and the settings of confidential domains that a client has
-    /// `left` with a new key; nothing if nothing differs. The caller holds [`crate::publishing::Publishing::change`].
+    /// `left` with a new key; nothing if nothing differs. The caller holds
+    /// [`crate::publishing::PublishingService::change`].
     pub(crate) async fn stage_fleet(
         &self,
         tx: &mut Tx,
         left: &[String],
         now: Timestamp,
-    ) -> Result<Vec<Staged>> {
+    ) -> Result<Vec<StagedPublication>> {
         let saved = tx.policy_now().await?;
         let document = signed_policy(&saved, self.fleet_document(tx, now).await?);
         let signed = self.publishing.published(Repository::Policy).target(&policy_target());

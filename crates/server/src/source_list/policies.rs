@@ -2,18 +2,18 @@
 
 use headwater_api::policy::PolicyDocument;
 use headwater_api::settings::{FORMAT, FleetDocument, SignedPolicy};
-use headwater_api::v1::{Change, HistoryItem, SavedPolicy};
+use headwater_api::v1::{ChangeView, HistoryItem, SavedPolicy};
 use headwater_policy::{Policy, PolicyDiff, Problem, Repository, diff_policies};
 use headwater_repo::TargetName;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::service::SourceList;
+use super::service::SourceListService;
 use crate::audit::Record;
-use crate::db::policies::{self as rows, Saved};
+use crate::db::policies::{self as rows, PolicyRow};
 use crate::db::{Connection, Tx, to_json};
 use crate::error::{Error, Refusal, Result};
-use crate::publishing::{Staged, failed};
+use crate::publishing::{StagedPublication, failed};
 use crate::request::page;
 
 /// The target that holds the policy.
@@ -23,12 +23,12 @@ pub const POLICY_TARGET: &str = "policy.json";
 #[derive(Debug, Clone)]
 pub struct Current {
     /// As stored.
-    pub saved: Saved,
+    pub saved: PolicyRow,
     /// As decided with.
     pub policy: Policy,
 }
 
-impl SourceList {
+impl SourceListService {
     /// The policy as it is saved now.
     pub(crate) async fn current(&self) -> Result<Current> {
         current(&mut self.db.connection().await?).await
@@ -62,7 +62,7 @@ impl SourceList {
         let limit = page(limit)?;
         let saved = self.db.policies(before.unwrap_or(u64::MAX), limit).await?;
         let next = (saved.len() == limit as usize).then(|| saved.last().map(|saved| saved.version)).flatten();
-        let item = |saved: Saved| HistoryItem {
+        let item = |saved: PolicyRow| HistoryItem {
             version: saved.version,
             saved: saved.saved,
             comment: saved.comment,
@@ -73,8 +73,8 @@ impl SourceList {
     }
 
     /// Saves and signs what comes after `current`; `tx` may hold more of the same change. Nothing is done where nothing
-    /// differs. The caller holds [`Publishing::change`](crate::publishing::Publishing::change), and passes the audit entry;
-    /// before and after are added here. Returns the version that is current afterwards.
+    /// differs. The caller holds [`PublishingService::change`](crate::publishing::PublishingService::change), and
+    /// passes the audit entry; before and after are added here. Returns the version that is current afterwards.
     pub(crate) async fn save_policy(
         &self,
         tx: Tx,
@@ -92,7 +92,7 @@ impl SourceList {
             return Ok(current.saved.version);
         }
         let now = audit_entry.time;
-        let saved = Saved {
+        let saved = PolicyRow {
             version: current.saved.version + 1,
             saved: now,
             comment,
@@ -115,7 +115,12 @@ impl SourceList {
         Ok(saved.version)
     }
 
-    fn stage_policy(&self, saved: &Saved, fleet: FleetDocument, now: Timestamp) -> Result<Staged> {
+    fn stage_policy(
+        &self,
+        saved: &PolicyRow,
+        fleet: FleetDocument,
+        now: Timestamp,
+    ) -> Result<StagedPublication> {
         let mut draft = self.publishing.draft(Repository::Policy);
         draft
             .add(policy_target(), signed_policy(saved, fleet))
@@ -130,7 +135,7 @@ pub(crate) async fn current(db: &mut Connection) -> Result<Current> {
 }
 
 /// One saved version.
-pub(super) async fn saved_version(db: &mut Connection, version: u64) -> Result<Saved> {
+pub(super) async fn saved_version(db: &mut Connection, version: u64) -> Result<PolicyRow> {
     db.policy(version).await?.ok_or_else(|| {
         Refusal::NotFound {
             what: "version",
@@ -147,7 +152,7 @@ pub(crate) fn policy_target() -> TargetName {
 }
 
 /// The content of the policy's target.
-pub(crate) fn signed_policy(saved: &Saved, fleet: FleetDocument) -> Vec<u8> {
+pub(crate) fn signed_policy(saved: &PolicyRow, fleet: FleetDocument) -> Vec<u8> {
     let signed = SignedPolicy {
         format: FORMAT,
         version: saved.version,
@@ -160,7 +165,7 @@ pub(crate) fn signed_policy(saved: &Saved, fleet: FleetDocument) -> Vec<u8> {
 
 /// What was stored, read back. It was checked when it was saved and is not judged again: a rule that has become
 /// stricter since must not lock an administrator out of the list that he has to mend.
-pub(crate) fn read_saved(saved: Saved) -> Result<Current> {
+pub(crate) fn read_saved(saved: PolicyRow) -> Result<Current> {
     let corrupt = |problems: Vec<Problem>| Error::Corrupt {
         what: "policy",
         reason: problems.first().map(ToString::to_string).unwrap_or_default(),
@@ -169,7 +174,7 @@ pub(crate) fn read_saved(saved: Saved) -> Result<Current> {
     Ok(Current { saved, policy })
 }
 
-fn saved_view(saved: Saved) -> SavedPolicy {
+fn saved_view(saved: PolicyRow) -> SavedPolicy {
     SavedPolicy { version: saved.version, saved: saved.saved, comment: saved.comment, policy: saved.document }
 }
 
@@ -179,22 +184,22 @@ pub(crate) fn invalid_list(problems: Vec<Problem>) -> Error {
 }
 
 /// A difference as wire messages.
-pub(crate) fn changes(diff: &PolicyDiff) -> Vec<Change> {
-    let options = diff.options.iter().map(|line| Change {
+pub(crate) fn changes(diff: &PolicyDiff) -> Vec<ChangeView> {
+    let options = diff.options.iter().map(|line| ChangeView {
         kind: "option".to_owned(),
         before: None,
         after: None,
         text: line.clone(),
     });
     let entries = diff.entries.iter().map(|change| {
-        use headwater_policy::Change as C;
+        use headwater_policy::EntryChange as C;
         let (kind, before, after) = match change {
             C::Added { to, .. } => ("added", None, Some(*to)),
             C::Removed { from, .. } => ("removed", Some(*from), None),
             C::Moved { from, to, .. } => ("moved", Some(*from), Some(*to)),
             C::Edited { from, to, .. } => ("changed", Some(*from), Some(*to)),
         };
-        Change { kind: kind.to_owned(), before, after, text: change.to_string() }
+        ChangeView { kind: kind.to_owned(), before, after, text: change.to_string() }
     });
     options.chain(entries).collect()
 }
@@ -221,7 +226,7 @@ mod tests {
         let document: PolicyDocument = serde_json::from_value(document).unwrap();
         let strict = document.read().unwrap().into_policy().unwrap_err();
         assert_eq!(strict.len(), 2, "{strict:?}");
-        let saved = Saved {
+        let saved = PolicyRow {
             version: 7,
             saved: Timestamp::UNIX_EPOCH,
             comment: String::new(),

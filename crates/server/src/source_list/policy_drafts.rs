@@ -4,13 +4,13 @@
 //! saved policy, so giving a client the role does not make anybody's draft outdated.
 
 use headwater_api::policy::{EntryDocument, PolicyDocument};
-use headwater_api::v1::{Draft as DraftView, Edit, Saved as SavedAnswer};
-use headwater_policy::{Draft, EditRefusal, Policy, Problem, SaveDecision, decide_save, diff_policies};
+use headwater_api::v1::{DraftView, Edit, SavedAnswer};
+use headwater_policy::{EditRefusal, Policy, PolicyDraft, Problem, SaveDecision, decide_save, diff_policies};
 use serde_json::json;
 
 use super::drafts::{self, Subject, check_comment};
 use super::policies::{self, Current, changes, invalid_list, read_saved, saved_version};
-use super::service::SourceList;
+use super::service::SourceListService;
 use crate::audit::Record;
 use crate::caller::Caller;
 use crate::db::policies::{self as rows, StoredDraft};
@@ -22,12 +22,12 @@ use crate::limits;
 #[derive(Debug, Clone)]
 pub(super) struct Open {
     /// As stored.
-    pub stored: drafts::Draft<PolicyDocument>,
+    pub stored: drafts::NamedDraft<PolicyDocument>,
     /// What it would be saved as, checked piece by piece only.
-    pub draft: Draft,
+    pub draft: PolicyDraft,
 }
 
-impl SourceList {
+impl SourceListService {
     /// A draft; one that does not exist is the saved policy.
     ///
     /// # Errors
@@ -236,7 +236,7 @@ async fn store_draft(
 /// administrator has seen it.
 async fn base(
     db: &mut Connection,
-    stored: &drafts::Draft<PolicyDocument>,
+    stored: &drafts::NamedDraft<PolicyDocument>,
     current: &Current,
     over_version: Option<u64>,
 ) -> Result<Option<Current>> {
@@ -272,7 +272,11 @@ impl Subject for Drafted<'_> {
         None
     }
 
-    async fn load(&self, db: &mut Connection, name: &str) -> Result<Option<drafts::Draft<PolicyDocument>>> {
+    async fn load(
+        &self,
+        db: &mut Connection,
+        name: &str,
+    ) -> Result<Option<drafts::NamedDraft<PolicyDocument>>> {
         Ok(db.draft(name).await?.map(of_row))
     }
 
@@ -280,8 +284,8 @@ impl Subject for Drafted<'_> {
         Ok(db.drafts_count().await?)
     }
 
-    async fn put(&self, tx: &mut Tx, draft: &drafts::Draft<PolicyDocument>) -> Result<()> {
-        let drafts::Draft { name, base_version, revision, edited, content } = draft.clone();
+    async fn put(&self, tx: &mut Tx, draft: &drafts::NamedDraft<PolicyDocument>) -> Result<()> {
+        let drafts::NamedDraft { name, base_version, revision, edited, content } = draft.clone();
         let row = StoredDraft { name, base_version, revision, edited, document: content };
         Ok(rows::put_draft(tx, &row).await?)
     }
@@ -291,18 +295,18 @@ impl Subject for Drafted<'_> {
     }
 }
 
-fn of_row(row: StoredDraft) -> drafts::Draft<PolicyDocument> {
+fn of_row(row: StoredDraft) -> drafts::NamedDraft<PolicyDocument> {
     let StoredDraft { name, base_version, revision, edited, document } = row;
-    drafts::Draft { name, base_version, revision, edited, content: document }
+    drafts::NamedDraft { name, base_version, revision, edited, content: document }
 }
 
 /// The mode, options and entries of a document over everything else of a policy.
-fn over(current: &Policy, document: &PolicyDocument) -> Result<Draft> {
+fn over(current: &Policy, document: &PolicyDocument) -> Result<PolicyDraft> {
     let own = document.read().map_err(invalid_list)?;
-    Ok(Draft { mode: own.mode, options: own.options, entries: own.entries, ..current.to_draft() })
+    Ok(PolicyDraft { mode: own.mode, options: own.options, entries: own.entries, ..current.to_draft() })
 }
 
-fn apply(draft: &mut Draft, edit: Edit) -> Result<()> {
+fn apply(draft: &mut PolicyDraft, edit: Edit) -> Result<()> {
     let entry = |number, document: &EntryDocument| document.read(number).map_err(invalid_list);
     let done = match edit {
         Edit::Add { entry: document, at } => {
@@ -336,7 +340,7 @@ fn refused_edit(refusal: EditRefusal) -> crate::error::Error {
     invalid_list(vec![Problem::general(refusal.to_string())])
 }
 
-fn not_taken(current: &Policy, imported: &Draft) -> Vec<String> {
+fn not_taken(current: &Policy, imported: &PolicyDraft) -> Vec<String> {
     let mut notes = Vec::new();
     if *current.server() != imported.server {
         notes.push(format!("the server stays {}; it is where this server listens", current.server()));

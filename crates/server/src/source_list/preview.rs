@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use headwater_api::parse::plan_document;
 use headwater_api::policy::ClientDocument;
-use headwater_api::v1::{Change, Explained, Finding, Preview};
+use headwater_api::v1::{ChangeView, Explained, Finding, PreviewAnswer};
 use headwater_policy::{
     Client, EntrySource, Family, FamilySet, Policy, Problem, SourceUrl, diff_policies, explain,
     explain_address, parse_address,
@@ -14,18 +14,18 @@ use headwater_policy::{
 
 use super::policies::{self, changes, invalid_list, read_saved, saved_version};
 use super::policy_drafts::open_draft;
-use super::service::SourceList;
+use super::service::SourceListService;
 use crate::db::clients::ClientRow;
 use crate::error::{Error, Refusal, Result};
 use crate::limits;
 use crate::request::{parse_each, refuse};
 
-impl SourceList {
+impl SourceListService {
     /// What saving a draft would do (S8).
     ///
     /// # Errors
     /// Only for a bad name, or when the database fails: what is wrong with the draft is part of the answer.
-    pub async fn preview(&self, name: &str) -> Result<Preview> {
+    pub async fn preview(&self, name: &str) -> Result<PreviewAnswer> {
         let current = self.current().await?;
         let open = open_draft(&mut self.db.connection().await?, name, &current).await?;
         let clients = self.planning_clients().await?;
@@ -39,7 +39,7 @@ impl SourceList {
                     message: problem.message,
                 };
                 let errors = problems.into_iter().map(error).collect();
-                return Ok(Preview {
+                return Ok(PreviewAnswer {
                     changes: Vec::new(),
                     errors,
                     warnings: Vec::new(),
@@ -66,7 +66,7 @@ impl SourceList {
             .collect();
         warnings.extend(names);
         warnings.sort_by_key(|warning| warning.entry.unwrap_or(u32::MAX));
-        Ok(Preview {
+        Ok(PreviewAnswer {
             changes: changes(&diff),
             errors: Vec::new(),
             warnings,
@@ -79,7 +79,7 @@ impl SourceList {
     ///
     /// # Errors
     /// Refusals for versions that are not there, and a draft that has errors in it.
-    pub async fn diff(&self, from: u64, to: Option<u64>, draft: Option<&str>) -> Result<Vec<Change>> {
+    pub async fn diff(&self, from: u64, to: Option<u64>, draft: Option<&str>) -> Result<Vec<ChangeView>> {
         let mut db = self.db.connection().await?;
         let before = read_saved(saved_version(&mut db, from).await?)?.policy;
         let after = match (to, draft) {

@@ -2,21 +2,21 @@
 //! server's.
 
 use headwater_policy::Repository;
-use headwater_repo::{Draft, SignedRoot};
+use headwater_repo::{SignedRoot, TargetsDraft};
 use jiff::Timestamp;
 
 use super::confidential::domain_bytes;
 use super::domain_documents::{Part, documents};
 use super::policies::{policy_target, signed_policy};
-use super::service::SourceList;
+use super::service::SourceListService;
 use crate::audit::Record;
 use crate::db::domains::DomainRow;
-use crate::db::policies::Saved;
+use crate::db::policies::PolicyRow;
 use crate::db::{Tx, domains, fleet, policies};
 use crate::error::Result;
 use crate::publishing::failed;
 
-impl SourceList {
+impl SourceListService {
     /// Publishes the policy of a backup made at `made` under new roots, with every version raised by `step`; class
     /// settings comes after it. The caller holds the turn of those who publish.
     pub(crate) async fn publish_restored_policy(
@@ -29,7 +29,7 @@ impl SourceList {
         let now = audit_entry.time;
         let mut tx = self.db.begin().await?;
         let current = tx.policy_now().await?;
-        let saved = Saved {
+        let saved = PolicyRow {
             version: current.version + step,
             saved: now,
             comment: format!("restored from a backup of {made:.0}"),
@@ -46,7 +46,7 @@ impl SourceList {
         }
         let policy = signed_policy(&saved, self.fleet_document(&mut tx, now).await?);
         let targets = targets(&mut tx, Part::Typed, &rows, now).await?;
-        let edit = |draft: &mut Draft| {
+        let edit = |draft: &mut TargetsDraft| {
             draft.add(policy_target(), policy).map_err(failed(Repository::Policy, "restoring"))?;
             add(draft, Part::Typed, targets)
         };
@@ -64,7 +64,7 @@ impl SourceList {
         let mut tx = self.db.begin().await?;
         let rows = tx.domains().await?;
         let targets = targets(&mut tx, Part::Free, &rows, now).await?;
-        let edit = |draft: &mut Draft| add(draft, Part::Free, targets);
+        let edit = |draft: &mut TargetsDraft| add(draft, Part::Free, targets);
         self.publishing.take_roots(Part::Free.repository(), roots, step, tx, edit, audit_entry).await
     }
 }
@@ -84,7 +84,7 @@ async fn targets(
     Ok(targets)
 }
 
-fn add(draft: &mut Draft, part: Part, targets: Vec<(String, Vec<u8>)>) -> Result<()> {
+fn add(draft: &mut TargetsDraft, part: Part, targets: Vec<(String, Vec<u8>)>) -> Result<()> {
     targets.into_iter().try_for_each(|(domain, bytes)| {
         draft.add(part.target(&domain), bytes).map_err(failed(part.repository(), "restoring"))
     })

@@ -6,13 +6,13 @@ use headwater_policy::SourceUrl;
 use tokio::sync::watch;
 
 use crate::db::Db;
-use crate::publishing::Publishing;
+use crate::publishing::PublishingService;
 
 /// The service that keeps the source list and the settings of domains.
 #[derive(Debug)]
-pub struct SourceList {
+pub struct SourceListService {
     pub(super) db: Db,
-    pub(super) publishing: Arc<Publishing>,
+    pub(super) publishing: Arc<PublishingService>,
     /// Where clients reach the fleet listener.
     pub(super) fleet_url: SourceUrl,
     /// Class `components` is open to readers without a certificate.
@@ -21,11 +21,11 @@ pub struct SourceList {
     pub(super) response_signing_key: watch::Receiver<String>,
 }
 
-impl SourceList {
+impl SourceListService {
     /// The service.
     pub(crate) fn new(
         db: Db,
-        publishing: Arc<Publishing>,
+        publishing: Arc<PublishingService>,
         fleet_url: SourceUrl,
         anonymous_components: bool,
         response_signing_key: watch::Receiver<String>,

@@ -4,19 +4,19 @@
 //! for those below it, and nobody's draft of theirs outdated by it.
 
 use headwater_api::v1::{
-    DomainSettings, RestoreRequest, SaveRequest, SavedSettings, SettingChange, SettingsDraft, SettingsEdit,
-    SettingsHistoryAnswer, SettingsHistoryItem, SettingsSaved, SettingsSetRequest,
+    DomainSettings, RestoreRequest, SaveRequest, SavedSettings, SettingChangeView, SettingsDraft,
+    SettingsEdit, SettingsHistoryAnswer, SettingsHistoryItem, SettingsSaved, SettingsSetRequest,
 };
 use headwater_policy::{SaveDecision, decide_settings_save, diff_settings};
 
 use super::domain_documents::{audit_value, no_domain, parse_domain};
 use super::domain_settings::{apply, changes, changes_between, check, explicit};
 use super::domains::Changed;
-use super::drafts::{self, Draft, Subject, check_comment};
-use super::service::SourceList;
+use super::drafts::{self, NamedDraft, Subject, check_comment};
+use super::service::SourceListService;
 use super::withheld::{changes_without_values, without_values};
 use crate::audit::Record;
-use crate::caller::{Caller, Role};
+use crate::caller::{AdministratorRole, Caller};
 use crate::db::domain_settings::{self as rows, StoredSettingsDraft, StoredVersion, VersionLine};
 use crate::db::domains::DomainRow;
 use crate::db::{Connection, Tx};
@@ -35,12 +35,17 @@ struct Saving {
     audit_entry: Record,
 }
 
-impl SourceList {
+impl SourceListService {
     /// A draft as `reader` sees it; one that does not exist is what is saved.
     ///
     /// # Errors
     /// Refusals for an unknown domain and a bad name.
-    pub async fn settings_draft(&self, path: &str, name: &str, reader: Role) -> Result<SettingsDraft> {
+    pub async fn settings_draft(
+        &self,
+        path: &str,
+        name: &str,
+        reader: AdministratorRole,
+    ) -> Result<SettingsDraft> {
         let mut db = self.db.connection().await?;
         let row = domain_row(&mut db, path).await?;
         let draft = drafts::open(&mut db, &Drafted(&row), name).await?;
@@ -52,7 +57,7 @@ impl SourceList {
     ///
     /// # Errors
     /// A refusal for an unknown domain.
-    pub async fn settings_drafts(&self, path: &str, reader: Role) -> Result<Vec<SettingsDraft>> {
+    pub async fn settings_drafts(&self, path: &str, reader: AdministratorRole) -> Result<Vec<SettingsDraft>> {
         let row = self.domain_row(path).await?;
         let mut views = Vec::new();
         for draft in self.db.settings_drafts(&row.path).await? {
@@ -200,7 +205,12 @@ impl SourceList {
     ///
     /// # Errors
     /// Refusals for an unknown domain and a version that is not there.
-    pub async fn settings_then(&self, path: &str, version: u64, reader: Role) -> Result<SavedSettings> {
+    pub async fn settings_then(
+        &self,
+        path: &str,
+        version: u64,
+        reader: AdministratorRole,
+    ) -> Result<SavedSettings> {
         let mut db = self.db.connection().await?;
         let row = domain_row(&mut db, path).await?;
         let StoredVersion { version, saved, comment, set } = settings_version(&mut db, &row, version).await?;
@@ -222,8 +232,8 @@ impl SourceList {
         from: u64,
         to: Option<u64>,
         draft: Option<&str>,
-        reader: Role,
-    ) -> Result<Vec<SettingChange>> {
+        reader: AdministratorRole,
+    ) -> Result<Vec<SettingChangeView>> {
         let mut db = self.db.connection().await?;
         let row = domain_row(&mut db, path).await?;
         let before = settings_version(&mut db, &row, from).await?.set;
@@ -243,7 +253,8 @@ impl SourceList {
         })
     }
 
-    /// The one way to a new version; the caller holds [`Publishing::change`](crate::publishing::Publishing::change).
+    /// The one way to a new version; the caller holds
+    /// [`PublishingService::change`](crate::publishing::PublishingService::change).
     async fn save_settings(&self, mut tx: Tx, row: &DomainRow, saving: Saving) -> Result<SettingsSaved> {
         let Saving { draft, base_version, set, comment, audit_entry } = saving;
         check(&set)?;
@@ -288,9 +299,9 @@ impl SourceList {
 
     async fn seen_draft(
         &self,
-        draft: Draft<DomainSettings>,
+        draft: NamedDraft<DomainSettings>,
         row: &DomainRow,
-        reader: Role,
+        reader: AdministratorRole,
     ) -> Result<SettingsDraft> {
         let withheld = self.withholds(reader, &row.path, &[&row.set, &draft.content]).await?;
         let diff = withheld.then(|| diff_settings(&explicit(&row.set), &explicit(&draft.content)));
@@ -344,7 +355,7 @@ impl Subject for Drafted<'_> {
         Some(&self.0.path)
     }
 
-    async fn load(&self, db: &mut Connection, name: &str) -> Result<Option<Draft<DomainSettings>>> {
+    async fn load(&self, db: &mut Connection, name: &str) -> Result<Option<NamedDraft<DomainSettings>>> {
         Ok(db.settings_draft(&self.0.path, name).await?.map(of_row))
     }
 
@@ -352,8 +363,8 @@ impl Subject for Drafted<'_> {
         Ok(db.settings_drafts_count(None).await?)
     }
 
-    async fn put(&self, tx: &mut Tx, draft: &Draft<DomainSettings>) -> Result<()> {
-        let Draft { name, base_version, revision, edited, content } = draft.clone();
+    async fn put(&self, tx: &mut Tx, draft: &NamedDraft<DomainSettings>) -> Result<()> {
+        let NamedDraft { name, base_version, revision, edited, content } = draft.clone();
         let path = self.0.path.clone();
         let row = StoredSettingsDraft { path, name, base_version, revision, edited, set: content };
         Ok(rows::put_draft(tx, &row).await?)
@@ -364,12 +375,12 @@ impl Subject for Drafted<'_> {
     }
 }
 
-fn of_row(row: StoredSettingsDraft) -> Draft<DomainSettings> {
+fn of_row(row: StoredSettingsDraft) -> NamedDraft<DomainSettings> {
     let StoredSettingsDraft { path: _, name, base_version, revision, edited, set } = row;
-    Draft { name, base_version, revision, edited, content: set }
+    NamedDraft { name, base_version, revision, edited, content: set }
 }
 
-fn view(draft: Draft<DomainSettings>, row: &DomainRow) -> SettingsDraft {
+fn view(draft: NamedDraft<DomainSettings>, row: &DomainRow) -> SettingsDraft {
     SettingsDraft {
         changes: changes_between(&row.set, &draft.content),
         edited: draft.last_edited(),

@@ -5,7 +5,7 @@ use headwater_policy::{ParseError, SourceUrl};
 use headwater_repo::Trusted;
 
 use super::policies::{self, invalid_list};
-use super::service::SourceList;
+use super::service::SourceListService;
 use crate::caller::Caller;
 use crate::db::releases as release_rows;
 use crate::db::vendor::{self as rows, VendorRow};
@@ -15,7 +15,7 @@ use crate::limits;
 /// Minutes between syncs unless somebody sets another number.
 const SCHEDULE_MINUTES_DEFAULT: u32 = 60;
 
-impl SourceList {
+impl SourceListService {
     /// Sets the vendor source; its root travels in the signed policy.
     ///
     /// # Errors

@@ -1,24 +1,29 @@
 //! What viewers see of confidential domains (I4): that something is set there and under which name, and not to what.
 //! So with the commands among the typed settings; numbers and switches are no secrets and are shown.
 
-use headwater_api::v1::{DomainSettings, DomainView, SettingChange};
+use headwater_api::v1::{DomainSettings, DomainView, SettingChangeView};
 use headwater_policy::SettingsPart;
 use serde_json::Value;
 
 use super::domain_documents::documents;
 use super::domain_settings::changes;
-use super::service::SourceList;
-use crate::caller::Role;
+use super::service::SourceListService;
+use crate::caller::AdministratorRole;
 use crate::error::Result;
 
 /// What stands in place of a value or a file's text.
 const WITHHELD: &str = "(confidential)";
 
-impl SourceList {
+impl SourceListService {
     /// Whether values are kept from this reader: the domain is confidential, or was so in one of these
     /// versions, or is to be so by one of these drafts.
-    pub(crate) async fn withholds(&self, reader: Role, path: &str, sets: &[&DomainSettings]) -> Result<bool> {
-        if reader > Role::Viewer {
+    pub(crate) async fn withholds(
+        &self,
+        reader: AdministratorRole,
+        path: &str,
+        sets: &[&DomainSettings],
+    ) -> Result<bool> {
+        if reader > AdministratorRole::Viewer {
             return Ok(false);
         }
         if sets.iter().any(|set| set.settings.get("confidential") == Some(&Value::Bool(true))) {
@@ -30,8 +35,8 @@ impl SourceList {
 }
 
 /// A domain as this reader sees it.
-pub(crate) fn seen_by(reader: Role, view: DomainView) -> DomainView {
-    if reader > Role::Viewer || !view.effective.settings.confidential {
+pub(crate) fn seen_by(reader: AdministratorRole, view: DomainView) -> DomainView {
+    if reader > AdministratorRole::Viewer || !view.effective.settings.confidential {
         return view;
     }
     let mut effective = view.effective;
@@ -53,7 +58,7 @@ pub(crate) fn without_values(mut set: DomainSettings) -> DomainSettings {
 /// What changed, without from what and to what.
 pub(crate) fn changes_without_values(
     mut diff: Vec<headwater_policy::SettingChange<Value>>,
-) -> Vec<SettingChange> {
+) -> Vec<SettingChangeView> {
     for change in &mut diff {
         let values = [&mut change.before, &mut change.after].into_iter().flatten();
         match change.part {

@@ -11,12 +11,12 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::backup_file::{KEYS, pack_keys, seal_keys};
-use super::service::Upkeep;
+use super::service::UpkeepService;
 use crate::caller::Caller;
 use crate::data::{files_below, make_folder};
 use crate::error::{Doing, Result};
 
-impl Upkeep {
+impl UpkeepService {
     /// Captures everything that a backup holds in a folder of its own, which is removed when it is dropped.
     ///
     /// # Errors

@@ -9,11 +9,11 @@ use headwater_policy::Repository;
 use headwater_repo::{Role, error_chain};
 use jiff::{SignedDuration, Timestamp};
 
-use super::service::Upkeep;
+use super::service::UpkeepService;
 use crate::caller::Caller;
 use crate::error::{Error, Result};
 
-impl Upkeep {
+impl UpkeepService {
     /// Signs again what is due at `now`.
     pub async fn run_signing(&self, now: Timestamp) {
         let _pass = self.signing.lock().await;

@@ -3,14 +3,14 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use super::service::Upkeep;
+use super::service::UpkeepService;
 use crate::audit::Audit;
 use crate::caller::Caller;
 use crate::db::{report_room, tokens, unknown_clients};
 use crate::error::Result;
 use crate::limits::UNKNOWN_CLIENT_DAYS;
 
-impl Upkeep {
+impl UpkeepService {
     /// Deletes reports beyond their retention; returns a sentence with their number.
     ///
     /// # Errors

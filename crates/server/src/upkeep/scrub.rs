@@ -5,11 +5,11 @@
 
 use headwater_policy::Class;
 
-use super::service::Upkeep;
+use super::service::UpkeepService;
 use crate::error::Result;
 use crate::limits::SCRUB_BYTES;
 
-impl Upkeep {
+impl UpkeepService {
     /// Verifies some of each class's blobs, the next of them each time; returns a sentence with what was found.
     ///
     /// # Errors

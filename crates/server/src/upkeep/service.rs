@@ -9,19 +9,19 @@ use super::scrub_progress::ScrubProgress;
 use crate::config::Config;
 use crate::data::DataFolder;
 use crate::db::Db;
-use crate::fleet::Fleet;
-use crate::publishing::Publishing;
-use crate::source_list::SourceList;
+use crate::fleet::FleetService;
+use crate::publishing::PublishingService;
+use crate::source_list::SourceListService;
 
 /// The service that keeps a server going.
 #[derive(Debug)]
-pub struct Upkeep {
+pub struct UpkeepService {
     pub(super) settings: UpkeepSettings,
     pub(super) data: Arc<DataFolder>,
     pub(super) db: Db,
-    pub(super) publishing: Arc<Publishing>,
-    pub(super) source_list: Arc<SourceList>,
-    pub(super) fleet: Arc<Fleet>,
+    pub(super) publishing: Arc<PublishingService>,
+    pub(super) source_list: Arc<SourceListService>,
+    pub(super) fleet: Arc<FleetService>,
     pub(super) started: Timestamp,
     pub(super) statuses: JobStatuses,
     pub(super) scrub_progress: ScrubProgress,
@@ -53,13 +53,13 @@ pub(crate) struct Parts {
     pub settings: UpkeepSettings,
     pub data: Arc<DataFolder>,
     pub db: Db,
-    pub publishing: Arc<Publishing>,
-    pub source_list: Arc<SourceList>,
-    pub fleet: Arc<Fleet>,
+    pub publishing: Arc<PublishingService>,
+    pub source_list: Arc<SourceListService>,
+    pub fleet: Arc<FleetService>,
     pub started: Timestamp,
 }
 
-impl Upkeep {
+impl UpkeepService {
     /// The service.
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { settings, data, db, publishing, source_list, fleet, started } = parts;

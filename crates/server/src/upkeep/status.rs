@@ -5,10 +5,10 @@ use headwater_policy::{Class, Repository};
 use headwater_repo::{Role, layout};
 use jiff::Timestamp;
 
-use super::service::Upkeep;
+use super::service::UpkeepService;
 use crate::error::Result;
 
-impl Upkeep {
+impl UpkeepService {
     /// Everything that an administrator looks at first.
     ///
     /// # Errors

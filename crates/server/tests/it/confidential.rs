@@ -1,6 +1,6 @@
 //! Confidential settings (I3): sealed for the domain's clients, with a new key when one of them goes.
 
-use headwater_api::v1::KeyReplacement;
+use headwater_api::v1::ReplacementReason;
 use headwater_identity::{DomainKey, EncryptionKey, SealedSettings, StatementKind};
 use headwater_policy::Class;
 use headwater_repo::Passphrase;
@@ -131,7 +131,7 @@ async fn a_restored_server_publishes_no_secret_in_the_open_and_has_new_keys() {
     let restore =
         Restore::begin(&backup, config(&data), Some(&passphrase), None, false, now()).await.unwrap();
     // The root keys were never moved offline: they are in the backup, and sign automatically.
-    for draft in restore.drafts(&[], KeyReplacement::Planned, now()).await.unwrap() {
+    for draft in restore.drafts(&[], ReplacementReason::Planned, now()).await.unwrap() {
         restore.publish(draft.repository.parse().unwrap(), &draft.root, &[], now()).await.unwrap();
     }
     restore.finish().await.unwrap();

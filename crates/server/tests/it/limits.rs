@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use headwater_database::testing::{Rows, fill};
 use headwater_depot::serve::{ListenLimits, ServeLimits, SharedRepositories, listen, router};
 use headwater_policy::Class;
-use headwater_repo::{ComponentName, Draft, Expiry, KeyRing, Role, RootDraft, SecretKey, layout};
+use headwater_repo::{ComponentName, Expiry, KeyRing, Role, RootDraft, SecretKey, TargetsDraft, layout};
 use headwater_server::limits;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::json;
@@ -100,7 +100,7 @@ fn sign(folder: &std::path::Path, components: usize) -> serde_json::Value {
     let root = roles.into_iter().fold(root, |root, role| root.role(role, 1, [online.public()]));
     let ring: KeyRing = [root_key, online].into_iter().collect();
     let root = root.finish(now(), &Expiry::default()).unwrap().sign_with(&ring).unwrap();
-    let mut draft = Draft::first(root.clone());
+    let mut draft = TargetsDraft::first(root.clone());
     for number in 0..components {
         let name = ComponentName::new(format!("c{number}")).unwrap();
         draft.add(layout::release_list(&name), format!("{number}").into_bytes()).unwrap();

@@ -1,7 +1,7 @@
 //! Signing in at an identity provider (I4): who is admitted, and every way in which its word is not taken.
 
 use headwater_api::v1::{SessionView, VouchedQuery};
-use headwater_server::caller::{Actor, Caller, Role};
+use headwater_server::caller::{Actor, AdministratorRole, Caller};
 use headwater_server::error::{Error, ProviderFault, Refusal};
 use headwater_server::{Config, RawConfig, RawOidc, limits};
 use jiff::SignedDuration;
@@ -85,7 +85,7 @@ impl World {
 }
 
 fn from(address: &str) -> Caller {
-    Caller { actor: Actor::Anonymous, role: Role::Viewer, from: address.to_owned(), now: now() }
+    Caller { actor: Actor::Anonymous, role: AdministratorRole::Viewer, from: address.to_owned(), now: now() }
 }
 
 fn later(seconds: i64) -> Caller {

@@ -8,9 +8,9 @@ use headwater_delta::{DeltaOptions, Uncontrolled, encode, encode_delta};
 use headwater_depot::serve::{ListenLimits, ServeLimits, SharedRepositories, listen, router};
 use headwater_policy::Class;
 use headwater_repo::{
-    Body, BodyFormat, ComponentName, Delta, DeltaFormat, Digest, Draft, Expiry, FileEntry, FilePath,
-    KeyReplacement, KeyRing, Manifest, Published, ReleaseList, Role, RootDraft, SecretKey, Sequence,
-    SignedRoot, VersionText, layout, roll_back, stage_release,
+    Body, BodyFormat, ComponentName, Delta, DeltaFormat, Digest, Expiry, FileEntry, FilePath, KeyReplacement,
+    KeyRing, Manifest, Published, ReleaseList, Role, RootDraft, SecretKey, Sequence, SignedRoot,
+    TargetsDraft, VersionText, layout, roll_back, stage_release,
 };
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -70,8 +70,8 @@ impl Vendor {
         change: impl Fn(&mut Manifest),
     ) {
         let mut draft = match &self.present {
-            Some(present) => Draft::next(present),
-            None => Draft::first(self.root.clone()),
+            Some(present) => TargetsDraft::next(present),
+            None => TargetsDraft::first(self.root.clone()),
         };
         let name = ComponentName::new(name).unwrap();
         draft.remove(&layout::release_list(&name));
@@ -91,7 +91,7 @@ impl Vendor {
 
     /// Publishes a list with one release that has the content of another number.
     fn publish_with_content_of(&mut self, number: u64, content: u64) {
-        let mut draft = Draft::next(self.present.as_ref().unwrap());
+        let mut draft = TargetsDraft::next(self.present.as_ref().unwrap());
         let name = ComponentName::new("rules").unwrap();
         draft.remove(&layout::release_list(&name));
         let manifest = self.release(number, vec![self.file(content)]);
@@ -106,7 +106,7 @@ impl Vendor {
 
     /// Publishes one more release that has the content of another number.
     fn publish_next_with_content_of(&mut self, number: u64, content: u64) {
-        let mut draft = Draft::next(self.present.as_ref().unwrap());
+        let mut draft = TargetsDraft::next(self.present.as_ref().unwrap());
         let manifest = self.release(number, vec![self.file(content)]);
         self.list = Some(stage_release(&mut draft, self.list.as_ref(), &manifest, now()).unwrap());
         self.sign(draft);
@@ -121,7 +121,7 @@ impl Vendor {
             .fold(draft, |draft, role| draft.role(role, 1, [online.public()]));
         self.ring.add(online);
         self.root = draft.finish(now(), &Expiry::default()).unwrap().sign_with(&self.ring).unwrap();
-        let mut draft = Draft::next(&present);
+        let mut draft = TargetsDraft::next(&present);
         draft.rotate_root(self.root.clone()).unwrap();
         self.list = Some(list);
         self.sign(draft);
@@ -129,7 +129,7 @@ impl Vendor {
 
     /// Adds a target of any name.
     fn add(&mut self, name: &str) {
-        let mut draft = Draft::next(self.present.as_ref().unwrap());
+        let mut draft = TargetsDraft::next(self.present.as_ref().unwrap());
         draft.add(name.parse().unwrap(), b"{}".to_vec()).unwrap();
         self.sign(draft);
     }
@@ -148,13 +148,13 @@ impl Vendor {
 
     /// Withdraws every release after one.
     fn roll_back(&mut self, to: u64) {
-        let mut draft = Draft::next(self.present.as_ref().unwrap());
+        let mut draft = TargetsDraft::next(self.present.as_ref().unwrap());
         let list = roll_back(&mut draft, self.list.as_ref().unwrap(), Sequence::new(to).unwrap());
         self.list = Some(list.unwrap());
         self.sign(draft);
     }
 
-    fn sign(&mut self, draft: Draft) {
+    fn sign(&mut self, draft: TargetsDraft) {
         let signed = draft.finish(now(), &Expiry::default()).unwrap().sign(&self.ring).unwrap();
         self.write(&self.root.path(), self.root.bytes());
         for file in signed.files() {

@@ -1,7 +1,7 @@
 //! The settings of domains and their drafts as text.
 
 use headwater_api::v1::{
-    DomainView, SavedSettings, SettingChange, SettingsDraft, SettingsDraftsAnswer, SettingsHistoryAnswer,
+    DomainView, SavedSettings, SettingChangeView, SettingsDraft, SettingsDraftsAnswer, SettingsHistoryAnswer,
     SettingsSaved,
 };
 
@@ -85,7 +85,7 @@ pub fn draft(draft: &SettingsDraft) -> String {
 }
 
 /// What changed.
-pub fn changes(changes: &[SettingChange]) -> String {
+pub fn changes(changes: &[SettingChangeView]) -> String {
     if changes.is_empty() {
         return "nothing differs".to_owned();
     }

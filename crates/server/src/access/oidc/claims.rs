@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::caller::{Role, Vouched};
-use crate::config::Oidc;
+use crate::caller::{AdministratorRole, Vouched};
+use crate::config::OidcConfig;
 use crate::error::NotVouched;
 use crate::limits::{SUBJECT_CHARS_MAX, VOUCHED_NAME_CHARS_MAX};
 
@@ -11,7 +11,11 @@ use crate::limits::{SUBJECT_CHARS_MAX, VOUCHED_NAME_CHARS_MAX};
 ///
 /// # Errors
 /// [`NotVouched::BadToken`], [`NotVouched::NoRole`].
-pub fn vouched(config: &Oidc, subject: &str, claims: &Map<String, Value>) -> Result<Vouched, NotVouched> {
+pub fn vouched(
+    config: &OidcConfig,
+    subject: &str,
+    claims: &Map<String, Value>,
+) -> Result<Vouched, NotVouched> {
     // OpenID Connect Core, 2: at most 255 ASCII characters. It goes into the audit log, so none that hide others.
     let fits = |c: char| c.is_ascii_graphic() || c == ' ';
     if subject.is_empty() || subject.len() > SUBJECT_CHARS_MAX || !subject.chars().all(fits) {
@@ -25,7 +29,7 @@ pub fn vouched(config: &Oidc, subject: &str, claims: &Map<String, Value>) -> Res
 }
 
 /// The highest role that a value of the claim gives; or why there is none.
-fn role(config: &Oidc, claims: &Map<String, Value>) -> Result<Role, String> {
+fn role(config: &OidcConfig, claims: &Map<String, Value>) -> Result<AdministratorRole, String> {
     let claim = &config.role_claim;
     let values: Vec<&str> = match claims.get(claim) {
         None => return Err(format!("the token has no claim `{claim}`, by which a role is found")),
@@ -51,9 +55,13 @@ mod tests {
     use super::*;
     use crate::caller::Actor;
 
-    fn config() -> Oidc {
-        let roles = [("boss", Role::Admin), ("ops", Role::Operator), ("all", Role::Viewer)];
-        Oidc {
+    fn config() -> OidcConfig {
+        let roles = [
+            ("boss", AdministratorRole::Admin),
+            ("ops", AdministratorRole::Operator),
+            ("all", AdministratorRole::Viewer),
+        ];
+        OidcConfig {
             issuer: "https://id.example".to_owned(),
             client_id: "headwater".to_owned(),
             client_secret: SecretString::from("x".to_owned()),
@@ -71,7 +79,7 @@ mod tests {
 
     #[test]
     fn the_highest_role_of_a_claims_values_counts() {
-        let check = |groups: Value, expected: Result<Role, &str>| {
+        let check = |groups: Value, expected: Result<AdministratorRole, &str>| {
             let got = check_claims("7", &json!({"groups": groups}));
             match expected {
                 Ok(role) => assert_eq!(got.map(|vouched| vouched.role), Ok(role), "{groups}"),
@@ -80,10 +88,10 @@ mod tests {
                 }
             }
         };
-        check(json!("ops"), Ok(Role::Operator));
-        check(json!(["all"]), Ok(Role::Viewer));
-        check(json!(["all", "boss", "ops", "cooks"]), Ok(Role::Admin));
-        check(json!([1, null, ["boss"], "all"]), Ok(Role::Viewer));
+        check(json!("ops"), Ok(AdministratorRole::Operator));
+        check(json!(["all"]), Ok(AdministratorRole::Viewer));
+        check(json!(["all", "boss", "ops", "cooks"]), Ok(AdministratorRole::Admin));
+        check(json!([1, null, ["boss"], "all"]), Ok(AdministratorRole::Viewer));
         check(json!("cooks"), Err("no value of the claim `groups`"));
         check(json!("boss ops"), Err("no value of the claim"));
         check(json!("Boss"), Err("no value of the claim"));

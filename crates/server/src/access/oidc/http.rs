@@ -12,9 +12,9 @@ use crate::limits::{PROVIDER_ANSWER_BYTES_MAX, PROVIDER_CONNECT_TIME_MAX};
 
 /// Asks one provider.
 #[derive(Debug)]
-pub struct Client(reqwest::Client);
+pub struct ProviderClient(reqwest::Client);
 
-impl Client {
+impl ProviderClient {
     /// For a provider of this URL. Where that is https, so is everything that it leads to.
     ///
     /// # Errors
@@ -53,7 +53,7 @@ impl Client {
     }
 }
 
-impl<'c> AsyncHttpClient<'c> for Client {
+impl<'c> AsyncHttpClient<'c> for ProviderClient {
     type Error = ProviderFault;
     type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, ProviderFault>> + Send + 'c>>;
 
@@ -88,7 +88,7 @@ mod tests {
         let begun = tokio::time::Instant::now();
         let url = format!("http://{address}/");
         let request = http::Request::get(&url).body(Vec::new()).unwrap();
-        let fault = Client::new(&url).unwrap().call(request).await.unwrap_err();
+        let fault = ProviderClient::new(&url).unwrap().call(request).await.unwrap_err();
         assert_eq!(fault, ProviderFault::Down);
         assert_eq!(begun.elapsed().as_secs(), PROVIDER_CONNECT_TIME_MAX.as_secs());
     }
@@ -97,7 +97,7 @@ mod tests {
     async fn what_an_https_provider_leads_to_is_https_too() {
         headwater_depot::http::install_tls_provider();
         let request = http::Request::get("http://127.0.0.1:1/").body(Vec::new()).unwrap();
-        let fault = Client::new("https://id.example").unwrap().call(request).await.unwrap_err();
+        let fault = ProviderClient::new("https://id.example").unwrap().call(request).await.unwrap_err();
         assert!(matches!(&fault, ProviderFault::Broken(reason) if reason.contains("https")), "{fault}");
     }
 }

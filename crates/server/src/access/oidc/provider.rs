@@ -29,7 +29,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use super::http;
-use crate::config::Oidc;
+use crate::config::OidcConfig;
 use crate::error::{NotVouched, ProviderFault, Refusal};
 use crate::limits;
 use crate::secret;
@@ -50,7 +50,7 @@ const SIGNED: [Signed; 9] = [
 /// The provider of `[oidc]`.
 #[derive(Debug)]
 pub struct Provider {
-    http: http::Client,
+    http: http::ProviderClient,
     known: Mutex<Known>,
 }
 
@@ -75,7 +75,7 @@ pub struct Leading {
 }
 
 /// The content of a token that was verified.
-pub struct Verified {
+pub struct VerifiedToken {
     /// Who it is about.
     pub subject: String,
     /// All its claims.
@@ -87,15 +87,20 @@ impl Provider {
     ///
     /// # Errors
     /// When the system's certificates cannot be read.
-    pub fn new(config: &Oidc) -> reqwest::Result<Self> {
-        Ok(Self { http: http::Client::new(&config.issuer)?, known: Mutex::default() })
+    pub fn new(config: &OidcConfig) -> reqwest::Result<Self> {
+        Ok(Self { http: http::ProviderClient::new(&config.issuer)?, known: Mutex::default() })
     }
 
     /// Where a browser is to go.
     ///
     /// # Errors
     /// When the provider cannot be asked for its endpoints.
-    pub async fn lead(&self, config: &Oidc, back: &Url, now: Timestamp) -> Result<Leading, ProviderFault> {
+    pub async fn lead(
+        &self,
+        config: &OidcConfig,
+        back: &Url,
+        now: Timestamp,
+    ) -> Result<Leading, ProviderFault> {
         let metadata = self.metadata(config, now).await?;
         let client = CoreClient::new(client_id(config), metadata.issuer().clone(), metadata.jwks().clone())
             .set_auth_uri(metadata.authorization_endpoint().clone())
@@ -124,12 +129,12 @@ impl Provider {
     /// not for this sign-in.
     pub async fn redeem(
         &self,
-        config: &Oidc,
+        config: &OidcConfig,
         back: &Url,
         code: &SecretString,
         begun: &super::pending::Begun,
         now: Timestamp,
-    ) -> Result<Verified, Refusal> {
+    ) -> Result<VerifiedToken, Refusal> {
         let metadata = self.metadata(config, now).await?;
         let answer = in_time(self.exchange(config, &metadata, back, code, &begun.verifier)).await??;
         let no_token = || NotVouched::BadToken("there is none in its answer".to_owned());
@@ -147,7 +152,7 @@ impl Provider {
 
     async fn exchange(
         &self,
-        config: &Oidc,
+        config: &OidcConfig,
         metadata: &CoreProviderMetadata,
         back: &Url,
         code: &SecretString,
@@ -184,7 +189,7 @@ impl Provider {
     /// Its metadata, asked for if that is long ago.
     async fn metadata(
         &self,
-        config: &Oidc,
+        config: &OidcConfig,
         now: Timestamp,
     ) -> Result<Arc<CoreProviderMetadata>, ProviderFault> {
         let mut known = self.known.lock().await;
@@ -208,7 +213,7 @@ impl Provider {
     /// late.
     async fn metadata_again(
         &self,
-        config: &Oidc,
+        config: &OidcConfig,
         before: &Arc<CoreProviderMetadata>,
         now: Timestamp,
     ) -> Result<Arc<CoreProviderMetadata>, ProviderFault> {
@@ -227,7 +232,7 @@ impl Provider {
     async fn ask(
         &self,
         known: &mut Known,
-        config: &Oidc,
+        config: &OidcConfig,
         now: Timestamp,
     ) -> Result<Arc<CoreProviderMetadata>, ProviderFault> {
         let asked = in_time(self.discover(config)).await.and_then(|asked| asked);
@@ -244,7 +249,7 @@ impl Provider {
         }
     }
 
-    async fn discover(&self, config: &Oidc) -> Result<CoreProviderMetadata, ProviderFault> {
+    async fn discover(&self, config: &OidcConfig) -> Result<CoreProviderMetadata, ProviderFault> {
         let broken = |reason: &str| ProviderFault::Broken(plain(reason));
         let issuer = IssuerUrl::new(config.issuer.clone()).map_err(|error| broken(&error.to_string()))?;
         CoreProviderMetadata::discover_async(issuer, &self.http).await.map_err(|error| match error {
@@ -258,7 +263,7 @@ async fn in_time<T>(work: impl Future<Output = T>) -> Result<T, ProviderFault> {
     tokio::time::timeout(limits::PROVIDER_TIME_MAX, work).await.map_err(|_| ProviderFault::Silent)
 }
 
-fn client_id(config: &Oidc) -> ClientId {
+fn client_id(config: &OidcConfig) -> ClientId {
     ClientId::new(config.client_id.clone())
 }
 
@@ -274,11 +279,11 @@ fn auth_type(metadata: &CoreProviderMetadata) -> AuthType {
 
 /// OpenID Connect Core, 3.1.3.7.
 fn verify(
-    config: &Oidc,
+    config: &OidcConfig,
     metadata: &CoreProviderMetadata,
     token: &CoreIdToken,
     nonce: &SecretString,
-) -> Result<Verified, NotVouched> {
+) -> Result<VerifiedToken, NotVouched> {
     let verifier = CoreIdTokenVerifier::new_public_client(
         client_id(config),
         metadata.issuer().clone(),
@@ -296,7 +301,7 @@ fn verify(
     let payload = text.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
     let all = payload.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let all = all.ok_or_else(|| NotVouched::BadToken("its claims are no object".to_owned()))?;
-    Ok(Verified { subject: claims.subject().to_string(), claims: all })
+    Ok(VerifiedToken { subject: claims.subject().to_string(), claims: all })
 }
 
 /// Clause 10 and RFC 7519, 4.1.5: what was issued, or is good, in the future only is not believed.

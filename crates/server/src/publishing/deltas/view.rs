@@ -9,9 +9,9 @@ use headwater_repo::{ComponentName, Delta, Digest, Inventory, InventoryItem, Man
 
 use super::delta_worker::Working;
 use crate::error::Result;
-use crate::publishing::service::Publishing;
+use crate::publishing::service::PublishingService;
 
-impl Publishing {
+impl PublishingService {
     /// How far the deltas of every component and program are.
     ///
     /// # Errors

@@ -6,9 +6,9 @@ use headwater_policy::Class;
 use crate::error::Result;
 use crate::limits::REJECTED_NAMED_MAX;
 use crate::publishing::failures::store_failed;
-use crate::publishing::service::Publishing;
+use crate::publishing::service::PublishingService;
 
-impl Publishing {
+impl PublishingService {
     /// Removes the blobs that rejected releases brought and that no other release needs.
     pub(super) async fn discard_rejected(&self) -> Result<()> {
         let mut unwanted = self.vendor_sync.take_rejected();

@@ -18,7 +18,7 @@ use headwater_api::v1::RejectedRelease;
 use headwater_delta::limits::{DELTA_MEMORY_MAX, LEVEL_DEFAULT};
 use headwater_depot::fetch::Blob;
 use headwater_depot::store::Held;
-use headwater_depot::{Progress, Store, Walk};
+use headwater_depot::{FetchProgress, Store, Walk};
 use headwater_policy::Class;
 use headwater_repo::{
     Body, BodyFormat, Delta, DeltaFormat, DeltaPath, DeltaPaths, Digest, FileEntry, Hop, Manifest,
@@ -26,7 +26,7 @@ use headwater_repo::{
 
 use super::stopped::Stopped;
 use super::verify::{Verifier, too_large};
-use crate::publishing::service::Publishing;
+use crate::publishing::service::PublishingService;
 
 const CLASS: Class = Class::Components;
 
@@ -52,7 +52,7 @@ pub(super) struct Taken {
 struct Transfer<'a> {
     walk: &'a Walk,
     store: &'a Store,
-    progress: &'a (dyn Fn(Progress) + Send + Sync),
+    progress: &'a (dyn Fn(FetchProgress) + Send + Sync),
 }
 
 impl Taken {
@@ -65,12 +65,12 @@ impl Taken {
 
 /// Makes `current` whole in the store, and of `earlier` what must be.
 pub(super) async fn take(
-    publishing: &Publishing,
+    publishing: &PublishingService,
     walk: &Walk,
     current: &Manifest,
     earlier: &[&Manifest],
     mut here: HashMap<Digest, FileEntry>,
-    progress: &(dyn Fn(Progress) + Send + Sync),
+    progress: &(dyn Fn(FetchProgress) + Send + Sync),
 ) -> Result<Taken, Stopped> {
     let store = publishing.store(CLASS);
     let transfer = Transfer { walk, store, progress };

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use headwater_api::bundle::EnrolBundle;
 use headwater_identity::{CaCertificate, StatementKind, tls};
-use headwater_server::caller::Role;
+use headwater_server::caller::AdministratorRole;
 use reqwest::header::{COOKIE, ORIGIN, SET_COOKIE};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -64,13 +64,13 @@ impl Everybody {
             somebody(Caller::UpdateAgent, with(Some(&endpoints[1])), 1),
             somebody(Caller::Revoked, with(Some(&endpoints[2])), 2),
         ];
-        for role in Role::ALL {
+        for role in AdministratorRole::ALL {
             let proof = Some((COOKIE, session(server, role).await));
             all.push(Somebody { proof, ..somebody(Caller::Session(role), with(None), 0) });
         }
-        let tokens = Role::ALL.map(|role| (Caller::Token(role), role, json!([])));
+        let tokens = AdministratorRole::ALL.map(|role| (Caller::Token(role), role, json!([])));
         for (caller, role, scopes) in
-            tokens.into_iter().chain([(Caller::ScopedToken, Role::Admin, json!([SCOPE]))])
+            tokens.into_iter().chain([(Caller::ScopedToken, AdministratorRole::Admin, json!([SCOPE]))])
         {
             let proof = format!("Bearer {}", token(server, role, scopes).await);
             let proof = Some((reqwest::header::AUTHORIZATION, proof));
@@ -174,7 +174,7 @@ impl Somebody {
 }
 
 /// The cookie of an administrator who signed in.
-async fn session(server: &Server, role: Role) -> String {
+async fn session(server: &Server, role: AdministratorRole) -> String {
     let name = format!("who-is-{role}");
     let request = json!({"name": name, "role": role.to_string()});
     let made = server.ok("POST", "/api/v1/administrators", Some(request)).await;
@@ -184,7 +184,7 @@ async fn session(server: &Server, role: Role) -> String {
     response.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned()
 }
 
-async fn token(server: &Server, role: Role, scopes: Value) -> String {
+async fn token(server: &Server, role: AdministratorRole, scopes: Value) -> String {
     let name = format!("{role}-{}", scopes.as_array().unwrap().len());
     let request = json!({"name": name, "role": role.to_string(), "scopes": scopes});
     let request = local(&server.running).post("http://localhost/api/v1/tokens").json(&request);

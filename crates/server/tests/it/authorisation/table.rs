@@ -1,7 +1,7 @@
 //! The table: every route of both planes × everybody, what is expected, and as people read it.
 
-use headwater_server::caller::Role;
-use headwater_server::{AllowedCaller, FleetRow, RequiredRole, RouteRow};
+use headwater_server::caller::AdministratorRole;
+use headwater_server::{AllowedCaller, FleetRoute, RequiredRole, RouteRow};
 use reqwest::Method;
 
 /// Who asks.
@@ -16,9 +16,9 @@ pub enum Caller {
     /// A client whose key was revoked.
     Revoked,
     /// Who signed in with a password, as the console's own pages ask.
-    Session(Role),
+    Session(AdministratorRole),
     /// A program with an API token for everything that the role may.
-    Token(Role),
+    Token(AdministratorRole),
     /// A program with an admin's API token for [`SCOPE`] alone.
     ScopedToken,
     /// Who may open the local socket.
@@ -35,22 +35,22 @@ pub const EVERYBODY: [(Caller, &str); 13] = [
     (Caller::Client, "client"),
     (Caller::UpdateAgent, "agent"),
     (Caller::Revoked, "revoked"),
-    (Caller::Session(Role::Viewer), "viewer"),
-    (Caller::Session(Role::Operator), "operator"),
-    (Caller::Session(Role::Admin), "admin"),
-    (Caller::Token(Role::Viewer), "t.viewer"),
-    (Caller::Token(Role::Operator), "t.operator"),
-    (Caller::Token(Role::Admin), "t.admin"),
+    (Caller::Session(AdministratorRole::Viewer), "viewer"),
+    (Caller::Session(AdministratorRole::Operator), "operator"),
+    (Caller::Session(AdministratorRole::Admin), "admin"),
+    (Caller::Token(AdministratorRole::Viewer), "t.viewer"),
+    (Caller::Token(AdministratorRole::Operator), "t.operator"),
+    (Caller::Token(AdministratorRole::Admin), "t.admin"),
     (Caller::ScopedToken, "t.scoped"),
     (Caller::Socket, "socket"),
 ];
 
 impl Caller {
     /// The role on the console plane.
-    fn role(self) -> Option<Role> {
+    fn role(self) -> Option<AdministratorRole> {
         match self {
             Self::Session(role) | Self::Token(role) => Some(role),
-            Self::ScopedToken | Self::Socket => Some(Role::Admin),
+            Self::ScopedToken | Self::Socket => Some(AdministratorRole::Admin),
             Self::Anonymous | Self::Foreign | Self::Client | Self::UpdateAgent | Self::Revoked => None,
         }
     }
@@ -158,7 +158,7 @@ pub fn console(rows: Vec<RouteRow>) -> Vec<Line> {
 }
 
 /// What is expected of the fleet plane, `open` where `anonymous_components` is set.
-pub fn fleet(rows: Vec<FleetRow>, open: bool) -> Vec<Line> {
+pub fn fleet(rows: Vec<FleetRoute>, open: bool) -> Vec<Line> {
     let mut lines = Vec::new();
     for row in rows {
         let line = |asks| Line { method: row.method.clone(), path: row.path.to_owned(), asks, ..nothing() };
