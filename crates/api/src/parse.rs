@@ -63,6 +63,7 @@ impl PolicyDocument {
             server: LocationDocument { url: draft.server.to_string() },
             vendor: draft.vendor.as_ref().map(|vendor| LocationDocument { url: vendor.to_string() }),
             update_agents: draft.update_agents.iter().map(UpdateAgentDocument::of).collect(),
+            own_components: draft.own_components.iter().map(str::to_owned).collect(),
             entries: draft.entries.as_slice().iter().map(EntryDocument::of).collect(),
         }
     }
@@ -216,6 +217,7 @@ pub fn plan_document(plans: &Plans) -> PlanDocument {
                 .map(|skipped| SkippedDocument { entry: skipped.entry, reason: skipped.reason.to_string() })
                 .collect(),
             unserved: plan.unserved.as_ref().map(ToString::to_string),
+            partial: plan.partial.as_ref().map(ToString::to_string),
         }
     };
     Repository::ALL.into_iter().map(|repository| (repository.to_string(), class_plan(repository))).collect()

@@ -18,6 +18,9 @@ pub struct ClassPlanDocument {
     /// Why there is no source, and what to do. Absent if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unserved: Option<String>,
+    /// Why no source of the plan has the organisation's own components, and what to do. Absent if one has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partial: Option<String>,
 }
 
 /// One source of a plan.

@@ -23,6 +23,10 @@ pub struct PolicyDocument {
     /// The update agents that entries may name.
     #[serde(default)]
     pub update_agents: Vec<UpdateAgentDocument>,
+    /// The names of the organisation's own components, which the vendor source does not have. The server states them;
+    /// an import does not change them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub own_components: Vec<String>,
     /// The source list, in order.
     #[serde(default)]
     pub entries: Vec<EntryDocument>,

@@ -27,6 +27,8 @@ pub(crate) struct RawPolicy<'j> {
     #[serde(borrow)]
     pub update_agents: Option<Vec<&'j RawValue>>,
     #[serde(borrow)]
+    pub own_components: Option<Vec<&'j RawValue>>,
+    #[serde(borrow)]
     pub entries: Option<Vec<&'j RawValue>>,
 }
 

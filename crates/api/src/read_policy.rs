@@ -10,8 +10,8 @@ use std::net::IpAddr;
 
 use headwater_policy::{
     ADDRESSES_MAX, Class, ClassSet, Client, ClientId, ENTRIES_MAX, Entry, EntrySource, Family, FamilySet,
-    Occasion, Options, PolicyDraft, Problem, Scheme, Selector, ServerFallback, SourceList, SourceUrl,
-    UpdateAgent, UpdateAgents, check_source,
+    Occasion, Options, OwnComponent, OwnComponents, PolicyDraft, Problem, Scheme, Selector, ServerFallback,
+    SourceList, SourceUrl, UpdateAgent, UpdateAgents, check_source,
 };
 use serde_json::value::RawValue;
 
@@ -78,6 +78,7 @@ fn policy(reader: &mut Reader, json: &RawValue, check: Check) -> Option<PolicyDr
     let vendor = raw.vendor.map(|json| location(reader, json, "vendor"));
     let update_agents = reader.required(&keys, "update_agents", raw.update_agents);
     let references = References::read(reader, update_agents, vendor);
+    let own_components = own_components(reader, raw.own_components.unwrap_or_default());
     let entries = reader.required(&keys, "entries", raw.entries).map(|items| entries(reader, &items));
     if let Check::For(occasion) = check {
         for (number, entry) in (1..).zip(entries.iter().flatten()) {
@@ -91,8 +92,16 @@ fn policy(reader: &mut Reader, json: &RawValue, check: Check) -> Option<PolicyDr
         server: server?,
         vendor: references.vendor.flatten(),
         update_agents: references.update_agents,
+        own_components: own_components?,
         entries: SourceList::new(entries).ok()?,
     })
+}
+
+fn own_components(reader: &mut Reader, items: Vec<&RawValue>) -> Option<OwnComponents> {
+    let spot = Spot::named("own_components");
+    let names: Vec<Text<OwnComponent>> = reader.items(&items, &spot)?;
+    let made = OwnComponents::new(names.into_iter().map(|Text(name)| name));
+    reader.kept(made, &spot)
 }
 
 fn options(reader: &mut Reader, json: &RawValue) -> Option<Options> {

@@ -109,7 +109,7 @@ pub struct ClassOutcome {
     pub source: Option<String>,
     /// A message for people.
     pub message: String,
-    /// The names that failed or were reverted, where the class was not without any source. Of class settings: the
+    /// The names that failed, were reverted, or that no source gave (`partial`), where the class was not without any source. Of class settings: the
     /// policy and the domain.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<NameOutcome>,
@@ -124,7 +124,7 @@ pub struct ClassOutcome {
 pub struct NameOutcome {
     /// The component or program.
     pub name: String,
-    /// `failed` or `reverted`.
+    /// `failed`, `reverted` or `partial`.
     pub result: ClassResult,
     /// A message for people.
     pub message: String,
@@ -148,6 +148,9 @@ pub enum ClassResult {
     Failed,
     /// A newer release was tried and failed its probe; the client reverted to the last good one.
     Reverted,
+    /// The vendor source gave what it has, and no source gave the organisation's own components that are missing or
+    /// outdated; the first report of it under a policy version has a warning that states what to do.
+    Partial,
     /// The plan has no source for this class; a warning of the report states why and what to do.
     Unserved,
 }

@@ -61,6 +61,9 @@ fn plans(policy_file: &Path, client_file: &Path, output: Output) -> Result<PlanD
                 if let Some(why) = &plans.get(class).unserved {
                     output.note(&format!("warning: no source for class {class}: {why}"));
                 }
+                if let Some(why) = &plans.get(class).partial {
+                    output.note(&format!("warning: class {class} is partial: {why}"));
+                }
             }
             Ok(plan_document(&plans))
         }

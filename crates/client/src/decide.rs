@@ -4,12 +4,15 @@
 //!   a domain's settings;
 //! * [`resume`]: what to do about a release whose probe was interrupted;
 //! * [`delta_path_to`]: which deltas make a missing file for the fewest bytes;
-//! * [`class_result`]: the result of a class, from those of its names;
+//! * [`class_result`]: the result of a class, from those of its names; [`gaps`]: which of the organisation's own components
+//!   no source gave;
 //! * [`launch`] and [`trial_verdict`]: whether a new `headwater-client` takes over;
 //! * [`root_look_is_due`]: when every source is asked for newer roots;
 //! * [`next_wake`], [`poll_after`], [`pause_after`] and [`network_is_new`]: when the next run begins, and whether it starts afresh.
 //!
 //! The other folders carry the decisions out.
+
+mod own_components;
 
 use std::collections::{BTreeSet, HashSet};
 use std::net::IpAddr;
@@ -26,6 +29,8 @@ use crate::limits::{
     DELTA_MEMORY_MAX, ENROL_AGAIN, NETWORK_RETRY_MIN, POLICY_LOOK_MAX, POLL_JITTER_PERCENT, ROOT_LOOK_AGAIN,
     ROOT_LOOK_INTERVAL, SELF_STARTS_MAX, TRIAL_STARTS_MAX,
 };
+
+pub use own_components::{Gaps, KnownOwn, LastList, gaps, partial_is_a_finding};
 
 /// What is known of one name when a source offers it.
 #[derive(Debug, Clone, Copy)]
@@ -227,10 +232,20 @@ pub struct NameOutcome {
 
 /// The result of a class: the worst of its names.
 pub fn class_result(names: &[NameOutcome]) -> ClassResult {
-    [ClassResult::Failed, ClassResult::Reverted, ClassResult::Updated]
-        .into_iter()
-        .find(|result| names.iter().any(|name| name.result == *result))
-        .unwrap_or(ClassResult::Current)
+    worst(names.iter().map(|name| name.result))
+}
+
+/// The worst of some results; [`ClassResult::Current`] of none.
+pub fn worst(results: impl IntoIterator<Item = ClassResult>) -> ClassResult {
+    let rank = |result: &ClassResult| match result {
+        ClassResult::Current => 0,
+        ClassResult::Updated => 1,
+        ClassResult::Unserved => 2,
+        ClassResult::Partial => 3,
+        ClassResult::Reverted => 4,
+        ClassResult::Failed => 5,
+    };
+    results.into_iter().max_by_key(rank).unwrap_or(ClassResult::Current)
 }
 
 /// The message of a class, from those of its names.

@@ -3,6 +3,7 @@
 use crate::entry::Entry;
 use crate::limits::ENTRIES_MAX;
 use crate::options::{Mode, Options};
+use crate::own_components::OwnComponents;
 use crate::problem::Problem;
 use crate::source_check::{Occasion, check_source};
 use crate::source_url::SourceUrl;
@@ -168,6 +169,8 @@ pub struct PolicyDraft {
     pub vendor: Option<SourceUrl>,
     /// The update agents that entries may name (U1).
     pub update_agents: UpdateAgents,
+    /// The names of the organisation's own components (P4a). Nobody edits them: they are what its server publishes.
+    pub own_components: OwnComponents,
     /// The source list.
     pub entries: SourceList,
 }

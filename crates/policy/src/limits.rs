@@ -38,6 +38,12 @@ pub const COMMAND_ARGUMENT_BYTES_MAX: usize = 4_096;
 pub const UPDATE_AGENT_QUOTA_MIB_MAX: u64 = 1 << 30;
 /// Downloads that an update agent serves at once, at most: its open files allow no more (U4).
 pub const UPDATE_AGENT_DOWNLOADS_MAX: u32 = 10_000;
+/// The organisation's own components: what one server publishes by hand; the policy names each.
+pub const OWN_COMPONENTS_MAX: usize = 4096;
+/// Bytes of a component's name: it is part of file names and of TUF targets.
+pub const COMPONENT_NAME_BYTES_MAX: usize = 64;
+/// Components named in one sentence: people look at a few, the number covers the rest.
+pub const COMPONENT_NAMES_SHOWN_MAX: usize = 10;
 /// Clients named as examples in one warning: people look at a few, the number covers the rest.
 pub const EXAMPLES_MAX: usize = 10;
 /// Characters of a domain's value in a line that describes a change: a line is read at a glance, the value may be a MiB.

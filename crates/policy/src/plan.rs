@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use crate::class::Class;
 use crate::id::ClientId;
+use crate::partial::Partial;
 use crate::problem::ParseError;
 use crate::repository::Repository;
 use crate::selector::Selector;
@@ -180,6 +181,8 @@ pub struct Plan {
     pub skipped: Vec<Skipped>,
     /// Why there is no step; `None` if there is one (P4a).
     pub unserved: Option<Unserved>,
+    /// The organisation's own components that no source of the plan has; `None` if one has them, or if there is no step.
+    pub partial: Option<Partial>,
 }
 
 /// A client's plans for all repositories (S10).

@@ -16,6 +16,7 @@ use crate::draft::number_of;
 use crate::entry::Entry;
 use crate::matching::{Match, matches};
 use crate::options::{Mode, VendorFallback};
+use crate::partial::Partial;
 use crate::plan::{Plan, Plans, SkipReason, Skipped, SourceKey, Step, StepReason};
 use crate::policy::Policy;
 use crate::repository::Repository;
@@ -201,6 +202,8 @@ impl<'a> Planner<'a> {
         }
         if making.plan.steps.is_empty() {
             making.plan.unserved = Some(self.unserved(asker, repository, to_server));
+        } else if making.plan.steps.iter().all(|step| step.source == SourceKey::Vendor) {
+            making.plan.partial = self.partial(asker, repository, to_server);
         }
         making.plan
     }
@@ -314,6 +317,14 @@ impl<'a> Planner<'a> {
             Some(class) if !to_server => Unserved::NoEntry(class),
             _ => Unserved::ServerFamily(self.policy.server().clone()),
         }
+    }
+
+    /// P4a: what a plan of the vendor source alone is without, and why it has no other source.
+    fn partial(&self, asker: &Asker<'_>, repository: Repository, to_server: bool) -> Option<Partial> {
+        let names = self.policy.own_components();
+        let is_incomplete = !names.is_empty();
+        is_incomplete
+            .then(|| Partial { names: names.clone(), why: self.unserved(asker, repository, to_server) })
     }
 
     /// Whether any entry names the vendor source, for any clients.

@@ -5,6 +5,7 @@ use crate::draft::{PolicyDraft, SourceList};
 use crate::entry::EntrySource;
 use crate::id::ClientId;
 use crate::options::{Mode, Options};
+use crate::own_components::OwnComponents;
 use crate::plan::SourceKey;
 use crate::problem::Problem;
 use crate::source_url::SourceUrl;
@@ -69,6 +70,18 @@ impl Policy {
     /// The update agents that entries may name, in order of id.
     pub fn update_agents(&self) -> &UpdateAgents {
         &self.0.update_agents
+    }
+
+    /// The names of the organisation's own components (P4a).
+    pub fn own_components(&self) -> &OwnComponents {
+        &self.0.own_components
+    }
+
+    /// The same policy, for an organisation with these components of its own.
+    #[must_use]
+    pub fn with_own_components(mut self, own_components: OwnComponents) -> Self {
+        self.0.own_components = own_components;
+        self
     }
 
     /// The source list.

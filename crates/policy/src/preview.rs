@@ -39,6 +39,8 @@ pub enum WarningKind {
     GivesNothing,
     /// Clients that nobody serves with a class.
     NobodyServes,
+    /// Clients whose plan has no source for the organisation's own components (P4a).
+    NoOwnComponents,
     /// `documented` sends clients to the vendor source (P5).
     SendsToVendor,
     /// A source is link-local (S3).
@@ -69,6 +71,7 @@ impl WarningKind {
             Self::Broken => "broken",
             Self::GivesNothing => "gives_nothing",
             Self::NobodyServes => "nobody_serves",
+            Self::NoOwnComponents => "no_own_components",
             Self::SendsToVendor => "sends_to_vendor",
             Self::LinkLocal => "link_local",
             Self::Loop => "loop",
@@ -286,6 +289,7 @@ struct Survey {
     selects: Vec<bool>,
     not_selected: Group,
     nobody_serves: BTreeMap<Class, Group>,
+    without_own: Group,
     sent_to_vendor: Group,
     /// By the one source of the list that has the policy for them; `None` if none has.
     policy_from: BTreeMap<Option<SourceKey>, Group>,
@@ -299,6 +303,7 @@ impl Survey {
             selects: vec![false; entries],
             not_selected: Group::default(),
             nobody_serves: BTreeMap::new(),
+            without_own: Group::default(),
             sent_to_vendor: Group::default(),
             policy_from: BTreeMap::new(),
             loops: BTreeMap::new(),
@@ -320,6 +325,9 @@ impl Survey {
             if plans.get(class).steps.is_empty() {
                 self.nobody_serves.entry(class).or_default().add(client);
             }
+        }
+        if plans.components.partial.is_some() {
+            self.without_own.add(client);
         }
         let documented = [StepReason::VendorNotListed, StepReason::VendorFirstEntry];
         if plans.components.steps.iter().any(|step| documented.contains(&step.reason)) {
@@ -369,6 +377,16 @@ impl Survey {
             let message =
                 format!("no source gives {class} to {group}: their runs end as unserved, with exit code 3");
             warnings.push(warning(WarningKind::NobodyServes, None, message));
+        }
+        if self.without_own.count > 0 {
+            let message = format!(
+                "the vendor source alone gives components to {}, and it does not have the organisation's own ({}): their \
+                 runs end as partial, with exit code 3. Add an entry that names another source, or switch the fallback to \
+                 the server on",
+                self.without_own,
+                policy.own_components()
+            );
+            warnings.push(warning(WarningKind::NoOwnComponents, None, message));
         }
         for (only, group) in &self.policy_from {
             let from = match only {

@@ -14,6 +14,7 @@ mod destination;
 mod failures;
 mod garbage;
 mod key_store;
+mod own_components;
 mod releases;
 mod roots;
 mod service;

@@ -206,6 +206,7 @@ impl World {
             server: LocationDocument { url: self.server_url.clone() },
             vendor: None,
             update_agents: Vec::new(),
+            own_components: Vec::new(),
             entries,
         };
         let file = self.folder.path().join("policy.json");

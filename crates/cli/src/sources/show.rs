@@ -267,6 +267,9 @@ fn plan_table(plan: &ClassPlanDocument) -> String {
         None => "  no source".to_owned(),
     };
     let mut text = table(&["", "source", "url", "entry", "why"], rows.collect(), &unserved);
+    if let Some(why) = &plan.partial {
+        text.push_str(&format!("\n  partial: {why}"));
+    }
     let mut reasons: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
     for skipped in &plan.skipped {
         reasons.entry(&skipped.reason).or_default().push(skipped.entry);

@@ -82,6 +82,13 @@ fn it_continues_until_ctrl_c_and_names_its_api() {
     let api = line.rsplit(' ').next().unwrap();
     let listed = headwater(folder.path(), &["clients", "list", "--server", api, "--json"]);
     assert_eq!(listed.exit, 0, "{listed:?}");
+    // Its hint: what is published into the running demo comes to the remote site, too, whose entry is the vendor source.
+    fs::create_dir(folder.path().join("mine")).unwrap();
+    fs::write(folder.path().join("mine/a.txt"), "mine").unwrap();
+    let publish = ["publish", "mine", "--name", "mine", "--version", "7", "--server", api];
+    assert_eq!(headwater(folder.path(), &publish).exit, 0);
+    let line = output.find(|line| line.contains("mine 7")).expect("the remote client takes it");
+    assert!(line.contains("remote-1") && line.contains("from server"), "{line}");
     let interrupt = Command::new("kill").args(["-INT", &demo.id().to_string()]).status().unwrap();
     assert!(interrupt.success());
     assert_eq!(demo.wait().unwrap().code(), Some(0));

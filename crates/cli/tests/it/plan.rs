@@ -65,6 +65,26 @@ fn an_unserved_class_is_named_with_what_to_do() {
     assert_eq!(plans["components"].get("unserved"), None);
 }
 
+/// P4a: what the vendor source does not have, and that no other source of the plan has it.
+#[test]
+fn a_partial_class_is_named_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = POLICY
+        .replace(r#""entries""#, r#""own_components": ["rules", "tools"], "entries""#)
+        .replace(r#""components": true"#, r#""components": false"#);
+    let (exit, stdout, stderr) = plan(folder.path(), &policy, &CLIENT.replace("10.1.3.4", "2001:db8:2::1"));
+    assert_eq!(exit, 0, "{stderr}");
+    let plans: Value = serde_json::from_str(&stdout).unwrap();
+    let why = plans["components"]["partial"].as_str().unwrap();
+    assert!(why.contains("(rules, tools)") && why.contains("--server-fallback-components on"), "{why}");
+    assert!(stderr.contains(&format!("warning: class components is partial: {why}")), "{stderr}");
+    let (_, stdout, _) = plan(folder.path(), &policy, CLIENT);
+    assert_eq!(serde_json::from_str::<Value>(&stdout).unwrap()["components"].get("partial"), None);
+    let policy = policy.replace("rules", "Rules!");
+    let (exit, _, stderr) = plan(folder.path(), &policy, CLIENT);
+    assert!(exit == 2 && stderr.contains("own_components[1]"), "{stderr}");
+}
+
 #[test]
 fn every_problem_is_reported_with_its_entry() {
     let folder = tempfile::tempdir().unwrap();

@@ -3,7 +3,9 @@
 //! A plan's steps are walked in order. The vendor source is another repository with its own root and its own metadata, so a
 //! plan consists of segments: consecutive steps on one repository. A segment that fails gives way to the next.
 
+mod full_time;
 mod outcome;
+mod own_components;
 mod roots;
 mod run_class;
 mod run_policy;

@@ -1,17 +1,19 @@
-//! Walks the segments of a class's plan.
+//! Walks the segments of a class's plan; where the vendor source served, the others complete the class (P4a).
 
 use std::net::IpAddr;
 
-use headwater_api::report::{ClassOutcome, ClassResult, Reason};
-use headwater_policy::{Class, Repository, SourceKey, Step, plan};
+use headwater_api::report::{ClassOutcome, ClassResult};
+use headwater_policy::{Class, Step, plan};
 use headwater_repo::error_chain;
 
-use crate::classes::outcome::outcome;
-use crate::classes::segment::{owner, run_segment};
+use crate::classes::full_time::{had_full_time, note_full_time, was_cut_short};
+use crate::classes::outcome::{finished_messages, joined, outcome};
+use crate::classes::own_components::complete;
+use crate::classes::segment::{Segment, owner, run_segment};
 use crate::data::RepositoryOwner;
 use crate::error::Error;
-use crate::fetch::ContentError;
-use crate::session::{ClassFindings, Findings, Session, Timeout};
+use crate::fetch::{ContentError, Scope};
+use crate::session::{ClassFindings, Session, Timeout};
 
 /// Runs one class. The findings have its attempts even if it fails.
 pub(crate) async fn run_class(session: &mut Session, class: Class) -> Result<ClassOutcome, Error> {
@@ -28,14 +30,6 @@ pub(crate) async fn run_class(session: &mut Session, class: Class) -> Result<Cla
             Err(error)
         }
     }
-}
-
-fn finished_messages(session: &mut Session) -> impl Iterator<Item = String> + use<> {
-    std::mem::take(&mut session.findings.class.finished).into_iter().map(|name| name.message)
-}
-
-fn joined(sentences: impl Iterator<Item = String>) -> String {
-    sentences.collect::<Vec<_>>().join("; ")
 }
 
 async fn walk_plan(session: &mut Session, class: Class) -> Result<ClassOutcome, Error> {
@@ -62,7 +56,11 @@ async fn walk_plan(session: &mut Session, class: Class) -> Result<ClassOutcome, 
                 Timeout::Short if !is_last => Timeout::Short,
                 Timeout::Short | Timeout::Full => Timeout::Full,
             };
-            match run_segment(session, class.into(), *owner, steps, timeout).await {
+            let segment = Segment { owner: *owner, steps, scope: Scope::All };
+            match run_segment(session, class.into(), &segment, timeout).await {
+                Ok(served) if *owner == RepositoryOwner::Vendor => {
+                    return complete(session, &plan, served.outcome).await;
+                }
                 Ok(served) => return Ok(served.outcome),
                 Err(ContentError::Sources(message)) => last = message,
                 Err(ContentError::Run(error)) => return Err(error),
@@ -87,40 +85,6 @@ fn no_source(addresses: &[IpAddr]) -> String {
          passed over",
         addresses.join(", ")
     )
-}
-
-/// Whether a source of these steps timed out.
-fn was_cut_short(findings: &Findings, class: Class, steps: &[Step]) -> bool {
-    timed_out(findings, class, steps).next().is_some()
-}
-
-/// The steps whose source timed out.
-fn timed_out<'a>(
-    findings: &'a Findings,
-    repository: impl Into<Repository>,
-    steps: &'a [Step],
-) -> impl Iterator<Item = &'a Step> {
-    let repository = repository.into();
-    steps.iter().filter(move |step| {
-        findings.attempts.iter().any(|attempt| {
-            attempt.class == repository.as_str()
-                && matches!(attempt.reason, Some(Reason::Timeout | Reason::Silent))
-                && attempt.source == step.source.to_string()
-        })
-    })
-}
-
-/// Whether all these sources used up the full time-outs earlier in this run (P9). Once a run is enough:
-/// otherwise a silent source would cost it minutes.
-pub(super) fn had_full_time(findings: &Findings, steps: &[Step]) -> bool {
-    steps.iter().all(|step| findings.given_full_time.contains(&step.source))
-}
-
-/// Notes which of these sources used up the full time-outs.
-pub(super) fn note_full_time(session: &mut Session, repository: impl Into<Repository>, steps: &[Step]) {
-    let late: Vec<SourceKey> =
-        timed_out(&session.findings, repository, steps).map(|step| step.source.clone()).collect();
-    session.findings.given_full_time.extend(late);
 }
 
 /// Splits a plan where the repository changes.

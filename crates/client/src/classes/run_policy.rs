@@ -10,12 +10,12 @@ use headwater_api::report::{ClassOutcome, ClassResult};
 use headwater_policy::{Plan, Repository, Step, is_former, is_last_resort, policy_plan, remembered};
 use headwater_repo::error_chain;
 
+use crate::classes::full_time::{had_full_time, note_full_time};
 use crate::classes::outcome::outcome;
-use crate::classes::run_class::{had_full_time, note_full_time};
-use crate::classes::segment::{ServedSegment, run_segment};
+use crate::classes::segment::{Segment, ServedSegment, run_segment};
 use crate::data::RepositoryOwner;
 use crate::error::Error;
-use crate::fetch::ContentError;
+use crate::fetch::{ContentError, Scope};
 use crate::session::{ClassFindings, Session, Timeout};
 
 const POLICY: Repository = Repository::Policy;
@@ -73,7 +73,8 @@ async fn look(session: &mut Session, plan: &Plan) -> Result<ClassOutcome, Error>
 async fn walk(session: &mut Session, steps: &[Step], wait: bool) -> Result<ServedSegment, ContentError> {
     let short = wait || had_full_time(&session.findings, steps);
     let timeout = if short { Timeout::Short } else { Timeout::Full };
-    let walked = run_segment(session, POLICY, RepositoryOwner::Organisation, steps, timeout).await;
+    let segment = Segment { owner: RepositoryOwner::Organisation, steps, scope: Scope::All };
+    let walked = run_segment(session, POLICY, &segment, timeout).await;
     if timeout == Timeout::Full && walked.is_err() {
         note_full_time(session, POLICY, steps);
     }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::classes::outcome::outcome;
 use crate::data::RepositoryOwner;
 use crate::decide::{NameOutcome, class_message, class_result};
-use crate::fetch::{ContentError, VerifiedRepository, open_repository};
+use crate::fetch::{ContentError, Scope, VerifiedRepository, open_repository};
 use crate::server::over_tls;
 use crate::session::{Session, Timeout};
 use crate::{serving, update};
@@ -25,14 +25,25 @@ pub(crate) struct ServedSegment {
     pub stale: bool,
 }
 
+/// Consecutive steps of a plan on one repository.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Segment<'a> {
+    /// Whose repository it is.
+    pub owner: RepositoryOwner,
+    /// The steps.
+    pub steps: &'a [Step],
+    /// Which of its names are asked for.
+    pub scope: Scope,
+}
+
 /// Runs one segment.
 pub(crate) async fn run_segment(
     session: &mut Session,
     repository: Repository,
-    owner: RepositoryOwner,
-    steps: &[Step],
+    segment: &Segment<'_>,
     timeout: Timeout,
 ) -> Result<ServedSegment, ContentError> {
+    let Segment { owner, steps, scope } = *segment;
     session.context.set_timeout(timeout)?;
     let (metadata, trusted) = open_repository(session, repository, owner)?;
     let sources = steps.iter().map(|step| source(step, repository)).collect::<Vec<_>>();
@@ -56,7 +67,7 @@ pub(crate) async fn run_segment(
     };
     note_stale_root(session, repository, owner, refreshed.trusted.root_version());
     session.state.first_seen.entry(name.to_owned()).or_default().note(&refreshed.trusted, now);
-    let verified = VerifiedRepository { owner, repository, trusted: &refreshed.trusted, walk: &walk };
+    let verified = VerifiedRepository { owner, repository, scope, trusted: &refreshed.trusted, walk: &walk };
     let applied = apply(session, &metadata, &verified).await;
     let findings = &mut session.findings;
     findings.attempts.extend(walk.attempts());
@@ -85,9 +96,11 @@ pub(crate) async fn run_segment(
     Ok(ServedSegment { outcome, step: refreshed.source, stale: refreshed.stale })
 }
 
-/// The names that failed or were reverted, as reports state them.
+/// The names that failed, were reverted or that no source gave, as reports state them.
 fn in_trouble(names: &[NameOutcome]) -> Vec<headwater_api::report::NameOutcome> {
-    let trouble = |name: &&NameOutcome| matches!(name.result, ClassResult::Failed | ClassResult::Reverted);
+    let trouble = |name: &&NameOutcome| {
+        matches!(name.result, ClassResult::Failed | ClassResult::Reverted | ClassResult::Partial)
+    };
     let stated = |name: &NameOutcome| headwater_api::report::NameOutcome {
         name: name.name.clone(),
         result: name.result,

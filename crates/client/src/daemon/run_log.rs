@@ -25,7 +25,7 @@ fn log_classes(report: &Report) {
     for class in &report.classes {
         match class.result {
             ClassResult::Updated => tracing::info!("{}", updated_line(report, class)),
-            ClassResult::Failed | ClassResult::Reverted | ClassResult::Unserved => {
+            ClassResult::Failed | ClassResult::Reverted | ClassResult::Partial | ClassResult::Unserved => {
                 tracing::warn!("{}: {}", class.class, class.message);
             }
             ClassResult::Current => {}

@@ -50,6 +50,9 @@ pub struct State {
     /// What vouches for them: their version is a minimum as long as this holds (I2a).
     #[serde(default)]
     pub settings_evidence: Option<Evidence>,
+    /// The policy version under which a partial class was last reported as a finding (P4a).
+    #[serde(default)]
+    pub partial_reported: Option<u64>,
     /// The sources of the last plan of which one gave the policy (P5a).
     #[serde(default)]
     pub policy_sources: Vec<RememberedSource>,
@@ -150,6 +153,7 @@ impl Default for State {
             settings: None,
             settings_digest: None,
             settings_evidence: None,
+            partial_reported: None,
             policy_sources: Vec::new(),
             failed: BTreeMap::new(),
             withdrawn: BTreeMap::new(),

@@ -4,6 +4,6 @@ mod content;
 mod repository;
 mod target;
 
-pub(crate) use content::{ContentError, VerifiedRepository};
+pub(crate) use content::{ContentError, Scope, VerifiedRepository};
 pub(crate) use repository::open_repository;
 pub(crate) use target::{target, unusable};

@@ -95,6 +95,7 @@ fn result(result: ClassResult) -> &'static str {
         ClassResult::Current => "current",
         ClassResult::Failed => "failed",
         ClassResult::Reverted => "reverted",
+        ClassResult::Partial => "partial",
         ClassResult::Unserved => "unserved",
     }
 }

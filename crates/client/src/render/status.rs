@@ -94,5 +94,8 @@ fn render_repository(out: &mut String, status: &Status, repository: Repository) 
         if let Some(why) = &plan.unserved {
             let _ = writeln!(out, "  unserved: {why}");
         }
+        if let Some(why) = &plan.partial {
+            let _ = writeln!(out, "  partial: {why}");
+        }
     }
 }

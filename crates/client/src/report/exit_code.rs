@@ -4,7 +4,7 @@ use headwater_api::report::{Attempt, AttemptResult, ClassResult, Report};
 use headwater_policy::Repository;
 
 /// The exit code for a report: 0 updated or current, 1 failed, 3 partly failed (the policy, a class, or holding it for
-/// others) or unserved (P4a).
+/// others), partial or unserved (P4a).
 pub fn exit_code(report: &Report) -> u8 {
     let failed = |result| matches!(result, ClassResult::Failed | ClassResult::Reverted);
     let good = |result| matches!(result, ClassResult::Updated | ClassResult::Current);
@@ -13,14 +13,14 @@ pub fn exit_code(report: &Report) -> u8 {
         let mut content = report.classes.iter().filter(|class| class.class != Repository::Policy.as_str());
         content.any(|class| which(class.result))
     };
-    let unserved = any(|result| result == ClassResult::Unserved);
-    if !any_content(good) && (any_content(failed) || !unserved) {
+    let incomplete = any(|result| matches!(result, ClassResult::Partial | ClassResult::Unserved));
+    if !any_content(good) && (any_content(failed) || !incomplete) {
         return 1;
     }
     let all_held = report.update_agent.as_ref().is_none_or(|agent| {
         agent.problems.keys().all(|class| agent.serves.get(class) >= content_version(report, class).as_ref())
     });
-    if any(failed) || unserved || !all_held { 3 } else { 0 }
+    if any(failed) || incomplete || !all_held { 3 } else { 0 }
 }
 
 /// The content version that a run applied or found.

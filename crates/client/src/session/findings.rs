@@ -41,6 +41,8 @@ pub struct Findings {
 /// What one class has found so far.
 #[derive(Default)]
 pub struct ClassFindings {
+    /// Names that a source of the organisation's brought up to date.
+    pub done: BTreeSet<String>,
     /// Names that were finished before the sources of a segment failed.
     pub finished: Vec<NameOutcome>,
     /// Bytes of bodies that deltas saved.

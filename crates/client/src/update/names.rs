@@ -11,13 +11,13 @@ use crate::assemble::{AssembledRelease, assemble, record_of};
 use crate::data::{ReleaseRecord, RepositoryOwner, Slot};
 use crate::decide::{Decision, NameOutcome, Replaced, is_condemned};
 use crate::error::Error;
-use crate::fetch::{ContentError, VerifiedRepository, target, unusable};
+use crate::fetch::{ContentError, Scope, VerifiedRepository, target, unusable};
 use crate::install::{Hooks, ProbeOutcome, activate, remember_failure};
 use crate::limits::NAMES_LISTED_MAX;
 use crate::self_update;
 use crate::session::Session;
 use crate::update::offer::{Offer, installed_release, kept_outcome, standing};
-use crate::update::unlisted::unlisted_names;
+use crate::update::unlisted::{not_listed, unlisted_names};
 use crate::update::voucher::renew_voucher;
 
 /// Updates every name of the class. A name that no source has, or that does not fit on the disk, does not stop the names
@@ -27,18 +27,28 @@ pub(crate) async fn update_names(
     verified: &VerifiedRepository<'_>,
     class: Class,
 ) -> Result<Vec<NameOutcome>, ContentError> {
+    let own = session.context.effective.policy.own_components().clone();
     let lists: Vec<(ComponentName, TargetDescription)> = verified
         .trusted
         .targets()
         .filter_map(|(name, description)| Some((layout::component_of_release_list(&name)?, description)))
+        .filter(|(component, _)| class != Class::Components || verified.gives(&own, component.as_str()))
         .collect();
     let listed = |name: &str| lists.iter().any(|(component, _)| component.as_str() == name);
-    let mut names = unlisted_names(session, verified, class, &listed).await?;
-    note_unusable_names(session, verified, class);
+    let mut names = match verified.scope {
+        Scope::All => unlisted_names(session, verified, class, &listed).await?,
+        Scope::OwnComponents => not_listed(session, verified, &own, &listed)?,
+    };
+    if verified.scope == Scope::All {
+        note_unusable_names(session, verified, class);
+    }
     let mut unavailable = Vec::new();
     for (component, description) in lists {
         match update_one(session, verified, class, &component, &description).await {
-            Ok(outcome) => names.push(outcome),
+            Ok(outcome) => {
+                note_done(session, verified, &outcome);
+                names.push(outcome);
+            }
             Err(ContentError::Sources(message)) => unavailable.push((component, message)),
             Err(ContentError::Run(error)) if error.is_no_room() => {
                 names.push(too_large(&component, &error));
@@ -54,6 +64,14 @@ pub(crate) async fn update_names(
     let Some(message) = unavailable_message(&unavailable) else { return Ok(names) };
     finished(session, names);
     Err(ContentError::Sources(message))
+}
+
+/// Notes that a source of the organisation's brought a name up to date.
+fn note_done(session: &mut Session, verified: &VerifiedRepository<'_>, outcome: &NameOutcome) {
+    let is_good = matches!(outcome.result, ClassResult::Updated | ClassResult::Current);
+    if verified.owner == RepositoryOwner::Organisation && is_good {
+        session.findings.class.done.insert(outcome.name.clone());
+    }
 }
 
 /// Keeps what was done before the class goes on elsewhere or fails.

@@ -5,7 +5,7 @@
 //! stays (I2a); the rest is deactivated.
 
 use headwater_api::report::{ClassResult, Reason};
-use headwater_policy::Class;
+use headwater_policy::{Class, OwnComponents};
 use headwater_repo::{ComponentName, Standing, Tombstone, layout};
 
 use crate::data::{ReleaseRecord, RepositoryOwner, Slot};
@@ -34,6 +34,29 @@ pub(crate) async fn unlisted_names(
         let installed = slot.installed().map_err(Error::file("reading", slot.folder()))?;
         if let Some((release, record)) = installed.filter(|_| !listed(&name)) {
             names.push(unlisted(session, verified, class, &slot, name, &release, record).await?);
+        }
+    }
+    Ok(names)
+}
+
+/// Own components that the policy names, and of which this source neither has a release nor knows that it was removed:
+/// it is older than the policy. Those that are not installed are missing (P4a).
+pub(crate) fn not_listed(
+    session: &Session,
+    verified: &VerifiedRepository<'_>,
+    own: &OwnComponents,
+    listed: &dyn Fn(&str) -> bool,
+) -> Result<Vec<NameOutcome>, ContentError> {
+    let mut names = Vec::new();
+    for name in own.iter().filter(|name| !listed(name)) {
+        let slot = session.context.folder.slot(Class::Components, name);
+        let is_installed = slot.installed().map_err(Error::file("reading", slot.folder()))?.is_some();
+        let tombstone = ComponentName::new(name).map(|component| layout::tombstone(&component));
+        let was_removed = tombstone.is_ok_and(|target| verified.trusted.target(&target).is_some());
+        if !is_installed && !was_removed {
+            let message = format!("{name}: the policy names it, and the source does not list it");
+            let (name, result) = (name.to_owned(), ClassResult::Partial);
+            names.push(NameOutcome { name, result, message, fault: None });
         }
     }
     Ok(names)

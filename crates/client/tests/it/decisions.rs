@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use headwater_api::report::{ClassOutcome, ClassResult};
 use headwater_client::decide::{
-    Decision, InstalledRelease, Known, Launch, NameOutcome, Replaced, Resume, RunEnd, Wake, class_result,
-    decide, decide_document, launch, network_is_new, next_wake, pause_after, poll_after, resume, run_end,
-    trial_verdict,
+    Decision, InstalledRelease, Known, KnownOwn, LastList, Launch, NameOutcome, Replaced, Resume, RunEnd,
+    Wake, class_result, decide, decide_document, gaps, launch, network_is_new, next_wake,
+    partial_is_a_finding, pause_after, poll_after, resume, run_end, trial_verdict,
 };
 use headwater_client::exit_code;
 use headwater_client::limits::{
@@ -223,7 +223,7 @@ fn a_new_program_must_do_what_the_old_one_did() {
 /// P4a: a class without a source is not done, whatever the others did.
 #[test]
 fn exit_codes() {
-    use ClassResult::{Current, Failed, Reverted, Unserved, Updated};
+    use ClassResult::{Current, Failed, Partial, Reverted, Unserved, Updated};
     let check = |results: &[ClassResult], expected: u8| {
         let outcome = |result: &ClassResult| json!({"class": "components", "result": result, "source": null, "message": ""});
         let classes: Vec<_> = results.iter().map(outcome).collect();
@@ -240,7 +240,42 @@ fn exit_codes() {
     check(&[Failed, Failed, Failed], 1);
     check(&[Failed, Failed, Unserved], 1);
     check(&[Unserved, Unserved, Unserved], 3);
+    check(&[Updated, Current, Partial], 3);
+    check(&[Partial, Partial, Partial], 3);
+    check(&[Failed, Failed, Partial], 1);
     check(&[], 1);
+}
+
+/// P4a: what no source of the organisation's gave is missing, or outdated as far as the last good list tells.
+#[test]
+fn own_components_are_missing_or_outdated_as_far_as_is_known() {
+    let own = |name, is_installed, is_listed, is_done| KnownOwn { name, is_installed, is_listed, is_done };
+    let known = [
+        own("absent", false, true, false),
+        own("done", true, false, true),
+        own("listed", true, true, false),
+        own("unlisted", true, false, false),
+    ];
+    let newest = LastList { is_good: true, version: 7, applied: 7, announced: Some(7) };
+    let check = |last: LastList, outdated: &[&str]| {
+        let found = gaps(&known, &last);
+        assert_eq!((found.missing, found.outdated), (vec!["absent"], outdated.to_vec()), "{last:?}");
+    };
+    check(newest, &["unlisted"]);
+    check(LastList { announced: None, ..newest }, &["unlisted"]);
+    check(LastList { announced: Some(8), ..newest }, &["listed", "unlisted"]);
+    check(LastList { is_good: false, ..newest }, &["listed", "unlisted"]);
+    check(LastList { applied: 6, ..newest }, &["listed", "unlisted"]);
+    check(LastList::default(), &["listed", "unlisted"]);
+    assert!(gaps(&known[1..3], &newest).is_empty());
+    assert!(gaps(&[], &LastList::default()).is_empty());
+}
+
+#[test]
+fn a_partial_class_is_one_finding_under_each_policy_version() {
+    assert!(partial_is_a_finding(None, 0));
+    assert!(partial_is_a_finding(Some(3), 4));
+    assert!(!partial_is_a_finding(Some(4), 4));
 }
 
 #[test]

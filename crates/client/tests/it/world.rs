@@ -304,6 +304,7 @@ impl World {
             server: LocationDocument { url: url.clone() },
             vendor: None,
             update_agents: Vec::new(),
+            own_components: Vec::new(),
             entries: Vec::new(),
         };
         let settings = EffectiveSettings::default().into();

@@ -83,6 +83,7 @@ async fn a_client_stands_as_its_newest_run_left_it_since_that_began() {
             ("failed", 2, ClientState::Failed, 12),
             ("reverted", 2, ClientState::Reverted, 14),
             ("unserved", 3, ClientState::Outdated, 15),
+            ("partial", 3, ClientState::Outdated, 15),
             ("current", 2, ClientState::Outdated, 15),
             ("updated", 3, ClientState::Current, 17),
         ];

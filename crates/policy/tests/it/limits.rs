@@ -1,12 +1,13 @@
 //! Every limit, crossed.
 
 use headwater_policy::{
-    ADDRESSES_MAX, COMMAND_ARGUMENT_BYTES_MAX, COMMAND_ARGUMENTS_MAX, CONNECT_TIMEOUT_SECONDS_MAX, ClassSet,
-    ClientId, DOMAIN_DEPTH_MAX, DOMAIN_NAME_BYTES_MAX, DOMAINS_MAX, DomainPath, DomainRefusal, DomainTree,
-    ENTRIES_MAX, EditRefusal, Entry, HOOK_TIMEOUT_SECONDS_MAX, HOST_BYTES_MAX, HOST_LABEL_BYTES_MAX,
-    ID_BYTES_MAX, IDLE_TIMEOUT_SECONDS_MAX, POLL_INTERVAL_MINUTES_MAX, Scheme, Settings, SourceList,
-    SourceUrl, UPDATE_AGENT_DOWNLOADS_MAX, UPDATE_AGENT_QUOTA_MIB_MAX, UPDATE_AGENTS_MAX, URL_BYTES_MAX,
-    UpdateAgent, UpdateAgents,
+    ADDRESSES_MAX, COMMAND_ARGUMENT_BYTES_MAX, COMMAND_ARGUMENTS_MAX, COMPONENT_NAME_BYTES_MAX,
+    COMPONENT_NAMES_SHOWN_MAX, CONNECT_TIMEOUT_SECONDS_MAX, ClassSet, ClientId, DOMAIN_DEPTH_MAX,
+    DOMAIN_NAME_BYTES_MAX, DOMAINS_MAX, DomainPath, DomainRefusal, DomainTree, ENTRIES_MAX, EditRefusal,
+    Entry, HOOK_TIMEOUT_SECONDS_MAX, HOST_BYTES_MAX, HOST_LABEL_BYTES_MAX, ID_BYTES_MAX,
+    IDLE_TIMEOUT_SECONDS_MAX, OWN_COMPONENTS_MAX, OwnComponent, OwnComponents, POLL_INTERVAL_MINUTES_MAX,
+    Scheme, Settings, SourceList, SourceUrl, UPDATE_AGENT_DOWNLOADS_MAX, UPDATE_AGENT_QUOTA_MIB_MAX,
+    UPDATE_AGENTS_MAX, URL_BYTES_MAX, UpdateAgent, UpdateAgents,
 };
 
 use crate::story;
@@ -90,4 +91,19 @@ fn settings_have_limits() {
     assert_eq!(at(1).problems().len(), 8);
     let zero = Settings { poll_interval_minutes: Some(0), ..Settings::default() };
     assert_eq!(zero.problems().len(), 1, "N3: 1–129600");
+}
+
+#[test]
+fn own_components_are_so_many_with_names_so_long_and_a_sentence_names_a_few() {
+    assert!("a".repeat(COMPONENT_NAME_BYTES_MAX).parse::<OwnComponent>().is_ok());
+    for bad in ["", "Rules", "a/b", &"a".repeat(COMPONENT_NAME_BYTES_MAX + 1)] {
+        assert!(bad.parse::<OwnComponent>().is_err(), "{bad}");
+    }
+    let names = |count: usize| OwnComponents::new((0..count).map(|n| format!("c{n:05}").parse().unwrap()));
+    assert!(names(OWN_COMPONENTS_MAX).is_ok());
+    assert!(names(OWN_COMPONENTS_MAX + 1).is_err());
+    let most = names(COMPONENT_NAMES_SHOWN_MAX).unwrap().to_string();
+    assert!(most.ends_with("c00008, c00009"), "{most}");
+    let more = names(COMPONENT_NAMES_SHOWN_MAX + 1).unwrap().to_string();
+    assert!(more.ends_with("c00009 and 1 more"), "{more}");
 }

@@ -8,6 +8,7 @@
 //! update_agents_from_server_only
 //! server https://hq.example:8471               (this by default)
 //! vendor https://vendor.example/repo           (none by default)
+//! own rules tools                              the organisation's own components (none by default)
 //! agent ua-1 10.1.0.5 2001:db8::5 http port 8472 shares components settings
 //! entry 10.1.0.0-10.1.255.255 2001:db8::/32 -> ua-1
 //! entry 10.1.0.0-10.1.255.255 -> http://mirror.example/hw components
@@ -19,8 +20,9 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use headwater_policy::{
-    Class, ClassSet, Client, Entry, EntrySource, Mode, Options, Plan, Policy, PolicyDraft, Repository,
-    Scheme, Selector, ServerFallback, SourceList, UpdateAgent, UpdateAgents, explain, parse_address,
+    Class, ClassSet, Client, Entry, EntrySource, Mode, Options, OwnComponents, Plan, Policy, PolicyDraft,
+    Repository, Scheme, Selector, ServerFallback, SourceList, UpdateAgent, UpdateAgents, explain,
+    parse_address,
 };
 
 /// A story, read.
@@ -39,6 +41,7 @@ pub fn read(text: &str) -> Story {
         server: "https://hq.example:8471".parse().unwrap(),
         vendor: None,
         update_agents: UpdateAgents::default(),
+        own_components: OwnComponents::default(),
         entries: SourceList::default(),
     };
     let mut clients = Vec::new();
@@ -51,6 +54,7 @@ pub fn read(text: &str) -> Story {
             "update_agents_from_server_only" => draft.options.update_agents_from_server_only = true,
             "server" => draft.server = words[1].parse().unwrap(),
             "vendor" => draft.vendor = Some(words[1].parse().unwrap()),
+            "own" => draft.own_components = own_components(&words[1..]),
             "agent" => draft.update_agents.insert(agent(&words[1..])),
             "entry" => {
                 draft.entries.add(entry(&words[1..])).unwrap();
@@ -60,6 +64,10 @@ pub fn read(text: &str) -> Story {
         }
     }
     Story { draft, clients }
+}
+
+fn own_components(words: &[&str]) -> OwnComponents {
+    OwnComponents::new(words.iter().map(|word| word.parse().unwrap())).unwrap()
 }
 
 fn classes(words: &[&str]) -> ClassSet {

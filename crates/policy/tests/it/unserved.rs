@@ -1,6 +1,6 @@
 //! A plan without any source says why, and what to do (P4a).
 
-use headwater_policy::{Class, explain};
+use headwater_policy::{Class, explain, preview};
 
 use crate::story;
 
@@ -43,4 +43,34 @@ fn the_switch_of_the_class_is_named() {
         let why = explain(&policy, &read.clients[0]).get(class).unserved.as_ref().unwrap().to_string();
         assert!(why.ends_with(&format!("`headwater sources options --server-fallback-{class} on`")), "{why}");
     }
+}
+
+/// P4a: the vendor source alone does not have the organisation's own components, and the preview warns of it.
+#[test]
+fn a_plan_of_the_vendor_source_alone_is_partial() {
+    let check = |story: &str, expected: &str| {
+        let read = story::read(story);
+        let policy = read.draft.into_policy().unwrap();
+        let found = explain(&policy, &read.clients[0]).components.partial.map(|partial| partial.to_string());
+        assert_eq!(found.is_some(), !expected.is_empty(), "{story}: {found:?}");
+        assert!(found.unwrap_or_default().contains(expected), "{story}");
+        let warnings = preview(&policy, None, &read.clients).warnings;
+        let warned = warnings.iter().find(|warning| warning.kind.as_str() == "no_own_components");
+        assert_eq!(warned.is_some(), !expected.is_empty(), "{story}: {warnings:?}");
+    };
+    let vendor = "vendor https://v.example/\nentry 10.0.0.0-10.0.0.9 -> vendor\n";
+    let pc = "\nclient pc 10.0.0.1";
+    check(&format!("{vendor}{pc}"), "");
+    let own = format!("own tools rules\n{vendor}");
+    check(&format!("{own}{pc}"), "own components (rules, tools), and the plan has no other source");
+    check(&format!("{own}{pc}"), "`headwater sources options --server-fallback-components on`");
+    check(&format!("fallback components\n{own}{pc}"), "");
+    check(&format!("{own}entry 10.0.0.0-10.0.0.9 -> http://m.example/ components{pc}"), "");
+    check(&format!("{own}entry 10.0.0.0-10.0.0.9 -> http://m.example/ settings{pc}"), "no entry gives it");
+    // Where nobody gives the class at all, the class is unserved.
+    check("own rules\nclient pc 10.0.0.1", "");
+    // By the default fallback to the vendor source.
+    check("own rules\nvendor https://v.example/\nclient pc 10.0.0.1", "no entry gives it");
+    let other_family = "standard\nserver https://192.0.2.1:8471\nclient pc 2001:db8::1 may";
+    check(&format!("own rules\nvendor https://v.example/\n{other_family}"), "a DNS name");
 }

@@ -3,9 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use headwater_policy::{
-    Class, ClassSet, Client, Entry, EntrySource, Ipv4Range, Ipv6Prefix, Mode, Occasion, Options, Policy,
-    PolicyDraft, Scheme, Selector, ServerFallback, SourceList, SourceUrl, UpdateAgent, UpdateAgents,
-    VendorFallback, check_source,
+    Class, ClassSet, Client, Entry, EntrySource, Ipv4Range, Ipv6Prefix, Mode, Occasion, Options,
+    OwnComponents, Policy, PolicyDraft, Scheme, Selector, ServerFallback, SourceList, SourceUrl, UpdateAgent,
+    UpdateAgents, VendorFallback, check_source,
 };
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::{collection, option, sample};
@@ -115,7 +115,16 @@ pub fn policy() -> impl Strategy<Value = Policy> {
                         .is_empty()
                 };
                 let entries = SourceList::new(entries.into_iter().filter(fits).collect()).unwrap();
-                Policy::already_saved(PolicyDraft { mode, options, server, vendor, update_agents, entries })
+                let own_components = OwnComponents::default();
+                Policy::already_saved(PolicyDraft {
+                    mode,
+                    options,
+                    server,
+                    vendor,
+                    update_agents,
+                    own_components,
+                    entries,
+                })
             },
         )
     })

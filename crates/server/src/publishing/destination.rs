@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
 use super::failures::of_publisher;
+use super::own_components::admit_own;
 use super::service::PublishingService;
 use super::signing::StagedPublication;
 use crate::audit::Audit;
@@ -184,6 +185,14 @@ impl RepositoryDestination {
         class_of(self.repository).map_err(PublishError::of_destination)
     }
 
+    fn admit_own(&self, component: &ComponentName) -> PublishResult<()> {
+        let own = self.wait(async {
+            let mut db = self.publishing.db.connection().await?;
+            self.publishing.own_components(&mut db).await
+        })?;
+        admit_own(&own, component).map_err(PublishError::of_destination)
+    }
+
     /// Waits for the server's own asynchronous work.
     fn wait<T, E: Into<Error>>(
         &self,
@@ -226,7 +235,10 @@ impl Destination for RepositoryDestination {
     fn admit(&self, component: &ComponentName, operation: Operation) -> PublishResult<()> {
         let row = self.wait(self.publishing.db.component(self.class()?, component))?;
         if !row.is_some_and(|row| row.from_vendor) {
-            return Ok(());
+            return match operation {
+                Operation::Publish if self.class()? == Class::Components => self.admit_own(component),
+                Operation::Publish | Operation::Remove => Ok(()),
+            };
         }
         let refusal = match operation {
             Operation::Publish => Refusal::NameOfVendor(component.to_string()),

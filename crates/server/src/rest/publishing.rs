@@ -16,6 +16,7 @@ use super::{json, now, upload};
 use crate::caller::Caller;
 use crate::error::{Error, Refusal, Result};
 use crate::publishing::{Format, PublishingService, ReleaseRequest, parse_name};
+use crate::services::Services;
 
 type Server = State<Arc<PublishingService>>;
 
@@ -32,7 +33,7 @@ pub async fn component(
 }
 
 pub async fn publish(
-    State(publishing): Server,
+    State(services): State<Services>,
     caller: Caller,
     Path((class, name)): Path<(String, String)>,
     Query(query): Query<PublishQuery>,
@@ -45,9 +46,12 @@ pub async fn publish(
     };
     let release = ReleaseRequest::parse(&class, &name, &query.version, &options)?;
     let format = query.format.as_deref().map(Format::parse).transpose()?;
+    let publishing = &services.publishing;
     let _permit = publishing.permit_upload()?;
-    let archive = upload::receive(&publishing, request.into_body()).await?;
-    Ok((StatusCode::CREATED, Json(publishing.publish(release, archive, format, &caller).await?)))
+    let archive = upload::receive(publishing, request.into_body()).await?;
+    let published = publishing.publish(release, archive, format, &caller).await?;
+    services.source_list.sign_own_components(&caller).await;
+    Ok((StatusCode::CREATED, Json(published)))
 }
 
 pub async fn roll_back(
@@ -61,12 +65,13 @@ pub async fn roll_back(
 }
 
 pub async fn remove_component(
-    State(publishing): Server,
+    State(services): State<Services>,
     caller: Caller,
     Path((class, name)): Path<(String, String)>,
 ) -> Result<StatusCode> {
     let (class, name) = parse_name(&class, &name)?;
-    publishing.remove_component(class, &name, &caller).await?;
+    services.publishing.remove_component(class, &name, &caller).await?;
+    services.source_list.sign_own_components(&caller).await;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -2,13 +2,14 @@
 
 use headwater_api::policy::PolicyDocument;
 use headwater_policy::{
-    DomainPath, Mode, Options, Policy, PolicyDraft, Repository, SourceList, SourceUrl, UpdateAgents,
+    DomainPath, Mode, Options, OwnComponents, Policy, PolicyDraft, Repository, SourceList, SourceUrl,
+    UpdateAgents,
 };
 use headwater_repo::TargetsDraft;
 use jiff::Timestamp;
 
 use super::domain_documents::{Part, documents, empty_domain, saved_now};
-use super::policies::{invalid_list, policy_target, signed_policy};
+use super::policies::{invalid_list, policy_target};
 use super::service::SourceListService;
 use crate::caller::Caller;
 use crate::db::domains::DomainRow;
@@ -32,10 +33,8 @@ impl SourceListService {
         };
         let mut root = empty_domain(&DomainPath::root());
         (root.version, root.typed_version) = (1, 1);
-        let fleet = self.fleet_document(&mut tx, now).await?;
-        draft
-            .add(policy_target(), signed_policy(&saved, fleet))
-            .map_err(failed(Repository::Policy, "policy"))?;
+        let document = self.signed_policy(&mut tx, &saved, now).await?;
+        draft.add(policy_target(), document).map_err(failed(Repository::Policy, "policy"))?;
         add_documents(&mut draft, Part::Typed, std::slice::from_ref(&root))?;
         policies::insert(&mut tx, &saved).await?;
         domains::put(&mut tx, &root).await?;
@@ -88,6 +87,7 @@ fn first_policy(server: &SourceUrl) -> Result<Policy> {
         server: server.clone(),
         vendor: None,
         update_agents: UpdateAgents::default(),
+        own_components: OwnComponents::default(),
         entries: SourceList::default(),
     };
     draft.into_policy().map_err(invalid_list)

@@ -5,10 +5,10 @@
 
 use headwater_api::settings::{FleetDocument, RevokedDocument};
 use headwater_policy::{Class, Repository};
-use headwater_repo::Digest;
+use headwater_repo::{Digest, error_chain};
 use jiff::Timestamp;
 
-use super::policies::{policy_target, signed_policy};
+use super::policies::policy_target;
 use super::service::SourceListService;
 use crate::audit::Audit;
 use crate::caller::Caller;
@@ -36,7 +36,7 @@ impl SourceListService {
         })
     }
 
-    /// Signs the policy with the fleet as it is in `tx`, and the settings of confidential domains that a client has
+    /// Signs the policy with the fleet and the organisation's own components as they are in `tx`, and the settings of confidential domains that a client has
     /// `left` with a new key; nothing if nothing differs. The caller holds
     /// [`crate::publishing::PublishingService::change`].
     pub(crate) async fn stage_fleet(
@@ -46,7 +46,7 @@ impl SourceListService {
         now: Timestamp,
     ) -> Result<Vec<StagedPublication>> {
         let saved = tx.policy_now().await?;
-        let document = signed_policy(&saved, self.fleet_document(tx, now).await?);
+        let document = self.signed_policy(tx, &saved, now).await?;
         let signed = self.publishing.published(Repository::Policy).target(&policy_target());
         let mut draft = self.publishing.draft(Repository::Policy);
         let mut free = self.publishing.draft(Class::Settings);
@@ -65,15 +65,26 @@ impl SourceListService {
         Ok(staged)
     }
 
-    /// Signs the policy again if what it states of the fleet has changed: a revoked key's certificate has run out.
-    /// Returns whether it did.
-    pub(crate) async fn sign_fleet(&self, now: Timestamp) -> Result<bool> {
+    /// Signs the policy again after the organisation's own components may have changed. A failure is logged: what was done
+    /// is done, and the signing job tries again.
+    pub(crate) async fn sign_own_components(&self, caller: &Caller) {
+        if let Err(error) = self.sign_policy_again(caller).await {
+            tracing::warn!(
+                error = error_chain(&error),
+                "the policy does not state the present components yet; signing it is tried again"
+            );
+        }
+    }
+
+    /// Signs the policy again if what it states beside what was saved has changed: a revoked key's certificate has run
+    /// out, a component of the organisation's was published or removed (P4a). Returns whether it did.
+    pub(crate) async fn sign_policy_again(&self, caller: &Caller) -> Result<bool> {
         let _change = self.publishing.change().await;
         let mut tx = self.db.begin().await?;
-        let staged = self.stage_fleet(&mut tx, &[], now).await?;
+        let staged = self.stage_fleet(&mut tx, &[], caller.now).await?;
         let signed = !staged.is_empty();
         let audit = match signed {
-            true => Caller::server(now).audit_entry("fleet.sign", "the signed policy").into(),
+            true => caller.audit_entry("policy.sign_again", "the signed policy").into(),
             false => Audit::Exempt("nothing is signed"),
         };
         self.publishing.commit(tx, staged, audit).await?;

@@ -1,7 +1,7 @@
 //! The saved policy: loading it, and making a new version of it that is saved and signed at once (S7).
 
 use headwater_api::policy::PolicyDocument;
-use headwater_api::settings::{FORMAT, FleetDocument, SignedPolicy};
+use headwater_api::settings::{FORMAT, SignedPolicy};
 use headwater_api::v1::{ChangeView, HistoryItem, SavedPolicy};
 use headwater_policy::{Policy, PolicyDiff, Problem, Repository, diff_policies};
 use headwater_repo::TargetName;
@@ -31,7 +31,15 @@ pub struct Current {
 impl SourceListService {
     /// The policy as it is saved now.
     pub(crate) async fn current(&self) -> Result<Current> {
-        current(&mut self.db.connection().await?).await
+        self.current_in(&mut self.db.connection().await?).await
+    }
+
+    /// The policy as it is saved now, as `db` has it, with the names of the organisation's own components.
+    pub(super) async fn current_in(&self, db: &mut Connection) -> Result<Current> {
+        let Current { mut saved, policy } = current(db).await?;
+        let own = self.publishing.own_components(db).await?;
+        saved.document.own_components = own.iter().map(str::to_owned).collect();
+        Ok(Current { saved, policy: policy.with_own_components(own) })
     }
 
     /// The policy as it is saved now, for showing.
@@ -39,7 +47,7 @@ impl SourceListService {
     /// # Errors
     /// Only when the database fails.
     pub async fn saved_now(&self) -> Result<SavedPolicy> {
-        Ok(saved_view(self.db.policy_now().await?))
+        Ok(saved_view(self.current().await?.saved))
     }
 
     /// One saved version, for showing.
@@ -96,12 +104,13 @@ impl SourceListService {
             version: current.saved.version + 1,
             saved: now,
             comment,
-            document: PolicyDocument::of(&next.to_draft()),
+            // Which components are its own is stated when it is signed, and is no part of what was saved.
+            document: PolicyDocument { own_components: Vec::new(), ..PolicyDocument::of(&next.to_draft()) },
             vendor_root,
         };
         let mut tx = tx;
-        let fleet = self.fleet_document(&mut tx, now).await?;
-        let staged = self.stage_policy(&saved, fleet, now)?;
+        let document = self.signed_policy(&mut tx, &saved, now).await?;
+        let staged = self.stage_policy(document, now)?;
         rows::insert(&mut tx, &saved).await?;
         let changed: Vec<String> = changes(&diff).into_iter().map(|change| change.text).collect();
         let audit_entry = audit_entry.before(json!({"version": current.saved.version})).after(json!({
@@ -115,16 +124,29 @@ impl SourceListService {
         Ok(saved.version)
     }
 
-    fn stage_policy(
+    /// The content of the policy's target: what was saved, with the fleet and the organisation's own components as `db`
+    /// has them.
+    pub(super) async fn signed_policy(
         &self,
+        db: &mut Connection,
         saved: &PolicyRow,
-        fleet: FleetDocument,
         now: Timestamp,
-    ) -> Result<StagedPublication> {
+    ) -> Result<Vec<u8>> {
+        let own = self.publishing.own_components(db).await?;
+        let own_components = own.iter().map(str::to_owned).collect();
+        let signed = SignedPolicy {
+            format: FORMAT,
+            version: saved.version,
+            policy: PolicyDocument { own_components, ..saved.document.clone() },
+            vendor_root: saved.vendor_root.clone(),
+            fleet: self.fleet_document(db, now).await?,
+        };
+        Ok(to_json(&signed).into_bytes())
+    }
+
+    fn stage_policy(&self, document: Vec<u8>, now: Timestamp) -> Result<StagedPublication> {
         let mut draft = self.publishing.draft(Repository::Policy);
-        draft
-            .add(policy_target(), signed_policy(saved, fleet))
-            .map_err(failed(Repository::Policy, "policy"))?;
+        draft.add(policy_target(), document).map_err(failed(Repository::Policy, "policy"))?;
         self.publishing.stage(Repository::Policy, draft, now)
     }
 }
@@ -149,18 +171,6 @@ pub(super) async fn saved_version(db: &mut Connection, version: u64) -> Result<P
 /// The name of the policy's target.
 pub(crate) fn policy_target() -> TargetName {
     TargetName::new(POLICY_TARGET).expect("a plain file name is a target name")
-}
-
-/// The content of the policy's target.
-pub(crate) fn signed_policy(saved: &PolicyRow, fleet: FleetDocument) -> Vec<u8> {
-    let signed = SignedPolicy {
-        format: FORMAT,
-        version: saved.version,
-        policy: saved.document.clone(),
-        vendor_root: saved.vendor_root.clone(),
-        fleet,
-    };
-    to_json(&signed).into_bytes()
 }
 
 /// What was stored, read back. It was checked when it was saved and is not judged again: a rule that has become

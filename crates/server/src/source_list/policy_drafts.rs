@@ -9,7 +9,7 @@ use headwater_policy::{EditRefusal, Policy, PolicyDraft, Problem, SaveDecision, 
 use serde_json::json;
 
 use super::drafts::{self, Subject, check_comment};
-use super::policies::{self, Current, changes, invalid_list, read_saved, saved_version};
+use super::policies::{Current, changes, invalid_list, read_saved, saved_version};
 use super::service::SourceListService;
 use crate::audit::Record;
 use crate::caller::Caller;
@@ -34,7 +34,7 @@ impl SourceListService {
     /// A refusal for a bad name.
     pub async fn draft_view(&self, name: &str) -> Result<DraftView> {
         let mut db = self.db.connection().await?;
-        let current = policies::current(&mut db).await?;
+        let current = self.current_in(&mut db).await?;
         let open = open_draft(&mut db, name, &current).await?;
         Ok(view(&open, &current, Vec::new()))
     }
@@ -78,7 +78,7 @@ impl SourceListService {
         }
         let _change = self.publishing.change().await;
         let mut tx = self.db.begin().await?;
-        let current = policies::current(&mut tx).await?;
+        let current = self.current_in(&mut tx).await?;
         let mut open = open_draft(&mut tx, name, &current).await?;
         drafts::expect_revision(&Drafted(&current), &open.stored, expected_revision)?;
         let audit_entry = caller.audit_entry("draft.edit", name).after(json!({"edits": edits}));
@@ -103,7 +103,7 @@ impl SourceListService {
     ) -> Result<DraftView> {
         let _change = self.publishing.change().await;
         let mut tx = self.db.begin().await?;
-        let current = policies::current(&mut tx).await?;
+        let current = self.current_in(&mut tx).await?;
         let mut open = open_draft(&mut tx, name, &current).await?;
         drafts::expect_revision(&Drafted(&current), &open.stored, expected_revision)?;
         let imported = document.read().map_err(invalid_list)?;
@@ -127,7 +127,7 @@ impl SourceListService {
     pub async fn discard_draft(&self, name: &str, caller: &Caller) -> Result<()> {
         let _change = self.publishing.change().await;
         let mut tx = self.db.begin().await?;
-        let current = policies::current(&mut tx).await?;
+        let current = self.current_in(&mut tx).await?;
         drafts::discard(tx, &Drafted(&current), name, caller).await
     }
 
@@ -146,7 +146,7 @@ impl SourceListService {
         let warnings = self.preview(name).await?.warnings;
         let _change = self.publishing.change().await;
         let mut tx = self.db.begin().await?;
-        let current = policies::current(&mut tx).await?;
+        let current = self.current_in(&mut tx).await?;
         let open = open_draft(&mut tx, name, &current).await?;
         let next = open.draft.clone().into_policy().map_err(invalid_list)?;
         let base = base(&mut tx, &open.stored, &current, over_version).await?;
@@ -194,7 +194,7 @@ impl SourceListService {
         let comment = check_comment(comment)?;
         let _change = self.publishing.change().await;
         let mut tx = self.db.begin().await?;
-        let current = policies::current(&mut tx).await?;
+        let current = self.current_in(&mut tx).await?;
         if current.saved.version != expected_version {
             let refusal =
                 Refusal::VersionMoved { saved_version: current.saved.version, expected: expected_version };
@@ -351,6 +351,11 @@ fn not_taken(current: &Policy, imported: &PolicyDraft) -> Vec<String> {
     if *current.update_agents() != imported.update_agents {
         notes
             .push("the update agents stay as they are; give or take the role by client or domain".to_owned());
+    }
+    if !imported.own_components.is_empty() && current.own_components() != &imported.own_components {
+        notes.push(
+            "the names of the organisation's own components stay: they are what is published here".to_owned(),
+        );
     }
     notes
 }

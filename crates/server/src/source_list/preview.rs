@@ -12,7 +12,7 @@ use headwater_policy::{
     explain_address, parse_address,
 };
 
-use super::policies::{self, changes, invalid_list, read_saved, saved_version};
+use super::policies::{changes, invalid_list, read_saved, saved_version};
 use super::policy_drafts::open_draft;
 use super::service::SourceListService;
 use crate::db::clients::ClientRow;
@@ -88,10 +88,10 @@ impl SourceListService {
             }
             (Some(to), None) => read_saved(saved_version(&mut db, to).await?)?.policy,
             (None, Some(name)) => {
-                let current = policies::current(&mut db).await?;
+                let current = self.current_in(&mut db).await?;
                 open_draft(&mut db, name, &current).await?.draft.into_policy().map_err(invalid_list)?
             }
-            (None, None) => policies::current(&mut db).await?.policy,
+            (None, None) => self.current_in(&mut db).await?.policy,
         };
         Ok(changes(&diff_policies(&before, &after)))
     }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::confidential::domain_bytes;
 use super::domain_documents::{Part, documents};
-use super::policies::{policy_target, signed_policy};
+use super::policies::policy_target;
 use super::service::SourceListService;
 use crate::audit::Record;
 use crate::db::domains::DomainRow;
@@ -44,7 +44,7 @@ impl SourceListService {
             // A thief of the lost server has the keys of confidential domains: they get new ones.
             fleet::delete_domain_keys(&mut tx, &row.path).await?;
         }
-        let policy = signed_policy(&saved, self.fleet_document(&mut tx, now).await?);
+        let policy = self.signed_policy(&mut tx, &saved, now).await?;
         let targets = targets(&mut tx, Part::Typed, &rows, now).await?;
         let edit = |draft: &mut TargetsDraft| {
             draft.add(policy_target(), policy).map_err(failed(Repository::Policy, "restoring"))?;

@@ -61,6 +61,10 @@ impl UpkeepService {
         if !matches!(synced, Err(Error::Refused(_))) {
             self.statuses.note_sync(caller.now, &synced);
         }
+        if synced.is_ok() {
+            // A name that was the organisation's own may be the vendor's now.
+            self.source_list.sign_own_components(caller).await;
+        }
         synced
     }
 
@@ -71,8 +75,10 @@ impl UpkeepService {
             steps.push(self.sign_repository(repository, now).await);
         }
         let signed = |what: &str, done: Result<bool>| done.map(|done| done.then(|| what.to_owned()));
-        steps
-            .push(signed("the policy, for who belongs to the fleet", self.source_list.sign_fleet(now).await));
+        steps.push(signed(
+            "the policy, for what it states of the fleet and its components",
+            self.source_list.sign_policy_again(&Caller::server(now)).await,
+        ));
         steps.push(signed("the fleet listener's certificate", self.fleet.renew_chain(now)));
         steps.push(signed("where the audit log ends", self.publishing.sign_audit_anchor(now).await));
         steps.push(signed("the console's certificate", self.fleet.renew_console_certificate(now)));

@@ -32,6 +32,8 @@ async fn every_change_is_recorded_with_who_what_and_from_where() {
         actions,
         [
             ("release.publish", "components/rules"),
+            // The signed policy lists the organisation's own components.
+            ("policy.sign_again", "the signed policy"),
             ("release.publish", "components/rules"),
             ("release.roll_back", "components/rules"),
             ("domain.add", "root/paris"),
@@ -43,15 +45,15 @@ async fn every_change_is_recorded_with_who_what_and_from_where() {
     assert!(
         new.iter().all(|record| record["who"] == "local (token harness)" && record["from"] == "127.0.0.1")
     );
-    assert_eq!(new[2]["before"], json!({"sequence": 2, "version": "2"}));
-    assert_eq!(new[2]["after"], json!({"sequence": 1, "version": "1"}));
-    assert_eq!(new[5]["after"]["comment"], "why");
+    assert_eq!(new[3]["before"], json!({"sequence": 2, "version": "2"}));
+    assert_eq!(new[3]["after"], json!({"sequence": 1, "version": "1"}));
+    assert_eq!(new[6]["after"]["comment"], "why");
     let verified = server.get("/api/v1/audit/verify").await;
     assert_eq!(verified["intact"], true, "{verified}");
-    assert_eq!(verified["records"], (before + 7) as u64);
+    assert_eq!(verified["records"], (before + 8) as u64);
     let page = server.get("/api/v1/audit?limit=2").await;
     assert_eq!(page["items"][0]["action"], "domain.remove");
-    assert_eq!(page["next"], (before + 6) as u64);
+    assert_eq!(page["next"], (before + 7) as u64);
     server.refused("GET", "/api/v1/audit?before=1&after=1", None, 400, "invalid_request").await;
 }
 

@@ -282,3 +282,32 @@ impl Gate {
         Self { url, open }
     }
 }
+
+/// P4a: the signed policy names what is published here and is not the vendor's, after whatever changes it; it is the same
+/// saved version, and nothing is signed where no name changed.
+#[tokio::test]
+async fn the_signed_policy_names_the_organisations_own_components() {
+    let (vendor, server) = world().await;
+    let policy = || async { server.target(Repository::Policy, "policy.json").await.unwrap() };
+    let own = || async { policy().await["policy"]["own_components"].clone() };
+    let saved = policy().await["version"].clone();
+    assert_eq!(own().await, Value::Null);
+    vendor.publish("components", "theirs", "1", &[("a", b"1")]).await;
+    sync(&server).await;
+    assert_eq!(own().await, Value::Null);
+    server.publish("components", "ours", "1", &[("a", b"mine")]).await;
+    server.publish("programs", "greet", "1", &[("a", b"mine")]).await;
+    assert_eq!(own().await, json!(["ours"]));
+    assert_eq!(policy().await["version"], saved);
+    let version = || async { server.trusted(Repository::Policy, now()).await.1.targets_version() };
+    let signed = version().await;
+    server.publish("components", "ours", "2", &[("a", b"other")]).await;
+    assert_eq!(version().await, signed, "the names are the same");
+    let draft = server.get("/api/v1/drafts/mine").await;
+    assert_eq!(draft["policy"]["own_components"], json!(["ours"]));
+    server.ok("DELETE", "/api/v1/releases/components/ours", None).await;
+    assert_eq!(own().await, Value::Null);
+    // What was taken from it stays when it is removed, as the organisation's.
+    server.ok("DELETE", "/api/v1/vendor", None).await;
+    assert_eq!(own().await, json!(["theirs"]));
+}

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use headwater_api::policy::{OptionsDocument, ServerFallbackDocument};
-use headwater_sim::world::{World, scenario};
+use headwater_sim::world::{Run, World, scenario};
 
 use super::{PARIS, rules};
 
@@ -97,6 +97,54 @@ fn every_setting_of_the_vendor_fallback() {
         let run = client.update()?;
         assert_eq!(run.outcome("components"), "current from vendor");
         assert_eq!(run.installed("vendor-rules"), "1");
+        Ok(())
+    });
+}
+
+/// P4a: the vendor source does not have the organisation's own components: they come from another source of the plan,
+/// earlier ones included, and without one the class is partial, with one finding, in preview, explanation and fleet view.
+#[test]
+fn the_organisations_own_components_come_from_other_sources_or_the_class_is_partial() {
+    scenario(|world| {
+        let _vendor = vendor(world)?;
+        world.publish("own-rules", "1", &rules("own"))?;
+        let client = world.client("pc-1", &["10.1.0.11"])?;
+        let remote = format!("{PARIS} vendor");
+        // The server is the end of the plan, behind the vendor source, which serves.
+        world.save(&remote, options("documented", true))?;
+        let run = client.update()?;
+        assert_eq!(run.code, Some(0), "{}", run.attempts("components"));
+        assert_eq!((run.installed("vendor-rules"), run.installed("own-rules")), ("1", "1"));
+        // A mirror before the vendor source that does not work, and is asked once more after it.
+        let mirror = world.host("mirror", &["10.1.0.9"])?;
+        world.save(&format!("{PARIS} url:http://10.1.0.9 components\n{remote}"), options("never", false))?;
+        world.publish("new-rules", "1", &rules("new"))?;
+        let run = client.update()?;
+        assert_eq!(
+            run.attempts("components").matches("http://10.1.0.9").count(),
+            2,
+            "{}",
+            run.attempts("components")
+        );
+        assert_eq!((run.code, run.outcome("components").as_str()), (Some(3), "partial from vendor"));
+        drop(mirror);
+        // No other source at all.
+        world.save(&remote, options("never", false))?;
+        let preview = world.headwater(&["sources", "preview"])?;
+        assert!(preview.to_string().contains("no_own_components"), "{preview}");
+        let explained = world.headwater(&["sources", "explain", "--client", "pc-1"])?;
+        assert!(explained["plans"]["components"]["partial"].is_string(), "{explained}");
+        let findings = |run: &Run| run.report.warnings.join("\n");
+        let run = client.update()?;
+        assert_eq!((run.code, run.outcome("components").as_str()), (Some(3), "partial from vendor"));
+        assert!(findings(&run).contains("missing: new-rules"), "{}", findings(&run));
+        assert_eq!(findings(&client.update()?), "", "one finding under a policy version");
+        let listed = world.headwater(&["clients", "list", "--outdated"])?;
+        assert!(listed.to_string().contains("missing: new-rules"), "{listed}");
+        // With the server again, everything is there.
+        world.save(&remote, options("never", true))?;
+        let run = client.update()?;
+        assert_eq!((run.code, run.installed("new-rules")), (Some(0), "1"));
         Ok(())
     });
 }
