@@ -34,6 +34,9 @@ pub struct EnrolBundle {
     pub server_urls: Vec<String>,
     /// The domain that the token names. For display; the server decides.
     pub domain: String,
+    /// The one client that the token admits; it enrols under this id. Absent if the token admits any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
     /// Certificates of the fleet CA (PEM), the newest first. They identify the server and its update agents.
     pub ca: Vec<String>,
     /// The server's public key that encrypts the enrolment (base64).

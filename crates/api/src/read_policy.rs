@@ -63,7 +63,7 @@ fn client(reader: &mut Reader, json: &RawValue) -> Option<Client> {
     let id = reader.required(&keys, "id", raw.id);
     let addresses = addresses(reader, &keys, raw.addresses);
     if let Some(addresses) = addresses.as_ref().filter(|addresses| addresses.len() > ADDRESSES_MAX) {
-        let message = format!("there are {}; at most {ADDRESSES_MAX} are taken", addresses.len());
+        let message = format!("there are {}; at most {ADDRESSES_MAX} are allowed", addresses.len());
         reader.problem(&keys.spot.field("addresses"), message);
     }
     Some(Client::new(id?.0, addresses?, raw.download_from_vendor.unwrap_or_default()))

@@ -182,9 +182,10 @@ pub struct Attempt {
     pub started: Timestamp,
     /// Milliseconds it took.
     pub duration_ms: u64,
-    /// Version of the class's signed content before, and at this source (0 if none).
+    /// Version of the class's signed content that the client had (0 if none).
     pub from_version: u64,
-    /// See `from_version`.
+    /// Version of the signed content that this source has; left out if none was verified.
+    #[serde(default, skip_serializing_if = "is_none")]
     pub to_version: u64,
 }
 
@@ -226,6 +227,8 @@ pub enum Reason {
     NotShared,
     /// Metadata or a file is not there.
     Missing,
+    /// It does not admit the client: its certificate is unknown, revoked or of a CA that is distrusted.
+    NotAdmitted,
     /// It answered with an unexpected HTTP status.
     HttpStatus,
     /// Metadata could not be parsed.
@@ -261,4 +264,10 @@ pub enum Reason {
     /// A delta is as signed and does not make the signed file, so the client fetched another way. Not the source's
     /// fault.
     Delta,
+}
+
+/// Whether a number stands for nothing.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_none(version: &u64) -> bool {
+    *version == 0
 }

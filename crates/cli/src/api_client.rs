@@ -4,6 +4,7 @@ pub mod credentials;
 mod location;
 mod refusal;
 
+use std::path::Path;
 use std::time::Duration;
 
 use headwater_repo::error_chain;
@@ -14,7 +15,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use self::location::Endpoint;
-pub use self::location::{ServerLocation, check_url};
+pub use self::location::{ServerLocation, check_url, is_loopback};
+pub use self::refusal::ROOT_KEYS_HINT;
 use crate::limits::CONNECT_TIMEOUT_SECONDS;
 use crate::terminal::failure::Failure;
 
@@ -33,19 +35,12 @@ impl ApiClient {
     /// environment variable HEADWATER_TOKEN.
     pub fn new(location: &ServerLocation) -> Result<Self, Failure> {
         let endpoint = Endpoint::find(location)?;
-        let http = builder(endpoint.login.as_ref().and_then(|login| login.ca.as_deref()))?;
-        let http = match &endpoint.socket {
-            Some(path) => http.unix_socket(path.clone()),
-            None => http,
-        };
+        let ca = endpoint.login.as_ref().and_then(|login| login.ca.as_deref());
+        let http = http(&endpoint.base, ca, endpoint.socket.as_deref())?;
         let token = std::env::var("HEADWATER_TOKEN").ok().filter(|token| !token.is_empty());
         let token = token.or(endpoint.login.map(|login| login.token)).filter(|_| endpoint.socket.is_none());
-        let api = Self {
-            name: endpoint.name,
-            base: endpoint.base,
-            http: build(http)?,
-            token: token.map(SecretString::from),
-        };
+        let api =
+            Self { name: endpoint.name, base: endpoint.base, http, token: token.map(SecretString::from) };
         if api.token.is_some() {
             api.refuse_in_the_clear("the token")?;
         }
@@ -55,7 +50,7 @@ impl ApiClient {
     /// A server by its URL, before anybody has signed in; `ca` holds the certificates that vouch for the server's own.
     pub fn anonymous(url: &str, ca: Option<&str>) -> Result<Self, Failure> {
         let base = check_url(url)?;
-        let http = build(builder(ca)?)?;
+        let http = http(&base, ca, None)?;
         Ok(Self { name: base.clone(), base, http, token: None })
     }
 
@@ -139,9 +134,20 @@ impl ApiClient {
     /// Sends a request and reads its answer.
     pub async fn receive<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, Failure> {
         let response = self.send(request).await?;
+        let bytes = self.body(response).await?;
+        let bytes = if bytes.is_empty() { b"null".to_vec() } else { bytes };
+        self.parse(&bytes)
+    }
+
+    /// The message in an answer.
+    pub fn parse<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, Failure> {
+        serde_json::from_slice(bytes).map_err(|error| refusal::unexpected_answer(&self.name, bytes, &error))
+    }
+
+    /// The whole body of an answer.
+    pub async fn body(&self, response: reqwest::Response) -> Result<Vec<u8>, Failure> {
         let bytes = response.bytes().await.map_err(|error| refusal::broken_off(&self.name, &error))?;
-        let bytes = if bytes.is_empty() { b"null".as_slice().into() } else { bytes };
-        serde_json::from_slice(&bytes).map_err(|error| refusal::unexpected_answer(&self.name, &error))
+        Ok(bytes.into())
     }
 
     /// Sends a request; a refusal is a failure.
@@ -171,35 +177,45 @@ impl Download {
     }
 }
 
-/// Whether a URL names this machine, so that what is sent there stays here.
-pub fn is_loopback(url: &str) -> bool {
-    let Ok(url) = reqwest::Url::parse(url) else { return false };
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
 /// Makes the TLS library usable; every later call does nothing.
 pub fn install_tls_provider() {
     // It fails only if a provider is in place already.
     headwater_depot::http::install_tls_provider();
 }
 
-fn builder(ca: Option<&str>) -> Result<reqwest::ClientBuilder, Failure> {
-    let http = reqwest::Client::builder()
-        .connect_timeout(Duration::from_secs(CONNECT_TIMEOUT_SECONDS))
-        // A redirect could lead the token elsewhere.
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("headwater/", env!("CARGO_PKG_VERSION")));
-    let Some(ca) = ca else { return Ok(http) };
+/// What sends to the server at `base`. What stays on this machine never goes to a proxy, which would read the token; for
+/// other servers HTTPS_PROXY and NO_PROXY count, and an `https` request passes a proxy unread.
+fn http(base: &str, ca: Option<&str>, socket: Option<&Path>) -> Result<reqwest::Client, Failure> {
+    let builder = || {
+        let http = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(CONNECT_TIMEOUT_SECONDS))
+            // A redirect could lead the token elsewhere.
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("headwater/", env!("CARGO_PKG_VERSION")));
+        let http = if socket.is_some() || is_loopback(base) { http.no_proxy() } else { http };
+        match socket {
+            Some(path) => http.unix_socket(path.to_owned()),
+            None => http,
+        }
+    };
+    let failed = |error: reqwest::Error| {
+        Failure::failed(format!("cannot set up HTTP: {}", error_chain(&error)))
+            .with_hint("check HTTP_PROXY, HTTPS_PROXY and ALL_PROXY in the environment, and --ca")
+    };
+    let Some(ca) = ca else {
+        // A machine without certificate authorities: the first connection that needs one says so.
+        let made = builder().build().or_else(|_| builder().tls_certs_only([]).build());
+        return made.map_err(failed);
+    };
     let certificates = reqwest::Certificate::from_pem_bundle(ca.as_bytes()).map_err(|error| {
         Failure::bad_input(format!("the CA's certificates cannot be read: {}", error_chain(&error)))
             .with_hint("give a PEM file with --ca")
     })?;
-    Ok(http.tls_certs_only(certificates))
-}
-
-fn build(http: reqwest::ClientBuilder) -> Result<reqwest::Client, Failure> {
-    http.build().map_err(|error| Failure::failed(format!("cannot set up HTTP: {}", error_chain(&error))))
+    if certificates.is_empty() {
+        return Err(Failure::bad_input("the file of the CA has no certificate in it")
+            .with_hint("give a PEM file with --ca, such as console-ca.pem of the server's data folder"));
+    }
+    builder().tls_certs_only(certificates).build().map_err(failed)
 }
 
 /// The first segment that is empty or names this or the upper folder: the URL would name something else.
@@ -218,7 +234,7 @@ pub fn segment(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{ApiClient, invalid_segment, is_loopback, segment};
+    use super::{ApiClient, invalid_segment, segment};
 
     #[test]
     fn every_spelling_of_a_server_gives_one_url_and_one_origin() {
@@ -238,18 +254,6 @@ mod tests {
         check("http://[::1]:8470", "http://[::1]:8470", "http://[::1]:8470");
         check("https://headwater.example/console/", "https://headwater.example/console", plain);
         assert!(ApiClient::anonymous("headwater.example:8470", None).is_err());
-    }
-
-    #[test]
-    fn only_a_url_of_this_machine_is_loopback() {
-        let check = |url: &str, expected: bool| assert_eq!(is_loopback(url), expected, "{url}");
-        check("http://127.9.8.7:8470", true);
-        check("http://[::1]:8470", true);
-        check("http://localhost", true);
-        check("http://localhost.example", false);
-        check("http://10.0.0.1", false);
-        check("http://[2001:db8::1]", false);
-        check("127.0.0.1", false);
     }
 
     #[test]

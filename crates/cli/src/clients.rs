@@ -238,6 +238,8 @@ pub fn report_text(report: &Report) -> String {
 fn versions(attempt: &Attempt) -> String {
     match attempt.result {
         AttemptResult::Failed => "-".to_owned(),
+        _ if attempt.to_version == 0 => "-".to_owned(),
+        _ if attempt.from_version == attempt.to_version => attempt.to_version.to_string(),
         _ => format!("{} → {}", attempt.from_version, attempt.to_version),
     }
 }

@@ -5,13 +5,12 @@ pub mod openapi;
 pub mod restore;
 pub mod status;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 use headwater_repo::error_chain;
 use headwater_server::error::Error;
-use headwater_server::{Config, RawConfig, StartError, run as run_server};
+use headwater_server::{Config, ListenAddress, RawConfig, StartError, run as run_server};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
@@ -24,6 +23,7 @@ const EXAMPLES: &str = "\
 Examples:
   headwater server --data /var/lib/headwater
   headwater server --config /etc/headwater/server.toml
+  headwater server --data /var/lib/headwater --fleet-listen :8471 --fleet-url https://headwater.example:8471
   headwater server --data ./data --fleet-listen 127.0.0.1:0 --console-listen 127.0.0.1:0 --json
 
 The first start creates the folder. The first line of output names the addresses that the server listens on;
@@ -39,12 +39,13 @@ pub struct ServerArguments {
     /// The configuration file, in TOML; flags take precedence
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     config: Option<PathBuf>,
-    /// Where clients connect; port 0 picks a free one [default: 127.0.0.1:8471]
-    #[arg(long, value_name = "ADDRESS:PORT", value_hint = ValueHint::Other)]
-    fleet_listen: Option<SocketAddr>,
+    /// Where clients connect; :8471 is every address of this machine, and then needs --fleet-url; port 0 picks a free one
+    /// [default: 127.0.0.1:8471]
+    #[arg(long, value_name = "[ADDRESS]:PORT", value_hint = ValueHint::Other)]
+    fleet_listen: Option<ListenAddress>,
     /// Where administrators connect; HTTPS, except on loopback; port 0 picks a free one [default: 127.0.0.1:8470]
-    #[arg(long, value_name = "ADDRESS:PORT", value_hint = ValueHint::Other)]
-    console_listen: Option<SocketAddr>,
+    #[arg(long, value_name = "[ADDRESS]:PORT", value_hint = ValueHint::Other)]
+    console_listen: Option<ListenAddress>,
     /// Base URL at which clients reach the fleet listener [default: https:// and its address]
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     fleet_url: Option<String>,
@@ -90,7 +91,9 @@ fn not_started(error: &StartError) -> Failure {
         StartError::Open(Error::Disk { .. } | Error::FolderShared { .. } | Error::OwnedByAnother(_)) => {
             Exit::Disk
         }
-        StartError::Bind { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+        StartError::Bind { source, .. }
+            if source.0.iter().any(|(_, error)| error.kind() == std::io::ErrorKind::PermissionDenied) =>
+        {
             Exit::Disk
         }
         _ => Exit::Failed,

@@ -11,6 +11,7 @@ use crate::config::{Config, ConfigError, RawConfig};
 const ENROL_EXAMPLES: &str = "\
 Examples:
   headwater-client enrol /etc/headwater/enrol-bundle.json --data /var/lib/headwater-client
+  headwater-client enrol bundle.json --data ./client --id pc-17
   headwater-client enrol new-bundle.json --new-key --data /var/lib/headwater-client";
 
 const RUN_EXAMPLES: &str = "\
@@ -132,7 +133,10 @@ impl Start {
     /// See [`Common::config`].
     pub fn config(&self) -> Result<Config, ConfigError> {
         let config = self.common.config()?;
-        Ok(Config { bundle: self.bundle.clone().or(config.bundle), ..config })
+        Ok(match &self.bundle {
+            Some(bundle) => config.with_bundle(bundle.clone()),
+            None => config,
+        })
     }
 }
 
@@ -142,7 +146,7 @@ pub struct Common {
     /// The data folder.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub data: Option<PathBuf>,
-    /// The client's id; stored in the data folder at the first start [default: the host's name].
+    /// The client's id; stored in the data folder when it enrols [default: the id that the bundle names, else the host's name].
     #[arg(long, add = candidates::client_id())]
     pub id: Option<String>,
     /// A configuration file (docs/client.example.toml lists every key).

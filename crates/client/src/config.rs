@@ -10,6 +10,7 @@ use std::time::Duration;
 use headwater_policy::ClientId;
 use serde::Deserialize;
 
+use crate::bundle::named_client;
 use crate::data::{DataFolder, client_id};
 use crate::limits::CONFIG_BYTES_MAX;
 use crate::os;
@@ -37,8 +38,11 @@ pub struct Config {
     pub data: PathBuf,
     /// The enrolment bundle to start from; needed until it is copied into the data folder.
     pub bundle: Option<PathBuf>,
-    /// The client's id. The default is the id in the data folder, and before there is one the host's name.
+    /// The client's id. The default is the id in the data folder, before there is one that of the bundle, and if it names
+    /// none, the host's name.
     pub id: ClientId,
+    /// Where the id comes from.
+    pub id_origin: IdOrigin,
     /// Addresses to plan with; `None` for those of the interfaces, read at each run.
     pub addresses: Option<Vec<IpAddr>>,
     /// The number of the group that may read the settings of a confidential domain; `None` for the group that the system
@@ -49,6 +53,32 @@ pub struct Config {
     /// The program that a self-update replaces; `None` if this client is part of another program and never replaces
     /// itself.
     pub program: Option<PathBuf>,
+}
+
+/// Where a client's id comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdOrigin {
+    /// A flag or the configuration file.
+    Chosen,
+    /// The data folder of a client that is enrolled, or was asked to be.
+    DataFolder,
+    /// The bundle, which admits that client alone.
+    Bundle,
+    /// The name of the host.
+    HostName,
+}
+
+impl IdOrigin {
+    /// As people read it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Chosen => "chosen",
+            Self::DataFolder => "from the data folder",
+            Self::Bundle => "named by the bundle",
+            Self::HostName => "the name of this host",
+        }
+    }
 }
 
 /// A configuration that cannot be used.
@@ -123,6 +153,27 @@ impl Config {
     }
 }
 
+impl Config {
+    /// The same with another bundle. If that is for one client, it names this client, unless an id was chosen or the client
+    /// has enrolled before.
+    #[must_use]
+    pub fn with_bundle(self, bundle: PathBuf) -> Self {
+        Self { bundle: Some(bundle), ..self }.with_id_of_bundle()
+    }
+
+    fn with_id_of_bundle(self) -> Self {
+        let is_free = match self.id_origin {
+            IdOrigin::Chosen => false,
+            IdOrigin::HostName | IdOrigin::Bundle => true,
+            IdOrigin::DataFolder => !client_id::has_enrolled(&DataFolder::new(&self.data)),
+        };
+        match self.bundle.as_deref().filter(|_| is_free).and_then(named_client) {
+            Some(id) => Self { id, id_origin: IdOrigin::Bundle, ..self },
+            None => self,
+        }
+    }
+}
+
 impl TryFrom<RawConfig> for Config {
     type Error = ConfigError;
 
@@ -136,7 +187,12 @@ impl TryFrom<RawConfig> for Config {
         })?;
         // A folder whose id cannot be read is refused when it is opened.
         let kept = || client_id::known(&DataFolder::new(&data)).ok().flatten();
-        let id = raw.id.or_else(|| Some(kept()?.to_string())).unwrap_or_else(os::host_name);
+        let kept = || kept().map(|id| (id.to_string(), IdOrigin::DataFolder));
+        let (id, id_origin) = raw
+            .id
+            .map(|id| (id, IdOrigin::Chosen))
+            .or_else(kept)
+            .unwrap_or_else(|| (os::host_name(), IdOrigin::HostName));
         let id = id.parse().map_err(|problem| ConfigError::Value {
             key: "id",
             problem: format!("is not valid: {problem}; pass another with --id"),
@@ -152,7 +208,10 @@ impl TryFrom<RawConfig> for Config {
         }
         let confidential_group = raw.confidential_group.as_deref().map(group).transpose()?;
         let bundle = raw.bundle;
-        Ok(Self { data, bundle, id, addresses, confidential_group, poll_interval: None, program: None })
+        let (poll_interval, program) = (None, None);
+        let config =
+            Self { data, bundle, id, id_origin, addresses, confidential_group, poll_interval, program };
+        Ok(config.with_id_of_bundle())
     }
 }
 

@@ -98,10 +98,7 @@ pub enum Error {
         free: u64,
     },
     /// The disk is full or refuses (P9). Nothing was left half changed, and the run ended.
-    #[error(
-        "{what} {} failed: the disk is full, or permission is missing. Nothing was left half changed. Free some space, or let \
-         this client write there (owner, mode, no read-only mount); the next run continues", path.display()
-    )]
+    #[error("{what} {} failed: {}", path.display(), storage_problem(.source))]
     Storage {
         /// The action.
         what: &'static str,
@@ -140,6 +137,24 @@ pub enum Error {
     /// Something inside failed that should not.
     #[error("{0}")]
     Internal(String),
+}
+
+/// What a disk or its permissions refuse, and what to do.
+fn storage_problem(error: &io::Error) -> &'static str {
+    use io::ErrorKind as Kind;
+    match error.kind() {
+        Kind::PermissionDenied => {
+            "this user may not. Nothing was left half changed. Run the command as the owner of the data folder or as root \
+             (`sudo`), or correct owner and mode"
+        }
+        Kind::StorageFull | Kind::QuotaExceeded => {
+            "the disk is full. Nothing was left half changed. Free some space; the next run continues"
+        }
+        Kind::ReadOnlyFilesystem => {
+            "the file system is read-only. Nothing was left half changed. Mount it writable; the next run continues"
+        }
+        _ => "the disk reports an error. Nothing was left half changed. Look at the system's log (`dmesg`)",
+    }
 }
 
 impl Error {

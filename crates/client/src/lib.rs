@@ -42,7 +42,7 @@ mod session;
 mod status;
 mod update;
 
-pub use config::{Config, ConfigError, RawConfig};
+pub use config::{Config, ConfigError, IdOrigin, RawConfig};
 pub use daemon::{Daemon, DaemonEnd, run};
 pub use data::DataFolder;
 pub use enrol::{EnrolOutcome, enrol, re_enrol};

@@ -302,8 +302,8 @@ async fn start_server(data: &Path) -> Result<Running> {
     let free = SocketAddr::from(([127, 0, 0, 1], 0));
     let raw = RawConfig {
         data: Some(data.to_owned()),
-        fleet_listen: Some(free),
-        console_listen: Some(free),
+        fleet_listen: Some(free.into()),
+        console_listen: Some(free.into()),
         ..RawConfig::default()
     };
     let config = Config::try_from(raw).map_err(|error| Error::failed(error_chain(&error)))?;

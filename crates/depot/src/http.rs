@@ -2,12 +2,17 @@
 //! bounded length.
 
 mod addresses;
+mod connection;
 
 use std::sync::Once;
 
 use reqwest::Response;
 
 pub use addresses::{AddressError, Addresses};
+pub(crate) use connection::chain;
+pub use connection::{
+    ConnectionFailure, ConnectionProblem, WEB_PAGE, connection_failure, describe_unreadable, is_web_page,
+};
 
 /// Makes aws-lc-rs the TLS provider of this process, once. Programs call it before their first connection; a library
 /// that makes an HTTP client calls it as well, because a test or an example may not have.

@@ -28,7 +28,7 @@ impl FromStr for ClientId {
         }
         if text.len() > ID_BYTES_MAX {
             return Err(ParseError::new(format!(
-                "the id has {} bytes; at most {ID_BYTES_MAX} are taken",
+                "the id has {} bytes; at most {ID_BYTES_MAX} are allowed",
                 text.len()
             )));
         }
@@ -36,7 +36,7 @@ impl FromStr for ClientId {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:@+".contains(&byte);
         if !first.is_ascii_alphanumeric() || !text.bytes().all(fits) {
             return Err(ParseError::new(format!(
-                "`{}` is no id; letters, digits and -_.:@+ are taken, a letter or digit first",
+                "`{}` is not a valid id: use letters, digits and -_.:@+, and begin with a letter or digit",
                 text.escape_debug()
             )));
         }
@@ -86,7 +86,9 @@ impl FromStr for DomainPath {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let bad = |why: &str| Err(ParseError::new(format!("`{}` is no domain: {why}", text.escape_debug())));
+        let bad = |why: &str| {
+            Err(ParseError::new(format!("`{}` is not a valid domain: {why}", text.escape_debug())))
+        };
         let mut names = text.split('/');
         if names.next() != Some("root") {
             return bad("it must be `root` or begin with `root/`");

@@ -61,6 +61,11 @@ impl SourceUrl {
         }
     }
 
+    /// Whether it is the loopback of the computer that uses it.
+    pub fn is_loopback(&self) -> bool {
+        self.host() == "localhost" || self.literal().is_some_and(|address| address.is_loopback())
+    }
+
     /// The family of the host, if it is an address; a name may have both.
     pub fn literal_family(&self) -> Option<Family> {
         self.literal.map(Family::of)
@@ -84,7 +89,7 @@ impl FromStr for SourceUrl {
     fn from_str(text: &str) -> Result<Self, ParseError> {
         if text.len() > URL_BYTES_MAX {
             return Err(ParseError::new(format!(
-                "the URL has {} bytes; at most {URL_BYTES_MAX} are taken",
+                "the URL has {} bytes; at most {URL_BYTES_MAX} are allowed",
                 text.len()
             )));
         }

@@ -169,7 +169,7 @@ impl UpdateAgents {
         problems.dedup();
         if agents.len() > UPDATE_AGENTS_MAX {
             problems.push(Problem::general(format!(
-                "there are {} update agents; at most {UPDATE_AGENTS_MAX} are taken",
+                "there are {} update agents; at most {UPDATE_AGENTS_MAX} are allowed",
                 agents.len()
             )));
         }

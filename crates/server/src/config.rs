@@ -4,10 +4,12 @@
 //! [`RawConfig`] that is laid over the file's.
 
 mod error;
+mod listen;
 mod oidc;
 
 pub use self::error::ConfigError;
 use self::error::value;
+pub use self::listen::{BindFailure, ListenAddress};
 pub use self::oidc::{CALLBACK_PATH, OidcConfig, RawOidc};
 
 use std::io::Read as _;
@@ -30,10 +32,11 @@ use crate::limits;
 pub struct RawConfig {
     /// The data folder. Has no default: it must be given here or by a flag.
     pub data: Option<PathBuf>,
-    /// Address and port of the fleet listener; port 0 takes a free one. Default `127.0.0.1:8471`.
-    pub fleet_listen: Option<SocketAddr>,
-    /// Address and port of the console listener; port 0 takes a free one. Default `127.0.0.1:8470`.
-    pub console_listen: Option<SocketAddr>,
+    /// Address and port of the fleet listener, `:PORT` for every address; port 0 takes a free one. Default `127.0.0.1:8471`.
+    pub fleet_listen: Option<ListenAddress>,
+    /// Address and port of the console listener, `:PORT` for every address; port 0 takes a free one. Default
+    /// `127.0.0.1:8470`.
+    pub console_listen: Option<ListenAddress>,
     /// Base URL by which clients reach the fleet listener. Default: `https://` and the address it listens at.
     pub fleet_url: Option<String>,
     /// Further names and addresses by which clients reach the fleet listener; its certificate is good for them too.
@@ -87,9 +90,9 @@ pub struct Config {
     /// The data folder.
     pub data: PathBuf,
     /// Where the fleet listener binds.
-    pub fleet_listen: SocketAddr,
+    pub fleet_listen: ListenAddress,
     /// Where the console listener binds.
-    pub console_listen: SocketAddr,
+    pub console_listen: ListenAddress,
     /// Base URL by which clients reach the fleet listener; `None` if it is made from where it listens.
     pub fleet_url: Option<SourceUrl>,
     /// Further names and addresses that the fleet listener's certificate is good for.
@@ -190,7 +193,7 @@ impl TryFrom<RawConfig> for Config {
     type Error = ConfigError;
 
     fn try_from(raw: RawConfig) -> Result<Self, ConfigError> {
-        let loopback = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+        let loopback = |port| ListenAddress::One(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
         let expiry = expiry(&raw)?;
         let console_listen = raw.console_listen.unwrap_or_else(|| loopback(8470));
         let console_names =
@@ -234,6 +237,17 @@ impl TryFrom<RawConfig> for Config {
         };
         if config.fleet_url.as_ref().is_some_and(|url| !url.as_str().starts_with("https:")) {
             return Err(value("fleet_url", "the fleet listener speaks TLS; write https://".to_owned()));
+        }
+        if config.fleet_url.is_none() && config.fleet_listen.ip().is_unspecified() {
+            // Enrolment bundles would name an address that is another machine's own everywhere else.
+            return Err(value(
+                "fleet_url",
+                format!(
+                    "is missing: fleet_listen {} is every address of this machine, and bundles must name one that clients reach; \
+                 set fleet_url = \"https://HOST:PORT\" or pass --fleet-url",
+                    config.fleet_listen
+                ),
+            ));
         }
         Ok(config)
     }
@@ -293,7 +307,7 @@ fn fleet_url(text: &str) -> Result<SourceUrl, ConfigError> {
 
 fn served_names(key: &'static str, names: Vec<String>, max: usize) -> Result<Vec<ServedName>, ConfigError> {
     if names.len() > max {
-        return Err(value(key, format!("there are {}, at most {max} are taken", names.len())));
+        return Err(value(key, format!("there are {}, at most {max} are allowed", names.len())));
     }
     let parse = |name: String| ServedName::parse(&name).map_err(|error| value(key, error.to_string()));
     names.into_iter().map(parse).collect()

@@ -29,7 +29,7 @@ pub mod upkeep;
 use headwater_database as db;
 pub use headwater_database::audit;
 
-pub use config::{Config, ConfigError, ConsoleTls, RawConfig, RawOidc};
+pub use config::{BindFailure, Config, ConfigError, ConsoleTls, ListenAddress, RawConfig, RawOidc};
 pub use rest::{AllowedCaller, FleetRoute, RequiredRole, RouteRow};
 pub use run::{Running, StartError, run};
 pub use services::Services;

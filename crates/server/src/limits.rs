@@ -378,3 +378,6 @@ pub const CLIENTS_WITH_RELEASES_MAX: u32 = 100;
 
 /// Days of which a client's sources are shown with it.
 pub const CLIENT_DAYS_SHOWN: i64 = 7;
+
+/// Connections that the kernel holds for a listener until they are accepted.
+pub const ACCEPT_BACKLOG: i32 = 1024;

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::config::{Config, ConsoleTls};
+use crate::config::{BindFailure, Config, ConsoleTls, ListenAddress};
 use crate::error::Error;
 use crate::publishing::PublishingService;
 use crate::rest::{LocalListener, OriginCheck, Transport, listen_locally};
@@ -29,14 +29,12 @@ use crate::{data, limits, rest};
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A listener cannot be bound.
-    #[error("cannot listen at {address} for {plane}{}", bind_hint(.source, .address))]
+    #[error("the {plane} listener cannot bind{}", bind_hint(.source))]
     Bind {
         /// `fleet` or `console`.
         plane: &'static str,
-        /// Where.
-        address: SocketAddr,
-        /// Why.
-        source: std::io::Error,
+        /// Where, and why not.
+        source: BindFailure,
     },
     /// What is in the data folder cannot be opened or made.
     #[error("the server cannot start on its data folder")]
@@ -117,6 +115,7 @@ async fn bind_and_serve(mut config: Config, shutdown: Boxed<()>) -> Result<Runni
     let (fleet, fleet_addr) = bind("fleet", config.fleet_listen).await?;
     let (console, console_addr) = bind("console", config.console_listen).await?;
     let fleet_url = config.fleet_url.clone().unwrap_or_else(|| url_of(Scheme::Https, fleet_addr));
+    warn_of_listener(config.fleet_listen, &fleet_url);
     let console_url = console_url(&config, console_addr);
     if let Some(oidc) = &mut config.oidc {
         oidc.lead_back_to(&console_url);
@@ -203,7 +202,8 @@ fn serve_and_work(
 }
 
 /// What would help, where the reason tells it.
-fn bind_hint(error: &std::io::Error, address: &SocketAddr) -> String {
+fn bind_hint(failure: &BindFailure) -> String {
+    let Some((address, error)) = failure.0.last() else { return String::new() };
     match error.kind() {
         ErrorKind::AddrInUse => {
             "; another program has the port: end that, or give another port (0: any free one)".to_owned()
@@ -214,11 +214,26 @@ fn bind_hint(error: &std::io::Error, address: &SocketAddr) -> String {
     }
 }
 
-async fn bind(plane: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let failed = |source| StartError::Bind { plane, address, source };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
-    let bound = listener.local_addr().map_err(failed)?;
+async fn bind(plane: &'static str, at: ListenAddress) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Bind { plane, source };
+    let listener = at.bind().await.map_err(failed)?;
+    let no_address = |error| failed(BindFailure(vec![(SocketAddr::new(at.ip(), 0), error)]));
+    let bound = listener.local_addr().map_err(no_address)?;
     Ok((listener, bound))
+}
+
+/// What keeps clients from the fleet listener without being an error.
+fn warn_of_listener(listen: ListenAddress, url: &SourceUrl) {
+    if matches!(listen, ListenAddress::One(address) if address.ip() == IpAddr::V4(Ipv4Addr::UNSPECIFIED)) {
+        tracing::warn!(
+            "fleet_listen {listen} has IPv4 alone: clients without IPv4 cannot connect. `:PORT` has both families"
+        );
+    }
+    if url.is_loopback() && !listen.ip().is_loopback() {
+        tracing::warn!(
+            "fleet_url {url} is this machine alone: bundles name it, and other machines cannot reach it"
+        );
+    }
 }
 
 fn listen_to_fleet(

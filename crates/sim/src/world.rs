@@ -103,7 +103,7 @@ impl World {
     pub fn start_server(&mut self) -> Result<()> {
         let mut command = self.server_host.command(&process::program("headwater")?);
         command.arg("server").arg("--data").arg(self.server_data());
-        command.args(["--fleet-listen", &format!("[::]:{FLEET_PORT}"), "--fleet-url", &self.server_url]);
+        command.args(["--fleet-listen", &format!(":{FLEET_PORT}"), "--fleet-url", &self.server_url]);
         // One that was killed leaves it behind.
         let socket = self.server_data().join("console.sock");
         let _ = fs::remove_file(&socket);

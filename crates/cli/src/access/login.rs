@@ -78,6 +78,10 @@ pub async fn run(arguments: LoginArguments, output: Output) -> Result<Exit, Fail
         done => done?,
     };
     let made = make_token(&api, &session, arguments.days).await;
+    let former_left = match &made {
+        Ok(_) => revoke_former(&api, &session, credentials.servers.get(api.base())).await,
+        Err(_) => None,
+    };
     // The session ends in any case.
     let out = with_session(&api, &session, Method::POST, "/api/v1/sign-out")?;
     let ended = api.receive::<()>(out).await;
@@ -95,6 +99,9 @@ pub async fn run(arguments: LoginArguments, output: Output) -> Result<Exit, Fail
     });
     if !output.is_json() {
         output.note(&format!("the token is in {}; `headwater` uses this server from now on", kept.display()));
+        if let Some(left) = former_left {
+            output.note(&left);
+        }
     }
     Ok(Exit::Done)
 }
@@ -133,10 +140,7 @@ async fn sign_in(api: &ApiClient, request: &SignInRequest) -> Result<Session, Fa
     let response = api.send(api.request(Method::POST, "/api/v1/sign-in")?.json(request)).await?;
     let cookie = response.headers().get(SET_COOKIE).and_then(|value| value.to_str().ok());
     let cookie = cookie.and_then(|text| text.split(';').next()).unwrap_or_default().to_owned();
-    let view = response.json().await.map_err(|error| {
-        Failure::failed(format!("the server's answer to the sign-in cannot be read: {error}"))
-            .with_hint("check that the URL is that of the console listener")
-    })?;
+    let view = api.parse(&api.body(response).await?)?;
     Ok(Session { view, cookie })
 }
 
@@ -145,6 +149,26 @@ async fn make_token(api: &ApiClient, session: &Session, days: u32) -> Result<New
     let request =
         ApiTokenRequest { name, role: session.view.role.clone(), scopes: Vec::new(), days: Some(days) };
     api.receive(with_session(api, session, Method::POST, "/api/v1/tokens")?.json(&request)).await
+}
+
+/// Revokes the token of an earlier login here at the same server, which nothing would use any more. Returns what to do if
+/// that failed.
+async fn revoke_former(api: &ApiClient, session: &Session, former: Option<&Login>) -> Option<String> {
+    let name = &former?.name;
+    let path = format!("/api/v1/tokens/{}", segment(name));
+    let revoked = match with_session(api, session, Method::DELETE, &path) {
+        Ok(request) => api.receive::<()>(request).await,
+        Err(failure) => Err(failure),
+    };
+    match revoked {
+        Ok(()) => None,
+        // Somebody revoked it, or it expired.
+        Err(failure) if failure.code.as_deref() == Some("not_found") => None,
+        Err(failure) => Some(format!(
+            "warning: the token {name} of an earlier login stays valid: {}; revoke it with `headwater tokens revoke {name}`",
+            failure.message
+        )),
+    }
 }
 
 /// A request with the session's cookie and the console's origin: the server accepts no change by a cookie alone.

@@ -12,7 +12,7 @@ const DATA_DEFAULT: &str = "/var/lib/headwater";
 /// Name of the local socket in the data folder.
 const SOCKET_NAME: &str = "console.sock";
 /// What an address of a local socket begins with.
-const SOCKET_SCHEME: &str = "unix:";
+pub(super) const SOCKET_SCHEME: &str = "unix:";
 
 /// Where the server is.
 #[derive(Debug, Clone, Default, Args)]
@@ -90,5 +90,29 @@ pub fn check_url(url: &str) -> Result<String, Failure> {
             .with_hint(
                 "give --server URL or HEADWATER_SERVER, such as https://headwater.example:8470, or unix:PATH",
             )),
+    }
+}
+
+/// Whether a URL names this machine, so that what is sent there stays here.
+pub fn is_loopback(url: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(url) else { return false };
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_loopback;
+
+    #[test]
+    fn only_a_url_of_this_machine_is_loopback() {
+        let check = |url: &str, expected: bool| assert_eq!(is_loopback(url), expected, "{url}");
+        check("http://127.9.8.7:8470", true);
+        check("http://[::1]:8470", true);
+        check("http://localhost", true);
+        check("http://localhost.example", false);
+        check("http://10.0.0.1", false);
+        check("http://[2001:db8::1]", false);
+        check("127.0.0.1", false);
     }
 }

@@ -1,14 +1,13 @@
 //! Why a request failed and what to do about it: no answer, or a refusal by the server.
 
-use std::error::Error;
-use std::io;
-
 use headwater_api::v1::ErrorAnswer;
-use headwater_repo::error_chain;
+use headwater_depot::http::{
+    ConnectionProblem, WEB_PAGE, connection_failure, describe_unreadable, is_web_page,
+};
 use reqwest::StatusCode;
-use rustls::CertificateError;
 use serde_json::Value;
 
+use super::location::{SOCKET_SCHEME, is_loopback};
 use crate::limits::CONNECT_TIMEOUT_SECONDS;
 use crate::terminal::failure::{Exit, Failure};
 use crate::values::draft_flag;
@@ -16,48 +15,90 @@ use crate::values::draft_flag;
 const WRONG_LISTENER: &str =
     "check that --server names the console listener, and that both programs have the same version";
 
+/// What to do about a root that too few keys signed.
+pub const ROOT_KEYS_HINT: &str = "pass the folder of the root keys with --root-keys FOLDER, once for each holder who must sign; for holders \
+                                  elsewhere: `headwater keys export-root --out FILE`";
+
+const NO_SERVER: &str = "check the address; log in to the network in a browser if it wants that; name the server's host in NO_PROXY if a \
+                         proxy answers";
+
 /// The failure of a request that got no answer from the server named `name`.
 pub(super) fn unreachable(name: &str, error: &reqwest::Error) -> Failure {
-    if !error.is_connect() && !error.is_timeout() {
-        return broken_off(name, error);
-    }
-    let (message, hint) = match cause(error) {
-        Cause::Certificate(problem) => {
-            let (reason, hint) = certificate(&problem);
-            (format!("cannot reach {name}: its certificate {reason} ({problem})"), hint)
+    let failure = connection_failure(error);
+    let message = match failure.problem {
+        ConnectionProblem::TimedOut => {
+            format!("no server answers at {name} within {CONNECT_TIMEOUT_SECONDS} s")
         }
-        Cause::Permission(reason) => (
-            format!("cannot reach {name}: {reason}"),
-            "the local socket is for the server's own user and root: use sudo, or sign in with `headwater login URL`",
-        ),
-        Cause::Name(reason) => (
-            format!("cannot reach {name}: the host name has no address ({reason})"),
-            "check the host name in --server, HEADWATER_SERVER or `headwater login`",
-        ),
-        Cause::Other(_) if error.is_timeout() => (
-            format!("no server answers at {name} within {CONNECT_TIMEOUT_SECONDS} s"),
-            "check the address and port, and that no firewall is between",
-        ),
-        Cause::Other(reason) => (
-            format!("no server answers at {name}: {reason}"),
-            "start one with `headwater server --data DIR`, or name a running one with --data DIR, --server URL or HEADWATER_SERVER",
-        ),
+        _ => format!("cannot reach {name}: {failure}"),
     };
-    Failure::failed(message).with_hint(hint)
+    Failure::failed(message).with_hint(reach_hint(name, failure.problem))
+}
+
+/// What to do if the server named `name` is not reached: each problem has its own cure.
+fn reach_hint(name: &str, problem: ConnectionProblem) -> &'static str {
+    use ConnectionProblem as Problem;
+    let is_here = name.starts_with(SOCKET_SCHEME) || is_loopback(name);
+    match problem {
+        Problem::UnknownCa | Problem::NoCa => {
+            "copy console-ca.pem from the server's data folder, then `headwater login URL --ca console-ca.pem`"
+        }
+        Problem::OtherName => {
+            "use a name that the certificate has, or add this one to `console_names` in the server's configuration"
+        }
+        Problem::Expired => {
+            "check the clock of this machine; if it is right, renew the server's certificate, or restart the server if it \
+             issues its own"
+        }
+        Problem::NotYetValid => "check the clocks of this machine and of the server",
+        Problem::Certificate => {
+            "check the certificate of the console listener, and the CA that `headwater login URL --ca FILE` stored"
+        }
+        Problem::NotTls => {
+            "check the port; a console listener on loopback without console_names speaks plain HTTP: then write http://"
+        }
+        Problem::NotHttp => "write https:// if this is the console listener, else check the port",
+        Problem::Rejected => {
+            "this is the listener of clients: name that of administrators (console_listen, port 8470 unless configured)"
+        }
+        Problem::TlsVersion => "check the port: the console listener speaks TLS 1.3",
+        Problem::Permission if name.starts_with(SOCKET_SCHEME) => {
+            "the local socket is for the server's own user and root: use sudo, or sign in with `headwater login URL`"
+        }
+        Problem::Permission => {
+            "a rule of this system forbids the connection: check its firewall and the proxy settings"
+        }
+        Problem::Name | Problem::NoCommonFamily => {
+            "check the host name in --server, HEADWATER_SERVER or `headwater login`"
+        }
+        Problem::NoSocket | Problem::Refused if is_here => {
+            "start one with `headwater server --data DIR`, or name a running one with --data DIR, --server URL or \
+             HEADWATER_SERVER"
+        }
+        Problem::Refused | Problem::NoSocket => {
+            "check the address and port, and that the server runs and listens there (console_listen in its configuration)"
+        }
+        Problem::NoRoute => "check the address, and the network and routes of this machine",
+        Problem::TimedOut => "check the address and port, and that no firewall is between",
+        Problem::Proxy => {
+            "check HTTPS_PROXY, or name the server's host in NO_PROXY if it is reached without a proxy"
+        }
+        Problem::Closed | Problem::Other => "look at the server's log, then run the command again",
+    }
 }
 
 /// The failure of an exchange that broke off.
 pub(super) fn broken_off(name: &str, error: &reqwest::Error) -> Failure {
-    Failure::failed(format!("the connection to the server at {name} broke off: {}", error_chain(error)))
+    let failure = connection_failure(error);
+    Failure::failed(format!("the connection to the server at {name} broke off: {failure}"))
         .with_hint("look at the server's log, then run the command again")
 }
 
 /// The failure of an answer that is not the expected message.
-pub(super) fn unexpected_answer(name: &str, error: &serde_json::Error) -> Failure {
-    Failure::failed(format!(
-        "the server at {name} sent an answer that this program does not understand: {error}"
-    ))
-    .with_hint(WRONG_LISTENER)
+pub(super) fn unexpected_answer(name: &str, body: &[u8], error: &serde_json::Error) -> Failure {
+    let problem = describe_unreadable(body, error);
+    let hint = if is_web_page(body) { NO_SERVER } else { WRONG_LISTENER };
+    Failure::failed(format!("what answers at {name} is no Headwater server of this version: {problem}"))
+        .with_hint(hint)
 }
 
 /// The failure that an error answer of the server stands for.
@@ -68,69 +109,17 @@ pub(super) fn refusal(name: &str, status: StatusCode, body: &[u8]) -> Failure {
         _ => Exit::Failed,
     };
     let Ok(ErrorAnswer { error }) = serde_json::from_slice(body) else {
-        return Failure::new(exit, format!("the server at {name} refused the request: HTTP {status}"))
-            .with_hint(WRONG_LISTENER);
+        let (page, hint) = match is_web_page(body) {
+            true => (format!(": {WEB_PAGE}"), NO_SERVER),
+            false => (String::new(), WRONG_LISTENER),
+        };
+        return Failure::new(exit, format!("{name} refused the request with HTTP {status}{page}"))
+            .with_hint(hint);
     };
     let hint = hint(&error.code, error.details.as_ref());
     let (message, problems) = without_problems(error.message, problems(error.details.as_ref()));
     let failure = Failure::new(exit, message).with_problems(problems).with_hint(hint);
     Failure { code: Some(error.code), ..failure }
-}
-
-/// Why no connection came about.
-enum Cause {
-    Certificate(CertificateError),
-    Permission(String),
-    Name(String),
-    Other(String),
-}
-
-/// What is wrong with the server's certificate, and what to do about it.
-fn certificate(problem: &CertificateError) -> (&'static str, &'static str) {
-    match problem {
-        CertificateError::UnknownIssuer => (
-            "is not signed by a CA that this program trusts",
-            "copy console-ca.pem from the server's data folder, then `headwater login URL --ca console-ca.pem`",
-        ),
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => (
-            "is for another name",
-            "use a name that the certificate has, or add this one to `console_names` in the server's configuration",
-        ),
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            ("has expired", "check the clock of this machine; if it is right, renew the server's certificate")
-        }
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            ("is not valid yet", "check the clocks of this machine and of the server")
-        }
-        _ => (
-            "is not valid",
-            "check the certificate of the console listener, and the CA that `headwater login URL --ca FILE` stored",
-        ),
-    }
-}
-
-/// The innermost cause of a failed connection, without the layers above it.
-fn cause(error: &reqwest::Error) -> Cause {
-    let mut cause: &(dyn Error + 'static) = error;
-    let mut is_name = false;
-    loop {
-        if let Some(rustls::Error::InvalidCertificate(problem)) = cause.downcast_ref() {
-            return Cause::Certificate(problem.clone());
-        }
-        let io = cause.downcast_ref::<io::Error>();
-        if io.is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
-            return Cause::Permission(cause.to_string());
-        }
-        // The resolver's errors have no type of their own.
-        is_name |= cause.to_string().starts_with("dns error");
-        // An I/O error hides what it wraps from `source`.
-        let wrapped = io.and_then(io::Error::get_ref).map(|inner| inner as &(dyn Error + 'static));
-        match wrapped.or_else(|| cause.source()) {
-            Some(deeper) => cause = deeper,
-            None if is_name => return Cause::Name(cause.to_string()),
-            None => return Cause::Other(cause.to_string()),
-        }
-    }
 }
 
 /// What to do about a refusal, in the words of this program; empty where the message says it.
@@ -153,6 +142,7 @@ fn hint(code: &str, details: Option<&Value>) -> String {
             format!("look at what changed; then `headwater sources save --over-version {version}` publishes your draft over it, `headwater sources discard` drops your draft")
         }
         ("draft_changed", None) => "somebody else edited the same draft: look at it with `headwater sources list`, or use one of your own with --draft NAME".to_owned(),
+        ("root_unsigned", _) => ROOT_KEYS_HINT.to_owned(),
         ("named_by_entries", _) => "give --force to do it nevertheless".to_owned(),
         ("not_signed_in" | "bad_api_token", _) => {
             "sign in with `headwater login URL`, or run the command on the server's own machine".to_owned()
@@ -198,21 +188,54 @@ fn problems(details: Option<&Value>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use rustls::CertificateError;
+    use headwater_depot::http::ConnectionProblem as Problem;
 
-    use super::{certificate, without_problems};
+    use super::{reach_hint, unexpected_answer, without_problems};
 
     #[test]
-    fn each_problem_of_a_certificate_has_its_own_hint() {
-        let check = |problem: CertificateError, word: &str| {
-            let (reason, hint) = certificate(&problem);
-            assert!(hint.contains(word), "{problem:?}: {reason}: {hint}");
+    fn each_reason_for_no_answer_has_its_own_hint() {
+        let there = |problem: Problem, word: &str| {
+            let hint = reach_hint("https://headwater.example:8470", problem);
+            assert!(hint.contains(word), "{problem:?}: {hint}");
+            assert!(
+                !hint.contains("headwater server"),
+                "no server is started here for one elsewhere: {hint}"
+            );
         };
-        check(CertificateError::UnknownIssuer, "--ca console-ca.pem");
-        check(CertificateError::NotValidForName, "console_names");
-        check(CertificateError::Expired, "clock of this machine");
-        check(CertificateError::NotValidYet, "clocks");
-        check(CertificateError::BadEncoding, "--ca FILE");
+        there(Problem::UnknownCa, "--ca console-ca.pem");
+        there(Problem::NoCa, "--ca console-ca.pem");
+        there(Problem::OtherName, "console_names");
+        there(Problem::Expired, "clock of this machine");
+        there(Problem::NotYetValid, "clocks");
+        there(Problem::Certificate, "--ca FILE");
+        there(Problem::NotTls, "http://");
+        there(Problem::NotHttp, "https://");
+        there(Problem::Rejected, "console_listen");
+        there(Problem::Refused, "console_listen");
+        there(Problem::NoRoute, "network");
+        there(Problem::TimedOut, "firewall");
+        there(Problem::Proxy, "NO_PROXY");
+        there(Problem::Name, "host name");
+        there(Problem::Closed, "log");
+        let here = |name: &str, problem: Problem, word: &str| {
+            let hint = reach_hint(name, problem);
+            assert!(hint.contains(word), "{name} {problem:?}: {hint}");
+        };
+        here("unix:/var/lib/headwater/console.sock", Problem::NoSocket, "headwater server --data");
+        here("unix:/var/lib/headwater/console.sock", Problem::Permission, "sudo");
+        here("http://127.0.0.1:8470", Problem::Refused, "headwater server --data");
+    }
+
+    #[test]
+    fn a_web_page_in_place_of_an_answer_is_named() {
+        let check = |body: &str, message: &str, hint: &str| {
+            let error = serde_json::from_str::<u32>(body).unwrap_err();
+            let failure = unexpected_answer("https://headwater.example", body.as_bytes(), &error);
+            assert!(failure.message.contains(message) && failure.hint.contains(hint), "{failure}");
+        };
+        check("<html><form>", "captive portal", "browser");
+        check("{\"a\": 1}", "invalid type", "same version");
+        check("", "empty", "same version");
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub struct EnrolBundleArguments {
     /// Admit this one client, also with a new key: its previous key is then revoked. A revoked client needs such a bundle
     #[arg(long, value_name = "ID", conflicts_with = "uses", value_hint = ValueHint::Other, add = candidates::clients())]
     client: Option<String>,
-    /// The file to write; only you can read it
+    /// The file to write, which must not exist yet; only you can read it
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     out: PathBuf,
 }
@@ -48,13 +48,13 @@ pub async fn enrol_bundle(
     let EnrolBundleArguments { domain, uses, expires, client, out } = wanted;
     let request = EnrolBundleRequest { domain, uses, expires_seconds: expires, client };
     // A token that cannot be written would stay valid: the file comes first.
-    let mut file = PrivateFile::new(&out)?;
+    let mut file = PrivateFile::fresh(&out)?;
     let bundle: EnrolBundle = api.call(Method::POST, "/api/v1/enrol-tokens", &request).await?;
     file.add(&serde_json::to_vec_pretty(&bundle).expect("a wire message always serialises"))?;
     file.keep()?;
     let unknown_client = match &request.client {
-        Some(id) => is_unknown(api, id).await?,
-        None => false,
+        Some(id) => Some(is_unknown(api, id).await?),
+        None => None,
     };
     let uses = request.uses.unwrap_or(1);
     let expires = bundle.token_expires;
@@ -74,10 +74,14 @@ pub async fn enrol_bundle(
         output.note(&format!(
             "anybody with this file can enrol: hand it on like a password\nnext, on the endpoint: headwater-client enrol {}{}",
             out.display(),
-            // The bundle does not name the client, and the endpoint may have another host name.
-            request.client.as_deref().map_or_else(String::new, |id| format!(" --id {}", one_line(id)))
+            // A client that was enrolled before has a key, which stays unless it is asked for another.
+            if unknown_client == Some(false) { " --new-key" } else { "" },
         ));
-        if unknown_client {
+        output.note(match request.client {
+            Some(_) => "it enrols under that id, whatever its host is called",
+            None => "each enrols under the name of its host; --id ID chooses another id",
+        });
+        if unknown_client == Some(true) {
             let id = request.client.as_deref().map(one_line).unwrap_or_default();
             output.note(&format!(
                 "note: no client {id} exists yet, so this file enrols a new one; check the spelling, and revoke the token if it is wrong"

@@ -1,6 +1,6 @@
 //! `headwater keys init`: makes root keys, encrypted, and moves the roots to them.
 
-use headwater_api::v1::{ReplacementReason, RepositoryKeysView, RootDraftRequest};
+use headwater_api::v1::{KeysView, ReplacementReason, RepositoryKeysView, RootDraftRequest};
 use headwater_repo::{PublicKey, Role};
 use jiff::Timestamp;
 use serde_json::json;
@@ -8,6 +8,7 @@ use serde_json::json;
 use super::arguments::{InitArguments, Signer};
 use super::ceremony;
 use super::holder::{HolderFolder, HolderKeys};
+use super::repositories::Repositories;
 use crate::terminal::failure::Failure;
 use crate::terminal::output::Output;
 
@@ -20,17 +21,20 @@ pub async fn init(arguments: &InitArguments, now: Timestamp, output: Output) -> 
         ))
         .with_hint("lower --threshold"));
     }
+    // Before keys are made that nothing would use.
+    let online = match arguments.offline {
+        true => None,
+        false => Some(repositories_with_root_keys(arguments).await?),
+    };
     let (signers, public) = make_keys(arguments)?;
     let paths: Vec<_> = signers.iter().map(|(folder, _)| folder.path()).collect();
-    if arguments.offline {
+    let Some((repositories, present)) = online else {
         let keys: Vec<_> = public.iter().map(|keys| &keys.keys).collect();
         output.result(&json!({"folders": paths, "keys": keys}), |_| {
             format!("made root keys in {}", arguments.out.display())
         });
         return Ok(());
-    }
-    let repositories = arguments.repositories.open()?;
-    let present = repositories.view().await?;
+    };
     let mut published = Vec::new();
     for repository in arguments.repositories.repositories() {
         let keys = public.iter().map(|keys| keys.of(repository)).collect::<Result<Vec<_>, _>>()?;
@@ -39,9 +43,7 @@ pub async fn init(arguments: &InitArguments, now: Timestamp, output: Output) -> 
             continue;
         }
         if view.is_some_and(|view| !view.root_keys_here) {
-            return Err(Failure::failed(format!("the root keys of {repository} are already offline")).with_hint(
-                "make new ones with --offline, then `headwater keys rotate root --root-keys OLD --new-root-keys NEW`",
-            ));
+            return Err(offline_already(repository.as_str()));
         }
         let request = RootDraftRequest {
             replace: Vec::new(),
@@ -74,6 +76,25 @@ pub async fn init(arguments: &InitArguments, now: Timestamp, output: Output) -> 
         );
     }
     Ok(())
+}
+
+/// The repositories, and their keys now. Refused if no root key is there and the folder has none either, so that this is no
+/// second run of the same command.
+async fn repositories_with_root_keys(arguments: &InitArguments) -> Result<(Repositories, KeysView), Failure> {
+    let repositories = arguments.repositories.open()?;
+    let present = repositories.view().await?;
+    let continues = arguments.out.exists();
+    match present.repositories.iter().find(|view| !view.root_keys_here) {
+        Some(view) if !continues => Err(offline_already(&view.repository)),
+        _ => Ok((repositories, present)),
+    }
+}
+
+fn offline_already(repository: &str) -> Failure {
+    Failure::failed(format!("the root keys of {repository} are already offline")).with_hint(
+        "make new ones with `headwater keys init --offline --out NEW`, then `headwater keys rotate root --because planned \
+         --root-keys OLD --new-root-keys NEW`",
+    )
 }
 
 /// The holders' folders with their keys; existing keys stay.

@@ -2,8 +2,9 @@
 
 use headwater_depot::StoreError;
 use headwater_publisher::Error;
-use headwater_repo::{WriteError, error_chain};
+use headwater_repo::{Role, WriteError, error_chain};
 
+use crate::api_client::ROOT_KEYS_HINT;
 use crate::terminal::failure::{Exit, Failure};
 
 impl From<Error> for Failure {
@@ -51,6 +52,7 @@ impl From<Error> for Failure {
 pub fn refused(error: WriteError) -> Failure {
     let failure = Failure::failed(error_chain(&error));
     match error {
+        WriteError::KeysMissing { role: Role::Root, .. } => failure.with_hint(ROOT_KEYS_HINT),
         WriteError::KeysMissing { role, .. } => failure
             .with_hint(format!("copy the {role} key into the folder of --keys, then run the command again")),
         WriteError::Content(_) | WriteError::Invalid(_) => Failure::bad_input(failure.message),

@@ -28,7 +28,7 @@ keep a copy of their folder in another place.";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct BackupArguments {
-    /// The file to write
+    /// The file to write; it must not exist yet
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     out: PathBuf,
     /// A file whose first line is the passphrase that encrypts the keys
@@ -50,9 +50,9 @@ pub async fn backup(arguments: BackupArguments, output: Output) -> Result<Exit, 
         arguments.keys_passphrase_file.as_deref().map(first_line).transpose()?.map(SecretString::from);
     let request = BackupRequest { passphrase, bodies: arguments.bodies };
     let api = ApiClient::new(&arguments.server)?;
-    let mut chunks = api.download(Method::POST, "/api/v1/backup", &request).await?;
     // The file gets its name only when it is whole; a part of a backup is useless and is removed.
-    let mut file = PrivateFile::new(&arguments.out)?;
+    let mut file = PrivateFile::fresh(&arguments.out)?;
+    let mut chunks = api.download(Method::POST, "/api/v1/backup", &request).await?;
     let (mut hasher, mut size) = (Hasher::new(), 0_u64);
     while let Some(chunk) = chunks.next().await? {
         hasher.update(&chunk);

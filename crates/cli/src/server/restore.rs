@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueHint};
 use headwater_policy::Repository;
 use headwater_repo::{Passphrase, error_chain};
-use headwater_server::error::Error;
+use headwater_server::error::{Error, Refusal};
 use headwater_server::restore::Restore;
 use headwater_server::{Config, RawConfig};
 use jiff::Timestamp;
@@ -235,5 +235,12 @@ fn failed(error: &Error) -> Failure {
         _ if error.is_disk_full() => Exit::Disk,
         _ => Exit::Failed,
     };
-    Failure::new(exit, error_chain(error))
+    let failure = Failure::new(exit, error_chain(error));
+    match error {
+        Error::Refused(Refusal::RootUnsigned { .. }) => failure.with_hint(
+            "pass the folder of the root keys with --root-keys FOLDER, once for each holder who must sign; for holders elsewhere: \
+             --export-root FILE, and then --signed-root FILE",
+        ),
+        _ => failure,
+    }
 }

@@ -29,6 +29,15 @@ impl PrivateFile {
         Ok(Self { path: path.to_owned(), new })
     }
 
+    /// Begins a file that must not exist yet: what is there is somebody's bundle or backup.
+    pub fn fresh(path: &Path) -> Result<Self, Failure> {
+        if fs::symlink_metadata(path).is_ok() {
+            return Err(Failure::bad_input(format!("{} exists already", path.display()))
+                .with_hint("give the path of a new file, or move that one away first"));
+        }
+        Self::new(path)
+    }
+
     /// Adds to it.
     pub fn add(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         self.new.write_all(bytes).map_err(|error| unwritable(&self.path, &error))
@@ -70,6 +79,18 @@ mod tests {
             assert!(!path.is_file());
         }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing is left of it");
+    }
+
+    #[test]
+    fn a_fresh_file_never_replaces_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bundle.json");
+        PrivateFile::fresh(&path).unwrap().keep().unwrap();
+        let refused = PrivateFile::fresh(&path).unwrap_err();
+        assert!(refused.message.ends_with("exists already"), "{refused}");
+        assert_eq!(refused.exit as u8, 2);
+        symlink("/nowhere", folder.path().join("link")).unwrap();
+        assert!(PrivateFile::fresh(&folder.path().join("link")).is_err(), "a dangling link is there, too");
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod help;
 mod keys;
 mod plan;
 mod progress;
+mod reach;
 mod recovery;
 mod repo;
 mod run;

@@ -57,7 +57,7 @@ fn the_example_gives_the_plan_of_the_documentation() {
 fn an_unserved_class_is_named_with_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let (exit, stdout, stderr) = plan(folder.path(), POLICY, &CLIENT.replace("10.1.3.4", "10.2.3.4"));
-    assert_eq!(exit, 0);
+    assert_eq!(exit, 3, "as a run of that client ends");
     let plans: Value = serde_json::from_str(&stdout).unwrap();
     let why = plans["programs"]["unserved"].as_str().unwrap();
     assert!(why.contains("--server-fallback-programs on"), "{why}");

@@ -5,7 +5,7 @@ use std::path::Path;
 use headwater_api::bundle::{ENROL_FORMAT, EnrolBundle, RepositoryRoots};
 use headwater_api::policy::PolicyDocument;
 use headwater_depot::files::{self, FileAccess};
-use headwater_policy::{Class, Repository};
+use headwater_policy::{Class, ClientId, Repository};
 use headwater_repo::Trusted;
 use secrecy::SecretString;
 
@@ -23,6 +23,8 @@ pub struct Bundle {
     pub server_urls: Vec<String>,
     /// The domain that it was made for.
     pub domain: String,
+    /// The one client that it admits; `None` if it admits any.
+    pub client: Option<String>,
     /// The root metadata of each repository.
     pub roots: RepositoryRoots,
     /// The saved policy when the bundle was made.
@@ -49,6 +51,7 @@ impl From<EnrolBundle> for Bundle {
         let EnrolBundle {
             server_urls,
             domain,
+            client,
             ca,
             encryption_key,
             response_signing_keys,
@@ -58,7 +61,7 @@ impl From<EnrolBundle> for Bundle {
             ..
         } = bundle;
         let fleet = BundleFleet { ca, encryption_key, response_signing_keys, token };
-        Self { server_urls, domain, roots, policy, fleet }
+        Self { server_urls, domain, client, roots, policy, fleet }
     }
 }
 
@@ -108,6 +111,12 @@ pub(crate) fn parse(path: &Path) -> Result<Option<Parsed>, Error> {
         })?;
     }
     Ok(Some((bytes, bundle)))
+}
+
+/// The client that a bundle is for; `None` if it is for any, or cannot be read, which its use reports.
+pub(crate) fn named_client(path: &Path) -> Option<ClientId> {
+    let bytes = os::read_bounded(path, BUNDLE_BYTES_MAX).ok().flatten()?;
+    understood(&bytes).ok()?.client?.parse().ok()
 }
 
 /// A bundle of the format that this program knows.

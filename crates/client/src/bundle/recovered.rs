@@ -61,6 +61,7 @@ fn recovered(folder: &DataFolder) -> Option<Bundle> {
     }
     Some(Bundle {
         server_urls: vec![server],
+        client: None,
         domain: state.domain.or_else(|| Some(state.last_run?.domain))?,
         roots: RepositoryRoots {
             policy: newest_root(folder, Repository::Policy)?,

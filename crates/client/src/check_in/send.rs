@@ -1,6 +1,7 @@
 //! Sends a check-in over the direct route, then through update agents.
 
 use headwater_api::checkin::{CheckIn, CheckInAnswer};
+use headwater_depot::http::describe_unreadable;
 use headwater_identity::StatementKind;
 use headwater_policy::Repository;
 use jiff::Timestamp;
@@ -110,7 +111,8 @@ async fn in_time(
                 answer = send(state.next_check_in(now)).await;
             }
             let answer = answer.and_then(|answer| {
-                serde_json::from_str(&answer).map_err(|error| SendError::Unanswered(error.to_string()))
+                serde_json::from_str(&answer)
+                    .map_err(|error| SendError::Unanswered(describe_unreadable(answer.as_bytes(), &error)))
             });
             match answer {
                 Ok(answer) => {

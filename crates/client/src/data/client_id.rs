@@ -43,14 +43,20 @@ pub fn known(folder: &DataFolder) -> Result<Option<ClientId>, Error> {
     }
 }
 
-/// Refuses an id other than the one in the data folder.
+/// Whether the folder belongs to a client that has enrolled or verified anything. Before that, its id is only a wish.
+pub fn has_enrolled(folder: &DataFolder) -> bool {
+    folder.identity(CERTIFICATE).exists()
+        || State::load(folder).map_or(true, |state| !state.versions.is_empty())
+}
+
+/// Refuses an id other than the one in the data folder of a client that has enrolled.
 ///
 /// # Errors
 ///
 /// The folder belongs to another client, or its id cannot be read.
 pub fn check(id: &ClientId, folder: &DataFolder) -> Result<(), Error> {
     match known(folder)? {
-        Some(kept) if kept != *id => Err(Error::OtherId {
+        Some(kept) if kept != *id && has_enrolled(folder) => Err(Error::OtherId {
             folder: folder.root().to_owned(),
             kept: kept.to_string(),
             given: id.to_string(),
@@ -59,7 +65,7 @@ pub fn check(id: &ClientId, folder: &DataFolder) -> Result<(), Error> {
     }
 }
 
-/// As [`check`], and writes the id into a folder that has none yet. A damaged file is written again; returns a warning
+/// As [`check`], and writes the id into a folder that has not enrolled under another. A damaged file is written again; returns a warning
 /// then.
 ///
 /// # Errors
@@ -69,8 +75,9 @@ pub fn persist(id: &ClientId, folder: &DataFolder) -> Result<Option<String>, Err
     check(id, folder)?;
     let path = folder.id();
     let damage = match read(folder) {
-        Ok(Some(_)) => return Ok(None),
-        Ok(None) => None,
+        Ok(Some(kept)) if kept == *id => return Ok(None),
+        // None, or one under which this folder never enrolled.
+        Ok(_) => None,
         Err(damage) => Some(damage),
     };
     let written = files::replace(&path, format!("{id}\n").as_bytes(), FileAccess::Owner);

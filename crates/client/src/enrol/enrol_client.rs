@@ -40,6 +40,8 @@ pub enum EnrolOutcome {
 /// It could not enrol, or the disk refuses.
 pub async fn enrol(config: &Config) -> Result<EnrolOutcome, Error> {
     let folder = DataFolder::new(&config.data);
+    // Before anything of another client is replaced.
+    client_id::check(&config.id, &folder)?;
     folder.prepare()?;
     let (bundle, _) = bundle::adopt(config, &folder, BundleUse::Start)?;
     client_id::persist(&config.id, &folder)?;
@@ -59,6 +61,7 @@ pub async fn enrol(config: &Config) -> Result<EnrolOutcome, Error> {
 pub async fn re_enrol(config: &Config) -> Result<(), Error> {
     let folder = DataFolder::new(&config.data);
     bundle::refuse_without_token(config)?;
+    client_id::check(&config.id, &folder)?;
     folder.prepare()?;
     let (bundle, _) = bundle::adopt(config, &folder, BundleUse::ReEnrol)?;
     client_id::persist(&config.id, &folder)?;
@@ -106,7 +109,12 @@ async fn request_certificate(
     let read = |answer: &[u8]| certificate(answer, &anchors, &config.id, StatementKind::Enrolment, 0);
     ask_with_retries(&http, &routes, &body, read)
         .await
-        .map_err(|failed| Error::NotEnrolled(format!("{}. If that is not the cause, {hint}", failed.reasons)))
+        .map_err(|failed| Error::NotEnrolled(with_hint(failed.reasons, &failed.hint)))
+}
+
+/// A reason and what to do about it, on a line of its own.
+fn with_hint(reason: String, hint: &str) -> String {
+    if hint.is_empty() { reason } else { format!("{reason}\n  hint: {hint}") }
 }
 
 fn encrypted_request(config: &Config, bundle: &Bundle, keys: &ClientKeys) -> Result<Vec<u8>, Error> {

@@ -56,6 +56,7 @@ pub(crate) async fn complete(
     session.findings.warnings.extend(warnings);
     session.state.run += 1;
     let ended = run_steps(&mut session).await.err();
+    identity::warn_if_not_admitted(&mut session);
     serving::finish(&mut session);
     collect_garbage(&mut session);
     session.findings.warnings.extend(ended.as_ref().map(|error| error_chain(error)));

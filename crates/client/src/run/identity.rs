@@ -1,5 +1,8 @@
 //! The identity of a run: enrolled at its start, renewed when due, and shown to a server that refuses this client.
 
+use std::collections::BTreeSet;
+
+use headwater_api::report::Reason;
 use headwater_policy::DomainPath;
 use headwater_repo::error_chain;
 
@@ -74,4 +77,20 @@ pub(crate) async fn check_in_and_apply(session: &mut Session) -> Result<(), Erro
     findings.announced = answer.announced;
     findings.roots = answer.roots;
     Ok(())
+}
+
+/// Says once what to do if sources do not admit this client. If the server itself refused it, that warning says more.
+pub(crate) fn warn_if_not_admitted(session: &mut Session) {
+    let Session { context, state, findings } = session;
+    let refusing = findings.attempts.iter().filter(|attempt| attempt.reason == Some(Reason::NotAdmitted));
+    let sources: BTreeSet<&str> = refusing.map(|attempt| attempt.source.as_str()).collect();
+    if sources.is_empty() || state.refused.is_some() {
+        return;
+    }
+    let (sources, id) = (Vec::from_iter(sources).join(", "), &context.effective.id);
+    findings.warnings.push(format!(
+        "{sources}: this client is not admitted. `headwater clients show {id}` on the server shows whether it was revoked or \
+         removed; to re-enrol it, make a bundle with `headwater clients enrol-bundle --client {id}` and pass it to \
+         `headwater-client enrol BUNDLE --new-key`"
+    ));
 }

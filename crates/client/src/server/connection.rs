@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use headwater_api::checkin::TakenAnswer;
+use headwater_depot::http::describe_unreadable;
 use headwater_identity::{Answer, Statement, StatementKind};
 use headwater_policy::ClientId;
 use headwater_repo::error_chain;
@@ -63,7 +64,8 @@ impl ServerConnection {
             }
             other => other?,
         };
-        let answer: Answer = serde_json::from_slice(&answer).map_err(|error| unanswered(&error))?;
+        let answer: Answer = serde_json::from_slice(&answer)
+            .map_err(|error| SendError::Unanswered(describe_unreadable(&answer, &error)))?;
         let verified = answer.verify(&anchors.response_signing_keys, &identity.id, kind, number);
         verified.map(|answer| answer.body().to_owned()).map_err(|error| unanswered(&error))
     }

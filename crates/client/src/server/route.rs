@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use headwater_depot::http::{Addresses, install_tls_provider, read_body};
+use headwater_depot::http::{
+    Addresses, BodyError, ConnectionFailure, ConnectionProblem, WEB_PAGE, connection_failure,
+    install_tls_provider, is_web_page, read_body,
+};
 use headwater_depot::limits::CONNECT_TIMEOUT;
 use headwater_identity::Answer;
 use headwater_policy::{Class, Client, FamilySet, Policy, SourceKey, plan};
@@ -28,7 +31,9 @@ pub struct Route {
 /// Why a message got no answer over a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendError {
-    /// It did not arrive, or no answer came back, or the answer is not the server's.
+    /// It did not arrive, or no answer came back.
+    Unreachable(ConnectionFailure),
+    /// The answer is not the server's.
     Unanswered(String),
     /// The server, or a host in front of it, refuses it.
     Refused(u16, String),
@@ -43,7 +48,9 @@ pub enum SendError {
 impl std::fmt::Display for SendError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Unreachable(failure) => failure.fmt(f),
             Self::Unanswered(why) => f.write_str(why),
+            Self::Refused(status, why) if why.is_empty() => write!(f, "HTTP status {status}"),
             Self::Refused(status, why) => write!(f, "HTTP status {status}: {why}"),
             Self::Replayed(_, why) => write!(f, "HTTP status 409: {why}"),
             Self::Taken(taken) => write!(f, "the server has taken number {taken} before"),
@@ -81,16 +88,22 @@ impl Route {
         body: Vec<u8>,
         wait: Duration,
     ) -> Result<Vec<u8>, SendError> {
-        let unanswered = |error: reqwest::Error| SendError::Unanswered(error_chain(&error));
         let url = format!("{}/client/v1/{endpoint}", self.base);
         let ends = Instant::now() + wait;
         http.choose_address(&url, ends).await?;
         let left = ends.saturating_duration_since(Instant::now());
         let asked =
             http.client.post(url).timeout(left).header(CONTENT_TYPE, "application/json").body(body).send();
-        let mut response = asked.await.map_err(unanswered)?;
+        let mut response = asked.await.map_err(|error| unreachable(&error))?;
         let body = read_body(&mut response, ANSWER_BYTES_MAX).await;
-        let bytes = body.map_err(|error| SendError::Unanswered(error_chain(&error)))?;
+        let bytes = body.map_err(|error| match error {
+            BodyError::TooLong { .. } => SendError::Unanswered(error_chain(&error)),
+            BodyError::Connection(error) => unreachable(&error),
+        })?;
+        // Whatever its status: it is not the server that answers so.
+        if is_web_page(&bytes) {
+            return Err(SendError::Unanswered(WEB_PAGE.to_owned()));
+        }
         match (response.status(), retry_after(response.headers())) {
             (status, _) if status.is_success() => Ok(bytes),
             (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, Some(wait)) => {
@@ -128,10 +141,17 @@ impl FleetHttp {
         // What is no URL fails when it is sent.
         let Ok(url) = url.parse() else { return Ok(()) };
         match timeout_at(ends, self.addresses.choose(&url)).await {
-            Ok(chosen) => chosen.map_err(|error| SendError::Unanswered(error_chain(&error))),
-            Err(_) => Err(SendError::Unanswered(format!("no address of {url} answered in time"))),
+            Ok(chosen) => chosen.map_err(|error| unreachable(&error)),
+            Err(_) => Err(SendError::Unreachable(ConnectionFailure {
+                problem: ConnectionProblem::TimedOut,
+                words: format!("no address of {url} answered"),
+            })),
         }
     }
+}
+
+fn unreachable(error: &(dyn std::error::Error + 'static)) -> SendError {
+    SendError::Unreachable(connection_failure(error))
 }
 
 /// An HTTP client that uses the fleet's TLS configuration and nothing weaker.

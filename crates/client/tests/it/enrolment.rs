@@ -275,7 +275,7 @@ async fn an_update_agent_serves_enrolled_clients_alone_and_not_the_revoked() {
             .attempts
             .iter()
             .filter(|attempt| {
-                attempt.reason == Some(Reason::HttpStatus)
+                attempt.reason == Some(Reason::NotAdmitted)
                     && ["401", "403"].iter().any(|code| attempt.detail.contains(code))
             })
             .map(|attempt| attempt.source.clone())

@@ -433,6 +433,7 @@ impl World {
         let fleet = self.fleet.document();
         let inner = self.fleet.lock();
         let bundle = EnrolBundle {
+            client: None,
             format: ENROL_FORMAT,
             server_urls: vec![self.url.clone()],
             domain: "root".to_owned(),

@@ -347,7 +347,7 @@ where
             http.read_small(response, &url, self.length_max, span, activity).await
         };
         let bytes = fetching.await.map_err(|trouble| trouble.at_last(timeout, &url, span))?;
-        let bytes = bytes.ok_or_else(|| Fault::new(Reason::Missing, format!("{url}: it is not there")))?;
+        let bytes = bytes.found(&url)?;
         self.found = Some((self.check)(&bytes).map_err(|error| Fault::of_metadata(&error, &url))?);
         Ok(())
     }

@@ -1,6 +1,5 @@
 //! Why a source was unable (P9), from the errors of the network and of the verifier.
 
-use std::error::Error;
 use std::io;
 use std::time::Duration;
 
@@ -8,7 +7,7 @@ use headwater_api::report::Reason;
 use headwater_repo::VerifyError;
 use jiff::Timestamp;
 
-use crate::http::AddressError;
+use crate::http::{AddressError, chain, connection_failure};
 use crate::limits::{DETAIL_LENGTH_MAX, STALL_BYTES_MIN};
 use crate::store_error::StoreError;
 
@@ -69,7 +68,7 @@ impl Fault {
     /// A request failed before its answer's head came, or while its body did.
     pub(crate) fn of_request(error: &reqwest::Error, url: &str, phase: Phase) -> Self {
         let reason = reason_of(error, phase);
-        Self::new(reason, format!("{url}: {}", innermost(error)))
+        Self::new(reason, format!("{url}: {}", connection_failure(error)))
     }
 
     /// No address of the source could be connected to.
@@ -153,19 +152,4 @@ fn reason_of(error: &reqwest::Error, phase: Phase) -> Reason {
         }
     }
     if error.is_timeout() { Reason::Timeout } else { Reason::Connect }
-}
-
-/// An error and its causes. An `io::Error` that carries another error does not name it as its source; we do.
-fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| {
-        match error.downcast_ref::<io::Error>().map(io::Error::get_ref) {
-            Some(Some(carried)) => Some(carried as &(dyn Error + 'static)),
-            _ => (*error).source(),
-        }
-    })
-}
-
-/// The innermost cause is the plainest.
-fn innermost(error: &(dyn Error + 'static)) -> String {
-    chain(error).last().map_or_else(|| error.to_string(), ToString::to_string)
 }

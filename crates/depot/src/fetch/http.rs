@@ -20,7 +20,7 @@ use super::rate::MinimumRate;
 use super::settings::FetchSettings;
 use super::source_memory::SourcePace;
 use super::trouble::Trouble;
-use crate::http::{Addresses, BoundedBody, install_tls_provider};
+use crate::http::{Addresses, BoundedBody, WEB_PAGE, install_tls_provider, is_web_page};
 use crate::limits::{BACK_OFF_MAX, BUSY_WAIT_DEFAULT, BUSY_WAIT_MIN, REDIRECTS_MAX};
 
 /// The one way by which this process makes requests for content.
@@ -157,13 +157,8 @@ impl Http {
         }
         // A bucket means by 403 that a file is not there; the fleet's own sources mean the caller.
         if self.tls_only && matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-            let detail = format!(
-                "{url}: it answered {}: it does not admit this client any more; `headwater clients show ID` on the server shows \
-                 whether it was revoked or removed, and `headwater-client enrol BUNDLE --new-key` re-enrols it, with a \
-                 bundle of `headwater clients enrol-bundle --client ID` if it was revoked",
-                response.status()
-            );
-            return Err(Fault::new(Reason::HttpStatus, detail));
+            let detail = format!("{url}: it answered {}: it does not admit this client", response.status());
+            return Err(Fault::new(Reason::NotAdmitted, detail));
         }
         let encoded = response.headers().get(CONTENT_ENCODING);
         if let Some(encoding) =
@@ -219,13 +214,13 @@ impl Http {
         }
     }
 
-    /// A small file, whole; `None` if the source answers that it is not there. Longer than `length_max` is a fault.
+    /// A small file, whole, if the source has it. Longer than `length_max` is a fault.
     pub(crate) async fn small(
         &self,
         url: &str,
         length_max: u64,
         activity: &Activity,
-    ) -> Result<Option<Vec<u8>>, Fault> {
+    ) -> Result<Small, Fault> {
         let response = self.get(url, 0, activity).await?;
         let read = self.read_small(response, url, length_max, self.idle_timeout, activity).await;
         read.map_err(|trouble| match trouble {
@@ -242,9 +237,9 @@ impl Http {
         length_max: u64,
         span: Duration,
         activity: &Activity,
-    ) -> Result<Option<Vec<u8>>, Trouble> {
+    ) -> Result<Small, Trouble> {
         if is_absent(response.status()) {
-            return Ok(None);
+            return Ok(Small::Absent(response.status()));
         }
         if response.status() != StatusCode::OK {
             return Err(wrong_status(response.status(), url).into());
@@ -260,7 +255,30 @@ impl Http {
         while let Some(chunk) = self.chunk(&mut response, &mut rate, activity).await? {
             body.append(&chunk).map_err(|_| oversized())?;
         }
-        Ok(Some(body.into_bytes()))
+        let body = body.into_bytes();
+        if is_web_page(&body) {
+            return Err(Fault::new(Reason::Unparsable, format!("{url}: {WEB_PAGE}")).into());
+        }
+        Ok(Small::Found(body))
+    }
+}
+
+/// The answer to a request for a small file: a JSON document.
+#[derive(Debug)]
+pub(crate) enum Small {
+    /// It, whole.
+    Found(Vec<u8>),
+    /// The status by which the source says that it is not there.
+    Absent(StatusCode),
+}
+
+impl Small {
+    /// The file; one that is not there is a fault.
+    pub(crate) fn found(self, url: &str) -> Result<Vec<u8>, Fault> {
+        match self {
+            Self::Found(bytes) => Ok(bytes),
+            Self::Absent(status) => Err(absent(status, url)),
+        }
     }
 }
 
@@ -281,8 +299,28 @@ pub(crate) fn is_absent(status: StatusCode) -> bool {
     matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::FORBIDDEN)
 }
 
+/// A file that is not there. By 403 a bucket says just that, and others that they refuse the caller.
+pub(crate) fn absent(status: StatusCode, url: &str) -> Fault {
+    let detail = match status {
+        StatusCode::FORBIDDEN => {
+            format!(
+                "{url}: it answered {status}: the file is not there, or this source refuses this computer"
+            )
+        }
+        _ => format!("{url}: it is not there"),
+    };
+    Fault::new(Reason::Missing, detail)
+}
+
 pub(crate) fn wrong_status(status: StatusCode, url: &str) -> Fault {
-    Fault::new(Reason::HttpStatus, format!("{url}: it answered {status}"))
+    let meaning = match status.as_u16() {
+        401 => ": it wants a user name and password, which no source of updates may",
+        407 => ": a proxy wants a user name and password",
+        511 => ": the network wants a login first (captive portal)",
+        502 | 504 => ": a proxy in front of it gets no answer from it",
+        _ => "",
+    };
+    Fault::new(Reason::HttpStatus, format!("{url}: it answered {status}{meaning}"))
 }
 
 /// 503, with the seconds that it asks for. A date is not understood and counts as no wish: ours is a default.

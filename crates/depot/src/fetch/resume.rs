@@ -13,7 +13,7 @@ use reqwest::{Response, StatusCode};
 use tokio::time::timeout;
 
 use super::fault::Fault;
-use super::http::{Activity, Http, is_absent, wrong_status};
+use super::http::{Activity, Http, absent, is_absent, wrong_status};
 use super::rate::MinimumRate;
 use super::timeout::IdleTimeout;
 use super::trouble::Trouble;
@@ -89,7 +89,7 @@ async fn ask(request: &Request<'_>, partial: &Partial, offset: u64) -> Result<Be
 fn first_byte(response: &Response, url: &str, partial: &Partial, offset: u64) -> Result<u64, Fault> {
     let status = response.status();
     if is_absent(status) {
-        return Err(Fault::new(Reason::Missing, format!("{url}: it is not there")));
+        return Err(absent(status, url));
     }
     let range = response.headers().get(CONTENT_RANGE).map(|value| value.to_str().unwrap_or("no text"));
     let begins_at = match (status, range) {

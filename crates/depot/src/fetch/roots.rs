@@ -8,7 +8,7 @@ use headwater_repo::Trusted;
 use headwater_repo::limits::ROOT_ROTATIONS_MAX;
 
 use super::fault::Fault;
-use super::http::Activity;
+use super::http::{Activity, Small};
 use super::walk::Walk;
 
 /// What the sources had.
@@ -61,7 +61,7 @@ impl Walk {
             let wanted = trusted.root_wanted();
             let url = source.metadata(&wanted.file);
             let found = http.small(&url, wanted.length_max, activity).await.map_err(RootFault::Unanswered)?;
-            let Some(bytes) = found else { break };
+            let Small::Found(bytes) = found else { break };
             let refused = |error| Fault::of_metadata(&error, &url).by_clock(self.clock.now());
             trusted.update_root(&bytes).map_err(|error| RootFault::Refused(refused(error)))?;
         }

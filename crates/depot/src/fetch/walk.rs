@@ -191,9 +191,8 @@ impl Walk {
 
         let wanted = trusted.timestamp_wanted();
         let url = source.metadata(&wanted.file);
-        let bytes = http.small(&url, wanted.length_max, activity).await?.ok_or_else(|| {
-            Fault::new(Reason::NotShared, format!("{url}: it is not there; the source does not share it"))
-        })?;
+        let bytes = http.small(&url, wanted.length_max, activity).await?;
+        let bytes = bytes.found(&url).map_err(|fault| Fault { reason: Reason::NotShared, ..fault })?;
         trusted.update_timestamp(&bytes, self.clock.now()).map_err(|error| refused(&wanted.file, error))?;
 
         let now = self.clock.now();
@@ -218,8 +217,7 @@ impl Walk {
         activity: &Activity,
     ) -> Result<Vec<u8>, Fault> {
         let url = source.metadata(&wanted.file);
-        let found = self.fetcher.http(source).small(&url, wanted.length_max, activity).await?;
-        found.ok_or_else(|| Fault::new(Reason::Missing, format!("{url}: it is not there")))
+        self.fetcher.http(source).small(&url, wanted.length_max, activity).await?.found(&url)
     }
 
     pub(super) fn source_states(&self) -> MutexGuard<'_, SourceStates> {

@@ -107,7 +107,8 @@ async fn accept(
         let (stream, peer) = tokio::select! {
             () = &mut shutdown => break,
             accepted = listener.accept() => match accepted {
-                Ok(accepted) => accepted,
+                // A listener of both families shows an IPv4 peer in IPv6 form.
+                Ok((stream, peer)) => (stream, SocketAddr::new(peer.ip().to_canonical(), peer.port())),
                 Err(error) => {
                     // Out of file handles, or a connection that went before it was taken: the next may do better.
                     tracing::warn!(%error, "a connection could not be accepted");

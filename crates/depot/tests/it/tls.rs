@@ -180,8 +180,8 @@ async fn a_client_that_is_refused_learns_so_and_not_that_a_file_is_missing() {
         let walk = Walk::new(&fetcher, vec![source], 0, now());
         assert!(walk.refresh(&World::new().trusted(), None).await.is_err());
         let attempts = walk.attempts();
-        assert_eq!(outcomes(&attempts), [(AttemptResult::Failed, Some(Reason::HttpStatus))], "{attempts:?}");
-        assert!(attempts[0].detail.contains("does not admit this client any more"), "{attempts:?}");
+        assert_eq!(outcomes(&attempts), [(AttemptResult::Failed, Some(Reason::NotAdmitted))], "{attempts:?}");
+        assert!(attempts[0].detail.contains("does not admit this client"), "{attempts:?}");
     }
 }
 

@@ -186,7 +186,7 @@ pub(crate) fn check_name(name: &str) -> std::result::Result<(), String> {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.@".contains(c);
     if name.is_empty() || name.len() > max || !name.chars().all(fits) {
         let name = name.escape_debug();
-        return Err(format!("`{name}` is none; 1 to {max} lower-case letters, digits and -_.@ are taken"));
+        return Err(format!("`{name}` is not valid: use 1 to {max} lower-case letters, digits and -_.@"));
     }
     Ok(())
 }

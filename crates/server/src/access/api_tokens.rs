@@ -154,9 +154,9 @@ fn check(request: &ApiTokenRequest, known: &BTreeSet<&str>) -> Result<Administra
         problems.push(Problem::general(format!("role: {problem}")));
     }
     if request.scopes.len() > limits::TOKEN_SCOPES_MAX {
-        problems.push(Problem::general(format!("scopes: at most {} are taken", limits::TOKEN_SCOPES_MAX)));
+        problems.push(Problem::general(format!("scopes: at most {} are allowed", limits::TOKEN_SCOPES_MAX)));
     }
-    // Beyond as many as are taken, nobody reads what is wrong with each.
+    // Beyond as many as are allowed, nobody reads what is wrong with each.
     for scope in request.scopes.iter().take(limits::TOKEN_SCOPES_MAX) {
         if !known.contains(scope.as_str()) {
             let known: Vec<&str> = known.iter().copied().collect();

@@ -138,7 +138,7 @@ fn scopes(scopes: Option<Vec<String>>) -> Result<Vec<String>, ConfigError> {
     let scopes = scopes.unwrap_or_else(|| vec!["profile".to_owned()]);
     let max = limits::OIDC_SCOPES_MAX;
     if scopes.len() > max {
-        return Err(value("oidc.scopes", format!("there are {}, at most {max} are taken", scopes.len())));
+        return Err(value("oidc.scopes", format!("there are {}, at most {max} are allowed", scopes.len())));
     }
     // RFC 6749, 3.3.
     let fits = |c: u8| c.is_ascii_graphic() && c != b'"' && c != b'\\';
@@ -173,7 +173,7 @@ fn client_secret(path: Option<PathBuf>) -> Result<SecretString, ConfigError> {
     let line = text.lines().next().unwrap_or_default().trim();
     if line.is_empty() || line.len() > limits::OIDC_SECRET_BYTES_MAX {
         let max = limits::OIDC_SECRET_BYTES_MAX;
-        return Err(bad(&format!("its first line has {} bytes; 1 to {max} are taken", line.len())));
+        return Err(bad(&format!("its first line has {} bytes; 1 to {max} are allowed", line.len())));
     }
     Ok(SecretString::from(line.to_owned()))
 }

@@ -122,8 +122,14 @@ pub enum Refusal {
         /// What the caller expected.
         expected: u64,
     },
+    /// The client is an update agent.
+    #[error(
+        "client {0} is an update agent; take the role with `headwater update-agents take {0}`, then remove it"
+    )]
+    IsUpdateAgent(String),
     /// Entries still name the update agent (U6).
-    #[error("{id} is named by entries {}; change them first, or take the role with force", numbers(.entries))]
+    #[error("{id} is named by {}; change {} first, or take the role with force", numbers(.entries),
+        if entries.len() == 1 { "it" } else { "them" })]
     NamedByEntries {
         /// The client.
         id: String,
@@ -221,13 +227,13 @@ pub enum Refusal {
     /// Nobody of that id is enrolled.
     #[error(
         "client {0} is not enrolled here; if it enrolled after the backup that this server was restored from, `headwater \
-         clients re-enrol {0}` takes it in again; else enrol it with a bundle made by `headwater clients enrol-bundle`"
+         clients re-enrol {0} --domain DOMAIN` takes it in again; else enrol it with a bundle made by `headwater clients enrol-bundle`"
     )]
     NotEnrolled(String),
     /// Nobody of that id is enrolled, and it has proven that the fleet once knew it.
     #[error(
         "client {0} has a certificate of this fleet and is not enrolled here; an administrator takes it in again with \
-         `headwater clients re-enrol {0}`"
+         `headwater clients re-enrol {0} --domain DOMAIN`"
     )]
     NotReEnrolled(String),
     /// A client to be re-enrolled has proven nothing.
@@ -349,5 +355,5 @@ fn joined(problems: &[Problem]) -> String {
 
 fn numbers(entries: &[u32]) -> String {
     let words: Vec<String> = entries.iter().map(u32::to_string).collect();
-    words.join(", ")
+    format!("{} {}", if entries.len() == 1 { "entry" } else { "entries" }, words.join(", "))
 }

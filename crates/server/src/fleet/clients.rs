@@ -93,12 +93,7 @@ impl FleetService {
         let row = known_client(&mut tx, id).await?;
         let policy = tx.policy_now().await?;
         if policy.document.update_agents.iter().any(|agent| agent.id == row.id) {
-            return Err(Refusal::Exists {
-                what: "update agent",
-                name: row.id,
-                hint: "take the update agent role from the client before it is removed",
-            }
-            .into());
+            return Err(Refusal::IsUpdateAgent(row.id).into());
         }
         let staged = match identities::of_client(&mut tx, id).await? {
             Some(identity) => {
@@ -232,7 +227,7 @@ pub(crate) fn client_id(text: &str, problems: &mut Vec<Problem>) -> String {
 pub(crate) fn addresses(texts: &[String], problems: &mut Vec<Problem>) -> Vec<String> {
     if texts.len() > ADDRESSES_MAX {
         problems.push(Problem::general(format!(
-            "addresses: there are {}, at most {ADDRESSES_MAX} are taken",
+            "addresses: there are {}, at most {ADDRESSES_MAX} are allowed",
             texts.len()
         )));
         return Vec::new();
@@ -244,7 +239,7 @@ pub(crate) fn addresses(texts: &[String], problems: &mut Vec<Problem>) -> Vec<St
 pub(crate) fn text(name: &str, text: String, problems: &mut Vec<Problem>) -> String {
     if text.len() > limits::REPORT_TEXT_BYTES_MAX {
         problems.push(Problem::general(format!(
-            "{name}: it has {} bytes, at most {} are taken",
+            "{name}: it has {} bytes, at most {} are allowed",
             text.len(),
             limits::REPORT_TEXT_BYTES_MAX
         )));
@@ -264,14 +259,15 @@ fn check_report(report: &Report) -> Vec<Problem> {
     if report.attempts.len() > limits::REPORT_ATTEMPTS_MAX {
         let max = limits::REPORT_ATTEMPTS_MAX;
         problems.push(Problem::general(format!(
-            "attempts: there are {}, at most {max} are taken",
+            "attempts: there are {}, at most {max} are allowed",
             report.attempts.len()
         )));
     }
     let installed: usize = report.installed.values().map(std::collections::BTreeMap::len).sum();
     if installed > limits::REPORT_INSTALLED_MAX {
         let max = limits::REPORT_INSTALLED_MAX;
-        problems.push(Problem::general(format!("installed: there are {installed}, at most {max} are taken")));
+        problems
+            .push(Problem::general(format!("installed: there are {installed}, at most {max} are allowed")));
     }
     let class = |text: &str| text.parse::<Repository>().is_err().then(|| text.escape_debug().to_string());
     let classes =

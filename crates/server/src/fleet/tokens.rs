@@ -59,7 +59,7 @@ impl FleetService {
         let made = json!({"number": number, "client": row.client, "uses": uses, "expires": expires});
         tx.commit(caller.audit_entry("enrol_token.make", &domain).after(made)).await?;
         tracing::info!(domain, uses, %expires, "enrolment token made");
-        self.bundle_with(domain, token, expires).await
+        self.bundle_with(domain, row.client, token, expires).await
     }
 
     /// The tokens that still admit somebody, the newest first.
@@ -92,6 +92,7 @@ impl FleetService {
     async fn bundle_with(
         &self,
         domain: String,
+        client: Option<String>,
         token: EnrolToken,
         expires: Timestamp,
     ) -> Result<EnrolBundle> {
@@ -105,6 +106,7 @@ impl FleetService {
             format: ENROL_FORMAT,
             server_urls: self.fleet_urls(),
             domain,
+            client,
             ca: keys.cas.iter().map(headwater_identity::CaCertificate::to_pem).collect(),
             encryption_key: keys.encryption_key.public().to_string(),
             response_signing_keys: vec![keys.response_signing_key.public().to_string()],

@@ -150,7 +150,7 @@ impl PublishingService {
             .collect();
         if names.len() > limits::VENDOR_COMPONENTS_MAX {
             let max = limits::VENDOR_COMPONENTS_MAX;
-            return Err(Stopped(format!("it has {} components; at most {max} are taken", names.len())));
+            return Err(Stopped(format!("it has {} components; at most {max} are allowed", names.len())));
         }
         self.vendor_sync.show(|progress| progress.components = names.len() as u64);
         for (number, name) in (1..).zip(names) {

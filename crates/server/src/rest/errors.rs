@@ -80,6 +80,7 @@ fn refused(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::DraftOutdated { .. } | Refusal::SettingsOutdated { .. } => (S::CONFLICT, "draft_outdated"),
         Refusal::DraftChanged { .. } => (S::CONFLICT, "draft_changed"),
         Refusal::VersionMoved { .. } => (S::CONFLICT, "version_moved"),
+        Refusal::IsUpdateAgent(_) => (S::CONFLICT, "is_update_agent"),
         Refusal::NamedByEntries { .. } => (S::CONFLICT, "named_by_entries"),
         Refusal::DomainNotEmpty { .. } => (S::CONFLICT, "domain_not_empty"),
         Refusal::NotForRoot(_) => (S::UNPROCESSABLE_ENTITY, "not_for_root"),

@@ -131,7 +131,7 @@ fn check_extras(set: &DomainSettings) -> Result<()> {
     for (what, count) in [("values", set.values.len()), ("files", set.files.len())] {
         if count > limits::DOMAIN_EXTRAS_MAX {
             problems.push(Problem::general(format!(
-                "{what}: there are {count}, at most {} are taken",
+                "{what}: there are {count}, at most {} are allowed",
                 limits::DOMAIN_EXTRAS_MAX
             )));
         }
@@ -140,7 +140,7 @@ fn check_extras(set: &DomainSettings) -> Result<()> {
     if bytes > limits::DOMAIN_EXTRAS_BYTES_MAX {
         let max = limits::DOMAIN_EXTRAS_BYTES_MAX;
         problems.push(Problem::general(format!(
-            "values and files: they have {bytes} bytes as JSON, at most {max} are taken"
+            "values and files: they have {bytes} bytes as JSON, at most {max} are allowed"
         )));
     }
     refuse(problems)

@@ -249,7 +249,7 @@ fn refused(refusal: DomainRefusal) -> Error {
         DomainRefusal::Alike(path) => Refusal::Exists {
             what: "domain",
             name: path.to_string(),
-            hint: "names that differ in upper and lower case alone are taken for one another; take another name",
+            hint: "names that differ only in upper and lower case are one name on some disks; choose another name",
         },
         DomainRefusal::Missing(path) | DomainRefusal::NoParent(path) => return no_domain(path.as_str()),
         DomainRefusal::Root => Refusal::NotForRoot("it cannot be removed"),

@@ -154,7 +154,7 @@ fn check_name(name: &str) -> Result<()> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c);
     if name.is_empty() || name.len() > limits::DRAFT_NAME_CHARS_MAX || !name.chars().all(fits) {
         return Err(Refusal::invalid(format!(
-            "`{}` is no name for a draft; 1 to {} letters, digits and -_.@ are taken",
+            "`{}` is not a valid name of a draft: use 1 to {} letters, digits and -_.@",
             name.escape_debug(),
             limits::DRAFT_NAME_CHARS_MAX
         ))

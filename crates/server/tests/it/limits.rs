@@ -85,7 +85,7 @@ async fn a_vendor_with_more_components_than_are_taken_is_refused_whole() {
         result["error"].as_str().unwrap().to_owned()
     };
     let max = limits::VENDOR_COMPONENTS_MAX;
-    let refused = format!("it has {} components; at most {max} are taken", max + 1);
+    let refused = format!("it has {} components; at most {max} are allowed", max + 1);
     assert_eq!(check(max + 1).await, refused);
     // What it lists is no release list, so each is left out.
     let taken = check(max).await;

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use headwater_client::arguments::{Command, Common, Start};
 use headwater_client::self_update::{self, Proof};
 use headwater_client::{
-    Config, DaemonEnd, EnrolOutcome, Error, ProgressSink, RunOptions, Trigger, os, render,
+    Config, DaemonEnd, EnrolOutcome, Error, IdOrigin, ProgressSink, RunOptions, Trigger, os, render,
 };
 
 use crate::completions;
@@ -64,7 +64,7 @@ fn become_program(program: &Path) {
 }
 
 fn enrol(bundle: PathBuf, new_key: bool, common: &Common) -> anyhow::Result<u8> {
-    let config = Config { bundle: Some(bundle), ..common.config()? };
+    let config = common.config()?.with_bundle(bundle);
     let outcome = runtime()?.block_on(async {
         if new_key {
             headwater_client::re_enrol(&config).await.map(|()| EnrolOutcome::Enrolled)
@@ -90,7 +90,13 @@ fn enrol(bundle: PathBuf, new_key: bool, common: &Common) -> anyhow::Result<u8> 
         )
     } else {
         format!(
-            "enrolled as {id} with key {key}; its certificate is valid until {end} and is renewed automatically\n"
+            "enrolled as {id} ({}) with key {key}; its certificate is valid until {end} and is renewed automatically\n{}",
+            config.id_origin.as_str(),
+            match config.id_origin {
+                IdOrigin::HostName =>
+                    "for another id: remove this client on the server, and enrol another data folder with --id ID\n",
+                _ => "",
+            }
         )
     })?;
     Ok(0)

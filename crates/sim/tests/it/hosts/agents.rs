@@ -67,7 +67,7 @@ fn a_client_behind_its_update_agent_enrols_reports_and_is_revoked() {
         assert_eq!(client.update()?.attempts("components"), format!("{AGENT} current"));
         agent.update()?;
         // The daemon looks now and then what the run beside it has brought.
-        let refused = format!("{AGENT} failed http_status");
+        let refused = format!("{AGENT} failed not_admitted");
         let is_refused = || Ok(client.update()?.attempts("components").starts_with(&refused).then_some(()));
         wait::until("the update agent to refuse", COMMAND_WAIT_MAX, is_refused)
     });
